@@ -60,21 +60,19 @@ class ModelActions(Requests):
         prefix = await self.servers.prefix(who.guild_id)
         if typed is not None:
             await self.require_generate(who)
-            if typed.strip().lower() in ("default", "usual", "reset"):
-                await self.servers.choose(who.here[0], "temperature", None)
-            else:
-                remedy = f"Use a number from 0 to {HOTTEST:g}, as in `{prefix}model temperature 0.5`, or `default`."
-                await self.servers.choose(who.here[0], "temperature", temperature(typed, remedy))
+            remedy = f"Use a number from 0 to {HOTTEST:g}, as in `{prefix}model temperature 0.5`, or `default`."
+            usual = typed.strip().lower() in ("default", "usual", "reset")
+            await self.servers.choose(who.here[0], "temperature", None if usual else temperature(typed, remedy))
         chosen = (await self.servers.channel(who.here)).temperature
-        usual = self.settings.generate_temperature
+        default = self.settings.generate_temperature
         if chosen is None:
             return (
-                f"Texts in this channel are generated at temperature {usual:g}, the default. "
+                f"Texts in this channel are generated at temperature {default:g}, the default. "
                 f"`{prefix}model temperature 0.5` would make them more predictable, 1 more surprising."
             )
         return (
             f"Texts in this channel are generated at temperature {chosen:g}. "
-            f"`{prefix}model temperature default` goes back to {usual:g}."
+            f"`{prefix}model temperature default` goes back to {default:g}."
         )
 
     async def page(self, who: Actor, page: int) -> dict[str, Any]:

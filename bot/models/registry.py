@@ -6,7 +6,6 @@ by a script: Redis's Lua keeps numbers as floating point, which cannot hold an i
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from discord import app_commands
 from pydantic import ValidationError
 
 from bot.background import reply
+from bot.errors import nearest
 from bot.escape import code
 from bot.models.audience import Audience
 from bot.options.autocomplete import choices, in_time
@@ -120,8 +120,8 @@ class Registry:
     ) -> list[ModelRecord]:
         """Those that may be used in a channel, each once."""
         wanted = [keys.model(model_id) for model_id in dict.fromkeys(model_ids)]
-        found = cast(list[bytes | None], await reply(self._redis.mget(wanted))) if wanted else []
-        return self.among(guild_id, channel_ids, _read(data for data in found if data is not None))
+        found = await reply(self._redis.mget(wanted)) if wanted else []
+        return self.among(guild_id, channel_ids, _read(found))
 
     async def require_usable(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
         """The models of an answer to be posted now. Raises UserError: not all may be used there any more."""
@@ -136,8 +136,7 @@ class Registry:
 
     async def record(self, model_id: str) -> ModelRecord | None:
         """None: it is gone. Says nothing about who may use it."""
-        data = cast(bytes | None, await reply(self._redis.get(keys.model(model_id))))
-        return None if data is None else next(iter(_read([data])), None)
+        return next(iter(_read([await reply(self._redis.get(keys.model(model_id)))])), None)
 
     async def offered(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         channel = interaction.channel
@@ -228,35 +227,29 @@ class Registry:
         return _read(records), [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in hashes]
 
     async def _no_such_model(self, guild_id: int, channel_ids: list[int], name: str | None) -> UserError:
-        models = await self.usable(guild_id, channel_ids)
+        names = [model.name for model in await self.usable(guild_id, channel_ids)]
         prefix = await self._guilds.prefix(guild_id)
         if name is not None:
-            return _unknown(models, name, prefix)
-        if models:
-            names = ", ".join(f"`{model.name}`" for model in models[:5])
+            near = nearest(name.strip(), names, likeness=0.5)
+            return UserError(
+                f"No model called {code(name, 60)} can be used in this channel.",
+                f"{f'Did you mean {near}? ' if near else ''}`{prefix}models` lists them all.",
+            )
+        if names:
+            some = ", ".join(f"`{one}`" for one in names[:5])
             return UserError(
                 "This channel has no model yet.",
-                f"Pick one of {names} with `{prefix}model use NAME`, or train one: `{prefix}train frankenstein`.",
+                f"Pick one of {some} with `{prefix}model use NAME`, or train one: `{prefix}train frankenstein`.",
             )
         return UserError("There is no model here yet.", f"Train one first: `{prefix}train frankenstein`.")
 
 
-def _read(records: Iterable[bytes]) -> list[ModelRecord]:
-    """Records from their JSON; one of another version is left out: the others can be used all the same."""
+def _read(records: Iterable[bytes | None]) -> list[ModelRecord]:
+    """Records from their JSON; one of another version is left out: the others can be used all the same. None: gone."""
     models = []
-    for data in records:
+    for data in filter(None, records):
         try:
             models.append(ModelRecord.model_validate_json(data))
         except ValidationError as error:
             log.error("model_record_not_understood", fields=error.error_count())
     return models
-
-
-def _unknown(models: list[ModelRecord], name: str, prefix: str) -> UserError:
-    names = [model.name for model in models]
-    near = difflib.get_close_matches(name.strip().lower(), names, n=3, cutoff=0.5)
-    remedy = f"Did you mean {' or '.join(f'`{other}`' for other in near)}? " if near else ""
-    return UserError(
-        f"No model called {code(name, 60)} can be used in this channel.",
-        f"{remedy}`{prefix}models` lists them all.",
-    )

@@ -15,6 +15,7 @@ from bot.errors import shown as shown
 from bot.escape import code, label
 from bot.options.checks import as_limit, in_range
 from bot.types import Context
+from galvanic.options import GenerateOptions, TrainOptions, options_of
 from shared.errors import UserError
 
 _OPTION = re.compile(r"(?:^|(?<=\s))--([A-Za-z][\w-]*)")
@@ -34,6 +35,19 @@ class _Limits(commands.Range):  # type: ignore[valid-type,misc]  # for type chec
 
     async def convert(self, _ctx: Any, value: str) -> Any:
         return self.annotation(value)
+
+
+def option(
+    model: type[TrainOptions] | type[GenerateOptions], field: str, *, least: float | None = None, open_end: bool = False
+) -> Any:
+    """An option as the engine declares it. `open_end`: the operator's setting is its upper limit."""
+    declared = options_of(model)[field]
+    name, low = declared.typed.replace("-", "_"), declared.low if least is None else least
+    if low is not None:
+        return number(declared.summary, low, None if open_end else declared.high, name)
+    kind = Literal.__getitem__(declared.choices) if declared.choices else declared.kind
+    default = False if model.model_fields[field].default is False else None
+    return commands.flag(name=name, default=default, description=declared.summary, converter=kind)
 
 
 def number(what: str, low: float, high: float | None = None, name: str = MISSING) -> Any:
@@ -102,8 +116,8 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
         Raises UserError: no option is meant, or several may be.
         """
         flags = {shown(flag): flag for flag in cls.get_flags().values() if not flag.positional}
-        known = {name: (flag, "yes" if _is_switch(flag) else "") for name, flag in flags.items()}
-        no = {f"no-{name}": (flag, "no") for name, flag in flags.items() if _is_switch(flag)}
+        known = {name: (flag, "yes" if flag.annotation is bool else "") for name, flag in flags.items()}
+        no = {f"no-{name}": (flag, "no") for name, flag in flags.items() if flag.annotation is bool}
         name = typed.lower().replace("_", "-")
         candidates = known | no if name.startswith("no-") else known
         begun = [name] if name in candidates else [one for one in candidates if one.startswith(name)]
@@ -131,10 +145,6 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
         return list(headings.items())
 
 
-def _is_switch(flag: commands.Flag) -> bool:
-    return flag.annotation is bool or bool in get_args(flag.annotation)
-
-
 def _checked(flag: commands.Flag, value: str) -> str:
     """The value, checked here because discord.py's error does not name an optional option."""
     limits = flag.annotation
@@ -145,8 +155,8 @@ def _checked(flag: commands.Flag, value: str) -> str:
             raise commands.BadFlagArgument(flag, value, error) from error
         if limits.max is not None:
             in_range(shown(flag), typed, limits.min, limits.max)
-    elif choices := [one for kind in get_args(limits) if get_origin(kind) is Literal for one in get_args(kind)]:
-        value = value.lower()
+    elif get_origin(limits) is Literal:
+        value, choices = value.lower(), get_args(limits)
         if value not in choices:
             raise UserError(f"`--{shown(flag)}` can't be {code(value)}.", f"Choose {_either(choices)}.")
     return value

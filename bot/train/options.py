@@ -8,7 +8,7 @@ from discord.ext import commands
 
 from bot.channels.sources import is_channel
 from bot.options import checks
-from bot.options.options import Options, number, with_form
+from bot.options.options import Options, option, with_form
 from shared.errors import UserError
 from shared.jobs import Encoding, RecipeName, TrainOptions, refuse_for_classic
 from shared.models import ModelRecord
@@ -43,29 +43,23 @@ class TrainFlags(Options):
         default=None,
         description="A text of the catalogue, such as frankenstein; a #channel; or `more`",
     )
-    recipe: RecipeName | None = commands.flag(
-        default=None, description="char (default), word (whole words) or classic (the tutorial's network)"
-    )
-    minutes: float | None = number("Maximum training time in minutes", 0.1)
-    epochs: int | None = number("Epochs: how many times to read the text", 1)
-    name: str | None = commands.flag(default=None, description="What to call the model")
+    recipe: RecipeName | None = option(TrainOptions, "recipe")
+    minutes: float | None = option(TrainOptions, "minutes", least=0.1)
+    epochs: int | None = option(TrainOptions, "epochs")
+    name: str | None = option(TrainOptions, "name")
     parent: str | None = commands.flag(
         name="from", default=None, description="A model to start from, instead of a new one"
     )
-    layers: int | None = number("LSTM layers", 1, 8)
-    units: int | None = number("LSTM units in each layer", 8, 4_096)
-    embedding: int | None = number("Size of the input embedding", 1, 4_096)
-    encoding: Encoding | None = commands.flag(
-        default=None, description="How a symbol enters the network: embedding or one-hot"
-    )
-    dropout: float | None = number("Dropout: share of each layer's outputs left out at random", 0.0, 0.9)
-    batch: int | None = number("Batch size: sequences read side by side", 1, 4_096)
-    length: int | None = number("Sequence length: symbols read in one step", 8, 4_096)
-    learning_rate: float | None = number("Peak learning rate", 0.00001, 1.0, name="lr")
-    random_seed: int | None = number("Makes the training repeatable", 0, 2**32 - 1)
-    keep_licence: bool = commands.flag(
-        default=False, description="Keep Project Gutenberg's headers and licences (classic)"
-    )
+    layers: int | None = option(TrainOptions, "layers")
+    units: int | None = option(TrainOptions, "units")
+    embedding: int | None = option(TrainOptions, "embedding")
+    encoding: Encoding | None = option(TrainOptions, "encoding")
+    dropout: float | None = option(TrainOptions, "dropout")
+    batch: int | None = option(TrainOptions, "batch")
+    length: int | None = option(TrainOptions, "length")
+    learning_rate: float | None = option(TrainOptions, "learning_rate")
+    random_seed: int | None = option(TrainOptions, "random_seed")
+    keep_licence: bool = option(TrainOptions, "keep_licence")
     speakers: bool = commands.flag(
         default=False, description="Of a channel: begin each line with an invented name for its speaker"
     )

@@ -12,9 +12,8 @@ from discord.ext import commands
 
 from bot.components import Form, Press
 from bot.options import checks
-from bot.options.checks import HOTTEST
 from bot.options.decoding import replied_to
-from bot.options.options import Options, number, options_form, with_form
+from bot.options.options import Options, number, option, options_form, with_form
 from bot.responder import replying
 from bot.servers.access import require_permissions
 from bot.servers.actor import Actor
@@ -22,6 +21,7 @@ from bot.types import Context, hybrid_command
 from bot.write import mix
 from bot.write.embeds import PRESSED
 from bot.write.generate import Generating, Request
+from galvanic.options import GenerateOptions
 from shared.errors import UserError
 from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, StopAt
 
@@ -45,19 +45,15 @@ class GenerateFlags(Options):
     )
     model: str | None = commands.flag(default=None, description="A model other than the channel's")
     mix: str | None = commands.flag(default=None, description="Several models at once: alice:0.7,dracula:0.3")
-    length: int | None = number("Maximum length in characters", 1)
-    temperature: float | None = number("0 always takes the likeliest, 1 is as surprising as the text", 0.0, HOTTEST)
-    top_k: int | None = number("Draw only from this many of the likeliest symbols", 1, 1_000_000)
-    top_p: float | None = number("Draw only from the likeliest symbols with this total probability", 0.001, 1.0)
-    min_p: float | None = number("Leave out symbols less likely than this share of the likeliest one", 0.0, 0.99)
-    guard: bool | None = commands.flag(
-        default=None, description="Break out of loops: yes (default; not for classic) or no (--no-guard)"
-    )
-    stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
-    random_seed: int | None = number("Makes the text repeatable", 0, 2**32 - 1)
-    from_corpus: bool = commands.flag(
-        default=False, description="Start from a random place in the text, without a seed"
-    )
+    length: int | None = option(GenerateOptions, "length", open_end=True)
+    temperature: float | None = option(GenerateOptions, "temperature")
+    top_k: int | None = option(GenerateOptions, "top_k")
+    top_p: float | None = option(GenerateOptions, "top_p")
+    min_p: float | None = option(GenerateOptions, "min_p")
+    guard: bool | None = option(GenerateOptions, "guard")
+    stop: StopAt | None = option(GenerateOptions, "stop")
+    random_seed: int | None = option(GenerateOptions, "random_seed")
+    from_corpus: bool = option(GenerateOptions, "from_corpus")
 
 
 class CompareFlags(Options):
@@ -68,8 +64,8 @@ class CompareFlags(Options):
     models: str | None = commands.flag(default=None, description="2 to 6 models to compare instead: alice,dracula")
     model: str | None = commands.flag(default=None, description="A model other than the channel's")
     length: int | None = number("Maximum length of each text in characters", 1, COMPARED_MOST)
-    stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
-    random_seed: int | None = number("Makes the texts repeatable", 0, 2**32 - 1)
+    stop: StopAt | None = option(GenerateOptions, "stop")
+    random_seed: int | None = option(GenerateOptions, "random_seed")
 
 
 class MixFlags(Options):
@@ -78,10 +74,10 @@ class MixFlags(Options):
     words: str = commands.flag(
         positional=True, default="", description="Models, each with its share, then the words to continue"
     )
-    length: int | None = number("Maximum length in characters", 1)
-    temperature: float | None = number("0 always takes the likeliest, 1 is as surprising as the text", 0.0, HOTTEST)
-    stop: StopAt | None = commands.flag(default=None, description="End with the last whole sentence or line")
-    random_seed: int | None = number("Makes the text repeatable", 0, 2**32 - 1)
+    length: int | None = option(GenerateOptions, "length", open_end=True)
+    temperature: float | None = option(GenerateOptions, "temperature")
+    stop: StopAt | None = option(GenerateOptions, "stop")
+    random_seed: int | None = option(GenerateOptions, "random_seed")
 
 
 class SurpriseFlags(Options):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 import discord
@@ -15,7 +14,7 @@ from bot.escape import code, plain
 from bot.responder import replying
 from bot.servers.access import channel_ids, require_permissions
 from bot.servers.actor import Actor
-from bot.servers.cooldowns import TooSoon
+from bot.servers.cooldowns import TooSoon, What
 from bot.types import Context, hybrid_command
 from bot.words import BLURPLE, GREEN, GREY
 from bot.write.generate import Generating
@@ -43,33 +42,26 @@ class Chat(commands.Cog):
         Members with Manage Server or Manage Channels can do this.
         """
         await ctx.defer()
-        wanted = _state(state)
-        here = channel_ids(ctx.channel)
-        me = self.bot.user.display_name if self.bot.user is not None else "me"
-        if wanted is None:
-            on = (await self.generating.servers.channel(here)).chat
-            await ctx.send(embed=await self._about(ctx, on, me))
-            return
-        if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):
-            raise UserError(
-                "You can't turn chat on or off here.", "Ask a member with Manage Server or Manage Channels."
-            )
-        await self.generating.servers.choose(here[0], "chat", wanted)
-        await ctx.send(embed=await self._about(ctx, wanted, me))
-
-    async def _about(self, ctx: Context, on: bool, me: str) -> discord.Embed:
-        prefix = await self.generating.servers.prefix(ctx.guild.id if ctx.guild else None)
-        if not on:
-            said = f"Chat is **off** here: I answer commands only.\n`{prefix}chat on` turns it on."
-            return discord.Embed(description=said, colour=GREY)
+        wanted, here, servers = _state(state), channel_ids(ctx.channel), self.generating.servers
+        if wanted is not None:
+            if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):
+                raise UserError(
+                    "You can't turn chat on or off here.", "Ask a member with Manage Server or Manage Channels."
+                )
+            await servers.choose(here[0], "chat", wanted)
+        on = (await servers.channel(here)).chat if wanted is None else wanted
+        prefix = await servers.prefix(ctx.guild.id if ctx.guild else None)
+        me = plain(self.bot.user.display_name if self.bot.user is not None else "me")
         wait = self.generating.settings.chat_cooldown_s
         pace = f", at most once every {wait:g} s" if wait else ""
-        said = (
-            f"Chat is **on** here: I answer `@{plain(me)} hello`, and replies to my answers, with this channel's "
-            f"model{pace}. It continues your words as its text would, without understanding them.\n"
-            f"`{prefix}chat off` turns it off."
-        )
-        return discord.Embed(description=said, colour=GREEN)
+        said = f"Chat is **off** here: I answer commands only.\n`{prefix}chat on` turns it on."
+        if on:
+            said = (
+                f"Chat is **on** here: I answer `@{me} hello`, and replies to my answers, with this channel's "
+                f"model{pace}. It continues your words as its text would, without understanding them.\n"
+                f"`{prefix}chat off` turns it off."
+            )
+        await ctx.send(embed=discord.Embed(description=said, colour=GREEN if on else GREY))
 
     @commands.Cog.listener()
     async def on_addressed(self, ctx: Context, words: str) -> None:
@@ -99,33 +91,25 @@ class Chat(commands.Cog):
         await self.generating.access.require_place(ctx.author, ctx.channel)
         who = Actor.of(ctx)
         choices = await self.generating.servers.channel(who.here)
-        refusal = await self._refusal(who)
-        async with self._clock(who, refused=refusal is not None):
-            if choices.chat and words:
-                try:
-                    if refusal is not None:
-                        raise refusal
-                    with self.generating.slot(who.guild_id):
-                        await self.generating.chat(who, words, ctx.send, **replying(ctx))
-                except UserError as error:  # a refusal costs the cooldown, too, or it could be provoked in floods
-                    self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
-            else:
-                embed = await self._hint(who, chat=choices.chat, alone=not words)
-                await ctx.send(embed=embed, **replying(ctx))
-
-    async def _refusal(self, who: Actor) -> UserError | None:
+        refusal, wait = None, self.generating.settings.chat_cooldown_s
         try:
             await self.generating.require_generate(who)
         except UserError as error:
-            return error
-        return None
-
-    def _clock(self, who: Actor, *, refused: bool) -> AbstractAsyncContextManager[None]:
-        """The channel's cooldown; people who may not generate have their own, or they could block the channel's."""
-        wait, cooldowns = self.generating.settings.chat_cooldown_s, self.generating.cooldowns
-        if refused:
-            return cooldowns.spend("refused", who.guild_id, who.user.id, wait, request=who.request_id)
-        return cooldowns.spend("chat", who.guild_id, who.place.channel_id, wait, request=who.request_id)
+            refusal = error
+        # The channel's cooldown; people who may not generate have their own, or they could block the channel's.
+        what: tuple[What, int] = ("refused", who.user.id) if refusal is not None else ("chat", who.place.channel_id)
+        async with self.generating.cooldowns.spend(what[0], who.guild_id, what[1], wait, request=who.request_id):
+            if not (choices.chat and words):
+                embed = await self._hint(who, chat=choices.chat, alone=not words)
+                await ctx.send(embed=embed, **replying(ctx))
+                return
+            try:
+                if refusal is not None:
+                    raise refusal
+                with self.generating.slot(who.guild_id):
+                    await self.generating.chat(who, words, ctx.send, **replying(ctx))
+            except UserError as error:  # a refusal costs the cooldown, too, or it could be provoked in floods
+                self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
 
     async def _hint(self, who: Actor, *, chat: bool, alone: bool) -> discord.Embed:
         prefix = await self.generating.servers.prefix(who.guild_id)
@@ -158,9 +142,8 @@ class Chat(commands.Cog):
 
 
 def _state(typed: str | None) -> bool | None:
-    if typed is None:
-        return None
-    known = {"on": True, "yes": True, "off": False, "no": False}
-    if typed.strip().lower() not in known:
-        raise UserError(f"`chat` can't be {code(typed)}.", "Use `chat on` or `chat off`.")
-    return known[typed.strip().lower()]
+    known = {None: None, "on": True, "yes": True, "off": False, "no": False}
+    word = typed.strip().lower() if typed is not None else None
+    if word not in known:
+        raise UserError(f"`chat` can't be {code(str(typed))}.", "Use `chat on` or `chat off`.")
+    return known[word]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
@@ -12,9 +11,10 @@ from bot.options.checks import each_once
 from shared.errors import UserError
 
 MOST_PARTS = 8
-_EXAMPLE = "Write it like `--mix frankenstein:0.7,alice:0.3`, after your words."
 _HIGHEST = 1_000
-_PAIR = re.compile(r"([A-Za-z0-9][\w-]{0,31})[\s:]+(\d{1,9}(?:\.\d{1,9})?)\s*%?,?(?=\s|$)")
+_SHARE = r"\d{0,9}\.?\d{1,9}"
+_PART = re.compile(rf"([^\s:]+)(?:\s*:\s*({_SHARE}))?")
+_PAIR = re.compile(rf"([A-Za-z0-9][\w-]{{0,31}})[\s:]+({_SHARE})\s*%?,?(?=\s|$)")
 
 
 class Part(NamedTuple):
@@ -26,15 +26,24 @@ class Part(NamedTuple):
 
 def parse(typed: str) -> tuple[Part, ...]:
     """The value of `--mix`; models without shares get equal ones. Raises `UserError` with the part that is wrong."""
+    example = "Write it like `--mix frankenstein:0.7,alice:0.3`, after your words."
     pieces = [piece.strip() for piece in typed.split(",")]
     if not 2 <= len(pieces) <= MOST_PARTS:
         said = "only one model" if len(pieces) == 1 else f"{len(pieces)} models"
-        raise UserError(f"`--mix` names {said}; it takes 2 to {MOST_PARTS}.", _EXAMPLE)
-    parts = [_part(piece, place) for place, piece in enumerate(pieces, start=1)]
-    bare = [name for name, weight in parts if weight is None]
+        raise UserError(f"`--mix` names {said}; it takes 2 to {MOST_PARTS}.", example)
+    parts: list[tuple[str, str | None]] = []
+    for place, piece in enumerate(pieces, start=1):
+        found = _PART.fullmatch(piece)
+        if found is None or (found[2] and not 0 < float(found[2]) <= _HIGHEST):
+            raise UserError(
+                f"Part {place} of `--mix`, {code(piece)}, isn't a model with a usable share.",
+                f"A share is a number above 0 and up to {_HIGHEST:,}. {example}",
+            )
+        parts.append((found[1].lower(), found[2]))
+    bare = [name for name, share in parts if share is None]
     if bare and len(bare) < len(parts):
         raise UserError(f"In `--mix`, {code(bare[0])} has no share, but others do.", "Give all of them one, or none.")
-    return checked([(name, 1.0 if weight is None else weight) for name, weight in parts], "`--mix`")
+    return checked([(name, float(share or 1)) for name, share in parts], "`--mix`")
 
 
 def checked(parts: Sequence[tuple[str, float]], what: str = "The mixture") -> tuple[Part, ...]:
@@ -67,24 +76,3 @@ def parse_words(typed: str, known: Collection[str], prefix: str) -> tuple[tuple[
             f"Write it like `{prefix}mix frankenstein 70 alice 30 the sea`.",
         )
     return checked(parts), rest
-
-
-def _part(piece: str, place: int) -> tuple[str, float | None]:
-    name, colon, figure = (word.strip() for word in piece.partition(":"))
-    shown = code(piece)
-    if not name:
-        raise UserError(f"Part {place} of `--mix` names no model.", _EXAMPLE)
-    if " " in name or " " in figure:
-        raise UserError(f"Part {place} of `--mix`, {shown}, isn't a name and a share.", _EXAMPLE)
-    if not colon:
-        return name.lower(), None
-    try:
-        weight = float(figure)
-    except ValueError:
-        weight = math.nan
-    if not 0 < weight <= _HIGHEST:
-        raise UserError(
-            f"Part {place} of `--mix`, {shown}, has no usable share.",
-            f"A share is a number above 0 and up to {_HIGHEST:,}. {_EXAMPLE}",
-        )
-    return name.lower(), weight
