@@ -161,7 +161,6 @@ class Galvanic(commands.Bot):
             self.registry,
             self.audience,
             self.lifetimes,
-            self.removal,
             self.transcripts,
             self.sources,
             self.importer,
@@ -172,8 +171,8 @@ class Galvanic(commands.Bot):
             servers, self.queue, self.outlook, self.audience, self.training_cards, self.importer
         )
         common = (self, settings, servers, self.access, self.cooldowns, self.queue, self.delivery, self.registry)
-        self.model_actions = actions.ModelActions(*common, self.lifetimes, self.removal)
-        self.transfer = transfer.Transfer(*common, self.audience, self.lifetimes, self.removal)
+        self.model_actions = actions.ModelActions(*common, self.lifetimes)
+        self.transfer = transfer.Transfer(*common, self.audience, self.lifetimes)
         self.generating = generate.Generating(*common, self.admission.slot)
         self.holdings = held.Holdings(
             self,
@@ -217,7 +216,7 @@ class Galvanic(commands.Bot):
             cog_welcome.Welcome(self, settings, self.redis, servers, start.TASTE_MINUTES),
             Writing(self.components.open, self.generating),
             cog_chat.Chat(self, self.generating),
-            Models(self.model_actions, self.transfer, self.removal),
+            Models(self.model_actions, self.transfer, self.removal, self.chores.add),
             changes,
             missed.Missed(self, self.consents, texts, changes, self.looks),
             Privacy(settings, servers, self.cooldowns, self.consents, self.holdings, people),

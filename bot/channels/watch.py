@@ -136,7 +136,7 @@ class Watch(commands.Cog):
         await cancel_trainings(self.outlook, self.queue, lambda ref: ref.guild_id == guild_id)
         for model in await self.registry.all(guild_id):
             if model.transcripts:
-                await self.removal.drop(model)
+                await self.registry.remove(model)
         for transcript in await self.store.all(guild_id):
             await self.store.forget(transcript.transcript_id)
         await self.consents.forget_guild(guild_id)

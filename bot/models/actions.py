@@ -14,7 +14,6 @@ from bot.components import Press
 from bot.errors import AlreadyReported
 from bot.models import embeds
 from bot.models.lifetime import Lifetimes
-from bot.models.removal import Removal, channels_of
 from bot.models.requests import Requests
 from bot.options.checks import HOTTEST, temperature
 from bot.servers.access import is_admin, visible_channels
@@ -48,7 +47,6 @@ def require_owner(model: ModelRecord, who: Actor, action: str) -> None:
 @dataclass(frozen=True)
 class ModelActions(Requests):
     lifetimes: Lifetimes
-    removal: Removal
 
     async def use(self, who: Actor, model: ModelRecord) -> None:
         """Make a model its channel's."""
@@ -181,7 +179,7 @@ class ModelActions(Requests):
         return await self.registry.amend(model.model_id, shared), to
 
     async def unshare(self, who: Actor, model: ModelRecord, typed: str | None) -> tuple[ModelRecord, str]:
-        """Stop sharing a model; channels that can no longer use it drop it as their current one.
+        """Stop sharing a model. A channel that has chosen it and can no longer use it has no model then.
 
         `typed`: a channel, or `server`; None: everything. The record now, and with whom it is no longer shared. Raises
         UserError: this person may not, or it was not shared there.
@@ -194,8 +192,7 @@ class ModelActions(Requests):
                 f"`{model.name}` learned from a public text, so it belongs to the whole server.",
                 "Only models of uploaded texts can be kept to channels.",
             )
-        guild, whom = self.guild_of(who), ""
-        parents = {thread.id: thread.parent_id for thread in guild.threads}
+        whom = ""
 
         def unshared(record: ModelRecord) -> ModelRecord:
             # Works on the newest record, because somebody else may be changing it at the same time.
@@ -203,11 +200,7 @@ class ModelActions(Requests):
             change, whom = self._unshared(who, record, typed)
             return record.model_copy(update=change)
 
-        def without_access(record: ModelRecord) -> list[int]:
-            places = ((channel, parents.get(channel, channel)) for channel in channels_of(guild))
-            return [channel for channel, parent in places if not record.usable_in([channel, parent])]
-
-        return await self.registry.amend(model.model_id, unshared, without_access), whom
+        return await self.registry.amend(model.model_id, unshared), whom
 
     def _unshared(self, who: Actor, model: ModelRecord, typed: str | None) -> tuple[dict[str, Any], str]:
         """The fields to change, and with whom the model is no longer shared."""
@@ -278,7 +271,7 @@ class ModelActions(Requests):
             )
         who, model = await self.pressed(press)
         require_owner(model, who, "delete it")
-        if not await self.removal.drop(model):
+        if not await self.registry.remove(model):
             raise UserError(f"`{model.name}` was deleted a moment ago.", "There is nothing left to do.")
         await press.update(embed=embeds.deleted(model, who.user.id), view=None)
 

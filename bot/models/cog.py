@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,21 +38,16 @@ class Models(commands.Cog):
     actions: ModelActions
     transfer: Transfer
     removal: Removal
-
-    @commands.Cog.listener()
-    async def on_ready(self) -> None:
-        """Make up for what an earlier run of the bot could not do."""
-        await self.removal.forget_lost_channels()
+    later: Callable[..., None]
+    """Has something done until it succeeds."""
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        await self.removal.forget_channel(channel.guild, channel.id)
+        self.later(self.removal.forget_channel, channel.guild.id, channel.id)
 
     @commands.Cog.listener()
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
-        guild = self.actions.client.get_guild(payload.guild_id)
-        if guild is not None:
-            await self.removal.forget_channel(guild, payload.thread_id)
+        self.later(self.removal.forget_channel, payload.guild_id, payload.thread_id)
 
     # ------------------------------------------------------------------ looking
 

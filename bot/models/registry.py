@@ -31,6 +31,8 @@ from shared.jobs import DeleteJob, Place
 from shared.models import ModelRecord
 
 _AMEND_TRIES = 5
+_UNSENT = "d-0"
+"""A job that removes files gets an id of its own when the dispatcher sends it."""
 
 log = structlog.get_logger()
 
@@ -171,18 +173,11 @@ class Registry:
     async def use(self, channel_id: int, model: ModelRecord) -> None:
         await reply(self._redis.hset(keys.channel(channel_id), "model", model.model_id))
 
-    async def amend(
-        self,
-        model_id: str,
-        change: Callable[[ModelRecord], ModelRecord],
-        forget: Callable[[ModelRecord], Iterable[int]] = lambda _model: (),
-    ) -> ModelRecord:
+    async def amend(self, model_id: str, change: Callable[[ModelRecord], ModelRecord]) -> ModelRecord:
         """Change a model's record in one step, its name in the guild with it; the record as it is now.
 
-        `change` makes the new record of the old one, again when somebody else was faster. `forget` gives for the new
-        record the channels that are to drop the model, should it be their current one.
-
-        Raises UserError: the model is gone, or its new name is taken; or what `change` raises.
+        `change` makes the new record of the old one, again when somebody else was faster. Raises UserError: the model
+        is gone, or its new name is taken; or what `change` raises.
         """
         for _ in range(_AMEND_TRIES):
             data = cast(bytes | None, await reply(self._redis.get(keys.model(model_id))))
@@ -192,7 +187,7 @@ class Registry:
             new = change(old)
             done = await reply(
                 self._amend(
-                    keys=[keys.guild_models(old.guild_id), keys.model(model_id), *map(keys.channel, forget(new))],
+                    keys=[keys.guild_models(old.guild_id), keys.model(model_id)],
                     args=[model_id, data, new.model_dump_json(), old.name, new.name],
                 )
             )
@@ -202,15 +197,17 @@ class Registry:
                 return new
         raise UserError("Somebody else is changing this model right now.", "Try again in a moment.")
 
-    async def remove(self, model: ModelRecord, channel_ids: Iterable[int], job: DeleteJob) -> bool:
-        """Take a model out, and off the channels that have chosen it, in one step; False: it was gone already.
+    async def remove(self, model: ModelRecord) -> bool:
+        """Take a model out; the choice of a channel then names nothing. False: it was gone already.
 
-        `channel_ids`: those that may have chosen it; the choice of one that is missing here names nothing. `job`:
-        removes its files; kept until that is done (`bot.jobs.dispatcher`).
+        The job that removes its files is kept until that is done (`bot.jobs.dispatcher`).
         """
-        own = (keys.guild_models(model.guild_id), keys.model(model.model_id), keys.DELETING)
-        arguments = [model.model_id, job.model_dump_json()]
-        return bool(await reply(self._remove(keys=[*own, *map(keys.channel, channel_ids)], args=arguments)))
+        place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
+        job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
+        own = [keys.guild_models(model.guild_id), keys.model(model.model_id), keys.DELETING]
+        removed = bool(await reply(self._remove(keys=own, args=[model.model_id, job.model_dump_json()])))
+        log.info("model_removed", model_id=model.model_id, guild_id=model.guild_id, removed=removed)
+        return removed
 
     async def forget_channel(self, channel_id: int) -> None:
         """Drop what a channel that is gone has chosen: its model, its temperature, whether it chats."""

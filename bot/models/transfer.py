@@ -15,7 +15,6 @@ from bot.models import embeds
 from bot.models.actions import require_owner
 from bot.models.audience import Audience
 from bot.models.lifetime import Lifetimes
-from bot.models.removal import Removal
 from bot.models.requests import Requests
 from bot.options import decoding
 from bot.servers.access import is_admin
@@ -79,7 +78,6 @@ def _may_export(model: ModelRecord, who: Actor) -> bool:
 class Transfer(Requests):
     audience: Audience
     lifetimes: Lifetimes
-    removal: Removal
 
     async def export(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
         """Post a model as a file. Everyone who reads the channel can take it."""
@@ -155,7 +153,7 @@ class Transfer(Requests):
         """Raises UserError: it learned from messages that not everybody there can read, and was not kept."""
         place, model = job.place, event.model
         if not self.audience.allows(place.guild_id, place.channel_ids, model):
-            await self.removal.drop(model)
+            await self.registry.remove(model)
             raise _SWITCHED_OFF if self.settings.channel_training == "off" else _NOT_HERE
         prefix = await self.servers.prefix(place.guild_id)
         current = await self.servers.channel([place.channel_id])

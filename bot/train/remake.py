@@ -27,7 +27,6 @@ from bot.jobs.snapshot import Snapshots, cancel_trainings
 from bot.models.audience import Audience
 from bot.models.lifetime import Lifetimes
 from bot.models.registry import Registry
-from bot.models.removal import Removal
 from bot.servers import access
 from bot.servers.settings import GuildSettingsStore
 from shared import keys
@@ -61,7 +60,6 @@ class Remaking:
     registry: Registry
     audience: Audience
     lifetimes: Lifetimes
-    removal: Removal
     transcripts: TranscriptStore
     sources: Sources
     importer: Importer
@@ -115,7 +113,9 @@ class Remaking:
         if (self.lifetimes.expires(model) or math.inf) <= time.time():
             await self.delete(guild, model, "its time was over")
         elif _withdrawn(model, revisions) and model.replaces in known:
-            await self.removal.drop(model)  # somebody withdrew while it was made: the old one gets another replacement
+            await self.registry.remove(
+                model
+            )  # somebody withdrew while it was made: the old one gets another replacement
         elif model.replaces is not None and model.replaces not in known:
             await self._inherit(model)
         elif model.is_stale(revisions):
@@ -193,7 +193,7 @@ class Remaking:
         log.info("model_replaced", model_id=model.model_id, replacement=new.model_id, guild_id=guild.id)
 
     async def _drop(self, model: ModelRecord) -> None:
-        await self.removal.drop(model)
+        await self.registry.remove(model)
         await reply(self.redis.hdel(keys.STALE, model.model_id))
 
     async def _inherit(self, new: ModelRecord) -> None:

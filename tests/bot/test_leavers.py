@@ -99,13 +99,13 @@ async def test_a_server_that_is_half_forgotten_is_found_again(live: Live, monkey
     await looked(live)  # the first look would come in between
     info = await begun(bot.transcripts, guild_id=gone, channel_id=5)
     add_model(live, gone, "theirs", info.ref(0))
-    drop = bot.removal.drop
+    remove = bot.registry.remove
 
     async def fails(*_: Any) -> None:
-        monkeypatch.setattr(bot.removal, "drop", drop)
+        monkeypatch.setattr(bot.registry, "remove", remove)
         raise RuntimeError("the bot ends here")
 
-    monkeypatch.setattr(bot.removal, "drop", fails)
+    monkeypatch.setattr(bot.registry, "remove", fails)
     await looked(live)
     assert await models_are(live, gone, ["theirs"])
     await looked(live)

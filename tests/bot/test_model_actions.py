@@ -80,9 +80,7 @@ async def test_nothing_is_left_of_what_a_deleted_channel_had_chosen(live: Live) 
     redis = live.bot.redis
     for channel in (LAB, LIBRARY):
         await redis.hset(keys.channel(channel), mapping={"temperature": "0.5", "chat": "1"})
-    guild = live.bot.get_guild(GUILD)
-    assert guild is not None
-    await live.bot.removal.forget_channel(guild, LIBRARY)
+    await live.bot.removal.forget_channel(GUILD, LIBRARY)
     assert not await redis.exists(keys.channel(LIBRARY))
     assert await redis.exists(keys.channel(LAB))
 

@@ -19,10 +19,8 @@ from bot.words import DESCRIPTION_LIMIT
 from shared import keys
 from shared.connect import connect
 from shared.errors import UserError
-from shared.jobs import DeleteJob
-from shared.models import ModelRecord
 from shared.settings import Settings
-from tests.factories import CHANNEL, GUILD, place, record
+from tests.factories import CHANNEL, GUILD, record
 from tests.registered import register
 
 OTHER = CHANNEL + 1
@@ -39,10 +37,6 @@ def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
 @pytest.fixture
 def worker(settings: Settings) -> redis.Redis:
     return connect(settings)
-
-
-def deletion(model: ModelRecord) -> DeleteJob:
-    return DeleteJob(job_id="d-1", place=place(), model_id=model.model_id)
 
 
 async def test_a_model_and_what_its_channel_chose_come_together(
@@ -62,7 +56,7 @@ async def test_a_thread_has_its_parents_model_until_it_chooses_and_when_its_own_
     own = register(worker, record(model_id="own", name="own", channel_id=THREAD, scope="channel"))
     here = [THREAD, CHANNEL]
     assert (await registry.choose(GUILD, here, None)).name == "own"
-    assert await registry.remove(own, [], deletion(own))  # the thread still names it
+    assert await registry.remove(own)  # the thread still names it
     assert (await registry.choose(GUILD, here, None)).name == "parents"
     shelf = await registry.channel_models(GUILD, here)
     assert shelf.current is not None
@@ -151,7 +145,7 @@ async def test_what_is_taken_back_is_dropped_where_it_was_the_current_model(
 ) -> None:
     model = register(worker, record(scope="channel", shared_with=(OTHER,)))
     await registry.use(OTHER, model)
-    await registry.amend("m1", lambda model: model.model_copy(update={"shared_with": ()}), lambda _: [OTHER])
+    await registry.amend("m1", lambda model: model.model_copy(update={"shared_with": ()}))
     with pytest.raises(UserError):
         await registry.choose(GUILD, [OTHER], None)
     assert (await registry.choose(GUILD, [CHANNEL], None)).name == "tides"
@@ -164,10 +158,12 @@ async def test_removing_takes_the_model_out_of_everything_at_once(
     await registry.use(OTHER, model)
     renamed = await registry.amend("m1", lambda model: model.model_copy(update={"name": "floods"}))
     assert renamed.name == "floods"
-    assert await registry.remove(model, [CHANNEL, OTHER], deletion(model))  # asked before it was renamed
-    gone = (keys.model("m1"), keys.guild_models(GUILD), keys.channel(CHANNEL), keys.channel(OTHER))
-    assert await client.exists(*gone) == 0
-    assert not await registry.remove(model, [CHANNEL], deletion(model))
+    assert await registry.remove(model)  # asked before it was renamed
+    assert await client.exists(keys.model("m1"), keys.guild_models(GUILD)) == 0
+    assert await client.hkeys(keys.DELETING) == [b"m1"]  # type: ignore[misc]
+    for channel in (CHANNEL, OTHER):
+        assert (await registry.channel_models(GUILD, [channel])).current is None
+    assert not await registry.remove(model)
     with pytest.raises(UserError, match="deleted a moment ago"):
         await registry.amend("m1", lambda model: model)
 

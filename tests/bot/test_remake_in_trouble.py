@@ -38,14 +38,14 @@ async def overdue(live: Live, name: str) -> ModelRecord:
 async def test_a_model_that_cannot_be_deleted_keeps_no_other(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     await overdue(live, "first")
     await overdue(live, "second")
-    drop = live.bot.removal.drop
+    remove = live.bot.registry.remove
 
     async def fails_for_first(model: ModelRecord, *args: Any) -> None:
         if model.name == "first":
             raise ValueError("no such luck")
-        await drop(model, *args)
+        await remove(model, *args)
 
-    monkeypatch.setattr(live.bot.removal, "drop", fails_for_first)
+    monkeypatch.setattr(live.bot.registry, "remove", fails_for_first)
     await look(live)
     assert await names(live) == ["first"]
 

@@ -6,7 +6,6 @@ import discord
 import pytest
 
 from bot.models import embeds as model_embeds
-from bot.models import removal
 from playground.places import CHANNEL_IDS, GUILDS
 from shared import keys
 from shared.connect import connect
@@ -278,10 +277,10 @@ async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None
     assert worker.get(keys.job_control("t-77")) == b"cancel"
 
 
+@pytest.mark.usefixtures("at_once")
 async def test_it_goes_with_a_channel_that_is_deleted_while_redis_is_away(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removal, "_TRY_AGAIN_S", 0.05)
     where = den(live)
     await known(live, where)
     heard(live, where)
