@@ -72,15 +72,10 @@ async def offered(live: Live, command: str, option: str, typed: str = "") -> lis
 @pytest.mark.parametrize(
     ("command", "option"),
     [
-        ("generate", "model"),
-        ("compare", "model"),
-        ("surprise", "model"),
         ("mix", "first"),
         ("train", "from"),
-        ("model use", "name"),
         ("model share", "name"),
         ("cancel", "job"),
-        ("finish", "job"),
     ],
 )
 async def test_every_offer_that_asks_redis_survives_its_outage(

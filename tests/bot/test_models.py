@@ -63,14 +63,6 @@ async def test_a_thread_has_its_parents_model_until_it_chooses_and_when_its_own_
     assert shelf.current.name == "parents"
 
 
-async def test_a_channel_cannot_use_another_guilds_model_by_its_id(registry: Registry, worker: redis.Redis) -> None:
-    model = register(worker, record(guild_id=GUILD + 1))  # registered for the very channel
-    with pytest.raises(UserError, match="no model"):
-        await registry.choose(GUILD, [CHANNEL], None)
-    with pytest.raises(UserError, match="can no longer be used"):
-        await registry.by_id(GUILD, [CHANNEL], model.model_id)
-
-
 async def test_a_model_of_another_channel_is_refused_like_one_that_is_not_there(
     registry: Registry, worker: redis.Redis
 ) -> None:
@@ -173,13 +165,6 @@ async def test_the_models_of_all_channels_count_as_stored(registry: Registry, wo
     register(worker, record(model_id="m2", name="old", parameters=250_000))  # its record tells no size
     register(worker, record(model_id="m3", name="elsewhere", guild_id=GUILD + 1, file_bytes=5))
     assert await registry.stored_bytes(GUILD) == 2_000_000
-
-
-def test_a_model_shared_with_the_server_may_be_used_everywhere() -> None:
-    model = record(scope="channel", for_server=True)
-    assert model.usable_in([OTHER])
-    assert not record(scope="channel").usable_in([OTHER])
-    assert record(scope="channel", shared_with=(OTHER,)).usable_in([THREAD, OTHER])
 
 
 def test_a_long_list_is_paged_and_fits_a_message() -> None:

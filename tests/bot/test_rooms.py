@@ -26,7 +26,7 @@ from shared.jobs import (
 )
 from tests.bot.channels import Away
 from tests.bot.live import Live, text_of
-from tests.bot.rooms import ADA, BEN, CELLAR, GUILD, LAB, SECRET, begun, den, heard, known, opened, ref, standing, who
+from tests.bot.rooms import ADA, BEN, CELLAR, GUILD, LAB, SECRET, begun, den, heard, known, opened, ref, standing
 from tests.bot.stand_in import StandIn
 from tests.factories import corpus, generate_job, place, record
 from tests.registered import register
@@ -220,22 +220,6 @@ async def test_guessed_ids_open_nothing(live: Live) -> None:
 
 
 # ---------------------------------------------------------------------- giving it to others
-
-
-async def test_nobody_shares_it(live: Live) -> None:
-    own, upload = heard(live), heard(live, model_id="m2", name="both", scope="channel")
-    for person in ("ada", "ben"):
-        for model in (own, upload):
-            with pytest.raises(UserError, match="nobody can share it"):
-                await live.bot.model_actions.share(await who(live, person), model, "server")
-    with pytest.raises(UserError, match="is not shared"):
-        await live.bot.model_actions.unshare(await who(live, "ben"), own, None)
-
-
-async def test_only_admins_export_it(live: Live) -> None:
-    model, ben = heard(live), await who(live, "ben")
-    with pytest.raises(UserError, match="Only members with Manage Server"):
-        await live.bot.transfer.export(ben, model, live.bot.get_partial_messageable(CELLAR).send)
 
 
 async def test_an_import_is_not_kept_where_others_read(live: Live) -> None:
