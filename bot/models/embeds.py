@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import discord
 
@@ -93,7 +92,7 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
         ("Trained", facts.get("Training") or count(model.epochs, "epoch")),
         ("Network", facts.get("Network")),
         ("Vocabulary", facts.get("Vocabulary")),
-        ("Size", f"{count(model.parameters, 'weight')}, {size(model)}"),
+        ("Size", f"{count(model.parameters, 'weight')}, {megabytes(model.stored_bytes)}"),
         ("Continued from", facts.get("Goes back to") or parent),
         ("Can be used", scope_in_full(model)),
         ("Owner", f"<@{model.owner_id}>" + (", who imported it" if model.imported else "")),
@@ -109,7 +108,7 @@ def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.E
         description=(
             f"It learned **{plain(model.corpus_title[:200])}**{', imported' if model.imported else ''} "
             f"<t:{int(model.created_at)}:R> "
-            f"({quality(model)}, {size(model)}).\n"
+            f"({quality(model)}, {megabytes(model.stored_bytes)}).\n"
             f"The model and its files will be deleted for good, for everyone and in every channel that uses it.{copy}"
         ),
         colour=AMBER,
@@ -126,12 +125,8 @@ def question_buttons(model_id: str, user_id: int) -> discord.ui.View:
 
 
 def model_buttons(model_id: str, *actions: str) -> discord.ui.View:
-    return view(*(model_button(action, model_id) for action in actions))
-
-
-def model_button(action: str, model_id: str) -> discord.ui.Button[Any]:
-    label, style = _BUTTONS[action]
-    return button(action, model_id, label=label, style=style)
+    shown = ((action, *_BUTTONS[action]) for action in actions)
+    return view(*(button(action, model_id, label=label, style=style) for action, label, style in shown))
 
 
 def page_buttons(channel_id: int, page: int, last: int) -> discord.ui.View | None:
@@ -197,7 +192,7 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
         title=f"Imported {model.name}",
         description=(
             f"✅ **{plain(model.corpus_title[:200])}**, {RECIPE_WORDS[model.recipe]}, "
-            f"{quality(model)}, {size(model)}.\n"
+            f"{quality(model)}, {megabytes(model.stored_bytes)}.\n"
             f"It can be used {scope_in_full(model)}, and is <@{model.owner_id}>'s."
         ),
         colour=GREEN,
@@ -225,10 +220,6 @@ def quality(model: ModelRecord) -> str:
     if model.heldout_loss is not None:
         return f"{model.heldout_loss / math.log(2):.2f} bits per character"
     return f"{model.train_loss / math.log(2):.2f} bits per character of its own text"
-
-
-def size(model: ModelRecord) -> str:
-    return megabytes(model.stored_bytes)
 
 
 def megabytes(number: int) -> str:
@@ -275,8 +266,8 @@ def _scope(model: ModelRecord, here: list[int]) -> str:
 
 
 def _line(model: ModelRecord, here: list[int], *, current: bool) -> str:
-    mark = "▶️" if current else "▫️"
+    mark, size = "▶️" if current else "▫️", megabytes(model.stored_bytes)
     return (
         f"{mark} **`{model.name}`** {plain(model.corpus_title[:60])}\n"
-        f"-# {model.recipe} · {quality(model)} · {size(model)} · <t:{int(model.created_at)}:R> · {_scope(model, here)}"
+        f"-# {model.recipe} · {quality(model)} · {size} · <t:{int(model.created_at)}:R> · {_scope(model, here)}"
     )

@@ -64,7 +64,7 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
     text before it. Here it is refused; `\--word` is text.
     """
 
-    # Not annotated: discord.py takes every annotation for a flag.
+    # One flag is positional. These are not annotated: discord.py takes every annotation for a flag.
     free_text = False
     """The positional part is prose, which a `--word` may be meant for."""
     groups = {}  # type: ignore[var-annotated]  # noqa: RUF012
@@ -75,7 +75,7 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
     """The person wants that form."""
 
     @classmethod
-    def parse_flags(cls, argument: str, *, ignore_extra: bool = True) -> dict[str, list[str]]:
+    def parse_flags(cls, argument: str, *, ignore_extra: bool = True) -> dict[str, list[str]]:  # noqa: ARG003
         """Split what was typed into options and values. `--no-X` turns the switch X off.
 
         The words come before the options or, if there are none, after an option's value.
@@ -102,11 +102,8 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
             words.append(after)
             parsed.setdefault(flag.name, []).append(_checked(flag, value))
         text = _ESCAPE.sub("", " ".join(filter(None, words)))
-        positional = next((flag for flag in cls.get_flags().values() if flag.positional), None)
-        if text and positional is not None:
-            parsed[positional.name] = [text]
-        elif text and not ignore_extra:
-            raise commands.TooManyArguments(f"Too many arguments passed to {cls.__name__}")
+        if text:
+            parsed[next(flag.name for flag in cls.get_flags().values() if flag.positional)] = [text]
         return parsed
 
     @classmethod
