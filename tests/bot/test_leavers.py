@@ -10,6 +10,7 @@ import pytest
 from bot.app import Galvanic
 from bot.channels.missed import Missed
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared import keys
 from shared.connect import connect
 from shared.jobs import TranscriptRef
 from shared.settings import Settings
@@ -87,11 +88,7 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
     assert {who: one.state for who, one in said.items()} == {CLEO: "out"}, "a no is kept, should it return"
     assert await models_are(live, GUILD_ID, [f"book-{GUILD_ID}", f"of-{GUILD_ID}"])
     assert len(await other.texts()) == 200
-
-    async def files_are_to_go() -> bool:
-        return not await bot.registry.deletions()
-
-    await until(files_are_to_go)
+    assert await bot.redis.hlen(keys.DELETING) == 1, "its files are to go"
 
 
 async def test_a_server_that_is_half_forgotten_is_found_again(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

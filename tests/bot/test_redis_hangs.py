@@ -7,13 +7,12 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
-import discord
 import pytest
 import redis
 
 from bot.admin import cog_errors
 from bot.components import button, view
-from bot.models.embeds import model_button
+from bot.models.embeds import model_buttons
 from bot.train.card import buttons_of
 from bot.train.state import TrainingState
 from playground.places import CHANNEL_IDS, USER_IDS
@@ -88,9 +87,7 @@ async def test_nothing_is_offered_while_somebody_types(hanging: Hanging, command
 
 async def test_a_form_is_acknowledged(hanging: Hanging) -> None:
     live, ada = hanging.live, USER_IDS["ada"]
-    view = discord.ui.View(timeout=None)
-    view.add_item(model_button("write", "m1"))
-    message = await live.bot.get_partial_messageable(LAB).send("a model", view=view)
+    message = await live.bot.get_partial_messageable(LAB).send("a model", view=model_buttons("m1", "write"))
     opened = live.acts.click(ada, LAB, message.id, "galvanic:write:m1")
     assert await hanging.outcome(opened) == "modal"
     sent = live.acts.submit_modal(ada, opened.id, {"words": "the sea", "temperature": ""})
