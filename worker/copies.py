@@ -6,6 +6,7 @@ under its number: one that was superseded and does not know it yet spoils nothin
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 import time
@@ -17,7 +18,7 @@ import structlog
 from galvanic.checkpoint import NAME, write_text
 from shared import keys
 from shared.settings import Settings
-from worker.files import JobFiles
+from worker.files import JobFiles, jobs_here
 from worker.remote import StoreAway
 from worker.store import ModelStore
 
@@ -44,7 +45,10 @@ class CheckpointCopies:
         """A checkpoint is on the disk: copy it unless that was done lately, or is being done."""
         if self._store.is_local:
             return
-        self._noted = self._noted or _note(self._files, self._attempt)
+        if not self._noted:
+            with contextlib.suppress(OSError):  # the disk is full: noted with a later one
+                self._note(self._attempt)
+                self._noted = True
         running = self._thread is not None and self._thread.is_alive()
         if not running and time.monotonic() - self._copied >= self._every_s:
             self._thread = threading.Thread(target=self._copy, name="copy", daemon=True)
@@ -75,7 +79,10 @@ class CheckpointCopies:
         """
         if self._store.is_local or self._attempt <= 1 or self._files.made.exists():
             return False  # a first attempt need not wait for a store that is away
-        if (own := _noted(self._files)) == self._attempt - 1:
+        own = -1  # nothing is here, or nobody knows whose it is
+        with contextlib.suppress(OSError, ValueError):
+            own = int(self._files.attempt.read_text("ascii")) if self._files.checkpoint.exists() else -1
+        if own == self._attempt - 1:
             return False  # what is here is the newest
         names = self._store.names(self._folder)
         attempts = [int(name.partition(".")[0]) for name in names if name.endswith(f".{NAME}")]
@@ -95,9 +102,13 @@ class CheckpointCopies:
             log.warning("copy_not_usable", attempt=newest)
             return False
         brought.rename(files.checkpoint)
-        _note(files, newest)
+        self._note(newest)
         log.info("checkpoint_brought", attempt=newest)
         return True
+
+    def _note(self, attempt: int) -> None:
+        """Note which attempt made the checkpoint that is here. Raises OSError."""
+        write_text(self._files.attempt, str(attempt))
 
     def _copy(self) -> None:
         """Copy what is on the disk. Errors are only logged: the next copy comes soon."""
@@ -127,35 +138,25 @@ def copied_jobs(store: ModelStore) -> list[str]:
     return [] if store.is_local else store.names(_FOLDER, "directory")
 
 
-def remove_left_copies(settings: Settings, client: redis.Redis) -> None:
-    """Remove the copies of trainings that are over or forgotten: whose host was killed, or could not reach the store.
+def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
+    """Remove files and copies of trainings that are over or forgotten: another host ended them, or theirs was killed.
 
-    Raises redis.RedisError.
+    Also a model that was saved and never entered, because the job was cancelled between the two. Raises
+    redis.RedisError.
     """
-    store = ModelStore(settings)
+    store, here = ModelStore(settings), jobs_here(settings)
     try:
-        for job_id in copied_jobs(store):
-            known, state = cast(list[bytes | None], client.hmget(keys.job(job_id), "job", "state"))
-            if known is None or state == b"over":
+        for job_id in (*here, *copied_jobs(store)):
+            fields = client.hmget(keys.job(job_id), "job", "state", "model_id")
+            known, state, model_id = cast(list[bytes | None], fields)
+            if known is not None and state != b"over":
+                continue
+            if model_id is not None and not client.exists(keys.model(model_id.decode())):
+                store.delete(model_id.decode())
+            if not store.is_local:
                 store.remove(f"{_FOLDER}/{job_id}", folder=True)
-                log.info("copies_removed", job_id=job_id)
+            if job_id in here:
+                JobFiles(settings, job_id).discard()
+            log.info("leftovers_removed", job_id=job_id)
     except StoreAway as error:
-        log.warning("copies_not_looked_for", error=str(error))  # the next training looks again
-
-
-def _note(files: JobFiles, attempt: int) -> bool:
-    """Note which attempt made the checkpoint that is here; whether that was possible."""
-    try:
-        write_text(files.attempt, str(attempt))
-    except OSError as error:
-        log.warning("attempt_not_noted", error=type(error).__name__)
-        return False
-    return True
-
-
-def _noted(files: JobFiles) -> int:
-    """Which attempt made the checkpoint that is here; -1: none, or nobody knows."""
-    try:
-        return int(files.attempt.read_text("ascii")) if files.checkpoint.exists() else -1
-    except (OSError, ValueError):
-        return -1
+        log.warning("leftovers_not_removed", error=str(error))  # the next training looks again

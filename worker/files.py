@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
-import redis
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from galvanic.results import CurvePoint
-from shared import keys
 from shared.events import Finished
 from shared.history import Past
 from shared.settings import Settings
-from worker.remote import StoreAway
-from worker.store import ModelStore
 
 log = structlog.get_logger()
 R = TypeVar("R", bound=BaseModel)
@@ -77,26 +73,9 @@ def read(path: Path, kind: type[R]) -> R | None:
         return None
 
 
-def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
-    """Remove the files of jobs that are over or forgotten: another host ended them, or their worker was killed.
-
-    Also a model that was saved and never entered, because the job was cancelled between the two. Raises
-    redis.RedisError.
-    """
-    for folder in _root(settings).glob("*/"):
-        known, state, model_id = cast(
-            list[bytes | None], client.hmget(keys.job(folder.name), "job", "state", "model_id")
-        )
-        if known is not None and state != b"over":
-            continue
-        try:
-            if model_id is not None and not client.exists(keys.model(model_id.decode())):
-                ModelStore(settings).delete(model_id.decode())
-        except StoreAway as error:
-            log.warning("leftovers_not_removed", job_id=folder.name, error=str(error))
-            continue  # the next training looks again
-        JobFiles(settings, folder.name).discard()
-        log.info("leftovers_removed", job_id=folder.name)
+def jobs_here(settings: Settings) -> list[str]:
+    """The jobs of which there are files on this host."""
+    return [folder.name for folder in _root(settings).glob("*/")]
 
 
 def _root(settings: Settings) -> Path:

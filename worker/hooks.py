@@ -94,7 +94,7 @@ class JobHooks:
             return "interrupt"
         if time.monotonic() - self._polled >= POLL_EVERY_S:
             self._tell()
-            self._poll(always=False)
+            self._poll()
         # "Finish now" keeps the best so far: until a first step was made there is nothing that is worth a model.
         return None if self._requested == "finish" and not self._learned else self._requested
 
@@ -103,7 +103,7 @@ class JobHooks:
 
         Raises StartOver or UserError as `control`, or TrainingCancelled.
         """
-        self._poll(always=True)
+        self._poll()
         if self._requested == "cancel":
             raise TrainingCancelled
 
@@ -125,16 +125,13 @@ class JobHooks:
         else:
             self._reachable = True
 
-    def _poll(self, *, always: bool) -> None:
-        """`always`: whether the words may be learned also matters for a training that is to be cancelled."""
+    def _poll(self) -> None:
         own = (self.own,) if self.own is not None else ()
         news = self._job_events.news([ref.transcript_id for ref in (*self.inherited, *own)])
         self._polled = time.monotonic()
         if news is None:
             return  # Redis is away: the training goes on, and the next poll asks again
         self._requested = news.control
-        if news.control == "cancel" and not always:
-            return
         require_standing(self.inherited, news.revisions)
         if any(is_withdrawn(ref, news.revisions[ref.transcript_id]) for ref in own):
             raise StartOver

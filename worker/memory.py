@@ -6,6 +6,7 @@ nothing, and what was deleted is gone wherever it was used.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 
 import redis
@@ -37,16 +38,12 @@ def forget_deleted(client: redis.Redis, cache: ModelCache, models: WarmModels | 
         log.info("model_forgotten", model_id=model_id)
 
 
-def trim() -> bool:
-    """Return freed memory to the system; False where the C library has no such call: only glibc has.
+def trim() -> None:
+    """Return freed memory to the system, where the C library has a call for that: glibc has.
 
     Each thread has pools of its own, and a piece in use at a pool's end keeps all free memory before it: after a
     thousand texts with ten models 390 to 790 MB were held, after this call 390 to 410. Fewer pools or lower thresholds
     (MALLOC_ARENA_MAX, MALLOC_TRIM_THRESHOLD_; mallopt(3)) left 500 to 610.
     """
-    try:
-        malloc_trim = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):  # another C library; TypeError: Windows
-        return False
-    malloc_trim(0)
-    return True
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)

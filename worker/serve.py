@@ -227,8 +227,7 @@ def _runs_on(queue: str) -> str:
 def _clean_up(settings: Settings, queue: str) -> None:
     """Remove what an earlier run was writing when it was killed, and what it left of trainings that are over: it may
     have members' words in it."""
-    from worker.copies import remove_left_copies
-    from worker.files import remove_leftovers
+    from worker.copies import remove_leftovers
     from worker.store import ModelStore
 
     try:
@@ -238,7 +237,6 @@ def _clean_up(settings: Settings, queue: str) -> None:
     if queue == TRAIN_QUEUE:
         with _reaching_redis(settings, "leftovers_not_looked_for") as client:  # the next training looks again
             remove_leftovers(settings, client)
-            remove_left_copies(settings, client)
 
 
 def start_child() -> None:

@@ -91,24 +91,21 @@ class ModelStore:
         with contextlib.ExitStack() as kept:
             try:
                 found = self._find(name)
+                if found is None:
+                    self.cache.forget(model_id)
+                    raise _missing()
+                path = Path(self._path(name))
+                if not self.is_local:
+                    reading = self.cache.reading(model_id, *found, lambda copy: self.get(name, copy))
+                    path = kept.enter_context(reading)
+            except FileNotFoundError:  # it was deleted just now
+                raise _missing() from None
             except StoreAway as error:
                 if (copy := kept.enter_context(self.cache.newest(model_id))) is None:
                     raise
                 log.warning("copy_serves", model_id=model_id, error=str(error))
-                yield copy
-                return
-            if found is None:
-                self.cache.forget(model_id)
-                raise _missing()
-            if self.is_local:
-                yield Path(self._path(name))
-                return
-            try:
-                reading = self.cache.reading(model_id, *found, lambda path: self.get(name, path))
-                copy = kept.enter_context(reading)
-            except FileNotFoundError:  # it was deleted just now
-                raise _missing() from None
-            yield copy
+                path = copy
+            yield path
 
     def open(self, model_id: str) -> IO[bytes]:
         """The file as it is now, even if it is deleted while it is read. Raises UserError: no such model; OSError."""

@@ -11,9 +11,9 @@ from shared.events import Failed
 from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
 from worker.attempt import Attempt
-from worker.copies import remove_left_copies
+from worker.copies import remove_leftovers
 from worker.events import JobEvents
-from worker.files import JobFiles, remove_leftovers
+from worker.files import JobFiles
 from worker.jobs import begin, carry_out, in_context
 from worker.lease import Lease
 from worker.remote import StoreAway
@@ -47,7 +47,6 @@ def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: Jo
             job_events.get_on()
         log.info("job_begun", kind=job.kind, attempt=job_events.attempt)
         remove_leftovers(settings, client)
-        remove_left_copies(settings, client)
         attempt = Attempt(settings, client, job, job_events, lease)
         try:
             outcome = carry_out(job, job_events, _give_up if job_events.deaths() >= MAX_DEATHS else attempt.run)

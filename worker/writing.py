@@ -111,13 +111,11 @@ def _write_variants(
     models: WarmModels, variants: Sequence[Variant], request: Callable[[Variant], WriteRequest]
 ) -> list[Generation | UserError]:
     """One pass for each model, with all its variants."""
-    places: dict[str, list[int]] = {}
-    for place, variant in enumerate(variants):
-        places.setdefault(variant.model_id, []).append(place)
-    outcomes: dict[int, Generation | UserError] = {}
-    for model_id, own in places.items():
-        outcomes.update(zip(own, models.write_all(model_id, [request(variants[place]) for place in own]), strict=True))
-    return [outcomes[place] for place in range(len(variants))]
+    outcomes: dict[Variant, Generation | UserError] = {}
+    for model_id in {variant.model_id for variant in variants}:
+        own = [variant for variant in variants if variant.model_id == model_id]
+        outcomes |= zip(own, models.write_all(model_id, list(map(request, own))), strict=True)
+    return [outcomes[variant] for variant in variants]
 
 
 def _compared(variant: Variant, outcome: Generation | UserError, blocklist: Blocklist) -> ComparedText:

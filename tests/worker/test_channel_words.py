@@ -20,7 +20,8 @@ from shared.transcripts import TranscriptInfo
 from tests.worker.channels import ANN, BEN, RAIN, channel_job, enter, learned, messages, train
 from tests.worker.small import stored
 from worker import lease
-from worker.files import JobFiles, remove_leftovers
+from worker.copies import remove_leftovers
+from worker.files import JobFiles
 
 pytestmark = pytest.mark.slow
 

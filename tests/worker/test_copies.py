@@ -20,7 +20,7 @@ from tests.worker.conftest import babble
 from tests.worker.conftest import corpus as corpus_of
 from tests.worker.test_train_jobs import TEXT, train
 from worker import copies
-from worker.copies import CheckpointCopies, remove_left_copies
+from worker.copies import CheckpointCopies, remove_leftovers
 from worker.files import JobFiles
 from worker.stopping import STOP_FILE_VARIABLE
 from worker.store import ModelStore
@@ -107,10 +107,10 @@ def test_what_a_killed_host_left_goes_with_its_training(client: redis.Redis, tmp
         made.complete()
     job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=OPTIONS)
     client.hset(keys.job("t-1"), "job", job.model_dump_json())
-    remove_left_copies(settings, client)
+    remove_leftovers(settings, client)
     assert copied(settings) == ["t-1"], "it is not over; nobody knows the other"
     client.hset(keys.job("t-1"), "state", "over")
-    remove_left_copies(settings, client)
+    remove_leftovers(settings, client)
     assert copied(settings) == []
 
 

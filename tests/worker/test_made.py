@@ -15,8 +15,9 @@ from shared.settings import Settings
 from tests.factories import GUILD
 from tests.worker.test_train_jobs import TEXT, train
 from worker import attempt
+from worker.copies import remove_leftovers
 from worker.events import JobEvents
-from worker.files import JobFiles, Made, read, remove_leftovers
+from worker.files import JobFiles, Made, read
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow
