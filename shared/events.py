@@ -62,7 +62,7 @@ class Progress(_Event):
 
     kind: Literal["progress"] = "progress"
     doing: Doing = "learning"
-    done: float | None = None  # None: told by a worker of an older version
+    done: float
     epoch: int
     epochs: int
     step: int
@@ -75,8 +75,7 @@ class Progress(_Event):
     @property
     def share(self) -> float:
         """Of the learning, from 0 to 1."""
-        by_steps = (self.epoch - 1 + self.step / max(1, self.steps)) / max(1, self.epochs)
-        return min(1.0, max(0.0, by_steps if self.done is None else self.done))
+        return min(1.0, max(0.0, self.done))
 
 
 class Sample(_Event):
@@ -223,19 +222,9 @@ Event = Annotated[
     Field(discriminator="kind"),
 ]
 TERMINAL = frozenset(
-    {
-        "finished",
-        "generated",
-        "compared",
-        "surprised",
-        "pictured",
-        "exported",
-        "imported",
-        "deleted",
-        "failed",
-        "cancelled",
-    }
+    "finished generated compared surprised pictured exported imported deleted failed cancelled".split()
 )
+"""Kinds of events that end a job."""
 
 
 def kind_of(data: str | bytes) -> str | None:

@@ -64,7 +64,7 @@ def record(**changes: Any) -> ModelRecord:
 
 def progress(**changes: Any) -> Progress:
     fields = {"epoch": 2, "epochs": 4, "step": 50, "steps": 100, "train_loss": 1.8, "heldout_loss": 1.9, "eta_s": 75}
-    return Progress(**{**fields, **changes})
+    return Progress(**{"done": 0.375, **fields, **changes})
 
 
 def finished(**changes: Any) -> Finished:

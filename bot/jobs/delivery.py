@@ -8,6 +8,7 @@ card looks is up to those who register it (`present`, `show_trainings`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -158,29 +159,28 @@ class Delivery:
         """Keep the card (channel id, message id) of a training current until its end; None posts a new one."""
         self._in_background(job, self._show(job, card))
 
-    async def end_of(self, job: Asked, timeout_s: float) -> Event | None:
-        """Wait for the final event of a job; None: there was none in time, and the job was given up.
+    async def end_of(self, job: Asked, timeout_s: float, otherwise: Failed) -> Event:
+        """Wait for the final event of a job; `otherwise` if there was none in time, and the job was given up.
 
         Raises redis.RedisError when Redis could not be asked at last, so that there may be one.
         """
         away: RedisError | None = None
-        try:
+        with contextlib.suppress(TimeoutError), self._queue.news_of(job.job_id) as news:
             async with asyncio.timeout(timeout_s):
-                with self._queue.news_of(job.job_id) as news:
-                    while True:
-                        news.clear()
-                        try:
-                            if (event := await self._final(job.job_id)) is not None:
-                                return event
-                            away = None
-                        except RedisError as error:
-                            away = error
-                            log.warning("redis_unreachable", job_id=job.job_id, error=type(error).__name__)
-                        await woken(news, 1 if away else _LOOK_S)
-        except TimeoutError:
-            if away is not None:
-                raise away from None
-            return None if await self._queue.give_up(job, _too_slow()) else await self._final(job.job_id)
+                while True:
+                    news.clear()
+                    try:
+                        if (event := await self._final(job.job_id)) is not None:
+                            return event
+                        away = None
+                    except RedisError as error:
+                        away = error
+                        log.warning("redis_unreachable", job_id=job.job_id, error=type(error).__name__)
+                    await woken(news, 1 if away else _LOOK_S)
+        if away is not None:
+            raise away
+        given_up = await self._queue.give_up(job, otherwise)
+        return otherwise if given_up else await self._final(job.job_id) or otherwise
 
     async def _final(self, job_id: str) -> Event | None:
         return next((event for _, event in await self._queue.events(job_id, "0") if event.kind in TERMINAL), None)
@@ -195,8 +195,9 @@ class Delivery:
         event: Event | None = None
         try:
             async with self._waiting(job.place.channel_id):
-                event = end = await self.end_of(job, self._settings.generate_timeout_s) or _too_slow()
+                event = end = await self.end_of(job, self._settings.generate_timeout_s, _too_slow())
             await retry(lambda: self.post(job, end, send, **options), unless=self._client.is_closed)
+            self._tell(job, event, time.monotonic() - begun)
         except Exception as error:
             if self._client.is_closed():
                 log.info("answer_left_to_the_next_start", error=type(error).__name__)
@@ -210,8 +211,6 @@ class Delivery:
                 raise
             log.warning("answer_put_off", error=type(error).__name__)
             self.deliver_later(job, event)
-        else:
-            self._tell(job, event, time.monotonic() - begun)
         if isinstance(event, Failed):
             raise AlreadyReported(event.problem, event.remedy)
 
@@ -227,32 +226,28 @@ class Delivery:
     async def _deliver_late(self, job: Asked, event: Event | None, otherwise: Failed) -> None:
         """Try for `LATE_ANSWER_S`; what is not posted by then, or refused for good, is dropped."""
         send = self._reply_to(job.place)
-        pauses_s = backoff(_RETRY_S, _RETRY_AT_MOST_S, for_s=LATE_ANSWER_S)
-        while True:
-            try:
-                # An outage of Redis does not count: only a silent worker takes too long.
-                event = event or await self.end_of(job, self._settings.generate_timeout_s) or otherwise
-                # Discord knows a nonce for some minutes only: one whose reply was lost appears twice if Discord is
-                # away for longer than that.
-                await self.post(job, event, send, nonce=job.job_id)
-                break
-            except Exception as error:
-                transient = is_transient(error) or isinstance(error, RedisError)
-                if event is None and not transient:
-                    raise
-                pause_s = next(pauses_s, None) if transient else None
-                if pause_s is None:
-                    refused = transient or isinstance(error, discord.HTTPException)
-                    code = getattr(error, "code", None)
-                    told = log.warning if refused else log.exception
-                    told("answer_too_late" if transient else "answer_not_posted", error=type(error).__name__, code=code)
-                    if not transient and code not in CLOSED:
-                        await self._say_lost(job, send)
-                    self.delivered(job.job_id)
-                    return
-                log.warning("answer_not_posted_yet", error=type(error).__name__)
-            await asyncio.sleep(pause_s)
-        self._tell(job, event, None)
+
+        async def post() -> None:
+            nonlocal event
+            # An outage of Redis does not count: only a silent worker takes too long.
+            event = event or await self.end_of(job, self._settings.generate_timeout_s, otherwise)
+            # Discord knows a nonce for some minutes only: one whose reply was lost appears twice if Discord is away for
+            # longer than that.
+            await self.post(job, event, send, nonce=job.job_id)
+
+        try:
+            await retry(post, pauses_s=backoff(_RETRY_S, _RETRY_AT_MOST_S, for_s=LATE_ANSWER_S))
+        except Exception as error:
+            transient, code = is_transient(error), getattr(error, "code", None)
+            if event is None and not transient:
+                raise
+            told = log.warning if transient or isinstance(error, discord.HTTPException) else log.exception
+            told("answer_too_late" if transient else "answer_not_posted", error=type(error).__name__, code=code)
+            if not transient and code not in CLOSED:
+                await self._say_lost(job, send)
+            self.delivered(job.job_id)
+        else:
+            self._tell(job, event, None)
 
     async def post(self, job: Asked, event: Event, send: Send, **options: Any) -> None:
         presenter, slow = self._presenters.get((type(job), type(event)), (None, False))

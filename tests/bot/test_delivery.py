@@ -58,7 +58,8 @@ async def test_what_took_too_long_does_not_come_about_after_all(live: Live) -> N
     job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
     await live.bot.queue.submit(job)
     log = lives.take(worker, job.job_id)
-    assert await delivery.end_of(job, 0.05) is None
+    slow = Failed(problem="slow")
+    assert await delivery.end_of(job, 0.05, slow) == slow
     with pytest.raises(Superseded):
         log.enter(Imported(model=record(model_id="m9", guild_id=GUILDS[0].id)))
     assert not worker.exists(keys.model("m9"))
@@ -77,7 +78,7 @@ async def test_what_came_at_the_last_moment_is_the_answer(live: Live, monkeypatc
         return await give_up(job, event)
 
     monkeypatch.setattr(live.bot.queue, "give_up", just_before)
-    event = await delivery.end_of(job, 0.05)
+    event = await delivery.end_of(job, 0.05, Failed(problem="slow"))
     assert event is not None
     assert event.kind == "generated"
 
@@ -86,8 +87,8 @@ async def test_two_who_wait_for_the_same_answer_both_get_it(live: Live) -> None:
     delivery, worker = live.bot.delivery, connect(live.bot.settings)
     job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
     await live.bot.queue.submit(job)
-    first = asyncio.create_task(delivery.end_of(job, 600))
-    second = asyncio.create_task(delivery.end_of(job, 600))
+    first = asyncio.create_task(delivery.end_of(job, 600, Failed(problem="slow")))
+    second = asyncio.create_task(delivery.end_of(job, 600, Failed(problem="slow")))
     await live.handled()
     log = lives.take(worker, job.job_id)
     log.publish(Generated(seed="the sea", text=" was calm", temperature=0.5, random_seed=1, seconds=0.1))

@@ -26,7 +26,9 @@ from worker import gpus
 from worker.lease import STALLED_AFTER_S
 from worker.metrics import JOBS, WRITTEN, Gpus, TrainingRequest, Watched
 
-HALF = Progress(epoch=2, epochs=2, step=0, steps=10, train_loss=1.5, heldout_loss=1.75, eta_s=9.0, chars_per_s=1_000.0)
+HALF = Progress(
+    done=0.5, epoch=2, epochs=2, step=0, steps=10, train_loss=1.5, heldout_loss=1.75, eta_s=9.0, chars_per_s=1_000.0
+)
 
 
 def shown(training: Watched) -> dict[str, float]:
