@@ -77,7 +77,7 @@ class StandIn:
         loss = 1.2 + 2.0 / (1 + second / 10)
         news: list[Event] = [
             Progress(
-                done=0.5,
+                done=second / (EPOCHS * SECONDS_AN_EPOCH),
                 epoch=epoch + 1,
                 epochs=EPOCHS,
                 step=STEPS_A_SECOND * passed,

@@ -222,7 +222,18 @@ Event = Annotated[
     Field(discriminator="kind"),
 ]
 TERMINAL = frozenset(
-    "finished generated compared surprised pictured exported imported deleted failed cancelled".split()
+    {
+        "finished",
+        "generated",
+        "compared",
+        "surprised",
+        "pictured",
+        "exported",
+        "imported",
+        "deleted",
+        "failed",
+        "cancelled",
+    }
 )
 """Kinds of events that end a job."""
 
