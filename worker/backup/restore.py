@@ -16,12 +16,13 @@ from typing import cast
 
 import redis
 
-from shared import keys, presence
+from shared import keys, lifecycle, presence
 from shared.errors import UserError
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.settings import Settings
 from shared.units import MEGABYTE, count
 from worker.backup.archive import CHECKPOINTS, MODELS, Backup, Description, Entry, is_kept
+from worker.events import run_script
 from worker.files import JobFiles
 from worker.store import ModelStore
 
@@ -79,6 +80,7 @@ def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say) -
             JobFiles(settings, job_id).discard()
         raise
     without_files = _forget(client, missing) if missing else ()
+    _let_wait(client)
     now_ms = 1_000 * time.time()
     expired = sum(one.expires_ms is not None and one.expires_ms <= now_ms for one in entries)
     say(f"Redis: {count(len(entries) - expired, 'key')}")
@@ -114,6 +116,14 @@ def _enter(settings: Settings, client: redis.Redis, entries: list[Entry], descri
             f"This Redis does not take the entries of the backup, which is of Redis {description.redis}.",
             "Restore onto the same or a newer version of Redis.",
         ) from error
+
+
+def _let_wait(client: redis.Redis) -> None:
+    """Let the trainings that a worker had begun wait again at once, as after a stop in order."""
+    for job_id in cast(list[bytes], client.hkeys(keys.ACTIVE)):
+        record = cast(list[bytes | None], client.hmget(keys.job(job_id.decode()), "attempt", "nonce"))
+        attempt, nonce = ((value or b"0").decode() for value in record)
+        run_script(client, lifecycle.requeue(job_id.decode(), int(attempt), nonce, "stopped"))
 
 
 def _forget(client: redis.Redis, models: set[str]) -> tuple[str, ...]:
