@@ -32,7 +32,7 @@ from bot.options import decoding
 from bot.responder import PatientContext, Responder, Typing
 from bot.servers import access, cooldowns
 from bot.servers.settings import GuildSettingsStore
-from bot.train import card, cog, cog_jobs, remake, start
+from bot.train import card, channel, cog, cog_jobs, remake, start
 from bot.write import cog_chat, generate
 from bot.write.cog import Writing
 from shared import presence
@@ -111,6 +111,17 @@ class Galvanic(commands.Bot):
         )
         self.sources = sources.Sources(settings, self, servers, self.consents, self.audience)
         self.typing = Typing(self)
+        self.importer = importer.Importer(
+            self,
+            settings,
+            servers,
+            self.transcripts,
+            self.consents,
+            self.sources,
+            self.withdrawals,
+            self.queue,
+            self.outlook,
+        )
         self.training_cards = card.TrainingCards(
             self,
             settings,
@@ -120,6 +131,7 @@ class Galvanic(commands.Bot):
             self.registry,
             self.audience,
             self.lifetimes.revisions,
+            importing=self.importer.card,
         )
         self.delivery = delivery.Delivery(
             self, self.queue, settings, self.training_cards, self.typing.shown, self._job_delivered
@@ -137,20 +149,7 @@ class Galvanic(commands.Bot):
             self.lifetimes,
             self.transcripts,
         )
-        self.importer = importer.Importer(
-            self,
-            settings,
-            servers,
-            self.redis,
-            self.transcripts,
-            self.consents,
-            self.sources,
-            self.withdrawals,
-            self.queue,
-            self.outlook,
-            self.delivery,
-            self.trainings.admitted,
-        )
+        self.channel_trainings = channel.ChannelTrainings(self.importer, self.trainings)
         self.remaking = remake.Remaking(
             self,
             settings,
@@ -163,13 +162,11 @@ class Galvanic(commands.Bot):
             self.lifetimes,
             self.transcripts,
             self.sources,
-            self.importer,
+            self.channel_trainings.begin_again,
             before=(self.withdrawals.resume,),
             after=(self.withdrawals.close_done,),
         )
-        self.training_control = cog_jobs.Jobs(
-            servers, self.queue, self.outlook, self.audience, self.training_cards, self.importer
-        )
+        self.training_control = cog_jobs.Jobs(servers, self.queue, self.outlook, self.audience, self.training_cards)
         common = (self, settings, servers, self.access, self.cooldowns, self.queue, self.delivery, self.registry)
         self.model_actions = actions.ModelActions(*common, self.lifetimes)
         self.transfer = transfer.Transfer(*common, self.audience, self.lifetimes)
@@ -211,7 +208,7 @@ class Galvanic(commands.Bot):
             cog_errors.Errors(self, servers, self.access, self.responder),
             cog_general.General(self, servers, pages, report, send_commands),
             panel,
-            cog.Training(settings, self.trainings, self.sources, self.importer, texts, self.components),
+            cog.Training(settings, self.trainings, self.sources, self.channel_trainings, texts, self.components),
             self.training_control,
             cog_welcome.Welcome(self, settings, self.redis, servers, start.TASTE_MINUTES),
             Writing(self.components.open, self.generating),

@@ -77,6 +77,11 @@ class TrainJob(_Job):
     replaces: str | None = None  # id of the stale model whose place the new one takes
 
     @property
+    def imports(self) -> bool:
+        """Whether the channel that it learns is yet to be read."""
+        return self.corpus.source == "channel" and not self.corpus.chars
+
+    @property
     def transcripts(self) -> tuple[TranscriptRef, ...] | None:
         """The messages that it learns from, those of its parent included; None: nobody can tell."""
         own = (self.corpus.transcript,) if self.corpus.transcript is not None else ()

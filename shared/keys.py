@@ -53,13 +53,9 @@ PROBE = "probe"
 # Hash: id of a transcript that is not forgotten yet -> id of its guild.
 TRANSCRIPTS = "transcripts"
 
-# Hash: id of a transcript that was forgotten because its reading ended -> how (JSON, `bot.channels.importer`), until
-# its card shows it.
-READINGS_ENDED = "transcripts:ended"
-
 # Hash of what is known of a job beside its events (`shared.lifecycle`).
 # `job`: the job itself (JSON). `key`: idempotency key of the call that entered it, `entered_at`: when, in seconds since
-# the epoch. `card`: `channel:message` that shows it. `state`: `waiting`, `sent`, `begun` or `over`. `attempt`: number
+# the epoch. `card`: `channel:message` that shows it. `state`: `importing`, `waiting`, `sent`, `begun` or `over`. `attempt`: number
 # of the newest one; `nonce`: random, of that one. `worker`: who has begun it; `holder`: random, of its process.
 # `deaths`: attempts in a row that ended without a word and without headway, the running one counted. `progress`: entry
 # of the newest progress. `model_id`: of the model that it makes. Of trainings also `arrived`, the virtual time when it
@@ -85,9 +81,8 @@ corpus = _Key("corpus:{sha256}")
 # Hash of a transcript (`shared.transcripts`): what is known of a channel's messages beside their words.
 # `info`: TranscriptInfo (JSON). `revision`: grows with every change that takes words out. `withdrawn`: the revision at
 # which a member last withdrew. `lines`, `chars`, `bytes` (UTF-8): what it holds. `left_out`: lines that were too many.
-# While it is being read also `reading` (JSON, `bot.channels.reader`): how far that is, and what is to come of it;
-# `card`: `channel:message` that shows it; and `cancelled`: `1` once somebody cancelled it. It lives as long as a model
-# refers to it.
+# While it is being read also `reading` (JSON, `bot.channels.reader`): how far that is. It lives as
+# long as a model refers to it.
 transcript = _Key("transcript:{transcript_id}")
 
 # List of a transcript's pages: lines joined by `\n`, UTF-8, zlib-compressed; empty: nothing left. Expires.

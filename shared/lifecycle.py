@@ -1,5 +1,7 @@
 """The life of a job in Redis: `waiting` -> `sent` -> `begun` -> `over`, each step one script (`shared/scripts`).
 
+A training on a channel that is yet to be read begins as `importing`, and waits once its text is there.
+
 A job's record has its state, its newest attempt's number, and that attempt's nonce. A Celery message is one attempt at
 one job: it begins once, and only while it is the newest. One that is sent and not begun in time, or whose worker is
 gone, waits again under a new number, and what the old one still tells is refused.
@@ -69,13 +71,19 @@ def enter(job: Job, key: str, nonce: str = "", card: tuple[int, int] | None = No
     fields: tuple[str, ...] = ("state", "sent", "attempt", "1", "nonce", nonce)
     if isinstance(job, TrainJob):
         owner = f"{job.place.guild_id}:{job.place.user_id}"
-        fields = ("state", "waiting", "attempt", "1", "arrived", str(arrived))
+        state = ("importing",) if job.imports else ("waiting", "arrived", str(arrived))
+        fields = ("attempt", "1", "state", *state)
     if card is not None:
         fields += ("card", f"{card[0]}:{card[1]}")
     fields += ("entered_at", str(time.time()))
     shown = int(not isinstance(job, DeleteJob))
     arguments = (job.model_dump_json(), key, FIRST_EVENT, Queued().model_dump_json(), shown, owner, *fields)
     return _script("enter", job.job_id, arguments, (keys.OUTBOX,))
+
+
+def imported(job: TrainJob, arrived: int) -> Script:
+    """Have a training wait whose channel was read; `job`: with the text. Answers `waiting`, or its state if it did."""
+    return _script("imported", job.job_id, (job.model_dump_json(), arrived))
 
 
 def roll_back(job_id: str, key: str = "") -> Script:

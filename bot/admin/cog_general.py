@@ -203,7 +203,7 @@ def _workers(machines: Counter[str]) -> str:
 
 
 def trainings(snapshot: QueueSnapshot) -> str:
-    running = [_running(one) for one in snapshot.trainings if one.place is None]
+    running = [_running(one) for one in snapshot.trainings if one.runs]
     lines = _shortened(running, _MOST_LINES, "more that run")
     if snapshot.waiting:
         waits = "1 waits" if snapshot.waiting == 1 else f"{snapshot.waiting} wait"

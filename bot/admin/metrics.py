@@ -73,7 +73,7 @@ def read_figures(client: redis.Redis) -> Figures:
             TRAIN_QUEUE: _oldest_s(waiting, now),
             GENERATE_QUEUE: _oldest_s([entered for _, entered in records[len(active) :]], now),
         },
-        "trainings_running": {"": len(active) - len(waiting)},
+        "trainings_running": {"": sum(state in (b"sent", b"begun") for state, _ in records[: len(active)])},
         "processes": dict(zip(SERVICES, processes, strict=True)),
         "jobs_undelivered": {"": undelivered},
         "stale_models": {"": len(stale)},

@@ -13,9 +13,9 @@ from bot.channels.held import Held, StaleModel, Words
 from bot.channels.reader import ImportState
 from bot.channels.store import Transcript
 from bot.components import button, view
-from bot.escape import clipped, plain
-from bot.words import AMBER, BLURPLE, GREEN, GREY, RED, TITLE_LIMIT, bar, duration
-from shared.errors import UserError
+from bot.escape import clipped
+from bot.words import AMBER, BLURPLE, GREEN, GREY, TITLE_LIMIT, bar, duration, short_title
+from shared.jobs import TrainJob
 from shared.settings import Settings
 from shared.units import count
 
@@ -54,18 +54,18 @@ _MODES: dict[Mode, str] = {
 # ---------------------------------------------------------------------- imports
 
 
-def importing(transcript: Transcript, state: ImportState, people: int, problem: str = "") -> discord.Embed:
+def importing(job: TrainJob, transcript: Transcript, people: int, problem: str = "") -> discord.Embed:
     """`people`: members whose words were kept; `problem`: why it does not go on at the moment."""
-    info, places = transcript.info, len(state.sources) if state.sources is not None else 1
+    state, info = ImportState.of(transcript), transcript.info
+    places = len(state.sources) if state.sources is not None else 1
     place, reached = min(state.at + 1, places), state.cursor > info.after
     began, until = _seconds(state.first or info.after or info.source_id), _seconds(info.until)
     share = 0.0
     if reached and until > began:  # of the time to read, in all places
         here = min(1.0, max(0.0, (_seconds(state.cursor) - began) / (until - began)))
         share = (place - 1 + here) / places
-    left = duration((time.time() - state.began) / share * (1 - share)) if share >= _GUESS_FROM else "…"
-    what = "what was said since in " if info.after else ""
-    embed = discord.Embed(title=f"Reading {what}#{plain(state.channel_name)}", colour=AMBER if problem else BLURPLE)
+    left = duration((time.time() - info.created_at) / share * (1 - share)) if share >= _GUESS_FROM else "…"
+    embed = discord.Embed(title=f"Reading {short_title(job)}", colour=AMBER if problem else BLURPLE)
     embed.description = f"⚠️ {problem}\n" if problem else ""
     embed.description += f"📖 **Reading**, the oldest messages first\n`{bar(share)}` **{share:.0%}**"
     embed.add_field(name="Messages read", value=f"{state.read:,}")
@@ -75,27 +75,7 @@ def importing(transcript: Transcript, state: ImportState, people: int, problem: 
     embed.add_field(name="Of", value=count(people, "member") + " who agreed")
     if places > 1:
         embed.add_field(name="Threads", value=f"{place} of {places}, the channel included")
-    return embed.set_footer(text=_footer(state))
-
-
-def import_ended(state: ImportState, problem: UserError | None) -> discord.Embed:
-    """`problem` None: somebody cancelled it."""
-    name, said = f"#{plain(state.channel_name)}", "Nothing of it was kept."
-    if problem is None:
-        embed = discord.Embed(title=f"Cancelled: {name}", description=said, colour=GREY)
-    else:
-        said = "\n".join(filter(None, (problem.problem, problem.remedy, said)))
-        embed = discord.Embed(title=f"Could not learn {name}", description=said, colour=RED)
-    return embed.set_footer(text=_footer(state))
-
-
-def import_buttons(job_id: str) -> discord.ui.View:
-    """The same Cancel as under the card of the training that follows."""
-    return view(button("cancel", job_id, label="Cancel", style=discord.ButtonStyle.danger))
-
-
-def _footer(state: ImportState) -> str:
-    return f"recipe {state.options.recipe} · job {state.job_id}"
+    return embed.set_footer(text=f"recipe {job.options.recipe} · job {job.job_id}")
 
 
 # ---------------------------------------------------------------------- consent

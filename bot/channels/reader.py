@@ -20,7 +20,7 @@ from bot.channels.store import Line, Transcript, TranscriptStore, said_by
 from bot.errors import is_gone
 from bot.servers.access import is_member
 from bot.servers.settings import GuildSettingsStore
-from shared.jobs import ModelRef, Place, Snowflake, TrainOptions, TranscriptRef
+from shared.jobs import Snowflake
 
 PAGE = 100
 """Messages of one request: Discord's limit."""
@@ -31,9 +31,9 @@ log = structlog.get_logger()
 
 
 class ImportState(BaseModel):
-    """How far an import is, and the training that follows (`TrainJob`); kept in Redis with each page.
+    """How far the import for a training is; kept in Redis with each page.
 
-    `began`: seconds since the epoch. `sources`: the channel and its threads in the order of reading; None: not looked
+    `sources`: the channel and its threads in the order of reading; None: not looked
     up yet. `at`: which of them is being read. `first`, `cursor`: its first message, and the last one read; `first` 0:
     none was. `read`: messages so far, of anybody. `reached`: the newest message so far.
     """
@@ -41,13 +41,6 @@ class ImportState(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     job_id: str
-    place: Place
-    options: TrainOptions
-    parent: ModelRef | None = None
-    parent_transcripts: tuple[TranscriptRef, ...] | None = None
-    replaces: str | None = None
-    channel_name: str
-    began: float
     sources: tuple[Snowflake, ...] | None = None
     at: int = 0
     first: Snowflake = 0

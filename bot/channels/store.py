@@ -20,7 +20,6 @@ from redis.asyncio.client import Pipeline
 
 from bot.background import reply
 from bot.channels.consent import ConsentStore
-from bot.jobs.decoding import card_of
 from bot.leader import Leader, Overtaken
 from shared import keys
 from shared.transcripts import Revision, TranscriptInfo, pack_page, read_revision, unpack_page
@@ -49,9 +48,7 @@ def said_by(pseudonym: str, text: str) -> str:
 
 @dataclass(frozen=True)
 class Transcript:
-    """`reading`: its import's state (JSON), None: it is complete. `card`: channel and message that show the import.
-    `left_out`: how many lines, the oldest, were too many. `cancelled`: its import is to end.
-    """
+    """`reading`: its import's state (JSON); None: it is complete. `left_out`: lines, the oldest, that were too many."""
 
     info: TranscriptInfo
     revision: Revision
@@ -59,9 +56,7 @@ class Transcript:
     chars: int
     bytes: int
     reading: str | None
-    card: tuple[int, int] | None = None
     left_out: int = 0
-    cancelled: bool = False
 
     @property
     def transcript_id(self) -> str:
@@ -95,8 +90,7 @@ class TranscriptStore:
         lines, chars, size, left_out = (int(fields.get(one, 0)) for one in (b"lines", b"chars", b"bytes", b"left_out"))
         revision = read_revision([fields.get(b"revision"), fields.get(b"withdrawn")]) or Revision(now=0, withdrawn=0)
         reading = fields[b"reading"].decode() if b"reading" in fields else None
-        card, cancelled = card_of(fields.get(b"card")), b"cancelled" in fields
-        return Transcript(info, revision, lines, chars, size, reading, card, left_out, cancelled)
+        return Transcript(info, revision, lines, chars, size, reading, left_out)
 
     async def all(self, guild_id: int | None = None) -> list[Transcript]:
         known = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.TRANSCRIPTS)))
@@ -196,37 +190,14 @@ class TranscriptStore:
 
         return await self._change(transcript_id, add) or set()
 
-    async def save_card(self, transcript_id: str, card: tuple[int, int]) -> None:
-        """`card`: channel id and message id."""
+    async def complete(self, transcript_id: str) -> None:
+        """End the import."""
 
-        async def keep(pipe: Pipeline) -> None:
+        async def end(pipe: Pipeline) -> None:
             pipe.multi()
-            pipe.hset(keys.transcript(transcript_id), "card", f"{card[0]}:{card[1]}")
+            pipe.hdel(keys.transcript(transcript_id), "reading")
 
-        await self._change(transcript_id, keep)
-
-    async def cancel(self, transcript_id: str) -> bool:
-        """Note that the import is to end, also for the next run of the bot; False: it is over."""
-
-        async def note(pipe: Pipeline) -> bool:
-            reads = bool(await reply(pipe.hexists(keys.transcript(transcript_id), "reading")))
-            pipe.multi()
-            if reads:
-                pipe.hset(keys.transcript(transcript_id), "cancelled", "1")
-            return reads
-
-        return bool(await self._change(transcript_id, note))
-
-    async def complete(self, transcript_id: str) -> bool:
-        """End the import; True: somebody has cancelled it."""
-
-        async def end(pipe: Pipeline) -> bool:
-            cancelled = bool(await reply(pipe.hexists(keys.transcript(transcript_id), "cancelled")))
-            pipe.multi()
-            pipe.hdel(keys.transcript(transcript_id), "reading", "card", "cancelled")
-            return cancelled
-
-        return bool(await self._change(transcript_id, end))
+        await self._change(transcript_id, end)
 
     async def drop_oldest(self, transcript_id: str, most_bytes: int) -> None:
         """Take the oldest pages out until the rest is short enough. Hold the `lock`."""
@@ -349,16 +320,14 @@ class TranscriptStore:
         async with self.lock(transcript_id):
             await self._leader.step(drop)
 
-    async def forget(self, transcript_id: str, ending: str | None = None) -> None:
-        """Drop all that is known of it: models that refer to it are stale now. `ending`: an `Ending` (JSON) to show."""
+    async def forget(self, transcript_id: str) -> None:
+        """Drop all that is known of it: models that refer to it are stale now."""
 
         async def drop(pipe: Pipeline) -> None:
             pipe.multi()
             more = (keys.transcript, keys.transcript_members, keys.transcript_names, keys.transcript_gone)
             pipe.delete(*_words(transcript_id), *(key(transcript_id) for key in more))
             pipe.hdel(keys.TRANSCRIPTS, transcript_id)
-            if ending is not None:
-                pipe.hset(keys.READINGS_ENDED, transcript_id, ending)
 
         async with self.lock(transcript_id):
             await self._leader.step(drop)

@@ -97,15 +97,12 @@ class JobClient:
         text: str | None,
         card: tuple[int, int] | None,
         limits: tuple[int, int],
-        *,
-        key: str | None = None,
     ) -> Entry:
         """Send a training; its text goes to Redis, compressed and expiring.
 
-        `text` None: a channel's messages, which lie in Redis already (`corpus.transcript`). `card` None: `set_card`
-        tells later. `limits`: how many may be active at once: of this person in the server, and of all its members; two
-        that come at once cannot both pass one. `key`: idempotency key of a caller that repeats this call until it
-        succeeds; then nothing is rolled back when a reply is lost.
+        `text` None: a channel's messages (`corpus.transcript`); if they are yet to be read, `imported` is to follow.
+        `card` None: `set_card` tells later. `limits`: how many may be active at once: of this person in the server, and
+        of all its members; two that come at once cannot both pass one.
 
         Returns `entered`; `known` when this very job is there already (the same message delivered twice); `user` or
         `guild` when their limit is reached.
@@ -116,7 +113,7 @@ class JobClient:
             packed = await asyncio.to_thread(pack, text)
             ttl_s = retention.needed_s(job.corpus, self._settings)
             await reply(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=ttl_s))
-        own_key = key or secrets.token_hex(8)
+        key = secrets.token_hex(8)
         verdict: fairness.Limit | None = None
 
         async def admit(pipe: Pipeline) -> None:
@@ -128,16 +125,28 @@ class JobClient:
             served = fairness.served_from(await reply(pipe.hgetall(keys.SERVED)))
             pipe.multi()
             if verdict is None:
-                text, count, rest = lifecycle.enter(job, own_key, card=card, arrived=fairness.virtual_time(served)).call
+                text, count, rest = lifecycle.enter(job, key, card=card, arrived=fairness.virtual_time(served)).call
                 pipe.eval(text, count, *rest)
 
         try:
             answer = await reply(self._redis.transaction(admit, keys.ACTIVE, keys.job(job.job_id)))
         except RedisError:  # nobody knows whether it was carried out
-            if key is None:
-                self._roll_back_later(job.job_id, own_key)
+            self._roll_back_later(job.job_id, key)
             raise
         return verdict or _entered(job, answer[0])
+
+    async def importing(self, job_id: str) -> TrainJob | None:
+        """A training whose channel is to be read; None: it is not, or no longer."""
+        data, state = await reply(self._redis.hmget(keys.job(job_id), "job", "state"))
+        job = job_from(job_id, data) if data is not None and state == b"importing" else None
+        return job if isinstance(job, TrainJob) else None
+
+    async def imported(self, job: TrainJob) -> bool:
+        """Have a training wait whose channel was read; False: it was cancelled meanwhile."""
+        await self.keep_text(job)
+        served = fairness.served_from(await reply(self._redis.hgetall(keys.SERVED)))
+        state = await self.run(lifecycle.imported(job, fairness.virtual_time(served)))
+        return state not in (None, b"over")
 
     async def submit(self, job: Job, *, files: dict[str, bytes] | None = None) -> bool:
         """Send a job that is no training; it expires unread: after `generate_timeout_s` if somebody waits for it.
@@ -196,11 +205,11 @@ class JobClient:
 
     # ------------------------------------------------------------------ ending
 
-    async def give_up(self, job: Job, event: Failed) -> bool:
-        """End a job that took too long with the event that its person is told; False: it had ended already."""
+    async def give_up(self, job: Job, event: Failed, outcome: str = "expired") -> bool:
+        """End a job, be it that it took too long, with what its person is told; False: it had ended already."""
         if await self.run(lifecycle.give_up(job.job_id, event.model_dump_json())) != b"given up":
             return False
-        self.ended(job.kind, "expired")
+        self.ended(job.kind, outcome)
         return True
 
     async def cancel(self, job_id: str) -> Cancelling:

@@ -58,7 +58,7 @@ def _line(row: Row, outlook: QueueSnapshot) -> str:
 
 
 def _mark(row: Row) -> str:
-    return "🧠" if row.standing.place is None else "🕓"
+    return "🧠" if row.standing.runs else "🕓"
 
 
 def _state(standing: QueuedTraining, outlook: QueueSnapshot) -> str:
@@ -66,6 +66,8 @@ def _state(standing: QueuedTraining, outlook: QueueSnapshot) -> str:
         where = in_line(standing.place, outlook.waiting, standing.begins)
         others = outlook.before(standing)
         return where + (f" ({count(others, 'training')} of other servers before it)" if others else "")
+    if standing.job.imports:
+        return "reading the channel"
     if standing.progress is None:
         return "reading the text"
     if standing.progress.doing == "finishing":

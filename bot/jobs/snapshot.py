@@ -49,7 +49,8 @@ class Line:
     """All trainings that are not over, and the workers that could make them."""
 
     begun: tuple[Record, ...]  # those that a worker has, the oldest first
-    waiting: tuple[tuple[Record, int], ...]  # the others, sent ones too, in the order they begin, with start tags
+    waiting: tuple[tuple[Record, int], ...]  # sent ones too, in the order they begin, with start tags
+    importing: tuple[Record, ...]  # those whose text is yet to be read
     served: dict[int, Served]
     workers: dict[str, str]  # name -> what it does, of those heard of lately
 
@@ -79,10 +80,11 @@ async def read_line(client: redis.asyncio.Redis) -> Line:
         for (job_id, owner), fields, leased in zip(active.items(), found[::2], found[1::2], strict=True)
     ]
     turns = served_from(served)
-    begun = [one for one in records if one.state not in ("waiting", "sent", "over")]
+    begun = [one for one in records if one.state not in ("waiting", "sent", "over", "importing")]
     return Line(
         tuple(sorted(begun, key=lambda one: (len(one.job_id), one.job_id))),  # of one length, the younger the larger
         tuple(in_order((one for one in records if one.state in ("waiting", "sent")), turns)),
+        tuple(one for one in records if one.state == "importing"),
         turns,
         {name.decode(): states.get(name, b"").decode() for name in alive},
     )
@@ -123,11 +125,16 @@ class QueuedTraining:
 
     job: TrainJob
     card: tuple[int, int] | None  # channel and message that show it
-    place: int | None  # how many wait before it; None: a worker has it
+    place: int | None  # how many wait before it; None: it does not wait
     takes: Estimate | None  # how long it learns in all; None: nobody can say
     begins: Estimate | None = None  # None: it has, no worker is there, or nobody can say
     ends: Estimate | None = None  # when it has learned; None: no worker is there, or nobody can say
     progress: Progress | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether a worker has it."""
+        return self.place is None and not self.job.imports
 
     def is_of(self, guild_id: int | None, user_id: int | None = None) -> bool:
         """Of a server, or of one member there."""
@@ -136,7 +143,9 @@ class QueuedTraining:
 
 @dataclass(frozen=True)
 class QueueSnapshot:
-    """The trainings that are not over: first those that workers have, then those that wait, in their order."""
+    """The trainings that are not over: those that workers have, those that wait, in their order, and those whose
+    channel is being read.
+    """
 
     trainings: tuple[QueuedTraining, ...]
     machines: tuple[str, ...] = ()  # what the train workers run on, each once
@@ -212,7 +221,8 @@ class Snapshots:
         else:
             first = [replace(one, ends=None) for one in first]
         machines = dict.fromkeys(text.decode() for name, text in sorted(info.items()) if name.decode() in line.workers)
-        return QueueSnapshot((*first, *rest), tuple(machines), past)
+        reading = [training(record, job, None) for record in line.importing if (job := record.job) is not None]
+        return QueueSnapshot((*first, *rest, *reading), tuple(machines), past)
 
 
 def _running(training: QueuedTraining, newest_first: Iterable[Event]) -> QueuedTraining:

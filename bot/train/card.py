@@ -58,6 +58,7 @@ class TrainingCards:
     registry: Registry
     audience: Audience
     revisions: Callable[[list[str]], Awaitable[Mapping[str, Revision]]]  # of transcripts, as they are now
+    importing: Callable[[TrainJob], Awaitable[discord.Embed | None]]  # how far its channel is read; None: it is
 
     async def post(self, job: TrainJob, send: Send) -> discord.Message:
         """Post the first card of a training. Raises redis.RedisError; there is no card then."""
@@ -78,6 +79,8 @@ class TrainingCards:
 
     async def embed(self, job: TrainJob, state: TrainingState) -> discord.Embed:
         """Raises redis.RedisError."""
+        if not state.over and (importing := await self.importing(job)) is not None:
+            return importing
         guild_id = job.place.guild_id
         shown = embeds.CardContext(
             prefix=await self.servers.prefix(guild_id),
@@ -114,7 +117,9 @@ def buttons_of(job: TrainJob, state: TrainingState) -> discord.ui.View | None:
     if state.finished is None:
         finish = button("finish", job.job_id, label="Finish now", style=discord.ButtonStyle.primary)
         cancel = button("cancel", job.job_id, label="Cancel", style=discord.ButtonStyle.danger)
-        return None if state.over else view(finish, cancel, samples)
+        if state.over:
+            return None
+        return view(cancel) if job.imports else view(finish, cancel, samples)
     model = state.finished.model
     controls = [
         button("write", model.model_id, label="Generate", style=discord.ButtonStyle.primary),
@@ -204,6 +209,9 @@ class LiveCard:
         for entry, event in await self._jobs.events(self._job.job_id, self._cursor):
             self._state = self._state.after(event)
             self._cursor, self._stuck_since = entry, None
+        if self._job.imports and (stored := await self._queue.load(self._job.job_id)) is not None:
+            assert isinstance(stored.job, TrainJob)
+            self._job = stored.job
         if not self._state.over:
             await self._give_up_if_unknown()
         if not self._state.over and time.monotonic() - self._text_kept > KEEP_TEXT_EVERY_S:

@@ -12,7 +12,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import words
-from bot.channels.importer import Importer, ImportPlan
+from bot.channels.importer import ImportPlan
 from bot.channels.sources import Sources, is_channel, looks_like
 from bot.channels.store import TranscriptStore
 from bot.components import MODEL, Components, Press
@@ -23,6 +23,7 @@ from bot.options.options import options_form
 from bot.servers.access import require_permissions
 from bot.servers.actor import Actor
 from bot.train import options as train_options
+from bot.train.channel import ChannelTrainings
 from bot.train.options import TrainFlags
 from bot.train.start import Trainings, TrainRequest
 from bot.types import Context, Send, hybrid_command
@@ -48,7 +49,7 @@ class Training(commands.Cog):
     settings: Settings
     trainings: Trainings
     sources: Sources
-    importer: Importer
+    channels: ChannelTrainings
     store: TranscriptStore
     components: Components
 
@@ -105,7 +106,7 @@ class Training(commands.Cog):
             )
         if file is None and flags.source is not None and is_channel(flags.source):
             plan = functools.partial(self._plan, who, flags)
-            await self.importer.begin(who, plan, send, by_message=by_message)
+            await self.channels.begin(who, plan, send, by_message=by_message)
         else:
             request = functools.partial(self._request, who, file, flags)
             await self.trainings.begin(who, request, send, by_message=by_message)
@@ -149,9 +150,9 @@ class Training(commands.Cog):
         return ImportPlan(source, options, speakers=flags.speakers, parent=parent, after=after)
 
     async def update(self, press: Press) -> None:
-        """**Learn new messages**; errors as of `Importer.begin`."""
+        """**Learn new messages**; errors as of `ChannelTrainings.begin`."""
         plan = functools.partial(self._update, press.actor, press["model"])
-        await self.importer.begin(press.actor, plan, press.send, by_message=True)
+        await self.channels.begin(press.actor, plan, press.send, by_message=True)
 
     async def _update(self, who: Actor, model_id: str) -> ImportPlan:
         """What was said since, learned for as long as before.

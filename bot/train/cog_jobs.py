@@ -12,7 +12,6 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.channels.importer import Importer
 from bot.components import JOB, Components, Press
 from bot.escape import MOST, code, label, plain
 from bot.jobs import embeds as job_embeds
@@ -48,7 +47,6 @@ class Jobs(commands.Cog):
     outlook: Snapshots
     audience: Audience
     cards: TrainingCards
-    importer: Importer
 
     def register(self, components: Components) -> None:
         for name in ("cancel", "finish"):
@@ -104,13 +102,11 @@ class Jobs(commands.Cog):
     # ------------------------------------------------------------------ ending
 
     async def _end(self, ending: Ending, job_id: str, guild_id: int, user: User) -> str:
-        """What to tell somebody who ends a training, or the reading of a channel before it.
+        """What to tell somebody who ends a training, be it that its channel is still being read.
 
         Raises `UserError`: there is no such training in this server, it is over, it is somebody else's, or there is
         nothing to keep yet.
         """
-        if ending == "cancel" and (said := await self.importer.cancel(job_id, guild_id, user)) is not None:
-            return said
         job = await self._load(job_id, guild_id)
         if job.place.user_id != user.id and not access.moderates(user, job.place):
             if not access.sees(user, job.place):
@@ -153,19 +149,16 @@ class Jobs(commands.Cog):
         """
         trainings = [one for one in (await self.outlook.look(now=True)).trainings if one.is_of(who.guild_id)]
         jobs = {one.job.job_id: one.job for one in trainings}
-        places = {job_id: job.place for job_id, job in jobs.items()}
-        if ending == "cancel":
-            places |= await self.importer.by_job(who.guild_id)
-        found = [job_id for job_id, place in places.items() if place.user_id == who.user.id]
+        found = [job_id for job_id, job in jobs.items() if job.place.user_id == who.user.id]
         if ending == "finish":
-            begun = {one.job.job_id for one in trainings if one.place is None}
+            begun = {one.job.job_id for one in trainings if one.runs}
             found = [job_id for job_id in found if job_id in begun] or found
         if len(found) == 1:
             return found[0]
         prefix = await self.servers.prefix(who.guild_id)
         problem = f"You have {len(found)} trainings here."
         if not found:
-            found = [job_id for job_id, place in places.items() if access.moderates(who.user, place)]
+            found = [job_id for job_id, job in jobs.items() if access.moderates(who.user, job.place)]
             problem = "These trainings are not yours, but you may end them."
         if not found:
             raise UserError("You have no training here that waits or runs.", f"`{prefix}jobs` lists this server's.")
@@ -175,10 +168,7 @@ class Jobs(commands.Cog):
             else "a training that I don't name here"
             for job_id, job in jobs.items()
         }
-        lines = [
-            f"`{prefix}{ending} {job_id}` {named.get(job_id, 'a channel that is being read')}"
-            for job_id in found[:_LISTED]
-        ]
+        lines = [f"`{prefix}{ending} {job_id}` {named[job_id]}" for job_id in found[:_LISTED]]
         raise UserError(problem, "\n".join(["Type which one you mean:", *lines]))
 
     @cancel.autocomplete("job")

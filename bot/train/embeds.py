@@ -109,7 +109,8 @@ def training(job: TrainJob, state: TrainingState, context: CardContext) -> disco
         embed = discord.Embed(title=f"Cancelled: {short_title(job)}", description=said, colour=GREY)
     else:
         embed = _unfinished(job, state, context)
-    footer = [f"recipe {job.options.recipe}", count(job.corpus.chars, "character"), f"job {job.job_id}"]
+    chars = "" if job.imports else count(job.corpus.chars, "character")
+    footer = filter(None, [f"recipe {job.options.recipe}", chars, f"job {job.job_id}"])
     return embed.set_footer(text=" · ".join(footer))
 
 

@@ -19,7 +19,7 @@ import structlog
 from redis.asyncio import Redis
 
 from bot.background import DISCORD_ERRORS, REDIS_DOWN, Tasks, reply, run_forever
-from bot.channels.importer import Importer, ImportPlan
+from bot.channels.importer import ImportPlan
 from bot.channels.sources import Source, Sources
 from bot.channels.store import TranscriptStore
 from bot.jobs.client import JobClient
@@ -62,7 +62,7 @@ class Remaking:
     lifetimes: Lifetimes
     transcripts: TranscriptStore
     sources: Sources
-    importer: Importer
+    begin_again: Callable[[ModelRecord, ImportPlan], Awaitable[None]]
     before: Sequence[Chore] = ()
     after: Sequence[Chore] = ()
     _wakeup: asyncio.Event = field(default_factory=asyncio.Event)
@@ -148,13 +148,15 @@ class Remaking:
     async def _is_busy(self, guild: discord.Guild, model: ModelRecord) -> bool:
         """Whether it is being made again, or has to wait: one channel is read at a time in a server."""
         outlook = await self.outlook.look(now=True)
-        made = any(one.job.replaces == model.model_id for one in outlook.trainings)
-        return made or bool(await self.importer.of_guild(guild.id))
+        return any(
+            one.job.replaces == model.model_id or (one.job.imports and one.job.place.guild_id == guild.id)
+            for one in outlook.trainings
+        )
 
     async def _make_again(self, guild: discord.Guild, model: ModelRecord) -> None:
         try:
             if (plan := await self._plan(guild, model)) is not None:
-                await self.importer.begin_again(model, plan)
+                await self.begin_again(model, plan)
                 log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
         except (UserError, *DISCORD_ERRORS) as error:
             log.info("model_not_made_again", model_id=model.model_id, guild_id=guild.id, error=type(error).__name__)

@@ -43,7 +43,7 @@ TASTE_MINUTES = 2.0
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """Of a channel's messages, which are in Redis already, `corpus` is only what is known of them. No `parent`: a
+    """Of a channel's messages, which are or will be in Redis, `corpus` is only what is known of them. No `parent`: a
     new model."""
 
     corpus: Corpus | CorpusInfo

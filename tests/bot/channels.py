@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,13 +59,17 @@ def talk(live: Live, count: int, *, channel_id: int = LAB, words: str = "word") 
 
 async def queued(live: Live, sent_id: int) -> TrainJob:
     """The training that follows a reading, once it waits in the queue."""
-
     job_id = f"t-{sent_id}"
-    await live.until(lambda: job_id in live.bot.delivery.in_background, "the training")
-    stored = await live.bot.queue.load(job_id)
-    assert stored is not None
-    assert isinstance(stored.job, TrainJob)
-    return stored.job
+
+    async def waits() -> TrainJob | None:
+        stored = await live.bot.queue.load(job_id)
+        job = stored.job if stored is not None else None
+        return job if isinstance(job, TrainJob) and not job.imports else None
+
+    await until(waits)
+    job = await waits()
+    assert job is not None
+    return job
 
 
 async def lines_of(live: Live, job: TrainJob, tmp_path: Path) -> list[str]:
@@ -140,7 +145,7 @@ async def next_run(live: Live) -> None:
     """The imports of a bot that was killed, and of the next run of it."""
     await live.bot.importer.stop()
     live.faults.clear()
-    live.bot.importer = live.bot._make_importer()
+    live.bot.importer = dataclasses.replace(live.bot.importer)
     live.bot.importer.start()
 
 

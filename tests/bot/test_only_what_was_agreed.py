@@ -24,7 +24,7 @@ from shared.jobs import TrainJob
 from shared.settings import Settings
 from shared.transcripts import write_text
 from tests.bot.blocked_patterns import BLOCKED
-from tests.bot.channels import taken_out
+from tests.bot.channels import taken_out, until
 from tests.bot.live import Live
 from tests.bot.test_cleaning import EMBEDDED
 
@@ -85,15 +85,15 @@ async def learned(live: Live, channel_id: int) -> TrainJob | None:
     sent = live.send(f"!train <#{channel_id}>", channel=channel_id)
     job_id = f"t-{sent.id}"
 
-    def ended() -> bool:
+    async def ended() -> bool:
         refused = ("Could not learn", "No member of this server has agreed")
         said = any(live.showing(words, channel=channel_id) for words in refused)
-        return said or job_id in live.bot.delivery.in_background
+        stored = await live.bot.queue.load(job_id)
+        return said or (stored is not None and isinstance(stored.job, TrainJob) and not stored.job.imports)
 
-    await live.until(ended, "the end of the reading")
+    await until(ended)
     stored = await live.bot.queue.load(job_id)
-    assert stored is None or isinstance(stored.job, TrainJob)
-    return stored.job if stored is not None else None
+    return stored.job if stored is not None and isinstance(stored.job, TrainJob) else None
 
 
 async def as_read(live: Live, job: TrainJob, path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,9 @@ from structlog.testing import capture_logs
 from bot.channels import importer
 from playground.places import GUILD_ID, USER_IDS
 from shared import keys
-from shared.connect import connect
-from shared.jobs import TrainJob
+from shared.events import Event
 from shared.settings import Settings
-from tests.bot.channels import LAB, MESSAGES, Pages, agreed, lines_of, next_run, queued, talk, transcript_words
+from tests.bot.channels import LAB, MESSAGES, Pages, agreed, lines_of, next_run, queued, talk, transcript_words, until
 from tests.bot.live import Live, text_of
 from tests.driver.faults import Fault
 
@@ -23,7 +23,17 @@ from tests.driver.faults import Fault
 @pytest.fixture
 def settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("CARD_INTERVAL_S", "1")
+    monkeypatch.setattr(importer, "RETRY_S", 0.05)
     return Settings()
+
+
+async def nothing_kept(live: Live) -> None:
+    """Wait until no word of a reading is left."""
+
+    async def is_gone() -> bool:
+        return not await live.bot.transcripts.all() and not await live.bot.redis.keys("transcript:*")
+
+    await until(is_gone)
 
 
 async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live, tmp_path: Path) -> None:
@@ -33,7 +43,7 @@ async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live, tmp_path:
         sent = live.send("!train #lab")
         await pages.begun()
         await live.bot.importer.stop()
-    assert await live.bot.queue.load(f"t-{sent.id}") is None
+    assert await live.bot.queue.importing(f"t-{sent.id}") is not None
     await next_run(live)
     job = await queued(live, sent.id)
     lines = await lines_of(live, job, tmp_path)
@@ -44,10 +54,7 @@ async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live, tmp_path:
 
 
 @pytest.mark.parametrize("status", [503, 404, 0])
-async def test_discord_in_trouble_interrupts_and_nothing_is_lost(
-    live: Live, tmp_path: Path, status: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(importer, "RETRY_S", (0.1, 0.1))
+async def test_discord_in_trouble_interrupts_and_nothing_is_lost(live: Live, tmp_path: Path, status: int) -> None:
     talk(live, 500)
     await agreed(live, "ada", "ben")
     fault = live.faults.add(Fault("GET", MESSAGES, status, times=7, late=True))
@@ -57,10 +64,7 @@ async def test_discord_in_trouble_interrupts_and_nothing_is_lost(
     assert fault.times == 0
 
 
-async def test_a_server_that_is_away_is_not_taken_for_a_deleted_channel(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(importer, "RETRY_S", (0.05, 0.05))
+async def test_a_server_that_is_away_is_not_taken_for_a_deleted_channel(live: Live) -> None:
     talk(live, 900)
     await agreed(live, "ada")
     guild = live.bot.get_guild(GUILD_ID)
@@ -79,7 +83,6 @@ async def test_a_server_that_is_away_is_not_taken_for_a_deleted_channel(
 async def test_a_redis_that_takes_nothing_interrupts_and_nothing_is_lost(
     live: Live, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    monkeypatch.setattr(importer, "RETRY_S", (0.05, 0.05))
     talk(live, 150 if method == "append" else 3)
     await agreed(live, "ada")
     works, tries = getattr(live.bot.transcripts, method), 0
@@ -99,12 +102,7 @@ async def test_a_redis_that_takes_nothing_interrupts_and_nothing_is_lost(
         else:
             await live.until(lambda: live.showing("at least"), "the end")
     assert tries > 3
-    assert not [entry for entry in logs if entry["event"] == "import_failed"]
-
-
-def untold(live: Live) -> dict[bytes, bytes]:
-    with connect(live.bot.settings) as client:
-        return client.hgetall(keys.READINGS_ENDED)
+    assert not [entry for entry in logs if entry["event"] == "import_broken"]
 
 
 async def test_what_a_bot_began_to_read_that_had_lost_the_lead_is_gone_on_with(
@@ -113,44 +111,45 @@ async def test_what_a_bot_began_to_read_that_had_lost_the_lead_is_gone_on_with(
     monkeypatch.setattr(importer, "LOOK_AGAIN_S", 0.1)
     talk(live, 150)
     await agreed(live, "ada")
-    heir = live.bot._make_importer()
-    heir.start()
     await live.bot.importer.stop()  # which begins one all the same, and does not go on with it
     sent = live.send("!train #lab")
-    job = await queued(live, sent.id)
-    live.bot.importer = heir
-    assert len(await transcript_words(live, job)) == 50
+    await until(lambda: live.bot.queue.importing(f"t-{sent.id}"))
+    heir = dataclasses.replace(live.bot.importer)
+    heir.start()
+    assert len(await transcript_words(live, await queued(live, sent.id))) == 50
+    await heir.stop()
     assert len(live.shown("#lab")) == 1
 
 
-async def test_an_end_that_discord_did_not_take_is_shown_by_the_next_run(live: Live) -> None:
+async def test_how_it_ended_is_kept_without_a_word_and_shown_once_discord_takes_it(live: Live) -> None:
     talk(live, 6)
     await agreed(live, "ada")
-    live.faults.add(Fault("PATCH", rf"{MESSAGES}/\d+", 503, times=99))
-    live.send("!train #lab")
-    kept = await live.until(lambda: untold(live), "the end")
-    assert await live.bot.transcripts.all() == []
-    assert await live.bot.redis.keys("transcript:*") == [], "the words go before the card"
-    assert not any(b"long story" in ending for ending in kept.values())
-    await next_run(live)
+    fault = live.faults.add(Fault("PATCH", rf"{MESSAGES}/\d+", 503, times=99))
+    sent = live.send("!train #lab")
+
+    async def end() -> list[Event]:
+        return [event for _, event in await live.bot.queue.events(f"t-{sent.id}", "0") if event.kind == "failed"]
+
+    await until(end)
+    assert "long story" not in str(await end())
+    assert not await live.bot.redis.keys("transcript:*"), "the words go before the card"
+    fault.times = 0
     await live.until(lambda: live.showing("Could not learn"), "the end")
-    await live.until(lambda: not untold(live), "the end to be noted")
+    assert "Nothing of it was kept" in text_of(live.shown("Could not learn")[0])
     assert len(live.shown("lab")) == 1
 
 
-async def test_an_end_is_shown_though_the_reply_to_it_was_lost(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importer, "RETRY_S", (0.05, 0.05))
-    talk(live, 6)
+async def test_a_training_whose_words_redis_has_lost_fails(live: Live) -> None:
+    talk(live, 900)
     await agreed(live, "ada")
-    forget = live.bot.transcripts.forget
-
-    async def lost(*args: Any) -> None:
-        await forget(*args)
-        raise redis.ConnectionError("away")
-
-    monkeypatch.setattr(live.bot.transcripts, "forget", lost)
-    live.send("!train #lab")
-    await live.until(lambda: live.showing("Could not learn"), "the end")
+    with Pages(live) as pages:
+        live.send("!train #lab")
+        await pages.begun()
+        await live.bot.importer.stop()
+        (transcript,) = await live.bot.importer.of_guild(GUILD_ID)
+        await live.bot.transcripts.forget(transcript.transcript_id)
+    await next_run(live)
+    await live.until(lambda: live.showing("has lost what I read"), "the end")
 
 
 async def test_only_its_owner_and_moderators_cancel_it(live: Live) -> None:
@@ -158,74 +157,63 @@ async def test_only_its_owner_and_moderators_cancel_it(live: Live) -> None:
     await agreed(live, "ada", "ben")
     live.world.get_channel(LAB).overwrites.clear()  # Cleo may write there, too
     with Pages(live):
-        sent = live.send("!train #lab", person="ben")
+        live.send("!train #lab", person="ben")
         card = await live.until(lambda: live.showing("Reading"), "the card")
         (button,) = [item for row in card.components for item in row["components"]]
         live.acts.click(USER_IDS["cleo"], LAB, card.id, button["custom_id"])
         await live.until(lambda: live.whispered("cleo", "isn't yours"), "a refusal")
         live.acts.click(USER_IDS["ben"], LAB, card.id, button["custom_id"])
         await live.until(lambda: live.showing("Cancelled"), "the end")
-    assert await live.bot.transcripts.all() == []
-    assert await live.bot.queue.load(f"t-{sent.id}") is None
+        await nothing_kept(live)
 
 
-async def test_it_can_be_cancelled_to_the_very_end(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("service", "method"), [("transcripts", "purge"), ("queue", "imported")])
+async def test_it_can_be_cancelled_to_the_very_end(
+    live: Live, monkeypatch: pytest.MonkeyPatch, service: str, method: str
+) -> None:
     talk(live, 150)
     await agreed(live, "ada")
-    purge = live.bot.transcripts.purge
+    works = getattr(getattr(live.bot, service), method)
 
-    async def slow(transcript_id: str) -> int:
-        (job_id,) = await live.bot.importer.by_job(GUILD_ID)
-        await live.bot.importer.cancel(job_id, GUILD_ID, await live.bot.fetch_user(USER_IDS["ada"]))
-        return await purge(transcript_id)
+    async def meanwhile(*args: Any) -> Any:
+        assert await live.bot.queue.cancel(f"t-{sent.id}") == "cancelled"
+        return await works(*args)
 
-    monkeypatch.setattr(live.bot.transcripts, "purge", slow)
-    live.send("!train #lab")
-    await live.until(lambda: live.showing("ancelled"), "the end")
-    assert await live.bot.importer.of_guild(GUILD_ID) == []
-    assert not live.bot.delivery.in_background
-    assert not live.bot.importer._cancelled
+    monkeypatch.setattr(getattr(live.bot, service), method, meanwhile)
+    sent = live.send("!train #lab")
+    await live.until(lambda: live.showing("Cancelled"), "the end")
+    await nothing_kept(live)
+    assert not await live.bot.redis.hlen(keys.ACTIVE)
 
 
-async def test_a_cancel_that_was_acknowledged_outlives_the_bot(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importer, "RETRY_S", (600.0, 600.0))
+async def test_a_training_is_entered_once_though_the_reply_was_lost(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk(live, 150)
+    await agreed(live, "ada")
+    imported = live.bot.queue.imported
+
+    async def lost(*args: Any) -> None:
+        monkeypatch.setattr(live.bot.queue, "imported", imported)
+        await imported(*args)
+        raise redis.ConnectionError("away")
+
+    monkeypatch.setattr(live.bot.queue, "imported", lost)
+    sent = live.send("!train #lab")
+    assert len(await transcript_words(live, await queued(live, sent.id))) == 50
+    assert await live.bot.redis.hget(keys.job(f"t-{sent.id}"), "state") == b"waiting"
+
+
+async def test_a_cancel_outlives_the_bot(live: Live) -> None:
     talk(live, 900)
     await agreed(live, "ada", "ben")
     live.faults.add(Fault("GET", MESSAGES, 503, times=99))
-    sent = live.send("!train #lab")
-    await live.until(lambda: live.showing("Discord is having trouble"), "an interruption")
-    ada = await live.bot.fetch_user(USER_IDS["ada"])
-    assert await live.bot.importer.cancel(f"t-{sent.id}", GUILD_ID, ada)
-    await next_run(live)
-    await live.until(lambda: live.showing("Cancelled"), "the end")
-    assert await live.bot.transcripts.all() == []
-    assert await live.bot.queue.load(f"t-{sent.id}") is None
-
-
-@pytest.mark.parametrize("lost", [False, True])
-async def test_a_cancel_while_the_training_is_entered_cancels_that(
-    live: Live, monkeypatch: pytest.MonkeyPatch, lost: bool
-) -> None:
-    monkeypatch.setattr(importer, "RETRY_S", (0.05, 0.05))
-    talk(live, 150)
-    await agreed(live, "ada")
-    submit = live.bot.queue.submit_train
-
-    async def meanwhile(job: TrainJob, *args: Any, **options: Any) -> Any:
-        entered = await submit(job, *args, **options)
-        assert job.corpus.transcript is not None
-        ada = await live.bot.fetch_user(USER_IDS["ada"])
-        await live.bot.importer.cancel(job.job_id, GUILD_ID, ada)
-        if lost:
-            raise redis.ConnectionError("away")
-        return entered
-
-    monkeypatch.setattr(live.bot.queue, "submit_train", meanwhile)
     live.send("!train #lab")
-    await live.until(lambda: live.showing("ancelled"), "the end")
-    assert await live.bot.redis.hlen(keys.ACTIVE) == 0
-    assert await live.bot.redis.hlen(keys.ACTIVE) == 0
-    assert await live.bot.importer.of_guild(GUILD_ID) == []
+    await live.until(lambda: live.showing("Discord is having trouble"), "an interruption")
+    await live.bot.importer.stop()
+    assert "Cancelled before it started" in await live.ask("!cancel")
+    await next_run(live)
+    await nothing_kept(live)
 
 
 async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None:
@@ -240,29 +228,20 @@ async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None
     assert await live.bot.transcripts.all() == []
 
 
-@pytest.mark.parametrize("lost", [["save_card"], ["members", "forget"]])
+@pytest.mark.parametrize("service", ["transcripts", "queue"])
 async def test_a_reading_that_redis_was_lost_for_at_its_beginning_does_not_block_others(
-    live: Live, monkeypatch: pytest.MonkeyPatch, lost: list[str]
+    live: Live, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
-    monkeypatch.setattr(importer, "RETRY_S", (0.05, 0.05))
     talk(live, 150)
     await agreed(live, "ada")
+    at, name = (live.bot.transcripts, "members") if service == "transcripts" else (live.bot.queue, "submit_train")
+    works = getattr(at, name)
 
-    def failing_once(at: object, name: str) -> None:
-        works = getattr(at, name)
+    async def fails(*args: Any) -> Any:
+        monkeypatch.setattr(at, name, works)
+        raise redis.ConnectionError("away")
 
-        async def fails(*args: Any) -> Any:
-            monkeypatch.setattr(at, name, works)
-            raise redis.ConnectionError("away")
-
-        monkeypatch.setattr(at, name, fails)
-
-    for name in lost:
-        failing_once(live.bot.transcripts, name)
-    sent = live.send("!train #lab")
-    if lost == ["save_card"]:
-        await queued(live, sent.id)
-    else:
-        await live.until(lambda: live.showing("ancelled"), "the end")
-        await queued(live, live.send("!train #lab").id)
-    assert await live.bot.importer.of_guild(GUILD_ID) == []
+    monkeypatch.setattr(at, name, fails)
+    assert "can't be reached" in await live.ask("!train #lab")
+    await nothing_kept(live)
+    await queued(live, live.send("!train #lab").id)

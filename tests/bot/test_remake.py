@@ -16,7 +16,8 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests import factories
-from tests.bot.channels import Pages, agreed, talk
+from tests.bot.channels import Pages, agreed, talk, until
+from tests.bot.channels import queued as waiting
 from tests.bot.live import Live, text_of
 from tests.registered import register
 from tests.transcripts import words, written
@@ -69,10 +70,7 @@ async def queued(live: Live) -> TrainJob:
     """The training for a model that is made again, once it waits in the queue."""
     followed = live.bot.delivery.in_background
     job_id = await live.until(lambda: next(iter(followed), None), "the training")
-    stored = await live.bot.queue.load(job_id)
-    assert stored is not None
-    assert isinstance(stored.job, TrainJob)
-    return stored.job
+    return await waiting(live, int(job_id.removeprefix("t-")))
 
 
 async def stale_since(live: Live, model: ModelRecord, seconds: float) -> None:
@@ -180,7 +178,7 @@ async def test_models_of_one_server_are_made_again_one_after_another(live: Live)
     model_of(live, "two", two.ref(0))
     with Pages(live):
         await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-        await live.until(lambda: live.bot.importer._running, "the first reading")
+        await until(lambda: live.bot.importer.of_guild(GUILD_ID))
         assert len(await live.bot.importer.of_guild(GUILD_ID)) == 1
         await look(live)
         assert len(await live.bot.importer.of_guild(GUILD_ID)) == 1

@@ -129,7 +129,6 @@ async def test_a_forgotten_transcript_does_not_come_back(live: Live) -> None:
     await store.forget(info.transcript_id)
     await store.note_withdrawn(info.transcript_id, [BEN])
     await store.note_gone(info.transcript_id, {1: ""}, [2])
-    await store.save_card(info.transcript_id, (1, 2))
     async with store.lock(info.transcript_id):
         await store.append(info.transcript_id, [Line(5, BEN, "too late")], "{}")
     await store.purge(info.transcript_id)

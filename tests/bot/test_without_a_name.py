@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from bot.channels.reader import ImportState
 from playground.people import File
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.events import Failed
-from shared.jobs import ExportJob, TrainOptions
+from shared.jobs import ExportJob, TranscriptRef
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn
 from tests.factories import corpus, place, progress, record, train_job
 from tests.registered import register
-from tests.transcripts import begun
 
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
 
@@ -29,11 +27,13 @@ async def entered(live: Live, number: int, person: str = "ada", channel_id: int 
 
 
 async def reading_begun(live: Live, person: str = "ada") -> str:
+    """A training whose channel is being read."""
     where = place(guild_id=GUILD_ID, channel_id=LAB, user_id=USER_IDS[person])
-    job_id = f"t-{USER_IDS[person]}"
-    state = ImportState(job_id=job_id, place=where, options=TrainOptions(), channel_name="lab", began=1.0)
-    await begun(live.bot.transcripts, state.model_dump_json(), guild_id=GUILD_ID, channel_id=LAB)
-    return job_id
+    ref = TranscriptRef(transcript_id="x", revision=0, guild_id=GUILD_ID, channel_id=LAB)
+    text = corpus(source="channel", title="#lab", sha256="", chars=0, transcript=ref)
+    job = train_job(job_id=f"t-{USER_IDS[person]}", place=where, corpus=text)
+    assert await live.bot.queue.submit_train(job, None, (LAB, 1), (9, 9)) == "entered"
+    return job.job_id
 
 
 async def over(live: Live, job_id: str) -> bool:
@@ -88,9 +88,11 @@ async def test_the_one_that_runs_is_finished(live: Live) -> None:
 async def test_a_channel_that_is_being_read_can_be_cancelled_so_and_by_its_id(live: Live) -> None:
     job_id = await reading_begun(live)
     assert "isn't yours" in await live.ask(f"!cancel {job_id}", person="cleo")
-    assert "I cancel it" in await live.ask("!cancel")
+    assert "hasn't started" in await live.ask("!finish")
+    assert "reading the channel" in await live.ask("!jobs")
+    assert "Cancelled before it started" in await live.ask("!cancel")
     again = await reading_begun(live, "ben")
-    assert "I cancel it" in await live.ask(f"!cancel {again}", person="ben")
+    assert "Cancelled before it started" in await live.ask(f"!cancel {again}", person="ben")
 
 
 async def test_an_only_model_is_exported_and_several_are_listed(live: Live) -> None:

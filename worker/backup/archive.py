@@ -30,7 +30,7 @@ _HEAD = struct.Struct(">IIQ")
 
 _KEPT = {
     *(keys.OUTBOX, keys.ACTIVE, keys.SERVED, keys.HISTORY, keys.DELETING, keys.STALE, keys.WITHDRAWALS),
-    *(keys.TRANSCRIPTS, keys.READINGS_ENDED),
+    keys.TRANSCRIPTS,
 }
 _KEPT_BEGIN = (keys.job(""), keys.corpus(""), keys.transcript(""), keys.model(""), "guild:", "channel:")
 _LEASE = re.compile(r"job:[^:]+:lease")
