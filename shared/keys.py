@@ -55,8 +55,9 @@ TRANSCRIPTS = "transcripts"
 
 # Hash of what is known of a job beside its events (`shared.lifecycle`).
 # `job`: the job itself (JSON). `key`: idempotency key of the call that entered it, `entered_at`: when, in seconds since
-# the epoch. `card`: `channel:message` that shows it. `state`: `importing`, `waiting`, `sent`, `begun` or `over`. `attempt`: number
-# of the newest one; `nonce`: random, of that one. `worker`: who has begun it; `holder`: random, of its process.
+# the epoch. `card`: `channel:message` that shows it. `state`: `importing`, `waiting`, `sent`, `begun` or `over`.
+# `attempt`: number of the newest one; `nonce`: random, of that one. `worker`: who has begun it; `holder`: random, of
+# its process.
 # `deaths`: attempts in a row that ended without a word and without headway, the running one counted. `progress`: entry
 # of the newest progress. `model_id`: of the model that it makes. Of trainings also `arrived`, the virtual time when it
 # was entered, and `start_tag`, once it was sent.

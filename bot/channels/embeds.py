@@ -54,9 +54,11 @@ _MODES: dict[Mode, str] = {
 # ---------------------------------------------------------------------- imports
 
 
-def importing(job: TrainJob, transcript: Transcript, people: int, problem: str = "") -> discord.Embed:
+def importing(
+    job: TrainJob, transcript: Transcript, state: ImportState, people: int, problem: str = ""
+) -> discord.Embed:
     """`people`: members whose words were kept; `problem`: why it does not go on at the moment."""
-    state, info = ImportState.of(transcript), transcript.info
+    info = transcript.info
     places = len(state.sources) if state.sources is not None else 1
     place, reached = min(state.at + 1, places), state.cursor > info.after
     began, until = _seconds(state.first or info.after or info.source_id), _seconds(info.until)

@@ -131,16 +131,20 @@ class Importer:
         """How far the import for a training is; None: it has its text."""
         ref = job.corpus.transcript
         transcript = await self.store.load(ref.transcript_id) if job.imports and ref is not None else None
-        if transcript is None or transcript.reading is None:
+        state = ImportState.of(transcript) if transcript is not None else None
+        if transcript is None or state is None:
             return None
         people = len(await self.store.members(transcript.transcript_id))
-        return embeds.importing(job, transcript, people, self._problems.get(job.job_id, ""))
+        return embeds.importing(job, transcript, state, people, self._problems.get(job.job_id, ""))
 
     # ------------------------------------------------------------------ working
 
     async def _look(self) -> None:
         """Take up imports that no task works on, and drop transcripts of trainings that were never entered."""
-        found = {ImportState.of(one).job_id: one.transcript_id for one in await self.store.all() if one.reading}
+        found = {}
+        for transcript in await self.store.all():
+            if (state := ImportState.of(transcript)) is not None:
+                found[state.job_id] = transcript.transcript_id
         for one in (await self.snapshots.look(now=True)).trainings:
             if one.job.imports and one.job.corpus.transcript is not None:
                 found[one.job.job_id] = one.job.corpus.transcript.transcript_id
@@ -187,7 +191,9 @@ class Importer:
         job, transcript = await self.jobs.importing(job_id), await self.store.load(transcript_id)
         if transcript is not None and transcript.reading is not None:
             names = await self.store.names(transcript_id)
-            reader = Reader(self.client, self.store, self.consents, self.servers, transcript, names)
+            if (state := ImportState.of(transcript)) is None:
+                raise UserError("Another version of me began to read this.", "Run the command again.")
+            reader = Reader(self.client, self.store, self.consents, self.servers, transcript, state, names)
             while job is not None and not reader.state.done:
                 await self.sources.require_still(transcript.info, job.place)
                 await reader.page()

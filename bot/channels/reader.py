@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import discord
 import structlog
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot.channels.cleaning import clean, is_command
 from bot.channels.consent import Consents, ConsentStore
@@ -49,10 +49,13 @@ class ImportState(BaseModel):
     reached: Snowflake = 0
 
     @classmethod
-    def of(cls, transcript: Transcript) -> ImportState:
-        """Of a transcript that is being read."""
-        assert transcript.reading is not None
-        return cls.model_validate_json(transcript.reading)
+    def of(cls, transcript: Transcript) -> ImportState | None:
+        """None: it is complete, or another version reads it."""
+        try:
+            return cls.model_validate_json(transcript.reading) if transcript.reading is not None else None
+        except ValidationError as error:
+            log.error("import_not_understood", transcript_id=transcript.transcript_id, fields=error.error_count())
+            return None
 
     @property
     def done(self) -> bool:
@@ -69,6 +72,7 @@ class Reader:
         consents: ConsentStore,
         servers: GuildSettingsStore,
         transcript: Transcript,
+        state: ImportState,
         names: dict[int, str],
     ) -> None:
         self._client = client
@@ -77,7 +81,7 @@ class Reader:
         self._servers = servers
         self._info = transcript.info
         self._kept = transcript.reading or ""
-        self.state = ImportState.of(transcript)
+        self.state = state
         self._names = names
         self._saved = set(names)
         self._present: dict[int, bool] = {}

@@ -209,7 +209,7 @@ class LiveCard:
         for entry, event in await self._jobs.events(self._job.job_id, self._cursor):
             self._state = self._state.after(event)
             self._cursor, self._stuck_since = entry, None
-        if self._job.imports and (stored := await self._queue.load(self._job.job_id)) is not None:
+        if self._job.imports and (stored := await self._jobs.load(self._job.job_id)) is not None:
             assert isinstance(stored.job, TrainJob)
             self._job = stored.job
         if not self._state.over:

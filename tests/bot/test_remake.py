@@ -271,6 +271,7 @@ async def test_a_lifetime_ends(live: Live) -> None:
 
 
 async def test_transcripts_that_nothing_needs_are_forgotten(live: Live) -> None:
+    await live.bot.remaking.stop()  # else it may look between the next steps
     kept, used, unused = await read(live, ADA), await read(live, ADA), await read(live, ADA)
     reading = await written(live.bot.transcripts, [], reading=True, guild_id=GUILD_ID, channel_id=LAB)
     model_of(live, "sea", used.ref(0))

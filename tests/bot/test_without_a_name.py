@@ -27,7 +27,8 @@ async def entered(live: Live, number: int, person: str = "ada", channel_id: int 
 
 
 async def reading_begun(live: Live, person: str = "ada") -> str:
-    """A training whose channel is being read."""
+    """A training whose channel is to be read."""
+    await live.bot.importer.stop()
     where = place(guild_id=GUILD_ID, channel_id=LAB, user_id=USER_IDS[person])
     ref = TranscriptRef(transcript_id="x", revision=0, guild_id=GUILD_ID, channel_id=LAB)
     text = corpus(source="channel", title="#lab", sha256="", chars=0, transcript=ref)
