@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -29,36 +28,30 @@ class Admission:
         self._most = settings.generate_jobs
         self._most_of_one = settings.generate_jobs_per_server
         self._patience_s = settings.generate_timeout_s / 2
-        self._here: Counter[int] = Counter()
-        self._since: dict[object, float] = {}
+        self._places: dict[object, tuple[int, float]] = {}  # server, and since when; the oldest first
         self._pace_s = _FIRST_PACE_S
         self._answered: deque[float] = deque(maxlen=_ANSWERS)
 
     @property
     def waiting(self) -> int:
-        return self._here.total()
+        return len(self._places)
 
     @property
     def oldest_s(self) -> float:
         """How long the first of them has waited, in seconds. Safe from other threads."""
-        for since in list(self._since.values())[:1]:
-            return time.monotonic() - since
-        return 0.0
+        first = next(iter(list(self._places.values())), None)
+        return time.monotonic() - first[1] if first is not None else 0.0
 
     @contextmanager
     def slot(self, guild_id: int) -> Iterator[None]:
         """A slot while a server's request is being answered. Raises UserError if there is none: when to try again."""
         self._require_slot(guild_id)
         own = object()
-        self._here[guild_id] += 1
-        self._since[own] = time.monotonic()
+        self._places[own] = (guild_id, time.monotonic())
         try:
             yield
         finally:
-            del self._since[own]
-            self._here[guild_id] -= 1
-            if not self._here[guild_id]:
-                del self._here[guild_id]
+            del self._places[own]
 
     def answered(self) -> None:
         """Count a text that somebody got, to know the pace."""
@@ -71,18 +64,15 @@ class Admission:
 
     def _require_slot(self, guild_id: int) -> None:
         """A server alone may take most slots; where several want them, each gets its share."""
-        waiting, own = self.waiting, self._here[guild_id]
-        servers = len(self._here.keys() | {guild_id})
-        share = self._most // servers if waiting >= self._most // 2 else self._most
-        if waiting >= self._most or waiting * self._pace_s > self._patience_s or self._is_behind():
+        servers = Counter(place[0] for place in self._places.values())
+        waiting, own = self.waiting, servers[guild_id]
+        share = self._most // len(servers.keys() | {guild_id}) if waiting >= self._most // 2 else self._most
+        # Somebody may wait for too long already, whatever the pace of the last answers was.
+        behind = waiting > _BUSY and self.oldest_s > self._patience_s
+        if waiting >= self._most or waiting * self._pace_s > self._patience_s or behind:
             raise self._refusal("More people are asking for texts than I can serve", waiting)
         if own >= min(share, self._most_of_one):
             raise self._refusal("This server is asking for more texts than I can serve", own)
-
-    def _is_behind(self) -> bool:
-        """Whether somebody waits for too long already, whatever the pace of the last answers was."""
-        oldest = next(iter(self._since.values()), math.inf)
-        return self.waiting > _BUSY and time.monotonic() - oldest > self._patience_s
 
     def _refusal(self, why: str, waiting: int) -> UserError:
         wait = duration(max(_SHORTEST_WAIT_S, waiting * self._pace_s))

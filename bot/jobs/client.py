@@ -16,13 +16,13 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from bot.background import REPLY_S, Tasks, backoff, reply, retry, run_forever
-from bot.jobs import fairness, retention
+from bot.jobs import fairness
 from bot.jobs.decoding import card_of, entries, events_of, job_from
 from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Event, Failed
-from shared.jobs import DeleteJob, Job, TrainJob
+from shared.jobs import CorpusInfo, DeleteJob, Job, TrainJob
 from shared.settings import Settings
 
 TRAINING = "t-"  # what a training's id begins with
@@ -33,6 +33,22 @@ DELETED_WITHIN_S = 15 * 60
 that a worker still takes."""
 _TRY_AGAIN_S = 2.0
 _MOST_PICTURE_BYTES = 8 * 2**20
+_DAY_S = 86_400
+
+# Another training may have yet to read them. One that was to drop sooner is not kept longer.
+# KEYS: pages, their index, active. ARGV: the transcript as a job names it, the job that is over, what a job's key
+# begins with, milliseconds.
+_RELEASE = """
+for _, id in ipairs(redis.call('HKEYS', KEYS[3])) do
+  local other = id ~= ARGV[2] and redis.call('HGET', ARGV[3] .. id, 'job')
+  if other and string.find(other, ARGV[1], 1, true) then return 0 end
+end
+for i = 1, 2 do
+  local left = redis.call('PTTL', KEYS[i])
+  if left == -1 or left > tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[i], ARGV[4]) end
+end
+return 1
+"""
 
 log = structlog.get_logger()
 
@@ -111,7 +127,7 @@ class JobClient:
             await self.keep_text(job)
         else:
             packed = await asyncio.to_thread(pack, text)
-            ttl_s = retention.needed_s(job.corpus, self._settings)
+            ttl_s = needed_s(job.corpus, self._settings)
             await reply(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=ttl_s))
         key = secrets.token_hex(8)
         verdict: fairness.Limit | None = None
@@ -274,15 +290,15 @@ class JobClient:
 
     async def keep_text(self, job: TrainJob) -> None:
         """Extend the life of a job's text: the job may wait for a worker longer than texts are kept."""
-        ttl_s = retention.needed_s(job.corpus, self._settings)
+        ttl_s = needed_s(job.corpus, self._settings)
         async with self._redis.pipeline(transaction=True) as pipe:
-            for key in retention.text_keys(job.corpus):
+            for key in text_keys(job.corpus):
                 pipe.expire(key, ttl_s)
             await reply(pipe.execute())
 
     async def release_text(self, job: TrainJob) -> None:
         """A training is over: keep a channel's words for some days more, unless another one needs them."""
-        if (script := retention.release(job, self._settings)) is not None:
+        if (script := _release(job, self._settings)) is not None:
             await self.run(script)
 
     # ------------------------------------------------------------------ news
@@ -339,3 +355,31 @@ def _entered(job: Job, answer: bytes) -> Entry:
 def card_nonce(job_id: str, before: int = 0) -> str:
     """By this Discord knows that a training's card was posted already. `before`: id of the card to replace."""
     return f"{job_id}-{before % 1_000}"[-25:]
+
+
+def text_keys(corpus: CorpusInfo) -> tuple[str, ...]:
+    """The keys of a text's words, and of what expires with them."""
+    if corpus.transcript is None:
+        return (keys.corpus(corpus.sha256),)
+    transcript_id = corpus.transcript.transcript_id
+    return keys.transcript_text(transcript_id), keys.transcript_index(transcript_id)
+
+
+def needed_s(corpus: CorpusInfo, settings: Settings) -> int:
+    """Seconds that they are kept after each sign of life of a training that is not over: bot and worker may be down."""
+    if corpus.transcript is None:
+        return int(3_600 * settings.corpus_ttl_hours)
+    return max(_DAY_S, int(_DAY_S * settings.channel_corpus_days))
+
+
+def _release(job: TrainJob, settings: Settings) -> lifecycle.Script | None:
+    """Keep a channel's words for `channel_corpus_days` from the end of a training; with 0 they are dropped.
+
+    The script does nothing while another training needs them. None: the text is of another kind, and just expires.
+    """
+    if job.corpus.transcript is None:
+        return None
+    names = (*text_keys(job.corpus), keys.ACTIVE)
+    milliseconds = int(1_000 * _DAY_S * settings.channel_corpus_days)
+    named = f'"transcript_id":"{job.corpus.transcript.transcript_id}"'
+    return lifecycle.Script(_RELEASE, names, (named, job.job_id, keys.job(""), str(milliseconds)))

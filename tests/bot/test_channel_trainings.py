@@ -7,7 +7,7 @@ import redis
 import redis.asyncio
 
 from bot.channels.store import Line, TranscriptStore
-from bot.jobs import retention
+from bot.jobs import client as jobs
 from bot.jobs.client import JobClient
 from bot.servers.actor import Actor
 from bot.train import card, embeds
@@ -83,8 +83,8 @@ def test_messages_that_are_dropped_at_once_outlive_a_night_without_the_bot(
 ) -> None:
     own = settings.model_copy(update={"channel_corpus_days": days, "corpus_ttl_hours": 2})
     info = TranscriptInfo(transcript_id="x", guild_id=GUILD, channel_id=1, source_id=1, asked_by=1, created_at=0)
-    assert retention.needed_s(told(info), own) == needed_s
-    assert retention.needed_s(corpus(), own) == 7_200
+    assert jobs.needed_s(told(info), own) == needed_s
+    assert jobs.needed_s(corpus(), own) == 7_200
 
 
 async def test_messages_are_let_go_when_the_last_training_on_them_is_over(

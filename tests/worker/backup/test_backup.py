@@ -9,7 +9,7 @@ import time
 
 import redis
 
-from bot.jobs import retention
+from bot.jobs import client as jobs
 from shared import keys, lifecycle
 from shared.connect import connect
 from shared.corpora import pack
@@ -155,9 +155,9 @@ def test_nothing_lives_longer_for_it_but_the_texts_that_trainings_need(galvanic:
     add_training(client, "t-book", corpus=book)
     add_training(client, "t-said", corpus=said)
     soon = int(1_000 * (time.time() + 3))
-    for key in (*retention.text_keys(book), keys.corpus("other")):
+    for key in (*jobs.text_keys(book), keys.corpus("other")):
         client.set(key, pack("words"), pxat=soon)
-    for key in retention.text_keys(said):
+    for key in jobs.text_keys(said):
         client.rpush(key, "words")
         client.pexpireat(key, soon)
     client.hset(keys.transcript("x"), "revision", "0")
@@ -167,7 +167,7 @@ def test_nothing_lives_longer_for_it_but_the_texts_that_trainings_need(galvanic:
     time.sleep(max(0.0, soon / 1_000 - time.time()) + 0.1)
     assert "3 keys of Redis had expired" in galvanic.restored()
     assert 23 * 3_600 < client.ttl(keys.corpus("aa")) <= 24 * 3_600
-    assert not client.exists(keys.corpus("other"), *retention.text_keys(said))
+    assert not client.exists(keys.corpus("other"), *jobs.text_keys(said))
     assert client.pexpiretime(keys.artifact("g-1", "card.png")) == soon + 3_600_000
 
 
