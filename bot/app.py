@@ -26,7 +26,7 @@ from bot.escape import replace_surrogates
 from bot.help import Help
 from bot.jobs import admission, client, delivery, dispatcher, snapshot
 from bot.leader import Leader
-from bot.models import actions, audience, lifetime, registry, removal, transfer
+from bot.models import audience, lifetime, registry, removal, transfer
 from bot.models.cog import Models
 from bot.options import decoding
 from bot.responder import PatientContext, Responder, Typing
@@ -168,8 +168,8 @@ class Galvanic(commands.Bot):
         )
         self.training_control = cog_jobs.Jobs(servers, self.queue, self.outlook, self.audience, self.training_cards)
         common = (self, settings, servers, self.access, self.cooldowns, self.queue, self.delivery, self.registry)
-        self.model_actions = actions.ModelActions(*common, self.lifetimes)
         self.transfer = transfer.Transfer(*common, self.audience, self.lifetimes)
+        self.models = Models(*common, self.lifetimes, self.transfer, self.removal, self.chores.add)
         self.generating = generate.Generating(*common, self.admission.slot)
         self.holdings = held.Holdings(
             self,
@@ -213,7 +213,7 @@ class Galvanic(commands.Bot):
             cog_welcome.Welcome(self, settings, self.redis, servers, start.TASTE_MINUTES),
             Writing(self.components.open, self.generating),
             cog_chat.Chat(self, self.generating),
-            Models(self.model_actions, self.transfer, self.removal, self.chores.add),
+            self.models,
             changes,
             missed.Missed(self, self.consents, texts, changes, self.looks),
             Privacy(settings, servers, self.cooldowns, self.consents, self.holdings, people),
@@ -222,7 +222,7 @@ class Galvanic(commands.Bot):
         for service in (
             self.trainings,
             self.training_control,
-            self.model_actions,
+            self.models,
             self.transfer,
             self.generating,
             panel,

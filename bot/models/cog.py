@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import difflib
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot import components
+from bot.components import Press
+from bot.errors import AlreadyReported
 from bot.escape import code
-from bot.models import embeds
-from bot.models.actions import SERVER, ModelActions
+from bot.models import embeds, sharing
+from bot.models.lifetime import Lifetimes
 from bot.models.removal import Removal
+from bot.models.requests import Requests
+from bot.models.sharing import SERVER, require_owner
 from bot.models.transfer import Transfer
 from bot.options import autocomplete, checks, decoding
 from bot.responder import replying
 from bot.servers.access import require_permissions, visible_channels
 from bot.servers.actor import Actor
-from bot.types import Context, hybrid_command, hybrid_group
+from bot.types import Context, Send, hybrid_command, hybrid_group
 from shared.errors import UserError
+from shared.events import Failed, Pictured
+from shared.jobs import CARD_FILE, PictureJob
 from shared.models import ModelRecord
 
+ANSWER_WITHIN = timedelta(minutes=15)
+"""How long the question about deleting can be answered: nobody should delete a model by finding an old message."""
 _NAME = "One of the names that `models` lists"
 
 
@@ -34,8 +45,10 @@ def _about(name: str, usage: str, *examples: str, description: str, **options: A
 
 
 @dataclass(eq=False, repr=False)
-class Models(commands.Cog):
-    actions: ModelActions
+class Models(Requests, commands.Cog):
+    """Rights are asked at each command and each press."""
+
+    lifetimes: Lifetimes
     transfer: Transfer
     removal: Removal
     later: Callable[..., None]
@@ -56,7 +69,30 @@ class Models(commands.Cog):
     async def models(self, ctx: Context) -> None:
         """List the models that can be used in this channel, newest first."""
         await ctx.defer()
-        await ctx.send(**await self.actions.page(Actor.of(ctx), 0))
+        await ctx.send(**await self._page(Actor.of(ctx), 0))
+
+    async def _pressed_page(self, press: Press) -> None:
+        if press.actor.here[0] != int(press["channel"]):
+            prefix = await self.servers.prefix(press.actor.guild_id)
+            raise UserError("This list belongs to another channel.", f"`{prefix}models` lists this channel's.")
+        await press.update(**await self._page(press.actor, int(press["page"])))
+
+    async def _page(self, who: Actor, page: int) -> dict[str, Any]:
+        """One page of a channel's models, to send or to edit a message to."""
+        here = await self.registry.channel_models(who.guild_id, who.here)
+        prefix = await self.servers.prefix(who.guild_id)
+        if not here.models:
+            raise UserError(
+                "There is no model here yet.",
+                f"Train one: `{prefix}train frankenstein`, or attach a `.txt` file to `{prefix}train`. "
+                f"`{prefix}model import` imports one that was exported.",
+            )
+        last = embeds.pages(here.models) - 1
+        page = min(page, last)
+        return {
+            "embed": embeds.model_list(here.models, here.current, who.here, page, prefix),
+            "view": embeds.page_buttons(who.here[0], page, last),
+        }
 
     @hybrid_group(
         invoke_without_command=True,
@@ -88,20 +124,53 @@ class Models(commands.Cog):
         await self._info(ctx, name)
 
     async def _info(self, ctx: Context, name: str | None) -> None:
+        """Show a model's card, drawn by a worker if one is there."""
         require_permissions(ctx)
-        await self.actions.show_info(*await self._named(ctx, name), ctx.send, **replying(ctx))
+        who, model = await self._named(ctx, name)
+        job, options = PictureJob(job_id=f"p-{who.request_id}", place=who.place, model=model.ref), replying(ctx)
+        async with self.cooldown("model", who):
+            try:
+                await self.delivery.ask(job, ctx.send, **options)
+            except AlreadyReported:  # the card is there, and says why it has no picture
+                return
+            except UserError as error:
+                await self._post_info(ctx.send, job, Failed(problem=error.problem, remedy=error.remedy), **options)
+
+    async def _post_info(self, send: Send, job: PictureJob, event: Pictured | Failed, **options: Any) -> None:
+        """Show a model's card, even when no picture came. Raises UserError: it can't be used there by now."""
+        place = job.place
+        here = await self.registry.channel_models(place.guild_id, place.channel_ids)
+        model = next((model for model in here.models if model.model_id == job.model.model_id), None)
+        if model is None:
+            raise UserError(
+                "This model was deleted or moved in the meantime.", "The command `models` lists those that are here."
+            )
+        picture = await self.queue.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
+        missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
+        embed = embeds.model_info(
+            model,
+            current=model == here.current,
+            prefix=await self.servers.prefix(place.guild_id),
+            facts=event.facts if isinstance(event, Pictured) else (),
+            no_picture=None if picture is not None else missing,
+            gone_by=await self.lifetimes.gone_by(model),
+            expires=self.lifetimes.expires(model),
+        )
+        files = [] if picture is None else [discord.File(io.BytesIO(picture), CARD_FILE)]
+        view = embeds.model_buttons(model.model_id, "write", "use", "export", "delete")
+        await send(embed=embed, files=files, view=view, **options)
 
     async def _mistyped(self, ctx: Context, words: str) -> UserError:
         """What may have been meant by `model WORDS`."""
         who = Actor.of(ctx)
-        prefix = await self.actions.servers.prefix(who.guild_id)
+        prefix = await self.servers.prefix(who.guild_id)
         first, *rest = words.split()
         known = [command.name for command in self.model.commands]
         problem = f"`{prefix}model` has no {code(first)}."
         if near := difflib.get_close_matches(first.lower(), known, n=1, cutoff=0.6):
             meant = " ".join([f"{prefix}model", near[0], *rest])
             return UserError(problem, f"Did you mean {code(meant, 80)}?")
-        if first.lower() in {model.name for model in await self.actions.registry.usable(who.guild_id, who.here)}:
+        if first.lower() in {model.name for model in await self.registry.usable(who.guild_id, who.here)}:
             return UserError(problem, f"`{prefix}model info {first.lower()}` shows the model of that name.")
         return UserError(problem, f"It has {', '.join(f'`{name}`' for name in sorted(known))}.")
 
@@ -114,8 +183,17 @@ class Models(commands.Cog):
     async def model_use(self, ctx: Context, name: str) -> None:
         """Choose this channel's model: the one that `generate` uses."""
         who, model = await self._named(ctx, name)
-        await self.actions.use(who, model)
+        await self._use(who, model)
         await ctx.send(f"`{model.name}` is now this channel's model.")
+
+    async def _pressed_use(self, press: Press) -> None:
+        who, model = await self.pressed(press)
+        await self._use(who, model)
+        await press.send(f"<@{who.user.id}> made `{model.name}` this channel's model.")
+
+    async def _use(self, who: Actor, model: ModelRecord) -> None:
+        await self.require_generate(who)
+        await self.registry.use(who.place.channel_id, model)
 
     @model.command(  # type: ignore[arg-type]
         **_about(
@@ -134,7 +212,26 @@ class Models(commands.Cog):
         0 always takes the likeliest, 1 is as surprising as the text itself, 2 is wild.
         """
         await ctx.defer()
-        await ctx.send(await self.actions.temperature(Actor.of(ctx), value))
+        who = Actor.of(ctx)
+        prefix = await self.servers.prefix(who.guild_id)
+        if value is not None:
+            await self.require_generate(who)
+            remedy = f"Use a number from 0 to {checks.HOTTEST:g}, as in `{prefix}model temperature 0.5`, or `default`."
+            usual = value.strip().lower() in ("default", "usual", "reset")
+            await self.servers.choose(who.here[0], "temperature", None if usual else checks.temperature(value, remedy))
+        chosen = (await self.servers.channel(who.here)).temperature
+        default = self.settings.generate_temperature
+        if chosen is None:
+            said = (
+                f"Texts in this channel are generated at temperature {default:g}, the default. "
+                f"`{prefix}model temperature 0.5` would make them more predictable, 1 more surprising."
+            )
+        else:
+            said = (
+                f"Texts in this channel are generated at temperature {chosen:g}. "
+                f"`{prefix}model temperature default` goes back to {default:g}."
+            )
+        await ctx.send(said)
 
     # ------------------------------------------------------------------ looking after
 
@@ -152,7 +249,11 @@ class Models(commands.Cog):
         """Give a model another name. For its owner and members with Manage Server."""
         name = checks.model_name(new)
         who, model = await self._named(ctx, old)
-        await self.actions.rename(who, model, name)
+        require_owner(model, who, "rename it")
+        if name == model.name:
+            raise UserError(f"`{model.name}` already has this name.", "Choose another one.")
+        # Channels, buttons and trainings that use a model know it by its id.
+        await self.registry.amend(model.model_id, lambda record: record.model_copy(update={"name": name}))
         await ctx.send(f"`{model.name}` is now called `{name}`.")
 
     @model.command(  # type: ignore[arg-type]
@@ -168,7 +269,33 @@ class Models(commands.Cog):
     async def model_delete(self, ctx: Context, name: str) -> None:
         """Delete a model and its files for good, after asking. For its owner and members with Manage Server."""
         require_permissions(ctx)
-        await ctx.send(**await self.actions.question(*await self._named(ctx, name)), **replying(ctx))
+        await self._ask_to_delete(*await self._named(ctx, name), ctx.send, **replying(ctx))
+
+    async def _pressed_delete(self, press: Press) -> None:
+        await self._ask_to_delete(*await self.pressed(press), press.send)
+
+    async def _ask_to_delete(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
+        require_owner(model, who, "delete it")
+        embed = embeds.delete_question(model, who.user.id, await self.servers.prefix(who.guild_id))
+        await send(embed=embed, view=embeds.question_buttons(model.model_id, who.user.id), **options)
+
+    async def _pressed_yes(self, press: Press) -> None:
+        message = press.interaction.message
+        if message is not None and discord.utils.utcnow() - message.created_at > ANSWER_WITHIN:
+            await press.update(view=None)
+            prefix = await self.servers.prefix(press.interaction.guild_id)
+            raise UserError(
+                "This question is older than 15 minutes, so nothing was deleted.",
+                f"Ask again: `{prefix}model delete NAME`.",
+            )
+        who, model = await self.pressed(press)
+        require_owner(model, who, "delete it")
+        if not await self.registry.remove(model):
+            raise UserError(f"`{model.name}` was deleted a moment ago.", "There is nothing left to do.")
+        await press.update(embed=embeds.deleted(model, who.user.id), view=None)
+
+    async def _pressed_no(self, press: Press) -> None:
+        await press.update(embed=embeds.not_deleted(press.actor.user.id), view=None)
 
     @model.command(  # type: ignore[arg-type]
         **_about(
@@ -187,8 +314,8 @@ class Models(commands.Cog):
         """
         require_permissions(ctx)
         who, model = await self._named(ctx, name)
-        shared, to = await self.actions.share(who, model, where)
-        prefix = await self.actions.servers.prefix(who.guild_id)
+        shared, to = await sharing.share(self.registry, self.guild_of(who), who, model, where)
+        prefix = await self.servers.prefix(who.guild_id)
         there = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
         back = f"{prefix}model unshare {shared.name} {SERVER if to is None else f'#{to.name}'}"
         await ctx.send(embed=embeds.shared(shared, there, back))
@@ -207,7 +334,8 @@ class Models(commands.Cog):
         """Stop sharing a model with a channel, with the whole `server`, or with everyone."""
         require_permissions(ctx)
         who, model = await self._named(ctx, name)
-        await ctx.send(embed=embeds.unshared(*await self.actions.unshare(who, model, where)))
+        shared = await sharing.unshare(self.registry, self.guild_of(who), who, model, where)
+        await ctx.send(embed=embeds.unshared(*shared))
 
     # ------------------------------------------------------------------ files
 
@@ -230,7 +358,7 @@ class Models(commands.Cog):
         require_permissions(ctx)
         await ctx.defer()
         who = Actor.of(ctx)
-        model = await (self.transfer.exportable(who) if name is None else self.transfer.named(who, name))
+        model = await (self.transfer.exportable(who) if name is None else self.named(who, name))
         await self.transfer.export(who, model, ctx.send, **replying(ctx))
 
     @model.command(  # type: ignore[arg-type]
@@ -253,7 +381,7 @@ class Models(commands.Cog):
         who = Actor.of(ctx)
         wanted = checks.model_name(name) if name is not None else None
         if file is None:
-            prefix = await self.actions.servers.prefix(who.guild_id)
+            prefix = await self.servers.prefix(who.guild_id)
             raise UserError(
                 "There is no file to import.",
                 f"Attach a `.safetensors` file to the message; `{prefix}model export NAME` makes one.",
@@ -264,7 +392,7 @@ class Models(commands.Cog):
         """`name` None: the channel's model."""
         await ctx.defer()
         who = Actor.of(ctx)
-        return who, await self.actions.named(who, name)
+        return who, await self.named(who, name)
 
     # ------------------------------------------------------------------ while typing
 
@@ -276,7 +404,7 @@ class Models(commands.Cog):
     @model_unshare.autocomplete("name")
     @model_export.autocomplete("name")
     async def _names(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.actions.registry.offered(interaction, typed)
+        return await self.registry.offered(interaction, typed)
 
     @model_share.autocomplete("where")
     @model_unshare.autocomplete("where")
@@ -286,3 +414,12 @@ class Models(commands.Cog):
         seen = visible_channels(interaction.guild, interaction.user)
         named = ((f"#{channel.name}", str(channel.id)) for channel in seen)
         return autocomplete.choices([SERVER, *named], typed.strip().removeprefix("#"))
+
+    def register(self, table: components.Components) -> None:
+        table.add("use", self._pressed_use, components.MODEL)
+        table.add("delete", self._pressed_delete, components.MODEL)
+        table.add("delete-now", self._pressed_yes, f"{components.MODEL}:{components.USER}", how="update", owner=True)
+        table.add("delete-not", self._pressed_no, components.USER, how="update", owner=True)
+        table.add("models", self._pressed_page, r"(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]", how="update")
+        self.delivery.present(PictureJob, Pictured, self._post_info)
+        self.delivery.present(PictureJob, Failed, self._post_info)

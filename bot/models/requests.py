@@ -23,7 +23,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Requests:
     """Base of the services that send jobs. Any request raises `UserError` when it may not be made here and now."""
 

@@ -12,10 +12,10 @@ from bot import components
 from bot.components import Press
 from bot.escape import code
 from bot.models import embeds
-from bot.models.actions import require_owner
 from bot.models.audience import Audience
 from bot.models.lifetime import Lifetimes
 from bot.models.requests import Requests
+from bot.models.sharing import require_owner
 from bot.options import decoding
 from bot.servers.access import is_admin
 from bot.servers.actor import Actor
@@ -74,7 +74,7 @@ def _may_export(model: ModelRecord, who: Actor) -> bool:
     return True
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Transfer(Requests):
     audience: Audience
     lifetimes: Lifetimes

@@ -67,7 +67,7 @@ class Request:
     chosen: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Generating(Requests):
     slot: Callable[[int], AbstractContextManager[None]]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from bot.jobs.client import DELETED_WITHIN_S
 from bot.jobs.dispatcher import Dispatcher
+from bot.models import sharing
 from bot.servers.actor import Actor
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
@@ -88,8 +89,9 @@ async def test_nothing_is_left_of_what_a_deleted_channel_had_chosen(live: Live) 
 async def test_two_who_take_back_at_once_both_do(live: Live) -> None:
     read_by_both = _registered(live, channel_id=LAB, shared_with=(LIBRARY, GONE), for_server=True)
     who = Actor.of(await context(live.bot, "!model unshare tides", person="ada"))
-    await live.bot.model_actions.unshare(who, read_by_both, f"<#{LIBRARY}>")
-    await live.bot.model_actions.unshare(who, read_by_both, f"<#{GONE}>")
-    after, whom = await live.bot.model_actions.unshare(who, read_by_both, "server")
+    guild = live.bot.models.guild_of(who)
+    await sharing.unshare(live.bot.registry, guild, who, read_by_both, f"<#{LIBRARY}>")
+    await sharing.unshare(live.bot.registry, guild, who, read_by_both, f"<#{GONE}>")
+    after, whom = await sharing.unshare(live.bot.registry, guild, who, read_by_both, "server")
     assert (after.shared_with, after.for_server, whom) == ((), False, "the rest of the server")
     assert await live.bot.registry.record(after.model_id) == after

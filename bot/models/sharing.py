@@ -1,0 +1,139 @@
+"""Who owns a model, and who else may use one of an uploaded text: `model share` and `model unshare`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+
+from bot.models.registry import Registry
+from bot.servers.access import is_admin, visible_channels
+from bot.servers.actor import Actor
+from shared.errors import UserError
+from shared.models import ModelRecord
+
+SERVER = "server"
+"""Stands for a channel's name where a model is shared with all of them."""
+MOST_CHANNELS = 50
+Target = discord.abc.GuildChannel
+_NOBODYS = (
+    "A model of messages can be used wherever everybody could have read them. To let others use it, let them read the "
+    "channels that it learned from."
+)
+
+
+def require_owner(model: ModelRecord, who: Actor, action: str) -> None:
+    """Raises UserError for all but its owner and members with Manage Server. `action`: what for, as `delete it`."""
+    if model.owner_id != who.user.id and not is_admin(who.user):
+        raise UserError(
+            f"`{model.name}` isn't your model.",
+            f"<@{model.owner_id}> can {action}, and so can members with Manage Server.",
+        )
+
+
+async def share(
+    registry: Registry, guild: discord.Guild, who: Actor, model: ModelRecord, where: str
+) -> tuple[ModelRecord, Target | None]:
+    """Let a channel (`where`: mention, name or id) or the server use a model; the record now, and that channel.
+
+    Raises UserError: this person may not (a model of messages nobody may, not even an admin), it may be used there
+    anyway, or there is no such channel.
+    """
+    to = _target(guild, who, where)
+    if model.transcripts:  # those who wrote them chose their readers
+        raise UserError(f"`{model.name}` learned from channels' messages, so nobody can share it.", _NOBODYS)
+    require_owner(model, who, "share it")
+    if set(model.origins) - {model.channel_id} and not is_admin(who.user):
+        raise UserError(
+            f"`{model.name}` was trained from a model of another channel's text, which isn't yours to share.",
+            "Members with Manage Server can share it.",
+        )
+    if model.scope == "guild":
+        raise UserError(
+            f"`{model.name}` learned from a public text: the whole server can already use it.",
+            "Only models of uploaded texts need to be shared.",
+        )
+
+    def shared(record: ModelRecord) -> ModelRecord:
+        if record.for_server or (to is not None and record.usable_in([to.id])):
+            there = "in the whole server" if record.for_server else f"in <#{to.id if to else 0}>"
+            raise UserError(f"`{record.name}` can already be used {there}.", "Nothing has to be done for that.")
+        if to is None:
+            return record.model_copy(update={"for_server": True})
+        if len(record.shared_with) >= MOST_CHANNELS:
+            raise UserError(
+                f"`{record.name}` is shared with {MOST_CHANNELS} channels, which is the maximum.",
+                f"Share it with the `{SERVER}`, or stop sharing it with another one first.",
+            )
+        return record.model_copy(update={"shared_with": (*record.shared_with, to.id)})
+
+    return await registry.amend(model.model_id, shared), to
+
+
+async def unshare(
+    registry: Registry, guild: discord.Guild, who: Actor, model: ModelRecord, typed: str | None
+) -> tuple[ModelRecord, str]:
+    """Stop sharing a model. A channel that has chosen it and can no longer use it has no model then.
+
+    `typed`: a channel, or `server`; None: everything. The record now, and with whom it is no longer shared. Raises
+    UserError: this person may not, or it was not shared there.
+    """
+    require_owner(model, who, "do that")
+    if model.scope == "guild" and model.transcripts:
+        raise UserError(f"`{model.name}` is not shared.", _NOBODYS)
+    if model.scope == "guild":
+        raise UserError(
+            f"`{model.name}` learned from a public text, so it belongs to the whole server.",
+            "Only models of uploaded texts can be kept to channels.",
+        )
+    whom = ""
+
+    def unshared(record: ModelRecord) -> ModelRecord:
+        # Works on the newest record, because somebody else may be changing it at the same time.
+        nonlocal whom
+        change, whom = _unshared(guild, who, record, typed)
+        return record.model_copy(update=change)
+
+    return await registry.amend(model.model_id, unshared), whom
+
+
+def _unshared(guild: discord.Guild, who: Actor, model: ModelRecord, typed: str | None) -> tuple[dict[str, Any], str]:
+    """The fields to change, and with whom the model is no longer shared."""
+    if not model.shared_with and not model.for_server:
+        raise UserError(f"`{model.name}` is not shared.", "It can be used only where it was trained.")
+    if typed is None:
+        return {"shared_with": (), "for_server": False}, "everyone else"
+    number = typed.strip().removeprefix("<#").removesuffix(">")
+    if number.isdecimal() and int(number) in model.shared_with:
+        to: int | None = int(number)  # works even if the owner no longer sees the channel, or it is gone
+    else:
+        channel = _target(guild, who, typed)
+        to = channel.id if channel is not None else None
+    if to is None and model.for_server:
+        return {"for_server": False}, "the rest of the server"
+    if to not in model.shared_with:
+        where = "the whole server" if to is None else f"<#{to}>"
+        others = ", ".join(f"<#{channel_id}>" for channel_id in model.shared_with[:10])
+        remedy = f"It is shared with {'the whole server' if model.for_server else others}."
+        raise UserError(f"`{model.name}` is not shared with {where}.", remedy)
+    return {"shared_with": tuple(other for other in model.shared_with if other != to)}, f"<#{to}>"
+
+
+def _target(guild: discord.Guild, who: Actor, typed: str) -> Target | None:
+    """The channel that was named; None: the whole server.
+
+    Raises UserError: there is none that both the person and the bot see; a hidden one gets the same answer.
+    """
+    word = typed.strip()
+    if word.lower().lstrip("#") in (SERVER, "everyone", "all"):
+        return None
+    number = word.removeprefix("<#").removesuffix(">")
+    for channel in visible_channels(guild, who.user):
+        if number == str(channel.id) or word.lower().removeprefix("#") == channel.name.lower():
+            return channel
+    if number.isdecimal() and guild.get_thread(int(number)) is not None:
+        raise UserError("A thread uses the models of its channel.", "Share it with the channel that the thread is in.")
+    raise UserError(
+        f"I can't find a channel `{word[:60].replace('`', '')}` that both of us can see.",
+        f"Name one, such as `#general`, or `{SERVER}` for the whole server.",
+    )
