@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import discord
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,21 +89,6 @@ def test_a_surprise_is_told_in_bits_and_in_choices() -> None:
     assert "**3.00 bits per character** over 3 characters" in (embed.description or "")
     assert "among 8.0 equally likely characters" in (embed.description or "")
     assert embed.fields[0].value == "**z** 5.8 bits · space 4.3 bits"
-
-
-@pytest.mark.parametrize(
-    ("changes", "off"),
-    [
-        ({"temperature": 0}, {"Again", "Cooler"}),
-        ({"temperature": 2}, {"Hotter"}),
-        ({"text": " "}, {"Continue"}),
-        ({}, set()),
-    ],
-)
-async def test_buttons_that_would_change_nothing_are_off(changes: dict[str, Any], off: set[str]) -> None:
-    view = write_embeds.text_buttons(generate_job(), written(**changes))
-    buttons = [getattr(item, "item", item) for item in view.children]
-    assert {button.label for button in buttons if isinstance(button, discord.ui.Button) and button.disabled} == off
 
 
 @given(nasty)

@@ -60,13 +60,6 @@ async def test_in_a_wider_channel_it_does_not_exist(live: Live) -> None:
     assert await registry.by_ids(None, [CELLAR], ["m1"]) == []
 
 
-async def test_it_is_gone_with_the_operators_switch(live: Live) -> None:
-    heard(live)
-    live.bot.settings.channel_training = "off"
-    assert await live.bot.registry.usable(GUILD, [CELLAR]) == []
-    assert "no model here yet" in await live.ask("!models", channel="cellar")
-
-
 async def test_a_refusal_does_not_tell_others_a_hidden_channels_name(live: Live) -> None:
     said = await live.ask(f"!train <#{CELLAR}>", person="ben", channel="lab")
     assert f"haven't allowed me to learn from <#{CELLAR}>" in said

@@ -88,14 +88,6 @@ def test_continue_goes_on_from_the_end_again_and_again(system: System) -> None:
     assert len(stored.seed) > 400
 
 
-def test_a_long_chain_stays_within_what_a_seed_may_be(system: System) -> None:
-    text = system.ask(f"!generate {'the sea ' * 150} --length 500")
-    more = press(system, press(system, text, "Continue"), "Continue")
-    with system.redis as client:
-        stored = GenerateJob.model_validate_json(client.hget(keys.job(job_of(more)), "job"))  # type: ignore[arg-type]
-    assert len(stored.seed) == 1_000
-
-
 def test_hotter_and_cooler_end_at_the_ends(system: System) -> None:
     coldest = system.ask("!generate the tide --temperature 0 --length 20")
     assert buttons(coldest) == {"Again": False, "Continue": True, "Hotter": True, "Cooler": False}

@@ -9,24 +9,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.jobs.client import TRAINING
 from shared import keys
-from shared.errors import UserError
-from shared.events import Sample
-from shared.jobs import TrainOptions, TranscriptRef
-from tests import factories, lives
 from tests.driver.client import text_of
 from tests.e2e.acts import (
     ask,
     filled,
     forget_models,
-    newest,
     press,
     rest,
     start_bot,
     stop_bot,
     undelivered,
-    user,
     written,
 )
 from tests.e2e.cellar import (
@@ -34,7 +27,6 @@ from tests.e2e.cellar import (
     NOT_THERE,
     TITLE,
     bystander,
-    components_of,
     exported,
     forge,
     heard,
@@ -175,53 +167,6 @@ def test_it_follows_the_permissions_of_both_channels(system: System) -> None:
 
 
 # ---------------------------------------------------------------------- forged presses
-
-
-def test_guessed_ids_of_models_and_texts_open_nothing(system: System) -> None:
-    """What a message does not have cannot be pressed; `tests/bot/test_rooms.py` has messages with all of these."""
-    model = heard(system)
-    job_id = str(components_of(in_cellar(system, "!generate the sea"))[0]).rpartition(":")[2]
-    menu = components_of(in_cellar(system, "!compare the sea"))[0]
-    on = bystander(system)
-    for word in ("use", "export", "delete", "more", "write"):
-        forge(system, on, f"galvanic:{word}:{model.model_id}")
-    forge(system, on, f"galvanic:delete-now:{model.model_id}:{user(system, 'dora')}")
-    for word in ("again", "continue", "hotter", "cooler"):
-        forge(system, on, f"galvanic:{word}:{job_id}")
-    with pytest.raises(UserError):  # nor does the local Discord let anybody choose in a menu that is not there
-        system.client.select(on["id"], menu, ["0"], person="dora")
-    with system.redis as client:
-        assert client.exists(keys.model(model.model_id))
-
-
-def _training(system: System, where: str) -> str:
-    """The id of a training on the messages of #cellar that Ben had begun, with a sample."""
-    world = system.client.world()
-    here = factories.place(
-        guild_id=int(world.guild_id), channel_id=int(world.channels[where]), user_id=user(system, "ben")
-    )
-    source = int(world.channels["cellar"])
-    ref = TranscriptRef(transcript_id=f"t{source}", revision=0, guild_id=here.guild_id, channel_id=source)
-    text = factories.corpus(source="channel", title=TITLE, sha256="", transcript=ref)
-    job = factories.train_job(
-        job_id=f"{TRAINING}{newest(system, channel=where)}", place=here, corpus=text, options=TrainOptions()
-    )
-    with system.redis as client:
-        client.hset(keys.job(job.job_id), "job", job.model_dump_json())
-        log = lives.take(client, job.job_id)
-        log.publish(Sample(epoch=1, text="under the third barrel"))
-    return job.job_id
-
-
-def test_guessed_ids_of_trainings_open_nothing(system: System) -> None:
-    in_cellar(system, "!help")
-    job_id = _training(system, "cellar")
-    on = bystander(system)
-    for word in ("samples", "cancel", "finish"):
-        forge(system, on, f"galvanic:{word}:{job_id}")
-    for word in ("cancel", "finish"):
-        assert "There is no training" in ask(system, f"!{word} {job_id}", person="dora")
-        assert "There is no training" in ask(system, f"!{word} {job_id}", person="ben", channel="atrium")
 
 
 def test_another_server_of_the_bot_opens_nothing(system: System) -> None:
