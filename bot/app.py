@@ -26,7 +26,7 @@ from bot.escape import replace_surrogates
 from bot.help import Help
 from bot.jobs import admission, client, delivery, dispatcher, snapshot
 from bot.leader import Leader
-from bot.models import audience, lifetime, registry, removal, transfer
+from bot.models import audience, registry, removal, transfer
 from bot.models.cog import Models
 from bot.options import decoding
 from bot.responder import PatientContext, Responder, Typing
@@ -96,8 +96,7 @@ class Galvanic(commands.Bot):
         self.consents = consent.ConsentStore(settings, self.redis, self.leader)
         self.transcripts = store.TranscriptStore(self.redis, self.leader)
         self.audience = audience.Audience(self, settings)
-        self.registry = registry.Registry(self.redis, servers, self.audience)
-        self.lifetimes = lifetime.Lifetimes(self.redis, settings)
+        self.registry = registry.Registry(self.redis, settings, servers, self.audience)
         self.removal = removal.Removal(self, self.registry, self.queue, self.outlook)
         self.chores, self.looks = chores.Chores("words"), chores.Chores("looking for changes")
         self.withdrawals = withdrawals.Withdrawals(
@@ -130,7 +129,7 @@ class Galvanic(commands.Bot):
             self.outlook,
             self.registry,
             self.audience,
-            self.lifetimes.revisions,
+            self.registry.revisions,
             importing=self.importer.card,
         )
         self.delivery = delivery.Delivery(
@@ -146,7 +145,6 @@ class Galvanic(commands.Bot):
             self.delivery,
             self.training_cards,
             self.registry,
-            self.lifetimes,
             self.transcripts,
         )
         self.channel_trainings = channel.ChannelTrainings(self.importer, self.trainings)
@@ -159,7 +157,6 @@ class Galvanic(commands.Bot):
             self.outlook,
             self.registry,
             self.audience,
-            self.lifetimes,
             self.transcripts,
             self.sources,
             self.channel_trainings.begin_again,
@@ -168,8 +165,8 @@ class Galvanic(commands.Bot):
         )
         self.training_control = cog_jobs.Jobs(servers, self.queue, self.outlook, self.audience, self.training_cards)
         common = (self, settings, servers, self.access, self.cooldowns, self.queue, self.delivery, self.registry)
-        self.transfer = transfer.Transfer(*common, self.audience, self.lifetimes)
-        self.models = Models(*common, self.lifetimes, self.transfer, self.removal, self.chores.add)
+        self.transfer = transfer.Transfer(*common, self.audience)
+        self.models = Models(*common, self.transfer, self.removal, self.chores.add)
         self.generating = generate.Generating(*common, self.admission.slot)
         self.holdings = held.Holdings(
             self,
@@ -178,7 +175,6 @@ class Galvanic(commands.Bot):
             self.consents,
             self.transcripts,
             self.registry,
-            self.lifetimes,
             self.outlook,
         )
         self.add_check(self.access.works_here, call_once=True)

@@ -18,7 +18,6 @@ from bot.channels.sources import reads
 from bot.channels.store import Transcript, TranscriptStore
 from bot.jobs.decoding import NotUnderstood, job_from
 from bot.jobs.snapshot import Snapshots
-from bot.models.lifetime import Lifetimes
 from bot.models.registry import Registry
 from shared import keys
 from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, DeleteJob, Job, TrainJob, author_of
@@ -113,7 +112,6 @@ class Holdings:
     consents: ConsentStore
     store: TranscriptStore
     registry: Registry
-    lifetimes: Lifetimes
     outlook: Snapshots
 
     async def servers_of(self, user: Person, *, to_refuse: bool = False) -> list[int]:
@@ -183,7 +181,7 @@ class Holdings:
         return tuple(sorted(found, key=lambda words: words.transcript.info.created_at))
 
     async def _stale(self, models: list[ModelRecord]) -> tuple[StaleModel, ...]:
-        due = [(model, await self.lifetimes.gone_by(model)) for model in models]
+        due = [(model, await self.registry.gone_by(model)) for model in models]
         return tuple(StaleModel(model, at) for model, at in due if at is not None)
 
     # ------------------------------------------------------------------ requests

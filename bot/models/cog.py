@@ -18,7 +18,6 @@ from bot.components import Press
 from bot.errors import AlreadyReported
 from bot.escape import code
 from bot.models import embeds, sharing
-from bot.models.lifetime import Lifetimes
 from bot.models.removal import Removal
 from bot.models.requests import Requests
 from bot.models.sharing import SERVER, require_owner
@@ -48,7 +47,6 @@ def _about(name: str, usage: str, *examples: str, description: str, **options: A
 class Models(Requests, commands.Cog):
     """Rights are asked at each command and each press."""
 
-    lifetimes: Lifetimes
     transfer: Transfer
     removal: Removal
     later: Callable[..., None]
@@ -153,8 +151,8 @@ class Models(Requests, commands.Cog):
             prefix=await self.servers.prefix(place.guild_id),
             facts=event.facts if isinstance(event, Pictured) else (),
             no_picture=None if picture is not None else missing,
-            gone_by=await self.lifetimes.gone_by(model),
-            expires=self.lifetimes.expires(model),
+            gone_by=await self.registry.gone_by(model),
+            expires=self.registry.expires(model),
         )
         files = [] if picture is None else [discord.File(io.BytesIO(picture), CARD_FILE)]
         view = embeds.model_buttons(model.model_id, "write", "use", "export", "delete")

@@ -13,7 +13,6 @@ from bot.components import Press
 from bot.escape import code
 from bot.models import embeds
 from bot.models.audience import Audience
-from bot.models.lifetime import Lifetimes
 from bot.models.requests import Requests
 from bot.models.sharing import require_owner
 from bot.options import decoding
@@ -77,7 +76,6 @@ def _may_export(model: ModelRecord, who: Actor) -> bool:
 @dataclass(eq=False, repr=False)
 class Transfer(Requests):
     audience: Audience
-    lifetimes: Lifetimes
 
     async def export(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
         """Post a model as a file. Everyone who reads the channel can take it."""
@@ -109,7 +107,7 @@ class Transfer(Requests):
         data = await self.queue.artifact(job.job_id, MODEL_FILE, job.most_bytes)
         if data is None:
             raise UserError("The file has expired.", "Run the command again.")
-        if await self.lifetimes.is_stale(model):
+        if await self.registry.is_stale(model):
             raise _WITHDRAWN
         prefix = await self.servers.prefix(job.place.guild_id)
         said = embeds.exported(job.model.name, event.size, prefix, messages=bool(model.transcripts))

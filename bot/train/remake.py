@@ -25,7 +25,6 @@ from bot.channels.store import TranscriptStore
 from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots, cancel_trainings
 from bot.models.audience import Audience
-from bot.models.lifetime import Lifetimes
 from bot.models.registry import Registry
 from bot.servers import access
 from bot.servers.settings import GuildSettingsStore
@@ -59,7 +58,6 @@ class Remaking:
     outlook: Snapshots
     registry: Registry
     audience: Audience
-    lifetimes: Lifetimes
     transcripts: TranscriptStore
     sources: Sources
     begin_again: Callable[[ModelRecord, ImportPlan], Awaitable[None]]
@@ -102,7 +100,7 @@ class Remaking:
     async def look(self, guild: discord.Guild) -> None:
         """Do what is due to a server's models. Raises `redis.RedisError`."""
         models = [model for model in await self.registry.all(guild.id) if model.transcripts]
-        revisions = await self.lifetimes.revisions([ref.transcript_id for model in models for ref in model.transcripts])
+        revisions = await self.registry.revisions([ref.transcript_id for model in models for ref in model.transcripts])
         for model in models:
             await self._attempt(self._look_after(guild, model, models, revisions))
 
@@ -110,7 +108,7 @@ class Remaking:
         self, guild: discord.Guild, model: ModelRecord, models: list[ModelRecord], revisions: dict[str, Revision]
     ) -> None:
         known = {one.model_id for one in models}
-        if (self.lifetimes.expires(model) or math.inf) <= time.time():
+        if (self.registry.expires(model) or math.inf) <= time.time():
             await self.delete(guild, model, "its time was over")
         elif _withdrawn(model, revisions) and model.replaces in known:
             await self.registry.remove(
@@ -132,7 +130,7 @@ class Remaking:
         if new is not None:
             await self._replace(guild, model, new)
             return
-        since, within_s = await self.lifetimes.stale_since(model), _HOUR_S * self.settings.forget_within_hours
+        since, within_s = await self.registry.stale_since(model), _HOUR_S * self.settings.forget_within_hours
         now = time.time()
         if now >= since + within_s - EVERY_S:
             await self.delete(guild, model, "a member's words in it were withdrawn")

@@ -16,7 +16,6 @@ from bot.jobs.client import TRAINING, JobClient, card_nonce
 from bot.jobs.delivery import Delivery
 from bot.jobs.fairness import Limit, Owner, refused
 from bot.jobs.snapshot import Snapshots
-from bot.models.lifetime import Lifetimes
 from bot.models.registry import Registry
 from bot.servers.access import Access
 from bot.servers.actor import Actor
@@ -76,7 +75,6 @@ class Trainings:
     delivery: Delivery
     cards: TrainingCards
     registry: Registry
-    lifetimes: Lifetimes
     transcripts: TranscriptStore
 
     async def begin(
@@ -161,7 +159,7 @@ class Trainings:
 
     async def require_current(self, model: ModelRecord) -> None:
         """Raises `UserError` for a model that learned words which were withdrawn since."""
-        if await self.lifetimes.is_stale(model):
+        if await self.registry.is_stale(model):
             raise UserError(
                 f"`{model.name}` learned from words that were withdrawn since, so it isn't trained further.",
                 "It is being made again without them.",

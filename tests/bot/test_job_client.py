@@ -177,7 +177,10 @@ async def test_delivered_jobs_are_not_followed_again(queue: JobClient) -> None:
 
 @pytest.fixture
 def registry(client: redis.asyncio.Redis) -> Registry:
-    return Registry(client, GuildSettingsStore(Settings(), client), Audience(cast(discord.Client, None), Settings()))
+    settings = Settings()
+    return Registry(
+        client, settings, GuildSettingsStore(settings, client), Audience(cast(discord.Client, None), settings)
+    )
 
 
 async def test_a_trained_model_is_the_channels_current_one(registry: Registry, settings: Settings) -> None:

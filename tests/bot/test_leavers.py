@@ -159,7 +159,7 @@ async def test_whoever_leaves_withdraws_at_once_with_the_intent(live: Live, memb
     live.world.remove_member(GUILD_ID, BEN)
     await until(lambda: has_withdrawn(live, known, BEN))
     assert not [line for line in await known.texts() if "ben" in line]
-    revision = (await live.bot.lifetimes.revisions([known.transcript_id]))[known.transcript_id]
+    revision = (await live.bot.registry.revisions([known.transcript_id]))[known.transcript_id]
     assert revision.withdrawn == revision.now
     assert await live.bot.consents.said(GUILD_ID, CLEO) is None, "of whom nothing was known nothing is known now"
 

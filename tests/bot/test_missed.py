@@ -57,7 +57,7 @@ async def new_session(live: Live) -> None:
 
 
 async def revision(known: Known) -> int:
-    return (await known.live.bot.lifetimes.revisions([known.transcript_id]))[known.transcript_id].now
+    return (await known.live.bot.registry.revisions([known.transcript_id]))[known.transcript_id].now
 
 
 async def test_what_was_deleted_or_edited_meanwhile(live: Live) -> None:

@@ -31,7 +31,9 @@ SNOWFLAKE = 1_297_000_000_000_000_011
 
 @pytest.fixture
 def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
-    return Registry(client, GuildSettingsStore(settings, client), Audience(cast(discord.Client, None), Settings()))
+    return Registry(
+        client, settings, GuildSettingsStore(settings, client), Audience(cast(discord.Client, None), settings)
+    )
 
 
 @pytest.fixture

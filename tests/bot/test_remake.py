@@ -94,7 +94,7 @@ async def test_a_model_of_withdrawn_words_is_made_again_without_them(live: Live)
     assert len(learned) == 100
     assert not [line for line in learned if not line.startswith("ada says")]
     assert await names(live) == ["sea"], "until the new one is there"
-    assert await live.bot.lifetimes.gone_by(model) == pytest.approx(time.time() + WITHIN_S, abs=60)
+    assert await live.bot.registry.gone_by(model) == pytest.approx(time.time() + WITHIN_S, abs=60)
     await live.until(lambda: live.showing(r"Learning \#lab"), "its card")
 
     model_of(live, "sea-2", job.corpus.transcript, replaces="sea", options=job.options)
@@ -112,7 +112,7 @@ async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live)
     await live.bot.registry.use(LIBRARY, other)
     await live.bot.transcripts.note_withdrawn(info.transcript_id, [BEN])
     await live.bot.transcripts.purge(info.transcript_id)
-    now = (await live.bot.lifetimes.revisions([info.transcript_id]))[info.transcript_id].now
+    now = (await live.bot.registry.revisions([info.transcript_id]))[info.transcript_id].now
     options = TrainOptions(name="sea")
     heir = model_of(live, "sea-2", info.ref(now), replaces="sea", options=options)
     await look(live)
@@ -159,14 +159,14 @@ async def test_a_new_model_takes_over_although_a_message_was_deleted_while_it_wa
     model_of(live, "sea", info.ref(0))
     await live.bot.transcripts.note_withdrawn(info.transcript_id, [BEN])
     await live.bot.transcripts.purge(info.transcript_id)
-    now = (await live.bot.lifetimes.revisions([info.transcript_id]))[info.transcript_id].now
+    now = (await live.bot.registry.revisions([info.transcript_id]))[info.transcript_id].now
     model_of(live, "sea-2", info.ref(now), replaces="sea", options=TrainOptions(name="sea"))
     await live.bot.transcripts.note_gone(info.transcript_id, {1_000: ""})
     await live.bot.transcripts.purge(info.transcript_id)
     await look(live)
     (heir,) = await live.bot.registry.all(GUILD_ID)
     assert (heir.model_id, heir.name) == ("sea-2", "sea")
-    due = await live.bot.lifetimes.gone_by(heir)
+    due = await live.bot.registry.gone_by(heir)
     assert due == pytest.approx(time.time() + WITHIN_S, abs=60), "it is made again itself, in its own time"
 
 
@@ -211,9 +211,9 @@ async def test_a_deleted_message_alone_waits_half_the_time(live: Live) -> None:
 async def test_a_model_whose_transcript_is_forgotten_is_stale(live: Live) -> None:
     info = await read(live, ADA)
     model = model_of(live, "sea", info.ref(0))
-    assert await live.bot.lifetimes.gone_by(model) is None
+    assert await live.bot.registry.gone_by(model) is None
     await live.bot.transcripts.forget(info.transcript_id)
-    assert await live.bot.lifetimes.gone_by(model) == pytest.approx(time.time() + WITHIN_S, abs=60)
+    assert await live.bot.registry.gone_by(model) == pytest.approx(time.time() + WITHIN_S, abs=60)
 
 
 async def test_a_model_of_several_channels_is_not_made_again(live: Live) -> None:
@@ -248,7 +248,7 @@ async def test_it_is_deleted_at_the_deadline(live: Live) -> None:
     await stale_since(live, model, WITHIN_S - 50)  # the next look would be too late
     await look(live)
     assert await names(live) == []
-    assert (await live.bot.guild_settings.channel([LAB])).model is None
+    assert (await live.bot.registry.channel_models(GUILD_ID, [LAB])).current is None
     assert not await live.bot.redis.hexists(keys.STALE, "sea")
     assert live.showing("I deleted my model `sea`: a member's words in it were withdrawn.") is not None
 
@@ -261,10 +261,10 @@ async def test_a_lifetime_ends(live: Live) -> None:
     model_of(live, "book", created_at=time.time() - 90 * DAY_S)
     await look(live)
     assert await names(live) == ["book", "young"]
-    assert live.bot.lifetimes.expires(young) == pytest.approx(time.time() + 600, abs=60)
+    assert live.bot.registry.expires(young) == pytest.approx(time.time() + 600, abs=60)
     assert live.showing("I deleted my model `old`: its time was over.") is not None
     live.bot.settings.channel_model_days = None
-    assert live.bot.lifetimes.expires(old) is None
+    assert live.bot.registry.expires(old) is None
 
 
 # ---------------------------------------------------------------------- transcripts

@@ -103,7 +103,7 @@ async def test_samples_of_words_that_were_withdrawn_are_shown_no_more(live: Live
     await live.until(lambda: not live.showing(SECRET, channel=where), "the sample to go")
     with pytest.raises(UserError, match="has withdrawn since"):
         await live.bot.training_control.samples("t-77", GUILD, ben, [where])
-    (revision,) = (await live.bot.lifetimes.revisions([ref().transcript_id])).values()
+    (revision,) = (await live.bot.registry.revisions([ref().transcript_id])).values()
     log.publish(Started(worker="w", restart_reason="withdrawn"))
     log.publish(progress(step=50))
     log.publish(Sample(epoch=1, text="what the others said", revision=revision.now))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis.asyncio
 
 from bot.channels.store import Line, TranscriptStore
 from bot.leader import Overtaken
-from bot.models.lifetime import Lifetimes
+from bot.models.registry import Registry
 from shared import keys
 from shared.connect import connect
 from shared.errors import UserError
@@ -28,8 +29,9 @@ def store(client: redis.asyncio.Redis) -> TranscriptStore:
 
 
 @pytest.fixture
-def lifetimes(client: redis.asyncio.Redis, settings: Settings) -> Lifetimes:
-    return Lifetimes(client, settings)
+def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
+    unneeded: Any = None
+    return Registry(client, settings, unneeded, unneeded)
 
 
 async def empty(store: TranscriptStore, *, speakers: bool = False) -> TranscriptInfo:
@@ -71,16 +73,16 @@ async def test_a_worker_reads_what_was_written_and_no_ids(
 
 
 async def test_who_withdraws_leaves_every_page(
-    settings: Settings, store: TranscriptStore, lifetimes: Lifetimes, tmp_path: Path
+    settings: Settings, store: TranscriptStore, registry: Registry, tmp_path: Path
 ) -> None:
     info = await empty(store)
     await talked(store, info)
-    before = (await lifetimes.revisions([info.transcript_id]))[info.transcript_id]
+    before = (await registry.revisions([info.transcript_id]))[info.transcript_id]
     await store.note_withdrawn(info.transcript_id, [ADA])
     assert await store.purge(info.transcript_id) == 3
     assert not [line for line in as_read(settings, info, tmp_path) if "ada" in line]
     assert await store.members(info.transcript_id) == {BEN: 6}
-    after = (await lifetimes.revisions([info.transcript_id]))[info.transcript_id]
+    after = (await registry.revisions([info.transcript_id]))[info.transcript_id]
     assert after.now == after.withdrawn > before.now
     known = await store.load(info.transcript_id)
     assert known is not None

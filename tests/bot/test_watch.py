@@ -42,11 +42,11 @@ def settings(opted_in: None, at_once: None) -> Settings:
 
 async def test_a_deleted_message_leaves_and_a_model_of_it_is_stale(live: Live) -> None:
     ids, known = await read(live)
-    before = (await live.bot.lifetimes.revisions([known.transcript_id]))[known.transcript_id]
+    before = (await live.bot.registry.revisions([known.transcript_id]))[known.transcript_id]
     live.world.delete_message(LAB, ids[0])
     lines = await known.becomes(lambda lines: not [line for line in lines if " number 0 " in line])
     assert len(lines) == 199
-    after = (await live.bot.lifetimes.revisions([known.transcript_id]))[known.transcript_id]
+    after = (await live.bot.registry.revisions([known.transcript_id]))[known.transcript_id]
     assert after.now > before.now
     assert after.withdrawn == before.withdrawn == 0, "a training that runs goes on"
 
@@ -99,7 +99,7 @@ async def test_newer_messages_and_other_channels_do_not_matter(live: Live) -> No
     await live.handled()
     await taken_out(live)
     assert len(await known.texts()) == 200
-    assert (await live.bot.lifetimes.revisions([known.transcript_id]))[known.transcript_id].now == 0
+    assert (await live.bot.registry.revisions([known.transcript_id]))[known.transcript_id].now == 0
 
 
 async def test_what_is_deleted_while_it_is_read_is_never_learned(live: Live) -> None:

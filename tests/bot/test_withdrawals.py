@@ -82,7 +82,7 @@ async def test_a_members_words_leave_every_transcript_of_the_server(live: Live) 
     assert len(await left(live, other)) == 30
     assert len(await left(live, without)) == len(await left(live, elsewhere)) == 1
     assert await live.bot.transcripts.members(one.transcript_id) == {ADA: 2}
-    revisions = await live.bot.lifetimes.revisions([one.transcript_id, without.transcript_id])
+    revisions = await live.bot.registry.revisions([one.transcript_id, without.transcript_id])
     assert revisions[one.transcript_id].withdrawn > 0
     assert revisions[without.transcript_id].now == 0
 
@@ -133,7 +133,7 @@ async def test_models_are_stale_although_the_words_are_no_longer_kept(live: Live
     done = await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
     assert (done.transcripts, done.lines, len(done.models)) == (1, 0, 1)
     assert await left(live, info) == []
-    assert (await live.bot.lifetimes.revisions([info.transcript_id]))[info.transcript_id].withdrawn > 0
+    assert (await live.bot.registry.revisions([info.transcript_id]))[info.transcript_id].withdrawn > 0
 
 
 async def test_who_is_in_nothing_makes_nothing_stale(live: Live) -> None:
@@ -164,11 +164,11 @@ async def test_what_a_crash_cut_off_is_made_up_for(live: Live) -> None:
     assert await left(live, ended) == [f"0 by {ADA}"]
     for info in (noted, deleted, ended):
         assert not await live.bot.redis.exists(keys.transcript_gone(info.transcript_id))
-    revisions = await live.bot.lifetimes.revisions([ended.transcript_id])
+    revisions = await live.bot.registry.revisions([ended.transcript_id])
     assert revisions[ended.transcript_id].withdrawn > 0, "what learned from it is stale"
     await live.bot.withdrawals.resume()
     await taken_out(live)
-    assert await live.bot.lifetimes.revisions([ended.transcript_id]) == revisions, "and only once"
+    assert await live.bot.registry.revisions([ended.transcript_id]) == revisions, "and only once"
 
 
 async def test_where_members_are_asked_only_words_of_those_who_agreed_stay(live: Live) -> None:

@@ -74,7 +74,7 @@ async def test_it_counts_what_goes_and_names_the_models(live: Live) -> None:
     withdrawn = await withdraw(live, GUILD_ID, [BEN, CLEO], why=WHY)
     assert (withdrawn.transcripts, withdrawn.lines) == (2, 3)
     assert sorted(model.name for model in withdrawn.models) == ["heir", "of-first"]
-    revisions = await live.bot.lifetimes.revisions([first.transcript_id, second.transcript_id, other.transcript_id])
+    revisions = await live.bot.registry.revisions([first.transcript_id, second.transcript_id, other.transcript_id])
     stale = {model.name for model in await live.bot.registry.all(GUILD_ID) if model.is_stale(revisions)}
     assert stale == {"heir", "of-first"}
     assert [await authors_of(live, one) for one in (first, second, other)] == [[ADA], [ADA], [ADA, ADA]]
@@ -132,7 +132,7 @@ async def test_a_forgotten_transcript_does_not_come_back(live: Live) -> None:
     async with store.lock(info.transcript_id):
         await store.append(info.transcript_id, [Line(5, BEN, "too late")], "{}")
     await store.purge(info.transcript_id)
-    assert await live.bot.lifetimes.revisions([info.transcript_id]) == {}
+    assert await live.bot.registry.revisions([info.transcript_id]) == {}
     assert await live.bot.redis.keys(f"*{info.transcript_id}*") == []
 
 
