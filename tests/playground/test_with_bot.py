@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from playground.places import BOT_ID, GUILD_ID
 from shared.errors import UserError
 from tests.driver.client import Message, PlaygroundClient, components, pictures_of, text_of
 from tests.playground.tiny_bot import PIXEL
@@ -18,15 +17,6 @@ def ask(client: PlaygroundClient, text: str, **options: object) -> Message:
 
 def answer_to(client: PlaygroundClient, interaction: str, **options: str) -> Message:
     return client.wait_for_message(after=interaction, **options)  # type: ignore[arg-type]
-
-
-def test_world_is_where_it_always_was(bot: PlaygroundClient) -> None:
-    world = bot.world()
-    assert world.guild_id == str(GUILD_ID)
-    assert world.bot_user_id == str(BOT_ID)
-    assert set(world.channels) == {"lab", "library", "tavern", "cellar", "atrium"}
-    assert set(world.users) == {"ada", "ben", "cleo", "dora"}
-    assert world.commands == ["fickle", "here", "learn", "pick", "slow", "survey", "whisper"]
 
 
 def test_prefix_command_is_answered_with_a_reply(bot: PlaygroundClient) -> None:
@@ -47,22 +37,6 @@ def test_nobody_is_pinged_against_allowed_mentions(bot: PlaygroundClient) -> Non
     assert [user["username"] for user in said["mentions"]] == ["ben"]
     assert said["mention_everyone"] is True, "Ada may call everyone"
     assert bot.send("@everyone", person="ben")["mention_everyone"] is False
-
-
-def test_requests_are_remembered_without_tokens(bot: PlaygroundClient) -> None:
-    before = max((request["number"] for request in bot.requests()), default=0)
-    ask(bot, "!who")
-    answer_to(bot, bot.slash("whisper"))
-    ask(bot, "!card")
-    requests = bot.requests(after=before)
-    sent = next(request for request in requests if "@everyone" in str(request["body"]))
-    assert sent["method"] == "POST"
-    assert sent["path"] == f"/channels/{bot.world().channels['lab']}/messages"
-    assert sent["body"]["allowed_mentions"]["parse"] == []
-    assert sent["status"] == 200
-    answered = next(request for request in requests if request["path"].endswith("/callback"))
-    assert "/{token}/" in answered["path"]
-    assert next(request for request in requests if request["files"])["files"] == ["loss.png"]
 
 
 def test_original_answer_is_edited_and_deleted(bot: PlaygroundClient) -> None:
