@@ -37,10 +37,12 @@ ANSWER_WITHIN = timedelta(minutes=15)
 _NAME = "One of the names that `models` lists"
 
 
-def _about(name: str, usage: str, *examples: str, description: str, **options: Any) -> dict[str, Any]:
-    """What discord.py and the help page know of a subcommand."""
-    extras = {"usage": usage, "examples": examples}
-    return {"name": name, "ignore_extra": False, "extras": extras, "description": description, **options}
+def _subcommand(
+    group: commands.HybridGroup[Any, ..., Any], usage: str, *examples: str, about: str, **options: Any
+) -> Callable[[Callable[..., Any]], commands.HybridCommand[Any, ..., Any]]:
+    """The decorator of one; `usage` begins with its name after the group's."""
+    extras: Any = {"usage": usage, "examples": examples}
+    return group.command(name=usage.split()[1], ignore_extra=False, extras=extras, description=about, **options)
 
 
 @dataclass(eq=False, repr=False)
@@ -108,13 +110,11 @@ class Models(Requests, commands.Cog):
             raise await self._mistyped(ctx, words)
         await self._info(ctx, None)
 
-    @model.command(  # type: ignore[arg-type]
-        **_about(
-            "info",
-            "model info [NAME]",
-            "model info frankenstein",
-            description="A model's card: how good it is, what it learned, where it can be used",
-        )
+    @_subcommand(
+        model,
+        "model info [NAME]",
+        "model info frankenstein",
+        about="A model's card: how good it is, what it learned, where it can be used",
     )
     @app_commands.describe(name=f"{_NAME}; without one, this channel's model")
     async def model_info(self, ctx: Context, name: str | None = None) -> None:
@@ -174,9 +174,7 @@ class Models(Requests, commands.Cog):
 
     # ------------------------------------------------------------------ choosing
 
-    @model.command(  # type: ignore[arg-type]
-        **_about("use", "model use NAME", "model use frankenstein", description="Choose this channel's model")
-    )
+    @_subcommand(model, "model use NAME", "model use frankenstein", about="Choose this channel's model")
     @app_commands.describe(name=_NAME)
     async def model_use(self, ctx: Context, name: str) -> None:
         """Choose this channel's model: the one that `generate` uses."""
@@ -193,15 +191,13 @@ class Models(Requests, commands.Cog):
         await self.require_generate(who)
         await self.registry.use(who.place.channel_id, model)
 
-    @model.command(  # type: ignore[arg-type]
-        **_about(
-            "temperature",
-            "model temperature [VALUE|default]",
-            "model temperature 0.5",
-            "model temperature default",
-            aliases=["temp"],
-            description="Show or set the default temperature of this channel's texts",
-        )
+    @_subcommand(
+        model,
+        "model temperature [VALUE|default]",
+        "model temperature 0.5",
+        "model temperature default",
+        aliases=["temp"],
+        about="Show or set the default temperature of this channel's texts",
     )
     @app_commands.describe(value="0 always takes the likeliest, 1 is as surprising as the text; or `default`")
     async def model_temperature(self, ctx: Context, value: str | None = None) -> None:
@@ -233,14 +229,7 @@ class Models(Requests, commands.Cog):
 
     # ------------------------------------------------------------------ looking after
 
-    @model.command(  # type: ignore[arg-type]
-        **_about(
-            "rename",
-            "model rename OLD NEW",
-            "model rename frankenstein-2 victor",
-            description="Rename a model of yours",
-        )
-    )
+    @_subcommand(model, "model rename OLD NEW", "model rename frankenstein-2 victor", about="Rename a model of yours")
     @app_commands.describe(old=_NAME, new="Up to 32 of a-z, 0-9, - and _")
     @app_commands.rename(old="name")
     async def model_rename(self, ctx: Context, old: str, new: str) -> None:
@@ -254,14 +243,12 @@ class Models(Requests, commands.Cog):
         await self.registry.amend(model.model_id, lambda record: record.model_copy(update={"name": name}))
         await ctx.send(f"`{model.name}` is now called `{name}`.")
 
-    @model.command(  # type: ignore[arg-type]
-        **_about(
-            "delete",
-            "model delete NAME",
-            "model delete frankenstein-2",
-            aliases=["remove"],
-            description="Delete a model of yours for good",
-        )
+    @_subcommand(
+        model,
+        "model delete NAME",
+        "model delete frankenstein-2",
+        aliases=["remove"],
+        about="Delete a model of yours for good",
     )
     @app_commands.describe(name=_NAME)
     async def model_delete(self, ctx: Context, name: str) -> None:
@@ -295,14 +282,12 @@ class Models(Requests, commands.Cog):
     async def _pressed_no(self, press: Press) -> None:
         await press.update(embed=embeds.not_deleted(press.actor.user.id), view=None)
 
-    @model.command(  # type: ignore[arg-type]
-        **_about(
-            "share",
-            "model share NAME #CHANNEL|server",
-            "model share diary #library",
-            "model share diary server",
-            description="Let another channel, or the whole server, use a model of an uploaded text",
-        )
+    @_subcommand(
+        model,
+        "model share NAME #CHANNEL|server",
+        "model share diary #library",
+        "model share diary server",
+        about="Let another channel, or the whole server, use a model of an uploaded text",
     )
     @app_commands.describe(name=_NAME, where="A channel that you can see, or `server`")
     async def model_share(self, ctx: Context, name: str, *, where: str) -> None:
@@ -318,14 +303,12 @@ class Models(Requests, commands.Cog):
         back = f"{prefix}model unshare {shared.name} {SERVER if to is None else f'#{to.name}'}"
         await ctx.send(embed=embeds.shared(shared, there, back))
 
-    @model.command(  # type: ignore[arg-type]
-        **_about(
-            "unshare",
-            "model unshare NAME [#CHANNEL|server]",
-            "model unshare diary #library",
-            "model unshare diary",
-            description="Stop sharing a model",
-        )
+    @_subcommand(
+        model,
+        "model unshare NAME [#CHANNEL|server]",
+        "model unshare diary #library",
+        "model unshare diary",
+        about="Stop sharing a model",
     )
     @app_commands.describe(name=_NAME, where="A channel, or `server`; without one, it is no longer shared at all")
     async def model_unshare(self, ctx: Context, name: str, *, where: str | None = None) -> None:
@@ -337,14 +320,12 @@ class Models(Requests, commands.Cog):
 
     # ------------------------------------------------------------------ files
 
-    @model.command(  # type: ignore[arg-type]
-        **_about(
-            "export",
-            "model export [NAME]",
-            "model export frankenstein",
-            "model export",
-            description="Post a model of yours as a file, to keep or to import elsewhere",
-        )
+    @_subcommand(
+        model,
+        "model export [NAME]",
+        "model export frankenstein",
+        "model export",
+        about="Post a model of yours as a file, to keep or to import elsewhere",
     )
     @app_commands.describe(name=f"{_NAME}; without one, the only one that you may export here")
     async def model_export(self, ctx: Context, name: str | None = None) -> None:
@@ -359,13 +340,11 @@ class Models(Requests, commands.Cog):
         model = await (self.transfer.exportable(who) if name is None else self.named(who, name))
         await self.transfer.export(who, model, ctx.send, **replying(ctx))
 
-    @model.command(  # type: ignore[arg-type]
-        **_about(
-            "import",
-            "model import [NAME]          (with a .safetensors file attached)",
-            "model import victor          (with a .safetensors file attached)",
-            description="Import a model that was exported, here or in another server",
-        )
+    @_subcommand(
+        model,
+        "model import [NAME]          (with a .safetensors file attached)",
+        "model import victor          (with a .safetensors file attached)",
+        about="Import a model that was exported, here or in another server",
     )
     @app_commands.describe(file="A .safetensors file, as `model export` makes it", name="What to call it here")
     async def model_import(self, ctx: Context, file: discord.Attachment | None = None, name: str | None = None) -> None:
