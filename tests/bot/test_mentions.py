@@ -6,10 +6,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
-import discord
-
 import bot
-from bot.escape import NOBODY
 from playground.places import CHANNEL_IDS, USER_IDS
 from shared.events import Generated
 from tests.bot.live import Live
@@ -64,16 +61,6 @@ async def test_every_request_mentions_nobody(live: Live) -> None:
         assert not mentions.get("replied_user"), path
         assert not mentions.get("users"), path
         assert not mentions.get("roles"), path
-
-
-async def test_an_edit_of_an_embed_alone_mentions_nobody(live: Live) -> None:
-    lab = CHANNEL_IDS["lab"]
-    sent = live.send("!help")
-    message = await live.until(lambda: live.answer(sent), "help")
-    card = live.bot.get_partial_messageable(lab).get_partial_message(message.id)
-    await card.edit(embed=discord.Embed(description=HOSTILE), allowed_mentions=NOBODY)
-    (edit,) = live.requests("PATCH")
-    assert edit.json["allowed_mentions"]["parse"] == []
 
 
 def test_every_edit_in_the_bot_says_so() -> None:

@@ -234,18 +234,6 @@ def test_the_channels_temperature_is_the_usual_one(system: System) -> None:
             client.hdel(key, "temperature")
 
 
-def test_hostile_seeds_ping_nobody_and_format_nothing(system: System) -> None:
-    ben = system.client.world().users["ben"]
-    text = system.ask(f"!generate the **sea** @everyone <@{ben}> ||no|| # x")
-    for message in (text, press(system, text, "Again")):
-        assert message["mentions"] == []
-        assert not message["mention_everyone"]
-        assert "@everyone" not in written(message)
-        assert f"<@{ben}>" not in written(message).replace("\\<", "")
-        assert r"\*\*sea\*\*" in written(message)
-        assert r"\|\|no\|\|" in written(message)
-
-
 def test_the_form_of_a_models_card_asks_for_words(system: System) -> None:
     card = system.ask("!model info tides")
     card = system.client.wait_for(lambda: (found := system.client.message(card["id"])) and labels(found) and found, 60)

@@ -196,15 +196,3 @@ def test_both_are_answered_after_a_restart(system: System) -> None:
     for answer, letter in ((comparison, "k"), (surprise, "s")):
         assert answer["message_reference"]["message_id"] == asked[letter]
     assert system.client.fetch(pictures_of(surprise)[0]).startswith(PNG)
-
-
-def test_hostile_words_ping_nobody_and_format_nothing(system: System) -> None:
-    ben = system.client.world().users["ben"]
-    hostile = f"**sea** @everyone <@{ben}> ||no||"
-    for command in ("compare", "mix tides 1 alice 1", "surprise"):
-        answer = system.ask(f"!{command} {hostile}")
-        assert answer["mentions"] == []
-        assert not answer["mention_everyone"]
-        assert "@everyone" not in text_of(answer)
-        assert f"<@{ben}>" not in text_of(answer).replace("\\<", "")
-        assert "**sea**" not in text_of(answer)
