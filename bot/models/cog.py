@@ -13,14 +13,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import components
-from bot.components import Press
+from bot.components import MODEL, USER, Components, Press
 from bot.errors import AlreadyReported
 from bot.escape import code
 from bot.models import embeds, sharing
 from bot.models.removal import Removal
 from bot.models.requests import Requests
-from bot.models.sharing import SERVER, require_owner
 from bot.models.transfer import Transfer
 from bot.options import autocomplete, checks, decoding
 from bot.responder import replying
@@ -236,7 +234,7 @@ class Models(Requests, commands.Cog):
         """Give a model another name. For its owner and members with Manage Server."""
         name = checks.model_name(new)
         who, model = await self._named(ctx, old)
-        require_owner(model, who, "rename it")
+        sharing.require_owner(model, who, "rename it")
         if name == model.name:
             raise UserError(f"`{model.name}` already has this name.", "Choose another one.")
         # Channels, buttons and trainings that use a model know it by its id.
@@ -260,7 +258,7 @@ class Models(Requests, commands.Cog):
         await self._ask_to_delete(*await self.pressed(press), press.send)
 
     async def _ask_to_delete(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
-        require_owner(model, who, "delete it")
+        sharing.require_owner(model, who, "delete it")
         embed = embeds.delete_question(model, who.user.id, await self.servers.prefix(who.guild_id))
         await send(embed=embed, view=embeds.question_buttons(model.model_id, who.user.id), **options)
 
@@ -274,7 +272,7 @@ class Models(Requests, commands.Cog):
                 f"Ask again: `{prefix}model delete NAME`.",
             )
         who, model = await self.pressed(press)
-        require_owner(model, who, "delete it")
+        sharing.require_owner(model, who, "delete it")
         if not await self.registry.remove(model):
             raise UserError(f"`{model.name}` was deleted a moment ago.", "There is nothing left to do.")
         await press.update(embed=embeds.deleted(model, who.user.id), view=None)
@@ -300,7 +298,7 @@ class Models(Requests, commands.Cog):
         shared, to = await sharing.share(self.registry, self.guild_of(who), who, model, where)
         prefix = await self.servers.prefix(who.guild_id)
         there = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
-        back = f"{prefix}model unshare {shared.name} {SERVER if to is None else f'#{to.name}'}"
+        back = f"{prefix}model unshare {shared.name} {sharing.SERVER if to is None else f'#{to.name}'}"
         await ctx.send(embed=embeds.shared(shared, there, back))
 
     @_subcommand(
@@ -390,13 +388,13 @@ class Models(Requests, commands.Cog):
             return []
         seen = visible_channels(interaction.guild, interaction.user)
         named = ((f"#{channel.name}", str(channel.id)) for channel in seen)
-        return autocomplete.choices([SERVER, *named], typed.strip().removeprefix("#"))
+        return autocomplete.choices([sharing.SERVER, *named], typed.strip().removeprefix("#"))
 
-    def register(self, table: components.Components) -> None:
-        table.add("use", self._pressed_use, components.MODEL)
-        table.add("delete", self._pressed_delete, components.MODEL)
-        table.add("delete-now", self._pressed_yes, f"{components.MODEL}:{components.USER}", how="update", owner=True)
-        table.add("delete-not", self._pressed_no, components.USER, how="update", owner=True)
+    def register(self, table: Components) -> None:
+        table.add("use", self._pressed_use, MODEL)
+        table.add("delete", self._pressed_delete, MODEL)
+        table.add("delete-now", self._pressed_yes, f"{MODEL}:{USER}", how="update", owner=True)
+        table.add("delete-not", self._pressed_no, USER, how="update", owner=True)
         table.add("models", self._pressed_page, r"(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]", how="update")
         self.delivery.present(PictureJob, Pictured, self._post_info)
         self.delivery.present(PictureJob, Failed, self._post_info)

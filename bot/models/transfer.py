@@ -8,8 +8,7 @@ from typing import Any
 
 import discord
 
-from bot import components
-from bot.components import Press
+from bot.components import MODEL, Components, Press
 from bot.escape import code
 from bot.models import embeds
 from bot.models.audience import Audience
@@ -162,8 +161,8 @@ class Transfer(Requests):
         # Names the file as it was uploaded: a worker knows it by another name.
         raise UserError(event.problem.replace(MODEL_FILE, code(job.file_name, 60)), event.remedy)
 
-    def register(self, table: components.Components) -> None:
-        table.add("export", self.pressed_export, components.MODEL)
+    def register(self, table: Components) -> None:
+        table.add("export", self.pressed_export, MODEL)
         self.delivery.present(ExportJob, Exported, self.post_export, slow=True)
         self.delivery.present(ImportJob, Imported, self.post_import)
         self.delivery.present(ImportJob, Failed, self.post_refusal)

@@ -10,8 +10,7 @@ from discord.ext import commands
 from discord.utils import MISSING
 
 from bot.components import Action, Field, Form, Hold, Press
-from bot.errors import nearest
-from bot.errors import shown as shown
+from bot.errors import nearest, shown
 from bot.escape import code, label
 from bot.options.checks import as_limit, in_range
 from bot.types import Context

@@ -13,8 +13,7 @@ from typing import Any
 import discord
 import structlog
 
-from bot import components
-from bot.components import Action, Field, Form, Press
+from bot.components import JOB, MODEL, Action, Components, Field, Form, Press
 from bot.errors import MISSING_PERMISSIONS
 from bot.models.requests import Requests
 from bot.options import checks, decoding
@@ -260,11 +259,11 @@ class Generating(Requests):
 
         return Form("generate form", "Generate a text", _FIELDS, Action(sent, hold=self.slot))
 
-    def register(self, table: components.Components) -> None:
+    def register(self, table: Components) -> None:
         for action in changes.BUTTONS:
-            table.add(action, functools.partial(self._pressed, action), components.JOB, hold=self.slot)
-        table.add("write", self._form, components.MODEL, how="form")
-        table.add("compared", self._chosen, components.JOB, hold=self.slot)
+            table.add(action, functools.partial(self._pressed, action), JOB, hold=self.slot)
+        table.add("write", self._form, MODEL, how="form")
+        table.add("compared", self._chosen, JOB, hold=self.slot)
         self.delivery.present(GenerateJob, Generated, self.post)
         self.delivery.present(CompareJob, Compared, self.post_comparison)
         self.delivery.present(SurpriseJob, Surprised, self.post_surprise)

@@ -8,7 +8,7 @@ import pytest
 from discord.ext import commands
 from pydantic import ValidationError
 
-from bot.options.options import shown
+from bot.errors import shown
 from bot.train import options as train_options
 from bot.train.options import TrainFlags
 from shared import corpora
