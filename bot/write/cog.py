@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +12,19 @@ from discord.ext import commands
 
 from bot.components import Form, Press
 from bot.options import checks
-from bot.options.decoding import replied_to
+from bot.options.decoding import of_message, replied_to
 from bot.options.options import Options, number, option, options_form, with_form
 from bot.responder import replying
 from bot.servers.access import require_permissions
 from bot.servers.actor import Actor
 from bot.types import Context, hybrid_command
 from bot.write import mix
-from bot.write.embeds import PRESSED
+from bot.write.changes import temperatures_around
+from bot.write.embeds import PRESSED, job_shown_in
 from bot.write.generate import Generating, Request
 from galvanic.options import GenerateOptions
 from shared.errors import UserError
-from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, StopAt
+from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, CompareJob, StopAt, SurpriseJob, Variant, author_of
 
 COMPARED_LENGTH = 200
 COMPARED_MOST = 800
@@ -183,18 +184,40 @@ class Writing(commands.Cog):
             )
         names = checks.several("models", flags.models, MOST_VARIANTS, "alice,dracula")
         steps = checks.temperatures(flags.temperatures, MOST_VARIANTS)
-        length = flags.length or min(COMPARED_LENGTH, self.generating.settings.generate_max_length)
         with self.generating.slot(who.guild_id):
             await ctx.defer()
-            await self.generating.compare(
-                who,
-                seed,
-                ctx.send,
-                models=names or [flags.model],
-                temperatures=steps,
-                chosen={"length": length, "random_seed": flags.random_seed, "stop": flags.stop},
-                **replying(ctx),
+            await self.generating.require_generate(who)
+            variants = await self._variants(who, names or [flags.model], steps)
+            job = CompareJob(
+                job_id=f"k-{who.request_id}",
+                place=who.place,
+                seed=seed,
+                length=flags.length or min(COMPARED_LENGTH, self.generating.settings.generate_max_length),
+                variants=variants,
+                random_seed=flags.random_seed,
+                stop=flags.stop,
+                blocked=(await self.generating.servers.get(who.guild_id)).blocklist,
             )
+            await self.generating.ask("generate", who, job, ctx.send, **replying(ctx))
+
+    async def _variants(
+        self, who: Actor, names: Sequence[str | None], temperatures: Sequence[float]
+    ) -> tuple[Variant, ...]:
+        """Several models, or one (None: the channel's) at several temperatures; without any three around its own."""
+        service = self.generating
+        found = [await service.registry.choose_with(who.guild_id, who.here, name) for name in names]
+        choices = found[0][1]
+        usual = choices.temperature if choices.temperature is not None else service.settings.generate_temperature
+        steps = [None] if len(names) > 1 else [*(temperatures or temperatures_around(usual))]
+        return tuple(
+            Variant(
+                model_id=model.model_id,
+                name=model.name,
+                temperature=step if step is not None else service.temperature(choices, model),
+            )
+            for model, _ in found
+            for step in steps
+        )
 
     @commands.command(
         name="mix",
@@ -277,7 +300,7 @@ class Writing(commands.Cog):
         who = Actor.of(ctx)
         text, author_id = (flags.text or "").strip(), None
         if not text and (original := await replied_to(ctx.message)) is not None:
-            text, author_id = await self.generating.words_of(who, original)
+            text, author_id = of_message(original).strip(), await self._author_of(who, original)
         if not text:
             prefix = await self.generating.servers.prefix(who.guild_id)
             raise UserError(
@@ -292,7 +315,28 @@ class Writing(commands.Cog):
             )
         with self.generating.slot(who.guild_id):
             await ctx.defer()
-            await self.generating.surprise(who, text, flags.model, ctx.send, author_id=author_id, **replying(ctx))
+            await self.generating.require_generate(who)
+            if (await self.generating.servers.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
+                raise UserError(
+                    "This text contains something on this server's blocklist.", "Try it without those words."
+                )
+            ref = (await self.generating.named(who, flags.model)).ref
+            job = SurpriseJob(job_id=f"s-{who.request_id}", place=who.place, model=ref, text=text, author_id=author_id)
+            await self.generating.ask("generate", who, job, ctx.send, **replying(ctx))
+
+    async def _author_of(self, who: Actor, message: discord.Message) -> int:
+        """Whose words a message replied to has: only the person's own, or a text of the bot's.
+
+        Raises `UserError`: it is somebody else's message, or nobody knows any more whose words they are.
+        """
+        me = self.generating.client.user
+        if message.author.id != who.user.id and (me is None or message.author.id != me.id):
+            raise UserError(
+                "That message is somebody else's, so I don't use its words.",
+                "Reply to a message of your own or of mine, or write the text after the command.",
+            )
+        job_id = job_shown_in(message) if message.author.id != who.user.id else None
+        return who.user.id if job_id is None else author_of((await self.generating.answered(who, job_id))[0])
 
     @generate.autocomplete("model")
     @compare.autocomplete("model")

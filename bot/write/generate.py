@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ import structlog
 from bot.components import JOB, MODEL, Action, Components, Field, Form, Press
 from bot.errors import MISSING_PERMISSIONS
 from bot.models.requests import Requests
-from bot.options import checks, decoding
+from bot.options import checks
 from bot.servers.actor import Actor
 from bot.servers.settings import ChannelChoices
 from bot.types import Send
@@ -26,7 +26,7 @@ from bot.write.mix import Part
 from shared.blocklist import Blocklist
 from shared.errors import UserError
 from shared.events import Compared, Event, Generated, Surprised
-from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, SurpriseJob, Variant, author_of
+from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, SurpriseJob, author_of
 from shared.models import ModelRecord
 
 FROM_CORPUS_LENGTH = 1_000  # the tutorial's
@@ -82,71 +82,9 @@ class Generating(Requests):
         request = Request(seed=f"{words[-changes.CONTINUE_FROM :]}\n", length=CHAT_LENGTH, chosen=chosen)
         await self.delivery.ask(await self._job(who, request, "c"), send, **options)
 
-    async def compare(
-        self,
-        who: Actor,
-        seed: str,
-        send: Send,
-        *,
-        models: Sequence[str | None],
-        temperatures: Sequence[float],
-        chosen: Mapping[str, Any],
-        **options: Any,
-    ) -> None:
-        """Continue the same seed in several ways: with several models, or at several temperatures of one.
-
-        `models`: names; None is the channel's. No temperatures are three around the channel's. `chosen`: further
-        fields of `CompareJob`.
-        """
-        await self.require_generate(who)
-        found = [await self.registry.choose_with(who.guild_id, who.here, name) for name in models]
-        choices = found[0][1]
-        usual = choices.temperature if choices.temperature is not None else self.settings.generate_temperature
-        steps = [None] if len(models) > 1 else [*(temperatures or changes.temperatures_around(usual))]
-        variants = tuple(
-            Variant(
-                model_id=model.model_id,
-                name=model.name,
-                temperature=step if step is not None else self._temperature(choices, model),
-            )
-            for model, _ in found
-            for step in steps
-        )
-        blocked = (await self.servers.get(who.guild_id)).blocklist
-        job_id = f"k-{who.request_id}"
-        job = CompareJob(job_id=job_id, place=who.place, seed=seed, variants=variants, blocked=blocked, **chosen)
-        await self.ask("generate", who, job, send, **options)
-
-    async def surprise(
-        self, who: Actor, text: str, model: str | None, send: Send, *, author_id: int | None = None, **options: Any
-    ) -> None:
-        """Draw how much a text surprises a model, unless it hits the blocklist. `author_id`: see `SurpriseJob`."""
-        await self.require_generate(who)
-        if (await self.servers.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
-            raise UserError("This text contains something on this server's blocklist.", "Try it without those words.")
-        ref = (await self.named(who, model)).ref
-        job = SurpriseJob(job_id=f"s-{who.request_id}", place=who.place, model=ref, text=text, author_id=author_id)
-        await self.ask("generate", who, job, send, **options)
-
-    async def words_of(self, who: Actor, message: discord.Message) -> tuple[str, int]:
-        """The words of a message replied to, and whose they are: only the person's own, or a text of the bot's.
-
-        Raises `UserError`: it is somebody else's message, or nobody knows any more whose words they are.
-        """
-        author_id = who.user.id
-        if message.author.id != who.user.id:
-            if self.client.user is None or message.author.id != self.client.user.id:
-                raise UserError(
-                    "That message is somebody else's, so I don't use its words.",
-                    "Reply to a message of your own or of mine, or write the text after the command.",
-                )
-            if (job_id := embeds.job_shown_in(message)) is not None:
-                author_id = author_of((await self._answered(who, job_id))[0])
-        return decoding.of_message(message).strip(), author_id
-
     # ------------------------------------------------------------------ jobs
 
-    def _temperature(self, choices: ChannelChoices, model: ModelRecord) -> float | None:
+    def temperature(self, choices: ChannelChoices, model: ModelRecord) -> float | None:
         """For a text that names none; None: `classic` has its own."""
         if model.recipe == "classic":
             return None
@@ -160,7 +98,7 @@ class Generating(Requests):
         chosen = {name: value for name, value in request.chosen.items() if value is not None}
         parts = zip(models, request.models, strict=False)
         return GenerateJob(
-            **{"temperature": self._temperature(choices, model), **chosen},
+            **{"temperature": self.temperature(choices, model), **chosen},
             job_id=f"{letter}-{who.request_id}",
             place=who.place,
             model_id=model.model_id,
@@ -191,14 +129,14 @@ class Generating(Requests):
     # ------------------------------------------------------------------ buttons, menus and forms
 
     async def _pressed(self, action: str, press: Press) -> None:
-        job, answer = await self._answered(press.actor, press["job"])
+        job, answer = await self.answered(press.actor, press["job"])
         if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
             raise _unknown()
         await self._again(press, changes.BUTTONS[action](job, answer))
 
     async def _chosen(self, press: Press) -> None:
         """One of a comparison is continued; the menu's values are the texts' numbers, from 0."""
-        job, answer = await self._answered(press.actor, press["job"])
+        job, answer = await self.answered(press.actor, press["job"])
         if not isinstance(job, CompareJob) or not isinstance(answer, Compared):
             raise _unknown()
         pairs = {str(number): pair for number, pair in enumerate(zip(job.variants, answer.texts, strict=False))}
@@ -239,7 +177,7 @@ class Generating(Requests):
         changed, nonce = job.model_copy(update=fresh), _pressed_id(who)
         await self.ask("generate", who, changed, press.send, least_s=DOUBLE_CLICK_S, nonce=nonce)
 
-    async def _answered(self, who: Actor, job_id: str) -> tuple[Job, Event]:
+    async def answered(self, who: Actor, job_id: str) -> tuple[Job, Event]:
         """A job of this very channel, and its last event; raises `UserError` when it isn't known here."""
         stored, events = await asyncio.gather(self.queue.load(job_id), self.queue.events(job_id, "0"))
         here = (who.guild_id, who.place.channel_id)
