@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -107,6 +109,22 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)  # type: ignore[misc]
     finally:
         _running = None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Have what a training makes anew compiled by TensorFlow alone: XLA takes seconds for each, and tests train little.
+
+    What modules compile once stays as it is, and so do trainings in processes of their own.
+    """
+    tensorflow: Any = sys.modules.get("tensorflow")
+    if tensorflow is not None and not hasattr(tensorflow.function, "func"):
+        function = tensorflow.function
+
+        def uncompiled(*arguments: Any, jit_compile: bool = False, **options: Any) -> Any:
+            return function(*arguments, **options)
+
+        tensorflow.function = functools.wraps(function)(uncompiled)
+        tensorflow.function.func = function
 
 
 @pytest.fixture(autouse=True)
