@@ -11,8 +11,6 @@ import dataclasses
 import functools
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import discord
@@ -40,10 +38,10 @@ How = Literal["reply", "private", "update", "form", "help"]
 """The answer: a public reply to the message pressed; a message for the person alone; an edit of the message pressed; a
 form, which the work returns; `help`: `update` if only the person sees the message, else `private`."""
 Work = Callable[["Press"], Awaitable[Any]]
-Hold = Callable[[int], AbstractContextManager[None]]
+Hold = Callable[[int], contextlib.AbstractContextManager[None]]
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Press:
     """What somebody did with a control or a form.
 
@@ -84,7 +82,7 @@ class Press:
         await self.interaction.edit_original_response(**message, allowed_mentions=NOBODY)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Action:
     """What a control does.
 
@@ -102,7 +100,7 @@ class Action:
     hold: Hold | None = None
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Field:
     """A field of a form: `name` in `Press.typed`, `label` of up to 45 characters, `most` characters."""
 
@@ -116,7 +114,7 @@ class Field:
     required: bool = False
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Form:
     """Sent after a restart or after `FORM_S`, it is refused (`bot.admin.cog_errors`). `sent`: what is done with it."""
 

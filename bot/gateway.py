@@ -11,7 +11,6 @@ import random
 import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -23,7 +22,6 @@ import redis.asyncio
 import structlog
 from discord import app_commands
 from discord.backoff import ExponentialBackoff
-from redis.exceptions import RedisError
 
 from bot.background import DISCORD_ERRORS, TOO_MANY_REQUESTS, TRANSIENT, backoff, retry
 from shared import keys
@@ -139,7 +137,7 @@ class _Gate:
 _limit: ContextVar[_Limit | None] = ContextVar("_limit", default=None)
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def each_request_within(seconds: float) -> AsyncIterator[None]:
     """Raises TimeoutError: Discord took longer for one request, not counting the wait for one's turn."""
     async with asyncio.timeout(None) as timeout:
@@ -221,7 +219,7 @@ Tree = app_commands.CommandTree[Any]
 async def sync(tree: Tree, connection: redis.asyncio.Redis) -> int:
     """How many commands were sent. Raises discord.HTTPException: Discord refused them."""
     sent = await tree.sync()
-    with contextlib.suppress(RedisError):  # the next start sends them once more
+    with contextlib.suppress(redis.RedisError):  # the next start sends them once more
         await connection.set(keys.synced_commands(tree.client.application_id), _digest(tree))
     log.info("commands_synced", count=len(sent))
     return len(sent)
@@ -236,7 +234,7 @@ async def sync_if_changed(tree: Tree, connection: redis.asyncio.Redis) -> None:
     try:
         known = {command.name for command in await tree.fetch_commands()}
         changed = known != {command.name for command in tree.get_commands()}
-        with contextlib.suppress(RedisError):
+        with contextlib.suppress(redis.RedisError):
             key = keys.synced_commands(tree.client.application_id)
             changed = changed or await connection.get(key) != _digest(tree).encode()
         if changed:

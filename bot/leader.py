@@ -16,8 +16,6 @@ import psutil
 import redis.asyncio
 import structlog
 from redis.asyncio.client import Pipeline
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
 from bot.background import reply
 from shared import keys
@@ -43,7 +41,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
-class Overtaken(RedisConnectionError):
+class Overtaken(redis.ConnectionError):
     """Another bot leads now. A Redis error, so that the one overtaken takes it for an outage."""
 
 
@@ -75,7 +73,7 @@ class Leader:
                 if not seen:
                     log.warning("another_bot_runs", where=other.partition("/")[0], doing="waiting until it has stopped")
                 seen = True
-            except RedisError as error:
+            except redis.RedisError as error:
                 if not seen:
                     log.warning("redis_unreachable", error=type(error).__name__)
                     return  # `keep` asks again
@@ -111,7 +109,7 @@ class Leader:
         """Let the next one begin at once."""
         try:
             await self._leave(self._name)
-        except RedisError as error:
+        except redis.RedisError as error:
             log.warning("redis_unreachable", error=type(error).__name__)
 
     async def _leave(self, name: str) -> None:

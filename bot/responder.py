@@ -7,7 +7,6 @@ import contextlib
 import functools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
@@ -51,8 +50,7 @@ async def acknowledge(interaction: Interaction, **options: Any) -> None:
         await interaction.response.defer(**options)
     except DISCORD_ERRORS as error:
         # 3 s were over before it came here, or another process of this bot was faster.
-        code = getattr(error, "code", None)
-        log.info("not_acknowledged", interaction_id=interaction.id, error=type(error).__name__, code=code)
+        log.info("not_acknowledged", interaction_id=interaction.id, error=type(error).__name__)
 
 
 def addressed(send: Send, name: str) -> Send:
@@ -101,20 +99,17 @@ class PatientContext(commands.Context[commands.Bot]):
                 file.reset()
         send = addressed(self.channel.send, f"**{plain(self.author.display_name)}**")
         given = {name: value for name, value in options.items() if value is not None}
-        message: discord.Message = await send(content, **given)
-        return message
+        return cast(discord.Message, await send(content, **given))
 
     async def _posted(self) -> discord.Message | None:
         """The answer, if Discord took it although its reply was lost: it must not be posted twice."""
         assert self.interaction is not None
         if self.interaction.response.type is not discord.InteractionResponseType.deferred_channel_message:
             return None
-        try:
+        with contextlib.suppress(*DISCORD_ERRORS):
             answer = await self.interaction.original_response()
-        except DISCORD_ERRORS as error:
-            log.info("answer_not_looked_up", interaction_id=self.interaction.id, error=type(error).__name__)
-            return None
-        return None if answer.flags.loading else answer
+            return None if answer.flags.loading else answer
+        return None
 
 
 class Responder:
@@ -161,9 +156,8 @@ class Responder:
                     # In discord.py a request right after a post overtakes those that wait, and sends them to the end.
                     await asyncio.sleep(_STEP_BACK_S)
         except DISCORD_ERRORS as error:
-            status, code = getattr(error, "status", None), getattr(error, "code", None)
-            kind = type(error).__name__
-            log.warning("answer_not_posted", channel_id=ctx.channel.id, error=kind, status=status, code=code)
+            code = getattr(error, "code", None)
+            log.warning("answer_not_posted", channel_id=ctx.channel.id, error=type(error).__name__, code=code)
 
     async def _respond(self, ctx: Context, problem: UserError) -> None:
         if ctx.interaction is not None and not ctx.interaction.is_expired():
@@ -174,16 +168,12 @@ class Responder:
             gone_after = WRONG_PLACE_S if isinstance(problem, WrongPlace) else None
             try:
                 await post_error(ctx.send, problem, delete_after=gone_after, **(replying(ctx) | nonce))
+                return
             except discord.Forbidden as error:
                 if is_transient(error):
                     raise
-                log.info("error_goes_to_the_person", channel_id=ctx.channel.id, code=error.code)
-            else:
-                return
-        if ctx.command is None and ctx.prefix is not None and not is_mention(ctx.prefix):
-            log.info("unknown_command_not_answered", channel_id=ctx.channel.id)  # it may be another bot's
-            return
-        await post_error(ctx.author.send, problem, **nonce)
+        if ctx.command is not None or ctx.prefix is None or is_mention(ctx.prefix):  # else it may be another bot's
+            await post_error(ctx.author.send, problem, **nonce)
 
 
 def is_mention(prefix: str | None) -> bool:
@@ -195,12 +185,10 @@ async def _tell(interaction: Interaction, problem: UserError, view: discord.ui.V
     if not interaction.response.is_done():
         try:
             await post_error(interaction.response.send_message, problem, **options)
+            return
         except discord.HTTPException as error:
             if error.code != ALREADY_ANSWERED:
                 raise
-            log.info("interaction_answered_elsewhere", interaction_id=interaction.id)
-        else:
-            return
     elif interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
         await _remove_placeholder(interaction)
     await post_error(interaction.followup.send, problem, **options)
@@ -232,7 +220,7 @@ class Typing:
         self._waiting: Counter[int] = Counter()
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def shown(self, channel_id: int) -> AsyncIterator[None]:
         self._waiting[channel_id] += 1
         if channel_id not in self._tasks:
@@ -285,12 +273,9 @@ async def answer_privately(ctx: Context, **message: Any) -> bool:
 
 async def note_sent(ctx: Context, said: str = SENT) -> None:
     """Say in the channel that an answer went to the person, if it did, and nothing about them."""
-    if not is_elsewhere(ctx):
-        return
-    try:
-        await ctx.send(said)
-    except DISCORD_ERRORS as error:  # the person has their answer
-        log.info("note_not_posted", channel_id=ctx.channel.id, error=type(error).__name__)
+    if is_elsewhere(ctx):
+        with contextlib.suppress(*DISCORD_ERRORS):  # the person has their answer
+            await ctx.send(said)
 
 
 async def tell_privately(ctx: Context, **message: Any) -> None:

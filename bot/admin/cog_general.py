@@ -15,7 +15,6 @@ import discord
 import redis.asyncio
 from discord import app_commands
 from discord.ext import commands
-from redis.exceptions import RedisError, ResponseError
 
 from bot.admin.metrics import BotMetrics, memory_of
 from bot.background import DISCORD_ERRORS, reply
@@ -136,7 +135,7 @@ class StatusReport:
                 embed.add_field(name=does, value="✅ worker running" if machines[queue] else "⚠️ no worker")
             if not all(machines.values()):
                 embed.colour = AMBER
-        except RedisError:
+        except redis.RedisError:
             embed.colour, embed.description = RED, "❌ The job queue (Redis) can't be reached."
         if (away := self._away()) is not None:
             embed.add_field(name="Discord", value=away)
@@ -153,16 +152,18 @@ class StatusReport:
             problems.append("⚠️ **Redis** has almost no memory left: no command is taken then.")
         embed.colour = AMBER if problems else GREEN
         embed.description = "\n".join(problems) or "✅ Everything works."
-        for queue, does in _KINDS:
-            embed.add_field(name=does, value=_workers(machines[queue]))
         guilds = count(len(self.client.guilds), "server")
-        embed.add_field(name="Discord", value=f"{self._away() or 'not heard of yet'}\n{guilds}")
-        embed.add_field(name="Trainings", value=trainings(snapshot), inline=False)
-        embed.add_field(name="Texts", value=self._pace())
         held = f"{size(used)}" + (f" of {size(limit)}" if limit else "") if used else "answers"
-        embed.add_field(name="Redis", value=f"✅ {held}")
-        if free is not None:
-            embed.add_field(name="Disk", value=f"{size(free)} free of {size(all_of)}")
+        for name, value in (
+            *((does, _workers(machines[queue])) for queue, does in _KINDS),
+            ("Discord", f"{self._away() or 'not heard of yet'}\n{guilds}"),
+            ("Trainings", trainings(snapshot)),
+            ("Texts", self._pace()),
+            ("Redis", f"✅ {held}"),
+            ("Disk", "" if free is None else f"{size(free)} free of {size(all_of)}"),
+        ):
+            if value:
+                embed.add_field(name=name, value=value, inline=name != "Trainings")
         up = f"up for {duration(time.monotonic() - self.metrics.began)}"
         version = version_of("galvanic")
         return embed.set_footer(text=f"All servers together · Galvanic {version}, {up} · {_LIBRARIES}")
@@ -177,7 +178,7 @@ class StatusReport:
         """See `memory_of`; (0, 0): this Redis user may not ask."""
         try:
             return memory_of(cast(dict[str, Any], await reply(self.connection.info("memory"))))
-        except ResponseError:
+        except redis.ResponseError:
             return 0, 0
 
     def _away(self) -> str | None:

@@ -234,23 +234,20 @@ def _panel(
         description="Changes apply at once. Members with Manage Server may do everything, everywhere.",
         colour=BLURPLE,
     )
-    embed.add_field(name="Who may train", value=_roles(guild, own.train_roles))
-    embed.add_field(name="Who may generate texts", value=_roles(guild, own.generate_roles))
-    embed.add_field(name="Where I may be used", value=_channels(guild, own.channels), inline=False)
-    jobs = f"{now.jobs_per_user:g} per person, {now.jobs_per_server:g} in the whole server"
     at_most = f"at most {most.jobs_per_user:g} and {most.jobs_per_server:g}"
-    jobs += f" ({'the maximum' if now[:2] == most[:2] else at_most})"
-    embed.add_field(name="Trainings at once (waiting included)", value=jobs, inline=False)
+    jobs = f"{now.jobs_per_user:g} per person, {now.jobs_per_server:g} in the whole server"
     disk = f"{now.disk_mb:,g} MB ({'the maximum' if now.disk_mb == most.disk_mb else f'at most {most.disk_mb:,g} MB'})"
-    in_use = f"{stored_bytes / MEGABYTE:,.1f} MB are in use"
-    embed.add_field(name="Disk for models", value=f"{disk}; {in_use}", inline=False)
-    embed.add_field(name="Command prefix", value=f"`{prefix}`, as in `{prefix}help`", inline=False)
     entries = f"{len(own.blocklist):,} " + ("entry" if len(own.blocklist) == 1 else "entries")
-    embed.add_field(
-        name="Blocked words",
-        value=f"{entries}; the button **Blocklist** shows them" if own.blocklist else "None",
-        inline=False,
-    )
+    for name, value in (
+        (_ROLES["train_roles"], _roles(guild, own.train_roles)),
+        (_ROLES["generate_roles"], _roles(guild, own.generate_roles)),
+        ("Where I may be used", _channels(guild, own.channels)),
+        ("Trainings at once (waiting included)", f"{jobs} ({'the maximum' if now[:2] == most[:2] else at_most})"),
+        ("Disk for models", f"{disk}; {stored_bytes / MEGABYTE:,.1f} MB are in use"),
+        ("Command prefix", f"`{prefix}`, as in `{prefix}help`"),
+        ("Blocked words", f"{entries}; the button **Blocklist** shows them" if own.blocklist else "None"),
+    ):
+        embed.add_field(name=name, value=value, inline=name in _ROLES.values())
     return embed
 
 

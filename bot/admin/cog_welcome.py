@@ -9,7 +9,6 @@ import discord
 import redis.asyncio
 import structlog
 from discord.ext import commands
-from redis.exceptions import RedisError
 
 from bot.background import DISCORD_ERRORS, reply
 from bot.components import button, view
@@ -54,7 +53,7 @@ class Welcome(commands.Cog):
             embed = _greeting(await self.servers.prefix(guild.id), self.taste_minutes, minutes)
             label = f"A first taste: {self.taste_minutes:g} minutes of Frankenstein"
             await channel.send(embed=embed, view=view(button("taste", label=label, style=discord.ButtonStyle.primary)))
-        except (RedisError, *DISCORD_ERRORS) as error:
+        except (redis.RedisError, *DISCORD_ERRORS) as error:
             log.warning("server_not_greeted", guild_id=guild.id, error=type(error).__name__)
 
 

@@ -10,7 +10,6 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -255,7 +254,7 @@ class BotMetrics:
             self.turned_at = time.monotonic()
             self.lag.observe(max(0.0, self.turned_at - due))
 
-    @contextmanager
+    @contextlib.contextmanager
     def served(self) -> Iterator[int | None]:
         """Serve `/metrics` and `/health`, if METRICS_PORT is set; yields the port."""
         watching = asyncio.create_task(self.keep_watching_loop())

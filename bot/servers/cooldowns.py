@@ -9,7 +9,6 @@ from typing import Literal
 
 import redis.asyncio
 import structlog
-from redis.exceptions import RedisError
 
 from bot.background import reply
 from shared import keys
@@ -66,6 +65,6 @@ class Cooldowns:
         except BaseException:
             try:
                 await reply(self._give_back(keys=[key], args=[token]))
-            except RedisError as error:  # what failed within is what the person is to hear of
+            except redis.RedisError as error:  # what failed within is what the person is to hear of
                 log.warning("cooldown_not_given_back", what=what, guild_id=guild_id, error=type(error).__name__)
             raise

@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple, cast
 import redis.asyncio
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from redis.exceptions import RedisError
 
 from bot.background import reply
 from shared import keys
@@ -102,7 +101,7 @@ class GuildSettingsStore:
                 raise redis.TimeoutError("Redis was silent a moment ago.")
             try:
                 data = cast(bytes | None, await reply(self._redis.get(keys.guild_settings(guild_id)), _READ_S))
-            except RedisError:
+            except redis.RedisError:
                 self._silent_until = time.monotonic() + _SPARED_S
                 raise
             known = self._known[guild_id] = _read(guild_id, data)
@@ -129,7 +128,7 @@ class GuildSettingsStore:
             return (await self.get(guild_id)).prefix or self._settings.command_prefix
         except UnreadableSettings:
             return self._settings.command_prefix  # any command says so
-        except RedisError as error:
+        except redis.RedisError as error:
             log.warning("redis_unreachable", guild_id=guild_id, error=type(error).__name__)
             return self._settings.command_prefix
 
