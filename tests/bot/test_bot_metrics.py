@@ -10,14 +10,13 @@ import redis.asyncio
 from prometheus_client import generate_latest
 
 from bot.admin import metrics as numbers
-from bot.admin.cog_general import size, trainings
+from bot.admin.cog_general import trainings
 from bot.admin.metrics import route_of
 from bot.jobs.fairness import Estimate
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from shared import keys
 from tests.bot.live import Live
 from tests.driver.faults import Fault
-from tests.e2e.system import free_port
 from tests.factories import progress, train_job
 
 POST = r"/channels/\d+/messages"
@@ -106,15 +105,6 @@ async def test_the_bot_says_what_is_wrong(live: Live) -> None:
     assert not await problems("standby"), "a bot that stands by needs no gateway"
 
 
-async def test_the_pages_are_served_while_the_bot_runs(live: Live) -> None:
-    live.bot.settings.metrics_port = free_port()
-    with live.bot.metrics.served() as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /health HTTP/1.0\r\n\r\n")
-        assert b"503" in await reader.readline(), "it has not logged in"
-        writer.close()
-
-
 async def test_admins_see_the_short_form_and_others_only_whether_it_works(
     live: Live, client: redis.asyncio.Redis
 ) -> None:
@@ -128,7 +118,7 @@ async def test_admins_see_the_short_form_and_others_only_whether_it_works(
         "2 servers",
         "None is running",
         "1.0 a minute\n0.31 s in the median",
-        "free of",
+        " GB free of ",
         "up for",
     ):
         assert words in ada
@@ -149,13 +139,6 @@ def test_trainings_are_told_in_a_line_each() -> None:
     assert "42 %, about 2 min left\n🧠 reading the text\n" in shown
     assert "2 wait, the next begins in about 2 min" in shown
     assert "and 4 more that run" in trainings(QueueSnapshot((runs,) * 9))
-
-
-@pytest.mark.parametrize(
-    ("amount", "said"), [(900, "1 kB"), (3_240_000, "3.2 MB"), (42e6, "42 MB"), (1.5e12, "1,500 GB")]
-)
-def test_bytes_as_people_say_them(amount: float, said: str) -> None:
-    assert size(int(amount)) == said
 
 
 async def test_the_pace_is_of_the_last_ten_minutes(live: Live) -> None:

@@ -2,64 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-from types import SimpleNamespace
 from typing import cast
 
-import discord
 import pytest
-from discord import app_commands
 from discord.ext import commands
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.admin.cog_errors import Errors
-from bot.errors import Refused, explain
 from bot.escape import code
-from bot.write.cog import GenerateFlags
 from playground.places import CHANNEL_IDS, USER_IDS
-from shared.errors import UserError
-from shared.settings import Settings
 from tests.bot.live import Live
 from tests.bot.offline import context
-
-USAGE = "Usage: `!train TEXT`"
-FLAG = GenerateFlags.get_flags()["length"]
-PARAMETER = commands.Parameter("words", inspect.Parameter.KEYWORD_ONLY, annotation=str)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        commands.MissingRequiredArgument(PARAMETER),
-        commands.TooManyArguments("x"),
-        commands.BadArgument("x"),
-        commands.BadBoolArgument("x"),
-        commands.ArgumentParsingError("x"),
-        commands.TooManyFlags(FLAG, ["1", "2"]),
-        commands.BadFlagArgument(FLAG, "x", ValueError()),
-        commands.MissingFlagArgument(FLAG),
-        commands.CheckFailure("x"),
-        commands.NotOwner("x"),
-        app_commands.CheckFailure("x"),
-        app_commands.TransformerError("x", discord.AppCommandOptionType.integer, app_commands.Transformer()),  # type: ignore[arg-type]
-        app_commands.CommandNotFound("x", []),
-    ],
-    ids=lambda error: f"{type(error).__module__}.{type(error).__name__}",
-)
-def test_each_has_a_sentence_and_a_remedy(error: Exception) -> None:
-    problem = explain(error, "train", Settings(_env_file=None), USAGE)
-    assert "Something went wrong" not in problem.problem
-    assert problem.problem.endswith(".")
-    assert problem.remedy
-    assert "object at 0x" not in str(problem)
-
-
-def test_what_is_wrapped_is_explained() -> None:
-    inner = UserError("It is too long.", "Shorten it.")
-    wrapped = commands.HybridCommandError(app_commands.CommandInvokeError(SimpleNamespace(name="x"), inner))  # type: ignore[arg-type]
-    for error in (inner, Refused(inner), commands.CommandInvokeError(inner), wrapped):
-        assert explain(error, "train", Settings(_env_file=None)) is inner
 
 
 def test_what_was_typed_is_shown_as_it_is_in_one_line() -> None:
@@ -102,14 +56,9 @@ async def test_whatever_is_typed_is_understood_or_explained(live: Live, line: st
     "typed",
     [
         "!cancel don’t",
-        "!model use “half open",
         '!model use "a',
-        "!model use a'b",
-        "!help 'what",
         '!train it’s a "book',
         "!generate the sea’s “edge --length many",
-        "!generate --length",
-        "!train --",
         "!frobnicate `x` @everyone",
         "!help " + "x" * 1_900,
         "!" + "x" * 1_900,

@@ -138,4 +138,4 @@ async def test_commands_that_are_not_synced_do_not_keep_the_bot_from_starting(li
     with capture_logs() as logged:
         await sync_if_changed(live.bot.tree, live.bot.redis)
     assert fault.times < 10
-    assert [entry["event"] for entry in logged] == ["commands_not_synced"]
+    assert "commands_not_synced" in {entry["event"] for entry in logged}

@@ -92,11 +92,6 @@ async def test_one_that_was_killed_here_is_not_waited_for(client: redis.asyncio.
     assert not await first.keep(), "what runs elsewhere cannot be seen from here"
 
 
-async def test_another_application_is_none_of_its_business(first: Leader, client: redis.asyncio.Redis) -> None:
-    await first.wait(APPLICATION)
-    await asyncio.wait_for(Leader(client).wait(APPLICATION + 1), 10)
-
-
 async def test_who_slept_while_another_one_led_does_not_lead_again(
     first: Leader, second: Leader, client: redis.asyncio.Redis
 ) -> None:

@@ -74,15 +74,3 @@ def test_every_edit_in_the_bot_says_so() -> None:
                 edits += 1
                 assert said.get("allowed_mentions") == "NOBODY", f"{path.name}:{node.lineno}"
     assert edits  # most are those of `Press.update`
-
-
-async def test_edits_by_id_and_answers_of_interactions_mention_nobody(live: Live) -> None:
-    lab, ada = CHANNEL_IDS["lab"], USER_IDS["ada"]
-    sent = live.send("!help")
-    message = await live.until(lambda: live.answer(sent), "help")
-    await live.bot.get_partial_messageable(lab).get_partial_message(message.id).edit(content=HOSTILE)
-    live.acts.slash(ada, lab, "help", {}, {})  # answered without being deferred
-    await live.until(lambda: any("/callback" in entry.path for entry in live.requests("POST")), "the answer")
-    bodies = [data for entry in live.requests("PATCH", "POST") for data in shown(entry.json)]
-    assert len(bodies) >= 3
-    assert all(data["allowed_mentions"]["parse"] == [] for data in bodies)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.driver.client import Message, pictures_of, text_of
-from tests.e2e.acts import TINY, labels, lasting
+from tests.e2e.acts import labels, lasting
 from tests.e2e.system import System, field_of
 from tests.e2e.texts import harbour
 
@@ -84,12 +84,6 @@ def test_an_uploaded_file_is_learned_and_stays_in_its_channel(system: System) ->
 
 
 @pytest.mark.long
-def test_a_file_attached_to_a_message_is_learned(system: System) -> None:
-    card = system.ask(f"!train {TINY}", files={"gull.txt": harbour(random_seed=3).encode()})
-    system.wait_for_card(card, "`gull` is now this channel's model")
-
-
-@pytest.mark.long
 def test_the_classic_recipe_learns_and_writes_by_argmax(system: System) -> None:
     text = harbour(sentences=60, random_seed=4).encode()
     card = system.ask("!train --recipe classic --epochs 1 --units 32 --name old", files={"tiny.txt": text})
@@ -100,24 +94,3 @@ def test_the_classic_recipe_learns_and_writes_by_argmax(system: System) -> None:
     assert "temperature 0 " in text_of(first)
     window = system.ask("!generate --from-corpus --model old --length 30")
     assert len(window["embeds"][0]["description"]) > 100
-
-
-def test_only_the_owner_or_a_moderator_cancels(system: System) -> None:
-    card = system.ask("!train python-docs --minutes 5", person="ben")
-    card = system.wait_for_card(card, "Training", "Epoch", person="ben")
-    system.client.click_label(card, "Cancel", person="cleo")
-    unmoved = system.client.message(card["id"])
-    assert unmoved is not None
-    assert "Cancelled" not in text_of(unmoved)
-    system.client.click_label(card, "Cancel", person="ben")
-    ended = system.wait_for_card(card, "Cancelled", timeout=60)
-    assert ended["components"] == []
-
-
-def test_a_waiting_job_is_cancelled_at_once(system: System) -> None:
-    running = system.ask("!train python-docs --minutes 5")
-    waiting = system.ask("!train harbour")
-    system.client.click_label(waiting, "Cancel")
-    system.wait_for_card(waiting, "Cancelled", timeout=60)
-    system.client.click_label(running, "Cancel")
-    system.wait_for_card(running, "Cancelled", timeout=60)

@@ -76,16 +76,3 @@ def test_words_of_the_blocklist_are_not_shown(system: System, panel: Message) ->
     assert "lighthouse" not in answer
     assert "seaside" not in answer
     assert "█" in answer
-
-
-def test_quotas_are_within_the_operators_and_count(system: System, panel: Message) -> None:
-    before = system.client.send("a form follows")["id"]
-    fill(system, panel, "quotas", jobs_per_user="51", jobs_per_server="", disk_mb="")
-    whisper(system, "Choose a value from 1 to 50", before)
-    fill(system, panel, "quotas", jobs_per_user="1", jobs_per_server="", disk_mb="")
-    system.wait_for_card(panel, "1 per person", timeout=60)
-    first = system.ask("!train python-docs --minutes 5", person="ben")
-    second = text_of(system.ask("!train python-docs --minutes 5", person="ben"))
-    system.client.click_label(first, "Cancel", person="ben")
-    assert "❌" in second
-    system.wait_for_card(first, "Cancelled", timeout=60)
