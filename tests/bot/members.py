@@ -14,6 +14,7 @@ from shared.jobs import GenerateJob, Place, TranscriptRef
 from shared.models import ModelRecord
 from tests import factories
 from tests.bot.live import Live
+from tests.driver.faults import Fault
 from tests.transcripts import begun, expire
 
 LAB, TAVERN, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["tavern"], CHANNEL_IDS["cellar"]
@@ -92,4 +93,4 @@ def press(live: Live, person: str, message: Message, label: str) -> None:
 
 
 def close_dms(live: Live, person: str) -> None:
-    live.world.closed_dms.add(USER_IDS[person])
+    live.faults.add(Fault("POST", f"/channels/{live.dm(person)}/messages", 403, 50_007, times=1_000))
