@@ -9,10 +9,8 @@ import json
 import logging
 import random
 import time
-from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,6 +28,8 @@ LONGEST_WAIT_S = 8.0
 """Between two tries. With the pause before an identify the bot is back within 15 s."""
 IDENTIFY_EVERY_S = 5.0
 """Discord's limit for one bot."""
+SILENT_S = 60.0
+"""A request that Discord does not answer for so long is given up, however long it waited for its turn."""
 _FREE_IDENTIFIES = 100
 _IDENTIFY_SELDOM_S = 100.0
 """Between two after `_FREE_IDENTIFIES` within a day: at 1,000 Discord resets the token."""
@@ -45,12 +45,13 @@ _delay_of_discord_py = ExponentialBackoff.delay
 
 
 def prepare() -> None:
-    """Cap discord.py's waits between two tries, up to 17 minutes, and log its tries in our form.
+    """Cap discord.py's waits: between two tries, up to 17 minutes, and for an answer, 5 minutes; log in our form.
 
-    It has no option for either. `connect(reconnect=False)` in a loop of our own would lose the session, and close the
+    It has no option for any. `connect(reconnect=False)` in a loop of our own would lose the session, and close the
     HTTP session that posts answers, at each outage of the gateway alone.
     """
     ExponentialBackoff.delay = _delay  # type: ignore[method-assign,assignment]
+    aiohttp.client.DEFAULT_TIMEOUT = aiohttp.ClientTimeout(sock_connect=30.0, sock_read=SILENT_S)  # type: ignore[misc]
     logging.getLogger("discord.client").addFilter(_in_our_form)
 
 
@@ -116,38 +117,7 @@ def trouble(away_since: float | None) -> str | None:
 _UNTOLD_PAUSE_S = 1.0
 """For a refusal that does not say how long to wait."""
 _LOOK_EVERY_S = 0.05
-"""While a host is closed."""
-
-
-@dataclass
-class _Limit:
-    timeout: asyncio.Timeout
-    seconds: float
-    over: bool = False
-
-
-@dataclass
-class _Gate:
-    """One host. Once it has refused, one request at a time tries whether it takes them again."""
-
-    closed_until: float | None = None
-    tried: bool = False
-
-
-_limit: ContextVar[_Limit | None] = ContextVar("_limit", default=None)
-
-
-@contextlib.asynccontextmanager
-async def each_request_within(seconds: float) -> AsyncIterator[None]:
-    """Raises TimeoutError: Discord took longer for one request, not counting the wait for one's turn."""
-    async with asyncio.timeout(None) as timeout:
-        limit = _Limit(timeout, seconds)
-        token = _limit.set(limit)
-        try:
-            yield
-        finally:
-            limit.over = True
-            _limit.reset(token)
+"""While Discord takes nothing."""
 
 
 class Pacing:
@@ -158,59 +128,39 @@ class Pacing:
     """
 
     def __init__(self, trace: aiohttp.TraceConfig) -> None:
-        self._gates: dict[str | None, _Gate] = defaultdict(_Gate)
+        self._closed_until: float | None = None
+        self._tried = False
         trace.on_request_start.append(self._begin)
-        trace.on_request_end.append(self._answered)
-        trace.on_request_exception.append(self._failed)
+        trace.on_request_end.append(self._ended)
+        trace.on_request_exception.append(self._ended)
 
     async def _begin(
-        self, _session: aiohttp.ClientSession, context: SimpleNamespace, begun: aiohttp.TraceRequestStartParams
+        self, _session: aiohttp.ClientSession, context: SimpleNamespace, _begun: aiohttp.TraceRequestStartParams
     ) -> None:
-        gate = self._gates[begun.url.host]
+        """After a refusal one request at a time tries whether Discord takes them again."""
         context.tries = False
-        while gate.closed_until is not None and not context.tries:
-            if not gate.tried and time.monotonic() >= gate.closed_until:
-                gate.tried = context.tries = True
+        while self._closed_until is not None and not context.tries:
+            if not self._tried and time.monotonic() >= self._closed_until:
+                self._tried = context.tries = True
             else:
                 await asyncio.sleep(_LOOK_EVERY_S)
-        _set_clock(running=True)
 
-    async def _answered(
-        self, _session: aiohttp.ClientSession, context: SimpleNamespace, ended: aiohttp.TraceRequestEndParams
+    async def _ended(
+        self,
+        _session: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        ended: aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams,
     ) -> None:
-        gate, headers = self._gates[ended.url.host], ended.response.headers
-        if ended.response.status == TOO_MANY_REQUESTS and "Via" not in headers:
-            pause = _seconds(headers.get("Retry-After"))
-            log.warning("discord_asks_for_a_pause", pause_s=pause)
-            gate.closed_until = max(gate.closed_until or 0.0, time.monotonic() + pause)
-        elif context.tries:
-            gate.closed_until = None
-        self._over(gate, context)
-
-    async def _failed(
-        self, _session: aiohttp.ClientSession, context: SimpleNamespace, ended: aiohttp.TraceRequestExceptionParams
-    ) -> None:
-        self._over(self._gates[ended.url.host], context)
-
-    @staticmethod
-    def _over(gate: _Gate, context: SimpleNamespace) -> None:
-        _set_clock(running=False)
+        if isinstance(ended, aiohttp.TraceRequestEndParams):
+            response, told = ended.response, ended.response.headers.get("Retry-After", "")
+            if response.status == TOO_MANY_REQUESTS and "Via" not in response.headers:
+                pause = float(told) if told.replace(".", "", 1).isdigit() else _UNTOLD_PAUSE_S
+                log.warning("discord_asks_for_a_pause", pause_s=pause)
+                self._closed_until = max(self._closed_until or 0.0, time.monotonic() + pause)
+            elif context.tries:
+                self._closed_until = None
         if context.tries:
-            gate.tried = False
-
-
-def _set_clock(*, running: bool) -> None:
-    limit = _limit.get()
-    if limit is not None and not limit.over and not limit.timeout.expired():
-        limit.timeout.reschedule(asyncio.get_running_loop().time() + limit.seconds if running else None)
-
-
-def _seconds(header: str | None) -> float:
-    """`Retry-After`, which may also be a date: that is not read."""
-    try:
-        return max(0.0, float(header or _UNTOLD_PAUSE_S))
-    except ValueError:
-        return _UNTOLD_PAUSE_S
+            self._tried = False
 
 
 Tree = app_commands.CommandTree[Any]

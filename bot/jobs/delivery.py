@@ -12,7 +12,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
 import discord
@@ -22,7 +22,6 @@ from redis.exceptions import RedisError
 from bot.background import DISCORD_ERRORS, Tasks, backoff, is_transient, retry, run_forever, woken
 from bot.errors import CLOSED, AlreadyReported, post_error
 from bot.escape import NOBODY
-from bot.gateway import each_request_within
 from bot.jobs.client import JobClient
 from bot.jobs.decoding import NotUnderstood
 from bot.responder import addressed
@@ -34,7 +33,6 @@ from shared.logging import job_context
 from shared.settings import Settings
 
 LATE_ANSWER_S = 3_600  # an older answer is dropped: people no longer expect it
-POSTED_WITHIN_S = 60.0  # then Discord is asked again
 
 _LOOK_S = 4.0  # without news
 _RETRY_S = 5.0
@@ -82,7 +80,7 @@ class Delivery:
         self._cards = cards
         self._waiting = waiting
         self._ended = ended
-        self._presenters: dict[tuple[type, type], tuple[Presenter[Any, Any], bool]] = {}
+        self._presenters: dict[tuple[type, type], Presenter[Any, Any]] = {}
         self._tasks = Tasks()
         self._asking: set[str] = set()
         self.in_background: set[str] = set()  # ids of the jobs that are delivered in the background
@@ -91,12 +89,9 @@ class Delivery:
         self._foreign: set[str] = set()
         self._seen: set[str] | None = None
 
-    def present(self, job: type[J], event: type[E], presenter: Presenter[J, E], *, slow: bool = False) -> None:
-        """Have this end of this kind of job posted by `presenter`; an end without one is posted as an error.
-
-        `slow`: Discord may take as long as it likes for it, not only `POSTED_WITHIN_S`.
-        """
-        self._presenters[job, event] = (presenter, slow)
+    def present(self, job: type[J], event: type[E], presenter: Presenter[J, E]) -> None:
+        """Have this end of this kind of job posted by `presenter`; an end without one is posted as an error."""
+        self._presenters[job, event] = presenter
 
     def start(self) -> None:
         """Take up the jobs of an earlier run."""
@@ -250,15 +245,13 @@ class Delivery:
             self._tell(job, event, None)
 
     async def post(self, job: Asked, event: Event, send: Send, **options: Any) -> None:
-        presenter, slow = self._presenters.get((type(job), type(event)), (None, False))
-        async with nullcontext() if slow else each_request_within(POSTED_WITHIN_S):
-            try:
-                if presenter is None:
-                    failed = event if isinstance(event, Failed) else _too_slow()
-                    raise UserError(failed.problem, failed.remedy)
-                await presenter(send, job, event, **options)
-            except UserError as problem:
-                await post_error(send, problem, **options)
+        try:
+            if (presenter := self._presenters.get((type(job), type(event)))) is None:
+                failed = event if isinstance(event, Failed) else _too_slow()
+                raise UserError(failed.problem, failed.remedy)
+            await presenter(send, job, event, **options)
+        except UserError as problem:
+            await post_error(send, problem, **options)
 
     def _reply_to(self, place: Place) -> Send:
         """Posts a late answer: as a reply to what asked for it, or naming whoever did. Neither pings them."""

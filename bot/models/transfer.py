@@ -163,6 +163,6 @@ class Transfer(Requests):
 
     def register(self, table: Components) -> None:
         table.add("export", self.pressed_export, MODEL)
-        self.delivery.present(ExportJob, Exported, self.post_export, slow=True)
+        self.delivery.present(ExportJob, Exported, self.post_export)
         self.delivery.present(ImportJob, Imported, self.post_import)
         self.delivery.present(ImportJob, Failed, self.post_refusal)

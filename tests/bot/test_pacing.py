@@ -8,8 +8,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from bot.gateway import Pacing, each_request_within
-from bot.jobs import delivery
+from bot import gateway
 from shared.settings import Settings
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn
@@ -67,36 +66,20 @@ async def test_a_guard_that_stays_is_asked_by_one_alone(live: Live, worker: Stan
     assert MANY - guard.times == refused()
 
 
-async def test_waiting_in_line_is_not_waiting_for_discord(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One channel's posts go one after the other, and the last waits for longer than one of them may take."""
-    monkeypatch.setattr(delivery, "POSTED_WITHIN_S", 2.0)
-    jobs = await ask(live, worker, 30)
-    live.faults.add(Fault("POST", POST, 200, times=MANY, wait_s=0.15))
-    with capture_logs() as logged:
-        for job_id in jobs:
-            worker.write(job_id)
-        await live.until(lambda: not worker.waiting(), "the end of all jobs")
-    assert not {"answer_not_posted_yet", "answer_put_off"} & {entry["event"] for entry in logged}
-    posted = [entry for entry in live.requests("POST") if entry.path.endswith("/messages")]
-    assert len(posted) == len(live.shown(TEXT)) == len(jobs)
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "SILENT_S", 0.5)
+    monkeypatch.setattr(aiohttp.client, "DEFAULT_TIMEOUT", aiohttp.client.DEFAULT_TIMEOUT)  # put back afterwards
 
 
-async def test_a_request_that_takes_too_long_is_given_up(live: Live) -> None:
-    """And what is asked later is timed anew, or not at all."""
-    live.faults.add(Fault("GET", "/users/@me", 200, times=1, wait_s=60))
-    trace = aiohttp.TraceConfig()
-    Pacing(trace)
-    url = f"{live.world.cdn.base_url}/api/v10/users/@me"
-    async with aiohttp.ClientSession(trace_configs=[trace], headers={"Authorization": "Bot x"}) as session:
-        with pytest.raises(TimeoutError):
-            async with each_request_within(0.2):
-                await session.get(url)
-        async with each_request_within(30):
-            later = asyncio.create_task(session.get(url))
-            assert (await session.get(url)).status == 200
-        assert (await later).status == (await session.get(url)).status == 200
+async def test_a_request_that_discord_does_not_answer_is_given_up(impatient: None, live: Live) -> None:
+    """Waiting for one's turn is no silence: one channel's posts go one after the other."""
+    fault = live.faults.add(Fault("POST", POST, 200, times=8, wait_s=0.1))
+    asked = [live.send("!help") for _ in range(8)]
+    await live.until(lambda: len(live.shown("learns to write")) == len(asked), "all answers")
+    assert not fault.times
+    live.faults.add(Fault("POST", POST, 200, times=1, wait_s=60))
+    assert "Discord is having trouble" in await live.ask("!status")
 
 
 async def test_refusals_do_not_stand_in_the_way_of_answers(live: Live, worker: StandIn) -> None:
