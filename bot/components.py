@@ -17,8 +17,7 @@ import discord
 
 from bot.escape import MOST, NOBODY, label, replace_surrogates
 from bot.responder import Interaction, Responder, acknowledge
-from bot.servers.access import Access, require_all, require_writer
-from bot.servers.actor import Actor
+from bot.servers.access import Access, Actor, require_all, require_writer
 from bot.types import Send
 from shared.errors import UserError
 

@@ -13,7 +13,7 @@ from bot.background import is_transient
 from bot.channels.consent import ConsentStore
 from bot.models.audience import Audience
 from bot.options.autocomplete import choices
-from bot.servers.actor import Actor
+from bot.servers.access import Actor
 from bot.servers.settings import GuildSettingsStore
 from shared.errors import UserError
 from shared.jobs import Place

@@ -22,8 +22,7 @@ from bot.models.requests import Requests
 from bot.models.transfer import Transfer
 from bot.options import autocomplete, checks, decoding
 from bot.responder import replying
-from bot.servers.access import require_permissions, visible_channels
-from bot.servers.actor import Actor
+from bot.servers.access import Actor, require_permissions, visible_channels
 from bot.types import Context, Send, hybrid_command, hybrid_group
 from shared.errors import UserError
 from shared.events import Failed, Pictured

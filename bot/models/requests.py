@@ -12,8 +12,7 @@ from bot.components import Press
 from bot.jobs.client import JobClient
 from bot.jobs.delivery import Delivery
 from bot.models.registry import Registry
-from bot.servers.access import Access
-from bot.servers.actor import Actor
+from bot.servers.access import Access, Actor
 from bot.servers.cooldowns import Cooldowns, What
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Send

@@ -7,8 +7,7 @@ from typing import Any
 import discord
 
 from bot.models.registry import Registry
-from bot.servers.access import is_admin, visible_channels
-from bot.servers.actor import Actor
+from bot.servers.access import Actor, is_admin, visible_channels
 from shared.errors import UserError
 from shared.models import ModelRecord
 

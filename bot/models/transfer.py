@@ -15,8 +15,7 @@ from bot.models.audience import Audience
 from bot.models.requests import Requests
 from bot.models.sharing import require_owner
 from bot.options import decoding
-from bot.servers.access import is_admin
-from bot.servers.actor import Actor
+from bot.servers.access import Actor, is_admin
 from bot.types import Send
 from shared.errors import UserError
 from shared.events import Exported, Failed, Imported

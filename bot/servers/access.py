@@ -1,7 +1,8 @@
-"""Who may do what, and where, checked at each command, button and form; who and what is still there, by Discord."""
+"""Who asks for something, and where; who may do what, and where; who and what is still there, by Discord."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import discord
@@ -52,6 +53,41 @@ def channel_ids(channel: Where) -> list[int]:
 def place_of(guild_id: int, channel: Where, user_id: int) -> Place:
     here, *above = channel_ids(channel)
     return Place(guild_id=guild_id, channel_id=here, user_id=user_id, parent_channel_id=above[0] if above else None)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """`request_id`: of the message or interaction, the same if Discord delivers it twice; `message_id`: see `Place`."""
+
+    user: User
+    channel: Where
+    guild_id: int
+    request_id: int
+    message_id: int | None = None
+
+    @classmethod
+    def of(cls, ctx: Context) -> Actor:
+        assert ctx.guild is not None
+        message_id = ctx.message.id if ctx.interaction is None else None
+        return cls(ctx.author, ctx.channel, ctx.guild.id, (ctx.interaction or ctx.message).id, message_id)
+
+    @classmethod
+    def of_interaction(cls, interaction: discord.Interaction[Any]) -> Actor:
+        """Raises UserError: outside of a server."""
+        if interaction.guild_id is None or interaction.channel is None:
+            raise servers_only()
+        pressed = interaction.message.id if interaction.message is not None else None
+        return cls(interaction.user, interaction.channel, interaction.guild_id, interaction.id, pressed)
+
+    @property
+    def place(self) -> Place:
+        place = place_of(self.guild_id, self.channel, self.user.id)
+        return place.model_copy(update={"message_id": self.message_id})
+
+    @property
+    def here(self) -> list[int]:
+        """The channel and, for a thread, its parent."""
+        return channel_ids(self.channel)
 
 
 def is_admin(user: User) -> bool:

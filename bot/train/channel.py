@@ -10,7 +10,7 @@ import discord
 from bot.channels.importer import Importer, ImportPlan
 from bot.jobs.client import TRAINING
 from bot.servers import access
-from bot.servers.actor import Actor
+from bot.servers.access import Actor
 from bot.train.start import Trainings, TrainRequest
 from bot.types import Send
 from shared.jobs import CorpusInfo, Place

@@ -20,8 +20,7 @@ from bot.escape import code
 from bot.options import decoding
 from bot.options.autocomplete import in_time
 from bot.options.options import options_form
-from bot.servers.access import require_permissions
-from bot.servers.actor import Actor
+from bot.servers.access import Actor, require_permissions
 from bot.train import options as train_options
 from bot.train.channel import ChannelTrainings
 from bot.train.options import TrainFlags

@@ -20,7 +20,7 @@ from bot.jobs.snapshot import Snapshots
 from bot.models.audience import Audience
 from bot.options.autocomplete import in_time
 from bot.servers import access
-from bot.servers.actor import Actor
+from bot.servers.access import Actor
 from bot.servers.settings import GuildSettingsStore
 from bot.train import embeds
 from bot.train.card import TrainingCards

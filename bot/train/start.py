@@ -17,8 +17,7 @@ from bot.jobs.delivery import Delivery
 from bot.jobs.fairness import Limit, Owner, refused
 from bot.jobs.snapshot import Snapshots
 from bot.models.registry import Registry
-from bot.servers.access import Access
-from bot.servers.actor import Actor
+from bot.servers.access import Access, Actor
 from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
 from bot.train import options as train_options

@@ -15,8 +15,7 @@ from bot.options import checks
 from bot.options.decoding import of_message, replied_to
 from bot.options.options import Options, number, option, options_form, with_form
 from bot.responder import replying
-from bot.servers.access import require_permissions
-from bot.servers.actor import Actor
+from bot.servers.access import Actor, require_permissions
 from bot.types import Context, hybrid_command
 from bot.write import mix
 from bot.write.changes import temperatures_around

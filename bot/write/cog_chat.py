@@ -12,8 +12,7 @@ from discord.ext import commands
 
 from bot.escape import code, plain
 from bot.responder import replying
-from bot.servers.access import channel_ids, require_permissions
-from bot.servers.actor import Actor
+from bot.servers.access import Actor, channel_ids, require_permissions
 from bot.servers.cooldowns import TooSoon, What
 from bot.types import Context, hybrid_command
 from bot.words import BLURPLE, GREEN, GREY

@@ -17,7 +17,7 @@ from bot.components import JOB, MODEL, Action, Components, Field, Form, Press
 from bot.errors import MISSING_PERMISSIONS
 from bot.models.requests import Requests
 from bot.options import checks
-from bot.servers.actor import Actor
+from bot.servers.access import Actor
 from bot.servers.settings import ChannelChoices
 from bot.types import Send
 from bot.words import NO_FILES

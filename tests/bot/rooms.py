@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bot.channels.store import Line
-from bot.servers.actor import Actor
+from bot.servers.access import Actor
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS, private_to
 from shared.connect import connect
 from shared.jobs import TrainJob, TranscriptRef

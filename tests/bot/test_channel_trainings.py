@@ -9,7 +9,7 @@ import redis.asyncio
 from bot.channels.store import Line, TranscriptStore
 from bot.jobs import client as jobs
 from bot.jobs.client import JobClient
-from bot.servers.actor import Actor
+from bot.servers.access import Actor
 from bot.train import card, embeds
 from bot.train.start import TrainRequest
 from bot.train.state import TrainingState

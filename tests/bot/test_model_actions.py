@@ -10,7 +10,7 @@ from typing import Any
 from bot.jobs.client import DELETED_WITHIN_S
 from bot.jobs.dispatcher import Dispatcher
 from bot.models import sharing
-from bot.servers.actor import Actor
+from bot.servers.access import Actor
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from shared.connect import connect

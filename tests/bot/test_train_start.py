@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from bot.servers.actor import Actor
+from bot.servers.access import Actor
 from bot.train import card as live_card
 from bot.train.start import Trainings, TrainRequest
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
