@@ -12,8 +12,8 @@ from simcord.backend.models import Message
 import bot
 from bot import responder
 from bot.admin.cog_settings import FORMS
-from bot.components import FORM_S
-from bot.servers.settings import GuildSettings, GuildSettingsStore, UnreadableSettings, checked_prefix
+from bot.components import FORM_S, button, view
+from bot.servers.settings import GuildSettings, GuildSettingsStore, checked_prefix
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect_async
@@ -78,18 +78,6 @@ async def test_two_admins_at_once_lose_nothing(settings: Settings) -> None:
     wanted = GuildSettings(prefix="?", train_roles=(7,), channels=(8, 9), blocklist=("foo",), jobs_per_user=2)
     assert await guilds.get(1) == wanted
     assert await GuildSettingsStore(settings, client).get(1) == wanted, "another run of the bot reads the same"
-    await client.aclose()
-
-
-async def test_settings_that_are_not_understood_widen_nothing_and_can_be_reset(settings: Settings) -> None:
-    client = connect_async(settings)
-    await client.set(keys.guild_settings(1), '{"train_roles": "only the wise"}')
-    guilds = GuildSettingsStore(settings, client)
-    with pytest.raises(UnreadableSettings):
-        await guilds.get(1)
-    assert await guilds.prefix(1) == settings.command_prefix
-    await guilds.reset(1)
-    assert await GuildSettingsStore(settings, client).get(1) == GuildSettings()
     await client.aclose()
 
 
@@ -163,6 +151,11 @@ async def test_another_channel_is_refused_and_does_not_fill_up(live: Live, monke
         assert "not allowed" not in await live.ask(typed, person="ada")
     for typed in ("!help", "!status", "!settings"):
         assert "not allowed" not in await live.ask(typed, person="ben")
+    thread = live.world.create_thread(LAB, "a talk", USER_IDS["ben"])
+    assert "not allowed" in await live.ask("!models", person="ben", channel=thread.id)
+    message = await live.bot.get_partial_messageable(LAB).send("a text", view=view(button("again", "g-1", label="x")))
+    live.acts.click(USER_IDS["ben"], LAB, message.id, "galvanic:again:g-1")
+    await live.until(lambda: live.whispered("ben", "not allowed in this channel"), "the same of a button")
     await live.until(lambda: live.showing("I'm not allowed in this channel") is None, "the refusals to go")
 
 

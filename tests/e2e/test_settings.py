@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.driver.client import Message, text_of
-from tests.e2e.acts import restart_bot, submit, whisper
+from tests.e2e.acts import restart_bot, submit
 from tests.e2e.system import System
 
 PANEL = "galvanic:settings:"
@@ -48,24 +48,6 @@ def test_the_panel_works_and_the_settings_last_beyond_a_restart(system: System, 
 def _without(system: System, card: Message, words: str) -> Message | None:
     message = system.client.message(card["id"])
     return message if message is not None and words not in text_of(message) else None
-
-
-def test_other_channels_are_refused_with_a_message_that_goes(system: System, panel: Message) -> None:
-    system.add_model("channelled", channel_id=int(system.client.world().channels["lab"]))
-    written = system.ask("!generate the sea --length 30")
-    system.client.select(panel["id"], PANEL + "channels", ["library"])
-    system.wait_for_card(panel, "Only in <#", timeout=60)
-    refused = system.ask("!generate the sea", person="ben")
-    assert "I'm not allowed in this channel" in text_of(refused)
-    library = system.client.world().channels["library"]
-    assert f"<#{library}>" in text_of(refused)
-    thread = system.client.create_thread("a talk", channel="lab")
-    assert "not allowed" in text_of(system.ask("!models", person="ben", channel=thread))
-    # Buttons ask, too.
-    before = system.client.send("a press follows")["id"]
-    system.client.click_label(written, "Again", person="ben")
-    whisper(system, "not allowed in this channel", before, person="ben")
-    system.client.wait_for(lambda: system.client.message(refused["id"]) is None, 60, "the refusal to go")
 
 
 def test_words_of_the_blocklist_are_not_shown(system: System, panel: Message) -> None:
