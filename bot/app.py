@@ -169,13 +169,7 @@ class Galvanic(commands.Bot):
         self.models = Models(*common, self.transfer, self.removal, self.chores.add)
         self.generating = generate.Generating(*common, self.admission.slot)
         self.holdings = held.Holdings(
-            self,
-            settings,
-            self.redis,
-            self.consents,
-            self.transcripts,
-            self.registry,
-            self.outlook,
+            self, settings, self.redis, self.consents, self.transcripts, self.registry, self.outlook
         )
         self.add_check(self.access.works_here, call_once=True)
         self.metrics.watch(self)
@@ -191,14 +185,7 @@ class Galvanic(commands.Bot):
         removing = (self.registry, self.removal, self.outlook, self.queue)
         changes = watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, *removing)
         people = rights.Rights(
-            self,
-            settings,
-            servers,
-            self.sources,
-            self.consents,
-            self.registry,
-            self.withdrawals,
-            self.holdings,
+            self, settings, servers, self.sources, self.consents, self.registry, self.withdrawals, self.holdings
         )
         for one in (
             cog_errors.Errors(self, servers, self.access, self.responder),
@@ -215,15 +202,8 @@ class Galvanic(commands.Bot):
             Privacy(settings, servers, self.cooldowns, self.consents, self.holdings, people),
         ):
             await self.add_cog(one)
-        for service in (
-            self.trainings,
-            self.training_control,
-            self.models,
-            self.transfer,
-            self.generating,
-            panel,
-            people,
-        ):
+        named = (self.trainings, self.training_control, self.models, self.transfer, self.generating)
+        for service in (*named, panel, people):
             service.register(self.components)
         self.components.add("help", pages.turn, who="anybody", how="help")
         self.add_dynamic_items(self.components.item())

@@ -14,7 +14,7 @@ Context = commands.Context[commands.Bot]
 User = discord.User | discord.Member
 
 # discord.py's hybrid decorators under types that mypy can follow: it infers `Never` from their own.
-hybrid_command: Callable[..., Callable[[Callable[..., Any]], commands.HybridCommand[Any, ..., Any]]]
-hybrid_command = commands.hybrid_command
-hybrid_group: Callable[..., Callable[[Callable[..., Any]], commands.HybridGroup[Any, ..., Any]]]
-hybrid_group = commands.hybrid_group
+hybrid_command: Callable[..., Callable[[Callable[..., Any]], commands.HybridCommand[Any, ..., Any]]] = (
+    commands.hybrid_command
+)
+hybrid_group: Callable[..., Callable[[Callable[..., Any]], commands.HybridGroup[Any, ..., Any]]] = commands.hybrid_group

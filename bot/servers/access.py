@@ -130,11 +130,11 @@ def sees(user: User, place: Place) -> bool:
     return place.user_id == user.id or rights_in(user, place) is not None
 
 
+@dataclass(frozen=True)
 class Access:
     """Who may do what in a server, as its admins have set it. They themselves may do everything, everywhere."""
 
-    def __init__(self, servers: GuildSettingsStore) -> None:
-        self._servers = servers
+    servers: GuildSettingsStore
 
     async def works_here(self, ctx: Context) -> bool:
         """The check before every command. Raises Refused, which holds the reason, or that Redis is away."""
@@ -157,7 +157,7 @@ class Access:
         """
         if not isinstance(user, discord.Member) or is_admin(user):
             return
-        settings = await self._servers.get(user.guild.id)
+        settings = await self.servers.get(user.guild.id)
         if not settings.channels or set(settings.channels) & set(channel_ids(channel)):
             return
         seen = [
@@ -177,7 +177,7 @@ class Access:
         if not isinstance(user, discord.Member) or is_admin(user):
             return
         await self.require_place(user, channel)
-        settings = await self._servers.get(user.guild.id)
+        settings = await self.servers.get(user.guild.id)
         wanted = settings.train_roles if action == "train" else settings.generate_roles
         if wanted and not {role.id for role in user.roles} & set(wanted):
             names = [role.name for role in map(user.guild.get_role, wanted) if role is not None]
