@@ -21,7 +21,7 @@ REPLY_S = 5.0
 PAUSES_S = (1.0, 4.0)
 """Between tries to post something while Discord or Redis are in trouble."""
 REDIS_DOWN = (redis.ConnectionError, redis.TimeoutError, OperationalError)
-TRANSIENT = (aiohttp.ClientError, OSError, discord.DiscordServerError, discord.RateLimited)
+TRANSIENT = (aiohttp.ClientError, ConnectionError, TimeoutError, discord.DiscordServerError, discord.RateLimited)
 """Errors of Discord, or of the way to it, that pass. See `is_transient`, too."""
 DISCORD_ERRORS = (discord.HTTPException, *TRANSIENT)
 """All that a request to Discord may raise."""

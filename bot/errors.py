@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-import aiohttp
 import discord
 import structlog
 from discord import app_commands
@@ -113,7 +112,7 @@ def explain(error: BaseException, doing: str, settings: Settings, usage: str = "
         case discord.HTTPException() if error.code in TOO_LATE:
             log.info("interaction_too_late", doing=doing, code=error.code)
             return too_late()
-        case _ if _of_discord(error):
+        case _ if is_transient(error):
             status = getattr(error, "status", None)
             log.warning("discord_unreachable", doing=doing, error=type(error).__name__, status=status)
             return UserError(
@@ -135,12 +134,6 @@ def cause_of(error: BaseException) -> BaseException:
     if isinstance(error, app_commands.TransformerError) and isinstance(error.__cause__, commands.CommandError):
         return error.__cause__
     return error
-
-
-def _of_discord(error: BaseException) -> bool:
-    """Whether Discord, or the way to it, is in trouble. Other OSErrors may be of a file."""
-    kinds = (aiohttp.ClientError, discord.DiscordServerError, discord.RateLimited, ConnectionError, TimeoutError)
-    return isinstance(error, kinds) or (isinstance(error, discord.HTTPException) and is_transient(error))
 
 
 def _of_command(error: Exception, usage: str) -> UserError | None:

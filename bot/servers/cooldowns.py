@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Literal
 
 import redis.asyncio
-import structlog
 
 from bot.background import reply
 from shared import keys
@@ -20,8 +19,6 @@ What = Literal["train", "generate", "chat", "wait", "model", "refused", "data"]
 _GIVE_BACK = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 """
-
-log = structlog.get_logger()
 
 
 class TooSoon(UserError):
@@ -38,7 +35,7 @@ class Cooldowns:
         self._redis = client
         self._give_back = client.register_script(_GIVE_BACK)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def spend(
         self, what: What, guild_id: int, who: int, seconds: float, *, request: int | None = None
     ) -> AsyncIterator[None]:
@@ -63,8 +60,6 @@ class Cooldowns:
         try:
             yield
         except BaseException:
-            try:
+            with contextlib.suppress(redis.RedisError):  # what failed within is what the person is to hear of
                 await reply(self._give_back(keys=[key], args=[token]))
-            except redis.RedisError as error:  # what failed within is what the person is to hear of
-                log.warning("cooldown_not_given_back", what=what, guild_id=guild_id, error=type(error).__name__)
             raise
