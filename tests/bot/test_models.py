@@ -184,21 +184,6 @@ def test_a_long_list_is_paged_and_fits_a_message() -> None:
     assert "▶️ **`" not in (model_embeds.model_list(models, models[0], [CHANNEL], 1, "!").description or "")
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({}, "whole server"),
-        ({"scope": "channel"}, "this channel"),
-        ({"scope": "channel", "channel_id": OTHER, "shared_with": (CHANNEL,)}, "shared here"),
-        ({"scope": "channel", "channel_id": OTHER, "for_server": True}, "shared with the server"),
-        ({"scope": "channel", "shared_with": (OTHER,)}, "this channel, shared"),
-    ],
-)
-def test_the_list_tells_where_a_model_may_be_used(changes: dict[str, object], said: str) -> None:
-    embed = model_embeds.model_list([record(**changes)], None, [CHANNEL], 0, "!")
-    assert (embed.description or "").endswith(f" · {said}")
-
-
 def test_a_models_card_is_whole_with_and_without_a_picture() -> None:
     facts = tuple(
         (name, "*x* @everyone " * 60) for name in ("Held-out loss", "Copies", "Training", "Network", "Rights")

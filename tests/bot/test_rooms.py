@@ -6,10 +6,9 @@ import discord
 import pytest
 
 from bot.models import embeds as model_embeds
-from playground.places import CHANNEL_IDS, GUILDS
+from playground.places import CHANNEL_IDS
 from shared import keys
 from shared.connect import connect
-from shared.errors import UserError
 from shared.events import Compared, ComparedText, Event, Exported, Generated, Imported, Pictured, Sample, Surprised
 from shared.jobs import (
     MODEL_FILE,
@@ -38,26 +37,6 @@ pytestmark = pytest.mark.usefixtures("channels_on")
 
 
 # ---------------------------------------------------------------------- it does not exist elsewhere
-
-
-async def test_in_a_wider_channel_it_does_not_exist(live: Live) -> None:
-    model, registry = heard(live), live.bot.registry
-    await registry.use(LAB, model)  # as the worker makes it current where it was trained
-    assert await registry.usable(GUILD, [CELLAR]) == [model]
-    assert await registry.by_id(GUILD, [CELLAR], "m1") == model
-    for here in ([LAB], [CHANNEL_IDS["tavern"]], [], [1, LAB]):
-        found = await registry.channel_models(GUILD, here)
-        assert (found.models, found.current) == ([], None)
-        for wanted in (None, "whispers", "whisper"):
-            with pytest.raises(UserError) as refused:
-                await registry.choose(GUILD, here, wanted)
-            assert wanted == "whispers" or "whispers" not in str(refused.value)
-        with pytest.raises(UserError):
-            await registry.by_id(GUILD, here, "m1")
-    annex = [CHANNEL_IDS["atrium"]]
-    with pytest.raises(UserError):
-        await registry.by_id(GUILDS[1].id, annex, "m1")
-    assert await registry.by_ids(None, [CELLAR], ["m1"]) == []
 
 
 async def test_a_refusal_does_not_tell_others_a_hidden_channels_name(live: Live) -> None:
