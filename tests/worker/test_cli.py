@@ -131,6 +131,7 @@ def test_a_model_is_replaced_only_on_request(
     assert out.read_bytes() != before
 
 
+@pytest.mark.process
 def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(text: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "worker", "train", str(text), "--out", str(tmp_path / "m")]
     process = subprocess.Popen(
@@ -275,6 +276,7 @@ def test_bad_input_is_told(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.process
 def test_a_process_of_its_own_tells_bad_input_without_a_traceback(text: Path, tmp_path: Path) -> None:
     done = started("generate", text, "x", data=tmp_path)
     assert done.returncode == 2
@@ -289,6 +291,7 @@ def test_classic_demonstration(classic: tuple[Path, TrainResult], tmp_path: Path
     assert len(written["seed"]) == 100
 
 
+@pytest.mark.process
 def test_doctor_tells_a_machine_that_can_work(tmp_path: Path) -> None:
     environment = _environment(tmp_path) | {"REDIS_URL": ""}
     command = [sys.executable, "-m", "worker", "doctor"]
@@ -323,6 +326,7 @@ def test_devices_are_what_trainings_can_run_on(tmp_path: Path) -> None:
     assert worker("devices", data=tmp_path).stdout.startswith("No GPU that TensorFlow can use; ")
 
 
+@pytest.mark.process
 def test_a_service_on_a_gpu_that_is_not_there_is_refused(tmp_path: Path) -> None:
     done = started("serve", "train", "--gpu", "7", data=tmp_path)
     assert done.returncode == 2
