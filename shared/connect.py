@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import redis
 import redis.asyncio
 from redis._parsers.base import BaseParser
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
@@ -23,16 +24,22 @@ class TakesNothing(redis.ConnectionError):
     """Redis is there, but its disk or its memory is full. To be waited out like an outage."""
 
 
-def _take_refusals_for_outages() -> None:
-    """Let redis-py raise `TakesNothing` for them: Celery ends at an answer that is no connection error.
+# redis-py raises it for them: Celery ends at an answer that is no connection error. The table is a detail of redis-py
+# 8; `tests/shared/test_connect.py` proves it on the pinned version.
+BaseParser.EXCEPTION_CLASSES.update(dict.fromkeys(("MISCONF", "OOM", "READONLY"), TakesNothing))
 
-    The table is a detail of redis-py 8; `tests/shared/test_connect.py` proves it on the pinned version.
-    """
-    for beginning in ("MISCONF", "OOM", "READONLY"):
-        BaseParser.EXCEPTION_CLASSES[beginning] = TakesNothing
-
-
-_take_refusals_for_outages()
+_FULL_BYTES = 64 * 1024
+READ_BLOCK_MS = 2_000
+"""Longest blocking read: well under the socket time-out, which would end it with an error."""
+_POOL: dict[str, Any] = {
+    "max_connections": 32,
+    "timeout": 5.0,
+    "legacy_responses": False,
+    "socket_connect_timeout": 2.0,
+    "socket_timeout": 5.0,
+    "health_check_interval": 30,
+}
+"""What all clients have in common; `timeout` is how long one waits for a free connection. All in seconds."""
 
 
 def takes_nothing(error: BaseException, settings: Settings) -> bool:
@@ -50,48 +57,42 @@ def takes_nothing(error: BaseException, settings: Settings) -> bool:
         return False
 
 
-_FULL_BYTES = 64 * 1024
-READ_BLOCK_MS = 2_000
-"""Longest blocking read: well under the socket time-out, which would end it with an error."""
-_CROWD_TIMEOUT_S = 60.0
-_LONG_S = 300.0
-_POOL: dict[str, Any] = {
-    "max_connections": 32,
-    "timeout": 5.0,
-    "legacy_responses": False,
-    "socket_connect_timeout": 2.0,
-    "socket_timeout": 5.0,
-    "health_check_interval": 30,
-}
-"""What all clients have in common; `timeout` is how long one waits for a free connection. All in seconds."""
-
-
-def _options(settings: Settings, **others: Any) -> dict[str, Any]:
-    return _POOL | (settings.redis_tls or {}) | others
-
-
-def connect(settings: Settings) -> redis.Redis:
+def connect(settings: Settings, **options: float) -> redis.Redis:
     """For worker and launcher: synchronous, replies are bytes. Threads wait for a free connection."""
-    pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **_options(settings))
+    pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **_POOL | (settings.redis_tls or {}) | options)
     return redis.Redis.from_pool(pool)
 
 
 def connect_for_long_commands(settings: Settings) -> redis.Redis:
     """As `connect`, for commands that take long because they read or write everything there is."""
-    pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **_options(settings, socket_timeout=_LONG_S))
-    return redis.Redis.from_pool(pool)
+    return connect(settings, socket_timeout=300.0)
+
+
+def connect_for_threads(settings: Settings) -> redis.Redis:
+    """As `connect`, for hundreds of threads at once, which may wait long for a connection."""
+    return connect(settings, timeout=60.0)
 
 
 def connect_async(settings: Settings) -> redis.asyncio.Redis:
     """For the bot: one quick retry, to report an outage within seconds. Requests wait for a free connection."""
-    from redis.asyncio.retry import Retry as AsyncRetry
-
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         settings.redis_address,
-        **_options(settings),
+        **_POOL | (settings.redis_tls or {}),
         retry=AsyncRetry(ExponentialBackoff(cap=0.5, base=0.1), retries=1),
     )
     return redis.asyncio.Redis.from_pool(pool)
+
+
+def connect_once(settings: Settings, within_s: float = 1.0) -> redis.Redis:
+    """A synchronous client that answers or fails at once, for whoever asks again soon enough."""
+    return redis.Redis.from_url(
+        settings.redis_address,
+        retry=Retry(NoBackoff(), 0),
+        legacy_responses=False,
+        socket_connect_timeout=within_s,
+        socket_timeout=within_s,
+        **(settings.redis_tls or {}),
+    )
 
 
 def patient() -> Retry:
@@ -99,62 +100,67 @@ def patient() -> Retry:
     return Retry(ExponentialBackoff(cap=10, base=0.2), retries=65)
 
 
-def connect_for_threads(settings: Settings) -> redis.Redis:
-    """As `connect`, for hundreds of threads at once, which may wait long for a connection."""
-    pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **_options(settings, timeout=_CROWD_TIMEOUT_S))
-    return redis.Redis.from_pool(pool)
-
-
-def connect_once(settings: Settings, within_s: float = 1.0) -> redis.Redis:
-    """A synchronous client that answers or fails at once, for whoever asks again soon enough."""
-    options: dict[str, Any] = {
-        "legacy_responses": False,
-        "socket_connect_timeout": within_s,
-        "socket_timeout": within_s,
-    }
-    return redis.Redis.from_url(
-        settings.redis_address, retry=Retry(NoBackoff(), 0), **options, **(settings.redis_tls or {})
-    )
+_BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...] = (
+    (
+        (redis.AuthenticationError, redis.exceptions.AuthorizationError),
+        "Redis at {at} does not take the user name or the password.",
+        "Compare REDIS_URL and REDIS_PASSWORD with what Redis was started with (docs/security.md).",
+    ),
+    (
+        redis.exceptions.NoPermissionError,
+        "Redis at {at} does not let this user do what is needed.",
+        "The user `bot` is for the bot, `worker` for the workers, and `admin` for backups (docs/security.md).",
+    ),
+    (TakesNothing, "Redis at {at} takes nothing now: its disk or its memory is full.", "Make room there."),
+    (redis.BusyLoadingError, "Redis at {at} is still reading its data.", "Wait a little."),
+    (
+        redis.TimeoutError,
+        "Redis at {at} does not answer in time.",
+        "Is it there, and does the firewall let this machine in?",
+    ),
+    (ValueError, "REDIS_URL is not an address of Redis.", "Write it as redis://HOST:6379/0 (.env.example)."),
+    (
+        Exception,
+        "Redis at {at} cannot be reached ({name}).",
+        "Start it, or correct REDIS_URL; is the firewall open for this machine?",
+    ),
+)
+"""What an error means, and what to do: the first that it is counts."""
+_OTHER_HOST = (
+    "The certificate of Redis at {at} is for another host.",
+    "Name the host in REDIS_URL as the certificate does, or make one for this name (docs/security.md).",
+)
+_BY_CERTIFICATE = {
+    10: (
+        "The certificate of Redis at {at} has expired.",
+        "Make a new one there (docs/security.md), and restart it.",
+    ),
+    9: ("The certificate of Redis at {at} is not valid yet.", "Is the clock of one of the machines wrong?"),
+    62: _OTHER_HOST,
+    64: _OTHER_HOST,
+}
+"""By OpenSSL's X509_V_ERR_... (openssl/x509_vfy.h)."""
+_STRANGER = (
+    "The certificate of Redis at {at} is of nobody whom this machine trusts.",
+    "Set REDIS_CA_FILE to the certificate of the authority that signed it. If that is right, somebody else answers at "
+    "this address.",
+)
+_ABOUT_TLS = (
+    "Redis at {at} and this program do not agree on TLS.",
+    "rediss:// needs the port for TLS, redis:// the one without; a Redis that asks for certificates needs "
+    "REDIS_CERT_FILE and REDIS_KEY_FILE.",
+)
 
 
 def explain(error: BaseException, settings: Settings) -> UserError:
     """What an error of redis-py, or what kombu made of one, means, and what to do; without any secret."""
-    at = where(settings)
-    refused = _certificate(error)
-    match error:
-        case _ if refused is not None:
-            return _refused_certificate(refused, at)
-        case redis.AuthenticationError() | redis.exceptions.AuthorizationError():
-            return UserError(
-                f"Redis at {at} does not take the user name or the password.",
-                "Compare REDIS_URL and REDIS_PASSWORD with what Redis was started with (docs/security.md).",
-            )
-        case redis.exceptions.NoPermissionError():
-            return UserError(
-                f"Redis at {at} does not let this user do what is needed.",
-                "The user `bot` is for the bot, `worker` for the workers, and `admin` for backups (docs/security.md).",
-            )
-        case TakesNothing():
-            return UserError(f"Redis at {at} takes nothing now: its disk or its memory is full.", "Make room there.")
-        case redis.BusyLoadingError():
-            return UserError(f"Redis at {at} is still reading its data.", "Wait a little.")
-        case _ if _is_about_tls(error, settings):
-            return UserError(
-                f"Redis at {at} and this program do not agree on TLS.",
-                "rediss:// needs the port for TLS, redis:// the one without; a Redis that asks for certificates needs "
-                "REDIS_CERT_FILE and REDIS_KEY_FILE.",
-            )
-        case redis.TimeoutError():
-            return UserError(
-                f"Redis at {at} does not answer in time.", "Is it there, and does the firewall let this machine in?"
-            )
-        case ValueError():
-            return UserError("REDIS_URL is not an address of Redis.", "Write it as redis://HOST:6379/0 (.env.example).")
-        case _:
-            return UserError(
-                f"Redis at {at} cannot be reached ({type(error).__name__}).",
-                "Start it, or correct REDIS_URL; is the firewall open for this machine?",
-            )
+    if (refused := _certificate(error)) is not None:
+        problem, remedy = _BY_CERTIFICATE.get(refused.verify_code, _STRANGER)
+    elif _is_about_tls(error, settings):
+        problem, remedy = _ABOUT_TLS
+    else:
+        problem, remedy = next((problem, remedy) for kind, problem, remedy in _BY_TYPE if isinstance(error, kind))
+    return UserError(problem.format(at=where(settings), name=type(error).__name__), remedy)
 
 
 def where(settings: Settings) -> str:
@@ -182,27 +188,3 @@ def _certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | 
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return None
-
-
-def _refused_certificate(error: ssl.SSLCertVerificationError, at: str) -> UserError:
-    match error.verify_code:  # OpenSSL's X509_V_ERR_..., openssl/x509_vfy.h
-        case 10:
-            return UserError(
-                f"The certificate of Redis at {at} has expired.",
-                "Make a new one there (docs/security.md), and restart it.",
-            )
-        case 9:
-            return UserError(
-                f"The certificate of Redis at {at} is not valid yet.", "Is the clock of one of the machines wrong?"
-            )
-        case 62 | 64:
-            return UserError(
-                f"The certificate of Redis at {at} is for another host.",
-                "Name the host in REDIS_URL as the certificate does, or make one for this name (docs/security.md).",
-            )
-        case _:
-            return UserError(
-                f"The certificate of Redis at {at} is of nobody whom this machine trusts.",
-                "Set REDIS_CA_FILE to the certificate of the authority that signed it. If that is right, somebody else "
-                "answers at this address.",
-            )

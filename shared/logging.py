@@ -1,16 +1,18 @@
 """One way of logging for every process: structlog over the standard library, to standard error.
 
 Our own records (`structlog.get_logger()`) and those of libraries (discord.py, Celery, aiohttp) pass through the
-same processors, the last of which takes out secrets.
+same processors; the last one takes secrets out of the whole line.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import re
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import IO
@@ -45,61 +47,39 @@ _QUIETER = ("celery.app.trace",)
 
 
 class Redactor:
-    """A structlog processor that takes secrets out of every value.
+    """Takes secrets out of a line.
 
-    It finds `secrets`, anything built like a Discord token, tokens in the paths of webhooks and interactions, passwords
-    in URLs, and the value of any field named like a secret. Of `secrets`, those shorter than four characters are
-    ignored: they would take ordinary words with them.
+    It finds `secrets`, anything built like a Discord token, tokens in the paths of webhooks and interactions, and
+    passwords in URLs. Of `secrets`, those shorter than four characters are ignored: they would take ordinary words with
+    them.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, known))) if known else None
-
-    def __call__(self, _logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
-        return {key: self._field(key, value) for key, value in event_dict.items()}
+        known = {form for secret in secrets for form in (secret, json.dumps(secret)[1:-1]) if len(secret) >= 4}
+        longest_first = sorted(map(re.escape, known), key=len, reverse=True)
+        self._known = re.compile("|".join(longest_first) or "(?!)")
 
     def text(self, value: str) -> str:
-        if self._known is not None:
-            value = self._known.sub(REDACTED, value)
+        value = self._known.sub(REDACTED, value)
         value = _DISCORD_TOKEN.sub(REDACTED, value)
         value = _DISCORD_PATH.sub(rf"\1{REDACTED}", value)
         return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", value)
 
-    def _field(self, key: object, value: object) -> object:
-        if isinstance(key, str) and _SECRET_FIELD.search(key) and isinstance(value, str | bytes) and value:
-            return REDACTED
-        return self._value(value)
 
-    def _value(self, value: object) -> object:
-        match value:
-            case None | bool() | int() | float():
-                return value
-            case str():
-                return self.text(value)
-            case Mapping():
-                return {self.text(str(key)): self._field(key, item) for key, item in value.items()}
-            case list() | tuple() | set() | frozenset():
-                return [self._value(item) for item in value]
-            case _:
-                # A renderer would call repr() later, past this point.
-                return self.text(repr(value))
+def _hide_fields(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
+    """Hide the value of any field named like a secret."""
+    return {
+        key: REDACTED if _SECRET_FIELD.search(key) and isinstance(value, str | bytes) else value
+        for key, value in event_dict.items()
+    }
 
 
 def known_secrets(settings: Settings) -> list[str]:
     """The secrets that this process holds: the bot's token and the passwords of Redis, as written and decoded."""
-    secrets = [settings.discord_token.get_secret_value()] if settings.discord_token else []
-    if settings.redis_password is not None:
-        alone = settings.redis_password.get_secret_value()
-        secrets += [alone, quote(alone, safe="")]
-    if settings.redis_url is not None:
-        try:
-            password = urlsplit(settings.redis_url.get_secret_value()).password
-        except ValueError:  # not a URL; whoever connects says so
-            password = None
-        if password:
-            secrets += [password, unquote(password)]
-    return secrets
+    secrets = [one.get_secret_value() for one in (settings.discord_token, settings.redis_password) if one]
+    with contextlib.suppress(ValueError):  # not a URL; whoever connects says so
+        secrets.append(urlsplit(settings.redis_url.get_secret_value() if settings.redis_url else "").password or "")
+    return [form for secret in secrets for form in (secret, quote(secret, safe=""), unquote(secret))]
 
 
 def job_context(
@@ -111,10 +91,18 @@ def job_context(
 
 
 def renderer(settings: Settings, out: IO[str]) -> Processor:
-    """For people on a terminal, else JSON, unless `log_format` says which."""
+    """For people on a terminal, else JSON, unless `log_format` says which; without secrets."""
+    render: Processor = structlog.dev.ConsoleRenderer(
+        colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
     if settings.log_format == "json" or (settings.log_format == "auto" and not out.isatty()):
-        return structlog.processors.JSONRenderer(ensure_ascii=False)
-    return structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        render = structlog.processors.JSONRenderer(ensure_ascii=False)
+    redactor = Redactor(known_secrets(settings))
+
+    def redacted(logger: WrappedLogger, method: str, event_dict: EventDict) -> str:
+        return redactor.text(str(render(logger, method, _hide_fields(logger, method, event_dict))))
+
+    return redacted
 
 
 def configure_logging(service: str, settings: Settings, *, stream: IO[str] | None = None) -> None:
@@ -149,8 +137,7 @@ def configure_logging(service: str, settings: Settings, *, stream: IO[str] | Non
         foreign_pre_chain=common,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,  # before the redactor: exceptions quote URLs
-            Redactor(known_secrets(settings)),
+            structlog.processors.format_exc_info,
             renderer(settings, out),
         ],
     )
@@ -181,12 +168,12 @@ def _first_line(record: logging.LogRecord) -> bool:
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
-        return
-    structlog.get_logger("uncaught").critical("uncaught exception", exc_info=(kind, error, trace))
+    else:
+        structlog.get_logger("uncaught").critical("uncaught exception", exc_info=(kind, error, trace))
 
 
 def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
     if arguments.exc_value is not None and not issubclass(arguments.exc_type, SystemExit):
         name = arguments.thread.name if arguments.thread is not None else None
-        information = (arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
-        structlog.get_logger("uncaught").error("uncaught exception in a thread", thread=name, exc_info=information)
+        log = structlog.get_logger("uncaught")
+        log.error("uncaught exception in a thread", thread=name, exc_info=arguments.exc_value)

@@ -56,7 +56,12 @@ class Settings(BaseSettings):
 
     # Discord
     discord_token: SecretStr | None = None
-    command_prefix: str = Field("!", min_length=1, max_length=5)
+    command_prefix: str = Field(
+        "!",
+        max_length=5,
+        pattern=r"^[^`/@\p{C}\p{Z}][^`\p{C}\p{Z}]*$",
+        description="no spaces, backticks or invisible characters, and no / or @ at its start",
+    )
     discord_api_url: str | None = None
     """REST base of another Discord (the playground); None: the real one."""
     discord_gateway_url: str | None = None
@@ -106,7 +111,7 @@ class Settings(BaseSettings):
     generate_length: int = Field(300, ge=1, le=1_000_000)
     generate_max_length: int = Field(4_000, ge=1, le=1_000_000)
     generate_temperature: float = Field(0.8, ge=0, le=2)
-    generate_timeout_s: int = Field(60, ge=5)
+    generate_timeout_s: int = Field(60, ge=5, le=ANSWER_WITHIN_S)
     """Longest wait for a text; an answer to an interaction must come while Discord still takes it."""
     generate_jobs: int = Field(256, ge=1)
     """Texts waited for at once; who asks for more is told to come back."""
@@ -169,22 +174,6 @@ class Settings(BaseSettings):
         secrets = _Secrets(settings_cls, secrets_dir=secret_folders())
         return init_settings, env_settings, dotenv_settings, secrets
 
-    @field_validator("command_prefix")
-    @classmethod
-    def _typable(cls, value: str) -> str:
-        if value[0] in "/@" or "`" in value or " " in value or not value.isprintable():
-            raise ValueError("a prefix has no spaces, backticks or invisible characters, and no / or @ at its start")
-        return value
-
-    @field_validator("generate_timeout_s")
-    @classmethod
-    def _before_discord_gives_up(cls, value: int) -> int:
-        if value > ANSWER_WITHIN_S:
-            raise ValueError(
-                f"at most {ANSWER_WITHIN_S} seconds, because Discord takes an answer for 15 minutes and no longer"
-            )
-        return value
-
     @model_validator(mode="after")
     def _asked(self) -> Self:
         if self.channel_training == "opt-out" and not self.channel_training_without_asking:
@@ -207,27 +196,20 @@ class Settings(BaseSettings):
                 "let REDIS_URL begin with rediss:// and name the port for TLS"
             )
         context = ssl.create_default_context()
+        at = "REDIS_CA_FILE"
         try:
-            at = "REDIS_CA_FILE"
             if self.redis_ca_file is not None:
                 context.load_verify_locations(self.redis_ca_file)
             at = "REDIS_CERT_FILE or REDIS_KEY_FILE"
             if self.redis_cert_file is not None:
                 context.load_cert_chain(self.redis_cert_file, self.redis_key_file, password="")
-        except ssl.SSLError as error:
-            raise ValueError(f"{at} has nothing in PEM that can be used ({error.reason or 'no certificate'})") from None
+        except (ssl.SSLError, ValueError):  # nobody is there to type a passphrase
+            raise ValueError(f"{at} cannot be used (not in PEM, or a key with a passphrase)") from None
         except OSError as error:
-            raise ValueError(f"{at} cannot be read ({error.strerror})") from None
-        except ValueError:
-            raise ValueError(f"{at}: a key with a passphrase cannot be used, for nobody is there to type it") from None
+            raise ValueError(f"{at} cannot be used ({error.strerror})") from None
         return self
 
-    @field_validator("redis_ca_file", "redis_cert_file", "redis_key_file")
-    @classmethod
-    def _absolute(cls, value: Path | None) -> Path | None:
-        return value.expanduser().absolute() if value is not None else None
-
-    @field_validator("data_dir", "corpora_dir")
+    @field_validator("data_dir", "corpora_dir", "redis_ca_file", "redis_cert_file", "redis_key_file")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
         return value.expanduser().resolve() if value is not None else None
@@ -313,24 +295,16 @@ def read_settings() -> Settings:
             f"These settings cannot be used: {'; '.join(map(_in_words, error.errors()))}.",
             "Correct them in .env or in the environment; .env.example explains each.",
         ) from None
-    except SourceError as error:  # no JSON, or a secret's file that this user may not read
+    except (SourceError, OSError, UnicodeDecodeError) as error:  # of a setting, or of .env itself
         found = re.search(r'field "(\w+)"', str(error))
-        name, cause = found[1] if found else "?", error.__cause__
-        why = str(cause or error)
-        match cause:
-            case UnicodeDecodeError():
-                why = "its file is no text in UTF-8"
-            case ValueError():
-                why = 'it takes JSON, for a list ["a", "b"]'
-            case OSError(strerror=str(reason)):
-                why = reason.lower()
+        cause = error.__cause__ if found else error
+        why = 'it takes JSON, for a list ["a", "b"]'
+        if isinstance(cause, OSError | UnicodeDecodeError):
+            why = getattr(cause, "strerror", None) or "it is no text in UTF-8"
+        what = f"The setting {found[1].upper()}" if found else "The file .env"
         raise SettingsError(
-            f"The setting {name.upper()} cannot be read ({why}).",
-            "Correct it in .env, in the environment, or in the file that it is in.",
+            f"{what} cannot be read ({why}).", "Correct it in .env, in the environment, or in the file that it is in."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "it is no text in UTF-8"
-        raise SettingsError(f"The file .env cannot be read ({why}).", "It must be a text file in UTF-8.") from None
 
 
 def _in_words(error: ErrorDetails) -> str:

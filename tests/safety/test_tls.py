@@ -210,8 +210,8 @@ def test_the_steps_in_the_docs_make_certificates_that_work(
     ("values", "said"),
     [
         ({"REDIS_CA_FILE": "ca"}, "nothing would be encrypted"),
-        ({"REDIS_URL": "rediss://h:1", "REDIS_CA_FILE": "nowhere"}, "REDIS_CA_FILE cannot be read (No such file"),
-        ({"REDIS_URL": "rediss://h:1", "REDIS_CA_FILE": "text"}, "REDIS_CA_FILE has nothing in PEM"),
+        ({"REDIS_URL": "rediss://h:1", "REDIS_CA_FILE": "nowhere"}, "REDIS_CA_FILE cannot be used (No such file"),
+        ({"REDIS_URL": "rediss://h:1", "REDIS_CA_FILE": "text"}, "REDIS_CA_FILE cannot be used (not in PEM"),
         ({"REDIS_URL": "rediss://h:1", "REDIS_CERT_FILE": "cert"}, "belong together"),
         (
             {"REDIS_URL": "rediss://h:1", "REDIS_CERT_FILE": "cert", "REDIS_KEY_FILE": "text"},
