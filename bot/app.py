@@ -19,8 +19,9 @@ from redis.exceptions import RedisError
 from bot import gateway
 from bot.admin import cog_errors, cog_general, cog_settings, cog_welcome, metrics
 from bot.background import Tasks, is_transient, run_forever
-from bot.channels import chores, consent, held, importer, missed, rights, sources, store, watch, withdrawals
+from bot.channels import chores, consent, held, importer, missed, sources, store, watch, withdrawals
 from bot.channels.cog import Privacy
+from bot.channels.cog_allow import AllowTraining
 from bot.components import Components
 from bot.escape import replace_surrogates
 from bot.help import Help
@@ -184,8 +185,8 @@ class Galvanic(commands.Bot):
         panel = cog_settings.ServerSettings(servers, settings.command_prefix, self.registry.stored_bytes)
         removing = (self.registry, self.removal, self.outlook, self.queue)
         changes = watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, *removing)
-        people = rights.Rights(
-            self, settings, servers, self.sources, self.consents, self.registry, self.withdrawals, self.holdings
+        people = Privacy(
+            self, settings, servers, self.cooldowns, self.sources, self.consents, self.withdrawals, self.holdings
         )
         for one in (
             cog_errors.Errors(self, servers, self.access, self.responder),
@@ -199,7 +200,8 @@ class Galvanic(commands.Bot):
             self.models,
             changes,
             missed.Missed(self, self.consents, texts, changes, self.looks),
-            Privacy(settings, servers, self.cooldowns, self.consents, self.holdings, people),
+            AllowTraining(settings, servers, self.sources, self.consents, self.registry, self.withdrawals),
+            people,
         ):
             await self.add_cog(one)
         named = (self.trainings, self.training_control, self.models, self.transfer, self.generating)

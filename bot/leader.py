@@ -99,6 +99,15 @@ class Leader:
         transaction = self._redis.transaction(fenced, *watched, *self._keys[1:], value_from_callable=True)
         return cast(T, await reply(transaction))
 
+    async def write(self, queue: Callable[[Pipeline], object]) -> None:
+        """As `step`, of what depends on nothing that is read."""
+
+        async def work(pipe: Pipeline) -> None:
+            pipe.multi()
+            queue(pipe)
+
+        await self.step(work)
+
     async def require_term(self, client: redis.asyncio.Redis) -> None:
         """Raises Overtaken if another bot has led since this one does; redis.RedisError."""
         last = cast(bytes | None, await client.get(self._keys[1])) if self._keys else None

@@ -32,8 +32,7 @@ async def written(
     """
     info = await begun(store, **fields)
     for start in range(0, len(lines), _PAGE):
-        async with store.lock(info.transcript_id):
-            await store.append(info.transcript_id, list(lines[start : start + _PAGE]), "{}")
+        await store.append(info.transcript_id, list(lines[start : start + _PAGE]), "{}")
     if not reading:
         await store.complete(info.transcript_id)
     return info

@@ -64,11 +64,23 @@ _EMPHASIS = {
     for mark, sign in (("~", "~"), ("|", r"\|"))
 }
 
-# Cheap to look for; without it a costly pattern has no match.
-_DIGIT = re.compile(r"\d")
-_LIKE_LINK = re.compile(r"[/\\]|www\.|\.[^\W\d_]{2,24}[:?#]\w", re.I)
-_AT_IN_BRACKETS = re.compile(r"[(\[{<（]\s?at", re.I)
-_SHORTEST_SECRET = 16
+_AT = re.compile("@")
+_WITHOUT = (
+    # Cheap to look for: without it, the costly pattern has no match. Then that pattern, and what stands for its hits.
+    (re.compile("dot|gg|cord", re.I), blocked.INVITE, _GONE),
+    (re.compile(r"[/\\]|www\.|\.[^\W\d_]{2,24}[:?#]\w", re.I), blocked.LINK, _GONE),
+    (_AT, blocked.EMAIL, _SOMEONE),
+    (re.compile(r"@|dot|[(\[{<（]\s?at", re.I), blocked.SPELLED_EMAIL, _SOMEONE),
+    (_AT, blocked.EVERYONE, _EVERYONE),
+    (_AT, blocked.HANDLE, _SOMEONE),
+    (re.compile("#"), blocked.TAG, _SOMEONE),
+    (re.compile(r"\S{16}"), blocked.SECRET, _SECRET),
+    (re.compile(":.*:"), blocked.ADDRESS, _NUMBER),
+    (re.compile(r"[\d:=：]"), blocked.PASSWORD, rf"\1\2\3{_SECRET}"),
+    (re.compile(r"\d"), blocked.IBAN, _NUMBER),
+    (re.compile(r"\d\.\d"), blocked.ADDRESS, _NUMBER),
+    (re.compile(r"(?:\d\D*+){7}"), blocked.NUMBER, _NUMBER),
+)
 _RUN = re.compile(rf"(\S)\1{{{LONGEST_RUN},}}")
 
 # One of the usual bots' prefixes, or a letter and "!", directly before a word; `=D` and `$TSLA` are speech.
@@ -137,8 +149,9 @@ def _cleaned_once(text: str) -> str:
         text = blocked.KEY_BLOCK.sub(_SECRET, text)
     text = _without_marks(text)
     text = " ".join(text.split())
-    text = _without_people(text)
-    text = _without_numbers(text)
+    for sign, pattern, stands in _WITHOUT:
+        if sign.search(text):
+            text = pattern.sub(stands, text)
     text = _RUN.sub(_shortened, text)
     return _in_words(text) if _TAKEN.search(text) else text
 
@@ -178,37 +191,6 @@ def _referred(found: re.Match[str]) -> str:
 
 def _inner(found: re.Match[str]) -> str:
     return found[1] or found[3]
-
-
-def _without_people(text: str) -> str:
-    lower = text.lower()
-    spelled = "dot" in lower
-    if spelled or "gg" in lower or "cord" in lower:
-        text = blocked.INVITE.sub(_GONE, text)
-    if _LIKE_LINK.search(text):
-        text = blocked.LINK.sub(_GONE, text)
-    if "@" in text:
-        text = blocked.EMAIL.sub(_SOMEONE, text)
-    if "@" in text or spelled or _AT_IN_BRACKETS.search(text):
-        text = blocked.SPELLED_EMAIL.sub(_SOMEONE, text)
-    if "@" in text:
-        text = blocked.HANDLE.sub(_SOMEONE, blocked.EVERYONE.sub(_EVERYONE, text))
-    return blocked.TAG.sub(_SOMEONE, text) if "#" in text else text
-
-
-def _without_numbers(text: str) -> str:
-    if len(max(text.split(), key=len, default="")) >= _SHORTEST_SECRET:
-        text = blocked.SECRET.sub(_SECRET, text)
-    digits = len(_DIGIT.findall(text))
-    if digits and text.count(":") >= 2:
-        text = blocked.ADDRESS.sub(_NUMBER, text)
-    if digits or ":" in text or "=" in text or "：" in text:
-        text = blocked.PASSWORD.sub(rf"\1\2\3{_SECRET}", text)
-    if digits >= 2:
-        text = blocked.IBAN.sub(_NUMBER, text)
-    if digits >= 4 and text.count(".") >= 3:
-        text = blocked.ADDRESS.sub(_NUMBER, text)
-    return blocked.NUMBER.sub(_NUMBER, text) if digits >= 7 else text
 
 
 def _shortened(run: re.Match[str]) -> str:

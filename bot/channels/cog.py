@@ -1,99 +1,65 @@
-"""What members and admins say about learning from messages: `optin`, `optout`, `privacy`, `forget-me` and others."""
+"""What members say about learning from their messages, and what is held of them: `optin`, `optout`, `forget-me` ..."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import discord
-from discord import app_commands
+import structlog
 from discord.ext import commands
 
+from bot import words
+from bot.background import DISCORD_ERRORS
 from bot.channels import embeds
 from bot.channels.consent import ConsentStore
+from bot.channels.embeds import Terms
 from bot.channels.export import export
-from bot.channels.held import Holdings
-from bot.channels.rights import Rights
-from bot.channels.sources import Room
-from bot.escape import code
-from bot.options.autocomplete import choices
-from bot.responder import NOT_SENT, SENT, answer_privately, is_elsewhere, note_sent, tell_privately
-from bot.servers import access
+from bot.channels.held import Holdings, Person, member_in
+from bot.channels.sources import Sources, reads
+from bot.channels.withdrawals import Withdrawals, Withdrawn
+from bot.components import GUILD, USER, Components, Press
+from bot.responder import NOT_SENT, SENT, answer_privately, is_elsewhere, note_sent, tell_privately, write_to
 from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, hybrid_command
 from shared.errors import UserError
 from shared.settings import Settings
 
+_ANSWER_WITHIN = timedelta(hours=24)
+"""How long a question can be answered: the terms may be others later."""
 _EXPORT_EVERY_S = 180.0
 _MOST_PAGES = 10
 """Servers that are shown one by one; the file has all."""
 
+log = structlog.get_logger()
+
 
 @dataclass(eq=False, repr=False)
 class Privacy(commands.Cog):
-    """They work in every channel, whatever the admins have chosen."""
+    """Its commands work in every channel, whatever the admins have chosen.
 
+    Any of them raises `redis.RedisError` while Redis cannot be reached, discord.HTTPException: Discord is in trouble.
+    """
+
+    client: discord.Client
     settings: Settings
     servers: GuildSettingsStore
     cooldowns: Cooldowns
+    sources: Sources
     consents: ConsentStore
+    withdrawals: Withdrawals
     holdings: Holdings
-    rights: Rights
 
-    # ------------------------------------------------------------------ admins
+    def register(self, components: Components) -> None:
+        anybody: dict[str, Any] = {"who": "anybody", "how": "update", "owner": True}
+        components.add("optin", self._agree, f"{GUILD}:{USER}", **anybody)
+        components.add("forget-me", self._forget, f"{GUILD}:{USER}", **anybody)
+        components.add("privacy-not", self._decline, USER, **anybody)
 
-    @hybrid_command(
-        name="allow-training",
-        extras={
-            "usage": "allow-training [#CHANNEL [off]]",
-            "examples": ("allow-training #general", "allow-training #general off", "allow-training"),
-            "admin": True,
-        },
-        description="Let models learn from a channel, of members who agree",
-    )
-    @commands.guild_only()
-    @app_commands.default_permissions(manage_guild=True)
-    @app_commands.describe(
-        channel="A channel that you can see; without one, I list those that are allowed",
-        state="`off` takes it back and deletes what is stored of it",
-    )
-    async def allow_training(self, ctx: Context, channel: str | None = None, state: str | None = None) -> None:
-        """Let members train models on a channel's messages: of members who agree, and of no others.
-
-        I tell the channel's members what it means and how to opt in or out. `off` takes it back: what I read there
-        is deleted at once. Without a channel I list those that are allowed.
-        """
-        await ctx.defer(ephemeral=True)
-        access.require_admin(ctx.author)
-        assert ctx.guild is not None
-        assert isinstance(ctx.author, discord.Member)
-        prefix = await self.servers.prefix(ctx.guild.id)
-        if channel is None:
-            await ctx.send(embed=await self.rights.allowed(ctx.guild.id, prefix), ephemeral=True)
-            return
-        if not _is_off(state):
-            said = await self.rights.allow(_room(ctx.author, channel), ctx.author, prefix)
-        else:  # also a channel that is gone, or hidden from this admin, if they name it by its id
-            number = _number(channel)
-            if number is None or not await self.rights.is_allowed(ctx.guild.id, number):
-                number = _room(ctx.author, channel).id
-            here = access.channel_ids(ctx.channel)
-            said = await self.rights.disallow(ctx.guild.id, number, ctx.author.id, prefix, here)
-        await ctx.send(said, ephemeral=True)
-
-    @allow_training.autocomplete("channel")
-    async def _channels(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        if interaction.guild is None:
-            return []
-        rooms = [one for one in access.visible_channels(interaction.guild, interaction.user) if isinstance(one, Room)]
-        return choices([(f"#{room.name}", str(room.id)) for room in rooms], typed.strip().removeprefix("#"))
-
-    @allow_training.autocomplete("state")
-    async def _states(self, _interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return choices(["on", "off"], typed)
-
-    # ------------------------------------------------------------------ members
+    # ------------------------------------------------------------------ a yes
 
     @hybrid_command(
         extras={"usage": "optin", "examples": ("optin",)}, description="Let models learn from your messages here"
@@ -107,13 +73,42 @@ class Privacy(commands.Cog):
         """
         await ctx.defer(ephemeral=True)
         assert ctx.guild is not None
-        prefix = await self._private_prefix(ctx)
+        terms = await self._terms(ctx)
         said = await self.consents.said(ctx.guild.id, ctx.author.id)
-        if said is not None and said.state == "in" and self.settings.channel_training != "off":
-            await tell_privately(ctx, embed=embeds.agreed(ctx.guild.name, said, self.rights.terms(prefix)))
-        else:
-            question = await self.rights.question(ctx.guild, ctx.author, prefix)
-            await tell_privately(ctx, embed=question, view=embeds.consent_buttons(ctx.guild.id, ctx.author.id))
+        if said is not None and said.state == "in" and terms.mode != "off":
+            await tell_privately(ctx, embed=embeds.agreed(ctx.guild.name, said, terms))
+            return
+        self.sources.require_on()
+        member = await member_in(ctx.guild, ctx.author)
+        allowed = sorted(await self.consents.allowed(ctx.guild.id))
+        channels = [channel_id for channel_id in allowed if reads(member, ctx.guild.get_channel(channel_id))]
+        question = embeds.consent_question(ctx.guild.name, channels, said, terms)
+        await tell_privately(ctx, embed=question, view=embeds.consent_buttons(ctx.guild.id, ctx.author.id))
+
+    async def _agree(self, press: Press) -> None:
+        """Raises UserError: it is turned off, they are no member there, have said no since they were asked, or are too
+        late.
+        """
+        user, terms = press.interaction.user, await self._terms(press)
+        asked = _asked_at(press, f"{terms.prefix}optin")
+        self.sources.require_on()
+        guild = self.client.get_guild(int(press["guild"]))
+        if guild is None or await member_in(guild, user) is None:
+            problem = "You are no member of that server, or I am not there any more."
+            raise UserError(problem, "Opt in where you are one.")
+        before = await self.consents.said(guild.id, user.id)
+        if before is not None and before.state == "out" and before.at > asked:
+            again = f"If you want to agree, ask anew: `{terms.prefix}optin`."
+            raise UserError("You said no after this question.", again)
+        said = await self.consents.agree(guild.id, user.id, press.interaction.id)
+        await press.update(embed=embeds.agreed(guild.name, said, terms), view=None)
+
+    async def _decline(self, press: Press) -> None:
+        """Raises UserError: it is too late."""
+        _asked_at(press, f"{(await self._terms(press)).prefix}privacy")
+        await press.update(embed=embeds.not_agreed(), view=None)
+
+    # ------------------------------------------------------------------ a no
 
     @hybrid_command(
         extras={"usage": "optout", "examples": ("optout",)}, description="Let nothing learn from your messages any more"
@@ -125,9 +120,10 @@ class Privacy(commands.Cog):
         servers. `forget-me` also deletes the requests for texts that you sent me.
         """
         await ctx.defer(ephemeral=True)
-        prefix = await self._private_prefix(ctx)
-        servers = await self.rights.servers_here(ctx.guild, ctx.author, to_refuse=True)
-        told = await answer_privately(ctx, embed=await self.rights.opt_out(servers, ctx.author, prefix))
+        terms = await self._terms(ctx)
+        servers = await self._servers(ctx.guild, ctx.author, to_refuse=True)
+        taken = await self._withdraw(servers, ctx.author, "optout")
+        told = await answer_privately(ctx, embed=embeds.opted_out(taken, terms))
         await note_sent(ctx, f"Done. {SENT}" if told else f"Done. `/{ctx.command}` would tell you the details.")
 
     @hybrid_command(
@@ -142,17 +138,49 @@ class Privacy(commands.Cog):
         or deleted. In a direct message it counts for all servers.
         """
         await ctx.defer(ephemeral=True)
-        prefix = await self._private_prefix(ctx)
-        servers = await self.rights.servers_here(ctx.guild, ctx.author, to_refuse=True)
-        guild_id = ctx.guild.id if ctx.guild is not None else None
+        terms = await self._terms(ctx)
+        servers = await self._servers(ctx.guild, ctx.author, to_refuse=True)
         question: dict[str, Any] = {
-            "embed": embeds.forget_question(list(map(self.rights.name_of, servers)), self.rights.terms(prefix)),
-            "view": embeds.forget_buttons(guild_id, ctx.author.id),
+            "embed": embeds.forget_question(list(map(self._name_of, servers)), terms),
+            "view": embeds.forget_buttons(ctx.guild.id if ctx.guild is not None else 0, ctx.author.id),
         }
         if await answer_privately(ctx, **question):
             await note_sent(ctx)
         else:  # nobody must need a slash command to be forgotten
             await ctx.send(NOT_SENT, **question)
+
+    async def _forget(self, press: Press) -> None:
+        """As `optout`, and their requests are deleted; confirmed by a direct message.
+
+        Raises UserError: it is too late, or the bot is not in that server any more.
+        """
+        user, terms = press.interaction.user, await self._terms(press)
+        _asked_at(press, f"{terms.prefix}forget-me")
+        guild_id = int(press["guild"])
+        guild = self.client.get_guild(guild_id)
+        if guild_id and guild is None:
+            raise UserError("I'm not in that server any more.", f"`{terms.prefix}forget-me` here is about all servers.")
+        servers = await self._servers(guild, user, to_refuse=True)
+        taken = await self._withdraw(servers, user, "forget-me")
+        requests = await self.holdings.forget_requests(user.id, servers)
+        log.info("member_forgotten", user_id=user.id, guilds=len(servers), requests=requests)
+        done = embeds.forgotten(taken, requests, terms)
+        if press.interaction.guild_id is None or press.is_private:
+            await press.update(embed=done, view=None)
+        else:  # others can read where the question stands
+            await press.update(embed=discord.Embed(description="Done.", colour=words.GREEN), view=None)
+            await press.interaction.followup.send(embed=done, ephemeral=True)
+        if press.interaction.guild_id is not None or press.is_private:  # else it stands in the direct messages for good
+            try:
+                await write_to(user, embed=done)
+            except DISCORD_ERRORS as error:
+                log.warning("confirmation_not_sent", user_id=user.id, error=type(error).__name__)
+
+    async def _withdraw(self, servers: Sequence[int], user: Person, why: str) -> list[tuple[str, Withdrawn]]:
+        """What a member's withdrawal took out, each with the server's name."""
+        return [(self._name_of(one), await self.withdrawals.withdraw(one, [user.id], why=why)) for one in servers]
+
+    # ------------------------------------------------------------------ what is held
 
     @hybrid_command(
         extras={"usage": "privacy", "examples": ("privacy",)}, description="What I hold of you, and where it is used"
@@ -163,8 +191,7 @@ class Privacy(commands.Cog):
         In a direct message it tells of all servers. Only you see the answer.
         """
         await ctx.defer(ephemeral=True)
-        terms = self.rights.terms(await self._private_prefix(ctx))
-        servers = await self.rights.servers_here(ctx.guild, ctx.author)
+        terms, servers = await self._terms(ctx), await self._servers(ctx.guild, ctx.author)
         held = [await self.holdings.in_server(guild_id, ctx.author) for guild_id in servers[:_MOST_PAGES]]
         pages = [embeds.privacy_page(one, terms) for one in held] or [embeds.nothing_held(terms)]
         more = len(servers) - len(pages)
@@ -183,47 +210,36 @@ class Privacy(commands.Cog):
         await ctx.defer(ephemeral=True)
         request = ctx.interaction.id if ctx.interaction is not None else ctx.message.id
         async with self.cooldowns.spend("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=request):
-            found = await export(self.holdings, ctx.author)
-            first, *others = found.as_files()
-            content = "This is all that I hold of you. Not in it:\n" + "\n".join(f"- {one}" for one in found.left_out)
-            if others:
-                content += f"\nIt comes in {len(others) + 1} pieces: put together in order, they are one `.gz` file."
-            await tell_privately(ctx, content=content, file=first)
-            for file in others:
+            files, left_out = await export(self.holdings, ctx.author)
+            content = "This is all that I hold of you. Not in it:\n" + "\n".join(f"- {one}" for one in left_out)
+            if len(files) > 1:
+                content += f"\nIt comes in {len(files)} pieces: put together in order, they are one `.gz` file."
+            await tell_privately(ctx, content=content, file=files[0])
+            for file in files[1:]:
                 await answer_privately(ctx, file=file)
 
-    async def _private_prefix(self, ctx: Context) -> str:
-        """What commands begin with where a private answer is read: in the channel, or in direct messages."""
-        guild = None if is_elsewhere(ctx) else ctx.guild
-        return await self.servers.prefix(guild.id if guild is not None else None)
+    # ------------------------------------------------------------------ words
+
+    async def _terms(self, where: Context | Press) -> Terms:
+        """With what commands begin with where a private answer is read: in the channel, or in direct messages."""
+        if isinstance(where, Press):
+            guild_id = where.interaction.guild_id
+        else:
+            guild_id = where.guild.id if where.guild is not None and not is_elsewhere(where) else None
+        return Terms(self.settings, await self.servers.prefix(guild_id))
+
+    async def _servers(self, guild: discord.Guild | None, user: Person, *, to_refuse: bool = False) -> list[int]:
+        """The server where a command is given; in a direct message, as of `Holdings.servers_of`."""
+        return [guild.id] if guild is not None else await self.holdings.servers_of(user, to_refuse=to_refuse)
+
+    def _name_of(self, guild_id: int) -> str:
+        guild = self.client.get_guild(guild_id)
+        return guild.name if guild is not None else f"Server {guild_id}"
 
 
-def _is_off(state: str | None) -> bool:
-    """Raises UserError: it is neither `on` nor `off`."""
-    word = (state or "on").strip().lower()
-    if word not in ("on", "off"):
-        raise UserError(f"`allow-training` can't be {code(word)}.", "Say `off` to take a channel back.")
-    return word == "off"
-
-
-def _number(typed: str) -> int | None:
-    number = typed.strip().removeprefix("<#").removesuffix(">")
-    return int(number) if number.isdecimal() and len(number) <= 20 else None
-
-
-def _room(member: discord.Member, typed: str) -> Room:
-    """By mention, name or id. Raises UserError: none that both see, none with messages, or a thread."""
-    number, name = _number(typed), typed.strip().lower().removeprefix("#")
-    for channel in access.visible_channels(member.guild, member):
-        if channel.id != number and channel.name.lower() != name:
-            continue
-        if isinstance(channel, Room):
-            return channel
-        raise UserError(
-            f"I don't learn from {channel.mention}.", "I learn from text channels, forums and their threads."
-        )
-    if number is not None and member.guild.get_thread(number) is not None:
-        raise UserError("A thread goes with its channel.", "Name the channel that the thread is in.")
-    raise UserError(
-        f"I can't find a channel {code(typed, 60)} that both of us can see.", "Name one, such as `#general`."
-    )
+def _asked_at(press: Press, command: str) -> float:
+    """When the question under a button was asked, seconds since the epoch. Raises UserError: too long ago."""
+    asked = press.interaction.message.created_at if press.interaction.message is not None else None
+    if asked is None or discord.utils.utcnow() - asked > _ANSWER_WITHIN:
+        raise UserError("This question is older than a day, so nothing was changed.", f"Ask again: `{command}`.")
+    return asked.timestamp()

@@ -160,11 +160,8 @@ class ConsentStore:
         said = Said(state="out", at=time.time(), since=until)
         self._refusing[guild_id, user_id] = said  # at once, whatever becomes of it in Redis
 
-        async def keep(pipe: Pipeline) -> None:
-            pipe.multi()
-            pipe.hset(keys.consent(guild_id), str(user_id), said.model_dump_json())
-
-        await self._leader.step(keep)
+        kept = said.model_dump_json()
+        await self._leader.write(lambda pipe: pipe.hset(keys.consent(guild_id), str(user_id), kept))
         if self._refusing.get((guild_id, user_id)) is said:
             del self._refusing[guild_id, user_id]
         log.info("consent_changed", guild_id=guild_id, user_id=user_id, state=said.state)
@@ -183,26 +180,12 @@ class ConsentStore:
 
     async def allow(self, guild_id: int, channel_id: int, by: int) -> None:
         allowed = Allowed(by=by, at=time.time()).model_dump_json()
-
-        async def keep(pipe: Pipeline) -> None:
-            pipe.multi()
-            pipe.hset(keys.allowed_channels(guild_id), str(channel_id), allowed)
-
-        await self._leader.step(keep)
+        await self._leader.write(lambda pipe: pipe.hset(keys.allowed_channels(guild_id), str(channel_id), allowed))
         log.info("channel_allowed", guild_id=guild_id, channel_id=channel_id, user_id=by)
 
-    async def disallow(self, guild_id: int, channel_id: int, by: int) -> bool:
-        """False: it was not allowed."""
-
-        async def drop(pipe: Pipeline) -> bool:
-            was = bool(await reply(pipe.hexists(keys.allowed_channels(guild_id), str(channel_id))))
-            pipe.multi()
-            pipe.hdel(keys.allowed_channels(guild_id), str(channel_id))
-            return was
-
-        was = await self._leader.step(drop, keys.allowed_channels(guild_id))
+    async def disallow(self, guild_id: int, channel_id: int, by: int) -> None:
+        await self._leader.write(lambda pipe: pipe.hdel(keys.allowed_channels(guild_id), str(channel_id)))
         log.info("channel_disallowed", guild_id=guild_id, channel_id=channel_id, user_id=by)
-        return was
 
     async def forget_guild(self, guild_id: int) -> None:
         """Drop all that is known of a server that the bot has left, but the noes: it may return."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import discord
 
 from bot.channels.consent import Allowed, Mode, Said
-from bot.channels.held import Held, StaleModel, Words
+from bot.channels.held import Held, Words
 from bot.channels.reader import ImportState
 from bot.channels.store import Transcript
+from bot.channels.withdrawals import Withdrawn
 from bot.components import button, view
 from bot.escape import clipped
 from bot.words import AMBER, BLURPLE, GREEN, GREY, TITLE_LIMIT, bar, duration, short_title
 from shared.jobs import TrainJob
+from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.units import count
 
@@ -23,6 +25,7 @@ _MOST_NAMED = 10
 _FIELD_CHARS = 700
 """Of one list: several make up a page, which may have 6,000."""
 _TAKEN_CHARS = 3_000
+_HOUR_S = 3_600.0
 _GUESS_FROM = 0.02
 """Share of an import from which on the time left is shown."""
 
@@ -85,71 +88,47 @@ def importing(
 
 def consent_buttons(guild_id: int, user_id: int) -> discord.ui.View:
     yes = button("optin", guild_id, user_id, label="I agree", style=discord.ButtonStyle.success)
-    return view(yes, _no(user_id))
+    return view(yes, button("privacy-not", user_id, label="No, leave it"))
 
 
-def forget_buttons(guild_id: int | None, user_id: int) -> discord.ui.View:
-    """`guild_id` None: everywhere."""
-    yes = button("forget-me", guild_id or 0, user_id, label="Forget me", style=discord.ButtonStyle.danger)
-    return view(yes, _no(user_id))
-
-
-def _no(user_id: int) -> discord.ui.Button[discord.ui.View]:
-    return button("privacy-not", user_id, label="No, leave it")
+def forget_buttons(guild_id: int, user_id: int) -> discord.ui.View:
+    """`guild_id` 0: everywhere."""
+    yes = button("forget-me", guild_id, user_id, label="Forget me", style=discord.ButtonStyle.danger)
+    return view(yes, button("privacy-not", user_id, label="No, leave it"))
 
 
 def consent_question(server: str, channels: Sequence[int], said: Said | None, terms: Terms) -> discord.Embed:
     """`channels`: those that may be learned from and that the member can read; `said`: their earlier answer."""
     again = said is not None and said.state == "out"
     whose = "those that you write after you agree" if again else "those of the past and of the future"
-    embed = discord.Embed(title=_title("May models learn from your messages?"), colour=BLURPLE)
-    embed.description = f"Read this first. It is about **{clipped(server, 100)}** only."
-    embed.add_field(
-        name="What is learned",
-        value=f"How you write: your messages, {whose}, as text. Mentions, links, e-mail addresses, "
+    now = f"Now: {_mentions(channels)}" if channels else "None of those that you can read, so far"
+    fields = {
+        "What is learned": f"How you write: your messages, {whose}, as text. Mentions, links, e-mail addresses, "
         "long numbers, quotes, code and files are left out; a name that you write as a plain word is not. Commands are "
         "not learned, nor what you have deleted.",
-        inline=False,
-    )
-    now = f"Now: {_mentions(channels)}" if channels else "None of those that you can read, so far"
-    embed.add_field(
-        name="From which channels",
-        value=f"From those that the server's admins allow, with their public threads. {now}. When they allow another "
-        "one, I say so there.",
-        inline=False,
-    )
-    embed.add_field(
-        name="Who can use the models",
-        value="Members of this server, and only where everybody who reads can also read the channel that was learned "
-        "from. Its admins can export a model as a file, which I can't take back.",
-        inline=False,
-    )
-    embed.add_field(
-        name="It may repeat you",
-        value="A model can write phrases of yours word for word. Don't agree if you wrote there what nobody is to "
-        "quote.",
-        inline=False,
-    )
-    embed.add_field(name="How long", value=_retention(terms), inline=False)
-    embed.add_field(
-        name="How to take it back",
-        value=f"`{terms.prefix}optout` at any time: your words leave all that is stored, and models that learned them "
-        f"are made again without them, or deleted, within {terms.forget_within}. A message that you delete "
-        f"leaves, too. `{terms.prefix}forget-me` also deletes your requests. Leaving the server counts as a no.",
-        inline=False,
-    )
+        "From which channels": "From those that the server's admins allow, with their public threads. "
+        f"{now}. When they allow another one, I say so there.",
+        "Who can use the models": "Members of this server, and only where everybody who reads can also read the "
+        "channel that was learned from. Its admins can export a model as a file, which I can't take back.",
+        "It may repeat you": "A model can write phrases of yours word for word. Don't agree if you wrote there what "
+        "nobody is to quote.",
+        "How long": _retention(terms),
+        "How to take it back": f"`{terms.prefix}optout` at any time: your words leave all that is stored, and models "
+        f"that learned them are made again without them, or deleted, within {terms.forget_within}. A message that you "
+        f"delete leaves, too. `{terms.prefix}forget-me` also deletes your requests. Leaving the server counts as a no.",
+    }
     if said is not None and (again or said.since):
         until = "you agree" if again else f"<t:{_seconds(said.since)}:f>"
-        embed.add_field(name="You withdrew before", value=f"What you wrote until {until} stays out.", inline=False)
+        fields["You withdrew before"] = f"What you wrote until {until} stays out."
+    about = f"Read this first. It is about **{clipped(server, 100)}** only."
+    embed = _page("May models learn from your messages?", about, fields)
     if said is None and terms.mode == "opt-out":
         embed.set_footer(text="Until you say no, your messages count here even if you don't answer.")
     return embed
 
 
 def agreed(server: str, said: Said, terms: Terms) -> discord.Embed:
-    since = ""
-    if said.since:
-        since = f" to what you write after <t:{_seconds(said.since)}:f>"
+    since = f" to what you write after <t:{_seconds(said.since)}:f>" if said.since else ""
     return discord.Embed(
         title="You agreed",
         description=f"You said yes on <t:{int(said.at)}:D>{since}: models of **{clipped(server, 100)}** may learn from "
@@ -163,32 +142,19 @@ def not_agreed() -> discord.Embed:
     return discord.Embed(description="Nothing was changed.", colour=GREY)
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What a withdrawal took out of how many transcripts of a server; `models`: names of those that learned it."""
-
-    server: str
-    transcripts: int
-    lines: int
-    models: tuple[str, ...]
-
-
-def opted_out(taken: Sequence[Taken], due: float, terms: Terms) -> discord.Embed:
-    """`due`: by when the models are made again or gone, seconds since the epoch."""
-    embed = discord.Embed(title="You opted out", colour=GREEN)
-    embed.description = (
+def opted_out(taken: Sequence[tuple[str, Withdrawn]], terms: Terms) -> discord.Embed:
+    """`taken`: by the server's name."""
+    said = (
         "From now on nothing is learned from your messages, old or new.\n"
-        f"{_taken(taken, due)}\n"
+        f"{_taken(taken, terms)}\n"
         f"`{terms.prefix}forget-me` also deletes the requests for texts that you sent me. If you opt in again one day, "
         "only what you write after that can be learned."
     )
-    return embed
+    return discord.Embed(title="You opted out", description=said, colour=GREEN)
 
 
 def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
-    where = ", ".join(f"**{clipped(server, 60)}**" for server in servers[:_MOST_NAMED])
-    if len(servers) > _MOST_NAMED:
-        where += f" and {len(servers) - _MOST_NAMED} more"
+    where = _and_more([f"**{clipped(server, 60)}**" for server in servers])
     return discord.Embed(
         title="Shall I forget you?",
         description=(
@@ -206,33 +172,30 @@ def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
     )
 
 
-def forgotten(taken: Sequence[Taken], requests: int, due: float, terms: Terms) -> discord.Embed:
-    """`due`: as of `opted_out`; `requests`: how many were deleted."""
-    embed = discord.Embed(title="I forgot you", colour=GREEN)
-    embed.description = (
-        f"{_taken(taken, due)}\n"
+def forgotten(taken: Sequence[tuple[str, Withdrawn]], requests: int, terms: Terms) -> discord.Embed:
+    """`taken`: by the server's name; `requests`: how many were deleted."""
+    said = (
+        f"{_taken(taken, terms)}\n"
         f"- {count(requests, 'request')} of yours or with your words deleted.\n"
         "- Nothing is learned from your messages any more. Only that you said no is kept.\n"
         f"`{terms.prefix}privacy` shows what is left."
     )
-    return embed
+    return discord.Embed(title="I forgot you", description=said, colour=GREEN)
 
 
-def _taken(taken: Sequence[Taken], due: float) -> str:
-    found = [one for one in taken if one.transcripts]
-    if not found:
-        return "- None of your words were stored."
-    said = ""
-    for number, one in enumerate(found):
-        line = f"- **{clipped(one.server, 60)}**: {count(one.lines, 'line')} of yours taken out of "
+def _taken(taken: Sequence[tuple[str, Withdrawn]], terms: Terms) -> str:
+    due = int(time.time() + _HOUR_S * terms.settings.forget_within_hours)
+    lines = []
+    for server, one in taken:
+        if not one.transcripts:
+            continue
+        line = f"- **{clipped(server, 60)}**: {count(one.lines, 'line')} of yours taken out of "
         line += count(one.transcripts, "stored text") + "."
         if one.models:
-            line += f" {_names(one.models)} learned from you: made again without your words, or deleted, "
-            line += f"by <t:{int(due)}:f>."
-        if len(said) + len(line) > _TAKEN_CHARS:
-            return f"{said}- and in {count(len(found) - number, 'other server')}."
-        said += f"{line}\n"
-    return said.rstrip()
+            line += f" {_and_more([f'`{model.name}`' for model in one.models])} learned from you: made again without "
+            line += f"your words, or deleted, by <t:{due}:f>."
+        lines.append(line)
+    return _fitting(lines, _TAKEN_CHARS, "- and in {} more.") or "- None of your words were stored."
 
 
 # ---------------------------------------------------------------------- what is held
@@ -240,34 +203,21 @@ def _taken(taken: Sequence[Taken], due: float) -> str:
 
 def privacy_page(held: Held, terms: Terms) -> discord.Embed:
     server = clipped(held.name, 100) if held.name is not None else f"a server that I have left ({held.guild_id})"
-    embed = discord.Embed(title=_title(f"What I hold of you in {server}"), colour=BLURPLE)
-    embed.add_field(name="Learning from messages", value=_MODES[held.mode], inline=False)
-    embed.add_field(name="Your answer", value=_answer(held), inline=False)
-    channels = _mentions(held.channels) if held.channels else "None of those that you can read"
-    embed.add_field(name="Channels that may be learned from", value=channels, inline=False)
-    _add(embed, "Your words that are stored", [_words(words) for words in held.words], "None")
-    stale = {one.model.model_id: one for one in held.stale}
-    learned = [
-        f"`{model.name}`, from {_mentions(model.source_channels)}" + _again(stale.get(model.model_id))
-        for model in held.learned
-    ]
-    _add(embed, "Models that learned from you", learned, "None")
-    others = [one for one in held.stale if one.model not in held.learned]
-    if others:
-        lines = [f"`{one.model.name}`, from {_mentions(one.model.source_channels)}{_again(one)}" for one in others]
-        _add(embed, "Behind: a member withdrew, or a message is gone", lines, "")
-    own = [f"`{model.name}`" for model in held.owned] + [f"training {job.job_id}" for job in held.trainings]
-    _add(embed, "Models and trainings of yours", own, "None")
-    embed.add_field(
-        name="How long",
-        value=f"{_retention(terms)} What you asked me to write is kept for a month, for the buttons under it.",
-        inline=False,
-    )
-    prefix = terms.prefix
-    embed.set_footer(
-        text=f"{prefix}optin · {prefix}optout · {prefix}forget-me · {prefix}export-data sends all of it as a file"
-    )
-    return embed
+    fields = {
+        "Learning from messages": _MODES[terms.mode],
+        "Your answer": _answer(held.said, terms.mode),
+        "Channels that may be learned from": _mentions(held.channels) or "None of those that you can read",
+        "Your words that are stored": _list([_words(words) for words in held.words]),
+        "Models that learned from you": _list([_model(model, held) for model in held.learned]),
+        "Behind: a member withdrew, or a message is gone": _list([_model(model, held) for model in held.behind], ""),
+        "Models and trainings of yours": _list(
+            [f"`{model.name}`" for model in held.owned] + [f"training {job.job_id}" for job in held.trainings]
+        ),
+        "How long": f"{_retention(terms)} What you asked me to write is kept for a month, for the buttons under it.",
+    }
+    commands = ("optin", "optout", "forget-me", "export-data sends all of it as a file")
+    embed = _page(f"What I hold of you in {server}", None, fields)
+    return embed.set_footer(text=" · ".join(f"{terms.prefix}{command}" for command in commands))
 
 
 def nothing_held(terms: Terms) -> discord.Embed:
@@ -279,23 +229,18 @@ def nothing_held(terms: Terms) -> discord.Embed:
     )
 
 
-def _answer(held: Held) -> str:
-    said = held.said
+def _answer(said: Said | None, mode: Mode) -> str:
+    if said is None and mode == "opt-out":
+        return "You have said nothing, so your messages count until you say no."
     if said is None:
-        if held.mode == "opt-out":
-            return "You have said nothing, so your messages count until you say no."
         return "You have said nothing, so nothing is learned from your messages."
-    since = f"<t:{int(said.at)}:f>" if said.at else "earlier"
-    if said.state == "out":
-        return f"**No**, since {since}."
-    if not said.since:
-        return f"**Yes**, since {since}."
-    return f"**Yes**, since {since}, to what you wrote after <t:{_seconds(said.since)}:f>."
+    since = f"since <t:{int(said.at)}:f>" if said.at else "since earlier"
+    after = f", to what you wrote after <t:{_seconds(said.since)}:f>" if said.since else ""
+    return f"**No**, {since}." if said.state == "out" else f"**Yes**, {since}{after}."
 
 
 def _words(words: Words) -> str:
-    info = words.transcript.info
-    found = f"<#{info.source_id}>: {count(words.lines, 'line')}"
+    found = f"<#{words.transcript.info.source_id}>: {count(words.lines, 'line')}"
     if words.name is not None:
         found += f", as {clipped(words.name, 40)}"
     if words.transcript.reading is not None:
@@ -305,8 +250,10 @@ def _words(words: Words) -> str:
     return found + (f", until <t:{int(words.until)}:f>" if words.until is not None else "")
 
 
-def _again(stale: StaleModel | None) -> str:
-    return f" (made again, or deleted, by <t:{int(stale.due)}:f>)" if stale is not None else ""
+def _model(model: ModelRecord, held: Held) -> str:
+    due = held.due.get(model.model_id)
+    again = f" (made again, or deleted, by <t:{int(due)}:f>)" if due is not None else ""
+    return f"`{model.name}`, from {_mentions(model.source_channels)}{again}"
 
 
 # ---------------------------------------------------------------------- what admins do
@@ -331,16 +278,23 @@ def notice(server: str, terms: Terms) -> discord.Embed:
 
 def allowed_channels(allowances: dict[int, Allowed], agreed_count: int, terms: Terms) -> discord.Embed:
     lines = [f"<#{channel}>, by <@{one.by}> since <t:{int(one.at)}:D>" for channel, one in sorted(allowances.items())]
-    embed = discord.Embed(title="Channels that I may learn from", colour=BLURPLE)
-    embed.description = _MODES[terms.mode]
-    _add(embed, "Allowed", lines, "None")
+    fields = {"Allowed": _list(lines)}
     if terms.mode != "off":
-        embed.add_field(name="Members who said yes", value=f"{agreed_count:,}")
-    embed.set_footer(text=f"{terms.prefix}allow-training #CHANNEL · {terms.prefix}allow-training #CHANNEL off")
-    return embed
+        fields["Members who said yes"] = f"{agreed_count:,}"
+    embed = _page("Channels that I may learn from", _MODES[terms.mode], fields)
+    return embed.set_footer(text=f"{terms.prefix}allow-training #CHANNEL · {terms.prefix}allow-training #CHANNEL off")
 
 
 # ---------------------------------------------------------------------- words
+
+
+def _page(title: str, said: str | None, fields: Mapping[str, str]) -> discord.Embed:
+    """An empty field is left out."""
+    embed = discord.Embed(title=clipped(title, TITLE_LIMIT), description=said, colour=BLURPLE)
+    for name, value in fields.items():
+        if value:
+            embed.add_field(name=name, value=value, inline=False)
+    return embed
 
 
 def _retention(terms: Terms) -> str:
@@ -356,29 +310,25 @@ def _days(days: float) -> str:
 
 
 def _mentions(channels: Iterable[int]) -> str:
-    found = [f"<#{channel}>" for channel in channels]
-    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
-    return ", ".join(found[:_MOST_NAMED]) + more
+    return _and_more([f"<#{channel}>" for channel in channels])
 
 
-def _names(names: Sequence[str]) -> str:
+def _and_more(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(f"`{name}`" for name in names[:_MOST_NAMED]) + more
+    return ", ".join(names[:_MOST_NAMED]) + more
 
 
-def _add(embed: discord.Embed, heading: str, lines: Sequence[str], otherwise: str) -> None:
-    """Add a field with as many lines as fit, and the number of the others."""
-    held = ""
-    for number, line in enumerate(lines):
-        if number == _MOST_NAMED or len(held) + len(line) > _FIELD_CHARS:
-            held += f"\nand {len(lines) - number} more"
-            break
-        held = f"{held}\n{line}" if held else line
-    embed.add_field(name=heading, value=held or otherwise, inline=False)
+def _list(lines: Sequence[str], otherwise: str = "None") -> str:
+    return _fitting(lines[:_MOST_NAMED], _FIELD_CHARS, "and {} more", len(lines)) or otherwise
 
 
-def _title(text: str) -> str:
-    return text if len(text) <= TITLE_LIMIT else f"{text[: TITLE_LIMIT - 1]}…"
+def _fitting(lines: Sequence[str], most_chars: int, more: str, in_all: int | None = None) -> str:
+    """As many lines as fit, and in words the number of the others (of `in_all`; None: of the lines)."""
+    shown = list(lines)
+    while sum(len(line) + 1 for line in shown) > most_chars:
+        shown.pop()
+    left = (len(lines) if in_all is None else in_all) - len(shown)
+    return "\n".join([*shown, more.format(left)] if left else shown)
 
 
 def _seconds(snowflake: int) -> int:

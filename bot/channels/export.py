@@ -7,18 +7,19 @@ import gzip
 import io
 import json
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import discord
 import structlog
 
-from bot.channels.held import MOST_REQUESTS, Held, Holdings, Person, Words
+from bot.channels.held import Held, Holdings, Person, Words
 from shared.jobs import Job, author_of
 from shared.units import MEGABYTE
 
 FILE_BYTES = 9 * MEGABYTE
 """Largest file: Discord takes 10 MiB."""
+MOST_REQUESTS = 20_000
+"""Of one person; for more there is no memory."""
 MOST_CHARS = 40_000_000
 """Of a member's words: more would take the bot's memory."""
 _NAME = "galvanic-data"
@@ -26,20 +27,11 @@ _NAME = "galvanic-data"
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Export:
-    """The files, and in words what is not in them."""
+async def export(holdings: Holdings, user: Person) -> tuple[list[discord.File], list[str]]:
+    """The files, and in words what is not in them.
 
-    files: tuple[tuple[str, bytes], ...]
-    left_out: tuple[str, ...]
-
-    def as_files(self) -> list[discord.File]:
-        """New objects for each try at sending."""
-        return [discord.File(io.BytesIO(data), filename=name) for name, data in self.files]
-
-
-async def export(holdings: Holdings, user: Person) -> Export:
-    """Raises redis.RedisError: Redis cannot be reached; discord.HTTPException: Discord is in trouble."""
+    Raises redis.RedisError: Redis cannot be reached; discord.HTTPException: Discord is in trouble.
+    """
     settings = holdings.settings
     left_out = [
         "My answers to your requests: they stand in the channels where I posted them.",
@@ -57,11 +49,19 @@ async def export(holdings: Holdings, user: Person) -> Export:
         servers.append(_server(held, words))
     if chars >= MOST_CHARS:
         left_out.append(f"Lines of yours beyond {MOST_CHARS:,} characters; `lines` says how many there are.")
-    requests = await holdings.requests_of(user.id)
-    if requests.left_out:
-        left_out.append(f"{requests.left_out:,} requests beyond {MOST_REQUESTS:,}.")
-    if requests.unread:
-        left_out.append(f"{requests.unread:,} requests that another version of me wrote, which I can't read.")
+    requests: list[dict[str, Any]] = []
+    unread = too_many = 0
+    async for job in holdings.requests_of(user.id):
+        if job is None:
+            unread += 1
+        elif len(requests) < MOST_REQUESTS:
+            requests.append(_request(job, user.id))
+        else:
+            too_many += 1
+    if too_many:
+        left_out.append(f"{too_many:,} requests beyond {MOST_REQUESTS:,}.")
+    if unread:
+        left_out.append(f"{unread:,} requests that another version of me wrote, which I can't read.")
     terms = ("channel_training", "channel_corpus_days", "channel_model_days", "forget_within_hours")
     data = {
         "format": _NAME,
@@ -70,12 +70,12 @@ async def export(holdings: Holdings, user: Person) -> Export:
         "made_at": time.time(),
         "operator": {name: getattr(settings, name) for name in terms},
         "servers": servers,
-        "requests": [_request(job, user.id) for job in requests.jobs],
+        "requests": requests,
         "left_out": left_out,
     }
     files = await asyncio.to_thread(packed, data, FILE_BYTES)
     log.info("data_exported", user_id=user.id, guilds=len(servers), files=len(files))
-    return Export(files, tuple(left_out))
+    return [discord.File(io.BytesIO(data), filename=name) for name, data in files], left_out
 
 
 def packed(data: dict[str, Any], most_bytes: int) -> tuple[tuple[str, bytes], ...]:
@@ -113,7 +113,6 @@ def _as_text(value: Any) -> Any:
 
 
 def _server(held: Held, words: list[dict[str, Any]]) -> dict[str, Any]:
-    due = {one.model.model_id: one.due for one in held.stale}
     return {
         "guild_id": held.guild_id,
         "name": held.name,
@@ -129,7 +128,7 @@ def _server(held: Held, words: list[dict[str, Any]]) -> dict[str, Any]:
                 "name": model.name,
                 "model_id": model.model_id,
                 "channels": list(model.source_channels),
-                "made_again_or_deleted_by": due.get(model.model_id),
+                "made_again_or_deleted_by": held.due.get(model.model_id),
             }
             for model in held.learned
         ],

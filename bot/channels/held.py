@@ -6,14 +6,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
-from typing import Any, cast
 
 import discord
 import redis.asyncio
 import structlog
 
 from bot.background import DISCORD_ERRORS, is_transient, reply
-from bot.channels.consent import Allowed, ConsentStore, Mode, Said
+from bot.channels.consent import Allowed, ConsentStore, Said
 from bot.channels.sources import reads
 from bot.channels.store import Transcript, TranscriptStore
 from bot.jobs.decoding import NotUnderstood, job_from
@@ -24,8 +23,6 @@ from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, DeleteJ
 from shared.models import ModelRecord
 from shared.settings import Settings
 
-MOST_REQUESTS = 20_000
-"""Of one person; for more there is no memory."""
 _KEYS_AT_ONCE = 500
 _ASKED_AT_ONCE = 5
 _FILES = (CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE)
@@ -50,42 +47,26 @@ class Words:
 
 
 @dataclass(frozen=True)
-class StaleModel:
-    """Some of its words were withdrawn or deleted. By `due`, seconds since the epoch, it is made again or deleted."""
-
-    model: ModelRecord
-    due: float
-
-
-@dataclass(frozen=True)
 class Held:
     """What is held of a member in one server.
 
     `name` None: the bot is not there any more. `channels`: that an admin allows and the member can read. `allowances`:
-    of the member as an admin. `stale`: of models that learned from them, or from channels that they can read.
-    `trainings`: that are not over.
+    of the member as an admin. `learned`: models that learned from them; `behind`: others, of channels that they can
+    read, of which words were withdrawn or deleted. `due`: by id of such a model, when it is made again or deleted at
+    the latest, seconds since the epoch. `trainings`: that are not over.
     """
 
     guild_id: int
     name: str | None
-    mode: Mode
     said: Said | None
     channels: tuple[int, ...]
     allowances: dict[int, Allowed]
     words: tuple[Words, ...]
     learned: tuple[ModelRecord, ...]
-    stale: tuple[StaleModel, ...]
+    behind: tuple[ModelRecord, ...]
+    due: dict[str, float]
     owned: tuple[ModelRecord, ...]
     trainings: tuple[TrainJob, ...]
-
-
-@dataclass
-class Requests:
-    """`unread`: written by another version of the bot, so not understood; `left_out`: beyond `MOST_REQUESTS`."""
-
-    jobs: list[Job]
-    unread: int = 0
-    left_out: int = 0
 
 
 async def member_in(guild: discord.Guild, user: Person) -> discord.Member | None:
@@ -151,17 +132,18 @@ class Holdings:
             for model in models
             if model in learned or (model.source_channels and all(map(can_read, model.source_channels)))
         ]
+        due = {model.model_id: at for model in shown if (at := await self.registry.gone_by(model)) is not None}
         allowances = await self.consents.allowed(guild_id)
         return Held(
             guild_id=guild_id,
             name=guild.name if guild is not None else None,
-            mode=self.settings.channel_training,
             said=await self.consents.said(guild_id, user.id),
             channels=tuple(filter(can_read, sorted(allowances))),
             allowances={channel: allowed for channel, allowed in allowances.items() if allowed.by == user.id},
             words=words,
             learned=learned,
-            stale=await self._stale(shown),
+            behind=tuple(model for model in shown if model.model_id in due and model not in learned),
+            due=due,
             owned=tuple(model for model in models if model.owner_id == user.id),
             trainings=tuple(job for job in await self._trainings(user) if job.place.guild_id == guild_id),
         )
@@ -180,23 +162,7 @@ class Holdings:
                 found.append(Words(transcript, lines, kept, time.time() + left if left is not None else None, name))
         return tuple(sorted(found, key=lambda words: words.transcript.info.created_at))
 
-    async def _stale(self, models: list[ModelRecord]) -> tuple[StaleModel, ...]:
-        due = [(model, await self.registry.gone_by(model)) for model in models]
-        return tuple(StaleModel(model, at) for model, at in due if at is not None)
-
     # ------------------------------------------------------------------ requests
-
-    async def requests_of(self, user_id: int) -> Requests:
-        """Also requests of others with this person's words."""
-        found = Requests([])
-        async for job in self._jobs(user_id):
-            if job is None:
-                found.unread += 1
-            elif len(found.jobs) < MOST_REQUESTS:
-                found.jobs.append(job)
-            else:
-                found.left_out += 1
-        return found
 
     async def forget_requests(self, user_id: int, guild_ids: Collection[int]) -> int:
         """Delete a person's requests in these servers, others' with that person's words, and the answers; how many.
@@ -204,7 +170,7 @@ class Holdings:
         Trainings stay: they hold no words of theirs, and their models need them. So does what is being answered now.
         """
         deleted = 0
-        async for job in self._jobs(user_id):
+        async for job in self.requests_of(user_id):
             if job is None or isinstance(job, TrainJob | DeleteJob) or job.place.guild_id not in guild_ids:
                 continue
             job_id = job.job_id
@@ -215,20 +181,18 @@ class Holdings:
                 deleted += 1
         return deleted
 
-    async def _jobs(self, user_id: int) -> AsyncIterator[Job | None]:
-        """Jobs that a person asked for, or that have their words; None for each that cannot be read."""
+    async def requests_of(self, user_id: int) -> AsyncIterator[Job | None]:
+        """Jobs that a person asked for, or that have their words; None for each that this version cannot read."""
         name = str(user_id).encode()
-        cursor, seen = 0, set[bytes]()
-        while True:
-            scan = self.redis.scan(cursor, match=keys.job("*"), count=_KEYS_AT_ONCE, _type="hash")
-            cursor, found = cast(tuple[int, list[bytes]], await reply(scan))
-            fresh = [key for key in found if key not in seen]
-            seen.update(fresh)  # a scan may bring a key twice
+        scan = self.redis.scan_iter(match=keys.job("*"), count=_KEYS_AT_ONCE, _type="hash")
+        found = sorted({key async for key in scan})  # a scan may bring a key twice
+        for start in range(0, len(found), _KEYS_AT_ONCE):
+            part = found[start : start + _KEYS_AT_ONCE]
             async with self.redis.pipeline(transaction=False) as pipe:
-                for key in fresh:
-                    pipe.hget(cast(Any, key), "job")
-                jobs = await reply(pipe.execute()) if fresh else []
-            for key, data in zip(fresh, jobs, strict=True):
+                for key in part:
+                    pipe.hget(key, "job")
+                jobs = await reply(pipe.execute())
+            for key, data in zip(part, jobs, strict=True):
                 if data is None or name not in data:
                     continue
                 try:
@@ -239,8 +203,6 @@ class Holdings:
                 else:
                     if user_id in (job.place.user_id, author_of(job)):
                         yield job
-            if cursor == 0:
-                return
 
 
 async def _shared_servers(user: Person, guilds: list[discord.Guild]) -> set[int]:

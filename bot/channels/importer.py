@@ -20,7 +20,7 @@ from bot.channels.reader import ImportState, Reader
 from bot.channels.sources import ServerAway, Source, Sources, room_of
 from bot.channels.store import Transcript, TranscriptStore
 from bot.channels.withdrawals import Withdrawals
-from bot.errors import MISSING_ACCESS, MISSING_PERMISSIONS, is_gone
+from bot.errors import explain, is_gone
 from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots
 from bot.servers.settings import GuildSettingsStore
@@ -175,7 +175,8 @@ class Importer:
                     return await self._read(job_id, transcript_id)
                 except Exception as error:
                     if problem is None and not is_transient(error) and not isinstance(error, ServerAway | RedisError):
-                        problem = _explained(error)
+                        gone = UserError("The channel is gone.", "Name another one.")
+                        problem = gone if is_gone(error) else explain(error, "import", self.settings)
                         continue
                     # Redis may also refuse to write for a while: it has no room, or was only just made a primary.
                     log.warning("import_interrupted", error=type(error).__name__)
@@ -269,21 +270,3 @@ class Importer:
         if job is not None:
             await self.jobs.give_up(job, Failed(problem=problem.problem, remedy=remedy), "failed")
         log.info("import_failed", transcript_id=transcript_id)
-
-
-def _explained(error: Exception) -> UserError:
-    match error:
-        case UserError():
-            return error
-        case discord.HTTPException() if error.code in (MISSING_ACCESS, MISSING_PERMISSIONS):
-            return UserError(
-                "Discord doesn't let me read it.", "A server admin can give me Read Message History in the channel."
-            )
-        case discord.NotFound() if is_gone(error):
-            return UserError("The channel is gone.", "Name another one.")
-        case _:
-            log.error("import_broken", exc_info=error)
-            return UserError(
-                "Something went wrong on my side.",
-                "It was logged; try again, and tell the bot's operator if it keeps happening.",
-            )

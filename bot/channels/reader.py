@@ -13,7 +13,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot.channels.cleaning import clean, is_command
-from bot.channels.consent import Consents, ConsentStore
+from bot.channels.consent import ConsentStore
 from bot.channels.pseudonyms import pseudonym
 from bot.channels.sources import ServerAway
 from bot.channels.store import Line, Transcript, TranscriptStore, said_by
@@ -24,8 +24,6 @@ from shared.jobs import Snowflake
 
 PAGE = 100
 """Messages of one request: Discord's limit."""
-_CHARS_AT_ONCE = 4_000
-"""Cleaned before the event loop has a turn: 3 to 7 ms of the worst text."""
 
 log = structlog.get_logger()
 
@@ -83,9 +81,7 @@ class Reader:
         self._kept = transcript.reading or ""
         self.state = state
         self._names = names
-        self._saved = set(names)
         self._present: dict[int, bool] = {}
-        self._uncounted = 0  # characters since the event loop last had a turn
 
     @property
     def left(self) -> list[int]:
@@ -104,17 +100,14 @@ class Reader:
             return
         source_id = self.state.sources[self.state.at]
         messages = [message for message in await self._fetch(source_id) if message.id <= self._info.until]
-        await self._look_for(messages)
-        async with self._store.lock(self._info.transcript_id):
-            lines = await self._lines(messages, source_id if source_id != self._info.source_id else 0)
-            await self._keep(lines, self._after(messages))
+        lines = await self._lines(messages, source_id if source_id != self._info.source_id else 0)
+        await self._keep(lines, self._after(messages))
 
     async def _keep(self, lines: list[Line], state: ImportState) -> None:
         """Keep a page and the state after it. Raises Overtaken: somebody else went on with it meanwhile."""
         kept = state.model_dump_json()
-        names = {who: name for who, name in self._names.items() if who not in self._saved}
-        self._saved |= await self._store.append(
-            self._info.transcript_id, lines, kept, names, after=self._kept, consents=self._consents
+        await self._store.append(
+            self._info.transcript_id, lines, kept, self._names, after=self._kept, consents=self._consents
         )
         self._kept, self.state = kept, state
 
@@ -157,44 +150,31 @@ class Reader:
         own = (channel.id,) if isinstance(channel, discord.TextChannel) else ()
         return (*own, *sorted(threads))
 
-    async def _look_for(self, messages: Sequence[discord.Message]) -> None:
-        """Ask Discord once about each author who agreed whether they are still in the server."""
-        consents = await self._said(messages)
-        for author_id in {
-            one.author.id for one in messages if not one.author.bot and consents.includes(one.author.id, one.id)
-        }:
-            if author_id not in self._present:
-                if (guild := self._client.get_guild(self._info.guild_id)) is None:
-                    raise ServerAway
-                self._present[author_id] = await is_member(guild, author_id)
-
     async def _lines(self, messages: Sequence[discord.Message], thread_id: int) -> list[Line]:
         """What is to be kept of a page; those whose consent has ended by then, the store leaves out."""
         prefixes = await prefixes_of(self._servers, self._client, self._info.guild_id)
-        consents = await self._said(messages)
+        consents = await self._consents.of(self._info.guild_id, {one.author.id for one in messages})
         lines = []
         for message in messages:
             author_id = message.author.id
-            if not (consents.includes(author_id, message.id) and self._present.get(author_id)):
+            agreed = not message.author.bot and consents.includes(author_id, message.id)
+            if not (agreed and await self._is_there(author_id) and is_speech(message, prefixes)):
                 continue
-            text = await self._cleaned(message.content) if is_speech(message, prefixes) else ""
+            text = clean([message.content])[0]
             if text and self._info.speakers:
                 text = said_by(pseudonym(self._names, author_id), text)
             if text:
                 lines.append(Line(message.id, author_id, text, thread_id))
+            await asyncio.sleep(0)  # a message built to take long must not hold up the bot
         return lines
 
-    async def _said(self, messages: Sequence[discord.Message]) -> Consents:
-        people = {message.author.id for message in messages if not message.author.bot}
-        return await self._consents.of(self._info.guild_id, people)
-
-    async def _cleaned(self, content: str) -> str:
-        """One message's line. The event loop has turns: a message built to take long must not hold up the bot."""
-        self._uncounted += len(content)
-        if self._uncounted > _CHARS_AT_ONCE:
-            self._uncounted = 0
-            await asyncio.sleep(0)
-        return clean([content])[0]
+    async def _is_there(self, author_id: int) -> bool:
+        """Whether they are still in the server; Discord is asked once about each who agreed."""
+        if author_id not in self._present:
+            if (guild := self._client.get_guild(self._info.guild_id)) is None:
+                raise ServerAway
+            self._present[author_id] = await is_member(guild, author_id)
+        return self._present[author_id]
 
 
 async def prefixes_of(servers: GuildSettingsStore, client: discord.Client, guild_id: int) -> list[str]:

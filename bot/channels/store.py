@@ -1,14 +1,14 @@
 """Transcripts in Redis: pages of lines are added, words are taken out, what is over is dropped.
 
-Of each page both its lines, which a worker reads, and an index of who wrote which are kept. Only one bot writes them: a
-change waits for the one before (`TranscriptStore.lock`), and is fenced.
+Of each page both its lines, which a worker reads, and an index of who wrote which are kept. Only the bot that leads
+writes them, each change in one transaction.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
@@ -69,11 +69,8 @@ class TranscriptStore:
     def __init__(self, client: redis.asyncio.Redis, leader: Leader | None = None) -> None:
         self._redis = client
         self._leader = leader or Leader(client)
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-
-    def lock(self, transcript_id: str) -> asyncio.Lock:
-        """Held while a transcript is changed, and while somebody decides what is added to it."""
-        return self._locks[transcript_id]
+        self.numbering = asyncio.Lock()
+        """Held while pages must keep their numbers."""
 
     # ------------------------------------------------------------------ looking
 
@@ -138,12 +135,11 @@ class TranscriptStore:
         """`reading`: as in `Transcript`."""
         fields: dict[Any, Any] = {"info": info.model_dump_json(), "reading": reading, "revision": 0}
 
-        async def enter(pipe: Pipeline) -> None:
-            pipe.multi()
+        def enter(pipe: Pipeline) -> None:
             pipe.hset(keys.transcript(info.transcript_id), mapping=fields)
             pipe.hset(keys.TRANSCRIPTS, info.transcript_id, str(info.guild_id))
 
-        await self._leader.step(enter)
+        await self._leader.write(enter)
 
     async def append(
         self,
@@ -154,53 +150,44 @@ class TranscriptStore:
         *,
         after: str | None = None,
         consents: ConsentStore | None = None,
-    ) -> set[int]:
-        """Add a page, maybe empty, and the import's state after it, `reading`, in one step; whose lines were added.
+    ) -> None:
+        """Add a page, maybe empty, and the import's state after it, `reading`, in one step.
 
-        Hold the `lock` from when the lines were chosen. `names`: of members who speak here for the first time. `after`:
-        the import's state when the page was read; None: that does not matter. `consents`: what they say in this very
-        step decides whose lines are added; None: all are. Nothing is added to a transcript that was forgotten
-        meanwhile.
+        `names`: members' pseudonyms. `after`: the import's state when the page was read; None: that does not matter.
+        `consents`: what they say in this very step decides whose lines are added; None: all are. Nothing is added to a
+        transcript that was forgotten meanwhile.
 
         Raises Overtaken: the import is elsewhere by now.
         """
         key = keys.transcript(transcript_id)
 
-        async def add(pipe: Pipeline) -> set[int]:
+        async def add(pipe: Pipeline) -> None:
             now = cast(bytes | None, await reply(pipe.hget(key, "reading")))
-            done = now == reading.encode()  # the reply was lost, and this is the second try
+            done = after is not None and now == reading.encode()  # the reply was lost, and this is the second try
             if after is not None and not done and now != after.encode():
                 raise Overtaken("the import is elsewhere by now")
-            taken = lines
+            taken = [] if done else lines
             if consents is not None:
                 info = TranscriptInfo.model_validate_json(cast(bytes, await reply(pipe.hget(key, "info"))))
                 said = await consents.of(info.guild_id, {line.author_id for line in lines}, pipe)
-                taken = [line for line in lines if said.includes(line.author_id, line.message_id)]
+                taken = [line for line in taken if said.includes(line.author_id, line.message_id)]
             authors = {line.author_id for line in taken}
             pipe.multi()
-            if after is not None and done:
-                return authors
             if taken:
                 _write(pipe, transcript_id, None, taken)
                 _count(pipe, transcript_id, taken)
             if known := {str(who): name for who, name in (names or {}).items() if who in authors}:
                 pipe.hset(keys.transcript_names(transcript_id), mapping=cast(Any, known))
             pipe.hset(key, "reading", reading)
-            return authors
 
-        return await self._change(transcript_id, add) or set()
+        await self._change(transcript_id, add)
 
     async def complete(self, transcript_id: str) -> None:
         """End the import."""
-
-        async def end(pipe: Pipeline) -> None:
-            pipe.multi()
-            pipe.hdel(keys.transcript(transcript_id), "reading")
-
-        await self._change(transcript_id, end)
+        await self._leader.write(lambda pipe: pipe.hdel(keys.transcript(transcript_id), "reading"))
 
     async def drop_oldest(self, transcript_id: str, most_bytes: int) -> None:
-        """Take the oldest pages out until the rest is short enough. Hold the `lock`."""
+        """Take the oldest pages out until the rest is short enough."""
         key = keys.transcript(transcript_id)
 
         async def drop(pipe: Pipeline) -> bool:
@@ -214,26 +201,23 @@ class TranscriptStore:
                 pipe.hincrby(key, "left_out", len(page))
             return page is not None
 
-        while await self._change(transcript_id, drop, *_words(transcript_id)):
-            pass
+        async with self.numbering:
+            while await self._change(transcript_id, drop, *_words(transcript_id)):
+                pass
 
     # ------------------------------------------------------------------ taking out
 
     async def note_gone(self, transcript_id: str, changes: Mapping[int, str], threads: Collection[int] = ()) -> None:
         """Note what messages say now (empty: deleted), and deleted threads; `purge` is to follow.
 
-        It survives a crash: until then no worker reads the transcript. It waits for a purge that has begun, which must
-        not take a later note of the same message for the one that it saw.
+        It survives a crash: until then no worker reads the transcript.
         """
         fields = {f"m:{message_id}": text for message_id, text in changes.items()}
-        if fields := fields | {f"t:{thread_id}": "" for thread_id in threads}:
-            async with self.lock(transcript_id):
-                await self._note(transcript_id, fields)
+        await self._note(transcript_id, fields | {f"t:{thread_id}": "" for thread_id in threads})
 
     async def note_withdrawn(self, transcript_id: str, author_ids: Collection[int]) -> None:
         """Note members who withdrew: from now on all that was learned is stale. `purge` is to follow."""
-        if author_ids:
-            await self._note(transcript_id, {f"a:{author_id}": "" for author_id in author_ids}, withdrawn=True)
+        await self._note(transcript_id, {f"a:{author_id}": "" for author_id in author_ids}, withdrawn=True)
 
     async def _note(self, transcript_id: str, fields: Mapping[str, str], *, withdrawn: bool = False) -> None:
         async def note(pipe: Pipeline) -> None:
@@ -243,14 +227,15 @@ class TranscriptStore:
             if withdrawn:
                 _revise(pipe, transcript_id, revision, withdrawn=True)
 
-        await self._change(transcript_id, note)
+        if fields:
+            await self._change(transcript_id, note)
 
     async def purge(self, transcript_id: str, *, of_messages: bool = True) -> int:
         """Take out what was noted as gone, of words that are still kept; how many lines are gone or changed.
 
         `of_messages` False: take out members only; what was noted of messages stays noted.
         """
-        async with self.lock(transcript_id):
+        async with self.numbering:
             noted = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.transcript_gone(transcript_id))))
             gone = {name.decode(): text.decode() for name, text in noted.items() if of_messages or name[:2] == b"a:"}
             if not gone:
@@ -285,7 +270,7 @@ class TranscriptStore:
         return await self._change(transcript_id, rewrite, *_words(transcript_id)) or 0
 
     async def _end_purge(self, transcript_id: str, gone: Mapping[str, str], changed: int, of_messages: bool) -> None:
-        """Drop the notes of what is out.
+        """Drop the notes of what is out, but those that changed meanwhile.
 
         If somebody withdrew, edited messages that stay noted are noted as deleted: nobody knows whose they are.
         """
@@ -298,7 +283,7 @@ class TranscriptStore:
             pipe.multi()
             if authors and not of_messages and edited:
                 pipe.hset(key, mapping=cast(Any, dict.fromkeys(edited, "")))
-            pipe.hdel(key, *gone)
+            pipe.hdel(key, "", *(name for name, text in gone.items() if noted.get(name.encode()) == text.encode()))
             if authors:
                 pipe.hdel(keys.transcript_members(transcript_id), *authors)
                 pipe.hdel(keys.transcript_names(transcript_id), *authors)
@@ -312,26 +297,17 @@ class TranscriptStore:
 
     async def drop_text(self, transcript_id: str) -> None:
         """Drop the words now. Who was in it stays known, for models that learned from it."""
-
-        async def drop(pipe: Pipeline) -> None:
-            pipe.multi()
-            pipe.delete(*_words(transcript_id))
-
-        async with self.lock(transcript_id):
-            await self._leader.step(drop)
+        await self._leader.write(lambda pipe: pipe.delete(*_words(transcript_id)))
 
     async def forget(self, transcript_id: str) -> None:
         """Drop all that is known of it: models that refer to it are stale now."""
+        more = (keys.transcript, keys.transcript_members, keys.transcript_names, keys.transcript_gone)
 
-        async def drop(pipe: Pipeline) -> None:
-            pipe.multi()
-            more = (keys.transcript, keys.transcript_members, keys.transcript_names, keys.transcript_gone)
+        def drop(pipe: Pipeline) -> None:
             pipe.delete(*_words(transcript_id), *(key(transcript_id) for key in more))
             pipe.hdel(keys.TRANSCRIPTS, transcript_id)
 
-        async with self.lock(transcript_id):
-            await self._leader.step(drop)
-        self._locks.pop(transcript_id, None)
+        await self._leader.write(drop)
 
     async def _change(self, transcript_id: str, work: Callable[[Pipeline], Awaitable[T]], *watched: str) -> T | None:
         """Change a transcript in one step of `Leader.step`; None, and nothing is done, when it is forgotten."""

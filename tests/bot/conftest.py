@@ -17,6 +17,7 @@ from bot.train import card as live_card
 from playground.server import Playground, open_port
 from shared.connect import connect_async
 from shared.settings import Settings
+from tests.bot.channels import worked_off
 from tests.bot.live import Live
 from tests.driver.control import Driver, extend
 
@@ -78,6 +79,8 @@ async def live(settings: Settings, driver: Driver, monkeypatch: pytest.MonkeyPat
     assert ready in done, running.exception() if running.done() else "the bot did not get ready"
     live = Live(bot, driver)
     await live.until(lambda: _has_begun(bot), "the bot to look for jobs of an earlier run")
+    for queue in (bot.looks, bot.chores):  # and for what happened to channels meanwhile
+        await worked_off(queue)
     yield live
     await bot.close()
     await running

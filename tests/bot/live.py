@@ -22,6 +22,7 @@ class Live:
 
     def __init__(self, bot: Galvanic, driver: Driver) -> None:
         self.bot = bot
+        self.driver = driver
         playground = driver.playground
         self.world = playground.world
         self.faults = driver.faults

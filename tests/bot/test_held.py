@@ -12,8 +12,9 @@ import pytest
 
 from bot.channels import embeds, held
 from bot.channels.consent import Allowed, Said
-from bot.channels.embeds import Taken, Terms
+from bot.channels.embeds import Terms
 from bot.channels.export import packed
+from bot.channels.withdrawals import Withdrawn
 from playground.places import ANNEX_ID, GUILD_ID
 from shared.jobs import TranscriptRef
 from shared.settings import Settings
@@ -49,8 +50,8 @@ async def test_a_channels_models_are_not_told_to_who_cannot_read_it(live: Live) 
     await model_of(live, transcript_id, "hidden", CELLAR)
     await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
     dora, ben = [await live.bot.fetch_user(who) for who in (DORA, BEN)]
-    assert (await live.bot.holdings.in_server(GUILD_ID, dora)).stale == ()
-    assert [one.model.name for one in (await live.bot.holdings.in_server(GUILD_ID, ben)).stale] == ["hidden"]
+    assert not (await live.bot.holdings.in_server(GUILD_ID, dora)).due
+    assert (await live.bot.holdings.in_server(GUILD_ID, ben)).due.keys() == {"id-hidden"}
 
 
 async def test_somebody_unknown_is_told_that_nothing_is_held(live: Live) -> None:
@@ -117,13 +118,13 @@ async def test_the_fullest_page_fits_into_discords_limits(live: Live) -> None:
     full = held.Held(
         guild_id=GUILD_ID,
         name="*" * 100,
-        mode="opt-out",
         said=Said(state="in", at=time.time(), since=10**18),
         channels=tuple(range(10**18, 10**18 + 500)),
         allowances={1: Allowed(by=1, at=1)},
         words=(words,) * 40,
         learned=models,
-        stale=tuple(held.StaleModel(model, time.time()) for model in models),
+        behind=models,
+        due={model.model_id: time.time() for model in models},
         owned=models,
         trainings=(factories.train_job(),) * 40,
     )
@@ -137,11 +138,11 @@ async def test_the_fullest_page_fits_into_discords_limits(live: Live) -> None:
         ),
         "!!!!!",
     )
-    taken = [Taken("*" * 100, 10, 10**9, ("n" * 32,) * 40)] * 40
+    taken = [("*" * 100, Withdrawn(10, 10**9, models))] * 40
     for embed in (
         embeds.privacy_page(full, terms),
-        embeds.opted_out(taken, time.time(), terms),
-        embeds.forgotten(taken, 10**6, time.time(), terms),
+        embeds.opted_out(taken, terms),
+        embeds.forgotten(taken, 10**6, terms),
         embeds.forget_question(["*" * 100] * 40, terms),
         embeds.consent_question("*" * 100, full.channels, Said(state="out", at=1, since=10**18), terms),
         embeds.allowed_channels(dict.fromkeys(full.channels, Allowed(by=10**18, at=1)), 10**6, terms),

@@ -37,7 +37,8 @@ async def bens_text(live: Live, worker: StandIn) -> Message:
 async def requests(live: Live, who: int) -> list[dict[str, Any]]:
     """As they are handed out to somebody."""
     user = live.bot.get_user(who) or await live.bot.fetch_user(who)
-    found = json.loads((await export(live.bot.holdings, user)).files[0][1])["requests"]
+    (file, *_), _ = await export(live.bot.holdings, user)
+    found = json.loads(file.fp.read())["requests"]
     return [one for one in found if one["kind"] != "train"]
 
 

@@ -119,7 +119,7 @@ async def test_nobody_agrees_for_a_server_where_they_are_not(live: Live) -> None
 
 
 async def test_a_question_of_another_day_changes_nothing(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.channels.rights._ANSWER_WITHIN", timedelta(0))
+    monkeypatch.setattr("bot.channels.cog._ANSWER_WITHIN", timedelta(0))
     for command, label in (("optin", "I agree"), ("forget-me", "Forget me")):
         slash(live, "ben", command)
         question = await live.until(lambda: live.whispered("ben", "?"), "the question")

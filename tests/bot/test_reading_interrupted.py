@@ -102,7 +102,7 @@ async def test_a_redis_that_takes_nothing_interrupts_and_nothing_is_lost(
         else:
             await live.until(lambda: live.showing("at least"), "the end")
     assert tries > 3
-    assert not [entry for entry in logs if entry["event"] == "import_broken"]
+    assert not [entry for entry in logs if entry["event"] == "failed"]
 
 
 async def test_what_a_bot_began_to_read_that_had_lost_the_lead_is_gone_on_with(

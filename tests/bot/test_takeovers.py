@@ -113,9 +113,8 @@ class Bot:
             if not page:
                 break
             await self.fence.halt()
-            async with self.store.lock(self._transcript_id):
-                kept = str(start + len(page))
-                await self.store.append(self._transcript_id, page, kept, after=now.reading, consents=self.consents)
+            kept = str(start + len(page))
+            await self.store.append(self._transcript_id, page, kept, after=now.reading, consents=self.consents)
         members = await self.store.members(self._transcript_id)
         refused = (await self.consents.of(GUILD, members.keys())).refused(members)
         await self.store.note_withdrawn(self._transcript_id, refused)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -93,7 +92,7 @@ async def test_no_training_reads_words_of_whom_was_told_that_they_are_out(live: 
     info = await transcript(live, BEN, ADA)
     other = await transcript(live, BEN, channel_id=LIBRARY)
     store, client = live.bot.transcripts, connect(live.bot.settings)
-    async with store.lock(info.transcript_id), store.lock(other.transcript_id):  # nothing can be taken out yet
+    async with store.numbering:  # nothing can be taken out yet
         done = await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
         assert (done.transcripts, done.lines) == (2, 2)
         for one in (info, other):
@@ -102,18 +101,6 @@ async def test_no_training_reads_words_of_whom_was_told_that_they_are_out(live: 
             assert revision.withdraws(one.ref(0))
     assert await left(live, info) == [f"1 by {ADA}"]
     assert await left(live, other) == []
-
-
-async def test_a_page_that_is_being_added_loses_their_words_too(live: Live) -> None:
-    await agreed(live, ADA, BEN)
-    info = await transcript(live, ADA, reading=True)
-    store = live.bot.transcripts
-    async with store.lock(info.transcript_id):
-        withdrawing = asyncio.create_task(live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout"))
-        await asyncio.sleep(0.2)
-        await store.append(info.transcript_id, [Line(2_000, BEN, "at the last moment")], "{}")
-    await withdrawing
-    assert await left(live, info) == [f"0 by {ADA}"]
 
 
 async def test_while_it_is_read_notes_of_messages_stay_until_the_end(live: Live) -> None:

@@ -38,8 +38,7 @@ async def transcript(
     info = await begun(store, guild_id=guild_id, channel_id=channel_id, until=10**19)
     await live.bot.consents.allow(guild_id, channel_id, ADA)
     lines = [Line(number, author, f"line {number}") for number, author in enumerate(authors, 1)]
-    async with store.lock(info.transcript_id):
-        await store.append(info.transcript_id, lines, "{}")
+    await store.append(info.transcript_id, lines, "{}")
     if complete:
         await store.complete(info.transcript_id)
     return info
@@ -129,8 +128,7 @@ async def test_a_forgotten_transcript_does_not_come_back(live: Live) -> None:
     await store.forget(info.transcript_id)
     await store.note_withdrawn(info.transcript_id, [BEN])
     await store.note_gone(info.transcript_id, {1: ""}, [2])
-    async with store.lock(info.transcript_id):
-        await store.append(info.transcript_id, [Line(5, BEN, "too late")], "{}")
+    await store.append(info.transcript_id, [Line(5, BEN, "too late")], "{}")
     await store.purge(info.transcript_id)
     assert await live.bot.registry.revisions([info.transcript_id]) == {}
     assert await live.bot.redis.keys(f"*{info.transcript_id}*") == []
