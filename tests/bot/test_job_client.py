@@ -30,7 +30,7 @@ from tests import lives
 from tests.bot.offline import text_again
 from tests.factories import CHANNEL, GUILD, corpus, generate_job, place, record, train_job
 from tests.registered import register
-from worker.events import JobEvents, News, Superseded
+from worker.events import Superseded
 
 
 @pytest.fixture
@@ -68,26 +68,6 @@ async def test_the_same_job_is_sent_once(queue: JobClient, client: redis.asyncio
     assert await queue.submit(generate_job())
     assert not await queue.submit(generate_job())
     assert await client.llen("generate") == 1  # type: ignore[misc]
-
-
-async def test_cancelling_a_waiting_job_ends_it_at_once(queue: JobClient, settings: Settings) -> None:
-    worker = connect(settings)
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
-    assert await queue.cancel("t-1") == "cancelled"
-    assert [event.kind for _, event in await queue.events("t-1", "0")] == ["queued", "cancelled"]
-    assert JobEvents(worker, "t-1").is_over()
-    assert worker.hgetall(keys.ACTIVE) == {}
-    assert await queue.cancel("t-1") == "over"
-
-
-async def test_cancelling_a_running_job_is_left_to_its_worker(queue: JobClient, settings: Settings) -> None:
-    worker = connect(settings)
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
-    log = lives.take(worker, "t-1")
-    log.publish(Started(worker="w"))
-    assert await queue.cancel("t-1") == "asked"
-    assert [event.kind for _, event in await queue.events("t-1", "0")] == ["queued", "started"]
-    assert log.news() == News("cancel", {})
 
 
 async def test_a_training_that_waits_again_is_cancelled_at_once(queue: JobClient, settings: Settings) -> None:
@@ -139,20 +119,6 @@ async def test_two_at_once_cannot_both_pass_a_limit(queue: JobClient) -> None:
     assert sorted(entries) == ["entered"] * 3 + ["user"] * 5
 
 
-async def test_a_training_that_is_taken_back_is_undone_or_cancelled_if_it_runs(
-    queue: JobClient, settings: Settings
-) -> None:
-    worker = connect(settings)
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
-    await queue.roll_back("t-1")
-    assert not worker.exists(keys.ACTIVE, keys.job("t-1"))
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
-    lives.take(worker, "t-1")
-    await queue.roll_back("t-1")
-    assert await queue.load("t-1") is not None
-    assert await queue.control("t-1") == "cancel"
-
-
 async def test_notifications_tell_who_has_news(queue: JobClient, settings: Settings) -> None:
     log = lives.take(connect(settings), "t-1")
     with queue.news_of("t-1") as news, queue.news_of("") as any_news, queue.news_of("t-2") as others:
@@ -167,12 +133,6 @@ async def test_notifications_tell_who_has_news(queue: JobClient, settings: Setti
     (entry, event) = (await queue.events("t-1", "0"))[-1]
     assert event.kind == "failed"
     assert await queue.events("t-1", entry) == []
-
-
-async def test_delivered_jobs_are_not_followed_again(queue: JobClient) -> None:
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
-    await queue.delivered("t-1")
-    assert not await queue.undelivered()
 
 
 @pytest.fixture
@@ -220,13 +180,6 @@ async def test_models_of_another_guild_do_not_exist(registry: Registry, settings
     assert await registry.usable(GUILD + 1, [CHANNEL]) == []
     with pytest.raises(UserError):
         await registry.choose(GUILD + 1, [CHANNEL], "tides")
-
-
-async def test_the_text_of_an_earlier_training_can_be_had_again(queue: JobClient) -> None:
-    job = train_job()
-    await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5), (3, 20))
-    assert await queue.text(job.corpus.sha256) == "a tide " * 300
-    assert await queue.text("00" * 32) is None
 
 
 async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(

@@ -210,26 +210,6 @@ async def test_an_outage_of_redis_does_not_cover_what_the_owner_was_told(
     assert live.showing("ending the training", channel=live.dm("ada"))
 
 
-async def test_redis_that_fails_after_the_end_was_shown_is_told_until_it_knows(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    where = thread(live)
-    await begun(live, where.id)
-    delivered, failures = live.bot.queue.delivered, []
-
-    async def fail_twice(job_id: str) -> None:
-        if len(failures) < 2:
-            failures.append(job_id)
-            raise redis.ConnectionError
-        await delivered(job_id)
-
-    monkeypatch.setattr(live.bot.queue, "delivered", fail_twice)
-    deny(live, CHANNEL_IDS["lab"], view_channel=True)
-    worker.begin().publish(Failed(problem="The text is too short."))
-    await told(live, worker, "The text is too short.")
-    assert len(failures) == 2
-
-
 async def test_redis_that_fails_after_the_end_does_not_cover_it(
     live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,6 @@ from shared import keys
 from shared.connect import connect, connect_async
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, DeleteJob, Job
 from shared.settings import Settings
-from tests import lives
 from tests.bot.lossy import LossyRedis
 from tests.factories import CHANNEL, generate_job, place, train_job
 
@@ -112,15 +111,6 @@ async def test_taking_back_spares_what_another_call_entered(
     assert await queue.load("g-1") is not None
 
 
-async def test_without_celery_nothing_is_left(mute: JobClient, worker: redis.Redis) -> None:
-    job = generate_job()
-    with pytest.raises(OperationalError):
-        await submit(mute, job)
-    assert not mute._tasks._tasks  # done before the person hears of it
-    await assert_gone(mute, worker, job)
-    assert worker.llen(GENERATE_QUEUE) == 0
-
-
 async def test_without_celery_and_then_without_redis_nothing_is_left(
     mute: JobClient, lossy: LossyRedis, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,14 +121,6 @@ async def test_without_celery_and_then_without_redis_nothing_is_left(
         await submit(mute, job)
     await assert_gone(mute, worker, job)
     assert worker.llen(GENERATE_QUEUE) == 0
-
-
-async def test_a_claimed_training_that_is_taken_back_is_cancelled_unseen(queue: JobClient, worker: redis.Redis) -> None:
-    await submit(queue, train_job())
-    lives.take(worker, "t-1")
-    await queue.roll_back("t-1")
-    assert await queue.control("t-1") == "cancel"
-    assert not await queue.undelivered()
 
 
 async def test_nobody_waits_for_a_deletion(queue: JobClient, worker: redis.Redis) -> None:
