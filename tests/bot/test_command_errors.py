@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import pytest
-from discord.ext import commands
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from bot.admin.cog_errors import Errors
 from bot.escape import code
 from playground.places import CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live
-from tests.bot.offline import context
 
 
 def test_what_was_typed_is_shown_as_it_is_in_one_line() -> None:
     assert code("a_b*c\n`d`") == "`a_b*c 'd'`"
     assert code("x" * 99) == f"`{'x' * 40}…`"
-
-
-TYPED = """
-train generate model use models cancel help settings status catalogue more frankenstein --length --from --temperature
---mix --no-guard --epochs --stop -- --x -1 0 9999999999999999999 1e9 nan inf a:0.7,b:0.3 ' " ’ “ » ``` ~~ || @everyone
-<@1297000000000000022> <#1> <@&2>
-"""
-WORDS = st.sampled_from([*TYPED.split(), "\\", "\u200b", "\u202e"])
-LINES = st.lists(WORDS | st.text(max_size=12), max_size=9).map(" ".join)
-
-
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(line=LINES, name=st.sampled_from(["", "train ", "generate ", "model ", "model use ", "cancel ", "help "]))
-async def test_whatever_is_typed_is_understood_or_explained(live: Live, line: str, name: str) -> None:
-    cog = cast("Errors", live.bot.get_cog("Errors"))
-    ctx = await context(live.bot, f"!{name}{line}"[:2_000])
-    try:
-        if ctx.command is None:
-            raise commands.CommandNotFound
-        await ctx.command.prepare(ctx)
-        if isinstance(ctx.command, commands.Group) and (part := ctx.command.get_command(ctx.view.get_word())):
-            ctx.command = part
-            ctx.view.skip_ws()
-            await part.prepare(ctx)
-    except commands.CommandNotFound:
-        problem = await cog.unknown(ctx)
-        assert problem is None or "no command" in problem.problem
-    except commands.CommandError as error:  # anything else would be met with silence
-        problem = await cog.explain(ctx, error)
-        assert "Something went wrong" not in problem.problem
-        assert len(str(problem)) < 1_000
 
 
 @pytest.mark.parametrize(
