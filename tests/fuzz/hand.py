@@ -157,7 +157,7 @@ class Hand:
         world = self.live.world
         for messages in world.messages.values():
             messages.clear()
-        for kept in (world.http_requests, world.transcript, world.interactions, world.edit_times, world._embed_files):
+        for kept in (world.http_requests, world.transcript, world.interactions, world._embed_files):
             kept.clear()
         world.cdn._files.clear()
         self.author.forget()
