@@ -166,8 +166,8 @@ class Galvanic(commands.Bot):
         )
         self.training_control = cog_jobs.Jobs(servers, self.queue, self.outlook, self.audience, self.training_cards)
         common = (self, settings, servers, self.access, self.cooldowns, self.queue, self.delivery, self.registry)
-        self.transfer = transfer.Transfer(*common, self.audience)
-        self.models = Models(*common, self.transfer, self.removal, self.chores.add)
+        self.transfer = transfer.Transfer(*common)
+        self.models = Models(*common, self.transfer)
         self.generating = generate.Generating(*common, self.admission.slot)
         self.holdings = held.Holdings(
             self, settings, self.redis, self.consents, self.transcripts, self.registry, self.outlook

@@ -75,10 +75,12 @@ class Watch(commands.Cog):
     @commands.Cog.listener()
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
         self.chores.add(self.note_thread, payload.guild_id, payload.thread_id, payload.parent_id)
+        self.chores.add(self.removal.forget_channel, payload.guild_id, payload.thread_id)
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         self.chores.add(self.note_channel, channel.guild.id, channel.id)
+        self.chores.add(self.removal.forget_channel, channel.guild.id, channel.id)
 
     @commands.Cog.listener()
     async def on_raw_member_remove(self, payload: discord.RawMemberRemoveEvent) -> None:

@@ -33,16 +33,12 @@ class Audience:
         self._client = client
         self._settings = settings
 
-    def allows(self, guild_id: int, channel_ids: Sequence[int], record: ModelRecord) -> bool:
-        """Whether a model may be used in a place, by what it learned from channels' messages alone.
-
-        For what else it learned from see `ModelRecord.usable_in`; for both at once ask the registry. `channel_ids`: the
-        channel, and for a thread also its parent.
-        """
-        return bool(self.among(guild_id, channel_ids, [record]))
-
     def among(self, guild_id: int, channel_ids: Sequence[int], records: Iterable[ModelRecord]) -> list[ModelRecord]:
-        """Those of the models that `allows` says yes to. Each set of sources is looked at once."""
+        """Those of the models that may be used in a place, by what they learned from channels' messages alone.
+
+        For what else they learned from see `ModelRecord.usable_in`; for both at once ask the registry. `channel_ids`:
+        the channel, and for a thread also its parent. Each set of sources is looked at once.
+        """
         allowed = functools.cache(functools.partial(self._could_read, guild_id, tuple(channel_ids)))
         return [record for record in records if allowed(_sources(record.transcripts))]
 

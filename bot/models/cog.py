@@ -17,7 +17,6 @@ from bot.components import MODEL, USER, Components, Press
 from bot.errors import AlreadyReported
 from bot.escape import code
 from bot.models import embeds, sharing
-from bot.models.removal import Removal
 from bot.models.requests import Requests
 from bot.models.transfer import Transfer
 from bot.options import autocomplete, checks, decoding
@@ -47,17 +46,6 @@ class Models(Requests, commands.Cog):
     """Rights are asked at each command and each press."""
 
     transfer: Transfer
-    removal: Removal
-    later: Callable[..., None]
-    """Has something done until it succeeds."""
-
-    @commands.Cog.listener()
-    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        self.later(self.removal.forget_channel, channel.guild.id, channel.id)
-
-    @commands.Cog.listener()
-    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
-        self.later(self.removal.forget_channel, payload.guild_id, payload.thread_id)
 
     # ------------------------------------------------------------------ looking
 

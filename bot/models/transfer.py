@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -11,7 +10,6 @@ import discord
 from bot.components import MODEL, Components, Press
 from bot.escape import code
 from bot.models import embeds
-from bot.models.audience import Audience
 from bot.models.requests import Requests
 from bot.models.sharing import require_owner
 from bot.options import decoding
@@ -71,10 +69,7 @@ def _may_export(model: ModelRecord, who: Actor) -> bool:
     return True
 
 
-@dataclass(eq=False, repr=False)
 class Transfer(Requests):
-    audience: Audience
-
     async def export(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
         """Post a model as a file. Everyone who reads the channel can take it."""
         require_export(model, who)
@@ -148,7 +143,7 @@ class Transfer(Requests):
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
         """Raises UserError: it learned from messages that not everybody there can read, and was not kept."""
         place, model = job.place, event.model
-        if not self.audience.allows(place.guild_id, place.channel_ids, model):
+        if not self.registry.among(place.guild_id, place.channel_ids, [model]):
             await self.registry.remove(model)
             raise _SWITCHED_OFF if self.settings.channel_training == "off" else _NOT_HERE
         prefix = await self.servers.prefix(place.guild_id)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bot.models.audience import Audience
 from shared.jobs import TranscriptRef
+from shared.models import ModelRecord
 from shared.settings import Settings
 from tests.factories import record
 
@@ -118,6 +119,9 @@ class Server:
             "flags": 0,
         }
         return discord.Member(data=data, guild=self.guild, state=self.bot._connection)
+
+    def allows(self, guild_id: int, here: list[int], model: ModelRecord) -> bool:
+        return self.audience.among(guild_id, here, [model]) == [model]
 
     def reads(self) -> bool:
         return self.audience.reads(self.guild, self.place, self.source)
@@ -265,7 +269,7 @@ def ref(**changes: Any) -> TranscriptRef:
 def test_a_model_may_be_used_where_all_could_have_read_all_of_its_sources() -> None:
     server = Server({}, {}, NONE)
     private = server.channel(305, private_to(ROLES[0]))
-    allows = server.audience.allows
+    allows = server.allows
     model = record(guild_id=GUILD, transcripts=(ref(),))
     assert allows(GUILD, [PLACE], model)
     assert allows(GUILD, [THREAD, PLACE], model)  # of a thread that is not known, its parent is
@@ -278,14 +282,14 @@ def test_a_model_may_be_used_where_all_could_have_read_all_of_its_sources() -> N
 
 def test_a_model_of_messages_may_be_used_in_their_server_only() -> None:
     server = Server({}, {}, NONE)
-    assert not server.audience.allows(GUILD, [PLACE], record(transcripts=(ref(guild_id=ELSEWHERE),)))
-    assert not server.audience.allows(ELSEWHERE, [PLACE], record(transcripts=(ref(),)))
-    assert not server.audience.allows(GUILD, [999], record(transcripts=(ref(),)))
+    assert not server.allows(GUILD, [PLACE], record(transcripts=(ref(guild_id=ELSEWHERE),)))
+    assert not server.allows(ELSEWHERE, [PLACE], record(transcripts=(ref(),)))
+    assert not server.allows(GUILD, [999], record(transcripts=(ref(),)))
 
 
 def test_the_operators_switch_closes_all_models_of_messages() -> None:
     server = Server({}, {}, NONE)
     server.bot.settings.channel_training = "off"
-    assert not server.audience.allows(GUILD, [PLACE], record(transcripts=(ref(),)))
-    assert server.audience.allows(GUILD, [PLACE], record())
-    assert server.audience.allows(ELSEWHERE, [999], record())
+    assert not server.allows(GUILD, [PLACE], record(transcripts=(ref(),)))
+    assert server.allows(GUILD, [PLACE], record())
+    assert server.allows(ELSEWHERE, [999], record())
