@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import discord
@@ -11,38 +10,31 @@ import structlog
 
 from bot.background import DISCORD_ERRORS, is_transient
 from bot.escape import NOBODY
-from shared.jobs import Place
+from bot.jobs.client import card_nonce
+from shared.jobs import TrainJob
 from shared.settings import Settings
 
 log = structlog.get_logger()
 
 
 class CardMessage:
-    """The message of one card, at `where`: channel id and message id; None: there is none yet.
-
-    `nonce` gets the id of the message to replace (0: none), and gives that by which Discord knows a post sent twice.
-    """
+    """The message of a training's card, at `where`: channel id and message id; None: there is none yet."""
 
     def __init__(
-        self,
-        client: discord.Client,
-        settings: Settings,
-        place: Place,
-        where: tuple[int, int] | None,
-        nonce: Callable[[int], str],
+        self, client: discord.Client, settings: Settings, job: TrainJob, where: tuple[int, int] | None
     ) -> None:
         self._client = client
         self._settings = settings
-        self._place = place
+        self._job = job
         self.where = where
-        self._nonce = nonce
 
     async def put(self, embed: discord.Embed, files: list[discord.File], buttons: discord.ui.View | None) -> None:
         """Edit the card, or post a new one where there is none to edit, or it is too old for that.
 
         Raises discord.HTTPException when Discord refuses it.
         """
-        channel = self._client.get_partial_messageable(self._place.channel_id, guild_id=self._place.guild_id)
+        place = self._job.place
+        channel = self._client.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
         old = channel.get_partial_message(self.where[1]) if self.where is not None else None
         if old is not None and time.time() - old.created_at.timestamp() < self._settings.card_fresh_after_s:
             try:
@@ -56,10 +48,10 @@ class CardMessage:
             for file in files:
                 file.reset(seek=True)
         # The nonce keeps a message from being posted twice, but a card that was deleted must be posted again.
-        nonce = self._nonce(self.where[1] if self.where else 0)
+        nonce = card_nonce(self._job.job_id, self.where[1] if self.where else 0)
         given: dict[str, Any] = {"view": buttons} if buttons is not None else {}
         message = await channel.send(embed=embed, files=files, nonce=nonce, **given)
-        self.where = (self._place.channel_id, message.id)
+        self.where = (place.channel_id, message.id)
         if old is not None:
             try:
                 await old.delete()

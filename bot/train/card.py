@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 import io
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,7 +18,7 @@ from bot.background import is_transient, woken
 from bot.components import button, view
 from bot.errors import ARCHIVED, MISSING_PERMISSIONS, is_gone
 from bot.jobs.card_message import CardMessage, edit_by_id
-from bot.jobs.client import JobClient, card_nonce
+from bot.jobs.client import JobClient
 from bot.jobs.fairness import estimate
 from bot.jobs.snapshot import Snapshots
 from bot.models.audience import Audience
@@ -92,11 +91,9 @@ class TrainingCards:
             return embeds.training(job, state, shown)
         queued = state.state == "queued"
         outlook = await self.outlook.look()
-        standing = outlook.of(job.job_id)
-        if standing is None and queued:  # it was entered a moment ago
+        if queued and outlook.of(job.job_id) is None:  # it was entered a moment ago
             outlook = await self.outlook.look(now=True)
-            standing = outlook.of(job.job_id)
-        waits = standing if queued else None
+        waits = outlook.of(job.job_id) if queued else None
         shown = dataclasses.replace(
             shown,
             worker_there=await self.queue.has_worker(TRAIN_QUEUE),
@@ -139,8 +136,7 @@ class LiveCard:
         self._cards = cards
         self._jobs = cards.queue
         self._job = job
-        nonce = functools.partial(card_nonce, job.job_id)
-        self._message = CardMessage(cards.client, cards.settings, job.place, where, nonce)
+        self._message = CardMessage(cards.client, cards.settings, job, where)
         self._news = news
         self._state = TrainingState()
         self._cursor = "0"
