@@ -33,7 +33,7 @@ from bot.options import decoding
 from bot.responder import PatientContext, Responder, Typing
 from bot.servers import access, cooldowns
 from bot.servers.settings import GuildSettingsStore
-from bot.train import card, channel, cog, cog_jobs, remake, start
+from bot.train import card, cog, cog_jobs, remake, start
 from bot.write import cog_chat, generate
 from bot.write.cog import Writing
 from shared import presence
@@ -147,8 +147,8 @@ class Galvanic(commands.Bot):
             self.training_cards,
             self.registry,
             self.transcripts,
+            self.importer,
         )
-        self.channel_trainings = channel.ChannelTrainings(self.importer, self.trainings)
         self.remaking = remake.Remaking(
             self,
             settings,
@@ -160,7 +160,7 @@ class Galvanic(commands.Bot):
             self.audience,
             self.transcripts,
             self.sources,
-            self.channel_trainings.begin_again,
+            self.trainings.begin_again,
             before=(self.withdrawals.resume,),
             after=(self.withdrawals.close_done,),
         )
@@ -192,7 +192,7 @@ class Galvanic(commands.Bot):
             cog_errors.Errors(self, servers, self.access, self.responder),
             cog_general.General(self, servers, pages, report, send_commands),
             panel,
-            cog.Training(settings, self.trainings, self.sources, self.channel_trainings, texts, self.components),
+            cog.Training(settings, self.trainings, self.sources, texts, self.components),
             self.training_control,
             cog_welcome.Welcome(self, settings, self.redis, servers, start.TASTE_MINUTES),
             Writing(self.components.open, self.generating),

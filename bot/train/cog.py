@@ -22,7 +22,6 @@ from bot.options.autocomplete import in_time
 from bot.options.options import options_form
 from bot.servers.access import Actor, require_permissions
 from bot.train import options as train_options
-from bot.train.channel import ChannelTrainings
 from bot.train.options import TrainFlags
 from bot.train.start import Trainings, TrainRequest
 from bot.types import Context, Send, hybrid_command
@@ -48,7 +47,6 @@ class Training(commands.Cog):
     settings: Settings
     trainings: Trainings
     sources: Sources
-    channels: ChannelTrainings
     store: TranscriptStore
     components: Components
 
@@ -105,7 +103,7 @@ class Training(commands.Cog):
             )
         if file is None and flags.source is not None and is_channel(flags.source):
             plan = functools.partial(self._plan, who, flags)
-            await self.channels.begin(who, plan, send, by_message=by_message)
+            await self.trainings.begin_channel(who, plan, send, by_message=by_message)
         else:
             request = functools.partial(self._request, who, file, flags)
             await self.trainings.begin(who, request, send, by_message=by_message)
@@ -149,9 +147,9 @@ class Training(commands.Cog):
         return ImportPlan(source, options, speakers=flags.speakers, parent=parent, after=after)
 
     async def update(self, press: Press) -> None:
-        """**Learn new messages**; errors as of `ChannelTrainings.begin`."""
+        """**Learn new messages**; errors as of `Trainings.begin_channel`."""
         plan = functools.partial(self._update, press.actor, press["model"])
-        await self.channels.begin(press.actor, plan, press.send, by_message=True)
+        await self.trainings.begin_channel(press.actor, plan, press.send, by_message=True)
 
     async def _update(self, who: Actor, model_id: str) -> ImportPlan:
         """What was said since, learned for as long as before.

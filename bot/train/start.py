@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import discord
 import structlog
 
 from bot.background import REDIS_DOWN, is_transient
+from bot.channels.importer import Importer, ImportPlan
 from bot.channels.store import TranscriptStore
 from bot.components import MODEL, Components, Press
 from bot.jobs.client import TRAINING, JobClient, card_nonce
@@ -17,6 +19,7 @@ from bot.jobs.delivery import Delivery
 from bot.jobs.fairness import Limit, Owner, refused
 from bot.jobs.snapshot import Snapshots
 from bot.models.registry import Registry
+from bot.servers import access
 from bot.servers.access import Access, Actor
 from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
@@ -32,6 +35,8 @@ from shared.logging import job_context
 from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.units import MEGABYTE, count
+
+_NO_LIMITS = (1_000_000, 1_000_000)
 
 log = structlog.get_logger()
 
@@ -75,6 +80,7 @@ class Trainings:
     cards: TrainingCards
     registry: Registry
     transcripts: TranscriptStore
+    importer: Importer
 
     async def begin(
         self, who: Actor, prepare: Callable[[], Awaitable[TrainRequest]], send: Send, *, by_message: bool = False
@@ -163,6 +169,50 @@ class Trainings:
                 f"`{model.name}` learned from words that were withdrawn since, so it isn't trained further.",
                 "It is being made again without them.",
             )
+
+    # ------------------------------------------------------------------ channels, which are yet to be read
+
+    async def begin_channel(
+        self, who: Actor, plan: Callable[[], Awaitable[ImportPlan]], send: Send, *, by_message: bool
+    ) -> None:
+        """As `begin`; the channel is read in the background. Raises UserError also if another one is."""
+        job_id = f"{TRAINING}{who.request_id}"
+        if job_id in self.importer.beginning:
+            return  # Discord delivered this request before
+        created: list[CorpusInfo] = []
+
+        async def prepare() -> TrainRequest:
+            planned = await plan()
+            created.append(await self.importer.create(job_id, who.place, planned))
+            return TrainRequest(created[0], planned.options, planned.parent)
+
+        self.importer.beginning.add(job_id)
+        try:
+            await self.begin(who, prepare, send, by_message=by_message)
+        finally:
+            self.importer.beginning.discard(job_id)
+            for corpus in created:  # what was not entered is dropped then
+                self.importer.take_up(job_id, corpus)
+
+    async def begin_again(self, model: ModelRecord, plan: ImportPlan) -> None:
+        """Read a channel for a model that is to be made again; its card is posted where the model belongs.
+
+        Raises UserError: another channel is being read in this server; redis.RedisError: Redis cannot be reached.
+        """
+        where = self.importer.client.get_channel(model.channel_id)
+        place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
+        if isinstance(where, discord.Thread):
+            place = access.place_of(model.guild_id, where, model.owner_id)
+        job_id = f"{TRAINING}{discord.utils.time_snowflake(discord.utils.utcnow(), high=True)}"
+        corpus = await self.importer.create(job_id, place, plan)
+        request = TrainRequest(corpus, plan.options, plan.parent)
+        job = request.job(job_id, place).model_copy(update={"replaces": plan.replaces})
+        try:
+            with self.delivery.reserved(job_id):
+                await self.queue.submit_train(job, None, None, _NO_LIMITS)
+                self.delivery.follow(job, None)
+        finally:
+            self.importer.take_up(job_id, corpus)
 
     # ------------------------------------------------------------------ texts of earlier trainings
 
