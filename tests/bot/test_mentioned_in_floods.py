@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import discord
-import pytest
-from redis.exceptions import ConnectionError as AwayError
 from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
-from shared import keys
 from tests.bot.live import Live
 
 MENTION = f"<@{BOT_ID}>"
@@ -41,22 +38,8 @@ async def test_where_the_admins_do_not_want_the_bot(live: Live) -> None:
     assert await told(live, LAB, "not allowed in this channel") == 1
 
 
-async def test_while_the_settings_cannot_be_read(live: Live) -> None:
-    await live.bot.redis.set(keys.guild_settings(GUILD_ID), '{"channels": "none"}')
-    live.bot.guild_settings._known.clear()
-    assert await told(live, LAB, "can't read this server's settings") == 1
-
-
 async def test_in_direct_messages(live: Live) -> None:
     assert await told(live, live.dm(), "in servers, not in direct messages") == 1
-
-
-async def test_while_redis_is_away(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def away(_channel_ids: list[int]) -> None:
-        raise AwayError
-
-    monkeypatch.setattr(live.bot.guild_settings, "channel", away)
-    assert await told(live, LAB, "can't be reached") == 1
 
 
 async def test_another_person_is_told_as_well(live: Live) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import aiohttp
 import pytest
 from structlog.testing import capture_logs
@@ -32,23 +30,6 @@ async def ask(live: Live, worker: StandIn, texts: int) -> list[str]:
         live.send("!generate the sea")
     await live.until(lambda: len(worker.waiting()) == texts, "all jobs")
     return sorted(worker.waiting())
-
-
-async def test_a_pause_that_is_asked_for_is_one_for_all(live: Live, worker: StandIn) -> None:
-    jobs = await ask(live, worker, 12)
-    guard = live.faults.add(Fault("POST", POST, 429, times=MANY, retry_after=2.0, guard=True))
-    for job_id in jobs:
-        worker.write(job_id)
-    await live.until(lambda: guard.times < MANY, "the first refusal")
-    for channel in ("library", "tavern"):
-        live.send("!help", channel=channel)
-    # It opens before the bot may try again: whoever is refused later has not waited.
-    asyncio.get_running_loop().call_later(1.5, live.faults.clear)
-    await live.until(lambda: not worker.waiting(), "the end of all jobs")
-    await live.handled()
-    assert len(live.shown(TEXT)) == len(jobs)
-    assert MANY - guard.times == 1
-    assert not live.shown("❌")
 
 
 async def test_a_guard_that_stays_is_asked_by_one_alone(live: Live, worker: StandIn) -> None:
