@@ -130,16 +130,16 @@ def page(command: Command, prefix: str, *, elsewhere: bool = False) -> discord.E
     usage = command.extras.get("usage", command.qualified_name)
     # Without the docstring's line ends, which Discord would show.
     paragraphs = (command.help or command.description).split("\n\n")
-    said = ["\n\n".join(" ".join(part.split()) for part in paragraphs)]
-    if elsewhere:
-        said.append("*This works in servers only.*")
-    if command.extras.get("admin"):
-        said.append(f"*{ADMINS_ONLY}*")
-    if command.aliases:
-        names = (f"{command.full_parent_name} {alias}".strip() for alias in command.aliases)
-        said.append(f"Aliases: {', '.join(f'`{prefix}{name}`' for name in names)}")
-    said.append(f"```\n{prefix}{usage}\n```")
-    embed = discord.Embed(title=plain(f"{prefix}{command.qualified_name}"), description="\n".join(said), colour=BLURPLE)
+    names = ", ".join(f"`{prefix}{f'{command.full_parent_name} {alias}'.strip()}`" for alias in command.aliases)
+    said = (
+        "\n\n".join(" ".join(part.split()) for part in paragraphs),
+        "*This works in servers only.*" if elsewhere else "",
+        f"*{ADMINS_ONLY}*" if command.extras.get("admin") else "",
+        f"Aliases: {names}" if names else "",
+        f"```\n{prefix}{usage}\n```",
+    )
+    shown = "\n".join(filter(None, said))
+    embed = discord.Embed(title=plain(f"{prefix}{command.qualified_name}"), description=shown, colour=BLURPLE)
     if isinstance(command, commands.Group):
         _add(embed, "Subcommands", [f"`{part.name}` {_about(part)}" for part in _parts(command)])
     examples = [f"{prefix}{line}" for line in command.extras.get("examples", ())]
