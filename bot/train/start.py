@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import discord
@@ -99,7 +98,10 @@ class Trainings:
         job_id = f"{TRAINING}{who.request_id}"
         if await self.queue.load(job_id) is not None:
             return  # Discord delivered this request before
-        async with self.admitted(who):
+        await self.access.require("train", who.user, who.channel)
+        await self._require_quota(who)
+        wait_s = self.settings.train_cooldown_s
+        async with self.cooldowns.spend("train", who.guild_id, who.user.id, wait_s, request=who.request_id):
             request = await prepare()
             if request.parent is not None:
                 await self.require_current(request.parent)
@@ -110,15 +112,6 @@ class Trainings:
                     "Discord didn't take the card of your training.",
                     "The training goes on all the same: its card comes as soon as Discord takes it.",
                 )
-
-    @asynccontextmanager
-    async def admitted(self, who: Actor) -> AsyncIterator[None]:
-        """Within the quotas and the person's cooldown. Raises `UserError`: they may not, not here, or not yet."""
-        await self.access.require("train", who.user, who.channel)
-        await self._require_quota(who)
-        wait = self.settings.train_cooldown_s
-        async with self.cooldowns.spend("train", who.guild_id, who.user.id, wait, request=who.request_id):
-            yield
 
     def register(self, components: Components) -> None:
         components.add("more", self.more, MODEL)
