@@ -15,7 +15,7 @@ from benchmarks import texts
 from galvanic.learners import Learner
 from galvanic.network import Weights
 from galvanic.plan import Plan
-from galvanic.results import Control, NoHooks, Progress, TrainingCancelled
+from galvanic.results import Control, Hooks, Progress, TrainingCancelled
 from galvanic.text import Prepared
 from galvanic.training import train
 from shared.corpora import Corpus
@@ -24,7 +24,7 @@ from shared.jobs import CorpusInfo, RecipeName, TrainOptions
 _TOLD_EVERY_S = 30.0
 
 
-class Watcher(NoHooks):
+class Watcher(Hooks):
     """Hooks that tell how a training goes, and can end it after some seconds."""
 
     def __init__(self, finish_after_s: float | None = None) -> None:

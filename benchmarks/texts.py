@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from galvanic.text import TextOptions, prepare, until_line
+from galvanic.source import until_line
+from galvanic.text import TextOptions, prepare
 from shared.corpora import Corpus, resolve
 from shared.jobs import CorpusInfo
 from shared.settings import get_settings

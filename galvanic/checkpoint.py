@@ -19,7 +19,7 @@ import safetensors
 import safetensors.numpy
 import structlog
 
-from galvanic.results import Difficulty, Hooks, TrainingCancelled, TrainingInterrupted
+from galvanic.results import Difficulty, Hooks
 
 T = TypeVar("T")
 AGAIN_S = 5.0
@@ -83,11 +83,7 @@ def when_there_is_room(
 def _wait(hooks: Hooks) -> None:
     until = time.monotonic() + AGAIN_S
     while time.monotonic() < until:
-        match hooks.control():
-            case "cancel":
-                raise TrainingCancelled
-            case "interrupt":
-                raise TrainingInterrupted
+        hooks.go_on()
         time.sleep(_ASK_EVERY_S)
 
 
@@ -100,13 +96,13 @@ class DamagedCheckpoint(Exception):
     """The file cannot be read."""
 
 
-def write_file(path: Path, arrays: Arrays, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file atomically; on return it is on the disk. After an OSError nothing of it is left."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write a file that is then moved into its place; on return it is on the disk. After an OSError what was
+    there before still is, and nothing else."""
     partial = path.with_name(f".{path.name}.partial")
-    contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
     try:
-        with told_by_system():
-            safetensors.numpy.save_file(contiguous, partial, metadata=metadata)
+        yield partial
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
@@ -116,19 +112,23 @@ def write_file(path: Path, arrays: Arrays, metadata: dict[str, str] | None = Non
     sync_folder(path.parent)
 
 
+def write_file(path: Path, arrays: Arrays, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file as `replacing`."""
+    contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
+    with replacing(path) as partial, told_by_system():
+        safetensors.numpy.save_file(contiguous, partial, metadata=metadata)
+
+
 def write_text(path: Path, text: str) -> None:
-    """As `write_file`, a text in UTF-8. After an OSError what was there before still is."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    """Write a text in UTF-8 as `replacing`."""
+    with replacing(path) as partial:
+        partial.write_text(text, "utf-8")
+
+
+def read_arrays(path: Path) -> tuple[Arrays, dict[str, str]]:
+    """A safetensors file's arrays and metadata. Raises OSError, SafetensorError and others where it is none."""
+    with safetensors.safe_open(path, framework="numpy") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118  # not a dict
 
 
 def sync_folder(folder: Path) -> None:
@@ -156,12 +156,10 @@ def load(folder: Path) -> tuple[Arrays, dict[str, Any]] | None:
     if not path.exists():
         return None
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            position = json.loads((file.metadata() or {})[_KEY])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+        arrays, metadata = read_arrays(path)
+        return arrays, json.loads(metadata[_KEY])
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise DamagedCheckpoint(str(error)) from error
-    return arrays, position
 
 
 def within(arrays: Arrays, group: str) -> Arrays:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from galvanic.model_file import Description
-from galvanic.units import choosing
+from galvanic.units import choosing, count
 
 Facts = tuple[tuple[str, str], ...]
 MOST_TITLE, MOST_LICENCE = 100, 200
@@ -27,36 +27,28 @@ def one_line(text: str, most: int) -> str:
 
 def facts_of(description: Description) -> Facts:
     """Names and values of what a registry does not know, or not as well; the most telling first."""
-    training = description.training
-    facts = [
-        ("Held-out loss", loss_words(training.heldout_loss)),
-        ("Copies", copy_words(training.copy_share)),
-        ("Network", network_words(description)),
-        (
-            "Vocabulary",
-            f"{len(description.symbols):,} {'words and signs' if description.recipe == 'word' else 'characters'}",
-        ),
-        ("Training", training_words(description)),
-        ("Goes back to", lineage_words(description)),
-        ("Rights", one_line(description.corpus.licence, MOST_LICENCE)),
-    ]
-    return tuple((name, value) for name, value in facts if value)
-
-
-def loss_words(nats: float | None) -> str:
-    return "" if nats is None else f"{nats / math.log(2):.2f} bits per character, {choosing(nats)}"
-
-
-def copy_words(share: float | None) -> str:
-    if share is None:
-        return ""
-    return f"{100 * share:.0f} % of the characters in its samples are copied word for word from the text"
+    training, size = description.training, len(description.symbols)
+    heldout, copied = training.heldout_loss, training.copy_share
+    facts = {
+        "Held-out loss": f"{heldout / math.log(2):.2f} bits per character, {choosing(heldout)}"
+        if heldout is not None
+        else "",
+        "Copies": ""
+        if copied is None
+        else f"{100 * copied:.0f} % of the characters in its samples are copied word for word from the text",
+        "Network": network_words(description),
+        "Vocabulary": f"{size:,} {'words and signs' if description.recipe == 'word' else 'characters'}",
+        "Training": training_words(description),
+        "Goes back to": lineage_words(description),
+        "Rights": one_line(description.corpus.licence, MOST_LICENCE),
+    }
+    return tuple((name, value) for name, value in facts.items() if value)
 
 
 def network_words(description: Description) -> str:
     network = description.network
     units = ", ".join(f"{units:,}" for units in network.units)
-    layers = f"{_number(len(network.units), 'LSTM layer')} of {units} units"
+    layers = f"{count(len(network.units), 'LSTM layer')} of {units} units"
     if network.members > 1:
         return f"{network.members} networks that predict together, each with {layers}"
     return layers
@@ -64,9 +56,9 @@ def network_words(description: Description) -> str:
 
 def training_words(description: Description) -> str:
     training = description.training
-    words = f"{_number(training.epochs, 'epoch')} in {duration_words(training.seconds)}"
+    words = f"{count(training.epochs, 'epoch')} in {_duration(training.seconds)}"
     if training.epochs_before:
-        words += f", after {_number(training.epochs_before, 'epoch')} of the models before it"
+        words += f", after {count(training.epochs_before, 'epoch')} of the models before it"
     stopped = _STOPPED.get(training.stopped)
     return f"{words}; {stopped}" if stopped else words
 
@@ -78,13 +70,9 @@ def lineage_words(description: Description) -> str:
     return " → ".join([*earlier, *names])
 
 
-def duration_words(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(min(seconds, 1e9)), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _number(count: int, thing: str) -> str:
-    return f"{count:,} {thing}" + ("" if count == 1 else "s")

@@ -13,18 +13,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from galvanic import streams
 from galvanic.errors import UserError
 from galvanic.model_file import Description, load
-from galvanic.network import Weights, split_members
-from galvanic.options import RecipeName, StopAt
+from galvanic.network import Weights
+from galvanic.options import RecipeName, checked
 from galvanic.plan import NetworkConfig
 from galvanic.request import WriteRequest, cut, draw_line, too_slow
 from galvanic.results import Generation, Score, Surprise
-from galvanic.sampling import Sampling, padded
-from galvanic.streams import Ids, Mix, Row
+from galvanic.sampling import Sampling
+from galvanic.streams import Ids, Row, Streams
 from galvanic.text import CharVocabulary, ScoringText, Seed, Vocabulary, get_recipe, make_vocabulary
 from galvanic.text.classic import pad
 from galvanic.text.recipe import UNICODE_SCALARS
@@ -37,43 +35,15 @@ class Reader:
 
     def __init__(self, config: NetworkConfig, weights: Weights) -> None:
         self.config = config
-        self.networks: list[streams.Network] = []
-        self._mix = streams.even_mix(config) if config.members > 1 else None
-        self._windows: Windows | None = None
-        self.set_weights(weights)
-
-    def set_weights(self, weights: Weights) -> None:
-        """Use other weights of the same shapes; nothing is compiled again."""
-        if self.config.kind == "streams":
-            self.networks = [streams.prepare(self.config, own) for own in split_members(self.config, weights)]
-        elif self._windows is None:
-            self._windows = Windows(self.config, weights)
-        else:
-            self._windows.set_weights(weights)
+        self.network = Streams(config, weights) if config.kind == "streams" else Windows(config, weights)
 
     def read(self, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
         """Log probability of each symbol of a text before it was read, [len(ids)]; the first is as likely as any other.
         Raises UserError where it is not done by `until` (`time.monotonic`)."""
         if not len(ids):
             return np.zeros(0, np.float32)
-        ids = ids.astype(np.int32, copy=False)
-        rest = self._windows.read(ids, until) if self._windows else self._read(ids, until)
+        rest = self.network.read(ids.astype(np.int32, copy=False), until)
         return np.concatenate([np.full(1, -math.log(self.config.vocabulary), np.float32), rest])
-
-    def write(self, seed: Ids, symbols: int, sampling: Sampling, random: np.random.Generator) -> Ids:
-        """The seed must not be empty."""
-        return self.write_batch([Row(seed, sampling, random, lambda ids: len(ids) >= symbols)])[0][:symbols]
-
-    def write_batch(self, rows: Sequence[Row]) -> list[Ids]:
-        """Continue all seeds, each as it would be continued alone, and at least as far as is enough, or `late`."""
-        if self._windows:
-            return [self._windows.write(row) for row in rows]
-        return streams.write(self.networks, rows, self._mix)
-
-    def _read(self, ids: Ids, until: float) -> npt.NDArray[np.float32]:
-        log_probs = [streams.read(network, ids, until) for network in self.networks]
-        mean: npt.NDArray[np.float32] = np.logaddexp.reduce(log_probs) - np.float32(math.log(len(log_probs)))
-        return mean
 
 
 DEFAULT_TEMPERATURE = {"char": 0.8, "word": 0.8, "classic": 0.0}
@@ -96,29 +66,14 @@ class _Begun:
 
 
 class Author(ABC):
-    vocabulary: Vocabulary
     recipe: RecipeName
+    vocabulary: Vocabulary
+    network: Streams | Windows
 
-    def generate(
-        self,
-        seed: str,
-        length: int,
-        temperature: float | None = None,
-        random_seed: int | None = None,
-        from_corpus: bool = False,
-        *,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
-        guard: bool | None = None,
-        stop: StopAt | None = None,
-    ) -> Generation:
-        """Continue a seed; the arguments are those of `WriteRequest`. Raises UserError where nothing of the seed can be
-        used, or a number is out of range."""
-        request = WriteRequest(
-            seed, length, temperature, random_seed, from_corpus, top_k, top_p, min_p, guard=guard, stop=stop
-        )
-        (written,) = self.generate_batch([request])
+    def generate(self, seed: str, length: int, **options: object) -> Generation:
+        """Continue a seed; `options` are further fields of `WriteRequest`. Raises UserError where nothing of the seed
+        can be used, or a number is out of range."""
+        (written,) = self.generate_batch([checked(WriteRequest, {"seed": seed, "length": length, **options})])
         if isinstance(written, UserError):
             raise written
         return written
@@ -127,20 +82,16 @@ class Author(ABC):
         """Continue several seeds in one pass. Each gets the text that it would get alone, or its own error."""
         started = time.monotonic()
         begun = [self._begin(request) for request in requests]
-        texts = iter(self._write([one.row for one in begun if isinstance(one, _Begun)]))
+        texts = iter(self.network.write([one.row for one in begun if isinstance(one, _Begun)]))
         return [one if isinstance(one, UserError) else self._finish(one, next(texts), started) for one in begun]
 
     @abstractmethod
+    def draw_window(self, random: np.random.Generator) -> Ids:
+        """Ids of a random window of the corpus, [symbols]."""
+
     def _read_seed(self, seed: str) -> Seed:
         """A seed as ids, never empty. Raises UserError where nothing of it can be used."""
-
-    @abstractmethod
-    def _draw_window(self, random: np.random.Generator) -> Ids:
-        """Ids of a random window of the corpus."""
-
-    @abstractmethod
-    def _write(self, rows: Sequence[Row]) -> list[Ids]:
-        """Continue each row's seed at least until it is enough."""
+        return get_recipe(self.recipe).seed(seed, self.vocabulary)
 
     def _begin(self, request: WriteRequest) -> _Begun | UserError:
         if time.monotonic() > request.until:  # before anything is read for it
@@ -167,10 +118,10 @@ class Author(ABC):
     def _draw_seed(self, request: WriteRequest, random: np.random.Generator) -> tuple[Seed, str]:
         """A window of the corpus, or a line of it; blank where the model keeps nothing of its corpus."""
         if request.from_line:
-            line = draw_line(lambda: self._text_of(self._draw_window(random)))
+            line = draw_line(lambda: self._text_of(self.draw_window(random)))
             if line.strip():
                 return replace(self._read_seed(line), notes=()), line  # they are about what a person types
-        window = self._draw_window(random)
+        window = self.draw_window(random)
         seed = self._text_of(window)
         if seed.strip():
             return Seed(window), seed
@@ -213,8 +164,8 @@ class TextModel(Author):
         self.description = description
         self.recipe = description.recipe
         self.vocabulary = make_vocabulary(description.recipe, description.symbols)
-        self.reader = Reader(description.network, weights)
-        self._recipe = get_recipe(description.recipe)
+        self._reader = Reader(description.network, weights)
+        self.network = self._reader.network
         self._windows = windows
 
     def score(self, text: str) -> Score:
@@ -238,29 +189,19 @@ class TextModel(Author):
         scoring, nats, notes = self._read(text, until)
         return Surprise(_spread(scoring, nats), notes)
 
-    def _read_seed(self, seed: str) -> Seed:
-        return self._recipe.seed(seed, self.vocabulary)
-
-    def random_window(self, random: np.random.Generator) -> Ids:
-        """A window of the corpus, [symbols]."""
+    def draw_window(self, random: np.random.Generator) -> Ids:
         return np.asarray(self._windows[random.integers(len(self._windows))], np.int32)
-
-    def _draw_window(self, random: np.random.Generator) -> Ids:
-        return self.random_window(random)
-
-    def _write(self, rows: Sequence[Row]) -> list[Ids]:
-        return self.reader.write_batch(rows)
 
     def _read(self, text: str, until: float = math.inf) -> tuple[ScoringText, npt.NDArray[np.float64], tuple[str, ...]]:
         """The text as it is scored, the nats of each of its ids, and what there is to say about it."""
-        scoring = self._recipe.scoring(text, self.vocabulary, unwrapped=self.description.unwrapped)
+        scoring = get_recipe(self.recipe).scoring(text, self.vocabulary, unwrapped=self.description.unwrapped)
         read = scoring.ids >= 0
         known = scoring.ids[read]
         unseen = self.description.unseen
         nats = np.full(len(read), math.log(UNICODE_SCALARS) - math.log(unseen))
         if len(known):
             lead = pad(known[:0]) if self.description.network.window else known[:0]
-            log_probs = self.reader.read(np.concatenate([lead, known]), until)[len(lead) :]
+            log_probs = self._reader.read(np.concatenate([lead, known]), until)[len(lead) :]
             nats[read] = -log_probs.astype(np.float64) - math.log1p(-unseen)
         notes = scoring.notes
         if len(known) < len(read):
@@ -308,29 +249,17 @@ class Mixture(Author):
                 )
             if not 0 < weight < float("inf"):
                 raise UserError("A weight in a mixture must be a number above 0.", "Write it like `a:0.7,b:0.3`.")
-        self._models = [model for model, _ in parts]
-        self.vocabulary = CharVocabulary(sorted({char for model in self._models for char in model.vocabulary.symbols}))
-        total = sum(weight for _, weight in parts)
+        self._first = parts[0][0]
+        self.vocabulary = CharVocabulary(sorted({char for model, _ in parts for char in model.vocabulary.symbols}))
         union = "".join(self.vocabulary.symbols)
-        more = padded(len(union)) - len(union)
-        self._networks: list[streams.Network] = []
-        weights: list[float] = []
-        maps: list[Ids] = []
-        for model, weight in parts:
-            ids = np.pad(model.vocabulary.encode(union), (0, more), constant_values=-1)
-            for network in model.reader.networks:
-                self._networks.append(network)
-                weights.append(weight / total / len(model.reader.networks))
-                maps.append(ids)
-        self._mix = Mix(tf.constant(weights, tf.float32), tuple(map(tf.constant, maps)))
+        self.network = Streams.mixed(
+            [
+                (network, weight, model.vocabulary.encode(union))
+                for model, weight in parts
+                if isinstance(network := model.network, Streams)  # as all of `char` are
+            ]
+        )
 
-    def _read_seed(self, seed: str) -> Seed:
-        return get_recipe("char").seed(seed, self.vocabulary)
-
-    def _draw_window(self, random: np.random.Generator) -> Ids:
+    def draw_window(self, random: np.random.Generator) -> Ids:
         """Of the first model's corpus."""
-        model = self._models[0]
-        return self.vocabulary.encode(model.vocabulary.decode(model.random_window(random)))
-
-    def _write(self, rows: Sequence[Row]) -> list[Ids]:
-        return streams.write(self._networks, rows, self._mix)
+        return self.vocabulary.encode(self._first.vocabulary.decode(self._first.draw_window(random)))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,112 +28,89 @@ _COUNTED_AT_ONCE = 2**22
 LEAD_IN = 128  # characters read, unscored, before each held-out stream, so that it does not begin from nothing
 
 
-class Learner(Protocol):
-    """A network with its data and its optimiser."""
+class Learner(ABC):
+    """A network with its data and its optimiser; `plan.network.members` of them side by side."""
 
-    steps: int
+    steps: int  # of an epoch
 
+    def __init__(self, plan: Plan, prepared: Prepared, random_seed: int, make_optimizer: Callable[[], Any]) -> None:
+        self.plan = plan
+        self.prepared = prepared
+        self.random_seed = random_seed
+        seeds = [(random_seed + 7919 * index) % 2**31 for index in range(plan.network.members)]
+        self.models = [build(plan.network, seed, plan.precision) for seed in seeds]
+        self.optimizers = [make_optimizer() for _ in seeds]
+        for model, optimizer in zip(self.models, self.optimizers, strict=True):
+            optimizer.build(model.trainable_variables)
+        # One pass over each weight and its moments.
+        self._update = [
+            tf.function(functools.partial(self._clip_and_apply, index), jit_compile=True, autograph=False)
+            for index in range(len(seeds))
+        ]
+
+    @abstractmethod
     def begin_epoch(self, epoch: int) -> None:
         """Order the data for an epoch (from 1); the same order each time it is asked."""
 
+    @abstractmethod
     def step(self, index: int, rate: float) -> tuple[float, int]:
         """Learn from one batch: its mean loss in nats and the number of predictions in it."""
 
+    @abstractmethod
     def heldout(self, poll: Callable[[], object]) -> float | None:
         """Mean loss on the held-out part, in nats per symbol; `poll` is called now and then."""
 
     def weights(self) -> Weights:
         """Copies of the weights."""
+        return join_members(self.plan.network, [get_weights(model) for model in self.models])
 
     def set_weights(self, weights: Weights) -> None:
         """Begin from these weights."""
+        for model, own in zip(self.models, split_members(self.plan.network, weights), strict=True):
+            set_weights(model, own)
 
     def state(self) -> Arrays:
         """Everything a resumed training needs: weights, optimiser, random and carried states."""
+        variables = {group: _numbered(found) for group, found in self._variables().items()}
+        return grouped(weights=self.weights(), **variables)
 
     def restore(self, state: Arrays) -> None:
         """Go back to such a state; `begin_epoch` comes first."""
-
-
-@dataclass
-class _Member:
-    model: Any
-    optimizer: Any
-
-    def __post_init__(self) -> None:
-        self.optimizer.build(self.model.trainable_variables)
-
-
-class _Base:
-    steps: int
-
-    def __init__(self, plan: Plan, random_seed: int, make_optimizer: Callable[[], Any]) -> None:
-        self.plan = plan
-        self.random_seed = random_seed
-        seeds = [(random_seed + 7919 * index) % 2**31 for index in range(plan.network.members)]
-        self.members = [_Member(build(plan.network, seed, plan.precision), make_optimizer()) for seed in seeds]
-        # One pass over each weight and its moments.
-        self._update = [
-            tf.function(self._updating(member), jit_compile=True, autograph=False) for member in self.members
-        ]
-
-    def weights(self) -> Weights:
-        return join_members(self.plan.network, [get_weights(member.model) for member in self.members])
-
-    def set_weights(self, weights: Weights) -> None:
-        for member, own in zip(self.members, split_members(self.plan.network, weights), strict=True):
-            set_weights(member.model, own)
-
-    def state(self) -> Arrays:
-        return grouped(
-            weights=self.weights(),
-            optimizer=_numbered(self._optimizer_variables()),
-            random=_numbered(self._random_variables()),
-        )
-
-    def restore(self, state: Arrays) -> None:
         self.set_weights(within(state, "weights"))
-        for group, variables in (
-            ("optimizer", self._optimizer_variables()),
-            ("random", self._random_variables()),
-        ):
+        for group, variables in self._variables().items():
             arrays = within(state, group)
             for index, variable in enumerate(variables):
                 variable.assign(arrays[str(index)])
 
-    def _optimizer_variables(self) -> list[Any]:
-        return [variable for member in self.members for variable in member.optimizer.variables]
-
-    def _random_variables(self) -> list[Any]:
-        return [variable for member in self.members for variable in member.model.non_trainable_variables]
+    def _variables(self) -> dict[str, list[Any]]:
+        return {
+            "optimizer": [variable for optimizer in self.optimizers for variable in optimizer.variables],
+            "random": [variable for model in self.models for variable in model.non_trainable_variables],
+        }
 
     def _set_rate(self, rate: float) -> None:
-        for member in self.members:
-            member.optimizer.learning_rate.assign(rate)
+        for optimizer in self.optimizers:
+            optimizer.learning_rate.assign(rate)
 
     def _apply(self, index: int, tape: Any, loss: Tensor) -> None:
-        variables = self.members[index].model.trainable_variables
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        gradients = tape.gradient(loss, [variable.value for variable in self.models[index].trainable_variables])
         self._update[index]([tf.convert_to_tensor(gradient) for gradient in gradients])
 
-    def _updating(self, member: _Member) -> Callable[[list[Tensor]], None]:
-        def clip_and_apply(gradients: list[Tensor]) -> None:
-            if self.plan.clip_norm:
-                gradients, _ = tf.clip_by_global_norm(gradients, self.plan.clip_norm)
-            member.optimizer.apply(gradients, member.model.trainable_variables)
-
-        return clip_and_apply
+    def _clip_and_apply(self, index: int, gradients: list[Tensor]) -> None:
+        if self.plan.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.plan.clip_norm)
+        self.optimizers[index].apply(gradients, self.models[index].trainable_variables)
 
 
 def _numbered(variables: Any) -> Arrays:
     return {str(index): np.array(variable.numpy()) for index, variable in enumerate(variables)}
 
 
-class WindowsLearner(_Base):
+class WindowsLearner(Learner):
     """The tutorial's: shuffled windows, one prediction each, Adam."""
 
     def __init__(self, plan: Plan, prepared: Prepared, random_seed: int) -> None:
-        super().__init__(plan, random_seed, lambda: keras.optimizers.Adam(plan.learning_rate))
+        super().__init__(plan, prepared, random_seed, lambda: keras.optimizers.Adam(plan.learning_rate))
         self._windows = windows(prepared.training)
         self._heldout = windows(prepared.heldout) if len(prepared.heldout) > plan.network.window else None
         self.steps = math.ceil(len(self._windows) / plan.batch)
@@ -177,15 +154,15 @@ class WindowsLearner(_Base):
 
     def _learn(self, x: Tensor, y: Tensor) -> Tensor:
         with tf.GradientTape() as tape:
-            loss = _loss(y, self.members[0].model(x, training=True))
+            loss = _loss(y, self.models[0](x, training=True))
         self._apply(0, tape, loss)
         return loss
 
     def _judge(self, x: Tensor, y: Tensor) -> Tensor:
-        return _loss(y, self.members[0].model(x, training=False))
+        return _loss(y, self.models[0](x, training=False))
 
 
-class StreamsLearner(_Base):
+class StreamsLearner(Learner):
     """The text cut into parallel streams, each read from its beginning with carried state (truncated
     back-propagation through time), AdamW (Loshchilov & Hutter 2019)."""
 
@@ -195,7 +172,7 @@ class StreamsLearner(_Base):
             optimizer.exclude_from_weight_decay(var_names=["bias", "embeddings"])
             return optimizer
 
-        super().__init__(plan, random_seed, make_optimizer)
+        super().__init__(plan, prepared, random_seed, make_optimizer)
         self.set_weights(self._with_frequencies(prepared))
         self._ids = prepared.training
         self._stream = len(self._ids) // plan.batch
@@ -203,7 +180,7 @@ class StreamsLearner(_Base):
         self._states: list[Tensor] = []
         self._judged = _heldout_streams(prepared, JUDGED_LENGTH)
         # One after the other: together they would only push each other's weights out of the processor's cache.
-        self._steps = [tf.function(functools.partial(self._learn, index)) for index in range(len(self.members))]
+        self._steps = [tf.function(functools.partial(self._learn, index)) for index in range(len(self.models))]
         self._losses = tf.function(self._judge, reduce_retracing=True)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -260,7 +237,7 @@ class StreamsLearner(_Base):
 
     def _learn(self, index: int, chosen: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         with tf.GradientTape() as tape:
-            logits, *after = self.members[index].model([chosen[:, :-1], *states], training=True)
+            logits, *after = self.models[index]([chosen[:, :-1], *states], training=True)
             loss = _loss(chosen[:, 1:], logits)
         self._apply(index, tape, loss)
         return loss, after
@@ -269,8 +246,8 @@ class StreamsLearner(_Base):
         """Losses of the members' mean prediction [streams, time], and all their states."""
         log_probs: list[Tensor] = []
         after: list[Tensor] = []
-        for index, member in enumerate(self.members):
-            logits, *new = member.model([inputs, *self._own(states, index)], training=False)
+        for index, model in enumerate(self.models):
+            logits, *new = model([inputs, *self._own(states, index)], training=False)
             log_probs.append(-tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
             after += new
         return math.log(len(log_probs)) - tf.reduce_logsumexp(tf.stack(log_probs), 0), after

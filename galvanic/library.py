@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from galvanic.errors import UserError
-from galvanic.options import CorpusInfo, Encoding, RecipeName, StopAt, TrainOptions
-from galvanic.source import chunks, cleaned
+from galvanic.options import CorpusInfo, Encoding, RecipeName, StopAt, TrainOptions, checked
+from galvanic.reading import of_memory, read_file
+from galvanic.request import WriteRequest
 
 if TYPE_CHECKING:
     from galvanic.model_file import Loaded
@@ -86,27 +87,8 @@ class Model:
         Raises:
             UserError: nothing of the seed can be used, or a number is out of range.
         """
-        from galvanic.request import WriteRequest
-
-        (written,) = self._model.generate_batch(
-            [
-                WriteRequest(
-                    seed,
-                    length,
-                    temperature,
-                    random_seed,
-                    from_corpus,
-                    top_k,
-                    top_p,
-                    min_p,
-                    guard,
-                    stop,
-                    from_line=not seed and not from_corpus,
-                )
-            ]
-        )
-        if isinstance(written, UserError):
-            raise written
+        given = {name: value for name, value in locals().items() if name in WriteRequest.model_fields}
+        written = self._model.generate(**given, from_line=not seed and not from_corpus)
         text = Text(written.seed + written.text)
         text.seed, text.random_seed = written.seed, written.random_seed
         text.temperature, text.notes = written.temperature, written.notes
@@ -169,7 +151,8 @@ def train(
     """Train a model on a text. An interrupt (Ctrl-C, or a notebook's stop) ends it early, with the best so far.
 
     Args:
-        text: the path of a text file in UTF-8, or a text of more than a line.
+        text: the path of a text file, or a text of more than a line. A book of Project Gutenberg's is learned without
+            its header and licence.
         minutes: to learn for; without these and `epochs` 8, of the recipe `classic` 4 epochs.
         epochs: to read the text so often.
         recipe: "char" (character by character), "word", or "classic" (the tutorial's); None: "char", or the parent's.
@@ -186,41 +169,24 @@ def train(
     from galvanic import model_file
     from galvanic.machine import import_tensorflow
 
-    source, corpus = find_text(text, name)
     start = None if parent is None else model_file.path_of(parent)
     if recipe is None:
         recipe = "char" if start is None else model_file.describe(start).recipe
-    given = {key: value for key, value in locals().items() if key in TrainOptions.model_fields}
-    try:
-        options = TrainOptions(**given)
-    except ValueError as error:
-        raise _refused(error) from None
+    options = checked(TrainOptions, {key: value for key, value in locals().items() if key in TrainOptions.model_fields})
     import_tensorflow()
     from galvanic import training
-    from galvanic.progress import Bar, Quiet
+    from galvanic.progress import Bar
+    from galvanic.results import Hooks
 
-    with tempfile.TemporaryDirectory() as folder, Bar("finish") if progress else Quiet() as hooks:
+    with tempfile.TemporaryDirectory() as folder, Bar("finish") if progress else nullcontext(Hooks()) as hooks:
+        source, corpus = _find_text(text, name, Path(folder))
         out = Path(folder) / f"model{model_file.SUFFIX}"
         result = training.train(source, options, corpus, out=out, hooks=hooks, parent=start)
         return Model(model_file.load(out), result)
 
 
-def find_text(text: str | Path, name: str | None = None) -> tuple[str | Path, CorpusInfo]:
-    """The text or its path, and what is known of it. Raises UserError where that is no file, or not UTF-8."""
-    named = isinstance(text, Path) or (len(text) <= _LONGEST_NAME and "\n" not in text)
-    path = Path(text) if named else None
-    if path is not None and not path.is_file():
-        raise UserError(f"There is no text file {path}.", "Give the path of a file, or a text of several lines.")
-    source = str(text) if path is None else path
-    digest, chars = hashlib.sha256(), 0
-    for part in cleaned(chunks(source)):
-        digest.update(part.encode("utf-8", "surrogatepass"))
-        chars += len(part)
-    called = name or (path.stem if path else "text")
-    title = path.name if path else called
-    return source, CorpusInfo(name=called, title=title, source="file", chars=chars, sha256=digest.hexdigest())
-
-
-def _refused(error: Any) -> UserError:
-    found = error.errors()[0]
-    return UserError(f"`{found['loc'][0]}`: {found['msg'].replace('Input should', 'must')}.", "")
+def _find_text(text: str | Path, name: str | None, workdir: Path) -> tuple[str | Path, CorpusInfo]:
+    if isinstance(text, str) and (len(text) > _LONGEST_NAME or "\n" in text):
+        return text, of_memory(text).info(name or "text", name or "text", "file")
+    source, info = read_file(Path(text), workdir)
+    return source, info.model_copy(update={"name": name}) if name else info

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import structlog
+from pydantic import BaseModel
 
 from galvanic import checkpoint
 from galvanic.checkpoint import Arrays, grouped, is_full, within
 from galvanic.errors import UserError
 from galvanic.learners import Learner
 from galvanic.network import Weights
-from galvanic.pace import Limits, Pace, Position
+from galvanic.pace import Pace, Position
 from galvanic.plan import Plan
 from galvanic.results import (
     CurvePoint,
@@ -34,17 +34,20 @@ PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0
 CHECKPOINT_BETWEEN_EPOCHS_S = 10.0  # short epochs are not worth a write to the disk each
 CHECKPOINT_AGAIN_S = 10.0  # until another try when the disk was full
+MOST_NATS = 999.0
 MOST_STRAYS = 3  # a training whose loss was not a number this often is given up
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Density:
-    """Symbols per character of both parts of a text; a loss per symbol, multiplied by it, is one per character."""
+class Record(BaseModel):
+    """What a checkpoint says beside its arrays. `identity`: what a training that goes on from it must agree with."""
 
-    learned: float = 1.0
-    heldout: float = 1.0
+    identity: dict[str, Any]
+    plan: Plan
+    at: Position
+    curve: list[CurvePoint]  # of the epochs that were judged
+    notes: list[str]  # what went wrong and was mended, in plain words
 
 
 class _Astray(Exception):
@@ -55,32 +58,29 @@ class Loop:
     """Runs a learner to its end.
 
     `sample` writes a few lines with the weights that an epoch (by number) led to. `folder`: for checkpoints; None: none
-    are written. `identity`: what a checkpoint must agree with to be resumed.
+    are written.
     """
 
     def __init__(
         self,
         learner: Learner,
-        plan: Plan,
-        limits: Limits,
+        pace: Pace,
         hooks: Hooks,
         sample: Callable[[Weights, int], str],
         folder: Path | None,
         identity: dict[str, Any],
-        density: Density,
+        checkpoint_s: float,
     ) -> None:
         self.learner = learner
-        self.plan = plan
-        self.limits = limits
+        self.pace = pace
         self.hooks = hooks
         self.sample = sample
         self.folder = folder
         self.identity = identity
-        self.density = density
-        self.pace = Pace(plan, limits, learner.steps)
-        self.curve: list[CurvePoint] = []  # of the epochs that were judged; losses per character
-        self.best: Weights = {}  # of the best of them
-        self.notes: list[str] = []  # what went wrong and was mended, in plain words
+        self.checkpoint_s = checkpoint_s
+        self.curve: list[CurvePoint] = []
+        self.best: Weights = {}
+        self.notes: list[str] = []
         self._good: Arrays = {}
         self._finish: Stopped | None = None
         self._told = self._sampled = -math.inf
@@ -91,10 +91,8 @@ class Loop:
     def position(self) -> Position:
         return self.pace.position
 
-    def restore(self, arrays: Arrays, record: dict[str, Any]) -> None:
-        self.pace.position = Position(**record["at"])
-        self.curve = [CurvePoint(*point) for point in record["curve"]]
-        self.notes = list(record["notes"])
+    def restore(self, arrays: Arrays, record: Record) -> None:
+        self.pace.position, self.curve, self.notes = record.at, record.curve, record.notes
         self.best = within(arrays, "best")
         self.learner.begin_epoch(self.position.epoch)
         self.learner.restore(within(arrays, "learner"))
@@ -129,7 +127,7 @@ class Loop:
                 return stopped
             at.epoch, at.step, at.loss_sum, at.loss_count = at.epoch + 1, 0, 0.0, 0
             self.learner.begin_epoch(at.epoch)
-            if time.monotonic() - self._saved >= min(CHECKPOINT_BETWEEN_EPOCHS_S, self.limits.checkpoint_s):
+            if time.monotonic() - self._saved >= min(CHECKPOINT_BETWEEN_EPOCHS_S, self.checkpoint_s):
                 self._save()
 
     def _run_epoch(self) -> None:
@@ -148,16 +146,16 @@ class Loop:
             self.pace.time_step(time.monotonic() - begun)
             if time.monotonic() - self._told >= PROGRESS_EVERY_S:
                 self.tell("learning")
-            if time.monotonic() - self._saved >= self.limits.checkpoint_s:
+            if time.monotonic() - self._saved >= self.checkpoint_s:
                 self._save()
 
     def _heldout(self) -> float | None:
         loss = self.learner.heldout(self._poll)
-        return None if loss is None else loss * self.density.heldout
+        return None if loss is None else _per_char(loss, self.learner.prepared.heldout_density)
 
     def _train_loss(self) -> float | None:
         at = self.position
-        return at.loss_sum / at.loss_count * self.density.learned if at.loss_count else None
+        return _per_char(at.loss_sum / at.loss_count, self.learner.prepared.density) if at.loss_count else None
 
     def _judge(self) -> None:
         """End an epoch, or the part of one that there was time for."""
@@ -224,10 +222,10 @@ class Loop:
             return self._finish
         if self.pace.out_of_time():
             return "time"
-        if at.epoch >= self.limits.epochs:
+        if at.epoch >= self.pace.epochs:
             return "done"
-        patience = max(4, math.ceil(self.plan.patience * self.pace.planned_epochs()))
-        if self.plan.patience and at.epoch - at.best_epoch >= patience:
+        patience = max(4, math.ceil(self.learner.plan.patience * self.pace.planned_epochs()))
+        if self.learner.plan.patience and at.epoch - at.best_epoch >= patience:
             return "early"
         return None
 
@@ -248,12 +246,12 @@ class Loop:
         at, over = self.position, doing == "finishing"
         speed = None
         if self.pace.step_s and at.step:
-            speed = at.loss_count / at.step / self.pace.step_s / self.density.learned
+            speed = at.loss_count / at.step / self.pace.step_s / self.learner.prepared.density
         event = Progress(
             doing=doing,
             done=1.0 if over else self.pace.done(),
             epoch=at.epoch,
-            epochs=self.limits.epochs,
+            epochs=self.pace.epochs,
             step=at.step,
             steps=self.learner.steps,
             train_loss=self._train_loss(),
@@ -272,17 +270,15 @@ class Loop:
             return  # the next step will find it out; the checkpoint on the disk is better
         self.tell("saving")
         self._good = state
-        record = {
-            "identity": self.identity,
-            "plan": self.plan.model_dump(mode="json"),
-            "at": asdict(self.position),
-            "curve": [[point.epoch, point.train_loss, point.heldout_loss] for point in self.curve],
-            "notes": self.notes,
-        }
+        record = Record(
+            identity=self.identity, plan=self.learner.plan, at=self.position, curve=self.curve, notes=self.notes
+        )
         try:
-            checkpoint.save(self.folder, grouped(learner=state, best=self.best), record)
+            checkpoint.save(self.folder, grouped(learner=state, best=self.best), record.model_dump(mode="json"))
         except OSError as error:
-            self._not_saved(error)
+            if not is_full(error):
+                raise
+            self._cannot_save()
             return
         self._saved = time.monotonic()
         if self._unsaved:
@@ -292,15 +288,18 @@ class Loop:
         with self.pace.clock_stopped():
             self.hooks.saved()
 
-    def _not_saved(self, error: OSError) -> None:
-        """A full disk ends no training: nothing learned is lost by going on. Any other error is raised."""
-        if not is_full(error):
-            raise error
-        self._saved = time.monotonic() - self.limits.checkpoint_s + CHECKPOINT_AGAIN_S
+    def _cannot_save(self) -> None:
+        """A full disk ends no training: nothing learned is lost by going on."""
+        self._saved = time.monotonic() - self.checkpoint_s + CHECKPOINT_AGAIN_S
         if not self._unsaved:
             log.error("checkpoint_not_saved", reason="the disk is full")
             self._unsaved = True
             self.hooks.trouble("disk full")
+
+
+def _per_char(loss: float, density: float) -> float:
+    """A loss in nats per symbol as one per character; a number is no larger than what a model file takes."""
+    return min(loss * density, MOST_NATS) if math.isfinite(loss) else loss
 
 
 def _finite(arrays: Arrays) -> bool:

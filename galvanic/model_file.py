@@ -7,26 +7,24 @@ It is written atomically, and nothing in it is ever executed. Weights may stand 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import safetensors
 from pydantic import BaseModel, ConfigDict, Field
 
-from galvanic.checkpoint import write_file
+from galvanic.checkpoint import read_arrays, write_file
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, RecipeName, TrainOptions, TranscriptRef
 from galvanic.plan import NetworkConfig
-from galvanic.results import TrainResult
+from galvanic.results import TrainingRecord
 from galvanic.text import make_vocabulary
 from galvanic.text.classic import WINDOW
 from galvanic.units import MEGABYTE
@@ -42,6 +40,7 @@ PACKINGS: tuple[Packing, ...] = ("float16", "int8")  # from the finest
 _KEY = "galvanic"
 _SCALE, _STEPS = "/scale", 127
 _MOST_HEADER = 64 * 2**20
+_MOST_DESCRIPTION = 4 * 2**20  # bytes, of a file from outside: several times what the largest vocabulary takes
 _MOST_SUM = 1e8
 """What a unit may make of its inputs, at most. Trained weights stay far below it; numbers far above it overflow, or
 drown what keeps a symbol from being drawn (`galvanic.sampling.NEVER`)."""
@@ -52,14 +51,6 @@ _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "
 
 Arrays = dict[str, npt.NDArray[Any]]
 Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[Any]]
-# No training leaves others; a file may come from anybody.
-_Count = Annotated[int, Field(ge=0, le=10**12)]
-_Loss = Annotated[float, Field(gt=-1_000, lt=1_000, allow_inf_nan=False)]
-
-
-def _bounded(loss: float | None) -> float | None:
-    """A training that diverges may have any loss, a file only what `_Loss` takes."""
-    return None if loss is None else max(-999.0, min(loss, 999.0))
 
 
 class Ancestor(BaseModel):
@@ -71,30 +62,6 @@ class Ancestor(BaseModel):
     weights_sha256: str
     corpus: CorpusInfo
     epochs: int  # that it was trained for, itself
-
-
-class TrainingRecord(BaseModel):
-    """How the model came about; losses in nats per character."""
-
-    model_config = ConfigDict(frozen=True)
-
-    epochs: _Count  # of this training
-    epochs_before: _Count = 0  # of the models that it started from
-    seconds: float = Field(allow_inf_nan=False)
-    stopped: str
-    random_seed: int
-    train_loss: _Loss
-    heldout_loss: _Loss | None
-    copy_share: float | None = Field(None, ge=0, le=1)  # of samples: in its text verbatim, 30 or more characters
-    curve: tuple[tuple[_Count, _Loss, _Loss | None], ...] = Field(max_length=100_000)
-    notes: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, result: TrainResult) -> TrainingRecord:
-        curve = [(point.epoch, _bounded(point.train_loss), _bounded(point.heldout_loss)) for point in result.curve]
-        kept = {name: value for name, value in vars(result).items() if name in cls.model_fields}
-        kept |= {name: _bounded(kept[name]) for name in ("train_loss", "heldout_loss")}
-        return cls(**{**kept, "seconds": round(result.seconds, 1), "curve": curve})
 
 
 class Description(BaseModel):
@@ -130,19 +97,6 @@ class Description(BaseModel):
         return tuple(found.values())
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What is accepted of a file that anybody may have made, so that it exhausts no worker's memory or time."""
-
-    weights_bytes: int  # of the weights in memory
-    description_bytes: int = 4 * 2**20  # of all else in the file: several times what the largest vocabulary takes
-
-    @classmethod
-    def of(cls, file_bytes: int) -> Limits:
-        """Packed weights take up to four times their bytes in memory."""
-        return cls(4 * file_bytes)
-
-
 def path_of(name: str | Path) -> Path:
     """The model file that somebody names with or without its ending."""
     return Path(name) if Path(name).is_file() else path_for(name)
@@ -155,13 +109,9 @@ def path_for(name: str | Path) -> Path:
 
 
 def library_versions() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    """Of those installed."""
+    found = {name: [each.version for each in distributions(name=name)] for name in _LIBRARIES}
+    return {name: versions[0] for name, versions in found.items() if versions}
 
 
 def save(
@@ -184,14 +134,13 @@ def save(
     write_file(path, arrays, {_KEY: Description(**fields).model_dump_json(ensure_ascii=True)})
 
 
-def describe(path: Path, limits: Limits | None = None) -> Description:
-    """The description of a model file; nothing else of it is read. Raises UserError as `load`."""
-    if not path.is_file():
-        raise _no_model(path, None)
+def describe(path: Path, imported_bytes: int | None = None) -> Description:
+    """The description of a model file; nothing else of it is read. Arguments and errors are those of `load`."""
+    foreign = imported_bytes is not None
     try:
-        metadata = _metadata(path, limits.description_bytes if limits else _MOST_HEADER)
+        metadata = _metadata(path, _MOST_DESCRIPTION if foreign else _MOST_HEADER)
     except (OSError, ValueError, RecursionError) as error:
-        raise _no_model(path, limits) from error
+        raise _no_model(path, foreign) from error
     try:
         written = _Format.model_validate_json(metadata)
         if written.format > FORMAT or not (written.packed is None or written.packed in PACKINGS):
@@ -200,29 +149,28 @@ def describe(path: Path, limits: Limits | None = None) -> Description:
             )
         description = Description.model_validate_json(metadata)
         _check_description(description)
-        if limits:
-            _check_limits(description, limits)
+        if imported_bytes is not None:
+            _check_import(description, imported_bytes)
     except (ValueError, RecursionError) as error:
-        raise damaged(path if limits else None) from error
+        raise damaged(path if foreign else None) from error
     return description
 
 
-def load(path: Path, limits: Limits | None = None) -> Loaded:
-    """Description, weights and corpus windows of a model file, all checked; `limits`: for one from outside.
+def load(path: Path, imported_bytes: int | None = None) -> Loaded:
+    """Description, weights and corpus windows of a model file, all checked.
 
-    Raises UserError where there is no model, it is damaged, too large or of no use, or a newer program wrote it.
+    `imported_bytes`: what a file from outside may have, which anybody may have made to exhaust a worker's memory or
+    time. Raises UserError where there is no model, it is damaged, too large or of no use, or a newer program wrote it.
     """
-    description = describe(path, limits)
+    description = describe(path, imported_bytes)
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            arrays: Arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
-        if _digest(arrays) != description.weights_sha256:
-            raise ValueError("the weights differ from those that were saved")
+        arrays = read_arrays(path)[0]
+        _require(_digest(arrays) == description.weights_sha256, "the weights differ from those that were saved")
         windows = arrays.pop(WINDOWS)
         weights = _unpacked(arrays, description.packed)
         _check_arrays(description, weights, windows)
     except (OSError, ValueError, KeyError, TypeError, OverflowError, safetensors.SafetensorError) as error:
-        raise damaged(path if limits else None) from error
+        raise damaged(path if imported_bytes is not None else None) from error
     return description, weights, windows
 
 
@@ -278,14 +226,20 @@ def fields_of(description: Description) -> dict[str, Any]:
     return {name: getattr(description, name) for name in Description.model_fields if name not in made_anew}
 
 
-def _no_model(path: Path, limits: Limits | None) -> UserError:
-    if limits is None:
-        return UserError(f"There is no model in {path.name}.", "Give the file that a training or an export wrote.")
-    return UserError(f"{path.name} isn't an exported model.", f"Give a file that `export` wrote; it ends in {SUFFIX}.")
+def _no_model(path: Path, foreign: bool) -> UserError:
+    if foreign:
+        remedy = f"Give a file that `export` wrote; it ends in {SUFFIX}."
+        return UserError(f"{path.name} isn't an exported model.", remedy)
+    return UserError(f"There is no model in {path.name}.", "Give the file that a training or an export wrote.")
 
 
 def _not_written(path: Path, error: OSError) -> UserError:
     return UserError(f"{path.name} cannot be written: {error.strerror}.", "Name another file, or make room.")
+
+
+def _require(holds: bool, why_not: str) -> None:
+    if not holds:
+        raise ValueError(why_not)
 
 
 class _Format(BaseModel):
@@ -293,18 +247,20 @@ class _Format(BaseModel):
     packed: str | None = None
 
 
+class _Metadata(BaseModel):
+    galvanic: str
+
+
+class _Header(BaseModel):
+    metadata: _Metadata = Field(alias="__metadata__")
+
+
 def _metadata(path: Path, most: int) -> str:
     """Our part of a safetensors file's header. Raises ValueError where there is none, or it is over `most` bytes."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        if length > most:
-            raise ValueError("a longer header than a model has")
-        header = json.loads(file.read(length))
-    metadata = header.get("__metadata__") if isinstance(header, dict) else None
-    text = metadata.get(_KEY) if isinstance(metadata, dict) else None
-    if not isinstance(text, str):
-        raise ValueError("no description")
-    return text
+        _require(length <= most, "a longer header than a model has")
+        return _Header.model_validate_json(file.read(length)).metadata.galvanic
 
 
 def _digest(arrays: Arrays) -> str:
@@ -318,26 +274,24 @@ def _digest(arrays: Arrays) -> str:
 def _check_description(description: Description) -> None:
     """Raises ValueError where its parts do not fit together, or no training leaves such a description; UserError where
     there are too many symbols, or too long ones."""
-    if min(description.network.units) < 1:
-        raise ValueError("a layer without units")
-    if description.network.window not in (0, WINDOW):
-        raise ValueError("a window that no recipe has")
-    if len(description.symbols) != description.network.vocabulary:
-        raise ValueError("the symbols do not fit the network")
-    if make_vocabulary(description.recipe, description.symbols).symbols != description.symbols:
-        raise ValueError("the symbols are not in their order")
-    if len(description.marks) > 200 or description.corpus.chars > 10**12:
-        raise ValueError("more than a model learns from")
+    network, symbols = description.network, description.symbols
+    _require(min(network.units) > 0, "a layer without units")
+    _require(network.window in (0, WINDOW), "a window that no recipe has")
+    _require(len(symbols) == network.vocabulary, "the symbols do not fit the network")
+    _require(make_vocabulary(description.recipe, symbols).symbols == symbols, "the symbols are not in their order")
+    few = len(description.marks) <= 200 and description.corpus.chars <= 10**12
+    _require(few, "more than a model learns from")
 
 
-def _check_limits(description: Description, limits: Limits) -> None:
+def _check_import(description: Description, file_bytes: int) -> None:
     """Whether such a model can be used without harm; before its weights are read. Raises UserError where it is too
     large or too slow, ValueError where no training leaves such a description."""
     network = description.network
     weights = 4 * network.parameters()
     # Whoever writes with it makes a table of what each symbol is to the first layer's gates.
     table = 4 * network.members * network.vocabulary * 4 * network.units[0] if network.kind == "streams" else 0
-    for needed, most in ((weights, limits.weights_bytes), (weights + table, 3 * limits.weights_bytes)):
+    # Packed weights take up to four times their bytes in memory.
+    for needed, most in ((weights, 4 * file_bytes), (weights + table, 12 * file_bytes)):
         if needed > most:
             raise UserError(
                 f"This model's network takes {needed / MEGABYTE:,.0f} MB, and imports may take "
@@ -351,8 +305,7 @@ def _check_limits(description: Description, limits: Limits) -> None:
             f"This model's network has {layers} layers, and imports may have {_MOST_LSTMS}.",
             "Import a model with fewer layers.",
         )
-    if description.created_at > time.time() + _CLOCKS_APART_S:
-        raise ValueError("made at a time that cannot be")
+    _require(description.created_at <= time.time() + _CLOCKS_APART_S, "made at a time that cannot be")
 
 
 def check_weights(weights: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -375,17 +328,16 @@ def check_weights(weights: Mapping[str, npt.NDArray[Any]]) -> None:
 
 def _check_arrays(description: Description, weights: Arrays, windows: npt.NDArray[Any]) -> None:
     """Raises ValueError where the arrays do not fit the description, UserError as `check_weights`."""
-    if {name: array.shape for name, array in weights.items()} != description.network.shapes():
-        raise ValueError("the weights do not fit the network")
-    if not all(array.dtype == np.float32 for array in weights.values()):
-        raise ValueError("the weights are of another kind")
+    shapes = {name: array.shape for name, array in weights.items()}
+    _require(shapes == description.network.shapes(), "the weights do not fit the network")
+    _require(all(array.dtype == np.float32 for array in weights.values()), "the weights are of another kind")
     check_weights(weights)
-    if windows.dtype.kind not in "ui" or windows.ndim != 2 or not windows.size:
-        raise ValueError("the corpus windows are no ids")
-    if windows.shape[0] > MOST_WINDOWS or windows.shape[1] > WINDOW_SYMBOLS:
-        raise ValueError("more of the corpus than a training keeps")
-    if windows.min() < 0 or windows.max() >= len(description.symbols):
-        raise ValueError("the corpus windows do not fit the vocabulary")
+    ids = windows.dtype.kind in "ui" and windows.ndim == 2 and windows.size > 0
+    _require(ids, "the corpus windows are no ids")
+    few = windows.shape[0] <= MOST_WINDOWS and windows.shape[1] <= WINDOW_SYMBOLS
+    _require(few, "more of the corpus than a training keeps")
+    known = windows.min() >= 0 and windows.max() < len(description.symbols)
+    _require(bool(known), "the corpus windows do not fit the vocabulary")
 
 
 def _packed(weights: Arrays, packing: Packing | None) -> Arrays:
@@ -409,8 +361,8 @@ def _unpacked(arrays: Arrays, packing: Packing | None) -> Arrays:
     if packing is None:
         return arrays
     if packing == "float16":
-        if any(array.dtype != np.float16 for array in arrays.values()):
-            raise ValueError("the weights are not in half precision")
+        halves = all(array.dtype == np.float16 for array in arrays.values())
+        _require(halves, "the weights are not in half precision")
         return {name: array.astype(np.float32) for name, array in arrays.items()}
     weights: Arrays = {}
     for name, array in arrays.items():
@@ -419,8 +371,8 @@ def _unpacked(arrays: Arrays, packing: Packing | None) -> Arrays:
         weights[name] = array
         if array.ndim > 1:
             scale = arrays[name + _SCALE]
-            if array.dtype != np.int8 or scale.dtype != np.float32 or scale.shape != array.shape[1:]:
-                raise ValueError("the weights are not in whole steps of their scales")
+            steps = array.dtype == np.int8 and scale.dtype == np.float32 and scale.shape == array.shape[1:]
+            _require(steps, "the weights are not in whole steps of their scales")
             with np.errstate(over="ignore"):  # whoever loads them refuses what is no number
                 weights[name] = array * scale
     return weights

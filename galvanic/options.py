@@ -22,6 +22,7 @@ RECIPE_WORDS: dict[RecipeName, str] = {
 RECIPES: tuple[RecipeName, ...] = tuple(RECIPE_WORDS)
 Encoding = Literal["embedding", "one-hot"]
 StopAt = Literal["sentence", "line"]
+TextSource = Literal["catalogue", "corpora-dir", "python-docs", "upload", "file", "channel"]
 _Id = Annotated[int, Field(ge=0)]
 
 
@@ -47,7 +48,7 @@ class CorpusInfo(_Frozen):
 
     name: str  # short, also the default name of a model (`frankenstein`)
     title: str  # how a person would call it ("Frankenstein, by Mary Shelley")
-    source: Literal["catalogue", "corpora-dir", "python-docs", "upload", "file", "channel"]
+    source: TextSource
     chars: int = Field(ge=0)  # as given
     sha256: str
     licence: str = ""  # one line about the rights in it

@@ -16,13 +16,6 @@ _MEASURED_S = 3.0  # so long an attempt must have learned before it estimates th
 
 
 @dataclass
-class Limits:
-    epochs: int
-    minutes: float | None  # None: no clock
-    checkpoint_s: float = 60.0  # between two checkpoints: a training that is cut off loses no more
-
-
-@dataclass
 class Position:
     """Where a training stands; together with the arrays of a checkpoint this is all of it."""
 
@@ -38,13 +31,15 @@ class Position:
 
 
 class Pace:
-    """Keeps the time of a training of so many steps an epoch; whoever makes the steps moves `position` on."""
+    """Keeps the time of a training of at most so many epochs and minutes (None: no clock); whoever makes its steps
+    moves `position` on."""
 
-    def __init__(self, plan: Plan, limits: Limits, steps: int) -> None:
+    def __init__(self, plan: Plan, steps: int, epochs: int, minutes: float | None) -> None:
+        self.epochs = epochs
+        self.limit_s = math.inf if minutes is None else minutes * 60
         self.position = Position()
         self.step_s: float | None = None  # seconds that a step takes; None: not known yet
         self._plan = plan
-        self._limits = limits
         self._steps = steps
         self._steps_here = 0
         self._timed_from = 0.0
@@ -75,14 +70,13 @@ class Pace:
             self._timed_from = self.position.seconds
 
     def out_of_time(self) -> bool:
-        return self._limits.minutes is not None and self.position.seconds >= self._limits.minutes * 60
+        return self.position.seconds >= self.limit_s
 
     def done(self) -> float:
         """Share of the training that is done, by whichever limit comes first."""
         at = self.position
-        by_steps = (at.epoch - 1 + at.step / self._steps) / self._limits.epochs
-        by_clock = at.seconds / (self._limits.minutes * 60) if self._limits.minutes else 0.0
-        return min(1.0, max(by_steps, by_clock))
+        by_steps = (at.epoch - 1 + at.step / self._steps) / self.epochs
+        return min(1.0, max(by_steps, at.seconds / self.limit_s))
 
     def rate(self) -> float:
         rate = self._plan.learning_rate * self.position.rate_share
@@ -97,14 +91,14 @@ class Pace:
         timed_s, timed = at.seconds - self._timed_from, self._steps_here - _UNTIMED_STEPS
         if timed < 1 or timed_s < _MEASURED_S:
             return None
-        left = ((self._limits.epochs - at.epoch + 1) * self._steps - at.step) * timed_s / timed
-        return left if self._limits.minutes is None else max(0.0, min(left, self._limits.minutes * 60 - at.seconds))
+        left = ((self.epochs - at.epoch + 1) * self._steps - at.step) * timed_s / timed
+        return max(0.0, min(left, self.limit_s - at.seconds))
 
     def planned_epochs(self) -> int:
         """At the speed measured so far."""
         at = self.position
-        if self._limits.minutes is None or self.step_s is None:
-            return self._limits.epochs
-        by_clock = max(0.0, self._limits.minutes * 60 - at.seconds) / self.step_s
+        if self.limit_s == math.inf or self.step_s is None:
+            return self.epochs
+        by_clock = max(0.0, self.limit_s - at.seconds) / self.step_s
         whole = at.epoch - 1 + (at.step + by_clock) / self._steps
-        return max(at.epoch, min(self._limits.epochs, math.ceil(whole - 1e-6)))
+        return max(at.epoch, min(self.epochs, math.ceil(whole - 1e-6)))

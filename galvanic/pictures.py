@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import functools
 import io
-import itertools
 import math
 import textwrap
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,7 +20,6 @@ from galvanic.results import CurvePoint, best_point
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
-    from matplotlib.lines import Line2D
 
 SANS, MONO = "DejaVuSans.ttf", "DejaVuSansMono.ttf"
 _MISSING = "□"
@@ -133,7 +130,7 @@ _TITLE_CHARS, _NOTE_CHARS = 84, 104
 
 def model_card(name: str, description: Description) -> bytes:
     """PNG of 800 pixels' width."""
-    curve = tuple(CurvePoint(*point) for point in description.training.curve)
+    curve = description.training.curve
     figure = new_figure(_WIDTH, _HEAD + (_CURVE if curve else 0))
     if curve:
         head, below = cast(Any, figure.subfigures(2, 1, height_ratios=[_HEAD, _CURVE]))
@@ -147,21 +144,24 @@ def model_card(name: str, description: Description) -> bytes:
 
 
 def _head(head: SubFigure, name: str, description: Description) -> None:
-    training, corpus = description.training, description.corpus
-    _words(head, 0.03, 0.93, name, 22, TEXT, weight="bold")
-    title = facts.one_line(f"learned from {corpus.title}", _TITLE_CHARS)
-    _words(head, 0.03, 0.76, title, 12, MUTED)
+    from matplotlib.lines import Line2D
+
+    def words(x: float, y: float, text: str, size: float, colour: str, weight: str = "normal") -> None:
+        # parse_math off: a dollar sign in a title is a dollar sign.
+        head.text(x, y, drawable(text), color=colour, fontsize=size, va="top", weight=weight, parse_math=False)
+
+    words(0.03, 0.93, name, 22, TEXT, weight="bold")
+    words(0.03, 0.76, facts.one_line(f"learned from {description.corpus.title}", _TITLE_CHARS), 12, MUTED)
     for at, (value, label) in zip((0.03, 0.29, 0.54, 0.77), _figures(description), strict=True):
-        _words(head, at, 0.61, value, 20, _ACCENT if at < 0.1 else TEXT, weight="bold")
-        _words(head, at, 0.46, label, 10, MUTED)
+        words(at, 0.61, value, 20, _ACCENT if at < 0.1 else TEXT, weight="bold")
+        words(at, 0.46, label, 10, MUTED)
     notes = [f"{facts.network_words(description)}, recipe {description.recipe}", facts.training_words(description)]
     if lineage := facts.lineage_words(description):
         notes.append(f"goes back to {lineage}")
-    lines = [textwrap.shorten(note, _NOTE_CHARS, placeholder=" …") for note in notes]
-    for down, line in enumerate(lines):
-        _words(head, 0.03, 0.32 - 0.105 * down, line, 10.5, TEXT)
-    if training.curve:
-        head.add_artist(_rule())
+    for down, note in enumerate(notes):
+        words(0.03, 0.32 - 0.105 * down, textwrap.shorten(note, _NOTE_CHARS, placeholder=" …"), 10.5, TEXT)
+    if description.training.curve:
+        head.add_artist(Line2D((0.03, 0.97), (0.005, 0.005), color=GRID, linewidth=1))
 
 
 def _figures(description: Description) -> tuple[tuple[str, str], ...]:
@@ -185,17 +185,6 @@ def _short(number: int) -> str:
     return str(number)
 
 
-def _words(head: SubFigure, x: float, y: float, text: str, size: float, colour: str, weight: str = "normal") -> None:
-    # parse_math off: a dollar sign in a title is a dollar sign.
-    head.text(x, y, drawable(text), color=colour, fontsize=size, va="top", weight=weight, parse_math=False)
-
-
-def _rule() -> Line2D:
-    from matplotlib.lines import Line2D
-
-    return Line2D((0.03, 0.97), (0.005, 0.005), color=GRID, linewidth=1)
-
-
 COLUMNS = 48
 _MOST_ROWS = 40  # with more, a line no longer begins a row of its own: the picture would be too high
 _LEAST_COLUMNS = 34  # the legend's width
@@ -216,7 +205,7 @@ def surprise_map(text: str, nats: Sequence[float]) -> bytes:
     columns = max(_LEAST_COLUMNS, *(len(row) for row in rows))
     size = columns * _CELL_W + 2 * _PADDING, len(rows) * _CELL_H + 2 * _PADDING + _LEGEND_H
     image = Image.new("RGB", size, BACKGROUND)
-    pen = _Pen(ImageDraw.Draw(image))
+    pen = _Pen(image)
     for down, row in enumerate(rows):
         for across, place in enumerate(row):
             left, top = _PADDING + across * _CELL_W, _PADDING + down * _CELL_H
@@ -251,86 +240,56 @@ def _broken(text: str, *, lines: bool) -> list[range]:
     return rows
 
 
-@dataclass
 class _Pen:
-    draw: ImageDraw.ImageDraw
-    fonts: dict[tuple[str, int], ImageFont.FreeTypeFont] = field(default_factory=dict)
-
-    def font(self, name: str, size: int) -> ImageFont.FreeTypeFont:
-        key = (name, size)
-        if key not in self.fonts:
-            # The other layout engine would join and reorder what stands in cells of its own.
-            self.fonts[key] = ImageFont.truetype(font_path(name), size, layout_engine=ImageFont.Layout.BASIC)
-        return self.fonts[key]
+    def __init__(self, image: Image.Image) -> None:
+        self._draw = ImageDraw.Draw(image)
+        # The other layout engine would join and reorder what stands in cells of its own.
+        load = functools.partial(ImageFont.truetype, layout_engine=ImageFont.Layout.BASIC)
+        self._fonts = {name: load(font_path(name), _SIZE) for name in (MONO, SANS)}
+        self._small = load(font_path(SANS), _SMALL)
 
     def cell(self, left: int, top: int, char: str, bits: float) -> None:
         colour = _colour(bits)
         right, bottom = left + _CELL_W - _GAP - 1, top + _CELL_H - 2 * _GAP - 1
-        self.draw.rectangle((left, top, right, bottom), fill=colour)
+        self._draw.rectangle((left, top, right, bottom), fill=colour)
         ink = _DARK if _luminance(colour) > 0.48 else _LIGHT
-        middle = (left + right + 1) / 2, (top + bottom + 1) / 2
-        if char in _SHOWN:
-            # Quieter than what can be read.
-            faint = _between(colour, ink, 0.6)
-            self.draw.text(middle, _SHOWN[char], fill=faint, font=self.font(MONO, _SIZE), anchor="mm")
-        elif (font := self._fitting(char)) is not None:
-            shown = f"◌{char}" if unicodedata.combining(char) else char
-            # From one base line, so that letters stand as in a row of text.
-            self.draw.text((middle[0], bottom - 9), shown, fill=ink, font=font, anchor="ms")
-        else:
-            self._code(middle, char, ink)
-
-    def _fitting(self, char: str) -> ImageFont.FreeTypeFont | None:
-        """A font that has the character, small enough for a cell."""
-        if not char.isprintable():
-            return None
-        for name in (MONO, SANS):
-            if ord(char) in code_points(name):
-                font = self.font(name, _SIZE)
-                width = font.getlength("◌" if unicodedata.combining(char) else char)
-                room = _CELL_W - _GAP
-                return font if width <= room else self.font(name, max(_TINY, int(_SIZE * room / width)))
-        return None
-
-    def _code(self, middle: tuple[float, float], char: str, ink: _Colour) -> None:
-        """A character that no font has, by its number in hexadecimal."""
-        code = f"{ord(char):04X}"
-        half = (len(code) + 1) // 2
-        for number, part in enumerate((code[:half], code[half:])):
-            place = middle[0], middle[1] - 6 + 12 * number
-            self.draw.text(place, part, fill=ink, font=self.font(MONO, _TINY), anchor="mm")
+        if char in _SHOWN:  # quieter than what can be read
+            ink = cast(_Colour, tuple(round(a + (b - a) * 0.6) for a, b in zip(colour, ink, strict=True)))
+        name = next((name for name in self._fonts if ord(char) in code_points(name)), MONO)
+        known = char.isprintable() and ord(char) in code_points(name)
+        shown = _SHOWN.get(char) or (char if known else _MISSING)
+        font = self._fonts[name]
+        width = font.getlength("◌" if unicodedata.combining(char) else shown)
+        if width > _CELL_W - _GAP:
+            font = font.font_variant(size=max(_TINY, int(_SIZE * (_CELL_W - _GAP) / width)))
+        shown = f"◌{char}" if known and unicodedata.combining(char) else shown
+        # From one base line, so that letters stand as in a row of text.
+        self._draw.text(((left + right + 1) / 2, bottom - 9), shown, fill=ink, font=font, anchor="ms")
 
     def legend(self, left: int, top: int, width: int, mean: float) -> None:
-        small = self.font(SANS, _SMALL)
         for step in range(width):
             line = (left + step, top, left + step, top + 13)
-            self.draw.line(line, fill=_colour(_MOST_BITS * step / (width - 1)))
+            self._draw.line(line, fill=_colour(_MOST_BITS * step / (width - 1)))
         at = left + min(1.0, mean / _MOST_BITS) * (width - 1)
-        self.draw.polygon([(at, top - 2), (at - 6, top - 11), (at + 6, top - 11)], fill=_LIGHT)
-        under = top + 22
-        self.draw.text((left, under), "0 bits: expected", fill=MUTED, font=small, anchor="la")
-        self.draw.text(
-            (left + width, under), f"{_MOST_BITS:.0f} or more: a surprise", fill=MUTED, font=small, anchor="ra"
-        )
-        words = drawable(f"▾ mean {mean:.2f}")
-        self.draw.text((left + width / 2, under), words, fill=TEXT, font=small, anchor="ma")
+        self._draw.polygon([(at, top - 2), (at - 6, top - 11), (at + 6, top - 11)], fill=_LIGHT)
+        for place, words, colour, anchor in (
+            (left, "0 bits: expected", MUTED, "la"),
+            (left + width, f"{_MOST_BITS:.0f} or more: a surprise", MUTED, "ra"),
+            (left + width / 2, f"▾ mean {mean:.2f}", TEXT, "ma"),
+        ):
+            self._draw.text((place, top + 22), words, fill=colour, font=self._small, anchor=anchor)
 
 
 def _colour(bits: float) -> _Colour:
-    share = min(1.0, bits / _MOST_BITS)
-    for (low, dark), (high, bright) in itertools.pairwise(_SCALE):
-        if share <= high:
-            return _between(_rgb(dark), _rgb(bright), (share - low) / (high - low))
-    return _rgb(_SCALE[-1][1])
+    red, green, blue, _ = _scale()(min(1.0, bits / _MOST_BITS), bytes=True)
+    return int(red), int(green), int(blue)
 
 
-def _between(first: _Colour, second: _Colour, share: float) -> _Colour:
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
-    return red, green, blue
+@functools.cache
+def _scale() -> Any:
+    from matplotlib.colors import LinearSegmentedColormap
 
-
-def _rgb(colour: str) -> _Colour:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+    return LinearSegmentedColormap.from_list("surprise", _SCALE)
 
 
 def _luminance(colour: _Colour) -> float:

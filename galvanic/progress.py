@@ -10,20 +10,12 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from galvanic.results import Control, Difficulty, NoHooks, Progress, Sample
+from galvanic.results import Control, Difficulty, Hooks, Progress, Sample
 
 _RESOLUTION = 1_000
 
 
-class Quiet(NoHooks):
-    def __enter__(self) -> Quiet:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-class Bar(NoHooks):
+class Bar(Hooks):
     """A progress bar with samples above it. Within its context the first interrupt asks for `at_interrupt`, the second
     just stops."""
 

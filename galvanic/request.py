@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from galvanic.errors import UserError
-from galvanic.options import StopAt
+from galvanic.options import GenerateOptions, StopAt
 
 _SENTENCE_END = re.compile(
     r"""[.!?…]+["'”’»)\]*_]*(?=\s|\Z)"""  # of scripts with spaces
@@ -16,24 +15,10 @@ _SENTENCE_END = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class WriteRequest:
-    seed: str  # ignored with `from_corpus` and `from_line`
-    length: int  # characters to write, at most
-    temperature: float | None = None  # 0 to 2; 0: always the likeliest symbol; None: the recipe's default
-    random_seed: int | None = None  # the same one gives the same text; None: drawn, and reported
-    from_corpus: bool = False  # begin with a random window of the corpus (the tutorial's demonstration)
-    top_k: int | None = None  # top_k, top_p, min_p: see `galvanic.sampling.Sampling`
-    top_p: float | None = None
-    min_p: float | None = None
-    guard: bool | None = None  # break out of loops; None: the recipe's default (all but `classic`)
-    stop: StopAt | None = None  # end at the last end of one; if there is none, the text is as long as it is
+class WriteRequest(GenerateOptions):
+    seed: str = ""  # ignored with `from_corpus` and `from_line`
     from_line: bool = False  # begin with the beginning of a random line or sentence of the corpus
     until: float = math.inf  # give up at this time (`time.monotonic`): nobody waits any more
-
-    def __post_init__(self) -> None:
-        if self.length < 1:
-            raise UserError("The length must be at least 1.", "Choose how many characters to write.")
 
 
 def too_slow() -> UserError:

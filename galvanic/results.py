@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
 
 Control = Literal["cancel", "finish", "interrupt"]
 Stopped = Literal["done", "early", "time", "finish"]
@@ -46,8 +49,8 @@ class Sample:
     heldout_loss: float | None
 
 
-class Hooks(Protocol):
-    """What a training tells while it runs, and how it is told to stop."""
+class Hooks:
+    """What a training tells while it runs, and how it is told to stop; this one only waits for the result."""
 
     def progress(self, event: Progress) -> None:
         """Take note of how far it has come and what it does; called about twice a second, and as that changes."""
@@ -63,34 +66,28 @@ class Hooks(Protocol):
 
     def control(self) -> Control | None:
         """Say whether to go on (None), cancel, finish now, or save and pause; asked between batches."""
-
-
-class NoHooks:
-    """For somebody who only waits for the result."""
-
-    def progress(self, event: Progress) -> None:
-        pass
-
-    def sample(self, event: Sample) -> None:
-        pass
-
-    def trouble(self, what: Difficulty | None) -> None:
-        pass
-
-    def saved(self) -> None:
-        pass
-
-    def control(self) -> Control | None:
         return None
 
+    def go_on(self) -> None:
+        """For what waits before there is anything to save. Raises TrainingCancelled or TrainingInterrupted."""
+        match self.control():
+            case "cancel":
+                raise TrainingCancelled
+            case "interrupt":
+                raise TrainingInterrupted
 
-@dataclass(frozen=True)
-class CurvePoint:
+
+# No training leaves others; a file may come from anybody.
+_Count = Annotated[int, Field(ge=0, le=10**12)]
+_Loss = Annotated[float, Field(gt=-1_000, lt=1_000, allow_inf_nan=False)]
+
+
+class CurvePoint(NamedTuple):
     """Losses at the end of an epoch, in nats per character; `heldout_loss` is None when nothing is held out."""
 
-    epoch: int
-    train_loss: float
-    heldout_loss: float | None = None
+    epoch: _Count
+    train_loss: _Loss
+    heldout_loss: _Loss | None = None
 
     @property
     def watched(self) -> float:
@@ -98,27 +95,34 @@ class CurvePoint:
         return self.train_loss if self.heldout_loss is None else self.heldout_loss
 
 
-def best_point(curve: tuple[CurvePoint, ...]) -> CurvePoint:
+def best_point(curve: Sequence[CurvePoint]) -> CurvePoint:
     """The first of the points with the lowest watched loss. Raises ValueError where the curve is empty."""
     return min(curve, key=lambda point: point.watched)
 
 
-@dataclass(frozen=True)
-class TrainResult:
-    """Losses are those of the best epoch, whose weights were kept, in nats per character."""
+class TrainingRecord(BaseModel):
+    """How a model came about. Losses are those of the best epoch, whose weights were kept, in nats per character."""
 
-    parameters: int  # trainable numbers in the network
-    epochs: int  # begun
-    train_loss: float
-    heldout_loss: float | None
-    curve: tuple[CurvePoint, ...]  # epoch 0, where there is one, is the model that it went on from
-    samples: tuple[str, ...]  # by the finished model
-    seconds: float  # over all attempts
-    stopped: Stopped
+    model_config = ConfigDict(frozen=True)
+
+    epochs: _Count  # begun
+    epochs_before: _Count = 0  # of the models that it went on from
+    seconds: float = Field(allow_inf_nan=False)  # over all attempts
+    stopped: str
     random_seed: int
+    train_loss: _Loss
+    heldout_loss: _Loss | None
+    copy_share: float | None = Field(None, ge=0, le=1)
+    """Of what it wrote: in its text verbatim, in runs of 30 characters or more."""
+    curve: tuple[CurvePoint, ...] = Field(max_length=100_000)
+    """Epoch 0, where there is one, is the model that it went on from."""
     notes: tuple[str, ...] = ()  # warnings in plain words
-    epochs_before: int = 0  # of the models that it went on from
-    copy_share: float | None = None  # of what it wrote: in its text verbatim, in runs of 30 characters or more
+
+
+class TrainResult(TrainingRecord):
+    stopped: Stopped
+    parameters: int  # trainable numbers in the network
+    samples: tuple[str, ...]  # by the finished model
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from galvanic.sampling import Sampling
 from galvanic.streams import Row
 from galvanic.text import Prepared
 from galvanic.text.classic import pad
+from galvanic.text.vocabulary import id_type
 
 SAMPLE_CHARS = 240  # of a sample that is shown
 LONG_CHARS = 400  # of a sample that is searched for what is copied from the corpus
@@ -49,7 +50,7 @@ class SampleWriter:
         if self._reader is None:
             self._reader = Reader(self._network, weights)
         else:
-            self._reader.set_weights(weights)
+            self._reader.network.set_weights(weights)
 
         def enough(ids: npt.NDArray[np.int32]) -> bool:
             return len(ids) >= chars or len(self._vocabulary.decode(ids)) >= chars
@@ -59,7 +60,7 @@ class SampleWriter:
             random = np.random.default_rng((self._random_seed, epoch, index))
             seed = self.windows[random.integers(len(self.windows))].astype(np.int32)
             rows.append(Row(seed, self._sampling, random, enough))
-        return tuple(self._vocabulary.decode(ids)[:chars] for ids in self._reader.write_batch(rows))
+        return tuple(self._vocabulary.decode(ids)[:chars] for ids in self._reader.network.write(rows))
 
 
 def line_start(prepared: Prepared) -> npt.NDArray[Any]:
@@ -76,6 +77,5 @@ def _draw_windows(prepared: Prepared, number: int, random: np.random.Generator) 
     ids, symbols = prepared.training, len(prepared.vocabulary)
     length = min(WINDOW_SYMBOLS, len(ids))
     starts = np.unique(random.integers(0, len(ids) - length + 1, number))
-    kind = np.uint8 if symbols <= 2**8 else np.uint16 if symbols <= 2**16 else np.int32
-    windows: npt.NDArray[Any] = np.asarray(ids[starts[:, None] + np.arange(length)]).astype(kind)
+    windows: npt.NDArray[Any] = np.asarray(ids[starts[:, None] + np.arange(length)]).astype(id_type(symbols))
     return windows

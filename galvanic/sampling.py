@@ -13,11 +13,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from galvanic.errors import UserError
-
 Tensor = Any
 NEVER = -1e9  # logit of a forbidden symbol; finite, so that something can be drawn even if all are forbidden
-MOST_TEMPERATURE = 2.0
 GUARD_LAGS = 256  # the longest loop that the guard sees, in symbols
 GUARD_LEAST = 12  # symbols repeated before the guard steps in: "ha ha ha" and "....." are no loops yet
 BLOCK = 64  # symbols in a block of the distribution when drawing; symbols are padded to a multiple of it
@@ -28,7 +25,7 @@ _JUST_ABOVE_ONE = 0x3F800002  # the bits of the float32 two steps above 1
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to draw the next symbol. Raises UserError where a number is out of range.
+    """How to draw the next symbol; the ranges are those of `galvanic.options.GenerateOptions`.
 
     The guard comes first, then the temperature, top-k, top-p, min-p, each on what the one before it left: the order of
     Hugging Face's transformers. Symbols that tie with the last one kept are kept as well.
@@ -39,16 +36,6 @@ class Sampling:
     top_p: float | None = None  # from the fewest symbols that together have this probability (Holtzman et al. 2020)
     min_p: float | None = None  # from those with at least this share of the likeliest one's (Nguyen et al. 2024)
     guard: bool = False  # forbid the symbol that would continue a passage that has come three times in a row
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.temperature <= MOST_TEMPERATURE:
-            raise UserError(f"A temperature of {self.temperature:g} is out of range.", "Choose one from 0 to 2.")
-        if self.top_k is not None and self.top_k < 1:
-            raise UserError(f"A top-k of {self.top_k} leaves nothing to draw from.", "Choose 1 or more.")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise UserError(f"A top-p of {self.top_p:g} is out of range.", "Choose one above 0, up to 1.")
-        if self.min_p is not None and not 0 <= self.min_p < 1:
-            raise UserError(f"A min-p of {self.min_p:g} is out of range.", "Choose one from 0 to below 1.")
 
     @property
     def filtered(self) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from galvanic.network import Weights
+from galvanic.network import Weights, split_members
 from galvanic.plan import NetworkConfig
 from galvanic.request import too_slow
 from galvanic.sampling import NEVER, Sampling, choose, new_guard, padded, settings_of, watch
@@ -25,6 +25,9 @@ from galvanic.sampling import NEVER, Sampling, choose, new_guard, padded, settin
 Tensor = Any
 Network = dict[str, Any]
 Ids = npt.NDArray[np.int32]
+Mixing = tuple[Tensor, tuple[Tensor, ...]]
+"""How the predictions of several networks are averaged: their weights [networks], which sum to 1, and for each network
+its id of each symbol of the mixture [symbols, padded], -1 for what it lacks."""
 CHUNK = 64  # steps in one call of the writing loop: long enough to hide the call, short enough to waste little
 READ_CHUNK = 256  # steps in one call of the reading loop; their output products are done at once
 BUCKETS = (2, 4, 16)
@@ -50,14 +53,6 @@ class Row:
         return self.late
 
 
-@dataclass(frozen=True)
-class Mix:
-    """How the predictions of several networks are averaged."""
-
-    weights: Tensor  # [networks], sums to 1
-    ids: tuple[Tensor, ...]  # for each network [symbols of the mixture, padded]: its id of each, -1 for what it lacks
-
-
 def prepare(config: NetworkConfig, weights: Weights) -> Network:
     """The weights as the loops take them, padded to `padded(config.vocabulary)` symbols."""
     more = padded(config.vocabulary) - config.vocabulary
@@ -76,25 +71,55 @@ def prepare(config: NetworkConfig, weights: Weights) -> Network:
     return network
 
 
-def even_mix(config: NetworkConfig) -> Mix:
-    """The plain mean of the members of one network."""
-    more = padded(config.vocabulary) - config.vocabulary
-    ids = tf.constant(np.pad(np.arange(config.vocabulary, dtype=np.int32), (0, more), constant_values=-1))
-    return Mix(tf.fill((config.members,), 1 / config.members), (ids,) * config.members)
+class Streams:
+    """One network, or several whose predictions are averaged. Keeps no state between calls."""
+
+    def __init__(self, config: NetworkConfig, weights: Weights) -> None:
+        self._config = config
+        self._mixing: Mixing | None = None
+        if config.members > 1:
+            every = np.arange(config.vocabulary, dtype=np.int32)
+            self._mixing = _mixing([1 / config.members] * config.members, [every] * config.members)
+        self.set_weights(weights)
+
+    @classmethod
+    def mixed(cls, parts: Sequence[tuple[Streams, float, Ids]]) -> Streams:
+        """Several of them, each with its weight, and its own ids of the mixture's symbols (-1 for what it lacks)."""
+        made = cls.__new__(cls)
+        made._networks = [network for streams, _, _ in parts for network in streams._networks]
+        total = sum(weight for _, weight, _ in parts)
+        shares = [
+            (weight / total / len(streams._networks), ids) for streams, weight, ids in parts for _ in streams._networks
+        ]
+        made._mixing = _mixing([share for share, _ in shares], [ids for _, ids in shares])
+        return made
+
+    def set_weights(self, weights: Weights) -> None:
+        """Use other weights of the same shapes; nothing is compiled again."""
+        self._networks = [prepare(self._config, own) for own in split_members(self._config, weights)]
+
+    def read(self, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
+        """Log probability of each symbol after those before it, [len(ids) - 1], from a zero state. Raises UserError
+        where it is not done by `until` (`time.monotonic`)."""
+        log_probs = [_read(network, ids, until) for network in self._networks]
+        mean: npt.NDArray[np.float32] = np.logaddexp.reduce(log_probs) - np.float32(math.log(len(log_probs)))
+        return mean
+
+    def write(self, rows: Sequence[Row]) -> list[Ids]:
+        """Continue all seeds, each at least until it is enough or `late`; what one gets does not depend on the others.
+        Seeds and results of a mixture are in its ids."""
+        batches = [rows[start : start + BUCKETS[-1]] for start in range(0, len(rows), BUCKETS[-1])]
+        return [ids for batch in batches for ids in _write(self._networks, batch, self._mixing)]
 
 
-def write(networks: Sequence[Network], rows: Sequence[Row], mix: Mix | None = None) -> list[Ids]:
-    """Continue all seeds, each at least until it is enough or `late`; what one gets does not depend on the others.
-
-    Several networks need a `mix`; seeds and results are then in the mixture's ids.
-    """
-    written: list[Ids] = []
-    for start in range(0, len(rows), BUCKETS[-1]):
-        written += _write(networks, rows[start : start + BUCKETS[-1]], mix)
-    return written
+def _mixing(weights: Sequence[float], ids: Sequence[Ids]) -> Mixing:
+    more = padded(len(ids[0])) - len(ids[0])
+    return tf.constant(weights, tf.float32), tuple(
+        tf.constant(np.pad(own, (0, more), constant_values=-1)) for own in ids
+    )
 
 
-def _write(networks: Sequence[Network], rows: Sequence[Row], mix: Mix | None) -> list[Ids]:
+def _write(networks: Sequence[Network], rows: Sequence[Row], mixing: Mixing | None) -> list[Ids]:
     batch = next(bucket for bucket in BUCKETS if bucket >= len(rows))
     filtered = any(row.sampling.filtered for row in rows)
     idle = [Sampling(0.0)] * (batch - len(rows))
@@ -106,7 +131,6 @@ def _write(networks: Sequence[Network], rows: Sequence[Row], mix: Mix | None) ->
         "guard": new_guard(batch),
         "layers": [_zero_states(network, batch) for network in networks],
     }
-    mixing = None if mix is None else (mix.weights, mix.ids)
     texts = [np.zeros(0, np.int32) for _ in rows]
     done = [False] * len(rows)
     at = 1
@@ -135,7 +159,7 @@ def _write(networks: Sequence[Network], rows: Sequence[Row], mix: Mix | None) ->
 @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
 def write_chunk(
     networks: tuple[Network, ...],
-    mixing: tuple[Tensor, tuple[Tensor, ...]] | None,
+    mixing: Mixing | None,
     settings: dict[str, Tensor],
     state: dict[str, Any],
     given: Tensor,
@@ -173,9 +197,7 @@ def write_chunk(
     return {"symbol": symbol, "forbidden": forbidden, "guard": guard, "layers": layers}, out.stack()
 
 
-def read(network: Network, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
-    """Log probability of each symbol after those before it, [len(ids) - 1], from a zero state. Raises UserError where
-    it is not done by `until` (`time.monotonic`)."""
+def _read(network: Network, ids: Ids, until: float) -> npt.NDArray[np.float32]:
     states = _zero_states(network, 1)
     steps = len(ids) - 1
     log_probs = np.zeros(-(-steps // READ_CHUNK) * READ_CHUNK, np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,18 @@ from pydantic import ValidationError
 
 from galvanic import checkpoint, model_file
 from galvanic.checkpoint import when_there_is_room
-from galvanic.choices import apply_options, fit_to_text, spare_memory
 from galvanic.copying import copying, overfitting
 from galvanic.errors import UserError
 from galvanic.learners import calibrate, make_learner, symbol_counts
-from galvanic.loop import Density, Loop
+from galvanic.loop import Loop, Record
 from galvanic.machine import measure_machine
 from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
-from galvanic.pace import Limits
+from galvanic.pace import Pace
 from galvanic.parent import Parent, check_symbols, child_plan, grown, load_parent
-from galvanic.plan import Budget, Plan, make_plan
+from galvanic.plan import Budget, Plan, apply_options, fit_to_text, make_plan, spare_memory
 from galvanic.results import (
     CurvePoint,
     Hooks,
-    NoHooks,
     Stopped,
     TrainingCancelled,
     TrainingInterrupted,
@@ -38,12 +37,11 @@ from galvanic.text import Prepared, TextOptions, prepare
 
 __all__ = ["OtherCheckpoint", "TrainingCancelled", "TrainingInterrupted", "train"]
 
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 3
 _OF_THE_NETWORK = ("recipe", "layers", "units", "embedding", "encoding", "dropout", "batch", "length", "learning_rate")
 """Options that a checkpoint was made with, and that a resumed training must have; when to end may be chosen anew."""
 
 log = structlog.get_logger()
-Saved = tuple[checkpoint.Arrays, dict[str, Any]]
 
 
 class OtherCheckpoint(UserError):
@@ -74,7 +72,9 @@ def train(
     Raises UserError where the text, the options or the parent cannot be used, or the loss diverged; OtherCheckpoint
     where the checkpoint is of another training; TrainingCancelled; TrainingInterrupted, with the checkpoint saved.
     """
-    hooks = hooks or NoHooks()
+    hooks = hooks or Hooks()
+    limits = limits or TrainLimits()
+    _check_limits(options, limits)
     workdir = out.with_name(f".{out.name}.text")
     try:
         ancestor = load_parent(parent, parent_name, options) if parent else None
@@ -84,107 +84,98 @@ def train(
         _check_text(prepared)
         if ancestor:
             check_symbols(ancestor, prepared.vocabulary.symbols)
-        return _Training(prepared, options, corpus, plan, ancestor, limits or TrainLimits()).run(out, checkpoint, hooks)
+        return _Training(prepared, options, corpus, plan, ancestor, limits).run(out, checkpoint, hooks)
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
 
 
+@dataclass(frozen=True)
 class _Training:
     """One attempt at a training; the text is prepared."""
 
-    def __init__(
-        self,
-        prepared: Prepared,
-        options: TrainOptions,
-        corpus: CorpusInfo,
-        plan: Plan | None,
-        parent: Parent | None,
-        allowed: TrainLimits,
-    ) -> None:
-        self._prepared = prepared
-        self._options = options
-        self._corpus = corpus
-        self._given_plan = plan
-        self._parent = parent
-        self._allowed = allowed
-        self._counts = symbol_counts(prepared.ids, len(prepared.vocabulary))
+    prepared: Prepared
+    options: TrainOptions
+    corpus: CorpusInfo
+    given_plan: Plan | None
+    parent: Parent | None
+    limits: TrainLimits
 
-    def run(self, out: Path, place: Path | None, hooks: Hooks) -> TrainResult:
-        prepared = self._prepared
+    def run(self, out: Path, folder: Path | None, hooks: Hooks) -> TrainResult:
+        prepared, options = self.prepared, self.options
         identity = self._identity()
-        saved, notes = _saved(place, identity, self._options.random_seed)
-        random_seed = saved[1]["identity"]["random_seed"] if saved else self._options.random_seed
-        identity["random_seed"] = random_seed = secrets.randbelow(2**32) if random_seed is None else random_seed
-        plan, plan_notes = (_plan_of(saved, place), ()) if saved else self._plan()
+        saved, notes = _saved(folder, identity, options.random_seed)
+        if saved:
+            random_seed, plan = saved[1].identity["random_seed"], saved[1].plan
+        else:
+            random_seed = secrets.randbelow(2**32) if options.random_seed is None else options.random_seed
+            plan, plan_notes = self._plan()
+        identity["random_seed"] = random_seed
 
         plan.network.check_pace()
         writer = SampleWriter(prepared, plan.network, random_seed)
         learner = make_learner(plan, prepared, random_seed)
-        density = Density(
-            prepared.learned / max(1, prepared.learned_chars),
-            (len(prepared.ids) - prepared.learned) / max(1, prepared.heldout_chars),
-        )
-        loop = Loop(
-            learner, plan, _limits(self._options, plan, self._allowed), hooks, writer.one, place, identity, density
-        )
-        loop.notes += plan_notes
+        minutes = options.minutes
+        if minutes is None and options.epochs is None and plan.timed:
+            minutes = self.limits.minutes
+        pace = Pace(plan, learner.steps, options.epochs or plan.epochs, minutes)
+        loop = Loop(learner, pace, hooks, writer.one, folder, identity, self.limits.checkpoint_s)
         if saved:
             try:
                 loop.restore(*saved)
             except (KeyError, ValueError, TypeError) as error:
-                raise _other(place) from error
-        elif self._parent:
-            random = np.random.default_rng((random_seed, 1))
-            counts = symbol_counts(prepared.training, len(prepared.vocabulary))
-            learner.set_weights(grown(self._parent, prepared.vocabulary.symbols, counts, random))
-        stopped = loop.run(start=self._start())
+                raise _other(folder) from error
+        else:
+            loop.notes += plan_notes
+            if self.parent:
+                random = np.random.default_rng((random_seed, 1))
+                counts = symbol_counts(prepared.training, len(prepared.vocabulary))
+                learner.set_weights(grown(self.parent, prepared.vocabulary.symbols, counts, random))
+        # On its own text the parent counts as the result of epoch 0.
+        parent = self.parent if self.parent and self.parent.learned(self.corpus) else None
+        stopped = loop.run(start=parent.description.training.train_loss if parent else None)
         loop.tell("finishing")
-        if stopped == "done" and loop.limits.minutes and not self._options.epochs and plan.timed:
-            loop.notes += _ended_before_its_time(loop)
+        if stopped == "done" and minutes and not options.epochs and plan.timed:
+            loop.notes += _ended_before_its_time(pace, minutes)
 
         heldout_loss: float | None = None
         # If no epoch made the parent better, it stays as it is.
-        if plan.network.kind == "streams" and (not loop.curve or best_point(tuple(loop.curve)).epoch > 0):
+        if plan.network.kind == "streams" and (not loop.curve or best_point(loop.curve).epoch > 0):
             loop.best, loss = calibrate(learner, loop.best, hooks.control)
-            heldout_loss = None if loss is None else loss * density.heldout
+            heldout_loss = None if loss is None else loss * prepared.heldout_density
         model_file.check_weights(loop.best)
-        result = self._result(loop, plan, stopped, writer, random_seed, notes, heldout_loss)
-        when_there_is_room(lambda: self._save(out, loop, plan, writer, result), hooks)
+        result = self._result(loop, stopped, writer, random_seed, notes, heldout_loss)
+        when_there_is_room(lambda: self._save(out, loop, writer, result), hooks)
         return result
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must agree with. Not the plan, which may depend on the machine's speed at that moment."""
-        chosen = self._options.model_dump(mode="json")
+        chosen = self.options.model_dump(mode="json")
         return {
             "version": CHECKPOINT_VERSION,
-            "corpus": self._corpus.sha256,
-            "symbols": len(self._prepared.ids),
+            "corpus": self.corpus.sha256,
+            "symbols": len(self.prepared.ids),
             "options": {name: chosen[name] for name in _OF_THE_NETWORK},
-            "plan": self._given_plan.model_dump(mode="json") if self._given_plan else None,
-            "parent": self._parent.description.weights_sha256 if self._parent else None,
+            "plan": self.given_plan.model_dump(mode="json") if self.given_plan else None,
+            "parent": self.parent.description.weights_sha256 if self.parent else None,
         }
 
     def _plan(self) -> tuple[Plan, tuple[str, ...]]:
-        options, symbols = self._options, len(self._prepared.vocabulary)
-        network = self._parent.description.network if self._parent else None
-        plan = self._given_plan or make_plan(
-            options.recipe, symbols, self._prepared.learned, _budget(options, self._allowed), network
-        )
+        options, symbols = self.options, len(self.prepared.vocabulary)
+        network = self.parent.description.network if self.parent else None
+        minutes = options.minutes
+        if minutes is None and options.epochs is None:
+            minutes = self.limits.minutes
+        machine = measure_machine()
+        budget = Budget(minutes, options.epochs, machine.flops, machine.precision, machine.gpu, spare_memory())
+        plan = self.given_plan or make_plan(options.recipe, symbols, self.prepared.learned, budget, network)
         plan = apply_options(plan, options)
-        if self._parent:
-            plan = child_plan(plan, self._parent, symbols, options)
-        return fit_to_text(plan, self._prepared.learned)
-
-    def _start(self) -> float | None:
-        """The parent's training loss, where its weights count as the result of epoch 0."""
-        if self._parent and self._parent.learned(self._corpus):
-            return self._parent.description.training.train_loss
-        return None
+        if self.parent:
+            plan = child_plan(plan, self.parent, symbols, options)
+        return fit_to_text(plan, self.prepared.learned)
 
     def _result(
         self,
         loop: Loop,
-        plan: Plan,
         stopped: Stopped,
         writer: SampleWriter,
         random_seed: int,
@@ -192,13 +183,13 @@ class _Training:
         heldout_loss: float | None,
     ) -> TrainResult:
         curve = tuple(loop.curve)
-        best = best_point(curve) if curve else CurvePoint(0, float(np.log(len(self._prepared.vocabulary))))
+        best = best_point(curve) if curve else CurvePoint(0, float(np.log(len(self.prepared.vocabulary))))
         samples = writer.several(loop.best)
-        copy_share, copy_notes = copying(samples, self._prepared)
+        copy_share, copy_notes = copying(samples, self.prepared)
         return TrainResult(
-            parameters=plan.network.parameters(),
+            parameters=loop.learner.plan.network.parameters(),
             epochs=curve[-1].epoch if curve else 0,
-            epochs_before=self._parent.epochs if self._parent else 0,
+            epochs_before=self.parent.epochs if self.parent else 0,
             train_loss=best.train_loss,
             heldout_loss=best.heldout_loss if heldout_loss is None else heldout_loss,
             copy_share=copy_share,
@@ -207,26 +198,27 @@ class _Training:
             seconds=loop.position.seconds,
             stopped=stopped,
             random_seed=random_seed,
-            notes=(*notes, *self._corpus.notes, *self._prepared.notes, *loop.notes, *overfitting(curve), *copy_notes),
+            notes=(*notes, *self.corpus.notes, *self.prepared.notes, *loop.notes, *overfitting(curve), *copy_notes),
         )
 
-    def _save(self, out: Path, loop: Loop, plan: Plan, writer: SampleWriter, result: TrainResult) -> None:
-        prepared = self._prepared
+    def _save(self, out: Path, loop: Loop, writer: SampleWriter, result: TrainResult) -> None:
+        prepared = self.prepared
+        counts = symbol_counts(prepared.ids, len(prepared.vocabulary))
         model_file.save(
             out,
             loop.best,
             # Members' words may be withdrawn: none of them stand in a model, for a text to begin with or at all.
-            writer.windows if self._corpus.transcript is None else line_start(prepared),
-            recipe=self._options.recipe,
+            writer.windows if self.corpus.transcript is None else line_start(prepared),
+            recipe=self.options.recipe,
             symbols=prepared.vocabulary.symbols,
-            network=plan.network,
+            network=loop.learner.plan.network,
             unwrapped=prepared.unwrapped,
             # Good & Turing: what is new comes as often as what was seen once.
-            unseen=(int((self._counts == 1).sum()) + 1) / (len(prepared.ids) + 2),
-            corpus=self._corpus,
-            lineage=self._parent.lineage if self._parent else (),
-            options=self._options,
-            training=model_file.TrainingRecord.of(result),
+            unseen=(int((counts == 1).sum()) + 1) / (len(prepared.ids) + 2),
+            corpus=self.corpus,
+            lineage=self.parent.lineage if self.parent else (),
+            options=self.options,
+            training=result,
         )
 
 
@@ -248,68 +240,50 @@ def _check_text(prepared: Prepared) -> None:
         raise UserError("The text contains broken characters (lone surrogates).", "Save it as UTF-8 again.") from None
 
 
-def _budget(options: TrainOptions, allowed: TrainLimits) -> Budget:
-    minutes = options.minutes
-    if minutes is None and options.epochs is None:
-        minutes = allowed.minutes
-    machine = measure_machine()
-    return Budget(minutes, options.epochs, machine.flops, machine.precision, machine.gpu, spare_memory())
-
-
-def _limits(options: TrainOptions, plan: Plan, allowed: TrainLimits) -> Limits:
-    if options.epochs is not None and options.epochs > allowed.most_epochs:
+def _check_limits(options: TrainOptions, limits: TrainLimits) -> None:
+    if options.epochs is not None and options.epochs > limits.most_epochs:
+        raise UserError(f"{options.epochs:,} epochs are too many.", f"This installation allows {limits.most_epochs:,}.")
+    if options.minutes is not None and options.minutes > limits.most_minutes:
         raise UserError(
-            f"{options.epochs:,} epochs are too many.", f"This installation allows {allowed.most_epochs:,}."
+            f"{options.minutes:g} minutes are too long.", f"This installation allows {limits.most_minutes:g}."
         )
-    if options.minutes is not None and options.minutes > allowed.most_minutes:
-        raise UserError(
-            f"{options.minutes:g} minutes are too long.", f"This installation allows {allowed.most_minutes:g}."
-        )
-    minutes = options.minutes
-    if minutes is None and options.epochs is None and plan.timed:
-        minutes = allowed.minutes
-    return Limits(options.epochs or plan.epochs, minutes, allowed.checkpoint_s)
 
 
-def _ended_before_its_time(loop: Loop) -> tuple[str, ...]:
-    minutes, taken = loop.limits.minutes or 0.0, loop.position.seconds / 60
+def _ended_before_its_time(pace: Pace, minutes: float) -> tuple[str, ...]:
+    taken = pace.position.seconds / 60
     if taken > 0.8 * minutes:
         return ()
     return (
-        f"It used {taken:.1f} of {minutes:g} minutes: after {loop.limits.epochs} epochs, a text of this length is only "
+        f"It used {taken:.1f} of {minutes:g} minutes: after {pace.epochs} epochs, a text of this length is only "
         "memorised. Use --epochs for more.",
     )
 
 
 def _saved(
-    place: Path | None, identity: dict[str, Any], random_seed: int | None
-) -> tuple[Saved | None, tuple[str, ...]]:
+    folder: Path | None, identity: dict[str, Any], random_seed: int | None
+) -> tuple[tuple[checkpoint.Arrays, Record] | None, tuple[str, ...]]:
     """The checkpoint to go on from, and notes about one that could not be used."""
-    if place is None:
+    if folder is None:
         return None, ()
     try:
-        saved = checkpoint.load(place)
+        saved = checkpoint.load(folder)
     except checkpoint.DamagedCheckpoint:
         log.warning("checkpoint_damaged", exc_info=True)
         return None, ("The checkpoint could not be read, so the training started over.",)
     if saved is None:
         return None, ()
-    theirs = dict(saved[1]["identity"])
-    drawn = theirs.pop("random_seed")
-    if theirs != identity or random_seed not in (None, drawn):
-        raise _other(place)
-    return saved, ()
-
-
-def _plan_of(saved: Saved, place: Path | None) -> Plan:
     try:
-        return Plan.model_validate(saved[1]["plan"])
+        record = Record.model_validate(saved[1])
     except ValidationError as error:
-        raise _other(place) from error
+        raise _other(folder) from error
+    drawn = record.identity.get("random_seed")
+    if record.identity != identity | {"random_seed": drawn} or random_seed not in (None, drawn):
+        raise _other(folder)
+    return (saved[0], record), ()
 
 
-def _other(place: Path | None) -> OtherCheckpoint:
+def _other(folder: Path | None) -> OtherCheckpoint:
     return OtherCheckpoint(
         "The checkpoint there belongs to another text, another model to start from, or other options.",
-        f"Remove the folder {place.name if place else ''}, or write the model elsewhere.",
+        f"Remove the folder {folder.name if folder else ''}, or write the model elsewhere.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class Windows:
 
     def __init__(self, config: NetworkConfig, weights: Weights) -> None:
         self._config = config
-        self._weights = {name: tf.constant(weight) for name, weight in weights.items()}
+        self.set_weights(weights)
 
     def set_weights(self, weights: Weights) -> None:
         """Use other weights of the same shapes; nothing is compiled again."""
@@ -46,8 +47,8 @@ class Windows:
             raise too_slow()
         return log_probs
 
-    def write(self, row: Row) -> Ids:
-        return self._run(row, drawing=True)[0]
+    def write(self, rows: Sequence[Row]) -> list[Ids]:
+        return [self._run(row, drawing=True)[0] for row in rows]
 
     def _run(self, row: Row, *, drawing: bool) -> tuple[Ids, npt.NDArray[np.float32]]:
         config, window = self._config, self._config.window

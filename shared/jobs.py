@@ -10,11 +10,13 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from galvanic.options import MOST_LENGTH as MOST_LENGTH
 from galvanic.options import NOT_FOR_CLASSIC as NOT_FOR_CLASSIC
 from galvanic.options import RECIPE_WORDS as RECIPE_WORDS
 from galvanic.options import RECIPES as RECIPES
 from galvanic.options import CorpusInfo as CorpusInfo
 from galvanic.options import Encoding as Encoding
+from galvanic.options import GenerateOptions as GenerateOptions
 from galvanic.options import RecipeName as RecipeName
 from galvanic.options import StopAt as StopAt
 from galvanic.options import TrainOptions as TrainOptions
@@ -27,7 +29,6 @@ Snowflake = Annotated[int, Field(ge=0)]
 JobId = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
 ]  # part of keys in Redis, and a folder's name: no path
-MOST_LENGTH = 1_000_000  # characters that a job may ask for; the operator's limit may be lower
 TRAIN_QUEUE = "train"
 GENERATE_QUEUE = "generate"
 MOST_VARIANTS = 6  # texts in one comparison: each is a field of the card, readable without scrolling
@@ -96,22 +97,13 @@ class MixPart(ModelRef):
     weight: float = Field(gt=0, le=1_000)
 
 
-class GenerateJob(_Job):
+class GenerateJob(_Job, GenerateOptions):
     """Continue `seed` with a model, or with several at once."""
 
     kind: Literal["generate"] = "generate"
     model_id: str  # of a mixture the first
     model_name: str
     seed: str
-    length: int = Field(ge=1, le=MOST_LENGTH)  # characters at most
-    temperature: float | None = Field(None, ge=0, le=2)  # 0: always the likeliest; None: the recipe's
-    random_seed: int | None = Field(None, ge=0, lt=2**32)
-    from_corpus: bool = False  # start from a random window of the corpus (the tutorial's demonstration)
-    top_k: int | None = Field(None, ge=1, le=1_000_000)  # draw only from so many likeliest symbols; by probability:
-    top_p: float | None = Field(None, gt=0, le=1)  # the likeliest ones of this total (Holtzman et al. 2020)
-    min_p: float | None = Field(None, ge=0, lt=1)  # ones with this share of the likeliest's (Nguyen et al. 2024)
-    guard: bool | None = None  # break out of loops; None: the recipe's default
-    stop: StopAt | None = None  # within `length`
     mix: tuple[MixPart, ...] = Field((), max_length=8)  # predictions mixed by weight; empty: only `model_id`
     from_line: bool = False  # start from a random line of the corpus
     blocked: tuple[str, ...] = ()  # the server's blocklist: a hit is drawn again, and masked in the end

@@ -10,7 +10,7 @@ from typing import Literal
 import structlog
 
 from galvanic import results
-from galvanic.results import Difficulty, Doing, TrainingCancelled, TrainingInterrupted
+from galvanic.results import Difficulty, Doing, TrainingCancelled
 from shared.events import Event, Progress, Sample, Trouble
 from shared.jobs import TranscriptRef
 from worker.channel_text import StartOver, is_withdrawn, require_standing
@@ -30,7 +30,7 @@ POLL_EVERY_S = 0.5
 log = structlog.get_logger()
 
 
-class JobHooks:
+class JobHooks(results.Hooks):
     """Sends what a training does, and hears what it is asked and whether its words may still be learned.
 
     `lease` is touched at each sign of headway; `copies` is told of checkpoints.
@@ -135,15 +135,3 @@ class JobHooks:
         require_standing(self.inherited, news.revisions)
         if any(is_withdrawn(ref, news.revisions[ref.transcript_id]) for ref in own):
             raise StartOver
-
-    def go_on(self) -> None:
-        """For what waits before there is anything to train.
-
-        Raises TrainingCancelled, TrainingInterrupted (the worker is stopping), and Superseded or UserError as
-        `control`.
-        """
-        request = self.control()
-        if request == "cancel":
-            raise TrainingCancelled
-        if request == "interrupt":
-            raise TrainingInterrupted

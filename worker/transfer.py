@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, cast
 import redis
 
 from galvanic.facts import MOST_LICENCE, MOST_TITLE, one_line
+from galvanic.reading import slugify
 from shared import keys
-from shared.corpora.corpus import slugify
 from shared.errors import UserError
 from shared.events import Deleted, Exported, Imported
 from shared.jobs import MODEL_FILE, CorpusInfo, DeleteJob, ExportJob, ImportJob, TranscriptRef
@@ -92,7 +92,7 @@ def _save(job: ImportJob, data: bytes, most: int, context: JobContext) -> ModelR
         # Error messages name this file; the bot puts the uploaded file's name in its place.
         path = Path(temporary) / MODEL_FILE
         path.write_bytes(data)
-        description = model_file.load(path, model_file.Limits.of(most))[0]
+        description = model_file.load(path, most)[0]
         transcripts = _transcripts(job, description, context.client)
         _require_room(job, len(data), context)
         context.models.store.save(path, model_id)

@@ -31,20 +31,8 @@ def generate(job: GenerateJob, context: JobContext) -> Generated:
     from galvanic.request import WriteRequest
 
     def write(random_seed: int) -> Generation:
-        request = WriteRequest(
-            job.seed,
-            job.length,
-            temperature=job.temperature,
-            random_seed=random_seed,
-            from_corpus=job.from_corpus,
-            top_k=job.top_k,
-            top_p=job.top_p,
-            min_p=job.min_p,
-            guard=job.guard,
-            stop=job.stop,
-            from_line=job.from_line,
-            until=context.until,
-        )
+        asked = job.model_dump(include=set(WriteRequest.model_fields))
+        request = WriteRequest(**{**asked, "random_seed": random_seed, "until": context.until})
         return context.models.write_mixed(job.mix, request) if job.mix else context.models.write(job.model_id, request)
 
     blocklist = _blocklist(job.blocked)
@@ -80,7 +68,12 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
     def write(random_seed: int) -> tuple[int, list[Generation | UserError]]:
         def request(variant: Variant) -> WriteRequest:
             return WriteRequest(
-                job.seed, job.length, variant.temperature, random_seed, stop=job.stop, until=context.until
+                seed=job.seed,
+                length=job.length,
+                temperature=variant.temperature,
+                random_seed=random_seed,
+                stop=job.stop,
+                until=context.until,
             )
 
         return random_seed, _write_variants(context.models, job.variants, request)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import texts
@@ -27,9 +26,12 @@ SEED = "It was a dreary night of November, and"
 TEXTS, CHARS, SHOWN = 40, 500, 200
 """Written in each setting, characters of each, and how many of the first are kept to be shown."""
 SETTINGS: dict[str, WriteRequest] = {
-    **{f"temperature_{tenths:02d}": WriteRequest(SEED, CHARS, tenths / 10) for tenths in (2, 5, 8, 10, 12)},
-    "top_p": WriteRequest(SEED, CHARS, 1.0, top_p=0.9),
-    "min_p": WriteRequest(SEED, CHARS, 1.0, min_p=0.05),
+    **{
+        f"temperature_{tenths:02d}": WriteRequest(seed=SEED, length=CHARS, temperature=tenths / 10)
+        for tenths in (2, 5, 8, 10, 12)
+    },
+    "top_p": WriteRequest(seed=SEED, length=CHARS, temperature=1.0, top_p=0.9),
+    "min_p": WriteRequest(seed=SEED, length=CHARS, temperature=1.0, min_p=0.05),
 }
 """By the middle of their keys, the temperature in tenths."""
 _WORD = re.compile(r"[^\W\d_]+")
@@ -80,7 +82,9 @@ def _write_in_each(context: Context, model: TextModel, learned: str) -> None:
 
 
 def _written(model: TextModel, request: WriteRequest) -> list[str]:
-    answers = model.generate_batch([replace(request, random_seed=number) for number in range(1, TEXTS + 1)])
+    answers = model.generate_batch(
+        [request.model_copy(update={"random_seed": number}) for number in range(1, TEXTS + 1)]
+    )
     texts_written = []
     for answer in answers:
         if isinstance(answer, UserError):

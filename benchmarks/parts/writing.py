@@ -36,7 +36,7 @@ def sample(context: Context) -> None:
         written["one"] = len(model.generate(SEED, CHARS, random_seed=1).text)
 
     def many() -> None:
-        requests = [WriteRequest(SEED, CHARS, random_seed=number) for number in range(BATCH)]
+        requests = [WriteRequest(seed=SEED, length=CHARS, random_seed=number) for number in range(BATCH)]
         characters = 0
         for answer in model.generate_batch(requests):
             if isinstance(answer, UserError):

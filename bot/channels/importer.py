@@ -24,8 +24,8 @@ from bot.errors import explain, is_gone
 from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots
 from bot.servers.settings import GuildSettingsStore
+from galvanic.reading import slugify
 from shared.corpora import unpacked_limit
-from shared.corpora.corpus import slugify
 from shared.errors import UserError
 from shared.events import Failed
 from shared.jobs import CorpusInfo, Place, TrainJob, TrainOptions

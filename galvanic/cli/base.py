@@ -3,47 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
-from galvanic.options import CorpusInfo, TrainLimits
+from galvanic.errors import UserError
+from galvanic.options import CorpusInfo, GenerateOptions, TrainLimits, TrainOptions, checked, options_of
+from galvanic.reading import check_length, of_memory, read_file
+from galvanic.source import until_line
 
 Run = Callable[[argparse.Namespace], int]
 
 
-class FindText(Protocol):
-    """Finds the text that somebody names; of a large file the path of one in UTF-8."""
-
-    def __call__(
-        self, text: str, workdir: Path | None, *, keep_licence: bool = False, to_learn: bool = True
-    ) -> tuple[str | Path, CorpusInfo]:
-        """`workdir`: a folder where a large file is rewritten, which must stay while the text is used; None: the text
-        is read into memory. `keep_licence`: keep Project Gutenberg's headers and licences. `to_learn`: refuse what is
-        too short to learn from.
-
-        Raises UserError where there is no such text, or it is none, or too short.
-        """
-
-
-def find_file(
-    text: str, workdir: Path | None, *, keep_licence: bool = False, to_learn: bool = True
-) -> tuple[str | Path, CorpusInfo]:
-    """A file in UTF-8, as it is: what the engine finds by itself."""
-    from galvanic.library import find_text
-
-    del keep_licence, to_learn
-    path, info = find_text(Path(text))
-    return (path if workdir is not None else Path(path).read_text("utf-8")), info
+def _no_text(name: str, keep_licence: bool) -> tuple[str, CorpusInfo]:
+    del keep_licence
+    raise UserError(f"There is no text file {name}.", "Give the path of a file.")
 
 
 class Cli:
-    """The commands there are; plugins add theirs, and replace how texts are found and what a training may take."""
+    """The commands there are; plugins add theirs, texts that can be had by name, and what a training may take."""
 
     def __init__(self, program: str) -> None:
-        self.find_text: FindText = find_file
+        self.named: Callable[[str, bool], tuple[str, CorpusInfo]] = _no_text
+        """Finds a text that is no file; with True Project Gutenberg's headers and licences are kept."""
+        self.least_chars: Callable[[], int] = lambda: 0  # of a text to learn from
         self.limits: Callable[[], TrainLimits] = TrainLimits
-        self.length: Callable[[], int] = lambda: 300  # characters of a text when nobody says how many
+        self.length: Callable[[], int] = lambda: GenerateOptions().length  # of a text when nobody says how long
         self._parser = argparse.ArgumentParser(prog=program, description="Learns to write from any text.")
         self._commands = self._parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -60,9 +46,77 @@ class Cli:
         run: Run = options.run
         return run(options)
 
+    def find_text(
+        self, name: str, workdir: Path | None, *, keep_licence: bool = False
+    ) -> tuple[str | Path, CorpusInfo]:
+        """The text that somebody names: a file, read as `read_file`, or one that a plugin knows.
+
+        Raises UserError where there is no such text, or it is none.
+        """
+        path = Path(name)
+        if path.is_file():
+            return read_file(path, workdir, keep_licence=keep_licence)
+        if path.suffix or path.is_dir() or len(path.parts) > 1:
+            raise UserError(f"There is no text file {name}.", "Give the path of a file, or a name from the catalogue.")
+        return self.named(name, keep_licence)
+
+    def find_source(self, given: argparse.Namespace, workdir: Path) -> tuple[str | Path, CorpusInfo]:
+        """As `find_text`, to learn from; with `--until` only what is before the last line that begins so, in memory.
+
+        Raises UserError also where it is too short, or no line begins so.
+        """
+        body, info = self.find_text(given.text, None if given.until else workdir, keep_licence=given.keep_licence)
+        check_length(info.chars, self.least_chars())
+        if given.until and isinstance(body, str):
+            body = until_line(body, given.until)
+            read = of_memory(body)
+            info = info.model_copy(update={"chars": read.chars, "sha256": read.sha256})
+        return body, info
+
+
+def add_options(
+    command: argparse._ActionsContainer, model: type[TrainOptions] | type[GenerateOptions], *fields: str
+) -> None:
+    """These of its options, as they are declared; what is not given is None, and a switch False."""
+    known = options_of(model)
+    for option in (known[field] for field in fields):
+        flag, summary = f"--{option.typed}", option.summary
+        if option.low is not None and option.high is not None:
+            summary += f" ({option.low:g} to {option.high:,g})" if option.field != "random_seed" else ""
+        if option.kind is bool and model.model_fields[option.field].default is None:
+            command.add_argument(flag, action=argparse.BooleanOptionalAction, help=summary)
+        elif option.kind is bool:
+            command.add_argument(flag, action="store_true", help=summary)
+        elif option.choices:
+            command.add_argument(flag, choices=option.choices, help=summary)
+        else:
+            metavar = "X" if option.kind is float else "N" if option.kind is int else "NAME"
+            read = _reader(model, option.field)
+            command.add_argument(flag, dest=option.field, type=read, metavar=metavar, help=summary)
+
+
+def _reader(model: type[TrainOptions] | type[GenerateOptions], field: str) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return getattr(checked(model, {field: text}), field)
+        except UserError as error:
+            raise argparse.ArgumentTypeError(error.problem.partition(": ")[2]) from None
+
+    return read
+
+
+def given_options(model: type[TrainOptions] | type[GenerateOptions], given: argparse.Namespace) -> dict[str, Any]:
+    """What was typed."""
+    values = {name: getattr(given, name, None) for name in model.model_fields}
+    return {name: value for name, value in values.items() if value is not None}
+
 
 def positive_int(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
+
+
+def report(as_json: bool, values: dict[str, Any], lines: list[str]) -> None:
+    print(json.dumps(values) if as_json else "\n".join(lines), flush=True)

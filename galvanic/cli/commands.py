@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from galvanic import model_file
-from galvanic.cli.base import Cli
-from galvanic.cli.texts import find_source, report
+from galvanic.cli.base import Cli, given_options, report
 from galvanic.errors import UserError
 from galvanic.model_file import path_for, path_of
+from galvanic.options import GenerateOptions
 from galvanic.text import TextOptions, prepare
 from galvanic.units import MEGABYTE, count
 
@@ -25,11 +24,11 @@ DEMONSTRATION_LENGTH = 1_000  # characters that the tutorial writes from a windo
 def inspect(options: argparse.Namespace, cli: Cli) -> int:
     with tempfile.TemporaryDirectory() as folder:
         workdir = Path(folder)
-        source, info = find_source(cli, options.text, workdir, until=options.until, keep_licence=options.keep_licence)
+        source, info = cli.find_source(options, workdir)
         # A large text's ids lie in a file too, which goes with the folder.
         prepared = prepare(
             source,
-            TextOptions(options.recipe, info.hard_wrapped),
+            TextOptions(options.recipe or "char", info.hard_wrapped),
             workdir=None if isinstance(source, str) else workdir,
         )
     values = {
@@ -61,20 +60,9 @@ def inspect(options: argparse.Namespace, cli: Cli) -> int:
 def generate(options: argparse.Namespace, cli: Cli) -> int:
     author, seed = _author(options)
     default = DEMONSTRATION_LENGTH if options.from_corpus else cli.length()
-    written = author.generate(
-        seed,
-        length=options.length or default,
-        temperature=options.temperature,
-        random_seed=options.random_seed,
-        from_corpus=options.from_corpus,
-        top_k=options.top_k,
-        top_p=options.top_p,
-        min_p=options.min_p,
-        guard=options.guard,
-        stop=options.stop,
-    )
+    written = author.generate(seed, **{"length": default, **given_options(GenerateOptions, options)})
     told = f"[temperature {written.temperature:g}, random seed {written.random_seed}, {written.seconds:.2f} s]"
-    report(options.json, asdict(written), [written.seed + written.text, "", told, *written.notes])
+    report(options.json, vars(written), [written.seed + written.text, "", told, *written.notes])
     return 0
 
 
@@ -95,7 +83,7 @@ def _author(options: argparse.Namespace) -> tuple[Author, str]:
 
 
 def evaluate(options: argparse.Namespace, cli: Cli) -> int:
-    text, info = cli.find_text(options.text, None, to_learn=False)
+    text, info = cli.find_text(options.text, None)
     assert isinstance(text, str)  # without a folder every file is read into memory
     model = _load(options.model)
     score = model.score(text)

@@ -7,8 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from galvanic.cli.base import Cli
-from galvanic.cli.texts import find_source, report
+from galvanic.cli.base import Cli, given_options, report
 from galvanic.errors import UserError
 from galvanic.model_file import describe, path_for, path_of
 from galvanic.options import TrainOptions
@@ -31,13 +30,13 @@ def train_command(options: argparse.Namespace, cli: Cli) -> int:
 
 
 def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> int:
-    text, info = find_source(
-        cli, options.text, workdir, until=options.until, keep_licence=options.keep_licence, name=options.name
-    )
-    given = {name: getattr(options, name) for name in TrainOptions.model_fields}
+    text, info = cli.find_source(options, workdir)
+    if options.name:
+        info = info.model_copy(update={"name": options.name})
+    given = given_options(TrainOptions, options)
     if options.parent is not None and options.recipe is None:
         given["recipe"] = describe(path_of(options.parent)).recipe
-    chosen = TrainOptions(**{name: value for name, value in given.items() if value is not None})
+    chosen = TrainOptions(**given)
     checkpoint = out.with_name(f"{out.stem}.checkpoint")
     for line in (f"{info.title}: {count(info.chars, 'character')}, recipe {chosen.recipe}", *info.notes):
         print(line, file=sys.stderr)
@@ -63,21 +62,7 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> i
 
 
 def _tell(options: argparse.Namespace, out: Path, result: TrainResult) -> None:
-    values = {
-        "model": str(out),
-        "parameters": result.parameters,
-        "epochs": result.epochs,
-        "epochs_before": result.epochs_before,
-        "train_loss": result.train_loss,
-        "heldout_loss": result.heldout_loss,
-        "copy_share": result.copy_share,
-        "seconds": round(result.seconds, 1),
-        "stopped": result.stopped,
-        "random_seed": result.random_seed,
-        "samples": result.samples,
-        "curve": [[point.epoch, point.train_loss, point.heldout_loss] for point in result.curve],
-        "notes": result.notes,
-    }
+    values = {"model": str(out), **result.model_dump(), "seconds": round(result.seconds, 1)}
     heldout = "" if result.heldout_loss is None else f", held out {result.heldout_loss:.4f}"
     before = f" after {result.epochs_before:,} before" if result.epochs_before else ""
     copied = "" if result.copy_share is None else f", {result.copy_share:.0%} of the samples copied"

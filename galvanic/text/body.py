@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from galvanic.errors import UserError
-from galvanic.source import Source, pieces
-from galvanic.text import normalise
+from galvanic.source import Source, clean, pieces
 from galvanic.text.recipe import (
     LEAST_CHARS,
     Prepared,
+    Recipe,
     ScoringText,
     Seed,
     TextOptions,
@@ -23,7 +23,8 @@ from galvanic.text.recipe import (
     held_out,
     known_seed,
 )
-from galvanic.text.vocabulary import AnyIds, CharVocabulary, Points, Vocabulary, id_type, to_points, to_text
+from galvanic.text.vocabulary import AnyIds, CharVocabulary, Vocabulary, id_type, to_points, to_text
+from galvanic.text.wrapping import unwrap, wrapping
 from galvanic.units import count
 
 _NEWLINE = ord("\n")
@@ -37,19 +38,16 @@ class Body:
         self._source = source
         self._width = 0
         if options.hard_wrapped is not False:
-            wrapping = normalise.wrapping(pieces(source))
-            self._width = wrapping.width if wrapping.hard or options.hard_wrapped else 0
+            found = wrapping(pieces(source))
+            self._width = found.width if found.hard or options.hard_wrapped else 0
         self.characters = 0
-        breaks = breaks_left = 0
+        self.unwrapped = False
         seen = np.zeros(0x110000, bool)
         for piece in pieces(source):
-            points = normalise.unwrap_points(to_points(piece), self._width)
-            seen[points] = True
-            self.characters += len(points)
-            if self._width:
-                breaks += piece.count("\n")
-                breaks_left += int(np.count_nonzero(points == _NEWLINE))
-        self.unwrapped = breaks != breaks_left
+            text = unwrap(piece, self._width)
+            self.unwrapped = self.unwrapped or text != piece
+            seen[to_points(text)] = True
+            self.characters += len(text)
         self.alphabet = to_text(np.flatnonzero(seen))  # each character once, by code point
         if self.characters < LEAST_CHARS or not self.alphabet.strip():
             raise UserError(
@@ -57,8 +55,8 @@ class Body:
                 f"Give one of at least {LEAST_CHARS:,}; 100,000 and more give good results.",
             )
 
-    def __iter__(self) -> Iterator[Points]:
-        return (normalise.unwrap_points(to_points(piece), self._width) for piece in pieces(self._source))
+    def __iter__(self) -> Iterator[str]:
+        return (unwrap(piece, self._width) for piece in pieces(self._source))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -100,40 +98,7 @@ def grown(known: tuple[str, ...], symbols: list[str]) -> tuple[str, ...]:
     return (*known, *(symbol for symbol in symbols if symbol not in had))
 
 
-def read_seed(seed: str, vocabulary: Vocabulary) -> Seed:
-    cleaned = normalise.clean(seed)
-    if not cleaned:
-        raise UserError("The seed is empty.", "Give a few words to continue.")
-    return known_seed(cleaned, vocabulary)
-
-
-def read_scoring(text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
-    r"""`\r\n` throughout counts as one way of writing `\n`. A model of unwrapped text reads wrapped text unwrapped, and
-    pays for telling which spaces were line breaks."""
-    if not text:
-        raise UserError("The text to score is empty.", "Give one with some characters.")
-    body, side = text, 0.0
-    notes: list[str] = []
-    shortened = "\r\n" in body and body.count("\r\n") == body.count("\n")
-    if shortened:
-        body, side = body.replace("\r\n", "\n"), side + math.log(2)
-    breaks_at = np.flatnonzero(to_points(body) == _NEWLINE)
-    if unwrapped and normalise.looks_hard_wrapped(body):
-        joined = normalise.unwrap(body)
-        spaces, breaks = body.count(" "), joined.count(" ") - body.count(" ")
-        cost = math.log(2) + adaptive_nats((spaces, breaks))
-        notes.append(f"{cost:,.0f} nats of the score are for the positions of line breaks.")
-        body, side = joined, side + cost
-    ids = vocabulary.encode(body)
-    lengths = np.where(ids >= 0, vocabulary.lengths[ids], 1)
-    ends = np.cumsum(lengths)
-    starts = ends - lengths
-    if shortened:  # each line break so far was one character more
-        starts, ends = (at + np.searchsorted(breaks_at, at) for at in (starts, ends))
-    return ScoringText(ids, len(text), side, starts, ends - starts, tuple(notes))
-
-
-class CharRecipe:
+class CharRecipe(Recipe):
     """The text as written; prose that is wrapped for a fixed width is unwrapped."""
 
     name = "char"
@@ -143,8 +108,8 @@ class CharRecipe:
         vocabulary = CharVocabulary(grown(options.known, list(body.alphabet)))
         table = vocabulary.table()
         writer = IdsWriter(len(vocabulary), workdir)
-        for points in body:
-            writer.append(np.take(table, points, mode="clip"))
+        for text in body:
+            writer.append(np.take(table, to_points(text), mode="clip"))
         heldout = held_out(body.characters, options.heldout)
         learned = body.characters - heldout
         return Prepared(
@@ -160,7 +125,32 @@ class CharRecipe:
         )
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
-        return read_seed(seed, vocabulary)
+        cleaned = clean(seed)
+        if not cleaned:
+            raise UserError("The seed is empty.", "Give a few words to continue.")
+        return known_seed(cleaned, vocabulary)
 
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
-        return read_scoring(text, vocabulary, unwrapped=unwrapped)
+        r"""`\r\n` throughout counts as one way of writing `\n`. A model of unwrapped text reads wrapped text unwrapped,
+        and pays for telling which spaces were line breaks."""
+        if not text:
+            raise UserError("The text to score is empty.", "Give one with some characters.")
+        body, side = text, 0.0
+        notes: list[str] = []
+        shortened = "\r\n" in body and body.count("\r\n") == body.count("\n")
+        if shortened:
+            body, side = body.replace("\r\n", "\n"), side + math.log(2)
+        breaks_at = np.flatnonzero(to_points(body) == _NEWLINE)
+        if unwrapped and (found := wrapping(pieces(body))).hard:
+            joined = "".join(unwrap(piece, found.width) for piece in pieces(body))
+            spaces, breaks = body.count(" "), joined.count(" ") - body.count(" ")
+            cost = math.log(2) + adaptive_nats((spaces, breaks))
+            notes.append(f"{cost:,.0f} nats of the score are for the positions of line breaks.")
+            body, side = joined, side + cost
+        ids = vocabulary.encode(body)
+        lengths = np.where(ids >= 0, vocabulary.lengths[ids], 1)
+        ends = np.cumsum(lengths)
+        starts = ends - lengths
+        if shortened:  # each line break so far was one character more
+            starts, ends = (at + np.searchsorted(breaks_at, at) for at in (starts, ends))
+        return ScoringText(ids, len(text), side, starts, ends - starts, tuple(notes))

@@ -16,6 +16,7 @@ from galvanic.source import Source, clean, pieces
 from galvanic.text.body import IdsWriter, grown
 from galvanic.text.recipe import (
     Prepared,
+    Recipe,
     ScoringText,
     Seed,
     TextOptions,
@@ -84,7 +85,7 @@ def pad(ids: Ids) -> Ids:
     return np.concatenate([np.zeros(max(0, WINDOW - len(ids)), np.int32), ids])
 
 
-class ClassicRecipe:
+class ClassicRecipe(Recipe):
     """The tutorial's: windows of 100 characters, each id divided by the size of the vocabulary."""
 
     name = "classic"

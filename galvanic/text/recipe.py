@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,15 @@ class Prepared:
         return len(self.vocabulary)
 
     @property
+    def density(self) -> float:
+        """Symbols per character of the part to learn from: a loss per symbol times it is one per character."""
+        return self.learned / max(1, self.learned_chars)
+
+    @property
+    def heldout_density(self) -> float:
+        return (len(self.ids) - self.learned) / max(1, self.heldout_chars)
+
+    @property
     def training(self) -> AnyIds:
         return self.ids[: self.learned]
 
@@ -105,17 +114,20 @@ class ScoringText:
     notes: tuple[str, ...] = ()  # what `side_nats` is for, in plain words
 
 
-class Recipe(Protocol):
+class Recipe(ABC):
     """How one kind of model reads text. All methods are pure functions."""
 
     name: str
 
+    @abstractmethod
     def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
         """See `galvanic.text.prepare`."""
 
+    @abstractmethod
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
         """The seed through the text's pipeline. Raises UserError where nothing is left of it."""
 
+    @abstractmethod
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
         """A text as given through the same pipeline, and what that lost. Raises UserError where nothing is left of it.
 

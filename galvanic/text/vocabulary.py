@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,27 +28,6 @@ MOST_SYMBOL_CHARS, MOST_CHARS = 1_000, 1_000_000  # of one symbol (`split` makes
 _SYMBOL = regex.compile(r" ?(?:\w{1,100}|[^\w\s]{1,100})|\s")
 
 
-class Vocabulary(Protocol):
-    """Symbols, each a piece of text, by id."""
-
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        """In the order of their ids."""
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """Characters of each symbol, [symbols]."""
-
-    def __len__(self) -> int:
-        """Count the symbols."""
-
-    def encode(self, text: str) -> Ids:
-        """Ids of a text, [symbols of it]; `UNKNOWN` (-1) for each character that the vocabulary lacks."""
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """Raises IndexError where an id is not of this vocabulary."""
-
-
 def to_points(text: str) -> Points:
     """Code points of a text, [len(text)]; lone surrogates are taken as they are."""
     return np.frombuffer(text.encode(_CODEC, "surrogatepass"), dtype="<u4")
@@ -67,22 +47,22 @@ def id_type(size: int) -> type[np.uint8] | type[np.uint16] | type[np.int32]:
     return np.uint8 if size <= 2**8 else np.uint16 if size <= 2**16 else np.int32
 
 
-class _Symbols:
-    """What both vocabularies share; `symbols` are by id.
+class Vocabulary(ABC):
+    """Symbols, each a piece of text, by id; `lengths`: characters of each, [symbols].
 
     Raises ValueError where a symbol occurs twice or is empty, or there is none; UserError where there are too many, or
     too long ones.
     """
 
     def __init__(self, symbols: Sequence[str]) -> None:
-        self._symbols = tuple(symbols)
-        if not self._symbols or "" in self._symbols or len(set(self._symbols)) != len(self._symbols):
+        self.symbols = tuple(symbols)
+        if not self.symbols or "" in self.symbols or len(set(self.symbols)) != len(self.symbols):
             raise ValueError("a vocabulary needs symbols, each of them once")
-        self._lengths = np.fromiter(map(len, self._symbols), np.int64, len(self._symbols))
+        self.lengths = np.fromiter(map(len, self.symbols), np.int64, len(self.symbols))
         for what, found, most in (
-            ("{:,} symbols", len(self._symbols), MOST_SYMBOLS),
-            ("a symbol of {:,} characters", int(self._lengths.max()), MOST_SYMBOL_CHARS),
-            ("symbols of {:,} characters in all", int(self._lengths.sum()), MOST_CHARS),
+            ("{:,} symbols", len(self.symbols), MOST_SYMBOLS),
+            ("a symbol of {:,} characters", int(self.lengths.max()), MOST_SYMBOL_CHARS),
+            ("symbols of {:,} characters in all", int(self.lengths.sum()), MOST_CHARS),
         ):
             if found > most:
                 raise UserError(
@@ -90,31 +70,25 @@ class _Symbols:
                     "Take another model, or another text to learn from.",
                 )
 
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        return self._symbols
+    @abstractmethod
+    def encode(self, text: str) -> Ids:
+        """Ids of a text, [symbols of it]; `UNKNOWN` (-1) for each character that the vocabulary lacks."""
 
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        return self._lengths
+    @abstractmethod
+    def decode(self, ids: Iterable[int]) -> str:
+        """Raises IndexError where an id is not of this vocabulary."""
 
     def __len__(self) -> int:
-        return len(self._symbols)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and self._symbols == other._symbols
-
-    def __hash__(self) -> int:
-        return hash(self._symbols)
+        return len(self.symbols)
 
 
-class CharVocabulary(_Symbols):
+class CharVocabulary(Vocabulary):
     """Single characters; raises ValueError also where a symbol is not one."""
 
     def __init__(self, symbols: Sequence[str]) -> None:
         super().__init__(symbols)
-        text = "".join(self._symbols)
-        if len(text) != len(self._symbols):
+        text = "".join(self.symbols)
+        if len(text) != len(self.symbols):
             raise ValueError("each symbol must be one character")
         self._points = to_points(text)
         # One more entry than code points: all beyond are clipped to it.
@@ -138,19 +112,19 @@ class CharVocabulary(_Symbols):
         return to_text(self._points[_numbers(ids)])
 
 
-class WordVocabulary(_Symbols):
+class WordVocabulary(Vocabulary):
     """Words and punctuation with the space before them, and single characters for everything else."""
 
     def __init__(self, symbols: Sequence[str]) -> None:
         super().__init__(symbols)
-        self._numbers = _Numbers((symbol, (number,)) for number, symbol in enumerate(self._symbols))
+        self._numbers = _Numbers((symbol, (number,)) for number, symbol in enumerate(self.symbols))
 
     def encode(self, text: str) -> Ids:
         """A word that is no symbol is spelled out."""
         return np.fromiter(chain.from_iterable(map(self._numbers.__getitem__, split(text))), np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
-        return "".join(map(self._symbols.__getitem__, _numbers(ids).tolist()))
+        return "".join(map(self.symbols.__getitem__, _numbers(ids).tolist()))
 
 
 class _Numbers(dict[str, tuple[int, ...]]):

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from galvanic.source import Source
-from galvanic.text.body import Body, IdsWriter, grown, read_scoring, read_seed
-from galvanic.text.recipe import Prepared, ScoringText, Seed, TextOptions, held_out
-from galvanic.text.vocabulary import Vocabulary, WordVocabulary, split, to_text
+from galvanic.text.body import Body, CharRecipe, IdsWriter, grown
+from galvanic.text.recipe import Prepared, Seed, TextOptions, held_out
+from galvanic.text.vocabulary import Vocabulary, WordVocabulary, split
 
 MOST_WORDS = 8_000  # symbols of more than one character; of longer lists the rarest are spelled out
 _FREQUENCIES = ((1_000_000, 5), (0, 3))
@@ -23,7 +23,7 @@ symbol, and its letters tell more."""
 _MOST_COUNTED = 300_000  # different words at once: a hundred megabytes have millions, nearly all seen once
 
 
-class WordRecipe:
+class WordRecipe(CharRecipe):
     """The text as written, word by word; prose that is wrapped for a fixed width is unwrapped."""
 
     name = "word"
@@ -37,8 +37,8 @@ class WordRecipe:
         writer = IdsWriter(len(vocabulary), workdir)
         lengths = vocabulary.lengths
         learned = learned_chars = 0
-        for points in body:
-            ids = vocabulary.encode(to_text(points))
+        for text in body:
+            ids = vocabulary.encode(text)
             writer.append(ids)
             if learned_chars < learned_most:
                 ends = learned_chars + np.cumsum(lengths[ids])
@@ -69,19 +69,16 @@ class WordRecipe:
             known = set(vocabulary.symbols)
             if first not in known and f" {first}" in known:
                 body = f" {body}"
-        return replace(read_seed(body, vocabulary), open_end=open_end)
-
-    def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
-        return read_scoring(text, vocabulary, unwrapped=unwrapped)
+        return replace(super().seed(body, vocabulary), open_end=open_end)
 
 
 def _words(body: Body, characters: int) -> list[str]:
     """The words of the first so many characters that are to be symbols, by code point."""
     counts: Counter[str] = Counter()
     read = seldom = 0
-    for points in body:
-        counts.update(split(to_text(points[: characters - read])))
-        read += len(points)
+    for text in body:
+        counts.update(split(text[: characters - read]))
+        read += len(text)
         if len(counts) > _MOST_COUNTED:
             seldom += 1
             counts = Counter({word: count for word, count in counts.items() if count > seldom})

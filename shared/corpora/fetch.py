@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import aiohttp
 import structlog
 
+from galvanic.errors import UserError
+from galvanic.gutenberg import why_not_book
+from galvanic.reading import decode_text
 from shared.corpora.catalogue import CatalogueEntry
-from shared.corpora.gutenberg import why_not_book
 from shared.corpora.packing import size_limit
-from shared.corpora.reading import decode_text
-from shared.errors import UserError
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -7,9 +7,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.errors import UserError
+from galvanic.errors import UserError
+from galvanic.units import MEGABYTE
 from shared.settings import Settings
-from shared.units import MEGABYTE
 
 # cp1252 has bytes that take three in UTF-8, and so has UTF-16 with two.
 _UTF8_GROWTH = 3

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import structlog
 
+from galvanic.errors import UserError
+from galvanic.reading import slugify
 from shared.corpora.catalogue import PYTHON_DOCS, CatalogueEntry, catalogue, find
-from shared.corpora.corpus import Corpus, check_size, from_bytes, from_entry, from_text, slugify
+from shared.corpora.corpus import Corpus, check_size, from_bytes, from_entry, from_text
 from shared.corpora.fetch import FetchError, Progress, fetch_book, is_book, write_atomically
-from shared.errors import UserError
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from shared.corpora import Corpus, catalogue, from_upload, names, resolve, slugify
+from galvanic.reading import slugify
+from shared.corpora import Corpus, catalogue, from_upload, names, resolve
 from shared.errors import UserError
 from shared.settings import Settings
 

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from galvanic.generate import TextModel
+from galvanic.generate import Reader, TextModel
 from galvanic.model_file import Description, TrainingRecord, save
 from galvanic.network import Weights
 from galvanic.plan import NetworkConfig
+from galvanic.sampling import Sampling
+from galvanic.streams import Ids, Row
 from shared.jobs import CorpusInfo, RecipeName
 from shared.settings import Settings
 
@@ -80,3 +82,8 @@ def save_model(path: Any, symbols: Sequence[str] = LETTERS, seed: int = 0, **of:
     """The same as a file."""
     config = network(len(symbols), **of)
     save(path, random_weights(config, seed), windows(len(symbols)), **fields_of(symbols, config))
+
+
+def draw(reader: Reader, seed: Ids, symbols: int, sampling: Sampling, random: np.random.Generator) -> Ids:
+    """So many symbols after a seed."""
+    return reader.network.write([Row(seed, sampling, random, lambda ids: len(ids) >= symbols)])[0][:symbols]

@@ -14,9 +14,9 @@ from shared.blocklist import Blocklist
 from shared.events import Compared, Generated
 from shared.jobs import Variant
 from shared.settings import Settings
+from tests.galvanic.test_model_file import FIXTURES
 from tests.worker.jobs import compare_job, generate_job, run
 from tests.worker.small import biased, fields_of, network, windows
-from tests.worker.test_model_file import FIXTURES
 from worker.store import ModelStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]

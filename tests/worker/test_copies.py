@@ -16,9 +16,9 @@ from tests.factories import place
 from tests.s3 import S3Server
 from tests.worker.channels import channel_job, enter, events_of, in_the_middle, transcribed, withdraw
 from tests.worker.channels import train as run_to_its_end
-from tests.worker.conftest import babble
-from tests.worker.conftest import corpus as corpus_of
 from tests.worker.test_train_jobs import TEXT, train
+from tests.worker.texts import babble
+from tests.worker.texts import corpus as corpus_of
 from worker import copies
 from worker.copies import CheckpointCopies, remove_leftovers
 from worker.files import JobFiles

@@ -17,9 +17,9 @@ from shared.jobs import TrainJob, TrainOptions
 from shared.settings import Settings
 from tests import lives
 from tests.factories import place
+from tests.galvanic.test_train import save_after_each_step
 from tests.worker.channels import enter, events_of
 from tests.worker.test_made import Killed
-from tests.worker.test_train import save_after_each_step
 from tests.worker.texts import babble, corpus
 from worker import hooks
 from worker.files import JobFiles

@@ -17,7 +17,7 @@ from galvanic.checkpoint import is_full, told_by_system
 from galvanic.model_file import load
 from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
 from galvanic.text.body import IdsWriter
-from tests.worker.test_train import run, save_after_each_step
+from tests.galvanic.test_train import run, save_after_each_step
 from tests.worker.texts import Recorder
 from worker.remote import StoreAway, when_there_is_room
 

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from galvanic.results import Control, Difficulty, Progress, Sample
+from galvanic.results import Control, Difficulty, Hooks, Progress, Sample
 from shared.jobs import CorpusInfo
 
 SENTENCE = "A small red boat left the harbour at dawn. "
@@ -47,7 +47,7 @@ def babble(characters: int, seed: int = 0) -> str:
     return text[:characters]
 
 
-class Recorder:
+class Recorder(Hooks):
     """Hooks that keep what they were told; `stop(calls)` says what to answer when asked the nth time."""
 
     def __init__(self, stop: Callable[[int], Control | None] = lambda _: None) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from pathlib import Path
 
 from galvanic.cli import main as run
 from galvanic.cli.base import Cli, positive_int
 from galvanic.options import CorpusInfo
-from shared.corpora import check_length, from_file, resolve
-from shared.errors import UserError
+from shared.corpora import resolve
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.settings import get_settings, read_settings
@@ -22,7 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def register(cli: Cli) -> None:
-    cli.find_text = find_text
+    cli.named = _named
+    cli.least_chars = lambda: get_settings().corpus_min_chars
     cli.limits = lambda: get_settings().train_limits
     cli.length = lambda: get_settings().generate_length
     cli.add("doctor", "Check this installation, and say what to do where it cannot work as it should.", _doctor)
@@ -43,22 +42,10 @@ def register(cli: Cli) -> None:
     health.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
 
 
-def find_text(
-    text: str, workdir: Path | None, *, keep_licence: bool = False, to_learn: bool = True
-) -> tuple[str | Path, CorpusInfo]:
-    """Return a file's text, or one of the catalogue, as the bot takes it. Raises UserError: none, or too short."""
-    path = Path(text)
-    body: str | Path
-    if path.is_file():
-        body, info = from_file(path, workdir, keep_licence=keep_licence)
-    elif path.suffix or path.is_dir() or len(path.parts) > 1:
-        raise UserError(f"There is no text file {text}.", "Give the path of a file, or a name from the catalogue.")
-    else:
-        corpus = asyncio.run(resolve(text, get_settings(), keep_licence=keep_licence))
-        body, info = corpus.text, corpus.info
-    if to_learn:
-        check_length(info.chars, get_settings())
-    return body, info
+def _named(name: str, keep_licence: bool) -> tuple[str, CorpusInfo]:
+    """A text of the catalogue, as the bot takes it. Raises UserError: there is none, or it can't be had."""
+    corpus = asyncio.run(resolve(name, get_settings(), keep_licence=keep_licence))
+    return corpus.text, corpus.info
 
 
 def _doctor(options: argparse.Namespace) -> int:

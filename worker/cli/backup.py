@@ -17,7 +17,7 @@ from typing import IO, BinaryIO, cast
 import redis
 
 from galvanic.checkpoint import sync_folder
-from galvanic.cli.texts import report
+from galvanic.cli.base import report
 from shared.connect import connect_for_long_commands, explain
 from shared.errors import UserError
 from shared.settings import Settings, get_settings

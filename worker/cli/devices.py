@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from galvanic.cli.texts import report
+from galvanic.cli.base import report
 from worker import hardware
 
 

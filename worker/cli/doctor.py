@@ -8,7 +8,7 @@ import platform
 import sys
 from typing import Any
 
-from galvanic.cli.texts import report
+from galvanic.cli.base import report
 from shared.settings import Settings, get_settings
 from worker import hardware
 from worker.doctor import gpu, machine, redis_server

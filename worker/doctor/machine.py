@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from galvanic.choices import memory_bytes
+from galvanic.plan import memory_bytes
 from shared.settings import Settings
 from shared.units import MEGABYTE
 from worker.doctor.findings import Finding, Level

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from galvanic import pace
-from galvanic.pace import Limits, Pace
+from galvanic.pace import Pace
 from galvanic.plan import make_plan
 
 PLAN = make_plan("char", 30, 5_000)
@@ -27,14 +27,14 @@ class Clock:
         return self.now
 
 
-def told(limits: Limits, steps: int, durations: Iterator[float]) -> Iterator[tuple[Pace, float]]:
+def told(epochs: int, minutes: float | None, steps: int, durations: Iterator[float]) -> Iterator[tuple[Pace, float]]:
     """A training to its end; after each step, its pace and what is left."""
     clock = Clock()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pace, "time", SimpleNamespace(monotonic=clock.monotonic))
-        one = Pace(PLAN, limits, steps)
+        one = Pace(PLAN, steps, epochs, minutes)
         at = one.position
-        while at.epoch <= limits.epochs:
+        while at.epoch <= epochs:
             for at.step in range(1, steps + 1):
                 one.tick()
                 if one.out_of_time():
@@ -59,7 +59,7 @@ def test_a_training_never_has_more_time_left_than_its_limit_and_only_gets_on(
     endless = (durations[number % len(durations)] for number in range(10**6))
     limit_s = 60 * minutes if minutes is not None else float("inf")
     done = 0.0
-    for one, now in told(Limits(epochs, minutes), steps, endless):
+    for one, now in told(epochs, minutes, steps, endless):
         left = one.remaining()
         assert left is None or 0 <= left <= max(0.0, limit_s - now) + 1e-6
         assert left is not None or now <= MEASURED_S + 2 * max(durations) + max(durations)
@@ -69,8 +69,7 @@ def test_a_training_never_has_more_time_left_than_its_limit_and_only_gets_on(
 
 
 def test_at_an_even_pace_the_estimate_is_right() -> None:
-    limits = Limits(epochs=4, minutes=None)
-    for one, now in told(limits, 10, iter([0.5] * 100)):
+    for one, now in told(4, None, 10, iter([0.5] * 100)):
         left = one.remaining()
         if now < MEASURED_S + 1:
             assert left is None

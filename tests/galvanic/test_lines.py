@@ -55,8 +55,10 @@ def test_a_line_is_a_piece_of_the_window(window: str) -> None:
 def test_the_same_random_seed_gives_the_same_line_and_text() -> None:
     one, two = (model(seed=seed) for seed in (1, 2))
     for author in (one, Mixture([(one, 0.7), (two, 0.3)])):
-        request = WriteRequest("", 50, random_seed=4, from_line=True)
-        first, second, other = author.generate_batch([request, request, WriteRequest("", 50, from_line=True)])
+        request = WriteRequest(seed="", length=50, random_seed=4, from_line=True)
+        first, second, other = author.generate_batch(
+            [request, request, WriteRequest(seed="", length=50, from_line=True)]
+        )
         assert (first.seed, first.text) == (second.seed, second.text)
         assert first.seed
         assert other.text != first.text
@@ -73,7 +75,7 @@ def test_lines_of_every_recipe_can_be_read(classic: tuple[Path, object], tmp_pat
     for folder in (classic[0], tmp_path / "word"):
         author = load_model(folder)
         for seed in range(5):
-            written = author.generate_batch([WriteRequest("", 20, random_seed=seed, from_line=True)])[0]
+            written = author.generate_batch([WriteRequest(seed="", length=20, random_seed=seed, from_line=True)])[0]
             assert not isinstance(written, Exception)
             assert 10 <= len(written.seed) <= LONGEST
             assert not written.notes

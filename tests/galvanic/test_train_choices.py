@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from galvanic import choices
-from galvanic.choices import apply_options, fit_to_text
+from galvanic import plan as plans
 from galvanic.model_file import load
-from galvanic.plan import Budget, Plan, make_plan
+from galvanic.plan import Budget, Plan, apply_options, fit_to_text, make_plan
 from shared.errors import UserError
 from shared.jobs import TrainOptions
-from tests.worker.test_train import RECIPES, TEXT, run, small_plan
+from tests.galvanic.test_train import RECIPES, TEXT, run, small_plan
 
 pytestmark = pytest.mark.slow
 
@@ -82,19 +81,19 @@ def test_what_cannot_be_is_refused(plan: Plan, options: dict[str, Any], message:
 
 
 def test_a_network_too_large_for_the_memory_is_refused_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choices, "memory_bytes", lambda: 8 * 2**30)
+    monkeypatch.setattr(plans, "memory_bytes", lambda: 8 * 2**30)
     choose(units=1024, layers=2)
     large = {"units": 4096, "layers": 8}
     with pytest.raises(UserError, match=r"1,\d\d\d,\d\d\d,\d\d\d parameters"):
         choose(**large)
     with pytest.raises(UserError, match="memory"):
         choose(batch=4096, length=4096)
-    monkeypatch.setattr(choices, "memory_bytes", lambda: None)
+    monkeypatch.setattr(plans, "memory_bytes", lambda: None)
     assert choose(**large).network.units == (4096,) * 8
 
 
 def test_the_memory_of_this_machine_is_known() -> None:
-    found = choices.memory_bytes()
+    found = plans.memory_bytes()
     assert found is None or 2**28 < found < 2**45
 
 

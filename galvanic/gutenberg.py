@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from galvanic.refusals import HTML
 from galvanic.source import chunks
-from shared.corpora.formats import HTML
 
 # Every run is bounded: a text is searched in windows, and what a mark needs must fit into `_OVERLAP`.
 _LINE = r"[^\n]{0,1000}"

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from galvanic.reading import decode_text
 from galvanic.source import CHUNK
-from shared.corpora import check_size, decode_text
+from shared.corpora import check_size
 from shared.errors import UserError
 from shared.settings import Settings
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from galvanic import source
 from galvanic.source import chunks, clean, cleaned, pieces
-from galvanic.text import TextOptions, normalise, prepare
+from galvanic.text import TextOptions, prepare
+from galvanic.text import wrapping as wrapped
 from galvanic.text.classic import words_only
-from galvanic.text.normalise import unwrap_points, wrapping
-from galvanic.text.vocabulary import to_points, to_text
+from galvanic.text.wrapping import unwrap, wrapping
 from shared.errors import UserError
 from tests.worker.texts import babble
 
@@ -57,7 +57,7 @@ def test_paragraphs_then_lines_then_words_stay_whole() -> None:
 
 
 def joined_line_by_line(text: str, width: int) -> str:
-    """What `unwrap_points` does, told one line at a time."""
+    """What `unwrap` does, told one line at a time."""
     lines = text.split("\n")
     breaks = ["\n"] * (len(lines) - 1)
     number = 0
@@ -86,7 +86,7 @@ WRAPPED = st.lists(
 
 @given(WRAPPED, st.sampled_from([55, 60, 75]))
 def test_lines_are_joined_paragraph_by_paragraph(text: str, width: int) -> None:
-    assert to_text(unwrap_points(to_points(text), width)) == joined_line_by_line(text, width)
+    assert unwrap(text, width) == joined_line_by_line(text, width)
 
 
 def test_the_width_is_the_98th_percentile_of_lines_with_text() -> None:
@@ -105,9 +105,9 @@ def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
         # A text in memory and one in a file are read in different parts.
         return pieces(text, size, 64 if isinstance(text, str) else 3)
 
-    for module in ("body", "classic", "normalise"):
+    for module in ("body", "classic"):
         monkeypatch.setattr(f"galvanic.text.{module}.pieces", tiny)
-    monkeypatch.setattr(normalise, "SAMPLE", 1_500)
+    monkeypatch.setattr(wrapped, "SAMPLE", 1_500)
 
 
 @pytest.mark.usefixtures("small")
@@ -128,7 +128,7 @@ def test_a_file_gives_the_ids_of_its_text(tmp_path: Path, recipe: str, text: str
     assert {k: v for k, v in vars(here).items() if k not in without} == {
         k: v for k, v in vars(there).items() if k not in without
     }
-    assert here.vocabulary == there.vocabulary
+    assert here.vocabulary.symbols == there.vocabulary.symbols
     if recipe == "classic":
         if max(map(len, re.split("[ \n]", clean(text)))) < 17:  # else a word may be cut
             assert there.vocabulary.decode(there.ids) == words_only(clean(text))
@@ -139,8 +139,7 @@ def test_a_file_gives_the_ids_of_its_text(tmp_path: Path, recipe: str, text: str
 def test_wrapped_text_gives_the_same_whether_cut_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "\n\n".join(textwrap.fill(babble(700, seed), 70) for seed in range(40))
     whole = prepare(text)
-    for module in ("body", "normalise"):
-        monkeypatch.setattr(f"galvanic.text.{module}.pieces", lambda text: pieces(text, 1_000))
+    monkeypatch.setattr("galvanic.text.body.pieces", lambda text: pieces(text, 1_000))
     cut = prepare(text)
     assert whole.unwrapped
     assert np.array_equal(whole.ids, cut.ids)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from galvanic import model_file
 from galvanic.generate import load_model
-from galvanic.model_file import Limits, describe, export, import_model, load
+from galvanic.model_file import describe, export, import_model, load
 from galvanic.results import TrainResult
 from shared.errors import UserError
 from tests.fixtures.make_model import logits_of
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SAVED = sorted(FIXTURES.glob("format-*/*.safetensors"))
 CHAR = FIXTURES / "format-3" / "char.safetensors"
-LIMITS = Limits.of(25 * 2**20)
+MOST = 25 * 2**20
 Memorised = tuple[Path, TrainResult, Recorder]
 
 
@@ -108,7 +108,7 @@ def test_files_that_are_no_model_are_refused(copy: Path, tmp_path: Path) -> None
         with pytest.raises(UserError, match="no model"):
             load(copy)
         with pytest.raises(UserError, match=r"copy.safetensors isn't an exported model"):
-            load(copy, LIMITS)
+            load(copy, MOST)
     with pytest.raises(UserError, match="no model"):
         load(tmp_path / "nothing")
     with pytest.raises(UserError, match="no model"):
@@ -168,7 +168,7 @@ def test_fuzzed_files_never_crash_the_loader(packing: Any, saved: Path, tmp_path
         model_file.save(whole, weights, windows, packing=packing, **model_file.fields_of(description))
     copy.write_bytes(harmed(whole.read_bytes(), data.draw))
     try:
-        description, weights, _ = load(copy, LIMITS)
+        description, weights, _ = load(copy, MOST)
     except UserError:
         return
     # A changed letter of a note or a title leaves a model that is whole; a changed weight does not.

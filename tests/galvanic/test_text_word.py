@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.tokenize import RegexpTokenizer, WordPunctTokenizer
 
+from galvanic.source import clean
 from galvanic.text import UNKNOWN, CharVocabulary, TextOptions, get_recipe, make_vocabulary, prepare, word
 from galvanic.text.classic import stop_words, words_only
-from galvanic.text.normalise import clean
 from galvanic.text.recipe import held_out
 from galvanic.text.vocabulary import split
-from tests.worker.test_text_pieces import TEXT
+from tests.galvanic.test_text_pieces import TEXT
 from tests.worker.texts import babble
 
 ANY = st.text(st.characters(exclude_categories=[]))

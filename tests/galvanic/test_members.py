@@ -75,7 +75,7 @@ def test_the_held_out_loss_is_that_of_all_together(trained: tuple[Path, TrainRes
 
 def test_a_batch_writes_what_one_would(trained: tuple[Path, TrainResult]) -> None:
     model = load_model(trained[0])
-    requests = [WriteRequest("The boat", 80, random_seed=seed) for seed in range(5)]
+    requests = [WriteRequest(seed="The boat", length=80, random_seed=seed) for seed in range(5)]
     together = model.generate_batch(requests)
     alone = [model.generate_batch([request])[0] for request in requests]
     assert [one.text for one in together] == [one.text for one in alone]  # type: ignore[union-attr]

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.corpora import corpus, decode_text, from_file
+from galvanic import reading
+from galvanic.reading import decode_text, read_file
 from shared.errors import UserError
 
 SCRIPTS = "Ein „schöner“ Tag.\r\nUn café déjà vu €5\rПривет, мир! 漢字 👍🏽\n\n"
@@ -20,7 +21,7 @@ RUSSIAN = "".join(random.Random(1).choices("абвгдежзиклмнопрст
 
 @pytest.fixture
 def streamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus, "STREAM_ABOVE", 0)
+    monkeypatch.setattr(reading, "STREAM_ABOVE", 0)
 
 
 def read(source: str | Path) -> str:
@@ -51,8 +52,8 @@ def read(source: str | Path) -> str:
 def test_a_large_file_is_what_it_would_be_in_memory(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "My diary.txt"
     path.write_bytes(data)
-    text, info = from_file(path)
-    source, described = from_file(path, tmp_path / "work")
+    text, info = read_file(path)
+    source, described = read_file(path, tmp_path / "work")
     assert text == decode_text(data, path.name)
     assert isinstance(source, Path)
     assert read(source) == text
@@ -75,12 +76,12 @@ def test_any_file_gives_the_same_text_or_refusal_either_way(tmp_path: Path, data
     path = tmp_path / "a.txt"
     path.write_bytes(data)
     try:
-        text, info = from_file(path)
+        text, info = read_file(path)
     except UserError:
         with pytest.raises(UserError):
-            from_file(path, tmp_path / "work")
+            read_file(path, tmp_path / "work")
         return
-    source, described = from_file(path, tmp_path / "work")
+    source, described = read_file(path, tmp_path / "work")
     assert described == info
     assert read(source).replace("\0", "") == text
 
@@ -92,8 +93,8 @@ def test_books_come_without_their_headers_and_licences(tmp_path: Path, encoding:
     one = "The Project Gutenberg eBook of X\n\n*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\n{}\n\n"
     one += "*** END OF THE PROJECT GUTENBERG EBOOK X ***\n\nThe licence.\n"
     path.write_text(one.format("Words. " * 9_000) * 5, encoding)
-    text, info = from_file(path)
-    source, described = from_file(path, tmp_path / "work")
+    text, info = read_file(path)
+    source, described = read_file(path, tmp_path / "work")
     assert text == "\n\n\n".join(["Words. " * 8_999 + "Words."] * 5)
     assert read(source) == text
     assert described == info
@@ -104,7 +105,7 @@ def test_books_come_without_their_headers_and_licences(tmp_path: Path, encoding:
     )
     assert info.notes == (f"Left out: Project Gutenberg's header and licence, {info.left_out:,} characters.",)
     assert info.left_out == len(path.read_text(encoding)) - len(text)
-    kept, info = from_file(path, tmp_path / "work", keep_licence=True)
+    kept, info = read_file(path, tmp_path / "work", keep_licence=True)
     assert read(kept) == path.read_text(encoding)
     assert info.notes == ()
 
@@ -134,7 +135,7 @@ def test_what_is_made_for_programs_is_refused_by_what_is_in_it(tmp_path: Path, t
     path.write_text("\n " + text)
     for workdir in (None, tmp_path / "work"):
         with pytest.raises(UserError, match=problem) as caught:
-            from_file(path, workdir)
+            read_file(path, workdir)
         assert caught.value.remedy
 
 
@@ -156,22 +157,22 @@ def test_what_is_made_for_programs_is_refused_by_what_is_in_it(tmp_path: Path, t
 def test_what_only_begins_like_it_is_a_text(tmp_path: Path, text: str) -> None:
     path = tmp_path / "novel.json"
     path.write_text(text)
-    assert from_file(path)[0] == text
+    assert read_file(path)[0] == text
 
 
 def test_small_files_are_read_into_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("words " * 100)
-    assert from_file(path, tmp_path / "work")[0] == "words " * 100
+    assert read_file(path, tmp_path / "work")[0] == "words " * 100
 
 
 def test_files_far_larger_than_an_upload_are_taken_up_to_a_limit(tmp_path: Path) -> None:
     path = tmp_path / "large.txt"
     path.write_bytes(b"a line of words\n" * 300_000)
-    assert from_file(path, tmp_path)[0] == path
-    os.truncate(path, corpus.LIMIT + 1)  # sparse: nothing is written
+    assert read_file(path, tmp_path)[0] == path
+    os.truncate(path, reading.LIMIT + 1)  # sparse: nothing is written
     with pytest.raises(UserError, match=r"2,000 MB, and the limit is 2,000 MB"):
-        from_file(path, tmp_path)
+        read_file(path, tmp_path)
 
 
 @pytest.mark.usefixtures("streamed")
@@ -191,10 +192,10 @@ def test_what_is_no_text_is_refused(tmp_path: Path, data: bytes, problem: str) -
     path.write_bytes(data)
     for workdir in (None, tmp_path / "work"):
         with pytest.raises(UserError, match=problem):
-            from_file(path, workdir)
+            read_file(path, workdir)
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "none.txt", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(UserError, match=f"cannot be read: {reason}"):
-            from_file(path, tmp_path / "work")
+            read_file(path, tmp_path / "work")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from galvanic.gutenberg import _LONGEST, _WINDOW, find_books, why_not_book
 from galvanic.source import chunks
-from shared.corpora.gutenberg import _LONGEST, _WINDOW, find_books, why_not_book
 
 BODY = "THE TIN LIGHTHOUSE\n\nChapter 1\n\nThe lamp went out at nine,\nand nobody came to light it."
 HEADER = "The Project Gutenberg eBook of The Tin Lighthouse\n\nTitle: The Tin Lighthouse\n\nAuthor: A. Nobody\n\n"

@@ -36,12 +36,12 @@ def small() -> TextModel:
 
 def test_requests_of_a_batch_get_what_they_get_alone(small: TextModel) -> None:
     requests = [
-        WriteRequest("the boat", 90, random_seed=1),
-        WriteRequest("", 90, random_seed=2),
-        WriteRequest("a", 200, temperature=0, random_seed=3),
-        WriteRequest("wind and wind", 30, temperature=1.4, random_seed=4, top_k=4, stop="line"),
-        WriteRequest("a", 10, temperature=7, random_seed=5),
-        WriteRequest("a", 100, random_seed=6, from_corpus=True, top_p=0.5, guard=False),
+        WriteRequest(seed="the boat", length=90, random_seed=1),
+        WriteRequest(seed="", length=90, random_seed=2),
+        WriteRequest(seed="a", length=200, temperature=0, random_seed=3),
+        WriteRequest(seed="wind and wind", length=30, temperature=1.4, random_seed=4, top_k=4, stop="line"),
+        WriteRequest(seed="漢", length=10, random_seed=5),
+        WriteRequest(seed="a", length=100, random_seed=6, from_corpus=True, top_p=0.5, guard=False),
     ]
     together = small.generate_batch(requests)
     for request, result in zip(requests, together, strict=True):
@@ -160,7 +160,9 @@ def test_a_mixture_draws_from_the_weighted_mean() -> None:
     one = model("abc", weights=biased(config, np.log([0.7, 0.2, 0.1])))
     other = model("bcd", weights=biased(config, np.log([0.5, 0.1, 0.4])))
     mixture = Mixture([(one, 3), (other, 1)])
-    requests = [WriteRequest("a", 300, temperature=1.0, random_seed=seed, guard=False) for seed in range(32)]
+    requests = [
+        WriteRequest(seed="a", length=300, temperature=1.0, random_seed=seed, guard=False) for seed in range(32)
+    ]
     texts = [result.text for result in mixture.generate_batch(requests) if isinstance(result, Generation)]
     counts = np.array([sum(text.count(char) for text in texts) for char in "abcd"])
     expected = counts.sum() * (0.75 * np.array([0.7, 0.2, 0.1, 0]) + 0.25 * np.array([0, 0.5, 0.1, 0.4]))
@@ -204,8 +206,10 @@ def test_threads_share_passes_and_get_what_they_would_alone(tmp_path: Path, monk
     from concurrent.futures import ThreadPoolExecutor
 
     warm = _warm(tmp_path, "one")
-    requests = [WriteRequest("the boat"[: 1 + i % 8], 120 + i, random_seed=i, top_k=3 + i % 5) for i in range(20)]
-    requests[7] = WriteRequest("", 100)
+    requests = [
+        WriteRequest(seed="the boat"[: 1 + i % 8], length=120 + i, random_seed=i, top_k=3 + i % 5) for i in range(20)
+    ]
+    requests[7] = WriteRequest(seed="", length=100)
     alone: list[str | None] = [warm.write("one", one).text if one.seed else None for one in requests]
     passes: list[int] = []
     whole = TextModel.generate_batch
@@ -230,7 +234,7 @@ def test_threads_share_passes_and_get_what_they_would_alone(tmp_path: Path, monk
 
 def test_warm_models_mix_forget_and_refuse(tmp_path: Path) -> None:
     warm = _warm(tmp_path, "one", "two", "three")
-    request = WriteRequest("the boat", 50, random_seed=1)
+    request = WriteRequest(seed="the boat", length=50, random_seed=1)
     first = warm.write("one", request).text
     parts = [MixPart(model_id=name, name=name, weight=1) for name in ("one", "two", "three")]
     assert len(warm.write_mixed(parts, request).text) == 50
@@ -238,7 +242,7 @@ def test_warm_models_mix_forget_and_refuse(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         warm.write("nothing", request)
     with pytest.raises(UserError, match="seed"):
-        warm.write_mixed(parts, WriteRequest("", 5))
+        warm.write_mixed(parts, WriteRequest(seed="", length=5))
 
 
 def test_a_model_that_is_in_use_is_not_loaded_a_second_time(tmp_path: Path) -> None:
@@ -265,5 +269,5 @@ def test_any_text_can_be_scored_and_most_be_continued(text: str) -> None:
     one = _shared()
     assert math.isfinite(one.score(text).nats_per_char)
     assert len(one.surprise(text).nats) == len(text)
-    (written,) = one.generate_batch([WriteRequest(text, 5, random_seed=0)])
+    (written,) = one.generate_batch([WriteRequest(seed=text, length=5, random_seed=0)])
     assert isinstance(written, UserError) or len(written.text) == 5

@@ -19,6 +19,7 @@ from galvanic.sampling import Sampling
 from galvanic.streams import CHUNK
 from galvanic.text.recipe import UNICODE_SCALARS
 from shared.errors import UserError
+from tests.worker.small import draw
 from tests.worker.texts import SENTENCE, Recorder, babble
 
 pytestmark = pytest.mark.slow
@@ -79,8 +80,8 @@ def test_temperature_zero_is_the_likeliest_each_time(recipe: str, memorised: Mem
     description, weights, windows = load(folder)
     reader = Reader(description.network, weights)
     seed = windows[0].astype(np.int32)
-    written = reader.write(seed, CHUNK + 7, Sampling(0.0), np.random.default_rng(0))
-    np.testing.assert_array_equal(written, reader.write(seed, CHUNK + 7, Sampling(0.0), np.random.default_rng(1)))
+    written = draw(reader, seed, CHUNK + 7, Sampling(0.0), np.random.default_rng(0))
+    np.testing.assert_array_equal(written, draw(reader, seed, CHUNK + 7, Sampling(0.0), np.random.default_rng(1)))
     network = build(description.network)
     set_weights(network, weights)
     ids = np.concatenate([seed, written])

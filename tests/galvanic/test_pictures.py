@@ -74,9 +74,7 @@ def test_cards_take_what_any_folder_says() -> None:
     odd = _description(
         corpus=plain.corpus.model_copy(update={"title": ODD * 50, "licence": "\n" * 500, "chars": 10**12}),
         lineage=ancestors,
-        training=plain.training.model_copy(
-            update={"curve": tuple((p.epoch, p.train_loss, p.heldout_loss) for p in CURVE), "copy_share": 1.0}
-        ),
+        training=plain.training.model_copy(update={"curve": CURVE, "copy_share": 1.0}),
     )
     for description in (plain, odd):
         image = _image(model_card(ODD[:20], description))

@@ -21,18 +21,27 @@ import contextlib
 import hashlib
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import charset_normalizer
 
+from galvanic.errors import UserError
+from galvanic.gutenberg import Books, find_books
+from galvanic.options import CorpusInfo, TextSource
+from galvanic.refusals import refuse_binary, refuse_formats, refuse_unknown
 from galvanic.source import CHUNK, chunks, cleaned
-from shared.corpora.binary import refuse_binary, refuse_unknown
-from shared.corpora.formats import refuse_formats
-from shared.corpora.gutenberg import Books, find_books
-from shared.errors import UserError
-from shared.units import MEGABYTE
+from galvanic.units import MEGABYTE
+
+LIMIT = 2_000 * MEGABYTE
+"""Largest file on this machine, in bytes."""
+STREAM_ABOVE = 4 * MEGABYTE
+"""Files larger than this are not read into memory."""
+MAX_NAME = 32
+_MAX_TITLE = 100
+_GUTENBERG_LICENCE = "From Project Gutenberg, gutenberg.org."
 
 _NUL_SHARE = 1 / 1000
 _CONTROL_SHARE = 1 / 20
@@ -72,6 +81,65 @@ class Text:
     books: Books | None = None
     left_out: int = 0
 
+    def info(
+        self, name: str, title: str, source: TextSource, licence: str = "", hard_wrapped: bool | None = None
+    ) -> CorpusInfo:
+        """What is known of it. A single book of Project Gutenberg's gives the title."""
+        if self.books is not None:
+            title = self.books.titled(title)
+            licence = _GUTENBERG_LICENCE if self.books.count else licence
+        return CorpusInfo(
+            name=slugify(name) or "text",
+            title=title if len(title) <= _MAX_TITLE else title[: _MAX_TITLE - 1] + "…",
+            source=source,
+            chars=self.chars,
+            sha256=self.sha256,
+            licence=licence,
+            hard_wrapped=hard_wrapped,
+            left_out=self.left_out,
+        )
+
+
+def slugify(name: str) -> str:
+    """A short name made of `a-z0-9-`, at most 32 characters; empty when nothing of `name` can be kept."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii").lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain.replace("'", "")).strip("-")[:MAX_NAME].strip("-")
+
+
+def check_length(characters: int, least: int) -> None:
+    """Raises UserError where a text is too short to be learned."""
+    if characters < least:
+        raise UserError(
+            f"The text is too short: {characters:,} characters, and at least {least:,} are needed.",
+            "Give a longer text; 100,000 characters and more give good results.",
+        )
+
+
+def of_memory(text: str) -> Text:
+    """A text as it is."""
+    return Text(text, len(text), hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
+
+
+def read_file(path: Path, workdir: Path | None = None, *, keep_licence: bool = False) -> tuple[str | Path, CorpusInfo]:
+    """The text of a file on this machine, with Unix line ends, and what is known of it.
+
+    With a `workdir`, which is made if need be, a large file stays on the disk: the path of a text in UTF-8 is returned
+    instead, its own, or in `workdir` if it had to be rewritten. `keep_licence`: keep Project Gutenberg's headers and
+    licences. Raises UserError where it cannot be read, or is too large, empty, damaged or not a text.
+    """
+    try:
+        size = path.stat().st_size
+        if size > LIMIT:
+            raise UserError(
+                f"{path.name} is too large: {size / MEGABYTE:,.0f} MB, and the limit is {LIMIT / MEGABYTE:,.0f} MB.",
+                "Give a part of it.",
+            )
+        source = path if workdir is not None and size > STREAM_ABOVE else path.read_bytes()
+        text = read(source, path.name, workdir, keep_licence=keep_licence)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
+    return text.body, text.info(path.stem, path.name, "file")
+
 
 def read(source: bytes | Path, name: str, workdir: Path | None = None, *, keep_licence: bool = False) -> Text:
     """Without Project Gutenberg's headers and licences, unless `keep_licence`, by the rules at the top of this module.
@@ -79,6 +147,7 @@ def read(source: bytes | Path, name: str, workdir: Path | None = None, *, keep_l
     A path needs a `workdir`, where the text is written if it is not the file as it is. `name` is for messages. Raises
     `UserError`: empty, damaged, or no text; or one that is made for programs; or `OSError`.
     """
+    workdir = workdir if isinstance(source, Path) else None
     text = _decode(source, name, workdir)
     refuse_formats(next(_parts(text.body), ""), name)  # of one that is longer than a part, a part is enough
     books = find_books(_parts(text.body))
@@ -96,11 +165,6 @@ def decode_text(data: bytes, name: str) -> str:
     body = _decode(data, name, None).body
     assert isinstance(body, str)
     return body
-
-
-def sha256(text: str) -> str:
-    """Of UTF-8, hexadecimal."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:

@@ -16,8 +16,8 @@ from galvanic.results import TrainingInterrupted, TrainResult
 from galvanic.text import make_vocabulary
 from shared.errors import UserError
 from shared.jobs import TrainOptions
+from tests.galvanic.test_train import TEXT, run, small_plan
 from tests.worker.hostile import apart
-from tests.worker.test_train import TEXT, run, small_plan
 from tests.worker.texts import Recorder, babble
 
 pytestmark = pytest.mark.slow

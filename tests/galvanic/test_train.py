@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galvanic import checkpoint, training
-from galvanic.checkpoint import Arrays
 from galvanic.learners import StreamsLearner, WindowsLearner, make_learner
+from galvanic.loop import Loop
 from galvanic.model_file import load
 from galvanic.plan import Plan, make_plan
-from galvanic.results import CurvePoint, TrainingCancelled, TrainResult, best_point
+from galvanic.results import CurvePoint, TrainResult, best_point
 from galvanic.text import TextOptions, prepare
 from galvanic.training import train
 from shared.errors import UserError
@@ -47,8 +46,8 @@ def run(recipe: str, out: Path, hooks: Recorder | None = None, **options: Any) -
 
 
 def save_after_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = training._limits
-    monkeypatch.setattr(training, "_limits", lambda *given: replace(limits(*given), checkpoint_s=0.0))
+    always = property(lambda _: 0.0, lambda _, seconds: None)
+    monkeypatch.setattr(Loop, "checkpoint_s", always, raising=False)
 
 
 def test_char_memorises_a_sentence(memorised: tuple[Path, TrainResult, Recorder]) -> None:
@@ -79,23 +78,15 @@ def test_classic_learns(classic: tuple[Path, TrainResult]) -> None:
     assert result.train_loss == best_point(result.curve).train_loss
 
 
-def test_cancel_and_finish(tmp_path: Path) -> None:
-    with pytest.raises(TrainingCancelled):
-        run("char", tmp_path / "cancelled", Recorder(lambda asked: "cancel" if asked > 3 else None))
-    assert not (tmp_path / "cancelled").exists()
-    result = run("char", tmp_path / "finished", Recorder(lambda asked: "finish" if asked > 3 else None), epochs=50)
-    assert result.stopped == "finish"
-    assert result.epochs == 1
-    assert load(tmp_path / "finished")[0].training.stopped == "finish"
-
-
 def test_finish_before_the_first_step_still_gives_a_model(tmp_path: Path) -> None:
     result = run("char", tmp_path / "model", Recorder(lambda _: "finish"))
     assert result.epochs == 0
     assert load(tmp_path / "model")[1]
 
 
-@pytest.mark.parametrize("recipe", ["char", "word", pytest.param("classic", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "recipe", ["char", *(pytest.param(one, marks=pytest.mark.long) for one in ("word", "classic"))]
+)
 def test_a_text_in_a_file_is_learned_like_one_in_memory(recipe: str, tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_text(TEXT, "utf-8")
@@ -123,131 +114,10 @@ def test_minutes_end_the_training(tmp_path: Path) -> None:
     assert result.heldout_loss is not None
 
 
-def test_no_progress_stops_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(StreamsLearner, "heldout", lambda self, poll: 3.0)
-    result = run("char", tmp_path / "model", epochs=20)
-    assert result.stopped == "early"
-    assert result.epochs == 6
-    assert best_point(result.curve).epoch == 1
-
-
 @pytest.mark.parametrize("options", [{"epochs": 10**6}, {"minutes": 1e6}])
 def test_options_out_of_range_are_refused(options: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="allows"):
         run("char", tmp_path / "model", limits=Settings(_env_file=None).train_limits, **options)
-
-
-def stray_at(monkeypatch: pytest.MonkeyPatch, *calls: int) -> list[float]:
-    """Poison the weights in these steps, counted from 1, so that the loss after each is no number.
-
-    Returns:
-        The learning rate of every step made.
-    """
-    step = StreamsLearner.step
-    rates: list[float] = []
-
-    def poisoned(self: StreamsLearner, index: int, rate: float) -> tuple[float, int]:
-        result = step(self, index, rate)
-        rates.append(rate)
-        if len(rates) in calls:
-            self.set_weights({name: np.full_like(weight, np.nan) for name, weight in self.weights().items()})
-        return result
-
-    monkeypatch.setattr(StreamsLearner, "step", poisoned)
-    return rates
-
-
-def test_from_a_loss_that_is_no_number_it_goes_back_at_half_the_rate(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = small_plan("char").model_copy(update={"schedule": "constant"})
-    prepared = prepare(TEXT)
-    steps = make_learner(plan, prepared, 1).steps
-    whole = run("char", tmp_path / "whole", plan=plan, epochs=1)
-    rates = stray_at(monkeypatch, steps + 2)
-    result = run("char", tmp_path / "model", plan=plan, epochs=2, checkpoint=tmp_path / "checkpoint")
-    assert result.curve[0] == whole.curve[0]
-    assert result.epochs == 2
-    assert result.stopped == "done"
-    assert "half the learning rate" in " ".join(result.notes)
-    # The third step of the second epoch found it out, so the epoch was made anew.
-    assert rates[: steps + 3] == [pytest.approx(plan.learning_rate)] * (steps + 3)
-    assert rates[steps + 3 :] == [pytest.approx(plan.learning_rate / 2)] * steps
-    assert all(np.isfinite(weight).all() for weight in load(tmp_path / "model")[1].values())
-
-
-@pytest.mark.parametrize("recipe", ["char", "classic"])
-def test_weights_lost_in_the_last_step_of_an_epoch_are_found_out(
-    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    learner = make_learner(small_plan(recipe), prepare(TEXT, TextOptions(recipe)), 1)
-    kind: Any = type(learner)
-    step, made = kind.step, []
-
-    def poisoned(self: Any, index: int, rate: float) -> tuple[float, int]:
-        result: tuple[float, int] = step(self, index, rate)
-        made.append(index)
-        if len(made) == learner.steps:
-            self.set_weights({name: np.full_like(weight, np.nan) for name, weight in self.weights().items()})
-        return result
-
-    monkeypatch.setattr(kind, "step", poisoned)
-    result = run(recipe, tmp_path / "model", epochs=1)
-    assert len(result.curve) == 1
-    assert len(made) == 2 * learner.steps
-    assert np.isfinite(result.train_loss)
-
-
-def test_a_training_that_goes_astray_a_third_time_keeps_the_best_so_far(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = small_plan("char")
-    steps = make_learner(plan, prepare(TEXT), 1).steps
-    stray_at(monkeypatch, *range(steps + 1, 10 * steps))
-    result = run("char", tmp_path / "model", plan=plan, epochs=5)
-    assert [point.epoch for point in result.curve] == [1]
-    assert "3 times" in " ".join(result.notes)
-    assert load(tmp_path / "model")[0].training.heldout_loss == result.heldout_loss
-
-
-def test_a_training_that_never_learns_is_given_up(tmp_path: Path) -> None:
-    hooks = Recorder()
-    with pytest.raises(UserError, match="no longer a number"):
-        run("char", tmp_path / "model", hooks, plan=_exploding(), epochs=5)
-    assert not (tmp_path / "model").exists()
-
-
-def _exploding() -> Plan:
-    change = {"learning_rate": 1e38, "clip_norm": 0.0, "schedule": "constant"}
-    return small_plan("char").model_copy(update=change)
-
-
-def test_poisoned_weights_are_never_written_to_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save_after_each_step(monkeypatch)
-    stray_at(monkeypatch, 3)
-    seen: list[Arrays] = []
-
-    def look(asked: int) -> None:
-        saved = checkpoint.load(tmp_path / "checkpoint")
-        seen.extend([saved[0]] if saved else [])
-
-    run("char", tmp_path / "model", Recorder(look), epochs=1, checkpoint=tmp_path / "checkpoint")
-    assert seen
-    assert all(np.isfinite(array).all() for arrays in seen for array in arrays.values())
-
-
-def test_checkpoints_come_with_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save_after_each_step(monkeypatch)
-    seen: list[int] = []
-
-    def stop(asked: int) -> Any:
-        saved = checkpoint.load(tmp_path / "checkpoint")
-        seen.append(saved[1]["at"]["step"] if saved else -1)
-        return "cancel" if asked > 4 else None
-
-    with pytest.raises(TrainingCancelled):
-        run("char", tmp_path / "model", Recorder(stop), checkpoint=tmp_path / "checkpoint")
-    assert seen == [-1, 1, 2, 3, 4]
 
 
 def test_learning_by_heart_is_told_in_plain_words() -> None:
@@ -299,7 +169,7 @@ def test_nothing_of_the_heldout_part_is_ever_learned(recipe: str) -> None:
     assert any(not np.array_equal(weight, other_text[name]) for name, weight in plain.items())
 
 
-@pytest.mark.parametrize("characters", [180, 181, pytest.param(5_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("characters", [181, *(pytest.param(size, marks=pytest.mark.long) for size in (180, 5_000))])
 def test_streams_fit_small_texts(characters: int) -> None:
     text = babble(characters * 10 // 9 + 3)
     prepared = prepare(text)

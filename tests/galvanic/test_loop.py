@@ -1,0 +1,204 @@
+"""The training loop, around a learner that learns one number: it ends, goes back, saves and goes on as it should."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from galvanic import checkpoint, loop
+from galvanic.errors import UserError
+from galvanic.learners import Learner
+from galvanic.loop import Loop, Record
+from galvanic.pace import Pace
+from galvanic.plan import make_plan
+from galvanic.results import Control, TrainingCancelled, TrainingInterrupted, best_point
+from galvanic.text import prepare
+from tests.worker.texts import Recorder, babble
+
+PREPARED = prepare(babble(1_000))
+PLAN = make_plan("char", len(PREPARED.vocabulary), PREPARED.learned).model_copy(update={"schedule": "constant"})
+STEPS, RATE = 4, PLAN.learning_rate
+
+
+class Numbers(Learner):
+    """Each step adds to its number, which the losses fall with; in the `strays`th steps it is lost."""
+
+    def __init__(self, *strays: int, heldout: float | None = None) -> None:
+        self.plan, self.prepared, self.steps = PLAN, PREPARED, STEPS
+        self.number = np.ones(1, np.float32)
+        self.rates: list[float] = []
+        self._strays = strays
+        self._given = heldout
+
+    def begin_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def step(self, index: int, rate: float) -> tuple[float, int]:
+        loss = float(3 / self.number[0])
+        self.rates.append(rate)
+        self.number = self.number + np.float32(rate * (1 + index + self.epoch))
+        if len(self.rates) in self._strays:
+            self.number = np.full(1, np.nan, np.float32)
+        return loss, 10
+
+    def heldout(self, poll: Callable[[], object]) -> float | None:
+        poll()
+        return float(3.5 / self.number[0]) if self._given is None else self._given
+
+    def weights(self) -> dict[str, Any]:
+        return {"number": self.number.copy()}
+
+    def set_weights(self, weights: dict[str, Any]) -> None:
+        self.number = weights["number"].copy()
+
+    def state(self) -> dict[str, Any]:
+        return self.weights()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.set_weights(state)
+
+
+def made(
+    learner: Numbers,
+    hooks: Recorder | None = None,
+    folder: Path | None = None,
+    *,
+    epochs: int = 3,
+    minutes: float | None = None,
+    checkpoint_s: float = 60.0,
+) -> Loop:
+    pace = Pace(PLAN, STEPS, epochs, minutes)
+    return Loop(learner, pace, hooks or Recorder(), lambda _, epoch: f"text {epoch}", folder, {}, checkpoint_s)
+
+
+def asked(answer: Control, after: int) -> Recorder:
+    return Recorder(lambda times: answer if times > after else None)
+
+
+def test_it_learns_to_its_end_and_keeps_the_best() -> None:
+    learner, hooks = Numbers(), Recorder()
+    one = made(learner, hooks)
+    assert one.run() == "done"
+    assert [point.epoch for point in one.curve] == [1, 2, 3]
+    assert one.position.best_epoch == best_point(one.curve).epoch == 3
+    np.testing.assert_array_equal(one.best["number"], learner.number)
+    assert [sample.text for sample in hooks.samples] == ["text 1"]  # the others come within seconds
+
+
+def test_it_ends_when_it_is_told_to() -> None:
+    with pytest.raises(TrainingCancelled):
+        made(Numbers(), asked("cancel", 3)).run()
+    one = made(Numbers(), asked("finish", 2))
+    assert one.run() == "finish"
+    assert [point.epoch for point in one.curve] == [1]
+    none = made(Numbers(), asked("finish", 0))
+    assert none.run() == "finish"
+    assert (none.curve, list(none.best)) == ([], ["number"])
+    assert made(Numbers(), minutes=1e-9).run() == "time"
+
+
+def test_no_progress_stops_early() -> None:
+    one = made(Numbers(heldout=3.0), epochs=20)
+    assert one.run() == "early"
+    assert one.position.epoch == 6
+    assert best_point(one.curve).epoch == 1
+
+
+def test_from_a_loss_that_is_no_number_it_goes_back_at_half_the_rate() -> None:
+    whole, learner = made(Numbers(), epochs=1), Numbers(STEPS + 2)
+    whole.run()
+    one = made(learner, epochs=2)
+    assert one.run() == "done"
+    assert one.curve[0] == whole.curve[0]
+    assert one.position.epoch == 2
+    assert "half the learning rate" in " ".join(one.notes)
+    # The third step of the second epoch found it out, so the epoch was made anew.
+    assert learner.rates[: STEPS + 3] == [RATE] * (STEPS + 3)
+    assert learner.rates[STEPS + 3 :] == [RATE / 2] * STEPS
+    assert np.isfinite(one.best["number"]).all()
+
+
+def test_weights_lost_in_the_last_step_of_an_epoch_are_found_out() -> None:
+    learner = Numbers(STEPS)
+    one = made(learner, epochs=1)
+    one.run()
+    assert len(one.curve) == 1
+    assert len(learner.rates) == 2 * STEPS
+    assert np.isfinite(one.curve[0].train_loss)
+
+
+def test_a_training_that_goes_astray_a_third_time_keeps_the_best_so_far() -> None:
+    one = made(Numbers(*range(STEPS + 1, 10 * STEPS)), epochs=5)
+    assert one.run() == "done"
+    assert [point.epoch for point in one.curve] == [1]
+    assert "3 times" in " ".join(one.notes)
+    assert np.isfinite(one.best["number"]).all()
+    with pytest.raises(UserError, match="no longer a number"):
+        made(Numbers(*range(1, 10 * STEPS)), epochs=5).run()
+
+
+def test_checkpoints_come_with_time_and_none_of_lost_weights(tmp_path: Path) -> None:
+    seen: list[int] = []
+    arrays: list[Any] = []
+
+    def look(_: int) -> None:
+        saved = checkpoint.load(tmp_path)
+        seen.append(saved[1]["at"]["total_steps"] if saved else -1)
+        arrays.extend(saved[0].values() if saved else [])
+
+    made(Numbers(3), Recorder(look), tmp_path, epochs=1, checkpoint_s=0.0).run()
+    assert seen[:3] == [-1, 1, 2]
+    assert all(np.isfinite(array).all() for array in arrays)
+
+
+@pytest.mark.parametrize("after", range(1, 3 * (STEPS + 1)))
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(after: int, tmp_path: Path) -> None:
+    whole, learner = made(Numbers()), Numbers()
+    whole.run()
+    with pytest.raises(TrainingInterrupted):
+        made(learner, asked("interrupt", after), tmp_path).run()
+    arrays, record = checkpoint.load(tmp_path) or pytest.fail("no checkpoint")
+    other = Numbers()
+    again = made(other, folder=tmp_path)
+    again.restore(arrays, Record.model_validate(record))
+    again.run()
+    assert again.curve == whole.curve
+    np.testing.assert_array_equal(again.best["number"], whole.best["number"])
+
+
+def test_the_clock_runs_over_all_attempts(tmp_path: Path) -> None:
+    with pytest.raises(TrainingInterrupted):
+        made(Numbers(), asked("interrupt", 3), tmp_path, minutes=1).run()
+    arrays, record = checkpoint.load(tmp_path) or pytest.fail("no checkpoint")
+    assert record["at"]["seconds"] > 0
+    one = made(Numbers(), minutes=1)
+    one.restore(arrays, Record.model_validate({**record, "at": {**record["at"], "seconds": 1_000.0}}))
+    assert one.run() == "time"
+    assert one.position.seconds >= 1_000
+    assert one.position.epoch == 1
+
+
+def test_a_full_disk_costs_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_AGAIN_S", 0.0)
+    left, save, hooks = [3], checkpoint.save, Recorder()
+
+    def full(*arguments: Any) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise OSError(errno.ENOSPC, "as the test wants it")
+        save(*arguments)
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    assert made(Numbers(), hooks, tmp_path, checkpoint_s=0.0).run() == "done"
+    assert hooks.troubles == ["disk full", None]
+    assert hooks.saves > 0
+    assert checkpoint.load(tmp_path) is not None
+    left[0] = 1
+    monkeypatch.setattr(errno, "ENOSPC", errno.EIO)
+    with pytest.raises(OSError, match="as the test"):
+        made(Numbers(), hooks, tmp_path, checkpoint_s=0.0).run()
