@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +24,6 @@ T = TypeVar("T")
 AGAIN_S = 5.0
 _ASK_EVERY_S = 0.5
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_CODE = re.compile(r"\(os error (\d+)\)")
 
 log = structlog.get_logger()
 
@@ -38,18 +36,6 @@ def is_full(error: OSError) -> bool:
 def disk_full(error: OSError) -> Difficulty | None:
     """What can be waited out in an error; None: trying again will not help."""
     return "disk full" if is_full(error) else None
-
-
-@contextmanager
-def told_by_system() -> Iterator[None]:
-    """Turn an error of the system that safetensors has put into words into an OSError with its number again."""
-    try:
-        yield
-    except safetensors.SafetensorError as error:
-        found = _CODE.search(str(error))
-        if found is None:
-            raise
-        raise OSError(int(found[1]), str(error)) from error
 
 
 def when_there_is_room(
@@ -115,8 +101,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_file(path: Path, arrays: Arrays, metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file as `replacing`."""
     contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
-    with replacing(path) as partial, told_by_system():
-        safetensors.numpy.save_file(contiguous, partial, metadata=metadata)
+    with replacing(path) as partial:
+        partial.write_bytes(safetensors.numpy.save(contiguous, metadata))  # `save_file` does not say which error it was
 
 
 def write_text(path: Path, text: str) -> None:

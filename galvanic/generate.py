@@ -20,7 +20,7 @@ from galvanic.network import Weights
 from galvanic.options import RecipeName, checked
 from galvanic.plan import NetworkConfig
 from galvanic.request import WriteRequest, cut, draw_line, too_slow
-from galvanic.results import Generation, Score, Surprise
+from galvanic.results import Generation, Score
 from galvanic.sampling import Sampling
 from galvanic.streams import Ids, Row, Streams
 from galvanic.text import CharVocabulary, ScoringText, Seed, Vocabulary, get_recipe, make_vocabulary
@@ -168,32 +168,19 @@ class TextModel(Author):
         self.network = self._reader.network
         self._windows = windows
 
-    def score(self, text: str) -> Score:
+    def draw_window(self, random: np.random.Generator) -> Ids:
+        return np.asarray(self._windows[random.integers(len(self._windows))], np.int32)
+
+    def score(self, text: str, until: float = math.inf) -> Score:
         """How well the model foresees a text, per character of the text as given.
 
         The text is read in order with carried state and the model stays as it is. The vocabulary's characters share all
         probability but `unseen`; any other costs -ln(unseen) and the naming of one Unicode character, and is not read.
-        What the recipe's pipeline drops is charged as well (`galvanic.text.recipe`). Raises UserError where nothing of
-        the text can be read.
+        What the recipe's pipeline drops is charged as well (`galvanic.text.recipe`). A symbol of several characters
+        spreads its nats evenly over them, and so does what the pipeline drops over the characters that it dropped
+        (over all, where it dropped none). Raises UserError where nothing of the text can be read, or it is not done by
+        `until` (`time.monotonic`).
         """
-        scoring, nats, notes = self._read(text)
-        return Score((float(nats.sum()) + scoring.side_nats) / scoring.chars, scoring.chars, notes)
-
-    def surprise(self, text: str, until: float = math.inf) -> Surprise:
-        """What each character of a text costs the model, in nats; the sum is the score's.
-
-        A symbol of several characters spreads its nats evenly over them, and so does what the pipeline drops over the
-        characters that it dropped (over all, where it dropped none). Raises UserError where nothing of the text can be
-        read, or it is not done by `until` (`time.monotonic`).
-        """
-        scoring, nats, notes = self._read(text, until)
-        return Surprise(_spread(scoring, nats), notes)
-
-    def draw_window(self, random: np.random.Generator) -> Ids:
-        return np.asarray(self._windows[random.integers(len(self._windows))], np.int32)
-
-    def _read(self, text: str, until: float = math.inf) -> tuple[ScoringText, npt.NDArray[np.float64], tuple[str, ...]]:
-        """The text as it is scored, the nats of each of its ids, and what there is to say about it."""
         scoring = get_recipe(self.recipe).scoring(text, self.vocabulary, unwrapped=self.description.unwrapped)
         read = scoring.ids >= 0
         known = scoring.ids[read]
@@ -208,7 +195,7 @@ class TextModel(Author):
             unknown = len(read) - len(known)
             charged = "was charged" if unknown == 1 else "were charged"
             notes = (*notes, f"{count(unknown, 'character')} that the model has never seen {charged} as such.")
-        return scoring, nats, notes
+        return Score(_spread(scoring, nats), notes)
 
 
 def _spread(scoring: ScoringText, nats: npt.NDArray[np.float64]) -> tuple[float, ...]:

@@ -18,8 +18,9 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+from galvanic.plan import Precision
+
 Tensor = Any
-Precision = Literal["float32", "bfloat16"]
 
 
 @keras.saving.register_keras_serializable("galvanic")

@@ -8,9 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-import tensorflow as tf
-
-from galvanic.lstm import Precision
+from galvanic.plan import Precision
 
 
 def import_tensorflow() -> None:
@@ -47,6 +45,8 @@ class Machine:
 @functools.cache
 def measure_machine() -> Machine:
     """Time a few products in each precision, a tenth of a second in all; once in a process."""
+    import tensorflow as tf
+
     kinds: tuple[Precision, ...] = ("float32", "bfloat16")
     gpu = bool(tf.config.list_logical_devices("GPU"))
     if gpu:
@@ -82,8 +82,6 @@ def self_check() -> SelfCheck:
     """Import TensorFlow and let it compute, about a second; raises whatever keeps it from that."""
     import_tensorflow()
     import tensorflow as tf
-
-    from galvanic.machine import measure_machine
 
     found = tf.config.list_physical_devices("GPU")
     gpus = tuple(str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)) for gpu in found)

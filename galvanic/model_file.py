@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import distributions
@@ -204,13 +203,8 @@ def import_model(path: Path, target: Path) -> Description:
     """Check a model file and copy it. Raises UserError as `load`, or where the place is taken or cannot be written."""
     if target.exists():
         raise UserError(f"There is something at {target.name} already.", "Name a file that does not exist yet.")
-    description = load(path)[0]
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
-    except OSError as error:
-        raise _not_written(target, error) from error
-    return description
+    export(path, target)
+    return describe(target)
 
 
 def damaged(path: Path | None = None) -> UserError:

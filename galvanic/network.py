@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers
 
-from galvanic.lstm import LSTM, Precision
-from galvanic.plan import NetworkConfig
+from galvanic.lstm import LSTM
+from galvanic.plan import NetworkConfig, Precision
 
 Weights = dict[str, npt.NDArray[np.float32]]
 

@@ -16,6 +16,7 @@ from galvanic.errors import UserError
 from galvanic.options import TrainOptions, refuse_for_classic
 from galvanic.text.classic import WINDOW
 
+Precision = Literal["float32", "bfloat16"]
 MOST_PRODUCTS = 600_000_000
 """Six times those of the tutorial's network, and twenty times those of the largest that is chosen by itself."""
 
@@ -109,7 +110,7 @@ class Plan(BaseModel):
     epochs: int  # to train at most, when the person names no number
     timed: bool  # ends by the clock when the person names no number of epochs
     patience: float = 0.0  # stop after this share of the planned epochs without progress (0: never)
-    precision: Literal["float32", "bfloat16"] = "float32"  # of the products while training on a CPU
+    precision: Precision = "float32"  # of the products while training on a CPU
 
     def memory(self) -> int:
         """Bytes that its training takes, roughly."""
@@ -125,7 +126,7 @@ class Budget:
     minutes: float | None = None  # of training; None: as long as the epochs take
     epochs: int | None = None  # that the person named; None: as many as the time allows
     flops: float = 100e9  # additions and multiplications a second in matrix products (`galvanic.machine`)
-    precision: Literal["float32", "bfloat16"] = "float32"  # of these products
+    precision: Precision = "float32"  # of these products
     gpu: bool = False  # whether they run on one
     memory: int | None = None  # bytes that it may take; None: as many as it needs
 

@@ -139,18 +139,17 @@ class Generation:
 class Score:
     """How well a model foresees a text."""
 
-    nats_per_char: float  # mean over the characters of the text as given
-    chars: int  # that many
+    nats: tuple[float, ...]  # what each character of the text as given costs, [chars]
     notes: tuple[str, ...] = ()  # what was charged beside the model's own predictions
+
+    @property
+    def chars(self) -> int:
+        return len(self.nats)
+
+    @property
+    def nats_per_char(self) -> float:
+        return math.fsum(self.nats) / self.chars
 
     @property
     def bits_per_char(self) -> float:
         return self.nats_per_char / math.log(2)
-
-
-@dataclass(frozen=True)
-class Surprise:
-    """How much each character of a text surprises a model."""
-
-    nats: tuple[float, ...]  # of each character of the text as given; together they are what the score charges
-    notes: tuple[str, ...] = ()  # what was charged beside the model's own predictions

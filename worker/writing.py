@@ -169,13 +169,13 @@ def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
     from galvanic.pictures import surprise_map
 
     started = time.monotonic()
-    found = context.models.use(job.model.model_id, lambda model: model.surprise(job.text, context.until))
+    found = context.models.use(job.model.model_id, lambda model: model.score(job.text, context.until))
     picture = surprise_map(job.text, found.nats)
     context.job_events.attach(SURPRISE_FILE, picture)
     ranked = sorted(zip(job.text, found.nats, strict=True), key=lambda pair: -pair[1])
     return Surprised(
-        nats_per_char=sum(found.nats) / len(found.nats),
-        chars=len(found.nats),
+        nats_per_char=found.nats_per_char,
+        chars=found.chars,
         most=tuple(ranked[:_MOST_NAMED]),
         notes=found.notes,
         seconds=time.monotonic() - started,

@@ -100,7 +100,7 @@ def evaluate(options: argparse.Namespace, cli: Cli) -> int:
         *score.notes,
     ]
     if options.surprise:
-        nats = model.surprise(text).nats
+        nats = score.nats
         values["surprise"] = [[char, round(cost, 4)] for char, cost in zip(text, nats, strict=True)]
         lines += [
             f"{cost:8.4f}  {char if char.isprintable() else repr(char)[1:-1]}"

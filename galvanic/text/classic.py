@@ -25,7 +25,7 @@ from galvanic.text.recipe import (
     known_seed,
     spelled_nats,
 )
-from galvanic.text.vocabulary import AnyIds, CharVocabulary, Ids, Vocabulary, to_points, to_text
+from galvanic.text.vocabulary import AnyIds, CharVocabulary, Ids, Vocabulary
 from galvanic.units import count
 
 WINDOW = 100  # characters that the network reads before it predicts one
@@ -45,25 +45,13 @@ def _kept_spans(lowered: str) -> list[tuple[int, int]]:
     return [match.span() for match in WORD.finditer(lowered) if match[0] not in stop]
 
 
-@functools.cache
-def _word_points() -> npt.NDArray[np.uint8]:
-    """By code point: 1 where `WORD` matches it, 0 where not, 2 where that was never asked."""
-    return np.full(0x110000, 2, np.uint8)
-
-
 def words_only(text: str) -> str:
     r"""The tutorial's pipeline: lower case, tokens of `\w+`, no stop words, joined by single spaces.
 
-    The tokens are those of NLTK's `RegexpTokenizer`; blanking out all that is no word and splitting is several times
-    faster.
+    The tokens are those of NLTK's `RegexpTokenizer`.
     """
-    points = to_points(text.lower())
-    word = _word_points()
-    for point in np.unique(points[word[points] == 2]):
-        word[point] = WORD.match(chr(point)) is not None
-    tokens = to_text(np.where(word[points], points, ord(" "))).split()
     stop = stop_words()
-    return " ".join([token for token in tokens if token not in stop])
+    return " ".join([token for token in WORD.findall(text.lower()) if token not in stop])
 
 
 def _bodies(source: Source) -> Iterator[str]:

@@ -121,12 +121,12 @@ def test_surprise_is_the_score_spread_over_the_characters(small: TextModel, clas
     texts = ["the boat. 7 winds§", "one\r\ntwo\r\nthree", "a", "x" * 700]
     words = model((*LETTERS, " red", " boat", "boat"), recipe="word")
     for one, text in [*((small, text) for text in texts), *((words, text) for text in ("boat red boat 7!", "§ red"))]:
-        score, surprise = one.score(text), one.surprise(text)
+        score, surprise = one.score(text), one.score(text)
         assert len(surprise.nats) == score.chars == len(text)
         assert sum(surprise.nats) == pytest.approx(score.nats_per_char * score.chars)
         assert min(surprise.nats) > 0
     text = "The Small red boat, and the storm of the North: " + babble(300)
-    score, surprise = (load_model(classic[0]).score(text), load_model(classic[0]).surprise(text))
+    score, surprise = (load_model(classic[0]).score(text), load_model(classic[0]).score(text))
     assert len(surprise.nats) == len(text)
     assert sum(surprise.nats) == pytest.approx(score.nats_per_char * len(text))
 
@@ -135,9 +135,9 @@ def test_surprise_is_where_the_surprising_is(memorised: Memorised) -> None:
     reader = load_model(memorised[0])
     text = SENTENCE * 3
     place = len(SENTENCE) + 20
-    nats = reader.surprise(text[:place] + "w" + text[place:]).nats
+    nats = reader.score(text[:place] + "w" + text[place:]).nats
     assert int(np.argmax(nats[len(SENTENCE) :])) in (20, 21)
-    word = model((*LETTERS, " boat"), recipe="word").surprise("a boat").nats
+    word = model((*LETTERS, " boat"), recipe="word").score("a boat").nats
     assert len(set(word[1:])) == 1
     assert word[0] != word[1]
 
@@ -268,6 +268,6 @@ _shared = functools.cache(model)
 def test_any_text_can_be_scored_and_most_be_continued(text: str) -> None:
     one = _shared()
     assert math.isfinite(one.score(text).nats_per_char)
-    assert len(one.surprise(text).nats) == len(text)
+    assert len(one.score(text).nats) == len(text)
     (written,) = one.generate_batch([WriteRequest(seed=text, length=5, random_seed=0)])
     assert isinstance(written, UserError) or len(written.text) == 5

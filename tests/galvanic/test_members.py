@@ -17,9 +17,7 @@ from galvanic.training import train
 from shared.jobs import TrainOptions
 from tests.worker.texts import Recorder, babble, corpus
 
-pytestmark = pytest.mark.slow
-
-TEXT = babble(6_000)
+TEXT = babble(3_000)
 PLAN = Plan(
     network=NetworkConfig(
         kind="streams", vocabulary=1, embedding=8, units=(24, 16), members=3, dropout=0.2, recurrent_weight_dropout=0.2
@@ -29,7 +27,7 @@ PLAN = Plan(
     learning_rate=5e-3,
     schedule="cosine",
     clip_norm=1.0,
-    epochs=3,
+    epochs=2,
     timed=False,
 )
 
@@ -37,7 +35,7 @@ PLAN = Plan(
 def run(out: Path, checkpoint: Path | None = None, hooks: Recorder | None = None) -> TrainResult:
     vocabulary = len(set(TEXT))
     plan = PLAN.model_copy(update={"network": PLAN.network.model_copy(update={"vocabulary": vocabulary})})
-    options = TrainOptions(epochs=3, random_seed=7)
+    options = TrainOptions(epochs=2, random_seed=7)
     return train(TEXT, options, corpus(TEXT), out=out, plan=plan, checkpoint=checkpoint, hooks=hooks)
 
 
@@ -85,7 +83,7 @@ def test_a_batch_writes_what_one_would(trained: tuple[Path, TrainResult]) -> Non
 @pytest.mark.long
 def test_a_resumed_training_ends_as_an_uninterrupted_one(trained: tuple[Path, TrainResult], tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint"
-    stopping = Recorder(lambda asked: "interrupt" if asked == 50 else None)
+    stopping = Recorder(lambda asked: "interrupt" if asked == 30 else None)
     with pytest.raises(TrainingInterrupted):
         run(tmp_path / "model", checkpoint, stopping)
     result = run(tmp_path / "model", checkpoint)

@@ -14,7 +14,7 @@ from galvanic.model_file import load
 from galvanic.plan import Budget, Plan, apply_options, fit_to_text, make_plan
 from shared.errors import UserError
 from shared.jobs import TrainOptions
-from tests.galvanic.test_train import RECIPES, TEXT, run, small_plan
+from tests.galvanic.test_train import TEXT, run, small_plan
 
 pytestmark = pytest.mark.slow
 
@@ -131,7 +131,9 @@ def test_a_chosen_network_is_trained_and_kept(encoding: str, tmp_path: Path) -> 
     assert result.curve[-1].train_loss < result.curve[0].train_loss
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(
+    "recipe", ["word", *(pytest.param(one, marks=pytest.mark.long) for one in ("char", "classic"))]
+)
 def test_losses_are_told_per_character(recipe: str, tmp_path: Path) -> None:
     """With a learning rate of nothing each symbol costs what its frequency in the text says; with `classic`, which
     begins without frequencies, the log of how many symbols there are."""

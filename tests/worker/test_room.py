@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import safetensors
 
 from galvanic import checkpoint, loop, model_file
-from galvanic.checkpoint import is_full, told_by_system
+from galvanic.checkpoint import is_full
 from galvanic.model_file import load
 from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
 from galvanic.text.body import IdsWriter
@@ -127,15 +126,6 @@ def test_a_text_is_prepared_again_when_there_is_room(tmp_path: Path, monkeypatch
     assert run("char", tmp_path / "model", hooks).epochs == 2
     assert hooks.troubles == ["disk full", None]
     assert waits == [False, False], "half a text takes no room meanwhile"
-
-
-def test_what_safetensors_puts_into_words_is_an_error_of_the_system_again() -> None:
-    said = "Error while serializing: I/O error: No space left on device (os error 28)"
-    with pytest.raises(OSError, match="No space") as caught, told_by_system():
-        raise safetensors.SafetensorError(said)
-    assert caught.value.errno == errno.ENOSPC
-    with pytest.raises(safetensors.SafetensorError), told_by_system():
-        raise safetensors.SafetensorError("Error while deserializing header")
 
 
 def test_half_a_file_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
