@@ -20,6 +20,8 @@ from galvanic.results import Control, TrainingCancelled, TrainingInterrupted, be
 from galvanic.text import prepare
 from tests.worker.texts import Recorder, babble
 
+pytestmark = pytest.mark.slow
+
 PREPARED = prepare(babble(1_000))
 PLAN = make_plan("char", len(PREPARED.vocabulary), PREPARED.learned).model_copy(update={"schedule": "constant"})
 STEPS, RATE = 4, PLAN.learning_rate

@@ -17,6 +17,8 @@ from galvanic.training import train
 from shared.jobs import TrainOptions
 from tests.worker.texts import Recorder, babble, corpus
 
+pytestmark = pytest.mark.slow
+
 TEXT = babble(3_000)
 PLAN = Plan(
     network=NetworkConfig(

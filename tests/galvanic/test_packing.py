@@ -17,6 +17,8 @@ from tests.worker.hostile import apart, sealed
 from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, windows
 from tests.worker.texts import SENTENCE
 
+pytestmark = pytest.mark.slow
+
 
 def packed(saved: Path, target: Path, packing: Packing) -> Path:
     """The model with coarser weights."""

@@ -17,6 +17,8 @@ from shared.errors import UserError
 from tests.galvanic.test_train import TEXT, run, small_plan
 from tests.worker.texts import Recorder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("recipe", "precision"),
