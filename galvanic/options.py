@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType
-from typing import Annotated, Literal, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from galvanic.errors import UserError
 
@@ -64,30 +65,47 @@ class CorpusInfo(_Frozen):
         return (f"Left out: Project Gutenberg's header and licence, {self.left_out:,} characters.",)
 
 
+DRAWN = "drawn; the output names it"
+
+
+def _option(summary: str, usually: str = "", *, otherwise: object = None, **limits: float) -> Any:
+    """A field as a person is told of it; `usually`: what stands in for it, in words. Its default is `otherwise`."""
+    return Field(otherwise, description=summary, json_schema_extra={"usually": usually}, **limits)  # type: ignore[call-overload]
+
+
 class TrainOptions(_Frozen):
     """What a person chose. None: chosen by the size of the text and the speed of the machine.
 
     Declared once for the library, the command line and the bot: `options_of`.
     """
 
-    recipe: RecipeName = Field(
-        "char", description="char (default), word (whole words) or classic (the tutorial's network)"
+    recipe: RecipeName = _option(
+        "char (default), word (whole words) or classic (the tutorial's network)",
+        "that of the model to start from, else char",
+        otherwise="char",
     )
-    epochs: int | None = Field(None, ge=1, description="Epochs: how many times to read the text")
-    minutes: float | None = Field(None, gt=0, description="Maximum training time in minutes")
-    layers: int | None = Field(None, ge=1, le=8, description="LSTM layers")
-    units: int | None = Field(None, ge=8, le=4_096, description="LSTM units in each layer")
-    embedding: int | None = Field(None, ge=1, le=4_096, description="Size of the input embedding")
-    encoding: Encoding | None = Field(None, description="How a symbol enters the network: embedding or one-hot")
-    dropout: float | None = Field(
-        None, ge=0.0, le=0.9, description="Dropout: share of each layer's outputs left out at random"
+    epochs: int | None = _option("Epochs: how many times to read the text", "as many as the minutes allow", ge=1)
+    minutes: float | None = _option(
+        "Maximum training time in minutes", "TRAIN_MINUTES (8); classic: none, but 4 epochs", gt=0
     )
-    batch: int | None = Field(None, ge=1, le=4_096, description="Batch size: sequences read side by side")
-    length: int | None = Field(None, ge=8, le=4_096, description="Sequence length: symbols read in one step")
-    learning_rate: float | None = Field(None, ge=0.00001, le=1.0, description="Peak learning rate")
-    random_seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Makes the training repeatable")
-    name: str | None = Field(None, description="What to call the model")
-    keep_licence: bool = Field(False, description="Keep Project Gutenberg's headers and licences (classic)")
+    layers: int | None = _option("LSTM layers", "1; classic: 3", ge=1, le=8)
+    units: int | None = _option("LSTM units in each layer", "128 to 768; classic: 256, 256, 128", ge=8, le=4_096)
+    embedding: int | None = _option("Size of the input embedding", "char 64, word 256", ge=1, le=4_096)
+    encoding: Encoding | None = _option("How a symbol enters the network: embedding or one-hot", "embedding")
+    dropout: float | None = _option(
+        "Dropout: share of each layer's outputs left out at random",
+        "char 0 to 0.5, word 0 to 0.7; classic: 0.2",
+        ge=0.0,
+        le=0.9,
+    )
+    batch: int | None = _option(
+        "Batch size: sequences read side by side", "at most 64; classic: 256 windows", ge=1, le=4_096
+    )
+    length: int | None = _option("Sequence length: symbols read in one step", "64", ge=8, le=4_096)
+    learning_rate: float | None = _option("Peak learning rate", "0.003; classic: 0.001", ge=0.00001, le=1.0)
+    random_seed: int | None = _option("Makes the training repeatable", DRAWN, ge=0, le=2**32 - 1)
+    name: str | None = _option("What to call the model")
+    keep_licence: bool = _option("Keep Project Gutenberg's headers and licences (classic)", otherwise=False)
 
     @property
     def by_epochs(self) -> bool:
@@ -101,38 +119,32 @@ MOST_LENGTH = 1_000_000
 class GenerateOptions(_Frozen):
     """How a text is to be written; declared once, as `TrainOptions`."""
 
-    length: int = Field(300, ge=1, le=MOST_LENGTH, description="Maximum length in characters")
-    temperature: float | None = Field(
-        None, ge=0.0, le=2.0, description="0 always takes the likeliest, 1 is as surprising as the text"
-    )  # None: 0.8, of the recipe `classic` 0
-    top_k: int | None = Field(
-        None, ge=1, le=1_000_000, description="Draw only from this many of the likeliest symbols"
-    )  # Fan et al. 2018
-    top_p: float | None = Field(
-        None, ge=0.001, le=1.0, description="Draw only from the likeliest symbols with this total probability"
-    )  # Holtzman et al. 2020
-    min_p: float | None = Field(
-        None, ge=0.0, le=0.99, description="Leave out symbols less likely than this share of the likeliest one"
-    )  # Nguyen et al. 2024
-    guard: bool | None = Field(
-        None, description="Break out of loops: yes (default; not for classic) or no (--no-guard)"
+    length: int = _option("Maximum length in characters", "300", otherwise=300, ge=1, le=MOST_LENGTH)
+    temperature: float | None = _option(
+        "0 always takes the likeliest, 1 is as surprising as the text", "0.8; classic: 0", ge=0.0, le=2.0
     )
-    stop: StopAt | None = Field(None, description="End with the last whole sentence or line")
-    random_seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Makes the text repeatable")
-    from_corpus: bool = Field(False, description="Start from a random place in the text, without a seed")
+    # Fan et al. 2018; Holtzman et al. 2020; Nguyen et al. 2024
+    top_k: int | None = _option("Draw only from this many of the likeliest symbols", ge=1, le=1_000_000)
+    top_p: float | None = _option("Draw only from the likeliest symbols with this total probability", ge=0.001, le=1.0)
+    min_p: float | None = _option("Leave out symbols less likely than this share of the likeliest one", ge=0.0, le=0.99)
+    guard: bool | None = _option("Break out of loops: yes (default; not for classic) or no (--no-guard)")
+    stop: StopAt | None = _option("End with the last whole sentence or line")
+    random_seed: int | None = _option("Makes the text repeatable", DRAWN, ge=0, le=2**32 - 1)
+    from_corpus: bool = _option("Start from a random place in the text, without a seed", otherwise=False)
 
 
 @dataclass(frozen=True)
 class Option:
     """A field of `TrainOptions` or `GenerateOptions`, as a person is told of it and types it.
 
-    `typed`: after `--`. `kind`: of its value (int, float, bool or str). `low`, `high`: inclusive (but `minutes`
-    must be above its `low`); None: no limit.
+    `typed`: after `--`. `usually`: what stands in for it, in words. `kind`: of its value (int, float, bool or str).
+    `low`, `high`: inclusive (but `minutes` must be above its `low`); None: no limit.
     """
 
     field: str
     typed: str
     summary: str
+    usually: str
     kind: type[object]
     choices: tuple[str, ...]
     low: int | float | None
@@ -141,11 +153,10 @@ class Option:
 
 def options_of(model: type[TrainOptions] | type[GenerateOptions]) -> dict[str, Option]:
     """By field, in the order of their declaration."""
-    return {name: _option(name, model) for name in model.model_fields}
+    return {name: _described(name, field) for name, field in model.model_fields.items()}
 
 
-def _option(name: str, model: type[BaseModel]) -> Option:
-    field = model.model_fields[name]
+def _described(name: str, field: FieldInfo) -> Option:
     kind = field.annotation
     if get_origin(kind) is not Literal:
         kind = next((part for part in get_args(kind) if part is not NoneType), kind)
@@ -153,15 +164,16 @@ def _option(name: str, model: type[BaseModel]) -> Option:
     limits = {
         side: getattr(mark, side) for mark in field.metadata for side in ("ge", "gt", "le") if hasattr(mark, side)
     }
-    typed = "lr" if name == "learning_rate" else name.replace("_", "-")
+    extra = cast(dict[str, str], field.json_schema_extra)
     return Option(
-        name,
-        typed,
-        field.description or "",
-        str if choices else cast(type[object], kind),
-        choices,
-        limits.get("ge", limits.get("gt")),
-        limits.get("le"),
+        field=name,
+        typed="lr" if name == "learning_rate" else name.replace("_", "-"),
+        summary=field.description or "",
+        usually=extra["usually"],
+        kind=str if choices else cast(type[object], kind),
+        choices=choices,
+        low=limits.get("ge", limits.get("gt")),
+        high=limits.get("le"),
     )
 
 

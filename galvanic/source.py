@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -95,14 +94,3 @@ def _cut(text: str, size: int) -> int:
         if place + after > 0 and place >= 0:
             return place + after
     return size
-
-
-def until_line(text: str, start: str) -> str:
-    """The text before the last line that begins with `start`: a table of contents has the same line first. Raises
-    UserError where no line begins so."""
-    places = [match.start() for match in re.finditer(rf"^{re.escape(start)}", text, flags=re.MULTILINE)]
-    if not places or not start:
-        raise UserError(
-            f'No line of the text begins with "{start}".', "Give the beginning of a line as it stands in the text."
-        )
-    return text[: places[-1]]

@@ -55,24 +55,21 @@ def _installed() -> Iterable[Plugin]:
 
 def _add_engine(cli: Cli) -> None:
     from galvanic.cli import commands
-    from galvanic.cli.training import train_command
 
     def add_text(command: argparse.ArgumentParser) -> None:
         command.add_argument("text", metavar="TEXT", help="a file, or a name from the catalogue")
-        command.add_argument("--until", metavar="START", help="only what is before the last line that begins so")
         add_options(command, TrainOptions, "recipe", "keep_licence")
 
     inspect = cli.add("inspect", "Say what a recipe makes of a text.", lambda given: commands.inspect(given, cli))
     add_text(inspect)
 
-    train = cli.add("train", "Train a model.", lambda given: train_command(given, cli))
+    train = cli.add("train", "Train a model.", lambda given: commands.train(given, cli))
     add_text(train)
     train.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the file to write, NAME.safetensors")
     train.add_argument("--force", action="store_true", help="replace the model that is in --out")
     starts = "a model to start from: on its own text or on another, at half the learning rate"
     train.add_argument("--from", dest="parent", type=Path, metavar="MODEL", help=starts)
     add_options(train, TrainOptions, "epochs", "minutes", "name", "random_seed")
-    train.epilog = "Without --epochs and --minutes it learns for TRAIN_MINUTES (8); classic for 4 epochs."
     chosen = train.add_argument_group(
         "network", "By default chosen by the size of the text and the speed of the machine."
     )

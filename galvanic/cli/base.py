@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from galvanic.errors import UserError
-from galvanic.options import CorpusInfo, GenerateOptions, TrainLimits, TrainOptions, checked, options_of
-from galvanic.reading import check_length, of_memory, read_file
-from galvanic.source import until_line
+from galvanic.options import DRAWN, CorpusInfo, GenerateOptions, TrainLimits, TrainOptions, checked, options_of
+from galvanic.reading import check_length, read_file
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -61,16 +60,9 @@ class Cli:
         return self.named(name, keep_licence)
 
     def find_source(self, given: argparse.Namespace, workdir: Path) -> tuple[str | Path, CorpusInfo]:
-        """As `find_text`, to learn from; with `--until` only what is before the last line that begins so, in memory.
-
-        Raises UserError also where it is too short, or no line begins so.
-        """
-        body, info = self.find_text(given.text, None if given.until else workdir, keep_licence=given.keep_licence)
+        """As `find_text`, to learn from. Raises UserError also where it is too short."""
+        body, info = self.find_text(given.text, workdir, keep_licence=given.keep_licence)
         check_length(info.chars, self.least_chars())
-        if given.until and isinstance(body, str):
-            body = until_line(body, given.until)
-            read = of_memory(body)
-            info = info.model_copy(update={"chars": read.chars, "sha256": read.sha256})
         return body, info
 
 
@@ -81,8 +73,9 @@ def add_options(
     known = options_of(model)
     for option in (known[field] for field in fields):
         flag, summary = f"--{option.typed}", option.summary
-        if option.low is not None and option.high is not None:
-            summary += f" ({option.low:g} to {option.high:,g})" if option.field != "random_seed" else ""
+        if option.high is not None and option.usually != DRAWN:
+            summary += f", {option.low:,.7g} to {option.high:,.7g}"
+        summary += f" (default: {option.usually})" if option.usually else ""
         if option.kind is bool and model.model_fields[option.field].default is None:
             command.add_argument(flag, action=argparse.BooleanOptionalAction, help=summary)
         elif option.kind is bool:

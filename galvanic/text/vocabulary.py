@@ -95,11 +95,6 @@ class CharVocabulary(Vocabulary):
         self._table = np.full(int(self._points.max()) + 2, UNKNOWN, np.int32)
         self._table[self._points] = np.arange(len(text), dtype=np.int32)
 
-    @classmethod
-    def of(cls, text: str) -> CharVocabulary:
-        """The characters of a text that is not empty, by code point."""
-        return cls(sorted(set(text)))
-
     def table(self) -> AnyIds:
         """Ids by code point, of `id_type`; only for texts of known characters."""
         return self._table.astype(id_type(len(self)))

@@ -1,8 +1,7 @@
 """Where texts come from: uploads, files, the catalogue; and how they travel."""
 
 from shared.corpora.catalogue import CatalogueEntry, catalogue
-from shared.corpora.corpus import Corpus, check_size, from_upload
-from shared.corpora.packing import pack, unpack, unpack_to_file, unpacked_limit
+from shared.corpora.corpus import Corpus, check_size, from_upload, pack, unpack, unpack_to_file, unpacked_limit
 from shared.corpora.sources import names, resolve
 
 __all__ = [

@@ -16,7 +16,7 @@ from galvanic.errors import UserError
 from galvanic.gutenberg import why_not_book
 from galvanic.reading import decode_text
 from shared.corpora.catalogue import CatalogueEntry
-from shared.corpora.packing import size_limit
+from shared.corpora.corpus import size_limit
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)

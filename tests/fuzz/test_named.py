@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared.corpora import from_upload, pack, unpack, unpacked_limit
-from shared.corpora.packing import unpack_to_file
+from shared.corpora import from_upload, pack, unpack, unpack_to_file, unpacked_limit
 from shared.errors import UserError
 from shared.settings import Settings
 from tests.bot.live import text_of

@@ -12,7 +12,7 @@ from galvanic.model_file import load
 from galvanic.network import Weights, join_members, split_members
 from galvanic.plan import NetworkConfig, Plan
 from galvanic.request import WriteRequest
-from galvanic.results import TrainingInterrupted, TrainResult
+from galvanic.results import TrainResult
 from galvanic.training import train
 from shared.jobs import TrainOptions
 from tests.worker.texts import Recorder, babble, corpus
@@ -80,16 +80,6 @@ def test_a_batch_writes_what_one_would(trained: tuple[Path, TrainResult]) -> Non
     alone = [model.generate_batch([request])[0] for request in requests]
     assert [one.text for one in together] == [one.text for one in alone]  # type: ignore[union-attr]
     assert len({one.text for one in together}) == 5  # type: ignore[union-attr]
-
-
-@pytest.mark.long
-def test_a_resumed_training_ends_as_an_uninterrupted_one(trained: tuple[Path, TrainResult], tmp_path: Path) -> None:
-    checkpoint = tmp_path / "checkpoint"
-    stopping = Recorder(lambda asked: "interrupt" if asked == 30 else None)
-    with pytest.raises(TrainingInterrupted):
-        run(tmp_path / "model", checkpoint, stopping)
-    result = run(tmp_path / "model", checkpoint)
-    assert result.curve == trained[1].curve
 
 
 def test_weights_are_split_and_joined(trained: tuple[Path, TrainResult]) -> None:

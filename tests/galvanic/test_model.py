@@ -13,8 +13,7 @@ import tensorflow as tf
 from galvanic.generate import Reader, load_model
 from galvanic.model_file import load
 from galvanic.network import build, set_weights
-from galvanic.pictures import loss_chart
-from galvanic.results import CurvePoint, TrainResult
+from galvanic.results import TrainResult
 from galvanic.sampling import Sampling
 from galvanic.streams import CHUNK
 from galvanic.text.recipe import UNICODE_SCALARS
@@ -131,13 +130,3 @@ def test_bad_requests_are_refused(seed: str, options: dict[str, Any], memorised:
         load_model(memorised[0]).generate(seed, length=10, **options)
     with pytest.raises(UserError):
         load_model(memorised[0]).generate("red", length=0)
-
-
-@pytest.mark.parametrize(
-    "curve",
-    [(), (CurvePoint(1, 2.0),), tuple(CurvePoint(i, 2 / i, 2.2 / i) for i in range(1, 40))],
-)
-def test_the_chart_is_a_png_of_its_size(curve: tuple[CurvePoint, ...]) -> None:
-    png = loss_chart(curve, "made $up")
-    assert png[:8] == b"\x89PNG\r\n\x1a\n"
-    assert (int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")) == (800, 400)

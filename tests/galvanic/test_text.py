@@ -10,14 +10,12 @@ import textwrap
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from galvanic.source import clean, pieces, until_line
+from galvanic.source import pieces
 from galvanic.text import CharVocabulary, TextOptions, get_recipe, prepare
+from galvanic.text.body import unwrap, wrapping
 from galvanic.text.classic import WINDOW, pad, stop_words, windows, words_only
 from galvanic.text.recipe import adaptive_nats
-from galvanic.text.wrapping import unwrap, wrapping
 from shared.errors import UserError
 from tests.worker.texts import babble
 
@@ -31,36 +29,6 @@ def looks_hard_wrapped(text: str) -> bool:
 
 def unwrapped(text: str) -> str:
     return unwrap(text, wrapping([text]).width)
-
-
-@given(st.text(min_size=1))
-def test_a_vocabulary_gives_back_every_text(text: str) -> None:
-    vocabulary = CharVocabulary.of(text)
-    assert vocabulary.decode(vocabulary.encode(text)) == text
-    assert vocabulary.symbols == tuple(sorted(set(text)))
-
-
-@given(st.text(alphabet=st.characters(), min_size=200))
-def test_char_keeps_all_but_carriage_returns_and_nuls(text: str) -> None:
-    body = clean(text)
-    if len(body) < 200 or not body.strip():
-        return
-    prepared = prepare(text, TextOptions(hard_wrapped=False))
-    assert prepared.vocabulary.decode(prepared.ids) == body
-    assert "\r" not in body
-    assert "\0" not in body
-    assert len(prepared.training) + len(prepared.heldout) == len(body)
-
-
-@given(st.text(), st.text(alphabet="abc def", min_size=300))
-def test_classic_makes_words_of_known_characters(noise: str, words: str) -> None:
-    text = words + noise
-    body = words_only(clean(text))
-    assert body == body.lower().strip() or any(char.isspace() for char in noise)
-    if len(body) >= 2 * WINDOW:
-        prepared = prepare(text, TextOptions("classic"))
-        assert prepared.vocabulary.decode(prepared.ids) == body
-        assert prepared.patterns == len(windows(prepared.ids)) == len(body) - WINDOW
 
 
 def test_stop_words_are_nltks() -> None:
@@ -77,13 +45,6 @@ def test_classic_windows_are_views_with_the_next_character() -> None:
     assert view.base is not None
     assert np.shares_memory(view, ids)
     assert list(view[7]) == list(range(7, 7 + WINDOW + 1))
-
-
-def test_until_takes_the_last_line_that_begins_so() -> None:
-    text = "Contents\nPart 2\n\nPart 1\nbody\nPart 2\nPart 1 and Part 2 here"
-    assert until_line(text, "Part 2").endswith("body\n")
-    with pytest.raises(UserError, match="Part 3"):
-        until_line(text, "Part 3")
 
 
 def test_wrapped_prose_is_unwrapped_and_keeps_its_length() -> None:
@@ -119,7 +80,7 @@ def test_too_little_text_is_refused(recipe: str, text: str) -> None:
 
 
 def test_seeds_go_through_the_pipeline() -> None:
-    vocabulary = CharVocabulary.of("abcdefghijklmnopqrstuvwxyz ")
+    vocabulary = CharVocabulary(sorted(set("abcdefghijklmnopqrstuvwxyz ")))
     seed = get_recipe("classic").seed("The Monster!", vocabulary)
     assert len(seed.ids) == WINDOW
     assert vocabulary.decode(seed.ids).strip() == "monster"
@@ -135,7 +96,7 @@ def test_seeds_go_through_the_pipeline() -> None:
 )
 def test_seeds_of_which_nothing_is_left_are_refused(recipe: str, seed: str) -> None:
     with pytest.raises(UserError) as caught:
-        get_recipe(recipe).seed(seed, CharVocabulary.of("abc "))
+        get_recipe(recipe).seed(seed, CharVocabulary(sorted(set("abc "))))
     assert caught.value.remedy
 
 
@@ -152,13 +113,13 @@ def test_adaptive_code_length_is_that_of_its_predictions() -> None:
 
 
 def test_a_recipe_pays_for_what_it_drops() -> None:
-    vocabulary = CharVocabulary.of("abcdefghijklmnopqrstuvwxyz ")
+    vocabulary = CharVocabulary(sorted(set("abcdefghijklmnopqrstuvwxyz ")))
     scoring = get_recipe("classic").scoring("The boat, the Boat. " * 20, vocabulary, unwrapped=False)
     assert scoring.chars == 400
     assert scoring.side_nats > 100
     plain = get_recipe("char").scoring("a boat " * 20, vocabulary, unwrapped=True)
     assert plain.side_nats == 0
-    wrapped = get_recipe("char").scoring(PROSE, CharVocabulary.of(PROSE), unwrapped=True)
+    wrapped = get_recipe("char").scoring(PROSE, CharVocabulary(sorted(set(PROSE))), unwrapped=True)
     assert wrapped.chars == len(PROSE)
     assert 0 < wrapped.side_nats < len(PROSE)
 

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 
 from galvanic import source
 from galvanic.source import chunks, clean, cleaned, pieces
-from galvanic.text import TextOptions, prepare
-from galvanic.text import wrapping as wrapped
+from galvanic.text import TextOptions, body, prepare
+from galvanic.text.body import unwrap, wrapping
 from galvanic.text.classic import words_only
-from galvanic.text.wrapping import unwrap, wrapping
 from shared.errors import UserError
 from tests.worker.texts import babble
 
@@ -107,7 +106,7 @@ def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
     for module in ("body", "classic"):
         monkeypatch.setattr(f"galvanic.text.{module}.pieces", tiny)
-    monkeypatch.setattr(wrapped, "SAMPLE", 1_500)
+    monkeypatch.setattr(body, "SAMPLE", 1_500)
 
 
 @pytest.mark.usefixtures("small")

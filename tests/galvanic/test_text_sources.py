@@ -36,8 +36,8 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def asked(book: Path, until: str | None = None) -> Namespace:
-    return Namespace(text=str(book), until=until, keep_licence=False)
+def asked(book: Path) -> Namespace:
+    return Namespace(text=str(book), keep_licence=False)
 
 
 def test_a_small_file_is_its_text(cli: Cli, book: Path) -> None:
@@ -49,9 +49,7 @@ def test_a_small_file_is_its_text(cli: Cli, book: Path) -> None:
         cli.find_source(asked(book), book.parent / "work")
 
 
-def test_a_large_file_is_its_path_unless_a_part_is_wanted(
-    cli: Cli, book: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_file_is_its_path(cli: Cli, book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "STREAM_ABOVE", 0)
     cli.least_chars = lambda: 0
     work = book.parent / "work"
@@ -59,9 +57,6 @@ def test_a_large_file_is_its_path_unless_a_part_is_wanted(
     assert source == book
     assert (info.chars, info.sha256) == (len(BOOK), digest(BOOK))
     assert cli.find_text(str(book), None) == (BOOK, info)
-    part, of_part = cli.find_source(asked(book, "Part 2"), work)
-    assert part == BOOK[: BOOK.rindex("Part 2")]
-    assert (of_part.chars, of_part.sha256) == (len(part), digest(part))
     book.write_text(BOOK, "utf-16")
     source, info = cli.find_text(str(book), work)
     assert source == work / "corpus.txt"
