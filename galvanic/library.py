@@ -188,5 +188,7 @@ def train(
 def _find_text(text: str | Path, name: str | None, workdir: Path) -> tuple[str | Path, CorpusInfo]:
     if isinstance(text, str) and (len(text) > _LONGEST_NAME or "\n" in text):
         return text, of_memory(text).info(name or "text", name or "text", "file")
+    if not Path(text).is_file():
+        raise UserError(f"There is no text file {text}.", "Give the path of a file, or a text of several lines.")
     source, info = read_file(Path(text), workdir)
     return source, info.model_copy(update={"name": name}) if name else info

@@ -11,7 +11,7 @@ import pytest
 import galvanic
 from tests.worker.texts import SENTENCE, babble
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.process]
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "format-3" / "char.safetensors"
 
