@@ -28,6 +28,15 @@ _CHUNK = 64 * 1024
 _HEADERS = {"User-Agent": "Galvanic (self-hosted Discord bot)", "Accept": "text/plain", "Accept-Encoding": "identity"}
 
 
+_TROUBLES: tuple[tuple[type[Exception], str], ...] = (
+    (TimeoutError, "took longer than {seconds:g} s"),
+    (aiohttp.ClientConnectorCertificateError, "has a certificate that cannot be trusted"),
+    (aiohttp.ClientConnectorError, "cannot be reached"),
+    (aiohttp.InvalidURL, "is not a valid address"),
+    (aiohttp.ClientError, "broke off the transfer"),
+)
+
+
 class FetchError(Exception):
     """Why no mirror had a book, mirror by mirror, in words that follow its title."""
 
@@ -74,16 +83,9 @@ async def _download(session: aiohttp.ClientSession, url: str, settings: Settings
                 if len(data) > limit:
                     raise _MirrorError(f"has a file over the limit of {settings.corpus_max_mb:g} MB")
             return bytes(data)
-    except TimeoutError as error:
-        raise _MirrorError(f"took longer than {settings.fetch_timeout_s:g} s") from error
-    except aiohttp.ClientConnectorCertificateError as error:
-        raise _MirrorError("has a certificate that cannot be trusted") from error
-    except aiohttp.ClientConnectorError as error:
-        raise _MirrorError("cannot be reached") from error
-    except aiohttp.InvalidURL as error:
-        raise _MirrorError("is not a valid address") from error
-    except aiohttp.ClientError as error:
-        raise _MirrorError("broke off the transfer") from error
+    except (TimeoutError, aiohttp.ClientError) as error:
+        why = next(words for kind, words in _TROUBLES if isinstance(error, kind))
+        raise _MirrorError(why.format(seconds=settings.fetch_timeout_s)) from error
 
 
 def _check(data: bytes, entry: CatalogueEntry) -> None:
@@ -107,13 +109,12 @@ def is_book(data: bytes, entry: CatalogueEntry) -> bool:
 def write_atomically(path: Path, data: bytes) -> None:
     """A reader, or a crash, never sees a part of the file. Raises `OSError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
+        try:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise

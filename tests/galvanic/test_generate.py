@@ -151,7 +151,7 @@ def test_a_single_model_and_a_mixture_of_it_write_the_same(small: TextModel) -> 
     ]
     for options in requests:
         alone = small.generate("the wind", 200, random_seed=3, **options)
-        for parts in ([(small, 2.0)], [(small, 1.0), (small, 3.0)], [(small, 1.0), (other, 1e-12)]):
+        for parts in ([(small, 1.0), (small, 3.0)], [(small, 1.0), (other, 1e-12)]):
             assert Mixture(parts).generate("the wind", 200, random_seed=3, **options).text == alone.text
 
 

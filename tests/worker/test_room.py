@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galvanic import checkpoint, loop, model_file
+from galvanic import checkpoint, model_file
 from galvanic.checkpoint import is_full
 from galvanic.model_file import load
 from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
 from galvanic.text.body import IdsWriter
-from tests.galvanic.test_train import run, save_after_each_step
+from tests.galvanic.test_train import run
 from tests.worker.texts import Recorder
 from worker.remote import StoreAway, when_there_is_room
 
@@ -27,7 +27,6 @@ pytestmark = pytest.mark.slow
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "AGAIN_S", 0.02)
     monkeypatch.setattr(checkpoint, "_ASK_EVERY_S", 0.01)
-    monkeypatch.setattr(loop, "CHECKPOINT_AGAIN_S", 0.0)
 
 
 def full(times: int, write: Callable[..., Any], code: int = errno.ENOSPC) -> Callable[..., Any]:
@@ -41,17 +40,6 @@ def full(times: int, write: Callable[..., Any], code: int = errno.ENOSPC) -> Cal
         return write(*arguments, **options)
 
     return attempt
-
-
-def test_a_training_goes_on_without_its_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save_after_each_step(monkeypatch)
-    monkeypatch.setattr(checkpoint, "save", full(3, checkpoint.save))
-    hooks = Recorder()
-    result = run("char", tmp_path / "model", hooks, checkpoint=tmp_path / "checkpoint")
-    assert result.epochs == 2
-    assert hooks.troubles == ["disk full", None]
-    assert hooks.saves > 0
-    assert checkpoint.load(tmp_path / "checkpoint") is not None
 
 
 def test_what_is_waited_for_is_told_when_it_changes() -> None:
@@ -68,18 +56,14 @@ def test_what_is_waited_for_is_told_when_it_changes() -> None:
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
-def test_a_model_waits_for_room(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_file, "save", full(2, model_file.save, code))
+def test_it_waits_as_long_as_it_takes(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = itertools.count(step=3_600)
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: next(hours))
     hooks = Recorder()
-    run("char", tmp_path / "model", hooks)
+    assert when_there_is_room(full(100, lambda: "written", code), hooks) == "written"
     assert hooks.troubles == ["disk full", None]
-    assert load(tmp_path / "model")[0].recipe == "char"
-
-
-def test_another_error_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_file, "save", full(1, model_file.save, errno.EACCES))
     with pytest.raises(PermissionError):
-        run("char", tmp_path / "model")
+        when_there_is_room(full(1, lambda: None, errno.EACCES), hooks)
 
 
 @pytest.mark.parametrize(
@@ -92,14 +76,6 @@ def test_who_waits_for_room_can_be_stopped(asked: Control, raised: type[Exceptio
     assert hooks.troubles == ["disk full"]
 
 
-def test_it_waits_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    hours = itertools.count(step=3_600)
-    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: next(hours))
-    hooks = Recorder()
-    assert when_there_is_room(full(100, lambda: "written"), hooks) == "written"
-    assert hooks.troubles == ["disk full", None]
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
 def test_a_text_that_finds_no_room_says_so(tmp_path: Path) -> None:
     writer = IdsWriter(100, tmp_path)
@@ -109,7 +85,7 @@ def test_a_text_that_finds_no_room_says_so(tmp_path: Path) -> None:
     assert is_full(caught.value)
 
 
-def test_a_text_is_prepared_again_when_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_and_model_wait_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failed: list[bool] = []
     waits: list[bool] = []
     append, on_disk = IdsWriter.append, tmp_path / ".model.text" / "text.ids"
@@ -121,11 +97,13 @@ def test_a_text_is_prepared_again_when_there_is_room(tmp_path: Path, monkeypatch
             raise OSError(errno.ENOSPC, "as the test wants it")
 
     monkeypatch.setattr(IdsWriter, "append", half)
+    monkeypatch.setattr(model_file, "save", full(2, model_file.save))
     monkeypatch.setattr(checkpoint, "_wait", lambda _: waits.append(on_disk.parent.exists()))
     hooks = Recorder()
-    assert run("char", tmp_path / "model", hooks).epochs == 2
-    assert hooks.troubles == ["disk full", None]
-    assert waits == [False, False], "half a text takes no room meanwhile"
+    assert run("char", tmp_path / "model", hooks, epochs=1).epochs == 1
+    assert hooks.troubles == ["disk full", None] * 2
+    assert waits[:2] == [False, False], "half a text takes no room meanwhile"
+    assert load(tmp_path / "model")[0].recipe == "char"
 
 
 def test_half_a_file_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
