@@ -19,7 +19,6 @@ from __future__ import annotations
 import codecs
 import contextlib
 import hashlib
-import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -32,7 +31,7 @@ from galvanic.errors import UserError
 from galvanic.gutenberg import Books, find_books
 from galvanic.options import CorpusInfo, TextSource
 from galvanic.refusals import refuse_binary, refuse_formats, refuse_unknown
-from galvanic.source import CHUNK, chunks, cleaned
+from galvanic.source import CHUNK, chunks, cleaned, decoded, opened
 from galvanic.units import MEGABYTE
 
 LIMIT = 2_000 * MEGABYTE
@@ -171,7 +170,7 @@ def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
     if not size:
         raise UserError(f"`{name}` is empty.", "Send a file with some text in it.")
-    with _opened(source) as file:
+    with opened(source) as file:
         head = file.read(_LOOKED_AT)
         file.seek(max(0, size - 3))
         cut = _cut_off(file.read())
@@ -182,7 +181,7 @@ def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:
         as_it_is = source if isinstance(source, Path) and (encoding, until) == ("utf-8", size) else None
         out = _Output(workdir / "corpus.txt" if workdir and not as_it_is else None, keep=as_it_is is None)
         try:
-            body = out.take(cleaned(out.watch(_decoded(source, encoding, until))))
+            body = out.take(cleaned(out.watch(decoded(source, encoding, until=until))))
         except UnicodeDecodeError as error:
             if says:
                 raise UserError(
@@ -248,20 +247,6 @@ class _Output:
 
 def _parts(body: str | Path) -> Iterator[str]:
     return cleaned(chunks(body))
-
-
-def _opened(source: bytes | Path) -> io.BufferedIOBase:
-    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-
-
-def _decoded(source: bytes | Path, encoding: str, until: int) -> Iterator[str]:
-    """A file's first bytes as text, in parts: codecs take long for some encodings, and let no other thread run."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    with _opened(source) as file:
-        while data := file.read(min(CHUNK, until)):
-            until -= len(data)
-            yield decoder.decode(data)
-    yield decoder.decode(b"", final=True)
 
 
 def _cut_off(end: bytes) -> int:

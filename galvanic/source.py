@@ -6,7 +6,9 @@ A piece is the same whether the text lies in memory or in a file, and however it
 from __future__ import annotations
 
 import codecs
+import io
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -40,19 +42,22 @@ def cleaned(parts: Iterable[str]) -> Iterator[str]:
         yield "\n"
 
 
-def decoded(
-    path: Path, encoding: str, size: int = CHUNK, *, errors: str = "strict", whole: bool = True
-) -> Iterator[str]:
-    """The text of a file as it is, in parts, none of them empty; `size`: bytes read at once.
+def opened(source: bytes | Path) -> io.BufferedIOBase:
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
 
-    Without `whole` a character that the file ends within is left out. Raises UnicodeDecodeError, OSError.
-    """
+
+def decoded(
+    source: bytes | Path, encoding: str, size: int = CHUNK, *, until: int = sys.maxsize, errors: str = "strict"
+) -> Iterator[str]:
+    """The text of a file's first `until` bytes as it is, in parts, none of them empty; `size`: bytes read at once, for
+    codecs take long for some encodings, and let no other thread run. Raises UnicodeDecodeError, OSError."""
     decoder = codecs.getincrementaldecoder(encoding)(errors)
-    with path.open("rb") as file:
-        while data := file.read(size):
+    with opened(source) as file:
+        while data := file.read(min(size, until)):
+            until -= len(data)
             if text := decoder.decode(data):
                 yield text
-    if whole and (text := decoder.decode(b"", final=True)):
+    if text := decoder.decode(b"", final=True):
         yield text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from galvanic.errors import UserError
 from galvanic.source import Source, clean, pieces
 from galvanic.text.body import IdsWriter, grown
 from galvanic.text.recipe import (
+    UNICODE_SCALARS,
     Prepared,
     Recipe,
     ScoringText,
@@ -23,7 +25,6 @@ from galvanic.text.recipe import (
     adaptive_nats,
     held_out,
     known_seed,
-    spelled_nats,
 )
 from galvanic.text.vocabulary import AnyIds, CharVocabulary, Ids, Vocabulary
 from galvanic.units import count
@@ -158,5 +159,6 @@ def _lost_nats(text: str) -> float:
     return (
         adaptive_nats((n_kept, len(text) - n_kept))
         + adaptive_nats((n_kept - changed, changed))
-        + spelled_nats(dropped.values())
+        + adaptive_nats(dropped.values())
+        + len(dropped) * math.log(UNICODE_SCALARS)  # the naming of each different one, once
     )

@@ -32,12 +32,6 @@ def adaptive_nats(counts: Iterable[int]) -> float:
     return math.lgamma(total + half) - math.lgamma(half) - gain
 
 
-def spelled_nats(counts: Iterable[int]) -> float:
-    """`adaptive_nats`, and the naming of each different character once."""
-    numbers = list(counts)
-    return adaptive_nats(numbers) + len(numbers) * math.log(UNICODE_SCALARS)
-
-
 LEAST_CHARS = 200  # below this there is nothing to hold out and little to learn
 
 
@@ -66,10 +60,6 @@ class Prepared:
     @property
     def characters(self) -> int:
         return self.learned_chars + self.heldout_chars
-
-    @property
-    def distinct(self) -> int:
-        return len(self.vocabulary)
 
     @property
     def density(self) -> float:

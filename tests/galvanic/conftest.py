@@ -32,7 +32,7 @@ def classic(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult
 
     folder = tmp_path_factory.mktemp("classic") / "model.safetensors"
     text = babble(1_500)
-    plan = make_plan("classic", prepare(text, TextOptions("classic")).distinct, 1)
+    plan = make_plan("classic", len(prepare(text, TextOptions("classic")).vocabulary), 1)
     plan = plan.model_copy(update={"network": plan.network.model_copy(update={"units": (24, 24, 16)}), "batch": 64})
     options = TrainOptions(recipe="classic", epochs=2, random_seed=1)
     return folder, train(text, options, corpus(text), out=folder, plan=plan)

@@ -175,15 +175,6 @@ def test_words_are_learned_written_and_mixed(text: Path, tmp_path: Path) -> None
     assert len(one["text"]) == 60
 
 
-@pytest.mark.long
-def test_mixing_and_stopping(tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]) -> None:
-    folder = memorised[0]
-    arguments = ("generate", "A small red", "--mix", f"{folder}:0.7,{folder}:0.3", "--stop", "sentence", "--json")
-    written = last_line(worker(*arguments, "--length", "100", "--temperature", "0", data=tmp_path))
-    assert written["seed"] == "A small red"
-    assert written["text"].endswith("dawn.")
-
-
 def test_surprise_sums_to_the_score(tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]) -> None:
     path = tmp_path / "scored.txt"
     path.write_text(SENTENCE * 3 + "Zebras!", "utf-8")

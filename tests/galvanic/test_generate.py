@@ -16,7 +16,6 @@ from galvanic.generate import Mixture, TextModel, load_model
 from galvanic.request import WriteRequest, cut
 from galvanic.results import Generation, TrainResult
 from shared.errors import UserError
-from shared.jobs import MixPart
 from shared.settings import Settings
 from tests.worker.small import LETTERS, biased, model, network, save_model
 from tests.worker.texts import SENTENCE, Recorder, babble
@@ -93,12 +92,6 @@ def test_a_cut_text_is_a_beginning_of_it(text: str, stop: Any) -> None:
     shorter = cut(text, stop)
     assert text.startswith(shorter)
     assert shorter.strip() or shorter == text
-
-
-def test_a_sentence_is_whole_when_it_stops_there(memorised: Memorised) -> None:
-    written = load_model(memorised[0]).generate("A small red", length=100, temperature=0, guard=False, stop="sentence")
-    assert written.text.endswith("at dawn.")
-    assert 30 < len(written.text) < 100
 
 
 def test_classic_loops_unless_the_guard_is_asked_for(classic: Classic) -> None:
@@ -200,49 +193,6 @@ def _warm(folder: Path, *names: str) -> WarmModels:
         save_model(folder / name, seed=seed)
         ModelStore(chosen).save(folder / name, name)
     return WarmModels(chosen)
-
-
-def test_threads_share_passes_and_get_what_they_would_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    warm = _warm(tmp_path, "one")
-    requests = [
-        WriteRequest(seed="the boat"[: 1 + i % 8], length=120 + i, random_seed=i, top_k=3 + i % 5) for i in range(20)
-    ]
-    requests[7] = WriteRequest(seed="", length=100)
-    alone: list[str | None] = [warm.write("one", one).text if one.seed else None for one in requests]
-    passes: list[int] = []
-    whole = TextModel.generate_batch
-
-    def counted(self: TextModel, together: Any) -> Any:
-        passes.append(len(together))
-        return whole(self, together)
-
-    monkeypatch.setattr(TextModel, "generate_batch", counted)
-
-    def ask(request: WriteRequest) -> str | None:
-        try:
-            return warm.write("one", request).text
-        except UserError:
-            return None
-
-    with ThreadPoolExecutor(20) as threads:
-        assert list(threads.map(ask, requests)) == alone
-    assert sum(passes) == 20
-    assert len(passes) < 20
-
-
-def test_warm_models_mix_forget_and_refuse(tmp_path: Path) -> None:
-    warm = _warm(tmp_path, "one", "two", "three")
-    request = WriteRequest(seed="the boat", length=50, random_seed=1)
-    first = warm.write("one", request).text
-    parts = [MixPart(model_id=name, name=name, weight=1) for name in ("one", "two", "three")]
-    assert len(warm.write_mixed(parts, request).text) == 50
-    assert warm.write("one", request).text == first
-    with pytest.raises(UserError):
-        warm.write("nothing", request)
-    with pytest.raises(UserError, match="seed"):
-        warm.write_mixed(parts, WriteRequest(seed="", length=5))
 
 
 def test_a_model_that_is_in_use_is_not_loaded_a_second_time(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from galvanic.streams import CHUNK
 from galvanic.text.recipe import UNICODE_SCALARS
 from shared.errors import UserError
 from tests.worker.small import draw
-from tests.worker.texts import SENTENCE, Recorder, babble
+from tests.worker.texts import SENTENCE, Recorder
 
 pytestmark = pytest.mark.slow
 
@@ -52,25 +52,12 @@ def test_windows_advanced_together_equal_windows_read_one_by_one(classic: Classi
     np.testing.assert_allclose(log_probs, expected[np.arange(130), ids[window:]], atol=1e-4)
 
 
-def test_two_loads_agree_to_the_bit(memorised: Memorised) -> None:
-    one, other = (load_model(memorised[0]) for _ in range(2))
-    assert one.score(SENTENCE * 5) == other.score(SENTENCE * 5)
-
-
 def test_continues_what_it_memorised(memorised: Memorised) -> None:
     model = load_model(memorised[0])
     written = model.generate("A small red", length=200, temperature=0, random_seed=1, guard=False)
     assert ("A small red" + written.text).startswith(SENTENCE * 4)
     assert len(written.text) == 200
     assert model.score(SENTENCE * 20).nats_per_char < 0.3
-
-
-def test_random_seed_repeats_a_text_and_is_reported(memorised: Memorised) -> None:
-    model = load_model(memorised[0])
-    drawn = model.generate("dawn", length=150, temperature=1.8)
-    assert model.generate("dawn", length=150, temperature=1.8, random_seed=drawn.random_seed).text == drawn.text
-    others = {model.generate("dawn", length=150, temperature=1.8, random_seed=seed).text for seed in range(3)}
-    assert len(others) == 3
 
 
 @pytest.mark.parametrize("recipe", ["char", "classic"])
@@ -111,15 +98,6 @@ def test_unseen_characters_are_told_and_charged(memorised: Memorised) -> None:
     assert added == pytest.approx(math.log(UNICODE_SCALARS / model.description.unseen), rel=1e-3)
     assert strange.bits_per_char == pytest.approx(strange.nats_per_char / math.log(2))
     assert model.score("§§").nats_per_char > 10
-
-
-def test_a_score_pays_for_every_character(classic: Classic) -> None:
-    model = load_model(classic[0])
-    text = babble(400, seed=3)
-    score = model.score(text)
-    assert score.chars == 400
-    assert any("stop words" in note for note in score.notes)
-    assert math.isfinite(score.nats_per_char)
 
 
 @pytest.mark.parametrize(
