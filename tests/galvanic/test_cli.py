@@ -22,7 +22,7 @@ from tests.worker.hostile import apart
 from tests.worker.texts import SENTENCE, Recorder, babble
 from worker.cli import main
 
-pytestmark = [pytest.mark.slow, pytest.mark.process]
+pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[2]
 
