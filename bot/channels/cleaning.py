@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bot.channels import blocked
 
@@ -64,22 +64,33 @@ _EMPHASIS = {
     for mark, sign in (("~", "~"), ("|", r"\|"))
 }
 
-_AT = re.compile("@")
-_WITHOUT = (
-    # Cheap to look for: without it, the costly pattern has no match. Then that pattern, and what stands for its hits.
-    (re.compile("dot|gg|cord", re.I), blocked.INVITE, _GONE),
-    (re.compile(r"[/\\]|www\.|\.[^\W\d_]{2,24}[:?#]\w", re.I), blocked.LINK, _GONE),
-    (_AT, blocked.EMAIL, _SOMEONE),
-    (re.compile(r"@|dot|[(\[{<（]\s?at", re.I), blocked.SPELLED_EMAIL, _SOMEONE),
-    (_AT, blocked.EVERYONE, _EVERYONE),
-    (_AT, blocked.HANDLE, _SOMEONE),
-    (re.compile("#"), blocked.TAG, _SOMEONE),
-    (re.compile(r"\S{16}"), blocked.SECRET, _SECRET),
-    (re.compile(":.*:"), blocked.ADDRESS, _NUMBER),
-    (re.compile(r"[\d:=：]"), blocked.PASSWORD, rf"\1\2\3{_SECRET}"),
-    (re.compile(r"\d"), blocked.IBAN, _NUMBER),
-    (re.compile(r"\d\.\d"), blocked.ADDRESS, _NUMBER),
-    (re.compile(r"(?:\d\D*+){7}"), blocked.NUMBER, _NUMBER),
+_LIKE_LINK = re.compile(r"[/\\]|www\.|\.[^\W\d_]{2,24}[:?#]\w", re.I)
+_AT_IN_BRACKETS = re.compile(r"[(\[{<（]\s?at", re.I)
+_DIGIT = re.compile(r"\d")
+_SHORTEST_SECRET = 16
+_WITHOUT: tuple[tuple[Callable[[str, str], object], re.Pattern[str], str], ...] = (
+    # What a text (as it is, and in small letters) must have for it, cheap to look for; a costly pattern; its stand-in.
+    (lambda _, lower: "dot" in lower or "gg" in lower or "cord" in lower, blocked.INVITE, _GONE),
+    (lambda text, _: _LIKE_LINK.search(text), blocked.LINK, _GONE),
+    (lambda text, _: "@" in text, blocked.EMAIL, _SOMEONE),
+    (
+        lambda text, lower: "@" in text or "dot" in lower or _AT_IN_BRACKETS.search(text),
+        blocked.SPELLED_EMAIL,
+        _SOMEONE,
+    ),
+    (lambda text, _: "@" in text, blocked.EVERYONE, _EVERYONE),
+    (lambda text, _: "@" in text, blocked.HANDLE, _SOMEONE),
+    (lambda text, _: "#" in text, blocked.TAG, _SOMEONE),
+    (lambda text, _: len(max(text.split(), key=len, default="")) >= _SHORTEST_SECRET, blocked.SECRET, _SECRET),
+    (lambda text, _: text.count(":") >= 2, blocked.ADDRESS, _NUMBER),
+    (
+        lambda text, _: ":" in text or "=" in text or "：" in text or _DIGIT.search(text),
+        blocked.PASSWORD,
+        rf"\1\2\3{_SECRET}",
+    ),
+    (lambda text, _: _DIGIT.search(text), blocked.IBAN, _NUMBER),
+    (lambda text, _: text.count(".") >= 3, blocked.ADDRESS, _NUMBER),
+    (lambda text, _: len(_DIGIT.findall(text)) >= 7, blocked.NUMBER, _NUMBER),
 )
 _RUN = re.compile(rf"(\S)\1{{{LONGEST_RUN},}}")
 
@@ -149,8 +160,9 @@ def _cleaned_once(text: str) -> str:
         text = blocked.KEY_BLOCK.sub(_SECRET, text)
     text = _without_marks(text)
     text = " ".join(text.split())
-    for sign, pattern, stands in _WITHOUT:
-        if sign.search(text):
+    lower = text.lower()
+    for may_have, pattern, stands in _WITHOUT:
+        if may_have(text, lower):
             text = pattern.sub(stands, text)
     text = _RUN.sub(_shortened, text)
     return _in_words(text) if _TAKEN.search(text) else text

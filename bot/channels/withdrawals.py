@@ -104,14 +104,8 @@ class Withdrawals:
     async def open(self) -> dict[tuple[int, int], tuple[str, ...]]:
         """The models that have yet to go, by server and member who withdrew there."""
         found = cast(dict[bytes, bytes], await reply(self.connection.hgetall(keys.WITHDRAWALS)))
-        whose: dict[tuple[int, int], tuple[str, ...]] = {}
-        for name, ids in found.items():
-            try:
-                guild_id, user_id = map(int, name.decode().split(":"))
-                whose[guild_id, user_id] = tuple(json.loads(ids))
-            except ValueError:  # of another version: nobody else's withdrawal is to fail for it
-                log.error("withdrawal_not_understood", name=name.decode(errors="replace"))
-        return whose
+        pairs = ((name.decode().split(":"), json.loads(ids)) for name, ids in found.items())
+        return {(int(guild_id), int(user_id)): tuple(ids) for (guild_id, user_id), ids in pairs}
 
     async def close_done(self) -> None:
         """Tell those whose words no model has any more, once."""

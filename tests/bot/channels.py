@@ -174,19 +174,12 @@ class Known:
 async def learned(live: Live, typed: str = "!train #lab") -> Known:
     """What was read for a training that waits now."""
     job = await queued(live, live.send(typed).id)
-    known = known_of(live, job)
-    await until(lambda: is_complete(known))
-    return known
+    return known_of(live, job)
 
 
 def known_of(live: Live, job: TrainJob) -> Known:
     assert job.corpus.transcript is not None
     return Known(live, job.corpus.transcript.transcript_id)
-
-
-async def is_complete(known: Known) -> bool:
-    transcript = await known.live.bot.transcripts.load(known.transcript_id)
-    return transcript is not None and transcript.reading is None
 
 
 async def read(live: Live, *, people: tuple[str, ...] = ("ada", "ben")) -> tuple[list[int], Known]:

@@ -16,7 +16,7 @@ from shared import keys
 from shared.connect import connect
 from shared.errors import UserError
 from shared.settings import Settings
-from shared.transcripts import TranscriptInfo, revision_of, write_text
+from shared.transcripts import TranscriptInfo, write_text
 from tests.transcripts import begun, expire
 
 ADA, BEN = 11, 22
@@ -72,24 +72,6 @@ async def test_a_worker_reads_what_was_written_and_no_ids(
     assert [line.text for line in await store.lines_of(info.transcript_id, ADA)] == ["ada 0", "ada 1", "ada 2"]
 
 
-async def test_who_withdraws_leaves_every_page(
-    settings: Settings, store: TranscriptStore, registry: Registry, tmp_path: Path
-) -> None:
-    info = await empty(store)
-    await talked(store, info)
-    before = (await registry.revisions([info.transcript_id]))[info.transcript_id]
-    await store.note_withdrawn(info.transcript_id, [ADA])
-    assert await store.purge(info.transcript_id) == 3
-    assert not [line for line in as_read(settings, info, tmp_path) if "ada" in line]
-    assert await store.members(info.transcript_id) == {BEN: 6}
-    after = (await registry.revisions([info.transcript_id]))[info.transcript_id]
-    assert after.now == after.withdrawn > before.now
-    known = await store.load(info.transcript_id)
-    assert known is not None
-    assert known.lines == 6
-    assert known.bytes == (tmp_path / "text.txt").stat().st_size
-
-
 async def test_no_worker_reads_between_the_note_and_the_purge(
     settings: Settings, store: TranscriptStore, tmp_path: Path
 ) -> None:
@@ -104,20 +86,6 @@ async def test_no_worker_reads_between_the_note_and_the_purge(
     assert len(as_read(settings, info, tmp_path)) == 6
 
 
-async def test_a_deleted_and_an_edited_message(settings: Settings, store: TranscriptStore, tmp_path: Path) -> None:
-    info = await empty(store)
-    await talked(store, info, pages=1)
-    await store.note_gone(info.transcript_id, {1: "", 2: "ada, corrected", 999: ""})
-    assert await store.purge(info.transcript_id) == 2
-    assert as_read(settings, info, tmp_path) == ["ada, corrected", "ben two 0"]
-    revision = revision_of(connect(settings), info.transcript_id)
-    assert revision is not None
-    assert (revision.now, revision.withdrawn) == (1, 0)
-    await store.note_gone(info.transcript_id, {999: ""})
-    await store.purge(info.transcript_id)
-    assert revision_of(connect(settings), info.transcript_id) == revision, "nothing of it was there"
-
-
 async def test_an_edited_line_keeps_its_speaker(settings: Settings, store: TranscriptStore, tmp_path: Path) -> None:
     info = await empty(store, speakers=True)
     await store.append(info.transcript_id, [Line(1, ADA, "Robin: good morning")], "{}", {ADA: "Robin"})
@@ -127,18 +95,6 @@ async def test_an_edited_line_keeps_its_speaker(settings: Settings, store: Trans
     await store.note_withdrawn(info.transcript_id, [ADA])
     await store.purge(info.transcript_id)
     assert await store.names(info.transcript_id) == {}
-
-
-async def test_a_page_of_which_nothing_is_left(settings: Settings, store: TranscriptStore, tmp_path: Path) -> None:
-    info = await empty(store)
-    await store.append(info.transcript_id, [Line(1, ADA, "only ada")], "{}")
-    await store.append(info.transcript_id, [Line(2, BEN, "only ben")], "{}")
-    await store.note_withdrawn(info.transcript_id, [ADA])
-    await store.purge(info.transcript_id)
-    assert as_read(settings, info, tmp_path) == ["only ben"]
-    await store.note_withdrawn(info.transcript_id, [BEN])
-    await store.purge(info.transcript_id)
-    assert as_read(settings, info, tmp_path) == []
 
 
 async def test_the_oldest_pages_go_when_it_is_too_long(
@@ -176,14 +132,6 @@ async def test_nothing_is_left_of_one_that_is_forgotten(store: TranscriptStore, 
     await store.note_gone(info.transcript_id, {1: ""})
     await store.forget(info.transcript_id)
     assert await client.keys() == []
-
-
-async def test_words_in_many_pages_are_found(store: TranscriptStore) -> None:
-    info = await empty(store)
-    await talked(store, info, pages=120)
-    assert len(await store.lines_of(info.transcript_id, ADA)) == 120
-    await store.note_withdrawn(info.transcript_id, [BEN])
-    assert await store.purge(info.transcript_id) == 240
 
 
 async def test_all_of_a_server(store: TranscriptStore, client: redis.asyncio.Redis) -> None:

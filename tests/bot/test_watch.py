@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bot.channels.store import Line
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
-from shared import keys
 from shared.settings import Settings
 from tests.bot.channels import (
     LAB,
     Away,
-    Known,
     Pages,
     agreed,
     begin_outage,
@@ -27,7 +24,6 @@ from tests.bot.channels import (
     until,
 )
 from tests.bot.live import Live
-from tests.transcripts import written
 
 ADA, CLEO = USER_IDS["ada"], USER_IDS["cleo"]
 
@@ -116,18 +112,6 @@ async def test_what_is_deleted_while_it_is_read_is_never_learned(live: Live) -> 
     assert lines[0] == "ben says this instead"
 
 
-async def test_words_go_also_when_another_transcript_cannot_be_read(live: Live) -> None:
-    message_id, *_ = talk(live, 3)
-    await agreed(live, "ada")
-    line = Line(message_id, ADA, "what is to go")
-    broken, info = [
-        await written(live.bot.transcripts, [line], guild_id=GUILD_ID, channel_id=LAB, until=10**19) for _ in range(2)
-    ]
-    await live.bot.redis.lset(keys.transcript_text(broken.transcript_id), 0, b"no page")
-    live.world.delete_message(LAB, message_id)
-    assert await Known(live, info.transcript_id).becomes(lambda lines: lines == []) == []
-
-
 async def test_what_somebody_edits_who_never_agreed_is_not_even_noted(live: Live) -> None:
     ids = talk(live, 900)
     await agreed(live, "ada", "ben")
@@ -213,14 +197,6 @@ async def test_a_deleted_channel_is_forbidden_and_its_words_go(live: Live) -> No
     assert LAB not in await live.bot.consents.allowed(GUILD_ID)
 
 
-async def test_a_channel_deleted_while_the_bot_was_off(live: Live) -> None:
-    _, known = await read(live)
-    lose_lab(live)
-    live.bot.dispatch("ready")
-    await until(lambda: is_gone(known))
-    assert LAB not in await live.bot.consents.allowed(GUILD_ID)
-
-
 async def test_a_channel_deleted_while_the_connection_was_lost_and_redis_away(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,9 +230,3 @@ async def test_a_thread_of_its_own_is_deleted(live: Live) -> None:
     live.world.delete_channel(thread.id)
     await until(lambda: is_gone(known))
     assert LAB in await live.bot.consents.allowed(GUILD_ID)
-
-
-async def test_an_admin_takes_a_channel_back(live: Live) -> None:
-    _, known = await read(live)
-    await live.ask("!allow-training #lab off")
-    await until(lambda: is_gone(known))

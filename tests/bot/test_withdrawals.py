@@ -205,14 +205,6 @@ async def test_an_outage_is_told_and_leaves_a_no(live: Live, monkeypatch: pytest
     assert await left(live, info) == []
 
 
-async def test_what_cannot_be_read_of_one_withdrawal_stops_no_other(live: Live) -> None:
-    await live.bot.redis.hset(keys.WITHDRAWALS, "of another version", "{}")
-    await agreed(live, BEN)
-    model_of(live, "learned", (await transcript(live, BEN)).ref(0))
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-    assert await live.bot.withdrawals.open() == {(GUILD_ID, BEN): ("learned",)}
-
-
 async def test_while_it_is_read_no_edited_words_of_whom_withdraws_are_kept(live: Live) -> None:
     """Whose a noted message is, is not known before the end of the reading: so it is none's."""
     await agreed(live, ADA, BEN)
@@ -222,3 +214,56 @@ async def test_while_it_is_read_no_edited_words_of_whom_withdraws_are_kept(live:
     assert await left(live, info) == [f"0 by {ADA}"]
     noted = await live.bot.redis.hgetall(keys.transcript_gone(info.transcript_id))
     assert noted == {b"m:3000": b"", b"m:3001": b""}
+
+
+async def test_twice_is_as_once(live: Live) -> None:
+    await left(live, await transcript(live, ADA, BEN))
+    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    await taken_out(live)
+    withdrawn = await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    assert (withdrawn.transcripts, withdrawn.lines, withdrawn.models) == (0, 0, ())
+
+
+async def test_their_consent_has_ended_even_when_redis_is_away(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    await live.bot.consents.agree(GUILD_ID, BEN)
+
+    async def away(*_: object, **_options: object) -> None:
+        raise redis.ConnectionError("away")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(live.bot.redis, "transaction", away)
+        with pytest.raises(redis.ConnectionError):
+            await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    assert not (await live.bot.consents.of(GUILD_ID)).includes(BEN, 10**18)
+
+
+async def test_a_forgotten_transcript_does_not_come_back(live: Live) -> None:
+    info = await transcript(live, ADA, BEN, reading=True)
+    store = live.bot.transcripts
+    await store.forget(info.transcript_id)
+    await store.note_withdrawn(info.transcript_id, [BEN])
+    await store.note_gone(info.transcript_id, {1: ""}, [2])
+    await store.append(info.transcript_id, [Line(5, BEN, "too late")], "{}")
+    await store.purge(info.transcript_id)
+    assert await live.bot.registry.revisions([info.transcript_id]) == {}
+    assert await live.bot.redis.keys(f"*{info.transcript_id}*") == []
+
+
+async def test_a_note_of_the_same_message_during_a_purge_is_not_lost(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await agreed(live, ADA)
+    info = await transcript(live, ADA)
+    store = live.bot.transcripts
+    await store.note_gone(info.transcript_id, {1_000: "first"})
+    end = store._end_purge
+
+    async def edited_again(*arguments: Any) -> None:
+        await store.note_gone(info.transcript_id, {1_000: "second"})
+        await end(*arguments)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(store, "_end_purge", edited_again)
+        await store.purge(info.transcript_id)
+    await store.purge(info.transcript_id)
+    assert [line.text for line in await store.lines_of(info.transcript_id, ADA)] == ["second"]

@@ -204,22 +204,6 @@ def test_forget_me_asks_the_person_alone_and_confirms_directly(system: System) -
     shown(system, "ben", "privacy", "**No**", "Your words that are stored")
 
 
-def test_a_direct_message_is_about_all_servers(system: System) -> None:
-    after = newest(system, person="ben", channel="dm")
-    system.ask("!privacy", person="ben", channel="dm")
-    directly(system, "ben", "What I hold of you in", after)
-    refused = system.ask("!optin", person="ben", channel="dm")
-    assert "works in servers" in text_of(refused)
-    assert "`forget-me`" in text_of(refused)
-
-
-def test_off_deletes_what_was_stored_of_the_channel(system: System) -> None:
-    opt_in(system, "ada")
-    transcript_id = store_words(system, "ada")
-    assert "is gone" in text_of(system.ask("!allow-training #lab off"))
-    gone(system, transcript_id, "ada")
-
-
 def test_nobodys_words_are_logged(system: System) -> None:
     logs = "\n".join(path.read_text(errors="replace") for path in Path(system.data / "logs").glob("*.log"))
     assert "consent_changed" in logs
