@@ -13,7 +13,7 @@ from bot.background import reply
 from shared import keys
 from shared.errors import UserError
 
-What = Literal["train", "generate", "chat", "wait", "model", "refused", "data"]
+What = Literal["train", "generate", "chat", "wait", "model", "hint", "data"]
 
 # Takes a cooldown back unless it is over and the next request's by now. KEYS: it. ARGV: a token of this request.
 _GIVE_BACK = """

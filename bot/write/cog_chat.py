@@ -72,6 +72,8 @@ class Chat(commands.Cog):
         except Exception as error:
             if self._may_tell(ctx.author.id):
                 self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
+            elif isinstance(error, UserError) and ctx.guild is not None:
+                await self._not_yet(ctx)
 
     def _may_tell(self, user_id: int) -> bool:
         """Whether to tell a person what is wrong: once per cooldown, or they could have the bot say so in floods.
@@ -89,26 +91,17 @@ class Chat(commands.Cog):
         require_permissions(ctx)
         await self.generating.access.require_place(ctx.author, ctx.channel)
         who = Actor.of(ctx)
-        choices = await self.generating.servers.channel(who.here)
-        refusal, wait = None, self.generating.settings.chat_cooldown_s
-        try:
+        on, wait = (await self.generating.servers.channel(who.here)).chat, self.generating.settings.chat_cooldown_s
+        if on and words:
             await self.generating.require_generate(who)
-        except UserError as error:
-            refusal = error
-        # The channel's cooldown; people who may not generate have their own, or they could block the channel's.
-        what: tuple[What, int] = ("refused", who.user.id) if refusal is not None else ("chat", who.place.channel_id)
+        # Answers have the channel's cooldown; who is only told how it works must not use that up.
+        what: tuple[What, int] = ("chat", who.place.channel_id) if on and words else ("hint", who.user.id)
         async with self.generating.cooldowns.spend(what[0], who.guild_id, what[1], wait, request=who.request_id):
-            if not (choices.chat and words):
-                embed = await self._hint(who, chat=choices.chat, alone=not words)
-                await ctx.send(embed=embed, **replying(ctx))
-                return
-            try:
-                if refusal is not None:
-                    raise refusal
+            if on and words:
                 with self.generating.slot(who.guild_id):
                     await self.generating.chat(who, words, ctx.send, **replying(ctx))
-            except UserError as error:  # a refusal costs the cooldown, too, or it could be provoked in floods
-                self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
+            else:
+                await ctx.send(embed=await self._hint(who, chat=on, alone=not words), **replying(ctx))
 
     async def _hint(self, who: Actor, *, chat: bool, alone: bool) -> discord.Embed:
         prefix = await self.generating.servers.prefix(who.guild_id)
