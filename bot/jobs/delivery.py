@@ -340,8 +340,7 @@ class Delivery:
             # Written by another version of the bot, which may come back: it stays in Redis. Its card says so once.
             self._foreign.add(job_id)
             log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
-            card = await self._queue.card(job_id)
-            if card is not None:
+            if (card := await self._queue.card(job_id)) is not None:
                 await self._cards.show_foreign(job_id, card)
             return
         if job_id not in await self._queue.undelivered() or self._is_ours(job_id):

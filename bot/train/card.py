@@ -111,22 +111,21 @@ class TrainingCards:
 def buttons_of(job: TrainJob, state: TrainingState) -> discord.ui.View | None:
     """The buttons under a card: of a training that goes on, or of the model that it made."""
     samples = button("samples", job.job_id, label="Samples")
-    if state.finished is None:
-        finish = button("finish", job.job_id, label="Finish now", style=discord.ButtonStyle.primary)
-        cancel = button("cancel", job.job_id, label="Cancel", style=discord.ButtonStyle.danger)
-        if state.over:
-            return None
-        return view(cancel) if job.imports else view(finish, cancel, samples)
-    model = state.finished.model
-    controls = [
-        button("write", model.model_id, label="Generate", style=discord.ButtonStyle.primary),
-        button("more", model.model_id, label="Train more"),
-        button("use", model.model_id, label="Use here"),
-        samples,
-    ]
-    if model.corpus is not None and model.corpus.transcript is not None:
-        controls.append(button("update", model.model_id, label="Learn new messages"))
-    return view(*controls)
+    if state.finished is not None:
+        model = state.finished.model
+        of_channel = model.corpus is not None and model.corpus.transcript is not None
+        return view(
+            button("write", model.model_id, label="Generate", style=discord.ButtonStyle.primary),
+            button("more", model.model_id, label="Train more"),
+            button("use", model.model_id, label="Use here"),
+            samples,
+            *([button("update", model.model_id, label="Learn new messages")] if of_channel else ()),
+        )
+    finish = button("finish", job.job_id, label="Finish now", style=discord.ButtonStyle.primary)
+    cancel = button("cancel", job.job_id, label="Cancel", style=discord.ButtonStyle.danger)
+    if state.over:
+        return None
+    return view(cancel) if job.imports else view(finish, cancel, samples)
 
 
 class LiveCard:
