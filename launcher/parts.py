@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -32,7 +31,6 @@ class Part:
     stop_note: str = ""  # what it may be busy with when asked to stop, for people
     nice: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
-    death_signal: signal.Signals = signal.SIGKILL  # when the launcher is killed (Linux)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
 from pathlib import Path
 
 import redis
@@ -58,7 +57,6 @@ def own_redis(settings: Settings, folders: Folders, sockets: Path) -> tuple[Sett
         ready=lambda: redis_answers(settings),
         vital=True,
         stop_wait_s=30,
-        death_signal=signal.SIGTERM,
     )
 
 

@@ -117,7 +117,10 @@ class Run:
         now = time.monotonic()
         if not service.runs:
             if now >= service.start_again_at and self._are_ready(service.part.needs):
-                self._start(service)
+                try:
+                    service.start()
+                except OSError as error:
+                    self._crashed(service, error.strerror or str(error))
         elif (how := service.ended()) is not None:
             self._crashed(service, how)
         elif not service.ready:
@@ -125,18 +128,11 @@ class Run:
             if service.part.ready is None or service.part.ready():
                 service.ready = True
                 self._say(f"starting {name} ... ok ({took:.1f} s)")
-            elif took > _SLOW_S and not service.told_slow:
-                service.told_slow = True
+            elif took > _SLOW_S and service.tells_first("slow"):
                 self._say(f"{name} is still starting; its log: {service.log}")
 
     def _are_ready(self, names: tuple[str, ...]) -> bool:
         return all(service.ready for service in self._services if service.part.name in names)
-
-    def _start(self, service: Service) -> None:
-        try:
-            service.start()
-        except OSError as error:
-            self._crashed(service, error.strerror or str(error))
 
     def _crashed(self, service: Service, how: str) -> None:
         """Raises _Stop: it cannot be helped by another start."""
@@ -197,12 +193,10 @@ class Run:
     def _mind(self, service: Service, took: float) -> None:
         """Tell what a part is busy with, and kill it in the end. `took`: seconds since it was asked to stop."""
         part = service.part
-        if took > part.stop_wait_s and not service.overran:
-            service.overran = True
+        if took > part.stop_wait_s and service.tells_first("overrun"):
             self._say(f"{part.name} did not stop in time and is killed")
             service.kill()
-        elif part.stop_note and took > _STOP_NOTE_S and not service.told_stopping:
-            service.told_stopping = True
+        elif part.stop_note and took > _STOP_NOTE_S and service.tells_first("stopping"):
             self._say(f"{part.stop_note} (Ctrl-C again: do not wait)")
 
     def _hurry(self) -> None:

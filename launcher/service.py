@@ -33,15 +33,19 @@ class Service:
         self.first_start = 0.0  # this and all other times by the monotonic clock
         self.start_again_at = 0.0
         self.noticed_at: float | None = None  # when a crash was told last
-        self.told_slow = False
         self.trouble: str | None = None
-        self.told_stopping = False
-        self.overran = False  # the time that it has for stopping
+        self._told: set[str] = set()
         self._environment = {**os.environ, **environment, **part.environment, "PYTHONUNBUFFERED": "1"}
         self._lock = lock
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._failures = 0  # in a row, soon after the start
+
+    def tells_first(self, what: str) -> bool:
+        """Whether something is told of it for the first time."""
+        first = what not in self._told
+        self._told.add(what)
+        return first
 
     @property
     def runs(self) -> bool:
@@ -61,7 +65,7 @@ class Service:
                 env=self._environment,
                 pass_fds=[self._lock],
                 start_new_session=True,  # a Ctrl-C in the terminal is the launcher's to handle
-                preexec_fn=_dying_with(os.getpid(), self.part.death_signal, self.part.nice),
+                preexec_fn=_dying_with(os.getpid(), self.part.nice),
             )
 
     def ended(self) -> str | None:
@@ -119,13 +123,13 @@ class Service:
                 os.truncate(self.log, 0)
 
 
-def _dying_with(parent: int, death_signal: signal.Signals, nice: int) -> Callable[[], None]:
+def _dying_with(parent: int, nice: int) -> Callable[[], None]:
     """What a new process does before it becomes the part; Linux alone tells it of its parent's death (prctl(2))."""
     libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
     def prepare() -> None:
         if libc is not None:
-            libc.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent:  # it died before the line above
                 os._exit(1)
         os.nice(nice)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -165,7 +164,6 @@ def train_parts(client: redis.Redis, options: Sequence[tuple[str, ...]], needs: 
             stop_wait_s=30,
             stop_note="saving the running training, if there is one ...",
             nice=10,  # a training gives way to whatever else the machine does
-            death_signal=signal.SIGTERM,  # and saves before it stops
         )
         for number, own in enumerate(options, start=1)
     ]

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import http.client
 import importlib.metadata
 import json
+import math
 import platform
 import shutil
 import sys
@@ -20,10 +22,14 @@ from typing import TYPE_CHECKING
 
 import redis
 import structlog
-from prometheus_client import CollectorRegistry, Info, ProcessCollector, disable_created_metrics, start_wsgi_server
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
+from prometheus_client import (
+    CollectorRegistry,
+    Gauge,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+    start_wsgi_server,
+)
 
 from shared import presence
 from shared.connect import connect, explain
@@ -61,27 +67,16 @@ def new_registry(service: str, data: Path, **libraries: str) -> CollectorRegistr
     build = Info("galvanic_build", "What this process is made of.", registry=registry)
     who = {"service": service, "version": version_of("galvanic"), "python": platform.python_version()}
     build.info(who | libraries)
-    registry.register(Disk(data))
+    for number, name, said in ((0, "free", "Room left on"), (1, "size", "Size of")):
+        shown = Gauge(
+            f"galvanic_disk_{name}_bytes", f"{said} the disk of this process's data folder.", registry=registry
+        )
+        shown.set_function(functools.partial(_of_disk, data, number))
     return registry
 
 
-class Disk(Collector):
-    def __init__(self, data: Path) -> None:
-        self._data = data
-
-    def collect(self) -> Iterator[Metric]:
-        """Sizes in bytes; nothing where the folder cannot be asked."""
-        usage = disk(self._data) or (None, None)
-        yield gauge("disk_free_bytes", "Room left on the disk of this process's data folder.", usage[0])
-        yield gauge("disk_size_bytes", "Size of the disk of this process's data folder.", usage[1])
-
-
-def gauge(name: str, said: str, value: float | None) -> GaugeMetricFamily:
-    """`value`: None: it is not known, so nothing is shown."""
-    family = GaugeMetricFamily(f"galvanic_{name}", said)
-    if value is not None:
-        family.add_metric([], value)
-    return family
+def _of_disk(data: Path, number: int) -> float:
+    return (disk(data) or (math.nan, math.nan))[number]
 
 
 def disk(data: Path) -> tuple[int, int] | None:

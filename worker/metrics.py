@@ -20,7 +20,7 @@ from shared import keys
 from shared.connect import connect_once
 from shared.events import Compared, Generated, Progress
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.metrics import PATIENCE_S, UNKNOWN, Health, gauge, new_registry, version_of
+from shared.metrics import PATIENCE_S, UNKNOWN, Health, new_registry, version_of
 from shared.settings import Settings
 from worker import gpus
 from worker.events import JobEvents, Superseded
@@ -151,7 +151,10 @@ class Watched(Collector):
             ("remaining_seconds", "Time that is left, as it is expected.", "eta_s"),
             ("epoch", "The running epoch, from 1.", "epoch"),
         ):
-            yield gauge(f"training_{name}", said, getattr(at, field, None))
+            family = GaugeMetricFamily(f"galvanic_training_{name}", said)
+            if (value := getattr(at, field, None)) is not None:
+                family.add_metric([], value)
+            yield family
 
     def health(self) -> Health:
         problems = [said for said in (self._not_heard_of(), self._missing) if said]

@@ -49,7 +49,7 @@ class Run:
     def part(self, name: str, behaviour: str = "steady", stage: int = 30, **fields: Any) -> dict[str, Any]:
         """The fields of a stand-in part."""
         command = [sys.executable, str(PART), str(self.journal), name, behaviour]
-        return {"name": name, "command": command, "stage": stage, "death_signal": signal.SIGTERM, **fields}
+        return {"name": name, "command": command, "stage": stage, **fields}
 
     def start(
         self,

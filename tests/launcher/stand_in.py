@@ -7,7 +7,6 @@ and one with a `trouble_file` has the trouble that stands in it.
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ def part(fields: dict[str, Any]) -> Part:
     trouble_file = fields.pop("trouble_file", None)
     trouble = (lambda: Path(trouble_file).read_text() or None) if trouble_file else None
     fields["stage"] = Stage(fields["stage"])
-    fields["death_signal"] = signal.Signals(fields.get("death_signal", signal.SIGKILL))
     fields["command"] = tuple(fields["command"])
     return Part(ready=ready, trouble=trouble, **fields)
 

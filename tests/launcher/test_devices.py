@@ -86,7 +86,7 @@ def test_two_gpus_share_the_trainings_and_each_worker_sees_its_own(
     cards = ["GPU-0001-x", "GPU-0002-x"]
     parts = train_parts(client, [("--gpu", card) for card in cards], ())
     assert [part.name for part in parts] == ["train", "train-2"]
-    fields = ("name", "command", "stage", "stop_wait_s", "stop_note", "death_signal")
+    fields = ("name", "command", "stage", "stop_wait_s", "stop_note")
     launcher = run.start([{name: getattr(part, name) for name in fields} for part in parts])
     wait_until(lambda: len(_alive(client)) == 2)
     assert sorted(_cards(run)) == cards, "each of the two services sees one card"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -10,10 +11,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from launcher.parts import Folders, Plan
+from launcher.parts import Folders, Part, Plan, Stage
 from launcher.preflight import prepare_folders, sockets_folder
 from launcher.redis_server import find_redis_server, own_redis
-from launcher.system import Presence, system_plan
+from launcher.system import Presence, system_plan, with_metrics_ports
 from shared import keys
 from shared.errors import UserError
 from shared.settings import Settings
@@ -134,3 +135,28 @@ def test_redis_keeps_its_data_from_run_to_run_and_refuses_a_second_user(
         launcher.terminate()
         assert launcher.wait(PATIENCE_S) == 0
     assert run.living() == []
+
+
+PARTS = (
+    Part("redis", ("redis",), Stage.REDIS),
+    Part("bot", ("bot",), Stage.BOT),
+    Part("traina", ("train",), Stage.TRAIN, environment={"CUDA_VISIBLE_DEVICES": "0,1"}),
+    Part("trainb", ("train",), Stage.TRAIN),
+    Part("generate", ("generate",), Stage.GENERATE),
+)
+
+
+def test_each_process_has_a_port_of_its_own_for_its_metrics_and_the_person_is_told() -> None:
+    said: list[str] = []
+    assert with_metrics_ports(PARTS, Settings(), said.append) == list(PARTS)
+    assert said == []
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        given = with_metrics_ports(PARTS, Settings(metrics_port=port), said.append)
+    ports = {part.name: part.environment.get("METRICS_PORT") for part in given}
+    own = ("bot", "generate", "traina", "trainb")
+    assert ports == {"redis": None, **{name: str(port + number) for number, name in enumerate(own)}}
+    assert given[2].environment["CUDA_VISIBLE_DEVICES"] == "0,1"
+    assert said[0].startswith(f"metrics: bot http://127.0.0.1:{port}/metrics (taken by another program), generate ")
+    with pytest.raises(UserError, match="leaves no room"):
+        with_metrics_ports(PARTS, Settings(metrics_port=65_533), print)

@@ -1,24 +1,16 @@
-"""What `doctor` says of Redis: real servers, right and wrong ones, and what stands in for one that speaks TLS."""
+"""What `doctor` says of Redis: real servers, right and wrong ones."""
 
 from __future__ import annotations
 
-import datetime
 import shutil
-import socket
-import ssl
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from launcher.redis_server import find_redis_server
 from shared import keys
@@ -115,58 +107,3 @@ def test_none_is_a_note_unless_one_was_named(monkeypatch: pytest.MonkeyPatch) ->
     assert named.level == Level.BROKEN
     assert "Redis at 127.0.0.1:1 cannot be reached" in named.problem
     assert "hidden" not in str(named)
-
-
-def test_a_certificate_that_nobody_trusts(tls: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REDIS_URL", f"rediss://127.0.0.1:{tls}/0")
-    (refused,) = found()
-    assert refused.level == Level.BROKEN
-    assert "is of nobody whom this machine trusts" in refused.problem
-    assert "REDIS_CA_FILE" in refused.remedy
-
-
-def test_tls_where_there_is_none(redis_over_tcp: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REDIS_URL", f"rediss://127.0.0.1:{redis_over_tcp}/0")
-    (refused,) = found()
-    assert "do not agree on TLS" in refused.problem
-
-
-@pytest.fixture
-def redis_over_tcp() -> Iterator[int]:
-    """The port of something that answers a greeting of TLS as Redis does: it closes."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(
-            target=_answer, args=(server, lambda peer: (peer.recv(1_000), peer.sendall(b"-ERR\r\n")))
-        ).start()
-        yield server.getsockname()[1]
-
-
-@pytest.fixture
-def tls(tmp_path: Path) -> Iterator[int]:
-    """The port of a server whose certificate it signed itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
-    own, file = builder.sign(key, hashes.SHA256()), tmp_path / "server.pem"
-    plain = serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    file.write_bytes(private + own.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(
-            target=_answer, args=(server, lambda peer: context.wrap_socket(peer, server_side=True))
-        ).start()
-        yield server.getsockname()[1]
-
-
-def _answer(server: socket.socket, how: Callable[[socket.socket], object]) -> None:
-    """Take one connection, and end."""
-    try:
-        peer, _ = server.accept()
-        with peer:
-            how(peer)
-    except OSError:  # it hung up, as it should
-        pass

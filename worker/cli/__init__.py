@@ -6,7 +6,7 @@ import argparse
 import asyncio
 
 from galvanic.cli import main as run
-from galvanic.cli.base import Cli, positive_int
+from galvanic.cli.base import Cli, positive_int, report
 from galvanic.options import CorpusInfo
 from shared.corpora import resolve
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
@@ -27,10 +27,12 @@ def register(cli: Cli) -> None:
     cli.add("doctor", "Check this installation, and say what to do where it cannot work as it should.", _doctor)
     cli.add("devices", "List what trainings can run on here: GPUs, or the cores of the processor.", _devices)
     summary = "Write Redis' state, models and checkpoints into one file; nothing need be stopped."
-    backup = cli.add("backup", summary, _backup)
-    backup.add_argument("file", metavar="FILE", help="the file to write; -: standard output")
-    restore = cli.add("restore", "Bring a backup back onto an empty installation.", _restore)
-    restore.add_argument("file", metavar="FILE", help="a file that backup wrote; -: standard input")
+    cli.add("backup", summary, _backup).add_argument(
+        "file", metavar="FILE", help="the file to write; -: standard output"
+    )
+    cli.add("restore", "Bring a backup back onto an empty installation.", _restore).add_argument(
+        "file", metavar="FILE", help="a file that backup wrote; -: standard input"
+    )
     for name in ("worker", "serve"):
         serve = cli.add(name, "Serve a queue until told to stop.", _serve, json=False)
         serve.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
@@ -55,9 +57,15 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _devices(options: argparse.Namespace) -> int:
-    from worker.cli.devices import devices
+    """The GPUs that TensorFlow can use, by the numbers that `serve --gpu` takes, and the cores."""
+    from worker import hardware
 
-    return devices(options)
+    gpus = hardware.usable_gpus()
+    lines = [f"GPU {gpu.index}  {gpu.name}, {gpu.memory_total_mb / 1024:.0f} GB  {gpu.uuid}" for gpu in gpus]
+    found = [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in gpus]
+    values = {"gpus": found, "cores": hardware.cores()}
+    report(options.json, values, lines or [f"No GPU that TensorFlow can use; {hardware.on_cpu()}."])
+    return 0
 
 
 def _backup(options: argparse.Namespace) -> int:
