@@ -64,18 +64,18 @@ class Models(Requests, commands.Cog):
 
     async def _page(self, who: Actor, page: int) -> dict[str, Any]:
         """One page of a channel's models, to send or to edit a message to."""
-        here = await self.registry.channel_models(who.guild_id, who.here)
+        models, current = await self.registry.channel_models(who.guild_id, who.here)
         prefix = await self.servers.prefix(who.guild_id)
-        if not here.models:
+        if not models:
             raise UserError(
                 "There is no model here yet.",
                 f"Train one: `{prefix}train frankenstein`, or attach a `.txt` file to `{prefix}train`. "
                 f"`{prefix}model import` imports one that was exported.",
             )
-        last = embeds.pages(here.models) - 1
+        last = embeds.pages(models) - 1
         page = min(page, last)
         return {
-            "embed": embeds.model_list(here.models, here.current, who.here, page, prefix),
+            "embed": embeds.model_list(models, current, who.here, page, prefix),
             "view": embeds.page_buttons(who.here[0], page, last),
         }
 
@@ -122,8 +122,8 @@ class Models(Requests, commands.Cog):
     async def _post_info(self, send: Send, job: PictureJob, event: Pictured | Failed, **options: Any) -> None:
         """Show a model's card, even when no picture came. Raises UserError: it can't be used there by now."""
         place = job.place
-        here = await self.registry.channel_models(place.guild_id, place.channel_ids)
-        model = next((model for model in here.models if model.model_id == job.model.model_id), None)
+        models, current = await self.registry.channel_models(place.guild_id, place.channel_ids)
+        model = next((model for model in models if model.model_id == job.model.model_id), None)
         if model is None:
             raise UserError(
                 "This model was deleted or moved in the meantime.", "The command `models` lists those that are here."
@@ -132,7 +132,7 @@ class Models(Requests, commands.Cog):
         missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
         embed = embeds.model_info(
             model,
-            current=model == here.current,
+            current=model == current,
             prefix=await self.servers.prefix(place.guild_id),
             facts=event.facts if isinstance(event, Pictured) else (),
             no_picture=None if picture is not None else missing,

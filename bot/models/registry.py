@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -39,15 +38,6 @@ _UNSENT = "d-0"
 """A job that removes files gets an id of its own when the dispatcher sends it."""
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class ChannelModels:
-    """What a channel may use, newest first; the model that it has chosen, if any, and its other choices."""
-
-    models: list[ModelRecord]
-    current: ModelRecord | None
-    choices: ChannelChoices
 
 
 class Registry:
@@ -84,8 +74,10 @@ class Registry:
         own = (record for record in records if record.guild_id == guild_id and record.usable_in(channel_ids))
         return self._audience.among(guild_id, channel_ids, own)
 
-    async def channel_models(self, guild_id: int, channel_ids: list[int]) -> ChannelModels:
-        """Arguments as of `among`."""
+    async def channel_models(
+        self, guild_id: int, channel_ids: list[int]
+    ) -> tuple[list[ModelRecord], ModelRecord | None]:
+        """What a channel may use, newest first; the model that it has chosen, if any. Arguments as of `among`."""
         records, hashes = await self._ask(guild_id, channel_ids)
         models = self.among(guild_id, channel_ids, records)
         models.sort(key=lambda model: model.created_at, reverse=True)
@@ -93,11 +85,11 @@ class Registry:
         chosen = (fields.get(b"model", b"").decode() for fields in hashes)
         known = {model.model_id: model for model in models}
         current = next((known[model_id] for model_id in chosen if model_id in known), None)
-        return ChannelModels(models, current, read_choices(hashes))
+        return models, current
 
     async def usable(self, guild_id: int, channel_ids: Iterable[int]) -> list[ModelRecord]:
         """Newest first; arguments as of `among`."""
-        return (await self.channel_models(guild_id, list(channel_ids))).models
+        return (await self.channel_models(guild_id, list(channel_ids)))[0]
 
     async def choose(self, guild_id: int, channel_ids: list[int], name: str | None) -> ModelRecord:
         """`name` None: the channel's current model. Raises UserError: there is none that may be used here."""

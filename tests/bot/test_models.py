@@ -60,9 +60,9 @@ async def test_a_thread_has_its_parents_model_until_it_chooses_and_when_its_own_
     assert (await registry.choose(GUILD, here, None)).name == "own"
     assert await registry.remove(own)  # the thread still names it
     assert (await registry.choose(GUILD, here, None)).name == "parents"
-    shelf = await registry.channel_models(GUILD, here)
-    assert shelf.current is not None
-    assert shelf.current.name == "parents"
+    _, current = await registry.channel_models(GUILD, here)
+    assert current is not None
+    assert current.name == "parents"
 
 
 async def test_a_model_of_another_channel_is_refused_like_one_that_is_not_there(
@@ -156,7 +156,7 @@ async def test_removing_takes_the_model_out_of_everything_at_once(
     assert await client.exists(keys.model("m1"), keys.guild_models(GUILD)) == 0
     assert await client.hkeys(keys.DELETING) == [b"m1"]  # type: ignore[misc]
     for channel in (CHANNEL, OTHER):
-        assert (await registry.channel_models(GUILD, [channel])).current is None
+        assert (await registry.channel_models(GUILD, [channel]))[1] is None
     assert not await registry.remove(model)
     with pytest.raises(UserError, match="deleted a moment ago"):
         await registry.amend("m1", lambda model: model)
