@@ -12,11 +12,12 @@ from types import TracebackType
 
 import redis
 
-from shared import lifecycle, presence
+from shared import lifecycle
 from shared.events import Cancelled, Event, Progress, Sample, Started
 from shared.jobs import TRAIN_QUEUE
 from shared.settings import Settings
 from worker.events import JobEvents, run_script
+from worker.heartbeat import Heartbeat
 
 WORKER = "benchmark"
 EPOCHS, STEPS_A_SECOND, SECONDS_AN_EPOCH = 40, 25, 10
@@ -37,7 +38,7 @@ class StandIn:
     """
 
     def __init__(self, settings: Settings, client: redis.Redis, job_ids: list[str], text: str) -> None:
-        self._heartbeat = presence.Heartbeat(settings, TRAIN_QUEUE, WORKER, lambda: "busy")
+        self._heartbeat = Heartbeat(settings, TRAIN_QUEUE, WORKER, lambda: "busy")
         self._client = client
         self._logs = [JobEvents(client, job_id) for job_id in job_ids]
         self._text = text
@@ -46,7 +47,7 @@ class StandIn:
         self.told = 0
 
     def __enter__(self) -> StandIn:
-        self._heartbeat.start()
+        self._heartbeat.__enter__()
         for log in self._logs:
             nonce = lifecycle.new_nonce()
             attempt = run_script(self._client, lifecycle.send_training(log.job_id, nonce, 0, 1, "0:1"))
@@ -60,7 +61,7 @@ class StandIn:
         self._thread.join()
         for log in self._logs:
             log.publish(Cancelled())
-        self._heartbeat.stop()
+        self._heartbeat.__exit__()
 
     def _tell(self) -> None:
         # One job after the other, spread over the second: real workers know nothing of each other.

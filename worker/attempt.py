@@ -74,20 +74,19 @@ class Attempt:
         UserError (the job cannot be done as asked).
         """
         try:
-            while not self._over:
-                try:
-                    self._try()
-                except StartOver as error:
-                    log.info("words_may_not_be_learned", why=error.why)
-                    self._forget(error.why)
+            with self.copies:
+                while not self._over:
+                    try:
+                        self._try()
+                    except StartOver as error:
+                        log.info("words_may_not_be_learned", why=error.why)
+                        self._forget(error.why)
         except TrainingCancelled:
             return Cancelled()
         except TrainingInterrupted:
             self._files.text.unlink(missing_ok=True)  # another host may take over; it comes from Redis again
             self.copies.complete()
             raise
-        finally:
-            self.copies.close()
         return None
 
     def _try(self) -> None:

@@ -20,6 +20,7 @@ from shared import keys
 from shared.settings import Settings
 from worker.files import JobFiles, jobs_here
 from worker.remote import StoreAway
+from worker.repeat import Repeating
 from worker.store import ModelStore
 
 _FOLDER = "checkpoints"
@@ -27,68 +28,58 @@ _FOLDER = "checkpoints"
 log = structlog.get_logger()
 
 
-class CheckpointCopies:
-    """The copies of one training's checkpoints; of a local store there are none: it is on this disk, too."""
+class CheckpointCopies(Repeating):
+    """Copies one training's checkpoints every so often; of a local store there are none: it is on this disk, too."""
 
     def __init__(self, settings: Settings, store: ModelStore, files: JobFiles, attempt: int) -> None:
-        self._every_s = settings.checkpoint_copy_every_s
+        super().__init__(self._copy, settings.checkpoint_copy_every_s, "checkpoint_not_copied")
         self._store = store
         self._files = files
         self._attempt = attempt
         self._folder = f"{_FOLDER}/{files.folder.name}"
         self._noted = False
-        self._copied = time.monotonic()
         self._copied_file: int | None = None
-        self._thread: threading.Thread | None = None
+        self._copying = threading.Lock()
 
     def saved(self) -> None:
-        """A checkpoint is on the disk: copy it unless that was done lately, or is being done."""
-        if self._store.is_local:
-            return
-        if not self._noted:
+        """A checkpoint is on the disk: from now on there is something to copy."""
+        if not self._noted and not self._store.is_local:
             with contextlib.suppress(OSError):  # the disk is full: noted with a later one
                 self._note(self._attempt)
                 self._noted = True
-        running = self._thread is not None and self._thread.is_alive()
-        if not running and time.monotonic() - self._copied >= self._every_s:
-            self._thread = threading.Thread(target=self._copy, name="copy", daemon=True)
-            self._thread.start()
-
-    def close(self) -> None:
-        """Wait for the copy that is being made."""
-        if self._thread is not None:
-            self._thread.join()
 
     def complete(self) -> None:
         """Copy the last checkpoint: this attempt ends, and the next one may be on another host."""
-        self.close()
-        if self._noted:
+        try:
             self._copy()
+        except OSError as error:
+            log.warning("checkpoint_not_copied", error=str(error))
 
     def drop(self) -> None:
         """Remove the copies of all attempts: none may be resumed from. Raises StoreAway."""
-        self.close()
-        if not self._store.is_local:
-            self._store.remove(self._folder, folder=True)
-        self._noted, self._copied_file = False, None
+        with self._copying:
+            self._noted, self._copied_file = False, None
+            if not self._store.is_local:
+                self._store.remove(self._folder, folder=True)
 
-    def bring(self) -> bool:
-        """Replace this host's checkpoint with the newest copy if a later attempt made that; whether it did.
+    def bring(self) -> None:
+        """Replace this host's checkpoint with the newest copy, if a later attempt made that.
 
         Raises StoreAway, or OSError when it cannot be written here.
         """
-        if self._store.is_local or self._attempt <= 1 or self._files.made.exists():
-            return False  # a first attempt need not wait for a store that is away
+        files = self._files
+        if self._store.is_local or self._attempt <= 1 or files.made.exists():
+            return  # a first attempt need not wait for a store that is away
         own = -1  # nothing is here, or nobody knows whose it is
         with contextlib.suppress(OSError, ValueError):
-            own = int(self._files.attempt.read_text("ascii")) if self._files.checkpoint.exists() else -1
+            own = int(files.attempt.read_text("ascii")) if files.checkpoint.exists() else -1
         if own == self._attempt - 1:
-            return False  # what is here is the newest
+            return  # what is here is the newest
         names = self._store.names(self._folder)
-        attempts = [int(name.partition(".")[0]) for name in names if name.endswith(f".{NAME}")]
-        if not attempts or (newest := max(attempts)) <= own:
-            return False
-        files, learned = self._files, f"{newest}.{self._files.learned.name}"
+        newest = max((int(name.partition(".")[0]) for name in names if name.endswith(f".{NAME}")), default=-1)
+        if newest <= own:
+            return
+        learned = f"{newest}.{files.learned.name}"
         brought = files.folder / "brought"
         brought.mkdir(parents=True, exist_ok=True)
         try:
@@ -100,22 +91,20 @@ class CheckpointCopies:
                 self._store.get(f"{self._folder}/{learned}", files.learned)
         except FileNotFoundError:
             log.warning("copy_not_usable", attempt=newest)
-            return False
+            return
         brought.rename(files.checkpoint)
         self._note(newest)
         log.info("checkpoint_brought", attempt=newest)
-        return True
 
     def _note(self, attempt: int) -> None:
         """Note which attempt made the checkpoint that is here. Raises OSError."""
         write_text(self._files.attempt, str(attempt))
 
     def _copy(self) -> None:
-        """Copy what is on the disk. Errors are only logged: the next copy comes soon."""
+        """Copy what is on the disk, unless that was done. Raises OSError."""
         began, checkpoint = time.monotonic(), self._files.checkpoint / NAME
-        try:
-            stat = checkpoint.stat()
-            if stat.st_ino == self._copied_file:
+        with self._copying:
+            if not self._noted or (stat := checkpoint.stat()).st_ino == self._copied_file:
                 return
             # The checkpoint last: a copy without it is none. Each is replaced on the disk, never written to.
             for path in (self._files.learned, checkpoint):
@@ -127,10 +116,6 @@ class CheckpointCopies:
                 number = name.partition(".")[0]
                 if number.isdecimal() and int(number) < self._attempt:
                     self._store.remove(f"{self._folder}/{name}")
-        except OSError as error:
-            log.warning("checkpoint_not_copied", error=str(error) if error.errno is None else type(error).__name__)
-        finally:
-            self._copied = time.monotonic()
 
 
 def copied_jobs(store: ModelStore) -> list[str]:

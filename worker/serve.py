@@ -124,6 +124,7 @@ def node_name(settings: Settings, queue: str) -> str:
 def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) -> None:
     """Have all that runs beside Celery's worker start and end with it."""
     from worker import memory
+    from worker.heartbeat import Heartbeat
     from worker.metrics import KILLED, Watched
     from worker.pool_log import join_our_log
     from worker.repeat import Repeating
@@ -143,7 +144,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     models = warm_models() if generates else None
     store = models.store if models else ModelStore(settings)
     watched = Watched(settings, queue, name)
-    heartbeat = presence.Heartbeat(settings, queue, name, state)
+    heartbeat = Heartbeat(settings, queue, name, state)
     worked = threading.Event()
     beside = ExitStack()
     beside.enter_context(served(settings, watched.registry, watched.health))
@@ -154,8 +155,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
             memory.trim()
 
     def ready(**_: Any) -> None:
-        heartbeat.start()
-        beside.callback(heartbeat.stop)
+        beside.enter_context(heartbeat)
         forget = functools.partial(memory.forget_deleted, connect(settings), store.cache, models)
         beside.enter_context(Repeating(forget, memory.FORGET_EVERY_S, "not_looked_for_deleted_models"))
         _announce(settings, queue, name)

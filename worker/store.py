@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import re
@@ -58,18 +57,7 @@ class ModelStore:
 
     def take(self, file: Path, model_id: str) -> None:
         """As `save`, but move the file, which on one disk takes no space. Raises OSError: the file is still there."""
-        if self.is_local:
-            target = Path(self._path(_object(model_id)))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                file.replace(target)
-            except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise
-            else:
-                sync_folder(target.parent)
-                return
-        self.save(file, model_id)
+        self.put(_object(model_id), file, moved=True)
         file.unlink()
 
     def has(self, model_id: str) -> bool:
@@ -144,9 +132,9 @@ class ModelStore:
             fs.pipe_file(probe, b"probe")
             fs.rm_file(probe)
 
-    def put(self, name: str, file: Path) -> None:
+    def put(self, name: str, file: Path, *, moved: bool = False) -> None:
         """S3 replaces an object in one step: readers have the old or the new one. Elsewhere it is written beside and
-        moved."""
+        moved. `moved`: nobody will write to the file again, so a link to it will do."""
         path = self._path(name)
         with self._using() as fs:
             if self._is_s3:
@@ -156,7 +144,8 @@ class ModelStore:
             partial = f"{folder}/{PARTIAL}{last}-{secrets.token_hex(4)}"
             self._make_folder(path)
             try:
-                fs.put_file(str(file), partial)
+                if not (moved and self.is_local and _link(file, partial)):
+                    fs.put_file(str(file), partial)
                 if self.is_local:
                     with Path(partial).open("rb+") as written:
                         os.fsync(written.fileno())
@@ -220,6 +209,15 @@ def _object(model_id: str) -> str:
     if not _MODEL_ID.fullmatch(model_id):
         raise UserError("That isn't a model id.", "Choose one of the models listed.")
     return model_id + SUFFIX
+
+
+def _link(file: Path, link: str) -> bool:
+    """Whether that was possible: it is not on another disk, nor on some kinds of disk."""
+    try:
+        os.link(file, link)
+    except OSError:
+        return False
+    return True
 
 
 def _missing() -> UserError:

@@ -18,11 +18,11 @@ from shared import keys
 from shared.connect import connect
 from shared.events import Progress
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.presence import Heartbeat
 from shared.settings import Settings, get_settings
 from tests import lives
 from tests.worker.jobs import generate_job, run
 from worker import gpus
+from worker.heartbeat import Heartbeat
 from worker.lease import STALLED_AFTER_S
 from worker.metrics import JOBS, WRITTEN, Gpus, TrainingRequest, Watched
 
@@ -118,10 +118,8 @@ def test_a_page_can_be_read_and_names_its_service(settings: Settings, queue: str
 def test_a_worker_is_ill_when_its_heartbeat_stops(settings: Settings) -> None:
     watched = Watched(settings, TRAIN_QUEUE, "train@here:1")
     assert "not yet" in watched.health().problems[0]
-    heartbeat = Heartbeat(settings, TRAIN_QUEUE, "train@here:1", lambda: "free")
-    heartbeat.start()
-    until(lambda: watched.health().ok)
-    heartbeat.stop()
+    with Heartbeat(settings, TRAIN_QUEUE, "train@here:1", lambda: "free"):
+        until(lambda: watched.health().ok)
     connect(settings).zadd(keys.workers(TRAIN_QUEUE), {"train@here:1": time.time() - 30})
     assert watched.health().problems == ("Its heartbeat stopped 30 s ago: it counts as gone.",)
 
