@@ -249,29 +249,10 @@ def test_it_waits_for_words_to_be_taken_out(
     assert SNOW not in known(settings, model)
 
 
-def test_it_does_not_wait_for_ever(
-    client: redis.Redis, settings: Settings, info: TranscriptInfo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    withdraw(settings, info, purge=False)
-    monkeypatch.setattr(channel_text, "PURGED_WITHIN_S", 0.0)
-    event = train(client, enter(client, channel_job(info)))
-    assert isinstance(event, Failed)
-    assert "have yet to be taken out" in event.problem
-
-
 def test_it_can_be_cancelled_while_it_waits(client: redis.Redis, settings: Settings, info: TranscriptInfo) -> None:
     withdraw(settings, info, purge=False)
     client.set(keys.job_control("t-1"), "cancel")
     assert isinstance(train(client, enter(client, channel_job(info))), Cancelled)
-
-
-def test_what_is_left_may_be_too_short(client: redis.Redis, settings: Settings, info: TranscriptInfo) -> None:
-    withdraw(settings, info)
-    withdraw(settings, info, ANN)
-    event = train(client, enter(client, channel_job(info)))
-    assert isinstance(event, Failed)
-    assert "too short" in event.problem
-    assert "0 characters" in event.problem
 
 
 def test_another_servers_messages_are_not_there(client: redis.Redis, settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from shared.lifecycle import Script
 from shared.models import ModelRecord
 from tests import lives
 from tests.factories import CHANNEL, GUILD, finished, progress, record
-from tests.registered import register
 from worker import events as job_events
 from worker.events import JobEvents, News, Superseded
 
@@ -60,7 +58,6 @@ def test_a_long_training_leaves_a_short_stream(client: redis.Redis) -> None:
 
 
 def test_a_job_is_over_after_its_final_event(client: redis.Redis) -> None:
-    assert not JobEvents(client, "t-1").is_over()
     log = lives.take(client, "t-1")
     log.publish(Started(worker="w"))
     assert not log.is_over()
@@ -68,29 +65,14 @@ def test_a_job_is_over_after_its_final_event(client: redis.Redis) -> None:
     assert log.is_over()
 
 
-def test_attempts_that_end_without_a_word_are_counted(client: redis.Redis) -> None:
-    for _ in range(2):
-        lives.take(client, "t-1")
+def test_ends_without_a_word_are_counted_since_the_last_headway(client: redis.Redis) -> None:
+    lives.take(client, "t-1").requeue()  # in order: no death
+    lives.take(client, "t-1")
     third = lives.take(client, "t-1")
-    assert third.deaths() == 2
-    assert third.attempt == 3
-
-
-def test_an_orderly_end_is_no_death(client: redis.Redis) -> None:
-    first = lives.take(client, "t-1")
-    first.requeue()
-    second = lives.take(client, "t-1")
-    assert second.deaths() == 0
-    assert second.attempt == 2
-
-
-def test_deaths_before_headway_do_not_count(client: redis.Redis) -> None:
-    for _ in range(3):
-        log = lives.take(client, "t-1")
-    assert log.get_on()
+    assert (third.deaths(), third.attempt) == (1, 3)
+    assert third.get_on()
     assert 0 < client.ttl(keys.job("t-1")) <= keys.JOB_TTL_S  # type: ignore[operator]
-    then = lives.take(client, "t-1")
-    assert then.deaths() == 1
+    assert lives.take(client, "t-1").deaths() == 1
 
 
 def test_headway_during_an_outage_is_told_later() -> None:
@@ -115,14 +97,13 @@ def begun(client: redis.Redis, job_id: str = "t-1") -> JobEvents:
 
 
 def test_a_model_gets_the_name_it_wants_and_becomes_the_channels(client: redis.Redis) -> None:
-    entered = begun(client).enter(made()).model
-    assert entered.name == "tides"
+    """Lua's numbers are doubles: a snowflake must not go through them."""
+    entered = begun(client).enter(made(owner_id=1297000000000000021, corpus_title='A "name":"" of trouble')).model
     assert client.hgetall(keys.guild_models(GUILD)) == {b"tides": b"m1"}
     assert client.hget(keys.channel(CHANNEL), "model") == b"m1"
     stored = client.get(keys.model("m1"))
-    assert stored is not None
     assert ModelRecord.model_validate_json(stored) == entered  # type: ignore[arg-type]
-    assert JobEvents(client, "t-1").is_over()
+    assert (entered.name, entered.owner_id) == ("tides", 1297000000000000021)
 
 
 def test_a_taken_name_gets_a_number_and_the_old_model_stays(client: redis.Redis) -> None:
@@ -195,20 +176,3 @@ def test_no_model_is_entered_by_a_job_that_ended_otherwise(client: redis.Redis, 
     with pytest.raises(Superseded):
         log.require_standing()
     assert not client.exists(keys.guild_models(GUILD), keys.model("m1"), keys.channel(CHANNEL))
-
-
-def test_what_is_entered_says_what_the_last_attempt_knew(client: redis.Redis) -> None:
-    """An older version entered models before they were told of."""
-    register(client, record(train_loss=1.0))
-    assert begun(client).enter(made(train_loss=2.0)).model.name == "tides"
-    stored = client.get(keys.model("m1"))
-    assert ModelRecord.model_validate_json(stored).train_loss == 2.0  # type: ignore[arg-type]
-
-
-def test_ids_survive_registration_exactly(client: redis.Redis) -> None:
-    """Lua's numbers are doubles: a snowflake must not go through them."""
-    snowflake = 1297000000000000021
-    begun(client).enter(made(owner_id=snowflake, corpus_title='A "name":"" of trouble'))
-    stored = json.loads(client.get(keys.model("m1")))  # type: ignore[arg-type]
-    assert stored["owner_id"] == snowflake
-    assert stored["corpus_title"] == 'A "name":"" of trouble'

@@ -14,7 +14,7 @@ from shared.errors import UserError
 from tests.worker.machines import gpu_machine
 from worker import gpus, hardware
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.process
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -78,13 +78,15 @@ def test_the_tool_that_knows_the_gpus_is_asked(tmp_path: Path) -> None:
 
 
 def test_several_gpus_are_counted() -> None:
-    assert hardware.named([]) == ""
-    assert hardware.named(["A10G"]) == "A10G"
-    assert hardware.named(["A10G", "A10G"]) == "2 GPUs: A10G"
-    assert hardware.named(["A10G", "T4"]) == "2 GPUs: A10G, T4"
+    assert [hardware.named(names) for names in ([], ["T4"], ["T4", "T4"], ["A10G", "T4"])] == [
+        "",
+        "T4",
+        "2 GPUs: T4",
+        "2 GPUs: A10G, T4",
+    ]
 
 
-@pytest.mark.parametrize("which", ["1", "GPU-0002", "GPU-0002-x"])
+@pytest.mark.parametrize("which", ["1", "GPU-0002"])
 def test_one_gpu_is_chosen_by_number_or_uuid(which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", gpu_machine(tmp_path, "A10G", "T4")["PATH"])
     for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
@@ -95,7 +97,7 @@ def test_one_gpu_is_chosen_by_number_or_uuid(which: str, tmp_path: Path, monkeyp
     assert [gpu.name for gpu in gpus.visible()] == ["T4"]
 
 
-@pytest.mark.parametrize("which", ["2", "", "GPU-", "T4"])
+@pytest.mark.parametrize("which", ["2", "", "GPU-"])
 def test_a_gpu_that_is_not_there_is_refused(which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", gpu_machine(tmp_path, "A10G", "T4")["PATH"])
     with pytest.raises(UserError, match=r"0 is A10G, GPU-0001-x; 1 is T4, GPU-0002-x"):

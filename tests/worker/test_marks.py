@@ -89,16 +89,14 @@ def test_a_marked_file_is_for_its_server_only(client: redis.Redis) -> None:
     refused(client, exported(client), "another server's channels", place=elsewhere)
 
 
-def test_a_file_of_words_that_were_withdrawn_is_refused(client: redis.Redis) -> None:
+@pytest.mark.parametrize("meanwhile", ["withdrawn after it was exported", "no longer know of"])
+def test_a_file_of_words_that_were_withdrawn_is_refused(client: redis.Redis, meanwhile: str) -> None:
     data = exported(client)
-    known(client, REF, revision=REF.revision + 1)
-    refused(client, data, "withdrawn after it was exported")
-
-
-def test_a_file_of_messages_that_are_no_longer_known_is_refused(client: redis.Redis) -> None:
-    data = exported(client)
-    client.delete(keys.transcript(REF.transcript_id))
-    refused(client, data, "no longer know of")
+    if "withdrawn" in meanwhile:
+        known(client, REF, revision=REF.revision + 1)
+    else:
+        client.delete(keys.transcript(REF.transcript_id))
+    refused(client, data, meanwhile)
 
 
 def test_a_file_that_claims_to_be_of_an_open_channel_gets_the_marks_that_are_true(client: redis.Redis) -> None:
@@ -110,21 +108,25 @@ def test_a_file_that_claims_to_be_of_an_open_channel_gets_the_marks_that_are_tru
     assert answer.model.source_channels == (SOURCE,)
 
 
-def test_a_file_that_claims_to_be_of_this_server_is_found_out(client: redis.Redis) -> None:
-    foreign = REF.model_copy(update={"transcript_id": "bb22", "guild_id": PLACE.guild_id + 1})
-    known(client, foreign)
-
-    def of_this_server(fields: dict[str, Any]) -> None:
-        fields["transcripts"] = [foreign.model_copy(update={"guild_id": PLACE.guild_id}).model_dump()]
-
-    refused(client, changed(exported(client), of_this_server), "no longer know of")
+FOREIGN = REF.model_copy(update={"transcript_id": "bb22", "guild_id": PLACE.guild_id + 1})
 
 
-def test_a_revision_that_never_was_is_found_out(client: redis.Redis) -> None:
-    def of_tomorrow(fields: dict[str, Any]) -> None:
-        fields["transcripts"][0]["revision"] += 1
+@pytest.mark.parametrize(
+    ("claims", "words"),
+    [
+        ([FOREIGN.model_copy(update={"guild_id": PLACE.guild_id})], "no longer know of"),
+        ([REF.model_copy(update={"revision": REF.revision + 1})], "no longer know of"),
+        ([REF.model_copy(update={"transcript_id": f"t{number}"}) for number in range(1_000)], "damaged"),
+    ],
+    ids=["of this server", "a revision that never was", "more than there can be"],
+)
+def test_false_claims_are_found_out(client: redis.Redis, claims: list[TranscriptRef], words: str) -> None:
+    known(client, FOREIGN)
 
-    refused(client, changed(exported(client), of_tomorrow), "no longer know of")
+    def claim(fields: dict[str, Any]) -> None:
+        fields["transcripts"] = [ref.model_dump() for ref in claims]
+
+    refused(client, changed(exported(client), claim), words)
 
 
 def test_the_texts_of_a_model_and_of_those_before_it_are_marks_too(client: redis.Redis) -> None:
@@ -142,14 +144,6 @@ def test_the_texts_of_a_model_and_of_those_before_it_are_marks_too(client: redis
     assert isinstance(answer, Imported)
     assert {ref.transcript_id for ref in answer.model.transcripts} == {"aa11", "bb22"}
     assert answer.model.corpus is None  # the file cannot name a text to learn again
-
-
-def test_more_marks_than_there_can_be_are_refused(client: redis.Redis) -> None:
-    def many(fields: dict[str, Any]) -> None:
-        ref = fields["transcripts"][0]
-        fields["transcripts"] = [{**ref, "transcript_id": f"t{number}"} for number in range(1_000)]
-
-    refused(client, changed(exported(client), many), "damaged")
 
 
 def test_a_model_of_words_that_were_withdrawn_is_not_exported(client: redis.Redis) -> None:

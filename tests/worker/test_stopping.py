@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,20 +67,6 @@ def test_it_is_handed_over(settings: Settings, client: redis.Redis, tmp_path: Pa
     assert kinds(client, job.job_id) == [Queued, Started, Interrupted]
     assert client.hget(keys.job(job.job_id), "state") == b"waiting"
     assert JobFiles(settings, job.job_id).take_end(), "it did not die"
-
-
-def test_who_does_not_wait_for_it_has_not_killed_it(settings: Settings, client: redis.Redis, tmp_path: Path) -> None:
-    """A second Ctrl-C."""
-    files, stop = JobFiles(settings, "t-1"), tmp_path / "stop"
-    files.folder.mkdir(parents=True)
-    with deaf(client, "t-1", stop, stops_within_s=60) as process:
-        assert not files.ended.exists()
-        stop.touch()
-        until = time.monotonic() + 20
-        while not files.ended.exists() and time.monotonic() < until:
-            time.sleep(0.02)
-        process.kill()
-    assert files.take_end()
 
 
 def kinds(client: redis.Redis, job_id: str) -> list[type]:

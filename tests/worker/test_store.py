@@ -98,7 +98,9 @@ def test_what_was_being_written_goes_after_a_day(file: Path, tmp_path: Path, mon
     store = local(tmp_path)
     store.tidy()  # there is no such folder yet
     store.save(file, "whole")
-    killed_while_copying(store, file, "half")
+    file.write_bytes(b"two")
+    killed_while_copying(store, file, "whole")
+    assert content(store, "whole") == b"one"
     (tmp_path / "store" / ".partial-0123abcd").write_text("probe")
     left = names(tmp_path / "store")
     assert len(left) == 3
@@ -107,28 +109,6 @@ def test_what_was_being_written_goes_after_a_day(file: Path, tmp_path: Path, mon
     monkeypatch.setattr(store_module, "_PARTIAL_KEPT_S", -1.0)
     store.tidy()
     assert names(tmp_path / "store") == ["whole.safetensors"]
-
-
-def test_a_replacement_that_was_cut_off_changes_nothing(file: Path, tmp_path: Path) -> None:
-    store = local(tmp_path)
-    store.save(file, "abc")
-    file.write_bytes(b"two")
-    killed_while_copying(store, file, "abc")
-    assert content(store, "abc") == b"one"
-
-
-def test_half_a_copy_of_a_remote_model_goes_too(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = f"memory://{uuid.uuid4().hex}/models"
-    store = ModelStore(Settings(_env_file=None, data_dir=tmp_path / "data", model_store=url))
-    store.tidy()
-    half = tmp_path / "data" / "cache" / "models" / ".partial-abc-01234567"
-    half.parent.mkdir(parents=True)
-    half.touch()
-    store.tidy()
-    assert half.exists()
-    monkeypatch.setattr(store_module, "_PARTIAL_KEPT_S", -1.0)
-    store.tidy()
-    assert not half.exists()
 
 
 @pytest.mark.parametrize("queue", [TRAIN_QUEUE, GENERATE_QUEUE])

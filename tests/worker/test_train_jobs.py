@@ -17,8 +17,8 @@ from shared.jobs import CorpusInfo, ModelRef, TrainJob, TrainOptions
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests import lives
-from tests.factories import CHANNEL, GUILD, place
-from tests.worker.small import stored
+from tests.factories import CHANNEL, GUILD, place, record
+from tests.worker.small import save_model, stored
 from tests.worker.texts import babble
 from tests.worker.texts import corpus as corpus_of
 from worker import lease
@@ -57,14 +57,11 @@ def record_of(client: redis.Redis, model_id: str) -> ModelRecord:
 def test_a_model_is_registered_with_what_more_training_needs(client: redis.Redis, settings: Settings) -> None:
     event = train(client, "t-1")
     assert isinstance(event, Finished)
-    record = record_of(client, event.model.model_id)
-    assert record == event.model
-    assert record.corpus == corpus_of(TEXT)
-    assert record.options == SMALL
-    assert record.parent is None
-    assert record.copy_share is not None
-    assert record.scope == "guild"
-    assert record.file_bytes == stored(settings, record.model_id).stat().st_size > 1_000
+    model = record_of(client, event.model.model_id)
+    assert model == event.model
+    assert (model.corpus, model.options, model.parent, model.scope) == (corpus_of(TEXT), SMALL, None, "guild")
+    assert model.copy_share is not None
+    assert model.file_bytes == stored(settings, model.model_id).stat().st_size > 1_000
     assert client.hgetall(keys.ACTIVE) == {}
     assert list((settings.data_dir / "checkpoints").iterdir()) == []
 
@@ -77,58 +74,29 @@ def test_what_was_learned_from_an_upload_stays_where_it_was(here: dict[str, int]
     parent = ModelRef(model_id=first.model.model_id, name=first.model.name)
     child = train(client, "t-2", OTHER, parent=parent, place=place(**here), options=TrainOptions(epochs=1))
     assert isinstance(child, Finished)
-    record = record_of(client, child.model.model_id)
+    model = record_of(client, child.model.model_id)
     # In a thread it is the thread's alone: that may be private, and what it learned there with it.
-    assert (record.scope, record.channel_id) == ("channel", here.get("channel_id", CHANNEL))
-    assert record.parent == first.model.name
-    assert record.epochs == 2
-    assert record.sources == record.origins == (CHANNEL,)
-
-
-@pytest.mark.long
-def test_a_model_remembers_where_the_texts_of_its_ancestors_were_shown(client: redis.Redis) -> None:
-    first = train(client, "t-1", corpus=uploaded(TEXT))
-    assert isinstance(first, Finished)
-    shared = first.model.model_copy(update={"shared_with": (CHANNEL + 7,)})
-    client.set(keys.model(shared.model_id), shared.model_dump_json())
-    parent = ModelRef(model_id=shared.model_id, name=shared.name)
-    there = place(channel_id=CHANNEL + 7)
-    once = {"parent": parent, "place": there, "options": TrainOptions(epochs=1)}
-    public, upload = train(client, "t-2", OTHER, **once), train(client, "t-3", OTHER, corpus=uploaded(OTHER), **once)
-    assert isinstance(public, Finished)
-    assert isinstance(upload, Finished)
-    assert (public.model.channel_id, public.model.sources) == (CHANNEL + 7, (CHANNEL,))
-    assert (upload.model.channel_id, upload.model.sources) == (CHANNEL + 7, (CHANNEL, CHANNEL + 7))
-    assert train(client, "t-4").model.sources == ()  # type: ignore[union-attr]
+    assert (model.scope, model.channel_id) == ("channel", here.get("channel_id", CHANNEL))
+    assert (model.parent, model.epochs) == (first.model.name, 2)
+    assert model.sources == model.origins == (CHANNEL,)
 
 
 @pytest.mark.parametrize(
-    "elsewhere",
+    ("there", "elsewhere"),
     [
-        {"guild_id": GUILD + 1},
-        {"channel_id": CHANNEL + 7},
-        {"channel_id": THREAD, "parent_channel_id": CHANNEL + 7},
-        {"channel_id": CHANNEL + 7, "guild_id": GUILD + 1},
+        (True, {"guild_id": GUILD + 1}),
+        (True, {"channel_id": THREAD, "parent_channel_id": CHANNEL + 7}),
+        (False, {}),
     ],
 )
-def test_a_model_of_another_place_is_as_good_as_gone(elsewhere: dict[str, int], client: redis.Redis) -> None:
-    first = train(client, "t-1", corpus=uploaded(TEXT))
-    assert isinstance(first, Finished)
-    parent = ModelRef(model_id=first.model.model_id, name=first.model.name)
-    event = train(client, "t-2", OTHER, parent=parent, place=place(**elsewhere), options=TrainOptions(epochs=1))
-    assert isinstance(event, Failed)
-    assert "gone" in event.problem
-    assert client.hget(keys.job("t-2"), "model_id") is None
-
-
-def test_a_parent_without_a_record_or_without_files_is_gone(client: redis.Redis, settings: Settings) -> None:
-    event = train(client, "t-1", parent=ModelRef(model_id="abc", name="abc"))
-    assert isinstance(event, Failed)
-    assert "gone" in event.problem
-    first = train(client, "t-2")
-    assert isinstance(first, Finished)
-    ModelStore(settings).delete(first.model.model_id)
-    event = train(client, "t-3", parent=ModelRef(model_id=first.model.model_id, name="x"))
+def test_a_model_of_another_place_is_as_good_as_gone(
+    there: bool, elsewhere: dict[str, int], client: redis.Redis, settings: Settings
+) -> None:
+    save_model(settings.data_dir / "made")
+    ModelStore(settings).take(settings.data_dir / "made", "abc")
+    if there:
+        client.set(keys.model("abc"), record(model_id="abc", scope="channel").model_dump_json())
+    event = train(client, "t-1", parent=ModelRef(model_id="abc", name="abc"), place=place(**elsewhere))
     assert isinstance(event, Failed)
     assert "gone" in event.problem
 
