@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import TypeVar
@@ -49,11 +50,9 @@ class JobFiles:
 
     def note_end(self) -> None:
         """Tell the next attempt that this one did not die: it ends in order, and Redis cannot be told."""
-        try:
+        with contextlib.suppress(OSError):  # the disk is full: it counts as a death
             self.folder.mkdir(parents=True, exist_ok=True)
             self.ended.touch()
-        except OSError as error:
-            log.warning("end_not_noted", error=type(error).__name__)
 
     def take_end(self) -> bool:
         """Whether the attempt before noted its end; asked once."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import redis
-import structlog
 
 from shared import keys, lifecycle
 from shared.jobs import TrainJob
@@ -17,7 +16,9 @@ STALLED_AFTER_S = 15 * 60
 """Without headway for so long a training counts as hung, and its lease lapses. Before the first step it makes none: the
 text is read, TensorFlow imported, and the network compiled."""
 
-log = structlog.get_logger()
+
+class NoHeadway(Exception):
+    """The training stalls, so its lease is left to lapse."""
 
 
 class Lease(Repeating):
@@ -36,19 +37,14 @@ class Lease(Repeating):
         self._text = keys.corpus(job.corpus.sha256) if job.corpus.transcript is None else None
         self._ttl = text_ttl_s
         self._touched = time.monotonic()
-        self.lapsed = False
         self.lost = False
 
     def touch(self) -> None:
         self._touched = time.monotonic()
 
     def _renew(self) -> None:
-        stalls = time.monotonic() - self._touched > STALLED_AFTER_S
-        if stalls and not self.lapsed:
-            log.error("lease_lapsed", reason="no headway", seconds=STALLED_AFTER_S)
-        self.lapsed = stalls
-        if stalls:
-            return
+        if time.monotonic() - self._touched > STALLED_AFTER_S:
+            raise NoHeadway
         self.lost = not run_script(self._client, self._script)
         if self._text is not None:
             self._client.expire(self._text, self._ttl)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 from collections.abc import Callable
 
@@ -19,8 +20,8 @@ log = structlog.get_logger()
 class Repeating:
     """Calls `step` at once and every `every_s` seconds; use as a context manager.
 
-    `trouble` names what is logged, once, while Redis or the model store is away, which is waited out. The thread logs
-    in the context of whoever made this.
+    `trouble` names what is logged, once, while a step fails, which is waited out. The thread logs in the context of
+    whoever made this.
     """
 
     def __init__(self, step: Callable[[], None], every_s: float, trouble: str) -> None:
@@ -32,17 +33,16 @@ class Repeating:
         self._thread = threading.Thread(target=run, args=(self._run,), name=trouble, daemon=True)
 
     def _run(self) -> None:
-        reachable = True
+        works = True
         while not self._ended.is_set():
             try:
                 self._step()
-                reachable = True
-            except (redis.RedisError, StoreAway) as error:
-                if reachable:
-                    log.warning(self._trouble, error=type(error).__name__)
-                reachable = False
+                works = True
             except Exception as error:
-                log.error(self._trouble, error=type(error).__name__)
+                if works:
+                    away = isinstance(error, redis.RedisError | StoreAway)
+                    log.log(logging.WARNING if away else logging.ERROR, self._trouble, error=type(error).__name__)
+                works = False
             self._ended.wait(self._every_s)
 
     def __enter__(self) -> Repeating:

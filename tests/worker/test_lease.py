@@ -43,14 +43,14 @@ def test_an_attempt_that_gets_on_after_all_has_its_lease_again(
     lives.enter(client, job)
     log = lives.take(client, job.job_id)
     client.delete(keys.job_lease(job.job_id))
-    with capture_logs() as logged, lease.Lease(client, job, log, 60) as held:
-        while not held.lapsed:
+    with capture_logs() as logged, lease.Lease(client, job, log, 60):
+        while not logged:
             time.sleep(0.01)
         assert not client.exists(keys.job_lease(job.job_id))
         monkeypatch.setattr(lease, "STALLED_AFTER_S", 600)
         while not client.exists(keys.job_lease(job.job_id)):
             time.sleep(0.01)
-    assert [entry["event"] for entry in logged] == ["lease_lapsed"]
+    assert [(entry["event"], entry["error"]) for entry in logged] == [("lease_not_renewed", "NoHeadway")]
 
 
 def test_a_text_is_renewed_while_a_training_holds_it(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
