@@ -18,11 +18,12 @@ from galvanic.results import TrainingCancelled, TrainingInterrupted
 from shared import keys
 from shared.corpora import unpack_to_file, unpacked_limit
 from shared.errors import UserError
-from shared.events import Cancelled, Started
-from shared.jobs import LOSS_FILE, CorpusInfo, TrainJob
+from shared.events import Cancelled, Finished, Started
+from shared.history import Past
+from shared.jobs import LOSS_FILE, CorpusInfo, TrainJob, TranscriptRef
 from shared.models import ModelRecord
 from shared.settings import Settings
-from worker import record
+from worker.beside import Lease
 from worker.channel_text import (
     RestartReason,
     StartOver,
@@ -36,7 +37,6 @@ from worker.copies import CheckpointCopies
 from worker.events import JobEvents
 from worker.files import JobFiles, Made, read
 from worker.hooks import JobHooks
-from worker.lease import Lease
 from worker.remote import when_there_is_room
 from worker.store import ModelStore
 
@@ -113,7 +113,7 @@ class Attempt:
             result = self._train(learned, parent, self._patiently(lambda: self._fetch(parent, kept)))
         self._hooks.require_standing()  # the last samples took a while
         whole_s = time.monotonic() - begun if self._whole else None
-        made = record.made(job, learned, parent, result, model_id, files.model.stat().st_size, whole_s)
+        made = _made(job, learned, parent, result, model_id, files.model.stat().st_size, whole_s)
         self._patiently(lambda: write_text(files.made, made.model_dump_json()))
         self._deliver(made)
 
@@ -248,3 +248,81 @@ def _parent(client: redis.Redis, job: TrainJob, *, resumed: bool) -> ModelRecord
     if found.is_stale(revisions) and not resumed:
         raise stale_parent()
     return found
+
+
+def _made(
+    job: TrainJob,
+    learned: CorpusInfo,
+    parent: ModelRecord | None,
+    result: TrainResult,
+    model_id: str,
+    size: int,
+    whole_s: float | None,
+) -> Made:
+    """All that is to be told of a training.
+
+    `learned`: the text as it was read; `size`: the model's, in bytes; `whole_s`: how long the training took in all,
+    None when this was not all of it.
+    """
+    finished = Finished(
+        model=_record(job, learned, parent, result, model_id, size),
+        samples=result.samples,
+        seconds=result.seconds,
+        stopped=result.stopped,
+        notes=result.notes,
+    )
+    past = Past(
+        recipe=job.options.recipe,
+        chars=learned.chars,
+        asked_epochs=job.options.epochs,
+        units=job.options.units,
+        allowed_s=60 * job.options.minutes if job.options.minutes is not None else None,
+        epochs=result.epochs,
+        used_s=result.seconds,
+        beside_s=None if whole_s is None else max(0.0, whole_s - result.seconds),
+        cut_short=result.stopped == "finish",
+    )
+    return Made(finished=finished, past=past, curve=result.curve)
+
+
+def _record(
+    job: TrainJob, learned: CorpusInfo, parent: ModelRecord | None, result: TrainResult, model_id: str, size: int
+) -> ModelRecord:
+    """Under the wished name."""
+    place, options = job.place, job.options
+    uploaded = job.corpus.source == "upload"
+    corpus = learned.model_copy(update={"sha256": job.corpus.sha256})
+    # A text that a member uploaded stays where it was shown, and so does what was learned from it. A model trained
+    # further in a thread from one of its channel is the thread's: the thread may be private.
+    stays = uploaded or (parent is not None and parent.scope == "channel")
+    sources = (*(parent.origins if parent else ()), *((place.channel_id,) if uploaded else ()))
+    own = (learned.transcript,) if learned.transcript else ()
+    return ModelRecord(
+        model_id=model_id,
+        name=options.name or corpus.name,
+        guild_id=place.guild_id,
+        channel_id=place.channel_id,
+        owner_id=place.user_id,
+        scope="channel" if stays else "guild",
+        recipe=options.recipe,
+        corpus_title=corpus.title,
+        corpus_chars=corpus.chars,
+        parameters=result.parameters,
+        epochs=result.epochs_before + result.epochs,
+        train_loss=result.train_loss,
+        heldout_loss=result.heldout_loss,
+        corpus=corpus,
+        options=options,
+        parent=parent.name if parent else None,
+        copy_share=result.copy_share,
+        file_bytes=size,
+        sources=tuple(dict.fromkeys(sources)),
+        transcripts=oldest((*(parent.transcripts if parent else ()), *own)),
+        replaces=job.replaces,
+    )
+
+
+def oldest(refs: tuple[TranscriptRef, ...]) -> tuple[TranscriptRef, ...]:
+    """Each transcript once, at its oldest revision: what a parent learned is still in its child."""
+    newest_first = sorted(refs, key=lambda ref: -ref.revision)
+    return tuple({ref.transcript_id: ref for ref in newest_first}.values())

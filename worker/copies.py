@@ -18,9 +18,9 @@ import structlog
 from galvanic.checkpoint import NAME, write_text
 from shared import keys
 from shared.settings import Settings
+from worker.beside import Repeating
 from worker.files import JobFiles, jobs_here
 from worker.remote import StoreAway
-from worker.repeat import Repeating
 from worker.store import ModelStore
 
 _FOLDER = "checkpoints"

@@ -13,11 +13,10 @@ from galvanic import results
 from galvanic.results import Difficulty, Doing, TrainingCancelled
 from shared.events import Event, Progress, Sample, Trouble
 from shared.jobs import TranscriptRef
+from worker.beside import Lease, stop_requested
 from worker.channel_text import StartOver, is_withdrawn, require_standing
 from worker.copies import CheckpointCopies
 from worker.events import REDIS_DOWN, JobEvents, Superseded
-from worker.lease import Lease
-from worker.stopping import stop_requested
 
 _MOST_UNTOLD = 50  # events, above all samples, that are kept while Redis is away; then the oldest are dropped
 HEADWAY_S = 5 * 60.0

@@ -23,8 +23,8 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.metrics import PATIENCE_S, UNKNOWN, Health, new_registry, version_of
 from shared.settings import Settings
 from worker import gpus
+from worker.beside import STALLED_AFTER_S
 from worker.events import JobEvents, Superseded
-from worker.lease import STALLED_AFTER_S
 
 JOBS = Counter("galvanic_jobs", "Jobs that came to an end, by how.", ("kind", "outcome"), registry=None)
 JOB_SECONDS = Histogram(

@@ -58,7 +58,7 @@ def set_up(worker: Any) -> None:
     queue = _queue(worker)
     settings = get_settings()
     folder = run_recorded(queue)
-    from worker.stopping import STOP_FILE_VARIABLE
+    from worker.beside import STOP_FILE_VARIABLE
 
     configure_logging(queue, settings)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -123,13 +123,11 @@ def node_name(settings: Settings, queue: str) -> str:
 
 def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) -> None:
     """Have all that runs beside Celery's worker start and end with it."""
-    from worker import memory
-    from worker.heartbeat import Heartbeat
+    from worker import warm
+    from worker.beside import Heartbeat, Repeating
     from worker.metrics import KILLED, Watched
     from worker.pool_log import join_our_log
-    from worker.repeat import Repeating
     from worker.store import ModelStore
-    from worker.warm import warm_models
 
     generates = queue == GENERATE_QUEUE
     if generates:
@@ -141,7 +139,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         # Before a child begins, all that is known is that it was given something to do.
         return "busy" if not generates and reserved_requests else "free"
 
-    models = warm_models() if generates else None
+    models = warm.warm_models() if generates else None
     store = models.store if models else ModelStore(settings)
     watched = Watched(settings, queue, name)
     heartbeat = Heartbeat(settings, queue, name, state)
@@ -152,20 +150,20 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     def trim() -> None:
         if worked.is_set():
             worked.clear()
-            memory.trim()
+            warm.trim()
 
     def ready(**_: Any) -> None:
         beside.enter_context(heartbeat)
-        forget = functools.partial(memory.forget_deleted, connect(settings), store.cache, models)
-        beside.enter_context(Repeating(forget, memory.FORGET_EVERY_S, "not_looked_for_deleted_models"))
+        forget = functools.partial(warm.forget_deleted, connect(settings), store.cache, models)
+        beside.enter_context(Repeating(forget, warm.FORGET_EVERY_S, "not_looked_for_deleted_models"))
         _announce(settings, queue, name)
         _clean_up(settings, queue)
         log.info("worker_ready", queue=queue)
         if models:  # a train worker's child ends after each job
             threading.Thread(target=_import_tensorflow, args=(watched,), name="warm-up", daemon=True).start()
-            compare = Repeating(models.drop_replaced, memory.COMPARE_EVERY_S, "not_looked_for_replaced_models")
+            compare = Repeating(models.drop_replaced, warm.COMPARE_EVERY_S, "not_looked_for_replaced_models")
             beside.enter_context(compare)
-            beside.enter_context(Repeating(trim, memory.TRIM_EVERY_S, "memory_not_returned"))
+            beside.enter_context(Repeating(trim, warm.TRIM_EVERY_S, "memory_not_returned"))
 
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
         if isinstance(exception, WorkerLostError):

@@ -11,13 +11,12 @@ from shared.events import Failed
 from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
 from worker.attempt import Attempt
+from worker.beside import Lease, StopDeadline
 from worker.copies import remove_leftovers
 from worker.events import JobEvents
 from worker.files import JobFiles
 from worker.jobs import begin, carry_out, in_context
-from worker.lease import Lease
 from worker.remote import StoreAway
-from worker.stopping import StopDeadline
 
 MAX_DEATHS = 3  # a job that killed its worker this often without headway (`hooks.HEADWAY_S`) is given up
 

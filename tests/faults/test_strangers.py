@@ -23,7 +23,7 @@ from tests.e2e.system import System
 from tests.faults import harm
 from tests.faults.cells import record
 from tests.faults.moments import Training
-from worker.lease import RENEW_S
+from worker.beside import RENEW_S
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from tests.worker.channels import (
     withdraw,
 )
 from tests.worker.texts import babble, corpus
-from worker.record import oldest
+from worker.attempt import oldest
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.worker.channels import ANN, BEN, RAIN, channel_job, enter, learned, messages, train
 from tests.worker.small import stored
-from worker import lease
+from worker import beside
 from worker.copies import remove_leftovers
 from worker.files import JobFiles
 
@@ -61,7 +61,7 @@ def test_no_message_is_kept_with_a_model(
 def test_how_long_the_words_stay_is_not_the_workers_to_say(
     client: redis.Redis, settings: Settings, info: TranscriptInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "RENEW_S", 0.01)
+    monkeypatch.setattr(beside, "RENEW_S", 0.01)
     job = enter(client, channel_job(info))
     names = (keys.transcript_text(info.transcript_id), keys.transcript_index(info.transcript_id))
     for name in names:

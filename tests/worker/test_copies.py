@@ -20,9 +20,9 @@ from tests.worker.test_train_jobs import TEXT, train
 from tests.worker.texts import babble
 from tests.worker.texts import corpus as corpus_of
 from worker import copies
+from worker.beside import STOP_FILE_VARIABLE
 from worker.copies import CheckpointCopies, remove_leftovers
 from worker.files import JobFiles
-from worker.stopping import STOP_FILE_VARIABLE
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow

@@ -22,7 +22,7 @@ from tests.worker.channels import events_of
 from tests.worker.jobs import delete_job, export_job, generate_job, run
 from tests.worker.small import save_model
 from tests.worker.test_train_jobs import train
-from worker import memory, remote, warm
+from worker import remote, warm
 from worker.cli import main
 from worker.files import JobFiles
 from worker.remote import StoreAway
@@ -147,11 +147,11 @@ def test_each_host_forgets_what_was_deleted_and_what_was_replaced(
     there = another_host(monkeypatch, tmp_path / "there")
     models = warm.WarmModels(there)
     before = {name: models.use(name, lambda model: model) for name in ("one", "two", "three")}
-    memory.forget_deleted(client, models.store.cache, models)
+    warm.forget_deleted(client, models.store.cache, models)
     assert models.ids() == {"one", "two", "three"}
     client.delete(keys.model("one"))  # as the bot does, long before its files are gone
     store.save(tmp_path / "three", "two")
-    memory.forget_deleted(client, models.store.cache, models)
+    warm.forget_deleted(client, models.store.cache, models)
     models.drop_replaced()
     assert models.ids() == {"three"}
     assert copies(there) == ["three", "two"]
@@ -159,7 +159,7 @@ def test_each_host_forgets_what_was_deleted_and_what_was_replaced(
     assert models.use("two", lambda model: model).description == before["three"].description
     # Copies of what was deleted while this host was off go when it looks for the first time.
     client.delete(keys.model("two"))
-    memory.forget_deleted(client, ModelStore(there).cache, None)
+    warm.forget_deleted(client, ModelStore(there).cache, None)
     assert copies(there) == ["three"]
 
 

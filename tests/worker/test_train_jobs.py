@@ -21,7 +21,7 @@ from tests.factories import CHANNEL, GUILD, place, record
 from tests.worker.small import save_model, stored
 from tests.worker.texts import babble
 from tests.worker.texts import corpus as corpus_of
-from worker import lease
+from worker import beside
 from worker.attempt import Attempt
 from worker.events import JobEvents
 from worker.hooks import JobHooks
@@ -147,7 +147,7 @@ def test_an_attempt_whose_training_was_taken_away_stops_before_its_first_step(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a machine stood still: Redis let the training wait again before this one told anything."""
-    monkeypatch.setattr(lease, "RENEW_S", 0.01)
+    monkeypatch.setattr(beside, "RENEW_S", 0.01)
     run, steps = Attempt.run, []
 
     def stood_still(attempt: Attempt) -> Any:

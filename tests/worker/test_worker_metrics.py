@@ -22,8 +22,7 @@ from shared.settings import Settings, get_settings
 from tests import lives
 from tests.worker.jobs import generate_job, run
 from worker import gpus
-from worker.heartbeat import Heartbeat
-from worker.lease import STALLED_AFTER_S
+from worker.beside import STALLED_AFTER_S, Heartbeat
 from worker.metrics import JOBS, WRITTEN, Gpus, TrainingRequest, Watched
 
 HALF = Progress(

@@ -1,13 +1,18 @@
-"""Requests of many threads, gathered into few passes."""
+"""Requests of many threads, gathered into few passes; memory that a burst leaves behind goes back to the system."""
 
 from __future__ import annotations
 
+import gc
+import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from worker.warm import Batcher
+import psutil
+import pytest
+
+from worker.warm import Batcher, trim
 
 
 class Counting:
@@ -110,3 +115,20 @@ def test_many_threads_and_passes_lose_nothing() -> None:
     doubled = [2 * number for number in range(2_000)]
     with ThreadPoolExecutor(40) as threads:
         assert list(threads.map(lambda number: ask(batcher, number), range(2_000))) == doubled
+
+
+LEAST_MB = 60
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps freed memory in this way")
+def test_what_is_free_is_given_back() -> None:
+    own = psutil.Process()
+    # Small pieces, of which a last one stays: the allocator cannot give the rest back by itself.
+    pieces = [bytes(2_000) for _ in range(50_000)]
+    kept = pieces[::1_000]
+    del pieces
+    gc.collect()
+    before = own.memory_full_info().uss
+    trim()
+    assert (before - own.memory_full_info().uss) / 1e6 > LEAST_MB
+    assert len(kept) == 50

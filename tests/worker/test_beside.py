@@ -1,0 +1,88 @@
+"""A training is leased by the attempt that is made at it; one that does not hear that it is to stop is ended."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from structlog.testing import capture_logs
+
+from shared import keys
+from shared.settings import Settings
+from tests import lives
+from tests.factories import train_job
+from worker import beside
+from worker.events import JobEvents
+from worker.files import JobFiles
+
+
+def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "RENEW_S", 0.01)
+    job = train_job()
+    lives.enter(client, job)
+    log = lives.take(client, job.job_id)
+    client.delete(keys.job_lease(job.job_id))
+    with beside.Lease(client, job, JobEvents(client, job.job_id, log.attempt, "another"), 60) as old:
+        while not old.lost:
+            time.sleep(0.01)
+    assert not client.exists(keys.job_lease(job.job_id))
+    with beside.Lease(client, job, log, 60) as new:
+        while not client.exists(keys.job_lease(job.job_id)):
+            time.sleep(0.01)
+    assert client.get(keys.job_lease(job.job_id)) == f"1:{log.nonce}".encode()
+    assert not new.lost
+
+
+def test_an_attempt_that_gets_on_after_all_has_its_lease_again(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "RENEW_S", 0.01)
+    monkeypatch.setattr(beside, "STALLED_AFTER_S", -1)
+    job = train_job()
+    lives.enter(client, job)
+    log = lives.take(client, job.job_id)
+    client.delete(keys.job_lease(job.job_id))
+    with capture_logs() as logged, beside.Lease(client, job, log, 60):
+        while not logged:
+            time.sleep(0.01)
+        assert not client.exists(keys.job_lease(job.job_id))
+        monkeypatch.setattr(beside, "STALLED_AFTER_S", 600)
+        while not client.exists(keys.job_lease(job.job_id)):
+            time.sleep(0.01)
+    assert [(entry["event"], entry["error"]) for entry in logged] == [("lease_not_renewed", "NoHeadway")]
+
+
+def test_a_text_is_renewed_while_a_training_holds_it(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "RENEW_S", 0.01)
+    job = train_job()
+    client.set(keys.corpus(job.corpus.sha256), "words", ex=5)
+    with beside.Lease(client, job, JobEvents(client, job.job_id), 5_000):
+        while client.ttl(keys.corpus(job.corpus.sha256)) <= 5:  # type: ignore[operator]
+            time.sleep(0.01)
+
+
+def test_a_training_that_does_not_stop_in_time_waits_again_and_its_process_ends(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ended, job = threading.Event(), train_job()
+    monkeypatch.setattr(os, "_exit", lambda _: ended.set())
+    monkeypatch.setattr(beside, "STOPS_WITHIN_S", 0.1)
+    monkeypatch.setattr(beside, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setenv(beside.STOP_FILE_VARIABLE, str(tmp_path / "stop"))
+    lives.enter(client, job)
+    log, files = lives.take(client, job.job_id), JobFiles(settings, job.job_id)
+    with beside.StopDeadline(log, files):
+        assert not ended.wait(0.2)
+        (tmp_path / "stop").touch()
+        assert ended.wait(10)
+    assert files.take_end(), "it did not die"
+    assert client.hget(keys.job(job.job_id), "state") == b"waiting"
+    told: Any = client.xrevrange(keys.job_events(job.job_id), count=1)
+    assert b"interrupted" in told[0][1][b"event"]

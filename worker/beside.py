@@ -1,0 +1,182 @@
+"""What runs beside: a thread that repeats a step, and what three such threads do.
+
+A worker says that it is there; a training keeps its lease while it makes headway, and ends its process when it has not
+stopped in time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import redis
+import structlog
+
+from shared import keys, lifecycle, presence
+from shared.connect import connect
+from shared.jobs import TrainJob
+from shared.settings import Settings
+from worker.events import JobEvents, run_script
+from worker.files import JobFiles
+from worker.remote import StoreAway
+
+log = structlog.get_logger()
+
+_ENDS_WITHIN_S = 5.0
+
+
+class Repeating:
+    """Calls `step` at once and every `every_s` seconds; use as a context manager.
+
+    `trouble` names what is logged, once, while a step fails, which is waited out. The thread logs in the context of
+    whoever made this.
+    """
+
+    def __init__(self, step: Callable[[], None], every_s: float, trouble: str) -> None:
+        self._step = step
+        self._every_s = every_s
+        self._trouble = trouble
+        self._ended = threading.Event()
+        run = contextvars.copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._run,), name=trouble, daemon=True)
+
+    def _run(self) -> None:
+        works = True
+        while not self._ended.is_set():
+            try:
+                self._step()
+                works = True
+            except Exception as error:
+                if works:
+                    away = isinstance(error, redis.RedisError | StoreAway)
+                    log.log(logging.WARNING if away else logging.ERROR, self._trouble, error=type(error).__name__)
+                works = False
+            self._ended.wait(self._every_s)
+
+    def __enter__(self) -> Repeating:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(_ENDS_WITHIN_S)
+
+
+_LOOK_S = 0.2  # a worker that becomes free is noticed within this
+
+
+class Heartbeat(Repeating):
+    """Says it every two seconds, and at each change. At the end the worker counts as gone at once."""
+
+    def __init__(self, settings: Settings, service: str, name: str, state: Callable[[], presence.State]) -> None:
+        super().__init__(self._look, _LOOK_S, "redis_unreachable")
+        self._client = connect(settings)
+        self._service = service
+        self._member = name
+        self._state = state
+        self._said = ""
+        self._due = 0.0
+
+    def _look(self) -> None:
+        state = self._state()
+        if state == self._said and time.monotonic() < self._due:
+            return
+        changed, self._said = state != self._said, ""  # after an outage it is said anew
+        now = time.time()
+        with self._client.pipeline() as pipe:
+            pipe.zadd(keys.workers(self._service), {self._member: now + presence.EXPIRY_S})
+            pipe.zremrangebyscore(keys.workers(self._service), "-inf", now - 60)
+            if changed:  # `busy` is said with more words by what begins the job (`shared.lifecycle`)
+                pipe.hset(keys.worker_states(self._service), self._member, state)
+                pipe.xadd(keys.NOTIFICATIONS, {"worker": self._member}, maxlen=10_000)
+            pipe.execute()
+        self._said, self._due = state, time.monotonic() + presence.BEAT_S
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        with contextlib.suppress(redis.RedisError):
+            self._client.zrem(keys.workers(self._service), self._member)
+            self._client.hdel(keys.worker_states(self._service), self._member)
+
+
+RENEW_S = 10.0
+STALLED_AFTER_S = 15 * 60
+"""Without headway for so long a training counts as hung, and its lease lapses. Before the first step it makes none: the
+text is read, TensorFlow imported, and the network compiled."""
+
+
+class NoHeadway(Exception):
+    """The training stalls, so its lease is left to lapse."""
+
+
+class Lease(Repeating):
+    """Renews the lease every ten seconds; call `touch` at each sign of headway.
+
+    It does not renew while the training stalls; after that it keeps a lease that nobody took. `lost`: another attempt
+    has the training, or will: this one was not heard of for too long, because its machine stood still or Redis was
+    away. It must stop.
+    """
+
+    def __init__(self, client: redis.Redis, job: TrainJob, job_events: JobEvents, text_ttl_s: int) -> None:
+        super().__init__(self._renew, RENEW_S, "lease_not_renewed")
+        self._client = client
+        self._script = lifecycle.renew(job.job_id, job_events.attempt, job_events.nonce)
+        # How long a channel's words are kept is the bot's to say.
+        self._text = keys.corpus(job.corpus.sha256) if job.corpus.transcript is None else None
+        self._ttl = text_ttl_s
+        self._touched = time.monotonic()
+        self.lost = False
+
+    def touch(self) -> None:
+        self._touched = time.monotonic()
+
+    def _renew(self) -> None:
+        if time.monotonic() - self._touched > STALLED_AFTER_S:
+            raise NoHeadway
+        self.lost = not run_script(self._client, self._script)
+        if self._text is not None:
+            self._client.expire(self._text, self._ttl)
+
+
+STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
+STOPS_WITHIN_S = 25.0
+"""A training saves and stops within a second or two, unless it reads a long text, or Redis is away. Whoever has told
+the worker to stop kills it after 30 s (`launcher.system`, docker-compose.yml)."""
+_LOOK_EVERY_S = 0.5
+
+
+def stop_requested() -> bool:
+    """By a file, because it works while Redis is away and reaches a spawned child."""
+    path = os.environ.get(STOP_FILE_VARIABLE)
+    return path is not None and Path(path).exists()
+
+
+class StopDeadline(Repeating):
+    """Ends this process when its training has not stopped in time.
+
+    The training then waits again, and goes on from its last checkpoint.
+    """
+
+    def __init__(self, job_events: JobEvents, files: JobFiles) -> None:
+        super().__init__(self._look, _LOOK_EVERY_S, "stop_deadline")
+        self._job_events = job_events
+        self._files = files
+        self._asked: float | None = None
+
+    def _look(self) -> None:
+        if self._asked is None and stop_requested():
+            self._asked = time.monotonic()
+            if self._files.folder.exists():  # else it has just ended, and nothing of it may come back
+                self._files.note_end()  # whoever kills it from now on does not wait: that is no death of its own
+        if self._asked is not None and time.monotonic() - self._asked >= STOPS_WITHIN_S:
+            log.warning("stopping_took_too_long", seconds=STOPS_WITHIN_S)
+            self._files.note_end()  # where it could not be noted before
+            with contextlib.suppress(redis.RedisError):  # its lease lapses
+                self._job_events.requeue(once=True)
+            os._exit(1)
