@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 import redis
-from structlog.testing import capture_logs
 
 from galvanic.generate import load_model
 from galvanic.model_file import load
@@ -17,7 +15,7 @@ from shared.events import Finished
 from shared.jobs import TrainOptions
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
-from tests.worker.channels import ANN, BEN, RAIN, channel_job, enter, learned, messages, train
+from tests.worker.channels import ANN, BEN, channel_job, enter, learned, messages, train
 from tests.worker.small import stored
 from worker import beside
 from worker.copies import remove_leftovers
@@ -84,22 +82,3 @@ def test_what_ended_jobs_left_on_the_disk_is_removed(client: redis.Redis, settin
     client.hset(keys.job("t-3"), "job", "{}")
     remove_leftovers(settings, client)
     assert (over.exists(), unknown.exists(), running.exists()) == (False, False, True)
-
-
-def test_words_that_cannot_be_removed_from_the_disk_are_told_of(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files = JobFiles(settings, "t-1")
-    files.discard()
-    files.folder.mkdir(parents=True)
-    files.text.write_text(RAIN, "utf-8")
-
-    def refuses(*_: object, **__: object) -> None:
-        raise PermissionError("the disk is read-only")
-
-    with capture_logs() as logs, monkeypatch.context() as patched:
-        patched.setattr(os, "unlink", refuses)
-        files.discard()
-    assert [entry["folder"] for entry in logs if entry["event"] == "files_not_removed"] == [str(files.folder)]
-    files.discard()
-    assert not files.folder.exists()

@@ -110,25 +110,15 @@ def test_a_model_that_is_gone_is_told(client: redis.Redis, job: Job) -> None:
     assert "gone from the model store" in answer.problem
 
 
-def test_a_deleted_model_is_gone_from_memory_and_store(client: redis.Redis, settings: Settings) -> None:
-    assert isinstance(run(client, generate_job(1)), Generated)
-    assert isinstance(run(client, delete_job()), Deleted)
-    assert not stored(settings, "one").exists()
-    assert isinstance(run(client, generate_job(2)), Failed)
-    assert isinstance(run(client, generate_job(3, model_id="two")), Generated)
-
-
-def test_a_deletion_may_come_twice(client: redis.Redis) -> None:
+def test_a_deletion_may_come_twice_but_not_of_what_a_registry_has(client: redis.Redis, settings: Settings) -> None:
     for number in (1, 1, 2):
         assert isinstance(run(client, delete_job(number=number)), Deleted)
     assert client.xlen(keys.job_events("d-1")) == 2
-
-
-def test_what_a_registry_has_is_not_deleted(client: redis.Redis, settings: Settings) -> None:
-    client.set(keys.model("one"), record(model_id="one").model_dump_json())
-    assert isinstance(run(client, delete_job()), Failed)
-    assert stored(settings, "one").exists()
-    assert isinstance(run(client, delete_job("../two")), Failed)
+    assert not stored(settings, "one").exists()
+    assert isinstance(run(client, generate_job(1)), Failed)
+    client.set(keys.model("two"), record(model_id="two").model_dump_json())
+    for number, model_id in enumerate(("two", "../two"), 3):
+        assert isinstance(run(client, delete_job(model_id, number)), Failed)
     assert stored(settings, "two").exists()
 
 
