@@ -164,7 +164,7 @@ def _cleaned_once(text: str) -> str:
     for may_have, pattern, stands in _WITHOUT:
         if may_have(text, lower):
             text = pattern.sub(stands, text)
-    text = _RUN.sub(_shortened, text)
+    text = _RUN.sub(r"\1" * LONGEST_RUN, text)
     return _in_words(text) if _TAKEN.search(text) else text
 
 
@@ -193,20 +193,12 @@ def _without_marks(text: str) -> str:
     text = _LINE_MARK.sub("", text)
     for mark, pattern in _EMPHASIS.items():
         if mark in text:
-            text = pattern.sub(_inner, text)
+            text = pattern.sub(lambda found: found[1] or found[3], text)
     return text
 
 
 def _referred(found: re.Match[str]) -> str:
     return f"/{found['command']}" if found.lastgroup == "command" else _BY_GROUP[str(found.lastgroup)]
-
-
-def _inner(found: re.Match[str]) -> str:
-    return found[1] or found[3]
-
-
-def _shortened(run: re.Match[str]) -> str:
-    return run[1] * LONGEST_RUN
 
 
 def _in_words(text: str) -> str:

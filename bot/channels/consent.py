@@ -65,25 +65,16 @@ class Consents:
 
     def includes(self, user_id: int, message_id: int) -> bool:
         """Whether a model may learn from a message of this member."""
-        said = self.said.get(user_id)
-        match self.mode:
-            case "off":
-                return False
-            case "opt-in":
-                return said is not None and said.state == "in" and message_id > said.since
-            case "opt-out":
-                return said is None or (said.state == "in" and message_id > said.since)
+        if (said := self.said.get(user_id)) is None:
+            return self.mode == "opt-out"
+        return self.mode != "off" and said.state == "in" and message_id > said.since
 
     def refused(self, user_ids: Iterable[int]) -> set[int]:
         """Whose words must go: a no or, with opt-in, no answer; nobody's for a record that cannot be read."""
-        unasked = self.mode == "opt-in"
-        return {
-            user_id
-            for user_id in user_ids
-            if (
-                unasked if (said := self.said.get(user_id)) is None else said.state == "out" and said is not _UNREADABLE
-            )
-        }
+        answers = {user_id: self.said.get(user_id) for user_id in user_ids}
+        silent = {user_id for user_id, said in answers.items() if said is None and self.mode == "opt-in"}
+        noes = {user_id for user_id, said in answers.items() if said is not None and said.state == "out"}
+        return silent | {user_id for user_id in noes if answers[user_id] is not _UNREADABLE}
 
 
 class ConsentStore:

@@ -16,7 +16,7 @@ from discord.ext import commands
 
 from bot.channels.chores import Chores
 from bot.channels.consent import ConsentStore
-from bot.channels.reader import PAGE
+from bot.channels.reader import PAGE, page_after
 from bot.channels.store import Line, TranscriptStore
 from bot.channels.watch import Watch
 from bot.errors import MISSING_ACCESS, MISSING_PERMISSIONS, is_gone
@@ -79,7 +79,7 @@ class Missed(commands.Cog):
         """Ask for the messages whose words are kept once more, a page (100 messages, one request) at a time."""
         if (transcript := await self.store.load(transcript_id)) is None:
             return
-        info, deleted, edited = transcript.info, 0, 0
+        info = transcript.info
         closed: set[int] = set()
         async for _, page in self.store.pages(transcript_id):
             place_id = page[0].thread_id or info.source_id
@@ -96,17 +96,10 @@ class Missed(commands.Cog):
                 message = there.get(line.message_id)
                 # Its line may be the right one already, if it was edited since the transcript was begun.
                 at = message.edited_at if message is not None else None
-                if message is None and line.message_id <= end_id:
-                    deleted += 1
-                elif at is not None and at.timestamp() > info.created_at:
-                    edited += 1
-                else:
-                    continue
-                self.watch.hear(info.guild_id, place_id, line.message_id, message)
+                deleted = message is None and line.message_id <= end_id
+                if deleted or (at is not None and at.timestamp() > info.created_at):
+                    self.watch.hear(info.guild_id, place_id, line.message_id, message)
             await asyncio.sleep(PAUSE_S)
-        if deleted or edited:
-            which = {"transcript_id": transcript_id, "guild_id": info.guild_id}
-            log.info("changes_looked_up", deleted=deleted, edited=edited, **which)
 
     async def _ask(self, info: TranscriptInfo, place_id: int, page: Sequence[Line]) -> list[discord.Message] | None:
         """The messages from a page's first on; None: the bot cannot read there now, which tells nothing of them.
@@ -120,10 +113,8 @@ class Missed(commands.Cog):
         rights = room.permissions_for(guild.me) if room is not None else discord.Permissions.none()
         if not (rights.view_channel and rights.read_message_history):
             return None
-        place = self.client.get_partial_messageable(place_id, guild_id=info.guild_id)
-        after = discord.Object(page[0].message_id - 1)
         try:
-            return [message async for message in place.history(limit=PAGE, after=after, oldest_first=True)]
+            return await page_after(self.client, info.guild_id, place_id, page[0].message_id - 1)
         except discord.HTTPException as error:
             if not is_gone(error) and error.code not in (MISSING_ACCESS, MISSING_PERMISSIONS):
                 raise

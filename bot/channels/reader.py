@@ -31,9 +31,9 @@ log = structlog.get_logger()
 class ImportState(BaseModel):
     """How far the import for a training is; kept in Redis with each page.
 
-    `sources`: the channel and its threads in the order of reading; None: not looked
-    up yet. `at`: which of them is being read. `first`, `cursor`: its first message, and the last one read; `first` 0:
-    none was. `read`: messages so far, of anybody. `reached`: the newest message so far.
+    `sources`: the channel and its threads in the order of reading; None: not looked up yet. `at`: which of them is
+    being read. `first`, `cursor`: its first message, and the last one read; `first` 0: none was. `read`: messages so
+    far, of anybody.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -44,7 +44,6 @@ class ImportState(BaseModel):
     first: Snowflake = 0
     cursor: Snowflake = 0
     read: int = 0
-    reached: Snowflake = 0
 
     @classmethod
     def of(cls, transcript: Transcript) -> ImportState | None:
@@ -113,10 +112,8 @@ class Reader:
 
     async def _fetch(self, source_id: int) -> list[discord.Message]:
         """The next messages of the channel or a thread; none of a thread that was deleted meanwhile."""
-        source = self._client.get_partial_messageable(source_id, guild_id=self._info.guild_id)
-        after = discord.Object(self.state.cursor)
         try:
-            return [message async for message in source.history(limit=PAGE, after=after, oldest_first=True)]
+            return await page_after(self._client, self._info.guild_id, source_id, self.state.cursor)
         except discord.NotFound as error:
             if source_id == self._info.source_id or not is_gone(error):
                 raise
@@ -129,7 +126,6 @@ class Reader:
         return state.model_copy(
             update={
                 "read": state.read + len(messages),
-                "reached": max(state.reached, newest if messages else 0),
                 "at": state.at + ended,
                 "first": 0 if ended or not messages else state.first or messages[0].id,
                 "cursor": self._info.after if ended else newest,
@@ -175,6 +171,13 @@ class Reader:
                 raise ServerAway
             self._present[author_id] = await is_member(guild, author_id)
         return self._present[author_id]
+
+
+async def page_after(client: discord.Client, guild_id: int, channel_id: int, after: int) -> list[discord.Message]:
+    """The oldest messages of a channel or thread after an id, up to `PAGE`."""
+    place = client.get_partial_messageable(channel_id, guild_id=guild_id)
+    found = place.history(limit=PAGE, after=discord.Object(after), oldest_first=True)
+    return [message async for message in found]
 
 
 async def prefixes_of(servers: GuildSettingsStore, client: discord.Client, guild_id: int) -> list[str]:
