@@ -24,8 +24,16 @@ WORKERS = ("train", "train-gpu", "generate")
 OURS = ("bot", *WORKERS, "admin")
 SETTINGS = {"PORT" if name == "playground_port" else name.upper() for name in Settings.model_fields}
 
-resolves = pytest.mark.skipif(compose.command() is None, reason="Docker Compose is not installed")
-"""For what asks it; `.ci/run` and `make compose-config` need it."""
+
+def resolves(test: Any) -> Any:
+    """For what asks Docker Compose; `.ci/run` and `make compose-config` need it."""
+    there = pytest.mark.skipif(compose.command() is None, reason="Docker Compose is not installed")
+    return there(pytest.mark.process(test))
+
+
+@pytest.fixture(params=FILES)
+def file(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def services_of(file: str, profiles: str = EVERY_PROFILE) -> dict[str, Any]:
@@ -51,13 +59,11 @@ def source_of(service: dict[str, Any], target: str) -> str | None:
         ("worker.compose.yml", "gpu", {"train-gpu", "generate"}),
     ],
 )
-@pytest.mark.process
 def test_profiles_choose_what_runs(file: str, profiles: str, there: set[str]) -> None:
     assert set(services_of(file, profiles)) == there
 
 
 @resolves
-@pytest.mark.process
 def test_the_profile_of_the_command_line_goes_before_that_of_env() -> None:
     done = compose.run("docker-compose.yml", "--profile", "gpu", "config", "--services", COMPOSE_PROFILES="cpu")
     assert set(done.stdout.split()) == {"redis", "bot", "train-gpu", "generate"}, done.stderr
@@ -74,7 +80,6 @@ def test_the_profile_of_the_command_line_goes_before_that_of_env() -> None:
         ("worker.compose.yml", "MODEL_STORE"),
     ],
 )
-@pytest.mark.process
 def test_what_must_be_chosen_is_asked_for(file: str, variable: str) -> None:
     others = {"COMPOSE_PROFILES": "cpu"} | FILES[file]
     del others[variable]
@@ -84,8 +89,6 @@ def test_what_must_be_chosen_is_asked_for(file: str, variable: str) -> None:
 
 
 @resolves
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.process
 def test_every_service_is_contained_limited_watched_and_restarted(file: str) -> None:
     for name, service in services_of(file).items():
         assert service["user"] not in ("root", "0", "0:0"), name
@@ -104,8 +107,6 @@ def test_every_service_is_contained_limited_watched_and_restarted(file: str) -> 
 
 
 @resolves
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.process
 def test_any_number_of_workers_fit_on_a_host(file: str) -> None:
     for name in set(WORKERS) & set(services_of(file)):
         service = services_of(file)[name]
@@ -121,7 +122,6 @@ def test_any_number_of_workers_fit_on_a_host(file: str) -> None:
         ("TRAIN_PIDS", "pids", "99", 99),
     ],
 )
-@pytest.mark.process
 def test_limits_can_be_set(variable: str, limit: str, value: str, seen: str | float) -> None:
     done = compose.run("docker-compose.yml", "config", "--format", "json", COMPOSE_PROFILES="cpu", **{variable: value})
     assert f'"{limit}": ' in done.stdout
@@ -131,8 +131,6 @@ def test_limits_can_be_set(variable: str, limit: str, value: str, seen: str | fl
 
 
 @resolves
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.process
 def test_nobody_is_reached_from_outside_but_redis_by_tls_and_prometheus_from_this_machine(file: str) -> None:
     published = {
         name: (port["host_ip"], port["target"])
@@ -146,8 +144,6 @@ def test_nobody_is_reached_from_outside_but_redis_by_tls_and_prometheus_from_thi
 
 
 @resolves
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.process
 def test_no_secret_stands_in_a_file_or_variable(file: str) -> None:
     for name, service in services_of(file).items():
         for key, value in service.get("environment", {}).items():
@@ -159,8 +155,6 @@ def test_no_secret_stands_in_a_file_or_variable(file: str) -> None:
 
 
 @resolves
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.process
 def test_each_service_is_a_redis_user_of_its_own(file: str) -> None:
     users = {"bot": "bot", "admin": "admin"} | dict.fromkeys(WORKERS, "worker")
     for name in set(users) & set(services_of(file)):
@@ -172,15 +166,12 @@ def test_each_service_is_a_redis_user_of_its_own(file: str) -> None:
 
 
 @resolves
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.process
 def test_the_token_reaches_the_bot_alone(file: str) -> None:
     has_it = {name for name, service in services_of(file).items() if source_of(service, "discord_token")}
     assert has_it == {"bot"} & set(services_of(file))
 
 
 @resolves
-@pytest.mark.process
 def test_workers_elsewhere_check_that_it_is_their_redis() -> None:
     for name, service in services_of("worker.compose.yml").items():
         assert service["environment"]["REDIS_CA_FILE"] == "/run/secrets/redis_tls_ca", name
@@ -193,7 +184,6 @@ def test_workers_elsewhere_check_that_it_is_their_redis() -> None:
 
 @resolves
 @pytest.mark.parametrize("file", ["docker-compose.yml", "worker.compose.yml"])
-@pytest.mark.process
 def test_all_workers_of_a_host_share_the_models(file: str) -> None:
     for name in (*WORKERS, "admin"):
         service = services_of(file)[name]
@@ -206,7 +196,6 @@ def test_all_workers_of_a_host_share_the_models(file: str) -> None:
 
 
 @resolves
-@pytest.mark.process
 def test_the_gpu_is_for_training_alone() -> None:
     for file in ("docker-compose.yml", "worker.compose.yml"):
         services = services_of(file)
@@ -221,7 +210,6 @@ def test_the_gpu_is_for_training_alone() -> None:
 
 
 @resolves
-@pytest.mark.process
 def test_each_part_tells_prometheus_what_it_does() -> None:
     services = services_of("docker-compose.yml")
     for name in ("bot", *WORKERS):
@@ -231,8 +219,6 @@ def test_each_part_tells_prometheus_what_it_does() -> None:
 
 
 @resolves
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.process
 def test_images_of_others_are_pinned(file: str) -> None:
     for name, service in services_of(file).items():
         if "build" not in service:
@@ -304,7 +290,6 @@ def test_secrets_are_made_once_and_for_their_owner(checkout: Path) -> None:
 
 
 @resolves
-@pytest.mark.process
 def test_a_fresh_checkout_starts_after_one_command(checkout: Path) -> None:
     for file in ("docker-compose.yml", "docker/common.yml"):
         shutil.copy(ROOT / file, checkout / file)
