@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import psutil
+
 from launcher.parts import Part
 
 _STEADY_S = 15.0
@@ -97,10 +99,12 @@ class Service:
             self._process.wait()
 
     def kill(self) -> None:
-        """Kill the part and what it started."""
+        """Kill the part and what it started: all that is in its session (setsid(2))."""
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the second of dead ones
-                os.killpg(self._process.pid, signal.SIGKILL)
+            for process in psutil.process_iter():
+                with contextlib.suppress(OSError, psutil.Error):
+                    if os.getsid(process.pid) == self._process.pid:
+                        process.kill()
 
     def last_words(self, lines: int) -> str:
         """The end of its log."""
