@@ -39,9 +39,9 @@ class Script(NamedTuple):
 
 
 @functools.cache
-def _text(name: str) -> str:
+def script_text(*names: str) -> str:
     folder = files("shared") / "scripts"
-    return "".join((folder / f"{part}.lua").read_text("utf-8") for part in ("job", name))
+    return "".join((folder / f"{name}.lua").read_text("utf-8") for name in names)
 
 
 def _script(name: str, job_id: str, arguments: tuple[object, ...], more_keys: tuple[str, ...] = ()) -> Script:
@@ -54,7 +54,7 @@ def _script(name: str, job_id: str, arguments: tuple[object, ...], more_keys: tu
         keys.ACTIVE,
     )
     common = (job_id, keys.JOB_TTL_S, NOTIFICATIONS)
-    return Script(_text(name), (*names, *more_keys), tuple(map(str, (*common, *arguments))))
+    return Script(script_text("job", name), (*names, *more_keys), tuple(map(str, (*common, *arguments))))
 
 
 def new_nonce() -> str:

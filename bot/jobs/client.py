@@ -35,21 +35,6 @@ _TRY_AGAIN_S = 2.0
 _MOST_PICTURE_BYTES = 8 * 2**20
 _DAY_S = 86_400
 
-# Another training may have yet to read them. One that was to drop sooner is not kept longer.
-# KEYS: pages, their index, active. ARGV: the transcript as a job names it, the job that is over, what a job's key
-# begins with, milliseconds.
-_RELEASE = """
-for _, id in ipairs(redis.call('HKEYS', KEYS[3])) do
-  local other = id ~= ARGV[2] and redis.call('HGET', ARGV[3] .. id, 'job')
-  if other and string.find(other, ARGV[1], 1, true) then return 0 end
-end
-for i = 1, 2 do
-  local left = redis.call('PTTL', KEYS[i])
-  if left == -1 or left > tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[i], ARGV[4]) end
-end
-return 1
-"""
-
 log = structlog.get_logger()
 
 
@@ -382,4 +367,6 @@ def _release(job: TrainJob, settings: Settings) -> lifecycle.Script | None:
     names = (*text_keys(job.corpus), keys.ACTIVE)
     milliseconds = int(1_000 * _DAY_S * settings.channel_corpus_days)
     named = f'"transcript_id":"{job.corpus.transcript.transcript_id}"'
-    return lifecycle.Script(_RELEASE, names, (named, job.job_id, keys.job(""), str(milliseconds)))
+    return lifecycle.Script(
+        lifecycle.script_text("release"), names, (named, job.job_id, keys.job(""), str(milliseconds))
+    )

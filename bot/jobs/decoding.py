@@ -13,26 +13,13 @@ from shared import keys
 from shared.errors import UserError
 from shared.events import MOST_EVENT_BYTES, TERMINAL, Event, Failed, kind_of, parse_event
 from shared.jobs import Job
-from shared.lifecycle import Script
+from shared.lifecycle import Script, script_text
 
 log = structlog.get_logger()
 _job: TypeAdapter[Job] = TypeAdapter(Job, config=ConfigDict(hide_input_in_errors=True))
 _MOST = 2**64
 _MOST_ENTRIES = 100_000
 _MOST_BYTES = 4 * MOST_EVENT_BYTES
-# What is too large to be an event comes empty: a stream may hold more than fits into this process.
-# KEYS: a job's events. ARGV: XRANGE or XREVRANGE, where to begin and end, entries, bytes of an event, bytes in all.
-_EVENTS = """
-local found, total = {}, 0
-for _, entry in ipairs(redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3], 'COUNT', ARGV[4])) do
-  for at, part in ipairs(entry[2]) do
-    if #part > tonumber(ARGV[5]) then entry[2][at] = '' else total = total + #part end
-  end
-  if total > tonumber(ARGV[6]) then break end
-  found[#found + 1] = entry
-end
-return found
-"""
 _REMEDY = "Ask the bot's operator to bring the bot and its workers to the same version."
 
 
@@ -62,7 +49,7 @@ def events_of(job_id: str, after: str = "0", count: int = _MOST_ENTRIES, *, newe
     """
     span = ("XREVRANGE", "+", "-") if newest else ("XRANGE", f"({after}" if after != "0" else "-", "+")
     limits = map(str, (count, MOST_EVENT_BYTES, _MOST_BYTES))
-    return Script(_EVENTS, (keys.job_events(job_id),), (*span, *limits))
+    return Script(script_text("events"), (keys.job_events(job_id),), (*span, *limits))
 
 
 def entries(job_id: str, answer: list[tuple[bytes, list[bytes]]]) -> list[tuple[str, Event]]:

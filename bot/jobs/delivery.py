@@ -102,10 +102,6 @@ class Delivery:
         """End all tasks; what was not delivered is delivered after the next start."""
         await self._tasks.end()
 
-    @property
-    def has_looked(self) -> bool:
-        return self._seen is not None
-
     # ------------------------------------------------------------------ for those who ask
 
     async def require_writer(self) -> None:

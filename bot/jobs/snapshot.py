@@ -173,9 +173,6 @@ class QueueSnapshot:
         known = [(one.ends.seconds, one) for one in self.trainings if one.is_of(guild_id, user_id) and one.ends]
         return min(known, key=lambda pair: pair[0])[1] if known else None
 
-    def count(self, guild_id: int, user_id: int | None = None) -> int:
-        return sum(one.is_of(guild_id, user_id) for one in self.trainings)
-
 
 class Snapshots:
     """Reads the queue from Redis, at most every `GOOD_FOR_S`."""

@@ -88,4 +88,4 @@ async def live(settings: Settings, driver: Driver, monkeypatch: pytest.MonkeyPat
 
 def _has_begun(bot: Galvanic) -> bool:
     """Whether it has looked for jobs of an earlier run: those of a test are not to be taken for such."""
-    return bot.has_begun and bot.delivery.has_looked
+    return bot.has_begun and bot.delivery._seen is not None
