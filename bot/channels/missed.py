@@ -72,7 +72,7 @@ class Missed(commands.Cog):
     # ------------------------------------------------------------------ messages
 
     async def _look_for_changes(self, guild_id: int) -> None:
-        for transcript in await self.store.all(guild_id):
+        for transcript in reversed(await self.store.all(guild_id)):  # what was read last is most likely still used
             self.chores.add(self._compare, transcript.transcript_id)
 
     async def _compare(self, transcript_id: str) -> None:

@@ -88,6 +88,29 @@ def test_it_learns_on_from_what_was_said_since(system: System) -> None:
 
 
 @pytest.mark.long
+def test_whoever_withdraws_is_forgotten_by_models_too(system: System) -> None:
+    learn(system, "!train #tavern --name chorus")
+    before = records(system)["chorus"]
+    answer = slash(system, "optout", person="cleo", **TAVERN)
+    assert "opted out" in text_of(answer)
+    assert "`chorus`" in text_of(answer)
+
+    def made_again() -> ModelRecord | None:
+        now = records(system).get("chorus")
+        return now if now is not None and now.model_id != before.model_id else None
+
+    after = system.client.wait_for(made_again, 240, "the model to be made again")
+    assert after.replaces is None
+    with system.redis as client:
+        for ref in after.transcripts:
+            members = client.hgetall(keys.transcript_members(ref.transcript_id))
+            assert system.client.world().users["cleo"].encode() not in members
+        assert client.hget(keys.channel(int(system.client.world().channels["tavern"])), "model") != before.model_id
+        assert not (system.data / "models" / f"{before.model_id}.safetensors").exists() or client.exists(keys.DELETING)
+    agree(system, "cleo")
+
+
+@pytest.mark.long
 def test_a_reading_goes_on_after_the_bot_was_restarted(system: System) -> None:
     channel = system.client.create_channel("archive", history=4_000)
     assert "may now learn from" in text_of(system.ask("!allow-training #archive"))
@@ -130,7 +153,9 @@ def test_a_bot_that_was_asleep_writes_nothing_once_another_one_took_over(system:
     assert len(ids) == len(set(ids)) == len(texts)
     assert ids == sorted(ids)
     users = system.client.world().users
-    assert {str(entry[1]) for entry in index} == {users["ada"], users["cleo"]}
+    authors = {str(entry[1]) for entry in index}
+    assert users["ada"] in authors
+    assert users["ben"] not in authors
     system.client.wait_for(lambda: not system.client.world().bot_online, 20, "the end of the second one")
     system.client.wait_for_bot(60)
     agree(system, "ben")
@@ -148,29 +173,6 @@ def test_what_is_deleted_while_the_bot_is_off_is_found(system: System) -> None:
         system.client.wait_for(
             lambda: int(client.hget(keys.transcript(ref.transcript_id), "revision") or 0) > ref.revision, 60, "the find"
         )
-
-
-@pytest.mark.long
-def test_whoever_withdraws_is_forgotten_by_models_too(system: System) -> None:
-    learn(system, "!train #tavern --name chorus")
-    before = records(system)["chorus"]
-    answer = slash(system, "optout", person="cleo", **TAVERN)
-    assert "opted out" in text_of(answer)
-    assert "`chorus`" in text_of(answer)
-
-    def made_again() -> ModelRecord | None:
-        now = records(system).get("chorus")
-        return now if now is not None and now.model_id != before.model_id else None
-
-    after = system.client.wait_for(made_again, 240, "the model to be made again")
-    assert after.replaces is None
-    with system.redis as client:
-        for ref in after.transcripts:
-            members = client.hgetall(keys.transcript_members(ref.transcript_id))
-            assert system.client.world().users["cleo"].encode() not in members
-        assert client.hget(keys.channel(int(system.client.world().channels["tavern"])), "model") != before.model_id
-        assert not (system.data / "models" / f"{before.model_id}.safetensors").exists() or client.exists(keys.DELETING)
-    agree(system, "cleo")
 
 
 def test_it_is_not_learned_where_others_read(system: System) -> None:
