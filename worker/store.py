@@ -26,8 +26,8 @@ from worker.remote import StoreAway, in_words, open_filesystem
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PARTIAL_KEPT_S = 24 * 3600.0
 """No write takes as long, on any disk."""
-_VERSIONED_BY = ("ETag", "etag", "mtime", "ino", "LastModified", "last_modified", "updated", "created")
-"""What tells versions of an object apart, as file systems name it."""
+_VERSIONED_BY = ("ETag", "etag", "mtime", "ino", "LastModified", "last_modified", "updated")
+"""What tells versions of an object apart, as file systems name it; where none is known, when it was made."""
 
 log = structlog.get_logger()
 
@@ -186,7 +186,7 @@ class ModelStore:
         with contextlib.suppress(FileNotFoundError), self._using() as fs:
             info = fs.info(self._path(name))
             size = int(info["size"] or 0)
-            marks = [str(info.get(key)) for key in _VERSIONED_BY]
+            marks = [str(info[key]) for key in _VERSIONED_BY if key in info] or [str(info.get("created"))]
             return _Found(hashlib.sha256(f"{marks} {size}".encode()).hexdigest()[:16], size)
         return None
 
