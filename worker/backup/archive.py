@@ -98,7 +98,8 @@ class Backup:
     def unpack(self, folder: Path) -> None:
         """Write `models/ID.safetensors` and `checkpoints/ID/...`. Raises UserError: damaged; OSError: not writable."""
         with _damage_told(damaged()):
-            self._zip.extractall(folder, self._files)
+            for name in self._files:  # of which all have been looked at
+                self._zip.extract(name, folder)
 
 
 def damaged() -> UserError:
