@@ -20,7 +20,6 @@ RECIPE_WORDS: dict[RecipeName, str] = {
     "classic": "the tutorial's way",
 }
 """How each recipe reads a text, in plain words."""
-RECIPES: tuple[RecipeName, ...] = tuple(RECIPE_WORDS)
 Encoding = Literal["embedding", "one-hot"]
 StopAt = Literal["sentence", "line"]
 TextSource = Literal["catalogue", "corpora-dir", "python-docs", "upload", "file", "channel"]

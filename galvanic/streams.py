@@ -235,7 +235,7 @@ def _read_layer(inputs: Tensor, state: Any, recurrent: Tensor) -> tuple[Tensor, 
     """Hidden states [READ_CHUNK, units] from input products [READ_CHUNK, 4 units], and the last state."""
 
     def step(t: Tensor, hidden: Tensor, cell: Tensor, out: Any) -> Any:
-        hidden, cell = _cell(tf.gather(inputs, t)[None] + hidden @ recurrent, cell)
+        hidden, cell = advance_cell(tf.gather(inputs, t)[None] + hidden @ recurrent, cell)
         return t + 1, hidden, cell, out.write(t, hidden[0])
 
     begin = (0, *state, tf.TensorArray(tf.float32, READ_CHUNK))
@@ -256,11 +256,11 @@ def _advance(network: Network, states: Any, symbol: Tensor) -> list[tuple[Tensor
         hidden, cell = states[index]
         if index:
             z = after[-1][0] @ network["kernels"][index - 1] + network["biases"][index - 1]
-        after.append(_cell(z + hidden @ recurrent, cell))
+        after.append(advance_cell(z + hidden @ recurrent, cell))
     return after
 
 
-def _cell(z: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+def advance_cell(z: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """An LSTM cell's hidden and cell state from its gates' inputs, ordered i, f, g, o as in Keras."""
     i, f, g, o = tf.split(z, 4, axis=1)
     cell = tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(g)

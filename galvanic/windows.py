@@ -14,7 +14,7 @@ from galvanic.network import Weights
 from galvanic.plan import NetworkConfig
 from galvanic.request import too_slow
 from galvanic.sampling import NEVER, Sampling, choose, new_guard, padded, settings_of, watch
-from galvanic.streams import CHUNK, Ids, Row
+from galvanic.streams import CHUNK, Ids, Row, advance_cell
 
 Tensor = Any
 _DRAW = -1
@@ -119,9 +119,7 @@ def _advance(
         name = f"lstm_{index}/lstm_cell"
         hidden, cell = (part * others for part in states[2 * index : 2 * index + 2])
         z = x @ weights[f"{name}/kernel"] + hidden @ weights[f"{name}/recurrent_kernel"] + weights[f"{name}/bias"]
-        i, f, g, o = tf.split(z, 4, axis=1)
-        cell = tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(g)
-        x = tf.sigmoid(o) * tf.tanh(cell)
+        x, cell = advance_cell(z, cell)
         after += [x, cell]
     whole = x[(at + 1) % window]
     logits = tf.linalg.matvec(weights["output/kernel"], whole, transpose_a=True) + weights["output/bias"]

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from galvanic.results import Difficulty, Doing
 from shared.jobs import MOST_LENGTH, MOST_VARIANTS
 from shared.models import ModelRecord
 
@@ -43,9 +44,6 @@ class Started(_Event):
     worker: Words
     resumed: bool = False
     restart_reason: Literal["withdrawn", "changed"] | None = None
-
-
-Doing = Literal["learning", "measuring", "sampling", "saving", "finishing"]
 
 
 class Progress(_Event):
@@ -88,9 +86,6 @@ class Sample(_Event):
     train_loss: float | None = None
     heldout_loss: float | None = None
     revision: int | None = None
-
-
-Difficulty = Literal["disk full", "store away"]
 
 
 class Trouble(_Event):

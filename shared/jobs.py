@@ -11,9 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from galvanic.options import MOST_LENGTH as MOST_LENGTH
-from galvanic.options import NOT_FOR_CLASSIC as NOT_FOR_CLASSIC
 from galvanic.options import RECIPE_WORDS as RECIPE_WORDS
-from galvanic.options import RECIPES as RECIPES
 from galvanic.options import CorpusInfo as CorpusInfo
 from galvanic.options import Encoding as Encoding
 from galvanic.options import GenerateOptions as GenerateOptions

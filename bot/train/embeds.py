@@ -32,8 +32,9 @@ from bot.words import (
     short_title,
     span,
 )
+from galvanic.results import Difficulty, Doing
 from shared.blocklist import Blocklist
-from shared.events import Difficulty, Doing, Finished, Progress, Sample
+from shared.events import Finished, Progress, Sample
 from shared.jobs import LOSS_FILE, RECIPE_WORDS, TrainJob, TrainOptions
 from shared.models import ModelRecord
 from shared.units import choosing, count

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from galvanic.results import Difficulty
 from shared.events import (
-    Difficulty,
     Event,
     Failed,
     Finished,

@@ -4,11 +4,10 @@ from pathlib import Path
 
 from galvanic.errors import UserError
 from galvanic.source import Source
-from galvanic.text.body import CharRecipe
+from galvanic.text.body import CharRecipe, WordRecipe
 from galvanic.text.classic import ClassicRecipe
 from galvanic.text.recipe import Prepared, Recipe, ScoringText, Seed, TextOptions
 from galvanic.text.vocabulary import UNKNOWN, CharVocabulary, Ids, Vocabulary, make_vocabulary
-from galvanic.text.word import WordRecipe
 
 __all__ = [
     "UNKNOWN",

@@ -1,11 +1,12 @@
-"""A text as written, unwrapped if it is wrapped: what `char` and `word` read."""
+"""A text as written, unwrapped if it is wrapped: the recipes `char` and `word`."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,16 @@ from galvanic.text.recipe import (
     held_out,
     known_seed,
 )
-from galvanic.text.vocabulary import AnyIds, CharVocabulary, Vocabulary, id_type, to_points, to_text
+from galvanic.text.vocabulary import (
+    AnyIds,
+    CharVocabulary,
+    Vocabulary,
+    WordVocabulary,
+    id_type,
+    split,
+    to_points,
+    to_text,
+)
 from galvanic.units import count
 
 _NEWLINE = ord("\n")
@@ -94,6 +104,13 @@ def unwrap(text: str, width: int) -> str:
             lines = [(" " if 2 * full >= len(lines) - 1 else "\n").join(lines)]
         joined += lines
     return "\n".join(joined)
+
+
+MOST_WORDS = 8_000  # symbols of more than one character; of longer lists the rarest are spelled out
+_FREQUENCIES = ((1_000_000, 5), (0, 3))
+"""(characters at least, how often a word must be seen to be a symbol). What is rarer can hardly be learned as a
+symbol, and its letters tell more."""
+_MOST_COUNTED = 300_000  # different words at once: a hundred megabytes have millions, nearly all seen once
 
 
 class Body:
@@ -220,3 +237,75 @@ class CharRecipe(Recipe):
         if shortened:  # each line break so far was one character more
             starts, ends = (at + np.searchsorted(breaks_at, at) for at in (starts, ends))
         return ScoringText(ids, len(text), side, starts, ends - starts, tuple(notes))
+
+
+class WordRecipe(CharRecipe):
+    """The text as written, word by word: frequent words and punctuation are one symbol each, with the space before
+    them, and the rest is spelled out.
+
+    Tokens are those of NLTK's `WordPunctTokenizer`. All blank space is kept, so that what a model writes needs no
+    joining.
+    """
+
+    name = "word"
+
+    def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
+        """Words are counted in the part to learn from alone."""
+        body = Body(source, options)
+        learned_most = body.characters - held_out(body.characters, options.heldout)
+        symbols = [*body.alphabet, *_words(body, learned_most)]
+        vocabulary = WordVocabulary(grown(options.known, symbols))
+        writer = IdsWriter(len(vocabulary), workdir)
+        lengths = vocabulary.lengths
+        learned = learned_chars = 0
+        for text in body:
+            ids = vocabulary.encode(text)
+            writer.append(ids)
+            if learned_chars < learned_most:
+                ends = learned_chars + np.cumsum(lengths[ids])
+                within = int(np.searchsorted(ends, learned_most, side="right"))
+                learned += within
+                learned_chars = int(ends[within - 1]) if within else learned_chars
+                if within < len(ids):  # the symbol across the border is held out, and all behind it
+                    learned_most = learned_chars
+        return Prepared(
+            recipe=self.name,
+            ids=writer.ids(),
+            vocabulary=vocabulary,
+            learned=learned,
+            learned_chars=learned_chars,
+            heldout_chars=body.characters - learned_chars,
+            patterns=learned - 1,
+            unwrapped=body.unwrapped,
+            notes=body.notes,
+        )
+
+    def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
+        """A space at the end is left to the model, whose words bring their own; and a first word that it only knows
+        with a space before it gets one."""
+        open_end = seed.endswith(" ") and bool(seed.strip())
+        body = seed[:-1] if open_end else seed
+        first = next(iter(split(body)), "")
+        if len(first) > 1 and not first.isspace():
+            known = set(vocabulary.symbols)
+            if first not in known and f" {first}" in known:
+                body = f" {body}"
+        return replace(super().seed(body, vocabulary), open_end=open_end)
+
+
+def _words(body: Body, characters: int) -> list[str]:
+    """The words of the first so many characters that are to be symbols, by code point."""
+    counts: Counter[str] = Counter()
+    read = seldom = 0
+    for text in body:
+        counts.update(split(text[: characters - read]))
+        read += len(text)
+        if len(counts) > _MOST_COUNTED:
+            seldom += 1
+            counts = Counter({word: count for word, count in counts.items() if count > seldom})
+        if read >= characters:
+            break
+    least = next(least for size, least in _FREQUENCIES if characters >= size)
+    frequent = [(word, count) for word, count in counts.items() if len(word) > 1 and count >= least]
+    frequent.sort(key=lambda item: (-item[1], item[0]))
+    return sorted(word for word, _ in frequent[:MOST_WORDS])

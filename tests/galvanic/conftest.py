@@ -1,4 +1,4 @@
-"""Models that were trained once for all tests of the engine."""
+"""Models that tests of the engine share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from galvanic.options import TrainOptions
 from galvanic.results import TrainResult
-from tests.worker.texts import EPOCHS, SENTENCE, Recorder, babble, corpus
+from tests.worker.texts import EPOCHS, SENTENCE, Recorder, corpus
 
 
 @pytest.fixture(scope="session")
@@ -23,16 +23,7 @@ def memorised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResu
     return folder, result, hooks
 
 
-@pytest.fixture(scope="session")
-def classic(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult]:
-    """A `classic` model of a few hundred windows, with the tutorial's network made narrow."""
-    from galvanic.plan import make_plan
-    from galvanic.text import TextOptions, prepare
-    from galvanic.training import train
-
-    folder = tmp_path_factory.mktemp("classic") / "model.safetensors"
-    text = babble(1_500)
-    plan = make_plan("classic", len(prepare(text, TextOptions("classic")).vocabulary), 1)
-    plan = plan.model_copy(update={"network": plan.network.model_copy(update={"units": (24, 24, 16)}), "batch": 64})
-    options = TrainOptions(recipe="classic", epochs=2, random_seed=1)
-    return folder, train(text, options, corpus(text), out=folder, plan=plan)
+@pytest.fixture
+def classic() -> Path:
+    """A `classic` model, hardly trained."""
+    return Path(__file__).parents[1] / "fixtures" / "format-3" / "classic.safetensors"

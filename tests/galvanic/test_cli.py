@@ -78,6 +78,7 @@ def test_inspect(text: Path, tmp_path: Path) -> None:
     assert told["heldout"] == 0
 
 
+@pytest.mark.process
 def test_train_generate_evaluate(text: Path, tmp_path: Path) -> None:
     done = started("train", text, "--out", tmp_path / "m", "--epochs", "1", "--json", data=tmp_path)
     told = last_line(done)
@@ -262,8 +263,8 @@ def test_a_process_of_its_own_tells_bad_input_without_a_traceback(text: Path, tm
 
 
 @pytest.mark.long
-def test_classic_demonstration(classic: tuple[Path, TrainResult], tmp_path: Path) -> None:
-    written = last_line(worker("generate", classic[0], "--from-corpus", "--json", data=tmp_path))
+def test_classic_demonstration(classic: Path, tmp_path: Path) -> None:
+    written = last_line(worker("generate", classic, "--from-corpus", "--json", data=tmp_path))
     assert len(written["text"]) == 1_000
     assert len(written["seed"]) == 100
 

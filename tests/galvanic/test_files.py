@@ -160,12 +160,6 @@ def test_what_only_begins_like_it_is_a_text(tmp_path: Path, text: str) -> None:
     assert read_file(path)[0] == text
 
 
-def test_small_files_are_read_into_memory(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("words " * 100)
-    assert read_file(path, tmp_path / "work")[0] == "words " * 100
-
-
 def test_files_far_larger_than_an_upload_are_taken_up_to_a_limit(tmp_path: Path) -> None:
     path = tmp_path / "large.txt"
     path.write_bytes(b"a line of words\n" * 300_000)

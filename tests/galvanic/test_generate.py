@@ -25,7 +25,6 @@ from worker.warm import WarmModels
 pytestmark = pytest.mark.slow
 
 Memorised = tuple[Path, TrainResult, Recorder]
-Classic = tuple[Path, TrainResult]
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +93,8 @@ def test_a_cut_text_is_a_beginning_of_it(text: str, stop: Any) -> None:
     assert shorter.strip() or shorter == text
 
 
-def test_classic_loops_unless_the_guard_is_asked_for(classic: Classic) -> None:
-    tutorial = load_model(classic[0])
+def test_classic_loops_unless_the_guard_is_asked_for(classic: Path) -> None:
+    tutorial = load_model(classic)
     free = tutorial.generate("boat harbour", 400)
     guarded = tutorial.generate("boat harbour", 400, guard=True)
     assert free.temperature == 0
@@ -110,18 +109,18 @@ def test_a_model_of_one_character_writes_it() -> None:
     assert model("x").generate("x", 60).text == "x" * 60
 
 
-def test_surprise_is_the_score_spread_over_the_characters(small: TextModel, classic: Classic) -> None:
+def test_surprise_is_the_score_spread_over_the_characters(small: TextModel, classic: Path) -> None:
     texts = ["the boat. 7 winds§", "one\r\ntwo\r\nthree", "a", "x" * 700]
     words = model((*LETTERS, " red", " boat", "boat"), recipe="word")
     for one, text in [*((small, text) for text in texts), *((words, text) for text in ("boat red boat 7!", "§ red"))]:
-        score, surprise = one.score(text), one.score(text)
-        assert len(surprise.nats) == score.chars == len(text)
-        assert sum(surprise.nats) == pytest.approx(score.nats_per_char * score.chars)
-        assert min(surprise.nats) > 0
+        score = one.score(text)
+        assert len(score.nats) == score.chars == len(text)
+        assert sum(score.nats) == pytest.approx(score.nats_per_char * score.chars)
+        assert min(score.nats) > 0
     text = "The Small red boat, and the storm of the North: " + babble(300)
-    score, surprise = (load_model(classic[0]).score(text), load_model(classic[0]).score(text))
-    assert len(surprise.nats) == len(text)
-    assert sum(surprise.nats) == pytest.approx(score.nats_per_char * len(text))
+    score = load_model(classic).score(text)
+    assert len(score.nats) == len(text)
+    assert any("stop words" in note for note in score.notes)
 
 
 def test_surprise_is_where_the_surprising_is(memorised: Memorised) -> None:
@@ -175,9 +174,9 @@ def test_a_model_skips_what_it_does_not_know() -> None:
     assert "§" in mixture.generate("a§", 5).notes[0]
 
 
-def test_what_cannot_be_mixed_is_refused(small: TextModel, classic: Classic) -> None:
+def test_what_cannot_be_mixed_is_refused(small: TextModel, classic: Path) -> None:
     with pytest.raises(UserError, match="classic"):
-        Mixture([(small, 1), (load_model(classic[0]), 1)])
+        Mixture([(small, 1), (load_model(classic), 1)])
     with pytest.raises(UserError, match="word"):
         Mixture([(small, 1), (model(recipe="word"), 1)])
     for weight in (0, -1, math.nan, math.inf):

@@ -24,7 +24,6 @@ from tests.worker.texts import SENTENCE, Recorder
 pytestmark = pytest.mark.slow
 
 Memorised = tuple[Path, TrainResult, Recorder]
-Classic = tuple[Path, TrainResult]
 
 
 def test_the_loop_reads_as_the_saved_network_does(memorised: Memorised) -> None:
@@ -40,8 +39,8 @@ def test_the_loop_reads_as_the_saved_network_does(memorised: Memorised) -> None:
     assert log_probs[0] == pytest.approx(-math.log(len(description.symbols)))
 
 
-def test_windows_advanced_together_equal_windows_read_one_by_one(classic: Classic) -> None:
-    description, weights, _ = load(classic[0])
+def test_windows_advanced_together_equal_windows_read_one_by_one(classic: Path) -> None:
+    description, weights, _ = load(classic)
     network = build(description.network)
     set_weights(network, weights)
     window, size = description.network.window, description.network.vocabulary
@@ -61,8 +60,8 @@ def test_continues_what_it_memorised(memorised: Memorised) -> None:
 
 
 @pytest.mark.parametrize("recipe", ["char", "classic"])
-def test_temperature_zero_is_the_likeliest_each_time(recipe: str, memorised: Memorised, classic: Classic) -> None:
-    folder = memorised[0] if recipe == "char" else classic[0]
+def test_temperature_zero_is_the_likeliest_each_time(recipe: str, memorised: Memorised, classic: Path) -> None:
+    folder = memorised[0] if recipe == "char" else classic
     description, weights, windows = load(folder)
     reader = Reader(description.network, weights)
     seed = windows[0].astype(np.int32)
@@ -81,10 +80,10 @@ def test_temperature_zero_is_the_likeliest_each_time(recipe: str, memorised: Mem
     assert (logits.max(1) - logits[np.arange(len(written)), written] < 1e-4).all()
 
 
-def test_from_corpus_begins_with_a_window_of_it(memorised: Memorised, classic: Classic) -> None:
+def test_from_corpus_begins_with_a_window_of_it(memorised: Memorised, classic: Path) -> None:
     written = load_model(memorised[0]).generate("", length=20, from_corpus=True)
     assert written.seed in SENTENCE * 10
-    written = load_model(classic[0]).generate("", length=20, from_corpus=True)
+    written = load_model(classic).generate("", length=20, from_corpus=True)
     assert len(written.seed) == 100
     assert written.temperature == 0
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nltk.tokenize import RegexpTokenizer, WordPunctTokenizer
 
 from galvanic.source import clean
-from galvanic.text import UNKNOWN, CharVocabulary, TextOptions, get_recipe, make_vocabulary, prepare, word
+from galvanic.text import UNKNOWN, CharVocabulary, TextOptions, body, get_recipe, make_vocabulary, prepare
 from galvanic.text.classic import stop_words, words_only
 from galvanic.text.recipe import held_out
 from galvanic.text.vocabulary import split
@@ -147,14 +147,14 @@ def test_words_are_symbols_when_the_part_to_learn_from_has_them_often() -> None:
 
 def test_only_so_many_words_are_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "".join(f" w{number}" * (number + 1) for number in range(60))
-    monkeypatch.setattr(word, "MOST_WORDS", 10)
+    monkeypatch.setattr(body, "MOST_WORDS", 10)
     words = {symbol for symbol in prepare(text, TextOptions("word", heldout=0.0)).vocabulary.symbols if len(symbol) > 1}
     assert words == {f" w{number}" for number in range(50, 60)}
 
 
 def test_counting_many_words_keeps_the_frequent_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "".join(f" common w{number}\n" for number in range(60_000))
-    monkeypatch.setattr(word, "_MOST_COUNTED", 5_000)
+    monkeypatch.setattr(body, "_MOST_COUNTED", 5_000)
     words = [symbol for symbol in prepare(text, TextOptions("word")).vocabulary.symbols if len(symbol) > 1]
     assert words == [" common"]
 

@@ -92,11 +92,6 @@ def test_a_network_too_large_for_the_memory_is_refused_with_its_size(monkeypatch
     assert choose(**large).network.units == (4096,) * 8
 
 
-def test_the_memory_of_this_machine_is_known() -> None:
-    found = plans.memory_bytes()
-    assert found is None or 2**28 < found < 2**45
-
-
 @pytest.mark.parametrize("symbols", [50, 180, 1_000, 4_224])
 def test_streams_are_shortened_to_the_text_with_a_note(symbols: int) -> None:
     plan, notes = fit_to_text(choose(batch=64, length=256), symbols)

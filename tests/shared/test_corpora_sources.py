@@ -126,11 +126,6 @@ async def test_a_book_is_fetched_stripped_and_described(
     assert "lamp" not in repr(corpus)
 
 
-async def test_the_licence_is_kept_on_request(mirrors: Mirrors, make_settings: Callable[..., Settings]) -> None:
-    settings = make_settings(gutenberg_mirrors=(mirrors.url("good"),))
-    assert (await resolve("frankenstein", settings, keep_licence=True)).text == book()
-
-
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
