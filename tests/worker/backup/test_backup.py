@@ -134,7 +134,7 @@ def test_a_checkpoint_comes_along_without_the_words(galvanic: Installation) -> N
         files = galvanic.add_checkpoint(job_id, b"weights")
         (files.checkpoint / ".checkpoint.safetensors.partial").write_bytes(b"half of it")
         files.text.write_text(SECRET)
-        files.save_learned(job.corpus)
+        files.learned.write_text(job.corpus.model_dump_json())
     assert "1 training not over (1 with a checkpoint)" in galvanic.back_up()
     assert SECRET.encode() not in galvanic.backup.read_bytes()
 
@@ -142,7 +142,7 @@ def test_a_checkpoint_comes_along_without_the_words(galvanic: Installation) -> N
     assert "1 from a checkpoint" in galvanic.restored()
     files = galvanic.files_of("t-1")
     assert (files.checkpoint / "checkpoint.safetensors").read_bytes() == b"weights"
-    assert files.load_learned() == job.corpus
+    assert files.learned.read_text() == job.corpus.model_dump_json()
     found = {path.relative_to(galvanic.data).as_posix() for path in galvanic.data.rglob("*") if path.is_file()}
     assert found == {"checkpoints/t-1/checkpoint/checkpoint.safetensors", "checkpoints/t-1/learned.json"}
 
