@@ -80,7 +80,9 @@ def _read(
     sent = client.send(f"!train #{CHANNEL} --name busy")
     job_id = f"t-{sent['id']}"
     with _asking(client) as waited:
-        client.wait_for(lambda: connection.hexists(keys.job(job_id), "job"), _WAIT_S, "the channel to be read")
+        client.wait_for(
+            lambda: connection.hget(keys.job(job_id), "state") == b"waiting", _WAIT_S, "the channel to be read"
+        )
         cpu, ended = _cpu_s(process) - cpu, time.time()
     job = TrainJob.model_validate_json(cast(bytes, connection.hget(keys.job(job_id), "job")))
     assert job.corpus.transcript is not None

@@ -24,6 +24,8 @@ from shared.jobs import Snowflake
 
 PAGE = 100
 """Messages of one request: Discord's limit."""
+_LONG = 400
+"""Characters; the worst 4,000 take 3 to 7 ms to clean."""
 
 log = structlog.get_logger()
 
@@ -151,7 +153,9 @@ class Reader:
         prefixes = await prefixes_of(self._servers, self._client, self._info.guild_id)
         consents = await self._consents.of(self._info.guild_id, {one.author.id for one in messages})
         lines = []
-        for message in messages:
+        for number, message in enumerate(messages):
+            if number % 10 == 0 or len(message.content) > _LONG:
+                await asyncio.sleep(0)  # messages built to take long must not hold up the bot
             author_id = message.author.id
             agreed = not message.author.bot and consents.includes(author_id, message.id)
             if not (agreed and await self._is_there(author_id) and is_speech(message, prefixes)):
@@ -161,7 +165,6 @@ class Reader:
                 text = said_by(pseudonym(self._names, author_id), text)
             if text:
                 lines.append(Line(message.id, author_id, text, thread_id))
-            await asyncio.sleep(0)  # a message built to take long must not hold up the bot
         return lines
 
     async def _is_there(self, author_id: int) -> bool:

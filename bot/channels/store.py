@@ -191,19 +191,18 @@ class TranscriptStore:
         key = keys.transcript(transcript_id)
 
         async def drop(pipe: Pipeline) -> bool:
-            size = int(cast(bytes | None, await reply(pipe.hget(key, "bytes"))) or 0)
-            page = await _page(pipe, transcript_id, 0) if size > most_bytes else None
+            page = await _page(pipe, transcript_id, 0)
             pipe.multi()
-            if page is not None:
-                for list_key in _words(transcript_id):
-                    pipe.lpop(list_key)
-                _count(pipe, transcript_id, page, sign=-1)
-                pipe.hincrby(key, "left_out", len(page))
+            for list_key in _words(transcript_id):
+                pipe.lpop(list_key)
+            _count(pipe, transcript_id, page or [], sign=-1)
+            pipe.hincrby(key, "left_out", len(page or []))
             return page is not None
 
         async with self.numbering:
-            while await self._change(transcript_id, drop, *_words(transcript_id)):
-                pass
+            while int(await reply(self._redis.hget(key, "bytes")) or 0) > most_bytes:
+                if not await self._change(transcript_id, drop, *_words(transcript_id)):
+                    return
 
     # ------------------------------------------------------------------ taking out
 
