@@ -14,7 +14,7 @@ from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
-from tests.factories import GUILD
+from tests.factories import GUILD, record
 from tests.worker.channels import (
     SMALL,
     channel_job,
@@ -26,10 +26,21 @@ from tests.worker.channels import (
     transcribed,
     withdraw,
 )
+from tests.worker.small import save_model
 from tests.worker.texts import babble, corpus
 from worker.attempt import oldest
+from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow
+
+
+def heard(client: redis.Redis, settings: Settings, info: TranscriptInfo) -> ModelRecord:
+    """A model in store and registry that learned a transcript."""
+    save_model(settings.data_dir / "made")
+    ModelStore(settings).take(settings.data_dir / "made", "m-0")
+    model = record(model_id="m-0", transcripts=(info.ref(0),))
+    client.set(keys.model("m-0"), model.model_dump_json())
+    return model
 
 
 def public(client: redis.Redis, parent: ModelRecord, job_id: str = "t-2") -> TrainJob:
@@ -45,7 +56,7 @@ def public(client: redis.Redis, parent: ModelRecord, job_id: str = "t-2") -> Tra
 
 @pytest.mark.long
 def test_what_an_ancestor_heard_is_in_the_model(client: redis.Redis, settings: Settings, info: TranscriptInfo) -> None:
-    parent = learned(client, channel_job(info))
+    parent = heard(client, settings, info)
     child = learned(client, public(client, parent))
     assert child.transcripts == parent.transcripts
     other = transcribed(settings)
@@ -67,7 +78,7 @@ def test_a_model_that_learned_withdrawn_words_is_not_gone_on_from(
     settings: Settings,
     info: TranscriptInfo,
 ) -> None:
-    parent = learned(client, channel_job(info))
+    parent = heard(client, settings, info)
     happens(settings, info)
     event = train(client, enter(client, public(client, parent)))
     assert isinstance(event, Failed)
@@ -77,18 +88,18 @@ def test_a_model_that_learned_withdrawn_words_is_not_gone_on_from(
 def test_who_withdraws_from_the_model_to_start_from_ends_the_training(
     client: redis.Redis, settings: Settings, info: TranscriptInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent = learned(client, channel_job(info))
+    parent = heard(client, settings, info)
     in_the_middle(monkeypatch, lambda: withdraw(settings, info))
     event = train(client, enter(client, public(client, parent)))
     assert isinstance(event, Failed)
     assert "withdrawn since" in event.problem
-    assert client.hvals(keys.guild_models(GUILD)) == [parent.model_id.encode()]
+    assert not client.exists(keys.guild_models(GUILD))
 
 
 def test_the_model_to_start_from_may_be_gone_when_it_begins_anew(
     client: redis.Redis, settings: Settings, info: TranscriptInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent = learned(client, public(client, learned(client, channel_job(transcribed(settings), "t-0"))))
+    parent = heard(client, settings, transcribed(settings))
 
     def happens() -> None:
         client.delete(keys.model(parent.model_id))

@@ -12,11 +12,12 @@ from galvanic import checkpoint
 from shared import keys
 from shared.corpora import pack
 from shared.events import Cancelled, Event, Failed, Finished, Interrupted, Trouble
-from shared.jobs import TrainJob
+from shared.jobs import ModelRef, TrainJob, TrainOptions
 from shared.settings import Settings
 from tests import lives
-from tests.factories import place
+from tests.factories import place, record
 from tests.worker.channels import SMALL, channel_job, enter, events_of, interrupt, starts, transcribed
+from tests.worker.small import save_model
 from tests.worker.test_room import full
 from tests.worker.texts import babble, corpus
 from worker import attempt, channel_text, hooks
@@ -36,10 +37,10 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "_ASK_EVERY_S", 0.01)
 
 
-def book_job(client: redis.Redis) -> TrainJob:
+def book_job(client: redis.Redis, **fields: Any) -> TrainJob:
     info = corpus(TEXT)
     client.set(keys.corpus(info.sha256), pack(TEXT))
-    return enter(client, TrainJob(job_id="t-1", place=place(), corpus=info, options=SMALL))
+    return enter(client, TrainJob(**{"job_id": "t-1", "place": place(), "corpus": info, "options": SMALL, **fields}))
 
 
 def troubles(client: redis.Redis) -> list[str | None]:
@@ -82,19 +83,14 @@ def test_it_waits_and_goes_on_from_its_checkpoint(
 def test_it_waits_for_the_copy_of_the_model_to_start_from(
     client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shared.jobs import ModelRef
-
-    first = book_job(client)
-    run_train(*lives.message(client, first.job_id))
-    made = events(client)[-1]
-    assert isinstance(made, Finished)
+    save_model(settings.data_dir / "made")
+    ModelStore(settings).take(settings.data_dir / "made", "m-0")
+    client.set(keys.model("m-0"), record(model_id="m-0").model_dump_json())
     monkeypatch.setattr(ModelStore, "reading", full(2, ModelStore.reading))
-    parent = ModelRef(model_id=made.model.model_id, name=made.model.name)
-    second = enter(client, first.model_copy(update={"job_id": "t-2", "parent": parent}))
-    run_train(*lives.message(client, second.job_id))
-    told = events_of(client, keys.job_events("t-2"))
-    assert isinstance(told[-1], Finished)
-    assert [event.what for event in told if isinstance(event, Trouble)] == ["disk full", None]
+    job = book_job(client, parent=ModelRef(model_id="m-0", name="m-0"), options=TrainOptions(epochs=1))
+    run_train(*lives.message(client, job.job_id))
+    assert isinstance(events(client)[-1], Finished)
+    assert troubles(client) == ["disk full", None]
 
 
 @pytest.mark.parametrize("asked", ["cancel", "stop"])

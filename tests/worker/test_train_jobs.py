@@ -66,17 +66,23 @@ def test_a_model_is_registered_with_what_more_training_needs(client: redis.Redis
     assert list((settings.data_dir / "checkpoints").iterdir()) == []
 
 
-@pytest.mark.parametrize("here", [{}, {"channel_id": THREAD, "parent_channel_id": CHANNEL}])
-def test_what_was_learned_from_an_upload_stays_where_it_was(here: dict[str, int], client: redis.Redis) -> None:
+def test_what_was_learned_from_an_upload_stays_where_it_was(client: redis.Redis) -> None:
     first = train(client, "t-1", corpus=uploaded(TEXT))
     assert isinstance(first, Finished)
     assert first.model.scope == "channel"
     parent = ModelRef(model_id=first.model.model_id, name=first.model.name)
-    child = train(client, "t-2", OTHER, parent=parent, place=place(**here), options=TrainOptions(epochs=1))
+    child = train(
+        client,
+        "t-2",
+        OTHER,
+        parent=parent,
+        place=place(channel_id=THREAD, parent_channel_id=CHANNEL),
+        options=TrainOptions(epochs=1),
+    )
     assert isinstance(child, Finished)
     model = record_of(client, child.model.model_id)
     # In a thread it is the thread's alone: that may be private, and what it learned there with it.
-    assert (model.scope, model.channel_id) == ("channel", here.get("channel_id", CHANNEL))
+    assert (model.scope, model.channel_id) == ("channel", THREAD)
     assert (model.parent, model.epochs) == (first.model.name, 2)
     assert model.sources == model.origins == (CHANNEL,)
 
