@@ -33,17 +33,19 @@ _DISCORD_PATH = re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w-]{20,}")
 _URL_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*):[^\s/@]+@", re.IGNORECASE)
 _SECRET_FIELD = re.compile(r"token|password|secret|authorization", re.IGNORECASE)
 
-# At DEBUG these write whole payloads - messages of people, task arguments - into the log.
-_CHATTY = (
-    *("discord", "aiohttp", "asyncio", "celery", "kombu", "amqp", "redis"),
-    *("matplotlib", "fsspec", "PIL", "h5py", "tensorflow", "absl"),
-)
+_LEAST_LEVELS = {
+    # At DEBUG these write whole payloads - messages of people, task arguments - into the log.
+    **dict.fromkeys(("discord", "aiohttp", "asyncio", "celery", "kombu", "amqp", "redis"), logging.INFO),
+    **dict.fromkeys(("matplotlib", "fsspec", "PIL", "h5py", "tensorflow", "absl"), logging.INFO),
+    # A line per request says nothing that a failed one does not say better.
+    "aiohttp.access": logging.WARNING,
+    # Its line of each task names no server.
+    "celery.worker.strategy": logging.WARNING,
+    # It reports, with a traceback, that a stopping worker gives a training back, which is normal; our own records do.
+    "celery.app.trace": logging.ERROR,
+}
 # Celery logs the whole body of a message that it does not take, and that has what somebody wrote.
 _TELLS_BODIES = "celery.worker.consumer.consumer"
-# A line per request says nothing that a failed one does not say better. Celery's of each task name no server.
-_QUIET = ("aiohttp.access", "celery.worker.strategy")
-# It reports, with a traceback, that a stopping worker gives a training back, which is normal; our own records do, too.
-_QUIETER = ("celery.app.trace",)
 
 
 class Redactor:
@@ -147,9 +149,8 @@ def configure_logging(service: str, settings: Settings, *, stream: IO[str] | Non
     root.handlers[:] = [handler]
     level = logging.getLevelNamesMapping()[settings.log_level]
     root.setLevel(level)
-    for names, least in ((_CHATTY, logging.INFO), (_QUIET, logging.WARNING), (_QUIETER, logging.ERROR)):
-        for name in names:
-            logging.getLogger(name).setLevel(max(level, least))
+    for name, least in _LEAST_LEVELS.items():
+        logging.getLogger(name).setLevel(max(level, least))
     teller = logging.getLogger(_TELLS_BODIES)
     teller.removeFilter(_first_line)
     teller.addFilter(_first_line)
