@@ -18,8 +18,9 @@ def memorised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResu
 
     folder = tmp_path_factory.mktemp("memorised") / "model.safetensors"
     hooks = Recorder()
-    text = SENTENCE * 150
-    result = train(text, TrainOptions(epochs=EPOCHS, random_seed=1), corpus(text), out=folder, hooks=hooks)
+    text = SENTENCE * 60
+    options = TrainOptions(epochs=EPOCHS, units=96, length=32, learning_rate=0.01, random_seed=1)
+    result = train(text, options, corpus(text), out=folder, hooks=hooks)
     return folder, result, hooks
 
 

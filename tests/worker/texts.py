@@ -11,7 +11,7 @@ from galvanic.results import Control, Difficulty, Hooks, Progress, Sample
 from shared.jobs import CorpusInfo
 
 SENTENCE = "A small red boat left the harbour at dawn. "
-EPOCHS = 25
+EPOCHS = 20
 """Of the sentence, learned by heart."""
 
 
