@@ -63,8 +63,27 @@ def import_(job: ImportJob, context: JobContext) -> None:
     Raises UserError when the file is not there, too large, or no model; Superseded when the job was rolled back, or
     another attempt has spoken.
     """
-    most = int(context.settings.import_max_mb * MEGABYTE)
     file = keys.artifact(job.job_id, MODEL_FILE)
+    try:
+        record = _save(job, file, context)
+        context.job_events.enter(Imported(model=record, notes=_FOREIGN), current=False)
+    except redis.RedisError:
+        raise  # the job comes again, and needs its file
+    except Superseded:
+        if not context.client.exists(keys.model(context.job_events.model_id())):
+            context.models.store.delete(context.job_events.model_id())  # the job was taken back
+        raise
+    except Exception:
+        context.client.delete(file)  # a refused one must not fill Redis
+        raise
+    context.client.delete(file)
+
+
+def _save(job: ImportJob, file: str, context: JobContext) -> ModelRecord:
+    """Check the model's file under a key of Redis, and save the model; its record, under the wished name."""
+    from galvanic import model_file
+
+    most = int(context.settings.import_max_mb * MEGABYTE)
     if context.client.strlen(file) > most:
         raise UserError(
             f"This file has more than {context.settings.import_max_mb:g} MB.",
@@ -73,20 +92,6 @@ def import_(job: ImportJob, context: JobContext) -> None:
     data = cast(bytes | None, context.client.get(file))
     if data is None:
         raise UserError("The file has expired: it waited too long for a worker.", "Run the command again.")
-    record = _save(job, data, most, context)
-    try:
-        context.job_events.enter(Imported(model=record, notes=_FOREIGN), current=False)
-    except Superseded:
-        if not context.client.exists(keys.model(record.model_id)):
-            context.models.store.delete(record.model_id)  # the job was taken back
-        raise
-    context.client.delete(file)
-
-
-def _save(job: ImportJob, data: bytes, most: int, context: JobContext) -> ModelRecord:
-    """Check a model's file and save the model; its record, under the wished name."""
-    from galvanic import model_file
-
     model_id = context.job_events.model_id()
     with _checking, tempfile.TemporaryDirectory() as temporary:
         # Error messages name this file; the bot puts the uploaded file's name in its place.
