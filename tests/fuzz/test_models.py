@@ -28,7 +28,7 @@ from tests.fuzz import words
 from tests.fuzz.budget import Cost, fuzz, guarded
 from tests.fuzz.mutation import paths, values
 from tests.fuzz.saved import because, saved
-from tests.worker.conftest import client, one_and_two  # noqa: F401
+from tests.worker.conftest import _nothing_is_warm, client, one_and_two  # noqa: F401
 from tests.worker.hostile import apart, sealed
 from tests.worker.jobs import PLACE, generate_job, import_job, picture_job, run, surprise_job
 
