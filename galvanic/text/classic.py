@@ -46,13 +46,23 @@ def _kept_spans(lowered: str) -> list[tuple[int, int]]:
     return [match.span() for match in WORD.finditer(lowered) if match[0] not in stop]
 
 
+class _WordPoints(dict[int, int | str]):
+    """For `str.translate`, which is faster than a pattern: a blank for each code point that is of no word."""
+
+    def __missing__(self, point: int) -> int | str:
+        return self.setdefault(point, point if WORD.match(chr(point)) else " ")
+
+
+_WORD_POINTS = _WordPoints()
+
+
 def words_only(text: str) -> str:
     r"""The tutorial's pipeline: lower case, tokens of `\w+`, no stop words, joined by single spaces.
 
     The tokens are those of NLTK's `RegexpTokenizer`.
     """
     stop = stop_words()
-    return " ".join([token for token in WORD.findall(text.lower()) if token not in stop])
+    return " ".join([token for token in text.lower().translate(_WORD_POINTS).split() if token not in stop])
 
 
 def _bodies(source: Source) -> Iterator[str]:
