@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +15,10 @@ import pytest
 import redis
 
 from bot.jobs.client import JobClient
+from bot.jobs.dispatcher import Dispatcher
 from shared import keys, presence
 from shared.connect import connect, connect_async
-from shared.events import Event, Finished, Generated, Interrupted, Progress, Started, parse_event
+from shared.events import TERMINAL, Event, Finished, Generated, Progress, Started, parse_event
 from shared.jobs import DeleteJob, Job, TrainJob, TrainOptions
 from shared.settings import get_settings
 from tests.e2e.texts import harbour
@@ -37,6 +40,25 @@ class Cluster:
         self.settings = get_settings()
         self.client: redis.Redis = connect(self.settings)
         self.hosts = every
+
+    @contextlib.contextmanager
+    def dispatching(self) -> Iterator[None]:
+        """Send trainings to workers as the bot that leads does."""
+        over = threading.Event()
+
+        async def dispatch() -> None:
+            client = connect_async(self.settings)
+            dispatcher = Dispatcher(client, JobClient(self.settings, client))
+            dispatcher.start()
+            await asyncio.to_thread(over.wait)
+            await dispatcher.stop()
+            await client.aclose()
+
+        thread = threading.Thread(target=asyncio.run, args=(dispatch(),))
+        thread.start()
+        yield
+        over.set()
+        thread.join()
 
     def submit(self, *jobs: Job, text: str = "") -> None:
         """Enter jobs as the bot does."""
@@ -72,7 +94,7 @@ class Cluster:
 
         def end() -> Event | None:
             told = self.told(job_id)
-            return told[-1][1] if told and told[-1][1].kind not in ("queued", "started", "progress", "sample") else None
+            return told[-1][1] if told and told[-1][1].kind in TERMINAL else None
 
         event = self.until(f"the end of {job_id}", end)
         assert isinstance(event, kind), event
@@ -95,7 +117,9 @@ def cluster(
     server, bucket = s3
     train, generate, more = request.param
     every = hosts(tmp_path, train, generate, REDIS_URL=redis_url, **server.environment(bucket), **more)
-    yield Cluster(redis_url, every)
+    made = Cluster(redis_url, every)
+    with made.dispatching():
+        yield made
     for host in every:
         host.stop(signal.SIGKILL)
 
@@ -126,9 +150,12 @@ def test_each_job_is_done_once_and_servers_take_turns(cluster: Cluster) -> None:
     order = [guild for _, guild in sorted(begun)]
     assert len(order) == len(jobs)
     assert sorted(order[:2]) == sorted(order[2:4]) == [1, 2], f"turns: {order}"
-    done = [host.log().count('"event": "trained"') for host in trains]
-    assert sum(done) == len(jobs)
-    assert min(done) >= 1, "both took their share"
+
+    def done() -> list[int]:
+        return [host.log().count('"event": "trained"') for host in trains]
+
+    cluster.until("the last lines of the logs", lambda: sum(done()) == len(jobs))
+    assert min(done()) >= 1, "both took their share"
     store = ModelStore(cluster.settings)
     assert store.ids() == sorted(model.model_id for model in models.values())
 
@@ -183,4 +210,3 @@ def test_a_training_whose_host_is_lost_goes_on_elsewhere(cluster: Cluster) -> No
     store = ModelStore(cluster.settings)
     assert store.ids() == [finished.model.model_id]
     cluster.until("no copy", lambda: store.names("checkpoints", "directory") == [])
-    assert not [event for _, event in cluster.told(job.job_id) if isinstance(event, Interrupted)]
