@@ -11,7 +11,7 @@
 #   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
 
 .DEFAULT_GOAL := help
-.PHONY: help install run backup restore test-fast test test-long test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-quick load scaling compose-config audit licences clean
+.PHONY: help install run backup restore test-fast test test-all test-rest test-long test-whole test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-quick load scaling compose-config audit licences clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -26,7 +26,8 @@ INSTALLED := $(VENV)/.installed-$(WORKER)
 INSTALLED_DEV := $(INSTALLED)-dev
 
 # A file's tests stay together, so that they share what they started; tests/conftest.py puts the slow files first.
-TEST_WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
+# More processes than cores: many tests wait for something.
+TEST_WORKERS := -n 4 --dist loadfile --no-loadscope-reorder
 
 # The documentation's site, its tools apart from the product: pip takes minutes to fit both together.
 DOCS_VENV := .venv-docs
@@ -69,14 +70,21 @@ restore: $(INSTALLED)  ## bring a backup (FILE=...) back into an empty DATA_DIR
 test-fast: $(INSTALLED_DEV)  ## those that start no process (under a minute)
 	$(PY) -m pytest -m "not process and not slow and not long" -n 2 -q $(PYTEST_ARGS)
 
-test: $(INSTALLED_DEV)  ## the tests (under 20 minutes)
-	$(PY) -m pytest -m "not browser and not faults and not long and not images" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
+test: $(INSTALLED_DEV)  ## the tests
+	$(PY) -m pytest -m "not browser and not faults and not long and not images and (not whole or keeps)" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
+
+test-all: test test-rest test-faults test-fuzz  ## all there is but soak and containers (over an hour)
+
+test-rest: test-long test-whole test-browser  ## what make test leaves out and CI runs, too
 
 test-long: $(INSTALLED_DEV)  ## tests that take long, and whose parts make test tries
-	$(PY) -m pytest -m long $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
+	$(PY) -m pytest -m "long and not images" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
+
+test-whole: $(INSTALLED_DEV)  ## the tests of the whole system, each part in a process of its own
+	WHOLE=1 $(PY) -m pytest -m "not faults" tests/e2e -n 2 --dist loadfile --durations=15 $(PYTEST_ARGS)
 
 test-faults: $(INSTALLED_DEV)  ## each part is killed, and what it needs taken away (under 45 minutes)
-	$(PY) -m pytest -m "faults or keeps" tests/faults tests/e2e $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
+	$(PY) -m pytest -m "faults or keeps" tests/faults -n 2 --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
 
 test-fuzz: $(INSTALLED_DEV)  ## 10,000 made-up commands, files, presses, jobs and texts
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-10000} $(PY) -m pytest tests/fuzz $(TEST_WORKERS) --timeout 3600 -W ignore $(PYTEST_ARGS)

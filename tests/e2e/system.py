@@ -62,7 +62,7 @@ class System:
         )
         ready = threading.Event()
         threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
-        if not ready.wait(START_S):
+        if not ready.wait(START_S) or self.process.poll() is not None:
             raise AssertionError("no address line:\n" + "".join(self.output))
         took = time.monotonic() - began
         self.client.wait_for_bot()
@@ -107,6 +107,9 @@ class System:
             self.output.append(line)
             if re.search(r"playground: http://127\.0\.0\.1:\d+/", line):
                 ready.set()
+        if not ready.is_set():  # it ended: waiting longer would not help
+            self.output.append(self.logs())
+            ready.set()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal the launcher and wait for its end; its exit status."""
@@ -223,6 +226,17 @@ class System:
         return self.client.wait_for(shown, timeout, f"{words} on the card")
 
 
+class OneProcess(System):
+    """The same with all parts in one process, and trainings that only look like some: it starts in a few seconds."""
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "tests.e2e.one_process"]
+
+
+WHOLE = bool(os.environ.get("WHOLE"))
+"""Every system in its own processes (`make test-whole`)."""
+
+
 @contextlib.contextmanager
 def prepared(folder: Path, kind: type[System] = System, **environment: str) -> Iterator[System]:
     """A system that knows the text `harbour`, and may be started; nothing is left of it afterwards."""
@@ -236,9 +250,9 @@ def prepared(folder: Path, kind: type[System] = System, **environment: str) -> I
         system.close()
 
 
-def started(folder: Path, kind: type[System] = System, **environment: str) -> Iterator[System]:
-    """Run a system as `prepared`, for a fixture."""
-    with prepared(folder, kind, **environment) as system:
+def started(folder: Path, kind: type[System] | None = None, **environment: str) -> Iterator[System]:
+    """Run a system as `prepared`, for a fixture; in one process if no kind is named, unless `WHOLE`."""
+    with prepared(folder, kind or (System if WHOLE else OneProcess), **environment) as system:
         system.start()
         yield system
 

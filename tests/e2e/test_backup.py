@@ -15,6 +15,8 @@ from tests.driver.client import text_of
 from tests.e2e.acts import TINY, lasting, training_of
 from tests.e2e.system import System, prepared, started
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[System]:

@@ -122,6 +122,7 @@ def test_a_reading_goes_on_after_the_bot_was_restarted(system: System) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.whole
 def test_a_bot_that_was_asleep_writes_nothing_once_another_one_took_over(system: System) -> None:
     """Of 40 pages one is on its way to a bot that stands still; a member withdraws from the one that reads on."""
     where = {"channel": "harbour-tales"}

@@ -9,6 +9,8 @@ from tests.e2e.acts import TINY, submit
 from tests.e2e.system import System, field_of
 from tests.e2e.texts import harbour
 
+pytestmark = pytest.mark.whole
+
 
 def upload(random_seed: int) -> dict[str, bytes]:
     return {"notes.txt": harbour(sentences=80, random_seed=random_seed).encode()}

@@ -11,6 +11,8 @@ from tests.e2e.acts import labels, lasting
 from tests.e2e.system import System, field_of
 from tests.e2e.texts import harbour
 
+pytestmark = [pytest.mark.keeps, pytest.mark.whole]
+
 
 @pytest.fixture(scope="module")
 def trained(system: System) -> Message:

@@ -121,6 +121,7 @@ def test_a_press_after_a_restart_of_the_bot(system: System) -> None:
             assert client.ttl(key) > 29 * 24 * 3600  # type: ignore[operator]
 
 
+@pytest.mark.whole
 def test_a_double_click_posts_one_text(system: System) -> None:
     text = system.ask("!generate the tide --length 30")
     rest(system)
@@ -203,6 +204,7 @@ def test_a_text_too_long_for_an_embed_is_a_file_with_buttons(system: System) -> 
     assert "❌" not in text_of(press(system, text, "Continue"))
 
 
+@pytest.mark.whole
 def test_a_late_answer_without_attach_files_shows_the_beginning(system: System) -> None:
     (worker,) = system.part("worker", "serve", "generate")
     worker.send_signal(signal.SIGSTOP)

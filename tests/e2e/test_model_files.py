@@ -66,6 +66,7 @@ def test_an_import_takes_a_name_and_makes_no_model_the_current_one(system: Syste
     system.client.wait_for_message(lambda answer: "Imported third" in text_of(answer))
 
 
+@pytest.mark.whole
 def test_a_file_is_answered_for_after_a_restart(system: System) -> None:
     system.add_model("patient")
     data = exported(system, "patient")

@@ -12,6 +12,8 @@ from tests.driver.client import Message, text_of
 from tests.e2e.acts import assert_refused, press
 from tests.e2e.system import System, started
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:

@@ -166,6 +166,7 @@ def test_a_surprise_about_another_message(system: System) -> None:
     assert "over 16 characters" in text_of(slashed)
 
 
+@pytest.mark.whole
 def test_both_are_answered_after_a_restart(system: System) -> None:
     system.ask("!surprise warm")
     (worker,) = system.part("worker", "serve", "generate")

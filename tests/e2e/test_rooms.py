@@ -198,6 +198,7 @@ def test_a_button_under_an_old_text_asks_for_the_rights_of_now(system: System) -
         system.client.delete_channel(den)
 
 
+@pytest.mark.whole
 def test_what_was_asked_for_before_a_channel_was_opened_is_not_posted_after(system: System) -> None:
     heard(system)
     den = system.client.create_channel("den", only=["ben"])

@@ -21,6 +21,8 @@ from tests.driver.client import Message, text_of
 from tests.e2e.acts import TINY, lasting, training_of
 from tests.e2e.system import System, free_port, started
 
+pytestmark = pytest.mark.whole
+
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "monitoring.md").read_text("utf-8")
 SECRET = "the marmalade is hidden in the third drawer"
 SERVICES = ("bot", "generate", "train")

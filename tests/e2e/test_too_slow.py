@@ -9,6 +9,8 @@ import pytest
 from tests.e2e.acts import ask
 from tests.e2e.system import System, started
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:

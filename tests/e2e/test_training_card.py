@@ -25,6 +25,8 @@ from tests.e2e.acts import (
 )
 from tests.e2e.system import System, field_of, started
 
+pytestmark = pytest.mark.whole
+
 LONG = "!train python-docs --minutes 5 --units 64"
 
 

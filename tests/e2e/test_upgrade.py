@@ -21,6 +21,8 @@ from tests.driver.client import Message, text_of
 from tests.e2e.acts import start_bot, start_worker, stop_bot
 from tests.e2e.system import TRAIN_S, System
 
+pytestmark = pytest.mark.whole
+
 OLD = Path(__file__).parent.parent / "fixtures" / "upgrade"
 
 
