@@ -14,12 +14,12 @@ from typing import Any
 from benchmarks import texts
 from galvanic.learners import Learner
 from galvanic.network import Weights
+from galvanic.options import CorpusInfo, RecipeName, TrainOptions
 from galvanic.plan import Plan
 from galvanic.results import Control, Hooks, Progress, TrainingCancelled
 from galvanic.text import Prepared
 from galvanic.training import train
 from shared.corpora import Corpus
-from shared.jobs import CorpusInfo, RecipeName, TrainOptions
 
 _TOLD_EVERY_S = 30.0
 

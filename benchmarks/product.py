@@ -18,12 +18,12 @@ from typing import Any
 
 import redis
 
+from galvanic.options import CorpusInfo, TrainOptions
 from launcher.parts import Part
 from launcher.preflight import prepare_folders, sockets_folder
 from launcher.system import system_plan
 from shared import keys
 from shared.connect import connect
-from shared.jobs import CorpusInfo, TrainOptions
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests.driver import ENVIRONMENT

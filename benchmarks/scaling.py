@@ -27,11 +27,12 @@ from benchmarks import report
 from benchmarks.models import default_model
 from bot.jobs.client import JobClient
 from bot.jobs.dispatcher import Dispatcher
+from galvanic.options import CorpusInfo, TrainOptions
 from launcher.redis_server import find_redis_server
 from shared import keys, presence
 from shared.connect import connect, connect_async
 from shared.events import TERMINAL, kind_of
-from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, CorpusInfo, GenerateJob, Job, Place, TrainJob, TrainOptions
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, GenerateJob, Job, Place, TrainJob
 from shared.settings import Settings
 from worker.store import ModelStore
 

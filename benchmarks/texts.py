@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from galvanic.options import CorpusInfo
 from galvanic.text import TextOptions, prepare
 from shared.corpora import Corpus, resolve
-from shared.jobs import CorpusInfo
 from shared.settings import get_settings
 
 BOOK = "frankenstein"

@@ -19,7 +19,7 @@ from bot.escape import MOST, NOBODY, label, replace_surrogates
 from bot.responder import Interaction, Responder, acknowledge
 from bot.servers.access import Access, Actor, require_all, require_writer
 from bot.types import Send
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 JOB = r"(?P<job>[a-z0-9-]+)"
 MODEL = r"(?P<model>[A-Za-z0-9][A-Za-z0-9_-]{0,63})"

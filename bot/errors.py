@@ -14,8 +14,8 @@ from discord.ext import commands
 from bot.background import REDIS_DOWN, is_transient
 from bot.escape import RED, code
 from bot.types import Send
+from galvanic.errors import UserError
 from shared.connect import takes_nothing
-from shared.errors import UserError
 from shared.settings import Settings
 
 log = structlog.get_logger()

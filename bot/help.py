@@ -18,7 +18,7 @@ from bot.options.options import Options
 from bot.servers.access import IN_DIRECT_MESSAGES, is_admin
 from bot.servers.settings import GuildSettingsStore
 from bot.types import User
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 HEADINGS = {
     "Training": ("train", "catalogue"),

@@ -28,7 +28,7 @@ from bot.errors import (
 from bot.escape import NOBODY, plain
 from bot.servers.access import may_send
 from bot.types import Context, Send, User
-from shared.errors import UserError
+from galvanic.errors import UserError
 from shared.settings import Settings
 
 Interaction = discord.Interaction[Any]

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
+from galvanic.errors import UserError
 from launcher.parts import Folders, Plan
 from launcher.preflight import InUseError, Lock, prepare_folders, sockets_folder
 from launcher.redis_server import own_redis, redis_answers
 from launcher.run import Run, say
 from launcher.service import Service
 from launcher.system import system_plan
-from shared.errors import UserError
 from shared.settings import Settings, read_settings
 
 _LOOK_EVERY_S = 0.1

@@ -10,8 +10,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from galvanic.errors import UserError
 from launcher.parts import Folders
-from shared.errors import UserError
 from shared.settings import Settings
 
 _OURS = ("run", "logs", "redis", "models", "checkpoints", "cache", "corpora", "playground")

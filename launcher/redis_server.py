@@ -9,9 +9,9 @@ from pathlib import Path
 import redis
 from pydantic import SecretStr
 
+from galvanic.errors import UserError
 from launcher.parts import Folders, Part, Stage
 from shared.connect import connect_once
-from shared.errors import UserError
 from shared.settings import Settings
 
 

@@ -16,12 +16,12 @@ from typing import cast
 
 import redis
 
+from galvanic.errors import UserError
 from launcher.parts import Folders, Part, Plan, Stage
 from launcher.preflight import HOST, cannot_bind, choose_port
 from launcher.redis_server import own_redis
 from shared import keys
 from shared.connect import connect_once, explain
-from shared.errors import UserError
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.presence import BOT, EXPIRY_S, TROUBLE, alive
 from shared.settings import Settings

@@ -10,8 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
+from galvanic.errors import UserError
 from playground.server import Playground, open_port
-from shared.errors import UserError
 from shared.logging import configure_logging
 from shared.settings import get_settings
 

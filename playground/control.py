@@ -13,12 +13,12 @@ from simcord.backend import serializers
 from simcord.backend.errors import BackendError
 from simcord.backend.models import Interaction, Message
 
+from galvanic.errors import UserError
 from playground.interactions import Interactions
 from playground.people import File, People
 from playground.resolve import Resolver
 from playground.rest import MALFORMED
 from playground.world import World
-from shared.errors import UserError
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Act = Callable[[dict[str, Any]], Awaitable[Any]]

@@ -7,7 +7,7 @@ from typing import Any
 
 from simcord.enums import ComponentType
 
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 Choose = Callable[[dict[str, Any], list[str]], list[str]]
 """Checks what is chosen in a menu: (menu, values) -> the values as sent."""

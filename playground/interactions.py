@@ -18,13 +18,13 @@ from simcord.backend.models import Interaction, Message
 from simcord.components import walk_components
 from simcord.enums import SELECT_TYPES, AppCommandType, ComponentType, InteractionType, OptionType
 
+from galvanic.errors import UserError
 from playground.forms import fill
 from playground.gateway import Gateway
 from playground.people import File, People
 from playground.places import DM_PERMISSIONS, file_limit
 from playground.resolve import Resolver
 from playground.world import World
-from shared.errors import UserError
 
 ANSWER_S = 3.0
 """Discord's limit on the first answer to an interaction."""

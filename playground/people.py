@@ -8,10 +8,10 @@ from simcord.backend.access import channel_accessible, message_accessible
 from simcord.backend.models import Channel, Message
 from simcord.enums import ChannelType
 
+from galvanic.errors import UserError
 from playground.places import file_limit
 from playground.rest import MAX_FILES
 from playground.world import World
-from shared.errors import UserError
 
 MAX_CONTENT = 2_000
 MAX_NAME = 100

@@ -8,9 +8,9 @@ from simcord.backend import serializers
 from simcord.backend.access import channel_accessible
 from simcord.enums import ComponentType
 
+from galvanic.errors import UserError
 from playground.places import CHANNEL_IDS, DM, USER_IDS
 from playground.world import World
-from shared.errors import UserError
 
 
 class Resolver:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from galvanic.errors import UserError
 from playground.control import Control, plain_errors
 from playground.gateway import Gateway
 from playground.guard import guard
@@ -18,7 +19,6 @@ from playground.resolve import Resolver
 from playground.rest import Rest
 from playground.storage import Storage
 from playground.world import World
-from shared.errors import UserError
 
 HOST = "127.0.0.1"
 _PORTS_TRIED = 20

@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 MOST_ENTRIES = 200
 MOST_CHARS = 64

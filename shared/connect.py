@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 if TYPE_CHECKING:
     from shared.settings import Settings

@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from galvanic.options import MOST_LENGTH
 from galvanic.results import Difficulty, Doing
-from shared.jobs import MOST_LENGTH, MOST_VARIANTS
+from shared.jobs import MOST_VARIANTS
 from shared.models import ModelRecord
 
 MOST_EVENT_BYTES = 8 * 2**20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.jobs import RecipeName
+from galvanic.options import RecipeName
 
 KEPT = 100
 """Entries of `keys.HISTORY`."""

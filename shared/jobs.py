@@ -10,16 +10,14 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from galvanic.options import MOST_LENGTH as MOST_LENGTH
-from galvanic.options import RECIPE_WORDS as RECIPE_WORDS
-from galvanic.options import CorpusInfo as CorpusInfo
-from galvanic.options import Encoding as Encoding
-from galvanic.options import GenerateOptions as GenerateOptions
-from galvanic.options import RecipeName as RecipeName
-from galvanic.options import StopAt as StopAt
-from galvanic.options import TrainOptions as TrainOptions
-from galvanic.options import TranscriptRef as TranscriptRef
-from galvanic.options import refuse_for_classic as refuse_for_classic
+from galvanic.options import (
+    MOST_LENGTH,
+    CorpusInfo,
+    GenerateOptions,
+    StopAt,
+    TrainOptions,
+    TranscriptRef,
+)
 
 JOB_VERSION: Final = 1
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.jobs import CorpusInfo, ModelRef, RecipeName, TrainOptions, TranscriptRef
+from galvanic.options import CorpusInfo, RecipeName, TrainOptions, TranscriptRef
+from shared.jobs import ModelRef
 from shared.transcripts import Revision
 
 

@@ -20,8 +20,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from galvanic.errors import UserError
 from galvanic.options import TrainLimits
-from shared.errors import UserError
 
 ANSWER_WITHIN_S = 840
 """An interaction's token lives for 15 minutes; one is left for posting the answer."""

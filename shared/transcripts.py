@@ -16,10 +16,11 @@ from typing import cast
 import redis
 from pydantic import BaseModel, ConfigDict, Field
 
+from galvanic.errors import UserError
+from galvanic.options import TranscriptRef
+from galvanic.units import MEGABYTE
 from shared import keys
-from shared.errors import UserError
-from shared.jobs import Snowflake, TranscriptRef
-from shared.units import MEGABYTE
+from shared.jobs import Snowflake
 
 _PAGES_AT_ONCE = 200
 _TRIES = 20

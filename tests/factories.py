@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from galvanic.options import CorpusInfo, TrainOptions
 from shared.events import Finished, Progress
-from shared.jobs import CorpusInfo, GenerateJob, Place, TrainJob, TrainOptions
+from shared.jobs import GenerateJob, Place, TrainJob
 from shared.models import ModelRecord
 
 GUILD, CHANNEL, USER = 900, 901, 902

@@ -14,13 +14,14 @@ import redis
 import structlog
 
 from galvanic.checkpoint import write_text
+from galvanic.errors import UserError
+from galvanic.options import CorpusInfo, TranscriptRef
 from galvanic.results import TrainingCancelled, TrainingInterrupted
 from shared import keys
 from shared.corpora import unpack_to_file, unpacked_limit
-from shared.errors import UserError
 from shared.events import Cancelled, Finished, Started
 from shared.history import Past
-from shared.jobs import LOSS_FILE, CorpusInfo, TrainJob, TranscriptRef
+from shared.jobs import LOSS_FILE, TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from worker.beside import Lease

@@ -11,13 +11,14 @@ from typing import Literal, cast
 
 import redis
 
+from galvanic.errors import UserError
+from galvanic.options import CorpusInfo, TranscriptRef
+from galvanic.units import count
 from shared import keys
 from shared.corpora import unpacked_limit
-from shared.errors import UserError
-from shared.jobs import CorpusInfo, TrainJob, TranscriptRef
+from shared.jobs import TrainJob
 from shared.settings import Settings
 from shared.transcripts import BeingChanged, Revision, TranscriptInfo, is_being_purged, revision_of, write_text
-from shared.units import count
 
 PURGED_WITHIN_S = 120.0  # so long a training waits for withdrawn words to be taken out before it reads the others
 LOOK_EVERY_S = 0.5

@@ -10,9 +10,9 @@ from typing import Literal
 import structlog
 
 from galvanic import results
+from galvanic.options import TranscriptRef
 from galvanic.results import Difficulty, Doing, TrainingCancelled
 from shared.events import Event, Progress, Sample, Trouble
-from shared.jobs import TranscriptRef
 from worker.beside import Lease, stop_requested
 from worker.channel_text import StartOver, is_withdrawn, require_standing
 from worker.copies import CheckpointCopies

@@ -12,9 +12,9 @@ import structlog
 from pydantic import ValidationError
 
 from galvanic.checkpoint import is_full
+from galvanic.errors import UserError
 from galvanic.results import TrainingInterrupted
 from shared import presence
-from shared.errors import UserError
 from shared.events import Event, Failed
 from shared.jobs import Job, TrainJob
 from shared.logging import job_context

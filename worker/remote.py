@@ -11,8 +11,8 @@ import fsspec
 
 from galvanic.checkpoint import disk_full, is_full
 from galvanic.checkpoint import when_there_is_room as _when_there_is_room
+from galvanic.errors import UserError
 from galvanic.results import Difficulty, Hooks
-from shared.errors import UserError
 from shared.settings import Settings
 
 T = TypeVar("T")

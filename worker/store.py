@@ -16,10 +16,10 @@ import structlog
 from fsspec.implementations.local import LocalFileSystem
 
 from galvanic.checkpoint import sync_folder
+from galvanic.errors import UserError
 from galvanic.model_file import SUFFIX
-from shared.errors import UserError
+from galvanic.units import MEGABYTE
 from shared.settings import Settings
-from shared.units import MEGABYTE
 from worker.cache import PARTIAL, ModelCache
 from worker.remote import StoreAway, in_words, open_filesystem
 

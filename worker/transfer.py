@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, cast
 
 import redis
 
+from galvanic.errors import UserError
 from galvanic.facts import MOST_LICENCE, MOST_TITLE, one_line
+from galvanic.options import CorpusInfo, TranscriptRef
 from galvanic.reading import slugify
+from galvanic.units import MEGABYTE
 from shared import keys
-from shared.errors import UserError
 from shared.events import Deleted, Exported, Imported
-from shared.jobs import MODEL_FILE, CorpusInfo, DeleteJob, ExportJob, ImportJob, TranscriptRef
+from shared.jobs import MODEL_FILE, DeleteJob, ExportJob, ImportJob
 from shared.models import ModelRecord
 from shared.transcripts import revision_of
-from shared.units import MEGABYTE
 from worker.channel_text import info_of, revisions_now
 from worker.events import Superseded
 from worker.jobs import JobContext

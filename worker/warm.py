@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import redis
 import structlog
 
+from galvanic.errors import UserError
 from shared import keys
-from shared.errors import UserError
 from shared.jobs import MixPart
 from shared.settings import Settings, get_settings
 from worker.cache import ModelCache

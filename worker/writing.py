@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from galvanic.errors import UserError
 from shared.blocklist import Blocklist
-from shared.errors import UserError
 from shared.events import Compared, ComparedText, Generated, Pictured, Surprised
 from shared.jobs import CARD_FILE, SURPRISE_FILE, CompareJob, GenerateJob, PictureJob, SurpriseJob, Variant
 from worker.jobs import JobContext

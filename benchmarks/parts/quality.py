@@ -13,8 +13,8 @@ from benchmarks.parts.steps import FitTimes
 from benchmarks.record import Context
 from galvanic.generate import TextModel, load_model
 from galvanic.model_file import load
+from galvanic.options import RecipeName, TrainOptions
 from galvanic.training import train
-from shared.jobs import RecipeName, TrainOptions
 
 TWO_NATS = 2.0
 TWO_NATS_MINUTES = 1.0

@@ -10,12 +10,12 @@ from benchmarks import texts
 from benchmarks.models import Watcher
 from benchmarks.record import Context
 from galvanic.copying import copy_score
+from galvanic.errors import UserError
 from galvanic.generate import TextModel, load_model
+from galvanic.options import TrainOptions
 from galvanic.request import WriteRequest
 from galvanic.training import train
 from shared.corpora import resolve
-from shared.errors import UserError
-from shared.jobs import TrainOptions
 from shared.settings import get_settings
 
 BOOK_EPOCHS, BOOK_UNITS = 6, 256

@@ -12,9 +12,9 @@ from benchmarks import texts, tutorial
 from benchmarks.measure import alternate, medians, repeated, seconds
 from benchmarks.models import default_model
 from benchmarks.record import Context
+from galvanic.errors import UserError
 from galvanic.generate import load_model
 from galvanic.request import WriteRequest
-from shared.errors import UserError
 
 SEED = "It was already one in the morning; the rain pattered dismally against the panes, and "
 CHARS = 2_000

@@ -20,7 +20,7 @@ from bot.responder import Interaction, Responder, is_mention
 from bot.servers.access import Access, require_permissions
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 log = structlog.get_logger()
 

@@ -29,10 +29,10 @@ from bot.servers.access import is_admin
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User, hybrid_command
 from bot.words import bar, duration, span
+from galvanic.units import count
 from shared import keys, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.metrics import disk, version_of
-from shared.units import count
 
 
 @dataclass(eq=False, repr=False)

@@ -18,9 +18,9 @@ from bot.options.checks import as_limit
 from bot.servers.access import require_admin
 from bot.servers.settings import GuildSettings, GuildSettingsStore, Quotas, UnreadableSettings, checked_prefix
 from bot.types import Context, hybrid_command
+from galvanic.errors import UserError
+from galvanic.units import MEGABYTE
 from shared import blocklist
-from shared.errors import UserError
-from shared.units import MEGABYTE
 
 log = structlog.get_logger()
 

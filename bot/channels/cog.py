@@ -25,7 +25,7 @@ from bot.responder import NOT_SENT, SENT, answer_privately, is_elsewhere, note_s
 from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, hybrid_command
-from shared.errors import UserError
+from galvanic.errors import UserError
 from shared.settings import Settings
 
 _ANSWER_WITHIN = timedelta(hours=24)

@@ -22,9 +22,9 @@ from bot.options.autocomplete import choices
 from bot.servers import access
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, hybrid_command
-from shared.errors import UserError
+from galvanic.errors import UserError
+from galvanic.units import count
 from shared.settings import Settings
-from shared.units import count
 
 log = structlog.get_logger()
 

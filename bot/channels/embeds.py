@@ -16,10 +16,10 @@ from bot.channels.withdrawals import Withdrawn
 from bot.components import button, view
 from bot.escape import clipped
 from bot.words import AMBER, BLURPLE, GREEN, GREY, TITLE_LIMIT, bar, duration, short_title
+from galvanic.units import count
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
-from shared.units import count
 
 _MOST_NAMED = 10
 _FIELD_CHARS = 700

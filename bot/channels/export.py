@@ -13,8 +13,8 @@ import discord
 import structlog
 
 from bot.channels.held import Held, Holdings, Person, Words
+from galvanic.units import MEGABYTE
 from shared.jobs import Job, author_of
-from shared.units import MEGABYTE
 
 FILE_BYTES = 9 * MEGABYTE
 """Largest file: Discord takes 10 MiB."""

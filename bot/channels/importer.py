@@ -24,16 +24,17 @@ from bot.errors import explain, is_gone
 from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots
 from bot.servers.settings import GuildSettingsStore
+from galvanic.errors import UserError
+from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.reading import slugify
+from galvanic.units import count
 from shared.corpora import unpacked_limit
-from shared.errors import UserError
 from shared.events import Failed
-from shared.jobs import CorpusInfo, Place, TrainJob, TrainOptions
+from shared.jobs import Place, TrainJob
 from shared.logging import job_context
 from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
-from shared.units import count
 
 RETRY_S = 5.0
 """The pause while Discord or Redis is in trouble."""

@@ -15,7 +15,7 @@ from bot.models.audience import Audience
 from bot.options.autocomplete import choices
 from bot.servers.access import Actor
 from bot.servers.settings import GuildSettingsStore
-from shared.errors import UserError
+from galvanic.errors import UserError
 from shared.jobs import Place
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo

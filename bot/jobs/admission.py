@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bot.words import duration
-from shared.errors import UserError
+from galvanic.errors import UserError
 from shared.settings import Settings
 
 _BUSY = 8  # with so many waiting, it is the worker, not the people, that sets the pace of the answers

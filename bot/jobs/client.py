@@ -18,11 +18,12 @@ from redis.exceptions import RedisError
 from bot.background import REPLY_S, Tasks, backoff, reply, retry, run_forever
 from bot.jobs import fairness
 from bot.jobs.decoding import card_of, entries, events_of, job_from
+from galvanic.options import CorpusInfo
 from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Event, Failed
-from shared.jobs import CorpusInfo, DeleteJob, Job, TrainJob
+from shared.jobs import DeleteJob, Job, TrainJob
 from shared.settings import Settings
 
 TRAINING = "t-"  # what a training's id begins with

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import structlog
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from galvanic.errors import UserError
 from shared import keys
-from shared.errors import UserError
 from shared.events import MOST_EVENT_BYTES, TERMINAL, Event, Failed, kind_of, parse_event
 from shared.jobs import Job
 from shared.lifecycle import Script, script_text

@@ -26,7 +26,7 @@ from bot.jobs.client import JobClient
 from bot.jobs.decoding import NotUnderstood
 from bot.responder import addressed
 from bot.types import Send
-from shared.errors import UserError
+from galvanic.errors import UserError
 from shared.events import TERMINAL, Event, Failed
 from shared.jobs import GENERATE_QUEUE, Asked, DeleteJob, Job, Place, TrainJob
 from shared.logging import job_context

@@ -12,7 +12,7 @@ import discord
 from bot.escape import plain
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.words import BLURPLE, DESCRIPTION_LIMIT, in_line, span
-from shared.units import count
+from galvanic.units import count
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
 
 from bot.words import Estimate as Estimate
+from galvanic.options import TrainOptions
 from shared.history import Past
-from shared.jobs import TrainOptions
 
 Limit = Literal["user", "guild"]
 

@@ -16,10 +16,11 @@ from bot.background import reply
 from bot.jobs.client import TRAINING, JobClient
 from bot.jobs.decoding import NotUnderstood, card_of, entries, events_of, job_from
 from bot.jobs.fairness import Estimate, Owner, Served, Waiting, beside, estimate, in_order, schedule, served_from
+from galvanic.options import TranscriptRef
 from shared import keys
 from shared.events import Event, Progress, Started
 from shared.history import Past
-from shared.jobs import TRAIN_QUEUE, TrainJob, TranscriptRef
+from shared.jobs import TRAIN_QUEUE, TrainJob
 
 GOOD_FOR_S = 1.5  # many cards ask at the same time, and share what was read once
 _LAST_EVENTS = 8

@@ -9,7 +9,8 @@ from typing import Any
 
 import discord
 
-from shared.jobs import TrainJob, TranscriptRef
+from galvanic.options import TranscriptRef
+from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 

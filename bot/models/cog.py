@@ -23,7 +23,7 @@ from bot.options import autocomplete, checks, decoding
 from bot.responder import replying
 from bot.servers.access import Actor, require_permissions, visible_channels
 from bot.types import Context, Send, hybrid_command, hybrid_group
-from shared.errors import UserError
+from galvanic.errors import UserError
 from shared.events import Failed, Pictured
 from shared.jobs import CARD_FILE, PictureJob
 from shared.models import ModelRecord

@@ -9,9 +9,10 @@ import discord
 from bot.components import button, view
 from bot.escape import clipped, plain
 from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY, percent
-from shared.jobs import CARD_FILE, RECIPE_WORDS
+from galvanic.options import RECIPE_WORDS
+from galvanic.units import MEGABYTE, count
+from shared.jobs import CARD_FILE
 from shared.models import ModelRecord
-from shared.units import MEGABYTE, count
 
 _BUTTONS = {
     "write": ("Generate", discord.ButtonStyle.primary),

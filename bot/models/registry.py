@@ -25,8 +25,8 @@ from bot.models.audience import Audience
 from bot.options.autocomplete import choices, in_time
 from bot.servers import access
 from bot.servers.settings import ChannelChoices, GuildSettingsStore, read_choices
+from galvanic.errors import UserError
 from shared import keys
-from shared.errors import UserError
 from shared.jobs import DeleteJob, Place
 from shared.models import ModelRecord
 from shared.settings import Settings

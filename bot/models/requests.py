@@ -16,7 +16,7 @@ from bot.servers.access import Access, Actor
 from bot.servers.cooldowns import Cooldowns, What
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Send
-from shared.errors import UserError
+from galvanic.errors import UserError
 from shared.jobs import Asked
 from shared.models import ModelRecord
 from shared.settings import Settings

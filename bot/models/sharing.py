@@ -8,7 +8,7 @@ import discord
 
 from bot.models.registry import Registry
 from bot.servers.access import Actor, is_admin, visible_channels
-from shared.errors import UserError
+from galvanic.errors import UserError
 from shared.models import ModelRecord
 
 SERVER = "server"

@@ -15,11 +15,11 @@ from bot.models.sharing import require_owner
 from bot.options import decoding
 from bot.servers.access import Actor, is_admin
 from bot.types import Send
-from shared.errors import UserError
+from galvanic.errors import UserError
+from galvanic.units import MEGABYTE
 from shared.events import Exported, Failed, Imported
 from shared.jobs import MODEL_FILE, ExportJob, ImportJob
 from shared.models import ModelRecord
-from shared.units import MEGABYTE
 
 _LISTED = 10
 _SWITCHED_OFF = UserError(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from bot.escape import code
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 SEED_LIMIT = 2_000
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")

@@ -14,7 +14,7 @@ from discord.ext.commands.view import StringView
 from bot.background import DISCORD_ERRORS, is_transient
 from bot.escape import replace_surrogates
 from bot.types import Context
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 _ESCAPED = re.compile(r"\\([*_`~|>\\<#\-\[])")
 

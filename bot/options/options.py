@@ -14,8 +14,8 @@ from bot.errors import nearest, shown
 from bot.escape import code, label
 from bot.options.checks import as_limit, in_range
 from bot.types import Context
+from galvanic.errors import UserError
 from galvanic.options import GenerateOptions, TrainOptions, options_of
-from shared.errors import UserError
 
 _OPTION = re.compile(r"(?:^|(?<=\s))--([A-Za-z][\w-]*)")
 _ESCAPE = re.compile(r"(?:^|(?<=\s))\\(?=--[A-Za-z])")

@@ -13,7 +13,7 @@ from bot.errors import Refused, WrongPlace, is_gone, servers_only
 from bot.escape import plain
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User
-from shared.errors import UserError
+from galvanic.errors import UserError
 from shared.jobs import Place
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Literal
 import redis.asyncio
 
 from bot.background import reply
+from galvanic.errors import UserError
 from shared import keys
-from shared.errors import UserError
 
 What = Literal["train", "generate", "chat", "wait", "model", "hint", "data"]
 

@@ -13,9 +13,9 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot.background import reply
+from galvanic.errors import UserError
 from shared import keys
 from shared.blocklist import Blocklist
-from shared.errors import UserError
 from shared.settings import Settings
 
 PREFIX_LIMIT = 5

@@ -25,8 +25,8 @@ from bot.train import options as train_options
 from bot.train.options import TrainFlags
 from bot.train.start import Trainings, TrainRequest
 from bot.types import Context, Send, hybrid_command
+from galvanic.errors import UserError
 from shared import corpora
-from shared.errors import UserError
 from shared.models import ModelRecord
 from shared.settings import Settings
 

@@ -26,7 +26,7 @@ from bot.train import embeds
 from bot.train.card import TrainingCards
 from bot.train.state import TrainingState
 from bot.types import Context, User, hybrid_command
-from shared.errors import UserError
+from galvanic.errors import UserError
 from shared.jobs import TRAIN_QUEUE, TrainJob
 
 _JOB = "The training's id, at the bottom of its card; without one, your only training"

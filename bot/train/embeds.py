@@ -32,12 +32,13 @@ from bot.words import (
     short_title,
     span,
 )
+from galvanic.options import RECIPE_WORDS, TrainOptions
 from galvanic.results import Difficulty, Doing
+from galvanic.units import choosing, count
 from shared.blocklist import Blocklist
 from shared.events import Finished, Progress, Sample
-from shared.jobs import LOSS_FILE, RECIPE_WORDS, TrainJob, TrainOptions
+from shared.jobs import LOSS_FILE, TrainJob
 from shared.models import ModelRecord
-from shared.units import choosing, count
 
 GAP_BITS = 0.15
 """A difference between training and held-out loss that the card mentions."""

@@ -9,8 +9,8 @@ from discord.ext import commands
 from bot.channels.sources import is_channel
 from bot.options import checks
 from bot.options.options import Options, option, with_form
-from shared.errors import UserError
-from shared.jobs import Encoding, RecipeName, TrainOptions, refuse_for_classic
+from galvanic.errors import UserError
+from galvanic.options import Encoding, RecipeName, TrainOptions, refuse_for_classic
 from shared.models import ModelRecord
 from shared.settings import Settings
 

@@ -28,8 +28,8 @@ from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.servers import access
 from bot.servers.settings import GuildSettingsStore
+from galvanic.errors import UserError
 from shared import keys
-from shared.errors import UserError
 from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import Revision

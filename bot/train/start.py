@@ -26,14 +26,15 @@ from bot.train import options as train_options
 from bot.train.card import TrainingCards
 from bot.types import Send
 from bot.words import span
+from galvanic.errors import UserError
+from galvanic.options import CorpusInfo, TrainOptions
+from galvanic.units import MEGABYTE, count
 from shared import corpora
 from shared.corpora import Corpus
-from shared.errors import UserError
-from shared.jobs import CorpusInfo, Place, TrainJob, TrainOptions
+from shared.jobs import Place, TrainJob
 from shared.logging import job_context
 from shared.models import ModelRecord
 from shared.settings import Settings
-from shared.units import MEGABYTE, count
 
 _NO_LIMITS = (1_000_000, 1_000_000)
 

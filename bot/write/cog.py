@@ -21,9 +21,9 @@ from bot.write import mix
 from bot.write.changes import temperatures_around
 from bot.write.embeds import PRESSED, job_shown_in
 from bot.write.generate import Generating, Request
-from galvanic.options import GenerateOptions
-from shared.errors import UserError
-from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, CompareJob, StopAt, SurpriseJob, Variant, author_of
+from galvanic.errors import UserError
+from galvanic.options import GenerateOptions, StopAt
+from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, CompareJob, SurpriseJob, Variant, author_of
 
 COMPARED_LENGTH = 200
 COMPARED_MOST = 800

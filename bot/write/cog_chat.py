@@ -17,7 +17,7 @@ from bot.servers.cooldowns import TooSoon, What
 from bot.types import Context, hybrid_command
 from bot.words import BLURPLE, GREEN, GREY
 from bot.write.generate import Generating
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 log = structlog.get_logger()
 

@@ -12,9 +12,9 @@ from bot.components import button, menu, view
 from bot.escape import clipped, fit, plain
 from bot.options.checks import HOTTEST
 from bot.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, figure, percent
+from galvanic.units import choosing, count
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
-from shared.units import choosing, count
 
 PRESSED = "b"
 """First letter of the ids of jobs that a button or a form asked for: their answers name the person."""

@@ -23,8 +23,8 @@ from bot.types import Send
 from bot.words import NO_FILES
 from bot.write import changes, embeds
 from bot.write.mix import Part
+from galvanic.errors import UserError
 from shared.blocklist import Blocklist
-from shared.errors import UserError
 from shared.events import Compared, Event, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, SurpriseJob, author_of
 from shared.models import ModelRecord

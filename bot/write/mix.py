@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from bot.escape import code
 from bot.options.checks import each_once
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 MOST_PARTS = 8
 _HIGHEST = 1_000

@@ -15,8 +15,8 @@ from benchmarks.keys import PARTS, QUICK_PARTS, Part, Target, target_of
 from benchmarks.measure import alternate, medians, product_flops, repeated, training_flops
 from benchmarks.parts import find
 from benchmarks.record import Record
+from galvanic.options import TrainOptions
 from galvanic.plan import NetworkConfig
-from shared.jobs import TrainOptions
 from tests.worker.texts import babble
 
 STAMP = {"date": "2026-01-01T00:00:00+00:00", "commit": "abc", "load_before": 0.0, "seconds": 1.0}

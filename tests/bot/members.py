@@ -8,9 +8,10 @@ from typing import Any
 from simcord.backend.models import Message
 
 from bot.channels.store import Line
+from galvanic.options import TranscriptRef
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
-from shared.jobs import GenerateJob, Place, TranscriptRef
+from shared.jobs import GenerateJob, Place
 from shared.models import ModelRecord
 from tests import factories
 from tests.bot.live import Live

@@ -16,10 +16,10 @@ from bot.jobs.client import JobClient
 from bot.servers.settings import GuildSettingsStore
 from bot.train.start import Trainings
 from bot.types import Context
+from galvanic.options import CorpusInfo
 from playground.places import CHANNEL_IDS, USER_IDS
 from playground.world import World
 from shared.corpora import Corpus
-from shared.jobs import CorpusInfo
 from shared.models import ModelRecord
 from shared.settings import Settings
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from bot.channels.store import Line
 from bot.servers.access import Actor
+from galvanic.options import TranscriptRef
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS, private_to
 from shared.connect import connect
-from shared.jobs import TrainJob, TranscriptRef
+from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from tests.bot.live import Live
 from tests.bot.offline import context

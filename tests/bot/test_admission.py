@@ -11,8 +11,8 @@ import pytest
 from bot.jobs import admission as admission_module
 from bot.jobs.admission import Admission
 from bot.write.embeds import text_buttons
+from galvanic.errors import UserError
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
-from shared.errors import UserError
 from shared.events import Generated
 from shared.settings import Settings
 from tests.bot.live import Live

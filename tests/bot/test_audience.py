@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.models.audience import Audience
-from shared.jobs import TranscriptRef
+from galvanic.options import TranscriptRef
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests.factories import record

@@ -19,11 +19,12 @@ from bot.models.embeds import copied
 from bot.train import embeds
 from bot.train.state import TrainingState
 from bot.write import embeds as write_embeds
+from galvanic.errors import UserError
+from galvanic.options import TrainOptions
 from galvanic.results import Doing
 from shared.blocklist import Blocklist
-from shared.errors import UserError
 from shared.events import Failed, Generated, Interrupted, Sample, Started
-from shared.jobs import MixPart, ModelRef, TrainOptions
+from shared.jobs import MixPart, ModelRef
 from tests.factories import CHANNEL, GUILD, USER, corpus, finished, generate_job, progress, record, train_job
 from tests.factories import place as place_of
 

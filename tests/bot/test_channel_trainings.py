@@ -14,11 +14,12 @@ from bot.train import card, embeds
 from bot.train.start import TrainRequest
 from bot.train.state import TrainingState
 from bot.write.changes import hotter
+from galvanic.errors import UserError
+from galvanic.options import CorpusInfo, TrainOptions
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
-from shared.errors import UserError
 from shared.events import Cancelled, Event, Generated, Sample, Started
-from shared.jobs import CorpusInfo, TrainJob, TrainOptions
+from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo

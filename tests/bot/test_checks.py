@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.options import checks
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 
 @pytest.mark.parametrize("value", [0, 11, -3])

@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 from bot import background, errors
 from bot.gateway import sync_if_changed
 from bot.options import decoding
+from galvanic.errors import UserError
 from playground.places import CHANNEL_IDS, USER_IDS
 from shared import keys
-from shared.errors import UserError
 from shared.settings import Settings
 from tests.bot.live import Live
 from tests.driver.faults import Fault

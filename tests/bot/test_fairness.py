@@ -21,8 +21,8 @@ from bot.jobs.fairness import (
     serve,
     virtual_time,
 )
+from galvanic.options import TrainOptions
 from shared.history import Past
-from shared.jobs import TrainOptions
 
 
 def timed(used_s: float, **fields: object) -> Past:

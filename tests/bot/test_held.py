@@ -15,8 +15,8 @@ from bot.channels.consent import Allowed, Said
 from bot.channels.embeds import Terms
 from bot.channels.export import packed
 from bot.channels.withdrawals import Withdrawn
+from galvanic.options import TranscriptRef
 from playground.places import ANNEX_ID, GUILD_ID
-from shared.jobs import TranscriptRef
 from shared.settings import Settings
 from tests import factories
 from tests.bot.live import Live, text_of

@@ -19,10 +19,10 @@ from bot.jobs.decoding import NotUnderstood, events_of
 from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.servers.settings import GuildSettingsStore
+from galvanic.errors import UserError
 from shared import keys
 from shared.connect import connect
 from shared.corpora import Corpus, unpack
-from shared.errors import UserError
 from shared.events import Failed, Generated, Started
 from shared.jobs import MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE, TrainJob
 from shared.settings import Settings

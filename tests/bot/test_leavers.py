@@ -9,10 +9,10 @@ import pytest
 
 from bot.app import Galvanic
 from bot.channels.missed import Missed
+from galvanic.options import TranscriptRef
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
-from shared.jobs import TranscriptRef
 from shared.settings import Settings
 from tests import factories
 from tests.bot.channels import Known, begin_outage, read, talk, until, worked_off

@@ -16,9 +16,9 @@ from bot.models.embeds import quality
 from bot.models.registry import Registry
 from bot.servers.settings import GuildSettingsStore
 from bot.words import DESCRIPTION_LIMIT
+from galvanic.errors import UserError
 from shared import keys
 from shared.connect import connect
-from shared.errors import UserError
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, record
 from tests.registered import register

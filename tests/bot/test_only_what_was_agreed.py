@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from galvanic.errors import UserError
 from playground.chatter import Said
 from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
-from shared.errors import UserError
 from shared.jobs import TrainJob
 from shared.settings import Settings
 from shared.transcripts import write_text

@@ -11,7 +11,7 @@ from bot.options.options import Options
 from bot.train.cog import Training
 from bot.train.options import TrainFlags
 from bot.write.cog import CompareFlags, GenerateFlags, Writing
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 
 @pytest.mark.parametrize(

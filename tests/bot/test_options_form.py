@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from simcord.backend.models import Interaction
 
+from galvanic.errors import UserError
 from playground.places import CHANNEL_IDS, USER_IDS
-from shared.errors import UserError
 from shared.jobs import GenerateJob, TrainJob
 from tests.bot.live import Live
 from tests.bot.stand_in import StandIn

@@ -8,9 +8,9 @@ from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
 from bot.servers import access
+from galvanic.errors import UserError
 from playground.people import File
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
-from shared.errors import UserError
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.members import LAB, directly, slash

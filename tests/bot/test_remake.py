@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from bot.channels.store import Line
+from galvanic.options import TrainOptions, TranscriptRef
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
-from shared.jobs import TrainJob, TrainOptions, TranscriptRef
+from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo

@@ -7,7 +7,7 @@ import pytest
 from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
-from shared.errors import UserError
+from galvanic.errors import UserError
 from shared.events import Interrupted, Sample, Started
 from tests.bot.live import Live, text_of
 from tests.bot.rooms import ADA, CELLAR, GUILD, LAB, SECRET, begun, den, heard, known, opened, ref, standing, who

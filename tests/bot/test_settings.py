@@ -14,10 +14,10 @@ from bot import responder
 from bot.admin.cog_settings import FORMS
 from bot.components import FORM_S, button, view
 from bot.servers.settings import GuildSettings, GuildSettingsStore, checked_prefix
+from galvanic.errors import UserError
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect_async
-from shared.errors import UserError
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 

@@ -10,11 +10,12 @@ import redis.asyncio
 
 from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots
+from galvanic.options import TrainOptions
 from shared import keys
 from shared.connect import connect
 from shared.events import Started
 from shared.history import Past
-from shared.jobs import TRAIN_QUEUE, TrainOptions
+from shared.jobs import TRAIN_QUEUE
 from shared.settings import Settings
 from tests import lives
 from tests.factories import CHANNEL, GUILD, place, progress, train_job

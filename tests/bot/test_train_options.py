@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from bot.errors import shown
 from bot.train import options as train_options
 from bot.train.options import TrainFlags
+from galvanic.errors import UserError
+from galvanic.options import TrainOptions
 from shared import corpora
-from shared.errors import UserError
-from shared.jobs import TrainOptions
 from shared.settings import Settings
 from tests.bot.typed import typed
 from tests.factories import record

@@ -11,12 +11,13 @@ import redis
 from bot.servers.access import Actor
 from bot.train import card as live_card
 from bot.train.start import Trainings, TrainRequest
+from galvanic.errors import UserError
+from galvanic.options import TrainOptions
 from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.corpora import Corpus
-from shared.errors import UserError
-from shared.jobs import TrainJob, TrainOptions
+from shared.jobs import TrainJob
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context

@@ -12,9 +12,9 @@ import redis.asyncio
 from bot.channels.store import Line, TranscriptStore
 from bot.leader import Overtaken
 from bot.models.registry import Registry
+from galvanic.errors import UserError
 from shared import keys
 from shared.connect import connect
-from shared.errors import UserError
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo, write_text
 from tests.transcripts import begun, expire

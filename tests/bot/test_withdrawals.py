@@ -9,10 +9,10 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from bot.channels.store import Line, TranscriptStore
+from galvanic.options import TranscriptRef
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
-from shared.jobs import TranscriptRef
 from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo, is_being_purged, revision_of

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from galvanic.options import TranscriptRef
 from playground.people import File
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.events import Failed
-from shared.jobs import ExportJob, TranscriptRef
+from shared.jobs import ExportJob
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn
 from tests.factories import corpus, place, progress, record, train_job

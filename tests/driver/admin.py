@@ -12,11 +12,11 @@ from simcord.backend import serializers
 from simcord.backend.models import Overwrite
 from simcord.enums import ChannelType, OverwriteType
 
+from galvanic.errors import UserError
 from playground.chatter import small_talk
 from playground.people import MAX_NAME
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS, GuildSpec, join, private_to, settle_guild
 from playground.world import World
-from shared.errors import UserError
 
 _MAX_HISTORY = 200_000
 

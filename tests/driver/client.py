@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from galvanic.errors import UserError
 from playground.guard import CONTROL_HEADER
-from shared.errors import UserError
 
 T = TypeVar("T")
 Message = dict[str, Any]

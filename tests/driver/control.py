@@ -16,12 +16,12 @@ from typing import Any
 from aiohttp import web
 from simcord.backend.models import Message
 
+from galvanic.errors import UserError
 from playground.control import Act, answering, message_payload
 from playground.places import BOT_ID, DM_IDS, GUILD_ID, USER_IDS
 from playground.resolve import lookup
 from playground.server import Playground
 from playground.world import ChangeKind
-from shared.errors import UserError
 from tests.driver.admin import Admin
 from tests.driver.faults import OK, Fault, Faults
 from tests.driver.requests import RequestLog

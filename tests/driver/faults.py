@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from shared.errors import UserError
+from galvanic.errors import UserError
 
 OK = 200
 """HTTP status of a request that only takes its time."""

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from bot.servers.settings import GuildSettings
+from galvanic.errors import UserError
 from shared import keys, presence
-from shared.errors import UserError
 from shared.events import Failed
 from tests import lives
 from tests.driver.client import Message, NotInTimeError, components, text_of

@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 import redis
 
+from galvanic.options import TrainOptions
 from shared import keys
-from shared.jobs import TrainOptions
 from shared.models import ModelRecord
 from tests import factories
 from tests.driver import ENVIRONMENT

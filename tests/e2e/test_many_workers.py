@@ -16,10 +16,11 @@ import redis
 
 from bot.jobs.client import JobClient
 from bot.jobs.dispatcher import Dispatcher
+from galvanic.options import TrainOptions
 from shared import keys, presence
 from shared.connect import connect, connect_async
 from shared.events import TERMINAL, Event, Finished, Generated, Progress, Started, parse_event
-from shared.jobs import DeleteJob, Job, TrainJob, TrainOptions
+from shared.jobs import DeleteJob, Job, TrainJob
 from shared.settings import get_settings
 from tests.e2e.texts import harbour
 from tests.factories import corpus, generate_job, place

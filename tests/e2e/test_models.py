@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from galvanic.errors import UserError
 from playground.places import GUILDS
 from shared import keys
-from shared.errors import UserError
 from tests.driver.client import pictures_of, text_of
 from tests.e2e.acts import (
     ask,

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.errors import UserError
+from galvanic.errors import UserError
 from tests.driver.client import NotInTimeError
 from tests.e2e.acts import lasting, training_of
 from tests.e2e.system import System, started

@@ -14,9 +14,9 @@ from simcord.backend.models import Interaction, Message
 from simcord.enums import InteractionType
 
 from bot.escape import replace_surrogates
+from galvanic.errors import UserError
 from playground.people import File
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
-from shared.errors import UserError
 from tests.bot.live import Live, text_of
 from tests.bot.test_mentions import shown
 from tests.fuzz.author import Author

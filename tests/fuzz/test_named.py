@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from galvanic.errors import UserError
 from shared.corpora import from_upload, pack, unpack, unpack_to_file, unpacked_limit
-from shared.errors import UserError
 from shared.settings import Settings
 from tests.bot.live import text_of
 from tests.fuzz.budget import FULL, SLOWEST_S

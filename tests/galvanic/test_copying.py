@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from galvanic import copying
 from galvanic.copying import CopyScore, copy_score
+from galvanic.errors import UserError
 from galvanic.text import TextOptions, prepare
-from shared.errors import UserError
 from tests.worker.texts import babble
 
 BOOK = babble(3_000, seed=1)

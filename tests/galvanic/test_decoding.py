@@ -11,10 +11,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from galvanic.errors import UserError
 from galvanic.reading import decode_text
 from galvanic.source import CHUNK
 from shared.corpora import check_size
-from shared.errors import UserError
 from shared.settings import Settings
 
 # No NUL and no carriage return, which are changed on purpose; no controls, which are refused when many.

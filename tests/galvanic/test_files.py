@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from galvanic import reading
+from galvanic.errors import UserError
 from galvanic.reading import decode_text, read_file
-from shared.errors import UserError
 
 SCRIPTS = "Ein „schöner“ Tag.\r\nUn café déjà vu €5\rПривет, мир! 漢字 👍🏽\n\n"
 RUSSIAN = "".join(random.Random(1).choices("абвгдежзиклмнопрстуфхцчшщыэюя     \n", k=3_000))

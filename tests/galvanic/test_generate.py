@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from galvanic.errors import UserError
 from galvanic.generate import Mixture, TextModel, load_model
 from galvanic.request import WriteRequest, cut
 from galvanic.results import Generation, TrainResult
-from shared.errors import UserError
 from shared.settings import Settings
 from tests.worker.small import LETTERS, biased, model, network, save_model
 from tests.worker.texts import SENTENCE, Recorder, babble

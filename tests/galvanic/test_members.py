@@ -10,11 +10,11 @@ import pytest
 from galvanic.generate import Reader, load_model
 from galvanic.model_file import load
 from galvanic.network import Weights, join_members, split_members
+from galvanic.options import TrainOptions
 from galvanic.plan import NetworkConfig, Plan
 from galvanic.request import WriteRequest
 from galvanic.results import TrainResult
 from galvanic.training import train
-from shared.jobs import TrainOptions
 from tests.worker.texts import Recorder, babble, corpus
 
 pytestmark = pytest.mark.slow

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from galvanic.errors import UserError
 from galvanic.generate import Reader, load_model
 from galvanic.model_file import load
 from galvanic.network import build, set_weights
@@ -17,7 +18,6 @@ from galvanic.results import TrainResult
 from galvanic.sampling import Sampling
 from galvanic.streams import CHUNK
 from galvanic.text.recipe import UNICODE_SCALARS
-from shared.errors import UserError
 from tests.worker.small import draw
 from tests.worker.texts import SENTENCE, Recorder
 

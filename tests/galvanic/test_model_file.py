@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from galvanic import model_file
+from galvanic.errors import UserError
 from galvanic.generate import load_model
 from galvanic.model_file import describe, export, import_model, load
 from galvanic.results import TrainResult
-from shared.errors import UserError
 from tests.fixtures.make_model import logits_of
 from tests.worker.hostile import apart, sealed
 from tests.worker.texts import EPOCHS, Recorder

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from galvanic.errors import UserError
 from galvanic.machine import measure_machine
 from galvanic.network import build, get_weights
 from galvanic.plan import Budget, NetworkConfig, make_plan
-from shared.errors import UserError
 
 pytestmark = pytest.mark.slow
 

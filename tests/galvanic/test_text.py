@@ -11,12 +11,12 @@ import textwrap
 import numpy as np
 import pytest
 
+from galvanic.errors import UserError
 from galvanic.source import pieces
 from galvanic.text import CharVocabulary, TextOptions, get_recipe, prepare
 from galvanic.text.body import unwrap, wrapping
 from galvanic.text.classic import WINDOW, pad, stop_words, windows, words_only
 from galvanic.text.recipe import adaptive_nats
-from shared.errors import UserError
 from tests.worker.texts import babble
 
 PROSE = "\n\n".join(textwrap.fill(babble(700, seed), 70) for seed in range(6))

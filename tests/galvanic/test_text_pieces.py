@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from galvanic import source
+from galvanic.errors import UserError
 from galvanic.source import chunks, clean, cleaned, pieces
 from galvanic.text import TextOptions, body, prepare
 from galvanic.text.body import unwrap, wrapping
 from galvanic.text.classic import words_only
-from shared.errors import UserError
 from tests.worker.texts import babble
 
 RECIPES = ("char", "word", "classic")

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from galvanic.errors import UserError
 from galvanic.learners import StreamsLearner, WindowsLearner, make_learner
 from galvanic.loop import Loop
 from galvanic.model_file import load
+from galvanic.options import TrainOptions
 from galvanic.plan import Plan, make_plan
 from galvanic.results import CurvePoint, TrainResult, best_point
 from galvanic.text import TextOptions, prepare
 from galvanic.training import train
-from shared.errors import UserError
-from shared.jobs import TrainOptions
 from shared.settings import Settings
 from tests.worker.texts import EPOCHS, SENTENCE, Recorder, babble, corpus
 

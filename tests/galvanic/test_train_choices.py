@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from galvanic import plan as plans
+from galvanic.errors import UserError
 from galvanic.model_file import load
+from galvanic.options import TrainOptions
 from galvanic.plan import Budget, Plan, apply_options, fit_to_text, make_plan
-from shared.errors import UserError
-from shared.jobs import TrainOptions
 from tests.galvanic.test_train import TEXT, run, small_plan
 
 pytestmark = pytest.mark.slow

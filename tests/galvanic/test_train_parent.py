@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from galvanic.errors import UserError
 from galvanic.learners import StreamsLearner
 from galvanic.model_file import load, save
 from galvanic.network import build, set_weights
-from galvanic.options import RecipeName
+from galvanic.options import RecipeName, TrainOptions
 from galvanic.parent import child_plan, grown, load_parent
 from galvanic.results import TrainingInterrupted
 from galvanic.text import TextOptions, make_vocabulary, prepare
-from shared.errors import UserError
-from shared.jobs import TrainOptions
 from tests.galvanic.test_train import TEXT, run, small_plan
 from tests.worker.hostile import apart
 from tests.worker.small import fields_of, network, random_weights, windows

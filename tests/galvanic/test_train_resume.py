@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from galvanic import checkpoint, training
+from galvanic.errors import UserError
 from galvanic.learners import make_learner
 from galvanic.model_file import load
 from galvanic.results import TrainingInterrupted
 from galvanic.text import TextOptions, prepare
-from shared.errors import UserError
 from tests.galvanic.test_train import TEXT, run, small_plan
 from tests.worker.texts import Recorder
 

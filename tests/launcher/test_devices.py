@@ -12,12 +12,13 @@ import pytest
 import redis
 from celery import Celery
 
+from galvanic.options import TrainOptions
 from launcher.system import train_parts, worker_options
 from shared import keys
 from shared.connect import connect
 from shared.corpora import pack
 from shared.events import Finished, parse_event
-from shared.jobs import TrainJob, TrainOptions
+from shared.jobs import TrainJob
 from shared.messages import send
 from shared.settings import Settings
 from tests import lives

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from galvanic.errors import UserError
 from launcher.parts import Folders
 from launcher.preflight import Lock, choose_port, prepare_folders, sockets_folder
-from shared.errors import UserError
 from shared.settings import Settings
 
 

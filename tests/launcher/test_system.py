@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import redis
 
+from galvanic.errors import UserError
 from launcher.parts import Folders, Part, Plan, Stage
 from launcher.preflight import prepare_folders, sockets_folder
 from launcher.redis_server import find_redis_server, own_redis
 from launcher.system import Presence, system_plan, with_metrics_ports
 from shared import keys
-from shared.errors import UserError
 from shared.settings import Settings
 from tests.launcher.running import PATIENCE_S, Run, wait_until
 

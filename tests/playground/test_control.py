@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from galvanic.errors import UserError
 from playground.guard import CONTROL_HEADER
-from shared.errors import UserError
 from tests.driver.client import PlaygroundClient
 from tests.playground.processes import Server
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import UserError
+from galvanic.errors import UserError
 from tests.driver.client import Message, PlaygroundClient
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import UserError
+from galvanic.errors import UserError
 from tests.driver.client import Message, PlaygroundClient, components, pictures_of, text_of
 from tests.playground.tiny_bot import PIXEL
 

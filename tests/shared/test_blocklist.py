@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from galvanic.errors import UserError
 from shared.blocklist import MOST_CHARS, MOST_ENTRIES, Blocklist, parse
-from shared.errors import UserError
 
 _TEXT = st.text("abcé -_'$.\n█", max_size=40)
 _ENTRIES = st.lists(st.text("abé -_'$.*", min_size=1, max_size=6), max_size=4)

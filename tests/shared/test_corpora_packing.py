@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from galvanic.errors import UserError
+from galvanic.units import MEGABYTE
 from shared.corpora import pack, unpack, unpack_to_file, unpacked_limit
-from shared.errors import UserError
 from shared.settings import Settings
-from shared.units import MEGABYTE
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from galvanic.errors import UserError
 from galvanic.reading import slugify
 from shared.corpora import Corpus, catalogue, from_upload, names, resolve
-from shared.errors import UserError
 from shared.settings import Settings
 
 # The number and title of Frankenstein around a text that never was a book.

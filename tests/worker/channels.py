@@ -12,10 +12,11 @@ import redis
 from bot.channels.store import Line, TranscriptStore
 from galvanic.learners import StreamsLearner
 from galvanic.model_file import describe
+from galvanic.options import CorpusInfo, TrainOptions, TranscriptRef
 from shared import keys
 from shared.connect import connect, connect_async
 from shared.events import Event, Finished, Started, parse_event
-from shared.jobs import CorpusInfo, TrainJob, TrainOptions, TranscriptRef
+from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
 from shared.transcripts import TranscriptInfo

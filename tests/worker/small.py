@@ -12,10 +12,10 @@ import numpy.typing as npt
 from galvanic.generate import Reader, TextModel
 from galvanic.model_file import Description, TrainingRecord, save
 from galvanic.network import Weights
+from galvanic.options import CorpusInfo, RecipeName
 from galvanic.plan import NetworkConfig
 from galvanic.sampling import Sampling
 from galvanic.streams import Ids, Row
-from shared.jobs import CorpusInfo, RecipeName
 from shared.settings import Settings
 
 LETTERS = "\n !.abcdefghijklmnopqrstuvwxyz"

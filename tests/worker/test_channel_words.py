@@ -9,10 +9,10 @@ import redis
 
 from galvanic.generate import load_model
 from galvanic.model_file import load
+from galvanic.options import TrainOptions
 from galvanic.request import WriteRequest
 from shared import keys
 from shared.events import Finished
-from shared.jobs import TrainOptions
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.worker.channels import ANN, BEN, channel_job, enter, learned, messages, train

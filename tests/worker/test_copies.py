@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import redis
 
+from galvanic.options import TrainOptions
 from shared import keys
 from shared.connect import connect
 from shared.events import Finished, Started
-from shared.jobs import TrainJob, TrainOptions
+from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
 from tests.factories import place
 from tests.s3 import S3Server

@@ -10,10 +10,11 @@ import pytest
 import redis
 
 from galvanic import checkpoint
+from galvanic.options import TrainOptions
 from shared import keys
 from shared.corpora import pack
 from shared.events import Failed
-from shared.jobs import TrainJob, TrainOptions
+from shared.jobs import TrainJob
 from shared.settings import Settings
 from tests import lives
 from tests.factories import place

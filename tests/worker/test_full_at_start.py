@@ -9,10 +9,11 @@ import pytest
 import redis
 
 from galvanic import checkpoint
+from galvanic.options import TrainOptions
 from shared import keys
 from shared.corpora import pack
 from shared.events import Cancelled, Event, Failed, Finished, Interrupted, Trouble
-from shared.jobs import ModelRef, TrainJob, TrainOptions
+from shared.jobs import ModelRef, TrainJob
 from shared.settings import Settings
 from tests import lives
 from tests.factories import place, record

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import UserError
+from galvanic.errors import UserError
 from tests.worker.machines import gpu_machine
 from worker import gpus, hardware
 

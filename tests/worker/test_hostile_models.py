@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import redis
 
+from galvanic.errors import UserError
+from galvanic.options import TrainOptions
 from galvanic.text import TextOptions, prepare
 from shared import keys
-from shared.errors import UserError
 from shared.events import Failed, Generated, Imported, Surprised
-from shared.jobs import MODEL_FILE, MixPart, TrainOptions
+from shared.jobs import MODEL_FILE, MixPart
 from shared.settings import Settings
 from tests.worker.hostile import model_file, tutorial, zeros
 from tests.worker.jobs import PLACE, generate_job, import_job, run, surprise_job

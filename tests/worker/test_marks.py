@@ -9,9 +9,10 @@ import pytest
 import redis
 
 from galvanic.model_file import describe, export
+from galvanic.options import TranscriptRef
 from shared import keys
 from shared.events import Event, Exported, Failed, Imported
-from shared.jobs import MODEL_FILE, TranscriptRef
+from shared.jobs import MODEL_FILE
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.factories import record

@@ -11,9 +11,9 @@ import redis
 from structlog.testing import capture_logs
 
 from galvanic import checkpoint
+from galvanic.errors import UserError
 from shared import keys
 from shared.connect import connect
-from shared.errors import UserError
 from shared.events import Failed, Finished, Generated, Trouble
 from shared.settings import Settings, get_settings
 from tests.factories import record

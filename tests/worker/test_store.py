@@ -11,7 +11,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from structlog.testing import capture_logs
 
-from shared.errors import UserError
+from galvanic.errors import UserError
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.settings import Settings
 from tests.worker.test_room import full

@@ -9,11 +9,12 @@ from typing import Any, cast
 import pytest
 import redis
 
+from galvanic.options import CorpusInfo, TrainOptions
 from shared import keys, lifecycle
 from shared.corpora import pack
 from shared.events import Event, Failed, Finished, parse_event
 from shared.history import Past
-from shared.jobs import CorpusInfo, ModelRef, TrainJob, TrainOptions
+from shared.jobs import ModelRef, TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests import lives

@@ -11,14 +11,14 @@ from typing import Any, cast
 import pytest
 import redis
 
+from galvanic.errors import UserError
 from galvanic.model_file import load
+from galvanic.units import MEGABYTE
 from shared import keys
-from shared.errors import UserError
 from shared.events import Exported, Failed, Generated, Imported
 from shared.jobs import MODEL_FILE
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
-from shared.units import MEGABYTE
 from tests.worker.hostile import apart, sealed
 from tests.worker.jobs import PLACE, export_job, generate_job, import_job, run
 from tests.worker.small import stored

@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from galvanic.options import CorpusInfo
 from galvanic.results import Control, Difficulty, Hooks, Progress, Sample
-from shared.jobs import CorpusInfo
 
 SENTENCE = "A small red boat left the harbour at dawn. "
 EPOCHS = 20

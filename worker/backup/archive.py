@@ -16,8 +16,8 @@ from typing import BinaryIO, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from galvanic.errors import UserError
 from shared import keys
-from shared.errors import UserError
 
 FORMAT = 1
 DESCRIPTION, REDIS, MODELS, CHECKPOINTS = "backup.json", "redis", "models", "checkpoints"

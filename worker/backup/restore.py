@@ -16,11 +16,11 @@ from typing import cast
 
 import redis
 
+from galvanic.errors import UserError
+from galvanic.units import MEGABYTE, count
 from shared import keys, lifecycle, presence
-from shared.errors import UserError
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.settings import Settings
-from shared.units import MEGABYTE, count
 from worker.backup.archive import CHECKPOINTS, MODELS, Backup, Description, Entry, is_kept
 from worker.events import run_script
 from worker.files import JobFiles

@@ -15,12 +15,12 @@ import redis
 from pydantic import ValidationError
 from tqdm import tqdm
 
+from galvanic.errors import UserError
+from galvanic.units import MEGABYTE, count
 from shared import keys
-from shared.errors import UserError
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
-from shared.units import MEGABYTE, count
 from worker.backup.archive import CHECKPOINTS, DESCRIPTION, MODELS, Description, Entry, is_kept, write_entries
 from worker.files import JobFiles
 from worker.store import ModelStore

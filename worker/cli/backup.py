@@ -18,10 +18,10 @@ import redis
 
 from galvanic.checkpoint import sync_folder
 from galvanic.cli.base import report
+from galvanic.errors import UserError
+from galvanic.units import MEGABYTE, count
 from shared.connect import connect_for_long_commands, explain
-from shared.errors import UserError
 from shared.settings import Settings, get_settings
-from shared.units import MEGABYTE, count
 from worker.backup.archive import Backup
 from worker.backup.restore import Restored, require_nobody, restore
 from worker.backup.take import Taken, take

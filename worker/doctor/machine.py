@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 from galvanic.plan import memory_bytes
+from galvanic.units import MEGABYTE
 from shared.settings import Settings
-from shared.units import MEGABYTE
 from worker.doctor.findings import Finding, Level
 from worker.store import ModelStore
 

@@ -10,11 +10,11 @@ import time
 import redis
 
 from bot.jobs import client as jobs
+from galvanic.options import TranscriptRef
 from shared import keys, lifecycle
 from shared.connect import connect
 from shared.corpora import pack
 from shared.events import Cancelled
-from shared.jobs import TranscriptRef
 from tests import factories, lives
 from tests.s3 import S3Server
 from tests.worker.backup.installation import FIXTURE, Installation, add_training
