@@ -21,8 +21,10 @@ import structlog
 from aiohttp import BodyPartReader, MultipartReader, web
 from simcord.backend import errors, serializers
 from simcord.backend.errors import BackendError
-from simcord.http import router
-from simcord.http import routes as _routes  # noqa: F401 - importing registers every handler
+from simcord.http import (
+    router,
+    routes as _routes,  # noqa: F401 - importing registers every handler
+)
 
 from playground.history import page
 from playground.limits import check_request, settle_ids

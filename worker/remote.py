@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 
 import fsspec
 
-from galvanic.checkpoint import disk_full, is_full
-from galvanic.checkpoint import when_there_is_room as _when_there_is_room
+from galvanic.checkpoint import disk_full, is_full, when_there_is_room as _when_there_is_room
 from galvanic.errors import UserError
 from galvanic.results import Difficulty, Hooks
 from shared.settings import Settings

@@ -7,8 +7,7 @@ from typing import Any
 
 import discord
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bot.models.audience import Audience
 from galvanic.options import TranscriptRef

@@ -6,8 +6,7 @@ import asyncio
 import time
 
 import pytest
-from redis.exceptions import ConnectionError as AwayError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import ConnectionError as AwayError, TimeoutError as RedisTimeoutError
 from structlog.testing import capture_logs
 
 from bot.background import Tasks, reply, retry, run_forever

@@ -7,8 +7,7 @@ from typing import get_args
 
 import discord
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bot import words
 from bot.jobs import embeds as job_embeds
@@ -25,8 +24,18 @@ from galvanic.results import Doing
 from shared.blocklist import Blocklist
 from shared.events import Failed, Generated, Interrupted, Sample, Started
 from shared.jobs import MixPart, ModelRef
-from tests.factories import CHANNEL, GUILD, USER, corpus, finished, generate_job, progress, record, train_job
-from tests.factories import place as place_of
+from tests.factories import (
+    CHANNEL,
+    GUILD,
+    USER,
+    corpus,
+    finished,
+    generate_job,
+    place as place_of,
+    progress,
+    record,
+    train_job,
+)
 
 
 def card(view: TrainingState, **around: object) -> discord.Embed:

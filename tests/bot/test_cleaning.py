@@ -8,8 +8,7 @@ import unicodedata
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from bot.channels import blocked, cleaning
 from bot.channels.cleaning import clean, is_command

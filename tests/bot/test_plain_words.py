@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bot.escape import clipped, fit, plain
 from bot.jobs import embeds as job_embeds
@@ -16,8 +15,7 @@ from bot.train import embeds as train_embeds
 from bot.train.state import TrainingState
 from bot.words import TITLE_LIMIT
 from playground.markdown import render_inline
-from tests.factories import corpus, finished, progress, record, train_job
-from tests.factories import place as place_of
+from tests.factories import corpus, finished, place as place_of, progress, record, train_job
 
 PIECES = [
     *"*_~|`<>#()[]\\-+.:!@&\n ab1",

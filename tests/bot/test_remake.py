@@ -17,8 +17,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests import factories
-from tests.bot.channels import Pages, agreed, talk, until
-from tests.bot.channels import queued as waiting
+from tests.bot.channels import Pages, agreed, queued as waiting, talk, until
 from tests.bot.live import Live, text_of
 from tests.registered import register
 from tests.transcripts import words, written

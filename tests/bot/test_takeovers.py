@@ -12,9 +12,7 @@ from typing import TypeVar
 
 import pytest
 import redis.asyncio
-from hypothesis import HealthCheck, given
-from hypothesis import settings as tries
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings as tries, strategies as st
 from redis.asyncio.client import Pipeline
 
 from bot.channels.consent import ConsentStore

@@ -11,8 +11,7 @@ from typing import Any
 
 import discord
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bot import components
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS

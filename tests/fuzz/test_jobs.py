@@ -12,8 +12,7 @@ from typing import Any, cast
 
 import pytest
 import redis
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from structlog.testing import capture_logs
 
 from shared import keys

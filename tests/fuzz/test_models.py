@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import redis
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from structlog.testing import capture_logs
 
 from galvanic.model_file import _digest

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from simcord.backend.models import Message
 
 from bot.escape import clipped, fit, plain, replace_surrogates

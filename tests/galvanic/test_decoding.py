@@ -8,8 +8,7 @@ import zipfile
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from galvanic.errors import UserError
 from galvanic.reading import decode_text

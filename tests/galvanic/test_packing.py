@@ -10,8 +10,7 @@ import pytest
 
 from galvanic.errors import UserError
 from galvanic.generate import load_model
-from galvanic.model_file import PACKINGS, Packing, export, load, save
-from galvanic.model_file import fields_of as fields_of_saved
+from galvanic.model_file import PACKINGS, Packing, export, fields_of as fields_of_saved, load, save
 from tests.galvanic.test_model_file import FIXTURES
 from tests.worker.hostile import apart, sealed
 from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, windows

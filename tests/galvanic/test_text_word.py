@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import regex
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from nltk.tokenize import RegexpTokenizer, WordPunctTokenizer
 
 from galvanic.source import clean

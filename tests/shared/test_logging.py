@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 import structlog
 from celery.worker.consumer import consumer
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
 from shared.events import parse_event

@@ -15,11 +15,17 @@ from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
 from tests.factories import place
 from tests.s3 import S3Server
-from tests.worker.channels import channel_job, enter, events_of, in_the_middle, transcribed, withdraw
-from tests.worker.channels import train as run_to_its_end
+from tests.worker.channels import (
+    channel_job,
+    enter,
+    events_of,
+    in_the_middle,
+    train as run_to_its_end,
+    transcribed,
+    withdraw,
+)
 from tests.worker.test_train_jobs import TEXT, train
-from tests.worker.texts import babble
-from tests.worker.texts import corpus as corpus_of
+from tests.worker.texts import babble, corpus as corpus_of
 from worker import copies
 from worker.beside import STOP_FILE_VARIABLE
 from worker.copies import CheckpointCopies, remove_leftovers

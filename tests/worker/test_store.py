@@ -15,8 +15,7 @@ from galvanic.errors import UserError
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.settings import Settings
 from tests.worker.test_room import full
-from worker import serve
-from worker import store as store_module
+from worker import serve, store as store_module
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow

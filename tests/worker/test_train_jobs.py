@@ -20,8 +20,7 @@ from shared.settings import Settings
 from tests import lives
 from tests.factories import CHANNEL, GUILD, place, record
 from tests.worker.small import save_model, stored
-from tests.worker.texts import babble
-from tests.worker.texts import corpus as corpus_of
+from tests.worker.texts import babble, corpus as corpus_of
 from worker import beside
 from worker.attempt import Attempt
 from worker.events import JobEvents
