@@ -91,6 +91,7 @@ def test_an_answer_counts_from_when_its_text_is_there() -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.process
 async def test_cards_of_trainings_that_nobody_does_go_on_and_end(tmp_path: Path) -> None:
     (tmp_path / "corpora").mkdir()
     (tmp_path / "corpora" / f"{TEXT}.txt").write_text(babble(3_000), "utf-8")
@@ -125,6 +126,7 @@ async def test_cards_of_trainings_that_nobody_does_go_on_and_end(tmp_path: Path)
 
 
 @pytest.mark.e2e
+@pytest.mark.process
 def test_a_part_that_does_not_come_up_is_told(tmp_path: Path) -> None:
     with started(tmp_path / "data", {"CARD_INTERVAL_S": "never"}) as product:
         product.start("redis")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.acts import forget_models, left_behind
-from tests.e2e.system import WHOLE, System, started
+from tests.e2e.system import QUICKEST, WHOLE, System, started
 from tests.playground.conftest import server  # noqa: F401  # a fixture
 
 
@@ -20,13 +20,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The system that most files share."""
-    yield from started(tmp_path_factory.mktemp("system"))
+    yield from started(tmp_path_factory.mktemp("system"), QUICKEST)
 
 
 @pytest.fixture(scope="session")
 def running_whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The same in its own processes, for the files that are marked so."""
-    yield from started(tmp_path_factory.mktemp("whole"), System)
+    yield from started(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def without_models(system: System) -> Iterator[None]:
 @pytest.fixture
 def own_system(tmp_path: Path) -> Iterator[System]:
     """A system that a test may break."""
-    yield from started(tmp_path)
+    yield from started(tmp_path, QUICKEST)
 
 
 @pytest.fixture(autouse=True)

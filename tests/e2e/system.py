@@ -235,6 +235,7 @@ class OneProcess(System):
 
 WHOLE = bool(os.environ.get("WHOLE"))
 """Every system in its own processes (`make test-whole`)."""
+QUICKEST = System if WHOLE else OneProcess
 
 
 @contextlib.contextmanager
@@ -250,9 +251,9 @@ def prepared(folder: Path, kind: type[System] = System, **environment: str) -> I
         system.close()
 
 
-def started(folder: Path, kind: type[System] | None = None, **environment: str) -> Iterator[System]:
-    """Run a system as `prepared`, for a fixture; in one process if no kind is named, unless `WHOLE`."""
-    with prepared(folder, kind or (System if WHOLE else OneProcess), **environment) as system:
+def started(folder: Path, kind: type[System] = System, **environment: str) -> Iterator[System]:
+    """Run a system as `prepared`, for a fixture."""
+    with prepared(folder, kind, **environment) as system:
         system.start()
         yield system
 

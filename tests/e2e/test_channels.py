@@ -12,7 +12,7 @@ from shared.models import ModelRecord
 from shared.transcripts import unpack_page
 from tests.driver.client import Message, text_of
 from tests.e2e.acts import TINY, assert_refused, labels, press, restart_bot, slash, start_bot, stop_bot, written
-from tests.e2e.system import System, started
+from tests.e2e.system import QUICKEST, System, started
 from tests.faults import harm
 from tests.faults.test_strangers import another
 
@@ -23,7 +23,7 @@ TAVERN = {"channel": "tavern"}
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system whose operator has turned learning from channels on; Ada allows #tavern, and three people agree."""
-    for system in started(tmp_path_factory.mktemp("channels"), CHANNEL_TRAINING="opt-in"):
+    for system in started(tmp_path_factory.mktemp("channels"), QUICKEST, CHANNEL_TRAINING="opt-in"):
         assert "may now learn from" in text_of(system.ask("!allow-training #tavern"))
         for person in AGREED:
             agree(system, person)

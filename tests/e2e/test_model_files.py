@@ -11,7 +11,7 @@ import pytest
 from shared import keys
 from tests.driver.client import text_of
 from tests.e2e.acts import ask, exported, press, start_bot, stop_bot, undelivered, user
-from tests.e2e.system import ANSWER_S, System, field_of, started
+from tests.e2e.system import ANSWER_S, QUICKEST, System, field_of, started
 from tests.worker.hostile import model_file, sealed
 from tests.worker.small import biased, network
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("without_models")
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """One of this module's own: it takes only small files."""
-    yield from started(tmp_path_factory.mktemp("models"), IMPORT_MAX_MB="1")
+    yield from started(tmp_path_factory.mktemp("models"), QUICKEST, IMPORT_MAX_MB="1")
 
 
 def test_a_model_comes_back_from_its_file_and_writes_the_same(system: System) -> None:

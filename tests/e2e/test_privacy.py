@@ -15,7 +15,7 @@ from bot.channels.store import Line, TranscriptStore
 from shared import keys
 from tests.driver.client import Message, text_of
 from tests.e2e.acts import EPHEMERAL, newest, rest, restart_bot, slash, whisper, whispered
-from tests.e2e.system import System, started
+from tests.e2e.system import QUICKEST, System, started
 from tests.transcripts import begun, expire
 
 SECRET = "the marmalade is hidden in the third drawer"
@@ -24,7 +24,7 @@ SEED = "a pelican of no importance"
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    yield from started(tmp_path_factory.mktemp("privacy"), CHANNEL_TRAINING="opt-in")
+    yield from started(tmp_path_factory.mktemp("privacy"), QUICKEST, CHANNEL_TRAINING="opt-in")
 
 
 @pytest.fixture(autouse=True)

@@ -34,13 +34,13 @@ from tests.e2e.cellar import (
     show_cellar_to,
     writes,
 )
-from tests.e2e.system import ANSWER_S, System, started
+from tests.e2e.system import ANSWER_S, QUICKEST, System, started
 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """One of this module's own: it has learning from channels switched on."""
-    yield from started(tmp_path_factory.mktemp("rooms"), CHANNEL_TRAINING="opt-in")
+    yield from started(tmp_path_factory.mktemp("rooms"), QUICKEST, CHANNEL_TRAINING="opt-in")
 
 
 @pytest.fixture(autouse=True)
