@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = ("galvanic", "bot", "worker", "shared", "launcher", "playground")
-MOST = {"lines": 36_800, "statements": 21_700, "tests": 40_800, "knots": 0, "circles": 0, "bot_taken": 1}
+MOST = {"lines": 32_300, "statements": 18_750, "tests": 38_750, "knots": 0, "circles": 0, "bot_taken": 1}
 """What each may be: lower them when a change has brought one down."""
 
 Graph = dict[str, set[str]]
