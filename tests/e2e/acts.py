@@ -153,7 +153,9 @@ def _answer(system: System, after: str, what: str, *words: str, **where: str) ->
 def _said(system: System, after: str, *words: str, **where: str) -> Any:
     bot = system.client.world().bot_user_id
     later = [message for message in system.client.messages(after=after, **where) if message["author"]["id"] == bot]
-    return next((one for one in later if filled(one) and all(word in text_of(one) for word in words)), None)
+    # A refusal takes the place of a public "is thinking" by a mark that it deletes at once (bot/responder.py).
+    said = [message for message in later if filled(message) and message["content"] != "❌"]
+    return next((one for one in said if all(word in text_of(one) for word in words)), None)
 
 
 # ---------------------------------------------------------------------- what an operator does
