@@ -23,7 +23,6 @@ from bot.channels import chores, consent, held, importer, missed, sources, store
 from bot.channels.cog import Privacy
 from bot.channels.cog_allow import AllowTraining
 from bot.components import Components
-from bot.escape import replace_surrogates
 from bot.help import Help
 from bot.jobs import admission, client, delivery, dispatcher, snapshot
 from bot.leader import Leader
@@ -34,6 +33,7 @@ from bot.responder import PatientContext, Responder, Typing
 from bot.servers import access, cooldowns
 from bot.servers.settings import GuildSettingsStore
 from bot.train import card, cog, cog_jobs, remake, start
+from bot.words import replace_surrogates
 from bot.write import cog_chat, generate
 from bot.write.cog import Writing
 from shared import presence

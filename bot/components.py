@@ -15,10 +15,10 @@ from typing import Any, Literal, Self
 
 import discord
 
-from bot.escape import MOST, NOBODY, label, replace_surrogates
 from bot.responder import Interaction, Responder, acknowledge
 from bot.servers.access import Access, Actor, require_all, require_writer
 from bot.types import Send
+from bot.words import MOST, NOBODY, label, replace_surrogates
 from galvanic.errors import UserError
 
 JOB = r"(?P<job>[a-z0-9-]+)"

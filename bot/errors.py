@@ -12,8 +12,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.background import REDIS_DOWN, is_transient
-from bot.escape import RED, code
 from bot.types import Send
+from bot.words import RED, code
 from galvanic.errors import UserError
 from shared.connect import takes_nothing
 from shared.settings import Settings

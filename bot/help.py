@@ -13,11 +13,11 @@ from discord.ext import commands
 
 from bot.components import Press, menu, view
 from bot.errors import nearest
-from bot.escape import BLURPLE, FIELD_LIMIT, MOST, code, plain
 from bot.options.options import Options
 from bot.servers.access import IN_DIRECT_MESSAGES, is_admin
 from bot.servers.settings import GuildSettingsStore
 from bot.types import User
+from bot.words import BLURPLE, FIELD_LIMIT, MOST, code, plain
 from galvanic.errors import UserError
 
 HEADINGS = {

@@ -25,9 +25,9 @@ from bot.errors import (
     post_error,
     too_late,
 )
-from bot.escape import NOBODY, plain
 from bot.servers.access import may_send
 from bot.types import Context, Send, User
+from bot.words import NOBODY, plain
 from galvanic.errors import UserError
 from shared.settings import Settings
 

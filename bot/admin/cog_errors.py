@@ -15,11 +15,11 @@ from discord.ext import commands
 
 from bot.background import DISCORD_ERRORS, is_transient
 from bot.errors import TOO_LATE, WrongPlace, cause_of, nearest, post_error
-from bot.escape import code
 from bot.responder import Interaction, Responder, is_mention
 from bot.servers.access import Access, require_permissions
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context
+from bot.words import code
 from galvanic.errors import UserError
 
 log = structlog.get_logger()

@@ -19,7 +19,6 @@ from discord.ext import commands
 from bot.admin.metrics import BotMetrics, memory_of
 from bot.background import DISCORD_ERRORS, reply
 from bot.errors import WORKS_DIRECTLY
-from bot.escape import AMBER, GREEN, RED, plain
 from bot.help import Help
 from bot.jobs.admission import Admission
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot, Snapshots
@@ -28,7 +27,7 @@ from bot.options.autocomplete import choices
 from bot.servers.access import is_admin
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User, hybrid_command
-from bot.words import bar, duration, span
+from bot.words import AMBER, GREEN, RED, bar, duration, plain, span
 from galvanic.units import count
 from shared import keys, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE

@@ -13,11 +13,11 @@ from discord.ext import commands
 
 from bot.components import Action, Components, Field, Form, Press, button, custom_id, view
 from bot.errors import error_embed
-from bot.escape import AMBER, BLURPLE, FIELD_LIMIT, MOST, code, plain
 from bot.options.checks import as_limit
 from bot.servers.access import require_admin
 from bot.servers.settings import GuildSettings, GuildSettingsStore, Quotas, UnreadableSettings, checked_prefix
 from bot.types import Context, hybrid_command
+from bot.words import AMBER, BLURPLE, FIELD_LIMIT, MOST, code, plain
 from galvanic.errors import UserError
 from galvanic.units import MEGABYTE
 from shared import blocklist

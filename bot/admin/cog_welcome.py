@@ -12,8 +12,8 @@ from discord.ext import commands
 
 from bot.background import DISCORD_ERRORS, reply
 from bot.components import button, view
-from bot.escape import BLURPLE
 from bot.servers.settings import GuildSettingsStore
+from bot.words import BLURPLE
 from shared import keys
 from shared.settings import Settings
 

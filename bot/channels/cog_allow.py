@@ -16,12 +16,12 @@ from bot.channels.consent import ConsentStore
 from bot.channels.embeds import Terms
 from bot.channels.sources import Room, Sources, require_readable
 from bot.channels.withdrawals import Withdrawals
-from bot.escape import code
 from bot.models.registry import Registry
 from bot.options.autocomplete import choices
 from bot.servers import access
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, hybrid_command
+from bot.words import code
 from galvanic.errors import UserError
 from galvanic.units import count
 from shared.settings import Settings

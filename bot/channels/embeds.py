@@ -14,8 +14,7 @@ from bot.channels.reader import ImportState
 from bot.channels.store import Transcript
 from bot.channels.withdrawals import Withdrawn
 from bot.components import button, view
-from bot.escape import clipped
-from bot.words import AMBER, BLURPLE, GREEN, GREY, TITLE_LIMIT, bar, duration, short_title
+from bot.words import AMBER, BLURPLE, GREEN, GREY, TITLE_LIMIT, bar, clipped, duration, short_title
 from galvanic.units import count
 from shared.jobs import TrainJob
 from shared.models import ModelRecord

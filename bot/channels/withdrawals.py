@@ -15,8 +15,8 @@ from bot.background import DISCORD_ERRORS, reply
 from bot.channels.chores import Chores
 from bot.channels.consent import ConsentStore
 from bot.channels.store import TranscriptStore
-from bot.escape import plain
 from bot.models.registry import Registry
+from bot.words import plain
 from shared import keys
 from shared.models import ModelRecord
 

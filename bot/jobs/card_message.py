@@ -9,8 +9,8 @@ import discord
 import structlog
 
 from bot.background import DISCORD_ERRORS, is_transient
-from bot.escape import NOBODY
 from bot.jobs.client import card_nonce
+from bot.words import NOBODY
 from shared.jobs import TrainJob
 from shared.settings import Settings
 

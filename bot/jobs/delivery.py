@@ -21,11 +21,11 @@ from redis.exceptions import RedisError
 
 from bot.background import DISCORD_ERRORS, Tasks, backoff, is_transient, retry, run_forever, woken
 from bot.errors import CLOSED, AlreadyReported, post_error
-from bot.escape import NOBODY
 from bot.jobs.client import JobClient
 from bot.jobs.decoding import NotUnderstood
 from bot.responder import addressed
 from bot.types import Send
+from bot.words import NOBODY
 from galvanic.errors import UserError
 from shared.events import TERMINAL, Event, Failed
 from shared.jobs import GENERATE_QUEUE, Asked, DeleteJob, Job, Place, TrainJob

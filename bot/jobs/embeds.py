@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.escape import plain
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
-from bot.words import BLURPLE, DESCRIPTION_LIMIT, in_line, span
+from bot.words import BLURPLE, DESCRIPTION_LIMIT, in_line, plain, span
 from galvanic.units import count
 
 

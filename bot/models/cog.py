@@ -15,7 +15,6 @@ from discord.ext import commands
 
 from bot.components import MODEL, USER, Components, Press
 from bot.errors import AlreadyReported
-from bot.escape import code
 from bot.models import embeds, sharing
 from bot.models.requests import Requests
 from bot.models.transfer import Transfer
@@ -23,6 +22,7 @@ from bot.options import autocomplete, checks, decoding
 from bot.responder import replying
 from bot.servers.access import Actor, require_permissions, visible_channels
 from bot.types import Context, Send, hybrid_command, hybrid_group
+from bot.words import code
 from galvanic.errors import UserError
 from shared.events import Failed, Pictured
 from shared.jobs import CARD_FILE, PictureJob

@@ -7,8 +7,7 @@ import math
 import discord
 
 from bot.components import button, view
-from bot.escape import clipped, plain
-from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY, percent
+from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY, clipped, percent, plain
 from galvanic.options import RECIPE_WORDS
 from galvanic.units import MEGABYTE, count
 from shared.jobs import CARD_FILE

@@ -20,11 +20,11 @@ from pydantic import ValidationError
 
 from bot.background import reply
 from bot.errors import nearest
-from bot.escape import code
 from bot.models.audience import Audience
 from bot.options.autocomplete import choices, in_time
 from bot.servers import access
 from bot.servers.settings import ChannelChoices, GuildSettingsStore, read_choices
+from bot.words import code
 from galvanic.errors import UserError
 from shared import keys
 from shared.jobs import DeleteJob, Place

@@ -8,13 +8,13 @@ from typing import Any
 import discord
 
 from bot.components import MODEL, Components, Press
-from bot.escape import code
 from bot.models import embeds
 from bot.models.requests import Requests
 from bot.models.sharing import require_owner
 from bot.options import decoding
 from bot.servers.access import Actor, is_admin
 from bot.types import Send
+from bot.words import code
 from galvanic.errors import UserError
 from galvanic.units import MEGABYTE
 from shared.events import Exported, Failed, Imported

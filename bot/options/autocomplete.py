@@ -11,7 +11,7 @@ import structlog
 from discord import app_commands
 from redis.exceptions import RedisError
 
-from bot.escape import LABEL_LIMIT, MOST, label
+from bot.words import LABEL_LIMIT, MOST, label
 
 _OFFERED_S = 2.0
 """Discord waits 3 s for choices, and shows an error after that."""

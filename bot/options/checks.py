@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from bot.escape import code
+from bot.words import code
 from galvanic.errors import UserError
 
 SEED_LIMIT = 2_000

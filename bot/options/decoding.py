@@ -12,8 +12,8 @@ from discord.ext import commands
 from discord.ext.commands.view import StringView
 
 from bot.background import DISCORD_ERRORS, is_transient
-from bot.escape import replace_surrogates
 from bot.types import Context
+from bot.words import replace_surrogates
 from galvanic.errors import UserError
 
 _ESCAPED = re.compile(r"\\([*_`~|>\\<#\-\[])")

@@ -11,9 +11,9 @@ from discord.utils import MISSING
 
 from bot.components import Action, Field, Form, Hold, Press
 from bot.errors import nearest, shown
-from bot.escape import code, label
 from bot.options.checks import as_limit, in_range
 from bot.types import Context
+from bot.words import code, label
 from galvanic.errors import UserError
 from galvanic.options import GenerateOptions, TrainOptions, options_of
 

@@ -10,9 +10,9 @@ import structlog
 
 from bot.background import DISCORD_ERRORS
 from bot.errors import Refused, WrongPlace, is_gone, servers_only
-from bot.escape import plain
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User
+from bot.words import plain
 from galvanic.errors import UserError
 from shared.jobs import Place
 

@@ -16,7 +16,6 @@ from bot.channels.importer import ImportPlan
 from bot.channels.sources import Sources, is_channel, looks_like
 from bot.channels.store import TranscriptStore
 from bot.components import MODEL, Components, Press
-from bot.escape import code
 from bot.options import decoding
 from bot.options.autocomplete import in_time
 from bot.options.options import options_form
@@ -25,6 +24,7 @@ from bot.train import options as train_options
 from bot.train.options import TrainFlags
 from bot.train.start import Trainings, TrainRequest
 from bot.types import Context, Send, hybrid_command
+from bot.words import code
 from galvanic.errors import UserError
 from shared import corpora
 from shared.models import ModelRecord

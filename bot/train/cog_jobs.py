@@ -13,7 +13,6 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.components import JOB, Components, Press
-from bot.escape import MOST, code, label, plain
 from bot.jobs import embeds as job_embeds
 from bot.jobs.client import TRAINING, JobClient
 from bot.jobs.snapshot import Snapshots
@@ -26,6 +25,7 @@ from bot.train import embeds
 from bot.train.card import TrainingCards
 from bot.train.state import TrainingState
 from bot.types import Context, User, hybrid_command
+from bot.words import MOST, code, label, plain
 from galvanic.errors import UserError
 from shared.jobs import TRAIN_QUEUE, TrainJob
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.escape import clipped
 from bot.models.embeds import copied
 from bot.train.state import TrainingState
 from bot.words import (
@@ -24,6 +23,7 @@ from bot.words import (
     Estimate,
     bar,
     bits,
+    clipped,
     duration,
     figure,
     in_line,

@@ -10,12 +10,11 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.escape import code, plain
 from bot.responder import replying
 from bot.servers.access import Actor, channel_ids, require_permissions
 from bot.servers.cooldowns import TooSoon, What
 from bot.types import Context, hybrid_command
-from bot.words import BLURPLE, GREEN, GREY
+from bot.words import BLURPLE, GREEN, GREY, code, plain
 from bot.write.generate import Generating
 from galvanic.errors import UserError
 

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 import discord
 
 from bot.components import button, menu, view
-from bot.escape import clipped, fit, plain
 from bot.options.checks import HOTTEST
-from bot.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, figure, percent
+from bot.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, clipped, figure, fit, percent, plain
 from galvanic.units import choosing, count
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob

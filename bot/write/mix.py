@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from bot.escape import code
 from bot.options.checks import each_once
+from bot.words import code
 from galvanic.errors import UserError
 
 MOST_PARTS = 8

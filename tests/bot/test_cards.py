@@ -18,7 +18,6 @@ from bot.models.embeds import copied
 from bot.train import embeds
 from bot.train.state import TrainingState
 from bot.write import embeds as write_embeds
-from galvanic.errors import UserError
 from galvanic.options import TrainOptions
 from galvanic.results import Doing
 from shared.blocklist import Blocklist
@@ -372,7 +371,3 @@ def test_the_bar_never_overflows() -> None:
     assert words.bar(-1) == "░" * 20
     assert words.bar(0.5) == "█" * 10 + "░" * 10
     assert words.bar(7) == "█" * 20
-
-
-def test_errors_show_both_sentences() -> None:
-    assert words.error(UserError("Bad.", "Mend it.")).description == "❌ **Bad.**\nMend it."

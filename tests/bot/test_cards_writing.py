@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from bot.escape import plain
+from bot.words import plain
 from bot.write import embeds as write_embeds
 from bot.write.changes import continued, hotter, temperatures_around
 from bot.write.embeds import fit

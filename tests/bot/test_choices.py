@@ -11,9 +11,9 @@ from redis.exceptions import ConnectionError as AwayError
 from structlog.testing import capture_logs
 
 from bot.components import menu
-from bot.escape import MOST, label
 from bot.options import autocomplete as module
 from bot.options.autocomplete import choices, in_time
+from bot.words import MOST, label
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.bot.live import Live
 

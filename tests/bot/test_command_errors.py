@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.escape import code
+from bot.words import code
 from playground.places import CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live
 

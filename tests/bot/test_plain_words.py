@@ -7,13 +7,12 @@ import re
 import pytest
 from hypothesis import given, strategies as st
 
-from bot.escape import clipped, fit, plain
 from bot.jobs import embeds as job_embeds
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.models import embeds as model_embeds
 from bot.train import embeds as train_embeds
 from bot.train.state import TrainingState
-from bot.words import TITLE_LIMIT
+from bot.words import TITLE_LIMIT, clipped, fit, plain
 from playground.markdown import render_inline
 from tests.factories import corpus, finished, place as place_of, progress, record, train_job
 

@@ -13,7 +13,7 @@ from simcord.backend.errors import SetupError
 from simcord.backend.models import Interaction, Message
 from simcord.enums import InteractionType
 
-from bot.escape import replace_surrogates
+from bot.words import replace_surrogates
 from galvanic.errors import UserError
 from playground.people import File
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, strategies as st
 from simcord.backend.models import Message
 
-from bot.escape import clipped, fit, plain, replace_surrogates
 from bot.models import embeds as model_embeds
 from bot.train import embeds
 from bot.train.state import TrainingState
+from bot.words import clipped, fit, plain, replace_surrogates
 from playground.places import BOT_ID
 from shared.events import Failed, Sample, Started
 from tests.bot.live import text_of
