@@ -11,6 +11,7 @@ from typing import Any
 from celery import Celery, signals
 
 from shared.jobs import TRAIN_QUEUE
+from shared.lifecycle import LEASE_S
 from shared.settings import get_settings
 
 app = Celery("galvanic", broker=get_settings().broker_url, include=["worker.tasks"])
@@ -29,7 +30,14 @@ app.conf.update(
     broker_use_ssl=get_settings().redis_tls,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options={"queue_order_strategy": "priority", "socket_keepalive": True},
+    broker_transport_options={
+        "queue_order_strategy": "priority",
+        "socket_keepalive": True,
+        # What a worker had taken when it was killed, and not yet acknowledged, goes back to its queue after so long.
+        # The job is asked again before that (`bot.jobs.dispatcher`), so whoever takes the message then drops it.
+        "visibility_timeout": LEASE_S,
+        "unacked_restore_throttle": 1,  # it is looked for every 10 s, not only each tenth time
+    },
     # TensorFlow does not survive a fork.
     worker_pool_start_method="spawn",
     worker_proc_alive_timeout=60,

@@ -96,15 +96,16 @@ class Dispatcher:
         found = False
         for record in (*line.begun, *(one for one, _ in line.waiting)):
             if record.data is None:  # a month has passed, or Redis lost it
-                log.warning("training_closed", job_id=record.job_id)
+                log.warning("training_closed", job_id=record.job_id, guild_id=record.guild_id)
                 await reply(self._redis.hdel(keys.ACTIVE, record.job_id))
             elif self._is_dead(record, now):
                 how: Literal["died", "lapsed"] = "died" if record.leased else "lapsed"
                 script = lifecycle.requeue(record.job_id, record.attempt, record.nonce, how)
                 answer = await self._jobs.run(script)
-                found = found or answer is not None
                 if answer is not None:
-                    log.warning("training_lapsed", job_id=record.job_id, attempt=record.attempt, state=record.state)
+                    found, channel_id = True, record.job.place.channel_id if record.job is not None else None
+                    where = {"job_id": record.job_id, "guild_id": record.guild_id, "channel_id": channel_id}
+                    log.warning("training_lapsed", **where, attempt=record.attempt, state=record.state)
                 if answer == b"cancelled":
                     self._jobs.ended("train", "cancelled")
         return found

@@ -35,7 +35,7 @@ def system(_hurt: System) -> Iterator[System]:
 def assert_nothing_is_left(system: System, timeout: float = 120) -> None:
     """Nothing is locked, waits, runs or lies about, and all parts are there.
 
-    The limit is above a minute, after which Celery gives back what a killed worker had.
+    The limit is above 70 s, within which Celery gives back what a killed worker had taken (`visibility_timeout`).
     """
     left: dict[str, Any] = {}
 

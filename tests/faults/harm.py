@@ -70,6 +70,12 @@ def kill_worker(system: System, queue: str) -> float:
     return time.monotonic()
 
 
+def broker(system: System) -> str:
+    """Celery's address of the running system's Redis."""
+    where = (system.view / "run" / "redis.url").read_text().strip()
+    return system.seen(where).replace("unix:", "redis+socket:")
+
+
 def redis_answers(system: System) -> bool:
     """Whether Redis answers."""
     try:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from shared import keys
 from tests.driver.client import NotInTimeError, text_of
 from tests.e2e.acts import TINY, lasting
 from tests.e2e.system import System
@@ -110,7 +111,7 @@ def test_it_is_in_trouble_while_a_text_is_posted(status: dict[str, float], fault
     system.client.wait_for(lambda: system.answer_to(asked["id"]), 60, "the answer")
     until = time.monotonic()
     with system.redis as client:
-        system.client.wait_for(lambda: not client.scard("jobs:undelivered"), 100, "the answer to be noted")
+        system.client.wait_for(lambda: not client.scard(keys.OUTBOX), 100, "the answer to be noted")
     said = [one for one in system.client.messages(after=asked["id"]) if one["author"]["id"] != asked["author"]["id"]]
     assert len(said) == 1
     assert "**the fog**" in text_of(said[0])

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from shared import keys
 from shared.events import Interrupted
 from tests.driver.client import text_of
 from tests.e2e.acts import lasting, training_of
@@ -64,7 +65,7 @@ def test_the_generate_worker_is_stopped_while_it_writes(system: System) -> None:
     # Long enough to be met on any machine.
     asked = system.client.send("!generate the fog --length 200000")
     with system.redis as client:
-        system.client.wait_for(lambda: client.scard("jobs:undelivered"), 30, "the request")
+        system.client.wait_for(lambda: client.scard(keys.OUTBOX), 30, "the request")
     since = time.monotonic()
     stop(worker)
     answer = system.client.wait_for(lambda: system.answer_to(asked["id"]), 100, "an answer")
@@ -101,7 +102,7 @@ def whole(tmp_path: Path) -> Iterator[System]:
 
 def test_everything_is_stopped_while_one_runs_and_one_waits(whole: System) -> None:
     system = whole
-    first = system.ask(f"!train harbour {lasting(0.25)} --name sleeper")
+    first = system.ask(f"!train harbour {lasting(10)} --name sleeper")
     second = system.ask("!train harbour --epochs 1 --layers 1 --units 32 --name waiter")
     system.wait_for_card(first, "Sample after epoch")
     assert system.stop(signal.SIGINT) == 0
@@ -113,6 +114,8 @@ def test_everything_is_stopped_while_one_runs_and_one_waits(whole: System) -> No
     since = time.monotonic()
     system.start()
     job = training_of(first)
+    system.wait_for_card(first, "Epoch", timeout=150)
+    assert "Finishing" in text_of(system.ask(f"!finish {job}"))
     shown = system.client.wait_for(
         lambda: next((m for m in cards_of(system, job) if "is now this channel's model" in text_of(m)), None), 150
     )

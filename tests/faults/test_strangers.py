@@ -111,13 +111,11 @@ def test_a_running_training_renews_its_lease(system: System) -> None:
 def test_a_message_that_is_delivered_twice_is_one_training(system: System) -> None:
     with contextlib.ExitStack() as training_goes_on, system.redis as client:
         training = training_goes_on.enter_context(Training(system, "twice", TINY))
-        # What Celery has taken it may give out again after an hour: a worker was killed before it said so.
+        # Celery gives out again what a worker had taken that was killed before it said so.
         training.learned()
         attempt, nonce = 1, client.hget(keys.job(training.job_id), "nonce").decode()  # type: ignore[union-attr]
         since = time.monotonic()
-        where = (system.view / "run" / "redis.url").read_text().strip()
-        broker = system.seen(where).replace("unix:", "redis+socket:")
-        with Celery("tests", broker=broker, task_serializer="json") as app:
+        with Celery("tests", broker=harm.broker(system), task_serializer="json") as app:
             for _ in range(2):
                 messages.send(app, training.job_id, None, attempt, nonce)
         system.client.wait_for(lambda: not client.llen("train") and not client.hlen("unacked"), 60, "them to go")
