@@ -86,19 +86,19 @@ class Galvanic(commands.Bot):
         self.identifies = gateway.Identifies()
         self.redis = connect_async(settings)
         self.leader = Leader(self.redis)
-        self.queue = client.JobClient(settings, self.redis, self.metrics.ended)
-        self.dispatcher = dispatcher.Dispatcher(self.redis, self.queue)
+        self.jobs = client.JobClient(settings, self.redis, self.metrics.ended)
+        self.dispatcher = dispatcher.Dispatcher(self.redis, self.jobs)
         self.guild_settings = servers = GuildSettingsStore(settings, self.redis)
         self.access = access.Access(servers)
         self.responder = Responder(settings, lambda ctx: self.metrics.replied(ctx, "refused"))
         self.components = Components(self, self.responder, self.access)
         self.cooldowns = cooldowns.Cooldowns(self.redis)
-        self.outlook = snapshot.Snapshots(self.redis)
+        self.snapshots = snapshot.Snapshots(self.redis)
         self.consents = consent.ConsentStore(settings, self.redis, self.leader)
         self.transcripts = store.TranscriptStore(self.redis, self.leader)
         self.audience = audience.Audience(self, settings)
         self.registry = registry.Registry(self.redis, settings, servers, self.audience)
-        self.removal = removal.Removal(self, self.registry, self.queue, self.outlook)
+        self.removal = removal.Removal(self, self.registry, self.jobs, self.snapshots)
         self.chores, self.looks = chores.Chores("words"), chores.Chores("looking for changes")
         self.withdrawals = withdrawals.Withdrawals(
             self,
@@ -119,30 +119,30 @@ class Galvanic(commands.Bot):
             self.consents,
             self.sources,
             self.withdrawals,
-            self.queue,
-            self.outlook,
+            self.jobs,
+            self.snapshots,
         )
         self.training_cards = card.TrainingCards(
             self,
             settings,
             servers,
-            self.queue,
-            self.outlook,
+            self.jobs,
+            self.snapshots,
             self.registry,
             self.audience,
             self.registry.revisions,
             importing=self.importer.card,
         )
         self.delivery = delivery.Delivery(
-            self, self.queue, settings, self.training_cards, self.typing.shown, self._job_delivered
+            self, self.jobs, settings, self.training_cards, self.typing.shown, self._job_delivered
         )
         self.trainings = start.Trainings(
             settings,
             servers,
             self.access,
             self.cooldowns,
-            self.queue,
-            self.outlook,
+            self.jobs,
+            self.snapshots,
             self.delivery,
             self.training_cards,
             self.registry,
@@ -154,8 +154,8 @@ class Galvanic(commands.Bot):
             settings,
             servers,
             self.redis,
-            self.queue,
-            self.outlook,
+            self.jobs,
+            self.snapshots,
             self.registry,
             self.audience,
             self.transcripts,
@@ -164,13 +164,13 @@ class Galvanic(commands.Bot):
             before=(self.withdrawals.resume,),
             after=(self.withdrawals.close_done,),
         )
-        self.training_control = cog_jobs.Jobs(servers, self.queue, self.outlook, self.audience, self.training_cards)
-        common = (self, settings, servers, self.access, self.cooldowns, self.queue, self.delivery, self.registry)
+        self.training_control = cog_jobs.Jobs(servers, self.jobs, self.snapshots, self.audience, self.training_cards)
+        common = (self, settings, servers, self.access, self.cooldowns, self.jobs, self.delivery, self.registry)
         self.transfer = transfer.Transfer(*common)
         self.models = Models(*common, self.transfer)
         self.generating = generate.Generating(*common, self.admission.slot)
         self.holdings = held.Holdings(
-            self, settings, self.redis, self.consents, self.transcripts, self.registry, self.outlook
+            self, settings, self.redis, self.consents, self.transcripts, self.registry, self.snapshots
         )
         self.add_check(self.access.works_here, call_once=True)
         self.metrics.watch(self)
@@ -179,11 +179,11 @@ class Galvanic(commands.Bot):
         settings, servers, texts = self.settings, self.guild_settings, self.transcripts
         pages = Help(self, servers)
         report = cog_general.StatusReport(
-            self, self.redis, self.metrics, self.outlook, self.admission, settings.data_dir
+            self, self.redis, self.metrics, self.snapshots, self.admission, settings.data_dir
         )
         send_commands = functools.partial(gateway.sync, self.tree, self.redis)
         panel = cog_settings.ServerSettings(servers, settings.command_prefix, self.registry.stored_bytes)
-        removing = (self.registry, self.removal, self.outlook, self.queue)
+        removing = (self.registry, self.removal, self.snapshots, self.jobs)
         changes = watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, *removing)
         people = Privacy(
             self, settings, servers, self.cooldowns, self.sources, self.consents, self.withdrawals, self.holdings
@@ -209,11 +209,11 @@ class Galvanic(commands.Bot):
             service.register(self.components)
         self.components.add("help", pages.turn, who="anybody", how="help")
         self.add_dynamic_items(self.components.item())
-        await asyncio.gather(gateway.sync_if_changed(self.tree, self.redis), self.queue.warm())
+        await asyncio.gather(gateway.sync_if_changed(self.tree, self.redis), self.jobs.warm())
 
     async def connect(self, *, reconnect: bool = True) -> None:
         """Unlike discord.py's, tries again after a first connection that failed, which has no session to resume."""
-        self.queue.start()
+        self.jobs.start()
         self.dispatcher.start()
         backoff = ExponentialBackoff()
         while True:
@@ -261,7 +261,7 @@ class Galvanic(commands.Bot):
 
     async def close(self) -> None:
         await self.tasks.end()
-        for one in (self.remaking, self.importer, self.chores, self.looks, self.dispatcher, self.delivery, self.queue):
+        for one in (self.remaking, self.importer, self.chores, self.looks, self.dispatcher, self.delivery, self.jobs):
             await one.stop()
         await super().close()
         with contextlib.suppress(RedisError):

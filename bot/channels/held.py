@@ -93,7 +93,7 @@ class Holdings:
     consents: ConsentStore
     store: TranscriptStore
     registry: Registry
-    outlook: Snapshots
+    snapshots: Snapshots
 
     async def servers_of(self, user: Person, *, to_refuse: bool = False) -> list[int]:
         """The servers where something is held of a person, or where their messages count.
@@ -149,7 +149,7 @@ class Holdings:
         )
 
     async def _trainings(self, user: Person) -> list[TrainJob]:
-        trainings = (await self.outlook.look(now=True)).trainings
+        trainings = (await self.snapshots.look(now=True)).trainings
         return [one.job for one in trainings if one.job.place.user_id == user.id]
 
     async def _words(self, guild_id: int, user_id: int) -> tuple[Words, ...]:

@@ -42,8 +42,8 @@ class Watch(commands.Cog):
     chores: Chores
     registry: Registry
     removal: Removal
-    outlook: Snapshots
-    queue: JobClient
+    snapshots: Snapshots
+    jobs: JobClient
     _changed: defaultdict[tuple[int, int], dict[int, discord.Message | None]] = field(
         init=False, default_factory=lambda: defaultdict(dict)
     )
@@ -135,7 +135,7 @@ class Watch(commands.Cog):
 
         In this order: after a crash in between, the server is found by what is left.
         """
-        await cancel_trainings(self.outlook, self.queue, lambda ref: ref.guild_id == guild_id)
+        await cancel_trainings(self.snapshots, self.jobs, lambda ref: ref.guild_id == guild_id)
         for model in await self.registry.all(guild_id):
             if model.transcripts:
                 await self.registry.remove(model)

@@ -67,7 +67,7 @@ class Delivery:
     def __init__(
         self,
         client: discord.Client,
-        queue: JobClient,
+        jobs: JobClient,
         settings: Settings,
         cards: TrainingCards,
         waiting: Callable[[int], AbstractAsyncContextManager[None]],
@@ -75,7 +75,7 @@ class Delivery:
     ) -> None:
         """`waiting` shows in a channel (its id) that somebody waits there."""
         self._client = client
-        self._queue = queue
+        self._jobs = jobs
         self._settings = settings
         self._cards = cards
         self._waiting = waiting
@@ -106,7 +106,7 @@ class Delivery:
 
     async def require_writer(self) -> None:
         """Raises UserError when no generate worker is running."""
-        if not await self._queue.has_worker(GENERATE_QUEUE):
+        if not await self._jobs.has_worker(GENERATE_QUEUE):
             raise UserError(
                 "No generate worker is running, so I can't do this now.",
                 "The bot's operator can start one with `make run` or `python -m worker serve generate`.",
@@ -128,7 +128,7 @@ class Delivery:
             if not ours:
                 return  # Discord delivered this message before
             await self.require_writer()
-            if await self._queue.submit(job, files=files):  # else it did so before the bot was started
+            if await self._jobs.submit(job, files=files):  # else it did so before the bot was started
                 await self._deliver(job, send, options)
 
     @contextmanager
@@ -156,7 +156,7 @@ class Delivery:
         Raises redis.RedisError when Redis could not be asked at last, so that there may be one.
         """
         away: RedisError | None = None
-        with contextlib.suppress(TimeoutError), self._queue.news_of(job.job_id) as news:
+        with contextlib.suppress(TimeoutError), self._jobs.news_of(job.job_id) as news:
             async with asyncio.timeout(timeout_s):
                 while True:
                     news.clear()
@@ -170,11 +170,11 @@ class Delivery:
                     await woken(news, 1 if away else _LOOK_S)
         if away is not None:
             raise away
-        given_up = await self._queue.give_up(job, otherwise)
+        given_up = await self._jobs.give_up(job, otherwise)
         return otherwise if given_up else await self._final(job.job_id) or otherwise
 
     async def _final(self, job_id: str) -> Event | None:
-        return next((event for _, event in await self._queue.events(job_id, "0") if event.kind in TERMINAL), None)
+        return next((event for _, event in await self._jobs.events(job_id, "0") if event.kind in TERMINAL), None)
 
     # ------------------------------------------------------------------ answers
 
@@ -291,7 +291,7 @@ class Delivery:
         self._tasks.spawn(deliver()).set_name(f"deliver {job.job_id}")
 
     async def _show(self, job: TrainJob, card: tuple[int, int] | None) -> None:
-        with self._queue.news_of(job.job_id) as news:
+        with self._jobs.news_of(job.job_id) as news:
             await self._cards.keep(job, card, news)
         self._tell(job, None, None)
 
@@ -312,8 +312,8 @@ class Delivery:
         """
         for job_id, training in list(self._to_note.items()):
             if training is not None:
-                await self._queue.release_text(training)
-            await self._queue.delivered(job_id)
+                await self._jobs.release_text(training)
+            await self._jobs.delivered(job_id)
             del self._to_note[job_id]
 
     async def look(self) -> None:
@@ -321,7 +321,7 @@ class Delivery:
 
         Later only those that the look before found, too: others are just being entered or taken back.
         """
-        found = await self._queue.undelivered()
+        found = await self._jobs.undelivered()
         for job_id in sorted((found if self._seen is None else found & self._seen) - self._foreign):
             await self.take_up(job_id)
         self._seen = found
@@ -331,15 +331,15 @@ class Delivery:
         if self._is_ours(job_id):
             return
         try:
-            stored = await self._queue.load(job_id)
+            stored = await self._jobs.load(job_id)
         except NotUnderstood as error:
             # Written by another version of the bot, which may come back: it stays in Redis. Its card says so once.
             self._foreign.add(job_id)
             log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
-            if (card := await self._queue.card(job_id)) is not None:
+            if (card := await self._jobs.card(job_id)) is not None:
                 await self._cards.show_foreign(job_id, card)
             return
-        if job_id not in await self._queue.undelivered() or self._is_ours(job_id):
+        if job_id not in await self._jobs.undelivered() or self._is_ours(job_id):
             return  # it was answered meanwhile by whoever asked
         if stored is None or isinstance(stored.job, DeleteJob):
             self.delivered(job_id)

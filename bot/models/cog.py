@@ -128,7 +128,7 @@ class Models(Requests, commands.Cog):
             raise UserError(
                 "This model was deleted or moved in the meantime.", "The command `models` lists those that are here."
             )
-        picture = await self.queue.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
+        picture = await self.jobs.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
         missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
         embed = embeds.model_info(
             model,

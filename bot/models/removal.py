@@ -19,8 +19,8 @@ class Removal:
 
     client: discord.Client
     registry: Registry
-    queue: JobClient
-    outlook: Snapshots
+    jobs: JobClient
+    snapshots: Snapshots
 
     async def forget_channel(self, guild_id: int, channel_id: int) -> None:
         """Delete the models that nobody can use any more because their channel, or their thread, was deleted.
@@ -29,7 +29,7 @@ class Removal:
         everybody can read it.
         """
         await self.registry.forget_channel(channel_id)
-        await cancel_trainings(self.outlook, self.queue, lambda ref: ref.channel_id == channel_id)
+        await cancel_trainings(self.snapshots, self.jobs, lambda ref: ref.channel_id == channel_id)
         left = [known for known in self._channels(guild_id) if known != channel_id]
         for model in await self.registry.all(guild_id) if left else ():
             lost = model.channel_id == channel_id and not model.usable_in(left)

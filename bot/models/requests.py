@@ -31,7 +31,7 @@ class Requests:
     servers: GuildSettingsStore
     access: Access
     cooldowns: Cooldowns
-    queue: JobClient
+    jobs: JobClient
     delivery: Delivery
     registry: Registry
 

@@ -52,8 +52,8 @@ class TrainingCards:
     client: discord.Client
     settings: Settings
     servers: GuildSettingsStore
-    queue: JobClient
-    outlook: Snapshots
+    jobs: JobClient
+    snapshots: Snapshots
     registry: Registry
     audience: Audience
     revisions: Callable[[list[str]], Awaitable[Mapping[str, Revision]]]  # of transcripts, as they are now
@@ -90,20 +90,20 @@ class TrainingCards:
         if state.over:
             return embeds.training(job, state, shown)
         queued = state.state == "queued"
-        outlook = await self.outlook.look()
-        if queued and outlook.of(job.job_id) is None:  # it was entered a moment ago
-            outlook = await self.outlook.look(now=True)
-        waits = outlook.of(job.job_id) if queued else None
+        snapshot = await self.snapshots.look()
+        if queued and snapshot.of(job.job_id) is None:  # it was entered a moment ago
+            snapshot = await self.snapshots.look(now=True)
+        waits = snapshot.of(job.job_id) if queued else None
         shown = dataclasses.replace(
             shown,
-            worker_there=await self.queue.has_worker(TRAIN_QUEUE),
+            worker_there=await self.jobs.has_worker(TRAIN_QUEUE),
             place=waits.place if waits is not None else None,
-            waiting=outlook.waiting,
+            waiting=snapshot.waiting,
             begins=waits.begins if waits is not None else None,
-            takes=estimate(job.options, job.corpus.chars, outlook.past),
+            takes=estimate(job.options, job.corpus.chars, snapshot.past),
             most_minutes=self.settings.train_max_minutes,
-            machines=outlook.machines,
-            control=None if queued else await self.queue.control(job.job_id),
+            machines=snapshot.machines,
+            control=None if queued else await self.jobs.control(job.job_id),
         )
         return embeds.training(job, state, shown)
 
@@ -133,7 +133,7 @@ class LiveCard:
 
     def __init__(self, cards: TrainingCards, job: TrainJob, where: tuple[int, int] | None, news: asyncio.Event) -> None:
         self._cards = cards
-        self._jobs = cards.queue
+        self._jobs = cards.jobs
         self._job = job
         self._message = CardMessage(cards.client, cards.settings, job, where)
         self._news = news
@@ -215,7 +215,7 @@ class LiveCard:
 
     async def _give_up_if_unknown(self) -> None:
         """End the training if Redis knows nothing of it any more, as after a loss of its data."""
-        if (await self._cards.outlook.look()).of(self._job.job_id) is not None:
+        if (await self._cards.snapshots.look()).of(self._job.job_id) is not None:
             self._stuck_since = None
             return
         now = time.monotonic()

@@ -43,8 +43,8 @@ def _usage(name: Ending) -> dict[str, object]:
 @dataclass(eq=False, repr=False)
 class Jobs(commands.Cog):
     servers: GuildSettingsStore
-    queue: JobClient
-    outlook: Snapshots
+    job_client: JobClient
+    snapshots: Snapshots
     audience: Audience
     cards: TrainingCards
 
@@ -63,14 +63,14 @@ class Jobs(commands.Cog):
         """List this server's trainings: whose they are, how far they have come, and when they are done."""
         await ctx.defer(ephemeral=True)
         who, private = Actor.of(ctx), ctx.interaction is not None
-        outlook = await self.outlook.look(now=True)
+        snapshot = await self.snapshots.look(now=True)
         rows = [
             job_embeds.Row(one, own=one.is_of(who.guild_id, who.user.id), visible=self._may_show(who, one.job, private))
-            for one in outlook.trainings
+            for one in snapshot.trainings
             if one.is_of(who.guild_id)
         ]
         prefix = await self.servers.prefix(who.guild_id)
-        await ctx.send(embed=job_embeds.jobs(rows, outlook, who.guild_id, prefix), ephemeral=True)
+        await ctx.send(embed=job_embeds.jobs(rows, snapshot, who.guild_id, prefix), ephemeral=True)
 
     @hybrid_command(extras=_usage("cancel"), description="End a training and keep nothing of it")
     @commands.guild_only()
@@ -118,12 +118,12 @@ class Jobs(commands.Cog):
         return await (self._cancel if ending == "cancel" else self._finish)(job_id, state)
 
     async def _cancel(self, job_id: str, state: TrainingState) -> str:
-        match await self.queue.cancel(job_id):
+        match await self.job_client.cancel(job_id):
             case "over":
                 raise _over()
             case "cancelled":
                 return "Cancelled before it started." if state.state == "queued" else "Cancelled."
-            case "asked" if await self.queue.has_worker(TRAIN_QUEUE):
+            case "asked" if await self.job_client.has_worker(TRAIN_QUEUE):
                 return "I cancel it: its card shows when that is done."
         return "No worker is running: it is cancelled within two minutes, or as soon as one is back."
 
@@ -132,10 +132,10 @@ class Jobs(commands.Cog):
             raise UserError("This training hasn't started, so there is nothing to keep.", "Use **Cancel** instead.")
         if not state.has_learned:
             raise UserError("There is nothing to keep yet.", "Try again once the card shows a loss, or use **Cancel**.")
-        await self.queue.finish(job_id)
-        if await self.queue.control(job_id) == "cancel":
+        await self.job_client.finish(job_id)
+        if await self.job_client.control(job_id) == "cancel":
             raise UserError("This training is already being cancelled.", "Its card shows when it is over.")
-        if not await self.queue.has_worker(TRAIN_QUEUE):
+        if not await self.job_client.has_worker(TRAIN_QUEUE):
             return "No worker is running: it will be finished as soon as one is back, and the best so far is kept."
         if state.state == "interrupted":
             return "It is paused: it will be finished as soon as it resumes, and the best so far is kept."
@@ -147,7 +147,7 @@ class Jobs(commands.Cog):
         To finish, only what has begun counts. `private`: the answer is for this person alone. Raises `UserError` for
         none, or for several, which it lists; a moderator who has none is shown those that they may end.
         """
-        trainings = [one for one in (await self.outlook.look(now=True)).trainings if one.is_of(who.guild_id)]
+        trainings = [one for one in (await self.snapshots.look(now=True)).trainings if one.is_of(who.guild_id)]
         jobs = {one.job.job_id: one.job for one in trainings}
         found = [job_id for job_id, job in jobs.items() if job.place.user_id == who.user.id]
         if ending == "finish":
@@ -178,8 +178,8 @@ class Jobs(commands.Cog):
 
     async def _choices(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         """The person's own trainings, then those that they moderate."""
-        user, outlook = interaction.user, await self.outlook.look()
-        here = [one for one in outlook.trainings if one.is_of(interaction.guild_id)]
+        user, snapshot = interaction.user, await self.snapshots.look()
+        here = [one for one in snapshot.trainings if one.is_of(interaction.guild_id)]
         own = [one for one in here if one.job.place.user_id == user.id]
         others = [one for one in here if one not in own and access.moderates(user, one.job.place)]
         near = [
@@ -188,7 +188,7 @@ class Jobs(commands.Cog):
             if typed.lower() in f"{one.job.job_id} {one.job.corpus.title} {one.job.corpus.name}".lower()
         ]
         return [
-            app_commands.Choice(name=label(job_embeds.choice(one, outlook)), value=one.job.job_id)
+            app_commands.Choice(name=label(job_embeds.choice(one, snapshot)), value=one.job.job_id)
             for one in near[:MOST]
         ]
 
@@ -228,13 +228,13 @@ class Jobs(commands.Cog):
         return embeds.samples(job, state, await self.servers.blocklist(guild_id))
 
     async def _load(self, job_id: str, guild_id: int) -> TrainJob:
-        stored = await self.queue.load(job_id) if _TRAINING_ID.fullmatch(job_id) else None
+        stored = await self.job_client.load(job_id) if _TRAINING_ID.fullmatch(job_id) else None
         if stored is None or not isinstance(stored.job, TrainJob) or stored.job.place.guild_id != guild_id:
             raise _unknown(job_id)
         return stored.job
 
     async def _state(self, job_id: str) -> TrainingState:
-        return TrainingState.of(event for _, event in await self.queue.events(job_id, "0"))
+        return TrainingState.of(event for _, event in await self.job_client.events(job_id, "0"))
 
 
 def _unknown(job_id: str) -> UserError:

@@ -54,8 +54,8 @@ class Remaking:
     settings: Settings
     servers: GuildSettingsStore
     redis: Redis
-    queue: JobClient
-    outlook: Snapshots
+    jobs: JobClient
+    snapshots: Snapshots
     registry: Registry
     audience: Audience
     transcripts: TranscriptStore
@@ -80,7 +80,7 @@ class Remaking:
         await asyncio.sleep(_GATHER_S)
         self._wakeup.clear()
         if self.settings.channel_training == "off":
-            await self._attempt(cancel_trainings(self.outlook, self.queue, lambda _: True))
+            await self._attempt(cancel_trainings(self.snapshots, self.jobs, lambda _: True))
         guilds: list[Chore] = [functools.partial(self.look, guild) for guild in self.client.guilds]
         for chore in (*self.before, *guilds, self.forget_unused, *self.after):
             await self._attempt(chore())
@@ -145,10 +145,10 @@ class Remaking:
 
     async def _is_busy(self, guild: discord.Guild, model: ModelRecord) -> bool:
         """Whether it is being made again, or has to wait: one channel is read at a time in a server."""
-        outlook = await self.outlook.look(now=True)
+        snapshot = await self.snapshots.look(now=True)
         return any(
             one.job.replaces == model.model_id or (one.job.imports and one.job.place.guild_id == guild.id)
-            for one in outlook.trainings
+            for one in snapshot.trainings
         )
 
     async def _make_again(self, guild: discord.Guild, model: ModelRecord) -> None:
@@ -230,7 +230,7 @@ class Remaking:
         transcripts = await self.transcripts.all()
         if not transcripts:
             return
-        needed = (await self.outlook.look(now=True)).transcripts
+        needed = (await self.snapshots.look(now=True)).transcripts
         for guild_id in {one.info.guild_id for one in transcripts}:
             for model in await self.registry.all(guild_id):
                 needed |= {ref.transcript_id for ref in model.transcripts}

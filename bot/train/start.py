@@ -74,8 +74,8 @@ class Trainings:
     servers: GuildSettingsStore
     access: Access
     cooldowns: Cooldowns
-    queue: JobClient
-    outlook: Snapshots
+    jobs: JobClient
+    snapshots: Snapshots
     delivery: Delivery
     cards: TrainingCards
     registry: Registry
@@ -97,7 +97,7 @@ class Trainings:
             discord.HTTPException: Discord refuses the card; nothing was begun.
         """
         job_id = f"{TRAINING}{who.request_id}"
-        if await self.queue.load(job_id) is not None:
+        if await self.jobs.load(job_id) is not None:
             return  # Discord delivered this request before
         await self.access.require("train", who.user, who.channel)
         await self._require_quota(who)
@@ -203,7 +203,7 @@ class Trainings:
         job = request.job(job_id, place).model_copy(update={"replaces": plan.replaces})
         try:
             with self.delivery.reserved(job_id):
-                await self.queue.submit_train(job, None, None, _NO_LIMITS)
+                await self.jobs.submit_train(job, None, None, _NO_LIMITS)
                 self.delivery.follow(job, None)
         finally:
             self.importer.take_up(job_id, corpus)
@@ -227,7 +227,7 @@ class Trainings:
         if info.source == "channel":
             return await self._messages_again(model, info, command)
         same = model.options is None or model.options.keep_licence == keep_licence
-        text = await self.queue.text(info.sha256) if same else None
+        text = await self.jobs.text(info.sha256) if same else None
         if text is not None:
             return Corpus(info, text)
         if info.source in ("catalogue", "corpora-dir", "python-docs"):
@@ -263,7 +263,7 @@ class Trainings:
         place = job.place
         context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
         with context, self.delivery.reserved(job.job_id) as ours:
-            entry = await self.queue.submit_train(job, text, None, await self._limits(who)) if ours else "known"
+            entry = await self.jobs.submit_train(job, text, None, await self._limits(who)) if ours else "known"
             if entry == "known":
                 return True
             if entry != "entered":  # another one was entered since the first look
@@ -277,7 +277,7 @@ class Trainings:
                     log.info("card_left_to_the_next_start", job_id=job.job_id, error=type(error).__name__)
                     return True
                 if not is_transient(error) or isinstance(error, REDIS_DOWN):
-                    await self.queue.roll_back(job.job_id)
+                    await self.jobs.roll_back(job.job_id)
                     raise
                 log.warning("card_put_off", job_id=job.job_id, error=type(error).__name__)
             self.delivery.follow(job, card)
@@ -289,8 +289,8 @@ class Trainings:
 
     async def _require_quota(self, who: Actor) -> None:
         """Raises `UserError` where a quota is used up: of trainings at once, or of the models' disk space."""
-        outlook, limits = await self.outlook.look(now=True), await self._limits(who)
-        owners = (Owner(one.job.place.guild_id, one.job.place.user_id) for one in outlook.trainings)
+        snapshot, limits = await self.snapshots.look(now=True), await self._limits(who)
+        owners = (Owner(one.job.place.guild_id, one.job.place.user_id) for one in snapshot.trainings)
         if (limit := refused(owners, Owner(who.guild_id, who.user.id), limits)) is not None:
             raise await self._no_slot(who, limit)
         limit_mb = self.servers.quotas(await self.servers.get(who.guild_id)).disk_mb
@@ -308,8 +308,8 @@ class Trainings:
         if limit == "user":
             have = f"You already have {count(for_one, 'training')} waiting or running here"
             problem = f"{have}, the most one person may have."
-        outlook = await self.outlook.look(now=True)
-        first = outlook.first_to_end(who.guild_id, who.user.id if limit == "user" else None)
+        snapshot = await self.snapshots.look(now=True)
+        first = snapshot.first_to_end(who.guild_id, who.user.id if limit == "user" else None)
         if first is None or first.ends is None:
             return UserError(problem, "Try again when one of them has ended.")
         return UserError(problem, f"Try again in {span(first.ends)}: `{first.job.job_id}` ends first.")

@@ -179,7 +179,7 @@ class Generating(Requests):
 
     async def answered(self, who: Actor, job_id: str) -> tuple[Job, Event]:
         """A job of this very channel, and its last event; raises `UserError` when it isn't known here."""
-        stored, events = await asyncio.gather(self.queue.load(job_id), self.queue.events(job_id, "0"))
+        stored, events = await asyncio.gather(self.jobs.load(job_id), self.jobs.events(job_id, "0"))
         here = (who.guild_id, who.place.channel_id)
         if stored is None or not events or (stored.job.place.guild_id, stored.job.place.channel_id) != here:
             raise _unknown()
@@ -248,7 +248,7 @@ class Generating(Requests):
 
     async def post_surprise(self, send: Send, job: SurpriseJob, event: Surprised, **options: Any) -> None:
         event = changes.masked(event, await self._blocklist(job, [job.model.model_id]))
-        picture = await self.queue.artifact(job.job_id, SURPRISE_FILE)
+        picture = await self.jobs.artifact(job.job_id, SURPRISE_FILE)
         embed = embeds.surprised(job, event)
         if picture is None:
             embed.set_image(url=None).set_footer(text="The picture has expired: run the command again for a new one.")

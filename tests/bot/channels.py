@@ -62,7 +62,7 @@ async def queued(live: Live, sent_id: int) -> TrainJob:
     job_id = f"t-{sent_id}"
 
     async def waits() -> TrainJob | None:
-        stored = await live.bot.queue.load(job_id)
+        stored = await live.bot.jobs.load(job_id)
         job = stored.job if stored is not None else None
         return job if isinstance(job, TrainJob) and not job.imports else None
 

@@ -57,7 +57,7 @@ async def text_again(
     model: ModelRecord, queue: JobClient, store: TranscriptStore, settings: Settings
 ) -> Corpus | CorpusInfo:
     """The text that a model learned from, as for `train more`."""
-    needed = {"settings": settings, "servers": GuildSettingsStore(settings, queue._redis), "queue": queue}
+    needed = {"settings": settings, "servers": GuildSettingsStore(settings, queue._redis), "jobs": queue}
     others = {field.name: None for field in dataclasses.fields(Trainings)}
     trainings = Trainings(**{**others, **needed, "transcripts": store})  # type: ignore[arg-type]
     return await trainings.text_again(model, keep_licence=False)

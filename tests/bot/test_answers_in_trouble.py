@@ -67,9 +67,9 @@ async def test_what_discord_does_not_take_now_it_takes_later(
 async def ask(live: Live, worker: StandIn, how: str) -> str:
     """Ask for a text, in one of the ways there are; the job's id."""
     if how == "press":
-        await live.bot.queue.submit(generate_job(job_id="g-1", place=lab()))
+        await live.bot.jobs.submit(generate_job(job_id="g-1", place=lab()))
         worker.write("g-1")
-        await live.bot.queue.delivered("g-1")
+        await live.bot.jobs.delivered("g-1")
         view = discord.ui.View(timeout=None)
         view.add_item(button("again", "g-1", label="Again"))
         pressed = await live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send("a text", view=view)
@@ -182,7 +182,7 @@ async def test_a_bot_that_stops_while_it_posts_leaves_the_answer_to_the_next(liv
 async def test_redis_that_fails_after_the_post_is_told_later(
     live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    delivered, failures = live.bot.queue.delivered, []
+    delivered, failures = live.bot.jobs.delivered, []
 
     async def fail_twice(*job_ids: str) -> None:
         if len(failures) < 2:
@@ -190,7 +190,7 @@ async def test_redis_that_fails_after_the_post_is_told_later(
             raise redis.ConnectionError
         await delivered(*job_ids)
 
-    monkeypatch.setattr(live.bot.queue, "delivered", fail_twice)
+    monkeypatch.setattr(live.bot.jobs, "delivered", fail_twice)
     live.send("!generate the sea")
     worker.write(await worker.asked(live))
     await answered(live, worker)
@@ -278,10 +278,10 @@ async def test_an_outage_of_redis_is_not_taken_for_a_slow_worker(
         raise redis.ConnectionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(live.bot.queue, "events", fail)
+        patched.setattr(live.bot.jobs, "events", fail)
         if restarted:
             job = generate_job(job_id="g-1", place=lab())
-            await live.bot.queue.submit(job)
+            await live.bot.jobs.submit(job)
             live.bot.delivery.deliver_later(job)
         else:
             live.send("!generate the sea")
@@ -306,9 +306,9 @@ async def test_why_there_is_no_answer_after_an_outage_of_redis_is_true(
 
     job = generate_job(job_id="g-1", place=lab())
     with monkeypatch.context() as patched:
-        patched.setattr(live.bot.queue, "events", fail)
+        patched.setattr(live.bot.jobs, "events", fail)
         if restarted:
-            await live.bot.queue.submit(job)
+            await live.bot.jobs.submit(job)
             live.bot.delivery.deliver_later(job)
             await live.until(lambda: failures, "the outage")
         else:
@@ -323,9 +323,9 @@ async def test_an_outage_of_redis_that_lasts_for_too_long_lets_an_answer_go(
 ) -> None:
     live.bot.settings.generate_timeout_s = 1
     monkeypatch.setattr(delivery, "LATE_ANSWER_S", 0)
-    monkeypatch.setattr(live.bot.queue, "events", AsyncMock(side_effect=redis.ConnectionError))
+    monkeypatch.setattr(live.bot.jobs, "events", AsyncMock(side_effect=redis.ConnectionError))
     job = generate_job(job_id="g-1", place=lab())
-    await live.bot.queue.submit(job)
+    await live.bot.jobs.submit(job)
     with capture_logs() as logged:
         live.bot.delivery.deliver_later(job)
         await live.until(lambda: not worker.waiting(), "the end of the job")

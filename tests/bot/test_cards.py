@@ -247,13 +247,13 @@ def test_the_list_of_jobs() -> None:
     theirs = standing("t-2", 0, GUILD + 1)
     mine = standing("t-3", 1, begins=Estimate(200, True))
     hidden = standing("t-4", 2, begins=Estimate(300, True))
-    outlook = QueueSnapshot((running, theirs, mine, hidden))
+    snapshot = QueueSnapshot((running, theirs, mine, hidden))
     rows = [
         job_embeds.Row(running, False, True),
         job_embeds.Row(mine, True, True),
         job_embeds.Row(hidden, False, False),
     ]
-    embed = job_embeds.jobs(rows, outlook, GUILD, "?")
+    embed = job_embeds.jobs(rows, snapshot, GUILD, "?")
     card_link = f"https://discord.com/channels/{GUILD}/{CHANNEL}/5"
     assert (embed.description or "").split("\n") == [
         f"🧠 **The Book of Tides** · <@{USER}>",

@@ -126,11 +126,11 @@ async def test_a_training_that_ends_on_its_card_lets_its_messages_go(
     info = await transcribed(live.bot.transcripts, GUILDS[0].id)
     here = place(guild_id=GUILDS[0].id, channel_id=CHANNEL_IDS["lab"], user_id=USER_IDS["ada"])
     job = train_job(job_id="t-77", place=here, corpus=told(info))
-    await live.bot.queue.submit_train(job, None, None, (9, 9))
+    await live.bot.jobs.submit_train(job, None, None, (9, 9))
     live.bot.delivery.follow(job, None)
     assert await live.bot.transcripts.has_text(info.transcript_id)
-    await live.bot.queue.cancel(job.job_id)
-    while await live.bot.queue.undelivered():
+    await live.bot.jobs.cancel(job.job_id)
+    while await live.bot.jobs.undelivered():
         await live.handled()
     assert not await live.bot.transcripts.has_text(info.transcript_id)
 
@@ -183,12 +183,12 @@ async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live:
     await live.bot.transcripts.note_withdrawn(info.transcript_id, [71])
     with pytest.raises(UserError, match="withdrawn since"):
         await live.bot.trainings.begin(who, more, send)
-    assert not await live.bot.queue.undelivered()
+    assert not await live.bot.jobs.undelivered()
     again = await transcribed(live.bot.transcripts, GUILDS[0].id)
     model = model_of(again)
     await live.bot.trainings.begin(who, more, send)
-    (job_id,) = await live.bot.queue.undelivered()
-    stored = await live.bot.queue.load(job_id)
+    (job_id,) = await live.bot.jobs.undelivered()
+    stored = await live.bot.jobs.load(job_id)
     assert stored is not None
     assert isinstance(stored.job, TrainJob)
     assert stored.job.corpus == told(info)

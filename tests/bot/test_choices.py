@@ -85,7 +85,7 @@ async def test_every_offer_that_asks_redis_survives_its_outage(
         raise AwayError
 
     monkeypatch.setattr(live.bot.registry, "_ask", away)
-    monkeypatch.setattr(live.bot.outlook, "look", away)
+    monkeypatch.setattr(live.bot.snapshots, "look", away)
     assert await offered(live, command, option) == []
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 

@@ -34,13 +34,13 @@ async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(
     bot, worker = live.bot, connect(live.bot.settings)
     worker.zadd(keys.workers(GENERATE_QUEUE), {"w1": time.time() + 600})
     job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
-    send = bot.queue.send
+    send = bot.jobs.send
 
     async def slowly(*arguments: Any) -> None:
         await live.start_again()  # the job is entered, and nobody listens yet
         await send(*arguments)
 
-    monkeypatch.setattr(bot.queue, "send", slowly)
+    monkeypatch.setattr(bot.jobs, "send", slowly)
     channel = bot.get_channel(LAB)
     asked = asyncio.create_task(bot.delivery.ask(job, channel.send))  # type: ignore[union-attr]
     await live.until(lambda: worker.llen(GENERATE_QUEUE), "the job")
@@ -50,13 +50,13 @@ async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(
     await asked
     await live.handled()
     assert sum("was calm" in text_of(message) for message in live.world.messages[LAB].values()) == 1
-    assert not await bot.queue.undelivered()
+    assert not await bot.jobs.undelivered()
 
 
 async def test_what_took_too_long_does_not_come_about_after_all(live: Live) -> None:
     delivery, worker = live.bot.delivery, connect(live.bot.settings)
     job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
-    await live.bot.queue.submit(job)
+    await live.bot.jobs.submit(job)
     log = lives.take(worker, job.job_id)
     slow = Failed(problem="slow")
     assert await delivery.end_of(job, 0.05, slow) == slow
@@ -69,15 +69,15 @@ async def test_what_took_too_long_does_not_come_about_after_all(live: Live) -> N
 async def test_what_came_at_the_last_moment_is_the_answer(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery, worker = live.bot.delivery, connect(live.bot.settings)
     job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
-    await live.bot.queue.submit(job)
-    give_up = live.bot.queue.give_up
+    await live.bot.jobs.submit(job)
+    give_up = live.bot.jobs.give_up
 
     async def just_before(job: Job, event: Failed) -> bool:
         log = lives.take(worker, job.job_id)
         log.publish(Generated(seed="the sea", text=" was calm", temperature=0.5, random_seed=1, seconds=0.1))
         return await give_up(job, event)
 
-    monkeypatch.setattr(live.bot.queue, "give_up", just_before)
+    monkeypatch.setattr(live.bot.jobs, "give_up", just_before)
     event = await delivery.end_of(job, 0.05, Failed(problem="slow"))
     assert event is not None
     assert event.kind == "generated"
@@ -86,7 +86,7 @@ async def test_what_came_at_the_last_moment_is_the_answer(live: Live, monkeypatc
 async def test_two_who_wait_for_the_same_answer_both_get_it(live: Live) -> None:
     delivery, worker = live.bot.delivery, connect(live.bot.settings)
     job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
-    await live.bot.queue.submit(job)
+    await live.bot.jobs.submit(job)
     first = asyncio.create_task(delivery.end_of(job, 600, Failed(problem="slow")))
     second = asyncio.create_task(delivery.end_of(job, 600, Failed(problem="slow")))
     await live.handled()
@@ -95,14 +95,14 @@ async def test_two_who_wait_for_the_same_answer_both_get_it(live: Live) -> None:
     found = await asyncio.wait_for(asyncio.gather(first, second), 20)
     assert found[0] is not None
     assert found[0] == found[1]
-    assert not live.bot.queue._news.keys() - {""}
+    assert not live.bot.jobs._news.keys() - {""}
 
 
 async def test_an_answer_that_is_put_off_twice_is_posted_once(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery, worker = live.bot.delivery, connect(live.bot.settings)
     job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
-    await live.bot.queue.submit(job)
-    undelivered = live.bot.queue.undelivered
+    await live.bot.jobs.submit(job)
+    undelivered = live.bot.jobs.undelivered
 
     async def meanwhile() -> set[str]:
         found = await undelivered()
@@ -110,7 +110,7 @@ async def test_an_answer_that_is_put_off_twice_is_posted_once(live: Live, monkey
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(live.bot.queue, "undelivered", meanwhile)
+        patched.setattr(live.bot.jobs, "undelivered", meanwhile)
         await delivery.take_up(job.job_id)
     assert len([task for task in delivery._tasks._tasks if task.get_name().startswith("deliver")]) == 1
     log = lives.take(worker, job.job_id)
@@ -126,18 +126,18 @@ async def test_what_cannot_be_awaited_is_not_kept_for_ever(live: Live, monkeypat
     async def broken(*_: Any) -> Any:
         raise ValueError
 
-    monkeypatch.setattr(live.bot.queue, "events", broken)
+    monkeypatch.setattr(live.bot.jobs, "events", broken)
     delivery.deliver_later(generate_job())
     await live.until(lambda: not delivery.in_background, "the end of it")
-    assert not live.bot.queue._news.keys() - {""}
+    assert not live.bot.jobs._news.keys() - {""}
     assert not delivery._to_note
 
 
 async def test_what_is_put_off_while_the_bot_stops_is_left_to_the_next_start(live: Live) -> None:
     job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
-    await live.bot.queue.submit(job)
+    await live.bot.jobs.submit(job)
     await live.bot.delivery.stop()
     live.bot.delivery.deliver_later(job)
     assert not live.bot.delivery._tasks._tasks
     assert not live.bot.delivery.in_background
-    assert await live.bot.queue.undelivered() == {job.job_id}
+    assert await live.bot.jobs.undelivered() == {job.job_id}

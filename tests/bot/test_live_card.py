@@ -44,7 +44,7 @@ async def begun(live: Live, channel_id: int, source: str = "catalogue", job_id: 
     channel = live.bot.get_partial_messageable(channel_id)
     message = await live.bot.training_cards.post(job, channel.send)
     card = (channel_id, message.id)
-    assert await live.bot.queue.submit_train(job, "text", card, (9, 9)) == "entered"
+    assert await live.bot.jobs.submit_train(job, "text", card, (9, 9)) == "entered"
     live.bot.delivery.follow(job, card)
     return job
 
@@ -203,7 +203,7 @@ async def test_an_outage_of_redis_does_not_cover_what_the_owner_was_told(
         raise redis.ConnectionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(live.bot.queue, "events", fail)
+        patched.setattr(live.bot.jobs, "events", fail)
         await live.until(lambda: len(failures) > 3, "an outage")
     log.publish(KEPT)
     await told(live, worker, "kept the best so far as")
@@ -214,7 +214,7 @@ async def test_redis_that_fails_after_the_end_does_not_cover_it(
     live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await begun(live, CHANNEL_IDS["lab"])
-    delivered, failures, shown = live.bot.queue.delivered, [], []
+    delivered, failures, shown = live.bot.jobs.delivered, [], []
 
     async def fail_twice(*job_ids: str) -> None:
         if len(failures) < 2:
@@ -223,7 +223,7 @@ async def test_redis_that_fails_after_the_end_does_not_cover_it(
             raise redis.ConnectionError
         await delivered(*job_ids)
 
-    monkeypatch.setattr(live.bot.queue, "delivered", fail_twice)
+    monkeypatch.setattr(live.bot.jobs, "delivered", fail_twice)
     live.world.change_listeners.append(lambda _kind, message: shown.append(text_of(message)))
     worker.begin().publish(Failed(problem="The text is too short."))
     await live.until(lambda: not worker.waiting(), "the end of the job")
@@ -238,8 +238,8 @@ async def test_an_event_of_a_newer_worker_is_passed_over(live: Live, worker: Sta
     worker.redis.xadd(keys.job_events("t-77"), {"event": '{"kind": "hummed", "at": 1}'}, id="1-7")
     worker.redis.xadd(keys.job_events("t-77"), {"event": progress(step=42).model_dump_json()}, id="1-8")
     await live.until(lambda: live.showing("42 of 100"), "what came after it")
-    outlook = await live.bot.outlook.look(now=True)
-    assert outlook.trainings[0].progress is not None
+    snapshot = await live.bot.snapshots.look(now=True)
+    assert snapshot.trainings[0].progress is not None
     worker.redis.xadd(keys.job_events("t-77"), {"event": Failed(problem="Enough.").model_dump_json()}, id="1-9")
     await live.until(lambda: live.showing("Enough."), "the end")
 
@@ -310,7 +310,7 @@ async def test_a_cancelled_training_whose_worker_stops_does_not_stay_so(live: Li
     job = await begun(live, CHANNEL_IDS["lab"])
     log = worker.begin()
     log.publish(progress(train_loss=1.5))
-    assert await live.bot.queue.cancel(job.job_id) == "asked"
+    assert await live.bot.jobs.cancel(job.job_id) == "asked"
     log.requeue()
     await live.until(lambda: live.showing("Cancelled"), "the end")
     await live.until(lambda: not worker.redis.hlen(keys.ACTIVE), "the end of the job")

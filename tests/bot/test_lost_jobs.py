@@ -31,7 +31,7 @@ async def worker(live: Live) -> StandIn:
 
 async def waits_for(live: Live, job_id: str) -> asyncio.Task[Any]:
     job = generate_job(job_id=job_id, place=lab())
-    await live.bot.queue.submit(job)
+    await live.bot.jobs.submit(job)
     return asyncio.create_task(live.bot.delivery.end_of(job, 60, Failed(problem="slow")))
 
 
@@ -99,13 +99,13 @@ async def test_what_a_bot_entered_that_had_lost_the_lead_is_taken_up(
     monkeypatch.setattr(delivery, "_LOOK_AGAIN_S", 0.1)
     worker.add_model()
     followed = train_job(job_id="t-1", place=lab())
-    await live.bot.queue.submit_train(followed, "text", None, (9, 9))
+    await live.bot.jobs.submit_train(followed, "text", None, (9, 9))
     live.bot.delivery.follow(followed, None)
     worker.redis.hset(keys.job("t-9"), mapping={"job": '{"version": 9}', "card": f"{LAB}:5"})
     worker.redis.xadd(keys.job_events("t-9"), {"event": Queued().model_dump_json()})
     worker.redis.sadd(keys.OUTBOX, "t-9")
     for job_id in ("g-others", "g-own"):
-        await live.bot.queue.submit(generate_job(job_id=job_id, place=lab()))
+        await live.bot.jobs.submit(generate_job(job_id=job_id, place=lab()))
         worker.write(job_id)
     with live.bot.delivery.reserved("g-own"), capture_logs() as logs:
         live.bot.delivery._tasks.spawn(run_forever("look", live.bot.delivery.look, every_s=0.1))
@@ -122,7 +122,7 @@ async def test_what_is_just_being_taken_back_is_not_taken_up(
     live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "_LOOK_AGAIN_S", 0.5)
-    undelivered, looks = live.bot.queue.undelivered, 0
+    undelivered, looks = live.bot.jobs.undelivered, 0
 
     async def counted() -> set[str]:
         nonlocal looks
@@ -130,11 +130,11 @@ async def test_what_is_just_being_taken_back_is_not_taken_up(
         looks += 1
         return found
 
-    monkeypatch.setattr(live.bot.queue, "undelivered", counted)
-    await live.bot.queue.submit_train(train_job(job_id="t-1", place=lab()), "text", None, (9, 9))
+    monkeypatch.setattr(live.bot.jobs, "undelivered", counted)
+    await live.bot.jobs.submit_train(train_job(job_id="t-1", place=lab()), "text", None, (9, 9))
     live.bot.delivery._tasks.spawn(run_forever("look", live.bot.delivery.look, every_s=0.1))
     await live.until(lambda: looks, "the first look")
-    await live.bot.queue.roll_back("t-1")
+    await live.bot.jobs.roll_back("t-1")
     await live.until(lambda: looks >= 3, "two more")
     assert not live.bot.delivery.in_background
     assert not live.shown("job t-1")

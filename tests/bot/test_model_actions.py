@@ -62,7 +62,7 @@ async def test_files_of_deleted_models_are_removed_again_until_that_is_done(live
     later = '{"version": 2}'
     job = DeleteJob(job_id="d-0", place=place, model_id="m1")
     await redis.hset(keys.DELETING, mapping={"a": later, "m1": job.model_dump_json(), "z": later})
-    dispatcher = Dispatcher(redis, live.bot.queue)
+    dispatcher = Dispatcher(redis, live.bot.jobs)
     await dispatcher.look_after_deletions()
     assert not await redis.llen(GENERATE_QUEUE), "nobody would take what is sent again"
     await live.bot.dispatcher.stop()

@@ -87,11 +87,11 @@ async def learned(live: Live, channel_id: int) -> TrainJob | None:
     async def ended() -> bool:
         refused = ("Could not learn", "No member of this server has agreed")
         said = any(live.showing(words, channel=channel_id) for words in refused)
-        stored = await live.bot.queue.load(job_id)
+        stored = await live.bot.jobs.load(job_id)
         return said or (stored is not None and isinstance(stored.job, TrainJob) and not stored.job.imports)
 
     await until(ended)
-    stored = await live.bot.queue.load(job_id)
+    stored = await live.bot.jobs.load(job_id)
     return stored.job if stored is not None and isinstance(stored.job, TrainJob) else None
 
 

@@ -66,7 +66,7 @@ async def test_words_under_a_text_stay_those_of_whoever_typed_them(live: Live, w
     else:
         press(live, "ada", written, how)
     job_id = await worker.asked(live)
-    await live.bot.queue.delivered(job_id)
+    await live.bot.jobs.delivered(job_id)
     (adas,) = await requests(live, ADA)
     assert not {"seed", "text"} & set(adas)
     mine = await requests(live, BEN)

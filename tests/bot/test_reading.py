@@ -130,7 +130,7 @@ async def test_commands_are_answered_meanwhile(live: Live) -> None:
         sent = live.send("!train #lab")
         await pages.begun()
         assert "Catalogue" in await live.ask("!catalogue", channel="library")
-        assert await live.bot.queue.importing(f"t-{sent.id}"), "it is still being read"
+        assert await live.bot.jobs.importing(f"t-{sent.id}"), "it is still being read"
     await queued(live, sent.id)
 
 

@@ -43,7 +43,7 @@ async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live, tmp_path:
         sent = live.send("!train #lab")
         await pages.begun()
         await live.bot.importer.stop()
-    assert await live.bot.queue.importing(f"t-{sent.id}") is not None
+    assert await live.bot.jobs.importing(f"t-{sent.id}") is not None
     await next_run(live)
     job = await queued(live, sent.id)
     lines = await lines_of(live, job, tmp_path)
@@ -113,7 +113,7 @@ async def test_what_a_bot_began_to_read_that_had_lost_the_lead_is_gone_on_with(
     await agreed(live, "ada")
     await live.bot.importer.stop()  # which begins one all the same, and does not go on with it
     sent = live.send("!train #lab")
-    await until(lambda: live.bot.queue.importing(f"t-{sent.id}"))
+    await until(lambda: live.bot.jobs.importing(f"t-{sent.id}"))
     heir = dataclasses.replace(live.bot.importer)
     heir.start()
     assert len(await transcript_words(live, await queued(live, sent.id))) == 50
@@ -128,7 +128,7 @@ async def test_how_it_ended_is_kept_without_a_word_and_shown_once_discord_takes_
     sent = live.send("!train #lab")
 
     async def end() -> list[Event]:
-        return [event for _, event in await live.bot.queue.events(f"t-{sent.id}", "0") if event.kind == "failed"]
+        return [event for _, event in await live.bot.jobs.events(f"t-{sent.id}", "0") if event.kind == "failed"]
 
     await until(end)
     assert "long story" not in str(await end())
@@ -167,7 +167,7 @@ async def test_only_its_owner_and_moderators_cancel_it(live: Live) -> None:
         await nothing_kept(live)
 
 
-@pytest.mark.parametrize(("service", "method"), [("transcripts", "purge"), ("queue", "imported")])
+@pytest.mark.parametrize(("service", "method"), [("transcripts", "purge"), ("jobs", "imported")])
 async def test_it_can_be_cancelled_to_the_very_end(
     live: Live, monkeypatch: pytest.MonkeyPatch, service: str, method: str
 ) -> None:
@@ -176,7 +176,7 @@ async def test_it_can_be_cancelled_to_the_very_end(
     works = getattr(getattr(live.bot, service), method)
 
     async def meanwhile(*args: Any) -> Any:
-        assert await live.bot.queue.cancel(f"t-{sent.id}") == "cancelled"
+        assert await live.bot.jobs.cancel(f"t-{sent.id}") == "cancelled"
         return await works(*args)
 
     monkeypatch.setattr(getattr(live.bot, service), method, meanwhile)
@@ -191,14 +191,14 @@ async def test_a_training_is_entered_once_though_the_reply_was_lost(
 ) -> None:
     talk(live, 150)
     await agreed(live, "ada")
-    imported = live.bot.queue.imported
+    imported = live.bot.jobs.imported
 
     async def lost(*args: Any) -> None:
-        monkeypatch.setattr(live.bot.queue, "imported", imported)
+        monkeypatch.setattr(live.bot.jobs, "imported", imported)
         await imported(*args)
         raise redis.ConnectionError("away")
 
-    monkeypatch.setattr(live.bot.queue, "imported", lost)
+    monkeypatch.setattr(live.bot.jobs, "imported", lost)
     sent = live.send("!train #lab")
     assert len(await transcript_words(live, await queued(live, sent.id))) == 50
     assert await live.bot.redis.hget(keys.job(f"t-{sent.id}"), "state") == b"waiting"
@@ -228,13 +228,13 @@ async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None
     assert await live.bot.transcripts.all() == []
 
 
-@pytest.mark.parametrize("service", ["transcripts", "queue"])
+@pytest.mark.parametrize("service", ["transcripts", "jobs"])
 async def test_a_reading_that_redis_was_lost_for_at_its_beginning_does_not_block_others(
     live: Live, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
     talk(live, 150)
     await agreed(live, "ada")
-    at, name = (live.bot.transcripts, "members") if service == "transcripts" else (live.bot.queue, "submit_train")
+    at, name = (live.bot.transcripts, "members") if service == "transcripts" else (live.bot.jobs, "submit_train")
     works = getattr(at, name)
 
     async def fails(*args: Any) -> Any:

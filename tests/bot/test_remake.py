@@ -185,7 +185,7 @@ async def test_models_of_one_server_are_made_again_one_after_another(live: Live)
     first = await queued(live)
     await look(live)
     await live.until(lambda: len(live.bot.delivery.in_background) == 2, "the second training")
-    jobs = [await live.bot.queue.load(job_id) for job_id in live.bot.delivery.in_background]
+    jobs = [await live.bot.jobs.load(job_id) for job_id in live.bot.delivery.in_background]
     assert {job.job.replaces for job in jobs if job and isinstance(job.job, TrainJob)} == {"one", "two"}
     assert first.replaces in {"one", "two"}
 
@@ -288,11 +288,11 @@ async def test_a_training_that_waits_needs_its_transcript(live: Live) -> None:
     place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=ADA)
     told = factories.corpus(source="channel", sha256="", title="#lab", transcript=info.ref(0))
     job = factories.train_job(job_id="t-77", place=place, corpus=told)
-    await live.bot.queue.submit_train(job, None, None, (9, 9))
+    await live.bot.jobs.submit_train(job, None, None, (9, 9))
     await live.bot.transcripts.drop_text(info.transcript_id)
     await look(live)
     assert await live.bot.transcripts.load(info.transcript_id) is not None
-    await live.bot.queue.cancel(job.job_id)
+    await live.bot.jobs.cancel(job.job_id)
     await look(live)
     assert await live.bot.transcripts.load(info.transcript_id) is None
 
@@ -346,14 +346,14 @@ async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> 
         factories.train_job(job_id="t-79", place=place),
     ]
     for job in jobs:
-        await live.bot.queue.submit_train(job, None, None, (9, 9))
+        await live.bot.jobs.submit_train(job, None, None, (9, 9))
         live.bot.delivery.follow(job, None)
     live.bot.settings.channel_training = "off"
     live.bot.remaking.wake()
     words = "turned off learning from channels"
     await live.until(lambda: len(live.shown(words)) == 2, "the end of both")
-    outlook = await live.bot.outlook.look(now=True)
-    assert [one.job.job_id for one in outlook.trainings] == ["t-79"]
+    snapshot = await live.bot.snapshots.look(now=True)
+    assert [one.job.job_id for one in snapshot.trainings] == ["t-79"]
 
 
 async def test_since_when_a_model_was_stale_is_forgotten_with_it(live: Live) -> None:

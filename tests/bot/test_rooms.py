@@ -133,7 +133,7 @@ async def test_an_answer_that_was_put_off_is_asked_about_again(live: Live) -> No
     await known(live, where)
     heard(live)
     job = generate_job(place=place(guild_id=GUILD, channel_id=where, user_id=BEN))
-    await live.bot.queue.submit(job)
+    await live.bot.jobs.submit(job)
     await opened(live, where)
     live.bot.delivery.deliver_later(job)
     StandIn(live.bot.settings).tell(
@@ -143,7 +143,7 @@ async def test_an_answer_that_was_put_off_is_asked_about_again(live: Live) -> No
     assert not live.shown(SECRET, channel=where)
     await live.until(lambda: not live.bot.delivery.in_background, "the end of it")
     await live.bot.delivery.note_delivered()
-    assert not await live.bot.queue.undelivered()
+    assert not await live.bot.jobs.undelivered()
 
 
 # ---------------------------------------------------------------------- buttons with ids that somebody guessed
@@ -175,7 +175,7 @@ async def test_guessed_ids_open_nothing(live: Live) -> None:
     heard(live, corpus_title=SECRET)
     worker = StandIn(live.bot.settings)
     text = generate_job(place=place(guild_id=GUILD, channel_id=CELLAR, user_id=BEN))
-    await live.bot.queue.submit(text)
+    await live.bot.jobs.submit(text)
     worker.tell(text.job_id, Generated(seed="", text=SECRET, temperature=1, random_seed=1, seconds=1))
     await begun(live, CELLAR)
     worker.begin().publish(Sample(epoch=1, text=SECRET))

@@ -54,9 +54,9 @@ def begin(worker: redis.Redis, job_id: str) -> JobEvents:
 
 async def test_without_trainings_there_is_nothing(client: redis.asyncio.Redis, worker: redis.Redis) -> None:
     there(worker, "w1")
-    outlook = await Snapshots(client).look()
-    assert outlook.trainings == ()
-    assert outlook.machines == ("the machine of w1",)
+    snapshot = await Snapshots(client).look()
+    assert snapshot.trainings == ()
+    assert snapshot.machines == ("the machine of w1",)
 
 
 async def test_those_that_run_come_first_and_the_others_begin_after_them(
@@ -68,19 +68,19 @@ async def test_those_that_run_come_first_and_the_others_begin_after_them(
         await enter(queue, number)
     await enter(queue, 4, guild_id=GUILD + 1)
     begin(worker, "t-1").publish(progress(eta_s=100))
-    outlook = await Snapshots(client).look()
-    assert [one.job.job_id for one in outlook.trainings] == ["t-1", "t-4", "t-2", "t-3"]
-    assert [one.place for one in outlook.trainings] == [None, 0, 1, 2]
-    assert [one.card for one in outlook.trainings] == [(CHANNEL, number) for number in (1, 4, 2, 3)]
-    begins = [one.begins.seconds if one.begins else None for one in outlook.trainings]
+    snapshot = await Snapshots(client).look()
+    assert [one.job.job_id for one in snapshot.trainings] == ["t-1", "t-4", "t-2", "t-3"]
+    assert [one.place for one in snapshot.trainings] == [None, 0, 1, 2]
+    assert [one.card for one in snapshot.trainings] == [(CHANNEL, number) for number in (1, 4, 2, 3)]
+    begins = [one.begins.seconds if one.begins else None for one in snapshot.trainings]
     assert begins[0] is None
     assert begins[1:] == pytest.approx([100, 340, 580], abs=5)
-    assert [one.begins.sure for one in outlook.trainings if one.begins] == [True, False, False]
-    assert (outlook.waiting, outlook.machines) == (3, ("the machine of w1",))
-    first = outlook.first_to_end(GUILD)
+    assert [one.begins.sure for one in snapshot.trainings if one.begins] == [True, False, False]
+    assert (snapshot.waiting, snapshot.machines) == (3, ("the machine of w1",))
+    first = snapshot.first_to_end(GUILD)
     assert first is not None
     assert first.job.job_id == "t-1"
-    assert [outlook.before(one) for one in outlook.trainings] == [0, 1, 1, 1]
+    assert [snapshot.before(one) for one in snapshot.trainings] == [0, 1, 1, 1]
 
 
 async def test_what_earlier_ones_took_is_expected_of_the_next(
@@ -106,9 +106,9 @@ async def test_what_earlier_ones_took_is_expected_of_the_next(
 
 async def test_without_a_worker_nobody_can_say_when(client: redis.asyncio.Redis, queue: JobClient) -> None:
     await enter(queue, 1)
-    outlook = await Snapshots(client).look()
-    assert [(one.begins, one.ends) for one in outlook.trainings] == [(None, None)]
-    assert outlook.first_to_end(GUILD) is None
+    snapshot = await Snapshots(client).look()
+    assert [(one.begins, one.ends) for one in snapshot.trainings] == [(None, None)]
+    assert snapshot.first_to_end(GUILD) is None
 
 
 async def test_a_look_is_good_for_a_moment_unless_it_must_be_now(client: redis.asyncio.Redis, queue: JobClient) -> None:

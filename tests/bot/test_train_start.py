@@ -61,10 +61,10 @@ async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
     (card,) = _cards(live, "Learning")
     job_id = f"t-{who.request_id}"
     await live.until(lambda: not live.bot.delivery._asking, "the end of the request")
-    stored = await live.bot.queue.load(job_id)
+    stored = await live.bot.jobs.load(job_id)
     while stored is None or stored.card is None:
         await live.handled()
-        stored = await live.bot.queue.load(job_id)
+        stored = await live.bot.jobs.load(job_id)
     assert stored.card == (LAB, card.id)
 
 
@@ -91,7 +91,7 @@ async def test_a_training_that_is_refused_late_has_no_card(
     monkeypatch.setattr(Trainings, "_require_quota", there_is_room)
     most = live.bot.settings.train_jobs_per_user
     for number in range(most):
-        assert await live.bot.queue.submit_train(_job(f"t-{number}"), "text", None, (99, 99)) == "entered"
+        assert await live.bot.jobs.submit_train(_job(f"t-{number}"), "text", None, (99, 99)) == "entered"
     who = await _who(live)
     with pytest.raises(UserError, match="You already have"):
         await live.bot.trainings.begin(who, _lesson, _in_lab(live))
@@ -100,13 +100,13 @@ async def test_a_training_that_is_refused_late_has_no_card(
 
 
 async def test_a_bot_that_died_before_the_card_posts_it_at_its_next_start(live: Live) -> None:
-    assert await live.bot.queue.submit_train(_job(), "text", None, (9, 9)) == "entered"
+    assert await live.bot.jobs.submit_train(_job(), "text", None, (9, 9)) == "entered"
     await live.start_again()
     card = await live.until(lambda: live.showing("job t-1"), "the card")
-    stored = await live.bot.queue.load("t-1")
+    stored = await live.bot.jobs.load("t-1")
     while stored is None or stored.card is None:
         await live.handled()
-        stored = await live.bot.queue.load("t-1")
+        stored = await live.bot.jobs.load("t-1")
     assert stored.card == (LAB, card.id)
 
 
@@ -122,10 +122,10 @@ async def test_a_bot_that_died_between_the_card_and_its_note_shows_one_card(live
         await live.bot.trainings.begin(who, _lesson, dies, by_message=True)
     await live.start_again()
     job_id = f"t-{who.request_id}"
-    stored = await live.bot.queue.load(job_id)
+    stored = await live.bot.jobs.load(job_id)
     while stored is None or stored.card is None:
         await live.handled()
-        stored = await live.bot.queue.load(job_id)
+        stored = await live.bot.jobs.load(job_id)
     assert stored.card == (LAB, posted[0].id)
     assert len(_cards(live, "Learning")) == 1
 
@@ -161,10 +161,10 @@ async def test_a_card_that_discord_does_not_take_now_comes_later(
         with pytest.raises(UserError, match="goes on all the same"):
             await live.bot.trainings.begin(who, _lesson, _in_lab(live))
     job_id = f"t-{who.request_id}"
-    stored = await live.bot.queue.load(job_id)
+    stored = await live.bot.jobs.load(job_id)
     while stored is None or stored.card is None:
         await live.handled()
-        stored = await live.bot.queue.load(job_id)
+        stored = await live.bot.jobs.load(job_id)
     (card,) = _cards(live, "Learning")
     assert stored.card == (LAB, card.id)
 

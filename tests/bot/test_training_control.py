@@ -53,7 +53,7 @@ async def test_a_training_in_a_thread_that_nobody_can_see_is_its_starters(live: 
 
 async def test_a_training_of_which_nothing_is_known_counts_no_longer(live: Live) -> None:
     """Its record expires a month after the last word about it."""
-    worker, queue = StandIn(live.bot.settings), live.bot.queue
+    worker, queue = StandIn(live.bot.settings), live.bot.jobs
     for number in (1, 2, 3):
         job = train_job(job_id=f"t-{number}", place=lab())
         assert await queue.submit_train(job, "text", (CHANNEL_IDS["lab"], 1), (3, 3)) == "entered"

@@ -23,7 +23,7 @@ async def entered(live: Live, number: int, person: str = "ada", channel_id: int 
     """A training that waits, or that `StandIn.claim` takes."""
     where = place(guild_id=GUILD_ID, channel_id=channel_id, user_id=USER_IDS[person])
     job = train_job(job_id=f"t-{number}", place=where, corpus=corpus(title=title, sha256=f"{number:064}"))
-    assert await live.bot.queue.submit_train(job, "text", (channel_id, 1), (9, 9)) == "entered"
+    assert await live.bot.jobs.submit_train(job, "text", (channel_id, 1), (9, 9)) == "entered"
     return job.job_id
 
 
@@ -34,7 +34,7 @@ async def reading_begun(live: Live, person: str = "ada") -> str:
     ref = TranscriptRef(transcript_id="x", revision=0, guild_id=GUILD_ID, channel_id=LAB)
     text = corpus(source="channel", title="#lab", sha256="", chars=0, transcript=ref)
     job = train_job(job_id=f"t-{USER_IDS[person]}", place=where, corpus=text)
-    assert await live.bot.queue.submit_train(job, None, (LAB, 1), (9, 9)) == "entered"
+    assert await live.bot.jobs.submit_train(job, None, (LAB, 1), (9, 9)) == "entered"
     return job.job_id
 
 
@@ -84,7 +84,7 @@ async def test_the_one_that_runs_is_finished(live: Live) -> None:
     worker.begin().publish(progress())
     await entered(live, 2)
     assert "Finishing" in await live.ask("!finish")
-    assert await live.bot.queue.control(running) == "finish"
+    assert await live.bot.jobs.control(running) == "finish"
 
 
 async def test_a_channel_that_is_being_read_can_be_cancelled_so_and_by_its_id(live: Live) -> None:
@@ -104,7 +104,7 @@ async def test_an_only_model_is_exported_and_several_are_listed(live: Live) -> N
     assert "no model here that you may export" in await live.ask("!model export", person="cleo")
     live.send("!model export", person="ben")
     job_id = await worker.asked(live)
-    stored = await live.bot.queue.load(job_id)
+    stored = await live.bot.jobs.load(job_id)
     assert stored is not None
     assert isinstance(stored.job, ExportJob)
     assert stored.job.model.name == "bens"
