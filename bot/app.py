@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from bot import gateway
 from bot.admin import cog_errors, cog_general, cog_settings, cog_welcome, metrics
-from bot.background import Tasks, is_transient, run_forever
+from bot.background import Service, is_transient, run_forever
 from bot.channels import chores, consent, held, importer, missed, sources, store, watch, withdrawals
 from bot.channels.cog import Privacy
 from bot.channels.cog_allow import AllowTraining
@@ -81,7 +81,7 @@ class Galvanic(commands.Bot):
             guild_ready_timeout=0.5,
             http_trace=self.metrics.trace,
         )
-        self.tasks = Tasks()
+        self.tasks = Service()
         self.has_begun = False
         self.identifies = gateway.Identifies()
         self.redis = connect_async(settings)
@@ -260,7 +260,7 @@ class Galvanic(commands.Bot):
             await self.invoke(ctx)
 
     async def close(self) -> None:
-        await self.tasks.end()
+        await self.tasks.stop()
         for one in (self.remaking, self.importer, self.chores, self.looks, self.dispatcher, self.delivery, self.jobs):
             await one.stop()
         await super().close()

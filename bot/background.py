@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar, cast
 
@@ -162,33 +163,30 @@ def _log_failed(name: str, error: Exception) -> None:
         log.error("background_failed", doing=name, exc_info=error)
 
 
-class Tasks:
-    """One service's background tasks: errors are logged, and all end with the service."""
+class Service:
+    """Whatever has tasks in the background: their errors are logged, and all end with the service."""
 
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self.ended = False
+    stopped = False
+
+    @functools.cached_property
+    def tasks(self) -> set[asyncio.Task[Any]]:
+        """Those that run."""
+        return set()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
-        self._tasks.add(task)
+        self.tasks.add(task)
         task.add_done_callback(self._done)
         return task
 
-    async def end(self) -> None:
-        """Cancel all, and wait until they have ended."""
-        self.ended = True
-        await end(*self._tasks)
+    async def stop(self) -> None:
+        """Cancel all tasks, and wait until they have ended. The next start takes up what they left."""
+        self.stopped = True
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("background_failed", doing=task.get_coro().__qualname__, exc_info=error)  # type: ignore[union-attr]
-
-
-async def end(*tasks: asyncio.Task[Any] | None) -> None:
-    """Cancel tasks and wait until all have ended, whatever they raise; None: one that was never begun."""
-    begun = [task for task in tasks if task is not None]
-    for task in begun:
-        task.cancel()
-    await asyncio.gather(*begun, return_exceptions=True)

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import Tasks, is_transient, run_forever
+from bot.background import Service, is_transient, run_forever
 
 Work = Callable[..., Awaitable[object]]
 RETRY_S = 2.0
@@ -17,7 +17,7 @@ RETRY_S = 2.0
 log = structlog.get_logger()
 
 
-class Chores:
+class Chores(Service):
     """What trouble of Redis or Discord interrupts is done again; any other error ends only its own piece of work.
 
     Kept in memory: whoever adds something finds it again after a restart, or has noted it in Redis.
@@ -27,13 +27,9 @@ class Chores:
         self._name = name
         self._due: dict[tuple[Work, tuple[Any, ...]], float] = {}
         self._wakeup = asyncio.Event()
-        self._tasks = Tasks()
 
     def start(self) -> None:
-        self._tasks.spawn(run_forever(self._name, self._step, every_s=None, wakeup=self._wakeup, retry_s=RETRY_S))
-
-    async def stop(self) -> None:
-        await self._tasks.end()
+        self.spawn(run_forever(self._name, self._step, every_s=None, wakeup=self._wakeup, retry_s=RETRY_S))
 
     def add(self, work: Work, *args: Any, after_s: float = 0.0) -> None:
         """Do it after so long, once, however often it is added until then."""

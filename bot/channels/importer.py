@@ -13,7 +13,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import REDIS_DOWN, Tasks, is_transient, run_forever
+from bot.background import REDIS_DOWN, Service, is_transient, run_forever
 from bot.channels import embeds
 from bot.channels.consent import ConsentStore
 from bot.channels.reader import ImportState, Reader
@@ -65,7 +65,7 @@ class ImportPlan:
 
 
 @dataclass(eq=False, repr=False)
-class Importer:
+class Importer(Service):
     """All imports of this bot: one at a time in each server."""
 
     client: discord.Client
@@ -79,18 +79,13 @@ class Importer:
     snapshots: Snapshots
     beginning: set[str] = field(init=False, default_factory=set)
     """Ids of trainings that are just being entered."""
-    _tasks: Tasks = field(init=False, default_factory=Tasks)
     _running: set[str] = field(init=False, default_factory=set)
     _problems: dict[str, str] = field(init=False, default_factory=dict)
     _creating: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     def start(self) -> None:
         """Go on with the imports of an earlier run."""
-        self._tasks.spawn(run_forever("imports", self._look, every_s=LOOK_AGAIN_S))
-
-    async def stop(self) -> None:
-        """The next start goes on from the last page of each import."""
-        await self._tasks.end()
+        self.spawn(run_forever("imports", self._look, every_s=LOOK_AGAIN_S))
 
     async def create(self, job_id: str, place: Place, plan: ImportPlan) -> CorpusInfo:
         """Begin a transcript for a training; what is known of its text so far. `take_up` is to follow.
@@ -159,11 +154,9 @@ class Importer:
 
     def _take_up(self, job_id: str, transcript_id: str) -> None:
         """Read for a training in the background, unless that is done already."""
-        if not {job_id} & (self._running | self.beginning) and not self._tasks.ended:
+        if not {job_id} & (self._running | self.beginning) and not self.stopped:
             self._running.add(job_id)
-            self._tasks.spawn(self._import(job_id, transcript_id)).add_done_callback(
-                lambda _: self._running.discard(job_id)
-            )
+            self.spawn(self._import(job_id, transcript_id)).add_done_callback(lambda _: self._running.discard(job_id))
 
     async def _import(self, job_id: str, transcript_id: str) -> None:
         """Read to the end, however long Discord or Redis is away, or have the training fail."""

@@ -15,7 +15,7 @@ from celery import Celery
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
-from bot.background import REPLY_S, Tasks, backoff, reply, retry, run_forever
+from bot.background import REPLY_S, Service, backoff, reply, retry, run_forever
 from bot.jobs import fairness
 from bot.jobs.decoding import card_of, entries, events_of, job_from
 from galvanic.options import CorpusInfo
@@ -46,7 +46,7 @@ class StoredJob:
     entered_at: float  # seconds since the epoch
 
 
-class JobClient:
+class JobClient(Service):
     """Jobs in Redis and Celery. Any method raises `redis.RedisError` or `kombu`'s OperationalError in an outage.
 
     A job whose submission raises is rolled back: at once, or as soon as Redis can be reached.
@@ -62,7 +62,6 @@ class JobClient:
         self._redis = client
         self._settings = settings
         self.ended = ended
-        self._tasks = Tasks()
         self._news: dict[str, set[asyncio.Event]] = {}
         self._position: str | None = None
         self._celery = Celery("galvanic-bot", broker=settings.broker_url)
@@ -76,10 +75,7 @@ class JobClient:
 
     def start(self) -> None:
         """Listen for `news_of` jobs."""
-        self._tasks.spawn(run_forever("listen", self._listen))
-
-    async def stop(self) -> None:
-        await self._tasks.end()
+        self.spawn(run_forever("listen", self._listen))
 
     async def warm(self) -> None:
         """Load what Celery would load with its first message; needs no Redis."""
@@ -203,7 +199,7 @@ class JobClient:
             found = await retry(lambda: self.run(script), "job_not_taken_back", pauses_s=backoff(most_s=_TRY_AGAIN_S))
             log.info("job_taken_back", job_id=job_id, found=found.decode())
 
-        self._tasks.spawn(insist())
+        self.spawn(insist())
 
     # ------------------------------------------------------------------ ending
 

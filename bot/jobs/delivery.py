@@ -19,7 +19,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import DISCORD_ERRORS, Tasks, backoff, is_transient, retry, run_forever, woken
+from bot.background import DISCORD_ERRORS, Service, backoff, is_transient, retry, run_forever, woken
 from bot.errors import CLOSED, AlreadyReported, post_error
 from bot.jobs.client import JobClient
 from bot.jobs.decoding import NotUnderstood
@@ -63,7 +63,7 @@ class TrainingCards(Protocol):
         """Say on a card that another version of the bot has to keep it."""
 
 
-class Delivery:
+class Delivery(Service):
     def __init__(
         self,
         client: discord.Client,
@@ -81,7 +81,6 @@ class Delivery:
         self._waiting = waiting
         self._ended = ended
         self._presenters: dict[tuple[type, type], Presenter[Any, Any]] = {}
-        self._tasks = Tasks()
         self._asking: set[str] = set()
         self.in_background: set[str] = set()  # ids of the jobs that are delivered in the background
         self._to_note: dict[str, TrainJob | None] = {}
@@ -95,12 +94,8 @@ class Delivery:
 
     def start(self) -> None:
         """Take up the jobs of an earlier run."""
-        self._tasks.spawn(run_forever("look_for_undelivered", self.look, every_s=_LOOK_AGAIN_S))
-        self._tasks.spawn(run_forever("note_delivered", self.note_delivered, every_s=None, wakeup=self._any_to_note))
-
-    async def stop(self) -> None:
-        """End all tasks; what was not delivered is delivered after the next start."""
-        await self._tasks.end()
+        self.spawn(run_forever("look_for_undelivered", self.look, every_s=_LOOK_AGAIN_S))
+        self.spawn(run_forever("note_delivered", self.note_delivered, every_s=None, wakeup=self._any_to_note))
 
     # ------------------------------------------------------------------ for those who ask
 
@@ -276,7 +271,7 @@ class Delivery:
     # ------------------------------------------------------------------ in the background
 
     def _in_background(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
-        if job.job_id in self.in_background or self._tasks.ended:
+        if job.job_id in self.in_background or self.stopped:
             work.close()
             return
         self.in_background.add(job.job_id)
@@ -288,7 +283,7 @@ class Delivery:
             finally:
                 self.in_background.discard(job.job_id)
 
-        self._tasks.spawn(deliver()).set_name(f"deliver {job.job_id}")
+        self.spawn(deliver()).set_name(f"deliver {job.job_id}")
 
     async def _show(self, job: TrainJob, card: tuple[int, int] | None) -> None:
         with self._jobs.news_of(job.job_id) as news:

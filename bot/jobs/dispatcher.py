@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
-from bot.background import Tasks, reply, run_forever
+from bot.background import Service, reply, run_forever
 from bot.jobs.client import DELETED_WITHIN_S, TRAINING, JobClient
 from bot.jobs.decoding import NotUnderstood, job_from
 from bot.jobs.fairness import Served, serve
@@ -38,8 +38,8 @@ _MOST_ATTEMPTS = 3  # at what somebody waits for
 log = structlog.get_logger()
 
 
-class Dispatcher:
-    """Runs while the bot leads."""
+class Dispatcher(Service):
+    """Runs while the bot leads. What it has sent goes on without it."""
 
     def __init__(self, client: redis.asyncio.Redis, jobs: JobClient) -> None:
         self._redis = client
@@ -48,16 +48,11 @@ class Dispatcher:
         self._there: dict[str, float] = {}  # name of a train worker -> when it was last seen alive
         self._lost: set[tuple[str, bytes]] = set()  # attempts at texts that were lost at the last look
         self._deleting: dict[bytes, float] = {}  # id of a deleted model -> when the removal of its files was last sent
-        self._tasks = Tasks()
 
     def start(self) -> None:
-        self._tasks.spawn(self._dispatch())
-        self._tasks.spawn(run_forever("texts", self.look_after_texts, every_s=_TEXTS_EVERY_S))
-        self._tasks.spawn(run_forever("deletions", self.look_after_deletions, every_s=EVERY_S))
-
-    async def stop(self) -> None:
-        """What was sent goes on without this bot."""
-        await self._tasks.end()
+        self.spawn(self._dispatch())
+        self.spawn(run_forever("texts", self.look_after_texts, every_s=_TEXTS_EVERY_S))
+        self.spawn(run_forever("deletions", self.look_after_deletions, every_s=EVERY_S))
 
     # ------------------------------------------------------------------ trainings
 

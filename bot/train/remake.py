@@ -18,7 +18,7 @@ import discord
 import structlog
 from redis.asyncio import Redis
 
-from bot.background import DISCORD_ERRORS, REDIS_DOWN, Tasks, reply, run_forever
+from bot.background import DISCORD_ERRORS, REDIS_DOWN, Service, reply, run_forever
 from bot.channels.importer import ImportPlan
 from bot.channels.sources import Source, Sources
 from bot.channels.store import TranscriptStore
@@ -46,8 +46,8 @@ Chore = Callable[[], Awaitable[Any]]
 log = structlog.get_logger()
 
 
-@dataclass
-class Remaking:
+@dataclass(eq=False)
+class Remaking(Service):
     """`before`, `after`: what others have to do from time to time, before and after the models are looked at."""
 
     client: discord.Client
@@ -64,14 +64,10 @@ class Remaking:
     before: Sequence[Chore] = ()
     after: Sequence[Chore] = ()
     _wakeup: asyncio.Event = field(default_factory=asyncio.Event)
-    _tasks: Tasks = field(default_factory=Tasks)
     _tried: dict[str, float] = field(default_factory=dict)
 
     def start(self) -> None:
-        self._tasks.spawn(run_forever("remake", self._look_at_all, every_s=EVERY_S, wakeup=self._wakeup))
-
-    async def stop(self) -> None:
-        await self._tasks.end()
+        self.spawn(run_forever("remake", self._look_at_all, every_s=EVERY_S, wakeup=self._wakeup))
 
     def wake(self) -> None:
         self._wakeup.set()

@@ -9,7 +9,7 @@ import pytest
 from redis.exceptions import ConnectionError as AwayError, TimeoutError as RedisTimeoutError
 from structlog.testing import capture_logs
 
-from bot.background import Tasks, reply, retry, run_forever
+from bot.background import Service, reply, retry, run_forever
 
 
 async def test_a_silent_server_is_given_up() -> None:
@@ -49,10 +49,10 @@ async def test_a_loop_goes_on_whatever_happens_and_logs_an_outage_once() -> None
             raise trouble
 
     with capture_logs() as logged:
-        tasks = Tasks()
-        tasks.spawn(run_forever("look", step, every_s=None, wakeup=wakeup, retry_s=0.01))
+        service = Service()
+        service.spawn(run_forever("look", step, every_s=None, wakeup=wakeup, retry_s=0.01))
         await asyncio.wait_for(done.wait(), 10)
-        await tasks.end()
+        await service.stop()
     assert [(entry["event"], entry["doing"]) for entry in logged] == [
         ("redis_unreachable", "look"),
         ("background_failed", "look"),

@@ -112,7 +112,7 @@ async def test_an_answer_that_is_put_off_twice_is_posted_once(live: Live, monkey
     with monkeypatch.context() as patched:
         patched.setattr(live.bot.jobs, "undelivered", meanwhile)
         await delivery.take_up(job.job_id)
-    assert len([task for task in delivery._tasks._tasks if task.get_name().startswith("deliver")]) == 1
+    assert len([task for task in delivery.tasks if task.get_name().startswith("deliver")]) == 1
     log = lives.take(worker, job.job_id)
     log.publish(Generated(seed="the sea", text=" was calm", temperature=0.5, random_seed=1, seconds=0.1))
     await live.until(lambda: not delivery.in_background, "the end of it")
@@ -138,6 +138,6 @@ async def test_what_is_put_off_while_the_bot_stops_is_left_to_the_next_start(liv
     await live.bot.jobs.submit(job)
     await live.bot.delivery.stop()
     live.bot.delivery.deliver_later(job)
-    assert not live.bot.delivery._tasks._tasks
+    assert not live.bot.delivery.tasks
     assert not live.bot.delivery.in_background
     assert await live.bot.jobs.undelivered() == {job.job_id}

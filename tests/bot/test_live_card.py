@@ -170,7 +170,7 @@ async def test_the_next_run_of_the_bot_follows_a_training_without_a_channel(
         await live.until(lambda: refusal.times < 1_000, "the first word that nobody takes")
     for _ in range(2):
         await bot.delivery.stop()
-        bot.delivery._tasks.ended, bot.delivery._seen = False, None
+        bot.delivery.stopped, bot.delivery._seen = False, None
         left = refusal.times
         bot.delivery.start()
         await live.until(lambda: bot.delivery.in_background, "the next run to follow it")

@@ -25,7 +25,7 @@ LAB = CHANNEL_IDS["lab"]
 
 @pytest.fixture
 async def worker(live: Live) -> StandIn:
-    live.bot.dispatcher._tasks.spawn(run_forever("texts", live.bot.dispatcher.look_after_texts, every_s=0.1))
+    live.bot.dispatcher.spawn(run_forever("texts", live.bot.dispatcher.look_after_texts, every_s=0.1))
     return StandIn(live.bot.settings)
 
 
@@ -108,13 +108,13 @@ async def test_what_a_bot_entered_that_had_lost_the_lead_is_taken_up(
         await live.bot.jobs.submit(generate_job(job_id=job_id, place=lab()))
         worker.write(job_id)
     with live.bot.delivery.reserved("g-own"), capture_logs() as logs:
-        live.bot.delivery._tasks.spawn(run_forever("look", live.bot.delivery.look, every_s=0.1))
+        live.bot.delivery.spawn(run_forever("look", live.bot.delivery.look, every_s=0.1))
         await live.until(lambda: live.showing(TEXT), "the answer")
         await asyncio.sleep(0.5)
     assert len(live.shown(TEXT)) == 1
     assert worker.waiting() == {"g-own", "t-1", "t-9"}
     assert len(live.shown("job t-1")) == 1
-    assert len([task for task in live.bot.delivery._tasks._tasks if task.get_name() == "deliver t-1"]) == 1
+    assert len([task for task in live.bot.delivery.tasks if task.get_name() == "deliver t-1"]) == 1
     assert [entry["job_id"] for entry in logs if entry["event"] == "job_not_understood"] == ["t-9"], "told once"
 
 
@@ -132,7 +132,7 @@ async def test_what_is_just_being_taken_back_is_not_taken_up(
 
     monkeypatch.setattr(live.bot.jobs, "undelivered", counted)
     await live.bot.jobs.submit_train(train_job(job_id="t-1", place=lab()), "text", None, (9, 9))
-    live.bot.delivery._tasks.spawn(run_forever("look", live.bot.delivery.look, every_s=0.1))
+    live.bot.delivery.spawn(run_forever("look", live.bot.delivery.look, every_s=0.1))
     await live.until(lambda: looks, "the first look")
     await live.bot.jobs.roll_back("t-1")
     await live.until(lambda: looks >= 3, "two more")

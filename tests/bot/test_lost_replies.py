@@ -64,7 +64,7 @@ async def submit(queue: JobClient, job: Job) -> str:
 
 async def assert_gone(queue: JobClient, worker: redis.Redis, job: Job) -> None:
     """Nothing is left of a job once what was begun is done."""
-    await asyncio.gather(*queue._tasks._tasks)
+    await asyncio.gather(*queue.tasks)
     assert not worker.exists(keys.job(job.job_id))
     assert not worker.exists(keys.job_events(job.job_id))
     assert worker.smembers(keys.OUTBOX) == set()
@@ -107,7 +107,7 @@ async def test_taking_back_spares_what_another_call_entered(
     lossy.lose_reply(ENTERED, times=2)
     with pytest.raises(redis.ConnectionError):
         await submit(queue, generate_job())
-    await asyncio.gather(*queue._tasks._tasks)
+    await asyncio.gather(*queue.tasks)
     assert await queue.load("g-1") is not None
 
 

@@ -151,7 +151,7 @@ class Hand:
 
     def forget(self) -> None:
         """Drop what the last case has left, in the local Discord, in Redis and in the logs."""
-        for task in self.live.bot.delivery._tasks._tasks:
+        for task in self.live.bot.delivery.tasks:
             if task.get_name().startswith("deliver t-"):  # a card, whose training is lost in a moment
                 task.cancel()
         world = self.live.world

@@ -80,7 +80,7 @@ async def carry_out(hand: Hand, case: dict[str, Any]) -> None:
     redis.hset(keys.job("g-8"), "job", generate_job(job_id="g-8", place=PLACE, model_name="a").model_dump_json())
     hand.author._answer(generate_job(job_id="g-8", place=PLACE))
     redis.xadd(keys.NOTIFICATIONS, {"job": job_id})
-    before = set(bot.delivery._tasks._tasks)
+    before = set(bot.delivery.tasks)
     await asyncio.wait_for(hand.live.start_again(), 20)
     await hand.live.until(lambda: not redis.sismember(keys.OUTBOX, "g-8"), "the answer to another job")
     for asked in ("!jobs", f"!cancel {job_id}", f"!finish {job_id}"):
@@ -95,7 +95,7 @@ async def carry_out(hand: Hand, case: dict[str, Any]) -> None:
         message.components = [{"type": 1, "components": [control]}]
         chosen = {"values": ["0"]} if kind == "compared" else {}
         await hand.press(message, {"custom_id": custom_id, "component_type": control["type"], **chosen})
-    tasks = bot.delivery._tasks._tasks - before
+    tasks = bot.delivery.tasks - before
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
