@@ -194,6 +194,7 @@ class Product:
             corpus=corpus,
             corpus_title=corpus.title,
             corpus_chars=corpus.chars,
+            file_bytes=place.stat().st_size,
             options=TrainOptions(),
             parameters=sum(math.prod(shape) for shape in shapes.values()),
             epochs=1,

@@ -30,7 +30,7 @@ from bot.models import audience, registry, removal, transfer
 from bot.models.cog import Models
 from bot.options import decoding
 from bot.responder import PatientContext, Responder, Typing
-from bot.servers import access, cooldowns
+from bot.servers import access
 from bot.servers.settings import GuildSettingsStore
 from bot.train import card, cog, cog_jobs, remake, start
 from bot.words import replace_surrogates
@@ -89,10 +89,9 @@ class Galvanic(commands.Bot):
         self.jobs = client.JobClient(settings, self.redis, self.metrics.ended)
         self.dispatcher = dispatcher.Dispatcher(self.redis, self.jobs)
         self.guild_settings = servers = GuildSettingsStore(settings, self.redis)
-        self.access = access.Access(servers)
+        self.access = access.Access(settings, servers, self.redis)
         self.responder = Responder(settings, lambda ctx: self.metrics.replied(ctx, "refused"))
         self.components = Components(self, self.responder, self.access)
-        self.cooldowns = cooldowns.Cooldowns(self.redis)
         self.snapshots = snapshot.Snapshots(self.redis)
         self.consents = consent.ConsentStore(settings, self.redis, self.leader)
         self.transcripts = store.TranscriptStore(self.redis, self.leader)
@@ -140,7 +139,6 @@ class Galvanic(commands.Bot):
             settings,
             servers,
             self.access,
-            self.cooldowns,
             self.jobs,
             self.snapshots,
             self.delivery,
@@ -165,7 +163,7 @@ class Galvanic(commands.Bot):
             after=(self.withdrawals.close_done,),
         )
         self.training_control = cog_jobs.Jobs(servers, self.jobs, self.snapshots, self.audience, self.training_cards)
-        common = (self, settings, servers, self.access, self.cooldowns, self.jobs, self.delivery, self.registry)
+        common = (self, settings, servers, self.access, self.jobs, self.delivery, self.registry)
         self.transfer = transfer.Transfer(*common)
         self.models = Models(*common, self.transfer)
         self.generating = generate.Generating(*common, self.admission.slot)
@@ -186,7 +184,7 @@ class Galvanic(commands.Bot):
         removing = (self.registry, self.removal, self.snapshots, self.jobs)
         changes = watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, *removing)
         people = Privacy(
-            self, settings, servers, self.cooldowns, self.sources, self.consents, self.withdrawals, self.holdings
+            self, settings, servers, self.access, self.sources, self.consents, self.withdrawals, self.holdings
         )
         for one in (
             cog_errors.Errors(self, servers, self.access, self.responder),

@@ -17,13 +17,13 @@ class ModelRecord(BaseModel):
     """A model in a guild's registry.
 
     Attributes:
-        model_id: its folder's name in the model store; unguessable.
+        model_id: its file's name in the model store; unguessable.
         name: unique in the guild.
         scope: everyone in the guild may use it; or only its channel (texts that a member uploaded), those of
             `shared_with` and, if it is `for_server`, everyone after all.
         channel_id: where it was trained.
         train_loss, heldout_loss: nats per character of the best epoch; held-out is None when nothing was held out.
-        corpus, options, file_bytes: None in records of older versions.
+        corpus, options: None where an imported file does not say, or may not name its text.
         parent: name of the model that it started from.
         copy_share: share of its samples that stands verbatim in the corpus, in runs of 30 characters or more.
         sources: channels whose uploaded texts it learned from, those of its ancestors included (`origins`).
@@ -53,7 +53,7 @@ class ModelRecord(BaseModel):
     copy_share: float | None = None
     shared_with: tuple[int, ...] = ()
     for_server: bool = False
-    file_bytes: int | None = None
+    file_bytes: int
     imported: bool = False
     sources: tuple[int, ...] = ()
     transcripts: tuple[TranscriptRef, ...] = ()
@@ -73,7 +73,7 @@ class ModelRecord(BaseModel):
 
     @property
     def origins(self) -> tuple[int, ...]:
-        """The channels whose uploaded texts it learned from; records of older versions know only their own."""
+        """The channels whose uploaded texts it learned from; of an imported one that in which it was imported."""
         return self.sources or ((self.channel_id,) if self.scope == "channel" else ())
 
     @property
@@ -87,8 +87,3 @@ class ModelRecord(BaseModel):
             (revision := revisions.get(ref.transcript_id)) is None or ref.revision < revision.now
             for ref in self.transcripts
         )
-
-    @property
-    def stored_bytes(self) -> int:
-        """Records of older versions are estimated by their float32 weights."""
-        return self.file_bytes if self.file_bytes is not None else 4 * self.parameters

@@ -56,6 +56,7 @@ def record(**changes: Any) -> ModelRecord:
         "corpus_title": "The Book of Tides",
         "corpus_chars": 12_345,
         "parameters": 1_000,
+        "file_bytes": 4_000,
         "epochs": 3,
         "train_loss": 1.5,
         "heldout_loss": 1.75,

@@ -142,7 +142,7 @@ def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
     client = context.client
     ids = cast(list[bytes], client.hvals(keys.guild_models(job.place.guild_id)))
     found = cast(list[bytes | None], client.mget([keys.model(one.decode()) for one in ids])) if ids else []
-    taken = sum(ModelRecord.model_validate_json(data).stored_bytes for data in found if data is not None)
+    taken = sum(ModelRecord.model_validate_json(data).file_bytes for data in found if data is not None)
     if taken + size > job.disk_bytes:
         raise UserError(
             f"Unpacked, this model takes {size / MEGABYTE:,.1f} MB, and this server's models take "

@@ -22,7 +22,7 @@ from bot.channels.sources import Sources, reads
 from bot.channels.withdrawals import Withdrawals, Withdrawn
 from bot.components import GUILD, USER, Components, Press
 from bot.responder import NOT_SENT, SENT, answer_privately, is_elsewhere, note_sent, tell_privately, write_to
-from bot.servers.cooldowns import Cooldowns
+from bot.servers.access import Access
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, hybrid_command
 from galvanic.errors import UserError
@@ -47,7 +47,7 @@ class Privacy(commands.Cog):
     client: discord.Client
     settings: Settings
     servers: GuildSettingsStore
-    cooldowns: Cooldowns
+    access: Access
     sources: Sources
     consents: ConsentStore
     withdrawals: Withdrawals
@@ -209,7 +209,7 @@ class Privacy(commands.Cog):
         """Get all that I hold of you, in all servers, as a JSON file that only you see."""
         await ctx.defer(ephemeral=True)
         request = ctx.interaction.id if ctx.interaction is not None else ctx.message.id
-        async with self.cooldowns.spend("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=request):
+        async with self.access.spend("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=request):
             files, left_out = await export(self.holdings, ctx.author)
             content = "This is all that I hold of you. Not in it:\n" + "\n".join(f"- {one}" for one in left_out)
             if len(files) > 1:

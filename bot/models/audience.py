@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -11,7 +10,6 @@ import discord
 
 from galvanic.options import TranscriptRef
 from shared.jobs import TrainJob
-from shared.models import ModelRecord
 from shared.settings import Settings
 
 _VIEW = discord.Permissions(view_channel=True).value
@@ -34,22 +32,16 @@ class Audience:
         self._client = client
         self._settings = settings
 
-    def among(self, guild_id: int, channel_ids: Sequence[int], records: Iterable[ModelRecord]) -> list[ModelRecord]:
-        """Those of the models that may be used in a place, by what they learned from channels' messages alone.
-
-        For what else they learned from see `ModelRecord.usable_in`; for both at once ask the registry. `channel_ids`:
-        the channel, and for a thread also its parent. Each set of sources is looked at once.
-        """
-        allowed = functools.cache(functools.partial(self._could_read, guild_id, tuple(channel_ids)))
-        return [record for record in records if allowed(_sources(record.transcripts))]
-
     def may_quote(self, job: TrainJob, channel_ids: Sequence[int]) -> bool:
         """Whether all who read a place of the training's server could have read what the training learns from."""
         learned = job.transcripts
-        return learned is not None and self._could_read(job.place.guild_id, channel_ids, _sources(learned))
+        return learned is not None and self.could_read(job.place.guild_id, channel_ids, sources_of(learned))
 
-    def _could_read(self, guild_id: int, channel_ids: Sequence[int], sources: frozenset[tuple[int, int]]) -> bool:
-        """`sources`: ids of servers and their channels."""
+    def could_read(self, guild_id: int, channel_ids: Sequence[int], sources: frozenset[tuple[int, int]]) -> bool:
+        """Whether all who read a place could have read what was learned from: ids of servers and their channels.
+
+        `channel_ids`: the channel, and for a thread also its parent.
+        """
         if not sources:
             return True
         guild = self._client.get_guild(guild_id)
@@ -156,7 +148,7 @@ def _holds(granted: bool, everyone: bool | None, roles: Collection[bool | None],
     return granted if everyone is None else everyone
 
 
-def _sources(transcripts: Iterable[TranscriptRef]) -> frozenset[tuple[int, int]]:
+def sources_of(transcripts: Iterable[TranscriptRef]) -> frozenset[tuple[int, int]]:
     return frozenset((ref.guild_id, ref.channel_id) for ref in transcripts)
 
 

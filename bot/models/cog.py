@@ -111,7 +111,7 @@ class Models(Requests, commands.Cog):
         require_permissions(ctx)
         who, model = await self._named(ctx, name)
         job, options = PictureJob(job_id=f"p-{who.request_id}", place=who.place, model=model.ref), replying(ctx)
-        async with self.cooldown("model", who):
+        async with self.access.cooldown("model", who):
             try:
                 await self.delivery.ask(job, ctx.send, **options)
             except AlreadyReported:  # the card is there, and says why it has no picture
@@ -173,7 +173,7 @@ class Models(Requests, commands.Cog):
         await press.send(f"<@{who.user.id}> made `{model.name}` this channel's model.")
 
     async def _use(self, who: Actor, model: ModelRecord) -> None:
-        await self.require_generate(who)
+        await self.access.require("generate", who)
         await self.registry.use(who.place.channel_id, model)
 
     @_subcommand(
@@ -194,7 +194,7 @@ class Models(Requests, commands.Cog):
         who = Actor.of(ctx)
         prefix = await self.servers.prefix(who.guild_id)
         if value is not None:
-            await self.require_generate(who)
+            await self.access.require("generate", who)
             remedy = f"Use a number from 0 to {checks.HOTTEST:g}, as in `{prefix}model temperature 0.5`, or `default`."
             usual = value.strip().lower() in ("default", "usual", "reset")
             await self.servers.choose(who.here[0], "temperature", None if usual else checks.temperature(value, remedy))
@@ -322,8 +322,8 @@ class Models(Requests, commands.Cog):
         require_permissions(ctx)
         await ctx.defer()
         who = Actor.of(ctx)
-        model = await (self.transfer.exportable(who) if name is None else self.named(who, name))
-        await self.transfer.export(who, model, ctx.send, **replying(ctx))
+        named = self.transfer.exportable(who) if name is None else self.registry.choose(who.guild_id, who.here, name)
+        await self.transfer.export(who, await named, ctx.send, **replying(ctx))
 
     @_subcommand(
         model,
@@ -354,7 +354,7 @@ class Models(Requests, commands.Cog):
         """`name` None: the channel's model."""
         await ctx.defer()
         who = Actor.of(ctx)
-        return who, await self.named(who, name)
+        return who, await self.registry.choose(who.guild_id, who.here, name)
 
     # ------------------------------------------------------------------ while typing
 

@@ -92,7 +92,7 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
         ("Trained", facts.get("Training") or count(model.epochs, "epoch")),
         ("Network", facts.get("Network")),
         ("Vocabulary", facts.get("Vocabulary")),
-        ("Size", f"{count(model.parameters, 'weight')}, {megabytes(model.stored_bytes)}"),
+        ("Size", f"{count(model.parameters, 'weight')}, {megabytes(model.file_bytes)}"),
         ("Continued from", facts.get("Goes back to") or parent),
         ("Can be used", scope_in_full(model)),
         ("Owner", f"<@{model.owner_id}>" + (", who imported it" if model.imported else "")),
@@ -108,7 +108,7 @@ def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.E
         description=(
             f"It learned **{plain(model.corpus_title[:200])}**{', imported' if model.imported else ''} "
             f"<t:{int(model.created_at)}:R> "
-            f"({quality(model)}, {megabytes(model.stored_bytes)}).\n"
+            f"({quality(model)}, {megabytes(model.file_bytes)}).\n"
             f"The model and its files will be deleted for good, for everyone and in every channel that uses it.{copy}"
         ),
         colour=AMBER,
@@ -192,7 +192,7 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
         title=f"Imported {model.name}",
         description=(
             f"✅ **{plain(model.corpus_title[:200])}**, {RECIPE_WORDS[model.recipe]}, "
-            f"{quality(model)}, {megabytes(model.stored_bytes)}.\n"
+            f"{quality(model)}, {megabytes(model.file_bytes)}.\n"
             f"It can be used {scope_in_full(model)}, and is <@{model.owner_id}>'s."
         ),
         colour=GREEN,
@@ -266,7 +266,7 @@ def _scope(model: ModelRecord, here: list[int]) -> str:
 
 
 def _line(model: ModelRecord, here: list[int], *, current: bool) -> str:
-    mark, size = "▶️" if current else "▫️", megabytes(model.stored_bytes)
+    mark, size = "▶️" if current else "▫️", megabytes(model.file_bytes)
     return (
         f"{mark} **`{model.name}`** {plain(model.corpus_title[:60])}\n"
         f"-# {model.recipe} · {quality(model)} · {size} · <t:{int(model.created_at)}:R> · {_scope(model, here)}"

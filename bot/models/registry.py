@@ -6,6 +6,7 @@ by a script: Redis's Lua keeps numbers as floating point, which cannot hold an i
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -20,7 +21,7 @@ from pydantic import ValidationError
 
 from bot.background import reply
 from bot.errors import nearest
-from bot.models.audience import Audience
+from bot.models.audience import Audience, sources_of
 from bot.options.autocomplete import choices, in_time
 from bot.servers import access
 from bot.servers.settings import ChannelChoices, GuildSettingsStore, read_choices
@@ -71,8 +72,9 @@ class Registry:
         """
         if guild_id is None:
             return []
+        could_read = functools.cache(functools.partial(self._audience.could_read, guild_id, tuple(channel_ids)))
         own = (record for record in records if record.guild_id == guild_id and record.usable_in(channel_ids))
-        return self._audience.among(guild_id, channel_ids, own)
+        return [record for record in own if could_read(sources_of(record.transcripts))]
 
     async def channel_models(
         self, guild_id: int, channel_ids: list[int]
@@ -165,7 +167,7 @@ class Registry:
         return next((model for model in records if model.guild_id == guild_id), None)
 
     async def stored_bytes(self, guild_id: int) -> int:
-        return sum(model.stored_bytes for model in await self.all(guild_id))
+        return sum(model.file_bytes for model in await self.all(guild_id))
 
     # ------------------------------------------------------------------ changing
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import discord
 
@@ -13,11 +11,8 @@ from bot.jobs.client import JobClient
 from bot.jobs.delivery import Delivery
 from bot.models.registry import Registry
 from bot.servers.access import Access, Actor
-from bot.servers.cooldowns import Cooldowns, What
 from bot.servers.settings import GuildSettingsStore
-from bot.types import Send
 from galvanic.errors import UserError
-from shared.jobs import Asked
 from shared.models import ModelRecord
 from shared.settings import Settings
 
@@ -30,29 +25,9 @@ class Requests:
     settings: Settings
     servers: GuildSettingsStore
     access: Access
-    cooldowns: Cooldowns
     jobs: JobClient
     delivery: Delivery
     registry: Registry
-
-    def cooldown(self, what: What, who: Actor, least_s: float = 0.0) -> AbstractAsyncContextManager[None]:
-        """A person's cooldown, of `least_s` at least, whatever the operator has set."""
-        set_s = self.settings.train_cooldown_s if what == "train" else self.settings.generate_cooldown_s
-        return self.cooldowns.spend(what, who.guild_id, who.user.id, max(set_s, least_s), request=who.request_id)
-
-    async def ask(
-        self, what: What, who: Actor, job: Asked, send: Send, *, least_s: float = 0.0, **options: Any
-    ) -> None:
-        """Within the person's cooldown, have a job done, and its answer posted with `send`, which gets `options`."""
-        async with self.cooldown(what, who, least_s):
-            await self.delivery.ask(job, send, **options)
-
-    async def require_generate(self, who: Actor) -> None:
-        await self.access.require("generate", who.user, who.channel)
-
-    async def named(self, who: Actor, name: str | None) -> ModelRecord:
-        """The model of that name, or (None) the channel's."""
-        return await self.registry.choose(who.guild_id, who.here, name)
 
     async def pressed(self, press: Press) -> tuple[Actor, ModelRecord]:
         """Who pressed a model's button, and the model, if it can still be used there."""

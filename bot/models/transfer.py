@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import Any
 
@@ -61,25 +62,22 @@ def require_export(model: ModelRecord, who: Actor) -> None:
     raise UserError(f"`{model.name}` learned from a text of another channel, so it can be exported only there.", where)
 
 
-def _may_export(model: ModelRecord, who: Actor) -> bool:
-    try:
-        require_export(model, who)
-    except UserError:
-        return False
-    return True
-
-
 class Transfer(Requests):
     async def export(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
         """Post a model as a file. Everyone who reads the channel can take it."""
         require_export(model, who)
         most = self.guild_of(who).filesize_limit
         job = ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=model.ref, most_bytes=most)
-        await self.ask("model", who, job, send, **options)
+        async with self.access.cooldown("model", who):
+            await self.delivery.ask(job, send, **options)
 
     async def exportable(self, who: Actor) -> ModelRecord:
         """The only model they may export here. Raises UserError: there is none, or several, which it lists."""
-        models = [model for model in await self.registry.usable(who.guild_id, who.here) if _may_export(model, who)]
+        models = list[ModelRecord]()
+        for model in await self.registry.usable(who.guild_id, who.here):
+            with contextlib.suppress(UserError):
+                require_export(model, who)
+                models.append(model)
         if len(models) == 1:
             return models[0]
         prefix = await self.servers.prefix(who.guild_id)
@@ -113,7 +111,7 @@ class Transfer(Requests):
         self, who: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any
     ) -> None:
         """Have an exported model checked and entered, if this person may train here and there is disk space for it."""
-        await self.access.require("train", who.user, who.channel)
+        await self.access.require("train", who)
         most = self.settings.import_max_mb
         if file.size > most * MEGABYTE:
             raise UserError(
@@ -125,7 +123,7 @@ class Transfer(Requests):
         job = ImportJob(
             job_id=f"i-{who.request_id}", place=who.place, file_name=file.filename, name=name, disk_bytes=disk_bytes
         )
-        async with self.cooldown("train", who):
+        async with self.access.cooldown("train", who):
             data = await decoding.read_file(file)
             await self.delivery.ask(job, send, files={MODEL_FILE: data}, **options)
 

@@ -1,1 +1,1 @@
-"""Servers: their settings, who may do what where, cooldowns, and who asks."""
+"""Servers: their settings, who asks, and who may do what, where and how often."""

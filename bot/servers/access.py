@@ -1,25 +1,33 @@
-"""Who asks for something, and where; who may do what, and where; who and what is still there, by Discord."""
+"""Who asks for something, and where; who may do what, where and how often; who and what is still there, by Discord."""
 
 from __future__ import annotations
 
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import discord
+import redis.asyncio
 import structlog
 
-from bot.background import DISCORD_ERRORS
+from bot.background import DISCORD_ERRORS, reply
 from bot.errors import Refused, WrongPlace, is_gone, servers_only
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User
 from bot.words import plain
 from galvanic.errors import UserError
+from shared import keys
 from shared.jobs import Place
+from shared.settings import Settings
 
 if TYPE_CHECKING:
     Where = discord.abc.MessageableChannel | discord.interactions.InteractionChannel | None
 
 Action = Literal["train", "generate"]
+What = Literal["train", "generate", "chat", "wait", "model", "hint", "data"]
 _WORDS = {"train": "train models", "generate": "generate texts"}
 _PRIVACY = frozenset({"privacy", "optout", "forget-me", "export-data"})
 ANYWHERE = frozenset({"help", "settings", "status", "sync", "allow-training", "optin", *_PRIVACY})
@@ -39,6 +47,10 @@ _WITH_MESSAGES = (discord.TextChannel, discord.VoiceChannel, discord.StageChanne
 _UNKNOWN_USER, _UNKNOWN_MEMBER = 10_013, 10_007
 """Discord's error codes for somebody who is not in the server; with others, it is the bot that is not."""
 
+# Takes a cooldown back unless it is over and the next request's by now. KEYS: it. ARGV: a token of this request.
+_GIVE_BACK = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+"""
 log = structlog.get_logger()
 
 
@@ -130,11 +142,26 @@ def sees(user: User, place: Place) -> bool:
     return place.user_id == user.id or rights_in(user, place) is not None
 
 
-@dataclass(frozen=True)
-class Access:
-    """Who may do what in a server, as its admins have set it. They themselves may do everything, everywhere."""
+class TooSoon(UserError):
+    """`seconds`: until the cooldown is over."""
 
-    servers: GuildSettingsStore
+    def __init__(self, seconds: float) -> None:
+        wait = max(1, round(seconds))
+        super().__init__("That was a bit fast.", f"Try again in {wait} s.")
+        self.seconds = seconds
+
+
+class Access:
+    """Who may do what in a server, as its admins have set it. They themselves may do everything, everywhere.
+
+    How often is for everybody; cooldowns are in Redis, so that a restart forgets none.
+    """
+
+    def __init__(self, settings: Settings, servers: GuildSettingsStore, client: redis.asyncio.Redis) -> None:
+        self._settings = settings
+        self._servers = servers
+        self._redis = client
+        self._give_back = client.register_script(_GIVE_BACK)
 
     async def works_here(self, ctx: Context) -> bool:
         """The check before every command. Raises Refused, which holds the reason, or that Redis is away."""
@@ -157,7 +184,7 @@ class Access:
         """
         if not isinstance(user, discord.Member) or is_admin(user):
             return
-        settings = await self.servers.get(user.guild.id)
+        settings = await self._servers.get(user.guild.id)
         if not settings.channels or set(settings.channels) & set(channel_ids(channel)):
             return
         seen = [
@@ -169,15 +196,16 @@ class Access:
         remedy = chosen if seen else "Ask a server admin where I can be used."
         raise WrongPlace("I'm not allowed in this channel.", remedy)
 
-    async def require(self, action: Action, user: User, channel: Where) -> None:
+    async def require(self, action: Action, who: Actor) -> None:
         """Refuse a person who may not do this here.
 
         Raises UserError: says who may. Raises WrongPlace and redis.RedisError as `require_place`.
         """
+        user = who.user
         if not isinstance(user, discord.Member) or is_admin(user):
             return
-        await self.require_place(user, channel)
-        settings = await self.servers.get(user.guild.id)
+        await self.require_place(user, who.channel)
+        settings = await self._servers.get(user.guild.id)
         wanted = settings.train_roles if action == "train" else settings.generate_roles
         if wanted and not {role.id for role in user.roles} & set(wanted):
             names = [role.name for role in map(user.guild.get_role, wanted) if role is not None]
@@ -185,6 +213,40 @@ class Access:
             raise UserError(
                 f"You can't {_WORDS[action]} in this server.", f"That is for members with {those}. Ask a server admin."
             )
+
+    def cooldown(self, what: What, who: Actor, least_s: float = 0.0) -> AbstractAsyncContextManager[None]:
+        """A person's cooldown, as `spend`, of `least_s` at least, whatever the operator has set."""
+        set_s = self._settings.train_cooldown_s if what == "train" else self._settings.generate_cooldown_s
+        return self.spend(what, who.guild_id, who.user.id, max(set_s, least_s), request=who.request_id)
+
+    @contextlib.asynccontextmanager
+    async def spend(
+        self, what: What, guild_id: int, who: int, seconds: float, *, request: int | None = None
+    ) -> AsyncIterator[None]:
+        """Begin a cooldown for what happens within; if that fails, the cooldown is taken back.
+
+        Raises TooSoon: the last one is not over; nothing was begun.
+
+        Args:
+            who: the person, or the channel.
+            seconds: 0: no cooldown.
+            request: id of a message or interaction that Discord may deliver twice: it never waits for itself.
+        """
+        if seconds <= 0:
+            yield
+            return
+        key = keys.cooldown(what, guild_id, who)
+        token = secrets.token_hex(8) if request is None else str(request)
+        begun = await reply(self._redis.set(key, token, px=max(1, int(1000 * seconds)), nx=True))
+        # Sent twice, because the first reply was lost, it is this request's already.
+        if not begun and await reply(self._redis.get(key)) != token.encode():
+            raise TooSoon(await reply(self._redis.pttl(key)) / 1000)
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(redis.RedisError):  # what failed within is what the person is to hear of
+                await reply(self._give_back(keys=[key], args=[token]))
+            raise
 
 
 def visible_channels(guild: discord.Guild, user: User) -> list[discord.abc.GuildChannel]:

@@ -20,7 +20,6 @@ from bot.jobs.snapshot import Snapshots
 from bot.models.registry import Registry
 from bot.servers import access
 from bot.servers.access import Access, Actor
-from bot.servers.cooldowns import Cooldowns
 from bot.servers.settings import GuildSettingsStore
 from bot.train import options as train_options
 from bot.train.card import TrainingCards
@@ -73,7 +72,6 @@ class Trainings:
     settings: Settings
     servers: GuildSettingsStore
     access: Access
-    cooldowns: Cooldowns
     jobs: JobClient
     snapshots: Snapshots
     delivery: Delivery
@@ -99,10 +97,9 @@ class Trainings:
         job_id = f"{TRAINING}{who.request_id}"
         if await self.jobs.load(job_id) is not None:
             return  # Discord delivered this request before
-        await self.access.require("train", who.user, who.channel)
+        await self.access.require("train", who)
         await self._require_quota(who)
-        wait_s = self.settings.train_cooldown_s
-        async with self.cooldowns.spend("train", who.guild_id, who.user.id, wait_s, request=who.request_id):
+        async with self.access.cooldown("train", who):
             request = await prepare()
             if request.parent is not None:
                 await self.require_current(request.parent)
@@ -220,7 +217,7 @@ class Trainings:
         info, command = model.corpus, f"{await self.servers.prefix(model.guild_id)}train"
         if info is None:
             raise UserError(
-                f"`{model.name}` was trained by an older version, which didn't record its text.",
+                f"`{model.name}` was imported, and its text isn't one that I can get again.",
                 f"Name the text: `{command} SOURCE --from {model.name}`, or attach the file to "
                 f"`{command} --from {model.name}`.",
             )

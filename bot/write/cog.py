@@ -185,7 +185,7 @@ class Writing(commands.Cog):
         steps = checks.temperatures(flags.temperatures, MOST_VARIANTS)
         with self.generating.slot(who.guild_id):
             await ctx.defer()
-            await self.generating.require_generate(who)
+            await self.generating.access.require("generate", who)
             variants = await self._variants(who, names or [flags.model], steps)
             job = CompareJob(
                 job_id=f"k-{who.request_id}",
@@ -197,7 +197,8 @@ class Writing(commands.Cog):
                 stop=flags.stop,
                 blocked=(await self.generating.servers.get(who.guild_id)).blocklist,
             )
-            await self.generating.ask("generate", who, job, ctx.send, **replying(ctx))
+            async with self.generating.access.cooldown("generate", who):
+                await self.generating.delivery.ask(job, ctx.send, **replying(ctx))
 
     async def _variants(
         self, who: Actor, names: Sequence[str | None], temperatures: Sequence[float]
@@ -314,14 +315,15 @@ class Writing(commands.Cog):
             )
         with self.generating.slot(who.guild_id):
             await ctx.defer()
-            await self.generating.require_generate(who)
+            await self.generating.access.require("generate", who)
             if (await self.generating.servers.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
                 raise UserError(
                     "This text contains something on this server's blocklist.", "Try it without those words."
                 )
-            ref = (await self.generating.named(who, flags.model)).ref
+            ref = (await self.generating.registry.choose(who.guild_id, who.here, flags.model)).ref
             job = SurpriseJob(job_id=f"s-{who.request_id}", place=who.place, model=ref, text=text, author_id=author_id)
-            await self.generating.ask("generate", who, job, ctx.send, **replying(ctx))
+            async with self.generating.access.cooldown("generate", who):
+                await self.generating.delivery.ask(job, ctx.send, **replying(ctx))
 
     async def _author_of(self, who: Actor, message: discord.Message) -> int:
         """Whose words a message replied to has: only the person's own, or a text of the bot's.

@@ -11,8 +11,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.responder import replying
-from bot.servers.access import Actor, channel_ids, require_permissions
-from bot.servers.cooldowns import TooSoon, What
+from bot.servers.access import Actor, TooSoon, What, channel_ids, require_permissions
 from bot.types import Context, hybrid_command
 from bot.words import BLURPLE, GREEN, GREY, code, plain
 from bot.write.generate import Generating
@@ -92,10 +91,10 @@ class Chat(commands.Cog):
         who = Actor.of(ctx)
         on, wait = (await self.generating.servers.channel(who.here)).chat, self.generating.settings.chat_cooldown_s
         if on and words:
-            await self.generating.require_generate(who)
+            await self.generating.access.require("generate", who)
         # Answers have the channel's cooldown; who is only told how it works must not use that up.
         what: tuple[What, int] = ("chat", who.place.channel_id) if on and words else ("hint", who.user.id)
-        async with self.generating.cooldowns.spend(what[0], who.guild_id, what[1], wait, request=who.request_id):
+        async with self.generating.access.spend(what[0], who.guild_id, what[1], wait, request=who.request_id):
             if on and words:
                 with self.generating.slot(who.guild_id):
                     await self.generating.chat(who, words, ctx.send, **replying(ctx))
@@ -122,7 +121,7 @@ class Chat(commands.Cog):
         """A reaction: a message would take as much room as an answer. Once per person and cooldown, against floods."""
         assert ctx.guild is not None
         try:
-            async with self.generating.cooldowns.spend(
+            async with self.generating.access.spend(
                 "wait", ctx.guild.id, ctx.author.id, self.generating.settings.chat_cooldown_s
             ):
                 await ctx.message.add_reaction("⏳")

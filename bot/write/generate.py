@@ -22,9 +22,9 @@ from bot.servers.settings import ChannelChoices
 from bot.types import Send
 from bot.words import NO_FILES
 from bot.write import changes, embeds
+from bot.write.changes import E
 from bot.write.mix import Part
 from galvanic.errors import UserError
-from shared.blocklist import Blocklist
 from shared.events import Compared, Event, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, SurpriseJob, author_of
 from shared.models import ModelRecord
@@ -72,12 +72,14 @@ class Generating(Requests):
 
     async def generate(self, who: Actor, request: Request, send: Send, *, letter: str = "g", **options: Any) -> None:
         """Post a text with `send`, which gets `options`. `letter`: the first of the job's id."""
-        await self.require_generate(who)
-        await self.ask("generate", who, await self._job(who, request, letter), send, **options)
+        await self.access.require("generate", who)
+        job = await self._job(who, request, letter)
+        async with self.access.cooldown("generate", who):
+            await self.delivery.ask(job, send, **options)
 
     async def chat(self, who: Actor, words: str, send: Send, **options: Any) -> None:
         """Answer a mention with what the channel's model writes after its words. The cooldown is the caller's."""
-        await self.require_generate(who)
+        await self.access.require("generate", who)
         chosen = {"stop": "sentence", "shown": 0}
         request = Request(seed=f"{words[-changes.CONTINUE_FROM :]}\n", length=CHAT_LENGTH, chosen=chosen)
         await self.delivery.ask(await self._job(who, request, "c"), send, **options)
@@ -92,7 +94,18 @@ class Generating(Requests):
 
     async def _job(self, who: Actor, request: Request, letter: str) -> GenerateJob:
         checks.in_range("length", request.length, 1, self.settings.generate_max_length)
-        models, choices = await self._models(who, request)
+        names: list[str | None] = [*(part.name for part in request.models)] or [request.model]
+        if request.model_id is not None:
+            models = [await self.registry.by_id(who.guild_id, who.here, request.model_id)]
+            choices = await self.servers.channel(who.here)
+        else:
+            found = [await self.registry.choose_with(who.guild_id, who.here, name) for name in names]
+            models, choices = [model for model, _ in found], found[0][1]
+        for unlike in (model for model in models if request.models and model.recipe != "char"):
+            raise UserError(
+                f"`{unlike.name}` is a `{unlike.recipe}` model, which can't be mixed.",
+                "Mix models of the recipe `char`: they all write character by character.",
+            )
         model, own = models[0], await self.servers.get(who.guild_id)
         usual = FROM_CORPUS_LENGTH if request.from_corpus else self.settings.generate_length
         chosen = {name: value for name, value in request.chosen.items() if value is not None}
@@ -110,21 +123,6 @@ class Generating(Requests):
             mix=tuple(MixPart(model_id=one.model_id, name=one.name, weight=part.weight) for one, part in parts),
             blocked=own.blocklist,
         )
-
-    async def _models(self, who: Actor, request: Request) -> tuple[list[ModelRecord], ChannelChoices]:
-        if request.model_id is not None:
-            model = await self.registry.by_id(who.guild_id, who.here, request.model_id)
-            return [model], await self.servers.channel(who.here)
-        names: list[str | None] = [*(part.name for part in request.models)] or [request.model]
-        found = [await self.registry.choose_with(who.guild_id, who.here, name) for name in names]
-        models = [model for model, _ in found]
-        for model in models if request.models else ():
-            if model.recipe != "char":
-                raise UserError(
-                    f"`{model.name}` is a `{model.recipe}` model, which can't be mixed.",
-                    "Mix models of the recipe `char`: they all write character by character.",
-                )
-        return models, found[0][1]
 
     # ------------------------------------------------------------------ buttons, menus and forms
 
@@ -160,7 +158,7 @@ class Generating(Requests):
     async def _again(self, press: Press, job: GenerateJob) -> None:
         """Have a changed copy of an earlier job answered, with the names, limits, blocklist and rights of now."""
         who = press.actor
-        await self.require_generate(who)
+        await self.access.require("generate", who)
         model_ids = [part.model_id for part in job.mix] or [job.model_id]
         by_id = functools.partial(self.registry.by_id, who.guild_id, who.here)
         models = await asyncio.gather(*map(by_id, model_ids))
@@ -174,8 +172,8 @@ class Generating(Requests):
             "blocked": (await self.servers.get(who.guild_id)).blocklist,
             "author_id": author_of(job),
         }
-        changed, nonce = job.model_copy(update=fresh), _pressed_id(who)
-        await self.ask("generate", who, changed, press.send, least_s=DOUBLE_CLICK_S, nonce=nonce)
+        async with self.access.cooldown("generate", who, DOUBLE_CLICK_S):
+            await self.delivery.ask(job.model_copy(update=fresh), press.send, nonce=_pressed_id(who))
 
     async def answered(self, who: Actor, job_id: str) -> tuple[Job, Event]:
         """A job of this very channel, and its last event; raises `UserError` when it isn't known here."""
@@ -208,17 +206,16 @@ class Generating(Requests):
 
     # ------------------------------------------------------------------ answers
 
-    async def _blocklist(self, job: Asked, model_ids: Collection[str]) -> Blocklist:
-        """That for an answer, of now; raises `UserError` unless all models in it may be used in its place now.
+    async def _fit(self, job: Asked, model_ids: Collection[str], event: E) -> E:
+        """An answer as it may be shown now; raises `UserError` unless all its models may be used in its place now.
 
         The place may have been opened to others since it was asked for, above all when the answer comes late.
         """
         await self.registry.require_usable(job.place, model_ids)
-        return await self.servers.blocklist(job.place.guild_id)
+        return changes.masked(event, await self.servers.blocklist(job.place.guild_id))
 
     async def post(self, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
-        blocked = await self._blocklist(job, {part.model_id for part in job.mix} or {job.model_id})
-        event = changes.masked(event, blocked)
+        event = await self._fit(job, {part.model_id for part in job.mix} or {job.model_id}, event)
         if job.shown == 0:
             # Plain text, as people talk; a link that the model made up gets no preview.
             await send(embeds.chatted(event), suppress_embeds=True, **options)
@@ -242,12 +239,11 @@ class Generating(Requests):
             await send(embed=embed.add_field(name="Only the beginning", value=said, inline=False), **options)
 
     async def post_comparison(self, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
-        blocked = await self._blocklist(job, {variant.model_id for variant in job.variants})
-        event = changes.masked(event, blocked)
+        event = await self._fit(job, {variant.model_id for variant in job.variants}, event)
         await send(embed=embeds.compared(job, event), view=embeds.compared_menu(job.job_id, event), **options)
 
     async def post_surprise(self, send: Send, job: SurpriseJob, event: Surprised, **options: Any) -> None:
-        event = changes.masked(event, await self._blocklist(job, [job.model.model_id]))
+        event = await self._fit(job, [job.model.model_id], event)
         picture = await self.jobs.artifact(job.job_id, SURPRISE_FILE)
         embed = embeds.surprised(job, event)
         if picture is None:

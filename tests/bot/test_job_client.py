@@ -207,10 +207,10 @@ async def test_a_text_with_a_name_is_fetched_again(
     assert found.text.startswith("A tide, and another.")
 
 
-async def test_the_model_of_an_older_version_asks_for_its_text(
+async def test_an_imported_model_whose_text_cannot_be_had_asks_for_it(
     queue: JobClient, client: redis.asyncio.Redis, settings: Settings
 ) -> None:
-    with pytest.raises(UserError, match=r"older version.*`!train SOURCE --from tides`"):
+    with pytest.raises(UserError, match=r"was imported.*`!train SOURCE --from tides`"):
         await text_again(record(corpus=None), queue, TranscriptStore(client), settings)
 
 

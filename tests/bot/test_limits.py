@@ -8,36 +8,40 @@ import pytest
 import redis.asyncio
 from redis.exceptions import ConnectionError as AwayError
 
-from bot.servers.cooldowns import Cooldowns, TooSoon
+from bot.servers.access import Access, TooSoon
+from bot.servers.settings import GuildSettingsStore
 from shared import keys
+from shared.settings import Settings
 
 KEY = keys.cooldown("train", 1, 2)
 
 
-def spend(cooldowns: Cooldowns, seconds: float = 60.0) -> Any:
-    return cooldowns.spend("train", 1, 2, seconds)
+@pytest.fixture
+def access(settings: Settings, client: redis.asyncio.Redis) -> Access:
+    return Access(settings, GuildSettingsStore(settings, client), client)
 
 
-async def test_what_is_done_costs_and_what_fails_does_not(client: redis.asyncio.Redis) -> None:
-    cooldowns = Cooldowns(client)
+def spend(access: Access) -> Any:
+    return access.spend("train", 1, 2, 60.0)
+
+
+async def test_what_is_done_costs_and_what_fails_does_not(access: Access) -> None:
     with pytest.raises(ValueError, match="failed"):
-        async with spend(cooldowns):
+        async with spend(access):
             raise ValueError("failed")
-    async with spend(cooldowns):
+    async with spend(access):
         pass
     with pytest.raises(TooSoon) as caught:
-        async with spend(cooldowns):
+        async with spend(access):
             pass
     assert 0 < caught.value.seconds <= 60
 
 
-async def test_what_fails_late_leaves_the_next_requests_cooldown(client: redis.asyncio.Redis) -> None:
-    cooldowns = Cooldowns(client)
-
+async def test_what_fails_late_leaves_the_next_requests_cooldown(access: Access, client: redis.asyncio.Redis) -> None:
     async def fail_late() -> None:
-        async with spend(cooldowns):
+        async with spend(access):
             await client.delete(KEY)  # as if its time had run out
-            async with spend(cooldowns):
+            async with spend(access):
                 pass
             raise ValueError("late")
 
@@ -46,22 +50,21 @@ async def test_what_fails_late_leaves_the_next_requests_cooldown(client: redis.a
     assert await client.exists(KEY)
 
 
-async def test_a_request_whose_first_reply_was_lost_is_not_its_own_rival(client: redis.asyncio.Redis) -> None:
-    cooldowns = Cooldowns(client)
+async def test_a_request_whose_first_reply_was_lost_is_not_its_own_rival(
+    access: Access, client: redis.asyncio.Redis
+) -> None:
     for _ in range(2):  # as redis-py asks again when the connection breaks in between
-        async with cooldowns.spend("train", 1, 2, 60.0, request=7):
+        async with access.spend("train", 1, 2, 60.0, request=7):
             assert await client.exists(KEY)
 
 
-async def test_an_outage_does_not_hide_what_failed(client: redis.asyncio.Redis) -> None:
-    cooldowns = Cooldowns(client)
-
+async def test_an_outage_does_not_hide_what_failed(access: Access) -> None:
     async def away(**_call: Any) -> Any:
         raise AwayError
 
     async def fail_in_an_outage() -> None:
-        async with spend(cooldowns):
-            cooldowns._give_back = away  # type: ignore[assignment]
+        async with spend(access):
+            access._give_back = away  # type: ignore[assignment]
             raise ValueError("failed")
 
     with pytest.raises(ValueError, match="failed"):

@@ -164,7 +164,7 @@ async def test_removing_takes_the_model_out_of_everything_at_once(
 
 async def test_the_models_of_all_channels_count_as_stored(registry: Registry, worker: redis.Redis) -> None:
     register(worker, record(file_bytes=1_000_000, scope="channel"))
-    register(worker, record(model_id="m2", name="old", parameters=250_000))  # its record tells no size
+    register(worker, record(model_id="m2", name="other", file_bytes=1_000_000))
     register(worker, record(model_id="m3", name="elsewhere", guild_id=GUILD + 1, file_bytes=5))
     assert await registry.stored_bytes(GUILD) == 2_000_000
 

@@ -128,7 +128,7 @@ def changed(system: System, name: str, fields: Mapping[str, object]) -> dict[str
     ("fields", "refusal"),
     [
         ({"scope": "channel", "channel_id": 5}, "can no longer be used in this channel"),
-        ({"corpus": None}, "`kept` was trained by an older version, which didn't record its text"),
+        ({"corpus": None}, "`kept` was imported, and its text isn't one that I can get again"),
     ],
 )
 def test_train_more_says_why_it_cannot(system: System, kept: Message, fields: dict[str, object], refusal: str) -> None:

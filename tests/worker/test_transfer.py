@@ -188,7 +188,7 @@ def test_what_is_imported_counts_against_the_servers_room(client: redis.Redis, s
     data = _fetch(client)
     first = _send(client, data, 1)
     assert isinstance(first, Imported)
-    size = first.model.stored_bytes
+    size = first.model.file_bytes
     narrow = _send(client, data, 2, disk_bytes=2 * size - 1)
     assert isinstance(narrow, Failed)
     assert "this server's models take" in narrow.problem
