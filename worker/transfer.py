@@ -136,7 +136,7 @@ def _transcripts(job: ImportJob, description: Description, client: redis.Redis) 
 
 
 def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
-    """Raises UserError if the server's models would take too much; packed weights take four times their file."""
+    """Raises UserError if the server's models would take too much."""
     if job.disk_bytes is None:
         return
     client = context.client
@@ -145,7 +145,7 @@ def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
     taken = sum(ModelRecord.model_validate_json(data).file_bytes for data in found if data is not None)
     if taken + size > job.disk_bytes:
         raise UserError(
-            f"Unpacked, this model takes {size / MEGABYTE:,.1f} MB, and this server's models take "
+            f"This model takes {size / MEGABYTE:,.1f} MB, and this server's models take "
             f"{taken / MEGABYTE:,.1f} of {job.disk_bytes / MEGABYTE:,.0f} MB already.",
             "Delete a model that is no longer needed, or ask a server admin.",
         )

@@ -22,11 +22,11 @@ from tests.worker.channels import events_of
 from tests.worker.jobs import delete_job, export_job, generate_job, run
 from tests.worker.small import save_model
 from tests.worker.test_train_jobs import train
-from worker import remote, warm
+from worker import store as store_module, warm
 from worker.cli import main
+from worker.doctor import machine
 from worker.files import JobFiles
-from worker.remote import StoreAway
-from worker.store import ModelStore
+from worker.store import ModelStore, StoreAway
 
 pytestmark = pytest.mark.slow
 
@@ -77,13 +77,12 @@ def test_what_one_host_saves_another_fetches(
     assert there.ids() == ["abc", "abcd"]
     objects = s3[0].client.list_objects_v2(Bucket=s3[1])["Contents"]
     assert [one["Key"] for one in objects] == ["models/abc.safetensors", "models/abcd.safetensors"]
-    with there.open("abc") as opened:
-        assert opened.read() == b"two"
+    assert content(there, "abc") == b"two"
     here.delete("abc")
     here.delete("abc")
     assert there.ids() == ["abcd"]
     with pytest.raises(UserError, match="gone"):
-        there.open("abc")
+        content(there, "abc")
     assert copies(get_settings()) == []
 
 
@@ -180,7 +179,7 @@ def test_a_store_that_is_away_is_told_in_plain_words(
         monkeypatch.setenv(name, value)
     get_settings.cache_clear()
     store = ModelStore(get_settings())
-    for call in (store.check_writable, store.ids, lambda: store.open("a"), lambda: store.save(file, "a")):
+    for call in (store.check_writable, store.ids, lambda: content(store, "a"), lambda: store.save(file, "a")):
         with pytest.raises(StoreAway, match=r"does not answer \(EndpointConnectionError\)"):
             call()
     told = run(connect(get_settings()), generate_job(1))
@@ -196,7 +195,7 @@ def test_wrong_keys_and_a_missing_bucket_are_told(
     monkeypatch.setenv("MODEL_STORE", "s3://nobodys/models")
     get_settings.cache_clear()
     store = ModelStore(get_settings())
-    for call in (store.check_writable, store.ids, lambda: store.open("a"), lambda: store.save(file, "a")):
+    for call in (store.check_writable, store.ids, lambda: content(store, "a"), lambda: store.save(file, "a")):
         with pytest.raises(StoreAway, match="no such bucket"):
             call()
     strict = S3Server(INITIAL_NO_AUTH_ACTION_COUNT="1")
@@ -206,7 +205,7 @@ def test_wrong_keys_and_a_missing_bucket_are_told(
         monkeypatch.setenv("AWS_ENDPOINT_URL", strict.url)
         get_settings.cache_clear()
         store = ModelStore(get_settings())
-        for call in (store.ids, lambda: store.open("a"), lambda: store.save(file, "a")):
+        for call in (store.ids, lambda: content(store, "a"), lambda: store.save(file, "a")):
             with pytest.raises(StoreAway, match="refuses these keys") as raised:
                 call()
             assert "secret" not in str(raised.value)
@@ -219,13 +218,16 @@ def test_an_address_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch
     get_settings.cache_clear()
     with pytest.raises(UserError, match="s4://"):
         ModelStore(get_settings())
+    told = machine.store(get_settings())
+    assert "begins with s4://, which this installation doesn't know" in told.problem
+    assert "install the extra `s3`" in told.remedy
 
 
 @pytest.mark.long
 def test_a_copy_serves_while_the_store_stands_still(
     s3: tuple[S3Server, str], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "_READ_S", 1)
+    monkeypatch.setattr(store_module, "_READ_S", 1)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # fsspec remembers file systems by their options
     get_settings.cache_clear()
     server, _ = s3
@@ -236,7 +238,7 @@ def test_a_copy_serves_while_the_store_stands_still(
     with server.standing_still(), capture_logs() as logs:
         assert content(store, "abc") == b"one"
         with pytest.raises(StoreAway):
-            store.open("never-fetched")
+            content(store, "never-fetched")
     assert [entry["event"] for entry in logs] == ["copy_serves"]
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import platform
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
+from galvanic.errors import UserError
 from galvanic.plan import memory_bytes
 from galvanic.units import MEGABYTE
 from shared.settings import Settings
-from worker.doctor.findings import Finding, Level
+from worker.doctor import Finding, Level
 from worker.store import ModelStore
 
 _LITTLE_MEMORY = 2_500 * MEGABYTE
@@ -70,21 +70,18 @@ def store(settings: Settings) -> Finding:
     try:
         models = ModelStore(settings)
         models.check_writable()
+    except UserError as error:
+        return Finding("store", Level.BROKEN, error.problem, error.remedy)
     except Exception as error:  # each kind of store has errors of its own
         said = " ".join(str(error).split())[:200]
         problem = f"The model store cannot be written to ({type(error).__name__}: {said})."
-        return Finding("store", Level.BROKEN, problem, *_store_remedy(settings, error))
+        if "://" in settings.model_store_url:
+            where = "the bucket's name, and its access keys with the environment of this process"
+            return Finding("store", Level.BROKEN, problem, f"Compare MODEL_STORE with {where}.")
+        remedy = "Give yourself write access to it, or choose another place with MODEL_STORE."
+        look = f"ls -ld {_nearest(Path(settings.model_store_url))}"
+        return Finding("store", Level.BROKEN, problem, remedy, (look,))
     return Finding("store", Level.OK, f"The model store {models.where} can be written to")
-
-
-def _store_remedy(settings: Settings, error: Exception) -> tuple[str, tuple[str, ...]]:
-    if isinstance(error, ImportError):
-        return "Its package is not installed.", (f"{sys.executable} -m pip install s3fs",)
-    if "://" in settings.model_store_url:
-        where = "the bucket's name, and its access keys with the environment of this process"
-        return f"Compare MODEL_STORE with {where}.", ()
-    remedy = "Give yourself write access to it, or choose another place with MODEL_STORE."
-    return remedy, (f"ls -ld {_nearest(Path(settings.model_store_url))}",)
 
 
 def _nearest(folder: Path) -> Path:
