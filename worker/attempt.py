@@ -38,8 +38,7 @@ from worker.copies import CheckpointCopies
 from worker.events import JobEvents
 from worker.files import JobFiles, Made, read
 from worker.hooks import JobHooks
-from worker.remote import when_there_is_room
-from worker.store import ModelStore
+from worker.store import ModelStore, when_there_is_room
 
 if TYPE_CHECKING:
     from galvanic.results import TrainResult

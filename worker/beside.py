@@ -24,7 +24,7 @@ from shared.jobs import TrainJob
 from shared.settings import Settings
 from worker.events import JobEvents, run_script
 from worker.files import JobFiles
-from worker.remote import StoreAway
+from worker.store import StoreAway
 
 log = structlog.get_logger()
 

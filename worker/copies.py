@@ -20,8 +20,7 @@ from shared import keys
 from shared.settings import Settings
 from worker.beside import Repeating
 from worker.files import JobFiles, jobs_here
-from worker.remote import StoreAway
-from worker.store import ModelStore
+from worker.store import ModelStore, StoreAway
 
 _FOLDER = "checkpoints"
 
@@ -118,11 +117,6 @@ class CheckpointCopies(Repeating):
                     self._store.remove(f"{self._folder}/{name}")
 
 
-def copied_jobs(store: ModelStore) -> list[str]:
-    """The trainings of which there are copies. Raises StoreAway."""
-    return [] if store.is_local else store.names(_FOLDER, "directory")
-
-
 def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
     """Remove files and copies of trainings that are over or forgotten: another host ended them, or theirs was killed.
 
@@ -131,7 +125,8 @@ def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
     """
     store, here = ModelStore(settings), jobs_here(settings)
     try:
-        for job_id in (*here, *copied_jobs(store)):
+        copied = [] if store.is_local else store.names(_FOLDER, "directory")
+        for job_id in (*here, *copied):
             fields = client.hmget(keys.job(job_id), "job", "state", "model_id")
             known, state, model_id = cast(list[bytes | None], fields)
             if known is not None and state != b"over":

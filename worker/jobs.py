@@ -20,7 +20,7 @@ from shared.jobs import Job, TrainJob
 from shared.logging import job_context
 from shared.settings import Settings
 from worker.events import JobEvents, Superseded
-from worker.remote import StoreAway
+from worker.store import StoreAway
 from worker.warm import WarmModels
 
 log = structlog.get_logger()

@@ -31,7 +31,7 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, TrainJob
 from shared.logging import configure_logging, job_context
 from shared.metrics import health_command, served
 from shared.settings import Settings, get_settings
-from worker.stderr import run_recorded
+from worker.stderr import join_pools_log, run_recorded
 
 if TYPE_CHECKING:
     from worker.metrics import Watched
@@ -126,7 +126,6 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     from worker import warm
     from worker.beside import Heartbeat, Repeating
     from worker.metrics import KILLED, Watched
-    from worker.pool_log import join_our_log
     from worker.store import ModelStore
 
     generates = queue == GENERATE_QUEUE
@@ -170,7 +169,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
             KILLED.inc()
             threading.Thread(target=_tell_death, args=(settings,), kwargs=kwargs, name="death", daemon=True).start()
 
-    signals.celeryd_after_setup.connect(join_our_log, weak=False)
+    signals.celeryd_after_setup.connect(join_pools_log, weak=False)
     signals.worker_ready.connect(ready, weak=False)
     signals.task_postrun.connect(lambda **_: worked.set(), weak=False)
     signals.task_failure.connect(failed, weak=False)
@@ -243,10 +242,8 @@ def _clean_up(settings: Settings, queue: str) -> None:
 
 def start_child() -> None:
     """Prepare a pool child: its own logging, and what a training needs, so that none waits for it."""
-    from worker.pool_log import join_our_log
-
     configure_logging(TRAIN_QUEUE, get_settings())
-    join_our_log()
+    join_pools_log()
     import worker.training  # noqa: F401
 
 

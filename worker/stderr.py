@@ -19,9 +19,10 @@ import tempfile
 import time
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 import structlog
+from billiard import util
 from celery.platforms import set_pdeathsig
 
 from shared.logging import configure_logging, renderer
@@ -139,6 +140,23 @@ def _tell(line: str) -> None:
         level, line = _LEVELS[native["own"] or native["absl"]], native["text"]
     if line:
         structlog.get_logger("stderr").log(level, line)
+
+
+_CHILD_LEVEL = "_MP_FORK_LOGLEVEL_"
+
+
+def join_pools_log(**_: Any) -> None:
+    """Give the lines of Celery's process pool our form; call it in the parent once Celery is set up, and in each child.
+
+    The pool has a logger beside all others, and gives each child a handler of its own before anything of ours runs
+    there. Those about each child that comes and goes are dropped. Both are details of billiard 4.2 and Celery 5.7;
+    `tests/e2e/test_seeing.py` reads every line of a real worker.
+    """
+    os.environ.pop(_CHILD_LEVEL, None)
+    logger = util.get_logger()
+    logger.handlers.clear()
+    logger.propagate = True
+    logger.setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 if __name__ == "__main__":

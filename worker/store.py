@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
+import fsspec
 import structlog
 from fsspec.implementations.local import LocalFileSystem
 
-from galvanic.checkpoint import sync_folder
+from galvanic import checkpoint
+from galvanic.checkpoint import disk_full, is_full, sync_folder
 from galvanic.errors import UserError
 from galvanic.model_file import SUFFIX
+from galvanic.results import Difficulty, Hooks
 from galvanic.units import MEGABYTE
 from shared.settings import Settings
 from worker.cache import PARTIAL, ModelCache
-from worker.remote import StoreAway, in_words, open_filesystem
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PARTIAL_KEPT_S = 24 * 3600.0
@@ -29,7 +32,26 @@ _PARTIAL_KEPT_S = 24 * 3600.0
 _VERSIONED_BY = ("ETag", "etag", "mtime", "ino", "LastModified", "last_modified", "updated")
 """What tells versions of an object apart, as file systems name it; where none is known, when it was made."""
 
+_CONNECT_S = 5
+_READ_S = 30
+"""Without a byte; a large model takes longer in all."""
+
 log = structlog.get_logger()
+T = TypeVar("T")
+
+
+class StoreAway(OSError):
+    """The remote store does not answer, refuses the keys or has no such place."""
+
+
+def difficulty(error: OSError) -> Difficulty | None:
+    """What can be waited out; None: trying again would not help."""
+    return "store away" if isinstance(error, StoreAway) else disk_full(error)
+
+
+def when_there_is_room(write: Callable[[], T], hooks: Hooks) -> T:
+    """As the engine's function, but waits while the model store is away, too."""
+    return checkpoint.when_there_is_room(write, hooks, difficulty)
 
 
 class _Found(NamedTuple):
@@ -47,7 +69,7 @@ class ModelStore:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._fs, self.where = open_filesystem(settings)
+        self._fs, self.where = _open_filesystem(settings)
         self.is_local = isinstance(self._fs, LocalFileSystem)
         self.cache = ModelCache(settings.data_dir / "cache" / "models", settings.model_cache_mb * MEGABYTE)
 
@@ -94,14 +116,6 @@ class ModelStore:
                 log.warning("copy_serves", model_id=model_id, error=str(error))
                 path = copy
             yield path
-
-    def open(self, model_id: str) -> IO[bytes]:
-        """The file as it is now, even if it is deleted while it is read. Raises UserError: no such model; OSError."""
-        with self.reading(model_id) as path:
-            try:
-                return path.open("rb")
-            except FileNotFoundError:
-                raise _missing() from None
 
     def ids(self) -> list[str]:
         """Raises OSError: the store cannot be read."""
@@ -179,7 +193,7 @@ class ModelStore:
 
     @contextlib.contextmanager
     def _using(self) -> Iterator[Any]:
-        with contextlib.nullcontext() if self.is_local else in_words(self.where):
+        with contextlib.nullcontext() if self.is_local else _in_words(self.where):
             yield self._fs
 
     def _find(self, name: str) -> _Found | None:
@@ -222,3 +236,65 @@ def _link(file: Path, link: str) -> bool:
 
 def _missing() -> UserError:
     return UserError("This model's files are gone from the model store.", "Train it again, or choose another model.")
+
+
+def _open_filesystem(settings: Settings) -> tuple[Any, str]:
+    """The model store's file system, and the path in it. Raises UserError: nothing here knows such an address."""
+    url = settings.model_store_url
+    options: dict[str, Any] = {}
+    if url.startswith(("s3://", "s3a://")):
+        secret = settings.aws_secret_access_key
+        options = {
+            "key": settings.aws_access_key_id,
+            "secret": secret.get_secret_value() if secret is not None else None,
+            "endpoint_url": settings.aws_endpoint_url,
+            "client_kwargs": {"region_name": settings.aws_default_region} if settings.aws_default_region else {},
+            # s3fs tries again itself.
+            "config_kwargs": {
+                "connect_timeout": _CONNECT_S,
+                "read_timeout": _READ_S,
+                "retries": {"mode": "standard", "total_max_attempts": 1},
+            },
+            "use_listings_cache": False,  # other hosts change what is there
+        }
+    try:
+        filesystem, root = fsspec.core.url_to_fs(url, **options)
+    except (ImportError, ValueError) as error:
+        protocol = url.partition("://")[0]
+        raise UserError(
+            f"The model store's address begins with {protocol}://, which this installation doesn't know.",
+            "For s3:// install the extra `s3` (pip install 'galvanic[s3]'); or correct MODEL_STORE.",
+        ) from error
+    return filesystem, str(root).rstrip("/")
+
+
+@contextlib.contextmanager
+def _in_words(where: str) -> Iterator[None]:
+    """Let every error be `StoreAway`, save a missing object and a full disk of this host."""
+    try:
+        yield
+    except Exception as error:  # each kind of store has errors of its own
+        code = _code(error)
+        match error:
+            case FileNotFoundError() if code != "NoSuchBucket":
+                raise
+            case FileNotFoundError():
+                problem = f"The model store has no such bucket ({where})"
+            case PermissionError():
+                problem = f"The model store ({where}) refuses these keys"
+            case OSError() if is_full(error):
+                raise
+            case _ if code.endswith(("CredentialsError", "CredentialRetrievalError")):
+                problem = f"There are no keys for the model store ({where})"
+            case _:
+                problem = f"The model store ({where}) does not answer"
+        raise StoreAway(f"{problem} ({code}).") from error
+
+
+def _code(error: BaseException) -> str:
+    """S3's word for what is wrong, else the error's type. Its message may hold more than is for a log."""
+    response = getattr(error.__cause__, "response", None) or getattr(error, "response", None)
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    if isinstance(code, str) and code.isalnum():
+        return code
+    return errno.errorcode.get(getattr(error, "errno", None) or 0, type(error).__name__)

@@ -16,7 +16,7 @@ from worker.copies import remove_leftovers
 from worker.events import JobEvents
 from worker.files import JobFiles
 from worker.jobs import begin, carry_out, in_context
-from worker.remote import StoreAway
+from worker.store import StoreAway
 
 MAX_DEATHS = 3  # a job that killed its worker this often without headway (`hooks.HEADWAY_S`) is given up
 

@@ -21,8 +21,7 @@ from shared.jobs import MixPart
 from shared.settings import Settings, get_settings
 from worker.cache import ModelCache
 from worker.hardware import cores
-from worker.remote import StoreAway
-from worker.store import ModelStore
+from worker.store import ModelStore, StoreAway
 
 if TYPE_CHECKING:
     from galvanic.generate import TextModel

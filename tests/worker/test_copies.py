@@ -59,7 +59,7 @@ def interrupted(client: redis.Redis, monkeypatch: pytest.MonkeyPatch, stop: Path
 
 
 def copied(settings: Settings) -> list[str]:
-    return copies.copied_jobs(ModelStore(settings))
+    return ModelStore(settings).names("checkpoints", "directory")
 
 
 def test_another_host_goes_on(client: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.doctor import gpu
-from worker.doctor.findings import Finding, Level, lines, summary
+from worker.cli.doctor import lines, summary
+from worker.doctor import Finding, Level, gpu
 from worker.doctor.gpu_facts import GpuFacts, Program, gather
 from worker.gpus import Gpu
 

@@ -15,7 +15,7 @@ import redis
 from launcher.redis_server import find_redis_server
 from shared import keys
 from shared.settings import Settings
-from worker.doctor.findings import Finding, Level
+from worker.doctor import Finding, Level
 from worker.doctor.redis_server import examine
 
 pytestmark = pytest.mark.process

@@ -18,7 +18,7 @@ from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
 from galvanic.text.body import IdsWriter
 from tests.galvanic.test_train import run
 from tests.worker.texts import Recorder
-from worker.remote import StoreAway, when_there_is_room
+from worker.store import StoreAway, when_there_is_room
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def full(times: int, write: Callable[..., Any], code: int = errno.ENOSPC) -> Cal
 
 
 def test_what_is_waited_for_is_told_when_it_changes() -> None:
-    errors = [StoreAway("It does not answer", "TimeoutError"), OSError(errno.ENOSPC, "full"), None]
+    errors = [StoreAway("It does not answer."), OSError(errno.ENOSPC, "full"), None]
 
     def write() -> str:
         if (error := errors.pop(0)) is not None:

@@ -36,7 +36,7 @@ libc = ctypes.CDLL(None)
 WRITES = """
 import os, sys
 def hook(event, arguments):
-    if event == "import" and arguments[0] == "worker.pool_log":
+    if event == "import" and arguments[0] == "worker.beside":
         child = "spawn_main" in " ".join(sys.orig_argv)
         os.write(2, b"native words of the child\\n" if child else b"native words of the parent\\n")
 sys.addaudithook(hook)

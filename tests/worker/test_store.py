@@ -50,7 +50,7 @@ def test_save_read_replace_delete(store: ModelStore, file: Path) -> None:
     assert store.version("abc-123") != before
     assert content(store, "abc-123") == b"other"
     assert store.ids() == ["abc-123"]
-    with store.open("abc-123") as opened:
+    with store.reading("abc-123") as path, path.open("rb") as opened:
         store.delete("abc-123")
         assert opened.read() == b"other"
     store.delete("abc-123")
@@ -143,6 +143,6 @@ def test_a_store_that_cannot_be_tidied_is_no_reason_not_to_start(
     "model_id", ["", ".", "..", "../x", "a/b", "a\\b", "/etc", "-x", ".partial-x", "a" * 65, "a\n"]
 )
 def test_ids_cannot_lead_outside(store: ModelStore, file: Path, model_id: str) -> None:
-    for action in (store.open, store.delete, lambda name: store.save(file, name)):
+    for action in (lambda name: content(store, name), store.delete, lambda name: store.save(file, name)):
         with pytest.raises(UserError):
             action(model_id)

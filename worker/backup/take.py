@@ -132,13 +132,12 @@ def _add_models(
     missing, size = [], 0
     for model_id in tqdm(ids, "models", leave=False, disable=None):
         try:
-            source = store.open(model_id)
-        except UserError:
+            # It is opened at once: deleted meanwhile, it is read to its end.
+            with store.reading(model_id) as path, path.open("rb") as source:
+                _add(archive, f"{MODELS}/{model_id}.safetensors", source)
+                size += source.tell()
+        except (UserError, FileNotFoundError):
             missing.append(_name(client, model_id))
-            continue
-        with source:
-            _add(archive, f"{MODELS}/{model_id}.safetensors", source)
-            size += source.tell()
     if ids and len(missing) == len(ids):
         raise UserError(
             f"None of the {len(ids)} models is in the model store ({store.where}).",

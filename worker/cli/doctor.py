@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import platform
 import sys
+import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 from galvanic.cli.base import report
 from shared.settings import Settings, get_settings
 from worker import hardware
-from worker.doctor import gpu, machine, redis_server
-from worker.doctor.findings import Finding, Level, lines, summary, wants_colour
+from worker.doctor import Finding, Level, gpu, machine, redis_server
 from worker.doctor.gpu_facts import gather
+
+_WIDTH = 110
+_INDENT = " " * 9
+_PLAIN = "\x1b[0m"
+_COLOURS = {Level.OK: "\x1b[32m", Level.NOTE: "\x1b[2m", Level.MEND: "\x1b[33m", Level.BROKEN: "\x1b[1;31m"}
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -33,7 +40,8 @@ def doctor(options: argparse.Namespace) -> int:
         "findings": list(map(dataclasses.asdict, findings)),
         "ok": not broken,
     }
-    told = [*lines(findings, colour=wants_colour(sys.stdout)), "", summary(findings, trains_on)]
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # https://no-color.org
+    told = [*lines(findings, colour=colour), "", summary(findings, trains_on)]
     report(options.json, values, told)
     return int(broken)
 
@@ -68,3 +76,29 @@ def _engine(settings: Settings, values: dict[str, Any]) -> list[Finding]:
 
 def _tensorflow_broken(problem: str, remedy: str) -> Finding:
     return Finding("tensorflow", Level.BROKEN, problem, remedy, ("make clean install",))
+
+
+def lines(findings: Iterable[Finding], *, colour: bool) -> list[str]:
+    told: list[str] = []
+    for finding in findings:
+        word = f"{finding.level:<{len(_INDENT)}}"
+        first, *rest = _wrapped(finding.problem)
+        told.append(f"{_COLOURS[finding.level]}{word}{_PLAIN}{first}" if colour else f"{word}{first}")
+        told += [_INDENT + line for line in rest + _wrapped(finding.remedy)]
+        told += [f"{_INDENT}    {command}" for command in finding.commands]
+    return told
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH - len(_INDENT), break_on_hyphens=False, break_long_words=False)
+
+
+def summary(findings: Iterable[Finding], trains_on: str) -> str:
+    """`trains_on`: what a training runs on here, for people."""
+    to_mend = [finding.level for finding in findings if finding.level in (Level.MEND, Level.BROKEN)]
+    if not to_mend:
+        return f"All good: trains on {trains_on}."
+    said = f"{len(to_mend)} thing{'' if len(to_mend) == 1 else 's'} to mend"
+    if Level.BROKEN in to_mend:
+        return f"{said}; what says BROKEN comes first."
+    return f"{said}. Until then it trains on {trains_on}."

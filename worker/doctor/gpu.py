@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from worker.doctor.findings import Finding, Level
+from worker.doctor import Finding, Level
 from worker.doctor.gpu_facts import GpuFacts
 from worker.gpus import Gpu, chosen
 

@@ -12,7 +12,7 @@ from shared import keys, presence
 from shared.connect import connect_once, explain, where
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.settings import Settings
-from worker.doctor.findings import Finding, Level
+from worker.doctor import Finding, Level
 
 _TOPIC = "redis"
 _LEAST = (6, 2)

@@ -73,8 +73,8 @@ def test_models_come_from_and_go_to_a_remote_store(galvanic: Installation, s3: t
     galvanic.keep_models_in(f"s3://{bucket}/two")
     assert "1 model." in galvanic.restored()
     assert galvanic.store.ids() == ["m1"]
-    with galvanic.store.open("m1") as file:
-        assert file.read() == FIXTURE.read_bytes()
+    with galvanic.store.reading("m1") as file:
+        assert file.read_bytes() == FIXTURE.read_bytes()
 
 
 def test_each_of_our_keys_is_kept_or_only_lives() -> None:
