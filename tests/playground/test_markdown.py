@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 
 from playground.markdown import name_mentions, render, render_inline
 
+LEAVE = 'target="_blank" rel="noopener noreferrer nofollow"'
 NAMES = {("@", 1): "Ada", ("#", 2): "lab", ("@&", 3): "Readers"}
 
 
@@ -33,7 +34,8 @@ def name_of(sigil: str, wanted: int) -> str | None:
         ),
         ("<@99>", '<span class="mention">@unknown</span>'),
         ("[x](javascript:alert)", "[x](javascript:alert)"),
-        ("[x]()", "<span>x</span>"),
+        ("[x]()", "[x]()"),
+        (r"[\(a\) *b*](https://x.y/)", f'<a href="https://x.y/" {LEAVE}>(a) <em>b</em></a>'),
         ("&amp;", "&amp;amp;"),
     ],
 )
@@ -47,7 +49,7 @@ def test_plain_text_names_mentions_too() -> None:
 
 def test_link_opens_a_page_of_its_own() -> None:
     html = render_inline("https://example.org/a_b [x](https://example.org)", name_of)
-    assert html.count('target="_blank" rel="noopener noreferrer nofollow"') == 2
+    assert html.count(LEAVE) == 2
     assert 'href="https://example.org/a_b"' in html
 
 
@@ -70,6 +72,11 @@ def test_blocks() -> None:
 
 def test_spaces_and_empty_lines_stay() -> None:
     assert render("a\n\n   b  c", name_of) == '<div class="text">a\n\n   b  c</div>'
+
+
+def test_marks_nest_only_so_deep() -> None:
+    assert render("> " * 900 + "x", name_of) == f'<blockquote><div class="text">{"&gt; " * 899}x</div></blockquote>'
+    assert render_inline("*" * 2_000 + "x", name_of).count("<strong>") < 10
 
 
 ALLOWED = {"div", "span", "strong", "em", "u", "s", "code", "pre", "a", "h1", "h2", "h3", "small", "blockquote"}
