@@ -22,6 +22,7 @@ from simcord import intents as rules
 from simcord.backend import serializers
 from simcord.backend.access import channel_accessible
 
+from playground.places import PREMIUM_TIERS
 from playground.rest import token_accepted
 from playground.world import World
 
@@ -116,11 +117,8 @@ class Connection:
             },
         )
         for guild in world.guilds.values():
-            payload = {
-                **serializers.guild_create_payload(world, guild),
-                "premium_tier": world.specs[guild.id].premium_tier,
-            }
-            self.feed("GUILD_CREATE", payload)
+            payload = serializers.guild_create_payload(world, guild)
+            self.feed("GUILD_CREATE", {**payload, "premium_tier": PREMIUM_TIERS.get(guild.id, 0)})
 
 
 class Gateway:

@@ -5,7 +5,7 @@ Every id is a constant, so that what a bot registered for a server is still righ
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import discord
 from simcord.backend import Backend
@@ -20,6 +20,14 @@ CHANNEL_IDS = {
     "tavern": 1_297_000_000_000_000_013,
     "cellar": 1_297_000_000_000_000_014,
     "atrium": 1_297_000_000_000_000_015,
+}
+ROLE_IDS = {
+    "Readers": 1_297_000_000_000_000_061,
+    "Writers": 1_297_000_000_000_000_062,
+    "Moderators": 1_297_000_000_000_000_063,
+    "Stewards": 1_297_000_000_000_000_064,
+    "Guests": 1_297_000_000_000_000_065,
+    "Wardens": 1_297_000_000_000_000_066,
 }
 USER_IDS = {
     "ada": 1_297_000_000_000_000_021,
@@ -37,8 +45,8 @@ DM = "dm"
 """Name of the channel of direct messages with the bot."""
 
 _SINCE = "2024-10-19T00:00:00+00:00"
-_PEOPLE = {"ada": "Ada", "ben": "Ben", "cleo": "Cleo", "dora": "Dora"}
-_FILE_MIB_BY_TIER = {2: 50, 3: 100}
+PREMIUM_TIERS = {ANNEX_ID: 2}
+"""Of a server that is boosted, and takes larger files."""
 
 _EVERYONE = discord.Permissions(
     view_channel=True,
@@ -56,93 +64,6 @@ DM_PERMISSIONS = _EVERYONE.value
 """The bot's permissions in direct messages, as an interaction there states them."""
 
 
-@dataclass(frozen=True)
-class RoleSpec:
-    """A role, and who holds it at first."""
-
-    id: int
-    name: str
-    permissions: discord.Permissions = field(default_factory=discord.Permissions.none)
-    holders: tuple[str, ...] = ()
-    colour: int = 0
-
-
-@dataclass(frozen=True)
-class ChannelSpec:
-    """`only`: who alone sees it, beside the owner; empty: all. `silent`: who may not write or call commands there."""
-
-    name: str
-    topic: str
-    only: tuple[str, ...] = ()
-    silent: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class GuildSpec:
-    """The last one of `roles` is the highest but for the bot's own."""
-
-    id: int
-    key: str
-    name: str
-    owner: str
-    members: tuple[str, ...]
-    bot_role_id: int
-    roles: tuple[RoleSpec, ...]
-    channels: tuple[ChannelSpec, ...]
-    premium_tier: int = 0
-
-
-GUILDS = (
-    GuildSpec(
-        id=GUILD_ID,
-        key="playground",
-        name=GUILD_NAME,
-        owner="ada",
-        members=("ada", "ben", "cleo", "dora"),
-        bot_role_id=1_297_000_000_000_000_041,
-        roles=(
-            RoleSpec(1_297_000_000_000_000_061, "Readers", holders=("cleo",), colour=0x3BA55D),
-            RoleSpec(1_297_000_000_000_000_062, "Writers", holders=("ben",), colour=0xE0A33E),
-            RoleSpec(
-                1_297_000_000_000_000_063,
-                "Moderators",
-                discord.Permissions(manage_messages=True, manage_threads=True),
-                holders=("dora",),
-                colour=0x4A9BE8,
-            ),
-            # Nobody's at first: for whoever is to administer for a while.
-            RoleSpec(1_297_000_000_000_000_064, "Stewards", discord.Permissions(manage_guild=True), colour=0xD5557A),
-        ),
-        channels=(
-            ChannelSpec("lab", "Try the bot here: type !help, or / for its commands.", silent=("cleo",)),
-            ChannelSpec("library", "A second channel, with a model of its own."),
-            ChannelSpec("tavern", "Small talk of the past weeks, for a bot that learns how people speak."),
-            ChannelSpec("cellar", "Only Ada and Ben see this channel.", only=("ada", "ben")),
-        ),
-    ),
-    GuildSpec(
-        id=ANNEX_ID,
-        key="annex",
-        name="The Annex",
-        owner="ben",
-        members=("ben", "ada", "cleo"),
-        bot_role_id=1_297_000_000_000_000_042,
-        roles=(
-            RoleSpec(1_297_000_000_000_000_065, "Guests", holders=("ada",), colour=0x8E7CC3),
-            RoleSpec(
-                1_297_000_000_000_000_066,
-                "Wardens",
-                discord.Permissions(manage_guild=True),
-                holders=("cleo",),
-                colour=0xD5557A,
-            ),
-        ),
-        channels=(ChannelSpec("atrium", "Another server: nothing that was learned elsewhere belongs here."),),
-        premium_tier=2,
-    ),
-)
-
-
 def settle(world: Backend) -> None:
     """Put the people, the servers and the channels of direct messages into an empty backend."""
     world.users.clear()
@@ -150,79 +71,66 @@ def settle(world: Backend) -> None:
     world.bot_user = User(id=BOT_ID, name="Galvanic", bot=True)
     world.users[BOT_ID] = world.bot_user
     for name, user_id in USER_IDS.items():
-        world.users[user_id] = User(id=user_id, name=name, global_name=_PEOPLE[name])
-        channel = Channel(id=DM_IDS[name], type=ChannelType.DM, recipient_ids=[user_id])
-        world.channels[channel.id] = channel
-        world.messages[channel.id] = {}
-        world.dm_channels[user_id] = channel.id
-    for spec in GUILDS:
-        settle_guild(world, spec)
-
-
-def settle_guild(world: Backend, spec: GuildSpec) -> Guild:
-    """Put a server with its people and channels into a backend; nothing is announced."""
-    guild = Guild(id=spec.id, name=spec.name, owner_id=USER_IDS[spec.owner])
-    guild.roles.update({role.id: role for role in _roles(spec)})
-    if spec.id == GUILD_ID:
-        for name, emoji_id in EMOJI_IDS.items():
-            guild.emojis[emoji_id] = GuildEmoji(id=emoji_id, name=name, user_id=guild.owner_id)
-    world.guilds[spec.id] = guild
-    for name in spec.members:
-        join(world, spec, USER_IDS[name])
-    world.add_member(spec.id, BOT_ID, roles=[spec.bot_role_id]).joined_at = _SINCE
-    for position, channel_spec in enumerate(spec.channels):
-        channel = _channel(spec.id, channel_spec, position)
-        world.channels[channel.id] = channel
-        world.messages[channel.id] = {}
-        guild.channel_ids.append(channel.id)
-    return guild
-
-
-def _roles(spec: GuildSpec) -> list[Role]:
-    everyone = Role(id=spec.id, name="@everyone", permissions=_EVERYONE.value, position=0)
-    own = [
-        Role(
-            id=role.id,
-            name=role.name,
-            permissions=role.permissions.value,
-            position=position,
-            color=role.colour,
-            hoist=True,
-        )
-        for position, role in enumerate(spec.roles, start=1)
+        world.users[user_id] = User(id=user_id, name=name, global_name=name.title())
+        _put(world, Channel(id=DM_IDS[name], type=ChannelType.DM, recipient_ids=[user_id]))
+        world.dm_channels[user_id] = DM_IDS[name]
+    ada, ben, cleo, dora = USER_IDS.values()
+    main = Guild(GUILD_ID, GUILD_NAME, ada)
+    main.emojis.update({emoji: GuildEmoji(id=emoji, name=name, user_id=ada) for name, emoji in EMOJI_IDS.items()})
+    roles = [
+        _role("Readers", 0x3BA55D),
+        _role("Writers", 0xE0A33E),
+        _role("Moderators", 0x4A9BE8, manage_messages=True, manage_threads=True),
+        # Nobody's at first: for whoever is to administer for a while.
+        _role("Stewards", 0xD5557A, manage_guild=True),
     ]
-    bots = Role(
-        id=spec.bot_role_id,
-        name="Galvanic",
-        permissions=_EVERYONE.value,
-        position=len(spec.roles) + 1,
-        managed=True,
-    )
-    return [everyone, *own, bots]
-
-
-def _channel(guild_id: int, spec: ChannelSpec, position: int) -> Channel:
-    channel = Channel(
-        id=CHANNEL_IDS[spec.name],
-        type=ChannelType.TEXT,
-        name=spec.name,
-        guild_id=guild_id,
-        position=position,
-        topic=spec.topic,
-    )
-    # They read the channel and press buttons there, but may not write.
+    members = {ada: [], ben: [ROLE_IDS["Writers"]], cleo: [ROLE_IDS["Readers"]], dora: [ROLE_IDS["Moderators"]]}
+    settle_guild(world, main, roles, members, bot_role_id=1_297_000_000_000_000_041)
+    # Cleo reads #lab and presses buttons there, but may not write.
     silent = discord.Permissions(send_messages=True, use_application_commands=True).value
-    channel.overwrites = [
-        *private_to(guild_id, [USER_IDS[name] for name in spec.only]),
-        *(Overwrite(USER_IDS[name], OverwriteType.MEMBER, deny=silent) for name in spec.silent),
-    ]
-    return channel
+    cleo_reads = [Overwrite(cleo, OverwriteType.MEMBER, deny=silent)]
+    _channel(world, main, "lab", "Try the bot here: type !help, or / for its commands.", cleo_reads)
+    _channel(world, main, "library", "A second channel, with a model of its own.")
+    _channel(world, main, "tavern", "Small talk of the past weeks, for a bot that learns how people speak.")
+    _channel(world, main, "cellar", "Only Ada and Ben see this channel.", private_to(GUILD_ID, [ada, ben]))
+    annex = Guild(ANNEX_ID, "The Annex", ben)
+    roles = [_role("Guests", 0x8E7CC3), _role("Wardens", 0xD5557A, manage_guild=True)]
+    members = {ben: [], ada: [ROLE_IDS["Guests"]], cleo: [ROLE_IDS["Wardens"]]}
+    settle_guild(world, annex, roles, members, bot_role_id=1_297_000_000_000_000_042)
+    _channel(world, annex, "atrium", "Another server: nothing that was learned elsewhere belongs here.")
 
 
-def join(world: Backend, spec: GuildSpec, user_id: int, *, announce: bool = False) -> None:
-    """Let a person into a server, with the roles that they hold there at first."""
-    held = [role.id for role in spec.roles if user_id in [USER_IDS[name] for name in role.holders]]
-    world.add_member(spec.id, user_id, roles=held, announce=announce).joined_at = _SINCE
+def settle_guild(
+    world: Backend, guild: Guild, roles: list[Role], members: dict[int, list[int]], *, bot_role_id: int
+) -> None:
+    """Put a server into a backend, without channels; nothing is announced.
+
+    `roles`: its own, the highest but for the bot's last; `members`: the roles of each person in it.
+    """
+    everyone = Role(guild.id, "@everyone", _EVERYONE.value)
+    bots = Role(bot_role_id, "Galvanic", _EVERYONE.value, managed=True)
+    for position, role in enumerate([everyone, *roles, bots]):
+        role.position = position
+        guild.roles[role.id] = role
+    world.guilds[guild.id] = guild
+    for user_id, held in {**members, BOT_ID: [bot_role_id]}.items():
+        world.add_member(guild.id, user_id, roles=held).joined_at = _SINCE
+
+
+def _role(name: str, colour: int, **permissions: bool) -> Role:
+    granted = discord.Permissions(**permissions).value
+    return Role(ROLE_IDS[name], name, granted, color=colour, hoist=True)
+
+
+def _channel(world: Backend, guild: Guild, name: str, topic: str, overwrites: Sequence[Overwrite] = ()) -> None:
+    channel = Channel(CHANNEL_IDS[name], ChannelType.TEXT, name, guild.id, len(guild.channel_ids), [*overwrites], topic)
+    _put(world, channel)
+    guild.channel_ids.append(channel.id)
+
+
+def _put(world: Backend, channel: Channel) -> None:
+    world.channels[channel.id] = channel
+    world.messages[channel.id] = {}
 
 
 def private_to(guild_id: int, user_ids: list[int]) -> list[Overwrite]:
@@ -236,5 +144,4 @@ def private_to(guild_id: int, user_ids: list[int]) -> list[Overwrite]:
 
 def file_limit(guild_id: int | None) -> int:
     """Bytes that a file may have in a server, or in direct messages."""
-    tier = next((spec.premium_tier for spec in GUILDS if spec.id == guild_id), 0)
-    return _FILE_MIB_BY_TIER.get(tier, 10) * 2**20
+    return (50 if guild_id in PREMIUM_TIERS else 10) * 2**20

@@ -28,7 +28,7 @@ from simcord.http import (
 
 from playground.history import page
 from playground.limits import check_request, settle_ids
-from playground.places import BOT_ID, USER_IDS, file_limit
+from playground.places import BOT_ID, PREMIUM_TIERS, USER_IDS, file_limit
 from playground.world import World
 
 log = structlog.get_logger()
@@ -162,7 +162,7 @@ class Rest:
         if path == "/oauth2/applications/@me":
             answer["owner"] = dict(serializers.user_payload(self._world.users[USER_IDS["ada"]]))
         if method == "GET" and (guild := _GUILD.fullmatch(path)) is not None:
-            answer["premium_tier"] = self._world.specs[int(guild[1])].premium_tier
+            answer["premium_tier"] = PREMIUM_TIERS.get(int(guild[1]), 0)
         if answered := _CALLBACK.match(path):
             self._world.interaction_answered(int(answered[1]))
         if sent is not None and fields.get("nonce") is not None:

@@ -22,7 +22,7 @@ from simcord.backend.models import Interaction, Message
 from simcord.enums import MessageType
 
 from playground.chatter import Said, small_talk
-from playground.places import BOT_ID, CHANNEL_IDS, GUILDS, settle
+from playground.places import BOT_ID, CHANNEL_IDS, settle
 
 log = structlog.get_logger()
 
@@ -113,8 +113,6 @@ class World(Backend):
         self._embed_files: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
         self.seeded: dict[int, set[int]] = {}
         """By channel: ids of messages that it began with and that are unchanged."""
-        self.specs = {spec.id: spec for spec in GUILDS}
-        """How each server was at first, also those made later."""
         self.seeded_until: datetime | None = None
         self._seed_counts: defaultdict[int, int] = defaultdict(int)
         settle(self)

@@ -7,7 +7,7 @@ from typing import Any
 from bot.channels.store import Line
 from bot.servers.access import Actor
 from galvanic.options import TranscriptRef
-from playground.places import CHANNEL_IDS, GUILDS, USER_IDS, private_to
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS, private_to
 from shared.connect import connect
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
@@ -17,7 +17,7 @@ from tests.factories import corpus, place, record, train_job
 from tests.registered import register
 from tests.transcripts import written
 
-GUILD, ADA, BEN = GUILDS[0].id, USER_IDS["ada"], USER_IDS["ben"]
+GUILD, ADA, BEN = GUILD_ID, USER_IDS["ada"], USER_IDS["ben"]
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
 SECRET = "the key is under the third barrel"
 

@@ -6,7 +6,7 @@ import time
 
 import redis
 
-from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.events import Event, Generated
@@ -31,7 +31,7 @@ class StandIn:
 
     def add_model(self) -> None:
         """A model that may be used in #lab, as its current one."""
-        guild, channel = GUILDS[0].id, CHANNEL_IDS["lab"]
+        guild, channel = GUILD_ID, CHANNEL_IDS["lab"]
         model = record(guild_id=guild, channel_id=channel, owner_id=USER_IDS["ada"])
         self.redis.set(keys.model(model.model_id), model.model_dump_json())
         self.redis.hset(keys.guild_models(guild), model.name, model.model_id)
@@ -62,4 +62,4 @@ class StandIn:
 
 def lab(channel_id: int | None = None) -> Place:
     """Where Ada asks for something."""
-    return Place(guild_id=GUILDS[0].id, channel_id=channel_id or CHANNEL_IDS["lab"], user_id=USER_IDS["ada"])
+    return Place(guild_id=GUILD_ID, channel_id=channel_id or CHANNEL_IDS["lab"], user_id=USER_IDS["ada"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.train import embeds
 from bot.train.state import TrainingState
-from playground.places import CHANNEL_IDS, GUILDS
+from playground.places import CHANNEL_IDS, GUILD_ID, ROLE_IDS
 from shared.blocklist import Blocklist
 from shared.connect import connect
 from shared.events import Compared, ComparedText, Generated, Surprised
@@ -13,7 +13,7 @@ from tests.bot.live import Live, text_of
 from tests.factories import finished, generate_job, place, record, train_job
 from tests.registered import register
 
-GUILD, LAB = GUILDS[0].id, CHANNEL_IDS["lab"]
+GUILD, LAB = GUILD_ID, CHANNEL_IDS["lab"]
 NOTE = 'The model reads this seed as "damn it".'
 
 
@@ -73,7 +73,7 @@ async def test_no_picture_is_drawn_of_blocked_words(live: Live) -> None:
 
 
 async def test_who_may_not_write_cannot_silence_a_channel(live: Live) -> None:
-    (writers,) = (role.id for role in GUILDS[0].roles if role.name == "Writers")
+    writers = ROLE_IDS["Writers"]
     await live.bot.guild_settings.change(GUILD, generate_roles=(writers,))
     await live.bot.guild_settings.choose(LAB, "chat", True)
     me = f"<@{live.bot.user.id if live.bot.user else 0}>"

@@ -16,7 +16,7 @@ from bot.train.state import TrainingState
 from bot.write.changes import hotter
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
-from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Cancelled, Event, Generated, Sample, Started
 from shared.jobs import TrainJob
@@ -123,8 +123,8 @@ async def test_a_training_that_ends_on_its_card_lets_its_messages_go(
     monkeypatch.setattr(card, "LOOK_AGAIN_S", 0.05)
     live.bot.settings.channel_corpus_days = 0
     live.bot.settings.card_interval_s = 0.05
-    info = await transcribed(live.bot.transcripts, GUILDS[0].id)
-    here = place(guild_id=GUILDS[0].id, channel_id=CHANNEL_IDS["lab"], user_id=USER_IDS["ada"])
+    info = await transcribed(live.bot.transcripts, GUILD_ID)
+    here = place(guild_id=GUILD_ID, channel_id=CHANNEL_IDS["lab"], user_id=USER_IDS["ada"])
     job = train_job(job_id="t-77", place=here, corpus=told(info))
     await live.bot.jobs.submit_train(job, None, None, (9, 9))
     live.bot.delivery.follow(job, None)
@@ -172,7 +172,7 @@ async def test_a_model_file_cannot_name_messages_to_learn(
 
 
 async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live: Live) -> None:
-    info = await transcribed(live.bot.transcripts, GUILDS[0].id)
+    info = await transcribed(live.bot.transcripts, GUILD_ID)
     model = model_of(info)
 
     async def more() -> TrainRequest:
@@ -184,7 +184,7 @@ async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live:
     with pytest.raises(UserError, match="withdrawn since"):
         await live.bot.trainings.begin(who, more, send)
     assert not await live.bot.jobs.undelivered()
-    again = await transcribed(live.bot.transcripts, GUILDS[0].id)
+    again = await transcribed(live.bot.transcripts, GUILD_ID)
     model = model_of(again)
     await live.bot.trainings.begin(who, more, send)
     (job_id,) = await live.bot.jobs.undelivered()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.events import Failed, Generated, Imported
@@ -25,7 +25,7 @@ LAB = CHANNEL_IDS["lab"]
 @pytest.fixture(autouse=True)
 async def _model(live: Live) -> None:
     """The model that the answers are by."""
-    register(connect(live.bot.settings), record(guild_id=GUILDS[0].id, channel_id=LAB))
+    register(connect(live.bot.settings), record(guild_id=GUILD_ID, channel_id=LAB))
 
 
 async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(
@@ -33,7 +33,7 @@ async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(
 ) -> None:
     bot, worker = live.bot, connect(live.bot.settings)
     worker.zadd(keys.workers(GENERATE_QUEUE), {"w1": time.time() + 600})
-    job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+    job = generate_job(place=place(guild_id=GUILD_ID, channel_id=LAB, user_id=USER_IDS["ada"]))
     send = bot.jobs.send
 
     async def slowly(*arguments: Any) -> None:
@@ -55,20 +55,20 @@ async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(
 
 async def test_what_took_too_long_does_not_come_about_after_all(live: Live) -> None:
     delivery, worker = live.bot.delivery, connect(live.bot.settings)
-    job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+    job = generate_job(place=place(guild_id=GUILD_ID, channel_id=LAB, user_id=USER_IDS["ada"]))
     await live.bot.jobs.submit(job)
     log = lives.take(worker, job.job_id)
     slow = Failed(problem="slow")
     assert await delivery.end_of(job, 0.05, slow) == slow
     with pytest.raises(Superseded):
-        log.enter(Imported(model=record(model_id="m9", guild_id=GUILDS[0].id)))
+        log.enter(Imported(model=record(model_id="m9", guild_id=GUILD_ID)))
     assert not worker.exists(keys.model("m9"))
     assert log.is_over()
 
 
 async def test_what_came_at_the_last_moment_is_the_answer(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery, worker = live.bot.delivery, connect(live.bot.settings)
-    job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+    job = generate_job(place=place(guild_id=GUILD_ID, channel_id=LAB, user_id=USER_IDS["ada"]))
     await live.bot.jobs.submit(job)
     give_up = live.bot.jobs.give_up
 
@@ -85,7 +85,7 @@ async def test_what_came_at_the_last_moment_is_the_answer(live: Live, monkeypatc
 
 async def test_two_who_wait_for_the_same_answer_both_get_it(live: Live) -> None:
     delivery, worker = live.bot.delivery, connect(live.bot.settings)
-    job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+    job = generate_job(place=place(guild_id=GUILD_ID, channel_id=LAB, user_id=USER_IDS["ada"]))
     await live.bot.jobs.submit(job)
     first = asyncio.create_task(delivery.end_of(job, 600, Failed(problem="slow")))
     second = asyncio.create_task(delivery.end_of(job, 600, Failed(problem="slow")))
@@ -100,7 +100,7 @@ async def test_two_who_wait_for_the_same_answer_both_get_it(live: Live) -> None:
 
 async def test_an_answer_that_is_put_off_twice_is_posted_once(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery, worker = live.bot.delivery, connect(live.bot.settings)
-    job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+    job = generate_job(place=place(guild_id=GUILD_ID, channel_id=LAB, user_id=USER_IDS["ada"]))
     await live.bot.jobs.submit(job)
     undelivered = live.bot.jobs.undelivered
 
@@ -134,7 +134,7 @@ async def test_what_cannot_be_awaited_is_not_kept_for_ever(live: Live, monkeypat
 
 
 async def test_what_is_put_off_while_the_bot_stops_is_left_to_the_next_start(live: Live) -> None:
-    job = generate_job(place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+    job = generate_job(place=place(guild_id=GUILD_ID, channel_id=LAB, user_id=USER_IDS["ada"]))
     await live.bot.jobs.submit(job)
     await live.bot.delivery.stop()
     live.bot.delivery.deliver_later(job)

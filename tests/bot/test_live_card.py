@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from bot.jobs import delivery
 from bot.train import card as live_card
-from playground.places import BOT_ID, CHANNEL_IDS, GUILDS, USER_IDS
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Cancelled, Event, Failed, Finished, Started
 from shared.jobs import LOSS_FILE, TrainJob
@@ -123,7 +123,7 @@ ALONE = finished(model=record(scope="channel"))
 async def test_a_training_whose_channel_is_deleted_ends_and_its_owner_is_told_how(
     live: Live, worker: StandIn, source: str, learned: bool, control: bytes, first: str, end: Event, last: str
 ) -> None:
-    channel = live.world.create_channel(GUILDS[0].id, "short-lived")
+    channel = live.world.create_channel(GUILD_ID, "short-lived")
     job = await begun(live, channel.id, source)
     log = worker.begin()
     live.remove_channel(channel.id)
@@ -140,7 +140,7 @@ async def test_a_training_whose_channel_is_deleted_ends_and_its_owner_is_told_ho
 
 
 async def test_a_waiting_training_whose_channel_is_deleted_is_over_with_one_word(live: Live, worker: StandIn) -> None:
-    channel = live.world.create_channel(GUILDS[0].id, "short-lived")
+    channel = live.world.create_channel(GUILD_ID, "short-lived")
     await begun(live, channel.id)
     live.remove_channel(channel.id)
     await begun(live, CHANNEL_IDS["lab"], job_id="t-78")
@@ -157,7 +157,7 @@ async def test_the_next_run_of_the_bot_follows_a_training_without_a_channel(
     bot, dm = live.bot, live.dm("ada")
     path = rf"/channels/{dm}/messages"
     refusal = live.faults.add(Fault("POST", path, 403, 50_007, times=0 if takes_messages else 1_000))
-    channel = live.world.create_channel(GUILDS[0].id, "short-lived")
+    channel = live.world.create_channel(GUILD_ID, "short-lived")
     job = await begun(live, channel.id)
     log = worker.begin()
     live.remove_channel(channel.id)
@@ -190,7 +190,7 @@ async def test_the_next_run_of_the_bot_follows_a_training_without_a_channel(
 async def test_an_outage_of_redis_does_not_cover_what_the_owner_was_told(
     live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    channel = live.world.create_channel(GUILDS[0].id, "short-lived")
+    channel = live.world.create_channel(GUILD_ID, "short-lived")
     await begun(live, channel.id)
     log = worker.begin()
     live.remove_channel(channel.id)

@@ -11,7 +11,7 @@ from bot.jobs.client import DELETED_WITHIN_S
 from bot.jobs.dispatcher import Dispatcher
 from bot.models import sharing
 from bot.servers.access import Actor
-from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.jobs import GENERATE_QUEUE, DeleteJob, Place
@@ -22,7 +22,7 @@ from tests.driver.faults import Fault
 from tests.factories import record
 from tests.registered import register
 
-GUILD, LAB, LIBRARY = GUILDS[0].id, CHANNEL_IDS["lab"], CHANNEL_IDS["library"]
+GUILD, LAB, LIBRARY = GUILD_ID, CHANNEL_IDS["lab"], CHANNEL_IDS["library"]
 GONE = 1_297_999_999_999_999_999
 
 

@@ -13,7 +13,7 @@ from bot.train import card as live_card
 from bot.train.start import Trainings, TrainRequest
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
-from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.corpora import Corpus
@@ -42,7 +42,7 @@ async def _who(live: Live, person: str = "ada") -> Actor:
 
 
 def _job(job_id: str = "t-1") -> TrainJob:
-    return train_job(job_id=job_id, place=place(guild_id=GUILDS[0].id, channel_id=LAB, user_id=USER_IDS["ada"]))
+    return train_job(job_id=job_id, place=place(guild_id=GUILD_ID, channel_id=LAB, user_id=USER_IDS["ada"]))
 
 
 def _cards(live: Live, words: str = "Queued") -> list[Any]:

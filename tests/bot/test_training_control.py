@@ -7,7 +7,7 @@ from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
 from bot.servers import access
-from playground.places import CHANNEL_IDS, GUILDS, USER_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from tests import lives
 from tests.bot.live import Live
@@ -26,7 +26,7 @@ async def _person(live: Live, name: str) -> discord.Member:
 
 async def test_a_training_in_a_thread_that_nobody_can_see_is_its_starters(live: Live) -> None:
     """An archived thread isn't known to the bot: it may have been a private one."""
-    where = {"guild_id": GUILDS[0].id, "user_id": USER_IDS["cleo"]}
+    where = {"guild_id": GUILD_ID, "user_id": USER_IDS["cleo"]}
     lab = place(**where, channel_id=CHANNEL_IDS["lab"])
     thread = place(**where, channel_id=GONE, parent_channel_id=CHANNEL_IDS["lab"])
     nowhere = place(**where, channel_id=GONE)

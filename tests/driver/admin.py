@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 import discord
 from simcord.backend import serializers
-from simcord.backend.models import Overwrite
+from simcord.backend.models import Guild, Overwrite
 from simcord.enums import ChannelType, OverwriteType
 
 from galvanic.errors import UserError
 from playground.chatter import small_talk
 from playground.people import MAX_NAME
-from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS, GuildSpec, join, private_to, settle_guild
+from playground.places import ANNEX_ID, BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS, private_to, settle_guild
 from playground.world import World
 
 _MAX_HISTORY = 200_000
@@ -31,7 +31,13 @@ class Admin:
         self._world = world
         self.closed_dms: set[int] = set()
         """People who take no direct messages from the bot."""
-        # The exceptions that were made with a channel, to go back to.
+        self.guild_keys = {GUILD_ID: "playground", ANNEX_ID: "annex"}
+        # The exceptions that were made with a channel, and the roles that people had, to go back to.
+        self._roles = {
+            (guild.id, member.user_id): list(member.role_ids)
+            for guild in world.guilds.values()
+            for member in guild.members.values()
+        }
         self._first = {
             channel.id: {entry.target_id: entry for entry in channel.overwrites} for channel in world.channels.values()
         }
@@ -77,7 +83,8 @@ class Admin:
         if guild.owner_id == user_id:
             raise UserError("The owner of a server cannot leave it.")
         if member and user_id not in guild.members:
-            join(self._world, self._world.specs[guild_id], user_id, announce=True)
+            roles = self._roles.get((guild_id, user_id), [])
+            self._world.add_member(guild_id, user_id, roles=roles, announce=True)
         elif not member:
             self._check_member(guild_id, user_id)
             self._world.remove_member(guild_id, user_id)
@@ -96,38 +103,30 @@ class Admin:
 
     # ------------------------------------------------- servers, channels, threads
 
-    def create_server(self, name: str, owner: str, members: list[str], channel: str) -> int:
+    def create_server(self, name: str, owner: int, members: list[int], channel: str) -> int:
         """Make a server with a text channel, and the bot in it; its id. It is not kept over a restart.
 
         Args:
             name: of the server, and its key; no other may have it.
-            owner: key of the person whose server it is.
-            members: keys of the others in it.
+            owner: the person whose server it is.
+            members: the others in it.
             channel: name of the channel; no other may have it.
         """
         world = self._world
-        taken = {name for spec in world.specs.values() for name in (spec.key, spec.name)}
+        taken = {*self.guild_keys.values(), *(guild.name for guild in world.guilds.values())}
         if not 1 <= len(name) <= MAX_NAME or name in taken:
             raise UserError(f"A server cannot be called {name!r}.", f"Take another name of 1 to {MAX_NAME} characters.")
         self._check_channel(channel)
-        spec = GuildSpec(
-            id=world.snowflake(),
-            key=name,
-            name=name,
-            owner=owner,
-            members=tuple(dict.fromkeys((owner, *members))),
-            bot_role_id=world.snowflake(),
-            roles=(),
-            channels=(),
-        )
-        world.specs[spec.id] = spec
-        guild = settle_guild(world, spec)
+        guild = Guild(world.snowflake(), name, owner)
+        people: dict[int, list[int]] = {user_id: [] for user_id in (owner, *members)}
+        settle_guild(world, guild, [], people, bot_role_id=world.snowflake())
         guild.members[BOT_ID].joined_at = datetime.now(UTC).isoformat()
-        self.create_channel(spec.id, channel, [], 0)
+        self.guild_keys[guild.id] = name
+        self.create_channel(guild.id, channel, [], 0)
         payload = dict(serializers.guild_create_payload(world, guild))
         payload.pop("unavailable", None)  # told of a server that was there before, not of one that is joined
         world.emit("GUILD_CREATE", payload)
-        return spec.id
+        return guild.id
 
     def create_channel(self, guild_id: int, name: str, only: list[int], history: int) -> int:
         """Make a text channel, seen by all or by the owner, the bot and these people only; its id.

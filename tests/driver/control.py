@@ -116,7 +116,7 @@ class Driver:
         commands = {command["name"] for scope in self._world.commands.values() for command in scope.values()}
         return {
             "guild_id": str(GUILD_ID),
-            "guilds": {self._world.specs[guild_id].key: self._guild(guild_id) for guild_id in self._world.guilds},
+            "guilds": {self._admin.guild_keys[guild_id]: self._guild(guild_id) for guild_id in self._world.guilds},
             "channels": {
                 str(channel.name): str(channel.id)
                 for channel in self._world.channels.values()
@@ -230,9 +230,7 @@ class Driver:
 
     async def create_server(self, body: Body) -> Any:
         """Make a server with a channel."""
-        people = {user_id: key for key, user_id in USER_IDS.items()}
-        named = [body["owner"], *body.get("members", [])]
-        owner, *members = [people[self._resolver.user(str(name))] for name in named]
+        owner, *members = [self._resolver.user(name) for name in (body["owner"], *body.get("members", []))]
         return {"id": str(self._admin.create_server(str(body["name"]), owner, members, str(body["channel"])))}
 
     async def create_channel(self, body: Body) -> Any:
@@ -251,7 +249,7 @@ class Driver:
         return {}
 
     def _guild_id(self, body: Body) -> int:
-        known = {spec.key: spec.id for spec in self._world.specs.values()}
+        known = {key: guild_id for guild_id, key in self._admin.guild_keys.items()}
         return lookup(str(body.get("guild") or GUILD_ID), known, "server")
 
     def _place(self, body: Body) -> tuple[int, int]:

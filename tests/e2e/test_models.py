@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from galvanic.errors import UserError
-from playground.places import GUILDS
+from playground.places import ROLE_IDS
 from shared import keys
 from tests.driver.client import pictures_of, text_of
 from tests.e2e.acts import (
@@ -26,7 +26,7 @@ from tests.e2e.system import ANSWER_S, System, field_of
 
 pytestmark = pytest.mark.usefixtures("without_models")
 
-MODERATORS = next(role.id for role in GUILDS[0].roles if role.name == "Moderators")
+MODERATORS = ROLE_IDS["Moderators"]
 
 
 def names_offered(system: System, command: str, option: str, typed: str, **where: Any) -> list[str]:
