@@ -136,14 +136,11 @@ async def test_an_answer_that_was_put_off_is_asked_about_again(live: Live) -> No
     await live.bot.jobs.submit(job)
     await opened(live, where)
     live.bot.delivery.deliver_later(job)
-    StandIn(live.bot.settings).tell(
-        job.job_id, Generated(seed="", text=SECRET, temperature=1, random_seed=1, seconds=1)
-    )
+    worker = StandIn(live.bot.settings)
+    worker.tell(job.job_id, Generated(seed="", text=SECRET, temperature=1, random_seed=1, seconds=1))
     await live.until(lambda: live.showing("can't post this here", channel=where), "the refusal")
     assert not live.shown(SECRET, channel=where)
-    await live.until(lambda: not live.bot.delivery.in_background, "the end of it")
-    await live.bot.delivery.note_delivered()
-    assert not await live.bot.jobs.undelivered()
+    await live.until(lambda: not worker.waiting(), "the end of it")
 
 
 # ---------------------------------------------------------------------- buttons with ids that somebody guessed
