@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from bot import gateway
 from bot.admin import cog_errors, cog_general, cog_settings, cog_welcome, metrics
 from bot.background import Service, is_transient, run_forever
-from bot.channels import chores, consent, held, importer, missed, sources, store, watch, withdrawals
+from bot.channels import chores, consent, held, importer, sources, store, watch, withdrawals
 from bot.channels.cog import Privacy
 from bot.channels.cog_allow import AllowTraining
 from bot.components import Components
@@ -182,7 +182,6 @@ class Galvanic(commands.Bot):
         send_commands = functools.partial(gateway.sync, self.tree, self.redis)
         panel = cog_settings.ServerSettings(servers, settings.command_prefix, self.registry.stored_bytes)
         removing = (self.registry, self.removal, self.snapshots, self.jobs)
-        changes = watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, *removing)
         people = Privacy(
             self, settings, servers, self.access, self.sources, self.consents, self.withdrawals, self.holdings
         )
@@ -196,8 +195,7 @@ class Galvanic(commands.Bot):
             Writing(self.components.open, self.generating),
             cog_chat.Chat(self, self.generating),
             self.models,
-            changes,
-            missed.Missed(self, self.consents, texts, changes, self.looks),
+            watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, self.looks, *removing),
             AllowTraining(settings, servers, self.sources, self.consents, self.registry, self.withdrawals),
             people,
         ):

@@ -82,7 +82,7 @@ corpus = _Key("corpus:{sha256}")
 # Hash of a transcript (`shared.transcripts`): what is known of a channel's messages beside their words.
 # `info`: TranscriptInfo (JSON). `revision`: grows with every change that takes words out. `withdrawn`: the revision at
 # which a member last withdrew. `lines`, `chars`, `bytes` (UTF-8): what it holds. `left_out`: lines that were too many.
-# While it is being read also `reading` (JSON, `bot.channels.reader`): how far that is. It lives as
+# While it is being read also `reading` (JSON, `bot.channels.store`): how far that is. It lives as
 # long as a model refers to it.
 transcript = _Key("transcript:{transcript_id}")
 

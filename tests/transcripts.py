@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bot.channels.store import Line, TranscriptStore
+from bot.channels.store import ImportState, Line, TranscriptStore
 from shared import keys
 from shared.transcripts import TranscriptInfo
 
 _PAGE = 10
+READING = ImportState(job_id="t-1")
 
 
-async def begun(store: TranscriptStore, reading: str = "{}", **fields: Any) -> TranscriptInfo:
+async def begun(store: TranscriptStore, **fields: Any) -> TranscriptInfo:
     """An empty transcript; `fields` of TranscriptInfo: `guild_id` and `channel_id` at least."""
     info = TranscriptInfo(**{"source_id": fields["channel_id"], "asked_by": 1, **fields})
-    await store.create(info, reading)
+    await store.create(info, READING)
     return info
 
 
@@ -32,7 +33,7 @@ async def written(
     """
     info = await begun(store, **fields)
     for start in range(0, len(lines), _PAGE):
-        await store.append(info.transcript_id, list(lines[start : start + _PAGE]), "{}")
+        await store.append(info.transcript_id, list(lines[start : start + _PAGE]), READING)
     if not reading:
         await store.complete(info.transcript_id)
     return info
@@ -41,6 +42,12 @@ async def written(
 async def words(store: TranscriptStore, transcript_id: str) -> list[str]:
     """All lines that are kept, in order."""
     return [line.text async for _, page in store.pages(transcript_id) for line in page]
+
+
+async def has_text(store: TranscriptStore, transcript_id: str) -> bool:
+    """Whether its words are still kept."""
+    transcript = await store.load(transcript_id)
+    return transcript is not None and transcript.has_text
 
 
 async def expire(store: TranscriptStore, transcript_id: str, seconds: float) -> None:

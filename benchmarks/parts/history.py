@@ -12,14 +12,14 @@ from playground.chatter import small_talk
 
 MESSAGES = 20_000
 PAGE = 100
-"""Messages in one reply of Discord, which are cleaned together."""
+"""Messages in one reply of Discord, which are cleaned in a row."""
 
 
 def clean(context: Context) -> None:
     """Megabytes of UTF-8 chat per second, cleaned in pages; and of those messages alone that are not merely words."""
     until = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     contents = [said.content for said in small_talk(MESSAGES, until)]
-    changed = [content for content in contents if cleaned([content]) != [content]]
+    changed = [content for content in contents if cleaned(content) != content]
     texts = {"all": contents, "changed": changed}
     contestants = {
         name: repeated(functools.partial(_in_pages, messages), 1 if context.quick else 3)
@@ -38,4 +38,5 @@ def clean(context: Context) -> None:
 
 def _in_pages(contents: list[str]) -> None:
     for start in range(0, len(contents), PAGE):
-        cleaned(contents[start : start + PAGE])
+        for content in contents[start : start + PAGE]:
+            cleaned(content)

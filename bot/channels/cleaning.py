@@ -117,25 +117,11 @@ _PLAIN = re.compile(f"[{_letters()}]{{0,16}}+(?:[ ,.!?'\"’“”;…]++[{_lett
 """Most of what people write. In it only runs, two spaces, "dot" and "www" have yet to be looked for."""
 
 
-def clean(contents: Sequence[str]) -> list[str]:
-    """Clean each message by itself to one stripped line; empty: nothing is left to learn from.
+def clean(text: str) -> str:
+    """A message as one stripped line; empty: nothing is left to learn from.
 
     Cleaning a line again changes nothing, and no pattern of `blocked` is in it.
     """
-    return [_cleaned(content) for content in contents]
-
-
-def is_command(content: str, prefixes: Sequence[str]) -> bool:
-    """Whether a raw message is for a bot; behind this one's `prefixes` a letter follows, maybe after spaces."""
-    text = content.strip()
-    lower = text.lower()
-    for prefix in prefixes:
-        if prefix and lower.startswith(prefix.lower()) and text[len(prefix) :].lstrip()[:1].isalpha():
-            return True
-    return _COMMAND.match(text) is not None
-
-
-def _cleaned(text: str) -> str:
     for _ in range(_ROUNDS):
         text = text.strip()
         if _PLAIN.fullmatch(text) and "  " not in text and not _RUN.search(text):
@@ -147,6 +133,16 @@ def _cleaned(text: str) -> str:
             return text
         text = after
     return ""
+
+
+def is_command(content: str, prefixes: Sequence[str]) -> bool:
+    """Whether a raw message is for a bot; behind this one's `prefixes` a letter follows, maybe after spaces."""
+    text = content.strip()
+    lower = text.lower()
+    for prefix in prefixes:
+        if prefix and lower.startswith(prefix.lower()) and text[len(prefix) :].lstrip()[:1].isalpha():
+            return True
+    return _COMMAND.match(text) is not None
 
 
 def _cleaned_once(text: str) -> str:

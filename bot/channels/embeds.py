@@ -10,8 +10,7 @@ import discord
 
 from bot.channels.consent import Allowed, Mode, Said
 from bot.channels.held import Held, Words
-from bot.channels.reader import ImportState
-from bot.channels.store import Transcript
+from bot.channels.store import ImportState, Transcript
 from bot.channels.withdrawals import Withdrawn
 from bot.components import button, view
 from bot.words import AMBER, BLURPLE, GREEN, GREY, TITLE_LIMIT, bar, clipped, duration, short_title
@@ -242,11 +241,12 @@ def _words(words: Words) -> str:
     found = f"<#{words.transcript.info.source_id}>: {count(words.lines, 'line')}"
     if words.name is not None:
         found += f", as {clipped(words.name, 40)}"
-    if words.transcript.reading is not None:
+    transcript = words.transcript
+    if transcript.reading is not None:
         return f"{found}, being read now"
-    if not words.kept:
+    if not transcript.has_text:
         return f"{found} once; only this number is left, to find the models"
-    return found + (f", until <t:{int(words.until)}:f>" if words.until is not None else "")
+    return found + (f", until <t:{int(transcript.until)}:f>" if transcript.until is not None else "")
 
 
 def _model(model: ModelRecord, held: Held) -> str:

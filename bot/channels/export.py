@@ -154,6 +154,6 @@ async def _words(holdings: Holdings, words: Words, user_id: int, most: int) -> t
         "being_read": words.transcript.reading is not None,
         "lines": words.lines,
         "called": words.name,
-        "kept_until": words.until,
+        "kept_until": words.transcript.until,
         "messages": lines,
     }, used

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 
@@ -33,16 +32,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Words:
-    """A member's words in one transcript.
-
-    `kept`: the words are still there, not only their number. `until`: when they are dropped, seconds since the epoch;
-    None: not decided yet, or done. `name`: their pseudonym; None: lines have no names.
-    """
+    """A member's words in one transcript; `name`: their pseudonym; None: lines have no names."""
 
     transcript: Transcript
     lines: int
-    kept: bool
-    until: float | None
     name: str | None
 
 
@@ -156,10 +149,8 @@ class Holdings:
         found = []
         for transcript in await self.store.all(guild_id):
             if lines := (await self.store.members(transcript.transcript_id)).get(user_id, 0):
-                left = await self.store.expires_in(transcript.transcript_id)
-                kept = await self.store.has_text(transcript.transcript_id)
                 name = (await self.store.names(transcript.transcript_id)).get(user_id)
-                found.append(Words(transcript, lines, kept, time.time() + left if left is not None else None, name))
+                found.append(Words(transcript, lines, name))
         return tuple(sorted(found, key=lambda words: words.transcript.info.created_at))
 
     # ------------------------------------------------------------------ requests

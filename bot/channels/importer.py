@@ -7,6 +7,8 @@ read) ends the import at its next page, and what was read is dropped. Each page 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import discord
@@ -16,9 +18,9 @@ from redis.exceptions import RedisError
 from bot.background import REDIS_DOWN, Service, is_transient, run_forever
 from bot.channels import embeds
 from bot.channels.consent import ConsentStore
-from bot.channels.reader import ImportState, Reader
+from bot.channels.reader import Reader
 from bot.channels.sources import ServerAway, Source, Sources, room_of
-from bot.channels.store import Transcript, TranscriptStore
+from bot.channels.store import ImportState, Transcript, TranscriptStore
 from bot.channels.withdrawals import Withdrawals
 from bot.errors import explain, is_gone
 from bot.jobs.client import JobClient
@@ -77,18 +79,34 @@ class Importer(Service):
     withdrawals: Withdrawals
     jobs: JobClient
     snapshots: Snapshots
-    beginning: set[str] = field(init=False, default_factory=set)
-    """Ids of trainings that are just being entered."""
-    _running: set[str] = field(init=False, default_factory=set)
-    _problems: dict[str, str] = field(init=False, default_factory=dict)
+    _entering: set[str] = field(init=False, default_factory=set)
+    _running: dict[str, str] = field(init=False, default_factory=dict)
+    """Imports that go on now, by their training: why one does not at the moment, or nothing."""
     _creating: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+    _wakeup: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     def start(self) -> None:
-        """Go on with the imports of an earlier run."""
-        self.spawn(run_forever("imports", self._look, every_s=LOOK_AGAIN_S))
+        """Begin imports as they are asked for, and go on with those of an earlier run."""
+        self.spawn(run_forever("imports", self._look, every_s=LOOK_AGAIN_S, wakeup=self._wakeup))
+
+    @contextmanager
+    def entering(self, job_id: str) -> Iterator[bool]:
+        """While a training is entered whose transcript `create` begins; after that, its import begins.
+
+        Gives False if that is done already: Discord delivered the request twice.
+        """
+        if job_id in self._entering:
+            yield False
+            return
+        self._entering.add(job_id)
+        try:
+            yield True
+        finally:
+            self._entering.discard(job_id)
+            self._wakeup.set()  # what was not entered is dropped
 
     async def create(self, job_id: str, place: Place, plan: ImportPlan) -> CorpusInfo:
-        """Begin a transcript for a training; what is known of its text so far. `take_up` is to follow.
+        """Begin a transcript for a training, within `entering`; what is known of its text so far.
 
         Raises UserError: the server has an import already, be it asked for at the same moment.
         """
@@ -102,12 +120,13 @@ class Importer(Service):
             speakers=plan.speakers,
         )
         async with self._creating:
-            for other in await self.of_guild(place.guild_id):
-                raise UserError(
-                    f"I'm already reading <#{other.info.source_id}>; one channel at a time in a server.",
-                    "Try again when that is done; its card shows how far it is.",
-                )
-            await self.store.create(info, ImportState(job_id=job_id).model_dump_json())
+            for other in await self.store.all(place.guild_id):
+                if other.reading is not None:
+                    raise UserError(
+                        f"I'm already reading <#{other.info.source_id}>; one channel at a time in a server.",
+                        "Try again when that is done; its card shows how far it is.",
+                    )
+            await self.store.create(info, ImportState(job_id=job_id))
         return CorpusInfo(
             name=slugify(plan.source.name) or "channel",
             title=f"#{plan.source.name[:60]}{' (newer messages)' if plan.after else ''}",
@@ -119,44 +138,30 @@ class Importer(Service):
             transcript=info.ref(0),
         )
 
-    async def of_guild(self, guild_id: int) -> list[Transcript]:
-        """What is being read in a server."""
-        return [one for one in await self.store.all(guild_id) if one.reading is not None]
-
     async def card(self, job: TrainJob) -> discord.Embed | None:
         """How far the import for a training is; None: it has its text."""
         ref = job.corpus.transcript
         transcript = await self.store.load(ref.transcript_id) if job.imports and ref is not None else None
-        state = ImportState.of(transcript) if transcript is not None else None
-        if transcript is None or state is None:
+        if transcript is None or transcript.reading is None:
             return None
         people = len(await self.store.members(transcript.transcript_id))
-        return embeds.importing(job, transcript, state, people, self._problems.get(job.job_id, ""))
+        return embeds.importing(job, transcript, transcript.reading, people, self._running.get(job.job_id, ""))
 
     # ------------------------------------------------------------------ working
 
     async def _look(self) -> None:
-        """Take up imports that no task works on, and drop transcripts of trainings that were never entered."""
-        found = {}
-        for transcript in await self.store.all():
-            if (state := ImportState.of(transcript)) is not None:
-                found[state.job_id] = transcript.transcript_id
+        """Go on with imports that no task works on, and drop transcripts of trainings that were never entered."""
+        found = {one.reading.job_id: one.transcript_id for one in await self.store.all() if one.reading is not None}
         for one in (await self.snapshots.look(now=True)).trainings:
             if one.job.imports and one.job.corpus.transcript is not None:
                 found[one.job.job_id] = one.job.corpus.transcript.transcript_id
         for job_id, transcript_id in found.items():
-            self._take_up(job_id, transcript_id)
+            if job_id not in self._entering and job_id not in self._running:
+                self._begin(job_id, transcript_id)
 
-    def take_up(self, job_id: str, corpus: CorpusInfo) -> None:
-        """Read what `create` began."""
-        assert corpus.transcript is not None
-        self._take_up(job_id, corpus.transcript.transcript_id)
-
-    def _take_up(self, job_id: str, transcript_id: str) -> None:
-        """Read for a training in the background, unless that is done already."""
-        if not {job_id} & (self._running | self.beginning) and not self.stopped:
-            self._running.add(job_id)
-            self.spawn(self._import(job_id, transcript_id)).add_done_callback(lambda _: self._running.discard(job_id))
+    def _begin(self, job_id: str, transcript_id: str) -> None:
+        self._running[job_id] = ""
+        self.spawn(self._import(job_id, transcript_id)).add_done_callback(lambda _: self._running.pop(job_id))
 
     async def _import(self, job_id: str, transcript_id: str) -> None:
         """Read to the end, however long Discord or Redis is away, or have the training fail."""
@@ -175,7 +180,7 @@ class Importer(Service):
                     # Redis may also refuse to write for a while: it has no room, or was only just made a primary.
                     log.warning("import_interrupted", error=type(error).__name__)
                     if not isinstance(error, (RedisError, *REDIS_DOWN)):
-                        self._problems[job_id] = "Discord is having trouble; I go on as soon as it is over."
+                        self._running[job_id] = "Discord is having trouble; I go on as soon as it is over."
                 await asyncio.sleep(RETRY_S)
 
     async def _read(self, job_id: str, transcript_id: str) -> None:
@@ -185,16 +190,15 @@ class Importer(Service):
         """
         job, transcript = await self.jobs.importing(job_id), await self.store.load(transcript_id)
         if transcript is not None and transcript.reading is not None:
+            services = (self.client, self.store, self.consents, self.servers)
             names = await self.store.names(transcript_id)
-            if (state := ImportState.of(transcript)) is None:
-                raise UserError("Another version of me began to read this.", "Run the command again.")
-            reader = Reader(self.client, self.store, self.consents, self.servers, transcript, state, names)
+            reader = Reader(*services, transcript.info, transcript.reading, names)
             while job is not None and not reader.state.done:
                 await self.sources.require_still(transcript.info, job.place)
                 await reader.page()
                 # The oldest part of what is longer than a worker accepts goes before it fills Redis.
                 await self.store.drop_oldest(transcript_id, unpacked_limit(self.settings))
-                self._problems.pop(job_id, None)
+                self._running[job_id] = ""
                 await asyncio.sleep(0)  # calls that answer at once give the event loop no turn
                 job = await self.jobs.importing(job_id)
             if job is None:  # cancelled, or never entered
@@ -226,7 +230,7 @@ class Importer(Service):
         found = {
             "title": job.corpus.title + (" (its newest part)" if current.left_out else ""),
             "chars": current.chars,
-            "transcript": current.info.ref(current.revision.now),
+            "transcript": current.info.ref(current.revision),
         }
         if not await self.jobs.imported(job.model_copy(update={"corpus": job.corpus.model_copy(update=found)})):
             await self.store.forget(transcript_id)

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import discord
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot.channels.cleaning import clean, is_command
 from bot.channels.consent import ConsentStore
 from bot.channels.pseudonyms import pseudonym
 from bot.channels.sources import ServerAway
-from bot.channels.store import Line, Transcript, TranscriptStore, said_by
+from bot.channels.store import ImportState, Line, TranscriptStore, said_by
 from bot.errors import is_gone
 from bot.servers.access import is_member
 from bot.servers.settings import GuildSettingsStore
-from shared.jobs import Snowflake
+from shared.transcripts import TranscriptInfo
 
 PAGE = 100
 """Messages of one request: Discord's limit."""
@@ -30,59 +30,18 @@ _LONG = 400
 log = structlog.get_logger()
 
 
-class ImportState(BaseModel):
-    """How far the import for a training is; kept in Redis with each page.
-
-    `sources`: the channel and its threads in the order of reading; None: not looked up yet. `at`: which of them is
-    being read. `first`, `cursor`: its first message, and the last one read; `first` 0: none was. `read`: messages so
-    far, of anybody.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-    job_id: str
-    sources: tuple[Snowflake, ...] | None = None
-    at: int = 0
-    first: Snowflake = 0
-    cursor: Snowflake = 0
-    read: int = 0
-
-    @classmethod
-    def of(cls, transcript: Transcript) -> ImportState | None:
-        """None: it is complete, or another version reads it."""
-        try:
-            return cls.model_validate_json(transcript.reading) if transcript.reading is not None else None
-        except ValidationError as error:
-            log.error("import_not_understood", transcript_id=transcript.transcript_id, fields=error.error_count())
-            return None
-
-    @property
-    def done(self) -> bool:
-        return self.sources is not None and self.at >= len(self.sources)
-
-
+@dataclass(eq=False, repr=False)
 class Reader:
     """Reads one channel into a transcript. `names`: the pseudonyms that are in it already."""
 
-    def __init__(
-        self,
-        client: discord.Client,
-        store: TranscriptStore,
-        consents: ConsentStore,
-        servers: GuildSettingsStore,
-        transcript: Transcript,
-        state: ImportState,
-        names: dict[int, str],
-    ) -> None:
-        self._client = client
-        self._store = store
-        self._consents = consents
-        self._servers = servers
-        self._info = transcript.info
-        self._kept = transcript.reading or ""
-        self.state = state
-        self._names = names
-        self._present: dict[int, bool] = {}
+    client: discord.Client
+    store: TranscriptStore
+    consents: ConsentStore
+    servers: GuildSettingsStore
+    info: TranscriptInfo
+    state: ImportState
+    names: dict[int, str]
+    _present: dict[int, bool] = field(init=False, default_factory=dict)
 
     @property
     def left(self) -> list[int]:
@@ -97,27 +56,25 @@ class Reader:
         """
         if self.state.sources is None:
             sources = await self._sources()
-            await self._keep([], self.state.model_copy(update={"sources": sources, "cursor": self._info.after}))
+            await self._keep([], self.state.model_copy(update={"sources": sources, "cursor": self.info.after}))
             return
         source_id = self.state.sources[self.state.at]
-        messages = [message for message in await self._fetch(source_id) if message.id <= self._info.until]
-        lines = await self._lines(messages, source_id if source_id != self._info.source_id else 0)
+        messages = [message for message in await self._fetch(source_id) if message.id <= self.info.until]
+        lines = await self._lines(messages, source_id if source_id != self.info.source_id else 0)
         await self._keep(lines, self._after(messages))
 
     async def _keep(self, lines: list[Line], state: ImportState) -> None:
         """Keep a page and the state after it. Raises Overtaken: somebody else went on with it meanwhile."""
-        kept = state.model_dump_json()
-        await self._store.append(
-            self._info.transcript_id, lines, kept, self._names, after=self._kept, consents=self._consents
-        )
-        self._kept, self.state = kept, state
+        names, before = self.names, self.state
+        await self.store.append(self.info.transcript_id, lines, state, names, after=before, consents=self.consents)
+        self.state = state
 
     async def _fetch(self, source_id: int) -> list[discord.Message]:
         """The next messages of the channel or a thread; none of a thread that was deleted meanwhile."""
         try:
-            return await page_after(self._client, self._info.guild_id, source_id, self.state.cursor)
+            return await page_after(self.client, self.info.guild_id, source_id, self.state.cursor)
         except discord.NotFound as error:
-            if source_id == self._info.source_id or not is_gone(error):
+            if source_id == self.info.source_id or not is_gone(error):
                 raise
             log.info("thread_is_gone", thread_id=source_id)
             return []
@@ -130,18 +87,18 @@ class Reader:
                 "read": state.read + len(messages),
                 "at": state.at + ended,
                 "first": 0 if ended or not messages else state.first or messages[0].id,
-                "cursor": self._info.after if ended else newest,
+                "cursor": self.info.after if ended else newest,
             }
         )
 
     async def _sources(self) -> tuple[int, ...]:
         """The channel and its public threads (private ones have fewer readers), oldest first; of a thread itself."""
-        channel = await self._client.fetch_channel(self._info.source_id)
+        channel = await self.client.fetch_channel(self.info.source_id)
         if isinstance(channel, discord.Thread):
             return (channel.id,)
         if not isinstance(channel, discord.TextChannel | discord.ForumChannel):
             return ()
-        known = self._client.get_channel(channel.id)
+        known = self.client.get_channel(channel.id)
         active = known.threads if isinstance(known, discord.TextChannel | discord.ForumChannel) else []
         threads = {thread.id for thread in active if not thread.is_private()}
         threads |= {thread.id async for thread in channel.archived_threads(limit=None)}
@@ -150,8 +107,8 @@ class Reader:
 
     async def _lines(self, messages: Sequence[discord.Message], thread_id: int) -> list[Line]:
         """What is to be kept of a page; those whose consent has ended by then, the store leaves out."""
-        prefixes = await prefixes_of(self._servers, self._client, self._info.guild_id)
-        consents = await self._consents.of(self._info.guild_id, {one.author.id for one in messages})
+        prefixes = await prefixes_of(self.servers, self.client, self.info.guild_id)
+        consents = await self.consents.of(self.info.guild_id, {one.author.id for one in messages})
         lines = []
         for number, message in enumerate(messages):
             if number % 10 == 0 or len(message.content) > _LONG:
@@ -160,9 +117,9 @@ class Reader:
             agreed = not message.author.bot and consents.includes(author_id, message.id)
             if not (agreed and await self._is_there(author_id) and is_speech(message, prefixes)):
                 continue
-            text = clean([message.content])[0]
-            if text and self._info.speakers:
-                text = said_by(pseudonym(self._names, author_id), text)
+            text = clean(message.content)
+            if text and self.info.speakers:
+                text = said_by(pseudonym(self.names, author_id), text)
             if text:
                 lines.append(Line(message.id, author_id, text, thread_id))
         return lines
@@ -170,7 +127,7 @@ class Reader:
     async def _is_there(self, author_id: int) -> bool:
         """Whether they are still in the server; Discord is asked once about each who agreed."""
         if author_id not in self._present:
-            if (guild := self._client.get_guild(self._info.guild_id)) is None:
+            if (guild := self.client.get_guild(self.info.guild_id)) is None:
                 raise ServerAway
             self._present[author_id] = await is_member(guild, author_id)
         return self._present[author_id]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,18 +16,21 @@ from typing import Any, TypeVar, cast
 
 import redis.asyncio
 import structlog
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Json, ValidationError
 from redis.asyncio.client import Pipeline
 
 from bot.background import reply
 from bot.channels.consent import ConsentStore
 from bot.leader import Leader, Overtaken
 from shared import keys
-from shared.transcripts import Revision, TranscriptInfo, pack_page, read_revision, unpack_page
+from shared.jobs import Snowflake
+from shared.transcripts import TranscriptInfo, pack_page, unpack_page
 
 _SAID = ": "
 """Between a speaker's pseudonym and their words."""
 _PAGES_AT_ONCE = 50
+_NO_KEY = -2
+"""Redis' answer to how long a key lives that is not there; -1: it does not expire."""
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -46,17 +50,47 @@ def said_by(pseudonym: str, text: str) -> str:
     return f"{pseudonym}{_SAID}{text}"
 
 
-@dataclass(frozen=True)
-class Transcript:
-    """`reading`: its import's state (JSON); None: it is complete. `left_out`: lines, the oldest, that were too many."""
+class ImportState(BaseModel):
+    """How far the import for a training is; kept in Redis with each page.
 
-    info: TranscriptInfo
-    revision: Revision
-    lines: int
-    chars: int
-    bytes: int
-    reading: str | None
+    `sources`: the channel and its threads in the order of reading; None: not looked up yet. `at`: which of them is
+    being read. `first`, `cursor`: its first message, and the last one read; `first` 0: none was. `read`: messages so
+    far, of anybody.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    job_id: str
+    sources: tuple[Snowflake, ...] | None = None
+    at: int = 0
+    first: Snowflake = 0
+    cursor: Snowflake = 0
+    read: int = 0
+
+    @property
+    def done(self) -> bool:
+        return self.sources is not None and self.at >= len(self.sources)
+
+
+class Transcript(BaseModel):
+    """What is known of a transcript beside its words.
+
+    `revision`: grows with every change that takes words out. `bytes`: in UTF-8. `left_out`: lines, the oldest, that
+    were too many. `reading`: its import's state; None: it is complete. `has_text`: its words are still kept; `until`:
+    when they are dropped, seconds since the epoch; None: not decided yet, or done.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    info: Json[TranscriptInfo]
+    revision: int = 0
+    lines: int = 0
+    chars: int = 0
+    bytes: int = 0
     left_out: int = 0
+    reading: Json[ImportState] | None = None
+    has_text: bool
+    until: float | None
 
     @property
     def transcript_id(self) -> str:
@@ -76,18 +110,19 @@ class TranscriptStore:
 
     async def load(self, transcript_id: str) -> Transcript | None:
         """None: it is forgotten, or not understood."""
-        fields = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.transcript(transcript_id))))
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hgetall(keys.transcript(transcript_id))
+            pipe.pttl(keys.transcript_text(transcript_id))
+            fields, left_ms = await reply(pipe.execute())
         if b"info" not in fields:
             return None
+        until = time.time() + left_ms / 1_000 if left_ms >= 0 else None
+        known: dict[str, Any] = {name.decode(): value for name, value in fields.items()}
         try:
-            info = TranscriptInfo.model_validate_json(fields[b"info"])
+            return Transcript.model_validate({**known, "has_text": left_ms != _NO_KEY, "until": until})
         except ValidationError as error:
             log.error("transcript_not_understood", transcript_id=transcript_id, fields=error.error_count())
             return None
-        lines, chars, size, left_out = (int(fields.get(one, 0)) for one in (b"lines", b"chars", b"bytes", b"left_out"))
-        revision = read_revision([fields.get(b"revision"), fields.get(b"withdrawn")]) or Revision(now=0, withdrawn=0)
-        reading = fields[b"reading"].decode() if b"reading" in fields else None
-        return Transcript(info, revision, lines, chars, size, reading, left_out)
 
     async def all(self, guild_id: int | None = None) -> list[Transcript]:
         known = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.TRANSCRIPTS)))
@@ -103,14 +138,6 @@ class TranscriptStore:
         """Pseudonyms by member, where lines begin with them."""
         found = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.transcript_names(transcript_id))))
         return {int(author): name.decode() for author, name in found.items()}
-
-    async def has_text(self, transcript_id: str) -> bool:
-        return bool(await reply(self._redis.exists(keys.transcript_text(transcript_id))))
-
-    async def expires_in(self, transcript_id: str) -> float | None:
-        """Seconds until its words are dropped; None: they are not kept, or not yet to be dropped."""
-        left = cast(int, await reply(self._redis.pttl(keys.transcript_text(transcript_id))))
-        return left / 1_000 if left >= 0 else None
 
     async def lines_of(self, transcript_id: str, author_id: int) -> list[Line]:
         return [line async for _, page in self.pages(transcript_id) for line in page if line.author_id == author_id]
@@ -131,9 +158,12 @@ class TranscriptStore:
 
     # ------------------------------------------------------------------ writing
 
-    async def create(self, info: TranscriptInfo, reading: str) -> None:
-        """`reading`: as in `Transcript`."""
-        fields: dict[Any, Any] = {"info": info.model_dump_json(), "reading": reading, "revision": 0}
+    async def create(self, info: TranscriptInfo, reading: ImportState) -> None:
+        fields: dict[Any, Any] = {
+            "info": info.model_dump_json(),
+            "reading": reading.model_dump_json(),
+            "revision": 0,
+        }
 
         def enter(pipe: Pipeline) -> None:
             pipe.hset(keys.transcript(info.transcript_id), mapping=fields)
@@ -145,10 +175,10 @@ class TranscriptStore:
         self,
         transcript_id: str,
         lines: list[Line],
-        reading: str,
+        reading: ImportState,
         names: Mapping[int, str] | None = None,
         *,
-        after: str | None = None,
+        after: ImportState | None = None,
         consents: ConsentStore | None = None,
     ) -> None:
         """Add a page, maybe empty, and the import's state after it, `reading`, in one step.
@@ -162,9 +192,10 @@ class TranscriptStore:
         key = keys.transcript(transcript_id)
 
         async def add(pipe: Pipeline) -> None:
-            now = cast(bytes | None, await reply(pipe.hget(key, "reading")))
-            done = after is not None and now == reading.encode()  # the reply was lost, and this is the second try
-            if after is not None and not done and now != after.encode():
+            data = cast(bytes | None, await reply(pipe.hget(key, "reading")))
+            now = ImportState.model_validate_json(data) if data is not None else None
+            done = after is not None and now == reading  # the reply was lost, and this is the second try
+            if after is not None and not done and now != after:
                 raise Overtaken("the import is elsewhere by now")
             taken = [] if done else lines
             if consents is not None:
@@ -178,7 +209,7 @@ class TranscriptStore:
                 _count(pipe, transcript_id, taken)
             if known := {str(who): name for who, name in (names or {}).items() if who in authors}:
                 pipe.hset(keys.transcript_names(transcript_id), mapping=cast(Any, known))
-            pipe.hset(key, "reading", reading)
+            pipe.hset(key, "reading", reading.model_dump_json())
 
         await self._change(transcript_id, add)
 

@@ -72,7 +72,7 @@ class Withdrawals:
                 self.chores.add(self.tidy, transcript.transcript_id)
             if theirs:
                 touched.add(transcript.transcript_id)
-                if await self.store.has_text(transcript.transcript_id):
+                if transcript.has_text:
                     lines += sum(theirs.values())
         log.info("members_withdrew", guild_id=guild_id, user_ids=sorted(wanted), why=why, lines=lines)
         models = tuple(
@@ -162,7 +162,7 @@ class Withdrawals:
         transcript = await self.store.load(transcript_id)
         if transcript is not None and transcript.reading is not None:
             self.chores.add(self.drop, transcript_id, after_s=GATHER_S)
-        if transcript is None or not await self.store.has_text(transcript_id):
+        if transcript is None or not transcript.has_text:
             return False
         await self.store.drop_text(transcript_id)
         log.info("words_dropped", transcript_id=transcript_id, guild_id=transcript.info.guild_id)

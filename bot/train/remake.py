@@ -231,9 +231,7 @@ class Remaking(Service):
             for model in await self.registry.all(guild_id):
                 needed |= {ref.transcript_id for ref in model.transcripts}
         for one in transcripts:
-            if one.reading is not None or one.transcript_id in needed:
-                continue
-            if not await self.transcripts.has_text(one.transcript_id):
+            if one.reading is None and not one.has_text and one.transcript_id not in needed:
                 await self.transcripts.forget(one.transcript_id)
                 log.info("transcript_forgotten", transcript_id=one.transcript_id, guild_id=one.info.guild_id)
 

@@ -168,22 +168,15 @@ class Trainings:
     ) -> None:
         """As `begin`; the channel is read in the background. Raises UserError also if another one is."""
         job_id = f"{TRAINING}{who.request_id}"
-        if job_id in self.importer.beginning:
-            return  # Discord delivered this request before
-        created: list[CorpusInfo] = []
 
         async def prepare() -> TrainRequest:
             planned = await plan()
-            created.append(await self.importer.create(job_id, who.place, planned))
-            return TrainRequest(created[0], planned.options, planned.parent)
+            corpus = await self.importer.create(job_id, who.place, planned)
+            return TrainRequest(corpus, planned.options, planned.parent)
 
-        self.importer.beginning.add(job_id)
-        try:
-            await self.begin(who, prepare, send, by_message=by_message)
-        finally:
-            self.importer.beginning.discard(job_id)
-            for corpus in created:  # what was not entered is dropped then
-                self.importer.take_up(job_id, corpus)
+        with self.importer.entering(job_id) as ours:
+            if ours:
+                await self.begin(who, prepare, send, by_message=by_message)
 
     async def begin_again(self, model: ModelRecord, plan: ImportPlan) -> None:
         """Read a channel for a model that is to be made again; its card is posted where the model belongs.
@@ -195,15 +188,12 @@ class Trainings:
         if isinstance(where, discord.Thread):
             place = access.place_of(model.guild_id, where, model.owner_id)
         job_id = f"{TRAINING}{discord.utils.time_snowflake(discord.utils.utcnow(), high=True)}"
-        corpus = await self.importer.create(job_id, place, plan)
-        request = TrainRequest(corpus, plan.options, plan.parent)
-        job = request.job(job_id, place).model_copy(update={"replaces": plan.replaces})
-        try:
-            with self.delivery.reserved(job_id):
-                await self.jobs.submit_train(job, None, None, _NO_LIMITS)
-                self.delivery.follow(job, None)
-        finally:
-            self.importer.take_up(job_id, corpus)
+        with self.importer.entering(job_id), self.delivery.reserved(job_id):
+            corpus = await self.importer.create(job_id, place, plan)
+            request = TrainRequest(corpus, plan.options, plan.parent)
+            job = request.job(job_id, place).model_copy(update={"replaces": plan.replaces})
+            await self.jobs.submit_train(job, None, None, _NO_LIMITS)
+            self.delivery.follow(job, None)
 
     # ------------------------------------------------------------------ texts of earlier trainings
 
@@ -241,8 +231,8 @@ class Trainings:
         transcript = await self.transcripts.load(ref.transcript_id) if ref is not None else None
         channel = "#CHANNEL`"
         if transcript is not None and transcript.info.guild_id == model.guild_id:
-            if await self.transcripts.has_text(transcript.transcript_id):
-                return info.model_copy(update={"transcript": transcript.info.ref(transcript.revision.now)})
+            if transcript.has_text:
+                return info.model_copy(update={"transcript": transcript.info.ref(transcript.revision)})
             command, channel = f"{command}`", f"<#{transcript.info.source_id}>"
         raise UserError(
             f"I no longer have the messages that `{model.name}` learned from.",

@@ -15,6 +15,7 @@ import redis
 from simcord.backend.serializers import guild_create_payload
 
 from bot.channels.chores import Chores
+from bot.channels.store import Transcript
 from playground.chatter import Said
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.connect import connect
@@ -22,7 +23,7 @@ from shared.jobs import TrainJob
 from shared.transcripts import write_text
 from tests.bot.live import PATIENCE_S, Live
 from tests.driver.faults import OK, Fault
-from tests.transcripts import words
+from tests.transcripts import has_text, words
 
 LAB = CHANNEL_IDS["lab"]
 MESSAGES = rf"/channels/{LAB}/messages"
@@ -190,7 +191,11 @@ async def read(live: Live, *, people: tuple[str, ...] = ("ada", "ben")) -> tuple
 
 
 async def is_gone(known: Known) -> bool:
-    return not await known.live.bot.transcripts.has_text(known.transcript_id)
+    return not await has_text(known.live.bot.transcripts, known.transcript_id)
+
+
+async def being_read(live: Live) -> list[Transcript]:
+    return [one for one in await live.bot.transcripts.all() if one.reading is not None]
 
 
 def seen_by_bot(live: Live) -> discord.Guild:

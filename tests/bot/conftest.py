@@ -12,7 +12,7 @@ import yarl
 
 from bot.admin import cog_errors
 from bot.app import Galvanic
-from bot.channels import chores, missed, withdrawals
+from bot.channels import chores, watch, withdrawals
 from bot.train import card as live_card
 from playground.server import Playground, open_port
 from shared.connect import connect_async
@@ -41,7 +41,7 @@ def channels_on(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What happens on Discord to words that were read is acted on at once, and looked for without a pause."""
     monkeypatch.setattr(withdrawals, "GATHER_S", 0.05)
-    monkeypatch.setattr(missed, "PAUSE_S", 0.0)
+    monkeypatch.setattr(watch, "PAUSE_S", 0.0)
     monkeypatch.setattr(chores, "RETRY_S", 0.05)
 
 

@@ -16,7 +16,7 @@ from shared.models import ModelRecord
 from tests import factories
 from tests.bot.live import Live
 from tests.driver.faults import Fault
-from tests.transcripts import begun, expire
+from tests.transcripts import READING, begun, expire
 
 LAB, TAVERN, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["tavern"], CHANNEL_IDS["cellar"]
 ADA, BEN, CLEO, DORA = (USER_IDS[name] for name in ("ada", "ben", "cleo", "dora"))
@@ -28,7 +28,7 @@ async def stored(live: Live, *people: int, channel_id: int = TAVERN, guild_id: i
     for who in people:
         await live.bot.consents.agree(guild_id, who)
     lines = [Line(1_000 + 2 * who + part, who, f"secret {who} part {part}") for who in people for part in (0, 1)]
-    await live.bot.transcripts.append(info.transcript_id, lines, "{}")
+    await live.bot.transcripts.append(info.transcript_id, lines, READING)
     await expire(live.bot.transcripts, info.transcript_id, 3_600)
     await live.bot.transcripts.complete(info.transcript_id)
     return info.transcript_id

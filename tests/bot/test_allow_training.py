@@ -9,6 +9,7 @@ from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.members import ADA, BEN, LAB, TAVERN, model_of, stored
 from tests.driver.faults import Fault
+from tests.transcripts import has_text
 
 
 @pytest.fixture
@@ -36,8 +37,8 @@ async def test_off_deletes_what_is_stored_of_the_channel(live: Live) -> None:
     assert "is gone" in said
     assert "`chatter`" in said
     assert (await live.bot.consents.allowed(GUILD_ID)).keys() == {LAB}
-    assert not await live.bot.transcripts.has_text(tavern)
-    assert await live.bot.transcripts.has_text(lab)
+    assert not await has_text(live.bot.transcripts, tavern)
+    assert await has_text(live.bot.transcripts, lab)
     assert "wasn't allowed" in await live.ask("!allow-training #tavern off")
 
 

@@ -26,7 +26,7 @@ from shared.transcripts import TranscriptInfo
 from tests.bot.live import Live
 from tests.bot.offline import context, text_again
 from tests.factories import CHANNEL, GUILD, corpus, generate_job, place, progress, record, train_job
-from tests.transcripts import begun, expire
+from tests.transcripts import READING, begun, expire, has_text
 
 DAY_MS = 86_400_000
 
@@ -43,7 +43,7 @@ def store(client: redis.asyncio.Redis) -> TranscriptStore:
 
 async def transcribed(store: TranscriptStore, guild_id: int = GUILD) -> TranscriptInfo:
     info = await begun(store, guild_id=guild_id, channel_id=CHANNEL)
-    await store.append(info.transcript_id, [Line(1, 71, "a tide"), Line(2, 72, "another tide")], "{}")
+    await store.append(info.transcript_id, [Line(1, 71, "a tide"), Line(2, 72, "another tide")], READING)
     await store.complete(info.transcript_id)
     return info
 
@@ -97,12 +97,12 @@ async def test_messages_are_let_go_when_the_last_training_on_them_is_over(
         await queue.submit_train(job_of(info, f"t-{number}"), None, (CHANNEL, 5), (3, 20))
     await queue.cancel("t-1")
     await queue.release_text(job_of(info, "t-1"))
-    assert await store.has_text(info.transcript_id)
+    assert await has_text(store, info.transcript_id)
     await queue.cancel("t-2")
     await queue.release_text(job_of(info, "t-2"))
-    assert not await store.has_text(info.transcript_id)
+    assert not await has_text(store, info.transcript_id)
     assert not await client.exists(keys.transcript_index(info.transcript_id))
-    assert await store.has_text(other.transcript_id)
+    assert await has_text(store, other.transcript_id)
     await queue.release_text(train_job())  # texts of other kinds just expire
 
 
@@ -128,11 +128,11 @@ async def test_a_training_that_ends_on_its_card_lets_its_messages_go(
     job = train_job(job_id="t-77", place=here, corpus=told(info))
     await live.bot.jobs.submit_train(job, None, None, (9, 9))
     live.bot.delivery.follow(job, None)
-    assert await live.bot.transcripts.has_text(info.transcript_id)
+    assert await has_text(live.bot.transcripts, info.transcript_id)
     await live.bot.jobs.cancel(job.job_id)
     while await live.bot.jobs.undelivered():
         await live.handled()
-    assert not await live.bot.transcripts.has_text(info.transcript_id)
+    assert not await has_text(live.bot.transcripts, info.transcript_id)
 
 
 # ---------------------------------------------------------------------- once more

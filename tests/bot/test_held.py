@@ -108,7 +108,7 @@ async def test_the_fullest_page_fits_into_discords_limits(live: Live) -> None:
     transcript_id = await stored(live, BEN)
     transcript = await live.bot.transcripts.load(transcript_id)
     assert transcript is not None
-    words = held.Words(transcript, 10**9, kept=True, until=time.time(), name="Somebody 2")
+    words = held.Words(transcript, 10**9, name="Somebody 2")
     models = tuple(
         factories.record(
             name="n" * 32, transcripts=[TranscriptRef(transcript_id="a", revision=0, guild_id=1, channel_id=10**18 + n)]

@@ -8,7 +8,7 @@ import discord
 import pytest
 
 from bot.app import Galvanic
-from bot.channels.missed import Missed
+from bot.channels.watch import Watch
 from galvanic.options import TranscriptRef
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -18,7 +18,7 @@ from tests import factories
 from tests.bot.channels import Known, begin_outage, read, talk, until, worked_off
 from tests.bot.live import Live
 from tests.registered import register
-from tests.transcripts import begun
+from tests.transcripts import written
 
 ATRIUM = CHANNEL_IDS["atrium"]
 ADA, BEN, CLEO = USER_IDS["ada"], USER_IDS["ben"], USER_IDS["cleo"]
@@ -50,9 +50,9 @@ async def nothing_of(live: Live, guild_id: int) -> bool:
 
 async def looked(live: Live) -> None:
     """The daily look, and what follows from it, is over."""
-    missed = live.bot.get_cog("Missed")
-    assert isinstance(missed, Missed)
-    live.bot.looks.add(missed.look_for_leavers)
+    watch = live.bot.get_cog("Watch")
+    assert isinstance(watch, Watch)
+    live.bot.looks.add(watch.look_for_leavers)
     await worked_off(live.bot.looks)
     await worked_off(live.bot.chores)
 
@@ -73,12 +73,12 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
     await bot.consents.agree(ANNEX_ID, BEN)
     await bot.consents.refuse(ANNEX_ID, CLEO, 1)
     store = bot.transcripts
-    info = await begun(store, guild_id=ANNEX_ID, channel_id=ATRIUM, until=10**19)
+    info = await written(store, [], guild_id=ANNEX_ID, channel_id=ATRIUM, until=10**19)
     _, other = await read(live)
     for guild_id, transcript_id in ((ANNEX_ID, info.transcript_id), (GUILD_ID, other.transcript_id)):
         known = await store.load(transcript_id)
         assert known is not None
-        add_model(live, guild_id, f"of-{guild_id}", known.info.ref(known.revision.now))
+        add_model(live, guild_id, f"of-{guild_id}", known.info.ref(known.revision))
         add_model(live, guild_id, f"book-{guild_id}")
     live.world.remove_guild(ANNEX_ID)
     await until(lambda: nothing_of(live, ANNEX_ID))
@@ -94,7 +94,7 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
 async def test_a_server_that_is_half_forgotten_is_found_again(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     gone, bot = 1_297_000_000_000_000_099, live.bot
     await looked(live)  # the first look would come in between
-    info = await begun(bot.transcripts, guild_id=gone, channel_id=5)
+    info = await written(bot.transcripts, [], guild_id=gone, channel_id=5)
     add_model(live, gone, "theirs", info.ref(0))
     remove = bot.registry.remove
 

@@ -8,7 +8,7 @@ from simcord.backend.models import Overwrite
 from simcord.backend.models.message import Message
 from simcord.enums import OverwriteType
 
-from bot.channels.missed import Missed
+from bot.channels.watch import Watch
 from playground.places import USER_IDS
 from shared.settings import Settings
 from tests.bot.channels import (
@@ -50,8 +50,8 @@ def edit(live: Live, message_id: int, content: str) -> None:
 
 async def new_session(live: Live) -> None:
     """Discord begins one, and the bot has looked at everything."""
-    cog = live.bot.get_cog("Missed")
-    assert isinstance(cog, Missed)
+    cog = live.bot.get_cog("Watch")
+    assert isinstance(cog, Watch)
     await cog.on_ready()
     await worked_off(live.bot.looks)
 

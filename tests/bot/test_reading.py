@@ -10,7 +10,7 @@ import pytest
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
-from tests.bot.channels import LAB, Pages, agreed, lines_of, queued, talk, transcript_words
+from tests.bot.channels import LAB, Pages, agreed, being_read, lines_of, queued, talk, transcript_words
 from tests.bot.live import Live, text_of
 
 
@@ -192,7 +192,7 @@ async def test_of_several_that_are_asked_for_at_once_one_is_read(live: Live, mon
         for person in ("ada", "ben", "cleo"):
             live.send("!train #lab", person=person)
         await live.until(lambda: len(live.shown("already reading")) == 2, "two refusals")
-        assert len(await live.bot.importer.of_guild(GUILD_ID)) == 1
+        assert len(await being_read(live)) == 1
 
 
 async def test_nothing_is_read_while_the_operator_has_not_turned_it_on(live: Live) -> None:

@@ -15,7 +15,19 @@ from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Event
 from shared.settings import Settings
-from tests.bot.channels import LAB, MESSAGES, Pages, agreed, lines_of, next_run, queued, talk, transcript_words, until
+from tests.bot.channels import (
+    LAB,
+    MESSAGES,
+    Pages,
+    agreed,
+    being_read,
+    lines_of,
+    next_run,
+    queued,
+    talk,
+    transcript_words,
+    until,
+)
 from tests.bot.live import Live, text_of
 from tests.driver.faults import Fault
 
@@ -146,7 +158,7 @@ async def test_a_training_whose_words_redis_has_lost_fails(live: Live) -> None:
         live.send("!train #lab")
         await pages.begun()
         await live.bot.importer.stop()
-        (transcript,) = await live.bot.importer.of_guild(GUILD_ID)
+        (transcript,) = await being_read(live)
         await live.bot.transcripts.forget(transcript.transcript_id)
     await next_run(live)
     await live.until(lambda: live.showing("has lost what I read"), "the end")

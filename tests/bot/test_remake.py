@@ -17,7 +17,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests import factories
-from tests.bot.channels import Pages, agreed, queued as waiting, talk, until
+from tests.bot.channels import Pages, agreed, being_read, queued as waiting, talk, until
 from tests.bot.live import Live, text_of
 from tests.registered import register
 from tests.transcripts import words, written
@@ -178,10 +178,10 @@ async def test_models_of_one_server_are_made_again_one_after_another(live: Live)
     model_of(live, "two", two.ref(0))
     with Pages(live):
         await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-        await until(lambda: live.bot.importer.of_guild(GUILD_ID))
-        assert len(await live.bot.importer.of_guild(GUILD_ID)) == 1
+        await until(lambda: being_read(live))
+        assert len(await being_read(live)) == 1
         await look(live)
-        assert len(await live.bot.importer.of_guild(GUILD_ID)) == 1
+        assert len(await being_read(live)) == 1
     first = await queued(live)
     await look(live)
     await live.until(lambda: len(live.bot.delivery.in_background) == 2, "the second training")
@@ -199,10 +199,10 @@ async def test_a_deleted_message_alone_waits_half_the_time(live: Live) -> None:
     await live.bot.transcripts.note_gone(info.transcript_id, {1_000: ""})
     await live.bot.transcripts.purge(info.transcript_id)
     await look(live)
-    assert not await live.bot.importer.of_guild(GUILD_ID)
+    assert not await being_read(live)
     await stale_since(live, model, WITHIN_S / 2 - 60)
     await look(live)
-    assert not await live.bot.importer.of_guild(GUILD_ID)
+    assert not await being_read(live)
     await stale_since(live, model, WITHIN_S / 2 + 1)
     await look(live)
     assert (await queued(live)).replaces == "sea"
@@ -224,7 +224,7 @@ async def test_a_model_of_several_channels_is_not_made_again(live: Live) -> None
     model = model_of(live, "both", here.ref(0), there.ref(0))
     await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
     await look(live)
-    assert not await live.bot.importer.of_guild(GUILD_ID)
+    assert not await being_read(live)
     assert await names(live) == ["both"]
     await stale_since(live, model, WITHIN_S)
     await look(live)

@@ -106,12 +106,12 @@ class Bot:
     async def _read(self) -> None:
         """As `bot.channels.reading` does it."""
         while (now := await self.store.load(self._transcript_id)) is not None and now.reading is not None:
-            start = int(now.reading)
+            start = now.reading.read
             page = [Line(number, who, f"{who} says {number}") for number, who in MESSAGES[start : start + PAGE]]
             if not page:
                 break
             await self.fence.halt()
-            kept = str(start + len(page))
+            kept = now.reading.model_copy(update={"read": start + len(page)})
             await self.store.append(self._transcript_id, page, kept, after=now.reading, consents=self.consents)
         members = await self.store.members(self._transcript_id)
         refused = (await self.consents.of(GUILD, members.keys())).refused(members)
@@ -141,7 +141,7 @@ async def test_nothing_withdrawn_nothing_twice_nothing_lost(
     for person in PEOPLE:
         await before.agree(GUILD, person)
     name = f"{next(_IDS):024x}"
-    await begun(TranscriptStore(client), "0", guild_id=GUILD, channel_id=ROOM, transcript_id=name)
+    await begun(TranscriptStore(client), guild_id=GUILD, channel_id=ROOM, transcript_id=name)
     bots = [Bot(settings, client, name)]
     await bots[0].begin()
     withdrawn = set()

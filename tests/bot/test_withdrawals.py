@@ -20,7 +20,7 @@ from tests.bot.channels import taken_out, until
 from tests.bot.live import Live
 from tests.factories import record
 from tests.registered import register
-from tests.transcripts import words, written
+from tests.transcripts import READING, words, written
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
 TAVERN, LIBRARY = CHANNEL_IDS["tavern"], CHANNEL_IDS["library"]
@@ -243,7 +243,7 @@ async def test_a_forgotten_transcript_does_not_come_back(live: Live) -> None:
     await store.forget(info.transcript_id)
     await store.note_withdrawn(info.transcript_id, [BEN])
     await store.note_gone(info.transcript_id, {1: ""}, [2])
-    await store.append(info.transcript_id, [Line(5, BEN, "too late")], "{}")
+    await store.append(info.transcript_id, [Line(5, BEN, "too late")], READING)
     await store.purge(info.transcript_id)
     assert await live.bot.registry.revisions([info.transcript_id]) == {}
     assert await live.bot.redis.keys(f"*{info.transcript_id}*") == []

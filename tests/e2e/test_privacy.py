@@ -16,7 +16,7 @@ from shared import keys
 from tests.driver.client import Message, text_of
 from tests.e2e.acts import EPHEMERAL, newest, rest, restart_bot, slash, whisper, whispered
 from tests.e2e.system import QUICKEST, System, started
-from tests.transcripts import begun, expire
+from tests.transcripts import READING, begun, expire
 
 SECRET = "the marmalade is hidden in the third drawer"
 SEED = "a pelican of no importance"
@@ -62,7 +62,7 @@ def store_words(system: System, *people: str) -> str:
         store = TranscriptStore(client)
         info = await begun(store, guild_id=int(world.guild_id), channel_id=lab, until=10**18)
         lines = [Line(message_id, int(world.users[person]), words) for person, words, message_id in sent]
-        await store.append(info.transcript_id, lines, "{}")
+        await store.append(info.transcript_id, lines, READING)
         await expire(store, info.transcript_id, 3_600)
         await store.complete(info.transcript_id)
         await client.aclose()

@@ -22,7 +22,7 @@ from shared.settings import Settings, get_settings
 from shared.transcripts import TranscriptInfo
 from tests import lives
 from tests.factories import CHANNEL, GUILD, place
-from tests.transcripts import begun
+from tests.transcripts import READING, begun
 from tests.worker.small import stored
 from tests.worker.texts import babble
 from worker import hooks
@@ -68,7 +68,7 @@ def transcribed(settings: Settings, *, guild_id: int = GUILD, lines: list[Line] 
     async def work(store: TranscriptStore) -> TranscriptInfo:
         info = await begun(store, guild_id=guild_id, channel_id=CHANNEL, asked_by=ANN)
         for page in (messages(ANN), messages(BEN)) if lines is None else (lines,):
-            await store.append(info.transcript_id, page, "{}")
+            await store.append(info.transcript_id, page, READING)
         await store.complete(info.transcript_id)
         return info
 
