@@ -135,18 +135,8 @@ class Galvanic(commands.Bot):
         self.delivery = delivery.Delivery(
             self, self.jobs, settings, self.training_cards, self.typing.shown, self._job_delivered
         )
-        self.trainings = start.Trainings(
-            settings,
-            servers,
-            self.access,
-            self.jobs,
-            self.snapshots,
-            self.delivery,
-            self.training_cards,
-            self.registry,
-            self.transcripts,
-            self.importer,
-        )
+        common = (self, settings, servers, self.access, self.jobs, self.delivery, self.registry)
+        self.trainings = start.Trainings(*common, self.snapshots, self.training_cards, self.transcripts, self.importer)
         self.remaking = remake.Remaking(
             self,
             settings,
@@ -163,7 +153,6 @@ class Galvanic(commands.Bot):
             after=(self.withdrawals.close_done,),
         )
         self.training_control = cog_jobs.Jobs(servers, self.jobs, self.snapshots, self.audience, self.training_cards)
-        common = (self, settings, servers, self.access, self.jobs, self.delivery, self.registry)
         self.transfer = transfer.Transfer(*common)
         self.models = Models(*common, self.transfer)
         self.generating = generate.Generating(*common, self.admission.slot)

@@ -34,8 +34,8 @@ class Script(NamedTuple):
     arguments: tuple[str, ...]
 
     @property
-    def call(self) -> tuple[str, int, tuple[str, ...]]:
-        return self.text, len(self.keys), (*self.keys, *self.arguments)
+    def call(self) -> tuple[str, int, *tuple[str, ...]]:
+        return self.text, len(self.keys), *(self.keys + self.arguments)
 
 
 @functools.cache
@@ -61,11 +61,11 @@ def new_nonce() -> str:
     return secrets.token_hex(8)
 
 
-def enter(job: Job, key: str, nonce: str = "", card: tuple[int, int] | None = None, arrived: int = 0) -> Script:
+def enter(job: Job, key: str, nonce: str = "", arrived: int = 0) -> Script:
     """Enter a job: a training waits, anything else is sent at once, as attempt 1 with `nonce`.
 
-    `key`: the idempotency key; `card`: channel and message that show it; `arrived`: the virtual time
-    (`bot.jobs.fairness`) of a training. Answers `entered`, or `known` when another call has entered this job.
+    `key`: the idempotency key; `arrived`: the virtual time (`bot.jobs.fairness`) of a training. Answers `entered`, or
+    `known` when another call has entered this job.
     """
     owner = ""
     fields: tuple[str, ...] = ("state", "sent", "attempt", "1", "nonce", nonce)
@@ -73,8 +73,6 @@ def enter(job: Job, key: str, nonce: str = "", card: tuple[int, int] | None = No
         owner = f"{job.place.guild_id}:{job.place.user_id}"
         state = ("importing",) if job.imports else ("waiting", "arrived", str(arrived))
         fields = ("attempt", "1", "state", *state)
-    if card is not None:
-        fields += ("card", f"{card[0]}:{card[1]}")
     fields += ("entered_at", str(time.time()))
     shown = int(not isinstance(job, DeleteJob))
     arguments = (job.model_dump_json(), key, FIRST_EVENT, Queued().model_dump_json(), shown, owner, *fields)

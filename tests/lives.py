@@ -14,13 +14,12 @@ from worker.events import JobEvents
 
 def run(client: redis.Redis, script: lifecycle.Script) -> Any:
     """The reply to a script."""
-    text, count, rest = script.call
-    return client.eval(text, count, *rest)
+    return client.eval(*script.call)
 
 
-def enter(client: redis.Redis, job: Job, card: tuple[int, int] | None = None) -> None:
+def enter(client: redis.Redis, job: Job) -> None:
     """Enter a job: a training waits, anything else is sent as attempt 1."""
-    assert run(client, lifecycle.enter(job, "entry", "nonce", card)) == b"entered"
+    assert run(client, lifecycle.enter(job, "entry", "nonce")) == b"entered"
 
 
 def send(client: redis.Redis, job_id: str) -> tuple[int, str]:

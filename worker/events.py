@@ -33,8 +33,7 @@ _FSYNC_EVERY_S = 2.0  # what `appendfsync everysec` may take (Redis' documentati
 
 def run_script(client: redis.Redis, script: Script) -> Any:
     """Raises redis.RedisError: Redis cannot be reached, or takes nothing (`TakesNothing`)."""
-    text, count, rest = script.call
-    return client.eval(text, count, *rest)
+    return client.eval(*script.call)
 
 
 class Superseded(Exception):

@@ -93,14 +93,13 @@ class JobClient(Service):
         self,
         job: TrainJob,
         text: str | None,
-        card: tuple[int, int] | None,
         limits: tuple[int, int],
     ) -> Entry:
         """Send a training; its text goes to Redis, compressed and expiring.
 
         `text` None: a channel's messages (`corpus.transcript`); if they are yet to be read, `imported` is to follow.
-        `card` None: `set_card` tells later. `limits`: how many may be active at once: of this person in the server, and
-        of all its members; two that come at once cannot both pass one.
+        `limits`: how many may be active at once: of this person in the server, and of all its members; two that come at
+        once cannot both pass one.
 
         Returns `entered`; `known` when this very job is there already (the same message delivered twice); `user` or
         `guild` when their limit is reached.
@@ -123,8 +122,7 @@ class JobClient(Service):
             served = fairness.served_from(await reply(pipe.hgetall(keys.SERVED)))
             pipe.multi()
             if verdict is None:
-                text, count, rest = lifecycle.enter(job, key, card=card, arrived=fairness.virtual_time(served)).call
-                pipe.eval(text, count, *rest)
+                pipe.eval(*lifecycle.enter(job, key, arrived=fairness.virtual_time(served)).call)
 
         try:
             answer = await reply(self._redis.transaction(admit, keys.ACTIVE, keys.job(job.job_id)))
@@ -322,8 +320,7 @@ class JobClient(Service):
         return False
 
     async def run(self, script: lifecycle.Script) -> Any:
-        text, count, rest = script.call
-        return await reply(self._redis.eval(text, count, *rest))
+        return await reply(self._redis.eval(*script.call))
 
 
 def _entered(job: Job, answer: bytes) -> Entry:

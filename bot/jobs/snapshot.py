@@ -200,8 +200,7 @@ class Snapshots:
             pipe.lrange(keys.HISTORY, 0, -1)
             pipe.hgetall(keys.worker_info(TRAIN_QUEUE))
             for record, _ in begun:
-                text, count, names = events_of(record.job_id, count=_LAST_EVENTS, newest=True).call
-                pipe.eval(text, count, *names)
+                pipe.eval(*events_of(record.job_id, count=_LAST_EVENTS, newest=True).call)
             history, info, *streams = await reply(pipe.execute())
         past = tuple(_past(history))
 

@@ -14,11 +14,10 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import is_transient, woken
+from bot.background import DISCORD_ERRORS, is_transient, woken
 from bot.components import button, view
 from bot.errors import ARCHIVED, MISSING_PERMISSIONS, is_gone
-from bot.jobs.card_message import CardMessage, edit_by_id
-from bot.jobs.client import JobClient
+from bot.jobs.client import JobClient, card_nonce
 from bot.jobs.fairness import estimate
 from bot.jobs.snapshot import Snapshots
 from bot.models.audience import Audience
@@ -27,6 +26,7 @@ from bot.servers.settings import GuildSettingsStore
 from bot.train import embeds
 from bot.train.state import TrainingState
 from bot.types import Send
+from bot.words import NOBODY
 from shared.connect import takes_nothing
 from shared.events import Failed
 from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
@@ -70,7 +70,17 @@ class TrainingCards:
         await LiveCard(self, job, card, news).keep()
 
     async def show_foreign(self, job_id: str, card: tuple[int, int]) -> None:
-        await edit_by_id(self.client, card, embeds.foreign(job_id))
+        await self.show_for_now(card, embeds.foreign(job_id))
+
+    async def show_for_now(self, card: tuple[int, int], embed: discord.Embed) -> bool:
+        """Edit a card (channel id, message id); False: Discord does not take it."""
+        message = self.client.get_partial_messageable(card[0]).get_partial_message(card[1])
+        try:
+            await message.edit(embed=embed, allowed_mentions=NOBODY)
+        except DISCORD_ERRORS as error:
+            log.warning("card_not_edited", error=type(error).__name__)
+            return False
+        return True
 
     async def samples_stand(self, job: TrainJob, state: TrainingState) -> bool:
         """See `TrainingState.samples_stand`. Raises redis.RedisError."""
@@ -135,7 +145,7 @@ class LiveCard:
         self._cards = cards
         self._jobs = cards.jobs
         self._job = job
-        self._message = CardMessage(cards.client, cards.settings, job, where)
+        self._where = where
         self._news = news
         self._state = TrainingState()
         self._cursor = "0"
@@ -196,9 +206,9 @@ class LiveCard:
 
     async def _record(self) -> None:
         """Store in Redis where the card is: the next run of the bot goes on with it."""
-        if self._message.where is not None and self._message.where != self._recorded:
-            await self._jobs.set_card(self._job.job_id, self._message.where)
-            self._recorded = self._message.where
+        if self._where is not None and self._where != self._recorded:
+            await self._jobs.set_card(self._job.job_id, self._where)
+            self._recorded = self._where
 
     async def _read(self) -> None:
         for entry, event in await self._jobs.events(self._job.job_id, self._cursor):
@@ -235,7 +245,7 @@ class LiveCard:
         over, files = self._state.over, await self._files() if with_files else []
         try:
             async with asyncio.timeout(PUT_WITHIN_S):  # done again after it: an edit, or a message with a nonce
-                await self._message.put(embed, files, buttons_of(self._job, self._state))
+                await self._post(embed, files, buttons_of(self._job, self._state))
         except discord.HTTPException as error:
             log.warning("card_refused", status=error.status, code=error.code)
             if is_transient(error):
@@ -259,6 +269,36 @@ class LiveCard:
                 raise
         return 0.0
 
+    async def _post(self, embed: discord.Embed, files: list[discord.File], buttons: discord.ui.View | None) -> None:
+        """Edit the card, or post a new one where there is none to edit, or it is too old for that.
+
+        Raises discord.HTTPException when Discord refuses it.
+        """
+        place, at = self._job.place, self._where
+        channel = self._cards.client.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
+        old = channel.get_partial_message(at[1]) if at is not None else None
+        if old is not None and time.time() - old.created_at.timestamp() < self._cards.settings.card_fresh_after_s:
+            try:
+                await old.edit(embed=embed, view=buttons, attachments=files, allowed_mentions=NOBODY)
+                return
+            except discord.NotFound as error:
+                if is_transient(error):
+                    raise
+                log.info("card_was_deleted")
+                old = None
+            for file in files:
+                file.reset(seek=True)
+        # The nonce keeps a message from being posted twice, but a card that was deleted must be posted again.
+        nonce = card_nonce(self._job.job_id, at[1] if at is not None else 0)
+        given: dict[str, Any] = {"view": buttons} if buttons is not None else {}
+        message = await channel.send(embed=embed, files=files, nonce=nonce, **given)
+        self._where = (place.channel_id, message.id)
+        if old is not None:
+            try:
+                await old.delete()
+            except DISCORD_ERRORS as error:
+                log.warning("old_card_not_removed", error=type(error).__name__)
+
     async def _open_thread(self) -> bool:
         try:
             thread = await self._cards.client.fetch_channel(self._job.place.channel_id)
@@ -274,7 +314,7 @@ class LiveCard:
         """Show the end without all that Discord may have refused; if it refuses that, too, tell the owner."""
         embed = embeds.plain_end(self._job, self._state)
         try:
-            await self._message.put(embed, [], None)
+            await self._post(embed, [], None)
         except discord.HTTPException as error:
             if is_transient(error):
                 raise
@@ -289,9 +329,9 @@ class LiveCard:
     async def _show_outage(self, embed: discord.Embed) -> None:
         """Say on the card that the queue is away, if there is a card to edit."""
         due = time.monotonic() - self._edited >= self._cards.settings.card_interval_s
-        if not due or self._gone or self._message.where is None or embed.to_dict() == self._shown:
+        if not due or self._gone or self._where is None or embed.to_dict() == self._shown:
             return
-        if await edit_by_id(self._cards.client, self._message.where, embed):
+        if await self._cards.show_for_now(self._where, embed):
             self._shown, self._edited = embed.to_dict(), time.monotonic()
 
     # ------------------------------------------------------------------ without a channel
@@ -318,7 +358,7 @@ class LiveCard:
         log.info("training_ended_with_its_channel", kept=kept)
         told = await self._write_to_owner(embeds.channel_gone(self._job, kept=kept), [], f"{job_id}-g")
         if told is not None:
-            self._message.where = (told.channel.id, told.id)
+            self._where = (told.channel.id, told.id)
         return True
 
     async def _channels_own(self) -> bool:

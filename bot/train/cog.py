@@ -167,7 +167,7 @@ class Training(commands.Cog):
                 f"Learn the channel anew: `{await self.servers.prefix(who.guild_id)}train <#{ref.channel_id}>`.",
             )
         source = await self.sources.find(who, f"<#{transcript.info.source_id}>")
-        options = await self.trainings.named(who, parent, train_options.again(parent, self.settings))
+        options = await self.trainings.with_name(who, parent, train_options.again(parent, self.settings))
         after = await self._learned_until(parent, source.id)
         return ImportPlan(source, options, speakers=transcript.info.speakers, parent=parent, after=after)
 

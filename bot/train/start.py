@@ -13,14 +13,12 @@ from bot.background import REDIS_DOWN, is_transient
 from bot.channels.importer import Importer, ImportPlan
 from bot.channels.store import TranscriptStore
 from bot.components import MODEL, Components, Press
-from bot.jobs.client import TRAINING, JobClient, card_nonce
-from bot.jobs.delivery import Delivery
+from bot.jobs.client import TRAINING, card_nonce
 from bot.jobs.fairness import Limit, Owner, refused
 from bot.jobs.snapshot import Snapshots
-from bot.models.registry import Registry
+from bot.models.requests import Requests
 from bot.servers import access
-from bot.servers.access import Access, Actor
-from bot.servers.settings import GuildSettingsStore
+from bot.servers.access import Actor
 from bot.train import options as train_options
 from bot.train.card import TrainingCards
 from bot.types import Send
@@ -33,7 +31,6 @@ from shared.corpora import Corpus
 from shared.jobs import Place, TrainJob
 from shared.logging import job_context
 from shared.models import ModelRecord
-from shared.settings import Settings
 
 _NO_LIMITS = (1_000_000, 1_000_000)
 
@@ -67,16 +64,10 @@ class TrainRequest:
         )
 
 
-@dataclass(frozen=True)
-class Trainings:
-    settings: Settings
-    servers: GuildSettingsStore
-    access: Access
-    jobs: JobClient
+@dataclass(eq=False, repr=False)
+class Trainings(Requests):
     snapshots: Snapshots
-    delivery: Delivery
     cards: TrainingCards
-    registry: Registry
     transcripts: TranscriptStore
     importer: Importer
 
@@ -127,9 +118,9 @@ class Trainings:
     async def again(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainRequest:
         """What trains a model further on its own text; raises as `text_again`."""
         corpus = await self.text_again(parent, keep_licence=options.keep_licence)
-        return TrainRequest(corpus, await self.named(who, parent, options), parent)
+        return TrainRequest(corpus, await self.with_name(who, parent, options), parent)
 
-    async def named(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainOptions:
+    async def with_name(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainOptions:
         """With the next name after the parent's, unless somebody chose one."""
         name = options.name or await self.registry.next_name(who.guild_id, who.here, parent)
         return options.model_copy(update={"name": name})
@@ -183,7 +174,7 @@ class Trainings:
 
         Raises UserError: another channel is being read in this server; redis.RedisError: Redis cannot be reached.
         """
-        where = self.importer.client.get_channel(model.channel_id)
+        where = self.client.get_channel(model.channel_id)
         place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
         if isinstance(where, discord.Thread):
             place = access.place_of(model.guild_id, where, model.owner_id)
@@ -192,7 +183,7 @@ class Trainings:
             corpus = await self.importer.create(job_id, place, plan)
             request = TrainRequest(corpus, plan.options, plan.parent)
             job = request.job(job_id, place).model_copy(update={"replaces": plan.replaces})
-            await self.jobs.submit_train(job, None, None, _NO_LIMITS)
+            await self.jobs.submit_train(job, None, _NO_LIMITS)
             self.delivery.follow(job, None)
 
     # ------------------------------------------------------------------ texts of earlier trainings
@@ -250,7 +241,7 @@ class Trainings:
         place = job.place
         context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
         with context, self.delivery.reserved(job.job_id) as ours:
-            entry = await self.jobs.submit_train(job, text, None, await self._limits(who)) if ours else "known"
+            entry = await self.jobs.submit_train(job, text, await self._limits(who)) if ours else "known"
             if entry == "known":
                 return True
             if entry != "entered":  # another one was entered since the first look
@@ -260,7 +251,7 @@ class Trainings:
                 message = await self.cards.post(job, send)
                 card = (message.channel.id, message.id)
             except Exception as error:
-                if self.cards.client.is_closed():
+                if self.client.is_closed():
                     log.info("card_left_to_the_next_start", job_id=job.job_id, error=type(error).__name__)
                     return True
                 if not is_transient(error) or isinstance(error, REDIS_DOWN):

@@ -75,6 +75,6 @@ async def begun(live: Live, where: int, **fields: Any) -> TrainJob:
     here = place(guild_id=GUILD, channel_id=where, user_id=BEN)
     job = train_job(**{"job_id": "t-77", "place": here, "corpus": text, **fields})
     message = await live.bot.training_cards.post(job, live.bot.get_partial_messageable(where).send)
-    assert await live.bot.jobs.submit_train(job, "text", (where, message.id), (9, 9)) == "entered"
+    assert await live.bot.jobs.submit_train(job, "text", (9, 9)) == "entered"
     live.bot.delivery.follow(job, (where, message.id))
     return job

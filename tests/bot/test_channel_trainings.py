@@ -70,7 +70,7 @@ async def test_messages_stay_where_they_are_and_are_kept_while_they_are_needed(
 ) -> None:
     info = await transcribed(store)
     await expire(store, info.transcript_id, 60)
-    assert await queue.submit_train(job_of(info), None, (CHANNEL, 5), (3, 20)) == "entered"
+    assert await queue.submit_train(job_of(info), None, (3, 20)) == "entered"
     assert min(await left_ms(client, info)) > 6 * DAY_MS
     assert not await client.exists(keys.corpus(""))
     await expire(store, info.transcript_id, 60)
@@ -94,7 +94,7 @@ async def test_messages_are_let_go_when_the_last_training_on_them_is_over(
     queue = JobClient(settings.model_copy(update={"channel_corpus_days": 0}), client)
     info, other = await transcribed(store), await transcribed(store)
     for number in (1, 2):
-        await queue.submit_train(job_of(info, f"t-{number}"), None, (CHANNEL, 5), (3, 20))
+        await queue.submit_train(job_of(info, f"t-{number}"), None, (3, 20))
     await queue.cancel("t-1")
     await queue.release_text(job_of(info, "t-1"))
     assert await has_text(store, info.transcript_id)
@@ -126,7 +126,7 @@ async def test_a_training_that_ends_on_its_card_lets_its_messages_go(
     info = await transcribed(live.bot.transcripts, GUILD_ID)
     here = place(guild_id=GUILD_ID, channel_id=CHANNEL_IDS["lab"], user_id=USER_IDS["ada"])
     job = train_job(job_id="t-77", place=here, corpus=told(info))
-    await live.bot.jobs.submit_train(job, None, None, (9, 9))
+    await live.bot.jobs.submit_train(job, None, (9, 9))
     live.bot.delivery.follow(job, None)
     assert await has_text(live.bot.transcripts, info.transcript_id)
     await live.bot.jobs.cancel(job.job_id)

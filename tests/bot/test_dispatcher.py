@@ -18,7 +18,7 @@ from shared.connect import connect
 from shared.jobs import TRAIN_QUEUE
 from shared.settings import Settings
 from tests import lives
-from tests.factories import CHANNEL, GUILD, corpus, place, train_job
+from tests.factories import GUILD, corpus, place, train_job
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def says(worker: redis.Redis, name: str, state: presence.State) -> None:
 async def enter(queue: JobClient, *numbers: int, guild_id: int = GUILD) -> None:
     for number in numbers:
         job = train_job(job_id=f"t-{number}", place=place(guild_id=guild_id))
-        assert await queue.submit_train(job, "text", (CHANNEL, number), (99, 99)) == "entered"
+        assert await queue.submit_train(job, "text", (99, 99)) == "entered"
 
 
 def states(worker: redis.Redis, *numbers: int) -> list[str]:
@@ -169,7 +169,7 @@ async def test_only_public_titles_are_shown_to_celerys_tools(
     public, own = corpus(source="catalogue", title="Frankenstein"), corpus(source="upload", title="my diary")
     for number, text in enumerate((public, own), 1):
         job = train_job(job_id=f"t-{number}", corpus=text, place=place(guild_id=number))
-        assert await queue.submit_train(job, "words of it", (CHANNEL, 1), (9, 9)) == "entered"
+        assert await queue.submit_train(job, "words of it", (9, 9)) == "entered"
         says(worker, f"w{number}", "free")
     await dispatcher.look()
     sent = b"".join(worker.lrange(TRAIN_QUEUE, 0, -1))

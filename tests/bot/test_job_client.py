@@ -40,7 +40,7 @@ def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
 
 async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.asyncio.Redis) -> None:
     job = train_job()
-    assert await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5), (3, 20)) == "entered"
+    assert await queue.submit_train(job, "a tide " * 300, (3, 20)) == "entered"
     assert await client.llen(TRAIN_QUEUE) == 0  # type: ignore[misc]
     packed = await client.get(keys.corpus(job.corpus.sha256))
     assert unpack(packed, 10_000) == "a tide " * 300
@@ -48,7 +48,7 @@ async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.as
     stored = await queue.load(job.job_id)
     assert stored is not None
     assert stored.job == job
-    assert stored.card == (CHANNEL, 5)
+    assert stored.card is None
     assert await queue.undelivered() == {job.job_id}
     assert await client.hget(keys.job(job.job_id), "state") == b"waiting"  # type: ignore[misc]
 
@@ -72,7 +72,7 @@ async def test_the_same_job_is_sent_once(queue: JobClient, client: redis.asyncio
 
 async def test_a_training_that_waits_again_is_cancelled_at_once(queue: JobClient, settings: Settings) -> None:
     worker = connect(settings)
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
+    await queue.submit_train(train_job(), "text", (3, 20))
     log = lives.take(worker, "t-1")
     log.publish(Started(worker="w"))
     log.requeue()
@@ -90,7 +90,7 @@ async def test_a_training_that_waits_again_is_cancelled_at_once(queue: JobClient
 async def test_a_request_to_finish_does_not_undo_one_to_cancel(queue: JobClient, settings: Settings) -> None:
     await queue.finish("t-1")
     assert await queue.control("t-1") == "finish"
-    await queue.submit_train(train_job(), "text", (CHANNEL, 5), (3, 20))
+    await queue.submit_train(train_job(), "text", (3, 20))
     await queue.cancel("t-1")
     await queue.finish("t-1")
     assert await queue.control("t-1") == "cancel"
@@ -101,7 +101,7 @@ async def test_limits_of_a_person_and_of_a_server(queue: JobClient) -> None:
         return train_job(job_id=f"t-{number}", place=place(**fields))
 
     async def enter(number: int, **fields: int) -> str:
-        return await queue.submit_train(job(number, **fields), "text", (CHANNEL, 5), (2, 3))
+        return await queue.submit_train(job(number, **fields), "text", (2, 3))
 
     assert [await enter(number) for number in (1, 2, 3)] == ["entered", "entered", "user"]
     assert await enter(1) == "known"
@@ -115,7 +115,7 @@ async def test_limits_of_a_person_and_of_a_server(queue: JobClient) -> None:
 
 async def test_two_at_once_cannot_both_pass_a_limit(queue: JobClient) -> None:
     jobs = [train_job(job_id=f"t-{number}") for number in range(8)]
-    entries = await asyncio.gather(*(queue.submit_train(job, "text", (CHANNEL, 5), (3, 20)) for job in jobs))
+    entries = await asyncio.gather(*(queue.submit_train(job, "text", (3, 20)) for job in jobs))
     assert sorted(entries) == ["entered"] * 3 + ["user"] * 5
 
 
@@ -189,7 +189,7 @@ async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(
     model = record(corpus=job.corpus)
     with pytest.raises(UserError, match=r"no longer have the file.*`!train --from tides`"):
         await text_again(model, queue, TranscriptStore(client), settings)
-    await queue.submit_train(job, "a tide " * 300, (CHANNEL, 5), (3, 20))
+    await queue.submit_train(job, "a tide " * 300, (3, 20))
     found = await text_again(model, queue, TranscriptStore(client), settings)
     assert isinstance(found, Corpus)
     assert found.info == job.corpus
@@ -249,7 +249,7 @@ async def test_nothing_larger_than_an_event_or_a_file_reaches_the_bot(
         "seconds": 1.0,
     }
     worker.publish(Generated.model_construct(**fields, random_seed=1))
-    answer = await client.eval(*(script := events_of("g-1").call)[:2], *script[2])  # type: ignore[misc]
+    answer = await client.eval(*events_of("g-1").call)  # type: ignore[misc]
     assert len(str(answer)) < 50_000
     ((_, ended),) = await queue.events("g-1", "0")
     assert isinstance(ended, Failed)

@@ -44,7 +44,7 @@ async def begun(live: Live, channel_id: int, source: str = "catalogue", job_id: 
     channel = live.bot.get_partial_messageable(channel_id)
     message = await live.bot.training_cards.post(job, channel.send)
     card = (channel_id, message.id)
-    assert await live.bot.jobs.submit_train(job, "text", card, (9, 9)) == "entered"
+    assert await live.bot.jobs.submit_train(job, "text", (9, 9)) == "entered"
     live.bot.delivery.follow(job, card)
     return job
 

@@ -18,7 +18,7 @@ from shared.connect import connect, connect_async
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, DeleteJob, Job
 from shared.settings import Settings
 from tests.bot.lossy import LossyRedis
-from tests.factories import CHANNEL, generate_job, place, train_job
+from tests.factories import generate_job, place, train_job
 
 ENTERED = "return 'entered'"
 """In the script that enters a job."""
@@ -58,7 +58,7 @@ def mute(tmp_path: Path, far: redis.asyncio.Redis) -> JobClient:
 
 async def submit(queue: JobClient, job: Job) -> str:
     if job.kind == "train":
-        return await queue.submit_train(job, "text", (CHANNEL, 5), (3, 20))
+        return await queue.submit_train(job, "text", (3, 20))
     return "entered" if await queue.submit(job) else "known"
 
 

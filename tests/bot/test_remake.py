@@ -288,7 +288,7 @@ async def test_a_training_that_waits_needs_its_transcript(live: Live) -> None:
     place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=ADA)
     told = factories.corpus(source="channel", sha256="", title="#lab", transcript=info.ref(0))
     job = factories.train_job(job_id="t-77", place=place, corpus=told)
-    await live.bot.jobs.submit_train(job, None, None, (9, 9))
+    await live.bot.jobs.submit_train(job, None, (9, 9))
     await live.bot.transcripts.drop_text(info.transcript_id)
     await look(live)
     assert await live.bot.transcripts.load(info.transcript_id) is not None
@@ -346,7 +346,7 @@ async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> 
         factories.train_job(job_id="t-79", place=place),
     ]
     for job in jobs:
-        await live.bot.jobs.submit_train(job, None, None, (9, 9))
+        await live.bot.jobs.submit_train(job, None, (9, 9))
         live.bot.delivery.follow(job, None)
     live.bot.settings.channel_training = "off"
     live.bot.remaking.wake()

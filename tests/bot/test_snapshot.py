@@ -35,7 +35,8 @@ def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
 async def enter(queue: JobClient, number: int, epochs: int | None = None, **where: int) -> None:
     options = TrainOptions(minutes=4, epochs=epochs)
     job = train_job(job_id=f"t-{number}", place=place(**where), options=options)
-    assert await queue.submit_train(job, "text", (CHANNEL, number), (100, 100)) == "entered"
+    assert await queue.submit_train(job, "text", (100, 100)) == "entered"
+    await queue.set_card(job.job_id, (CHANNEL, number))
 
 
 def there(worker: redis.Redis, *names: str) -> None:

@@ -91,7 +91,7 @@ async def test_a_training_that_is_refused_late_has_no_card(
     monkeypatch.setattr(Trainings, "_require_quota", there_is_room)
     most = live.bot.settings.train_jobs_per_user
     for number in range(most):
-        assert await live.bot.jobs.submit_train(_job(f"t-{number}"), "text", None, (99, 99)) == "entered"
+        assert await live.bot.jobs.submit_train(_job(f"t-{number}"), "text", (99, 99)) == "entered"
     who = await _who(live)
     with pytest.raises(UserError, match="You already have"):
         await live.bot.trainings.begin(who, _lesson, _in_lab(live))
@@ -100,7 +100,7 @@ async def test_a_training_that_is_refused_late_has_no_card(
 
 
 async def test_a_bot_that_died_before_the_card_posts_it_at_its_next_start(live: Live) -> None:
-    assert await live.bot.jobs.submit_train(_job(), "text", None, (9, 9)) == "entered"
+    assert await live.bot.jobs.submit_train(_job(), "text", (9, 9)) == "entered"
     await live.start_again()
     card = await live.until(lambda: live.showing("job t-1"), "the card")
     stored = await live.bot.jobs.load("t-1")

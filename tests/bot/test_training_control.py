@@ -56,14 +56,14 @@ async def test_a_training_of_which_nothing_is_known_counts_no_longer(live: Live)
     worker, queue = StandIn(live.bot.settings), live.bot.jobs
     for number in (1, 2, 3):
         job = train_job(job_id=f"t-{number}", place=lab())
-        assert await queue.submit_train(job, "text", (CHANNEL_IDS["lab"], 1), (3, 3)) == "entered"
+        assert await queue.submit_train(job, "text", (3, 3)) == "entered"
     for job_id in ("t-1", "t-2"):
         lives.take(worker.redis, job_id)
     next_one = train_job(job_id="t-4", place=lab())
-    assert await queue.submit_train(next_one, "text", (CHANNEL_IDS["lab"], 1), (3, 3)) == "user"
+    assert await queue.submit_train(next_one, "text", (3, 3)) == "user"
     worker.redis.delete(keys.job("t-1"))
     await live.bot.dispatcher.look()
     await live.until(lambda: not worker.redis.hexists(keys.ACTIVE, "t-1"), "the end of it")
     await live.handled()
     assert set(worker.redis.hkeys(keys.ACTIVE)) == {b"t-2", b"t-3"}
-    assert await queue.submit_train(next_one, "text", (CHANNEL_IDS["lab"], 1), (3, 3)) == "entered"
+    assert await queue.submit_train(next_one, "text", (3, 3)) == "entered"

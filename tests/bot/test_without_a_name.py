@@ -23,7 +23,7 @@ async def entered(live: Live, number: int, person: str = "ada", channel_id: int 
     """A training that waits, or that `StandIn.claim` takes."""
     where = place(guild_id=GUILD_ID, channel_id=channel_id, user_id=USER_IDS[person])
     job = train_job(job_id=f"t-{number}", place=where, corpus=corpus(title=title, sha256=f"{number:064}"))
-    assert await live.bot.jobs.submit_train(job, "text", (channel_id, 1), (9, 9)) == "entered"
+    assert await live.bot.jobs.submit_train(job, "text", (9, 9)) == "entered"
     return job.job_id
 
 
@@ -34,7 +34,7 @@ async def reading_begun(live: Live, person: str = "ada") -> str:
     ref = TranscriptRef(transcript_id="x", revision=0, guild_id=GUILD_ID, channel_id=LAB)
     text = corpus(source="channel", title="#lab", sha256="", chars=0, transcript=ref)
     job = train_job(job_id=f"t-{USER_IDS[person]}", place=where, corpus=text)
-    assert await live.bot.jobs.submit_train(job, None, (LAB, 1), (9, 9)) == "entered"
+    assert await live.bot.jobs.submit_train(job, None, (9, 9)) == "entered"
     return job.job_id
 
 

@@ -30,8 +30,7 @@ SIGN = Started(worker="w").model_dump_json()
 
 
 def run(client: redis.Redis, script: Script) -> Any:
-    text, count, rest = script.call
-    answer = client.eval(text, count, *rest)
+    answer = client.eval(*script.call)
     return answer.decode() if isinstance(answer, bytes) else answer
 
 

@@ -137,7 +137,8 @@ class Installation:
 def add_training(client: redis.Redis, job_id: str, *, claimed: bool = False, **changes: Any) -> TrainJob:
     """One that waits, or that a worker runs."""
     job = factories.train_job(job_id=job_id, **changes)
-    lives.enter(client, job, (901, 77))
+    lives.enter(client, job)
+    client.hset(keys.job(job_id), "card", "901:77")
     if claimed:
         lives.take(client, job_id).publish(Started(worker="w"))
     return job
