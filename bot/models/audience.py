@@ -8,6 +8,7 @@ from typing import Any
 
 import discord
 
+from bot.servers.access import channel_ids
 from galvanic.options import TranscriptRef
 from shared.jobs import TrainJob
 from shared.settings import Settings
@@ -47,13 +48,14 @@ class Audience:
         guild = self._client.get_guild(guild_id)
         if guild is None or guild.unavailable or self._settings.channel_training == "off":
             return False
-        place = self._find(guild, channel_ids)
+        # The first that is known of a thread and its parent: a thread has no reader that its parent has not.
+        place = next(filter(None, map(guild.get_channel_or_thread, channel_ids)), None)
         return all(
             source_guild == guild_id and self._reads(guild, place, guild.get_channel_or_thread(source_id))
             for source_guild, source_id in sources
         )
 
-    def reads(self, guild: discord.Guild, place: Any, source: Any) -> bool:
+    def reads(self, guild: discord.Guild, place: Any, source: discord.abc.Snowflake) -> bool:
         """Whether every possible reader of a channel or thread can read another one.
 
         To read the place takes View Channel: what is posted now can be seen without the history. To read the source
@@ -70,14 +72,7 @@ class Audience:
         age-restricted stays in such places. What is said in a channel can be read there and in its threads, even where
         some may not see its history. Of the place only the id and, of a thread, the parent's is believed.
         """
-        if place is None or source is None:
-            return False
-        ids = [place.id, place.parent_id] if isinstance(place, discord.Thread) else [place.id]
-        return self._reads(guild, self._find(guild, ids), guild.get_channel_or_thread(source.id))
-
-    def _find(self, guild: discord.Guild, channel_ids: Sequence[int]) -> Any:
-        """The first that is known of a thread and its parent: a thread has no reader that its parent has not."""
-        return next(filter(None, map(guild.get_channel_or_thread, channel_ids)), None)
+        return self.could_read(guild.id, channel_ids(place), frozenset({(guild.id, source.id)}))
 
     def _reads(self, guild: discord.Guild, place: Any, source: Any) -> bool:
         if isinstance(source, discord.Thread) and source.is_private():

@@ -22,7 +22,7 @@ from bot.options import autocomplete, checks, decoding
 from bot.responder import replying
 from bot.servers.access import Actor, require_permissions, visible_channels
 from bot.types import Context, Send, hybrid_command, hybrid_group
-from bot.words import code
+from bot.words import GREY, code
 from galvanic.errors import UserError
 from shared.events import Failed, Pictured
 from shared.jobs import CARD_FILE, PictureJob
@@ -262,10 +262,12 @@ class Models(Requests, commands.Cog):
         sharing.require_owner(model, who, "delete it")
         if not await self.registry.remove(model):
             raise UserError(f"`{model.name}` was deleted a moment ago.", "There is nothing left to do.")
-        await press.update(embed=embeds.deleted(model, who.user.id), view=None)
+        said = f"🗑️ `{model.name}` was deleted by <@{who.user.id}>."
+        await press.update(embed=discord.Embed(description=said, colour=GREY), view=None)
 
     async def _pressed_no(self, press: Press) -> None:
-        await press.update(embed=embeds.not_deleted(press.actor.user.id), view=None)
+        said = f"<@{press.actor.user.id}> kept the model: nothing was deleted."
+        await press.update(embed=discord.Embed(description=said, colour=GREY), view=None)
 
     @_subcommand(
         model,

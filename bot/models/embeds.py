@@ -7,7 +7,7 @@ import math
 import discord
 
 from bot.components import button, view
-from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, GREY, clipped, percent, plain
+from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, clipped, percent, plain
 from galvanic.options import RECIPE_WORDS
 from galvanic.units import MEGABYTE, count
 from shared.jobs import CARD_FILE
@@ -137,14 +137,6 @@ def page_buttons(channel_id: int, page: int, last: int) -> discord.ui.View | Non
         button("models", channel_id, max(0, page - 1), "<", label="Previous", disabled=page == 0),
         button("models", channel_id, min(last, page + 1), ">", label="Next", disabled=page == last),
     )
-
-
-def deleted(model: ModelRecord, user_id: int) -> discord.Embed:
-    return discord.Embed(description=f"🗑️ `{model.name}` was deleted by <@{user_id}>.", colour=GREY)
-
-
-def not_deleted(user_id: int) -> discord.Embed:
-    return discord.Embed(description=f"<@{user_id}> kept the model: nothing was deleted.", colour=GREY)
 
 
 def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:

@@ -161,11 +161,6 @@ class Registry:
         """All models of a guild, wherever they may be used: to count and to clean up, never to show."""
         return (await self._ask(guild_id, []))[0]
 
-    async def named(self, guild_id: int, name: str) -> ModelRecord | None:
-        """Wherever it may be used: never to show."""
-        records, _ = await self._ask(guild_id, [], name)
-        return next((model for model in records if model.guild_id == guild_id), None)
-
     async def stored_bytes(self, guild_id: int) -> int:
         return sum(model.file_bytes for model in await self.all(guild_id))
 

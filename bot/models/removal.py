@@ -10,7 +10,6 @@ from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots, cancel_trainings
 from bot.models.registry import Registry
 from bot.servers.access import was_deleted
-from shared.models import ModelRecord
 
 
 @dataclass(frozen=True)
@@ -30,32 +29,25 @@ class Removal:
         """
         await self.registry.forget_channel(channel_id)
         await cancel_trainings(self.snapshots, self.jobs, lambda ref: ref.channel_id == channel_id)
-        left = [known for known in self._channels(guild_id) if known != channel_id]
-        for model in await self.registry.all(guild_id) if left else ():
-            lost = model.channel_id == channel_id and not model.usable_in(left)
-            if lost or channel_id in model.source_channels or await self._source_is_gone(model, left):
-                await self.registry.remove(model)
+        if (guild := self.client.get_guild(guild_id)) is not None:
+            await self._forget_lost(guild, channel_id)
 
     async def forget_lost_channels(self) -> None:
-        """As `forget_channel`, for what was deleted while the bot was away.
-
-        Only what Discord says is gone counts as gone: a thread that is archived is unknown as well.
-        """
+        """As `forget_channel`, for what was deleted while the bot was away."""
         for guild in self.client.guilds:
-            known = self._channels(guild.id)
-            for model in await self.registry.all(guild.id) if known else ():
-                if not model.usable_in(known) and await was_deleted(self.client, model.channel_id):
-                    await self.registry.remove(model)
-                    await self.registry.forget_channel(model.channel_id)
-                elif await self._source_is_gone(model, known):
-                    await self.registry.remove(model)
+            await self._forget_lost(guild)
 
-    async def _source_is_gone(self, model: ModelRecord, known: list[int]) -> bool:
-        """Whether a channel, or private thread, whose messages it learned from was deleted."""
-        unknown = [channel_id for channel_id in model.source_channels if channel_id not in known]
-        return any([await was_deleted(self.client, channel_id) for channel_id in unknown])
+    async def _forget_lost(self, guild: discord.Guild, deleted: int | None = None) -> None:
+        """Only what Discord says is gone counts as gone: a thread that is archived is unknown as well."""
+        known = {one.id for one in (*guild.channels, *guild.threads)} - {deleted}
 
-    def _channels(self, guild_id: int) -> list[int]:
-        """All that the bot knows of, threads included; none in an outage of Discord's."""
-        guild = self.client.get_guild(guild_id)
-        return [] if guild is None or guild.unavailable else [one.id for one in (*guild.channels, *guild.threads)]
+        async def is_lost(channel_id: int) -> bool:
+            return channel_id not in known and (channel_id == deleted or await was_deleted(self.client, channel_id))
+
+        # In an outage of Discord's nothing is known.
+        for model in await self.registry.all(guild.id) if known and not guild.unavailable else ():
+            if not model.usable_in(known) and await is_lost(model.channel_id):
+                await self.registry.remove(model)
+                await self.registry.forget_channel(model.channel_id)
+            elif any([await is_lost(channel_id) for channel_id in model.source_channels]):
+                await self.registry.remove(model)

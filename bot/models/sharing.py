@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import discord
 
 from bot.models.registry import Registry
@@ -85,37 +83,28 @@ async def unshare(
             f"`{model.name}` learned from a public text, so it belongs to the whole server.",
             "Only models of uploaded texts can be kept to channels.",
         )
-    whom = ""
+    to, whom = None, "everyone else"
+    if typed is not None:
+        number = typed.strip().removeprefix("<#").removesuffix(">")
+        if number.isdecimal() and int(number) in model.shared_with:
+            to = int(number)  # works even if the owner no longer sees the channel, or it is gone
+        elif (channel := _target(guild, who, typed)) is not None:
+            to = channel.id
+        whom = f"<#{to}>" if to is not None else "the rest of the server"
 
     def unshared(record: ModelRecord) -> ModelRecord:
         # Works on the newest record, because somebody else may be changing it at the same time.
-        nonlocal whom
-        change, whom = _unshared(guild, who, record, typed)
-        return record.model_copy(update=change)
+        if not record.shared_with and not record.for_server:
+            raise UserError(f"`{record.name}` is not shared.", "It can be used only where it was trained.")
+        if to not in record.shared_with and typed is not None and not (to is None and record.for_server):
+            where = "the whole server" if to is None else whom
+            others = ", ".join(f"<#{channel_id}>" for channel_id in record.shared_with[:10])
+            remedy = f"It is shared with {'the whole server' if record.for_server else others}."
+            raise UserError(f"`{record.name}` is not shared with {where}.", remedy)
+        left = tuple(other for other in record.shared_with if other != to) if typed is not None else ()
+        return record.model_copy(update={"shared_with": left, "for_server": record.for_server and to is not None})
 
     return await registry.amend(model.model_id, unshared), whom
-
-
-def _unshared(guild: discord.Guild, who: Actor, model: ModelRecord, typed: str | None) -> tuple[dict[str, Any], str]:
-    """The fields to change, and with whom the model is no longer shared."""
-    if not model.shared_with and not model.for_server:
-        raise UserError(f"`{model.name}` is not shared.", "It can be used only where it was trained.")
-    if typed is None:
-        return {"shared_with": (), "for_server": False}, "everyone else"
-    number = typed.strip().removeprefix("<#").removesuffix(">")
-    if number.isdecimal() and int(number) in model.shared_with:
-        to: int | None = int(number)  # works even if the owner no longer sees the channel, or it is gone
-    else:
-        channel = _target(guild, who, typed)
-        to = channel.id if channel is not None else None
-    if to is None and model.for_server:
-        return {"for_server": False}, "the rest of the server"
-    if to not in model.shared_with:
-        where = "the whole server" if to is None else f"<#{to}>"
-        others = ", ".join(f"<#{channel_id}>" for channel_id in model.shared_with[:10])
-        remedy = f"It is shared with {'the whole server' if model.for_server else others}."
-        raise UserError(f"`{model.name}` is not shared with {where}.", remedy)
-    return {"shared_with": tuple(other for other in model.shared_with if other != to)}, f"<#{to}>"
 
 
 def _target(guild: discord.Guild, who: Actor, typed: str) -> Target | None:

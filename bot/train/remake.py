@@ -172,8 +172,8 @@ class Remaking(Service):
         here = guild.get_channel_or_thread(model.channel_id)
         if here is None or not self.audience.reads(guild, here, channel):
             return None
-        named = await self.registry.named(guild.id, model.parent) if model.parent is not None else None
-        parent = named if named is not None and not named.transcripts else None
+        others = [one for one in await self.registry.all(guild.id) if one.name == model.parent and not one.transcripts]
+        parent = others[0] if others else None
         options = model.options.model_copy(update={"name": model.name})
         speakers = any(one.info.speakers for one in known)
         return ImportPlan(channel, options, speakers=speakers, parent=parent, replaces=model.model_id)

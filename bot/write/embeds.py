@@ -42,7 +42,10 @@ def generated_beginning(job: GenerateJob, answer: Generated) -> discord.Embed:
 def _text(job: GenerateJob, answer: Generated, seed: str, text: str) -> discord.Embed:
     # A mention in an embed is only a name: it pings nobody.
     asked_by = f"-# for <@{job.place.user_id}>\n" if job.job_id.startswith(PRESSED) else ""
-    embed = discord.Embed(description=f"{asked_by}{_seed_and_text(seed, text)}" or "…", colour=BLURPLE)
+    body = plain(seed).strip()  # Discord drops bold around white space at an edge
+    bold = f"**{body}**" if body else ""
+    said = f"{asked_by}{bold}{seed[len(seed.rstrip()) :]}{plain(text)}"
+    embed = discord.Embed(description=said or "…", colour=BLURPLE)
     embed.set_footer(text=generated_footer(job, answer)[:2_048])
     _add_notes(embed, answer.notes, masked=answer.masked)
     return embed
@@ -54,13 +57,6 @@ def shown_seed(job: GenerateJob, answer: Generated) -> str:
         return answer.seed
     tail = answer.seed[-job.shown :] if job.shown else ""
     return f"… {tail}" if tail else ""
-
-
-def _seed_and_text(seed: str, text: str) -> str:
-    # Discord drops bold around white space at an edge.
-    body = plain(seed).strip()
-    bold = f"**{body}**" if body else ""
-    return f"{bold}{seed[len(seed.rstrip()) :]}{plain(text)}"
 
 
 def chatted(answer: Generated) -> str:
@@ -153,16 +149,15 @@ def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
     highest: dict[str, float] = {}
     for symbol, nats in answer.most:
         highest.setdefault(symbol, nats)  # the largest come first
-    most = [f"{_character(symbol)} {nats / math.log(2):.1f} bits" for symbol, nats in highest.items()][:_SURPRISING]
+    most = [
+        f"{_NAMED.get(symbol, f'**{plain(symbol)}**')} {nats / math.log(2):.1f} bits"
+        for symbol, nats in list(highest.items())[:_SURPRISING]
+    ]
     if most:
         embed.add_field(name="Least expected", value=" · ".join(most)[:FIELD_LIMIT], inline=False)
     _add_notes(embed, answer.notes)
     embed.set_footer(text=f"{job.model.name} · {answer.seconds:.2f} s")
     return embed
-
-
-def _character(symbol: str) -> str:
-    return _NAMED.get(symbol, f"**{plain(symbol)}**")
 
 
 def _add_notes(embed: discord.Embed, notes: Sequence[str], *, masked: bool = False) -> None:

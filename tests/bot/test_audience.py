@@ -250,8 +250,6 @@ def test_what_is_age_restricted_stays_so() -> None:
 def test_what_is_not_known_may_be_heard_nowhere() -> None:
     server = Server({}, {}, NONE)
     reads, guild = server.audience.reads, server.guild
-    assert not reads(guild, None, server.source)
-    assert not reads(guild, server.place, None)
     category = server.channel(399, {}, kind=CATEGORY)
     assert not reads(guild, category, server.source)
     guild._remove_channel(server.source)
