@@ -21,7 +21,6 @@ from bot.admin import cog_errors, cog_general, cog_settings, cog_welcome, metric
 from bot.background import Service, is_transient, run_forever
 from bot.channels import chores, consent, held, importer, sources, store, watch, withdrawals
 from bot.channels.cog import Privacy
-from bot.channels.cog_allow import AllowTraining
 from bot.components import Components
 from bot.help import Help
 from bot.jobs import admission, client, delivery, dispatcher, snapshot
@@ -172,7 +171,15 @@ class Galvanic(commands.Bot):
         panel = cog_settings.ServerSettings(servers, settings.command_prefix, self.registry.stored_bytes)
         removing = (self.registry, self.removal, self.snapshots, self.jobs)
         people = Privacy(
-            self, settings, servers, self.access, self.sources, self.consents, self.withdrawals, self.holdings
+            self,
+            settings,
+            servers,
+            self.access,
+            self.sources,
+            self.consents,
+            self.withdrawals,
+            self.holdings,
+            self.registry,
         )
         for one in (
             cog_errors.Errors(self, servers, self.access, self.responder),
@@ -185,7 +192,6 @@ class Galvanic(commands.Bot):
             cog_chat.Chat(self, self.generating),
             self.models,
             watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, self.looks, *removing),
-            AllowTraining(settings, servers, self.sources, self.consents, self.registry, self.withdrawals),
             people,
         ):
             await self.add_cog(one)

@@ -12,7 +12,8 @@ from typing import Any
 import discord
 import structlog
 
-from bot.channels.held import Held, Holdings, Person, Words
+from bot.channels.held import Held, Holdings, Words
+from bot.types import User
 from galvanic.units import MEGABYTE
 from shared.jobs import Job, author_of
 
@@ -27,7 +28,7 @@ _NAME = "galvanic-data"
 log = structlog.get_logger()
 
 
-async def export(holdings: Holdings, user: Person) -> tuple[list[discord.File], list[str]]:
+async def export(holdings: Holdings, user: User) -> tuple[list[discord.File], list[str]]:
     """The files, and in words what is not in them.
 
     Raises redis.RedisError: Redis cannot be reached; discord.HTTPException: Discord is in trouble.

@@ -10,13 +10,15 @@ import discord
 import redis.asyncio
 import structlog
 
-from bot.background import DISCORD_ERRORS, is_transient, reply
+from bot.background import DISCORD_ERRORS, reply
 from bot.channels.consent import Allowed, ConsentStore, Said
 from bot.channels.sources import reads
 from bot.channels.store import Transcript, TranscriptStore
 from bot.jobs.decoding import NotUnderstood, job_from
 from bot.jobs.snapshot import Snapshots
 from bot.models.registry import Registry
+from bot.servers.access import member_in
+from bot.types import User
 from shared import keys
 from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, DeleteJob, Job, TrainJob, author_of
 from shared.models import ModelRecord
@@ -26,7 +28,6 @@ _KEYS_AT_ONCE = 500
 _ASKED_AT_ONCE = 5
 _FILES = (CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE)
 
-Person = discord.User | discord.Member
 log = structlog.get_logger()
 
 
@@ -62,20 +63,6 @@ class Held:
     trainings: tuple[TrainJob, ...]
 
 
-async def member_in(guild: discord.Guild, user: Person) -> discord.Member | None:
-    """None: they are no member. Raises discord.HTTPException: Discord is in trouble."""
-    if isinstance(user, discord.Member) and user.guild.id == guild.id:
-        return user
-    if (known := guild.get_member(user.id)) is not None:
-        return known
-    try:
-        return await guild.fetch_member(user.id)
-    except discord.NotFound as error:
-        if is_transient(error):
-            raise
-        return None
-
-
 @dataclass(frozen=True)
 class Holdings:
     """Finds what is held of people. Any method raises `redis.RedisError` while Redis cannot be reached."""
@@ -88,7 +75,7 @@ class Holdings:
     registry: Registry
     snapshots: Snapshots
 
-    async def servers_of(self, user: Person, *, to_refuse: bool = False) -> list[int]:
+    async def servers_of(self, user: User, *, to_refuse: bool = False) -> list[int]:
         """The servers where something is held of a person, or where their messages count.
 
         With opt-out, Discord is asked in which servers the bot meets them. So it is if they are `to_refuse`: the no
@@ -108,7 +95,7 @@ class Holdings:
             found |= await _shared_servers(user, [guild for guild in guilds if guild.id not in found])
         return sorted(found)
 
-    async def in_server(self, guild_id: int, user: Person) -> Held:
+    async def in_server(self, guild_id: int, user: User) -> Held:
         """Raises discord.HTTPException: Discord is in trouble."""
         guild = self.client.get_guild(guild_id)
         member = await member_in(guild, user) if guild is not None else None
@@ -141,7 +128,7 @@ class Holdings:
             trainings=tuple(job for job in await self._trainings(user) if job.place.guild_id == guild_id),
         )
 
-    async def _trainings(self, user: Person) -> list[TrainJob]:
+    async def _trainings(self, user: User) -> list[TrainJob]:
         trainings = (await self.snapshots.look(now=True)).trainings
         return [one.job for one in trainings if one.job.place.user_id == user.id]
 
@@ -196,7 +183,7 @@ class Holdings:
                         yield job
 
 
-async def _shared_servers(user: Person, guilds: list[discord.Guild]) -> set[int]:
+async def _shared_servers(user: User, guilds: list[discord.Guild]) -> set[int]:
     turns = asyncio.Semaphore(_ASKED_AT_ONCE)
 
     async def is_there(guild: discord.Guild) -> bool:

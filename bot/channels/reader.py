@@ -18,7 +18,7 @@ from bot.channels.pseudonyms import pseudonym
 from bot.channels.sources import ServerAway
 from bot.channels.store import ImportState, Line, TranscriptStore, said_by
 from bot.errors import is_gone
-from bot.servers.access import is_member
+from bot.servers.access import member_in
 from bot.servers.settings import GuildSettingsStore
 from shared.transcripts import TranscriptInfo
 
@@ -129,7 +129,7 @@ class Reader:
         if author_id not in self._present:
             if (guild := self.client.get_guild(self.info.guild_id)) is None:
                 raise ServerAway
-            self._present[author_id] = await is_member(guild, author_id)
+            self._present[author_id] = await member_in(guild, discord.Object(author_id)) is not None
         return self._present[author_id]
 
 

@@ -13,7 +13,7 @@ from bot.background import is_transient
 from bot.channels.consent import ConsentStore
 from bot.models.audience import Audience
 from bot.options.autocomplete import choices
-from bot.servers.access import Actor
+from bot.servers.access import Actor, lacking
 from bot.servers.settings import GuildSettingsStore
 from galvanic.errors import UserError
 from shared.jobs import Place
@@ -23,7 +23,7 @@ from shared.transcripts import TranscriptInfo
 Room = discord.TextChannel | discord.ForumChannel
 Source = Room | discord.Thread
 _MENTION = re.compile(r"<#(\d{1,20})>")
-_NEEDED = {"view_channel": "View Channel", "read_message_history": "Read Message History"}
+_NEEDED = ("view_channel", "read_message_history")
 
 log = structlog.get_logger()
 
@@ -158,12 +158,8 @@ def is_channel(typed: str) -> bool:
 def require_readable(room: Room) -> None:
     """Raises UserError: says which permissions the bot lacks."""
     have = room.permissions_for(room.guild.me)
-    missing = [title for name, title in _NEEDED.items() if not getattr(have, name)]
-    if missing:
-        raise UserError(
-            f"I'm missing permissions in {room.mention}: {', '.join(missing)}.",
-            "A server admin can give them to my role in the channel's settings.",
-        )
+    if missing := [name for name in _NEEDED if not getattr(have, name)]:
+        raise lacking(room.mention, missing)
 
 
 def looks_like(who: Actor, typed: str) -> str | None:

@@ -32,7 +32,7 @@ from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots, cancel_trainings
 from bot.models.registry import Registry
 from bot.models.removal import Removal
-from bot.servers.access import is_member, was_deleted
+from bot.servers.access import member_in, was_deleted
 from bot.servers.settings import GuildSettingsStore
 from shared.transcripts import TranscriptInfo
 
@@ -297,7 +297,7 @@ class Watch(commands.Cog):
         for transcript in await self.store.all(guild_id):
             people |= (await self.store.members(transcript.transcript_id)).keys()
         for user_id in sorted(people):
-            if not await is_member(guild, user_id):
+            if await member_in(guild, discord.Object(user_id)) is None:
                 self.chores.add(self.withdrawals.leave, guild_id, user_id)
             await asyncio.sleep(PAUSE_S)
         log.info("leavers_looked_up", guild_id=guild_id, people=len(people))

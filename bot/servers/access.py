@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -281,10 +281,15 @@ def require_all(have: discord.Permissions, channel: Where) -> None:
     if missing:
         # Without one of the basic ones the others seem to be missing, too, whether they are granted or not.
         named = missing[:1] if missing[0] in basic else missing
-        raise UserError(
-            f"I'm missing permissions in #{channel}: {', '.join(map(_RIGHTS.__getitem__, named))}.",
-            "A server admin can give them to my role in the channel's settings.",
-        )
+        raise lacking(f"#{channel}", named)
+
+
+def lacking(where: str, rights: Iterable[str]) -> UserError:
+    """What to tell of permissions (discord.py's names) that the bot has not in a channel."""
+    return UserError(
+        f"I'm missing permissions in {where}: {', '.join(map(_RIGHTS.__getitem__, rights))}.",
+        "A server admin can give them to my role in the channel's settings.",
+    )
 
 
 def require_writer(interaction: discord.Interaction[Any]) -> None:
@@ -306,15 +311,16 @@ async def was_deleted(client: discord.Client, channel_id: int) -> bool:
     return False
 
 
-async def is_member(guild: discord.Guild, user_id: int) -> bool:
-    """Whether somebody is in a server, asked of Discord.
+async def member_in(guild: discord.Guild, user: User | discord.Object) -> discord.Member | None:
+    """Somebody as a member of a server, of whom Discord is asked if need be; None: they are none.
 
     Raises discord.HTTPException: Discord is in trouble, or the bot itself is no longer in it.
     """
+    if isinstance(user, discord.Member) and user.guild.id == guild.id:
+        return user
     try:
-        await guild.fetch_member(user_id)
+        return await guild.fetch_member(user.id)
     except discord.NotFound as error:
         if error.code not in (_UNKNOWN_USER, _UNKNOWN_MEMBER):
             raise
-        return False
-    return True
+        return None
