@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 import sys
 
@@ -93,9 +92,6 @@ async def _serve(bot: Galvanic, token: str) -> None:
     assert bot.application_id is not None
     await bot.leader.wait(bot.application_id)
     bot.metrics.leads = True
-    # What was loaded is never freed; full collections would scan it and hold up every answer meanwhile.
-    gc.collect()
-    gc.freeze()
     await bot.connect()
 
 

@@ -136,7 +136,7 @@ async def run_forever(
             given = await step()
         except Exception as error:
             if type(error).__name__ != failed:
-                _log_failed(name, error)
+                log_failed(name, error)
             failed = type(error).__name__
         else:
             wait_s = every_s if given is None else given
@@ -152,15 +152,15 @@ async def woken(wakeup: asyncio.Event, within_s: float | None) -> bool:
     return wakeup.is_set()
 
 
-def _log_failed(name: str, error: Exception) -> None:
-    """Redis may also refuse commands while it starts or is full."""
+def log_failed(doing: str, error: BaseException) -> None:
+    """With a traceback unless it passes. Redis may also refuse commands while it starts or is full."""
     kind = type(error).__name__
     if isinstance(error, (redis.RedisError, OperationalError)):
-        log.warning("redis_unreachable", doing=name, error=kind)
+        log.warning("redis_unreachable", doing=doing, error=kind)
     elif is_transient(error):
-        log.warning("discord_unreachable", doing=name, error=kind)
+        log.warning("discord_unreachable", doing=doing, error=kind)
     else:
-        log.error("background_failed", doing=name, exc_info=error)
+        log.error("background_failed", doing=doing, exc_info=error)
 
 
 class Service:
@@ -189,4 +189,4 @@ class Service:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("background_failed", doing=task.get_coro().__qualname__, exc_info=error)  # type: ignore[union-attr]
+            log_failed(task.get_coro().__qualname__, error)  # type: ignore[union-attr]

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 
 import discord
 
-from bot.responder import Interaction, Responder, acknowledge
+from bot.responder import Interaction, Responder, acknowledge, channel_of
 from bot.servers.access import Access, Actor, require_all, require_writer
 from bot.types import Send
 from bot.words import MOST, NOBODY, label, replace_surrogates
@@ -115,7 +115,7 @@ class Field:
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """Sent after a restart or after `FORM_S`, it is refused (`bot.admin.cog_errors`). `sent`: what is done with it."""
+    """Sent after a restart or after `FORM_S`, it is refused (`bot.responder`). `sent`: what is done with it."""
 
     name: str
     title: str
@@ -124,8 +124,7 @@ class Form:
 
 
 class Components:
-    def __init__(self, client: discord.Client, responder: Responder, access: Access) -> None:
-        self._client = client
+    def __init__(self, responder: Responder, access: Access) -> None:
         self._responder = responder
         self._access = access
         self.actions: dict[str, Action] = {}
@@ -160,7 +159,7 @@ class Components:
         await interaction.response.send_modal(_Modal(form, self._carry_out))
 
     async def _pressed(self, interaction: Interaction, custom_id: str, values: Sequence[Any]) -> None:
-        if (found := self.find(custom_id)) is not None:  # else `bot.admin.cog_errors` says that it no longer works
+        if (found := self.find(custom_id)) is not None:  # else `bot.responder` says that it no longer works
             name, action, arguments = found
             await self._carry_out(name, action, Press(interaction, arguments, replace_surrogates(list(values))))
 
@@ -190,7 +189,7 @@ class Components:
                     await self.open(interaction, made)
         except Exception as error:  # discord.py would only log it
             view = way_back() if way_back is not None and isinstance(error, UserError) else None
-            await self._responder.tell(interaction, self._responder.explain(error, doing), view)
+            await self._responder.tell(interaction, error, doing, view)
 
     async def _reply(self, press: Press) -> Send:
         """Acknowledge a press that is answered with a new message; what posts that.
@@ -203,9 +202,7 @@ class Components:
         options: dict[str, Any] = {"nonce": f"a-{interaction.id}"}
         if interaction.message is not None:
             options["reference"] = interaction.message.to_reference(fail_if_not_exists=False)
-        actor = press.actor
-        channel = self._client.get_partial_messageable(actor.place.channel_id, guild_id=actor.guild_id)
-        return functools.partial(channel.send, **options)
+        return functools.partial(channel_of(interaction).send, **options)
 
 
 class _Modal(discord.ui.Modal):

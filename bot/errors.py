@@ -46,20 +46,11 @@ class WrongPlace(UserError):
     """The server's admins do not want the bot in this channel."""
 
 
-class Refused(commands.CheckFailure):
-    """Wraps a check's error (`original`) in the type that discord.py expects checks to raise."""
-
-    def __init__(self, original: Exception) -> None:
-        super().__init__(str(original))
-        self.original = original
-
-
 _WRAPPERS = (
     commands.CommandInvokeError,
     commands.HybridCommandError,
     commands.ConversionError,
     app_commands.CommandInvokeError,
-    Refused,
 )
 
 

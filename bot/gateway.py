@@ -21,7 +21,8 @@ import structlog
 from discord import app_commands
 from discord.backoff import ExponentialBackoff
 
-from bot.background import DISCORD_ERRORS, TOO_MANY_REQUESTS, TRANSIENT, backoff, retry
+from bot.background import DISCORD_ERRORS, TOO_MANY_REQUESTS, TRANSIENT, backoff, is_transient, retry
+from bot.errors import TOO_LATE
 from shared import keys
 
 LONGEST_WAIT_S = 8.0
@@ -52,7 +53,8 @@ def prepare() -> None:
     """
     ExponentialBackoff.delay = _delay  # type: ignore[method-assign,assignment]
     aiohttp.client.DEFAULT_TIMEOUT = aiohttp.ClientTimeout(sock_connect=30.0, sock_read=SILENT_S)  # type: ignore[misc]
-    logging.getLogger("discord.client").addFilter(_in_our_form)
+    for name in ("discord.client", "discord.app_commands.tree"):
+        logging.getLogger(name).addFilter(_in_our_form)
 
 
 def _delay(backoff: ExponentialBackoff[bool]) -> float:
@@ -60,12 +62,19 @@ def _delay(backoff: ExponentialBackoff[bool]) -> float:
 
 
 def _in_our_form(record: logging.LogRecord) -> bool:
-    """Keep discord.py from logging, with a traceback, that it tries again; one line says so instead."""
+    """Keep discord.py from logging, with a traceback, what one line says as well.
+
+    That it tries again; that autocomplete choices came too late, as when somebody types fast.
+    """
     error = record.exc_info[1] if record.exc_info else None
-    if not str(record.msg).startswith("Attempting a reconnect") or not isinstance(record.args, tuple):
+    code = getattr(error, "code", None)
+    if isinstance(record.args, tuple) and str(record.msg).startswith("Attempting a reconnect"):
+        status = getattr(error, "status", None) or code
+        log.warning("discord_unreachable", error=type(error).__name__, status=status, try_again_s=record.args[0])
+    elif isinstance(error, DISCORD_ERRORS) and (code in TOO_LATE or is_transient(error)):
+        log.info("choices_not_taken", error=type(error).__name__, code=code)
+    else:
         return True
-    status = getattr(error, "status", None) or getattr(error, "code", None)
-    log.warning("discord_unreachable", error=type(error).__name__, status=status, try_again_s=record.args[0])
     return False
 
 
@@ -91,22 +100,22 @@ class Identifies:
     def __init__(self) -> None:
         self._at: deque[float] = deque(maxlen=_FREE_IDENTIFIES)
 
-    def wait_s(self, now: float) -> float:
-        if not self._at:
-            return 0.0
-        many = len(self._at) == _FREE_IDENTIFIES and now - self._at[0] < _DAY_S
-        return max(0.0, self._at[-1] + (_IDENTIFY_SELDOM_S if many else IDENTIFY_EVERY_S) - now)
-
-    def note(self, now: float) -> None:
+    def next(self, now: float) -> float:
+        """When the next one is sent, which counts from then on; monotonic, as `now`."""
+        if self._at:
+            many = len(self._at) == _FREE_IDENTIFIES and now - self._at[0] < _DAY_S
+            first = self._at[-1] + (_IDENTIFY_SELDOM_S if many else IDENTIFY_EVERY_S)
+            # Discord asks for 1 to 5 s after it has ended a session.
+            now = max(first, now + random.uniform(1, 5))
         self._at.append(now)
+        return now
 
     async def wait(self) -> None:
-        # Discord asks for 1 to 5 s after it has ended a session.
-        wait = self.wait_s(time.monotonic())
+        now = time.monotonic()
+        wait = self.next(now) - now
         if wait > IDENTIFY_EVERY_S:
             log.warning("identify_put_off", wait_s=round(wait))
-        await asyncio.sleep(max(wait, random.uniform(1, 5) if self._at else 0))
-        self.note(time.monotonic())
+        await asyncio.sleep(wait)
 
 
 def trouble(away_since: float | None) -> str | None:

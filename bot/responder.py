@@ -1,17 +1,21 @@
-"""One way to answer a command, a button, a form or a mention in time, whatever goes wrong."""
+"""One way to answer a command, a button, a form or a mention in time, and to tell people what went wrong."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import functools
+import re
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
 import discord
 import structlog
+from discord import app_commands
 from discord.ext import commands
 
 from bot.background import DISCORD_ERRORS, TRANSIENT, is_transient, retry
@@ -21,13 +25,16 @@ from bot.errors import (
     TOO_LATE,
     AlreadyReported,
     WrongPlace,
+    cause_of,
     explain,
+    nearest,
     post_error,
     too_late,
 )
-from bot.servers.access import may_send
+from bot.servers.access import Access, may_send, require_permissions
+from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, Send, User
-from bot.words import NOBODY, plain
+from bot.words import NOBODY, code, plain
 from galvanic.errors import UserError
 from shared.settings import Settings
 
@@ -40,6 +47,17 @@ SENT = "📬 I sent you a direct message."
 NOT_SENT = "I can't send you a direct message: you don't take any from me."
 _SAID_FOR_S = 60.0
 _STEP_BACK_S = 0.1
+_UNANSWERED_S = 2.0
+"""A control still unanswered after this is answered here, within Discord's 3 s."""
+_WORD = re.compile(r"[^\W\d_][\w-]+")
+_NO_LONGER = {
+    discord.InteractionType.component: UserError(
+        "This button or menu no longer works: I was restarted or updated.", "Run the command again."
+    ),
+    discord.InteractionType.modal_submit: UserError(
+        "This form no longer works: I was restarted, or it was open for too long.", "Open it again."
+    ),
+}
 
 log = structlog.get_logger()
 
@@ -62,6 +80,17 @@ def addressed(send: Send, name: str) -> Send:
     return send_to
 
 
+def channel_of(interaction: Interaction) -> discord.PartialMessageable:
+    assert interaction.channel_id is not None
+    client = cast(discord.Client, interaction.client)
+    return client.get_partial_messageable(interaction.channel_id, guild_id=interaction.guild_id)
+
+
+def _by_name(interaction: Interaction) -> Send:
+    """Posts in the channel once Discord takes no answer to the interaction."""
+    return addressed(channel_of(interaction).send, f"**{plain(interaction.user.display_name)}**")
+
+
 def replying(ctx: Context) -> dict[str, Any]:
     """Options of a `send` with which an answer refers to the message, if it may, and is never posted twice."""
     if ctx.interaction is not None:
@@ -73,6 +102,10 @@ def replying(ctx: Context) -> dict[str, Any]:
 
 class PatientContext(commands.Context[commands.Bot]):
     """Answers in the channel once Discord takes no answer to the interaction: unknown, or 15 minutes old."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.received_at: float | None = time.monotonic()
 
     async def defer(self, *, ephemeral: bool = False) -> None:
         if self.interaction is not None:
@@ -97,9 +130,8 @@ class PatientContext(commands.Context[commands.Bot]):
         for file in (*(options.get("files") or ()), options.get("file")):
             if file is not None:
                 file.reset()
-        send = addressed(self.channel.send, f"**{plain(self.author.display_name)}**")
         given = {name: value for name, value in options.items() if value is not None}
-        return cast(discord.Message, await send(content, **given))
+        return cast(discord.Message, await _by_name(self.interaction)(content, **given))
 
     async def _posted(self) -> discord.Message | None:
         """The answer, if Discord took it although its reply was lost: it must not be posted twice."""
@@ -112,71 +144,134 @@ class PatientContext(commands.Context[commands.Bot]):
         return None
 
 
-class Responder:
-    """`refused` is told of each command that was answered with an error."""
+@dataclass(eq=False, repr=False)
+class Responder(commands.Cog):
+    """Tells people what went wrong. `refused` is told of each command that was answered so."""
 
-    def __init__(self, settings: Settings, refused: Callable[[Context], None] = lambda _: None) -> None:
-        self._settings = settings
-        self._refused = refused
-        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+    bot: commands.Bot
+    settings: Settings
+    servers: GuildSettingsStore
+    access: Access
+    refused: Callable[[Context], None]
+    _turns: WeakValueDictionary[int, asyncio.Lock] = field(init=False, default_factory=WeakValueDictionary)
 
-    def explain(self, error: BaseException, doing: str, usage: str = "") -> UserError:
-        return explain(error, doing, self._settings, usage)
+    async def cog_load(self) -> None:
+        self.bot.tree.error(self._on_tree_error)
 
-    async def tell(self, interaction: Interaction, problem: UserError, view: discord.ui.View | None = None) -> None:
+    @commands.Cog.listener()
+    async def on_command_error(self, ctx: Context, error: commands.CommandError) -> None:
+        unknown = isinstance(error, commands.CommandNotFound)
+        if (problem := await self._about_unknown(ctx) if unknown else error) is not None:
+            await self._respond(ctx, problem)
+
+    @commands.Cog.listener()
+    async def on_interaction(self, interaction: Interaction) -> None:
+        """Answer a button, a menu or a form that this run of the bot does not know."""
+        if (problem := _NO_LONGER.get(interaction.type)) is None:
+            return
+        await asyncio.sleep(_UNANSWERED_S)
+        if not interaction.response.is_done():
+            with contextlib.suppress(discord.InteractionResponded, *DISCORD_ERRORS):  # it was answered elsewhere
+                await post_error(interaction.response.send_message, problem, ephemeral=True)
+
+    async def _on_tree_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
+        if interaction.command is None:  # Discord still shows a command that this version no longer has
+            await self.tell(interaction, error, "unknown")
+        else:
+            await self._respond(await self.bot.get_context(interaction), error)
+
+    async def _about_unknown(self, ctx: Context) -> Exception | None:
+        """What to say to an unknown command; None: it is not meant as one, or is another bot's."""
+        prefix = await self._prefix(ctx)
+        typed = ctx.invoked_with or ""
+        # `!!!` and `! wow` are not meant as commands, nor is any word after a mention.
+        meant = ctx.message.content[len(ctx.prefix or "") :].startswith(typed) and not _is_mention(ctx.prefix)
+        word = meant and _WORD.fullmatch(typed) is not None
+        known = (command for command in self.bot.walk_commands() if not command.hidden)
+        names = [name for command in known for name in (command.qualified_name, *command.aliases)]
+        near = nearest(typed, names, prefix, 0.55 if meant else 0.8)
+        if not near and not word and ctx.guild is not None:
+            return None
+        try:
+            await self.access.require_place(ctx.author, ctx.channel)
+        except Exception as error:
+            return None if isinstance(error, WrongPlace) and not near else error
+        remedy = f"Did you mean {near}? " if near else ""
+        return UserError(f"There is no command {code(f'{prefix}{typed}')}.", f"{remedy}`{prefix}help` lists them all.")
+
+    async def _prefix(self, ctx: Context) -> str:
+        return await self.servers.prefix(ctx.guild.id if ctx.guild is not None else None)
+
+    async def _explain(self, ctx: Context, error: Exception) -> UserError:
+        """What to tell the person; logged unless they can mend it."""
+        cause = cause_of(error)
+        if isinstance(cause, discord.Forbidden) and not is_transient(cause) and ctx.guild is not None:
+            try:
+                require_permissions(ctx)
+            except UserError as missing:
+                return missing
+        usage = "" if ctx.command is None else ctx.command.extras.get("usage", ctx.command.qualified_name)
+        return explain(cause, str(ctx.command), self.settings, f"Usage: `{await self._prefix(ctx)}{usage}`")
+
+    async def tell(
+        self, interaction: Interaction, error: Exception, doing: str = "", view: discord.ui.View | None = None
+    ) -> None:
         """Tell one person what went wrong, however the interaction was answered before.
 
-        Where Discord takes no answer any more, say it in the channel for a minute, without `view`.
+        Where Discord takes no answer any more, say it in the channel for a minute, without `view`. `doing`: see
+        `explain`.
         """
+        problem = explain(error, doing, self.settings)
         if isinstance(problem, AlreadyReported):
             return
         try:
             try:
                 await _tell(interaction, problem, view)
-            except discord.HTTPException as error:
-                if error.code not in TOO_LATE:
+            except discord.HTTPException as late:
+                if late.code not in TOO_LATE:
                     raise
-                log.info("interaction_too_late", interaction_id=interaction.id, code=error.code)
-                await _tell_in_channel(interaction, problem)
-        except DISCORD_ERRORS as error:
-            log.warning("answer_not_posted", interaction_id=interaction.id, error=type(error).__name__)
+                log.info("interaction_too_late", interaction_id=interaction.id, code=late.code)
+                await post_error(_by_name(interaction), problem, delete_after=_SAID_FOR_S)
+        except DISCORD_ERRORS as trouble:
+            log.warning("answer_not_posted", interaction_id=interaction.id, error=type(trouble).__name__)
 
-    async def respond(self, ctx: Context, problem: UserError) -> None:
+    async def _respond(self, ctx: Context, error: Exception) -> None:
         """Tell whoever gave a command: in the channel, only to them where Discord allows, or directly."""
-        if isinstance(problem, AlreadyReported):
-            self._refused(ctx)
-            return
-        by_message = ctx.interaction is None  # an interaction has a way of its own
-        turn = self._turns.setdefault(ctx.channel.id, asyncio.Lock()) if by_message else asyncio.Lock()
-        try:
-            async with turn:  # one refusal at a time goes to a channel: many at once would hold up all answers there
-                await retry(functools.partial(self._respond, ctx, problem), unless=ctx.bot.is_closed)
-                self._refused(ctx)
-                if by_message:
-                    # In discord.py a request right after a post overtakes those that wait, and sends them to the end.
-                    await asyncio.sleep(_STEP_BACK_S)
-        except DISCORD_ERRORS as error:
-            code = getattr(error, "code", None)
-            log.warning("answer_not_posted", channel_id=ctx.channel.id, error=type(error).__name__, code=code)
-
-    async def _respond(self, ctx: Context, problem: UserError) -> None:
+        problem = await self._explain(ctx, error)
         if ctx.interaction is not None and not ctx.interaction.is_expired():
             await self.tell(ctx.interaction, problem)
-            return
-        nonce = {"nonce": f"e-{ctx.message.id}"}
-        if may_send(ctx.bot_permissions, ctx.channel):
-            gone_after = WRONG_PLACE_S if isinstance(problem, WrongPlace) else None
+            self.refused(ctx)
+        elif isinstance(problem, AlreadyReported):
+            self.refused(ctx)
+        else:
+            turn = self._turns.setdefault(ctx.channel.id, asyncio.Lock())
             try:
-                await post_error(ctx.send, problem, delete_after=gone_after, **(replying(ctx) | nonce))
-                return
-            except discord.Forbidden as error:
-                if is_transient(error):
-                    raise
-        if ctx.command is not None or ctx.prefix is None or is_mention(ctx.prefix):  # else it may be another bot's
-            await post_error(ctx.author.send, problem, **nonce)
+                async with turn:  # one refusal at a time goes to a channel: many would hold up all answers there
+                    await retry(functools.partial(_post, ctx, problem), unless=self.bot.is_closed)
+                    self.refused(ctx)
+                    # In discord.py a request right after a post overtakes those that wait, and sends them to the end.
+                    await asyncio.sleep(_STEP_BACK_S)
+            except DISCORD_ERRORS as trouble:
+                said = getattr(trouble, "code", None)
+                log.warning("answer_not_posted", channel_id=ctx.channel.id, error=type(trouble).__name__, code=said)
 
 
-def is_mention(prefix: str | None) -> bool:
+async def _post(ctx: Context, problem: UserError) -> None:
+    """Post an error in a channel where the bot may write, else to whoever gave the command."""
+    nonce = {"nonce": f"e-{ctx.message.id}"}
+    if may_send(ctx.bot_permissions, ctx.channel):
+        gone_after = WRONG_PLACE_S if isinstance(problem, WrongPlace) else None
+        try:
+            await post_error(ctx.send, problem, delete_after=gone_after, **(replying(ctx) | nonce))
+            return
+        except discord.Forbidden as error:
+            if is_transient(error):
+                raise
+    if ctx.command is not None or ctx.prefix is None or _is_mention(ctx.prefix):  # else it may be another bot's
+        await post_error(ctx.author.send, problem, **nonce)
+
+
+def _is_mention(prefix: str | None) -> bool:
     return prefix is not None and prefix.startswith("<@")
 
 
@@ -192,14 +287,6 @@ async def _tell(interaction: Interaction, problem: UserError, view: discord.ui.V
     elif interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
         await _remove_placeholder(interaction)
     await post_error(interaction.followup.send, problem, **options)
-
-
-async def _tell_in_channel(interaction: Interaction, problem: UserError) -> None:
-    assert interaction.channel_id is not None
-    client = cast(discord.Client, interaction.client)
-    channel = client.get_partial_messageable(interaction.channel_id, guild_id=interaction.guild_id)
-    send = addressed(channel.send, f"**{plain(interaction.user.display_name)}**")
-    await post_error(send, problem, delete_after=_SAID_FOR_S)
 
 
 async def _remove_placeholder(interaction: Interaction) -> None:

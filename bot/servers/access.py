@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import discord
 import redis.asyncio
 import structlog
+from discord.ext import commands
 
 from bot.background import DISCORD_ERRORS, reply
-from bot.errors import Refused, WrongPlace, is_gone, servers_only
+from bot.errors import WrongPlace, is_gone, servers_only
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User
 from bot.words import plain
@@ -164,7 +165,7 @@ class Access:
         self._give_back = client.register_script(_GIVE_BACK)
 
     async def works_here(self, ctx: Context) -> bool:
-        """The check before every command. Raises Refused, which holds the reason, or that Redis is away."""
+        """The check before every command. Raises CommandInvokeError: holds the reason, or that Redis is away."""
         assert ctx.command is not None
         name = (ctx.command.root_parent or ctx.command).name
         try:
@@ -173,7 +174,7 @@ class Access:
             if ctx.guild is not None and name not in ANYWHERE:
                 await self.require_place(ctx.author, ctx.channel)
         except Exception as error:
-            raise Refused(error) from error
+            raise commands.CommandInvokeError(error) from error  # discord.py handles no other errors
         return True
 
     async def require_place(self, user: User, channel: Where) -> None:

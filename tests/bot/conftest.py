@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio
 import yarl
 
-from bot.admin import cog_errors
+from bot import responder
 from bot.app import Galvanic
 from bot.channels import chores, watch, withdrawals
 from bot.train import card as live_card
@@ -70,7 +70,7 @@ async def driver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Driver]:
 @pytest.fixture
 async def live(settings: Settings, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
     """A connected bot, and the world that it is in."""
-    monkeypatch.setattr(cog_errors, "_UNANSWERED_S", 0.3)  # else each press of what is no button of ours takes 2 s
+    monkeypatch.setattr(responder, "_UNANSWERED_S", 0.3)  # else each press of what is no button of ours takes 2 s
     bot = Galvanic(settings)
     bot._connection.guild_ready_timeout = 0.05
     running = asyncio.create_task(bot.start("any-token"))

@@ -110,7 +110,7 @@ async def test_a_listener_that_discord_interrupts_is_no_error(live: Live, error:
     live.bot.add_listener(on_heard)
     with capture_logs() as logged:
         live.bot.dispatch("heard")
-        told = await live.until(lambda: [one for one in logged if one.get("listener")], "a word in the log")
+        told = await live.until(lambda: [one for one in logged if one.get("doing") == "on_heard"], "a word in the log")
     assert [(one["log_level"], bool(one.get("exc_info"))) for one in told] == [(level, level == "error")]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from bot.admin import cog_errors
+from bot import responder
 from bot.components import button, view
 from bot.models.embeds import model_buttons
 from bot.train.card import buttons_of
@@ -44,7 +44,7 @@ class Hanging:
 
 @pytest.fixture
 def hanging(live: Live, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
-    monkeypatch.setattr(cog_errors, "_UNANSWERED_S", 2.0)  # as ever: with a Redis that hangs, a form takes a while
+    monkeypatch.setattr(responder, "_UNANSWERED_S", 2.0)  # as ever: with a Redis that hangs, a form takes a while
     process = redis.Redis.from_url(redis_url).info("server")["process_id"]
     os.kill(process, signal.SIGSTOP)
     yield Hanging(live)
