@@ -7,6 +7,7 @@ import contextlib
 import functools
 import gc
 import sys
+import time
 from typing import Any
 
 import discord
@@ -16,7 +17,7 @@ from discord.ext import commands
 from redis.exceptions import RedisError
 
 from bot import gateway
-from bot.admin import cog_general, cog_settings, cog_welcome, metrics
+from bot.admin import cog_general, cog_settings, metrics
 from bot.background import Service, log_failed, run_forever
 from bot.channels import chores, consent, held, importer, sources, store, watch, withdrawals
 from bot.channels.cog import Privacy
@@ -165,10 +166,8 @@ class Galvanic(commands.Bot):
     async def setup_hook(self) -> None:
         settings, servers, texts = self.settings, self.guild_settings, self.transcripts
         pages = Help(self, servers)
-        report = cog_general.StatusReport(
-            self, self.redis, self.metrics, self.snapshots, self.admission, settings.data_dir
-        )
         send_commands = functools.partial(gateway.sync, self.tree, self.redis)
+        status = (self.metrics, self.snapshots, self.admission)
         panel = cog_settings.ServerSettings(servers, settings.command_prefix, self.registry.stored_bytes)
         removing = (self.registry, self.removal, self.snapshots, self.jobs)
         people = Privacy(
@@ -184,11 +183,10 @@ class Galvanic(commands.Bot):
         )
         for one in (
             self.responder,
-            cog_general.General(self, servers, pages, report, send_commands),
+            cog_general.General(self, settings, self.redis, servers, pages, *status, send_commands),
             panel,
             cog.Training(settings, self.trainings, self.sources, texts, self.components),
             self.training_control,
-            cog_welcome.Welcome(self, settings, self.redis, servers, start.TASTE_MINUTES),
             Writing(self.components.open, self.generating),
             cog_chat.Chat(self, self.generating),
             self.models,
@@ -264,8 +262,9 @@ class Galvanic(commands.Bot):
 
     async def tell_trouble(self) -> None:
         """Say in Redis, for `make run` to show, that Discord cannot be reached."""
-        if (said := gateway.trouble(self.metrics.away_since)) is not None:
-            await presence.beat_async(self.redis, presence.TROUBLE, said)
+        since = self.metrics.away_since
+        if since is not None and time.monotonic() - since > gateway.AWAY_S:
+            await presence.beat_async(self.redis, presence.TROUBLE, gateway.AWAY)
 
     async def _say_present(self) -> None:
         if not await self.leader.keep():

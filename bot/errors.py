@@ -147,8 +147,6 @@ def _of_command(error: Exception, usage: str) -> UserError | None:
             return UserError(f"`{name}` is missing.", usage)
         case commands.TooManyArguments():
             return UserError("That is more than this command takes.", usage)
-        case commands.BadBoolArgument():
-            return UserError(f"{code(error.argument)} is neither yes nor no.", usage)
         case commands.UserInputError():
             return UserError("I can't read this command's arguments.", usage)
         case app_commands.TransformerError():

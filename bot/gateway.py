@@ -35,7 +35,7 @@ _FREE_IDENTIFIES = 100
 _IDENTIFY_SELDOM_S = 100.0
 """Between two after `_FREE_IDENTIFIES` within a day: at 1,000 Discord resets the token."""
 _DAY_S = 86_400.0
-_AWAY_S = 10.0
+AWAY_S = 10.0
 """A shorter absence is not reported: Discord itself asks for a reconnect now and then."""
 AWAY = (
     "Discord can't be reached, so the bot goes on trying. Is this machine online? See https://discordstatus.com, too."
@@ -106,7 +106,7 @@ class Identifies:
             many = len(self._at) == _FREE_IDENTIFIES and now - self._at[0] < _DAY_S
             first = self._at[-1] + (_IDENTIFY_SELDOM_S if many else IDENTIFY_EVERY_S)
             # Discord asks for 1 to 5 s after it has ended a session.
-            now = max(first, now + random.uniform(1, 5))
+            now = max(first, now + random.uniform(IDENTIFY_EVERY_S / 5, IDENTIFY_EVERY_S))
         self._at.append(now)
         return now
 
@@ -116,11 +116,6 @@ class Identifies:
         if wait > IDENTIFY_EVERY_S:
             log.warning("identify_put_off", wait_s=round(wait))
         await asyncio.sleep(wait)
-
-
-def trouble(away_since: float | None) -> str | None:
-    """What to tell whoever runs the bot; None: Discord is there, or away only for a moment. `away_since`: monotonic."""
-    return AWAY if away_since is not None and time.monotonic() - away_since > _AWAY_S else None
 
 
 _UNTOLD_PAUSE_S = 1.0

@@ -7,7 +7,6 @@ import contextlib
 import functools
 import re
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -304,27 +303,23 @@ class Typing:
 
     def __init__(self, client: discord.Client) -> None:
         self._client = client
-        self._waiting: Counter[int] = Counter()
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     @contextlib.asynccontextmanager
     async def shown(self, channel_id: int) -> AsyncIterator[None]:
-        self._waiting[channel_id] += 1
-        if channel_id not in self._tasks:
-            self._tasks[channel_id] = asyncio.create_task(self._show(channel_id))
+        sign = asyncio.create_task(self._show(channel_id))
         try:
             yield
         finally:
-            self._waiting[channel_id] -= 1
-            if not self._waiting[channel_id]:
-                del self._waiting[channel_id]
-                self._tasks.pop(channel_id).cancel()
+            sign.cancel()
 
     async def _show(self, channel_id: int) -> None:
+        """One who waits longer than another shows it after them."""
         await asyncio.sleep(TYPING_AFTER_S)
-        with contextlib.suppress(*DISCORD_ERRORS):
-            async with self._client.get_partial_messageable(channel_id).typing():
-                await asyncio.Event().wait()
+        async with self._turns.setdefault(channel_id, asyncio.Lock()):
+            with contextlib.suppress(*DISCORD_ERRORS):
+                async with self._client.get_partial_messageable(channel_id).typing():
+                    await asyncio.Event().wait()
 
 
 # ------------------------------------------- answers that are one person's own business

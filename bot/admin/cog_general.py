@@ -1,4 +1,4 @@
-"""`help`, `status` and `sync`, and the answer to a direct message."""
+"""`help`, `status` and `sync`; the answer to a direct message, and the greeting of a new server."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import timedelta
 from typing import Any, cast
 
 import discord
 import redis.asyncio
+import structlog
 from discord import app_commands
 from discord.ext import commands
 
 from bot.admin.metrics import BotMetrics, memory_of
 from bot.background import DISCORD_ERRORS, reply
+from bot.components import button, view
 from bot.errors import WORKS_DIRECTLY
 from bot.help import Help
 from bot.jobs.admission import Admission
@@ -26,12 +28,24 @@ from bot.options import decoding
 from bot.options.autocomplete import choices
 from bot.servers.access import is_admin
 from bot.servers.settings import GuildSettingsStore
-from bot.types import Context, User, hybrid_command
-from bot.words import AMBER, GREEN, RED, bar, duration, plain, span
+from bot.train.start import TASTE_MINUTES
+from bot.types import Context, hybrid_command
+from bot.words import AMBER, BLURPLE, GREEN, RED, bar, duration, plain, span
 from galvanic.units import count
 from shared import keys, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.metrics import disk, version_of
+from shared.settings import Settings
+
+NEW_FOR = timedelta(days=1)
+"""A server that the bot joined earlier is not greeted, whatever Redis remembers."""
+_MOST_LINES = 5
+_LITTLE_SPACE = 0.05
+"""Share of the disk; less is reported as a problem."""
+_LIBRARIES = f"discord.py {discord.__version__}, Python {platform.python_version()}"
+_KINDS = ((TRAIN_QUEUE, "Training"), (GENERATE_QUEUE, "Generating"))
+
+log = structlog.get_logger()
 
 
 @dataclass(eq=False, repr=False)
@@ -39,9 +53,13 @@ class General(commands.Cog):
     """`send_commands`: sends Discord the slash commands; how many there are."""
 
     bot: commands.Bot
+    settings: Settings
+    connection: redis.asyncio.Redis
     servers: GuildSettingsStore
     pages: Help
-    report: StatusReport
+    metrics: BotMetrics
+    snapshots: Snapshots
+    admission: Admission
     send_commands: Callable[[], Awaitable[int]]
 
     @hybrid_command(
@@ -69,15 +87,8 @@ class General(commands.Cog):
         people are answered, and how much room there is, of all servers together.
         """
         await ctx.defer(ephemeral=True)
-        full = is_admin(ctx.author) or await self._is_owner(ctx.author)
-        await ctx.send(embed=await self.report.embed(full=full), ephemeral=True)
-
-    async def _is_owner(self, user: User) -> bool:
-        """False also when Discord does not say so now."""
-        try:
-            return await self.bot.is_owner(user)
-        except DISCORD_ERRORS:
-            return False
+        full = is_admin(ctx.author) or await self.bot.is_owner(ctx.author)
+        await ctx.send(embed=await self._status(full=full), ephemeral=True)
 
     @commands.command(
         hidden=True, extras={"usage": "sync", "examples": ("sync",)}, description="Send Discord my slash commands again"
@@ -106,24 +117,35 @@ class General(commands.Cog):
                 f"{WORKS_DIRECTLY}."
             )
 
+    # ------------------------------------------------------------------ a new server
 
-_MOST_LINES = 5
-_LITTLE_SPACE = 0.05
-"""Share of the disk; less is reported as a problem."""
-_LIBRARIES = f"discord.py {discord.__version__}, Python {platform.python_version()}"
-_KINDS = ((TRAIN_QUEUE, "Training"), (GENERATE_QUEUE, "Generating"))
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        """Greet the servers that invited the bot while it was away: often before it ran for the first time."""
+        for guild in self.bot.guilds:
+            await self.on_guild_join(guild)
 
+    @commands.Cog.listener()
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        since = guild.me.joined_at
+        if since is None or discord.utils.utcnow() - since > NEW_FOR:
+            return
+        try:
+            channel = _channel(guild, (await self.servers.get(guild.id)).channels)
+            key, kept_for = keys.greeted(guild.id), 2 * NEW_FOR
+            if channel is None or not await reply(self.connection.set(key, 1, nx=True, ex=kept_for)):
+                return
+            most = self.settings.train_max_minutes
+            taste, minutes = min(TASTE_MINUTES, most), min(self.settings.train_minutes, most)
+            embed = _greeting(await self.servers.prefix(guild.id), taste, minutes)
+            label = f"A first taste: {taste:g} minutes of Frankenstein"
+            await channel.send(embed=embed, view=view(button("taste", label=label, style=discord.ButtonStyle.primary)))
+        except (redis.RedisError, *DISCORD_ERRORS) as error:
+            log.warning("server_not_greeted", guild_id=guild.id, error=type(error).__name__)
 
-@dataclass(frozen=True)
-class StatusReport:
-    client: discord.Client
-    connection: redis.asyncio.Redis
-    metrics: BotMetrics
-    trainings: Snapshots
-    texts: Admission
-    data_dir: Path
+    # ------------------------------------------------------------------ status
 
-    async def embed(self, *, full: bool) -> discord.Embed:
+    async def _status(self, *, full: bool) -> discord.Embed:
         """`full`: what operators and admins see; otherwise only whether all works."""
         embed = discord.Embed(title="Status", colour=GREEN)
         try:
@@ -141,17 +163,17 @@ class StatusReport:
         return embed.set_footer(text=_LIBRARIES)
 
     async def _full(self, embed: discord.Embed, machines: dict[str, Counter[str]]) -> discord.Embed:
-        snapshot = await self.trainings.look(now=True)
+        snapshot = await self.snapshots.look(now=True)
         used, limit = await self._memory()
         problems = [f"⚠️ **{does}**: no worker is running." for queue, does in _KINDS if not machines[queue]]
-        free, all_of = disk(self.data_dir) or (None, 0)
+        free, all_of = disk(self.settings.data_dir) or (None, 0)
         if free is not None and free < _LITTLE_SPACE * all_of:
             problems.append("⚠️ **The disk** is almost full: what is trained can't be saved then.")
         if limit and used > 0.9 * limit:
             problems.append("⚠️ **Redis** has almost no memory left: no command is taken then.")
         embed.colour = AMBER if problems else GREEN
         embed.description = "\n".join(problems) or "✅ Everything works."
-        guilds = count(len(self.client.guilds), "server")
+        guilds = count(len(self.bot.guilds), "server")
         held = f"{size(used)}" + (f" of {size(limit)}" if limit else "") if used else "answers"
         for name, value in (
             *((does, _workers(machines[queue])) for queue, does in _KINDS),
@@ -182,7 +204,7 @@ class StatusReport:
 
     def _away(self) -> str | None:
         """None until the first heartbeat is answered."""
-        latency = self.client.latency
+        latency = self.bot.latency
         return None if math.isnan(latency) else f"{latency * 1000:.0f} ms away"
 
     def _pace(self) -> str:
@@ -191,7 +213,7 @@ class StatusReport:
             lately = "none in the last ten minutes"
         else:
             lately = f"{a_minute:.1f} a minute\n{median_s:.2f} s in the median"
-        return lately + (f"\n{self.texts.waiting} waited for" if self.texts.waiting else "")
+        return lately + (f"\n{self.admission.waiting} waited for" if self.admission.waiting else "")
 
 
 def _workers(machines: Counter[str]) -> str:
@@ -230,3 +252,26 @@ def size(amount: int) -> str:
         if amount >= above:
             return f"{amount / above:.1f} {unit}" if amount < 10 * above else f"{amount / above:,.0f} {unit}"
     return f"{amount / 1e3:.0f} kB"
+
+
+def _channel(guild: discord.Guild, allowed: tuple[int, ...]) -> discord.TextChannel | None:
+    """Where to greet: of the channels that the server's admins allow, if they chose any."""
+    needed = discord.Permissions(view_channel=True, send_messages=True, embed_links=True)
+    wanted = [one for one in (guild.system_channel, *guild.text_channels) if one is not None]
+    fit = (one for one in wanted if not allowed or one.id in allowed)
+    return next((one for one in fit if one.permissions_for(guild.me) >= needed), None)
+
+
+def _greeting(prefix: str, taste_minutes: float, minutes: float) -> discord.Embed:
+    """`minutes`: of a training that nobody gives a time."""
+    return discord.Embed(
+        title="Hello! I learn to write from any text, and talk back in its voice",
+        description=(
+            f"**A first taste:** press the button, and I read *Frankenstein* for {taste_minutes:g} minutes while you "
+            f"watch. Then you can make me write. It takes about {taste_minutes + 1:g} minutes in all; if I can't "
+            "fetch the book, I read Python's manual instead, which needs no internet.\n\n"
+            f"**Then:** `{prefix}train frankenstein` reads for {minutes:g} minutes and writes better. Attach a `.txt` "
+            f"file to `{prefix}train` to have me learn a text of yours. `{prefix}help` shows all I can do."
+        ),
+        colour=BLURPLE,
+    )

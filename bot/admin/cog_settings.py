@@ -11,7 +11,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.components import Action, Components, Field, Form, Press, button, custom_id, view
+from bot.components import Action, Components, Field, Form, How, Press, Work, button, custom_id, view
 from bot.errors import error_embed
 from bot.options.checks import as_limit
 from bot.servers.access import require_admin
@@ -24,7 +24,6 @@ from shared import blocklist
 
 log = structlog.get_logger()
 
-FORMS = ("prefix", "quotas", "blocklist")
 _PLACES = [
     discord.ChannelType.text,
     discord.ChannelType.news,
@@ -52,18 +51,19 @@ class ServerSettings(commands.Cog):
     stored_bytes: Callable[[int], Awaitable[int]]
 
     def register(self, components: Components) -> None:
-        works: dict[str, Callable[[Press], Awaitable[None]]] = {
-            "train_roles": lambda press: self._choose_roles(press, "train_roles"),
-            "generate_roles": lambda press: self._choose_roles(press, "generate_roles"),
-            "channels": lambda press: self._change(press, channels=_ids(press)),
-            "reset": self._ask_reset,
-            "reset-all": self._change,
-            "show": self._show,
-        }
-        for name, work in works.items():
-            components.add(f"settings:{name}", work, who="anybody", how="update")
-        for name, form in zip(FORMS, (self._prefix_form, self._quotas_form, self._blocklist_form), strict=True):
-            components.add(f"settings:{name}", form, who="anybody", how="form")
+        works: tuple[tuple[str, How, Work], ...] = (
+            ("train_roles", "update", lambda press: self._choose_roles(press, "train_roles")),
+            ("generate_roles", "update", lambda press: self._choose_roles(press, "generate_roles")),
+            ("channels", "update", lambda press: self._change(press, channels=_ids(press))),
+            ("reset", "update", self._ask_reset),
+            ("reset-all", "update", self._change),
+            ("show", "update", self._show),
+            ("prefix", "form", self._prefix_form),
+            ("quotas", "form", self._quotas_form),
+            ("blocklist", "form", self._blocklist_form),
+        )
+        for name, how, work in works:
+            components.add(f"settings:{name}", work, who="anybody", how=how)
 
     @hybrid_command(
         extras={"usage": "settings", "examples": ("settings",), "admin": True},

@@ -261,8 +261,6 @@ async def test_one_sign_of_typing_for_all_who_wait(live: Live, monkeypatch: pyte
             await live.until(signs, "the sign")
         await live.handled()
         assert len(signs()) == 1
-        assert len(live.bot.typing._tasks) == 1
-    assert not live.bot.typing._tasks
 
 
 @pytest.mark.parametrize("restarted", [False, True])

@@ -82,7 +82,7 @@ async def test_after_an_outage_it_hears_what_is_said(
         await live.until(lambda: live.bot.metrics.connected, "the bot to be back")
     assert "!train" in await live.ask("!help")
     assert (live.answer(missed) is not None) == resumed
-    assert gateway.trouble(live.bot.metrics.away_since) is None
+    assert live.bot.metrics.away_since is None
     assert not [record for record in caplog.records if record.exc_info]
 
 
