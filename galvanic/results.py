@@ -23,11 +23,12 @@ class TrainingInterrupted(Exception):
     """The training was asked to pause; its checkpoint is saved and it can go on from there."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Losses in nats per character, None until known."""
+class Progress(BaseModel):
+    """How far a training has come. Losses in nats per character, None until known."""
 
-    doing: Doing  # it learns nothing more once it is finishing
+    model_config = ConfigDict(frozen=True)
+
+    doing: Doing = "learning"  # it learns nothing more once it is finishing
     done: float  # share of its learning that is done, by whichever limit comes first
     epoch: int  # from 1
     epochs: int  # the most that there will be; time may end it sooner

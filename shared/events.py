@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from galvanic import results
 from galvanic.options import MOST_LENGTH
-from galvanic.results import Difficulty, Doing
+from galvanic.results import Difficulty
 from shared.jobs import MOST_VARIANTS
 from shared.models import ModelRecord
 
@@ -47,29 +48,8 @@ class Started(_Event):
     restart_reason: Literal["withdrawn", "changed"] | None = None
 
 
-class Progress(_Event):
-    """How far a training has come. Losses are in nats per character, None until known.
-
-    Attributes:
-        doing: it learns nothing more once it is finishing.
-        done: share of its learning that is done, by whichever limit comes first.
-        epoch: the running epoch, from 1.
-        epochs: the most that there will be; time may end it sooner.
-        step, steps: position within the epoch, in batches.
-        eta_s: seconds of learning that are left, never more than its time limit leaves; None: not measured yet.
-    """
-
+class Progress(_Event, results.Progress):
     kind: Literal["progress"] = "progress"
-    doing: Doing = "learning"
-    done: float
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    train_loss: float | None = None
-    heldout_loss: float | None = None
-    eta_s: float | None = None
-    chars_per_s: float | None = None
 
     @property
     def share(self) -> float:

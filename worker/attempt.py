@@ -65,7 +65,6 @@ class Attempt:
         self._hooks = JobHooks(job_events, lease, self.copies)
         self._restart_reason: RestartReason | None = None  # why it starts over
         self._whole = True  # it is all of the training, so its time tells how long others may take
-        self._over = False  # there is a model
 
     def run(self) -> Cancelled | None:
         """Train to the end, which is published; None, or the end that is still to be told.
@@ -75,9 +74,10 @@ class Attempt:
         """
         try:
             with self.copies:
-                while not self._over:
+                while True:
                     try:
                         self._try()
+                        return None
                     except StartOver as error:
                         log.info("words_may_not_be_learned", why=error.why)
                         self._forget(error.why)
@@ -87,7 +87,6 @@ class Attempt:
             self._files.text.unlink(missing_ok=True)  # another host may take over; it comes from Redis again
             self.copies.complete()
             raise
-        return None
 
     def _try(self) -> None:
         job, job_events, files = self._job, self._job_events, self._files
@@ -96,7 +95,7 @@ class Attempt:
         made = read(files.made, Made)
         if made is not None or files.checkpoint.exists():
             self._require_standing()
-        if made is not None and self._has(made.finished.model.model_id):
+        if made is not None and (files.model.exists() or self._is_stored(made.finished.model.model_id)):
             log.info("made_before")
             self._tell_start(resumed=True)
             self._hooks.inherited = made.finished.model.transcripts
@@ -117,8 +116,8 @@ class Attempt:
         self._patiently(lambda: write_text(files.made, made.model_dump_json()))
         self._deliver(made)
 
-    def _has(self, model_id: str) -> bool:
-        return self._files.model.exists() or self._patiently(lambda: self._store.has(model_id))
+    def _is_stored(self, model_id: str) -> bool:
+        return self._patiently(lambda: self._store.has(model_id))
 
     def _patiently(self, write: Callable[[], T]) -> T:
         """Do what needs the disk or the store, and wait while that is full or away; it can be repeated."""
@@ -129,18 +128,19 @@ class Attempt:
         from galvanic.pictures import loss_chart
 
         model, job_events = made.finished.model, self._job_events
-        job_events.require_standing()  # an attempt that was frozen may wake up when another one has ended
+        job_events.require_newest()  # an attempt that was frozen may wake up when another one has ended
         if self._files.model.exists():
             self._patiently(lambda: self._store.take(self._files.model, model.model_id))
 
         def draw(entered: ModelRecord) -> None:
             job_events.attach(LOSS_FILE, loss_chart(made.curve, entered.name))
 
-        while not self._over:
+        while True:
             # A model that was made again becomes current only where the old one was, which the bot sees to.
             job_events.enter(made.finished, current=model.replaces is None, prepare=draw)
             job_events.durable()
-            self._over = job_events.is_over()  # it is not, if Redis lost its last second meanwhile
+            if job_events.is_over():
+                break  # else Redis has lost its last second meanwhile
         job_events.remember(made.past)
         log.info("trained", model_id=model.model_id, seconds=round(made.finished.seconds), epochs=made.past.epochs)
 

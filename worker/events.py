@@ -108,7 +108,7 @@ class JobEvents:
         value = cast(bytes | None, self._client.hget(keys.job(self.job_id), "deaths"))
         return int(value or 1) - 1
 
-    def get_on(self) -> bool:
+    def note_headway(self) -> bool:
         """Note headway: no earlier death counts now, but this attempt's would. Tries once; whether Redis took it."""
         key = keys.job(self.job_id)
         try:
@@ -198,7 +198,7 @@ class JobEvents:
         """Lay a file of the result beside the events."""
         self._insist(lambda: self._client.set(keys.artifact(self.job_id, name), data, ex=ttl_s))
 
-    def require_standing(self) -> None:
+    def require_newest(self) -> None:
         """Raises Superseded if another attempt has begun, or the job is over or was rolled back."""
         fields = cast(
             list[bytes | None], self._insist(lambda: self._client.hmget(keys.job(self.job_id), "attempt", "state"))

@@ -77,7 +77,7 @@ class JobHooks(results.Hooks):
         now = time.monotonic()
         if self._first_saved is None:
             self._first_saved = now
-        elif now - self._first_saved >= HEADWAY_S and self._job_events.get_on():
+        elif now - self._first_saved >= HEADWAY_S and self._job_events.note_headway():
             self._first_saved = math.inf
 
     def control(self) -> Literal["cancel", "finish", "interrupt"] | None:

@@ -43,7 +43,7 @@ def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: Jo
     lease = Lease(client, job, job_events, int(3_600 * settings.corpus_ttl_hours))
     with in_context(job), lease, StopDeadline(job_events, files):
         if files.take_end():
-            job_events.get_on()
+            job_events.note_headway()
         log.info("job_begun", kind=job.kind, attempt=job_events.attempt)
         remove_leftovers(settings, client)
         attempt = Attempt(settings, client, job, job_events, lease)

@@ -41,7 +41,17 @@ def train(
         left = (until - time.monotonic()) if until is not None else STEP_S * (most * STEPS - at)
         done = min(1.0, (time.monotonic() - began) / (60 * options.minutes) if options.minutes else at / most / STEPS)
         hooks.progress(
-            Progress("learning", done, epoch, most, at % STEPS, STEPS, loss, loss + 0.1, max(0.0, left), 9_000.0)
+            Progress(
+                done=done,
+                epoch=epoch,
+                epochs=most,
+                step=at % STEPS,
+                steps=STEPS,
+                train_loss=loss,
+                heldout_loss=loss + 0.1,
+                eta_s=max(0.0, left),
+                chars_per_s=9_000.0,
+            )
         )
         time.sleep(STEP_S)
         if at % STEPS == STEPS - 1:

@@ -70,14 +70,14 @@ def test_ends_without_a_word_are_counted_since_the_last_headway(client: redis.Re
     lives.take(client, "t-1")
     third = lives.take(client, "t-1")
     assert (third.deaths(), third.attempt) == (1, 3)
-    assert third.get_on()
+    assert third.note_headway()
     assert 0 < client.ttl(keys.job("t-1")) <= keys.JOB_TTL_S  # type: ignore[operator]
     assert lives.take(client, "t-1").deaths() == 1
 
 
 def test_headway_during_an_outage_is_told_later() -> None:
     nowhere = redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
-    assert not JobEvents(nowhere, "t-1").get_on()
+    assert not JobEvents(nowhere, "t-1").note_headway()
 
 
 @pytest.mark.parametrize(("value", "control"), [("cancel", "cancel"), ("finish", "finish"), ("nonsense", None)])
@@ -174,5 +174,5 @@ def test_no_model_is_entered_by_a_job_that_ended_otherwise(client: redis.Redis, 
     with pytest.raises(Superseded):
         log.enter(made())
     with pytest.raises(Superseded):
-        log.require_standing()
+        log.require_newest()
     assert not client.exists(keys.guild_models(GUILD), keys.model("m1"), keys.channel(CHANNEL))
