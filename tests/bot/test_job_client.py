@@ -6,9 +6,7 @@ import asyncio
 import json
 import time
 from pathlib import Path
-from typing import cast
 
-import discord
 import pytest
 import redis
 import redis.asyncio
@@ -16,9 +14,6 @@ import redis.asyncio
 from bot.channels.store import TranscriptStore
 from bot.jobs.client import JobClient
 from bot.jobs.decoding import NotUnderstood, events_of
-from bot.models.audience import Audience
-from bot.models.registry import Registry
-from bot.servers.settings import GuildSettingsStore
 from galvanic.errors import UserError
 from shared import keys
 from shared.connect import connect
@@ -28,8 +23,7 @@ from shared.jobs import MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
 from tests import lives
 from tests.bot.offline import text_again
-from tests.factories import CHANNEL, GUILD, corpus, generate_job, place, record, train_job
-from tests.registered import register
+from tests.factories import GUILD, corpus, generate_job, place, record, train_job
 from worker.events import Superseded
 
 
@@ -135,53 +129,6 @@ async def test_notifications_tell_who_has_news(queue: JobClient, settings: Setti
     assert await queue.events("t-1", entry) == []
 
 
-@pytest.fixture
-def registry(client: redis.asyncio.Redis) -> Registry:
-    settings = Settings()
-    return Registry(
-        client, settings, GuildSettingsStore(settings, client), Audience(cast(discord.Client, None), settings)
-    )
-
-
-async def test_a_trained_model_is_the_channels_current_one(registry: Registry, settings: Settings) -> None:
-    register(connect(settings), record())
-    assert (await registry.choose(GUILD, [CHANNEL], None)).model_id == "m1"
-
-
-async def test_without_a_model_the_way_to_one_is_shown(registry: Registry) -> None:
-    with pytest.raises(UserError, match="!train frankenstein"):
-        await registry.choose(GUILD, [CHANNEL], None)
-
-
-async def test_a_channel_without_a_choice_is_told_what_there_is(registry: Registry, settings: Settings) -> None:
-    register(connect(settings), record())
-    with pytest.raises(UserError, match="`tides`"):
-        await registry.choose(GUILD, [CHANNEL + 1], None)
-
-
-async def test_an_unknown_name_gets_the_nearest(registry: Registry, settings: Settings) -> None:
-    register(connect(settings), record())
-    with pytest.raises(UserError, match="Did you mean `tides`"):
-        await registry.choose(GUILD, [CHANNEL], "tidse")
-
-
-async def test_an_uploaded_texts_model_stays_in_its_channel(registry: Registry, settings: Settings) -> None:
-    register(connect(settings), record(scope="channel"))
-    assert [model.name for model in await registry.usable(GUILD, [CHANNEL])] == ["tides"]
-    assert await registry.usable(GUILD, [CHANNEL + 1]) == []
-    with pytest.raises(UserError):
-        await registry.choose(GUILD, [CHANNEL + 1], "tides")
-    thread_and_parent = [CHANNEL + 7, CHANNEL]
-    assert (await registry.choose(GUILD, thread_and_parent, "tides")).model_id == "m1"
-
-
-async def test_models_of_another_guild_do_not_exist(registry: Registry, settings: Settings) -> None:
-    register(connect(settings), record())
-    assert await registry.usable(GUILD + 1, [CHANNEL]) == []
-    with pytest.raises(UserError):
-        await registry.choose(GUILD + 1, [CHANNEL], "tides")
-
-
 async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(
     queue: JobClient, client: redis.asyncio.Redis, settings: Settings
 ) -> None:
@@ -212,16 +159,6 @@ async def test_an_imported_model_whose_text_cannot_be_had_asks_for_it(
 ) -> None:
     with pytest.raises(UserError, match=r"was imported.*`!train SOURCE --from tides`"):
         await text_again(record(corpus=None), queue, TranscriptStore(client), settings)
-
-
-async def test_what_goes_on_is_named_after_the_first(registry: Registry, settings: Settings) -> None:
-    worker = connect(settings)
-    first = register(worker, record())
-    second = register(worker, record(model_id="m2"))
-    apollo = register(worker, record(model_id="m3", name="apollo-11"))
-    assert second.name == "tides-2"
-    names = [await registry.next_name(GUILD, [CHANNEL], model) for model in (first, second, apollo)]
-    assert names == ["tides", "tides", "apollo-11"]
 
 
 async def test_when_a_job_was_entered_is_known(queue: JobClient) -> None:

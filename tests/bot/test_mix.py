@@ -66,9 +66,3 @@ def test_nothing_that_can_be_typed_breaks_it(typed: str) -> None:
 )
 def test_a_mixture_in_words(typed: str, parts: tuple[tuple[str, float], ...], seed: str) -> None:
     assert mix.parse_words(typed, {"tides", "alice", "emma"}, "!") == (parts, seed)
-
-
-@pytest.mark.parametrize("typed", ["", "the sea", "tides 70 the sea", "tides 0 alice 1", "tides 1 tides 2 x"])
-def test_words_that_are_no_mixture(typed: str) -> None:
-    with pytest.raises(UserError):
-        mix.parse_words(typed, {"tides", "alice"}, "!")

@@ -77,6 +77,34 @@ async def test_a_model_of_another_channel_is_refused_like_one_that_is_not_there(
     assert said[0] == said[1]
 
 
+async def test_a_channel_without_a_choice_is_told_what_there_is(registry: Registry, worker: redis.Redis) -> None:
+    register(worker, record())
+    with pytest.raises(UserError, match="`tides`"):
+        await registry.choose(GUILD, [CHANNEL + 1], None)
+
+
+async def test_an_unknown_name_gets_the_nearest(registry: Registry, worker: redis.Redis) -> None:
+    register(worker, record())
+    with pytest.raises(UserError, match="Did you mean `tides`"):
+        await registry.choose(GUILD, [CHANNEL], "tidse")
+
+
+async def test_models_of_another_guild_do_not_exist(registry: Registry, worker: redis.Redis) -> None:
+    register(worker, record())
+    assert await registry.usable(GUILD + 1, [CHANNEL]) == []
+    with pytest.raises(UserError):
+        await registry.choose(GUILD + 1, [CHANNEL], "tides")
+
+
+async def test_what_goes_on_is_named_after_the_first(registry: Registry, worker: redis.Redis) -> None:
+    first = register(worker, record())
+    second = register(worker, record(model_id="m2"))
+    apollo = register(worker, record(model_id="m3", name="apollo-11"))
+    assert second.name == "tides-2"
+    names = [await registry.next_name(GUILD, [CHANNEL], model) for model in (first, second, apollo)]
+    assert names == ["tides", "tides", "apollo-11"]
+
+
 async def test_a_record_of_a_newer_version_does_not_hide_the_others(
     registry: Registry, worker: redis.Redis, client: redis.asyncio.Redis
 ) -> None:
@@ -132,17 +160,6 @@ async def test_changes_at_once_are_all_kept(registry: Registry, worker: redis.Re
     model = await registry.record("m1")
     assert model is not None
     assert sorted(model.shared_with) == [1, 2, 3]
-
-
-async def test_what_is_taken_back_is_dropped_where_it_was_the_current_model(
-    registry: Registry, worker: redis.Redis
-) -> None:
-    model = register(worker, record(scope="channel", shared_with=(OTHER,)))
-    await registry.use(OTHER, model)
-    await registry.amend("m1", lambda model: model.model_copy(update={"shared_with": ()}))
-    with pytest.raises(UserError):
-        await registry.choose(GUILD, [OTHER], None)
-    assert (await registry.choose(GUILD, [CHANNEL], None)).name == "tides"
 
 
 async def test_removing_takes_the_model_out_of_everything_at_once(

@@ -97,18 +97,3 @@ async def test_a_text_is_asked_for_by_form(live: Live) -> None:
     assert (stored.job.seed, stored.job.length, stored.job.top_k, stored.job.guard) == ("the sea", 40, 5, False)
     worker.write(job_id)
     await live.until(lambda: live.showing("the gulls went home"), "the text")
-
-
-async def test_the_servers_forms_keep_it_too(live: Live) -> None:
-    live.send("!settings")
-    panel = await live.until(lambda: live.showing("Where I may be used"), "the panel")
-    buttons = [item for row in panel.components for item in row["components"]]
-    quotas = next(item["custom_id"] for item in buttons if "quotas" in str(item.get("custom_id")))
-    opened = live.acts.click(ADA, LAB, panel.id, quotas)
-    await live.until(lambda: opened.modal, "the form")
-    await live.until(lambda: sent_off(live, opened, {"jobs_per_user": "2", "jobs_per_server": "x"}), "it to be sent")
-    refusal = await live.until(lambda: live.whispered("ada", "can't be `x`"), "the refusal")
-    again = live.acts.click(ADA, LAB, refusal.id, refusal.components[0]["components"][0]["custom_id"])
-    await live.until(lambda: again.modal, "the form again")
-    values = [label["component"].get("value") for label in again.modal["components"]]  # type: ignore[index]
-    assert values[:2] == ["2", "x"]

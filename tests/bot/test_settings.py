@@ -272,12 +272,6 @@ def _with_control(live: Live, what: str) -> list[Message]:
     return [message for message in live.world.messages[LAB].values() if PANEL + what in str(message.components)]
 
 
-async def test_a_control_that_nobody_knows_is_answered(live: Live) -> None:
-    shown = await panel(live)
-    live.acts.click(USER_IDS["ben"], LAB, shown.id, "from-an-earlier-version", forged=True)
-    await live.until(lambda: live.whispered("ben", "no longer works"), "an answer")
-
-
 async def test_forms_fit_discords_limits(live: Live) -> None:
     shown = await panel(live)
     for what in ("prefix", "quotas", "blocklist"):

@@ -8,8 +8,8 @@ from shared import keys
 from shared.models import ModelRecord
 from shared.transcripts import TranscriptInfo
 from tests import factories
-from tests.driver.client import Message, components, text_of
-from tests.e2e.acts import newest, rest, user, whisper, written
+from tests.driver.client import Message, text_of
+from tests.e2e.acts import user, written
 from tests.e2e.system import System
 
 TITLE = "Barrels of the third row"
@@ -58,26 +58,6 @@ def writes(system: System, channel: str, person: str = "ben") -> bool:
         return False
     assert written(answer)
     return True
-
-
-def bystander(system: System, person: str = "dora", **where: str) -> Message:
-    """A message of the bot's to forge presses on."""
-    return system.ask("!help", person=person, **where)
-
-
-def forge(system: System, on: Message, custom_id: str, *, person: str = "dora", **where: str) -> None:
-    """Press a button that the bot never showed there; it is refused in private, with words that tell nothing."""
-    rest(system)
-    before = newest(system, person=person, **where)
-    system.client.click(on["id"], custom_id, person=person, forged=True, **where)
-    answer = whisper(system, "no longer works", before, person=person, **where)
-    assert TITLE not in text_of(answer)
-    assert "whispers" not in text_of(answer)
-
-
-def components_of(message: Message) -> list[str]:
-    """The ids of what can be pressed or chosen."""
-    return [item["custom_id"] for item in components(message) if "custom_id" in item]
 
 
 def exported(system: System, person: str = "ada") -> bytes:

@@ -225,17 +225,6 @@ def test_a_late_answer_without_attach_files_shows_the_beginning(system: System) 
         system.client.deny_bot()
 
 
-def test_the_channels_temperature_is_the_usual_one(system: System) -> None:
-    key = keys.channel(int(system.client.world().channels["lab"]))
-    with system.redis as client:
-        client.hset(key, "temperature", "0.35")
-        try:
-            assert temperature(system.ask("!generate the tide --length 20")) == 0.35
-            assert temperature(system.ask("!generate the tide --length 20 --temperature 1")) == 1
-        finally:
-            client.hdel(key, "temperature")
-
-
 def test_the_form_of_a_models_card_asks_for_words(system: System) -> None:
     card = system.ask("!model info tides")
     card = system.client.wait_for(lambda: (found := system.client.message(card["id"])) and labels(found) and found, 60)

@@ -128,7 +128,7 @@ def test_a_model_is_chosen_by_command_and_by_button(system: System) -> None:
 def test_the_channels_temperature_is_what_texts_are_written_at(system: System) -> None:
     system.add_model("warm")
     assert "at temperature 0.8, the default" in ask(system, "!model temperature")
-    assert "at temperature 0.3" in ask(system, "!model temperature 0.3")
+    assert "at temperature 0.3" in ask(system, "!model temperature 0,3")
     assert "temperature 0.3" in ask(system, "!generate the tide --length 10")
     assert "at temperature 0.8, the default" in ask(system, "!model temperature", channel="library")
     for wrong in ("3", "nan", "-1", "hot"):
@@ -259,7 +259,8 @@ def test_renaming(system: System) -> None:
     card = system.ask("!model info old")
     assert "The name `taken` is already taken" in ask(system, "!model rename old taken")
     assert "already has this name" in ask(system, "!model rename old OLD")
-    assert "isn't a valid model name" in ask(system, "!model rename old ../x")
+    for wrong in ("../x", "-a", "näme", "x" * 33):
+        assert "isn't a valid model name" in ask(system, f"!model rename old {wrong}")
     assert "isn't your model" in ask(system, "!model rename taken mine", person="ben")
     assert "`old` is now called `new`" in ask(system, "!model rename old New", person="ben")
     # Whatever knew it by its id goes on with it.

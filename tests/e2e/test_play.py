@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
 from shared import keys
@@ -15,8 +13,6 @@ from tests.e2e.acts import (
     press,
     restart_bot,
     slash,
-    start_bot,
-    stop_bot,
     written,
 )
 from tests.e2e.system import System
@@ -164,36 +160,3 @@ def test_a_surprise_about_another_message(system: System) -> None:
     assert f"over {bare} characters" in text_of(answer)
     slashed = slash(system, "surprise", {"text": "the tide watches"})
     assert "over 16 characters" in text_of(slashed)
-
-
-@pytest.mark.whole
-def test_both_are_answered_after_a_restart(system: System) -> None:
-    system.ask("!surprise warm")
-    (worker,) = system.part("worker", "serve", "generate")
-    worker.send_signal(signal.SIGSTOP)
-    try:
-        asked = {
-            letter: system.client.send(f"!{command} late words")["id"]
-            for letter, command in (("k", "compare"), ("s", "surprise"))
-        }
-        with system.redis as client:
-            for letter, message_id in asked.items():
-                job_id = f"{letter}-{message_id}"
-                system.client.wait_for(lambda job_id=job_id: client.sismember(keys.OUTBOX, job_id), 60)
-        stop_bot(system)
-    finally:
-        worker.send_signal(signal.SIGCONT)
-    start_bot(system)
-    last = max(asked.values(), key=int)
-
-    def both() -> list[Message] | None:
-        found = [message for message in system.client.messages(after=last) if message["embeds"]]
-        return found if len(found) == 2 else None
-
-    comparison, surprise = sorted(system.client.wait_for(both, 60), key=lambda message: bool(pictures_of(message)))
-    assert "Temperature 0.4" in fields(comparison)
-    assert menu(comparison)
-    assert "bits per character" in text_of(surprise)
-    for answer, letter in ((comparison, "k"), (surprise, "s")):
-        assert answer["message_reference"]["message_id"] == asked[letter]
-    assert system.client.fetch(pictures_of(surprise)[0]).startswith(PNG)

@@ -13,28 +13,22 @@ from shared import keys
 from tests.driver.client import text_of
 from tests.e2e.acts import (
     ask,
-    filled,
     forget_models,
     press,
     rest,
-    start_bot,
-    stop_bot,
-    undelivered,
     written,
 )
 from tests.e2e.cellar import (
     GONE,
     NOT_THERE,
     TITLE,
-    bystander,
     exported,
-    forge,
     heard,
     in_cellar,
     show_cellar_to,
     writes,
 )
-from tests.e2e.system import ANSWER_S, QUICKEST, System, started
+from tests.e2e.system import QUICKEST, System, started
 
 
 @pytest.fixture(scope="module")
@@ -166,16 +160,10 @@ def test_it_follows_the_permissions_of_both_channels(system: System) -> None:
         system.client.delete_channel(den)
 
 
-# ---------------------------------------------------------------------- forged presses
-
-
 def test_another_server_of_the_bot_opens_nothing(system: System) -> None:
-    model = heard(system)
+    heard(system)
     assert not writes(system, "atrium")
     assert "There is no model here yet" in ask(system, "!models", person="ben", channel="atrium")
-    on = bystander(system, "ben", channel="atrium")
-    for word in ("use", "export", "delete", "more", "write"):
-        forge(system, on, f"galvanic:{word}:{model.model_id}", person="ben", channel="atrium")
     assert system.client.autocomplete("generate", "model", "whis", person="ben", channel="atrium") == []
 
 
@@ -195,32 +183,6 @@ def test_a_button_under_an_old_text_asks_for_the_rights_of_now(system: System) -
         system.client.set_permissions("Writers", channel=den)
         assert written(press(system, text, "Again", person="ben", channel=den))
     finally:
-        system.client.delete_channel(den)
-
-
-@pytest.mark.whole
-def test_what_was_asked_for_before_a_channel_was_opened_is_not_posted_after(system: System) -> None:
-    heard(system)
-    den = system.client.create_channel("den", only=["ben"])
-    worker = system.part("serve", "generate")
-    for process in worker:
-        process.suspend()
-    try:
-        asked = system.client.send("!generate the sea --model whispers", person="ben", channel=den)
-        system.client.wait_for(lambda: f"g-{asked['id']}" in undelivered(system), ANSWER_S, "the job")
-        stop_bot(system)
-        system.client.set_permissions("dora", allow=["view_channel"], channel=den)
-        start_bot(system)
-        for process in worker:
-            process.resume()
-        answer = system.client.wait_for(
-            lambda: filled(system.answer_to(asked["id"], person="ben", channel=den)), ANSWER_S, "an answer"
-        )
-        assert "I can't post this here" in text_of(answer)
-        assert len(answer["embeds"]) == 1
-    finally:
-        for process in worker:
-            process.resume()
         system.client.delete_channel(den)
 
 
@@ -291,15 +253,3 @@ def test_a_channel_is_known_by_its_id(system: System) -> None:
     finally:
         system.client.rename_channel("attic", "cellar")
     assert writes(system, "cellar")
-
-
-def test_a_model_goes_with_its_channel(system: System) -> None:
-    den = system.client.create_channel("den", only=["ben"])
-    model = heard(system, den)
-    assert writes(system, den)
-    system.client.delete_channel(den)
-    folder = system.data / "models" / f"{model.model_id}.safetensors"
-    system.client.wait_for(lambda: not folder.exists(), ANSWER_S, "its files to go")
-    with system.redis as client:
-        assert not client.exists(keys.model(model.model_id))
-    assert not writes(system, "cellar")

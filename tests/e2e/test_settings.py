@@ -48,13 +48,3 @@ def test_the_panel_works_and_the_settings_last_beyond_a_restart(system: System, 
 def _without(system: System, card: Message, words: str) -> Message | None:
     message = system.client.message(card["id"])
     return message if message is not None and words not in text_of(message) else None
-
-
-def test_words_of_the_blocklist_are_not_shown(system: System, panel: Message) -> None:
-    system.add_model("blocked", channel_id=int(system.client.world().channels["lab"]))
-    fill(system, panel, "blocklist", blocklist="lighthouse, sea*")
-    system.wait_for_card(panel, "2 entries", timeout=60)
-    answer = text_of(system.ask("!generate the lighthouse by the seaside --length 40"))
-    assert "lighthouse" not in answer
-    assert "seaside" not in answer
-    assert "█" in answer
