@@ -158,7 +158,14 @@ class Galvanic(commands.Bot):
         self.models = Models(*common, self.transfer)
         self.generating = generate.Generating(*common, self.admission.slot)
         self.holdings = held.Holdings(
-            self, settings, self.redis, self.consents, self.transcripts, self.registry, self.snapshots
+            self,
+            settings,
+            self.redis,
+            self.consents,
+            self.transcripts,
+            self.registry,
+            self.snapshots,
+            self.chores,
         )
         self.add_check(self.access.works_here, call_once=True)
         self.metrics.watch(self)

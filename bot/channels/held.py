@@ -11,6 +11,7 @@ import redis.asyncio
 import structlog
 
 from bot.background import DISCORD_ERRORS, reply
+from bot.channels.chores import Chores
 from bot.channels.consent import Allowed, ConsentStore, Said
 from bot.channels.sources import reads
 from bot.channels.store import Transcript, TranscriptStore
@@ -24,6 +25,8 @@ from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, DeleteJ
 from shared.models import ModelRecord
 from shared.settings import Settings
 
+ANSWERED_AFTER_S = 10.0
+"""After so long it is seen again whether a request is answered."""
 _KEYS_AT_ONCE = 500
 _ASKED_AT_ONCE = 5
 _FILES = (CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE)
@@ -74,6 +77,7 @@ class Holdings:
     store: TranscriptStore
     registry: Registry
     snapshots: Snapshots
+    chores: Chores
 
     async def servers_of(self, user: User, *, to_refuse: bool = False) -> list[int]:
         """The servers where something is held of a person, or where their messages count.
@@ -145,19 +149,24 @@ class Holdings:
     async def forget_requests(self, user_id: int, guild_ids: Collection[int]) -> int:
         """Delete a person's requests in these servers, others' with that person's words, and the answers; how many.
 
-        Trainings stay: they hold no words of theirs, and their models need them. So does what is being answered now.
+        Trainings stay: they hold no words of theirs, and their models need them.
         """
-        deleted = 0
-        async for job in self.requests_of(user_id):
-            if job is None or isinstance(job, TrainJob | DeleteJob) or job.place.guild_id not in guild_ids:
-                continue
-            job_id = job.job_id
-            if not await reply(self.redis.sismember(keys.OUTBOX, job_id)):
-                files = [keys.artifact(job_id, name) for name in _FILES]
-                names = (keys.job(job_id), keys.job_events(job_id), keys.job_control(job_id), *files)
-                await reply(self.redis.delete(*names))
-                deleted += 1
-        return deleted
+        theirs = [
+            job.job_id
+            async for job in self.requests_of(user_id)
+            if job is not None and not isinstance(job, TrainJob | DeleteJob) and job.place.guild_id in guild_ids
+        ]
+        for job_id in theirs:
+            await self._forget_request(job_id)
+        return len(theirs)
+
+    async def _forget_request(self, job_id: str) -> None:
+        """Delete a request, or, if that is being answered now, once it is."""
+        if await reply(self.redis.sismember(keys.OUTBOX, job_id)):
+            self.chores.add(self._forget_request, job_id, after_s=ANSWERED_AFTER_S)
+            return
+        files = [keys.artifact(job_id, name) for name in _FILES]
+        await reply(self.redis.delete(keys.job(job_id), keys.job_events(job_id), keys.job_control(job_id), *files))
 
     async def requests_of(self, user_id: int) -> AsyncIterator[Job | None]:
         """Jobs that a person asked for, or that have their words; None for each that this version cannot read."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.channels import held
 from bot.channels.embeds import consent_buttons, forget_buttons
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID
 from shared import keys
@@ -25,7 +26,6 @@ from tests.bot.members import (
     close_dms,
     directly,
     gone,
-    model_of,
     press,
     slash,
     stored,
@@ -151,20 +151,6 @@ async def test_while_it_is_off_nobody_is_asked_and_everybody_can_leave(live: Liv
 # ---------------------------------------------------------------------------- leaving
 
 
-async def test_optout_takes_the_words_out_at_once(live: Live) -> None:
-    transcript_id = await stored(live, BEN, DORA)
-    await model_of(live, transcript_id)
-    assert "Done." in await live.ask("!optout", person="ben")
-    told = text_of(await directly(live, "ben", "You opted out"))
-    assert "2 lines of yours taken out of 1 stored text" in told
-    assert "`chatter` learned from you" in told
-    await gone(live, transcript_id, BEN)
-    assert len(await live.bot.transcripts.lines_of(transcript_id, DORA)) == 2
-    consents = await live.bot.consents.of(GUILD_ID)
-    assert not consents.includes(BEN, 10**19)
-    assert consents.includes(DORA, 1)
-
-
 async def test_optout_works_without_direct_messages_and_where_the_bot_is_not_wanted(live: Live) -> None:
     close_dms(live, "ben")
     transcript_id = await stored(live, BEN)
@@ -214,24 +200,12 @@ async def test_forget_me_asks_and_then_forgets_and_confirms(live: Live) -> None:
     await live.until(lambda: live.whispered("ben", "I forgot you"), "the answer in the question's place")
 
 
-async def test_forget_me_without_direct_messages_says_nothing_to_the_channel(live: Live) -> None:
-    close_dms(live, "ben")
-    transcript_id = await stored(live, BEN)
-    await model_of(live, transcript_id)
-    await live.ask("!forget-me", person="ben")
-    question = await live.until(lambda: live.showing("Shall I forget you?"), "the question")
-    press(live, "dora", question, "Forget me")
-    await live.until(lambda: live.whispered("dora", "for somebody else"), "a refusal")
-    press(live, "ben", question, "Forget me")
-    await live.until(lambda: live.whispered("ben", "I forgot you"), "the answer for him alone")
-    after = await live.until(lambda: live.showing("Done."), "the question's end")
-    assert after.id == question.id
-    assert "chatter" not in text_of(after)
-    assert live.showing("chatter") is None
-
-
-async def test_a_request_that_is_being_answered_is_not_pulled_away(live: Live) -> None:
+async def test_a_request_that_is_being_answered_goes_once_it_is(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "ANSWERED_AFTER_S", 0.02)
     await asked_for(live, "g-1", BEN, "a seed")
     await live.bot.redis.sadd(keys.OUTBOX, "g-1")  # type: ignore[misc]
-    assert not await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
+    await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
     assert await live.bot.redis.exists(keys.job("g-1"))
+    await live.bot.jobs.delivered("g-1")
+    while await live.bot.redis.exists(keys.job("g-1"), keys.job_events("g-1")):  # noqa: ASYNC110  # Redis tells nobody
+        await asyncio.sleep(0.01)
