@@ -76,16 +76,6 @@ async def test_to_agree_twice_changes_nothing(store: ConsentStore) -> None:
     assert await store.agree(GUILD, ADA) == first
 
 
-async def test_a_no_counts_at_once_for_other_bots_too(
-    store: ConsentStore, settings: Settings, client: redis.asyncio.Redis
-) -> None:
-    other = ConsentStore(settings, client)
-    await store.agree(GUILD, ADA)
-    assert (await other.of(GUILD)).includes(ADA, 2_000)
-    await store.refuse(GUILD, ADA, 1_000)
-    assert not (await other.of(GUILD)).includes(ADA, 2_000)
-
-
 async def test_it_survives_a_restart_and_stays_in_its_server(
     settings: Settings, store: ConsentStore, client: redis.asyncio.Redis
 ) -> None:
@@ -114,26 +104,3 @@ async def test_what_cannot_be_read_is_a_no(store: ConsentStore, client: redis.as
     consents = await store.of(GUILD)
     assert not consents.includes(ADA, now - 1)
     assert consents.includes(ADA, now + (60_000 << 22))
-
-
-async def test_a_channel_is_taken_back(store: ConsentStore, settings: Settings, client: redis.asyncio.Redis) -> None:
-    await store.allow(GUILD, 5, ADA)
-    (allowed,) = (await store.allowed(GUILD)).values()
-    assert allowed.by == ADA
-    await store.disallow(GUILD, 5, BEN)
-    assert await ConsentStore(settings, client).allowed(GUILD) == {}
-
-
-async def test_of_a_server_that_is_left_only_the_refusals_are_kept(
-    settings: Settings, store: ConsentStore, client: redis.asyncio.Redis
-) -> None:
-    await store.agree(GUILD, ADA)
-    await store.refuse(GUILD, BEN, 1_000)
-    await store.allow(GUILD, 5, ADA)
-    await store.forget_guild(GUILD)
-    for one in (store, ConsentStore(settings, client)):
-        assert await one.allowed(GUILD) == {}
-        assert await one.said(GUILD, ADA) is None
-        said = await one.said(GUILD, BEN)
-        assert said is not None
-        assert said.since == 1_000

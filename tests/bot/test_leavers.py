@@ -175,12 +175,6 @@ async def test_whoever_left_is_found_without_the_intent(live: Live) -> None:
     assert len(await known.texts()) == 100
 
 
-async def test_a_ban_withdraws_without_the_intent(live: Live) -> None:
-    _, known = await read(live)
-    live.world.apply_ban(GUILD_ID, BEN, None)
-    await until(lambda: has_withdrawn(live, known, BEN))
-
-
 async def test_that_the_bot_itself_is_not_there_does_not_mean_that_all_left(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:

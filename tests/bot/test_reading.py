@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.channels.consent import Mode
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
@@ -123,17 +124,6 @@ async def test_who_has_left_the_server_is_not_in_it(live: Live, tmp_path: Path) 
     assert not consents.includes(USER_IDS["ben"], 1), "whoever left has withdrawn"
 
 
-async def test_commands_are_answered_meanwhile(live: Live) -> None:
-    talk(live, 900)
-    await agreed(live, "ada", "ben")
-    with Pages(live) as pages:
-        sent = live.send("!train #lab")
-        await pages.begun()
-        assert "Catalogue" in await live.ask("!catalogue", channel="library")
-        assert await live.bot.jobs.importing(f"t-{sent.id}"), "it is still being read"
-    await queued(live, sent.id)
-
-
 async def test_too_little_is_said_with_numbers(live: Live) -> None:
     talk(live, 6)
     await agreed(live, "ada")
@@ -170,14 +160,6 @@ async def test_what_cannot_be_read_is_explained(live: Live, typed: str, problem:
     assert problem in await live.ask(typed)
 
 
-async def test_nothing_is_read_before_anybody_has_agreed(live: Live) -> None:
-    talk(live, 120)
-    await agreed(live)
-    with Pages(live) as pages:
-        assert "No member of this server has agreed" in await live.ask("!train #lab")
-        assert not pages.asked
-
-
 async def test_of_several_that_are_asked_for_at_once_one_is_read(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     talk(live, 900)
     await agreed(live, "ada")
@@ -195,10 +177,13 @@ async def test_of_several_that_are_asked_for_at_once_one_is_read(live: Live, mon
         assert len(await being_read(live)) == 1
 
 
-async def test_nothing_is_read_while_the_operator_has_not_turned_it_on(live: Live) -> None:
+@pytest.mark.parametrize(
+    ("mode", "problem"), [("off", "CHANNEL_TRAINING=opt-in"), ("opt-in", "No member of this server has agreed")]
+)
+async def test_nothing_is_read_without_the_operators_and_a_members_yes(live: Live, mode: Mode, problem: str) -> None:
     talk(live, 120)
-    await agreed(live, "ada", "ben")
-    live.bot.settings.channel_training = "off"
+    await agreed(live)
+    live.bot.settings.channel_training = mode
     with Pages(live) as pages:
-        assert "CHANNEL_TRAINING=opt-in" in await live.ask("!train #lab")
+        assert problem in await live.ask("!train #lab")
         assert not pages.asked

@@ -103,15 +103,6 @@ async def test_no_training_reads_words_of_whom_was_told_that_they_are_out(live: 
     assert await left(live, other) == []
 
 
-async def test_while_it_is_read_notes_of_messages_stay_until_the_end(live: Live) -> None:
-    await agreed(live, ADA, BEN)
-    info = await transcript(live, ADA, BEN, reading=True)
-    await live.bot.transcripts.note_gone(info.transcript_id, {3_000: ""})
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-    assert await left(live, info) == [f"0 by {ADA}"]
-    assert await live.bot.redis.hkeys(keys.transcript_gone(info.transcript_id)) == [b"m:3000"]
-
-
 async def test_models_are_stale_although_the_words_are_no_longer_kept(live: Live) -> None:
     await agreed(live, BEN)
     info = await transcript(live, BEN, BEN)
@@ -189,15 +180,18 @@ async def test_what_redis_did_not_take_out_is_taken_out_later(live: Live, monkey
     await until(lambda: gone(live, info))
 
 
-async def test_an_outage_is_told_and_leaves_a_no(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("service", "method"), [("leader", "write"), ("transcripts", "note_withdrawn")])
+async def test_an_outage_is_told_and_leaves_a_no(
+    live: Live, monkeypatch: pytest.MonkeyPatch, service: str, method: str
+) -> None:
     await agreed(live, BEN)
     info = await transcript(live, BEN)
 
-    async def away(*_arguments: Any) -> None:
+    async def away(*_arguments: Any, **_options: Any) -> None:
         raise redis.ConnectionError("away")
 
     with monkeypatch.context() as broken:
-        broken.setattr(TranscriptStore, "note_withdrawn", away)
+        broken.setattr(getattr(live.bot, service), method, away)
         with pytest.raises(RedisError):
             await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
     assert not (await live.bot.consents.of(GUILD_ID)).includes(BEN, 10**18)
@@ -214,27 +208,6 @@ async def test_while_it_is_read_no_edited_words_of_whom_withdraws_are_kept(live:
     assert await left(live, info) == [f"0 by {ADA}"]
     noted = await live.bot.redis.hgetall(keys.transcript_gone(info.transcript_id))
     assert noted == {b"m:3000": b"", b"m:3001": b""}
-
-
-async def test_twice_is_as_once(live: Live) -> None:
-    await left(live, await transcript(live, ADA, BEN))
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-    await taken_out(live)
-    withdrawn = await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-    assert (withdrawn.transcripts, withdrawn.lines, withdrawn.models) == (0, 0, ())
-
-
-async def test_their_consent_has_ended_even_when_redis_is_away(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    await live.bot.consents.agree(GUILD_ID, BEN)
-
-    async def away(*_: object, **_options: object) -> None:
-        raise redis.ConnectionError("away")
-
-    with monkeypatch.context() as outage:
-        outage.setattr(live.bot.redis, "transaction", away)
-        with pytest.raises(redis.ConnectionError):
-            await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-    assert not (await live.bot.consents.of(GUILD_ID)).includes(BEN, 10**18)
 
 
 async def test_a_forgotten_transcript_does_not_come_back(live: Live) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis.asyncio
@@ -109,13 +108,6 @@ def shown(system: System, person: str, command: str, *words: str) -> str:
     return text_of(answer)
 
 
-def file_of(system: System, message: Message) -> dict[str, Any]:
-    """The file of `export-data`."""
-    (attached,) = message["attachments"]
-    found: dict[str, Any] = json.loads(system.client.fetch(attached["url"]))
-    return found
-
-
 def test_an_admin_allows_a_channel_and_a_member_agrees_across_a_restart(system: System) -> None:
     assert "Manage Server" in text_of(system.ask("!allow-training #lab", person="ben"))
     before = newest(system, channel="library")
@@ -135,27 +127,6 @@ def test_an_admin_allows_a_channel_and_a_member_agrees_across_a_restart(system: 
     restart_bot(system)
     shown(system, "ben", "privacy", "**Yes**", f"<#{lab}>")
     assert whispered(system, "What I hold of you", before, person="ada") is None
-
-
-def test_the_file_is_all_of_one_member_and_of_no_other(system: System) -> None:
-    opt_in(system, "ben")
-    opt_in(system, "dora")
-    store_words(system, "ben", "dora")
-    system.add_model("quoted")
-    system.ask(f"!generate {SEED} --length 20", person="ben")
-    after = newest(system, person="ben", channel="dm")
-    system.ask("!export-data", person="ben")
-    data = file_of(system, directly(system, "ben", "all that I hold", after))
-    said = json.dumps(data)
-    assert f"ben says {SECRET}" in said
-    assert SEED in said
-    assert "dora says" not in said
-    answer = slash(system, "export-data", person="dora")
-    assert answer["flags"] & EPHEMERAL
-    assert "dora says" in json.dumps(file_of(system, answer))
-    before = newest(system, person="ben")
-    system.client.slash("export-data", person="ben")
-    whisper(system, "a bit fast", before, person="ben")
 
 
 def test_optout_needs_nothing_and_lasts(system: System) -> None:
