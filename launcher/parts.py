@@ -36,8 +36,8 @@ class Part:
 @dataclass(frozen=True)
 class Plan:
     parts: tuple[Part, ...]
-    environment: Mapping[str, str] = field(default_factory=dict)
-    announce: Callable[[], str] | None = None  # how to reach the system
+    environment: Mapping[str, str]
+    announce: Callable[[], str]  # how to reach the system
     announce_after: tuple[str, ...] = ()  # parts that must be ready first
     announce_with: tuple[str, ...] = ()  # parts that are waited for, but only some seconds
 

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
 from types import FrameType
 
 from launcher.parts import Folders, Plan, Stage
@@ -22,10 +21,7 @@ _SLOW_S = 30.0
 _VITAL_TRIES = 3
 _ANNOUNCE_PATIENCE_S = 4.0
 """How long the line with the address waits for the workers."""
-_NOTICE_EVERY_S = 15.0
 _STOP_NOTE_S = 1.5
-
-Say = Callable[[str], None]
 
 
 def say(line: str) -> None:
@@ -47,35 +43,34 @@ class _Stop(Exception):
 class Run:
     """`with_parent`: stop when our parent is gone."""
 
-    def __init__(self, plan: Plan, folders: Folders, lock: Lock, *, with_parent: bool = False, say: Say = say) -> None:
+    def __init__(self, plan: Plan, folders: Folders, lock: Lock, *, with_parent: bool = False) -> None:
         self._plan = plan
         self._folders = folders
         self._lock = lock
         self._parent = os.getppid() if with_parent else None
-        self._say = say
         self._terminal: select.poll | None = None
         self._services = [Service(part, folders.log(part.name), plan.environment, lock.fileno()) for part in plan.parts]
         self._signals = 0
         self._hurried = 0  # signals since the stop began
         self._troubles_due = 0.0
         self._useful_at: float | None = None
-        self._announced = plan.announce is None
+        self._announced = False
 
     def run(self) -> int:
         """Return 0 when told to stop, 78 when a part's settings are wrong, 1 when a vital part does not start."""
         self._take_signals()
         names = ", ".join(part.name for part in self._plan.parts)
-        self._say(f"starting {names} (logs in {self._folders.logs})")
+        say(f"starting {names} (logs in {self._folders.logs})")
         try:
             while True:
                 self._look()
                 time.sleep(_TICK_S)
         except _Stop as stop:
-            self._say(str(stop))
+            say(str(stop))
             exit_code = stop.exit_code
         finally:
             self._stop_parts()
-        self._say("everything is stopped" if exit_code == 0 else "nothing is left running")
+        say("everything is stopped" if exit_code == 0 else "nothing is left running")
         return exit_code
 
     def _take_signals(self) -> None:
@@ -127,9 +122,9 @@ class Run:
             name, took = service.part.name, now - service.first_start
             if service.part.ready is None or service.part.ready():
                 service.ready = True
-                self._say(f"starting {name} ... ok ({took:.1f} s)")
+                say(f"starting {name} ... ok ({took:.1f} s)")
             elif took > _SLOW_S and service.tells_first("slow"):
-                self._say(f"{name} is still starting; its log: {service.log}")
+                say(f"{name} is still starting; its log: {service.log}")
 
     def _are_ready(self, names: tuple[str, ...]) -> bool:
         return all(service.ready for service in self._services if service.part.name in names)
@@ -138,21 +133,18 @@ class Run:
         """Raises _Stop: it cannot be helped by another start."""
         name = service.part.name
         if how == f"exit status {EX_CONFIG}":
-            self._say(service.last_words(1))  # it says there what is wrong
+            say(service.last_words(1))  # it says there what is wrong
             raise _Stop(f"{name} cannot run with these settings: stopping", EX_CONFIG)
         service.failed()
         if service.part.vital and not service.ready and service.crashes >= _VITAL_TRIES:
-            self._say(service.last_words(5))
+            say(service.last_words(5))
             raise _Stop(f"{name} does not start ({how}); its log: {service.log}", 1)
-        now = time.monotonic()
-        if service.noticed_at is None or now - service.noticed_at > _NOTICE_EVERY_S:
-            service.noticed_at = now
-            times = f", {service.crashes} times so far" if service.crashes > 1 else ""
-            self._say(f"{name} ended unexpectedly ({how}{times}) and is started again; its log: {service.log}")
+        times = f", {service.crashes} times so far" if service.crashes > 1 else ""
+        say(f"{name} ended unexpectedly ({how}{times}) and is started again; its log: {service.log}")
 
     def _announce(self) -> None:
         plan = self._plan
-        if self._announced or plan.announce is None or not self._are_ready(plan.announce_after):
+        if self._announced or not self._are_ready(plan.announce_after):
             return
         now = time.monotonic()
         self._useful_at = self._useful_at or now
@@ -160,14 +152,14 @@ class Run:
             self._announced = True
             line = plan.announce()
             self._lock.tell(line)
-            self._say(line)
-            self._say("Ctrl-C stops everything.")
+            say(line)
+            say("Ctrl-C stops everything.")
 
     def _tell_trouble(self, service: Service) -> None:
         said = service.part.trouble() if service.part.trouble is not None else None
         if said != service.trouble:
             service.trouble = said
-            self._say(f"{service.part.name}: {said or 'this is over'}")
+            say(f"{service.part.name}: {said or 'this is over'}")
 
     # Stopping
 
@@ -187,24 +179,24 @@ class Run:
     def _has_stopped(self, service: Service) -> bool:
         if service.ended() is None:
             return False
-        self._say(f"stopped {service.part.name}")
+        say(f"stopped {service.part.name}")
         return True
 
     def _mind(self, service: Service, took: float) -> None:
         """Tell what a part is busy with, and kill it in the end. `took`: seconds since it was asked to stop."""
         part = service.part
         if took > part.stop_wait_s and service.tells_first("overrun"):
-            self._say(f"{part.name} did not stop in time and is killed")
+            say(f"{part.name} did not stop in time and is killed")
             service.kill()
         elif part.stop_note and took > _STOP_NOTE_S and service.tells_first("stopping"):
-            self._say(f"{part.stop_note} (Ctrl-C again: do not wait)")
+            say(f"{part.stop_note} (Ctrl-C again: do not wait)")
 
     def _hurry(self) -> None:
         """At another signal kill the parts, but let Redis, where everything is, come down in order; then Redis, too."""
         if self._signals > self._hurried:
             self._hurried += 1
             spare_redis = self._hurried == 1
-            self._say("stopping at once" if spare_redis else "killing everything")
+            say("stopping at once" if spare_redis else "killing everything")
             for service in self._services:
                 if service.part.stage != Stage.REDIS or not spare_redis:
                     service.kill()

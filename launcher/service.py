@@ -34,7 +34,6 @@ class Service:
         self.crashes = 0
         self.first_start = 0.0  # this and all other times by the monotonic clock
         self.start_again_at = 0.0
-        self.noticed_at: float | None = None  # when a crash was told last
         self.trouble: str | None = None
         self._told: set[str] = set()
         self._environment = {**os.environ, **environment, **part.environment, "PYTHONUNBUFFERED": "1"}

@@ -65,7 +65,7 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
     started = time.monotonic()
     blocklist = _blocklist(job.blocked)
 
-    def write(random_seed: int) -> tuple[int, list[Generation | UserError]]:
+    def write(random_seed: int) -> list[Generation | UserError]:
         def request(variant: Variant) -> WriteRequest:
             return WriteRequest(
                 seed=job.seed,
@@ -76,13 +76,13 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
                 until=context.until,
             )
 
-        return random_seed, _write_variants(context.models, job.variants, request)
+        return _write_variants(context.models, job.variants, request)
 
-    def redraw(drawn: tuple[int, list[Generation | UserError]]) -> bool:
-        texts = [one for one in drawn[1] if not isinstance(one, UserError)]
+    def redraw(drawn: list[Generation | UserError]) -> bool:
+        texts = [one for one in drawn if not isinstance(one, UserError)]
         return any(text.temperature > 0 and _covered(blocklist, text, None) for text in texts)
 
-    random_seed, outcomes = _draw(job.random_seed, write, redraw)
+    outcomes = _draw(job.random_seed, write, redraw)
     written = [one for one in outcomes if not isinstance(one, UserError)]
     if not written:
         raise next(one for one in outcomes if isinstance(one, UserError))
@@ -93,7 +93,7 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
     return Compared(
         seed=seed,
         texts=texts,
-        random_seed=random_seed,
+        random_seed=written[0].random_seed,
         notes=tuple(dict.fromkeys(blocklist.mask(note) for one in written for note in one.notes)),
         masked=seed != job.seed or any(_covered(blocklist, one, None) for one in written),
         seconds=time.monotonic() - started,
