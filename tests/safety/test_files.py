@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PRODUCT = ("bot", "worker", "shared", "playground", "launcher")
+PRODUCT = ("galvanic", "bot", "worker", "shared", "playground", "launcher")
 FORBIDDEN_IMPORTS = {
     "pickle",
     "_pickle",
