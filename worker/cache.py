@@ -14,6 +14,8 @@ from pathlib import Path
 
 import structlog
 
+from galvanic.model_file import SUFFIX
+
 PARTIAL = ".partial-"
 
 log = structlog.get_logger()
@@ -27,34 +29,25 @@ class ModelCache:
         self._most = most_bytes
 
     @contextlib.contextmanager
-    def reading(self, model_id: str, version: str, size: int, download: Callable[[Path], None]) -> Iterator[Path]:
+    def reading(self, model_id: str, download: Callable[[Path], None]) -> Iterator[Path]:
         """A path that stays as long as the context; `download` writes the copy unless it is there.
 
-        `version`: 16 characters. `size`: bytes. Raises OSError: from `download`; nothing of it is left then.
+        What that raises is raised; nothing of the copy is left then.
         """
-        place = self.folder / f"{model_id}.{version}"
+        place = self._place(model_id)
         with self._temporary(model_id) as own:
             while not _link(place, own):
-                self._make_room(size)
                 with self._temporary(model_id) as partial:
                     download(partial)
+                    self._make_room(partial.stat().st_size)
                     partial.replace(place)
-            for other in self._copies(model_id):  # what it was before is of no more use
-                if other != place:
-                    other.unlink(missing_ok=True)
             yield own
-
-    @contextlib.contextmanager
-    def newest(self, model_id: str) -> Iterator[Path | None]:
-        """The copy used last, of whatever version; None: there is none."""
-        with self._temporary(model_id) as own:
-            yield own if any(_link(place, own) for place in reversed(self._copies(model_id))) else None
 
     def ids(self) -> set[str]:
         return {place.stem for place in self._copies()}
 
     def forget(self, model_id: str) -> None:
-        for path in (*self._copies(model_id), *self.folder.glob(f"{PARTIAL}{model_id}.*")):
+        for path in (self._place(model_id), *self.folder.glob(f"{PARTIAL}{model_id}.*")):
             path.unlink(missing_ok=True)
 
     def _make_room(self, size: int) -> None:
@@ -66,9 +59,12 @@ class ModelCache:
             path.unlink(missing_ok=True)
             log.info("cached_model_evicted", model_id=path.stem, bytes=own)
 
-    def _copies(self, model_id: str = "[!.]*") -> list[Path]:
+    def _place(self, model_id: str) -> Path:
+        return self.folder / f"{model_id}{SUFFIX}"
+
+    def _copies(self) -> list[Path]:
         """The least recently used first."""
-        return sorted(self.folder.glob(f"{model_id}.{'?' * 16}"), key=_used)
+        return sorted(self.folder.glob(f"[!.]*{SUFFIX}"), key=_used)
 
     @contextlib.contextmanager
     def _temporary(self, model_id: str) -> Iterator[Path]:

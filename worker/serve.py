@@ -160,8 +160,6 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         log.info("worker_ready", queue=queue)
         if models:  # a train worker's child ends after each job
             threading.Thread(target=_import_tensorflow, args=(watched,), name="warm-up", daemon=True).start()
-            compare = Repeating(models.drop_replaced, warm.COMPARE_EVERY_S, "not_looked_for_replaced_models")
-            beside.enter_context(compare)
             beside.enter_context(Repeating(trim, warm.TRIM_EVERY_S, "memory_not_returned"))
 
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
 import fsspec
 import structlog
@@ -29,9 +28,6 @@ from worker.cache import PARTIAL, ModelCache
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PARTIAL_KEPT_S = 24 * 3600.0
 """No write takes as long, on any disk."""
-_VERSIONED_BY = ("ETag", "etag", "mtime", "ino", "LastModified", "last_modified", "updated")
-"""What tells versions of an object apart, as file systems name it; where none is known, when it was made."""
-
 _CONNECT_S = 5
 _READ_S = 30
 """Without a byte; a large model takes longer in all."""
@@ -54,13 +50,6 @@ def when_there_is_room(write: Callable[[], T], hooks: Hooks) -> T:
     return checkpoint.when_there_is_room(write, hooks, difficulty)
 
 
-class _Found(NamedTuple):
-    """`version` differs when the content does; `size` is in bytes."""
-
-    version: str
-    size: int
-
-
 class ModelStore:
     """A remote store's models are copied onto this host to be read (`worker.cache`), into `data_dir`.
 
@@ -74,7 +63,7 @@ class ModelStore:
         self.cache = ModelCache(settings.data_dir / "cache" / "models", settings.model_cache_mb * MEGABYTE)
 
     def save(self, file: Path, model_id: str) -> None:
-        """Replace a model in one step, synced to a local store's disk. Raises OSError: nothing of it is left."""
+        """Save a model in one step, synced to a local store's disk. Raises OSError: nothing of it is left."""
         self.put(_object(model_id), file)
 
     def take(self, file: Path, model_id: str) -> None:
@@ -83,39 +72,32 @@ class ModelStore:
         file.unlink()
 
     def has(self, model_id: str) -> bool:
-        return self.version(model_id) is not None
-
-    def version(self, model_id: str) -> str | None:
-        """Changes when a model is replaced; None: there is no such model."""
-        found = self._find(_object(model_id))
-        return found.version if found else None
+        with contextlib.suppress(FileNotFoundError), self._using() as fs:
+            fs.info(self._path(_object(model_id)))
+            return True
+        return False
 
     @contextlib.contextmanager
     def reading(self, model_id: str) -> Iterator[Path]:
-        """The file, to be read only; a remote store's copy stays as long as the context.
+        """The file, to be read only; a remote store's is a copy, which stays as long as the context.
 
-        While the store is away an earlier copy serves. Raises UserError: no such model; StoreAway: no copy either;
-        OSError: no disk space for one.
+        A copy that is there serves, also while the store is away: a model never changes. Raises UserError: no such
+        model; StoreAway: no copy either; OSError: no disk space for one.
         """
         name = _object(model_id)
-        with contextlib.ExitStack() as kept:
-            try:
-                found = self._find(name)
-                if found is None:
-                    self.cache.forget(model_id)
-                    raise _missing()
-                path = Path(self._path(name))
-                if not self.is_local:
-                    reading = self.cache.reading(model_id, *found, lambda copy: self.get(name, copy))
-                    path = kept.enter_context(reading)
-            except FileNotFoundError:  # it was deleted just now
-                raise _missing() from None
-            except StoreAway as error:
-                if (copy := kept.enter_context(self.cache.newest(model_id))) is None:
-                    raise
-                log.warning("copy_serves", model_id=model_id, error=str(error))
-                path = copy
+        if not self.is_local:
+            with self.cache.reading(model_id, lambda copy: self._fetch(name, copy)) as copy:
+                yield copy
+        elif (path := Path(self._path(name))).exists():
             yield path
+        else:
+            raise _missing()
+
+    def _fetch(self, name: str, copy: Path) -> None:
+        try:
+            self.get(name, copy)
+        except FileNotFoundError:
+            raise _missing() from None
 
     def ids(self) -> list[str]:
         """Raises OSError: the store cannot be read."""
@@ -195,14 +177,6 @@ class ModelStore:
     def _using(self) -> Iterator[Any]:
         with contextlib.nullcontext() if self.is_local else _in_words(self.where):
             yield self._fs
-
-    def _find(self, name: str) -> _Found | None:
-        with contextlib.suppress(FileNotFoundError), self._using() as fs:
-            info = fs.info(self._path(name))
-            size = int(info["size"] or 0)
-            marks = [str(info[key]) for key in _VERSIONED_BY if key in info] or [str(info.get("created"))]
-            return _Found(hashlib.sha256(f"{marks} {size}".encode()).hexdigest()[:16], size)
-        return None
 
     @property
     def _is_s3(self) -> bool:

@@ -21,7 +21,7 @@ from shared.jobs import MixPart
 from shared.settings import Settings, get_settings
 from worker.cache import ModelCache
 from worker.hardware import cores
-from worker.store import ModelStore, StoreAway
+from worker.store import ModelStore
 
 if TYPE_CHECKING:
     from galvanic.generate import TextModel
@@ -46,8 +46,6 @@ class _Slot:
         self._passes = passes
         self._lock = threading.Lock()
         self._model: TextModel | None = None
-        self.version: str | None = None
-        """Of the model in memory, as the store calls it; None: it is not loaded."""
         self.users = 0
         """Requests that wait for it, or work with it."""
         self.batcher: Batcher[WriteRequest, Generation] = Batcher(self._serve, at_once=min(PASSES, cores()))
@@ -58,14 +56,10 @@ class _Slot:
 
         with self._lock:
             if self._model is None:
-                version = ""  # should a copy serve while the store is away, it is compared when that is back
-                with contextlib.suppress(StoreAway):
-                    version = self._store.version(self._model_id) or ""
                 with self._store.reading(self._model_id) as path:
                     model = load_model(path)
                 model.description.network.check_pace()  # it may have been let in by an older version
                 self._model = model
-                self.version = version
             return self._model
 
     def _serve(self, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
@@ -113,18 +107,6 @@ class WarmModels:
         with self._lock:
             return set(self._slots)
 
-    def drop_replaced(self) -> None:
-        """Forget those of which the store has another version: the next request loads that. Raises StoreAway."""
-        with self._lock:
-            loaded = [(model_id, slot) for model_id, slot in self._slots.items() if slot.version is not None]
-        for model_id, slot in loaded:
-            if self.store.version(model_id) == slot.version:
-                continue
-            with self._lock:
-                if self._slots.get(model_id) is slot:
-                    del self._slots[model_id]
-            log.info("model_replaced", model_id=model_id)
-
     def write_mixed(self, parts: Sequence[MixPart], request: WriteRequest) -> Generation:
         """Raises UserError as `write`, or if one of the models cannot be mixed."""
         from galvanic.generate import Mixture
@@ -168,8 +150,6 @@ def warm_models() -> WarmModels:
 
 
 FORGET_EVERY_S = 2.0
-COMPARE_EVERY_S = 30.0
-"""Only the store knows whether models were replaced, and each question is a request to it."""
 TRIM_EVERY_S = 20.0
 
 
