@@ -20,7 +20,7 @@ from bot.train.card import buttons_of
 from bot.train.state import TrainingState
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from shared import keys
-from shared.events import Failed, Generated
+from shared.events import Failed
 from shared.settings import Settings
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn, lab
@@ -381,14 +381,3 @@ async def test_a_request_that_discord_delivers_twice_gets_one_answer(live: Live,
     await answered(live, worker)
     await live.handled()
     assert not live.shown("❌")
-
-
-async def test_an_answer_larger_than_any_is_told_of_in_words(live: Live, worker: StandIn) -> None:
-    live.send("!generate the sea")
-    job_id = await worker.asked(live)
-    seed = "x" * 20 * 2**20
-    fields = {"version": 1, "kind": "generated", "at": 1.0, "seed": seed, "text": TEXT, "temperature": 0.5}
-    worker.tell(job_id, Generated.model_construct(**fields, random_seed=1, seconds=1.0))
-    await live.until(lambda: live.shown("can't read how"), "the answer")
-    await live.until(lambda: not worker.waiting(), "the end of the job")
-    assert not live.shown(TEXT)

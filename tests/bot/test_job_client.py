@@ -18,13 +18,12 @@ from galvanic.errors import UserError
 from shared import keys
 from shared.connect import connect
 from shared.corpora import Corpus, unpack
-from shared.events import Failed, Generated, Started
+from shared.events import Failed, Generated
 from shared.jobs import MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
 from tests import lives
 from tests.bot.offline import text_again
 from tests.factories import GUILD, corpus, generate_job, place, record, train_job
-from worker.events import Superseded
 
 
 @pytest.fixture
@@ -59,26 +58,13 @@ async def test_a_job_that_is_not_understood_puts_nobodys_words_into_the_log(
 
 
 async def test_the_same_job_is_sent_once(queue: JobClient, client: redis.asyncio.Redis) -> None:
+    before = time.time()
     assert await queue.submit(generate_job())
+    stored = await queue.load("g-1")
+    assert stored is not None
+    assert before <= stored.entered_at <= time.time()
     assert not await queue.submit(generate_job())
     assert await client.llen("generate") == 1  # type: ignore[misc]
-
-
-async def test_a_training_that_waits_again_is_cancelled_at_once(queue: JobClient, settings: Settings) -> None:
-    worker = connect(settings)
-    await queue.submit_train(train_job(), "text", (3, 20))
-    log = lives.take(worker, "t-1")
-    log.publish(Started(worker="w"))
-    log.requeue()
-    assert await queue.cancel("t-1") == "cancelled"
-    assert [event.kind for _, event in await queue.events("t-1", "0")] == [
-        "queued",
-        "started",
-        "interrupted",
-        "cancelled",
-    ]
-    with pytest.raises(Superseded):
-        log.publish(Failed(problem="late"))
 
 
 async def test_a_request_to_finish_does_not_undo_one_to_cancel(queue: JobClient, settings: Settings) -> None:
@@ -159,14 +145,6 @@ async def test_an_imported_model_whose_text_cannot_be_had_asks_for_it(
 ) -> None:
     with pytest.raises(UserError, match=r"was imported.*`!train SOURCE --from tides`"):
         await text_again(record(corpus=None), queue, TranscriptStore(client), settings)
-
-
-async def test_when_a_job_was_entered_is_known(queue: JobClient) -> None:
-    before = time.time()
-    assert await queue.submit(generate_job())
-    stored = await queue.load("g-1")
-    assert stored is not None
-    assert before <= stored.entered_at <= time.time()
 
 
 @pytest.mark.parametrize("worker_is_older", [True, False])

@@ -44,14 +44,6 @@ async def test_it_is_asked_again_when_its_worker_was_killed(live: Live, worker: 
     assert isinstance(await answer, Generated)
 
 
-async def test_it_is_asked_again_when_its_message_is_nowhere(live: Live, worker: StandIn) -> None:
-    answer = await waits_for(live, "g-1")
-    worker.redis.delete(GENERATE_QUEUE)
-    await live.until(lambda: worker.redis.llen(GENERATE_QUEUE), "the job to come again")
-    worker.write("g-1")
-    assert isinstance(await answer, Generated)
-
-
 async def test_it_is_not_asked_again_for_ever(live: Live, worker: StandIn) -> None:
     answer = await waits_for(live, "g-1")
     for _ in range(2):
@@ -101,7 +93,8 @@ async def test_what_a_bot_entered_that_had_lost_the_lead_is_taken_up(
     followed = train_job(job_id="t-1", place=lab())
     await live.bot.jobs.submit_train(followed, "text", (9, 9))
     live.bot.delivery.follow(followed, None)
-    worker.redis.hset(keys.job("t-9"), mapping={"job": '{"version": 9}', "card": f"{LAB}:5"})
+    message = await live.bot.get_partial_messageable(LAB).send("a card")
+    worker.redis.hset(keys.job("t-9"), mapping={"job": '{"version": 9}', "card": f"{LAB}:{message.id}"})
     worker.redis.xadd(keys.job_events("t-9"), {"event": Queued().model_dump_json()})
     worker.redis.sadd(keys.OUTBOX, "t-9")
     for job_id in ("g-others", "g-own"):
@@ -116,6 +109,7 @@ async def test_what_a_bot_entered_that_had_lost_the_lead_is_taken_up(
     assert len(live.shown("job t-1")) == 1
     assert len([task for task in live.bot.delivery.tasks if task.get_name() == "deliver t-1"]) == 1
     assert [entry["job_id"] for entry in logs if entry["event"] == "job_not_understood"] == ["t-9"], "told once"
+    assert "Another version of me began this training" in text_of(live.world.messages[LAB][message.id])
 
 
 async def test_what_is_just_being_taken_back_is_not_taken_up(
@@ -138,13 +132,3 @@ async def test_what_is_just_being_taken_back_is_not_taken_up(
     await live.until(lambda: looks >= 3, "two more")
     assert not live.bot.delivery.in_background
     assert not live.shown("job t-1")
-
-
-async def test_the_card_of_a_training_that_another_version_began_says_so(live: Live, worker: StandIn) -> None:
-    message = await live.bot.get_channel(LAB).send("a card")  # type: ignore[union-attr]
-    worker.redis.hset(keys.job("t-9"), mapping={"job": '{"version": 9}', "card": f"{LAB}:{message.id}"})
-    worker.redis.xadd(keys.job_events("t-9"), {"event": Queued().model_dump_json()})
-    worker.redis.sadd(keys.OUTBOX, "t-9")
-    await live.bot.delivery.take_up("t-9")
-    assert "Another version of me began this training" in text_of(live.world.messages[LAB][message.id])
-    assert worker.redis.sismember(keys.OUTBOX, "t-9"), "that version goes on with it"

@@ -55,17 +55,20 @@ def _in_lab(live: Live) -> Any:
     return channel.send  # type: ignore[union-attr]
 
 
+async def _noted(live: Live, job_id: str) -> tuple[int, int]:
+    """Where Redis knows the card of a training to be, once it does."""
+    while (stored := await live.bot.jobs.load(job_id)) is None or stored.card is None:
+        await live.handled()
+    return stored.card
+
+
 async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
     who = await _who(live)
     await live.bot.trainings.begin(who, _lesson, _in_lab(live), by_message=True)
     (card,) = _cards(live, "Learning")
     job_id = f"t-{who.request_id}"
     await live.until(lambda: not live.bot.delivery._asking, "the end of the request")
-    stored = await live.bot.jobs.load(job_id)
-    while stored is None or stored.card is None:
-        await live.handled()
-        stored = await live.bot.jobs.load(job_id)
-    assert stored.card == (LAB, card.id)
+    assert await _noted(live, job_id) == (LAB, card.id)
 
 
 async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, worker: redis.Redis) -> None:
@@ -103,11 +106,7 @@ async def test_a_bot_that_died_before_the_card_posts_it_at_its_next_start(live: 
     assert await live.bot.jobs.submit_train(_job(), "text", (9, 9)) == "entered"
     await live.start_again()
     card = await live.until(lambda: live.showing("job t-1"), "the card")
-    stored = await live.bot.jobs.load("t-1")
-    while stored is None or stored.card is None:
-        await live.handled()
-        stored = await live.bot.jobs.load("t-1")
-    assert stored.card == (LAB, card.id)
+    assert await _noted(live, "t-1") == (LAB, card.id)
 
 
 async def test_a_bot_that_died_between_the_card_and_its_note_shows_one_card(live: Live) -> None:
@@ -122,11 +121,7 @@ async def test_a_bot_that_died_between_the_card_and_its_note_shows_one_card(live
         await live.bot.trainings.begin(who, _lesson, dies, by_message=True)
     await live.start_again()
     job_id = f"t-{who.request_id}"
-    stored = await live.bot.jobs.load(job_id)
-    while stored is None or stored.card is None:
-        await live.handled()
-        stored = await live.bot.jobs.load(job_id)
-    assert stored.card == (LAB, posted[0].id)
+    assert await _noted(live, job_id) == (LAB, posted[0].id)
     assert len(_cards(live, "Learning")) == 1
 
 
@@ -161,12 +156,9 @@ async def test_a_card_that_discord_does_not_take_now_comes_later(
         with pytest.raises(UserError, match="goes on all the same"):
             await live.bot.trainings.begin(who, _lesson, _in_lab(live))
     job_id = f"t-{who.request_id}"
-    stored = await live.bot.jobs.load(job_id)
-    while stored is None or stored.card is None:
-        await live.handled()
-        stored = await live.bot.jobs.load(job_id)
+    noted = await _noted(live, job_id)
     (card,) = _cards(live, "Learning")
-    assert stored.card == (LAB, card.id)
+    assert noted == (LAB, card.id)
 
 
 async def test_a_training_whose_bot_stops_before_its_card_is_left_to_the_next_start(

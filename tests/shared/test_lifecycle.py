@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from bot.jobs.fairness import Served, Waiting, in_order, serve, virtual_time
 from shared import keys, lifecycle
-from shared.events import Failed, Queued, Started
+from shared.events import Failed, Started
 from shared.jobs import DeleteJob, Job, TrainJob
 from shared.lifecycle import Script
 from tests.factories import place, train_job
@@ -273,12 +273,6 @@ def entered(client: redis.Redis, job: Job, nonce: str = "") -> None:
     assert run(client, lifecycle.enter(job, "entry", nonce)) == "entered"
 
 
-def test_a_second_call_learns_that_the_job_is_known(client: redis.Redis) -> None:
-    job = train_job()
-    entered(client, job)
-    assert run(client, lifecycle.enter(job, "another")) == "known"
-
-
 def test_what_is_no_training_is_sent_as_it_is_entered(client: redis.Redis) -> None:
     job = DeleteJob(job_id="d-1", place=place(), model_id="m")
     entered(client, job, "n")
@@ -290,27 +284,10 @@ def test_what_is_no_training_is_sent_as_it_is_entered(client: redis.Redis) -> No
     assert run(client, begun) is None
 
 
-@pytest.mark.parametrize(("how", "deaths"), [("stopped", "0"), ("died", "1"), ("lapsed", "1")])
-def test_only_a_stop_is_no_death(how: Any, deaths: str, client: redis.Redis) -> None:
-    job = train_job()
-    begin_training(client, job)
-    client.delete(keys.job_lease(job.job_id))
-    assert run(client, lifecycle.requeue(job.job_id, 1, "n", how)) == "waiting"
-    assert client.hget(keys.job(job.job_id), "deaths") == deaths.encode()
-
-
 def begin_training(client: redis.Redis, job: TrainJob) -> None:
     entered(client, job)
     assert run(client, lifecycle.send_training(job.job_id, "n", 0, 1, "0:1")) == "1"
     assert run(client, lifecycle.begin(job.job_id, 1, "n", holder="h", worker="w", training=True)) is not None
-
-
-def test_one_whose_worker_is_gone_ends_if_that_was_asked_for(client: redis.Redis) -> None:
-    job = train_job()
-    begin_training(client, job)
-    assert run(client, lifecycle.cancel(job.job_id)) == "asked"
-    assert run(client, lifecycle.requeue(job.job_id, 1, "n", "died")) == "cancelled"
-    assert not client.exists(keys.ACTIVE)
 
 
 def test_what_was_taken_back_can_be_entered_again_and_never_begins(client: redis.Redis) -> None:
@@ -340,12 +317,3 @@ def test_given_up_is_an_end_like_any_other(client: redis.Redis) -> None:
     assert run(client, lifecycle.give_up("d-1", DONE)) == "over"
     with pytest.raises(redis.ResponseError, match="equal or smaller"):
         run(client, lifecycle.tell("d-1", "1-1", SIGN, last=False, progress=False))
-
-
-def test_progress_takes_the_place_of_progress(client: redis.Redis) -> None:
-    job = train_job()
-    begin_training(client, job)
-    for entry in ("1-1", "1-2"):
-        run(client, lifecycle.tell(job.job_id, entry, SIGN, last=False, progress=True))
-    assert [entry for entry, _ in client.xrange(keys.job_events(job.job_id))] == [b"0-1", b"1-2"]
-    assert Queued.model_validate_json(client.xrange(keys.job_events(job.job_id))[0][1][b"event"])

@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared import keys
-from shared.events import Cancelled, Failed, Finished, Progress, Sample, Started, parse_event
+from shared.events import Finished, Progress, Sample, Started, parse_event
 from shared.lifecycle import Script
 from shared.models import ModelRecord
 from tests import lives
@@ -32,17 +32,6 @@ def test_events_come_in_order_and_notify(client: redis.Redis) -> None:
     assert [fields[b"job"] for _, fields in client.xrange(keys.NOTIFICATIONS)] == [b"t-1"] * 3
 
 
-def test_an_older_attempt_is_refused_and_changes_nothing(client: redis.Redis) -> None:
-    old = lives.take(client, "t-1")
-    old.publish(Started(worker="old"))
-    new = lives.take(client, "t-1")
-    new.publish(Started(worker="new"))
-    with pytest.raises(Superseded):
-        old.publish(Failed(problem="p"))
-    assert kinds(client) == ["started", "interrupted", "started"]
-    assert client.xlen(keys.NOTIFICATIONS) == 3
-
-
 def test_a_long_training_leaves_a_short_stream(client: redis.Redis) -> None:
     for attempt in range(2):
         log = lives.take(client, "t-1")
@@ -55,14 +44,6 @@ def test_a_long_training_leaves_a_short_stream(client: redis.Redis) -> None:
     last = parse_event(client.xrevrange(keys.job_events("t-1"), count=1)[0][1][b"event"])  # type: ignore[index]
     assert isinstance(last, Progress)
     assert last.step == 101
-
-
-def test_a_job_is_over_after_its_final_event(client: redis.Redis) -> None:
-    log = lives.take(client, "t-1")
-    log.publish(Started(worker="w"))
-    assert not log.is_over()
-    log.publish(Cancelled())
-    assert log.is_over()
 
 
 def test_ends_without_a_word_are_counted_since_the_last_headway(client: redis.Redis) -> None:
@@ -91,14 +72,11 @@ def made(**fields: Any) -> Finished:
     return finished(model=record(**fields))
 
 
-def begun(client: redis.Redis, job_id: str = "t-1") -> JobEvents:
-    """The first attempt at a job that the bot has entered."""
-    return lives.take(client, job_id)
-
-
 def test_a_model_gets_the_name_it_wants_and_becomes_the_channels(client: redis.Redis) -> None:
     """Lua's numbers are doubles: a snowflake must not go through them."""
-    entered = begun(client).enter(made(owner_id=1297000000000000021, corpus_title='A "name":"" of trouble')).model
+    entered = (
+        lives.take(client, "t-1").enter(made(owner_id=1297000000000000021, corpus_title='A "name":"" of trouble')).model
+    )
     assert client.hgetall(keys.guild_models(GUILD)) == {b"tides": b"m1"}
     assert client.hget(keys.channel(CHANNEL), "model") == b"m1"
     stored = client.get(keys.model("m1"))
@@ -109,7 +87,7 @@ def test_a_model_gets_the_name_it_wants_and_becomes_the_channels(client: redis.R
 def test_a_taken_name_gets_a_number_and_the_old_model_stays(client: redis.Redis) -> None:
     prepared: list[str] = []
     ends = [
-        begun(client, f"t-{n}").enter(made(model_id=f"m{n}"), prepare=lambda named: prepared.append(named.name))
+        lives.take(client, f"t-{n}").enter(made(model_id=f"m{n}"), prepare=lambda named: prepared.append(named.name))
         for n in (1, 2, 3)
     ]
     assert [end.model.name for end in ends] == prepared == ["tides", "tides-2", "tides-3"]
@@ -121,17 +99,17 @@ def test_a_name_that_is_taken_at_the_last_moment_is_not_overwritten(client: redi
 
     def prepare(named: ModelRecord) -> None:
         if not prepared:
-            begun(client, "t-2").enter(made(model_id="m2"))
+            lives.take(client, "t-2").enter(made(model_id="m2"))
         prepared.append(named.name)
 
-    end = begun(client).enter(made(), prepare=prepare)
+    end = lives.take(client, "t-1").enter(made(), prepare=prepare)
     assert prepared == ["tides", "tides-2"]
     assert end.model.name == "tides-2"
     assert client.hgetall(keys.guild_models(GUILD)) == {b"tides": b"m2", b"tides-2": b"m1"}
 
 
 def test_an_answer_that_was_lost_enters_nothing_twice(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    log, lost = begun(client), []
+    log, lost = lives.take(client, "t-1"), []
     run = job_events.run_script
 
     def lose_the_first(client: redis.Redis, script: Script) -> Any:
@@ -150,7 +128,7 @@ def test_an_answer_that_was_lost_enters_nothing_twice(client: redis.Redis, monke
 
 def test_what_redis_lost_is_entered_again(client: redis.Redis) -> None:
     """A Redis that was killed may have lost its last second: the end, and not the attempt."""
-    log = begun(client)
+    log = lives.take(client, "t-1")
     before = client.hgetall(keys.job("t-1"))
     log.enter(made())
     client.flushall()
@@ -162,7 +140,7 @@ def test_what_redis_lost_is_entered_again(client: redis.Redis) -> None:
 
 @pytest.mark.parametrize("why", ["cancelled", "taken back", "overtaken"])
 def test_no_model_is_entered_by_a_job_that_ended_otherwise(client: redis.Redis, why: str) -> None:
-    log = begun(client)
+    log = lives.take(client, "t-1")
     match why:
         case "cancelled":
             client.hset(keys.job("t-1"), "state", "over")

@@ -138,17 +138,6 @@ def test_a_request_to_finish_before_the_first_step_waits_for_it(client: redis.Re
     assert event.model.train_loss < 0.98 * math.log(len(set(TEXT)))
 
 
-def test_a_message_that_comes_again_trains_nothing(client: redis.Redis) -> None:
-    job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=SMALL)
-    client.set(keys.corpus(job.corpus.sha256), pack(TEXT))
-    lives.enter(client, job)
-    message = lives.message(client, "t-1")
-    run_train(*message)
-    told = client.xlen(keys.job_events("t-1"))
-    run_train(*message)
-    assert client.xlen(keys.job_events("t-1")) == told
-
-
 def test_an_attempt_whose_training_was_taken_away_stops_before_its_first_step(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
