@@ -56,9 +56,10 @@ class Learner(ABC):
     def step(self, index: int, rate: float) -> tuple[float, int]:
         """Learn from one batch: its mean loss in nats and the number of predictions in it."""
 
-    @abstractmethod
-    def heldout(self, poll: Callable[[], object]) -> float | None:
-        """Mean loss on the held-out part, in nats per symbol; `poll` is called now and then."""
+    def heldout(self, poll: Callable[[], object]) -> float | None:  # noqa: ARG002
+        """Mean loss on the held-out part, in nats per symbol; None where nothing is held out. `poll` is called now and
+        then."""
+        return None
 
     def weights(self) -> Weights:
         """Copies of the weights."""
@@ -112,14 +113,9 @@ class WindowsLearner(Learner):
     def __init__(self, plan: Plan, prepared: Prepared, random_seed: int) -> None:
         super().__init__(plan, prepared, random_seed, lambda: keras.optimizers.Adam(plan.learning_rate))
         self._windows = windows(prepared.training)
-        self._heldout = windows(prepared.heldout) if len(prepared.heldout) > plan.network.window else None
         self.steps = math.ceil(len(self._windows) / plan.batch)
-        signature = (
-            tf.TensorSpec((None, plan.network.window, 1), tf.float32),
-            tf.TensorSpec((None,), tf.int32),
-        )
+        signature = (tf.TensorSpec((None, plan.network.window, 1), tf.float32), tf.TensorSpec((None,), tf.int32))
         self._step = tf.function(self._learn, input_signature=signature)
-        self._loss = tf.function(self._judge, input_signature=signature)
 
     def begin_epoch(self, epoch: int) -> None:
         self._epoch = epoch
@@ -129,17 +125,9 @@ class WindowsLearner(Learner):
     def step(self, index: int, rate: float) -> tuple[float, int]:
         self._set_rate(rate)
         chosen = self._windows[self._places(index)]
-        return float(self._step(*self._batch(chosen))), len(chosen)
-
-    def heldout(self, poll: Callable[[], object]) -> float | None:
-        if self._heldout is None:
-            return None
-        total = 0.0
-        for start in range(0, len(self._heldout), self.plan.batch):
-            poll()
-            part = self._heldout[start : start + self.plan.batch]
-            total += float(self._loss(*self._batch(part))) * len(part)
-        return total / len(self._heldout)
+        scaled = chosen[:, :-1, None].astype(np.float32) / self.plan.network.vocabulary
+        loss = self._step(tf.constant(scaled), tf.constant(chosen[:, -1].astype(np.int32)))
+        return float(loss), len(chosen)
 
     def _places(self, index: int) -> npt.NDArray[np.int64]:
         if len(self._windows) <= SHUFFLED_MOST:
@@ -148,18 +136,11 @@ class WindowsLearner(Learner):
             0, len(self._windows), self.plan.batch
         )
 
-    def _batch(self, chosen: npt.NDArray[np.integer[Any]]) -> tuple[Tensor, Tensor]:
-        scaled = chosen[:, :-1, None].astype(np.float32) / self.plan.network.vocabulary
-        return tf.constant(scaled), tf.constant(chosen[:, -1].astype(np.int32))
-
     def _learn(self, x: Tensor, y: Tensor) -> Tensor:
         with tf.GradientTape() as tape:
             loss = _loss(y, self.models[0](x, training=True))
         self._apply(0, tape, loss)
         return loss
-
-    def _judge(self, x: Tensor, y: Tensor) -> Tensor:
-        return _loss(y, self.models[0](x, training=False))
 
 
 class StreamsLearner(Learner):

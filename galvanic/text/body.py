@@ -7,40 +7,17 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from galvanic.errors import UserError
 from galvanic.source import Source, clean, pieces
-from galvanic.text.recipe import (
-    LEAST_CHARS,
-    Prepared,
-    Recipe,
-    ScoringText,
-    Seed,
-    TextOptions,
-    adaptive_nats,
-    held_out,
-    known_seed,
-)
-from galvanic.text.vocabulary import (
-    AnyIds,
-    CharVocabulary,
-    Vocabulary,
-    WordVocabulary,
-    id_type,
-    split,
-    to_points,
-    to_text,
-)
+from galvanic.text.recipe import Body, Recipe, ScoringText, Seed, adaptive_nats, known_seed
+from galvanic.text.vocabulary import Vocabulary, split, to_points
 from galvanic.units import count
 
 _NEWLINE = ord("\n")
-
-
+LEAST_CHARS = 200  # below this there is nothing to hold out and little to learn
 SAMPLE = 4_000_000  # characters at the beginning of a text on which the width is measured
 # A line break belongs to the wrapping, not to the text, when the next line's first word would not have fitted.
 # Prose wrapped by a machine passes this nearly always, verse and chat seldom; verse also begins its lines with
@@ -113,99 +90,24 @@ symbol, and its letters tell more."""
 _MOST_COUNTED = 300_000  # different words at once: a hundred megabytes have millions, nearly all seen once
 
 
-class Body:
-    """The text of a source, piece by piece, as often as asked. It is read once to begin with. Raises UserError where it
-    is too short, or the file cannot be read."""
-
-    def __init__(self, source: Source, options: TextOptions) -> None:
-        self._source = source
-        self._width = 0
-        if options.hard_wrapped is not False:
-            found = wrapping(pieces(source))
-            self._width = found.width if found.hard or options.hard_wrapped else 0
-        self.characters = 0
-        self.unwrapped = False
-        seen = np.zeros(0x110000, bool)
-        for piece in pieces(source):
-            text = unwrap(piece, self._width)
-            self.unwrapped = self.unwrapped or text != piece
-            seen[to_points(text)] = True
-            self.characters += len(text)
-        self.alphabet = to_text(np.flatnonzero(seen))  # each character once, by code point
-        if self.characters < LEAST_CHARS or not self.alphabet.strip():
-            raise UserError(
-                f"The text has {count(self.characters, 'character')}, too few to learn from.",
-                f"Give one of at least {LEAST_CHARS:,}; 100,000 and more give good results.",
-            )
-
-    def __iter__(self) -> Iterator[str]:
-        return (unwrap(piece, self._width) for piece in pieces(self._source))
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return ("Lines broken for a fixed width were joined into paragraphs.",) if self.unwrapped else ()
-
-
-class IdsWriter:
-    """Collects the ids of a text, in memory or in a file in `workdir`."""
-
-    def __init__(self, symbols: int, workdir: Path | None) -> None:
-        self._type = id_type(symbols)
-        self._parts: list[npt.NDArray[Any]] = []
-        self._path: Path | None = None
-        if workdir is not None:
-            workdir.mkdir(parents=True, exist_ok=True)
-            self._path = workdir / "text.ids"
-            self._path.unlink(missing_ok=True)  # what is mapped from a former one stays as it is
-
-    def append(self, ids: npt.NDArray[Any]) -> None:
-        """None of them may be `UNKNOWN`."""
-        ids = ids.astype(self._type, copy=False)
-        if self._path is None:
-            self._parts.append(ids)
-        else:
-            with self._path.open("ab") as file:
-                file.write(np.ascontiguousarray(ids).data)  # an error of `tofile` does not say that the disk is full
-
-    def ids(self) -> AnyIds:
-        """At least one must have been appended."""
-        if self._path is not None:
-            return np.memmap(self._path, self._type, "r")
-        whole: AnyIds = np.concatenate(self._parts)
-        return whole
-
-
-def grown(known: tuple[str, ...], symbols: list[str]) -> tuple[str, ...]:
-    """The known symbols, then those that are new."""
-    had = set(known)
-    return (*known, *(symbol for symbol in symbols if symbol not in had))
-
-
 class CharRecipe(Recipe):
     """The text as written; prose that is wrapped for a fixed width is unwrapped."""
 
     name = "char"
 
-    def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
-        body = Body(source, options)
-        vocabulary = CharVocabulary(grown(options.known, list(body.alphabet)))
-        table = vocabulary.table()
-        writer = IdsWriter(len(vocabulary), workdir)
-        for text in body:
-            writer.append(np.take(table, to_points(text), mode="clip"))
-        heldout = held_out(body.characters, options.heldout)
-        learned = body.characters - heldout
-        return Prepared(
-            recipe=self.name,
-            ids=writer.ids(),
-            vocabulary=vocabulary,
-            learned=learned,
-            learned_chars=learned,
-            heldout_chars=heldout,
-            patterns=learned - 1,
-            unwrapped=body.unwrapped,
-            notes=body.notes,
-        )
+    def read(self, source: Source, hard_wrapped: bool | None) -> Body:
+        width = 0
+        if hard_wrapped is not False:
+            found = wrapping(pieces(source))
+            width = found.width if found.hard or hard_wrapped else 0
+        unwrapped = width > 0 and any(unwrap(piece, width) != piece for piece in pieces(source))
+        body = Body(source, lambda parts: (unwrap(part, width) for part in parts), unwrapped=unwrapped)
+        if body.characters < LEAST_CHARS or not body.alphabet.strip():
+            raise UserError(
+                f"The text has {count(body.characters, 'character')}, too few to learn from.",
+                f"Give one of at least {LEAST_CHARS:,}; 100,000 and more give good results.",
+            )
+        return body
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
         cleaned = clean(seed)
@@ -249,36 +151,9 @@ class WordRecipe(CharRecipe):
 
     name = "word"
 
-    def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
+    def symbols(self, body: Body, characters: int) -> list[str]:
         """Words are counted in the part to learn from alone."""
-        body = Body(source, options)
-        learned_most = body.characters - held_out(body.characters, options.heldout)
-        symbols = [*body.alphabet, *_words(body, learned_most)]
-        vocabulary = WordVocabulary(grown(options.known, symbols))
-        writer = IdsWriter(len(vocabulary), workdir)
-        lengths = vocabulary.lengths
-        learned = learned_chars = 0
-        for text in body:
-            ids = vocabulary.encode(text)
-            writer.append(ids)
-            if learned_chars < learned_most:
-                ends = learned_chars + np.cumsum(lengths[ids])
-                within = int(np.searchsorted(ends, learned_most, side="right"))
-                learned += within
-                learned_chars = int(ends[within - 1]) if within else learned_chars
-                if within < len(ids):  # the symbol across the border is held out, and all behind it
-                    learned_most = learned_chars
-        return Prepared(
-            recipe=self.name,
-            ids=writer.ids(),
-            vocabulary=vocabulary,
-            learned=learned,
-            learned_chars=learned_chars,
-            heldout_chars=body.characters - learned_chars,
-            patterns=learned - 1,
-            unwrapped=body.unwrapped,
-            notes=body.notes,
-        )
+        return [*body.alphabet, *_words(body, characters)]
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
         """A space at the end is left to the model, whose words bring their own; and a first word that it only knows

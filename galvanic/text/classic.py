@@ -13,20 +13,9 @@ import numpy.typing as npt
 import regex
 
 from galvanic.errors import UserError
-from galvanic.source import Source, clean, pieces
-from galvanic.text.body import IdsWriter, grown
-from galvanic.text.recipe import (
-    UNICODE_SCALARS,
-    Prepared,
-    Recipe,
-    ScoringText,
-    Seed,
-    TextOptions,
-    adaptive_nats,
-    held_out,
-    known_seed,
-)
-from galvanic.text.vocabulary import AnyIds, CharVocabulary, Ids, Vocabulary
+from galvanic.source import Source, clean
+from galvanic.text.recipe import UNICODE_SCALARS, Body, Recipe, ScoringText, Seed, adaptive_nats, known_seed
+from galvanic.text.vocabulary import AnyIds, Ids, Vocabulary
 from galvanic.units import count
 
 WINDOW = 100  # characters that the network reads before it predicts one
@@ -65,10 +54,10 @@ def words_only(text: str) -> str:
     return " ".join([token for token in text.lower().translate(_WORD_POINTS).split() if token not in stop])
 
 
-def _bodies(source: Source) -> Iterator[str]:
-    """`words_only` of a source, in parts."""
+def _words_of(pieces: Iterator[str]) -> Iterator[str]:
+    """`words_only` of a text, in parts."""
     between = ""
-    for piece in pieces(source):
+    for piece in pieces:
         if words := words_only(piece):
             yield between + words
             between = " "
@@ -88,33 +77,17 @@ class ClassicRecipe(Recipe):
     """The tutorial's: windows of 100 characters, each id divided by the size of the vocabulary."""
 
     name = "classic"
+    context = WINDOW
+    holds_out = False  # as the tutorial
 
-    def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
-        """Learns from all of the text unless told otherwise, as the tutorial does."""
-        characters, alphabet = 0, set[str]()
-        for words in _bodies(source):
-            characters += len(words)
-            alphabet.update(words)
-        if characters < WINDOW + LEAST_PATTERNS:
+    def read(self, source: Source, hard_wrapped: bool | None) -> Body:  # noqa: ARG002
+        body = Body(source, _words_of)
+        if body.characters < WINDOW + LEAST_PATTERNS:
             raise UserError(
-                f"Without stop words and punctuation, {count(characters, 'character')} would be left.",
+                f"Without stop words and punctuation, {count(body.characters, 'character')} would be left.",
                 f"Give a longer text: `classic` needs at least {WINDOW + LEAST_PATTERNS} of them.",
             )
-        vocabulary = CharVocabulary(grown(options.known, sorted(alphabet)))
-        writer = IdsWriter(len(vocabulary), workdir)
-        for words in _bodies(source):
-            writer.append(vocabulary.encode(words))
-        heldout = held_out(characters, options.heldout or 0.0)
-        learned = characters - heldout
-        return Prepared(
-            recipe=self.name,
-            ids=writer.ids(),
-            vocabulary=vocabulary,
-            learned=learned,
-            learned_chars=learned,
-            heldout_chars=heldout,
-            patterns=learned - WINDOW,
-        )
+        return body
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
         body = words_only(clean(seed))

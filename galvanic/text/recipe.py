@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from galvanic.errors import UserError
-from galvanic.source import Source
-from galvanic.text.vocabulary import AnyIds, Ids, Vocabulary
+from galvanic.source import Source, pieces
+from galvanic.text.vocabulary import AnyIds, Ids, Vocabulary, id_type, make_vocabulary, to_points, to_text
 
 UNICODE_SCALARS = 0x110000 - 0x800  # characters that a text can hold; naming one that is new costs ln of this
 
@@ -32,14 +33,13 @@ def adaptive_nats(counts: Iterable[int]) -> float:
     return math.lgamma(total + half) - math.lgamma(half) - gain
 
 
-LEAST_CHARS = 200  # below this there is nothing to hold out and little to learn
+_AT_ONCE = 2**22  # symbols of a text looked at
 
 
 @dataclass(frozen=True)
 class TextOptions:
     recipe: str = "char"
     hard_wrapped: bool | None = None  # lines are broken for a fixed width; None: find out
-    heldout: float | None = None  # share of the text kept apart at its end; None: the recipe's default
     known: tuple[str, ...] = ()  # symbols of the model to go on from; they keep their ids, and new ones follow
 
 
@@ -55,7 +55,11 @@ class Prepared:
     heldout_chars: int  # and of the rest
     patterns: int  # (context, next symbol) examples that one epoch shows
     unwrapped: bool = False  # line breaks within paragraphs were turned into spaces
-    notes: tuple[str, ...] = ()  # what was done to the text, in plain words
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the text, in plain words."""
+        return ("Lines broken for a fixed width were joined into paragraphs.",) if self.unwrapped else ()
 
     @property
     def characters(self) -> int:
@@ -104,14 +108,66 @@ class ScoringText:
     notes: tuple[str, ...] = ()  # what `side_nats` is for, in plain words
 
 
+class Body:
+    """A text as a recipe reads it, part by part, as often as asked. It is read once to begin with.
+
+    `through`: from the pieces of the text to these parts; of a text in memory they are kept. Raises UserError where the
+    file cannot be read.
+    """
+
+    def __init__(
+        self, source: Source, through: Callable[[Iterator[str]], Iterator[str]], *, unwrapped: bool = False
+    ) -> None:
+        self._source = source
+        self._through = through
+        self._kept = list(through(pieces(source))) if isinstance(source, str) else None
+        self.unwrapped = unwrapped
+        self.characters = 0
+        seen = np.zeros(0x110000, bool)
+        for part in self:
+            seen[to_points(part)] = True
+            self.characters += len(part)
+        self.alphabet = to_text(np.flatnonzero(seen))  # each character once, by code point
+
+    def __iter__(self) -> Iterator[str]:
+        return self._through(pieces(self._source)) if self._kept is None else iter(self._kept)
+
+
 class Recipe(ABC):
     """How one kind of model reads text. All methods are pure functions."""
 
     name: str
+    context = 1  # symbols that the network reads before it predicts one
+    holds_out = True  # else it learns from all of the text
 
-    @abstractmethod
     def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
         """See `galvanic.text.prepare`."""
+        body = self.read(source, options.hard_wrapped)
+        learned_most = body.characters - (held_out(body.characters) if self.holds_out else 0)
+        had = set(options.known)
+        new = [symbol for symbol in self.symbols(body, learned_most) if symbol not in had]
+        vocabulary = make_vocabulary(self.name, (*options.known, *new))
+        kind = id_type(len(vocabulary))
+        ids = _collected((vocabulary.encode(part).astype(kind) for part in body), kind, workdir)
+        learned, learned_chars = _within(ids, vocabulary, learned_most)
+        return Prepared(
+            recipe=self.name,
+            ids=ids,
+            vocabulary=vocabulary,
+            learned=learned,
+            learned_chars=learned_chars,
+            heldout_chars=body.characters - learned_chars,
+            patterns=learned - self.context,
+            unwrapped=body.unwrapped,
+        )
+
+    @abstractmethod
+    def read(self, source: Source, hard_wrapped: bool | None) -> Body:
+        """The text as it is learned. Raises UserError where too little is left of it."""
+
+    def symbols(self, body: Body, characters: int) -> list[str]:  # noqa: ARG002
+        """What is to be a symbol, by id, in a text of which so many characters are learned from."""
+        return list(body.alphabet)
 
     @abstractmethod
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
@@ -125,11 +181,37 @@ class Recipe(ABC):
         """
 
 
-def held_out(characters: int, share: float | None = None) -> int:
-    """Characters kept apart, at the end: by default a tenth, and less of a long text, where fewer suffice."""
-    if share is not None:
-        return int(characters * share)
+def held_out(characters: int) -> int:
+    """Characters kept apart, at the end: a tenth, and less of a long text, where fewer suffice."""
     return min(characters // 10, max(5_000, characters // 50), 100_000)
+
+
+def _collected(parts: Iterable[npt.NDArray[Any]], kind: type[np.generic], workdir: Path | None) -> AnyIds:
+    """Ids of a text one behind the other, in memory or mapped from a file in `workdir`."""
+    if workdir is None:
+        whole: AnyIds = np.concatenate(list(parts))
+        return whole
+    workdir.mkdir(parents=True, exist_ok=True)
+    path = workdir / "text.ids"
+    path.unlink(missing_ok=True)  # what is mapped from a former one stays as it is
+    with path.open("wb") as file:
+        for part in parts:
+            file.write(part.data)  # an error of `tofile` does not say that the disk is full
+    return np.memmap(path, kind, "r")
+
+
+def _within(ids: AnyIds, vocabulary: Vocabulary, characters: int) -> tuple[int, int]:
+    """How many of the first symbols have at most so many characters together, and how many these have."""
+    if len(vocabulary.lengths) == vocabulary.lengths.sum():
+        return characters, characters
+    symbols = had = 0
+    for start in range(0, len(ids), _AT_ONCE):
+        ends = had + np.cumsum(vocabulary.lengths[ids[start : start + _AT_ONCE]])
+        fitting = int(np.searchsorted(ends, characters, side="right"))
+        symbols, had = symbols + fitting, int(ends[fitting - 1]) if fitting else had
+        if fitting < len(ends):
+            break
+    return symbols, had
 
 
 def known_seed(seed: str, vocabulary: Vocabulary) -> Seed:

@@ -95,10 +95,6 @@ class CharVocabulary(Vocabulary):
         self._table = np.full(int(self._points.max()) + 2, UNKNOWN, np.int32)
         self._table[self._points] = np.arange(len(text), dtype=np.int32)
 
-    def table(self) -> AnyIds:
-        """Ids by code point, of `id_type`; only for texts of known characters."""
-        return self._table.astype(id_type(len(self)))
-
     def encode(self, text: str) -> Ids:
         ids: Ids = np.take(self._table, to_points(text), mode="clip")
         return ids

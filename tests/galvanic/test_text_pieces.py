@@ -103,7 +103,7 @@ def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
         # A text in memory and one in a file are read in different parts.
         return pieces(text, size, 64 if isinstance(text, str) else 3)
 
-    for module in ("body", "classic"):
+    for module in ("body", "recipe"):
         monkeypatch.setattr(f"galvanic.text.{module}.pieces", tiny)
     monkeypatch.setattr(body, "SAMPLE", 1_500)
 
@@ -116,7 +116,7 @@ def test_a_file_gives_the_ids_of_its_text(tmp_path: Path, recipe: str, text: str
     text = f"{textwrap.fill(ENOUGH, 60)}\n\n{text}\r\n{ENOUGH}{text}"
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    options = TextOptions(recipe, hard_wrapped, heldout=0.3)
+    options = TextOptions(recipe, hard_wrapped)
     here = prepare(text, options)
     there = prepare(path, options, workdir=tmp_path / "work")
     assert isinstance(there.ids, np.memmap)
@@ -137,7 +137,8 @@ def test_a_file_gives_the_ids_of_its_text(tmp_path: Path, recipe: str, text: str
 def test_wrapped_text_gives_the_same_whether_cut_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "\n\n".join(textwrap.fill(babble(700, seed), 70) for seed in range(40))
     whole = prepare(text)
-    monkeypatch.setattr("galvanic.text.body.pieces", lambda text: pieces(text, 1_000))
+    for module in ("body", "recipe"):
+        monkeypatch.setattr(f"galvanic.text.{module}.pieces", lambda text: pieces(text, 1_000))
     cut = prepare(text)
     assert whole.unwrapped
     assert np.array_equal(whole.ids, cut.ids)

@@ -15,7 +15,8 @@ from galvanic import checkpoint, model_file
 from galvanic.checkpoint import is_full
 from galvanic.model_file import load
 from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
-from galvanic.text.body import IdsWriter
+from galvanic.text import prepare
+from galvanic.text.vocabulary import CharVocabulary
 from tests.galvanic.test_train import run
 from tests.worker.texts import Recorder
 from worker.store import StoreAway, when_there_is_room
@@ -77,26 +78,26 @@ def test_who_waits_for_room_can_be_stopped(asked: Control, raised: type[Exceptio
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
-def test_a_text_that_finds_no_room_says_so(tmp_path: Path) -> None:
-    writer = IdsWriter(100, tmp_path)
+def test_a_text_that_finds_no_room_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "text.ids").symlink_to("/dev/full")
+    monkeypatch.setattr(Path, "unlink", lambda *_args, **_options: None)
     with pytest.raises(OSError, match="No space") as caught:
-        writer.append(np.zeros(100_000, np.int64))
+        prepare("a boat " * 100_000, workdir=tmp_path)
     assert is_full(caught.value)
 
 
 def test_text_and_model_wait_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failed: list[bool] = []
     waits: list[bool] = []
-    append, on_disk = IdsWriter.append, tmp_path / ".model.text" / "text.ids"
+    encode, on_disk = CharVocabulary.encode, tmp_path / ".model.text" / "text.ids"
 
-    def half(self: IdsWriter, ids: Any) -> None:
-        append(self, ids)
+    def half(self: CharVocabulary, text: str) -> Any:
         if on_disk.exists() and len(failed) < 2:
             failed.append(True)
             raise OSError(errno.ENOSPC, "as the test wants it")
+        return encode(self, text)
 
-    monkeypatch.setattr(IdsWriter, "append", half)
+    monkeypatch.setattr(CharVocabulary, "encode", half)
     monkeypatch.setattr(model_file, "save", full(2, model_file.save))
     monkeypatch.setattr(checkpoint, "_wait", lambda _: waits.append(on_disk.parent.exists()))
     hooks = Recorder()
