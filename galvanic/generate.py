@@ -19,31 +19,21 @@ from galvanic.model_file import Description, load
 from galvanic.network import Weights
 from galvanic.options import RecipeName, checked
 from galvanic.plan import NetworkConfig
+from galvanic.predictor import Predictor, Row
 from galvanic.request import WriteRequest, cut, draw_line, too_slow
 from galvanic.results import Generation, Score
 from galvanic.sampling import Sampling
-from galvanic.streams import Ids, Row, Streams
-from galvanic.text import CharVocabulary, ScoringText, Seed, Vocabulary, get_recipe, make_vocabulary
+from galvanic.streams import Streams
+from galvanic.text import CharVocabulary, Ids, ScoringText, Seed, Vocabulary, get_recipe, make_vocabulary
 from galvanic.text.classic import pad
 from galvanic.text.recipe import UNICODE_SCALARS
 from galvanic.units import count
 from galvanic.windows import Windows
 
 
-class Reader:
-    """Reads and writes symbols with the weights of a network. Keeps no state between calls."""
-
-    def __init__(self, config: NetworkConfig, weights: Weights) -> None:
-        self.config = config
-        self.network = Streams(config, weights) if config.kind == "streams" else Windows(config, weights)
-
-    def read(self, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
-        """Log probability of each symbol of a text before it was read, [len(ids)]; the first is as likely as any other.
-        Raises UserError where it is not done by `until` (`time.monotonic`)."""
-        if not len(ids):
-            return np.zeros(0, np.float32)
-        rest = self.network.read(ids.astype(np.int32, copy=False), until)
-        return np.concatenate([np.full(1, -math.log(self.config.vocabulary), np.float32), rest])
+def predictor(config: NetworkConfig, weights: Weights) -> Predictor:
+    """What reads and writes symbols with the weights of a network."""
+    return Streams(config, weights) if config.kind == "streams" else Windows(config, weights)
 
 
 DEFAULT_TEMPERATURE = {"char": 0.8, "word": 0.8, "classic": 0.0}
@@ -68,7 +58,7 @@ class _Begun:
 class Author(ABC):
     recipe: RecipeName
     vocabulary: Vocabulary
-    network: Streams | Windows
+    predictor: Predictor
 
     def generate(self, seed: str, length: int, **options: object) -> Generation:
         """Continue a seed; `options` are further fields of `WriteRequest`. Raises UserError where nothing of the seed
@@ -82,7 +72,7 @@ class Author(ABC):
         """Continue several seeds in one pass. Each gets the text that it would get alone, or its own error."""
         started = time.monotonic()
         begun = [self._begin(request) for request in requests]
-        texts = iter(self.network.write([one.row for one in begun if isinstance(one, _Begun)]))
+        texts = iter(self.predictor.write([one.row for one in begun if isinstance(one, _Begun)]))
         return [one if isinstance(one, UserError) else self._finish(one, next(texts), started) for one in begun]
 
     @abstractmethod
@@ -164,8 +154,7 @@ class TextModel(Author):
         self.description = description
         self.recipe = description.recipe
         self.vocabulary = make_vocabulary(description.recipe, description.symbols)
-        self._reader = Reader(description.network, weights)
-        self.network = self._reader.network
+        self.predictor = predictor(description.network, weights)
         self._windows = windows
 
     def draw_window(self, random: np.random.Generator) -> Ids:
@@ -188,7 +177,7 @@ class TextModel(Author):
         nats = np.full(len(read), math.log(UNICODE_SCALARS) - math.log(unseen))
         if len(known):
             lead = pad(known[:0]) if self.description.network.window else known[:0]
-            log_probs = self._reader.read(np.concatenate([lead, known]), until)[len(lead) :]
+            log_probs = self.predictor.read(np.concatenate([lead, known]), until)[len(lead) :]
             nats[read] = -log_probs.astype(np.float64) - math.log1p(-unseen)
         notes = scoring.notes
         if len(known) < len(read):
@@ -239,11 +228,11 @@ class Mixture(Author):
         self._first = parts[0][0]
         self.vocabulary = CharVocabulary(sorted({char for model, _ in parts for char in model.vocabulary.symbols}))
         union = "".join(self.vocabulary.symbols)
-        self.network = Streams.mixed(
+        self.predictor = Streams.mixed(
             [
-                (network, weight, model.vocabulary.encode(union))
+                (streams, weight, model.vocabulary.encode(union))
                 for model, weight in parts
-                if isinstance(network := model.network, Streams)  # as all of `char` are
+                if isinstance(streams := model.predictor, Streams)  # as all of `char` are
             ]
         )
 

@@ -64,6 +64,22 @@ def settings_of(samplings: Sequence[Sampling]) -> dict[str, Tensor]:
     }
 
 
+def next_symbol(
+    logits: Tensor,
+    given: Tensor,
+    uniform: Tensor,
+    settings: dict[str, Tensor],
+    forbidden: Tensor,
+    guard: tuple[Tensor, Tensor],
+    filtered: bool,
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """The next symbol of each row [rows], the one that must not come after it, and the guard's memory; as `choose` and
+    `watch`. `given`: [rows], the symbol to take, or -1 to draw one."""
+    symbol = tf.where(given >= 0, given, choose(logits, uniform, settings, forbidden, filtered))
+    guard, loops = watch(guard, symbol, given < 0)
+    return symbol, tf.where(settings["guard"], loops, -1), guard
+
+
 def choose(logits: Tensor, uniform: Tensor, settings: dict[str, Tensor], forbidden: Tensor, filtered: bool) -> Tensor:
     """Draw a symbol for each row, [rows].
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,38 +18,21 @@ import tensorflow as tf
 
 from galvanic.network import Weights, split_members
 from galvanic.plan import NetworkConfig
+from galvanic.predictor import CHUNK, Predictor, Row, write_rows
 from galvanic.request import too_slow
-from galvanic.sampling import NEVER, Sampling, choose, new_guard, padded, settings_of, watch
+from galvanic.sampling import NEVER, Sampling, new_guard, next_symbol, padded, settings_of
+from galvanic.text import Ids
 
 Tensor = Any
 Network = dict[str, Any]
-Ids = npt.NDArray[np.int32]
 Mixing = tuple[Tensor, tuple[Tensor, ...]]
 """How the predictions of several networks are averaged: their weights [networks], which sum to 1, and for each network
 its id of each symbol of the mixture [symbols, padded], -1 for what it lacks."""
-CHUNK = 64  # steps in one call of the writing loop: long enough to hide the call, short enough to waste little
 READ_CHUNK = 256  # steps in one call of the reading loop; their output products are done at once
 BUCKETS = (2, 4, 16)
 """Batches are padded to one of these, and longer ones are cut. In this range the products of a row come out the same to
 the last bit whatever the other rows are, for all usual sizes; one row alone, and 32 or more, are summed in another
 order. Where they do differ, one draw in about a million falls the other way."""
-_DRAW = -1
-
-
-@dataclass
-class Row:
-    """A text to be written."""
-
-    seed: Ids  # ids to read first, at least one
-    sampling: Sampling
-    random: np.random.Generator
-    enough: Callable[[Ids], bool]  # whether the ids written so far will do; asked after every chunk
-    until: float = math.inf  # it is given up at this time (`time.monotonic`), which is looked at before every chunk
-    late: bool = False  # it was given up
-
-    def give_up(self) -> bool:
-        self.late = self.late or time.monotonic() > self.until
-        return self.late
 
 
 def prepare(config: NetworkConfig, weights: Weights) -> Network:
@@ -71,21 +53,22 @@ def prepare(config: NetworkConfig, weights: Weights) -> Network:
     return network
 
 
-class Streams:
-    """One network, or several whose predictions are averaged. Keeps no state between calls."""
+class Streams(Predictor):
+    """One network, or several whose predictions are averaged."""
 
     def __init__(self, config: NetworkConfig, weights: Weights) -> None:
-        self._config = config
+        self.symbols = config.vocabulary
+        self._networks = [prepare(config, own) for own in split_members(config, weights)]
         self._mixing: Mixing | None = None
         if config.members > 1:
             every = np.arange(config.vocabulary, dtype=np.int32)
             self._mixing = _mixing([1 / config.members] * config.members, [every] * config.members)
-        self.set_weights(weights)
 
     @classmethod
     def mixed(cls, parts: Sequence[tuple[Streams, float, Ids]]) -> Streams:
         """Several of them, each with its weight, and its own ids of the mixture's symbols (-1 for what it lacks)."""
         made = cls.__new__(cls)
+        made.symbols = len(parts[0][2])
         made._networks = [network for streams, _, _ in parts for network in streams._networks]
         total = sum(weight for _, weight, _ in parts)
         shares = [
@@ -94,22 +77,33 @@ class Streams:
         made._mixing = _mixing([share for share, _ in shares], [ids for _, ids in shares])
         return made
 
-    def set_weights(self, weights: Weights) -> None:
-        """Use other weights of the same shapes; nothing is compiled again."""
-        self._networks = [prepare(self._config, own) for own in split_members(self._config, weights)]
-
-    def read(self, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
-        """Log probability of each symbol after those before it, [len(ids) - 1], from a zero state. Raises UserError
-        where it is not done by `until` (`time.monotonic`)."""
+    def _read(self, ids: Ids, until: float) -> npt.NDArray[np.float32]:
         log_probs = [_read(network, ids, until) for network in self._networks]
         mean: npt.NDArray[np.float32] = np.logaddexp.reduce(log_probs) - np.float32(math.log(len(log_probs)))
         return mean
 
     def write(self, rows: Sequence[Row]) -> list[Ids]:
-        """Continue all seeds, each at least until it is enough or `late`; what one gets does not depend on the others.
-        Seeds and results of a mixture are in its ids."""
         batches = [rows[start : start + BUCKETS[-1]] for start in range(0, len(rows), BUCKETS[-1])]
-        return [ids for batch in batches for ids in _write(self._networks, batch, self._mixing)]
+        return [ids for batch in batches for ids in self._write(batch)]
+
+    def _write(self, rows: Sequence[Row]) -> list[Ids]:
+        batch = next(bucket for bucket in BUCKETS if bucket >= len(rows))
+        filtered = any(row.sampling.filtered for row in rows)
+        settings = settings_of([*(row.sampling for row in rows), *[Sampling(0.0)] * (batch - len(rows))])
+        state = {
+            "symbol": tf.constant([int(row.seed[0]) for row in rows] + [0] * (batch - len(rows)), tf.int32),
+            "forbidden": tf.fill((batch,), -1),
+            "guard": new_guard(batch),
+            "layers": [_zero_states(network, batch) for network in self._networks],
+        }
+
+        def advance(given: Tensor, uniform: Tensor) -> Ids:
+            nonlocal state
+            state, ids = write_chunk(tuple(self._networks), self._mixing, settings, state, given, uniform, filtered)
+            chosen: Ids = ids.numpy()
+            return chosen
+
+        return write_rows(rows, batch, advance)
 
 
 def _mixing(weights: Sequence[float], ids: Sequence[Ids]) -> Mixing:
@@ -117,43 +111,6 @@ def _mixing(weights: Sequence[float], ids: Sequence[Ids]) -> Mixing:
     return tf.constant(weights, tf.float32), tuple(
         tf.constant(np.pad(own, (0, more), constant_values=-1)) for own in ids
     )
-
-
-def _write(networks: Sequence[Network], rows: Sequence[Row], mixing: Mixing | None) -> list[Ids]:
-    batch = next(bucket for bucket in BUCKETS if bucket >= len(rows))
-    filtered = any(row.sampling.filtered for row in rows)
-    idle = [Sampling(0.0)] * (batch - len(rows))
-    settings = settings_of([*(row.sampling for row in rows), *idle])
-    first = [int(row.seed[0]) for row in rows] + [0] * len(idle)
-    state = {
-        "symbol": tf.constant(first, tf.int32),
-        "forbidden": tf.fill((batch,), -1),
-        "guard": new_guard(batch),
-        "layers": [_zero_states(network, batch) for network in networks],
-    }
-    texts = [np.zeros(0, np.int32) for _ in rows]
-    done = [False] * len(rows)
-    at = 1
-    while True:
-        done = [over or row.give_up() for over, row in zip(done, rows, strict=True)]
-        if all(done):
-            return texts
-        given = np.full((CHUNK, batch), _DRAW, np.int32)
-        uniform = np.zeros((CHUNK, batch), np.float32)
-        for index, row in enumerate(rows):
-            part = row.seed[at : at + CHUNK]
-            given[: len(part), index] = part
-            uniform[:, index] = row.random.random(CHUNK, np.float32)
-        state, chosen = write_chunk(
-            tuple(networks), mixing, settings, state, tf.constant(given), tf.constant(uniform), filtered
-        )
-        ids = chosen.numpy()
-        for index, row in enumerate(rows):
-            fresh = ids[max(0, len(row.seed) - at) :, index]
-            if not done[index] and len(fresh):
-                texts[index] = np.concatenate([texts[index], fresh])
-                done[index] = row.enough(texts[index])
-        at += CHUNK
 
 
 @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
@@ -169,7 +126,7 @@ def write_chunk(
     """Read the present symbol and take the next one, `CHUNK` times: the state after it, and the symbols [CHUNK, batch].
 
     `state`: present and forbidden symbol [batch], the guard's memory, and for each network hidden and cell states.
-    `given`: [CHUNK, batch], the next symbol, or -1 to draw it with `uniform` [CHUNK, batch].
+    `given`: [CHUNK, batch], the next symbol, or `DRAW` to draw it with `uniform` [CHUNK, batch].
     """
 
     def step(t: Tensor, symbol: Tensor, forbidden: Tensor, guard: Any, layers: Any, out: Any) -> Any:
@@ -184,11 +141,9 @@ def write_chunk(
             ]
             logits = _mixed(networks, layers, weights, maps)
         # Gather, not indexing: XLA wants the place of a slice at compile time, and compiles again for each value.
-        now = tf.gather(given, t)
-        drawn = choose(logits, tf.gather(uniform, t), settings, forbidden, filtered)
-        symbol = tf.where(now >= 0, now, drawn)
-        guard, loops = watch(guard, symbol, now < 0)
-        return t + 1, symbol, tf.where(settings["guard"], loops, -1), guard, layers, out.write(t, symbol)
+        now = tf.gather(given, t), tf.gather(uniform, t)
+        symbol, forbidden, guard = next_symbol(logits, *now, settings, forbidden, guard, filtered)
+        return t + 1, symbol, forbidden, guard, layers, out.write(t, symbol)
 
     out = tf.TensorArray(tf.int32, CHUNK)
     begin = (0, state["symbol"], state["forbidden"], state["guard"], state["layers"], out)

@@ -17,7 +17,7 @@ from galvanic import checkpoint, model_file
 from galvanic.checkpoint import when_there_is_room
 from galvanic.copying import copying, overfitting
 from galvanic.errors import UserError
-from galvanic.generate import Reader
+from galvanic.generate import predictor
 from galvanic.learners import calibrate, make_learner, symbol_counts
 from galvanic.loop import Loop, Record
 from galvanic.machine import measure_machine
@@ -26,6 +26,7 @@ from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
 from galvanic.pace import Pace
 from galvanic.parent import Parent, check_symbols, child_plan, grown, load_parent
 from galvanic.plan import Budget, NetworkConfig, Plan, apply_options, fit_to_text, make_plan, spare_memory
+from galvanic.predictor import Row
 from galvanic.results import (
     CurvePoint,
     Hooks,
@@ -36,7 +37,6 @@ from galvanic.results import (
     best_point,
 )
 from galvanic.sampling import Sampling
-from galvanic.streams import Row
 from galvanic.text import Prepared, TextOptions, prepare
 from galvanic.text.classic import pad
 from galvanic.text.vocabulary import id_type
@@ -247,7 +247,6 @@ class SampleWriter:
         self._random_seed = random_seed
         # The tutorial takes the likeliest character each time.
         self._sampling = Sampling(temperature=0.0 if network.kind == "windows" else _TEMPERATURE)
-        self._reader: Reader | None = None
         self.windows = _draw_windows(prepared, WINDOWS[prepared.recipe], np.random.default_rng(random_seed))
 
     def one(self, weights: Weights, epoch: int) -> str:
@@ -257,11 +256,6 @@ class SampleWriter:
         return self._write(weights, SAMPLES, LONG_CHARS, 0)
 
     def _write(self, weights: Weights, number: int, chars: int, epoch: int) -> tuple[str, ...]:
-        if self._reader is None:
-            self._reader = Reader(self._network, weights)
-        else:
-            self._reader.network.set_weights(weights)
-
         def enough(ids: npt.NDArray[np.int32]) -> bool:
             return len(ids) >= chars or len(self._vocabulary.decode(ids)) >= chars
 
@@ -270,7 +264,7 @@ class SampleWriter:
             random = np.random.default_rng((self._random_seed, epoch, index))
             seed = self.windows[random.integers(len(self.windows))].astype(np.int32)
             rows.append(Row(seed, self._sampling, random, enough))
-        return tuple(self._vocabulary.decode(ids)[:chars] for ids in self._reader.network.write(rows))
+        return tuple(self._vocabulary.decode(ids)[:chars] for ids in predictor(self._network, weights).write(rows))
 
 
 def line_start(prepared: Prepared) -> npt.NDArray[Any]:

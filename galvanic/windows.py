@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,18 +11,18 @@ import tensorflow as tf
 
 from galvanic.network import Weights
 from galvanic.plan import NetworkConfig
+from galvanic.predictor import CHUNK, Predictor, Row, write_rows
 from galvanic.request import too_slow
-from galvanic.sampling import NEVER, Sampling, choose, new_guard, padded, settings_of, watch
-from galvanic.streams import CHUNK, Ids, Row, advance_cell
+from galvanic.sampling import NEVER, Sampling, new_guard, next_symbol, padded, settings_of
+from galvanic.streams import advance_cell
+from galvanic.text import Ids
 
 Tensor = Any
-_DRAW = -1
 # XLA joins the many small operations of drawing; the windows' large products run better on TensorFlow's own threads.
-_choose = tf.function(choose, jit_compile=True)
-_watch = tf.function(watch, jit_compile=True)
+_next_symbol = tf.function(next_symbol, jit_compile=True)
 
 
-class Windows:
+class Windows(Predictor):
     """Writes and reads with such a network.
 
     All the windows that a character is part of are advanced together, one row each: one large product instead of many
@@ -31,53 +30,40 @@ class Windows:
     """
 
     def __init__(self, config: NetworkConfig, weights: Weights) -> None:
+        self.symbols = config.vocabulary
         self._config = config
-        self.set_weights(weights)
-
-    def set_weights(self, weights: Weights) -> None:
-        """Use other weights of the same shapes; nothing is compiled again."""
         self._weights = {name: tf.constant(weight) for name, weight in weights.items()}
 
-    def read(self, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
-        """Log probability of each symbol after those before it, [len(ids) - 1]. Raises UserError where it is not done
-        by `until` (`time.monotonic`)."""
+    def _read(self, ids: Ids, until: float) -> npt.NDArray[np.float32]:
         row = Row(ids, Sampling(0.0), np.random.default_rng(0), lambda _: True, until)
-        log_probs = self._run(row, drawing=False)[1]
+        log_probs = self._run(row)[1]
         if row.late:
             raise too_slow()
         return log_probs
 
     def write(self, rows: Sequence[Row]) -> list[Ids]:
-        return [self._run(row, drawing=True)[0] for row in rows]
+        return [self._run(row)[0] for row in rows]
 
-    def _run(self, row: Row, *, drawing: bool) -> tuple[Ids, npt.NDArray[np.float32]]:
+    def _run(self, row: Row) -> tuple[Ids, npt.NDArray[np.float32]]:
+        """What is written, and the log probability of each symbol of the seed after those before it."""
         config, window = self._config, self._config.window
         settings = settings_of([row.sampling])
         states = [tf.zeros((window, units)) for units in config.units for _ in "hc"]
         state = (tf.constant([int(row.seed[0])]), tf.constant(0), tf.constant([-1]), new_guard(1), states)
-        written, log_probs = np.zeros(0, np.int32), np.zeros(0, np.float32)
-        at = 1
-        while not row.give_up():
-            given = np.full((CHUNK, 1), _DRAW, np.int32)
-            part = row.seed[at : at + CHUNK]
-            given[: len(part), 0] = part
-            uniform = row.random.random((CHUNK, 1), np.float32)
+        log_probs: list[npt.NDArray[np.float32]] = []
+
+        def advance(given: Tensor, uniform: Tensor) -> Ids:
+            nonlocal state
+            filtered = row.sampling.filtered
             state, ids, logs = _run_chunk(
-                window,
-                config.vocabulary,
-                self._weights,
-                settings,
-                state,
-                tf.constant(given),
-                tf.constant(uniform),
-                row.sampling.filtered,
+                window, self.symbols, self._weights, settings, state, given, uniform, filtered
             )
-            log_probs = np.concatenate([log_probs, logs.numpy()])
-            written = np.concatenate([written, ids.numpy()[max(0, len(row.seed) - at) :]])
-            at += CHUNK
-            if (len(written) and row.enough(written)) if drawing else at >= len(row.seed):
-                break
-        return written, log_probs[: len(row.seed) - 1]
+            log_probs.append(logs.numpy())
+            chosen: Ids = ids.numpy()[:, None]
+            return chosen
+
+        (written,) = write_rows([row], 1, advance)
+        return written, np.concatenate([np.zeros(0, np.float32), *log_probs])[: len(row.seed) - 1]
 
 
 @tf.function  # type: ignore[untyped-decorator]
@@ -95,11 +81,10 @@ def _run_chunk(
 
     def step(t: Tensor, symbol: Tensor, at: Tensor, forbidden: Tensor, guard: Any, states: Any, *out: Any) -> Any:
         states, logits = _advance(window, vocabulary, weights, states, symbol[0], at)
-        drawn = _choose(logits[None], uniform[t], settings, forbidden, filtered)
-        symbol = tf.where(given[t] >= 0, given[t], drawn)
-        guard, loops = _watch(guard, symbol, given[t] < 0)
+        symbol, forbidden, guard = _next_symbol(
+            logits[None], given[t], uniform[t], settings, forbidden, guard, filtered
+        )
         log_prob = tf.nn.log_softmax(logits)[symbol[0]]
-        forbidden = tf.where(settings["guard"], loops, -1)
         written = out[0].write(t, symbol[0]), out[1].write(t, log_prob)
         return t + 1, symbol, at + 1, forbidden, guard, states, *written
 

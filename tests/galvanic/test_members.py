@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galvanic.generate import Reader, load_model
+from galvanic.generate import load_model, predictor
 from galvanic.model_file import load
 from galvanic.network import Weights, join_members, split_members
 from galvanic.options import TrainOptions
@@ -48,7 +48,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult
 
 
 def log_probs(config: NetworkConfig, weights: Weights, ids: np.ndarray) -> np.ndarray:
-    return Reader(config, weights).read(ids)
+    return predictor(config, weights).read(ids)
 
 
 def test_the_prediction_is_the_mean_of_the_members(trained: tuple[Path, TrainResult]) -> None:

@@ -11,12 +11,12 @@ import pytest
 import tensorflow as tf
 
 from galvanic.errors import UserError
-from galvanic.generate import Reader, load_model
+from galvanic.generate import load_model, predictor
 from galvanic.model_file import load
 from galvanic.network import build, set_weights
+from galvanic.predictor import CHUNK
 from galvanic.results import TrainResult
 from galvanic.sampling import Sampling
-from galvanic.streams import CHUNK
 from galvanic.text.recipe import UNICODE_SCALARS
 from tests.worker.small import draw
 from tests.worker.texts import SENTENCE, Recorder
@@ -33,7 +33,7 @@ def test_the_loop_reads_as_the_saved_network_does(memorised: Memorised) -> None:
     ids = load_model(memorised[0]).vocabulary.encode(SENTENCE * 3)
     states = [np.zeros((1, units), np.float32) for units in description.network.units for _ in "hc"]
     expected = tf.nn.log_softmax(network([ids[None, :-1], *states])[0][0]).numpy()
-    reader = Reader(description.network, weights)
+    reader = predictor(description.network, weights)
     log_probs = reader.read(ids)
     np.testing.assert_allclose(log_probs[1:], expected[np.arange(len(ids) - 1), ids[1:]], atol=1e-4)
     assert log_probs[0] == pytest.approx(-math.log(len(description.symbols)))
@@ -47,7 +47,7 @@ def test_windows_advanced_together_equal_windows_read_one_by_one(classic: Path) 
     ids = np.random.default_rng(0).integers(0, size, window + 130).astype(np.int32)
     each = np.lib.stride_tricks.sliding_window_view(ids, window)[:-1]
     expected = tf.nn.log_softmax(network(each[..., None].astype(np.float32) / size)).numpy()
-    log_probs = Reader(description.network, weights).read(ids)[window:]
+    log_probs = predictor(description.network, weights).read(ids)[window:]
     np.testing.assert_allclose(log_probs, expected[np.arange(130), ids[window:]], atol=1e-4)
 
 
@@ -63,7 +63,7 @@ def test_continues_what_it_memorised(memorised: Memorised) -> None:
 def test_temperature_zero_is_the_likeliest_each_time(recipe: str, memorised: Memorised, classic: Path) -> None:
     folder = memorised[0] if recipe == "char" else classic
     description, weights, windows = load(folder)
-    reader = Reader(description.network, weights)
+    reader = predictor(description.network, weights)
     seed = windows[0].astype(np.int32)
     written = draw(reader, seed, CHUNK + 7, Sampling(0.0), np.random.default_rng(0))
     np.testing.assert_array_equal(written, draw(reader, seed, CHUNK + 7, Sampling(0.0), np.random.default_rng(1)))

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 
 from galvanic import streams
-from galvanic.generate import Reader
+from galvanic.generate import predictor
 from galvanic.network import build, set_weights
+from galvanic.predictor import Row
 from galvanic.sampling import GUARD_LAGS, Sampling, new_guard, watch
-from galvanic.streams import Row
 from tests.worker.small import biased, draw, network, random_weights
 
 pytestmark = pytest.mark.slow
@@ -24,10 +24,10 @@ LOGITS = np.array([1.0, 0.0, -1.0, 0.5, 2.0, 1.9, -3.0], np.float32)
 def _draws(sampling: Sampling, logits: npt.NDArray[np.float32] = LOGITS, draws: int = 200) -> npt.NDArray[np.int64]:
     """How often each symbol came in 32 rows of so many draws."""
     config = network(len(logits))
-    reader = Reader(config, biased(config, logits))
+    reader = predictor(config, biased(config, logits))
     seed = np.zeros(1, np.int32)
     rows = [Row(seed, sampling, np.random.default_rng(row), lambda ids: len(ids) >= draws) for row in range(32)]
-    return np.bincount(np.concatenate(reader.network.write(rows)), minlength=len(logits))
+    return np.bincount(np.concatenate(reader.write(rows)), minlength=len(logits))
 
 
 def _expected(sampling: Sampling, logits: npt.NDArray[np.float32] = LOGITS) -> npt.NDArray[np.float64]:
@@ -101,7 +101,7 @@ def test_the_padding_and_the_impossible_are_never_drawn() -> None:
 def test_carried_state_equals_state_computed_again(fields: dict[str, Any]) -> None:
     config = network(40, **fields)
     weights = random_weights(config)
-    reader = Reader(config, weights)
+    reader = predictor(config, weights)
     seed = np.array([3, 1, 4, 1, 5], np.int32)
     written = draw(reader, seed, 150, Sampling(0.0), np.random.default_rng(0))
     model = build(config)
@@ -118,7 +118,7 @@ def test_carried_state_equals_state_computed_again(fields: dict[str, Any]) -> No
 
 def test_a_text_longer_than_a_chunk_is_read_as_one() -> None:
     config = network(9)
-    reader = Reader(config, random_weights(config))
+    reader = predictor(config, random_weights(config))
     ids = np.random.default_rng(0).integers(0, 9, 2 * streams.READ_CHUNK + 17).astype(np.int32)
     whole = reader.read(ids)
     assert len(whole) == len(ids)
@@ -159,22 +159,22 @@ _MORE_SHAPES = (((32, 48), (3, 16, 33)), ((768,), (3, 16)), ((512,), (20,)))
 )
 def test_a_batch_gives_what_single_requests_give(units: tuple[int, ...], sizes: tuple[int, ...]) -> None:
     config = network(40, units=units)
-    reader = Reader(config, random_weights(config))
-    single = [reader.network.write([row])[0] for row in _rows(max(sizes))]
+    reader = predictor(config, random_weights(config))
+    single = [reader.write([row])[0] for row in _rows(max(sizes))]
     for size in sizes:
-        for alone, together in zip(single, reader.network.write(_rows(size)), strict=False):
+        for alone, together in zip(single, reader.write(_rows(size)), strict=False):
             assert together.tobytes() == alone.tobytes()
 
 
 def test_nothing_is_compiled_per_request_or_model() -> None:
     config = network(40)
-    Reader(config, random_weights(config)).network.write(_rows(1))
-    Reader(config, random_weights(config)).network.write(_rows(3))
+    predictor(config, random_weights(config)).write(_rows(1))
+    predictor(config, random_weights(config)).write(_rows(3))
     known = streams.write_chunk.experimental_get_tracing_count()
     for seed in range(3):
         # Another vocabulary, encoding and length, but the same shape.
         other = network(50, encoding="one-hot", embedding=0)
-        reader = Reader(other, random_weights(other, seed))
+        reader = predictor(other, random_weights(other, seed))
         for length in (5, 130):
             draw(reader, np.arange(length, dtype=np.int32) % 50, length, Sampling(seed / 2), np.random.default_rng(0))
     assert streams.write_chunk.experimental_get_tracing_count() == known
@@ -183,7 +183,7 @@ def test_nothing_is_compiled_per_request_or_model() -> None:
 def test_the_guard_breaks_a_loop() -> None:
     config = network(12, units=(24,))
     for seed in range(4):
-        reader = Reader(config, random_weights(config, seed))
+        reader = predictor(config, random_weights(config, seed))
         free, guarded = (
             draw(reader, np.array([1], np.int32), 600, Sampling(0.0, guard=guard), np.random.default_rng(0))
             for guard in (False, True)
@@ -222,6 +222,6 @@ def test_the_guard_forbids_the_shortest_loops_next_symbol() -> None:
 
 def test_the_guard_leaves_the_seed_alone() -> None:
     config = network(7)
-    reader = Reader(config, biased(config, LOGITS))
+    reader = predictor(config, biased(config, LOGITS))
     written = draw(reader, np.full(100, 4, np.int32), 12, Sampling(0.0, guard=True), np.random.default_rng(0))
     assert written.tolist() == [4] * 12

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from galvanic.generate import Reader, TextModel
+from galvanic.generate import TextModel
 from galvanic.model_file import Description, TrainingRecord, save
 from galvanic.network import Weights
 from galvanic.options import CorpusInfo, RecipeName
 from galvanic.plan import NetworkConfig
+from galvanic.predictor import Predictor, Row
 from galvanic.sampling import Sampling
-from galvanic.streams import Ids, Row
+from galvanic.text import Ids
 from shared.settings import Settings
 
 LETTERS = "\n !.abcdefghijklmnopqrstuvwxyz"
@@ -84,6 +85,6 @@ def save_model(path: Any, symbols: Sequence[str] = LETTERS, seed: int = 0, **of:
     save(path, random_weights(config, seed), windows(len(symbols)), **fields_of(symbols, config))
 
 
-def draw(reader: Reader, seed: Ids, symbols: int, sampling: Sampling, random: np.random.Generator) -> Ids:
+def draw(reader: Predictor, seed: Ids, symbols: int, sampling: Sampling, random: np.random.Generator) -> Ids:
     """So many symbols after a seed."""
-    return reader.network.write([Row(seed, sampling, random, lambda ids: len(ids) >= symbols)])[0][:symbols]
+    return reader.write([Row(seed, sampling, random, lambda ids: len(ids) >= symbols)])[0][:symbols]
