@@ -192,7 +192,7 @@ class Galvanic(commands.Bot):
             self.responder,
             cog_general.General(self, settings, self.redis, servers, pages, *status, send_commands),
             panel,
-            cog.Training(settings, self.trainings, self.sources, texts, self.components),
+            cog.Training(self.trainings, self.sources, self.components),
             self.training_control,
             Writing(self.components.open, self.generating),
             cog_chat.Chat(self, self.generating),
@@ -206,7 +206,7 @@ class Galvanic(commands.Bot):
             service.register(self.components)
         self.components.add("help", pages.turn, who="anybody", how="help")
         self.add_dynamic_items(self.components.item())
-        await asyncio.gather(gateway.sync_if_changed(self.tree, self.redis), self.jobs.warm())
+        await gateway.sync_if_changed(self.tree, self.redis)
 
     async def connect(self, *, reconnect: bool = True) -> None:
         """Unlike discord.py's, tries again after a first connection that failed, which has no session to resume."""

@@ -77,16 +77,6 @@ class JobClient(Service):
         """Listen for `news_of` jobs."""
         self.spawn(run_forever("listen", self._listen))
 
-    async def warm(self) -> None:
-        """Load what Celery would load with its first message; needs no Redis."""
-
-        def load() -> None:
-            _ = self._celery.tasks, self._celery.amqp.producer_pool
-            with self._celery.connection_for_write() as connection:
-                _ = connection.transport
-
-        await asyncio.to_thread(load)
-
     # ------------------------------------------------------------------ entering
 
     async def submit_train(

@@ -14,7 +14,6 @@ from discord.ext import commands
 from bot import words
 from bot.channels.importer import ImportPlan
 from bot.channels.sources import Sources, is_channel, looks_like
-from bot.channels.store import TranscriptStore
 from bot.components import MODEL, Components, Press
 from bot.options import decoding
 from bot.options.autocomplete import in_time
@@ -28,7 +27,6 @@ from bot.words import code
 from galvanic.errors import UserError
 from shared import corpora
 from shared.models import ModelRecord
-from shared.settings import Settings
 
 USAGE = "train frankenstein [--OPTION VALUE ...]"
 EXAMPLES = (
@@ -44,14 +42,13 @@ EXAMPLES = (
 
 @dataclass(eq=False, repr=False)
 class Training(commands.Cog):
-    settings: Settings
     trainings: Trainings
     sources: Sources
-    store: TranscriptStore
     components: Components
 
     def __post_init__(self) -> None:
         self.registry, self.servers = self.trainings.registry, self.trainings.servers
+        self.settings, self.store = self.trainings.settings, self.trainings.transcripts
         self.components.add("update", self.update, MODEL)
 
     @hybrid_command(

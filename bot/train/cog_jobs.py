@@ -15,7 +15,7 @@ from discord.ext import commands
 from bot.components import JOB, Components, Press
 from bot.jobs import embeds as job_embeds
 from bot.jobs.client import TRAINING, JobClient
-from bot.jobs.snapshot import Snapshots
+from bot.jobs.snapshot import QueuedTraining, QueueSnapshot, Snapshots
 from bot.models.audience import Audience
 from bot.options.autocomplete import in_time
 from bot.servers import access
@@ -147,29 +147,26 @@ class Jobs(commands.Cog):
         To finish, only what has begun counts. `private`: the answer is for this person alone. Raises `UserError` for
         none, or for several, which it lists; a moderator who has none is shown those that they may end.
         """
-        trainings = [one for one in (await self.snapshots.look(now=True)).trainings if one.is_of(who.guild_id)]
-        jobs = {one.job.job_id: one.job for one in trainings}
-        found = [job_id for job_id, job in jobs.items() if job.place.user_id == who.user.id]
+        own, others = _of(who.user, who.guild_id, await self.snapshots.look(now=True))
         if ending == "finish":
-            begun = {one.job.job_id for one in trainings if one.runs}
-            found = [job_id for job_id in found if job_id in begun] or found
-        if len(found) == 1:
-            return found[0]
+            own = [one for one in own if one.runs] or own
+        if len(own) == 1:
+            return own[0].job.job_id
         prefix = await self.servers.prefix(who.guild_id)
-        problem = f"You have {len(found)} trainings here."
-        if not found:
-            found = [job_id for job_id, job in jobs.items() if access.moderates(who.user, job.place)]
-            problem = "These trainings are not yours, but you may end them."
-        if not found:
+        problem = (
+            f"You have {len(own)} trainings here." if own else "These trainings are not yours, but you may end them."
+        )
+        if not own and not others:
             raise UserError("You have no training here that waits or runs.", f"`{prefix}jobs` lists this server's.")
-        named = {
-            job_id: plain(job.corpus.title[:80])
-            if self._may_show(who, job, private)
-            else "a training that I don't name here"
-            for job_id, job in jobs.items()
-        }
-        lines = [f"`{prefix}{ending} {job_id}` {named[job_id]}" for job_id in found[:_LISTED]]
-        raise UserError(problem, "\n".join(["Type which one you mean:", *lines]))
+        lines = ["Type which one you mean:"]
+        for job in [one.job for one in own or others][:_LISTED]:
+            named = (
+                plain(job.corpus.title[:80])
+                if self._may_show(who, job, private)
+                else "a training that I don't name here"
+            )
+            lines.append(f"`{prefix}{ending} {job.job_id}` {named}")
+        raise UserError(problem, "\n".join(lines))
 
     @cancel.autocomplete("job")
     @finish.autocomplete("job")
@@ -177,11 +174,8 @@ class Jobs(commands.Cog):
         return await in_time(self._choices(interaction, typed))
 
     async def _choices(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        """The person's own trainings, then those that they moderate."""
-        user, snapshot = interaction.user, await self.snapshots.look()
-        here = [one for one in snapshot.trainings if one.is_of(interaction.guild_id)]
-        own = [one for one in here if one.job.place.user_id == user.id]
-        others = [one for one in here if one not in own and access.moderates(user, one.job.place)]
+        snapshot = await self.snapshots.look()
+        own, others = _of(interaction.user, interaction.guild_id, snapshot)
         near = [
             one
             for one in own + others
@@ -235,6 +229,13 @@ class Jobs(commands.Cog):
 
     async def _state(self, job_id: str) -> TrainingState:
         return TrainingState.of(event for _, event in await self.job_client.events(job_id, "0"))
+
+
+def _of(user: User, guild_id: int | None, snapshot: QueueSnapshot) -> tuple[list[QueuedTraining], list[QueuedTraining]]:
+    """A person's own trainings in a server, and the others there that they moderate."""
+    here = [one for one in snapshot.trainings if one.is_of(guild_id)]
+    own = [one for one in here if one.job.place.user_id == user.id]
+    return own, [one for one in here if one not in own and access.moderates(user, one.job.place)]
 
 
 def _unknown(job_id: str) -> UserError:

@@ -30,6 +30,7 @@ from shared import corpora
 from shared.corpora import Corpus
 from shared.jobs import Place, TrainJob
 from shared.logging import job_context
+from shared.messages import PUBLIC_SOURCES
 from shared.models import ModelRecord
 
 _NO_LIMITS = (1_000_000, 1_000_000)
@@ -208,7 +209,7 @@ class Trainings(Requests):
         text = await self.jobs.text(info.sha256) if same else None
         if text is not None:
             return Corpus(info, text)
-        if info.source in ("catalogue", "corpora-dir", "python-docs"):
+        if info.source in PUBLIC_SOURCES:
             return await corpora.resolve(info.name, self.settings, keep_licence=keep_licence)
         raise UserError(
             f"I no longer have the file that `{model.name}` learned from: I keep files for "
