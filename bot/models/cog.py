@@ -122,12 +122,8 @@ class Models(Requests, commands.Cog):
     async def _post_info(self, send: Send, job: PictureJob, event: Pictured | Failed, **options: Any) -> None:
         """Show a model's card, even when no picture came. Raises UserError: it can't be used there by now."""
         place = job.place
-        models, current = await self.registry.channel_models(place.guild_id, place.channel_ids)
-        model = next((model for model in models if model.model_id == job.model.model_id), None)
-        if model is None:
-            raise UserError(
-                "This model was deleted or moved in the meantime.", "The command `models` lists those that are here."
-            )
+        (model,) = await self.registry.require_usable(place, [job.model.model_id])
+        _, current = await self.registry.channel_models(place.guild_id, place.channel_ids)
         picture = await self.jobs.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
         missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
         embed = embeds.model_info(

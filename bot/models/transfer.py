@@ -110,7 +110,7 @@ class Transfer(Requests):
     async def import_file(
         self, who: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any
     ) -> None:
-        """Have an exported model checked and entered, if this person may train here and there is disk space for it."""
+        """Have an exported model checked and entered, if this person may train here and it fits the server's quota."""
         await self.access.require("train", who)
         most = self.settings.import_max_mb
         if file.size > most * MEGABYTE:
@@ -118,25 +118,17 @@ class Transfer(Requests):
                 f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
                 "The bot's operator can raise `IMPORT_MAX_MB`.",
             )
-        await self.delivery.require_writer()
-        disk_bytes = await self._require_disk_space(who.guild_id, file.size)
+        disk_mb = self.servers.quotas(await self.servers.get(who.guild_id)).disk_mb
         job = ImportJob(
-            job_id=f"i-{who.request_id}", place=who.place, file_name=file.filename, name=name, disk_bytes=disk_bytes
+            job_id=f"i-{who.request_id}",
+            place=who.place,
+            file_name=file.filename,
+            name=name,
+            disk_bytes=int(disk_mb * MEGABYTE),
         )
         async with self.access.cooldown("train", who):
             data = await decoding.read_file(file)
             await self.delivery.ask(job, send, files={MODEL_FILE: data}, **options)
-
-    async def _require_disk_space(self, guild_id: int, more_bytes: int) -> int:
-        """Bytes that all the server's models may take. Raises UserError: this one would take more."""
-        most = self.servers.quotas(await self.servers.get(guild_id)).disk_mb
-        taken, more = await self.registry.stored_bytes(guild_id) / MEGABYTE, more_bytes / MEGABYTE
-        if taken + more > most:
-            raise UserError(
-                f"This server's models take {taken:,.1f} of {most:,.0f} MB, and this one would add {more:,.1f} MB.",
-                f"Make room with `{await self.servers.prefix(guild_id)}model delete NAME`, or ask a server admin.",
-            )
-        return int(most * MEGABYTE)
 
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
         """Raises UserError: it learned from messages that not everybody there can read, and was not kept."""

@@ -63,15 +63,6 @@ def test_bad_files_are_refused(system: System, name: str, data: bytes, problem: 
     assert problem in text_of(answer)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
-def test_other_encodings_are_read(system: System, encoding: str) -> None:
-    text = LONG_ENOUGH.replace("the fog", "the café’s fog")
-    card = system.ask(f"!train {TINY}", files={"cafe.txt": text.encode(encoding)}, channel="library")
-    assert "Learning" in text_of(card)
-    system.client.click_label(card, "Cancel", channel="library")
-    system.wait_for_card(card, "Cancelled", channel="library", timeout=60)
-
-
 def test_a_seed_of_unknown_characters_is_explained(system: System) -> None:
     card = system.ask(f"!train harbour {TINY} --name letters")
     system.wait_for_card(card, "is now this channel's model")
@@ -80,12 +71,6 @@ def test_a_seed_of_unknown_characters_is_explained(system: System) -> None:
     assert "Worth knowing" in text_of(partly)
     wholly = system.ask("!generate 漢字 --model letters")
     assert "❌" in text_of(wholly)
-
-
-def test_an_unreachable_mirror_is_named(system: System) -> None:
-    text = text_of(system.ask("!train alice"))
-    assert "❌" in text
-    assert ".txt" in text
 
 
 def test_without_a_worker_the_card_says_so(system: System) -> None:
