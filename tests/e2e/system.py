@@ -26,6 +26,7 @@ from tests import factories
 from tests.driver import ENVIRONMENT
 from tests.driver.client import Message, PlaygroundClient, text_of
 from tests.e2e.texts import harbour
+from tests.processes import living
 from tests.s3 import free_port
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "format-3"
@@ -126,14 +127,7 @@ class System:
 
     def processes(self) -> list[psutil.Process]:
         """Every process that works on this data folder."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("DATA_DIR") == str(self.data):
-                    found.append(process)
-            except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-                continue
-        return found
+        return living("DATA_DIR", self.data)
 
     def part(self, *words: str) -> list[psutil.Process]:
         """The processes whose command line has all these words, oldest first."""

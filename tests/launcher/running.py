@@ -16,6 +16,8 @@ from typing import Any
 
 import psutil
 
+from tests.processes import as_from_a_terminal, living
+
 ROOT = Path(__file__).parents[2]
 PART = Path(__file__).with_name("part_program.py")
 _MARK = "GALVANIC_TEST_MARK"
@@ -28,11 +30,6 @@ def wait_until(what: Callable[[], object], patience_s: float = PATIENCE_S) -> No
     while not what():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
-
-
-def _as_from_a_terminal() -> None:
-    # The launcher goes on without its terminal under nohup, which the tests may run under themselves.
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Run:
@@ -69,7 +66,7 @@ class Run:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_as_from_a_terminal,
+                preexec_fn=as_from_a_terminal,
             )
         self._processes.append(process)
         return process
@@ -105,12 +102,7 @@ class Run:
 
     def living(self) -> list[psutil.Process]:
         """Every process of this run that still lives."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(_MARK) == self._mark:
-                    found.append(process)
-        return found
+        return living(_MARK, self._mark)
 
     def wait_for_nothing_left(self) -> None:
         """Wait until no process of this run is left."""

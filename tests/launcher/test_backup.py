@@ -9,36 +9,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.launcher.running import PATIENCE_S, ROOT, wait_until
+from tests.processes import as_from_a_terminal, living
 
 pytestmark = pytest.mark.process
-
-
-def living(data: Path) -> list[psutil.Process]:
-    """What works on a data folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("DATA_DIR") == str(data) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
-
-
-def _as_from_a_terminal() -> None:
-    for number in (signal.SIGINT, signal.SIGHUP):  # the tests may run where these are ignored
-        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "data"
     yield folder
-    for process in living(folder):
+    for process in living("DATA_DIR", folder):
         process.kill()
 
 
@@ -52,7 +35,7 @@ def restoring(data: Path) -> Iterator[subprocess.Popen[str]]:
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_as_from_a_terminal,
+        preexec_fn=as_from_a_terminal,
     )
     assert process.stdin is not None
     assert process.stderr is not None
@@ -75,7 +58,7 @@ def run(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_nothing_is_left_of_one_that_is_stopped(
     number: signal.Signals, data: Path, restoring: subprocess.Popen[str]
 ) -> None:
-    assert len(living(data)) == 3  # launcher, Redis, worker
+    assert len(living("DATA_DIR", data)) == 3  # launcher, Redis, worker
     restoring.send_signal(number)
     if number is signal.SIGKILL:
         if sys.platform != "linux":
@@ -86,7 +69,7 @@ def test_nothing_is_left_of_one_that_is_stopped(
     else:
         assert restoring.wait(PATIENCE_S) == 130
         assert not (data / "run" / "redis.url").exists()
-    wait_until(lambda: not living(data))
+    wait_until(lambda: not living("DATA_DIR", data))
     assert sorted(path.name for path in data.iterdir()) == ["logs", "redis", "run"]
 
 
@@ -98,7 +81,7 @@ def test_the_folder_is_locked_meanwhile_and_free_afterwards(data: Path, restorin
     restoring.terminate()
     restoring.wait(PATIENCE_S)
     assert "This file is no backup" in run(data, "restore", str(ROOT / "Makefile")).stderr
-    assert living(data) == []
+    assert living("DATA_DIR", data) == []
 
 
 def test_what_is_missing_is_said(data: Path) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from shared.jobs import GENERATE_QUEUE
 from tests.driver.client import text_of
-from tests.e2e.acts import TINY, lasting, slash, training_of, written
+from tests.e2e.acts import TINY, lasting, slash, training_of
 from tests.e2e.system import ANSWER_S, started
 from tests.safety.system import TOKEN, GuardedSystem
 
@@ -39,12 +39,6 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedSystem]:
     ):
         assert isinstance(system, GuardedSystem)
         yield system
-
-
-def test_a_text_is_learned_and_written(system: GuardedSystem) -> None:
-    card = system.ask(f"!train harbour --name quay {TINY}")
-    system.wait_for_card(card, "is now this channel's model", timeout=PATIENT_S)
-    assert written(system.ask("!generate the tide --length 40", timeout=PATIENT_S)).startswith("**the tide**")
 
 
 def test_a_channel_is_learned_and_forgotten(system: GuardedSystem) -> None:
@@ -67,7 +61,8 @@ def test_a_channel_is_learned_and_forgotten(system: GuardedSystem) -> None:
 
 
 def test_a_model_goes_out_and_comes_back_and_is_deleted(system: GuardedSystem) -> None:
-    system.add_model("traveller")
+    for name in ("companion", "traveller"):
+        system.add_model(name)
     answer = system.ask("!model export traveller")
     (attachment,) = answer["attachments"]
     data = system.client.fetch(attachment["url"])
@@ -80,7 +75,7 @@ def test_a_model_goes_out_and_comes_back_and_is_deleted(system: GuardedSystem) -
     for command in (
         "compare the sea",
         "surprise the sea",
-        "mix traveller 70 quay 30 the sea",
+        "mix traveller 70 companion 30 the sea",
         "models",
         "jobs",
         "status",
@@ -94,9 +89,10 @@ def test_settings_are_changed(system: GuardedSystem) -> None:
     assert "❌" not in text_of(system.ask("!chat off"))
 
 
-def test_a_waiting_training_is_cancelled(system: GuardedSystem) -> None:
+def test_trainings_on_a_text_are_begun_and_cancelled(system: GuardedSystem) -> None:
     long = system.ask(f"!train harbour {lasting(5)} --name first")
     waiting = system.ask(f"!train harbour {lasting(5)} --name second")
+    system.wait_for_card(long, "Sample after epoch", timeout=PATIENT_S)
     assert "❌" not in text_of(system.ask(f"!cancel {training_of(waiting)}"))
     system.wait_for_card(waiting, "ancelled")
     assert "❌" not in text_of(system.ask(f"!cancel {training_of(long)}"))

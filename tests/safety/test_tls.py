@@ -114,14 +114,6 @@ async def test_the_bots_client_goes_through_and_sends_a_job(
         admin.delete("generate")
 
 
-def test_the_workers_own_application_goes_through(secure: Server, ca: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = as_user(monkeypatch, secure, "worker", ca)
-    program = "from worker.app import app; app.connection_for_read().ensure_connection(max_retries=1); print('there')"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.stdout == "there\n", done.stderr
-    assert settings.redis_tls is not None
-
-
 async def _refused(settings: Settings) -> redis.RedisError:
     client = connect_async(settings)
     with pytest.raises(redis.ConnectionError) as caught:

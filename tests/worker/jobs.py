@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import redis
 
 from shared import keys
-from shared.events import Event, parse_event
+from shared.events import Event, Exported, Failed, Imported, parse_event
 from shared.jobs import (
+    MODEL_FILE,
     CompareJob,
     DeleteJob,
     ExportJob,
@@ -59,8 +60,9 @@ def picture_job(model_id: str = "one", name: str = "one") -> PictureJob:
     return PictureJob(job_id="p-1", place=PLACE, model=ModelRef(model_id=model_id, name=name))
 
 
-def export_job(model_id: str = "one", most_bytes: int = 10 * 2**20) -> ExportJob:
-    return ExportJob(job_id="e-1", place=PLACE, model=ModelRef(model_id=model_id, name=model_id), most_bytes=most_bytes)
+def export_job(model_id: str = "one", most_bytes: int = 10 * 2**20, number: int = 1) -> ExportJob:
+    model = ModelRef(model_id=model_id, name=model_id)
+    return ExportJob(job_id=f"e-{number}", place=PLACE, model=model, most_bytes=most_bytes)
 
 
 def import_job(number: int = 1, **fields: Any) -> ImportJob:
@@ -69,3 +71,22 @@ def import_job(number: int = 1, **fields: Any) -> ImportJob:
 
 def delete_job(model_id: str = "one", number: int = 1) -> DeleteJob:
     return DeleteJob(job_id=f"d-{number}", place=PLACE, model_id=model_id)
+
+
+def exported(client: redis.Redis, most_bytes: int = 10 * 2**20, number: int = 1) -> bytes:
+    """The file of the model `one`."""
+    job = export_job(most_bytes=most_bytes, number=number)
+    answer = run(client, job)
+    assert isinstance(answer, Exported)
+    data = cast(bytes, client.get(keys.artifact(job.job_id, MODEL_FILE)))
+    assert answer.size == len(data) <= most_bytes
+    return data
+
+
+def imported(client: redis.Redis, data: bytes, number: int = 1, **fields: Any) -> Imported | Failed:
+    """What becomes of a file that somebody sent."""
+    job = import_job(number, **fields)
+    client.set(keys.artifact(job.job_id, MODEL_FILE), data, ex=600)
+    answer = run(client, job)
+    assert isinstance(answer, Imported | Failed)
+    return answer

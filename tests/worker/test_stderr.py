@@ -32,15 +32,6 @@ configure_logging("train", read_settings())
 log = structlog.get_logger()
 libc = ctypes.CDLL(None)
 """
-# Python runs this first in each process: the words are written while the service's own modules are loaded.
-WRITES = """
-import os, sys
-def hook(event, arguments):
-    if event == "import" and arguments[0] == "worker.beside":
-        child = "spawn_main" in " ".join(sys.orig_argv)
-        os.write(2, b"native words of the child\\n" if child else b"native words of the parent\\n")
-sys.addaudithook(hook)
-"""
 
 
 def records(text: str) -> list[dict[str, Any]]:
@@ -114,27 +105,6 @@ def test_for_people_our_records_and_others_words_are_lines_alike(tmp_path: Path)
     assert "job=3" in ours
     assert "[warning" in others
     assert "words" in others
-
-
-def test_a_worker_and_its_child_write_into_one_log(tmp_path: Path, redis_url: str) -> None:
-    (tmp_path / "sitecustomize.py").write_text(WRITES, "utf-8")
-    host = Host(tmp_path / "train0", "train", REDIS_URL=redis_url, PYTHONPATH=str(tmp_path))
-    host.start()
-    try:
-        with redis.Redis.from_url(redis_url) as client:
-            wait_until(lambda: presence.alive(client, "train") and "of the child" in host.log(), 60)
-        assert host.process is not None
-        (serving,) = psutil.Process(host.process.pid).children()
-        child = next(one for one in serving.children() if "spawn_main" in " ".join(one.cmdline()))
-        child.kill()  # another one takes its place
-        wait_until(lambda: host.log().count("of the child") == 2, 60)
-    finally:
-        host.stop()
-    assert host.process.returncode == 0
-    told = records(host.log())
-    assert [record["event"] for record in told].count("native words of the parent") == 1
-    assert {record["level"] for record in told if record["event"].startswith("native words")} == {"warning"}
-    assert "Traceback" not in host.log()
 
 
 def test_when_the_reader_is_killed_the_service_is_too(tmp_path: Path, redis_url: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,12 +14,12 @@ from galvanic.errors import UserError
 from galvanic.model_file import load
 from galvanic.units import MEGABYTE
 from shared import keys
-from shared.events import Exported, Failed, Generated, Imported
+from shared.events import Failed, Generated, Imported
 from shared.jobs import MODEL_FILE
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
-from tests.worker.hostile import apart, sealed
-from tests.worker.jobs import PLACE, export_job, generate_job, import_job, run
+from tests.worker.hostile import changed
+from tests.worker.jobs import PLACE, export_job, exported, generate_job, import_job, imported, run
 from tests.worker.small import stored
 from worker import warm
 from worker.store import ModelStore
@@ -30,34 +29,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 MIB = 2**20
 
 
-def _send(client: redis.Redis, data: bytes, number: int = 1, **fields: Any) -> Imported | Failed:
-    job = import_job(number, **fields)
-    client.set(keys.artifact(job.job_id, MODEL_FILE), data, ex=600)
-    answer = run(client, job)
-    assert isinstance(answer, Imported | Failed)
-    return answer
-
-
-def _fetch(client: redis.Redis, most_bytes: int = 10 * MIB) -> bytes:
-    answer = run(client, export_job(most_bytes=most_bytes))
-    assert isinstance(answer, Exported)
-    data = cast(bytes, client.get(keys.artifact("e-1", MODEL_FILE)))
-    assert answer.size == len(data) <= most_bytes
-    return data
-
-
-def _changed(data: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
-    """An exported model whose description says something else."""
-    fields, arrays = apart(data)
-    change(fields)
-    return sealed(fields, arrays)
-
-
 def test_an_exported_model_is_the_same_when_imported(client: redis.Redis, settings: Settings) -> None:
     client.hset(keys.channel(PLACE.channel_id), "model", "two")
-    data = _fetch(client)
+    data = exported(client)
     assert 0 < cast(int, client.ttl(keys.artifact("e-1", MODEL_FILE))) <= 600
-    answer = _send(client, data, name="harbour")
+    answer = imported(client, data, name="harbour")
     assert isinstance(answer, Imported)
     record = answer.model
     assert (record.name, record.scope, record.imported, record.owner_id) == ("harbour", "channel", True, PLACE.user_id)
@@ -81,7 +57,7 @@ def test_an_exported_model_is_the_same_when_imported(client: redis.Redis, settin
 
 
 def test_names_that_are_taken_or_foreign_become_valid_ones(client: redis.Redis) -> None:
-    data = _fetch(client)
+    data = exported(client)
     title = "T\u202eitle\n" * 100
 
     def hostile(fields: dict[str, Any]) -> None:
@@ -90,8 +66,8 @@ def test_names_that_are_taken_or_foreign_become_valid_ones(client: redis.Redis) 
         fields["options"] = {"name": "x" * 10_000}
 
     names: list[str] = []
-    for number, file in enumerate([data, data, _changed(data, hostile)]):
-        answer = _send(client, file, number)
+    for number, file in enumerate([data, data, changed(data, hostile)]):
+        answer = imported(client, file, number)
         assert isinstance(answer, Imported)
         names.append(answer.model.name)
     assert names == ["made-up", "made-up-2", "unicode-name-x-everyone-unicode"]
@@ -105,13 +81,13 @@ def test_names_that_are_taken_or_foreign_become_valid_ones(client: redis.Redis) 
 
 
 def test_a_file_that_is_gone_or_too_large_is_refused(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = _fetch(client)
+    data = exported(client)
     gone = run(client, import_job(1))
     assert isinstance(gone, Failed)
     assert "has expired" in gone.problem
     monkeypatch.setenv("IMPORT_MAX_MB", str(len(data) / MEGABYTE / 2))
     get_settings.cache_clear()
-    large = _send(client, data, 2)
+    large = imported(client, data, 2)
     assert isinstance(large, Failed)
     assert " MB" in large.problem
     assert "IMPORT_MAX_MB" in large.remedy
@@ -125,58 +101,23 @@ def test_a_model_that_the_channel_cannot_take_is_refused(client: redis.Redis) ->
     assert not client.exists(keys.artifact("e-1", MODEL_FILE))
 
 
-def _bomb(fields: dict[str, Any]) -> None:
-    fields["network"]["units"] = [100_000]
-
-
-def _many_layers(fields: dict[str, Any]) -> None:
-    fields["network"]["units"] = [1] * 16
-    fields["network"]["members"] = 16
-
-
-def _no_loss(fields: dict[str, Any]) -> None:
-    fields["training"]["train_loss"] = float("nan")
-
-
-def _long_curve(fields: dict[str, Any]) -> None:
-    fields["training"]["curve"] = [[1, float("inf"), None]]
-
-
-def _negative(fields: dict[str, Any]) -> None:
-    fields["training"]["epochs"] = -(10**30)
-
-
-def _made_at(moment: float) -> Callable[[dict[str, Any]], None]:
-    def change(fields: dict[str, Any]) -> None:
-        fields["created_at"] = moment
-
-    return change
-
-
-def _no_layers(fields: dict[str, Any]) -> None:
-    fields["network"]["units"] = [-5]
-
-
 @pytest.mark.parametrize(
-    ("change", "problem"),
+    ("part", "changes", "problem"),
     [
-        (_bomb, "network takes"),
-        (_many_layers, "has 256 layers"),
-        (_no_loss, "damaged"),
-        (_long_curve, "damaged"),
-        (_negative, "damaged"),
-        (_no_layers, "damaged"),
-        (_made_at(1e300), "damaged"),
-        (_made_at(float("nan")), "damaged"),
-        (_made_at(-1e18), "damaged"),
-        (_made_at(time.time() + 1e6), "damaged"),
+        ("network", {"units": [100_000]}, "network takes"),
+        ("network", {"units": [1] * 16, "members": 16}, "has 256 layers"),
+        ("network", {"units": [-5]}, "damaged"),
+        ("training", {"train_loss": float("nan")}, "damaged"),
+        ("training", {"curve": [[1, float("inf"), None]]}, "damaged"),
+        ("training", {"epochs": -(10**30)}, "damaged"),
+        *(("", {"created_at": moment}, "damaged") for moment in (1e300, float("nan"), -1e18, time.time() + 1e6)),
     ],
 )
 def test_hostile_descriptions_are_refused(
-    client: redis.Redis, settings: Settings, change: Callable[[dict[str, Any]], None], problem: str
+    client: redis.Redis, settings: Settings, part: str, changes: dict[str, Any], problem: str
 ) -> None:
-    data = _changed(_fetch(client), change)
-    answer = _send(client, data, file_name="../évil `name`.safetensors")
+    data = changed(exported(client), lambda fields: (fields[part] if part else fields).update(changes))
+    answer = imported(client, data, file_name="../évil `name`.safetensors")
     assert isinstance(answer, Failed)
     assert problem in answer.problem
     assert answer.remedy
@@ -185,15 +126,15 @@ def test_hostile_descriptions_are_refused(
 
 
 def test_what_is_imported_counts_against_the_servers_room(client: redis.Redis, settings: Settings) -> None:
-    data = _fetch(client)
-    first = _send(client, data, 1)
+    data = exported(client)
+    first = imported(client, data, 1)
     assert isinstance(first, Imported)
     size = first.model.file_bytes
-    narrow = _send(client, data, 2, disk_bytes=2 * size - 1)
+    narrow = imported(client, data, 2, disk_bytes=2 * size - 1)
     assert isinstance(narrow, Failed)
     assert "this server's models take" in narrow.problem
     assert set(ModelStore(settings).ids()) == {"one", "two", first.model.model_id}
-    assert isinstance(_send(client, data, 3, disk_bytes=2 * size), Imported)
+    assert isinstance(imported(client, data, 3, disk_bytes=2 * size), Imported)
 
 
 def test_a_long_description_is_not_read(tmp_path: Path) -> None:
@@ -211,13 +152,13 @@ def test_a_long_description_is_not_read(tmp_path: Path) -> None:
 
 def test_other_files_are_refused(client: redis.Redis) -> None:
     for number, content in enumerate((b"", b"MZ\x90", b"PK\x03\x04", b"import os\n")):
-        answer = _send(client, content, number, file_name="holiday photo.safetensors")
+        answer = imported(client, content, number, file_name="holiday photo.safetensors")
         assert isinstance(answer, Failed)
         assert MODEL_FILE in answer.problem  # in whose place the bot puts the file's name
 
 
 def test_an_import_of_a_warm_worker_needs_no_restart(client: redis.Redis) -> None:
     assert isinstance(run(client, generate_job(1)), Generated)
-    answer = _send(client, _fetch(client))
+    answer = imported(client, exported(client))
     assert isinstance(answer, Imported)
     assert warm.warm_models().use(answer.model.model_id, lambda model: model.recipe) == "char"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import platform
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
+from tests.launcher.running import wait_until
 from worker.warm import Batcher, trim
 
 
@@ -32,13 +32,6 @@ class Counting:
         return [ValueError(number) if number < 0 else 2 * number for number in numbers]
 
 
-def _wait_until(what: Callable[[], bool], patience_s: float = 30) -> None:
-    deadline = time.monotonic() + patience_s
-    while not what():
-        assert time.monotonic() < deadline, "the requests do not wait"
-        time.sleep(0.001)
-
-
 def ask(batcher: Batcher[int, int], number: int) -> int:
     return batcher.submit([number])[0].result()
 
@@ -57,7 +50,7 @@ def _submit_while_busy(serve: Counting, numbers: Sequence[int], most: int = 64) 
         first = threads.submit(ask, 0)
         assert serve.begun.wait(30)
         others = [threads.submit(ask, number) for number in numbers]
-        _wait_until(lambda: batcher._waiting.qsize() == len(numbers))
+        wait_until(lambda: batcher._waiting.qsize() == len(numbers))
         serve.go_on.set()
         assert first.result() == 0
         return [other.result() for other in others]
@@ -94,7 +87,7 @@ def test_passes_run_side_by_side_where_there_is_room() -> None:
 
     batcher: Batcher[int, int] = Batcher(serve, at_once=2)
     first = batcher.submit([1])
-    _wait_until(batcher._waiting.empty)
+    wait_until(batcher._waiting.empty)
     assert ask(batcher, 2) == 4
     assert first[0].result() == 2
 

@@ -20,6 +20,7 @@ from shared.events import Progress
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.settings import Settings, get_settings
 from tests import lives
+from tests.launcher.running import wait_until
 from tests.worker.jobs import generate_job, run
 from worker import gpus
 from worker.beside import STALLED_AFTER_S, Heartbeat
@@ -44,13 +45,6 @@ def ended(kind: str, outcome: str) -> float:
 def asked(attempt: int = 1) -> Any:
     """Celery's request for a training, as the worker's parent has it."""
     return SimpleNamespace(kwargs={"job_id": "t-1", "attempt": attempt, "nonce": "n"}, time_start=time.time())
-
-
-def until(true: object) -> None:
-    deadline = time.monotonic() + 20
-    while not true():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_the_parent_shows_what_the_job_tells(settings: Settings, client: redis.Redis) -> None:
@@ -118,7 +112,7 @@ def test_a_worker_is_ill_when_its_heartbeat_stops(settings: Settings) -> None:
     watched = Watched(settings, TRAIN_QUEUE, "train@here:1")
     assert "not yet" in watched.health().problems[0]
     with Heartbeat(settings, TRAIN_QUEUE, "train@here:1", lambda: "free"):
-        until(lambda: watched.health().ok)
+        wait_until(lambda: watched.health().ok)
     connect(settings).zadd(keys.workers(TRAIN_QUEUE), {"train@here:1": time.time() - 30})
     assert watched.health().problems == ("Its heartbeat stopped 30 s ago: it counts as gone.",)
 
