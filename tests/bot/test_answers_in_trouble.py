@@ -179,25 +179,6 @@ async def test_a_bot_that_stops_while_it_posts_leaves_the_answer_to_the_next(liv
     assert not live.bot.delivery._to_note
 
 
-async def test_redis_that_fails_after_the_post_is_told_later(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    delivered, failures = live.bot.jobs.delivered, []
-
-    async def fail_twice(*job_ids: str) -> None:
-        if len(failures) < 2:
-            failures.append(job_ids)
-            raise redis.ConnectionError
-        await delivered(*job_ids)
-
-    monkeypatch.setattr(live.bot.jobs, "delivered", fail_twice)
-    live.send("!generate the sea")
-    worker.write(await worker.asked(live))
-    await answered(live, worker)
-    assert len(failures) == 2
-    assert not live.shown("❌")
-
-
 async def _slash(live: Live, worker: StandIn, *faults: Fault) -> str:
     for fault in faults:
         live.faults.add(fault)

@@ -21,7 +21,7 @@ from bot.write import embeds as write_embeds
 from galvanic.options import TrainOptions
 from galvanic.results import Doing
 from shared.blocklist import Blocklist
-from shared.events import Failed, Generated, Interrupted, Sample, Started
+from shared.events import Event, Failed, Generated, Interrupted, Sample, Started
 from shared.jobs import MixPart, ModelRef
 from tests.factories import (
     CHANNEL,
@@ -35,6 +35,8 @@ from tests.factories import (
     record,
     train_job,
 )
+
+_DOING = {"learning": "Training", "sampling": "Writing"}
 
 
 def card(view: TrainingState, **around: object) -> discord.Embed:
@@ -64,6 +66,47 @@ def test_a_queued_card_tells_the_place_in_the_queue() -> None:
     )
 
 
+STARTED = Started(worker="w")
+
+
+@pytest.mark.parametrize(
+    ("events", "around", "said"),
+    [
+        *(([progress(doing=doing)], {}, f"**{_DOING.get(doing, doing.capitalize())}**") for doing in get_args(Doing)),
+        ([progress(), Interrupted()], {}, "was saved and resumes"),
+        (
+            [progress(), Interrupted(), Started(worker="w", resumed=True)],
+            {},
+            "📖 **Reading** the text again, from its last",
+        ),
+        ([STARTED, progress()], {"control": "finish"}, "🏁 **Finishing**"),
+        ([STARTED, progress()], {"control": "cancel"}, "🛑 **Cancelling**"),
+        ([], {"worker_there": False}, "No worker is running"),
+        ([], {"worker_there": False}, "make run"),
+        ([Failed(problem="Too short.", remedy="Send more.")], {}, "Too short.\nSend more."),
+    ],
+)
+def test_a_card_says_how_its_training_is(events: list[Event], around: dict[str, object], said: str) -> None:
+    assert said in (card(view_of(*events), **around).description or "")
+
+
+@pytest.mark.parametrize(
+    ("events", "around", "name", "value"),
+    [
+        ([progress(eta_s=None)], {}, "Time left", "estimating…"),
+        ([progress(eta_s=0.4)], {}, "Time left", "a moment"),
+        ([progress()], {"control": "finish"}, "Time left", "a moment"),
+        ([progress()], {}, "Epoch", "2"),  # where time decides no number of epochs is promised
+        ([], {}, "How", "character by character · at most 8 minutes"),
+        ([progress(), Sample(epoch=1, text="old"), Sample(epoch=2, text="new")], {}, "Sample after epoch 2", "> new"),
+    ],
+)
+def test_a_card_shows_figures(events: list[Event], around: dict[str, object], name: str, value: str) -> None:
+    context = embeds.CardContext(**around)  # type: ignore[arg-type]
+    shown = fields(embeds.training(train_job(options=TrainOptions(minutes=8)), view_of(*events), context))
+    assert shown[name] == value
+
+
 def test_before_it_begins_a_card_tells_what_will_be_used() -> None:
     job = train_job(options=TrainOptions(minutes=1.5))
     machines = ("2 cores of AMD EPYC", "NVIDIA H100")
@@ -74,13 +117,6 @@ def test_before_it_begins_a_card_tells_what_will_be_used() -> None:
     assert shown["Takes"] == "at most 1.5 minutes"
     assert shown["Runs on"] == "2 cores of AMD EPYC or NVIDIA H100"
     assert "Takes" not in fields(card(view_of(progress()), takes=Estimate(480, False)))
-
-
-def test_a_card_tells_what_was_asked_of_its_training() -> None:
-    view = view_of(Started(worker="w"), progress())
-    assert (card(view, control="finish").description or "").startswith("🏁 **Finishing**")
-    assert (card(view, control="cancel").description or "").startswith("🛑 **Cancelling**")
-    assert fields(card(view, control="finish"))["Time left"] == "a moment"
 
 
 @pytest.mark.parametrize(
@@ -102,35 +138,6 @@ def test_how_long_it_takes_does_not_contradict_what_was_asked(
     assert shown["Takes"] == said
 
 
-@pytest.mark.parametrize("doing", get_args(Doing))
-def test_a_card_says_what_its_training_does(doing: Doing) -> None:
-    said = card(view_of(progress(doing=doing))).description or ""
-    words = {"learning": "Training", "sampling": "Writing"}
-    assert f"**{words.get(doing, doing.capitalize())}**" in said
-
-
-def test_time_is_estimated_only_once_it_was_measured() -> None:
-    assert fields(card(view_of(progress(eta_s=None))))["Time left"] == "estimating…"
-    assert fields(card(view_of(progress(eta_s=0.4))))["Time left"] == "a moment"
-
-
-def test_where_time_decides_no_number_of_epochs_is_promised() -> None:
-    options = TrainOptions(minutes=8)
-    shown = fields(embeds.training(train_job(options=options), view_of(progress()), embeds.CardContext()))
-    assert shown["Epoch"] == "2"
-
-
-def test_once_a_training_is_resumed_the_card_says_that_it_reads() -> None:
-    said = card(view_of(progress(), Interrupted(), Started(worker="w", resumed=True))).description or ""
-    assert said.startswith("📖 **Reading** the text again, from its last checkpoint…")
-
-
-def test_a_card_without_a_worker_says_so_and_what_to_do() -> None:
-    description = card(TrainingState(), worker_there=False).description or ""
-    assert "No worker is running" in description
-    assert "make run" in description
-
-
 def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
     job = train_job(options=TrainOptions(epochs=4))
     embed = embeds.training(job, view_of(Started(worker="w"), progress()), embeds.CardContext())
@@ -143,15 +150,6 @@ def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
     assert shown["Training loss"] == "2.60 bits (1.800 nats)"
     assert shown["Held-out loss"] == "2.74 bits (1.900 nats)"
     assert shown["In plain words"] == "Now it is as if choosing among 6.7 equally likely characters."
-
-
-def test_the_newest_sample_is_shown() -> None:
-    embed = card(view_of(progress(), Sample(epoch=1, text="old"), Sample(epoch=2, text="new")))
-    assert fields(embed)["Sample after epoch 2"] == "> new"
-
-
-def test_an_interrupted_card_says_that_nothing_is_lost() -> None:
-    assert "was saved and resumes" in (card(view_of(progress(), Interrupted())).description or "")
 
 
 def test_the_finished_card_has_curve_and_three_samples() -> None:
@@ -174,12 +172,6 @@ def test_a_card_tells_how_in_plain_words() -> None:
             "word by word · continues `frankenstein` · 1 epoch · 2 layers · 512 units in each layer · "
             "one-hot encoding · dropout 0.4 · batch 64 · learning rate 0.002"
         )
-
-
-def test_a_card_without_options_tells_recipe_and_time() -> None:
-    job = train_job(options=TrainOptions(minutes=8))
-    shown = fields(embeds.training(job, TrainingState(), embeds.CardContext()))
-    assert shown["How"] == "character by character · at most 8 minutes"
 
 
 def test_the_finished_card_tells_where_it_came_from_and_what_it_copied() -> None:
@@ -304,11 +296,6 @@ def test_small_and_no_copies_are_told_truly() -> None:
     assert copied(0.0).startswith("nothing in its samples")
     assert copied(0.001).startswith("less than 1 %")
     assert copied(1.0).startswith("100 %")
-
-
-def test_a_failed_card_shows_problem_and_remedy() -> None:
-    description = card(view_of(Failed(problem="Too short.", remedy="Send more."))).description
-    assert description == "Too short.\nSend more."
 
 
 def test_every_card_names_its_job() -> None:

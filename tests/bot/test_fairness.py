@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -34,45 +35,38 @@ def counted(used_s: float, **fields: object) -> Past:
     return timed(used_s, **{"asked_epochs": 2, "epochs": 2, **fields})
 
 
+OF_UNITS = [counted(480, units=None), counted(120, units=64), counted(240, units=512)]
+CLASSIC = timed(100, recipe="classic", epochs=20, allowed_s=10_800.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "chars", "past", "seconds"),
+    [
+        # Before any training nobody can say what epochs take.
+        ({"minutes": 180, "epochs": 1}, 1_000, [timed(20)], None),
+        ({"recipe": "classic", "minutes": 180}, 1_000, [], None),
+        # They take as long for each character as before.
+        ({"minutes": 180, "epochs": 3}, 5_000, [counted(20), timed(9_999)], 150),
+        ({"minutes": 1, "epochs": 3}, 5_000, [counted(20), timed(9_999)], 60),
+        # Other recipes and those finished early do not count.
+        ({"minutes": 8, "epochs": 1}, 1_000, [counted(10, recipe="word"), counted(10, cut_short=True)], None),
+        # Those of the same units count before others.
+        ({"epochs": 2, "units": 64}, 1_000, OF_UNITS, 120),
+        ({"epochs": 2, "units": 32}, 1_000, OF_UNITS, 240),
+        # Only the newest nine count.
+        ({"epochs": 2}, 1_000, [counted(48)] * 5 + [counted(480)] * 50, 48),
+        # The tutorial's recipe has its own number of epochs.
+        ({"recipe": "classic", "minutes": 180}, 2_000, [CLASSIC], 200),
+    ],
+)
+def test_what_is_expected_of_a_training(
+    options: dict[str, Any], chars: int, past: list[Past], seconds: float | None
+) -> None:
+    assert estimate(TrainOptions(**options), chars, past) == (seconds and Estimate(pytest.approx(seconds), sure=True))
+
+
 def test_of_one_that_is_timed_only_its_limit_is_known() -> None:
     assert estimate(TrainOptions(minutes=1), 1_000, [timed(20), timed(30)]) == Estimate(60, sure=False)
-
-
-def test_before_any_training_nobody_can_say_what_epochs_take() -> None:
-    assert estimate(TrainOptions(minutes=180, epochs=1), 1_000, [timed(20)]) is None
-    assert estimate(TrainOptions(recipe="classic", minutes=180), 1_000, []) is None
-
-
-def test_epochs_take_as_long_for_each_character_as_before() -> None:
-    past = [counted(20), timed(9_999)]
-    assert estimate(TrainOptions(minutes=180, epochs=3), 5_000, past) == Estimate(150, sure=True)
-    assert estimate(TrainOptions(minutes=1, epochs=3), 5_000, past) == Estimate(60, sure=True)
-
-
-def test_other_recipes_and_those_finished_early_do_not_count() -> None:
-    past = [counted(10, recipe="word"), counted(10, cut_short=True)]
-    assert estimate(TrainOptions(minutes=8, epochs=1), 1_000, past) is None
-
-
-def seconds(options: TrainOptions, past: list[Past]) -> float:
-    found = estimate(options, 1_000, past)
-    assert found is not None
-    return found.seconds
-
-
-def test_those_of_the_same_units_count_before_others() -> None:
-    past = [counted(480, units=None), counted(120, units=64), counted(240, units=512)]
-    assert seconds(TrainOptions(epochs=2, units=64), past) == 120
-    assert seconds(TrainOptions(epochs=2, units=32), past) == 240
-
-
-def test_only_the_newest_nine_count() -> None:
-    assert seconds(TrainOptions(epochs=2), [counted(48)] * 5 + [counted(480)] * 50) == pytest.approx(48)
-
-
-def test_the_tutorials_recipe_has_its_own_number_of_epochs() -> None:
-    past = [timed(100, recipe="classic", epochs=20, allowed_s=10_800.0)]
-    assert estimate(TrainOptions(recipe="classic", minutes=180), 2_000, past) == Estimate(200, sure=True)
 
 
 @given(

@@ -19,11 +19,11 @@ from shared import keys
 from shared.connect import connect
 from shared.corpora import Corpus, unpack
 from shared.events import Failed, Generated
-from shared.jobs import MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE, TrainJob
+from shared.jobs import MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE
 from shared.settings import Settings
 from tests import lives
 from tests.bot.offline import text_again
-from tests.factories import GUILD, corpus, generate_job, place, record, train_job
+from tests.factories import corpus, generate_job, record, train_job
 
 
 @pytest.fixture
@@ -74,23 +74,6 @@ async def test_a_request_to_finish_does_not_undo_one_to_cancel(queue: JobClient,
     await queue.cancel("t-1")
     await queue.finish("t-1")
     assert await queue.control("t-1") == "cancel"
-
-
-async def test_limits_of_a_person_and_of_a_server(queue: JobClient) -> None:
-    def job(number: int, **fields: int) -> TrainJob:
-        return train_job(job_id=f"t-{number}", place=place(**fields))
-
-    async def enter(number: int, **fields: int) -> str:
-        return await queue.submit_train(job(number, **fields), "text", (2, 3))
-
-    assert [await enter(number) for number in (1, 2, 3)] == ["entered", "entered", "user"]
-    assert await enter(1) == "known"
-    assert await enter(4, user_id=7) == "entered"
-    assert await enter(5, user_id=8) == "guild"
-    assert await enter(6, guild_id=GUILD + 1) == "entered"
-    assert await enter(7, guild_id=90) == "entered"  # GUILD begins with these digits
-    await queue.cancel("t-1")
-    assert await enter(3) == "entered"
 
 
 async def test_two_at_once_cannot_both_pass_a_limit(queue: JobClient) -> None:

@@ -11,7 +11,6 @@ import redis
 from PIL import Image
 from simcord.backend.models import Channel, Overwrite
 from simcord.enums import OverwriteType
-from structlog.testing import capture_logs
 
 from bot.jobs import delivery
 from bot.train import card as live_card
@@ -258,13 +257,13 @@ async def test_an_end_that_discord_refuses_is_shown_plainly(
     words = "didn't take the whole card" if end.kind == "finished" else "The text is too short.\nTake another."
     assert words in text_of(card)
     assert not card.components
+    assert not live.shown("job t-77", channel=live.dm("ada"))
 
 
 async def test_an_end_that_discord_refuses_even_plainly_goes_to_the_owner(live: Live, worker: StandIn) -> None:
     await begun(live, CHANNEL_IDS["lab"])
-    log = worker.begin()
     fault = live.faults.add(Fault("PATCH", EDIT, 400, 50_035, times=live_card._MOST_REFUSALS + 1))
-    log.publish(Failed(problem="The text is too short."))
+    worker.begin().publish(Failed(problem="The text is too short."))
     assert "The text is too short." in await told(live, worker, "job t-77")
     assert not fault.times
 
@@ -281,16 +280,6 @@ async def test_a_404_that_is_not_discords_ends_no_training(live: Live, worker: S
     await live.until(lambda: live.showing("1.5"), "the card")
     assert worker.redis.get(keys.job_control(job.job_id)) is None
     assert not live.shown("was deleted", channel=live.dm("ada"))
-
-
-async def test_a_ban_of_what_stands_before_discord_is_waited_out(live: Live, worker: StandIn) -> None:
-    await begun(live, CHANNEL_IDS["lab"])
-    log = worker.begin()
-    live.faults.add(Fault("PATCH", EDIT, 429, times=live_card._MOST_REFUSALS + 1))
-    with capture_logs() as logged:
-        log.publish(Failed(problem="The text is too short."))
-        await live.until(lambda: live.showing("Could not learn"), "the end")
-    assert {entry["log_level"] for entry in logged} <= {"warning", "info"}
 
 
 async def test_a_training_that_redis_has_lost_is_given_up(

@@ -2,79 +2,38 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from typing import Any
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 import redis
 
-from galvanic import checkpoint
-from galvanic.options import TrainOptions
 from shared import keys
-from shared.corpora import pack
-from shared.events import Failed
-from shared.jobs import TrainJob
-from shared.settings import Settings
+from shared.events import Failed, parse_event
 from tests import lives
-from tests.factories import place
-from tests.galvanic.test_train import save_after_each_step
-from tests.worker.channels import enter, events_of
-from tests.worker.test_made import Killed
-from tests.worker.texts import babble, corpus
+from tests.factories import train_job
 from worker import hooks
-from worker.files import JobFiles
 from worker.training import MAX_DEATHS, run_train
-
-pytestmark = pytest.mark.slow
-
-TEXT = babble(1_500)
 
 
 @pytest.mark.parametrize(
-    ("headway_s", "number", "given_up"),
-    [(0.0, 3, False), (math.inf, 3, True), (0.0, 2, True)],
-    ids=["with headway", "too little", "as it saves"],
+    ("headway_s", "checkpoints", "given_up"),
+    [(0.0, 2, False), (math.inf, 2, True), (0.0, 1, True)],
+    ids=["with headway", "too little", "before its second checkpoint"],
 )
 def test_deaths_count_since_the_last_headway(
-    headway_s: float,
-    number: int,
-    given_up: bool,
-    client: redis.Redis,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
+    headway_s: float, checkpoints: int, given_up: bool, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each attempt saves after each step, and dies as it has written its nth checkpoint."""
     monkeypatch.setattr(hooks, "HEADWAY_S", headway_s)
-    save_after_each_step(monkeypatch)
-    write = checkpoint.save
-    info = corpus(TEXT)
-    client.set(keys.corpus(info.sha256), pack(TEXT))
-    options = TrainOptions(epochs=20, units=8, random_seed=1)
-    job = enter(client, TrainJob(job_id="t-1", place=place(), corpus=info, options=options))
-
-    def attempt_that_dies() -> None:
-        saves = itertools.count(1)
-
-        def save(*arguments: Any) -> None:
-            write(*arguments)
-            if next(saves) == number:
-                raise Killed
-
-        with monkeypatch.context() as patch:
-            patch.setattr(checkpoint, "save", save)
-            with pytest.raises(Killed):
-                run_train(*lives.message(client, job.job_id))
-
+    job, nobody = train_job(), Mock()
+    lives.enter(client, job)
     for _ in range(MAX_DEATHS):
-        attempt_that_dies()
-    files = JobFiles(settings, job.job_id)
-    assert files.checkpoint.exists()
-    if given_up:
-        run_train(*lives.message(client, job.job_id))
-        failed = events_of(client, keys.job_events(job.job_id))[-1]
-        assert isinstance(failed, Failed)
-        assert f"killed {MAX_DEATHS} times" in failed.problem
-    else:
-        attempt_that_dies()
-        assert files.checkpoint.exists()
+        dying = hooks.JobHooks(lives.take(client, job.job_id), nobody, nobody)
+        for _ in range(checkpoints):
+            dying.saved()
+    run_train(*lives.message(client, job.job_id))
+    ((_, entry),) = cast(Any, client.xrevrange(keys.job_events(job.job_id), count=1))
+    end = parse_event(entry[b"event"])
+    assert isinstance(end, Failed)
+    assert (f"killed {MAX_DEATHS} times" if given_up else "text of this training has expired") in end.problem
