@@ -15,7 +15,6 @@ from playground.server import Playground, open_port
 from shared.logging import configure_logging
 from shared.settings import get_settings
 
-REFUSE_INTENTS = "GALVANIC_PLAYGROUND_REFUSE_INTENTS"
 EXTENSION = "GALVANIC_PLAYGROUND_EXTENSION"
 """Names a module whose `extend` gets the playground before it is served."""
 
@@ -25,12 +24,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, help="port on 127.0.0.1; 0 takes a free one (default: PORT, else 8765)")
     parser.add_argument("--port-file", type=Path, help="write the port in use to this file")
     parser.add_argument("--forget", action="store_true", help="keep no messages, and read none of an earlier run")
-    parser.add_argument(
-        "--refuse-intents",
-        action="store_true",
-        default=bool(os.environ.get(REFUSE_INTENTS)),
-        help=f"act as if the privileged intents were not enabled in Discord's portal (also {REFUSE_INTENTS}=1)",
-    )
     return parser.parse_args()
 
 
@@ -42,7 +35,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     insist = arguments.port is not None or "playground_port" in settings.model_fields_set
     folder = None if arguments.forget else settings.data_dir / "playground"
     listener = open_port(port, insist=insist)
-    playground = Playground(listener, folder, refuse_privileged=arguments.refuse_intents)
+    playground = Playground(listener, folder)
     if extension := os.environ.get(EXTENSION):
         importlib.import_module(extension).extend(playground)
     stop = asyncio.Event()

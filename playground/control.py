@@ -20,43 +20,30 @@ from playground.resolve import Resolver
 from playground.rest import MALFORMED
 from playground.world import World
 
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Act = Callable[[dict[str, Any]], Awaitable[Any]]
 """(body) -> what is answered"""
 
 
-@web.middleware
-async def plain_errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Answer a person's mistake with 400, what was wrong, and what to do."""
-    if not request.path.startswith("/control/"):
-        return await handler(request)
-    try:
-        return await handler(request)
-    except UserError as error:
-        problem, remedy = error.problem, error.remedy
-    except BackendError as error:
-        problem, remedy = f"{error.message}.", ""
-    except KeyError as error:
-        problem, remedy = f"The request lacks {error}.", ""
-    except MALFORMED as error:
-        problem, remedy = f"The request is malformed: {error}.", ""
-    return web.json_response({"problem": problem, "remedy": remedy}, status=400)
+def answering(act: Act) -> Handler:
+    """A request as JSON, its query and its path in one, and the answer as JSON.
 
-
-def answering(act: Act) -> _Handler:
-    """A handler that answers a JSON body, with the query's and the path's fields in it.
-
-    Raises UserError: the request carries no JSON object.
+    A person's mistake is answered with 400, what was wrong, and what to do.
     """
 
     async def handle(request: web.Request) -> web.Response:
         try:
             body = json.loads(await request.read() or b"{}")
-        except (ValueError, RecursionError) as error:
-            raise UserError("The request is not JSON, or nested too deep.") from error
-        if not isinstance(body, dict):
-            raise UserError("The request is not a JSON object.")
-        return web.json_response(await act({**body, **request.query, **request.match_info}))
+            return web.json_response(await act({**body, **request.query, **request.match_info}))
+        except UserError as error:
+            problem, remedy = error.problem, error.remedy
+        except BackendError as error:
+            problem, remedy = f"{error.message}.", ""
+        except KeyError as error:
+            problem, remedy = f"The request lacks {error}.", ""
+        except MALFORMED as error:
+            problem, remedy = f"The request is malformed: {error}.", ""
+        return web.json_response({"problem": problem, "remedy": remedy}, status=400)
 
     return handle
 
@@ -89,23 +76,22 @@ class Control:
 
     async def slash(self, body: dict[str, Any]) -> Any:
         files = {name: _file(item) for name, item in body.get("attachments", {}).items()}
-        return _begun(self._interactions.slash(*self._place(body), body["command"], body.get("options", {}), files))
+        return begun(self._interactions.slash(*self._place(body), body["command"], body.get("options", {}), files))
 
     async def autocomplete(self, body: dict[str, Any]) -> Any:
         typed = (body["command"], body["option"], str(body["value"]), body.get("options", {}))
         return {"choices": await self._interactions.autocomplete(*self._place(body), *typed)}
 
     async def click(self, body: dict[str, Any]) -> Any:
-        message_id, forged = int(body["message_id"]), bool(body.get("forged"))
-        return _begun(self._interactions.click(*self._place(body), message_id, body["custom_id"], forged=forged))
+        return begun(self._interactions.click(*self._place(body), int(body["message_id"]), body["custom_id"]))
 
     async def select(self, body: dict[str, Any]) -> Any:
         message_id, values = int(body["message_id"]), list(map(str, body["values"]))
-        return _begun(self._interactions.select(*self._place(body), message_id, body["custom_id"], values))
+        return begun(self._interactions.select(*self._place(body), message_id, body["custom_id"], values))
 
     async def modal(self, body: dict[str, Any]) -> Any:
         user_id = self._resolver.user(body["as"])
-        return _begun(self._interactions.submit_modal(user_id, int(body["interaction_id"]), dict(body["values"])))
+        return begun(self._interactions.submit_modal(user_id, int(body["interaction_id"]), dict(body["values"])))
 
     async def create_thread(self, body: dict[str, Any]) -> Any:
         message_id = int(body["message_id"]) if body.get("message_id") else None
@@ -129,7 +115,7 @@ def message_payload(world: World, message: Message, user_id: int) -> dict[str, A
     return payload
 
 
-def _begun(interaction: Interaction) -> dict[str, str]:
+def begun(interaction: Interaction) -> dict[str, str]:
     return {"interaction_id": str(interaction.id)}
 
 

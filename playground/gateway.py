@@ -12,7 +12,8 @@ import json
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import discord
@@ -34,30 +35,40 @@ _ACK_DELAY_S = 0.05
 _RESUMABLE_S = 120.0
 """How long a session outlives its connection; events of that time are sent when it is resumed."""
 _DISPATCH, _HEARTBEAT, _IDENTIFY, _RESUME, _INVALID, _HELLO, _ACK = 0, 1, 2, 6, 9, 10, 11
-_CLOSE_BAD_TOKEN, _CLOSE_DECODE, _CLOSE_INTENTS = 4004, 4002, 4014
+_CLOSE_BAD_TOKEN, _CLOSE_DECODE = 4004, 4002
+
+
+@asynccontextmanager
+async def sender(socket: web.WebSocketResponse) -> AsyncIterator[asyncio.Queue[dict[str, Any]]]:
+    """A queue of frames, which one task sends in order: events are made synchronously."""
+
+    async def send() -> None:
+        while True:
+            await socket.send_str(json.dumps(await outbox.get()))
+
+    outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    sending = asyncio.create_task(send())
+    try:
+        yield outbox
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
 
 
 class Connection:
-    def __init__(self, world: World, socket: web.WebSocketResponse) -> None:
+    def __init__(self, world: World, socket: web.WebSocketResponse, outbox: asyncio.Queue[dict[str, Any]]) -> None:
         self._world = world
         self._socket = socket
+        self._outbox = outbox
         self._sequence = 0
         self.session_id = secrets.token_hex(16)
         self.lost_at = 0.0
         self._dispatched: deque[dict[str, Any]] = deque(maxlen=1_000)
         self.intents: discord.Intents | None = None
         """What the bot identified with; None before that."""
-        # Events are made synchronously; one writer sends them in order.
-        self._outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def close(self, code: int, reason: str) -> None:
         await self._socket.close(code=code, message=reason.encode())
-
-    async def write(self) -> None:
-        """Send what is queued, until cancelled or the socket closes."""
-        while True:
-            frame = await self._outbox.get()
-            await self._socket.send_str(json.dumps(frame))
 
     def send(self, opcode: int, data: Any = None) -> None:
         """Of a frame that is no event."""
@@ -122,20 +133,14 @@ class Connection:
 
 
 class Gateway:
-    """All connections of bots.
+    """All connections of bots."""
 
-    `refuse_privileged`: close those that ask for privileged intents, as Discord does where its portal enables none.
-    """
-
-    def __init__(self, world: World, *, refuse_privileged: bool = False) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self.refuse_privileged = refuse_privileged
-        self.refuse_with: int | None = None
-        """The close code for every bot that identifies, such as 4011: it is in too many servers."""
-        self._closed_until = 0.0
+        self.refusal: Callable[[discord.Intents], int | None] = lambda _asked: None
+        """The code to close a bot with that asks for these intents, as Discord in trouble does; None: it is let in."""
         self._connections: set[Connection] = set()
         self._lost: dict[str, Connection] = {}
-        self.presence_listeners: list[Callable[[], None]] = []
         world.subscribers.append(self._broadcast)
 
     @property
@@ -160,44 +165,30 @@ class Gateway:
         now = time.monotonic()
         self._lost = {key: lost for key, lost in self._lost.items() if now - lost.lost_at < older_than_s}
 
-    def _presence_changed(self) -> None:
-        for listener in self.presence_listeners:
-            listener()
-
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
-        if time.monotonic() < self._closed_until:
-            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse(max_msg_size=2**20)
         await socket.prepare(request)
-        connection = Connection(self._world, socket)
-        self._connections.add(connection)
-        writer = asyncio.create_task(connection.write())
-        connection.send(_HELLO, {"heartbeat_interval": HEARTBEAT_MS})
-        try:
-            async for frame in socket:
-                if frame.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    await self._receive(connection, frame.data)
-        finally:
-            self._connections.discard(connection)
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
-            if connection.intents is not None:
-                connection.lost_at = time.monotonic()
-                self._lost[connection.session_id] = connection
-                log.info("bot disconnected", close_code=socket.close_code)
-                self._presence_changed()
+        async with sender(socket) as outbox:
+            connection = Connection(self._world, socket, outbox)
+            self._connections.add(connection)
+            connection.send(_HELLO, {"heartbeat_interval": HEARTBEAT_MS})
+            try:
+                async for frame in socket:
+                    if frame.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                        await self._receive(connection, frame.data)
+            finally:
+                self._connections.discard(connection)
+                if connection.intents is not None:
+                    connection.lost_at = time.monotonic()
+                    self._lost[connection.session_id] = connection
+                    log.info("bot disconnected", close_code=socket.close_code)
+                    self._world.state_changed()
         return socket
 
     async def close(self) -> None:
-        """Send every bot away; it comes back by itself once the server does."""
+        """Send every bot away; it comes back by itself once it can."""
         for connection in list(self._connections):
-            await connection.close(WSCloseCode.GOING_AWAY, "The playground is stopping")
-
-    async def drop(self, for_s: float) -> None:
-        """Cut every connection, as an outage does, and take no new one for so many seconds."""
-        self._closed_until = time.monotonic() + for_s
-        for connection in list(self._connections):
-            await connection.close(WSCloseCode.INTERNAL_ERROR, "An outage")
+            await connection.close(WSCloseCode.GOING_AWAY, "Discord is away")
 
     async def _receive(self, connection: Connection, raw: str | bytes) -> None:
         try:
@@ -221,7 +212,7 @@ class Gateway:
             return
         connection.resume(lost, int(data["seq"]))
         log.info("bot resumed")
-        self._presence_changed()
+        self._world.state_changed()
 
     async def _identify(self, connection: Connection, data: dict[str, Any]) -> None:
         if not token_accepted(str(data.get("token", "")).removeprefix("Bot ").strip()):
@@ -229,12 +220,9 @@ class Gateway:
             return
         asked = discord.Intents.none()
         asked.value = int(data["intents"])
-        if self.refuse_privileged and rules.missing_privileged_intents(asked, discord.Intents.none()):
-            await connection.close(_CLOSE_INTENTS, "Disallowed intent(s)")
-            return
-        if self.refuse_with is not None:
-            await connection.close(self.refuse_with, "Refused")
+        if code := self.refusal(asked):
+            await connection.close(code, "Refused")
             return
         connection.identify(data)
         log.info("bot connected")
-        self._presence_changed()
+        self._world.state_changed()

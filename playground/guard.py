@@ -2,7 +2,8 @@
 
 It listens on 127.0.0.1 only, but any page open in the same browser can send requests there. So a request must name
 this machine as its host (against DNS rebinding) and, when a browser says which page sent it, that must be our own.
-The control API also needs a header, which another page cannot set without a preflight request.
+The control API also needs a header, which another page cannot set without a preflight request. Our own page may load
+and run only what comes from here.
 """
 
 from __future__ import annotations
@@ -32,4 +33,13 @@ async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
         live_page = own_page and request.headers.get("Upgrade", "").lower() == "websocket"
         if request.headers.get(CONTROL_HEADER) != "1" and not live_page:
             raise web.HTTPForbidden(text=f"The header {CONTROL_HEADER}: 1 is missing.")
-    return await handler(request)
+    response = await handler(request)
+    # Message text is hostile: were any to slip through as HTML, it could load and run nothing.
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+        f"connect-src 'self' ws://{request.host}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    kept = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
+    for name, value in {**kept, "X-Content-Type-Options": "nosniff"}.items():
+        response.headers.setdefault(name, value)
+    return response

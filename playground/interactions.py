@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from simcord import interactions as build
@@ -19,7 +18,6 @@ from simcord.components import walk_components
 from simcord.enums import SELECT_TYPES, AppCommandType, ComponentType, InteractionType, OptionType
 
 from galvanic.errors import UserError
-from playground.forms import fill
 from playground.gateway import Gateway
 from playground.people import File, People
 from playground.places import DM_PERMISSIONS, file_limit
@@ -28,31 +26,6 @@ from playground.world import World
 
 ANSWER_S = 3.0
 """Discord's limit on the first answer to an interaction."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """`status`: `pending`, `done`, `failed` (no answer within 3 s, or no bot) or `modal` (a form is to be shown)."""
-
-    interaction_id: int
-    user_id: int
-    channel_id: int
-    status: str
-    source_message_id: int | None = None
-    command: str | None = None
-    modal: dict[str, Any] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As the page gets it, ids as strings."""
-        source = self.source_message_id
-        return {
-            "interaction_id": str(self.interaction_id),
-            "channel_id": str(self.channel_id),
-            "status": self.status,
-            "message_id": str(source) if source is not None else None,
-            "command": self.command,
-            "modal": self.modal,
-        }
 
 
 class Interactions:
@@ -64,7 +37,8 @@ class Interactions:
         self._people = people
         self._resolver = resolver
         self._watchers: set[asyncio.Task[None]] = set()
-        self.outcome_listeners: list[Callable[[Outcome], None]] = []
+        self.outcome_listeners: list[Callable[[int, dict[str, Any]], None]] = []
+        """(person, frame): what became of an interaction, for the page of whoever began it."""
 
     def commands(self, user_id: int, channel_id: int) -> list[dict[str, Any]]:
         """Slash commands that this person may call here, one entry for each leaf, `name` being its full path."""
@@ -91,7 +65,9 @@ class Interactions:
         data = self._command_data(root, build.nest_options(root, nesting, built))
         if resolved:
             data["resolved"] = resolved
-        return self._dispatch(InteractionType.APPLICATION_COMMAND, user_id, channel_id, data, command=command)
+        record = self._dispatch(InteractionType.APPLICATION_COMMAND, user_id, channel_id, data)
+        record.command_name = command
+        return record
 
     async def autocomplete(
         self, user_id: int, channel_id: int, command: str, option: str, value: str, filled: dict[str, Any]
@@ -115,16 +91,9 @@ class Interactions:
         await self._answered(record)
         return record.autocomplete_choices or []
 
-    def click(
-        self, user_id: int, channel_id: int, message_id: int, custom_id: str, *, forged: bool = False
-    ) -> Interaction:
-        """A `forged` button need not be on the message, which Discord's own client does not allow."""
+    def click(self, user_id: int, channel_id: int, message_id: int, custom_id: str) -> Interaction:
         message = self._people.visible_message(user_id, channel_id, message_id)
-        if forged:
-            button: dict[str, Any] = {"type": ComponentType.BUTTON, "custom_id": custom_id}
-        else:
-            button = _component(message, custom_id, (ComponentType.BUTTON,))
-        return self._component(user_id, message, button, {})
+        return self.use(user_id, message, _component(message, custom_id, (ComponentType.BUTTON,)))
 
     def select(self, user_id: int, channel_id: int, message_id: int, custom_id: str, values: list[str]) -> Interaction:
         """`values`: roles and channels by name or id."""
@@ -134,21 +103,15 @@ class Interactions:
         chosen = self._resolver.choices(user_id, channel_id, menu, values, resolved)
         # Discord sends `resolved` for every kind of menu but that of strings.
         extra = {"values": chosen} | ({} if menu["type"] == ComponentType.STRING_SELECT else {"resolved": resolved})
-        return self._component(user_id, message, menu, extra)
+        return self.use(user_id, message, menu, extra)
 
     def submit_modal(self, user_id: int, interaction_id: int, values: dict[str, Any]) -> Interaction:
         """Send the form that an interaction opened; `values` by the fields' `custom_id`."""
         opened = self._world.interactions.get(interaction_id)
         if opened is None or opened.modal is None or opened.user_id != user_id or opened.modal_consumed:
             raise UserError("This form is no longer open.", "Start again.")
-        channel_id, resolved = opened.channel_id, dict[str, Any]()
-
-        def choose(menu: dict[str, Any], chosen: list[str]) -> list[str]:
-            return self._resolver.choices(user_id, channel_id, menu, chosen, resolved)
-
-        data = {"custom_id": opened.modal["custom_id"], "components": fill(opened.modal, values, choose)}
-        if resolved:
-            data["resolved"] = resolved
+        channel_id = opened.channel_id
+        data = self._resolver.form(user_id, channel_id, opened.modal, values)
         opened.modal_consumed = True
         source = self._world.messages.get(channel_id, {}).get(opened.source_message_id or 0)
         return self._dispatch(InteractionType.MODAL_SUBMIT, user_id, channel_id, data, source=source)
@@ -205,12 +168,13 @@ class Interactions:
             built.append({"name": name, "type": int(kind), "value": value})
         return built, resolved
 
-    def _component(
-        self, user_id: int, message: Message, component: dict[str, Any], extra: dict[str, Any]
+    def use(
+        self, user_id: int, message: Message, component: dict[str, Any], extra: dict[str, Any] | None = None
     ) -> Interaction:
+        """Use a control of a message; `extra`: what is chosen in it."""
         if component.get("disabled"):
             raise UserError("This control is switched off.")
-        data = {"custom_id": component["custom_id"], "component_type": component["type"], **extra}
+        data = {"custom_id": component["custom_id"], "component_type": component["type"], **(extra or {})}
         if component.get("id") is not None:
             data["id"] = component["id"]
         return self._dispatch(InteractionType.MESSAGE_COMPONENT, user_id, message.channel_id, data, source=message)
@@ -237,14 +201,13 @@ class Interactions:
         data: dict[str, Any],
         *,
         source: Message | None = None,
-        command: str | None = None,
     ) -> Interaction:
         record, payload = self._payload(kind, user_id, channel_id, data)
         if source is not None:
             record.source_message_id = source.id
             payload["message"] = dict(serializers.message_payload(self._world, source))
         self._world.emit("INTERACTION_CREATE", payload)
-        watcher = asyncio.create_task(self._watch(record, command))
+        watcher = asyncio.create_task(self._watch(record))
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
         return record
@@ -252,27 +215,28 @@ class Interactions:
     async def _answered(self, record: Interaction) -> bool:
         if not self._gateway.online:
             return False
-        return record.responded or await self._world.await_answer(record.id, ANSWER_S)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._world.answered[record.id].wait()
+        except TimeoutError:
+            return False
+        return True
 
-    async def _watch(self, record: Interaction, command: str | None) -> None:
-        def tell(status: str) -> None:
-            outcome = Outcome(
-                interaction_id=record.id,
-                user_id=record.user_id,
-                channel_id=record.channel_id,
-                status=status,
-                source_message_id=record.source_message_id,
-                command=command,
-                modal=record.modal if status == "modal" else None,
-            )
-            for listener in self.outcome_listeners:
-                listener(outcome)
-
-        tell("pending")
-        if not await self._answered(record):
-            tell("failed")
-        else:
-            tell("modal" if record.modal is not None else "done")
+    async def _watch(self, record: Interaction) -> None:
+        """Tell what becomes of it: `done`, `failed` (no answer in time, or no bot) or `modal` (a form is shown)."""
+        status = "failed" if not await self._answered(record) else "done" if record.modal is None else "modal"
+        source = record.source_message_id
+        frame = {
+            "type": "outcome",
+            "interaction_id": str(record.id),
+            "channel_id": str(record.channel_id),
+            "status": status,
+            "message_id": str(source) if source is not None else None,
+            "command": record.command_name,
+            "modal": record.modal,
+        }
+        for listener in self.outcome_listeners:
+            listener(record.user_id, frame)
 
 
 def _refused(option: dict[str, Any], kind: OptionType, otherwise: str) -> UserError:

@@ -7,9 +7,8 @@ control API.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,11 @@ from aiohttp import WSCloseCode, web
 from simcord.backend.access import channel_accessible
 from simcord.backend.models import Channel, Guild, Message
 
-from playground.gateway import Gateway
-from playground.interactions import Interactions, Outcome
+from playground.gateway import Gateway, sender
+from playground.interactions import Interactions
 from playground.people import MAX_CONTENT, People
 from playground.places import BOT_ID, USER_IDS, file_limit
 from playground.present import Presenter
-from playground.resolve import Resolver
 from playground.world import ChangeKind, World
 
 log = structlog.get_logger()
@@ -31,17 +29,6 @@ log = structlog.get_logger()
 HISTORY = 200
 """Messages of a channel that the page shows when it opens."""
 _STATIC = Path(__file__).parent / "static"
-_ASSETS = {
-    "app.js",
-    "composer.js",
-    "dom.js",
-    "forms.js",
-    "menus.js",
-    "message.js",
-    "style.css",
-    "icon.svg",
-    "file.svg",
-}
 _REACTIONS = ("MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE", "MESSAGE_REACTION_REMOVE_ALL")
 _STATE_EVENTS = (
     "GUILD_CREATE",
@@ -61,73 +48,53 @@ _STATE_EVENTS = (
 @dataclass(eq=False)
 class _Page:
     user_id: int
-    outbox: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+    socket: web.WebSocketResponse
+    outbox: asyncio.Queue[dict[str, Any]]
 
 
 class Live:
-    def __init__(
-        self, world: World, gateway: Gateway, people: People, interactions: Interactions, resolver: Resolver
-    ) -> None:
+    def __init__(self, world: World, gateway: Gateway, people: People, interactions: Interactions) -> None:
         self._world = world
         self._gateway = gateway
         self._people = people
         self._interactions = interactions
-        self._resolver = resolver
         self._present = Presenter(world)
         self._pages: set[_Page] = set()
-        self._sockets: set[web.WebSocketResponse] = set()
         world.change_listeners.append(self._on_change)
-        world.commands_listeners.append(self._on_state)
+        world.state_listeners.append(self._on_state)
         world.subscribers.append(self._on_event)
-        gateway.presence_listeners.append(self._on_state)
         interactions.outcome_listeners.append(self._on_outcome)
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[web.AbstractRouteDef]:
         return [
             web.get("/", self.page),
-            web.get("/static/{name}", self.asset),
+            web.static("/static", _STATIC),
             web.get("/control/live", self.socket),
         ]
 
-    async def page(self, request: web.Request) -> web.StreamResponse:
-        # Message text is hostile: were any to slip through as HTML, it could load and run nothing.
-        policy = (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-            f"connect-src 'self' ws://{request.host}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
-        headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
-        return web.FileResponse(_STATIC / "index.html", headers=headers)
-
-    async def asset(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info["name"]
-        if name not in _ASSETS:
-            raise web.HTTPNotFound
-        headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
-        return web.FileResponse(_STATIC / name, headers=headers)
+    async def page(self, _request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(_STATIC / "index.html")
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
-        """Updates for one page; `as` is the person who looks."""
-        page = _Page(self._resolver.user(request.query.get("as", "ada")))
+        """Updates for one page; `as` is the person who looks: Ada, unless it names another."""
+        user_id = USER_IDS.get(request.query.get("as", ""), USER_IDS["ada"])
         socket = web.WebSocketResponse(heartbeat=20.0)
         await socket.prepare(request)
-        page.outbox.put_nowait(self._hello(page.user_id))
-        self._pages.add(page)
-        self._sockets.add(socket)
-        writer = asyncio.create_task(_write(page, socket))
-        try:
-            async for _ in socket:
-                pass  # a page only listens here
-        finally:
-            self._pages.discard(page)
-            self._sockets.discard(socket)
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+        async with sender(socket) as outbox:
+            outbox.put_nowait(self._hello(user_id))
+            page = _Page(user_id, socket, outbox)
+            self._pages.add(page)
+            try:
+                async for _ in socket:
+                    pass  # a page only listens here
+            finally:
+                self._pages.discard(page)
         return socket
 
     async def close(self) -> None:
         """Send every page away; it reconnects by itself."""
-        for socket in list(self._sockets):
-            await socket.close(code=WSCloseCode.GOING_AWAY)
+        for page in list(self._pages):
+            await page.socket.close(code=WSCloseCode.GOING_AWAY)
 
     # ------------------------------------------------------------------- state
 
@@ -233,14 +200,14 @@ class Live:
 
     def _on_event(self, event: str, payload: Mapping[str, Any]) -> None:
         if event == "TYPING_START" and payload["user_id"] == str(BOT_ID):
-            self._send(payload["channel_id"], {"type": "typing", "user_id": payload["user_id"]})
+            channel_id = payload["channel_id"]
+            for page in self._pages:
+                if channel_accessible(self._world, int(channel_id), page.user_id):
+                    page.outbox.put_nowait({"type": "typing", "channel_id": channel_id})
         elif event in _REACTIONS:
             message = self._world.messages.get(int(payload["channel_id"]), {}).get(int(payload["message_id"]))
             if message is not None:
                 self._on_change("edited", message)
-        elif event == "MESSAGE_DELETE_BULK":
-            for message_id in payload["ids"]:
-                self._send(payload["channel_id"], {"type": "gone", "id": message_id})
         elif event in _STATE_EVENTS:
             self._on_state()
 
@@ -248,18 +215,7 @@ class Live:
         for page in self._pages:
             page.outbox.put_nowait({"type": "state", "state": self._state(page.user_id)})
 
-    def _on_outcome(self, outcome: Outcome) -> None:
+    def _on_outcome(self, user_id: int, frame: dict[str, Any]) -> None:
         for page in self._pages:
-            if page.user_id == outcome.user_id:
-                page.outbox.put_nowait({"type": "outcome", **outcome.to_json()})
-
-    def _send(self, channel_id: str, frame: dict[str, Any]) -> None:
-        """Tell those who see the channel."""
-        for page in self._pages:
-            if channel_accessible(self._world, int(channel_id), page.user_id):
-                page.outbox.put_nowait({**frame, "channel_id": channel_id})
-
-
-async def _write(page: _Page, socket: web.WebSocketResponse) -> None:
-    while True:
-        await socket.send_str(json.dumps(await page.outbox.get()))
+            if page.user_id == user_id:
+                page.outbox.put_nowait(frame)

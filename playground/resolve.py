@@ -1,4 +1,4 @@
-"""Finds people, roles and channels by name or id, and describes them as an interaction's `resolved` does."""
+"""What people name and choose: finds people, roles and channels, and puts menus and forms as Discord sends them."""
 
 from __future__ import annotations
 
@@ -63,6 +63,30 @@ class Resolver:
             raise UserError("These are not choices of the menu.", f"Choose {amount} of the entries shown, each once.")
         return chosen
 
+    def form(self, user_id: int, channel_id: int, modal: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+        """A form that the bot opened, filled in: `values` by the fields' `custom_id`, text or a list for menus."""
+        resolved: dict[str, Any] = {}
+
+        def filled(node: dict[str, Any], name: str) -> dict[str, Any]:
+            out = {key: node[key] for key in ("type", "id", "custom_id") if key in node}
+            if node["type"] == ComponentType.ACTION_ROW:
+                return out | {"components": all_filled(node["components"])}
+            if node["type"] == ComponentType.LABEL:
+                return out | {"component": filled(node["component"], node["label"])}
+            given = values.get(node["custom_id"])
+            if node["type"] == ComponentType.TEXT_INPUT:
+                return out | {"value": _text(node, str(given or ""), name)}
+            if not given and node.get("required", True):
+                raise UserError(f"{name} is empty.", "Choose something.")
+            chosen = self.choices(user_id, channel_id, node, list(map(str, given)), resolved) if given else []
+            return out | {"values": chosen}
+
+        def all_filled(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            return [filled(node, node.get("label") or "A field") for node in nodes]
+
+        data = {"custom_id": modal["custom_id"], "components": all_filled(modal["components"])}
+        return data | ({"resolved": resolved} if resolved else {})
+
     def _channel(self, user_id: int, guild_id: int, raw: str, resolved: dict[str, Any], kinds: list[int] | None) -> str:
         world = self._world
         channel = world.channels[self.channel(raw, user_id)]
@@ -79,6 +103,15 @@ class Resolver:
         role = self._world.guilds[guild_id].roles[self.role(guild_id, raw)]
         resolved.setdefault("roles", {})[str(role.id)] = dict(serializers.role_payload(role))
         return str(role.id)
+
+
+def _text(node: dict[str, Any], text: str, name: str) -> str:
+    if node.get("required", True) and not text:
+        raise UserError(f"{name} is empty.", "Fill it in.")
+    low, high = node.get("min_length") or 0, node.get("max_length") or 4_000
+    if text and not low <= len(text) <= high:
+        raise UserError(f"{name} has {len(text):,} characters.", f"It takes {low:,} to {high:,}.")
+    return text
 
 
 def lookup(name: str, ids: dict[str, int], what: str) -> int:

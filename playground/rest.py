@@ -12,6 +12,7 @@ import json
 import mimetypes
 import re
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +21,13 @@ from urllib.parse import unquote
 import structlog
 from aiohttp import BodyPartReader, MultipartReader, web
 from simcord.backend import errors, serializers
+from simcord.backend.access import channel_accessible
 from simcord.backend.errors import BackendError
 from simcord.http import (
     router,
     routes as _routes,  # noqa: F401 - importing registers every handler
 )
 
-from playground.history import page
 from playground.limits import check_request, settle_ids
 from playground.places import BOT_ID, PREMIUM_TIERS, USER_IDS, file_limit
 from playground.world import World
@@ -42,6 +43,8 @@ REFUSED_TOKEN = "bad-token"  # noqa: S105 - the one token that is refused, so th
 NONCE_S = 300.0
 """How long a nonce is remembered; Discord says "a few minutes"."""
 MAX_FILES = 10
+# https://discord.com/developers/docs/resources/message#get-channel-messages
+_DEFAULT_PAGE, _MAX_PAGE = 50, 100
 _INLINE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _MESSAGES = re.compile(r"/channels/(\d+)/messages")
 _MESSAGE = re.compile(r"/channels/(\d+)/messages/(\d+)")
@@ -112,12 +115,12 @@ class Rest:
 
     async def attachment(self, request: web.Request) -> web.StreamResponse:
         """A file that somebody sent. Only pictures are shown in place: any other file could be a hostile page."""
-        found = self._world.cdn.file(int(request.match_info["attachment"]))
+        found = self._world.cdn.files.get(int(request.match_info["attachment"]))
         if found is None:
             raise web.HTTPNotFound
         name, data = found
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        headers = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
+        headers = {"Content-Security-Policy": "sandbox; default-src 'none'"}
         if kind not in _INLINE_TYPES:
             headers["Content-Disposition"] = "attachment"
         return web.Response(body=data, content_type=kind, headers=headers)
@@ -157,14 +160,14 @@ class Rest:
             self._check_open(int(edited[1]))
             self._check_parts(int(edited[1]), fields, files)
         elif method == "GET" and (asked := _MESSAGES.fullmatch(path)) is not None:
-            return page(self._world, int(asked[1]), query)
+            return _page(self._world, int(asked[1]), query)
         answer = router.dispatch(self._world, method, path, json=body, params=query, files=files)
         if path == "/oauth2/applications/@me":
             answer["owner"] = dict(serializers.user_payload(self._world.users[USER_IDS["ada"]]))
         if method == "GET" and (guild := _GUILD.fullmatch(path)) is not None:
             answer["premium_tier"] = PREMIUM_TIERS.get(int(guild[1]), 0)
         if answered := _CALLBACK.match(path):
-            self._world.interaction_answered(int(answered[1]))
+            self._world.answered[int(answered[1])].set()
         if sent is not None and fields.get("nonce") is not None:
             answer["nonce"] = fields["nonce"]
             self._nonces[int(sent[1]), str(fields["nonce"])] = int(answer["id"]), time.monotonic()
@@ -207,6 +210,39 @@ class Rest:
             raise errors.missing_permissions()
         if fields.get("message_reference") and not self._world.may(BOT_ID, channel_id, "read_message_history"):
             raise BackendError(400, 160002, "Cannot reply without permission to read message history")
+
+
+def _page(world: World, channel_id: int, query: dict[str, str]) -> list[Any]:
+    """Messages of a channel, newest first. simcord gives the newest for `after`, too; Discord gives the oldest.
+
+    `query`: `limit` and one of `before`, `after` and `around`.
+
+    Raises BackendError: no such channel, the bot may not see it, or an invalid limit.
+    """
+    world.get_channel(channel_id)
+    if not channel_accessible(world, channel_id, BOT_ID):
+        raise errors.missing_access()
+    limit = int(query.get("limit", _DEFAULT_PAGE))
+    if not 1 <= limit <= _MAX_PAGE:
+        raise errors.invalid_form_body(f"limit: Must be between 1 and {_MAX_PAGE}")
+    if not channel_accessible(world, channel_id, BOT_ID, history=True):
+        return []
+    messages = world.messages[channel_id]
+    ids = list(messages)  # they come in the order of their ids
+    start, step = len(ids) - 1, -1
+    if "after" in query:
+        start, step = bisect_right(ids, int(query["after"])), 1
+    elif "before" in query:
+        start = bisect_left(ids, int(query["before"])) - 1
+    elif "around" in query:
+        start = min(len(ids), bisect_right(ids, int(query["around"])) + limit // 2) - 1
+    found: list[Any] = []
+    while 0 <= start < len(ids) and len(found) < limit:
+        message = messages[ids[start]]
+        if not message.is_ephemeral:
+            found.append(serializers.message_payload(world, message))
+        start += step
+    return found if step < 0 else found[::-1]
 
 
 async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[Upload], str | bytes]:

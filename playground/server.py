@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from galvanic.errors import UserError
-from playground.control import Control, plain_errors
+from playground.control import Control
 from playground.gateway import Gateway
 from playground.guard import guard
 from playground.interactions import Interactions
@@ -49,7 +49,7 @@ def open_port(port: int, *, insist: bool) -> socket.socket:
 class Playground:
     """`folder`: where messages are kept; None: nowhere. Routes can be added to `app` until it is served."""
 
-    def __init__(self, listener: socket.socket, folder: Path | None, *, refuse_privileged: bool = False) -> None:
+    def __init__(self, listener: socket.socket, folder: Path | None) -> None:
         self._listener = listener
         self.port: int = listener.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
@@ -59,12 +59,12 @@ class Playground:
             self.world.settle_history()
         if self._storage is not None:
             self.world.invite_bot()
-        self.gateway = Gateway(self.world, refuse_privileged=refuse_privileged)
+        self.gateway = Gateway(self.world)
         self.resolver = Resolver(self.world)
         self.people = People(self.world)
         self.interactions = Interactions(self.world, self.gateway, self.people, self.resolver)
-        self._live = Live(self.world, self.gateway, self.people, self.interactions, self.resolver)
-        self.app = web.Application(middlewares=[guard, plain_errors], client_max_size=_MAX_REQUEST)
+        self._live = Live(self.world, self.gateway, self.people, self.interactions)
+        self.app = web.Application(middlewares=[guard], client_max_size=_MAX_REQUEST)
         self.rest = Rest(self.world, self.url)
         self.app.add_routes(self.rest.routes())
         self.app.add_routes([web.get("/gateway", self.gateway.handle), web.get("/gateway/", self.gateway.handle)])

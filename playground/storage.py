@@ -76,7 +76,7 @@ class Storage:
     def watch(self) -> None:
         """Save after each change from now on; needs a running event loop."""
         self._world.change_listeners.append(self._on_change)
-        self._world.commands_listeners.append(self._soon)
+        self._world.state_listeners.append(self._soon)
 
     def save(self) -> None:
         """Write everything now. The file is replaced in one step, so that a kill leaves the old or the new one."""
@@ -95,7 +95,7 @@ class Storage:
                 messages.append(_KeptMessage(message=message, embed_files=hidden))
         for attachment_id in shown:
             path = self._files / attachment_id
-            found = world.cdn.file(int(attachment_id))
+            found = world.cdn.files.get(int(attachment_id))
             if found is not None and not path.exists():
                 path.write_bytes(found[1])
         for path in self._files.iterdir():
@@ -126,7 +126,7 @@ class Storage:
         for item in [*message.attachments, *embed_files]:
             path = self._files / str(int(item["id"]))
             if path.exists():
-                self._world.cdn.restore(int(item["id"]), item["filename"], path.read_bytes())
+                self._world.cdn.files[int(item["id"])] = (item["filename"], path.read_bytes())
             # The port may be another one now.
             url = self._world.cdn.url(message.channel_id, int(item["id"]), item["filename"])
             moved[item["url"]] = url

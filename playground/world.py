@@ -51,7 +51,8 @@ class LocalCdn(CdnStore):
     def __init__(self, base_url: str) -> None:
         super().__init__()
         self.base_url = base_url
-        self._files: dict[int, tuple[str, bytes]] = {}
+        self.files: dict[int, tuple[str, bytes]] = {}
+        """By id: name and bytes."""
         # A page may still be about to fetch the picture that an edit has just replaced.
         self._retired: deque[int] = deque()
 
@@ -63,7 +64,7 @@ class LocalCdn(CdnStore):
         name = filename.replace("\\", "/").rsplit("/", 1)[-1] or "file"
         payload = super().store_attachment(attachment_id, channel_id, name, data, description)
         self._blobs.pop(payload["url"], None)
-        self._files[attachment_id] = (name, data)
+        self.files[attachment_id] = (name, data)
         payload["url"] = payload["proxy_url"] = self.url(channel_id, attachment_id, name)
         payload |= _image_size(data)
         return payload
@@ -71,19 +72,11 @@ class LocalCdn(CdnStore):
     def url(self, channel_id: int, attachment_id: int, filename: str) -> str:
         return f"{self.base_url}/cdn/attachments/{channel_id}/{attachment_id}/{quote(filename)}"
 
-    def file(self, attachment_id: int) -> tuple[str, bytes] | None:
-        """Name and bytes; None: there is none."""
-        return self._files.get(attachment_id)
-
-    def restore(self, attachment_id: int, filename: str, data: bytes) -> None:
-        """Put back a file that an earlier run kept."""
-        self._files[attachment_id] = (filename, data)
-
     def forget(self, attachment_id: int) -> None:
         """Drop a file that no message shows any more, once a few more have been dropped."""
         self._retired.append(attachment_id)
         if len(self._retired) > _RETIRED_FILES:
-            self._files.pop(self._retired.popleft(), None)
+            self.files.pop(self._retired.popleft(), None)
 
 
 def _image_size(data: bytes) -> dict[str, int]:
@@ -108,8 +101,10 @@ class World(Backend):
         self.http_requests = deque(maxlen=200)  # type: ignore[assignment]
         self.transcript = deque(maxlen=200)  # type: ignore[assignment]
         self.change_listeners: list[ChangeListener] = []
-        self.commands_listeners: list[Callable[[], None]] = []
-        self._awaited: dict[int, asyncio.Event] = {}
+        self.state_listeners: list[Callable[[], None]] = []
+        """Called when the bot comes, goes, or has other commands."""
+        self.answered: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
+        """By interaction: set once the bot answers it."""
         self._embed_files: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
         self.seeded: dict[int, set[int]] = {}
         """By channel: ids of messages that it began with and that are unchanged."""
@@ -135,6 +130,7 @@ class World(Backend):
                 break
             del self.interactions[oldest.id]
             self.interaction_tokens.pop(oldest.token, None)
+            self.answered.pop(oldest.id, None)
         return super().new_interaction(type, channel_id, user_id, guild_id)
 
     def invite_bot(self) -> None:
@@ -265,24 +261,12 @@ class World(Backend):
 
     def register_commands(self, guild_id: int | None, payloads: list[dict[str, Any]]) -> list[dict[str, Any]]:
         registered = super().register_commands(guild_id, payloads)
-        for listener in self.commands_listeners:
-            listener()
+        self.state_changed()
         return registered
 
-    async def await_answer(self, interaction_id: int, seconds: float) -> bool:
-        """Wait until the bot answers an interaction; False: it does not in time."""
-        event = self._awaited.setdefault(interaction_id, asyncio.Event())
-        try:
-            await asyncio.wait_for(event.wait(), seconds)
-        except TimeoutError:
-            return False
-        finally:
-            self._awaited.pop(interaction_id, None)
-        return True
-
-    def interaction_answered(self, interaction_id: int) -> None:
-        if interaction_id in self._awaited:
-            self._awaited[interaction_id].set()
+    def state_changed(self) -> None:
+        for listener in self.state_listeners:
+            listener()
 
     def may(self, user_id: int, channel_id: int, *names: str) -> bool:
         """Whether a member has all these permissions in a channel."""

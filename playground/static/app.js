@@ -68,6 +68,7 @@ function receive(frame) {
 function hello(frame) {
   connected = true;
   state = frame.state;
+  me = state.people.find((person) => person.id === state.me).key;
   history = new Map(Object.entries(frame.history).map(([id, list]) => [id, new Map(list.map((message) => [message.id, message]))]));
   const wanted = open ?? place.get("channel");
   open = (state.channels.find((item) => item.id === wanted || keyOf(item) === wanted) ?? state.channels[0]).id;
@@ -278,7 +279,6 @@ function click(message, customId) { return use(message, customId, "click", {}); 
 function choose(message, customId, values) { return use(message, customId, "select", { values }); }
 
 function outcome(frame) {
-  if (frame.status === "pending") return;
   if (frame.status === "modal") showForm($("modal"), frame, me, state);
   const node = frame.message_id && nodes.get(frame.message_id);
   if (node) for (const control of node.querySelectorAll(".waiting")) control.classList.remove("waiting");

@@ -70,7 +70,7 @@ async def test_after_an_outage_it_hears_what_is_said(
 ) -> None:
     """Also what was said meanwhile, if Discord still has the session."""
     with unreachable() as logged:
-        await live.gateway.drop(600)
+        await live.driver.drop(600)
         # By now discord.py itself would wait for minutes.
         await live.until(lambda: len(tries(logged)) >= 12, "twelve tries")
         assert live.bot.metrics.away_since is not None
@@ -78,7 +78,7 @@ async def test_after_an_outage_it_hears_what_is_said(
         missed = live.send("!help", channel="library")
         if not resumed:
             live.gateway.forget_sessions()
-        await live.gateway.drop(0)
+        await live.driver.drop(0)
         await live.until(lambda: live.bot.metrics.connected, "the bot to be back")
     assert "!train" in await live.ask("!help")
     assert (live.answer(missed) is not None) == resumed
@@ -93,7 +93,7 @@ async def test_a_start_while_discord_is_away_waits_for_it(
     away = [Fault("GET", "/users/@me", status, times=2) for status in (0, 503, 403)]
     for fault in away:
         driver.faults.add(fault)
-    await driver.playground.gateway.drop(600)
+    await driver.drop(600)
     async with Galvanic(settings) as bot:
         bot.metrics.leads = True
         with unreachable() as logged:
@@ -102,7 +102,7 @@ async def test_a_start_while_discord_is_away_waits_for_it(
             await live.until(lambda: running.done() or len(tries(logged)) >= 10, "ten tries")
             assert not running.done(), running.exception()
             assert not any(fault.times for fault in away)
-            await driver.playground.gateway.drop(0)
+            await driver.drop(0)
             await live.until(bot.is_ready, "the bot")
         assert "!train" in await live.ask("!help")
     await running

@@ -156,8 +156,8 @@ class PlaygroundClient:
     ) -> str:
         """Press a button; a forged one need not be on the message. The interaction's id."""
         place = self._place(person, channel)
-        body = {**place, "message_id": message_id, "custom_id": custom_id, "forged": forged}
-        return str(self._call("POST", "/control/click", body)["interaction_id"])
+        body = {**place, "message_id": message_id, "custom_id": custom_id}
+        return str(self._call("POST", "/control/forge" if forged else "/control/click", body)["interaction_id"])
 
     def click_label(
         self, message: Message, label: str, *, person: str | None = None, channel: str | None = None

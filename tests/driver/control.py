@@ -13,11 +13,14 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
+import discord
 from aiohttp import web
+from simcord import intents as rules
 from simcord.backend.models import Message
+from simcord.enums import ComponentType
 
 from galvanic.errors import UserError
-from playground.control import Act, answering, message_payload
+from playground.control import Act, Handler, answering, begun, message_payload
 from playground.places import BOT_ID, DM_IDS, GUILD_ID, USER_IDS
 from playground.resolve import lookup
 from playground.server import Playground
@@ -27,12 +30,15 @@ from tests.driver.faults import OK, Fault, Faults
 from tests.driver.requests import RequestLog
 
 Body = dict[str, Any]
+_DISALLOWED_INTENTS = 4014
 _DIRECT = re.compile(r"/channels/(\d+)/messages")
 
 
 def extend(playground: Playground) -> Driver:
     driver = Driver(playground)
     playground.app.add_routes(driver.routes())
+    playground.app.middlewares.append(driver.outage)
+    playground.gateway.refusal = driver.refusal
     return driver
 
 
@@ -48,6 +54,9 @@ class Driver:
         self._resolver = playground.resolver
         self._admin = Admin(playground.world)
         self._log = RequestLog()
+        self._privileged = True
+        self._refuse_with: int | None = None
+        self._away_until = 0.0
         self._edit_times: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=5_000))
         self._world.change_listeners.append(self._changed)
         playground.rest.around = self._around
@@ -61,6 +70,7 @@ class Driver:
             ("GET", "edits", self.edits),
             ("GET", "requests", self.requests),
             ("POST", "intents", self.intents),
+            ("POST", "forge", self.forge),
             ("POST", "faults", self.add_fault),
             ("DELETE", "faults", self.clear_faults),
             ("POST", "gateway", self.drop_gateway),
@@ -163,8 +173,20 @@ class Driver:
 
     async def intents(self, body: Body) -> Any:
         """Switch the privileged intents on or off, as in Discord's portal."""
-        self._gateway.refuse_privileged = not body["privileged"]
+        self._privileged = bool(body["privileged"])
         return {}
+
+    def refusal(self, asked: discord.Intents) -> int | None:
+        """The code that a bot is closed with when it identifies."""
+        missing = rules.missing_privileged_intents(asked, discord.Intents.none())
+        return _DISALLOWED_INTENTS if missing and not self._privileged else self._refuse_with
+
+    async def forge(self, body: Body) -> Any:
+        """Press a button that need not be on the message, which Discord's own client does not allow."""
+        user_id, channel_id = self._place(body)
+        message = self._people.visible_message(user_id, channel_id, int(body["message_id"]))
+        button = {"type": ComponentType.BUTTON, "custom_id": body["custom_id"]}
+        return begun(self.playground.interactions.use(user_id, message, button))
 
     def _guild(self, guild_id: int) -> dict[str, Any]:
         guild = self._world.guilds[guild_id]
@@ -192,9 +214,20 @@ class Driver:
 
     async def drop_gateway(self, body: Body) -> Any:
         """Cut the bot's connection, and take no new one for `for_s` seconds; `refuse_with` closes those that come."""
-        self._gateway.refuse_with = body.get("refuse_with")
-        await self._gateway.drop(float(body.get("for_s", 0)))
+        self._refuse_with = body.get("refuse_with")
+        await self.drop(float(body.get("for_s", 0)))
         return {}
+
+    async def drop(self, for_s: float) -> None:
+        """Cut every connection, as an outage does, and take no new one for so many seconds."""
+        self._away_until = time.monotonic() + for_s
+        await self._gateway.close()
+
+    @web.middleware
+    async def outage(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.rstrip("/") == "/gateway" and time.monotonic() < self._away_until:
+            raise web.HTTPServiceUnavailable
+        return await handler(request)
 
     async def permissions(self, body: Body) -> Any:
         """Allow or deny a member, a role or (unless told otherwise) the bot some permissions in a channel."""

@@ -18,7 +18,8 @@ EX_CONFIG = 78
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A Discord where the application has no privileged intents."""
-    server = Server(tmp_path_factory.mktemp("strict"), "--forget", "--refuse-intents")
+    server = Server(tmp_path_factory.mktemp("strict"), "--forget")
+    server.client.privileged_intents(False)
     yield server
     server.stop()
 

@@ -159,7 +159,7 @@ class Hand:
             messages.clear()
         for kept in (world.http_requests, world.transcript, world.interactions, world._embed_files):
             kept.clear()
-        world.cdn._files.clear()
+        world.cdn.files.clear()
         self.author.forget()
         self.author.stock()
         self.live.bot.guild_settings._known.clear()

@@ -60,16 +60,6 @@ def test_privileged_intents_not_enabled(server: Server, tmp_path: Path) -> None:
     assert "PrivilegedIntentsRequired" in bot.output()
 
 
-def test_intents_refused_from_the_command_line(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data", "--forget", "--refuse-intents")
-    try:
-        with started_bot(server, tmp_path / "log") as bot:
-            assert bot.process.wait(30) != 0
-    finally:
-        server.stop()
-    assert "PrivilegedIntentsRequired" in bot.output()
-
-
 def test_messages_survive_a_kill_and_the_bot_finds_its_way_back(tmp_path: Path) -> None:
     data = tmp_path / "data"
     server = Server(data)

@@ -30,11 +30,11 @@ def test_oldest_messages_leave_with_their_files(world: World, monkeypatch: pytes
     monkeypatch.setattr(module, "_RETIRED_FILES", 0)
     files = world.store_attachments(LAB, [("a.txt", b"a")])
     world.create_message(LAB, USER_IDS["ada"], "0", attachments=files)
-    assert world.cdn.file(int(files[0]["id"])) == ("a.txt", b"a")
+    assert world.cdn.files[int(files[0]["id"])] == ("a.txt", b"a")
     for number in range(1, 5):
         world.create_message(LAB, USER_IDS["ada"], str(number))
     assert [message.content for message in world.messages[LAB].values()] == ["2", "3", "4"]
-    assert world.cdn.file(int(files[0]["id"])) is None
+    assert int(files[0]["id"]) not in world.cdn.files
 
 
 def test_expired_interactions_are_forgotten(world: World) -> None:
