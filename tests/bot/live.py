@@ -10,7 +10,6 @@ from simcord.backend.models import Message
 
 from bot.app import Galvanic
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
-from tests.driver.admin import Admin
 from tests.driver.control import Driver
 
 T = TypeVar("T")
@@ -91,7 +90,7 @@ class Live:
 
     def remove_channel(self, channel_id: int) -> None:
         """Delete a channel, and tell the bot."""
-        Admin(self.world)._remove(channel_id)
+        self.driver.admin.remove(channel_id)
 
     def requests(self, *methods: str) -> list[Any]:
         """What the bot sent Discord, newest last."""

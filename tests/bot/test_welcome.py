@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from playground.places import USER_IDS
 from tests.bot.live import Live, text_of
-from tests.driver.admin import Admin
 
 
 async def test_a_new_server_is_greeted_once_and_an_old_one_never(live: Live) -> None:
-    room = new_server(live)
+    room = await new_server(live)
     greeting = await live.until(lambda: live.showing("Hello! I learn to write", channel=room), "a greeting")
     assert "about 3 minutes in all" in text_of(greeting)
     live.bot.dispatch("ready")  # as after each reconnection
@@ -18,13 +17,11 @@ async def test_a_new_server_is_greeted_once_and_an_old_one_never(live: Live) -> 
 
 
 async def test_it_greets_where_it_may_write(live: Live) -> None:
-    admin = Admin(live.world)
-    room = new_server(live)
+    admin = live.driver.admin
+    room = await new_server(live)
     await live.until(lambda: live.showing("Hello!", channel=room), "a greeting")
-    guild_id = live.world.get_channel(room).guild_id
-    assert guild_id is not None
-    second = admin.create_channel(guild_id, "tailrace", [], 0)
-    admin.set_permissions(room, live.world.bot_user.id, allow=[], deny=["send_messages"])
+    second = int((await admin.create_channel({"guild": "The Mill", "name": "tailrace"}))["id"])
+    await admin.permissions({"channel": str(room), "target": "bot", "allow": [], "deny": ["send_messages"]})
     await live.handled()
     await live.bot.redis.flushall()
     live.bot.dispatch("ready")
@@ -33,7 +30,7 @@ async def test_it_greets_where_it_may_write(live: Live) -> None:
 
 async def test_the_first_taste_needs_no_internet(live: Live) -> None:
     live.bot.settings.gutenberg_mirrors = ()
-    room = new_server(live)
+    room = await new_server(live)
     greeting = await live.until(lambda: live.showing("Hello!", channel=room), "a greeting")
     live.acts.click(USER_IDS["ada"], room, greeting.id, "galvanic:taste")
     card = await live.until(lambda: live.showing("The Python language reference", channel=room), "a card")
@@ -41,7 +38,7 @@ async def test_the_first_taste_needs_no_internet(live: Live) -> None:
     await live.until(lambda: live.whispered("ada", "I couldn't fetch", channel=room), "a word about the other text")
 
 
-def new_server(live: Live) -> int:
+async def new_server(live: Live) -> int:
     """A server that has just invited the bot; the id of its channel."""
-    guild_id = Admin(live.world).create_server("The Mill", "ada", [], "millrace")
-    return live.world.guilds[guild_id].channel_ids[0]
+    made = await live.driver.admin.create_server({"name": "The Mill", "owner": "ada", "channel": "millrace"})
+    return live.world.guilds[int(made["id"])].channel_ids[0]

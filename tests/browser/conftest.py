@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.page import PlaygroundPage
+from tests.browser.tab import Tab
 from tests.e2e.system import System, started
 
-ARTIFACTS = Path(__file__).parent.parent.parent / "test-artifacts"
 # No sandbox: containers run as root. The rest keeps Chromium from calling home.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
@@ -34,16 +32,11 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, system: System, request: pytest.FixtureRequest) -> Iterator[PlaygroundPage]:
+def page(browser: Browser, system: System, request: pytest.FixtureRequest) -> Iterator[Tab]:
     """The page as a newcomer opens it; afterwards a screenshot is left, and no script may have failed."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    tab: Page = context.new_page()
-    errors: list[str] = []
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.goto(system.client.url)
-    page = PlaygroundPage(tab, ARTIFACTS)
+    page = Tab.opened(browser, system.client.url)
     page.wait_until_online()
     yield page
     page.shot(request.node.name)
-    context.close()
-    assert errors == []
+    page.tab.close()
+    assert page.problems == []

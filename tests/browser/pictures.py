@@ -19,7 +19,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, sync_playwright
 
 from tests.browser.conftest import FLAGS
-from tests.browser.page import PlaygroundPage
+from tests.browser.tab import Tab
 from tests.driver.client import Message, text_of
 from tests.e2e.acts import slash
 from tests.e2e.system import System
@@ -37,7 +37,7 @@ class Photographer:
 
     def __init__(self, system: System, page: Page, out: Path) -> None:
         self.system = system
-        self.page = PlaygroundPage(page, out)
+        self.page = Tab(page, out)
         self._tab = page
         self._out = out
 
@@ -127,7 +127,7 @@ def take_channel(photos: Photographer, minutes: float) -> None:
     """A channel is allowed, members agree, it is read and learned, and a member looks at what is kept."""
     system, client = photos.system, photos.system.client
     client.create_channel(ARCHIVE, history=ARCHIVE_MESSAGES)
-    photos.page.open(ARCHIVE)
+    photos.page.go(ARCHIVE)
     photos.say(f"!allow-training #{ARCHIVE}", "may now learn")
     for person in ("ben", "cleo", "ada"):
         question = slash(system, "optin", channel=ARCHIVE, person=person)

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
-from tests.browser.conftest import ARTIFACTS
-from tests.browser.page import PlaygroundPage
+ARTIFACTS = Path(__file__).parent.parent.parent / "test-artifacts"
 
 
-class Tab(PlaygroundPage):
-    """The page with what these tests do on it besides."""
+class Tab:
+    """A tab with the playground in it, and what a person does there.
+
+    `problems`: what the browser complained of: script errors, blocked content, failed requests.
+    """
+
+    def __init__(self, tab: Page, artifacts: Path = ARTIFACTS) -> None:
+        self.tab = tab
+        self._artifacts = artifacts
+        self.problems: list[str] = []
 
     @classmethod
     def opened(cls, browser: Browser, url: str, width: int = 1280) -> Tab:
         page: Page = browser.new_page(viewport={"width": width, "height": 800})
         page.set_default_timeout(10_000)
         expect.set_options(timeout=10_000)
-        tab = cls(page, ARTIFACTS)
-        tab.problems = []
+        tab = cls(page)
         page.on("pageerror", lambda error: tab.problems.append(str(error)))
         page.on("console", lambda entry: tab.problems.append(entry.text) if entry.type == "error" else None)
         page.goto(url)
@@ -28,8 +35,49 @@ class Tab(PlaygroundPage):
         expect(tab.status).not_to_be_empty()
         return tab
 
-    problems: list[str]
-    """What the browser complained of: script errors, blocked content, failed requests."""
+    def wait_until_online(self) -> None:
+        expect(self.status).to_contain_text("online", timeout=20_000)
+
+    def type(self, text: str) -> None:
+        """Write a message and press Enter."""
+        self.composer.fill(text)
+        self.composer.press("Escape")
+        self.composer.press("Enter")
+
+    @property
+    def messages(self) -> Locator:
+        return self.tab.get_by_test_id("message")
+
+    @property
+    def newest(self) -> Locator:
+        return self.messages.last
+
+    def answer(self, *words: str, seconds: float = 15) -> Locator:
+        """Wait until the newest message shows all the words."""
+        for word in words:
+            expect(self.newest).to_contain_text(word, timeout=seconds * 1_000)
+        return self.newest
+
+    def wait_for_picture(self, message: Locator) -> None:
+        """Wait until the picture in a message's embed has really been loaded."""
+        picture = message.locator("img").last
+        expect(picture).to_be_visible(timeout=10_000)
+        expect(picture).to_have_js_property("complete", True)
+        assert picture.evaluate("image => image.naturalWidth") > 100
+
+    def slash(self, command: str) -> Locator:
+        """Choose a slash command from the suggestions; its form."""
+        self.composer.press_sequentially(f"/{command}")
+        suggestion = self.part("suggestion").filter(has_text=re.compile(rf"/{command}\b"))
+        suggestion.first.click()
+        form = self.part("slash")
+        expect(form).to_be_visible()
+        return form
+
+    def shot(self, name: str) -> None:
+        """Leave a screenshot."""
+        self._artifacts.mkdir(exist_ok=True)
+        self.tab.screenshot(path=self._artifacts / f"{re.sub(r'[^a-z0-9-]+', '-', name.lower())}.png")
 
     @property
     def composer(self) -> Locator:
@@ -85,7 +133,7 @@ class Tab(PlaygroundPage):
         expect(self.part("channel-name")).to_have_text(f"# {name}")
 
     def be(self, name: str) -> None:
-        self.become(name)
+        self.part("person").filter(has_text=name).click()
         expect(self.tab.get_by_role("button", name=name, pressed=True)).to_be_visible()
 
 

@@ -63,11 +63,6 @@ def test_every_control_is_reached_by_the_keyboard(page: Tab) -> None:
     expect(shown.locator(".spoiler")).to_have_class(re.compile("shown"))
 
 
-def test_message_is_answered_without_asking(page: Tab) -> None:
-    page.say("!ping")
-    page.wait_for("pong")
-
-
 def test_card_is_edited_in_place(page: Tab, client: PlaygroundClient) -> None:
     card = page.card()
     expect(card).to_contain_text("(edited)")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from tests.browser.page import PlaygroundPage
+from tests.browser.tab import Tab
 from tests.e2e.texts import harbour
 
 
-def test_the_bot_greets_a_newcomer_and_its_button_begins_a_training(page: PlaygroundPage) -> None:
+def test_the_bot_greets_a_newcomer_and_its_button_begins_a_training(page: Tab) -> None:
     greeting = page.messages.filter(has_text="Hello! I learn to write from any text")
     expect(greeting).to_contain_text("about 3 minutes in all")
     greeting.get_by_test_id("button").click()
@@ -19,12 +19,12 @@ def test_the_bot_greets_a_newcomer_and_its_button_begins_a_training(page: Playgr
     expect(page.messages.filter(has_text="Cancelled: ")).to_be_visible(timeout=60_000)
 
 
-def test_a_newcomer_asks_for_help(page: PlaygroundPage) -> None:
+def test_a_newcomer_asks_for_help(page: Tab) -> None:
     page.type("!help")
     page.answer("Galvanic learns to write from any text", "!train frankenstein", "!generate the monster")
 
 
-def test_a_card_fills_unasked_and_the_model_talks(page: PlaygroundPage) -> None:
+def test_a_card_fills_unasked_and_the_model_talks(page: Tab) -> None:
     page.type("!train harbour --epochs 300 --minutes 0.4")
     page.answer("Training", "Epoch", "Held-out loss", "Sample after epoch", seconds=90)
     page.shot("card-while-training")
@@ -35,7 +35,7 @@ def test_a_card_fills_unasked_and_the_model_talks(page: PlaygroundPage) -> None:
     page.answer("the tide", "random seed", seconds=60)
 
 
-def test_a_file_is_uploaded_by_slash_command(page: PlaygroundPage, tmp_path: Path) -> None:
+def test_a_file_is_uploaded_by_slash_command(page: Tab, tmp_path: Path) -> None:
     (tmp_path / "gulls.txt").write_text(harbour(random_seed=9), encoding="utf-8")
     form = page.slash("train")
     form.get_by_test_id("option-file").set_input_files(tmp_path / "gulls.txt")
@@ -46,20 +46,20 @@ def test_a_file_is_uploaded_by_slash_command(page: PlaygroundPage, tmp_path: Pat
     page.answer("`gulls`".strip("`"), "is now this channel's model", seconds=120)
 
 
-def test_a_training_is_cancelled_by_its_button(page: PlaygroundPage) -> None:
+def test_a_training_is_cancelled_by_its_button(page: Tab) -> None:
     page.type("!train python-docs --minutes 5")
     card = page.answer("Learning The Python language reference", seconds=20)
     card.get_by_test_id("button").filter(has_text="Cancel").click()
     expect(page.messages.filter(has_text="Cancelled: The Python language reference")).to_be_visible(timeout=60_000)
 
 
-def test_a_mistake_is_explained_to_whoever_made_it(page: PlaygroundPage) -> None:
-    page.become("Ben")
+def test_a_mistake_is_explained_to_whoever_made_it(page: Tab) -> None:
+    page.be("Ben")
     page.type("!train frankenstien")
     page.answer("There is no text called", "Did you mean frankenstein")
 
 
-def test_the_page_fits_a_phone(page: PlaygroundPage) -> None:
+def test_the_page_fits_a_phone(page: Tab) -> None:
     page.tab.set_viewport_size({"width": 390, "height": 800})
     page.type("!catalogue")
     page.answer("frankenstein", "python-docs")

@@ -72,8 +72,12 @@ class PlaygroundClient:
         self.channel = channel
         self._timeout = timeout
 
-    def _place(self, person: str | None, channel: str | None) -> dict[str, str]:
+    def _place(self, person: str | None = None, channel: str | None = None) -> dict[str, str]:
         return {"as": person or self.person, "channel": channel or self.channel}
+
+    def _interact(self, kind: str, where: Mapping[str, str | None], **body: Any) -> str:
+        """The interaction's id."""
+        return str(self._call("POST", f"/control/{kind}", {**self._place(**where), **body})["interaction_id"])
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None, extra_s: float = 0) -> Any:
         data = json.dumps(body).encode() if body is not None else None
@@ -99,31 +103,25 @@ class PlaygroundClient:
         self,
         content: str = "",
         *,
-        person: str | None = None,
-        channel: str | None = None,
         files: Mapping[str, bytes] | None = None,
         reply_to: str | None = None,
+        **where: str | None,
     ) -> Message:
-        """Write a message, with files by name.
-
-        Raises:
-            UserError: Discord would not take it.
-        """
+        """Write a message, with files by name. Raises `UserError`: Discord would not take it."""
         attachments = [attachment(name, data) for name, data in (files or {}).items()]
-        place = self._place(person, channel)
-        body = {**place, "content": content, "attachments": attachments, "reply_to": reply_to}
+        body = {**self._place(**where), "content": content, "attachments": attachments, "reply_to": reply_to}
         message: Message = self._call("POST", "/control/messages", body)
         return message
 
-    def messages(self, *, after: str | int = 0, person: str | None = None, channel: str | None = None) -> list[Message]:
+    def messages(self, *, after: str | int = 0, **where: str | None) -> list[Message]:
         """Messages that this person sees, after an id, oldest first."""
-        query = urllib.parse.urlencode({**self._place(person, channel), "after": after})
+        query = urllib.parse.urlencode({**self._place(**where), "after": after})
         found: list[Message] = self._call("GET", f"/control/messages?{query}")
         return found
 
-    def message(self, message_id: str, *, person: str | None = None, channel: str | None = None) -> Message | None:
+    def message(self, message_id: str, **where: str | None) -> Message | None:
         """One message as it is now, None when it is gone."""
-        found = self.messages(after=int(message_id) - 1, person=person, channel=channel)
+        found = self.messages(after=int(message_id) - 1, **where)
         return next((message for message in found if message["id"] == message_id), None)
 
     def slash(
@@ -132,32 +130,18 @@ class PlaygroundClient:
         options: Mapping[str, Any] | None = None,
         *,
         files: Mapping[str, tuple[str, bytes]] | None = None,
-        person: str | None = None,
-        channel: str | None = None,
+        **where: str | None,
     ) -> str:
         """Call a slash command; `files` maps an option to a file's name and bytes. The interaction's id.
 
-        Raises:
-            UserError: there is no such command, or an option does not fit.
+        Raises `UserError`: there is no such command, or an option does not fit.
         """
         attachments = {option: attachment(name, data) for option, (name, data) in (files or {}).items()}
-        place = self._place(person, channel)
-        body = {**place, "command": command, "options": dict(options or {}), "attachments": attachments}
-        return str(self._call("POST", "/control/slash", body)["interaction_id"])
+        return self._interact("slash", where, command=command, options=dict(options or {}), attachments=attachments)
 
-    def click(
-        self,
-        message_id: str,
-        custom_id: str,
-        *,
-        person: str | None = None,
-        channel: str | None = None,
-        forged: bool = False,
-    ) -> str:
+    def click(self, message_id: str, custom_id: str, *, forged: bool = False, **where: str | None) -> str:
         """Press a button; a forged one need not be on the message. The interaction's id."""
-        place = self._place(person, channel)
-        body = {**place, "message_id": message_id, "custom_id": custom_id}
-        return str(self._call("POST", "/control/forge" if forged else "/control/click", body)["interaction_id"])
+        return self._interact("forge" if forged else "click", where, message_id=message_id, custom_id=custom_id)
 
     def click_label(
         self, message: Message, label: str, *, person: str | None = None, channel: str | None = None
@@ -168,29 +152,16 @@ class PlaygroundClient:
                 return self.click(message["id"], component["custom_id"], person=person, channel=channel)
         raise UserError(f"The message has no button {label!r}.")
 
-    def select(
-        self,
-        message_id: str,
-        custom_id: str,
-        values: list[str],
-        *,
-        person: str | None = None,
-        channel: str | None = None,
-    ) -> str:
-        """Choose in a select menu; people, roles and channels by name or id. The interaction's id.
+    def select(self, message_id: str, custom_id: str, values: list[str], **where: str | None) -> str:
+        """Choose in a select menu; roles and channels by name or id. The interaction's id.
 
-        Raises:
-            UserError: the menu does not offer that, or not so much of it.
+        Raises `UserError`: the menu does not offer that, or not so much of it.
         """
-        place = self._place(person, channel)
-        body = {**place, "message_id": message_id, "custom_id": custom_id, "values": values}
-        return str(self._call("POST", "/control/select", body)["interaction_id"])
+        return self._interact("select", where, message_id=message_id, custom_id=custom_id, values=values)
 
-    def autocomplete(
-        self, command: str, option: str, value: str, *, person: str | None = None, channel: str | None = None
-    ) -> list[dict[str, Any]]:
+    def autocomplete(self, command: str, option: str, value: str, **where: str | None) -> list[dict[str, Any]]:
         """Choices that the bot offers for an option."""
-        body = {**self._place(person, channel), "command": command, "option": option, "value": value}
+        body = {**self._place(**where), "command": command, "option": option, "value": value}
         choices: list[dict[str, Any]] = self._call("POST", "/control/autocomplete", body)["choices"]
         return choices
 
@@ -199,9 +170,9 @@ class PlaygroundClient:
         body = {"as": person or self.person, "interaction_id": interaction_id, "values": dict(values)}
         return str(self._call("POST", "/control/modal", body)["interaction_id"])
 
-    def edit(self, message_id: str, content: str, *, person: str | None = None, channel: str | None = None) -> Message:
+    def edit(self, message_id: str, content: str, **where: str | None) -> Message:
         """Change what a message of one's own says."""
-        body = {**self._place(person, channel), "content": content}
+        body = {**self._place(**where), "content": content}
         message: Message = self._call("PATCH", f"/control/messages/{message_id}", body)
         return message
 
@@ -231,11 +202,7 @@ class PlaygroundClient:
         return times
 
     def requests(self, after: int = 0) -> list[dict[str, Any]]:
-        """The last requests of the bot: `number`, `method`, `path`, `body`, `files` (names), `status`.
-
-        Args:
-            after: only those with a higher number, as the last one of an earlier call.
-        """
+        """The last requests of the bot after this number: `number`, `method`, `path`, `body`, `files`, `status`."""
         found: list[dict[str, Any]] = self._call("GET", f"/control/requests?after={after}")
         return found
 
@@ -263,13 +230,11 @@ class PlaygroundClient:
     def wait_for_bot(self, timeout: float = 30.0) -> WorldInfo:
         """Wait until a bot is connected and has synced its commands."""
 
-        def ready() -> WorldInfo | None:
+        def ready() -> list[WorldInfo]:
             world = self.world()
-            return world if world.bot_online and world.commands else None
+            return [world] if world.bot_online and world.commands else []
 
-        found = self.wait_for(ready, timeout, "the bot to come online")
-        assert found is not None
-        return found
+        return self.wait_for(ready, timeout, "the bot to come online")[0]
 
     def wait_for_message(
         self,
@@ -277,21 +242,16 @@ class PlaygroundClient:
         *,
         after: str | int = 0,
         timeout: float = 10.0,
-        person: str | None = None,
-        channel: str | None = None,
+        **where: str | None,
     ) -> Message:
         """Wait for a message of the bot after an id that satisfies `predicate`, as it is now."""
         bot_id = self.world().bot_user_id
 
-        def found() -> Message | None:
-            for message in self.messages(after=after, person=person, channel=channel):
-                if message["author"]["id"] == bot_id and predicate(message):
-                    return message
-            return None
+        def found() -> list[Message]:
+            said = (message for message in self.messages(after=after, **where) if message["author"]["id"] == bot_id)
+            return [message for message in said if predicate(message)]
 
-        message = self.wait_for(found, timeout, "a message of the bot")
-        assert message is not None
-        return message
+        return self.wait_for(found, timeout, "a message of the bot")[0]
 
     def transcript(self, last: int = 10) -> str:
         """The channel's last messages in words, for an error's text."""
@@ -312,21 +272,12 @@ class PlaygroundClient:
         body = {"channel": channel or self.channel, "target": target, "allow": list(allow), "deny": list(deny)}
         self._call("POST", "/control/permissions", body)
 
-    def create_role(self, name: str, *permissions: str, guild: str | None = None) -> str:
-        """Make a role; its id."""
-        body = {"guild": guild, "name": name, "permissions": list(permissions)}
-        return str(self._call("POST", "/control/roles", body)["id"])
-
-    def give_role(self, person: str, role: str, *, guild: str | None = None) -> None:
-        """Give a member a role, by name or id; `guild` is a key (`annex`) or id."""
-        self._call("POST", "/control/members/roles", {"guild": guild, "member": person, "role": role, "held": True})
-
-    def take_role(self, person: str, role: str, *, guild: str | None = None) -> None:
-        """Take a role from a member."""
-        self._call("POST", "/control/members/roles", {"guild": guild, "member": person, "role": role, "held": False})
+    def set_role(self, person: str, role: str, *, held: bool) -> None:
+        """Give a member a role, by name or id, or take it away."""
+        self._call("POST", "/control/members/roles", {"person": person, "role": role, "held": held})
 
     def leave(self, person: str, *, guild: str | None = None) -> None:
-        """Let a person leave a server."""
+        """Let a person leave a server; `guild` is a key (`annex`) or id."""
         self._call("POST", "/control/members", {"guild": guild, "person": person, "member": False})
 
     def join(self, person: str, *, guild: str | None = None) -> None:
@@ -370,16 +321,10 @@ class PlaygroundClient:
         self._call("DELETE", f"/control/channels/{urllib.parse.quote(channel)}")
 
     def create_thread(
-        self,
-        name: str,
-        *,
-        message_id: str | None = None,
-        private: bool = False,
-        person: str | None = None,
-        channel: str | None = None,
+        self, name: str, *, message_id: str | None = None, private: bool = False, **where: str | None
     ) -> str:
         """Start a thread, from a message or of its own; its id."""
-        body = {**self._place(person, channel), "name": name, "message_id": message_id, "private": private}
+        body = {**self._place(**where), "name": name, "message_id": message_id, "private": private}
         return str(self._call("POST", "/control/threads", body)["id"])
 
 

@@ -22,7 +22,6 @@ from simcord.enums import ComponentType
 from galvanic.errors import UserError
 from playground.control import Act, Handler, answering, begun, message_payload
 from playground.places import BOT_ID, DM_IDS, GUILD_ID, USER_IDS
-from playground.resolve import lookup
 from playground.server import Playground
 from playground.world import ChangeKind
 from tests.driver.admin import Admin
@@ -52,7 +51,7 @@ class Driver:
         self._gateway = playground.gateway
         self._people = playground.people
         self._resolver = playground.resolver
-        self._admin = Admin(playground.world)
+        self.admin = Admin(playground.world, playground.resolver)
         self._log = RequestLog()
         self._privileged = True
         self._refuse_with: int | None = None
@@ -74,16 +73,8 @@ class Driver:
             ("POST", "faults", self.add_fault),
             ("DELETE", "faults", self.clear_faults),
             ("POST", "gateway", self.drop_gateway),
-            ("POST", "permissions", self.permissions),
-            ("POST", "roles", self.create_role),
-            ("POST", "members/roles", self.grant_role),
-            ("POST", "members", self.set_member),
-            ("POST", "dms", self.open_dms),
-            ("POST", "servers", self.create_server),
-            ("POST", "channels", self.create_channel),
-            ("PATCH", "channels", self.rename_channel),
-            ("DELETE", "channels/{channel}", self.delete_channel),
         ]
+        acts += self.admin.acts()
         return [web.route(method, f"/control/{path}", answering(act)) for method, path, act in acts]
 
     def _changed(self, kind: ChangeKind, message: Message) -> None:
@@ -117,7 +108,7 @@ class Driver:
     def _closed_dm(self, method: str, path: str) -> Fault | None:
         found = _DIRECT.fullmatch(path) if method == "POST" else None
         channel = self._world.channels.get(int(found[1])) if found is not None else None
-        if channel is None or not self._admin.closed_dms.intersection(channel.recipient_ids):
+        if channel is None or not self.admin.closed_dms.intersection(channel.recipient_ids):
             return None
         return Fault(method, path, 403, code=50007)
 
@@ -126,7 +117,7 @@ class Driver:
         commands = {command["name"] for scope in self._world.commands.values() for command in scope.values()}
         return {
             "guild_id": str(GUILD_ID),
-            "guilds": {self._admin.guild_keys[guild_id]: self._guild(guild_id) for guild_id in self._world.guilds},
+            "guilds": {self.admin.guild_keys[guild_id]: self._guild(guild_id) for guild_id in self._world.guilds},
             "channels": {
                 str(channel.name): str(channel.id)
                 for channel in self._world.channels.values()
@@ -228,62 +219,6 @@ class Driver:
         if request.path.rstrip("/") == "/gateway" and time.monotonic() < self._away_until:
             raise web.HTTPServiceUnavailable
         return await handler(request)
-
-    async def permissions(self, body: Body) -> Any:
-        """Allow or deny a member, a role or (unless told otherwise) the bot some permissions in a channel."""
-        channel_id = self._resolver.channel(body["channel"], BOT_ID)
-        guild_id = self._world.get_channel(channel_id).guild_id or GUILD_ID
-        roles = {role.name: role.id for role in self._world.guilds[guild_id].roles.values()}
-        target_id = lookup(str(body.get("target", "bot")), {**roles, **USER_IDS, "bot": BOT_ID}, "member or role")
-        allow, deny = list(body.get("allow", [])), list(body.get("deny", []))
-        self._admin.set_permissions(channel_id, target_id, allow=allow, deny=deny)
-        return {}
-
-    async def create_role(self, body: Body) -> Any:
-        names = list(body.get("permissions", []))
-        return {"id": str(self._admin.create_role(self._guild_id(body), str(body["name"]), names))}
-
-    async def grant_role(self, body: Body) -> Any:
-        """Give a member a role, or take it away."""
-        guild_id = self._guild_id(body)
-        user_id = lookup(str(body["member"]).lower(), {**USER_IDS, "galvanic": BOT_ID}, "member")
-        self._admin.grant_role(guild_id, user_id, self._resolver.role(guild_id, body["role"]), held=bool(body["held"]))
-        return {}
-
-    async def set_member(self, body: Body) -> Any:
-        """Let a person into a server, or out of it."""
-        user_id = self._resolver.user(str(body["person"]))
-        self._admin.set_member(self._guild_id(body), user_id, member=bool(body["member"]))
-        return {}
-
-    async def open_dms(self, body: Body) -> Any:
-        """Let a person take direct messages from the bot, or not."""
-        self._admin.open_dms(self._resolver.user(str(body["person"])), opened=bool(body["open"]))
-        return {}
-
-    async def create_server(self, body: Body) -> Any:
-        """Make a server with a channel."""
-        owner, *members = [self._resolver.user(name) for name in (body["owner"], *body.get("members", []))]
-        return {"id": str(self._admin.create_server(str(body["name"]), owner, members, str(body["channel"])))}
-
-    async def create_channel(self, body: Body) -> Any:
-        """Make a text channel."""
-        only = [self._resolver.user(name) for name in body.get("only", [])]
-        history = int(body.get("history", 0))
-        return {"id": str(self._admin.create_channel(self._guild_id(body), str(body["name"]), only, history))}
-
-    async def rename_channel(self, body: Body) -> Any:
-        self._admin.rename_channel(self._resolver.channel(body["channel"], BOT_ID), str(body["name"]))
-        return {}
-
-    async def delete_channel(self, body: Body) -> Any:
-        """Delete a channel or thread that was made later."""
-        self._admin.delete_channel(self._resolver.channel(body["channel"], BOT_ID))
-        return {}
-
-    def _guild_id(self, body: Body) -> int:
-        known = {key: guild_id for guild_id, key in self._admin.guild_keys.items()}
-        return lookup(str(body.get("guild") or GUILD_ID), known, "server")
 
     def _place(self, body: Body) -> tuple[int, int]:
         user_id = self._resolver.user(body["as"])

@@ -65,11 +65,7 @@ class Faults:
         return fault
 
     def add_json(self, fields: dict[str, Any]) -> None:
-        """As `add`, from the control API.
-
-        Raises:
-            UserError: it is none.
-        """
+        """As `add`, from the control API. Raises `UserError`: it is none."""
         try:
             fault = Fault(**fields)
             re.compile(fault.path)

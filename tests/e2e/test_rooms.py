@@ -201,12 +201,12 @@ def test_nobody_can_share_it(system: System) -> None:
 def test_a_demoted_admin_exports_nothing_more(system: System) -> None:
     heard(system)
     assert "Only members with Manage Server" in text_of(in_cellar(system, "!model export whispers"))  # its owner
-    system.client.give_role("ben", "Stewards")
+    system.client.set_role("ben", "Stewards", held=True)
     try:
         card = in_cellar(system, "!model info whispers")
         assert exported(system, "ben")
     finally:
-        system.client.take_role("ben", "Stewards")
+        system.client.set_role("ben", "Stewards", held=False)
     assert "Only members with Manage Server" in text_of(in_cellar(system, "!model export whispers"))
     press(system, card, "Export", "Only members with Manage Server", person="ben", channel="cellar")
 

@@ -38,17 +38,13 @@ class Server:
 class Bot:
     """The tiny bot in a process of its own."""
 
-    def __init__(self, url: str, log: Path, token: str = "a-token") -> None:
-        self._log = log
+    def __init__(self, url: str, log: Path) -> None:
         with log.open("w") as out:
-            command = [sys.executable, str(BOT), url, token]
+            command = [sys.executable, str(BOT), url, "a-token"]
             self.process = subprocess.Popen(command, cwd=log.parent, stdout=out, stderr=subprocess.STDOUT)
 
     def kill(self) -> None:
         _stop(self.process, signal.SIGKILL)
-
-    def output(self) -> str:
-        return self._log.read_text()
 
 
 def _stop(process: subprocess.Popen[bytes], number: signal.Signals) -> int:

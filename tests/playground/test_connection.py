@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from playground.server import open_port
-from tests.driver.client import PlaygroundClient, pictures_of, text_of
+from tests.driver.client import PlaygroundClient, pictures_of
 from tests.playground.processes import Bot, Server
 from tests.playground.tiny_bot import PIXEL
 
@@ -22,42 +22,12 @@ pytestmark = pytest.mark.process
 
 
 @contextmanager
-def started_bot(server: Server, log: Path, token: str = "a-token") -> Iterator[Bot]:
-    bot = Bot(server.url, log, token)
+def started_bot(server: Server, log: Path) -> Iterator[Bot]:
+    bot = Bot(server.url, log)
     try:
         yield bot
     finally:
         bot.kill()
-
-
-def ping(client: PlaygroundClient) -> str:
-    said = client.send("!ping")
-    return text_of(client.wait_for_message(after=said["id"]))
-
-
-def test_bot_killed_and_started_again(server: Server, tmp_path: Path) -> None:
-    client = server.client
-    for _ in range(2):
-        with started_bot(server, tmp_path / "log"):
-            client.wait_for_bot()
-            assert ping(client) == "pong"
-        client.wait_for(lambda: not client.world().bot_online)
-
-
-def test_bad_token_is_refused(server: Server, tmp_path: Path) -> None:
-    with started_bot(server, tmp_path / "log", "bad-token") as bot:
-        assert bot.process.wait(30) != 0
-    assert "LoginFailure" in bot.output()
-
-
-def test_privileged_intents_not_enabled(server: Server, tmp_path: Path) -> None:
-    server.client.privileged_intents(False)
-    try:
-        with started_bot(server, tmp_path / "log") as bot:
-            assert bot.process.wait(30) != 0
-    finally:
-        server.client.privileged_intents(True)
-    assert "PrivilegedIntentsRequired" in bot.output()
 
 
 def test_messages_survive_a_kill_and_the_bot_finds_its_way_back(tmp_path: Path) -> None:
