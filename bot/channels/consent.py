@@ -71,10 +71,14 @@ class Consents:
 
     def refused(self, user_ids: Iterable[int]) -> set[int]:
         """Whose words must go: a no or, with opt-in, no answer; nobody's for a record that cannot be read."""
-        answers = {user_id: self.said.get(user_id) for user_id in user_ids}
-        silent = {user_id for user_id, said in answers.items() if said is None and self.mode == "opt-in"}
-        noes = {user_id for user_id, said in answers.items() if said is not None and said.state == "out"}
-        return silent | {user_id for user_id in noes if answers[user_id] is not _UNREADABLE}
+
+        def has_to_go(user_id: int) -> bool:
+            said = self.said.get(user_id)
+            if said is None:
+                return self.mode == "opt-in"
+            return said.state == "out" and said is not _UNREADABLE
+
+        return set(filter(has_to_go, user_ids))
 
 
 class ConsentStore:

@@ -92,7 +92,8 @@ class Holdings:
                 found.add(transcript.info.guild_id)
         guilds = list(self.client.guilds)
         for guild in guilds:
-            if guild.id not in found and any(one.owner_id == user.id for one in await self.registry.all(guild.id)):
+            owners = {model.owner_id for model in await self.registry.all(guild.id)}
+            if user.id in owners | {allowed.by for allowed in (await self.consents.allowed(guild.id)).values()}:
                 found.add(guild.id)
         found |= {job.place.guild_id for job in await self._trainings(user)}
         if to_refuse or self.settings.channel_training == "opt-out":

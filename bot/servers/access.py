@@ -14,7 +14,7 @@ import redis.asyncio
 import structlog
 from discord.ext import commands
 
-from bot.background import DISCORD_ERRORS, reply
+from bot.background import is_transient, reply
 from bot.errors import WrongPlace, is_gone, servers_only
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User
@@ -303,10 +303,12 @@ def require_writer(interaction: discord.Interaction[Any]) -> None:
 
 
 async def was_deleted(client: discord.Client, channel_id: int) -> bool:
-    """Whether a channel is gone; False also when Discord does not say so."""
+    """Whether a channel is gone; False also when Discord refuses to tell. Raises its errors that pass."""
     try:
         await client.fetch_channel(channel_id)
-    except (discord.InvalidData, *DISCORD_ERRORS) as error:
+    except (discord.InvalidData, discord.HTTPException) as error:
+        if is_transient(error):
+            raise
         log.info("channel_not_looked_up", channel_id=channel_id, error=type(error).__name__)
         return is_gone(error)
     return False

@@ -16,7 +16,7 @@ from bot.channels.embeds import Terms
 from bot.channels.export import packed
 from bot.channels.withdrawals import Withdrawn
 from galvanic.options import TranscriptRef
-from playground.places import ANNEX_ID, GUILD_ID
+from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID
 from shared.settings import Settings
 from tests import factories
 from tests.bot.live import Live, text_of
@@ -60,7 +60,7 @@ async def test_somebody_unknown_is_told_that_nothing_is_held(live: Live) -> None
 
 async def test_a_direct_message_tells_of_every_server(live: Live) -> None:
     await live.bot.consents.agree(GUILD_ID, BEN)
-    await live.bot.consents.agree(ANNEX_ID, BEN)
+    await live.bot.consents.allow(ANNEX_ID, CHANNEL_IDS["atrium"], BEN)
     await live.ask("!privacy", person="ben", channel=live.dm("ben"))
     await directly(live, "ben", "hold of you in Galvanic playground")
     await directly(live, "ben", "hold of you in The Annex")

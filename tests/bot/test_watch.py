@@ -320,6 +320,15 @@ async def test_a_bot_that_may_not_read_takes_nothing_for_deleted(live: Live) -> 
     assert await revision(known) == 0
 
 
+async def test_a_channel_that_is_gone_is_found_once_discord_tells(live: Live) -> None:
+    _, known = await read(live)
+    lose_lab(live)
+    trouble = live.faults.add(Fault("GET", rf".*/channels/{LAB}", 404, times=3, guard=True))
+    await new_session(live)
+    await until(lambda: is_gone(known))
+    assert not trouble.times
+
+
 async def test_trouble_is_waited_out(live: Live) -> None:
     ids, known = await read(live)
     delete(live, ids[299 - 1])
