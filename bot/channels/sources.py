@@ -86,6 +86,11 @@ class Sources:
             )
         return channel
 
+    async def meant(self, who: Actor, typed: str) -> str | None:
+        """The channel that somebody may have meant by a name that no text has: `general` for `#general`."""
+        found = await self._named(who, typed)
+        return found.name if isinstance(found, Room) else None
+
     async def require_allowed(self, channel: Source) -> None:
         """Raises UserError: the server's admins have not allowed it, or the bot cannot read it."""
         self.require_on()
@@ -160,14 +165,6 @@ def require_readable(room: Room) -> None:
     have = room.permissions_for(room.guild.me)
     if missing := [name for name in _NEEDED if not getattr(have, name)]:
         raise lacking(room.mention, missing)
-
-
-def looks_like(who: Actor, typed: str) -> str | None:
-    """The channel that somebody may have meant by a name that no text has: `general` for `#general`."""
-    guild = who.user.guild if isinstance(who.user, discord.Member) else None
-    rooms: list[Room] = [*guild.text_channels, *guild.forums] if guild is not None else []
-    name = typed.strip().lower()
-    return next((channel.name for channel in rooms if channel.name == name and reads(who.user, channel)), None)
 
 
 def room_of(channel: Source) -> Room:

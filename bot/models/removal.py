@@ -14,7 +14,7 @@ from bot.servers.access import was_deleted
 
 @dataclass(frozen=True)
 class Removal:
-    """Its methods raise redis.RedisError: they are called again until all is done."""
+    """Its methods raise errors of Redis, and those of Discord that pass: they are called again until all is done."""
 
     client: discord.Client
     registry: Registry

@@ -13,7 +13,7 @@ from discord.ext import commands
 
 from bot import words
 from bot.channels.importer import ImportPlan
-from bot.channels.sources import Sources, is_channel, looks_like
+from bot.channels.sources import Sources, is_channel
 from bot.components import MODEL, Components, Press
 from bot.options import decoding
 from bot.options.autocomplete import in_time
@@ -123,7 +123,7 @@ class Training(commands.Cog):
             try:
                 return await corpora.resolve(flags.source, settings, keep_licence=keep_licence)
             except UserError as error:
-                if (name := looks_like(who, flags.source)) is None:
+                if (name := await self.sources.meant(who, flags.source)) is None:
                     raise
                 prefix = await self.servers.prefix(who.guild_id)
                 remedy = f"If you mean the channel, write `{prefix}train #{name}`."

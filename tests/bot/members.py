@@ -16,7 +16,7 @@ from shared.models import ModelRecord
 from tests import factories
 from tests.bot.live import Live
 from tests.driver.faults import Fault
-from tests.transcripts import READING, begun, expire
+from tests.transcripts import expire, written
 
 LAB, TAVERN, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["tavern"], CHANNEL_IDS["cellar"]
 ADA, BEN, CLEO, DORA = (USER_IDS[name] for name in ("ada", "ben", "cleo", "dora"))
@@ -24,13 +24,12 @@ ADA, BEN, CLEO, DORA = (USER_IDS[name] for name in ("ada", "ben", "cleo", "dora"
 
 async def stored(live: Live, *people: int, channel_id: int = TAVERN, guild_id: int = GUILD_ID) -> str:
     """A transcript with two lines of each of these, who agreed."""
-    info = await begun(live.bot.transcripts, guild_id=guild_id, channel_id=channel_id, asked_by=ADA, until=10**18)
     for who in people:
         await live.bot.consents.agree(guild_id, who)
     lines = [Line(1_000 + 2 * who + part, who, f"secret {who} part {part}") for who in people for part in (0, 1)]
-    await live.bot.transcripts.append(info.transcript_id, lines, READING)
-    await expire(live.bot.transcripts, info.transcript_id, 3_600)
-    await live.bot.transcripts.complete(info.transcript_id)
+    store = live.bot.transcripts
+    info = await written(store, lines, guild_id=guild_id, channel_id=channel_id, asked_by=ADA, until=10**18)
+    await expire(store, info.transcript_id, 3_600)
     return info.transcript_id
 
 

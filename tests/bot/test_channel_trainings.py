@@ -26,7 +26,7 @@ from shared.transcripts import TranscriptInfo
 from tests.bot.live import Live
 from tests.bot.offline import context, text_again
 from tests.factories import CHANNEL, GUILD, corpus, generate_job, place, progress, record, train_job
-from tests.transcripts import READING, begun, expire, has_text
+from tests.transcripts import expire, has_text, written
 
 DAY_MS = 86_400_000
 
@@ -42,10 +42,8 @@ def store(client: redis.asyncio.Redis) -> TranscriptStore:
 
 
 async def transcribed(store: TranscriptStore, guild_id: int = GUILD) -> TranscriptInfo:
-    info = await begun(store, guild_id=guild_id, channel_id=CHANNEL)
-    await store.append(info.transcript_id, [Line(1, 71, "a tide"), Line(2, 72, "another tide")], READING)
-    await store.complete(info.transcript_id)
-    return info
+    lines = [Line(1, 71, "a tide"), Line(2, 72, "another tide")]
+    return await written(store, lines, guild_id=guild_id, channel_id=CHANNEL)
 
 
 def told(info: TranscriptInfo, revision: int = 0) -> CorpusInfo:

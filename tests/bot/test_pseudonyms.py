@@ -5,12 +5,6 @@ from __future__ import annotations
 from bot.channels.pseudonyms import NAMES, pseudonym
 
 
-def test_names_are_short_and_different() -> None:
-    assert len(NAMES) >= 200
-    assert len(set(NAMES)) == len(NAMES)
-    assert all(name.isalpha() and name.istitle() and len(name) <= 8 for name in NAMES)
-
-
 def test_a_speaker_keeps_a_name_and_nobody_else_gets_it() -> None:
     names: dict[int, str] = {}
     first = {speaker: pseudonym(names, speaker) for speaker in range(100)}

@@ -11,7 +11,7 @@ from shared import keys
 from shared.models import ModelRecord
 from shared.transcripts import unpack_page
 from tests.driver.client import Message, text_of
-from tests.e2e.acts import TINY, assert_refused, labels, press, restart_bot, slash, start_bot, stop_bot, written
+from tests.e2e.acts import TINY, labels, press, restart_bot, slash, start_bot, stop_bot, written
 from tests.e2e.system import QUICKEST, System, started
 from tests.faults import harm
 from tests.faults.test_strangers import another
@@ -188,10 +188,3 @@ def test_the_slash_command_offers_the_channels_that_may_be_learned(system: Syste
     assert "#tavern" in [choice["name"] for choice in offered]
     hidden = system.client.autocomplete("train", "source", "#", person="cleo", **TAVERN)
     assert "#den" not in [choice["name"] for choice in hidden]
-
-
-def test_a_channel_that_nobody_allowed(system: System) -> None:
-    text = text_of(system.ask("!train #library"))
-    assert "haven't allowed" in text
-    assert "allow-training" in text
-    assert_refused(slash(system, "train", {"source": "#library"}), "haven't allowed")

@@ -15,7 +15,7 @@ from shared import keys
 from tests.driver.client import Message, text_of
 from tests.e2e.acts import EPHEMERAL, newest, rest, restart_bot, slash, whisper, whispered
 from tests.e2e.system import QUICKEST, System, started
-from tests.transcripts import READING, begun, expire
+from tests.transcripts import expire, written
 
 SECRET = "the marmalade is hidden in the third drawer"
 SEED = "a pelican of no importance"
@@ -59,11 +59,9 @@ def store_words(system: System, *people: str) -> str:
     async def write() -> str:
         client = redis.asyncio.Redis.from_url((system.data / "run" / "redis.url").read_text().strip())
         store = TranscriptStore(client)
-        info = await begun(store, guild_id=int(world.guild_id), channel_id=lab, until=10**18)
         lines = [Line(message_id, int(world.users[person]), words) for person, words, message_id in sent]
-        await store.append(info.transcript_id, lines, READING)
+        info = await written(store, lines, guild_id=int(world.guild_id), channel_id=lab, until=10**18)
         await expire(store, info.transcript_id, 3_600)
-        await store.complete(info.transcript_id)
         await client.aclose()
         return info.transcript_id
 

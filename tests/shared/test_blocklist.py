@@ -59,24 +59,11 @@ def test_hits_are_what_the_rules_say(typed: list[str], text: str) -> None:
         ("größe", "Größe", "█████"),
         ("damn", "_damn_ damn_it __DAMN__ goddamn", "_████_ ████_it __████__ goddamn"),
         ("*damn*", "so_goddamned", "so_█████████"),
+        ("b, $a", "b$a", "███"),  # the second is a hit once the first is covered
     ],
 )
 def test_examples(entry: str, text: str, masked: str) -> None:
     assert Blocklist(parse(entry)).mask(text) == masked
-
-
-def test_a_hit_that_another_one_hid_is_covered_too() -> None:
-    assert Blocklist(("b", "$a")).mask("b$a") == "███"
-
-
-def test_nothing_is_blocked_by_an_empty_list() -> None:
-    assert not Blocklist(()).hits("anything")
-    assert Blocklist(()).mask("anything") == "anything"
-
-
-@pytest.mark.timeout(60)  # tried at every place it would take hours
-def test_many_stars_do_not_hold_up_the_worker() -> None:
-    assert not Blocklist(parse("*a*a*b")).hits("a" * 20_000)
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -86,6 +73,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 @pytest.mark.parametrize(
     ("entries", "text"),
     [
+        (("*a*a*b",), "a" * 20_000),
         (("* * *a",), "x" + " " * 20_000 + "!"),
         (("*a *a *a",), "a" * 20_000),
         (("*a *a *a",), "a " * 10_000),
