@@ -11,6 +11,7 @@ import ast
 import sys
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -44,33 +45,16 @@ def _imported(module: str, path: Path, tree: ast.Module, known: Container[str]) 
             yield from (one if (one := f"{base}.{alias.name}") in known else base for alias in node.names)
 
 
-def circles(graph: Graph) -> list[set[str]]:
-    """The sets of nodes that reach each other (of more than one): what a walk forth and a walk back have in common."""
-    back: Graph = defaultdict(set)
-    for node, targets in graph.items():
-        for target in targets:
-            back[target].add(node)
-    found: list[set[str]] = []
-    left = set(graph)
-    while left:
-        node = left.pop()
-        together = _reached(graph, node) & _reached(back, node)
-        left -= together
-        if len(together) > 1:
-            found.append(together)
-    return sorted(found, key=len, reverse=True)
+def circle(graph: Graph) -> list[str]:
+    """Some that import each other in a circle; empty: none do."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])[1:]
+    return []
 
 
-def _reached(graph: Graph, start: str) -> set[str]:
-    seen, ahead = {start}, [start]
-    while ahead:
-        new = graph.get(ahead.pop(), set()) - seen
-        seen |= new
-        ahead += new
-    return seen
-
-
-def knots(graph: Graph) -> dict[str, list[set[str]]]:
+def knots(graph: Graph) -> dict[str, list[str]]:
     """By package: those of its folders and modules that import each other in a circle."""
     within: dict[str, Graph] = defaultdict(lambda: defaultdict(set))
     for name, targets in graph.items():
@@ -78,10 +62,8 @@ def knots(graph: Graph) -> dict[str, list[set[str]]]:
             a, b = name.split("."), target.split(".")
             depth = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), 0)
             if depth:
-                package = within[".".join(a[:depth])]
-                package[a[depth]].add(b[depth])
-                package[b[depth]] |= set()
-    return {package: tied for package, graph in within.items() if (tied := circles(graph))}
+                within[".".join(a[:depth])][a[depth]].add(b[depth])
+    return {package: tied for package, graph in within.items() if (tied := circle(graph))}
 
 
 def measured(root: Path = ROOT) -> dict[str, int]:
@@ -93,8 +75,8 @@ def measured(root: Path = ROOT) -> dict[str, int]:
         "lines": _lines([*(path for path, _ in modules.values()), *scripts]),
         "statements": sum(map(_is_statement, (node for _, tree in modules.values() for node in ast.walk(tree)))),
         "tests": _lines((root / "tests").rglob("*.py")),
-        "knots": sum(map(len, knots(graph).values())),
-        "circles": sum(map(len, circles(graph))),
+        "knots": len(knots(graph)),
+        "circles": len(circle(graph)),
         "bot_taken": sum(_takes_bot(node) for node in _outside_cogs(modules)),
     }
 
@@ -125,10 +107,9 @@ def main() -> int:
     """Print them."""
     graph, figures = imports(trees()), measured()
     for package, tied in sorted(knots(graph).items()):
-        for one in tied:
-            print(f"knot in {package}: {', '.join(sorted(one))}")
-    for one in circles(graph):
-        print(f"circle: {', '.join(sorted(one))}")
+        print(f"knot in {package}: {', '.join(tied)}")
+    if tied := circle(graph):
+        print(f"circle: {', '.join(tied)}")
     print(", ".join(f"{name} {figure:,} (of {MOST[name]:,})" for name, figure in figures.items()))
     return int(any(figures[name] > most for name, most in MOST.items()))
 

@@ -46,6 +46,7 @@ def test_without_token_and_redis_url_everything_is_started(
     monkeypatch.setenv("PORT", "0")
     plan = system_plan(Settings(), folders, sockets, print)
     assert names(plan) == ["redis", "playground", "bot", "generate", "train"]
+    assert [part.stage for part in plan.parts] == sorted(Stage), "the training is stopped first, and Redis last"
     port = plan.environment["PORT"]
     assert plan.environment["DISCORD_API_URL"] == f"http://127.0.0.1:{port}/api/v10"
     assert plan.announce() == f"playground: http://127.0.0.1:{port}/"
@@ -53,14 +54,6 @@ def test_without_token_and_redis_url_everything_is_started(
     url_file = Settings(data_dir=folders.data).redis_url_file
     assert url_file.read_text() == plan.environment["REDIS_URL"]
     assert url_file.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_training_is_stopped_first_and_redis_last(
-    folders: Folders, sockets: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PORT", "0")
-    stages = {part.name: part.stage for part in system_plan(Settings(), folders, sockets, print).parts}
-    assert stages["train"] > stages["generate"] > stages["bot"] > stages["playground"] > stages["redis"]
 
 
 def test_with_a_token_there_is_no_playground(folders: Folders, sockets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +95,7 @@ def test_who_has_come_since_the_start_is_there_and_who_was_before_is_not(redis_u
     assert first.name == "train@here:1"
     client.zadd(keys.workers("train"), {"train@here:2": time.time() + 8})
     assert second.ready()
+    assert not Presence(redis.Redis.from_url("unix:///nowhere/redis.sock"), "bot").ready(), "while Redis is away"
 
 
 def test_train_workers_that_were_asked_for(folders: Folders, sockets: Path, redis_url: str) -> None:
@@ -113,10 +107,6 @@ def test_train_workers_that_were_asked_for(folders: Folders, sockets: Path, redi
     assert one.command[-2] == "--cores"
     assert one.stage == two.stage
     assert said[0].startswith("2 train workers, ")
-
-
-def test_nobody_is_present_while_redis_is_away() -> None:
-    assert not Presence(redis.Redis.from_url("unix:///nowhere/redis.sock"), "bot").ready()
 
 
 def test_redis_keeps_its_data_from_run_to_run_and_refuses_a_second_user(

@@ -24,17 +24,11 @@ CASES: dict[str, tuple[GpuFacts, str, str]] = {
     "macOS": (GpuFacts(seen=(), system="Darwin", machine="arm64"), "on Linux on x86-64 alone, and this is Darwin", ""),
     "ARM": (replace(WORKS, machine="aarch64"), "on Linux on x86-64 alone", ""),
     "no driver": (replace(NO_TOOL, device=False), "but no driver for it", "sudo ubuntu-drivers install"),
-    "driver updated": (
-        replace(FAILS, tool_says="Failed to initialize NVML: Driver/library version mismatch NVML"),
-        'nvidia-smi says: "Failed to initialize NVML: Driver/library version mismatch NVML"',
-        "sudo modprobe nvidia",
-    ),
     "driver does not run": (
-        replace(FAILS, tool_says="NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. ..."),
-        "is installed, but does not run",
+        replace(FAILS, tool_says="No devices were found"),
+        'is installed, but does not run, or finds no card that answers. nvidia-smi says: "No devices were found"',
         "sudo modprobe nvidia",
     ),
-    "card does not answer": (replace(FAILS, tool_says="No devices were found"), "finds no card", "sudo modprobe"),
     "driver too old": (OLD, "TensorFlow is built with CUDA 12.5.1 and needs version 525.60.13", "sudo ubuntu-drivers"),
     "container without toolkit": (
         replace(NO_TOOL, container=True, device=False),

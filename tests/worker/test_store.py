@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -111,21 +110,11 @@ def test_what_was_being_written_goes_after_a_day(file: Path, tmp_path: Path, mon
 
 @pytest.mark.parametrize("queue", [TRAIN_QUEUE, GENERATE_QUEUE])
 def test_a_worker_tidies_when_it_starts(
-    queue: str, file: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    queue: str, file: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connected: dict[str, Callable[[], None]] = {}
-    for name in ("celeryd_after_setup", "worker_ready", "task_postrun", "worker_shutting_down", "worker_shutdown"):
-        signal = getattr(serve.signals, name)
-        monkeypatch.setattr(signal, "connect", lambda act, *, name=name, weak: connected.update({name: act}))
-    monkeypatch.setattr(serve, "_import_tensorflow", lambda _: None)
     monkeypatch.setattr(store_module, "_PARTIAL_KEPT_S", -1.0)
-    store = ModelStore(settings)
-    killed_while_copying(store, file, "abc")
-    serve._connect_signals(settings, queue, f"{queue}@here:1", tmp_path)
-    try:
-        connected["worker_ready"]()
-    finally:
-        connected["worker_shutdown"]()
+    killed_while_copying(ModelStore(settings), file, "abc")
+    serve._clean_up(settings, queue)
     assert names(settings.data_dir / "models") == []
 
 

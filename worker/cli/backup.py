@@ -59,7 +59,6 @@ def restore_command(options: argparse.Namespace) -> int:
         **restored.description.model_dump(),
         "restored_models": restored.models,
         "trainings": restored.trainings,
-        "expired": restored.expired,
     }
     report(options.json, values, [_told_of_restore(restored)])
     return 0
@@ -86,8 +85,6 @@ def _told_of_restore(restored: Restored) -> str:
     if restored.trainings:
         where = f", {restored.checkpoints} from a checkpoint" if restored.checkpoints else ""
         lines.append(f"{count(restored.trainings, 'training')} not over: will go on at the next start{where}.")
-    if restored.expired:
-        lines.append(f"{count(restored.expired, 'key')} of Redis had expired meanwhile and did not come back.")
     if restored.without_files:
         names = ", ".join(restored.without_files)
         lines.append(f"The backup had no files of these models, so they are gone: {names}")
