@@ -33,7 +33,7 @@ class Live:
         self, content: str, *, person: str = "ada", channel: str | int = "lab", reply_to: Message | None = None
     ) -> Message:
         """Write a message."""
-        channel_id = CHANNEL_IDS[channel] if isinstance(channel, str) else channel
+        channel_id = _id_of(channel)
         to = reply_to and {"channel_id": str(channel_id), "message_id": str(reply_to.id)}
         return self.world.create_message(channel_id, USER_IDS[person], content, reference=to)
 
@@ -49,20 +49,16 @@ class Live:
 
     def showing(self, words: str, *, channel: str | int = "lab") -> Message | None:
         """The bot's first message for everybody that shows these words."""
-        channel_id = CHANNEL_IDS[channel] if isinstance(channel, str) else channel
-        found = (message for message in self.world.messages[channel_id].values() if not message.is_ephemeral)
-        return next((message for message in found if message.author_id == BOT_ID and words in text_of(message)), None)
+        return next(iter(self.shown(words, channel=channel)), None)
 
     def shown(self, words: str, *, channel: str | int = "lab") -> list[Message]:
         """All messages of the bot's for everybody that show these words."""
-        channel_id = CHANNEL_IDS[channel] if isinstance(channel, str) else channel
-        found = [message for message in self.world.messages[channel_id].values() if not message.is_ephemeral]
+        found = [message for message in self.world.messages[_id_of(channel)].values() if not message.is_ephemeral]
         return [message for message in found if message.author_id == BOT_ID and words in text_of(message)]
 
     def whispered(self, person: str, words: str, *, channel: str | int = "lab") -> Message | None:
         """The bot's last message that only this person sees, if it shows these words."""
-        channel_id = CHANNEL_IDS[channel] if isinstance(channel, str) else channel
-        found = self.people.visible_messages(USER_IDS[person], channel_id)
+        found = self.people.visible_messages(USER_IDS[person], _id_of(channel))
         last = next((message for message in reversed(found) if message.is_ephemeral), None)
         return last if last is not None and words in text_of(last) else None
 
@@ -95,6 +91,10 @@ class Live:
     def requests(self, *methods: str) -> list[Any]:
         """What the bot sent Discord, newest last."""
         return [entry for entry in self.world.http_requests if entry.method in methods]
+
+
+def _id_of(channel: str | int) -> int:
+    return CHANNEL_IDS[channel] if isinstance(channel, str) else channel
 
 
 def text_of(message: Message) -> str:

@@ -49,21 +49,6 @@ async def answered(live: Live, worker: StandIn) -> str:
     return message.content
 
 
-@pytest.mark.parametrize("fault", [Fault("POST", POST, 503), Fault("POST", POST, 0), Fault("POST", POST, 0, late=True)])
-@pytest.mark.parametrize("times", [1, 5])
-async def test_what_discord_does_not_take_now_it_takes_later(
-    live: Live, worker: StandIn, fault: Fault, times: int
-) -> None:
-    live.send("!generate the sea")
-    job_id = await worker.asked(live)
-    fault.times = times
-    live.faults.add(fault)
-    worker.write(job_id)
-    await answered(live, worker)
-    await live.until(lambda: fault.times == 0, "all faults")
-    assert not live.shown("❌")
-
-
 async def ask(live: Live, worker: StandIn, how: str) -> str:
     """Ask for a text, in one of the ways there are; the job's id."""
     if how == "press":
@@ -103,15 +88,31 @@ async def test_that_a_job_failed_is_told_once_whatever_happens(
     assert not worker.redis.keys("cooldown:generate:*"), "what fails costs nothing"
 
 
-@pytest.mark.parametrize("how", ["command", "slash", "press", "mention"])
-async def test_a_late_answer_names_whoever_asked_and_pings_nobody(live: Live, worker: StandIn, how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "status", "late", "times"),
+    [
+        ("command", 503, False, 1),
+        ("command", 503, False, 5),
+        ("command", 0, False, 5),
+        ("command", 0, True, 1),
+        ("command", 0, True, 5),
+        ("slash", 0, False, 3),
+        ("press", 0, False, 3),
+        ("mention", 0, False, 3),
+    ],
+)
+async def test_an_answer_that_discord_does_not_take_now_is_posted_once_and_pings_nobody(
+    live: Live, worker: StandIn, how: str, status: int, late: bool, times: int
+) -> None:
+    """`late`: Discord took it, and its receipt was lost."""
     before = set(live.world.messages[CHANNEL_IDS["lab"]])
     job_id = await ask(live, worker, how)
     asked = max(set(live.world.messages[CHANNEL_IDS["lab"]]) - before, default=0)
-    fault = live.faults.add(Fault("POST", FOLLOWUP if how == "slash" else POST, 0, times=3))
+    fault = live.faults.add(Fault("POST", FOLLOWUP if how == "slash" else POST, status, times=times, late=late))
     worker.write(job_id)
     said = await answered(live, worker)
-    assert fault.times == 0
+    await live.until(lambda: fault.times == 0, "all faults")
+    assert not live.shown("❌")
     (message,) = live.shown(TEXT)
     assert not message.ping_user_ids
     if how == "slash":
@@ -120,23 +121,23 @@ async def test_a_late_answer_names_whoever_asked_and_pings_nobody(live: Live, wo
         assert (message.reference or {}).get("message_id") == str(asked)
 
 
-@pytest.mark.parametrize("how", ["command", "press"])
-async def test_that_no_answer_came_in_time_is_told_once_whatever_happens(live: Live, worker: StandIn, how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "status", "code", "times", "why"),
+    [
+        ("command", 503, 0, 5, "took too long"),
+        ("press", 503, 0, 5, "took too long"),
+        ("command", 400, 50_035, 1, "The words are too strange."),
+    ],
+)
+async def test_why_there_is_no_answer_is_told_once(
+    live: Live, worker: StandIn, how: str, status: int, code: int, times: int, why: str
+) -> None:
     live.bot.settings.generate_timeout_s = 1
-    await ask(live, worker, how)
-    fault = live.faults.add(Fault("POST", POST, 503, times=5))
-    await live.until(lambda: live.showing("took too long"), "the reason")
-    await live.until(lambda: not worker.waiting(), "the end of the job")
-    assert not fault.times
-    assert len(live.shown("❌")) == 1
-
-
-async def test_a_failure_that_discord_refuses_goes_the_ways_of_errors(live: Live, worker: StandIn) -> None:
-    live.send("!generate the sea")
-    job_id = await worker.asked(live)
-    fault = live.faults.add(Fault("POST", POST, 400, 50_035))
-    worker.tell(job_id, Failed(problem="The words are too strange."))
-    await live.until(lambda: live.showing("The words are too strange."), "the reason")
+    job_id = await ask(live, worker, how)
+    fault = live.faults.add(Fault("POST", POST, status, code, times=times))
+    if why != "took too long":
+        worker.tell(job_id, Failed(problem=why))
+    await live.until(lambda: live.showing(why), "the reason")
     await live.until(lambda: not worker.waiting(), "the end of the job")
     assert not fault.times
     assert len(live.shown("❌")) == 1
@@ -310,20 +311,6 @@ async def test_an_outage_of_redis_that_lasts_for_too_long_lets_an_answer_go(
         await live.until(lambda: not worker.waiting(), "the end of the job")
     assert "answer_too_late" in [entry["event"] for entry in logged]
     assert not live.shown("❌")
-
-
-async def test_what_is_being_posted_late_is_not_taken_up_again(live: Live, worker: StandIn) -> None:
-    live.send("!generate the sea")
-    job_id = await worker.asked(live)
-    worker.write(job_id)
-    await answered(live, worker)
-    await live.until(lambda: not live.bot.delivery._to_note, "the note to be over")
-    # Redis did not hear of it, and what an earlier run left is looked through once more.
-    worker.redis.sadd(keys.OUTBOX, job_id)
-    live.bot.delivery._to_note[job_id] = None
-    await live.bot.delivery.take_up(job_id)
-    live.bot.delivery.delivered(job_id)
-    await answered(live, worker)
 
 
 @pytest.mark.parametrize(

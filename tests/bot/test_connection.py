@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from discord.backoff import ExponentialBackoff
 from structlog.testing import capture_logs
 
 from bot import gateway
@@ -53,15 +52,6 @@ def unreachable() -> Iterator[list[Any]]:
 
 def tries(logged: list[Any]) -> list[Any]:
     return [entry for entry in logged if entry["event"] == "discord_unreachable"]
-
-
-def test_no_wait_for_discord_is_long(settings: Settings) -> None:
-    gateway.prepare()
-    backoff = ExponentialBackoff()
-    waits = [backoff.delay() for _ in range(500)]
-    assert max(waits) <= gateway.LONGEST_WAIT_S
-    assert gateway.LONGEST_WAIT_S + gateway.IDENTIFY_EVERY_S < 15
-    assert len(set(waits[10:])) > 100, "they differ, so that not all bots come back at once"
 
 
 @pytest.mark.parametrize("resumed", [True, False])
@@ -134,6 +124,7 @@ def test_discord_is_asked_to_greet_the_bot_less_than_a_thousand_times_a_day() ->
     while now < 1e6 + 3 * 86_400:
         now = identifies.next(now)
         sent.append(now)
+    assert gateway.LONGEST_WAIT_S + gateway.IDENTIFY_EVERY_S < 15, "it is back soon all the same"
     assert max(sum(1 for at in sent if 0 <= at - begin < 86_400) for begin in sent[::50]) < MOST_IDENTIFIES
     assert min(later - earlier for earlier, later in pairwise(sent)) >= gateway.IDENTIFY_EVERY_S
     assert sent[20] - sent[0] < 200, "a few outages in a row delay nothing"

@@ -33,11 +33,6 @@ async def test_where_the_bot_lacks_permissions(live: Live) -> None:
     assert await told(live, LAB, "Attach Files") == 1
 
 
-async def test_where_the_admins_do_not_want_the_bot(live: Live) -> None:
-    await live.bot.guild_settings.change(GUILD_ID, channels=(CHANNEL_IDS["library"],))
-    assert await told(live, LAB, "not allowed in this channel") == 1
-
-
 async def test_in_direct_messages(live: Live) -> None:
     assert await told(live, live.dm(), "in servers, not in direct messages") == 1
 
