@@ -117,7 +117,6 @@ class Field:
 class Form:
     """Sent after a restart or after `FORM_S`, it is refused (`bot.responder`). `sent`: what is done with it."""
 
-    name: str
     title: str
     fields: Sequence[Field]
     sent: Action
@@ -225,7 +224,7 @@ class _Modal(discord.ui.Modal):
 
     async def on_submit(self, interaction: Interaction) -> None:
         typed = {name: replace_surrogates(field.value) for name, field in self.inputs.items()}
-        await self._carry_out(self.form.name, self.form.sent, Press(interaction, typed=typed), self._way_back)
+        await self._carry_out(self.form.title, self.form.sent, Press(interaction, typed=typed), self._way_back)
 
     def _way_back(self) -> discord.ui.View:
         """A button that opens the form again, with what was typed."""

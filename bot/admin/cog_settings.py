@@ -181,7 +181,7 @@ class ServerSettings(commands.Cog):
 
 
 def _form(title: str, keep: Callable[[Press], Awaitable[None]], *fields: Field) -> Form:
-    return Form(f"{title} form", title, fields, Action(keep, who="anybody", how="update"))
+    return Form(title, fields, Action(keep, who="anybody", how="update"))
 
 
 def _administered(press: Press) -> discord.Guild:

@@ -208,7 +208,7 @@ def options_form(
         await _add(ctx, flags, " ".join([*(f"--{name} {value}" for name, value in values.items()), rest]))
         await work(press)
 
-    return Form("options form", label(f"Options of {ctx.command}"), fields, Action(submit, hold=hold))
+    return Form(label(f"Options of {ctx.command}"), fields, Action(submit, hold=hold))
 
 
 async def _add(ctx: Context, flags: Options, line: str) -> None:

@@ -193,7 +193,7 @@ class Generating(Requests):
             who = form.actor
             await self.generate(who, request, form.send, letter=embeds.PRESSED, nonce=_pressed_id(who))
 
-        return Form("generate form", "Generate a text", _FIELDS, Action(sent, hold=self.slot))
+        return Form("Generate a text", _FIELDS, Action(sent, hold=self.slot))
 
     def register(self, table: Components) -> None:
         for action in changes.BUTTONS:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections.abc import Iterator
 from typing import Any
-from unittest.mock import AsyncMock
 
 import discord
 import pytest
@@ -245,20 +246,25 @@ async def test_one_sign_of_typing_for_all_who_wait(live: Live, monkeypatch: pyte
         assert len(signs()) == 1
 
 
-@pytest.mark.parametrize("restarted", [False, True])
-async def test_an_outage_of_redis_is_not_taken_for_a_slow_worker(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch, restarted: bool
-) -> None:
-    """It is longer than people wait for an answer, which lies there all the same."""
-    live.bot.settings.generate_timeout_s = 1
-    asked = []
+@contextlib.contextmanager
+def redis_away(live: Live) -> Iterator[list[float]]:
+    """Nobody can be asked how a job went; when it was tried."""
+    tried: list[float] = []
 
-    async def fail(*_: Any) -> Any:
-        asked.append(time.monotonic())
+    async def events(*_: Any) -> Any:
+        tried.append(time.monotonic())
         raise redis.ConnectionError
 
-    with monkeypatch.context() as patched:
-        patched.setattr(live.bot.jobs, "events", fail)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(live.bot.jobs, "events", events)
+        yield tried
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_an_outage_of_redis_is_not_taken_for_a_slow_worker(live: Live, worker: StandIn, restarted: bool) -> None:
+    """It is longer than people wait for an answer, which lies there all the same."""
+    live.bot.settings.generate_timeout_s = 1
+    with redis_away(live) as tried:
         if restarted:
             job = generate_job(job_id="g-1", place=lab())
             await live.bot.jobs.submit(job)
@@ -266,7 +272,7 @@ async def test_an_outage_of_redis_is_not_taken_for_a_slow_worker(
         else:
             live.send("!generate the sea")
         worker.write(await worker.asked(live))
-        await live.until(lambda: asked and asked[-1] - asked[0] > 2.5, "an outage")
+        await live.until(lambda: tried and tried[-1] - tried[0] > 2.5, "an outage")
         assert not live.shown("❌")
         assert worker.waiting()
     await answered(live, worker)
@@ -275,22 +281,15 @@ async def test_an_outage_of_redis_is_not_taken_for_a_slow_worker(
 
 @pytest.mark.parametrize(("restarted", "why"), [(False, "took too long"), (True, "was restarted")])
 async def test_why_there_is_no_answer_after_an_outage_of_redis_is_true(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch, restarted: bool, why: str
+    live: Live, worker: StandIn, restarted: bool, why: str
 ) -> None:
     live.bot.settings.generate_timeout_s = 1
-    failures = []
-
-    async def fail(*_: Any) -> Any:
-        failures.append(1)
-        raise redis.ConnectionError
-
     job = generate_job(job_id="g-1", place=lab())
-    with monkeypatch.context() as patched:
-        patched.setattr(live.bot.jobs, "events", fail)
+    with redis_away(live) as tried:
         if restarted:
             await live.bot.jobs.submit(job)
             live.bot.delivery.deliver_later(job)
-            await live.until(lambda: failures, "the outage")
+            await live.until(lambda: tried, "the outage")
         else:
             await live.bot.delivery.ask(job, live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send)
     await live.until(lambda: live.showing(why), "the reason")
@@ -303,10 +302,9 @@ async def test_an_outage_of_redis_that_lasts_for_too_long_lets_an_answer_go(
 ) -> None:
     live.bot.settings.generate_timeout_s = 1
     monkeypatch.setattr(delivery, "LATE_ANSWER_S", 0)
-    monkeypatch.setattr(live.bot.jobs, "events", AsyncMock(side_effect=redis.ConnectionError))
     job = generate_job(job_id="g-1", place=lab())
     await live.bot.jobs.submit(job)
-    with capture_logs() as logged:
+    with redis_away(live), capture_logs() as logged:
         live.bot.delivery.deliver_later(job)
         await live.until(lambda: not worker.waiting(), "the end of the job")
     assert "answer_too_late" in [entry["event"] for entry in logged]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from unittest.mock import AsyncMock, Mock
+from unittest.mock import Mock
 
 import aiohttp
 import discord
@@ -12,8 +12,6 @@ from structlog.testing import capture_logs
 
 from bot import background, errors
 from bot.gateway import sync_if_changed
-from bot.options import decoding
-from galvanic.errors import UserError
 from playground.places import CHANNEL_IDS, USER_IDS
 from shared import keys
 from shared.settings import Settings
@@ -112,15 +110,6 @@ async def test_a_listener_that_discord_interrupts_is_no_error(live: Live, error:
         live.bot.dispatch("heard")
         told = await live.until(lambda: [one for one in logged if one.get("doing") == "on_heard"], "a word in the log")
     assert [(one["log_level"], bool(one.get("exc_info"))) for one in told] == [(level, level == "error")]
-
-
-@pytest.mark.parametrize(
-    "error", [ConnectionResetError(), aiohttp.ServerDisconnectedError(), discord.RateLimited(600.0)]
-)
-async def test_a_file_that_discord_does_not_hand_over_is_asked_for_again(error: Exception) -> None:
-    file = Mock(id=1, read=AsyncMock(side_effect=error))
-    with pytest.raises(UserError, match="Discord didn't hand me the file"):
-        await decoding.read_file(file)
 
 
 async def test_commands_that_are_not_synced_do_not_keep_the_bot_from_starting(live: Live) -> None:
