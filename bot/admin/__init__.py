@@ -1,1 +1,1 @@
-"""What is for those who run a server or the bot: settings, status, metrics, greeting, and answers to what failed."""
+"""What is for those who run a server or the bot: settings, status, metrics and greeting."""

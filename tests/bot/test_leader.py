@@ -30,22 +30,11 @@ def second(client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch) -> Lead
         return Leader(client)
 
 
-async def test_the_second_waits_until_the_first_leaves(first: Leader, second: Leader) -> None:
-    await first.wait(APPLICATION)
-    waiting = asyncio.create_task(second.wait(APPLICATION))
-    await asyncio.sleep(0.1)
-    assert not waiting.done()
-    assert await first.keep()
-    await first.leave()
-    await asyncio.wait_for(waiting, 10)
-    assert not await first.keep(), "it has to stop"
-
-
 async def _away(*_: object) -> str | None:
     raise RedisError
 
 
-async def test_the_second_goes_on_waiting_while_redis_is_away(
+async def test_the_second_waits_until_the_first_leaves_also_while_redis_is_away(
     first: Leader, second: Leader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leader, "_LOOK_EVERY_S", 0.01)
@@ -58,8 +47,10 @@ async def test_the_second_goes_on_waiting_while_redis_is_away(
         assert not waiting.done(), "the first one is there, and goes on"
     await asyncio.sleep(0.1)
     assert not waiting.done()
+    assert await first.keep()
     await first.leave()
     await asyncio.wait_for(waiting, 10)
+    assert not await first.keep(), "it has to stop"
 
 
 async def test_one_alone_begins_without_redis(first: Leader, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,23 +16,7 @@ POST = r"/channels/\d+/messages"
 MANY = 1_000_000
 
 
-@pytest.fixture
-def worker(live: Live, settings: Settings) -> StandIn:
-    live.bot.settings.generate_cooldown_s = 0
-    worker = StandIn(settings)
-    worker.add_model()
-    return worker
-
-
-async def ask(live: Live, worker: StandIn, texts: int) -> list[str]:
-    """Ask for texts, and return their jobs' ids."""
-    for _ in range(texts):
-        live.send("!generate the sea")
-    await live.until(lambda: len(worker.waiting()) == texts, "all jobs")
-    return sorted(worker.waiting())
-
-
-async def test_a_guard_that_stays_is_asked_by_one_alone(live: Live, worker: StandIn) -> None:
+async def test_a_guard_that_stays_is_asked_by_one_alone(live: Live) -> None:
     """Of three channels, in each of which somebody waits for words of the bot."""
     guard = live.faults.add(Fault("POST", POST, 429, times=MANY, retry_after=0.2, guard=True))
     with capture_logs() as logged:
@@ -64,8 +48,11 @@ async def test_a_request_that_discord_does_not_answer_is_given_up(impatient: Non
     await live.until(lambda: live.showing("Discord is having trouble"), "a word of it")
 
 
-async def test_refusals_do_not_stand_in_the_way_of_answers(live: Live, worker: StandIn) -> None:
-    (job_id,) = await ask(live, worker, 1)
+async def test_refusals_do_not_stand_in_the_way_of_answers(live: Live, settings: Settings) -> None:
+    worker = StandIn(settings)
+    worker.add_model()
+    live.send("!generate the sea")
+    job_id = await worker.asked(live)
     slow = live.faults.add(Fault("POST", POST, 200, times=MANY, wait_s=0.1))
     for _ in range(20):
         live.send("!frobnicate")
