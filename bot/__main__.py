@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from collections.abc import Sequence
 
 import discord
 import discord.gateway
@@ -38,13 +39,13 @@ _CLOSED_FOR_GOOD = {
 log = structlog.get_logger()
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Run until stopped. Exit status 78 (EX_CONFIG): the configuration is wrong, so the supervisor does not restart."""
     try:
         settings = read_settings()
     except SettingsError as error:
         return _refuse(str(error))
-    if sys.argv[1:] == ["health"]:
+    if "health" in arguments:
         return health_command(settings, presence.BOT)
     configure_logging("bot", settings)
     if settings.discord_token is None:
@@ -102,4 +103,4 @@ def _refuse(message: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from galvanic.cli.base import Cli
 
@@ -14,7 +13,6 @@ def register(cli: Cli) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    sys.argv[1:] = [options.what] if options.what else []
     from bot.__main__ import main
 
-    return main()
+    return main([options.what] if options.what else [])

@@ -29,7 +29,6 @@ GUILD = r"(?P<guild>\d{1,20})"
 FORM_S = 3_600
 """Discord does not tell when somebody closes a form: without a limit it would be kept for ever."""
 _PREFIX = "galvanic:"
-_ALONE = {"ephemeral": True, "thinking": True}
 
 Who = Literal["writers", "readers", "anybody"]
 """Who may press: whoever may write in the channel, whoever may use the bot there, or all. The work checks the rest."""
@@ -177,12 +176,12 @@ class Components:
             if action.owner and str(interaction.user.id) != press["user"]:
                 raise UserError("This question is for somebody else.", f"Only <@{press['user']}> can answer it.")
             # At once, since Redis may take longer than Discord's 3 s.
-            if how in ("update", "private"):
-                await acknowledge(interaction, **(_ALONE if how == "private" else {}))
+            private = how == "private"
+            if private or how == "update":
+                await acknowledge(interaction, ephemeral=private, thinking=private)
             with action.hold(interaction.guild_id or 0) if action.hold is not None else contextlib.nullcontext():
-                send = await self._reply(press) if how == "reply" else interaction.followup.send
-                if how == "private":
-                    send = functools.partial(send, ephemeral=True)
+                followup = functools.partial(interaction.followup.send, ephemeral=private)
+                send = await self._reply(press) if how == "reply" else followup
                 made = await action.work(dataclasses.replace(press, send=send))
                 if isinstance(made, Form):
                     await self.open(interaction, made)

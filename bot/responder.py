@@ -135,11 +135,10 @@ class PatientContext(commands.Context[commands.Bot]):
     async def _posted(self) -> discord.Message | None:
         """The answer, if Discord took it although its reply was lost: it must not be posted twice."""
         assert self.interaction is not None
-        if self.interaction.response.type is not discord.InteractionResponseType.deferred_channel_message:
-            return None
-        with contextlib.suppress(*DISCORD_ERRORS):
-            answer = await self.interaction.original_response()
-            return None if answer.flags.loading else answer
+        if self.interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+            with contextlib.suppress(*DISCORD_ERRORS):
+                answer = await self.interaction.original_response()
+                return None if answer.flags.loading else answer
         return None
 
 
