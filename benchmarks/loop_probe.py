@@ -177,8 +177,6 @@ def _run_bot(probe: Probe) -> int:
             task.cancel()
 
     entry._run = probed
-    # What it reads of the command line is meant for `python -m bot`.
-    sys.argv[1:] = []
     return entry.main()
 
 
