@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import discord
 import redis.asyncio
@@ -20,6 +20,7 @@ from shared.jobs import Snowflake
 from shared.settings import Settings
 
 Mode = Literal["off", "opt-in", "opt-out"]
+T = TypeVar("T", bound=BaseModel)
 
 log = structlog.get_logger()
 
@@ -107,7 +108,7 @@ class ConsentStore:
         elif user_ids:
             wanted = sorted(user_ids)
             found = dict(zip(wanted, await reply(client.hmget(key, [str(one) for one in wanted])), strict=True))
-        said = {int(user_id): _read(guild_id, one) for user_id, one in found.items() if one is not None}
+        said = {int(who): _read(Said, guild_id, one) or _UNREADABLE for who, one in found.items() if one is not None}
         said |= {who: no for (where, who), no in self._refusing.items() if where == guild_id}
         return Consents(self._mode, said)
 
@@ -165,13 +166,8 @@ class ConsentStore:
     async def allowed(self, guild_id: int) -> dict[int, Allowed]:
         """By channel, what a server's admins allow."""
         data = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.allowed_channels(guild_id))))
-        known = {}
-        for channel_id, allowed in data.items():
-            try:
-                known[int(channel_id)] = Allowed.model_validate_json(allowed)
-            except ValidationError as error:
-                log.error("allowance_not_understood", guild_id=guild_id, fields=error.error_count())
-        return known
+        found = ((int(channel_id), _read(Allowed, guild_id, one)) for channel_id, one in data.items())
+        return {channel_id: allowed for channel_id, allowed in found if allowed is not None}
 
     async def allow(self, guild_id: int, channel_id: int, by: int) -> None:
         allowed = Allowed(by=by, at=time.time()).model_dump_json()
@@ -201,9 +197,10 @@ def _guild(key: bytes) -> int:
     return int(key.decode().split(":")[1])
 
 
-def _read(guild_id: int, data: bytes) -> Said:
+def _read(kind: type[T], guild_id: int, data: bytes) -> T | None:
+    """None: another version wrote it."""
     try:
-        return Said.model_validate_json(data)
+        return kind.model_validate_json(data)
     except ValidationError as error:
-        log.error("consent_not_understood", guild_id=guild_id, fields=error.error_count())
-        return _UNREADABLE
+        log.error("consent_not_understood", guild_id=guild_id, kind=kind.__name__, fields=error.error_count())
+        return None

@@ -318,15 +318,15 @@ def _and_more(names: Sequence[str]) -> str:
 
 
 def _list(lines: Sequence[str], otherwise: str = "None") -> str:
-    return _fitting(lines[:_MOST_NAMED], _FIELD_CHARS, "and {} more", len(lines)) or otherwise
+    return _fitting(lines, _FIELD_CHARS, "and {} more", _MOST_NAMED) or otherwise
 
 
-def _fitting(lines: Sequence[str], most_chars: int, more: str, in_all: int | None = None) -> str:
-    """As many lines as fit, and in words the number of the others (of `in_all`; None: of the lines)."""
-    shown = list(lines)
+def _fitting(lines: Sequence[str], most_chars: int, more: str, most: int | None = None) -> str:
+    """As many lines as fit, `most` at most, and in words the number of the others."""
+    shown = list(lines[:most])
     while sum(len(line) + 1 for line in shown) > most_chars:
         shown.pop()
-    left = (len(lines) if in_all is None else in_all) - len(shown)
+    left = len(lines) - len(shown)
     return "\n".join([*shown, more.format(left)] if left else shown)
 
 

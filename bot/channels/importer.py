@@ -212,16 +212,12 @@ class Importer(Service):
 
     async def _complete(self, job: TrainJob, info: TranscriptInfo) -> None:
         """Leave only what may be learned. Raises UserError: that is too little, or may no longer be read."""
-        transcript_id = info.transcript_id
-        members = await self.store.members(transcript_id)
-        refused = (await self.consents.of(info.guild_id, members.keys())).refused(members)
-        await self.store.note_withdrawn(transcript_id, refused)
-        await self.store.purge(transcript_id)
+        await self.withdrawals.purge(info, of_messages=True)
         await self.sources.require_still(info, job.place)
-        current = await self.store.load(transcript_id)
+        current = await self.store.load(info.transcript_id)
         if current is None or current.chars < self.settings.corpus_min_chars:
             raise await self._too_short(info, current.chars if current is not None else 0)
-        await self.store.complete(transcript_id)
+        await self.store.complete(info.transcript_id)
 
     async def _hand_over(self, job: TrainJob, transcript_id: str) -> None:
         current = await self.store.load(transcript_id)

@@ -19,6 +19,7 @@ from bot.models.registry import Registry
 from bot.words import plain
 from shared import keys
 from shared.models import ModelRecord
+from shared.transcripts import TranscriptInfo
 
 ASKED = frozenset({"forget-me", "optout"})
 """Reasons of those who asked for it, and are told when all is done."""
@@ -140,16 +141,20 @@ class Withdrawals:
         A withdrawal may not have been noted at every transcript, and the operator may have become stricter. While it is
         read only members' words go: deleted messages may still come, and go at its end.
         """
-        if (transcript := await self.store.load(transcript_id)) is None:
-            return
-        members = await self.store.members(transcript_id)
-        refused = (await self.consents.of(transcript.info.guild_id)).refused(members)
-        await self.store.note_withdrawn(transcript_id, refused)
-        lines = await self.store.purge(transcript_id, of_messages=transcript.reading is None)
-        if lines or refused:
-            which = {"transcript_id": transcript_id, "guild_id": transcript.info.guild_id}
-            log.info("words_taken_out", **which, lines=lines, members=len(refused))
+        transcript = await self.store.load(transcript_id)
+        if transcript is not None and await self.purge(transcript.info, of_messages=transcript.reading is None):
             self.stale()
+
+    async def purge(self, info: TranscriptInfo, *, of_messages: bool) -> bool:
+        """As `TranscriptStore.purge`, and of members who have not, or no longer, agreed; whether any words went."""
+        members = await self.store.members(info.transcript_id)
+        refused = (await self.consents.of(info.guild_id, members.keys())).refused(members)
+        await self.store.note_withdrawn(info.transcript_id, refused)
+        lines = await self.store.purge(info.transcript_id, of_messages=of_messages)
+        if lines or refused:
+            which = {"transcript_id": info.transcript_id, "guild_id": info.guild_id}
+            log.info("words_taken_out", **which, lines=lines, members=len(refused))
+        return bool(lines or refused)
 
     async def forbid(self, guild_id: int) -> int:
         """Drop the words of channels that may no longer be learned from; of how many transcripts."""

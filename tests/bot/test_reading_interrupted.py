@@ -187,9 +187,9 @@ async def test_it_can_be_cancelled_to_the_very_end(
     await agreed(live, "ada")
     works = getattr(getattr(live.bot, service), method)
 
-    async def meanwhile(*args: Any) -> Any:
+    async def meanwhile(*args: Any, **options: Any) -> Any:
         assert await live.bot.jobs.cancel(f"t-{sent.id}") == "cancelled"
-        return await works(*args)
+        return await works(*args, **options)
 
     monkeypatch.setattr(getattr(live.bot, service), method, meanwhile)
     sent = live.send("!train #lab")
