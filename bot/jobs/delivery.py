@@ -99,14 +99,6 @@ class Delivery(Service):
 
     # ------------------------------------------------------------------ for those who ask
 
-    async def require_writer(self) -> None:
-        """Raises UserError when no generate worker is running."""
-        if not await self._jobs.has_worker(GENERATE_QUEUE):
-            raise UserError(
-                "No generate worker is running, so I can't do this now.",
-                "The bot's operator can start one with `make run` or `python -m worker serve generate`.",
-            )
-
     async def ask(self, job: Asked, send: Send, *, files: dict[str, bytes] | None = None, **options: Any) -> None:
         """Send a job, wait for its end, and post that.
 
@@ -122,7 +114,11 @@ class Delivery(Service):
         with context, self.reserved(job.job_id) as ours:
             if not ours:
                 return  # Discord delivered this message before
-            await self.require_writer()
+            if not await self._jobs.has_worker(GENERATE_QUEUE):
+                raise UserError(
+                    "No generate worker is running, so I can't do this now.",
+                    "The bot's operator can start one with `make run` or `python -m worker serve generate`.",
+                )
             if await self._jobs.submit(job, files=files):  # else it did so before the bot was started
                 await self._deliver(job, send, options)
 

@@ -56,6 +56,7 @@ def test_what_fits_is_a_beginning_of_the_text(text: str, limit: int) -> None:
 def test_a_chat_answer_fits_a_message(text: str) -> None:
     said = write_embeds.chatted(written(text=text))
     assert 0 < len(said) <= 2_000
+    assert "**" not in said
 
 
 def test_a_variant_that_failed_says_why() -> None:

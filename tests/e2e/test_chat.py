@@ -90,17 +90,6 @@ def test_a_mention_with_a_command_is_the_command(system: System) -> None:
     assert system.ask(f"{me(system)} trian nosuch")["content"], "words that are no command are chat"
 
 
-@pytest.mark.usefixtures("chatting")
-def test_what_a_model_says_pings_nobody_and_formats_nothing(system: System) -> None:
-    system.add_model("wordy", fixture="word")
-    try:
-        answer = say(system, f"{me(system)} **the** <@{system.client.world().users['ben']}> @here")
-        assert answer["mentions"] == []
-        assert "**" not in answer["content"]
-    finally:
-        system.add_model("tides")
-
-
 def test_without_chat_a_mention_is_told_how_to_switch_it_on(system: System) -> None:
     text = text_of(say(system, f"{me(system)} hello", person="ben"))
     assert "Chat is off in this channel" in text

@@ -320,20 +320,6 @@ def test_rights_are_asked_again_when_the_answer_comes(system: System) -> None:
     press(system, question, "Delete it", "can no longer be used", person="ben")
 
 
-def test_the_files_of_a_deleted_model_go_when_a_worker_is_back(system: System) -> None:
-    model = system.add_model("lingering")
-    folder = system.data / "models" / f"{model.model_id}.safetensors"
-    system.stop_part("generate")
-    try:
-        question = system.ask("!model delete lingering")
-        system.client.click_label(question, "Delete it")
-        system.wait_for_card(question, "was deleted by")
-        assert folder.exists()
-    finally:
-        start_worker(system, "generate")
-    system.client.wait_for(lambda: not folder.exists(), ANSWER_S, "the model's files to go")
-
-
 def test_a_channels_own_models_go_with_it(system: System) -> None:
     attic = int(system.client.create_channel("attic"))
     library = int(system.client.world().channels["library"])
