@@ -67,6 +67,7 @@ class Interactions:
             data["resolved"] = resolved
         record = self._dispatch(InteractionType.APPLICATION_COMMAND, user_id, channel_id, data)
         record.command_name = command
+        self._world.uploads[record.id] = list(resolved.get("attachments", ()))
         return record
 
     async def autocomplete(

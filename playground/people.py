@@ -60,7 +60,11 @@ class People:
             needed.append("attach_files")
         if not self._world.may(user_id, channel_id, *needed):
             raise UserError("You do not have permission to send messages in this channel.")
-        _check_content(content)
+        if len(content) > MAX_CONTENT:
+            raise UserError(
+                f"A message has at most {MAX_CONTENT:,} characters; this one has {len(content):,}.",
+                "Shorten it, or attach it as a file.",
+            )
         if not content.strip() and not files:
             raise UserError("The message is empty.", "Type something or attach a file.")
         self.check_files(channel_id, files)
@@ -100,11 +104,3 @@ class People:
                 raise UserError(
                     f"{file.filename} is larger than {limit // 2**20} MiB.", "Discord takes no larger file here."
                 )
-
-
-def _check_content(content: str) -> None:
-    if len(content) > MAX_CONTENT:
-        raise UserError(
-            f"A message has at most {MAX_CONTENT:,} characters; this one has {len(content):,}.",
-            "Shorten it, or attach it as a file.",
-        )

@@ -105,6 +105,8 @@ class World(Backend):
         """Called when the bot comes, goes, or has other commands."""
         self.answered: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
         """By interaction: set once the bot answers it."""
+        self.uploads: dict[int, list[str]] = {}
+        """By interaction: files that it brought, which no message shows."""
         self._embed_files: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
         self.seeded: dict[int, set[int]] = {}
         """By channel: ids of messages that it began with and that are unchanged."""
@@ -121,7 +123,7 @@ class World(Backend):
         return super().snowflake()
 
     def new_interaction(self, type: int, channel_id: int, user_id: int, guild_id: int | None) -> Interaction:
-        """Record an interaction, and forget those whose 15 minutes are over."""
+        """Record an interaction, and forget those whose 15 minutes are over, with their files."""
         now = self.now_iso()
         # They expire in the order in which they came.
         while self.interactions:
@@ -131,6 +133,8 @@ class World(Backend):
             del self.interactions[oldest.id]
             self.interaction_tokens.pop(oldest.token, None)
             self.answered.pop(oldest.id, None)
+            for attachment_id in self.uploads.pop(oldest.id, ()):
+                self.cdn.files.pop(int(attachment_id), None)
         return super().new_interaction(type, channel_id, user_id, guild_id)
 
     def invite_bot(self) -> None:

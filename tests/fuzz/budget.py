@@ -17,7 +17,7 @@ import random
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import hypothesis
@@ -53,13 +53,11 @@ class Cost:
     """What the cases of one kind cost so far."""
 
     kind: str
-    seed: int = SEED
     cases: int = 0
     slowest_s: float = 0.0
     slowest: str = ""
     first_mb: float | None = None
-    last_mb: float = 0.0
-    _begun: float = field(default=0.0, repr=False)
+    grown_mb: float = 0.0
 
     @contextlib.contextmanager
     def measured(self, case: Any) -> Iterator[None]:
@@ -82,15 +80,9 @@ class Cost:
 
     def told(self) -> dict[str, Any]:
         """For the report at the end."""
-        self.last_mb = resident_mb()
-        grown = 0.0 if self.first_mb is None else max(0.0, self.last_mb - self.first_mb)
-        return {
-            "kind": self.kind,
-            "cases": self.cases,
-            "slowest_s": self.slowest_s,
-            "slowest": self.slowest,
-            "grown_mb": grown,
-        }
+        if self.first_mb is not None:
+            self.grown_mb = max(0.0, resident_mb() - self.first_mb)
+        return asdict(self)
 
 
 @contextlib.contextmanager

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import discord
+import pytest
+from hypothesis import given, strategies as st
 from simcord.backend.errors import SetupError
 from simcord.backend.models import Interaction, Message
 from simcord.enums import InteractionType
@@ -20,7 +22,9 @@ from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live, text_of
 from tests.bot.test_mentions import shown
 from tests.fuzz.author import Author
+from tests.fuzz.budget import Cost, fuzz
 from tests.fuzz.reading import require_in_place
+from tests.fuzz.saved import because, saved
 
 _TRACE = re.compile(r"Traceback \(most recent|File \".*\", line \d+|[a-z]Error\b|<class '|object at 0x")
 _BROKEN = "Something went wrong"
@@ -37,6 +41,10 @@ NOT_UNDERSTOOD = ("job_not_understood", "event_not_understood")
 """What is logged in one line, without words, because the operator must mend it."""
 _LEAST_LOGGED = 12
 """Characters from which on a case's words would not be in a log by chance."""
+
+
+CarryOut = Callable[["Hand", dict[str, Any]], Awaitable[None]]
+"""Does what a case says, and judges what came of it."""
 
 
 class Hand:
@@ -165,6 +173,25 @@ class Hand:
         self.live.bot.guild_settings._known.clear()
         self._logged.clear()
         self._caplog.clear()
+
+
+def both_tests(kind: str, cases: st.SearchStrategy[dict[str, Any]], carry_out: CarryOut) -> tuple[Any, Any]:
+    """The two tests of a kind: of the cases that are saved, and of any."""
+
+    @pytest.mark.fuzz(kind)
+    async def of_saved(hand: Hand) -> None:
+        for why, case in saved(kind):
+            with because(why):
+                await carry_out(hand, case)
+
+    @pytest.mark.fuzz(kind)
+    @fuzz(kind)
+    @given(case=cases)
+    async def of_any(hand: Hand, cost: Cost, case: dict[str, Any]) -> None:
+        async with cost.awaited(case):
+            await carry_out(hand, case)
+
+    return of_saved, of_any
 
 
 def require_all_in_place(message: Message) -> None:

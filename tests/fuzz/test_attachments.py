@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-from hypothesis import given, strategies as st
+from hypothesis import strategies as st
 
 from tests.fuzz import words
-from tests.fuzz.budget import Cost, fuzz
-from tests.fuzz.hand import Hand
-from tests.fuzz.saved import because, content, saved
+from tests.fuzz.hand import Hand, both_tests
+from tests.fuzz.saved import content
 
 COMMANDS = (
     "!train",
@@ -54,16 +52,4 @@ async def carry_out(hand: Hand, case: dict[str, Any]) -> None:
     hand.judge(case["file"].get("text", "") * 2)
 
 
-@pytest.mark.fuzz("attachments")
-async def test_saved_attachments(hand: Hand) -> None:
-    for why, case in saved("attachments"):
-        with because(why):
-            await carry_out(hand, case)
-
-
-@pytest.mark.fuzz("attachments")
-@fuzz("attachments")
-@given(case=cases)
-async def test_any_attachment(hand: Hand, cost: Cost, case: dict[str, Any]) -> None:
-    async with cost.awaited(case):
-        await carry_out(hand, case)
+test_saved_attachments, test_any_attachment = both_tests("attachments", cases, carry_out)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-from hypothesis import given, strategies as st
+from hypothesis import strategies as st
 
 from tests.fuzz import words
-from tests.fuzz.budget import Cost, fuzz
-from tests.fuzz.hand import Hand
-from tests.fuzz.saved import because, saved
+from tests.fuzz.hand import Hand, both_tests
 
 LEAVES: dict[str, dict[str, Any]] = {
     "train": {"source": "", "recipe": "", "epochs": 1, "minutes": 1.0, "name": "", "from": "", "layers": 1, "lr": 0.1},
@@ -94,16 +91,4 @@ async def carry_out(hand: Hand, case: dict[str, Any]) -> None:
             hand.judge(said)
 
 
-@pytest.mark.fuzz("commands")
-async def test_saved_commands(hand: Hand) -> None:
-    for why, case in saved("commands"):
-        with because(why):
-            await carry_out(hand, case)
-
-
-@pytest.mark.fuzz("commands")
-@fuzz("commands")
-@given(case=cases)
-async def test_any_command(hand: Hand, cost: Cost, case: dict[str, Any]) -> None:
-    async with cost.awaited(case):
-        await carry_out(hand, case)
+test_saved_commands, test_any_command = both_tests("commands", cases, carry_out)

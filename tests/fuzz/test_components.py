@@ -10,16 +10,13 @@ import re
 from typing import Any
 
 import discord
-import pytest
-from hypothesis import given, strategies as st
+from hypothesis import strategies as st
 
 from bot import components
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.fuzz import words
 from tests.fuzz.author import JOBS
-from tests.fuzz.budget import Cost, fuzz
-from tests.fuzz.hand import Hand, modal
-from tests.fuzz.saved import because, saved
+from tests.fuzz.hand import Hand, both_tests, modal
 
 ACTIONS = {
     **dict.fromkeys(
@@ -141,18 +138,9 @@ def _fields(shown: dict[str, Any]) -> list[str]:
     return re.findall(r"'custom_id': '(\w+)'", str(shown["components"]))
 
 
-@pytest.mark.fuzz("components")
-async def test_saved_components(hand: Hand) -> None:
+test_saved_components, test_any_component = both_tests("components", cases, carry_out)
+
+
+async def test_every_action_is_known(hand: Hand) -> None:
     actions = hand.live.bot.components.actions
     assert ACTIONS.items() >= {name: action.arguments for name, action in actions.items()}.items()
-    for why, case in saved("components"):
-        with because(why):
-            await carry_out(hand, case)
-
-
-@pytest.mark.fuzz("components")
-@fuzz("components")
-@given(case=cases)
-async def test_any_component(hand: Hand, cost: Cost, case: dict[str, Any]) -> None:
-    async with cost.awaited(case):
-        await carry_out(hand, case)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-from hypothesis import given, strategies as st
+from hypothesis import strategies as st
 from simcord.backend.models import Message
 
 from bot.models import embeds as model_embeds
@@ -21,10 +20,8 @@ from tests.bot.live import text_of
 from tests.factories import corpus, finished, progress, record, train_job
 from tests.fuzz import words
 from tests.fuzz.author import JOBS
-from tests.fuzz.budget import Cost, fuzz
-from tests.fuzz.hand import Hand
+from tests.fuzz.hand import Hand, both_tests
 from tests.fuzz.reading import require_in_place, require_plain
-from tests.fuzz.saved import because, saved
 
 NOT_BLOCKED = embeds.CardContext().blocked
 PRESSES = ("again", "continue", "hotter", "samples")
@@ -87,16 +84,4 @@ def _training_cards(says: str) -> None:
                 assert len(text or "") <= 256
 
 
-@pytest.mark.fuzz("texts")
-async def test_saved_texts(hand: Hand) -> None:
-    for why, case in saved("texts"):
-        with because(why):
-            await carry_out(hand, case)
-
-
-@pytest.mark.fuzz("texts")
-@fuzz("texts")
-@given(case=cases)
-async def test_any_text(hand: Hand, cost: Cost, case: dict[str, Any]) -> None:
-    async with cost.awaited(case):
-        await carry_out(hand, case)
+test_saved_texts, test_any_text = both_tests("texts", cases, carry_out)

@@ -10,8 +10,7 @@ import asyncio
 import json
 from typing import Any
 
-import pytest
-from hypothesis import given, strategies as st
+from hypothesis import strategies as st
 
 from playground.places import CHANNEL_IDS
 from shared import keys
@@ -20,10 +19,8 @@ from tests.bot.stand_in import lab
 from tests.factories import finished, generate_job, progress, record, train_job
 from tests.fuzz import words
 from tests.fuzz.author import event_for
-from tests.fuzz.budget import Cost, fuzz
-from tests.fuzz.hand import Hand
+from tests.fuzz.hand import Hand, both_tests
 from tests.fuzz.mutation import mutated, values
-from tests.fuzz.saved import because, saved
 
 PLACE = lab()
 VARIANTS = tuple(Variant(model_id="m1", name="a", temperature=one) for one in (0.2, 0.8))
@@ -109,16 +106,4 @@ def _bytes(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
-@pytest.mark.fuzz("told")
-async def test_saved_events(hand: Hand) -> None:
-    for why, case in saved("told"):
-        with because(why):
-            await carry_out(hand, case)
-
-
-@pytest.mark.fuzz("told")
-@fuzz("told")
-@given(case=cases())
-async def test_any_event(hand: Hand, cost: Cost, case: dict[str, Any]) -> None:
-    async with cost.awaited(case):
-        await carry_out(hand, case)
+test_saved_events, test_any_event = both_tests("told", cases(), carry_out)

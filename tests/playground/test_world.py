@@ -40,8 +40,10 @@ def test_oldest_messages_leave_with_their_files(world: World, monkeypatch: pytes
 def test_expired_interactions_are_forgotten(world: World) -> None:
     old = world.new_interaction(2, LAB, USER_IDS["ada"], GUILD_ID)
     old.expires_at = world.iso_after(-1)
+    world.uploads[old.id] = [item["id"] for item in world.store_attachments(LAB, [("a.txt", b"a")])]
     new = world.new_interaction(2, LAB, USER_IDS["ada"], GUILD_ID)
     assert list(world.interactions) == [new.id]
+    assert not world.cdn.files
     with pytest.raises(BackendError):
         world.interaction_by_token(old.token)
 
