@@ -30,13 +30,13 @@ Planner = Callable[[Folders, Path], Plan]
 
 
 def reporting(command: Callable[[], int]) -> int:
-    """Print errors; return the command's exit code, or 2: a person must mend something, 130: Ctrl-C."""
+    """Print errors; return the command's exit code, or 2: a person must mend something, 78: settings, 130: Ctrl-C."""
     os.umask(0o077)  # what people write is in nearly all that is written from here on
     try:
         return command()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_status
     except KeyboardInterrupt:
         return 130
 

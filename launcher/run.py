@@ -12,8 +12,6 @@ from launcher.parts import Folders, Plan, Stage
 from launcher.preflight import Lock
 from launcher.service import Service
 
-EX_CONFIG = 78
-"""Exit code (sysexits.h) of a part that no restart can help: its settings are wrong."""
 _TICK_S = 0.1
 _TROUBLE_EVERY_S = 1.0
 _SLOW_S = 30.0
@@ -132,9 +130,9 @@ class Run:
     def _crashed(self, service: Service, how: str) -> None:
         """Raises _Stop: it cannot be helped by another start."""
         name = service.part.name
-        if how == f"exit status {EX_CONFIG}":
+        if how == f"exit status {os.EX_CONFIG}":  # its settings are wrong: no restart can help
             say(service.last_words(1))  # it says there what is wrong
-            raise _Stop(f"{name} cannot run with these settings: stopping", EX_CONFIG)
+            raise _Stop(f"{name} cannot run with these settings: stopping", os.EX_CONFIG)
         service.failed()
         if service.part.vital and not service.ready and service.crashes >= _VITAL_TRIES:
             say(service.last_words(5))

@@ -63,16 +63,6 @@ def connect(settings: Settings, **options: float) -> redis.Redis:
     return redis.Redis.from_pool(pool)
 
 
-def connect_for_long_commands(settings: Settings) -> redis.Redis:
-    """As `connect`, for commands that take long because they read or write everything there is."""
-    return connect(settings, socket_timeout=300.0)
-
-
-def connect_for_threads(settings: Settings) -> redis.Redis:
-    """As `connect`, for hundreds of threads at once, which may wait long for a connection."""
-    return connect(settings, timeout=60.0)
-
-
 def connect_async(settings: Settings) -> redis.asyncio.Redis:
     """For the bot: one quick retry, to report an outage within seconds. Requests wait for a free connection."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(

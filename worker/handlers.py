@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple
 
 import redis
 
-from shared.connect import connect_for_threads
+from shared.connect import connect
 from shared.events import Event
 from shared.jobs import CompareJob, DeleteJob, ExportJob, GenerateJob, ImportJob, PictureJob, SurpriseJob
 from shared.settings import get_settings
@@ -66,5 +66,5 @@ HANDLERS: dict[str, Handler[Any]] = {
 
 @functools.cache
 def _client(_address: str) -> redis.Redis:
-    """One for all threads, so that a job needs no connection of its own."""
-    return connect_for_threads(get_settings())
+    """One for all threads, so that a job needs no connection of its own; hundreds may wait long for one."""
+    return connect(get_settings(), timeout=60.0)

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 GENERATE_THREADS = 256
 """Requests that may wait together; each thread only waits. While all are taken, Celery looks for more only now and
 then: when many ask at once, that costs them up to half a second each time."""
-EX_CONFIG = 78  # sysexits.h: a restart cannot help
 STOP_FILE = "stop"
 _POOLS = {TRAIN_QUEUE: "prefork", GENERATE_QUEUE: "threads"}
 
@@ -102,7 +101,7 @@ def _queue(worker: Any) -> str:
 
 def _refuse(sentence: str) -> NoReturn:
     print(f"error: {sentence}", file=sys.stderr)
-    raise SystemExit(EX_CONFIG)
+    raise SystemExit(os.EX_CONFIG)  # a restart cannot help
 
 
 def health(queue: str) -> int:

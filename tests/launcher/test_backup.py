@@ -89,3 +89,11 @@ def test_what_is_missing_is_said(data: Path) -> None:
     assert "There is no file" in run(data, "restore", str(data / "nothing.zip")).stderr
     assert "nothing to back up in" in run(data, "backup").stderr
     assert not data.exists()
+
+
+def test_wrong_settings_end_as_no_restart_can_help(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICS_PORT", "none")
+    done = run(data)
+    assert done.returncode == os.EX_CONFIG
+    assert "METRICS_PORT" in done.stderr
+    assert not data.exists()

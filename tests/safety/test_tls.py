@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError
 
 from bot.background import reply
 from bot.jobs.client import JobClient
-from shared.connect import connect, connect_async, connect_for_long_commands, connect_for_threads, connect_once, explain
+from shared.connect import connect, connect_async, connect_once, explain
 from shared.settings import Settings, SettingsError, get_settings, read_settings
 from tests import factories
 from tests.safety.certificates import Authority
@@ -94,7 +94,7 @@ def celery_reaches(settings: Settings) -> None:
 
 def test_every_client_goes_through(secure: Server, ca: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = as_user(monkeypatch, secure, "worker", ca)
-    for make in (connect, connect_for_long_commands, connect_for_threads, connect_once):
+    for make in (connect, connect_once):
         client = make(settings)
         assert client.ping()
         client.close()

@@ -20,7 +20,7 @@ from galvanic.checkpoint import sync_folder
 from galvanic.cli.base import report
 from galvanic.errors import UserError
 from galvanic.units import MEGABYTE, count
-from shared.connect import connect_for_long_commands, explain
+from shared.connect import connect, explain
 from shared.settings import Settings, get_settings
 from worker.backup.archive import Backup
 from worker.backup.restore import Restored, require_nobody, restore
@@ -28,6 +28,7 @@ from worker.backup.take import Taken, take
 
 _PIPE = "-"
 _STOPPED = 130
+_REPLY_WITHIN_S = 300.0  # commands that read or write everything there is take long
 
 
 def backup_command(options: argparse.Namespace) -> int:
@@ -110,7 +111,7 @@ def _redis_of(settings: Settings) -> Iterator[redis.Redis]:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, signal.default_int_handler)
-    with connect_for_long_commands(settings) as client:
+    with connect(settings, socket_timeout=_REPLY_WITHIN_S) as client:
         try:
             yield client
         except redis.RedisError as error:
