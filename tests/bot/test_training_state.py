@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.train.state import TrainingState
-from shared.events import Cancelled, Event, Failed, Interrupted, Queued, Sample, Started
+from shared.events import Cancelled, Event, Failed, Interrupted, Queued, Started
 from tests.factories import finished, progress
 
 
@@ -42,13 +42,3 @@ def test_progress_of_an_interrupted_training_stays_visible() -> None:
     assert view.progress is not None
     assert view.progress.step == 7
     assert view.resumed
-
-
-def test_nothing_is_left_of_an_attempt_that_is_not_resumed() -> None:
-    view = fold(Started(worker="w"), progress(step=7), Sample(epoch=1, text="a"), Started(worker="w"))
-    assert (view.progress, view.samples, view.restart_reason) == (None, (), None)
-
-
-def test_samples_are_kept_in_order() -> None:
-    view = fold(*(Sample(epoch=n, text=f"text {n}") for n in (1, 2, 3)))
-    assert [sample.epoch for sample in view.samples] == [1, 2, 3]
