@@ -9,8 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.doctor.gpu import why_unused
-from worker.doctor.gpu_facts import GpuFacts, gather
+from worker.doctor.gpu import GpuFacts, gather, why_unused
 from worker.gpus import Gpu, chosen
 
 _CORES_VARIABLE = "TF_NUM_INTRAOP_THREADS"

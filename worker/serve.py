@@ -211,8 +211,7 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
 
 def _runs_on(queue: str) -> str:
     """What this worker runs on. If a train worker leaves a GPU alone, the log says why, in one line."""
-    from worker.doctor.gpu import why_unused
-    from worker.doctor.gpu_facts import gather
+    from worker.doctor.gpu import gather, why_unused
     from worker.hardware import describe
 
     facts = gather()

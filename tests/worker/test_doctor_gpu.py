@@ -9,7 +9,7 @@ import pytest
 
 from worker.cli.doctor import lines, summary
 from worker.doctor import Finding, Level, gpu
-from worker.doctor.gpu_facts import GpuFacts, Program, gather
+from worker.doctor.gpu import GpuFacts, Program, gather
 from worker.gpus import Gpu
 
 A10G = Gpu(0, "GPU-1", "NVIDIA A10G", 100, 23_028, "550.90.07")

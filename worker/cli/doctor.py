@@ -15,7 +15,6 @@ from galvanic.cli.base import report
 from shared.settings import Settings, get_settings
 from worker import hardware
 from worker.doctor import Finding, Level, gpu, machine, redis_server
-from worker.doctor.gpu_facts import gather
 
 _WIDTH = 110
 _INDENT = " " * 9
@@ -57,7 +56,7 @@ def _engine(settings: Settings, values: dict[str, Any]) -> list[Finding]:
         values["tensorflow_error"] = str(error)
         said = " ".join(str(error).split())[:300]
         remedy = "Install everything anew; a processor without AVX instructions cannot run TensorFlow at all."
-        return [_tensorflow_broken(f"TensorFlow does not work: {said}", remedy), *gpu.examine(gather())]
+        return [_tensorflow_broken(f"TensorFlow does not work: {said}", remedy), *gpu.examine(gpu.gather())]
     values["gpus"] = list(checked.gpus)
     if not checked.right:
         wrong = "TensorFlow computes wrongly: a product of matrices is not what it should be."
@@ -70,7 +69,7 @@ def _engine(settings: Settings, values: dict[str, Any]) -> list[Finding]:
         Finding("tensorflow", Level.OK, versions),
         Finding("tensorflow", Level.OK, speed),
         *used,
-        *gpu.examine(gather(seen=checked.gpus), generate_on_gpu=settings.generate_on_gpu),
+        *gpu.examine(gpu.gather(seen=checked.gpus), generate_on_gpu=settings.generate_on_gpu),
     ]
 
 
