@@ -1,14 +1,11 @@
-"""Files written atomically, a training's checkpoint among them; and waiting while the disk is full."""
+"""A training's checkpoint, and arrays in files; and waiting while the disk is full."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +15,7 @@ import safetensors
 import safetensors.numpy
 import structlog
 
+from galvanic.files import replacing
 from galvanic.results import Difficulty, Hooks
 
 T = TypeVar("T")
@@ -82,22 +80,6 @@ class DamagedCheckpoint(Exception):
     """The file cannot be read."""
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Where to write a file that is then moved into its place; on return it is on the disk. After an OSError what was
-    there before still is, and nothing else."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)  # half a file must not take up disk space
-        raise
-    sync_folder(path.parent)
-
-
 def write_file(path: Path, arrays: Arrays, metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file as `replacing`."""
     contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
@@ -105,26 +87,10 @@ def write_file(path: Path, arrays: Arrays, metadata: dict[str, str] | None = Non
         partial.write_bytes(safetensors.numpy.save(contiguous, metadata))  # `save_file` does not say which error it was
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text in UTF-8 as `replacing`."""
-    with replacing(path) as partial:
-        partial.write_text(text, "utf-8")
-
-
 def read_arrays(path: Path) -> tuple[Arrays, dict[str, str]]:
     """A safetensors file's arrays and metadata. Raises OSError, SafetensorError and others where it is none."""
     with safetensors.safe_open(path, framework="numpy") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118  # not a dict
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring a folder's entries to the disk, where the system can (Windows cannot)."""
-    with contextlib.suppress(PermissionError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def save(folder: Path, arrays: Arrays, position: dict[str, Any]) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from galvanic.results import CurvePoint, best_point
-from galvanic.source import chunks, cleaned
 from galvanic.text import Prepared
 from galvanic.units import count
 
 RUN = 30  # characters in a row that count as copied; shorter ones are shared phrases
-_PART = 2**16  # symbols of a prepared text at once
+_REPEATED = re.compile(r"\s+|([^\w\s])\1+")
 _MOST_STEPS = 5_000_000  # to find the longest piece; only endless repetition needs more
 
 
@@ -28,15 +27,13 @@ class CopyScore:
     longest: int
 
 
-def copy_score(samples: Sequence[str], corpus: str | os.PathLike[str] | Prepared, run: int = RUN) -> CopyScore:
-    """How much of the samples stands verbatim in a corpus: a text, the path of one in UTF-8, or one as it was learned.
+def copy_score(samples: Sequence[str], corpus: Iterable[str], run: int = RUN) -> CopyScore:
+    """How much of the samples stands verbatim in a corpus, which is given in parts.
 
-    A file's line ends are taken as the recipes take them, and it is read in parts. `run`: characters in a row that
-    count as copied; no run goes from one sample to the next. Raises ValueError where `run` is less than 2, UserError
-    where the file cannot be read.
+    Blank space counts as one space, and a row of the same sign as one: neither an indentation nor a ruled line is
+    anybody's words. `run`: characters in a row that count as copied; no run goes from one sample to the next.
     """
-    if run < 2:
-        raise ValueError("a run has at least two characters")
+    samples = ["".join(_evened([sample])) for sample in samples]
     places: dict[str, list[int]] = {}  # of each piece of `run` characters, all samples one behind the other
     begin = 0
     for sample in samples:
@@ -46,7 +43,7 @@ def copy_score(samples: Sequence[str], corpus: str | os.PathLike[str] | Prepared
     found: set[str] = set()
     lengths: dict[int, int] = {}  # by place in the samples: how long the piece that is copied is so far
     longest = steps = 0
-    for piece in _pieces(_parts(corpus) if places else iter(()), run):
+    for piece in _pieces(_evened(corpus if places else ()), run):
         starts = places.get(piece)
         if starts is None:
             lengths = {}
@@ -63,7 +60,16 @@ def copy_score(samples: Sequence[str], corpus: str | os.PathLike[str] | Prepared
     return CopyScore(float(marked.sum()) / chars if chars else 0.0, chars, longest)
 
 
-def _pieces(parts: Iterator[str], run: int) -> Iterator[str]:
+def _evened(parts: Iterable[str]) -> Iterator[str]:
+    last = ""
+    for part in parts:
+        text = _REPEATED.sub(lambda found: found[1] or " ", last + part)
+        last = text[-1:]  # what it repeats may come with the next part
+        yield text[:-1]
+    yield last
+
+
+def _pieces(parts: Iterable[str], run: int) -> Iterator[str]:
     """All pieces of `run` characters of a text, in order."""
     rest = ""
     for part in parts:
@@ -71,16 +77,6 @@ def _pieces(parts: Iterator[str], run: int) -> Iterator[str]:
         for at in range(len(rest) - run + 1):
             yield rest[at : at + run]
         rest = rest[max(0, len(rest) - run + 1) :]
-
-
-def _parts(corpus: str | os.PathLike[str] | Prepared) -> Iterator[str]:
-    if isinstance(corpus, Prepared):
-        for start in range(0, len(corpus.ids), _PART):
-            yield corpus.vocabulary.decode(np.asarray(corpus.ids[start : start + _PART]))
-    elif isinstance(corpus, str):
-        yield corpus
-    else:
-        yield from cleaned(chunks(corpus))
 
 
 _WORSE_NATS = 0.03  # held-out loss lost since the best epoch for the end to count as learning by heart
@@ -107,7 +103,7 @@ def overfitting(curve: tuple[CurvePoint, ...]) -> tuple[str, ...]:
 
 def copying(samples: Sequence[str], prepared: Prepared) -> tuple[float, tuple[str, ...]]:
     """Share of the samples that is copied from the corpus, and notes about it."""
-    score = copy_score(samples, prepared)
+    score = copy_score(samples, prepared.parts())
     if score.share >= RECITES:
         start = "It mostly recites"
     elif score.share >= COPIES:

@@ -49,10 +49,9 @@ _MOST_SEED = 1_000  # characters of the corpus that an answer carries as its beg
 class _Begun:
     request: WriteRequest
     row: Row
+    read: Seed
     seed: str
     random_seed: int
-    notes: tuple[str, ...]
-    open_end: bool
 
 
 class Author(ABC):
@@ -103,7 +102,7 @@ class Author(ABC):
             return int(lengths[ids].sum()) >= needed or len(ids) >= _MOST_SYMBOLS * request.length
 
         row = Row(known.ids, sampling, random, enough, request.until)
-        return _Begun(request, row, seed, random_seed, known.notes, known.open_end)
+        return _Begun(request, row, known, seed, random_seed)
 
     def _draw_seed(self, request: WriteRequest, random: np.random.Generator) -> tuple[Seed, str]:
         """A window of the corpus, or a line of it; blank where the model keeps nothing of its corpus."""
@@ -134,15 +133,15 @@ class Author(ABC):
         request = begun.request
         # A pass goes on after this text was long enough, and its symbols may be long.
         ends = np.cumsum(self.vocabulary.lengths[ids])
-        text = self.vocabulary.decode(ids[: int(np.searchsorted(ends, request.length + begun.open_end)) + 1])
-        if begun.open_end:
+        text = self.vocabulary.decode(ids[: int(np.searchsorted(ends, request.length + begun.read.open_end)) + 1])
+        if begun.read.open_end:
             text = text.removeprefix(" ")
         return Generation(
             seed=begun.seed,
             text=cut(text[: request.length], request.stop),
             temperature=begun.row.sampling.temperature,
             random_seed=begun.random_seed,
-            notes=begun.notes,
+            notes=begun.read.notes,
             seconds=time.monotonic() - started,
         )
 

@@ -28,6 +28,7 @@ from galvanic.results import (
     Stopped,
     TrainingCancelled,
     TrainingInterrupted,
+    best_point,
 )
 
 PROGRESS_EVERY_S = 0.5
@@ -172,8 +173,7 @@ class Loop:
             raise _Astray
         # The curve is remade when an interrupted judgement is repeated.
         self.curve = [*(old for old in self.curve if old.epoch < at.epoch), point]
-        if not self.best or point.watched < min((old.watched for old in self.curve[:-1]), default=math.inf):
-            at.best_epoch = at.epoch
+        if best_point(self.curve) is point:
             self.best = weights
             self._good = self.learner.state()
         if time.monotonic() - self._sampled >= SAMPLE_EVERY_S:
@@ -225,7 +225,7 @@ class Loop:
         if at.epoch >= self.pace.epochs:
             return "done"
         patience = max(4, math.ceil(self.learner.plan.patience * self.pace.planned_epochs()))
-        if self.learner.plan.patience and at.epoch - at.best_epoch >= patience:
+        if self.learner.plan.patience and at.epoch - best_point(self.curve).epoch >= patience:
             return "early"
         return None
 

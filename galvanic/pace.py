@@ -25,7 +25,6 @@ class Position:
     seconds: float = 0.0  # over all attempts
     loss_sum: float = 0.0  # of the predictions of this epoch
     loss_count: int = 0  # so many predictions
-    best_epoch: int = 0  # whose weights are kept; 0: those that it began with
     strays: int = 0  # how often the loss was not a number
     rate_share: float = 1.0  # of the planned learning rate, halved at each stray
 

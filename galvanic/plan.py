@@ -108,7 +108,6 @@ class Plan(BaseModel):
     weight_decay: float = 0.0
     clip_norm: float = 0.0
     epochs: int  # to train at most, when the person names no number
-    timed: bool  # ends by the clock when the person names no number of epochs
     patience: float = 0.0  # stop after this share of the planned epochs without progress (0: never)
     precision: Precision = "float32"  # of the products while training on a CPU
 
@@ -198,7 +197,6 @@ def _classic(vocabulary: int, budget: Budget) -> Plan:
         learning_rate=1e-3,
         schedule="constant",
         epochs=4,
-        timed=False,
         precision=budget.precision,
     )
 
@@ -245,7 +243,6 @@ def _plan(
         weight_decay=0.05,
         clip_norm=1.0,
         epochs=most_epochs,
-        timed=True,
         patience=0.25,
         precision=budget.precision,
     )

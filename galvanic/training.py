@@ -75,9 +75,9 @@ def train(
 ) -> TrainResult:
     """Train a model on a text and write its file.
 
-    `text`: as it came from the corpus, or the path of it in UTF-8, which is then never in memory as a whole. Without
-    epochs and minutes in `options` a timed plan runs for `limits.minutes`. `checkpoint`: a folder; if it holds one of
-    the same text and settings, training goes on there. `plan`: in place of the default; the options are laid over it.
+    `text`: as it came from the corpus, or the path of it in UTF-8, which is then never in memory as a whole. Unless
+    `options` name minutes or it goes by epochs, it runs for `limits.minutes`. `checkpoint`: a folder; if it holds one
+    of the same text and settings, training goes on there. `plan`: in place of the default, with the options laid over.
     `parent`: file of the model to go on from; on the text that it learned from, the result is never worse than it.
     `parent_name`: what to call it; None: as its file.
 
@@ -126,9 +126,7 @@ class _Training:
         plan.network.check_pace()
         writer = SampleWriter(prepared, plan.network, random_seed)
         learner = make_learner(plan, prepared, random_seed)
-        minutes = options.minutes
-        if minutes is None and options.epochs is None and plan.timed:
-            minutes = self.limits.minutes
+        minutes = self._minutes()
         pace = Pace(plan, learner.steps, options.epochs or plan.epochs, minutes)
         loop = Loop(learner, pace, hooks, writer.one, folder, identity, self.limits.checkpoint_s)
         if saved:
@@ -146,7 +144,7 @@ class _Training:
         parent = self.parent if self.parent and self.parent.learned(self.corpus) else None
         stopped = loop.run(start=parent.description.training.train_loss if parent else None)
         loop.tell("finishing")
-        if stopped == "done" and minutes and not options.epochs and plan.timed:
+        if stopped == "done" and minutes and not options.by_epochs:
             loop.notes += _ended_before_its_time(pace, minutes)
 
         heldout_loss: float | None = None
@@ -171,14 +169,16 @@ class _Training:
             "parent": self.parent.description.weights_sha256 if self.parent else None,
         }
 
+    def _minutes(self) -> float | None:
+        """To learn for at most."""
+        options = self.options
+        return self.limits.minutes if options.minutes is None and not options.by_epochs else options.minutes
+
     def _plan(self) -> tuple[Plan, tuple[str, ...]]:
         options, symbols = self.options, len(self.prepared.vocabulary)
         network = self.parent.description.network if self.parent else None
-        minutes = options.minutes
-        if minutes is None and options.epochs is None:
-            minutes = self.limits.minutes
         machine = measure_machine()
-        budget = Budget(minutes, options.epochs, machine.flops, machine.precision, machine.gpu, spare_memory())
+        budget = Budget(self._minutes(), options.epochs, machine.flops, machine.precision, machine.gpu, spare_memory())
         plan = self.given_plan or make_plan(options.recipe, symbols, self.prepared.learned, budget, network)
         plan = apply_options(plan, options)
         if self.parent:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import redis
 import structlog
 
-from galvanic.checkpoint import write_text
 from galvanic.errors import UserError
+from galvanic.files import write_text
 from galvanic.options import CorpusInfo, TranscriptRef
 from galvanic.results import TrainingCancelled, TrainingInterrupted
 from shared import keys

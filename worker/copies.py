@@ -15,7 +15,8 @@ from typing import cast
 import redis
 import structlog
 
-from galvanic.checkpoint import NAME, write_text
+from galvanic.checkpoint import NAME
+from galvanic.files import write_text
 from shared import keys
 from shared.settings import Settings
 from worker.beside import Repeating

@@ -17,8 +17,9 @@ import structlog
 from fsspec.implementations.local import LocalFileSystem
 
 from galvanic import checkpoint
-from galvanic.checkpoint import disk_full, is_full, sync_folder
+from galvanic.checkpoint import disk_full, is_full
 from galvanic.errors import UserError
+from galvanic.files import sync_folder
 from galvanic.model_file import SUFFIX
 from galvanic.results import Difficulty, Hooks
 from galvanic.units import MEGABYTE

@@ -76,7 +76,7 @@ def _write_in_each(context: Context, model: TextModel, learned: str) -> None:
         context.record.values |= {
             f"{key}_known_words": sum(word in known for word in words) / len(words),
             f"{key}_distinct_words": len(set(words)) / len(words),
-            f"{key}_copied": copy_score(written, learned).share,
+            f"{key}_copied": copy_score(written, [learned]).share,
         }
         context.record.raw[f"{key}_sample"] = SEED + written[0][:SHOWN]
 

@@ -33,7 +33,7 @@ def adaptive_nats(counts: Iterable[int]) -> float:
     return math.lgamma(total + half) - math.lgamma(half) - gain
 
 
-_AT_ONCE = 2**22  # symbols of a text looked at
+_AT_ONCE = 2**20  # symbols of a text
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,11 @@ class Prepared:
     @property
     def heldout_density(self) -> float:
         return (len(self.ids) - self.learned) / max(1, self.heldout_chars)
+
+    def parts(self) -> Iterator[str]:
+        """The text as it is learned."""
+        for start in range(0, len(self.ids), _AT_ONCE):
+            yield self.vocabulary.decode(self.ids[start : start + _AT_ONCE])
 
     @property
     def training(self) -> AnyIds:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -104,17 +101,3 @@ def is_book(data: bytes, entry: CatalogueEntry) -> bool:
     except _MirrorError:
         return False
     return True
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """A reader, or a crash, never sees a part of the file. Raises `OSError`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise

@@ -10,10 +10,11 @@ from pathlib import Path
 import structlog
 
 from galvanic.errors import UserError
+from galvanic.files import replacing
 from galvanic.reading import slugify
 from shared.corpora.catalogue import PYTHON_DOCS, CatalogueEntry, catalogue, find
 from shared.corpora.corpus import Corpus, check_size, from_bytes, from_entry, from_text
-from shared.corpora.fetch import FetchError, Progress, fetch_book, is_book, write_atomically
+from shared.corpora.fetch import FetchError, Progress, fetch_book, is_book
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -51,7 +52,7 @@ async def resolve(
             remedy = await asyncio.to_thread(_without_network, entry, settings)
             raise UserError(f"{entry.full_title} {error}.", remedy) from error
         try:
-            await asyncio.to_thread(write_atomically, cached, data)
+            await asyncio.to_thread(_write_cache, cached, data)
         except OSError as error:  # the text is here; only the next time will be slow again
             log.warning("book not cached", book=entry.name, reason=error.strerror)
     return await asyncio.to_thread(from_entry, data, entry, "catalogue", settings, keep_licence=keep_licence)
@@ -131,6 +132,12 @@ def _read_cache(path: Path, entry: CatalogueEntry) -> bytes | None:
         log.warning("cached book is damaged; fetching it again", book=entry.name)
         return None
     return data
+
+
+def _write_cache(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
+        partial.write_bytes(data)
 
 
 def _python_docs(entry: CatalogueEntry, settings: Settings) -> Corpus:

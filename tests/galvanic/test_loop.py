@@ -87,7 +87,7 @@ def test_it_learns_to_its_end_and_keeps_the_best() -> None:
     one = made(learner, hooks)
     assert one.run() == "done"
     assert [point.epoch for point in one.curve] == [1, 2, 3]
-    assert one.position.best_epoch == best_point(one.curve).epoch == 3
+    assert best_point(one.curve).epoch == 3
     np.testing.assert_array_equal(one.best["number"], learner.number)
     assert [sample.text for sample in hooks.samples] == ["text 1"]  # the others come within seconds
 

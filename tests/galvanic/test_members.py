@@ -30,7 +30,6 @@ PLAN = Plan(
     schedule="cosine",
     clip_norm=1.0,
     epochs=2,
-    timed=False,
 )
 
 

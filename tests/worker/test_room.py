@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galvanic import checkpoint, model_file
+from galvanic import checkpoint, files, model_file
 from galvanic.checkpoint import is_full
 from galvanic.model_file import load
 from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
@@ -109,7 +109,7 @@ def test_text_and_model_wait_for_room(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_half_a_file_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint.save(tmp_path, {"a": np.zeros(3)}, {"at": 1})
-    monkeypatch.setattr(checkpoint.os, "fsync", full(1, lambda _: None))
+    monkeypatch.setattr(files.os, "fsync", full(1, lambda _: None))
     with pytest.raises(OSError, match="as the test"):
         checkpoint.save(tmp_path, {"a": np.ones(3)}, {"at": 2})
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]

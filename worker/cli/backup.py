@@ -16,9 +16,9 @@ from typing import IO, BinaryIO, cast
 
 import redis
 
-from galvanic.checkpoint import sync_folder
 from galvanic.cli.base import report
 from galvanic.errors import UserError
+from galvanic.files import sync_folder
 from galvanic.units import MEGABYTE, count
 from shared.connect import connect, explain
 from shared.settings import Settings, get_settings
