@@ -48,9 +48,7 @@ class LSTM(keras.layers.LSTM):  # type: ignore[misc]  # Keras has no types
         self.precision = precision
         self.weight_dropout_seed = keras.random.SeedGenerator(seed)
 
-    def call(self, sequences: Tensor, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
-        if mask is not None:
-            raise ValueError("masks are not supported")
+    def call(self, sequences: Tensor, initial_state: Any = None, training: bool = False) -> Any:
         recurrent = tf.convert_to_tensor(self.cell.recurrent_kernel)
         if training and self.recurrent_weight_dropout:
             recurrent = keras.random.dropout(recurrent, self.recurrent_weight_dropout, seed=self.weight_dropout_seed)

@@ -59,16 +59,14 @@ def _windows(config: NetworkConfig, seed: int, precision: Precision) -> Any:
 
 
 def _lstm(config: NetworkConfig, index: int, seed: int, precision: Precision) -> LSTM:
-    options: dict[str, Any] = {}
-    if config.encoding == "one-hot" and not index:
-        options["kernel_initializer"] = _spread(0.25, seed + 5)
+    reads_symbols = config.encoding == "one-hot" and not index
     return LSTM(
         config.units[index],
         recurrent_weight_dropout=config.recurrent_weight_dropout,
         precision=precision,
         seed=seed + 10 * index + 2,
         name=f"lstm_{index}",
-        **options,
+        kernel_initializer=_spread(0.25, seed + 5) if reads_symbols else "glorot_uniform",
     )
 
 

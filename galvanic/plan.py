@@ -166,7 +166,7 @@ _LONG, _WIDE = 200_000, 768
 def make_plan(
     recipe: str, vocabulary: int, symbols: int, budget: Budget | None = None, network: NetworkConfig | None = None
 ) -> Plan:
-    """The default plan for a text of so many symbols to learn from. Raises UserError where there is no such recipe.
+    """The default plan for a text of so many symbols to learn from.
 
     `vocabulary`: different symbols. `budget`: None: a machine of middling speed, without a limit of time. `network`: of
     the model to go on from; None: a new one is chosen.
@@ -174,9 +174,7 @@ def make_plan(
     budget = budget or Budget()
     if recipe == "classic":
         return _classic(vocabulary, budget)
-    if recipe in _EMBEDDING:
-        return _streams(recipe, vocabulary, symbols, budget, network)
-    raise UserError(f'There is no recipe "{recipe}".', "Choose `char`, `word` or `classic`.")
+    return _streams(recipe, vocabulary, symbols, budget, network)
 
 
 def _classic(vocabulary: int, budget: Budget) -> Plan:

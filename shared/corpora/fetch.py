@@ -54,7 +54,8 @@ async def fetch_book(entry: CatalogueEntry, settings: Settings, progress: Progre
                 await progress(f"Fetching {entry.full_title} from {host}.")
             try:
                 data = await _download(session, mirror.format(number=entry.gutenberg_number), settings)
-                await asyncio.to_thread(_check, data, entry)
+                if why := await asyncio.to_thread(why_not, data, entry):
+                    raise _MirrorError(f"sent {why}")
             except _MirrorError as error:
                 log.warning("mirror failed", book=entry.name, host=host, reason=str(error))
                 reasons.append(f"{host} {error}")
@@ -85,19 +86,11 @@ async def _download(session: aiohttp.ClientSession, url: str, settings: Settings
         raise _MirrorError(why.format(seconds=settings.fetch_timeout_s)) from error
 
 
-def _check(data: bytes, entry: CatalogueEntry) -> None:
+def why_not(data: bytes, entry: CatalogueEntry) -> str:
+    """Why these bytes are not the book, in words that follow "it sent"; empty when they are."""
     assert entry.gutenberg_number is not None  # only books are fetched
     try:
         text = decode_text(data, entry.name)
-    except UserError as error:
-        raise _MirrorError("sent something that is not a text") from error
-    if reason := why_not_book(text, entry.gutenberg_number, entry.title):
-        raise _MirrorError(f"sent {reason}")
-
-
-def is_book(data: bytes, entry: CatalogueEntry) -> bool:
-    try:
-        _check(data, entry)
-    except _MirrorError:
-        return False
-    return True
+    except UserError:
+        return "something that is not a text"
+    return why_not_book(text, entry.gutenberg_number, entry.title)

@@ -14,7 +14,7 @@ from galvanic.files import replacing
 from galvanic.reading import slugify
 from shared.corpora.catalogue import PYTHON_DOCS, CatalogueEntry, catalogue, find
 from shared.corpora.corpus import Corpus, check_size, from_bytes, from_entry, from_text
-from shared.corpora.fetch import FetchError, Progress, fetch_book, is_book
+from shared.corpora.fetch import FetchError, Progress, fetch_book, why_not
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -128,7 +128,7 @@ def _read_cache(path: Path, entry: CatalogueEntry) -> bytes | None:
     except OSError as error:
         log.warning("cached book cannot be read", book=entry.name, reason=error.strerror)
         return None
-    if not is_book(data, entry):
+    if why_not(data, entry):
         log.warning("cached book is damaged; fetching it again", book=entry.name)
         return None
     return data

@@ -168,26 +168,6 @@ def test_files_far_larger_than_an_upload_are_taken_up_to_a_limit(tmp_path: Path)
         read_file(path, tmp_path)
 
 
-@pytest.mark.usefixtures("streamed")
-@pytest.mark.parametrize(
-    ("data", "problem"),
-    [
-        (b"", "is empty|white space"),
-        (b" \n" * 50, "is empty|white space"),
-        (b"%PDF-1.7 words", "a PDF"),
-        (b"abc\0\0\0def" * 40, "a binary file"),
-        (bytes(range(1, 32)) * 50, "a binary file"),
-        (b"\xff\xfe" + "abc".encode("utf-16-le") + b"\x00\xdc", "says that it is UTF-16-LE"),
-    ],
-)
-def test_what_is_no_text_is_refused(tmp_path: Path, data: bytes, problem: str) -> None:
-    path = tmp_path / "a.txt"
-    path.write_bytes(data)
-    for workdir in (None, tmp_path / "work"):
-        with pytest.raises(UserError, match=problem):
-            read_file(path, workdir)
-
-
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "none.txt", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(UserError, match=f"cannot be read: {reason}"):

@@ -9,7 +9,7 @@ import pytest
 
 from galvanic.generate import load_model, predictor
 from galvanic.model_file import load
-from galvanic.network import Weights, join_members, split_members
+from galvanic.network import Weights, split_members
 from galvanic.options import TrainOptions
 from galvanic.plan import NetworkConfig, Plan
 from galvanic.request import WriteRequest
@@ -79,10 +79,3 @@ def test_a_batch_writes_what_one_would(trained: tuple[Path, TrainResult]) -> Non
     alone = [model.generate_batch([request])[0] for request in requests]
     assert [one.text for one in together] == [one.text for one in alone]  # type: ignore[union-attr]
     assert len({one.text for one in together}) == 5  # type: ignore[union-attr]
-
-
-def test_weights_are_split_and_joined(trained: tuple[Path, TrainResult]) -> None:
-    description, weights, _ = load(trained[0])
-    again = join_members(description.network, split_members(description.network, weights))
-    assert {name: id(array) for name, array in again.items()} == {name: id(array) for name, array in weights.items()}
-    assert {name: array.shape for name, array in weights.items()} == description.network.shapes()

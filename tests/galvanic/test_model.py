@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from galvanic.errors import UserError
 from galvanic.generate import load_model, predictor
 from galvanic.model_file import load
 from galvanic.network import build, set_weights
@@ -97,13 +95,3 @@ def test_unseen_characters_are_told_and_charged(memorised: Memorised) -> None:
     assert added == pytest.approx(math.log(UNICODE_SCALARS / model.description.unseen), rel=1e-3)
     assert strange.bits_per_char == pytest.approx(strange.nats_per_char / math.log(2))
     assert model.score("§§").nats_per_char > 10
-
-
-@pytest.mark.parametrize(
-    ("seed", "options"), [("", {}), ("漢", {}), ("red", {"temperature": 3}), ("red", {"temperature": -1})]
-)
-def test_bad_requests_are_refused(seed: str, options: dict[str, Any], memorised: Memorised) -> None:
-    with pytest.raises(UserError):
-        load_model(memorised[0]).generate(seed, length=10, **options)
-    with pytest.raises(UserError):
-        load_model(memorised[0]).generate("red", length=0)

@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from galvanic.errors import UserError
-from galvanic.machine import measure_machine
 from galvanic.network import build, get_weights
 from galvanic.plan import Budget, NetworkConfig, make_plan
 
@@ -76,14 +74,3 @@ def test_the_network_has_the_shapes_of_its_settings(config: NetworkConfig) -> No
     model = build(config)
     assert {name: weight.shape for name, weight in get_weights(model).items()} == config.shapes()
     assert config.parameters() == model.count_params()
-
-
-def test_an_unknown_recipe_is_refused() -> None:
-    with pytest.raises(UserError, match='no recipe "verse"'):
-        make_plan("verse", 80, BOOK)
-
-
-def test_the_machine_is_measured() -> None:
-    machine = measure_machine()
-    assert machine.flops > 1e8
-    assert machine.precision in ("float32", "bfloat16")

@@ -8,19 +8,17 @@ import subprocess
 import sys
 import textwrap
 
-import numpy as np
 import pytest
 
 from galvanic.errors import UserError
 from galvanic.source import pieces
 from galvanic.text import CharVocabulary, TextOptions, get_recipe, prepare
 from galvanic.text.body import unwrap, wrapping
-from galvanic.text.classic import WINDOW, pad, stop_words, windows, words_only
+from galvanic.text.classic import WINDOW, stop_words, words_only
 from galvanic.text.recipe import adaptive_nats
 from tests.worker.texts import babble
 
 PROSE = "\n\n".join(textwrap.fill(babble(700, seed), 70) for seed in range(6))
-VERSE = "\n".join(f"The {a} goes down upon the {b} and all the world is long" for a in "abcdefgh" for b in "xyz")
 
 
 def looks_hard_wrapped(text: str) -> bool:
@@ -36,32 +34,6 @@ def test_stop_words_are_nltks() -> None:
     assert "boat" not in stop_words()
     assert len(stop_words()) in (179, 198)
     assert words_only("The Boat, it isn't HERE: no_one's 2nd!") == "boat no_one 2nd"
-
-
-def test_classic_windows_are_views_with_the_next_character() -> None:
-    ids = np.arange(300, dtype=np.int32)
-    view = windows(ids)
-    assert view.shape == (200, WINDOW + 1)
-    assert view.base is not None
-    assert np.shares_memory(view, ids)
-    assert list(view[7]) == list(range(7, 7 + WINDOW + 1))
-
-
-def test_wrapped_prose_is_unwrapped_and_keeps_its_length() -> None:
-    assert looks_hard_wrapped(PROSE)
-    joined = unwrapped(PROSE)
-    assert len(joined) == len(PROSE)
-    assert joined.count("\n\n") == 5
-    assert joined.replace("\n", "").count("\n") == 0
-    assert joined.count("\n") == 10
-
-
-@pytest.mark.parametrize("text", [VERSE, "\n".join(["ok", "lol no way", "see you at the harbour tomorrow"] * 30)])
-def test_verse_and_chat_keep_their_lines(text: str) -> None:
-    assert not looks_hard_wrapped(text)
-    prepared = prepare(text)
-    assert prepared.vocabulary.decode(prepared.ids) == text
-    assert not prepared.unwrapped
 
 
 def test_verse_within_wrapped_prose_keeps_its_lines() -> None:
@@ -98,10 +70,6 @@ def test_seeds_of_which_nothing_is_left_are_refused(recipe: str, seed: str) -> N
     with pytest.raises(UserError) as caught:
         get_recipe(recipe).seed(seed, CharVocabulary(sorted(set("abc "))))
     assert caught.value.remedy
-
-
-def test_long_seeds_are_not_padded() -> None:
-    assert len(pad(np.ones(250, np.int32))) == 250
 
 
 def test_adaptive_code_length_is_that_of_its_predictions() -> None:

@@ -62,11 +62,6 @@ def test_frequent_words_are_symbols_and_others_are_spelled() -> None:
     ]
 
 
-def test_single_characters_are_ids_of_their_own_wherever_they_stand() -> None:
-    ids = WORDS.encode("a b")
-    assert [WORDS.symbols[number] for number in ids] == ["a", " ", "b"]
-
-
 @pytest.mark.parametrize("recipe", ["char", "word", "classic"])
 @pytest.mark.parametrize("symbols", [[], ["a", "a"], ["a", ""]])
 def test_what_is_no_vocabulary_is_refused(recipe: str, symbols: list[str]) -> None:
@@ -94,13 +89,6 @@ def test_prepared_texts_come_back(recipe: str, text: str) -> None:
     assert int(lengths[prepared.training].sum()) == prepared.learned_chars
     assert int(lengths[prepared.heldout].sum()) == prepared.heldout_chars
     assert prepared.characters == len(clean(text))
-
-
-@given(st.one_of(ANY, TEXT))
-def test_classic_texts_come_back_as_their_words(text: str) -> None:
-    text = f"{text} {babble(400)} {text}"
-    prepared = prepare(text, TextOptions("classic"))
-    assert prepared.vocabulary.decode(prepared.ids) == words_only(clean(text))
 
 
 @given(st.one_of(ANY, TEXT))

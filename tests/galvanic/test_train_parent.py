@@ -166,11 +166,6 @@ def test_a_classic_model_learns_no_new_characters(classic: Path, tmp_path: Path)
         run("classic", tmp_path / "child", parent=classic, plan=None, text=OTHER)
 
 
-def test_a_parent_that_is_no_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no model"):
-        run("char", tmp_path / "child", parent=tmp_path / "nothing")
-
-
 @pytest.mark.long
 def test_an_interrupted_child_ends_as_an_uninterrupted_one(trained: Path, tmp_path: Path) -> None:
     for text in (TEXT, OTHER):
