@@ -273,12 +273,7 @@ async def test_no_name_leads_out_of_the_folder(
         await resolve(name, make_settings(corpora_dir=folder))
 
 
-async def test_an_unknown_name_brings_the_nearest_ones(make_settings: Callable[..., Settings]) -> None:
-    with pytest.raises(UserError) as caught:
-        await resolve("frankenstien", make_settings())
-    assert caught.value.problem == "There is no text called `frankenstien`."
-    assert "`frankenstein`" in caught.value.remedy
-    assert "catalogue" in caught.value.remedy
+async def test_an_unknown_name_is_shown_up_to_a_length(make_settings: Callable[..., Settings]) -> None:
     with pytest.raises(UserError) as caught:
         await resolve("q" * 500 + "`", make_settings())
     assert len(caught.value.problem) < 100
@@ -310,26 +305,10 @@ def test_an_upload(make_settings: Callable[..., Settings]) -> None:
     assert corpus.info.title == "Übles Tagebuch (v2)"
 
 
-def test_an_uploaded_gutenberg_file_is_stripped(make_settings: Callable[..., Settings]) -> None:
-    corpus = from_upload("pg90001.txt", book(90001).encode(), make_settings())
-    assert corpus.text == BODY.strip()
-    assert corpus.info.title == "Frankenstein, by Nobody"
-    assert corpus.info.notes == (
-        f"Left out: Project Gutenberg's header and licence, {len(book(90001)) - len(corpus.text):,} characters.",
-    )
-    kept = from_upload("x.txt", book().encode(), make_settings(), keep_licence=True)
-    assert (kept.text, kept.info.notes) == (book(), ())
-    several = from_upload("library.txt", (book() + book()).encode(), make_settings())
-    assert several.text == f"{BODY.strip()}\n\n\n{BODY.strip()}"
-    assert several.info.title == "library (2 books)"
-
-
 async def test_data_and_web_pages_are_refused_wherever_they_lie(
     make_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
     data = b'[{"author": "ada", "text": "hello"}]' * 40
-    with pytest.raises(UserError, match="JSON"):
-        from_upload("chat.txt", data, make_settings())
     for name in ("chat", "frankenstein"):
         (tmp_path / f"{name}.txt").write_bytes(data)
         with pytest.raises(UserError, match="JSON"):
@@ -349,8 +328,6 @@ def test_a_bad_upload_is_refused_with_the_figures(make_settings: Callable[..., S
         from_upload("a.txt", b"x" * 42, make_settings(corpus_min_chars=1000))
     with pytest.raises(UserError, match="too large"):
         from_upload("a.txt", b"words " * 200_000, make_settings(corpus_max_mb=1))
-    with pytest.raises(UserError, match="ZIP"):
-        from_upload("a.txt", b"PK\x03\x04" + bytes(500), make_settings())
 
 
 @pytest.mark.parametrize(
