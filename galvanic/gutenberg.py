@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from galvanic.refusals import HTML
 from galvanic.source import chunks
 
-# Every run is bounded: a text is searched in windows, and what a mark needs must fit into `_OVERLAP`.
+# Every run is bounded: a text is searched in parts, and what a mark needs must fit into `_OVERLAP`.
 _LINE = r"[^\n]{0,1000}"
 # "*** START OF THE PROJECT GUTENBERG EBOOK FRANKENSTEIN ***"; over the years also THIS, ETEXT, no spaces, and a
 # title that runs over the line's end. The legal small print ended the header of the oldest files.
@@ -41,8 +41,6 @@ _HEADER = 100_000
 """Characters in which title and author are looked for."""
 _LONGEST = 30_000
 """Characters: no header and no licence of Project Gutenberg's is longer. What is longer is somebody's text."""
-_WINDOW = 2**18
-"""Characters searched at once: `re` lets no other thread run meanwhile, and the bot's event loop is one."""
 _OVERLAP = 5_000
 
 
@@ -96,7 +94,8 @@ class Books:
 
 
 def find_books(parts: Iterable[str]) -> Books | None:
-    """None: no mark of Project Gutenberg's is in `parts`, which have Unix line ends and are read once.
+    """None: no mark of Project Gutenberg's is in `parts`, which have Unix line ends and are read once; they
+    are searched one by one, and `re` lets no other thread run meanwhile, so none should be longer than `CHUNK`.
 
     A book ends at its mark, or where the header of the next one begins. What is before a book up to `_LONGEST`
     characters is its header; so is, behind one, its licence up to the words that end it, or, where these are missing,
@@ -152,7 +151,7 @@ def find_books(parts: Iterable[str]) -> Books | None:
 def _marks(parts: Iterable[str]) -> Iterator[tuple[str, int, int]]:
     """Kind, begin and end of each mark in a text, in characters."""
     text, begin, place = "", 0, 0  # `text` begins at `begin` in the whole; `place` in it is where to go on
-    for part in itertools.chain(_windows(parts), [None]):
+    for part in itertools.chain(parts, [None]):
         text += part or ""
         until = len(text) if part is None else len(text) - _OVERLAP
         lowered = text.lower()
@@ -164,10 +163,6 @@ def _marks(parts: Iterable[str]) -> Iterator[tuple[str, int, int]]:
                 place = found.end()
         cut = max(0, max(place, until) - 1)  # one more, so that a line's begin is seen
         text, begin, place = text[cut:], begin + cut, max(place, until) - cut
-
-
-def _windows(parts: Iterable[str]) -> Iterator[str]:
-    return (part[at : at + _WINDOW] for part in parts for at in range(0, len(part), _WINDOW))
 
 
 def _title(header: str) -> str:

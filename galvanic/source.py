@@ -21,22 +21,19 @@ PIECE = 2**18  # longest piece, in characters
 
 def clean(text: str) -> str:
     r"""Drop a byte order mark and NULs; `\r\n` and a lone `\r` become `\n`."""
-    return _clean(text.removeprefix("\ufeff"))
-
-
-def _clean(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    return "".join(cleaned([text]))
 
 
 def cleaned(parts: Iterable[str]) -> Iterator[str]:
-    """What `clean` would make of the whole, in parts, none of them empty."""
+    """As `clean`, in parts, none of them empty."""
     first, held = True, ""
     for part in parts:
         text = held + part
         if first:
             text, first = text.removeprefix("\ufeff"), False
         held = text[-1:] if text.endswith("\r") else ""  # its "\n" may come with the next part
-        if text := _clean(text[: len(text) - len(held)]):
+        text = text[: len(text) - len(held)].replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+        if text:
             yield text
     if held:
         yield "\n"

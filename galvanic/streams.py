@@ -35,7 +35,7 @@ the last bit whatever the other rows are, for all usual sizes; one row alone, an
 order. Where they do differ, one draw in about a million falls the other way."""
 
 
-def prepare(config: NetworkConfig, weights: Weights) -> Network:
+def _for_loops(config: NetworkConfig, weights: Weights) -> Network:
     """The weights as the loops take them, padded to `padded(config.vocabulary)` symbols."""
     more = padded(config.vocabulary) - config.vocabulary
     kernel, bias = weights["lstm_0/lstm_cell/kernel"], weights["lstm_0/lstm_cell/bias"]
@@ -58,7 +58,7 @@ class Streams(Predictor):
 
     def __init__(self, config: NetworkConfig, weights: Weights) -> None:
         self.symbols = config.vocabulary
-        self._networks = [prepare(config, own) for own in split_members(config, weights)]
+        self._networks = [_for_loops(config, own) for own in split_members(config, weights)]
         self._mixing: Mixing | None = None
         if config.members > 1:
             every = np.arange(config.vocabulary, dtype=np.int32)

@@ -17,7 +17,7 @@ from galvanic import checkpoint, model_file
 from galvanic.checkpoint import when_there_is_room
 from galvanic.copying import copying, overfitting
 from galvanic.errors import UserError
-from galvanic.generate import predictor
+from galvanic.generate import DEFAULT_TEMPERATURE, predictor
 from galvanic.learners import calibrate, make_learner, symbol_counts
 from galvanic.loop import Loop, Record
 from galvanic.machine import measure_machine
@@ -51,7 +51,6 @@ SAMPLE_CHARS = 240  # of a sample that is shown
 LONG_CHARS = 400  # of a sample that is searched for what is copied from the corpus
 SAMPLES = 3
 WINDOWS = {"char": 200, "word": 200, "classic": model_file.MOST_WINDOWS}  # kept with the model to start a text from
-_TEMPERATURE = 0.8
 
 log = structlog.get_logger()
 
@@ -245,8 +244,7 @@ class SampleWriter:
         self._vocabulary = prepared.vocabulary
         self._network = network
         self._random_seed = random_seed
-        # The tutorial takes the likeliest character each time.
-        self._sampling = Sampling(temperature=0.0 if network.kind == "windows" else _TEMPERATURE)
+        self._sampling = Sampling(DEFAULT_TEMPERATURE[prepared.recipe])
         self.windows = _draw_windows(prepared, WINDOWS[prepared.recipe], np.random.default_rng(random_seed))
 
     def one(self, weights: Weights, epoch: int) -> str:

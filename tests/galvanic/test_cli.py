@@ -262,13 +262,6 @@ def test_a_process_of_its_own_tells_bad_input_without_a_traceback(text: Path, tm
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.long
-def test_classic_demonstration(classic: Path, tmp_path: Path) -> None:
-    written = last_line(worker("generate", classic, "--from-corpus", "--json", data=tmp_path))
-    assert len(written["text"]) == 1_000
-    assert len(written["seed"]) == 100
-
-
 @pytest.mark.process
 def test_doctor_tells_a_machine_that_can_work(tmp_path: Path) -> None:
     environment = _environment(tmp_path) | {"REDIS_URL": ""}

@@ -7,8 +7,8 @@ import itertools
 import pytest
 from hypothesis import given, strategies as st
 
-from galvanic.gutenberg import _LONGEST, _WINDOW, find_books, why_not_book
-from galvanic.source import chunks
+from galvanic.gutenberg import _LONGEST, find_books, why_not_book
+from galvanic.source import CHUNK, chunks
 
 BODY = "THE TIN LIGHTHOUSE\n\nChapter 1\n\nThe lamp went out at nine,\nand nobody came to light it."
 HEADER = "The Project Gutenberg eBook of The Tin Lighthouse\n\nTitle: The Tin Lighthouse\n\nAuthor: A. Nobody\n\n"
@@ -140,7 +140,7 @@ def test_whether_it_is_the_book(text: str, reason: str) -> None:
 @given(before=st.integers(-40, 40), windows=st.integers(0, 2), end=st.sampled_from(["", END]))
 def test_a_marker_is_found_wherever_the_text_is_searched_in_parts(before: int, windows: int, end: str) -> None:
     start = "The Project Gutenberg eBook\n\n*** START OF THE PROJECT GUTENBERG EBOOK A LONG TITLE\nTHAT RUNS ON ***"
-    filler = ("word " * (windows * _WINDOW // 5 + 50))[: max(0, windows * _WINDOW + before)]
+    filler = ("word " * (windows * CHUNK // 5 + 50))[: max(0, windows * CHUNK + before)]
     parts = [part for part in (filler.strip(), BODY + f"\n{filler}".rstrip()) if part]
     assert strip_gutenberg(f"{filler}\n{start}\n{BODY}\n{filler}\n{end}") == "\n\n\n".join(parts)
 

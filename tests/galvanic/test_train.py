@@ -108,12 +108,6 @@ def test_halves_of_characters_are_refused_at_once(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_minutes_end_the_training(tmp_path: Path) -> None:
-    result = run("char", tmp_path / "model", epochs=None, minutes=0.02)
-    assert result.stopped in ("time", "early")
-    assert result.heldout_loss is not None
-
-
 @pytest.mark.parametrize("options", [{"epochs": 10**6}, {"minutes": 1e6}])
 def test_options_out_of_range_are_refused(options: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="allows"):
