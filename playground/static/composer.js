@@ -2,7 +2,7 @@
 import { bytes, call, el, encode, fileIcon } from "./dom.js";
 
 const $ = (id) => document.getElementById(id);
-const [INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, ATTACHMENT] = [4, 5, 6, 7, 8, 9, 10, 11];
+const [INTEGER, BOOLEAN, NUMBER, ATTACHMENT] = [4, 5, 10, 11];
 
 /** `app` gives channel(), me(), state(), and fail(text). */
 export class Composer {
@@ -212,13 +212,6 @@ export class Composer {
     const list = (entries) => el("select", common, ...(option.required ? [] : [el("option", { value: "" }, "–")]), ...entries.map(([value, text]) => el("option", { value }, text)));
     if (option.choices?.length && !option.autocomplete) return list(option.choices.map((choice) => [choice.value, choice.name]));
     if (option.type === BOOLEAN) return list([["true", "True"], ["false", "False"]]);
-    const guild = this.guild();
-    const users = (guild?.members ?? this.app.state().people).map((person) => [person.id, person.name]);
-    const roles = (guild?.roles ?? []).map((role) => [role.id, role.name]);
-    if (option.type === CHANNEL) return list(this.app.state().channels.filter((channel) => channel.guild_id && channel.guild_id === guild?.id).map((channel) => [channel.id, `#${channel.name}`]));
-    if (option.type === USER) return list(users);
-    if (option.type === ROLE) return list(roles);
-    if (option.type === MENTIONABLE) return list([...users, ...roles]);
     if (option.type === ATTACHMENT) return this.upload(option, common);
     const numeric = option.type === INTEGER || option.type === NUMBER;
     const input = el("input", { ...common, type: "text", inputmode: numeric ? "decimal" : null, autocomplete: "off", spellcheck: "false", size: 6, placeholder: option.required ? "" : "optional" });
