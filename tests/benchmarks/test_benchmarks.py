@@ -35,6 +35,7 @@ def test_targets_hold_at_their_limits() -> None:
     assert target_of("quick.sample.chars_per_s") == target_of("sample.chars_per_s") == Target(">=", 4_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", sorted({*PARTS, *QUICK_PARTS}))
 def test_every_part_has_its_function(part: str) -> None:
     assert callable(find(part))

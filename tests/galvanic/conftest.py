@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -13,15 +16,28 @@ from tests.worker.texts import EPOCHS, SENTENCE, Recorder, corpus
 
 @pytest.fixture(scope="session")
 def memorised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult, Recorder]:
-    """A `char` model of one sentence repeated: its file, its result, and what its hooks heard."""
+    """A `char` model of one sentence repeated: its file, its result, and what its hooks heard.
+
+    Trained once in a run of the tests: its processes, whose folders lie side by side, share it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    path, told = folder / "memorised.safetensors", folder / "memorised.pickle"
+    with (folder / "memorised.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            told.write_bytes(pickle.dumps(_memorise(path)))
+    return path, *pickle.loads(told.read_bytes())
+
+
+def _memorise(path: Path) -> tuple[TrainResult, Recorder]:
     from galvanic.training import train
 
-    folder = tmp_path_factory.mktemp("memorised") / "model.safetensors"
     hooks = Recorder()
     text = SENTENCE * 60
     options = TrainOptions(epochs=EPOCHS, units=96, length=32, learning_rate=0.01, random_seed=1)
-    result = train(text, options, corpus(text), out=folder, hooks=hooks)
-    return folder, result, hooks
+    return train(text, options, corpus(text), out=path, hooks=hooks), hooks
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_inspect(text: Path, tmp_path: Path) -> None:
 
 @pytest.mark.process
 def test_train_generate_evaluate(text: Path, tmp_path: Path) -> None:
-    done = started("train", text, "--out", tmp_path / "m", "--epochs", "1", "--json", data=tmp_path)
+    done = worker("train", text, "--out", tmp_path / "m", "--epochs", "1", "--json", data=tmp_path)
     told = last_line(done)
     assert told["epochs"] == 1
     assert len(told["samples"]) == 3
@@ -111,10 +111,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(text: Path, tm
     assert "resumes from there" in errors
     assert "Traceback" not in errors
     assert (tmp_path / "m.checkpoint" / "checkpoint.safetensors").exists()
-    done = subprocess.run(
-        [*command, "--minutes", "0.001"], capture_output=True, text=True, cwd=REPOSITORY, env=_environment(tmp_path)
-    )
-    assert done.returncode == 0, done.stderr
+    last_line(worker("train", text, "--out", tmp_path / "m", "--minutes", "0.001", "--json", data=tmp_path))
     assert (tmp_path / "m.safetensors").exists()
 
 

@@ -47,10 +47,14 @@ def babble(characters: int, seed: int = 0) -> str:
     return text[:characters]
 
 
+def _go_on(_asked: int) -> None:
+    return None
+
+
 class Recorder(Hooks):
     """Hooks that keep what they were told; `stop(calls)` says what to answer when asked the nth time."""
 
-    def __init__(self, stop: Callable[[int], Control | None] = lambda _: None) -> None:
+    def __init__(self, stop: Callable[[int], Control | None] = _go_on) -> None:
         self.progressed: list[Progress] = []
         self.samples: list[Sample] = []
         self.troubles: list[Difficulty | None] = []
