@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-import pytest
-
 from shared.events import Progress
 from tests.driver.client import text_of
 from tests.e2e.acts import TINY, lasting
@@ -54,7 +52,6 @@ def test_it_is_killed_while_a_worker_reads(system: System) -> None:
     record(KILLED, "reading text", "went on, finished", since=since, until=until)
 
 
-@pytest.mark.keeps
 def test_it_is_killed_while_a_training_runs(system: System) -> None:
     with Training(system, "trains") as training:
         training.trains()

@@ -33,12 +33,19 @@ pytestmark = [pytest.mark.process, pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedSystem]:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedSystem]:
     for system in started(
         tmp_path_factory.mktemp("guarded"), GuardedSystem, CHANNEL_TRAINING="opt-in", LOG_LEVEL="DEBUG"
     ):
         assert isinstance(system, GuardedSystem)
         yield system
+
+
+@pytest.fixture
+def system(guarded: GuardedSystem) -> Iterator[GuardedSystem]:
+    """It, to be used as people do: nobody is refused anything."""
+    yield guarded
+    assert guarded.server.refusals() == []
 
 
 def test_a_channel_is_learned_and_forgotten(system: GuardedSystem) -> None:
@@ -60,6 +67,7 @@ def test_a_channel_is_learned_and_forgotten(system: GuardedSystem) -> None:
     assert "You" in text_of(slash(system, "privacy", person="ada", **TAVERN))
 
 
+@pytest.mark.long
 def test_a_model_goes_out_and_comes_back_and_is_deleted(system: GuardedSystem) -> None:
     for name in ("companion", "traveller"):
         system.add_model(name)
@@ -83,12 +91,14 @@ def test_a_model_goes_out_and_comes_back_and_is_deleted(system: GuardedSystem) -
         assert "❌" not in text_of(system.ask(f"!{command}")), command
 
 
+@pytest.mark.long
 def test_settings_are_changed(system: GuardedSystem) -> None:
     assert "❌" not in text_of(system.ask("!settings"))
     assert "❌" not in text_of(system.ask("!chat on"))
     assert "❌" not in text_of(system.ask("!chat off"))
 
 
+@pytest.mark.long
 def test_trainings_on_a_text_are_begun_and_cancelled(system: GuardedSystem) -> None:
     long = system.ask(f"!train harbour {lasting(5)} --name first")
     waiting = system.ask(f"!train harbour {lasting(5)} --name second")
@@ -109,6 +119,7 @@ class Harmful:
         return Path.touch, (self._mark,)
 
 
+@pytest.mark.long
 def test_a_worker_refuses_whatever_is_not_json(system: GuardedSystem, tmp_path: Path) -> None:
     system.add_model("steady")
     mark = tmp_path / "executed"
@@ -148,11 +159,9 @@ def _message(body: bytes, content: str) -> str:
     )
 
 
-def test_nobody_was_refused_anything(system: GuardedSystem) -> None:
-    assert system.server.refusals() == []
-
-
-def test_no_secret_comes_to_light_however_things_go_wrong(system: GuardedSystem) -> None:
+@pytest.mark.long
+def test_no_secret_comes_to_light_however_things_go_wrong(guarded: GuardedSystem) -> None:
+    system = guarded
     system.add_model("constant")
     shown = system.command_lines()
     wrong = "a-wrong-password-0123456789"
