@@ -119,7 +119,6 @@ class Harmful:
         return Path.touch, (self._mark,)
 
 
-@pytest.mark.long
 def test_a_worker_refuses_whatever_is_not_json(system: GuardedSystem, tmp_path: Path) -> None:
     system.add_model("steady")
     mark = tmp_path / "executed"
