@@ -14,7 +14,7 @@ from shared.models import ModelRecord
 from tests.driver.client import Message, pictures_of, text_of
 from tests.e2e.acts import (
     EPHEMERAL,
-    filled,
+    answered,
     labels,
     press,
     pressed,
@@ -24,8 +24,6 @@ from tests.e2e.acts import (
     training_of,
 )
 from tests.e2e.system import System, field_of, started
-
-pytestmark = pytest.mark.whole
 
 LONG = "!train python-docs --minutes 5 --units 64"
 
@@ -51,6 +49,7 @@ def kept(system: System) -> Message:
     return system.wait_for_card(card, "`kept` is now this channel's model", timeout=60)
 
 
+@pytest.mark.whole
 @pytest.mark.long
 def test_before_it_begins_the_card_tells_what_will_be_used(system: System) -> None:
     running = learning(system)
@@ -90,11 +89,12 @@ def test_generate_under_the_card_opens_a_form(system: System, kept: Message) -> 
     before = system.client.send("a form follows")["id"]
     # Left empty it begins with a random line of the text.
     submit(system, interaction, {}, person="dora")
-    answer = system.client.wait_for(lambda: filled(system.answer_to(before)), 60)
+    answer = answered(system, before, "an answer to the form")
     assert re.search(r"^\*\*.+\*\*", text_of(answer), re.MULTILINE)
     assert "kept · temperature 0.8" in text_of(answer)
 
 
+@pytest.mark.whole
 @pytest.mark.long
 def test_train_more_goes_on_as_long_as_before(system: System, kept: Message) -> None:
     card = press(system, kept, "Train more", person="dora")
@@ -141,6 +141,7 @@ def test_train_more_says_why_it_cannot(system: System, kept: Message, fields: di
         changed(system, "kept", before)
 
 
+@pytest.mark.whole  # what it shows is how fast the engine really is
 def test_the_card_never_contradicts_itself_on_its_way(system: System) -> None:
     seen: list[Message] = []
     card = system.ask("!train python-docs --minutes 0.3 --units 64 --name honest")
@@ -176,6 +177,7 @@ def impatient(tmp_path: Path) -> Iterator[System]:
     yield from started(tmp_path, CARD_FRESH_AFTER_S="4")
 
 
+@pytest.mark.whole
 @pytest.mark.long
 def test_an_old_card_goes_on_in_a_fresh_message_and_there_is_only_one(impatient: System) -> None:
     system = impatient
