@@ -19,6 +19,9 @@ T = TypeVar("T")
 Message = dict[str, Any]
 """A message as Discord's REST interface describes it."""
 
+PATIENT_S = 60.0
+"""A busy machine may take so long for what a calm one has at once."""
+
 
 class GuildInfo(NamedTuple):
     """A server; ids as strings, members with the names of their roles."""
@@ -66,7 +69,7 @@ class PlaygroundClient:
         timeout: seconds that one request may take.
     """
 
-    def __init__(self, url: str, *, person: str = "ada", channel: str = "lab", timeout: float = 10.0) -> None:
+    def __init__(self, url: str, *, person: str = "ada", channel: str = "lab", timeout: float = PATIENT_S) -> None:
         self.url = url.rstrip("/")
         self.person = person
         self.channel = channel
@@ -212,7 +215,7 @@ class PlaygroundClient:
             data: bytes = response.read()
             return data
 
-    def wait_for(self, predicate: Callable[[], T], timeout: float = 10.0, what: str = "") -> T:
+    def wait_for(self, predicate: Callable[[], T], timeout: float = PATIENT_S, what: str = "") -> T:
         """Call `predicate` until it returns something true, and return that.
 
         Raises:
@@ -241,7 +244,7 @@ class PlaygroundClient:
         predicate: Callable[[Message], bool] = lambda _: True,
         *,
         after: str | int = 0,
-        timeout: float = 10.0,
+        timeout: float = PATIENT_S,
         **where: str | None,
     ) -> Message:
         """Wait for a message of the bot after an id that satisfies `predicate`, as it is now."""

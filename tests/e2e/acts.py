@@ -118,7 +118,7 @@ def press(system: System, message: Message, label: str, *words: str, rested: boo
         rest(system, "generate")
     before = newest(system, **where)
     system.client.click_label(message, label, **where)
-    return _answer(system, before, f"an answer to {label!r}", *words, **where)
+    return answered(system, before, f"an answer to {label!r}", *words, **where)
 
 
 def pressed(system: System, message: Message, label: str, **options: Any) -> str:
@@ -130,7 +130,7 @@ def slash(system: System, command: str, options: Mapping[str, object] | None = N
     """The answer to a slash command, whoever sees it."""
     before = newest(system, **where)
     system.client.slash(command, options, **where)
-    return _answer(system, before, f"an answer to /{command}", **where)
+    return answered(system, before, f"an answer to /{command}", **where)
 
 
 def submit(system: System, interaction: str, values: Mapping[str, Any], person: str = "ada") -> None:
@@ -146,7 +146,8 @@ def submit(system: System, interaction: str, values: Mapping[str, Any], person: 
     system.client.wait_for(sent, ANSWER_S, "the form to open")
 
 
-def _answer(system: System, after: str, what: str, *words: str, **where: str) -> Message:
+def answered(system: System, after: str, what: str, *words: str, **where: str) -> Message:
+    """Wait for what the bot says, to a press, a form or a slash command, after a message; it has all the words."""
     return system.client.wait_for(lambda: _said(system, after, *words, **where), ANSWER_S, f"{what} {words or ''}")
 
 

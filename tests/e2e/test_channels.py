@@ -157,7 +157,7 @@ def test_a_bot_that_was_asleep_writes_nothing_once_another_one_took_over(system:
     authors = {str(entry[1]) for entry in index}
     assert users["ada"] in authors
     assert users["ben"] not in authors
-    system.client.wait_for(lambda: not system.client.world().bot_online, 20, "the end of the second one")
+    system.client.wait_for(lambda: not system.client.world().bot_online, what="the end of the second one")
     system.client.wait_for_bot(60)
     agree(system, "ben")
 

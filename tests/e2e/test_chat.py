@@ -8,7 +8,7 @@ import pytest
 
 from shared import keys
 from tests.driver.client import Message, text_of
-from tests.e2e.acts import settings_of_the_server
+from tests.e2e.acts import settings_of_the_server, slash
 from tests.e2e.system import System
 
 
@@ -50,10 +50,7 @@ def test_the_state_is_told_and_switched_by_those_who_may(system: System) -> None
     assert "You can't turn chat on or off here" in refused
     assert "Manage Channels" in refused
     assert "`chat` can't be `loud`" in text_of(system.ask("!chat loud"))
-    newest = system.client.messages()[-1]["id"]
-    system.client.slash("chat", {"state": "on"})
-    answer = system.client.wait_for(lambda: system.answer_to(newest), 60)
-    system.wait_for_card(answer, "Chat is **on**", timeout=60)
+    assert "Chat is **on**" in text_of(slash(system, "chat", {"state": "on"}))
     assert "Chat is **off**" in text_of(system.ask("!chat off"))
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.driver.client import Message, pictures_of, text_of
-from tests.e2e.acts import labels, lasting
+from tests.e2e.acts import labels, lasting, slash
 from tests.e2e.system import System, field_of
 from tests.e2e.texts import harbour
 
@@ -68,10 +68,7 @@ def test_the_random_seed_makes_a_text_repeatable(system: System, trained: Messag
 
 
 def test_both_commands_work_as_slash_commands(system: System, trained: Message) -> None:
-    before = system.client.send("slash commands follow")["id"]
-    system.client.slash("generate", {"seed": "my sister", "length": 40, "model": "harbour"})
-    answer = system.client.wait_for(lambda: system.answer_to(before), 60)
-    answer = system.wait_for_card(answer, "my sister", timeout=60)
+    answer = slash(system, "generate", {"seed": "my sister", "length": 40, "model": "harbour"})
     assert answer["embeds"][0]["description"].startswith("**my sister**")
 
 

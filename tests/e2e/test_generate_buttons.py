@@ -13,6 +13,7 @@ from shared.models import ModelRecord
 from tests.driver.client import Message, components, text_of
 from tests.e2e.acts import (
     EPHEMERAL,
+    answered,
     assert_refused,
     buttons,
     labels,
@@ -234,7 +235,7 @@ def test_the_form_of_a_models_card_asks_for_words(system: System) -> None:
         before = newest(system, person="ben")
         opened = system.client.click_label(card, "Generate", person="ben")
         submit(system, opened, {"words": words, "temperature": typed}, person="ben")
-        return system.client.wait_for(lambda: system.answer_to(before, person="ben"), 60)
+        return answered(system, before, "an answer to the form", person="ben")
 
     answer = fill("the tide", "1,2")
     assert "**the tide**" in written(answer)

@@ -7,6 +7,7 @@ import pytest
 from shared import keys
 from tests.driver.client import Message, components, pictures_of, text_of
 from tests.e2e.acts import (
+    answered,
     assert_refused,
     labels,
     newest,
@@ -38,7 +39,7 @@ def menu(message: Message) -> dict[str, object]:
 def choose(system: System, message: Message, value: str, person: str = "ada") -> Message:
     before = newest(system, person=person)
     system.client.select(message["id"], str(menu(message)["custom_id"]), [value], person=person)
-    return system.client.wait_for(lambda: system.answer_to(before, person=person), 60, "an answer to the menu")
+    return answered(system, before, "an answer to the menu", person=person)
 
 
 def test_three_temperatures_around_the_usual_one_are_compared(system: System) -> None:
