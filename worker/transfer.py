@@ -147,7 +147,7 @@ def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
         raise UserError(
             f"This model takes {size / MEGABYTE:,.1f} MB, and this server's models take "
             f"{taken / MEGABYTE:,.1f} of {job.disk_bytes / MEGABYTE:,.0f} MB already.",
-            "Delete a model that is no longer needed, or ask a server admin.",
+            "Delete one that is no longer needed with `model delete`, or ask a server admin.",
         )
 
 

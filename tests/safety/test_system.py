@@ -158,7 +158,6 @@ def _message(body: bytes, content: str) -> str:
     )
 
 
-@pytest.mark.long
 def test_no_secret_comes_to_light_however_things_go_wrong(guarded: GuardedSystem) -> None:
     system = guarded
     system.add_model("constant")
