@@ -101,21 +101,24 @@ class Identifies:
         self._at: deque[float] = deque(maxlen=_FREE_IDENTIFIES)
 
     def next(self, now: float) -> float:
-        """When the next one is sent, which counts from then on; monotonic, as `now`."""
+        """When the next one may be sent; monotonic, as `now`."""
         if self._at:
             many = len(self._at) == _FREE_IDENTIFIES and now - self._at[0] < _DAY_S
             first = self._at[-1] + (_IDENTIFY_SELDOM_S if many else IDENTIFY_EVERY_S)
             # Discord asks for 1 to 5 s after it has ended a session.
-            now = max(first, now + random.uniform(IDENTIFY_EVERY_S / 5, IDENTIFY_EVERY_S))
-        self._at.append(now)
+            return max(first, now + random.uniform(IDENTIFY_EVERY_S / 5, IDENTIFY_EVERY_S))
         return now
+
+    def sent(self, at: float) -> None:
+        self._at.append(at)
 
     async def wait(self) -> None:
         now = time.monotonic()
         wait = self.next(now) - now
         if wait > IDENTIFY_EVERY_S:
             log.warning("identify_put_off", wait_s=round(wait))
-        await asyncio.sleep(wait)
+        await asyncio.sleep(wait)  # discord.py gives up a connection after 60 s: then none was sent
+        self.sent(time.monotonic())
 
 
 _UNTOLD_PAUSE_S = 1.0
