@@ -57,7 +57,9 @@ async def reply(call: Awaitable[Any] | Any, limit_s: float = REPLY_S) -> Any:
             if task.done():
                 return task.result()
     finally:
-        task.cancel()
+        if not task.done():  # what clears up after it must not read from the same connection at the same time
+            task.cancel()
+            await asyncio.wait({task})
     raise redis.TimeoutError("no reply in time")
 
 
@@ -143,9 +145,9 @@ async def woken(wakeup: asyncio.Event, within_s: float | None) -> bool:
 
 
 def log_failed(doing: str, error: BaseException) -> None:
-    """With a traceback unless it passes. Redis may also refuse commands while it starts or is full."""
+    """With a traceback unless it passes."""
     kind = type(error).__name__
-    if isinstance(error, (redis.RedisError, OperationalError)):
+    if isinstance(error, REDIS_DOWN):
         log.warning("redis_unreachable", doing=doing, error=kind)
     elif is_transient(error):
         log.warning("discord_unreachable", doing=doing, error=kind)
