@@ -138,6 +138,16 @@ class Galvanic(commands.Bot):
         )
         common = (self, settings, servers, self.access, self.jobs, self.delivery, self.registry)
         self.trainings = start.Trainings(*common, self.snapshots, self.training_cards, self.transcripts, self.importer)
+        self.holdings = held.Holdings(
+            self,
+            settings,
+            self.redis,
+            self.consents,
+            self.transcripts,
+            self.registry,
+            self.snapshots,
+            self.chores,
+        )
         self.remaking = remake.Remaking(
             self,
             settings,
@@ -150,23 +160,13 @@ class Galvanic(commands.Bot):
             self.transcripts,
             self.sources,
             self.trainings.begin_again,
-            before=(self.withdrawals.resume,),
+            before=(self.withdrawals.resume, self.holdings.resume),
             after=(self.withdrawals.close_done,),
         )
         self.training_control = cog_jobs.Jobs(servers, self.jobs, self.snapshots, self.audience, self.training_cards)
         self.transfer = transfer.Transfer(*common)
         self.models = Models(*common, self.transfer)
         self.generating = generate.Generating(*common, self.admission.slot)
-        self.holdings = held.Holdings(
-            self,
-            settings,
-            self.redis,
-            self.consents,
-            self.transcripts,
-            self.registry,
-            self.snapshots,
-            self.chores,
-        )
         self.add_check(self.access.works_here, call_once=True)
         self.metrics.watch(self)
 

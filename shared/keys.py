@@ -28,6 +28,9 @@ NOTIFICATIONS = "events"
 # Set: ids of jobs whose result the bot has not shown yet; it delivers them after a restart. No deletions.
 OUTBOX = "jobs:undelivered"
 
+# Set: ids of jobs to be forgotten once they are answered (`bot.channels.held`).
+FORGOTTEN = "withdrawals:requests"
+
 # Hash of the trainings that are not over: job id -> `guild:user`. What quotas count and `jobs` lists.
 ACTIVE = "jobs:active"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
+from typing import cast
 
 import discord
 import redis.asyncio
@@ -164,10 +165,17 @@ class Holdings:
     async def _forget_request(self, job_id: str) -> None:
         """Delete a request, or, if that is being answered now, once it is."""
         if await reply(self.redis.sismember(keys.OUTBOX, job_id)):
+            await reply(self.redis.sadd(keys.FORGOTTEN, job_id))
             self.chores.add(self._forget_request, job_id, after_s=ANSWERED_AFTER_S)
             return
         files = [keys.artifact(job_id, name) for name in _FILES]
         await reply(self.redis.delete(keys.job(job_id), keys.job_events(job_id), keys.job_control(job_id), *files))
+        await reply(self.redis.srem(keys.FORGOTTEN, job_id))
+
+    async def resume(self) -> None:
+        """Go on with requests that were being answered when an earlier run of the bot ended."""
+        for job_id in cast(set[bytes], await reply(self.redis.smembers(keys.FORGOTTEN))):
+            self.chores.add(self._forget_request, job_id.decode())
 
     async def requests_of(self, user_id: int) -> AsyncIterator[Job | None]:
         """Jobs that a person asked for, or that have their words; None for each that this version cannot read."""

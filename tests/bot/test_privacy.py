@@ -206,6 +206,10 @@ async def test_a_request_that_is_being_answered_goes_once_it_is(live: Live, monk
     await live.bot.redis.sadd(keys.OUTBOX, "g-1")  # type: ignore[misc]
     await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
     assert await live.bot.redis.exists(keys.job("g-1"))
+    await live.bot.chores.stop()  # and the bot comes back
+    live.bot.chores._due.clear()
+    live.bot.chores.start()
+    await live.bot.holdings.resume()
     await live.bot.jobs.delivered("g-1")
     while await live.bot.redis.exists(keys.job("g-1"), keys.job_events("g-1")):  # noqa: ASYNC110  # Redis tells nobody
         await asyncio.sleep(0.01)

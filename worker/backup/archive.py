@@ -29,7 +29,7 @@ _HEAD = struct.Struct(">IIQ")
 """Before each entry: bytes of its key, bytes of its value, `expires_ms` (0: None)."""
 
 _KEPT = {
-    *(keys.OUTBOX, keys.ACTIVE, keys.SERVED, keys.HISTORY, keys.DELETING, keys.STALE, keys.WITHDRAWALS),
+    *(keys.OUTBOX, keys.FORGOTTEN, keys.ACTIVE, keys.SERVED, keys.HISTORY, keys.DELETING, keys.STALE, keys.WITHDRAWALS),
     keys.TRANSCRIPTS,
 }
 _KEPT_BEGIN = (keys.job(""), keys.corpus(""), keys.transcript(""), keys.model(""), "guild:", "channel:")
