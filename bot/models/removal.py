@@ -45,7 +45,10 @@ class Removal:
             return channel_id not in known and (channel_id == deleted or await was_deleted(self.client, channel_id))
 
         # In an outage of Discord's nothing is known.
-        for model in await self.registry.all(guild.id) if known and not guild.unavailable else ():
+        models = await self.registry.all(guild.id) if known and not guild.unavailable else []
+        if deleted is not None:  # no other channel is asked about, which might hold this up
+            models = [model for model in models if deleted in (model.channel_id, *model.source_channels)]
+        for model in models:
             if not model.usable_in(known) and await is_lost(model.channel_id):
                 await self.registry.remove(model)
                 await self.registry.forget_channel(model.channel_id)
