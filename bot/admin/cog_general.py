@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import platform
 import time
@@ -87,7 +88,9 @@ class General(commands.Cog):
         people are answered, and how much room there is, of all servers together.
         """
         await ctx.defer(ephemeral=True)
-        full = is_admin(ctx.author) or await self.bot.is_owner(ctx.author)
+        full = is_admin(ctx.author)
+        with contextlib.suppress(*DISCORD_ERRORS):  # it may have to be asked who the owner is
+            full = full or await self.bot.is_owner(ctx.author)
         await ctx.send(embed=await self._status(full=full), ephemeral=True)
 
     @commands.command(

@@ -142,7 +142,8 @@ class Sources:
         mention = _MENTION.fullmatch(typed.strip())
         if mention is None:
             name = typed.strip().removeprefix("#").lower()
-            named = (one for one in (*guild.channels, *guild.threads) if one.name.lower() == name)
+            named = [one for one in (*guild.channels, *guild.threads) if one.name.lower() == name]
+            named.sort(key=lambda one: not isinstance(one, Source))  # before a category or voice channel of that name
             return next((channel for channel in named if reads(who.user, channel)), None)
         if (found := guild.get_channel_or_thread(int(mention[1]))) is not None:
             return found
