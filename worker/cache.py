@@ -30,7 +30,7 @@ class ModelCache:
 
     @contextlib.contextmanager
     def reading(self, model_id: str, download: Callable[[Path], None]) -> Iterator[Path]:
-        """A path that stays as long as the context; `download` writes the copy unless it is there.
+        """A path that stays as long as the context; `download` makes room and writes the copy unless it is there.
 
         What that raises is raised; nothing of the copy is left then.
         """
@@ -39,8 +39,8 @@ class ModelCache:
             while not _link(place, own):
                 with self._temporary(model_id) as partial:
                     download(partial)
-                    self._make_room(partial.stat().st_size)
-                    partial.replace(place)
+                    with contextlib.suppress(FileNotFoundError):  # forgotten meanwhile: does the store still have it?
+                        partial.replace(place)
             yield own
 
     def ids(self) -> set[str]:
@@ -50,7 +50,7 @@ class ModelCache:
         for path in (self._place(model_id), *self.folder.glob(f"{PARTIAL}{model_id}.*")):
             path.unlink(missing_ok=True)
 
-    def _make_room(self, size: int) -> None:
+    def make_room(self, size: int) -> None:
         """Remove the least recently used until `size` bytes fit."""
         copies = self._copies()
         sizes = [_used(path)[1] for path in copies]

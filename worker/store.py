@@ -96,6 +96,8 @@ class ModelStore:
 
     def _fetch(self, name: str, copy: Path) -> None:
         try:
+            with self._using() as fs:
+                self.cache.make_room(fs.info(self._path(name))["size"])
             self.get(name, copy)
         except FileNotFoundError:
             raise _missing() from None

@@ -155,6 +155,22 @@ def test_each_host_forgets_what_was_deleted(
     assert copies(there) == ["three"]
 
 
+def test_a_model_that_is_deleted_while_it_is_fetched_is_gone(
+    s3: tuple[S3Server, str], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ModelStore(get_settings())
+    store.save(file, "abc")
+    get = store.get
+
+    def deleted_meanwhile(name: str, copy: Path) -> None:
+        get(name, copy)
+        store.delete("abc")
+
+    monkeypatch.setattr(store, "get", deleted_meanwhile)
+    with pytest.raises(UserError, match="gone"):
+        content(store, "abc")
+
+
 def test_a_deleted_model_is_gone_from_the_store(
     s3: tuple[S3Server, str], redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
