@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +13,8 @@ from pathlib import Path
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Where to write a file that is then moved into its place; on return it is on the disk. After an OSError what was
-    there before still is, and nothing else."""
-    partial = path.with_name(f".{path.name}.partial")
+    there before still is, and nothing else. Of several writers at once the last one's stays."""
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         yield partial
         with partial.open("rb+") as file:
