@@ -29,8 +29,8 @@ _LINES = re.compile(
 _MENTION = re.compile(r"<(?P<sigil>@!?|@&|\#)(?P<id>\d{1,20})>")
 _INLINE = re.compile(
     r"""(?P<escaped>\\[^\w\s]|\\_)
-    | (?P<code>(?P<ticks>`+)(?P<typed>.*?[^`])(?P=ticks)(?!`))
-    | (?P<link>\[(?P<words>(?:\\.|(?!https?://)[^\[\]\\])+)\]\((?P<href>https?://[^\s()<>]+)\))
+    | (?P<code>(?<!`)(?P<ticks>`++)(?P<typed>.*?[^`])(?P=ticks)(?!`))
+    | (?P<link>\[(?P<words>(?:\\[^\w\s]|(?!https?://)[^\[\]\\])+)\]\((?P<href>https?://[^\s()<>]+)\))
     | (?P<url>https?://[^\s<]*[^\s<.,:;"'()\]*_~|`])"""
     + f"| (?P<mention>{_MENTION.pattern})"
     + r"""

@@ -139,3 +139,11 @@ def test_hostile_text_gives_only_known_closed_tags(text: str) -> None:
     checker.feed(render(text, name_of))
     checker.close()
     assert checker.open == []
+
+
+@pytest.mark.timeout(60)
+def test_the_work_does_not_explode_with_a_messages_length() -> None:
+    """It would take hours if it did."""
+    for piece in ("`", "`a", "``a`", "*", "_a", "||", "[a", "\\", "> ", "# "):
+        for begin in ("", "> # ", "- "):
+            render(begin + piece * (8_000 // len(piece)), name_of)
