@@ -75,7 +75,7 @@ test: $(INSTALLED_DEV)  ## the tests (about 10 minutes on two cores)
 
 test-all: test test-rest test-faults test-fuzz  ## all there is but soak and containers (over an hour)
 
-test-rest: test-long test-whole test-browser  ## what make test leaves out and CI runs, too
+test-rest: test-long test-whole test-browser  ## what make test leaves out, without the faults
 
 test-long: $(INSTALLED_DEV)  ## tests that take long, and whose parts make test tries
 	$(PY) -m pytest -m "long and not images" $(TEST_WORKERS) --durations=15 $(PYTEST_ARGS)
@@ -83,8 +83,11 @@ test-long: $(INSTALLED_DEV)  ## tests that take long, and whose parts make test 
 test-whole: $(INSTALLED_DEV)  ## the tests of the whole system, each part in a process of its own
 	WHOLE=1 $(PY) -m pytest -m "not faults" tests/e2e -n 2 --dist loadfile --durations=15 $(PYTEST_ARGS)
 
+# Of the whole system, what takes it down on purpose.
+FAULTS_E2E := $(addprefix tests/e2e/,test_backup.py test_load.py test_upgrade.py)
+
 test-faults: $(INSTALLED_DEV)  ## each part is killed, and what it needs taken away (under 45 minutes)
-	$(PY) -m pytest -m "faults or keeps" tests/faults -n 2 --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
+	WHOLE=1 $(PY) -m pytest -m "faults or keeps" tests/faults $(FAULTS_E2E) -n 2 --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
 
 test-fuzz: $(INSTALLED_DEV)  ## 10,000 made-up commands, files, presses, jobs and texts
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-10000} $(PY) -m pytest tests/fuzz $(TEST_WORKERS) --timeout 3600 -W ignore $(PYTEST_ARGS)

@@ -103,13 +103,16 @@ async def test_what_a_bot_entered_that_had_lost_the_lead_is_taken_up(
     with live.bot.delivery.reserved("g-own"), capture_logs() as logs:
         live.bot.delivery.spawn(run_forever("look", live.bot.delivery.look, every_s=0.1))
         await live.until(lambda: live.showing(TEXT), "the answer")
-        await asyncio.sleep(0.5)
+        await live.until(lambda: worker.waiting() == {"g-own", "t-1", "t-9"}, "the answer to be noted")
+        card = live.world.messages[LAB]
+        began = "Another version of me began this training"
+        await live.until(lambda: began in text_of(card[message.id]), "the card")
+        await asyncio.sleep(0.5)  # several looks
     assert len(live.shown(TEXT)) == 1
     assert worker.waiting() == {"g-own", "t-1", "t-9"}
     assert len(live.shown("job t-1")) == 1
     assert len([task for task in live.bot.delivery.tasks if task.get_name() == "deliver t-1"]) == 1
     assert [entry["job_id"] for entry in logs if entry["event"] == "job_not_understood"] == ["t-9"], "told once"
-    assert "Another version of me began this training" in text_of(live.world.messages[LAB][message.id])
 
 
 async def test_what_is_just_being_taken_back_is_not_taken_up(

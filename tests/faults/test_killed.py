@@ -182,7 +182,7 @@ def test_the_generate_worker_is_killed_as_it_takes_a_text(system: System) -> Non
     """Between taking a message and acknowledging it. Celery gives that back, and whoever gets it then drops it."""
     system.add_model("poet")
     harm.worker(system, "generate").suspend()
-    time.sleep(2)  # it asks Redis for messages a second at a time, and the last time is over now
+    time.sleep(3)  # it asks Redis for messages a second at a time, and the last time is over now
     asked = system.client.send("!generate the fog --length 40")
     with system.redis as client:
         system.client.wait_for(lambda: client.llen("generate"), 30, "the request")
@@ -190,6 +190,10 @@ def test_the_generate_worker_is_killed_as_it_takes_a_text(system: System) -> Non
     since = harm.kill_worker(system, "generate")
     answer = system.client.wait_for(lambda: system.answer_to(asked["id"]), 100, "an answer")
     assert "**the fog**" in text_of(answer)
+    with system.redis as client:  # what Celery gives back is dropped
+        system.client.wait_for(lambda: not client.hlen("unacked") and not client.llen("generate"), 100, "no message")
+    answers = [one for one in system.client.messages(after=asked["id"]) if one["author"]["id"] != asked["author"]["id"]]
+    assert len(answers) == 1
     record("kill -9 of the generate worker", "queued", "answered", since=since)
 
 

@@ -23,7 +23,8 @@ def memorised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResu
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
-    path, told = folder / "memorised.safetensors", folder / "memorised.pickle"
+    path, told = folder / "memorised" / "memorised.safetensors", folder / "memorised.pickle"
+    path.parent.mkdir(exist_ok=True)
     with (folder / "memorised.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not told.exists():

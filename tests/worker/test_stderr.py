@@ -109,10 +109,14 @@ def test_for_people_our_records_and_others_words_are_lines_alike(tmp_path: Path)
 
 def test_when_the_reader_is_killed_the_service_is_too(tmp_path: Path, redis_url: str) -> None:
     host = Host(tmp_path / "train0", "train", REDIS_URL=redis_url)
+    words = host.data / "checkpoints" / "t-1" / "text.txt"
+    words.parent.mkdir(parents=True)
+    words.write_text("members' words of a training that is over")
     host.start()
     assert host.process is not None
     with redis.Redis.from_url(redis_url) as client:
         wait_until(lambda: presence.alive(client, "train"), 60)
+    wait_until(lambda: not words.parent.exists(), 60)  # a worker that starts cleans up
     family = psutil.Process(host.process.pid).children(recursive=True)
     host.process.kill()
     host.process.wait(20)
