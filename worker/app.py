@@ -34,7 +34,8 @@ app.conf.update(
         "queue_order_strategy": "priority",
         "socket_keepalive": True,
         # What a worker had taken when it was killed, and not yet acknowledged, goes back to its queue after so long.
-        # The job is asked again before that (`bot.jobs.dispatcher`), so whoever takes the message then drops it.
+        # The job is mostly asked again before that (`bot.jobs.dispatcher`): whoever takes the message then drops it.
+        # If nobody did, it still is the newest attempt, and is begun.
         "visibility_timeout": LEASE_S,
         "unacked_restore_throttle": 1,  # it is looked for every 10 s, not only each tenth time
     },
