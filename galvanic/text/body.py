@@ -35,9 +35,13 @@ class Wrapping:
     hard: bool  # most paragraphs are broken for that width, as in Project Gutenberg's books
 
 
-def _full(line: str, following: str, width: int) -> bool:
-    """Whether the next line's first word would not have fitted."""
-    return len(line.strip()) + 1 + len(following.split(None, 1)[0]) > _TOLERANCE * width
+def _full(lines: list[str], width: int) -> int:
+    """After how many lines of a paragraph the next one's first word would not have fitted."""
+    full = 0
+    for line, following in itertools.pairwise(lines):
+        room = _TOLERANCE * width - len(line.strip()) - 1
+        full += room < 1 or len(following.split(None, 1)[0]) > room
+    return full
 
 
 def _runs(text: str) -> Iterator[tuple[bool, list[str]]]:
@@ -59,9 +63,8 @@ def wrapping(parts: Iterable[str]) -> Wrapping:
     width = lengths[int(0.98 * (len(lengths) - 1))] if lengths else 0
     if not _LEAST_WIDTH <= width <= _MOST_WIDTH:
         return Wrapping(width, hard=False)
-    joints = [pair for lines in paragraphs for pair in itertools.pairwise(lines)]
-    breaks, full = len(joints), sum(_full(*joint, width) for joint in joints)
-    capitals = sum(following.lstrip()[0].isupper() for _, following in joints)
+    breaks, full = sum(len(lines) - 1 for lines in paragraphs), sum(_full(lines, width) for lines in paragraphs)
+    capitals = sum(line.lstrip()[0].isupper() for lines in paragraphs for line in lines[1:])
     hard = breaks >= _LEAST_BREAKS and full >= _WRAPPED_SHARE * breaks and capitals <= _CAPITALS_SHARE * breaks
     return Wrapping(width, hard)
 
@@ -77,8 +80,7 @@ def unwrap(text: str, width: int) -> str:
     joined: list[str] = []
     for filled, lines in _runs(text):
         if filled and len(lines) > 1:
-            full = sum(_full(*joint, width) for joint in itertools.pairwise(lines))
-            lines = [(" " if 2 * full >= len(lines) - 1 else "\n").join(lines)]
+            lines = [(" " if 2 * _full(lines, width) >= len(lines) - 1 else "\n").join(lines)]
         joined += lines
     return "\n".join(joined)
 
