@@ -77,7 +77,10 @@ class Prepared:
     def parts(self) -> Iterator[str]:
         """The text as it is learned."""
         for start in range(0, len(self.ids), _AT_ONCE):
-            yield self.vocabulary.decode(self.ids[start : start + _AT_ONCE])
+            part = self.ids[start : start + _AT_ONCE]
+            if isinstance(self.ids, np.memmap):  # read, for what is mapped stays in the process' memory
+                part = np.fromfile(str(self.ids.filename), part.dtype, len(part), offset=start * part.itemsize)
+            yield self.vocabulary.decode(part)
 
     @property
     def training(self) -> AnyIds:
