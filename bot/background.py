@@ -46,21 +46,30 @@ async def reply(call: Awaitable[Any] | Any, limit_s: float = REPLY_S) -> Any:
     """The reply to a Redis command; redis-py types it as `Awaitable | value`, on the asyncio client it is awaitable.
 
     The limit counts only time in which the event loop could have taken the reply, so that a busy loop is no outage:
-    it is waited for in `_LOOKS` steps.
+    it is checked in `_LOOKS` steps, each scheduled by the one before. Awaited here and not in a task, which would cost
+    two more rounds of the loop, and might still read from its connection when that is cleared up.
 
     Raises redis.RedisError: unreachable, no reply in time, or refused.
     """
-    task = asyncio.ensure_future(cast(Awaitable[Any], call))
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def look(left: int) -> None:
+        nonlocal timer
+        if left:
+            timer = loop.call_later(limit_s / _LOOKS, look, left - 1)
+        else:
+            limit.reschedule(loop.time())
+
     try:
-        for _ in range(_LOOKS):
-            await asyncio.wait({task}, timeout=limit_s / _LOOKS)
-            if task.done():
-                return task.result()
-    finally:
-        if not task.done():  # what clears up after it must not read from the same connection at the same time
-            task.cancel()
-            await asyncio.wait({task})
-    raise redis.TimeoutError("no reply in time")
+        async with asyncio.timeout(None) as limit:
+            timer = loop.call_later(limit_s / _LOOKS, look, _LOOKS - 1)
+            try:
+                return await cast(Awaitable[Any], call)
+            finally:
+                timer.cancel()
+    except TimeoutError as error:
+        raise redis.TimeoutError("no reply in time") from error
 
 
 def backoff(first_s: float = 1.0, most_s: float = 60.0, *, for_s: float = float("inf")) -> Iterator[float]:
