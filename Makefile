@@ -86,7 +86,7 @@ test-whole: $(INSTALLED_DEV)  ## the tests of the whole system, each part in a p
 # Of the whole system, what takes it down on purpose.
 FAULTS_E2E := $(addprefix tests/e2e/,test_backup.py test_load.py test_upgrade.py)
 
-test-faults: $(INSTALLED_DEV)  ## each part is killed, and what it needs taken away (under 45 minutes)
+test-faults: $(INSTALLED_DEV)  ## each part is killed, and what it needs taken away (about 25 minutes)
 	WHOLE=1 $(PY) -m pytest -m "faults or keeps" tests/faults $(FAULTS_E2E) -n 2 --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
 
 test-fuzz: $(INSTALLED_DEV)  ## 10,000 made-up commands, files, presses, jobs and texts

@@ -189,12 +189,13 @@ def test_the_generate_worker_is_killed_as_it_takes_a_text(system: System) -> Non
     subprocess.run([sys.executable, "-c", _TAKE, harm.broker(system)], check=True)
     since = harm.kill_worker(system, "generate")
     answer = system.client.wait_for(lambda: system.answer_to(asked["id"]), 100, "an answer")
+    until = time.monotonic()
     assert "**the fog**" in text_of(answer)
     with system.redis as client:  # what Celery gives back is dropped
         system.client.wait_for(lambda: not client.hlen("unacked") and not client.llen("generate"), 100, "no message")
     answers = [one for one in system.client.messages(after=asked["id"]) if one["author"]["id"] != asked["author"]["id"]]
     assert len(answers) == 1
-    record("kill -9 of the generate worker", "queued", "answered", since=since)
+    record("kill -9 of the generate worker", "queued", "answered", since=since, until=until)
 
 
 def test_the_generate_worker_is_killed_while_it_writes(system: System) -> None:
