@@ -69,6 +69,7 @@ class StandIn:
             for log in self._logs:
                 if self._stopping.wait(1 / len(self._logs)):
                     return
+                run_script(self._client, lifecycle.renew(log.job_id, log.attempt, log.nonce))
                 for event in self._news(second):
                     log.publish(event)
                     self.told += 1
