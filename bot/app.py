@@ -192,7 +192,7 @@ class Galvanic(commands.Bot):
             self.responder,
             cog_general.General(self, settings, self.redis, servers, pages, *status, send_commands),
             panel,
-            cog.Training(self.trainings, self.sources, self.components),
+            cog.Training(self.trainings, self.sources, self.components, self.typing.shown),
             self.training_control,
             Writing(self.components.open, self.generating),
             cog_chat.Chat(self, self.generating),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import discord
@@ -45,6 +47,7 @@ class Training(commands.Cog):
     trainings: Trainings
     sources: Sources
     components: Components
+    typing: Callable[[int], AbstractAsyncContextManager[None]]  # the sign, which no command waits for
 
     def __post_init__(self) -> None:
         self.registry, self.servers = self.trainings.registry, self.trainings.servers
@@ -79,7 +82,7 @@ class Training(commands.Cog):
             return
         train_options.check(flags, self.settings)
         await ctx.defer()
-        async with contextlib.nullcontext() if ctx.interaction else ctx.typing():
+        async with contextlib.nullcontext() if ctx.interaction else self.typing(ctx.channel.id):
             await begin(Actor.of(ctx), ctx.send, by_message=ctx.interaction is None)
 
     async def _begin(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis
 
+from bot import responder
 from bot.servers.access import Actor
 from bot.train import card as live_card
 from bot.train.start import Trainings, TrainRequest
@@ -69,6 +70,13 @@ async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
     job_id = f"t-{who.request_id}"
     await live.until(lambda: not live.bot.delivery._asking, "the end of the request")
     assert await _noted(live, job_id) == (LAB, card.id)
+
+
+async def test_no_training_waits_for_the_sign_that_somebody_types(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responder, "TYPING_AFTER_S", 0.0)
+    live.faults.add(Fault("POST", r"/channels/\d+/typing", 200, times=9, wait_s=1_000))
+    live.send("!train python-docs")
+    await live.until(lambda: _cards(live, "Learning"), "the card")
 
 
 async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, worker: redis.Redis) -> None:
