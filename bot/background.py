@@ -144,6 +144,19 @@ async def run_forever(
             failed, pauses = "", backoff(retry_s, retry_at_most_s)
 
 
+@contextlib.contextmanager
+def claimed(claims: set[str], name: str) -> Iterator[bool]:
+    """Have a name among the claims meanwhile; False: somebody has it already."""
+    if name in claims:
+        yield False
+        return
+    claims.add(name)
+    try:
+        yield True
+    finally:
+        claims.discard(name)
+
+
 async def woken(wakeup: asyncio.Event, within_s: float | None) -> bool:
     """Wait until woken (True) or for so long (False); others have their turn meanwhile in any case."""
     await asyncio.sleep(0)

@@ -15,7 +15,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import REDIS_DOWN, Service, is_transient, run_forever
+from bot.background import REDIS_DOWN, Service, claimed, is_transient, run_forever
 from bot.channels import embeds
 from bot.channels.consent import ConsentStore
 from bot.channels.reader import Reader
@@ -95,14 +95,10 @@ class Importer(Service):
 
         Gives False if that is done already: Discord delivered the request twice.
         """
-        if job_id in self._entering:
-            yield False
-            return
-        self._entering.add(job_id)
         try:
-            yield True
+            with claimed(self._entering, job_id) as ours:
+                yield ours
         finally:
-            self._entering.discard(job_id)
             self._wakeup.set()  # what was not entered is dropped
 
     async def create(self, job_id: str, place: Place, plan: ImportPlan) -> CorpusInfo:

@@ -11,15 +11,15 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import DISCORD_ERRORS, Service, backoff, is_transient, retry, run_forever, woken
+from bot.background import DISCORD_ERRORS, Service, backoff, claimed, is_transient, retry, run_forever, woken
 from bot.errors import CLOSED, AlreadyReported, post_error
 from bot.jobs.client import JobClient
 from bot.jobs.decoding import NotUnderstood
@@ -122,20 +122,12 @@ class Delivery(Service):
             if await self._jobs.submit(job, files=files):  # else it did so before the bot was started
                 await self._deliver(job, send, options)
 
-    @contextmanager
-    def reserved(self, job_id: str) -> Iterator[bool]:
+    def reserved(self, job_id: str) -> AbstractContextManager[bool]:
         """Keep a job from being taken for one of an earlier run while it is entered and first shown.
 
         Gives False if somebody does that already: Discord delivered the request twice.
         """
-        if job_id in self._asking:
-            yield False
-            return
-        self._asking.add(job_id)
-        try:
-            yield True
-        finally:
-            self._asking.discard(job_id)
+        return claimed(self._asking, job_id)
 
     def follow(self, job: TrainJob, card: tuple[int, int] | None) -> None:
         """Keep the card (channel id, message id) of a training current until its end; None posts a new one."""
