@@ -1,0 +1,220 @@
+"""Make the starter, the model of English that every installation begins with: `make starter CORPUS=folder`.
+
+The folder holds texts in UTF-8 and an INDEX.tsv whose column `file` names them. What is made is a model like any other,
+by the engine's own training; run again, it goes on from the checkpoint it left, or from the starter that there is. The
+same folder, random seed and passes give the same starter on the same machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import hashlib
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from galvanic.errors import UserError
+from galvanic.machine import import_tensorflow, measure_machine
+from galvanic.options import CorpusInfo, TrainOptions
+from galvanic.plan import NetworkConfig, Plan
+from galvanic.text.vocabulary import to_points
+from galvanic.units import count
+from shared.corpora import catalogue, resolve
+from shared.settings import get_settings
+
+STARTER = Path(__file__).parents[1] / "galvanic" / "starter.safetensors"
+UNITS, EMBEDDING, STREAMS, LENGTH = 768, 64, 128, 64
+RATE, DECAY = 3e-3, 0.01
+
+ACCENTED = "àâäæçèéêëîïñôöùûüœÀÂÄÆÇÈÉÊËÎÏÔÖÙÛÜŒ"
+ALPHABET = frozenset("\n" + "".join(map(chr, range(32, 127))) + "–—‘’“”…£§°½" + ACCENTED)
+"""A paragraph with any other character is left out."""
+TYPOGRAPHIC, CHAT, TIGHT = 0.45, 0.1, 0.15
+"""Shares of the text that get typographic signs, that are written as people chat, and whose paragraphs follow each
+other without an empty line."""
+_CHUNK = 12  # paragraphs that are written in one way
+_HELD_OUT = 600  # characters of the end of each text that the starter is judged by
+RUN = 50  # characters in a row that stand in none of the texts to be measured on
+
+_OPENING = re.compile(r'(^|[\s(\[{\-—_])"')
+_OPENING_SINGLE = re.compile(r"(^|[\s(\[{\-—_“])'(?=\w)")
+_SENTENCE = re.compile(r"(?<=[.!?])[\"”’']*\s+")
+_UNSAID = re.compile(r"[^\w\s'’-]|_")
+_SPACES = re.compile(r"\s+")
+
+
+def typographic(text: str) -> str:
+    """With curly quotes and dashes in place of a typewriter's."""
+    text = text.replace("--", "—").replace("...", "…")
+    text = _OPENING.sub(r"\1“", text).replace('"', "”")
+    return _OPENING_SINGLE.sub(r"\1‘", text).replace("'", "’")
+
+
+def chatted(text: str) -> str:
+    """Lower-case, without punctuation, a sentence a line."""
+    lines = (_SPACES.sub(" ", _UNSAID.sub(" ", part)).strip().lower() for part in _SENTENCE.split(text))
+    return "\n".join(line for line in lines if line)
+
+
+def paragraphs(path: Path) -> list[str]:
+    """Of a text, without those that hold a character outside the alphabet."""
+    found = re.split(r"\n\s*\n", path.read_text("utf-8").replace("\r\n", "\n"))
+    return [part.strip("\n") for part in found if part.strip() and set(part) <= ALPHABET]
+
+
+def written(parts: Sequence[str], random: np.random.Generator) -> Iterator[str]:
+    """The paragraphs in several ways of writing, each followed by what parts it from the next."""
+    for start in range(0, len(parts), _CHUNK):
+        chunk, way, tight = parts[start : start + _CHUNK], random.random(), random.random() < TIGHT
+        if way < CHAT:
+            yield from (f"{said}\n" for part in chunk if (said := chatted(part)))
+            yield "\n"
+        else:
+            change = typographic if way < CHAT + TYPOGRAPHIC else str
+            yield from (change(part) + ("\n" if tight else "\n\n") for part in chunk)
+            yield "\n" if tight else ""
+
+
+def compose(files: Sequence[Path], out: Path, random_seed: int) -> CorpusInfo:
+    """Write one text of all: the texts in a drawn order, then a little of the end of each, which is held out."""
+    random = np.random.default_rng(random_seed)
+    digest, chars, ends = hashlib.sha256(), 0, []
+    with out.open("w", encoding="utf-8") as file:
+
+        def add(text: str) -> None:
+            nonlocal chars
+            file.write(text)
+            digest.update(text.encode())
+            chars += len(text)
+
+        for index in random.permutation(len(files)):
+            parts = paragraphs(files[index])
+            held: list[str] = []
+            while parts and sum(map(len, held)) < _HELD_OUT:
+                held.insert(0, parts.pop())
+            for text in written(parts, random):
+                add(text)
+            ends.append("".join(written(held, random)))
+        for text in ends:
+            add(text)
+    title = f"{count(len(files), 'text')} in English"
+    return CorpusInfo(
+        name="starter", title=title, source="file", chars=chars, sha256=digest.hexdigest(), hard_wrapped=False
+    )
+
+
+def plain(text: str) -> str:
+    """As texts are compared: a typewriter's signs, blank space as one space, a row of one sign as one."""
+    text = text.translate(str.maketrans("“”‘’", "\"\"''")).replace("—", "--").replace("…", "...")
+    return re.sub(r"\s+|([^\w\s])\1+", lambda found: found[1] or " ", text)
+
+
+def _hashes(text: str) -> npt.NDArray[np.uint64]:
+    """Of each run of `RUN` characters, by its place."""
+    points = to_points(text).astype(np.uint64)
+    most = len(points) - RUN + 1
+    sums = np.zeros(max(0, most), np.uint64)
+    for offset in range(RUN if most > 0 else 0):  # modulo 2**64
+        sums *= np.uint64(0x9E3779B97F4A7C15)
+        sums += points[offset : offset + most]
+    return sums
+
+
+def require_apart(files: Sequence[Path], measured: dict[str, str]) -> None:
+    """Raises UserError where a text of the corpus shares a run of characters with one that is measured on."""
+    known = {name: np.unique(_hashes(plain(text))) for name, text in measured.items()}
+    for path in files:
+        text = plain(path.read_text("utf-8"))
+        found = _hashes(text)
+        for name, theirs in known.items():
+            places = np.flatnonzero(np.isin(found, theirs))
+            if len(places):
+                raise UserError(
+                    f"{path.name} shares {text[places[0] : places[0] + RUN]!r} with {name}: what is measured on that "
+                    "would be flattered.",
+                    "Leave one of them out.",
+                )
+
+
+def measured_texts(folders: Sequence[Path]) -> dict[str, str]:
+    """The catalogue's texts, as far as they can be had, and those of folders."""
+    settings, found = get_settings(), {}
+    for entry in catalogue():
+        try:
+            found[entry.name] = asyncio.run(resolve(entry.name, settings, keep_licence=False)).text
+        except UserError:
+            print(f"not compared with {entry.name}, which can't be had here", file=sys.stderr)
+    for folder in folders:
+        found |= {path.name: path.read_text("utf-8") for path in sorted(folder.rglob("*.txt"))}
+    return {name: text for name, text in found.items() if isinstance(text, str)}
+
+
+def make_plan(symbols: int) -> Plan:
+    """All of the text is new to it for its first pass, so nothing is dropped."""
+    network = NetworkConfig(kind="streams", vocabulary=symbols, embedding=EMBEDDING, units=(UNITS,))
+    return Plan(
+        network=network,
+        batch=STREAMS,
+        length=LENGTH,
+        learning_rate=RATE,
+        schedule="cosine",
+        weight_decay=DECAY,
+        clip_norm=1.0,
+        epochs=1,
+        precision=measure_machine().precision,
+    )
+
+
+def main() -> int:
+    """Compose the text, train on it, write the model."""
+    parser = argparse.ArgumentParser(prog="make starter", description=__doc__.partition("\n")[0])
+    parser.add_argument("corpus", type=Path, help="a folder of texts with an INDEX.tsv")
+    parser.add_argument("--apart", type=Path, action="append", default=[], help="texts that it must not know")
+    parser.add_argument("--work", type=Path, default=Path(".starter"), help="for the text and the checkpoint")
+    parser.add_argument("--out", type=Path, default=STARTER)
+    parser.add_argument("--minutes", type=float, help="to learn for; the learning rate ends with it")
+    parser.add_argument("--passes", type=int, default=1)
+    parser.add_argument("--random-seed", type=int, default=1)
+    parser.add_argument("--new", action="store_true", help="do not go on from the starter that there is")
+    options = parser.parse_args()
+    try:
+        return _make(options)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _make(options: argparse.Namespace) -> int:
+    with (options.corpus / "INDEX.tsv").open(encoding="utf-8", newline="") as index:
+        files = [options.corpus / row["file"] for row in csv.DictReader(index, delimiter="\t")]
+    options.work.mkdir(parents=True, exist_ok=True)
+    text = options.work / "text.txt"
+    require_apart(files, measured_texts(options.apart))
+    info = compose(files, text, options.random_seed)
+    print(f"{info.title}: {info.chars:,} characters", file=sys.stderr)
+
+    import_tensorflow()
+    from galvanic import training
+    from galvanic.model_file import export
+    from galvanic.progress import Bar
+
+    chosen = TrainOptions(epochs=options.passes, minutes=options.minutes, random_seed=options.random_seed)
+    whole, checkpoint = options.work / "starter.safetensors", options.work / "checkpoint"
+    parent = None if options.new or not options.out.exists() else options.out
+    symbols = len(set(text.read_text("utf-8")))
+    with Bar("interrupt") as hooks:
+        training.train(
+            text, chosen, info, out=whole, checkpoint=checkpoint, hooks=hooks, plan=make_plan(symbols), parent=parent
+        )
+    export(whole, options.out, packing="float16")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
