@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import report
+from benchmarks import report, texts
 from benchmarks.keys import GROUPS, PARTS, QUICK, QUICK_PARTS, Part
 from benchmarks.record import Record
 
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
             report.fill(DOCUMENT, report.markdown(results, parts, quick=options.quick))
             print(report.table(results, keys))
             return 0
-        chosen = _chosen(options.parts, parts) if options.parts else list(parts)
+        chosen = _with_texts(_chosen(options.parts, parts) if options.parts else list(parts), parts)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -76,6 +76,24 @@ def _chosen(wanted: list[str], parts: dict[str, Part]) -> list[str]:
     if unknown:
         raise ValueError(f"there is no part {unknown[0]}; choose of {', '.join(parts)}")
     return names
+
+
+def _with_texts(chosen: list[str], parts: dict[str, Part]) -> list[str]:
+    """The parts whose texts are there; those of the suite are left out, with a sentence, where its texts are not.
+
+    Raises:
+        ValueError: the book is missing, or there is nothing else to do.
+    """
+    if any(parts[name].texts for name in chosen) and (lacking := texts.book_lacking()):
+        raise ValueError(lacking)
+    suite = [name for name in chosen if parts[name].texts == "suite"]
+    if not suite or not (lacking := texts.suite_lacking()):
+        return chosen
+    others = [name for name in chosen if name not in suite]
+    if not others:
+        raise ValueError(lacking)
+    print(f"left out: {', '.join(suite)}. {lacking}", file=sys.stderr)
+    return others
 
 
 def _run(name: str, part: Part, work: Path, options: argparse.Namespace) -> tuple[Record, float]:

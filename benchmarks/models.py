@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks import texts
 from galvanic.learners import Learner
 from galvanic.network import Weights
-from galvanic.options import CorpusInfo, RecipeName, TrainOptions
+from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.plan import Plan
 from galvanic.results import Control, Hooks, Progress, TrainingCancelled
 from galvanic.text import Prepared
@@ -88,12 +88,11 @@ def watched(made: Made) -> Iterator[None]:
         module.make_learner = make
 
 
-def default_plan(text: str, info: CorpusInfo, work: Path, recipe: RecipeName = "char") -> tuple[Plan, Prepared]:
-    """What a training of a text without other options would do, as the trainer itself decides on this machine."""
+def default_plan(text: str, info: CorpusInfo, work: Path, options: TrainOptions | None = None) -> tuple[Plan, Prepared]:
+    """What a training of a text would do, as the trainer itself decides on this machine; None: without options."""
     made = Made()
-    options = TrainOptions(recipe=recipe, random_seed=1)
     with watched(made), contextlib.suppress(TrainingCancelled):
-        train(text, options, info, out=work / f"plan-{recipe}", hooks=_Cancel())
+        train(text, options or TrainOptions(), info, out=work / "plan", hooks=_Cancel())
     if made.plan is None or made.prepared is None:
         raise RuntimeError("the trainer made no learner")
     return made.plan, made.prepared

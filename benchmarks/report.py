@@ -9,6 +9,7 @@ import math
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from benchmarks.record import Record
 Results = dict[str, Any]
 """Each key with its value, and the blocks `machine`, `targets`, `raw`, `errors` and `parts`."""
 _BLOCKS = ("machine", "targets", "raw", "errors", "parts")
-_MADE_WITH = ("cpu", "cores", "python", "tensorflow", "keras", "torch")
+_MADE_WITH = ("cpu", "cores", "float32_gflops", "bfloat16_gflops", "python", "tensorflow", "keras", "torch")
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy")
 _BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
 
@@ -74,6 +75,7 @@ def merge(results: Results, name: str, part: Part, record: Record, stamp: dict[s
             record.errors[key] = "the value is not a number"
             continue
         target = target_of(key)
+        target = target and target.on(results["machine"])
         number = float(f"{value:.5g}")
         results[prefix + key] = number
         results["targets"][prefix + key] = {
@@ -115,6 +117,7 @@ def machine(rivals: Path) -> dict[str, Any]:
         "memory_gb": _memory_gb(),
         "system": f"{platform.system()} {platform.machine()}",
         **versions,
+        **json.loads(_output([sys.executable, "-m", "benchmarks.products"]) or "{}"),
         **stamp(),
     }
 
@@ -138,6 +141,11 @@ def _output(command: list[str]) -> str:
 
 
 def _cpu() -> str:
+    held = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    return _processor() + (f" held to {held}" if held else "")
+
+
+def _processor() -> str:
     linux = Path("/proc/cpuinfo")
     if linux.is_file():
         for line in linux.read_text("utf-8").splitlines():
@@ -203,11 +211,17 @@ def markdown(results: Results, parts: Mapping[str, Part], *, quick: bool = False
 
 def _made_on(run: Mapping[str, Any]) -> str:
     made = run["machine"]
-    line = f"{made.get('cpu', 'Unknown CPU')}, {made.get('cores')} cores; Python {made.get('python')}"
+    line = f"{made.get('cpu', 'Unknown CPU')}, {made.get('cores')} cores{_speed(made)}; Python {made.get('python')}"
     for name, key in (("TensorFlow", "tensorflow"), ("Keras", "keras"), ("PyTorch", "torch")):
         if key in made and made[key] != "not installed":
             line += f", {name} {made[key]}"
     return f"{line}; {str(run.get('date', ''))[:10]}, commit {run.get('commit')}."
+
+
+def _speed(made: Mapping[str, Any]) -> str:
+    if "float32_gflops" not in made:
+        return ""
+    return f" ({made['float32_gflops']:.0f} GFLOP/s in float32, {made['bfloat16_gflops']:.0f} in bfloat16)"
 
 
 def fill(document: Path, content: str) -> None:

@@ -1,4 +1,4 @@
-"""The texts of the measures, all from the book that the tutorial used."""
+"""The texts of the measures: the book that the tutorial used, and those of the suite."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
 from galvanic.text import TextOptions, prepare
 from shared.corpora import Corpus, resolve
 from shared.settings import get_settings
 
 BOOK = "frankenstein"
+SUITE = (BOOK, "play", "verse", "fables", "chat", "short-story")
+"""What quality is measured on; all but the book are files in the folder `dev` of `CORPORA_DIR`."""
 LAST_CHAPTER_BEFORE = "Chapter 10"
 """The tutorial learned the first nine chapters."""
 _WORDS_A_PARAGRAPH = 60
@@ -26,15 +29,46 @@ def book(*, keep_licence: bool = False) -> Corpus:
     return asyncio.run(resolve(BOOK, get_settings(), keep_licence=keep_licence))
 
 
+def book_lacking() -> str:
+    """A sentence on the book and where to put it, when it is neither there nor can be downloaded; else nothing."""
+    try:
+        book()
+    except UserError as error:
+        return f"{BOOK}.txt is missing ({error.problem.rstrip('.')}): put it into {_corpora()}."
+    return ""
+
+
+def suite_lacking() -> str:
+    """A sentence on the suite's other texts that are missing, and where to put them; nothing when all are there."""
+    folder = get_settings().corpora_dir
+    absent = [name for name in SUITE[1:] if folder is None or not (folder / "dev" / f"{name}.txt").is_file()]
+    if not absent:
+        return ""
+    return (
+        f"Of the suite, {', '.join(f'{name}.txt' for name in absent)} must be put into the folder dev of {_corpora()}."
+    )
+
+
+def _corpora() -> str:
+    folder = get_settings().corpora_dir
+    return "a folder that CORPORA_DIR names" if folder is None else f"{folder} (CORPORA_DIR)"
+
+
 def processed(text: str, recipe: str, hard_wrapped: bool | None = None) -> str:
     """A text as a recipe of characters makes it."""
     prepared = prepare(text, TextOptions(recipe, hard_wrapped))
     return prepared.vocabulary.decode(np.asarray(prepared.ids))
 
 
-def measure_text() -> str:
-    """The book's body without wrapping (419,335 characters, 83 distinct, from Project Gutenberg's file of 2026)."""
-    corpus = book()
+def measure_text(name: str = BOOK) -> str:
+    """A text of the suite as recipe `char` makes it: without a book's header and licence, and without wrapping.
+
+    Of the book 419,335 characters, 83 distinct, from Project Gutenberg's file of 2026.
+    """
+    settings = get_settings()
+    if name != BOOK and settings.corpora_dir is not None:
+        settings = settings.model_copy(update={"corpora_dir": settings.corpora_dir / "dev"})
+    corpus = asyncio.run(resolve(name, settings))
     return processed(corpus.text, "char", corpus.info.hard_wrapped)
 
 

@@ -13,6 +13,8 @@ _WHERE = {
     "bot": "bot:bot",
     "history": "reading:reading",
     "train": "steps:train",
+    "race": "race:race",
+    "first-sample": "text:first_sample",
     "classic": "steps:classic",
     "text": "text:text",
     "clean": "history:clean",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import time
@@ -12,17 +13,16 @@ from types import TracebackType
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from benchmarks import texts, tutorial
 from benchmarks.measure import PAUSE_S, alternate, medians, product_flops, repeated, seconds, training_flops
 from benchmarks.models import default_plan
+from benchmarks.products import SIZE, product
 from benchmarks.record import Context
 from galvanic.learners import Learner, make_learner
+from galvanic.options import TrainOptions
 from galvanic.plan import Plan
 
-PRODUCT = 2048
-"""Rows and columns of the matrices whose product stands for what the machine can do."""
 STEPS = 4
 """Steps in one turn."""
 LONGEST_PAUSE_S = 0.25
@@ -35,9 +35,10 @@ class Torch:
     Args:
         python: interpreter of the environment that has it.
         plan: ours.
+        learns: what it needs to learn a text as ours does (`rival_torch.Learner`); None: steps are only timed.
     """
 
-    def __init__(self, python: Path, plan: Plan) -> None:
+    def __init__(self, python: Path, plan: Plan, learns: dict[str, Any] | None = None) -> None:
         script = Path(__file__).parent.parent / "rival_torch.py"
         self._process = subprocess.Popen(
             [python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
@@ -54,6 +55,7 @@ class Torch:
                 "clip": plan.clip_norm,
                 "learning_rate": plan.learning_rate,
                 "weight_decay": plan.weight_decay,
+                "learns": learns,
             }
         )
 
@@ -64,12 +66,17 @@ class Torch:
         self._process.communicate()
 
     def steps(self, number: int, *, bfloat16: bool) -> list[float]:
-        """Seconds of each of so many steps, the first of which only warms up.
+        """Seconds of each of so many steps, the first of which only warms up."""
+        answer = self.ask({"steps": number + 1, "bfloat16": bfloat16})
+        return [float(value) for value in answer["seconds"][1:]]
+
+    def ask(self, message: dict[str, Any]) -> Any:
+        """Its answer to a turn (`rival_torch.py`).
 
         Raises:
             RuntimeError: PyTorch could not do it.
         """
-        self._send({"steps": number + 1, "bfloat16": bfloat16})
+        self._send(message)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -77,7 +84,7 @@ class Torch:
         answer = json.loads(line)
         if "error" in answer:
             raise RuntimeError(f"PyTorch: {answer['error']}")
-        return [float(value) for value in answer["seconds"][1:]]
+        return answer
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self._process.stdin is not None
@@ -90,7 +97,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _Steps:
+class Steps:
     """A learner's steps, one after the other, through as many epochs as it takes."""
 
     def __init__(self, learner: Learner, rate: float) -> None:
@@ -106,14 +113,8 @@ class _Steps:
         self._index += 1
 
 
-def _product(kind: Any) -> Callable[[], None]:
-    left, right = (tf.cast(tf.random.normal((PRODUCT, PRODUCT)), kind) for _ in range(2))
-    multiply = tf.function(tf.matmul)
-    return lambda: multiply(left, right).numpy()
-
-
 def train(context: Context) -> None:
-    """The default's training step, against PyTorch's and against a plain matrix product.
+    """The default's training step, against PyTorch's and against a plain matrix product, each in its better precision.
 
     PyTorch makes the same step without dropout; ours is timed as it is, and without dropout as well.
     """
@@ -123,12 +124,11 @@ def train(context: Context) -> None:
     dropouts = {"input_dropout": 0.0, "dropout": 0.0, "recurrent_weight_dropout": 0.0}
     plain = plan.model_copy(update={"network": plan.network.model_copy(update=dropouts)})
     contestants: dict[str, Callable[[], list[float]]] = {
-        "ours": repeated(_Steps(make_learner(plan, prepared, 1), plan.learning_rate), STEPS, untimed=1),
-        "plain": repeated(_Steps(make_learner(plain, prepared, 1), plan.learning_rate), STEPS, untimed=1),
-        "product": repeated(_product(tf.float32), STEPS, untimed=1),
+        "ours": repeated(Steps(make_learner(plan, prepared, 1), plan.learning_rate), STEPS, untimed=1),
+        "plain": repeated(Steps(make_learner(plain, prepared, 1), plan.learning_rate), STEPS, untimed=1),
+        "product": repeated(product("float32"), STEPS, untimed=1),
+        "bf16 product": repeated(product("bfloat16"), STEPS, untimed=1),
     }
-    if plan.precision == "bfloat16":
-        contestants["bf16 product"] = repeated(_product(tf.bfloat16), STEPS, untimed=1)
     try:
         with Torch(context.rivals, plan) as torch:
             torch.steps(1, bfloat16=False)
@@ -137,30 +137,26 @@ def train(context: Context) -> None:
                 torch.steps(1, bfloat16=True)
                 contestants["torch bf16"] = lambda: torch.steps(STEPS, bfloat16=True)
             except RuntimeError as error:
-                record.errors["train.chars_per_s_vs_pytorch_bf16"] = str(error)
+                record.raw["train.torch_bf16_error"] = str(error)
             times = alternate(contestants, 2 if context.quick else 8, LONGEST_PAUSE_S)
     except (OSError, RuntimeError) as error:
-        record.errors["train.chars_per_s_vs_pytorch"] = f"{error}. `make bench` installs PyTorch."
+        record.errors["train.chars_per_s_vs_best_pytorch"] = f"{error}. `make bench` installs PyTorch."
         times = alternate({name: turn for name, turn in contestants.items() if "torch" not in name}, 4, PAUSE_S)
 
     typical = medians(times)
     flops = training_flops(plan.network, plan.batch, plan.length)
-    peak = product_flops(PRODUCT)
+    peaks = {name: product_flops(SIZE) / typical[name] for name in ("product", "bf16 product")}
     ours = typical["ours"]
     record.values["train.chars_per_s"] = plan.batch * plan.length / ours
     if "torch" in typical:
-        record.values["train.chars_per_s_vs_pytorch"] = typical["torch"] / ours
-        record.values["train.plain_chars_per_s_vs_pytorch"] = typical["torch"] / typical["plain"]
-    if "torch bf16" in typical:
-        record.values["train.chars_per_s_vs_pytorch_bf16"] = typical["torch bf16"] / ours
-    record.values["train.fraction_of_gemm_peak"] = flops / ours / (peak / typical["product"])
-    if "bf16 product" in typical:
-        record.values["train.fraction_of_bf16_gemm_peak"] = flops / ours / (peak / typical["bf16 product"])
+        best = min(typical["torch"], typical.get("torch bf16", math.inf))
+        record.values["train.chars_per_s_vs_best_pytorch"] = best / ours
+    record.values["train.fraction_of_best_gemm"] = flops / ours / max(peaks.values())
     record.raw |= {f"train.{name.replace(' ', '_')}_s": value for name, value in typical.items()}
     record.raw |= {
         "train.gflop_a_step": flops / 1e9,
         "train.gflop_per_s": flops / ours / 1e9,
-        "train.product_gflop_per_s": peak / typical["product"] / 1e9,
+        **{f"train.{name.replace(' ', '_')}_gflop_per_s": value / 1e9 for name, value in peaks.items()},
         "train.precision": plan.precision,
         "train.batch": plan.batch,
         "train.length": plan.length,
@@ -199,11 +195,11 @@ def classic(context: Context) -> None:
     """
     steps = 4 if context.quick else 16
     text = texts.tutorial_text()
-    plan, prepared = default_plan(text, texts.info(text), context.work, "classic")
+    plan, prepared = default_plan(text, texts.info(text), context.work, TrainOptions(recipe="classic"))
     if plan.network.units != tutorial.UNITS or plan.batch != tutorial.BATCH:
         raise RuntimeError("recipe `classic` no longer has the tutorial's network and batch")
     ours, plain = (
-        _Steps(make_learner(each, prepared, 1), each.learning_rate)
+        Steps(make_learner(each, prepared, 1), each.learning_rate)
         for each in (plan, plan.model_copy(update={"precision": "float32"}))
     )
     mine: dict[str, list[float]] = {"ours": [], "float32": []}

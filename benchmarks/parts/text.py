@@ -1,18 +1,24 @@
-"""How fast a text is prepared, how much memory a large one takes, and how far it can be compressed. No TensorFlow."""
+"""What is measured without TensorFlow: how fast a text is prepared, how soon a training shows a sample, how much memory
+a large text takes, and how far it can be compressed.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from benchmarks import texts
 from benchmarks.measure import alternate, medians, repeated
 from benchmarks.record import Context
+from galvanic.options import TrainOptions
+from galvanic.results import Control, Hooks, Sample, TrainingCancelled
 from galvanic.text import TextOptions, prepare
 
 RECIPES = ("char", "classic")
@@ -33,6 +39,27 @@ def text(context: Context) -> None:
         context.record.values[f"text.preprocess_mb_per_s.{recipe}"] = megabytes / typical[recipe]
         context.record.raw[f"text.preprocess_s.{recipe}"] = typical[recipe]
     context.record.raw["text.megabytes"] = megabytes
+
+
+def first_sample(context: Context) -> None:
+    """Seconds until a training of the book shows its first sample, all that it imports included."""
+    corpus = texts.book()
+    begun = time.monotonic()
+    shown: list[float] = []
+
+    class FirstSample(Hooks):
+        def sample(self, event: Sample) -> None:
+            shown.append(time.monotonic() - begun)
+            context.record.raw["train.first_sample"] = event.text
+
+        def control(self) -> Control | None:
+            return "cancel" if shown else None
+
+    with contextlib.suppress(TrainingCancelled):
+        from galvanic.training import train
+
+        train(corpus.text, TrainOptions(random_seed=1), corpus.info, out=context.work / "first", hooks=FirstSample())
+    context.record.values["train.first_sample_s"] = shown[0]
 
 
 def memory(context: Context) -> None:

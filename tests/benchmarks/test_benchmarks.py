@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import report, texts
@@ -31,6 +32,8 @@ def test_targets_hold_at_their_limits() -> None:
     assert not Target(">=", 4_000).met(3_999)
     assert Target("<=", 1.2).met(1.2)
     assert not Target("<=", 1.2).met(1.21)
+    assert Target("<", 1).met(0.99)
+    assert not Target("<", 1).met(1)
     assert str(Target(">=", 4_000)) == ">= 4,000"
     assert target_of("quick.sample.chars_per_s") == target_of("sample.chars_per_s") == Target(">=", 4_000)
 
@@ -91,6 +94,17 @@ def test_quick_keys_are_keys_of_their_own() -> None:
     assert results["quick.sample.chars_per_s"] == 5_000
     assert results["targets"]["quick.sample.chars_per_s"]["met"] is True
     assert results["raw"] == {"quick.sample.ms": 2.0}
+
+
+def test_a_target_may_depend_on_the_processor() -> None:
+    part = PARTS["classic"]
+    record = Record(values={"classic.step_time_vs_tutorial": 0.7, "classic.float32_step_time_vs_tutorial": 0.7})
+    for fast, target in ((True, "<= 0.6"), (False, "<= 0.85")):
+        results = {**empty(), "machine": {"fast_bfloat16": fast, "float32_gflops": 200, "bfloat16_gflops": 100}}
+        report.merge(results, "classic", part, record, STAMP, quick=False)
+        assert results["targets"]["classic.step_time_vs_tutorial"] == {"value": 0.7, "target": target, "met": not fast}
+        assert results["targets"]["classic.float32_step_time_vs_tutorial"]["target"] == "<= 0.85"
+        assert "(200 GFLOP/s in float32, 100 in bfloat16)" in report.markdown(results, PARTS)
 
 
 def test_results_survive_the_file_and_another_file_is_refused(tmp_path: Path) -> None:
@@ -164,6 +178,18 @@ def test_a_part_that_fails_is_told_and_the_next_one_runs(
     assert "quick.ppmd" in shown
 
 
+def test_a_text_that_is_missing_is_named_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CORPORA_DIR", str(tmp_path))
+    (tmp_path / "frankenstein.txt").write_text("no book at all", "utf-8")
+    out = str(tmp_path / "results.json")
+    assert main(["--out", out, "text"]) == 2
+    (message,) = capsys.readouterr().err.splitlines()
+    assert message.startswith("error: frankenstein.txt is missing (")
+    assert message.endswith(f"put it into {tmp_path} (CORPORA_DIR).")
+
+
 def test_babble_has_the_size_that_was_asked_for() -> None:
     chunks = list(texts.babble(["storm", "naïve", "sea,"], 2.5))
     assert sum(len(chunk.encode()) for chunk in chunks) == pytest.approx(2_500_000, abs=2)
@@ -205,6 +231,7 @@ def test_snapshots_of_a_training_are_scored(tmp_path: Path) -> None:
     assert scores[ends.index(found)] <= (beginning + end) / 2
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not RIVALS.is_file(), reason="`make bench` has not installed PyTorch and PPMd")
 def test_ppmd_foresees_a_repetition() -> None:
     script = Path(texts.__file__).parent / "rival_ppmd.py"
@@ -215,6 +242,7 @@ def test_ppmd_foresees_a_repetition() -> None:
     assert sizes["whole"] - sizes["first"] < 0.6 * sizes["first"]
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not RIVALS.is_file(), reason="`make bench` has not installed PyTorch and PPMd")
 def test_pytorch_takes_its_turns() -> None:
     shape = {"batch": 4, "length": 8, "vocabulary": 11, "embedding": 5, "units": [16], "threads": 1, "clip": 1.0}
@@ -227,3 +255,25 @@ def test_pytorch_takes_its_turns() -> None:
     assert len(plain["seconds"]) == 2
     assert min(plain["seconds"]) > 0
     assert len(bfloat16.get("seconds", [1, 1, 1])) == 3
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not RIVALS.is_file(), reason="`make bench` has not installed PyTorch and PPMd")
+def test_pytorch_learns_with_the_engines_weights_and_dropout(tmp_path: Path) -> None:
+    network = NetworkConfig(kind="streams", vocabulary=7, embedding=5, units=(16,))
+    random = np.random.default_rng(0)
+    weights = {name: random.normal(0, 0.1, shape).astype(np.float32) for name, shape in network.shapes().items()}
+    np.savez(tmp_path / "weights.npz", **weights)  # type: ignore[arg-type]
+    for name in ("ids", "heldout"):
+        np.save(tmp_path / f"{name}.npy", np.arange(2_000) % 7)
+    learns = {name.partition(".")[0]: str(tmp_path / name) for name in ("weights.npz", "ids.npy", "heldout.npy")}
+    learns |= {"input_dropout": 0.1, "dropout": 0.1, "recurrent_weight_dropout": 0.1}
+    shape = {"batch": 4, "length": 8, "vocabulary": 7, "embedding": 5, "units": [16], "threads": 1, "clip": 1.0}
+    shape |= {"learning_rate": 1e-2, "weight_decay": 0.01, "learns": learns}
+    turn = {"rates": [0.02] * 60, "offset": 1, "bfloat16": False}
+    script = Path(texts.__file__).parent / "rival_torch.py"
+    asked = "".join(json.dumps(line) + "\n" for line in (shape, {**turn, "rates": []}, turn))
+    done = subprocess.run([RIVALS, script], input=asked, capture_output=True, check=True, text=True)
+    before, after = (json.loads(line)["heldout"] for line in done.stdout.splitlines())
+    assert before == pytest.approx(np.log(7), abs=0.3)
+    assert after < 0.5

@@ -1,0 +1,37 @@
+"""How fast this machine multiplies matrices: `python -m benchmarks.products` prints it as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from benchmarks.measure import alternate, product_flops, repeated
+from galvanic.machine import measure_machine
+from galvanic.plan import Precision
+
+SIZE = 2048
+"""Rows and columns of the matrices whose product stands for what the machine can do."""
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
+
+
+def product(precision: Precision) -> Callable[[], None]:
+    """What makes one product, and waits for it."""
+    left, right = (tf.cast(tf.random.normal((SIZE, SIZE)), precision) for _ in range(2))
+    multiply = tf.function(tf.matmul)
+    return lambda: multiply(left, right).numpy()
+
+
+def main() -> None:
+    """The best of some products in each precision, and whether the engine takes bfloat16 here."""
+    times = alternate({precision: repeated(product(precision), 4) for precision in PRECISIONS}, 3, pause_s=0)
+    found: dict[str, Any] = {
+        f"{precision}_gflops": round(product_flops(SIZE) / min(seconds) / 1e9) for precision, seconds in times.items()
+    }
+    print(json.dumps({**found, "fast_bfloat16": measure_machine().precision == "bfloat16"}))
+
+
+if __name__ == "__main__":
+    main()
