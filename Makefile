@@ -138,7 +138,7 @@ format: $(INSTALLED_DEV)  ## put the code into its standard form
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: $(INSTALLED_DEV) $(BENCH_INSTALLED)  ## measure speed and quality (under an hour on 2 cores)
+bench: $(INSTALLED_DEV) $(BENCH_INSTALLED)  ## measure speed and quality (an hour on 2 cores, 3.5 with the suite; BENCH_ARGS="train play")
 	$(PY) -m benchmarks $(BENCH_ARGS)
 
 bench-quick: $(INSTALLED_DEV) $(BENCH_INSTALLED)  ## the same with shorter trainings (under 5 minutes)

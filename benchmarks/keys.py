@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+SUITE = ("frankenstein", "play", "verse", "fables", "chat", "short-story")
+"""The texts that quality is measured on: the book, and files in the folder `dev` of `CORPORA_DIR`."""
+MEANS = "suite-means"
 QUICK = "quick."
 """Before every key of a quick run, whose trainings are shorter."""
 
@@ -46,6 +49,21 @@ class Part:
     keys: dict[str, Target | None]
     timeout_s: float = 900.0
     texts: Literal["book", "suite", ""] = "book"
+
+
+def nats_key(text: str) -> str:
+    """Of a text of the suite after 15 minutes from scratch."""
+    return f"quality.{text.replace('-', '_')}_nats"
+
+
+def default_key(text: str) -> str:
+    """Of the same after a training without any option."""
+    return f"quality.{text.replace('-', '_')}_default_nats"
+
+
+def ppmd_key(text: str, kind: Literal["adaptive", "frozen"]) -> str:
+    """Of the same by PPMd, among the raw values."""
+    return f"quality.{text.replace('-', '_')}_ppmd_{kind}_nats"
 
 
 def _least(number: float) -> Target:
@@ -109,7 +127,6 @@ PARTS: dict[str, Part] = {
     "ppmd": Part({"quality.ppmd_nats": None}),
     "two-nats": Part({"quality.two_nats_over_tutorial_epoch": _most(0.1)}),
     "frankenstein-2min": Part({"quality.frankenstein_nats_2min": _most(1.25, fast=1.2)}),
-    "frankenstein": Part({"quality.frankenstein_nats": _most(1.18, fast=1.15)}, 1_800),
     "word-2min": Part({"quality.word_nats_2min": None}),
     "settings": Part(
         {
@@ -118,6 +135,22 @@ PARTS: dict[str, Part] = {
         }
     ),
     "short-text": Part({"recipes.short_alone_nats": None, "recipes.short_after_the_book_nats": None}),
+    "frankenstein": Part({nats_key("frankenstein"): _most(1.18, fast=1.15)}, 1_800),
+    **{text: Part({nats_key(text): None}, 1_800, "suite") for text in SUITE[1:]},
+    "default-frankenstein": Part({default_key("frankenstein"): None}, 1_200),
+    **{f"default-{text}": Part({default_key(text): None}, 1_200, "suite") for text in SUITE[1:]},
+    # Of what the parts above found, in this run or an earlier one.
+    MEANS: Part(
+        {
+            "quality.suite_mean_nats": None,
+            "quality.suite_mean_default_nats": None,
+            "quality.suite_mean_over_ppmd_frozen": _most(-0.03),
+            "quality.suite_behind_ppmd_frozen": _most(0),
+            "quality.suite_mean_over_ppmd": _most(0),
+            "quality.suite_behind_ppmd": _most(0),
+        },
+        texts="suite",
+    ),
 }
 
 QUICK_PARTS: dict[str, Part] = {
@@ -135,7 +168,10 @@ QUICK_PARTS: dict[str, Part] = {
     "frankenstein-30s": Part({"quality.frankenstein_nats_30s": None}),
 }
 
-GROUPS = {"quality": ("ppmd", "two-nats", "frankenstein-2min", "frankenstein", "word-2min", "frankenstein-30s")}
+GROUPS = {
+    "quality": ("ppmd", "two-nats", "frankenstein-2min", "frankenstein", "word-2min", "frankenstein-30s"),
+    "suite": ("ppmd", *SUITE, *(f"default-{text}" for text in SUITE), MEANS),
+}
 
 
 def target_of(key: str) -> Target | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.keys import SUITE
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
 from galvanic.text import TextOptions, prepare
@@ -16,8 +17,6 @@ from shared.corpora import Corpus, resolve
 from shared.settings import get_settings
 
 BOOK = "frankenstein"
-SUITE = (BOOK, "play", "verse", "fables", "chat", "short-story")
-"""What quality is measured on; all but the book are files in the folder `dev` of `CORPORA_DIR`."""
 LAST_CHAPTER_BEFORE = "Chapter 10"
 """The tutorial learned the first nine chapters."""
 _WORDS_A_PARAGRAPH = 60

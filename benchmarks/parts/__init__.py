@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from typing import Any
 
 from benchmarks.record import Context
 
+# All others are trainings of `quality`.
 _WHERE = {
     "sample": "writing:sample",
     "generate": "writing:generate",
@@ -21,17 +23,18 @@ _WHERE = {
     "memory": "text:memory",
     "ppmd": "text:ppmd",
     "two-nats": "quality:two_nats",
-    "frankenstein-30s": "quality:frankenstein_30s",
-    "frankenstein-2min": "quality:frankenstein_2min",
-    "frankenstein": "quality:frankenstein",
-    "word-2min": "quality:word_2min",
     "settings": "recipes:settings",
     "short-text": "recipes:short_text",
 }
 
 
 def find(part: str) -> Callable[[Context], None]:
-    """The function of a part. Importing it may import TensorFlow."""
-    module, name = _WHERE[part].split(":")
-    function: Callable[[Context], None] = getattr(importlib.import_module(f"benchmarks.parts.{module}"), name)
+    """The function of a part; importing it may import TensorFlow.
+
+    Raises:
+        KeyError: there is no such part.
+    """
+    module, name = _WHERE.get(part, "quality:").split(":")
+    found: Any = importlib.import_module(f"benchmarks.parts.{module}")
+    function: Callable[[Context], None] = getattr(found, name) if name else found.training(part)
     return function

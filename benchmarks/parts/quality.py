@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import texts, tutorial
+from benchmarks.keys import SUITE, default_key, nats_key
 from benchmarks.measure import medians
 from benchmarks.models import Made, Snapshot, Snapshots, Watcher, watched
 from benchmarks.parts.steps import FitTimes
 from benchmarks.record import Context
 from galvanic.generate import TextModel, load_model
 from galvanic.model_file import load
-from galvanic.options import RecipeName, TrainOptions
+from galvanic.options import TrainOptions
 from galvanic.training import train
 
 TWO_NATS = 2.0
@@ -23,32 +27,46 @@ SNAPSHOT_EVERY_S = 1.0
 FIT_STEPS = 7
 
 
-def frankenstein(context: Context) -> None:
-    """The book's last tenth after 15 minutes of learning the rest."""
-    _measure(context, "quality.frankenstein_nats", 15)
+@dataclass(frozen=True)
+class Training:
+    """A text whose first nine tenths are learned, how, and the key of what the rest then costs."""
+
+    text: str
+    key: str
+    options: TrainOptions
 
 
-def frankenstein_2min(context: Context) -> None:
-    """The same after 2 minutes."""
-    _measure(context, "quality.frankenstein_nats_2min", 2)
+def scratch(minutes: float) -> TrainOptions:
+    """Of a training that knows nothing but its text."""
+    return TrainOptions(minutes=minutes)
 
 
-def frankenstein_30s(context: Context) -> None:
-    """The same after half a minute, for the quick run."""
-    _measure(context, "quality.frankenstein_nats_30s", 0.5)
+# By part. Without any option a training takes 8 minutes, and decides itself what to begin from.
+TRAININGS: dict[str, Training] = {
+    "frankenstein-30s": Training("frankenstein", "quality.frankenstein_nats_30s", scratch(0.5)),
+    "frankenstein-2min": Training("frankenstein", "quality.frankenstein_nats_2min", scratch(2)),
+    "word-2min": Training("frankenstein", "quality.word_nats_2min", TrainOptions(recipe="word", minutes=2)),
+    **{text: Training(text, nats_key(text), scratch(15)) for text in SUITE},
+    **{f"default-{text}": Training(text, default_key(text), TrainOptions()) for text in SUITE},
+}
 
 
-def word_2min(context: Context) -> None:
-    """Recipe `word` after 2 minutes, in nats per character of the same text."""
-    _measure(context, "quality.word_nats_2min", 2, "word")
+def training(part: str) -> Callable[[Context], None]:
+    """What a part does that is a training.
+
+    Raises:
+        KeyError: there is no such part.
+    """
+    return functools.partial(_measure, wanted=TRAININGS[part])
 
 
-def _measure(context: Context, key: str, minutes: float, recipe: RecipeName = "char") -> None:
-    """Learn from the first 90 % of the book for so many minutes, from nothing, then score the rest once, static."""
-    first, last = texts.parts(texts.measure_text())
+def _measure(context: Context, wanted: Training) -> None:
+    """Learn the first 90 % of a text, then score the rest once, with the model as it is: nats a character."""
+    key = wanted.key
+    first, last = texts.parts(texts.measure_text(wanted.text))
     out = context.work / key
     begun = time.monotonic()
-    result = train(first, TrainOptions(recipe=recipe, minutes=minutes), texts.info(first), out=out, hooks=Watcher())
+    result = train(first, wanted.options, texts.info(first), out=out, hooks=Watcher())
     whole = time.monotonic() - begun
     begun = time.monotonic()
     score = load_model(out).score(last)

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from benchmarks import texts
+from benchmarks.keys import SUITE, ppmd_key
 from benchmarks.measure import alternate, medians, repeated
 from benchmarks.record import Context
 from galvanic.options import TrainOptions
@@ -93,15 +94,24 @@ def _peak_mb(work: Path, megabytes: int) -> float:
 
 
 def ppmd(context: Context) -> None:
-    """PPMd order 8 on the last tenth of the book, after it has read the rest; it goes on learning there."""
-    text = texts.measure_text()
-    first, last = texts.parts(text)
-    script = Path(__file__).parent.parent / "rival_ppmd.py"
-    done = subprocess.run(
-        [context.rivals, script, str(len(first))], input=text.encode(), capture_output=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"pyppmd: {done.stderr.decode().strip()[-300:]}. `make bench` installs it.")
-    sizes = json.loads(done.stdout)
-    context.record.values["quality.ppmd_nats"] = (sizes["whole"] - sizes["first"]) * 8 * math.log(2) / len(last)
-    context.record.raw |= {"quality.measure_characters": len(text), "quality.measure_distinct": len(set(text))}
+    """PPMd order 8 on the last tenth of each text of the suite that is there, after it has read the rest.
+
+    It goes on learning there, or forgets after each 2,000 characters.
+    """
+    for name in SUITE[: 1 if texts.suite_lacking() else None]:
+        text = texts.measure_text(name)
+        first, last = texts.parts(text)
+        script = Path(__file__).parent.parent / "rival_ppmd.py"
+        done = subprocess.run(
+            [context.rivals, script, str(len(first))], input=text.encode(), capture_output=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"pyppmd: {done.stderr.decode().strip()[-300:]}. `make bench` installs it.")
+        sizes = json.loads(done.stdout)
+        nats_a_byte = 8 * math.log(2) / len(last)
+        adaptive = (sizes["whole"] - sizes["first"]) * nats_a_byte
+        context.record.raw[ppmd_key(name, "adaptive")] = adaptive
+        context.record.raw[ppmd_key(name, "frozen")] = sizes["frozen"] * nats_a_byte
+        if name == texts.BOOK:
+            context.record.values["quality.ppmd_nats"] = adaptive
+            context.record.raw |= {"quality.measure_characters": len(text), "quality.measure_distinct": len(set(text))}

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from benchmarks import report, texts
-from benchmarks.__main__ import DOCUMENT, RIVALS, main
-from benchmarks.keys import PARTS, QUICK_PARTS, Part, Target, target_of
+from benchmarks.__main__ import DOCUMENT, RIVALS, main, with_texts
+from benchmarks.keys import MEANS, PARTS, QUICK_PARTS, SUITE, Part, Target, nats_key, ppmd_key, target_of
 from benchmarks.measure import alternate, medians, product_flops, repeated, training_flops
 from benchmarks.parts import find
 from benchmarks.record import Record
+from benchmarks.suite import means
 from galvanic.options import TrainOptions
 from galvanic.plan import NetworkConfig
 from tests.worker.texts import babble
@@ -25,6 +26,11 @@ STAMP = {"date": "2026-01-01T00:00:00+00:00", "commit": "abc", "load_before": 0.
 
 def empty() -> report.Results:
     return {"machine": {}, "targets": {}, "raw": {}, "errors": {}, "parts": {}}
+
+
+def write_book(folder: Path) -> None:
+    start = "*** START OF THE PROJECT GUTENBERG EBOOK FRANKENSTEIN ***\n\n"
+    (folder / "frankenstein.txt").write_text(start + babble(20_000), "utf-8")
 
 
 def test_targets_hold_at_their_limits() -> None:
@@ -39,7 +45,7 @@ def test_targets_hold_at_their_limits() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", sorted({*PARTS, *QUICK_PARTS}))
+@pytest.mark.parametrize("part", sorted({*PARTS, *QUICK_PARTS} - {MEANS}))
 def test_every_part_has_its_function(part: str) -> None:
     assert callable(find(part))
 
@@ -160,10 +166,8 @@ def test_an_unknown_part_is_named(capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_a_part_that_fails_is_told_and_the_next_one_runs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "texts").mkdir()
-    start = "*** START OF THE PROJECT GUTENBERG EBOOK FRANKENSTEIN ***\n\n"
-    (tmp_path / "texts" / "frankenstein.txt").write_text(start + babble(20_000), "utf-8")
-    monkeypatch.setenv("CORPORA_DIR", str(tmp_path / "texts"))
+    write_book(tmp_path)
+    monkeypatch.setenv("CORPORA_DIR", str(tmp_path))
     out = tmp_path / "results.json"
     # Python without pyppmd: the part cannot work.
     assert main(["--quick", "--out", str(out), "--rivals", sys.executable, "ppmd", "text"]) == 1
@@ -188,6 +192,45 @@ def test_a_text_that_is_missing_is_named_in_one_sentence(
     (message,) = capsys.readouterr().err.splitlines()
     assert message.startswith("error: frankenstein.txt is missing (")
     assert message.endswith(f"put it into {tmp_path} (CORPORA_DIR).")
+
+
+def test_the_suite_needs_all_its_texts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_book(tmp_path)
+    (tmp_path / "dev").mkdir()
+    for name in SUITE[2:]:
+        (tmp_path / "dev" / f"{name}.txt").write_text(babble(2_000), "utf-8")
+    monkeypatch.setenv("CORPORA_DIR", str(tmp_path))
+    assert main(["--out", str(tmp_path / "results.json"), "verse"]) == 2
+    message = f"Of the suite, play.txt must be put into the folder dev of {tmp_path} (CORPORA_DIR)."
+    assert capsys.readouterr().err == f"error: {message}\n"
+    assert with_texts(["text", "verse"], PARTS) == ["text"]
+    assert capsys.readouterr().err == f"left out: verse. {message}\n"
+    (tmp_path / "dev" / "play.txt").write_text(babble(2_000), "utf-8")
+    assert with_texts(["text", "verse"], PARTS) == ["text", "verse"]
+    assert texts.measure_text("verse") == babble(2_000)
+
+
+def test_means_are_those_of_the_whole_suite() -> None:
+    results = empty()
+    part = {"machine": {"cpu": "A"}}
+    results["parts"] = dict.fromkeys(SUITE, part)
+    for place, text in enumerate(SUITE):
+        results[nats_key(text)] = 1.0 + place / 100
+        results["raw"] |= {ppmd_key(text, "frozen"): 1.04, ppmd_key(text, "adaptive"): 1.015}
+    found = means(results)
+    assert found.values == {
+        "quality.suite_mean_nats": pytest.approx(1.025),
+        "quality.suite_mean_over_ppmd_frozen": pytest.approx(-0.015),
+        "quality.suite_behind_ppmd_frozen": 1,
+        "quality.suite_mean_over_ppmd": pytest.approx(0.01),
+        "quality.suite_behind_ppmd": 1,
+    }
+    assert found.raw["quality.suite_over_ppmd.short-story"] == pytest.approx(0.035)
+    assert found.errors == {"quality.suite_mean_default_nats": f"not measured yet: {', '.join(SUITE)}"}
+    results["parts"]["default-chat"] = {"machine": {"cpu": "B"}}
+    assert means(results).errors == {"suite-means": "measured on different processors (A, B)"}
 
 
 def test_babble_has_the_size_that_was_asked_for() -> None:
@@ -240,6 +283,16 @@ def test_ppmd_foresees_a_repetition() -> None:
     sizes = json.loads(done.stdout)
     assert sizes["first"] > 500
     assert sizes["whole"] - sizes["first"] < 0.6 * sizes["first"]
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not RIVALS.is_file(), reason="`make bench` has not installed PyTorch and PPMd")
+def test_a_frozen_ppmd_learns_nothing_of_what_it_has_scored() -> None:
+    script = Path(texts.__file__).parent / "rival_ppmd.py"
+    text = babble(4_000) + "zyx wvu " * 1_000
+    done = subprocess.run([RIVALS, script, "4000"], input=text.encode(), capture_output=True, check=True)
+    sizes = json.loads(done.stdout)
+    assert sizes["frozen"] > 2 * (sizes["whole"] - sizes["first"])
 
 
 @pytest.mark.process
