@@ -1,0 +1,245 @@
+"""What is mixed with a network's predictions: those of a table of n-grams (`galvanic.ngrams`).
+
+`p(symbol)` is proportional to `network ** u * table ** v`. `u` and `v` follow from how sure both are: each is linear in
+the log probability of the network's likeliest symbol and of the table's. Their weights are fitted on text that neither
+learned from: on what they have learned, both are too sure.
+
+Works without TensorFlow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from galvanic.ngrams import ORDERS, SHARES, Arrays, count
+
+Floats = npt.NDArray[np.float32]
+Nodes = npt.NDArray[np.int32]
+PREFIX = "ngrams/"  # of the arrays in a model's file
+LEAST_REST = 1e-4  # what is left for symbols that never came after a passage, at least
+_LEAST_POWER = np.float32(0.01)
+_MOST_WEIGHT = 100.0
+_NEUTRAL = np.array([[0.5, 0, 0], [0.5, 0, 0]], np.float32)
+_MOST_STEPS = 12  # of Newton's method
+
+
+class Tables(NamedTuple):
+    """For compiled code, which checks nothing. Nodes are those of `ngrams.count`."""
+
+    first: Nodes  # [nodes + 1]: where the passages that go on from each node begin
+    symbol: Nodes  # [nodes]
+    share: Floats  # [nodes]
+    rest: Floats  # [nodes]: the share of symbols beside those, spread as after a passage without its first symbol
+    weights: Floats  # [2, 3], of u and v: constant, and by the network's and the table's certainty
+
+
+@dataclass(frozen=True)
+class Companion:
+    arrays: Arrays  # as they are saved
+    tables: Tables
+    order: int  # symbols of the longest passage, with the one that it predicts
+    symbols: int
+
+    @classmethod
+    def counted(cls, ids: npt.NDArray[Any], symbols: int, recipe: str) -> Companion:
+        """From a text, [symbols of it]; nothing is fitted yet."""
+        return cls.of({**count(ids, symbols, recipe), "ngrams/weights": _NEUTRAL}, symbols)
+
+    @classmethod
+    def of(cls, arrays: Arrays, symbols: int) -> Companion:
+        """From saved arrays, checked. Raises ValueError or KeyError where no training leaves such arrays."""
+        symbol, share, children, weights = (arrays[PREFIX + n] for n in ("symbol", "share", "children", "weights"))
+        _require(len(arrays) == 4 and all(array.dtype.kind == "u" or array is weights for array in arrays.values()))
+        _require(all(array.ndim == 1 for array in (symbol, share, children)) and share.dtype == np.uint8)
+        _require(weights.dtype == np.float32 and weights.shape == (2, 3))
+        _require(bool((np.abs(weights) <= _MOST_WEIGHT).all()))  # not so of NaN
+        nodes = 1 + len(share)
+        _require(len(symbol) == nodes - 1 - symbols and symbols <= nodes and len(children) < nodes)
+        _require(bool((symbol < symbols).all()) and nodes < 2**31)
+        order, begin, end = 1, 1, 1 + symbols
+        numbers = np.zeros(nodes, np.int64)
+        numbers[0], numbers[1 : 1 + len(children)] = symbols, children
+        while end < nodes:  # from one length to the next
+            begin, end, order = end, end + int(numbers[begin:end].sum()), order + 1
+            _require(begin < end <= nodes and order <= max(ORDERS.values()))
+        _require(not numbers[begin:end].any() and len(children) in (0, begin - 1))
+        first = np.ones(nodes + 1, np.int64)
+        first[1:] += np.cumsum(numbers)
+        every = np.concatenate([[0], np.arange(symbols), symbol]).astype(np.int32)
+        follows = np.ones(nodes, bool)  # its sibling, if not the first of them
+        follows[first[:-1][numbers > 0]] = False
+        follows[0] = False
+        _require(bool((np.diff(every, prepend=0)[follows] > 0).all()))
+        shares = np.concatenate([np.ones(1, np.float32), SHARES[share]])
+        parents = np.repeat(np.arange(nodes), numbers)
+        sums = np.bincount(parents, shares[1:], minlength=nodes)
+        # Where steps of shares add up to more than all.
+        scale = np.minimum(1, (1 - LEAST_REST) / np.maximum(sums, 1e-9))
+        shares[1:] *= scale[parents]
+        rest = np.where(numbers > 0, 1 - sums * scale, 1).astype(np.float32)
+        tables = Tables(first.astype(np.int32), every, shares.astype(np.float32), rest, weights)
+        return cls(arrays, tables, order, symbols)
+
+    def fitted(self, log_probs: Floats, own: Floats, targets: npt.NDArray[Any]) -> Companion:
+        """With weights that suit a text best: the network's log probabilities [positions, symbols], the table's, and
+        what came [positions]. The loss is convex, so that Newton's method finds the one best; little text is held
+        against `_NEUTRAL` as one nat for a change of each weight by the square root of 2."""
+        weights = _fitted(log_probs, own, targets)
+        return replace(
+            self, arrays={**self.arrays, "ngrams/weights": weights}, tables=self.tables._replace(weights=weights)
+        )
+
+    def recounted(self, ids: npt.NDArray[Any], recipe: str) -> Companion:
+        """Counted in another text, with these weights."""
+        return Companion.of({**count(ids, self.symbols, recipe), "ngrams/weights": self.tables.weights}, self.symbols)
+
+    def nodes(self, rows: int) -> Nodes:
+        """Of texts before they begin, [rows, order]."""
+        nodes = np.full((rows, self.order), -1, np.int32)
+        nodes[:, 0] = 0
+        return nodes
+
+    def log_probs(self, ids: npt.NDArray[Any], places: npt.NDArray[np.int64]) -> Floats:
+        """Of the symbols at some places of a text, by the table alone: [places, symbols]."""
+        found = np.empty((len(places), self.symbols), np.float32)
+        starts = np.maximum(places - self.order + 1, 0)
+        passages = np.full((len(places), self.order - 1), -1, np.int32)
+        for column in range(self.order - 1):
+            inside = starts + column < places
+            passages[inside, column] = ids[starts[inside] + column]
+        _each(self.tables, passages, self.nodes(len(places)), found)
+        return found
+
+    def mixed(self, log_probs: Floats, own: Floats) -> Floats:
+        """Log probabilities of a network and of the table mixed, [positions, symbols] all."""
+        return _mixed(log_probs, own, self.tables.weights)[0]
+
+
+def _require(holds: bool) -> None:
+    if not holds:
+        raise ValueError("no table of n-grams that a training leaves")
+
+
+def _powers(log_probs: Floats, own: Floats, weights: npt.NDArray[Any]) -> tuple[Any, Any]:
+    """Features [positions, 3] and powers [positions, 2]."""
+    features = np.stack([np.ones(len(own)), log_probs.max(1), own.max(1)], 1)
+    return features, np.maximum(features @ weights.T, _LEAST_POWER)
+
+
+def _mixed(log_probs: Floats, own: Floats, weights: npt.NDArray[Any]) -> tuple[Floats, Any]:
+    features, powers = _powers(log_probs, own, weights)
+    mixed = powers[:, :1].astype(np.float32) * log_probs + powers[:, 1:].astype(np.float32) * own
+    mixed -= mixed.max(1, keepdims=True)
+    mixed -= np.log(np.exp(mixed).sum(1, keepdims=True))
+    return mixed, features
+
+
+def _fitted(log_probs: Floats, own: Floats, targets: npt.NDArray[Any]) -> Floats:
+    rows = np.arange(len(targets))
+    came = np.stack([log_probs[rows, targets], own[rows, targets]], 1)
+
+    def loss(weights: npt.NDArray[np.float64]) -> float:
+        mixed = _mixed(log_probs, own, weights)[0]
+        return -float(mixed[rows, targets].sum(dtype=np.float64)) + 0.5 * float(((weights - _NEUTRAL) ** 2).sum())
+
+    weights = _NEUTRAL.astype(np.float64)
+    before = loss(weights)
+    for _ in range(_MOST_STEPS):
+        mixed, features = _mixed(log_probs, own, weights)
+        probabilities = np.exp(mixed)
+        means = np.stack([(probabilities * part).sum(1) for part in (log_probs, own)], 1)
+        gradient = ((means - came).T @ features).ravel() + (weights - _NEUTRAL).ravel()
+        hessian = np.eye(6)
+        for i, one in enumerate((log_probs, own)):
+            for j, other in enumerate((log_probs, own)):
+                covariance = (probabilities * one * other).sum(1) - means[:, i] * means[:, j]
+                hessian[3 * i : 3 * i + 3, 3 * j : 3 * j + 3] += (features * covariance[:, None]).T @ features
+        step = np.linalg.solve(hessian, gradient).reshape(2, 3)
+        for _ in range(10):
+            found = loss(weights - step)
+            if found <= before:
+                break
+            step /= 2
+        else:
+            break
+        gained, before, weights = before - found, found, weights - step
+        if gained < 1e-3:
+            break
+    return np.clip(weights, -_MOST_WEIGHT, _MOST_WEIGHT).astype(np.float32)
+
+
+_compiled = njit(nogil=True, cache=True, error_model="numpy")
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def advance(tables: Tables, nodes: Nodes, symbol: int) -> None:
+    """Read a symbol: the nodes [order] of the last 0, 1, ... symbols; -1: they never stood in the text."""
+    first, symbols = tables.first, tables.symbol
+    for length in range(len(nodes) - 1, 0, -1):
+        parent = nodes[length - 1]
+        nodes[length] = -1
+        if parent < 0:
+            continue
+        low, high = first[parent], first[parent + 1]
+        end = high
+        while low < high:
+            middle = (low + high) // 2
+            if symbols[middle] < symbol:
+                low = middle + 1
+            else:
+                high = middle
+        if low < end and symbols[low] == symbol:
+            nodes[length] = low
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def predict(tables: Tables, nodes: Nodes, log_probs: Floats) -> None:
+    """The table's log probability of each symbol after these nodes [order], into `log_probs` [symbols]."""
+    first, symbols = tables.first, tables.symbol
+    log_probs[:] = np.float32(1) / np.float32(len(log_probs))
+    for node in nodes:
+        if node < 0 or first[node] == first[node + 1]:
+            continue
+        rest = tables.rest[node]
+        for index in range(len(log_probs)):
+            log_probs[index] *= rest
+        for child in range(first[node], first[node + 1]):
+            log_probs[symbols[child]] += tables.share[child]
+    for index in range(len(log_probs)):
+        log_probs[index] = np.log(log_probs[index])
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def mix(tables: Tables, nodes: Nodes, log_probs: Floats, own: Floats) -> None:
+    """A network's log probabilities [symbols] become those of the mixture; `own`: to work in, [symbols]."""
+    predict(tables, nodes, own)
+    weights = tables.weights
+    network_sure, table_sure = log_probs.max(), own.max()
+    u = max(weights[0, 0] + weights[0, 1] * network_sure + weights[0, 2] * table_sure, _LEAST_POWER)
+    v = max(weights[1, 0] + weights[1, 1] * network_sure + weights[1, 2] * table_sure, _LEAST_POWER)
+    largest = np.float32(-np.inf)
+    for index in range(len(own)):
+        log_probs[index] = u * log_probs[index] + v * own[index]
+        largest = max(largest, log_probs[index])
+    total = np.float32(0)
+    for index in range(len(own)):
+        total += np.exp(log_probs[index] - largest)
+    off = largest + np.log(total)
+    for index in range(len(own)):
+        log_probs[index] -= off
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def _each(tables: Tables, passages: Nodes, nodes: Nodes, log_probs: Floats) -> None:
+    """`log_probs` [passages, symbols] after each passage [passages, symbols of it], which ends at the first -1."""
+    for row in range(len(passages)):
+        for symbol in passages[row]:
+            if symbol < 0:
+                break
+            advance(tables, nodes[row], symbol)
+        predict(tables, nodes[row], log_probs[row])
