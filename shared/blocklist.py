@@ -9,9 +9,11 @@ Whatever the entries and the text, the time grows with the text alone: both may 
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Sequence
+from importlib.resources import files
 
 from galvanic.errors import UserError
 
@@ -81,6 +83,13 @@ def parse(typed: str) -> tuple[str, ...]:
     if len(entries) > MOST_ENTRIES:
         raise UserError(f"That's {len(entries):,} entries.", f"A blocklist takes up to {MOST_ENTRIES}.")
     return tuple(entries)
+
+
+@functools.cache
+def default_entries() -> tuple[str, ...]:
+    """Those of `slurs.txt`, which hold where nobody has changed the blocklist."""
+    lines = files(__package__).joinpath("slurs.txt").read_text("utf-8").splitlines()
+    return parse("\n".join(line for line in lines if not line.startswith("#")))
 
 
 def _refusal(entry: str) -> UserError | None:

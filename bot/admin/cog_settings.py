@@ -135,8 +135,8 @@ class ServerSettings(commands.Cog):
             button("settings", "show", label="No, keep the settings"),
         )
         question = (
-            f"Everybody in {plain(_administered(press).name)} may then train and generate texts in every channel, the "
-            "quotas and the prefix go back to their defaults, and the blocklist is emptied. Models stay as they are."
+            f"Everybody in {plain(_administered(press).name)} may then train and generate texts in every channel, and "
+            "the quotas, the prefix and the blocklist go back to their defaults. Models stay as they are."
         )
         embed = discord.Embed(title="Reset all settings?", description=question, colour=AMBER)
         await press.update(embed=embed, view=controls)
@@ -167,14 +167,15 @@ class ServerSettings(commands.Cog):
         return _form("Quotas", keep, *(field(name, label) for name, (label, _) in _QUOTAS.items()))
 
     async def _blocklist_form(self, press: Press) -> Form:
-        now = "\n".join((await self.servers.get(_administered(press).id)).blocklist)
+        now = "\n".join((await self.servers.get(_administered(press).id)).blocked)
         explained = "One per line, or separated by commas. * stands for any letters: *cat* also blocks scatter."
 
         async def keep(press: Press) -> None:
             entries = blocklist.parse(press.typed["blocklist"])
             if len("\n".join(entries)) > _MOST_TYPED:  # else the next form would show, and keep, a part of them
                 raise UserError("That blocklist is too long.", f"Use at most {_MOST_TYPED:,} characters.")
-            await self._change(press, blocklist=entries)
+            # As with the prefix: the default is stored as None, so that it follows what a later version brings.
+            await self._change(press, blocklist=None if entries == blocklist.default_entries() else entries)
 
         field = Field("blocklist", "Blocklist", explained, default=now, most=_MOST_TYPED, long=True)
         return _form("Blocked words", keep, field)
@@ -237,7 +238,8 @@ def _panel(
     at_most = f"at most {most.jobs_per_user:g} and {most.jobs_per_server:g}"
     jobs = f"{now.jobs_per_user:g} per person, {now.jobs_per_server:g} in the whole server"
     disk = f"{now.disk_mb:,g} MB ({'the maximum' if now.disk_mb == most.disk_mb else f'at most {most.disk_mb:,g} MB'})"
-    entries = f"{len(own.blocklist):,} " + ("entry" if len(own.blocklist) == 1 else "entries")
+    entries = f"{len(own.blocked):,} " + ("entry" if len(own.blocked) == 1 else "entries")
+    listed = f"The default list of {entries} (slurs)" if own.blocklist is None else entries
     for name, value in (
         (_ROLES["train_roles"], _roles(guild, own.train_roles)),
         (_ROLES["generate_roles"], _roles(guild, own.generate_roles)),
@@ -245,7 +247,7 @@ def _panel(
         ("Trainings at once (waiting included)", f"{jobs} ({'the maximum' if now[:2] == most[:2] else at_most})"),
         ("Disk for models", f"{disk}; {stored_bytes / MEGABYTE:,.1f} MB are in use"),
         ("Command prefix", f"`{prefix}`, as in `{prefix}help`"),
-        ("Blocked words", f"{entries}; the button **Blocklist** shows them" if own.blocklist else "None"),
+        ("Blocked words", f"{listed}; the button **Blocklist** shows you them" if own.blocked else "None"),
     ):
         embed.add_field(name=name, value=value, inline=name in _ROLES.values())
     return embed

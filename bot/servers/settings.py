@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bot.background import reply
 from galvanic.errors import UserError
 from shared import keys
-from shared.blocklist import Blocklist
+from shared.blocklist import Blocklist, default_entries
 from shared.settings import Settings
 
 PREFIX_LIMIT = 5
@@ -39,14 +39,14 @@ class UnreadableSettings(UserError):
 
 
 class GuildSettings(BaseModel):
-    """A server's own settings; what is None or empty is as the operator set it.
+    """A server's own settings; what is None or empty is as the operator set it, but for the blocklist.
 
     Attributes:
         train_roles, generate_roles: whose members may do so; empty: everyone.
         channels: where the bot may be used, with their threads; empty: everywhere.
         jobs_per_user, jobs_per_server: trainings that may wait or run at once, within the operator's limits.
         disk_mb: what the server's models may take, within the operator's limit.
-        blocklist: `shared.blocklist` entries that generated text must not show.
+        blocklist: `shared.blocklist` entries that generated text must not show; None: the default ones, empty: none.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -58,7 +58,12 @@ class GuildSettings(BaseModel):
     jobs_per_user: int | None = Field(None, ge=1)
     jobs_per_server: int | None = Field(None, ge=1)
     disk_mb: float | None = Field(None, gt=0)
-    blocklist: tuple[str, ...] = ()
+    blocklist: tuple[str, ...] | None = None
+
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """The blocklist's entries that apply."""
+        return default_entries() if self.blocklist is None else self.blocklist
 
 
 class ChannelChoices(BaseModel):
@@ -133,7 +138,7 @@ class GuildSettingsStore:
             return self._settings.command_prefix
 
     async def blocklist(self, guild_id: int | None) -> Blocklist:
-        return _compiled((await self.get(guild_id)).blocklist)
+        return _compiled((await self.get(guild_id)).blocked)
 
     @property
     def most(self) -> Quotas:

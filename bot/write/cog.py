@@ -195,7 +195,7 @@ class Writing(commands.Cog):
                 variants=variants,
                 random_seed=flags.random_seed,
                 stop=flags.stop,
-                blocked=(await self.generating.servers.get(who.guild_id)).blocklist,
+                blocked=(await self.generating.servers.get(who.guild_id)).blocked,
             )
             async with self.generating.access.cooldown("generate", who):
                 await self.generating.delivery.ask(job, ctx.send, **replying(ctx))

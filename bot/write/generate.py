@@ -121,7 +121,7 @@ class Generating(Requests):
             from_corpus=request.from_corpus,
             from_line=not request.seed.strip() and not request.from_corpus,
             mix=tuple(MixPart(model_id=one.model_id, name=one.name, weight=part.weight) for one, part in parts),
-            blocked=own.blocklist,
+            blocked=own.blocked,
         )
 
     # ------------------------------------------------------------------ buttons, menus and forms
@@ -169,7 +169,7 @@ class Generating(Requests):
             "model_name": models[0].name,
             "mix": tuple(part.model_copy(update={"name": model.name}) for part, model in names),
             "length": min(job.length, self.settings.generate_max_length),
-            "blocked": (await self.servers.get(who.guild_id)).blocklist,
+            "blocked": (await self.servers.get(who.guild_id)).blocked,
             "author_id": author_of(job),
         }
         async with self.access.cooldown("generate", who, DOUBLE_CLICK_S):

@@ -5,16 +5,34 @@ from __future__ import annotations
 from bot.train import embeds
 from bot.train.state import TrainingState
 from playground.places import CHANNEL_IDS, GUILD_ID, ROLE_IDS
-from shared.blocklist import Blocklist
+from shared.blocklist import Blocklist, default_entries
 from shared.connect import connect
 from shared.events import Compared, ComparedText, Generated, Surprised
-from shared.jobs import CompareJob, ModelRef, SurpriseJob, Variant
+from shared.jobs import CompareJob, GenerateJob, ModelRef, SurpriseJob, Variant
 from tests.bot.live import Live, text_of
+from tests.bot.stand_in import StandIn
 from tests.factories import finished, generate_job, place, record, train_job
 from tests.registered import register
 
 GUILD, LAB = GUILD_ID, CHANNEL_IDS["lab"]
 NOTE = 'The model reads this seed as "damn it".'
+
+
+async def test_the_worker_is_told_what_applies(live: Live) -> None:
+    """The default list in a new server, then what its admins keep, though it be nothing."""
+    worker = StandIn(live.bot.settings)
+    worker.add_model()
+    for number, (kept, applies) in enumerate(((None, default_entries()), (("damn",), ("damn",)), ((), ()))):
+        if kept is not None:
+            await live.bot.guild_settings.change(GUILD, blocklist=kept)
+        live.send(f"!generate the sea {number}", person=("ada", "ben", "cleo")[number])
+        job_id = await worker.asked(live)
+        stored = await live.bot.jobs.load(job_id)
+        assert stored is not None
+        assert isinstance(stored.job, GenerateJob)
+        assert stored.job.blocked == applies
+        worker.write(job_id)
+        await live.until(lambda: not worker.waiting(), "the answer")
 
 
 async def test_notes_are_covered_too(live: Live) -> None:

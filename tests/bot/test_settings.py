@@ -16,6 +16,7 @@ from bot.servers.settings import GuildSettings, GuildSettingsStore, checked_pref
 from galvanic.errors import UserError
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
+from shared.blocklist import Blocklist, default_entries
 from shared.connect import connect_async
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
@@ -213,6 +214,24 @@ async def test_quotas_and_words_are_kept_and_shown_in_the_form_again(live: Live)
         opened = live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + what)
         await live.until(lambda opened=opened: opened.modal, "the form")  # type: ignore[misc]
         assert words in repr(opened.modal)
+
+
+async def test_slurs_are_blocked_until_an_admin_says_otherwise(live: Live) -> None:
+    shown, default = await panel(live), default_entries()
+    assert f"The default list of {len(default)} entries" in text_of(shown)
+    assert not Blocklist(default).hits(text_of(shown))
+    opened = live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "blocklist")
+    await live.until(lambda: opened.modal, "the form")
+    assert "\\n".join(default) in repr(opened.modal)
+    for typed, stored, words in (
+        ("\n".join((*default[1:], "foo")), (*default[1:], "foo"), f"{len(default)} entries; the button"),
+        ("", (), "None"),
+        ("\n".join(default), None, "The default list"),
+    ):
+        await fill(live, shown, "blocklist", blocklist=typed)
+        await live.until(lambda words=words: words in str(shown.embeds[0]["fields"][-1]), "the blocklist")  # type: ignore[misc]
+        again = GuildSettingsStore(live.bot.settings, live.bot.redis)
+        assert (await again.get(GUILD_ID)).blocklist == stored, "another run of the bot reads the same"
 
 
 async def test_a_slash_panel_is_seen_by_its_admin_alone(live: Live) -> None:

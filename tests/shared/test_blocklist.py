@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from galvanic.errors import UserError
-from shared.blocklist import MOST_CHARS, MOST_ENTRIES, Blocklist, parse
+from shared.blocklist import MOST_CHARS, MOST_ENTRIES, Blocklist, default_entries, parse
 
 _TEXT = st.text("abcé -_'$.\n█", max_size=40)
 _ENTRIES = st.lists(st.text("abé -_'$.*", min_size=1, max_size=6), max_size=4)
@@ -115,3 +115,29 @@ def test_what_is_typed_becomes_entries() -> None:
         with pytest.raises(UserError) as caught:
             parse(typed)
         assert caught.value.remedy
+
+
+def test_each_default_entry_is_found_however_it_is_written() -> None:
+    blocklist, entries = Blocklist(default_entries()), default_entries()
+    assert len(entries) >= 40
+    for entry in entries:
+        word = entry.replace("*", "")
+        assert blocklist.hits(f"So, {word.upper()}!"), entry
+        assert blocklist.mask(f"_{word}_") == "_" + re.sub(r"\S", "█", word) + "_"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Scunthorpe, Penistone, Dyke the admiral, van Dyck, Lesbos, Troon, Pakistan, Japan, Dagobert, Kikuyu, Gookin",
+        "niggardly, a niggard's niggling; he sniggered; denigrated; Niger, Nigeria, nigella, vinegar",
+        "spick and span, spicy, spices, auspicious; a therapist; a raccoon and a cocoon; chinkapins by a chink",
+        "the fag-end of the day; Fagin; fagots on the fire; fagged out; three fags and a chum",
+        "what retarded them would retard you all and retards me; spastic, a spade, the spades, a queer gypsy",
+        "a doo-wop tune in a honky-tonk; heebie-jeebies, the taiga, gobbledygook, squawking, Jewry, jewelled, japanned",
+        "ecce homo; homosexual, transgender, transmission; a leotard, custard and mustard, the bastard; poof, gone!",
+        "er wog ab; die Abos; plus tard; mange fag; negro y blanco; Sambo, Negro, coolie, papist, half-caste, redstart",
+    ],
+)
+def test_no_default_entry_hits_ordinary_words(words: str) -> None:
+    assert Blocklist(default_entries()).mask(words) == words
