@@ -11,7 +11,7 @@
 #   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
 
 .DEFAULT_GOAL := help
-.PHONY: help install run backup restore test-fast test test-all test-rest test-long test-whole test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-quick load scaling compose-config audit licences clean
+.PHONY: help install run backup restore test-fast test test-all test-rest test-long test-whole test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-gpu bench-quick load scaling compose-config audit licences clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -143,6 +143,9 @@ bench: $(INSTALLED_DEV) $(BENCH_INSTALLED)  ## measure speed and quality (an hou
 
 bench-quick: $(INSTALLED_DEV) $(BENCH_INSTALLED)  ## the same with shorter trainings (under 5 minutes)
 	$(PY) -m benchmarks --quick $(BENCH_ARGS)
+
+bench-gpu: $(INSTALLED)  ## measure a GPU: speed, memory and quality (under 10 minutes)
+	$(PY) -m benchmarks.gpu $(BENCH_ARGS)
 
 load: $(INSTALLED)  ## many people at once: 50 trainings and 2,000 texts in 5 minutes (about 20 minutes)
 	$(PY) -m benchmarks.load --minutes $(MINUTES) --trainings $(TRAININGS) --generates $(GENERATES) --seed $(SEED) $(LOAD_ARGS)
