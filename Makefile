@@ -8,10 +8,11 @@
 #   make install PYTHON=python3.12
 #   make install WORKER=worker    TensorFlow for the CPU although there is an NVIDIA driver
 #   make test PYTEST_ARGS="tests/bot -n 0"    some tests, in one process
+#   make starter CORPUS=/some/books STARTER_ARGS="--minutes 60 --apart /some/texts"
 #   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
 
 .DEFAULT_GOAL := help
-.PHONY: help install run backup restore test-fast test test-all test-rest test-long test-whole test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-gpu bench-quick load scaling compose-config audit licences clean
+.PHONY: help install run backup restore test-fast test test-all test-rest test-long test-whole test-faults test-fuzz test-images soak test-browser pictures docs docs-serve docs-links dev lint format bench bench-gpu bench-quick starter load scaling compose-config audit licences clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -146,6 +147,9 @@ bench-quick: $(INSTALLED_DEV) $(BENCH_INSTALLED)  ## the same with shorter train
 
 bench-gpu: $(INSTALLED)  ## measure a GPU: speed, memory and quality (under 10 minutes)
 	$(PY) -m benchmarks.gpu $(BENCH_ARGS)
+
+starter: $(INSTALLED)  ## train the model of English that comes with Galvanic (CORPUS=folder; docs/starter.md)
+	$(PY) -m tools.starter $(if $(CORPUS),"$(CORPUS)") $(STARTER_ARGS)
 
 load: $(INSTALLED)  ## many people at once: 50 trainings and 2,000 texts in 5 minutes (about 20 minutes)
 	$(PY) -m benchmarks.load --minutes $(MINUTES) --trainings $(TRAININGS) --generates $(GENERATES) --seed $(SEED) $(LOAD_ARGS)
