@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from galvanic.errors import UserError
-from galvanic.options import CorpusInfo, Encoding, RecipeName, StopAt, TrainOptions, checked
+from galvanic.options import STARTS, CorpusInfo, Encoding, RecipeName, StopAt, TrainOptions, checked
 from galvanic.reading import of_memory, read_file
 from galvanic.request import WriteRequest
 
@@ -156,7 +156,8 @@ def train(
         minutes: to learn for; without these and `epochs` 8, of the recipe `classic` 4 epochs.
         epochs: to read the text so often.
         recipe: "char" (character by character), "word", or "classic" (the tutorial's); None: "char", or the parent's.
-        parent: the file of a model to start from.
+        parent: the file of a model to start from; "starter": the model of English that comes with Galvanic; "none":
+            nothing; None: the starter where it helps the text, else none.
         layers, units, embedding, encoding, dropout, batch, length, learning_rate: of the network and how it learns;
             None: chosen by the size of the text and the speed of the machine.
         random_seed: the same one gives the same model on the same machine, by epochs; None: drawn.
@@ -169,9 +170,10 @@ def train(
     from galvanic import model_file
     from galvanic.machine import import_tensorflow
 
-    start = None if parent is None else model_file.path_of(parent)
+    start = next((word for word in STARTS if word == parent), None)
+    begin = None if parent is None or start else model_file.path_of(parent)
     if recipe is None:
-        recipe = "char" if start is None else model_file.describe(start).recipe
+        recipe = "char" if begin is None else model_file.describe(begin).recipe
     options = checked(TrainOptions, {key: value for key, value in locals().items() if key in TrainOptions.model_fields})
     import_tensorflow()
     from galvanic import training
@@ -181,7 +183,9 @@ def train(
     with tempfile.TemporaryDirectory() as folder, Bar("finish") if progress else nullcontext(Hooks()) as hooks:
         source, corpus = _find_text(text, name, Path(folder))
         out = Path(folder) / f"model{model_file.SUFFIX}"
-        result = training.train(source, options, corpus, out=out, hooks=hooks, parent=start)
+        result = training.train(
+            source, options, corpus, out=out, hooks=hooks, parent=begin, starter=model_file.STARTER_FILE
+        )
         return Model(model_file.load(out), result)
 
 

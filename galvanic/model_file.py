@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from galvanic.checkpoint import read_arrays, write_file
 from galvanic.errors import UserError
-from galvanic.options import CorpusInfo, RecipeName, TrainOptions, TranscriptRef
+from galvanic.options import STARTER, CorpusInfo, RecipeName, TrainOptions, TranscriptRef
 from galvanic.plan import NetworkConfig
 from galvanic.results import TrainingRecord
 from galvanic.text import make_vocabulary
@@ -30,6 +30,7 @@ from galvanic.units import MEGABYTE
 
 FORMAT = 3
 SUFFIX = ".safetensors"
+STARTER_FILE = Path(__file__).with_name(f"starter{SUFFIX}")
 WINDOWS = "corpus_windows"  # the array beside the weights
 MOST_WINDOWS, WINDOW_SYMBOLS = 1_000, 100
 Packing = Literal["float16", "int8"]
@@ -97,7 +98,9 @@ class Description(BaseModel):
 
 
 def path_of(name: str | Path) -> Path:
-    """The model file that somebody names with or without its ending."""
+    """The model file that somebody names with or without its ending; `starter` is the one that comes with Galvanic."""
+    if str(name) == STARTER:
+        return STARTER_FILE
     return Path(name) if Path(name).is_file() else path_for(name)
 
 

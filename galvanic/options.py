@@ -22,6 +22,10 @@ RECIPE_WORDS: dict[RecipeName, str] = {
 """How each recipe reads a text, in plain words."""
 Encoding = Literal["embedding", "one-hot"]
 StopAt = Literal["sentence", "line"]
+Start = Literal["starter", "none"]
+STARTER: Start = "starter"
+STARTS: tuple[Start, ...] = get_args(Start)
+"""Words that stand where a model to start from is named, and that no model is called by."""
 TextSource = Literal["catalogue", "corpora-dir", "python-docs", "upload", "file", "channel"]
 _Id = Annotated[int, Field(ge=0)]
 
@@ -67,9 +71,9 @@ class CorpusInfo(_Frozen):
 DRAWN = "drawn; the output names it"
 
 
-def _option(summary: str, usually: str = "", *, otherwise: object = None, **limits: float) -> Any:
+def _option(summary: str, usually: str = "", *, otherwise: object = None, **limits: Any) -> Any:
     """A field as a person is told of it; `usually`: what stands in for it, in words. Its default is `otherwise`."""
-    return Field(otherwise, description=summary, json_schema_extra={"usually": usually}, **limits)  # type: ignore[call-overload]
+    return Field(otherwise, description=summary, json_schema_extra={"usually": usually}, **limits)
 
 
 class TrainOptions(_Frozen):
@@ -104,6 +108,12 @@ class TrainOptions(_Frozen):
     learning_rate: float | None = _option("Peak learning rate", "0.003; classic: 0.001", ge=0.00001, le=1.0)
     random_seed: int | None = _option("Makes the training repeatable", DRAWN, ge=0, le=2**32 - 1)
     name: str | None = _option("What to call the model")
+    # Not written if None, so that the version before can read it.
+    start: Start | None = _option(
+        "What a new model starts from: starter (the English that I come with) or none",
+        "what suits the text",
+        exclude_if=lambda start: start is None,
+    )
     keep_licence: bool = _option("Keep Project Gutenberg's headers and licences (classic)", otherwise=False)
 
     @property

@@ -123,6 +123,7 @@ class TrainingRecord(BaseModel):
 class TrainResult(TrainingRecord):
     stopped: Stopped
     parameters: int  # trainable numbers in the network
+    parent: str | None = None  # name of the model that it began with
     samples: tuple[str, ...]  # by the finished model
 
 

@@ -37,6 +37,7 @@ from galvanic.results import (
     best_point,
 )
 from galvanic.sampling import Sampling
+from galvanic.starter import candidate, decide
 from galvanic.text import Prepared, TextOptions, prepare
 from galvanic.text.classic import pad
 from galvanic.text.vocabulary import id_type
@@ -71,6 +72,7 @@ def train(
     plan: Plan | None = None,
     parent: Path | None = None,
     parent_name: str | None = None,
+    starter: Path | None = None,
 ) -> TrainResult:
     """Train a model on a text and write its file.
 
@@ -78,7 +80,8 @@ def train(
     `options` name minutes or it goes by epochs, it runs for `limits.minutes`. `checkpoint`: a folder; if it holds one
     of the same text and settings, training goes on there. `plan`: in place of the default, with the options laid over.
     `parent`: file of the model to go on from; on the text that it learned from, the result is never worse than it.
-    `parent_name`: what to call it; None: as its file.
+    `parent_name`: what to call it; None: as its file. `starter`: file of the model that a new one begins with where
+    that helps (`galvanic.starter`), or where `options` ask for it; None: every new one begins with nothing.
 
     Raises UserError where the text, the options or the parent cannot be used, or the loss diverged; OtherCheckpoint
     where the checkpoint is of another training; TrainingCancelled; TrainingInterrupted, with the checkpoint saved.
@@ -88,14 +91,15 @@ def train(
     _check_limits(options, limits)
     workdir = out.with_name(f".{out.name}.text")
     try:
-        ancestor = load_parent(parent, parent_name, options) if parent else None
-        known = ancestor.description.symbols if ancestor else ()
-        how = TextOptions(options.recipe, corpus.hard_wrapped, known=known)
-        prepared = when_there_is_room(lambda: _prepare(text, how, workdir), hooks)
-        _check_text(prepared)
-        if ancestor:
-            check_symbols(ancestor, prepared.vocabulary.symbols)
-        return _Training(prepared, options, corpus, plan, ancestor, limits).run(out, checkpoint, hooks)
+        begin, notes = candidate(None if parent else starter, options)
+        if parent:
+            begin = load_parent(parent, parent_name, options)
+        prepared = _prepared(text, options, corpus, begin, workdir, hooks)
+        if begin and not parent and options.start is None:
+            helps, notes = decide(begin, prepared, _begun_with(checkpoint))
+            if not helps:
+                begin, prepared = None, _prepared(text, options, corpus, None, workdir, hooks)
+        return _Training(prepared, options, corpus, plan, begin, limits, notes).run(out, checkpoint, hooks)
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
 
@@ -110,6 +114,7 @@ class _Training:
     given_plan: Plan | None
     parent: Parent | None
     limits: TrainLimits
+    start_notes: tuple[str, ...]  # what it begins with and why, in plain words
 
     def run(self, out: Path, folder: Path | None, hooks: Hooks) -> TrainResult:
         prepared, options = self.prepared, self.options
@@ -199,6 +204,7 @@ class _Training:
         copy_share, copy_notes = copying(samples, self.prepared)
         return TrainResult(
             parameters=loop.learner.plan.network.parameters(),
+            parent=self.parent.name if self.parent else None,
             epochs=curve[-1].epoch if curve else 0,
             epochs_before=self.parent.epochs if self.parent else 0,
             train_loss=best.train_loss,
@@ -209,7 +215,15 @@ class _Training:
             seconds=loop.position.seconds,
             stopped=stopped,
             random_seed=random_seed,
-            notes=(*notes, *self.corpus.notes, *self.prepared.notes, *loop.notes, *overfitting(curve), *copy_notes),
+            notes=(
+                *notes,
+                *self.start_notes,
+                *self.corpus.notes,
+                *self.prepared.notes,
+                *loop.notes,
+                *overfitting(curve),
+                *copy_notes,
+            ),
         )
 
     def _save(self, out: Path, loop: Loop, writer: SampleWriter, result: TrainResult) -> None:
@@ -283,6 +297,18 @@ def _draw_windows(prepared: Prepared, number: int, random: np.random.Generator) 
     return windows
 
 
+def _prepared(
+    text: str | Path, options: TrainOptions, corpus: CorpusInfo, begin: Parent | None, workdir: Path, hooks: Hooks
+) -> Prepared:
+    """The text for a model that begins with this one, or with nothing."""
+    how = TextOptions(options.recipe, corpus.hard_wrapped, known=begin.description.symbols if begin else ())
+    prepared = when_there_is_room(lambda: _prepare(text, how, workdir), hooks)
+    _check_text(prepared)
+    if begin:
+        check_symbols(begin, prepared.vocabulary.symbols)
+    return prepared
+
+
 def _prepare(text: str | Path, how: TextOptions, workdir: Path) -> Prepared:
     """`prepare`, but first remove what an earlier attempt left; nothing is left after an OSError, either."""
     shutil.rmtree(workdir, ignore_errors=True)
@@ -341,6 +367,16 @@ def _saved(
     if record.identity != identity | {"random_seed": drawn} or random_seed not in (None, drawn):
         raise _other(folder)
     return (saved[0], record), ()
+
+
+def _begun_with(folder: Path | None) -> str | None:
+    """Hash of the weights that the training whose checkpoint lies there began with, empty: of none; None where there is
+    no checkpoint that can be read."""
+    try:
+        saved = checkpoint.load(folder) if folder else None
+        return None if saved is None else str(saved[1]["identity"]["parent"] or "")
+    except (checkpoint.DamagedCheckpoint, KeyError, TypeError):
+        return None
 
 
 def _other(folder: Path | None) -> OtherCheckpoint:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import redis
 import structlog
 
+from galvanic import model_file
 from galvanic.errors import UserError
 from galvanic.files import write_text
 from galvanic.options import CorpusInfo, TranscriptRef
@@ -220,6 +221,7 @@ class Attempt:
                 limits=self._settings.train_limits,
                 parent=parent_file,
                 parent_name=parent.name if parent else None,
+                starter=model_file.STARTER_FILE,
             )
         except OtherCheckpoint:
             # An update of Galvanic changed the network since it was saved.
@@ -313,7 +315,7 @@ def _record(
         heldout_loss=result.heldout_loss,
         corpus=corpus,
         options=options,
-        parent=parent.name if parent else None,
+        parent=parent.name if parent else result.parent,
         copy_share=result.copy_share,
         file_bytes=size,
         sources=tuple(dict.fromkeys(sources)),

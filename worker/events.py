@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, cast
 import redis
 import structlog
 
+from galvanic.options import STARTS
 from shared import keys, lifecycle
 from shared.connect import patient
 from shared.events import TERMINAL, Event, Finished, Imported, kind_of
@@ -268,10 +269,10 @@ class JobEvents:
 
 
 def under_a_free_name(client: redis.Redis, record: ModelRecord) -> ModelRecord:
-    """The record under its wished name, with a number when another model has that."""
+    """The record under its wished name, with a number when another model has that, or none may."""
     names = keys.guild_models(record.guild_id)
     name, number = record.name, 1
-    while cast(bytes | None, client.hget(names, name)) not in (None, record.model_id.encode()):
+    while name in STARTS or cast(bytes | None, client.hget(names, name)) not in (None, record.model_id.encode()):
         number += 1
         name = f"{record.name}-{number}"
     return record.model_copy(update={"name": name})

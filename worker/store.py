@@ -16,11 +16,12 @@ import fsspec
 import structlog
 from fsspec.implementations.local import LocalFileSystem
 
-from galvanic import checkpoint
+from galvanic import checkpoint, model_file
 from galvanic.checkpoint import disk_full, is_full
 from galvanic.errors import UserError
 from galvanic.files import sync_folder
 from galvanic.model_file import SUFFIX
+from galvanic.options import STARTER
 from galvanic.results import Difficulty, Hooks
 from galvanic.units import MEGABYTE
 from shared.settings import Settings
@@ -80,13 +81,18 @@ class ModelStore:
 
     @contextlib.contextmanager
     def reading(self, model_id: str) -> Iterator[Path]:
-        """The file, to be read only; a remote store's is a copy, which stays as long as the context.
+        """The file, to be read only; a remote store's is a copy, which stays as long as the context. The starter, which
+        is in no store, is called by its name.
 
         A copy that is there serves, also while the store is away: a model never changes. Raises UserError: no such
         model; StoreAway: no copy either; OSError: no disk space for one.
         """
         name = _object(model_id)
-        if not self.is_local:
+        if model_id == STARTER:
+            if not model_file.STARTER_FILE.exists():
+                raise UserError("The starter isn't installed here.", "Train a model, and write with that.")
+            yield model_file.STARTER_FILE
+        elif not self.is_local:
             with self.cache.reading(model_id, lambda copy: self._fetch(name, copy)) as copy:
                 yield copy
         elif (path := Path(self._path(name))).exists():

@@ -16,6 +16,7 @@ import redis
 import structlog
 
 from galvanic.errors import UserError
+from galvanic.options import STARTER
 from shared import keys
 from shared.jobs import MixPart
 from shared.settings import Settings, get_settings
@@ -155,7 +156,7 @@ TRIM_EVERY_S = 20.0
 
 def forget_deleted(client: redis.Redis, cache: ModelCache, models: WarmModels | None) -> None:
     """`models`: of this process; None: it keeps none in memory. Raises redis.RedisError."""
-    known = sorted(cache.ids() | (models.ids() if models else set()))
+    known = sorted((cache.ids() | (models.ids() if models else set())) - {STARTER})
     with client.pipeline(transaction=False) as pipe:
         for model_id in known:
             pipe.exists(keys.model(model_id))

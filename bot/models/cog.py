@@ -70,7 +70,8 @@ class Models(Requests, commands.Cog):
             raise UserError(
                 "There is no model here yet.",
                 f"Train one: `{prefix}train frankenstein`, or attach a `.txt` file to `{prefix}train`. "
-                f"`{prefix}model import` imports one that was exported.",
+                f"`{prefix}model import` imports one that was exported. Until then `{prefix}generate` writes with the "
+                "English that I come with.",
             )
         last = embeds.pages(models) - 1
         page = min(page, last)

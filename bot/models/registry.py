@@ -27,6 +27,7 @@ from bot.servers import access
 from bot.servers.settings import ChannelChoices, GuildSettingsStore, read_choices
 from bot.words import code
 from galvanic.errors import UserError
+from galvanic.options import STARTER
 from shared import keys
 from shared.jobs import DeleteJob, Place
 from shared.models import ModelRecord
@@ -95,18 +96,32 @@ class Registry:
 
     async def choose(self, guild_id: int, channel_ids: list[int], name: str | None) -> ModelRecord:
         """`name` None: the channel's current model. Raises UserError: there is none that may be used here."""
-        return (await self.choose_with(guild_id, channel_ids, name))[0]
+        model, _ = await self._named(guild_id, channel_ids, name)
+        if model is None:
+            raise await self._no_such_model(guild_id, channel_ids, name)
+        return model
 
-    async def choose_with(
+    async def choose_to_write(
         self, guild_id: int, channel_ids: list[int], name: str | None
     ) -> tuple[ModelRecord, ChannelChoices]:
-        """As `choose`, together with what else the channel has chosen: one round trip for both."""
-        wanted = None if name is None else name.strip().lower()
-        if wanted != "":
-            records, hashes = await self._ask(guild_id, channel_ids, wanted or "")
-            if models := self.among(guild_id, channel_ids, records):
-                return models[0], read_choices(hashes)
+        """As `choose`, with what else the channel has chosen; the starter where it is named, or there is no model."""
+        model, choices = await self._named(guild_id, channel_ids, name)
+        if model is not None:
+            return model, choices
+        named = name is not None and name.strip().lower() == STARTER
+        if named or (name is None and not await self.usable(guild_id, channel_ids)):
+            return _starter(guild_id), choices
         raise await self._no_such_model(guild_id, channel_ids, name)
+
+    async def _named(
+        self, guild_id: int, channel_ids: list[int], name: str | None
+    ) -> tuple[ModelRecord | None, ChannelChoices]:
+        """In one round trip."""
+        wanted = None if name is None else name.strip().lower()
+        if wanted == "":
+            return None, ChannelChoices()
+        records, hashes = await self._ask(guild_id, channel_ids, wanted or "")
+        return next(iter(self.among(guild_id, channel_ids, records)), None), read_choices(hashes)
 
     async def by_id(self, guild_id: int | None, channel_ids: list[int], model_id: str) -> ModelRecord:
         """Raises UserError: there is none, or it may not be used here: the same words for both."""
@@ -121,10 +136,12 @@ class Registry:
     async def by_ids(
         self, guild_id: int | None, channel_ids: Sequence[int], model_ids: Iterable[str]
     ) -> list[ModelRecord]:
-        """Those that may be used in a channel, each once."""
-        wanted = [keys.model(model_id) for model_id in dict.fromkeys(model_ids)]
+        """Those that may be used in a channel, each once; the starter may be everywhere in a server."""
+        ids = dict.fromkeys(model_ids)
+        wanted = [keys.model(model_id) for model_id in ids if model_id != STARTER]
         found = await reply(self._redis.mget(wanted)) if wanted else []
-        return self.among(guild_id, channel_ids, _read(found))
+        starter = [_starter(guild_id)] if guild_id is not None and STARTER in ids else []
+        return starter + self.among(guild_id, channel_ids, _read(found))
 
     async def require_usable(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
         """The models of an answer to be posted now. Raises UserError: not all may be used there any more."""
@@ -141,12 +158,15 @@ class Registry:
         """None: it is gone. Says nothing about who may use it."""
         return next(iter(_read([await reply(self._redis.get(keys.model(model_id)))])), None)
 
-    async def offered(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    async def offered(
+        self, interaction: discord.Interaction, typed: str, *words: str
+    ) -> list[app_commands.Choice[str]]:
+        """Names of models, and `words` that may stand in their place."""
         channel = interaction.channel
         if interaction.guild_id is None or channel is None:
             return []
         models = await in_time(self.usable(interaction.guild_id, access.channel_ids(channel)))
-        return choices((model.name for model in models), typed)
+        return choices((*(model.name for model in models), *words), typed)
 
     async def next_name(self, guild_id: int, channel_ids: list[int], model: ModelRecord) -> str:
         """The name to ask for when a model is trained further: `tides`, also for `tides-2` if there is a `tides`.
@@ -274,6 +294,25 @@ class Registry:
                 f"Pick one of {some} with `{prefix}model use NAME`, or train one: `{prefix}train frankenstein`.",
             )
         return UserError("There is no model here yet.", f"Train one first: `{prefix}train frankenstein`.")
+
+
+def _starter(guild_id: int) -> ModelRecord:
+    """The model that comes with the worker and is in no registry: it can be written with, and nothing else."""
+    return ModelRecord(
+        model_id=STARTER,
+        name=STARTER,
+        guild_id=guild_id,
+        channel_id=0,
+        owner_id=0,
+        scope="guild",
+        recipe="char",
+        corpus_title="English",
+        corpus_chars=0,
+        parameters=0,
+        epochs=0,
+        train_loss=0.0,
+        file_bytes=0,
+    )
 
 
 def _read(records: Iterable[bytes | None]) -> list[ModelRecord]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from bot.words import code
 from galvanic.errors import UserError
+from galvanic.options import STARTS
 
 SEED_LIMIT = 2_000
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -47,6 +48,10 @@ def model_name(typed: str) -> str:
         raise UserError(
             f"{code(typed, 60)} isn't a valid model name.",
             "Use up to 32 characters (a-z, 0-9, `-`, `_`), starting with a letter or digit.",
+        )
+    if name in STARTS:
+        raise UserError(
+            f"No model can be called `{name}`: it is what `train --from {name}` means.", "Choose another name."
         )
     return name
 

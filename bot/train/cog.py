@@ -27,6 +27,7 @@ from bot.train.start import Trainings, TrainRequest
 from bot.types import Context, Send, hybrid_command
 from bot.words import code
 from galvanic.errors import UserError
+from galvanic.options import STARTS
 from shared import corpora
 from shared.models import ModelRecord
 
@@ -65,7 +66,8 @@ class Training(commands.Cog):
         A channel is learned from where its server's admins allow it, and only from members who agreed.
 
         `more` instead of a text trains the channel's model further on its own text; `--from MODEL` trains a model
-        further on any text. The old model is kept.
+        further on any text. The old model is kept. A new model starts from the English that I come with where that
+        helps the text; `--from starter` and `--from none` decide it.
         """
         require_permissions(ctx)
         decoding.require_one_file(ctx)
@@ -141,7 +143,9 @@ class Training(commands.Cog):
         """The whole channel; from a model that learned it before, what was said since. Errors as of `_update`."""
         assert flags.source is not None
         source = await self.sources.find(who, flags.source)
-        parent = await self.registry.choose(who.guild_id, who.here, flags.parent) if flags.parent is not None else None
+        parent = None
+        if train_options.starts_from_model(flags):
+            parent = await self.registry.choose(who.guild_id, who.here, flags.parent)
         options = train_options.chosen(flags, self.settings, parent)
         after = await self._learned_until(parent, source.id) if parent is not None else 0
         return ImportPlan(source, options, speakers=flags.speakers, parent=parent, after=after)
@@ -189,7 +193,7 @@ class Training(commands.Cog):
 
     @train.autocomplete("parent")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.registry.offered(interaction, typed)
+        return await self.registry.offered(interaction, typed, *STARTS)
 
     @hybrid_command(extras={"usage": "catalogue"}, description="The texts I can fetch by name")
     async def catalogue(self, ctx: Context) -> None:

@@ -32,7 +32,7 @@ from bot.words import (
     short_title,
     span,
 )
-from galvanic.options import RECIPE_WORDS, TrainOptions
+from galvanic.options import RECIPE_WORDS, STARTER, TrainOptions
 from galvanic.results import Difficulty, Doing
 from galvanic.units import choosing, count
 from shared.blocklist import Blocklist
@@ -316,7 +316,7 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
     embed = discord.Embed(title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}", colour=GREEN)
     embed.description = f"✅ `{model.name}` is {what}.{why}\n{said}"
     fields = {
-        "Epochs": f"{model.epochs:,}" + (" in all" if model.parent is not None else ""),
+        "Epochs": f"{model.epochs:,}" + (" in all" if model.parent not in (None, STARTER) else ""),
         "Time": duration(end.seconds),
         "Size": count(model.parameters, "weight"),
         "Training loss": bits(model.train_loss),
@@ -365,6 +365,7 @@ def how(job: TrainJob, most_minutes: float) -> str:
     said = [
         RECIPE_WORDS[options.recipe],
         f"continues `{job.parent.name}`" if job.parent is not None else "",
+        {"starter": "starts from my English", "none": "starts from nothing", None: ""}[options.start],
         "made again without words that were withdrawn" if job.replaces is not None else "",
         count(options.epochs, "epoch") if options.epochs is not None else "",
         limit(minutes) if minutes is not None else "",

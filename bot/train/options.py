@@ -10,7 +10,7 @@ from bot.channels.sources import is_channel
 from bot.options import checks
 from bot.options.options import Options, option, with_form
 from galvanic.errors import UserError
-from galvanic.options import Encoding, RecipeName, TrainOptions, refuse_for_classic
+from galvanic.options import STARTER, STARTS, Encoding, RecipeName, Start, TrainOptions, refuse_for_classic
 from shared.models import ModelRecord
 from shared.settings import Settings
 
@@ -48,7 +48,7 @@ class TrainFlags(Options):
     epochs: int | None = option(TrainOptions, "epochs")
     name: str | None = option(TrainOptions, "name")
     parent: str | None = commands.flag(
-        name="from", default=None, description="A model to start from, instead of a new one"
+        name="from", default=None, description="A model to start from; starter: the English that I come with; or none"
     )
     layers: int | None = option(TrainOptions, "layers")
     units: int | None = option(TrainOptions, "units")
@@ -79,8 +79,19 @@ def check(flags: TrainFlags, settings: Settings) -> None:
         refuse_for_classic(flags)
     if flags.speakers and (flags.source is None or not is_channel(flags.source)):
         raise UserError("`--speakers` is for channels only.", "Leave it out, or name a channel, such as `#general`.")
+    start = start_of(flags)
+    if start is not None and is_more(flags):
+        raise UserError(
+            f"`more` trains a model further, so `--from {start}` doesn't go with it.",
+            f"Leave out `--from {start}`, or name a text.",
+        )
+    if start == STARTER and flags.recipe not in (None, "char"):
+        raise UserError(
+            f"The starter is a `char` model and can't be trained further as `{flags.recipe}`.",
+            f"Leave out `--recipe {flags.recipe}` or `--from starter`.",
+        )
     changed = next((name for name in _SHAPE if getattr(flags, name) is not None), None)
-    if changed is not None and starts_from_model(flags):
+    if changed is not None and (starts_from_model(flags) or start == STARTER):
         raise UserError(
             f"A model that is trained further keeps its network, so `--{changed}` can't be set.",
             f"Leave out `--{changed}`, or train a new model.",
@@ -93,7 +104,13 @@ def is_more(flags: TrainFlags) -> bool:
 
 
 def starts_from_model(flags: TrainFlags) -> bool:
-    return flags.parent is not None or is_more(flags)
+    return (flags.parent is not None and start_of(flags) is None) or is_more(flags)
+
+
+def start_of(flags: TrainFlags) -> Start | None:
+    """What `--from` names in the place of a model."""
+    typed = (flags.parent or "").strip().lower()
+    return next((word for word in STARTS if word == typed), None)
 
 
 def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) -> TrainOptions:
@@ -114,7 +131,9 @@ def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) ->
     before = parent.options if parent is not None and is_more(flags) else None
     typed = {name: getattr(flags, name) for name in ("epochs", "random_seed", *_SHAPE, *_KEPT)}
     given = {name: value for name, value in typed.items() if value is not None and value is not False}
-    return TrainOptions(recipe=recipe, minutes=minutes, name=flags.name, **{**_kept(before), **given})
+    return TrainOptions(
+        recipe=recipe, minutes=minutes, name=flags.name, start=start_of(flags), **{**_kept(before), **given}
+    )
 
 
 def again(parent: ModelRecord, settings: Settings) -> TrainOptions:

@@ -22,7 +22,7 @@ from bot.write.changes import temperatures_around
 from bot.write.embeds import PRESSED, job_shown_in
 from bot.write.generate import Generating, Request
 from galvanic.errors import UserError
-from galvanic.options import GenerateOptions, StopAt
+from galvanic.options import STARTER, GenerateOptions, StopAt
 from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, CompareJob, SurpriseJob, Variant, author_of
 
 COMPARED_LENGTH = 200
@@ -43,7 +43,7 @@ class GenerateFlags(Options):
     seed: str | None = commands.flag(
         positional=True, default=None, description="The words to continue; without any: a random line of the text"
     )
-    model: str | None = commands.flag(default=None, description="A model other than the channel's")
+    model: str | None = commands.flag(default=None, description="A model other than the channel's, or starter")
     mix: str | None = commands.flag(default=None, description="Several models at once: alice:0.7,dracula:0.3")
     length: int | None = option(GenerateOptions, "length", open_end=True)
     temperature: float | None = option(GenerateOptions, "temperature")
@@ -205,7 +205,7 @@ class Writing(commands.Cog):
     ) -> tuple[Variant, ...]:
         """Several models, or one (None: the channel's) at several temperatures; without any three around its own."""
         service = self.generating
-        found = [await service.registry.choose_with(who.guild_id, who.here, name) for name in names]
+        found = [await service.registry.choose_to_write(who.guild_id, who.here, name) for name in names]
         choices = found[0][1]
         usual = choices.temperature if choices.temperature is not None else service.settings.generate_temperature
         steps = [None] if len(names) > 1 else [*(temperatures or temperatures_around(usual))]
@@ -233,7 +233,7 @@ class Writing(commands.Cog):
         """Continue your words with several models that choose each character together, by their shares."""
         require_permissions(ctx)
         who, service = Actor.of(ctx), self.generating
-        known = {model.name for model in await service.registry.usable(who.guild_id, who.here)}
+        known = {STARTER, *(model.name for model in await service.registry.usable(who.guild_id, who.here))}
         parts, words = mix.parse_words(flags.words, known, await service.servers.prefix(who.guild_id))
         chosen = {"temperature": flags.temperature, "random_seed": flags.random_seed, "stop": flags.stop}
         await self._generate(ctx, Request(checks.seed(words), parts, length=flags.length, chosen=chosen))
@@ -320,8 +320,10 @@ class Writing(commands.Cog):
                 raise UserError(
                     "This text contains something on this server's blocklist.", "Try it without those words."
                 )
-            ref = (await self.generating.registry.choose(who.guild_id, who.here, flags.model)).ref
-            job = SurpriseJob(job_id=f"s-{who.request_id}", place=who.place, model=ref, text=text, author_id=author_id)
+            model, _ = await self.generating.registry.choose_to_write(who.guild_id, who.here, flags.model)
+            job = SurpriseJob(
+                job_id=f"s-{who.request_id}", place=who.place, model=model.ref, text=text, author_id=author_id
+            )
             async with self.generating.access.cooldown("generate", who):
                 await self.generating.delivery.ask(job, ctx.send, **replying(ctx))
 
@@ -346,4 +348,4 @@ class Writing(commands.Cog):
     @mix_slash.autocomplete("second")
     @mix_slash.autocomplete("third")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.generating.registry.offered(interaction, typed)
+        return await self.generating.registry.offered(interaction, typed, STARTER)

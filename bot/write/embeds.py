@@ -29,17 +29,17 @@ _MASKED = "Words on this server's blocklist are covered."
 _NAMED = {" ": "space", "\n": "line end", "\t": "tab"}
 
 
-def generated(job: GenerateJob, answer: Generated) -> discord.Embed | None:
-    """None when the text is too long for an embed."""
-    embed = _text(job, answer, shown_seed(job, answer), answer.text)
+def generated(job: GenerateJob, answer: Generated, learn: str | None = None) -> discord.Embed | None:
+    """None when the text is too long for an embed. `learn`: the command to train a model, where there is none yet."""
+    embed = _text(job, answer, shown_seed(job, answer), answer.text, learn)
     return embed if len(embed.description or "") <= DESCRIPTION_LIMIT else None
 
 
-def generated_beginning(job: GenerateJob, answer: Generated) -> discord.Embed:
-    return _text(job, answer, shown_seed(job, answer)[-_SHOWN_SEED:], fit(answer.text, BEGINNING_SHOWN) + " …")
+def generated_beginning(job: GenerateJob, answer: Generated, learn: str | None = None) -> discord.Embed:
+    return _text(job, answer, shown_seed(job, answer)[-_SHOWN_SEED:], fit(answer.text, BEGINNING_SHOWN) + " …", learn)
 
 
-def _text(job: GenerateJob, answer: Generated, seed: str, text: str) -> discord.Embed:
+def _text(job: GenerateJob, answer: Generated, seed: str, text: str, learn: str | None) -> discord.Embed:
     # A mention in an embed is only a name: it pings nobody.
     asked_by = f"-# for <@{job.place.user_id}>\n" if job.job_id.startswith(PRESSED) else ""
     body = plain(seed).strip()  # Discord drops bold around white space at an edge
@@ -48,6 +48,9 @@ def _text(job: GenerateJob, answer: Generated, seed: str, text: str) -> discord.
     embed = discord.Embed(description=said or "…", colour=BLURPLE)
     embed.set_footer(text=generated_footer(job, answer)[:2_048])
     _add_notes(embed, answer.notes, masked=answer.masked)
+    if learn is not None:
+        own = f"I have not learned a text here yet: this is the English that I come with. `{learn}` teaches me a book."
+        embed.add_field(name="Before any training", value=own, inline=False)
     return embed
 
 

@@ -25,6 +25,7 @@ from bot.write import changes, embeds
 from bot.write.changes import E
 from bot.write.mix import Part
 from galvanic.errors import UserError
+from galvanic.options import STARTER
 from shared.events import Compared, Event, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, SurpriseJob, author_of
 from shared.models import ModelRecord
@@ -81,7 +82,9 @@ class Generating(Requests):
         """Answer a mention with what the channel's model writes after its words. The cooldown is the caller's."""
         await self.access.require("generate", who)
         chosen = {"stop": "sentence", "shown": 0}
-        request = Request(seed=f"{words[-changes.CONTINUE_FROM :]}\n", length=CHAT_LENGTH, chosen=chosen)
+        model = await self.registry.choose(who.guild_id, who.here, None)  # a mention is not answered by the starter
+        seed = f"{words[-changes.CONTINUE_FROM :]}\n"
+        request = Request(seed, model_id=model.model_id, length=CHAT_LENGTH, chosen=chosen)
         await self.delivery.ask(await self._job(who, request, "c"), send, **options)
 
     # ------------------------------------------------------------------ jobs
@@ -99,7 +102,7 @@ class Generating(Requests):
             models = [await self.registry.by_id(who.guild_id, who.here, request.model_id)]
             choices = await self.servers.channel(who.here)
         else:
-            found = [await self.registry.choose_with(who.guild_id, who.here, name) for name in names]
+            found = [await self.registry.choose_to_write(who.guild_id, who.here, name) for name in names]
             models, choices = [model for model, _ in found], found[0][1]
         for unlike in (model for model in models if request.models and model.recipe != "char"):
             raise UserError(
@@ -220,11 +223,14 @@ class Generating(Requests):
             # Plain text, as people talk; a link that the model made up gets no preview.
             await send(embeds.chatted(event), suppress_embeds=True, **options)
             return
+        learn = None
+        if job.model_id == STARTER and not await self.registry.usable(job.place.guild_id, job.place.channel_ids):
+            learn = f"{await self.servers.prefix(job.place.guild_id)}train frankenstein"
         options["view"] = embeds.text_buttons(job, event)
-        if (embed := embeds.generated(job, event)) is not None:
+        if (embed := embeds.generated(job, event, learn)) is not None:
             await send(embed=embed, **options)
             return
-        embed = embeds.generated_beginning(job, event)
+        embed = embeds.generated_beginning(job, event, learn)
         guild = self.client.get_guild(job.place.guild_id)
         most = guild.filesize_limit if guild is not None else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
         data = (event.seed + event.text).encode()[:most].decode(errors="ignore").encode()

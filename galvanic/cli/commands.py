@@ -13,7 +13,7 @@ from galvanic import model_file
 from galvanic.cli.base import Cli, given_options, report
 from galvanic.errors import UserError
 from galvanic.model_file import describe, path_for, path_of
-from galvanic.options import GenerateOptions, TrainOptions
+from galvanic.options import STARTS, GenerateOptions, TrainOptions
 from galvanic.progress import Bar, clock
 from galvanic.results import TrainResult
 from galvanic.text import TextOptions, prepare
@@ -73,7 +73,10 @@ def generate(options: argparse.Namespace, cli: Cli) -> int:
 def _author(options: argparse.Namespace) -> tuple[Author, str]:
     if not options.mix:
         if options.model is None:
-            raise UserError("There is no model to write with.", "Give a model, or several with --mix.")
+            raise UserError(
+                "There is no model to write with.",
+                "Give a model, or several with --mix; `starter` is the English that I come with.",
+            )
         return _load(Path(options.model)), options.seed
     if options.model is not None and options.seed:
         raise UserError(
@@ -171,8 +174,13 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> i
     if options.name:
         info = info.model_copy(update={"name": options.name})
     given = given_options(TrainOptions, options)
-    if options.parent is not None and options.recipe is None:
-        given["recipe"] = describe(path_of(options.parent)).recipe
+    parent = None
+    if options.parent in STARTS:
+        given["start"] = options.parent
+    elif options.parent is not None:
+        parent = path_of(options.parent)
+        if options.recipe is None:
+            given["recipe"] = describe(parent).recipe
     chosen = TrainOptions(**given)
     checkpoint = out.with_name(f"{out.stem}.checkpoint")
     for line in (f"{info.title}: {count(info.chars, 'character')}, recipe {chosen.recipe}", *info.notes):
@@ -183,12 +191,15 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> i
     import_tensorflow()
     from galvanic import training
 
-    parent = None if options.parent is None else path_of(options.parent)
+    places: dict[str, Any] = {
+        "out": out,
+        "checkpoint": checkpoint,
+        "parent": parent,
+        "starter": model_file.STARTER_FILE,
+    }
     try:
         with Bar("interrupt") as hooks:
-            result = training.train(
-                text, chosen, info, out=out, checkpoint=checkpoint, hooks=hooks, limits=cli.limits(), parent=parent
-            )
+            result = training.train(text, chosen, info, **places, hooks=hooks, limits=cli.limits())
     except (training.TrainingInterrupted, KeyboardInterrupt):
         kept = f"The checkpoint is in {checkpoint}. The same command resumes from there."
         print(f"\nInterrupted. {kept if checkpoint.exists() else 'Nothing was saved yet.'}", file=sys.stderr)

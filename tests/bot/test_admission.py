@@ -166,7 +166,7 @@ async def test_an_interaction_is_refused_with_a_single_request(
 
 
 async def test_another_server_still_gets_its_text(full: Live) -> None:
-    assert "There is no model here yet" in await full.ask("!generate the sea", channel="atrium")
+    assert "No model called" in await full.ask("!generate the sea --model nosuch", channel="atrium")
     assert full.bot.admission.waiting == full.bot.settings.generate_jobs_per_server
 
 

@@ -17,6 +17,7 @@ from bot.models.registry import Registry
 from bot.servers.settings import GuildSettingsStore
 from bot.words import DESCRIPTION_LIMIT
 from galvanic.errors import UserError
+from galvanic.options import STARTER
 from shared import keys
 from shared.connect import connect
 from shared.settings import Settings
@@ -47,7 +48,7 @@ async def test_a_model_and_what_its_channel_chose_come_together(
     register(worker, record())
     await GuildSettingsStore(settings, client).choose(CHANNEL, "temperature", 0.4)
     for name in (None, "tides", " Tides "):
-        model, choices = await registry.choose_with(GUILD, [CHANNEL], name)
+        model, choices = await registry.choose_to_write(GUILD, [CHANNEL], name)
         assert (model.model_id, choices.temperature, choices.model) == ("m1", 0.4, "m1")
 
 
@@ -105,6 +106,19 @@ async def test_what_goes_on_is_named_after_the_first(registry: Registry, worker:
     assert names == ["tides", "tides", "apollo-11"]
 
 
+async def test_the_starter_writes_where_there_is_no_model(registry: Registry, worker: redis.Redis) -> None:
+    assert (await registry.choose_to_write(GUILD, [CHANNEL], None))[0].model_id == STARTER
+    assert [model.name for model in await registry.by_ids(GUILD, [CHANNEL], [STARTER])] == [STARTER]
+    assert await registry.by_ids(None, [CHANNEL], [STARTER]) == []
+    for name in (None, STARTER):  # it is nothing that could be looked at, deleted or shared
+        with pytest.raises(UserError):
+            await registry.choose(GUILD, [CHANNEL], name)
+    assert register(worker, record(name=STARTER)).name == "starter-2"
+    with pytest.raises(UserError, match="This channel has no model yet"):
+        await registry.choose_to_write(GUILD, [CHANNEL + 1], None)
+    assert (await registry.choose_to_write(GUILD, [CHANNEL], " Starter "))[0].model_id == STARTER
+
+
 async def test_a_record_of_a_newer_version_does_not_hide_the_others(
     registry: Registry, worker: redis.Redis, client: redis.asyncio.Redis
 ) -> None:
@@ -118,7 +132,7 @@ async def test_a_record_of_a_newer_version_does_not_hide_the_others(
 async def test_renaming_keeps_everything_else_and_frees_the_old_name(registry: Registry, worker: redis.Redis) -> None:
     before = register(worker, record(owner_id=SNOWFLAKE, channel_id=SNOWFLAKE, shared_with=(SNOWFLAKE + 2,)))
     await registry.amend("m1", lambda model: model.model_copy(update={"name": "floods"}))
-    after, _ = await registry.choose_with(GUILD, [SNOWFLAKE], "floods")
+    after, _ = await registry.choose_to_write(GUILD, [SNOWFLAKE], "floods")
     assert after == before.model_copy(update={"name": "floods"})
     assert (await registry.choose(GUILD, [SNOWFLAKE], None)).name == "floods"
     with pytest.raises(UserError, match="No model called `tides`"):

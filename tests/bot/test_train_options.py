@@ -48,6 +48,20 @@ async def test_every_option_reaches_the_job() -> None:
     )
 
 
+async def test_from_takes_the_starter_or_nothing() -> None:
+    assert (await options("harbour --from Starter")).start == "starter"
+    assert (await options("harbour --from none")).start == "none"
+    assert (await options("harbour --from none --recipe word --units 64")).start == "none"
+    for line, said in (
+        ("harbour --from starter --recipe word", "The starter is a `char` model"),
+        ("harbour --from starter --units 64", "keeps its network"),
+        ("more --from none", "`more` trains a model further"),
+        ("harbour --name starter", "No model can be called `starter`"),
+    ):
+        with pytest.raises(UserError, match=said):
+            await options(line)
+
+
 async def test_without_options_a_char_model_learns_for_the_usual_time() -> None:
     assert await options("harbour") == TrainOptions(recipe="char", minutes=Settings().train_minutes)
 

@@ -244,10 +244,12 @@ def main() -> int:
             os.dup2(log.fileno(), 2)
         configure_logging("bot", get_settings())
 
+        import galvanic.model_file
         import galvanic.training
         from tests.e2e import fake_worker
 
         galvanic.training.train = fake_worker.train
+        galvanic.model_file.STARTER_FILE = fake_worker.FIXTURES / "char.safetensors"
         try:
             asyncio.run(product.serve())
         finally:

@@ -43,6 +43,14 @@ def test_without_models_the_way_to_one_is_shown(system: System) -> None:
         assert "!train frankenstein" in said
 
 
+def test_before_any_training_the_starter_writes(system: System) -> None:
+    (embed,) = system.ask("!generate the tide --length 20")["embeds"]
+    assert embed["description"].startswith("**the tide**")
+    assert embed["footer"]["text"].startswith("starter")
+    assert "I have not learned a text here yet" in str(embed)
+    assert "!train frankenstein" in str(embed)
+
+
 def test_the_list_is_paged_and_its_buttons_work_after_a_restart(system: System) -> None:
     for number in range(10):
         system.add_model(f"many-{number}", current=number == 0, created_at=time.time() - 100 + number)
@@ -191,7 +199,7 @@ def test_sharing_with_a_channel_and_taking_it_back(system: System) -> None:
     press(system, card, "Export", "❌", "can be exported only there", person="ben", channel="library")
 
     assert "no longer shared with" in ask(system, "!model unshare diary library")
-    assert "There is no model here yet" in ask(system, "!generate the tide", channel="library")
+    assert "I have not learned a text here yet" in ask(system, "!generate the tide", channel="library")
     press(system, card, "Use here", "can no longer be used in this channel", channel="library")
     press(system, card, "Export", "can no longer be used in this channel", channel="library")
     press(system, card, "Delete…", "can no longer be used in this channel", channel="library")
@@ -290,7 +298,7 @@ def test_deleting_asks_first_and_only_the_asker_answers(system: System) -> None:
     system.client.click_label(question, "Delete it", person="ben")
     ended = system.wait_for_card(question, "`spared` was deleted by")
     assert labels(ended) == []
-    assert "There is no model here yet" in ask(system, "!generate the tide")
+    assert "I have not learned a text here yet" in ask(system, "!generate the tide")
     assert "There is no model here yet" in ask(system, "!models")
     system.client.wait_for(lambda: not folder.exists(), ANSWER_S, "the model's files to go")
 

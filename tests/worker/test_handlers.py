@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import redis
 from PIL import Image
 
+from galvanic import model_file
+from galvanic.options import STARTER
 from shared import keys
 from shared.events import Compared, Deleted, Failed, Generated, Pictured, Surprised, parse_event
 from shared.jobs import CARD_FILE, SURPRISE_FILE, Job, Variant, task_name
@@ -26,7 +29,7 @@ from tests.worker.jobs import (
     run,
     surprise_job,
 )
-from tests.worker.small import stored
+from tests.worker.small import save_model, stored
 from worker import tasks, warm
 from worker.app import app
 from worker.handlers import Handler
@@ -133,3 +136,19 @@ def test_an_attempt_that_comes_too_late_says_nothing_and_breaks_nothing(client: 
     Handler(type(job), work).run(*lives.message(client, job.job_id))
     told = [parse_event(fields[b"event"]) for _, fields in cast(Any, client.xrange(keys.job_events(job.job_id)))]
     assert [event.kind for event in told] == ["queued", "interrupted", "deleted"]
+
+
+def test_the_starter_is_in_no_store(
+    client: redis.Redis, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = run(client, generate_job(1, model_id=STARTER, model_name=STARTER))
+    assert isinstance(answer, Failed)
+    assert "isn't installed" in answer.problem
+    save_model(tmp_path / "starter", seed=3)
+    monkeypatch.setattr(model_file, "STARTER_FILE", tmp_path / "starter")
+    answer = run(client, generate_job(2, model_id=STARTER, model_name=STARTER))
+    assert isinstance(answer, Generated)
+    assert answer.text
+    models = warm.warm_models()
+    warm.forget_deleted(client, models.store.cache, models)
+    assert models.ids() == {STARTER}

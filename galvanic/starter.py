@@ -1,0 +1,144 @@
+"""The starter: the model of English that comes with Galvanic, and whether a text is learned better from it.
+
+It is where the starter, which has not learned the text, foresees its end better than a count of which character follows
+which in the rest (decision 113). Decided without a clock, so that the same text has the same answer everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from galvanic.errors import UserError
+from galvanic.options import STARTER, TrainOptions
+from galvanic.parent import Parent, load_parent
+from galvanic.text import Prepared
+
+LEARNED = 1_000_000  # of the part to learn from at most so many characters are counted, the last ones
+STREAMS, LEAD, SCORED = 64, 64, 160
+"""Pieces of the held-out part that are read side by side; characters of each that are read before, and that count."""
+
+Nats = npt.NDArray[np.float64]
+
+
+class Verdict(NamedTuple):
+    starter: float  # nats a character of the end of the text
+    counted: float
+
+    @property
+    def helps(self) -> bool:
+        return self.starter < self.counted
+
+
+_NETWORK = ("layers", "units", "embedding", "encoding")
+
+
+def load_starter(path: Path, options: TrainOptions) -> Parent:
+    """The starter to go on from. Its own training is not counted with what comes after. Raises as `load_parent`."""
+    parent = load_parent(path, STARTER, options)
+    training = parent.description.training.model_copy(update={"epochs": 0, "epochs_before": 0})
+    description = parent.description.model_copy(update={"lineage": (), "training": training})
+    return Parent(STARTER, description, parent.weights)
+
+
+def candidate(path: Path | None, options: TrainOptions) -> tuple[Parent | None, tuple[str, ...]]:
+    """The starter, if a training with these options may begin with it, and a note where they keep it from that.
+
+    Raises UserError where they ask for it, and it is not there or does not go with them.
+    """
+    if options.start == STARTER:
+        if path is None or not path.exists():
+            raise UserError("The starter isn't installed here.", "Leave out `--from starter`.")
+        return load_starter(path, options), ()
+    if path is None or not path.exists() or options.start is not None or options.recipe == "classic":
+        return None, ()
+    if options.recipe != "char":
+        why = f"the English that I come with isn't of the recipe `{options.recipe}`"
+    elif changed := next((name for name in _NETWORK if getattr(options, name) is not None), None):
+        why = f"the English that I come with has a network of its own, and `--{changed}` asks for another one"
+    else:
+        return load_starter(path, options), ()
+    return None, (f"It began with nothing: {why}.",)
+
+
+def decide(starter: Parent, prepared: Prepared, begun: str | None = None) -> tuple[bool, tuple[str, ...]]:
+    """Whether to begin with the starter, and a note about that. `begun`: hash of the weights that a training which is
+    resumed began with, empty: of none; None: this is a new one."""
+    verdict = judge(starter, prepared)
+    helps = verdict.helps if begun is None else begun == starter.description.weights_sha256
+    if helps != verdict.helps:
+        return helps, ()
+    own, counts = (f"{nats / math.log(2):.2f}" for nats in verdict)
+    if helps:
+        return True, (
+            f"It began with the English that I come with, which foresees this text at {own} bits a character before "
+            f"it has learned from it; counting which letter follows which gives {counts}.",
+        )
+    return False, (
+        f"It began with nothing: the English that I come with foresees this text at {own} bits a character, no "
+        f"better than counting which letter follows which in it ({counts}).",
+    )
+
+
+def judge(starter: Parent, prepared: Prepared) -> Verdict:
+    """Mean nats a character of pieces of the held-out part. `prepared`: with the starter's symbols before its own."""
+    learned = np.asarray(prepared.training[-LEARNED:])
+    if len(prepared.heldout) < LEAD:  # too short for anything to be held out
+        learned, end = learned[: len(learned) // 2], np.asarray(prepared.ids[len(prepared.ids) // 2 :])
+    else:
+        end = np.asarray(prepared.heldout)
+    each = min(LEAD + SCORED, len(end))
+    streams = max(1, min(STREAMS, len(end) // each))
+    starts = np.linspace(0, len(end) - each, streams).astype(np.int64)
+    pieces = end[starts[:, None] + np.arange(each)].astype(np.int64)
+    counts = np.bincount(learned, minlength=len(prepared.vocabulary))
+    return Verdict(
+        float(foreseen(starter, counts, pieces).mean()),
+        float(counted(learned, pieces, len(prepared.vocabulary)).mean()),
+    )
+
+
+def foreseen(starter: Parent, counts: npt.NDArray[np.int64], pieces: npt.NDArray[np.int64]) -> Nats:
+    """Nats of each symbol behind the lead in the pieces, [streams, characters], by the untrained starter.
+
+    `counts`: of all symbols in the text. Those that the starter lacks cost what their share of it is, and are read as
+    its last symbol.
+    """
+    import tensorflow as tf
+
+    from galvanic.network import build, set_weights
+
+    network, known, lead = starter.description.network, len(starter.description.symbols), _lead(pieces)
+    model = build(network)
+    set_weights(model, starter.weights)
+    read = np.minimum(pieces, known - 1).astype(np.int32)
+    states = [tf.zeros((len(read), units)) for units in network.units for _ in range(2)]
+    logits = model([tf.constant(read[:, :-1]), *states], training=False)[0][:, lead - 1 :]
+    nats = tf.nn.sparse_softmax_cross_entropy_with_logits(read[:, lead:], logits).numpy()
+    new = (counts[known:].sum() + 1) / (counts.sum() + 2)
+    shares = (counts + 0.5) / (counts[known:].sum() + 0.5 * max(1, len(counts) - known))
+    asked = pieces[:, lead:]
+    result: Nats = np.where(asked < known, nats - math.log1p(-new), -np.log(new * shares[asked]))
+    return result
+
+
+def counted(learned: npt.NDArray[Any], pieces: npt.NDArray[np.int64], symbols: int) -> Nats:
+    """As `foreseen`, by which symbol follows which in `learned`, interpolated (Witten & Bell 1991, method C)."""
+    lead = _lead(pieces)
+    text, before, asked = learned.astype(np.int64), pieces[:, lead - 1 : -1], pieces[:, lead:]
+    alone = (np.bincount(text, minlength=symbols) + 0.5) / (len(text) + 0.5 * symbols)
+    pairs, times = np.unique(text[:-1] * symbols + text[1:], return_counts=True)
+    kinds = np.bincount(pairs // symbols, minlength=symbols) + 1e-9  # what nothing follows foresees nothing
+    place = np.minimum(np.searchsorted(pairs, before * symbols + asked), len(pairs) - 1)
+    follows = np.where(pairs[place] == before * symbols + asked, times[place], 0)
+    total = np.bincount(text[:-1], minlength=symbols)
+    nats: Nats = -np.log((follows + kinds[before] * alone[asked]) / (total[before] + kinds[before]))
+    return nats
+
+
+def _lead(pieces: npt.NDArray[np.int64]) -> int:
+    return min(LEAD, int(pieces.shape[1]) // 2)

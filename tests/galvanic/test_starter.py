@@ -1,0 +1,132 @@
+"""The starter: whether a text is learned from it, what is said of that, and what stays as it was begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import galvanic
+from galvanic import model_file
+from galvanic.cli import main
+from galvanic.errors import UserError
+from galvanic.facts import facts_of
+from galvanic.model_file import load
+from galvanic.options import TrainOptions
+from galvanic.results import TrainingInterrupted, TrainResult
+from galvanic.starter import counted, judge, load_starter
+from galvanic.text import TextOptions, prepare
+from galvanic.training import OtherCheckpoint, train
+from tests.galvanic.test_train import run
+from tests.worker.texts import Recorder, babble, corpus
+
+pytestmark = pytest.mark.slow
+
+ALIKE = babble(3_000, seed=7).replace("storm", "naïve ☔")
+"""Of the starter's words, with two symbols that it lacks."""
+UNLIKE = "".join(chr(0x3B1 + place * place % 17) + " " * (place % 5 == 0) for place in range(2_500))
+
+
+@pytest.fixture(scope="module")
+def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("starter") / "starter.safetensors"
+    run("char", path, text=babble(6_000, seed=3), epochs=16, learning_rate=0.05)
+    return path
+
+
+def begin(out: Path, starter: Path | None, text: str = ALIKE, hooks: Any = None, **options: Any) -> TrainResult:
+    places = {"checkpoint": options.pop("checkpoint", None)}
+    chosen = TrainOptions(**{"epochs": 1, "random_seed": 5, **options})
+    return train(text, chosen, corpus(text), out=out, starter=starter, hooks=hooks, **places)
+
+
+def test_a_text_that_it_foresees_is_learned_from_it(starter: Path, tmp_path: Path) -> None:
+    result = begin(tmp_path / "alike", starter)
+    assert (result.parent, result.epochs, result.epochs_before) == ("starter", 1, 0)
+    assert any("began with the English that I come with" in note for note in result.notes)
+    description, weights, _ = load(tmp_path / "alike")
+    assert [ancestor.name for ancestor in description.lineage] == ["starter"]
+    assert description.network.units == load(starter)[0].network.units
+    assert set(ALIKE) <= set(description.symbols)
+    assert dict(facts_of(description))["Goes back to"] == "starter"
+
+    child = train(ALIKE, TrainOptions(epochs=1), corpus(ALIKE), out=tmp_path / "child", parent=tmp_path / "alike")
+    assert (child.parent, child.epochs_before) == ("alike", 1)
+    begin(tmp_path / "again", starter)
+    for name, weight in load(tmp_path / "again")[1].items():
+        np.testing.assert_array_equal(weight, weights[name])
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"text": UNLIKE}, "no better than counting"),
+        ({"units": 8}, "`--units` asks for another one"),
+        ({"recipe": "word"}, "isn't of the recipe `word`"),
+        ({"start": "none"}, ""),
+    ],
+)
+def test_otherwise_nothing_is_taken_from_it(starter: Path, tmp_path: Path, options: dict[str, Any], note: str) -> None:
+    result = begin(tmp_path / "model", starter, **options)
+    alone = begin(tmp_path / "alone", None, **options)
+    assert (result.parent, alone.parent) == (None, None)
+    notes = [one for one in result.notes if "English" in one]
+    assert len(notes) == bool(note)
+    assert not note or note in notes[0]
+    described, weights, _ = load(tmp_path / "model")
+    assert (described.lineage, described.symbols) == ((), load(tmp_path / "alone")[0].symbols)
+    for name, weight in load(tmp_path / "alone")[1].items():
+        np.testing.assert_array_equal(weight, weights[name])
+
+
+def test_it_can_be_asked_for(starter: Path, tmp_path: Path) -> None:
+    assert begin(tmp_path / "model", starter, UNLIKE, start="starter").parent == "starter"
+    for options, said in (({"recipe": "word"}, "not of `word`"), ({"units": 8}, "--units 24")):
+        with pytest.raises(UserError, match=said):
+            begin(tmp_path / "none", starter, start="starter", **options)
+    with pytest.raises(UserError, match="isn't installed"):
+        begin(tmp_path / "none", tmp_path / "nowhere", start="starter")
+
+
+def test_a_resumed_training_goes_on_with_what_it_began_with(starter: Path, tmp_path: Path) -> None:
+    for name, first, options in (("with", starter, {"start": "starter"}), ("without", None, {})):
+        place = tmp_path / name
+        hooks = Recorder(lambda asked: "interrupt" if asked > 3 else None)
+        with pytest.raises(TrainingInterrupted):
+            begin(tmp_path / "no", first, UNLIKE if options else ALIKE, hooks, checkpoint=place, **options)
+        resumed = begin(tmp_path / f"{name}-model", starter, UNLIKE if options else ALIKE, checkpoint=place)
+        assert resumed.parent == ("starter" if options else None)
+        assert not any("English" in note for note in resumed.notes)
+    with pytest.raises(OtherCheckpoint):
+        begin(tmp_path / "other", starter, UNLIKE, checkpoint=tmp_path / "with", start="none")
+
+
+@pytest.mark.parametrize("text", [ALIKE, UNLIKE[:300]])
+def test_what_is_counted_is_a_distribution(starter: Path, text: str) -> None:
+    begun = load_starter(starter, TrainOptions())
+    prepared = prepare(text, TextOptions("char", known=begun.description.symbols))
+    symbols = len(prepared.vocabulary)
+    pieces = np.repeat(np.asarray(prepared.ids[None, 100:140], np.int64), symbols, 0)
+    pieces[:, 30] = np.arange(symbols)
+    assert np.exp(-counted(prepared.training, pieces, symbols)[:, 10]).sum() == pytest.approx(1.0)
+    assert all(np.isfinite(judge(begun, prepared)))
+
+
+def test_it_is_known_by_its_name(
+    starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(model_file, "STARTER_FILE", starter)
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", "starter", "The boat", "--length", "20"], plugins=()) == 0
+    assert capsys.readouterr().out.startswith("The boat")
+    assert galvanic.load("starter").description == load(starter)[0]
+    model = galvanic.train(UNLIKE, epochs=1, parent="starter", progress=False)
+    assert [ancestor.name for ancestor in model.description.lineage] == ["starter"]
+    (tmp_path / "text.txt").write_text(ALIKE, "utf-8")
+    typed = ("train", "text.txt", "--epochs", "1")
+    assert main([*typed, "--out", "with"], plugins=()) == 0
+    assert main([*typed, "--out", "without", "--from", "none"], plugins=()) == 0
+    lineages = [load(tmp_path / f"{name}.safetensors")[0].lineage for name in ("with", "without")]
+    assert [len(lineage) for lineage in lineages] == [1, 0]
