@@ -132,7 +132,7 @@ def test_each_default_entry_is_found_however_it_is_written() -> None:
         "Scunthorpe, Penistone, Dyke the admiral, van Dyck, Lesbos, Troon, Pakistan, Japan, Dagobert, Kikuyu, Gookin",
         "niggardly, a niggard's niggling; he sniggered; denigrated; Niger, Nigeria, nigella, vinegar",
         "spick and span, spicy, spices, auspicious; a therapist; a raccoon and a cocoon; chinkapins by a chink",
-        "the fag-end of the day; Fagin; fagots on the fire; fagged out; three fags and a chum",
+        "the fag-end of the day; Fagin; fagots on the fire; fagged out; three fags and an injunction",
         "what retarded them would retard you all and retards me; spastic, a spade, the spades, a queer gypsy",
         "a doo-wop tune in a honky-tonk; heebie-jeebies, the taiga, gobbledygook, squawking, Jewry, jewelled, japanned",
         "ecce homo; homosexual, transgender, transmission; a leotard, custard and mustard, the bastard; poof, gone!",
