@@ -13,6 +13,7 @@ import numpy as np
 from galvanic.errors import UserError
 from galvanic.source import Source, clean, pieces
 from galvanic.text.recipe import Body, Recipe, ScoringText, Seed, adaptive_nats, known_seed
+from galvanic.text.signs import in_known_signs
 from galvanic.text.vocabulary import Vocabulary, split, to_points
 from galvanic.units import count
 
@@ -115,15 +116,19 @@ class CharRecipe(Recipe):
         cleaned = clean(seed)
         if not cleaned:
             raise UserError("The seed is empty.", "Give a few words to continue.")
-        return known_seed(cleaned, vocabulary)
+        return known_seed(in_known_signs(cleaned, vocabulary).text, vocabulary)
 
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
         r"""`\r\n` throughout counts as one way of writing `\n`. A model of unwrapped text reads wrapped text unwrapped,
-        and pays for telling which spaces were line breaks."""
+        and pays for telling which spaces were line breaks. So does one that knows a sign in another way of writing it
+        for which way it was."""
         if not text:
             raise UserError("The text to score is empty.", "Give one with some characters.")
-        body, side = text, 0.0
+        known = in_known_signs(text, vocabulary)
+        body, side = known.text, known.nats
         notes: list[str] = []
+        if side:
+            notes.append(f"{side:,.0f} nats of the score are for how quotes, dashes and ellipses are written.")
         shortened = "\r\n" in body and body.count("\r\n") == body.count("\n")
         if shortened:
             body, side = body.replace("\r\n", "\n"), side + math.log(2)
@@ -140,6 +145,7 @@ class CharRecipe(Recipe):
         starts = ends - lengths
         if shortened:  # each line break so far was one character more
             starts, ends = (at + np.searchsorted(breaks_at, at) for at in (starts, ends))
+        starts, ends = known.starts[starts], known.ends[ends - 1]
         return ScoringText(ids, len(text), side, starts, ends - starts, tuple(notes))
 
 

@@ -103,7 +103,8 @@ class ScoringText:
     r"""A text to be scored; `starts` and `lengths` say which characters of the text as given each id stands for.
 
     Of `\r\n` read as a line break that is 2; a line break read as a space keeps its place. The ids of `char` and `word`
-    cover all of the text, each character once. Those of `classic` do not: what it drops between two words belongs to
+    cover all of the text, each character once, but that the two hyphens or three points that a dash or an ellipsis is
+    read as share it. Those of `classic` do not: what it drops between two words belongs to
     the space that it puts there, what it drops before the first and behind the last word to no id; and the two
     characters that "İ" becomes in lower case share it.
     """
@@ -111,7 +112,7 @@ class ScoringText:
     ids: Ids  # [symbols]; `UNKNOWN` for a character that the model lacks
     chars: int  # of the text as given
     side_nats: float = 0.0  # cost of restoring the text as given from `ids`
-    starts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # [symbols], ascending
+    starts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # [symbols], never falling
     lengths: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # [symbols], at least 1
     notes: tuple[str, ...] = ()  # what `side_nats` is for, in plain words
 

@@ -92,6 +92,30 @@ def test_a_recipe_pays_for_what_it_drops() -> None:
     assert 0 < wrapped.side_nats < len(PROSE)
 
 
+@pytest.mark.parametrize(
+    ("text", "known", "read", "stands_for"),
+    [
+        ('"I don\'t"', "Idont \u201c\u201d\u2019", "\u201cI don\u2019t\u201d", list('"I don\'t"')),
+        ("\u2018a\u2019", "a'", "'a'", list("\u2018a\u2019")),
+        ("a--b...", "ab\u2014\u2026", "a\u2014b\u2026", ["a", "--", "b", "..."]),
+        ("a\u2013\r\nb\u2026", "ab-.\n", "a--\nb...", ["a", "\u2013", "\u2013", "\r\n", "b", *3 * "\u2026"]),
+        ("\u2019\u00a7", "ab", None, ["\u2019", "\u00a7"]),
+    ],
+)
+def test_signs_stand_in_for_others_that_a_model_lacks(
+    text: str, known: str, read: str | None, stands_for: list[str]
+) -> None:
+    vocabulary = CharVocabulary(sorted(set(known)))
+    scoring = get_recipe("char").scoring(text, vocabulary, unwrapped=False)
+    ends = scoring.starts + scoring.lengths
+    assert [text[start:end] for start, end in zip(scoring.starts, ends, strict=True)] == stands_for
+    assert (scoring.ids >= 0).all() == (read is not None)
+    if read is not None:
+        assert vocabulary.decode(scoring.ids) == read
+        assert vocabulary.decode(get_recipe("char").seed(text, vocabulary).ids) == read
+        assert scoring.side_nats > 0
+
+
 def test_unknown_recipe_is_refused() -> None:
     with pytest.raises(UserError, match="no recipe"):
         prepare("text" * 100, TextOptions("words"))

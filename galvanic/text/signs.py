@@ -1,0 +1,63 @@
+"""Signs that are written in several ways, of which a model may know one: quotes, apostrophes, dashes and ellipses."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from galvanic.text.recipe import adaptive_nats
+from galvanic.text.vocabulary import Vocabulary
+
+_FORMS = (("'", "’", "‘"), ('"', "”", "“"), ("--", "—", "–"), ("...", "…"))
+"""The ways to write each sign: plainly, and as books print it, of quotes the closing one first."""
+_WAYS = {form: forms for forms in _FORMS for form in forms}
+_SIGN = re.compile("|".join(map(re.escape, _WAYS)))
+_BEFORE_OPENING = frozenset("([{‘“—–- \n\t")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A text in the signs that a model knows.
+
+    `starts`, `ends`: which characters of the text as given each of `text` stands for, [len(text)]; several that one
+    became share it. `nats`: cost of telling which sign was written in which way, by `adaptive_nats`.
+    """
+
+    text: str
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    nats: float
+
+
+def in_known_signs(text: str, vocabulary: Vocabulary) -> Known:
+    """The text with each sign that the vocabulary lacks in another way to write it, where it has one."""
+    parts: list[str] = []
+    starts: list[npt.NDArray[np.int64]] = []
+    ends: list[npt.NDArray[np.int64]] = []
+    written: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by what was read, in which ways
+    at = 0
+    for match in _SIGN.finditer(text):
+        start, end = match.span()
+        read = _known(match[0], start == 0 or text[start - 1] in _BEFORE_OPENING, vocabulary)
+        written[read][match[0]] += 1
+        if read != match[0]:
+            parts += [text[at:start], read]
+            starts += [np.arange(at, start), np.full(len(read), start)]
+            ends += [np.arange(at, start) + 1, np.full(len(read), end)]
+            at = end
+    rest = np.arange(at, len(text))
+    # Where several ways were read as one.
+    nats = sum(
+        adaptive_nats([ways[form] for form in _WAYS[read]]) for read, ways in written.items() if set(ways) != {read}
+    )
+    return Known("".join([*parts, text[at:]]), np.concatenate([*starts, rest]), np.concatenate([*ends, rest + 1]), nats)
+
+
+def _known(form: str, opening: bool, vocabulary: Vocabulary) -> str:
+    plain, *printed = _WAYS[form]
+    ways = (form, plain, *(reversed(printed) if opening else printed))
+    return next((way for way in ways if min(vocabulary.encode(way)) >= 0), form)
