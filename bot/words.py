@@ -38,6 +38,8 @@ NO_FILES = "I'm missing the permission Attach Files here. A server admin can giv
 _MARK = re.compile(r"[\\*_~|`<]|(?<=\])\(|:(?=//|[\w+-]{1,64}:)")
 # At a line's beginning: headings, quotes, lists, small print.
 _LINE_MARK = re.compile(r"(?<![^\n\r])([^\S\n\r]*)([#>]|[-+](?=[\s#]))")
+# What a cut has left of a word, and the space between it and the others.
+_FIRST_WORD, _LAST_WORD = re.compile(r"\A\S*\s+(?=\S)"), re.compile(r"(?<=\S)\s+\S+\Z")
 _NUMBER = re.compile(r"(?<![^\n\r])([^\S\n\r]*\d+)([.)])(?=\s)")
 
 
@@ -56,6 +58,21 @@ def fit(text: str, limit: int) -> str:
     while short and len(plain(short)) > limit:
         short = short[: -max(1, (len(plain(short)) - limit) // 2)]
     return short
+
+
+def fit_words(text: str, limit: int) -> str:
+    """As `fit`, but up to the end of a word, where there are spaces between words."""
+    return _whole(text, fit(text, limit))
+
+
+def _whole(text: str, short: str) -> str:
+    """The beginning of a text without what is left of a word at its end."""
+    return short if text[len(short) :][:1].strip() == "" else _LAST_WORD.sub("", short)
+
+
+def tail(text: str, most: int) -> str:
+    """At most so many of a text's last characters, from a whole word on, where there are spaces between words."""
+    return text if len(text) <= most else _FIRST_WORD.sub("", text[-most:])
 
 
 def clipped(text: str, limit: int) -> str:
@@ -154,7 +171,8 @@ def bits(nats: float | None) -> str:
 
 def quote(text: str) -> str:
     """A sample as a block quote that fits an embed field."""
-    short = text.strip()[:SAMPLE_CHARS].rstrip()
+    text = text.strip()
+    short = _whole(text, text[:SAMPLE_CHARS]).rstrip()
     lines = [plain(line) for line in short.splitlines() if line.strip()] or ["…"]
     return "\n".join(f"> {line}" for line in lines)[:FIELD_LIMIT]
 

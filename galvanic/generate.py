@@ -20,12 +20,13 @@ from galvanic.network import Weights
 from galvanic.options import RecipeName, checked
 from galvanic.plan import NetworkConfig
 from galvanic.predictor import Predictor, Row
-from galvanic.request import WriteRequest, cut, draw_line, too_slow
+from galvanic.request import WriteRequest, too_slow
 from galvanic.results import Generation, Score
 from galvanic.sampling import Sampling
 from galvanic.streams import Streams
 from galvanic.text import CharVocabulary, Ids, ScoringText, Seed, Vocabulary, get_recipe, make_vocabulary
 from galvanic.text.classic import pad
+from galvanic.text.edges import LOOK, cut, draw_line, whole_words
 from galvanic.text.recipe import UNICODE_SCALARS
 from galvanic.units import count
 from galvanic.windows import Windows
@@ -38,8 +39,8 @@ def predictor(config: NetworkConfig, weights: Weights) -> Predictor:
 
 DEFAULT_TEMPERATURE = {"char": 0.8, "word": 0.8, "classic": 0.0}
 """`classic` takes the likeliest character each time, as the tutorial does."""
-UNGUARDED = {"classic"}
-"""Recipes whose loops are not broken unless asked: those of `classic` are what the tutorial shows."""
+AS_THE_TUTORIAL = {"classic"}
+"""Recipes whose loops are not broken unless asked, and whose texts are not cut at words: so the tutorial shows them."""
 _NOTHING_KEPT = "The model keeps none of the messages that it learned from, so it begins where a line begins."
 _MOST_SYMBOLS = 4  # to a character asked for, so that no text goes on for ever
 _MOST_SEED = 1_000  # characters of the corpus that an answer carries as its beginning
@@ -96,7 +97,7 @@ class Author(ABC):
         except UserError as error:
             return error
         lengths = self.vocabulary.lengths
-        needed = request.length + known.open_end
+        needed = request.length + known.open_end + LOOK
 
         def enough(ids: Ids) -> bool:
             return int(lengths[ids].sum()) >= needed or len(ids) >= _MOST_SYMBOLS * request.length
@@ -112,6 +113,8 @@ class Author(ABC):
                 return replace(self._read_seed(line), notes=()), line  # they are about what a person types
         window = self.draw_window(random)
         seed = self._text_of(window)
+        if seed.strip() and self.recipe not in AS_THE_TUTORIAL and (words := whole_words(seed)):
+            return replace(self._read_seed(words), notes=()), words
         if seed.strip():
             return Seed(window), seed
         return Seed(window, (_NOTHING_KEPT,) if request.from_corpus else ()), seed[-1:]
@@ -122,7 +125,7 @@ class Author(ABC):
 
     def _sampling(self, request: WriteRequest) -> Sampling:
         temperature = DEFAULT_TEMPERATURE[self.recipe] if request.temperature is None else request.temperature
-        guard = self.recipe not in UNGUARDED if request.guard is None else request.guard
+        guard = self.recipe not in AS_THE_TUTORIAL if request.guard is None else request.guard
         # Where there is one symbol, nothing else could come in its place.
         guard = guard and len(self.vocabulary) > 1
         return Sampling(temperature, request.top_k, request.top_p, request.min_p, guard)
@@ -133,12 +136,13 @@ class Author(ABC):
         request = begun.request
         # A pass goes on after this text was long enough, and its symbols may be long.
         ends = np.cumsum(self.vocabulary.lengths[ids])
-        text = self.vocabulary.decode(ids[: int(np.searchsorted(ends, request.length + begun.read.open_end)) + 1])
+        needed = request.length + begun.read.open_end + LOOK
+        text = self.vocabulary.decode(ids[: int(np.searchsorted(ends, needed)) + 1])
         if begun.read.open_end:
             text = text.removeprefix(" ")
         return Generation(
             seed=begun.seed,
-            text=cut(text[: request.length], request.stop),
+            text=cut(text, request.length, request.stop, at_words=self.recipe not in AS_THE_TUTORIAL),
             temperature=begun.row.sampling.temperature,
             random_seed=begun.random_seed,
             notes=begun.read.notes,

@@ -17,7 +17,7 @@ from galvanic import checkpoint, model_file
 from galvanic.checkpoint import when_there_is_room
 from galvanic.copying import copying, overfitting
 from galvanic.errors import UserError
-from galvanic.generate import DEFAULT_TEMPERATURE, predictor
+from galvanic.generate import AS_THE_TUTORIAL, DEFAULT_TEMPERATURE, predictor
 from galvanic.learners import calibrate, make_learner, symbol_counts
 from galvanic.loop import Loop, Record
 from galvanic.machine import measure_machine
@@ -40,6 +40,7 @@ from galvanic.sampling import Sampling
 from galvanic.starter import candidate, decide
 from galvanic.text import Prepared, TextOptions, prepare
 from galvanic.text.classic import pad
+from galvanic.text.edges import LONGEST, LOOK, begun, cut
 from galvanic.text.vocabulary import id_type
 
 __all__ = ["OtherCheckpoint", "TrainingCancelled", "TrainingInterrupted", "train"]
@@ -211,7 +212,7 @@ class _Training:
             heldout_loss=best.heldout_loss if heldout_loss is None else heldout_loss,
             copy_share=copy_share,
             curve=curve,
-            samples=tuple(sample[:SAMPLE_CHARS] for sample in samples),
+            samples=tuple(writer.cut(sample, SAMPLE_CHARS) for sample in samples),
             seconds=loop.position.seconds,
             stopped=stopped,
             random_seed=random_seed,
@@ -259,6 +260,7 @@ class SampleWriter:
         self._network = network
         self._random_seed = random_seed
         self._sampling = Sampling(DEFAULT_TEMPERATURE[prepared.recipe])
+        self._classic = prepared.recipe in AS_THE_TUTORIAL
         self.windows = _draw_windows(prepared, WINDOWS[prepared.recipe], np.random.default_rng(random_seed))
 
     def one(self, weights: Weights, epoch: int) -> str:
@@ -268,15 +270,22 @@ class SampleWriter:
         return self._write(weights, SAMPLES, LONG_CHARS, 0)
 
     def _write(self, weights: Weights, number: int, chars: int, epoch: int) -> tuple[str, ...]:
+        needed = LONGEST + chars + LOOK
+
         def enough(ids: npt.NDArray[np.int32]) -> bool:
-            return len(ids) >= chars or len(self._vocabulary.decode(ids)) >= chars
+            return len(ids) >= needed or int(self._vocabulary.lengths[ids].sum()) >= needed
 
         rows: list[Row] = []
         for index in range(number):
             random = np.random.default_rng((self._random_seed, epoch, index))
             seed = self.windows[random.integers(len(self.windows))].astype(np.int32)
             rows.append(Row(seed, self._sampling, random, enough))
-        return tuple(self._vocabulary.decode(ids)[:chars] for ids in predictor(self._network, weights).write(rows))
+        texts = map(self._vocabulary.decode, predictor(self._network, weights).write(rows))
+        return tuple(self.cut(text if self._classic else begun(text), chars) for text in texts)
+
+    def cut(self, text: str, chars: int) -> str:
+        """At most so many characters of it, up to a sentence or word."""
+        return cut(text, chars, at_words=not self._classic)
 
 
 def line_start(prepared: Prepared) -> npt.NDArray[Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from bot.options.checks import HOTTEST, SEED_LIMIT, TEMPERATURE_STEP
+from bot.words import tail
 from bot.write.embeds import CONTINUED_SHOWN
 from shared.blocklist import MASK, Blocklist
 from shared.events import Compared, Generated, Surprised
@@ -21,10 +21,13 @@ E = TypeVar("E", Generated, Compared, Surprised)
 def continued(job: GenerateJob, text: str) -> GenerateJob:
     """Continue `text` from its end; the answer shows only a short tail of it."""
     seed = text.replace(MASK, "")[-CONTINUE_FROM:]  # no model knows the mask
-    tail = seed[-CONTINUED_SHOWN:]
-    if len(tail) < len(seed):
-        tail = re.sub(r"^\S*\s+(?=\S)", "", tail, count=1)
-    changes = {"seed": seed, "shown": len(tail), "random_seed": None, "from_line": False, "from_corpus": False}
+    changes = {
+        "seed": seed,
+        "shown": len(tail(seed, CONTINUED_SHOWN)),
+        "random_seed": None,
+        "from_line": False,
+        "from_corpus": False,
+    }
     return job.model_copy(update=changes)
 
 

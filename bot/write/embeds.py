@@ -10,7 +10,7 @@ import discord
 
 from bot.components import button, menu, view
 from bot.options.checks import HOTTEST
-from bot.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, clipped, figure, fit, percent, plain
+from bot.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, clipped, figure, fit_words, percent, plain, tail
 from galvanic.units import choosing, count
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
@@ -36,7 +36,8 @@ def generated(job: GenerateJob, answer: Generated, learn: str | None = None) -> 
 
 
 def generated_beginning(job: GenerateJob, answer: Generated, learn: str | None = None) -> discord.Embed:
-    return _text(job, answer, shown_seed(job, answer)[-_SHOWN_SEED:], fit(answer.text, BEGINNING_SHOWN) + " …", learn)
+    seed, text = tail(shown_seed(job, answer), _SHOWN_SEED), fit_words(answer.text, BEGINNING_SHOWN)
+    return _text(job, answer, seed, f"{text} …", learn)
 
 
 def _text(job: GenerateJob, answer: Generated, seed: str, text: str, learn: str | None) -> discord.Embed:
@@ -63,7 +64,7 @@ def shown_seed(job: GenerateJob, answer: Generated) -> str:
 
 
 def chatted(answer: Generated) -> str:
-    return clipped(answer.text.strip(), _CHAT_LIMIT).strip() or "…"
+    return plain(fit_words(answer.text.strip(), _CHAT_LIMIT)) or "…"
 
 
 def generated_footer(job: GenerateJob, answer: Generated) -> str:
@@ -107,7 +108,7 @@ def compared_menu(job_id: str, answer: Compared) -> discord.ui.View:
 
 
 def compared(job: CompareJob, answer: Compared) -> discord.Embed:
-    seed = answer.seed if len(answer.seed) <= _SHOWN_SEED else f"… {answer.seed[-_SHOWN_SEED:]}"
+    seed = answer.seed if len(answer.seed) <= _SHOWN_SEED else f"… {tail(answer.seed, _SHOWN_SEED)}"
     embed = discord.Embed(description=f"**{plain(seed).strip()}** …", colour=BLURPLE)
     one = len({text.model_name for text in answer.texts}) == 1
     said = [job.variants[0].name] if one else []
@@ -124,7 +125,7 @@ def compared(job: CompareJob, answer: Compared) -> discord.Embed:
 
 
 def _written(text: str, room: int) -> str:
-    short = fit(text, room)
+    short = fit_words(text, room)
     return (plain(short).strip() or "…") + (" …" if len(short) < len(text) else "")
 
 

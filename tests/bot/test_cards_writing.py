@@ -6,10 +6,9 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from bot.words import plain
+from bot.words import fit, fit_words, plain, tail
 from bot.write import embeds as write_embeds
 from bot.write.changes import continued, hotter, temperatures_around
-from bot.write.embeds import fit
 from shared.events import Compared, ComparedText, Generated, Surprised
 from shared.jobs import CompareJob, GenerateJob, ModelRef, SurpriseJob, Variant
 from tests.factories import generate_job, place
@@ -50,6 +49,13 @@ def test_what_fits_is_a_beginning_of_the_text(text: str, limit: int) -> None:
     short = fit(text, limit)
     assert text.startswith(short)
     assert len(plain(short)) <= limit
+
+
+def test_what_is_cut_for_its_length_is_cut_at_words() -> None:
+    assert fit_words("the sea was calm", 9) == "the sea"
+    assert fit_words("the sea was calm", 7) == "the sea"
+    assert tail("the sea was calm", 10) == "was calm"
+    assert fit_words("\u6f22\u5b57\u6f22\u5b57", 3) == tail("\u6f22\u6f22\u5b57\u6f22", 3) == "\u6f22\u5b57\u6f22"
 
 
 @given(nasty)

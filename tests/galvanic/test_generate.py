@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from galvanic.errors import UserError
 from galvanic.generate import Mixture, TextModel, load_model
-from galvanic.request import WriteRequest, cut
+from galvanic.request import WriteRequest
 from galvanic.results import Generation, TrainResult
 from shared.settings import Settings
 from tests.worker.small import LETTERS, biased, model, network, save_model
@@ -50,46 +50,22 @@ def test_requests_of_a_batch_get_what_they_get_alone(small: TextModel) -> None:
             assert isinstance(alone, Generation)
             assert (alone.text, alone.seed) == (result.text, result.seed)
     assert [isinstance(result, UserError) for result in together] == [False, True, False, False, True, False]
-    assert len(together[2].text) == 200  # type: ignore[union-attr]
+    assert 200 * 2 / 3 <= len(together[2].text) <= 200  # type: ignore[union-attr]
 
 
 def test_words_are_written_until_there_are_enough_characters() -> None:
     symbols = (*LETTERS, " red", " boat", " harbour", " sings")
     words = model(symbols, recipe="word")
     for length in (1, 7, 250):
-        assert len(words.generate(" red", length, random_seed=1).text) == length
+        assert 1 <= len(words.generate(" red", length, random_seed=1).text) <= length
     # One of these words each time: far fewer symbols than characters.
     config = network(len(symbols))
     logits = np.zeros(len(symbols))
     logits[-4:] = 30
     only = model(symbols, weights=biased(config, logits), recipe="word")
     text = only.generate(" red", 100, random_seed=1).text
-    assert set(text.split()[:-1]) <= {"red", "boat", "harbour", "sings"}
-
-
-@pytest.mark.parametrize(
-    ("text", "stop", "expected"),
-    [
-        ("One. Two! Thr", "sentence", "One. Two!"),
-        ('He said "no." She', "sentence", 'He said "no."'),
-        ("Version 3.5 is out", "sentence", "Version 3.5 is out"),
-        ("她来了。「真的吗？」然后", "sentence", "她来了。「真的吗？」"),
-        ("Well… yes", "sentence", "Well…"),
-        ("no end here", "sentence", "no end here"),
-        ("one\ntwo\nthr", "line", "one\ntwo"),
-        ("\nthr", "line", "\nthr"),
-        ("one. two", None, "one. two"),
-    ],
-)
-def test_a_text_ends_where_it_was_asked_to(text: str, stop: Any, expected: str) -> None:
-    assert cut(text, stop) == expected
-
-
-@given(st.text(alphabet='a .!?…\n"”。」', max_size=40), st.sampled_from(["sentence", "line"]))
-def test_a_cut_text_is_a_beginning_of_it(text: str, stop: Any) -> None:
-    shorter = cut(text, stop)
-    assert text.startswith(shorter)
-    assert shorter.strip() or shorter == text
+    assert len(text) > 100 - len(" harbour")
+    assert set(text.split()) <= {"red", "boat", "harbour", "sings"}
 
 
 def test_classic_loops_unless_the_guard_is_asked_for(classic: Path) -> None:
@@ -218,4 +194,4 @@ def test_any_text_can_be_scored_and_most_be_continued(text: str) -> None:
     assert math.isfinite(one.score(text).nats_per_char)
     assert len(one.score(text).nats) == len(text)
     (written,) = one.generate_batch([WriteRequest(seed=text, length=5, random_seed=0)])
-    assert isinstance(written, UserError) or len(written.text) == 5
+    assert isinstance(written, UserError) or 1 <= len(written.text) <= 5

@@ -25,7 +25,7 @@ def test_a_model_is_trained_saved_loaded_and_writes(tmp_path: Path, capsys: pyte
     assert model.description.corpus.title == "book.txt"
     written = model.generate("The boat", length=40, temperature=0.5, random_seed=7)
     assert written.startswith("The boat")
-    assert len(written) == len("The boat") + 40
+    assert len("The boat") < len(written) <= len("The boat") + 40
     assert written.random_seed == 7
     path = model.save(tmp_path / "mine")
     assert path == tmp_path / "mine.safetensors"

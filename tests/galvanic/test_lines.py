@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from galvanic.generate import Mixture, load_model
-from galvanic.request import LONGEST, WriteRequest, draw_line
+from galvanic.request import WriteRequest
+from galvanic.text.edges import LONGEST, draw_line
 from tests.galvanic.test_model_file import FIXTURES
 from tests.worker.small import model
 

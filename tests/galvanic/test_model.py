@@ -52,7 +52,7 @@ def test_windows_advanced_together_equal_windows_read_one_by_one(classic: Path) 
 def test_continues_what_it_memorised(memorised: Memorised) -> None:
     model = load_model(memorised[0])
     written = model.generate("A small red", length=200, temperature=0, random_seed=1, guard=False)
-    assert ("A small red" + written.text).startswith(SENTENCE * 4)
+    assert ("A small red" + written.text).startswith((SENTENCE * 4).rstrip())
     assert len(written.text) == 200
     assert model.score(SENTENCE * 20).nats_per_char < 0.3
 

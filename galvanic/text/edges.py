@@ -1,0 +1,102 @@
+"""Where a text begins and ends as a text does: at lines, sentences and words, in scripts with spaces and without."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import regex
+
+from galvanic.options import StopAt
+
+LONGEST = 60
+"""Characters of a line: enough to set the tone, and short enough that what follows is the model's own."""
+LOOK = 2
+"""Characters behind a text that tell whether its last word ends there: an apostrophe and a letter."""
+_LEAST = 10
+_SHORT = 30  # characters taken of a script that puts no spaces between words
+_TRIES = 8
+_LONGEST_WORD = 200  # a longer one is cut
+_SENTENCE_END = re.compile(
+    r"""[.!?…]+["'”’»)\]*_]*(?=\s|\Z)"""  # of scripts with spaces
+    r"""|[。！？…]+["'”’」』》）]*"""  # of Chinese and Japanese
+)
+_LINE_START = re.compile(r"\n\s*")
+_SENTENCE_START = re.compile(
+    r"""[.!?…]["'”’»)\]*_]*\s+"""  # of scripts with spaces
+    r"""|[。！？…]["'”’」』》）]*\s*"""  # of Chinese and Japanese
+)
+_WORD_START = re.compile(r"\s+(?=\S)")
+_LAST_PIECE = re.compile(rf"\s\S{{0,{LONGEST}}}\Z")
+_WORD_EDGE = regex.compile(r"\b", regex.WORD)  # Unicode's (UAX #29): before and after each ideograph, too
+_LEFT_OPEN = regex.compile(r"[\s\p{Ps}\p{Pi}]+\Z")  # blank space, and brackets and quotes that begin something
+
+
+def cut(text: str, most: int, stop: StopAt | None = None, *, at_words: bool = True) -> str:
+    """At most so many characters of a text, as far as its last sentence (with its closing quotes) or line where `stop`
+    asks for it; else, `at_words`, as far as the last sentence or line that ends in their last third, or word.
+
+    `LOOK` characters more than `most` tell whether a word ends there. Where nothing would be left, all of `most`.
+    """
+    seen = text[: most + LOOK]
+    sentences = [match.end() for match in _SENTENCE_END.finditer(seen) if match.end() <= most]
+    lines = [match.start() for match in re.finditer("\n", seen[:most])]
+    late = most - most // 3
+    asked = {"sentence": sentences[-1:], "line": lines[-1:]}.get(stop or "")
+    if asked is None and at_words:
+        asked = [end for end in (max([*sentences, *lines], default=0),) if end > late]
+    ends = [*(asked or ()), *(_word_ends(seen, most) if at_words else ())]
+    pieces = (_LEFT_OPEN.sub("", text[:end]) for end in ends)
+    return next((piece for piece in pieces if piece), text[:most])
+
+
+def _word_ends(text: str, most: int) -> list[int]:
+    """Places up to `most` between two words, or a word and something else; the last ones first."""
+    start = max(0, most - _LONGEST_WORD)
+    ends = [start + match.start() for match in _WORD_EDGE.finditer(text[start:]) if match.start()]
+    return [end for end in reversed(ends) if end <= most]
+
+
+def begun(text: str) -> str:
+    """A text that may begin inside a word, from its first whole one on: from behind the first blank space. All of it
+    where none comes soon, as in scripts without."""
+    space = _WORD_START.search(text[:LONGEST])
+    return text[space.end() :] if space else text
+
+
+def whole_words(text: str) -> str:
+    """A piece of a text that may begin and end inside a word, without these two; empty where nothing is left."""
+    return _LAST_PIECE.sub("", begun(text)).rstrip()
+
+
+def joins(before: str, after: str) -> bool:
+    """Whether two characters side by side are of one word."""
+    return all(match.start() != len(before) for match in _WORD_EDGE.finditer(before + after))
+
+
+def draw_line(draw: Callable[[], str]) -> str:
+    """The beginning of a line or sentence, whole words of it; of a text that has neither, some words. `draw` gives a
+    random window of the corpus."""
+    window = ""
+    for _ in range(_TRIES):
+        window = draw()
+        if line := _first(_LINE_START, window) or _first(_SENTENCE_START, window):
+            return line
+    words = _first(_WORD_START, window)
+    return words or _ended(window) or window
+
+
+def _first(start: re.Pattern[str], window: str) -> str:
+    """The first piece after such a place that is long enough to be read as one; empty if there is none."""
+    pieces = (_ended(window[match.end() :]) for match in start.finditer(window))
+    return next((piece for piece in pieces if len(piece) >= _LEAST), "")
+
+
+def _ended(text: str) -> str:
+    """The text up to the end of its line, or of a word where that comes too late."""
+    line, ending, _ = text.partition("\n")
+    if ending and len(line) <= LONGEST:
+        return line.rstrip()
+    # The window may end in the middle of a word.
+    head, space, _ = line[: LONGEST + 1].rpartition(" ")
+    return head.rstrip() if space else line[:_SHORT]

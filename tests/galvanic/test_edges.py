@@ -1,0 +1,59 @@
+"""Texts begin and end as texts do, in scripts with spaces and without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from galvanic.text.edges import begun, cut, whole_words
+
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "stop", "expected"),
+    [
+        ("One. Two! Three four", 18, "sentence", "One. Two!"),
+        ('He said "no." She', 15, "sentence", 'He said "no."'),
+        ("她来了。「真的吗？」然后", 12, "sentence", "她来了。「真的吗？」"),
+        ("no end here at all", 13, "sentence", "no end here"),
+        ("one\ntwo\nthree", 11, "line", "one\ntwo"),
+        ("\nthree", 4, "line", "\nthr"),  # nothing else is left to read
+        ("The sea was calm. And the", 22, None, "The sea was calm."),
+        ("One. The sea was calm and the", 22, None, "One. The sea was calm"),  # its sentence ends too early
+        ("Version 3.5 is out", 10, None, "Version"),
+        ("a line of verse\nanother", 20, None, "a line of verse"),
+        ("I don\u2019t", 5, None, "I"),
+        ("she said \u201cno", 10, None, "she said"),
+        ("我们明天再来这里看看吧", 7, None, "我们明天再来这"),
+        (f"ok {FAMILY}{FAMILY}", 10, None, f"ok {FAMILY}"),
+        ("cafe\u0301s are", 4, None, "cafe"),  # one word alone is cut, for nothing else is left
+        ("unbelievable", 5, None, "unbel"),
+        ("calm", 10, None, "calm"),
+    ],
+)
+def test_a_text_ends_where_something_ends(text: str, most: int, stop: Any, expected: str) -> None:
+    assert cut(text, most, stop) == expected
+
+
+@given(
+    st.text(alphabet='ab .!?…\n"”。」漢\u0301', min_size=1, max_size=60),
+    st.integers(1, 60),
+    st.sampled_from(["sentence", "line", None]),
+    st.booleans(),
+)
+def test_a_cut_text_is_a_beginning_and_never_empty(text: str, most: int, stop: Any, at_words: bool) -> None:
+    shorter = cut(text, most, stop, at_words=at_words)
+    assert text[:most].startswith(shorter)
+    assert shorter
+    if stop is None and not at_words:
+        assert shorter == text[:most]
+
+
+def test_a_text_begins_with_its_first_whole_word() -> None:
+    assert begun("ster, and the sea") == "and the sea"
+    assert begun("我们明天再来") == "我们明天再来"
+    assert whole_words("ster, and the sea wa") == "and the sea"
+    assert whole_words("x" * 80) == "x" * 80
