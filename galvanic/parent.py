@@ -8,6 +8,8 @@ the share that the new symbols take.
 from __future__ import annotations
 
 import math
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,8 @@ from galvanic.plan import NetworkConfig, Plan
 from galvanic.units import count
 
 Weights = dict[str, npt.NDArray[np.float32]]
-RATE_SHARE = 0.5  # of the usual learning rate, so that less is lost of what is known already
-_NEW_STDDEV = 0.05  # of the weights of new symbols: that of Keras' uniform embeddings is 0.03
+RATE_SHARE = 0.2  # of the usual learning rate, so that less is lost of what is known already (docs/engine.md)
+_LIKE = 0.1  # share of the usual spread that sets a new symbol apart from its relative
 
 
 @dataclass(frozen=True)
@@ -121,19 +123,33 @@ def grown(
     grown_shapes = network.model_copy(update={"vocabulary": len(place)}).shapes()
     # The axis that stands for symbols is the one that a vocabulary of another size changes.
     other_shapes = network.model_copy(update={"vocabulary": len(place) + 1}).shapes()
+    ids = {symbol: index for index, symbol in enumerate(parent.description.symbols)}
+    relatives = {index: found for index in new if (found := _relative(symbols[index], ids)) is not None}
     weights: Weights = {}
     for name, shape in grown_shapes.items():
         axes = [axis for axis, size in enumerate(shape) if size != other_shapes[name][axis]]
         weights[name] = parent.weights[name].copy()
         for axis in axes:
-            array = random.normal(0.0, _NEW_STDDEV, shape).astype(np.float32)
-            np.moveaxis(array, axis, 0)[kept] = np.moveaxis(parent.weights[name], axis, 0)
-            weights[name] = array
+            known = np.moveaxis(parent.weights[name], axis, 0)
+            own = (random.standard_normal((len(place), *known.shape[1:])) * known.std(axis=0)).astype(np.float32)
+            # What predicts it is left to its bias at first: it must not be likely before anything of it is known.
+            array = known.mean(axis=0) + own * (_LIKE if "output/" in name else 1.0)
+            for index, relative in relatives.items():
+                array[index] = known[relative] + _LIKE * own[index]
+            array[kept] = known
+            weights[name] = np.moveaxis(array, 0, axis)
     if len(new):
         for prefix in network.prefixes():
             bias = f"{prefix}output/bias"
             weights[bias][new] = _new_biases(parent.weights[bias], counts[kept], counts[new])
     return weights
+
+
+def _relative(symbol: str, ids: Mapping[str, int]) -> int | None:
+    """The id of a known symbol that is the same but for accent and case: u for ü."""
+    plain = unicodedata.normalize("NFKD", symbol)
+    forms = (plain, plain[:1], plain.swapcase(), plain[:1].swapcase(), plain.casefold())
+    return next((ids[form] for form in forms if form in ids), None)
 
 
 def _new_biases(

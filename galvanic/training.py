@@ -18,7 +18,7 @@ from galvanic.checkpoint import when_there_is_room
 from galvanic.copying import copying, overfitting
 from galvanic.errors import UserError
 from galvanic.generate import AS_THE_TUTORIAL, DEFAULT_TEMPERATURE, predictor
-from galvanic.learners import calibrate, make_learner, symbol_counts
+from galvanic.learners import calibrate, interpolate, make_learner, symbol_counts
 from galvanic.loop import Loop, Record
 from galvanic.machine import measure_machine
 from galvanic.network import Weights
@@ -134,6 +134,7 @@ class _Training:
         minutes = self._minutes()
         pace = Pace(plan, learner.steps, options.epochs or plan.epochs, minutes)
         loop = Loop(learner, pace, hooks, writer.one, folder, identity, self.limits.checkpoint_s)
+        initial = self._initial(random_seed)
         if saved:
             try:
                 loop.restore(*saved)
@@ -141,10 +142,8 @@ class _Training:
                 raise _other(folder) from error
         else:
             loop.notes += plan_notes
-            if self.parent:
-                random = np.random.default_rng((random_seed, 1))
-                counts = symbol_counts(prepared.training, len(prepared.vocabulary))
-                learner.set_weights(grown(self.parent, prepared.vocabulary.symbols, counts, random))
+            if initial:
+                learner.set_weights(initial)
         # On its own text the parent counts as the result of epoch 0.
         parent = self.parent if self.parent and self.parent.learned(self.corpus) else None
         stopped = loop.run(start=parent.description.training.train_loss if parent else None)
@@ -155,6 +154,8 @@ class _Training:
         heldout_loss: float | None = None
         # If no epoch made the parent better, it stays as it is.
         if plan.network.kind == "streams" and (not loop.curve or best_point(loop.curve).epoch > 0):
+            if initial:
+                loop.best = interpolate(learner, loop.best, initial, hooks.control)
             loop.best, loss = calibrate(learner, loop.best, hooks.control)
             heldout_loss = None if loss is None else loss * prepared.heldout_density
         model_file.check_weights(loop.best)
@@ -173,6 +174,14 @@ class _Training:
             "plan": self.given_plan.model_dump(mode="json") if self.given_plan else None,
             "parent": self.parent.description.weights_sha256 if self.parent else None,
         }
+
+    def _initial(self, random_seed: int) -> Weights | None:
+        """The weights to begin with where there is a parent."""
+        if self.parent is None:
+            return None
+        counts = symbol_counts(self.prepared.training, len(self.prepared.vocabulary))
+        random = np.random.default_rng((random_seed, 1))
+        return grown(self.parent, self.prepared.vocabulary.symbols, counts, random)
 
     def _minutes(self) -> float | None:
         """To learn for at most."""

@@ -23,8 +23,10 @@ from galvanic.errors import UserError
 from galvanic.machine import import_tensorflow, measure_machine
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.plan import NetworkConfig, Plan
+from galvanic.results import Generation
 from galvanic.text.vocabulary import to_points
 from galvanic.units import count
+from shared.blocklist import Blocklist, default_entries
 from shared.corpora import catalogue, resolve
 from shared.settings import get_settings
 
@@ -39,6 +41,8 @@ TYPOGRAPHIC, CHAT, TIGHT = 0.45, 0.1, 0.15
 """Shares of the text that get typographic signs, that are written as people chat, and whose paragraphs follow each
 other without an empty line."""
 _CHUNK = 12  # paragraphs that are written in one way
+_QUOTATIONS = 3  # of a text that may be quoted, or a thousandth of the paragraphs
+_A_TEXT, _TOGETHER = 10_000, 16  # characters, and texts written side by side
 _HELD_OUT = 600  # characters of the end of each text that the starter is judged by
 RUN = 50  # characters in a row that stand in none of the texts to be measured on
 
@@ -81,8 +85,25 @@ def written(parts: Sequence[str], random: np.random.Generator) -> Iterator[str]:
             yield "\n" if tight else ""
 
 
-def compose(files: Sequence[Path], out: Path, random_seed: int) -> CorpusInfo:
-    """Write one text of all: the texts in a drawn order, then a little of the end of each, which is held out."""
+def _without_quotations(path: Path, apart: Apart) -> list[str]:
+    parts = paragraphs(path)
+    if not apart.shares("\n\n".join(parts)):
+        return parts
+    kept = [part for part in parts if not apart.shares(part)]
+    print(f"{path.name}: {count(len(parts) - len(kept), 'quotation')} left out", file=sys.stderr)
+    if len(parts) - len(kept) > max(_QUOTATIONS, len(parts) // 1_000):
+        raise UserError(
+            f"{path.name} shares much of its text with what is measured on: measures would be flattered.",
+            "Leave that file out of the corpus.",
+        )
+    return kept
+
+
+def compose(files: Sequence[Path], out: Path, random_seed: int, apart: Apart) -> CorpusInfo:
+    """Write one text of all: the texts in a drawn order, then a little of the end of each, which is held out.
+
+    Paragraphs that quote from a text to be kept apart are left out. Raises UserError where those are many.
+    """
     random = np.random.default_rng(random_seed)
     digest, chars, ends = hashlib.sha256(), 0, []
     with out.open("w", encoding="utf-8") as file:
@@ -94,7 +115,7 @@ def compose(files: Sequence[Path], out: Path, random_seed: int) -> CorpusInfo:
             chars += len(text)
 
         for index in random.permutation(len(files)):
-            parts = paragraphs(files[index])
+            parts = _without_quotations(files[index], apart)
             held: list[str] = []
             while parts and sum(map(len, held)) < _HELD_OUT:
                 held.insert(0, parts.pop())
@@ -115,44 +136,43 @@ def plain(text: str) -> str:
     return re.sub(r"\s+|([^\w\s])\1+", lambda found: found[1] or " ", text)
 
 
-def _hashes(text: str) -> npt.NDArray[np.uint64]:
-    """Of each run of `RUN` characters, by its place."""
+def _runs(text: str) -> npt.NDArray[np.uint64]:
+    """A number for each run of `RUN` characters, by its place: the same for the same run, and hardly for another."""
     points = to_points(text).astype(np.uint64)
-    most = len(points) - RUN + 1
-    sums = np.zeros(max(0, most), np.uint64)
-    for offset in range(RUN if most > 0 else 0):  # modulo 2**64
-        sums *= np.uint64(0x9E3779B97F4A7C15)
-        sums += points[offset : offset + most]
-    return sums
+    most = max(0, len(points) - RUN + 1)
+    runs = np.zeros(most, np.uint64)
+    for offset in range(RUN):
+        runs *= np.uint64(0x9E3779B97F4A7C15)  # modulo 2**64
+        runs += points[offset : offset + most]
+    return runs
 
 
-def require_apart(files: Sequence[Path], measured: dict[str, str]) -> None:
-    """Raises UserError where a text of the corpus shares a run of characters with one that is measured on."""
-    known = {name: np.unique(_hashes(plain(text))) for name, text in measured.items()}
-    for path in files:
-        text = plain(path.read_text("utf-8"))
-        found = _hashes(text)
-        for name, theirs in known.items():
-            places = np.flatnonzero(np.isin(found, theirs))
-            if len(places):
-                raise UserError(
-                    f"{path.name} shares {text[places[0] : places[0] + RUN]!r} with {name}: what is measured on that "
-                    "would be flattered.",
-                    "Leave one of them out.",
-                )
+class Apart:
+    """Texts of which no run of `RUN` characters may stand in the corpus: measures on them would be flattered."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._known = np.unique(np.concatenate([_runs(plain(text)) for text in texts] or [np.zeros(0, np.uint64)]))
+        self._begins = np.zeros(2**24, bool)  # a quick look first: few runs begin like a known one
+        self._begins[self._known >> np.uint64(40)] = True
+
+    def shares(self, text: str) -> bool:
+        runs = _runs(plain(text))
+        likely = runs[self._begins[runs >> np.uint64(40)]]
+        return bool(np.isin(likely, self._known).any())
 
 
-def measured_texts(folders: Sequence[Path]) -> dict[str, str]:
-    """The catalogue's texts, as far as they can be had, and those of folders."""
-    settings, found = get_settings(), {}
+def kept_apart(folders: Sequence[Path]) -> Apart:
+    """The catalogue's texts, as far as they can be had here, and those of folders."""
+    settings, texts = (
+        get_settings(),
+        [path.read_text("utf-8") for top in folders for path in sorted(top.rglob("*.txt"))],
+    )
     for entry in catalogue():
         try:
-            found[entry.name] = asyncio.run(resolve(entry.name, settings, keep_licence=False)).text
+            texts.append(asyncio.run(resolve(entry.name, settings)).text)
         except UserError:
-            print(f"not compared with {entry.name}, which can't be had here", file=sys.stderr)
-    for folder in folders:
-        found |= {path.name: path.read_text("utf-8") for path in sorted(folder.rglob("*.txt"))}
-    return {name: text for name, text in found.items() if isinstance(text, str)}
+            print(f"not compared with {entry.full_title}, which can't be had here", file=sys.stderr)
+    return Apart(texts)
 
 
 def make_plan(symbols: int) -> Plan:
@@ -174,7 +194,7 @@ def make_plan(symbols: int) -> Plan:
 def main() -> int:
     """Compose the text, train on it, write the model."""
     parser = argparse.ArgumentParser(prog="make starter", description=__doc__.partition("\n")[0])
-    parser.add_argument("corpus", type=Path, help="a folder of texts with an INDEX.tsv")
+    parser.add_argument("corpus", type=Path, nargs="?", help="a folder of texts with an INDEX.tsv")
     parser.add_argument("--apart", type=Path, action="append", default=[], help="texts that it must not know")
     parser.add_argument("--work", type=Path, default=Path(".starter"), help="for the text and the checkpoint")
     parser.add_argument("--out", type=Path, default=STARTER)
@@ -182,21 +202,44 @@ def main() -> int:
     parser.add_argument("--passes", type=int, default=1)
     parser.add_argument("--random-seed", type=int, default=1)
     parser.add_argument("--new", action="store_true", help="do not go on from the starter that there is")
+    parser.add_argument(
+        "--check", type=int, metavar="CHARACTERS", help="only write so many, and look for slurs in them"
+    )
     options = parser.parse_args()
     try:
-        return _make(options)
+        return check(options.out, options.check) if options.check else _make(options)
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
 
 
+def check(path: Path, characters: int) -> int:
+    """Write so much with the starter as it is used, and count the slurs in it: 1 if there is one."""
+    from galvanic.generate import load_model
+    from galvanic.request import WriteRequest
+
+    model, slurs = load_model(path), Blocklist(default_entries())
+    asked = range(0, characters, _A_TEXT)
+    texts = [
+        each
+        for start in range(0, len(asked), _TOGETHER)
+        for each in model.generate_batch(
+            [WriteRequest(seed="\n", length=_A_TEXT, random_seed=start + index) for index in range(_TOGETHER)]
+        )
+    ]
+    hits = [each.random_seed for each in texts if isinstance(each, Generation) and slurs.hits(each.text)]
+    print(f"{count(len(hits), 'text')} of {len(texts):,} hold a slur: random seeds {hits}")
+    return bool(hits)
+
+
 def _make(options: argparse.Namespace) -> int:
+    if options.corpus is None:
+        raise UserError("There is no corpus to learn from.", "make starter CORPUS=folder, with an INDEX.tsv in it.")
     with (options.corpus / "INDEX.tsv").open(encoding="utf-8", newline="") as index:
         files = [options.corpus / row["file"] for row in csv.DictReader(index, delimiter="\t")]
     options.work.mkdir(parents=True, exist_ok=True)
     text = options.work / "text.txt"
-    require_apart(files, measured_texts(options.apart))
-    info = compose(files, text, options.random_seed)
+    info = compose(files, text, options.random_seed, kept_apart(options.apart))
     print(f"{info.title}: {info.chars:,} characters", file=sys.stderr)
 
     import_tensorflow()

@@ -13,7 +13,7 @@ from galvanic.learners import StreamsLearner
 from galvanic.model_file import load, save
 from galvanic.network import build, set_weights
 from galvanic.options import RecipeName, TrainOptions
-from galvanic.parent import child_plan, grown, load_parent
+from galvanic.parent import RATE_SHARE, child_plan, grown, load_parent
 from galvanic.results import TrainingInterrupted
 from galvanic.text import TextOptions, make_vocabulary, prepare
 from tests.galvanic.test_train import TEXT, run, small_plan
@@ -74,6 +74,21 @@ def test_a_grown_vocabulary_keeps_what_is_known_to_the_bit(name: str, tmp_path: 
     assert (shares[:, new] > 0).all()
     assert shares[:, new].sum(1).mean() < 0.25
     assert weights["output/bias"][new[0]] > weights["output/bias"][new[1]]
+
+
+def test_a_new_symbol_begins_as_its_relative(trained: Path) -> None:
+    parent = load_parent(trained, None, TrainOptions())
+    known = parent.description.symbols
+    assert "e" in known
+    symbols = (*known, "é", "☔")
+    counts = np.full(len(symbols), 10)
+    weights = grown(parent, symbols, counts, np.random.default_rng(0))
+    rows = weights["embedding/embeddings"]
+    apart_from = [np.linalg.norm(rows[known.index(symbol)] - rows[-2]) for symbol in known]
+    assert known[int(np.argmin(apart_from))] == "e"
+    # One without relatives is as large as the others, and no likelier than its bias says.
+    sizes = np.linalg.norm(rows[:-1] - rows[:-1].mean(0), axis=1)
+    assert sizes.min() / 2 < np.linalg.norm(rows[-1] - rows[:-1].mean(0)) < sizes.max() * 2
 
 
 def test_another_text_is_learned_from_what_is_known(trained: Path, tmp_path: Path) -> None:
@@ -139,7 +154,8 @@ def test_the_learning_rate_is_smaller_unless_chosen(trained: Path) -> None:
     parent = load_parent(trained, None, TrainOptions())
     plan = small_plan("char")
     size = len(parent.description.symbols)
-    assert child_plan(plan, parent, size, TrainOptions()).learning_rate == plan.learning_rate / 2
+    usual = child_plan(plan, parent, size, TrainOptions()).learning_rate
+    assert usual == pytest.approx(plan.learning_rate * RATE_SHARE)
     assert child_plan(plan, parent, size, TrainOptions(learning_rate=0.1)).learning_rate == plan.learning_rate
 
 

@@ -1,0 +1,63 @@
+"""How the starter's text is put together; its training is the engine's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from galvanic.errors import UserError
+from tools.starter import Apart, chatted, compose, paragraphs, typographic, written
+
+SENTENCE = "The lamp was lit before the {0} came down the hill, and nobody asked what {0} it was that day."
+
+
+def book(folder: Path, name: str, parts: list[str]) -> Path:
+    path = folder / f"{name}.txt"
+    path.write_text("\n\n".join(parts), "utf-8")
+    return path
+
+
+def numbered(number: int, first: int = 0) -> list[str]:
+    return [SENTENCE.format(f"number {index}") for index in range(first, first + number)]
+
+
+def test_all_is_in_the_text_and_each_book_s_end_is_held_out(tmp_path: Path) -> None:
+    files = [book(tmp_path, f"book-{index}", numbered(40, 100 * index)) for index in range(3)]
+    info = compose(files, tmp_path / "text", 1, Apart([]))
+    text = (tmp_path / "text").read_text("utf-8")
+    assert info.chars == len(text)
+    found = [int(word.strip(",.—”")) for word in text.split() if word.strip(",.—”").isdigit()]
+    assert set(found) == {100 * index + number for index in range(3) for number in range(40)}
+    ends = [100 * index + 39 for index in range(3)]
+    assert set(ends) <= set(found[-60:])
+    again = compose(files, tmp_path / "again", 1, Apart([]))
+    assert again.sha256 == info.sha256
+    assert compose(files, tmp_path / "again", 2, Apart([])).sha256 != info.sha256
+
+
+def test_what_is_measured_on_is_left_out_or_refused(tmp_path: Path) -> None:
+    measured = " ".join(numbered(30, 500))
+    quoting = book(tmp_path, "quoting", [*numbered(30), "He read: " + typographic(SENTENCE.format("number 510"))])
+    info = compose([quoting], tmp_path / "text", 1, Apart([measured]))
+    text = (tmp_path / "text").read_text("utf-8")
+    assert "510" not in text
+    assert info.chars > 0
+    same = book(tmp_path, "same", [*numbered(10), *numbered(20, 500)])
+    with pytest.raises(UserError, match=r"same\.txt shares much"):
+        compose([same], tmp_path / "text", 1, Apart([measured]))
+
+
+def test_paragraphs_of_another_alphabet_are_left_out(tmp_path: Path) -> None:
+    path = book(tmp_path, "mixed", ["One.", "Ἐν ἀρχῇ.", "Café, “two”."])
+    assert paragraphs(path) == ["One.", "Café, “two”."]
+
+
+def test_a_text_is_written_in_several_ways() -> None:
+    assert typographic("\"It's--\" he said, 'so...'") == "“It’s—” he said, ‘so…’"
+    assert chatted('"Well!" said he. "It\'s _very_ late, is it not?"') == "well\nsaid he\nit's very late is it not"
+    text = "".join(written(numbered(4_000), np.random.default_rng(0)))
+    lower = sum(line.islower() for line in text.split("\n") if line)
+    assert 0.03 < lower / 4_000 < 0.2
+    assert text.count("\n\n") > 2_000
