@@ -13,6 +13,9 @@ from tools.starter import Apart, chatted, compose, paragraphs, typographic, writ
 SENTENCE = "The lamp was lit before the {0} came down the hill, and nobody asked what {0} it was that day."
 
 
+OTHER = "Seven ships with grey sails lay in the harbour of {0}, and their captains drank to {0} until morning came."
+
+
 def book(folder: Path, name: str, parts: list[str]) -> Path:
     path = folder / f"{name}.txt"
     path.write_text("\n\n".join(parts), "utf-8")
@@ -38,15 +41,15 @@ def test_all_is_in_the_text_and_each_book_s_end_is_held_out(tmp_path: Path) -> N
 
 
 def test_what_is_measured_on_is_left_out_or_refused(tmp_path: Path) -> None:
-    measured = " ".join(numbered(30, 500))
-    quoting = book(tmp_path, "quoting", [*numbered(30), "He read: " + typographic(SENTENCE.format("number 510"))])
-    info = compose([quoting], tmp_path / "text", 1, Apart([measured]))
-    text = (tmp_path / "text").read_text("utf-8")
-    assert "510" not in text
+    measured = [OTHER.format(f"town {index}") for index in range(30)]
+    quoting = book(tmp_path, "quoting", [*numbered(30), "He read: " + typographic(measured[5].lower())])
+    known = Apart(["\n".join(measured).lower()])
+    info = compose([quoting], tmp_path / "text", 1, known)
+    assert "harbour" not in (tmp_path / "text").read_text("utf-8")
     assert info.chars > 0
-    same = book(tmp_path, "same", [*numbered(10), *numbered(20, 500)])
+    same = book(tmp_path, "same", [*numbered(10), *(part.lower() for part in measured)])
     with pytest.raises(UserError, match=r"same\.txt shares much"):
-        compose([same], tmp_path / "text", 1, Apart([measured]))
+        compose([same], tmp_path / "text", 1, known)
 
 
 def test_paragraphs_of_another_alphabet_are_left_out(tmp_path: Path) -> None:

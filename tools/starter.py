@@ -46,7 +46,7 @@ _A_TEXT, _TOGETHER = 10_000, 16  # characters, and texts written side by side
 _HELD_OUT = 600  # characters of the end of each text that the starter is judged by
 RUN = 50  # characters in a row that stand in none of the texts to be measured on
 
-_OPENING = re.compile(r'(^|[\s(\[{\-—_])"')
+_OPENING = re.compile(r'(^|[\s(\[{\-—_])"(?=\S)')
 _OPENING_SINGLE = re.compile(r"(^|[\s(\[{\-—_“])'(?=\w)")
 _SENTENCE = re.compile(r"(?<=[.!?])[\"”’']*\s+")
 _UNSAID = re.compile(r"[^\w\s'’-]|_")
