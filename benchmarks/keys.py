@@ -128,6 +128,7 @@ PARTS: dict[str, Part] = {
     "two-nats": Part({"quality.two_nats_over_tutorial_epoch": _most(0.1)}),
     "frankenstein-2min": Part({"quality.frankenstein_nats_2min": _most(1.25, fast=1.2)}),
     "word-2min": Part({"quality.word_nats_2min": None}),
+    "short-story-starter": Part({"quality.short_story_starter_nats_2min": _most(1.2)}, texts="suite"),
     "settings": Part(
         {
             "recipes.book_nats": None,
@@ -139,6 +140,14 @@ PARTS: dict[str, Part] = {
     **{text: Part({nats_key(text): None}, 1_800, "suite") for text in SUITE[1:]},
     "default-frankenstein": Part({default_key("frankenstein"): None}, 1_200),
     **{f"default-{text}": Part({default_key(text): None}, 1_200, "suite") for text in SUITE[1:]},
+    "frankenstein-starter": Part(
+        {
+            "quality.frankenstein_starter_nats_2min": _most(1.06),
+            "quality.frankenstein_starter_nats_15min": None,
+            "quality.frankenstein_starter_15min_over_2min": Target("<", 1),
+        },
+        2_400,
+    ),
     # Of what the parts above found, in this run or an earlier one.
     MEANS: Part(
         {
@@ -169,7 +178,15 @@ QUICK_PARTS: dict[str, Part] = {
 }
 
 GROUPS = {
-    "quality": ("ppmd", "two-nats", "frankenstein-2min", "frankenstein", "word-2min", "frankenstein-30s"),
+    "quality": (
+        "ppmd",
+        "two-nats",
+        "frankenstein-2min",
+        "frankenstein",
+        "frankenstein-starter",
+        "word-2min",
+        "frankenstein-30s",
+    ),
     "suite": ("ppmd", *SUITE, *(f"default-{text}" for text in SUITE), MEANS),
 }
 

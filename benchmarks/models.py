@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks import texts
 from galvanic.learners import Learner
+from galvanic.model_file import STARTER_FILE
 from galvanic.network import Weights
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.plan import Plan
@@ -57,7 +58,8 @@ def default_model(work: Path, text: str | None = None) -> Path:
     if not folder.is_file():
         corpus = Corpus(texts.info(text), text) if text is not None else texts.book()
         # Without minutes, so that the plan is the one that `!train frankenstein` gets.
-        train(corpus.text, TrainOptions(random_seed=1), corpus.info, out=folder, hooks=Watcher(5.0))
+        options = TrainOptions(random_seed=1)
+        train(corpus.text, options, corpus.info, out=folder, hooks=Watcher(5.0), starter=STARTER_FILE)
     return folder
 
 
@@ -92,7 +94,7 @@ def default_plan(text: str, info: CorpusInfo, work: Path, options: TrainOptions 
     """What a training of a text would do, as the trainer itself decides on this machine; None: without options."""
     made = Made()
     with watched(made), contextlib.suppress(TrainingCancelled):
-        train(text, options or TrainOptions(), info, out=work / "plan", hooks=_Cancel())
+        train(text, options or TrainOptions(), info, out=work / "plan", hooks=_Cancel(), starter=STARTER_FILE)
     if made.plan is None or made.prepared is None:
         raise RuntimeError("the trainer made no learner")
     return made.plan, made.prepared

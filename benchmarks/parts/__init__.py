@@ -23,6 +23,7 @@ _WHERE = {
     "memory": "text:memory",
     "ppmd": "text:ppmd",
     "two-nats": "quality:two_nats",
+    "frankenstein-starter": "quality:frankenstein_starter",
     "settings": "recipes:settings",
     "short-text": "recipes:short_text",
 }

@@ -20,6 +20,7 @@ from benchmarks.models import Watcher, default_plan
 from benchmarks.parts.steps import Steps
 from galvanic.generate import load_model
 from galvanic.learners import make_learner
+from galvanic.model_file import STARTER_FILE
 from galvanic.options import TrainOptions
 from galvanic.plan import NetworkConfig, Plan, fit_to_text
 from galvanic.text import Prepared
@@ -166,5 +167,6 @@ def quality(text: str, work: Path, minutes: float) -> float:
     tf.config.experimental.enable_tensor_float_32_execution(True)
     first, last = texts.parts(text)
     out = work / f"gpu-{minutes:g}"
-    train(first, TrainOptions(minutes=minutes), texts.info(first), out=out, hooks=Watcher())
+    options = TrainOptions(minutes=minutes)
+    train(first, options, texts.info(first), out=out, hooks=Watcher(), starter=STARTER_FILE)
     return load_model(out).score(last).nats_per_char

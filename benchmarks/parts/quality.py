@@ -16,13 +16,13 @@ from benchmarks.models import Made, Snapshot, Snapshots, Watcher, watched
 from benchmarks.parts.steps import FitTimes
 from benchmarks.record import Context
 from galvanic.generate import TextModel, load_model
-from galvanic.model_file import load
+from galvanic.model_file import STARTER_FILE, load
 from galvanic.options import TrainOptions
 from galvanic.training import train
 
 TWO_NATS = 2.0
 TWO_NATS_MINUTES = 1.0
-"""What a person who wants a model of the tutorial's text at once would type: `--minutes 1`."""
+"""What a person who wants a model of the tutorial's text at once would type: `--minutes 1`; here from nothing."""
 SNAPSHOT_EVERY_S = 1.0
 FIT_STEPS = 7
 
@@ -38,16 +38,23 @@ class Training:
 
 def scratch(minutes: float) -> TrainOptions:
     """Of a training that knows nothing but its text."""
-    return TrainOptions(minutes=minutes)
+    return TrainOptions(minutes=minutes, start="none")
 
 
-# By part. Without any option a training takes 8 minutes, and decides itself what to begin from.
+def starter(text: str, minutes: float) -> Training:
+    """One that begins with the starter, whatever its text."""
+    key = nats_key(text).replace("_nats", f"_starter_nats_{minutes:g}min")
+    return Training(text, key, TrainOptions(minutes=minutes, start="starter"))
+
+
+# By part. Without any option a training takes 8 minutes, and decides itself what to begin with.
 TRAININGS: dict[str, Training] = {
     "frankenstein-30s": Training("frankenstein", "quality.frankenstein_nats_30s", scratch(0.5)),
     "frankenstein-2min": Training("frankenstein", "quality.frankenstein_nats_2min", scratch(2)),
     "word-2min": Training("frankenstein", "quality.word_nats_2min", TrainOptions(recipe="word", minutes=2)),
     **{text: Training(text, nats_key(text), scratch(15)) for text in SUITE},
     **{f"default-{text}": Training(text, default_key(text), TrainOptions()) for text in SUITE},
+    "short-story-starter": starter("short-story", 2),
 }
 
 
@@ -66,7 +73,7 @@ def _measure(context: Context, wanted: Training) -> None:
     first, last = texts.parts(texts.measure_text(wanted.text))
     out = context.work / key
     begun = time.monotonic()
-    result = train(first, wanted.options, texts.info(first), out=out, hooks=Watcher())
+    result = train(first, wanted.options, texts.info(first), out=out, hooks=Watcher(), starter=STARTER_FILE)
     whole = time.monotonic() - begun
     begun = time.monotonic()
     score = load_model(out).score(last)
@@ -79,8 +86,18 @@ def _measure(context: Context, wanted: Training) -> None:
         f"{key}.own_heldout_nats": result.heldout_loss,
         f"{key}.parameters": result.parameters,
         f"{key}.stopped": result.stopped,
+        f"{key}.began_with": result.parent or "nothing",
         f"{key}.random_seed": result.random_seed,
     }
+
+
+def frankenstein_starter(context: Context) -> None:
+    """The book after 2 and after 15 minutes from the starter: more time is never to be worse."""
+    trainings = [starter(texts.BOOK, minutes) for minutes in (2, 15)]
+    for wanted in trainings:
+        _measure(context, wanted)
+    short, long = (context.record.values[wanted.key] for wanted in trainings)
+    context.record.values["quality.frankenstein_starter_15min_over_2min"] = long / short
 
 
 def two_nats(context: Context) -> None:
@@ -98,7 +115,7 @@ def two_nats(context: Context) -> None:
 
     fit()
     out = context.work / "two-nats"
-    options = TrainOptions(minutes=TWO_NATS_MINUTES)
+    options = scratch(TWO_NATS_MINUTES)
     made = Made()
     hooks = Snapshots(SNAPSHOT_EVERY_S, made)  # the clock starts
     with watched(made):

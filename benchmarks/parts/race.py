@@ -35,7 +35,7 @@ def race(context: Context) -> None:
     in our time; what it takes to judge an epoch is in neither.
     """
     first, _ = texts.parts(texts.measure_text())
-    plan, prepared = default_plan(first, texts.info(first), context.work, TrainOptions(epochs=EPOCHS))
+    plan, prepared = default_plan(first, texts.info(first), context.work, TrainOptions(epochs=EPOCHS, start="none"))
     learner = make_learner(plan, prepared, 1)
     curves: dict[str, Curve] = {name: [(0.0, math.log(plan.network.vocabulary))] for name in ("ours", "torch")}
     with Torch(context.rivals, plan, _learns(context.work, plan, prepared, learner)) as torch:

@@ -18,6 +18,7 @@ from benchmarks import texts
 from benchmarks.keys import SUITE, ppmd_key
 from benchmarks.measure import alternate, medians, repeated
 from benchmarks.record import Context
+from galvanic.model_file import STARTER_FILE
 from galvanic.options import TrainOptions
 from galvanic.results import Control, Hooks, Sample, TrainingCancelled
 from galvanic.text import TextOptions, prepare
@@ -59,7 +60,8 @@ def first_sample(context: Context) -> None:
     with contextlib.suppress(TrainingCancelled):
         from galvanic.training import train
 
-        train(corpus.text, TrainOptions(random_seed=1), corpus.info, out=context.work / "first", hooks=FirstSample())
+        options, out = TrainOptions(random_seed=1), context.work / "first"
+        train(corpus.text, options, corpus.info, out=out, hooks=FirstSample(), starter=STARTER_FILE)
     context.record.values["train.first_sample_s"] = shown[0]
 
 

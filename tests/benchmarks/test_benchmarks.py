@@ -15,7 +15,7 @@ from benchmarks.__main__ import DOCUMENT, RIVALS, main, with_texts
 from benchmarks.keys import MEANS, PARTS, QUICK_PARTS, SUITE, Part, Target, nats_key, ppmd_key, target_of
 from benchmarks.measure import alternate, medians, product_flops, repeated, training_flops
 from benchmarks.parts import find
-from benchmarks.record import Record
+from benchmarks.record import Context, Record
 from benchmarks.suite import means
 from galvanic.options import TrainOptions
 from galvanic.plan import NetworkConfig
@@ -45,6 +45,7 @@ def test_targets_hold_at_their_limits() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.process  # TensorFlow starts one as it is imported
 @pytest.mark.parametrize("part", sorted({*PARTS, *QUICK_PARTS} - {MEANS}))
 def test_every_part_has_its_function(part: str) -> None:
     assert callable(find(part))
@@ -247,6 +248,25 @@ def test_a_text_is_cut_where_the_measure_wants_it() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.process
+def test_a_text_is_learned_but_for_its_last_tenth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from benchmarks.parts import quality
+    from galvanic.model_file import load
+
+    write_book(tmp_path)
+    monkeypatch.setenv("CORPORA_DIR", str(tmp_path))
+    options = TrainOptions(epochs=1, units=16, start="none")
+    monkeypatch.setitem(quality.TRAININGS, "small", quality.Training("frankenstein", "quality.small", options))
+    record = Record()
+    find("small")(Context(record, tmp_path, quick=False, rivals=RIVALS))
+    description, *_ = load(tmp_path / "quality.small")
+    assert description.corpus.chars == len(texts.measure_text()) * 9 // 10
+    assert 0 < record.values["quality.small"] < np.log(0x110000)
+    assert record.raw["quality.small.began_with"] == "nothing"
+
+
+@pytest.mark.slow
+@pytest.mark.process
 def test_snapshots_of_a_training_are_scored(tmp_path: Path) -> None:
     from benchmarks.models import Made, Snapshots, watched
     from benchmarks.parts.quality import first_at_most

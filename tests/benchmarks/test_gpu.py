@@ -32,6 +32,7 @@ def test_all_of_it_runs_on_the_cpu(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.slow
+@pytest.mark.process
 def test_without_a_gpu_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if self_check().gpus:
         pytest.skip("there is one")
