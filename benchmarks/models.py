@@ -14,9 +14,8 @@ from typing import Any
 from benchmarks import texts
 from galvanic.learners import Learner
 from galvanic.model_file import STARTER_FILE
-from galvanic.network import Weights
 from galvanic.options import CorpusInfo, TrainOptions
-from galvanic.plan import Plan
+from galvanic.plan import Plan, Weights
 from galvanic.results import Control, Hooks, Progress, TrainingCancelled
 from galvanic.text import Prepared
 from galvanic.training import train

@@ -7,7 +7,7 @@
     model.save("book.safetensors")
     model = galvanic.load("book.safetensors")
 
-Importing it is light: TensorFlow comes with the first model that is trained or loaded.
+Importing it is light: TensorFlow comes with the first training, and writing needs none.
 """
 
 from __future__ import annotations

@@ -16,9 +16,8 @@ import numpy.typing as npt
 
 from galvanic.errors import UserError
 from galvanic.model_file import Description, load
-from galvanic.network import Weights
 from galvanic.options import RecipeName, checked
-from galvanic.plan import NetworkConfig
+from galvanic.plan import NetworkConfig, Weights
 from galvanic.predictor import Predictor, Row
 from galvanic.request import WriteRequest, too_slow
 from galvanic.results import Generation, Score
@@ -34,7 +33,7 @@ from galvanic.windows import Windows
 
 def predictor(config: NetworkConfig, weights: Weights) -> Predictor:
     """What reads and writes symbols with the weights of a network."""
-    return Streams(config, weights) if config.kind == "streams" else Windows(config, weights)
+    return Streams.of(config, weights) if config.kind == "streams" else Windows(config, weights)
 
 
 DEFAULT_TEMPERATURE = {"char": 0.8, "word": 0.8, "classic": 0.0}

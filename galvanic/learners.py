@@ -14,8 +14,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from galvanic.checkpoint import Arrays, grouped, within
-from galvanic.network import Weights, build, get_weights, join_members, set_weights, split_members
-from galvanic.plan import Plan
+from galvanic.network import build, get_weights, set_weights
+from galvanic.plan import Plan, Weights, join_members, split_members
 from galvanic.text import Prepared
 from galvanic.text.classic import windows
 

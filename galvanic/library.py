@@ -48,9 +48,6 @@ class Model:
     """
 
     def __init__(self, loaded: Loaded, result: TrainResult | None = None) -> None:
-        from galvanic.machine import import_tensorflow
-
-        import_tensorflow()
         from galvanic.generate import TextModel
 
         self.description, self._weights, self._windows = loaded

@@ -16,9 +16,8 @@ from galvanic import checkpoint
 from galvanic.checkpoint import Arrays, grouped, is_full, within
 from galvanic.errors import UserError
 from galvanic.learners import Learner
-from galvanic.network import Weights
 from galvanic.pace import Pace, Position
-from galvanic.plan import Plan
+from galvanic.plan import Plan, Weights
 from galvanic.results import (
     CurvePoint,
     Doing,

@@ -45,7 +45,7 @@ _MOST_SUM = 1e8
 """What a unit may make of its inputs, at most. Trained weights stay far below it; numbers far above it overflow, or
 drown what keeps a symbol from being drawn (`galvanic.sampling.NEVER`)."""
 _MOST_LSTMS = 16
-"""Layers of all members of an import: each makes the first text, for which the network is compiled, wait longer."""
+"""Layers of all members of an import: a training that goes on from it compiles each."""
 _CLOCKS_APART_S = 86_400
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "galvanic")
 

@@ -6,13 +6,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import layers
 
 from galvanic.lstm import LSTM
-from galvanic.plan import NetworkConfig, Precision
-
-Weights = dict[str, npt.NDArray[np.float32]]
+from galvanic.plan import NetworkConfig, Precision, Weights
 
 
 def build(config: NetworkConfig, random_seed: int = 0, precision: Precision = "float32") -> Any:
@@ -82,20 +79,6 @@ def _spread(stddev: float, seed: int) -> Any:
 def _sequence_dropout(share: float, seed: int) -> Any:
     """Drops a feature of a stream for the whole sequence (Gal & Ghahramani 2016)."""
     return layers.Dropout(share, noise_shape=(1, None, None), seed=seed, autocast=False)
-
-
-def split_members(config: NetworkConfig, weights: Weights) -> list[Weights]:
-    """The weights of each member, under the names that they have in its own model."""
-    return [
-        {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
-        for prefix in config.prefixes()
-    ]
-
-
-def join_members(config: NetworkConfig, members: list[Weights]) -> Weights:
-    """The opposite of `split_members`."""
-    pairs = zip(config.prefixes(), members, strict=True)
-    return {prefix + name: weight for prefix, weights in pairs for name, weight in weights.items()}
 
 
 def get_weights(model: Any) -> Weights:

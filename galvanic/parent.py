@@ -20,10 +20,9 @@ import numpy.typing as npt
 from galvanic.errors import UserError
 from galvanic.model_file import Ancestor, Description, load
 from galvanic.options import CorpusInfo, TrainOptions
-from galvanic.plan import NetworkConfig, Plan
+from galvanic.plan import NetworkConfig, Plan, Weights
 from galvanic.units import count
 
-Weights = dict[str, npt.NDArray[np.float32]]
 RATE_SHARE = 0.2  # of the usual learning rate, so that less is lost of what is known already (docs/engine.md)
 _LIKE = 0.1  # share of the usual spread that sets a new symbol apart from its relative
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from galvanic.errors import UserError
@@ -17,6 +19,7 @@ from galvanic.options import TrainOptions, refuse_for_classic
 from galvanic.text.classic import WINDOW
 
 Precision = Literal["float32", "bfloat16"]
+Weights = dict[str, npt.NDArray[np.float32]]
 MOST_PRODUCTS = 600_000_000
 """Six times those of the tutorial's network, and twenty times those of the largest that is chosen by itself."""
 
@@ -95,6 +98,20 @@ class NetworkConfig(BaseModel):
                 f"write with at most {MOST_PRODUCTS / 1e6:,.0f} million.",
                 "Take one with fewer layers or units.",
             )
+
+
+def split_members(config: NetworkConfig, weights: Weights) -> list[Weights]:
+    """The weights of each member, under the names that they have in its own model."""
+    return [
+        {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+        for prefix in config.prefixes()
+    ]
+
+
+def join_members(config: NetworkConfig, members: list[Weights]) -> Weights:
+    """The opposite of `split_members`."""
+    pairs = zip(config.prefixes(), members, strict=True)
+    return {prefix + name: weight for prefix, weights in pairs for name, weight in weights.items()}
 
 
 class Plan(BaseModel):

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from galvanic.sampling import Sampling
+from galvanic.request import too_slow
+from galvanic.sampling import DRAW, Sampling
 from galvanic.text import Ids
 
-Tensor = Any
 CHUNK = 64  # steps in one call of a writing loop: long enough to hide the call, short enough to waste little
-DRAW = -1  # in the place of a symbol that is not given
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass
@@ -37,52 +38,81 @@ class Row:
         return self.late
 
 
+class Pass(ABC):
+    """Texts that are read and written side by side, one row each; begun with the first symbol of each."""
+
+    @abstractmethod
+    def advance(self, given: Ids, uniform: Floats) -> tuple[Ids, Floats]:
+        """Read the last symbol of each text and take the next one, so many times: these, and the log probability of
+        each before it came, both [steps, rows].
+
+        `given`: [steps, rows], the next symbol, or `DRAW` to draw it by `uniform` [steps, rows] from [0, 1).
+        """
+
+    @abstractmethod
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows alone."""
+
+
 class Predictor(ABC):
-    """The networks of a model, or of several. Keeps no state between calls."""
+    """The networks of a model, or of several. Keeps no state between calls, and never changes."""
 
     symbols: int
+    together: ClassVar[int]  # texts in one pass
 
-    def read(self, ids: Ids, until: float = math.inf) -> npt.NDArray[np.float32]:
+    @abstractmethod
+    def begin(self, first: Sequence[int], samplings: Sequence[Sampling]) -> Pass:
+        """Texts that begin with these symbols, after a zero state; `together` at most. What one gets does not depend
+        on the others."""
+
+    def read(self, ids: Ids, until: float = math.inf) -> Floats:
         """Log probability of each symbol of a text before it was read, [len(ids)]; the first is as likely as any other.
         Raises UserError where it is not done by `until` (`time.monotonic`)."""
         if not len(ids):
             return np.zeros(0, np.float32)
-        rest = self._read(ids.astype(np.int32, copy=False), until)
-        return np.concatenate([np.full(1, -math.log(self.symbols), np.float32), rest])
+        reading = self.begin([int(ids[0])], [Sampling(0.0)])
+        found = [np.full(1, -math.log(self.symbols), np.float32)]
+        for start in range(1, len(ids), CHUNK):
+            if time.monotonic() > until:
+                raise too_slow()
+            given = ids[start : start + CHUNK, None].astype(np.int32)
+            found.append(reading.advance(given, np.zeros(given.shape, np.float32))[1][:, 0])
+        return np.concatenate(found)
 
-    @abstractmethod
-    def _read(self, ids: Ids, until: float) -> npt.NDArray[np.float32]:
-        """As `read`, of each symbol after those before it: [len(ids) - 1], from a zero state."""
-
-    @abstractmethod
     def write(self, rows: Sequence[Row]) -> list[Ids]:
-        """Continue all seeds, each at least until it is enough or `late`; what one gets does not depend on the others.
-        Seeds and results of a mixture are in its ids."""
+        """Continue all seeds, each at least until it is enough or `late`. Seeds and results of a mixture are in its
+        ids."""
+        batches = [rows[start : start + self.together] for start in range(0, len(rows), self.together)]
+        if len(batches) < 2:
+            return [text for batch in batches for text in self._write(batch)]
+        with ThreadPoolExecutor(min(len(batches), os.cpu_count() or 1), "writing") as threads:
+            return [text for texts in threads.map(self._write, batches) for text in texts]
 
-
-def write_rows(rows: Sequence[Row], batch: int, advance: Callable[[Tensor, Tensor], Ids]) -> list[Ids]:
-    """Continue the seeds of so many rows, `batch` at most.
-
-    `advance`: takes the next symbols, [CHUNK, batch], from those that are given, [CHUNK, batch], or `DRAW` for those to
-    be drawn with the numbers beside them, [CHUNK, batch] from [0, 1).
-    """
-    texts = [np.zeros(0, np.int32) for _ in rows]
-    done = [False] * len(rows)
-    at = 1
-    while True:
-        done = [over or row.give_up() for over, row in zip(done, rows, strict=True)]
-        if all(done):
-            return texts
-        given = np.full((CHUNK, batch), DRAW, np.int32)
-        uniform = np.zeros((CHUNK, batch), np.float32)
-        for index, row in enumerate(rows):
-            part = row.seed[at : at + CHUNK]
-            given[: len(part), index] = part
-            uniform[:, index] = row.random.random(CHUNK, np.float32)
-        ids = advance(tf.constant(given), tf.constant(uniform))
-        for index, row in enumerate(rows):
-            fresh = ids[max(0, len(row.seed) - at) :, index]
-            if not done[index] and len(fresh):
+    def _write(self, rows: Sequence[Row]) -> list[Ids]:
+        writing = self.begin([int(row.seed[0]) for row in rows], [row.sampling for row in rows])
+        texts = [np.zeros(0, np.int32) for _ in rows]
+        going = list(range(len(rows)))
+        at = 1
+        while True:
+            late = [rows[index].give_up() for index in going]
+            kept = [
+                place
+                for place, index in enumerate(going)
+                if not late[place] and not (len(texts[index]) and rows[index].enough(texts[index]))
+            ]
+            if not kept:
+                return texts
+            if len(kept) < len(going):
+                writing.keep(kept)
+                going = [going[place] for place in kept]
+            given = np.full((CHUNK, len(going)), DRAW, np.int32)
+            uniform = np.empty((CHUNK, len(going)), np.float32)
+            for place, index in enumerate(going):
+                part = rows[index].seed[at : at + CHUNK]
+                given[: len(part), place] = part
+                uniform[:, place] = rows[index].random.random(CHUNK, np.float32)
+            ids, _ = writing.advance(given, uniform)
+            for place, index in enumerate(going):
+                fresh = ids[max(0, len(rows[index].seed) - at) :, place]
                 texts[index] = np.concatenate([texts[index], fresh])
-                done[index] = row.enough(texts[index])
-        at += CHUNK
+            at += CHUNK

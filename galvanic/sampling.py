@@ -1,26 +1,27 @@
-"""How the next symbol is drawn from a network's prediction: temperature, filters, and the guard against loops.
+"""How the next symbol is drawn from what is predicted: temperature, filters, and the guard against loops.
 
-Works on a batch of texts, one row each, inside a compiled loop: each row has its own settings, and none of them is a
-constant of the compiled code.
+Compiled, and without a state of its own: each text brings its settings and what the guard remembers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
+import numpy.typing as npt
 
-Tensor = Any
+from galvanic.compiled import compiled
+from galvanic.text import Ids
+
 NEVER = -1e9  # logit of a forbidden symbol; finite, so that something can be drawn even if all are forbidden
+DRAW = -1  # in the place of a symbol that is not given
 GUARD_LAGS = 256  # the longest loop that the guard sees, in symbols
 GUARD_LEAST = 12  # symbols repeated before the guard steps in: "ha ha ha" and "....." are no loops yet
-BLOCK = 64  # symbols in a block of the distribution when drawing; symbols are padded to a multiple of it
-_SYMBOL_BITS = 21  # Unicode has fewer than 2**21 characters
-_ROUNDS = 30  # halvings of the bit patterns from 0.0 to 1.0
 _JUST_ABOVE_ONE = 0x3F800002  # the bits of the float32 two steps above 1
+
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -37,140 +38,123 @@ class Sampling:
     min_p: float | None = None  # from those with at least this share of the likeliest one's (Nguyen et al. 2024)
     guard: bool = False  # forbid the symbol that would continue a passage that has come three times in a row
 
-    @property
-    def filtered(self) -> bool:
-        return bool(self.top_k or (self.top_p is not None and self.top_p < 1) or self.min_p)
+
+class Texts(NamedTuple):
+    """What is drawn for texts that are written side by side, one row each."""
+
+    symbols: Ids  # [rows]: the last of each
+    forbidden: Ids  # [rows]: what must not come next; -1: nothing
+    last: Ids  # [rows, GUARD_LAGS]: symbols drawn, newest first
+    runs: Ids  # [rows, GUARD_LAGS]: for how many symbols the text has been equal to itself so far back
+    settings: npt.NDArray[np.float64]  # [rows, 5]: temperature, top-k, top-p, min-p, and whether it is guarded
+
+    def keep(self, rows: Sequence[int]) -> Texts:
+        return Texts(self.symbols[rows], self.forbidden[rows], self.last[rows], self.runs[rows], self.settings[rows])
 
 
-def padded(symbols: int) -> int:
-    """The number in whole blocks, at least one symbol of it padding: few sizes, as each is compiled once."""
-    step = BLOCK if symbols < 8 * BLOCK else 8 * BLOCK
-    return (symbols // step + 1) * step
-
-
-def settings_of(samplings: Sequence[Sampling]) -> dict[str, Tensor]:
-    """Settings of the rows as tensors [rows]; `k_rounds`, `p_rounds`: halvings to filter, 0 if no row does."""
-    top_k = [sampling.top_k or 2**30 for sampling in samplings]
-    # No symbols have twice the probability of all, so that nothing is left out.
-    top_p = [2.0 if sampling.top_p is None or sampling.top_p >= 1 else sampling.top_p for sampling in samplings]
-    return {
-        "temperature": tf.constant([sampling.temperature for sampling in samplings], tf.float32),
-        "guard": tf.constant([sampling.guard for sampling in samplings]),
-        "top_k": tf.constant(top_k, tf.int32),
-        "top_p": tf.constant(top_p, tf.float32),
-        "min_p": tf.constant([sampling.min_p or 0.0 for sampling in samplings], tf.float32),
-        "k_rounds": tf.constant(_ROUNDS if min(top_k) < 2**30 else 0),
-        "p_rounds": tf.constant(_ROUNDS if min(top_p) < 2 else 0),
-    }
-
-
-def next_symbol(
-    logits: Tensor,
-    given: Tensor,
-    uniform: Tensor,
-    settings: dict[str, Tensor],
-    forbidden: Tensor,
-    guard: tuple[Tensor, Tensor],
-    filtered: bool,
-) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-    """The next symbol of each row [rows], the one that must not come after it, and the guard's memory; as `choose` and
-    `watch`. `given`: [rows], the symbol to take, or -1 to draw one."""
-    symbol = tf.where(given >= 0, given, choose(logits, uniform, settings, forbidden, filtered))
-    guard, loops = watch(guard, symbol, given < 0)
-    return symbol, tf.where(settings["guard"], loops, -1), guard
-
-
-def choose(logits: Tensor, uniform: Tensor, settings: dict[str, Tensor], forbidden: Tensor, filtered: bool) -> Tensor:
-    """Draw a symbol for each row, [rows].
-
-    `logits`: [rows, symbols], symbols a multiple of `BLOCK`. `uniform`: [rows], from [0, 1), decides what is drawn.
-    `forbidden`: [rows], a symbol that must not come, or -1. Without `filtered` top-k, top-p and min-p are ignored, and
-    the compiled code is shorter.
-    """
-    symbols = tf.range(logits.shape[1], dtype=tf.int32)
-    logits = tf.where(symbols[None] == forbidden[:, None], NEVER, logits)
-    largest = tf.reduce_max(logits, 1, keepdims=True)
-    temperature = settings["temperature"][:, None]
-    likeliest = temperature == 0
-    # The likeliest is drawn as the others are: from a distribution that has nothing else.
-    weights = tf.where(
-        likeliest,
-        tf.cast(logits >= largest, tf.float32),
-        tf.exp((logits - largest) / tf.where(likeliest, 1.0, temperature)),
+def new_texts(first: Sequence[int], samplings: Sequence[Sampling]) -> Texts:
+    """Texts of one symbol each. Filters that are not asked for are 0."""
+    lags = (len(first), GUARD_LAGS)
+    settings = [(one.temperature, one.top_k or 0, one.top_p or 0, one.min_p or 0, one.guard) for one in samplings]
+    return Texts(
+        np.array(first, np.int32),
+        np.full(len(first), -1, np.int32),
+        np.full(lags, -1, np.int32),
+        np.zeros(lags, np.int32),
+        np.array(settings, np.float64).reshape(-1, 5),
     )
-    if filtered:
-        weights = _filter(weights, settings)
-    return _draw(weights, tf.where(likeliest[:, 0], 0.0, uniform))
 
 
-def _filter(weights: Tensor, settings: dict[str, Tensor]) -> Tensor:
-    """Weights (relative to the largest, which is 1) with 0 for what the filters exclude."""
-    # Floats that are not negative are in the order of their bit patterns, so halving these finds the threshold exactly.
-    # Sorting is slower in XLA: 8 times for 6,000 symbols, and 10 times for tf.math.top_k.
-    bits = tf.bitcast(weights, tf.int32)
-
-    def most(rounds: Tensor, holds: Any) -> Tensor:
-        """The largest bit pattern of each row that `holds`; 0 if none does."""
-
-        def halve(i: Tensor, low: Tensor, high: Tensor) -> Any:
-            middle = low + (high - low) // 2
-            good = holds(bits >= middle[:, None])
-            return i + 1, tf.where(good, middle, low), tf.where(good, high, middle)
-
-        low = tf.zeros_like(settings["top_k"])
-        loop = (tf.constant(0), low, tf.fill(tf.shape(low), _JUST_ABOVE_ONE))
-        return tf.while_loop(lambda i, *_: i < rounds, halve, loop)[1]
-
-    threshold = most(settings["k_rounds"], lambda kept: tf.reduce_sum(tf.cast(kept, tf.int32), 1) >= settings["top_k"])
-    weights = tf.where(bits >= threshold[:, None], weights, 0.0)
-    needed = settings["top_p"] * tf.reduce_sum(weights, 1)
-    threshold = most(settings["p_rounds"], lambda kept: tf.reduce_sum(tf.where(kept, weights, 0.0), 1) >= needed)
-    kept = (bits >= threshold[:, None]) & (weights >= settings["min_p"][:, None])
-    return tf.where(kept, weights, 0.0)
+@compiled
+def take(texts: Texts, log_probs: Floats, given: Ids, uniform: Floats) -> None:
+    """Put the next symbol of each text in place of its last: the `given` one [rows], or one drawn from its
+    log probabilities [rows, symbols] by `uniform` [rows], from [0, 1)."""
+    weights = np.empty(log_probs.shape[1], np.float32)
+    for row in range(len(given)):
+        if given[row] != DRAW:
+            texts.symbols[row] = given[row]
+            continue
+        symbol = choose(log_probs[row], uniform[row], texts.settings[row], texts.forbidden[row], weights)
+        texts.symbols[row] = symbol
+        if texts.settings[row, 4]:
+            texts.forbidden[row] = watch(texts.last[row], texts.runs[row], symbol)
 
 
-def _draw(weights: Tensor, uniform: Tensor) -> Tensor:
-    """Invert the cumulative distribution, first of the blocks and then within one: two short sums instead of a long
-    one, which XLA would do in one thread and in logarithmically many passes."""
-    blocks = tf.reshape(weights, (weights.shape[0], -1, BLOCK))
-    sums = tf.reduce_sum(blocks, 2)
-    ends = tf.cumsum(sums, axis=1)
-    # A little below 1, so that rounding cannot lead past the end.
-    place = uniform * (1 - 2**-22) * ends[:, -1]
-    block = _first((ends > place[:, None]) & (sums > 0), sums)
-    before = tf.gather(ends - sums, block, batch_dims=1)
-    chosen = tf.gather(blocks, block, batch_dims=1)
-    within = _first((tf.cumsum(chosen, axis=1) > (place - before)[:, None]) & (chosen > 0), chosen)
-    return block * BLOCK + within
+@compiled
+def choose(
+    log_probs: Floats, uniform: float, settings: npt.NDArray[np.float64], forbidden: int, weights: Floats
+) -> int:
+    """Draw a symbol. `forbidden`: one that must not come, or -1; `weights`: [symbols], to work in."""
+    likeliest, largest = 0, np.float32(2 * NEVER)
+    for symbol in range(len(log_probs)):
+        value = log_probs[symbol] if symbol != forbidden else np.float32(NEVER)
+        weights[symbol] = value
+        if value > largest:
+            likeliest, largest = symbol, value
+    temperature, top_k, top_p, min_p = settings[0], settings[1], settings[2], settings[3]
+    if not temperature:
+        return likeliest
+    divisor = np.float32(temperature)
+    for symbol in range(len(weights)):
+        weights[symbol] = np.exp((weights[symbol] - largest) / divisor)
+    if top_k:
+        keep_fewest(weights, np.ones_like(weights), top_k)
+    if 0 < top_p < 1:
+        total = 0.0
+        for symbol in range(len(weights)):
+            total += weights[symbol]
+        keep_fewest(weights, weights, top_p * total)
+    total = 0.0
+    for symbol in range(len(weights)):
+        if weights[symbol] < min_p:
+            weights[symbol] = 0
+        total += weights[symbol]
+    place, chosen = uniform * total, likeliest
+    total = 0.0
+    for symbol in range(len(weights)):
+        total += weights[symbol]
+        if weights[symbol] > 0 and total > place:
+            chosen = symbol
+            break
+    return chosen
 
 
-def _first(holds: Tensor, weights: Tensor) -> Tensor:
-    """The first column of each row that `holds`; where rounding left none, that with the largest weight."""
-    columns = int(weights.shape[1])
-    first = tf.reduce_min(tf.where(holds, tf.range(columns)[None], columns), 1)
-    return tf.where(first < columns, first, tf.argmax(weights, 1, output_type=tf.int32))
+@compiled
+def keep_fewest(weights: Floats, worth: Floats, wanted: float) -> None:
+    """Let only the largest weights stand, of which 1 is the largest: as few as are worth `wanted` together."""
+    # Floats that are not negative are in the order of their bit patterns, so halving these finds the threshold exactly:
+    # 30 short passes, where sorting thousands of symbols would take longer than predicting them.
+    bits = weights.view(np.int32)
+    low, high = 0, _JUST_ABOVE_ONE
+    while high - low > 1:
+        middle = (low + high) // 2
+        total = 0.0
+        for symbol in range(len(bits)):
+            if bits[symbol] >= middle:
+                total += worth[symbol]
+        if total >= wanted:
+            low = middle
+        else:
+            high = middle
+    for symbol in range(len(bits)):
+        if bits[symbol] < low:
+            weights[symbol] = 0
 
 
-def new_guard(rows: int) -> tuple[Tensor, Tensor]:
-    """Empty memory, [rows, GUARD_LAGS] both: last symbols, newest first, and length of each lag's repetition."""
-    return tf.fill((rows, GUARD_LAGS), -1), tf.zeros((rows, GUARD_LAGS), tf.int32)
-
-
-def watch(memory: tuple[Tensor, Tensor], symbol: Tensor, written: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
-    """The guard's memory after these symbols [rows], and those that would continue a loop [rows], -1 for none.
+@compiled
+def watch(last: Ids, runs: Ids, symbol: int) -> int:
+    """Let the guard remember a drawn symbol; the one that would continue a loop, or -1.
 
     At every lag the guard counts for how many symbols the text has been equal to itself so far back. Twice the lag
-    means that a passage of that length has come three times. `written`: [rows], whether the symbol was drawn; the seed
-    is ignored.
+    means that a passage of that length has come three times. The seed is not counted. The shortest loop's next symbol
+    is taken: longer loops are mostly its multiples and want the same.
     """
-    last, run = memory
-    lags = tf.range(1, GUARD_LAGS + 1)
-    written = written[:, None]
-    run = tf.where(written & (last == symbol[:, None]), run + 1, 0)
-    last = tf.where(written, tf.concat([symbol[:, None], last[:, :-1]], 1), last)
-    loops = run >= tf.maximum(2 * lags, GUARD_LEAST)
-    # The shortest loop's next symbol: longer loops are mostly its multiples and want the same. Lag and symbol share a
-    # number, so that one pass finds both.
-    none = np.int32(2**31 - 1)
-    found = tf.reduce_min(tf.where(loops, lags * 2**_SYMBOL_BITS + last, none), 1)
-    return (last, run), tf.where(found < none, found % 2**_SYMBOL_BITS, -1)
+    for lag in range(GUARD_LAGS):
+        runs[lag] = runs[lag] + 1 if last[lag] == symbol else 0
+    for lag in range(GUARD_LAGS - 1, 0, -1):
+        last[lag] = last[lag - 1]
+    last[0] = symbol
+    for lag in range(GUARD_LAGS):
+        if runs[lag] >= max(2 * (lag + 1), GUARD_LEAST):
+            return int(last[lag])
+    return -1

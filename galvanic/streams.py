@@ -1,247 +1,249 @@
-"""Networks with carried state: writing a batch of texts and reading one, each in a compiled loop.
+"""Networks with carried state: each symbol is read once.
 
-The loops are compiled once for each shape (network, batch, filtered or not) and shared by all models of that shape:
-weights are arguments. The first layer's input product is a table with a row for each symbol, so that a learned
-embedding and a one-hot input are the same code.
+All that is computed is in flat arrays of fixed types, so that one compiled loop serves every network, and several of
+them at once. The first layer's input product is a table with a row for each symbol, so that a learned embedding and a
+one-hot input are the same code. Weights are whole numbers of 16 bits (`galvanic.kernels`).
 """
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from galvanic.network import Weights, split_members
-from galvanic.plan import NetworkConfig
-from galvanic.predictor import CHUNK, Predictor, Row, write_rows
-from galvanic.request import too_slow
-from galvanic.sampling import NEVER, Sampling, new_guard, next_symbol, padded, settings_of
+from galvanic.compiled import compiled
+from galvanic.kernels import LANES, STEPS, advance_cell, log_softmax, multiply, quantised
+from galvanic.plan import NetworkConfig, Weights, split_members
+from galvanic.predictor import Floats, Pass, Predictor
+from galvanic.sampling import NEVER, Sampling, Texts, new_texts, take
 from galvanic.text import Ids
 
-Tensor = Any
-Network = dict[str, Any]
-Mixing = tuple[Tensor, tuple[Tensor, ...]]
-"""How the predictions of several networks are averaged: their weights [networks], which sum to 1, and for each network
-its id of each symbol of the mixture [symbols, padded], -1 for what it lacks."""
-READ_CHUNK = 256  # steps in one call of the reading loop; their output products are done at once
-BUCKETS = (2, 4, 16)
-"""Batches are padded to one of these, and longer ones are cut. In this range the products of a row come out the same to
-the last bit whatever the other rows are, for all usual sizes; one row alone, and 32 or more, are summed in another
-order. Where they do differ, one draw in about a million falls the other way."""
+FIRST, FURTHER, OUTPUT = range(3)  # kinds of a part: the first layer of a network, one above it, its output
 
 
-def _for_loops(config: NetworkConfig, weights: Weights) -> Network:
-    """The weights as the loops take them, padded to `padded(config.vocabulary)` symbols."""
-    more = padded(config.vocabulary) - config.vocabulary
-    kernel, bias = weights["lstm_0/lstm_cell/kernel"], weights["lstm_0/lstm_cell/bias"]
-    table = (weights["embedding/embeddings"] @ kernel if config.encoding == "embedding" else kernel) + bias
-    names = [f"lstm_{index}/lstm_cell" for index in range(len(config.units))]
-    arrays = {
-        "table": np.pad(table, ((0, more), (0, 0))),
-        "recurrent": [weights[f"{name}/recurrent_kernel"] for name in names],
-        "kernels": [weights[f"{name}/kernel"] for name in names[1:]],
-        "biases": [weights[f"{name}/bias"] for name in names[1:]],
-        "output": np.pad(weights["output/kernel"], ((0, 0), (0, more))),
-        "output_bias": np.pad(weights["output/bias"], (0, more), constant_values=NEVER),
-    }
-    network: Network = tf.nest.map_structure(lambda array: tf.constant(array, tf.float32), arrays)
-    return network
+class Part(NamedTuple):
+    """A matrix of a network, and what is added to its product."""
+
+    kind: int
+    columns: int
+    inputs: int
+    first: int  # of the inputs among all hidden units; those of a layer and of the one below it lie side by side
+    weights: int  # where it begins in `Networks.weights`
+    scales: int  # in `Networks.scales`
+    table: int  # in `Networks.tables`; of a first layer a row for each symbol
+
+
+class Networks(NamedTuple):
+    """Of one predictor, for the compiled loop."""
+
+    parts: npt.NDArray[np.int64]  # [parts, fields of `Part`], in the order in which they are computed
+    weights: npt.NDArray[np.int16]
+    scales: Floats
+    tables: Floats
+    shares: npt.NDArray[np.float64]  # [networks], of the mixture; they sum to 1
+    ids: npt.NDArray[np.int32]  # [networks, symbols]: of each symbol of the mixture; -1: the network lacks it
+    units: int  # of all layers of all networks
+
+
+def _packed(config: NetworkConfig, weights: Weights) -> Networks:
+    """One network; its layers, and its symbols, are padded to a multiple of `LANES`."""
+    parts: list[Part] = []
+    steps: list[npt.NDArray[np.int16]] = []
+    scales: list[Floats] = []
+    tables: list[Floats] = []
+
+    def add(kind: int, first: int, matrix: Floats, table: Floats) -> None:
+        columns, scale = quantised(matrix)
+        begin = [sum(len(part) for part in array) for array in (steps, scales, tables)]
+        parts.append(Part(kind, len(columns), columns.shape[1], first, *begin))
+        steps.append(columns.ravel())
+        scales.append(scale)
+        tables.append(table.ravel())
+
+    end = below = 0  # units before this layer, and of the one below it
+    for index, units in enumerate(config.units):
+        kernel, recurrent, bias = (
+            _by_gates(weights[f"lstm_{index}/lstm_cell/{name}"]) for name in ("kernel", "recurrent_kernel", "bias")
+        )
+        if index:
+            matrix, table = np.concatenate([_padded(kernel, 0), _padded(recurrent, 0)]), bias
+        else:
+            embedded = weights["embedding/embeddings"] @ kernel if config.encoding == "embedding" else kernel
+            matrix, table = _padded(recurrent, 0), embedded + bias
+        add(FURTHER if index else FIRST, end - below, matrix, table)
+        below = units + -units % LANES
+        end += below
+    output = _padded(_padded(weights["output/kernel"], 0), 1)
+    add(OUTPUT, end - below, output, _padded(weights["output/bias"], 0, NEVER))
+    return Networks(
+        np.array(parts, np.int64),
+        np.concatenate(steps),
+        np.concatenate(scales),
+        np.concatenate(tables),
+        np.ones(1),
+        np.arange(config.vocabulary, dtype=np.int32)[None],
+        end,
+    )
+
+
+def _padded(array: npt.NDArray[np.float32], axis: int, value: float = 0.0) -> Floats:
+    widths = [(0, -array.shape[axis] % LANES if at == axis else 0) for at in range(array.ndim)]
+    return np.pad(array, widths, constant_values=value)
+
+
+def _by_gates(array: Floats) -> Floats:
+    """The columns of the four gates, each padded."""
+    return np.concatenate([_padded(gate, array.ndim - 1) for gate in np.split(array, 4, -1)], -1)
+
+
+def _joined(parts: Sequence[tuple[Networks, float, Ids]]) -> Networks:
+    """Networks side by side, each with its share of all, and its own symbols' ids of those of all, -1 for what it
+    lacks."""
+    tables: list[npt.NDArray[np.int64]] = []
+    before = np.zeros(len(Part._fields), np.int64)
+    for networks, _, _ in parts:
+        tables.append(networks.parts + before)
+        sizes = {"weights": len(networks.weights), "scales": len(networks.scales), "table": len(networks.tables)}
+        before += [{**sizes, "first": networks.units}.get(field, 0) for field in Part._fields]
+    return Networks(
+        np.concatenate(tables),
+        np.concatenate([networks.weights for networks, _, _ in parts]),
+        np.concatenate([networks.scales for networks, _, _ in parts]),
+        np.concatenate([networks.tables for networks, _, _ in parts]),
+        np.concatenate([share * networks.shares for networks, share, _ in parts]),
+        np.concatenate([np.where(ids >= 0, networks.ids[:, ids], -1) for networks, _, ids in parts]).astype(np.int32),
+        sum(networks.units for networks, _, _ in parts),
+    )
 
 
 class Streams(Predictor):
     """One network, or several whose predictions are averaged."""
 
-    def __init__(self, config: NetworkConfig, weights: Weights) -> None:
-        self.symbols = config.vocabulary
-        self._networks = [_for_loops(config, own) for own in split_members(config, weights)]
-        self._mixing: Mixing | None = None
-        if config.members > 1:
-            every = np.arange(config.vocabulary, dtype=np.int32)
-            self._mixing = _mixing([1 / config.members] * config.members, [every] * config.members)
+    together = 16
+
+    def __init__(self, networks: Networks) -> None:
+        self.symbols = networks.ids.shape[1]
+        self._networks = networks
+
+    @classmethod
+    def of(cls, config: NetworkConfig, weights: Weights) -> Streams:
+        members = [_packed(config, own) for own in split_members(config, weights)]
+        every = np.arange(config.vocabulary, dtype=np.int32)
+        return cls(_joined([(member, 1 / len(members), every) for member in members]))
 
     @classmethod
     def mixed(cls, parts: Sequence[tuple[Streams, float, Ids]]) -> Streams:
         """Several of them, each with its weight, and its own ids of the mixture's symbols (-1 for what it lacks)."""
-        made = cls.__new__(cls)
-        made.symbols = len(parts[0][2])
-        made._networks = [network for streams, _, _ in parts for network in streams._networks]
         total = sum(weight for _, weight, _ in parts)
-        shares = [
-            (weight / total / len(streams._networks), ids) for streams, weight, ids in parts for _ in streams._networks
-        ]
-        made._mixing = _mixing([share for share, _ in shares], [ids for _, ids in shares])
-        return made
+        return cls(_joined([(streams._networks, weight / total, ids) for streams, weight, ids in parts]))
 
-    def _read(self, ids: Ids, until: float) -> npt.NDArray[np.float32]:
-        log_probs = [_read(network, ids, until) for network in self._networks]
-        mean: npt.NDArray[np.float32] = np.logaddexp.reduce(log_probs) - np.float32(math.log(len(log_probs)))
-        return mean
-
-    def write(self, rows: Sequence[Row]) -> list[Ids]:
-        batches = [rows[start : start + BUCKETS[-1]] for start in range(0, len(rows), BUCKETS[-1])]
-        return [ids for batch in batches for ids in self._write(batch)]
-
-    def _write(self, rows: Sequence[Row]) -> list[Ids]:
-        batch = next(bucket for bucket in BUCKETS if bucket >= len(rows))
-        filtered = any(row.sampling.filtered for row in rows)
-        settings = settings_of([*(row.sampling for row in rows), *[Sampling(0.0)] * (batch - len(rows))])
-        state = {
-            "symbol": tf.constant([int(row.seed[0]) for row in rows] + [0] * (batch - len(rows)), tf.int32),
-            "forbidden": tf.fill((batch,), -1),
-            "guard": new_guard(batch),
-            "layers": [_zero_states(network, batch) for network in self._networks],
-        }
-
-        def advance(given: Tensor, uniform: Tensor) -> Ids:
-            nonlocal state
-            state, ids = write_chunk(tuple(self._networks), self._mixing, settings, state, given, uniform, filtered)
-            chosen: Ids = ids.numpy()
-            return chosen
-
-        return write_rows(rows, batch, advance)
+    def begin(self, first: Sequence[int], samplings: Sequence[Sampling]) -> Pass:
+        return _Pass(self._networks, new_texts(first, samplings))
 
 
-def _mixing(weights: Sequence[float], ids: Sequence[Ids]) -> Mixing:
-    more = padded(len(ids[0])) - len(ids[0])
-    return tf.constant(weights, tf.float32), tuple(
-        tf.constant(np.pad(own, (0, more), constant_values=-1)) for own in ids
+def compile_loop() -> None:
+    """Have all that writing needs compiled, or fetched from the disk, so that no text waits for it."""
+    config = NetworkConfig(kind="streams", vocabulary=1, embedding=1, units=(1,))
+    Streams.of(config, {name: np.zeros(shape, np.float32) for name, shape in config.shapes().items()}).read(
+        np.zeros(2, np.int32)
     )
 
 
-@tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
-def write_chunk(
-    networks: tuple[Network, ...],
-    mixing: Mixing | None,
-    settings: dict[str, Tensor],
-    state: dict[str, Any],
-    given: Tensor,
-    uniform: Tensor,
-    filtered: bool,
-) -> tuple[dict[str, Any], Tensor]:
-    """Read the present symbol and take the next one, `CHUNK` times: the state after it, and the symbols [CHUNK, batch].
+class _Pass(Pass):
+    def __init__(self, networks: Networks, texts: Texts) -> None:
+        self._networks = networks
+        self._texts = texts
+        shape = (len(texts.symbols), networks.units)
+        self._hidden, self._cells = np.zeros(shape, np.int16), np.zeros(shape, np.float32)
 
-    `state`: present and forbidden symbol [batch], the guard's memory, and for each network hidden and cell states.
-    `given`: [CHUNK, batch], the next symbol, or `DRAW` to draw it with `uniform` [CHUNK, batch].
+    def advance(self, given: Ids, uniform: Floats) -> tuple[Ids, Floats]:
+        ids, log_probs = np.empty(given.shape, np.int32), np.empty(given.shape, np.float32)
+        advance(self._networks, self._texts, self._hidden, self._cells, given, uniform, ids, log_probs)
+        return ids, log_probs
+
+    def keep(self, rows: Sequence[int]) -> None:
+        self._texts = self._texts.keep(rows)
+        self._hidden, self._cells = self._hidden[rows], self._cells[rows]
+
+
+@compiled
+def advance(
+    networks: Networks,
+    texts: Texts,
+    hidden: npt.NDArray[np.int16],
+    cells: Floats,
+    given: Ids,
+    uniform: Floats,
+    ids: Ids,
+    log_probs: Floats,
+) -> None:
+    """As `Pass.advance`, into `ids` and `log_probs`. `hidden`, `cells`: [rows, units]."""
+    rows, symbols = len(texts.symbols), networks.ids.shape[1]
+    predicted = np.empty((rows, symbols), np.float32)
+    mixed = np.empty((rows, symbols), np.float64)
+    columns = networks.parts[:, 1].max()
+    sums, gates = np.empty((rows, columns), np.int32), np.empty(columns, np.float32)
+    for step in range(len(given)):
+        predict(networks, texts.symbols, hidden, cells, predicted, mixed, sums, gates)
+        # Here log probabilities [rows, symbols] may be mixed with those of another predictor.
+        take(texts, predicted, given[step], uniform[step])
+        for row in range(rows):
+            ids[step, row] = texts.symbols[row]
+            log_probs[step, row] = predicted[row, texts.symbols[row]]
+
+
+@compiled
+def predict(
+    networks: Networks,
+    read: Ids,
+    hidden: npt.NDArray[np.int16],
+    cells: Floats,
+    predicted: Floats,
+    mixed: npt.NDArray[np.float64],
+    sums: npt.NDArray[np.int32],
+    gates: Floats,
+) -> None:
+    """Read a symbol in each row, and predict the log probabilities [rows, symbols] of the next one.
+
+    A network that lacks the symbol stays as it is. `mixed`, `sums`, `gates`: to work in.
     """
-
-    def step(t: Tensor, symbol: Tensor, forbidden: Tensor, guard: Any, layers: Any, out: Any) -> Any:
-        if mixing is None:
-            layers = [_advance(networks[0], layers[0], symbol)]
-            logits = _logits(networks[0], layers[0][-1][0])
-        else:
-            weights, maps = mixing
-            layers = [
-                _advance_known(network, states, tf.gather(ids, symbol))
-                for network, states, ids in zip(networks, layers, maps, strict=True)
-            ]
-            logits = _mixed(networks, layers, weights, maps)
-        # Gather, not indexing: XLA wants the place of a slice at compile time, and compiles again for each value.
-        now = tf.gather(given, t), tf.gather(uniform, t)
-        symbol, forbidden, guard = next_symbol(logits, *now, settings, forbidden, guard, filtered)
-        return t + 1, symbol, forbidden, guard, layers, out.write(t, symbol)
-
-    out = tf.TensorArray(tf.int32, CHUNK)
-    begin = (0, state["symbol"], state["forbidden"], state["guard"], state["layers"], out)
-    loop = tf.while_loop(lambda t, *_: t < CHUNK, step, begin, maximum_iterations=CHUNK)
-    _, symbol, forbidden, guard, layers, out = loop
-    return {"symbol": symbol, "forbidden": forbidden, "guard": guard, "layers": layers}, out.stack()
-
-
-def _read(network: Network, ids: Ids, until: float) -> npt.NDArray[np.float32]:
-    states = _zero_states(network, 1)
-    steps = len(ids) - 1
-    log_probs = np.zeros(-(-steps // READ_CHUNK) * READ_CHUNK, np.float32)
-    for start in range(0, steps, READ_CHUNK):
-        if time.monotonic() > until:
-            raise too_slow()
-        part = np.zeros(READ_CHUNK + 1, np.int32)
-        here = ids[start : start + READ_CHUNK + 1]
-        part[: len(here)] = here
-        states, found = read_chunk(network, states, tf.constant(part))
-        log_probs[start : start + READ_CHUNK] = found.numpy()
-    return log_probs[:steps]
-
-
-@tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
-def read_chunk(network: Network, states: Any, ids: Tensor) -> tuple[Any, Tensor]:
-    """The states after it, and the log probability [READ_CHUNK] of `ids[1:]`, each after those before it.
-
-    `states`: hidden and cell state of each layer, [1, units]; `ids`: [READ_CHUNK + 1]. Only what is recurrent is
-    computed step by step.
-    """
-    inputs = tf.gather(network["table"], ids[:-1])
-    after: list[tuple[Tensor, Tensor]] = []
-    for index, recurrent in enumerate(network["recurrent"]):
-        if index:
-            inputs = inputs @ network["kernels"][index - 1] + network["biases"][index - 1]
-        hidden, last = _read_layer(inputs, states[index], recurrent)
-        inputs = hidden
-        after.append(last)
-    log_probs = tf.nn.log_softmax(_logits(network, inputs))
-    return after, tf.gather(log_probs, ids[1:], batch_dims=1)
-
-
-def _read_layer(inputs: Tensor, state: Any, recurrent: Tensor) -> tuple[Tensor, Any]:
-    """Hidden states [READ_CHUNK, units] from input products [READ_CHUNK, 4 units], and the last state."""
-
-    def step(t: Tensor, hidden: Tensor, cell: Tensor, out: Any) -> Any:
-        hidden, cell = advance_cell(tf.gather(inputs, t)[None] + hidden @ recurrent, cell)
-        return t + 1, hidden, cell, out.write(t, hidden[0])
-
-    begin = (0, *state, tf.TensorArray(tf.float32, READ_CHUNK))
-    _, hidden, cell, out = tf.while_loop(lambda t, *_: t < READ_CHUNK, step, begin, maximum_iterations=READ_CHUNK)
-    return out.stack(), (hidden, cell)
-
-
-def _zero_states(network: Network, batch: int) -> list[tuple[Tensor, Tensor]]:
-    sizes = [recurrent.shape[0] for recurrent in network["recurrent"]]
-    return [(tf.zeros((batch, units)), tf.zeros((batch, units))) for units in sizes]
-
-
-def _advance(network: Network, states: Any, symbol: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Hidden and cell state of each layer after reading one symbol in each row."""
-    z = tf.gather(network["table"], symbol)
-    after: list[tuple[Tensor, Tensor]] = []
-    for index, recurrent in enumerate(network["recurrent"]):
-        hidden, cell = states[index]
-        if index:
-            z = after[-1][0] @ network["kernels"][index - 1] + network["biases"][index - 1]
-        after.append(advance_cell(z + hidden @ recurrent, cell))
-    return after
-
-
-def advance_cell(z: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """An LSTM cell's hidden and cell state from its gates' inputs, ordered i, f, g, o as in Keras."""
-    i, f, g, o = tf.split(z, 4, axis=1)
-    cell = tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(g)
-    return tf.sigmoid(o) * tf.tanh(cell), cell
-
-
-def _logits(network: Network, hidden: Tensor) -> Tensor:
-    return hidden @ network["output"] + network["output_bias"]
-
-
-def _advance_known(network: Network, states: Any, ids: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """As `_advance`, but rows whose symbol the network lacks (-1) stay as they are."""
-    known = (ids >= 0)[:, None]
-    after = _advance(network, states, tf.maximum(ids, 0))
-    chosen: list[tuple[Tensor, Tensor]] = tf.nest.map_structure(
-        lambda new, old: tf.where(known, new, old), after, list(states)
-    )
-    return chosen
-
-
-def _mixed(networks: Sequence[Network], layers: Any, weights: Tensor, maps: Sequence[Tensor]) -> Tensor:
-    """Log of the weighted mean of the networks' probabilities, over the symbols of the mixture."""
-    total: Tensor = 0.0
-    for index, (network, states, ids) in enumerate(zip(networks, layers, maps, strict=True)):
-        probabilities = tf.nn.softmax(_logits(network, states[-1][0]))
-        # The last symbol is padding and has no probability.
-        place = tf.where(ids >= 0, ids, int(probabilities.shape[1]) - 1)
-        total += weights[index] * tf.gather(probabilities, place, axis=1)
-    return tf.where(total > 0, tf.math.log(total), NEVER)
+    network, alone = 0, len(networks.shares) == 1
+    mixed[:] = 0
+    for part in networks.parts:
+        kind, columns, inputs, first, weights, scales, table = part
+        multiply(networks.weights[weights : weights + columns * inputs], columns, inputs, hidden, first, sums)
+        own = networks.ids[network]
+        for row in range(len(read)):
+            added = table + (own[read[row]] * columns if kind == FIRST else 0)
+            if kind != OUTPUT and own[read[row]] < 0:
+                continue
+            # Slices, as an index that might be negative keeps a loop from being vectorised.
+            line, scale = sums[row, :columns], networks.scales[scales : scales + columns]
+            base = networks.tables[added : added + columns]
+            for index in range(columns):
+                gates[index] = base[index] + np.float32(line[index]) * scale[index]
+            if kind == OUTPUT:
+                log_softmax(gates[:columns])
+                for symbol in range(len(own)):
+                    if alone:
+                        predicted[row, symbol] = gates[own[symbol]] if own[symbol] >= 0 else np.float32(NEVER)
+                    elif own[symbol] >= 0:
+                        mixed[row, symbol] += networks.shares[network] * np.exp(np.float64(gates[own[symbol]]))
+            else:
+                units = columns // 4
+                end = first + inputs
+                advance_cell(gates[:columns], cells[row, end - units : end])
+                after = hidden[row, end - units : end]
+                for index in range(units):
+                    # Counted from 0, as whole numbers are made by cutting off.
+                    steps = gates[index] * np.float32(STEPS) + np.float32(STEPS + 0.5)
+                    after[index] = np.int16(np.int32(steps) - STEPS)
+        if kind == OUTPUT:
+            network += 1
+    if not alone:
+        for row in range(len(read)):
+            for symbol in range(len(predicted[row])):
+                total = mixed[row, symbol]
+                predicted[row, symbol] = np.log(total) if total > 0 else NEVER

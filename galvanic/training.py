@@ -21,11 +21,19 @@ from galvanic.generate import AS_THE_TUTORIAL, DEFAULT_TEMPERATURE, predictor
 from galvanic.learners import calibrate, interpolate, make_learner, symbol_counts
 from galvanic.loop import Loop, Record
 from galvanic.machine import measure_machine
-from galvanic.network import Weights
 from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
 from galvanic.pace import Pace
 from galvanic.parent import Parent, check_symbols, child_plan, grown, load_parent
-from galvanic.plan import Budget, NetworkConfig, Plan, apply_options, fit_to_text, make_plan, spare_memory
+from galvanic.plan import (
+    Budget,
+    NetworkConfig,
+    Plan,
+    Weights,
+    apply_options,
+    fit_to_text,
+    make_plan,
+    spare_memory,
+)
 from galvanic.predictor import Row
 from galvanic.results import (
     CurvePoint,

@@ -121,7 +121,6 @@ class Settings(BaseSettings):
     generate_jobs: int = Field(256, ge=1)
     """Texts waited for at once; who asks for more is told to come back."""
     generate_jobs_per_server: int = Field(200, ge=1)
-    generate_on_gpu: bool = False
     warm_models: int = Field(4, ge=1)
     train_workers: int | None = Field(None, ge=1, le=64)
     """Train workers that `make run` starts; None: one for each GPU, or one."""

@@ -97,16 +97,16 @@ class Watched(Collector):
         self._queue = queue
         self._name = name
         self._requests = requests
-        self._missing = "TensorFlow is still being loaded." if queue == GENERATE_QUEUE else ""
+        self._missing = "What writes texts is still being compiled." if queue == GENERATE_QUEUE else ""
 
     @contextmanager
     def loading(self) -> Iterator[None]:
-        """Around the import of TensorFlow, without which no text is written."""
+        """Around the compiling of what writes texts."""
         try:
             yield
         except BaseException as error:
             why = type(error).__name__
-            self._missing = f"TensorFlow cannot be loaded ({why}); `python -m worker doctor` says more."
+            self._missing = f"What writes texts cannot be compiled ({why}); `python -m worker doctor` says more."
             raise
         self._missing = ""
 

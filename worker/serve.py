@@ -61,8 +61,8 @@ def set_up(worker: Any) -> None:
 
     configure_logging(queue, settings)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if queue != TRAIN_QUEUE and "CUDA_VISIBLE_DEVICES" not in os.environ and not settings.generate_on_gpu:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # at batch 1 the CPU is faster, and the training keeps the GPU
+    if queue != TRAIN_QUEUE:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # texts are written by the CPU
     os.environ[STOP_FILE_VARIABLE] = str(folder / STOP_FILE)
     # TensorFlow leaves generated sources in the temporary folder of a process that does not end by itself.
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
@@ -158,7 +158,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         _clean_up(settings, queue)
         log.info("worker_ready", queue=queue)
         if models:  # a train worker's child ends after each job
-            threading.Thread(target=_import_tensorflow, args=(watched,), name="warm-up", daemon=True).start()
+            threading.Thread(target=_compile, args=(watched,), name="warm-up", daemon=True).start()
             beside.enter_context(Repeating(trim, warm.TRIM_EVERY_S, "memory_not_returned"))
 
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
@@ -243,7 +243,9 @@ def start_child() -> None:
     import worker.training  # noqa: F401
 
 
-def _import_tensorflow(watched: Watched) -> None:
-    """Five seconds that the first person to ask need not wait."""
+def _compile(watched: Watched) -> None:
+    """Seconds that the first person to ask need not wait, where nothing is kept from the last time."""
     with watched.loading():
-        import galvanic.generate  # noqa: F401
+        from galvanic.streams import compile_loop
+
+        compile_loop()

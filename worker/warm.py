@@ -34,7 +34,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 PASSES = 4  # or models being loaded, at once; each keeps a core busy
 MOST_TOGETHER = 16
-"""As many as one batch of the writing loop has (`galvanic.streams.BUCKETS`): what is more waits for the next pass, and
+"""As many as are written side by side (`galvanic.streams.Streams.together`): what is more waits for the next pass, and
 those of this one are answered meanwhile."""
 
 

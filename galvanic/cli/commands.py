@@ -145,14 +145,9 @@ def import_(options: argparse.Namespace) -> int:
 
 
 def _load(path: Path) -> TextModel:
-    """The model of a file, which is checked before the seconds that TensorFlow takes to import."""
-    loaded = model_file.load(path_of(path))
-    from galvanic.machine import import_tensorflow
+    from galvanic.generate import load_model
 
-    import_tensorflow()
-    from galvanic.generate import TextModel
-
-    return TextModel(*loaded)
+    return load_model(path_of(path))
 
 
 EX_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it

@@ -58,6 +58,18 @@ def test_what_cannot_be_is_said(call: object, problem: str) -> None:
         call()
 
 
+def test_writing_needs_no_tensorflow() -> None:
+    code = (
+        "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None; import galvanic\n"
+        "for name in sys.argv[1:]:\n"
+        "    model = galvanic.load(name)\n"
+        "    print(len(model.generate('cat', length=20, random_seed=1)), model.evaluate('the cat sat').chars)"
+    )
+    files = sorted(map(str, FIXTURE.parent.glob("*.safetensors")))
+    done = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["23 11"] * len(files)
+
+
 def test_importing_it_is_light() -> None:
     code = "import sys, galvanic; print({'numpy', 'tensorflow', 'pydantic', 'celery', 'redis'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,9 +9,8 @@ import pytest
 
 from galvanic.generate import load_model, predictor
 from galvanic.model_file import load
-from galvanic.network import Weights, split_members
 from galvanic.options import TrainOptions
-from galvanic.plan import NetworkConfig, Plan
+from galvanic.plan import NetworkConfig, Plan, Weights, split_members
 from galvanic.request import WriteRequest
 from galvanic.results import TrainResult
 from galvanic.training import train

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from galvanic import streams
 from galvanic.generate import predictor
 from galvanic.network import build, set_weights
-from galvanic.predictor import Row
-from galvanic.sampling import GUARD_LAGS, Sampling, new_guard, watch
+from galvanic.predictor import CHUNK, Row
+from galvanic.sampling import GUARD_LAGS, Sampling, new_texts, watch
+from galvanic.streams import Streams, advance
 from tests.worker.small import biased, draw, network, random_weights
 
 pytestmark = pytest.mark.slow
@@ -113,18 +113,31 @@ def test_carried_state_equals_state_computed_again(fields: dict[str, Any]) -> No
     chosen = logits[np.arange(len(ids) - 1), ids[1:]]
     assert (logits.max(1) - chosen < 1e-3)[len(seed) - 1 :].all()
     expected = tf.nn.log_softmax(logits).numpy()[np.arange(len(ids) - 1), ids[1:]]
-    np.testing.assert_allclose(reader.read(ids)[1:], expected, atol=1e-3)
+    # Hidden units are read in whole steps (`galvanic.kernels.STEPS`), which so large weights magnify.
+    np.testing.assert_allclose(reader.read(ids)[1:], expected, atol=5e-3)
 
 
 def test_a_text_longer_than_a_chunk_is_read_as_one() -> None:
     config = network(9)
     reader = predictor(config, random_weights(config))
-    ids = np.random.default_rng(0).integers(0, 9, 2 * streams.READ_CHUNK + 17).astype(np.int32)
+    ids = np.random.default_rng(0).integers(0, 9, 2 * CHUNK + 17).astype(np.int32)
     whole = reader.read(ids)
     assert len(whole) == len(ids)
-    for cut in (1, 2, streams.READ_CHUNK, streams.READ_CHUNK + 1, streams.READ_CHUNK + 2):
+    for cut in (1, 2, CHUNK, CHUNK + 1, CHUNK + 2):
         np.testing.assert_array_equal(reader.read(ids[:cut]), whole[:cut])
     assert len(reader.read(ids[:0])) == 0
+
+
+def test_a_mixture_is_read_by_its_weights() -> None:
+    configs = network(9), network(7)
+    one, other = (Streams.of(config, random_weights(config, seed)) for seed, config in enumerate(configs))
+    known = np.array([0, 1, 2, 3, 4, 5, 6, -1, -1], np.int32)
+    mixed = Streams.mixed([(one, 3.0, np.arange(9, dtype=np.int32)), (other, 1.0, known)])
+    ids = np.array([1, 6, 3, 8, 2, 0, 5, 5], np.int32)
+    # The other one has no 8: it goes on as if that had not come.
+    without = np.insert(np.exp(other.read(np.delete(ids, 3))), 3, 0)
+    expected = np.log(0.75 * np.exp(one.read(ids)) + 0.25 * without)
+    np.testing.assert_allclose(mixed.read(ids)[1:], expected[1:], atol=1e-5)
 
 
 def _rows(number: int, length: int = 150) -> list[Row]:
@@ -170,14 +183,12 @@ def test_nothing_is_compiled_per_request_or_model() -> None:
     config = network(40)
     predictor(config, random_weights(config)).write(_rows(1))
     predictor(config, random_weights(config)).write(_rows(3))
-    known = streams.write_chunk.experimental_get_tracing_count()
     for seed in range(3):
-        # Another vocabulary, encoding and length, but the same shape.
-        other = network(50, encoding="one-hot", embedding=0)
+        other = network(50, encoding="one-hot", embedding=0, units=(24, 16), members=1 + seed)
         reader = predictor(other, random_weights(other, seed))
         for length in (5, 130):
             draw(reader, np.arange(length, dtype=np.int32) % 50, length, Sampling(seed / 2), np.random.default_rng(0))
-    assert streams.write_chunk.experimental_get_tracing_count() == known
+    assert len(advance.signatures) == 1  # type: ignore[attr-defined]
 
 
 def test_the_guard_breaks_a_loop() -> None:
@@ -205,19 +216,14 @@ def _longest_loop(ids: npt.NDArray[np.int32]) -> int:
 
 
 def test_the_guard_forbids_the_shortest_loops_next_symbol() -> None:
-    memory = new_guard(2)
-    always = tf.constant([True, True])
-    forbidden: list[tuple[int, int]] = []
-    for symbol, other in zip([5] * 14, [1, 2, 3] * 4 + [1, 2], strict=True):
-        memory, found = watch(memory, tf.constant([symbol, other]), always)
-        forbidden.append(tuple(found.numpy()))
+    texts = new_texts([0, 0], [Sampling()] * 2)
+    lines = [5] * 14 + [3, 1], [1, 2, 3] * 5 + [1]
+    one, three = (
+        [watch(texts.last[row], texts.runs[row], symbol) for symbol in line] for row, line in enumerate(lines)
+    )
     # "5" repeated 12 times after the first; "123" has only 11 repeated symbols by then.
-    assert forbidden[11:] == [(-1, -1), (5, -1), (5, -1)]
-    for other in (3, 1):
-        memory, found = watch(memory, tf.constant([other, other]), always)
-    assert tuple(found.numpy()) == (-1, 2)
-    memory, found = watch(memory, tf.constant([2, 2]), tf.constant([True, False]))
-    assert found.numpy()[1] == -1
+    assert one[11:] == [-1, 5, 5, -1, -1]
+    assert three[13:] == [-1, 1, 2]
 
 
 def test_the_guard_leaves_the_seed_alone() -> None:

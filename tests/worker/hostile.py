@@ -14,9 +14,8 @@ import safetensors
 import safetensors.numpy
 
 from galvanic import model_file as files
-from galvanic.network import Weights
 from galvanic.options import RecipeName
-from galvanic.plan import NetworkConfig
+from galvanic.plan import NetworkConfig, Weights
 from tests.worker.small import LETTERS, fields_of, network, random_weights, windows
 
 

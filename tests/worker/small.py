@@ -11,9 +11,8 @@ import numpy.typing as npt
 
 from galvanic.generate import TextModel
 from galvanic.model_file import Description, TrainingRecord, save
-from galvanic.network import Weights
 from galvanic.options import CorpusInfo, RecipeName
-from galvanic.plan import NetworkConfig
+from galvanic.plan import NetworkConfig, Weights
 from galvanic.predictor import Predictor, Row
 from galvanic.sampling import Sampling
 from galvanic.text import Ids

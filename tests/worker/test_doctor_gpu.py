@@ -75,8 +75,8 @@ def test_the_first_cause_and_what_to_type(case: str) -> None:
 def test_a_card_that_is_used_is_named_and_texts_stay_on_the_cpu() -> None:
     used, texts = gpu.examine(replace(WORKS, seen=("NVIDIA A10G",)))
     assert (used.level, used.problem) == (Level.OK, "The GPU is used: NVIDIA A10G.")
-    assert (texts.level, texts.remedy) == (Level.NOTE, "GENERATE_ON_GPU=true moves it.")
-    assert len(gpu.examine(replace(WORKS, seen=("NVIDIA A10G",)), generate_on_gpu=True)) == 1
+    assert texts.level == Level.NOTE
+    assert "written on the CPU" in texts.problem
 
 
 def test_who_has_the_memory_is_named() -> None:

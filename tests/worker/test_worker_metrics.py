@@ -126,13 +126,13 @@ def test_a_training_without_headway_is_ill(settings: Settings) -> None:
     assert watched.health().problems == ("The running training has made no headway for 16 minutes.",)
 
 
-def test_a_generate_worker_is_well_once_tensorflow_is_there(settings: Settings) -> None:
+def test_a_generate_worker_is_well_once_what_writes_is_compiled(settings: Settings) -> None:
     connect(settings).zadd(keys.workers(GENERATE_QUEUE), {"generate@here:1": time.time() + 60})
     watched = Watched(settings, GENERATE_QUEUE, "generate@here:1")
-    assert watched.health().problems == ("TensorFlow is still being loaded.",)
+    assert watched.health().problems == ("What writes texts is still being compiled.",)
     with pytest.raises(ImportError), watched.loading():
-        raise ImportError("libcudart.so")
-    assert "cannot be loaded (ImportError)" in watched.health().problems[0]
+        raise ImportError("libllvmlite.so")
+    assert "cannot be compiled (ImportError)" in watched.health().problems[0]
     with watched.loading():
         pass
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from galvanic.cli.base import report
-from shared.settings import Settings, get_settings
+from shared.settings import get_settings
 from worker import hardware
 from worker.doctor import Finding, Level, gpu, machine, redis_server
 
@@ -26,7 +26,7 @@ def doctor(options: argparse.Namespace) -> int:
     """Return 1 when something needed is broken."""
     settings = get_settings()
     values: dict[str, Any] = {"python": platform.python_version()}
-    findings = [machine.python(), *_engine(settings, values), *machine.memory(), machine.disk(settings)]
+    findings = [machine.python(), *_engine(values), machine.writing(), *machine.memory(), machine.disk(settings)]
     store, about_redis = machine.store(settings), redis_server.examine(settings)
     findings += [store, *about_redis]
 
@@ -45,7 +45,7 @@ def doctor(options: argparse.Namespace) -> int:
     return int(broken)
 
 
-def _engine(settings: Settings, values: dict[str, Any]) -> list[Finding]:
+def _engine(values: dict[str, Any]) -> list[Finding]:
     from galvanic.machine import self_check
     from galvanic.model_file import library_versions
 
@@ -69,7 +69,7 @@ def _engine(settings: Settings, values: dict[str, Any]) -> list[Finding]:
         Finding("tensorflow", Level.OK, versions),
         Finding("tensorflow", Level.OK, speed),
         *used,
-        *gpu.examine(gpu.gather(seen=checked.gpus), generate_on_gpu=settings.generate_on_gpu),
+        *gpu.examine(gpu.gather(seen=checked.gpus)),
     ]
 
 

@@ -140,7 +140,7 @@ def _read(path: Path) -> str:
         return ""
 
 
-def examine(facts: GpuFacts, *, generate_on_gpu: bool = False) -> list[Finding]:
+def examine(facts: GpuFacts) -> list[Finding]:
     """Say that the GPU is used, or each cause why not, the one to mend first at the beginning."""
     memory = [found for found in [_memory(facts)] if found]
     if facts.seen:
@@ -149,9 +149,8 @@ def examine(facts: GpuFacts, *, generate_on_gpu: bool = False) -> list[Finding]:
             TOPIC,
             Level.NOTE,
             "Texts are written on the CPU, on purpose: one at a time is faster there, and the training keeps the GPU.",
-            "GENERATE_ON_GPU=true moves it.",
         )
-        return [told, *memory, *([] if generate_on_gpu else [on_cpu])]
+        return [told, *memory, on_cpu]
     if (facts.system, facts.machine) != ("Linux", "x86_64"):
         elsewhere = f"TensorFlow uses a GPU on Linux on x86-64 alone, and this is {facts.system} on {facts.machine}"
         return [Finding(TOPIC, Level.NOTE, f"{elsewhere}: training runs on the CPU.", "docs/gpu.md says more.")]

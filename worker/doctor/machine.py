@@ -26,6 +26,23 @@ def python() -> Finding:
     return Finding("python", Level.OK, f"Python {platform.python_version()} on {platform.machine()}")
 
 
+def writing() -> Finding:
+    """Whether what writes texts can be compiled, which is tried, and kept."""
+    try:
+        from galvanic.compiled import KEPT_IN
+        from galvanic.streams import compile_loop
+
+        compile_loop()
+    except Exception as error:  # whatever keeps it from working is the finding itself
+        said = " ".join(str(error).split())[:300]
+        broken = f"What writes texts cannot be compiled: {said}"
+        return Finding("writing", Level.BROKEN, broken, "Install everything anew.", ("make clean install",))
+    if KEPT_IN:
+        return Finding("writing", Level.OK, f"What writes texts is compiled, and kept in {KEPT_IN}")
+    lost = "What writes texts is compiled anew by each process, which takes seconds: it can be kept nowhere."
+    return Finding("writing", Level.NOTE, lost, "Set NUMBA_CACHE_DIR to a folder that this user alone can write to.")
+
+
 def memory() -> list[Finding]:
     """Empty where it cannot be found out."""
     found = memory_bytes()
