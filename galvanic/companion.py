@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from galvanic.compiled import compiled
 from galvanic.ngrams import ORDERS, SHARES, Arrays, count
 
 Floats = npt.NDArray[np.float32]
@@ -173,10 +173,7 @@ def _fitted(log_probs: Floats, own: Floats, targets: npt.NDArray[Any]) -> Floats
     return np.clip(weights, -_MOST_WEIGHT, _MOST_WEIGHT).astype(np.float32)
 
 
-_compiled = njit(nogil=True, cache=True, error_model="numpy")
-
-
-@_compiled  # type: ignore[untyped-decorator]
+@compiled
 def advance(tables: Tables, nodes: Nodes, symbol: int) -> None:
     """Read a symbol: the nodes [order] of the last 0, 1, ... symbols; -1: they never stood in the text."""
     first, symbols = tables.first, tables.symbol
@@ -197,7 +194,7 @@ def advance(tables: Tables, nodes: Nodes, symbol: int) -> None:
             nodes[length] = low
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@compiled
 def predict(tables: Tables, nodes: Nodes, log_probs: Floats) -> None:
     """The table's log probability of each symbol after these nodes [order], into `log_probs` [symbols]."""
     first, symbols = tables.first, tables.symbol
@@ -214,7 +211,7 @@ def predict(tables: Tables, nodes: Nodes, log_probs: Floats) -> None:
         log_probs[index] = np.log(log_probs[index])
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@compiled
 def mix(tables: Tables, nodes: Nodes, log_probs: Floats, own: Floats) -> None:
     """A network's log probabilities [symbols] become those of the mixture; `own`: to work in, [symbols]."""
     predict(tables, nodes, own)
@@ -234,7 +231,7 @@ def mix(tables: Tables, nodes: Nodes, log_probs: Floats, own: Floats) -> None:
         log_probs[index] -= off
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@compiled
 def _each(tables: Tables, passages: Nodes, nodes: Nodes, log_probs: Floats) -> None:
     """`log_probs` [passages, symbols] after each passage [passages, symbols of it], which ends at the first -1."""
     for row in range(len(passages)):
