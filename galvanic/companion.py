@@ -9,6 +9,7 @@ Works without TensorFlow.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -21,21 +22,27 @@ from galvanic.ngrams import ORDERS, SHARES, Arrays, count
 Floats = npt.NDArray[np.float32]
 Nodes = npt.NDArray[np.int32]
 PREFIX = "ngrams/"  # of the arrays in a model's file
+Predictions = Iterable[tuple[Floats, npt.NDArray[np.int64]]]
+"""Parts of a text: log probabilities [places, symbols], and the places."""
 LEAST_REST = 1e-4  # what is left for symbols that never came after a passage, at least
 _LEAST_POWER = np.float32(0.01)
 _MOST_WEIGHT = 100.0
-_NEUTRAL = np.array([[0.5, 0, 0], [0.5, 0, 0]], np.float32)
+_NEUTRAL = np.array([[0.3, 0, -0.15], [0.9, 0, 0.2]], np.float32)
+"""About what suited small networks of six texts."""
+_MOST_FITTED = 4_000_000
 _MOST_STEPS = 12  # of Newton's method
 
 
 class Tables(NamedTuple):
-    """For compiled code, which checks nothing. Nodes are those of `ngrams.count`."""
+    """Of one model or of several, for compiled code, which checks nothing. Nodes are those of `ngrams.count`, those of
+    one model behind those of another, with an empty one after each."""
 
-    first: Nodes  # [nodes + 1]: where the passages that go on from each node begin
+    first: Nodes  # [nodes]: where the passages that go on from each begin; they end where those of the next begin
     symbol: Nodes  # [nodes]
     share: Floats  # [nodes]
     rest: Floats  # [nodes]: the share of symbols beside those, spread as after a passage without its first symbol
-    weights: Floats  # [2, 3], of u and v: constant, and by the network's and the table's certainty
+    roots: Nodes  # [models]; -1: it has no table
+    weights: Floats  # [models, 2, 3], of u and v: constant, and by the network's and the table's certainty
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,9 @@ class Companion:
     def of(cls, arrays: Arrays, symbols: int) -> Companion:
         """From saved arrays, checked. Raises ValueError or KeyError where no training leaves such arrays."""
         symbol, share, children, weights = (arrays[PREFIX + n] for n in ("symbol", "share", "children", "weights"))
-        _require(len(arrays) == 4 and all(array.dtype.kind == "u" or array is weights for array in arrays.values()))
-        _require(all(array.ndim == 1 for array in (symbol, share, children)) and share.dtype == np.uint8)
+        _require(len(arrays) == 4 and share.dtype == np.uint8)
+        for array in (symbol, share, children):
+            _require(array.ndim == 1 and array.dtype in (np.uint8, np.uint16, np.int32) and array.min(initial=0) >= 0)
         _require(weights.dtype == np.float32 and weights.shape == (2, 3))
         _require(bool((np.abs(weights) <= _MOST_WEIGHT).all()))  # not so of NaN
         nodes = 1 + len(share)
@@ -68,41 +76,52 @@ class Companion:
             begin, end, order = end, end + int(numbers[begin:end].sum()), order + 1
             _require(begin < end <= nodes and order <= max(ORDERS.values()))
         _require(not numbers[begin:end].any() and len(children) in (0, begin - 1))
-        first = np.ones(nodes + 1, np.int64)
+        first = np.ones(nodes + 1, np.int32)
         first[1:] += np.cumsum(numbers)
-        every = np.concatenate([[0], np.arange(symbols), symbol]).astype(np.int32)
-        follows = np.ones(nodes, bool)  # its sibling, if not the first of them
+        every = np.concatenate([[0], np.arange(symbols), symbol, [0]]).astype(np.int32)
+        follows = np.ones(nodes + 1, bool)  # its sibling, if not the first of them
         follows[first[:-1][numbers > 0]] = False
-        follows[0] = False
+        follows[[0, -1]] = False
         _require(bool((np.diff(every, prepend=0)[follows] > 0).all()))
-        shares = np.concatenate([np.ones(1, np.float32), SHARES[share]])
+        shares = np.concatenate([np.ones(1, np.float32), SHARES[share], np.ones(1, np.float32)])
         parents = np.repeat(np.arange(nodes), numbers)
-        sums = np.bincount(parents, shares[1:], minlength=nodes)
+        sums = np.bincount(parents, shares[1:-1], minlength=nodes + 1)
         # Where steps of shares add up to more than all.
-        scale = np.minimum(1, (1 - LEAST_REST) / np.maximum(sums, 1e-9))
-        shares[1:] *= scale[parents]
-        rest = np.where(numbers > 0, 1 - sums * scale, 1).astype(np.float32)
-        tables = Tables(first.astype(np.int32), every, shares.astype(np.float32), rest, weights)
+        scale = np.minimum(1, (1 - LEAST_REST) / np.maximum(sums, 1e-9)).astype(np.float32)
+        shares[1:-1] *= scale[parents]
+        tables = Tables(
+            first, every, shares, (1 - sums * scale).astype(np.float32), np.zeros(1, np.int32), weights[None]
+        )
         return cls(arrays, tables, order, symbols)
 
-    def fitted(self, log_probs: Floats, own: Floats, targets: npt.NDArray[Any]) -> Companion:
-        """With weights that suit a text best: the network's log probabilities [positions, symbols], the table's, and
-        what came [positions]. The loss is convex, so that Newton's method finds the one best; little text is held
-        against `_NEUTRAL` as one nat for a change of each weight by the square root of 2."""
-        weights = _fitted(log_probs, own, targets)
-        return replace(
-            self, arrays={**self.arrays, "ngrams/weights": weights}, tables=self.tables._replace(weights=weights)
+    def fitted(
+        self, predictions: Callable[[], Predictions], number: int, ids: npt.NDArray[Any]
+    ) -> tuple[Companion, float]:
+        """With weights that suit a text, and the mixture's loss there, in nats a symbol.
+
+        `predictions`: a network's, of so many places of it, at least one; asked twice. Of all these probabilities no
+        more than about `_MOST_FITTED` are looked at for the weights, of places evenly spread. The loss is convex, so
+        that Newton's method finds the best weights; each is held to `_NEUTRAL`'s as if there were another nat to lose
+        by a change of the square root of 2.
+        """
+        apart = 1 + number * self.symbols // _MOST_FITTED
+        parts = [(log_probs[::apart], places[::apart]) for log_probs, places in predictions()]
+        log_probs, places = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        weights = _fitted(log_probs, self.log_probs(ids, places), np.asarray(ids[places]))
+        made = replace(
+            self, arrays={**self.arrays, "ngrams/weights": weights}, tables=self.tables._replace(weights=weights[None])
         )
+        total = 0.0
+        for log_probs, places in predictions():
+            mixed = made.mixed(log_probs, made.log_probs(ids, places))
+            total -= float(mixed[np.arange(len(places)), ids[places]].sum(dtype=np.float64))
+        return made, total / number
 
     def recounted(self, ids: npt.NDArray[Any], recipe: str) -> Companion:
         """Counted in another text, with these weights."""
-        return Companion.of({**count(ids, self.symbols, recipe), "ngrams/weights": self.tables.weights}, self.symbols)
-
-    def nodes(self, rows: int) -> Nodes:
-        """Of texts before they begin, [rows, order]."""
-        nodes = np.full((rows, self.order), -1, np.int32)
-        nodes[:, 0] = 0
-        return nodes
+        return Companion.of(
+            {**count(ids, self.symbols, recipe), "ngrams/weights": self.tables.weights[0]}, self.symbols
+        )
 
     def log_probs(self, ids: npt.NDArray[Any], places: npt.NDArray[np.int64]) -> Floats:
         """Of the symbols at some places of a text, by the table alone: [places, symbols]."""
@@ -112,12 +131,43 @@ class Companion:
         for column in range(self.order - 1):
             inside = starts + column < places
             passages[inside, column] = ids[starts[inside] + column]
-        _each(self.tables, passages, self.nodes(len(places)), found)
+        _each(self.tables, passages, begun(self.tables, len(places))[:, 0], found)
         return found
 
     def mixed(self, log_probs: Floats, own: Floats) -> Floats:
         """Log probabilities of a network and of the table mixed, [positions, symbols] all."""
-        return _mixed(log_probs, own, self.tables.weights)[0]
+        return _mixed(log_probs, own, self.tables.weights[0])[0]
+
+
+_NONE = Tables(
+    np.zeros(0, np.int32),
+    np.zeros(0, np.int32),
+    np.zeros(0, np.float32),
+    np.zeros(0, np.float32),
+    np.full(1, -1, np.int32),
+    np.zeros((1, 2, 3), np.float32),
+)
+
+
+def joined(companions: Sequence[Companion | None]) -> Tables:
+    """Of several models."""
+    found = [one.tables if one else _NONE for one in companions]
+    before = np.cumsum([0, *(len(tables.first) for tables in found)])[:-1].astype(np.int32)
+    return Tables(
+        np.concatenate([tables.first + at for tables, at in zip(found, before, strict=True)]),
+        np.concatenate([tables.symbol for tables in found]),
+        np.concatenate([tables.share for tables in found]),
+        np.concatenate([tables.rest for tables in found]),
+        np.concatenate([np.where(tables.roots < 0, -1, before[i : i + 1]) for i, tables in enumerate(found)]),
+        np.concatenate([tables.weights for tables in found]),
+    )
+
+
+def begun(tables: Tables, rows: int) -> Nodes:
+    """The nodes of texts before they begin, [rows, models, longest order]."""
+    nodes = np.full((rows, len(tables.roots), max(ORDERS.values())), -1, np.int32)
+    nodes[:, :, 0] = tables.roots
+    return nodes
 
 
 def _require(holds: bool) -> None:
@@ -174,7 +224,7 @@ def _fitted(log_probs: Floats, own: Floats, targets: npt.NDArray[Any]) -> Floats
 
 
 @compiled
-def advance(tables: Tables, nodes: Nodes, symbol: int) -> None:
+def follow(tables: Tables, nodes: Nodes, symbol: int) -> None:
     """Read a symbol: the nodes [order] of the last 0, 1, ... symbols; -1: they never stood in the text."""
     first, symbols = tables.first, tables.symbol
     for length in range(len(nodes) - 1, 0, -1):
@@ -212,10 +262,10 @@ def predict(tables: Tables, nodes: Nodes, log_probs: Floats) -> None:
 
 
 @compiled
-def mix(tables: Tables, nodes: Nodes, log_probs: Floats, own: Floats) -> None:
-    """A network's log probabilities [symbols] become those of the mixture; `own`: to work in, [symbols]."""
+def mix(tables: Tables, weights: Floats, nodes: Nodes, log_probs: Floats, own: Floats) -> None:
+    """A network's log probabilities [symbols] become those of the mixture, by these weights [2, 3]; `own`: to work in,
+    [symbols]."""
     predict(tables, nodes, own)
-    weights = tables.weights
     network_sure, table_sure = log_probs.max(), own.max()
     u = max(weights[0, 0] + weights[0, 1] * network_sure + weights[0, 2] * table_sure, _LEAST_POWER)
     v = max(weights[1, 0] + weights[1, 1] * network_sure + weights[1, 2] * table_sure, _LEAST_POWER)
@@ -238,5 +288,5 @@ def _each(tables: Tables, passages: Nodes, nodes: Nodes, log_probs: Floats) -> N
         for symbol in passages[row]:
             if symbol < 0:
                 break
-            advance(tables, nodes[row], symbol)
+            follow(tables, nodes[row], symbol)
         predict(tables, nodes[row], log_probs[row])

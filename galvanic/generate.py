@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from galvanic.companion import Companion
 from galvanic.errors import UserError
 from galvanic.model_file import Description, load
 from galvanic.options import RecipeName, checked
@@ -31,9 +32,9 @@ from galvanic.units import count
 from galvanic.windows import Windows
 
 
-def predictor(config: NetworkConfig, weights: Weights) -> Predictor:
+def predictor(config: NetworkConfig, weights: Weights, companion: Companion | None = None) -> Predictor:
     """What reads and writes symbols with the weights of a network."""
-    return Streams.of(config, weights) if config.kind == "streams" else Windows(config, weights)
+    return Streams.of(config, weights, companion) if config.kind == "streams" else Windows(config, weights)
 
 
 DEFAULT_TEMPERATURE = {"char": 0.8, "word": 0.8, "classic": 0.0}
@@ -152,11 +153,17 @@ class Author(ABC):
 class TextModel(Author):
     """A model in memory. Safe between threads: no state between calls. `windows`: corpus ids, [windows, symbols]."""
 
-    def __init__(self, description: Description, weights: Weights, windows: npt.NDArray[Any]) -> None:
+    def __init__(
+        self,
+        description: Description,
+        weights: Weights,
+        windows: npt.NDArray[Any],
+        companion: Companion | None = None,
+    ) -> None:
         self.description = description
         self.recipe = description.recipe
         self.vocabulary = make_vocabulary(description.recipe, description.symbols)
-        self.predictor = predictor(description.network, weights)
+        self.predictor = predictor(description.network, weights, companion)
         self._windows = windows
 
     def draw_window(self, random: np.random.Generator) -> Ids:

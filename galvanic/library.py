@@ -50,7 +50,7 @@ class Model:
     def __init__(self, loaded: Loaded, result: TrainResult | None = None) -> None:
         from galvanic.generate import TextModel
 
-        self.description, self._weights, self._windows = loaded
+        self.description, self._weights, self._windows, self._companion = loaded
         self.result = result
         self._model = TextModel(*loaded)
 
@@ -100,7 +100,7 @@ class Model:
         from galvanic.model_file import fields_of, path_for, save
 
         place = path_for(path)
-        save(place, self._weights, self._windows, **fields_of(self.description))
+        save(place, self._weights, self._windows, self._companion, **fields_of(self.description))
         return place
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
 """A model is one file, `NAME.safetensors`: its weights, and its description as JSON in the file's metadata.
 
 It is written atomically, and nothing in it is ever executed. Weights may stand in it coarser than they are in memory
-(`Packing`), where a file must be small.
+(`Packing`), where a file must be small; beside them stand pieces of the text and, in most, a table of n-grams.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import safetensors
 from pydantic import BaseModel, ConfigDict, Field
 
 from galvanic.checkpoint import read_arrays, write_file
+from galvanic.companion import PREFIX, Companion
 from galvanic.errors import UserError
 from galvanic.options import STARTER, CorpusInfo, RecipeName, TrainOptions, TranscriptRef
 from galvanic.plan import NetworkConfig
@@ -28,7 +29,7 @@ from galvanic.text import make_vocabulary
 from galvanic.text.classic import WINDOW
 from galvanic.units import MEGABYTE
 
-FORMAT = 3
+FORMAT = 4  # 3: without a table of n-grams
 SUFFIX = ".safetensors"
 STARTER_FILE = Path(__file__).with_name(f"starter{SUFFIX}")
 WINDOWS = "corpus_windows"  # the array beside the weights
@@ -50,7 +51,7 @@ _CLOCKS_APART_S = 86_400
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "galvanic")
 
 Arrays = dict[str, npt.NDArray[Any]]
-Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[Any]]
+Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[Any], Companion | None]
 
 
 class Ancestor(BaseModel):
@@ -67,7 +68,7 @@ class Ancestor(BaseModel):
 class Description(BaseModel):
     model_config = ConfigDict(frozen=True)
 
-    format: Literal[3] = 3
+    format: Literal[3, 4] = 4
     packed: Packing | None = None  # how its weights stand in the file; None: as they are
     recipe: RecipeName
     symbols: tuple[str, ...] = Field(min_length=1)  # the text of each, by id
@@ -97,6 +98,11 @@ class Description(BaseModel):
         return tuple(found.values())
 
 
+def may_have_companion(recipe: RecipeName, marks: Sequence[TranscriptRef]) -> bool:
+    """Not a model of the tutorial's, nor one that learned transcripts: a table of n-grams holds pieces of its text."""
+    return recipe != "classic" and not marks
+
+
 def path_of(name: str | Path) -> Path:
     """The model file that somebody names with or without its ending; `starter` is the one that comes with Galvanic."""
     if str(name) == STARTER:
@@ -117,7 +123,13 @@ def library_versions() -> dict[str, str]:
 
 
 def save(
-    path: Path, weights: Arrays, windows: npt.NDArray[Any], *, packing: Packing | None = None, **fields: Any
+    path: Path,
+    weights: Arrays,
+    windows: npt.NDArray[Any],
+    companion: Companion | None = None,
+    *,
+    packing: Packing | None = None,
+    **fields: Any,
 ) -> None:
     """Write a model file atomically; on return it is on the disk.
 
@@ -125,7 +137,7 @@ def save(
     `fields`: of `Description`; the versions are those installed unless given. Raises UserError where a weight is too
     large for this packing, OSError where the file cannot be written.
     """
-    arrays = {**_packed(weights, packing), WINDOWS: windows}
+    arrays = {**_packed(weights, packing), WINDOWS: windows, **(companion.arrays if companion else {})}
     if not all(np.isfinite(array).all() for array in arrays.values()) and packing:
         raise UserError(
             "This model's file is too large to be sent, and its weights are too large numbers for a smaller one.",
@@ -159,7 +171,7 @@ def describe(path: Path, imported_bytes: int | None = None) -> Description:
 
 
 def load(path: Path, imported_bytes: int | None = None) -> Loaded:
-    """Description, weights and corpus windows of a model file, all checked.
+    """Description, weights, corpus windows and companion of a model file, all checked.
 
     `imported_bytes`: what a file from outside may have, which anybody may have made to exhaust a worker's memory or
     time. Raises UserError where there is no model, it is damaged, too large or of no use, or a newer program wrote it.
@@ -169,11 +181,14 @@ def load(path: Path, imported_bytes: int | None = None) -> Loaded:
         arrays = read_arrays(path)[0]
         _require(_digest(arrays) == description.weights_sha256, "the weights differ from those that were saved")
         windows = arrays.pop(WINDOWS)
+        table = {name: arrays.pop(name) for name in list(arrays) if name.startswith(PREFIX)}
         weights = _unpacked(arrays, description.packed)
         _check_arrays(description, weights, windows)
+        _require(not table or may_have_companion(description.recipe, description.marks), "a table that it may not have")
+        companion = Companion.of(table, len(description.symbols)) if table else None
     except (OSError, ValueError, KeyError, TypeError, OverflowError, safetensors.SafetensorError) as error:
         raise damaged(path if imported_bytes is not None else None) from error
-    return description, weights, windows
+    return description, weights, windows, companion
 
 
 def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: Sequence[TranscriptRef] = ()) -> None:
@@ -182,12 +197,12 @@ def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: 
     `transcripts`: what the description is to name beside those that it names anyway (`Description.marks`). Raises
     UserError where there is no model or a damaged one, the file cannot be written, or not even the coarsest fits.
     """
-    description, weights, windows = load(path)
+    description, weights, windows, companion = load(path)
     fields = fields_of(description) | ({"transcripts": tuple(transcripts)} if transcripts else {})
     finest = (None, *PACKINGS).index(description.packed)
     try:
         for packing in (None, *PACKINGS)[finest:]:
-            save(target, weights, windows, packing=packing, **fields)
+            save(target, weights, windows, companion, packing=packing, **fields)
             if target.stat().st_size <= most_bytes:
                 return
         size = target.stat().st_size

@@ -61,7 +61,7 @@ def load_parent(path: Path, name: str | None, options: TrainOptions) -> Parent:
 
     Raises UserError where there is no model, it is damaged, or the options want another recipe or network than its own.
     """
-    description, weights, _ = load(path)
+    description, weights, _, _ = load(path)
     name = name or path.stem
     if options.recipe != description.recipe:
         raise UserError(

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from galvanic.companion import Companion, Nodes, Tables, begun, follow, joined, mix
 from galvanic.compiled import compiled
 from galvanic.kernels import LANES, STEPS, advance_cell, log_softmax, multiply, quantised
 from galvanic.plan import NetworkConfig, Weights, split_members
@@ -43,6 +44,7 @@ class Networks(NamedTuple):
     scales: Floats
     tables: Floats
     shares: npt.NDArray[np.float64]  # [networks], of the mixture; they sum to 1
+    models: npt.NDArray[np.int64]  # [networks]: which one's it is; those of a model lie side by side
     ids: npt.NDArray[np.int32]  # [networks, symbols]: of each symbol of the mixture; -1: the network lacks it
     units: int  # of all layers of all networks
 
@@ -83,6 +85,7 @@ def _packed(config: NetworkConfig, weights: Weights) -> Networks:
         np.concatenate(scales),
         np.concatenate(tables),
         np.ones(1),
+        np.zeros(1, np.int64),
         np.arange(config.vocabulary, dtype=np.int32)[None],
         end,
     )
@@ -113,34 +116,43 @@ def _joined(parts: Sequence[tuple[Networks, float, Ids]]) -> Networks:
         np.concatenate([networks.scales for networks, _, _ in parts]),
         np.concatenate([networks.tables for networks, _, _ in parts]),
         np.concatenate([share * networks.shares for networks, share, _ in parts]),
-        np.concatenate([np.where(ids >= 0, networks.ids[:, ids], -1) for networks, _, ids in parts]).astype(np.int32),
+        np.repeat(np.arange(len(parts)), [len(networks.shares) for networks, _, _ in parts]),
+        # In C's order, however they were picked: for another one the loop would be compiled anew.
+        np.ascontiguousarray(
+            np.concatenate([np.where(ids >= 0, networks.ids[:, ids], -1) for networks, _, ids in parts]), np.int32
+        ),
         sum(networks.units for networks, _, _ in parts),
     )
 
 
 class Streams(Predictor):
-    """One network, or several whose predictions are averaged."""
+    """One network, or several whose predictions are averaged, each with or without a companion; or several of these
+    models, averaged likewise."""
 
     together = 16
 
-    def __init__(self, networks: Networks) -> None:
+    def __init__(self, networks: Networks, companions: Sequence[Companion | None]) -> None:
         self.symbols = networks.ids.shape[1]
         self._networks = networks
+        self._companions = companions
+        self._tables = joined(companions)
 
     @classmethod
-    def of(cls, config: NetworkConfig, weights: Weights) -> Streams:
+    def of(cls, config: NetworkConfig, weights: Weights, companion: Companion | None = None) -> Streams:
         members = [_packed(config, own) for own in split_members(config, weights)]
         every = np.arange(config.vocabulary, dtype=np.int32)
-        return cls(_joined([(member, 1 / len(members), every) for member in members]))
+        networks = _joined([(member, 1 / len(members), every) for member in members])
+        return cls(networks._replace(models=np.zeros(len(members), np.int64)), [companion])
 
     @classmethod
     def mixed(cls, parts: Sequence[tuple[Streams, float, Ids]]) -> Streams:
         """Several of them, each with its weight, and its own ids of the mixture's symbols (-1 for what it lacks)."""
         total = sum(weight for _, weight, _ in parts)
-        return cls(_joined([(streams._networks, weight / total, ids) for streams, weight, ids in parts]))
+        networks = _joined([(streams._networks, weight / total, ids) for streams, weight, ids in parts])
+        return cls(networks, [companion for streams, _, _ in parts for companion in streams._companions])
 
     def begin(self, first: Sequence[int], samplings: Sequence[Sampling]) -> Pass:
-        return _Pass(self._networks, new_texts(first, samplings))
+        return _Pass(self._networks, self._tables, new_texts(first, samplings))
 
 
 def compile_loop() -> None:
@@ -152,42 +164,48 @@ def compile_loop() -> None:
 
 
 class _Pass(Pass):
-    def __init__(self, networks: Networks, texts: Texts) -> None:
-        self._networks = networks
+    def __init__(self, networks: Networks, tables: Tables, texts: Texts) -> None:
+        self._networks, self._tables = networks, tables
         self._texts = texts
+        self._nodes = begun(tables, len(texts.symbols))
         shape = (len(texts.symbols), networks.units)
         self._hidden, self._cells = np.zeros(shape, np.int16), np.zeros(shape, np.float32)
 
     def advance(self, given: Ids, uniform: Floats) -> tuple[Ids, Floats]:
         ids, log_probs = np.empty(given.shape, np.int32), np.empty(given.shape, np.float32)
-        advance(self._networks, self._texts, self._hidden, self._cells, given, uniform, ids, log_probs)
+        state = self._texts, self._hidden, self._cells, self._nodes
+        advance(self._networks, self._tables, *state, given, uniform, ids, log_probs)
         return ids, log_probs
 
     def keep(self, rows: Sequence[int]) -> None:
         self._texts = self._texts.keep(rows)
-        self._hidden, self._cells = self._hidden[rows], self._cells[rows]
+        self._hidden, self._cells, self._nodes = self._hidden[rows], self._cells[rows], self._nodes[rows]
 
 
 @compiled
 def advance(
     networks: Networks,
+    tables: Tables,
     texts: Texts,
     hidden: npt.NDArray[np.int16],
     cells: Floats,
+    nodes: Nodes,
     given: Ids,
     uniform: Floats,
     ids: Ids,
     log_probs: Floats,
 ) -> None:
-    """As `Pass.advance`, into `ids` and `log_probs`. `hidden`, `cells`: [rows, units]."""
+    """As `Pass.advance`, into `ids` and `log_probs`. `hidden`, `cells`: [rows, units]; `nodes`: as `begun` makes
+    them."""
     rows, symbols = len(texts.symbols), networks.ids.shape[1]
     predicted = np.empty((rows, symbols), np.float32)
     mixed = np.empty((rows, symbols), np.float64)
     columns = networks.parts[:, 1].max()
     sums, gates = np.empty((rows, columns), np.int32), np.empty(columns, np.float32)
+    mean, lines = np.empty((rows, columns), np.float64), np.empty((rows, columns), np.float32)
     for step in range(len(given)):
-        predict(networks, texts.symbols, hidden, cells, predicted, mixed, sums, gates)
-        # Here log probabilities [rows, symbols] may be mixed with those of another predictor.
+        room = (mixed, sums, gates, mean, lines)
+        predict(networks, tables, texts.symbols, hidden, cells, nodes, predicted, room)
         take(texts, predicted, given[step], uniform[step])
         for row in range(rows):
             ids[step, row] = texts.symbols[row]
@@ -197,24 +215,27 @@ def advance(
 @compiled
 def predict(
     networks: Networks,
+    tables: Tables,
     read: Ids,
     hidden: npt.NDArray[np.int16],
     cells: Floats,
+    nodes: Nodes,
     predicted: Floats,
-    mixed: npt.NDArray[np.float64],
-    sums: npt.NDArray[np.int32],
-    gates: Floats,
+    room: tuple[npt.NDArray[np.float64], npt.NDArray[np.int32], Floats, npt.NDArray[np.float64], Floats],
 ) -> None:
     """Read a symbol in each row, and predict the log probabilities [rows, symbols] of the next one.
 
-    A network that lacks the symbol stays as it is. `mixed`, `sums`, `gates`: to work in.
+    A model that lacks the symbol stays as it is. `room`: to work in.
     """
-    network, alone = 0, len(networks.shares) == 1
+    mixed, sums, gates, mean, lines = room
+    network, alone, several = 0, len(networks.shares) == 1, networks.models[-1] > 0
+    share = 0.0  # of the model's networks so far
     mixed[:] = 0
+    mean[:] = 0
     for part in networks.parts:
         kind, columns, inputs, first, weights, scales, table = part
         multiply(networks.weights[weights : weights + columns * inputs], columns, inputs, hidden, first, sums)
-        own = networks.ids[network]
+        own, model = networks.ids[network], networks.models[network]
         for row in range(len(read)):
             added = table + (own[read[row]] * columns if kind == FIRST else 0)
             if kind != OUTPUT and own[read[row]] < 0:
@@ -226,11 +247,11 @@ def predict(
                 gates[index] = base[index] + np.float32(line[index]) * scale[index]
             if kind == OUTPUT:
                 log_softmax(gates[:columns])
-                for symbol in range(len(own)):
-                    if alone:
-                        predicted[row, symbol] = gates[own[symbol]] if own[symbol] >= 0 else np.float32(NEVER)
-                    elif own[symbol] >= 0:
-                        mixed[row, symbol] += networks.shares[network] * np.exp(np.float64(gates[own[symbol]]))
+                if alone:
+                    lines[row, :columns] = gates[:columns]
+                else:
+                    for index in range(columns):
+                        mean[row, index] += networks.shares[network] * np.exp(np.float64(gates[index]))
             else:
                 units = columns // 4
                 end = first + inputs
@@ -240,9 +261,33 @@ def predict(
                     # Counted from 0, as whole numbers are made by cutting off.
                     steps = gates[index] * np.float32(STEPS) + np.float32(STEPS + 0.5)
                     after[index] = np.int16(np.int32(steps) - STEPS)
-        if kind == OUTPUT:
-            network += 1
-    if not alone:
+        if kind != OUTPUT:
+            continue
+        share += networks.shares[network]
+        network += 1
+        if network < len(networks.shares) and networks.models[network] == model:
+            continue
+        size = own.max() + 1
+        for row in range(len(read)):
+            if not alone:
+                for index in range(size):
+                    total = mean[row, index]
+                    lines[row, index] = np.log(total / share) if total > 0 else NEVER
+                    mean[row, index] = 0
+            if tables.roots[model] >= 0:
+                if own[read[row]] >= 0:
+                    follow(tables, nodes[row, model], own[read[row]])
+                mix(tables, tables.weights[model], nodes[row, model], lines[row, :size], gates[:size])
+            for symbol in range(len(own)):
+                if own[symbol] < 0:
+                    if not several:
+                        predicted[row, symbol] = NEVER
+                elif several:
+                    mixed[row, symbol] += share * np.exp(np.float64(lines[row, own[symbol]]))
+                else:
+                    predicted[row, symbol] = lines[row, own[symbol]]
+        share = 0.0
+    if several:
         for row in range(len(read)):
             for symbol in range(len(predicted[row])):
                 total = mixed[row, symbol]

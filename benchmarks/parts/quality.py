@@ -157,7 +157,7 @@ def first_at_most(
     Returns:
         The snapshot, None when even the last is not good enough; and all scores by index.
     """
-    description, _, windows = load(folder)
+    description, _, windows, _ = load(folder)
     scores: dict[int, float] = {}
 
     def good(index: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import defaultdict
 from pathlib import Path
@@ -12,9 +13,17 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from galvanic import ngrams
-from galvanic.companion import Companion, advance, mix
+from galvanic import model_file, ngrams
+from galvanic.companion import Companion, begun, follow, mix
+from galvanic.errors import UserError
+from galvanic.generate import TextModel, load_model, predictor
 from galvanic.ngrams import ORDERS, count
+from galvanic.options import TranscriptRef
+from galvanic.predictor import Predictor, Row
+from galvanic.sampling import Sampling
+from galvanic.streams import Streams
+from galvanic.text import Ids
+from tests.worker import hostile, small
 
 SYMBOLS = 8
 
@@ -126,8 +135,10 @@ def test_a_mixture_is_fitted_to_what_came() -> None:
     log_probs = network(len(came))
     log_probs[rows[knows], came[knows]] += 3
     log_probs -= np.log(np.exp(log_probs).sum(1, keepdims=True))
-    fitted = companion.fitted(log_probs, own, came)
+    parts = [(log_probs[rows % 3 == part], places[rows % 3 == part]) for part in range(3)]
+    fitted, loss = companion.fitted(lambda: iter(parts), len(came), ids)
     losses = [-part[rows, came].mean() for part in (fitted.mixed(log_probs, own), own, log_probs)]
+    assert loss == pytest.approx(losses[0], abs=1e-5)
     assert losses[0] < min(losses[1:]) - 0.1
     assert losses[0] < -companion.mixed(log_probs, own)[rows, came].mean() - 0.01
     again = fitted.recounted(ids, "char")
@@ -145,12 +156,12 @@ def test_a_mixture_equals_its_parts() -> None:
     powers = np.stack([np.ones(200), log_probs.max(1), own.max(1)], 1) @ weights.T
     wanted = np.exp(powers[:, :1] * log_probs + powers[:, 1:] * own)
     wanted /= wanted.sum(1, keepdims=True)
-    nodes, room = companion.nodes(1)[0], np.empty(SYMBOLS, np.float32)
+    nodes, room = begun(companion.tables, 1)[0, 0], np.empty(SYMBOLS, np.float32)
     for at in range(200):
         row = log_probs[at].copy()
-        mix(companion.tables, nodes, row, room)
+        mix(companion.tables, weights, nodes, row, room)
         assert np.exp(row) == pytest.approx(wanted[at], abs=1e-5)
-        advance(companion.tables, nodes, int(ids[at]))
+        follow(companion.tables, nodes, int(ids[at]))
     assert np.exp(companion.mixed(log_probs, own)) == pytest.approx(wanted, abs=1e-5)
 
 
@@ -192,3 +203,101 @@ def test_a_table_without_a_part_is_refused(name: str) -> None:
         Companion.of({other: array for other, array in SMALL.items() if other != name}, SYMBOLS)
     with pytest.raises(ValueError, match="no table"):
         Companion.of({**SMALL, f"{name}_2": SMALL[name]}, SYMBOLS)
+
+
+def companion_of(symbols: int, seed: int) -> Companion:
+    weights = np.array([[0.5, -0.05, 0.1], [0.6, 0.1, -0.1]], np.float32)
+    counted = Companion.counted(text(2_000, symbols, seed), symbols, "char")
+    return Companion.of({**counted.arrays, "ngrams/weights": weights}, symbols)
+
+
+def distributions(reader: Predictor, ids: Ids) -> npt.NDArray[np.float64]:
+    """Of each symbol after the first, [symbols of the text - 1, symbols], by reading every one that might have come."""
+    every = np.arange(reader.symbols, dtype=np.int32)
+    return np.stack([[reader.read(np.append(ids[:end], one))[-1] for one in every] for end in range(1, len(ids))])
+
+
+IDS = np.array([3, 3, 5, 1, 7, 0, 2, 2, 7, 4], np.int32)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_model_is_its_networks_and_its_companion(members: int) -> None:
+    config = small.network(SYMBOLS, members=members)
+    weights, companion = small.random_weights(config), companion_of(SYMBOLS, 1)
+    alone, both = predictor(config, weights), predictor(config, weights, companion)
+    network, own = distributions(alone, IDS), companion.log_probs(IDS, np.arange(1, len(IDS)))
+    found = distributions(both, IDS)
+    assert found == pytest.approx(companion.mixed(network.astype(np.float32), own), abs=1e-4)
+    assert np.exp(found).sum(1) == pytest.approx(np.ones(len(found)), abs=1e-4)
+
+
+def test_models_with_and_without_a_companion_are_mixed_by_their_weights() -> None:
+    configs = small.network(SYMBOLS), small.network(6, members=2)
+    companions = companion_of(SYMBOLS, 1), companion_of(6, 2)
+    known = np.array([0, 1, 2, 3, 4, 5, -1, -1], np.int32)
+    every = np.arange(SYMBOLS, dtype=np.int32)
+    for chosen in ((companions[0], companions[1]), (None, companions[1]), (companions[0], None)):
+        parts = [
+            Streams.of(config, small.random_weights(config, seed), companion)
+            for seed, (config, companion) in enumerate(zip(configs, chosen, strict=True))
+        ]
+        mixed = Streams.mixed([(parts[0], 3.0, every), (parts[1], 1.0, known)])
+        # The other model reads no 7: it goes on as if that had not come.
+        one, other = np.exp(parts[0].read(IDS)), np.exp(parts[1].read(IDS[known[IDS] >= 0]))
+        spread = np.zeros(len(IDS))
+        spread[known[IDS] >= 0] = other
+        assert np.exp(mixed.read(IDS))[1:] == pytest.approx((0.75 * one + 0.25 * spread)[1:], abs=1e-4)
+
+
+def test_a_batch_writes_what_each_would_alone() -> None:
+    config = small.network(SYMBOLS, members=2)
+    writer = predictor(config, small.random_weights(config), companion_of(SYMBOLS, 1))
+
+    def rows() -> list[Row]:
+        lengths = (70, 200, 5, 130)
+        return [
+            Row(IDS[: 1 + 2 * at], Sampling(0.8), np.random.default_rng(at), lambda ids, least=least: len(ids) >= least)  # type: ignore[misc]
+            for at, least in enumerate(lengths)
+        ]
+
+    together, alone = writer.write(rows()), [writer.write([row])[0] for row in rows()]
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_model_file_keeps_its_companion(tmp_path: Path) -> None:
+    symbols = small.LETTERS
+    config = small.network(len(symbols))
+    companion = companion_of(len(symbols), 1)
+    path, others = tmp_path / "model", [tmp_path / f"{packing}" for packing in model_file.PACKINGS]
+    save = functools.partial(model_file.save, **small.fields_of(symbols, config))
+    save(path, small.random_weights(config), small.windows(len(symbols)), companion)
+    for packing, other in zip(model_file.PACKINGS, others, strict=True):
+        description, weights, windows, kept = model_file.load(path)
+        model_file.save(other, weights, windows, kept, packing=packing, **model_file.fields_of(description))
+    for saved in (path, *others):
+        kept = model_file.load(saved)[3]
+        assert kept is not None
+        assert all((kept.arrays[name] == array).all() for name, array in companion.arrays.items())
+    bare = TextModel(*model_file.load(path)[:3])
+    assert load_model(path).score("the sea, the sea").nats != bare.score("the sea, the sea").nats
+
+
+def test_a_file_with_a_table_that_it_may_not_have_is_refused(tmp_path: Path) -> None:
+    symbols = small.LETTERS
+    config, transcript = (
+        small.network(len(symbols)),
+        TranscriptRef(transcript_id="t" * 32, revision=1, guild_id=5, channel_id=6),
+    )
+    fields = small.fields_of(symbols, config)
+    corpus = fields["corpus"].model_copy(update={"transcript": transcript})
+    arrays = small.random_weights(config), small.windows(len(symbols)), companion_of(len(symbols), 1)
+    model_file.save(tmp_path / "channel", *arrays, **{**fields, "corpus": corpus})
+    with pytest.raises(UserError, match="damaged"):
+        model_file.load(tmp_path / "channel")
+    model_file.save(tmp_path / "other", *arrays, **fields)
+    fields_, found = hostile.apart((tmp_path / "other").read_bytes())
+    found["ngrams/children"][0] += 1
+    (tmp_path / "other").write_bytes(hostile.sealed(fields_, found, digest=True))
+    with pytest.raises(UserError, match="damaged"):
+        model_file.load(tmp_path / "other")

@@ -25,7 +25,7 @@ Memorised = tuple[Path, TrainResult, Recorder]
 
 
 def test_the_loop_reads_as_the_saved_network_does(memorised: Memorised) -> None:
-    description, weights, _ = load(memorised[0])
+    description, weights, _, _ = load(memorised[0])
     network = build(description.network)
     set_weights(network, weights)
     ids = load_model(memorised[0]).vocabulary.encode(SENTENCE * 3)
@@ -38,7 +38,7 @@ def test_the_loop_reads_as_the_saved_network_does(memorised: Memorised) -> None:
 
 
 def test_windows_advanced_together_equal_windows_read_one_by_one(classic: Path) -> None:
-    description, weights, _ = load(classic)
+    description, weights, _, _ = load(classic)
     network = build(description.network)
     set_weights(network, weights)
     window, size = description.network.window, description.network.vocabulary
@@ -60,7 +60,7 @@ def test_continues_what_it_memorised(memorised: Memorised) -> None:
 @pytest.mark.parametrize("recipe", ["char", "classic"])
 def test_temperature_zero_is_the_likeliest_each_time(recipe: str, memorised: Memorised, classic: Path) -> None:
     folder = memorised[0] if recipe == "char" else classic
-    description, weights, windows = load(folder)
+    description, weights, windows, _ = load(folder)
     reader = predictor(description.network, weights)
     seed = windows[0].astype(np.int32)
     written = draw(reader, seed, CHUNK + 7, Sampling(0.0), np.random.default_rng(0))

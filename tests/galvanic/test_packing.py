@@ -21,8 +21,8 @@ pytestmark = pytest.mark.slow
 
 def packed(saved: Path, target: Path, packing: Packing) -> Path:
     """The model with coarser weights."""
-    description, weights, windows = load(saved)
-    save(target, weights, windows, packing=packing, **fields_of_saved(description))
+    description, weights, windows, companion = load(saved)
+    save(target, weights, windows, companion, packing=packing, **fields_of_saved(description))
     return target
 
 
@@ -46,7 +46,7 @@ def test_packed_models_are_smaller_and_say_nearly_the_same(
 @pytest.mark.parametrize("recipe", ["char", "word", "classic"])
 def test_every_kind_of_model_can_be_packed(recipe: str, packing: Packing, tmp_path: Path) -> None:
     saved = FIXTURES / "format-3" / f"{recipe}.safetensors"
-    (_, before, windows), (_, after, same) = load(saved), load(packed(saved, tmp_path / "x", packing))
+    (_, before, windows, _), (_, after, same, _) = load(saved), load(packed(saved, tmp_path / "x", packing))
     assert np.array_equal(windows, same)
     for name, weights in before.items():
         assert np.abs(after[name] - weights).max() <= np.abs(weights).max() / 200

@@ -46,7 +46,7 @@ def test_a_text_that_it_foresees_is_learned_from_it(starter: Path, tmp_path: Pat
     result = begin(tmp_path / "alike", starter)
     assert (result.parent, result.epochs, result.epochs_before) == ("starter", 1, 0)
     assert any("began with the English that I come with" in note for note in result.notes)
-    description, weights, _ = load(tmp_path / "alike")
+    description, weights, _, _ = load(tmp_path / "alike")
     assert [ancestor.name for ancestor in description.lineage] == ["starter"]
     assert description.network.units == load(starter)[0].network.units
     assert set(ALIKE) <= set(description.symbols)
@@ -75,7 +75,7 @@ def test_otherwise_nothing_is_taken_from_it(starter: Path, tmp_path: Path, optio
     notes = [one for one in result.notes if "English" in one]
     assert len(notes) == bool(note)
     assert not note or note in notes[0]
-    described, weights, _ = load(tmp_path / "model")
+    described, weights, _, _ = load(tmp_path / "model")
     assert (described.lineage, described.symbols) == ((), load(tmp_path / "alone")[0].symbols)
     for name, weight in load(tmp_path / "alone")[1].items():
         np.testing.assert_array_equal(weight, weights[name])
