@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -60,6 +60,11 @@ class Learner(ABC):
         """Mean loss on the held-out part, in nats per symbol; None where nothing is held out. `poll` is called now and
         then."""
         return None
+
+    def heldout_predictions(self, poll: Callable[[], object]) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:  # noqa: ARG002
+        """Of the held-out part, as `heldout` judges it: log probabilities [places, symbols] and places in the text, in
+        parts; nothing where nothing is held out."""
+        yield from ()
 
     def weights(self) -> Weights:
         """Copies of the weights."""
@@ -163,6 +168,7 @@ class StreamsLearner(Learner):
         # One after the other: together they would only push each other's weights out of the processor's cache.
         self._steps = [tf.function(functools.partial(self._learn, index)) for index in range(len(self.models))]
         self._losses = tf.function(self._judge, reduce_retracing=True)
+        self._predictions = tf.function(self._predict, reduce_retracing=True)
 
     def begin_epoch(self, epoch: int) -> None:
         # Another beginning each time, so that steps do not always cut the text at the same places.
@@ -186,7 +192,7 @@ class StreamsLearner(Learner):
     def heldout(self, poll: Callable[[], object]) -> float | None:
         if self._judged is None:
             return None
-        inputs, targets, counted = self._judged
+        inputs, targets, counted, _ = self._judged
         states = self._zero_states(len(inputs))
         total = 0.0
         for start in range(0, inputs.shape[1], JUDGED_LENGTH):
@@ -195,6 +201,18 @@ class StreamsLearner(Learner):
             losses, states = self._losses(tf.constant(inputs[:, part]), tf.constant(targets[:, part]), states)
             total += float(np.sum(losses.numpy() * counted[:, part], dtype=np.float64))
         return total / float(counted.sum())
+
+    def heldout_predictions(self, poll: Callable[[], object]) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+        if self._judged is None:
+            return
+        inputs, _, counted, places = self._judged
+        states = self._zero_states(len(inputs))
+        for start in range(0, inputs.shape[1], JUDGED_LENGTH):
+            poll()
+            part = slice(start, start + JUDGED_LENGTH)
+            log_probs, states = self._predictions(tf.constant(inputs[:, part]), states)
+            chosen = counted[:, part]
+            yield log_probs.numpy()[chosen], places[:, part][chosen]
 
     def state(self) -> Arrays:
         carried = {str(index): np.array(state.numpy()) for index, state in enumerate(self._states)}
@@ -233,13 +251,24 @@ class StreamsLearner(Learner):
             after += new
         return math.log(len(log_probs)) - tf.reduce_logsumexp(tf.stack(log_probs), 0), after
 
+    def _predict(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The members' mean prediction, log probabilities [streams, time, symbols], and all their states."""
+        log_probs: list[Tensor] = []
+        after: list[Tensor] = []
+        for index, model in enumerate(self.models):
+            logits, *new = model([inputs, *self._own(states, index)], training=False)
+            log_probs.append(tf.nn.log_softmax(tf.cast(logits, tf.float32)))
+            after += new
+        return tf.reduce_logsumexp(tf.stack(log_probs), 0) - math.log(len(log_probs)), after
+
     def _own(self, states: list[Tensor], member: int) -> list[Tensor]:
         each = 2 * len(self.plan.network.units)
         return states[member * each : (member + 1) * each]
 
 
-def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any] | None:
-    """Inputs, targets and which of them count, [streams, time]; None when nothing is held out."""
+def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any, Any] | None:
+    """Inputs, targets, which of them count, and their places in the text, [streams, time]; None when nothing is held
+    out."""
     amount = min(len(prepared.heldout), HELDOUT_MOST)
     if not amount:
         return None
@@ -253,7 +282,7 @@ def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any] | 
     counted = (offset >= lead) & (offset < lead + each) & (places < prepared.learned + amount)
     last = len(prepared.ids) - 1
     inputs, targets = (prepared.ids[np.minimum(place, last)].astype(np.int32) for place in (places - 1, places))
-    return inputs, targets, counted
+    return inputs, targets, counted, places
 
 
 def symbol_counts(ids: npt.NDArray[Any], symbols: int) -> npt.NDArray[np.int64]:

@@ -15,10 +15,11 @@ from pydantic import ValidationError
 
 from galvanic import checkpoint, model_file
 from galvanic.checkpoint import when_there_is_room
+from galvanic.companion import Companion
 from galvanic.copying import copying, overfitting
 from galvanic.errors import UserError
 from galvanic.generate import AS_THE_TUTORIAL, DEFAULT_TEMPERATURE, predictor
-from galvanic.learners import calibrate, interpolate, make_learner, symbol_counts
+from galvanic.learners import HELDOUT_MOST, Learner, calibrate, interpolate, make_learner, symbol_counts
 from galvanic.loop import Loop, Record
 from galvanic.machine import measure_machine
 from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
@@ -137,7 +138,7 @@ class _Training:
         identity["random_seed"] = random_seed
 
         plan.network.check_pace()
-        writer = SampleWriter(prepared, plan.network, random_seed)
+        writer = SampleWriter(prepared, plan.network, random_seed, self._companion())
         learner = make_learner(plan, prepared, random_seed)
         minutes = self._minutes()
         pace = Pace(plan, learner.steps, options.epochs or plan.epochs, minutes)
@@ -166,10 +167,32 @@ class _Training:
                 loop.best = interpolate(learner, loop.best, initial, hooks.control)
             loop.best, loss = calibrate(learner, loop.best, hooks.control)
             heldout_loss = None if loss is None else loss * prepared.heldout_density
+        if writer.companion and len(prepared.heldout):
+            writer.companion, loss = self._fitted(writer.companion, learner, loop.best, hooks)
+            heldout_loss = loss * prepared.heldout_density
         model_file.check_weights(loop.best)
         result = self._result(loop, stopped, writer, random_seed, notes, heldout_loss)
         when_there_is_room(lambda: self._save(out, loop, writer, result), hooks)
         return result
+
+    def _companion(self) -> Companion | None:
+        """Counted in what is learned from, with weights that nothing was fitted to."""
+        prepared, parent = self.prepared, self.parent.description.marks if self.parent else ()
+        transcripts = (*parent, *([self.corpus.transcript] if self.corpus.transcript else []))
+        if not model_file.may_have_companion(self.options.recipe, transcripts):
+            return None
+        return Companion.counted(prepared.training, len(prepared.vocabulary), prepared.recipe)
+
+    def _fitted(
+        self, companion: Companion, learner: Learner, weights: Weights, hooks: Hooks
+    ) -> tuple[Companion, float]:
+        """The companion with weights fitted to the held-out part, and then counted in all of the text; the mixture's
+        loss from before that, in nats a symbol."""
+        learner.set_weights(weights)
+        number = min(len(self.prepared.heldout), HELDOUT_MOST)
+        ids = self.prepared.ids
+        fitted, loss = companion.fitted(lambda: learner.heldout_predictions(hooks.control), number, ids)
+        return fitted.recounted(ids, self.prepared.recipe), loss
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must agree with. Not the plan, which may depend on the machine's speed at that moment."""
@@ -252,6 +275,7 @@ class _Training:
             loop.best,
             # Members' words may be withdrawn: none of them stand in a model, for a text to begin with or at all.
             writer.windows if self.corpus.transcript is None else line_start(prepared),
+            writer.companion,
             recipe=self.options.recipe,
             symbols=prepared.vocabulary.symbols,
             network=loop.learner.plan.network,
@@ -268,16 +292,19 @@ class _Training:
 class SampleWriter:
     """Writes samples after windows (ids, [windows, symbols]) of the part to learn from.
 
-    What is written depends on the training's random seed, the weights and the epoch alone, so that a resumed training
-    writes the same.
+    What is written depends on the training's random seed, the weights, the companion and the epoch alone, so that a
+    resumed training writes the same.
     """
 
-    def __init__(self, prepared: Prepared, network: NetworkConfig, random_seed: int) -> None:
+    def __init__(
+        self, prepared: Prepared, network: NetworkConfig, random_seed: int, companion: Companion | None = None
+    ) -> None:
         self._vocabulary = prepared.vocabulary
         self._network = network
         self._random_seed = random_seed
         self._sampling = Sampling(DEFAULT_TEMPERATURE[prepared.recipe])
         self._classic = prepared.recipe in AS_THE_TUTORIAL
+        self.companion = companion
         self.windows = _draw_windows(prepared, WINDOWS[prepared.recipe], np.random.default_rng(random_seed))
 
     def one(self, weights: Weights, epoch: int) -> str:
@@ -297,7 +324,7 @@ class SampleWriter:
             random = np.random.default_rng((self._random_seed, epoch, index))
             seed = self.windows[random.integers(len(self.windows))].astype(np.int32)
             rows.append(Row(seed, self._sampling, random, enough))
-        texts = map(self._vocabulary.decode, predictor(self._network, weights).write(rows))
+        texts = map(self._vocabulary.decode, predictor(self._network, weights, self.companion).write(rows))
         return tuple(self.cut(text if self._classic else begun(text), chars) for text in texts)
 
     def cut(self, text: str, chars: int) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from galvanic.companion import Companion
 from galvanic.generate import load_model, predictor
 from galvanic.model_file import load
 from galvanic.options import TrainOptions
@@ -45,12 +46,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult
     return folder, run(folder)
 
 
-def log_probs(config: NetworkConfig, weights: Weights, ids: np.ndarray) -> np.ndarray:
-    return predictor(config, weights).read(ids)
+def log_probs(
+    config: NetworkConfig, weights: Weights, ids: np.ndarray, companion: Companion | None = None
+) -> np.ndarray:
+    return predictor(config, weights, companion).read(ids)
 
 
 def test_the_prediction_is_the_mean_of_the_members(trained: tuple[Path, TrainResult]) -> None:
-    description, weights, _ = load(trained[0])
+    description, weights, _, _ = load(trained[0])
     ids = load_model(trained[0]).vocabulary.encode(TEXT[:300])
     alone = description.network.model_copy(update={"members": 1})
     members = [log_probs(alone, own, ids) for own in split_members(description.network, weights)]
@@ -66,8 +69,11 @@ def test_the_held_out_loss_is_that_of_all_together(trained: tuple[Path, TrainRes
     model = load_model(folder)
     heldout = len(TEXT) // 10
     ids = model.vocabulary.encode(TEXT)
+    companion = load(folder)[3]
+    assert companion is not None
+    before = companion.recounted(ids[:-heldout], "char")
     # Read from the beginning, where the training only reads a lead-in before each held-out stream.
-    found = -log_probs(model.description.network, load(folder)[1], ids)[-heldout:].mean()
+    found = -log_probs(model.description.network, load(folder)[1], ids, before)[-heldout:].mean()
     assert result.heldout_loss == pytest.approx(found, abs=0.02)
 
 

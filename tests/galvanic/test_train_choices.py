@@ -95,7 +95,7 @@ def test_streams_that_fit_stay() -> None:
 def test_a_chosen_network_is_trained_and_kept(encoding: str, tmp_path: Path) -> None:
     chosen = {"layers": 2, "units": 16, "encoding": encoding, "dropout": 0.1, "batch": 4, "length": 4096}
     result = run("char", tmp_path / "model", plan=None, epochs=8, learning_rate=0.05, **chosen)
-    description, weights, _ = load(tmp_path / "model")
+    description, weights, _, _ = load(tmp_path / "model")
     assert description.network.units == (16, 16)
     assert description.network.encoding == encoding
     assert ("embedding/embeddings" in weights) == (encoding == "embedding")
@@ -121,5 +121,6 @@ def test_losses_are_told_per_character(recipe: str, tmp_path: Path) -> None:
     if recipe == "classic":
         nats[:] = np.log(len(nats))
     assert result.train_loss == pytest.approx(nats[prepared.training].sum() / prepared.learned_chars, rel=0.05)
-    if result.heldout_loss is not None:
-        assert result.heldout_loss == pytest.approx(nats[prepared.heldout].sum() / prepared.heldout_chars, rel=0.05)
+    heldout_loss = result.curve[0].heldout_loss
+    if heldout_loss is not None:
+        assert heldout_loss == pytest.approx(nats[prepared.heldout].sum() / prepared.heldout_chars, rel=0.05)

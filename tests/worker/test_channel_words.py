@@ -32,7 +32,8 @@ def test_no_message_is_kept_with_a_model(
     model = learned(client, channel_job(info, options=options))
     path = stored(settings, model.model_id)
     author = load_model(path)
-    _, _, windows = load(path)
+    _, _, windows, companion = load(path)
+    assert companion is None
     assert {author.vocabulary.decode(window).strip() for window in windows} == {""}
     data = path.read_bytes()
     for line in (*messages(ANN), *messages(BEN)):

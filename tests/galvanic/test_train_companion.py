@@ -1,0 +1,72 @@
+"""The companion that a training leaves, and when it leaves none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from galvanic.companion import Companion
+from galvanic.generate import predictor
+from galvanic.model_file import load
+from galvanic.options import TrainOptions, TranscriptRef
+from galvanic.text import TextOptions, prepare
+from galvanic.training import train
+from tests.galvanic.test_train import TEXT, run, small_plan
+from tests.worker.texts import babble, corpus
+
+pytestmark = pytest.mark.slow
+
+TRANSCRIPT = TranscriptRef(transcript_id="t" * 32, revision=1, guild_id=5, channel_id=6)
+
+
+def counted(text: str, recipe: Any, path: Path) -> bool:
+    """Whether a model's table is that of all of this text."""
+    description, _, _, companion = load(path)
+    ids = prepare(text, TextOptions(recipe, known=description.symbols)).ids
+    wanted = Companion.counted(ids, len(description.symbols), recipe).arrays
+    assert companion is not None
+    return all(
+        np.array_equal(array, companion.arrays[name]) for name, array in wanted.items() if name != "ngrams/weights"
+    )
+
+
+@pytest.mark.parametrize("recipe", ["char", "word"])
+def test_it_is_of_all_the_text_and_the_loss_from_before_the_held_out_part_was_counted(
+    recipe: str, tmp_path: Path
+) -> None:
+    result = run(recipe, tmp_path / "model")
+    assert counted(TEXT, recipe, tmp_path / "model")
+    description, weights, _, companion = load(tmp_path / "model")
+    prepared = prepare(TEXT, TextOptions(recipe))
+    assert companion is not None
+    before = companion.recounted(prepared.training, recipe)
+    read = predictor(description.network, weights, before).read(np.asarray(prepared.ids, np.int32))
+    loss = -read[prepared.learned :].mean() * prepared.heldout_density
+    # A held-out part is judged in several streams, each of which begins a little before.
+    assert result.heldout_loss == pytest.approx(loss, abs=0.05)
+    alone = predictor(description.network, weights).read(np.asarray(prepared.ids, np.int32))
+    assert loss < -alone[prepared.learned :].mean() * prepared.heldout_density
+
+
+def test_a_child_counts_its_own_text_alone(tmp_path: Path) -> None:
+    run("char", tmp_path / "parent")
+    other = babble(2_500, seed=4).replace("storm", "été")
+    run("char", tmp_path / "child", text=other, parent=tmp_path / "parent", plan=None)
+    assert counted(other, "char", tmp_path / "child")
+
+
+def test_what_learned_a_channel_has_none_nor_has_its_child(tmp_path: Path) -> None:
+    channel = corpus(TEXT).model_copy(update={"transcript": TRANSCRIPT})
+    options = TrainOptions(epochs=1, random_seed=5)
+    train(TEXT, options, channel, out=tmp_path / "channel", plan=small_plan("char"))
+    run("char", tmp_path / "child", epochs=1, text=babble(2_500, seed=4), parent=tmp_path / "channel", plan=None)
+    assert load(tmp_path / "channel")[3] is None
+    assert load(tmp_path / "child")[3] is None
+
+
+def test_classic_has_none(tmp_path: Path) -> None:
+    run("classic", tmp_path / "model", epochs=1)
+    assert load(tmp_path / "model")[3] is None
