@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from galvanic.generate import Mixture
 from galvanic.text.edges import begun, cut, whole_words
+from tests.worker.small import LETTERS, biased, model, network
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 
@@ -57,3 +61,22 @@ def test_a_text_begins_with_its_first_whole_word() -> None:
     assert begun("我们明天再来") == "我们明天再来"
     assert whole_words("ster, and the sea wa") == "and the sea"
     assert whole_words("x" * 80) == "x" * 80
+
+
+def after_words(chance: float) -> Any:
+    """A model for which a letter comes after everything, and with this chance a space."""
+    logits = np.full(len(LETTERS), -30.0)
+    logits[LETTERS.index("x")], logits[LETTERS.index(" ")] = math.log(1 - chance), math.log(chance)
+    return model(weights=biased(network(len(LETTERS)), logits))
+
+
+@pytest.mark.slow
+def test_a_whole_word_at_the_end_of_a_seed_stays_one() -> None:
+    """What the model is likely to put after it says whether it is whole; letters are drawn first all the same."""
+    likely, unlikely = after_words(0.2), after_words(0.01)
+    for author in (likely, Mixture([(likely, 1), (unlikely, 0.5)])):
+        written = author.generate("the sea", 30, temperature=0, guard=False)
+        assert written.text == " " + 29 * "x"
+    assert unlikely.generate("the monst", 30, temperature=0, guard=False).text == 30 * "x"
+    # Nothing is put after what is no letter.
+    assert likely.generate("the sea ", 5, temperature=0, guard=False).text == 5 * "x"
