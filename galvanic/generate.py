@@ -20,7 +20,7 @@ from galvanic.model_file import Description, load
 from galvanic.options import RecipeName, checked
 from galvanic.plan import NetworkConfig, Weights
 from galvanic.predictor import Predictor, Row
-from galvanic.request import WriteRequest, too_slow
+from galvanic.request import WriteRequest, too_slow, usual_drawing
 from galvanic.results import Generation, Score
 from galvanic.sampling import Sampling
 from galvanic.streams import Streams
@@ -37,8 +37,6 @@ def predictor(config: NetworkConfig, weights: Weights, companion: Companion | No
     return Streams.of(config, weights, companion) if config.kind == "streams" else Windows(config, weights)
 
 
-DEFAULT_TEMPERATURE = {"char": 0.8, "word": 0.8, "classic": 0.0}
-"""`classic` takes the likeliest character each time, as the tutorial does."""
 AS_THE_TUTORIAL = {"classic"}
 """Recipes whose loops are not broken unless asked, and whose texts are not cut at words: so the tutorial shows them."""
 _NOTHING_KEPT = "The model keeps none of the messages that it learned from, so it begins where a line begins."
@@ -67,6 +65,7 @@ class Author(ABC):
     recipe: RecipeName
     vocabulary: Vocabulary
     predictor: Predictor
+    loss: float  # nats a character, by which it draws (`usual_drawing`)
 
     def generate(self, seed: str, length: int, **options: object) -> Generation:
         """Continue a seed; `options` are further fields of `WriteRequest`. Raises UserError where nothing of the seed
@@ -159,11 +158,13 @@ class Author(ABC):
         return self.vocabulary.decode(window)[-_MOST_SEED:]
 
     def _sampling(self, request: WriteRequest) -> Sampling:
-        temperature = DEFAULT_TEMPERATURE[self.recipe] if request.temperature is None else request.temperature
+        usual = usual_drawing(self.recipe, self.loss)
+        temperature = usual.temperature if request.temperature is None else request.temperature
+        min_p = usual.min_p if request.min_p is None else request.min_p
         guard = self.recipe not in AS_THE_TUTORIAL if request.guard is None else request.guard
         # Where there is one symbol, nothing else could come in its place.
         guard = guard and len(self.vocabulary) > 1
-        return Sampling(temperature, request.top_k, request.top_p, request.min_p, guard)
+        return Sampling(temperature, request.top_k, request.top_p, min_p, guard)
 
     def _finish(self, begun: _Begun, started: float) -> Generation | UserError:
         if begun.row.late:
@@ -179,6 +180,7 @@ class Author(ABC):
             seed=begun.seed,
             text=cut(text, request.length, request.stop, at_words=self.recipe not in AS_THE_TUTORIAL),
             temperature=begun.row.sampling.temperature,
+            min_p=begun.row.sampling.min_p,
             random_seed=begun.random_seed,
             notes=begun.read.notes,
             seconds=time.monotonic() - started,
@@ -199,6 +201,7 @@ class TextModel(Author):
         self.recipe = description.recipe
         self.vocabulary = make_vocabulary(description.recipe, description.symbols)
         self.predictor = predictor(description.network, weights, companion)
+        self.loss = description.training.known_loss
         self._windows = windows
 
     def draw_window(self, random: np.random.Generator) -> Ids:
@@ -278,6 +281,7 @@ class Mixture(Author):
             if not 0 < weight < float("inf"):
                 raise UserError("A weight in a mixture must be a number above 0.", "Write it like `a:0.7,b:0.3`.")
         self._parts = parts
+        self.loss = sum(weight * model.loss for model, weight in parts) / sum(weight for _, weight in parts)
         self.vocabulary = CharVocabulary(sorted({char for model, _ in parts for char in model.vocabulary.symbols}))
         union = "".join(self.vocabulary.symbols)
         self.predictor = Streams.mixed(

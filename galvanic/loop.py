@@ -57,8 +57,8 @@ class _Astray(Exception):
 class Loop:
     """Runs a learner to its end.
 
-    `sample` writes a few lines with the weights that an epoch (by number) led to. `folder`: for checkpoints; None: none
-    are written.
+    `sample` writes a few lines with the weights that an epoch (by number) led to, and their loss. `folder`: for
+    checkpoints; None: none are written.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Loop:
         learner: Learner,
         pace: Pace,
         hooks: Hooks,
-        sample: Callable[[Weights, int], str],
+        sample: Callable[[Weights, int, float], str],
         folder: Path | None,
         identity: dict[str, Any],
         checkpoint_s: float,
@@ -177,7 +177,7 @@ class Loop:
             self._good = self.learner.state()
         if time.monotonic() - self._sampled >= SAMPLE_EVERY_S:
             self.tell("sampling")
-            text = self.sample(weights, at.epoch)
+            text = self.sample(weights, at.epoch, point.watched)
             event = Sample(epoch=at.epoch, text=text, train_loss=point.train_loss, heldout_loss=point.heldout_loss)
             with self.pace.clock_stopped():
                 self.hooks.sample(event)

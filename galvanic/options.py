@@ -130,12 +130,20 @@ class GenerateOptions(_Frozen):
 
     length: int = _option("Maximum length in characters", "300", otherwise=300, ge=1, le=MOST_LENGTH)
     temperature: float | None = _option(
-        "0 always takes the likeliest, 1 is as surprising as the text", "0.8; classic: 0", ge=0.0, le=2.0
+        "0 always takes the likeliest, 1 is as surprising as the text",
+        "0.6 to 0.8, by how well the model foresees text; classic: 0",
+        ge=0.0,
+        le=2.0,
     )
     # Fan et al. 2018; Holtzman et al. 2020; Nguyen et al. 2024
     top_k: int | None = _option("Draw only from this many of the likeliest symbols", ge=1, le=1_000_000)
     top_p: float | None = _option("Draw only from the likeliest symbols with this total probability", ge=0.001, le=1.0)
-    min_p: float | None = _option("Leave out symbols less likely than this share of the likeliest one", ge=0.0, le=0.99)
+    min_p: float | None = _option(
+        "Leave out symbols less likely than this share of the likeliest one",
+        "0.1 or 0.05, as the temperature; only char",
+        ge=0.0,
+        le=0.99,
+    )
     guard: bool | None = _option("Break out of loops: yes (default; not for classic) or no (--no-guard)")
     stop: StopAt | None = _option("End with the last whole sentence or line")
     random_seed: int | None = _option("Makes the text repeatable", DRAWN, ge=0, le=2**32 - 1)

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from galvanic.errors import UserError
-from galvanic.options import GenerateOptions
+from galvanic.options import GenerateOptions, RecipeName
 
 
 class WriteRequest(GenerateOptions):
     seed: str = ""  # ignored with `from_corpus` and `from_line`
     from_line: bool = False  # begin with the beginning of a random line or sentence of the corpus
     until: float = math.inf  # give up at this time (`time.monotonic`): nobody waits any more
+
+
+class Drawing(NamedTuple):
+    temperature: float
+    min_p: float | None = None
+
+
+_BY_LOSS = ((1.25, Drawing(0.8, 0.05)), (1.4, Drawing(0.7, 0.1)), (math.inf, Drawing(0.6, 0.1)))
+"""For a loss below so many nats a character, by the shares of words that are none (docs/recipes.md)."""
+
+
+def usual_drawing(recipe: RecipeName, loss: float) -> Drawing:
+    """How a model draws where nobody says: the less it has learned, the closer to what it holds likeliest.
+
+    `loss`: held-out, nats a character; that on its own text where nothing was held out. `classic` takes the likeliest
+    character each time, as the tutorial does.
+    """
+    if recipe == "classic":
+        return Drawing(0.0)
+    if recipe == "word":  # what is left of a sharpened distribution are letters, by which it spells no words
+        return Drawing(0.8)
+    return next(drawing for most, drawing in _BY_LOSS if not loss >= most)
 
 
 def too_slow() -> UserError:

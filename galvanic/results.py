@@ -119,6 +119,11 @@ class TrainingRecord(BaseModel):
     """Epoch 0, where there is one, is the model that it went on from."""
     notes: tuple[str, ...] = ()  # warnings in plain words
 
+    @property
+    def known_loss(self) -> float:
+        """On what was held out; where nothing was, on its own text."""
+        return self.train_loss if self.heldout_loss is None else self.heldout_loss
+
 
 class TrainResult(TrainingRecord):
     stopped: Stopped
@@ -132,6 +137,7 @@ class Generation:
     seed: str  # as given, or the window drawn from the corpus
     text: str  # what comes after it
     temperature: float
+    min_p: float | None
     random_seed: int
     notes: tuple[str, ...]
     seconds: float

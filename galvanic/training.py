@@ -6,7 +6,7 @@ import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,11 @@ from galvanic.checkpoint import when_there_is_room
 from galvanic.companion import Companion
 from galvanic.copying import copying, overfitting
 from galvanic.errors import UserError
-from galvanic.generate import AS_THE_TUTORIAL, DEFAULT_TEMPERATURE, predictor
+from galvanic.generate import AS_THE_TUTORIAL, predictor
 from galvanic.learners import HELDOUT_MOST, Learner, calibrate, interpolate, make_learner, symbol_counts
 from galvanic.loop import Loop, Record
 from galvanic.machine import measure_machine
-from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
+from galvanic.options import CorpusInfo, RecipeName, TrainLimits, TrainOptions
 from galvanic.pace import Pace
 from galvanic.parent import Parent, check_symbols, child_plan, grown, load_parent
 from galvanic.plan import (
@@ -36,6 +36,7 @@ from galvanic.plan import (
     spare_memory,
 )
 from galvanic.predictor import Row
+from galvanic.request import usual_drawing
 from galvanic.results import (
     CurvePoint,
     Hooks,
@@ -241,7 +242,7 @@ class _Training:
     ) -> TrainResult:
         curve = tuple(loop.curve)
         best = best_point(curve) if curve else CurvePoint(0, float(np.log(len(self.prepared.vocabulary))))
-        samples = writer.several(loop.best)
+        samples = writer.several(loop.best, best.watched if heldout_loss is None else heldout_loss)
         copy_share, copy_notes = copying(samples, self.prepared)
         return TrainResult(
             parameters=loop.learner.plan.network.parameters(),
@@ -292,8 +293,8 @@ class _Training:
 class SampleWriter:
     """Writes samples after windows (ids, [windows, symbols]) of the part to learn from.
 
-    What is written depends on the training's random seed, the weights, the companion and the epoch alone, so that a
-    resumed training writes the same.
+    What is written depends on the training's random seed, the weights, their loss, the companion and the epoch alone,
+    so that a resumed training writes the same.
     """
 
     def __init__(
@@ -302,28 +303,30 @@ class SampleWriter:
         self._vocabulary = prepared.vocabulary
         self._network = network
         self._random_seed = random_seed
-        self._sampling = Sampling(DEFAULT_TEMPERATURE[prepared.recipe])
+        self._recipe = cast(RecipeName, prepared.recipe)
         self._classic = prepared.recipe in AS_THE_TUTORIAL
         self.companion = companion
         self.windows = _draw_windows(prepared, WINDOWS[prepared.recipe], np.random.default_rng(random_seed))
 
-    def one(self, weights: Weights, epoch: int) -> str:
-        return self._write(weights, 1, SAMPLE_CHARS, epoch)[0]
+    def one(self, weights: Weights, epoch: int, loss: float) -> str:
+        return self._write(weights, 1, SAMPLE_CHARS, epoch, loss)[0]
 
-    def several(self, weights: Weights) -> tuple[str, ...]:
-        return self._write(weights, SAMPLES, LONG_CHARS, 0)
+    def several(self, weights: Weights, loss: float) -> tuple[str, ...]:
+        return self._write(weights, SAMPLES, LONG_CHARS, 0, loss)
 
-    def _write(self, weights: Weights, number: int, chars: int, epoch: int) -> tuple[str, ...]:
+    def _write(self, weights: Weights, number: int, chars: int, epoch: int, loss: float) -> tuple[str, ...]:
         needed = LONGEST + chars + LOOK
 
         def enough(ids: npt.NDArray[np.int32]) -> bool:
             return len(ids) >= needed or int(self._vocabulary.lengths[ids].sum()) >= needed
 
+        drawing = usual_drawing(self._recipe, loss)
+        sampling = Sampling(drawing.temperature, min_p=drawing.min_p, guard=not self._classic)
         rows: list[Row] = []
         for index in range(number):
             random = np.random.default_rng((self._random_seed, epoch, index))
             seed = self.windows[random.integers(len(self.windows))].astype(np.int32)
-            rows.append(Row(seed, self._sampling, random, enough))
+            rows.append(Row(seed, sampling, random, enough))
         texts = map(self._vocabulary.decode, predictor(self._network, weights, self.companion).write(rows))
         return tuple(self.cut(text if self._classic else begun(text), chars) for text in texts)
 

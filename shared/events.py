@@ -95,6 +95,7 @@ class Generated(_Event):
     seed: SeedText
     text: Text
     temperature: float
+    min_p: float | None = None
     random_seed: int
     notes: Notes = ()
     masked: bool = False

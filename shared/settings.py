@@ -115,7 +115,8 @@ class Settings(BaseSettings):
     """A training that is cut off loses at most so much; each checkpoint takes about three times the model's size."""
     generate_length: int = Field(300, ge=1, le=1_000_000)
     generate_max_length: int = Field(4_000, ge=1, le=1_000_000)
-    generate_temperature: float = Field(0.8, ge=0, le=2)
+    generate_temperature: float | None = Field(None, ge=0, le=2)
+    """Of every channel that chooses none; None: each model's own, by how well it foresees text."""
     generate_timeout_s: int = Field(60, ge=5, le=ANSWER_WITHIN_S)
     """Longest wait for a text; an answer to an interaction must come while Discord still takes it."""
     generate_jobs: int = Field(256, ge=1)

@@ -48,6 +48,7 @@ def generate(job: GenerateJob, context: JobContext) -> Generated:
         seed=seed,
         text=text,
         temperature=written.temperature,
+        min_p=written.min_p,
         random_seed=written.random_seed,
         notes=tuple(map(blocklist.mask, written.notes)),
         masked=(seed, text) != (written.seed, written.text),
@@ -87,7 +88,8 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
     if not written:
         raise next(one for one in outcomes if isinstance(one, UserError))
     texts = tuple(
-        _compared(variant, outcome, blocklist) for variant, outcome in zip(job.variants, outcomes, strict=True)
+        _compared(variant, outcome, written[0].temperature, blocklist)
+        for variant, outcome in zip(job.variants, outcomes, strict=True)
     )
     seed = blocklist.mask(job.seed)
     return Compared(
@@ -111,12 +113,10 @@ def _write_variants(
     return [outcomes[variant] for variant in variants]
 
 
-def _compared(variant: Variant, outcome: Generation | UserError, blocklist: Blocklist) -> ComparedText:
-    from galvanic.generate import DEFAULT_TEMPERATURE
-
+def _compared(variant: Variant, outcome: Generation | UserError, others: float, blocklist: Blocklist) -> ComparedText:
+    """`others`: the temperature of another text, told of one that could not be written."""
     if isinstance(outcome, UserError):
-        asked = variant.temperature
-        temperature = DEFAULT_TEMPERATURE["char"] if asked is None else asked
+        temperature = others if variant.temperature is None else variant.temperature
         problem = blocklist.mask(f"{outcome.problem} {outcome.remedy}".strip())
         return ComparedText(model_name=variant.name, temperature=temperature, text="", problem=problem)
     _, text = _mask(blocklist, outcome.seed, outcome.text, None)

@@ -27,10 +27,10 @@ TEXTS, CHARS, SHOWN = 40, 500, 200
 """Written in each setting, characters of each, and how many of the first are kept to be shown."""
 SETTINGS: dict[str, WriteRequest] = {
     **{
-        f"temperature_{tenths:02d}": WriteRequest(seed=SEED, length=CHARS, temperature=tenths / 10)
+        f"temperature_{tenths:02d}": WriteRequest(seed=SEED, length=CHARS, temperature=tenths / 10, min_p=0)
         for tenths in (2, 5, 8, 10, 12)
     },
-    "top_p": WriteRequest(seed=SEED, length=CHARS, temperature=1.0, top_p=0.9),
+    "top_p": WriteRequest(seed=SEED, length=CHARS, temperature=1.0, top_p=0.9, min_p=0),
     "min_p": WriteRequest(seed=SEED, length=CHARS, temperature=1.0, min_p=0.05),
 }
 """By the middle of their keys, the temperature in tenths."""

@@ -197,15 +197,16 @@ class Models(Requests, commands.Cog):
             await self.servers.choose(who.here[0], "temperature", None if usual else checks.temperature(value, remedy))
         chosen = (await self.servers.channel(who.here)).temperature
         default = self.settings.generate_temperature
+        own = "each model's own temperature" if default is None else f"temperature {default:g}"
         if chosen is None:
             said = (
-                f"Texts in this channel are generated at temperature {default:g}, the default. "
+                f"Texts in this channel are generated at {own}, the default. "
                 f"`{prefix}model temperature 0.5` would make them more predictable, 1 more surprising."
             )
         else:
             said = (
                 f"Texts in this channel are generated at temperature {chosen:g}. "
-                f"`{prefix}model temperature default` goes back to {default:g}."
+                f"`{prefix}model temperature default` goes back to {own}."
             )
         await ctx.send(said)
 

@@ -23,6 +23,7 @@ from bot.write.embeds import PRESSED, job_shown_in
 from bot.write.generate import Generating, Request
 from galvanic.errors import UserError
 from galvanic.options import STARTER, GenerateOptions, StopAt
+from galvanic.request import usual_drawing
 from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, CompareJob, SurpriseJob, Variant, author_of
 
 COMPARED_LENGTH = 200
@@ -206,8 +207,10 @@ class Writing(commands.Cog):
         """Several models, or one (None: the channel's) at several temperatures; without any three around its own."""
         service = self.generating
         found = [await service.registry.choose_to_write(who.guild_id, who.here, name) for name in names]
-        choices = found[0][1]
-        usual = choices.temperature if choices.temperature is not None else service.settings.generate_temperature
+        model, choices = found[0]
+        own = usual_drawing(model.recipe, model.train_loss if model.heldout_loss is None else model.heldout_loss)
+        chosen = service.temperature(choices, model)
+        usual = own.temperature if chosen is None else chosen
         steps = [None] if len(names) > 1 else [*(temperatures or temperatures_around(usual))]
         return tuple(
             Variant(

@@ -70,7 +70,7 @@ def chatted(answer: Generated) -> str:
 def generated_footer(job: GenerateJob, answer: Generated) -> str:
     """What is needed to generate the same text again."""
     said = [voice(job), f"temperature {answer.temperature:g}"]
-    limits = (("top-k", job.top_k), ("top-p", job.top_p), ("min-p", job.min_p))
+    limits = (("top-k", job.top_k), ("top-p", job.top_p), ("min-p", answer.min_p if job.min_p is None else job.min_p))
     said += [f"{name} {figure(value)}" for name, value in limits if value is not None]
     if job.guard is not None:
         said.append("loop guard on" if job.guard else "loop guard off")

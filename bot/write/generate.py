@@ -90,7 +90,7 @@ class Generating(Requests):
     # ------------------------------------------------------------------ jobs
 
     def temperature(self, choices: ChannelChoices, model: ModelRecord) -> float | None:
-        """For a text that names none; None: `classic` has its own."""
+        """For a text that names none; None: the model's own."""
         if model.recipe == "classic":
             return None
         return choices.temperature if choices.temperature is not None else self.settings.generate_temperature

@@ -65,7 +65,8 @@ def generate(options: argparse.Namespace, cli: Cli) -> int:
     author, seed = _author(options)
     default = DEMONSTRATION_LENGTH if options.from_corpus else cli.length()
     written = author.generate(seed, **{"length": default, **given_options(GenerateOptions, options)})
-    told = f"[temperature {written.temperature:g}, random seed {written.random_seed}, {written.seconds:.2f} s]"
+    least = "" if written.min_p is None else f"min-p {written.min_p:g}, "
+    told = f"[temperature {written.temperature:g}, {least}random seed {written.random_seed}, {written.seconds:.2f} s]"
     report(options.json, vars(written), [written.seed + written.text, "", told, *written.notes])
     return 0
 

