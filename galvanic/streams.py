@@ -49,7 +49,7 @@ class Networks(NamedTuple):
     units: int  # of all layers of all networks
 
 
-def _packed(config: NetworkConfig, weights: Weights) -> Networks:
+def packed(config: NetworkConfig, weights: Weights) -> Networks:
     """One network; its layers, and its symbols, are padded to a multiple of `LANES`."""
     parts: list[Part] = []
     steps: list[npt.NDArray[np.int16]] = []
@@ -72,8 +72,11 @@ def _packed(config: NetworkConfig, weights: Weights) -> Networks:
         if index:
             matrix, table = np.concatenate([_padded(kernel, 0), _padded(recurrent, 0)]), bias
         else:
-            embedded = weights["embedding/embeddings"] @ kernel if config.encoding == "embedding" else kernel
-            matrix, table = _padded(recurrent, 0), embedded + bias
+            if config.encoding == "embedding":
+                embedded = weights["embedding/embeddings"] @ kernel
+            else:
+                embedded = kernel * (np.arange(config.vocabulary)[:, None] / config.vocabulary if config.window else 1)
+            matrix, table = _padded(recurrent, 0), (embedded + bias).astype(np.float32)
         add(FURTHER if index else FIRST, end - below, matrix, table)
         below = units + -units % LANES
         end += below
@@ -139,7 +142,7 @@ class Streams(Predictor):
 
     @classmethod
     def of(cls, config: NetworkConfig, weights: Weights, companion: Companion | None = None) -> Streams:
-        members = [_packed(config, own) for own in split_members(config, weights)]
+        members = [packed(config, own) for own in split_members(config, weights)]
         every = np.arange(config.vocabulary, dtype=np.int32)
         networks = _joined([(member, 1 / len(members), every) for member in members])
         return cls(networks._replace(models=np.zeros(len(members), np.int64)), [companion])

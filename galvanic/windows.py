@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from galvanic.compiled import compiled
-from galvanic.kernels import advance_cell, log_softmax
 from galvanic.plan import NetworkConfig, Weights
 from galvanic.predictor import Floats, Pass, Predictor
-from galvanic.sampling import Sampling, new_texts, take
+from galvanic.sampling import Sampling, Texts, new_texts, take
+from galvanic.streams import Networks, packed, predict
 from galvanic.text import Ids
 
 
@@ -22,78 +21,39 @@ class Windows(Predictor):
     def __init__(self, config: NetworkConfig, weights: Weights) -> None:
         self.symbols = config.vocabulary
         self._window = config.window
-        names = [f"lstm_{index}/lstm_cell" for index in range(len(config.units))]
-        self._layers = [
-            (
-                np.concatenate([weights[f"{name}/kernel"], weights[f"{name}/recurrent_kernel"]]),
-                weights[f"{name}/bias"],
-            )
-            for name in names
-        ]
-        self._output = weights["output/kernel"], weights["output/bias"]
+        self._network = packed(config, weights)
 
     def begin(self, first: Sequence[int], samplings: Sequence[Sampling]) -> Pass:
-        return _Pass(self.symbols, self._window, self._layers, self._output, first, samplings)
+        return _Pass(self._network, self._window, new_texts(first, samplings))
 
 
 class _Pass(Pass):
     """All the windows that a character is part of are advanced together, one row each: one large product instead of
     many small ones from each window's beginning."""
 
-    def __init__(
-        self,
-        symbols: int,
-        window: int,
-        layers: list[tuple[Floats, Floats]],
-        output: tuple[Floats, Floats],
-        first: Sequence[int],
-        samplings: Sequence[Sampling],
-    ) -> None:
-        self._symbols, self._window = symbols, window
-        self._layers, self._output = layers, output
-        self._texts = new_texts(first, samplings)
+    def __init__(self, network: Networks, window: int, texts: Texts) -> None:
+        self._network, self._window, self._texts = network, window, texts
         self._at = 0  # characters read
-        widths = [len(bias) // 4 for _, bias in layers]
-        # What a layer multiplies: the output of the layer below, and its own.
-        self._inputs = [
-            np.zeros((window, below + units), np.float32) for below, units in zip([1, *widths], widths, strict=False)
-        ]
-        self._cells = [np.zeros((window, units), np.float32) for units in widths]
+        self._hidden = np.zeros((window, network.units), np.int16)
+        self._cells = np.zeros((window, network.units), np.float32)
 
     def advance(self, given: Ids, uniform: Floats) -> tuple[Ids, Floats]:
         ids, log_probs = np.empty(given.shape, np.int32), np.empty(given.shape, np.float32)
+        window, symbols = self._window, self._network.ids.shape[1]
+        columns = int(self._network.parts[:, 1].max())
+        predicted, mixed = np.empty((window, symbols), np.float32), np.empty((window, symbols))
+        sums, gates = np.empty((window, columns), np.int32), np.empty(columns, np.float32)
         for step in range(len(given)):
-            predicted = self._predict(int(self._texts.symbols[0]))
-            take(self._texts, predicted, given[step], uniform[step])
+            # The window that begins with this character takes the row of the one that has just been finished.
+            self._hidden[self._at % window] = self._cells[self._at % window] = 0
+            read = np.repeat(self._texts.symbols, window)
+            predict(self._network, read, self._hidden, self._cells, predicted, mixed, sums, gates)
+            self._at += 1
+            whole = self._at % window
+            take(self._texts, predicted[whole : whole + 1], given[step], uniform[step])
             ids[step] = self._texts.symbols
-            log_probs[step] = predicted[0, ids[step]]
+            log_probs[step] = predicted[whole, ids[step]]
         return ids, log_probs
 
     def keep(self, rows: Sequence[int]) -> None:
         """There is one."""
-
-    def _predict(self, symbol: int) -> Floats:
-        # The window that begins with this character takes the row of the one that has just been finished.
-        begins = self._at % self._window
-        self._at += 1
-        below: Floats | float = symbol / self._symbols
-        for (matrix, bias), inputs, cells in zip(self._layers, self._inputs, self._cells, strict=True):
-            units = cells.shape[1]
-            inputs[:, :-units] = below
-            inputs[begins, -units:] = cells[begins] = 0
-            gates = inputs @ matrix
-            _advance_cells(gates, bias, cells)
-            inputs[:, -units:] = below = gates[:, :units]
-        kernel, bias = self._output
-        assert not isinstance(below, float)
-        logits: Floats = below[self._at % self._window] @ kernel + bias
-        log_softmax(logits)
-        return logits[None]
-
-
-@compiled
-def _advance_cells(gates: Floats, bias: Floats, cells: Floats) -> None:
-    for row in range(len(gates)):
-        for index in range(len(bias)):
-            gates[row, index] += bias[index]
-        advance_cell(gates[row], cells[row])

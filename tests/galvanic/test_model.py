@@ -33,7 +33,7 @@ def test_the_loop_reads_as_the_saved_network_does(memorised: Memorised) -> None:
     expected = tf.nn.log_softmax(network([ids[None, :-1], *states])[0][0]).numpy()
     reader = predictor(description.network, weights)
     log_probs = reader.read(ids)
-    np.testing.assert_allclose(log_probs[1:], expected[np.arange(len(ids) - 1), ids[1:]], atol=1e-4)
+    np.testing.assert_allclose(log_probs[1:], expected[np.arange(len(ids) - 1), ids[1:]], atol=5e-4)
     assert log_probs[0] == pytest.approx(-math.log(len(description.symbols)))
 
 
@@ -46,7 +46,7 @@ def test_windows_advanced_together_equal_windows_read_one_by_one(classic: Path) 
     each = np.lib.stride_tricks.sliding_window_view(ids, window)[:-1]
     expected = tf.nn.log_softmax(network(each[..., None].astype(np.float32) / size)).numpy()
     log_probs = predictor(description.network, weights).read(ids)[window:]
-    np.testing.assert_allclose(log_probs, expected[np.arange(130), ids[window:]], atol=1e-4)
+    np.testing.assert_allclose(log_probs, expected[np.arange(130), ids[window:]], atol=5e-4)
 
 
 def test_continues_what_it_memorised(memorised: Memorised) -> None:
@@ -74,8 +74,8 @@ def test_temperature_zero_is_the_likeliest_each_time(recipe: str, memorised: Mem
     else:
         each = np.lib.stride_tricks.sliding_window_view(ids, 100)[:-1]
         logits = network(each[..., None].astype(np.float32) / description.network.vocabulary).numpy()
-    # Ties and near ties may fall either way in another order of summation.
-    assert (logits.max(1) - logits[np.arange(len(written)), written] < 1e-4).all()
+    # Ties and near ties may fall either way: written with whole steps (`galvanic.kernels`), read with floats.
+    assert (logits.max(1) - logits[np.arange(len(written)), written] < 1e-3).all()
 
 
 def test_from_corpus_begins_with_a_window_of_it(memorised: Memorised, classic: Path) -> None:
