@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from galvanic.companion import begun, joined
 from galvanic.plan import NetworkConfig, Weights
 from galvanic.predictor import Floats, Pass, Predictor
 from galvanic.sampling import Sampling, Texts, new_texts, take
@@ -33,6 +34,8 @@ class _Pass(Pass):
 
     def __init__(self, network: Networks, window: int, texts: Texts) -> None:
         self._network, self._window, self._texts = network, window, texts
+        self._tables = joined([None])
+        self._nodes = begun(self._tables, window)
         self._at = 0  # characters read
         self._hidden = np.zeros((window, network.units), np.int16)
         self._cells = np.zeros((window, network.units), np.float32)
@@ -43,11 +46,12 @@ class _Pass(Pass):
         columns = int(self._network.parts[:, 1].max())
         predicted, mixed = np.empty((window, symbols), np.float32), np.empty((window, symbols))
         sums, gates = np.empty((window, columns), np.int32), np.empty(columns, np.float32)
+        room = mixed, sums, gates, np.empty((window, columns)), np.empty((window, columns), np.float32)
         for step in range(len(given)):
             # The window that begins with this character takes the row of the one that has just been finished.
             self._hidden[self._at % window] = self._cells[self._at % window] = 0
             read = np.repeat(self._texts.symbols, window)
-            predict(self._network, read, self._hidden, self._cells, predicted, mixed, sums, gates)
+            predict(self._network, self._tables, read, self._hidden, self._cells, self._nodes, predicted, room)
             self._at += 1
             whole = self._at % window
             take(self._texts, predicted[whole : whole + 1], given[step], uniform[step])
