@@ -53,7 +53,7 @@ def test_continues_what_it_memorised(memorised: Memorised) -> None:
     model = load_model(memorised[0])
     written = model.generate("A small red", length=200, temperature=0, random_seed=1, guard=False)
     assert ("A small red" + written.text).startswith((SENTENCE * 4).rstrip())
-    assert len(written.text) == 200
+    assert written.text.endswith("dawn.")
     assert model.score(SENTENCE * 20).nats_per_char < 0.3
 
 
