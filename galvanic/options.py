@@ -105,7 +105,9 @@ class TrainOptions(_Frozen):
         "Batch size: sequences read side by side", "at most 64; classic: 256 windows", ge=1, le=4_096
     )
     length: int | None = _option("Sequence length: symbols read in one step", "64", ge=8, le=4_096)
-    learning_rate: float | None = _option("Peak learning rate", "0.003; classic: 0.001", ge=0.00001, le=1.0)
+    learning_rate: float | None = _option(
+        "Peak learning rate", "0.003, a fifth of it from a model; classic: 0.001", ge=0.00001, le=1.0
+    )
     random_seed: int | None = _option("Makes the training repeatable", DRAWN, ge=0, le=2**32 - 1)
     name: str | None = _option("What to call the model")
     # Not written if None, so that the version before can read it.

@@ -145,9 +145,9 @@ def grown(
 
 
 def _relative(symbol: str, ids: Mapping[str, int]) -> int | None:
-    """The id of a known symbol that is the same but for accent and case: u for ü."""
-    plain = unicodedata.normalize("NFKD", symbol)
-    forms = (plain, plain[:1], plain.swapcase(), plain[:1].swapcase(), plain.casefold())
+    """The id of a known symbol that is the same but for accents and case: u for ü."""
+    plain = "".join(part for part in unicodedata.normalize("NFKD", symbol) if not unicodedata.combining(part))
+    forms = (plain, plain.swapcase(), plain.casefold(), plain.capitalize()) if not plain.isspace() else ()
     return next((ids[form] for form in forms if form in ids), None)
 
 

@@ -12,6 +12,7 @@ import asyncio
 import csv
 import hashlib
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from galvanic.errors import UserError
 from galvanic.machine import import_tensorflow, measure_machine
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.plan import NetworkConfig, Plan
-from galvanic.results import Generation
+from galvanic.results import Generation, TrainingInterrupted
 from galvanic.text.vocabulary import to_points
 from galvanic.units import count
 from shared.blocklist import Blocklist, default_entries
@@ -87,16 +88,15 @@ def written(parts: Sequence[str], random: np.random.Generator) -> Iterator[str]:
 
 def _without_quotations(path: Path, apart: Apart) -> list[str]:
     parts = paragraphs(path)
-    if not apart.shares("\n\n".join(parts)):
-        return parts
-    kept = [part for part in parts if not apart.shares(part)]
-    print(f"{path.name}: {count(len(parts) - len(kept), 'quotation')} left out", file=sys.stderr)
-    if len(parts) - len(kept) > max(_QUOTATIONS, len(parts) // 1_000):
+    quoting = apart.quoting(parts)
+    if quoting:
+        print(f"{path.name}: {count(len(quoting), 'paragraph')} with quotations left out", file=sys.stderr)
+    if len(quoting) > max(_QUOTATIONS, len(parts) // 1_000):
         raise UserError(
             f"{path.name} shares much of its text with what is measured on: measures would be flattered.",
             "Leave that file out of the corpus.",
         )
-    return kept
+    return [part for index, part in enumerate(parts) if index not in quoting]
 
 
 def compose(files: Sequence[Path], out: Path, random_seed: int, apart: Apart) -> CorpusInfo:
@@ -155,10 +155,15 @@ class Apart:
         self._begins = np.zeros(2**24, bool)  # a quick look first: few runs begin like a known one
         self._begins[self._known >> np.uint64(40)] = True
 
-    def shares(self, text: str) -> bool:
-        runs = _runs(plain(text))
-        likely = runs[self._begins[runs >> np.uint64(40)]]
-        return bool(np.isin(likely, self._known).any())
+    def quoting(self, parts: Sequence[str]) -> set[int]:
+        """Which of these paragraphs, one behind the other, hold a part of such a run."""
+        alike = [plain(part) for part in parts]
+        runs = _runs(" ".join(alike))
+        likely = np.flatnonzero(self._begins[runs >> np.uint64(40)])
+        places = likely[np.isin(runs[likely], self._known)]
+        ends = np.cumsum([len(part) + 1 for part in alike])
+        firsts, lasts = (np.searchsorted(ends, at, side="right") for at in (places, places + RUN - 1))
+        return {index for first, last in zip(firsts, lasts, strict=True) for index in range(first, last + 1)}
 
 
 def kept_apart(folders: Sequence[Path]) -> Apart:
@@ -211,6 +216,9 @@ def main() -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
+    except TrainingInterrupted:
+        print("Stopped; the same command goes on from here.", file=sys.stderr)
+        return 1
 
 
 def check(path: Path, characters: int) -> int:
@@ -243,11 +251,13 @@ def _make(options: argparse.Namespace) -> int:
     print(f"{info.title}: {info.chars:,} characters", file=sys.stderr)
 
     import_tensorflow()
-    from galvanic import training
-    from galvanic.model_file import export
+    from galvanic import model_file, training
     from galvanic.progress import Bar
 
-    chosen = TrainOptions(epochs=options.passes, minutes=options.minutes, random_seed=options.random_seed)
+    # Named, since who goes on from a model learns more slowly otherwise.
+    chosen = TrainOptions(
+        epochs=options.passes, minutes=options.minutes, random_seed=options.random_seed, learning_rate=RATE
+    )
     whole, checkpoint = options.work / "starter.safetensors", options.work / "checkpoint"
     parent = None if options.new or not options.out.exists() else options.out
     symbols = len(set(text.read_text("utf-8")))
@@ -255,7 +265,11 @@ def _make(options: argparse.Namespace) -> int:
         training.train(
             text, chosen, info, out=whole, checkpoint=checkpoint, hooks=hooks, plan=make_plan(symbols), parent=parent
         )
-    export(whole, options.out, packing="float16")
+    description, weights, _ = model_file.load(whole)
+    # A line break in the place of pieces of its texts: no book comes with it.
+    start = np.array([[description.symbols.index("\n")]], np.uint8)
+    model_file.save(options.out, weights, start, packing="float16", **model_file.fields_of(description))
+    shutil.rmtree(checkpoint)  # what is made next goes on from the starter
     return 0
 
 

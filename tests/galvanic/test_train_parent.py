@@ -13,7 +13,7 @@ from galvanic.learners import StreamsLearner
 from galvanic.model_file import load, save
 from galvanic.network import build, set_weights
 from galvanic.options import RecipeName, TrainOptions
-from galvanic.parent import RATE_SHARE, child_plan, grown, load_parent
+from galvanic.parent import child_plan, grown, load_parent
 from galvanic.results import TrainingInterrupted, best_point
 from galvanic.text import TextOptions, make_vocabulary, prepare
 from tests.galvanic.test_train import TEXT, run, small_plan
@@ -91,6 +91,25 @@ def test_a_new_symbol_begins_as_its_relative(trained: Path) -> None:
     assert sizes.min() / 2 < np.linalg.norm(rows[-1] - rows[:-1].mean(0)) < sizes.max() * 2
 
 
+def test_a_new_word_begins_as_the_same_word_without_accent_or_capital(tmp_path: Path) -> None:
+    known = (" ", "S", "e", "s", " ete", " storm")
+    config = network(len(known))
+    save(tmp_path / "word", random_weights(config), windows(len(known)), **fields_of(known, config, "word"))
+    parent = load_parent(tmp_path / "word", None, TrainOptions(recipe="word"))
+    symbols = (*known, " été", " Storm", " sea", "´")
+    rows = grown(parent, symbols, np.full(len(symbols), 10), np.random.default_rng(0))["embedding/embeddings"]
+    own = rows[: len(known)]
+    spread = np.linalg.norm(own - own.mean(0), axis=1).mean()
+    near = {symbol: np.linalg.norm(own - rows[symbols.index(symbol)], axis=1) / spread for symbol in symbols[-4:]}
+    assert {symbol: known[int(np.argmin(near[symbol]))] for symbol in (" été", " Storm")} == {
+        " été": " ete",
+        " Storm": " storm",
+    }
+    assert near[" été"].min() < 0.3
+    for without in (" sea", "´"):
+        assert near[without].min() > 0.3
+
+
 def test_another_text_is_learned_from_what_is_known(trained: Path, tmp_path: Path) -> None:
     """And its own child knows both."""
     child = run("char", tmp_path / "child", text=OTHER, parent=trained, epochs=2)
@@ -156,7 +175,7 @@ def test_the_learning_rate_is_smaller_unless_chosen(trained: Path) -> None:
     plan = small_plan("char")
     size = len(parent.description.symbols)
     usual = child_plan(plan, parent, size, TrainOptions()).learning_rate
-    assert usual == pytest.approx(plan.learning_rate * RATE_SHARE)
+    assert 0 < usual < plan.learning_rate
     assert child_plan(plan, parent, size, TrainOptions(learning_rate=0.1)).learning_rate == plan.learning_rate
 
 
