@@ -24,7 +24,7 @@ from galvanic.errors import UserError
 from galvanic.machine import import_tensorflow, measure_machine
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.plan import NetworkConfig, Plan
-from galvanic.results import Generation, TrainingInterrupted
+from galvanic.results import Generation, TrainingInterrupted, best_point
 from galvanic.text.vocabulary import to_points
 from galvanic.units import count
 from shared.blocklist import Blocklist, default_entries
@@ -265,10 +265,14 @@ def _make(options: argparse.Namespace) -> int:
         training.train(
             text, chosen, info, out=whole, checkpoint=checkpoint, hooks=hooks, plan=make_plan(symbols), parent=parent
         )
-    description, weights, _ = model_file.load(whole)
-    # A line break in the place of pieces of its texts: no book comes with it.
+    description, weights, *_ = model_file.load(whole)
+    # No book comes with it: a line break in the place of pieces of its texts, no table of n-grams, and the loss is the
+    # network's alone.
     start = np.array([[description.symbols.index("\n")]], np.uint8)
-    model_file.save(options.out, weights, start, packing="float16", **model_file.fields_of(description))
+    record = description.training
+    alone = record.model_copy(update={"heldout_loss": best_point(record.curve).heldout_loss})
+    fields = model_file.fields_of(description) | {"training": alone}
+    model_file.save(options.out, weights, start, packing="float16", **fields)
     shutil.rmtree(checkpoint)  # what is made next goes on from the starter
     return 0
 
