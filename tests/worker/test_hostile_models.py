@@ -118,7 +118,7 @@ def test_the_most_that_is_imported_makes_small_answers(client: redis.Redis) -> N
         job = generate_job(number, model_id=answer.model.model_id, length=200, **fields)
         written = run(client, job)
         assert isinstance(written, Generated)
-        assert len(written.text) == 200
+        assert 1 <= len(written.text) <= 200
         assert len(written.seed) <= 1_000
         assert cast(int, client.memory_usage(keys.job_events(job.job_id))) < 20_000
 
