@@ -192,7 +192,8 @@ def load(path: Path, imported_bytes: int | None = None) -> Loaded:
 
 
 def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: Sequence[TranscriptRef] = ()) -> None:
-    """Write a model into another file of at most so many bytes: exactly if that fits, else no coarser than needed.
+    """Write a model into another file of at most so many bytes: exactly if that fits, else no coarser than needed, and
+    without its table of n-grams if even the coarsest weights need its place.
 
     `transcripts`: what the description is to name beside those that it names anyway (`Description.marks`). Raises
     UserError where there is no model or a damaged one, the file cannot be written, or not even the coarsest fits.
@@ -201,8 +202,9 @@ def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: 
     fields = fields_of(description) | ({"transcripts": tuple(transcripts)} if transcripts else {})
     finest = (None, *PACKINGS).index(description.packed)
     try:
-        for packing in (None, *PACKINGS)[finest:]:
-            save(target, weights, windows, companion, packing=packing, **fields)
+        ways = [(packing, companion) for packing in (None, *PACKINGS)[finest:]]
+        for packing, table in [*ways, (PACKINGS[-1], None)]:
+            save(target, weights, windows, table, packing=packing, **fields)
             if target.stat().st_size <= most_bytes:
                 return
         size = target.stat().st_size

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from galvanic.companion import Companion
 from galvanic.errors import UserError
 from galvanic.generate import load_model
 from galvanic.model_file import PACKINGS, Packing, export, fields_of as fields_of_saved, load, save
@@ -64,6 +65,27 @@ def test_the_finest_that_fits_is_sent(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=" MB"):
         export(tmp_path / "model", tmp_path / "x", steps - 1)
     assert not (tmp_path / "x").exists()
+
+
+def test_a_table_of_n_grams_gives_way_to_the_weights(tmp_path: Path) -> None:
+    ids = np.random.default_rng(0).integers(0, len(LETTERS), 5_000)
+    config = network(len(LETTERS))
+    table = Companion.counted(ids, len(LETTERS), "char")
+    whole, coarse, alone = (tmp_path / name for name in ("whole", "coarse", "alone"))
+    for path, companion, packing in ((whole, table, None), (coarse, table, "int8"), (alone, None, "int8")):
+        save(
+            path,
+            random_weights(config),
+            windows(len(LETTERS)),
+            companion,
+            packing=packing,
+            **fields_of(LETTERS, config),
+        )
+    export(whole, tmp_path / "x", coarse.stat().st_size)
+    assert load(tmp_path / "x")[3] is not None
+    export(whole, tmp_path / "x", coarse.stat().st_size - 1)
+    assert load(tmp_path / "x")[3] is None
+    assert (tmp_path / "x").stat().st_size == alone.stat().st_size
 
 
 def test_weights_beyond_half_precision_are_not_packed_in_it(tmp_path: Path) -> None:
