@@ -40,10 +40,13 @@ def predictor(config: NetworkConfig, weights: Weights, companion: Companion | No
 AS_THE_TUTORIAL = {"classic"}
 """Recipes whose loops are not broken unless asked, and whose texts are not cut at words: so the tutorial shows them."""
 _NOTHING_KEPT = "The model keeps none of the messages that it learned from, so it begins where a line begins."
-WHOLE_WORD = 0.05
+WHOLE_WORD = 0.02
 """Chance of one of `_AFTER_WORDS` from which the word at a seed's end is taken for a whole one. People seldom stop
-inside a word: on text that a model had not learned 1 % of whole words were below it, and 15 to 20 % of beginnings of
+inside a word: on text that a model had not learned 0.2 % of whole words were below it, and a quarter of beginnings of
 words above. See docs/decisions/112-words-at-the-end-of-a-seed.md."""
+NEW_WORD = 0.1
+"""Chance of a seed's last letter, after those before it, below which it ends a word that the model does not know, which
+is a whole one, too: of 17 beginnings of common words the starter gives none less, and "hello" 0.02."""
 _AFTER_WORDS = " ", "\n", ",", "."
 _JUDGED = 64  # characters of a seed by which its end is judged
 _MOST_SYMBOLS = 4  # to a character asked for, so that no text goes on for ever
@@ -98,12 +101,16 @@ class Author(ABC):
         if not joins(seed[-1], first):
             return False
         chances = self.chances(f" {seed}", _AFTER_WORDS)
-        if sum(chances.values()) < WHOLE_WORD:
+        if sum(chances.values()) < WHOLE_WORD and not self._is_new(seed):
             return False
         begun.opening = max(chances, key=lambda sign: chances[sign])
         after = np.append(row.seed, self.vocabulary.encode(begun.opening))
         begun.row = replace(row, seed=after, random=np.random.default_rng(begun.random_seed))
         return True
+
+    def _is_new(self, seed: str) -> bool:
+        """Whether a seed ends in two or more letters, the last of which the model does not expect there."""
+        return seed[-2:].isalpha() and self.chances(f" {seed[:-1]}", (seed[-1],)).get(seed[-1], 0.0) < NEW_WORD
 
     @abstractmethod
     def chances(self, text: str, following: Sequence[str]) -> dict[str, float]:

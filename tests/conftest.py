@@ -17,6 +17,7 @@ import hypothesis
 import pytest
 import redis
 
+from galvanic.machine import import_tensorflow
 from launcher.redis_server import find_redis_server
 from shared.settings import Settings, get_settings
 from tests.s3 import S3Server
@@ -116,6 +117,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     What modules compile once stays as it is, and so do trainings in processes of their own.
     """
+    global _running
+    if item.get_closest_marker("slow") and "tensorflow" not in sys.modules:
+        _running = None  # it starts a process
+        import_tensorflow()
+        _running = item
     tensorflow: Any = sys.modules.get("tensorflow")
     if tensorflow is not None and not hasattr(tensorflow.function, "func"):
         function = tensorflow.function
