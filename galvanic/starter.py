@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from galvanic.errors import UserError
+from galvanic.model_file import load
 from galvanic.options import STARTER, TrainOptions
 from galvanic.parent import Parent, load_parent
 from galvanic.text import Prepared
@@ -23,6 +25,7 @@ STREAMS, LEAD, SCORED = 64, 64, 160
 """Pieces of the held-out part that are read side by side; characters of each that are read before, and that count."""
 
 Nats = npt.NDArray[np.float64]
+log = structlog.get_logger()
 
 
 class Verdict(NamedTuple):
@@ -48,11 +51,17 @@ def load_starter(path: Path, options: TrainOptions) -> Parent:
 def candidate(path: Path | None, options: TrainOptions) -> tuple[Parent | None, tuple[str, ...]]:
     """The starter, if a training with these options may begin with it, and a note where they keep it from that.
 
-    Raises UserError where they ask for it, and it is not there or does not go with them.
+    Raises UserError where they ask for it, and it is not there, cannot be read or does not go with them.
     """
     if options.start == STARTER:
         if path is None or not path.exists():
             raise UserError("The starter isn't installed here.", "Leave out `--from starter`.")
+        try:
+            load(path)
+        except UserError as error:
+            raise UserError(
+                f"The starter can't be used. {error.problem}", "Install Galvanic again, or leave out `--from starter`."
+            ) from error
         return load_starter(path, options), ()
     if path is None or not path.exists() or options.start is not None or options.recipe == "classic":
         return None, ()
@@ -61,7 +70,11 @@ def candidate(path: Path | None, options: TrainOptions) -> tuple[Parent | None, 
     elif changed := next((name for name in _NETWORK if getattr(options, name) is not None), None):
         why = f"the English that I come with has a network of its own, and `--{changed}` asks for another one"
     else:
-        return load_starter(path, options), ()
+        try:
+            return load_starter(path, options), ()
+        except UserError:
+            log.warning("starter_not_read", exc_info=True)
+            why = "the English that I come with can't be read here"
     return None, (f"It began with nothing: {why}.",)
 
 

@@ -90,6 +90,16 @@ def test_it_can_be_asked_for(starter: Path, tmp_path: Path) -> None:
         begin(tmp_path / "none", tmp_path / "nowhere", start="starter")
 
 
+def test_one_that_cannot_be_read_keeps_nobody_from_training(starter: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(starter.read_bytes()[:-1_000])
+    result = begin(tmp_path / "model", damaged)
+    assert result.parent is None
+    assert any("can't be read here" in note for note in result.notes)
+    with pytest.raises(UserError, match="The starter can't be used"):
+        begin(tmp_path / "none", damaged, start="starter")
+
+
 def test_a_resumed_training_goes_on_with_what_it_began_with(starter: Path, tmp_path: Path) -> None:
     for name, first, options in (("with", starter, {"start": "starter"}), ("without", None, {})):
         place = tmp_path / name
