@@ -78,15 +78,12 @@ def candidate(path: Path | None, options: TrainOptions) -> tuple[Parent | None, 
     return None, (f"It began with nothing: {why}.",)
 
 
-def decide(starter: Parent, prepared: Prepared, begun: str | None = None) -> tuple[bool, tuple[str, ...]]:
-    """Whether to begin with the starter, and a note about that. `begun`: hash of the weights that a training which is
-    resumed began with, empty: of none; None: this is a new one."""
+def decide(starter: Parent, prepared: Prepared) -> tuple[bool, tuple[str, ...]]:
+    """Whether to begin with the starter, and a note about that. Not for a training that is resumed, which goes on with
+    what it began with."""
     verdict = judge(starter, prepared)
-    helps = verdict.helps if begun is None else begun == starter.description.weights_sha256
-    if helps != verdict.helps:
-        return helps, ()
     own, counts = (f"{nats / math.log(2):.2f}" for nats in verdict)
-    if helps:
+    if verdict.helps:
         return True, (
             f"It began with the English that I come with, which foresees this text at {own} bits a character before "
             f"it has learned from it; counting which letter follows which gives {counts}.",

@@ -102,14 +102,20 @@ def train(
     _check_limits(options, limits)
     workdir = out.with_name(f".{out.name}.text")
     try:
-        begin, notes = candidate(None if parent else starter, options)
+        begun = None if parent or options.start else _begun_with(checkpoint)
+        begin: Parent | None
+        notes: tuple[str, ...]
         if parent:
-            begin = load_parent(parent, parent_name, options)
+            begin, notes = load_parent(parent, parent_name, options), ()
+        else:
+            begin, notes = (None, ()) if begun == "" else candidate(starter, options)
         prepared = _prepared(text, options, corpus, begin, workdir, hooks)
-        if begin and not parent and options.start is None:
-            helps, notes = decide(begin, prepared, _begun_with(checkpoint))
+        if begin and not parent and options.start is None and begin.description.weights_sha256 != begun:
+            helps, notes = decide(begin, prepared)
             if not helps:
-                begin, prepared = None, _prepared(text, options, corpus, None, workdir, hooks)
+                begin = None
+                del prepared  # not to hold the text twice
+                prepared = _prepared(text, options, corpus, None, workdir, hooks)
         return _Training(prepared, options, corpus, plan, begin, limits, notes).run(out, checkpoint, hooks)
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
@@ -151,7 +157,7 @@ class _Training:
             except (KeyError, ValueError, TypeError) as error:
                 raise _other(folder) from error
         else:
-            loop.notes += plan_notes
+            loop.notes += [*self.start_notes, *plan_notes]  # a checkpoint keeps them
             if initial:
                 learner.set_weights(initial)
         # On its own text the parent counts as the result of epoch 0.
@@ -259,7 +265,6 @@ class _Training:
             random_seed=random_seed,
             notes=(
                 *notes,
-                *self.start_notes,
                 *self.corpus.notes,
                 *self.prepared.notes,
                 *loop.notes,
