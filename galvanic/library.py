@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from galvanic.errors import UserError
-from galvanic.options import STARTS, CorpusInfo, Encoding, RecipeName, StopAt, TrainOptions, checked
+from galvanic.options import CorpusInfo, Encoding, RecipeName, StopAt, TrainOptions, checked
 from galvanic.reading import of_memory, read_file
 from galvanic.request import WriteRequest
 
@@ -167,7 +167,7 @@ def train(
     from galvanic import model_file
     from galvanic.machine import import_tensorflow
 
-    start = next((word for word in STARTS if word == parent), None)
+    start = model_file.start_of(parent)
     begin = None if parent is None or start else model_file.path_of(parent)
     if recipe is None:
         recipe = "char" if begin is None else model_file.describe(begin).recipe

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from galvanic.checkpoint import read_arrays, write_file
 from galvanic.companion import PREFIX, Companion
 from galvanic.errors import UserError
-from galvanic.options import STARTER, CorpusInfo, RecipeName, TrainOptions, TranscriptRef
+from galvanic.options import STARTER, STARTS, CorpusInfo, RecipeName, Start, TrainOptions, TranscriptRef
 from galvanic.plan import NetworkConfig
 from galvanic.results import TrainingRecord
 from galvanic.text import make_vocabulary
@@ -104,10 +104,20 @@ def may_have_companion(recipe: RecipeName, marks: Sequence[TranscriptRef]) -> bo
 
 
 def path_of(name: str | Path) -> Path:
-    """The model file that somebody names with or without its ending; `starter` is the one that comes with Galvanic."""
-    if str(name) == STARTER:
-        return STARTER_FILE
-    return Path(name) if Path(name).is_file() else path_for(name)
+    """The model file that somebody names with or without its ending; `starter` is the one that comes with Galvanic,
+    where no other is called so. Raises UserError: it isn't installed."""
+    path = Path(name) if Path(name).is_file() else path_for(name)
+    if str(name) != STARTER or path.exists():
+        return path
+    if not STARTER_FILE.exists():
+        raise UserError("The starter isn't installed here.", "Train a model, and give its file.")
+    return STARTER_FILE
+
+
+def start_of(name: str | Path | None) -> Start | None:
+    """What a new model begins with, where that is named in the place of a model and no file is called so."""
+    word = next((word for word in STARTS if word == str(name)), None)
+    return None if word is None or Path(word).is_file() or path_for(word).exists() else word
 
 
 def path_for(name: str | Path) -> Path:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from galvanic import model_file
 from galvanic.cli.base import Cli, given_options, report
 from galvanic.errors import UserError
-from galvanic.model_file import describe, path_for, path_of
-from galvanic.options import STARTS, GenerateOptions, TrainOptions
+from galvanic.model_file import describe, path_for, path_of, start_of
+from galvanic.options import GenerateOptions, TrainOptions
 from galvanic.progress import Bar, clock
 from galvanic.results import TrainResult
 from galvanic.text import TextOptions, prepare
@@ -171,8 +171,8 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> i
         info = info.model_copy(update={"name": options.name})
     given = given_options(TrainOptions, options)
     parent = None
-    if options.parent in STARTS:
-        given["start"] = options.parent
+    if (start := start_of(options.parent)) is not None:
+        given["start"] = start
     elif options.parent is not None:
         parent = path_of(options.parent)
         if options.recipe is None:

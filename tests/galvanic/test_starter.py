@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -101,14 +102,19 @@ def test_one_that_cannot_be_read_keeps_nobody_from_training(starter: Path, tmp_p
 
 
 def test_a_resumed_training_goes_on_with_what_it_began_with(starter: Path, tmp_path: Path) -> None:
-    for name, first, options in (("with", starter, {"start": "starter"}), ("without", None, {})):
+    for name, first, text, options, parent, told in (
+        ("with", starter, UNLIKE, {"start": "starter"}, "starter", 0),
+        ("without", None, ALIKE, {}, None, 0),
+        ("helped", starter, ALIKE, {}, "starter", 1),
+        ("of-no-use", starter, UNLIKE, {}, None, 1),
+    ):
         place = tmp_path / name
         hooks = Recorder(lambda asked: "interrupt" if asked > 3 else None)
         with pytest.raises(TrainingInterrupted):
-            begin(tmp_path / "no", first, UNLIKE if options else ALIKE, hooks, checkpoint=place, **options)
-        resumed = begin(tmp_path / f"{name}-model", starter, UNLIKE if options else ALIKE, checkpoint=place)
-        assert resumed.parent == ("starter" if options else None)
-        assert not any("English" in note for note in resumed.notes)
+            begin(tmp_path / "no", first, text, hooks, checkpoint=place, **options)
+        resumed = begin(tmp_path / f"{name}-model", starter, text, checkpoint=place)
+        assert resumed.parent == parent
+        assert sum("English" in note for note in resumed.notes) == told
     with pytest.raises(OtherCheckpoint):
         begin(tmp_path / "other", starter, UNLIKE, checkpoint=tmp_path / "with", start="none")
 
@@ -132,7 +138,7 @@ def test_it_is_known_by_its_name(
     assert main(["generate", "starter", "The boat", "--length", "20"], plugins=()) == 0
     assert capsys.readouterr().out.startswith("The boat")
     assert galvanic.load("starter").description == load(starter)[0]
-    model = galvanic.train(UNLIKE, epochs=1, parent="starter", progress=False)
+    model = galvanic.train(UNLIKE, epochs=1, parent=Path("starter"), progress=False)
     assert [ancestor.name for ancestor in model.description.lineage] == ["starter"]
     (tmp_path / "text.txt").write_text(ALIKE, "utf-8")
     typed = ("train", "text.txt", "--epochs", "1")
@@ -140,3 +146,18 @@ def test_it_is_known_by_its_name(
     assert main([*typed, "--out", "without", "--from", "none"], plugins=()) == 0
     lineages = [load(tmp_path / f"{name}.safetensors")[0].lineage for name in ("with", "without")]
     assert [len(lineage) for lineage in lineages] == [1, 0]
+
+
+def test_a_file_of_its_name_comes_first(
+    starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", "starter"], plugins=()) == 2
+    assert "The starter isn't installed here" in capsys.readouterr().err
+    monkeypatch.setattr(model_file, "STARTER_FILE", starter)
+    own = Path(shutil.copy(starter, "starter.safetensors"))
+    assert model_file.path_of("starter") == own
+    assert model_file.start_of("starter") is None
+    assert model_file.start_of("none") == "none"
+    own.unlink()
+    assert (model_file.path_of("starter"), model_file.start_of(own.stem)) == (starter, "starter")
