@@ -110,12 +110,23 @@ class Training(commands.Cog):
             request = functools.partial(self._request, who, file, flags)
             await self.trainings.begin(who, request, send, by_message=by_message)
 
+    async def _parent(self, who: Actor, flags: TrainFlags) -> ModelRecord | None:
+        """The model to start from. Raises `UserError`: there is none, or its name has come to mean something else."""
+        if train_options.starts_from_model(flags):
+            return await self.registry.choose(who.guild_id, who.here, flags.parent)
+        start = train_options.start_of(flags)
+        if start and any(model.name == start for model in await self.registry.usable(who.guild_id, who.here)):
+            prefix = await self.servers.prefix(who.guild_id)
+            raise UserError(
+                f"There is a model called `{start}` here, and `--from {start}` no longer means a model.",
+                f"Have its owner or an admin rename it: `{prefix}model rename {start} NEW`.",
+            )
+        return None
+
     # ------------------------------------------------------------------ a text
 
     async def _request(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
-        parent = None
-        if train_options.starts_from_model(flags):
-            parent = await self.registry.choose(who.guild_id, who.here, flags.parent)
+        parent = await self._parent(who, flags)
         options = train_options.chosen(flags, self.settings, parent)
         if parent is None or not train_options.is_more(flags):
             return TrainRequest(await self._corpus(who, file, flags), options, parent)
@@ -143,9 +154,7 @@ class Training(commands.Cog):
         """The whole channel; from a model that learned it before, what was said since. Errors as of `_update`."""
         assert flags.source is not None
         source = await self.sources.find(who, flags.source)
-        parent = None
-        if train_options.starts_from_model(flags):
-            parent = await self.registry.choose(who.guild_id, who.here, flags.parent)
+        parent = await self._parent(who, flags)
         options = train_options.chosen(flags, self.settings, parent)
         after = await self._learned_until(parent, source.id) if parent is not None else 0
         return ImportPlan(source, options, speakers=flags.speakers, parent=parent, after=after)

@@ -29,6 +29,7 @@ from bot.models.registry import Registry
 from bot.servers import access
 from bot.servers.settings import GuildSettingsStore
 from galvanic.errors import UserError
+from galvanic.options import STARTER
 from shared import keys
 from shared.models import ModelRecord
 from shared.settings import Settings
@@ -172,8 +173,8 @@ class Remaking(Service):
         here = guild.get_channel_or_thread(model.channel_id)
         if here is None or not self.audience.reads(guild, here, channel):
             return None
-        others = [one for one in await self.registry.all(guild.id) if one.name == model.parent and not one.transcripts]
-        parent = others[0] if others else None
+        others = await self.registry.all(guild.id) if model.parent not in (None, STARTER) else []
+        parent = next((one for one in others if one.name == model.parent and not one.transcripts), None)
         options = model.options.model_copy(update={"name": model.name})
         speakers = any(one.info.speakers for one in known)
         return ImportPlan(channel, options, speakers=speakers, parent=parent, replaces=model.model_id)

@@ -104,6 +104,18 @@ async def test_a_model_of_withdrawn_words_is_made_again_without_them(live: Live)
     assert not await live.bot.redis.hexists(keys.STALE, "sea")
 
 
+async def test_a_model_that_began_with_the_starter_begins_with_no_other_of_its_name(live: Live) -> None:
+    talk(live, 300)
+    await agreed(live, "ada", "ben")
+    info = await read(live, ADA, BEN)
+    old = factories.record(model_id="old", name="starter", guild_id=GUILD_ID, channel_id=LAB)
+    await live.bot.redis.set(keys.model("old"), old.model_dump_json())
+    await live.bot.redis.hset(keys.guild_models(GUILD_ID), "starter", "old")
+    model_of(live, "sea", info.ref(0), parent="starter")
+    await live.ask("!optout", person="ben")
+    assert (await queued(live)).parent is None
+
+
 async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live) -> None:
     info = await read(live, ADA, BEN)
     old = model_of(live, "sea", info.ref(0))

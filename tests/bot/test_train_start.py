@@ -23,7 +23,7 @@ from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
 from tests.driver.faults import Fault
-from tests.factories import corpus, place, train_job
+from tests.factories import corpus, place, record, train_job
 
 LAB = CHANNEL_IDS["lab"]
 POST = r"/channels/\d+/messages"
@@ -61,6 +61,14 @@ async def _noted(live: Live, job_id: str) -> tuple[int, int]:
     while (stored := await live.bot.jobs.load(job_id)) is None or stored.card is None:
         await live.handled()
     return stored.card
+
+
+async def test_a_model_that_is_called_as_the_starter_is_not_passed_over(live: Live, worker: redis.Redis) -> None:
+    old = record(model_id="old", name="starter", guild_id=GUILD_ID, channel_id=LAB)  # from before the name was reserved
+    worker.set(keys.model("old"), old.model_dump_json())
+    worker.hset(keys.guild_models(GUILD_ID), "starter", "old")
+    said = await live.ask("!train frankenstein --from starter")
+    assert "`!model rename starter NEW`" in said
 
 
 async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
