@@ -102,14 +102,17 @@ class Registry:
         return model
 
     async def choose_to_write(
-        self, guild_id: int, channel_ids: list[int], name: str | None
+        self, guild_id: int, channel_ids: list[int], name: str | None, *, starter: bool = True
     ) -> tuple[ModelRecord, ChannelChoices]:
-        """As `choose`, with what else the channel has chosen; the starter where it is named, or there is no model."""
+        """As `choose`, with what else the channel has chosen; the starter where it is named, or there is no model.
+
+        `starter` False: not where there is none.
+        """
         model, choices = await self._named(guild_id, channel_ids, name)
         if model is not None:
             return model, choices
         named = name is not None and name.strip().lower() == STARTER
-        if named or (name is None and not await self.usable(guild_id, channel_ids)):
+        if named or (starter and name is None and not await self.usable(guild_id, channel_ids)):
             return _starter(guild_id), choices
         raise await self._no_such_model(guild_id, channel_ids, name)
 

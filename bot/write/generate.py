@@ -56,7 +56,7 @@ log = structlog.get_logger()
 @dataclass(frozen=True)
 class Request:
     """None and empty stand for the channel's defaults. `model` is a name, `model_id` what a button carries instead
-    of it; `chosen` has further fields of `GenerateJob`."""
+    of it; `chosen` has further fields of `GenerateJob`. `starter`: it writes where there is no model."""
 
     seed: str = ""
     models: tuple[Part, ...] = ()
@@ -65,6 +65,7 @@ class Request:
     length: int | None = None
     from_corpus: bool = False
     chosen: Mapping[str, Any] = field(default_factory=dict)
+    starter: bool = True
 
 
 @dataclass(eq=False, repr=False)
@@ -82,9 +83,8 @@ class Generating(Requests):
         """Answer a mention with what the channel's model writes after its words. The cooldown is the caller's."""
         await self.access.require("generate", who)
         chosen = {"stop": "sentence", "shown": 0}
-        model = await self.registry.choose(who.guild_id, who.here, None)  # a mention is not answered by the starter
         seed = f"{words[-changes.CONTINUE_FROM :]}\n"
-        request = Request(seed, model_id=model.model_id, length=CHAT_LENGTH, chosen=chosen)
+        request = Request(seed, length=CHAT_LENGTH, chosen=chosen, starter=False)
         await self.delivery.ask(await self._job(who, request, "c"), send, **options)
 
     # ------------------------------------------------------------------ jobs
@@ -102,7 +102,8 @@ class Generating(Requests):
             models = [await self.registry.by_id(who.guild_id, who.here, request.model_id)]
             choices = await self.servers.channel(who.here)
         else:
-            found = [await self.registry.choose_to_write(who.guild_id, who.here, name) for name in names]
+            choose = functools.partial(self.registry.choose_to_write, who.guild_id, who.here, starter=request.starter)
+            found = [await choose(name) for name in names]
             models, choices = [model for model, _ in found], found[0][1]
         for unlike in (model for model in models if request.models and model.recipe != "char"):
             raise UserError(

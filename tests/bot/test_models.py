@@ -110,6 +110,8 @@ async def test_the_starter_writes_where_there_is_no_model(registry: Registry, wo
     assert (await registry.choose_to_write(GUILD, [CHANNEL], None))[0].model_id == STARTER
     assert [model.name for model in await registry.by_ids(GUILD, [CHANNEL], [STARTER])] == [STARTER]
     assert await registry.by_ids(None, [CHANNEL], [STARTER]) == []
+    with pytest.raises(UserError, match="There is no model here yet"):
+        await registry.choose_to_write(GUILD, [CHANNEL], None, starter=False)
     for name in (None, STARTER):  # it is nothing that could be looked at, deleted or shared
         with pytest.raises(UserError):
             await registry.choose(GUILD, [CHANNEL], name)
