@@ -224,10 +224,12 @@ class Attempt:
                 starter=model_file.STARTER_FILE,
             )
         except OtherCheckpoint:
-            # An update of Galvanic changed the network since it was saved.
+            # An update of Galvanic changed the network since it was saved, or this host has another starter.
             log.warning("checkpoint_of_another_version")
             shutil.rmtree(self._files.checkpoint)
-            return self._train(learned, parent, parent_file)
+            result = self._train(learned, parent, parent_file)
+            note = "The training started over: the machine that went on with it has another version or starter."
+            return result.model_copy(update={"notes": (note, *result.notes)})
 
 
 def _parent(client: redis.Redis, job: TrainJob, *, resumed: bool) -> ModelRecord | None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 import redis
 
+from galvanic import checkpoint
 from galvanic.options import CorpusInfo, TrainOptions
 from shared import keys, lifecycle
 from shared.corpora import pack
@@ -19,11 +20,13 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from tests import lives
 from tests.factories import CHANNEL, GUILD, place, record
+from tests.worker.channels import interrupt
 from tests.worker.small import save_model, stored
 from tests.worker.texts import babble, corpus as corpus_of
 from worker import beside
 from worker.attempt import Attempt
 from worker.events import JobEvents
+from worker.files import JobFiles
 from worker.hooks import JobHooks
 from worker.store import ModelStore
 from worker.training import run_train
@@ -108,7 +111,7 @@ def test_a_model_of_another_place_is_as_good_as_gone(
 
 
 def test_a_job_whose_text_has_expired_says_so(client: redis.Redis) -> None:
-    job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=SMALL)
+    job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=SMALL.model_copy(update={"epochs": 3}))
     lives.enter(client, job)
     run_train(*lives.message(client, job.job_id))
     ((_, entry),) = cast(Any, client.xrevrange(keys.job_events("t-1"), count=1))
@@ -127,6 +130,25 @@ def test_what_a_training_took_is_noted_for_the_next_ones(client: redis.Redis) ->
     assert past.beside_s is not None
     assert past.beside_s > 0
     assert not past.cut_short
+
+
+def test_a_training_that_starts_over_says_so(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was interrupted on a machine with another starter."""
+    job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=SMALL.model_copy(update={"epochs": 3}))
+    client.set(keys.corpus(job.corpus.sha256), pack(TEXT))
+    lives.enter(client, job)
+    interrupt(job, monkeypatch)
+    folder = JobFiles(settings, job.job_id).checkpoint
+    arrays, position = checkpoint.load(folder) or pytest.fail("no checkpoint")
+    position["identity"]["parent"] = "another"
+    checkpoint.save(folder, arrays, position)
+    run_train(*lives.message(client, job.job_id))
+    ((_, entry),) = cast(Any, client.xrevrange(keys.job_events(job.job_id), count=1))
+    event = parse_event(entry[b"event"])
+    assert isinstance(event, Finished)
+    assert "started over" in event.notes[0]
 
 
 def test_a_request_to_finish_before_the_first_step_waits_for_it(client: redis.Redis) -> None:
