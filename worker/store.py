@@ -90,7 +90,9 @@ class ModelStore:
         name = _object(model_id)
         if model_id == STARTER:
             if not model_file.STARTER_FILE.exists():
-                raise UserError("The starter isn't installed here.", "Train a model, and write with that.")
+                raise UserError(
+                    "The starter isn't installed here.", "Train a model with `train frankenstein`, and write with that."
+                )
             yield model_file.STARTER_FILE
         elif not self.is_local:
             with self.cache.reading(model_id, lambda copy: self._fetch(name, copy)) as copy:
