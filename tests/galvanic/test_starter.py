@@ -53,7 +53,8 @@ def test_a_text_that_it_foresees_is_learned_from_it(starter: Path, tmp_path: Pat
     assert set(ALIKE) <= set(description.symbols)
     assert dict(facts_of(description))["Goes back to"] == "starter"
 
-    child = train(ALIKE, TrainOptions(epochs=1), corpus(ALIKE), out=tmp_path / "child", parent=tmp_path / "alike")
+    further = TrainOptions(epochs=1, start="starter")  # which says nothing where there is a model to go on from
+    child = train(ALIKE, further, corpus(ALIKE), out=tmp_path / "child", parent=tmp_path / "alike")
     assert (child.parent, child.epochs_before) == ("alike", 1)
     begin(tmp_path / "again", starter)
     for name, weight in load(tmp_path / "again")[1].items():
