@@ -23,7 +23,6 @@ from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.plan import NetworkConfig, Plan, Weights
 from galvanic.units import count
 
-RATE_SHARE = 0.2  # of the usual learning rate, so that less is lost of what is known already (docs/engine.md)
 _LIKE = 0.1  # share of the usual spread that sets a new symbol apart from its relative
 
 
@@ -100,12 +99,11 @@ def check_symbols(parent: Parent, symbols: tuple[str, ...]) -> None:
         )
 
 
-def child_plan(plan: Plan, parent: Parent, vocabulary: int, options: TrainOptions) -> Plan:
+def child_plan(plan: Plan, parent: Parent, vocabulary: int) -> Plan:
     """The plan with the parent's network; only how much is dropped may differ, which is not learned."""
     dropped = {name: getattr(plan.network, name) for name in NetworkConfig.model_fields if name.endswith("dropout")}
     network = parent.description.network.model_copy(update={**dropped, "vocabulary": vocabulary})
-    rate = plan.learning_rate if options.learning_rate is not None else plan.learning_rate * RATE_SHARE
-    return plan.model_copy(update={"network": network, "learning_rate": rate})
+    return plan.model_copy(update={"network": network})
 
 
 def grown(

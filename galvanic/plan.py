@@ -174,6 +174,10 @@ _ENOUGH_EPOCHS, _ENOUGH_PER_PARAMETER = 25, 5
 member."""
 _DROPOUT = ((30, 0.5, 0.4), (20, 0.5, 0.35), (14, 0.35, 0.25), (8, 0.25, 0.15), (4, 0.1, 0.05), (0, 0.0, 0.0))
 """Times that a text is seen at least; share of outputs and of recurrent weights dropped."""
+_RATE = 3e-3
+_RATE_GOING_ON = (60_000, 1.5e-3), (0, 6e-4)
+"""Characters at least, and the learning rate of a network that knew another text: the shorter the new one, the less of
+that is to be lost for it."""
 _MORE_DROPOUT = {"char": 0.0, "word": 0.2}
 """A network with thousands of symbols to tell apart has more of them to learn by heart: more outputs are dropped."""
 _LONG, _WIDE = 200_000, 768
@@ -190,11 +194,11 @@ def make_plan(
     """
     budget = budget or Budget()
     if recipe == "classic":
-        return _classic(vocabulary, budget)
+        return _classic(vocabulary, budget, network)
     return _streams(recipe, vocabulary, symbols, budget, network)
 
 
-def _classic(vocabulary: int, budget: Budget) -> Plan:
+def _classic(vocabulary: int, budget: Budget, given: NetworkConfig | None) -> Plan:
     """The tutorial's own numbers; Adam's learning rate is Keras' default."""
     network = NetworkConfig(
         kind="windows",
@@ -209,7 +213,7 @@ def _classic(vocabulary: int, budget: Budget) -> Plan:
         network=network,
         batch=256,
         length=1,
-        learning_rate=1e-3,
+        learning_rate=1e-3 if given is None else 5e-4,
         schedule="constant",
         epochs=4,
         precision=budget.precision,
@@ -230,7 +234,7 @@ def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget, given: 
     else:
         networks = _by_time(base, sizes, symbols, budget)
     plans = [
-        _plan(recipe, network, (streams, length), symbols, most_epochs, budget)
+        _plan(recipe, network, (streams, length), symbols, most_epochs, budget, given is None)
         for network in networks
         for streams in _halved(batch)
     ]
@@ -239,21 +243,29 @@ def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget, given: 
 
 
 def _plan(
-    recipe: str, network: NetworkConfig, shape: tuple[int, int], symbols: int, most_epochs: int, budget: Budget
+    recipe: str,
+    network: NetworkConfig,
+    shape: tuple[int, int],
+    symbols: int,
+    most_epochs: int,
+    budget: Budget,
+    new: bool,
 ) -> Plan:
     batch, length = shape
     epochs: float = budget.epochs or min(_affordable(network, budget) / max(1, symbols), most_epochs)
+    characters = symbols * _CHARACTERS[recipe]
     row = next(index for index, row in enumerate(_DROPOUT) if epochs >= row[0])
-    if symbols * _CHARACTERS[recipe] >= _LONG and network.units[0] < _WIDE:
+    if characters >= _LONG and network.units[0] < _WIDE:
         row = min(row + 1, len(_DROPOUT) - 1)
     _, dropout, recurrent = _DROPOUT[row]
+    rate = _RATE if new else next(rate for least, rate in _RATE_GOING_ON if characters >= least)
     if dropout:
         dropout += _MORE_DROPOUT[recipe]
     return Plan(
         network=network.model_copy(update={"dropout": dropout, "recurrent_weight_dropout": recurrent}),
         batch=batch,
         length=length,
-        learning_rate=3e-3,
+        learning_rate=rate,
         schedule="cosine",
         weight_decay=0.05,
         clip_norm=1.0,

@@ -234,7 +234,7 @@ class _Training:
         plan = self.given_plan or make_plan(options.recipe, symbols, self.prepared.learned, budget, network)
         plan = apply_options(plan, options)
         if self.parent:
-            plan = child_plan(plan, self.parent, symbols, options)
+            plan = child_plan(plan, self.parent, symbols)
         return fit_to_text(plan, self.prepared.learned)
 
     def _result(

@@ -14,6 +14,7 @@ from galvanic.model_file import load, save
 from galvanic.network import build, set_weights
 from galvanic.options import RecipeName, TrainOptions
 from galvanic.parent import child_plan, grown, load_parent
+from galvanic.plan import make_plan
 from galvanic.results import TrainingInterrupted, best_point
 from galvanic.text import TextOptions, make_vocabulary, prepare
 from tests.galvanic.test_train import TEXT, run, small_plan
@@ -53,7 +54,7 @@ def test_a_grown_vocabulary_keeps_what_is_known_to_the_bit(name: str, tmp_path: 
     vocabulary = make_vocabulary(recipe, ("☔", *known, "é"))
     counts = np.array([{"é": 30, "☔": 0}.get(symbol, 10) for symbol in vocabulary.symbols])
     weights = grown(parent, vocabulary.symbols, counts, np.random.default_rng(0))
-    larger = child_plan(small_plan(recipe), parent, len(vocabulary), TrainOptions(recipe=recipe)).network
+    larger = child_plan(small_plan(recipe), parent, len(vocabulary)).network
     assert {name: array.shape for name, array in weights.items()} == larger.shapes()
 
     place = [vocabulary.symbols.index(symbol) for symbol in known]
@@ -170,13 +171,12 @@ def test_training_that_makes_it_worse_leaves_it_as_it_was(
         np.testing.assert_array_equal(load(tmp_path / "more")[1][name], weight)
 
 
-def test_the_learning_rate_is_smaller_unless_chosen(trained: Path) -> None:
-    parent = load_parent(trained, None, TrainOptions())
-    plan = small_plan("char")
-    size = len(parent.description.symbols)
-    usual = child_plan(plan, parent, size, TrainOptions()).learning_rate
-    assert 0 < usual < plan.learning_rate
-    assert child_plan(plan, parent, size, TrainOptions(learning_rate=0.1)).learning_rate == plan.learning_rate
+@pytest.mark.parametrize("recipe", ["char", "word", "classic"])
+def test_the_learning_rate_is_smaller_the_less_there_is_to_learn(recipe: str) -> None:
+    new = make_plan(recipe, 50, 100_000)
+    long, short = (make_plan(recipe, 50, symbols, network=new.network) for symbols in (100_000, 10_000))
+    assert short.learning_rate <= long.learning_rate < new.learning_rate
+    assert recipe == "classic" or short.learning_rate < long.learning_rate
 
 
 @pytest.mark.parametrize(
