@@ -105,7 +105,8 @@ class Companion:
         by a change of the square root of 2.
         """
         apart = 1 + number * self.symbols // _MOST_FITTED
-        parts = [(log_probs[::apart], places[::apart]) for log_probs, places in predictions()]
+        # Copies, as a view would keep all of its part.
+        parts = [(log_probs[::apart].copy(), places[::apart].copy()) for log_probs, places in predictions()]
         log_probs, places = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         weights = _fitted(log_probs, self.log_probs(ids, places), np.asarray(ids[places]))
         made = replace(

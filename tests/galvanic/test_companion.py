@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
+import weakref
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from galvanic import model_file, ngrams
+from galvanic import companion as companion_module, model_file, ngrams
 from galvanic.companion import Companion, begun, follow, mix
 from galvanic.errors import UserError
 from galvanic.generate import TextModel, load_model, predictor
@@ -144,6 +146,23 @@ def test_a_mixture_is_fitted_to_what_came() -> None:
     again = fitted.recounted(ids, "char")
     assert (again.tables.weights == fitted.tables.weights).all()
     assert len(again.tables.symbol) > len(fitted.tables.symbol)
+
+
+def test_of_a_long_text_only_what_is_looked_at_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(companion_module, "_MOST_FITTED", 100 * SYMBOLS)
+    ids, given = text(), list[weakref.ref[Any]]()
+    kept: list[int] = []
+
+    def parts() -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
+        for at in range(0, len(ids), 600):
+            kept.append(sum(ref() is not None for ref in given))
+            part = network(600), np.arange(at, at + 600)
+            given.extend(map(weakref.ref, part))
+            yield part
+            del part
+
+    Companion.counted(ids, SYMBOLS, "char").fitted(parts, len(ids), ids)
+    assert max(kept) <= 2  # those of the part before
 
 
 def test_a_mixture_equals_its_parts() -> None:
