@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from galvanic.compiled import compiled
-from galvanic.ngrams import ORDERS, SHARES, Arrays, count
+from galvanic.ngrams import MOST_BYTES, ORDERS, SHARES, Arrays, count
 
 Floats = npt.NDArray[np.float32]
 Nodes = npt.NDArray[np.int32]
@@ -29,6 +29,7 @@ _LEAST_POWER = np.float32(0.01)
 _MOST_WEIGHT = 100.0
 _NEUTRAL = np.array([[0.3, 0, -0.15], [0.9, 0, 0.2]], np.float32)
 """About what suited small networks of six texts."""
+_LEAST_ENTRY = 3  # bytes: a symbol, its share and how many go on from it
 _MOST_FITTED = 4_000_000
 _MOST_STEPS = 12  # of Newton's method
 
@@ -67,6 +68,7 @@ class Companion:
         _require(weights.dtype == np.float32 and weights.shape == (2, 3))
         _require(bool((np.abs(weights) <= _MOST_WEIGHT).all()))  # not so of NaN
         nodes = 1 + len(share)
+        _require(nodes <= 1 + max(symbols, MOST_BYTES // _LEAST_ENTRY))  # before any of it takes many times its bytes
         _require(len(symbol) == nodes - 1 - symbols and symbols <= nodes and len(children) < nodes)
         _require(bool((symbol < symbols).all()) and nodes < 2**31)
         order, begin, end = 1, 1, 1 + symbols
