@@ -102,9 +102,9 @@ class Companion:
         """With weights that suit a text, and the mixture's loss there, in nats a symbol.
 
         `predictions`: a network's, of so many places of it, at least one; asked twice. Of all these probabilities no
-        more than about `_MOST_FITTED` are looked at for the weights, of places evenly spread. The loss is convex, so
-        that Newton's method finds the best weights; each is held to `_NEUTRAL`'s as if there were another nat to lose
-        by a change of the square root of 2.
+        more than about `_MOST_FITTED` are looked at for the weights, of places evenly spread. The loss is convex where
+        no power is at its least, so that Newton's method finds weights that no small change betters; each is held to
+        `_NEUTRAL`'s as if there were another nat to lose by a change of the square root of 2.
         """
         apart = 1 + number * self.symbols // _MOST_FITTED
         # Copies, as a view would keep all of its part.
@@ -178,18 +178,15 @@ def _require(holds: bool) -> None:
         raise ValueError("no table of n-grams that a training leaves")
 
 
-def _powers(log_probs: Floats, own: Floats, weights: npt.NDArray[Any]) -> tuple[Any, Any]:
-    """Features [positions, 3] and powers [positions, 2]."""
-    features = np.stack([np.ones(len(own)), log_probs.max(1), own.max(1)], 1)
-    return features, np.maximum(features @ weights.T, _LEAST_POWER)
-
-
 def _mixed(log_probs: Floats, own: Floats, weights: npt.NDArray[Any]) -> tuple[Floats, Any]:
-    features, powers = _powers(log_probs, own, weights)
+    """The mixture [positions, symbols], and what u and v change by with each of their weights, [2, positions, 3]."""
+    features = np.stack([np.ones(len(own)), log_probs.max(1), own.max(1)], 1)
+    linear = features @ weights.T
+    powers = np.maximum(linear, _LEAST_POWER)
     mixed = powers[:, :1].astype(np.float32) * log_probs + powers[:, 1:].astype(np.float32) * own
     mixed -= mixed.max(1, keepdims=True)
     mixed -= np.log(np.exp(mixed).sum(1, keepdims=True))
-    return mixed, features
+    return mixed, features * (linear > _LEAST_POWER).T[:, :, None]
 
 
 def _fitted(log_probs: Floats, own: Floats, targets: npt.NDArray[Any]) -> Floats:
@@ -203,15 +200,15 @@ def _fitted(log_probs: Floats, own: Floats, targets: npt.NDArray[Any]) -> Floats
     weights = _NEUTRAL.astype(np.float64)
     before = loss(weights)
     for _ in range(_MOST_STEPS):
-        mixed, features = _mixed(log_probs, own, weights)
+        mixed, slopes = _mixed(log_probs, own, weights)
         probabilities = np.exp(mixed)
         means = np.stack([(probabilities * part).sum(1) for part in (log_probs, own)], 1)
-        gradient = ((means - came).T @ features).ravel() + (weights - _NEUTRAL).ravel()
+        gradient = np.einsum("pi,ipj->ij", means - came, slopes).ravel() + (weights - _NEUTRAL).ravel()
         hessian = np.eye(6)
         for i, one in enumerate((log_probs, own)):
             for j, other in enumerate((log_probs, own)):
                 covariance = (probabilities * one * other).sum(1) - means[:, i] * means[:, j]
-                hessian[3 * i : 3 * i + 3, 3 * j : 3 * j + 3] += (features * covariance[:, None]).T @ features
+                hessian[3 * i : 3 * i + 3, 3 * j : 3 * j + 3] += (slopes[i] * covariance[:, None]).T @ slopes[j]
         step = np.linalg.solve(hessian, gradient).reshape(2, 3)
         for _ in range(10):
             found = loss(weights - step)

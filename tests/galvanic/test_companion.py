@@ -148,6 +148,26 @@ def test_a_mixture_is_fitted_to_what_came() -> None:
     assert len(again.tables.symbol) > len(fitted.tables.symbol)
 
 
+def test_no_small_change_betters_what_is_fitted_to_a_useless_network() -> None:
+    """Its power is at the least nearly everywhere."""
+    ids = text(6_000)
+    companion = Companion.counted(ids[:4_000], SYMBOLS, "char")
+    places = np.arange(4_000, 6_000)
+    own, came, rows = companion.log_probs(ids, places), ids[places].astype(int), np.arange(len(places))
+    log_probs = 2 * network(len(places))
+    log_probs[rows, came] += np.where(np.random.default_rng(3).random(len(places)) < 0.5, -6, 1)
+    log_probs -= np.log(np.exp(log_probs).sum(1, keepdims=True))
+
+    def loss(weights: npt.NDArray[np.float32]) -> float:
+        mixed = Companion.of({**companion.arrays, "ngrams/weights": weights}, SYMBOLS).mixed(log_probs, own)
+        off = weights - companion.tables.weights[0]  # what was fitted to nothing
+        return -float(mixed[rows, came].sum()) + float((off**2).sum()) / 2
+
+    fitted = companion.fitted(lambda: iter([(log_probs, places)]), len(places), ids)[0].tables.weights[0]
+    changes = [by * one.reshape(2, 3) for one in np.eye(6, dtype=np.float32) for by in (-0.2, -0.02, 0.02, 0.2)]
+    assert min(loss(fitted + change) for change in changes) > loss(fitted) - 1  # nat of 1,800
+
+
 def test_of_a_long_text_only_what_is_looked_at_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(companion_module, "_MOST_FITTED", 100 * SYMBOLS)
     ids, given = text(), list[weakref.ref[Any]]()
