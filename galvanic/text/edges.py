@@ -17,19 +17,22 @@ _LEAST = 10
 _SHORT = 30  # characters taken of a script that puts no spaces between words
 _TRIES = 8
 _LONGEST_WORD = 200  # a longer one is cut
+# German and Danish close with “ ‘ «, too; French puts a space before ».
+_CLOSERS = r"""(?:["'”’“‘«)\]*_]|[ \u00a0\u202f]?»)*"""
 _SENTENCE_END = re.compile(
-    r"""[.!?…]+["'”’»)\]*_]*(?=\s|\Z)"""  # of scripts with spaces
+    rf"""[.!?…]+{_CLOSERS}(?=\s|\Z)"""  # of scripts with spaces
     r"""|[。！？…]+["'”’」』》）]*"""  # of Chinese and Japanese
 )
 _LINE_START = re.compile(r"\n\s*")
 _SENTENCE_START = re.compile(
-    r"""[.!?…]["'”’»)\]*_]*\s+"""  # of scripts with spaces
+    rf"""[.!?…]{_CLOSERS}\s+"""  # of scripts with spaces
     r"""|[。！？…]["'”’」』》）]*\s*"""  # of Chinese and Japanese
 )
 _WORD_START = re.compile(r"\s+(?=\S)")
 _LAST_PIECE = re.compile(rf"\s\S{{0,{LONGEST}}}\Z")
 _WORD_EDGE = regex.compile(r"\b", regex.WORD)  # Unicode's (UAX #29): before and after each ideograph, too
-_LEFT_OPEN = regex.compile(r"[\s\p{Ps}\p{Pi}]+\Z")  # blank space, and brackets and quotes that begin something
+_LEFT_OPEN = regex.compile(r"(?:\A|[\s\p{Ps}])[\s\p{Ps}\p{Pi}]*\Z")
+"""Blank space, and brackets and quotes that begin something: right behind a word or sign, “ and « may end it."""
 
 
 def cut(text: str, most: int, stop: StopAt | None = None, *, at_words: bool = True) -> str:
@@ -70,7 +73,9 @@ def whole_words(text: str) -> str:
 
 
 def joins(before: str, after: str) -> bool:
-    """Whether two characters side by side are of one word."""
+    """Whether two characters side by side are of one word; blank space, of which UAX #29 makes one, is of none."""
+    if before.isspace() or after.isspace():
+        return False
     return all(match.start() != len(before) for match in _WORD_EDGE.finditer(before + after))
 
 

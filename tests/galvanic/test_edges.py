@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from galvanic.generate import Mixture
-from galvanic.text.edges import begun, cut, whole_words
+from galvanic.text.edges import begun, cut, joins, whole_words
 from tests.worker.small import LETTERS, biased, model, network
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
@@ -36,6 +36,13 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
         ("cafe\u0301s are", 4, None, "cafe"),  # one word alone is cut, for nothing else is left
         ("unbelievable", 5, None, "unbel"),
         ("calm", 10, None, "calm"),
+        ("„Komm her!“ sagte er", 12, None, "„Komm her!“"),
+        ("„Komm her!“ Dann ging er weiter und", 30, "sentence", "„Komm her!“"),
+        ("»Er rief: ›Komm!‹« Dann", 22, "sentence", "»Er rief: ›Komm!‹«"),
+        ("er kam und sagte: „Komm", 19, None, "er kam und sagte:"),
+        ("« Oui ! » dit-il enfin", 20, "sentence", "« Oui ! »"),
+        ("«\u00a0Oui\u202f!\u00a0» Il part", 13, "sentence", "«\u00a0Oui\u202f!\u00a0»"),
+        ("Il part. «\u00a0Oui", 11, None, "Il part."),  # one that begins something
     ],
 )
 def test_a_text_ends_where_something_ends(text: str, most: int, stop: Any, expected: str) -> None:
@@ -82,3 +89,5 @@ def test_a_whole_word_at_the_end_of_a_seed_stays_one() -> None:
     assert unlikely.generate("the monst", 30, temperature=0, guard=False).text == " " + 29 * "x"
     # Nothing is put after what is no letter.
     assert likely.generate("the sea ", 5, temperature=0, guard=False).text == 5 * "x"
+    assert joins("a", "b")
+    assert not joins(" ", " ")
