@@ -37,7 +37,7 @@ def test_many_jobs_at_once_are_all_answered(client: redis.Redis) -> None:
 
 
 def test_every_wish_of_a_job_is_heeded(client: redis.Redis) -> None:
-    plain = run(client, generate_job(1, length=200))
+    plain = run(client, generate_job(1, length=180))
     assert isinstance(plain, Generated)
     all_options: list[dict[str, Any]] = [
         {"temperature": 0.1},
@@ -45,12 +45,13 @@ def test_every_wish_of_a_job_is_heeded(client: redis.Redis) -> None:
         {"top_p": 0.1},
         {"min_p": 0.9},
         {"temperature": 0, "guard": False},
+        {"stop": "sentence"},  # the last one ends before the last third
         {"from_corpus": True},
         {"random_seed": 77},
         {"mix": tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))},
     ]
     for number, options in enumerate(all_options, 2):
-        answer = run(client, generate_job(number, **{"length": 200, "random_seed": 1, **options}))
+        answer = run(client, generate_job(number, **{"length": 180, "random_seed": 1, **options}))
         assert isinstance(answer, Generated)
         assert answer.text != plain.text, options
 
