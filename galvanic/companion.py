@@ -142,7 +142,7 @@ class Companion:
         return _mixed(log_probs, own, self.tables.weights[0])[0]
 
 
-_NONE = Tables(
+NO_TABLE = Tables(
     np.zeros(0, np.int32),
     np.zeros(0, np.int32),
     np.zeros(0, np.float32),
@@ -152,16 +152,17 @@ _NONE = Tables(
 )
 
 
-def joined(companions: Sequence[Companion | None]) -> Tables:
-    """Of several models."""
-    found = [one.tables if one else _NONE for one in companions]
+def joined(found: Sequence[Tables]) -> Tables:
+    """Copies, side by side."""
     before = np.cumsum([0, *(len(tables.first) for tables in found)])[:-1].astype(np.int32)
     return Tables(
         np.concatenate([tables.first + at for tables, at in zip(found, before, strict=True)]),
         np.concatenate([tables.symbol for tables in found]),
         np.concatenate([tables.share for tables in found]),
         np.concatenate([tables.rest for tables in found]),
-        np.concatenate([np.where(tables.roots < 0, -1, before[i : i + 1]) for i, tables in enumerate(found)]),
+        np.concatenate(
+            [np.where(tables.roots < 0, -1, tables.roots + at) for tables, at in zip(found, before, strict=True)]
+        ),
         np.concatenate([tables.weights for tables in found]),
     )
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from galvanic.companion import Companion, Nodes, Tables, begun, follow, joined, mix
+from galvanic.companion import NO_TABLE, Companion, Nodes, Tables, begun, follow, joined, mix
 from galvanic.compiled import compiled
 from galvanic.kernels import LANES, STEPS, advance_cell, log_softmax, multiply, quantised
 from galvanic.plan import NetworkConfig, Weights, split_members
@@ -134,25 +134,24 @@ class Streams(Predictor):
 
     together = 16
 
-    def __init__(self, networks: Networks, companions: Sequence[Companion | None]) -> None:
+    def __init__(self, networks: Networks, tables: Tables) -> None:
         self.symbols = networks.ids.shape[1]
-        self._networks = networks
-        self._companions = companions
-        self._tables = joined(companions)
+        self._networks, self._tables = networks, tables
 
     @classmethod
     def of(cls, config: NetworkConfig, weights: Weights, companion: Companion | None = None) -> Streams:
         members = [packed(config, own) for own in split_members(config, weights)]
         every = np.arange(config.vocabulary, dtype=np.int32)
         networks = _joined([(member, 1 / len(members), every) for member in members])
-        return cls(networks._replace(models=np.zeros(len(members), np.int64)), [companion])
+        tables = companion.tables if companion else NO_TABLE
+        return cls(networks._replace(models=np.zeros(len(members), np.int64)), tables)
 
     @classmethod
     def mixed(cls, parts: Sequence[tuple[Streams, float, Ids]]) -> Streams:
         """Several of them, each with its weight, and its own ids of the mixture's symbols (-1 for what it lacks)."""
         total = sum(weight for _, weight, _ in parts)
         networks = _joined([(streams._networks, weight / total, ids) for streams, weight, ids in parts])
-        return cls(networks, [companion for streams, _, _ in parts for companion in streams._companions])
+        return cls(networks, joined([streams._tables for streams, _, _ in parts]))
 
     def begin(self, first: Sequence[int], samplings: Sequence[Sampling]) -> Pass:
         return _Pass(self._networks, self._tables, new_texts(first, samplings))

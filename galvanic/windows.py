@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from galvanic.companion import begun, joined
+from galvanic.companion import NO_TABLE, begun
 from galvanic.plan import NetworkConfig, Weights
 from galvanic.predictor import Floats, Pass, Predictor
 from galvanic.sampling import Sampling, Texts, new_texts, take
@@ -34,8 +34,7 @@ class _Pass(Pass):
 
     def __init__(self, network: Networks, window: int, texts: Texts) -> None:
         self._network, self._window, self._texts = network, window, texts
-        self._tables = joined([None])
-        self._nodes = begun(self._tables, window)
+        self._nodes = begun(NO_TABLE, window)
         self._at = 0  # characters read
         self._hidden = np.zeros((window, network.units), np.int16)
         self._cells = np.zeros((window, network.units), np.float32)
@@ -51,7 +50,7 @@ class _Pass(Pass):
             # The window that begins with this character takes the row of the one that has just been finished.
             self._hidden[self._at % window] = self._cells[self._at % window] = 0
             read = np.repeat(self._texts.symbols, window)
-            predict(self._network, self._tables, read, self._hidden, self._cells, self._nodes, predicted, room)
+            predict(self._network, NO_TABLE, read, self._hidden, self._cells, self._nodes, predicted, room)
             self._at += 1
             whole = self._at % window
             take(self._texts, predicted[whole : whole + 1], given[step], uniform[step])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import tracemalloc
 import weakref
 from collections import defaultdict
 from collections.abc import Iterator
@@ -285,6 +286,19 @@ def test_a_model_is_its_networks_and_its_companion(members: int) -> None:
     found = distributions(both, IDS)
     assert found == pytest.approx(companion.mixed(network.astype(np.float32), own), abs=1e-4)
     assert np.exp(found).sum(1) == pytest.approx(np.ones(len(found)), abs=1e-4)
+
+
+def test_a_model_that_writes_keeps_no_copy_of_its_table() -> None:
+    config, companion = small.network(SYMBOLS), companion_of(SYMBOLS, 1)
+    weights = small.random_weights(config)
+    tracemalloc.start()
+    try:
+        reader = predictor(config, weights, companion)
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert reader.symbols == SYMBOLS
+    assert taken < sum(array.nbytes for array in companion.tables) / 2
 
 
 def test_models_with_and_without_a_companion_are_mixed_by_their_weights() -> None:
