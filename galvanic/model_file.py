@@ -203,7 +203,7 @@ def load(path: Path, imported_bytes: int | None = None) -> Loaded:
 
 def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: Sequence[TranscriptRef] = ()) -> None:
     """Write a model into another file of at most so many bytes: exactly if that fits, else no coarser than needed, and
-    without its table of n-grams if even the coarsest weights need its place.
+    without its table of n-grams, and with the loss of its network alone, if even the coarsest weights need its place.
 
     `transcripts`: what the description is to name beside those that it names anyway (`Description.marks`). Raises
     UserError where there is no model or a damaged one, the file cannot be written, or not even the coarsest fits.
@@ -213,7 +213,9 @@ def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: 
     finest = (None, *PACKINGS).index(description.packed)
     try:
         ways = [(packing, companion) for packing in (None, *PACKINGS)[finest:]]
-        for packing, table in [*ways, (PACKINGS[-1], None)]:
+        for packing, table in [*ways, *([(PACKINGS[-1], None)] if companion else [])]:
+            if companion and not table:
+                fields["training"] = description.training.without_companion()
             save(target, weights, windows, table, packing=packing, **fields)
             if target.stat().st_size <= most_bytes:
                 return

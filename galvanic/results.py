@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -118,6 +118,11 @@ class TrainingRecord(BaseModel):
     curve: tuple[CurvePoint, ...] = Field(max_length=100_000)
     """Epoch 0, where there is one, is the model that it went on from."""
     notes: tuple[str, ...] = ()  # warnings in plain words
+
+    def without_companion(self) -> Self:
+        """With the loss of the network's own predictions."""
+        alone = best_point(self.curve).heldout_loss if self.curve else None
+        return self.model_copy(update={"heldout_loss": alone})
 
     @property
     def known_loss(self) -> float:

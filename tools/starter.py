@@ -24,7 +24,7 @@ from galvanic.errors import UserError
 from galvanic.machine import import_tensorflow, measure_machine
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.plan import NetworkConfig, Plan
-from galvanic.results import Generation, TrainingInterrupted, best_point
+from galvanic.results import Generation, TrainingInterrupted
 from galvanic.text.vocabulary import to_points
 from galvanic.units import count
 from shared.blocklist import Blocklist, default_entries
@@ -269,9 +269,7 @@ def _make(options: argparse.Namespace) -> int:
     # No book comes with it: a line break in the place of pieces of its texts, no table of n-grams, and the loss is the
     # network's alone.
     start = np.array([[description.symbols.index("\n")]], np.uint8)
-    record = description.training
-    alone = record.model_copy(update={"heldout_loss": best_point(record.curve).heldout_loss})
-    fields = model_file.fields_of(description) | {"training": alone}
+    fields = model_file.fields_of(description) | {"training": description.training.without_companion()}
     model_file.save(options.out, weights, start, packing="float16", **fields)
     shutil.rmtree(checkpoint)  # what is made next goes on from the starter
     return 0

@@ -12,6 +12,7 @@ from galvanic.companion import Companion
 from galvanic.errors import UserError
 from galvanic.generate import load_model
 from galvanic.model_file import PACKINGS, Packing, export, fields_of as fields_of_saved, load, save
+from galvanic.results import CurvePoint
 from tests.galvanic.test_model_file import FIXTURES
 from tests.worker.hostile import apart, sealed
 from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, windows
@@ -72,20 +73,25 @@ def test_a_table_of_n_grams_gives_way_to_the_weights(tmp_path: Path) -> None:
     config = network(len(LETTERS))
     table = Companion.counted(ids, len(LETTERS), "char")
     whole, coarse, alone = (tmp_path / name for name in ("whole", "coarse", "alone"))
+    fields = fields_of(LETTERS, config)
+    curve = CurvePoint(1, 2.0, 2.5), CurvePoint(2, 1.5, 2.25), CurvePoint(3, 1.0, 2.75)
+    record = fields["training"].model_copy(update={"heldout_loss": 2.0, "curve": curve})
+    fields = {**fields, "training": record}
     for path, companion, packing in ((whole, table, None), (coarse, table, "int8"), (alone, None, "int8")):
-        save(
-            path,
-            random_weights(config),
-            windows(len(LETTERS)),
-            companion,
-            packing=packing,
-            **fields_of(LETTERS, config),
-        )
+        save(path, random_weights(config), windows(len(LETTERS)), companion, packing=packing, **fields)
     export(whole, tmp_path / "x", coarse.stat().st_size)
-    assert load(tmp_path / "x")[3] is not None
+    description, _, _, companion = load(tmp_path / "x")
+    assert companion is not None
+    assert description.training == record
     export(whole, tmp_path / "x", coarse.stat().st_size - 1)
-    assert load(tmp_path / "x")[3] is None
-    assert (tmp_path / "x").stat().st_size == alone.stat().st_size
+    description, _, _, companion = load(tmp_path / "x")
+    assert companion is None
+    assert description.training.heldout_loss == 2.25  # the network's own
+    assert abs((tmp_path / "x").stat().st_size - alone.stat().st_size) < 16
+    export(alone, tmp_path / "x", alone.stat().st_size)  # without a table from the beginning
+    assert (tmp_path / "x").read_bytes() == alone.read_bytes()
+    with pytest.raises(UserError, match=" MB"):
+        export(alone, tmp_path / "x", alone.stat().st_size - 1)
 
 
 def test_weights_beyond_half_precision_are_not_packed_in_it(tmp_path: Path) -> None:
