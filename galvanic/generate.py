@@ -47,7 +47,7 @@ words above. See docs/decisions/112-words-at-the-end-of-a-seed.md."""
 NEW_WORD = 0.1
 """Chance of a seed's last letter, after those before it, below which it ends a word that the model does not know, which
 is a whole one, too: of 17 beginnings of common words the starter gives none less, and "hello" 0.02."""
-_AFTER_WORDS = " ", "\n", ",", "."
+_AFTER_WORDS = " \n,."
 _JUDGED = 64  # characters of a seed by which its end is judged
 _MOST_SYMBOLS = 4  # to a character asked for, so that no text goes on for ever
 _MOST_SEED = 1_000  # characters of the corpus that an answer carries as its beginning
@@ -61,7 +61,7 @@ class _Begun:
     seed: str
     random_seed: int
     ids: Ids = field(default_factory=lambda: np.zeros(0, np.int32))  # written
-    opening: str = ""  # what was put between a whole word and the text
+    opening: str | None = None  # what is put between a whole word and the text; None until that is judged
 
 
 class Author(ABC):
@@ -83,38 +83,51 @@ class Author(ABC):
         started = time.monotonic()
         begun = [self._begin(request) for request in requests]
         going = [one for one in begun if isinstance(one, _Begun)]
-        self._write(going)
-        self._write([one for one in going if self._set_apart(one)])
+        for one, ids in zip(going, self.predictor.write([one.row for one in going]), strict=True):
+            one.ids = ids
+        self._write_anew([one for one in going if one.opening])
         return [one if isinstance(one, UserError) else self._finish(one, started) for one in begun]
 
-    def _write(self, begun: Sequence[_Begun]) -> None:
-        for one, ids in zip(begun, self.predictor.write([one.row for one in begun]), strict=True):
-            one.ids = ids
+    def _write_anew(self, begun: Sequence[_Begun]) -> None:
+        """Write texts behind what sets them apart. One that is late stays as it was, if that is long enough."""
+        rows = [
+            replace(
+                one.row,
+                seed=np.append(one.row.seed, self.vocabulary.encode(one.opening or "")),
+                random=np.random.default_rng(one.random_seed),
+            )
+            for one in begun
+        ]
+        for one, row, ids in zip(begun, rows, self.predictor.write(rows), strict=True):
+            if not row.late:
+                one.ids = ids
+            elif one.row.enough(one.ids):
+                one.opening = ""
+            else:
+                one.row.late = True
 
-    def _set_apart(self, begun: _Begun) -> bool:
-        """Whether the text made another word of a whole one at the seed's end; then it is begun anew, behind a space or
-        another sign."""
-        row = begun.row
-        if self.recipe != "char" or row.late or not len(begun.ids):
+    def _sets_apart(self, begun: _Begun, ids: Ids) -> bool:
+        """Whether the text, of which this is the beginning, makes another word of a whole one at the seed's end: then
+        it is to be begun anew, behind a space or another sign. Judged once, for a text's first symbol stays."""
+        if begun.opening is not None or self.recipe != "char":
             return False
-        seed, first = self.vocabulary.decode(row.seed[-_JUDGED:]), self.vocabulary.decode(begun.ids[:1])
-        if not joins(seed[-1], first):
+        begun.opening = ""
+        seed = begun.row.seed[-_JUDGED:]
+        end, first = self.vocabulary.decode(seed[-2:]), self.vocabulary.decode(ids[:1])
+        signs = [sign for sign in _AFTER_WORDS if sign in self.vocabulary.symbols]
+        if not signs or not joins(end[-1], first):
             return False
-        chances = self.chances(f" {seed}", _AFTER_WORDS)
-        if sum(chances.values()) < WHOLE_WORD and not self._is_new(seed):
+        read = np.append(self.vocabulary.encode(" "), seed)
+        following = self.vocabulary.encode("".join(signs))
+        try:
+            before, after = self.predictor.read_ahead(read[read >= 0], following, begun.row.until)
+        except UserError:  # too late, which ends the text, too, unless it is long enough by now
             return False
-        begun.opening = max(chances, key=lambda sign: chances[sign])
-        after = np.append(row.seed, self.vocabulary.encode(begun.opening))
-        begun.row = replace(row, seed=after, random=np.random.default_rng(begun.random_seed))
-        return True
-
-    def _is_new(self, seed: str) -> bool:
-        """Whether a seed ends in two or more letters, the last of which the model does not expect there."""
-        return seed[-2:].isalpha() and self.chances(f" {seed[:-1]}", (seed[-1],)).get(seed[-1], 0.0) < NEW_WORD
-
-    @abstractmethod
-    def chances(self, text: str, following: Sequence[str]) -> dict[str, float]:
-        """Probability of each of these characters after a text, without what the model lacks."""
+        # A last letter that the model does not expect ends a word that it does not know.
+        new = len(end) > 1 and end.isalpha() and math.exp(before[-1]) < NEW_WORD
+        if new or np.exp(after).sum() >= WHOLE_WORD:
+            begun.opening = signs[int(np.argmax(after))]
+        return bool(begun.opening)
 
     @abstractmethod
     def draw_window(self, random: np.random.Generator) -> Ids:
@@ -144,7 +157,9 @@ class Author(ABC):
             return int(lengths[ids].sum()) >= needed or len(ids) >= _MOST_SYMBOLS * request.length
 
         row = Row(known.ids, sampling, random, enough, request.until)
-        return _Begun(request, row, known, seed, random_seed)
+        begun = _Begun(request, row, known, seed, random_seed)
+        row.enough = lambda ids: self._sets_apart(begun, ids) or enough(ids)
+        return begun
 
     def _draw_seed(self, request: WriteRequest, random: np.random.Generator) -> tuple[Seed, str]:
         """A window of the corpus, or a line of it; blank where the model keeps nothing of its corpus."""
@@ -180,7 +195,7 @@ class Author(ABC):
         # A pass goes on after this text was long enough, and its symbols may be long.
         ends = np.cumsum(self.vocabulary.lengths[ids])
         needed = request.length + begun.read.open_end + LOOK
-        text = begun.opening + self.vocabulary.decode(ids[: int(np.searchsorted(ends, needed)) + 1])
+        text = (begun.opening or "") + self.vocabulary.decode(ids[: int(np.searchsorted(ends, needed)) + 1])
         if begun.read.open_end:
             text = text.removeprefix(" ")
         return Generation(
@@ -213,14 +228,6 @@ class TextModel(Author):
 
     def draw_window(self, random: np.random.Generator) -> Ids:
         return np.asarray(self._windows[random.integers(len(self._windows))], np.int32)
-
-    def chances(self, text: str, following: Sequence[str]) -> dict[str, float]:
-        read = self.vocabulary.encode(text)
-        read = read[read >= 0]
-        ids = {sign: self.vocabulary.encode(sign) for sign in following}
-        return {
-            sign: math.exp(self.predictor.read(np.append(read, own))[-1]) for sign, own in ids.items() if own[0] >= 0
-        }
 
     def score(self, text: str, until: float = math.inf) -> Score:
         """How well the model foresees a text, per character of the text as given.
@@ -303,9 +310,3 @@ class Mixture(Author):
         """Of the first model's corpus."""
         first = self._parts[0][0]
         return self.vocabulary.encode(first.vocabulary.decode(first.draw_window(random)))
-
-    def chances(self, text: str, following: Sequence[str]) -> dict[str, float]:
-        total = sum(weight for _, weight in self._parts)
-        own = [(model.chances(text, following), weight / total) for model, weight in self._parts]
-        signs = [sign for sign in following if any(sign in chances for chances, _ in own)]
-        return {sign: sum(weight * chances.get(sign, 0.0) for chances, weight in own) for sign in signs}

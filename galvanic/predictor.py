@@ -51,7 +51,7 @@ class Pass(ABC):
 
     @abstractmethod
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these rows alone."""
+        """Go on with these rows alone; one that is named several times goes on in several ways."""
 
 
 class Predictor(ABC):
@@ -68,8 +68,11 @@ class Predictor(ABC):
     def read(self, ids: Ids, until: float = math.inf) -> Floats:
         """Log probability of each symbol of a text before it was read, [len(ids)]; the first is as likely as any other.
         Raises UserError where it is not done by `until` (`time.monotonic`)."""
-        if not len(ids):
-            return np.zeros(0, np.float32)
+        return self.read_ahead(ids, ids[:0], until)[0] if len(ids) else np.zeros(0, np.float32)
+
+    def read_ahead(self, ids: Ids, following: Ids, until: float = math.inf) -> tuple[Floats, Floats]:
+        """As `read`, of one symbol or more; and the log probability of each of `following` behind them,
+        [len(following)], `together` at most."""
         reading = self.begin([int(ids[0])], [Sampling(0.0)])
         found = [np.full(1, -math.log(self.symbols), np.float32)]
         for start in range(1, len(ids), CHUNK):
@@ -77,7 +80,12 @@ class Predictor(ABC):
                 raise too_slow()
             given = ids[start : start + CHUNK, None].astype(np.int32)
             found.append(reading.advance(given, np.zeros(given.shape, np.float32))[1][:, 0])
-        return np.concatenate(found)
+        after = np.zeros(0, np.float32)
+        if len(following):
+            reading.keep([0] * len(following))
+            given = following[None].astype(np.int32)
+            after = reading.advance(given, np.zeros(given.shape, np.float32))[1][0]
+        return np.concatenate(found), after
 
     def write(self, rows: Sequence[Row]) -> list[Ids]:
         """Continue all seeds, each at least until it is enough or `late`. Seeds and results of a mixture are in its

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from galvanic.errors import UserError
 from galvanic.generate import Mixture
+from galvanic.predictor import CHUNK, Row
+from galvanic.text import Ids
 from galvanic.text.edges import begun, cut, joins, whole_words
 from tests.worker.small import LETTERS, biased, model, network
 
@@ -91,3 +95,30 @@ def test_a_whole_word_at_the_end_of_a_seed_stays_one() -> None:
     assert likely.generate("the sea ", 5, temperature=0, guard=False).text == 5 * "x"
     assert joins("a", "b")
     assert not joins(" ", " ")
+
+
+@pytest.mark.slow
+def test_a_text_that_is_begun_anew_too_late_stays_if_it_is_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    author = after_words(0.2)
+    write = author.predictor.write
+    written: list[int] = []
+
+    def last(rows: Sequence[Row]) -> list[Ids]:
+        for row in rows:
+            row.until = -math.inf if written else math.inf
+        texts: list[Ids] = write(rows)
+        written.extend(map(len, texts))
+        return texts
+
+    monkeypatch.setattr(author.predictor, "write", last)
+    assert author.generate("the sea", 30, temperature=0, guard=False).text == 30 * "x"
+    written.clear()
+    with pytest.raises(UserError, match="in time"):
+        author.generate("the sea", 300, temperature=0, guard=False)
+    assert written == [CHUNK - len("the sea") + 1, 0], "the first is given up where its first letter joins the seed"
+
+
+@pytest.mark.slow
+def test_a_model_without_signs_puts_none_behind_a_word() -> None:
+    only_x = model("xy", weights=biased(network(2), [0, -30]))
+    assert only_x.generate("xxy", 5, temperature=0, guard=False).text == 5 * "x"

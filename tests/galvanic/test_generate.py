@@ -137,6 +137,17 @@ def test_a_mixture_draws_from_the_weighted_mean() -> None:
     assert ((counts - expected) ** 2 / expected).sum() < 16.3  # 99.9 % quantile with 3 degrees of freedom
 
 
+def test_what_may_follow_is_as_likely_as_when_it_is_read() -> None:
+    letters, numbers = model("abc", units=(24, 16)), model("bc1", seed=1)
+    for author in (letters, Mixture([(letters, 2), (numbers, 1)])):
+        ids, following = author.vocabulary.encode("abccab" * 20), author.vocabulary.encode("abc")
+        before, after = author.predictor.read_ahead(ids, following)
+        assert np.array_equal(before, author.predictor.read(ids))
+        assert [author.predictor.read(np.append(ids, one))[-1] for one in following] == after.tolist()
+        with pytest.raises(UserError, match="in time"):
+            author.predictor.read_ahead(ids, following, -math.inf)
+
+
 def test_a_model_skips_what_it_does_not_know() -> None:
     # "b" knows only "x", which it predicts whatever it reads; "a" is as it is alone.
     letters = model("abc", seed=3, units=(32,))
