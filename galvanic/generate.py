@@ -234,10 +234,10 @@ class TextModel(Author):
 
         The text is read in order with carried state and the model stays as it is. The vocabulary's characters share all
         probability but `unseen`; any other costs -ln(unseen) and the naming of one Unicode character, and is not read.
-        What the recipe's pipeline drops is charged as well (`galvanic.text.recipe`). A symbol of several characters
-        spreads its nats evenly over them, and so does what the pipeline drops over the characters that it dropped
-        (over all, where it dropped none). Raises UserError where nothing of the text can be read, or it is not done by
-        `until` (`time.monotonic`).
+        What the recipe's pipeline loses is charged as well (`galvanic.text.recipe`). A symbol of several characters
+        spreads its nats evenly over them, and so does what the pipeline loses over the characters that it dropped or
+        replaced; case and line breaks, where nothing else is lost, over all. Raises UserError where nothing of the text
+        can be read, or it is not done by `until` (`time.monotonic`).
         """
         scoring = get_recipe(self.recipe).scoring(text, self.vocabulary, unwrapped=self.description.unwrapped)
         read = scoring.ids >= 0
@@ -257,15 +257,11 @@ class TextModel(Author):
 
 
 def _spread(scoring: ScoringText, nats: npt.NDArray[np.float64]) -> tuple[float, ...]:
-    """The nats of ids [symbols] and the cost of what the pipeline drops, for each character of the text as given."""
-    each = np.zeros(scoring.chars)
+    """The nats of ids [symbols] and the cost of what the pipeline loses, for each character of the text as given."""
+    each = scoring.side_nats.copy()
     first = np.cumsum(scoring.lengths) - scoring.lengths
     places = np.repeat(scoring.starts - first, scoring.lengths) + np.arange(scoring.lengths.sum())
     np.add.at(each, places, np.repeat(nats / scoring.lengths, scoring.lengths))
-    alone = np.zeros(scoring.chars, bool)
-    alone[scoring.starts[scoring.lengths == 1]] = True
-    dropped = np.flatnonzero(~alone) if not alone.all() else np.arange(scoring.chars)
-    each[dropped] += scoring.side_nats / len(dropped)
     return tuple(each.tolist())
 
 

@@ -127,18 +127,18 @@ class CharRecipe(Recipe):
         known = in_known_signs(text, vocabulary)
         body, side = known.text, known.nats
         notes: list[str] = []
-        if side:
-            notes.append(f"{side:,.0f} nats of the score are for how quotes, dashes and ellipses are written.")
+        if side.any():
+            notes.append(f"{side.sum():,.0f} nats of the score are for how quotes, dashes and ellipses are written.")
         shortened = "\r\n" in body and body.count("\r\n") == body.count("\n")
         if shortened:
-            body, side = body.replace("\r\n", "\n"), side + math.log(2)
+            body, side = body.replace("\r\n", "\n"), side + math.log(2) / len(text)
         breaks_at = np.flatnonzero(to_points(body) == _NEWLINE)
         if unwrapped and (found := wrapping(pieces(body))).hard:
             joined = "".join(unwrap(piece, found.width) for piece in pieces(body))
             spaces, breaks = body.count(" "), joined.count(" ") - body.count(" ")
             cost = math.log(2) + adaptive_nats((spaces, breaks))
             notes.append(f"{cost:,.0f} nats of the score are for the positions of line breaks.")
-            body, side = joined, side + cost
+            body, side = joined, side + cost / len(text)
         ids = vocabulary.encode(body)
         lengths = np.where(ids >= 0, vocabulary.lengths[ids], 1)
         ends = np.cumsum(lengths)
@@ -146,7 +146,7 @@ class CharRecipe(Recipe):
         if shortened:  # each line break so far was one character more
             starts, ends = (at + np.searchsorted(breaks_at, at) for at in (starts, ends))
         starts, ends = known.starts[starts], known.ends[ends - 1]
-        return ScoringText(ids, len(text), side, starts, ends - starts, tuple(notes))
+        return ScoringText(ids, side, starts, ends - starts, tuple(notes))
 
 
 class WordRecipe(CharRecipe):

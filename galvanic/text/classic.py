@@ -118,7 +118,10 @@ class ClassicRecipe(Recipe):
         places = [place for start, end in spans for place in range(start, end + 1)]
         starts = origin[places]
         lengths = np.maximum(1, np.diff(starts, append=0)[:-1])  # "İ" becomes two, which share it
-        return ScoringText(vocabulary.encode(body), len(text), side, starts[:-1], lengths, (note,))
+        dropped = np.ones(len(text), bool)
+        dropped[starts[:-1][lengths == 1]] = False
+        dropped |= not dropped.any()  # case alone
+        return ScoringText(vocabulary.encode(body), dropped * (side / dropped.sum()), starts[:-1], lengths, (note,))
 
 
 def _lowered(text: str) -> tuple[str, npt.NDArray[np.int64]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +110,9 @@ class ScoringText:
     """
 
     ids: Ids  # [symbols]; `UNKNOWN` for a character that the model lacks
-    chars: int  # of the text as given
-    side_nats: float = 0.0  # cost of restoring the text as given from `ids`
-    starts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # [symbols], never falling
-    lengths: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # [symbols], at least 1
+    side_nats: npt.NDArray[np.float64]  # cost of restoring the text as given from `ids`, [its characters]
+    starts: npt.NDArray[np.int64]  # [symbols], never falling
+    lengths: npt.NDArray[np.int64]  # [symbols], at least 1
     notes: tuple[str, ...] = ()  # what `side_nats` is for, in plain words
 
 

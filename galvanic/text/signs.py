@@ -24,13 +24,14 @@ class Known:
     """A text in the signs that a model knows.
 
     `starts`, `ends`: which characters of the text as given each of `text` stands for, [len(text)]; several that one
-    became share it. `nats`: cost of telling which sign was written in which way, by `adaptive_nats`.
+    became share it. `nats`: cost of telling which sign was written in which way, by `adaptive_nats`, spread over those
+    that were replaced, [characters as given].
     """
 
     text: str
     starts: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int64]
-    nats: float
+    nats: npt.NDArray[np.float64]
 
 
 def in_known_signs(text: str, vocabulary: Vocabulary) -> Known:
@@ -39,12 +40,14 @@ def in_known_signs(text: str, vocabulary: Vocabulary) -> Known:
     starts: list[npt.NDArray[np.int64]] = []
     ends: list[npt.NDArray[np.int64]] = []
     written: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by what was read, in which ways
+    replaced = np.zeros(len(text), bool)
     at = 0
     for match in _SIGN.finditer(text):
         start, end = match.span()
         read = _known(match[0], start == 0 or text[start - 1] in _BEFORE_OPENING, vocabulary)
         written[read][match[0]] += 1
         if read != match[0]:
+            replaced[start:end] = True
             parts += [text[at:start], read]
             starts += [np.arange(at, start), np.full(len(read), start)]
             ends += [np.arange(at, start) + 1, np.full(len(read), end)]
@@ -54,7 +57,8 @@ def in_known_signs(text: str, vocabulary: Vocabulary) -> Known:
     nats = sum(
         adaptive_nats([ways[form] for form in _WAYS[read]]) for read, ways in written.items() if set(ways) != {read}
     )
-    return Known("".join([*parts, text[at:]]), np.concatenate([*starts, rest]), np.concatenate([*ends, rest + 1]), nats)
+    each = replaced * (nats / max(1, replaced.sum()))
+    return Known("".join([*parts, text[at:]]), np.concatenate([*starts, rest]), np.concatenate([*ends, rest + 1]), each)
 
 
 def _known(form: str, opening: bool, vocabulary: Vocabulary) -> str:

@@ -98,6 +98,15 @@ def test_surprise_is_the_score_spread_over_the_characters(small: TextModel, clas
     assert any("stop words" in note for note in score.notes)
 
 
+def test_what_is_replaced_bears_its_own_cost() -> None:
+    reader = model(LETTERS + '"-', weights=biased(network(len(LETTERS) + 2), np.zeros(len(LETTERS) + 2)))
+    text = "one\r\ntwo“three”\r\nfour—five"
+    nats = reader.score(text).nats
+    plain = reader.score("one").nats[0]
+    costly = [char for char, each in zip(text, nats, strict=True) if each > plain + 0.1]
+    assert costly == ["“", "”", "—"]
+
+
 def test_surprise_is_where_the_surprising_is(memorised: Memorised) -> None:
     reader = load_model(memorised[0])
     text = SENTENCE * 3

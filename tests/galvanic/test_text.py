@@ -83,13 +83,13 @@ def test_adaptive_code_length_is_that_of_its_predictions() -> None:
 def test_a_recipe_pays_for_what_it_drops() -> None:
     vocabulary = CharVocabulary(sorted(set("abcdefghijklmnopqrstuvwxyz ")))
     scoring = get_recipe("classic").scoring("The boat, the Boat. " * 20, vocabulary, unwrapped=False)
-    assert scoring.chars == 400
-    assert scoring.side_nats > 100
+    assert len(scoring.side_nats) == 400
+    assert scoring.side_nats.sum() > 100
     plain = get_recipe("char").scoring("a boat " * 20, vocabulary, unwrapped=True)
-    assert plain.side_nats == 0
+    assert not plain.side_nats.any()
     wrapped = get_recipe("char").scoring(PROSE, CharVocabulary(sorted(set(PROSE))), unwrapped=True)
-    assert wrapped.chars == len(PROSE)
-    assert 0 < wrapped.side_nats < len(PROSE)
+    assert len(wrapped.side_nats) == len(PROSE)
+    assert 0 < wrapped.side_nats.sum() < len(PROSE)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_signs_stand_in_for_others_that_a_model_lacks(
     if read is not None:
         assert vocabulary.decode(scoring.ids) == read
         assert vocabulary.decode(get_recipe("char").seed(text, vocabulary).ids) == read
-        assert scoring.side_nats > 0
+        assert scoring.side_nats.sum() > 0
 
 
 def test_unknown_recipe_is_refused() -> None:
