@@ -29,14 +29,14 @@ def _folder() -> str:
     No folder that others can write to, such as /tmp: what is kept is run.
     """
     asked, cache = os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    places = [Path(asked)] if asked else [Path(__file__).parent / "__pycache__", Path(cache).expanduser() / "galvanic"]
+    places = [Path(asked)] if asked else [Path(__file__).parent / "__pycache__", Path(cache) / "galvanic"]
     for place in places:
-        folder = place / f"compiled-{_state()}"
         try:
+            folder = place.expanduser() / f"compiled-{_state()}"
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 return str(folder)
-        except OSError:
+        except (OSError, RuntimeError):  # RuntimeError: of nobody's home
             continue
     return ""
 
