@@ -303,6 +303,7 @@ def _check_description(description: Description) -> None:
     network, symbols = description.network, description.symbols
     _require(min(network.units) > 0, "a layer without units")
     _require(network.window in (0, WINDOW), "a window that no recipe has")
+    _require((network.kind == "windows") == (description.recipe == "classic"), "a network that its recipe has not")
     _require(len(symbols) == network.vocabulary, "the symbols do not fit the network")
     _require(make_vocabulary(description.recipe, symbols).symbols == symbols, "the symbols are not in their order")
     few = len(description.marks) <= 200 and description.corpus.chars <= 10**12

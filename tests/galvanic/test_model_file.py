@@ -77,6 +77,7 @@ def change(path: Path, **fields: Any) -> None:
         {"symbols": ["a"] * 27},
         {"network": {"kind": "streams"}},
         {"recipe": "unknown"},
+        {"recipe": "classic"},
         {"unseen": 0},
         {"weights_sha256": "0" * 64},
         {"format": "one"},
