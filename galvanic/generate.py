@@ -236,8 +236,8 @@ class TextModel(Author):
         probability but `unseen`; any other costs -ln(unseen) and the naming of one Unicode character, and is not read.
         What the recipe's pipeline loses is charged as well (`galvanic.text.recipe`). A symbol of several characters
         spreads its nats evenly over them, and so does what the pipeline loses over the characters that it dropped or
-        replaced; case and line breaks, where nothing else is lost, over all. Raises UserError where nothing of the text
-        can be read, or it is not done by `until` (`time.monotonic`).
+        replaced; that of line breaks, and of case where nothing is dropped, over all. Raises UserError where nothing of
+        the text can be read, or it is not done by `until` (`time.monotonic`).
         """
         scoring = get_recipe(self.recipe).scoring(text, self.vocabulary, unwrapped=self.description.unwrapped)
         read = scoring.ids >= 0
