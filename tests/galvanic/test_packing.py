@@ -88,10 +88,6 @@ def test_a_table_of_n_grams_gives_way_to_the_weights(tmp_path: Path) -> None:
     assert companion is None
     assert description.training.heldout_loss == 2.25  # the network's own
     assert abs((tmp_path / "x").stat().st_size - alone.stat().st_size) < 16
-    export(alone, tmp_path / "x", alone.stat().st_size)  # without a table from the beginning
-    assert (tmp_path / "x").read_bytes() == alone.read_bytes()
-    with pytest.raises(UserError, match=" MB"):
-        export(alone, tmp_path / "x", alone.stat().st_size - 1)
 
 
 def test_weights_beyond_half_precision_are_not_packed_in_it(tmp_path: Path) -> None:
