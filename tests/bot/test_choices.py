@@ -86,7 +86,7 @@ async def test_every_offer_that_asks_redis_survives_its_outage(
 
     monkeypatch.setattr(live.bot.registry, "_ask", away)
     monkeypatch.setattr(live.bot.snapshots, "look", away)
-    assert await offered(live, command, option) == []
+    assert set(await offered(live, command, option)) <= {"starter", "none"}  # which are no models of Redis'
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 

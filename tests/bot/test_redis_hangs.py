@@ -83,7 +83,7 @@ async def test_a_button_is_answered(hanging: Hanging, action: str, person: str, 
 
 @pytest.mark.parametrize(("command", "option"), [("generate", "model"), ("cancel", "job")])
 async def test_nothing_is_offered_while_somebody_types(hanging: Hanging, command: str, option: str) -> None:
-    assert await hanging.live.acts.autocomplete(BEN, LAB, command, option, "a", {}) == []
+    assert await hanging.live.acts.autocomplete(BEN, LAB, command, option, "x", {}) == []
     # And not because nobody answered.
     assert [event.is_set() for event in hanging.live.world.answered.values()] == [True]
 

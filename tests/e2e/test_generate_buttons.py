@@ -86,7 +86,8 @@ def test_continue_goes_on_from_the_end_again_and_again(system: System) -> None:
     with system.redis as client:
         stored = GenerateJob.model_validate_json(client.hget(keys.job(job_of(text)), "job"))  # type: ignore[arg-type]
     assert stored.seed.startswith("the tide")
-    assert len(stored.seed) > 400
+    # Texts end with a word or a sentence, at 200 characters at most.
+    assert len(stored.seed) > 2 * 120
 
 
 def test_hotter_and_cooler_end_at_the_ends(system: System) -> None:

@@ -75,7 +75,7 @@ def made(
     checkpoint_s: float = 60.0,
 ) -> Loop:
     pace = Pace(PLAN, STEPS, epochs, minutes)
-    return Loop(learner, pace, hooks or Recorder(), lambda _, epoch: f"text {epoch}", folder, {}, checkpoint_s)
+    return Loop(learner, pace, hooks or Recorder(), lambda _, epoch, __: f"text {epoch}", folder, {}, checkpoint_s)
 
 
 def asked(answer: Control, after: int) -> Recorder:
