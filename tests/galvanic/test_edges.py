@@ -95,6 +95,8 @@ def test_a_whole_word_at_the_end_of_a_seed_stays_one() -> None:
     assert likely.generate("the sea ", 5, temperature=0, guard=False).text == 5 * "x"
     assert joins("a", "b")
     assert not joins(" ", " ")
+    only_x = model("xy", weights=biased(network(2), [0, -30]))  # knows nothing to put there
+    assert only_x.generate("xxy", 5, temperature=0, guard=False).text == 5 * "x"
 
 
 @pytest.mark.slow
@@ -106,8 +108,7 @@ def test_a_text_that_is_begun_anew_too_late_stays_if_it_is_long_enough(monkeypat
     def last(rows: Sequence[Row]) -> list[Ids]:
         for row in rows:
             row.until = -math.inf if written else math.inf
-        texts: list[Ids] = write(rows)
-        written.extend(map(len, texts))
+        written.extend(map(len, texts := write(rows)))
         return texts
 
     monkeypatch.setattr(author.predictor, "write", last)
@@ -116,9 +117,3 @@ def test_a_text_that_is_begun_anew_too_late_stays_if_it_is_long_enough(monkeypat
     with pytest.raises(UserError, match="in time"):
         author.generate("the sea", 300, temperature=0, guard=False)
     assert written == [CHUNK - len("the sea") + 1, 0], "the first is given up where its first letter joins the seed"
-
-
-@pytest.mark.slow
-def test_a_model_without_signs_puts_none_behind_a_word() -> None:
-    only_x = model("xy", weights=biased(network(2), [0, -30]))
-    assert only_x.generate("xxy", 5, temperature=0, guard=False).text == 5 * "x"
