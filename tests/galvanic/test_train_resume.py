@@ -46,9 +46,12 @@ def test_resumed_equals_uninterrupted(recipe: str, precision: str, tmp_path: Pat
     assert parts.random_seed == whole.random_seed
     assert parts.curve == whole.curve
     assert parts.samples == whole.samples
-    one_weights, other_weights = (load(path)[1] for path in (folder, tmp_path / "whole"))
-    for name, weight in one_weights.items():
-        np.testing.assert_array_equal(weight, other_weights[name])
+    assert parts.heldout_loss == whole.heldout_loss
+    loaded = [load(path) for path in (folder, tmp_path / "whole")]
+    one, other = ({**weights, **(table.arrays if table else {})} for _, weights, _, table in loaded)
+    assert one.keys() == other.keys()
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, other[name])
 
 
 def test_a_resumed_training_keeps_its_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
