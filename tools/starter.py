@@ -42,7 +42,7 @@ TYPOGRAPHIC, CHAT, TIGHT = 0.45, 0.1, 0.15
 """Shares of the text that get typographic signs, that are written as people chat, and whose paragraphs follow each
 other without an empty line."""
 _CHUNK = 12  # paragraphs that are written in one way
-_QUOTATIONS = 3  # of a text that may be quoted, or a thousandth of the paragraphs
+_QUOTATIONS = 10  # paragraphs of a text that may quote, tables of contents among them, or a thousandth of them
 _A_TEXT, _TOGETHER = 10_000, 16  # characters, and texts written side by side
 _HELD_OUT = 600  # characters of the end of each text that the starter is judged by
 RUN = 50  # characters in a row that stand in none of the texts to be measured on
