@@ -49,7 +49,7 @@ def test_what_is_measured_on_is_left_out_or_refused(tmp_path: Path) -> None:
     assert info.chars > 0
     # Also where each paragraph is shorter than a run, and where a text is all of it.
     lines = " ".join(measured).lower().split(" ")
-    verse = book(tmp_path, "verse", [*numbered(30), *(" ".join(lines[at : at + 4]) for at in range(0, 24, 4))])
+    verse = book(tmp_path, "verse", [*numbered(30), *(" ".join(lines[at : at + 4]) for at in range(0, 96, 4))])
     with pytest.raises(UserError, match=r"verse\.txt shares much"):
         compose([verse], tmp_path / "text", 1, known)
     same = book(tmp_path, "same", [*numbered(10), *(part.lower() for part in measured)])
