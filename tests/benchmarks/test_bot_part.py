@@ -111,7 +111,11 @@ async def test_cards_of_trainings_that_nobody_does_go_on_and_end(tmp_path: Path)
             with product.redis() as redis:
                 cards = [await card_of(redis, job) for job in jobs]
                 with StandIn(product.settings, redis, jobs, babble(3_000)) as stand_in:
-                    assert await seen.wait(lambda: all(len(seen.shown[card].edits) > 2 for card in cards), 60)
+
+                    def edited() -> bool:
+                        return all(card in seen.shown and len(seen.shown[card].edits) > 2 for card in cards)
+
+                    assert await seen.wait(edited, 60)
                     assert all("Training" in seen.shown[card].text for card in cards)
                     assert stand_in.told > len(jobs)
             assert await seen.wait(lambda: all("Nothing was kept" in seen.shown[card].text for card in cards), 30)
