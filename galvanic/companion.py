@@ -17,11 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from galvanic.compiled import compiled
-from galvanic.ngrams import MOST_BYTES, ORDERS, SHARES, Arrays, count
+from galvanic.ngrams import MOST_BYTES, ORDERS, PREFIX, SHARES, Arrays, count
 
 Floats = npt.NDArray[np.float32]
 Nodes = npt.NDArray[np.int32]
-PREFIX = "ngrams/"  # of the arrays in a model's file
 Predictions = Iterable[tuple[Floats, npt.NDArray[np.int64]]]
 """Parts of a text: log probabilities [places, symbols], and the places."""
 LEAST_REST = 1e-4  # what is left for symbols that never came after a passage, at least

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +20,17 @@ import safetensors
 from pydantic import BaseModel, ConfigDict, Field
 
 from galvanic.checkpoint import read_arrays, write_file
-from galvanic.companion import PREFIX, Companion
 from galvanic.errors import UserError
+from galvanic.ngrams import PREFIX
 from galvanic.options import STARTER, STARTS, CorpusInfo, RecipeName, Start, TrainOptions, TranscriptRef
 from galvanic.plan import NetworkConfig
 from galvanic.results import TrainingRecord
 from galvanic.text import make_vocabulary
 from galvanic.text.classic import WINDOW
 from galvanic.units import MEGABYTE
+
+if TYPE_CHECKING:
+    from galvanic.companion import Companion
 
 FORMAT = 4  # 3: without a table of n-grams
 SUFFIX = ".safetensors"
@@ -51,7 +54,7 @@ _CLOCKS_APART_S = 86_400
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "galvanic")
 
 Arrays = dict[str, npt.NDArray[Any]]
-Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[Any], Companion | None]
+Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[Any], "Companion | None"]
 
 
 class Ancestor(BaseModel):
@@ -195,10 +198,17 @@ def load(path: Path, imported_bytes: int | None = None) -> Loaded:
         weights = _unpacked(arrays, description.packed)
         _check_arrays(description, weights, windows)
         _require(not table or may_have_companion(description.recipe, description.marks), "a table that it may not have")
-        companion = Companion.of(table, len(description.symbols)) if table else None
+        companion = _companion(table, len(description.symbols)) if table else None
     except (OSError, ValueError, KeyError, TypeError, OverflowError, safetensors.SafetensorError) as error:
         raise damaged(path if imported_bytes is not None else None) from error
     return description, weights, windows, companion
+
+
+def _companion(table: Arrays, symbols: int) -> Companion:
+    """Raises as `Companion.of`."""
+    from galvanic.companion import Companion  # Numba, which who only describes or lists models does without
+
+    return Companion.of(table, symbols)
 
 
 def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: Sequence[TranscriptRef] = ()) -> None:

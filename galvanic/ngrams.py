@@ -21,6 +21,7 @@ from galvanic.text.vocabulary import id_type
 
 Arrays = dict[str, npt.NDArray[Any]]
 Whole = npt.NDArray[Any]  # int32: a text of which all is counted has millions of passages
+PREFIX = "ngrams/"  # of the arrays in a model's file
 ORDERS = {"char": 7, "word": 6}
 """Length of the longest passage, its last symbol included: one more takes half as many entries more, and lowers losses
 of `char` by 0.003 nats at most, of `word` by none."""
@@ -154,7 +155,7 @@ def _kept(levels: list[_Level], most_bytes: int, symbol_bytes: int) -> list[_Lev
     kept: list[_Level] = []
     places = np.zeros(1, np.int64)  # of the former level's passages in what is kept of it
     for level in levels:
-        stay = level.worth > least if math.isfinite(least) else np.ones(len(level.symbol), bool)
+        stay = (level.worth > least) | np.isinf(level.worth)
         if kept and not stay.any():
             break
         chosen = {name: array[stay] for name, array in vars(level).items()}

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import csv
 import hashlib
+import math
 import re
 import shutil
 import sys
@@ -43,7 +44,7 @@ TYPOGRAPHIC, CHAT, TIGHT = 0.45, 0.1, 0.15
 other without an empty line."""
 _CHUNK = 12  # paragraphs that are written in one way
 _QUOTATIONS = 10  # paragraphs of a text that may quote, tables of contents among them, or a thousandth of them
-_A_TEXT, _TOGETHER = 10_000, 16  # characters, and texts written side by side
+_A_TEXT = 10_000  # characters
 _HELD_OUT = 600  # characters of the end of each text that the starter is judged by
 RUN = 50  # characters in a row that stand in none of the texts to be measured on
 
@@ -227,14 +228,8 @@ def check(path: Path, characters: int) -> int:
     from galvanic.request import WriteRequest
 
     model, slurs = load_model(path), Blocklist(default_entries())
-    asked = range(0, characters, _A_TEXT)
-    texts = [
-        each
-        for start in range(0, len(asked), _TOGETHER)
-        for each in model.generate_batch(
-            [WriteRequest(seed="\n", length=_A_TEXT, random_seed=start + index) for index in range(_TOGETHER)]
-        )
-    ]
+    seeds = range(math.ceil(characters / _A_TEXT))
+    texts = model.generate_batch([WriteRequest(seed="\n", length=_A_TEXT, random_seed=seed) for seed in seeds])
     hits = [each.random_seed for each in texts if isinstance(each, Generation) and slurs.hits(each.text)]
     print(f"{count(len(hits), 'text')} of {len(texts):,} hold a slur: random seeds {hits}")
     return bool(hits)

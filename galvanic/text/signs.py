@@ -42,9 +42,10 @@ def in_known_signs(text: str, vocabulary: Vocabulary) -> Known:
     written: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by what was read, in which ways
     replaced = np.zeros(len(text), bool)
     at = 0
+    knows = {form for form in _WAYS if min(vocabulary.encode(form)) >= 0}
     for match in _SIGN.finditer(text):
         start, end = match.span()
-        read = _known(match[0], start == 0 or text[start - 1] in _BEFORE_OPENING, vocabulary)
+        read = _known(match[0], start == 0 or text[start - 1] in _BEFORE_OPENING, knows)
         written[read][match[0]] += 1
         if read != match[0]:
             replaced[start:end] = True
@@ -61,7 +62,7 @@ def in_known_signs(text: str, vocabulary: Vocabulary) -> Known:
     return Known("".join([*parts, text[at:]]), np.concatenate([*starts, rest]), np.concatenate([*ends, rest + 1]), each)
 
 
-def _known(form: str, opening: bool, vocabulary: Vocabulary) -> str:
+def _known(form: str, opening: bool, knows: set[str]) -> str:
     plain, *printed = _WAYS[form]
     ways = (form, plain, *(reversed(printed) if opening else printed))
-    return next((way for way in ways if min(vocabulary.encode(way)) >= 0), form)
+    return next((way for way in ways if way in knows), form)
