@@ -67,9 +67,13 @@ class System:
             raise AssertionError("no address line:\n" + "".join(self.output))
         took = time.monotonic() - began
         self.client.wait_for_bot()
-        for channel in ("lab", "atrium"):  # the bot's greeting: no test is to take it for its answer
-            self.client.wait_for_message(channel=channel)
+        self.wait_for_greetings()
         return took
+
+    def wait_for_greetings(self) -> None:
+        """Wait for what the bot says by itself: no test is to take it for its answer."""
+        for channel in ("lab", "atrium"):
+            self.client.wait_for_message(channel=channel)
 
     def command(self) -> list[str]:
         """What starts everything."""

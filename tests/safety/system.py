@@ -50,6 +50,7 @@ class GuardedSystem(System):
         for name in PARTS:
             self.start_part(name)
         self.client.wait_for_bot(START_S)
+        self.wait_for_greetings()
         for service in ("train", "generate"):
             self.wait_for_worker(service)
         return time.monotonic() - began
