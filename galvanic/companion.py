@@ -97,8 +97,8 @@ class Companion:
 
     def fitted(
         self, predictions: Callable[[], Predictions], number: int, ids: npt.NDArray[Any]
-    ) -> tuple[Companion, float]:
-        """With weights that suit a text, and the mixture's loss there, in nats a symbol.
+    ) -> tuple[Companion, float, float]:
+        """With weights that suit a text, and the losses there of the mixture and of the table alone, in nats a symbol.
 
         `predictions`: a network's, of so many places of it, at least one; asked twice. Of all these probabilities no
         more than about `_MOST_FITTED` are looked at for the weights, of places evenly spread. The loss is convex where
@@ -113,11 +113,12 @@ class Companion:
         made = replace(
             self, arrays={**self.arrays, "ngrams/weights": weights}, tables=self.tables._replace(weights=weights[None])
         )
-        total = 0.0
+        totals = np.zeros(2)
         for log_probs, places in predictions():
-            mixed = made.mixed(log_probs, made.log_probs(ids, places))
-            total -= float(mixed[np.arange(len(places)), ids[places]].sum(dtype=np.float64))
-        return made, total / number
+            own = made.log_probs(ids, places)
+            for index, found in enumerate((made.mixed(log_probs, own), own)):
+                totals[index] -= found[np.arange(len(places)), ids[places]].sum(dtype=np.float64)
+        return made, *(totals / number).tolist()
 
     def recounted(self, ids: npt.NDArray[Any], recipe: str) -> Companion:
         """Counted in another text, with these weights."""

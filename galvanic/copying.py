@@ -1,4 +1,4 @@
-"""How much of what a model wrote stands verbatim in its corpus. Works without TensorFlow."""
+"""How much of what a model wrote stands in its corpus: verbatim, and word by word. Works without TensorFlow."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import regex
 
-from galvanic.results import CurvePoint, best_point
 from galvanic.text import Prepared
-from galvanic.units import count
+from galvanic.text.edges import whole_words
 
 RUN = 30  # characters in a row that count as copied; shorter ones are shared phrases
 _REPEATED = re.compile(r"\s+|([^\w\s])\1+")
@@ -79,39 +79,29 @@ def _pieces(parts: Iterable[str], run: int) -> Iterator[str]:
         rest = rest[max(0, len(rest) - run + 1) :]
 
 
-_WORSE_NATS = 0.03  # held-out loss lost since the best epoch for the end to count as learning by heart
-_GAP_NATS = 0.5  # between the loss on its own text and on new text
-RECITES = 0.5  # share of copied text from which a model is said to recite
-COPIES = 0.2  # and to copy
+_WORD = regex.compile(r"[\p{L}\p{M}]+")
+_LONGEST_WORD = 100
+_LEAST_KNOWN = 0.5
+_MOST_LAST = 200_000  # symbols
 
 
-def overfitting(curve: tuple[CurvePoint, ...]) -> tuple[str, ...]:
-    if not curve or curve[-1].heldout_loss is None:
-        return ()
-    best, last = best_point(curve), curve[-1]
-    notes: list[str] = []
-    if best.epoch == 0 and last is not best:
-        notes.append("More training made it no better: the model is as it was before.")
-    elif best is not last and last.watched > best.watched + _WORSE_NATS and last.train_loss < best.train_loss:
-        notes.append(
-            f"After epoch {best.epoch} it only learned its text by heart; the model is the one of epoch {best.epoch}."
-        )
-    if best.heldout_loss is not None and best.heldout_loss > best.train_loss + _GAP_NATS:
-        notes.append("It foresees its own text much better than new text: a longer text would help.")
-    return tuple(notes)
-
-
-def copying(samples: Sequence[str], prepared: Prepared) -> tuple[float, tuple[str, ...]]:
-    """Share of the samples that is copied from the corpus, and notes about it."""
-    score = copy_score(samples, prepared.parts())
-    if score.share >= RECITES:
-        start = "It mostly recites"
-    elif score.share >= COPIES:
-        start = "It copies a good deal"
-    else:
-        return score.share, ()
-    note = (
-        f"{start}: {score.share:.0%} of what it wrote stands word for word in its text (the longest piece has "
-        f"{count(score.longest, 'character')}). A longer text, fewer epochs or more dropout would help."
+def known_words(samples: Sequence[str], prepared: Prepared) -> tuple[float, float] | tuple[None, None]:
+    """Share of the samples' words that stand in a text, and of the words of its own end that stand before it: what is
+    held out, or a tenth. None where either has no words, or so few of the text's own came before that they can be none,
+    as in scripts without spaces."""
+    end = prepared.learned if len(prepared.heldout) else len(prepared.ids) * 9 // 10
+    written, last = (
+        [word for text in texts for word in _WORD.findall(whole_words(text).lower())]
+        for texts in (samples, [prepared.vocabulary.decode(prepared.ids[end : end + _MOST_LAST])])
     )
-    return score.share, (note,)
+    if not written or not last:
+        return None, None
+    wanted, found, rest = {*written, *last}, set[str](), ""
+    for part in prepared.parts(end):
+        text = rest + part.lower()
+        words = _WORD.findall(text)
+        rest = words.pop()[-_LONGEST_WORD:] if words and text.endswith(words[-1]) else ""  # it may go on
+        found |= wanted.intersection(words)
+    found |= wanted & {rest}
+    own, usual = (sum(word in found for word in words) / len(words) for words in (written, last))
+    return (own, usual) if usual >= _LEAST_KNOWN else (None, None)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from galvanic.model_file import Description
-from galvanic.units import choosing, count
+from galvanic.units import count
+from galvanic.verdict import verdict
 
 Facts = tuple[tuple[str, str], ...]
 MOST_TITLE, MOST_LICENCE = 100, 200
@@ -27,15 +26,11 @@ def one_line(text: str, most: int) -> str:
 
 def facts_of(description: Description) -> Facts:
     """Names and values of what a registry does not know, or not as well; the most telling first."""
-    training, size = description.training, len(description.symbols)
-    heldout, copied = training.heldout_loss, training.copy_share
+    found, size = verdict(description.training), len(description.symbols)
     facts = {
-        "Held-out loss": f"{heldout / math.log(2):.2f} bits per character, {choosing(heldout)}"
-        if heldout is not None
-        else "",
-        "Copies": ""
-        if copied is None
-        else f"{100 * copied:.0f} % of the characters in its samples are copied word for word from the text",
+        "Verdict": found.headline,
+        "Quality": found.foresight,
+        "What it wrote": found.written,
         "Network": network_words(description),
         "Vocabulary": f"{size:,} {'words and signs' if description.recipe == 'word' else 'characters'}",
         "Training": training_words(description),

@@ -48,6 +48,7 @@ class Record(BaseModel):
     at: Position
     curve: list[CurvePoint]  # of the epochs that were judged
     notes: list[str]  # what went wrong and was mended, in plain words
+    starter_loss: float | None = None  # before it learned anything
 
 
 class _Astray(Exception):
@@ -81,6 +82,7 @@ class Loop:
         self.curve: list[CurvePoint] = []
         self.best: Weights = {}
         self.notes: list[str] = []
+        self.starter_loss: float | None = None
         self._good: Arrays = {}
         self._finish: Stopped | None = None
         self._told = self._sampled = -math.inf
@@ -93,7 +95,7 @@ class Loop:
 
     def restore(self, arrays: Arrays, record: Record) -> None:
         self.pace.position, self.curve, self.notes = record.at, record.curve, record.notes
-        self.best = within(arrays, "best")
+        self.best, self.starter_loss = within(arrays, "best"), record.starter_loss
         self.learner.begin_epoch(self.position.epoch)
         self.learner.restore(within(arrays, "learner"))
 
@@ -270,7 +272,12 @@ class Loop:
         self.tell("saving")
         self._good = state
         record = Record(
-            identity=self.identity, plan=self.learner.plan, at=self.position, curve=self.curve, notes=self.notes
+            identity=self.identity,
+            plan=self.learner.plan,
+            at=self.position,
+            curve=self.curve,
+            notes=self.notes,
+            starter_loss=self.starter_loss,
         )
         try:
             checkpoint.save(self.folder, grouped(learner=state, best=self.best), record.model_dump(mode="json"))

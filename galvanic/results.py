@@ -80,6 +80,7 @@ class Hooks:
 
 # No training leaves others; a file may come from anybody.
 _Count = Annotated[int, Field(ge=0, le=10**12)]
+_Share = Annotated[float, Field(ge=0, le=1)]
 _Loss = Annotated[float, Field(gt=-1_000, lt=1_000, allow_inf_nan=False)]
 
 
@@ -101,20 +102,29 @@ def best_point(curve: Sequence[CurvePoint]) -> CurvePoint:
     return min(curve, key=lambda point: point.watched)
 
 
-class TrainingRecord(BaseModel):
-    """How a model came about. Losses are those of the best epoch, whose weights were kept, in nats per character."""
+class Measured(BaseModel):
+    """How good a model is. Losses are those of the best epoch, whose weights were kept, in nats per character; of words
+    and characters in what it wrote these are shares. None: not measured."""
 
     model_config = ConfigDict(frozen=True)
+
+    train_loss: _Loss
+    heldout_loss: _Loss | None = None
+    ngrams_loss: _Loss | None = None  # of the table of n-grams alone on what was held out
+    starter_loss: _Loss | None = None  # of the starter there, before it learned from the text
+    copy_share: _Share | None = None  # in its text verbatim, in runs of 30 characters or more
+    known_words: _Share | None = None  # they stand in its text before what is held out, or its last tenth
+    usual_known_words: _Share | None = None  # of the words at that end of the text
+
+
+class TrainingRecord(Measured):
+    """How a model came about."""
 
     epochs: _Count  # begun
     epochs_before: _Count = 0  # of the models that it went on from
     seconds: float = Field(allow_inf_nan=False)  # over all attempts
     stopped: str
     random_seed: int
-    train_loss: _Loss
-    heldout_loss: _Loss | None
-    copy_share: float | None = Field(None, ge=0, le=1)
-    """Of what it wrote: in its text verbatim, in runs of 30 characters or more."""
     curve: tuple[CurvePoint, ...] = Field(max_length=100_000)
     """Epoch 0, where there is one, is the model that it went on from."""
     notes: tuple[str, ...] = ()  # warnings in plain words

@@ -28,13 +28,28 @@ Nats = npt.NDArray[np.float64]
 log = structlog.get_logger()
 
 
-class Verdict(NamedTuple):
+class Judged(NamedTuple):
     starter: float  # nats a character of the end of the text
     counted: float
 
     @property
     def helps(self) -> bool:
+        """Whether to begin with the starter. Not asked of a training that is resumed, which goes on with what it began
+        with."""
         return self.starter < self.counted
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        own, counts = (f"{nats / math.log(2):.2f}" for nats in self)
+        if self.helps:
+            return (
+                f"It began with the English that I come with, which foresees this text at {own} bits a character "
+                f"before it has learned from it; counting which letter follows which gives {counts}.",
+            )
+        return (
+            f"It began with nothing: the English that I come with foresees this text at {own} bits a character, no "
+            f"better than counting which letter follows which in it ({counts}).",
+        )
 
 
 _NETWORK = ("layers", "units", "embedding", "encoding")
@@ -78,23 +93,7 @@ def candidate(path: Path | None, options: TrainOptions) -> tuple[Parent | None, 
     return None, (f"It began with nothing: {why}.",)
 
 
-def decide(starter: Parent, prepared: Prepared) -> tuple[bool, tuple[str, ...]]:
-    """Whether to begin with the starter, and a note about that. Not for a training that is resumed, which goes on with
-    what it began with."""
-    verdict = judge(starter, prepared)
-    own, counts = (f"{nats / math.log(2):.2f}" for nats in verdict)
-    if verdict.helps:
-        return True, (
-            f"It began with the English that I come with, which foresees this text at {own} bits a character before "
-            f"it has learned from it; counting which letter follows which gives {counts}.",
-        )
-    return False, (
-        f"It began with nothing: the English that I come with foresees this text at {own} bits a character, no "
-        f"better than counting which letter follows which in it ({counts}).",
-    )
-
-
-def judge(starter: Parent, prepared: Prepared) -> Verdict:
+def judge(starter: Parent, prepared: Prepared) -> Judged:
     """Mean nats a character of pieces of the held-out part. `prepared`: with the starter's symbols before its own."""
     learned = np.asarray(prepared.training[-LEARNED:])
     if len(prepared.heldout) < LEAD:  # too short for anything to be held out
@@ -106,7 +105,7 @@ def judge(starter: Parent, prepared: Prepared) -> Verdict:
     starts = np.linspace(0, len(end) - each, streams).astype(np.int64)
     pieces = end[starts[:, None] + np.arange(each)].astype(np.int64)
     counts = np.bincount(learned, minlength=len(prepared.vocabulary))
-    return Verdict(
+    return Judged(
         float(foreseen(starter, counts, pieces).mean()),
         float(counted(learned, pieces, len(prepared.vocabulary)).mean()),
     )

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from galvanic import checkpoint, model_file
 from galvanic.checkpoint import when_there_is_room
 from galvanic.companion import Companion
-from galvanic.copying import copying, overfitting
+from galvanic.copying import copy_score, known_words
 from galvanic.errors import UserError
 from galvanic.generate import AS_THE_TUTORIAL, predictor
 from galvanic.learners import HELDOUT_MOST, Learner, calibrate, interpolate, make_learner, symbol_counts
@@ -47,7 +47,7 @@ from galvanic.results import (
     best_point,
 )
 from galvanic.sampling import Sampling
-from galvanic.starter import candidate, decide
+from galvanic.starter import candidate, judge
 from galvanic.text import Prepared, TextOptions, prepare
 from galvanic.text.classic import pad
 from galvanic.text.edges import LONGEST, LOOK, begun, cut
@@ -60,8 +60,8 @@ _OF_THE_NETWORK = ("recipe", "layers", "units", "embedding", "encoding", "dropou
 """Options that a checkpoint was made with, and that a resumed training must have; when to end may be chosen anew."""
 
 SAMPLE_CHARS = 240  # of a sample that is shown
-LONG_CHARS = 400  # of a sample that is searched for what is copied from the corpus
-SAMPLES = 3
+LONG_CHARS = 400  # of a sample that is searched for what is copied from the corpus, and for words
+SAMPLES, SEARCHED = 3, 16  # texts that are shown, and that are searched
 WINDOWS = {"char": 200, "word": 200, "classic": model_file.MOST_WINDOWS}  # kept with the model to start a text from
 
 log = structlog.get_logger()
@@ -110,13 +110,17 @@ def train(
         else:
             begin, notes = (None, ()) if begun == "" else candidate(starter, options)
         prepared = _prepared(text, options, corpus, begin, workdir, hooks)
+        starter_loss = begin.description.training.starter_loss if begin and begin.learned(corpus) else None
         if begin and not parent and options.start is None and begin.description.weights_sha256 != begun:
-            helps, notes = decide(begin, prepared)
-            if not helps:
+            judged = judge(begin, prepared)
+            notes, starter_loss = judged.notes, judged.starter
+            if not judged.helps:
                 begin = None
                 del prepared  # not to hold the text twice
                 prepared = _prepared(text, options, corpus, None, workdir, hooks)
-        return _Training(prepared, options, corpus, plan, begin, limits, notes).run(out, checkpoint, hooks)
+        return _Training(prepared, options, corpus, plan, begin, limits, notes, starter_loss).run(
+            out, checkpoint, hooks
+        )
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
 
@@ -132,6 +136,7 @@ class _Training:
     parent: Parent | None
     limits: TrainLimits
     start_notes: tuple[str, ...]  # what it begins with and why, in plain words
+    starter_loss: float | None  # before it learned from the text; None: not measured
 
     def run(self, out: Path, folder: Path | None, hooks: Hooks) -> TrainResult:
         prepared, options = self.prepared, self.options
@@ -158,6 +163,7 @@ class _Training:
                 raise _other(folder) from error
         else:
             loop.notes += [*self.start_notes, *plan_notes]  # a checkpoint keeps them
+            loop.starter_loss = self.starter_loss
             if initial:
                 learner.set_weights(initial)
         # On its own text the parent counts as the result of epoch 0.
@@ -168,38 +174,45 @@ class _Training:
             loop.notes += _ended_before_its_time(pace, minutes)
 
         heldout_loss: float | None = None
+        ngrams_loss: float | None = None
         # If no epoch made the parent better, it stays as it is.
         if plan.network.kind == "streams" and (not loop.curve or best_point(loop.curve).epoch > 0):
             if initial:
                 loop.best = interpolate(learner, loop.best, initial, hooks.control)
             loop.best, loss = calibrate(learner, loop.best, hooks.control)
             heldout_loss = None if loss is None else loss * prepared.heldout_density
-        if writer.companion and len(prepared.heldout):
-            writer.companion, loss = self._fitted(writer.companion, learner, loop.best, hooks)
-            heldout_loss = loss * prepared.heldout_density
+        if plan.network.kind == "streams" and len(prepared.heldout):
+            table = writer.companion or self._counted()  # to compare with, where it is not kept
+            fitted, mixed, alone = self._fitted(table, learner, loop.best, hooks)
+            ngrams_loss = alone * prepared.heldout_density
+            if writer.companion:
+                writer.companion = fitted.recounted(prepared.ids, prepared.recipe)
+                heldout_loss = mixed * prepared.heldout_density
         model_file.check_weights(loop.best)
-        result = self._result(loop, stopped, writer, random_seed, notes, heldout_loss)
+        result = self._result(loop, stopped, writer, random_seed, notes, heldout_loss, ngrams_loss)
         when_there_is_room(lambda: self._save(out, loop, writer, result), hooks)
         return result
 
     def _companion(self) -> Companion | None:
-        """Counted in what is learned from, with weights that nothing was fitted to."""
-        prepared, parent = self.prepared, self.parent.description.marks if self.parent else ()
+        parent = self.parent.description.marks if self.parent else ()
         transcripts = (*parent, *([self.corpus.transcript] if self.corpus.transcript else []))
         if not model_file.may_have_companion(self.options.recipe, transcripts):
             return None
+        return self._counted()
+
+    def _counted(self) -> Companion:
+        """In what is learned from, with weights that nothing was fitted to."""
+        prepared = self.prepared
         return Companion.counted(prepared.training, len(prepared.vocabulary), prepared.recipe)
 
     def _fitted(
         self, companion: Companion, learner: Learner, weights: Weights, hooks: Hooks
-    ) -> tuple[Companion, float]:
-        """The companion with weights fitted to the held-out part, and then counted in all of the text; the mixture's
-        loss from before that, in nats a symbol."""
+    ) -> tuple[Companion, float, float]:
+        """The companion with weights fitted to the held-out part, and the losses there of the mixture and of the table
+        alone, in nats a symbol."""
         learner.set_weights(weights)
         number = min(len(self.prepared.heldout), HELDOUT_MOST)
-        ids = self.prepared.ids
-        fitted, loss = companion.fitted(lambda: learner.heldout_predictions(hooks.control), number, ids)
-        return fitted.recounted(ids, self.prepared.recipe), loss
+        return companion.fitted(lambda: learner.heldout_predictions(hooks.control), number, self.prepared.ids)
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must agree with. Not the plan, which may depend on the machine's speed at that moment."""
@@ -245,11 +258,12 @@ class _Training:
         random_seed: int,
         notes: tuple[str, ...],
         heldout_loss: float | None,
+        ngrams_loss: float | None,
     ) -> TrainResult:
         curve = tuple(loop.curve)
         best = best_point(curve) if curve else CurvePoint(0, float(np.log(len(self.prepared.vocabulary))))
         samples = writer.several(loop.best, best.watched if heldout_loss is None else heldout_loss)
-        copy_share, copy_notes = copying(samples, self.prepared)
+        known, usual = known_words(samples, self.prepared)
         return TrainResult(
             parameters=loop.learner.plan.network.parameters(),
             parent=self.parent.name if self.parent else None,
@@ -257,20 +271,17 @@ class _Training:
             epochs_before=self.parent.epochs if self.parent else 0,
             train_loss=best.train_loss,
             heldout_loss=best.heldout_loss if heldout_loss is None else heldout_loss,
-            copy_share=copy_share,
+            ngrams_loss=ngrams_loss,
+            starter_loss=loop.starter_loss,
+            known_words=known,
+            usual_known_words=usual,
+            copy_share=copy_score(samples, self.prepared.parts()).share,
             curve=curve,
-            samples=tuple(writer.cut(sample, SAMPLE_CHARS) for sample in samples),
+            samples=tuple(writer.cut(sample, SAMPLE_CHARS) for sample in samples[:SAMPLES]),
             seconds=loop.position.seconds,
             stopped=stopped,
             random_seed=random_seed,
-            notes=(
-                *notes,
-                *self.corpus.notes,
-                *self.prepared.notes,
-                *loop.notes,
-                *overfitting(curve),
-                *copy_notes,
-            ),
+            notes=(*notes, *self.corpus.notes, *self.prepared.notes, *loop.notes),
         )
 
     def _save(self, out: Path, loop: Loop, writer: SampleWriter, result: TrainResult) -> None:
@@ -317,7 +328,7 @@ class SampleWriter:
         return self._write(weights, 1, SAMPLE_CHARS, epoch, loss)[0]
 
     def several(self, weights: Weights, loss: float) -> tuple[str, ...]:
-        return self._write(weights, SAMPLES, LONG_CHARS, 0, loss)
+        return self._write(weights, SEARCHED, LONG_CHARS, 0, loss)
 
     def _write(self, weights: Weights, number: int, chars: int, epoch: int, loss: float) -> tuple[str, ...]:
         needed = LONGEST + chars + LOOK

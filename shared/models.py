@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from galvanic.options import CorpusInfo, RecipeName, TrainOptions, TranscriptRef
+from galvanic.verdict import Verdict
 from shared.jobs import ModelRef
 from shared.transcripts import Revision
 
@@ -26,6 +27,7 @@ class ModelRecord(BaseModel):
         corpus, options: None where an imported file does not say, or may not name its text.
         parent: name of the model that it started from.
         copy_share: share of its samples that stands verbatim in the corpus, in runs of 30 characters or more.
+        verdict: None in records of older versions.
         sources: channels whose uploaded texts it learned from, those of its ancestors included (`origins`).
         transcripts: channels' messages that it learned from, those of its ancestors included.
         replaces: id of the stale model whose place it takes.
@@ -51,6 +53,7 @@ class ModelRecord(BaseModel):
     options: TrainOptions | None = None
     parent: str | None = None
     copy_share: float | None = None
+    verdict: Verdict | None = None
     shared_with: tuple[int, ...] = ()
     for_server: bool = False
     file_bytes: int
@@ -66,6 +69,12 @@ class ModelRecord(BaseModel):
         if self.scope == "guild" or self.for_server:
             return True
         return not {self.channel_id, *self.shared_with}.isdisjoint(channel_ids)
+
+    @property
+    def judged(self) -> Verdict:
+        """Where no verdict was written down, with nothing but the figures that were."""
+        figures = {"train_loss": self.train_loss, "heldout_loss": self.heldout_loss, "copy_share": self.copy_share}
+        return self.verdict or Verdict(**figures)
 
     @property
     def ref(self) -> ModelRef:

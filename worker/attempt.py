@@ -18,6 +18,7 @@ from galvanic.errors import UserError
 from galvanic.files import write_text
 from galvanic.options import CorpusInfo, TranscriptRef
 from galvanic.results import TrainingCancelled, TrainingInterrupted
+from galvanic.verdict import verdict
 from shared import keys
 from shared.corpora import unpack_to_file, unpacked_limit
 from shared.events import Cancelled, Finished, Started
@@ -319,6 +320,7 @@ def _record(
         options=options,
         parent=parent.name if parent else result.parent,
         copy_share=result.copy_share,
+        verdict=verdict(result),
         file_bytes=size,
         sources=tuple(dict.fromkeys(sources)),
         transcripts=oldest((*(parent.transcripts if parent else ()), *own)),

@@ -14,6 +14,7 @@ from galvanic.facts import MOST_LICENCE, MOST_TITLE, one_line
 from galvanic.options import CorpusInfo, TranscriptRef
 from galvanic.reading import slugify
 from galvanic.units import MEGABYTE
+from galvanic.verdict import verdict
 from shared import keys
 from shared.events import Deleted, Exported, Imported
 from shared.jobs import MODEL_FILE, DeleteJob, ExportJob, ImportJob
@@ -185,6 +186,7 @@ def _record(
         corpus=_corpus(corpus, title),
         options=description.options and description.options.model_copy(update={"name": None}),
         copy_share=training.copy_share,
+        verdict=verdict(training),
         file_bytes=size,
         imported=True,
         transcripts=transcripts,

@@ -87,8 +87,9 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
     """The fields of a model's card: each as the worker's facts have it, else as the registry does."""
     parent = f"`{model.parent}`" if model.parent is not None else ""
     fields = [
-        ("Quality", facts.get("Held-out loss") or quality(model)),
-        ("Copied", facts.get("Copies") or ("" if model.copy_share is None else copied(model.copy_share))),
+        ("Verdict", facts.get("Verdict") or model.judged.headline),
+        ("Quality", facts.get("Quality") or model.judged.foresight),
+        ("What it wrote", facts.get("What it wrote") or model.judged.written),
         ("Trained", facts.get("Training") or count(model.epochs, "epoch")),
         ("Network", facts.get("Network")),
         ("Vocabulary", facts.get("Vocabulary")),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.models.embeds import copied
 from bot.train.state import TrainingState
 from bot.words import (
     AMBER,
@@ -38,10 +37,7 @@ from galvanic.units import choosing, count
 from shared.blocklist import Blocklist
 from shared.events import Finished, Progress, Sample
 from shared.jobs import LOSS_FILE, TrainJob
-from shared.models import ModelRecord
 
-GAP_BITS = 0.15
-"""A difference between training and held-out loss that the card mentions."""
 _RESTART_REASONS = {
     "withdrawn": "A member withdrew: I begin again without their words.",
     "changed": "Messages were deleted or changed meanwhile: I begin again with what is there now.",
@@ -313,8 +309,12 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         said = "In a moment it takes the name of the model that it was made for, and its place where that was chosen."
     else:
         what = "now this channel's model"
-    embed = discord.Embed(title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}", colour=GREEN)
-    embed.description = f"✅ `{model.name}` is {what}.{why}\n{said}"
+    told = model.judged
+    colour = {"reads": GREEN, "words": BLURPLE, "begun": AMBER, "recites": AMBER, None: BLURPLE}[told.kind]
+    embed = discord.Embed(title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}", colour=colour)
+    headline = f"**{told.headline}**\n" if told.headline else ""
+    figures = "\n".join(f"{line}." for line in (told.foresight, told.written) if line)
+    embed.description = f"{headline}{figures}\n✅ `{model.name}` is {what}.{why}\n{said}"
     fields = {
         "Epochs": f"{model.epochs:,}" + (" in all" if model.parent not in (None, STARTER) else ""),
         "Time": duration(end.seconds),
@@ -322,32 +322,14 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         "Training loss": bits(model.train_loss),
         "Held-out loss": bits(model.heldout_loss),
         "Learned at": _speed(progress),
+        "Continued from": f"`{model.parent}`" if model.parent is not None else "",
     }
     _add(embed, fields)
-    embed.add_field(name="In plain words", value=_prediction(model), inline=False)
-    _add(embed, {"Continued from": f"`{model.parent}`" if model.parent is not None else ""})
     samples = end.samples[:3] if context.quotable else ()
     below = {f"{_SAMPLE} {number}": quote(context.blocked.mask(one)) for number, one in enumerate(samples, start=1)}
-    share = copied(model.copy_share) if model.copy_share is not None else ""
     notes = clipped(context.blocked.mask("\n".join(end.notes)).strip(), FIELD_LIMIT)
-    _add(embed, {"Copied": share, **below, "Worth knowing": notes}, inline=False)
+    _add(embed, {**below, "Worth knowing": notes}, inline=False)
     return embed.set_image(url=f"attachment://{LOSS_FILE}")
-
-
-def _prediction(model: ModelRecord) -> str:
-    letters = f"Random letters take {math.log2(26):.1f} bits."
-    if model.heldout_loss is None:
-        own = f"{_bits(model.train_loss)} for each character of its own text: {choosing(model.train_loss)}."
-        return f"{own} {letters} Nothing was held out, so its loss on other text isn't known."
-    said = f"{_bits(model.heldout_loss)} for each character of text it had not seen: {choosing(model.heldout_loss)}."
-    gap = (model.heldout_loss - model.train_loss) / math.log(2)
-    if gap > GAP_BITS:
-        said += f" It predicts its own text {gap:.2f} bits better: some of it is memorised."
-    return f"{said} {letters}"
-
-
-def _bits(nats: float) -> str:
-    return f"**{nats / math.log(2):.2f} bits**"
 
 
 def how(job: TrainJob, most_minutes: float) -> str:

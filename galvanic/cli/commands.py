@@ -18,6 +18,7 @@ from galvanic.progress import Bar, clock
 from galvanic.results import TrainResult
 from galvanic.text import TextOptions, prepare
 from galvanic.units import MEGABYTE, count
+from galvanic.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
     from galvanic.generate import Author, TextModel
@@ -140,9 +141,14 @@ def import_(options: argparse.Namespace) -> int:
         f"{model}: {description.recipe}, {description.network.parameters():,} parameters, "
         f"learned from {description.corpus.title}",
         *([description.corpus.licence] if description.corpus.licence else []),
+        *_verdict_lines(verdict(description.training)),
     ]
     report(options.json, values, lines)
     return 0
+
+
+def _verdict_lines(found: Verdict) -> list[str]:
+    return list(filter(None, (found.headline, found.foresight, found.written)))
 
 
 def _load(path: Path) -> TextModel:
@@ -206,14 +212,21 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> i
 
 
 def _tell(options: argparse.Namespace, out: Path, result: TrainResult) -> None:
-    values = {"model": str(out), **result.model_dump(), "seconds": round(result.seconds, 1)}
+    found = verdict(result)
+    values = {
+        "model": str(out),
+        **result.model_dump(),
+        "seconds": round(result.seconds, 1),
+        "verdict": found.kind,
+        "next": found.step,
+    }
     heldout = "" if result.heldout_loss is None else f", held out {result.heldout_loss:.4f}"
     before = f" after {result.epochs_before:,} before" if result.epochs_before else ""
-    copied = "" if result.copy_share is None else f", {result.copy_share:.0%} of the samples copied"
     lines = [
         *(f"--- sample {number} ---\n{sample}\n" for number, sample in enumerate(result.samples, 1)),
         f"training {result.train_loss:.4f}{heldout} nats a character, {count(result.epochs, 'epoch')}{before}, "
-        f"{result.parameters:,} parameters, {clock(result.seconds)} min{copied}",
+        f"{result.parameters:,} parameters, {clock(result.seconds)} min",
+        *_verdict_lines(found),
         f"model: {out}",
         *result.notes,
     ]

@@ -74,10 +74,11 @@ class Prepared:
     def heldout_density(self) -> float:
         return (len(self.ids) - self.learned) / max(1, self.heldout_chars)
 
-    def parts(self) -> Iterator[str]:
-        """The text as it is learned."""
-        for start in range(0, len(self.ids), _AT_ONCE):
-            part = self.ids[start : start + _AT_ONCE]
+    def parts(self, most: int | None = None) -> Iterator[str]:
+        """The text as it is learned; `most`: its first so many symbols alone."""
+        end = len(self.ids) if most is None else most
+        for start in range(0, end, _AT_ONCE):
+            part = self.ids[start : min(start + _AT_ONCE, end)]
             if isinstance(self.ids, np.memmap):  # read, for what is mapped stays in the process' memory
                 part = np.fromfile(str(self.ids.filename), part.dtype, len(part), offset=start * part.itemsize)
             yield self.vocabulary.decode(part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import get_args
+from typing import Any, get_args
 
 import discord
 import pytest
@@ -17,9 +17,11 @@ from bot.models import embeds as model_embeds
 from bot.models.embeds import copied
 from bot.train import embeds
 from bot.train.state import TrainingState
+from bot.words import AMBER, BLURPLE, GREEN
 from bot.write import embeds as write_embeds
 from galvanic.options import TrainOptions
 from galvanic.results import Doing
+from galvanic.verdict import Verdict
 from shared.blocklist import Blocklist
 from shared.events import Event, Failed, Generated, Interrupted, Sample, Started
 from shared.jobs import MixPart, ModelRef
@@ -174,12 +176,10 @@ def test_a_card_tells_how_in_plain_words() -> None:
         )
 
 
-def test_the_finished_card_tells_where_it_came_from_and_what_it_copied() -> None:
-    shown = fields(card(view_of(finished(model=record(parent="frankenstein", copy_share=0.123)))))
+def test_the_finished_card_tells_where_it_came_from() -> None:
+    shown = fields(card(view_of(finished(model=record(parent="frankenstein")))))
     assert shown["Continued from"] == "`frankenstein`"
     assert shown["Epochs"] == "3 in all"
-    assert shown["Copied"] == "12 % of the characters in its samples are copied word for word from the text"
-    assert "Copied" not in fields(card(view_of(finished())))
 
 
 def test_the_finished_card_of_one_that_was_made_again_does_not_say_that_it_was_chosen() -> None:
@@ -189,18 +189,21 @@ def test_the_finished_card_of_one_that_was_made_again_does_not_say_that_it_was_c
     assert "takes the name of the model that it was made for" in said
 
 
-def test_the_finished_card_tells_in_plain_words_how_well_it_predicts() -> None:
-    said = fields(card(view_of(finished(model=record(train_loss=1.0, heldout_loss=1.19)))))["In plain words"]
-    assert said == (
-        "**1.72 bits** for each character of text it had not seen: as if choosing among 3.3 equally likely "
-        "characters. It predicts its own text 0.27 bits better: some of it is memorised. "
-        "Random letters take 4.7 bits."
-    )
-    near = fields(card(view_of(finished(model=record(train_loss=1.15, heldout_loss=1.19)))))["In plain words"]
-    assert "memorised" not in (near or "")
-    alone = fields(card(view_of(finished(model=record(heldout_loss=None)))))["In plain words"]
-    assert "of its own text" in (alone or "")
-    assert "Nothing was held out" in (alone or "")
+@pytest.mark.parametrize(
+    ("kind", "colour"), [("begun", AMBER), ("words", BLURPLE), ("reads", GREEN), ("recites", AMBER), (None, BLURPLE)]
+)
+def test_the_finished_card_begins_with_its_verdict_and_is_green_only_when_earned(
+    kind: Any, colour: discord.Colour
+) -> None:
+    told = Verdict(train_loss=1.0, heldout_loss=1.19, copy_share=0.123, kind=kind, step="longer")
+    embed = card(view_of(finished(model=record(verdict=told))))
+    assert embed.colour == colour
+    lines = (embed.description or "").splitlines()
+    if kind:
+        assert lines.pop(0) == f"**{told.headline}**"
+    assert lines[:2] == [f"{told.foresight}.", "12 % of what it wrote is copied word for word."]
+    older = card(view_of(finished(model=record(verdict=None, heldout_loss=None, copy_share=None))))
+    assert (older.description or "").startswith("2.16 bits per character of its own text; nothing was held out.\n✅")
 
 
 def test_samples_on_cards_show_nothing_of_the_blocklist() -> None:

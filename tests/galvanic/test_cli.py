@@ -137,6 +137,7 @@ def test_a_book_is_learned_without_its_licence_by_a_chosen_network_and_gone_on_f
     assert left_out in told["notes"]
     assert told["parameters"] < 10_000
     assert told["copy_share"] is not None
+    assert {"verdict", "next", "ngrams_loss", "known_words"} <= set(told)
     before = out.read_bytes()
     description = apart(before)[0]
     assert description["corpus"]["title"] == "Boats, by Nobody"

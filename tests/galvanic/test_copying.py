@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from galvanic.copying import CopyScore, copy_score
-from galvanic.text import TextOptions, prepare
+from galvanic.copying import CopyScore, copy_score, known_words
+from galvanic.text import TextOptions, prepare, recipe as recipe_module
 from tests.worker.texts import babble
 
 BOOK = babble(3_000, seed=1)
@@ -91,3 +93,25 @@ def test_the_same_as_looking_up_every_piece(samples: list[str], corpus: str, run
         copied += sum(marks)
     total = sum(map(len, samples))
     assert found == CopyScore(copied / total if total else 0.0, total, longest)
+
+
+@pytest.mark.parametrize("recipe", ["char", "word", "classic"])
+def test_words_are_known_that_stand_before_the_end_of_the_text(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`classic` holds nothing out: there the last tenth takes its place. It leaves out words like "the"."""
+    monkeypatch.setattr(recipe_module, "_AT_ONCE", 7)  # shorter than many words
+    text = "the boats leave the harbour at dawn, and the boats come home. " * 30 + "gannet dawn, gannets dawn! "
+    prepared = prepare(text, TextOptions(recipe))
+    assert bool(len(prepared.heldout)) is (recipe != "classic")
+    sample = "oat the HARBOUR; dawns gannet's harb-our at l"  # begins and ends inside words
+    known, usual = known_words([sample, "x the Boats x"], prepared)
+    assert known == (0.2 if recipe == "classic" else 0.5)
+    assert usual is not None
+    assert 0.8 < usual < 1
+    assert known_words([""], prepared) == (None, None)
+
+
+def test_nothing_is_said_of_words_where_there_are_no_spaces() -> None:
+    """Runs of letters are clauses there, of which few come twice."""
+    draw = random.Random(4)
+    text = "".join("".join(draw.choices(OWN[:60], k=draw.randint(3, 12))) + draw.choice("，。") for _ in range(400))
+    assert known_words([f"{text[:99]} {text[50:200]} {text[7:50]}"], prepare(text)) == (None, None)

@@ -56,6 +56,7 @@ def test_a_text_that_it_foresees_is_learned_from_it(starter: Path, tmp_path: Pat
     further = TrainOptions(epochs=1, start="starter")  # which says nothing where there is a model to go on from
     child = train(ALIKE, further, corpus(ALIKE), out=tmp_path / "child", parent=tmp_path / "alike")
     assert (child.parent, child.epochs_before) == ("alike", 1)
+    assert child.starter_loss == result.starter_loss is not None  # of the same text
     begin(tmp_path / "again", starter)
     for name, weight in load(tmp_path / "again")[1].items():
         np.testing.assert_array_equal(weight, weights[name])
@@ -116,6 +117,7 @@ def test_a_resumed_training_goes_on_with_what_it_began_with(starter: Path, tmp_p
         resumed = begin(tmp_path / f"{name}-model", starter, text, checkpoint=place)
         assert resumed.parent == parent
         assert sum("English" in note for note in resumed.notes) == told
+        assert (resumed.starter_loss is not None) is bool(told)
     with pytest.raises(OtherCheckpoint):
         begin(tmp_path / "other", starter, UNLIKE, checkpoint=tmp_path / "with", start="none")
 

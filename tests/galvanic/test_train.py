@@ -15,7 +15,7 @@ from galvanic.loop import Loop
 from galvanic.model_file import load
 from galvanic.options import TrainOptions
 from galvanic.plan import Plan, make_plan
-from galvanic.results import CurvePoint, TrainResult, best_point
+from galvanic.results import TrainResult, best_point
 from galvanic.text import TextOptions, prepare
 from galvanic.training import train
 from shared.settings import Settings
@@ -112,34 +112,6 @@ def test_halves_of_characters_are_refused_at_once(tmp_path: Path) -> None:
 def test_options_out_of_range_are_refused(options: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="allows"):
         run("char", tmp_path / "model", limits=Settings(_env_file=None).train_limits, **options)
-
-
-def test_learning_by_heart_is_told_in_plain_words() -> None:
-    from galvanic.copying import overfitting
-
-    curve = (CurvePoint(1, 2.0, 2.1), CurvePoint(2, 1.2, 1.9), CurvePoint(3, 0.6, 2.4))
-    notes = overfitting(curve)
-    assert "epoch 2" in notes[0]
-    assert "longer text" in notes[1]
-    assert overfitting((CurvePoint(1, 2.0, 2.1),)) == ()
-    assert overfitting((CurvePoint(1, 2.0),)) == ()
-    assert overfitting((CurvePoint(1, 2.0, 2.1), CurvePoint(2, 1.9, 2.11))) == ()
-    (unchanged,) = overfitting((CurvePoint(0, 2.0, 2.1), CurvePoint(1, 1.9, 2.11)))
-    assert "as it was before" in unchanged
-
-
-@pytest.mark.parametrize(("share", "word"), [(0.9, "recites"), (0.3, "copies"), (0.05, None)])
-def test_copying_is_told_in_plain_words(share: float, word: str | None) -> None:
-    from galvanic.copying import copying
-
-    size = 3_000
-    own = "".join(chr(0x4E00 + index) for index in range(int(size * (1 - share))))
-    sample = own[: len(own) // 2] + TEXT[500 : 500 + int(size * share)] + own[len(own) // 2 :]
-    found, notes = copying([sample], prepare(TEXT))
-    assert found == pytest.approx(share, abs=0.03)
-    assert [word in note for note in notes] == ([True] if word else [])
-    if word:
-        assert f"{found:.0%}" in notes[0]
 
 
 def test_nothing_of_the_heldout_part_is_ever_learned() -> None:

@@ -47,6 +47,8 @@ def test_it_is_of_all_the_text_and_the_loss_from_before_the_held_out_part_was_co
     loss = -read[prepared.learned :].mean() * prepared.heldout_density
     # A held-out part is judged in several streams, each of which begins a little before.
     assert result.heldout_loss == pytest.approx(loss, abs=0.05)
+    assert result.ngrams_loss is not None
+    assert result.ngrams_loss > result.heldout_loss
     alone = predictor(description.network, weights).read(np.asarray(prepared.ids, np.int32))
     assert loss < -alone[prepared.learned :].mean() * prepared.heldout_density
 
@@ -61,7 +63,8 @@ def test_a_child_counts_its_own_text_alone(tmp_path: Path) -> None:
 def test_what_learned_a_channel_has_none_nor_has_its_child(tmp_path: Path) -> None:
     channel = corpus(TEXT).model_copy(update={"transcript": TRANSCRIPT})
     options = TrainOptions(epochs=1, random_seed=5)
-    train(TEXT, options, channel, out=tmp_path / "channel", plan=small_plan("char"))
+    result = train(TEXT, options, channel, out=tmp_path / "channel", plan=small_plan("char"))
+    assert result.ngrams_loss is not None  # to compare with
     run("char", tmp_path / "child", epochs=1, text=babble(2_500, seed=4), parent=tmp_path / "channel", plan=None)
     assert load(tmp_path / "channel")[3] is None
     assert load(tmp_path / "child")[3] is None

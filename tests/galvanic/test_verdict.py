@@ -1,0 +1,84 @@
+"""What is thought of a model, at the boundaries and where little was measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from galvanic.results import CurvePoint, TrainingRecord
+from galvanic.verdict import Verdict, verdict
+
+GOOD = {"heldout_loss": 1.0, "ngrams_loss": 1.2, "known_words": 0.96, "usual_known_words": 0.96, "copy_share": 0.02}
+FALLING = (CurvePoint(1, 2.0, 2.0), CurvePoint(2, 1.4, 1.4))
+
+
+def judged(curve: tuple[CurvePoint, ...] = FALLING, **changes: Any) -> Verdict:
+    record = TrainingRecord(epochs=2, seconds=9, stopped="time", random_seed=1, curve=curve, train_loss=1.0)
+    return verdict(record.model_copy(update={**GOOD, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, "reads"),
+        ({"known_words": 0.945}, "reads"),
+        ({"known_words": 0.93}, "words"),  # a few words too many that are none
+        ({"known_words": 0.89}, "words"),
+        ({"known_words": 0.87}, "begun"),
+        ({"ngrams_loss": 1.11}, "reads"),
+        ({"ngrams_loss": 1.09}, "words"),  # little better than counting
+        ({"ngrams_loss": 1.01}, "begun"),  # no better, as right as its words are
+        ({"ngrams_loss": 0.9}, "begun"),
+        ({"copy_share": 0.49}, "reads"),
+        ({"copy_share": 0.5}, "recites"),
+        ({"copy_share": 0.9, "ngrams_loss": 1.0}, "recites"),
+        # What was not measured is not claimed.
+        ({"ngrams_loss": None}, "words"),
+        ({"heldout_loss": None}, "words"),
+        ({"heldout_loss": None, "known_words": 0.5}, "begun"),
+        ({"known_words": None, "usual_known_words": None}, "reads"),  # a script without spaces
+        ({"known_words": None, "ngrams_loss": 1.05}, None),
+        ({"known_words": None, "ngrams_loss": 1.0}, "begun"),
+        ({"known_words": None, "ngrams_loss": None, "copy_share": None}, None),
+        ({"known_words": None, "ngrams_loss": None, "copy_share": 0.6}, "recites"),
+    ],
+)
+def test_a_verdict_is_as_good_as_what_was_measured(changes: dict[str, Any], kind: str | None) -> None:
+    found = judged(**changes)
+    assert found.kind == kind
+    assert bool(found.headline) is (kind is not None)
+
+
+@pytest.mark.parametrize(
+    ("curve", "changes", "step"),
+    [
+        (FALLING, {}, "longer"),
+        (FALLING[:1], {}, "longer"),  # it has read its text once
+        ((CurvePoint(1, 1.5, 1.42), CurvePoint(2, 1.4, 1.4)), {}, "none"),
+        ((CurvePoint(1, 1.5, 1.42), CurvePoint(2, 1.4, 1.4)), {"known_words": 0.9}, "text"),
+        ((*FALLING, CurvePoint(3, 1.2, 1.5)), {"ngrams_loss": 1.05}, "text"),  # it only learned by heart
+        ((CurvePoint(1, 2.0, 2.0), CurvePoint(2, 0.9, 1.5)), {"ngrams_loss": 1.05}, "text"),
+        ((CurvePoint(0, 1.4, 1.4), CurvePoint(1, 1.3, 1.41)), {}, "none"),  # more training made it no better
+        (FALLING, {"copy_share": 0.7}, "epochs"),
+        ((*FALLING, CurvePoint(3, 1.2, 1.5)), {"copy_share": 0.7}, "text"),
+        ((), {}, None),
+    ],
+)
+def test_the_next_step_follows_from_the_curve(
+    curve: tuple[CurvePoint, ...], changes: dict[str, Any], step: str | None
+) -> None:
+    assert judged(curve, **changes).step == step
+
+
+def test_figures_stand_beside_what_else_would_have_reached() -> None:
+    found = judged(starter_loss=1.3)
+    assert found.foresight == (
+        "1.44 bits per character of text that it had not seen; counting alone (a Markov bot) 1.73; my English before "
+        "it read this 1.88"
+    )
+    assert found.written == (
+        "96 % of its words stand in the text (of the text's own end 96 %); 2 % of what it wrote is copied word for word"
+    )
+    assert judged(heldout_loss=None).foresight == "1.44 bits per character of its own text; nothing was held out"
+    assert judged(known_words=None, copy_share=None).written == ""
