@@ -40,13 +40,13 @@ def predictor(config: NetworkConfig, weights: Weights, companion: Companion | No
 AS_THE_TUTORIAL = {"classic"}
 """Recipes whose loops are not broken unless asked, and whose texts are not cut at words: so the tutorial shows them."""
 _NOTHING_KEPT = "The model keeps none of the messages that it learned from, so it begins where a line begins."
-WHOLE_WORD = 0.02
+WHOLE_WORD = 0.008
 """Chance of one of `_AFTER_WORDS` from which the word at a seed's end is taken for a whole one. People seldom stop
-inside a word: on text that a model had not learned 0.2 % of whole words were below it, and a quarter of beginnings of
-words above. See docs/decisions/112-words-at-the-end-of-a-seed.md."""
-NEW_WORD = 0.1
+inside a word: on text that a model had not learned no whole word was below it, and an eighth of beginnings of words
+above, most of them words themselves. See docs/decisions/112-words-at-the-end-of-a-seed.md."""
+NEW_WORD = 0.005
 """Chance of a seed's last letter, after those before it, below which it ends a word that the model does not know, which
-is a whole one, too: of 17 beginnings of common words the starter gives none less, and "hello" 0.02."""
+is a whole one, too: of beginnings of words 0.8 % are below it, "lol" and "brb" at 0.0001."""
 _AFTER_WORDS = " \n,."
 _JUDGED = 64  # characters of a seed by which its end is judged
 _MOST_SYMBOLS = 4  # to a character asked for, so that no text goes on for ever

@@ -20,7 +20,7 @@ class Drawing(NamedTuple):
     min_p: float | None = None
 
 
-_BY_LOSS = ((1.25, Drawing(0.8, 0.05)), (1.4, Drawing(0.7, 0.1)), (math.inf, Drawing(0.6, 0.1)))
+_BY_LOSS = ((1.2, Drawing(0.8, 0.05)), (1.4, Drawing(0.7, 0.1)), (math.inf, Drawing(0.6, 0.1)))
 """For a loss below so many nats a character, by the shares of words that are none (docs/recipes.md)."""
 
 

@@ -19,20 +19,23 @@ _TRIES = 8
 _LONGEST_WORD = 200  # a longer one is cut
 # German and Danish close with “ ‘ «, too; French puts a space before ».
 _CLOSERS = r"""(?:["'”’“‘«)\]*_]|[ \u00a0\u202f]?»)*"""
-_SENTENCE_END = re.compile(
-    rf"""[.!?…]+{_CLOSERS}(?=\s|\Z)"""  # of scripts with spaces
+_TITLES = "Mr|Mrs|Ms|Dr|St"  # "Mr." ends nothing
+_SIGNS = rf"""(?!(?<=\b(?:{_TITLES}))\.)[.!?…]"""
+_SENTENCE_END = regex.compile(
+    rf"""{_SIGNS}+{_CLOSERS}(?=\s|\Z)"""  # of scripts with spaces
     r"""|[。！？…]+["'”’」』》）]*"""  # of Chinese and Japanese
 )
 _LINE_START = re.compile(r"\n\s*")
-_SENTENCE_START = re.compile(
-    rf"""[.!?…]{_CLOSERS}\s+"""  # of scripts with spaces
+_SENTENCE_START = regex.compile(
+    rf"""{_SIGNS}{_CLOSERS}\s+"""  # of scripts with spaces
     r"""|[。！？…]["'”’」』》）]*\s*"""  # of Chinese and Japanese
 )
 _WORD_START = re.compile(r"\s+(?=\S)")
 _LAST_PIECE = re.compile(rf"\s\S{{0,{LONGEST}}}\Z")
-_WORD_EDGE = regex.compile(r"\b", regex.WORD)  # Unicode's (UAX #29): before and after each ideograph, too
-_LEFT_OPEN = regex.compile(r"(?:\A|[\s\p{Ps}])[\s\p{Ps}\p{Pi}]*\Z")
-"""Blank space, and brackets and quotes that begin something: right behind a word or sign, “ and « may end it."""
+# Unicode's (UAX #29): before and after each ideograph, too. But a hyphen makes one word of two.
+_WORD_EDGE = regex.compile(r"(?<!\w[-‐])\b(?![-‐]\w)", regex.WORD)
+_LEFT_OPEN = regex.compile(rf"(?:\A|[\s\p{{Ps}}])[\s\p{{Ps}}\p{{Pi}}]*(?:(?:{_TITLES})\.?)?\Z")
+"""Blank space, and brackets, quotes and titles that begin something: right behind a word, “ and « may end it."""
 
 
 def cut(text: str, most: int, stop: StopAt | None = None, *, at_words: bool = True) -> str:

@@ -31,9 +31,13 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
         ("\nthree", 4, "line", "\nthr"),  # nothing else is left to read
         ("The sea was calm. And the", 22, None, "The sea was calm."),
         ("One. The sea was calm and the", 22, None, "One. The sea was calm"),  # its sentence ends too early
+        ("She saw Mr. Higgins go", 19, "sentence", "She saw Mr. Higgins"),
+        ("So he came. Mrs. Pearce", 16, None, "So he came."),
         ("Version 3.5 is out", 10, None, "Version"),
         ("a line of verse\nanother", 20, None, "a line of verse"),
         ("I don\u2019t", 5, None, "I"),
+        ("I come to-morrow", 10, None, "I come"),
+        ("the sea--the storm", 12, None, "the sea--the"),
         ("she said \u201cno", 10, None, "she said"),
         ("我们明天再来这里看看吧", 7, None, "我们明天再来这"),
         (f"ok {FAMILY}{FAMILY}", 10, None, f"ok {FAMILY}"),
@@ -84,7 +88,7 @@ def after_words(chance: float) -> Any:
 @pytest.mark.slow
 def test_a_whole_word_at_the_end_of_a_seed_stays_one() -> None:
     """What the model is likely to put after it says whether it is whole; letters are drawn first all the same."""
-    likely, unlikely = after_words(0.2), after_words(0.01)
+    likely, unlikely = after_words(0.2), after_words(0.005)
     for author in (likely, Mixture([(likely, 1), (unlikely, 0.5)])):
         written = author.generate("the sea", 30, temperature=0, guard=False)
         assert written.text == " " + 29 * "x"
