@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import report, suite, texts
+from benchmarks import report, suite, texts, words
 from benchmarks.keys import GROUPS, MEANS, PARTS, QUICK, QUICK_PARTS, Part
 from benchmarks.record import Record
 
@@ -81,21 +81,23 @@ def _chosen(wanted: list[str], parts: dict[str, Part]) -> list[str]:
 
 
 def with_texts(chosen: list[str], parts: dict[str, Part]) -> list[str]:
-    """The parts whose texts are there; those of the suite are left out, with a sentence, where its texts are not.
+    """The parts whose texts are there; where those of the suite or the list of words are not, what needs them is left
+    out, with a sentence.
 
     Raises:
         ValueError: the book is missing, or there is nothing else to do.
     """
     if any(parts[name].texts for name in chosen) and (lacking := texts.book_lacking()):
         raise ValueError(lacking)
-    suite = [name for name in chosen if parts[name].texts == "suite"]
-    if not suite or not (lacking := texts.suite_lacking()):
-        return chosen
-    others = [name for name in chosen if name not in suite]
-    if not others:
-        raise ValueError(lacking)
-    print(f"left out: {', '.join(suite)}. {lacking}", file=sys.stderr)
-    return others
+    for kind, lacking in (("suite", texts.suite_lacking()), ("words", words.list_lacking())):
+        without = [name for name in chosen if parts[name].texts == kind]
+        if not without or not lacking:
+            continue
+        chosen = [name for name in chosen if name not in without]
+        if not chosen:
+            raise ValueError(lacking)
+        print(f"left out: {', '.join(without)}. {lacking}", file=sys.stderr)
+    return chosen
 
 
 def _run(name: str, part: Part, work: Path, options: argparse.Namespace) -> tuple[Record, float]:

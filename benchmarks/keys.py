@@ -43,12 +43,12 @@ class Part:
     Attributes:
         keys: what it measures, with the target of each; None: for information.
         timeout_s: after which it is given up.
-        texts: that it cannot do without.
+        texts: that it cannot do without; "words": the book and Debian's word list.
     """
 
     keys: dict[str, Target | None]
     timeout_s: float = 900.0
-    texts: Literal["book", "suite", ""] = "book"
+    texts: Literal["book", "suite", "words", ""] = "book"
 
 
 def nats_key(text: str) -> str:
@@ -72,6 +72,20 @@ def _least(number: float) -> Target:
 
 def _most(number: float, fast: float | None = None) -> Target:
     return Target("<=", number, fast)
+
+
+def _voice(name: str, non_words: float) -> Part:
+    """What is written by a model whose keys have this in their name, and how many words may be none."""
+    return Part(
+        {
+            f"reading.{name}non_words_2min": _most(non_words),
+            f"reading.{name}distinct_fours_2min": _least(0.9),
+            f"reading.{name}broken_ends": _most(0),
+            f"quality.{name}copied_share": _most(0.02),
+        },
+        1_200,
+        "words",
+    )
 
 
 _SETTINGS = (*(f"temperature_{tenths:02d}" for tenths in (2, 5, 8, 10, 12)), "top_p", "min_p")
@@ -127,6 +141,7 @@ PARTS: dict[str, Part] = {
     "ppmd": Part({"quality.ppmd_nats": None}),
     "two-nats": Part({"quality.two_nats_over_tutorial_epoch": _most(0.1)}),
     "frankenstein-2min": Part({"quality.frankenstein_nats_2min": _most(1.25, fast=1.2)}),
+    "voice": _voice("", 0.04),
     "word-2min": Part({"quality.word_nats_2min": None}),
     "short-story-starter": Part({"quality.short_story_starter_nats_2min": _most(1.2)}, texts="suite"),
     "settings": Part(
@@ -148,6 +163,7 @@ PARTS: dict[str, Part] = {
         },
         2_400,
     ),
+    "voice-starter": _voice("starter_", 0.015),
     # Of what the parts above found, in this run or an earlier one.
     MEANS: Part(
         {
@@ -184,6 +200,8 @@ GROUPS = {
         "frankenstein-2min",
         "frankenstein",
         "frankenstein-starter",
+        "voice",
+        "voice-starter",
         "word-2min",
         "frankenstein-30s",
     ),

@@ -22,7 +22,6 @@ Results = dict[str, Any]
 _BLOCKS = ("machine", "targets", "raw", "errors", "parts")
 _MADE_WITH = ("cpu", "cores", "float32_gflops", "bfloat16_gflops", "python", "tensorflow", "keras", "torch")
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy")
-_BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
 def read(path: Path) -> Results:
@@ -197,10 +196,10 @@ def markdown(results: Results, parts: Mapping[str, Part], *, quick: bool = False
     keys_by_run: dict[str, list[str]] = {}
     for name, part in parts.items():
         if run := results["parts"].get(name):
-            keys_by_run.setdefault(_made_on(run), []).extend([*(prefix + key for key in part.keys), *run["errors"]])
+            keys_by_run.setdefault(made_on(run), []).extend([*(prefix + key for key in part.keys), *run["errors"]])
     lines = []
-    for made_on, keys in keys_by_run.items():
-        lines += [made_on, "", "| key | value | target | met |", "|---|---|---|---|"]
+    for machine_line, keys in keys_by_run.items():
+        lines += [machine_line, "", "| key | value | target | met |", "|---|---|---|---|"]
         lines += [
             f"| `{key}` | {value} | {target} | {met} |"
             for key, value, target, met in _rows(results, dict.fromkeys(keys))
@@ -209,7 +208,8 @@ def markdown(results: Results, parts: Mapping[str, Part], *, quick: bool = False
     return "\n".join(lines).rstrip()
 
 
-def _made_on(run: Mapping[str, Any]) -> str:
+def made_on(run: Mapping[str, Any]) -> str:
+    """A line about the machine, what it ran with, and when: of a stamp with a block `machine`."""
     made = run["machine"]
     line = f"{made.get('cpu', 'Unknown CPU')}, {made.get('cores')} cores{_speed(made)}; Python {made.get('python')}"
     for name, key in (("TensorFlow", "tensorflow"), ("Keras", "keras"), ("PyTorch", "torch")):
@@ -224,15 +224,16 @@ def _speed(made: Mapping[str, Any]) -> str:
     return f" ({made['float32_gflops']:.0f} GFLOP/s in float32, {made['bfloat16_gflops']:.0f} in bfloat16)"
 
 
-def fill(document: Path, content: str) -> None:
-    """Put a table between the marks of a document.
+def fill(document: Path, content: str, what: str = "results") -> None:
+    """Put a table, or what else, between the marks of a document.
 
     Raises:
         ValueError: the document has no such marks.
     """
+    first, last = f"<!-- {what}: begin -->", f"<!-- {what}: end -->"
     text = document.read_text("utf-8")
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"{document} has no place for the results ({_BEGIN} and {_END})")
+        raise ValueError(f"{document} has no place for the {what} ({first} and {last})")
     document.write_text(f"{before}{begin}\n{content}\n{end}{after}", "utf-8")

@@ -24,6 +24,8 @@ _WHERE = {
     "ppmd": "text:ppmd",
     "two-nats": "quality:two_nats",
     "frankenstein-starter": "quality:frankenstein_starter",
+    "voice": "voice:from_scratch",
+    "voice-starter": "voice:from_starter",
     "settings": "recipes:settings",
     "short-text": "recipes:short_text",
 }

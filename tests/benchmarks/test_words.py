@@ -1,0 +1,53 @@
+"""What counts as a word, as a known one, and as a text that ends inside one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import words
+from benchmarks.__main__ import with_texts
+from benchmarks.keys import PARTS
+
+
+def test_words_are_counted_and_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(words, "LIST", tmp_path / "words")
+    assert with_texts(["clean"], PARTS) == ["clean"]
+    assert words.list_lacking() == (
+        f"Debian's word list is missing: install the package wamerican, or put one word a line into {words.LIST}."
+    )
+    words.LIST.write_text("don't\nmorrow\nto\nTh\nEliza\nsea\n", "utf-8")
+    assert words.list_lacking() == ""
+    found = words.words("“Don’t, to-morrow—” ELIZA’S 3 _sea_--’tis th Vorn Vorn")
+    assert found == ["Don't", "to", "morrow", "ELIZA'S", "sea", "tis", "th", "Vorn", "Vorn"]
+    known = words.Known("Vorn and Vorn once")
+    assert [word for word in [*found, "Once", "eliza"] if word not in known] == ["tis", "th", "Once", "eliza"]
+    assert known.lacks(found) == pytest.approx(2 / 9)
+    assert words.distinct_fours([["a", "b", "c", "d", "A", "b", "c", "d"], ["x"]]) == pytest.approx(4 / 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "joined"),
+    [
+        ("the sea|r", True, True),
+        ("provi|ded", True, True),
+        ("12|3", True, True),
+        ("don|’t", True, False),
+        ("don’|t", True, False),
+        ("the old man|'s", True, False),
+        ("to|-morrow", True, False),
+        ("to-|morrow", True, False),
+        ("the sea|--the", False, False),
+        ("the sea--|the", False, False),
+        ("he said, “|No", False, False),
+        ("“No|”", False, False),
+        ("‘No|’ he", False, False),
+        ("the sea| is", False, False),
+        ("|the", False, False),
+    ],
+)
+def test_a_word_goes_on(text: str, inside: bool, joined: bool) -> None:
+    before, _, after = text.partition("|")
+    assert words.inside_word(before, after) is inside
+    assert words.joined(before, after) is joined
