@@ -18,6 +18,8 @@ from galvanic.errors import UserError
 from galvanic.model_file import load
 from galvanic.options import STARTER, TrainOptions
 from galvanic.parent import Parent, load_parent
+from galvanic.sampling import Sampling
+from galvanic.streams import Streams
 from galvanic.text import Prepared
 
 LEARNED = 1_000_000  # of the part to learn from at most so many characters are counted, the last ones
@@ -117,17 +119,12 @@ def foreseen(starter: Parent, counts: npt.NDArray[np.int64], pieces: npt.NDArray
     `counts`: of all symbols in the text. Those that the starter lacks cost what their share of it is, and are read as
     its last symbol.
     """
-    import tensorflow as tf
-
-    from galvanic.network import build, set_weights
-
-    network, known, lead = starter.description.network, len(starter.description.symbols), _lead(pieces)
-    model = build(network)
-    set_weights(model, starter.weights)
-    read = np.minimum(pieces, known - 1).astype(np.int32)
-    states = [tf.zeros((len(read), units)) for units in network.units for _ in range(2)]
-    logits = model([tf.constant(read[:, :-1]), *states], training=False)[0][:, lead - 1 :]
-    nats = tf.nn.sparse_softmax_cross_entropy_with_logits(read[:, lead:], logits).numpy()
+    streams = Streams.of(starter.description.network, starter.weights)
+    known, lead = len(starter.description.symbols), _lead(pieces)
+    read = np.minimum(pieces, known - 1).astype(np.int32).T.copy()
+    reading = streams.begin(read[0].tolist(), [Sampling(0.0)] * len(pieces))
+    log_probs = reading.advance(read[1:], np.zeros(read[1:].shape, np.float32))[1]
+    nats = -log_probs.T[:, lead - 1 :].astype(np.float64)
     new = (counts[known:].sum() + 1) / (counts.sum() + 2)
     shares = (counts + 0.5) / (counts[known:].sum() + 0.5 * max(1, len(counts) - known))
     asked = pieces[:, lead:]
