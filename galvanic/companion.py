@@ -109,16 +109,22 @@ class Companion:
         # Copies, as a view would keep all of its part.
         parts = [(log_probs[::apart].copy(), places[::apart].copy()) for log_probs, places in predictions()]
         log_probs, places = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        weights = _fitted(log_probs, self.log_probs(ids, places), np.asarray(ids[places]))
-        made = replace(
-            self, arrays={**self.arrays, "ngrams/weights": weights}, tables=self.tables._replace(weights=weights[None])
-        )
+        made = self._with(_fitted(log_probs, self.log_probs(ids, places), np.asarray(ids[places])))
         totals = np.zeros(2)
         for log_probs, places in predictions():
             own = made.log_probs(ids, places)
             for index, found in enumerate((made.mixed(log_probs, own), own)):
                 totals[index] -= found[np.arange(len(places)), ids[places]].sum(dtype=np.float64)
         return made, *(totals / number).tolist()
+
+    def alone(self) -> Companion:
+        """With weights by which the table alone speaks, if the network holds all symbols equally likely."""
+        return self._with(np.array([[0, 0, 0], [1, 0, 0]], np.float32))
+
+    def _with(self, weights: Floats) -> Companion:
+        return replace(
+            self, arrays={**self.arrays, "ngrams/weights": weights}, tables=self.tables._replace(weights=weights[None])
+        )
 
     def recounted(self, ids: npt.NDArray[Any], recipe: str) -> Companion:
         """Counted in another text, with these weights."""

@@ -18,13 +18,13 @@ from galvanic.network import build, get_weights, set_weights
 from galvanic.plan import Plan, Weights, join_members, split_members
 from galvanic.text import Prepared
 from galvanic.text.classic import windows
+from galvanic.text.vocabulary import symbol_counts
 
 Tensor = Any
 HELDOUT_STREAMS, JUDGED_LENGTH = 32, 64
 HELDOUT_MOST = 200_000  # of a held-out part longer than this the beginning is judged
 SHUFFLED_MOST = 10_000_000
 """Windows up to this number are shuffled; of more, each step draws its own: the order alone would fill the memory."""
-_COUNTED_AT_ONCE = 2**22
 LEAD_IN = 128  # characters read, unscored, before each held-out stream, so that it does not begin from nothing
 
 
@@ -283,14 +283,6 @@ def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any, An
     last = len(prepared.ids) - 1
     inputs, targets = (prepared.ids[np.minimum(place, last)].astype(np.int32) for place in (places - 1, places))
     return inputs, targets, counted, places
-
-
-def symbol_counts(ids: npt.NDArray[Any], symbols: int) -> npt.NDArray[np.int64]:
-    """How often each symbol stands in a text, [symbols]; a text in a file is read in parts."""
-    counts = np.zeros(symbols, np.int64)
-    for start in range(0, len(ids), _COUNTED_AT_ONCE):
-        counts += np.bincount(ids[start : start + _COUNTED_AT_ONCE], minlength=symbols)
-    return counts
 
 
 def _loss(targets: Tensor, logits: Tensor) -> Tensor:

@@ -165,14 +165,12 @@ def train(
         UserError: the text, an option or the parent cannot be used.
     """
     from galvanic import model_file
-    from galvanic.machine import import_tensorflow
 
     start = model_file.start_of(parent)
     begin = None if parent is None or start else model_file.path_of(parent)
     if recipe is None:
         recipe = "char" if begin is None else model_file.describe(begin).recipe
     options = checked(TrainOptions, {key: value for key, value in locals().items() if key in TrainOptions.model_fields})
-    import_tensorflow()
     from galvanic import training
     from galvanic.progress import Bar
     from galvanic.results import Hooks
@@ -181,7 +179,7 @@ def train(
         source, corpus = _find_text(text, name, Path(folder))
         out = Path(folder) / f"model{model_file.SUFFIX}"
         result = training.train(
-            source, options, corpus, out=out, hooks=hooks, parent=begin, starter=model_file.STARTER_FILE
+            source, options, corpus, out=out, hooks=hooks, parent=begin, starter=model_file.STARTER_FILE, quiet=True
         )
         return Model(model_file.load(out), result)
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import structlog
@@ -15,7 +15,6 @@ from pydantic import BaseModel
 from galvanic import checkpoint
 from galvanic.checkpoint import Arrays, grouped, is_full, within
 from galvanic.errors import UserError
-from galvanic.learners import Learner
 from galvanic.pace import Pace, Position
 from galvanic.plan import Plan, Weights
 from galvanic.results import (
@@ -29,6 +28,9 @@ from galvanic.results import (
     TrainingInterrupted,
     best_point,
 )
+
+if TYPE_CHECKING:
+    from galvanic.learners import Learner
 
 PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0
@@ -58,8 +60,8 @@ class _Astray(Exception):
 class Loop:
     """Runs a learner to its end.
 
-    `sample` writes a few lines with the weights that an epoch (by number) led to, and their loss. `folder`: for
-    checkpoints; None: none are written.
+    `sample` writes a few lines with the weights that an epoch led to. `folder`: for checkpoints; None: none are
+    written.
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class Loop:
         learner: Learner,
         pace: Pace,
         hooks: Hooks,
-        sample: Callable[[Weights, int, float], str],
+        sample: Callable[[Weights, CurvePoint], Sample],
         folder: Path | None,
         identity: dict[str, Any],
         checkpoint_s: float,
@@ -179,8 +181,7 @@ class Loop:
             self._good = self.learner.state()
         if time.monotonic() - self._sampled >= SAMPLE_EVERY_S:
             self.tell("sampling")
-            text = self.sample(weights, at.epoch, point.watched)
-            event = Sample(epoch=at.epoch, text=text, train_loss=point.train_loss, heldout_loss=point.heldout_loss)
+            event = self.sample(weights, point)
             with self.pace.clock_stopped():
                 self.hooks.sample(event)
             self._sampled = time.monotonic()

@@ -11,6 +11,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from galvanic.results import Control, Difficulty, Hooks, Progress, Sample
+from galvanic.units import written
 
 _RESOLUTION = 1_000
 
@@ -48,7 +49,8 @@ class Bar(Hooks):
         self._bar.refresh()
 
     def sample(self, event: Sample) -> None:
-        self._bar.write(f"\n--- epoch {event.epoch} ---\n{event.text}\n", file=sys.stderr)
+        when = written(event.epoch, event.by, "the model that it begins with")
+        self._bar.write(f"\n--- {when} ---\n{event.text}\n", file=sys.stderr)
 
     def trouble(self, what: Difficulty | None) -> None:
         said = "Saved: there is room again." if what is None else "The disk is full. Make room; I go on meanwhile."

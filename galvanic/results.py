@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Control = Literal["cancel", "finish", "interrupt"]
 Stopped = Literal["done", "early", "time", "finish"]
+Writer = Literal["network", "table", "both"]
+"""What writes: a network, a table of n-grams beside it (`galvanic.companion`), or both mixed."""
 Doing = Literal["learning", "measuring", "sampling", "saving", "finishing"]
 Difficulty = Literal["disk full", "store away"]  # what keeps a training from saving
 
@@ -42,12 +44,14 @@ class Progress(BaseModel):
 
 @dataclass(frozen=True)
 class Sample:
-    """A few lines that the model wrote after an epoch, with that epoch's losses (nats per character)."""
+    """A few lines that were written after an epoch (0: before anything was learned), with the losses at that time (nats
+    per character)."""
 
     epoch: int
     text: str
-    train_loss: float
+    train_loss: float | None
     heldout_loss: float | None
+    by: Writer | None = None
 
 
 class Hooks:

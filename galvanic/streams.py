@@ -157,12 +157,15 @@ class Streams(Predictor):
         return _Pass(self._networks, self._tables, new_texts(first, samplings))
 
 
+def nothing(symbols: int) -> tuple[NetworkConfig, Weights]:
+    """A network that holds each symbol equally likely."""
+    config = NetworkConfig(kind="streams", vocabulary=symbols, embedding=1, units=(1,))
+    return config, {name: np.zeros(shape, np.float32) for name, shape in config.shapes().items()}
+
+
 def compile_loop() -> None:
     """Have all that writing needs compiled, or fetched from the disk, so that no text waits for it."""
-    config = NetworkConfig(kind="streams", vocabulary=1, embedding=1, units=(1,))
-    Streams.of(config, {name: np.zeros(shape, np.float32) for name, shape in config.shapes().items()}).read(
-        np.zeros(2, np.int32)
-    )
+    Streams.of(*nothing(1)).read(np.zeros(2, np.int32))
 
 
 class _Pass(Pass):

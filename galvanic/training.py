@@ -6,10 +6,9 @@ import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import structlog
 from pydantic import ValidationError
 
@@ -18,16 +17,13 @@ from galvanic.checkpoint import when_there_is_room
 from galvanic.companion import Companion
 from galvanic.copying import copy_score, known_words
 from galvanic.errors import UserError
-from galvanic.generate import AS_THE_TUTORIAL, predictor
-from galvanic.learners import HELDOUT_MOST, Learner, calibrate, interpolate, make_learner, symbol_counts
 from galvanic.loop import Loop, Record
-from galvanic.machine import measure_machine
-from galvanic.options import CorpusInfo, RecipeName, TrainLimits, TrainOptions
+from galvanic.machine import import_tensorflow, measure_machine
+from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
 from galvanic.pace import Pace
 from galvanic.parent import Parent, check_symbols, child_plan, grown, load_parent
 from galvanic.plan import (
     Budget,
-    NetworkConfig,
     Plan,
     Weights,
     apply_options,
@@ -35,8 +31,6 @@ from galvanic.plan import (
     make_plan,
     spare_memory,
 )
-from galvanic.predictor import Row
-from galvanic.request import usual_drawing
 from galvanic.results import (
     CurvePoint,
     Hooks,
@@ -46,23 +40,19 @@ from galvanic.results import (
     TrainResult,
     best_point,
 )
-from galvanic.sampling import Sampling
+from galvanic.samples import SAMPLE_CHARS, SAMPLES, SampleWriter, first_sample, line_start
 from galvanic.starter import candidate, judge
 from galvanic.text import Prepared, TextOptions, prepare
-from galvanic.text.classic import pad
-from galvanic.text.edges import LONGEST, LOOK, begun, cut
-from galvanic.text.vocabulary import id_type
+from galvanic.text.vocabulary import symbol_counts
+
+if TYPE_CHECKING:
+    from galvanic.learners import Learner
 
 __all__ = ["OtherCheckpoint", "TrainingCancelled", "TrainingInterrupted", "train"]
 
 CHECKPOINT_VERSION = 3
 _OF_THE_NETWORK = ("recipe", "layers", "units", "embedding", "encoding", "dropout", "batch", "length", "learning_rate")
 """Options that a checkpoint was made with, and that a resumed training must have; when to end may be chosen anew."""
-
-SAMPLE_CHARS = 240  # of a sample that is shown
-LONG_CHARS = 400  # of a sample that is searched for what is copied from the corpus, and for words
-SAMPLES, SEARCHED = 3, 16  # texts that are shown, and that are searched
-WINDOWS = {"char": 200, "word": 200, "classic": model_file.MOST_WINDOWS}  # kept with the model to start a text from
 
 log = structlog.get_logger()
 
@@ -84,6 +74,7 @@ def train(
     parent: Path | None = None,
     parent_name: str | None = None,
     starter: Path | None = None,
+    quiet: bool = False,
 ) -> TrainResult:
     """Train a model on a text and write its file.
 
@@ -92,7 +83,8 @@ def train(
     of the same text and settings, training goes on there. `plan`: in place of the default, with the options laid over.
     `parent`: file of the model to go on from; on the text that it learned from, the result is never worse than it.
     `parent_name`: what to call it; None: as its file. `starter`: file of the model that a new one begins with where
-    that helps (`galvanic.starter`), or where `options` ask for it; None: every new one begins with nothing.
+    that helps (`galvanic.starter`), or where `options` ask for it; None: every new one begins with nothing. `quiet`:
+    keep off standard error what TensorFlow prints there while it is imported, and with it all else.
 
     Raises UserError where the text, the options or the parent cannot be used, or the loss diverged; OtherCheckpoint
     where the checkpoint is of another training; TrainingCancelled; TrainingInterrupted, with the checkpoint saved.
@@ -118,9 +110,8 @@ def train(
                 begin = None
                 del prepared  # not to hold the text twice
                 prepared = _prepared(text, options, corpus, None, workdir, hooks)
-        return _Training(prepared, options, corpus, plan, begin, limits, notes, starter_loss).run(
-            out, checkpoint, hooks
-        )
+        training = _Training(prepared, options, corpus, plan, begin, limits, notes, starter_loss)
+        return training.run(out, checkpoint, hooks, quiet=quiet)
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
 
@@ -138,24 +129,31 @@ class _Training:
     start_notes: tuple[str, ...]  # what it begins with and why, in plain words
     starter_loss: float | None  # before it learned from the text; None: not measured
 
-    def run(self, out: Path, folder: Path | None, hooks: Hooks) -> TrainResult:
+    def run(self, out: Path, folder: Path | None, hooks: Hooks, *, quiet: bool) -> TrainResult:
         prepared, options = self.prepared, self.options
         identity = self._identity()
         saved, notes = _saved(folder, identity, options.random_seed)
         if saved:
-            random_seed, plan = saved[1].identity["random_seed"], saved[1].plan
+            random_seed = saved[1].identity["random_seed"]
         else:
             random_seed = secrets.randbelow(2**32) if options.random_seed is None else options.random_seed
-            plan, plan_notes = self._plan()
         identity["random_seed"] = random_seed
+        companion, initial = self._companion(), self._initial(random_seed)
+        if not saved:
+            self._write_first(random_seed, companion, initial, hooks)
 
+        # As late as this, for it takes longer than all that was done so far.
+        if quiet:
+            import_tensorflow()
+        from galvanic.learners import calibrate, interpolate, make_learner
+
+        plan, plan_notes = (saved[1].plan, ()) if saved else self._plan()
         plan.network.check_pace()
-        writer = SampleWriter(prepared, plan.network, random_seed, self._companion())
+        writer = SampleWriter(prepared, plan.network, random_seed, companion)
         learner = make_learner(plan, prepared, random_seed)
         minutes = self._minutes()
         pace = Pace(plan, learner.steps, options.epochs or plan.epochs, minutes)
         loop = Loop(learner, pace, hooks, writer.one, folder, identity, self.limits.checkpoint_s)
-        initial = self._initial(random_seed)
         if saved:
             try:
                 loop.restore(*saved)
@@ -193,6 +191,18 @@ class _Training:
         when_there_is_room(lambda: self._save(out, loop, writer, result), hooks)
         return result
 
+    def _write_first(
+        self, random_seed: int, companion: Companion | None, initial: Weights | None, hooks: Hooks
+    ) -> None:
+        start = None
+        if self.parent and initial:
+            symbols = len(self.prepared.vocabulary)
+            start = self.parent.description.network.model_copy(update={"vocabulary": symbols}), initial
+        sample = first_sample(self.prepared, random_seed, companion, start)
+        if sample is not None:
+            hooks.sample(sample)
+            hooks.go_on()  # who cancels need not wait for TensorFlow
+
     def _companion(self) -> Companion | None:
         parent = self.parent.description.marks if self.parent else ()
         transcripts = (*parent, *([self.corpus.transcript] if self.corpus.transcript else []))
@@ -210,6 +220,8 @@ class _Training:
     ) -> tuple[Companion, float, float]:
         """The companion with weights fitted to the held-out part, and the losses there of the mixture and of the table
         alone, in nats a symbol."""
+        from galvanic.learners import HELDOUT_MOST
+
         learner.set_weights(weights)
         number = min(len(self.prepared.heldout), HELDOUT_MOST)
         return companion.fitted(lambda: learner.heldout_predictions(hooks.control), number, self.prepared.ids)
@@ -304,69 +316,6 @@ class _Training:
             options=self.options,
             training=result,
         )
-
-
-class SampleWriter:
-    """Writes samples after windows (ids, [windows, symbols]) of the part to learn from.
-
-    What is written depends on the training's random seed, the weights, their loss, the companion and the epoch alone,
-    so that a resumed training writes the same.
-    """
-
-    def __init__(
-        self, prepared: Prepared, network: NetworkConfig, random_seed: int, companion: Companion | None = None
-    ) -> None:
-        self._vocabulary = prepared.vocabulary
-        self._network = network
-        self._random_seed = random_seed
-        self._recipe = cast(RecipeName, prepared.recipe)
-        self._classic = prepared.recipe in AS_THE_TUTORIAL
-        self.companion = companion
-        self.windows = _draw_windows(prepared, WINDOWS[prepared.recipe], np.random.default_rng(random_seed))
-
-    def one(self, weights: Weights, epoch: int, loss: float) -> str:
-        return self._write(weights, 1, SAMPLE_CHARS, epoch, loss)[0]
-
-    def several(self, weights: Weights, loss: float) -> tuple[str, ...]:
-        return self._write(weights, SEARCHED, LONG_CHARS, 0, loss)
-
-    def _write(self, weights: Weights, number: int, chars: int, epoch: int, loss: float) -> tuple[str, ...]:
-        needed = LONGEST + chars + LOOK
-
-        def enough(ids: npt.NDArray[np.int32]) -> bool:
-            return len(ids) >= needed or int(self._vocabulary.lengths[ids].sum()) >= needed
-
-        drawing = usual_drawing(self._recipe, loss)
-        sampling = Sampling(drawing.temperature, min_p=drawing.min_p, guard=not self._classic)
-        rows: list[Row] = []
-        for index in range(number):
-            random = np.random.default_rng((self._random_seed, epoch, index))
-            seed = self.windows[random.integers(len(self.windows))].astype(np.int32)
-            rows.append(Row(seed, sampling, random, enough))
-        texts = map(self._vocabulary.decode, predictor(self._network, weights, self.companion).write(rows))
-        return tuple(self.cut(text if self._classic else begun(text), chars) for text in texts)
-
-    def cut(self, text: str, chars: int) -> str:
-        """At most so many characters of it, up to a sentence or word."""
-        return cut(text, chars, at_words=not self._classic)
-
-
-def line_start(prepared: Prepared) -> npt.NDArray[Any]:
-    """Where a line begins, ids [1, symbols]: kept in the place of windows of a text that no model may quote.
-
-    That is a line break; or a space, for `classic` as many as it reads, which is how it pads a short seed.
-    """
-    known = {symbol: index for index, symbol in enumerate(prepared.vocabulary.symbols)}
-    start = np.array([known.get("\n", known.get(" ", 0))], np.int32)
-    return (pad(start[:0]) if prepared.recipe == "classic" else start)[None]
-
-
-def _draw_windows(prepared: Prepared, number: int, random: np.random.Generator) -> npt.NDArray[Any]:
-    ids, symbols = prepared.training, len(prepared.vocabulary)
-    length = min(model_file.WINDOW_SYMBOLS, len(ids))
-    starts = np.unique(random.integers(0, len(ids) - length + 1, number))
-    windows: npt.NDArray[Any] = np.asarray(ids[starts[:, None] + np.arange(length)]).astype(id_type(symbols))
-    return windows
 
 
 def _prepared(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from galvanic.results import Writer
 
 MEGABYTE = 1_000_000  # bytes, as disks and downloads are sold, and as every setting and message counts them
 _MOST_NATS = 20.0  # of a foreign file's loss, which may be anything
@@ -18,3 +22,16 @@ def choosing(nats: float) -> str:
     choices = math.exp(min(nats, _MOST_NATS))
     said = f"{choices:.1f}" if choices < 10 else f"{choices:,.0f}"
     return f"as if choosing among {said} equally likely characters"
+
+
+def written(epoch: int, by: Writer | None, start: str) -> str:
+    """When a sample was written, and by what. `start`: the model that the training began with."""
+    if epoch:
+        return f"after epoch {epoch}" + (", by network and counting" if by == "both" else "")
+    writers = {
+        "table": ", by counting alone",
+        "network": f", by {start}",
+        "both": f", by {start} and counting",
+        None: "",
+    }
+    return f"before learning{writers[by]}"

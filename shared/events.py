@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from galvanic import results
 from galvanic.options import MOST_LENGTH
-from galvanic.results import Difficulty
+from galvanic.results import Difficulty, Writer
 from shared.jobs import MOST_VARIANTS
 from shared.models import ModelRecord
 
@@ -58,14 +58,16 @@ class Progress(_Event, results.Progress):
 
 
 class Sample(_Event):
-    """Written after an epoch, with that epoch's losses (nats per character). `revision`: of the channel's transcript
-    that it has read; None: its text is no channel's."""
+    """Written after an epoch (0: before anything was learned), with the losses at that time (nats per character). `by`:
+    None: its worker does not say. `revision`: of the channel's transcript that it has read; None: its text is no
+    channel's."""
 
     kind: Literal["sample"] = "sample"
     epoch: int
     text: Words
     train_loss: float | None = None
     heldout_loss: float | None = None
+    by: Writer | None = None
     revision: int | None = None
 
 

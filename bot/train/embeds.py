@@ -33,7 +33,7 @@ from bot.words import (
 )
 from galvanic.options import RECIPE_WORDS, STARTER, TrainOptions
 from galvanic.results import Difficulty, Doing
-from galvanic.units import choosing, count
+from galvanic.units import choosing, count, written
 from shared.blocklist import Blocklist
 from shared.events import Finished, Progress, Sample
 from shared.jobs import LOSS_FILE, TrainJob
@@ -211,7 +211,7 @@ def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> di
     if state.samples and context.quotable:
         sample = state.samples[-1]
         text = quote(context.blocked.mask(sample.text))
-        embed.add_field(name=f"{_SAMPLE} after epoch {sample.epoch}", value=text, inline=False)
+        embed.add_field(name=f"{_SAMPLE} {_when(sample, job)}", value=text, inline=False)
     return embed
 
 
@@ -365,7 +365,7 @@ def samples(job: TrainJob, state: TrainingState, blocked: Blocklist) -> discord.
     learning = "How it learned" if state.over else "Learning"
     embed = discord.Embed(title=f"{learning} to write like {short_title(job)}", colour=BLURPLE)
     for most in range(MOST_SAMPLES, 1, -1):
-        embed.description = "\n\n".join(_sample(one, blocked) for one in spread(state.samples, most))
+        embed.description = "\n\n".join(_sample(one, job, blocked) for one in spread(state.samples, most))
         if len(embed.description) <= DESCRIPTION_LIMIT:
             break
     counted = count(len(state.samples), "sample") + ("" if state.over else " so far")
@@ -380,7 +380,12 @@ def spread(found: Sequence[Sample], most: int) -> list[Sample]:
     return [found[round(step * (len(found) - 1) / (most - 1))] for step in range(most)]
 
 
-def _sample(sample: Sample, blocked: Blocklist) -> str:
+def _when(sample: Sample, job: TrainJob) -> str:
+    return written(sample.epoch, sample.by, job.parent.name if job.parent is not None else "my English")
+
+
+def _sample(sample: Sample, job: TrainJob, blocked: Blocklist) -> str:
     known = sample.heldout_loss if sample.heldout_loss is not None else sample.train_loss
     after = "" if known is None else f" · {bits(known)}"
-    return f"**After epoch {sample.epoch}**{after}\n{quote(blocked.mask(sample.text))}"
+    when = _when(sample, job)
+    return f"**{when[0].upper()}{when[1:]}**{after}\n{quote(blocked.mask(sample.text))}"

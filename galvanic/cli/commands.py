@@ -188,9 +188,6 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> i
     for line in (f"{info.title}: {count(info.chars, 'character')}, recipe {chosen.recipe}", *info.notes):
         print(line, file=sys.stderr)
 
-    from galvanic.machine import import_tensorflow
-
-    import_tensorflow()
     from galvanic import training
 
     places: dict[str, Any] = {
@@ -201,7 +198,7 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> i
     }
     try:
         with Bar("interrupt") as hooks:
-            result = training.train(text, chosen, info, **places, hooks=hooks, limits=cli.limits())
+            result = training.train(text, chosen, info, **places, hooks=hooks, limits=cli.limits(), quiet=True)
     except (training.TrainingInterrupted, KeyboardInterrupt):
         kept = f"The checkpoint is in {checkpoint}. The same command resumes from there."
         print(f"\nInterrupted. {kept if checkpoint.exists() else 'Nothing was saved yet.'}", file=sys.stderr)

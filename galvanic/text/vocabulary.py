@@ -18,6 +18,7 @@ AnyIds = npt.NDArray[Any]  # int32, uint16 or uint8
 Points = npt.NDArray[np.uint32]
 UNKNOWN = -1
 _CODEC = "utf-32-le"
+_COUNTED_AT_ONCE = 2**22
 MOST_SYMBOLS = 100_000
 MOST_SYMBOL_CHARS, MOST_CHARS = 1_000, 1_000_000  # of one symbol (`split` makes shorter ones), and of all
 
@@ -45,6 +46,14 @@ def split(text: str) -> list[str]:
 
 def id_type(size: int) -> type[np.uint8] | type[np.uint16] | type[np.int32]:
     return np.uint8 if size <= 2**8 else np.uint16 if size <= 2**16 else np.int32
+
+
+def symbol_counts(ids: npt.NDArray[Any], symbols: int) -> npt.NDArray[np.int64]:
+    """How often each symbol stands in a text, [symbols]; a text in a file is read in parts."""
+    counts = np.zeros(symbols, np.int64)
+    for start in range(0, len(ids), _COUNTED_AT_ONCE):
+        counts += np.bincount(ids[start : start + _COUNTED_AT_ONCE], minlength=symbols)
+    return counts
 
 
 class Vocabulary(ABC):

@@ -101,6 +101,13 @@ def test_a_card_says_how_its_training_is(events: list[Event], around: dict[str, 
         ([progress()], {}, "Epoch", "2"),  # where time decides no number of epochs is promised
         ([], {}, "How", "character by character · at most 8 minutes"),
         ([progress(), Sample(epoch=1, text="old"), Sample(epoch=2, text="new")], {}, "Sample after epoch 2", "> new"),
+        (
+            [Started(worker="w"), Sample(epoch=0, text="soon", by="both")],
+            {},
+            "Sample before learning, by my English and counting",
+            "> soon",
+        ),
+        ([Sample(epoch=3, text="mixed", by="both")], {}, "Sample after epoch 3, by network and counting", "> mixed"),
     ],
 )
 def test_a_card_shows_figures(events: list[Event], around: dict[str, object], name: str, value: str) -> None:

@@ -84,7 +84,8 @@ def test_train_generate_evaluate(text: Path, tmp_path: Path) -> None:
     told = last_line(done)
     assert told["epochs"] == 1
     assert len(told["samples"]) == 3
-    assert "--- epoch 1 ---" in done.stderr
+    assert "--- before learning, by counting alone ---" in done.stderr
+    assert "--- after epoch 1, by network and counting ---" in done.stderr
     assert not (tmp_path / "m.checkpoint").exists()
     arguments = ("generate", tmp_path / "m", "boat", "--length", "50", "--random-seed", "7", "--json")
     written = last_line(started(*arguments, data=tmp_path))
@@ -103,7 +104,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(text: Path, tm
     )
     assert process.stderr is not None
     # Told after the first of its epochs, of which a text as short as this one has a hundred left.
-    before = list(itertools.takewhile(lambda line: "--- epoch 1 ---" not in line, process.stderr))
+    before = list(itertools.takewhile(lambda line: "--- after epoch 1" not in line, process.stderr))
     assert process.poll() is None, before
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

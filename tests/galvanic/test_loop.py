@@ -16,7 +16,7 @@ from galvanic.learners import Learner
 from galvanic.loop import Loop, Record
 from galvanic.pace import Pace
 from galvanic.plan import make_plan
-from galvanic.results import Control, TrainingCancelled, TrainingInterrupted, best_point
+from galvanic.results import Control, CurvePoint, Sample, TrainingCancelled, TrainingInterrupted, best_point
 from galvanic.text import prepare
 from tests.worker.texts import Recorder, babble
 
@@ -65,6 +65,10 @@ class Numbers(Learner):
         self.set_weights(state)
 
 
+def write(_: object, point: CurvePoint) -> Sample:
+    return Sample(point.epoch, f"text {point.epoch}", point.train_loss, point.heldout_loss)
+
+
 def made(
     learner: Numbers,
     hooks: Recorder | None = None,
@@ -75,7 +79,7 @@ def made(
     checkpoint_s: float = 60.0,
 ) -> Loop:
     pace = Pace(PLAN, STEPS, epochs, minutes)
-    return Loop(learner, pace, hooks or Recorder(), lambda _, epoch, __: f"text {epoch}", folder, {}, checkpoint_s)
+    return Loop(learner, pace, hooks or Recorder(), write, folder, {}, checkpoint_s)
 
 
 def asked(answer: Control, after: int) -> Recorder:

@@ -111,10 +111,12 @@ def test_a_resumed_training_goes_on_with_what_it_began_with(starter: Path, tmp_p
         ("of-no-use", starter, UNLIKE, {}, None, 1),
     ):
         place = tmp_path / name
-        hooks = Recorder(lambda asked: "interrupt" if asked > 3 else None)
+        hooks, further = Recorder(lambda asked: "interrupt" if asked > 3 else None), Recorder()
         with pytest.raises(TrainingInterrupted):
             begin(tmp_path / "no", first, text, hooks, checkpoint=place, **options)
-        resumed = begin(tmp_path / f"{name}-model", starter, text, checkpoint=place)
+        assert [(sample.epoch, sample.by) for sample in hooks.samples] == [(0, "both" if parent else "table")]
+        resumed = begin(tmp_path / f"{name}-model", starter, text, further, checkpoint=place)
+        assert all(sample.epoch for sample in further.samples), "the first one was told"
         assert resumed.parent == parent
         assert sum("English" in note for note in resumed.notes) == told
         assert (resumed.starter_loss is not None) is bool(told)

@@ -62,7 +62,7 @@ def test_char_memorises_a_sentence(memorised: tuple[Path, TrainResult, Recorder]
     assert (first.epoch, first.step, first.train_loss) == (1, 0, None)
     assert last.epoch == last.epochs == EPOCHS
     assert last.step == last.steps
-    assert hooks.samples
+    assert [(sample.epoch, sample.by) for sample in hooks.samples[:2]] == [(0, "table"), (1, "both")]
     assert {one.doing for one in hooks.progressed} == {"learning", "measuring", "sampling", "finishing"}
     assert (last.doing, last.done, last.eta_s) == ("finishing", 1.0, 0.0)
     shares = [one.done for one in hooks.progressed]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from galvanic.options import TrainOptions, TranscriptRef
 from galvanic.text import TextOptions, prepare
 from galvanic.training import train
 from tests.galvanic.test_train import TEXT, run, small_plan
-from tests.worker.texts import babble, corpus
+from tests.worker.texts import Recorder, babble, corpus
 
 pytestmark = pytest.mark.slow
 
@@ -71,5 +73,36 @@ def test_what_learned_a_channel_has_none_nor_has_its_child(tmp_path: Path) -> No
 
 
 def test_classic_has_none(tmp_path: Path) -> None:
-    run("classic", tmp_path / "model", epochs=1)
+    hooks = Recorder()
+    run("classic", tmp_path / "model", hooks, epochs=1)
     assert load(tmp_path / "model")[3] is None
+    assert [(sample.epoch, sample.by) for sample in hooks.samples] == [(1, "network")], "nothing could write before"
+
+
+FIRST = """
+import sys
+from pathlib import Path
+from galvanic.options import TrainOptions
+from galvanic.results import Hooks, Sample, TrainingCancelled
+from galvanic.training import train
+from tests.worker.texts import babble, corpus
+
+class First(Hooks):
+    def sample(self, event: Sample) -> None:
+        print(event.epoch, event.by, 0 < event.heldout_loss < 20, len(event.text) > 30, "tensorflow" in sys.modules)
+        raise TrainingCancelled
+
+text = babble(3_000)
+for parent in (None, Path("tests/fixtures/format-3/char.safetensors")):
+    try:
+        train(text, TrainOptions(), corpus(text), out=Path(sys.argv[1]), hooks=First(), parent=parent)
+    except TrainingCancelled:
+        pass
+"""
+
+
+@pytest.mark.process
+def test_the_first_sample_comes_before_tensorflow_is_imported(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FIRST, str(tmp_path / "model")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert done.stdout.splitlines() == ["0 table True True False", "0 both True True False"]

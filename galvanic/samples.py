@@ -1,0 +1,124 @@
+"""What a training writes: before it learns, while it does, and at its end. Works without TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from galvanic import model_file
+from galvanic.companion import Companion
+from galvanic.generate import AS_THE_TUTORIAL, predictor
+from galvanic.options import RecipeName
+from galvanic.plan import NetworkConfig, Weights
+from galvanic.predictor import Predictor, Row
+from galvanic.request import usual_drawing
+from galvanic.results import CurvePoint, Sample, Writer
+from galvanic.sampling import Sampling
+from galvanic.streams import nothing
+from galvanic.text import Prepared
+from galvanic.text.classic import pad
+from galvanic.text.edges import LONGEST, LOOK, begun, cut
+from galvanic.text.vocabulary import id_type
+
+SAMPLE_CHARS = 240  # of a sample that is shown
+LONG_CHARS = 400  # of a sample that is searched for what is copied from the corpus, and for words
+SAMPLES, SEARCHED = 3, 16  # texts that are shown, and that are searched
+LEAD, SCORED = 64, 500  # symbols before the held-out part, and of it, by which a first sample is drawn
+WINDOWS = {"char": 200, "word": 200, "classic": model_file.MOST_WINDOWS}  # kept with the model to start a text from
+
+
+class SampleWriter:
+    """Writes samples after windows (ids, [windows, symbols]) of the part to learn from.
+
+    What is written depends on the training's random seed, the weights, their loss, the companion and the epoch alone,
+    so that a resumed training writes the same.
+    """
+
+    def __init__(
+        self, prepared: Prepared, network: NetworkConfig, random_seed: int, companion: Companion | None = None
+    ) -> None:
+        self._prepared = prepared
+        self._vocabulary = prepared.vocabulary
+        self._network = network
+        self._random_seed = random_seed
+        self._recipe = cast(RecipeName, prepared.recipe)
+        self._classic = prepared.recipe in AS_THE_TUTORIAL
+        self.companion = companion
+        self.windows = _draw_windows(prepared, WINDOWS[prepared.recipe], np.random.default_rng(random_seed))
+
+    def one(self, weights: Weights, point: CurvePoint) -> Sample:
+        """After an epoch, with the weights that it led to."""
+        text = self._write(self._author(weights), 1, SAMPLE_CHARS, point.epoch, point.watched)[0]
+        return Sample(point.epoch, text, point.train_loss, point.heldout_loss, "both" if self.companion else "network")
+
+    def first(self, weights: Weights, by: Writer) -> Sample:
+        """Before anything was learned."""
+        author, prepared = self._author(weights), self._prepared
+        loss: float | None = None
+        if len(prepared.heldout):
+            lead = min(LEAD, prepared.learned)
+            read = np.asarray(prepared.ids[prepared.learned - lead : prepared.learned + SCORED], np.int32)
+            loss = -float(author.read(read)[lead:].mean()) * prepared.heldout_density
+        unknown = float(np.log(len(prepared.vocabulary)))
+        text = self._write(author, 1, SAMPLE_CHARS, 0, unknown if loss is None else loss)[0]
+        return Sample(0, text, None, loss, by)
+
+    def several(self, weights: Weights, loss: float) -> tuple[str, ...]:
+        return self._write(self._author(weights), SEARCHED, LONG_CHARS, 0, loss)
+
+    def _author(self, weights: Weights) -> Predictor:
+        return predictor(self._network, weights, self.companion)
+
+    def _write(self, author: Predictor, number: int, chars: int, epoch: int, loss: float) -> tuple[str, ...]:
+        needed = LONGEST + chars + LOOK
+
+        def enough(ids: npt.NDArray[np.int32]) -> bool:
+            return len(ids) >= needed or int(self._vocabulary.lengths[ids].sum()) >= needed
+
+        drawing = usual_drawing(self._recipe, loss)
+        sampling = Sampling(drawing.temperature, min_p=drawing.min_p, guard=not self._classic)
+        rows: list[Row] = []
+        for index in range(number):
+            random = np.random.default_rng((self._random_seed, epoch, index))
+            seed = self.windows[random.integers(len(self.windows))].astype(np.int32)
+            rows.append(Row(seed, sampling, random, enough))
+        texts = map(self._vocabulary.decode, author.write(rows))
+        return tuple(self.cut(text if self._classic else begun(text), chars) for text in texts)
+
+    def cut(self, text: str, chars: int) -> str:
+        """At most so many characters of it, up to a sentence or word."""
+        return cut(text, chars, at_words=not self._classic)
+
+
+def first_sample(
+    prepared: Prepared, random_seed: int, companion: Companion | None, start: tuple[NetworkConfig, Weights] | None
+) -> Sample | None:
+    """What can be written before anything is learned: by the network that a training begins with, by what was counted,
+    or by both; None where there is neither."""
+    if start is not None:
+        by: Writer = "both" if companion else "network"
+        return SampleWriter(prepared, start[0], random_seed, companion).first(start[1], by)
+    if companion is None:
+        return None
+    network, weights = nothing(len(prepared.vocabulary))
+    return SampleWriter(prepared, network, random_seed, companion.alone()).first(weights, "table")
+
+
+def line_start(prepared: Prepared) -> npt.NDArray[Any]:
+    """Where a line begins, ids [1, symbols]: kept in the place of windows of a text that no model may quote.
+
+    That is a line break; or a space, for `classic` as many as it reads, which is how it pads a short seed.
+    """
+    known = {symbol: index for index, symbol in enumerate(prepared.vocabulary.symbols)}
+    start = np.array([known.get("\n", known.get(" ", 0))], np.int32)
+    return (pad(start[:0]) if prepared.recipe == "classic" else start)[None]
+
+
+def _draw_windows(prepared: Prepared, number: int, random: np.random.Generator) -> npt.NDArray[Any]:
+    ids, symbols = prepared.training, len(prepared.vocabulary)
+    length = min(model_file.WINDOW_SYMBOLS, len(ids))
+    starts = np.unique(random.integers(0, len(ids) - length + 1, number))
+    windows: npt.NDArray[Any] = np.asarray(ids[starts[:, None] + np.arange(length)]).astype(id_type(symbols))
+    return windows
