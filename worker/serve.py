@@ -237,10 +237,16 @@ def _clean_up(settings: Settings, queue: str) -> None:
 
 
 def start_child() -> None:
-    """Prepare a pool child: its own logging, and what a training needs, so that none waits for it."""
+    """Prepare a pool child: its own logging, and what a training needs for its first sample, so that none waits for
+    it."""
     configure_logging(TRAIN_QUEUE, get_settings())
     join_pools_log()
+    import galvanic.training  # noqa: F401
     import worker.training  # noqa: F401
+    from galvanic.streams import compile_loop
+
+    # Celery gives up a child that takes a minute to begin, which this may where nothing is kept from the last time.
+    threading.Thread(target=compile_loop, name="warm-up", daemon=True).start()
 
 
 def _compile(watched: Watched) -> None:
