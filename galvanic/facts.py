@@ -26,7 +26,7 @@ def one_line(text: str, most: int) -> str:
 
 def facts_of(description: Description) -> Facts:
     """Names and values of what a registry does not know, or not as well; the most telling first."""
-    found, size = verdict(description.training), len(description.symbols)
+    found, size = verdict(description.training, description.options), len(description.symbols)
     facts = {
         "Verdict": found.headline,
         "Quality": found.foresight,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from galvanic.options import TrainOptions
 from galvanic.results import Measured, TrainingRecord, best_point
 
 Kind = Literal["begun", "words", "reads", "recites"]
@@ -15,33 +16,48 @@ Step = Literal["longer", "text", "epochs", "none"]
 RECITES = 0.5  # share of what it wrote that is copied
 _FEWER_WORDS, _MANY_FEWER_WORDS = 0.02, 0.08  # known words less than in the text itself
 _BETTER_NATS, _MUCH_BETTER_NATS = 0.02, 0.1  # than the table of n-grams
-_IMPROVING_NATS = 0.03  # in the second half of its epochs
+_IMPROVING_NATS = 0.02  # in the second half of its epochs
 _GAP_NATS = 0.5  # between the loss on its own text and on new text
-
-_KINDS: dict[Kind, str] = {
-    "begun": "It has hardly begun.",
-    "words": "Its words are mostly right.",
-    "reads": "It reads like its text.",
-    "recites": "It mostly recites.",
-}
-_STEPS: dict[Step, str] = {
-    "longer": "It was still getting better: longer training would help most.",
-    "text": "More of the same would hardly make it better: a longer text would help most.",
-    "epochs": "Fewer epochs would help most, or a longer text.",
-    "none": "More training would hardly make it better.",
-}
 
 
 class Verdict(Measured):
-    """`kind` and `step`, what would help most, are None where too little was measured."""
+    """`kind` and `step`, what would help most, are None where too little was measured; `gained`: nats a character that
+    the second half of its epochs brought, None where there was but one."""
 
     kind: Kind | None = None
     step: Step | None = None
+    gained: float | None = None
 
     @property
     def headline(self) -> str:
         """Empty where nothing can be said."""
-        return f"{_KINDS[self.kind]} {_STEPS[self.step] if self.step else ''}".strip() if self.kind else ""
+        if self.kind is None:
+            return ""
+        no_lead = (lead := _lead(self)) is not None and lead < _BETTER_NATS
+        why = "it foresees new text no better than counting alone" if no_lead else "many of its words are none"
+        said = {
+            "begun": f"It has hardly begun: {why}.",
+            "words": "Its words are mostly right.",
+            "reads": "It reads like its text.",
+            "recites": "It mostly recites.",
+        }
+        return f"{said[self.kind]} {self._next}".strip()
+
+    @property
+    def _next(self) -> str:
+        brought = "" if self.gained is None else f"the second half of this training brought {_bits(self.gained)} bits"
+        match self.step:
+            case "longer":
+                return f"Longer training would help most: {brought or 'it has read its text only once'}."
+            case "text" if self.gained is not None and 0 <= self.gained < _IMPROVING_NATS:
+                return f"A longer text would help most: {brought}."
+            case "text":
+                return "A longer text would help most."
+            case "epochs":
+                return "Fewer epochs would help most, or a longer text."
+            case "none":
+                return "More training would hardly make it better."
+        return ""
 
     @property
     def foresight(self) -> str:
@@ -58,9 +74,11 @@ class Verdict(Measured):
     def written(self) -> str:
         """Of what it wrote; empty where nothing is known."""
         said = []
-        if self.known_words is not None:
-            usual = f" (of the text's own end {_percent(self.usual_known_words)})" if self.usual_known_words else ""
-            said.append(f"{_percent(self.known_words)} of its words stand in the text{usual}")
+        if self.known_words is not None and self.usual_known_words is not None:
+            usual = _percent(self.usual_known_words)
+            said.append(
+                f"{_percent(self.known_words)} of its words stand in the text, as do {usual} of those at its end"
+            )
         if self.copy_share is not None:
             said.append(f"{_percent(self.copy_share)} of what it wrote is copied word for word")
         return "; ".join(said)
@@ -74,35 +92,41 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def verdict(training: TrainingRecord) -> Verdict:
-    kind = _kind(training)
+def verdict(training: TrainingRecord, options: TrainOptions | None) -> Verdict:
+    """`options`: that it was trained with, where they are known."""
     measured = {name: getattr(training, name) for name in Measured.model_fields}
-    return Verdict(**measured, kind=kind, step=_step(training, kind) if kind and training.curve else None)
+    kind, curve = _kind(training), training.curve
+    if kind is None or not curve:
+        return Verdict(**measured, kind=kind)
+    last = curve[-1]
+    half = [point for point in curve if 2 * point.epoch <= last.epoch]
+    gained = half[-1].watched - last.watched if half else None
+    # Its plan had no more epochs, as it would only learn such a text by heart.
+    over = training.stopped == "done" and options is not None and not options.by_epochs
+    apart = last.heldout_loss is not None and last.heldout_loss - last.train_loss > _GAP_NATS
+    enough = gained is None or gained >= (0 if kind == "begun" else _IMPROVING_NATS)
+    improving = enough and best_point(curve) is last and not over and not apart
+    step: Step = "longer" if improving else "none" if kind == "reads" else "text"
+    if kind == "recites":
+        step = "epochs" if best_point(curve) is last else "text"
+    return Verdict(**measured, kind=kind, step=step, gained=gained)
+
+
+def _lead(found: Measured) -> float | None:
+    """Over the table of n-grams, in nats a character."""
+    if found.heldout_loss is None or found.ngrams_loss is None:
+        return None
+    return found.ngrams_loss - found.heldout_loss
 
 
 def _kind(found: Measured) -> Kind | None:
     if found.copy_share is not None and found.copy_share >= RECITES:
         return "recites"
-    fewer = better = None
-    if found.known_words is not None and found.usual_known_words is not None:
-        fewer = found.usual_known_words - found.known_words
-    if found.heldout_loss is not None and found.ngrams_loss is not None:
-        better = found.ngrams_loss - found.heldout_loss
-    if (fewer or 0) > _MANY_FEWER_WORDS or (better is not None and better < _BETTER_NATS):
+    lead, fewer = _lead(found), 0.0
+    if words := found.known_words is not None and found.usual_known_words is not None:
+        fewer = (found.usual_known_words or 0) - (found.known_words or 0)
+    if fewer > _MANY_FEWER_WORDS or (lead is not None and lead < _BETTER_NATS):
         return "begun"
-    if (fewer or 0) <= _FEWER_WORDS and better is not None and better >= _MUCH_BETTER_NATS:
+    if fewer <= _FEWER_WORDS and lead is not None and lead >= _MUCH_BETTER_NATS:
         return "reads"
-    return None if fewer is None else "words"
-
-
-def _step(training: TrainingRecord, kind: Kind) -> Step:
-    curve = training.curve
-    best, last = best_point(curve), curve[-1]
-    if kind == "recites":
-        return "epochs" if best is last else "text"
-    half = [point for point in curve if 2 * point.epoch <= last.epoch]
-    improving = best is last and (not half or half[-1].watched - last.watched >= _IMPROVING_NATS)
-    apart = last.heldout_loss is not None and last.heldout_loss - last.train_loss > _GAP_NATS
-    if improving and not apart:
-        return "longer"
-    return "none" if kind == "reads" else "text"
+    return "words" if words else None

@@ -320,7 +320,7 @@ def _record(
         options=options,
         parent=parent.name if parent else result.parent,
         copy_share=result.copy_share,
-        verdict=verdict(result),
+        verdict=verdict(result, options),
         file_bytes=size,
         sources=tuple(dict.fromkeys(sources)),
         transcripts=oldest((*(parent.transcripts if parent else ()), *own)),

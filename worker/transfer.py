@@ -186,7 +186,7 @@ def _record(
         corpus=_corpus(corpus, title),
         options=description.options and description.options.model_copy(update={"name": None}),
         copy_share=training.copy_share,
-        verdict=verdict(training),
+        verdict=verdict(training, description.options),
         file_bytes=size,
         imported=True,
         transcripts=transcripts,

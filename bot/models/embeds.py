@@ -22,6 +22,8 @@ _BUTTONS = {
 PAGE = 8
 """Models on a page of the list."""
 _FACT_CHARS = 200
+_SENTENCES = ("Verdict", "Quality", "What it wrote")
+"""Fields that take a line of their own."""
 
 
 def model_list(
@@ -72,7 +74,7 @@ def model_info(
         said.append(f"🗓️ It is deleted <t:{int(expires)}:R>.")
     embed = discord.Embed(title=model.name, description="\n".join(said), colour=BLURPLE)
     for name, value in _fields(model, {name: plain(value[:_FACT_CHARS]) for name, value in facts}):
-        embed.add_field(name=name, value=value[:FIELD_LIMIT])
+        embed.add_field(name=name, value=value[:FIELD_LIMIT], inline=name not in _SENTENCES)
     if no_picture is not None:
         embed.add_field(
             name="No picture", value=f"{clipped(no_picture, 900)} This is what I know without it.", inline=False

@@ -141,7 +141,7 @@ def import_(options: argparse.Namespace) -> int:
         f"{model}: {description.recipe}, {description.network.parameters():,} parameters, "
         f"learned from {description.corpus.title}",
         *([description.corpus.licence] if description.corpus.licence else []),
-        *_verdict_lines(verdict(description.training)),
+        *_verdict_lines(verdict(description.training, description.options)),
     ]
     report(options.json, values, lines)
     return 0
@@ -204,12 +204,12 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> i
         print(f"\nInterrupted. {kept if checkpoint.exists() else 'Nothing was saved yet.'}", file=sys.stderr)
         return EX_INTERRUPTED
     shutil.rmtree(checkpoint, ignore_errors=True)
-    _tell(options, out, result)
+    _tell(options, chosen, out, result)
     return 0
 
 
-def _tell(options: argparse.Namespace, out: Path, result: TrainResult) -> None:
-    found = verdict(result)
+def _tell(options: argparse.Namespace, chosen: TrainOptions, out: Path, result: TrainResult) -> None:
+    found = verdict(result, chosen)
     values = {
         "model": str(out),
         **result.model_dump(),

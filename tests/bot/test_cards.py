@@ -202,7 +202,7 @@ def test_the_finished_card_of_one_that_was_made_again_does_not_say_that_it_was_c
 def test_the_finished_card_begins_with_its_verdict_and_is_green_only_when_earned(
     kind: Any, colour: discord.Colour
 ) -> None:
-    told = Verdict(train_loss=1.0, heldout_loss=1.19, copy_share=0.123, kind=kind, step="longer")
+    told = Verdict(train_loss=1.0, heldout_loss=1.19, copy_share=0.123, kind=kind, step="longer", gained=0.1)
     embed = card(view_of(finished(model=record(verdict=told))))
     assert embed.colour == colour
     lines = (embed.description or "").splitlines()

@@ -6,16 +6,18 @@ from typing import Any
 
 import pytest
 
+from galvanic.options import TrainOptions
 from galvanic.results import CurvePoint, TrainingRecord
 from galvanic.verdict import Verdict, verdict
 
 GOOD = {"heldout_loss": 1.0, "ngrams_loss": 1.2, "known_words": 0.96, "usual_known_words": 0.96, "copy_share": 0.02}
+FLAT = (CurvePoint(1, 1.5, 1.41), CurvePoint(2, 1.4, 1.4))
 FALLING = (CurvePoint(1, 2.0, 2.0), CurvePoint(2, 1.4, 1.4))
 
 
 def judged(curve: tuple[CurvePoint, ...] = FALLING, **changes: Any) -> Verdict:
     record = TrainingRecord(epochs=2, seconds=9, stopped="time", random_seed=1, curve=curve, train_loss=1.0)
-    return verdict(record.model_copy(update={**GOOD, **changes}))
+    return verdict(record.model_copy(update={**GOOD, **changes}), TrainOptions(minutes=1))
 
 
 @pytest.mark.parametrize(
@@ -55,8 +57,10 @@ def test_a_verdict_is_as_good_as_what_was_measured(changes: dict[str, Any], kind
     [
         (FALLING, {}, "longer"),
         (FALLING[:1], {}, "longer"),  # it has read its text once
-        ((CurvePoint(1, 1.5, 1.42), CurvePoint(2, 1.4, 1.4)), {}, "none"),
-        ((CurvePoint(1, 1.5, 1.42), CurvePoint(2, 1.4, 1.4)), {"known_words": 0.9}, "text"),
+        (FALLING, {"stopped": "done", "known_words": 0.9}, "text"),  # its plan allows no more epochs
+        (FLAT, {}, "none"),
+        (FLAT, {"known_words": 0.9}, "text"),
+        (FLAT, {"known_words": 0.5}, "longer"),  # it has hardly begun
         ((*FALLING, CurvePoint(3, 1.2, 1.5)), {"ngrams_loss": 1.05}, "text"),  # it only learned by heart
         ((CurvePoint(1, 2.0, 2.0), CurvePoint(2, 0.9, 1.5)), {"ngrams_loss": 1.05}, "text"),
         ((CurvePoint(0, 1.4, 1.4), CurvePoint(1, 1.3, 1.41)), {}, "none"),  # more training made it no better
@@ -71,6 +75,20 @@ def test_the_next_step_follows_from_the_curve(
     assert judged(curve, **changes).step == step
 
 
+def test_it_is_said_why() -> None:
+    assert judged().headline == (
+        "It reads like its text. Longer training would help most: the second half of this training brought 0.87 bits."
+    )
+    assert judged(FALLING[:1], ngrams_loss=1.0).headline == (
+        "It has hardly begun: it foresees new text no better than counting alone. Longer training would help most: it "
+        "has read its text only once."
+    )
+    assert "many of its words are none. Longer" in judged(known_words=0.5).headline
+    assert "right. A longer text would help most: the second half" in judged(FLAT, known_words=0.9).headline
+    assert "Fewer epochs" in judged(copy_share=1.0).headline
+    assert "hardly make it better" in judged(FLAT).headline
+
+
 def test_figures_stand_beside_what_else_would_have_reached() -> None:
     found = judged(starter_loss=1.3)
     assert found.foresight == (
@@ -78,7 +96,8 @@ def test_figures_stand_beside_what_else_would_have_reached() -> None:
         "it read this 1.88"
     )
     assert found.written == (
-        "96 % of its words stand in the text (of the text's own end 96 %); 2 % of what it wrote is copied word for word"
+        "96 % of its words stand in the text, as do 96 % of those at its end; 2 % of what it wrote is copied word for "
+        "word"
     )
     assert judged(heldout_loss=None).foresight == "1.44 bits per character of its own text; nothing was held out"
     assert judged(known_words=None, copy_share=None).written == ""
