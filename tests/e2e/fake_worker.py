@@ -71,4 +71,7 @@ def train(
         stopped=stopped,  # type: ignore[arg-type]
         random_seed=options.random_seed or 0,
         copy_share=0.03,
+        ngrams_loss=2.5,
+        known_words=0.9,
+        usual_known_words=0.95,
     )
