@@ -102,7 +102,7 @@ def test_a_card_tells_what_the_folder_knows(client: redis.Redis) -> None:
     assert isinstance(answer, Pictured)
     facts = dict(answer.facts)
     assert facts["Network"] == "1 LSTM layer of 24 units"
-    assert "Held-out loss" not in facts
+    assert facts["Quality"].endswith("nothing was held out")
     assert _picture(client, "p-1", CARD_FILE).width == 800
 
 
