@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from galvanic.compiled import compiled
-from galvanic.ngrams import MOST_BYTES, ORDERS, PREFIX, SHARES, Arrays, count
+from galvanic.ngrams import MOST_BYTES, ORDERS, PREFIX, SHARES, Arrays, Lines, count
 
 Floats = npt.NDArray[np.float32]
 Nodes = npt.NDArray[np.int32]
@@ -53,9 +53,9 @@ class Companion:
     symbols: int
 
     @classmethod
-    def counted(cls, ids: npt.NDArray[Any], symbols: int, recipe: str) -> Companion:
+    def counted(cls, ids: npt.NDArray[Any], symbols: int, recipe: str, lines: Lines | None = None) -> Companion:
         """From a text, [symbols of it]; nothing is fitted yet."""
-        return cls.of({**count(ids, symbols, recipe), "ngrams/weights": _NEUTRAL}, symbols)
+        return cls.of({**count(ids, symbols, recipe, lines=lines), "ngrams/weights": _NEUTRAL}, symbols)
 
     @classmethod
     def of(cls, arrays: Arrays, symbols: int) -> Companion:
@@ -126,11 +126,10 @@ class Companion:
             self, arrays={**self.arrays, "ngrams/weights": weights}, tables=self.tables._replace(weights=weights[None])
         )
 
-    def recounted(self, ids: npt.NDArray[Any], recipe: str) -> Companion:
+    def recounted(self, ids: npt.NDArray[Any], recipe: str, lines: Lines | None = None) -> Companion:
         """Counted in another text, with these weights."""
-        return Companion.of(
-            {**count(ids, self.symbols, recipe), "ngrams/weights": self.tables.weights[0]}, self.symbols
-        )
+        arrays = {**count(ids, self.symbols, recipe, lines=lines), "ngrams/weights": self.tables.weights[0]}
+        return Companion.of(arrays, self.symbols)
 
     def log_probs(self, ids: npt.NDArray[Any], places: npt.NDArray[np.int64]) -> Floats:
         """Of the symbols at some places of a text, by the table alone: [places, symbols]."""

@@ -101,11 +101,6 @@ class Description(BaseModel):
         return tuple(found.values())
 
 
-def may_have_companion(recipe: RecipeName, marks: Sequence[TranscriptRef]) -> bool:
-    """Not a model of the tutorial's, nor one that learned transcripts: a table of n-grams holds pieces of its text."""
-    return recipe != "classic" and not marks
-
-
 def path_of(name: str | Path) -> Path:
     """The model file that somebody names with or without its ending; `starter` is the one that comes with Galvanic,
     where no other is called so. Raises UserError: it isn't installed."""
@@ -197,7 +192,7 @@ def load(path: Path, imported_bytes: int | None = None) -> Loaded:
         table = {name: arrays.pop(name) for name in list(arrays) if name.startswith(PREFIX)}
         weights = _unpacked(arrays, description.packed)
         _check_arrays(description, weights, windows)
-        _require(not table or may_have_companion(description.recipe, description.marks), "a table that it may not have")
+        _require(not table or description.recipe != "classic", "a table that it may not have")
         companion = _companion(table, len(description.symbols)) if table else None
     except (OSError, ValueError, KeyError, TypeError, OverflowError, safetensors.SafetensorError) as error:
         raise damaged(path if imported_bytes is not None else None) from error

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,10 +29,20 @@ MOST_BYTES = 3_000_000
 MOST_COUNTED = 2_000_000
 """Symbols; of a longer text so many are counted, in pieces from all of it."""
 _PIECES = 200
+MEMBERS = 3
+FREE = {"char": 3, "word": 1}
+"""Of a text of several members, passages of more symbols than these stand only if lines of so many of them have it."""
 LEAST_SHARE = 1e-6
 STEPS = 255
 """Shares are kept in steps of their logarithm, from 1 (0) to `LEAST_SHARE`; the last step stands for none at all. On
 three texts it changes their losses by 0.0005 nats at most."""
+
+
+class Lines(NamedTuple):
+    """Of a text of several members, whose last line ends."""
+
+    ends: npt.NDArray[np.int64]  # [lines]: places of the symbols that end them
+    authors: npt.NDArray[Any]  # [lines]: a number for whoever wrote each
 
 
 @dataclass
@@ -48,15 +58,21 @@ class _Level:
     worth: npt.NDArray[np.float32]  # nats a symbol that the text's prediction loses without it, or what needs it
 
 
-def count(ids: npt.NDArray[Any], symbols: int, recipe: str, most_bytes: int = MOST_BYTES) -> Arrays:
-    """The table of a text (ids, [symbols of the text]), as it is saved.
+def count(
+    ids: npt.NDArray[Any], symbols: int, recipe: str, most_bytes: int = MOST_BYTES, lines: Lines | None = None
+) -> Arrays:
+    """The table of a text (ids, [symbols of the text]), as it is saved. `lines`: of this text, or of a longer one that
+    begins with it; None: all of it may be told.
 
     A tree, of which each passage is a node: the root (0), each symbol of the vocabulary (1 to `symbols`), and then the
     longer ones, those of one length after those of the one before, each in the order of their symbols. `ngrams/symbol`:
     the last of it, [nodes - 1 - symbols]; `ngrams/share`: [nodes - 1]; `ngrams/children`: how many passages go on from
     it, [nodes - 1 without those of the greatest length].
     """
-    levels = _kept(_levels(_part(ids), symbols, ORDERS[recipe]), most_bytes, id_type(symbols)(0).itemsize)
+    places = _places(len(ids))
+    owned = None if lines is None else _Owned(places, lines, FREE[recipe])
+    levels = _levels(np.asarray(ids[places], np.int64), symbols, ORDERS[recipe], owned)
+    levels = _kept(levels, most_bytes, id_type(symbols)(0).itemsize)
     children = _joined([np.bincount(level.parent, minlength=len(above.symbol)) for above, level in _pairs(levels)])
     shares = np.concatenate([level.share for level in levels])
     steps = np.rint(np.log(np.maximum(shares, LEAST_SHARE)) / _STEP)  # the last for what is not there at all
@@ -80,27 +96,55 @@ def _joined(arrays: list[Whole]) -> Whole:
     return np.concatenate([np.zeros(0, np.int32), *arrays])
 
 
-def _part(ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """All of a text, or evenly spread pieces of it. Passages across the ends of two pieces are too few to matter."""
-    if len(ids) <= MOST_COUNTED:
-        return np.asarray(ids, np.int64)
+def _places(size: int) -> npt.NDArray[np.int64]:
+    """Of all symbols of a text, or of evenly spread pieces of it. Passages across the ends of two pieces are too few to
+    matter."""
+    if size <= MOST_COUNTED:
+        return np.arange(size)
     each = MOST_COUNTED // _PIECES
-    starts = np.linspace(0, len(ids) - each, _PIECES).astype(np.int64)
-    return np.concatenate([np.asarray(ids[start : start + each], np.int64) for start in starts])
+    return (np.linspace(0, size - each, _PIECES).astype(np.int64)[:, None] + np.arange(each)).ravel()
 
 
-def _levels(ids: npt.NDArray[np.int64], symbols: int, order: int) -> list[_Level]:
+class _Owned:
+    """Which passages lines of `MEMBERS` members have. A line has those within it, its end and that of the line before
+    included, and none that goes on from one line, or from one piece of the text, into the next."""
+
+    def __init__(self, places: npt.NDArray[np.int64], lines: Lines, free: int) -> None:
+        self._places, self._free = places, free
+        self._line = np.searchsorted(lines.ends, places)
+        members, numbers = np.unique(lines.authors, return_inverse=True)
+        self._members = len(members)
+        self._author = numbers[self._line]
+
+    def stand(self, length: int, passages: Whole, counts: Whole) -> npt.NDArray[np.bool_]:
+        """By passage, of how often each is there (`counts`); `passages`: which one begins at each place."""
+        if length <= self._free:
+            return np.ones(len(counts), bool)
+        last = length - 1
+        whole = self._line[1 : len(passages) + 1] == self._line[last:]
+        whole &= self._places[last:] - self._places[: len(passages)] == last
+        whole &= counts[passages] >= MEMBERS
+        pairs = np.unique(passages[whole] * self._members + self._author[1 : len(passages) + 1][whole])
+        stand: npt.NDArray[np.bool_] = np.bincount(pairs // self._members, minlength=len(counts)) >= MEMBERS
+        return stand
+
+
+def _levels(ids: npt.NDArray[np.int64], symbols: int, order: int, owned: _Owned | None) -> list[_Level]:
     every = np.arange(symbols)
     levels = [_level(np.zeros(symbols, np.int64), every, np.bincount(ids, minlength=symbols), np.zeros_like(every))]
     ranks = ids  # of the passage that begins at each place, within its level
-    for _ in range(1, min(order, len(ids))):
+    stand = [np.ones(symbols, bool)]
+    for length in range(2, min(order, len(ids)) + 1):
         keys = ranks[:-1] * symbols + ids[len(ids) - len(ranks) + 1 :]
         found, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
         level = _level(found // symbols, found % symbols, counts, ranks[first + 1])
         levels[-1].before = np.bincount(level.shorter, minlength=len(levels[-1].symbol))
         levels.append(level)
         ranks = inverse
+        stand.append(owned.stand(length, ranks, counts) if owned else np.ones(len(counts), bool))
     _share(levels, len(ids))
+    for level, stands in zip(levels, stand, strict=True):
+        level.worth[~stands] = -np.inf  # whatever it is worth
     return levels
 
 
@@ -155,7 +199,7 @@ def _kept(levels: list[_Level], most_bytes: int, symbol_bytes: int) -> list[_Lev
     kept: list[_Level] = []
     places = np.zeros(1, np.int64)  # of the former level's passages in what is kept of it
     for level in levels:
-        stay = (level.worth > least) | np.isinf(level.worth)
+        stay = (level.worth > least) | (level.worth == np.inf)
         if kept and not stay.any():
             break
         chosen = {name: array[stay] for name, array in vars(level).items()}

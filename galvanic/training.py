@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import structlog
 from pydantic import ValidationError
 
@@ -19,6 +20,7 @@ from galvanic.copying import copy_score, known_words
 from galvanic.errors import UserError
 from galvanic.loop import Loop, Record
 from galvanic.machine import import_tensorflow, measure_machine
+from galvanic.ngrams import Lines
 from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
 from galvanic.pace import Pace
 from galvanic.parent import Parent, check_symbols, child_plan, grown, load_parent
@@ -75,6 +77,7 @@ def train(
     parent_name: str | None = None,
     starter: Path | None = None,
     quiet: bool = False,
+    authors: npt.NDArray[Any] | None = None,
 ) -> TrainResult:
     """Train a model on a text and write its file.
 
@@ -110,7 +113,7 @@ def train(
                 begin = None
                 del prepared  # not to hold the text twice
                 prepared = _prepared(text, options, corpus, None, workdir, hooks)
-        training = _Training(prepared, options, corpus, plan, begin, limits, notes, starter_loss)
+        training = _Training(prepared, options, corpus, plan, begin, limits, notes, starter_loss, authors)
         return training.run(out, checkpoint, hooks, quiet=quiet)
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
@@ -128,6 +131,7 @@ class _Training:
     limits: TrainLimits
     start_notes: tuple[str, ...]  # what it begins with and why, in plain words
     starter_loss: float | None  # before it learned from the text; None: not measured
+    authors: npt.NDArray[Any] | None
 
     def run(self, out: Path, folder: Path | None, hooks: Hooks, *, quiet: bool) -> TrainResult:
         prepared, options = self.prepared, self.options
@@ -180,11 +184,15 @@ class _Training:
             loop.best, loss = calibrate(learner, loop.best, hooks.control)
             heldout_loss = None if loss is None else loss * prepared.heldout_density
         if plan.network.kind == "streams" and len(prepared.heldout):
-            table = writer.companion or self._counted()  # to compare with, where it is not kept
-            fitted, mixed, alone = self._fitted(table, learner, loop.best, hooks)
+            kept = writer.companion
+            # To compare with all that can be counted, where less of it is kept.
+            every = kept if kept and self.corpus.transcript is None else self._counted()
+            fitted, mixed, alone = self._fitted(every, learner, loop.best, hooks)
             ngrams_loss = alone * prepared.heldout_density
-            if writer.companion:
-                writer.companion = fitted.recounted(prepared.ids, prepared.recipe)
+            if kept:
+                if kept is not every:
+                    fitted, mixed, _ = self._fitted(kept, learner, loop.best, hooks)
+                writer.companion = fitted.recounted(prepared.ids, prepared.recipe, self._lines())
                 heldout_loss = mixed * prepared.heldout_density
         model_file.check_weights(loop.best)
         result = self._result(loop, stopped, writer, random_seed, notes, heldout_loss, ngrams_loss)
@@ -204,16 +212,25 @@ class _Training:
             hooks.go_on()  # who cancels need not wait for TensorFlow
 
     def _companion(self) -> Companion | None:
-        parent = self.parent.description.marks if self.parent else ()
-        transcripts = (*parent, *([self.corpus.transcript] if self.corpus.transcript else []))
-        if not model_file.may_have_companion(self.options.recipe, transcripts):
+        """Not in what a parent learned."""
+        lines = self._lines()
+        if self.options.recipe == "classic" or (self.corpus.transcript and lines is None):
             return None
-        return self._counted()
+        return self._counted(lines)
 
-    def _counted(self) -> Companion:
+    def _lines(self) -> Lines | None:
+        """Whose lines the text has; None: one author's, or unknown."""
+        ids, symbols = self.prepared.ids, self.prepared.vocabulary.symbols
+        if self.authors is None or "\n" not in symbols:
+            return None
+        ends = np.flatnonzero(ids == symbols.index("\n"))
+        whole = len(ends) == len(self.authors) and len(ends) > 0 and ends[-1] == len(ids) - 1
+        return Lines(ends, self.authors) if whole else None
+
+    def _counted(self, lines: Lines | None = None) -> Companion:
         """In what is learned from, with weights that nothing was fitted to."""
         prepared = self.prepared
-        return Companion.counted(prepared.training, len(prepared.vocabulary), prepared.recipe)
+        return Companion.counted(prepared.training, len(prepared.vocabulary), prepared.recipe, lines)
 
     def _fitted(
         self, companion: Companion, learner: Learner, weights: Weights, hooks: Hooks

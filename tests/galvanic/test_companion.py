@@ -20,8 +20,7 @@ from galvanic import companion as companion_module, model_file, ngrams
 from galvanic.companion import Companion, begun, follow, mix
 from galvanic.errors import UserError
 from galvanic.generate import TextModel, load_model, predictor
-from galvanic.ngrams import ORDERS, count
-from galvanic.options import TranscriptRef
+from galvanic.ngrams import FREE, MEMBERS, ORDERS, Arrays, Lines, count
 from galvanic.predictor import Predictor, Row
 from galvanic.sampling import Sampling
 from galvanic.streams import Streams
@@ -120,6 +119,44 @@ def test_a_long_text_is_counted_in_pieces_of_all_of_it(monkeypatch: pytest.Monke
     companion = Companion.counted(ids, SYMBOLS, "char")
     assert after(companion, np.full(6, 0))[0] > 0.9
     assert after(companion, np.full(6, 3))[3] > 0.9
+
+
+def passages(arrays: Arrays, symbols: int) -> set[tuple[int, ...]]:
+    last = [*range(symbols), *arrays["ngrams/symbol"].tolist()]
+    found: list[tuple[int, ...]] = [()]
+    for node, number in enumerate([symbols, *arrays["ngrams/children"].tolist()]):
+        found += [(*found[node], last[at - 1]) for at in range(len(found), len(found) + number)]
+    assert len(found) == len(arrays["ngrams/share"]) + 1
+    return set(found[1:])
+
+
+def windows(symbols: list[int], lengths: range) -> set[tuple[int, ...]]:
+    return {tuple(symbols[at : at + size]) for size in lengths for at in range(len(symbols) - size + 1)}
+
+
+@pytest.mark.parametrize("recipe", ["char", "word"])
+@pytest.mark.parametrize("seed", range(12))
+def test_of_a_channel_stands_what_lines_of_three_members_have(
+    recipe: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of longer passages no others, and all of those; of a long text in pieces no others."""
+    random = np.random.default_rng(seed)
+    said = [[0, *random.integers(1, 4, random.integers(0, 9)), 0] for _ in range(150)]  # 0: the end of a line
+    authors = random.choice([7, 2**32 - 1, 3, 12, 5][: 2 + seed % 4], len(said)).astype(np.uint32)
+    ids = np.concatenate([line[1:] for line in said]).astype(np.uint8)
+    lines, free, most = Lines(np.flatnonzero(ids == 0), authors), FREE[recipe], ORDERS[recipe]
+    own: dict[int, set[tuple[int, ...]]] = defaultdict(set)
+    for index, line in enumerate(said):
+        own[authors[index]] |= windows(line[index == 0 :], range(free + 1, most + 1))
+    shared = {one for mine in own.values() for one in mine if sum(one in their for their in own.values()) >= MEMBERS}
+    assert bool(shared) == (len(own) >= MEMBERS)
+    found = passages(count(ids, 4, recipe, lines=lines), 4)
+    assert found == shared | windows(ids.tolist(), range(1, free + 1))
+    begun = count(ids[:300], 4, recipe, lines=lines)
+    assert passages(begun, 4) <= found
+    monkeypatch.setattr(ngrams, "MOST_COUNTED", len(ids) - 40)
+    monkeypatch.setattr(ngrams, "_PIECES", 30)
+    assert {one for one in passages(count(ids, 4, recipe, lines=lines), 4) if len(one) > free} <= shared
 
 
 def network(rows: int, seed: int = 5) -> npt.NDArray[np.float32]:
@@ -348,18 +385,10 @@ def test_a_model_file_keeps_its_companion(tmp_path: Path) -> None:
     assert load_model(path).score("the sea, the sea").nats != bare.score("the sea, the sea").nats
 
 
-def test_a_file_with_a_table_that_it_may_not_have_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_a_table_that_no_training_leaves_is_refused(tmp_path: Path) -> None:
     symbols = small.LETTERS
-    config, transcript = (
-        small.network(len(symbols)),
-        TranscriptRef(transcript_id="t" * 32, revision=1, guild_id=5, channel_id=6),
-    )
-    fields = small.fields_of(symbols, config)
-    corpus = fields["corpus"].model_copy(update={"transcript": transcript})
+    fields = small.fields_of(symbols, config := small.network(len(symbols)))
     arrays = small.random_weights(config), small.windows(len(symbols)), companion_of(len(symbols), 1)
-    model_file.save(tmp_path / "channel", *arrays, **{**fields, "corpus": corpus})
-    with pytest.raises(UserError, match="damaged"):
-        model_file.load(tmp_path / "channel")
     model_file.save(tmp_path / "other", *arrays, **fields)
     fields_, found = hostile.apart((tmp_path / "other").read_bytes())
     found["ngrams/children"][0] += 1

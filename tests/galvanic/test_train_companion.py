@@ -13,6 +13,7 @@ import pytest
 from galvanic.companion import Companion
 from galvanic.generate import predictor
 from galvanic.model_file import load
+from galvanic.ngrams import Lines
 from galvanic.options import TrainOptions, TranscriptRef
 from galvanic.text import TextOptions, prepare
 from galvanic.training import train
@@ -62,14 +63,25 @@ def test_a_child_counts_its_own_text_alone(tmp_path: Path) -> None:
     assert counted(other, "char", tmp_path / "child")
 
 
-def test_what_learned_a_channel_has_none_nor_has_its_child(tmp_path: Path) -> None:
-    channel = corpus(TEXT).model_copy(update={"transcript": TRANSCRIPT})
-    options = TrainOptions(epochs=1, random_seed=5)
-    result = train(TEXT, options, channel, out=tmp_path / "channel", plan=small_plan("char"))
-    assert result.ngrams_loss is not None  # to compare with
-    run("char", tmp_path / "child", epochs=1, text=babble(2_500, seed=4), parent=tmp_path / "channel", plan=None)
-    assert load(tmp_path / "channel")[3] is None
-    assert load(tmp_path / "child")[3] is None
+@pytest.mark.parametrize("recipe", ["char", "word"])
+def test_a_channel_is_counted_by_its_members_and_a_book_after_it_is_not(recipe: Any, tmp_path: Path) -> None:
+    text = babble(6_000).replace(". ", ".\n").strip() + "\n"
+    authors = np.arange(text.count("\n")) % 4
+    channel, path = corpus(text).model_copy(update={"transcript": TRANSCRIPT}), tmp_path / "channel"
+    options = TrainOptions(recipe=recipe, epochs=1, random_seed=5)
+    for known in (authors, authors[1:], None):
+        result = train(text, options, channel, out=path, plan=small_plan(recipe, text), authors=known)
+        assert result.ngrams_loss is not None  # to compare with
+        companion = load(path)[3]
+        assert (companion is None) == (known is not authors), "of authors that nobody knows nothing is counted"
+        if companion:
+            prepared = prepare(text, TextOptions(recipe, hard_wrapped=channel.hard_wrapped))
+            ends = np.flatnonzero(prepared.ids == prepared.vocabulary.symbols.index("\n"))
+            wanted = companion.recounted(prepared.ids, recipe, Lines(ends, authors)).arrays
+            assert all(np.array_equal(array, companion.arrays[name]) for name, array in wanted.items())
+            assert not counted(text, recipe, path)
+    run(recipe, tmp_path / "child", epochs=1, parent=path, plan=None)
+    assert counted(TEXT, recipe, tmp_path / "child")
 
 
 def test_classic_has_none(tmp_path: Path) -> None:
