@@ -212,7 +212,7 @@ class _Training:
             hooks.go_on()  # who cancels need not wait for TensorFlow
 
     def _companion(self) -> Companion | None:
-        """Not in what a parent learned."""
+        """Counted in its own text alone, whatever a parent learned."""
         lines = self._lines()
         if self.options.recipe == "classic" or (self.corpus.transcript and lines is None):
             return None

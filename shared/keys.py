@@ -96,6 +96,13 @@ transcript_text = _Key("transcript:{transcript_id}:text")
 # id. Expires with the text.
 transcript_index = _Key("transcript:{transcript_id}:index")
 
+# List of the same pages: for each line four bytes in the place of its author, which tell a worker whether two lines are
+# one member's. Expires with the text.
+transcript_authors = _Key("transcript:{transcript_id}:authors")
+
+# String, random: with it ids of members become those bytes (`bot.channels.store`).
+transcript_salt = _Key("transcript:{transcript_id}:salt")
+
 # Hash: id of a member whose words are in a transcript -> number of lines.
 transcript_members = _Key("transcript:{transcript_id}:members")
 

@@ -1,8 +1,9 @@
 """Transcripts: a channel's messages, cleaned, one a line, as the bot writes them to Redis and a worker reads them.
 
-The words are in pages in one list, who wrote which line in a second one of the same length: a worker reads only the
-first. Withdrawn words are taken out of both in place, and the transcript's revision grows. By that, whoever learned
-from an earlier revision is known without being noted anywhere.
+The words are in pages in one list, who wrote which line in a second one of the same length, and numbers in the place of
+who wrote it, drawn for this transcript alone, in a third: a worker reads the first and the third. Withdrawn words are
+taken out of all in place, and the transcript's revision grows. By that, whoever learned from an earlier revision is
+known without being noted anywhere.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 import zlib
+from itertools import zip_longest
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +24,8 @@ from galvanic.units import MEGABYTE
 from shared import keys
 from shared.jobs import Snowflake
 
+AUTHOR_BYTES = 4
+"""Of an author's number."""
 _PAGES_AT_ONCE = 200
 _TRIES = 20
 
@@ -102,8 +106,9 @@ def is_being_purged(client: redis.Redis, transcript_id: str) -> bool:
     return bool(client.exists(keys.transcript_gone(transcript_id)))
 
 
-def write_text(client: redis.Redis, transcript_id: str, path: Path, max_bytes: int) -> int:
-    """Write the text in UTF-8, with Unix line ends, a few pages in memory at a time; returns its revision.
+def write_text(client: redis.Redis, transcript_id: str, path: Path, max_bytes: int) -> tuple[int, bytes | None]:
+    """Write the text in UTF-8, with Unix line ends, a few pages in memory at a time; returns its revision, and the
+    numbers of its lines' authors, `AUTHOR_BYTES` each; None: an older version wrote some of it.
 
     Raises, and leaves no file, `BeingChanged`: it is being purged all the time; `UserError`: it is no longer there, or
     has more than `max_bytes`; `OSError`: the file cannot be written.
@@ -115,9 +120,9 @@ def write_text(client: redis.Redis, transcript_id: str, path: Path, max_bytes: i
                 raise UserError(
                     "The channel's messages are no longer kept.", "Run the command again: I read the channel anew."
                 )
-            _write_pages(client, transcript_id, path, max_bytes)
+            authors = _write_pages(client, transcript_id, path, max_bytes)
             if not is_being_purged(client, transcript_id) and revision_of(client, transcript_id) == before:
-                return before.now
+                return before.now, authors
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -125,18 +130,19 @@ def write_text(client: redis.Redis, transcript_id: str, path: Path, max_bytes: i
     raise BeingChanged("The channel's messages are being changed all the time.", "Run the command again.")
 
 
-def _write_pages(client: redis.Redis, transcript_id: str, path: Path, max_bytes: int) -> None:
-    written, start = 0, 0
+def _write_pages(client: redis.Redis, transcript_id: str, path: Path, max_bytes: int) -> bytes | None:
+    written, start, authors, known = 0, 0, bytearray(), True
     with path.open("wb") as file:
-        while pages := cast(
-            list[bytes],
-            client.lrange(keys.transcript_text(transcript_id), start, start + _PAGES_AT_ONCE - 1),
-        ):
+        while True:
+            with client.pipeline(transaction=True) as pipe:
+                for key in (keys.transcript_text, keys.transcript_authors):
+                    pipe.lrange(key(transcript_id), start, start + _PAGES_AT_ONCE - 1)
+                pages, numbers = cast(list[list[bytes]], pipe.execute())
+            if not pages:
+                return bytes(authors) if known else None
             start += len(pages)
-            for page in pages:
-                if not page:
-                    continue
-                data = zlib.decompress(page) + b"\n"
+            for page, numbered in zip_longest(pages, numbers, fillvalue=b""):
+                data = zlib.decompress(page) + b"\n" if page else b""
                 written += len(data)
                 if written > max_bytes:
                     raise UserError(
@@ -144,3 +150,5 @@ def _write_pages(client: redis.Redis, transcript_id: str, path: Path, max_bytes:
                         "Ask the bot's operator to raise CORPUS_MAX_MB for the bot and the worker.",
                     )
                 file.write(data)
+                authors += numbered
+                known = known and len(numbered) == AUTHOR_BYTES * data.count(b"\n")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.channels.store import ImportState, Line, TranscriptStore
-from shared import keys
+from bot.jobs.client import page_keys
 from shared.transcripts import TranscriptInfo
 
 _PAGE = 10
@@ -52,5 +52,5 @@ async def has_text(store: TranscriptStore, transcript_id: str) -> bool:
 
 async def expire(store: TranscriptStore, transcript_id: str, seconds: float) -> None:
     """Let the words be dropped after so long, as they are some time after the last training on them."""
-    for key in (keys.transcript_text(transcript_id), keys.transcript_index(transcript_id)):
+    for key in page_keys(transcript_id):
         await store._redis.pexpire(key, int(1_000 * seconds))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
+import numpy as np
 import redis
 import structlog
 
@@ -66,6 +67,7 @@ class Attempt:
         self.copies = CheckpointCopies(settings, self._store, self._files, job_events.attempt)
         self._hooks = JobHooks(job_events, lease, self.copies)
         self._restart_reason: RestartReason | None = None  # why it starts over
+        self._authors: bytes | None = None  # of a channel's lines, by number; they are counted with, and never kept
         self._whole = True  # it is all of the training, so its time tells how long others may take
 
     def run(self) -> Cancelled | None:
@@ -194,7 +196,7 @@ class Attempt:
                 raise UserError("The text of this training has expired.", "Run the command again.")
             unpack_to_file(packed, files.text, unpacked_limit(self._settings))
             return job.corpus
-        learned = read_channel(self._settings, self._client, job, files.text, self._hooks.go_on)
+        learned, self._authors = read_channel(self._settings, self._client, job, files.text, self._hooks.go_on)
         before = read(files.learned, CorpusInfo)
         if files.checkpoint.exists() and before is not None and before.sha256 != learned.sha256:
             raise StartOver("changed")
@@ -222,6 +224,7 @@ class Attempt:
                 limits=self._settings.train_limits,
                 parent=parent_file,
                 parent_name=parent.name if parent else None,
+                authors=None if self._authors is None else np.frombuffer(self._authors, np.uint32),
                 starter=model_file.STARTER_FILE,
             )
         except OtherCheckpoint:

@@ -62,11 +62,11 @@ def revisions_now(client: redis.Redis, refs: tuple[TranscriptRef, ...]) -> dict[
 
 def read_channel(
     settings: Settings, client: redis.Redis, job: TrainJob, path: Path, go_on: Callable[[], None]
-) -> CorpusInfo:
+) -> tuple[CorpusInfo, bytes | None]:
     """Write the messages that a job learns to `path`, once no words have to be taken out of them any more.
 
     `go_on` is called while it waits; it raises to stop. Returns what is known of the text as it was read, with its
-    revision.
+    revision, and the numbers of its lines' authors (`shared.transcripts.write_text`).
 
     Raises UserError when they are no longer kept, are another server's, are being changed all the time, or what is left
     of them is too short or too long.
@@ -76,7 +76,7 @@ def read_channel(
     info = info_of(client, asked.transcript_id)
     if info is None or info.guild_id != job.place.guild_id:
         raise UserError("The channel's messages are no longer kept.", "Run the command again: I read the channel anew.")
-    revision = _write(client, info, path, unpacked_limit(settings), go_on)
+    revision, authors = _write(client, info, path, unpacked_limit(settings), go_on)
     chars, digest = _measure(path)
     if chars < settings.corpus_min_chars:
         raise UserError(
@@ -84,9 +84,8 @@ def read_channel(
             f"{count(chars, 'character')}, and at least {settings.corpus_min_chars:,} are needed.",
             "Try again when more members have agreed, or more was said.",
         )
-    return job.corpus.model_copy(
-        update={"chars": chars, "sha256": digest, "hard_wrapped": False, "transcript": info.ref(revision)}
-    )
+    learned = {"chars": chars, "sha256": digest, "hard_wrapped": False, "transcript": info.ref(revision)}
+    return job.corpus.model_copy(update=learned), authors
 
 
 def info_of(client: redis.Redis, transcript_id: str) -> TranscriptInfo | None:
@@ -94,7 +93,9 @@ def info_of(client: redis.Redis, transcript_id: str) -> TranscriptInfo | None:
     return TranscriptInfo.model_validate_json(data) if data is not None else None
 
 
-def _write(client: redis.Redis, info: TranscriptInfo, path: Path, max_bytes: int, go_on: Callable[[], None]) -> int:
+def _write(
+    client: redis.Redis, info: TranscriptInfo, path: Path, max_bytes: int, go_on: Callable[[], None]
+) -> tuple[int, bytes | None]:
     until = time.monotonic() + PURGED_WITHIN_S
     while True:
         if not is_being_purged(client, info.transcript_id):

@@ -107,9 +107,9 @@ def _read(
 
 
 def _bytes(connection: redis.Redis, transcript_id: str) -> Iterator[int]:
-    """What the two lists of a transcript take in Redis."""
-    for key in (keys.transcript_text(transcript_id), keys.transcript_index(transcript_id)):
-        yield cast(int, connection.memory_usage(key, samples=0))
+    """What the lists of a transcript take in Redis."""
+    for key in (keys.transcript_text, keys.transcript_index, keys.transcript_authors):
+        yield cast(int, connection.memory_usage(key(transcript_id), samples=0))
 
 
 @contextlib.contextmanager

@@ -1,13 +1,15 @@
 """Transcripts in Redis: pages of lines are added, words are taken out, what is over is dropped.
 
-Of each page both its lines, which a worker reads, and an index of who wrote which are kept. Only the bot that leads
-writes them, each change in one transaction.
+Of each page its lines and a number for each line's author, which a worker reads, and an index of who wrote which are
+kept. Only the bot that leads writes them, each change in one transaction.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -21,10 +23,11 @@ from redis.asyncio.client import Pipeline
 
 from bot.background import reply
 from bot.channels.consent import ConsentStore
+from bot.jobs.client import page_keys
 from bot.leader import Leader, Overtaken
 from shared import keys
 from shared.jobs import Snowflake
-from shared.transcripts import TranscriptInfo, pack_page, unpack_page
+from shared.transcripts import AUTHOR_BYTES, TranscriptInfo, pack_page, unpack_page
 
 _SAID = ": "
 """Between a speaker's pseudonym and their words."""
@@ -147,7 +150,7 @@ class TranscriptStore:
         start, count = 0, _PAGES_AT_ONCE
         while count == _PAGES_AT_ONCE:
             async with self._redis.pipeline(transaction=True) as pipe:
-                for key in _words(transcript_id):
+                for key in page_keys(transcript_id)[:2]:
                     pipe.lrange(key, start, start + _PAGES_AT_ONCE - 1)
                 texts, indexes = await reply(pipe.execute())
             for number, (text, index) in enumerate(zip(texts, indexes, strict=True), start):
@@ -168,6 +171,7 @@ class TranscriptStore:
         def enter(pipe: Pipeline) -> None:
             pipe.hset(keys.transcript(info.transcript_id), mapping=fields)
             pipe.hset(keys.TRANSCRIPTS, info.transcript_id, str(info.guild_id))
+            pipe.set(keys.transcript_salt(info.transcript_id), secrets.token_bytes())
 
         await self._leader.write(enter)
 
@@ -203,9 +207,10 @@ class TranscriptStore:
                 said = await consents.of(info.guild_id, {line.author_id for line in lines}, pipe)
                 taken = [line for line in taken if said.includes(line.author_id, line.message_id)]
             authors = {line.author_id for line in taken}
+            salt = await _salt(pipe, transcript_id)
             pipe.multi()
             if taken:
-                _write(pipe, transcript_id, None, taken)
+                _write(pipe, transcript_id, None, taken, salt)
                 _count(pipe, transcript_id, taken)
             if known := {str(who): name for who, name in (names or {}).items() if who in authors}:
                 pipe.hset(keys.transcript_names(transcript_id), mapping=cast(Any, known))
@@ -224,7 +229,7 @@ class TranscriptStore:
         async def drop(pipe: Pipeline) -> bool:
             page = await _page(pipe, transcript_id, 0)
             pipe.multi()
-            for list_key in _words(transcript_id):
+            for list_key in page_keys(transcript_id):
                 pipe.lpop(list_key)
             _count(pipe, transcript_id, page or [], sign=-1)
             pipe.hincrby(key, "left_out", len(page or []))
@@ -232,7 +237,7 @@ class TranscriptStore:
 
         async with self.numbering:
             while int(await reply(self._redis.hget(key, "bytes")) or 0) > most_bytes:
-                if not await self._change(transcript_id, drop, *_words(transcript_id)):
+                if not await self._change(transcript_id, drop, *page_keys(transcript_id)):
                     return
 
     # ------------------------------------------------------------------ taking out
@@ -289,15 +294,16 @@ class TranscriptStore:
         async def rewrite(pipe: Pipeline) -> int:
             page = await _page(pipe, transcript_id, number) or []
             kept = left(page)
+            salt = await _salt(pipe, transcript_id)
             pipe.multi()
             if kept != page:
                 there = [line for line in kept if line is not None]
-                _write(pipe, transcript_id, number, there)
+                _write(pipe, transcript_id, number, there, salt)
                 _count(pipe, transcript_id, page, sign=-1)
                 _count(pipe, transcript_id, there)
             return sum(new != old for new, old in zip(kept, page, strict=True))
 
-        return await self._change(transcript_id, rewrite, *_words(transcript_id)) or 0
+        return await self._change(transcript_id, rewrite, *page_keys(transcript_id)) or 0
 
     async def _end_purge(self, transcript_id: str, gone: Mapping[str, str], changed: int, of_messages: bool) -> None:
         """Drop the notes of what is out, but those that changed meanwhile.
@@ -327,14 +333,14 @@ class TranscriptStore:
 
     async def drop_text(self, transcript_id: str) -> None:
         """Drop the words now. Who was in it stays known, for models that learned from it."""
-        await self._leader.write(lambda pipe: pipe.delete(*_words(transcript_id)))
+        await self._leader.write(lambda pipe: pipe.delete(*page_keys(transcript_id)))
 
     async def forget(self, transcript_id: str) -> None:
         """Drop all that is known of it: models that refer to it are stale now."""
         more = (keys.transcript, keys.transcript_members, keys.transcript_names, keys.transcript_gone)
 
         def drop(pipe: Pipeline) -> None:
-            pipe.delete(*_words(transcript_id), *(key(transcript_id) for key in more))
+            pipe.delete(*page_keys(transcript_id), *(key(transcript_id) for key in (*more, keys.transcript_salt)))
             pipe.hdel(keys.TRANSCRIPTS, transcript_id)
 
         await self._leader.write(drop)
@@ -352,11 +358,6 @@ class TranscriptStore:
 # ---------------------------------------------------------------------- pages
 
 
-def _words(transcript_id: str) -> tuple[str, str]:
-    """Keys of a transcript's pages, and of their index."""
-    return keys.transcript_text(transcript_id), keys.transcript_index(transcript_id)
-
-
 def _unpack(text: bytes, index: bytes) -> list[Line]:
     """The lines of a page that is not empty."""
     entries = zip(unpack_page(text).split("\n"), json.loads(unpack_page(index)), strict=True)
@@ -365,19 +366,30 @@ def _unpack(text: bytes, index: bytes) -> list[Line]:
 
 async def _page(pipe: Pipeline, transcript_id: str, number: int) -> list[Line] | None:
     """A page as it is now; None: there is none."""
-    text, index = [cast(bytes | None, await reply(pipe.lindex(key, number))) for key in _words(transcript_id)]
+    text, index = [cast(bytes | None, await reply(pipe.lindex(key, number))) for key in page_keys(transcript_id)[:2]]
     return None if text is None or index is None else _unpack(text, index) if text else []
 
 
-def _write(pipe: Pipeline, transcript_id: str, number: int | None, lines: Sequence[Line]) -> None:
+async def _salt(pipe: Pipeline, transcript_id: str) -> bytes | None:
+    """None: an older version has begun it, and there are no numbers for its authors."""
+    return cast(bytes | None, await reply(pipe.get(keys.transcript_salt(transcript_id))))
+
+
+def _write(pipe: Pipeline, transcript_id: str, number: int | None, lines: Sequence[Line], salt: bytes | None) -> None:
     """Queue a page: in the place of another one, or (`number` None) at the end."""
     entries = [[line.message_id, line.author_id, *([line.thread_id] if line.thread_id else [])] for line in lines]
-    page = pack_page("\n".join(line.text for line in lines)), pack_page(json.dumps(entries) if lines else "")
-    for key, data in zip(_words(transcript_id), page, strict=True):
+    page = [pack_page("\n".join(line.text for line in lines)), pack_page(json.dumps(entries) if lines else "")]
+    if salt is not None:  # two members of one number count as one, which tells less
+        page.append(b"".join(_number(line.author_id, salt) for line in lines))
+    for key, data in zip(page_keys(transcript_id), page, strict=False):
         if number is None:
             pipe.rpush(key, data)
         else:
             pipe.lset(key, number, cast(Any, data))
+
+
+def _number(author_id: int, salt: bytes) -> bytes:
+    return hashlib.blake2b(str(author_id).encode(), digest_size=AUTHOR_BYTES, key=salt).digest()
 
 
 def _count(pipe: Pipeline, transcript_id: str, lines: Sequence[Line], sign: int = 1) -> None:

@@ -330,8 +330,16 @@ def text_keys(corpus: CorpusInfo) -> tuple[str, ...]:
     """The keys of a text's words, and of what expires with them."""
     if corpus.transcript is None:
         return (keys.corpus(corpus.sha256),)
-    transcript_id = corpus.transcript.transcript_id
-    return keys.transcript_text(transcript_id), keys.transcript_index(transcript_id)
+    return page_keys(corpus.transcript.transcript_id)
+
+
+def page_keys(transcript_id: str) -> tuple[str, str, str]:
+    """The keys of a transcript's pages, of their index, and of numbers for its authors."""
+    return (
+        keys.transcript_text(transcript_id),
+        keys.transcript_index(transcript_id),
+        keys.transcript_authors(transcript_id),
+    )
 
 
 def needed_s(corpus: CorpusInfo, settings: Settings) -> int:

@@ -170,10 +170,11 @@ def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False)
     if messages:
         return (
             f"`{name}` as a file, {megabytes(file_bytes)}.\n"
-            "⚠️ **It carries what it learned from members' messages, beyond my reach**: I can't take words out of "
-            "this file when somebody withdraws them, and whoever has it can draw texts from it anywhere. Everyone who "
-            f"can read this channel can download it. `{prefix}model import` takes it in this server only, and no "
-            "longer once words were withdrawn."
+            "⚠️ **It carries what it learned from members' messages, beyond my reach**: weights, and which letters or "
+            "words follow which, of more than three letters or one word only what three members or more wrote. I can't "
+            "take words out of this file when somebody withdraws them, and whoever has it can draw texts from it "
+            f"anywhere. Everyone who can read this channel can download it. `{prefix}model import` takes it in this "
+            "server only, and no longer once words were withdrawn."
         )
     return (
         f"`{name}` as a file, {megabytes(file_bytes)}. `{prefix}model import`, with the file attached, brings it into "

@@ -59,8 +59,7 @@ def job_of(info: TranscriptInfo, job_id: str = "t-1") -> TrainJob:
 
 
 async def left_ms(client: redis.asyncio.Redis, info: TranscriptInfo) -> list[int]:
-    names = keys.transcript_text(info.transcript_id), keys.transcript_index(info.transcript_id)
-    return [await client.pttl(name) for name in names]
+    return [await client.pttl(name) for name in jobs.text_keys(told(info))]
 
 
 async def test_messages_stay_where_they_are_and_are_kept_while_they_are_needed(
@@ -99,7 +98,7 @@ async def test_messages_are_let_go_when_the_last_training_on_them_is_over(
     await queue.cancel("t-2")
     await queue.release_text(job_of(info, "t-2"))
     assert not await has_text(store, info.transcript_id)
-    assert not await client.exists(keys.transcript_index(info.transcript_id))
+    assert not await client.exists(*jobs.text_keys(told(info)))
     assert await has_text(store, other.transcript_id)
     await queue.release_text(train_job())  # texts of other kinds just expire
 

@@ -21,7 +21,7 @@ from shared import keys
 from shared.connect import connect
 from shared.jobs import TrainJob
 from shared.settings import Settings
-from shared.transcripts import write_text
+from shared.transcripts import AUTHOR_BYTES, write_text
 from tests.bot.blocked_patterns import BLOCKED
 from tests.bot.channels import taken_out, until
 from tests.bot.live import Live
@@ -79,14 +79,20 @@ async def learned(live: Live, channel_id: int) -> TrainJob | None:
 
 
 async def as_read(live: Live, job: TrainJob, path: Path) -> str:
-    """What a worker reads; nothing when all of it is gone."""
+    """What a worker reads; nothing when all of it is gone. Its numbers tell whose each line is, and no more."""
     assert job.corpus.transcript is not None
     transcript_id = job.corpus.transcript.transcript_id
     try:
-        await asyncio.to_thread(write_text, connect(live.bot.settings), transcript_id, path, 10**8)
-        return await asyncio.to_thread(path.read_text, "utf-8")
+        _, authors = await asyncio.to_thread(write_text, connect(live.bot.settings), transcript_id, path, 10**8)
     except UserError:
         return ""
+    assert authors is not None
+    text = await asyncio.to_thread(path.read_text, "utf-8")
+    numbers = [authors[at : at + AUTHOR_BYTES] for at in range(0, len(authors), AUTHOR_BYTES)]
+    lines = list(zip(text.splitlines(), numbers, strict=True))
+    whose = {(person, number) for person in PEOPLE for line, number in lines if f"{person}X" in line}
+    assert len(whose) == len(dict(whose)) == len({number for _, number in whose})
+    return text
 
 
 def assert_only(text: str, agreed: set[str]) -> None:

@@ -17,7 +17,7 @@ from galvanic.errors import UserError
 from shared import keys
 from shared.connect import connect
 from shared.settings import Settings
-from shared.transcripts import TranscriptInfo, write_text
+from shared.transcripts import AUTHOR_BYTES, TranscriptInfo, write_text
 from tests.transcripts import READING, begun, expire, has_text
 
 ADA, BEN = 11, 22
@@ -71,6 +71,23 @@ async def test_a_worker_reads_what_was_written_and_no_ids(
     assert known.chars == known.bytes == len((tmp_path / "text.txt").read_text("utf-8"))
     assert await store.members(info.transcript_id) == {ADA: 3, BEN: 6}
     assert [line.text for line in await store.lines_of(info.transcript_id, ADA)] == ["ada 0", "ada 1", "ada 2"]
+
+
+async def test_who_wrote_a_line_is_another_number_in_each_transcript(
+    settings: Settings, store: TranscriptStore, client: redis.asyncio.Redis, tmp_path: Path
+) -> None:
+    told = []
+    for _ in range(2):
+        info = await empty(store)
+        await talked(store, info)
+        told.append(write_text(connect(settings), info.transcript_id, tmp_path / "text", 10**6)[1] or b"")
+    first, second = [[one[at : at + AUTHOR_BYTES] for at in range(0, len(one), AUTHOR_BYTES)] for one in told]
+    assert first == [first[0], first[1], first[0]] * 3
+    assert len({*first, *second}) == 4
+    await client.lset(keys.transcript_authors(info.transcript_id), 1, b"")  # as versions that knew none of it leave it
+    assert write_text(connect(settings), info.transcript_id, tmp_path / "text", 10**6)[1] is None
+    await store.forget(info.transcript_id)
+    assert not await client.keys(f"*{info.transcript_id}*")
 
 
 async def test_no_worker_reads_between_the_note_and_the_purge(

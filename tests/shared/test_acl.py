@@ -17,7 +17,7 @@ pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).resolve().parents[2]
 TRANSCRIPT = "0123456789abcdef01234567"
-READS_ONLY = {"transcript", "transcript_text", "transcript_gone"}
+READS_ONLY = {"transcript", "transcript_text", "transcript_authors", "transcript_gone"}
 """What a worker looks at and never changes."""
 OF_A_FAMILY = {"OUTBOX"}
 """Ids of jobs, in a family (`jobs:`) that workers use."""
@@ -96,7 +96,7 @@ def test_what_is_the_bots_alone_is_closed_to_workers(admin: redis.Redis, name: s
 
 def test_what_people_said_and_chose_is_the_bots_alone() -> None:
     private = {"consent", "allowed_channels", "guild_settings", "transcript_members", "transcript_names", "leader"}
-    private.add("transcript_index")
+    private |= {"transcript_index", "transcript_salt"}
     private |= {"WITHDRAWALS", "FORGOTTEN", "TRANSCRIPTS", "STALE", "cooldown", "synced_commands"}
     assert private <= set(BOTS) - set(WORKERS), "or a worker has begun to use what it must not see"
 

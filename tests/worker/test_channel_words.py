@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import redis
 
+from bot.jobs.client import page_keys
 from galvanic.generate import load_model
 from galvanic.model_file import load
+from galvanic.ngrams import FREE, ORDERS
 from galvanic.options import TrainOptions
 from galvanic.request import WriteRequest
 from shared import keys
 from shared.events import Finished
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
-from tests.worker.channels import ANN, BEN, channel_job, enter, learned, messages, train
+from tests.galvanic.test_companion import passages
+from tests.worker.channels import ANN, BEN, SNOW, channel_job, enter, learned, messages, train, transcribed, withdraw
 from tests.worker.small import stored
 from worker import beside
 from worker.copies import remove_leftovers
 from worker.files import JobFiles
 
 pytestmark = pytest.mark.slow
+
+CLEO = 410_000_000_000_000_073
 
 
 @pytest.mark.parametrize("recipe", ["char", "word", "classic"])
@@ -33,7 +39,8 @@ def test_no_message_is_kept_with_a_model(
     path = stored(settings, model.model_id)
     author = load_model(path)
     _, _, windows, companion = load(path)
-    assert companion is None
+    assert (companion is None) == (recipe == "classic")
+    assert companion is None or companion.order <= FREE[recipe], "these two say nothing that three members say"
     assert {author.vocabulary.decode(window).strip() for window in windows} == {""}
     data = path.read_bytes()
     for line in (*messages(ANN), *messages(BEN)):
@@ -57,12 +64,30 @@ def test_no_message_is_kept_with_a_model(
     assert line_begun == type(line_begun)(**{**vars(again), "seconds": line_begun.seconds})
 
 
+def test_a_passage_stands_while_lines_of_three_members_have_it(client: redis.Redis, settings: Settings) -> None:
+    """Ann and Ben say the same words, Cleo some of them; then Ben withdraws."""
+    cleos = [replace(line, author_id=CLEO, message_id=CLEO + line.message_id) for line in messages(ANN, 20)]
+    said = {ANN: messages(ANN), BEN: messages(BEN), CLEO: [replace(line, text=line.text[:20]) for line in cleos]}
+    info = transcribed(settings, lines=[line for lines in said.values() for line in lines])
+    for job_id, longest in (("t-1", ORDERS["char"]), ("t-2", FREE["char"])):
+        path = stored(settings, learned(client, channel_job(info, job_id)).model_id)
+        companion, vocabulary = load(path)[3], load_model(path).vocabulary
+        assert companion is not None
+        assert companion.order == longest
+        for passage in map(vocabulary.decode, passages(companion.arrays, len(vocabulary))):
+            assert len(passage) <= FREE["char"] or all(
+                any(passage in f"\n{line.text}\n" for line in lines) for lines in said.values()
+            )
+        withdraw(settings, info)
+    assert SNOW not in vocabulary.symbols
+
+
 def test_how_long_the_words_stay_is_not_the_workers_to_say(
     client: redis.Redis, settings: Settings, info: TranscriptInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(beside, "RENEW_S", 0.01)
     job = enter(client, channel_job(info))
-    names = (keys.transcript_text(info.transcript_id), keys.transcript_index(info.transcript_id))
+    names = page_keys(info.transcript_id)
     for name in names:
         client.pexpire(name, 5_000_000)
     before = [client.pexpiretime(name) for name in names]
