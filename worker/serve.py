@@ -241,12 +241,17 @@ def start_child() -> None:
     it."""
     configure_logging(TRAIN_QUEUE, get_settings())
     join_pools_log()
-    import galvanic.training  # noqa: F401
+    # Beside it, for Celery kills a child that has not begun within a minute.
+    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+
+
+def _warm_up() -> None:
+    # First what a message imports first, too: so the two threads never wait for each other.
     import worker.training  # noqa: F401
+    from galvanic import training  # noqa: F401
     from galvanic.streams import compile_loop
 
-    # Celery gives up a child that takes a minute to begin, which this may where nothing is kept from the last time.
-    threading.Thread(target=compile_loop, name="warm-up", daemon=True).start()
+    compile_loop()
 
 
 def _compile(watched: Watched) -> None:
