@@ -186,7 +186,9 @@ class Author(ABC):
         guard = self.recipe not in AS_THE_TUTORIAL if request.guard is None else request.guard
         # Where there is one symbol, nothing else could come in its place.
         guard = guard and len(self.vocabulary) > 1
-        return Sampling(temperature, request.top_k, request.top_p, min_p, guard)
+        filtered = request.top_k is not None or request.top_p is not None or request.min_p is not None
+        signs = self.vocabulary.signs if self.recipe == "char" and not filtered else ()
+        return Sampling(temperature, request.top_k, request.top_p, min_p, guard, signs)
 
     def _finish(self, begun: _Begun, started: float) -> Generation | UserError:
         if begun.row.late:

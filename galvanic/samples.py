@@ -78,7 +78,8 @@ class SampleWriter:
             return len(ids) >= needed or int(self._vocabulary.lengths[ids].sum()) >= needed
 
         drawing = usual_drawing(self._recipe, loss)
-        sampling = Sampling(drawing.temperature, min_p=drawing.min_p, guard=not self._classic)
+        signs = self._vocabulary.signs if self._recipe == "char" else ()
+        sampling = Sampling(drawing.temperature, min_p=drawing.min_p, guard=not self._classic, signs=signs)
         rows: list[Row] = []
         for index in range(number):
             random = np.random.default_rng((self._random_seed, epoch, index))

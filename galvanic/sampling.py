@@ -19,6 +19,7 @@ NEVER = -1e9  # logit of a forbidden symbol; finite, so that something can be dr
 DRAW = -1  # in the place of a symbol that is not given
 GUARD_LAGS = 256  # the longest loop that the guard sees, in symbols
 GUARD_LEAST = 12  # symbols repeated before the guard steps in: "ha ha ha" and "....." are no loops yet
+RARE_SIGN = 0.02  # a sign less likely than this share of the likeliest one does not come
 _JUST_ABOVE_ONE = 0x3F800002  # the bits of the float32 two steps above 1
 
 Floats = npt.NDArray[np.float32]
@@ -37,6 +38,7 @@ class Sampling:
     top_p: float | None = None  # from the fewest symbols that together have this probability (Holtzman et al. 2020)
     min_p: float | None = None  # from those with at least this share of the likeliest one's (Nguyen et al. 2024)
     guard: bool = False  # forbid the symbol that would continue a passage that has come three times in a row
+    signs: tuple[int, ...] = ()  # symbols that share what they have together as they were predicted
 
 
 class Texts(NamedTuple):
@@ -47,21 +49,26 @@ class Texts(NamedTuple):
     last: Ids  # [rows, GUARD_LAGS]: symbols drawn, newest first
     runs: Ids  # [rows, GUARD_LAGS]: for how many symbols the text has been equal to itself so far back
     settings: npt.NDArray[np.float64]  # [rows, 5]: temperature, top-k, top-p, min-p, and whether it is guarded
+    signs: Ids  # [rows, signs]: of each; -1: no more
 
     def keep(self, rows: Sequence[int]) -> Texts:
-        return Texts(self.symbols[rows], self.forbidden[rows], self.last[rows], self.runs[rows], self.settings[rows])
+        return Texts._make(field[rows] for field in self)
 
 
 def new_texts(first: Sequence[int], samplings: Sequence[Sampling]) -> Texts:
     """Texts of one symbol each. Filters that are not asked for are 0."""
     lags = (len(first), GUARD_LAGS)
     settings = [(one.temperature, one.top_k or 0, one.top_p or 0, one.min_p or 0, one.guard) for one in samplings]
+    signs = np.full((len(first), max((len(one.signs) for one in samplings), default=0)), -1, np.int32)
+    for row, one in enumerate(samplings):
+        signs[row, : len(one.signs)] = one.signs
     return Texts(
         np.array(first, np.int32),
         np.full(len(first), -1, np.int32),
         np.full(lags, -1, np.int32),
         np.zeros(lags, np.int32),
         np.array(settings, np.float64).reshape(-1, 5),
+        signs,
     )
 
 
@@ -74,7 +81,8 @@ def take(texts: Texts, log_probs: Floats, given: Ids, uniform: Floats) -> None:
         if given[row] != DRAW:
             texts.symbols[row] = given[row]
             continue
-        symbol = choose(log_probs[row], uniform[row], texts.settings[row], texts.forbidden[row], weights)
+        forbidden, signs = texts.forbidden[row], texts.signs[row]
+        symbol = choose(log_probs[row], uniform[row], texts.settings[row], forbidden, signs, weights)
         texts.symbols[row] = symbol
         if texts.settings[row, 4]:
             texts.forbidden[row] = watch(texts.last[row], texts.runs[row], symbol)
@@ -82,7 +90,7 @@ def take(texts: Texts, log_probs: Floats, given: Ids, uniform: Floats) -> None:
 
 @compiled
 def choose(
-    log_probs: Floats, uniform: float, settings: npt.NDArray[np.float64], forbidden: int, weights: Floats
+    log_probs: Floats, uniform: float, settings: npt.NDArray[np.float64], forbidden: int, signs: Ids, weights: Floats
 ) -> int:
     """Draw a symbol. `forbidden`: one that must not come, or -1; `weights`: [symbols], to work in."""
     likeliest, largest = 0, np.float32(2 * NEVER)
@@ -109,6 +117,7 @@ def choose(
         if weights[symbol] < min_p:
             weights[symbol] = 0
         total += weights[symbol]
+    share_out(log_probs, signs, forbidden, weights)
     place, chosen = uniform * total, likeliest
     total = 0.0
     for symbol in range(len(weights)):
@@ -117,6 +126,28 @@ def choose(
             chosen = symbol
             break
     return chosen
+
+
+@compiled
+def share_out(log_probs: Floats, signs: Ids, forbidden: int, weights: Floats) -> None:
+    """Give to each of the signs of what they weigh together as much as was predicted, whatever the settings."""
+    together, likeliest = 0.0, NEVER
+    for sign in signs:
+        if sign >= 0 and sign != forbidden:
+            together += weights[sign]
+            likeliest = max(likeliest, log_probs[sign])
+    if not together:
+        return
+    predicted = 0.0
+    for sign in signs:
+        if sign >= 0 and sign != forbidden:
+            weights[sign] = np.exp(log_probs[sign] - likeliest)
+            if weights[sign] < RARE_SIGN:
+                weights[sign] = 0
+            predicted += weights[sign]
+    for sign in signs:
+        if sign >= 0 and sign != forbidden:
+            weights[sign] *= together / predicted
 
 
 @compiled

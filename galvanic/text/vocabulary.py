@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 import numpy.typing as npt
@@ -57,11 +58,14 @@ def symbol_counts(ids: npt.NDArray[Any], symbols: int) -> npt.NDArray[np.int64]:
 
 
 class Vocabulary(ABC):
-    """Symbols, each a piece of text, by id; `lengths`: characters of each, [symbols].
+    """Symbols, each a piece of text, by id; `lengths`: characters of each, [symbols]; `signs`: ids of characters
+    that are no part of a word.
 
     Raises ValueError where a symbol occurs twice or is empty, or there is none; UserError where there are too many, or
     too long ones.
     """
+
+    signs: tuple[int, ...] = ()
 
     def __init__(self, symbols: Sequence[str]) -> None:
         self.symbols = tuple(symbols)
@@ -103,6 +107,7 @@ class CharVocabulary(Vocabulary):
         # One more entry than code points: all beyond are clipped to it.
         self._table = np.full(int(self._points.max()) + 2, UNKNOWN, np.int32)
         self._table[self._points] = np.arange(len(text), dtype=np.int32)
+        self.signs = tuple(i for i, symbol in enumerate(self.symbols) if category(symbol)[0] not in "LMN")
 
     def encode(self, text: str) -> Ids:
         ids: Ids = np.take(self._table, to_points(text), mode="clip")

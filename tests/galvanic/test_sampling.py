@@ -12,7 +12,7 @@ import tensorflow as tf
 from galvanic.generate import predictor
 from galvanic.network import build, set_weights
 from galvanic.predictor import CHUNK, Row
-from galvanic.sampling import GUARD_LAGS, Sampling, new_texts, watch
+from galvanic.sampling import GUARD_LAGS, RARE_SIGN, Sampling, new_texts, watch
 from galvanic.streams import Streams, advance
 from tests.worker.small import biased, draw, network, random_weights
 
@@ -43,6 +43,10 @@ def _expected(sampling: Sampling, logits: npt.NDArray[np.float32] = LOGITS) -> n
         p[order[before >= sampling.top_p]] = 0
     if sampling.min_p:
         p[p < sampling.min_p * p.max()] = 0
+    if sampling.signs:
+        signs, own = list(sampling.signs), np.exp(logits[list(sampling.signs)])
+        own[own < RARE_SIGN * own.max()] = 0
+        p[signs] = p[signs].sum() * own / own.sum()
     return p / p.sum()
 
 
@@ -58,6 +62,7 @@ def _expected(sampling: Sampling, logits: npt.NDArray[np.float32] = LOGITS) -> n
         Sampling(1.0, top_p=0.05),
         Sampling(1.5, min_p=0.3),
         Sampling(0.9, top_k=5, top_p=0.9, min_p=0.1),
+        Sampling(0.4, min_p=0.4, signs=(1, 2, 4, 6)),
     ],
 )
 def test_draws_follow_the_distribution(sampling: Sampling) -> None:
