@@ -11,7 +11,7 @@ reads neighbouring memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -107,41 +107,60 @@ def lstm(
         steps, batch = tf.shape(x)[0], tf.shape(x)[1]
         # Input and recurrent product in one: a wide input costs less so than by a product of its own.
         both = tf.cast(tf.concat([recurrent, kernel], 0), low)
+        times_both = _multiplier(both)
         by_step = tf.TensorArray(low, steps, element_shape=(None, features)).unstack(x)
 
         def step(t: Tensor, h: Tensor, c: Tensor, gates: Any, cells: Any, hidden: Any) -> Any:
-            z = tf.concat([h, by_step.read(t)], 1) @ both
-            now, c, h = _compiled_cell(z, bias, c)
-            return t + 1, h, c, gates.write(t, now), cells.write(t, tf.cast(c, low)), hidden.write(t, h)
+            now, c, h = _compiled_cell(times_both(tf.concat([h, by_step.read(t)], 1)), bias, c)
+            return t + 1, h, c, gates.write(t, now), cells.write(t + 1, tf.cast(c, low)), hidden.write(t + 1, h)
 
-        arrays = [tf.TensorArray(low, steps) for _ in range(3)]
-        loop = tf.while_loop(lambda t, *_: t < steps, step, (0, tf.cast(h0, low), c0, *arrays))
-        _, h, c, *arrays = loop
-        gates, cells, hidden = (array.stack() for array in arrays)
+        first = tf.cast(h0, low)
+        gates = tf.TensorArray(low, steps, clear_after_read=False)
+        # From the initial states on, so that nothing has to be put in front of them for the gradient.
+        cells = tf.TensorArray(low, steps + 1, clear_after_read=False).write(0, tf.cast(c0, low))
+        states = tf.TensorArray(low, steps + 1).write(0, first)
+        loop = tf.while_loop(lambda t, *_: t < steps, step, (0, first, c0, gates, cells, states))
+        _, h, c, gates, cells, states = loop
+        hidden = states.stack()
 
         def gradient(d_hidden: Tensor, d_last_h: Tensor, d_last_c: Tensor) -> tuple[Tensor, ...]:
-            cells_from_0 = tf.concat([tf.cast(c0, low)[None], cells], 0)
-            dz, dh, dc = _backward(d_hidden, tf.cast(d_last_h, low), d_last_c, gates, cells_from_0, both[:units])
+            dz, dh, dc = _backward(d_hidden, tf.cast(d_last_h, low), d_last_c, gates, cells, both[:units])
             flat = tf.reshape(dz, (-1, 4 * units))
-            h_before = tf.concat([tf.cast(h0, low)[None], hidden[:-1]], 0)
             return (
                 tf.reshape(tf.matmul(flat, both[units:], transpose_b=True), (steps, batch, features)),
                 tf.cast(dh, h0.dtype),
                 dc,
                 tf.cast(tf.matmul(tf.reshape(x, (-1, features)), flat, transpose_a=True), kernel.dtype),
-                tf.cast(tf.matmul(tf.reshape(h_before, (-1, units)), flat, transpose_a=True), recurrent.dtype),
+                tf.cast(tf.matmul(tf.reshape(hidden[:-1], (-1, units)), flat, transpose_a=True), recurrent.dtype),
                 # A sum as a product: it adds in float32 without a copy in float32.
                 tf.cast(tf.matmul(tf.ones((1, steps * batch), low), flat)[0], bias.dtype),
             )
 
-        return (hidden, tf.cast(h, h0.dtype), c), gradient
+        return (hidden[1:], tf.cast(h, h0.dtype), c), gradient
 
     return tf.custom_gradient(run)(x, h0, c0, kernel, recurrent, bias)
 
 
+_PADDING = 16  # numbers: a line of the cache in float32
+
+
+def _multiplier(matrix: Tensor) -> Callable[[Tensor], Tensor]:
+    """`rows @ matrix` for many products with a few dozen rows, laid out as oneDNN makes them fastest.
+
+    The result may be some columns too wide. Measured in docs/engine.md.
+    """
+    if matrix.dtype == tf.bfloat16:
+        # Instructions for bfloat16 take neighbours in the sum together.
+        turned = tf.transpose(matrix)
+        return lambda rows: tf.matmul(rows, turned, transpose_b=True)
+    # Rows that are a power of two apart would push each other out of the cache.
+    padded = tf.pad(matrix, ((0, 0), (0, _PADDING)))
+    return lambda rows: tf.matmul(rows, padded)
+
+
 def _cell(z: Tensor, bias: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What a step does after its product: gate activations [batch, 4 units], new cell and hidden state."""
-    i, f, g, o = tf.split(tf.cast(z, c.dtype) + bias, 4, 1)
+    i, f, g, o = tf.split(tf.cast(z[:, : bias.shape[0]], c.dtype) + bias, 4, 1)
     i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
     c = f * c + i * g
     return tf.cast(tf.concat([i, f, g, o], 1), z.dtype), c, tf.cast(o * tf.tanh(c), z.dtype)
@@ -166,21 +185,21 @@ def _cell_gradient(
 
 
 def _backward(
-    d_hidden: Tensor, dh: Tensor, dc: Tensor, gates: Tensor, cells: Tensor, recurrent: Tensor
+    d_hidden: Tensor, dh: Tensor, dc: Tensor, gates: Any, cells: Any, recurrent: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of the gates' inputs [time, batch, 4 units] and of the initial states; `cells` from the initial one."""
-    low, steps = gates.dtype, tf.shape(gates)[0]
-    # Once here, and not by the product of each step: a fifth of its time with 32 texts at once, a tenth with 64.
-    transposed = tf.transpose(recurrent)
+    """Gradients of the gates' inputs [time, batch, 4 units] and of the initial states.
+
+    `gates`, `cells`: arrays with an element for each step, and of the cells with the initial one before them.
+    """
+    steps, units = gates.size(), recurrent.shape[0]
+    times_transposed = _multiplier(tf.transpose(recurrent))
     d_outputs = tf.TensorArray(d_hidden.dtype, steps).unstack(d_hidden)
-    gate = tf.TensorArray(low, steps).unstack(gates)
-    cell = tf.TensorArray(low, steps + 1, clear_after_read=False).unstack(cells)
 
     def step(t: Tensor, dh: Tensor, dc: Tensor, dzs: Any) -> Any:
-        dz, dc = _compiled_gradient(d_outputs.read(t), dh, dc, gate.read(t), cell.read(t + 1), cell.read(t))
-        return t - 1, tf.matmul(dz, transposed), dc, dzs.write(t, dz)
+        dz, dc = _compiled_gradient(d_outputs.read(t), dh, dc, gates.read(t), cells.read(t + 1), cells.read(t))
+        return t - 1, times_transposed(dz)[:, :units], dc, dzs.write(t, dz)
 
-    loop = tf.while_loop(lambda t, *_: t >= 0, step, (steps - 1, dh, dc, tf.TensorArray(low, steps)))
+    loop = tf.while_loop(lambda t, *_: t >= 0, step, (steps - 1, dh, dc, tf.TensorArray(gates.dtype, steps)))
     return loop[3].stack(), loop[1], loop[2]
 
 
