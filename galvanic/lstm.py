@@ -145,25 +145,28 @@ _PADDING = 16  # numbers: a line of the cache in float32
 
 
 def _multiplier(matrix: Tensor) -> Callable[[Tensor], Tensor]:
-    """`rows @ matrix` for many products with a few dozen rows, laid out as oneDNN makes them fastest.
+    """`rows @ matrix`, laid out as oneDNN makes many products of a few dozen rows fastest (docs/engine.md).
 
-    The result may be some columns too wide. Measured in docs/engine.md.
+    The result may be some columns too wide.
     """
     if matrix.dtype == tf.bfloat16:
         # Instructions for bfloat16 take neighbours in the sum together.
         turned = tf.transpose(matrix)
         return lambda rows: tf.matmul(rows, turned, transpose_b=True)
-    # Rows that are a power of two apart would push each other out of the cache.
+    # Rows a power of two apart would push each other out of the cache.
     padded = tf.pad(matrix, ((0, 0), (0, _PADDING)))
     return lambda rows: tf.matmul(rows, padded)
 
 
 def _cell(z: Tensor, bias: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What a step does after its product: gate activations [batch, 4 units], new cell and hidden state."""
-    i, f, g, o = tf.split(tf.cast(z[:, : bias.shape[0]], c.dtype) + bias, 4, 1)
-    i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+    # All gates in one pass, by sigmoid(z) = (tanh(z / 2) + 1) / 2.
+    scale = tf.constant([0.5, 0.5, 1, 0.5], c.dtype, (4, 1))
+    z4 = tf.reshape(tf.cast(z[:, : bias.shape[0]], c.dtype) + bias, (-1, 4, c.shape[1]))
+    gates = scale * tf.tanh(scale * z4) + (1 - scale)
+    i, f, g, o = tf.unstack(gates, axis=1)
     c = f * c + i * g
-    return tf.cast(tf.concat([i, f, g, o], 1), z.dtype), c, tf.cast(o * tf.tanh(c), z.dtype)
+    return tf.cast(tf.reshape(gates, (-1, bias.shape[0])), z.dtype), c, tf.cast(o * tf.tanh(c), z.dtype)
 
 
 def _cell_gradient(
@@ -180,8 +183,8 @@ def _cell_gradient(
     dh = tf.cast(d_output, full) + tf.cast(dh, full)
     dc = dc + dh * o * (1 - tanh_c * tanh_c)
     d_forget = dc * tf.cast(c_before, full) * f * (1 - f)
-    dz = tf.concat([dc * g * i * (1 - i), d_forget, dc * i * (1 - g * g), dh * tanh_c * o * (1 - o)], 1)
-    return tf.cast(dz, gates.dtype), dc * f
+    dz = tf.stack([dc * g * i * (1 - i), d_forget, dc * i * (1 - g * g), dh * tanh_c * o * (1 - o)], 1)
+    return tf.cast(tf.reshape(dz, (-1, gates.shape[1])), gates.dtype), dc * f
 
 
 def _backward(
