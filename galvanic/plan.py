@@ -178,6 +178,9 @@ _RATE = 3e-3
 _RATE_GOING_ON = (60_000, 1.5e-3), (0, 6e-4)
 """Characters at least, and the learning rate of a network that knew another text: the shorter the new one, the less of
 that is to be lost for it."""
+_GOING_ON = 6, 0.1, 0.05
+"""Epochs, and shares of outputs and of recurrent weights dropped, at most, for a network that knew another text and was
+not made for more: it loses of what it knew with each epoch that it is made to do without, and then learns by heart."""
 _MORE_DROPOUT = {"char": 0.0, "word": 0.2}
 """A network with thousands of symbols to tell apart has more of them to learn by heart: more outputs are dropped."""
 _LONG, _WIDE = 200_000, 768
@@ -228,6 +231,8 @@ def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget, given: 
     most_epochs, sizes = next(row[1:] for row in _BY_TIME if symbols * _CHARACTERS[recipe] >= row[0])
     if given is not None:
         networks = [given.model_copy(update={"vocabulary": vocabulary})]
+        if given.dropout <= _GOING_ON[1]:
+            most_epochs = min(most_epochs, _GOING_ON[0])
     elif budget.epochs is not None:
         # The same network on every machine that has the memory for it.
         networks = [base.model_copy(update={"units": (units,)}) for least, units in _BY_TEXT if symbols >= least]
@@ -258,6 +263,9 @@ def _plan(
     if characters >= _LONG and network.units[0] < _WIDE:
         row = min(row + 1, len(_DROPOUT) - 1)
     _, dropout, recurrent = _DROPOUT[row]
+    if not new:
+        dropout = min(dropout, max(_GOING_ON[1], network.dropout))
+        recurrent = min(recurrent, max(_GOING_ON[2], network.recurrent_weight_dropout))
     rate = _RATE if new else next(rate for least, rate in _RATE_GOING_ON if characters >= least)
     if dropout:
         dropout += _MORE_DROPOUT[recipe]
