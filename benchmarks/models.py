@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import texts
+from galvanic import learners
 from galvanic.learners import Learner
 from galvanic.model_file import STARTER_FILE
 from galvanic.options import CorpusInfo, TrainOptions
@@ -74,7 +74,7 @@ class Made:
 @contextlib.contextmanager
 def watched(made: Made) -> Iterator[None]:
     """While this lasts, the learner that a training makes is put into `made`."""
-    module: Any = importlib.import_module(train.__module__)
+    module: Any = learners
     make = module.make_learner
 
     def make_watched(plan: Plan, prepared: Prepared, *arguments: Any, **options: Any) -> Learner:
@@ -93,15 +93,21 @@ def default_plan(text: str, info: CorpusInfo, work: Path, options: TrainOptions 
     """What a training of a text would do, as the trainer itself decides on this machine; None: without options."""
     made = Made()
     with watched(made), contextlib.suppress(TrainingCancelled):
-        train(text, options or TrainOptions(), info, out=work / "plan", hooks=_Cancel(), starter=STARTER_FILE)
+        train(text, options or TrainOptions(), info, out=work / "plan", hooks=_Cancel(made), starter=STARTER_FILE)
     if made.plan is None or made.prepared is None:
         raise RuntimeError("the trainer made no learner")
     return made.plan, made.prepared
 
 
 class _Cancel(Watcher):
+    """Once the learner is made."""
+
+    def __init__(self, made: Made) -> None:
+        super().__init__()
+        self._made = made
+
     def control(self) -> Control | None:
-        return "cancel"
+        return "cancel" if self._made.learner else None
 
 
 @dataclass(frozen=True, eq=False)

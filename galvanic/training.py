@@ -174,6 +174,8 @@ class _Training:
         loop.tell("finishing")
         if stopped == "done" and minutes and not options.by_epochs:
             loop.notes += _ended_before_its_time(pace, minutes)
+        if len(loop.curve) > 1 and best_point(loop.curve).epoch == 0:
+            loop.notes.append("More training made it no better: the model is as it was before.")
 
         heldout_loss: float | None = None
         ngrams_loss: float | None = None
