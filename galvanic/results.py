@@ -134,9 +134,10 @@ class TrainingRecord(Measured):
     notes: tuple[str, ...] = ()  # warnings in plain words
 
     def without_companion(self) -> Self:
-        """With the loss of the network's own predictions."""
+        """With the loss of the network's own predictions, and nothing of what was measured with a table."""
         alone = best_point(self.curve).heldout_loss if self.curve else None
-        return self.model_copy(update={"heldout_loss": alone})
+        gone = dict.fromkeys(("ngrams_loss", "known_words", "usual_known_words"))
+        return self.model_copy(update={**gone, "heldout_loss": alone})
 
     @property
     def known_loss(self) -> float:

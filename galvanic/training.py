@@ -185,17 +185,10 @@ class _Training:
                 loop.best = interpolate(learner, loop.best, initial, hooks.control)
             loop.best, loss = calibrate(learner, loop.best, hooks.control)
             heldout_loss = None if loss is None else loss * prepared.heldout_density
-        if plan.network.kind == "streams" and len(prepared.heldout):
-            kept = writer.companion
-            # To compare with all that can be counted, where less of it is kept.
-            every = kept if kept and self.corpus.transcript is None else self._counted()
-            fitted, mixed, alone = self._fitted(every, learner, loop.best, hooks)
-            ngrams_loss = alone * prepared.heldout_density
-            if kept:
-                if kept is not every:
-                    fitted, mixed, _ = self._fitted(kept, learner, loop.best, hooks)
-                writer.companion = fitted.recounted(prepared.ids, prepared.recipe, self._lines())
-                heldout_loss = mixed * prepared.heldout_density
+        if writer.companion and len(prepared.heldout):
+            fitted, mixed, alone = self._fitted(writer.companion, learner, loop.best, hooks)
+            writer.companion = fitted.recounted(prepared.ids, prepared.recipe, self._lines())
+            heldout_loss, ngrams_loss = (loss * prepared.heldout_density for loss in (mixed, alone))
         model_file.check_weights(loop.best)
         result = self._result(loop, stopped, writer, random_seed, notes, heldout_loss, ngrams_loss)
         when_there_is_room(lambda: self._save(out, loop, writer, result), hooks)
@@ -218,7 +211,8 @@ class _Training:
         lines = self._lines()
         if self.options.recipe == "classic" or (self.corpus.transcript and lines is None):
             return None
-        return self._counted(lines)
+        prepared = self.prepared
+        return Companion.counted(prepared.training, len(prepared.vocabulary), prepared.recipe, lines)
 
     def _lines(self) -> Lines | None:
         """Whose lines the text has; None: one author's, or unknown."""
@@ -228,11 +222,6 @@ class _Training:
         ends = np.flatnonzero(ids == symbols.index("\n"))
         whole = len(ends) == len(self.authors) and len(ends) > 0 and ends[-1] == len(ids) - 1
         return Lines(ends, self.authors) if whole else None
-
-    def _counted(self, lines: Lines | None = None) -> Companion:
-        """In what is learned from, with weights that nothing was fitted to."""
-        prepared = self.prepared
-        return Companion.counted(prepared.training, len(prepared.vocabulary), prepared.recipe, lines)
 
     def _fitted(
         self, companion: Companion, learner: Learner, weights: Weights, hooks: Hooks

@@ -95,12 +95,12 @@ def _percent(share: float) -> str:
 def verdict(training: TrainingRecord, options: TrainOptions | None) -> Verdict:
     """`options`: that it was trained with, where they are known."""
     measured = {name: getattr(training, name) for name in Measured.model_fields}
-    kind, curve = _kind(training), training.curve
+    kind, curve = kind_of(training), training.curve
     if kind is None or not curve:
         return Verdict(**measured, kind=kind)
     last = curve[-1]
-    half = [point for point in curve if 2 * point.epoch <= last.epoch]
-    gained = half[-1].watched - last.watched if half else None
+    middle = [point for point in curve if 0 < last.epoch <= 2 * point.epoch < 2 * last.epoch]
+    gained = middle[0].watched - last.watched if middle else None
     # Its plan had no more epochs, as it would only learn such a text by heart.
     over = training.stopped == "done" and options is not None and not options.by_epochs
     apart = last.heldout_loss is not None and last.heldout_loss - last.train_loss > _GAP_NATS
@@ -119,7 +119,7 @@ def _lead(found: Measured) -> float | None:
     return found.ngrams_loss - found.heldout_loss
 
 
-def _kind(found: Measured) -> Kind | None:
+def kind_of(found: Measured) -> Kind | None:
     if found.copy_share is not None and found.copy_share >= RECITES:
         return "recites"
     lead, fewer = _lead(found), 0.0

@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from galvanic.options import CorpusInfo, RecipeName, TrainOptions, TranscriptRef
-from galvanic.verdict import Verdict
+from galvanic.results import Measured
+from galvanic.verdict import Verdict, kind_of
 from shared.jobs import ModelRef
 from shared.transcripts import Revision
 
@@ -74,7 +75,7 @@ class ModelRecord(BaseModel):
     def judged(self) -> Verdict:
         """Where no verdict was written down, with nothing but the figures that were."""
         figures = {"train_loss": self.train_loss, "heldout_loss": self.heldout_loss, "copy_share": self.copy_share}
-        return self.verdict or Verdict(**figures)
+        return self.verdict or Verdict(**figures, kind=kind_of(Measured(**figures)))
 
     @property
     def ref(self) -> ModelRef:

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import cast
 
 import redis
+import structlog
 from pydantic import BaseModel, ConfigDict, Field
+from redis.exceptions import NoPermissionError
 
 from galvanic.errors import UserError
 from galvanic.options import TranscriptRef
@@ -28,6 +30,8 @@ AUTHOR_BYTES = 4
 """Of an author's number."""
 _PAGES_AT_ONCE = 200
 _TRIES = 20
+
+log = structlog.get_logger()
 
 
 class TranscriptInfo(BaseModel):
@@ -131,17 +135,23 @@ def write_text(client: redis.Redis, transcript_id: str, path: Path, max_bytes: i
 
 
 def _write_pages(client: redis.Redis, transcript_id: str, path: Path, max_bytes: int) -> bytes | None:
-    written, start, authors, known = 0, 0, bytearray(), True
+    lists, known = [keys.transcript_text(transcript_id), keys.transcript_authors(transcript_id)], True
+    try:
+        client.llen(lists[1])
+    except NoPermissionError:  # Redis has the users of an older version, and is read as by that
+        log.warning("authors_may_not_be_read")
+        lists, known = lists[:1], False
+    written, start, authors = 0, 0, bytearray()
     with path.open("wb") as file:
         while True:
             with client.pipeline(transaction=True) as pipe:
-                for key in (keys.transcript_text, keys.transcript_authors):
-                    pipe.lrange(key(transcript_id), start, start + _PAGES_AT_ONCE - 1)
-                pages, numbers = cast(list[list[bytes]], pipe.execute())
+                for key in lists:
+                    pipe.lrange(key, start, start + _PAGES_AT_ONCE - 1)
+                pages, *others = cast(list[list[bytes]], pipe.execute())
             if not pages:
                 return bytes(authors) if known else None
             start += len(pages)
-            for page, numbered in zip_longest(pages, numbers, fillvalue=b""):
+            for page, numbered in zip_longest(pages, *others or [[]], fillvalue=b""):
                 data = zlib.decompress(page) + b"\n" if page else b""
                 written += len(data)
                 if written > max_bytes:

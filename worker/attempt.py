@@ -231,6 +231,7 @@ class Attempt:
             # An update of Galvanic changed the network since it was saved, or this host has another starter.
             log.warning("checkpoint_of_another_version")
             shutil.rmtree(self._files.checkpoint)
+            self._tell_start(resumed=False)  # nothing is left of its samples, either
             result = self._train(learned, parent, parent_file)
             note = "The training started over: the machine that went on with it has another version or starter."
             return result.model_copy(update={"notes": (note, *result.notes)})

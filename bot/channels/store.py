@@ -333,7 +333,8 @@ class TranscriptStore:
 
     async def drop_text(self, transcript_id: str) -> None:
         """Drop the words now. Who was in it stays known, for models that learned from it."""
-        await self._leader.write(lambda pipe: pipe.delete(*page_keys(transcript_id)))
+        gone = (*page_keys(transcript_id), keys.transcript_salt(transcript_id))
+        await self._leader.write(lambda pipe: pipe.delete(*gone))
 
     async def forget(self, transcript_id: str) -> None:
         """Drop all that is known of it: models that refer to it are stale now."""

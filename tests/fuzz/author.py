@@ -40,7 +40,7 @@ PICTURE = bytes.fromhex(
 )
 JOBS = ("t-5", "g-5", "k-5")
 """A training that waits, a text, and a comparison."""
-FACTS = ("Held-out loss", "Copies", "Training", "Network", "Vocabulary", "Goes back to", "Rights")
+FACTS = ("Verdict", "Quality", "What it wrote", "Training", "Network", "Vocabulary", "Goes back to", "Rights")
 """What a worker tells of a model's files, which may be foreign."""
 _PAUSE_S = 0.003
 _job: TypeAdapter[Job] = TypeAdapter(Job)
