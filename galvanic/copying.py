@@ -79,7 +79,7 @@ def _pieces(parts: Iterable[str], run: int) -> Iterator[str]:
         rest = rest[max(0, len(rest) - run + 1) :]
 
 
-_WORD = regex.compile(r"[\p{L}\p{M}]+")
+_WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*")
 _LONGEST_WORD = 100
 _LEAST_KNOWN = 0.5
 _MOST_LAST = 200_000  # symbols

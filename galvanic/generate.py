@@ -186,7 +186,7 @@ class Author(ABC):
         guard = self.recipe not in AS_THE_TUTORIAL if request.guard is None else request.guard
         # Where there is one symbol, nothing else could come in its place.
         guard = guard and len(self.vocabulary) > 1
-        filtered = request.top_k is not None or request.top_p is not None or request.min_p is not None
+        filtered = request.top_k is not None or request.top_p is not None or request.min_p not in (None, usual.min_p)
         signs = self.vocabulary.signs if self.recipe == "char" and not filtered else ()
         return Sampling(temperature, request.top_k, request.top_p, min_p, guard, signs)
 

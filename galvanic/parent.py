@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from galvanic.errors import UserError
 from galvanic.model_file import Ancestor, Description, load
-from galvanic.options import CorpusInfo, TrainOptions
+from galvanic.options import STARTER, CorpusInfo, TrainOptions
 from galvanic.plan import NetworkConfig, Plan, Weights
 from galvanic.units import count
 
@@ -48,6 +48,10 @@ class Parent:
     def epochs(self) -> int:
         """Of its training and of all those before."""
         return self.description.training.epochs + self.description.training.epochs_before
+
+    @property
+    def from_starter(self) -> bool:
+        return any(ancestor.name == STARTER for ancestor in self.lineage)
 
     def learned(self, corpus: CorpusInfo) -> bool:
         """Whether it learned from this very text, prepared alike."""

@@ -19,6 +19,7 @@ from galvanic.options import TrainOptions, refuse_for_classic
 from galvanic.text.classic import WINDOW
 
 Precision = Literal["float32", "bfloat16"]
+_Begin = Literal["nothing", "model", "starter"]
 Weights = dict[str, npt.NDArray[np.float32]]
 MOST_PRODUCTS = 600_000_000
 """Six times those of the tutorial's network, and twenty times those of the largest that is chosen by itself."""
@@ -178,9 +179,9 @@ _RATE = 3e-3
 _RATE_GOING_ON = (60_000, 1.5e-3), (0, 6e-4)
 """Characters at least, and the learning rate of a network that knew another text: the shorter the new one, the less of
 that is to be lost for it."""
-_GOING_ON = 6, 0.1, 0.05
-"""Epochs, and shares of outputs and of recurrent weights dropped, at most, for a network that knew another text and was
-not made for more: it loses of what it knew with each epoch that it is made to do without, and then learns by heart."""
+_FROM_STARTER = 6, 0.1, 0.05
+"""Epochs, and shares of outputs and of recurrent weights dropped, at most, for who goes on from the starter: it loses
+of what it knew with each epoch that it is made to do without, and then learns by heart."""
 _MORE_DROPOUT = {"char": 0.0, "word": 0.2}
 """A network with thousands of symbols to tell apart has more of them to learn by heart: more outputs are dropped."""
 _LONG, _WIDE = 200_000, 768
@@ -188,17 +189,24 @@ _LONG, _WIDE = 200_000, 768
 
 
 def make_plan(
-    recipe: str, vocabulary: int, symbols: int, budget: Budget | None = None, network: NetworkConfig | None = None
+    recipe: str,
+    vocabulary: int,
+    symbols: int,
+    budget: Budget | None = None,
+    network: NetworkConfig | None = None,
+    *,
+    from_starter: bool = False,
 ) -> Plan:
     """The default plan for a text of so many symbols to learn from.
 
     `vocabulary`: different symbols. `budget`: None: a machine of middling speed, without a limit of time. `network`: of
-    the model to go on from; None: a new one is chosen.
+    the model to go on from; None: a new one is chosen. `from_starter`: it knows what the starter taught it.
     """
     budget = budget or Budget()
     if recipe == "classic":
         return _classic(vocabulary, budget, network)
-    return _streams(recipe, vocabulary, symbols, budget, network)
+    begin: _Begin = "nothing" if network is None else "starter" if from_starter else "model"
+    return _streams(recipe, vocabulary, symbols, budget, network, begin)
 
 
 def _classic(vocabulary: int, budget: Budget, given: NetworkConfig | None) -> Plan:
@@ -223,7 +231,9 @@ def _classic(vocabulary: int, budget: Budget, given: NetworkConfig | None) -> Pl
     )
 
 
-def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget, given: NetworkConfig | None) -> Plan:
+def _streams(
+    recipe: str, vocabulary: int, symbols: int, budget: Budget, given: NetworkConfig | None, begin: _Begin
+) -> Plan:
     batch, length = _streams_and_length(symbols, budget.gpu)
     base = NetworkConfig(
         kind="streams", vocabulary=vocabulary, embedding=_EMBEDDING[recipe], units=(1,), input_dropout=0.1
@@ -231,15 +241,15 @@ def _streams(recipe: str, vocabulary: int, symbols: int, budget: Budget, given: 
     most_epochs, sizes = next(row[1:] for row in _BY_TIME if symbols * _CHARACTERS[recipe] >= row[0])
     if given is not None:
         networks = [given.model_copy(update={"vocabulary": vocabulary})]
-        if given.dropout <= _GOING_ON[1]:
-            most_epochs = min(most_epochs, _GOING_ON[0])
+        if begin == "starter":
+            most_epochs = _FROM_STARTER[0]
     elif budget.epochs is not None:
         # The same network on every machine that has the memory for it.
         networks = [base.model_copy(update={"units": (units,)}) for least, units in _BY_TEXT if symbols >= least]
     else:
         networks = _by_time(base, sizes, symbols, budget)
     plans = [
-        _plan(recipe, network, (streams, length), symbols, most_epochs, budget, given is None)
+        _plan(recipe, network, (streams, length), symbols, most_epochs, budget, begin)
         for network in networks
         for streams in _halved(batch)
     ]
@@ -254,7 +264,7 @@ def _plan(
     symbols: int,
     most_epochs: int,
     budget: Budget,
-    new: bool,
+    begin: _Begin,
 ) -> Plan:
     batch, length = shape
     epochs: float = budget.epochs or min(_affordable(network, budget) / max(1, symbols), most_epochs)
@@ -263,10 +273,9 @@ def _plan(
     if characters >= _LONG and network.units[0] < _WIDE:
         row = min(row + 1, len(_DROPOUT) - 1)
     _, dropout, recurrent = _DROPOUT[row]
-    if not new:
-        dropout = min(dropout, max(_GOING_ON[1], network.dropout))
-        recurrent = min(recurrent, max(_GOING_ON[2], network.recurrent_weight_dropout))
-    rate = _RATE if new else next(rate for least, rate in _RATE_GOING_ON if characters >= least)
+    if begin == "starter":
+        dropout, recurrent = min(dropout, _FROM_STARTER[1]), min(recurrent, _FROM_STARTER[2])
+    rate = _RATE if begin == "nothing" else next(rate for least, rate in _RATE_GOING_ON if characters >= least)
     if dropout:
         dropout += _MORE_DROPOUT[recipe]
     return Plan(

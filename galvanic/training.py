@@ -264,7 +264,14 @@ class _Training:
         network = self.parent.description.network if self.parent else None
         machine = measure_machine()
         budget = Budget(self._minutes(), options.epochs, machine.flops, machine.precision, machine.gpu, spare_memory())
-        plan = self.given_plan or make_plan(options.recipe, symbols, self.prepared.learned, budget, network)
+        plan = self.given_plan or make_plan(
+            options.recipe,
+            symbols,
+            self.prepared.learned,
+            budget,
+            network,
+            from_starter=self.parent is not None and self.parent.from_starter,
+        )
         plan = apply_options(plan, options)
         if self.parent:
             plan = child_plan(plan, self.parent, symbols)

@@ -17,6 +17,7 @@ _LEAST = 10
 _SHORT = 30  # characters taken of a script that puts no spaces between words
 _TRIES = 8
 _LONGEST_WORD = 200  # a longer one is cut
+_LEFT_OPEN_MOST = 60  # characters that may be left open at an end
 # German and Danish close with “ ‘ «, too; French puts a space before ».
 _CLOSERS = r"""(?:["'”’“‘«)\]*_]|[ \u00a0\u202f]?»)*"""
 _TITLES = "Mr|Mrs|Ms|Dr|St"  # "Mr." ends nothing
@@ -34,7 +35,7 @@ _WORD_START = re.compile(r"\s+(?=\S)")
 _LAST_PIECE = re.compile(rf"\s\S{{0,{LONGEST}}}\Z")
 # Unicode's (UAX #29): before and after each ideograph, too. But a hyphen makes one word of two.
 _WORD_EDGE = regex.compile(r"(?<!\w[-‐])\b(?![-‐]\w)", regex.WORD)
-_LEFT_OPEN = regex.compile(rf"(?:\A|[\s\p{{Ps}}])[\s\p{{Ps}}\p{{Pi}}]*(?:(?:{_TITLES})\.?)?\Z")
+_LEFT_OPEN = regex.compile(rf"(?:\A|[\s\p{{Ps}}])[\s\p{{Ps}}\p{{Pi}}]*(?:(?:{_TITLES})\.?[\s\p{{Ps}}\p{{Pi}}]*)?\Z")
 """Blank space, and brackets, quotes and titles that begin something: right behind a word, “ and « may end it."""
 
 
@@ -52,8 +53,13 @@ def cut(text: str, most: int, stop: StopAt | None = None, *, at_words: bool = Tr
     if asked is None and at_words:
         asked = [end for end in (max([*sentences, *lines], default=0),) if end > late]
     ends = [*(asked or ()), *(_word_ends(seen, most) if at_words else ())]
-    pieces = (_LEFT_OPEN.sub("", text[:end]) for end in ends)
+    pieces = (_closed(text[:end]) for end in ends)
     return next((piece for piece in pieces if piece), text[:most])
+
+
+def _closed(text: str) -> str:
+    end: str = _LEFT_OPEN.sub("", text[-_LEFT_OPEN_MOST:])
+    return text[:-_LEFT_OPEN_MOST] + end
 
 
 def _word_ends(text: str, most: int) -> list[int]:

@@ -31,6 +31,7 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
         ("\nthree", 4, "line", "\nthr"),  # nothing else is left to read
         ("The sea was calm. And the", 22, None, "The sea was calm."),
         ("One. The sea was calm and the", 22, None, "One. The sea was calm"),  # its sentence ends too early
+        ("I met Mr. Smith", 11, None, "I met"),
         ("She saw Mr. Higgins go", 19, "sentence", "She saw Mr. Higgins"),
         ("So he came. Mrs. Pearce", 16, None, "So he came."),
         ("Version 3.5 is out", 10, None, "Version"),
