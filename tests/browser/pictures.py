@@ -149,7 +149,7 @@ TOURS = {"welcome": take_welcome, "book": take, "channel": take_channel}
 def main() -> int:
     """Make all pictures; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.browser.pictures", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=8.0, help="how long it learns (default: 8)")
+    parser.add_argument("--minutes", type=float, default=2.0, help="how long it learns (default: 2)")
     parser.add_argument("--out", type=Path, default=IMAGES, help="where the pictures go")
     parser.add_argument("--only", choices=sorted(TOURS), help="only these pictures (default: all)")
     parser.add_argument("--corpora", type=Path, default=os.environ.get("CORPORA_DIR"), help="default: CORPORA_DIR")
