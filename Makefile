@@ -108,7 +108,7 @@ test-browser: $(INSTALLED_DEV)  ## the playground's page in headless Chromium
 	fi; \
 	export CHROMIUM; exec $(PY) -m pytest -m browser $(PYTEST_ARGS)
 
-pictures: $(INSTALLED_DEV)  ## take the documentation's pictures anew (about 8 minutes; needs Chromium)
+pictures: $(INSTALLED_DEV)  ## take the documentation's pictures anew (about 10 minutes; needs Chromium)
 	$(PY) -m tests.browser.pictures $(PICTURES_ARGS)
 
 docs: $(DOCS_INSTALLED)  ## the documentation as a site, in build/site; a broken link is an error
