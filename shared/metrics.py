@@ -174,10 +174,10 @@ def ask_health(settings: Settings, service: str) -> tuple[bool, list[str]] | Non
         told = json.loads(connection.getresponse().read(100_000))
         if told["service"] == service:
             return told["ok"], told["problems"]
+        return None
     except TimeoutError:
         return False, [f"It does not say how it is within {_WITHIN_S:g} seconds."]
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
-        pass
+        return None  # whatever answers there is no service of ours
     finally:
         connection.close()
-    return None
