@@ -39,7 +39,7 @@ def predictor(config: NetworkConfig, weights: Weights, companion: Companion | No
 
 AS_THE_TUTORIAL = {"classic"}
 """Recipes whose loops are not broken unless asked, and whose texts are not cut at words: so the tutorial shows them."""
-_NOTHING_KEPT = "The model keeps none of the messages that it learned from, so it begins where a line begins."
+_NOTHING_KEPT = "The model keeps nothing of the text that it learned from, so it begins where a line begins."
 WHOLE_WORD = 0.008
 """Chance of one of `_AFTER_WORDS` from which the word at a seed's end is taken for a whole one. People seldom stop
 inside a word: on text that a model had not learned no whole word was below it, and an eighth of beginnings of words

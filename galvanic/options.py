@@ -119,7 +119,7 @@ class TrainOptions(_Frozen):
         "what suits the text",
         exclude_if=lambda start: start is None,
     )
-    keep_licence: bool = _option("Keep Project Gutenberg's headers and licences (classic)", otherwise=False)
+    keep_licence: bool = _option("Keep Project Gutenberg's headers and licences", otherwise=False)
 
     @property
     def by_epochs(self) -> bool:

@@ -144,6 +144,7 @@ class _Training:
         identity["random_seed"] = random_seed
         companion, initial = self._companion(), self._initial(random_seed)
         if not saved:
+            self._planned(Budget(epochs=options.epochs, memory=spare_memory()))[0].network.check_pace()
             self._write_first(random_seed, companion, initial, hooks)
 
         # As late as this, for it takes longer than all that was done so far.
@@ -173,7 +174,7 @@ class _Training:
         stopped = loop.run(start=parent.description.training.train_loss if parent else None)
         loop.tell("finishing")
         if stopped == "done" and minutes and not options.by_epochs:
-            loop.notes += _ended_before_its_time(pace, minutes)
+            loop.notes += _ended_before_its_time(pace, minutes, self._from_starter)
         if len(loop.curve) > 1 and best_point(loop.curve).epoch == 0:
             loop.notes.append("More training made it no better: the model is as it was before.")
 
@@ -259,18 +260,26 @@ class _Training:
         options = self.options
         return self.limits.minutes if options.minutes is None and not options.by_epochs else options.minutes
 
+    @property
+    def _from_starter(self) -> bool:
+        return self.parent is not None and self.parent.from_starter
+
     def _plan(self) -> tuple[Plan, tuple[str, ...]]:
+        machine, epochs = measure_machine(), self.options.epochs
+        budget = Budget(self._minutes(), epochs, machine.flops, machine.precision, machine.gpu, spare_memory())
+        return self._planned(budget)
+
+    def _planned(self, budget: Budget) -> tuple[Plan, tuple[str, ...]]:
+        """Raises UserError where what the person chose does not go together, or is too large."""
         options, symbols = self.options, len(self.prepared.vocabulary)
         network = self.parent.description.network if self.parent else None
-        machine = measure_machine()
-        budget = Budget(self._minutes(), options.epochs, machine.flops, machine.precision, machine.gpu, spare_memory())
         plan = self.given_plan or make_plan(
             options.recipe,
             symbols,
             self.prepared.learned,
             budget,
             network,
-            from_starter=self.parent is not None and self.parent.from_starter,
+            from_starter=self._from_starter,
         )
         plan = apply_options(plan, options)
         if self.parent:
@@ -372,14 +381,14 @@ def _check_limits(options: TrainOptions, limits: TrainLimits) -> None:
         )
 
 
-def _ended_before_its_time(pace: Pace, minutes: float) -> tuple[str, ...]:
+def _ended_before_its_time(pace: Pace, minutes: float, from_starter: bool) -> tuple[str, ...]:
     taken = pace.position.seconds / 60
     if taken > 0.8 * minutes:
         return ()
-    return (
-        f"It used {taken:.1f} of {minutes:g} minutes: after {pace.epochs} epochs, a text of this length is only "
-        "memorised. Use --epochs for more.",
-    )
+    why = f"after {pace.epochs} epochs, a text of this length is only memorised. Use --epochs for more."
+    if from_starter:
+        why = f"from the English that I come with, more than {pace.epochs} epochs made each text worse that was tried."
+    return (f"It used {taken:.1f} of {minutes:g} minutes: {why}",)
 
 
 def _saved(

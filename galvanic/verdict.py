@@ -48,7 +48,7 @@ class Verdict(Measured):
         brought = "" if self.gained is None else f"the second half of this training brought {_bits(self.gained)} bits"
         match self.step:
             case "longer":
-                return f"Longer training would help most: {brought or 'it has read its text only once'}."
+                return f"Longer training would help most{brought and f': {brought}'}."
             case "text" if self.gained is not None and 0 <= self.gained < _IMPROVING_NATS:
                 return f"A longer text would help most: {brought}."
             case "text":

@@ -273,8 +273,8 @@ def _greeting(prefix: str, taste_minutes: float, minutes: float) -> discord.Embe
             f"**A first taste:** press the button, and I read *Frankenstein* for {taste_minutes:g} minutes while you "
             f"watch. Then you can make me write. It takes about {taste_minutes + 1:g} minutes in all; if I can't "
             "fetch the book, I read Python's manual instead, which needs no internet.\n\n"
-            f"**Then:** `{prefix}train frankenstein` reads for {minutes:g} minutes and writes better. Attach a `.txt` "
-            f"file to `{prefix}train` to have me learn a text of yours. `{prefix}help` shows all I can do."
+            f"**Then:** attach a `.txt` file to `{prefix}train` to have me learn a text of yours, "
+            f"{minutes:g} minutes at most. `{prefix}help` shows all I can do."
         ),
         colour=BLURPLE,
     )

@@ -163,8 +163,9 @@ def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
             f"within {terms.forget_within}.\n"
             "- The requests for texts that you sent me are deleted, with what others asked me to make of your words, "
             "and buttons under those texts stop working.\n"
-            "What stays: your no itself, so that nobody asks you again; my messages in channels; and models that you "
-            f"trained on books and files. `{terms.prefix}model delete` deletes those."
+            "What stays: your no itself, so that nobody asks you again; my messages in channels; that you asked for a "
+            "training, for a month; a file that you attached, until it is no longer needed; and your models of books "
+            f"and files. `{terms.prefix}model delete` deletes those."
         ),
         colour=AMBER,
     )
@@ -175,8 +176,8 @@ def forgotten(taken: Sequence[tuple[str, Withdrawn]], requests: int, terms: Term
     said = (
         f"{_taken(taken, terms)}\n"
         f"- {count(requests, 'request')} of yours or with your words deleted.\n"
-        "- Nothing is learned from your messages any more. Only that you said no is kept.\n"
-        f"`{terms.prefix}privacy` shows what is left."
+        "- Nothing is learned from your messages any more; that you said no is kept.\n"
+        f"`{terms.prefix}privacy` shows what is left: trainings, and models of books and files."
     )
     return discord.Embed(title="I forgot you", description=said, colour=GREEN)
 
@@ -222,7 +223,7 @@ def nothing_held(terms: Terms) -> discord.Embed:
     return discord.Embed(
         title="I hold nothing of you",
         description=f"Learning from messages: {_MODES[terms.mode]}\nYou have said nothing to that, none of your words "
-        "are stored, and no model is yours.",
+        "are stored, no model is yours, and you asked me for nothing within a month.",
         colour=BLURPLE,
     )
 

@@ -96,7 +96,7 @@ class Holdings:
             owners = {model.owner_id for model in await self.registry.all(guild.id)}
             if user.id in owners | {allowed.by for allowed in (await self.consents.allowed(guild.id)).values()}:
                 found.add(guild.id)
-        found |= {job.place.guild_id for job in await self._trainings(user)}
+        found |= {job.place.guild_id async for job in self.requests_of(user.id) if job is not None}
         if to_refuse or self.settings.channel_training == "opt-out":
             found |= await _shared_servers(user, [guild for guild in guilds if guild.id not in found])
         return sorted(found)

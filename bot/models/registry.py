@@ -104,15 +104,15 @@ class Registry:
     async def choose_to_write(
         self, guild_id: int, channel_ids: list[int], name: str | None, *, starter: bool = True
     ) -> tuple[ModelRecord, ChannelChoices]:
-        """As `choose`, with what else the channel has chosen; the starter where it is named, or there is no model.
+        """As `choose`, with what else the channel has chosen; the starter where it is named, or nothing is and the
+        channel has no model.
 
-        `starter` False: not where there is none.
+        `starter` False: only where it is named.
         """
         model, choices = await self._named(guild_id, channel_ids, name)
         if model is not None:
             return model, choices
-        named = name is not None and name.strip().lower() == STARTER
-        if named or (starter and name is None and not await self.usable(guild_id, channel_ids)):
+        if (starter and name is None) or (name is not None and name.strip().lower() == STARTER):
             return _starter(guild_id), choices
         raise await self._no_such_model(guild_id, channel_ids, name)
 
@@ -284,6 +284,11 @@ class Registry:
     async def _no_such_model(self, guild_id: int, channel_ids: list[int], name: str | None) -> UserError:
         names = [model.name for model in await self.usable(guild_id, channel_ids)]
         prefix = await self._guilds.prefix(guild_id)
+        if name is not None and name.strip().lower() == STARTER:
+            return UserError(
+                f"`{STARTER}` is the English that I come with: it has no card, and no channel can choose it.",
+                f"`{prefix}generate --model {STARTER}` writes with it.",
+            )
         if name is not None:
             near = nearest(name.strip(), names, likeness=0.5)
             return UserError(

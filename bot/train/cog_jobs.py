@@ -215,10 +215,8 @@ class Jobs(commands.Cog):
                 "New ones come when it has begun anew without them.",
             )
         if not state.samples:
-            remedy = (
-                "The training ended without one." if state.over else "The first one comes after an epoch, on its card."
-            )
-            raise UserError("There are no samples yet.", remedy)
+            over, soon = "The training ended without one.", "The first one comes soon, on its card."
+            raise UserError("There are no samples yet.", over if state.over else soon)
         return embeds.samples(job, state, await self.servers.blocklist(guild_id))
 
     async def _load(self, job_id: str, guild_id: int) -> TrainJob:

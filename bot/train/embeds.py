@@ -296,7 +296,8 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         "time": " It used all of its time.",
         "finish": " It was finished early on request, and the best so far was kept.",
     }[end.stopped]
-    more = "" if end.stopped == "early" else f" `{context.prefix}train more` trains it further."
+    told = model.judged
+    more = f" `{context.prefix}train more` trains it further." if told.step in (None, "longer") else ""
     example = "I think" if model.source_channels else "the monster"
     what = "trained"
     said = f"Try `{context.prefix}generate {example}`, or any words of yours.{more}"
@@ -309,7 +310,6 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         said = "In a moment it takes the name of the model that it was made for, and its place where that was chosen."
     else:
         what = "now this channel's model"
-    told = model.judged
     colour = {"reads": GREEN, "words": BLURPLE, "begun": AMBER, "recites": AMBER, None: BLURPLE}[told.kind]
     embed = discord.Embed(title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}", colour=colour)
     headline = f"**{told.headline}**\n" if told.headline else ""
@@ -319,7 +319,8 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         "Epochs": f"{model.epochs:,}" + (" in all" if model.parent not in (None, STARTER) else ""),
         "Time": duration(end.seconds),
         "Size": count(model.parameters, "weight"),
-        "Training loss": bits(model.train_loss),
+        # That of the network alone, with its dropout, would look like a mistake beside the mixture's.
+        "Training loss": bits(model.train_loss) if model.heldout_loss is None else "",
         "Held-out loss": bits(model.heldout_loss),
         "Learned at": _speed(progress),
         "Continued from": f"`{model.parent}`" if model.parent is not None else "",

@@ -79,6 +79,8 @@ def check(flags: TrainFlags, settings: Settings) -> None:
         refuse_for_classic(flags)
     if flags.speakers and (flags.source is None or not is_channel(flags.source)):
         raise UserError("`--speakers` is for channels only.", "Leave it out, or name a channel, such as `#general`.")
+    if flags.keep_licence and flags.source is not None and is_channel(flags.source):
+        raise UserError("`--keep-licence` is for books and files.", "Leave it out: messages have no licence text.")
     start = start_of(flags)
     if start is not None and is_more(flags):
         raise UserError(

@@ -30,7 +30,7 @@ _NAMED = {" ": "space", "\n": "line end", "\t": "tab"}
 
 
 def generated(job: GenerateJob, answer: Generated, learn: str | None = None) -> discord.Embed | None:
-    """None when the text is too long for an embed. `learn`: the command to train a model, where there is none yet."""
+    """None when the text is too long for an embed. `learn`: how to get a model, where the channel has none."""
     embed = _text(job, answer, shown_seed(job, answer), answer.text, learn)
     return embed if len(embed.description or "") <= DESCRIPTION_LIMIT else None
 
@@ -49,9 +49,7 @@ def _text(job: GenerateJob, answer: Generated, seed: str, text: str, learn: str 
     embed = discord.Embed(description=said or "…", colour=BLURPLE)
     embed.set_footer(text=generated_footer(job, answer)[:2_048])
     _add_notes(embed, answer.notes, masked=answer.masked)
-    if learn is not None:
-        own = f"I have not learned a text here yet: this is the English that I come with. `{learn}` teaches me a book."
-        embed.add_field(name="Before any training", value=own, inline=False)
+    _add_learn(embed, learn)
     return embed
 
 
@@ -107,13 +105,14 @@ def compared_menu(job_id: str, answer: Compared) -> discord.ui.View:
     return view(menu("compared", job_id, placeholder="Continue one of these…", options=options))
 
 
-def compared(job: CompareJob, answer: Compared) -> discord.Embed:
+def compared(job: CompareJob, answer: Compared, learn: str | None = None) -> discord.Embed:
     seed = answer.seed if len(answer.seed) <= _SHOWN_SEED else f"… {tail(answer.seed, _SHOWN_SEED)}"
     embed = discord.Embed(description=f"**{plain(seed).strip()}** …", colour=BLURPLE)
     one = len({text.model_name for text in answer.texts}) == 1
     said = [job.variants[0].name] if one else []
     embed.set_footer(text=" · ".join([*said, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"]))
     _add_notes(embed, answer.notes, masked=answer.masked)
+    _add_learn(embed, learn)
     names = variant_names(answer)
     room = (_EMBED_LIMIT - len(embed) - sum(map(len, names))) // max(1, len(names))
     notes = len(embed.fields)
@@ -139,7 +138,7 @@ def variant_names(answer: Compared) -> list[str]:
     return [f"{text.model_name}, temperature {text.temperature:g}" for text in answer.texts]
 
 
-def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
+def surprised(job: SurpriseJob, answer: Surprised, learn: str | None = None) -> discord.Embed:
     bits = answer.nats_per_char / math.log(2)
     embed = discord.Embed(
         title=f"How surprising this is to {job.model.name}",
@@ -160,8 +159,14 @@ def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
     if most:
         embed.add_field(name="Least expected", value=" · ".join(most)[:FIELD_LIMIT], inline=False)
     _add_notes(embed, answer.notes)
+    _add_learn(embed, learn)
     embed.set_footer(text=f"{job.model.name} · {answer.seconds:.2f} s")
     return embed
+
+
+def _add_learn(embed: discord.Embed, learn: str | None) -> None:
+    if learn is not None:
+        embed.add_field(name="Without a model", value=learn, inline=False)
 
 
 def _add_notes(embed: discord.Embed, notes: Sequence[str], *, masked: bool = False) -> None:

@@ -27,7 +27,7 @@ from bot.write.mix import Part
 from galvanic.errors import UserError
 from galvanic.options import STARTER
 from shared.events import Compared, Event, Generated, Surprised
-from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, SurpriseJob, author_of
+from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, Place, SurpriseJob, author_of
 from shared.models import ModelRecord
 
 FROM_CORPUS_LENGTH = 1_000  # the tutorial's
@@ -218,15 +218,26 @@ class Generating(Requests):
         await self.registry.require_usable(job.place, model_ids)
         return changes.masked(event, await self.servers.blocklist(job.place.guild_id))
 
+    async def _no_model(self, place: Place, model_ids: Collection[str]) -> str | None:
+        """What to say where the starter writes because the channel has no model; None: it has one."""
+        if STARTER not in model_ids:
+            return None
+        models, current = await self.registry.channel_models(place.guild_id, place.channel_ids)
+        prefix = await self.servers.prefix(place.guild_id)
+        if models and current is None:
+            own = f"`{prefix}model use {models[0].name}` gives this channel a model."
+            return f"This is the English that I come with: {own}"
+        own = f"`{prefix}train frankenstein` teaches me a book."
+        none = f"I have not learned a text here yet: this is the English that I come with. {own}"
+        return None if models else none
+
     async def post(self, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
         event = await self._fit(job, {part.model_id for part in job.mix} or {job.model_id}, event)
         if job.shown == 0:
             # Plain text, as people talk; a link that the model made up gets no preview.
             await send(embeds.chatted(event), suppress_embeds=True, **options)
             return
-        learn = None
-        if job.model_id == STARTER and not await self.registry.usable(job.place.guild_id, job.place.channel_ids):
-            learn = f"{await self.servers.prefix(job.place.guild_id)}train frankenstein"
+        learn = await self._no_model(job.place, {job.model_id})
         options["view"] = embeds.text_buttons(job, event)
         if (embed := embeds.generated(job, event, learn)) is not None:
             await send(embed=embed, **options)
@@ -246,13 +257,14 @@ class Generating(Requests):
             await send(embed=embed.add_field(name="Only the beginning", value=said, inline=False), **options)
 
     async def post_comparison(self, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
-        event = await self._fit(job, {variant.model_id for variant in job.variants}, event)
-        await send(embed=embeds.compared(job, event), view=embeds.compared_menu(job.job_id, event), **options)
+        model_ids = {variant.model_id for variant in job.variants}
+        event, learn = await self._fit(job, model_ids, event), await self._no_model(job.place, model_ids)
+        await send(embed=embeds.compared(job, event, learn), view=embeds.compared_menu(job.job_id, event), **options)
 
     async def post_surprise(self, send: Send, job: SurpriseJob, event: Surprised, **options: Any) -> None:
         event = await self._fit(job, [job.model.model_id], event)
         picture = await self.jobs.artifact(job.job_id, SURPRISE_FILE)
-        embed = embeds.surprised(job, event)
+        embed = embeds.surprised(job, event, await self._no_model(job.place, {job.model.model_id}))
         if picture is None:
             embed.set_image(url=None).set_footer(text="The picture has expired: run the command again for a new one.")
         else:

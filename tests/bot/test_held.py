@@ -16,11 +16,11 @@ from bot.channels.embeds import Terms
 from bot.channels.export import packed
 from bot.channels.withdrawals import Withdrawn
 from galvanic.options import TranscriptRef
-from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID
+from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.settings import Settings
 from tests import factories
 from tests.bot.live import Live, text_of
-from tests.bot.members import ADA, BEN, CELLAR, DORA, TAVERN, ben_and_dora, directly, model_of, slash, stored
+from tests.bot.members import ADA, BEN, CELLAR, DORA, TAVERN, asked_for, ben_and_dora, directly, model_of, slash, stored
 
 
 @pytest.fixture
@@ -56,6 +56,8 @@ async def test_a_channels_models_are_not_told_to_who_cannot_read_it(live: Live) 
 
 async def test_somebody_unknown_is_told_that_nothing_is_held(live: Live) -> None:
     assert "I hold nothing of you" in await live.ask("!privacy", person="cleo", channel=live.dm("cleo"))
+    await asked_for(live, "g-1", USER_IDS["cleo"], "a seed of cleo")
+    assert "hold of you in Galvanic playground" in await live.ask("!privacy", person="cleo", channel=live.dm("cleo"))
 
 
 async def test_a_direct_message_tells_of_every_server(live: Live) -> None:

@@ -116,8 +116,11 @@ async def test_the_starter_writes_where_there_is_no_model(registry: Registry, wo
         with pytest.raises(UserError):
             await registry.choose(GUILD, [CHANNEL], name)
     assert register(worker, record(name=STARTER)).name == "starter-2"
+    with pytest.raises(UserError, match="it has no card"):
+        await registry.choose(GUILD, [CHANNEL], STARTER)
+    assert (await registry.choose_to_write(GUILD, [CHANNEL + 1], None))[0].model_id == STARTER
     with pytest.raises(UserError, match="This channel has no model yet"):
-        await registry.choose_to_write(GUILD, [CHANNEL + 1], None)
+        await registry.choose_to_write(GUILD, [CHANNEL + 1], None, starter=False)
     assert (await registry.choose_to_write(GUILD, [CHANNEL], " Starter "))[0].model_id == STARTER
 
 

@@ -23,7 +23,6 @@ def trained(system: System) -> Message:
 
 def test_the_finished_card_shows_losses_samples_and_a_curve(system: System, trained: Message) -> None:
     assert "`harbour`" in text_of(trained)
-    assert re.fullmatch(r"\d\.\d\d bits \(\d\.\d{3} nats\)", field_of(trained, "Training loss"))
     assert re.fullmatch(r"\d\.\d\d bits \(\d\.\d{3} nats\)", field_of(trained, "Held-out loss"))
     for number in (1, 2, 3):
         assert len(field_of(trained, f"Sample {number}")) > 20
