@@ -35,7 +35,7 @@ _ACK_DELAY_S = 0.05
 _RESUMABLE_S = 120.0
 """How long a session outlives its connection; events of that time are sent when it is resumed."""
 _DISPATCH, _HEARTBEAT, _IDENTIFY, _RESUME, _INVALID, _HELLO, _ACK = 0, 1, 2, 6, 9, 10, 11
-_CLOSE_BAD_TOKEN, _CLOSE_DECODE = 4004, 4002
+_CLOSE_BAD_TOKEN, _CLOSE_DECODE, _CLOSE_INTENTS = 4004, 4002, 4014
 
 
 @asynccontextmanager
@@ -220,7 +220,8 @@ class Gateway:
             return
         asked = discord.Intents.none()
         asked.value = int(data["intents"])
-        if code := self.refusal(asked):
+        missing = rules.missing_privileged_intents(asked, self._world.granted)
+        if code := _CLOSE_INTENTS if missing else self.refusal(asked):
             await connection.close(code, "Refused")
             return
         connection.identify(data)

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 
 import structlog
 from aiohttp import BodyPartReader, MultipartReader, web
+from simcord import intents as rules
 from simcord.backend import errors, serializers
 from simcord.backend.access import channel_accessible
 from simcord.backend.errors import BackendError
@@ -53,6 +54,8 @@ _CHANNEL = re.compile(r"/channels/(\d+)/")
 _INTERACTION = re.compile(r"/(?:interactions/(\d+)|webhooks/\d+/([^/]+))")
 _GUILD = re.compile(r"/guilds/(\d+)")
 _CALLBACK = re.compile(r"/interactions/(\d+)/")
+_GRANTED = {"members": 1 << 15, "message_content": 1 << 19}
+"""The application's flag for each intent, of bots in fewer than 100 servers."""
 _OPEN = re.compile(r"/(interactions|webhooks)/\d+/")
 """Routes whose token stands in the path."""
 
@@ -161,8 +164,12 @@ class Rest:
             self._check_parts(int(edited[1]), fields, files)
         elif method == "GET" and (asked := _MESSAGES.fullmatch(path)) is not None:
             return _page(self._world, int(asked[1]), query)
-        answer = router.dispatch(self._world, method, path, json=body, params=query, files=files)
+        may_read = self._world.granted.message_content
+        answer = router.dispatch(
+            self._world, method, path, json=body, params=query, files=files, message_content_access=may_read
+        )
         if path == "/oauth2/applications/@me":
+            answer["flags"] = sum(bit for name, bit in _GRANTED.items() if getattr(self._world.granted, name))
             answer["owner"] = dict(serializers.user_payload(self._world.users[USER_IDS["ada"]]))
         if method == "GET" and (guild := _GUILD.fullmatch(path)) is not None:
             answer["premium_tier"] = PREMIUM_TIERS.get(int(guild[1]), 0)
@@ -240,7 +247,9 @@ def _page(world: World, channel_id: int, query: dict[str, str]) -> list[Any]:
     while 0 <= start < len(ids) and len(found) < limit:
         message = messages[ids[start]]
         if not message.is_ephemeral:
-            found.append(serializers.message_payload(world, message))
+            found.append(dict(serializers.message_payload(world, message)))
+            if not world.granted.message_content:
+                rules.censor_message(found[-1], BOT_ID, backend=world)
         start += step
     return found if step < 0 else found[::-1]
 

@@ -103,6 +103,8 @@ class World(Backend):
         self.change_listeners: list[ChangeListener] = []
         self.state_listeners: list[Callable[[], None]] = []
         """Called when the bot comes, goes, or has other commands."""
+        self.granted = discord.Intents.all()
+        """What Discord's portal lets the bot have."""
         self.answered: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
         """By interaction: set once the bot answers it."""
         self.uploads: dict[int, list[str]] = {}

@@ -15,7 +15,6 @@ from typing import Any
 
 import discord
 from aiohttp import web
-from simcord import intents as rules
 from simcord.backend.models import Message
 from simcord.enums import ComponentType
 
@@ -29,7 +28,6 @@ from tests.driver.faults import OK, Fault, Faults
 from tests.driver.requests import RequestLog
 
 Body = dict[str, Any]
-_DISALLOWED_INTENTS = 4014
 _DIRECT = re.compile(r"/channels/(\d+)/messages")
 
 
@@ -53,7 +51,6 @@ class Driver:
         self._resolver = playground.resolver
         self.admin = Admin(playground.world, playground.resolver)
         self._log = RequestLog()
-        self._privileged = True
         self._refuse_with: int | None = None
         self._away_until = 0.0
         self._edit_times: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=5_000))
@@ -164,13 +161,12 @@ class Driver:
 
     async def intents(self, body: Body) -> Any:
         """Switch the privileged intents on or off, as in Discord's portal."""
-        self._privileged = bool(body["privileged"])
+        self._world.granted = discord.Intents.all() if body["privileged"] else discord.Intents.none()
         return {}
 
-    def refusal(self, asked: discord.Intents) -> int | None:
+    def refusal(self, _asked: discord.Intents) -> int | None:
         """The code that a bot is closed with when it identifies."""
-        missing = rules.missing_privileged_intents(asked, discord.Intents.none())
-        return _DISALLOWED_INTENTS if missing and not self._privileged else self._refuse_with
+        return self._refuse_with
 
     async def forge(self, body: Body) -> Any:
         """Press a button that need not be on the message, which Discord's own client does not allow."""
