@@ -14,7 +14,7 @@ import discord.http
 import structlog
 import yarl
 
-from bot import gateway
+from bot import gateway, intents
 from bot.app import Galvanic
 from bot.background import run_forever
 from shared import presence
@@ -23,11 +23,10 @@ from shared.metrics import health_command
 from shared.settings import Settings, SettingsError, read_settings
 
 EX_CONFIG = 78  # sysexits.h: retrying cannot help
-PORTAL = "https://discord.com/developers/applications"
 
 _BAD_TOKEN = (
-    f"Discord refused the DISCORD_TOKEN in .env. Make a new one ({PORTAL} -> your application -> Bot -> Reset Token) "
-    "and put it there."
+    f"Discord refused the DISCORD_TOKEN in .env. Make a new one ({intents.PORTAL} -> your application -> Bot -> Reset "
+    "Token) and put it there."
 )
 _CLOSED_FOR_GOOD = {
     4004: _BAD_TOKEN,
@@ -49,7 +48,9 @@ def main(arguments: Sequence[str] = ()) -> int:
         return health_command(settings, presence.BOT)
     configure_logging("bot", settings)
     if settings.discord_token is None:
-        return _refuse(f"No DISCORD_TOKEN is set. Put one into .env: {PORTAL} -> your application -> Bot -> Token.")
+        return _refuse(
+            f"No DISCORD_TOKEN is set. Put one into .env: {intents.PORTAL} -> your application -> Bot -> Token."
+        )
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # it never speaks
     if settings.discord_api_url:
         discord.http.Route.BASE = settings.discord_api_url
@@ -64,36 +65,51 @@ def main(arguments: Sequence[str] = ()) -> int:
             _CLOSED_FOR_GOOD.get(error.code, f"Discord's gateway refused this bot for good, with code {error.code}.")
         )
     except discord.PrivilegedIntentsRequired:
-        return _refuse(
-            f"Discord does not let this bot read messages. Turn on 'Message Content Intent' ({PORTAL} -> your "
-            "application -> Bot -> Privileged Gateway Intents) and start again."
-        )
-    except KeyboardInterrupt:
+        return _refuse("Discord's gateway refused this bot for good, with code 4014.")
+    except (KeyboardInterrupt, asyncio.CancelledError):
         log.info("stopped")
     return 0
 
 
 async def _run(settings: Settings) -> None:
+    """A client's intents are fixed, so the next one does without those that Discord refused this one."""
+    task = asyncio.current_task()
     assert settings.discord_token is not None
-    async with Galvanic(settings) as bot:
-        with bot.metrics.served():
-            bot.tasks.spawn(run_forever("tell_trouble", bot.tell_trouble, every_s=presence.BEAT_S))
-            task = asyncio.create_task(_serve(bot, settings.discord_token.get_secret_value()))
-            with contextlib.suppress(NotImplementedError):  # on Windows
-                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-            try:
-                await task
-            except asyncio.CancelledError:
-                log.info("stopping")
+    assert task is not None
+    with contextlib.suppress(NotImplementedError):  # on Windows
+        # A second signal must not interrupt the closing.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: task.cancelling() or task.cancel())
+    lacks, identifies = frozenset[str](), gateway.Identifies()
+    while True:
+        async with Galvanic(settings, lacks) as bot:
+            bot.identifies = identifies  # Discord's limit is on the token
+            with bot.metrics.served():
+                bot.tasks.spawn(run_forever("tell_trouble", bot.tell_trouble, every_s=presence.BEAT_S))
+                try:
+                    refused = await _serve(bot, settings.discord_token.get_secret_value())
+                except asyncio.CancelledError:
+                    log.info("stopping")
+                    return
+        if not refused:
+            return
+        lacks |= refused
 
 
-async def _serve(bot: Galvanic, token: str) -> None:
+async def _serve(bot: Galvanic, token: str) -> frozenset[str]:
+    """Serve until the bot is closed; the intents that Discord refused instead."""
     await gateway.log_in(bot, token, bot.metrics.missed)
     bot.metrics.logged_in = True
     assert bot.application_id is not None
     await bot.leader.wait(bot.application_id)
     bot.metrics.leads = True
-    await bot.connect()
+    try:
+        await bot.connect()
+    except discord.PrivilegedIntentsRequired:
+        if refused := await intents.refused(bot):
+            log.warning("intents_not_granted", intents=sorted(refused), remedy=intents.REMEDY)
+            return refused
+        raise
+    return frozenset()
 
 
 def _refuse(message: str) -> int:

@@ -16,7 +16,7 @@ from discord.backoff import ExponentialBackoff
 from discord.ext import commands
 from redis.exceptions import RedisError
 
-from bot import gateway
+from bot import gateway, intents
 from bot.admin import cog_general, cog_settings, metrics
 from bot.background import Service, log_failed, run_forever
 from bot.channels import chores, consent, held, importer, sources, store, watch, withdrawals
@@ -47,17 +47,9 @@ log = structlog.get_logger()
 class Galvanic(commands.Bot):
     """Makes every service, hands each what it needs, and adds their cogs and actions."""
 
-    def __init__(self, settings: Settings) -> None:
-        learning = settings.channel_training != "off"
-        intents = discord.Intents(
-            guilds=True,
-            guild_messages=True,
-            dm_messages=True,
-            message_content=True,
-            # Who is banned and (the privileged one) who leaves withdraws at once; see `bot.channels.watch`.
-            moderation=learning,
-            members=learning and settings.members_intent,
-        )
+    def __init__(self, settings: Settings, lacks: frozenset[str] = frozenset()) -> None:
+        """`lacks`: intents that Discord does not grant."""
+        asked = intents.without(intents.wanted(settings), lacks)
         self.settings = settings
         self.admission = admission.Admission(settings)
         self.metrics = metrics.BotMetrics(self, settings, self.admission)
@@ -65,7 +57,7 @@ class Galvanic(commands.Bot):
         gateway.Pacing(self.metrics.trace)
         super().__init__(
             command_prefix=_prefixes,
-            intents=intents,
+            intents=asked,
             allowed_mentions=discord.AllowedMentions.none(),
             help_command=None,
             tree_cls=decoding.Tree,
@@ -87,7 +79,7 @@ class Galvanic(commands.Bot):
         self.leader = Leader(self.redis)
         self.jobs = client.JobClient(settings, self.redis, self.metrics.ended)
         self.dispatcher = dispatcher.Dispatcher(self.redis, self.jobs)
-        self.guild_settings = servers = GuildSettingsStore(settings, self.redis)
+        self.guild_settings = servers = GuildSettingsStore(settings, self.redis, reads=asked.message_content)
         self.access = access.Access(settings, servers, self.redis)
         self.responder = Responder(
             self, settings, servers, self.access, lambda ctx: self.metrics.replied(ctx, "refused")
@@ -268,10 +260,12 @@ class Galvanic(commands.Bot):
         await self.redis.aclose()
 
     async def tell_trouble(self) -> None:
-        """Say in Redis, for `make run` to show, that Discord cannot be reached."""
-        since = self.metrics.away_since
+        """Say in Redis, for `make run` to show, that Discord cannot be reached, or what it does not grant."""
+        since, said = self.metrics.away_since, intents.missing(self, self.settings)
         if since is not None and time.monotonic() - since > gateway.AWAY_S:
-            await presence.beat_async(self.redis, presence.TROUBLE, gateway.AWAY)
+            said = gateway.AWAY
+        if said is not None:
+            await presence.beat_async(self.redis, presence.TROUBLE, said)
 
     async def _say_present(self) -> None:
         if not await self.leader.keep():

@@ -53,7 +53,7 @@ def prepare() -> None:
     """
     ExponentialBackoff.delay = _delay  # type: ignore[method-assign,assignment]
     aiohttp.client.DEFAULT_TIMEOUT = aiohttp.ClientTimeout(sock_connect=30.0, sock_read=SILENT_S)  # type: ignore[misc]
-    for name in ("discord.client", "discord.app_commands.tree"):
+    for name in ("discord.client", "discord.app_commands.tree", "discord.ext.commands.bot"):
         logging.getLogger(name).addFilter(_in_our_form)
 
 
@@ -74,7 +74,8 @@ def _in_our_form(record: logging.LogRecord) -> bool:
     elif isinstance(error, DISCORD_ERRORS) and (code in TOO_LATE or is_transient(error)):
         log.info("choices_not_taken", error=type(error).__name__, code=code)
     else:
-        return True
+        # What lacks without the intent for messages, `bot.__main__` says itself, with a remedy.
+        return not str(record.msg).startswith("Privileged message content intent is missing")
     return False
 
 

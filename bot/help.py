@@ -15,7 +15,7 @@ from bot.components import Press, menu, view
 from bot.errors import nearest
 from bot.options.options import Options
 from bot.servers.access import IN_DIRECT_MESSAGES, is_admin
-from bot.servers.settings import GuildSettingsStore
+from bot.servers.settings import SLASH, GuildSettingsStore
 from bot.types import User
 from bot.words import BLURPLE, FIELD_LIMIT, MOST, code, plain
 from galvanic.errors import UserError
@@ -37,7 +37,7 @@ Command = commands.Command[Any, ..., Any]
 
 @dataclass(frozen=True)
 class Help:
-    known: commands.GroupMixin[Any]
+    known: commands.Bot
     servers: GuildSettingsStore
 
     def names(self, user: User) -> list[str]:
@@ -58,7 +58,8 @@ class Help:
         group = command if isinstance(command, commands.Group) else command.parent
         elsewhere = guild_id is None and (command.root_parent or command).name not in IN_DIRECT_MESSAGES
         entries = _parts(group) if isinstance(group, commands.Group) else known
-        return {"embed": page(command, prefix, elsewhere=elsewhere), "view": _menu(entries, start=True)}
+        mention = f"@{self.known.user.name} " if self.known.user is not None and prefix == SLASH else None
+        return {"embed": page(command, prefix, mention, elsewhere=elsewhere), "view": _menu(entries, start=True)}
 
     async def turn(self, press: Press) -> None:
         """Show the page chosen: in place of this one if only this person sees it, else beside it."""
@@ -92,9 +93,10 @@ def _place(command: Command) -> tuple[int, str]:
 
 def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> discord.Embed:
     """The first page; `direct`: in direct messages."""
+    source, words = ("source:", "seed:") if prefix == SLASH else ("", "")
     begin = (
-        f"1. `{prefix}train frankenstein` - I learn to write like the book while you watch.\n"
-        f"2. `{prefix}generate the monster` - I continue your words in its voice."
+        f"1. `{prefix}train {source}frankenstein` - I learn to write like the book while you watch.\n"
+        f"2. `{prefix}generate {words}the monster` - I continue your words in its voice."
     )
     if direct:
         begin = "These commands work in direct messages. Everything else works in a server that I'm in: type it there."
@@ -104,7 +106,8 @@ def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> 
         lines = [_line(by_name[name], prefix) for name in names if name in by_name]
         if lines:
             embed.add_field(name=heading, value="\n".join(lines)[:FIELD_LIMIT], inline=False)
-    embed.set_footer(text=f"{prefix}help COMMAND explains one, with examples. Each works as /command too.")
+    too = "Each works typed after a mention of me" if prefix == SLASH else "Each works as /command"
+    embed.set_footer(text=f"{prefix}help COMMAND explains one, with examples. {too} too.")
     return embed
 
 
@@ -125,9 +128,14 @@ def _parts(group: commands.Group[Any, ..., Any]) -> list[Command]:
     return sorted((part for part in group.commands if not part.hidden), key=lambda part: part.name)
 
 
-def page(command: Command, prefix: str, *, elsewhere: bool = False) -> discord.Embed:
-    """How one command is used; `elsewhere`: it is read in direct messages, where the command does not work."""
+def page(command: Command, prefix: str, mention: str | None = None, *, elsewhere: bool = False) -> discord.Embed:
+    """How one command is used; `elsewhere`: it is read in direct messages, where the command does not work.
+
+    `mention`: what it begins with when it is typed, where that is not the prefix.
+    """
     usage = command.extras.get("usage", command.qualified_name)
+    typed = prefix if mention is None else mention
+    begun = f"{prefix}{usage}" if mention is None else f"{_slash_usage(command)}\n{typed}{usage}"
     # Without the docstring's line ends, which Discord would show.
     paragraphs = (command.help or command.description).split("\n\n")
     names = ", ".join(f"`{prefix}{f'{command.full_parent_name} {alias}'.strip()}`" for alias in command.aliases)
@@ -136,20 +144,27 @@ def page(command: Command, prefix: str, *, elsewhere: bool = False) -> discord.E
         "*This works in servers only.*" if elsewhere else "",
         f"*{ADMINS_ONLY}*" if command.extras.get("admin") else "",
         f"Aliases: {names}" if names else "",
-        f"```\n{prefix}{usage}\n```",
+        f"```\n{begun}\n```",
     )
     shown = "\n".join(filter(None, said))
     embed = discord.Embed(title=plain(f"{prefix}{command.qualified_name}"), description=shown, colour=BLURPLE)
     if isinstance(command, commands.Group):
         _add(embed, "Subcommands", [f"`{part.name}` {_about(part)}" for part in _parts(command)])
-    examples = [f"{prefix}{line}" for line in command.extras.get("examples", ())]
-    if examples not in ([], [f"{prefix}{usage}"]):
+    examples = [f"{typed}{line}" for line in command.extras.get("examples", ())]
+    if examples not in ([], [f"{typed}{usage}"]):
         embed.add_field(name="Examples", value="```\n" + "\n".join(examples)[: FIELD_LIMIT - 8] + "\n```", inline=False)
     for heading, options in described(command):
         _add(embed, heading, [f"`{typed}` {description}" for typed, description in options])
     if _slash(command) is not None or command.extras.get("slash"):  # its own, or a separate one
         embed.set_footer(text=f"As a slash command: /{command.qualified_name}")
     return embed
+
+
+def _slash_usage(command: Command) -> str:
+    slash = _slash(command)
+    fields = slash.parameters if isinstance(slash, app_commands.Command) else []
+    shown = [f"{one.display_name}:" if one.required else f"[{one.display_name}:]" for one in fields]
+    return " ".join([f"/{command.qualified_name}", *shown])
 
 
 def _slash(command: Command) -> app_commands.Command[Any, ..., Any] | app_commands.Group | None:

@@ -18,6 +18,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
+from bot import intents
 from bot.admin.metrics import BotMetrics, memory_of
 from bot.background import DISCORD_ERRORS, reply
 from bot.components import button, view
@@ -140,7 +141,8 @@ class General(commands.Cog):
                 return
             most = self.settings.train_max_minutes
             taste, minutes = min(TASTE_MINUTES, most), min(self.settings.train_minutes, most)
-            embed = _greeting(await self.servers.prefix(guild.id), taste, minutes)
+            lacks = intents.missing(self.bot, self.settings)
+            embed = _greeting(await self.servers.prefix(guild.id), taste, minutes, lacks)
             label = f"A first taste: {taste:g} minutes of Frankenstein"
             await channel.send(embed=embed, view=view(button("taste", label=label, style=discord.ButtonStyle.primary)))
         except (redis.RedisError, *DISCORD_ERRORS) as error:
@@ -159,6 +161,8 @@ class General(commands.Cog):
                 embed.add_field(name=does, value="✅ worker running" if machines[queue] else "⚠️ no worker")
             if not all(machines.values()):
                 embed.colour = AMBER
+            if (lacks := intents.missing(self.bot, self.settings)) is not None:
+                embed.colour, embed.description = AMBER, f"⚠️ {lacks}"
         except redis.RedisError:
             embed.colour, embed.description = RED, "❌ The job queue (Redis) can't be reached."
         if (away := self._away()) is not None:
@@ -169,6 +173,7 @@ class General(commands.Cog):
         snapshot = await self.snapshots.look(now=True)
         used, limit = await self._memory()
         problems = [f"⚠️ **{does}**: no worker is running." for queue, does in _KINDS if not machines[queue]]
+        problems += [f"⚠️ {lacks}"] if (lacks := intents.missing(self.bot, self.settings)) is not None else []
         free, all_of = disk(self.settings.data_dir) or (None, 0)
         if free is not None and free < _LITTLE_SPACE * all_of:
             problems.append("⚠️ **The disk** is almost full: what is trained can't be saved then.")
@@ -265,8 +270,8 @@ def _channel(guild: discord.Guild, allowed: tuple[int, ...]) -> discord.TextChan
     return next((one for one in fit if one.permissions_for(guild.me) >= needed), None)
 
 
-def _greeting(prefix: str, taste_minutes: float, minutes: float) -> discord.Embed:
-    """`minutes`: of a training that nobody gives a time."""
+def _greeting(prefix: str, taste_minutes: float, minutes: float, lacks: str | None) -> discord.Embed:
+    """`minutes`: of a training that nobody gives a time; `lacks`: see `intents.missing`."""
     return discord.Embed(
         title="Hello! I learn to write from any text, and talk back in its voice",
         description=(
@@ -275,6 +280,7 @@ def _greeting(prefix: str, taste_minutes: float, minutes: float) -> discord.Embe
             "fetch the book, I read Python's manual instead, which needs no internet.\n\n"
             f"**Then:** attach a `.txt` file to `{prefix}train` to have me learn a text of yours, "
             f"{minutes:g} minutes at most. `{prefix}help` shows all I can do."
+            + (f"\n\n⚠️ {lacks}" if lacks is not None else "")
         ),
         colour=BLURPLE,
     )

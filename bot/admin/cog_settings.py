@@ -145,7 +145,7 @@ class ServerSettings(commands.Cog):
 
     async def _prefix_form(self, press: Press) -> Form:
         explained = f"One to five characters, ending in a symbol, like ? or g!. Default: {self.usual_prefix}"
-        now = await self.servers.prefix(_administered(press).id)
+        now = (await self.servers.get(_administered(press).id)).prefix or self.usual_prefix
 
         async def keep(press: Press) -> None:
             prefix = checked_prefix(press.typed["prefix"])

@@ -9,6 +9,7 @@ import discord
 import structlog
 from discord import app_commands
 
+from bot import intents
 from bot.background import is_transient
 from bot.channels.consent import ConsentStore
 from bot.models.audience import Audience
@@ -43,12 +44,15 @@ class Sources:
     audience: Audience
 
     def require_on(self) -> None:
+        """Raises UserError: the operator, or Discord, does not let the bot learn from channels at all."""
         if self.settings.channel_training == "off":
             raise UserError(
                 "Learning from channels is turned off.",
                 "It needs Discord's permission and the members' consent: the bot's operator can turn it on with "
                 "`CHANNEL_TRAINING=opt-in`, after reading docs/privacy.md. Texts and attached files work as always.",
             )
+        if not self.client.intents.message_content:
+            raise UserError("I can't learn from channels: Discord doesn't let me read messages.", intents.REMEDY)
 
     async def find(self, who: Actor, typed: str) -> Source:
         """The channel or public thread that was named, if this person may have the bot read it, and show it here.

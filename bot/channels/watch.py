@@ -77,8 +77,12 @@ class Watch(commands.Cog):
 
     @commands.Cog.listener()
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
-        """Also comes when only a preview or a pin changed: the line stays the same then."""
-        if not payload.message.author.bot and "content" in payload.data:
+        """Also comes when only a preview or a pin changed: the line stays the same then.
+
+        Where messages cannot be read, one that was edited counts as deleted.
+        """
+        known = payload.message.content or payload.message.edited_at
+        if known and not payload.message.author.bot and "content" in payload.data:
             self.hear(payload.guild_id, payload.channel_id, payload.message_id, payload.message)
 
     def hear(self, guild_id: int | None, channel_id: int, message_id: int, message: discord.Message | None) -> None:

@@ -18,6 +18,7 @@ from shared import keys
 from shared.blocklist import Blocklist, default_entries
 from shared.settings import Settings
 
+SLASH = "/"
 PREFIX_LIMIT = 5
 _READ_S = 1.5
 """Settings are read before an interaction is acknowledged, for which Discord allows 3 s."""
@@ -87,7 +88,9 @@ class Quotas(NamedTuple):
 class GuildSettingsStore:
     """In Redis. One bot process serves a server, so each server's settings are read only once."""
 
-    def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
+    def __init__(self, settings: Settings, client: redis.asyncio.Redis, *, reads: bool = True) -> None:
+        """`reads`: whether Discord lets the bot read messages."""
+        self._reads = reads
         self._settings = settings
         self._redis = client
         self._known: dict[int, GuildSettings] = {}
@@ -128,7 +131,12 @@ class GuildSettingsStore:
         self._known[guild_id] = settings
 
     async def prefix(self, guild_id: int | None) -> str:
-        """What a command begins with there; the operator's while Redis is away and it is not known."""
+        """What a command begins with there; the operator's while Redis is away and it is not known.
+
+        `/` in servers where messages cannot be read; direct messages always can.
+        """
+        if guild_id is not None and not self._reads:
+            return SLASH
         try:
             return (await self.get(guild_id)).prefix or self._settings.command_prefix
         except UnreadableSettings:

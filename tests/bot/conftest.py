@@ -68,10 +68,18 @@ async def driver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Driver]:
 
 
 @pytest.fixture
-async def live(settings: Settings, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
+def lacks() -> frozenset[str]:
+    """The intents that Discord does not grant the bot."""
+    return frozenset()
+
+
+@pytest.fixture
+async def live(
+    settings: Settings, driver: Driver, lacks: frozenset[str], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Live]:
     """A connected bot, and the world that it is in."""
     monkeypatch.setattr(responder, "_UNANSWERED_S", 0.3)  # else each press of what is no button of ours takes 2 s
-    bot = Galvanic(settings)
+    bot = Galvanic(settings, lacks)
     bot._connection.guild_ready_timeout = 0.05
     running = asyncio.create_task(bot.start("any-token"))
     ready = asyncio.create_task(bot.wait_until_ready())

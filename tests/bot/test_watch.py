@@ -67,6 +67,18 @@ async def test_an_edited_message_is_cleaned_anew_and_no_speech_is_gone(live: Liv
     assert not [line for line in lines if "example" in line or "command" in line or "cleo" in line]
 
 
+async def test_where_messages_cannot_be_read_an_edited_one_is_gone(live: Live) -> None:
+    ids, known = await read(live)
+    for connection in live.gateway._connections:
+        assert connection.intents is not None
+        connection.intents.message_content = False
+    live.world.set_pinned(LAB, ids[1], True)
+    live.world.edit_message(LAB, ids[0], {"content": "ada writes something else now"})
+    lines = await known.becomes(lambda lines: len(lines) < 200)
+    assert len(lines) == 199
+    assert not [line for line in lines if " number 0 " in line or "else" in line]
+
+
 async def test_an_edit_that_changes_no_words_changes_nothing(live: Live) -> None:
     ids, known = await read(live)
     live.world.set_pinned(LAB, ids[0], True)

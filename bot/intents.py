@@ -1,0 +1,69 @@
+"""What the bot asks Discord to tell it of, and what does not work where Discord grants it no privileged intent."""
+
+from __future__ import annotations
+
+import contextlib
+
+import discord
+
+from bot.background import DISCORD_ERRORS
+from shared.settings import Settings
+
+PORTAL = "https://discord.com/developers/applications"
+REMEDY = (
+    f"The bot's operator can turn it on ({PORTAL} -> the application -> Bot -> Privileged Gateway Intents), and start "
+    "me again."
+)
+_GRANTED_BY = {
+    "message_content": ("gateway_message_content", "gateway_message_content_limited"),
+    "members": ("gateway_guild_members", "gateway_guild_members_limited"),
+}
+"""By privileged intent, the application's flags of which one is set where it is granted."""
+_WITHOUT = {
+    "message_content": (
+        "Discord doesn't let me read messages ('Message Content Intent' is off). Typed commands, words as triggers and "
+        "learning from channels don't work; slash commands, buttons, context menus, mentions of me and direct messages "
+        "do."
+    ),
+    "members": (
+        "Discord doesn't tell me who leaves a server ('Server Members Intent' is off), so I look once a day, and when "
+        "I read a channel."
+    ),
+}
+
+
+def wanted(settings: Settings) -> discord.Intents:
+    learning = settings.channel_training != "off"
+    return discord.Intents(
+        guilds=True,
+        guild_messages=True,
+        dm_messages=True,
+        message_content=True,
+        # Who is banned and (the privileged one) who leaves withdraws at once; see `bot.channels.watch`.
+        moderation=learning,
+        members=learning and settings.members_intent,
+    )
+
+
+def without(intents: discord.Intents, lacks: frozenset[str]) -> discord.Intents:
+    return discord.Intents(**{name: on and name not in lacks for name, on in intents})
+
+
+async def refused(client: discord.Client) -> frozenset[str]:
+    """Of the privileged intents that a client asked for, those that Discord will not grant (close code 4014).
+
+    All of them where the application's flags, which tell, cannot be had or say otherwise.
+    """
+    asked = frozenset(name for name in _GRANTED_BY if getattr(client.intents, name))
+    missing = frozenset[str]()
+    with contextlib.suppress(*DISCORD_ERRORS):
+        flags = (await client.application_info()).flags
+        missing = frozenset(name for name in asked if not any(getattr(flags, one) for one in _GRANTED_BY[name]))
+    return missing or asked
+
+
+def missing(client: discord.Client, settings: Settings) -> str | None:
+    """What does not work, for lack of which intent, and who can change that; None: nothing is missing."""
+    asked, have = wanted(settings), client.intents
+    said = [words for name, words in _WITHOUT.items() if getattr(asked, name) and not getattr(have, name)]
+    return " ".join((*said, REMEDY)) if said else None

@@ -1,0 +1,182 @@
+"""Without a privileged intent the bot does what works, and says what does not and who can change it."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import discord
+import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from bot import __main__ as main, gateway, intents
+from bot.app import Galvanic
+from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
+from shared import presence
+from shared.settings import Settings
+from tests.bot.live import Live, text_of
+from tests.bot.test_welcome import new_server
+from tests.driver.control import Driver
+
+UNREAD = "Discord doesn't let me read messages ('Message Content Intent' is off)"
+OPERATOR = "The bot's operator can turn it on (https://discord.com/developers/applications"
+MENTION = f"<@{BOT_ID}>"
+
+
+@pytest.fixture
+def lacks() -> frozenset[str]:
+    return frozenset({"message_content"})
+
+
+async def test_a_mention_is_read_and_a_prefix_is_not(live: Live) -> None:
+    typed = live.send("!help train")
+    answered = await live.ask(f"{MENTION} help train")
+    assert "/train [file:] [source:]" in answered
+    assert "@Galvanic train frankenstein --minutes 20" in answered, "what can be typed"
+    assert "!train" not in answered
+    told = [one for one in live.world.messages[CHANNEL_IDS["lab"]].values() if one.id > typed.id]
+    assert len([one for one in told if one.author_id == BOT_ID]) == 1
+
+
+async def test_direct_messages_are_read(live: Live) -> None:
+    assert "`!help`" in await live.ask("!help", channel=live.dm())
+
+
+async def test_the_first_page_of_help_has_slash_commands_only(live: Live) -> None:
+    shown = await live.ask(f"{MENTION} help")
+    assert "`/train source:frankenstein`" in shown
+    assert "`/generate seed:the monster`" in shown
+    assert "!" not in shown.replace("Galvanic!", "")
+    assert "typed after a mention of me" in shown
+
+
+async def test_a_new_server_is_told_once_with_slash_commands(live: Live) -> None:
+    room = await new_server(live)
+    greeting = text_of(await live.until(lambda: live.showing("Hello!", channel=room), "a greeting"))
+    assert UNREAD in greeting
+    assert OPERATOR in greeting
+    assert "`/train`" in greeting
+    assert "`!" not in greeting
+
+
+@pytest.mark.parametrize("person", ["ada", "ben"])
+async def test_the_status_says_what_does_not_work(live: Live, person: str) -> None:
+    live.acts.slash(USER_IDS[person], CHANNEL_IDS["lab"], "status", {}, {})
+    shown = text_of(await live.until(lambda: live.whispered(person, "Status"), "the status"))
+    assert UNREAD in shown
+    assert OPERATOR in shown
+
+
+async def test_a_channel_is_not_learned_from_and_nobody_is_asked_to_agree(live: Live) -> None:
+    live.bot.settings.channel_training = "opt-in"
+    lab = CHANNEL_IDS["lab"]
+    for command, options in (
+        ("train", {"source": f"<#{lab}>"}),
+        ("allow-training", {"channel": str(lab)}),
+        ("optin", {}),
+    ):
+        live.acts.slash(USER_IDS["ada"], lab, command, cast(dict[str, Any], options), {})
+        told = await live.until(lambda: live.whispered("ada", "I can't learn from channels"), command)
+        assert "Discord doesn't let me read messages" in text_of(told)
+        assert OPERATOR in text_of(told)
+        live.world.delete_message(lab, told.id)
+
+
+async def test_the_launcher_is_told(live: Live) -> None:
+    await live.bot.tell_trouble()
+    said = await presence.alive_async(live.bot.redis, presence.TROUBLE)
+    assert said == [intents.missing(live.bot, live.bot.settings)]
+    assert UNREAD in said[0]
+
+
+async def test_the_prefix_that_admins_chose_is_kept_for_later(live: Live) -> None:
+    await live.bot.guild_settings.change(1, prefix="?")
+    assert await live.bot.guild_settings.prefix(1) == "/"
+    assert (await live.bot.guild_settings.get(1)).prefix == "?"
+
+
+# ---------------------------------------------------------------------- connecting
+
+
+@pytest.fixture
+def quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setattr(settings, "discord_token", SecretStr("any-token"))
+    monkeypatch.setattr(gateway, "IDENTIFY_EVERY_S", 0.05)
+    return settings
+
+
+@pytest.mark.parametrize("granted", ["none", "message_content"])
+async def test_refused_it_comes_back_without_what_is_missing(driver: Driver, quick: Settings, granted: str) -> None:
+    quick.channel_training, quick.members_intent = "opt-in", True
+    driver.playground.world.granted = discord.Intents(message_content=granted == "message_content")
+    with capture_logs() as logs:
+        running = asyncio.create_task(main._run(quick))
+        live = Live(cast(Galvanic, None), driver)
+        await live.until(lambda: running.done() or driver.playground.gateway.online, "the bot")
+        lab, ada = CHANNEL_IDS["lab"], USER_IDS["ada"]
+        await live.until(lambda: any(entry["event"] == "ready" for entry in logs), "the bot to be ready")
+        live.acts.slash(ada, lab, "status", {}, {})
+        shown = text_of(await live.until(lambda: live.whispered("ada", "Status"), "the status"))
+        running.cancel()
+        await running
+    warned = [entry for entry in logs if entry["event"] == "intents_not_granted"]
+    missing = ["members"] if granted == "message_content" else ["members", "message_content"]
+    assert [entry["intents"] for entry in warned] == [missing]
+    assert "Server Members Intent" in shown
+    assert (UNREAD in shown) == (granted == "none")
+
+
+async def test_a_gateway_that_refuses_whatever_is_asked_is_left(driver: Driver, quick: Settings) -> None:
+    driver._refuse_with = 4014
+    with capture_logs() as logs, pytest.raises(discord.PrivilegedIntentsRequired):
+        await main._run(quick)
+    assert len([entry for entry in logs if entry["event"] == "intents_not_granted"]) == 1
+
+
+# ---------------------------------------------------------------------- which are missing
+
+
+def asks(*names: str, granted: dict[str, bool] | None) -> discord.Client:
+    """A client that asked for these intents; `granted`: flags of its application, None: Discord is away."""
+
+    async def application_info() -> Any:
+        if granted is None:
+            raise ConnectionError
+        return SimpleNamespace(flags=discord.ApplicationFlags(**granted))
+
+    asked = discord.Intents(guilds=True, **dict.fromkeys(names, True))
+    return cast(discord.Client, SimpleNamespace(intents=asked, application_info=application_info))
+
+
+@pytest.mark.parametrize(
+    ("granted", "missing"),
+    [
+        ({"gateway_message_content": True}, {"members"}),
+        ({"gateway_message_content_limited": True}, {"members"}),
+        ({"gateway_guild_members_limited": True}, {"message_content"}),
+        ({}, {"members", "message_content"}),
+        # Refused all the same, or nothing is known of it: the next try asks for none.
+        ({"gateway_message_content": True, "gateway_guild_members": True}, {"members", "message_content"}),
+        (None, {"members", "message_content"}),
+    ],
+)
+async def test_the_application_says_what_is_missing(granted: dict[str, bool] | None, missing: set[str]) -> None:
+    assert await intents.refused(asks("members", "message_content", granted=granted)) == missing
+
+
+async def test_what_was_not_asked_for_is_not_missing() -> None:
+    assert await intents.refused(asks("message_content", granted={})) == {"message_content"}
+    assert await intents.refused(asks(granted={})) == frozenset()
+
+
+def test_each_intent_has_its_own_words(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "channel_training", "opt-in")
+    monkeypatch.setattr(settings, "members_intent", True)
+    assert intents.missing(asks("members", "message_content", granted={}), settings) is None
+    said = intents.missing(asks("message_content", granted={}), settings) or ""
+    assert "Server Members Intent" in said
+    assert "Message Content" not in said
+    monkeypatch.setattr(settings, "members_intent", False)
+    assert intents.missing(asks("message_content", granted={}), settings) is None
