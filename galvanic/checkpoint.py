@@ -110,7 +110,7 @@ def load(folder: Path) -> tuple[Arrays, dict[str, Any]] | None:
     try:
         arrays, metadata = read_arrays(path)
         return arrays, json.loads(metadata[_KEY])
-    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
         raise DamagedCheckpoint(str(error)) from error
 
 

@@ -29,7 +29,7 @@ _MOST_WEIGHT = 100.0
 _NEUTRAL = np.array([[0.3, 0, -0.15], [0.9, 0, 0.2]], np.float32)
 """About what suited small networks of six texts."""
 _LEAST_ENTRY = 3  # bytes: a symbol, its share and how many go on from it
-_MOST_FITTED = 4_000_000
+_MOST_FITTED = 4_000_000  # numbers; of as many symbols the losses are computed at a time
 _MOST_STEPS = 12  # of Newton's method
 
 
@@ -96,9 +96,10 @@ class Companion:
         return cls(arrays, tables, order, symbols)
 
     def fitted(
-        self, predictions: Callable[[], Predictions], number: int, ids: npt.NDArray[Any]
+        self, predictions: Callable[[], Predictions], number: int, ids: npt.NDArray[Any], alone: Companion | None = None
     ) -> tuple[Companion, float, float]:
-        """With weights that suit a text, and the losses there of the mixture and of the table alone, in nats a symbol.
+        """With weights that suit a text, and the losses there of the mixture and of the table alone, in nats a symbol;
+        of the table `alone`, if there is one.
 
         `predictions`: a network's, of so many places of it, at least one; asked twice. Of all these probabilities no
         more than about `_MOST_FITTED` are looked at for the weights, of places evenly spread. The loss is convex where
@@ -110,11 +111,14 @@ class Companion:
         parts = [(log_probs[::apart].copy(), places[::apart].copy()) for log_probs, places in predictions()]
         log_probs, places = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         made = self._with(_fitted(log_probs, self.log_probs(ids, places), np.asarray(ids[places])))
-        totals = np.zeros(2)
-        for log_probs, places in predictions():
-            own = made.log_probs(ids, places)
-            for index, found in enumerate((made.mixed(log_probs, own), own)):
-                totals[index] -= found[np.arange(len(places)), ids[places]].sum(dtype=np.float64)
+        totals, most = np.zeros(2), 1 + _MOST_FITTED // self.symbols
+        for all_log_probs, all_places in predictions():
+            for start in range(0, len(all_places), most):
+                places = all_places[start : start + most]
+                own = made.log_probs(ids, places)
+                mixed = made.mixed(all_log_probs[start : start + most], own)
+                for index, found in enumerate((mixed, own if alone is None else alone.log_probs(ids, places))):
+                    totals[index] -= found[np.arange(len(places)), ids[places]].sum(dtype=np.float64)
         return made, *(totals / number).tolist()
 
     def alone(self) -> Companion:

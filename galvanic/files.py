@@ -12,7 +12,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Where to write a file that is then moved into its place; on return it is on the disk. After an OSError what was
+    """Where to write a file that is then moved into its place; on return it is on the disk. After an error what was
     there before still is, and nothing else. Of several writers at once the last one's stays."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
@@ -20,7 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
-    except OSError:
+    except BaseException:
         partial.unlink(missing_ok=True)  # half a file must not take up disk space
         raise
     sync_folder(path.parent)

@@ -22,6 +22,7 @@ from galvanic.text.vocabulary import symbol_counts
 
 Tensor = Any
 HELDOUT_STREAMS, JUDGED_LENGTH = 32, 64
+_JUDGED_AT_ONCE = 16_000_000  # numbers: of many symbols fewer places are judged at a time
 HELDOUT_MOST = 200_000  # of a held-out part longer than this the beginning is judged
 SHUFFLED_MOST = 10_000_000
 """Windows up to this number are shuffled; of more, each step draws its own: the order alone would fill the memory."""
@@ -164,7 +165,9 @@ class StreamsLearner(Learner):
         self._stream = len(self._ids) // plan.batch
         self.steps = max(1, (self._stream - 1) // plan.length)
         self._states: list[Tensor] = []
-        self._judged = _heldout_streams(prepared, JUDGED_LENGTH)
+        most = _JUDGED_AT_ONCE // (HELDOUT_STREAMS * plan.network.vocabulary)
+        self._length = max(1, min(JUDGED_LENGTH, most))
+        self._judged = _heldout_streams(prepared, self._length)
         # One after the other: together they would only push each other's weights out of the processor's cache.
         self._steps = [tf.function(functools.partial(self._learn, index)) for index in range(len(self.models))]
         self._losses = tf.function(self._judge, reduce_retracing=True)
@@ -195,9 +198,9 @@ class StreamsLearner(Learner):
         inputs, targets, counted, _ = self._judged
         states = self._zero_states(len(inputs))
         total = 0.0
-        for start in range(0, inputs.shape[1], JUDGED_LENGTH):
+        for start in range(0, inputs.shape[1], self._length):
             poll()
-            part = slice(start, start + JUDGED_LENGTH)
+            part = slice(start, start + self._length)
             losses, states = self._losses(tf.constant(inputs[:, part]), tf.constant(targets[:, part]), states)
             total += float(np.sum(losses.numpy() * counted[:, part], dtype=np.float64))
         return total / float(counted.sum())
@@ -207,9 +210,9 @@ class StreamsLearner(Learner):
             return
         inputs, _, counted, places = self._judged
         states = self._zero_states(len(inputs))
-        for start in range(0, inputs.shape[1], JUDGED_LENGTH):
+        for start in range(0, inputs.shape[1], self._length):
             poll()
-            part = slice(start, start + JUDGED_LENGTH)
+            part = slice(start, start + self._length)
             log_probs, states = self._predictions(tf.constant(inputs[:, part]), states)
             chosen = counted[:, part]
             yield log_probs.numpy()[chosen], places[:, part][chosen]

@@ -27,6 +27,7 @@ from galvanic.results import (
     TrainingCancelled,
     TrainingInterrupted,
     best_point,
+    per_char,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0
 CHECKPOINT_BETWEEN_EPOCHS_S = 10.0  # short epochs are not worth a write to the disk each
 CHECKPOINT_AGAIN_S = 10.0  # until another try when the disk was full
-MOST_NATS = 999.0
 MOST_STRAYS = 3  # a training whose loss was not a number this often is given up
 
 log = structlog.get_logger()
@@ -127,12 +127,13 @@ class Loop:
                     continue
                 return "done"
             stopped = self._over()
-            if stopped:
-                return stopped
-            at.epoch, at.step, at.loss_sum, at.loss_count = at.epoch + 1, 0, 0.0, 0
-            self.learner.begin_epoch(at.epoch)
+            if not stopped:
+                at.epoch, at.step, at.loss_sum, at.loss_count = at.epoch + 1, 0, 0.0, 0
+                self.learner.begin_epoch(at.epoch)
             if time.monotonic() - self._saved >= min(CHECKPOINT_BETWEEN_EPOCHS_S, self.checkpoint_s):
                 self._save()
+            if stopped:
+                return stopped
 
     def _run_epoch(self) -> None:
         at = self.position
@@ -155,11 +156,11 @@ class Loop:
 
     def _heldout(self) -> float | None:
         loss = self.learner.heldout(self._poll)
-        return None if loss is None else _per_char(loss, self.learner.prepared.heldout_density)
+        return None if loss is None else per_char(loss, self.learner.prepared.heldout_density)
 
     def _train_loss(self) -> float | None:
         at = self.position
-        return _per_char(at.loss_sum / at.loss_count, self.learner.prepared.density) if at.loss_count else None
+        return per_char(at.loss_sum / at.loss_count, self.learner.prepared.density) if at.loss_count else None
 
     def _judge(self) -> None:
         """End an epoch, or the part of one that there was time for."""
@@ -302,11 +303,6 @@ class Loop:
             log.error("checkpoint_not_saved", reason="the disk is full")
             self._unsaved = True
             self.hooks.trouble("disk full")
-
-
-def _per_char(loss: float, density: float) -> float:
-    """A loss in nats per symbol as one per character; a number is no larger than what a model file takes."""
-    return min(loss * density, MOST_NATS) if math.isfinite(loss) else loss
 
 
 def _finite(arrays: Arrays) -> bool:

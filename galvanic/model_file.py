@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import safetensors
 from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError
 
 from galvanic.checkpoint import read_arrays, write_file
 from galvanic.errors import UserError
@@ -85,7 +85,7 @@ class Description(BaseModel):
     versions: dict[str, str] = Field(default_factory=dict)
     created_at: float = Field(default_factory=time.time, ge=0, allow_inf_nan=False)
     transcripts: tuple[TranscriptRef, ...] = ()  # learned from, as the registry knew when it was exported (`marks`)
-    weights_sha256: str  # of the weights as they stand in the file, hexadecimal
+    weights_sha256: str  # of the arrays as they stand in the file, hexadecimal
 
     @property
     def marks(self) -> tuple[TranscriptRef, ...]:
@@ -194,7 +194,8 @@ def load(path: Path, imported_bytes: int | None = None) -> Loaded:
         _check_arrays(description, weights, windows)
         _require(not table or description.recipe != "classic", "a table that it may not have")
         companion = _companion(table, len(description.symbols)) if table else None
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, safetensors.SafetensorError) as error:
+    # The AttributeError is of a type that numpy lacks, such as 8-bit floats.
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, SafetensorError) as error:
         raise damaged(path if imported_bytes is not None else None) from error
     return description, weights, windows, companion
 

@@ -32,6 +32,9 @@ _PIECES = 200
 MEMBERS = 3
 FREE = {"char": 3, "word": 1}
 """Of a text of several members, passages of more symbols than these stand only if lines of so many of them have it."""
+_MOST_LETTERS = 64.0
+"""Perplexity of single symbols above which they are no letters, and more than one is free as little as of `word`: it is
+about 20 for alphabets, hundreds for Chinese and Japanese."""
 LEAST_SHARE = 1e-6
 STEPS = 255
 """Shares are kept in steps of their logarithm, from 1 (0) to `LEAST_SHARE`; the last step stands for none at all. On
@@ -70,8 +73,10 @@ def count(
     it, [nodes - 1 without those of the greatest length].
     """
     places = _places(len(ids))
-    owned = None if lines is None else _Owned(places, lines, FREE[recipe])
-    levels = _levels(np.asarray(ids[places], np.int64), symbols, ORDERS[recipe], owned)
+    counted = np.asarray(ids[places], np.int64)
+    free = FREE[recipe] if _perplexity(np.bincount(counted)) <= _MOST_LETTERS else 1
+    owned = None if lines is None else _Owned(places, lines, free)
+    levels = _levels(counted, symbols, ORDERS[recipe], owned)
     levels = _kept(levels, most_bytes, id_type(symbols)(0).itemsize)
     children = _joined([np.bincount(level.parent, minlength=len(above.symbol)) for above, level in _pairs(levels)])
     shares = np.concatenate([level.share for level in levels])
@@ -103,6 +108,11 @@ def _places(size: int) -> npt.NDArray[np.int64]:
         return np.arange(size)
     each = MOST_COUNTED // _PIECES
     return (np.linspace(0, size - each, _PIECES).astype(np.int64)[:, None] + np.arange(each)).ravel()
+
+
+def _perplexity(counts: Whole) -> float:
+    shares = counts[counts > 0] / counts.sum()
+    return math.exp(-float(shares @ np.log(shares)))
 
 
 class _Owned:

@@ -46,8 +46,8 @@ class TranscriptRef(_Frozen):
 class CorpusInfo(_Frozen):
     """A text, without its words: what is known of it and may be shown and logged.
 
-    `sha256`: of the UTF-8 text, hexadecimal; also the text's address in Redis. Empty for a channel's messages, which
-    change when somebody withdraws.
+    `sha256`: of the UTF-8 text, hexadecimal; also the text's address in Redis. Of a channel's messages,
+    which change when somebody withdraws, only a training that has read them knows it.
     """
 
     name: str  # short, also the default name of a model (`frankenstein`)

@@ -134,7 +134,8 @@ class Plan(BaseModel):
         network = self.network
         steps = self.batch * (network.window or self.length)
         logits = network.vocabulary * (self.batch if network.window else steps)
-        kept = network.members * (_ACTIVATIONS * steps * sum(network.units) + _LOGITS * logits)
+        writing = 8 * network.vocabulary * network.units[0]  # what each symbol does to the gates, twice
+        kept = network.members * (_ACTIVATIONS * steps * sum(network.units) + _LOGITS * logits + writing)
         return 4 * (_COPIES * network.parameters() + kept)
 
 

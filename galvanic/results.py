@@ -15,6 +15,8 @@ Writer = Literal["network", "table", "both"]
 """What writes: a network, a table of n-grams beside it (`galvanic.companion`), or both mixed."""
 Doing = Literal["learning", "measuring", "sampling", "saving", "finishing"]
 Difficulty = Literal["disk full", "store away"]  # what keeps a training from saving
+MOST_POINTS = 100_000  # of a curve
+_MOST_NATS = 999.0
 
 
 class TrainingCancelled(Exception):
@@ -106,6 +108,18 @@ def best_point(curve: Sequence[CurvePoint]) -> CurvePoint:
     return min(curve, key=lambda point: point.watched)
 
 
+def thinned(curve: Sequence[CurvePoint]) -> tuple[CurvePoint, ...]:
+    """As many of a curve's points as a model's file takes, the best and the last among them."""
+    every = 1 + len(curve) // max(1, MOST_POINTS - 3)
+    kept = {best_point(curve), curve[-1]} if curve else set()
+    return tuple(point for index, point in enumerate(curve) if index % every == 0 or point in kept)
+
+
+def per_char(loss: float, density: float) -> float:
+    """A loss in nats per symbol as one per character; a number is no larger than what a model file takes."""
+    return min(loss * density, _MOST_NATS) if math.isfinite(loss) else loss
+
+
 class Measured(BaseModel):
     """How good a model is. Losses are those of the best epoch, whose weights were kept, in nats per character; of words
     and characters in what it wrote these are shares. None: not measured."""
@@ -129,7 +143,7 @@ class TrainingRecord(Measured):
     seconds: float = Field(allow_inf_nan=False)  # over all attempts
     stopped: str
     random_seed: int
-    curve: tuple[CurvePoint, ...] = Field(max_length=100_000)
+    curve: tuple[CurvePoint, ...] = Field(max_length=MOST_POINTS)
     """Epoch 0, where there is one, is the model that it went on from."""
     notes: tuple[str, ...] = ()  # warnings in plain words
 

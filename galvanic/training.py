@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ from galvanic.results import (
     TrainingInterrupted,
     TrainResult,
     best_point,
+    per_char,
+    thinned,
 )
 from galvanic.samples import SAMPLE_CHARS, SAMPLES, SampleWriter, first_sample, line_start
 from galvanic.starter import candidate, judge
@@ -105,6 +108,7 @@ def train(
         else:
             begin, notes = (None, ()) if begun == "" else candidate(starter, options)
         prepared = _prepared(text, options, corpus, begin, workdir, hooks)
+        hooks.go_on()
         starter_loss = begin.description.training.starter_loss if begin and begin.learned(corpus) else None
         if begin and not parent and options.start is None and begin.description.weights_sha256 != begun:
             judged = judge(begin, prepared)
@@ -142,7 +146,8 @@ class _Training:
         else:
             random_seed = secrets.randbelow(2**32) if options.random_seed is None else options.random_seed
         identity["random_seed"] = random_seed
-        companion, initial = self._companion(), self._initial(random_seed)
+        companion, initial = self._companion(self._lines()), self._initial(random_seed)
+        hooks.go_on()
         if not saved:
             self._planned(Budget(epochs=options.epochs, memory=spare_memory()))[0].network.check_pace()
             self._write_first(random_seed, companion, initial, hooks)
@@ -152,6 +157,7 @@ class _Training:
             import_tensorflow()
         from galvanic.learners import calibrate, interpolate, make_learner
 
+        hooks.go_on()
         plan, plan_notes = (saved[1].plan, ()) if saved else self._plan()
         plan.network.check_pace()
         writer = SampleWriter(prepared, plan.network, random_seed, companion)
@@ -185,11 +191,12 @@ class _Training:
             if initial:
                 loop.best = interpolate(learner, loop.best, initial, hooks.control)
             loop.best, loss = calibrate(learner, loop.best, hooks.control)
-            heldout_loss = None if loss is None else loss * prepared.heldout_density
+            heldout_loss = None if loss is None else per_char(loss, prepared.heldout_density)
         if writer.companion and len(prepared.heldout):
-            fitted, mixed, alone = self._fitted(writer.companion, learner, loop.best, hooks)
+            whole = self._companion(None) if self.authors is not None else None  # what a Markov bot would count
+            fitted, mixed, alone = self._fitted(writer.companion, learner, loop.best, hooks, whole)
             writer.companion = fitted.recounted(prepared.ids, prepared.recipe, self._lines())
-            heldout_loss, ngrams_loss = (loss * prepared.heldout_density for loss in (mixed, alone))
+            heldout_loss, ngrams_loss = (per_char(loss, prepared.heldout_density) for loss in (mixed, alone))
         model_file.check_weights(loop.best)
         result = self._result(loop, stopped, writer, random_seed, notes, heldout_loss, ngrams_loss)
         when_there_is_room(lambda: self._save(out, loop, writer, result), hooks)
@@ -207,10 +214,9 @@ class _Training:
             hooks.sample(sample)
             hooks.go_on()  # who cancels need not wait for TensorFlow
 
-    def _companion(self) -> Companion | None:
+    def _companion(self, lines: Lines | None) -> Companion | None:
         """Counted in its own text alone, whatever a parent learned."""
-        lines = self._lines()
-        if self.options.recipe == "classic" or (self.corpus.transcript and lines is None):
+        if self.options.recipe == "classic" or (self.corpus.transcript and self._lines() is None):
             return None
         prepared = self.prepared
         return Companion.counted(prepared.training, len(prepared.vocabulary), prepared.recipe, lines)
@@ -225,15 +231,16 @@ class _Training:
         return Lines(ends, self.authors) if whole else None
 
     def _fitted(
-        self, companion: Companion, learner: Learner, weights: Weights, hooks: Hooks
+        self, companion: Companion, learner: Learner, weights: Weights, hooks: Hooks, whole: Companion | None
     ) -> tuple[Companion, float, float]:
         """The companion with weights fitted to the held-out part, and the losses there of the mixture and of the table
-        alone, in nats a symbol."""
+        (`whole`, if there is one) alone, in nats a symbol."""
         from galvanic.learners import HELDOUT_MOST
 
         learner.set_weights(weights)
         number = min(len(self.prepared.heldout), HELDOUT_MOST)
-        return companion.fitted(lambda: learner.heldout_predictions(hooks.control), number, self.prepared.ids)
+        predictions = functools.partial(learner.heldout_predictions, hooks.control)
+        return companion.fitted(predictions, number, self.prepared.ids, whole)
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must agree with. Not the plan, which may depend on the machine's speed at that moment."""
@@ -296,14 +303,13 @@ class _Training:
         heldout_loss: float | None,
         ngrams_loss: float | None,
     ) -> TrainResult:
-        curve = tuple(loop.curve)
-        best = best_point(curve) if curve else CurvePoint(0, float(np.log(len(self.prepared.vocabulary))))
+        best = best_point(loop.curve) if loop.curve else CurvePoint(0, float(np.log(len(self.prepared.vocabulary))))
         samples = writer.several(loop.best, best.watched if heldout_loss is None else heldout_loss)
         known, usual = known_words(samples, self.prepared)
         return TrainResult(
             parameters=loop.learner.plan.network.parameters(),
             parent=self.parent.name if self.parent else None,
-            epochs=curve[-1].epoch if curve else 0,
+            epochs=loop.curve[-1].epoch if loop.curve else 0,
             epochs_before=self.parent.epochs if self.parent else 0,
             train_loss=best.train_loss,
             heldout_loss=best.heldout_loss if heldout_loss is None else heldout_loss,
@@ -312,7 +318,7 @@ class _Training:
             known_words=known,
             usual_known_words=usual,
             copy_share=copy_score(samples, self.prepared.parts()).share,
-            curve=curve,
+            curve=thinned(loop.curve),
             samples=tuple(writer.cut(sample, SAMPLE_CHARS) for sample in samples[:SAMPLES]),
             seconds=loop.position.seconds,
             stopped=stopped,

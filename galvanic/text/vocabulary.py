@@ -24,10 +24,12 @@ MOST_SYMBOLS = 100_000
 MOST_SYMBOL_CHARS, MOST_CHARS = 1_000, 1_000_000  # of one symbol (`split` makes shorter ones), and of all
 
 # NLTK's WordPunctTokenizer (runs of letters, digits and _; runs of anything else that is no blank space), each token
-# with the space before it; all other blank space stands alone. A run of more than 100 characters, which is no word
-# but a ruled line or data, is several tokens: what one symbol writes is bounded. Every character is in exactly one
-# match. The engine is NLTK's too: for it combining marks and joiners are part of a word.
-_SYMBOL = regex.compile(r" ?(?:\w{1,100}|[^\w\s]{1,100})|\s")
+# with the space before it; all other blank space stands alone. Where no spaces stand between words each sign is a
+# token, or a channel's model would have whole clauses of a member in its vocabulary. A run of more than 100 characters,
+# which is no word but a ruled line or data, is several tokens: what one symbol writes is bounded. Every character is in
+# exactly one match. The engine is NLTK's too: for it combining marks and joiners are part of a word.
+UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+_SYMBOL = regex.compile(rf" ?(?:{UNSPACED}|[\w--{UNSPACED}]{{1,100}}|[^\w\s]{{1,100}})|\s", regex.V1)
 
 
 def to_points(text: str) -> Points:

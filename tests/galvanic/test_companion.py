@@ -159,6 +159,16 @@ def test_of_a_channel_stands_what_lines_of_three_members_have(
     assert {one for one in passages(count(ids, 4, recipe, lines=lines), 4) if len(one) > free} <= shared
 
 
+def test_of_a_channel_without_letters_only_single_signs_stand_freely() -> None:
+    """Three signs of Chinese are a name."""
+    random = np.random.default_rng(3)
+    ids = np.append(random.integers(1, 300, 5_000), 0).astype(np.uint16)
+    ids[::20] = 0
+    authors = np.arange(int((ids == 0).sum())) % 2
+    found = passages(count(ids, 300, "char", lines=Lines(np.flatnonzero(ids == 0), authors)), 300)
+    assert {len(one) for one in found} == {1}, "no two of three members say the same"
+
+
 def network(rows: int, seed: int = 5) -> npt.NDArray[np.float32]:
     logits = np.random.default_rng(seed).normal(size=(rows, SYMBOLS))
     return (logits - np.log(np.exp(logits).sum(1, keepdims=True))).astype(np.float32)

@@ -12,7 +12,7 @@ from galvanic.source import clean
 from galvanic.text import UNKNOWN, CharVocabulary, TextOptions, body, get_recipe, make_vocabulary, prepare
 from galvanic.text.classic import stop_words, words_only
 from galvanic.text.recipe import held_out
-from galvanic.text.vocabulary import split
+from galvanic.text.vocabulary import UNSPACED, split
 from tests.galvanic.test_text_pieces import TEXT
 from tests.worker.texts import babble
 
@@ -30,8 +30,14 @@ def test_tokens_are_nltks_with_the_space_before_them(text: str) -> None:
         if not regex.match(r"\s\Z", symbol):
             spans.append((at + symbol.startswith(" "), at + len(symbol)))
         at += len(symbol)
+    parts = regex.compile(rf"(?s){UNSPACED}|(?:(?!{UNSPACED}).){{1,100}}")
     tokens = WordPunctTokenizer().span_tokenize(text)
-    assert spans == [(at, min(at + 100, end)) for start, end in tokens for at in range(start, end, 100)]
+    assert spans == [part.span() for start, end in tokens for part in parts.finditer(text, start, end)]
+
+
+def test_where_no_spaces_stand_between_words_each_sign_is_a_token() -> None:
+    """Else whole clauses of a member's would stand in the vocabulary of a channel's model."""
+    assert split("我叫 王小明, hi") == ["我", "叫", " 王", "小", "明", ",", " hi"]
 
 
 @given(st.one_of(ANY, TEXT), st.lists(st.sampled_from([" boat", "漢字", "!!", " é"]), unique=True))

@@ -80,6 +80,11 @@ def test_a_channel_is_counted_by_its_members_and_a_book_after_it_is_not(recipe: 
             wanted = companion.recounted(prepared.ids, recipe, Lines(ends, authors)).arrays
             assert all(np.array_equal(array, companion.arrays[name]) for name, array in wanted.items())
             assert not counted(text, recipe, path)
+            whole = Companion.counted(prepared.training, len(prepared.vocabulary), recipe)
+            places = prepared.learned + np.arange(len(prepared.heldout))
+            nats = -whole.log_probs(prepared.ids, places)[np.arange(len(places)), prepared.heldout].mean()
+            markov = nats * prepared.heldout_density
+            assert result.ngrams_loss == pytest.approx(markov, rel=1e-4)
     run(recipe, tmp_path / "child", epochs=1, parent=path, plan=None)
     assert counted(TEXT, recipe, tmp_path / "child")
 
