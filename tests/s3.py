@@ -14,7 +14,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
-from urllib.error import URLError
 
 START_S = 120
 
@@ -51,7 +50,7 @@ class S3Server:
         )
         until = time.monotonic() + START_S
         while True:
-            with contextlib.suppress(URLError, ConnectionError):
+            with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"{self.url}/moto-api/", timeout=5)
                 return
             assert time.monotonic() < until

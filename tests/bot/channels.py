@@ -108,8 +108,9 @@ class Pages:
         return self._MOST - self._fault.times
 
     async def begun(self) -> None:
-        """Wait until some pages were read."""
+        """Wait until some pages were read; the others then take long enough for what is to happen meanwhile."""
         await self._live.until(lambda: self.asked >= 4, "the first pages")
+        self._fault.wait_s = 1.0
 
 
 async def until(condition: Callable[[], Awaitable[object]]) -> None:

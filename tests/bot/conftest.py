@@ -10,7 +10,6 @@ import pytest
 import redis.asyncio
 import yarl
 
-from bot import responder
 from bot.app import Galvanic
 from bot.channels import chores, watch, withdrawals
 from bot.train import card as live_card
@@ -78,12 +77,11 @@ async def live(
     settings: Settings, driver: Driver, lacks: frozenset[str], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Live]:
     """A connected bot, and the world that it is in."""
-    monkeypatch.setattr(responder, "_UNANSWERED_S", 0.3)  # else each press of what is no button of ours takes 2 s
     bot = Galvanic(settings, lacks)
     bot._connection.guild_ready_timeout = 0.05
     running = asyncio.create_task(bot.start("any-token"))
     ready = asyncio.create_task(bot.wait_until_ready())
-    done, _ = await asyncio.wait({running, ready}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait({running, ready}, timeout=120, return_when=asyncio.FIRST_COMPLETED)
     assert ready in done, running.exception() if running.done() else "the bot did not get ready"
     live = Live(bot, driver)
     await live.until(lambda: _has_begun(bot), "the bot to look for jobs of an earlier run")

@@ -230,7 +230,7 @@ class PlaygroundClient:
                 raise NotInTimeError(f"not within {timeout:g} s: {what or predicate!r}\n{self.transcript()}")
             time.sleep(0.05)
 
-    def wait_for_bot(self, timeout: float = 30.0) -> WorldInfo:
+    def wait_for_bot(self, timeout: float = 120.0) -> WorldInfo:
         """Wait until a bot is connected and has synced its commands."""
 
         def ready() -> list[WorldInfo]:
@@ -367,7 +367,7 @@ def pictures_of(message: Message) -> list[str]:
     ]
 
 
-def read_port(port_file: Path, timeout: float = 20.0) -> int:
+def read_port(port_file: Path, timeout: float = 120.0) -> int:
     """The port that `python -m playground --port-file FILE` wrote, waiting for it.
 
     Raises:

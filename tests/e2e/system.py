@@ -32,7 +32,7 @@ from tests.s3 import free_port
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "format-3"
 START_S = 90
 ANSWER_S = 60
-TRAIN_S = 150
+TRAIN_S = 400
 
 
 class System:
@@ -66,7 +66,7 @@ class System:
         if not ready.wait(START_S) or self.process.poll() is not None:
             raise AssertionError("no address line:\n" + "".join(self.output))
         took = time.monotonic() - began
-        self.client.wait_for_bot()
+        self.client.wait_for_bot(START_S)
         self.wait_for_greetings()
         return took
 

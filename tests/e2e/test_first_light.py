@@ -8,7 +8,7 @@ import pytest
 
 from tests.driver.client import Message, pictures_of, text_of
 from tests.e2e.acts import labels, lasting, slash
-from tests.e2e.system import System, field_of
+from tests.e2e.system import TRAIN_S, System, field_of
 from tests.e2e.texts import harbour
 
 pytestmark = [pytest.mark.keeps, pytest.mark.whole]
@@ -44,7 +44,7 @@ def test_the_card_fills_while_the_model_learns(system: System) -> None:
             assert labels(message) == ["Finish now", "Cancel", "Samples"]
         return "is now this channel's model" in text
 
-    system.client.wait_for(finished, 150, "the end of the training")
+    system.client.wait_for(finished, TRAIN_S, "the end of the training")
     assert {"Queued", "Training", "Sample after epoch"} <= seen
     times = system.client.edit_times(card["id"])
     assert len(times) >= 4

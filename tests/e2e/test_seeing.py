@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.driver.client import Message, text_of
 from tests.e2e.acts import TINY, lasting, training_of
-from tests.e2e.system import System, free_port, started
+from tests.e2e.system import TRAIN_S, System, free_port, started
 
 pytestmark = pytest.mark.whole
 
@@ -143,7 +143,7 @@ def test_a_running_training_shows_how_far_it_is(system: System, port: int, train
     def learning() -> bool:
         return "galvanic_training_heldout_loss_nats" in samples(get(port + 2, "/metrics")[1])
 
-    system.client.wait_for(learning, 150, "a held-out loss")
+    system.client.wait_for(learning, TRAIN_S, "a held-out loss")
     train, bot = samples(get(port + 2, "/metrics")[1]), samples(get(port, "/metrics")[1])
     assert train['galvanic_jobs_running{kind="train"}'] == 1
     assert 0 < train["galvanic_training_heldout_loss_nats"] < 10

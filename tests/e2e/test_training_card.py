@@ -23,7 +23,7 @@ from tests.e2e.acts import (
     submit,
     training_of,
 )
-from tests.e2e.system import System, field_of, started
+from tests.e2e.system import TRAIN_S, System, field_of, started
 
 LONG = "!train python-docs --minutes 5 --units 64"
 
@@ -152,7 +152,7 @@ def test_the_card_never_contradicts_itself_on_its_way(system: System) -> None:
             seen.append(shown)
         return shown is not None and "is now this channel's model" in text_of(shown)
 
-    system.client.wait_for(over, 150, "the end of the training")
+    system.client.wait_for(over, TRAIN_S, "the end of the training")
     waiting = [one for one in seen if _has(one, "Takes")]
     assert {field_of(one, "Takes") for one in waiting} == {"at most 0.3 minutes"}
     running = [one for one in seen if _has(one, "Time left")]
@@ -196,7 +196,7 @@ def test_an_old_card_goes_on_in_a_fresh_message_and_there_is_only_one(impatient:
     def finished() -> Message | None:
         return next((card for card in cards() if "is now this channel's model" in text_of(card)), None)
 
-    end = system.client.wait_for(finished, 180, "the end of the training")
+    end = system.client.wait_for(finished, TRAIN_S, "the end of the training")
     system.client.wait_for(lambda: len(cards()) == 1, 60, "the old card to go")
     assert len(ids) >= 3
     assert most <= 2  # the fresh one is posted before the old one goes

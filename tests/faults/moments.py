@@ -19,12 +19,12 @@ from shared import keys
 from shared.events import TERMINAL, Event, Progress, Started, parse_event
 from tests.driver.client import Message, NotInTimeError, text_of
 from tests.e2e.acts import lasting, training_of
-from tests.e2e.system import System
+from tests.e2e.system import TRAIN_S, System
 from tests.faults import harm
 
 CHECKPOINT_S = 2
 """Between two checkpoints of the trainings in these tests."""
-LEAST_MINUTES = 0.15
+LEAST_MINUTES = 0.3
 """How long a training takes in which something goes wrong at once."""
 _POLL_S = 0.05
 
@@ -103,7 +103,8 @@ class Training:
         newest = max(attempt for _, attempt, _ in told)
         before = [(at, _position(event)) for at, attempt, event in told if attempt < newest]
         first = next(_position(event) for _, attempt, event in told if attempt == newest)
-        begun, ended = before[0], before[-1]
+        learning = [one for one in before if one[1] > 0]  # the first step is compiled, which takes seconds
+        begun, ended = learning[0], learning[-1]
         speed = (ended[1] - begun[1]) / max(ended[0] - begun[0], 1e-9)
         return max(0.0, (ended[1] - first) / max(speed, 1e-9))
 
@@ -167,7 +168,7 @@ class Training:
 
     # ------------------------------------------------------------------ the end
 
-    def ended(self, *words: str, timeout: float = 180) -> Message:
+    def ended(self, *words: str, timeout: float = TRAIN_S) -> Message:
         """Wait until its card tells the end, and see that there is one card, one end, and no other message."""
         card = self.system.client.wait_for(lambda: self._shows(words), timeout, f"{words} on the card of {self.name}")
         cards = [one for one in self.system.client.messages() if self.job_id in text_of(one)]
@@ -176,7 +177,7 @@ class Training:
         assert len(self.ends) == 1, "one end"
         return card
 
-    def learned(self, timeout: float = 180) -> Message:
+    def learned(self, timeout: float = TRAIN_S) -> Message:
         """As `ended`, with a model."""
         return self.ended(f"`{self.name}` is now this channel's model", timeout=timeout)
 

@@ -263,7 +263,7 @@ async def learn(interaction: discord.Interaction, name: str, file: discord.Attac
 async def slow(interaction: discord.Interaction) -> None:
     """Answer later, twice."""
     await interaction.response.defer(thinking=True)
-    await asyncio.sleep(1)
+    await asyncio.sleep(3)
     await interaction.followup.send("done at last")
     await interaction.followup.send("and one more", file=discord.File(io.BytesIO(b"text"), "more.txt"))
 
@@ -285,11 +285,11 @@ async def survey(interaction: discord.Interaction) -> None:
 async def fickle(interaction: discord.Interaction) -> None:
     """Think in private, say something, say something else, and take the first back."""
     await interaction.response.defer(thinking=True, ephemeral=True)
-    await asyncio.sleep(0.7)
+    await asyncio.sleep(3)
     await interaction.edit_original_response(content="first thought")
     await interaction.edit_original_response(content="second thought")
     await interaction.followup.send("only this stays", ephemeral=True)
-    await asyncio.sleep(0.7)
+    await asyncio.sleep(3)
     await interaction.delete_original_response()
 
 

@@ -36,7 +36,7 @@ def speaks_tls(program: str) -> bool:
             [program, "--port", "0", "--tls-port", "1", "--dir", folder, "--save", ""],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=120,
         )
     return "Failed to configure TLS" in done.stdout + done.stderr
 

@@ -50,7 +50,7 @@ def environment(server: Server, user: str, data: Path) -> dict[str, str]:
 def asked(server: Server, user: str, data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [*CELERY, *arguments]
     return subprocess.run(
-        command, cwd=ROOT, env=environment(server, user, data), capture_output=True, text=True, timeout=60
+        command, cwd=ROOT, env=environment(server, user, data), capture_output=True, text=True, timeout=120
     )
 
 
@@ -69,7 +69,7 @@ def workers(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield started
         for one in started.values():
             one.process.terminate()
-        assert [one.process.wait(30) for one in started.values()] == [0, 0]
+        assert [one.process.wait(120) for one in started.values()] == [0, 0]
         assert not client.acl_log(), "a user was refused something"
 
 

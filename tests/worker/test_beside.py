@@ -62,9 +62,9 @@ def test_an_attempt_that_gets_on_after_all_has_its_lease_again(
 def test_a_text_is_renewed_while_a_training_holds_it(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beside, "RENEW_S", 0.01)
     job = train_job()
-    client.set(keys.corpus(job.corpus.sha256), "words", ex=5)
+    client.set(keys.corpus(job.corpus.sha256), "words", ex=60)
     with beside.Lease(client, job, JobEvents(client, job.job_id), 5_000):
-        while client.ttl(keys.corpus(job.corpus.sha256)) <= 5:  # type: ignore[operator]
+        while client.ttl(keys.corpus(job.corpus.sha256)) <= 60:  # type: ignore[operator]
             time.sleep(0.01)
 
 

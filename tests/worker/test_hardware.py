@@ -39,8 +39,9 @@ import_tensorflow()
 import tensorflow as tf
 
 def ticks():
-    fields = [(task / "stat").read_text().rpartition(")")[2].split() for task in Path("/proc/self/task").iterdir()]
-    return sorted(int(one[11]) + int(one[12]) for one in fields)  # user and system, proc(5)
+    tasks = Path("/proc/self/task").iterdir()
+    fields = [[task.name, *(task / "stat").read_text().rpartition(")")[2].split()] for task in tasks]
+    return {one[0]: int(one[12]) + int(one[13]) for one in fields}  # user and system, proc(5)
 
 def work():
     for _ in range(20):
@@ -51,7 +52,8 @@ matrix = tf.ones((1_000, 1_000))
 work()
 before = ticks()
 work()
-print(hardware.on_cpu().split(" of ")[0], sum(after - was > 1 for was, after in zip(before, ticks())))
+worked = [after - before.get(task, 0) for task, after in ticks().items()]
+print(hardware.on_cpu().split(" of ")[0], sum(one > 0.2 * max(worked) for one in worked))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
     assert done.stdout.split() == ["1", "core", "1"], "one thread worked"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -53,9 +54,12 @@ def test_what_tensorflow_says_when_it_is_imported_is_in_the_log(tmp_path: Path) 
     done = service(code, tmp_path, LOG_LEVEL="DEBUG", **chatty)
     assert (done.returncode, done.stdout) == (0, "")
     assert "imported" in [record["event"] for record in records(done.stderr)]
-    assert "oneDNN custom operations are on" in done.stderr
+    if platform.machine() == "x86_64":
+        assert "oneDNN custom operations are on" in done.stderr
     quiet = service(code, tmp_path, **chatty)
-    assert [record["event"] for record in records(quiet.stderr)] == ["imported"], "information is for who debugs"
+    told = records(quiet.stderr)
+    assert "imported" in [record["event"] for record in told]
+    assert "oneDNN" not in quiet.stderr, "information is for who debugs"
 
 
 def test_levels_of_native_lines_are_kept(tmp_path: Path) -> None:

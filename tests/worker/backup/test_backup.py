@@ -154,7 +154,7 @@ def test_nothing_lives_longer_for_it_but_the_texts_that_trainings_need(galvanic:
     said = factories.corpus(sha256="", source="channel", transcript=ref)
     add_training(client, "t-book", corpus=book)
     add_training(client, "t-said", corpus=said)
-    soon = int(1_000 * (time.time() + 3))
+    soon = int(1_000 * (time.time() + 15))
     for key in (*jobs.text_keys(book), keys.corpus("other")):
         client.set(key, pack("words"), pxat=soon)
     for key in jobs.text_keys(said):
