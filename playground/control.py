@@ -59,6 +59,7 @@ class Control:
         acts = {
             "messages": self.send,
             "slash": self.slash,
+            "menu": self.menu,
             "autocomplete": self.autocomplete,
             "click": self.click,
             "select": self.select,
@@ -77,6 +78,9 @@ class Control:
     async def slash(self, body: dict[str, Any]) -> Any:
         files = {name: _file(item) for name, item in body.get("attachments", {}).items()}
         return begun(self._interactions.slash(*self._place(body), body["command"], body.get("options", {}), files))
+
+    async def menu(self, body: dict[str, Any]) -> Any:
+        return begun(self._interactions.on_message(*self._place(body), int(body["message_id"]), body["command"]))
 
     async def autocomplete(self, body: dict[str, Any]) -> Any:
         typed = (body["command"], body["option"], str(body["value"]), body.get("options", {}))

@@ -107,8 +107,11 @@ class Connection:
         bot_id = self._world.bot_user.id
         if event in ("MESSAGE_CREATE", "MESSAGE_UPDATE"):
             rules.censor_message(data, bot_id, backend=self._world)
-        elif event == "INTERACTION_CREATE" and isinstance(data.get("message"), dict):
-            rules.censor_message(data["message"], bot_id, backend=self._world, exempt_root=True)
+        elif event == "INTERACTION_CREATE":
+            # The message pressed, or whose menu was used, is shown to any bot; what it replies to is not.
+            for message in (data.get("message"), *data["data"].get("resolved", {}).get("messages", {}).values()):
+                if isinstance(message, dict):
+                    rules.censor_message(message, bot_id, backend=self._world, exempt_root=True)
 
     def identify(self, data: Mapping[str, Any]) -> None:
         """Send READY, then each guild."""

@@ -70,6 +70,26 @@ class Interactions:
         self._world.uploads[record.id] = list(resolved.get("attachments", ()))
         return record
 
+    def message_commands(self, user_id: int, channel_id: int) -> dict[str, dict[str, Any]]:
+        """Commands that this person may call on a message here, by name."""
+        if not self._world.may(user_id, channel_id, "view_channel", "use_application_commands"):
+            return {}
+        kind = AppCommandType.MESSAGE
+        offered = self._world.visible_commands(user_id=user_id, channel_id=channel_id, type=kind)
+        return {command["name"]: command for command in offered}
+
+    def on_message(self, user_id: int, channel_id: int, message_id: int, command: str) -> Interaction:
+        """Call a command from a message's menu."""
+        message = self._people.visible_message(user_id, channel_id, message_id)
+        root = self.message_commands(user_id, channel_id).get(command)
+        if root is None:
+            raise UserError(f"You are not offered {command!r} on messages here.")
+        data = self._command_data(root, [])
+        del data["options"]
+        data["target_id"] = str(message_id)
+        data["resolved"] = {"messages": {str(message_id): dict(serializers.message_payload(self._world, message))}}
+        return self._dispatch(InteractionType.APPLICATION_COMMAND, user_id, channel_id, data)
+
     async def autocomplete(
         self, user_id: int, channel_id: int, command: str, option: str, value: str, filled: dict[str, Any]
     ) -> list[dict[str, Any]]:
@@ -233,11 +253,16 @@ class Interactions:
             "channel_id": str(record.channel_id),
             "status": status,
             "message_id": str(source) if source is not None else None,
-            "command": record.command_name,
+            "command": said_of(record.command_name, record.target_id),
             "modal": record.modal,
         }
         for listener in self.outcome_listeners:
             listener(record.user_id, frame)
+
+
+def said_of(command: str | None, target_id: Any) -> str | None:
+    """A command as it is named to people; `target_id`: of the message whose menu had it; None: it was typed."""
+    return command if command is None or target_id else f"/{command}"
 
 
 def _refused(option: dict[str, Any], kind: OptionType, otherwise: str) -> UserError:

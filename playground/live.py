@@ -160,6 +160,7 @@ class Live:
             "standing": {} if direct else self._standings(channel),
             "file_limit": file_limit(channel.guild_id),
             "commands": self._interactions.commands(user_id, channel_id),
+            "message_commands": list(self._interactions.message_commands(user_id, channel_id)),
         }
 
     def _standings(self, channel: Channel) -> dict[str, str]:

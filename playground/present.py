@@ -8,6 +8,7 @@ from simcord.backend.models import Message
 from simcord.enums import MessageType
 
 from playground import markdown
+from playground.interactions import said_of
 from playground.world import World
 
 _LOADING_FLAG = 1 << 7
@@ -135,4 +136,7 @@ class Presenter:
         metadata = message.interaction_metadata
         if not metadata or not metadata.get("name"):
             return None
-        return {"name": metadata["name"], "user": self.person(int(metadata["user"]["id"]))}
+        return {
+            "name": said_of(metadata["name"], metadata.get("target_id")),
+            "user": self.person(int(metadata["user"]["id"])),
+        }

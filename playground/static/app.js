@@ -27,7 +27,7 @@ function channel() { return state.channels.find((item) => item.id === open) ?? s
 function guildOf(item) { return state.guilds.find((guild) => guild.id === item.guild_id) ?? null; }
 /** How an address and a test call a channel; the one with the bot has no name of its own. */
 function keyOf(item) { return item.guild_id ? item.name : "dm"; }
-const acts = { click, choose, go, pings, reply: (message) => composer.reply(message), thread: (message) => startThread(message), state: () => state };
+const acts = { click, choose, go, pings, commands, command, reply: (message) => composer.reply(message), thread: (message) => startThread(message), state: () => state };
 
 /** Whether a message calls whoever looks at the page. */
 function pings(message) {
@@ -278,6 +278,17 @@ async function use(message, customId, path, extra) {
 function click(message, customId) { return use(message, customId, "click", {}); }
 function choose(message, customId, values) { return use(message, customId, "select", { values }); }
 
+/** What the bot offers in a message's menu. */
+function commands(message) { return state.channels.find((item) => item.id === message.channel_id)?.message_commands ?? []; }
+
+async function command(message, name) {
+  try {
+    await call("menu", { as: me, channel: message.channel_id, message_id: message.id, command: name });
+  } catch (error) {
+    if (nodes.has(message.id)) notice(nodes.get(message.id), error.message);
+  }
+}
+
 function outcome(frame) {
   if (frame.status === "modal") showForm($("modal"), frame, me, state);
   const node = frame.message_id && nodes.get(frame.message_id);
@@ -289,7 +300,7 @@ function outcome(frame) {
 
 function unanswered(frame) {
   const note = el("div", { class: "unanswered", "data-testid": "unanswered", role: "alert" },
-    el("div", {}, el("b", {}, state.bot.name), el("span", {}, frame.command ? ` /${frame.command}` : "")),
+    el("div", {}, el("b", {}, state.bot.name), el("span", {}, frame.command ? ` ${frame.command}` : "")),
     el("div", { class: "problem" }, "⚠ The application did not respond"),
     el("small", {}, "Only you can see this. ", el("button", { type: "button", class: "link", onclick: () => note.remove() }, "Dismiss")));
   return note;

@@ -13,7 +13,7 @@ export function continues(message, before) {
 }
 
 /** Create the element of a message; `act` has click(message, customId), choose(message, customId, values), reply(message),
- * thread(message), go(channelId), pings(message) and state(). */
+ * thread(message), go(channelId), pings(message), commands(message), command(message, name) and state(). */
 export function draw(message, act) {
   const node = el("article", { class: "message", "data-testid": "message", dataset: { id: message.id, authorId: message.author.id, author: message.author.name } });
   node.append(
@@ -74,17 +74,39 @@ function lead(message) {
   }
   if (message.command) {
     const { user, name } = message.command;
-    return [el("span", { class: "hook" }), el("b", {}, user.name), " ", el("span", {}, "used"), " ", el("span", { class: "mention" }, `/${name}`)];
+    return [el("span", { class: "hook" }), el("b", {}, user.name), " ", el("span", {}, "used"), " ", el("span", { class: "mention" }, name)];
   }
   return [];
 }
 
-/** What one can do with a message: answer it, or start a thread from it. */
+/** What one can do with a message: answer it, start a thread from it, or call a command on it. */
 function tools(node, act) {
   const { message } = node;
   if (message.ephemeral || message.loading || message.thread?.told) return [];
   const tool = (sign, name, use) => el("button", { type: "button", class: "tool", title: name, "aria-label": name, onclick: use }, sign);
-  return [tool("↩", "Reply", () => act.reply(node.message)), message.thread ? null : tool("↳", "Start a thread", () => act.thread(node.message))].filter(Boolean);
+  return [tool("↩", "Reply", () => act.reply(node.message)), message.thread ? null : tool("↳", "Start a thread", () => act.thread(node.message)), commands(node, act)].filter(Boolean);
+}
+
+/** The menu with the bot's commands on a message, which a right click opens, too. */
+function commands(node, act) {
+  const list = el("div", { class: "more-list" });
+  const menu = el("details", {
+    class: "more", "data-testid": "more",
+    ontoggle: () => { list.replaceChildren(...(menu.open ? offered() : [])); list.scrollIntoView({ block: "nearest" }); },
+    onkeydown: (event) => { if (event.key === "Escape") { menu.open = false; menu.firstChild.focus(); } },
+    onfocusout: (event) => { if (!menu.contains(event.relatedTarget)) menu.open = false; },
+  }, el("summary", { class: "tool", title: "Apps", "aria-label": "Apps" }, "…"), list);
+  const offered = () => {
+    const names = act.commands(node.message);
+    return names.length ? names.map((name) => el("button", { type: "button", onclick: () => { menu.open = false; act.command(node.message, name); } }, name)) : [el("small", {}, "No commands for messages")];
+  };
+  node.oncontextmenu = (event) => {
+    if (event.target.closest("a, img, button, select, input") || !getSelection().isCollapsed) return; // the browser's own
+    event.preventDefault();
+    menu.open = true;
+    menu.firstChild.focus();
+  };
+  return menu;
 }
 
 function content(message, act) {

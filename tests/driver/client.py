@@ -142,6 +142,10 @@ class PlaygroundClient:
         attachments = {option: attachment(name, data) for option, (name, data) in (files or {}).items()}
         return self._interact("slash", where, command=command, options=dict(options or {}), attachments=attachments)
 
+    def on_message(self, message_id: str, command: str, **where: str | None) -> str:
+        """Call a command from a message's menu. The interaction's id. Raises `UserError`: it is not offered."""
+        return self._interact("menu", where, message_id=message_id, command=command)
+
     def click(self, message_id: str, custom_id: str, *, forged: bool = False, **where: str | None) -> str:
         """Press a button; a forged one need not be on the message. The interaction's id."""
         return self._interact("forge" if forged else "click", where, message_id=message_id, custom_id=custom_id)

@@ -54,7 +54,8 @@ def test_messages_survive_a_kill_and_the_bot_finds_its_way_back(tmp_path: Path) 
             first = client.message(said["id"])
             assert first is not None
             assert client.fetch(first["attachments"][0]["url"]) == b"kept"
-            assert client.world().commands == ["fickle", "here", "learn", "pick", "slow", "survey", "whisper"]
+            slash = ["fickle", "here", "learn", "pick", "slow", "survey", "whisper"]
+            assert client.world().commands == ["Count letters", *slash]
             # A button of the old message works with a bot that has just come.
             with started_bot(second, tmp_path / "log2"):
                 client.wait_for_bot()

@@ -122,6 +122,11 @@ bot = TinyBot(
 )
 
 
+@bot.tree.context_menu(name="Count letters")
+async def letters(interaction: discord.Interaction, message: discord.Message) -> None:
+    await interaction.response.send_message(f"{len(message.content)} letters by {message.author.name}")
+
+
 @bot.command()
 async def ping(ctx: commands.Context) -> None:
     await ctx.reply("pong")
