@@ -33,7 +33,7 @@ from bot.servers import access
 from bot.servers.settings import GuildSettingsStore
 from bot.train import card, cog, cog_jobs, remake, start
 from bot.words import replace_surrogates
-from bot.write import cog_chat, generate
+from bot.write import cog_chat, cog_menus, generate
 from bot.write.cog import Writing
 from shared import presence
 from shared.connect import connect_async
@@ -168,6 +168,8 @@ class Galvanic(commands.Bot):
         send_commands = functools.partial(gateway.sync, self.tree, self.redis)
         status = (self.metrics, self.snapshots, self.admission)
         panel = cog_settings.ServerSettings(servers, settings.command_prefix, self.registry.stored_bytes)
+        writing = Writing(self.components.open, self.generating)
+        menus = cog_menus.Menus(self, writing, self.generating, self.components.open, self.holdings.forget_soon)
         removing = (self.registry, self.removal, self.snapshots, self.jobs)
         people = Privacy(
             self,
@@ -186,7 +188,8 @@ class Galvanic(commands.Bot):
             panel,
             cog.Training(self.trainings, self.sources, self.components, self.typing.shown),
             self.training_control,
-            Writing(self.components.open, self.generating),
+            writing,
+            menus,
             cog_chat.Chat(self, self.generating),
             self.models,
             watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, self.looks, *removing),
@@ -194,7 +197,7 @@ class Galvanic(commands.Bot):
         ):
             await self.add_cog(one)
         named = (self.trainings, self.training_control, self.models, self.transfer, self.generating)
-        for service in (*named, panel, people):
+        for service in (*named, menus, panel, people):
             service.register(self.components)
         self.components.add("help", pages.turn, who="anybody", how="help")
         self.add_dynamic_items(self.components.item())

@@ -79,6 +79,9 @@ job_control = _Key("job:{job_id}:control")
 # String: bytes of a file of the job's result, or of its request (an import).
 artifact = _Key("job:{job_id}:file:{name}")
 
+# String: id of the job whose answer a message shows that has no controls to tell it, as in a chat; expires with it.
+shown = _Key("shown:{message_id}")
+
 # String: the text, UTF-8, zlib-compressed, expiring.
 corpus = _Key("corpus:{sha256}")
 

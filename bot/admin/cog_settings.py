@@ -15,12 +15,19 @@ from bot.components import Action, Components, Field, Form, How, Press, Work, bu
 from bot.errors import error_embed
 from bot.options.checks import as_limit
 from bot.servers.access import require_admin
-from bot.servers.settings import GuildSettings, GuildSettingsStore, Quotas, UnreadableSettings, checked_prefix
+from bot.servers.settings import (
+    MOST_TYPED,
+    GuildSettings,
+    GuildSettingsStore,
+    Quotas,
+    UnreadableSettings,
+    checked_blocklist,
+    checked_prefix,
+)
 from bot.types import Context, hybrid_command
 from bot.words import AMBER, BLURPLE, FIELD_LIMIT, MOST, code, plain
 from galvanic.errors import UserError
 from galvanic.units import MEGABYTE
-from shared import blocklist
 
 log = structlog.get_logger()
 
@@ -38,7 +45,6 @@ _QUOTAS = {
     "disk_mb": ("Disk for models, in MB", "megabytes of disk"),
 }
 _MOST_SHOWN = 12
-_MOST_TYPED = 4_000  # Discord's limit on what one field of a form takes
 _RED = discord.ButtonStyle.danger
 
 
@@ -171,13 +177,9 @@ class ServerSettings(commands.Cog):
         explained = "One per line, or separated by commas. * stands for any letters: *cat* also blocks scatter."
 
         async def keep(press: Press) -> None:
-            entries = blocklist.parse(press.typed["blocklist"])
-            if len("\n".join(entries)) > _MOST_TYPED:  # else the next form would show, and keep, a part of them
-                raise UserError("That blocklist is too long.", f"Use at most {_MOST_TYPED:,} characters.")
-            # As with the prefix: the default is stored as None, so that it follows what a later version brings.
-            await self._change(press, blocklist=None if entries == blocklist.default_entries() else entries)
+            await self._change(press, blocklist=checked_blocklist(press.typed["blocklist"]))
 
-        field = Field("blocklist", "Blocklist", explained, default=now, most=_MOST_TYPED, long=True)
+        field = Field("blocklist", "Blocklist", explained, default=now, most=MOST_TYPED, long=True)
         return _form("Blocked words", keep, field)
 
 

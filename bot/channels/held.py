@@ -162,6 +162,10 @@ class Holdings:
             await self._forget_request(job_id)
         return len(theirs)
 
+    def forget_soon(self, job_id: str) -> None:
+        """Delete a request, and its answer, once Redis can be reached and the answer is shown."""
+        self.chores.add(self._forget_request, job_id)
+
     async def _forget_request(self, job_id: str) -> None:
         """Delete a request, or, if that is being answered now, once it is."""
         if await reply(self.redis.sismember(keys.OUTBOX, job_id)):

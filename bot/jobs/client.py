@@ -251,6 +251,18 @@ class JobClient(Service):
             log.warning("file_too_large", job_id=job_id)
         return data if 0 < len(data) <= most_bytes else None
 
+    async def note_shown(self, message_id: int, job_id: str) -> None:
+        """Keep which job's answer a message without controls shows. Raises nothing in an outage: it was posted."""
+        try:
+            await reply(self._redis.set(keys.shown(message_id), job_id, ex=keys.JOB_TTL_S))
+        except RedisError as error:
+            log.warning("shown_not_noted", job_id=job_id, message_id=message_id, error=type(error).__name__)
+
+    async def shown_in(self, message_id: int) -> str | None:
+        """The job that `note_shown` kept."""
+        job_id = cast(bytes | None, await reply(self._redis.get(keys.shown(message_id))))
+        return None if job_id is None else job_id.decode()
+
     # ------------------------------------------------------------------ texts
 
     async def text(self, sha256: str) -> str | None:

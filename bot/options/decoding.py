@@ -86,11 +86,12 @@ async def replied_to(message: discord.Message) -> discord.Message | None:
 
 
 def of_message(message: discord.Message) -> str:
-    """A message's content, or the description of the bot's embed without formatting."""
-    if not message.embeds or (message.content and not message.author.bot):
+    """A message's content, or the description of the bot's embed; the bot's without formatting."""
+    plainly = not message.embeds or (message.content and not message.author.bot)
+    if plainly and not message.author.bot:
         return replace_surrogates(message.content)
-    description = re.sub(r"^-# .*\n", "", message.embeds[0].description or "")
-    bare = re.sub(r"(?<!\\)\*\*", "", description)
+    said = message.content if plainly else re.sub(r"^-# .*\n", "", message.embeds[0].description or "")
+    bare = re.sub(r"(?<!\\)\*\*", "", said)
     return _ESCAPED.sub(r"\1", bare).replace("\u200b", "")
 
 

@@ -15,11 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bot.background import reply
 from galvanic.errors import UserError
 from shared import keys
-from shared.blocklist import Blocklist, default_entries
+from shared.blocklist import Blocklist, default_entries, parse
 from shared.settings import Settings
 
 SLASH = "/"
 PREFIX_LIMIT = 5
+MOST_TYPED = 4_000
+"""Discord's limit on what one field of a form takes."""
 _READ_S = 1.5
 """Settings are read before an interaction is acknowledged, for which Discord allows 3 s."""
 _SPARED_S = 2.0
@@ -121,6 +123,13 @@ class GuildSettingsStore:
             now = (await self.get(guild_id)).model_dump()
             await self._put(guild_id, GuildSettings.model_validate(now | fields))
 
+    async def block(self, guild_id: int, entry: str) -> None:
+        """Put an entry of `shared.blocklist` on the blocklist. Raises UserError as `checked_blocklist`."""
+        async with self._changing:
+            own = await self.get(guild_id)
+            entries = checked_blocklist("\n".join((*own.blocked, entry)))
+            await self._put(guild_id, own.model_copy(update={"blocklist": entries}))
+
     async def reset(self, guild_id: int) -> None:
         """Forget all that a server's admins have set, even what this version cannot read."""
         async with self._changing:
@@ -195,6 +204,17 @@ def checked_prefix(typed: str) -> str:
         if wrong:
             raise UserError(problem, example)
     return prefix
+
+
+def checked_blocklist(typed: str) -> tuple[str, ...] | None:
+    """The entries as typed; None: the default ones, which follow what a later version brings.
+
+    Raises UserError: one can't be used, or there are too many.
+    """
+    entries = parse(typed)
+    if len("\n".join(entries)) > MOST_TYPED:  # else the next form would show, and keep, a part of them
+        raise UserError("That blocklist is too long.", f"Use at most {MOST_TYPED:,} characters.")
+    return None if entries == default_entries() else entries
 
 
 def read_choices(hashes: Sequence[Mapping[bytes, bytes]]) -> ChannelChoices:

@@ -18,21 +18,27 @@ CONTINUE_FROM = 1_000
 E = TypeVar("E", Generated, Compared, Surprised)
 
 
-def continued(job: GenerateJob, text: str) -> GenerateJob:
-    """Continue `text` from its end; the answer shows only a short tail of it."""
+def end_of(text: str) -> dict[str, Any]:
+    """`seed` and `shown` of a job that continues `text` from its end; the answer shows only a short tail of it."""
     seed = text.replace(MASK, "")[-CONTINUE_FROM:]  # no model knows the mask
-    changes = {
-        "seed": seed,
-        "shown": len(tail(seed, CONTINUED_SHOWN)),
-        "random_seed": None,
-        "from_line": False,
-        "from_corpus": False,
-    }
-    return job.model_copy(update=changes)
+    return {"seed": seed, "shown": len(tail(seed, CONTINUED_SHOWN))}
+
+
+def continued(job: GenerateJob, text: str) -> GenerateJob:
+    """Continue `text` as `end_of`."""
+    changes = {"random_seed": None, "from_line": False, "from_corpus": False}
+    return job.model_copy(update=changes | end_of(text))
+
+
+def whole(job: GenerateJob, answer: Generated) -> str:
+    """A text with its seed; an answer in a chat has only its own words."""
+    if job.shown == 0:
+        return answer.text
+    return (answer.seed if job.from_line or job.from_corpus else job.seed) + answer.text
 
 
 def _on(job: GenerateJob, answer: Generated) -> GenerateJob:
-    return continued(job, (answer.seed if job.from_line or job.from_corpus else job.seed) + answer.text)
+    return continued(job, whole(job, answer))
 
 
 def _again(job: GenerateJob, _answer: Generated) -> GenerateJob:

@@ -300,10 +300,15 @@ class Writing(commands.Cog):
         Write the text after the command, or use the command in a reply to a message of your own or of mine.
         """
         require_permissions(ctx)
+        text = (flags.text or "").strip()
+        await self.draw(ctx, text, None if text else await replied_to(ctx.message), flags.model)
+
+    async def draw(self, ctx: Context, text: str, original: discord.Message | None, model: str | None = None) -> None:
+        """Post the surprise map of a text, or of `original`, a message of the person's own or of the bot's."""
         who = Actor.of(ctx)
-        text, author_id = (flags.text or "").strip(), None
-        if not text and (original := await replied_to(ctx.message)) is not None:
-            text, author_id = of_message(original).strip(), await self._author_of(who, original)
+        if original is not None:
+            self.require_usable(who, original)
+            text = of_message(original).strip()
         if not text:
             prefix = await self.generating.servers.prefix(who.guild_id)
             raise UserError(
@@ -318,29 +323,30 @@ class Writing(commands.Cog):
             )
         with self.generating.slot(who.guild_id):
             await ctx.defer()
+            author_id = await self._author_of(who, original) if original is not None else None
             await self.generating.access.require("generate", who)
             if (await self.generating.servers.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
                 raise UserError(
                     "This text contains something on this server's blocklist.", "Try it without those words."
                 )
-            model, _ = await self.generating.registry.choose_to_write(who.guild_id, who.here, flags.model)
+            found, _ = await self.generating.registry.choose_to_write(who.guild_id, who.here, model)
             job = SurpriseJob(
-                job_id=f"s-{who.request_id}", place=who.place, model=model.ref, text=text, author_id=author_id
+                job_id=f"s-{who.request_id}", place=who.place, model=found.ref, text=text, author_id=author_id
             )
             async with self.generating.access.cooldown("generate", who):
                 await self.generating.delivery.ask(job, ctx.send, **replying(ctx))
 
-    async def _author_of(self, who: Actor, message: discord.Message) -> int:
-        """Whose words a message replied to has: only the person's own, or a text of the bot's.
-
-        Raises `UserError`: it is somebody else's message, or nobody knows any more whose words they are.
-        """
+    def require_usable(self, who: Actor, message: discord.Message) -> None:
+        """Raises UserError: the message is neither the person's own nor the bot's."""
         me = self.generating.client.user
         if message.author.id != who.user.id and (me is None or message.author.id != me.id):
             raise UserError(
                 "That message is somebody else's, so I don't use its words.",
-                "Reply to a message of your own or of mine, or write the text after the command.",
+                "Take a message of your own or of mine, or write the text after the command.",
             )
+
+    async def _author_of(self, who: Actor, message: discord.Message) -> int:
+        """Whose words a message has that this person may use. Raises UserError: nobody knows that any more."""
         job_id = job_shown_in(message) if message.author.id != who.user.id else None
         return who.user.id if job_id is None else author_of((await self.generating.answered(who, job_id))[0])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import discord
 
@@ -83,6 +84,10 @@ def voice(job: GenerateJob) -> str:
     return " + ".join(f"{part.name} {percent(part.weight / total)}" for part in job.mix)
 
 
+def delete_button(job_id: str) -> discord.ui.Button[Any]:
+    return button("delete", job_id, label="Delete", style=discord.ButtonStyle.danger)
+
+
 def text_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
     """Buttons that would change nothing are disabled."""
     random_start = job.from_line or job.from_corpus
@@ -96,13 +101,14 @@ def text_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
         *(
             button(action, job.job_id, label=action.capitalize(), disabled=disabled)
             for action, disabled in disabled_of.items()
-        )
+        ),
+        delete_button(job.job_id),
     )
 
 
 def compared_menu(job_id: str, answer: Compared) -> discord.ui.View:
     options = [(name, str(number)) for number, name in enumerate(variant_names(answer))]
-    return view(menu("compared", job_id, placeholder="Continue one of these…", options=options))
+    return view(menu("compared", job_id, placeholder="Continue one of these…", options=options), delete_button(job_id))
 
 
 def compared(job: CompareJob, answer: Compared, learn: str | None = None) -> discord.Embed:
@@ -179,5 +185,5 @@ def job_shown_in(message: discord.Message) -> str | None:
     """The id of the job whose answer a message of the bot's shows, by its controls; None: it has none of these."""
     rows = [row for row in message.components if isinstance(row, discord.ActionRow)]
     ids = [item.custom_id or "" for row in rows for item in row.children]
-    found = (re.fullmatch(r"galvanic:(?:continue|compared):(?P<job>[a-z0-9-]+)", one) for one in ids)
+    found = (re.fullmatch(r"galvanic:(?:continue|compared|delete):(?P<job>[a-z0-9-]+)", one) for one in ids)
     return next((match["job"] for match in found if match is not None), None)

@@ -13,7 +13,7 @@ from typing import Any
 import discord
 import structlog
 
-from bot.components import JOB, MODEL, Action, Components, Field, Form, Press
+from bot.components import JOB, MODEL, Action, Components, Field, Form, Press, view
 from bot.errors import MISSING_PERMISSIONS
 from bot.models.requests import Requests
 from bot.options import checks
@@ -235,7 +235,8 @@ class Generating(Requests):
         event = await self._fit(job, {part.model_id for part in job.mix} or {job.model_id}, event)
         if job.shown == 0:
             # Plain text, as people talk; a link that the model made up gets no preview.
-            await send(embeds.chatted(event), suppress_embeds=True, **options)
+            sent = await send(embeds.chatted(event), suppress_embeds=True, **options)
+            await self.jobs.note_shown(sent.id, job.job_id)
             return
         learn = await self._no_model(job.place, {job.model_id})
         options["view"] = embeds.text_buttons(job, event)
@@ -269,7 +270,7 @@ class Generating(Requests):
             embed.set_image(url=None).set_footer(text="The picture has expired: run the command again for a new one.")
         else:
             options["file"] = discord.File(io.BytesIO(picture), SURPRISE_FILE)
-        await send(embed=embed, **options)
+        await send(embed=embed, view=view(embeds.delete_button(job.job_id)), **options)
 
 
 def _pressed_id(who: Actor) -> str:

@@ -85,7 +85,8 @@ def slash(live: Live, person: str, command: str, channel: int = LAB, **options: 
 
 
 def custom_id(message: Message, label: str) -> str:
-    return next(item["custom_id"] for row in message.components for item in row["components"] if item["label"] == label)
+    items = (item for row in message.components for item in row["components"])
+    return next(item["custom_id"] for item in items if item.get("label") == label)
 
 
 def press(live: Live, person: str, message: Message, label: str) -> None:

@@ -53,7 +53,7 @@ def job_of(message: Message) -> str:
 
 def test_each_button_writes_another_text_in_reply_and_names_who_pressed(system: System) -> None:
     text = system.ask("!generate the tide --length 60")
-    assert buttons(text) == {"Again": True, "Continue": True, "Hotter": True, "Cooler": True}
+    assert buttons(text) == {"Again": True, "Continue": True, "Hotter": True, "Cooler": True, "Delete": True}
     # Cleo may only read this channel.
     assert_refused(press(system, text, "Again", person="cleo"), "can't send messages in this channel")
     dora = system.client.world().users["dora"]
@@ -92,7 +92,7 @@ def test_continue_goes_on_from_the_end_again_and_again(system: System) -> None:
 
 def test_hotter_and_cooler_end_at_the_ends(system: System) -> None:
     coldest = system.ask("!generate the tide --temperature 0 --length 20")
-    assert buttons(coldest) == {"Again": False, "Continue": True, "Hotter": True, "Cooler": False}
+    assert buttons(coldest) == {"Again": False, "Continue": True, "Hotter": True, "Cooler": False, "Delete": True}
     hottest = system.ask("!generate the tide --temperature 1.9 --length 20")
     assert buttons(hottest)["Hotter"]
     assert buttons(press(system, hottest, "Hotter")) == {
@@ -100,6 +100,7 @@ def test_hotter_and_cooler_end_at_the_ends(system: System) -> None:
         "Continue": True,
         "Hotter": False,
         "Cooler": True,
+        "Delete": True,
     }
 
 
@@ -202,7 +203,7 @@ def test_a_text_too_long_for_an_embed_is_a_file_with_buttons(system: System) -> 
     whole = system.client.fetch(attachment["url"]).decode()
     assert whole.startswith("the sea the sea")
     assert len(whole) > 4_200
-    assert set(labels(text)) == {"Again", "Continue", "Hotter", "Cooler"}
+    assert set(labels(text)) == {"Again", "Continue", "Hotter", "Cooler", "Delete"}
     assert "❌" not in text_of(press(system, text, "Continue"))
 
 

@@ -58,7 +58,7 @@ def test_one_of_a_comparison_is_continued_after_a_restart_too(system: System) ->
     assert "temperature 1.5" in text_of(more)
     assert "the sea" in written(more)
     assert more["message_reference"]["message_id"] == answer["id"]
-    assert set(labels(more)) == {"Again", "Continue", "Hotter", "Cooler"}
+    assert set(labels(more)) == {"Again", "Continue", "Hotter", "Cooler", "Delete"}
     with system.redis as client:
         client.delete(keys.job(str(menu(answer)["custom_id"]).rsplit(":", 1)[1]))
     assert_refused(choose(system, answer, "0", person="ben"), "no longer have this text")

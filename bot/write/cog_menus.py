@@ -1,0 +1,178 @@
+"""What the menu of a message offers, and **Delete** under a text: continued, drawn, deleted, never said again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import discord
+import structlog
+from discord import app_commands
+from discord.ext import commands
+
+from bot.background import is_transient
+from bot.components import JOB, Action, Components, Field, Form, Press
+from bot.options.decoding import of_message
+from bot.responder import Interaction, acknowledge
+from bot.servers.access import Actor, moderates, require_admin, require_permissions
+from bot.servers.settings import MOST_TYPED
+from bot.types import Context
+from bot.words import code
+from bot.write import changes
+from bot.write.cog import Writing
+from bot.write.embeds import job_shown_in
+from bot.write.generate import Generating, Request
+from galvanic.errors import UserError
+from shared.blocklist import MOST_CHARS, parse
+from shared.events import Generated
+from shared.jobs import GenerateJob, author_of
+
+log = structlog.get_logger()
+
+
+@dataclass(eq=False, repr=False)
+class Menus(commands.Cog):
+    """`forget`: deletes a request with its answer."""
+
+    bot: commands.Bot
+    writing: Writing
+    generating: Generating
+    open_form: Callable[[Interaction, Form], Awaitable[None]]
+    forget: Callable[[str], None]
+
+    def register(self, table: Components) -> None:
+        table.add("delete", self._pressed, JOB, who="anybody", how="update")
+
+    async def cog_load(self) -> None:
+        for name, work in (
+            ("Continue this", self.go_on),
+            ("Surprise map", self.draw),
+            ("Delete this text", self.delete),
+            ("Never say this again", self.ask_never),
+        ):
+            self.bot.tree.add_command(app_commands.ContextMenu(name=name, callback=work))
+
+    # ------------------------------------------------------------------ continued, drawn
+
+    @app_commands.guild_only()
+    async def go_on(self, interaction: Interaction, message: discord.Message) -> None:
+        ctx: Context = await self.bot.get_context(interaction)
+        require_permissions(ctx)
+        who = Actor.of(ctx)
+        self.writing.require_usable(who, message)
+        with self.generating.slot(who.guild_id):
+            await ctx.defer()
+            await self.generating.generate(who, await self._continuing(who, message), ctx.send)
+
+    async def _continuing(self, who: Actor, message: discord.Message) -> Request:
+        """The words of a message that this person may use, to be continued as theirs whose they are."""
+        text, author_id = of_message(message).strip(), None
+        if message.author.id != who.user.id:
+            job, answer = await self.generating.answered(who, await self._job_of(message))
+            if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
+                raise UserError(
+                    "This message has more than one text, or none.", "The menu under a comparison continues one of it."
+                )
+            text, author_id = changes.whole(job, answer), author_of(job)
+        if not text.strip():
+            raise UserError("This message has no words that I could continue.", "Take one that has some.")
+        fields = changes.end_of(text)
+        return Request(fields["seed"], chosen={"shown": fields["shown"], "author_id": author_id})
+
+    @app_commands.guild_only()
+    async def draw(self, interaction: Interaction, message: discord.Message) -> None:
+        ctx: Context = await self.bot.get_context(interaction)
+        require_permissions(ctx)
+        await self.writing.draw(ctx, "", message)
+
+    # ------------------------------------------------------------------ deleted, never said again
+
+    @app_commands.guild_only()
+    async def delete(self, interaction: Interaction, message: discord.Message) -> None:
+        await acknowledge(interaction, ephemeral=True)
+        await self._delete(Actor.of_interaction(interaction), message)
+        await interaction.followup.send("I deleted this text.", ephemeral=True)
+
+    async def _pressed(self, press: Press) -> None:
+        assert press.interaction.message is not None
+        await self._delete(press.actor, press.interaction.message)
+
+    async def _delete(self, who: Actor, message: discord.Message) -> None:
+        """Raises UserError: it is no text of the bot's, not this person's to delete, or gone already."""
+        job_id = await self._job_of(message)
+        stored = await self.generating.jobs.load(job_id)
+        asked_by = stored.job.place.user_id if stored is not None else None
+        if who.user.id != asked_by and not moderates(who.user, who.place):
+            raise UserError(
+                "I no longer know who asked for this text."
+                if asked_by is None
+                else f"This text was written for <@{asked_by}>.",
+                f"{'Only' if asked_by is None else 'Besides them, only'} members with Manage Messages can delete it.",
+            )
+        if not await self._remove(who, message, job_id):
+            raise UserError("This text is gone already.", "There is nothing left to delete.")
+
+    @app_commands.guild_only()
+    @app_commands.default_permissions(manage_guild=True)
+    async def ask_never(self, interaction: Interaction, message: discord.Message) -> None:
+        require_admin(interaction.user)
+        job_id = await self._job_of(message)
+
+        async def block(form: Press) -> None:
+            require_admin(form.interaction.user)
+            phrase = await self._block(form.actor, form.typed["phrase"])
+            said = f"{phrase} is on this server's blocklist now: the form **Blocklist** of `settings` shows it."
+            try:
+                there = await self._remove(form.actor, message, job_id)
+            except discord.HTTPException as error:
+                remedy = "Members with Manage Messages can delete the message in Discord's own menu."
+                raise UserError(f"{said} But Discord didn't let me delete the text.", remedy) from error
+            await form.send(f"{said}\nThe text {'is deleted' if there else 'was gone already'}.")
+
+        explained = f"Shorten it to the word or phrase, up to {MOST_CHARS} characters. * stands for any letters."
+        words = of_message(message).strip()[:MOST_TYPED]
+        field = Field("phrase", "What I must not say", explained, default=words, most=MOST_TYPED, long=True)
+        await self.open_form(
+            interaction, Form("Never say this again", [field], Action(block, who="anybody", how="private"))
+        )
+
+    async def _block(self, who: Actor, typed: str) -> str:
+        """Block one phrase; as it is shown. A whole text is none: split at its commas, it would block common words."""
+        entries = parse(typed)
+        if len(entries) != 1:
+            raise UserError(
+                f"That is {len(entries):,} phrases." if entries else "There is no word in it.",
+                "Leave one word or phrase, without commas. The form **Blocklist** of `settings` takes several.",
+            )
+        await self.generating.servers.block(who.guild_id, entries[0])
+        log.info("phrase_blocked", guild_id=who.guild_id, channel_id=who.place.channel_id, user_id=who.user.id)
+        return code(entries[0], MOST_CHARS)
+
+    # ------------------------------------------------------------------ texts
+
+    async def _job_of(self, message: discord.Message) -> str:
+        """The job whose text a message shows. Raises UserError: it shows none."""
+        mine = self.bot.user is not None and message.author.id == self.bot.user.id
+        shown = (job_shown_in(message) or await self.generating.jobs.shown_in(message.id)) if mine else None
+        if shown is None:
+            raise UserError(
+                "This message is no text of mine; those of a chat I know for a month."
+                if mine
+                else "This message isn't mine.",
+                "Whoever wrote a message can delete it in Discord's own menu, and so can members with Manage Messages.",
+            )
+        return shown
+
+    async def _remove(self, who: Actor, message: discord.Message, job_id: str) -> bool:
+        """Delete a message and what is kept of its text; False: somebody had deleted the message."""
+        there = True
+        try:
+            await message.delete()
+        except discord.NotFound as error:
+            if is_transient(error):
+                raise
+            there = False
+        where = {"message_id": message.id, "channel_id": who.place.channel_id, "guild_id": who.guild_id}
+        log.info("text_deleted", **where, user_id=who.user.id, job_id=job_id, there=there)
+        self.forget(job_id)
+        return there

@@ -1,0 +1,307 @@
+"""What the menu of a message offers, and the button Delete: for whom, on what, and what is left afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from discord import AppCommandType
+from simcord.backend.models import Interaction, Message
+from structlog.testing import capture_logs
+
+from playground.people import File
+from playground.places import GUILD_ID, USER_IDS
+from shared import keys
+from shared.blocklist import MOST_ENTRIES, default_entries
+from shared.events import Compared, ComparedText, Failed, Generated, Surprised
+from shared.jobs import GenerateJob, SurpriseJob
+from shared.settings import Settings
+from tests.bot.live import Live, text_of
+from tests.bot.members import ADA, BEN, LAB, custom_id, press
+from tests.bot.stand_in import TEXT, StandIn
+from tests.driver.faults import Fault
+
+CONTINUE, SURPRISE, DELETE, NEVER = "Continue this", "Surprise map", "Delete this text", "Never say this again"
+ME = "<@1297000000000000031>"
+
+
+@pytest.fixture
+def worker(live: Live, settings: Settings) -> StandIn:
+    live.bot.settings.generate_cooldown_s = 0
+    live.bot.settings.chat_cooldown_s = 0
+    worker = StandIn(settings)
+    worker.add_model()
+    return worker
+
+
+def call(live: Live, person: str, message: Message, command: str) -> Interaction:
+    return live.acts.on_message(USER_IDS[person], message.channel_id, message.id, command)
+
+
+async def told(live: Live, person: str, words: str) -> str:
+    """What only this person is told, once it has these words."""
+    return text_of(await live.until(lambda: live.whispered(person, words), f"{words!r} to {person} alone"))
+
+
+async def done(live: Live, worker: StandIn, job_id: str, event: Any) -> None:
+    worker.tell(job_id, event)
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+
+
+async def bens_text(live: Live, worker: StandIn, text: str = TEXT, command: str = "!generate the sea") -> Message:
+    """What a model wrote for Ben."""
+    live.send(command, person="ben")
+    job_id = await worker.asked(live)
+    await done(live, worker, job_id, Generated(seed="the sea", text=text, temperature=0.5, random_seed=1, seconds=0.1))
+    return await live.until(lambda: live.showing(text), "Ben's text")
+
+
+async def bens_chat(live: Live, worker: StandIn) -> Message:
+    """What a model answered Ben."""
+    await live.bot.guild_settings.choose(LAB, "chat", True)
+    return await bens_text(live, worker, command=f"{ME} hello")
+
+
+async def card(live: Live) -> Message:
+    """A message of the bot's that is no text."""
+    asked = live.send("!chat")
+    return await live.until(lambda: live.answer(asked), "a card")
+
+
+async def stored(live: Live, job_id: str) -> Any:
+    found = await live.bot.jobs.load(job_id)
+    assert found is not None
+    return found.job
+
+
+async def gone(live: Live, message: Message) -> None:
+    await live.until(lambda: message.id not in live.world.messages[LAB], "the deletion")
+
+
+async def forgotten(live: Live, job_id: str) -> None:
+    while await live.bot.redis.exists(keys.job(job_id), keys.job_events(job_id)):
+        await live.handled()
+
+
+async def fill(live: Live, opened: Interaction, phrase: str) -> None:
+    await live.until(lambda: opened.modal, "the form")
+    live.acts.submit_modal(opened.user_id, opened.id, {"phrase": phrase})
+
+
+# --------------------------------------------------------------------------- what is offered
+
+
+async def test_discord_is_sent_the_four(live: Live) -> None:
+    named = {menu.name for menu in live.bot.tree.get_commands(type=AppCommandType.message)}
+    assert named == {CONTINUE, SURPRISE, DELETE, NEVER}
+    assert set(live.acts.message_commands(ADA, LAB)) == named
+    assert set(live.acts.message_commands(BEN, LAB)) == named - {NEVER}, "as `settings`, for members with Manage Server"
+
+
+# --------------------------------------------------------------------------- continued, drawn
+
+
+async def test_ones_own_words_go_on_for_all_to_see(live: Live, worker: StandIn) -> None:
+    said = live.send("the tide " * 200, person="ben")
+    call(live, "ben", said, CONTINUE)
+    job = await stored(live, job_id := await worker.asked(live))
+    assert isinstance(job, GenerateJob)
+    assert job.seed == ("the tide " * 200).strip()[-1_000:]
+    assert (job.shown, job.author_id, job.from_line) == (len("the tide " * 13) - 1, None, False)
+    await done(live, worker, job_id, Generated(seed=job.seed, text=TEXT, temperature=1, random_seed=1, seconds=0.1))
+    assert "… " in text_of(await live.until(lambda: live.showing(TEXT), "the text"))
+
+
+@pytest.mark.parametrize("chat", [False, True])
+async def test_a_text_goes_on_as_the_words_of_who_gave_them(live: Live, worker: StandIn, chat: bool) -> None:
+    text = await (bens_chat if chat else bens_text)(live, worker)
+    call(live, "dora", text, CONTINUE)
+    job = await stored(live, await worker.asked(live))
+    assert job.seed == (TEXT if chat else f"the sea{TEXT}")
+    assert job.author_id == BEN
+
+
+async def test_a_surprise_map_is_drawn_of_ones_own_message_and_of_a_text(live: Live, worker: StandIn) -> None:
+    said = live.send("the tide watches", person="ben")
+    call(live, "ben", said, SURPRISE)
+    job = await stored(live, job_id := await worker.asked(live))
+    assert isinstance(job, SurpriseJob)
+    assert (job.text, job.place.user_id) == ("the tide watches", BEN)
+    await done(live, worker, job_id, Failed(problem="enough"))
+    call(live, "dora", await bens_chat(live, worker), SURPRISE)
+    assert (await stored(live, await worker.asked(live))).text == TEXT
+
+
+@pytest.mark.parametrize("command", [CONTINUE, SURPRISE])
+async def test_nobody_elses_words_are_used(live: Live, worker: StandIn, command: str) -> None:
+    call(live, "ada", live.send("the tide watches", person="ben"), command)
+    assert "your own or of mine" in await told(live, "ada", "somebody else's")
+    assert not worker.waiting()
+
+
+async def test_what_has_no_words_or_no_text_is_not_continued(live: Live, worker: StandIn) -> None:
+    call(live, "ada", await card(live), CONTINUE)
+    await told(live, "ada", "no text of mine")
+    call(live, "ada", live.people.send(ADA, LAB, "", [File("sea.txt", b"the sea")]), CONTINUE)
+    await told(live, "ada", "no words")
+    text = await bens_text(live, worker)
+    await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
+    call(live, "ada", text, CONTINUE)
+    await told(live, "ada", "I no longer have this text")
+    assert not worker.waiting()
+
+
+async def test_it_works_without_the_intent_for_what_people_write(live: Live, worker: StandIn) -> None:
+    (connection,) = live.gateway._connections
+    assert connection.intents is not None
+    connection.intents.message_content = False
+    said = live.send("the tide watches", person="ben", reply_to=live.send("hidden"))
+    call(live, "ben", said, CONTINUE)
+    assert (await stored(live, await worker.asked(live))).seed == "the tide watches"
+    (sent,) = [frame["d"]["data"] for frame in connection._dispatched if frame["t"] == "INTERACTION_CREATE"]
+    assert sent["resolved"]["messages"][str(said.id)]["referenced_message"]["content"] == ""
+
+
+# --------------------------------------------------------------------------- deleted
+
+
+@pytest.mark.parametrize(("kind", "person"), [("text", "ben"), ("text", "dora"), ("chat", "ben"), ("chat", "dora")])
+async def test_who_asked_and_moderators_delete_a_text(live: Live, worker: StandIn, kind: str, person: str) -> None:
+    text = await (bens_chat if kind == "chat" else bens_text)(live, worker)
+    job_id = await live.bot.jobs.shown_in(text.id) or custom_id(text, "Delete").rpartition(":")[2]
+    assert job_id.startswith("c-" if kind == "chat" else "g-")
+    with capture_logs() as logs:
+        call(live, person, text, DELETE)
+        await told(live, person, "I deleted this text.")
+    await gone(live, text)
+    await forgotten(live, job_id)
+    (line,) = [line for line in logs if line["event"] == "text_deleted"]
+    ids = {"message_id": text.id, "channel_id": LAB, "guild_id": GUILD_ID, "user_id": USER_IDS[person]}
+    assert line == {"event": "text_deleted", "log_level": "info", **ids, "job_id": job_id, "there": True}
+
+
+async def test_an_answer_of_a_chat_is_known_for_a_month(live: Live, worker: StandIn) -> None:
+    chat = await bens_chat(live, worker)
+    assert keys.JOB_TTL_S - 600 < await live.bot.redis.ttl(keys.shown(chat.id)) <= keys.JOB_TTL_S
+
+
+async def test_the_button_deletes_for_the_same_people_only(live: Live, worker: StandIn) -> None:
+    text = await bens_text(live, worker)
+    press(live, "cleo", text, "Delete")
+    said = await told(live, "cleo", f"for <@{BEN}>")
+    assert "members with Manage Messages" in said
+    press(live, "ben", text, "Delete")
+    await gone(live, text)
+
+
+async def test_a_control_of_ones_own_text_deletes_no_other_message(live: Live, worker: StandIn) -> None:
+    text = await bens_text(live, worker)
+    other = await card(live)
+    live.acts.use(BEN, other, {"type": 2, "custom_id": custom_id(text, "Delete")})
+    await told(live, "ben", "no longer works")
+    assert other.id in live.world.messages[LAB]
+
+
+async def test_comparisons_and_surprise_maps_are_deleted_too(live: Live, worker: StandIn) -> None:
+    variants = tuple(ComparedText(model_name="tides", temperature=step, text="so") for step in (0.5, 1.0))
+    for command, event in (
+        ("!compare the sea", Compared(seed="the sea", texts=variants, random_seed=1, seconds=0.1)),
+        ("!surprise the sea", Surprised(nats_per_char=1, chars=7, seconds=0.1)),
+    ):
+        sent = live.send(command)
+        await done(live, worker, await worker.asked(live), event)
+        shown = await live.until(lambda sent=sent: live.answer(sent), "the answer")  # type: ignore[misc]
+        press(live, "ada", shown, "Delete")
+        await gone(live, shown)
+
+
+async def test_a_text_whose_job_is_gone_is_the_moderators(live: Live, worker: StandIn) -> None:
+    text = await bens_text(live, worker)
+    await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
+    call(live, "ben", text, DELETE)
+    assert "members with Manage Messages" in await told(live, "ben", "no longer know who asked")
+    call(live, "dora", text, DELETE)
+    await gone(live, text)
+
+
+async def test_what_is_no_text_of_the_bots_is_left_alone(live: Live, worker: StandIn) -> None:
+    call(live, "dora", said := live.send("the tide watches", person="ben"), DELETE)
+    assert "members with Manage Messages" in await told(live, "dora", "isn't mine")
+    chat = await bens_chat(live, worker)
+    await live.bot.redis.delete(keys.shown(chat.id))
+    call(live, "dora", chat, DELETE)
+    await told(live, "dora", "chat I know for a month")
+    assert {said.id, chat.id} <= set(live.world.messages[LAB])
+
+
+async def test_a_message_that_is_gone_is_told(live: Live, worker: StandIn) -> None:
+    text = await bens_text(live, worker)
+    live.faults.add(Fault("DELETE", f".*/messages/{text.id}", 404, 10_008))
+    call(live, "ben", text, DELETE)
+    await told(live, "ben", "gone already")
+
+
+# --------------------------------------------------------------------------- never said again
+
+
+async def test_a_phrase_goes_onto_the_blocklist_and_its_text_goes(live: Live, worker: StandIn) -> None:
+    text = await bens_text(live, worker)
+    opened = call(live, "ada", text, NEVER)
+    form = await live.until(lambda: opened.modal, "the form")
+    assert form["components"][0]["component"]["value"] == f"the sea{TEXT}"
+    with capture_logs() as logs:
+        await fill(live, opened, "  Gulls went ")
+        said = await told(live, "ada", "`gulls went` is on this server's blocklist")
+    assert "is deleted" in said
+    await gone(live, text)
+    own = await live.bot.guild_settings.get(GUILD_ID)
+    assert own.blocked == (*default_entries(), "gulls went")
+    assert {line["event"] for line in logs} >= {"phrase_blocked", "text_deleted"}
+    assert "gulls" not in str(logs).lower()
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ("the sea, and the gulls", "That is 2 phrases"),
+        ("x" * 65, "too long"),
+        ("?!", "no letter"),
+        ("sea", f"{MOST_ENTRIES + 1} entries"),
+    ],
+)
+async def test_what_cannot_be_blocked_is_refused_and_nothing_is_deleted(
+    live: Live, worker: StandIn, typed: str, problem: str
+) -> None:
+    full = tuple(f"word{number}" for number in range(MOST_ENTRIES))
+    await live.bot.guild_settings.change(GUILD_ID, blocklist=full)
+    text = await bens_text(live, worker)
+    await fill(live, call(live, "ada", text, NEVER), typed)
+    await told(live, "ada", problem)
+    assert (await live.bot.guild_settings.get(GUILD_ID)).blocked == full
+    assert text.id in live.world.messages[LAB]
+
+
+@pytest.mark.parametrize(("status", "code", "words"), [(404, 10_008, "gone already"), (403, 50_013, "didn't let me")])
+async def test_a_phrase_is_blocked_though_the_message_cannot_be_deleted(
+    live: Live, worker: StandIn, status: int, code: int, words: str
+) -> None:
+    text = await bens_text(live, worker)
+    live.faults.add(Fault("DELETE", f".*/messages/{text.id}", status, code))
+    await fill(live, call(live, "ada", text, NEVER), "gulls")
+    assert "`gulls` is on this server's blocklist" in await told(live, "ada", words)
+    assert "gulls" in (await live.bot.guild_settings.get(GUILD_ID)).blocked
+
+
+async def test_only_admins_add_to_the_blocklist(live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though a server's admins may have Discord offer it to others."""
+    offered = live.acts.message_commands(ADA, LAB)
+    monkeypatch.setattr(live.acts, "message_commands", lambda *_: offered)
+    call(live, "dora", await bens_text(live, worker), NEVER)
+    assert "Manage Server" in await told(live, "dora", "can see or change my settings")
+
+
+async def test_two_admins_at_once_block_both_phrases(live: Live) -> None:
+    store = live.bot.guild_settings
+    await asyncio.gather(store.block(GUILD_ID, "gulls"), store.block(GUILD_ID, "tides"))
+    assert (await store.get(GUILD_ID)).blocked[-2:] == ("gulls", "tides")
