@@ -208,8 +208,9 @@ class Responder(commands.Cog):
                 require_permissions(ctx)
             except UserError as missing:
                 return missing
-        usage = "" if ctx.command is None else ctx.command.extras.get("usage", ctx.command.qualified_name)
-        return explain(cause, str(ctx.command), self.settings, f"Usage: `{await self._prefix(ctx)}{usage}`")
+        name = "" if ctx.command is None else ctx.command.qualified_name  # a menu's command is no text by itself
+        usage = "" if ctx.command is None else ctx.command.extras.get("usage", name)
+        return explain(cause, name, self.settings, f"Usage: `{await self._prefix(ctx)}{usage}`")
 
     async def tell(
         self, interaction: Interaction, error: Exception, doing: str = "", view: discord.ui.View | None = None

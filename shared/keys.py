@@ -79,9 +79,6 @@ job_control = _Key("job:{job_id}:control")
 # String: bytes of a file of the job's result, or of its request (an import).
 artifact = _Key("job:{job_id}:file:{name}")
 
-# String: id of the job whose answer a message shows that has no controls to tell it, as in a chat; expires with it.
-shown = _Key("shown:{message_id}")
-
 # String: the text, UTF-8, zlib-compressed, expiring.
 corpus = _Key("corpus:{sha256}")
 
@@ -151,6 +148,9 @@ leader = _Key("bot:{application_id}:leader")
 
 # String: the bot has greeted this server. Expires once the server counts as an old one.
 greeted = _Key("bot:greeted:{guild_id}")
+
+# String: id of the job whose answer a message shows that has no controls to tell it, as in a chat; expires with it.
+shown = _Key("bot:shown:{message_id}")
 
 # String: the bot that led last, even if its lead has lapsed (see `bot.leader.Leader.step`).
 term = _Key("bot:{application_id}:term")

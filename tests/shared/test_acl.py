@@ -28,6 +28,7 @@ SAMPLES: dict[str, Any] = {
     "transcript_id": TRANSCRIPT,
     "guild_id": 1234567890123456789,
     "model_id": TRANSCRIPT,
+    "message_id": 1234567890123456789,
     "channel_id": 1234567890123456789,
     "what": "train",
     "who": 1234567890123456789,
