@@ -31,6 +31,8 @@ from bot.options import decoding
 from bot.responder import PatientContext, Responder, Typing
 from bot.servers import access
 from bot.servers.settings import GuildSettingsStore
+from bot.talk import rooms, speaker
+from bot.talk.cog import Speaks
 from bot.train import card, cog, cog_jobs, remake, start
 from bot.words import replace_surrogates
 from bot.write import cog_chat, cog_menus, generate
@@ -159,6 +161,7 @@ class Galvanic(commands.Bot):
         self.transfer = transfer.Transfer(*common)
         self.models = Models(*common, self.transfer)
         self.generating = generate.Generating(*common, self.admission.slot)
+        self.speaker = speaker.Speaker(self, self.generating, rooms.Rooms(self.redis))
         self.add_check(self.access.works_here, call_once=True)
         self.metrics.watch(self)
 
@@ -167,7 +170,7 @@ class Galvanic(commands.Bot):
         pages = Help(self, servers)
         send_commands = functools.partial(gateway.sync, self.tree, self.redis)
         status = (self.metrics, self.snapshots, self.admission)
-        panel = cog_settings.ServerSettings(servers, settings.command_prefix, self.registry.stored_bytes)
+        panel = cog_settings.ServerSettings(servers, settings.command_prefix, self.registry.stored_bytes, self.speaker)
         writing = Writing(self.components.open, self.generating)
         menus = cog_menus.Menus(self, writing, self.generating, self.components.open, self.holdings.forget_soon)
         removing = (self.registry, self.removal, self.snapshots, self.jobs)
@@ -191,6 +194,7 @@ class Galvanic(commands.Bot):
             writing,
             menus,
             cog_chat.Chat(self, self.generating),
+            Speaks(self.speaker),
             self.models,
             watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, self.looks, *removing),
             people,
@@ -254,6 +258,7 @@ class Galvanic(commands.Bot):
 
     async def close(self) -> None:
         await self.tasks.stop()
+        await self.speaker.stop()
         for one in (self.remaking, self.importer, self.chores, self.looks, self.dispatcher, self.delivery, self.jobs):
             await one.stop()
         await super().close()

@@ -125,8 +125,15 @@ model = _Key("model:{model_id}")
 # Hash of a guild's models: name -> model id.
 guild_models = _Key("guild:{guild_id}:models")
 
-# Hash of a channel's choices: `model` (id of its current model), `temperature`, `chat` (`1`: answers mentions).
+# Hash of a channel's choices: `model` (id of its current model), `temperature`, `chat` (`1`: answers mentions). And of
+# texts that nobody asks for, there and in its threads (`bot.talk`): `speak`: when, as an admin typed it; `quiet`: a
+# moderator wants none before, seconds since the epoch; `spoke`: id of the last one, or of when `speak` was chosen;
+# `heard`: people's messages since; `mute` (`1`): it was told there that no model can write any.
 channel = _Key("channel:{channel_id}")
+
+# Sorted set of a `channel` or `guild`: id of a job that wrote such a text there within the last hour -> when, seconds
+# since the epoch. Expires.
+spoken = _Key("bot:spoken:{what}:{who}")
 
 # String: what a server's admins have set (JSON, `bot.servers.settings.GuildSettings`).
 guild_settings = _Key("guild:{guild_id}:settings")

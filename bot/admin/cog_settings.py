@@ -14,7 +14,7 @@ from discord.ext import commands
 from bot.components import Action, Components, Field, Form, How, Press, Work, button, custom_id, view
 from bot.errors import error_embed
 from bot.options.checks import as_limit
-from bot.servers.access import require_admin
+from bot.servers.access import channel_ids, require_admin
 from bot.servers.settings import (
     MOST_TYPED,
     GuildSettings,
@@ -24,6 +24,8 @@ from bot.servers.settings import (
     checked_blocklist,
     checked_prefix,
 )
+from bot.talk.speaker import Speaker
+from bot.talk.speaking import parse
 from bot.types import Context, hybrid_command
 from bot.words import AMBER, BLURPLE, FIELD_LIMIT, MOST, code, plain
 from galvanic.errors import UserError
@@ -44,6 +46,7 @@ _QUOTAS = {
     "jobs_per_server": ("Trainings at once in the whole server", "trainings in the server"),
     "disk_mb": ("Disk for models, in MB", "megabytes of disk"),
 }
+_FORMS = ("quotas", "prefix", "blocklist", "speaking")
 _MOST_SHOWN = 12
 _RED = discord.ButtonStyle.danger
 
@@ -55,6 +58,7 @@ class ServerSettings(commands.Cog):
     servers: GuildSettingsStore
     usual_prefix: str
     stored_bytes: Callable[[int], Awaitable[int]]
+    speaker: Speaker
 
     def register(self, components: Components) -> None:
         works: tuple[tuple[str, How, Work], ...] = (
@@ -67,6 +71,7 @@ class ServerSettings(commands.Cog):
             ("prefix", "form", self._prefix_form),
             ("quotas", "form", self._quotas_form),
             ("blocklist", "form", self._blocklist_form),
+            ("speaking", "form", self._speaking_form),
         )
         for name, how, work in works:
             components.add(f"settings:{name}", work, who="anybody", how=how)
@@ -86,10 +91,13 @@ class ServerSettings(commands.Cog):
         await ctx.defer(ephemeral=True)
         require_admin(ctx.author)
         assert ctx.guild is not None
-        await ctx.send(**await self.panel(ctx.guild), ephemeral=True)
+        await ctx.send(**await self.panel(ctx.guild, ctx.channel), ephemeral=True)
 
-    async def panel(self, guild: discord.Guild) -> dict[str, Any]:
-        """All settings with the controls that change them; for `send` or `edit`. Raises redis.RedisError."""
+    async def panel(self, guild: discord.Guild, channel: Any) -> dict[str, Any]:
+        """All settings, and those of a channel, with the controls that change them; for `send` or `edit`.
+
+        Raises redis.RedisError.
+        """
         reset = button("settings", "reset", label="Reset", style=_RED)
         try:
             own = await self.servers.get(guild.id)
@@ -108,11 +116,12 @@ class ServerSettings(commands.Cog):
                 max_values=MOST,
                 default_values=places[:MOST],
             ),
-            *(button("settings", what, label=what.capitalize()) for what in ("quotas", "prefix", "blocklist")),
+            *(button("settings", what, label=what.capitalize()) for what in _FORMS),
             reset,
         )
         prefix, stored = await self.servers.prefix(guild.id), await self.stored_bytes(guild.id)
         embed = _panel(guild, own, self.servers.quotas(own), self.servers.most, prefix, stored)
+        embed.insert_field_at(-1, name="In this channel", value=await self.speaker.told(channel), inline=False)
         return {"embed": embed, "view": controls}
 
     # ------------------------------------------------------------------ what its controls do
@@ -133,7 +142,7 @@ class ServerSettings(commands.Cog):
             await press.send(f"My commands begin with `{prefix}` now: `{prefix}help` shows them.")
 
     async def _show(self, press: Press) -> None:
-        await press.update(**await self.panel(_administered(press)))
+        await press.update(**await self.panel(_administered(press), press.interaction.channel))
 
     async def _ask_reset(self, press: Press) -> None:
         controls = view(
@@ -181,6 +190,19 @@ class ServerSettings(commands.Cog):
 
         field = Field("blocklist", "Blocklist", explained, default=now, most=MOST_TYPED, long=True)
         return _form("Blocked words", keep, field)
+
+    async def _speaking_form(self, press: Press) -> Form:
+        _administered(press)
+        now = (await self.speaker.rooms.room(channel_ids(press.interaction.channel)[-1])).speak.lines
+
+        async def keep(press: Press) -> None:
+            _administered(press)
+            await self.speaker.choose(press.interaction.channel, parse(press.typed["lines"]))
+            await self._show(press)
+
+        explained = "One a line: 2%, every 40, every 2h, on words pizza, most 6, quiet 23-7. Empty: only when asked"
+        field = Field("lines", "When", explained, default=now, most=MOST_TYPED, long=True)
+        return _form("Speaking in this channel", keep, field)
 
 
 def _form(title: str, keep: Callable[[Press], Awaitable[None]], *fields: Field) -> Form:

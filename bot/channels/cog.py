@@ -168,6 +168,7 @@ class Privacy(commands.Cog):
             raise UserError("I'm not in that server any more.", f"`{terms.prefix}forget-me` here is about all servers.")
         servers = await self._servers(guild, user, to_refuse=True)
         taken = await self._withdraw(servers, user, "forget-me")
+        self.client.dispatch("forgotten", user.id)
         requests = await self.holdings.forget_requests(user.id, servers)
         log.info("member_forgotten", user_id=user.id, guilds=len(servers), requests=requests)
         done = embeds.forgotten(taken, requests, terms)

@@ -33,6 +33,8 @@ from shared.logging import job_context
 from shared.settings import Settings
 
 LATE_ANSWER_S = 3_600  # an older answer is dropped: people no longer expect it
+UNASKED = "u"
+"""First letter of the ids of jobs that nobody asked for: no answer of theirs is posted late."""
 
 _LOOK_S = 4.0  # without news
 _RETRY_S = 5.0
@@ -114,13 +116,31 @@ class Delivery(Service):
         with context, self.reserved(job.job_id) as ours:
             if not ours:
                 return  # Discord delivered this message before
-            if not await self._jobs.has_worker(GENERATE_QUEUE):
-                raise UserError(
-                    "No generate worker is running, so I can't do this now.",
-                    "The bot's operator can start one with `make run` or `python -m worker serve generate`.",
-                )
+            await self._require_worker()
             if await self._jobs.submit(job, files=files):  # else it did so before the bot was started
                 await self._deliver(job, send, options)
+
+    async def unasked(self, job: Asked, within_s: float) -> Event | None:
+        """Send a job that nobody asked for, and wait for its end; None: Discord delivered its cause twice.
+
+        The job's id must begin with `UNASKED`. Raises UserError: no worker is there; redis.RedisError.
+        """
+        context = job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id)
+        with context, self.reserved(job.job_id) as ours:
+            await self._require_worker()
+            if not ours or not await self._jobs.submit(job):
+                return None
+            try:
+                return await self.end_of(job, within_s, _too_slow())
+            finally:
+                self.delivered(job.job_id)
+
+    async def _require_worker(self) -> None:
+        if not await self._jobs.has_worker(GENERATE_QUEUE):
+            raise UserError(
+                "No generate worker is running, so I can't do this now.",
+                "The bot's operator can start one with `make run` or `python -m worker serve generate`.",
+            )
 
     def reserved(self, job_id: str) -> AbstractContextManager[bool]:
         """Keep a job from being taken for one of an earlier run while it is entered and first shown.
@@ -324,7 +344,7 @@ class Delivery(Service):
             return
         if job_id not in await self._jobs.undelivered() or self._is_ours(job_id):
             return  # it was answered meanwhile by whoever asked
-        if stored is None or isinstance(stored.job, DeleteJob):
+        if stored is None or isinstance(stored.job, DeleteJob) or job_id.startswith(f"{UNASKED}-"):
             self.delivered(job_id)
         elif isinstance(stored.job, TrainJob):
             self.follow(stored.job, stored.card)

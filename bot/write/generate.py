@@ -15,6 +15,7 @@ import structlog
 
 from bot.components import JOB, MODEL, Action, Components, Field, Form, Press, view
 from bot.errors import MISSING_PERMISSIONS
+from bot.jobs.delivery import UNASKED
 from bot.models.requests import Requests
 from bot.options import checks
 from bot.servers.access import Actor
@@ -26,6 +27,7 @@ from bot.write.changes import E
 from bot.write.mix import Part
 from galvanic.errors import UserError
 from galvanic.options import STARTER
+from shared.blocklist import default_entries
 from shared.events import Compared, Event, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, Place, SurpriseJob, author_of
 from shared.models import ModelRecord
@@ -86,6 +88,16 @@ class Generating(Requests):
         seed = f"{words[-changes.CONTINUE_FROM :]}\n"
         request = Request(seed, length=CHAT_LENGTH, chosen=chosen, starter=False)
         await self.delivery.ask(await self._job(who, request, "c"), send, **options)
+
+    async def unasked(self, who: Actor, words: str, author_id: int | None) -> GenerateJob:
+        """A job of the bot's own (`who`): as `chat`, after somebody's words, or after a line of the model's text.
+
+        What nobody asked for keeps to a blocklist, also where an admin has emptied it.
+        """
+        seed = f"{words[-changes.CONTINUE_FROM :]}\n" if words else ""
+        chosen = {"stop": "sentence", "shown": 0, "author_id": author_id}
+        job = await self._job(who, Request(seed, length=CHAT_LENGTH, chosen=chosen, starter=False), UNASKED)
+        return job.model_copy(update={"blocked": job.blocked or default_entries()})
 
     # ------------------------------------------------------------------ jobs
 

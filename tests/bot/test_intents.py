@@ -9,6 +9,7 @@ from typing import Any, cast
 import discord
 import pytest
 from pydantic import SecretStr
+from simcord.enums import MessageType
 from structlog.testing import capture_logs
 
 from bot import __main__ as main, gateway, intents
@@ -17,6 +18,7 @@ from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from shared import presence
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
+from tests.bot.stand_in import TEXT, StandIn
 from tests.bot.test_welcome import new_server
 from tests.driver.control import Driver
 
@@ -180,3 +182,15 @@ def test_each_intent_has_its_own_words(settings: Settings, monkeypatch: pytest.M
     assert "Message Content" not in said
     monkeypatch.setattr(settings, "members_intent", False)
     assert intents.missing(asks("message_content", granted={}), settings) is None
+
+
+async def test_it_speaks_by_chance_where_people_write_what_it_cannot_read(live: Live) -> None:
+    worker = StandIn(live.bot.settings)
+    worker.add_model()
+    assert "100 of 100 messages" in await live.ask(f"{MENTION} speak 100%")
+    live.world.create_message(CHANNEL_IDS["lab"], USER_IDS["ben"], "a pin", message_type=MessageType.PINS_ADD)
+    await live.ask(f"{MENTION} help")
+    assert not worker.waiting()
+    live.send("hello there", person="ben")
+    worker.write(await worker.asked(live))
+    await live.until(lambda: live.shown(TEXT), "a text")

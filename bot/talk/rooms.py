@@ -1,0 +1,107 @@
+"""What is known of channels in which the bot may speak unasked: in Redis, and a part of it in memory."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis.asyncio
+import structlog
+
+from bot.background import reply
+from bot.talk.speaking import MOST_AN_HOUR, Speaking, parse
+from galvanic.errors import UserError
+from shared import keys
+
+MOST_IN_A_SERVER = 200
+"""Texts an hour in all channels of a server, whatever its admins choose."""
+KNOWN = 10_000
+"""Channels that are kept in memory: those where something was said last."""
+_FIELDS = ("speak", "quiet", "spoke", "heard", "mute")
+_HOUR_S = 3_600
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Room:
+    """A channel with its threads: what `keys.channel` has of it. `rests_until`: nothing is tried before; monotonic."""
+
+    speak: Speaking = field(default_factory=Speaking)
+    quiet: int = 0
+    spoke: int = 0
+    heard: int = 0
+    mute: int = 0
+    rests_until: float = 0.0
+
+
+class Rooms:
+    """One bot process serves a channel, so what is in memory is what is in Redis. Raises redis.RedisError."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._redis = client
+        self._known: OrderedDict[int, Room] = OrderedDict()
+
+    def known(self, channel_id: int) -> Room | None:
+        if (room := self._known.get(channel_id)) is not None:
+            self._known.move_to_end(channel_id)
+        return room
+
+    async def room(self, channel_id: int) -> Room:
+        if (room := self.known(channel_id)) is not None:
+            return room
+        speak, *numbers = await reply(self._redis.hmget(keys.channel(channel_id), _FIELDS))
+        read = Room(_read(channel_id, speak), *(int(number or 0) for number in numbers))
+        room = self._known.setdefault(channel_id, read)
+        if len(self._known) > KNOWN:
+            self._known.popitem(last=False)
+        return room
+
+    async def put(self, channel_id: int, **changes: Any) -> None:
+        """Change fields of a room, in memory at once."""
+        room = await self.room(channel_id)
+        for name, value in changes.items():
+            setattr(room, name, value)
+        kept: Any = {name: value.lines if name == "speak" else value for name, value in changes.items()}
+        try:
+            await reply(self._redis.hset(keys.channel(channel_id), mapping=kept))
+        except redis.RedisError:
+            self.forget(channel_id)  # what is in Redis counts
+            raise
+
+    def forget(self, channel_id: int) -> None:
+        self._known.pop(channel_id, None)
+
+    async def take(self, channel_id: int, guild_id: int, text_id: str) -> bool:
+        """Count a text in a channel's and its server's hour; False, and nothing is counted: that would be too many."""
+        most, now = min((await self.room(channel_id)).speak.most, MOST_AN_HOUR), time.time()
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for key in _spoken(channel_id, guild_id):
+                pipe.zremrangebyscore(key, "-inf", now - _HOUR_S)
+                pipe.zadd(key, {text_id: now})
+                pipe.expire(key, _HOUR_S)
+                pipe.zcard(key)
+            in_channel, in_server = (await reply(pipe.execute()))[3::4]
+        taken: bool = in_channel <= most and in_server <= MOST_IN_A_SERVER
+        if not taken:
+            await self.give_back(channel_id, guild_id, text_id)
+        return taken
+
+    async def give_back(self, channel_id: int, guild_id: int, text_id: str) -> None:
+        """A text that was counted is not posted."""
+        for key in _spoken(channel_id, guild_id):
+            await reply(self._redis.zrem(key, text_id))
+
+
+def _spoken(channel_id: int, guild_id: int) -> tuple[str, str]:
+    return keys.spoken("channel", channel_id), keys.spoken("guild", guild_id)
+
+
+def _read(channel_id: int, lines: bytes | None) -> Speaking:
+    try:
+        return parse((lines or b"").decode())
+    except UserError:  # a newer version wrote it, or a time zone is gone
+        log.error("speaking_not_understood", channel_id=channel_id)
+        return Speaking()

@@ -1,0 +1,181 @@
+"""Hears what people say in channels, and speaks there unasked where an admin wants it."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import discord
+import structlog
+from discord.utils import time_snowflake, utcnow
+
+from bot.background import Service, claimed, is_transient
+from bot.channels.reader import is_speech, prefixes_of
+from bot.errors import post_error
+from bot.jobs.delivery import UNASKED
+from bot.options.decoding import to_bot
+from bot.servers.access import Actor, channel_ids, lacking, may_send
+from bot.talk.rooms import Rooms
+from bot.talk.speaking import Speaking, told
+from bot.write.embeds import chatted
+from bot.write.generate import Generating
+from galvanic.errors import UserError
+from shared.blocklist import Blocklist
+from shared.events import Generated
+
+LATE_S = 60.0
+"""A text that is ready so long after the message that called for it is not posted."""
+REST_S = 60.0
+"""After trouble nothing is tried for so long."""
+WORDS_S = 1_800.0
+"""So long words to the bot are kept, in memory, for what it says next there."""
+_WORDS_KEPT = 3  # messages of a channel
+_WORDS_CHARS = 500
+_PLACES_KEPT = 1_000
+
+log = structlog.get_logger()
+
+
+@dataclass(eq=False, repr=False)
+class Speaker(Service):
+    client: discord.Client
+    generating: Generating
+    rooms: Rooms
+    _busy: set[str] = field(init=False, default_factory=set)
+    _spoken_to: OrderedDict[int, deque[tuple[int, str, float]]] = field(init=False, default_factory=OrderedDict)
+    """By channel or thread: who said what to the bot, and when (monotonic)."""
+
+    async def hear(self, message: discord.Message) -> None:
+        """Anybody's message. Raises redis.RedisError."""
+        me, of_person = self.client.user, not message.author.bot and message.webhook_id is None
+        if message.guild is None or not of_person or me is None or self.stopped:
+            return
+        while self._spoken_to and time.monotonic() - next(iter(self._spoken_to.values()))[-1][2] > WORDS_S:
+            self._spoken_to.popitem(last=False)
+        room_id = channel_ids(message.channel)[-1]
+        if (room := self.rooms.known(room_id)) is None:
+            with claimed(self._busy, f"read {room_id}") as ours:
+                if not ours:  # one question at a time
+                    return
+                room = await self.rooms.room(room_id)
+        if not room.speak.on or message.id <= room.spoke or to_bot(message, me.id) is not None:
+            return
+        unread = not message.content and not self.client.intents.message_content and not message.is_system()
+        prefixes = await prefixes_of(self.generating.servers, self.client, message.guild.id)
+        if not unread and not is_speech(message, prefixes):
+            return
+        room.heard += 1
+        rests = time.monotonic() < room.rests_until or f"write {room_id}" in self._busy
+        if not rests and room.speak.is_called_by(message.content, message.created_at, room.heard, room.spoke):
+            self.spawn(self._speak(message, room_id))
+        elif room.speak.messages:
+            with claimed(self._busy, f"count {room_id}") as ours:
+                if ours:
+                    await self.rooms.put(room_id, heard=room.heard)
+
+    async def hear_words(self, channel: Any, author_id: int, words: str) -> None:
+        """Somebody's words to the bot in a server's channel. Raises redis.RedisError."""
+        here = channel_ids(channel)
+        if words and (await self.rooms.room(here[-1])).speak.on:
+            kept = self._spoken_to.setdefault(here[0], deque(maxlen=_WORDS_KEPT))
+            kept.append((author_id, words[-_WORDS_CHARS:], time.monotonic()))
+            self._spoken_to.move_to_end(here[0])
+            if len(self._spoken_to) > _PLACES_KEPT:
+                self._spoken_to.popitem(last=False)
+
+    def forget(self, user_id: int) -> None:
+        """Drop a person's words."""
+        for place_id, kept in list(self._spoken_to.items()):
+            if any(user_id == author_id for author_id, *_ in kept):
+                del self._spoken_to[place_id]
+
+    def _words(self, place_id: int) -> tuple[str, int | None]:
+        """What was last said to the bot there, by one person, and by whom; it is used once."""
+        kept = self._spoken_to.pop(place_id, ())
+        fresh = [(author_id, words) for author_id, words, at in kept if time.monotonic() - at < WORDS_S]
+        last = fresh[-1][0] if fresh else None
+        return "\n".join(words for author_id, words in fresh if author_id == last), last
+
+    async def _speak(self, message: discord.Message, room_id: int) -> None:
+        assert message.guild is not None
+        with claimed(self._busy, f"write {room_id}") as ours:
+            if not ours:
+                return
+            room, text_id = await self.rooms.room(room_id), f"{UNASKED}-{message.id}"
+            room.rests_until = time.monotonic() + REST_S
+            try:
+                why_not = "enough"
+                if await self.rooms.take(room_id, message.guild.id, text_id):
+                    why_not = await self._write(message, room_id)
+                    if why_not:
+                        await self.rooms.give_back(room_id, message.guild.id, text_id)
+                    else:
+                        room.rests_until = 0.0
+            except Exception as error:
+                if not isinstance(error, UserError | discord.HTTPException) and not is_transient(error):
+                    raise
+                why_not = type(error).__name__
+            log.info("not_spoken" if why_not else "spoken", channel_id=message.channel.id, why=why_not or None)
+
+    async def _write(self, message: discord.Message, room_id: int) -> str:
+        """Have a text written and post it, or say in a word why not."""
+        assert message.guild is not None
+        here, service, guild_id = message.channel, self.generating, message.guild.id
+        if (against := await self._against(here)) is not None:
+            return against[0]
+        words, author_id = self._words(here.id)
+        with service.slot(guild_id):
+            try:
+                job = await service.unasked(Actor(message.guild.me, here, guild_id, message.id), words, author_id)
+            except UserError as problem:
+                if not (await self.rooms.room(room_id)).mute:
+                    await self.rooms.put(room_id, mute=1)
+                    still = f"{problem.remedy} Until then I don't speak here by myself."
+                    await post_error(here.send, UserError(problem.problem, still), nonce=f"e-{message.id}")
+                return "no model"
+            event = await service.delivery.unasked(job, LATE_S)
+        if not isinstance(event, Generated) or not event.text.strip():
+            return "no text"
+        await service.registry.require_usable(job.place, [job.model_id])
+        own = await service.servers.get(guild_id)
+        if event.masked or any(Blocklist(entries).hits(event.text) for entries in (job.blocked, own.blocked)):
+            return "blocklist"
+        if (utcnow() - message.created_at).total_seconds() > LATE_S:
+            return "late"
+        if (against := await self._against(here)) is not None:  # nothing is waited for from here to the post
+            return against[0]
+        posted = await here.send(chatted(event), suppress_embeds=True, nonce=job.job_id)
+        await self.rooms.put(room_id, spoke=posted.id, heard=0, mute=0)
+        await service.jobs.note_shown(posted.id, job.job_id)
+        return ""
+
+    async def _against(self, channel: Any) -> tuple[str, str] | None:
+        """What keeps the bot from speaking in a server's channel now: in a word, and in a sentence."""
+        here = channel_ids(channel)
+        room, own = await self.rooms.room(here[-1]), await self.generating.servers.get(channel.guild.id)
+        rights = channel.permissions_for(channel.guild.me)
+        if time.time() < room.quiet:
+            return "quiet", f"A moderator wants me to be quiet until <t:{room.quiet}:t> (<t:{room.quiet}:R>)."
+        if not room.speak.on:
+            return "off", ""
+        if room.speak.is_quiet(utcnow()):
+            return "hours", "These are quiet hours."
+        if own.channels and not set(own.channels) & set(here):
+            return "place", "But this server's admins don't allow me in this channel."
+        if not (rights.view_channel and may_send(rights, channel)):
+            return "rights", lacking("this channel", ("view_channel", "send_messages")).problem
+        return None
+
+    async def told(self, channel: Any) -> str:
+        """What the bot will do in a server's channel. Raises redis.RedisError."""
+        room, against = await self.rooms.room(channel_ids(channel)[-1]), await self._against(channel)
+        return f"{told(room.speak)} {against[1] if against is not None else ''}".strip()
+
+    async def choose(self, channel: Any, speak: Speaking) -> None:
+        """Have it so in a channel and its threads; messages and time count from now on."""
+        room_id = channel_ids(channel)[-1]
+        await self.rooms.put(room_id, speak=speak, spoke=time_snowflake(utcnow()), heard=0)
+        (await self.rooms.room(room_id)).rests_until = 0.0
+        log.info("speaking_chosen", channel_id=channel.id, on=speak.on)

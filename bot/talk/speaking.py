@@ -1,0 +1,168 @@
+"""What makes the bot speak in a channel unasked: as an admin types it, as it is told, and whether a message does."""
+
+from __future__ import annotations
+
+import functools
+import random
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from discord.utils import snowflake_time
+
+from bot.words import code, duration, plain
+from galvanic.errors import UserError
+from shared import blocklist
+
+MOST_AN_HOUR = 60
+"""Texts in a channel, whatever its admins choose."""
+EXAMPLES = ("2%", "every 40", "every 2h", "on words pizza, monster", "most 6", "quiet 23-7 Europe/Berlin", "off")
+_MOST_WORDS = 20
+_SHOWN_WORDS = 5
+_DAY = 1_440  # minutes
+_JITTER = 0.25  # by so much of the time chosen the next text may come later
+_SPAN = re.compile(r"(?:(\d{1,3}) ?d(?:ays?)?)? ?(?:(\d{1,3}) ?h(?:ours?)?)? ?(?:(\d{1,5}) ?m(?:in(?:utes?)?)?)?", re.I)
+_HOURS = re.compile(r"(\d\d?)(?::([0-5]\d))? ?[-–] ?(\d\d?)(?::([0-5]\d))?(?: (\S{1,40}))?")
+_matcher = functools.lru_cache(maxsize=256)(blocklist.Blocklist)
+
+
+@dataclass(frozen=True)
+class Speaking:
+    """What an admin chose for a channel; where the first four are 0 or empty, the bot does not speak by itself.
+
+    Attributes:
+        chance: that a message is followed by a text.
+        messages, minutes: after which there is a text; 0: never.
+        words: entries of `shared.blocklist`: a message with one of them is followed by a text.
+        most: texts an hour.
+        hours: in which there are none, in minutes of the day in `zone`; the second may be the smaller one.
+    """
+
+    chance: float = 0.0
+    messages: int = 0
+    minutes: int = 0
+    words: tuple[str, ...] = ()
+    most: int = 6
+    hours: tuple[int, int] | None = None
+    zone: tzinfo = UTC
+
+    @property
+    def on(self) -> bool:
+        return bool(self.chance or self.messages or self.minutes or self.words)
+
+    @property
+    def lines(self) -> str:
+        """What `parse` makes the same of."""
+        lines = (
+            (self.chance, f"{100 * self.chance:g}%"),
+            (self.messages, f"every {self.messages}"),
+            (self.minutes, f"every {self.minutes}m"),
+            (self.words, f"on {', '.join(self.words)}"),
+            (self.most, f"most {self.most}"),
+            (self.hours, f"quiet {'-'.join(self.clocks)} {self.zone}"),
+        )
+        return "\n".join(line for chosen, line in lines if chosen)
+
+    @property
+    def clocks(self) -> list[str]:
+        """The quiet hours."""
+        return [f"{minutes // 60:02d}:{minutes % 60:02d}" for minutes in self.hours or ()]
+
+    def is_quiet(self, at: datetime) -> bool:
+        """Whether it is within the quiet hours; `at`: with a time zone."""
+        there, (begin, end) = at.astimezone(self.zone), self.hours or (0, 0)
+        now = 60 * there.hour + there.minute
+        return begin <= now < end if begin <= end else now >= begin or now < end
+
+    def is_called_by(self, content: str, sent_at: datetime, heard: int, last_id: int) -> bool:
+        """Whether a message calls for a text. `heard`: messages since the last text, whose id is `last_id`."""
+        # Drawn from the id, so that a restart changes nothing.
+        due_s = 60 * self.minutes * (1 + _JITTER * random.Random(last_id).random())
+        return (
+            random.random() < self.chance
+            or 0 < self.messages <= heard
+            or 0 < due_s <= (sent_at - snowflake_time(last_id)).total_seconds()
+            or _matcher(self.words).hits(content)
+        )
+
+
+def parse(lines: str, now: Speaking | None = None) -> Speaking:
+    """What is chosen once an admin has typed lines like `EXAMPLES`. Raises UserError: it can't be, and why."""
+    now = now or Speaking()
+    for line in filter(None, (" ".join(line.split()) for line in lines.splitlines())):
+        now = replace(now, **_changes(line))
+    return now
+
+
+def _changes(line: str) -> dict[str, Any]:
+    first, _, rest = line.lower().partition(" ")
+    no_pace = {"chance": 0.0, "messages": 0, "minutes": 0}
+    match first:
+        case "off" if not rest:
+            return {**no_pace, "words": ()}
+        case "every" if found := re.fullmatch(r"(\d{1,9})(?: messages?)?", rest):
+            return {**no_pace, "messages": _within("messages", found[1], 10_000)}
+        case "every" if minutes := span(rest):
+            return {**no_pace, "minutes": minutes}
+        case "on" | "words" if rest in ("off", "words off"):
+            return {"words": ()}
+        case "on" | "words":
+            words = blocklist.parse(re.sub(r"^words?\b", "", rest))
+            return {"words": words[: _within("words", str(len(words)), _MOST_WORDS)]}
+        case "most" if re.fullmatch(r"\d{1,9}", rest):
+            return {"most": _within("texts an hour", rest, MOST_AN_HOUR)}
+        case "quiet" if rest == "off":
+            return {"hours": None}
+        case "quiet" if found := _HOURS.fullmatch(line.partition(" ")[2]):
+            begin, end = (60 * int(found[at]) + int(found[at + 1] or 0) for at in (1, 3))
+            if max(begin, end) <= _DAY and (begin - end) % _DAY:
+                return {"hours": (begin % _DAY, end % _DAY), "zone": _zone(found[5] or "UTC")}
+        case _ if found := re.fullmatch(r"(\d{1,3})(?:[.,](\d{1,2}))? ?%", line):
+            hundredths = _within("messages of 10,000", f"{found[1]}{found[2] or '':0<2}", 10_000)
+            return {**no_pace, "chance": hundredths / 10_000}
+    some = ", ".join(f"`{one}`" for one in EXAMPLES)
+    raise UserError(f"I can't tell from {code(line)} when to speak.", f"Write something like {some}.")
+
+
+def span(typed: str) -> int | None:
+    """Minutes of `8h`, `90 min` or `1d 12h`; None: it is no span. Raises UserError: it is none, or over a month."""
+    found = _SPAN.fullmatch(typed.strip())
+    if found is None or not any(found.groups()):
+        return None
+    days, hours, minutes = (int(part or 0) for part in found.groups())
+    return _within("minutes", str(days * _DAY + hours * 60 + minutes), 30 * _DAY)
+
+
+def told(speaking: Speaking) -> str:
+    """What the bot will do, in a sentence."""
+    if not speaking.on:
+        return "I speak here only when I'm asked to."
+    words = [f"*{plain(word)}*" for word in speaking.words[:_SHOWN_WORDS]]
+    if more := len(speaking.words) - len(words):
+        words.append(f"one of {more} more words")
+    whens = (
+        (speaking.chance, f"after {100 * speaking.chance:g} of 100 messages, by chance"),
+        (speaking.messages, f"after every {speaking.messages:,} messages"),
+        (speaking.minutes, f"about every {duration(60 * speaking.minutes)} while people write"),
+        (words, f"when somebody writes {' or '.join(words)}"),
+    )
+    when = ", and ".join(said for chosen, said in whens if chosen)
+    quiet = f", not from {' to '.join(speaking.clocks)} ({speaking.zone})" if speaking.hours else ""
+    return f"I speak here by myself {when}: at most {speaking.most} times an hour{quiet}, never twice in a row."
+
+
+def _zone(name: str) -> tzinfo:
+    for spelled in (name, name.title()):
+        try:
+            return UTC if name.upper() == "UTC" else ZoneInfo(spelled)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            continue
+    raise UserError(f"I know no time zone {code(name)}.", "Name one like `Europe/Berlin` or `America/New_York`.")
+
+
+def _within(what: str, typed: str, most: int) -> int:
+    if not 1 <= int(typed) <= most:
+        raise UserError(f"The number of {what} can't be {int(typed):,}.", f"Choose from 1 to {most:,}.")
+    return int(typed)

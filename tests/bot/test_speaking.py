@@ -1,0 +1,133 @@
+"""What an admin may type of when the bot speaks unasked, what it is told, and which message calls for a text."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from discord.utils import time_snowflake
+
+from bot.talk.speaking import EXAMPLES, Speaking, parse, span, told
+from galvanic.errors import UserError
+
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("2%", "after 2 of 100 messages, by chance: at most 6 times an hour, never twice in a row"),
+        (" 0.5 % ", "after 0.5 of 100 messages, by chance"),
+        ("2,25%", "after 2.25 of 100 messages"),
+        ("every 40", "after every 40 messages"),
+        ("EVERY 1,000 messages", None),
+        ("every 40 messages", "after every 40 messages"),
+        ("every 2h", "about every 2 h 00 min while people write"),
+        ("every 90 min", "about every 1 h 30 min"),
+        ("on words pizza, monster", "when somebody writes *pizza* or *monster*"),
+        ("on pizza", "when somebody writes *pizza*"),
+        ("words *pizza*", "when somebody writes *\\*pizza\\**"),
+        ("2%\nmost 3\nquiet 23-7 europe/berlin", "3 times an hour, not from 23:00 to 07:00 (Europe/Berlin)"),
+        ("2%\nquiet 22:30 - 6:15", "not from 22:30 to 06:15 (UTC)"),
+        ("2%\nquiet 0-24", None),
+        ("2%\nquiet 23-7\nquiet off", "at most 6 times an hour, never"),
+        ("2%\non pizza", "by chance, and when somebody writes *pizza*"),
+        ("2%\non pizza\non words off", "by chance: at most"),
+        ("2%\nevery 40", "I speak here by myself after every 40 messages:"),
+        ("most 3", "only when I'm asked to"),
+        ("2%\non pizza\nmost 3\noff", "only when I'm asked to"),
+        ("", "only when I'm asked to"),
+        ("off please", None),
+        ("0%", None),
+        ("101%", None),
+        ("0.001%", None),
+        ("every 0", None),
+        ("every 10001", None),
+        ("every", None),
+        ("every 0m", None),
+        ("every 31d", None),
+        ("every now and then", None),
+        ("on words", None),
+        ("on words !!!", None),
+        ("on " + ", ".join(f"w{number}" for number in range(21)), None),
+        ("most 0", None),
+        ("most 61", None),
+        ("quiet", None),
+        ("quiet 25-7", None),
+        ("quiet 7-7", None),
+        ("quiet 23-7 Mars/Olympus", None),
+        ("quiet 23-7 ../../etc/passwd", None),
+        ("quiet 23-7 Europe", None),
+        ("`@everyone`", None),
+    ],
+)
+def test_what_can_be_typed_and_how_it_is_told(typed: str, said: str | None) -> None:
+    if said is None:
+        with pytest.raises(UserError) as refused:
+            parse(typed)
+        assert refused.value.remedy
+    else:
+        assert said in told(parse(typed))
+
+
+def test_what_was_typed_makes_the_same_again() -> None:
+    chosen = parse("\n".join(EXAMPLES[:-1]))
+    assert parse(chosen.lines) == chosen
+    assert parse(chosen.lines + "\noff").lines == "most 6\nquiet 23:00-07:00 Europe/Berlin"
+    assert parse("every 30d\n2.25%").lines == "2.25%\nmost 6"
+    assert parse(parse("every 30d").lines).minutes == 43_200
+    changed = parse("every 30", parse("most 3", chosen))
+    assert (changed.messages, changed.minutes, changed.most) == (30, 0, 3)
+    assert changed.words == ("pizza", "monster")
+    assert parse(changed.lines) == changed
+
+
+@pytest.mark.parametrize(
+    ("typed", "minutes"),
+    [("8h", 480), ("90m", 90), ("1d 12h", 2_160), ("2 days", 2_880), ("1h30m", 90), ("soon", None), ("", None)],
+)
+def test_spans(typed: str, minutes: int | None) -> None:
+    assert span(typed) == minutes
+
+
+def test_quiet_hours_are_those_of_the_place() -> None:
+    night = parse("quiet 23-7 Europe/Berlin")
+    at = datetime(2026, 7, 1, tzinfo=UTC)  # Berlin is two hours ahead
+    quiet = [hour for hour in range(24) if night.is_quiet(at.replace(hour=hour))]
+    assert quiet == [0, 1, 2, 3, 4, 21, 22, 23]
+    winter = datetime(2026, 1, 1, tzinfo=UTC)
+    assert [hour for hour in range(24) if night.is_quiet(winter.replace(hour=hour))] == [0, 1, 2, 3, 4, 5, 22, 23]
+    assert [hour for hour in range(24) if parse("quiet 9-17").is_quiet(at.replace(hour=hour))] == [*range(9, 17)]
+    assert not any(Speaking().is_quiet(at.replace(hour=hour)) for hour in range(24))
+
+
+def called(chosen: Speaking, content: str = "hello", heard: int = 1, after: timedelta = timedelta(0)) -> bool:
+    return chosen.is_called_by(content, NOON, heard, time_snowflake(NOON - after))
+
+
+def test_by_chance() -> None:
+    random.seed(1818)
+    texts = sum(called(parse("10%")) for _ in range(2_000))
+    assert 150 < texts < 250
+    assert all(called(parse("100%")) for _ in range(100))
+
+
+def test_after_so_many_messages() -> None:
+    assert [heard for heard in range(1, 8) if called(parse("every 5"), heard=heard)] == [5, 6, 7]
+
+
+def test_every_so_often_and_a_little_later() -> None:
+    hourly = parse("every 1h")
+    assert not called(hourly, after=timedelta(minutes=59))
+    assert called(hourly, after=timedelta(minutes=75, seconds=1))
+    first = [next(m for m in range(60, 77) if called(hourly, after=timedelta(minutes=m, seconds=s))) for s in range(40)]
+    assert len(set(first)) > 3, "not always after the same time"
+
+
+def test_on_whole_words_whatever_their_case() -> None:
+    pizza = parse("on words pizza, the monster")
+    assert called(pizza, "PIZZA!")
+    assert called(pizza, "see the  Monster there")
+    assert not called(pizza, "pizzas for monsters")
+    assert not called(Speaking(), "pizza")

@@ -1,0 +1,415 @@
+"""The bot speaks by itself where an admin wants it, seldom, to people alone, and never where a moderator does not."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from typing import Any
+
+import discord
+import pytest
+import redis
+from simcord.backend.models import User
+from simcord.enums import MessageType
+from structlog.testing import capture_logs
+
+from bot.talk import rooms, speaker
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared import keys
+from shared.blocklist import default_entries
+from shared.events import Generated
+from shared.settings import Settings
+from tests.bot.live import Live, text_of
+from tests.bot.offline import context
+from tests.bot.stand_in import TEXT, StandIn, lab
+from tests.bot.test_permissions import deny
+from tests.driver.faults import Fault
+from tests.factories import generate_job
+
+LAB, LIBRARY = CHANNEL_IDS["lab"], CHANNEL_IDS["library"]
+OTHER_BOT = 1_297_000_000_000_000_099
+
+
+@pytest.fixture
+def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    monkeypatch.setattr(speaker, "REST_S", 0.0)
+    worker = StandIn(settings)
+    worker.add_model()
+    return worker
+
+
+async def settled(live: Live) -> None:
+    """Wait until the bot has done with all that was written before, spoken or not."""
+    await live.handled()
+    await live.until(lambda: not live.bot.speaker.tasks and not live.bot.speaker._busy, "the bot to be done")
+
+
+async def said(live: Live, worker: StandIn, text: str = TEXT, **event: Any) -> dict[str, Any]:
+    """Write the text that the bot waits for, and wait until it is done with it; the job."""
+    job_id = await worker.asked(live)
+    job: dict[str, Any] = json.loads(worker.redis.hget(keys.job(job_id), "job"))  # type: ignore[arg-type]
+    worker.tell(
+        job_id, Generated(**{"seed": "", "text": text, "temperature": 0.5, "random_seed": 1, "seconds": 0.1, **event})
+    )
+    await settled(live)
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    return job
+
+
+def restarted(live: Live) -> None:
+    """What is in memory is gone."""
+    live.bot.speaker.rooms._known.clear()
+
+
+async def hello(live: Live, worker: StandIn, **options: Any) -> bool:
+    """Whether a message is followed by a text, which is written then."""
+    live.send("hello there", person="ben", **options)
+    await settled_or_asked(live, worker)
+    if not worker.waiting():
+        return False
+    before = len(live.shown(TEXT, **options))
+    await said(live, worker)
+    return len(live.shown(TEXT, **options)) > before
+
+
+async def settled_or_asked(live: Live, worker: StandIn) -> None:
+    await live.handled()
+    await live.until(lambda: worker.waiting() or not live.bot.speaker.tasks, "a job, or nothing to do")
+
+
+# ---------------------------------------------------------------------------- who may, and what it says
+
+
+@pytest.mark.usefixtures("worker")
+async def test_admins_decide_and_all_can_see_it(live: Live) -> None:
+    assert "only when I'm asked to" in await live.ask("!speak", person="ben")
+    for typed in ("!speak 2%", "!speak off"):
+        refused = await live.ask(typed, person="ben")
+        assert "You can't decide when I speak here" in refused
+        assert "Manage Channels" in refused
+    assert "after 2 of 100 messages, by chance: at most 6 times an hour" in await live.ask("!speak 2%")
+    assert "2 of 100" in await live.ask("!speak", person="ben")
+    assert "after every 40 messages" in await live.ask("!speak every 40")
+    assert "I can't tell from `often`" in await live.ask("!speak often")
+    restarted(live)
+    assert "after every 40 messages" in await live.ask("!speak")
+    live.acts.slash(USER_IDS["ada"], LAB, "speak", {"when": "on words pizza"}, {})
+    await live.until(lambda: live.showing("and when somebody writes *pizza*"), "the answer")
+    assert "only when I'm asked to" in await live.ask("!speak off")
+
+
+async def test_the_panel_says_it_in_a_sentence_and_has_a_form(live: Live) -> None:
+    live.send("!settings")
+    shown = await live.until(lambda: live.showing("Settings of"), "the panel")
+    assert "I speak here only when I'm asked to." in text_of(shown)
+    for lines, words in (
+        ("2%\nmost 3\nquiet 23-7", "after 2 of 100 messages, by chance: at most 3 times an hour, not from 23:00"),
+        ("", "only when I'm asked to"),
+    ):
+        opened = live.acts.click(USER_IDS["ada"], LAB, shown.id, "galvanic:settings:speaking")
+        await live.until(lambda opened=opened: opened.modal, "the form")  # type: ignore[misc]
+        live.acts.submit_modal(USER_IDS["ada"], opened.id, {"lines": lines})
+        await live.until(lambda words=words: words in text_of(shown), words)  # type: ignore[misc]
+        assert words in await live.ask("!speak")
+
+
+# ---------------------------------------------------------------------------- a text
+
+
+async def test_a_text_is_plain_and_nobodys_answer(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak 100%")
+    live.send("hello @everyone", person="ben")
+    job = await said(live, worker, "and <@1297000000000000022> @everyone *went* home")
+    (posted,) = live.shown("home")
+    assert posted.embeds == []
+    assert posted.reference is None
+    assert posted.flags & discord.MessageFlags(suppress_embeds=True).value
+    (sent,) = [one.json for one in live.requests("POST") if one.json and "home" in str(one.json.get("content"))]
+    assert sent["allowed_mentions"]["parse"] == []
+    assert (job["place"]["user_id"], job["author_id"], job["seed"]) == (BOT_ID, None, "")
+    assert (job["from_line"], job["stop"], job["shown"]) == (True, "sentence", 0)
+    assert await live.bot.jobs.shown_in(posted.id) == job["job_id"], "its menu knows what it is"
+
+
+async def test_while_one_is_written_no_other_begins_and_never_two_in_a_row(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak 100%")
+    for _ in range(3):
+        live.send("hello", person="ben")
+    await said(live, worker)
+    assert len(live.shown(TEXT)) == 1
+    old = await context(live.bot, "hello", person="ben")
+    old.message.id = live.shown(TEXT)[0].id - 1  # Discord brings it late
+    await live.bot.speaker.hear(old.message)
+    await settled(live)
+    assert not worker.waiting()
+    assert await hello(live, worker)
+
+
+async def test_nothing_but_peoples_words_calls_for_one(live: Live, worker: StandIn) -> None:
+    """So two bots of this kind never talk each other into a loop."""
+    await live.ask("!speak 100%")
+    live.world.users[OTHER_BOT] = User(id=OTHER_BOT, name="Twin", bot=True)
+    live.world.add_member(GUILD_ID, OTHER_BOT)
+    hook = live.world.create_webhook(LAB, "Mary Shelley", USER_IDS["ada"])
+    for content in ("hello", "how are you?", f"<@{BOT_ID}> hello"):
+        live.world.create_message(LAB, OTHER_BOT, content)
+        live.world.create_message(LAB, hook.id, content, webhook_id=hook.id, author_name="Mary Shelley")
+    live.world.create_message(LAB, USER_IDS["ben"], "a pin", message_type=MessageType.PINS_ADD)
+    for content in ("!help", "?ban ben", f"<@{BOT_ID}> hello"):
+        live.send(content, person="ben")
+    live.send("hello", person="ben", channel=live.dm("ben"))
+    await settled(live)
+    assert not worker.waiting()
+    assert await hello(live, worker)
+    for _ in range(3):  # its own text calls neither itself nor, by the same rule, the other one
+        live.world.create_message(LAB, OTHER_BOT, TEXT)
+    await settled(live)
+    assert not worker.waiting()
+
+
+async def test_threads_follow_their_channel(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak 100%")
+    thread = live.world.create_thread(LAB, "a talk", USER_IDS["ben"])
+    await live.until(lambda: live.bot.get_channel(thread.id), "the thread")
+    assert await hello(live, worker, channel=thread.id)
+    assert not await hello(live, worker, channel="library")
+
+
+async def test_messages_are_counted_through_a_restart(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak every 3")
+    for _ in range(2):
+        assert not await hello(live, worker)
+    restarted(live)
+    assert await hello(live, worker)
+    restarted(live)
+    assert not await hello(live, worker), "it counts from its last text on"
+
+
+async def test_its_words_are_the_last_that_one_person_said_to_it(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak 100%")
+    for person, words in (("ada", "the moon"), ("ben", "the sea"), ("ada", "a lamp"), ("ben", "is cold")):
+        live.send(f"<@{BOT_ID}> {words}", person=person)
+    live.send("hello", person="ada")
+    job = await said(live, worker)
+    assert (job["seed"], job["author_id"], job["from_line"]) == ("the sea\nis cold\n", USER_IDS["ben"], False)
+    live.send("hello", person="ada")
+    assert (await said(live, worker))["seed"] == "", "they are used once"
+    live.send(f"<@{BOT_ID}> the sea", person="ben")
+    await live.handled()
+    live.bot.dispatch("forgotten", USER_IDS["ben"])
+    live.send("hello", person="ada")
+    assert (await said(live, worker))["seed"] == "", "who is forgotten has said nothing"
+
+
+async def test_words_to_it_are_kept_for_half_an_hour(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    await live.ask("!speak 1%")
+    own = live.bot.speaker
+    await own.hear_words(live.bot.get_channel(LAB), USER_IDS["ben"], "the sea")
+    monkeypatch.setattr(speaker, "WORDS_S", -1.0)
+    assert own._words(LAB) == ("", None)
+    await own.hear_words(live.bot.get_channel(LAB), USER_IDS["ben"], "the sea")
+    live.send("hello", channel="library")
+    await settled(live)
+    assert not own._spoken_to
+
+
+async def test_with_its_channel_all_is_forgotten(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak every 3")
+    await live.ask("!quiet 8h")
+    live.remove_channel(LAB)
+    await live.until(lambda: not worker.redis.exists(keys.channel(LAB)), "the channel's choices to go")
+    assert live.bot.speaker.rooms.known(LAB) is None
+
+
+# ---------------------------------------------------------------------------- caps
+
+
+async def test_so_many_an_hour_and_no_more_after_a_restart(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak 100%\nmost 2")
+    assert [await hello(live, worker) for _ in range(3)] == [True, True, False]
+    restarted(live)
+    assert not await hello(live, worker)
+    key = keys.spoken("channel", LAB)
+    assert 0 < worker.redis.ttl(key) <= 3_600
+    first = worker.redis.zrange(key, 0, 0)[0]
+    worker.redis.zadd(key, {first: time.time() - 3_601})
+    restarted(live)
+    assert await hello(live, worker), "an hour later"
+
+
+@pytest.mark.parametrize(("key", "most"), [(keys.spoken("channel", LAB), 60), (keys.spoken("guild", GUILD_ID), 200)])
+async def test_whatever_the_settings_say(live: Live, worker: StandIn, key: str, most: int) -> None:
+    await live.ask("!speak 100%\nmost 60")
+    live.bot.speaker.rooms._known[LAB].speak = dataclasses.replace(
+        live.bot.speaker.rooms._known[LAB].speak, most=10_000
+    )
+    worker.redis.zadd(key, {f"u-{number}": time.time() for number in range(most - 1)})
+    assert [await hello(live, worker) for _ in range(2)] == [True, False]
+
+
+# ---------------------------------------------------------------------------- quiet
+
+
+async def test_a_moderator_silences_it_at_once_and_for_a_while(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak 100%")
+    assert "You can't have me be quiet" in await live.ask("!quiet 8h", person="ben")
+    assert "I can't be quiet for `ever`" in await live.ask("!quiet ever", person="dora")
+    live.send("hello", person="ben")
+    await worker.asked(live)
+    told = await live.ask("!quiet 8h", person="dora")
+    until = int(told.split("<t:")[1].split(":")[0])
+    assert 7.9 * 3_600 < until - time.time() <= 8 * 3_600
+    await said(live, worker)
+    assert not live.shown(TEXT), "not even what was being written"
+    restarted(live)
+    assert not await hello(live, worker)
+    assert f"<t:{until}:t>" in await live.ask("!quiet", person="ben")
+    assert "quiet" not in await live.ask("!quiet off", person="dora")
+    assert await hello(live, worker)
+
+
+async def test_what_is_turned_off_meanwhile_or_within_quiet_hours_is_not_posted(live: Live, worker: StandIn) -> None:
+    for typed in ("!speak off", "!speak quiet 0:01-0:00"):
+        await live.ask("!speak 100%")
+        live.send("hello", person="ben")
+        await worker.asked(live)
+        await live.ask(typed)
+        await said(live, worker)
+        assert not live.shown(TEXT), typed
+
+
+# ---------------------------------------------------------------------------- the model, the words, and trouble
+
+
+async def test_that_there_is_no_model_is_told_once_until_it_works_again(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak 100%")
+    worker.redis.hdel(keys.channel(LAB), "model")
+    for _ in range(2):
+        assert not await hello(live, worker)
+        restarted(live)
+    (told,) = live.shown("This channel has no model yet")
+    assert "Until then I don't speak here by myself" in text_of(told)
+    worker.add_model()
+    assert await hello(live, worker)
+    worker.redis.hdel(keys.channel(LAB), "model")
+    assert not await hello(live, worker)
+    assert len(live.shown("This channel has no model yet")) == 2
+
+
+@pytest.mark.parametrize("masked", [True, False])
+async def test_what_is_on_a_blocklist_is_not_posted(live: Live, worker: StandIn, masked: bool) -> None:
+    await live.bot.guild_settings.change(GUILD_ID, blocklist=() if masked else ("gulls",))
+    await live.ask("!speak 100%")
+    live.send("hello", person="ben")
+    job = await said(live, worker, "the gulls went home", masked=masked)
+    assert tuple(job["blocked"]) == (default_entries() if masked else ("gulls",)), "an empty list is the default one"
+    assert not live.shown("went home")
+
+
+async def test_slurs_are_not_posted_where_an_admin_emptied_the_list(live: Live, worker: StandIn) -> None:
+    await live.bot.guild_settings.change(GUILD_ID, blocklist=())
+    await live.ask("!speak 100%")
+    live.send("hello", person="ben")
+    await said(live, worker, f"they said {default_entries()[0].replace('*', '')} went home")
+    assert not live.shown("went home")
+
+
+async def test_a_late_text_is_dropped(live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    await live.ask("!speak 100%")
+    monkeypatch.setattr(speaker, "LATE_S", 0.3)
+    live.send("hello", person="ben")
+    await worker.asked(live)
+    await settled(live)
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    assert not live.shown("❌")
+    assert not live.shown(TEXT)
+
+
+async def test_after_a_restart_nothing_unasked_is_delivered(live: Live, worker: StandIn) -> None:
+    job = generate_job(job_id="u-1", place=lab().model_copy(update={"user_id": BOT_ID}))
+    await live.bot.jobs.submit(job)
+    worker.write("u-1")
+    await live.start_again()
+    await live.until(lambda: not worker.waiting(), "it to be dropped")
+    await live.handled()
+    assert not live.shown("")
+
+
+async def test_trouble_is_logged_and_nothing_is_said(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak 100%")
+    with capture_logs() as logged:
+        live.faults.add(Fault("POST", rf"/channels/{LAB}/messages", 403, code=50_013))
+        assert not await hello(live, worker)
+        worker.redis.delete(keys.workers("generate"))
+        assert not await hello(live, worker)
+    why = [line["why"] for line in logged if line["event"] == "not_spoken"]
+    assert why == ["Forbidden", "UserError"]
+    assert not [line for line in logged if line["log_level"] == "error"]
+    assert not any("hello" in str(line) for line in logged)
+    assert not live.shown("❌")
+
+
+async def test_without_permission_it_does_not_try_and_says_so_when_asked(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak 100%")
+    await deny(live, "send_messages")
+    assert not await hello(live, worker)
+    assert not [entry for entry in live.requests("POST") if entry.path.endswith(f"{LAB}/messages")][1:]
+    live.acts.slash(USER_IDS["ada"], LAB, "speak", {}, {})
+    await live.until(lambda: live.showing("I'm missing permissions in this channel"), "the answer")
+
+
+async def test_where_admins_do_not_want_the_bot_it_says_nothing(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak 100%")
+    await live.bot.guild_settings.change(GUILD_ID, channels=(LIBRARY,))
+    assert not await hello(live, worker)
+    assert "don't allow me in this channel" in await live.ask("!speak")
+
+
+# ---------------------------------------------------------------------------- what it costs
+
+
+async def test_where_it_does_not_speak_a_message_costs_no_call(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = (await context(live.bot, "hello")).message
+    await live.bot.speaker.hear(heard)
+    monkeypatch.setattr(live.bot.speaker.rooms, "_redis", None)  # whoever calls it fails
+    await live.bot.speaker.hear(heard)
+    restarted(live)
+    with pytest.raises(AttributeError):
+        await live.bot.speaker.hear(heard)
+
+
+async def test_what_is_kept_in_memory_does_not_grow(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms, "KNOWN", 5)
+    monkeypatch.setattr(speaker, "_PLACES_KEPT", 2)
+    own = live.bot.speaker
+    for channel in (LAB, LIBRARY, CHANNEL_IDS["tavern"]):
+        await live.bot.redis.hset(keys.channel(channel), "speak", "2%")  # type: ignore[misc]
+        for number in range(9):
+            await own.hear_words(live.bot.get_channel(channel), USER_IDS["ben"], f"word {number} " + 9_000 * "x")
+    assert [len(kept) for kept in own._spoken_to.values()] == [3, 3]
+    assert max(len(words) for kept in own._spoken_to.values() for _, words, _ in kept) == 500
+    for number in range(100):
+        await own.rooms.room(number)
+    assert len(own.rooms._known) == 5
+
+
+async def test_settings_that_this_version_cannot_read_are_off(live: Live, worker: StandIn) -> None:
+    worker.redis.hset(keys.channel(LAB), "speak", "on full moons")
+    worker.redis.hset(keys.channel(LIBRARY), "speak", "sometimes")
+    restarted(live)
+    assert "only when I'm asked to" in await live.ask("!speak", channel="library")
+
+
+async def test_redis_that_is_away_changes_nothing(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    await live.ask("!speak 2%")
+    own = live.bot.speaker.rooms
+
+    async def away(*_: Any, **__: Any) -> None:
+        raise redis.ConnectionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(own._redis, "hset", away)
+        with pytest.raises(redis.ConnectionError):
+            await own.put(LAB, quiet=1)
+    assert (await own.room(LAB)).quiet == 0
