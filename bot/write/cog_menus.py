@@ -41,7 +41,7 @@ class Menus(commands.Cog):
     forget: Callable[[str], None]
 
     def register(self, table: Components) -> None:
-        table.add("delete", self._pressed, JOB, who="anybody", how="update")
+        table.add("delete-text", self._pressed, JOB, who="anybody", how="update")
 
     async def cog_load(self) -> None:
         for name, work in (

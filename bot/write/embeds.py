@@ -85,7 +85,7 @@ def voice(job: GenerateJob) -> str:
 
 
 def delete_button(job_id: str) -> discord.ui.Button[Any]:
-    return button("delete", job_id, label="Delete", style=discord.ButtonStyle.danger)
+    return button("delete-text", job_id, label="Delete", style=discord.ButtonStyle.danger)
 
 
 def text_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
@@ -185,5 +185,5 @@ def job_shown_in(message: discord.Message) -> str | None:
     """The id of the job whose answer a message of the bot's shows, by its controls; None: it has none of these."""
     rows = [row for row in message.components if isinstance(row, discord.ActionRow)]
     ids = [item.custom_id or "" for row in rows for item in row.children]
-    found = (re.fullmatch(r"galvanic:(?:continue|compared|delete):(?P<job>[a-z0-9-]+)", one) for one in ids)
+    found = (re.fullmatch(r"galvanic:(?:continue|compared|delete-text):(?P<job>[a-z0-9-]+)", one) for one in ids)
     return next((match["job"] for match in found if match is not None), None)
