@@ -64,6 +64,7 @@ class Control:
             "click": self.click,
             "select": self.select,
             "modal": self.modal,
+            "reactions": self.react,
             "threads": self.create_thread,
         }
         return [web.post(f"/control/{name}", answering(act)) for name, act in acts.items()]
@@ -96,6 +97,10 @@ class Control:
     async def modal(self, body: dict[str, Any]) -> Any:
         user_id = self._resolver.user(body["as"])
         return begun(self._interactions.submit_modal(user_id, int(body["interaction_id"]), dict(body["values"])))
+
+    async def react(self, body: dict[str, Any]) -> Any:
+        self._people.react(*self._place(body), int(body["message_id"]), str(body["emoji"]))
+        return {}
 
     async def create_thread(self, body: dict[str, Any]) -> Any:
         message_id = int(body["message_id"]) if body.get("message_id") else None

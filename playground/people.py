@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simcord.backend.access import channel_accessible, message_accessible
+from simcord.backend.access import channel_accessible, message_accessible, reaction_permissions
 from simcord.backend.models import Channel, Message
 from simcord.enums import ChannelType
 
@@ -74,6 +74,15 @@ class People:
             reference = {"channel_id": str(channel_id), "message_id": str(reply_to)}
         attachments = self._world.store_attachments(channel_id, [(file.filename, file.data) for file in files])
         return self._world.create_message(channel_id, user_id, content, attachments=attachments, reference=reference)
+
+    def react(self, user_id: int, channel_id: int, message_id: int, emoji: str) -> None:
+        """Add a reaction to a message; a second time, take it back."""
+        message = self.visible_message(user_id, channel_id, message_id)
+        reaction = message.reaction_for(emoji)
+        reacted = reaction is None or user_id not in reaction.user_ids
+        if not self._world.may(user_id, channel_id, *reaction_permissions(message, emoji, reacted=reacted)):
+            raise UserError("You do not have permission to react in this channel.")
+        self._world.set_reaction(channel_id, message_id, emoji, user_id, reacted)
 
     def create_thread(
         self, user_id: int, channel_id: int, name: str, *, message_id: int | None = None, private: bool = False

@@ -6,7 +6,7 @@ import asyncio
 import io
 import re
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import quote
@@ -174,6 +174,13 @@ class World(Backend):
             channel.last_message_id = message.id
         self.seeded[channel_id] = set(messages)
         self._seed_counts[channel_id] = len(messages)
+
+    def emit(self, event: str, payload: Mapping[str, Any]) -> None:
+        """Like Discord, say whose message somebody reacts to."""
+        if event == "MESSAGE_REACTION_ADD":
+            message = self.get_message(int(payload["channel_id"]), int(payload["message_id"]))
+            payload = {**payload, "message_author_id": str(message.author_id)}
+        super().emit(event, payload)
 
     # ------------------------------------------------------- changes of messages
 

@@ -27,7 +27,7 @@ function channel() { return state.channels.find((item) => item.id === open) ?? s
 function guildOf(item) { return state.guilds.find((guild) => guild.id === item.guild_id) ?? null; }
 /** How an address and a test call a channel; the one with the bot has no name of its own. */
 function keyOf(item) { return item.guild_id ? item.name : "dm"; }
-const acts = { click, choose, go, pings, commands, command, reply: (message) => composer.reply(message), thread: (message) => startThread(message), state: () => state };
+const acts = { click, choose, react, go, pings, commands, command, reply: (message) => composer.reply(message), thread: (message) => startThread(message), state: () => state };
 
 /** Whether a message calls whoever looks at the page. */
 function pings(message) {
@@ -284,6 +284,14 @@ function commands(message) { return state.channels.find((item) => item.id === me
 async function command(message, name) {
   try {
     await call("menu", { as: me, channel: message.channel_id, message_id: message.id, command: name });
+  } catch (error) {
+    if (nodes.has(message.id)) notice(nodes.get(message.id), error.message);
+  }
+}
+
+async function react(message, emoji) {
+  try {
+    await call("reactions", { as: me, channel: message.channel_id, message_id: message.id, emoji });
   } catch (error) {
     if (nodes.has(message.id)) notice(nodes.get(message.id), error.message);
   }

@@ -4,6 +4,7 @@ import { avatar, bytes, el, fileIcon, when } from "./dom.js";
 import { MENUS, emoji, entries, menu } from "./menus.js";
 
 const BUTTONS = { 1: "primary", 2: "secondary", 3: "success", 4: "danger" };
+const EMOJIS = ["❤️", "😂", "👍", "🔥"];
 const GROUP_MS = 7 * 60_000;
 
 /** Whether a message continues the one before it, without a header of its own. */
@@ -13,7 +14,7 @@ export function continues(message, before) {
 }
 
 /** Create the element of a message; `act` has click(message, customId), choose(message, customId, values), reply(message),
- * thread(message), go(channelId), pings(message), commands(message), command(message, name) and state(). */
+ * react(message, emoji), thread(message), go(channelId), pings(message), commands(message), command(message, name) and state(). */
 export function draw(message, act) {
   const node = el("article", { class: "message", "data-testid": "message", dataset: { id: message.id, authorId: message.author.id, author: message.author.name } });
   node.append(
@@ -44,7 +45,7 @@ export function update(node, message, act) {
   part(node, ".files", message.attachments, () => message.attachments.map(file));
   part(node, ".embeds", message.embeds, (old) => message.embeds.map((embed, index) => drawEmbed(embed, old[index])));
   part(node, ".components", message.components, () => message.components.map((item) => component(item, node, act)));
-  part(node, ".reactions", message.reactions, () => message.reactions.map((r) => el("span", { class: "reaction" }, `${r.emoji} ${r.count}`)));
+  part(node, ".reactions", message.reactions, () => message.reactions.map((r) => el("button", { type: "button", class: "reaction", "data-testid": "reaction", onclick: () => act.react(message, r.emoji) }, `${r.emoji} ${r.count}`)));
   part(node, ".below", message.ephemeral, () => message.ephemeral ? [el("span", { class: "only-you" }, "Only you can see this")] : []);
 }
 
@@ -79,12 +80,12 @@ function lead(message) {
   return [];
 }
 
-/** What one can do with a message: answer it, start a thread from it, or call a command on it. */
+/** What one can do with a message: react to it, answer it, start a thread from it, or call a command on it. */
 function tools(node, act) {
   const { message } = node;
   if (message.ephemeral || message.loading || message.thread?.told) return [];
   const tool = (sign, name, use) => el("button", { type: "button", class: "tool", title: name, "aria-label": name, onclick: use }, sign);
-  return [tool("↩", "Reply", () => act.reply(node.message)), message.thread ? null : tool("↳", "Start a thread", () => act.thread(node.message)), commands(node, act)].filter(Boolean);
+  return [...EMOJIS.map((sign) => tool(sign, `React with ${sign}`, () => act.react(node.message, sign))), tool("↩", "Reply", () => act.reply(node.message)), message.thread ? null : tool("↳", "Start a thread", () => act.thread(node.message)), commands(node, act)].filter(Boolean);
 }
 
 /** The menu with the bot's commands on a message, which a right click opens, too. */

@@ -42,6 +42,17 @@ def test_keys_go_to_the_composer_from_the_start(page: Tab) -> None:
     page.wait_for("pong")
 
 
+def test_a_reaction_is_added_and_taken_back(page: Tab) -> None:
+    page.say("react to this")
+    message = page.wait_for("react to this")
+    message.hover()
+    message.get_by_role("button", name="React with 🔥").click()
+    reaction = message.get_by_test_id("reaction")
+    expect(reaction).to_have_text("🔥 1")
+    reaction.click()
+    expect(reaction).to_have_count(0)
+
+
 def test_every_control_is_reached_by_the_keyboard(page: Tab) -> None:
     page.say("!gallery")
     page.wait_for("Something of everything")

@@ -177,6 +177,10 @@ class PlaygroundClient:
         body = {"as": person or self.person, "interaction_id": interaction_id, "values": dict(values)}
         return str(self._call("POST", "/control/modal", body)["interaction_id"])
 
+    def react(self, message_id: str, emoji: str, **where: str | None) -> None:
+        """Add a reaction to a message; a second time, take it back."""
+        self._call("POST", "/control/reactions", {**self._place(**where), "message_id": message_id, "emoji": emoji})
+
     def edit(self, message_id: str, content: str, **where: str | None) -> Message:
         """Change what a message of one's own says."""
         body = {**self._place(**where), "content": content}

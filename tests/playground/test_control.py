@@ -110,6 +110,8 @@ def test_sent_page_is_not_shown_as_a_page(server: Server) -> None:
         (lambda c: c.slash("x"), "no command /x"),
         (lambda c: c.click("1", "x"), "no such message"),
         (lambda c: c.click(c.messages()[0]["id"], "x"), "no such control"),
+        (lambda c: c.react("1", "🔥"), "no such message"),
+        (lambda c: c.react(c.send("x")["id"], "🔥", person="cleo", channel="cellar"), "no such message"),
         (lambda c: c.deny_bot("fly"), "no such permission: fly"),
     ],
 )
@@ -131,6 +133,15 @@ IN_LAB = b'{"as": "ada", "channel": "lab", '
 )
 def test_malformed_request_is_told_so(server: Server, body: bytes) -> None:
     assert status(f"{server.url}/control/messages", HEADER, body) == 400
+
+
+def test_a_second_reaction_takes_the_first_one_back(server: Server) -> None:
+    message = server.client.send("x")
+    for person, count in (("ada", 1), ("ben", 2), ("ada", 1), ("ben", 0)):
+        server.client.react(message["id"], "🔥", person=person)
+        shown = server.client.message(message["id"])
+        assert shown is not None
+        assert sum(reaction["count"] for reaction in shown["reactions"]) == count
 
 
 def test_cleo_may_write_elsewhere(server: Server) -> None:
