@@ -226,10 +226,10 @@ class TextModel(Author):
         self.vocabulary = make_vocabulary(description.recipe, description.symbols)
         self.predictor = predictor(description.network, weights, companion)
         self.loss = description.training.known_loss
-        self._windows = windows
+        self.windows = windows
 
     def draw_window(self, random: np.random.Generator) -> Ids:
-        return np.asarray(self._windows[random.integers(len(self._windows))], np.int32)
+        return np.asarray(self.windows[random.integers(len(self.windows))], np.int32)
 
     def score(self, text: str, until: float = math.inf) -> Score:
         """How well the model foresees a text, per character of the text as given.

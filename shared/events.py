@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from galvanic import results
 from galvanic.options import MOST_LENGTH
 from galvanic.results import Difficulty, Writer
-from shared.jobs import MOST_VARIANTS
+from shared.jobs import MOST_PASSAGES, MOST_USED, MOST_VARIANTS
 from shared.models import ModelRecord
 
 MOST_EVENT_BYTES = 8 * 2**20
@@ -146,6 +146,15 @@ class Pictured(_Event):
     facts: tuple[tuple[Words, Words], ...] = Field((), max_length=100)
 
 
+class Quizzed(_Event):
+    """`real`: which of the passages, from 0, is the text's; `window`: its number among those of the model."""
+
+    kind: Literal["quizzed"] = "quizzed"
+    passages: tuple[Words, ...] = Field(min_length=2, max_length=MOST_PASSAGES)
+    real: int = Field(ge=0, lt=MOST_PASSAGES)
+    window: int = Field(ge=0, lt=MOST_USED)
+
+
 class Exported(_Event):
     """The model is in Redis as one file of `size` bytes."""
 
@@ -191,6 +200,7 @@ Event = Annotated[
     | Compared
     | Surprised
     | Pictured
+    | Quizzed
     | Exported
     | Imported
     | Deleted
@@ -207,6 +217,7 @@ TERMINAL = frozenset(
         "compared",
         "surprised",
         "pictured",
+        "quizzed",
         "exported",
         "imported",
         "deleted",

@@ -28,6 +28,7 @@ JobId = Annotated[
 TRAIN_QUEUE = "train"
 GENERATE_QUEUE = "generate"
 MOST_VARIANTS = 6  # texts in one comparison: each is a field of the card, readable without scrolling
+MOST_PASSAGES, MOST_USED = 4, 1_000  # in a quiz, one of them the text's; all that a model keeps of its text
 SURPRISE_LIMIT = 1_000  # characters: more would not fit one picture
 LOSS_FILE, SURPRISE_FILE, MODEL_FILE, CARD_FILE = "loss.png", "surprise.png", "model.safetensors", "card.png"
 """Files of a job's result, or of its request (an import): `keys.artifact(job_id, NAME)`."""
@@ -141,6 +142,17 @@ class PictureJob(_Job):
     model: ModelRef
 
 
+class QuizJob(_Job):
+    """Find a passage of the text that a model learned, and have it write others like it."""
+
+    kind: Literal["quiz"] = "quiz"
+    model: ModelRef
+    passages: int = Field(ge=2, le=MOST_PASSAGES)  # in all
+    seconds: int = Field(ge=15, le=600)  # from the question to the answer
+    used: frozenset[int] = Field(frozenset(), max_length=MOST_USED)  # numbers of the text's passages that were shown
+    blocked: tuple[str, ...] = ()
+
+
 class ExportJob(_Job):
     """Lay a model, as one file, into Redis as `MODEL_FILE`."""
 
@@ -165,9 +177,9 @@ class DeleteJob(_Job):
     model_id: str
 
 
-Job = TrainJob | GenerateJob | CompareJob | SurpriseJob | PictureJob | ExportJob | ImportJob | DeleteJob
-Asked = GenerateJob | CompareJob | SurpriseJob | PictureJob | ExportJob | ImportJob
+Asked = GenerateJob | CompareJob | SurpriseJob | PictureJob | QuizJob | ExportJob | ImportJob
 """Jobs whose answer a person waits for in the channel."""
+Job = TrainJob | Asked | DeleteJob
 
 
 def author_of(job: Job) -> int:

@@ -14,7 +14,7 @@ import redis
 
 from shared.connect import connect
 from shared.events import Event
-from shared.jobs import CompareJob, DeleteJob, ExportJob, GenerateJob, ImportJob, PictureJob, SurpriseJob
+from shared.jobs import CompareJob, DeleteJob, ExportJob, GenerateJob, ImportJob, PictureJob, QuizJob, SurpriseJob
 from shared.settings import get_settings
 from worker import transfer, writing
 from worker.events import JobEvents
@@ -58,6 +58,7 @@ HANDLERS: dict[str, Handler[Any]] = {
     "compare": Handler(CompareJob, writing.compare, gathered=True),
     "surprise": Handler(SurpriseJob, writing.surprise),
     "picture": Handler(PictureJob, writing.picture),
+    "quiz": Handler(QuizJob, writing.quiz),
     "export": Handler(ExportJob, transfer.export),
     "import": Handler(ImportJob, transfer.import_),
     "delete": Handler(DeleteJob, transfer.delete),

@@ -1,4 +1,4 @@
-"""What generate, compare, surprise and picture jobs do, within the server's blocklist."""
+"""What generate, compare, surprise, picture and quiz jobs do, within the server's blocklist."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from galvanic.errors import UserError
 from shared.blocklist import Blocklist
-from shared.events import Compared, ComparedText, Generated, Pictured, Surprised
-from shared.jobs import CARD_FILE, SURPRISE_FILE, CompareJob, GenerateJob, PictureJob, SurpriseJob, Variant
+from shared.events import Compared, ComparedText, Generated, Pictured, Quizzed, Surprised
+from shared.jobs import CARD_FILE, SURPRISE_FILE, CompareJob, GenerateJob, PictureJob, QuizJob, SurpriseJob, Variant
 from worker.jobs import JobContext
 from worker.warm import WarmModels
 
@@ -194,3 +194,15 @@ def picture(job: PictureJob, context: JobContext) -> Pictured:
         card = model_card(job.model.name, description)
     context.job_events.attach(CARD_FILE, card)
     return Pictured(facts=facts_of(description))
+
+
+def quiz(job: QuizJob, context: JobContext) -> Quizzed:
+    """Raises UserError as `galvanic.passages.draw`, or when the model is gone."""
+    from galvanic.passages import draw
+
+    blocked, written = _blocklist(job.blocked).hits, job.passages - 1
+    window, real, others = context.models.use(
+        job.model.model_id, lambda model: draw(model, written, job.used, blocked, context.until)
+    )
+    place = secrets.randbelow(job.passages)
+    return Quizzed(passages=(*others[:place], real, *others[place:]), real=place, window=window)

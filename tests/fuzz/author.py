@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
-from shared.events import Compared, ComparedText, Event, Exported, Failed, Generated, Pictured, Surprised
+from shared.events import Compared, ComparedText, Event, Exported, Failed, Generated, Pictured, Quizzed, Surprised
 from shared.jobs import (
     CARD_FILE,
     GENERATE_QUEUE,
@@ -24,6 +24,7 @@ from shared.jobs import (
     ImportJob,
     Job,
     PictureJob,
+    QuizJob,
     SurpriseJob,
     TrainJob,
     Variant,
@@ -122,6 +123,8 @@ def event_for(job: Job, says: str) -> Event:
             return Compared(seed=job.seed, texts=texts, random_seed=1, **told)
         case SurpriseJob():
             return Surprised(nats_per_char=1.0, chars=3, most=tuple((one, 2.0) for one in says[:5]), **told)
+        case QuizJob():
+            return Quizzed(passages=(says,) * job.passages, real=0, window=0)
         case PictureJob():
             return Pictured(facts=tuple((name, says) for name in FACTS))
         case ExportJob():

@@ -71,5 +71,5 @@ def test_lines_of_every_recipe_can_be_read(recipe: str) -> None:
         assert not isinstance(written, Exception)
         assert 10 <= len(written.seed) <= LONGEST
         assert not written.notes
-        known = {author.vocabulary.decode(np.asarray(window)) for window in author._windows}
+        known = {author.vocabulary.decode(np.asarray(window)) for window in author.windows}
         assert any(written.seed in window for window in known)

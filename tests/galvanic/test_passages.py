@@ -1,0 +1,87 @@
+"""Passages of a text and of its model cannot be told apart by their form."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from galvanic import passages
+from galvanic.errors import UserError
+from galvanic.generate import TextModel, load_model
+from galvanic.options import TranscriptRef
+from tests.worker import small
+
+pytestmark = pytest.mark.slow
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "format-3"
+
+
+def fixture(recipe: str = "char") -> TextModel:
+    return load_model(FIXTURES / f"{recipe}.safetensors")
+
+
+def drawn(model: TextModel, written: int = 3, used: tuple[int, ...] = (), blocked: str = "\0") -> tuple[int, list[str]]:
+    """The number of the window, and all passages, the real one first."""
+    number, real, others = passages.draw(model, written, used, lambda text: blocked in text, math.inf)
+    return number, [real, *others]
+
+
+@pytest.mark.parametrize("recipe", ["char", "word"])
+def test_they_begin_and_end_alike_and_have_no_line_ends(recipe: str) -> None:
+    model = fixture(recipe)
+    for _ in range(3):
+        number, found = drawn(model)
+        text = " ".join(model.vocabulary.decode(model.windows[number]).split())
+        assert f" {found[0]}" in text, "it begins behind a blank space"
+        assert re.match(r"\W|\Z", text.partition(found[0])[2]), "and ends with a word"
+        assert len(set(found)) == 4
+        for passage in found:
+            assert passage == " ".join(passage.split())
+            assert passages.LEAST // 2 <= len(passage) <= passages.MOST
+        assert max(map(len, found[1:])) <= len(text)
+
+
+def test_a_passage_that_was_shown_does_not_come_again() -> None:
+    model = fixture()
+    number, _ = drawn(model, used=(0, 2))
+    assert number == 1
+    with pytest.raises(UserError, match="Every passage that I keep of this text was shown") as refused:
+        drawn(model, used=(0, 1, 2))
+    assert "--start-over" in refused.value.remedy
+
+
+def test_none_has_a_hit_of_the_blocklist() -> None:
+    model = fixture()
+    texts = [model.vocabulary.decode(window) for window in model.windows]
+    assert any("harbour" in text for text in texts)
+    for _ in range(5):
+        assert not any("harbour" in passage for passage in drawn(model, blocked="harbour")[1])
+    with pytest.raises(UserError, match="keeps no passage"):
+        drawn(model, blocked="e")
+
+
+def test_what_is_copied_from_the_text_is_drawn_again_and_given_up_in_the_end() -> None:
+    model = small.model("a")  # it can write nothing but its text
+    model.windows = np.zeros((2, 100), np.uint8)
+    with pytest.raises(UserError, match="copies its text"):
+        drawn(model, 1)
+
+
+def test_peoples_messages_and_the_tutorials_loops_are_refused() -> None:
+    model = fixture()
+    corpus = model.description.corpus.model_copy(update={"source": "channel"})
+    ref = TranscriptRef(transcript_id="t1", revision=0, guild_id=1, channel_id=2)
+    for changes in ({"corpus": corpus}, {"transcripts": (ref,)}):
+        model.description = fixture().description.model_copy(update=changes)
+        with pytest.raises(UserError, match="people's messages"):
+            drawn(model)
+    with pytest.raises(UserError, match="takes the likeliest character"):
+        drawn(fixture("classic"))
+
+
+def test_who_waits_too_long_is_told_so() -> None:
+    with pytest.raises(UserError, match="wasn't done in time"):
+        passages.draw(fixture(), 1, (), lambda _: False, 0.0)
