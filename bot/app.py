@@ -28,6 +28,8 @@ from bot.leader import Leader
 from bot.models import audience, registry, removal, transfer
 from bot.models.cog import Models
 from bot.options import decoding
+from bot.play import best, quiz
+from bot.play.cog import Play
 from bot.responder import PatientContext, Responder, Typing
 from bot.servers import access
 from bot.servers.settings import GuildSettingsStore
@@ -162,6 +164,7 @@ class Galvanic(commands.Bot):
         self.models = Models(*common, self.transfer)
         self.generating = generate.Generating(*common, self.admission.slot)
         self.speaker = speaker.Speaker(self, self.generating, rooms.Rooms(self.redis))
+        self.quiz = quiz.Quiz(*common, self.redis, self.admission.slot)
         self.add_check(self.access.works_here, call_once=True)
         self.metrics.watch(self)
 
@@ -195,13 +198,14 @@ class Galvanic(commands.Bot):
             menus,
             cog_chat.Chat(self, self.generating),
             Speaks(self.speaker),
+            Play(self.quiz, best.Best(self, self.redis, servers, self.registry, self.audience, self.jobs)),
             self.models,
             watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, self.looks, *removing),
             people,
         ):
             await self.add_cog(one)
         named = (self.trainings, self.training_control, self.models, self.transfer, self.generating)
-        for service in (*named, menus, panel, people):
+        for service in (*named, menus, self.quiz, panel, people):
             service.register(self.components)
         self.components.add("help", pages.turn, who="anybody", how="help")
         self.add_dynamic_items(self.components.item())
@@ -227,7 +231,7 @@ class Galvanic(commands.Bot):
         if self.has_begun:
             return
         self.has_begun = True
-        for one in (self.chores, self.looks, self.delivery, self.importer, self.remaking):
+        for one in (self.chores, self.looks, self.delivery, self.importer, self.remaking, self.quiz):
             one.start()
         beat_s = presence.BEAT_S
         self.tasks.spawn(run_forever("presence", self._say_present, every_s=beat_s, retry_at_most_s=beat_s))
@@ -259,6 +263,7 @@ class Galvanic(commands.Bot):
     async def close(self) -> None:
         await self.tasks.stop()
         await self.speaker.stop()
+        await self.quiz.stop()
         for one in (self.remaking, self.importer, self.chores, self.looks, self.dispatcher, self.delivery, self.jobs):
             await one.stop()
         await super().close()

@@ -23,6 +23,7 @@ from galvanic.errors import UserError
 HEADINGS = {
     "Training": ("train", "catalogue"),
     "Generating": ("generate", "compare", "mix", "surprise", "chat", "speak", "quiet"),
+    "Playing": ("quiz", "best"),
     "Models": ("models", "model"),
     "Jobs": ("jobs", "finish", "cancel"),
     "Your privacy": ("privacy", "optin", "optout", "forget-me", "export-data"),

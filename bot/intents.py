@@ -39,6 +39,7 @@ def wanted(settings: Settings) -> discord.Intents:
         guild_messages=True,
         dm_messages=True,
         message_content=True,
+        guild_reactions=True,  # for `best`
         # Who is banned and (the privileged one) who leaves withdraws at once; see `bot.channels.watch`.
         moderation=learning,
         members=learning and settings.members_intent,

@@ -138,6 +138,25 @@ spoken = _Key("bot:spoken:{what}:{who}")
 # String: what a server's admins have set (JSON, `bot.servers.settings.GuildSettings`).
 guild_settings = _Key("guild:{guild_id}:settings")
 
+# Sorted set: id of a channel where a quiz runs -> when its answer is due, in seconds since the epoch.
+QUIZZES = "bot:quizzes"
+
+# Hash of the quiz that runs in a channel: `id` of its job; `job` (QuizJob) and `drawn` (Quizzed), both JSON; `real`,
+# the right answer; `message`, which shows it; `g:` and a member's id -> their guess. It goes once it was answered, or,
+# should the bot never come back, after a week.
+quiz = _Key("bot:quiz:{channel_id}")
+
+# Hash: number of a passage of its text that was shown in a quiz -> id of that job. It goes with the model, or a year
+# after its last quiz.
+quizzed = _Key("guild:{guild_id}:quizzed:{model_id}")
+
+# Hash: id of a member -> `right:all` of their guesses in quizzes, of so many members at most. It expires a year after
+# the server's last quiz.
+quiz_scores = _Key("guild:{guild_id}:quiz")
+
+# Sorted set, trimmed: `message:channel` -> reactions to a text. It expires 90 days after the last one.
+best = _Key("guild:{guild_id}:best")
+
 # String that lives as long as a person (or, for `chat`, a channel) must wait before the next `what`.
 cooldown = _Key("cooldown:{what}:{guild_id}:{who}")
 

@@ -135,6 +135,7 @@ def _server(held: Held, words: list[dict[str, Any]]) -> dict[str, Any]:
         ],
         "your_models": [model.model_dump(mode="json") for model in held.owned],
         "your_trainings": [job.job_id for job in held.trainings],
+        "your_guesses_in_quizzes": held.quiz,  # right:all
     }
 
 

@@ -51,7 +51,7 @@ class Held:
     `name` None: the bot is not there any more. `channels`: that an admin allows and the member can read. `allowances`:
     of the member as an admin. `learned`: models that learned from them; `behind`: others, of channels that they can
     read, of which words were withdrawn or deleted. `due`: by id of such a model, when it is made again or deleted at
-    the latest, seconds since the epoch. `trainings`: that are not over.
+    the latest, seconds since the epoch. `trainings`: that are not over. `quiz`: their `right:all` guesses.
     """
 
     guild_id: int
@@ -65,6 +65,7 @@ class Held:
     due: dict[str, float]
     owned: tuple[ModelRecord, ...]
     trainings: tuple[TrainJob, ...]
+    quiz: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ class Holdings:
         guilds = list(self.client.guilds)
         for guild in guilds:
             owners = {model.owner_id for model in await self.registry.all(guild.id)}
-            if user.id in owners | {allowed.by for allowed in (await self.consents.allowed(guild.id)).values()}:
+            owners |= {allowed.by for allowed in (await self.consents.allowed(guild.id)).values()}
+            if user.id in owners or await reply(self.redis.hexists(keys.quiz_scores(guild.id), str(user.id))):
                 found.add(guild.id)
         found |= {job.place.guild_id async for job in self.requests_of(user.id) if job is not None}
         if to_refuse or self.settings.channel_training == "opt-out":
@@ -120,6 +122,7 @@ class Holdings:
         ]
         due = {model.model_id: at for model in shown if (at := await self.registry.gone_by(model)) is not None}
         allowances = await self.consents.allowed(guild_id)
+        quiz = await reply(self.redis.hget(keys.quiz_scores(guild_id), str(user.id)))
         return Held(
             guild_id=guild_id,
             name=guild.name if guild is not None else None,
@@ -132,6 +135,7 @@ class Holdings:
             due=due,
             owned=tuple(model for model in models if model.owner_id == user.id),
             trainings=tuple(job for job in await self._trainings(user) if job.place.guild_id == guild_id),
+            quiz=quiz.decode() if quiz is not None else None,
         )
 
     async def _trainings(self, user: User) -> list[TrainJob]:
@@ -150,9 +154,14 @@ class Holdings:
 
     async def forget_requests(self, user_id: int, guild_ids: Collection[int]) -> int:
         """Delete a person's requests in these servers, others' with that person's words, and the answers; how many.
+        Their guesses go, too.
 
         Trainings stay: they hold no words of theirs, and their models need them.
         """
+        for channel_id in await reply(self.redis.zrange(keys.QUIZZES, 0, -1)):
+            await reply(self.redis.hdel(keys.quiz(channel_id.decode()), f"g:{user_id}"))
+        for guild_id in guild_ids:
+            await reply(self.redis.hdel(keys.quiz_scores(guild_id), str(user_id)))
         theirs = [
             job.job_id
             async for job in self.requests_of(user_id)

@@ -172,6 +172,7 @@ class Watch(commands.Cog):
                 await self.registry.remove(model)
         for transcript in await self.store.all(guild_id):
             await self.store.forget(transcript.transcript_id)
+        await self.registry.forget_play(guild_id)
         await self.consents.forget_guild(guild_id)
         log.info("server_forgotten", guild_id=guild_id)
 
@@ -283,7 +284,7 @@ class Watch(commands.Cog):
         self.chores.add(self.removal.forget_lost_channels)
         for guild in self.client.guilds:
             self.looks.add(self._look_for_members, guild.id)
-        known = {one.info.guild_id for one in await self.store.all()}
+        known = {one.info.guild_id for one in await self.store.all()} | await self.registry.played()
         for guild_id in await self.consents.guilds():
             if (await self.consents.of(guild_id)).agreed or await self.consents.allowed(guild_id):
                 known.add(guild_id)

@@ -45,8 +45,12 @@ class Audience:
         """
         if not sources:
             return True
+        return self._settings.channel_training != "off" and self.can_read(guild_id, channel_ids, sources)
+
+    def can_read(self, guild_id: int, channel_ids: Sequence[int], sources: Collection[tuple[int, int]]) -> bool:
+        """The same of what stands there, whether or not anything may be learned."""
         guild = self._client.get_guild(guild_id)
-        if guild is None or guild.unavailable or self._settings.channel_training == "off":
+        if guild is None or guild.unavailable:
             return False
         # The first that is known of a thread and its parent: a thread has no reader that its parent has not.
         place = next(filter(None, map(guild.get_channel_or_thread, channel_ids)), None)

@@ -225,12 +225,21 @@ class Registry:
         job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
         own = [keys.guild_models(model.guild_id), keys.model(model.model_id), keys.DELETING]
         removed = bool(await reply(self._remove(keys=own, args=[model.model_id, job.model_dump_json()])))
+        await reply(self._redis.delete(keys.quizzed(model.guild_id, model.model_id)))
         log.info("model_removed", model_id=model.model_id, guild_id=model.guild_id, removed=removed)
         return removed
 
     async def forget_channel(self, channel_id: int) -> None:
         """Drop what a channel that is gone has chosen: its model, its temperature, whether it chats."""
-        await reply(self._redis.delete(keys.channel(channel_id)))
+        await reply(self._redis.delete(keys.channel(channel_id), keys.quiz(channel_id)))
+
+    async def played(self) -> set[int]:
+        """The servers with scores of quizzes, or with favourite texts."""
+        scans = (self._redis.scan_iter(one, count=500) for one in (keys.quiz_scores("*"), keys.best("*")))
+        return {int(key.split(b":")[1]) for scan in scans async for key in scan}
+
+    async def forget_play(self, guild_id: int) -> None:
+        await reply(self._redis.delete(keys.quiz_scores(guild_id), keys.best(guild_id)))
 
     # ------------------------------------------------------------------ how long models of channels' messages live
 

@@ -1,0 +1,1 @@
+"""Games with texts: real or model?, and the texts that people liked best."""

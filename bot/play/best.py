@@ -1,0 +1,119 @@
+"""Which of the bot's texts people reacted to most. Numbers are kept, not who reacted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import discord
+import redis.asyncio
+
+from bot.background import is_transient, reply
+from bot.jobs.client import JobClient
+from bot.jobs.decoding import NotUnderstood
+from bot.models.audience import Audience
+from bot.models.registry import Registry
+from bot.options.decoding import of_message
+from bot.play.embeds import Favourite
+from bot.servers.access import Actor
+from bot.servers.settings import GuildSettingsStore
+from bot.write.embeds import job_shown_in
+from shared import keys
+from shared.jobs import CompareJob, GenerateJob, Job
+
+MOST, TRIMMED_TO = 500, 450
+"""Texts of a server, and how many are left when there are more: what is new has a while to gather reactions."""
+AGE = timedelta(days=90)
+SHOWN, LOOKED_AT = 5, 20
+
+
+@dataclass(frozen=True)
+class Best:
+    client: discord.Client
+    redis: redis.asyncio.Redis
+    servers: GuildSettingsStore
+    registry: Registry
+    audience: Audience
+    jobs: JobClient
+
+    async def count(self, guild_id: int, member: str, by: int) -> None:
+        """Note a reaction more (1) or less (-1) to `message:channel`."""
+        key = keys.best(guild_id)
+        async with self.redis.pipeline(transaction=True) as pipe:
+            if by < 0:
+                pipe.zadd(key, {member: by}, xx=True, incr=True)
+                pipe.zremrangebyscore(key, "-inf", 0)
+            else:
+                pipe.zincrby(key, by, member)
+                pipe.expire(key, AGE)
+            number, _ = await reply(pipe.execute())
+        if number == by:  # it is new
+            await self._ranked(guild_id)
+
+    async def _ranked(self, guild_id: int) -> list[tuple[int, str]]:
+        """Reactions and `message:channel`, the most first; what is too old or too much is dropped."""
+        found = await reply(self.redis.zrevrange(keys.best(guild_id), 0, -1, withscores=True))
+        oldest = discord.utils.time_snowflake(discord.utils.utcnow() - AGE)
+        known = [(int(number), member.decode()) for member, number in found]
+        kept = [one for one in known if int(one[1].partition(":")[0]) >= oldest]
+        kept = kept if len(kept) <= MOST else kept[:TRIMMED_TO]
+        if gone := {member for _, member in known} - {member for _, member in kept}:
+            await reply(self.redis.zrem(keys.best(guild_id), *gone))
+        return kept
+
+    async def favourites(self, who: Actor) -> list[Favourite]:
+        """Those that may be shown where somebody asks. Raises discord.HTTPException: Discord is in trouble."""
+        found: list[Favourite] = []
+        looked = 0
+        for number, member in await self._ranked(who.guild_id):
+            message_id, channel_id = map(int, member.split(":"))
+            if len(found) == SHOWN or looked == LOOKED_AT:
+                break
+            if not self.audience.can_read(who.guild_id, who.here, {(who.guild_id, channel_id)}):
+                continue
+            looked += 1
+            message = await self._fetch(who.guild_id, channel_id, message_id)
+            # Of some that were removed Discord does not tell, as of all of an emoji.
+            number = min(number, sum(one.count - one.me for one in message.reactions)) if message is not None else 0
+            if message is None or number <= 0 or (job_id := await self._job_of(message)) is None:
+                await reply(self.redis.zrem(keys.best(who.guild_id), member))
+            elif (names := await self._models(who, job_id)) is not None:
+                text = (await self.servers.blocklist(who.guild_id)).mask(" ".join(of_message(message).split()))
+                found.append(Favourite(number, message.jump_url, channel_id, " + ".join(names), text))
+        return sorted(found, key=lambda one: -one.number)
+
+    async def _fetch(self, guild_id: int, channel_id: int, message_id: int) -> discord.Message | None:
+        """None: it is gone, or hidden from the bot."""
+        try:
+            channel = self.client.get_partial_messageable(channel_id, guild_id=guild_id)
+            return await channel.fetch_message(message_id)
+        except discord.HTTPException as error:
+            if is_transient(error):
+                raise
+            return None
+
+    async def _job_of(self, message: discord.Message) -> str | None:
+        """Id of the job whose text a message of the bot's shows; None: it shows none."""
+        if self.client.user is None or message.author.id != self.client.user.id:
+            return None
+        return job_shown_in(message) or await self.jobs.shown_in(message.id)
+
+    async def _models(self, who: Actor, job_id: str) -> list[str] | None:
+        """Names of the models that wrote a text; empty: nobody knows any more. None: it may not be shown here, or is no
+        text."""
+        try:
+            stored = await self.jobs.load(job_id)
+        except NotUnderstood:
+            return None
+        if stored is None:
+            return None if job_id.startswith("s") else []  # a surprise
+        names = _names(stored.job)
+        usable = await self.registry.by_ids(who.guild_id, who.here, names)
+        return list(names.values()) if names and len(usable) == len(names) else None
+
+
+def _names(job: Job) -> dict[str, str]:
+    """Of the models that wrote a text, by id."""
+    if isinstance(job, GenerateJob):
+        return {one.model_id: one.name for one in job.mix} or {job.model_id: job.model_name}
+    return {one.model_id: one.name for one in job.variants} if isinstance(job, CompareJob) else {}

@@ -1,0 +1,96 @@
+"""`quiz` and `best`, and the reactions that count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.options.options import Options, number
+from bot.play import embeds
+from bot.play.best import Best
+from bot.play.quiz import Quiz
+from bot.responder import replying
+from bot.servers.access import Actor, require_permissions
+from bot.types import Context, hybrid_command
+from shared.jobs import MOST_PASSAGES
+
+PASSAGES, SECONDS = 3, 60
+_SCORES = "scores"
+
+
+class QuizFlags(Options):
+    model: str | None = commands.flag(
+        positional=True, default=None, description="A model other than the channel's; `scores`: who guessed right"
+    )
+    passages: int | None = number("How many passages to show, one of them real", 2, MOST_PASSAGES)
+    seconds: int | None = number("Seconds until the answer", 15, 600)
+    start_over: bool = commands.flag(default=False, description="Passages that were shown may come again")
+
+
+@dataclass(eq=False, repr=False)
+class Play(commands.Cog):
+    game: Quiz
+    favourites: Best
+
+    @hybrid_command(
+        extras={
+            "usage": "quiz [MODEL|scores] [--OPTION VALUE ...]",
+            "examples": ("quiz", "quiz frankenstein --passages 4 --seconds 30", "quiz scores", "quiz --start-over"),
+        },
+        description="Real or model? Guess which passage stands in the text",
+    )
+    @commands.guild_only()
+    async def quiz(self, ctx: Context, *, flags: QuizFlags) -> None:
+        """Guess which of some passages stands in the text that a model learned: the model wrote the others.
+
+        The letters below guess, and the answer comes after a minute. `quiz scores` shows this server's table.
+        """
+        require_permissions(ctx)
+        who = Actor.of(ctx)
+        with self.game.slot(who.guild_id):
+            await ctx.defer()
+            if (flags.model or "").strip().lower() == _SCORES:
+                await ctx.send(embed=await self.game.scores(who.guild_id), **replying(ctx))
+                return
+            asked = (flags.model, flags.passages or PASSAGES, flags.seconds or SECONDS)
+            await self.game.ask(who, *asked, ctx.send, anew=flags.start_over, **replying(ctx))
+
+    @quiz.autocomplete("model")
+    async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await self.game.registry.offered(interaction, typed, _SCORES)
+
+    @hybrid_command(
+        extras={"usage": "best", "examples": ("best",)}, description="The texts of mine that people reacted to most"
+    )
+    @commands.guild_only()
+    async def best(self, ctx: Context) -> None:
+        """Show the texts of mine that people in this server reacted to most, with links; any emoji counts.
+
+        A text is shown only where everybody who reads the channel can read it where it stands, too.
+        """
+        require_permissions(ctx)
+        who = Actor.of(ctx)
+        await ctx.defer()
+        async with self.game.access.cooldown("generate", who):
+            found = await self.favourites.favourites(who)
+        prefix = await self.game.servers.prefix(who.guild_id)
+        await ctx.send(embed=embeds.favourites(found, prefix), **replying(ctx))
+
+    @commands.Cog.listener()
+    async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
+        await self._count(payload, 1)
+
+    @commands.Cog.listener()
+    async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
+        await self._count(payload, -1)
+
+    async def _count(self, payload: discord.RawReactionActionEvent, by: int) -> None:
+        """Of a reaction that is removed Discord tells neither who wrote the message nor whether a bot had reacted."""
+        me = self.game.client.user
+        if payload.guild_id is None or me is None or payload.user_id == me.id:
+            return
+        if payload.message_author_id in (None, me.id) and not (payload.member is not None and payload.member.bot):
+            await self.favourites.count(payload.guild_id, f"{payload.message_id}:{payload.channel_id}", by)

@@ -1,0 +1,72 @@
+"""Quizzes, their scores, and favourite texts. Pure functions: data in, embed out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import discord
+
+from bot.components import button, view
+from bot.words import AMBER, BLURPLE, GREEN, clipped, plain
+from shared.jobs import QuizJob
+
+LETTERS = "ABCD"
+_NAMED, _RANKED, _QUOTED = 40, 20, 160
+_TITLE = "Real or model?"
+
+
+class Favourite(NamedTuple):
+    """`number`: of reactions; `model`: empty: it is not known any more."""
+
+    number: int
+    link: str
+    channel_id: int
+    model: str
+    text: str
+
+
+def question(job: QuizJob, passages: Sequence[str], ends: float) -> discord.Embed:
+    asked = f"One of these stands in the text that `{job.model.name}` learned, the rest it wrote. Which one is real?"
+    said = [asked, *_listed(passages), f"-# The answer comes <t:{round(ends)}:R>."]
+    return discord.Embed(title=_TITLE, description="\n".join(said), colour=BLURPLE)
+
+
+def letters(job: QuizJob) -> discord.ui.View:
+    return view(*(button("guess", job.job_id, at, label=one) for at, one in enumerate(LETTERS[: job.passages])))
+
+
+def answer(job: QuizJob, passages: Sequence[str], real: int, guesses: Mapping[int, int]) -> discord.Embed:
+    """`guesses`: of members, by id. Their mentions are only names here: an embed pings nobody."""
+    right = [f"<@{user_id}>" for user_id, guess in guesses.items() if guess == real]
+    who = f"{len(right)} of {len(guesses)} guessed right. {', '.join(right[:_NAMED])}" if guesses else "Nobody guessed."
+    said = f"**{LETTERS[real]}** stands in the text; `{job.model.name}` wrote the rest."
+    return discord.Embed(title=_TITLE, description="\n".join([said, *_listed(passages, real), who]), colour=GREEN)
+
+
+def _listed(passages: Sequence[str], real: int | None = None) -> list[str]:
+    pairs = zip(LETTERS, map(plain, passages), strict=False)
+    return [f"**{letter}**{' ✅' if at == real else ''}\n> {text}\n" for at, (letter, text) in enumerate(pairs)]
+
+
+def score(stored: bytes) -> tuple[int, int]:
+    """Right guesses and all, from `right:all`."""
+    right, _, guesses = stored.partition(b":")
+    return int(right), int(guesses)
+
+
+def scores(found: Mapping[int, tuple[int, int]]) -> discord.Embed:
+    ranked = sorted(found.items(), key=lambda one: (-one[1][0], one[1][1]))[:_RANKED]
+    lines = [f"{place}. <@{user_id}>: {right} of {of}" for place, (user_id, (right, of)) in enumerate(ranked, 1)]
+    said = "\n".join(lines) or "Nobody has guessed yet: `quiz` shows passages to guess at."
+    return discord.Embed(title="Real or model? Right guesses in this server", description=said, colour=AMBER)
+
+
+def favourites(found: Sequence[Favourite], prefix: str) -> discord.Embed:
+    said = "\n".join(
+        f"**{one.number}** · [{plain(one.model) or 'a text'}]({one.link}) in <#{one.channel_id}>\n"
+        f"> {clipped(one.text, _QUOTED)}\n"
+        for one in found
+    )
+    begin = f"Nothing to show here yet: react to a text of mine, such as one of `{prefix}generate`, and it counts."
+    return discord.Embed(title="The best of it", description=said or begin, colour=AMBER)

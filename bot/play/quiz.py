@@ -1,0 +1,213 @@
+"""The game *real or model?*: one passage of a text among some that its model wrote, guesses, and the answer in time.
+
+A quiz lies in Redis while it runs, so that it goes on after a restart. Nothing that Discord gets before the end depends
+on which passage is real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import discord
+import redis.asyncio
+import structlog
+from pydantic import ValidationError
+
+from bot.background import Service, is_transient, reply, run_forever
+from bot.components import JOB, Components, Press
+from bot.errors import error_embed
+from bot.models.requests import Requests
+from bot.play import embeds
+from bot.servers.access import Actor
+from bot.types import Send
+from bot.words import NOBODY
+from galvanic.errors import UserError
+from galvanic.options import STARTER
+from shared import keys
+from shared.events import Quizzed
+from shared.jobs import QuizJob
+from shared.models import ModelRecord
+
+MOST_GUESSES, MOST_SCORES = 2_000, 10_000
+"""People who guess in a quiz, and who are in a server's table: whoever comes later is not."""
+_WEEK_S, _YEAR_S = 7 * 86_400, 365 * 86_400
+_UNUSABLE = UserError("This quiz has no answer.", "Its model was deleted, or may no longer be used in this channel.")
+
+# Claims channel and passage for a job. KEYS: the quiz, all of them, the model's passages. ARGV: id, passage, channel,
+# when it ends, how long the first and the last key live, and the quiz's fields.
+_BEGIN = """
+local runs, shown = redis.call('HGET', KEYS[1], 'id'), redis.call('HGET', KEYS[3], ARGV[2])
+if (runs or ARGV[1]) ~= ARGV[1] or (shown or ARGV[1]) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'id', ARGV[1], unpack(ARGV, 7))
+redis.call('HSET', KEYS[3], ARGV[2], ARGV[1])
+redis.call('ZADD', KEYS[2], ARGV[4], ARGV[3])
+return redis.call('EXPIRE', KEYS[1], ARGV[5]) + redis.call('EXPIRE', KEYS[3], ARGV[6])
+"""
+# Notes a guess. KEYS: the quiz, all of them. ARGV: id, the member's field, their guess, channel, now, most fields.
+_GUESS = """
+local ends = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[4]) or 0)
+local room = redis.call('HEXISTS', KEYS[1], ARGV[2]) == 1 or redis.call('HLEN', KEYS[1]) < tonumber(ARGV[6])
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] or tonumber(ARGV[5]) >= ends or not room then return 0 end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+return 1
+"""
+# Ends a quiz that was shown and counts its guesses. KEYS: it, all, the scores. ARGV: channel, most scores (0: none is
+# counted), how long they live.
+_END = """
+local real, fields = redis.call('HGET', KEYS[1], 'real'), redis.call('HGETALL', KEYS[1])
+for i = 1, ARGV[2] == '0' and 0 or #fields, 2 do
+  local user = string.match(fields[i], '^g:(%d+)$')
+  local old = user and redis.call('HGET', KEYS[3], user)
+  if old or user and redis.call('HLEN', KEYS[3]) < tonumber(ARGV[2]) then
+    local right, all = string.match(old or '0:0', '(%d+):(%d+)')
+    redis.call('HSET', KEYS[3], user, right + (fields[i + 1] == real and 1 or 0) .. ':' .. all + 1)
+  end
+end
+redis.call('EXPIRE', KEYS[3], ARGV[3])
+return redis.call('DEL', KEYS[1]) + redis.call('ZREM', KEYS[2], ARGV[1])
+"""
+log = structlog.get_logger()
+
+
+@dataclass(eq=False, repr=False)
+class Quiz(Requests, Service):
+    redis: redis.asyncio.Redis
+    slot: Callable[[int], AbstractContextManager[None]]
+
+    def __post_init__(self) -> None:
+        self._begin, self._guess, self._end = map(self.redis.register_script, (_BEGIN, _GUESS, _END))
+        self._wakeup = asyncio.Event()
+
+    def start(self) -> None:
+        self.spawn(run_forever("end_quizzes", self._end_due, every_s=None, wakeup=self._wakeup))
+
+    def register(self, table: Components) -> None:
+        table.add("guess", self._pressed, rf"{JOB}:(?P<letter>[0-3])", how="private")
+        self.delivery.present(QuizJob, Quizzed, self._post)
+
+    # ------------------------------------------------------------------ the question
+
+    async def ask(
+        self, who: Actor, name: str | None, passages: int, seconds: int, send: Send, *, anew: bool, **options: Any
+    ) -> None:
+        """`anew`: passages that were shown may come again. Raises UserError where there can be no quiz."""
+        await self.access.require("generate", who)
+        if await reply(self.redis.hexists(keys.quiz(who.place.channel_id), "id")):
+            raise _busy()
+        model = await self._model(who, name)
+        shown, blocked = keys.quizzed(who.guild_id, model.model_id), (await self.servers.get(who.guild_id)).blocked
+        async with self.access.cooldown("generate", who):
+            if anew:
+                await reply(self.redis.delete(shown))
+            used = frozenset(map(int, await reply(self.redis.hkeys(shown))))
+            wanted = {"passages": passages, "seconds": seconds, "used": used, "blocked": blocked}
+            job = QuizJob(job_id=f"q-{who.request_id}", place=who.place, model=model.ref, **wanted)
+            await self.delivery.ask(job, send, **options)
+
+    async def _model(self, who: Actor, name: str | None) -> ModelRecord:
+        """Raises UserError: none that may be used here, or of no text that may be shown, and told apart."""
+        if name is not None and name.strip().lower() == STARTER:
+            raise UserError("The starter keeps no text to show passages of.", "Name a model that was trained here.")
+        model = await self.registry.choose(who.guild_id, who.here, name)
+        why = None
+        if model.transcripts or (model.corpus is not None and model.corpus.source == "channel"):
+            why = "learned from people's messages, which are not for guessing"
+        elif model.judged.kind == "recites":
+            why = "mostly recites its text, so nobody could tell them apart"
+        if why is not None:
+            raise UserError(f"`{model.name}` {why}.", "Name another model of a book or a file.")
+        return model
+
+    async def _post(self, send: Send, job: QuizJob, event: Quizzed, **options: Any) -> None:
+        await self.registry.require_usable(job.place, [job.model.model_id])
+        here, ends = job.place.channel_id, time.time() + job.seconds
+        fields = ("job", job.model_dump_json(), "drawn", event.model_dump_json(), "real", event.real)
+        begun = await reply(
+            self._begin(
+                keys=[keys.quiz(here), keys.QUIZZES, keys.quizzed(job.place.guild_id, job.model.model_id)],
+                args=[job.job_id, event.window, here, ends, _WEEK_S, _YEAR_S, *fields],
+            )
+        )
+        if not begun:
+            raise _busy()
+        self._wakeup.set()
+        embed = embeds.question(job, await self._passages(job, event), ends)
+        message = await send(embed=embed, view=embeds.letters(job), **options)
+        async with self.redis.pipeline(transaction=True) as pipe:
+            pipe.hset(keys.quiz(here), "message", message.id)
+            pipe.expire(keys.quiz(here), _WEEK_S)  # it may have ended meanwhile
+            await reply(pipe.execute())
+
+    async def _passages(self, job: QuizJob, event: Quizzed) -> list[str]:
+        """Within the blocklist of now."""
+        blocked = await self.servers.blocklist(job.place.guild_id)
+        return [blocked.mask(passage) for passage in event.passages]
+
+    async def _pressed(self, press: Press) -> None:
+        who, here, letter = press.actor, press.actor.place.channel_id, int(press["letter"])
+        job, _, _ = await self._running(here)
+        if job is None or letter >= job.passages:
+            raise _over()
+        await self.registry.by_id(who.guild_id, who.here, job.model.model_id)
+        guess: list[str | float] = [press["job"], f"g:{who.user.id}", letter, here, time.time(), MOST_GUESSES]
+        if not await reply(self._guess(keys=[keys.quiz(here), keys.QUIZZES], args=guess)):
+            raise _over()
+        said = f"You guess **{embeds.LETTERS[letter]}**. Until the answer comes you can still choose another one."
+        await press.send(said)
+
+    # ------------------------------------------------------------------ the answer
+
+    async def _running(self, channel_id: int) -> tuple[QuizJob | None, Quizzed | None, dict[bytes, bytes]]:
+        """A channel's quiz, with its fields. None: there is none, or another version wrote it."""
+        fields: dict[bytes, bytes] = await reply(self.redis.hgetall(keys.quiz(channel_id)))
+        try:
+            job = QuizJob.model_validate_json(fields.get(b"job", b""))
+            return job, Quizzed.model_validate_json(fields.get(b"drawn", b"")), fields
+        except ValidationError:
+            return None, None, fields
+
+    async def _end_due(self) -> float | None:
+        """End all that are due; the seconds until the next one is."""
+        for channel_id in await reply(self.redis.zrangebyscore(keys.QUIZZES, 0, time.time())):
+            await self._answer(int(channel_id))
+        first = await reply(self.redis.zrange(keys.QUIZZES, 0, 0, withscores=True))
+        return max(0.0, first[0][1] - time.time()) if first else None
+
+    async def _answer(self, channel_id: int) -> None:
+        """Show which was real, then count the guesses; if that is interrupted, again. Neither if the model may no
+        longer be used there."""
+        job, drawn, fields = await self._running(channel_id)
+        usable: list[ModelRecord] = []
+        if job is not None and drawn is not None:
+            usable = await self.registry.by_ids(job.place.guild_id, job.place.channel_ids, [job.model.model_id])
+            guesses = {int(name[2:]): int(guess) for name, guess in fields.items() if name.startswith(b"g:")}
+            answer = embeds.answer(job, await self._passages(job, drawn), drawn.real, guesses)
+            shown = answer if usable else error_embed(_UNUSABLE)
+            channel = self.client.get_partial_messageable(channel_id, guild_id=job.place.guild_id)
+            question = channel.get_partial_message(int(fields.get(b"message", 0)))
+            try:
+                await question.edit(embed=shown, view=None, allowed_mentions=NOBODY)
+            except discord.HTTPException as error:  # it was deleted, or was never posted
+                if is_transient(error):
+                    raise
+                log.info("quiz_not_answered", channel_id=channel_id, error=type(error).__name__, code=error.code)
+        scores = keys.quiz_scores(job.place.guild_id if job is not None else 0)
+        counted = [channel_id, MOST_SCORES if usable else 0, _YEAR_S]
+        await reply(self._end(keys=[keys.quiz(channel_id), keys.QUIZZES, scores], args=counted))
+
+    async def scores(self, guild_id: int) -> discord.Embed:
+        found: dict[bytes, bytes] = await reply(self.redis.hgetall(keys.quiz_scores(guild_id)))
+        return embeds.scores({int(user_id): embeds.score(one) for user_id, one in found.items()})
+
+
+def _busy() -> UserError:
+    return UserError("A quiz runs in this channel, or has just shown this passage.", "Guess there, or try again.")
+
+
+def _over() -> UserError:
+    return UserError("This quiz takes no more guesses.", "Begin another one with `quiz`.")

@@ -1,0 +1,173 @@
+"""Reactions on the bot's texts count, and what people liked best is shown to those who could read it there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import discord
+import pytest
+from simcord.backend.models import Message
+
+from bot.play.best import AGE, MOST, TRIMMED_TO
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared import keys
+from shared.events import Compared, ComparedText, Generated
+from shared.jobs import CompareJob, Variant
+from shared.settings import Settings
+from tests.bot.live import Live, text_of
+from tests.bot.stand_in import StandIn, lab
+from tests.factories import generate_job, record
+from tests.registered import register
+
+BEN, CLEO, DORA = (USER_IDS[name] for name in ("ben", "cleo", "dora"))
+LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
+NOTHING = "Nothing to show here yet"
+
+
+@pytest.fixture
+def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("GENERATE_COOLDOWN_S", "0")
+    return Settings()
+
+
+@pytest.fixture
+def worker(live: Live) -> StandIn:
+    worker = StandIn(live.bot.settings)
+    worker.add_model()
+    return worker
+
+
+async def written(live: Live, text: str, where: int = LAB, **fields: Any) -> Message:
+    """A text that stands in a channel, whose job is known."""
+    job = generate_job(**{"job_id": f"g-{text[:8].replace(' ', '')}", "place": lab(where), **fields})
+    await live.bot.redis.hset(keys.job(job.job_id), "job", job.model_dump_json())  # type: ignore[misc]
+    event = Generated(seed="", text=text, temperature=0.5, random_seed=1, seconds=1)
+    before = set(live.world.messages[where])
+    await live.bot.delivery.post(job, event, live.bot.get_partial_messageable(where).send)
+    return next(one for number, one in live.world.messages[where].items() if number not in before)
+
+
+async def react(live: Live, message: Message, *people: int, emoji: str = "🔥", reacted: bool = True) -> None:
+    """React as these people; the bot has heard of it."""
+    for who in people:
+        live.world.set_reaction(message.channel_id, message.id, emoji, who, reacted)
+    await live.handled()
+
+
+async def numbers(live: Live) -> dict[int, int]:
+    found = await live.bot.redis.zrange(keys.best(GUILD_ID), 0, -1, withscores=True)
+    return {int(member.split(b":")[0]): int(number) for member, number in found}
+
+
+async def test_what_most_reacted_to_comes_first_with_its_link(live: Live, worker: StandIn) -> None:
+    assert NOTHING in await live.ask("!best")
+    first, second = [await written(live, text) for text in ("tide and *time*", "gulls came home")]
+    await react(live, first, BEN)
+    await react(live, second, BEN, DORA)
+    await react(live, second, BEN, emoji="❤️")
+    said = await live.ask("!best")
+    assert said.index("**3** · [tides](") < said.index("**1** · [tides](")
+    assert f"/{GUILD_ID}/{LAB}/{second.id})" in said
+    assert "gulls came home" in said
+    assert "tide and \\*time\\*" in said
+    kept = str(await live.bot.redis.zrange(keys.best(GUILD_ID), 0, -1))
+    assert not any(str(who) in kept for who in (BEN, DORA))
+    await react(live, second, BEN, DORA, reacted=False)
+    assert await numbers(live) == {first.id: 1, second.id: 1}
+    await react(live, first, BEN, reacted=False)
+    assert await numbers(live) == {second.id: 1}
+
+
+async def test_reactions_of_bots_and_on_what_others_say_do_not_count(live: Live, worker: StandIn) -> None:
+    text, card = await written(live, "tide and time"), live.send("well said")
+    await react(live, card, BEN)
+    await react(live, text, BOT_ID)
+    live.world.users[CLEO].bot = True
+    await react(live, text, CLEO)
+    assert await numbers(live) == {}
+    await react(live, text, CLEO, BOT_ID, reacted=False)
+    assert await numbers(live) == {}
+
+
+async def test_what_is_no_text_or_is_gone_drops_out(live: Live, worker: StandIn) -> None:
+    deleted = await written(live, "tide and time")
+    said = live.send("!chat")
+    card = await live.until(lambda: live.answer(said), "a card")
+    await react(live, deleted, BEN)
+    await react(live, card, BEN)
+    live.world.delete_message(LAB, deleted.id)
+    assert NOTHING in await live.ask("!best")
+    assert await numbers(live) == {}
+
+
+async def test_chat_and_comparisons_count_too(live: Live, worker: StandIn) -> None:
+    chat = await written(live, "hello yourself", shown=0)
+    variants = tuple(Variant(model_id="m1", name="tides", temperature=one) for one in (0.2, 0.8))
+    other = CompareJob(job_id="k-1", place=lab(), seed="the sea", length=9, variants=variants)
+    await live.bot.redis.hset(keys.job("k-1"), "job", other.model_dump_json())  # type: ignore[misc]
+    texts = tuple(ComparedText(model_name="tides", temperature=1, text="is wet") for _ in variants)
+    event = Compared(seed="the sea", texts=texts, random_seed=1, seconds=1)
+    await live.bot.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
+    (compared,) = live.shown("is wet")
+    await react(live, chat, BEN)
+    await react(live, compared, BEN, DORA)
+    said = await live.ask("!best")
+    assert "hello yourself" in said
+    assert "the sea" in said
+
+
+async def test_a_text_shows_where_its_readers_could_read_it_and_its_model_may_be_used(
+    live: Live, worker: StandIn
+) -> None:
+    register(worker.redis, record(model_id="up", name="up", guild_id=GUILD_ID, channel_id=LAB, scope="channel"))
+    for where, text, model in ((CELLAR, "a secret barrel", "m1"), (LAB, "an uploaded line", "up")):
+        await react(live, await written(live, text, where, model_id=model, model_name=model), BEN)
+    here, cellar, library = [await live.ask("!best", person="ben", channel=one) for one in ("lab", "cellar", "library")]
+    assert "an uploaded line" in here
+    assert "barrel" not in here
+    assert "a secret barrel" in cellar, "and in the place itself"
+    assert NOTHING in library
+    await live.bot.registry.remove(record(model_id="up", name="up", guild_id=GUILD_ID))
+    assert NOTHING in await live.ask("!best")
+
+
+async def test_the_blocklist_of_now_covers_it(live: Live, worker: StandIn) -> None:
+    await react(live, await written(live, "tide and turnip"), BEN)
+    await live.bot.guild_settings.change(GUILD_ID, blocklist=("turnip",))
+    said = await live.ask("!best")
+    assert "tide and ██████" in said
+
+
+async def test_removed_reactions_that_discord_does_not_tell_of_do_not_count(live: Live, worker: StandIn) -> None:
+    first, second = [await written(live, text) for text in ("tide and time", "gulls came home")]
+    await react(live, first, BEN, DORA)
+    await react(live, second, BEN)
+    live.world.clear_reaction(LAB, second.id, "🔥")
+    live.world.get_message(LAB, first.id).reactions[0].user_ids.remove(BEN)
+    said = await live.ask("!best")
+    assert "**1** · [tides]" in said
+    assert "gulls" not in said
+    assert await numbers(live) == {first.id: 2}
+
+
+async def test_it_is_bounded_and_what_is_old_goes(live: Live, worker: StandIn) -> None:
+    now = discord.utils.time_snowflake(discord.utils.utcnow())
+    old = discord.utils.time_snowflake(discord.utils.utcnow() - AGE) - 1
+    key = keys.best(GUILD_ID)
+    worker.redis.zadd(key, {f"{now + number}:{LAB}": number + 2 for number in range(MOST)} | {f"{old}:{LAB}": 9_000})
+    text = await written(live, "tide and time")
+    await react(live, text, BEN)
+    async with asyncio.timeout(60):
+        while worker.redis.zcard(key) != TRIMMED_TO:  # noqa: ASYNC110  # Redis tells nobody
+            await asyncio.sleep(0.01)
+    assert worker.redis.zscore(key, f"{old}:{LAB}") is None
+    assert 0 < worker.redis.ttl(key) <= AGE.total_seconds()
+
+
+async def test_a_text_that_the_bot_cannot_fetch_is_no_error(live: Live, worker: StandIn) -> None:
+    await react(live, await written(live, "tide and time"), BEN)
+    worker.redis.zadd(keys.best(GUILD_ID), {f"{2**62}:{CHANNEL_IDS['tavern']}": 5})
+    said = await live.ask("!best")
+    assert "tide and time" in said
+    assert text_of(live.shown("The best of it")[-1]) == said

@@ -1,0 +1,269 @@
+"""Real or model?: from the command to the answer and the table, without a worker that writes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import pytest
+from simcord.backend.models import Message
+
+from bot.channels.export import export
+from bot.play import quiz as service
+from galvanic.options import STARTER
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared import keys
+from shared.events import Quizzed
+from shared.jobs import QuizJob
+from shared.settings import Settings
+from tests.bot.live import Live, text_of
+from tests.bot.rooms import heard
+from tests.bot.stand_in import StandIn
+from tests.driver.faults import Fault
+from tests.factories import corpus, record
+from tests.registered import register
+
+ADA, BEN, DORA = (USER_IDS[name] for name in ("ada", "ben", "dora"))
+LAB, TAVERN = CHANNEL_IDS["lab"], CHANNEL_IDS["tavern"]
+PASSAGES = ("the gulls went *home*", "the sea was calm", "a boat came @everyone in")
+
+
+@pytest.fixture
+def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("GENERATE_COOLDOWN_S", "0")
+    return Settings()
+
+
+@pytest.fixture
+def worker(live: Live) -> StandIn:
+    worker = StandIn(live.bot.settings)
+    worker.add_model()
+    return worker
+
+
+async def asked(live: Live, worker: StandIn, typed: str = "!quiz tides", channel: str = "lab") -> QuizJob:
+    """What the worker is asked for by a command."""
+    live.send(typed, channel=channel)
+    stored = await live.bot.jobs.load(await worker.asked(live))
+    assert stored is not None
+    assert isinstance(stored.job, QuizJob)
+    return stored.job
+
+
+async def begun(live: Live, worker: StandIn, channel: str = "lab", real: int = 1, window: int = 7) -> Message:
+    """A quiz's message, with its id noted."""
+    job = await asked(live, worker, channel=channel)
+    worker.tell(job.job_id, Quizzed(passages=PASSAGES, real=real, window=window))
+    key = keys.quiz(CHANNEL_IDS[channel])
+    await live.until(lambda: worker.redis.hexists(key, "message") and not worker.waiting(), "the quiz to begin")
+    message = live.shown("Which one is real?", channel=channel)[-1]
+    assert int(worker.redis.hget(key, "message") or 0) == message.id
+    return message
+
+
+def buttons(message: Message) -> list[dict[str, Any]]:
+    return [item for row in message.components for item in row["components"]]
+
+
+async def guess(live: Live, message: Message, person: str, letter: str, answer: str = "You guess") -> None:
+    before = len(whispers(live, person, message.channel_id))
+    custom_id = next(one["custom_id"] for one in buttons(message) if one["label"] == letter)
+    live.acts.click(USER_IDS[person], message.channel_id, message.id, custom_id)
+    seen = await live.until(lambda: whispers(live, person, message.channel_id)[before:], "an answer to the guess")
+    assert answer in seen[0]
+
+
+def whispers(live: Live, person: str, channel_id: int) -> list[str]:
+    found = live.people.visible_messages(USER_IDS[person], channel_id)
+    return [text_of(one) for one in found if one.is_ephemeral and text_of(one)]
+
+
+async def ended(live: Live, message: Message) -> str:
+    """Let a quiz's time be over; what its message says then."""
+    await live.bot.redis.zadd(keys.QUIZZES, {str(message.channel_id): 1})
+    live.bot.quiz._wakeup.set()
+    key = keys.quiz(message.channel_id)
+    async with asyncio.timeout(60):
+        while await live.bot.redis.exists(key):  # noqa: ASYNC110  # Redis tells nobody
+            await asyncio.sleep(0.01)
+    return text_of(live.world.get_message(message.channel_id, message.id))
+
+
+def scores(worker: StandIn) -> dict[int, str]:
+    return {int(who): one.decode() for who, one in worker.redis.hgetall(keys.quiz_scores(GUILD_ID)).items()}
+
+
+async def test_guesses_are_answered_in_time_and_counted(live: Live, worker: StandIn) -> None:
+    message = await begun(live, worker)
+    assert [one["label"] for one in buttons(message)] == ["A", "B", "C"]
+    assert "**B**\n> the sea was calm" in text_of(message)
+    assert "\\*home\\*" in text_of(message)
+    await guess(live, message, "ada", "A")
+    await guess(live, message, "ben", "B")
+    await guess(live, message, "dora", "C")
+    await guess(live, message, "dora", "B")  # changed
+    said = await ended(live, message)
+    assert "**B** stands in the text" in said
+    assert "**B** ✅" in said
+    assert "2 of 3 guessed right" in said
+    assert f"<@{BEN}>" in said
+    assert f"<@{DORA}>" in said
+    assert f"<@{ADA}>" not in said
+    shown = live.world.get_message(LAB, message.id)
+    assert not shown.ping_user_ids
+    assert not shown.mention_everyone
+    assert not buttons(shown)
+    assert scores(worker) == {ADA: "0:1", BEN: "1:1", DORA: "1:1"}
+    assert not await live.bot.redis.zcard(keys.QUIZZES)
+    table = await live.ask("!quiz scores")
+    assert table.index(f"<@{BEN}>: 1 of 1") < table.index(f"<@{ADA}>: 0 of 1")
+
+
+async def test_nothing_before_the_end_tells_which_one_is_real(live: Live, worker: StandIn) -> None:
+    shown = []
+    for channel, real in (("lab", 0), ("tavern", 2)):
+        message = await begun(live, worker, channel, real, window=real)
+        told = json.dumps([message.content, message.embeds, buttons(message)])
+        shown.append(re.sub(r"q-\d+|<t:\d+:R>", "", told))
+    assert shown[0] == shown[1]
+
+
+async def test_one_at_a_time_in_a_channel(live: Live, worker: StandIn) -> None:
+    message = await begun(live, worker)
+    assert "A quiz runs in this channel" in await live.ask("!quiz")
+    # As when two people asked at once.
+    place = (await live.bot.jobs.load(f"q-{message.reference['message_id']}")).job.place  # type: ignore[index,union-attr]
+    other = QuizJob(job_id="q-2", place=place, model={"model_id": "m1", "name": "tides"}, passages=3, seconds=60)  # type: ignore[arg-type]
+    event = Quizzed(passages=PASSAGES, real=0, window=9)
+    await live.bot.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
+    assert len(live.shown("Which one is real?")) == 1
+    await ended(live, message)
+    await live.bot.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
+    assert len(live.shown("Which one is real?")) == 1
+
+
+async def test_a_passage_comes_once_until_somebody_starts_over(live: Live, worker: StandIn) -> None:
+    await ended(live, await begun(live, worker))
+    job = await asked(live, worker)
+    assert job.used == {7}
+    worker.tell(job.job_id, Quizzed(passages=PASSAGES, real=0, window=7))  # another channel was faster
+    await live.until(lambda: live.showing("has just shown this passage"), "a refusal")
+    await live.until(lambda: not worker.waiting(), "the end of it")
+    job = await asked(live, worker, "!quiz --start-over --passages 2 --seconds 30")
+    assert (job.used, job.passages, job.seconds) == (frozenset(), 2, 30)
+    await live.bot.registry.remove(record(guild_id=GUILD_ID))
+    assert not await live.bot.redis.exists(keys.quizzed(GUILD_ID, "m1"))
+
+
+@pytest.mark.usefixtures("channels_on")
+async def test_models_that_may_not_be_guessed_at_are_refused(live: Live, worker: StandIn) -> None:
+    heard(live, channel_id=LAB, source=LAB)
+    for name, fields in (
+        ("said", {"corpus": corpus(source="channel", sha256="")}),
+        ("parrot", {"copy_share": 0.6}),
+        ("foreign", {"scope": "channel", "channel_id": CHANNEL_IDS["library"]}),
+    ):
+        made = {"model_id": name, "name": name, "guild_id": GUILD_ID, "channel_id": LAB, **fields}
+        register(worker.redis, record(**made), current=False)
+    for name, why in (
+        ("whispers", "learned from people's messages"),
+        ("said", "learned from people's messages"),
+        ("parrot", "mostly recites its text"),
+        ("foreign", "No model called `foreign`"),
+        (STARTER, "keeps no text"),
+    ):
+        assert why in await live.ask(f"!quiz {name}"), name
+    assert not worker.waiting()
+    assert "`--seconds` is 5" in await live.ask("!quiz --seconds 5")
+    assert "`--passages` is 9" in await live.ask("!quiz --passages 9")
+
+
+async def test_a_model_that_may_no_longer_be_used_takes_no_guess_and_has_no_answer(live: Live, worker: StandIn) -> None:
+    message = await begun(live, worker)
+    await guess(live, message, "ben", "B")
+    await live.bot.registry.remove(record(guild_id=GUILD_ID))
+    await guess(live, message, "ada", "B", "can no longer be used")
+    said = await ended(live, message)
+    assert "This quiz has no answer" in said
+    assert not any(passage in said for passage in PASSAGES)
+    assert scores(worker) == {}
+
+
+async def test_late_and_forged_guesses_are_refused(live: Live, worker: StandIn) -> None:
+    message = await begun(live, worker)
+    forged = [{"type": 1, "components": [{**buttons(message)[0], "label": "D", "custom_id": "galvanic:guess:q-1:0"}]}]
+    job_id = buttons(message)[0]["custom_id"].split(":")[2]
+    for custom_id in ("galvanic:guess:q-1:0", f"galvanic:guess:{job_id}:3"):
+        forged[0]["components"][0]["custom_id"] = custom_id  # type: ignore[index]
+        message.components = [*message.components, *forged]
+        await guess(live, message, "ben", "D", "takes no more guesses")
+        message.components = message.components[:1]
+    components = list(message.components)
+    await live.bot.redis.zadd(keys.QUIZZES, {str(LAB): 1})  # its time is over, and the bot has not noticed yet
+    await guess(live, message, "ben", "B", "takes no more guesses")
+    await ended(live, message)
+    live.world.get_message(LAB, message.id).components = components
+    await guess(live, message, "ben", "B", "takes no more guesses")
+    assert scores(worker) == {}
+
+
+async def test_tables_are_bounded(live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MOST_SCORES", 1)
+    monkeypatch.setattr(service, "MOST_GUESSES", 6)  # of which five are no guesses
+    worker.redis.hset(keys.quiz_scores(GUILD_ID), str(BEN), "3:4")
+    message = await begun(live, worker)
+    await guess(live, message, "ada", "B")
+    await guess(live, message, "ben", "B", "takes no more guesses")
+    monkeypatch.setattr(service, "MOST_GUESSES", 9)
+    await guess(live, message, "ben", "B")
+    await ended(live, message)
+    assert scores(worker) == {BEN: "4:5"}
+    for key in (keys.quiz_scores(GUILD_ID), keys.quizzed(GUILD_ID, "m1")):
+        assert worker.redis.ttl(key) > 0
+
+
+async def test_an_answer_that_discord_does_not_take_is_shown_later_and_counted_once(
+    live: Live, worker: StandIn
+) -> None:
+    message = await begun(live, worker)
+    await guess(live, message, "ben", "B")
+    for _ in range(2):
+        live.faults.add(Fault("PATCH", f"/channels/{LAB}/messages/{message.id}", 503))
+    assert "1 of 1 guessed right" in await ended(live, message)
+    assert scores(worker) == {BEN: "1:1"}
+
+
+async def test_a_quiz_whose_message_was_deleted_ends_quietly(live: Live, worker: StandIn) -> None:
+    message = await begun(live, worker)
+    live.world.delete_message(LAB, message.id)
+    await live.bot.redis.zadd(keys.QUIZZES, {str(LAB): 1})
+    live.bot.quiz._wakeup.set()
+    await live.until(lambda: not worker.redis.exists(keys.quiz(LAB)), "the end")
+    assert len(live.shown("Real or model?")) == 0
+
+
+async def test_forget_me_takes_guesses_and_scores_and_export_data_tells_them(live: Live, worker: StandIn) -> None:
+    message = await begun(live, worker)
+    await guess(live, message, "ben", "B")
+    worker.redis.hset(keys.quiz_scores(GUILD_ID), mapping={str(BEN): "3:4", str(DORA): "1:2"})
+    ben = await live.bot.fetch_user(BEN)
+    files, _ = await export(live.bot.holdings, ben)
+    (server,) = json.loads(files[0].fp.read())["servers"]
+    assert server["your_guesses_in_quizzes"] == "3:4"
+    await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
+    assert scores(worker) == {DORA: "1:2"}
+    assert "Nobody guessed" in await ended(live, message)
+
+
+async def test_what_was_played_goes_with_the_server_and_a_quiz_with_its_channel(live: Live, worker: StandIn) -> None:
+    await begun(live, worker)
+    worker.redis.hset(keys.quiz_scores(GUILD_ID), str(BEN), "3:4")
+    worker.redis.zadd(keys.best(GUILD_ID), {"1:2": 3})
+    assert await live.bot.registry.played() == {GUILD_ID}
+    watch = live.bot.get_cog("Watch")
+    await watch.forget_server(GUILD_ID)  # type: ignore[union-attr]
+    assert not worker.redis.exists(keys.quiz_scores(GUILD_ID), keys.best(GUILD_ID))
+    await live.bot.registry.forget_channel(LAB)
+    assert not worker.redis.exists(keys.quiz(LAB))

@@ -1,0 +1,71 @@
+"""Real or model?, and the texts that people liked best, over sockets with a real worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from shared import keys
+from tests.driver.client import Message, text_of
+from tests.e2e.acts import buttons, press, slash, start_bot, stop_bot
+from tests.e2e.system import System
+
+CHANNELS = ("lab", "library", "tavern", "cellar")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _model(system: System) -> Iterator[None]:
+    system.add_model("tides")
+    yield
+    world = system.client.world()
+    with system.redis as client:
+        client.delete(keys.QUIZZES, keys.quiz_scores(int(world.guild_id)), keys.best(int(world.guild_id)))
+        client.delete(*(keys.quiz(int(world.channels[name])) for name in CHANNELS))
+
+
+def quiz(system: System, typed: str = "!quiz tides", channel: str = "lab") -> Message:
+    message = system.ask(typed, channel=channel)
+    assert "Which one is real?" in text_of(message)
+    return message
+
+
+def test_a_quiz_goes_on_after_a_restart_and_is_answered_in_time(system: System) -> None:
+    message = slash(system, "quiz", {"passages": 4})
+    assert list(buttons(message)) == ["A", "B", "C", "D"]
+    for person, letter in zip(("ada", "ben", "dora", "ada"), "ABCD", strict=True):
+        said = text_of(press(system, message, letter, "You guess", person=person))
+        assert f"You guess **{letter}**" in said
+    stop_bot(system)
+    with system.redis as client:
+        assert client.zadd(keys.QUIZZES, {system.client.world().channels["lab"]: 1}) == 0
+    start_bot(system)
+    ended = system.wait_for_card(message, "stands in the text", "of 3 guessed right")
+    assert not buttons(ended)
+    assert ended["mentions"] == []
+    assert text_of(system.ask("!quiz scores")).count(" of 1") == 3
+
+
+def test_no_passage_comes_twice_until_somebody_starts_over(system: System) -> None:
+    for number, channel in enumerate(CHANNELS[:3]):  # this model keeps three passages
+        quiz(system, "!quiz tides" if number else "!quiz tides --start-over", channel)
+    used_up = text_of(system.ask("!quiz tides", channel="cellar"))
+    assert "Every passage that I keep of this text was shown" in used_up
+    assert "`quiz --start-over`" in used_up
+    assert "A quiz runs in this channel" in text_of(system.ask("!quiz tides"))
+    quiz(system, "!quiz tides --start-over", "cellar")
+
+
+def test_a_reaction_makes_a_text_a_favourite(system: System) -> None:
+    assert "react to a text of mine" in text_of(system.ask("!best"))
+    text = system.ask("!generate the tide --length 40")
+    system.client.react(text["id"], "🔥", person="ben")
+    link = f"/{system.client.world().channels['lab']}/{text['id']})"
+
+    def shown() -> bool:
+        return link in text_of(system.ask("!best"))
+
+    system.client.wait_for(shown, what="the favourite")
+    assert "**1** · [tides](" in text_of(slash(system, "best"))
+    system.client.react(text["id"], "🔥", person="ben")
+    system.client.wait_for(lambda: not shown(), what="nothing")
