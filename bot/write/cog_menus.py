@@ -25,7 +25,7 @@ from bot.write.generate import Generating, Request
 from galvanic.errors import UserError
 from shared.blocklist import MOST_CHARS, parse
 from shared.events import Generated
-from shared.jobs import GenerateJob, author_of
+from shared.jobs import DeleteJob, GenerateJob, Job, TrainJob, author_of
 
 log = structlog.get_logger()
 
@@ -68,7 +68,8 @@ class Menus(commands.Cog):
         """The words of a message that this person may use, to be continued as theirs whose they are."""
         text, author_id = of_message(message).strip(), None
         if message.author.id != who.user.id:
-            job, answer = await self.generating.answered(who, await self._job_of(message))
+            job_id, _ = await self._text_in(message)
+            job, answer = await self.generating.answered(who, job_id)
             if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
                 raise UserError(
                     "This message has more than one text, or none.", "The menu under a comparison continues one of it."
@@ -76,8 +77,9 @@ class Menus(commands.Cog):
             text, author_id = changes.whole(job, answer), author_of(job)
         if not text.strip():
             raise UserError("This message has no words that I could continue.", "Take one that has some.")
-        fields = changes.end_of(text)
-        return Request(fields["seed"], chosen={"shown": fields["shown"], "author_id": author_id})
+        end = changes.end_of(text)
+        shown = end["shown"] if end["shown"] < len(text) else None
+        return Request(end["seed"], chosen={"shown": shown, "author_id": author_id})
 
     @app_commands.guild_only()
     async def draw(self, interaction: Interaction, message: discord.Message) -> None:
@@ -99,16 +101,16 @@ class Menus(commands.Cog):
 
     async def _delete(self, who: Actor, message: discord.Message) -> None:
         """Raises UserError: it is no text of the bot's, not this person's to delete, or gone already."""
-        job_id = await self._job_of(message)
-        stored = await self.generating.jobs.load(job_id)
-        asked_by = stored.job.place.user_id if stored is not None else None
+        job_id, job = await self._text_in(message)
+        asked_by = job.place.user_id if job is not None else None
         if who.user.id != asked_by and not moderates(who.user, who.place):
-            raise UserError(
-                "I no longer know who asked for this text."
-                if asked_by is None
-                else f"This text was written for <@{asked_by}>.",
-                f"{'Only' if asked_by is None else 'Besides them, only'} members with Manage Messages can delete it.",
-            )
+            if asked_by is None or asked_by == message.author.id:
+                known = (
+                    "I no longer know who asked for this text." if asked_by is None else "Nobody asked for this text."
+                )
+                raise UserError(known, "Members with Manage Messages can delete it.")
+            remedy = "Besides them, only members with Manage Messages can delete it."
+            raise UserError(f"This text was written for <@{asked_by}>.", remedy)
         if not await self._remove(who, message, job_id):
             raise UserError("This text is gone already.", "There is nothing left to delete.")
 
@@ -116,7 +118,7 @@ class Menus(commands.Cog):
     @app_commands.default_permissions(manage_guild=True)
     async def ask_never(self, interaction: Interaction, message: discord.Message) -> None:
         require_admin(interaction.user)
-        job_id = await self._job_of(message)
+        job_id, _ = await self._text_in(message)
 
         async def block(form: Press) -> None:
             require_admin(form.interaction.user)
@@ -150,18 +152,24 @@ class Menus(commands.Cog):
 
     # ------------------------------------------------------------------ texts
 
-    async def _job_of(self, message: discord.Message) -> str:
-        """The job whose text a message shows. Raises UserError: it shows none."""
+    async def _text_in(self, message: discord.Message) -> tuple[str, Job | None]:
+        """The id of the job whose text a message shows, and the job, if it is still known.
+
+        Raises UserError: it shows none.
+        """
+        jobs, job = self.generating.jobs, None
         mine = self.bot.user is not None and message.author.id == self.bot.user.id
-        shown = (job_shown_in(message) or await self.generating.jobs.shown_in(message.id)) if mine else None
-        if shown is None:
+        job_id = (job_shown_in(message) or await jobs.shown_in(message.id)) if mine else None
+        if job_id is not None and (stored := await jobs.load(job_id)) is not None:
+            job = stored.job
+        if job_id is None or isinstance(job, TrainJob | DeleteJob):
             raise UserError(
                 "This message is no text of mine; those of a chat I know for a month."
                 if mine
                 else "This message isn't mine.",
                 "Whoever wrote a message can delete it in Discord's own menu, and so can members with Manage Messages.",
             )
-        return shown
+        return job_id, job
 
     async def _remove(self, who: Actor, message: discord.Message, job_id: str) -> bool:
         """Delete a message and what is kept of its text; False: somebody had deleted the message."""

@@ -10,8 +10,9 @@ from discord import AppCommandType
 from simcord.backend.models import Interaction, Message
 from structlog.testing import capture_logs
 
+from bot.components import button, view
 from playground.people import File
-from playground.places import GUILD_ID, USER_IDS
+from playground.places import BOT_ID, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import MOST_ENTRIES, default_entries
 from shared.events import Compared, ComparedText, Failed, Generated, Surprised
@@ -19,8 +20,9 @@ from shared.jobs import GenerateJob, SurpriseJob
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.members import ADA, BEN, LAB, custom_id, press
-from tests.bot.stand_in import TEXT, StandIn
+from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.driver.faults import Fault
+from tests.factories import generate_job, train_job
 
 CONTINUE, SURPRISE, DELETE, NEVER = "Continue this", "Surprise map", "Delete this text", "Never say this again"
 ME = "<@1297000000000000031>"
@@ -119,7 +121,7 @@ async def test_a_text_goes_on_as_the_words_of_who_gave_them(live: Live, worker: 
     call(live, "dora", text, CONTINUE)
     job = await stored(live, await worker.asked(live))
     assert job.seed == (TEXT if chat else f"the sea{TEXT}")
-    assert job.author_id == BEN
+    assert (job.author_id, job.shown) == (BEN, None), "a short one is shown whole"
 
 
 async def test_a_surprise_map_is_drawn_of_ones_own_message_and_of_a_text(live: Live, worker: StandIn) -> None:
@@ -203,6 +205,17 @@ async def test_a_control_of_ones_own_text_deletes_no_other_message(live: Live, w
     assert other.id in live.world.messages[LAB]
 
 
+async def test_a_training_is_no_text(live: Live, worker: StandIn) -> None:
+    """Whatever a control says."""
+    job = train_job(job_id="t-1", place=lab())
+    await live.bot.redis.hset(keys.job("t-1"), "job", job.model_dump_json())  # type: ignore[misc]
+    made = button("delete-text", "t-1", label="Delete")
+    sent = await live.bot.get_partial_messageable(LAB).send("a card", view=view(made))
+    press(live, "ada", live.world.messages[LAB][sent.id], "Delete")
+    await told(live, "ada", "no text of mine")
+    assert await live.bot.redis.exists(keys.job("t-1"))
+
+
 async def test_comparisons_and_surprise_maps_are_deleted_too(live: Live, worker: StandIn) -> None:
     variants = tuple(ComparedText(model_name="tides", temperature=step, text="so") for step in (0.5, 1.0))
     for command, event in (
@@ -220,7 +233,21 @@ async def test_a_text_whose_job_is_gone_is_the_moderators(live: Live, worker: St
     text = await bens_text(live, worker)
     await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
     call(live, "ben", text, DELETE)
-    assert "members with Manage Messages" in await told(live, "ben", "no longer know who asked")
+    assert "Members with Manage Messages" in await told(live, "ben", "no longer know who asked")
+    call(live, "dora", text, DELETE)
+    await gone(live, text)
+
+
+async def test_a_text_that_nobody_asked_for_is_the_moderators(live: Live, worker: StandIn) -> None:
+    (model,) = await live.bot.registry.all(GUILD_ID)
+    place = lab().model_copy(update={"user_id": BOT_ID})
+    job = generate_job(job_id="u-1", place=place, model_id=model.model_id, shown=0)
+    answer = Generated(seed="", text=TEXT, temperature=1, random_seed=1, seconds=0.1)
+    await live.bot.redis.hset(keys.job("u-1"), "job", job.model_dump_json())  # type: ignore[misc]
+    await live.bot.generating.post(live.bot.get_partial_messageable(LAB).send, job, answer)
+    text = await live.until(lambda: live.showing(TEXT), "the text")
+    call(live, "ben", text, DELETE)
+    assert "Members with Manage Messages" in await told(live, "ben", "Nobody asked")
     call(live, "dora", text, DELETE)
     await gone(live, text)
 

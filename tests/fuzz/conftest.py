@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.settings import Settings
-from tests.bot.conftest import driver, live  # noqa: F401
+from tests.bot.conftest import driver, lacks, live  # noqa: F401
 from tests.bot.live import Live
 from tests.fuzz import budget
 from tests.fuzz.author import Author

@@ -20,7 +20,8 @@ from tests.fuzz.hand import Hand, both_tests, modal
 
 ACTIONS = {
     **dict.fromkeys(
-        ("again", "continue", "hotter", "cooler", "compared", "cancel", "finish", "samples"), components.JOB
+        ("again", "continue", "hotter", "cooler", "compared", "delete-text", "cancel", "finish", "samples"),
+        components.JOB,
     ),
     **dict.fromkeys(("write", "use", "export", "delete", "more", "update"), components.MODEL),
     "delete-now": f"{components.MODEL}:{components.USER}",
