@@ -35,7 +35,7 @@ from bot.servers import access
 from bot.servers.settings import GuildSettingsStore
 from bot.talk import rooms, speaker
 from bot.talk.cog import Speaks
-from bot.train import card, cog, cog_jobs, remake, start
+from bot.train import card, cog, cog_jobs, learn, remake, start
 from bot.words import replace_surrogates
 from bot.write import cog_chat, cog_menus, generate
 from bot.write.cog import Writing
@@ -157,8 +157,9 @@ class Galvanic(commands.Bot):
             self.sources,
             self.trainings.begin_again,
             before=(self.withdrawals.resume, self.holdings.resume),
-            after=(self.withdrawals.close_done,),
+            after=(self.withdrawals.close_done, lambda: self.learning.look()),
         )
+        self.learning = learn.Learning(self, self.redis, self.trainings, self.remaking)
         self.training_control = cog_jobs.Jobs(servers, self.jobs, self.snapshots, self.audience, self.training_cards)
         self.transfer = transfer.Transfer(*common)
         self.models = Models(*common, self.transfer)
@@ -194,6 +195,7 @@ class Galvanic(commands.Bot):
             panel,
             cog.Training(self.trainings, self.sources, self.components, self.typing.shown),
             self.training_control,
+            self.learning,
             writing,
             menus,
             cog_chat.Chat(self, self.generating),

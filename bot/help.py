@@ -21,7 +21,7 @@ from bot.words import BLURPLE, FIELD_LIMIT, MOST, code, plain
 from galvanic.errors import UserError
 
 HEADINGS = {
-    "Training": ("train", "catalogue"),
+    "Training": ("train", "learn", "catalogue"),
     "Generating": ("generate", "compare", "mix", "surprise", "chat", "speak", "quiet"),
     "Playing": ("quiz", "best"),
     "Models": ("models", "model"),

@@ -47,6 +47,10 @@ DELETING = "models:deleting"
 # Hash: id of a model that learned words which were withdrawn since -> seconds since the epoch when that was found.
 STALE = "models:stale"
 
+# Hash: id of a channel whose model learns on by itself -> when (JSON, `bot.train.learn.Schedule`). Dropped when it is
+# turned off, and soon after the channel or its server is gone.
+LEARNING = "models:learning"
+
 # Hash: `guild:user` of a member who withdrew -> ids (JSON) of models with their words; told when none is left.
 WITHDRAWALS = "withdrawals:open"
 

@@ -147,6 +147,8 @@ class Settings(BaseSettings):
     """How long a channel's messages are kept after the last training on them."""
     channel_model_days: float | None = Field(None, gt=0, le=3_650)
     """How long a model of a channel lives; None: until somebody deletes it."""
+    learn_days: float = Field(180.0, ge=1, le=3_650)
+    """A model that learns on by itself learns no message that is older."""
     forget_within_hours: float = Field(72.0, gt=0, le=720)
     """In this time a model that learned withdrawn words is made again without them, or deleted."""
     members_intent: bool = False

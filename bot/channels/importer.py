@@ -55,7 +55,7 @@ class ImportPlan:
     """What is to be read, and learned from it.
 
     `speakers`: begin each line with its speaker's pseudonym. `parent` None: start from nothing. `after`: read only
-    messages with a higher id. `replaces`: id of the stale model whose place the new one takes.
+    messages with a higher id. `replaces`: id of the model whose place the new one takes.
     """
 
     source: Source
@@ -125,7 +125,7 @@ class Importer(Service):
             await self.store.create(info, ImportState(job_id=job_id))
         return CorpusInfo(
             name=slugify(plan.source.name) or "channel",
-            title=f"#{plan.source.name[:60]}{' (newer messages)' if plan.after else ''}",
+            title=f"#{plan.source.name[:60]}{' (newer messages)' if plan.after and not plan.replaces else ''}",
             source="channel",
             chars=0,
             sha256="",
@@ -230,12 +230,12 @@ class Importer(Service):
         log.info("import_done", lines=current.lines, chars=current.chars, left_out=current.left_out)
         # A message may have gone after the purge, and before it was complete.
         self.withdrawals.chores.add(self.withdrawals.tidy, transcript_id)
-        await self._drop_older(current)
+        await self._drop_older(current, all_of_it=job.replaces is not None)
 
     async def _too_short(self, info: TranscriptInfo, chars: int) -> UserError:
         people = len(await self.store.members(info.transcript_id))
         prefix = await self.servers.prefix(info.guild_id)
-        since = " since the last time" if info.after else ""
+        since = f" since {discord.utils.format_dt(discord.utils.snowflake_time(info.after))}" if info.after else ""
         remedy = f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
         return UserError(
             f"I found {count(chars, 'character')}{since} by {count(people, 'member')} who agreed; "
@@ -243,12 +243,15 @@ class Importer(Service):
             "Try again when more was said." if info.after else remedy,
         )
 
-    async def _drop_older(self, transcript: Transcript) -> None:
-        """Drop the words of earlier imports of the same messages that no training needs any more."""
+    async def _drop_older(self, transcript: Transcript, *, all_of_it: bool) -> None:
+        """Drop the words of earlier imports of the same messages that no training needs any more.
+
+        `all_of_it`: also of messages that are too old for this one.
+        """
         info = transcript.info
         needed = (await self.snapshots.look(now=True)).transcripts
         for other in await self.store.all(info.guild_id):
-            same = other.info.source_id == info.source_id and other.info.after >= info.after
+            same = other.info.source_id == info.source_id and (all_of_it or other.info.after >= info.after)
             if same and other.reading is None and other.info.until < info.until and other.transcript_id not in needed:
                 await self.store.drop_text(other.transcript_id)
 

@@ -349,7 +349,7 @@ def how(job: TrainJob, most_minutes: float) -> str:
         RECIPE_WORDS[options.recipe],
         f"continues `{job.parent.name}`" if job.parent is not None else "",
         {"starter": "starts from my English", "none": "starts from nothing", None: ""}[options.start],
-        "made again without words that were withdrawn" if job.replaces is not None else "",
+        "made again from what the channel has now" if job.replaces is not None else "",
         count(options.epochs, "epoch") if options.epochs is not None else "",
         limit(minutes) if minutes is not None else "",
         count(options.layers, "layer") if options.layers is not None else "",

@@ -77,12 +77,12 @@ class Remaking(Service):
         await asyncio.sleep(_GATHER_S)
         self._wakeup.clear()
         if self.settings.channel_training == "off":
-            await self._attempt(cancel_trainings(self.snapshots, self.jobs, lambda _: True))
+            await self.attempt(cancel_trainings(self.snapshots, self.jobs, lambda _: True))
         guilds: list[Chore] = [functools.partial(self.look, guild) for guild in self.client.guilds]
         for chore in (*self.before, *guilds, self.forget_unused, *self.after):
-            await self._attempt(chore())
+            await self.attempt(chore())
 
-    async def _attempt(self, part: Awaitable[Any]) -> None:
+    async def attempt(self, part: Awaitable[Any]) -> None:
         """What fails in one part must not keep other servers or models from their turn.
 
         Raises `redis.RedisError`: Redis cannot be reached, so that the other parts could do nothing either.
@@ -99,7 +99,7 @@ class Remaking(Service):
         models = [model for model in await self.registry.all(guild.id) if model.transcripts]
         revisions = await self.registry.revisions([ref.transcript_id for model in models for ref in model.transcripts])
         for model in models:
-            await self._attempt(self._look_after(guild, model, models, revisions))
+            await self.attempt(self._look_after(guild, model, models, revisions))
 
     async def _look_after(
         self, guild: discord.Guild, model: ModelRecord, models: list[ModelRecord], revisions: dict[str, Revision]
@@ -113,20 +113,16 @@ class Remaking(Service):
             )  # somebody withdrew while it was made: the old one gets another replacement
         elif model.replaces is not None and model.replaces not in known:
             await self._inherit(model)
+        # A new model that lacks only what was deleted or changed since is better than the one that it replaces.
+        elif new := [one for one in models if one.replaces == model.model_id and not _withdrawn(one, revisions)]:
+            await self._replace(guild, model, new[0])
         elif model.is_stale(revisions):
-            await self._mend(guild, model, models, revisions)
+            await self._mend(guild, model, revisions)
 
     # ------------------------------------------------------------------ stale models
 
-    async def _mend(
-        self, guild: discord.Guild, model: ModelRecord, models: list[ModelRecord], revisions: dict[str, Revision]
-    ) -> None:
-        """Make a stale model again, put the new one into its place, or delete it."""
-        # A new model that lacks only what was deleted or changed since is better than the one that it replaces.
-        new = next((one for one in models if one.replaces == model.model_id and not _withdrawn(one, revisions)), None)
-        if new is not None:
-            await self._replace(guild, model, new)
-            return
+    async def _mend(self, guild: discord.Guild, model: ModelRecord, revisions: dict[str, Revision]) -> None:
+        """Make a stale model again, or delete it."""
         since, within_s = await self.registry.stale_since(model), _HOUR_S * self.settings.forget_within_hours
         now = time.time()
         if now >= since + within_s - EVERY_S:
@@ -136,11 +132,11 @@ class Remaking(Service):
         due = since if _withdrawn(model, revisions) else since + within_s / 2
         due = max(due, self._tried.get(model.model_id, -math.inf) + within_s / _TRIES)
         # The channels of an unavailable server are not known: a try would be wasted.
-        if now >= due and not guild.unavailable and not await self._is_busy(guild, model):
+        if now >= due and not guild.unavailable and not await self.is_busy(guild, model):
             self._tried[model.model_id] = now
             await self._make_again(guild, model)
 
-    async def _is_busy(self, guild: discord.Guild, model: ModelRecord) -> bool:
+    async def is_busy(self, guild: discord.Guild, model: ModelRecord) -> bool:
         """Whether it is being made again, or has to wait: one channel is read at a time in a server."""
         snapshot = await self.snapshots.look(now=True)
         return any(
@@ -150,14 +146,16 @@ class Remaking(Service):
 
     async def _make_again(self, guild: discord.Guild, model: ModelRecord) -> None:
         try:
-            if (plan := await self._plan(guild, model)) is not None:
+            if (plan := await self.plan(guild, model)) is not None:
                 await self.begin_again(model, plan)
                 log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
         except (UserError, *DISCORD_ERRORS) as error:
             log.info("model_not_made_again", model_id=model.model_id, guild_id=guild.id, error=type(error).__name__)
 
-    async def _plan(self, guild: discord.Guild, model: ModelRecord) -> ImportPlan | None:
+    async def plan(self, guild: discord.Guild, model: ModelRecord) -> ImportPlan | None:
         """None: it cannot be made again, because it learned from several channels, or that is gone.
+
+        What was too old for the model stays out of it (`bot.train.learn`).
 
         Raises `UserError`: the channel may not be learned now; or `redis.RedisError`.
         """
@@ -177,7 +175,8 @@ class Remaking(Service):
         parent = next((one for one in others if one.name == model.parent and not one.transcripts), None)
         options = model.options.model_copy(update={"name": model.name})
         speakers = any(one.info.speakers for one in known)
-        return ImportPlan(channel, options, speakers=speakers, parent=parent, replaces=model.model_id)
+        after = min(one.info.after for one in known) if len(known) == len(found) else 0
+        return ImportPlan(channel, options, speakers=speakers, parent=parent, after=after, replaces=model.model_id)
 
     async def _replace(self, guild: discord.Guild, model: ModelRecord, new: ModelRecord) -> None:
         """Put the new model into the old one's place: its name, and the channels that had chosen it."""

@@ -90,7 +90,7 @@ class Trainings(Requests):
         if await self.jobs.load(job_id) is not None:
             return  # Discord delivered this request before
         await self.access.require("train", who)
-        await self._require_quota(who)
+        await self._require_quota(Owner(who.guild_id, who.user.id))
         async with self.access.cooldown("train", who):
             request = await prepare()
             if request.parent is not None:
@@ -170,11 +170,15 @@ class Trainings(Requests):
             if ours:
                 await self.begin(who, prepare, send, by_message=by_message)
 
-    async def begin_again(self, model: ModelRecord, plan: ImportPlan) -> None:
+    async def begin_again(self, model: ModelRecord, plan: ImportPlan, *, limited: bool = False) -> None:
         """Read a channel for a model that is to be made again; its card is posted where the model belongs.
 
-        Raises UserError: another channel is being read in this server; redis.RedisError: Redis cannot be reached.
+        `limited`: within the quotas, as its owner's training. Raises UserError: another channel is being read in this
+        server, or a quota is used up; redis.RedisError: Redis cannot be reached.
         """
+        owner = Owner(model.guild_id, model.owner_id)
+        if limited:
+            await self._require_quota(owner)
         where = self.client.get_channel(model.channel_id)
         place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
         if isinstance(where, discord.Thread):
@@ -184,7 +188,9 @@ class Trainings(Requests):
             corpus = await self.importer.create(job_id, place, plan)
             request = TrainRequest(corpus, plan.options, plan.parent)
             job = request.job(job_id, place).model_copy(update={"replaces": plan.replaces})
-            await self.jobs.submit_train(job, None, _NO_LIMITS)
+            entry = await self.jobs.submit_train(job, None, await self._limits(owner) if limited else _NO_LIMITS)
+            if entry in ("user", "guild"):
+                raise await self._no_slot(owner, entry)
             self.delivery.follow(job, None)
 
     # ------------------------------------------------------------------ texts of earlier trainings
@@ -242,11 +248,12 @@ class Trainings(Requests):
         place = job.place
         context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
         with context, self.delivery.reserved(job.job_id) as ours:
-            entry = await self.jobs.submit_train(job, text, await self._limits(who)) if ours else "known"
+            owner = Owner(who.guild_id, who.user.id)
+            entry = await self.jobs.submit_train(job, text, await self._limits(owner)) if ours else "known"
             if entry == "known":
                 return True
             if entry != "entered":  # another one was entered since the first look
-                raise await self._no_slot(who, entry)
+                raise await self._no_slot(owner, entry)
             card = None
             try:
                 message = await self.cards.post(job, send)
@@ -262,33 +269,33 @@ class Trainings(Requests):
             self.delivery.follow(job, card)
             return card is not None
 
-    async def _limits(self, who: Actor) -> tuple[int, int]:
-        own = await self.servers.get(who.guild_id)
+    async def _limits(self, owner: Owner) -> tuple[int, int]:
+        own = await self.servers.get(owner.guild_id)
         return self.servers.quotas(own)[:2]
 
-    async def _require_quota(self, who: Actor) -> None:
+    async def _require_quota(self, owner: Owner) -> None:
         """Raises `UserError` where a quota is used up: of trainings at once, or of the models' disk space."""
-        snapshot, limits = await self.snapshots.look(now=True), await self._limits(who)
+        snapshot, limits = await self.snapshots.look(now=True), await self._limits(owner)
         owners = (Owner(one.job.place.guild_id, one.job.place.user_id) for one in snapshot.trainings)
-        if (limit := refused(owners, Owner(who.guild_id, who.user.id), limits)) is not None:
-            raise await self._no_slot(who, limit)
-        limit_mb = self.servers.quotas(await self.servers.get(who.guild_id)).disk_mb
-        taken = await self.registry.stored_bytes(who.guild_id)
+        if (limit := refused(owners, owner, limits)) is not None:
+            raise await self._no_slot(owner, limit)
+        limit_mb = self.servers.quotas(await self.servers.get(owner.guild_id)).disk_mb
+        taken = await self.registry.stored_bytes(owner.guild_id)
         if taken >= limit_mb * MEGABYTE:
-            prefix = await self.servers.prefix(who.guild_id)
+            prefix = await self.servers.prefix(owner.guild_id)
             raise UserError(
                 f"This server's models take {taken / MEGABYTE:,.1f} MB, and {limit_mb:,.0f} MB is the most.",
                 f"Delete one you no longer need with `{prefix}model delete NAME`; `{prefix}models` lists them.",
             )
 
-    async def _no_slot(self, who: Actor, limit: Limit) -> UserError:
-        for_one, for_all = await self._limits(who)
+    async def _no_slot(self, owner: Owner, limit: Limit) -> UserError:
+        for_one, for_all = await self._limits(owner)
         problem = f"This server already has {count(for_all, 'training')} waiting or running, the most it may have."
         if limit == "user":
             have = f"You already have {count(for_one, 'training')} waiting or running here"
             problem = f"{have}, the most one person may have."
         snapshot = await self.snapshots.look(now=True)
-        first = snapshot.first_to_end(who.guild_id, who.user.id if limit == "user" else None)
+        first = snapshot.first_to_end(owner.guild_id, owner.user_id if limit == "user" else None)
         if first is None or first.ends is None:
             return UserError(problem, "Try again when one of them has ended.")
         return UserError(problem, f"Try again in {span(first.ends)}: `{first.job.job_id}` ends first.")

@@ -12,7 +12,7 @@ from shared.models import ModelRecord
 from shared.transcripts import unpack_page
 from tests.driver.client import Message, text_of
 from tests.e2e.acts import TINY, labels, press, restart_bot, slash, start_bot, stop_bot, written
-from tests.e2e.system import QUICKEST, System, started
+from tests.e2e.system import QUICKEST, TRAIN_S, System, started
 from tests.faults import harm
 from tests.faults.test_strangers import another
 
@@ -70,11 +70,34 @@ def test_the_tavern_is_learned_and_speaks(system: System) -> None:
     assert record.corpus.sha256 == ""
 
 
+def test_a_model_is_made_anew_by_itself_although_the_bot_was_off(system: System) -> None:
+    learn(system, "!train #tavern --name owl")
+    before, tavern = records(system)["owl"], system.client.world().channels["tavern"]
+    assert "`owl` is made anew" in text_of(slash(system, "learn", {"when": "nightly"}, **TAVERN))
+    told = [one for one in system.client.messages(**TAVERN) if "A model learns on from this channel" in text_of(one)]
+    assert len(told) == 1
+    assert "`!optout`" in text_of(told[0])
+    stop_bot(system)
+    with system.redis as client:
+        schedule = json.loads(client.hget(keys.LEARNING, tavern) or b"")
+        client.hset(keys.LEARNING, tavern, json.dumps({**schedule, "at": schedule["at"] - 8 * 86_400}))
+    start_bot(system)
+
+    def heir() -> ModelRecord | None:
+        found = records(system).get("owl")
+        return found if found is not None and found.model_id != before.model_id else None
+
+    new = system.client.wait_for(heir, TRAIN_S, "the new model")
+    assert new.replaces is None
+    assert new.source_channels == (int(tavern),)
+    assert "by itself any more" in text_of(slash(system, "learn", {"when": "off"}, **TAVERN))
+
+
 @pytest.mark.long
 def test_it_learns_on_from_what_was_said_since(system: System) -> None:
     card = learn(system, "!train #tavern --name regulars")
     few = press(system, card, "Learn new messages", **TAVERN)
-    system.wait_for_card(few, "Could not learn", "since the last time", **TAVERN)
+    system.wait_for_card(few, "Could not learn", "who agreed", " since <t:", **TAVERN)
     for number in range(40):
         system.client.send(f"the kettle has a new lid, number {number}, and it sings", person="ben", **TAVERN)
     more = press(system, card, "Learn new messages", "Reading", **TAVERN)

@@ -98,7 +98,7 @@ def test_what_is_the_bots_alone_is_closed_to_workers(admin: redis.Redis, name: s
 def test_what_people_said_and_chose_is_the_bots_alone() -> None:
     private = {"consent", "allowed_channels", "guild_settings", "transcript_members", "transcript_names", "leader"}
     private |= {"transcript_index", "transcript_salt"}
-    private |= {"WITHDRAWALS", "FORGOTTEN", "TRANSCRIPTS", "STALE", "cooldown", "synced_commands"}
+    private |= {"WITHDRAWALS", "FORGOTTEN", "TRANSCRIPTS", "STALE", "LEARNING", "cooldown", "synced_commands"}
     assert private <= set(BOTS) - set(WORKERS), "or a worker has begun to use what it must not see"
 
 

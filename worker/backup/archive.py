@@ -30,7 +30,7 @@ _HEAD = struct.Struct(">IIQ")
 
 _KEPT = {
     *(keys.OUTBOX, keys.FORGOTTEN, keys.ACTIVE, keys.SERVED, keys.HISTORY, keys.DELETING, keys.STALE, keys.WITHDRAWALS),
-    keys.TRANSCRIPTS,
+    *(keys.LEARNING, keys.TRANSCRIPTS),
 }
 _KEPT_BEGIN = (keys.job(""), keys.corpus(""), keys.transcript(""), keys.model(""), keys.shown(""), "guild:", "channel:")
 _LEASE = re.compile(r"job:[^:]+:lease")

@@ -1,0 +1,253 @@
+"""`learn`, and models that learn on by themselves: made anew from their channel each night, or after so many messages.
+
+Each time it is a new model, which takes the old one's place (`bot.train.remake`), of messages that are not too old: no
+line stays because it was learned before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+import discord
+import redis.asyncio
+import structlog
+from discord import app_commands
+from discord.ext import commands
+from pydantic import BaseModel, ConfigDict
+
+from bot.background import DISCORD_ERRORS, reply
+from bot.channels.importer import ImportPlan
+from bot.servers.access import channel_ids, require_admin
+from bot.train.remake import Remaking
+from bot.train.start import Trainings
+from bot.types import Context, hybrid_command
+from bot.words import BLURPLE, code
+from galvanic.errors import UserError
+from galvanic.units import count
+from shared import keys
+from shared.jobs import Snowflake
+from shared.models import ModelRecord
+
+_DAY_S = 86_400.0
+_NIGHT_S = 3 * 3_600.0
+"""Of the day, in UTC: when those begin that learn nightly."""
+_WEEK_S = 7 * _DAY_S
+"""After this a model is made anew whatever was said, so that old lines leave it; also if the last try made none."""
+_LEAST_S = 6 * 3_600.0
+"""Between two of a channel."""
+_LEAST, _MOST = 100, 100_000
+"""Messages."""
+
+log = structlog.get_logger()
+
+
+class Schedule(BaseModel):
+    """When a channel's model learns on.
+
+    `source_id`: what it learns from, whose members were told. `every`: so many new messages; 0: nightly. `at`: when it
+    was turned on, or learned last, seconds since the epoch. `new`: messages since. `model_id`: the model that was to be
+    replaced then; while it is there, nothing has come of it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: Literal[1] = 1
+    guild_id: Snowflake
+    source_id: Snowflake
+    every: int
+    at: float
+    new: int = 0
+    model_id: str = ""
+
+    def is_due(self, model: ModelRecord, now: float) -> bool:
+        if now - self.at >= _WEEK_S or self.model_id == model.model_id:
+            return now - self.at >= _WEEK_S
+        until = now - _LEAST_S if self.every else (now - _NIGHT_S) // _DAY_S * _DAY_S + _NIGHT_S
+        return self.new >= max(1, self.every) and max(self.at, model.created_at) < until
+
+
+@dataclass(eq=False, repr=False)
+class Learning(commands.Cog):
+    """Messages are counted while the bot is there; how many is kept every minute."""
+
+    client: discord.Client
+    redis: redis.asyncio.Redis
+    trainings: Trainings
+    remaking: Remaking
+    _changing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+    _followed: dict[int, set[int]] = field(init=False, default_factory=dict)
+    """By what is learned from: the channels whose models learn it."""
+    _heard: Counter[int] = field(init=False, default_factory=Counter)
+
+    @commands.Cog.listener()
+    async def on_message(self, message: discord.Message) -> None:
+        if message.guild is not None and not (message.author.bot or message.webhook_id or message.is_system()):
+            for place in channel_ids(message.channel):
+                self._heard.update(self._followed.get(place, ()))
+
+    async def look(self) -> None:
+        """Have those learn on whose time it is. Raises redis.RedisError."""
+        followed: dict[int, set[int]] = {}
+        for name in await reply(self.redis.hkeys(keys.LEARNING)):
+            async with self._changing:
+                await self.remaking.attempt(self._look_at(int(name), followed))
+        known = set[int]().union(*followed.values())
+        self._followed, self._heard = followed, Counter({one: self._heard[one] for one in known})
+
+    async def _look_at(self, channel_id: int, followed: dict[int, set[int]]) -> None:
+        schedule = await self._load(channel_id)
+        guild = self.client.get_guild(schedule.guild_id) if schedule is not None else None
+        if schedule is None or (guild is not None and guild.unavailable):
+            return
+        if guild is None or guild.get_channel(channel_id) is None:
+            await reply(self.redis.hdel(keys.LEARNING, str(channel_id)))
+            return
+        followed.setdefault(schedule.source_id, set()).add(channel_id)
+        now, heard = time.time(), self._heard[channel_id]
+        changed = schedule.model_copy(update={"new": schedule.new + heard})
+        try:
+            changed = await self._learn(guild, channel_id, changed, now)
+        except (UserError, *DISCORD_ERRORS) as error:  # the next look tries again; `learn` says why
+            log.debug("model_learns_on_later", channel_id=channel_id, error=type(error).__name__)
+        if changed != schedule:
+            await self._keep(channel_id, changed)
+        self._heard[channel_id] -= heard
+
+    async def _learn(self, guild: discord.Guild, channel_id: int, schedule: Schedule, now: float) -> Schedule:
+        """What is due; the schedule after that. Raises UserError: it can't learn on now; DISCORD_ERRORS."""
+        model, after = await self._model(guild, channel_id, schedule.source_id)
+        oldest = discord.utils.snowflake_time(after).timestamp() if after else now
+        if now - oldest > 2 * _DAY_S * self.trainings.settings.learn_days:
+            await self.remaking.delete(guild, model, "it could not learn on, and what it learned is too old by now")
+        elif schedule.is_due(model, now) and not await self.remaking.is_busy(guild, model):
+            await self.trainings.begin_again(model, await self._plan(guild, model), limited=True)
+            return schedule.model_copy(update={"at": now, "new": 0, "model_id": model.model_id})
+        return schedule
+
+    async def _plan(self, guild: discord.Guild, model: ModelRecord) -> ImportPlan:
+        """Raises UserError: it cannot be made from its channel now, and why."""
+        if (plan := await self.remaking.plan(guild, model)) is None:
+            raise UserError(
+                f"`{model.name}` can't learn on by itself.",
+                "That takes a model that I trained on one channel, which is still there and read by all who read here.",
+            )
+        oldest = discord.utils.utcnow() - timedelta(days=self.trainings.settings.learn_days)
+        return dataclasses.replace(plan, after=discord.utils.time_snowflake(oldest))
+
+    async def _model(self, guild: discord.Guild, channel_id: int, source_id: int) -> tuple[ModelRecord, int]:
+        """The channel's model, and the id after which it learned (0: all). Raises UserError: it has none of that."""
+        model = await self._current(guild, channel_id)
+        found = [await self.trainings.transcripts.load(ref.transcript_id) for ref in model.transcripts]
+        infos = [one.info for one in found if one is not None]
+        if {one.source_id for one in infos} != {source_id}:
+            raise UserError("This channel has another model now.", "Turn it on for that one, or choose the other.")
+        return model, min(one.after for one in infos)
+
+    async def _current(self, guild: discord.Guild, channel_id: int) -> ModelRecord:
+        _, model = await self.trainings.registry.channel_models(guild.id, [channel_id])
+        if model is None:
+            raise UserError("This channel has no model now.", "Choose or train one that learned from a channel.")
+        return model
+
+    async def _load(self, channel_id: int) -> Schedule | None:
+        data = await reply(self.redis.hget(keys.LEARNING, str(channel_id)))
+        return Schedule.model_validate_json(data) if data is not None else None
+
+    async def _keep(self, channel_id: int, schedule: Schedule) -> None:
+        await reply(self.redis.hset(keys.LEARNING, str(channel_id), schedule.model_dump_json()))
+
+    # ------------------------------------------------------------------ the command
+
+    @hybrid_command(
+        extras={
+            "usage": "learn [nightly | every NUMBER | off]",
+            "examples": ("learn nightly", "learn every 500", "learn off"),
+            "admin": True,
+        },
+        description="Have this channel's model learn on by itself",
+    )
+    @commands.guild_only()
+    @app_commands.default_permissions(manage_guild=True)
+    @app_commands.describe(when="Leave it out to see how it is", messages="With `every`: after so many new messages")
+    @app_commands.choices(when=[app_commands.Choice(name=one, value=one) for one in ("nightly", "every", "off")])
+    async def learn(self, ctx: Context, when: str | None = None, messages: int | None = None) -> None:
+        """Have this channel's model made anew by itself, each night or after so many messages.
+
+        I tell the members of the channel that it learns from. As with `train`, only those are learned from who agreed.
+        """
+        await ctx.defer(ephemeral=True)
+        require_admin(ctx.author)
+        assert ctx.guild is not None
+        channel_id = channel_ids(ctx.channel)[-1]
+        async with self._changing:
+            if when is None:
+                said = await self._state(ctx.guild, channel_id)
+            elif when.lower() == "off":
+                off = await reply(self.redis.hdel(keys.LEARNING, str(channel_id)))
+                said = "This channel's model doesn't learn on by itself " + ("any more." if off else "anyway.")
+            else:
+                said = await self._turn_on(ctx.guild, channel_id, _every(when.lower(), messages))
+        await ctx.send(embed=discord.Embed(description=said, colour=BLURPLE), ephemeral=True)
+
+    async def _turn_on(self, guild: discord.Guild, channel_id: int, every: int) -> str:
+        """Raises UserError: the model cannot learn on now, or the members cannot be told."""
+        model, prefix = await self._current(guild, channel_id), await self.trainings.servers.prefix(guild.id)
+        plan, before = await self._plan(guild, model), await self._load(channel_id)
+        schedule = Schedule(guild_id=guild.id, source_id=plan.source.id, every=every, at=time.time())
+        how = f"from {plan.source.mention} {self._how(schedule)}"
+        if before is None or before.source_id != schedule.source_id:
+            # There is no place in a forum that everybody looks at.
+            place = guild.get_channel(channel_id) if isinstance(plan.source, discord.ForumChannel) else plan.source
+            notice = (
+                f"An admin turned it on: the model `{model.name}` is made anew {how}\n"
+                f"`{prefix}optin` tells you what that means, and asks you. `{prefix}optout` says no, at any time: your "
+                "words leave what is stored, and models that learned them are made again without them, or deleted."
+            )
+            embed = discord.Embed(title="A model learns on from this channel", description=notice, colour=BLURPLE)
+            try:
+                assert isinstance(place, discord.abc.Messageable)
+                await place.send(embed=embed)
+            except DISCORD_ERRORS as error:
+                problem = f"I can't tell the members of {plan.source.mention}, so it stays off."
+                raise UserError(problem, "Let me write there.") from error
+        await self._keep(channel_id, schedule)
+        self._followed.setdefault(schedule.source_id, set()).add(channel_id)
+        return f"`{model.name}` is made anew {how}"
+
+    async def _state(self, guild: discord.Guild, channel_id: int) -> str:
+        schedule, prefix = await self._load(channel_id), await self.trainings.servers.prefix(guild.id)
+        if schedule is None:
+            return f"This channel's model doesn't learn on by itself. `{prefix}learn nightly` turns it on."
+        said = f"It is made anew from <#{schedule.source_id}> {self._how(schedule)}\n"
+        said += f"{count(schedule.new + self._heard[channel_id], 'message')} since <t:{int(schedule.at)}:f>."
+        try:
+            await self._plan(guild, (await self._model(guild, channel_id, schedule.source_id))[0])
+        except UserError as error:
+            said += f"\n⚠️ It can't be at the moment: {error.problem} {error.remedy}"
+        return said
+
+    def _how(self, schedule: Schedule) -> str:
+        when = f"after every {schedule.every:,} new messages" if schedule.every else "every night at 3:00 UTC"
+        settings = self.trainings.settings
+        who = "agreed" if settings.channel_training == "opt-in" else "didn't say no"
+        return (
+            f"{when} from what members who {who} wrote in the last {settings.learn_days:g} days; at least once a week."
+        )
+
+
+def _every(wanted: str, messages: int | None) -> int:
+    """So many messages; 0: nightly. Raises UserError."""
+    if wanted == "nightly":
+        return 0
+    if wanted != "every":
+        raise UserError(f"`learn` can't be {code(wanted)}.", "It is `nightly`, `every` with a number, or `off`.")
+    if messages is None or not _LEAST <= messages <= _MOST:
+        problem = "After how many messages should it learn?"
+        raise UserError(problem, f"Name a number from {_LEAST} to {_MOST:,}: `learn every 500`.")
+    return messages
