@@ -116,6 +116,7 @@ PARTS: dict[str, Part] = {
             "bot.card_edit_interval_s": None,
         }
     ),
+    "speaking": Part({"bot.speaking_p95_over_quiet": _most(1.2), "bot.speaking_growth_mb": _most(10)}, 1_800),
     "train": Part(
         {
             "train.chars_per_s": None,

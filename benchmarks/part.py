@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     record = Record()
     try:
         # The parent of a training whose memory is measured must itself be small; a training's start is measured whole.
-        if options.name not in ("bot", "clean", "first-sample", "history", "memory", "ppmd", "text"):
+        if options.name not in ("bot", "clean", "first-sample", "history", "memory", "ppmd", "speaking", "text"):
             import_tensorflow()
         from benchmarks.parts import find
 

@@ -13,6 +13,7 @@ _WHERE = {
     "sample": "writing:sample",
     "generate": "writing:generate",
     "bot": "bot:bot",
+    "speaking": "speaking:speaking",
     "history": "reading:reading",
     "train": "steps:train",
     "race": "race:race",

@@ -106,6 +106,9 @@ class Speaker(Service):
             room, text_id = await self.rooms.room(room_id), f"{UNASKED}-{message.id}"
             room.rests_until = time.monotonic() + REST_S
             try:
+                if await self._against(message.channel) is not None:
+                    room.rests_until = 0.0
+                    return
                 why_not = "enough"
                 if await self.rooms.take(room_id, message.guild.id, text_id):
                     why_not = await self._write(message, room_id)
@@ -123,8 +126,6 @@ class Speaker(Service):
         """Have a text written and post it, or say in a word why not."""
         assert message.guild is not None
         here, service, guild_id = message.channel, self.generating, message.guild.id
-        if (against := await self._against(here)) is not None:
-            return against[0]
         words, author_id = self._words(here.id)
         with service.slot(guild_id):
             try:
