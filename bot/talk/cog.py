@@ -28,7 +28,9 @@ class Speaks(commands.Cog):
         },
         description="Whether, when and how often I speak in this channel by myself",
     )
-    @app_commands.describe(when=f"{', '.join(EXAMPLES)}; leave it out to see what it is")
+    @app_commands.describe(
+        when="2%, every 40, every 2h, on words pizza, most 6, quiet 23-7, off; leave it out to see what it is"
+    )
     @commands.guild_only()
     async def speak(self, ctx: Context, *, when: str | None = None) -> None:
         """Have me speak by myself in this channel and its threads, or see what I do.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,8 +31,7 @@ REST_S = 60.0
 """After trouble nothing is tried for so long."""
 WORDS_S = 1_800.0
 """So long words to the bot are kept, in memory, for what it says next there."""
-_WORDS_KEPT = 3  # messages of a channel
-_WORDS_CHARS = 500
+_WORDS_CHARS = 1_000
 _PLACES_KEPT = 1_000
 
 log = structlog.get_logger()
@@ -44,16 +43,15 @@ class Speaker(Service):
     generating: Generating
     rooms: Rooms
     _busy: set[str] = field(init=False, default_factory=set)
-    _spoken_to: OrderedDict[int, deque[tuple[int, str, float]]] = field(init=False, default_factory=OrderedDict)
-    """By channel or thread: who said what to the bot, and when (monotonic)."""
+    _words: OrderedDict[int, tuple[int | None, str, float]] = field(init=False, default_factory=OrderedDict)
+    """By channel or thread: who was the last to say something to the bot, what, and when (monotonic)."""
 
     async def hear(self, message: discord.Message) -> None:
         """Anybody's message. Raises redis.RedisError."""
         me, of_person = self.client.user, not message.author.bot and message.webhook_id is None
         if message.guild is None or not of_person or me is None or self.stopped:
             return
-        while self._spoken_to and time.monotonic() - next(iter(self._spoken_to.values()))[-1][2] > WORDS_S:
-            self._spoken_to.popitem(last=False)
+        self._drop_words()
         room_id = channel_ids(message.channel)[-1]
         if (room := self.rooms.known(room_id)) is None:
             with claimed(self._busy, f"read {room_id}") as ours:
@@ -79,24 +77,20 @@ class Speaker(Service):
         """Somebody's words to the bot in a server's channel. Raises redis.RedisError."""
         here = channel_ids(channel)
         if words and (await self.rooms.room(here[-1])).speak.on:
-            kept = self._spoken_to.setdefault(here[0], deque(maxlen=_WORDS_KEPT))
-            kept.append((author_id, words[-_WORDS_CHARS:], time.monotonic()))
-            self._spoken_to.move_to_end(here[0])
-            if len(self._spoken_to) > _PLACES_KEPT:
-                self._spoken_to.popitem(last=False)
+            last_id, before, _ = self._words.pop(here[0], (None, "", 0.0))
+            said = f"{before}\n{words}" if last_id == author_id else words
+            self._words[here[0]] = author_id, said[-_WORDS_CHARS:], time.monotonic()
+            self._drop_words()
+
+    def _drop_words(self) -> None:
+        """Those that are old, or too many."""
+        oldest = time.monotonic() - WORDS_S
+        while self._words and (len(self._words) > _PLACES_KEPT or next(iter(self._words.values()))[2] < oldest):
+            self._words.popitem(last=False)
 
     def forget(self, user_id: int) -> None:
         """Drop a person's words."""
-        for place_id, kept in list(self._spoken_to.items()):
-            if any(user_id == author_id for author_id, *_ in kept):
-                del self._spoken_to[place_id]
-
-    def _words(self, place_id: int) -> tuple[str, int | None]:
-        """What was last said to the bot there, by one person, and by whom; it is used once."""
-        kept = self._spoken_to.pop(place_id, ())
-        fresh = [(author_id, words) for author_id, words, at in kept if time.monotonic() - at < WORDS_S]
-        last = fresh[-1][0] if fresh else None
-        return "\n".join(words for author_id, words in fresh if author_id == last), last
+        self._words = OrderedDict((place_id, kept) for place_id, kept in self._words.items() if kept[0] != user_id)
 
     async def _speak(self, message: discord.Message, room_id: int) -> None:
         assert message.guild is not None
@@ -126,7 +120,7 @@ class Speaker(Service):
         """Have a text written and post it, or say in a word why not."""
         assert message.guild is not None
         here, service, guild_id = message.channel, self.generating, message.guild.id
-        words, author_id = self._words(here.id)
+        author_id, words, _ = self._words.pop(here.id, (None, "", 0.0))  # they are used once
         with service.slot(guild_id):
             try:
                 job = await service.unasked(Actor(message.guild.me, here, guild_id, message.id), words, author_id)

@@ -35,6 +35,17 @@ async def test_every_command_says_what_it_does_and_how(live: Live) -> None:
             assert command.extras.get("examples"), f"{name}: examples"
 
 
+async def test_every_option_is_described_within_discords_limit(live: Live) -> None:
+    options = [
+        option
+        for command in live.bot.tree.get_commands()
+        for part in [command.to_dict(live.bot.tree)]
+        for option in [*part.get("options", ()), *(o for p in part.get("options", ()) for o in p.get("options", ()))]
+    ]
+    assert options
+    assert [option["name"] for option in options if not 1 <= len(option["description"]) <= 100] == []
+
+
 async def test_every_command_stands_on_the_first_page(live: Live) -> None:
     placed = [name for names in pages.HEADINGS.values() for name in names]
     assert {command.name for command in live.bot.commands if not command.hidden} <= set(placed)

@@ -188,7 +188,7 @@ async def test_messages_are_counted_through_a_restart(live: Live, worker: StandI
 
 async def test_its_words_are_the_last_that_one_person_said_to_it(live: Live, worker: StandIn) -> None:
     await live.ask("!speak 100%")
-    for person, words in (("ada", "the moon"), ("ben", "the sea"), ("ada", "a lamp"), ("ben", "is cold")):
+    for person, words in (("ben", "the moon"), ("ada", "a lamp"), ("ben", "the sea"), ("ben", "is cold")):
         live.send(f"<@{BOT_ID}> {words}", person=person)
     live.send("hello", person="ada")
     job = await said(live, worker)
@@ -206,12 +206,13 @@ async def test_words_to_it_are_kept_for_half_an_hour(live: Live, monkeypatch: py
     await live.ask("!speak 1%")
     own = live.bot.speaker
     await own.hear_words(live.bot.get_channel(LAB), USER_IDS["ben"], "the sea")
-    monkeypatch.setattr(speaker, "WORDS_S", -1.0)
-    assert own._words(LAB) == ("", None)
-    await own.hear_words(live.bot.get_channel(LAB), USER_IDS["ben"], "the sea")
     live.send("hello", channel="library")
     await settled(live)
-    assert not own._spoken_to
+    assert own._words
+    monkeypatch.setattr(speaker, "WORDS_S", -1.0)
+    live.send("hello", channel="library")
+    await settled(live)
+    assert not own._words
 
 
 async def test_with_its_channel_all_is_forgotten(live: Live, worker: StandIn) -> None:
@@ -350,6 +351,22 @@ async def test_trouble_is_logged_and_nothing_is_said(live: Live, worker: StandIn
     assert not live.shown("❌")
 
 
+async def test_after_trouble_it_rests(live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speaker, "REST_S", 600.0)
+    await live.ask("!speak 100%")
+    await live.ask("!quiet 8h")
+    assert not await hello(live, worker)
+    await live.ask("!quiet off")
+    assert await hello(live, worker), "to be quiet is no trouble"
+    assert await hello(live, worker), "nor is a text"
+    worker.redis.hdel(keys.channel(LAB), "model")
+    assert not await hello(live, worker)
+    worker.add_model()
+    assert not await hello(live, worker)
+    await live.ask("!speak 100%")
+    assert await hello(live, worker), "an admin wants it now"
+
+
 async def test_without_permission_it_does_not_try_and_says_so_when_asked(live: Live, worker: StandIn) -> None:
     await live.ask("!speak 100%")
     await deny(live, "send_messages")
@@ -387,8 +404,7 @@ async def test_what_is_kept_in_memory_does_not_grow(live: Live, monkeypatch: pyt
         await live.bot.redis.hset(keys.channel(channel), "speak", "2%")  # type: ignore[misc]
         for number in range(9):
             await own.hear_words(live.bot.get_channel(channel), USER_IDS["ben"], f"word {number} " + 9_000 * "x")
-    assert [len(kept) for kept in own._spoken_to.values()] == [3, 3]
-    assert max(len(words) for kept in own._spoken_to.values() for _, words, _ in kept) == 500
+    assert [len(words) for _, words, _ in own._words.values()] == [1_000, 1_000]
     for number in range(100):
         await own.rooms.room(number)
     assert len(own.rooms._known) == 5
