@@ -74,18 +74,28 @@ class Predictor(ABC):
         """As `read`, of one symbol or more; and the log probability of each of `following` behind them,
         [len(following)], `together` at most."""
         reading = self.begin([int(ids[0])], [Sampling(0.0)])
-        found = [np.full(1, -math.log(self.symbols), np.float32)]
-        for start in range(1, len(ids), CHUNK):
-            if time.monotonic() > until:
-                raise too_slow()
-            given = ids[start : start + CHUNK, None].astype(np.int32)
-            found.append(reading.advance(given, np.zeros(given.shape, np.float32))[1][:, 0])
+        found = _advance(reading, ids[1:, None], until)[:, 0]
         after = np.zeros(0, np.float32)
         if len(following):
             reading.keep([0] * len(following))
-            given = following[None].astype(np.int32)
-            after = reading.advance(given, np.zeros(given.shape, np.float32))[1][0]
-        return np.concatenate(found), after
+            after = _advance(reading, following[None], until)[0]
+        return np.append(np.float32(-math.log(self.symbols)), found), after
+
+    def read_each(self, before: Ids, texts: Sequence[Ids], until: float = math.inf) -> list[Floats]:
+        """Log probability of each symbol of several texts, each read behind `before`, which is read once and has one
+        symbol or more. Raises as `read`."""
+        found: list[Floats] = []
+        for start in range(0, len(texts), self.together):
+            some = texts[start : start + self.together]
+            reading = self.begin([int(before[0])], [Sampling(0.0)])
+            _advance(reading, before[1:, None], until)
+            reading.keep([0] * len(some))
+            given = np.zeros((max(map(len, some)), len(some)), np.int32)
+            for row, text in enumerate(some):
+                given[: len(text), row] = text
+            log_probs = _advance(reading, given, until)
+            found += [log_probs[: len(text), row] for row, text in enumerate(some)]
+        return found
 
     def write(self, rows: Sequence[Row]) -> list[Ids]:
         """Continue all seeds, each at least until it is enough or `late`. Seeds and results of a mixture are in its
@@ -124,3 +134,14 @@ class Predictor(ABC):
                 fresh = ids[max(0, len(rows[index].seed) - at) :, place]
                 texts[index] = np.concatenate([texts[index], fresh])
             at += CHUNK
+
+
+def _advance(reading: Pass, given: Ids, until: float) -> Floats:
+    """Read what is given, [steps, rows]; the log probability of each before it came. Raises as `Predictor.read`."""
+    found = [np.zeros((0, given.shape[1]), np.float32)]
+    for start in range(0, len(given), CHUNK):
+        if time.monotonic() > until:
+            raise too_slow()
+        part = given[start : start + CHUNK].astype(np.int32)
+        found.append(reading.advance(part, np.zeros(part.shape, np.float32))[1])
+    return np.concatenate(found)
