@@ -6,6 +6,7 @@ newer bot asked for.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,6 +30,7 @@ TRAIN_QUEUE = "train"
 GENERATE_QUEUE = "generate"
 MOST_VARIANTS = 6  # texts in one comparison: each is a field of the card, readable without scrolling
 MOST_PASSAGES, MOST_USED = 4, 1_000  # in a quiz, one of them the text's; all that a model keeps of its text
+MOST_CANDIDATES = 8  # texts of which one is taken: half of what is written in one pass, whatever else waits for it
 SURPRISE_LIMIT = 1_000  # characters: more would not fit one picture
 LOSS_FILE, SURPRISE_FILE, MODEL_FILE, CARD_FILE = "loss.png", "surprise.png", "model.safetensors", "card.png"
 """Files of a job's result, or of its request (an import): `keys.artifact(job_id, NAME)`."""
@@ -94,8 +96,16 @@ class MixPart(ModelRef):
     weight: float = Field(gt=0, le=1_000)
 
 
+class Piece(_Message):
+    """So many characters of a seed; `author_id`: whose words they are; None: the bot's."""
+
+    chars: int = Field(ge=0)
+    author_id: Snowflake | None = None
+
+
 class GenerateJob(_Job, GenerateOptions):
-    """Continue `seed` with a model, or with several at once."""
+    """Continue `seed` with a model, or with several at once. The last three are not written where they ask for nothing,
+    so that a worker of the version before can read it."""
 
     kind: Literal["generate"] = "generate"
     model_id: str  # of a mixture the first
@@ -106,6 +116,17 @@ class GenerateJob(_Job, GenerateOptions):
     blocked: tuple[str, ...] = ()  # the server's blocklist: a hit is drawn again, and masked in the end
     shown: int | None = Field(None, ge=0)  # the seed's last characters that are shown (as a text goes on); None: all
     author_id: Snowflake | None = None  # whose words the seed has, if somebody else asks
+    pieces: tuple[Piece, ...] = Field((), exclude_if=lambda pieces: not pieces)  # of all the seed, if it has several's
+    # Texts are written of which the one is taken that the seed tells most of; a mixture writes one.
+    candidates: int = Field(1, ge=1, le=MOST_CANDIDATES, exclude_if=lambda number: number == 1)
+    one_line: bool = Field(False, exclude_if=lambda asked: not asked)  # it ends with its first line
+
+    def words_of(self, user_id: int) -> str:
+        """What of the seed is a person's, where it has `pieces` and was not changed since."""
+        ends = [*accumulate(piece.chars for piece in self.pieces)]
+        parts = ((self.seed[end - piece.chars : end], piece) for end, piece in zip(ends, self.pieces, strict=True))
+        same = ends[-1:] == [len(self.seed)]
+        return "".join(part for part, piece in parts if same and piece.author_id == user_id)
 
 
 class Variant(ModelRef):
@@ -186,6 +207,12 @@ def author_of(job: Job) -> int:
     """Whose words a job holds: those of who asked for it, unless they are somebody else's."""
     author_id = job.author_id if isinstance(job, GenerateJob | SurpriseJob) else None
     return job.place.user_id if author_id is None else author_id
+
+
+def authors_of(job: Job) -> set[int]:
+    """As `author_of`, of a job that may hold several people's."""
+    pieces = job.pieces if isinstance(job, GenerateJob) else ()
+    return {piece.author_id for piece in pieces if piece.author_id is not None} or {author_of(job)}
 
 
 def task_name(kind: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from galvanic.errors import UserError
@@ -30,13 +32,19 @@ _T = TypeVar("_T")
 def generate(job: GenerateJob, context: JobContext) -> Generated:
     from galvanic.request import WriteRequest
 
-    def write(random_seed: int) -> Generation:
-        asked = job.model_dump(include=set(WriteRequest.model_fields))
-        request = WriteRequest(**{**asked, "random_seed": random_seed, "until": context.until})
-        return context.models.write_mixed(job.mix, request) if job.mix else context.models.write(job.model_id, request)
-
     blocklist = _blocklist(job.blocked)
     own_start = not (job.from_corpus or job.from_line)
+
+    def write(random_seed: int) -> Generation:
+        asked = {**job.model_dump(include=set(WriteRequest.model_fields)), "until": context.until}
+        several = job.candidates if own_start and not job.mix else 1
+        requests = [
+            WriteRequest(**{**asked, "random_seed": (random_seed + number) % _SEEDS}) for number in range(several)
+        ]
+        if job.mix:
+            return context.models.write_mixed(job.mix, requests[0])
+        written = context.models.write_all(job.model_id, requests)
+        return replace(_chosen(job, context, written, blocklist), random_seed=random_seed)
 
     def redraw(written: Generation) -> bool:
         chance = written.temperature > 0 or not own_start
@@ -54,6 +62,34 @@ def generate(job: GenerateJob, context: JobContext) -> Generated:
         masked=(seed, text) != (written.seed, written.text),
         seconds=written.seconds,
     )
+
+
+def _chosen(
+    job: GenerateJob, context: JobContext, written: Sequence[Generation | UserError], blocklist: Blocklist
+) -> Generation:
+    """The candidate that the seed tells most of: one that is empty, or a line of the seed again, only where all are,
+    and else one with a hit of the blocklist. Where there is no time to compare, the first. Raises UserError: there is
+    none."""
+    texts = [one for one in written if not isinstance(one, UserError)]
+    if not texts:
+        raise next(one for one in written if isinstance(one, UserError))
+    if job.one_line:
+        texts = [replace(one, text=one.text.partition("\n")[0]) for one in texts]
+    if len(texts) == 1:
+        return texts[0]
+    from galvanic.related import related
+
+    told = [0.0] * len(texts)
+    with contextlib.suppress(UserError):
+        plain = [one.text for one in texts]
+        told = context.models.use(job.model_id, lambda model: related(model, job.seed, plain, context.until))
+    said = {"", *(part.strip() for line in job.seed.split("\n") for part in (line, line.partition(": ")[2]))}
+
+    def worth(number: int) -> tuple[bool, bool, float]:
+        text = texts[number].text.strip()
+        return text not in said, not _covered(blocklist, texts[number], job.shown), told[number]
+
+    return texts[max(range(len(texts)), key=worth)]
 
 
 def compare(job: CompareJob, context: JobContext) -> Compared:

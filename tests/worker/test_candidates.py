@@ -1,0 +1,99 @@
+"""Of several candidates one is taken: that of which the words tell most."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from galvanic.generate import load_model
+from galvanic.model_file import save
+from galvanic.related import related
+from shared.events import Generated
+from shared.jobs import GenerateJob, MixPart
+from shared.settings import Settings
+from tests.worker.jobs import generate_job, run
+from tests.worker.small import biased, fields_of, network, windows
+from worker import writing
+from worker.store import ModelStore
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
+
+_number = iter(range(10**6))
+
+
+def written(client: redis.Redis, **fields: Any) -> Generated:
+    job = generate_job(next(_number), **{"seed": "the boat\n", "length": 60, "random_seed": 1, **fields})
+    answer = run(client, job)
+    assert isinstance(answer, Generated)
+    return answer
+
+
+@pytest.fixture
+def breaks(settings: Settings, client: redis.Redis, tmp_path: Path) -> redis.Redis:
+    """Redis, beside a store with the model `breaks`, which writes `a`, `b` or a line break, whatever came before."""
+    config = network(3)
+    save(tmp_path / "breaks", biased(config, [0, 0, 0]), windows(3), **fields_of("\nab", config))
+    ModelStore(settings).save(tmp_path / "breaks", "breaks")
+    return client
+
+
+def test_the_one_is_taken_that_the_words_tell_most_of(client: redis.Redis, settings: Settings) -> None:
+    each = [written(client, random_seed=number).text for number in range(1, 9)]
+    with ModelStore(settings).reading("one") as path:
+        told = related(load_model(path), "the boat\n", each)
+    chosen = written(client, candidates=8)
+    assert len(set(each)) > 1
+    assert chosen.text == each[told.index(max(told))]
+    assert chosen.text != each[0], "this seed's best is not its first: else this would show nothing"
+
+
+def test_the_same_random_seed_gives_the_same_answer(client: redis.Redis) -> None:
+    drawn = written(client, candidates=8, random_seed=None)
+    assert written(client, candidates=8, random_seed=drawn.random_seed).text == drawn.text
+
+
+def test_an_empty_line_and_one_that_was_said_lose(breaks: redis.Redis) -> None:
+    for number in range(20):
+        asked = {"model_id": "breaks", "one_line": True, "temperature": 1.0, "guard": False, "length": 3}
+        answer = written(breaks, **asked, seed="a\nb\n", candidates=8, random_seed=100 * number)
+        each = [written(breaks, **asked, seed="a\nb\n", random_seed=100 * number + one).text for one in range(8)]
+        assert "\n" not in answer.text
+        if set(each) - {"", "a", "b"}:
+            assert answer.text not in ("", "a", "b")
+        assert answer.text in each
+
+
+def test_one_with_a_hit_of_the_blocklist_loses(breaks: redis.Redis) -> None:
+    asked = {"model_id": "breaks", "seed": "a\n", "temperature": 1.0, "guard": False, "length": 3, "blocked": ("aa*",)}
+    alone = [written(breaks, **asked, random_seed=100 * number) for number in range(30)]
+    several = [written(breaks, **asked, random_seed=100 * number, candidates=8) for number in range(30)]
+    assert any(one.masked for one in alone)
+    assert not any(one.masked for one in several)
+
+
+def test_the_first_is_taken_where_there_is_no_time_to_compare(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = writing._chosen
+
+    def late(job: GenerateJob, context: Any, *rest: Any) -> Any:
+        return chosen(job, replace(context, until=-math.inf), *rest)
+
+    monkeypatch.setattr(writing, "_chosen", late)
+    assert written(client, candidates=8).text == written(client).text
+
+
+def test_a_mixture_and_a_text_that_begins_by_itself_are_written_once(client: redis.Redis) -> None:
+    parts = tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))
+    for options in ({"mix": parts}, {"from_corpus": True, "seed": ""}):
+        assert written(client, **options, candidates=8).text == written(client, **options).text
+
+
+def test_a_job_for_one_text_says_nothing_that_the_version_before_would_refuse() -> None:
+    assert not {"candidates", "one_line", "pieces"} & set(generate_job().model_dump(mode="json"))
+    assert GenerateJob.model_validate_json(generate_job(candidates=8).model_dump_json()).candidates == 8
