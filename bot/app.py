@@ -37,7 +37,7 @@ from bot.talk import rooms, speaker
 from bot.talk.cog import Speaks
 from bot.train import card, cog, cog_jobs, learn, remake, start
 from bot.words import replace_surrogates
-from bot.write import cog_chat, cog_menus, generate
+from bot.write import cog_chat, cog_menus, conversation, generate
 from bot.write.cog import Writing
 from shared import presence
 from shared.connect import connect_async
@@ -198,7 +198,7 @@ class Galvanic(commands.Bot):
             self.learning,
             writing,
             menus,
-            cog_chat.Chat(self, self.generating),
+            cog_chat.Chat(self, self.generating, conversation.Conversation(self.generating, texts, self.consents)),
             Speaks(self.speaker),
             Play(self.quiz, best.Best(self, self.redis, servers, self.registry, self.audience, self.jobs)),
             self.models,

@@ -15,7 +15,7 @@ import structlog
 from bot.channels.held import Held, Holdings, Words
 from bot.types import User
 from galvanic.units import MEGABYTE
-from shared.jobs import Job, author_of
+from shared.jobs import GenerateJob, Job, authors_of
 
 FILE_BYTES = 9 * MEGABYTE
 """Largest file: Discord takes 10 MiB."""
@@ -36,7 +36,7 @@ async def export(holdings: Holdings, user: User) -> tuple[list[discord.File], li
     settings = holdings.settings
     left_out = [
         "My answers to your requests: they stand in the channels where I posted them.",
-        "Words that somebody else gave me, where you asked for more of their text.",
+        "Words that somebody else gave me, where you asked for more of their text or went on talking with me.",
         f"Texts that you attached: I keep each for {settings.corpus_ttl_hours:g} hours after its last training.",
         "The files of models: `model export` posts those that may be.",
     ]
@@ -93,8 +93,10 @@ def packed(data: dict[str, Any], most_bytes: int) -> tuple[tuple[str, bytes], ..
 
 def _request(job: Job, user_id: int) -> dict[str, Any]:
     """A request without what is not the person's: the server's blocklist, and who else asked, or what they had said."""
-    foreign = {"seed", "text", "author_id"} if author_of(job) != user_id else set()
-    request = job.model_dump(mode="json", exclude={"blocked", *foreign})
+    foreign = {"seed", "text", "author_id"} if authors_of(job) != {user_id} else set()
+    request = job.model_dump(mode="json", exclude={"blocked", "pieces", *foreign})
+    if isinstance(job, GenerateJob) and (own := job.words_of(user_id)):
+        request["seed"] = own
     if job.place.user_id != user_id:
         del request["place"]["user_id"]
     return request

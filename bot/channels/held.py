@@ -22,7 +22,7 @@ from bot.models.registry import Registry
 from bot.servers.access import member_in
 from bot.types import User
 from shared import keys
-from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, DeleteJob, Job, TrainJob, author_of
+from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, DeleteJob, Job, TrainJob, authors_of
 from shared.models import ModelRecord
 from shared.settings import Settings
 
@@ -210,7 +210,7 @@ class Holdings:
                     log.warning("job_not_understood", key=key.decode())
                     yield None
                 else:
-                    if user_id in (job.place.user_id, author_of(job)):
+                    if user_id in {job.place.user_id, *authors_of(job)}:
                         yield job
 
 

@@ -50,24 +50,31 @@ class PlainWords(StringView):
 
 
 def to_bot(message: discord.Message, bot_id: int) -> str | None:
-    """A message's words to the bot: it mentions it, or replies with a mention to its words in a chat. Else None."""
+    """A message's words to the bot: it mentions it, or replies with a mention to its words. Else None."""
     mention = re.compile(rf"<@!?{bot_id}>")
     if mention.search(message.content):
         return " ".join(mention.sub(" ", message.content).split())
-    if any(user.id == bot_id for user in message.mentions) and _is_chat(message, bot_id):
-        return message.content.strip()
-    return None
+    above = message.reference.resolved if message.reference is not None else None
+    own = isinstance(above, discord.Message) and (is_said(above, bot_id) or is_written(above, bot_id))
+    return message.content.strip() if own and any(user.id == bot_id for user in message.mentions) else None
 
 
-def _is_chat(message: discord.Message, bot_id: int) -> bool:
-    """Whether a message replies to the bot's own words in a chat: chat answers have no embed."""
-    original = message.reference.resolved if message.reference is not None else None
-    return (
-        isinstance(original, discord.Message)
-        and original.author.id == bot_id
-        and bool(original.content)
-        and not original.embeds
-    )
+def is_said(message: discord.Message, bot_id: int) -> bool:
+    """Whether a message is the bot's own words in a chat: these have no embed."""
+    return message.author.id == bot_id and bool(message.content) and not message.embeds
+
+
+def is_written(message: discord.Message, bot_id: int) -> bool:
+    """Whether a message is a text that the bot was asked for; no other card has words of a model alone."""
+    return message.author.id == bot_id and job_shown_in(message, "continue") is not None
+
+
+def job_shown_in(message: discord.Message, actions: str = "continue|compared|delete-text") -> str | None:
+    """The id of the job whose answer a message of the bot's shows, by its controls; None: it has none of these."""
+    rows = [row for row in message.components if isinstance(row, discord.ActionRow)]
+    ids = [item.custom_id or "" for row in rows for item in row.children]
+    found = (re.fullmatch(rf"galvanic:(?:{actions}):(?P<job>[a-z0-9-]+)", one) for one in ids)
+    return next((match["job"] for match in found if match is not None), None)
 
 
 async def replied_to(message: discord.Message) -> discord.Message | None:
@@ -86,12 +93,12 @@ async def replied_to(message: discord.Message) -> discord.Message | None:
 
 
 def of_message(message: discord.Message) -> str:
-    """A message's content, or the description of the bot's embed; the bot's without formatting."""
+    """A message's content, or the description of the bot's embed; the bot's without formatting and small print."""
     plainly = not message.embeds or (message.content and not message.author.bot)
     if plainly and not message.author.bot:
         return replace_surrogates(message.content)
-    said = message.content if plainly else re.sub(r"^-# .*\n", "", message.embeds[0].description or "")
-    bare = re.sub(r"(?<!\\)\*\*", "", said)
+    said = message.content if plainly else message.embeds[0].description or ""
+    bare = re.sub(r"(?<!\\)\*\*|(?m:^-# .*\n?)", "", said)
     return _ESCAPED.sub(r"\1", bare).replace("\u200b", "")
 
 

@@ -13,11 +13,10 @@ from bot.jobs.client import JobClient
 from bot.jobs.decoding import NotUnderstood
 from bot.models.audience import Audience
 from bot.models.registry import Registry
-from bot.options.decoding import of_message
+from bot.options.decoding import job_shown_in, of_message
 from bot.play.embeds import Favourite
 from bot.servers.access import Actor
 from bot.servers.settings import GuildSettingsStore
-from bot.write.embeds import job_shown_in
 from shared import keys
 from shared.jobs import CompareJob, GenerateJob, Job
 

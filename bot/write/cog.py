@@ -12,14 +12,14 @@ from discord.ext import commands
 
 from bot.components import Form, Press
 from bot.options import checks
-from bot.options.decoding import of_message, replied_to
+from bot.options.decoding import job_shown_in, of_message, replied_to
 from bot.options.options import Options, number, option, options_form, with_form
 from bot.responder import replying
 from bot.servers.access import Actor, require_permissions
 from bot.types import Context, hybrid_command
 from bot.write import mix
 from bot.write.changes import temperatures_around
-from bot.write.embeds import PRESSED, job_shown_in
+from bot.write.embeds import PRESSED
 from bot.write.generate import Generating, Request
 from galvanic.errors import UserError
 from galvanic.options import STARTER, GenerateOptions, StopAt

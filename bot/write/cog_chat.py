@@ -14,6 +14,7 @@ from bot.responder import replying
 from bot.servers.access import Actor, TooSoon, What, channel_ids, require_permissions
 from bot.types import Context, hybrid_command
 from bot.words import BLURPLE, GREEN, GREY, code, plain
+from bot.write.conversation import Conversation
 from bot.write.generate import Generating
 from galvanic.errors import UserError
 
@@ -24,6 +25,7 @@ log = structlog.get_logger()
 class Chat(commands.Cog):
     bot: commands.Bot
     generating: Generating
+    conversation: Conversation
     _told: dict[int, float] = field(default_factory=dict, init=False)
 
     @hybrid_command(
@@ -54,8 +56,8 @@ class Chat(commands.Cog):
         said = f"Chat is **off** here: I answer commands only.\n`{prefix}chat on` turns it on."
         if on:
             said = (
-                f"Chat is **on** here: I answer `@{me} hello`, and replies to my answers, with this channel's "
-                f"model{pace}. It continues your words as its text would, without understanding them.\n"
+                f"Chat is **on** here: I answer `@{me} hello`, and replies to what I wrote, with this channel's "
+                f"model{pace}. It goes on from what you and I said as its text would, without understanding it.\n"
                 f"`{prefix}chat off` turns it off."
             )
         await ctx.send(embed=discord.Embed(description=said, colour=GREEN if on else GREY))
@@ -86,10 +88,13 @@ class Chat(commands.Cog):
     async def _answer(self, ctx: Context, words: str) -> None:
         if ctx.guild is None:
             raise UserError("I chat in servers, not in direct messages.", "Mention me in a server's channel.")
-        require_permissions(ctx)
-        await self.generating.access.require_place(ctx.author, ctx.channel)
         who = Actor.of(ctx)
         on, wait = (await self.generating.servers.channel(who.here)).chat, self.generating.settings.chat_cooldown_s
+        me, above = self.bot.user, ctx.message.reference.resolved if ctx.message.reference is not None else None
+        if not on and me and me.id not in ctx.message.raw_mentions and getattr(above, "embeds", None):
+            return  # what people say of a text is answered only where they want a chat
+        require_permissions(ctx)
+        await self.generating.access.require_place(ctx.author, ctx.channel)
         if on and words:
             await self.generating.access.require("generate", who)
         # Answers have the channel's cooldown; who is only told how it works must not use that up.
@@ -97,7 +102,9 @@ class Chat(commands.Cog):
         async with self.generating.access.spend(what[0], who.guild_id, what[1], wait, request=who.request_id):
             if on and words:
                 with self.generating.slot(who.guild_id):
-                    await self.generating.chat(who, words, ctx.send, **replying(ctx))
+                    model, _ = await self.generating.registry.choose_to_write(who.guild_id, who.here, None)
+                    heard = await self.conversation.heard(who, ctx.message, words, model)
+                    await self.generating.chat(who, model, heard, ctx.send, **replying(ctx))
             else:
                 await ctx.send(embed=await self._hint(who, chat=on, alone=not words), **replying(ctx))
 

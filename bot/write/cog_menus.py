@@ -12,7 +12,7 @@ from discord.ext import commands
 
 from bot.background import is_transient
 from bot.components import JOB, Action, Components, Field, Form, Press
-from bot.options.decoding import of_message
+from bot.options.decoding import job_shown_in, of_message
 from bot.responder import Interaction, acknowledge
 from bot.servers.access import Actor, moderates, require_admin, require_permissions
 from bot.servers.settings import MOST_TYPED
@@ -20,7 +20,6 @@ from bot.types import Context
 from bot.words import code
 from bot.write import changes
 from bot.write.cog import Writing
-from bot.write.embeds import job_shown_in
 from bot.write.generate import Generating, Request
 from galvanic.errors import UserError
 from shared.blocklist import MOST_CHARS, parse

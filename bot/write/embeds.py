@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +22,7 @@ CONTINUED_SHOWN = 120
 BEGINNING_SHOWN = 1_500
 """Characters of a text that is too long for an embed, above the file with all of it."""
 _EMBED_LIMIT = 5_900  # Discord's is 6,000 for all words of an embed
-_CHAT_LIMIT = 1_900
+_CHAT_LIMIT = 1_800  # the small print below has room, too
 _SHOWN_SEED = 300
 _SURPRISING = 5
 _MASKED = "Words on this server's blocklist are covered."
@@ -62,8 +61,10 @@ def shown_seed(job: GenerateJob, answer: Generated) -> str:
     return f"… {tail}" if tail else ""
 
 
-def chatted(answer: Generated) -> str:
-    return plain(fit_words(answer.text.strip(), _CHAT_LIMIT)) or "…"
+def chatted(answer: Generated, learn: str | None = None) -> str:
+    """`learn`: as of `generated`, in small print."""
+    said = plain(fit_words(answer.text.strip(), _CHAT_LIMIT)) or "…"
+    return said if learn is None else f"{said}\n-# {learn}"
 
 
 def generated_footer(job: GenerateJob, answer: Generated) -> str:
@@ -179,11 +180,3 @@ def _add_notes(embed: discord.Embed, notes: Sequence[str], *, masked: bool = Fal
     notes = [note for note in (*([_MASKED] if masked else []), *notes) if note.strip()]
     if notes:
         embed.add_field(name="Worth knowing", value=clipped("\n".join(notes), FIELD_LIMIT), inline=False)
-
-
-def job_shown_in(message: discord.Message) -> str | None:
-    """The id of the job whose answer a message of the bot's shows, by its controls; None: it has none of these."""
-    rows = [row for row in message.components if isinstance(row, discord.ActionRow)]
-    ids = [item.custom_id or "" for row in rows for item in row.children]
-    found = (re.fullmatch(r"galvanic:(?:continue|compared|delete-text):(?P<job>[a-z0-9-]+)", one) for one in ids)
-    return next((match["job"] for match in found if match is not None), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import io
 from collections.abc import Callable, Collection, Mapping
@@ -18,7 +19,7 @@ from bot.errors import MISSING_PERMISSIONS
 from bot.jobs.delivery import UNASKED
 from bot.models.requests import Requests
 from bot.options import checks
-from bot.servers.access import Actor
+from bot.servers.access import Actor, TooSoon
 from bot.servers.settings import ChannelChoices
 from bot.types import Send
 from bot.words import NO_FILES
@@ -34,6 +35,8 @@ from shared.models import ModelRecord
 
 FROM_CORPUS_LENGTH = 1_000  # the tutorial's
 CHAT_LENGTH = 200
+TOLD_EVERY_S = 24 * 3600.0
+"""How a model is made is told once in so long in a channel that has none."""
 DOUBLE_CLICK_S = 1.0
 """A second press by the same person within this time counts as a double click, even where there is no cooldown."""
 _FIELDS = (
@@ -81,12 +84,11 @@ class Generating(Requests):
         async with self.access.cooldown("generate", who):
             await self.delivery.ask(job, send, **options)
 
-    async def chat(self, who: Actor, words: str, send: Send, **options: Any) -> None:
-        """Answer a mention with what the channel's model writes after its words. The cooldown is the caller's."""
+    async def chat(self, who: Actor, model: ModelRecord, heard: Mapping[str, Any], send: Send, **options: Any) -> None:
+        """Answer a mention. `heard`: fields of the job, its seed among them. The cooldown is the caller's."""
         await self.access.require("generate", who)
-        chosen = {"stop": "sentence", "shown": 0}
-        seed = f"{words[-changes.CONTINUE_FROM :]}\n"
-        request = Request(seed, length=CHAT_LENGTH, chosen=chosen, starter=False)
+        chosen = {**heard, "stop": "sentence", "shown": 0}
+        request = Request(chosen.pop("seed"), model_id=model.model_id, length=CHAT_LENGTH, chosen=chosen)
         await self.delivery.ask(await self._job(who, request, "c"), send, **options)
 
     async def unasked(self, who: Actor, words: str, author_id: int | None) -> GenerateJob:
@@ -245,12 +247,10 @@ class Generating(Requests):
 
     async def post(self, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
         event = await self._fit(job, {part.model_id for part in job.mix} or {job.model_id}, event)
-        if job.shown == 0:
-            # Plain text, as people talk; a link that the model made up gets no preview.
-            sent = await send(embeds.chatted(event), suppress_embeds=True, **options)
-            await self.jobs.note_shown(sent.id, job.job_id)
-            return
         learn = await self._no_model(job.place, {job.model_id})
+        if job.shown == 0:
+            await self._say(send, job, event, learn, **options)
+            return
         options["view"] = embeds.text_buttons(job, event)
         if (embed := embeds.generated(job, event, learn)) is not None:
             await send(embed=embed, **options)
@@ -268,6 +268,18 @@ class Generating(Requests):
             log.warning("file_not_attached", job_id=job.job_id)
             said = f"The rest would be a file, and {NO_FILES}"
             await send(embed=embed.add_field(name="Only the beginning", value=said, inline=False), **options)
+
+    async def _say(self, send: Send, job: GenerateJob, event: Generated, learn: str | None, **options: Any) -> None:
+        """Plain text, as people talk; a link that the model made up gets no preview. `learn` is told seldom."""
+        place, sent = job.place, None
+        if learn is not None:
+            with contextlib.suppress(TooSoon):
+                # Until Discord has taken it: what fails within has told nobody.
+                asked = place.message_id
+                async with self.access.spend("hint", place.guild_id, place.channel_id, TOLD_EVERY_S, request=asked):
+                    sent = await send(embeds.chatted(event, learn), suppress_embeds=True, **options)
+        sent = sent or await send(embeds.chatted(event), suppress_embeds=True, **options)
+        await self.jobs.note_shown(sent.id, job.job_id)
 
     async def post_comparison(self, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
         model_ids = {variant.model_id for variant in job.variants}

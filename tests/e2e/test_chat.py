@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from shared import keys
 from tests.driver.client import Message, text_of
-from tests.e2e.acts import settings_of_the_server, slash
+from tests.e2e.acts import forget_models, rest, restart_bot, settings_of_the_server, slash
 from tests.e2e.system import System
 
 
@@ -30,6 +32,11 @@ def me(system: System) -> str:
 
 def say(system: System, words: str, **options: str) -> Message:
     return system.ask(words, timeout=60, **options)
+
+
+def said(system: System) -> str:
+    """An answer to a greeting, as it is written."""
+    return str(say(system, f"{me(system)} hello")["content"])
 
 
 def quiet(system: System, content: str, **options: str) -> bool:
@@ -70,13 +77,32 @@ def test_a_mention_is_answered_by_the_channels_model(system: System) -> None:
     assert rb'"seed":"the tide, @everyone?\n"' in job  # type: ignore[operator]
 
 
+def seed_of(system: System, answer: Message) -> str:
+    """What the model was given for an answer."""
+    with system.redis as client:
+        data: Any = client.hget(keys.job(f"c-{answer['message_reference']['message_id']}"), "job")
+    return str(json.loads(data)["seed"])
+
+
 @pytest.mark.usefixtures("chatting")
-def test_a_reply_to_its_answer_goes_on_talking_and_to_a_card_does_not(system: System) -> None:
+def test_a_reply_goes_on_from_what_was_said_also_after_a_restart(system: System) -> None:
     first = say(system, f"{me(system)} hello")
+    restart_bot(system)
     second = say(system, "and you?", person="ben", reply_to=first["id"])
     assert second["content"]
+    seed = seed_of(system, second)
+    assert seed.startswith("hello\n")
+    assert seed.endswith("\nand you?\n")
+    assert len(seed) > len("hello\n\nand you?\n")
+
+
+@pytest.mark.usefixtures("chatting")
+def test_a_reply_to_a_text_is_answered_and_to_another_card_not(system: System) -> None:
     card = system.ask("!generate the tide --length 20")
-    assert quiet(system, "well written", reply_to=card["id"])
+    answer = say(system, "well written", reply_to=card["id"])
+    assert seed_of(system, answer).startswith("the tide")
+    assert seed_of(system, answer).endswith("\nwell written\n")
+    assert quiet(system, "well written", reply_to=system.ask("!models")["id"])
     assert quiet(system, "nobody asked you")
 
 
@@ -97,12 +123,17 @@ def test_without_chat_a_mention_is_told_how_to_switch_it_on(system: System) -> N
 
 
 @pytest.mark.usefixtures("chatting")
-def test_a_channel_without_a_model_says_so(system: System) -> None:
+def test_the_starter_answers_in_a_channel_without_a_model(system: System) -> None:
     with system.redis as client:
         key = keys.channel(int(system.client.world().channels["lab"]))
         client.hdel(key, "model")
     try:
-        assert "This channel has no model yet" in text_of(say(system, f"{me(system)} hello"))
+        assert "\n-# This is the English that I come with: `!model use tides`" in said(system)
+        forget_models(system)
+        assert "Chat is **on**" in text_of(system.ask("!chat on"))
+        rest(system, "hint")
+        assert "\n-# I have not learned a text here yet" in said(system)
+        assert "-#" not in said(system), "once is enough"
     finally:
         system.add_model("tides")
 

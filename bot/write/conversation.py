@@ -1,0 +1,166 @@
+"""What an answer in a chat goes on from: the bot's own words and those spoken to it, up a chain of replies or in a
+thread. All of it is on Discord, so it is the same after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import discord
+import structlog
+
+from bot.background import DISCORD_ERRORS
+from bot.channels.cleaning import clean
+from bot.channels.consent import ConsentStore
+from bot.channels.store import TranscriptStore, said_by
+from bot.options.decoding import is_said, is_written, job_shown_in, of_message, replied_to, to_bot
+from bot.servers.access import Actor
+from bot.write.changes import whole
+from bot.write.generate import Generating
+from galvanic.errors import UserError
+from shared.blocklist import MASK
+from shared.events import Generated
+from shared.jobs import MOST_CANDIDATES, GenerateJob, Piece, authors_of
+from shared.models import ModelRecord
+
+MOST_TURNS = 6
+"""Before the words that are answered."""
+MOST_CHARS = 400
+"""Of the seed. What lies more than 300 characters back changed no loss by 0.001 nats (decision 119)."""
+_MOST_FETCHED = 3
+"""Messages that Discord is asked for, one request each; each comes with the one that it replies to."""
+_LOOKED_THROUGH = 30
+"""The last messages of a thread, of one request."""
+ME, STRANGER = "Echo", "Guest"
+"""Names of no member: they are none of `bot.channels.pseudonyms.NAMES`, from which a withdrawn member's name could come
+back."""
+
+log = structlog.get_logger()
+
+
+class Turn(NamedTuple):
+    """What was said: by the bot (`speaker` None) or to it. `author`: whose words they are; None: the bot's."""
+
+    speaker: int | None
+    text: str
+    author: int | None
+
+
+@dataclass(frozen=True)
+class Conversation:
+    generating: Generating
+    transcripts: TranscriptStore
+    consents: ConsentStore
+
+    async def heard(self, who: Actor, message: discord.Message, words: str, model: ModelRecord) -> dict[str, Any]:
+        """Fields of the job in which `model` answers to `words`, which `message` has."""
+        turns = [*await self._before(who, message), Turn(who.user.id, words, who.user.id)]
+        names = await self._names(who.guild_id, turns, model)
+        lines = [(turn.author, _line(turn, names)) for turn in turns]
+        kept: list[tuple[int | None, str]] = []
+        for author, line in reversed(lines):
+            if kept and (not line or len(line) > MOST_CHARS - sum(len(one) for _, one in kept)):
+                break
+            kept.insert(0, (author, line))
+        if names is not None:
+            kept.append((None, said_by(ME, "")))
+        pieces = tuple(Piece(chars=len(line), author_id=author) for author, line in kept)
+        return {
+            "seed": "".join(line for _, line in kept),
+            "pieces": pieces if len({author for author, _ in kept}) > 1 else (),
+            "one_line": names is not None,
+            # Of the recipe `classic` each would take a thousand times as long.
+            "candidates": 1 if model.recipe == "classic" else MOST_CANDIDATES,
+        }
+
+    # ------------------------------------------------------------------ who said what before
+
+    async def _before(self, who: Actor, message: discord.Message) -> list[Turn]:
+        """The oldest first. Ends at what is deleted, or was neither said by the bot nor to it."""
+        turns: list[Turn] = []
+        try:
+            last = await self._up(who, message, turns)
+            if last is not None and isinstance(message.channel, discord.Thread):
+                async for earlier in message.channel.history(limit=_LOOKED_THROUGH, before=last):
+                    if len(turns) < MOST_TURNS and (turn := self._spoken(earlier)) is not None:
+                        turns.append(turn)
+        except DISCORD_ERRORS as error:  # there is always something to answer: the words themselves
+            log.info("conversation_not_read", channel_id=who.place.channel_id, error=type(error).__name__)
+        return turns[::-1]
+
+    async def _up(self, who: Actor, message: discord.Message, turns: list[Turn]) -> discord.Message | None:
+        """Add what a message replies to, and that, and so on, the newest first; the first that replies to nothing."""
+        fetched = 0
+        while (reference := message.reference) is not None and len(turns) < MOST_TURNS:
+            fetched += not isinstance(reference.resolved, discord.Message)
+            gone = isinstance(reference.resolved, discord.DeletedReferencedMessage)
+            if gone or reference.channel_id != message.channel.id or fetched > _MOST_FETCHED:
+                return None
+            above = await replied_to(message)
+            if above is None:
+                return None
+            if is_written(above, self._me):
+                turns += await self._written(who, above)
+                return None  # it has the words that it was made of
+            if (turn := self._spoken(above, answered=is_said(message, self._me))) is None:
+                return None
+            turns.append(turn)
+            message = above
+        return message if reference is None else None
+
+    @property
+    def _me(self) -> int:
+        me = self.generating.client.user
+        return me.id if me is not None else 0
+
+    def _spoken(self, message: discord.Message, *, answered: bool = False) -> Turn | None:
+        """None: it is neither the bot's nor spoken to it. `answered`: by the bot, so a mention was enough."""
+        if is_said(message, self._me):
+            return Turn(None, of_message(message).replace(MASK, ""), None)
+        author = message.author
+        if author.bot or message.webhook_id is not None:
+            return None
+        words = to_bot(message, self._me)
+        if words is None and answered and any(user.id == self._me for user in message.mentions):
+            words = message.content.strip()
+        return Turn(author.id, words, author.id) if words else None
+
+    async def _written(self, who: Actor, message: discord.Message) -> list[Turn]:
+        """A text that somebody asked for, as all of theirs: with their words. None that was forgotten."""
+        try:
+            job, answer = await self.generating.answered(who, job_shown_in(message, "continue") or "")
+        except UserError:
+            return []
+        if not isinstance(job, GenerateJob) or not isinstance(answer, Generated) or len(authors_of(job)) > 1:
+            return []
+        text = whole(job, answer).replace(MASK, "")[-MOST_CHARS // 2 :]
+        return [Turn(None, text, None if job.from_line or job.from_corpus else next(iter(authors_of(job))))]
+
+    # ------------------------------------------------------------------ speakers
+
+    async def _names(self, guild_id: int, turns: Sequence[Turn], model: ModelRecord) -> dict[int | None, str] | None:
+        """What each speaker is called in the lines that a model has learned; None: these have no names.
+
+        Their own pseudonym, as long as they agree; the bot, and whoever has none, is called as nobody is.
+        """
+        ref = model.corpus.transcript if model.corpus is not None else None
+        transcript = await self.transcripts.load(ref.transcript_id) if ref is not None else None
+        if transcript is None or not transcript.info.speakers:
+            return None
+        people = {turn.speaker for turn in turns if turn.speaker is not None}
+        known = await self.transcripts.names(transcript.transcript_id)
+        refused = (await self.consents.of(guild_id, people)).refused(people)
+        names: dict[int | None, str] = {None: ME}
+        names |= {one: known[one] for one in people if one in known and one not in refused}
+        for number, one in enumerate(sorted(people - names.keys()), 1):
+            names[one] = STRANGER if number == 1 else f"{STRANGER} {number}"
+        return names
+
+
+def _line(turn: Turn, names: dict[int | None, str] | None) -> str:
+    """Of a text of lines with names one line, cleaned as those; else what was said, and a line's end."""
+    if names is None:
+        return f"{turn.text.strip()[-MOST_CHARS:]}\n"
+    one_line = " ".join(turn.text.split())
+    return f"{said_by(names[turn.speaker], (clean(turn.text) or one_line)[-MOST_CHARS:])}\n"

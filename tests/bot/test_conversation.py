@@ -1,0 +1,281 @@
+"""What an answer in a chat goes on from, and whose words it uses."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from simcord.backend import serializers
+from simcord.backend.models import Message
+
+from bot.channels.export import export
+from bot.channels.pseudonyms import NAMES
+from bot.channels.store import Line
+from bot.write import conversation
+from bot.write.conversation import ME, MOST_CHARS, MOST_TURNS, STRANGER
+from galvanic.options import TranscriptRef
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared import keys
+from shared.events import Generated
+from shared.jobs import GenerateJob
+from shared.settings import Settings
+from tests import factories
+from tests.bot.live import Live
+from tests.bot.members import ADA, BEN, CLEO
+from tests.bot.stand_in import StandIn
+from tests.transcripts import READING, begun
+
+LAB = CHANNEL_IDS["lab"]
+MENTION = f"<@{BOT_ID}>"
+FETCHED = re.compile(r"/channels/\d+/messages/\d+")
+
+
+@pytest.fixture(autouse=True)
+def as_discord_sends(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A message that comes with a reply to it comes without the one that it replies to itself."""
+    whole = serializers.message_payload
+
+    def one_level(*args: Any, **options: Any) -> Any:
+        payload: Any = whole(*args, **options)
+        payload.get("referenced_message", {}).pop("referenced_message", None)
+        return payload
+
+    with monkeypatch.context() as patch:
+        patch.setattr(serializers, "message_payload", one_level)
+        yield
+
+
+@pytest.fixture
+async def worker(live: Live, settings: Settings) -> StandIn:
+    """A worker, and a chat in #lab."""
+    live.bot.settings.chat_cooldown_s = live.bot.settings.generate_cooldown_s = 0
+    worker = StandIn(settings)
+    worker.add_model()
+    await live.bot.guild_settings.choose(LAB, "chat", True)
+    return worker
+
+
+async def asked(live: Live, worker: StandIn, sent: Message) -> GenerateJob:
+    """The job that answers a message."""
+    job_id = f"c-{sent.id}"
+    await live.until(lambda: job_id in worker.waiting(), "the job")
+    data = worker.redis.hget(keys.job(job_id), "job")
+    return GenerateJob.model_validate_json(data)  # type: ignore[arg-type]
+
+
+async def say(
+    live: Live, worker: StandIn, words: str, answer: str = "so it is", *, person: str = "ada", **where: Any
+) -> tuple[GenerateJob, Message]:
+    """Say something to the bot; the job, and the answer."""
+    sent = live.send(words, person=person, **where)
+    job = await asked(live, worker, sent)
+    worker.tell(job.job_id, Generated(seed=job.seed, text=answer, temperature=0.5, random_seed=1, seconds=0.1))
+    answered = await live.until(lambda: live.answer(sent), "the answer")
+    await live.until(lambda: job.job_id not in worker.waiting(), "the end of the job")
+    return job, answered
+
+
+async def test_a_reply_goes_on_from_what_both_said(live: Live, worker: StandIn) -> None:
+    first, answer = await say(live, worker, f"{MENTION} hello there", "I *am* here.\nAre you?")
+    assert (first.seed, first.pieces, first.candidates, first.one_line) == ("hello there\n", (), 8, False)
+    second, again = await say(live, worker, "yes, I am", "good", person="ben", reply_to=answer)
+    assert second.seed == "hello there\nI *am* here.\nAre you?\nyes, I am\n"
+    assert [piece.author_id for piece in second.pieces] == [ADA, None, BEN]
+    third, _ = await say(live, worker, "why?", reply_to=again)
+    assert third.seed == f"{second.seed}good\nwhy?\n"
+    assert sum(piece.chars for piece in third.pieces) == len(third.seed)
+
+
+async def test_nobody_elses_talk_is_used(live: Live, worker: StandIn) -> None:
+    secret = live.send("a secret of mine", person="cleo")
+    job, _ = await say(live, worker, f"{MENTION} what do you say?", reply_to=secret, person="ben")
+    assert job.seed == "what do you say?\n"
+    to_the_bot = live.send(f"{MENTION}", person="cleo", reply_to=secret)
+    await live.until(lambda: live.answer(to_the_bot), "the hint")
+    job, _ = await say(live, worker, f"{MENTION} and now?", reply_to=to_the_bot, person="ben")
+    assert job.seed == "and now?\n"
+
+
+async def test_what_was_deleted_ends_it(live: Live, worker: StandIn) -> None:
+    _, first = await say(live, worker, f"{MENTION} one", "two")
+    _, second = await say(live, worker, "three", "four", reply_to=first)
+    live.world.delete_message(LAB, first.id)
+    job, third = await say(live, worker, "five", "six", reply_to=second)
+    assert job.seed == "three\nfour\nfive\n"
+    live.world.delete_message(LAB, third.id)
+    job, _ = await say(live, worker, f"{MENTION} seven", reply_to=third)
+    assert job.seed == "seven\n"
+
+
+async def test_it_is_bounded(live: Live, worker: StandIn) -> None:
+    _, above = await say(live, worker, f"{MENTION} word 0", "answer 0")
+    for number in range(1, 6):
+        before = len(live.requests("GET"))
+        job, above = await say(live, worker, f"word {number}", f"answer {number}", reply_to=above)
+        fetched = [entry for entry in live.requests("GET")[before:] if FETCHED.fullmatch(entry.path)]
+        assert 1 <= len(fetched) <= 3
+        assert len(job.seed.splitlines()) == min(2 * number, MOST_TURNS) + 1
+    assert job.seed.startswith("word 2\nanswer 2\n")
+    job, _ = await say(live, worker, "x" * 2_000, reply_to=above)
+    assert job.seed == "x" * MOST_CHARS + "\n"
+    _, above = await say(live, worker, f"{MENTION} long", "y" * 390)
+    job, _ = await say(live, worker, "z" * 30, reply_to=above)
+    assert job.seed == "z" * 30 + "\n"
+
+
+async def test_in_a_thread_it_is_the_threads_last_words_to_the_bot(live: Live, worker: StandIn) -> None:
+    thread = live.people.create_thread(ADA, LAB, "a thread").id
+    first, _ = await say(live, worker, f"{MENTION} one", "two", channel=thread)
+    assert first.seed == "one\n"
+    live.send("a secret of mine", person="cleo", channel=thread)
+    job, answer = await say(live, worker, f"{MENTION} three", "four", person="ben", channel=thread)
+    assert job.seed == "one\ntwo\nthree\n"
+    assert [piece.author_id for piece in job.pieces] == [ADA, None, BEN]
+    job, _ = await say(live, worker, "five", channel=thread, reply_to=answer)
+    assert job.seed == "one\ntwo\nthree\nfour\nfive\n"
+    elsewhere, _ = await say(live, worker, f"{MENTION} here?")
+    assert elsewhere.seed == "here?\n"
+
+
+async def generated(live: Live, worker: StandIn, person: str = "ben") -> Message:
+    """A text that somebody asked for."""
+    sent = live.send("!generate the sea", person=person)
+    job_id = await worker.asked(live)
+    worker.tell(job_id, Generated(seed="the sea", text=" was calm", temperature=0.5, random_seed=1, seconds=0.1))
+    shown = await live.until(lambda: live.answer(sent), "the text")
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    return shown
+
+
+async def test_a_reply_to_a_text_goes_on_from_it(live: Live, worker: StandIn) -> None:
+    text = await generated(live, worker)
+    job, _ = await say(live, worker, "and then?", reply_to=text)
+    assert job.seed == "the sea was calm\nand then?\n"
+    assert [piece.author_id for piece in job.pieces] == [BEN, ADA], "a text counts as of whoever gave its seed"
+    await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
+    job, _ = await say(live, worker, "and then?", reply_to=text)
+    assert job.seed == "and then?\n"
+
+
+async def test_what_is_said_of_a_text_stays_unanswered_without_a_chat(live: Live, worker: StandIn) -> None:
+    text = await generated(live, worker)
+    await live.bot.guild_settings.choose(LAB, "chat", False)
+    unanswered = live.send("well written", reply_to=text)
+    await live.handled()
+    assert live.answer(unanswered) is None
+    meant = live.send(f"{MENTION} well written", reply_to=text)
+    assert "Chat is off" in str((await live.until(lambda: live.answer(meant), "the hint")).embeds)
+
+
+async def test_a_reply_to_another_card_is_not_to_the_bot(live: Live, worker: StandIn) -> None:
+    sent = live.send("!help")
+    card = await live.until(lambda: live.answer(sent), "help")
+    unanswered = live.send("thanks", reply_to=card)
+    await live.handled()
+    assert live.answer(unanswered) is None
+    job, _ = await say(live, worker, f"{MENTION} thanks", reply_to=card)
+    assert job.seed == "thanks\n"
+
+
+async def test_bots_and_webhooks_get_no_answer_to_a_reply(live: Live, worker: StandIn) -> None:
+    _, answer = await say(live, worker, f"{MENTION} hello")
+    reference = {"channel_id": str(LAB), "message_id": str(answer.id)}
+    live.world.users[CLEO].bot = True
+    sent = [
+        live.world.create_message(LAB, CLEO, f"{MENTION} hello", reference=reference),
+        live.world.create_message(LAB, BEN, f"{MENTION} hello", reference=reference, webhook_id=77),
+        live.world.create_message(LAB, BOT_ID, f"{MENTION} hello", reference=reference),
+    ]
+    await live.handled()
+    assert not worker.waiting()
+    assert live.answer(sent[-1]) is None
+    job, _ = await say(live, worker, f"{MENTION} who was that?", reply_to=sent[0], person="ben")
+    assert job.seed == "who was that?\n"
+
+
+async def test_each_persons_words_are_held_as_theirs(live: Live, worker: StandIn) -> None:
+    _, answer = await say(live, worker, f"{MENTION} adas words", "so it is")
+    job, _ = await say(live, worker, "bens words", person="ben", reply_to=answer)
+    for who, own, others in ((ADA, "adas words", "bens words"), (BEN, "bens words", "adas words")):
+        user = await live.bot.fetch_user(who)
+        (file, *_), _ = await export(live.bot.holdings, user)
+        told = json.loads(file.fp.read())["requests"]
+        (kept,) = [one for one in told if one["job_id"] == job.job_id]
+        assert kept["seed"] == f"{own}\n"
+        assert others not in json.dumps(told)
+        assert (str(BEN) in json.dumps(told)) is (who == BEN)
+    assert await live.bot.holdings.forget_requests(ADA, [GUILD_ID]) == 2
+    assert not await live.bot.redis.exists(keys.job(job.job_id), keys.job_events(job.job_id))
+
+
+@pytest.mark.usefixtures("channels_on")
+async def test_in_a_model_of_speakers_everybody_has_a_line(live: Live, worker: StandIn) -> None:
+    store, consents = live.bot.transcripts, live.bot.consents
+    info = await begun(store, guild_id=GUILD_ID, channel_id=LAB, speakers=True)
+    for who in (ADA, BEN):
+        await consents.agree(GUILD_ID, who)
+    names = {ADA: "Robin", BEN: "Kai"}
+    lines = [Line(number, who, f"{name}: hello") for number, (who, name) in enumerate(names.items(), 1)]
+    await store.append(info.transcript_id, lines, READING, names)
+    await store.complete(info.transcript_id)
+    ref = TranscriptRef(transcript_id=info.transcript_id, revision=0, guild_id=GUILD_ID, channel_id=LAB)
+    model = factories.record(
+        guild_id=GUILD_ID,
+        channel_id=LAB,
+        owner_id=ADA,
+        corpus=factories.corpus(source="channel", transcript=ref),
+        transcripts=(ref,),
+    )
+    worker.redis.set(keys.model(model.model_id), model.model_dump_json())
+    _, answer = await say(live, worker, f"{MENTION} hello **there**\nall", "yes")
+    job, answer = await say(live, worker, "who?", "me", person="ben", reply_to=answer)
+    assert job.seed == f"Robin: hello there all\n{ME}: yes\nKai: who?\n{ME}: "
+    assert job.one_line
+    assert [piece.author_id for piece in job.pieces] == [ADA, None, BEN, None]
+    assert job.words_of(ADA) == "Robin: hello there all\n"
+    await consents.refuse(GUILD_ID, ADA, 10**18)
+    job, answer = await say(live, worker, "and I?", "you", person="cleo", reply_to=answer)
+    assert job.seed == (f"{STRANGER}: hello there all\n{ME}: yes\nKai: who?\n{ME}: me\n{STRANGER} 2: and I?\n{ME}: ")
+    assert not {ME, STRANGER} & set(NAMES)
+
+
+async def test_the_starter_answers_where_there_is_no_model_and_says_how_to_teach_it(
+    live: Live, settings: Settings
+) -> None:
+    worker = StandIn(settings)
+    live.bot.settings.chat_cooldown_s = 0
+    await live.bot.guild_settings.choose(LAB, "chat", True)
+    job, answer = await say(live, worker, f"{MENTION} hello", "good day")
+    assert job.model_id == "starter"
+    words, _, small = answer.content.partition("\n")
+    assert words == "good day"
+    assert small.startswith("-# I have not learned a text here yet")
+    assert "`!train frankenstein`" in small
+    job, answer = await say(live, worker, "and?", "well", reply_to=answer)
+    assert job.seed == "hello\ngood day\nand?\n"
+    assert answer.content == "well"
+
+
+async def test_a_model_of_the_tutorial_writes_one_candidate(live: Live, worker: StandIn) -> None:
+    record = factories.record(guild_id=GUILD_ID, channel_id=LAB, owner_id=ADA, recipe="classic")
+    worker.redis.set(keys.model(record.model_id), record.model_dump_json())
+    job, _ = await say(live, worker, f"{MENTION} hello")
+    assert job.candidates == 1
+
+
+async def test_where_the_past_cannot_be_read_the_words_alone_are_answered(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, answer = await say(live, worker, f"{MENTION} one", "two")
+    _, answer = await say(live, worker, "three", "four", reply_to=answer)
+
+    async def refused(*_: Any) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(conversation, "replied_to", refused)
+    job, _ = await say(live, worker, "five", reply_to=answer)
+    assert job.seed == "five\n"
+    assert USER_IDS["ada"] == job.place.user_id
