@@ -12,7 +12,7 @@ from bot.words import AMBER, BLURPLE, GREEN, clipped, plain
 from shared.jobs import QuizJob
 
 LETTERS = "ABCD"
-_NAMED, _RANKED, _QUOTED = 40, 20, 160
+_NAMED, _RANKED, _QUOTED, _PASSAGE = 40, 20, 160, 500
 _TITLE = "Real or model?"
 
 
@@ -45,8 +45,9 @@ def answer(job: QuizJob, passages: Sequence[str], real: int, guesses: Mapping[in
 
 
 def _listed(passages: Sequence[str], real: int | None = None) -> list[str]:
-    pairs = zip(LETTERS, map(plain, passages), strict=False)
-    return [f"**{letter}**{' ✅' if at == real else ''}\n> {text}\n" for at, (letter, text) in enumerate(pairs)]
+    shown = (clipped(" ".join(passage.split()), _PASSAGE) for passage in passages)
+    pairs = enumerate(zip(LETTERS, shown, strict=False))
+    return [f"**{letter}**{' ✅' if at == real else ''}\n> {text}\n" for at, (letter, text) in pairs]
 
 
 def score(stored: bytes) -> tuple[int, int]:

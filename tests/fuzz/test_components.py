@@ -29,7 +29,10 @@ ACTIONS = {
     **dict.fromkeys(("optin", "forget-me"), f"{components.GUILD}:{components.USER}"),
     **dict.fromkeys(("help", "taste"), ""),
     **dict.fromkeys((f"settings:{name}" for name in ("train_roles", "generate_roles", "channels", "show")), ""),
-    **dict.fromkeys((f"settings:{name}" for name in ("prefix", "quotas", "blocklist", "reset", "reset-all")), ""),
+    **dict.fromkeys(
+        (f"settings:{name}" for name in ("prefix", "quotas", "blocklist", "speaking", "reset", "reset-all")), ""
+    ),
+    "guess": rf"{components.JOB}:(?P<letter>[0-3])",
     "models": r"(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]",
 }
 TEMPLATES = [re.compile(f"galvanic:{action}:{arguments}".removesuffix(":")) for action, arguments in ACTIONS.items()]
@@ -40,6 +43,7 @@ KNOWN = {
     "user": (str(USER_IDS["ada"]), str(USER_IDS["ben"]), "0"),
     "guild": (str(GUILD_ID), "0", "1"),
     "channel": (str(CHANNEL_IDS["lab"]), "0"),
+    "letter": ("0", "3"),
     "page": ("0", "1", "9999"),
 }
 FORMS = ("galvanic:write:m1", "galvanic:settings:prefix", "galvanic:settings:quotas", "galvanic:settings:blocklist")
