@@ -8,7 +8,7 @@ from typing import NamedTuple
 import discord
 
 from bot.components import button, view
-from bot.words import AMBER, BLURPLE, GREEN, clipped, plain
+from bot.words import AMBER, BLURPLE, GREEN, clipped, fit_words, plain
 from shared.jobs import QuizJob
 
 LETTERS = "ABCD"
@@ -63,10 +63,15 @@ def scores(found: Mapping[int, tuple[int, int]]) -> discord.Embed:
     return discord.Embed(title="Real or model? Right guesses in this server", description=said, colour=AMBER)
 
 
+def _beginning(text: str) -> str:
+    short = fit_words(text, _QUOTED)
+    return plain(short) + (" …" if len(short) < len(text) else "")
+
+
 def favourites(found: Sequence[Favourite], prefix: str) -> discord.Embed:
     said = "\n".join(
         f"**{one.number}** · [{plain(one.model) or 'a text'}]({one.link}) in <#{one.channel_id}>\n"
-        f"> {clipped(one.text, _QUOTED)}\n"
+        f"> {_beginning(one.text)}\n"
         for one in found
     )
     begin = f"Nothing to show here yet: react to a text of mine, such as one of `{prefix}generate`, and it counts."

@@ -43,7 +43,7 @@ def worker(live: Live) -> StandIn:
     return worker
 
 
-async def asked(live: Live, worker: StandIn, typed: str = "!quiz tides", channel: str = "lab") -> QuizJob:
+async def asked(live: Live, worker: StandIn, typed: str = "!quiz tides --seconds 600", channel: str = "lab") -> QuizJob:
     """What the worker is asked for by a command."""
     live.send(typed, channel=channel)
     stored = await live.bot.jobs.load(await worker.asked(live))

@@ -143,7 +143,26 @@ def take_channel(photos: Photographer, minutes: float) -> None:
     photos.keep("privacy", slash(system, "privacy", channel=ARCHIVE))
 
 
-TOURS = {"welcome": take_welcome, "book": take, "channel": take_channel}
+def take_game(photos: Photographer, minutes: float) -> None:
+    """A quiz and its answer; a text that people liked."""
+    system, client = photos.system, photos.system.client
+    if "frankenstein" not in text_of(system.ask("!models")):
+        photos.say(
+            f"!train frankenstein --minutes {minutes:g}", "is now this channel's model", seconds=60 * minutes + 120
+        )
+    question = photos.say("!quiz frankenstein --seconds 20", "Which one is real?")
+    photos.keep("quiz", question)
+    for person, letter in zip(("ada", "ben", "dora"), "ABC", strict=True):
+        client.click_label(question, letter, person=person)
+    photos.keep("quiz-answer", system.wait_for_card(question, "guessed right", timeout=60))
+    for words, people in (("the stranger", ("ada", "ben", "dora")), ("I dreamed", ("ben",))):
+        text = photos.say(f"!generate {words} --model frankenstein --length 150", "random seed")
+        for person in people:
+            client.react(text["id"], "🔥", person=person)
+    photos.keep("best", photos.say("!best", "**3**", "**1**"))
+
+
+TOURS = {"welcome": take_welcome, "book": take, "channel": take_channel, "game": take_game}
 
 
 def main() -> int:

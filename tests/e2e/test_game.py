@@ -24,14 +24,14 @@ def _model(system: System) -> Iterator[None]:
         client.delete(*(keys.quiz(int(world.channels[name])) for name in CHANNELS))
 
 
-def quiz(system: System, typed: str = "!quiz tides", channel: str = "lab") -> Message:
-    message = system.ask(typed, channel=channel)
+def quiz(system: System, typed: str, channel: str) -> Message:
+    message = system.ask(f"{typed} --seconds 600", channel=channel)
     assert "Which one is real?" in text_of(message)
     return message
 
 
 def test_a_quiz_goes_on_after_a_restart_and_is_answered_in_time(system: System) -> None:
-    message = slash(system, "quiz", {"passages": 4})
+    message = slash(system, "quiz", {"passages": 4, "seconds": 600})
     assert list(buttons(message)) == ["A", "B", "C", "D"]
     for person, letter in zip(("ada", "ben", "dora", "ada"), "ABCD", strict=True):
         said = text_of(press(system, message, letter, "You guess", person=person))
