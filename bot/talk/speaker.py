@@ -28,7 +28,7 @@ from shared.events import Generated
 LATE_S = 60.0
 """A text that is ready so long after the message that called for it is not posted."""
 REST_S = 60.0
-"""After trouble nothing is tried for so long."""
+"""Between two texts in a channel, or two tries: in a busy one an hour's texts would all come in its first minute."""
 WORDS_S = 1_800.0
 """So long words to the bot are kept, in memory, for what it says next there."""
 _WORDS_CHARS = 1_000
@@ -108,8 +108,6 @@ class Speaker(Service):
                     why_not = await self._write(message, room_id)
                     if why_not:
                         await self.rooms.give_back(room_id, message.guild.id, text_id)
-                    else:
-                        room.rests_until = 0.0
             except Exception as error:
                 if not isinstance(error, UserError | discord.HTTPException) and not is_transient(error):
                     raise

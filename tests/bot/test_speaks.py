@@ -351,14 +351,17 @@ async def test_trouble_is_logged_and_nothing_is_said(live: Live, worker: StandIn
     assert not live.shown("❌")
 
 
-async def test_after_trouble_it_rests(live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_between_two_texts_or_tries_it_rests(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(speaker, "REST_S", 600.0)
     await live.ask("!speak 100%")
     await live.ask("!quiet 8h")
     assert not await hello(live, worker)
     await live.ask("!quiet off")
-    assert await hello(live, worker), "to be quiet is no trouble"
-    assert await hello(live, worker), "nor is a text"
+    assert await hello(live, worker), "that it was quiet is no try"
+    assert not await hello(live, worker)
+    await live.ask("!speak 100%")
     worker.redis.hdel(keys.channel(LAB), "model")
     assert not await hello(live, worker)
     worker.add_model()
