@@ -53,7 +53,7 @@ class Galvanic(commands.Bot):
 
     def __init__(self, settings: Settings, lacks: frozenset[str] = frozenset()) -> None:
         """`lacks`: intents that Discord does not grant."""
-        asked = intents.without(intents.wanted(settings), lacks)
+        asked = intents.wanted(settings, lacks)
         self.settings = settings
         self.admission = admission.Admission(settings)
         self.metrics = metrics.BotMetrics(self, settings, self.admission)

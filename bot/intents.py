@@ -32,22 +32,19 @@ _WITHOUT = {
 }
 
 
-def wanted(settings: Settings) -> discord.Intents:
+def wanted(settings: Settings, lacks: frozenset[str] = frozenset()) -> discord.Intents:
+    """`lacks`: those that Discord does not grant."""
     learning = settings.channel_training != "off"
     return discord.Intents(
         guilds=True,
         guild_messages=True,
         dm_messages=True,
-        message_content=True,
+        message_content="message_content" not in lacks,
         guild_reactions=True,  # for `best`
         # Who is banned and (the privileged one) who leaves withdraws at once; see `bot.channels.watch`.
         moderation=learning,
-        members=learning and settings.members_intent,
+        members=learning and settings.members_intent and "members" not in lacks,
     )
-
-
-def without(intents: discord.Intents, lacks: frozenset[str]) -> discord.Intents:
-    return discord.Intents(**{name: on and name not in lacks for name, on in intents})
 
 
 async def refused(client: discord.Client) -> frozenset[str]:

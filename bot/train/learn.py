@@ -116,7 +116,7 @@ class Learning(commands.Cog):
         except (UserError, *DISCORD_ERRORS) as error:  # the next look tries again; `learn` says why
             log.debug("model_learns_on_later", channel_id=channel_id, error=type(error).__name__)
         if changed != schedule:
-            await self._keep(channel_id, changed)
+            await reply(self.redis.hset(keys.LEARNING, str(channel_id), changed.model_dump_json()))
         self._heard[channel_id] -= heard
 
     async def _learn(self, guild: discord.Guild, channel_id: int, schedule: Schedule, now: float) -> Schedule:
@@ -158,9 +158,6 @@ class Learning(commands.Cog):
     async def _load(self, channel_id: int) -> Schedule | None:
         data = await reply(self.redis.hget(keys.LEARNING, str(channel_id)))
         return Schedule.model_validate_json(data) if data is not None else None
-
-    async def _keep(self, channel_id: int, schedule: Schedule) -> None:
-        await reply(self.redis.hset(keys.LEARNING, str(channel_id), schedule.model_dump_json()))
 
     # ------------------------------------------------------------------ the command
 
@@ -216,7 +213,7 @@ class Learning(commands.Cog):
             except DISCORD_ERRORS as error:
                 problem = f"I can't tell the members of {plan.source.mention}, so it stays off."
                 raise UserError(problem, "Let me write there.") from error
-        await self._keep(channel_id, schedule)
+        await reply(self.redis.hset(keys.LEARNING, str(channel_id), schedule.model_dump_json()))
         self._followed.setdefault(schedule.source_id, set()).add(channel_id)
         return f"`{model.name}` is made anew {how}"
 

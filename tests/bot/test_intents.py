@@ -86,6 +86,15 @@ async def test_a_channel_is_not_learned_from_and_nobody_is_asked_to_agree(live: 
         live.world.delete_message(lab, told.id)
 
 
+async def test_the_history_is_not_read_either(live: Live) -> None:
+    live.world.granted = discord.Intents.none()
+    first = live.send("nobody reads this")
+    live.send(f"{MENTION} this is for you")
+    lab = live.bot.get_partial_messageable(CHANNEL_IDS["lab"])
+    found = [one.content async for one in lab.history(limit=2, after=discord.Object(first.id - 1), oldest_first=True)]
+    assert found == ["", f"{MENTION} this is for you"]
+
+
 async def test_the_launcher_is_told(live: Live) -> None:
     await live.bot.tell_trouble()
     said = await presence.alive_async(live.bot.redis, presence.TROUBLE)
