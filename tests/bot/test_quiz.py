@@ -154,6 +154,9 @@ async def test_a_passage_comes_once_until_somebody_starts_over(live: Live, worke
     job = await asked(live, worker, "!quiz --start-over --passages 2 --seconds 30")
     assert (job.used, job.passages, job.seconds) == (frozenset(), 2, 30)
     await live.bot.registry.remove(record(guild_id=GUILD_ID))
+    worker.tell(job.job_id, Quizzed(passages=PASSAGES[:2], real=0, window=7))
+    await live.until(lambda: live.showing("can't post this here"), "a refusal")
+    await live.until(lambda: not worker.waiting(), "the end of it")
     assert not await live.bot.redis.exists(keys.quizzed(GUILD_ID, "m1"))
 
 
