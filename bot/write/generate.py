@@ -30,7 +30,18 @@ from galvanic.errors import UserError
 from galvanic.options import STARTER
 from shared.blocklist import default_entries
 from shared.events import Compared, Event, Generated, Surprised
-from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, Place, SurpriseJob, author_of
+from shared.jobs import (
+    MOST_CANDIDATES,
+    SURPRISE_FILE,
+    Asked,
+    CompareJob,
+    GenerateJob,
+    Job,
+    MixPart,
+    Place,
+    SurpriseJob,
+    author_of,
+)
 from shared.models import ModelRecord
 
 FROM_CORPUS_LENGTH = 1_000  # the tutorial's
@@ -61,7 +72,7 @@ log = structlog.get_logger()
 @dataclass(frozen=True)
 class Request:
     """None and empty stand for the channel's defaults. `model` is a name, `model_id` what a button carries instead
-    of it; `chosen` has further fields of `GenerateJob`. `starter`: it writes where there is no model."""
+    of it; `chosen` has further fields of `GenerateJob`."""
 
     seed: str = ""
     models: tuple[Part, ...] = ()
@@ -70,7 +81,6 @@ class Request:
     length: int | None = None
     from_corpus: bool = False
     chosen: Mapping[str, Any] = field(default_factory=dict)
-    starter: bool = True
 
 
 @dataclass(eq=False, repr=False)
@@ -96,9 +106,11 @@ class Generating(Requests):
 
         What nobody asked for keeps to a blocklist, also where an admin has emptied it.
         """
+        model, _ = await self.registry.choose_to_write(who.guild_id, who.here, None, starter=False)
         seed = f"{words[-changes.CONTINUE_FROM :]}\n" if words else ""
-        chosen = {"stop": "sentence", "shown": 0, "author_id": author_id}
-        job = await self._job(who, Request(seed, length=CHAT_LENGTH, chosen=chosen, starter=False), UNASKED)
+        several = MOST_CANDIDATES if words and model.recipe != "classic" else 1
+        chosen = {"stop": "sentence", "shown": 0, "author_id": author_id, "candidates": several}
+        job = await self._job(who, Request(seed, model_id=model.model_id, length=CHAT_LENGTH, chosen=chosen), UNASKED)
         return job.model_copy(update={"blocked": job.blocked or default_entries()})
 
     # ------------------------------------------------------------------ jobs
@@ -116,7 +128,7 @@ class Generating(Requests):
             models = [await self.registry.by_id(who.guild_id, who.here, request.model_id)]
             choices = await self.servers.channel(who.here)
         else:
-            choose = functools.partial(self.registry.choose_to_write, who.guild_id, who.here, starter=request.starter)
+            choose = functools.partial(self.registry.choose_to_write, who.guild_id, who.here)
             found = [await choose(name) for name in names]
             models, choices = [model for model, _ in found], found[0][1]
         for unlike in (model for model in models if request.models and model.recipe != "char"):

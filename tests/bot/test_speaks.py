@@ -19,6 +19,7 @@ from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import default_entries
 from shared.events import Generated
+from shared.jobs import MOST_CANDIDATES
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
@@ -193,6 +194,7 @@ async def test_its_words_are_the_last_that_one_person_said_to_it(live: Live, wor
     live.send("hello", person="ada")
     job = await said(live, worker)
     assert (job["seed"], job["author_id"], job["from_line"]) == ("the sea\nis cold\n", USER_IDS["ben"], False)
+    assert job["candidates"] == MOST_CANDIDATES, "the one is posted that these words tell most of"
     live.send("hello", person="ada")
     assert (await said(live, worker))["seed"] == "", "they are used once"
     live.send(f"<@{BOT_ID}> the sea", person="ben")
