@@ -45,6 +45,7 @@ PRESSED = {
     "galvanic:delete:m1",
     "galvanic:export:m1",
     "galvanic:finish:t-1",
+    "galvanic:guess:q-1:0",
     "galvanic:models:1:1:>",
     "galvanic:more:m1",
     "galvanic:taste",

@@ -74,7 +74,7 @@ async def test_a_slash_command_is_acknowledged(hanging: Hanging, command: str, o
         ("cancel:t-1", "ben", "done"),
         ("samples:t-1", "ben", "done"),
         ("settings:quotas", "ada", "done"),
-        ("settings:prefix", "ada", "modal"),
+        ("settings:prefix", "ada", "done"),
         ("settings:show", "ada", "done"),
     ],
 )
