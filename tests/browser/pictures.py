@@ -91,6 +91,15 @@ def take_welcome(photos: Photographer, _minutes: float) -> None:
     photos.keep("welcome", photos.system.client.wait_for_message())
 
 
+def take_menu(photos: Photographer, _minutes: float) -> None:
+    """What can be done with a text from its menu."""
+    text = photos.say(f"!generate {SEED}", "random seed")
+    card = photos.card(text)
+    card.hover()
+    card.get_by_label("Apps").click()
+    photos.keep("menu", text)
+
+
 def take(photos: Photographer, minutes: float) -> None:
     """The tour: a training from its beginning to its end, then all that can be done with the model."""
     system, client = photos.system, photos.system.client
@@ -162,7 +171,7 @@ def take_game(photos: Photographer, minutes: float) -> None:
     photos.keep("best", photos.say("!best", "**3**", "**1**"))
 
 
-TOURS = {"welcome": take_welcome, "book": take, "channel": take_channel, "game": take_game}
+TOURS = {"welcome": take_welcome, "menu": take_menu, "book": take, "channel": take_channel, "game": take_game}
 
 
 def main() -> int:

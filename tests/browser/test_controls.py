@@ -104,6 +104,27 @@ def test_form_and_menu(page: Tab) -> None:
     expect(page.wait_for("chose Blue")).to_contain_text("Only you can see this")
 
 
+def test_commands_on_a_message(page: Tab, client: PlaygroundClient) -> None:
+    said = client.send("galvanism", person="ben")
+    message = page.tab.locator(f'[data-testid="message"][data-id="{said["id"]}"]')
+    message.hover()
+    message.get_by_label("Apps").click()
+    message.get_by_role("button", name="Count letters").click()
+    expect(page.wait_for("9 letters by ben").locator(".lead")).to_have_text(re.compile(r"Ada\s*used\s*Count letters"))
+    message.locator(".content").click(button="right")
+    offered = message.get_by_role("button", name="Count letters")
+    expect(offered).to_be_visible()
+    page.tab.keyboard.press("Escape")
+    expect(offered).to_be_hidden()
+    before = page.messages.count()
+    page.tab.keyboard.press("Enter")
+    expect(offered).to_be_visible()
+    page.tab.keyboard.press("Tab")
+    expect(offered).to_be_focused()
+    page.tab.keyboard.press("Enter")
+    expect(page.messages).to_have_count(before + 1)
+
+
 def test_file_on_a_message(page: Tab) -> None:
     page.say("!size", files={"notes.txt": b"x" * 4321})
     expect(page.messages.filter(has_text="!size").last.get_by_test_id("attachment")).to_contain_text("notes.txt")

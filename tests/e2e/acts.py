@@ -133,6 +133,14 @@ def slash(system: System, command: str, options: Mapping[str, object] | None = N
     return answered(system, before, f"an answer to /{command}", **where)
 
 
+def on_message(system: System, message: Message, command: str, *words: str, **where: str) -> Message:
+    """The answer to a command from a message's menu, whoever sees it; it has all the words."""
+    rest(system, "generate")
+    before = newest(system, **where)
+    system.client.on_message(message["id"], command, **where)
+    return answered(system, before, f"an answer to {command!r}", *words, **where)
+
+
 def submit(system: System, interaction: str, values: Mapping[str, Any], person: str = "ada") -> None:
     """Send the form that an interaction opens, as soon as a person could: discord.py knows it once Discord has it."""
 
