@@ -183,6 +183,8 @@ that is to be lost for it."""
 _FROM_STARTER = 6, 0.1, 0.05
 """Epochs, and shares of outputs and of recurrent weights dropped, at most, for who goes on from the starter: it loses
 of what it knew with each epoch that it is made to do without, and then learns by heart."""
+_RATE_FROM_STARTER = (200_000, 1.5e-3), (0, 6e-4)
+"""As `_RATE_GOING_ON`, in so few epochs."""
 _MORE_DROPOUT = {"char": 0.0, "word": 0.2}
 """A network with thousands of symbols to tell apart has more of them to learn by heart: more outputs are dropped."""
 _LONG, _WIDE = 200_000, 768
@@ -276,7 +278,8 @@ def _plan(
     _, dropout, recurrent = _DROPOUT[row]
     if begin == "starter":
         dropout, recurrent = min(dropout, _FROM_STARTER[1]), min(recurrent, _FROM_STARTER[2])
-    rate = _RATE if begin == "nothing" else next(rate for least, rate in _RATE_GOING_ON if characters >= least)
+    rates = {"nothing": ((0, _RATE),), "model": _RATE_GOING_ON, "starter": _RATE_FROM_STARTER}[begin]
+    rate = next(rate for least, rate in rates if characters >= least)
     if dropout:
         dropout += _MORE_DROPOUT[recipe]
     return Plan(

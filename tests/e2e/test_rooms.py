@@ -104,7 +104,7 @@ def test_a_channel_that_has_chosen_it_does_not_answer_with_it(system: System) ->
         client.hset(lab, mapping={"model": model.model_id, "chat": "1"})
     try:
         bot = system.client.world().bot_user_id
-        assert "There is no model here yet" in ask(system, f"<@{bot}> hello", person="dora")
+        assert "I have not learned a text here yet" in ask(system, f"<@{bot}> hello", person="dora")
         assert "I have not learned a text here yet" in ask(system, "!generate the sea", person="dora")
     finally:
         with system.redis as client:

@@ -36,7 +36,7 @@ def test_resumed_equals_uninterrupted(recipe: str, precision: str, tmp_path: Pat
     steps = make_learner(plan, prepare(TEXT, TextOptions(recipe)), 1).steps
     whole = run(recipe, tmp_path / "whole", plan=plan, epochs=2)
     # Asked once a step, and now and then while an epoch is judged.
-    hooks = Recorder(lambda asked: "interrupt" if asked > 2 + steps else None)
+    hooks = Recorder(lambda asked: "interrupt" if asked > 5 + steps else None)
     folder, place = tmp_path / "parts", tmp_path / "checkpoint"
     with pytest.raises(TrainingInterrupted):
         run(recipe, folder, hooks, plan=plan, epochs=2, checkpoint=place)
@@ -59,12 +59,12 @@ def test_a_resumed_training_keeps_its_plan(tmp_path: Path, monkeypatch: pytest.M
     place = tmp_path / "checkpoint"
     options = {"plan": None, "units": 16, "length": 32, "checkpoint": place}
     with pytest.raises(TrainingInterrupted):
-        run("char", tmp_path / "model", Recorder(lambda asked: "interrupt" if asked > 3 else None), **options)
+        run("char", tmp_path / "model", Recorder(lambda asked: "interrupt" if asked > 6 else None), **options)
     slower = small_plan("char").model_copy(update={"batch": 2, "learning_rate": 1e-4, "epochs": 7})
     monkeypatch.setattr(training, "make_plan", lambda *_, **__: slower)
     before = checkpoint.load(place) or pytest.fail("no checkpoint")
     with pytest.raises(TrainingInterrupted):
-        run("char", tmp_path / "model", Recorder(lambda asked: "interrupt" if asked > 3 else None), **options)
+        run("char", tmp_path / "model", Recorder(lambda asked: "interrupt" if asked > 6 else None), **options)
     after = checkpoint.load(place) or pytest.fail("no checkpoint")
     assert after[1]["at"]["total_steps"] > before[1]["at"]["total_steps"]
     assert after[1]["plan"] == before[1]["plan"] != slower.model_dump(mode="json")
@@ -75,7 +75,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoint of a training that was interrupted in its first epoch."""
     place = tmp_path_factory.mktemp("interrupted") / "checkpoint"
     with pytest.raises(TrainingInterrupted):
-        run("char", place.parent / "x", Recorder(lambda asked: "interrupt" if asked > 2 else None), checkpoint=place)
+        run("char", place.parent / "x", Recorder(lambda asked: "interrupt" if asked > 5 else None), checkpoint=place)
     return place
 
 

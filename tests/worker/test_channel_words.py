@@ -54,7 +54,7 @@ def test_no_message_is_kept_with_a_model(
 
     written = author.generate("", 30, random_seed=3, from_corpus=True)
     assert written.seed.strip() == ""
-    assert "keeps none of the messages" in written.notes[0]
+    assert "keeps nothing of the text" in written.notes[0]
     request = WriteRequest(seed="", length=30, random_seed=3, from_line=True)
     line_begun, again = author.generate_batch([request, request])
     assert not isinstance(line_begun, Exception)
