@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType
@@ -41,6 +42,7 @@ class TranscriptRef(_Frozen):
     revision: int = Field(ge=0)  # then; a later one has lost words, so that what learned from this one is stale
     guild_id: _Id  # the server whose members wrote it
     channel_id: _Id  # who reads this channel or private thread may read the transcript
+    author_id: _Id = Field(default=0, exclude_if=operator.not_)  # has this member's messages alone; 0: anybody's
 
 
 class CorpusInfo(_Frozen):

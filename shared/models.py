@@ -64,12 +64,18 @@ class ModelRecord(BaseModel):
     replaces: str | None = None
     created_at: float = Field(default_factory=time.time)
 
-    def usable_in(self, channel_ids: Iterable[int]) -> bool:
-        """For a thread, give its parent's id as well. Who could read its `transcripts` is asked in
-        `bot.models.audience`."""
-        if self.scope == "guild" or self.for_server:
+    @property
+    def authors(self) -> frozenset[int]:
+        """The member whose messages alone it learned, so that it is theirs until they share it; empty: anybody's."""
+        return frozenset(ref.author_id for ref in self.transcripts if ref.author_id)
+
+    def usable_in(self, channel_ids: Iterable[int], user_id: int | None = None) -> bool:
+        """By a person; None: by anybody. For a thread, give its parent's id as well. Who could read its `transcripts`
+        is asked in `bot.models.audience`."""
+        if self.for_server or (self.authors == {user_id} if self.authors else self.scope == "guild"):
             return True
-        return not {self.channel_id, *self.shared_with}.isdisjoint(channel_ids)
+        trained_in = () if self.authors else (self.channel_id,)
+        return not {*trained_in, *self.shared_with}.isdisjoint(channel_ids)
 
     @property
     def judged(self) -> Verdict:

@@ -45,6 +45,7 @@ class TranscriptInfo(BaseModel):
         after: only messages after this one; 0: all.
         until: only messages up to this id, which was the newest possible one when the reading began.
         speakers: each line begins with the pseudonym of whoever wrote it.
+        author_id: only this member's messages are read; 0: those of all who agreed.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -58,13 +59,18 @@ class TranscriptInfo(BaseModel):
     after: Snowflake = 0
     until: Snowflake = 0
     speakers: bool = False
+    author_id: Snowflake = 0
 
     def may_hold(self, message_id: int) -> bool:
         return self.after < message_id <= self.until
 
     def ref(self, revision: int) -> TranscriptRef:
         return TranscriptRef(
-            transcript_id=self.transcript_id, revision=revision, guild_id=self.guild_id, channel_id=self.channel_id
+            transcript_id=self.transcript_id,
+            revision=revision,
+            guild_id=self.guild_id,
+            channel_id=self.channel_id,
+            author_id=self.author_id,
         )
 
 

@@ -141,7 +141,9 @@ class Attempt:
 
         while True:
             # A model that was made again becomes current only where the old one was, which the bot sees to.
-            job_events.enter(made.finished, current=model.replaces is None, prepare=draw)
+            # One of a member's own words is not for others.
+            current = model.replaces is None and not model.authors
+            job_events.enter(made.finished, current=current, prepare=draw)
             job_events.durable()
             if job_events.is_over():
                 break  # else Redis has lost its last second meanwhile
@@ -250,7 +252,7 @@ def _parent(client: redis.Redis, job: TrainJob, *, resumed: bool) -> ModelRecord
     data = cast(bytes | None, client.get(keys.model(job.parent.model_id)))
     found = ModelRecord.model_validate_json(data) if data is not None else None
     place = job.place
-    if found is None or found.guild_id != place.guild_id or not found.usable_in(place.channel_ids):
+    if found is None or found.guild_id != place.guild_id or not found.usable_in(place.channel_ids, place.user_id):
         raise UserError("The model to start from is gone.", "Choose another one, or train without it.")
     revisions = revisions_now(client, found.transcripts)
     require_standing(found.transcripts, revisions)

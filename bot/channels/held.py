@@ -118,7 +118,8 @@ class Holdings:
         shown = [
             model
             for model in models
-            if model in learned or (model.source_channels and all(map(can_read, model.source_channels)))
+            if model in learned
+            or (model.source_channels and not model.authors and all(map(can_read, model.source_channels)))
         ]
         due = {model.model_id: at for model in shown if (at := await self.registry.gone_by(model)) is not None}
         allowances = await self.consents.allowed(guild_id)

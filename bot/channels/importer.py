@@ -55,7 +55,8 @@ class ImportPlan:
     """What is to be read, and learned from it.
 
     `speakers`: begin each line with its speaker's pseudonym. `parent` None: start from nothing. `after`: read only
-    messages with a higher id. `replaces`: id of the model whose place the new one takes.
+    messages with a higher id. `author_id`: read only this member's; 0: anybody's. `replaces`: id of the model whose
+    place the new one takes.
     """
 
     source: Source
@@ -63,6 +64,7 @@ class ImportPlan:
     speakers: bool = False
     parent: ModelRecord | None = None
     after: int = 0
+    author_id: int = 0
     replaces: str | None = None
 
 
@@ -114,6 +116,7 @@ class Importer(Service):
             after=plan.after,
             until=discord.utils.time_snowflake(discord.utils.utcnow(), high=True),
             speakers=plan.speakers,
+            author_id=plan.author_id,
         )
         async with self._creating:
             for other in await self.store.all(place.guild_id):
@@ -123,9 +126,10 @@ class Importer(Service):
                         "Try again when that is done; its card shows how far it is.",
                     )
             await self.store.create(info, ImportState(job_id=job_id))
+        one = ", one member" if plan.author_id else ""
         return CorpusInfo(
-            name=slugify(plan.source.name) or "channel",
-            title=f"#{plan.source.name[:60]}{' (newer messages)' if plan.after and not plan.replaces else ''}",
+            name="like-me" if one else slugify(plan.source.name) or "channel",
+            title=f"#{plan.source.name[:60]}{one}{' (newer messages)' if plan.after and not plan.replaces else ''}",
             source="channel",
             chars=0,
             sha256="",
@@ -240,7 +244,7 @@ class Importer(Service):
         return UserError(
             f"I found {count(chars, 'character')}{since} by {count(people, 'member')} who agreed; "
             f"at least {self.settings.corpus_min_chars:,} are needed.",
-            "Try again when more was said." if info.after else remedy,
+            "Try again when more was said." if info.after or info.author_id else remedy,
         )
 
     async def _drop_older(self, transcript: Transcript, *, all_of_it: bool) -> None:
@@ -251,7 +255,8 @@ class Importer(Service):
         info = transcript.info
         needed = (await self.snapshots.look(now=True)).transcripts
         for other in await self.store.all(info.guild_id):
-            same = other.info.source_id == info.source_id and (all_of_it or other.info.after >= info.after)
+            same = (other.info.source_id, other.info.author_id) == (info.source_id, info.author_id)
+            same = same and (all_of_it or other.info.after >= info.after)
             if same and other.reading is None and other.info.until < info.until and other.transcript_id not in needed:
                 await self.store.drop_text(other.transcript_id)
 

@@ -115,6 +115,7 @@ class Reader:
                 await asyncio.sleep(0)  # messages built to take long must not hold up the bot
             author_id = message.author.id
             agreed = not message.author.bot and consents.includes(author_id, message.id)
+            agreed = agreed and self.info.author_id in (0, author_id)
             if not (agreed and await self._is_there(author_id) and is_speech(message, prefixes)):
                 continue
             text = clean(message.content)

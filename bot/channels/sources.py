@@ -24,6 +24,7 @@ from shared.transcripts import TranscriptInfo
 Room = discord.TextChannel | discord.ForumChannel
 Source = Room | discord.Thread
 _MENTION = re.compile(r"<#(\d{1,20})>")
+_PERSON = re.compile(r"(<@[!&]?\d{1,20}>|@\S+)\s*(.*)", re.DOTALL)
 _NEEDED = ("view_channel", "read_message_history")
 
 log = structlog.get_logger()
@@ -54,8 +55,10 @@ class Sources:
         if not self.client.intents.message_content:
             raise UserError("I can't learn from channels: Discord doesn't let me read messages.", intents.REMEDY)
 
-    async def find(self, who: Actor, typed: str) -> Source:
+    async def find(self, who: Actor, typed: str, *, own: bool = False) -> Source:
         """The channel or public thread that was named, if this person may have the bot read it, and show it here.
+
+        `own`: their own messages alone are to be read, which takes their own yes.
 
         Raises UserError: there is none that they can read (a hidden one gets the same answer), it is no text channel,
         the server's admins have not allowed it, the bot cannot read it, nobody has agreed, or not everybody here could
@@ -74,8 +77,13 @@ class Sources:
             )
         await self.require_allowed(channel)
         consents = await self.consents.of(channel.guild.id)
+        prefix = await self.servers.prefix(who.guild_id)
+        if own and consents.refused([who.user.id]):
+            raise UserError(
+                "You haven't agreed that I learn from your messages.",
+                f"You can with `{prefix}optin`, which first tells you what it means.",
+            )
         if consents.mode == "opt-in" and not consents.agreed:
-            prefix = await self.servers.prefix(who.guild_id)
             raise UserError(
                 "No member of this server has agreed yet that I learn from their messages.",
                 f"They can with `{prefix}optin`, which first tells them what it means.",
@@ -163,6 +171,26 @@ class Sources:
 def is_channel(typed: str) -> bool:
     """Whether somebody named a channel, and not a text: `#general`, or what Discord's client makes of that."""
     return typed.strip().startswith("#") or _MENTION.fullmatch(typed.strip()) is not None
+
+
+def own_channel(typed: str, user_id: int) -> str | None:
+    """The channel after `@me`, or a mention of oneself; None: no person is named.
+
+    Raises UserError: it is somebody else, or no channel, or several.
+    """
+    if (found := _PERSON.match(typed.strip())) is None:
+        return None
+    if found[1].lower() not in ("@me", f"<@{user_id}>", f"<@!{user_id}>"):
+        raise UserError(
+            "Nobody can have me learn the messages of another member alone.",
+            "They can do that themselves; `@me #general` after the command is for your own.",
+        )
+    if not is_channel(found[2]) or found[2].count("#") > 1:
+        raise UserError(
+            "Which messages of yours should I learn?",
+            "Name one channel: `@me #general`. `@me #lounge --from NAME` then teaches that model another one.",
+        )
+    return found[2]
 
 
 def require_readable(room: Room) -> None:

@@ -64,7 +64,7 @@ class Models(Requests, commands.Cog):
 
     async def _page(self, who: Actor, page: int) -> dict[str, Any]:
         """One page of a channel's models, to send or to edit a message to."""
-        models, current = await self.registry.channel_models(who.guild_id, who.here)
+        models, current = await self.registry.channel_models(who.guild_id, who.here, who.user.id)
         prefix = await self.servers.prefix(who.guild_id)
         if not models:
             raise UserError(
@@ -124,7 +124,7 @@ class Models(Requests, commands.Cog):
         """Show a model's card, even when no picture came. Raises UserError: it can't be used there by now."""
         place = job.place
         (model,) = await self.registry.require_usable(place, [job.model.model_id])
-        _, current = await self.registry.channel_models(place.guild_id, place.channel_ids)
+        _, current = await self.registry.channel_models(place.guild_id, place.channel_ids, place.user_id)
         picture = await self.jobs.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
         missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
         embed = embeds.model_info(
@@ -150,7 +150,7 @@ class Models(Requests, commands.Cog):
         if near := difflib.get_close_matches(first.lower(), known, n=1, cutoff=0.6):
             meant = " ".join([f"{prefix}model", near[0], *rest])
             return UserError(problem, f"Did you mean {code(meant, 80)}?")
-        if first.lower() in {model.name for model in await self.registry.usable(who.guild_id, who.here)}:
+        if first.lower() in {model.name for model in await self.registry.usable(who.guild_id, who.here, who.user.id)}:
             return UserError(problem, f"`{prefix}model info {first.lower()}` shows the model of that name.")
         return UserError(problem, f"It has {', '.join(f'`{name}`' for name in sorted(known))}.")
 
@@ -171,6 +171,9 @@ class Models(Requests, commands.Cog):
 
     async def _use(self, who: Actor, model: ModelRecord) -> None:
         await self.access.require("generate", who)
+        if not self.registry.among(who.guild_id, who.here, [model]):
+            remedy = f"Share it first: `{await self.servers.prefix(who.guild_id)}model share {model.name} #CHANNEL`."
+            raise UserError(f"`{model.name}` is for you alone, and a channel's model is for everybody there.", remedy)
         await self.registry.use(who.place.channel_id, model)
 
     @_subcommand(
@@ -322,7 +325,8 @@ class Models(Requests, commands.Cog):
         require_permissions(ctx)
         await ctx.defer()
         who = Actor.of(ctx)
-        named = self.transfer.exportable(who) if name is None else self.registry.choose(who.guild_id, who.here, name)
+        registry = self.registry
+        named = registry.choose(who.guild_id, who.here, name, who.user.id) if name else self.transfer.exportable(who)
         await self.transfer.export(who, await named, ctx.send, **replying(ctx))
 
     @_subcommand(
@@ -354,7 +358,7 @@ class Models(Requests, commands.Cog):
         """`name` None: the channel's model."""
         await ctx.defer()
         who = Actor.of(ctx)
-        return who, await self.registry.choose(who.guild_id, who.here, name)
+        return who, await self.registry.choose(who.guild_id, who.here, name, who.user.id)
 
     # ------------------------------------------------------------------ while typing
 

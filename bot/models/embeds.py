@@ -145,10 +145,11 @@ def page_buttons(channel_id: int, page: int, last: int) -> discord.ui.View | Non
 def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
     """`undo`: the command that undoes it."""
     quoted = f": {copied(model.copy_share)}" if model.copy_share is not None else ""
+    text = f"what <@{model.owner_id}> wrote" if model.authors else "the uploaded text"
     return discord.Embed(
         description=(
             f"🔓 `{model.name}` can now be used {where}.\n"
-            f"Everyone there can generate texts with it, and **its texts may quote the uploaded text**{quoted}. "
+            f"Everyone there can generate texts with it, and **its texts may quote {text}**{quoted}. "
             f"Don't share it where that text must not be read.\n`{undo}` undoes this."
         ),
         colour=AMBER,
@@ -233,9 +234,11 @@ def scope_in_full(model: ModelRecord) -> str:
 
 
 def _where(model: ModelRecord) -> str:
-    if model.scope == "guild":
+    if model.scope == "guild" and not model.authors:
         return "in the whole server"
     own = f"in <#{model.channel_id}>, where it was {'imported' if model.imported else 'trained'}"
+    if model.authors:
+        own = f"by <@{model.owner_id}>, whose words alone it learned"
     if model.for_server:
         return f"{own}, and shared with the whole server"
     if not model.shared_with:
@@ -251,7 +254,8 @@ def _channels(channel_ids: tuple[int, ...]) -> str:
 
 def _scope(model: ModelRecord, here: list[int]) -> str:
     if model.source_channels:
-        return f"of messages in <#{model.source_channels[0]}>" if len(model.source_channels) == 1 else "of messages"
+        of = "of one member's messages" if model.authors else "of messages"
+        return f"{of} in <#{model.source_channels[0]}>" if len(model.source_channels) == 1 else of
     if model.scope == "guild":
         return "whole server"
     if model.for_server:

@@ -63,26 +63,31 @@ class Registry:
     # ------------------------------------------------------------------ reading
 
     def among(
-        self, guild_id: int | None, channel_ids: Sequence[int], records: Iterable[ModelRecord]
+        self,
+        guild_id: int | None,
+        channel_ids: Sequence[int],
+        records: Iterable[ModelRecord],
+        user_id: int | None = None,
     ) -> list[ModelRecord]:
         """Those of the models that may be used in a channel now: the one place where that is decided.
 
         They must be of this server, of a text that may be used there (`ModelRecord.usable_in`), and of messages that
         everybody there could have read (`Audience`). `channel_ids`: the channel, and for a thread also its parent.
-        Outside of servers (`guild_id` None) there are no models.
+        `user_id`: who asks; None: nobody, who gets no model of a member's own words that isn't shared. Outside of
+        servers (`guild_id` None) there are no models.
         """
         if guild_id is None:
             return []
         could_read = functools.cache(functools.partial(self._audience.could_read, guild_id, tuple(channel_ids)))
-        own = (record for record in records if record.guild_id == guild_id and record.usable_in(channel_ids))
+        own = (record for record in records if record.guild_id == guild_id and record.usable_in(channel_ids, user_id))
         return [record for record in own if could_read(sources_of(record.transcripts))]
 
     async def channel_models(
-        self, guild_id: int, channel_ids: list[int]
+        self, guild_id: int, channel_ids: list[int], user_id: int | None = None
     ) -> tuple[list[ModelRecord], ModelRecord | None]:
         """What a channel may use, newest first; the model that it has chosen, if any. Arguments as of `among`."""
         records, hashes = await self._ask(guild_id, channel_ids)
-        models = self.among(guild_id, channel_ids, records)
+        models = self.among(guild_id, channel_ids, records, user_id)
         models.sort(key=lambda model: model.created_at, reverse=True)
         # A thread whose own choice is gone has its parent's.
         chosen = (fields.get(b"model", b"").decode() for fields in hashes)
@@ -90,45 +95,55 @@ class Registry:
         current = next((known[model_id] for model_id in chosen if model_id in known), None)
         return models, current
 
-    async def usable(self, guild_id: int, channel_ids: Iterable[int]) -> list[ModelRecord]:
+    async def usable(self, guild_id: int, channel_ids: Iterable[int], user_id: int | None = None) -> list[ModelRecord]:
         """Newest first; arguments as of `among`."""
-        return (await self.channel_models(guild_id, list(channel_ids)))[0]
+        return (await self.channel_models(guild_id, list(channel_ids), user_id))[0]
 
-    async def choose(self, guild_id: int, channel_ids: list[int], name: str | None) -> ModelRecord:
+    async def choose(
+        self, guild_id: int, channel_ids: list[int], name: str | None, user_id: int | None = None
+    ) -> ModelRecord:
         """`name` None: the channel's current model. Raises UserError: there is none that may be used here."""
-        model, _ = await self._named(guild_id, channel_ids, name)
+        model, _ = await self._named(guild_id, channel_ids, name, user_id)
         if model is None:
-            raise await self._no_such_model(guild_id, channel_ids, name)
+            raise await self._no_such_model(guild_id, channel_ids, name, user_id)
         return model
 
     async def choose_to_write(
-        self, guild_id: int, channel_ids: list[int], name: str | None, *, starter: bool = True
+        self,
+        guild_id: int,
+        channel_ids: list[int],
+        name: str | None,
+        user_id: int | None = None,
+        *,
+        starter: bool = True,
     ) -> tuple[ModelRecord, ChannelChoices]:
         """As `choose`, with what else the channel has chosen; the starter where it is named, or nothing is and the
         channel has no model.
 
         `starter` False: only where it is named.
         """
-        model, choices = await self._named(guild_id, channel_ids, name)
+        model, choices = await self._named(guild_id, channel_ids, name, user_id)
         if model is not None:
             return model, choices
         if (starter and name is None) or (name is not None and name.strip().lower() == STARTER):
             return _starter(guild_id), choices
-        raise await self._no_such_model(guild_id, channel_ids, name)
+        raise await self._no_such_model(guild_id, channel_ids, name, user_id)
 
     async def _named(
-        self, guild_id: int, channel_ids: list[int], name: str | None
+        self, guild_id: int, channel_ids: list[int], name: str | None, user_id: int | None
     ) -> tuple[ModelRecord | None, ChannelChoices]:
         """In one round trip."""
         wanted = None if name is None else name.strip().lower()
         if wanted == "":
             return None, ChannelChoices()
         records, hashes = await self._ask(guild_id, channel_ids, wanted or "")
-        return next(iter(self.among(guild_id, channel_ids, records)), None), read_choices(hashes)
+        return next(iter(self.among(guild_id, channel_ids, records, user_id)), None), read_choices(hashes)
 
-    async def by_id(self, guild_id: int | None, channel_ids: list[int], model_id: str) -> ModelRecord:
+    async def by_id(
+        self, guild_id: int | None, channel_ids: list[int], model_id: str, user_id: int | None = None
+    ) -> ModelRecord:
         """Raises UserError: there is none, or it may not be used here: the same words for both."""
-        models = await self.by_ids(guild_id, channel_ids, [model_id])
+        models = await self.by_ids(guild_id, channel_ids, [model_id], user_id)
         if not models:
             prefix = await self._guilds.prefix(guild_id)
             raise UserError(
@@ -137,18 +152,22 @@ class Registry:
         return models[0]
 
     async def by_ids(
-        self, guild_id: int | None, channel_ids: Sequence[int], model_ids: Iterable[str]
+        self,
+        guild_id: int | None,
+        channel_ids: Sequence[int],
+        model_ids: Iterable[str],
+        user_id: int | None = None,
     ) -> list[ModelRecord]:
         """Those that may be used in a channel, each once; the starter may be everywhere in a server."""
         ids = dict.fromkeys(model_ids)
         wanted = [keys.model(model_id) for model_id in ids if model_id != STARTER]
         found = await reply(self._redis.mget(wanted)) if wanted else []
         starter = [_starter(guild_id)] if guild_id is not None and STARTER in ids else []
-        return starter + self.among(guild_id, channel_ids, _read(found))
+        return starter + self.among(guild_id, channel_ids, _read(found), user_id)
 
     async def require_usable(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
         """The models of an answer to be posted now. Raises UserError: not all may be used there any more."""
-        models = await self.by_ids(place.guild_id, place.channel_ids, model_ids)
+        models = await self.by_ids(place.guild_id, place.channel_ids, model_ids, place.user_id)
         if len(models) < len(model_ids):
             raise UserError(
                 "I can't post this here: its model was deleted in the meantime, or may no longer be used in this "
@@ -168,16 +187,18 @@ class Registry:
         channel = interaction.channel
         if interaction.guild_id is None or channel is None:
             return []
-        models = await in_time(self.usable(interaction.guild_id, access.channel_ids(channel)))
+        models = await in_time(self.usable(interaction.guild_id, access.channel_ids(channel), interaction.user.id))
         return choices((*(model.name for model in models), *words), typed)
 
-    async def next_name(self, guild_id: int, channel_ids: list[int], model: ModelRecord) -> str:
+    async def next_name(
+        self, guild_id: int, channel_ids: list[int], model: ModelRecord, user_id: int | None = None
+    ) -> str:
         """The name to ask for when a model is trained further: `tides`, also for `tides-2` if there is a `tides`.
 
         The registry adds the next free number itself.
         """
         numbered = re.fullmatch(r"(.+)-\d+", model.name)
-        known = {other.name for other in await self.usable(guild_id, channel_ids)}
+        known = {other.name for other in await self.usable(guild_id, channel_ids, user_id)}
         return numbered[1] if numbered and numbered[1] in known else model.name
 
     async def all(self, guild_id: int) -> list[ModelRecord]:
@@ -290,8 +311,11 @@ class Registry:
         records, hashes = await reply(self._find(keys=names, args=[keys.model(""), *name]))
         return _read(records), [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in hashes]
 
-    async def _no_such_model(self, guild_id: int, channel_ids: list[int], name: str | None) -> UserError:
-        names = [model.name for model in await self.usable(guild_id, channel_ids)]
+    async def _no_such_model(
+        self, guild_id: int, channel_ids: list[int], name: str | None, user_id: int | None
+    ) -> UserError:
+        usable = await self.usable(guild_id, channel_ids, user_id if name is not None else None)
+        names = [model.name for model in usable]
         prefix = await self._guilds.prefix(guild_id)
         if name is not None and name.strip().lower() == STARTER:
             return UserError(

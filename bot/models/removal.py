@@ -49,7 +49,7 @@ class Removal:
         if deleted is not None:  # no other channel is asked about, which might hold this up
             models = [model for model in models if deleted in (model.channel_id, *model.source_channels)]
         for model in models:
-            if not model.usable_in(known) and await is_lost(model.channel_id):
+            if not model.usable_in(known, model.owner_id) and await is_lost(model.channel_id):
                 await self.registry.remove(model)
                 await self.registry.forget_channel(model.channel_id)
             elif any([await is_lost(channel_id) for channel_id in model.source_channels]):

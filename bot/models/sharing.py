@@ -33,11 +33,12 @@ async def share(
 ) -> tuple[ModelRecord, Target | None]:
     """Let a channel (`where`: mention, name or id) or the server use a model; the record now, and that channel.
 
-    Raises UserError: this person may not (a model of messages nobody may, not even an admin), it may be used there
+    Raises UserError: this person may not (a model of messages nobody may, not even an admin, but of one's
+    own alone), it may be used there
     anyway, or there is no such channel.
     """
     to = _target(guild, who, where)
-    if model.transcripts:  # those who wrote them chose their readers
+    if model.transcripts and model.authors != {who.user.id}:  # those who wrote them chose their readers
         raise UserError(f"`{model.name}` learned from channels' messages, so nobody can share it.", _NOBODYS)
     require_owner(model, who, "share it")
     if set(model.origins) - {model.channel_id} and not is_admin(who.user):
@@ -45,7 +46,7 @@ async def share(
             f"`{model.name}` was trained from a model of another channel's text, which isn't yours to share.",
             "Members with Manage Server can share it.",
         )
-    if model.scope == "guild":
+    if model.scope == "guild" and not model.authors:
         raise UserError(
             f"`{model.name}` learned from a public text: the whole server can already use it.",
             "Only models of uploaded texts need to be shared.",
@@ -76,9 +77,9 @@ async def unshare(
     UserError: this person may not, or it was not shared there.
     """
     require_owner(model, who, "do that")
-    if model.scope == "guild" and model.transcripts:
+    if model.scope == "guild" and model.transcripts and not model.authors:
         raise UserError(f"`{model.name}` is not shared.", _NOBODYS)
-    if model.scope == "guild":
+    if model.scope == "guild" and not model.authors:
         raise UserError(
             f"`{model.name}` learned from a public text, so it belongs to the whole server.",
             "Only models of uploaded texts can be kept to channels.",

@@ -40,12 +40,13 @@ _NOT_HERE = UserError(
 def require_export(model: ModelRecord, who: Actor) -> None:
     """Raises UserError: they may not export it, or not here: what was learned from a text stays where it was shown.
 
-    What learned from members' messages is not its owner's alone: only admins let it out of the bot's reach.
+    What learned from members' messages is not its owner's alone: only admins let it out of the bot's reach. What
+    learned from one member's alone is theirs, also once they share it.
     """
-    if model.transcripts and not is_admin(who.user):
+    if model.authors != {who.user.id} and model.transcripts and (model.authors or not is_admin(who.user)):
         raise UserError(
             f"`{model.name}` learned from members' messages, and a file of it is beyond my reach.",
-            "Only members with Manage Server can export it.",
+            f"Only {'its owner' if model.authors else 'members with Manage Server'} can export it.",
         )
     require_owner(model, who, "export it")
     if set(model.origins) <= set(who.here):
@@ -74,7 +75,7 @@ class Transfer(Requests):
     async def exportable(self, who: Actor) -> ModelRecord:
         """The only model they may export here. Raises UserError: there is none, or several, which it lists."""
         models = list[ModelRecord]()
-        for model in await self.registry.usable(who.guild_id, who.here):
+        for model in await self.registry.usable(who.guild_id, who.here, who.user.id):
             with contextlib.suppress(UserError):
                 require_export(model, who)
                 models.append(model)
@@ -133,7 +134,7 @@ class Transfer(Requests):
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
         """Raises UserError: it learned from messages that not everybody there can read, and was not kept."""
         place, model = job.place, event.model
-        if not self.registry.among(place.guild_id, place.channel_ids, [model]):
+        if not self.registry.among(place.guild_id, place.channel_ids, [model], place.user_id):
             await self.registry.remove(model)
             raise _SWITCHED_OFF if self.settings.channel_training == "off" else _NOT_HERE
         prefix = await self.servers.prefix(place.guild_id)

@@ -113,7 +113,7 @@ class Quiz(Requests, Service):
         """Raises UserError: none that may be used here, or of no text that may be shown, and told apart."""
         if name is not None and name.strip().lower() == STARTER:
             raise UserError("The starter keeps no text to show passages of.", "Name a model that was trained here.")
-        model = await self.registry.choose(who.guild_id, who.here, name)
+        model = await self.registry.choose(who.guild_id, who.here, name, who.user.id)
         why = None
         if model.transcripts or (model.corpus is not None and model.corpus.source == "channel"):
             why = "learned from people's messages, which are not for guessing"

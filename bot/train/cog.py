@@ -15,7 +15,7 @@ from discord.ext import commands
 
 from bot import words
 from bot.channels.importer import ImportPlan
-from bot.channels.sources import Sources, is_channel
+from bot.channels.sources import Sources, is_channel, own_channel
 from bot.components import MODEL, Components, Press
 from bot.options import decoding
 from bot.options.autocomplete import in_time
@@ -39,6 +39,7 @@ EXAMPLES = (
     "train alice --from frankenstein",
     "train more --minutes 30",
     "train #general",
+    "train @me #general",
     "train --name us          (with a .txt file attached)",
 )
 
@@ -63,7 +64,8 @@ class Training(commands.Cog):
     async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFlags) -> None:
         """Train a model on a text from the catalogue, on an attached `.txt` file, or on a channel.
 
-        A channel is learned from where its server's admins allow it, and only from members who agreed.
+        A channel is learned from where its server's admins allow it, and only from members who agreed; with `@me`
+        before it, only from you, and for you alone until you share the model.
 
         `more` instead of a text trains the channel's model further on its own text; `--from MODEL` trains a model
         further on any text. The old model is kept. A new model starts from the English that I come with where that
@@ -103,8 +105,9 @@ class Training(commands.Cog):
                 "You named a text and attached a file.",
                 f"Leave out {code(flags.source)} or the file.{more if train_options.is_more(flags) else ''}",
             )
-        if file is None and flags.source is not None and is_channel(flags.source):
-            plan = functools.partial(self._plan, who, flags)
+        own = own_channel(flags.source or "", who.user.id)
+        if own is not None or is_channel(flags.source or ""):
+            plan = functools.partial(self._plan, who, flags, own)
             await self.trainings.begin_channel(who, plan, send, by_message=by_message)
         else:
             request = functools.partial(self._request, who, file, flags)
@@ -113,9 +116,10 @@ class Training(commands.Cog):
     async def _parent(self, who: Actor, flags: TrainFlags) -> ModelRecord | None:
         """The model to start from. Raises `UserError`: there is none, or its name has come to mean something else."""
         if train_options.starts_from_model(flags):
-            return await self.registry.choose(who.guild_id, who.here, flags.parent)
+            return await self.registry.choose(who.guild_id, who.here, flags.parent, who.user.id)
         start = train_options.start_of(flags)
-        if start and any(model.name == start for model in await self.registry.usable(who.guild_id, who.here)):
+        usable = await self.registry.usable(who.guild_id, who.here, who.user.id) if start else []
+        if any(model.name == start for model in usable):
             prefix = await self.servers.prefix(who.guild_id)
             raise UserError(
                 f"There is a model called `{start}` here, and `--from {start}` no longer means a model.",
@@ -150,14 +154,15 @@ class Training(commands.Cog):
 
     # ------------------------------------------------------------------ a channel
 
-    async def _plan(self, who: Actor, flags: TrainFlags) -> ImportPlan:
+    async def _plan(self, who: Actor, flags: TrainFlags, own: str | None) -> ImportPlan:
         """The whole channel; from a model that learned it before, what was said since. Errors as of `_update`."""
         assert flags.source is not None
-        source = await self.sources.find(who, flags.source)
+        source = await self.sources.find(who, own or flags.source, own=own is not None)
         parent = await self._parent(who, flags)
         options = train_options.chosen(flags, self.settings, parent)
         after = await self._learned_until(parent, source.id) if parent is not None else 0
-        return ImportPlan(source, options, speakers=flags.speakers, parent=parent, after=after)
+        author_id = who.user.id if own is not None else 0
+        return ImportPlan(source, options, speakers=flags.speakers, parent=parent, after=after, author_id=author_id)
 
     async def update(self, press: Press) -> None:
         """**Learn new messages**; errors as of `Trainings.begin_channel`."""
@@ -170,7 +175,7 @@ class Training(commands.Cog):
         Raises `UserError`: the model or the channel is gone or may not be used here, or somebody withdrew;
         `discord.HTTPException`: Discord is in trouble.
         """
-        parent = await self.registry.by_id(who.guild_id, who.here, model_id)
+        parent = await self.registry.by_id(who.guild_id, who.here, model_id, who.user.id)
         ref = parent.corpus.transcript if parent.corpus is not None else None
         if ref is None:
             raise UserError(f"`{parent.name}` didn't learn from a channel.", "Only models of channels can be updated.")
@@ -179,10 +184,11 @@ class Training(commands.Cog):
                 f"I no longer know what `{parent.name}` learned.",
                 f"Learn the channel anew: `{await self.servers.prefix(who.guild_id)}train` <#{ref.channel_id}>.",
             )
-        source = await self.sources.find(who, f"<#{transcript.info.source_id}>")
+        info = transcript.info
+        source = await self.sources.find(who, f"<#{info.source_id}>", own=bool(info.author_id))
         options = await self.trainings.with_name(who, parent, train_options.again(parent, self.settings))
         after = await self._learned_until(parent, source.id)
-        return ImportPlan(source, options, speakers=transcript.info.speakers, parent=parent, after=after)
+        return ImportPlan(source, options, speakers=info.speakers, parent=parent, after=after, author_id=info.author_id)
 
     async def _learned_until(self, model: ModelRecord, source_id: int) -> int:
         """The last message learned of a channel; 0: none. Raises `UserError`: a member withdrew since."""

@@ -177,7 +177,8 @@ def end_without_channel(embed: discord.Embed, job: TrainJob, state: TrainingStat
     if state.finished is not None:
         model = state.finished.model
         kept = "ended the training and kept the best so far" if state.finished.stopped == "finish" else "kept the model"
-        elsewhere = model.usable_in(()) and not set(model.source_channels) & set(job.place.channel_ids)
+        place = job.place
+        elsewhere = model.usable_in((), place.user_id) and not set(model.source_channels) & set(place.channel_ids)
         where = "The command `models` lists it in the server's channels that may use it."
         lost = "It was for that channel alone, so it can't be used any more."
         said = f"✅ I {kept} as `{model.name}`.\n{where if elsewhere else lost}"
@@ -308,6 +309,12 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         )
     elif model.replaces is not None:
         said = "In a moment it takes the name of the model that it was made for, and its place where that was chosen."
+    elif model.authors:
+        what = f"trained, for <@{model.owner_id}> alone"
+        said = (
+            f"Try `{context.prefix}generate {example} --model {model.name}`. `{context.prefix}model share {model.name} "
+            "server` lets others use it, where all who read along could have read these messages."
+        )
     else:
         what = "now this channel's model"
     colour = {"reads": GREEN, "words": BLURPLE, "begun": AMBER, "recites": AMBER, None: BLURPLE}[told.kind]

@@ -132,7 +132,7 @@ class Learning(commands.Cog):
 
     async def _plan(self, guild: discord.Guild, model: ModelRecord) -> ImportPlan:
         """Raises UserError: it cannot be made from its channel now, and why."""
-        if (plan := await self.remaking.plan(guild, model)) is None:
+        if (plan := await self.remaking.plan(guild, model)) is None or plan.author_id:
             raise UserError(
                 f"`{model.name}` can't learn on by itself.",
                 "That takes a model that I trained on one channel, which is still there and read by all who read here.",

@@ -125,7 +125,8 @@ class Remaking(Service):
         """Make a stale model again, or delete it."""
         since, within_s = await self.registry.stale_since(model), _HOUR_S * self.settings.forget_within_hours
         now = time.time()
-        if now >= since + within_s - EVERY_S:
+        # Without its author nothing is left of a model of one member's words.
+        if now >= since + within_s - EVERY_S or (model.authors and _withdrawn(model, revisions)):
             await self.delete(guild, model, "a member's words in it were withdrawn")
             return
         # Deletions are frequent, so they are gathered for half the time; a withdrawal is acted upon at once.
@@ -176,7 +177,8 @@ class Remaking(Service):
         options = model.options.model_copy(update={"name": model.name})
         speakers = any(one.info.speakers for one in known)
         after = min(one.info.after for one in known) if len(known) == len(found) else 0
-        return ImportPlan(channel, options, speakers=speakers, parent=parent, after=after, replaces=model.model_id)
+        author_id = next(iter(model.authors), 0)
+        return ImportPlan(channel, options, speakers, parent, after, author_id, replaces=model.model_id)
 
     async def _replace(self, guild: discord.Guild, model: ModelRecord, new: ModelRecord) -> None:
         """Put the new model into the old one's place: its name, and the channels that had chosen it."""
@@ -184,6 +186,8 @@ class Remaking(Service):
         for channel_id in places:  # where it may have been chosen
             if (await self.servers.channel([channel_id])).model == model.model_id:
                 await self.registry.use(channel_id, new)
+        shared = {"shared_with": model.shared_with, "for_server": model.for_server}
+        await self.registry.amend(new.model_id, lambda record: record.model_copy(update=shared))
         await self._drop(model)
         await self._inherit(new)
         log.info("model_replaced", model_id=model.model_id, replacement=new.model_id, guild_id=guild.id)
@@ -204,6 +208,8 @@ class Remaking(Service):
     async def delete(self, guild: discord.Guild, model: ModelRecord, why: str) -> None:
         await self._drop(model)
         log.info("model_expired", model_id=model.model_id, guild_id=guild.id, why=why)
+        if model.authors:  # the channel needn't know of it
+            return
         place = guild.get_channel_or_thread(model.channel_id)
         here = access.channel_ids(place) if isinstance(place, discord.Thread) else [model.channel_id]
         named = f"my model `{model.name}`" if self.registry.among(guild.id, here, [model]) else "a model of mine"

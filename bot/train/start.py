@@ -37,6 +37,8 @@ _NO_LIMITS = (1_000_000, 1_000_000)
 
 log = structlog.get_logger()
 
+MOST_OWN = 5
+"""Models of one member's own words in a server."""
 TASTE_MINUTES = 2.0
 """How long a newcomer's first training takes at most."""
 
@@ -95,6 +97,9 @@ class Trainings(Requests):
             request = await prepare()
             if request.parent is not None:
                 await self.require_current(request.parent)
+            info = request.corpus.info if isinstance(request.corpus, Corpus) else request.corpus
+            author_id = info.transcript.author_id if info.transcript is not None else 0
+            await self._require_own(who, author_id, request.parent)
             if by_message:
                 send = functools.partial(send, nonce=card_nonce(job_id))
             if not await self._submit(who, request.job(job_id, who.place), request.text, send) and not by_message:
@@ -113,7 +118,7 @@ class Trainings(Requests):
         await self.begin(press.actor, prepare, press.send, by_message=True)
 
     async def _more(self, who: Actor, model_id: str) -> TrainRequest:
-        parent = await self.registry.by_id(who.guild_id, who.here, model_id)
+        parent = await self.registry.by_id(who.guild_id, who.here, model_id, who.user.id)
         return await self.again(who, parent, train_options.again(parent, self.settings))
 
     async def again(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainRequest:
@@ -123,7 +128,7 @@ class Trainings(Requests):
 
     async def with_name(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainOptions:
         """With the next name after the parent's, unless somebody chose one."""
-        name = options.name or await self.registry.next_name(who.guild_id, who.here, parent)
+        name = options.name or await self.registry.next_name(who.guild_id, who.here, parent, who.user.id)
         return options.model_copy(update={"name": name})
 
     async def taste(self, press: Press) -> None:
@@ -153,6 +158,20 @@ class Trainings(Requests):
                 "It is being made again without them.",
             )
 
+    async def _require_own(self, who: Actor, author_id: int, parent: ModelRecord | None) -> None:
+        """Raises `UserError` where a member's own words would come together with others', be learned by another member,
+        or be in too many models: nobody but they sees these. `author_id` 0: the text is not one member's."""
+        own = {author_id} - {0}
+        if (parent is not None and parent.authors != own) or not own <= {who.user.id}:
+            raise UserError(
+                "A member's own words are learned for that member alone, and not together with other texts.",
+                "Leave out `--from`, or start from a model of your own words with `@me #CHANNEL`.",
+            )
+        if own and sum(one.authors == own for one in await self.registry.all(who.guild_id)) >= MOST_OWN:
+            prefix = await self.servers.prefix(who.guild_id)
+            problem = f"You have {MOST_OWN} models of your own words here, which is the maximum."
+            raise UserError(problem, f"Delete one of them first: `{prefix}model delete NAME`.")
+
     # ------------------------------------------------------------------ channels, which are yet to be read
 
     async def begin_channel(
@@ -163,6 +182,7 @@ class Trainings(Requests):
 
         async def prepare() -> TrainRequest:
             planned = await plan()
+            await self._require_own(who, planned.author_id, planned.parent)
             corpus = await self.importer.create(job_id, who.place, planned)
             return TrainRequest(corpus, planned.options, planned.parent)
 

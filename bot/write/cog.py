@@ -206,7 +206,8 @@ class Writing(commands.Cog):
     ) -> tuple[Variant, ...]:
         """Several models, or one (None: the channel's) at several temperatures; without any three around its own."""
         service = self.generating
-        found = [await service.registry.choose_to_write(who.guild_id, who.here, name) for name in names]
+        choose = service.registry.choose_to_write
+        found = [await choose(who.guild_id, who.here, name, who.user.id) for name in names]
         model, choices = found[0]
         own = usual_drawing(model.recipe, model.train_loss if model.heldout_loss is None else model.heldout_loss)
         chosen = service.temperature(choices, model)
@@ -236,7 +237,7 @@ class Writing(commands.Cog):
         """Continue your words with several models that choose each character together, by their shares."""
         require_permissions(ctx)
         who, service = Actor.of(ctx), self.generating
-        known = {STARTER, *(model.name for model in await service.registry.usable(who.guild_id, who.here))}
+        known = {STARTER, *(model.name for model in await service.registry.usable(who.guild_id, who.here, who.user.id))}
         parts, words = mix.parse_words(flags.words, known, await service.servers.prefix(who.guild_id))
         chosen = {"temperature": flags.temperature, "random_seed": flags.random_seed, "stop": flags.stop}
         await self._generate(ctx, Request(checks.seed(words), parts, length=flags.length, chosen=chosen))
@@ -329,7 +330,8 @@ class Writing(commands.Cog):
                 raise UserError(
                     "This text contains something on this server's blocklist.", "Try it without those words."
                 )
-            found, _ = await self.generating.registry.choose_to_write(who.guild_id, who.here, model)
+            choose = self.generating.registry.choose_to_write
+            found, _ = await choose(who.guild_id, who.here, model, who.user.id)
             job = SurpriseJob(
                 job_id=f"s-{who.request_id}", place=who.place, model=found.ref, text=text, author_id=author_id
             )

@@ -125,11 +125,11 @@ class Generating(Requests):
         checks.in_range("length", request.length, 1, self.settings.generate_max_length)
         names: list[str | None] = [*(part.name for part in request.models)] or [request.model]
         if request.model_id is not None:
-            models = [await self.registry.by_id(who.guild_id, who.here, request.model_id)]
+            models = [await self.registry.by_id(who.guild_id, who.here, request.model_id, who.user.id)]
             choices = await self.servers.channel(who.here)
         else:
-            choose = functools.partial(self.registry.choose_to_write, who.guild_id, who.here)
-            found = [await choose(name) for name in names]
+            choose = functools.partial(self.registry.choose_to_write, user_id=who.user.id)
+            found = [await choose(who.guild_id, who.here, name) for name in names]
             models, choices = [model for model, _ in found], found[0][1]
         for unlike in (model for model in models if request.models and model.recipe != "char"):
             raise UserError(
@@ -190,7 +190,7 @@ class Generating(Requests):
         who = press.actor
         await self.access.require("generate", who)
         model_ids = [part.model_id for part in job.mix] or [job.model_id]
-        by_id = functools.partial(self.registry.by_id, who.guild_id, who.here)
+        by_id = functools.partial(self.registry.by_id, who.guild_id, who.here, user_id=who.user.id)
         models = await asyncio.gather(*map(by_id, model_ids))
         names = zip(job.mix, models, strict=False)
         fresh = {

@@ -211,3 +211,23 @@ def test_the_slash_command_offers_the_channels_that_may_be_learned(system: Syste
     assert "#tavern" in [choice["name"] for choice in offered]
     hidden = system.client.autocomplete("train", "source", "#", person="cleo", **TAVERN)
     assert "#den" not in [choice["name"] for choice in hidden]
+
+
+def test_ones_own_words_make_a_model_of_ones_own(system: System) -> None:
+    ben, world = {"person": "ben", **TAVERN}, system.client.world()
+    system.wait_for_card(system.ask(f"!train @me #tavern {TINY}", **ben), "trained, for <@", "one member", **TAVERN)
+    (ref,) = (own := records(system)["like-me"]).transcripts
+    with system.redis as client:
+        members = client.hkeys(keys.transcript_members(ref.transcript_id))
+        assert [member.decode() for member in members] == [world.users["ben"]]
+        assert client.hget(keys.channel(int(world.channels["tavern"])), "model") != own.model_id.encode()
+    typed = "!generate the kettle --model like-me --length 40"
+    answer = system.ask(typed, **ben)
+    assert written(answer).startswith("**the kettle**")
+    assert "No model called `like-me`" in text_of(system.ask(typed, **TAVERN))
+    assert "can no longer be used" in text_of(press(system, answer, "Continue", "❌", **TAVERN))
+    assert "🔓" in text_of(system.ask("!model share like-me #tavern", **ben))
+    assert written(system.ask(typed, **TAVERN)).startswith("**the kettle**")
+    assert "opted out" in text_of(slash(system, "optout", **ben))
+    system.client.wait_for(lambda: "like-me" not in records(system), TRAIN_S, "the model to go")
+    agree(system, "ben")

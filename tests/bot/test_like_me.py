@@ -1,0 +1,198 @@
+"""A model of one member's own words: who can have it made, who can use it, and that it goes with their yes."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.channels.sources import own_channel
+from bot.channels.store import Line
+from bot.models.transfer import require_export
+from bot.train.start import MOST_OWN
+from galvanic.errors import UserError
+from galvanic.options import STARTER, TranscriptRef
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared.events import Generated, Imported
+from shared.jobs import ImportJob
+from shared.models import ModelRecord
+from shared.settings import Settings
+from tests import factories
+from tests.bot.channels import agreed, lines_of, queued, talk
+from tests.bot.live import Live
+from tests.bot.rooms import who
+from tests.bot.stand_in import StandIn
+from tests.bot.test_remake import look, model_of, names
+from tests.transcripts import has_text, written
+
+ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
+LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
+HERE = (GUILD_ID, [LAB])
+
+
+@pytest.fixture
+def settings(opted_in: None) -> Settings:
+    return Settings()
+
+
+async def bens(live: Live, name: str = "bens-own", *, channel_id: int = LAB, **fields: Any) -> ModelRecord:
+    """A model of Ben's words of #lab, which he had made there; he is no admin, Ada is."""
+    lines, where = [Line(1_000, BEN, "a line of Ben's"), Line(1_001, BEN, "more")], {"channel_id": channel_id}
+    ref = (await written(live.bot.transcripts, lines, guild_id=GUILD_ID, author_id=BEN, **where)).ref(0)
+    await agreed(live, "ada", "ben", "cleo")
+    learned = factories.corpus(source="channel", sha256="", transcript=ref)
+    return model_of(live, name, ref, **{"owner_id": BEN, "corpus": learned, **fields})
+
+
+def test_one_names_oneself_and_one_channel() -> None:
+    assert {own_channel(typed, BEN) for typed in ("@Me  #lab", f"<@{BEN}> #lab", f"<@!{BEN}> #lab")} == {"#lab"}
+    assert {own_channel(typed, BEN) for typed in ("#lab", "frankenstein", "", "<#77>")} == {None}
+    for typed in ("@ada #lab", "@everyone #lab", f"<@{ADA}> #lab", f"<@&{BEN}> #lab", "@me", "@me alice", "@me #a #b"):
+        with pytest.raises(UserError, match="another member alone" if "#lab" in typed else "Which messages of yours"):
+            own_channel(typed, BEN)
+
+
+async def test_only_ones_own_lines_are_read_and_others_words_stay(live: Live, tmp_path: Path) -> None:
+    talk(live, 450)
+    await agreed(live, "ada", "ben")
+    info = await written(live.bot.transcripts, [Line(1, ADA, "a line")], guild_id=GUILD_ID, channel_id=LAB, until=1)
+    job = await queued(live, live.send("!train @me #lab", person="ben").id)
+    lines = await lines_of(live, job, tmp_path)
+    assert [line.split()[0] for line in lines] == ["ben"] * 150
+    assert (job.corpus.name, job.corpus.title, job.place.user_id) == ("like-me", "#lab, one member", BEN)
+    await live.until(lambda: not live.bot.importer._running, "the end of the reading")
+    assert await has_text(live.bot.transcripts, info.transcript_id)
+
+
+async def test_it_takes_ones_own_yes_and_the_admins(live: Live) -> None:
+    talk(live, 450)
+    refused = await live.ask("!train @me #lab", person="ben")
+    assert "haven't allowed" in refused
+    await agreed(live, "ada")
+    assert "You haven't agreed" in await live.ask("!train @me #lab", person="ben")
+    assert "another member alone" in await live.ask("!train @ada #lab", person="ben")
+    assert await live.bot.transcripts.all() == []
+
+
+def test_it_is_its_authors_until_it_is_shared() -> None:
+    ref = TranscriptRef(transcript_id="t1", revision=0, guild_id=GUILD_ID, channel_id=LAB, author_id=BEN)
+    model = factories.record(channel_id=LAB, transcripts=(ref,))
+    assert [model.usable_in([LAB], user_id) for user_id in (BEN, ADA, None)] == [True, False, False]
+    shared = model.model_copy(update={"shared_with": (CELLAR,)})
+    assert [shared.usable_in([CELLAR], None), shared.usable_in([LAB], ADA)] == [True, False]
+    assert model.model_copy(update={"for_server": True}).usable_in([LAB])
+    assert "author_id" not in ref.model_copy(update={"author_id": 0}).model_dump_json(), "older versions can read it"
+
+
+TYPED = "generate the sea --model NAME|compare the sea --models NAME,tides|mix tides 50 NAME 50 the sea|quiz NAME|\
+surprise the sea --model NAME|model info NAME|model use NAME|model export NAME|model share NAME server|\
+model rename NAME hers|model delete NAME|train more --from NAME|train python-docs --from NAME"
+
+
+async def test_no_command_knows_it_for_anybody_else_admins_included(live: Live) -> None:
+    for name, channel_id in (("bens-own", LAB), ("whispers", CELLAR)):
+        await bens(live, name, channel_id=channel_id)
+    model_of(live, "tides")
+    said = {typed: await live.ask(f"!{typed.replace('NAME', 'bens-own')}") for typed in TYPED.split("|")}
+    assert {typed for typed, answer in said.items() if "No model called `bens-own`" not in answer} == set()
+    assert "bens-own" not in await live.ask("!models")
+    listed = await live.ask("!models", person="ben")
+    assert ("bens-own" in listed, "whispers" in listed) == (True, False), "where all could read it"
+
+
+async def test_an_answer_is_posted_and_a_file_taken_in_for_its_owner_alone(live: Live) -> None:
+    said = Generated(seed="", text="as Ben writes", temperature=1, random_seed=1, seconds=1)
+    send = live.bot.get_partial_messageable(LAB).send
+    for number, user_id in enumerate((ADA, BEN)):
+        place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=user_id)
+        model = await bens(live, imported=True, owner_id=user_id, scope="channel")
+        job = factories.generate_job(job_id=f"g-{number}", place=place, model_id=model.model_id)
+        await live.bot.delivery.post(job, said, send)
+        assert len(live.shown("as Ben writes")) == number
+        file = ImportJob(job_id=f"i-{number}", place=place, file_name="a.safetensors")
+        await live.bot.delivery.post(file, Imported(model=model), send)
+        assert (await live.bot.registry.record(model.model_id) is not None) is bool(number)
+
+
+async def test_nothing_that_nobody_asked_for_is_written_with_it(live: Live) -> None:
+    """Even if a channel had chosen it."""
+    await live.bot.registry.use(LAB, await bens(live))
+    model_of(live, "tides")
+    me = dataclasses.replace(await who(live, "ada", "lab"), user=live.bot.get_guild(GUILD_ID).me)  # type: ignore[union-attr]
+    with pytest.raises(UserError, match="no model yet"):
+        await live.bot.generating.unasked(me, "the sea", None)
+    assert "no model yet" in await live.ask("!quiz", person="cleo")
+    assert (await live.bot.registry.channel_models(*HERE))[1] is None
+    worker = StandIn(live.bot.settings)
+    await live.bot.guild_settings.choose(LAB, "chat", True)
+    live.send(f"<@{BOT_ID}> how is the sea", person="ben")
+    stored = await live.bot.jobs.load(await worker.asked(live))
+    assert stored is not None
+    assert getattr(stored.job, "model_id", None) == STARTER
+
+
+async def test_shared_it_can_be_used_and_is_still_its_owners(live: Live) -> None:
+    model = await bens(live)
+    assert "for you alone" in await live.ask("!model use bens-own", person="ben")
+    assert "🔓" in await live.ask("!model share bens-own #lab", person="ben")
+    assert "now this channel's model" in await live.ask("!model use bens-own")
+    assert "Only its owner can export it" in await live.ask("!model export bens-own")
+    assert "nobody can share it" in await live.ask("!model share bens-own server")
+    for typed in ("!train @me #lab --from bens-own", "!train #lab --from bens-own", "!train more --from bens-own"):
+        assert "for that member alone" in await live.ask(typed)
+    assert "can't learn on by itself" in await live.ask("!learn nightly")
+    assert "messages, which are not for guessing" in await live.ask("!quiz bens-own")
+    require_export(model, await who(live, "ben", "lab"))
+    assert "🔒" in await live.ask("!model unshare bens-own")
+    assert (await live.bot.registry.channel_models(*HERE, ADA))[1] is None
+
+
+async def test_what_is_learned_together_with_it(live: Live, tmp_path: Path) -> None:
+    """Nothing but more of one's own words."""
+    talk(live, 450)
+    await bens(live)
+    model_of(live, "tides")
+    for typed in ("!train #lab --from bens-own", "!train @me #lab --from tides", "!train python-docs --from bens-own"):
+        assert "not together with other texts" in await live.ask(typed, person="ben")
+    assert not [one for one in await live.bot.transcripts.all() if one.reading is not None], "nothing was begun"
+    job = await queued(live, live.send("!train @me #lab --from bens-own", person="ben").id)
+    assert job.transcripts is not None
+    assert [ref.author_id for ref in job.transcripts] == [BEN, BEN]
+    assert {line.split()[0] for line in await lines_of(live, job, tmp_path)} == {"ben"}
+    for number in range(MOST_OWN):  # admins don't see them
+        await bens(live, f"own-{number}")
+    assert "which is the maximum" in await live.ask("!train @me #lab", person="ben")
+
+
+@pytest.mark.parametrize("why", ["optout", "forget-me", "left"])
+async def test_it_goes_at_once_with_its_author(live: Live, why: str) -> None:
+    await bens(live)
+    await bens(live, "shared", for_server=True)
+    model_of(live, "tides")
+    await live.bot.withdrawals.withdraw(GUILD_ID, [ADA, CLEO], why=why)
+    await look(live)
+    assert len(await names(live)) == 3
+    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why=why)
+    await look(live)
+    assert await names(live) == ["tides"]
+    assert not live.shown("deleted"), "the channel needn't know"
+
+
+async def test_without_a_deleted_message_it_is_made_again_of_its_author_alone(live: Live) -> None:
+    talk(live, 300)
+    model = await bens(live, shared_with=(CELLAR,))
+    await live.bot.transcripts.note_gone(model.transcripts[0].transcript_id, {1_000: ""})
+    await live.bot.transcripts.purge(model.transcripts[0].transcript_id)
+    ada, ben = [(await who(live, name, "lab")).user for name in ("ada", "ben")]
+    assert await live.bot.registry.gone_by(model) is not None
+    assert (await live.bot.holdings.in_server(GUILD_ID, ada)).behind == ()
+    assert [one.name for one in (await live.bot.holdings.in_server(GUILD_ID, ben)).learned] == ["bens-own"]
+    plan = await live.bot.remaking.plan(live.bot.get_guild(GUILD_ID), model)  # type: ignore[arg-type]
+    assert plan is not None
+    assert (plan.author_id, plan.replaces) == (BEN, model.model_id)
+    new = await bens(live, "bens-own-2", replaces=model.model_id)
+    await look(live)
+    (record,) = await live.bot.registry.all(GUILD_ID)
+    assert (record.model_id, record.shared_with) == (new.model_id, (CELLAR,))
