@@ -149,16 +149,41 @@ def take_channel(photos: Photographer, minutes: float) -> None:
     photos.keep("reading", card)
     system.wait_for_card(card, "is now this channel's model", channel=ARCHIVE, timeout=60 * minutes + 180)
     photos.keep("channel-voice", photos.say("!generate the kettle", "random seed", channel=ARCHIVE))
+    photos.keep("learn", photos.say("!learn nightly", "night", channel=ARCHIVE))
     photos.keep("privacy", slash(system, "privacy", channel=ARCHIVE))
+
+
+def learn_the_book(photos: Photographer, minutes: float) -> None:
+    """Unless an earlier tour had it learned."""
+    if "There is no model" in text_of(photos.system.ask("!models")):
+        photos.say(
+            f"!train frankenstein --minutes {minutes:g}", "is now this channel's model", seconds=60 * minutes + 120
+        )
+
+
+def take_talk(photos: Photographer, minutes: float) -> None:
+    """The bot goes on from what was said, and says something by itself."""
+    client = photos.system.client
+    learn_the_book(photos, minutes)
+    photos.say("!model use frankenstein")
+    photos.say("!chat on", "on")
+    bot = f"<@{client.world().bot_user_id}>"
+    first = photos.say(f"{bot} why did you run from him?", person="ben")
+    photos.system.ask(f"{bot} and what did he say then?", person="dora", reply_to=first["id"], timeout=60)
+    photos.whole("conversation")
+    photos.keep("speak", photos.say("!speak every 3", "every 3 messages"))
+    said = [
+        client.send(words, person="dora")["id"] for words in ("Good morning.", "Is it raining?", "It is, in sheets.")
+    ]
+    client.wait_for_message(after=said[-1], timeout=60)
+    photos.whole("speaking")
+    photos.say("!speak off")
 
 
 def take_game(photos: Photographer, minutes: float) -> None:
     """A quiz and its answer; a text that people liked."""
     system, client = photos.system, photos.system.client
-    if "frankenstein" not in text_of(system.ask("!models")):
-        photos.say(
-            f"!train frankenstein --minutes {minutes:g}", "is now this channel's model", seconds=60 * minutes + 120
-        )
+    learn_the_book(photos, minutes)
     question = photos.say("!quiz frankenstein --seconds 20", "Which one is real?")
     photos.keep("quiz", question)
     for person, letter in zip(("ada", "ben", "dora"), "ABC", strict=True):
@@ -171,7 +196,14 @@ def take_game(photos: Photographer, minutes: float) -> None:
     photos.keep("best", photos.say("!best", "**3**", "**1**"))
 
 
-TOURS = {"welcome": take_welcome, "menu": take_menu, "book": take, "channel": take_channel, "game": take_game}
+TOURS = {
+    "welcome": take_welcome,
+    "menu": take_menu,
+    "book": take,
+    "channel": take_channel,
+    "talk": take_talk,
+    "game": take_game,
+}
 
 
 def main() -> int:
