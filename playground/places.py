@@ -108,7 +108,8 @@ def settle_guild(
     `roles`: its own, the highest but for the bot's last; `members`: the roles of each person in it.
     """
     everyone = Role(guild.id, "@everyone", _EVERYONE.value)
-    bots = Role(bot_role_id, "Galvanic", _EVERYONE.value, managed=True)
+    own = _EVERYONE.value | discord.Permissions(manage_webhooks=True).value
+    bots = Role(bot_role_id, "Galvanic", own, managed=True)
     for position, role in enumerate([everyone, *roles, bots]):
         role.position = position
         guild.roles[role.id] = role

@@ -24,7 +24,7 @@ class Presenter:
         return {
             "id": str(message.id),
             "channel_id": str(message.channel_id),
-            "author": self.person(message.author_id),
+            "author": self._author(message),
             "timestamp": message.timestamp,
             "edited": message.edited_timestamp,
             "html": markdown.render(message.content, self._name_of),
@@ -53,6 +53,11 @@ class Presenter:
         if user is None:
             return {"id": str(user_id), "name": "unknown", "bot": False}
         return {"id": str(user.id), "name": user.global_name or user.name, "bot": user.bot}
+
+    def _author(self, message: Message) -> dict[str, Any]:
+        """A webhook names and shows one with each message."""
+        person, named = self.person(message.author_id), message.author_name
+        return {**person, "name": named or person["name"], "picture": self._local(message.author_avatar)}
 
     def _name_of(self, sigil: str, wanted: int) -> str | None:
         if sigil == "@":
@@ -128,7 +133,7 @@ class Presenter:
         text = " ".join(markdown.name_mentions(target.content, self._name_of).split()) or "Click to see the attachment"
         return {
             "id": str(target.id),
-            "author": self.person(target.author_id),
+            "author": self._author(target),
             "text": text[:_MAX_EXCERPT] + ("…" if len(text) > _MAX_EXCERPT else ""),
         }
 

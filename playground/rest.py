@@ -52,6 +52,8 @@ _MESSAGE = re.compile(r"/channels/(\d+)/messages/(\d+)")
 _THREAD = re.compile(r"/channels/(\d+)")
 _CHANNEL = re.compile(r"/channels/(\d+)/")
 _INTERACTION = re.compile(r"/(?:interactions/(\d+)|webhooks/\d+/([^/]+))")
+_HOOKED = re.compile(r"/webhooks/(\d+)/[^/]+(?:/messages/\d+)?")
+_SEARCHED = re.compile(r"/guilds/(\d+)/members/search")
 _GUILD = re.compile(r"/guilds/(\d+)")
 _CALLBACK = re.compile(r"/interactions/(\d+)/")
 _GRANTED = {"members": 1 << 15, "message_content": 1 << 19}
@@ -164,10 +166,20 @@ class Rest:
             self._check_parts(int(edited[1]), fields, files)
         elif method == "GET" and (asked := _MESSAGES.fullmatch(path)) is not None:
             return _page(self._world, int(asked[1]), query)
-        may_read = self._world.granted.message_content
-        answer = router.dispatch(
-            self._world, method, path, json=body, params=query, files=files, message_content_access=may_read
-        )
+        elif (searched := _SEARCHED.fullmatch(path)) is not None:
+            return _members(self._world, int(searched[1]), query["query"].lower(), int(query["limit"]))
+        may_read, hooked = self._world.granted.message_content, _HOOKED.fullmatch(path)
+        hook = self._world.webhooks.get(int(hooked[1])) if hooked is not None else None
+        room_id = hook.channel_id if hook is not None else 0
+        try:
+            if hook is not None:  # simcord's know only their channel
+                hook.channel_id = int(query.get("thread_id", room_id))
+            answer = router.dispatch(
+                self._world, method, path, json=body, params=query, files=files, message_content_access=may_read
+            )
+        finally:
+            if hook is not None:
+                hook.channel_id = room_id
         if path == "/oauth2/applications/@me":
             answer["flags"] = sum(bit for name, bit in _GRANTED.items() if getattr(self._world.granted, name))
             answer["owner"] = dict(serializers.user_payload(self._world.users[USER_IDS["ada"]]))
@@ -252,6 +264,14 @@ def _page(world: World, channel_id: int, query: dict[str, str]) -> list[Any]:
                 rules.censor_message(found[-1], BOT_ID, backend=world)
         start += step
     return found if step < 0 else found[::-1]
+
+
+def _members(world: World, guild_id: int, begin: str, most: int) -> list[Any]:
+    """Those whose name or nickname begins so."""
+    guild = world.get_guild(guild_id)
+    names = ((one, one.nick or "", world.users[one.user_id].name) for one in guild.members.values())
+    found = [one for one, *theirs in names if any(name.lower().startswith(begin) for name in theirs)]
+    return [dict(serializers.member_payload(world, guild, one)) for one in found[:most]]
 
 
 async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[Upload], str | bytes]:

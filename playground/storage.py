@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from pydantic import BaseModel, ValidationError
-from simcord.backend.models import Message
+from simcord.backend.models import Message, User
 
 from playground.places import CHANNEL_IDS, DM_IDS
 from playground.world import ChangeKind, World
@@ -122,6 +122,9 @@ class Storage:
         if message.flags & _LOADING_FLAG:  # an answer that was still being thought about never comes
             message.flags &= ~_LOADING_FLAG
             message.content = message.content or "*(interrupted)*"
+        if message.webhook_id is not None:  # webhooks are not kept, but who wrote a message must be known
+            author = User(id=message.author_id, name=message.author_name or "webhook", bot=True)
+            self._world.users.setdefault(message.author_id, author)
         moved: dict[str, str] = {}
         for item in [*message.attachments, *embed_files]:
             path = self._files / str(int(item["id"]))

@@ -17,6 +17,7 @@ export function el(tag, properties = {}, ...children) {
 
 /** A person's round picture: their initial on their own colour, or the bot's spark. */
 export function avatar(person) {
+  if (person.picture) return el("img", { class: "avatar", src: person.picture, alt: "", width: 40, height: 40 });
   if (person.bot) return el("img", { class: "avatar", src: "/static/icon.svg", alt: "", width: 40, height: 40 });
   return el("span", { class: `avatar letter tint-${Number(BigInt(person.id) % 6n)}`, "aria-hidden": "true" }, person.name[0]);
 }

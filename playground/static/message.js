@@ -9,7 +9,7 @@ const GROUP_MS = 7 * 60_000;
 
 /** Whether a message continues the one before it, without a header of its own. */
 export function continues(message, before) {
-  return Boolean(before) && !message.reply && !message.command && before.author.id === message.author.id &&
+  return Boolean(before) && !message.reply && !message.command && before.author.id === message.author.id && before.author.name === message.author.name &&
     before.ephemeral === message.ephemeral && new Date(message.timestamp) - new Date(before.timestamp) < GROUP_MS;
 }
 
