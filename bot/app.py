@@ -33,7 +33,7 @@ from bot.play.cog import Play
 from bot.responder import PatientContext, Responder, Typing
 from bot.servers import access
 from bot.servers.settings import GuildSettingsStore
-from bot.talk import rooms, speaker
+from bot.talk import personas, rooms, speaker
 from bot.talk.cog import Speaks
 from bot.train import card, cog, cog_jobs, learn, remake, start
 from bot.words import replace_surrogates
@@ -165,6 +165,8 @@ class Galvanic(commands.Bot):
         self.models = Models(*common, self.transfer)
         self.generating = generate.Generating(*common, self.admission.slot)
         self.speaker = speaker.Speaker(self, self.generating, rooms.Rooms(self.redis))
+        self.chat = conversation.Conversation(self.generating, self.transcripts, self.consents)
+        self.personas = personas.Personas(self, self.generating, self.chat, self.speaker.rooms)
         self.quiz = quiz.Quiz(*common, self.redis, self.admission.slot)
         self.add_check(self.access.works_here, call_once=True)
         self.metrics.watch(self)
@@ -177,6 +179,7 @@ class Galvanic(commands.Bot):
         panel = cog_settings.ServerSettings(servers, settings.command_prefix, self.registry.stored_bytes, self.speaker)
         writing = Writing(self.components.open, self.generating)
         menus = cog_menus.Menus(self, writing, self.generating, self.components.open, self.holdings.forget_soon)
+        chat = cog_chat.Chat(self, self.generating, self.chat)
         removing = (self.registry, self.removal, self.snapshots, self.jobs)
         people = Privacy(
             self,
@@ -198,8 +201,8 @@ class Galvanic(commands.Bot):
             self.learning,
             writing,
             menus,
-            cog_chat.Chat(self, self.generating, conversation.Conversation(self.generating, texts, self.consents)),
-            Speaks(self.speaker),
+            chat,
+            Speaks(self.speaker, self.personas, chat),
             Play(self.quiz, best.Best(self, self.redis, servers, self.registry, self.audience, self.jobs)),
             self.models,
             watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, self.looks, *removing),
@@ -257,7 +260,9 @@ class Galvanic(commands.Bot):
         message.content = replace_surrogates(message.content)
         ctx: commands.Context[Galvanic] = await self.get_context(message)
         words = decoding.to_bot(message, self.user.id) if ctx.command is None and self.user else None
-        if words is not None:
+        if ctx.command is None and (called := await self.personas.called(message)) is not None:
+            self.dispatch("called", ctx, *called)
+        elif words is not None:
             self.dispatch("addressed", ctx, words)
         else:
             await self.invoke(ctx)
@@ -265,6 +270,7 @@ class Galvanic(commands.Bot):
     async def close(self) -> None:
         await self.tasks.stop()
         await self.speaker.stop()
+        await self.personas.stop()
         await self.quiz.stop()
         for one in (self.remaking, self.importer, self.chores, self.looks, self.dispatcher, self.delivery, self.jobs):
             await one.stop()

@@ -25,6 +25,7 @@ MISSING_PERMISSIONS = 50_013
 ARCHIVED = 50_083  # a change in an archived thread
 ALREADY_ANSWERED = 40_060
 UNKNOWN_CHANNEL = 10_003
+UNKNOWN_WEBHOOK = 10_015
 MISSING_ACCESS = 50_001  # the bot does not see the channel
 TAKES_NO_MESSAGES = frozenset({50_007, 50_278})
 """Somebody takes no direct messages from the bot, or shares no server with it any more."""

@@ -22,7 +22,7 @@ from galvanic.errors import UserError
 
 HEADINGS = {
     "Training": ("train", "learn", "catalogue"),
-    "Generating": ("generate", "compare", "mix", "surprise", "chat", "speak", "quiet"),
+    "Generating": ("generate", "compare", "mix", "surprise", "chat", "speak", "quiet", "persona", "talk"),
     "Playing": ("quiz", "best"),
     "Models": ("models", "model"),
     "Jobs": ("jobs", "finish", "cancel"),

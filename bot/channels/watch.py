@@ -162,7 +162,8 @@ class Watch(commands.Cog):
         await self.withdrawals.forbid(guild_id)
 
     async def forget_server(self, guild_id: int) -> None:
-        """Drop all of a server that the bot has left: trainings on words, models that learned any, words, and consent.
+        """Drop all of a server that the bot has left: trainings on words, models that learned any, words, consent,
+        and personas.
 
         In this order: after a crash in between, the server is found by what is left.
         """
@@ -174,6 +175,8 @@ class Watch(commands.Cog):
             await self.store.forget(transcript.transcript_id)
         await self.registry.forget_play(guild_id)
         await self.consents.forget_guild(guild_id)
+        if (await self.servers.get(guild_id)).personas:
+            await self.servers.change(guild_id, personas={})
         log.info("server_forgotten", guild_id=guild_id)
 
     async def _note_gone(self, info: TranscriptInfo, changes: dict[int, str], *threads: int) -> None:

@@ -19,7 +19,7 @@ from shared.blocklist import Blocklist, default_entries, parse
 from shared.settings import Settings
 
 SLASH = "/"
-PREFIX_LIMIT = 5
+PREFIX_LIMIT, MOST_PERSONAS = 5, 25
 MOST_TYPED = 4_000
 """Discord's limit on what one field of a form takes."""
 _READ_S = 1.5
@@ -41,6 +41,17 @@ class UnreadableSettings(UserError):
         )
 
 
+class Persona(BaseModel, frozen=True, extra="ignore"):
+    """A model that speaks as `title` in these channels and their threads. `told`: that it can't speak any more."""
+
+    title: str
+    model_id: str
+    model: str
+    channels: tuple[int, ...]
+    picture: str | None = None
+    told: bool = False
+
+
 class GuildSettings(BaseModel):
     """A server's own settings; what is None or empty is as the operator set it, but for the blocklist.
 
@@ -50,6 +61,7 @@ class GuildSettings(BaseModel):
         jobs_per_user, jobs_per_server: trainings that may wait or run at once, within the operator's limits.
         disk_mb: what the server's models may take, within the operator's limit.
         blocklist: `shared.blocklist` entries that generated text must not show; None: the default ones, empty: none.
+        personas: by what they are called.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -62,6 +74,7 @@ class GuildSettings(BaseModel):
     jobs_per_server: int | None = Field(None, ge=1)
     disk_mb: float | None = Field(None, gt=0)
     blocklist: tuple[str, ...] | None = None
+    personas: dict[str, Persona] = {}
 
     @property
     def blocked(self) -> tuple[str, ...]:
@@ -129,6 +142,15 @@ class GuildSettingsStore:
             own = await self.get(guild_id)
             entries = checked_blocklist("\n".join((*own.blocked, entry)))
             await self._put(guild_id, own.model_copy(update={"blocklist": entries}))
+
+    async def put_persona(self, guild_id: int, call: str, persona: Persona | None) -> None:
+        """None: remove it. Raises UserError: there are too many."""
+        async with self._changing:
+            own = await self.get(guild_id)
+            kept = {one: made for one, made in {**own.personas, call: persona}.items() if made is not None}
+            if len(kept) > MOST_PERSONAS:
+                raise UserError(f"This server has {MOST_PERSONAS} personas.", "Remove one: `persona remove NAME`.")
+            await self._put(guild_id, own.model_copy(update={"personas": kept}))
 
     async def reset(self, guild_id: int) -> None:
         """Forget all that a server's admins have set, even what this version cannot read."""

@@ -1,25 +1,33 @@
-"""`speak` and `quiet`, and what the bot hears."""
+"""`speak`, `quiet`, `persona` and `talk`, and what the bot hears."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.servers.access import channel_ids
+from bot.options import checks
+from bot.responder import replying
+from bot.servers.access import Actor, channel_ids, moderates, require_admin, require_permissions
+from bot.servers.settings import Persona
+from bot.talk.personas import MARK, Personas, checked
 from bot.talk.speaker import Speaker
 from bot.talk.speaking import EXAMPLES, parse, span
 from bot.types import Context, hybrid_command
-from bot.words import GREEN, GREY, code
+from bot.words import GREEN, GREY, code, plain
+from bot.write.cog_chat import Chat
 from galvanic.errors import UserError
 
 
 @dataclass(eq=False, repr=False)
 class Speaks(commands.Cog):
     speaker: Speaker
+    personas: Personas
+    chat: Chat
 
     @hybrid_command(
         extras={
@@ -64,6 +72,106 @@ class Speaks(commands.Cog):
                 raise UserError("You can't have me be quiet here.", "Ask a member with Manage Messages.")
             await self.speaker.rooms.put(channel_ids(ctx.channel)[-1], quiet=_until(time))
         await self._tell(ctx)
+
+    @hybrid_command(
+        aliases=["personas"],
+        extras={
+            "usage": "persona [add CALL MODEL [NAME]|remove CALL]",
+            "examples": ("persona", "persona add mary frankenstein Mary Shelley", "persona remove mary"),
+        },
+        description="Models that speak in this channel under a name of their own",
+    )
+    @app_commands.describe(
+        what="What to do", call="What people call it by: mary for @mary", model="It writes with this"
+    )
+    @app_commands.describe(name="The name that it speaks under", picture="An image")
+    @commands.guild_only()
+    async def persona(
+        self,
+        ctx: Context,
+        what: Literal["list", "add", "remove"] = "list",
+        call: str = "",
+        model: str = "",
+        picture: discord.Attachment | None = None,
+        *,
+        name: str = "",
+    ) -> None:
+        """List this channel's personas, add one to it, or remove one from the server (Manage Server).
+
+        `@mary hello` calls one, and so does a reply to what it said. Its picture is an image that you attach. Added
+        again, it changes; in another channel, it speaks there, too. It never has a member's name.
+        """
+        require_permissions(ctx)
+        await ctx.defer()
+        who, servers, said = Actor.of(ctx), self.personas.generating.servers, ""
+        if what == "list":
+            for one, made in (await self.personas.here(who.guild_id, who.here)).items():
+                said += f"`@{one}` **{plain(made.title)}**{MARK}, which writes with `{made.model}`\n"
+            said = said[:4_000] or "No persona speaks here: a member with Manage Server can add one."
+            await ctx.send(embed=discord.Embed(description=said, colour=GREEN), **replying(ctx))
+            return
+        require_admin(ctx.author)
+        old = (await servers.get(who.guild_id)).personas.get(call.strip().removeprefix("@").lower())
+        call, title = checked(call, name.removeprefix("--name ") or (old.title if old else call))
+        if what == "remove":
+            await servers.put_persona(who.guild_id, call, None)
+            await ctx.send(f"No `@{call}` speaks in this server any more.", **replying(ctx))
+            return
+        if picture is not None and not (picture.content_type or "").startswith("image/"):
+            raise UserError("This file is no picture.", "Attach an image.")
+        found, _ = await self.personas.generating.registry.choose_to_write(who.guild_id, who.here, model)
+        assert ctx.guild is not None
+        await self.personas.require_nobodys(ctx.guild, call, title)
+        there = [at for at in (old.channels if old else ()) if ctx.guild.get_channel(at) and at != who.here[-1]]
+        made = Persona(title=title, model_id=found.model_id, model=found.name, channels=(*there, who.here[-1]))
+        shown = picture.url if picture is not None else old.picture if old else None
+        await servers.put_persona(who.guild_id, call, made.model_copy(update={"picture": shown}))
+        said = f"**{plain(title)}**{MARK} speaks here with `{found.name}`: write `@{call} hello`."
+        if await self.personas.hook(ctx.channel) is None:
+            said += "\nUnder my own name: I lack Manage Webhooks here, or the channel has 15 webhooks, Discord's limit."
+        await ctx.send(said, **replying(ctx))
+
+    @hybrid_command(
+        extras={"usage": "talk FIRST SECOND [TURNS]|stop", "examples": ("talk mary victor 6", "talk stop")},
+        description="Have two personas talk with each other",
+    )
+    @app_commands.describe(first="A persona, or stop", second="Another one", turns="How many texts (2 to 12)")
+    @commands.guild_only()
+    async def talk(self, ctx: Context, first: str, second: str = "", turns: int = 6) -> None:
+        """Have two personas of this channel talk with each other, 2 to 12 texts with pauses.
+
+        `talk stop` ends it, for whoever began it and for members with Manage Messages; so does `quiet`.
+        """
+        require_permissions(ctx)
+        await ctx.defer()
+        who, access = Actor.of(ctx), self.personas.generating.access
+        pair = first.lower().removeprefix("@"), second.lower().removeprefix("@")
+        task, by = self.personas.talks.get(who.here[0], (None, 0))
+        if pair[0] == "stop":
+            if task is None or not (by == who.user.id or moderates(ctx.author, who.place)):
+                raise UserError("There is no talk here that you can stop.", "Who began it can, and moderators.")
+            task.cancel()
+            await ctx.send("They talk no more.", **replying(ctx))
+            return
+        checks.in_range("turns", turns, 2, 12)
+        await access.require("generate", who)
+        async with access.cooldown("generate", who):
+            await self.personas.begin(who, pair, turns)
+        await ctx.send(f"`@{pair[0]}` and `@{pair[1]}` talk: {turns} texts. `talk stop` ends it.", **replying(ctx))
+
+    @commands.Cog.listener()
+    async def on_called(self, ctx: Context, call: str, words: str) -> None:
+        await self.chat.guarded(ctx, self._answer(ctx, call, words))
+
+    async def _answer(self, ctx: Context, call: str, words: str) -> None:
+        require_permissions(ctx)
+        who, access = Actor.of(ctx), self.personas.generating.access
+        await access.require("generate", who)
+        wait = self.personas.generating.settings.chat_cooldown_s
+        async with access.spend("chat", who.guild_id, who.place.channel_id, wait, request=who.request_id):
+            await self.personas.say(
+                who, call, lambda model: self.chat.conversation.heard(who, ctx.message, words, model)
+            )
 
     async def _tell(self, ctx: Context) -> None:
         on = (await self.speaker.rooms.room(channel_ids(ctx.channel)[-1])).speak.on

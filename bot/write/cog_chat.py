@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
 import discord
@@ -65,8 +66,12 @@ class Chat(commands.Cog):
     @commands.Cog.listener()
     async def on_addressed(self, ctx: Context, words: str) -> None:
         """A mention of the bot, or a reply to it, without a command."""
+        await self.guarded(ctx, self._answer(ctx, words))
+
+    async def guarded(self, ctx: Context, answer: Awaitable[None]) -> None:
+        """Wait for an answer, and say what is wrong; seldom."""
         try:
-            await self._answer(ctx, words)
+            await answer
         except TooSoon:
             await self._not_yet(ctx)
         except Exception as error:

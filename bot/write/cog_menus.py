@@ -12,6 +12,7 @@ from discord.ext import commands
 
 from bot.background import is_transient
 from bot.components import JOB, Action, Components, Field, Form, Press
+from bot.errors import UNKNOWN_WEBHOOK
 from bot.options.decoding import job_shown_in, of_message
 from bot.responder import Interaction, acknowledge
 from bot.servers.access import Actor, moderates, require_admin, require_permissions
@@ -158,7 +159,9 @@ class Menus(commands.Cog):
         """
         jobs, job = self.generating.jobs, None
         mine = self.bot.user is not None and message.author.id == self.bot.user.id
-        job_id = (job_shown_in(message) or await jobs.shown_in(message.id)) if mine else None
+        job_id = job_shown_in(message) if mine else None
+        if job_id is None and (mine or message.webhook_id is not None):  # a persona's
+            job_id = await jobs.shown_in(message.id)
         if job_id is not None and (stored := await jobs.load(job_id)) is not None:
             job = stored.job
         if job_id is None or isinstance(job, TrainJob | DeleteJob):
@@ -174,9 +177,11 @@ class Menus(commands.Cog):
         """Delete a message and what is kept of its text; False: somebody had deleted the message."""
         there = True
         try:
-            await message.delete()
+            hook = await self.bot.fetch_webhook(message.webhook_id) if message.webhook_id is not None else None
+            thread = message.channel if isinstance(message.channel, discord.Thread) else discord.utils.MISSING
+            await (hook.delete_message(message.id, thread=thread) if hook is not None else message.delete())
         except discord.NotFound as error:
-            if is_transient(error):
+            if is_transient(error) or error.code == UNKNOWN_WEBHOOK:
                 raise
             there = False
         where = {"message_id": message.id, "channel_id": who.place.channel_id, "guild_id": who.guild_id}

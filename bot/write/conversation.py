@@ -56,6 +56,10 @@ class Conversation:
     async def heard(self, who: Actor, message: discord.Message, words: str, model: ModelRecord) -> dict[str, Any]:
         """Fields of the job in which `model` answers to `words`, which `message` has."""
         turns = [*await self._before(who, message), Turn(who.user.id, words, who.user.id)]
+        return await self.after(who, turns, model)
+
+    async def after(self, who: Actor, turns: Sequence[Turn], model: ModelRecord) -> dict[str, Any]:
+        """As `heard`, after what was said."""
         names = await self._names(who.guild_id, turns, model)
         lines = [(turn.author, _line(turn, names)) for turn in turns]
         kept: list[tuple[int | None, str]] = []
@@ -103,7 +107,9 @@ class Conversation:
             if is_written(above, self._me):
                 turns += await self._written(who, above)
                 return None  # it has the words that it was made of
-            if (turn := self._spoken(above, answered=is_said(message, self._me))) is None:
+            persona = above.webhook_id is not None and await self.generating.jobs.shown_in(above.id) is not None
+            own = Turn(None, of_message(above), None) if persona else None
+            if (turn := own or self._spoken(above, answered=is_said(message, self._me))) is None:
                 return None
             turns.append(turn)
             message = above

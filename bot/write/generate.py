@@ -96,10 +96,16 @@ class Generating(Requests):
 
     async def chat(self, who: Actor, model: ModelRecord, heard: Mapping[str, Any], send: Send, **options: Any) -> None:
         """Answer a mention. `heard`: fields of the job, its seed among them. The cooldown is the caller's."""
+        await self.delivery.ask(await self.answering(who, model, heard), send, **options)
+
+    async def answering(
+        self, who: Actor, model: ModelRecord, heard: Mapping[str, Any], letter: str = "c"
+    ) -> GenerateJob:
+        """The job of an answer: as of `chat`."""
         await self.access.require("generate", who)
         chosen = {**heard, "stop": "sentence", "shown": 0}
         request = Request(chosen.pop("seed"), model_id=model.model_id, length=CHAT_LENGTH, chosen=chosen)
-        await self.delivery.ask(await self._job(who, request, "c"), send, **options)
+        return await self._job(who, request, letter)
 
     async def unasked(self, who: Actor, words: str, author_id: int | None) -> GenerateJob:
         """A job of the bot's own (`who`): as `chat`, after somebody's words, or after a line of the model's text.

@@ -1,0 +1,232 @@
+"""Models that speak under a name and a picture that an admin chose, through a webhook of the channel."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import time
+import unicodedata
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import discord
+import structlog
+from redis.exceptions import RedisError
+
+from bot.background import DISCORD_ERRORS, Service, is_transient
+from bot.errors import CLOSED, UNKNOWN_WEBHOOK, post_error
+from bot.jobs.delivery import UNASKED
+from bot.servers.access import Actor, channel_ids
+from bot.servers.settings import Persona, UnreadableSettings
+from bot.talk.rooms import Rooms
+from bot.words import NOBODY, code, plain
+from bot.write.changes import masked
+from bot.write.conversation import Conversation, Turn
+from bot.write.embeds import chatted
+from bot.write.generate import Generating
+from galvanic.errors import UserError
+from shared.events import Failed, Generated
+from shared.models import ModelRecord
+
+MARK = " · model"
+PAUSE_S = (3.0, 8.0)
+"""Between two texts of a talk."""
+LETTER = f"{UNASKED}-p"
+"""Of their jobs' ids: `u-p-REQUEST-TURN-CALL`. As `UNASKED` ones, none is posted late or again."""
+_CALL = r"[a-z0-9][a-z0-9_-]{0,19}"
+_CALLED = re.compile(rf"(?<![\w@<./])@({_CALL})(?![\w-])", re.IGNORECASE)
+_RESERVED = ("everyone", "here", "systemmessage", "stop")
+_LOOK_ALIKE = {"LATIN", "CYRILLIC", "GREEK"}
+_TOO_MANY_WEBHOOKS = 30_007
+log = structlog.get_logger()
+
+
+@dataclass(eq=False, repr=False)
+class Personas(Service):
+    """`talks`: by channel or thread, with who wanted it. `_hooks`: by channel; their tokens are nowhere else."""
+
+    client: discord.Client
+    generating: Generating
+    conversation: Conversation
+    rooms: Rooms
+    talks: dict[int, tuple[asyncio.Task[None], int]] = field(init=False, default_factory=dict)
+    _hooks: dict[int, discord.Webhook] = field(init=False, default_factory=dict)
+
+    async def here(self, guild_id: int, here: list[int]) -> dict[str, Persona]:
+        """Those that speak in a channel, by what they are called; `here`: as of `channel_ids`."""
+        known = (await self.generating.servers.get(guild_id)).personas
+        return {call: one for call, one in known.items() if set(here) & set(one.channels)}
+
+    async def called(self, message: discord.Message) -> tuple[str, str] | None:
+        """Whom a person's message calls, by `@mary` or as a reply, and its words to them."""
+        try:
+            known = await self.here(message.guild.id, channel_ids(message.channel)) if message.guild is not None else {}
+            above = message.reference.resolved if known and message.reference is not None else None
+            own = isinstance(above, discord.Message) and (above.webhook_id or above.author == self.client.user)
+            shown = await self.generating.jobs.shown_in(above.id) if own else None  # type: ignore[union-attr]
+        except (RedisError, UnreadableSettings):  # whatever else the message asks for says so
+            return None
+        for found in _CALLED.finditer(message.content) if known else ():
+            if (call := found[1].lower()) in known:
+                words = f"{message.content[: found.start()]} {message.content[found.end() :]}"
+                return call, " ".join(words.split())
+        spoke = re.fullmatch(rf"{LETTER}-\d+-\d+-({_CALL})", shown or "")
+        return (spoke[1], message.content.strip()) if spoke is not None and spoke[1] in known else None
+
+    async def hook(self, channel: Any) -> discord.Webhook | None:
+        """A channel's own webhook; None: it can have none, so that personas speak under the bot's name."""
+        room = channel.parent if isinstance(channel, discord.Thread) else channel
+        if room is None or not room.permissions_for(room.guild.me).manage_webhooks:
+            return None
+        if room.id not in self._hooks:
+            try:
+                own = [one for one in await room.webhooks() if one.user == self.client.user and one.token]
+                hook = own[0] if own else await room.create_webhook(name="Galvanic personas")
+            except discord.HTTPException as error:
+                if error.code != _TOO_MANY_WEBHOOKS:
+                    raise
+                return None
+            self._hooks[room.id], hook.session = hook, _once(hook.session)
+        return self._hooks[room.id]
+
+    async def _post(self, channel: Any, persona: Persona, text: str, nonce: str) -> Any:
+        said: dict[str, Any] = {"username": f"{persona.title}{MARK}", "suppress_embeds": True, "wait": True}
+        said |= {"avatar_url": persona.picture} if persona.picture else {}
+        said |= {"thread": channel} if isinstance(channel, discord.Thread) else {}
+        for _ in range(2):
+            if (hook := await self.hook(channel)) is None:
+                break
+            try:
+                return await hook.send(text, allowed_mentions=NOBODY, **said)
+            except discord.NotFound as error:
+                if error.code != UNKNOWN_WEBHOOK:
+                    raise
+                self._hooks.pop(channel_ids(channel)[-1], None)  # somebody deleted it: it is made again, once
+        return await channel.send(f"-# **{plain(persona.title)}**{MARK}\n{text}", suppress_embeds=True, nonce=nonce)
+
+    async def say(
+        self, who: Actor, call: str, fields: Callable[[ModelRecord], Awaitable[dict[str, Any]]], turn: int | None = None
+    ) -> str:
+        """Have a persona say something: `fields` of the job, by its model. `turn`: of a talk. Its text.
+
+        Empty: none, or nobody knows whether it was posted. Raises UserError: it can't; that is told once.
+        """
+        service, guild_id = self.generating, who.guild_id
+        if (persona := (await self.here(guild_id, who.here)).get(call)) is None:
+            return ""
+        try:
+            model = await service.registry.by_id(guild_id, who.here, persona.model_id)
+        except UserError as problem:
+            if persona.told:
+                return ""
+            await service.servers.put_persona(guild_id, call, persona.model_copy(update={"told": True}))
+            why = "its model was deleted, or may not be used in this channel."
+            remedy = f"`persona add {call} MODEL` gives it another one."
+            raise UserError(f"**{plain(persona.title)}** is still from now on: {why}", remedy) from problem
+        job = await service.answering(who, model, await fields(model), LETTER)
+        job = job.model_copy(update={"job_id": f"{job.job_id}-{turn or 0}-{call}"})
+        with service.slot(guild_id):
+            event = await service.delivery.unasked(job, service.settings.generate_timeout_s)
+        if isinstance(event, Failed):
+            raise UserError(event.problem, event.remedy)
+        await service.registry.require_usable(job.place, [model.model_id])
+        blocklist = await service.servers.blocklist(guild_id)
+        if not isinstance(event, Generated) or (turn is not None and await self._is_quiet(who)):
+            return ""
+        try:
+            text = chatted(masked(event, blocklist))
+            posted = await self._post(who.channel, persona, text, f"{who.request_id}-{turn or 0}")
+        except DISCORD_ERRORS as error:
+            if not is_transient(error) and getattr(error, "code", None) not in CLOSED:
+                raise
+            log.warning("persona_not_heard", job_id=job.job_id, error=type(error).__name__)
+            return ""
+        await service.jobs.note_shown(posted.id, job.job_id)
+        if posted.webhook_id and posted.author.avatar is not None and "?" in (persona.picture or ""):
+            lasting = persona.model_copy(
+                update={"picture": posted.author.avatar.url}
+            )  # an attachment's address expires
+            await service.servers.put_persona(guild_id, call, lasting)
+        return event.text.strip()
+
+    async def _is_quiet(self, who: Actor) -> bool:
+        return (await self.rooms.room(who.here[-1])).quiet > time.time()
+
+    async def begin(self, who: Actor, pair: tuple[str, str], turns: int) -> None:
+        """Have two talk. Raises UserError: not they, or not there and now."""
+        if len(set(pair) & (await self.here(who.guild_id, who.here)).keys()) < 2:
+            raise UserError("I need two personas of this channel.", "`persona` lists them.")
+        if who.here[0] in self.talks or await self._is_quiet(who):
+            raise UserError(
+                "Two talk here already, or a moderator wants quiet.", "`talk stop` and `quiet off` end that."
+            )
+        task = self.spawn(self._talk(who, pair, turns))
+        self.talks[who.here[0]] = task, who.user.id
+        task.add_done_callback(lambda _: self.talks.pop(who.here[0], None))
+
+    async def _talk(self, who: Actor, pair: tuple[str, str], turns: int) -> None:
+        said, send = list[str](), self.client.get_partial_messageable(who.here[0], guild_id=who.guild_id).send
+
+        def fields(model: ModelRecord) -> Awaitable[dict[str, Any]]:
+            """The other's texts are of nobody's id."""
+            before = [Turn(0 if (len(said) - at) % 2 else None, text, None) for at, text in enumerate(said)]
+            return self.conversation.after(who, before, model)
+
+        try:
+            while len(said) < turns and (not said or said[-1]):
+                await asyncio.sleep(random.uniform(*PAUSE_S) if said else 0)
+                if await self._is_quiet(who):
+                    break
+                if not await self.rooms.take(who.here[-1], who.guild_id, f"{LETTER}-{who.request_id}-{len(said)}"):
+                    remedy = "`speak most 60` has a channel take more: up to 60 unasked texts an hour."
+                    raise UserError("They have said enough for this hour.", remedy)
+                said.append(await self.say(who, pair[len(said) % 2], fields, len(said)))
+        except UserError as problem:
+            await post_error(send, problem, nonce=f"t-{who.request_id}")
+        except (*DISCORD_ERRORS, RedisError) as error:
+            log.warning("talk_ended", channel_id=who.here[0], error=type(error).__name__)
+
+    async def require_nobodys(self, guild: discord.Guild, *names: str) -> None:
+        """Raises UserError: a member is called so. Discord finds those whose names begin so; no intent is needed."""
+        route = discord.http.Route("GET", "/guilds/{guild_id}/members/search", guild_id=guild.id)
+        for query in {part for name in names for part in (name, name.split()[0], _folded(name))}:
+            for found in await self.client.http.request(route, params={"query": query, "limit": 100}):
+                theirs = (found.get("nick"), found["user"]["username"], found["user"].get("global_name"))
+                if {_folded(one) for one in theirs if one} & {_folded(name) for name in names}:
+                    raise UserError("Somebody in this server is called so.", "Choose a name that is no member's.")
+
+
+def _once(session: Any) -> Any:
+    """discord.py sends again what Discord failed to answer, but a webhook's post has no nonce: it may be there."""
+
+    async def give_up(response: Any) -> None:
+        if response.status >= 500:
+            raise discord.DiscordServerError(response, None)
+
+    return SimpleNamespace(request=lambda *to, **what: session.request(*to, raise_for_status=give_up, **what))
+
+
+def checked(call: str, title: str) -> tuple[str, str]:
+    """What people call a persona, and the name that is shown: without invisible characters, and with usual ones for
+    look-alikes. Raises UserError: it can't be called so."""
+    call, usual = call.strip().removeprefix("@").lower(), unicodedata.normalize("NFKC", title.strip(" \"'“”"))
+    name = " ".join("".join(one for one in usual if unicodedata.category(one) not in ("Cf", "Cc")).split())
+    signs = {unicodedata.category(one)[0] for one in name if one not in " .,'’&!?()-"} - set("LMN")
+    scripts = {unicodedata.name(one, "?").split()[0] for one in name if one.isalpha()} & _LOOK_ALIKE
+    if re.fullmatch(_CALL, call) is None or call in _RESERVED:
+        raise UserError(f"Nobody can call {code(f'@{call}')}.", "Take up to 20 letters a to z, digits, `-` or `_`.")
+    bare = _folded(name)
+    if not bare or signs or len(scripts) > 1 or len(name) > 80 - len(MARK) or bare in _RESERVED:
+        remedy = "Take up to 72 letters of one script, digits and spaces, as in `Mary Shelley`."
+        raise UserError(f"A persona can't have the name {code(title)}.", remedy)
+    if "discord" in bare or "clyde" in bare:
+        raise UserError(f"Discord lets nobody speak as {code(name)}.", "Choose another name.")
+    return call, name
+
+
+def _folded(name: str) -> str:
+    """The same of names that look alike."""
+    return "".join(one for one in unicodedata.normalize("NFKD", name).casefold() if one.isalnum())

@@ -1,0 +1,363 @@
+"""Personas speak as what they are, where an admin wants it, to people alone, and never in a member's name."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+import discord
+import pytest
+from simcord.backend.models import Message, User
+from structlog.testing import capture_logs
+
+from bot.servers.settings import MOST_PERSONAS, Persona
+from bot.talk import personas
+from bot.talk.personas import checked
+from galvanic.errors import UserError
+from playground.people import File
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.present import Presenter
+from shared import keys
+from shared.events import Generated
+from shared.settings import Settings
+from tests.bot.live import Live, text_of
+from tests.bot.stand_in import TEXT, StandIn
+from tests.bot.test_permissions import deny
+from tests.driver.faults import Fault
+
+LAB = CHANNEL_IDS["lab"]
+SAID = "Mary Shelley · model"
+POST = r"/webhooks/\d+/[^/]+"
+ADD = "!persona add mary tides Mary Shelley"
+
+
+@pytest.fixture
+async def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    monkeypatch.setattr(personas, "PAUSE_S", (0.0, 0.0))
+    live.bot.settings.chat_cooldown_s = live.bot.settings.generate_cooldown_s = 0
+    worker = StandIn(settings)
+    worker.add_model()
+    return worker
+
+
+def spoken(live: Live, title: str = SAID, channel: int = LAB) -> list[Message]:
+    return [one for one in live.world.messages[channel].values() if one.author_name == title]
+
+
+async def write(live: Live, worker: StandIn, text: str = TEXT) -> dict[str, Any]:
+    """Write the text that a persona waits for; its job, once that is over."""
+    job_id = await worker.asked(live)
+    job: dict[str, Any] = json.loads(worker.redis.hget(keys.job(job_id), "job"))  # type: ignore[arg-type]
+    worker.tell(job_id, Generated(seed=job["seed"], text=text, temperature=0.5, random_seed=1, seconds=0.1))
+    await live.until(lambda: job_id not in worker.waiting(), "the end of the job")
+    return job
+
+
+async def call(
+    live: Live, worker: StandIn, words: str = "@mary hello", text: str = TEXT, **where: Any
+) -> dict[str, Any]:
+    live.send(words, person="ben", **where)
+    job = await write(live, worker, text)
+    await live.handled()
+    return job
+
+
+# ---------------------------------------------------------------------------- what they may be called
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        *(
+            "Discord",
+            "ＤＩＳＣＯＲＤ",
+            "Clyde the second",
+            "Every one",
+            "he\u200bre",
+            "System Message",
+            "",
+            "😀",
+            "x" * 73,
+        ),
+        *("M\u0430ry", "Mary · model", "@mary", "a:b"),
+    ],
+)
+def test_names_that_discord_refuses_or_that_deceive_are_refused(title: str) -> None:
+    with pytest.raises(UserError):
+        checked("mary", title)
+
+
+def test_a_name_is_shown_as_it_is_read() -> None:
+    assert checked("@Mary", ' "Ｍary\u200b  Shelley" ') == ("mary", "Mary Shelley")
+    assert checked("mary", "x" * 72)[1] == "x" * 72
+    assert checked("maria", "Мария")[1] == "Мария"
+    for call in ("everyone", "here", "stop", "mary ann", "", "x" * 21, "märy"):
+        with pytest.raises(UserError):
+            checked(call, "Mary")
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize(
+    "typed", ["mary tides Ben", "mary tides b.e.n", "ben tides", "mary tides Bénjy B", "mary tides cleo"]
+)
+async def test_no_persona_has_a_members_name(live: Live, typed: str) -> None:
+    live.world.get_guild(GUILD_ID).members[USER_IDS["ben"]].nick = "Bénjy B"
+    assert "Somebody in this server is called so" in await live.ask(f"!persona add {typed}")
+    assert "No persona speaks here" in await live.ask("!persona")
+
+
+# ---------------------------------------------------------------------------- whose and where
+
+
+@pytest.mark.usefixtures("worker")
+async def test_admins_add_list_and_remove_them_through_a_restart(live: Live) -> None:
+    for typed in (ADD, "!persona remove mary"):
+        assert "Only members with Manage Server" in await live.ask(typed, person="ben")
+    assert "No model called `nobody`" in await live.ask("!persona add mary nobody")
+    assert f"**{SAID.partition(' ·')[0]}** · model speaks here with `tides`: write `@mary hello`." in await live.ask(
+        ADD
+    )
+    live.bot.guild_settings._known.clear()
+    for typed in ("!persona", "!personas", "!persona list"):
+        assert "`@mary` **Mary Shelley** · model, which writes with `tides`" in await live.ask(typed, person="ben")
+    assert "No persona" in await live.ask("!persona", person="ben", channel="library")
+    live.acts.slash(USER_IDS["ada"], LAB, "persona", {"what": "add", "call": "victor", "model": "tides"}, {})
+    await live.until(lambda: live.showing("**victor** · model speaks here"), "the answer")
+    assert "No `@mary` speaks in this server any more" in await live.ask("!persona remove mary")
+    assert "@mary" not in await live.ask("!persona")
+    for number in range(MOST_PERSONAS - 1):
+        one = Persona(title="x", model_id="m", model="m", channels=(LAB,))
+        await live.bot.guild_settings.put_persona(GUILD_ID, f"p{number}", one)
+    assert "Remove one" in await live.ask(ADD)
+
+
+async def test_it_speaks_by_a_webhook_with_its_picture_and_pings_nobody(live: Live, worker: StandIn) -> None:
+    refused = {"call": "mary", "what": "add", "model": "tides", "name": "Mary Shelley"}
+    live.acts.slash(USER_IDS["ada"], LAB, "persona", refused, {"picture": File("a.txt", b"no")})
+    await live.until(
+        lambda: live.whispered("ada", "This file is no picture") or live.showing("no picture"), "a refusal"
+    )
+    live.acts.slash(USER_IDS["ada"], LAB, "persona", refused, {"picture": File("mary.png", b"png")})
+    await live.until(lambda: live.showing("speaks here"), "the answer")
+    job = await call(live, worker, "hello @Mary @everyone", "<@1297000000000000022> *went* home")
+    (posted,) = spoken(live)
+    assert posted.reference is None
+    assert posted.ping_user_ids == []
+    assert str(posted.author_avatar).endswith("mary.png")
+    shown = Presenter(live.world).message(posted)["author"]
+    assert (shown["name"], shown["bot"]) == (SAID, True)
+    assert shown["picture"].startswith("/cdn/")
+    (sent,) = [one.json for one in live.requests("POST") if one.json and one.json.get("username")]
+    assert sent["allowed_mentions"]["parse"] == []
+    assert "nonce" not in sent
+    assert job["seed"] == "hello @everyone\n"
+    assert (job["place"]["user_id"], job["candidates"]) == (USER_IDS["ben"], 8)
+    for words in ("mary@mary.com", "https://a/@mary", "@maryann hello", "mary hello"):
+        live.send(words, person="ben")
+    live.send("@mary hello", person="ben", channel="library")
+    await live.handled()
+    assert not worker.waiting()
+
+
+async def test_a_reply_calls_it_and_goes_on_also_after_a_restart(live: Live, worker: StandIn) -> None:
+    await live.ask(ADD)
+    await live.ask("!persona add victor tides")
+    await live.ask(ADD)
+    assert (await live.bot.guild_settings.get(GUILD_ID)).personas["mary"].channels == (LAB,)
+    await call(live, worker)
+    live.bot.personas._hooks.clear()
+    live.bot.guild_settings._known.clear()
+    job = await call(live, worker, "and then?", reply_to=spoken(live)[0])
+    assert job["seed"] == f"{TEXT}\nand then?\n"
+    await call(live, worker, "@victor you?")
+    assert (len(spoken(live)), len(spoken(live, "victor · model"))) == (2, 1)
+    assert len(live.world.webhooks) == 1, "one for all, found again after a restart"
+    assert 0 < worker.redis.ttl(keys.shown(spoken(live)[0].id)) <= keys.JOB_TTL_S
+
+
+async def test_threads_follow_their_channel(live: Live, worker: StandIn) -> None:
+    await live.ask(ADD)
+    thread = live.world.create_thread(LAB, "a talk", USER_IDS["ben"])
+    await live.until(lambda: live.bot.get_channel(thread.id), "the thread")
+    await call(live, worker, channel=thread.id)
+    assert (len(spoken(live)), len(spoken(live, channel=thread.id))) == (0, 1)
+
+
+async def test_nothing_but_people_calls_one(live: Live, worker: StandIn) -> None:
+    """So two bots with personas never talk each other into a loop."""
+    await live.ask(ADD)
+    await call(live, worker, text="@mary and @victor, come")
+    twin = live.world.users[99] = User(id=99, name="Twin", bot=True)
+    live.world.add_member(GUILD_ID, twin.id)
+    hook = live.world.create_webhook(LAB, "Victor", USER_IDS["ada"])
+    reference = {"channel_id": str(LAB), "message_id": str(spoken(live)[0].id)}
+    for _ in range(3):
+        live.world.create_message(LAB, twin.id, "@mary hello", reference=reference)
+        live.world.create_message(LAB, hook.id, "@mary hello", webhook_id=hook.id, author_name="Victor · model")
+    await live.handled()
+    assert not worker.waiting()
+    assert len(spoken(live)) == 1
+
+
+# ---------------------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.usefixtures("worker")
+async def test_without_the_right_it_speaks_under_the_bots_name(live: Live, worker: StandIn) -> None:
+    await deny(live, "manage_webhooks")
+    assert "Under my own name: I lack Manage Webhooks" in await live.ask(ADD)
+    await call(live, worker)
+    (posted,) = live.shown(TEXT)
+    assert posted.content.startswith("-# **Mary Shelley** · model\n")
+    job = await call(live, worker, f"<@{BOT_ID}> and?", reply_to=posted)
+    assert job["job_id"].startswith("u-p-"), "a reply to it is a call, too"
+    assert TEXT in job["seed"]
+    assert "Mary" not in job["seed"]
+
+
+async def test_fifteen_webhooks_are_told_and_one_deleted_by_hand_is_made_again(live: Live, worker: StandIn) -> None:
+    live.faults.add(Fault("POST", rf"/channels/{LAB}/webhooks", 400, code=30_007))
+    assert "15 webhooks" in await live.ask(ADD)
+    await call(live, worker)
+    live.world.delete_webhook(next(iter(live.world.webhooks)))
+    await call(live, worker)
+    assert len(spoken(live)) == 2
+    live.faults.add(Fault("POST", POST, 404, code=10_015, times=2))
+    await call(live, worker)
+    assert len(spoken(live)) == 2, "no third try"
+    assert len(live.shown("-# **Mary Shelley**")) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault("POST", POST, 500, late=True), Fault("POST", POST, 0, late=True)])
+async def test_after_an_unclear_send_nothing_is_posted_again(live: Live, worker: StandIn, fault: Fault) -> None:
+    await live.ask(ADD)
+    live.faults.add(fault)
+    with capture_logs() as logs:
+        await call(live, worker)
+        await live.until(lambda: [one for one in logs if one["event"] == "persona_not_heard"], "the log")
+    assert len(spoken(live)) == 1
+    assert live.showing("❌") is None
+    await live.start_again()
+    await live.handled()
+    assert len(spoken(live)) == 1
+
+
+async def test_a_model_that_is_gone_is_told_once(live: Live, worker: StandIn) -> None:
+    await live.ask(ADD)
+    (model,) = await live.bot.registry.all(GUILD_ID)
+    await live.bot.registry.remove(model)
+    live.send("@mary hello", person="ben")
+    await live.until(lambda: live.showing("**Mary Shelley** is still from now on"), "the reason")
+    live.bot.guild_settings._known.clear()
+    live.send("@mary hello", person="ada")
+    await live.handled()
+    assert len(live.shown("is still from now on")) == 1
+    worker.add_model()
+    await live.ask(ADD)
+    await call(live, worker)
+    assert len(spoken(live)) == 1
+
+
+async def test_its_texts_are_covered_and_deleted_like_others(live: Live, worker: StandIn) -> None:
+    await live.ask(ADD)
+    await live.bot.guild_settings.block(GUILD_ID, "gulls")
+    await call(live, worker)
+    (posted,) = spoken(live)
+    assert posted.content == "and the █████ went home"
+    hook = live.world.create_webhook(LAB, "Victor", USER_IDS["ada"])
+    other = live.world.create_message(LAB, hook.id, TEXT, webhook_id=hook.id, author_name=SAID)
+    live.acts.on_message(USER_IDS["ben"], LAB, other.id, "Delete this text")
+    await live.until(lambda: live.whispered("ben", "isn't mine"), "a refusal")
+    live.acts.on_message(USER_IDS["ben"], LAB, posted.id, "Delete this text")
+    await live.until(lambda: spoken(live) == [other], "the deletion")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_personas_go_with_the_server(live: Live) -> None:
+    await live.ask(ADD)
+    await live.bot.cogs["Watch"].forget_server(GUILD_ID)  # type: ignore[attr-defined]
+    live.bot.guild_settings._known.clear()
+    assert "No persona" in await live.ask("!persona")
+
+
+async def test_the_webhooks_token_is_nowhere_else(
+    live: Live, worker: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO), capture_logs() as logs:
+        await live.ask(ADD)
+        live.faults.add(Fault("POST", POST, 500))
+        await call(live, worker)
+    (hook,) = live.world.webhooks.values()
+    assert hook.token not in caplog.text
+    assert hook.token not in str(logs)
+    for key in worker.redis.keys("*"):
+        if worker.redis.type(key) == b"string":
+            assert hook.token.encode() not in worker.redis.get(key)  # type: ignore[operator]
+    assert hook.token not in str(live.bot.personas._hooks)
+
+
+async def test_an_attachments_address_is_replaced_by_one_that_lasts(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await live.ask(ADD)
+    own = (await live.bot.guild_settings.get(GUILD_ID)).personas["mary"]
+    expiring = own.model_copy(update={"picture": "https://cdn.discordapp.com/attachments/1/2/a.png?ex=1"})
+    await live.bot.guild_settings.put_persona(GUILD_ID, "mary", expiring)
+    lasting = discord.Asset(live.bot._connection, url="https://cdn.discordapp.com/avatars/1/a.png", key="a")
+    monkeypatch.setattr(discord.user.BaseUser, "avatar", lasting)
+    await call(live, worker)
+    assert (await live.bot.guild_settings.get(GUILD_ID)).personas["mary"].picture == lasting.url
+
+
+# ---------------------------------------------------------------------------- a talk
+
+
+@pytest.fixture
+async def pair(live: Live, worker: StandIn) -> StandIn:
+    await live.ask(ADD)
+    await live.ask("!persona add victor tides")
+    return worker
+
+
+async def test_two_talk_as_many_turns_as_asked_each_after_the_other(live: Live, pair: StandIn) -> None:
+    for typed in ("!talk mary", "!talk mary mary", "!talk mary ada"):
+        assert "two personas of this channel" in await live.ask(typed)
+    assert "turns" in await live.ask("!talk mary victor 13")
+    assert "talk: 3 texts" in await live.ask("!talk @Mary victor 3", person="ben")
+    assert "Two talk here already" in await live.ask("!talk mary victor")
+    seeds = [(await write(live, pair, text))["seed"] for text in ("one", "two", "three")]
+    await live.until(lambda: not live.bot.personas.talks, "the end")
+    assert seeds == ["", "one\n", "one\ntwo\n"]
+    assert [one.content for one in spoken(live)] == ["one", "three"]
+    assert [one.content for one in spoken(live, "victor · model")] == ["two"]
+    assert int(pair.redis.zcard(keys.spoken("guild", GUILD_ID))) == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("typed", ["!quiet 8h", "!talk stop"])
+async def test_moderators_end_it_at_once(live: Live, pair: StandIn, typed: str) -> None:
+    await live.ask("!talk mary victor 12")
+    await write(live, pair)
+    await pair.asked(live)
+    assert "❌" in await live.ask(typed, person="ben")
+    await live.ask(typed, person="dora")
+    if typed == "!quiet 8h":
+        await write(live, pair)
+        assert "wants quiet" in await live.ask("!talk mary victor")
+    await live.until(lambda: not live.bot.personas.talks, "the end")
+    assert len(spoken(live)) + len(spoken(live, "victor · model")) == 1
+
+
+async def test_a_talk_ends_with_trouble_and_with_the_hours_texts(live: Live, pair: StandIn) -> None:
+    await live.ask("!talk mary victor")
+    live.faults.add(Fault("POST", POST, 500))
+    await write(live, pair)
+    await live.until(lambda: not live.bot.personas.talks, "the end")
+    assert not spoken(live)
+    await live.ask("!speak most 1")
+    await live.ask("!talk mary victor")
+    await live.until(lambda: live.showing("They have said enough for this hour"), "the cap")
+    await asyncio.sleep(0)
+    assert not live.bot.personas.talks
+    assert "❌" in text_of(live.showing("enough for this hour"))  # type: ignore[arg-type]
