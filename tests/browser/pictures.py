@@ -178,6 +178,17 @@ def take_talk(photos: Photographer, minutes: float) -> None:
     client.wait_for_message(after=said[-1], timeout=60)
     photos.whole("speaking")
     photos.say("!speak off")
+    photos.say("!persona add mary frankenstein Mary Shelley")
+    photos.say("!persona add victor frankenstein Victor")
+    asked = client.send("@mary what do you fear?", person="ben")["id"]
+
+    def spoken(number: int) -> bool:
+        return sum("· model" in one["author"]["username"] for one in client.messages(after=asked)) >= number
+
+    client.wait_for(lambda: spoken(1), 60, "the persona")
+    photos.say("!talk mary victor 3")
+    client.wait_for(lambda: spoken(4), 120, "what they say to each other")
+    photos.whole("personas")
 
 
 def take_game(photos: Photographer, minutes: float) -> None:
