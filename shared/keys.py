@@ -158,7 +158,7 @@ quizzed = _Key("guild:{guild_id}:quizzed:{model_id}")
 # the server's last quiz.
 quiz_scores = _Key("guild:{guild_id}:quiz")
 
-# Sorted set, trimmed: `message:channel` -> reactions to a text. It expires 90 days after the last one.
+# Sorted set, trimmed: `message:channel` -> reactions to a text. It expires 30 days after the last one.
 best = _Key("guild:{guild_id}:best")
 
 # String that lives as long as a person (or, for `chat`, a channel) must wait before the next `what`.

@@ -139,7 +139,7 @@ class Holdings:
             quiz=quiz.decode() if quiz is not None else None,
         )
 
-    async def _trainings(self, user: User) -> list[TrainJob]:
+    async def _trainings(self, user: User | discord.Object) -> list[TrainJob]:
         trainings = (await self.snapshots.look(now=True)).trainings
         return [one.job for one in trainings if one.job.place.user_id == user.id]
 
@@ -157,8 +157,9 @@ class Holdings:
         """Delete a person's requests in these servers, others' with that person's words, and the answers; how many.
         Their guesses go, too.
 
-        Trainings stay: they hold no words of theirs, and their models need them.
+        Trainings stay, for their models need them; but not those of their own words alone, whose samples are theirs.
         """
+        running = {job.job_id for job in await self._trainings(discord.Object(user_id))}
         for channel_id in await reply(self.redis.zrange(keys.QUIZZES, 0, -1)):
             await reply(self.redis.hdel(keys.quiz(channel_id.decode()), f"g:{user_id}"))
         for guild_id in guild_ids:
@@ -166,7 +167,8 @@ class Holdings:
         theirs = [
             job.job_id
             async for job in self.requests_of(user_id)
-            if job is not None and not isinstance(job, TrainJob | DeleteJob) and job.place.guild_id in guild_ids
+            if job is not None and job.place.guild_id in guild_ids and not isinstance(job, DeleteJob)
+            if not isinstance(job, TrainJob) or (job.job_id not in running and _is_own(job, user_id))
         ]
         for job_id in theirs:
             await self._forget_request(job_id)
@@ -213,6 +215,11 @@ class Holdings:
                 else:
                     if user_id in {job.place.user_id, *authors_of(job)}:
                         yield job
+
+
+def _is_own(job: TrainJob, user_id: int) -> bool:
+    """Whether a training learned somebody's own words alone."""
+    return user_id in {ref.author_id for ref in job.transcripts or ()}
 
 
 async def _shared_servers(user: User, guilds: list[discord.Guild]) -> set[int]:

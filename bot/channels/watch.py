@@ -291,6 +291,7 @@ class Watch(commands.Cog):
         for guild_id in await self.consents.guilds():
             if (await self.consents.of(guild_id)).agreed or await self.consents.allowed(guild_id):
                 known.add(guild_id)
+        known |= await self.servers.with_personas()
         for guild_id in known - {guild.id for guild in self.client.guilds}:  # at the start Discord names all others
             self.chores.add(self.forget_server, guild_id)
 

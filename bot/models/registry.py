@@ -34,6 +34,8 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import Revision, read_revision
 
+MOST_OWN = 5
+"""Models of one member's own words in a server: its admins don't see them."""
 _AMEND_TRIES = 5
 _HOUR_S, _DAY_S = 3_600.0, 86_400.0
 _UNSENT = "d-0"
@@ -253,6 +255,13 @@ class Registry:
     async def forget_channel(self, channel_id: int) -> None:
         """Drop what a channel that is gone has chosen: its model, its temperature, whether it chats."""
         await reply(self._redis.delete(keys.channel(channel_id), keys.quiz(channel_id)))
+
+    async def require_few_own(self, guild_id: int, user_id: int, most: int) -> None:
+        """Raises UserError: there are more models of a member's own words."""
+        if sum(one.authors == {user_id} for one in await self.all(guild_id)) > most:
+            prefix = await self._guilds.prefix(guild_id)
+            problem = f"You have {MOST_OWN} models of your own words here, which is the maximum."
+            raise UserError(problem, f"Delete one of them first: `{prefix}model delete NAME`.")
 
     async def played(self) -> set[int]:
         """The servers with scores of quizzes, or with favourite texts."""

@@ -10,6 +10,7 @@ import discord
 
 from bot.components import MODEL, Components, Press
 from bot.models import embeds
+from bot.models.registry import MOST_OWN
 from bot.models.requests import Requests
 from bot.models.sharing import require_owner
 from bot.options import decoding
@@ -137,6 +138,12 @@ class Transfer(Requests):
         if not self.registry.among(place.guild_id, place.channel_ids, [model], place.user_id):
             await self.registry.remove(model)
             raise _SWITCHED_OFF if self.settings.channel_training == "off" else _NOT_HERE
+        try:
+            if model.authors:
+                await self.registry.require_few_own(place.guild_id, place.user_id, MOST_OWN)
+        except UserError:
+            await self.registry.remove(model)
+            raise
         prefix = await self.servers.prefix(place.guild_id)
         current = await self.servers.channel([place.channel_id])
         embed = embeds.imported(model, event.notes, prefix, current=current.model == model.model_id)

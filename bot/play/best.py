@@ -22,7 +22,7 @@ from shared.jobs import CompareJob, GenerateJob, Job
 
 MOST, TRIMMED_TO = 500, 450
 """Texts of a server, and how many are left when there are more: what is new has a while to gather reactions."""
-AGE = timedelta(days=90)
+AGE = timedelta(seconds=keys.JOB_TTL_S)
 SHOWN, LOOKED_AT = 5, 20
 
 
@@ -98,14 +98,13 @@ class Best:
         return job_shown_in(message) or await self.jobs.shown_in(message.id)
 
     async def _models(self, who: Actor, job_id: str) -> list[str] | None:
-        """Names of the models that wrote a text; empty: nobody knows any more. None: it may not be shown here, or is no
-        text."""
+        """Names of the models that wrote a text. None: it may not be shown here, is none, or nobody knows any more."""
         try:
             stored = await self.jobs.load(job_id)
         except NotUnderstood:
             return None
         if stored is None:
-            return None if job_id.startswith("s") else []  # a surprise
+            return None
         names = _names(stored.job)
         usable = await self.registry.by_ids(who.guild_id, who.here, names)
         return list(names.values()) if names and len(usable) == len(names) else None

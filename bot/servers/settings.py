@@ -152,6 +152,12 @@ class GuildSettingsStore:
                 raise UserError(f"This server has {MOST_PERSONAS} personas.", "Remove one: `persona remove NAME`.")
             await self._put(guild_id, own.model_copy(update={"personas": kept}))
 
+    async def with_personas(self) -> set[int]:
+        """The servers that have some."""
+        scan = self._redis.scan_iter(match=keys.guild_settings("*"), count=500)
+        guilds = {int(key.split(b":")[1]) async for key in scan}
+        return {guild_id for guild_id in guilds if (await self.get(guild_id)).personas}
+
     async def reset(self, guild_id: int) -> None:
         """Forget all that a server's admins have set, even what this version cannot read."""
         async with self._changing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Literal
@@ -185,7 +186,9 @@ class Speaks(commands.Cog):
     @commands.Cog.listener()
     async def on_addressed(self, ctx: Context, words: str) -> None:
         if ctx.guild is not None:
-            await self.speaker.hear_words(ctx.channel, ctx.author.id, words)
+            with contextlib.suppress(UserError):  # chat tells them
+                await self.speaker.generating.access.require("generate", Actor.of(ctx))
+                await self.speaker.hear_words(ctx.channel, ctx.author.id, words)
 
     @commands.Cog.listener()
     async def on_forgotten(self, user_id: int) -> None:

@@ -154,6 +154,8 @@ class LiveCard:
         self._edited = time.monotonic() if where else float("-inf")
         # The channel was deleted, and the owner is told of the end. In Redis the card is then a direct message.
         self._gone = where is not None and where[0] != job.place.channel_id
+        # Made again of a member's own words: nobody asked, and nobody else knows its name.
+        self._private = job.replaces is not None and any(ref.author_id for ref in job.transcripts or ())
         self._text_kept = float("-inf")
         self._stuck_since: float | None = None
         self._recorded: tuple[int, int] | None = None  # where Redis knows the card to be
@@ -190,7 +192,10 @@ class LiveCard:
         await self._record()
         await self._read()
         embed = await self._cards.embed(self._job, self._state)
-        if self._gone:
+        if self._private:
+            if self._state.over:
+                await self._tell_owner(embed, await self._files())
+        elif self._gone:
             await self._end_without_channel(embed)
         elif embed.to_dict() != self._shown:
             wait_s = self._edited + self._cards.settings.card_interval_s - time.monotonic()

@@ -186,6 +186,7 @@ class Remaking(Service):
         for channel_id in places:  # where it may have been chosen
             if (await self.servers.channel([channel_id])).model == model.model_id:
                 await self.registry.use(channel_id, new)
+        model = await self.registry.record(model.model_id) or model  # it may have been unshared meanwhile
         shared = {"shared_with": model.shared_with, "for_server": model.for_server}
         await self.registry.amend(new.model_id, lambda record: record.model_copy(update=shared))
         await self._drop(model)

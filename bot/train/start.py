@@ -16,6 +16,7 @@ from bot.components import MODEL, Components, Press
 from bot.jobs.client import TRAINING, card_nonce
 from bot.jobs.fairness import Limit, Owner, refused
 from bot.jobs.snapshot import Snapshots
+from bot.models.registry import MOST_OWN
 from bot.models.requests import Requests
 from bot.servers import access
 from bot.servers.access import Actor
@@ -37,8 +38,6 @@ _NO_LIMITS = (1_000_000, 1_000_000)
 
 log = structlog.get_logger()
 
-MOST_OWN = 5
-"""Models of one member's own words in a server."""
 TASTE_MINUTES = 2.0
 """How long a newcomer's first training takes at most."""
 
@@ -167,10 +166,8 @@ class Trainings(Requests):
                 "A member's own words are learned for that member alone, and not together with other texts.",
                 "Leave out `--from`, or start from a model of your own words with `@me #CHANNEL`.",
             )
-        if own and sum(one.authors == own for one in await self.registry.all(who.guild_id)) >= MOST_OWN:
-            prefix = await self.servers.prefix(who.guild_id)
-            problem = f"You have {MOST_OWN} models of your own words here, which is the maximum."
-            raise UserError(problem, f"Delete one of them first: `{prefix}model delete NAME`.")
+        if own:
+            await self.registry.require_few_own(who.guild_id, who.user.id, MOST_OWN - 1)
 
     # ------------------------------------------------------------------ channels, which are yet to be read
 

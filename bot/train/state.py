@@ -84,12 +84,13 @@ class TrainingState:
     def samples_stand(self, job: TrainJob, revisions: Mapping[str, Revision]) -> bool:
         """Whether no member has withdrawn words that the training had read when it wrote its samples.
 
-        An interrupted one begins anew only when another worker takes it up; once it is over, the model is made again.
-        `revisions`: of its transcripts now; one that is missing is forgotten.
+        An interrupted one begins anew only when another worker takes it up; once it is over, the model is made again,
+        unless it is one of a member's own words. `revisions`: of its transcripts now; one that is missing is forgotten.
         """
-        if not self.samples or self.over:
+        learned = job.transcripts
+        if not self.samples or (self.over and not any(ref.author_id for ref in learned or ())):
             return True
-        if (learned := job.transcripts) is None:
+        if learned is None:
             return False
         read, own = self.samples[-1].revision, job.corpus.transcript
         if own is not None and read is not None:

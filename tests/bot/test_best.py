@@ -171,3 +171,11 @@ async def test_a_text_that_the_bot_cannot_fetch_is_no_error(live: Live, worker: 
     said = await live.ask("!best")
     assert "tide and time" in said
     assert text_of(live.shown("The best of it")[-1]) == said
+
+
+async def test_what_was_forgotten_or_is_too_old_to_be_known_is_not_quoted_again(live: Live, worker: StandIn) -> None:
+    text = await written(live, "tide and time")
+    await react(live, text, BEN)
+    assert "tide and time" in await live.ask("!best")
+    await live.bot.holdings.forget_requests(generate_job(place=lab()).place.user_id, [GUILD_ID])
+    assert NOTHING in await live.ask("!best")

@@ -10,12 +10,14 @@ import pytest
 
 from bot.channels.sources import own_channel
 from bot.channels.store import Line
+from bot.models.registry import MOST_OWN
 from bot.models.transfer import require_export
-from bot.train.start import MOST_OWN
+from bot.train.state import TrainingState
 from galvanic.errors import UserError
 from galvanic.options import STARTER, TranscriptRef
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
-from shared.events import Generated, Imported
+from shared import keys
+from shared.events import Generated, Imported, Queued, Sample
 from shared.jobs import ImportJob
 from shared.models import ModelRecord
 from shared.settings import Settings
@@ -196,3 +198,43 @@ async def test_without_a_deleted_message_it_is_made_again_of_its_author_alone(li
     await look(live)
     (record,) = await live.bot.registry.all(GUILD_ID)
     assert (record.model_id, record.shared_with) == (new.model_id, (CELLAR,))
+
+
+async def test_with_its_authors_yes_its_samples_go(live: Live) -> None:
+    model = await bens(live)
+    ref = model.transcripts[0]
+    corpus = factories.corpus(source="channel", sha256="", transcript=ref)
+    place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=BEN)
+    job = factories.train_job(job_id="t-1", place=place, corpus=corpus)
+    sample = Sample(epoch=1, text="as Ben writes", revision=ref.revision)
+    state = TrainingState.of([Queued(), sample, factories.finished(model=model)])
+    assert await live.bot.training_cards.samples_stand(job, state)
+    await live.bot.redis.hset(keys.job("t-1"), "job", job.model_dump_json())  # type: ignore[misc]
+    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    assert not await live.bot.training_cards.samples_stand(job, state)
+    assert await live.bot.holdings.forget_requests(ADA, [GUILD_ID]) == 0
+    assert await live.bot.holdings.forget_requests(BEN, [GUILD_ID]) == 1
+
+
+async def test_made_again_it_is_told_to_its_author_alone(live: Live) -> None:
+    model = await bens(live)
+    corpus = factories.corpus(source="channel", sha256="", transcript=model.transcripts[0])
+    place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=BEN)
+    job = factories.train_job(job_id="t-1", place=place, corpus=corpus).model_copy(update={"replaces": "m-old"})
+    await live.bot.jobs.submit_train(job, None, (9, 9))
+    worker = StandIn(live.bot.settings)
+    live.bot.delivery.follow(job, None)
+    worker.tell("t-1", factories.finished(model=model))
+    await live.until(lambda: live.showing("bens-own", channel=live.dm("ben")), "a direct message")
+    assert not live.shown("bens-own"), "nobody else knows its name"
+
+
+async def test_no_file_makes_more_of_them_than_one_may_have(live: Live) -> None:
+    for number in range(MOST_OWN):
+        await bens(live, f"own-{number}")
+    one_more = await bens(live, "one-more", imported=True, scope="channel")
+    place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=BEN)
+    file = ImportJob(job_id="i-1", place=place, file_name="a.safetensors")
+    await live.bot.delivery.post(file, Imported(model=one_more), live.bot.get_partial_messageable(LAB).send)
+    assert live.shown("which is the maximum")
+    assert await live.bot.registry.record(one_more.model_id) is None

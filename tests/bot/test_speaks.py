@@ -204,6 +204,16 @@ async def test_its_words_are_the_last_that_one_person_said_to_it(live: Live, wor
     assert (await said(live, worker))["seed"] == "", "who is forgotten has said nothing"
 
 
+async def test_who_may_not_generate_gives_it_no_words(live: Live, worker: StandIn) -> None:
+    guild = live.world.guilds[GUILD_ID]
+    stewards = next(role.id for role in guild.roles.values() if role.name == "Moderators")
+    await live.ask("!speak every 2")
+    await live.bot.guild_settings.change(GUILD_ID, generate_roles=(stewards,))
+    live.send(f"<@{BOT_ID}> say what I say", person="ben")
+    await live.handled()
+    assert not live.bot.speaker._words
+
+
 async def test_words_to_it_are_kept_for_half_an_hour(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     await live.ask("!speak 1%")
     own = live.bot.speaker
