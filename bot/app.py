@@ -135,14 +135,7 @@ class Galvanic(commands.Bot):
         common = (self, settings, servers, self.access, self.jobs, self.delivery, self.registry)
         self.trainings = start.Trainings(*common, self.snapshots, self.training_cards, self.transcripts, self.importer)
         self.holdings = held.Holdings(
-            self,
-            settings,
-            self.redis,
-            self.consents,
-            self.transcripts,
-            self.registry,
-            self.snapshots,
-            self.chores,
+            self, settings, self.redis, self.consents, self.transcripts, self.registry, self.snapshots, self.chores
         )
         self.remaking = remake.Remaking(
             self,

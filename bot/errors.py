@@ -61,9 +61,7 @@ def servers_only() -> UserError:
 
 
 def too_late() -> UserError:
-    return UserError(
-        "Discord didn't let me answer this in time.", "It may be done all the same; if it is not, try again."
-    )
+    return UserError("Discord didn't let me answer this in time.", "It may be done all the same; if not, try again.")
 
 
 def is_gone(error: BaseException) -> bool:
@@ -154,8 +152,7 @@ def _of_command(error: Exception, usage: str) -> UserError | None:
             return UserError(f"I can't use {code(error.value)} here.", usage)
         case app_commands.CommandSignatureMismatch():
             return UserError(
-                "Discord shows an older version of this command.",
-                "Restart Discord, or try again in a few minutes.",
+                "Discord shows an older version of this command.", "Restart Discord, or try again in a few minutes."
             )
         case app_commands.CommandNotFound():
             return UserError("This command no longer exists.", "Type `/` to see all my commands.")

@@ -215,11 +215,7 @@ class TextModel(Author):
     """A model in memory. Safe between threads: no state between calls. `windows`: corpus ids, [windows, symbols]."""
 
     def __init__(
-        self,
-        description: Description,
-        weights: Weights,
-        windows: npt.NDArray[Any],
-        companion: Companion | None = None,
+        self, description: Description, weights: Weights, windows: npt.NDArray[Any], companion: Companion | None = None
     ) -> None:
         self.description = description
         self.recipe = description.recipe

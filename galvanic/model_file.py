@@ -166,9 +166,7 @@ def describe(path: Path, imported_bytes: int | None = None) -> Description:
     try:
         written = _Format.model_validate_json(metadata)
         if written.format > FORMAT or not (written.packed is None or written.packed in PACKINGS):
-            raise UserError(
-                "This model was written by a newer version of Galvanic.", "Update this installation to use it."
-            )
+            raise UserError("This model was written by a newer version of Galvanic.", "Update this installation.")
         description = Description.model_validate_json(metadata)
         _check_description(description)
         if imported_bytes is not None:

@@ -25,15 +25,7 @@ from galvanic.ngrams import Lines
 from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
 from galvanic.pace import Pace
 from galvanic.parent import Parent, check_symbols, child_plan, grown, load_parent
-from galvanic.plan import (
-    Budget,
-    Plan,
-    Weights,
-    apply_options,
-    fit_to_text,
-    make_plan,
-    spare_memory,
-)
+from galvanic.plan import Budget, Plan, Weights, apply_options, fit_to_text, make_plan, spare_memory
 from galvanic.results import (
     CurvePoint,
     Hooks,
@@ -281,12 +273,7 @@ class _Training:
         options, symbols = self.options, len(self.prepared.vocabulary)
         network = self.parent.description.network if self.parent else None
         plan = self.given_plan or make_plan(
-            options.recipe,
-            symbols,
-            self.prepared.learned,
-            budget,
-            network,
-            from_starter=self._from_starter,
+            options.recipe, symbols, self.prepared.learned, budget, network, from_starter=self._from_starter
         )
         plan = apply_options(plan, options)
         if self.parent:

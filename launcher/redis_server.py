@@ -40,9 +40,7 @@ def own_redis(settings: Settings, folders: Folders, sockets: Path) -> tuple[Sett
     """
     server = find_redis_server()
     if redis_answers(settings):
-        raise UserError(
-            "The Redis of an earlier run still uses the data folder.", "Wait a few seconds and start again."
-        )
+        raise UserError("The Redis of an earlier run still uses the data folder.", "Wait some seconds and start again.")
     socket = sockets / "redis.sock"
     config = folders.run / "redis.conf"
     config.write_text(redis_config(socket, folders.redis), encoding="utf-8")
@@ -51,12 +49,7 @@ def own_redis(settings: Settings, folders: Folders, sockets: Path) -> tuple[Sett
     url_file.write_text(f"unix://{socket}", encoding="utf-8")
     settings = settings.model_copy(update={"redis_url": SecretStr(f"unix://{socket}")})
     return settings, Part(
-        "redis",
-        (server, str(config)),
-        Stage.REDIS,
-        ready=lambda: redis_answers(settings),
-        vital=True,
-        stop_wait_s=30,
+        "redis", (server, str(config)), Stage.REDIS, ready=lambda: redis_answers(settings), vital=True, stop_wait_s=30
     )
 
 

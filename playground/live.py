@@ -66,11 +66,7 @@ class Live:
         interactions.outcome_listeners.append(self._on_outcome)
 
     def routes(self) -> list[web.AbstractRouteDef]:
-        return [
-            web.get("/", self.page),
-            web.static("/static", _STATIC),
-            web.get("/control/live", self.socket),
-        ]
+        return [web.get("/", self.page), web.static("/static", _STATIC), web.get("/control/live", self.socket)]
 
     async def page(self, _request: web.Request) -> web.StreamResponse:
         return web.FileResponse(_STATIC / "index.html")

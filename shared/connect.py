@@ -121,10 +121,7 @@ _OTHER_HOST = (
     "Name the host in REDIS_URL as the certificate does, or make one for this name (docs/security.md).",
 )
 _BY_CERTIFICATE = {
-    10: (
-        "The certificate of Redis at {at} has expired.",
-        "Make a new one there (docs/security.md), and restart it.",
-    ),
+    10: ("The certificate of Redis at {at} has expired.", "Make a new one there (docs/security.md), and restart it."),
     9: ("The certificate of Redis at {at} is not valid yet.", "Is the clock of one of the machines wrong?"),
     62: _OTHER_HOST,
     64: _OTHER_HOST,

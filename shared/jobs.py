@@ -11,14 +11,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from galvanic.options import (
-    MOST_LENGTH,
-    CorpusInfo,
-    GenerateOptions,
-    StopAt,
-    TrainOptions,
-    TranscriptRef,
-)
+from galvanic.options import MOST_LENGTH, CorpusInfo, GenerateOptions, StopAt, TrainOptions, TranscriptRef
 
 JOB_VERSION: Final = 1
 

@@ -54,18 +54,16 @@ class Attempt:
     """Does a training, or continues it from its checkpoint. Whenever a member withdraws words that it read, it starts
     over, and nothing is left of what it had learned."""
 
-    def __init__(
-        self, settings: Settings, client: redis.Redis, job: TrainJob, job_events: JobEvents, lease: Lease
-    ) -> None:
+    def __init__(self, settings: Settings, client: redis.Redis, job: TrainJob, events: JobEvents, lease: Lease) -> None:
         self._settings = settings
         self._client = client
         self._job = job
-        self._job_events = job_events
+        self._job_events = events
         self._lease = lease
         self._files = JobFiles(settings, job.job_id)
         self._store = ModelStore(settings)
-        self.copies = CheckpointCopies(settings, self._store, self._files, job_events.attempt)
-        self._hooks = JobHooks(job_events, lease, self.copies)
+        self.copies = CheckpointCopies(settings, self._store, self._files, events.attempt)
+        self._hooks = JobHooks(events, lease, self.copies)
         self._restart_reason: RestartReason | None = None  # why it starts over
         self._authors: bytes | None = None  # of a channel's lines, by number; they are counted with, and never kept
         self._whole = True  # it is all of the training, so its time tells how long others may take

@@ -207,9 +207,7 @@ class JobEvents:
         if int(fields[0] or 0) > self.attempt or fields[1] in (None, b"over"):
             raise Superseded(self.job_id)
 
-    def enter(
-        self, event: M, *, current: bool = True, prepare: Callable[[ModelRecord], None] = lambda _record: None
-    ) -> M:
+    def enter(self, event: M, *, current: bool = True, prepare: Callable[[ModelRecord], None] = lambda _: None) -> M:
         """Enter a model into its server's registry and send that as the job's end: both, or neither.
 
         So what a job's end says is true of the registry: a job that was cancelled, rolled back or superseded leaves no

@@ -82,15 +82,11 @@ def _queue(worker: Any) -> str:
     """The one queue that a worker serves; refuses what would not work."""
     queues = sorted(worker.app.amqp.queues.consume_from)
     if len(queues) != 1 or queues[0] not in _POOLS:
-        _refuse(
-            f"A worker serves one queue, and these are {', '.join(queues)}. Start one with -Q train, or -Q generate."
-        )
+        _refuse(f"A worker serves one queue; these are {', '.join(queues)}. Start one with -Q train, or -Q generate.")
     queue = str(queues[0])
     pool = getattr(worker.pool_cls, "__module__", worker.pool_cls)
     if not pool.endswith(("prefork", _POOLS[queue].removesuffix("s"))):
-        _refuse(
-            f"A worker for {queue} works with --pool {_POOLS[queue]} alone, which is its default. Leave --pool out."
-        )
+        _refuse(f"A worker for {queue} works with --pool {_POOLS[queue]} alone, its default. Leave --pool out.")
     if queue == TRAIN_QUEUE and worker.concurrency not in ("auto", 1):
         _refuse(
             "A train worker trains one model at a time: say -c 1, or leave it out. "

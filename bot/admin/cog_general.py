@@ -79,9 +79,7 @@ class General(commands.Cog):
     async def _commands(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return choices(self.pages.names(interaction.user), typed)
 
-    @hybrid_command(
-        extras={"usage": "status", "examples": ("status",)}, description="Show whether all my parts are running"
-    )
+    @hybrid_command(extras={"usage": "status", "examples": ("status",)}, description="Whether all my parts are running")
     async def status(self, ctx: Context) -> None:
         """Show whether my workers and my job queue are running.
 

@@ -50,7 +50,5 @@ class Chores(Service):
                 if is_transient(error) or isinstance(error, RedisError):
                     self.add(work, *args)
                     raise
-                log.exception(
-                    "chore_failed", doing=work.__name__, of=[arg for arg in args if isinstance(arg, int | str)]
-                )
+                log.exception("chore_failed", doing=work.__name__, of=[one for one in args if type(one) in (int, str)])
         return min(self._due.values()) - loop.time() if self._due else None

@@ -370,9 +370,7 @@ def _room(member: discord.Member, typed: str) -> Room:
             continue
         if isinstance(channel, Room):
             return channel
-        raise UserError(
-            f"I don't learn from {channel.mention}.", "I learn from text channels, forums and their threads."
-        )
+        raise UserError(f"I don't learn from {channel.mention}.", "I learn from text channels, forums and threads.")
     if number is not None and member.guild.get_thread(number) is not None:
         raise UserError("A thread goes with its channel.", "Name the channel that the thread is in.")
     raise UserError(

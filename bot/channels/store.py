@@ -162,11 +162,7 @@ class TranscriptStore:
     # ------------------------------------------------------------------ writing
 
     async def create(self, info: TranscriptInfo, reading: ImportState) -> None:
-        fields: dict[Any, Any] = {
-            "info": info.model_dump_json(),
-            "reading": reading.model_dump_json(),
-            "revision": 0,
-        }
+        fields: dict[Any, Any] = {"info": info.model_dump_json(), "reading": reading.model_dump_json(), "revision": 0}
 
         def enter(pipe: Pipeline) -> None:
             pipe.hset(keys.transcript(info.transcript_id), mapping=fields)

@@ -100,6 +100,7 @@ class Watch(commands.Cog):
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         self.chores.add(self.note_channel, channel.guild.id, channel.id)
         self.chores.add(self.removal.forget_channel, channel.guild.id, channel.id)
+        self.chores.add(self.servers.forget_channel, channel.guild.id, channel.id)
 
     @commands.Cog.listener()
     async def on_raw_member_remove(self, payload: discord.RawMemberRemoveEvent) -> None:

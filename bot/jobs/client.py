@@ -79,12 +79,7 @@ class JobClient(Service):
 
     # ------------------------------------------------------------------ entering
 
-    async def submit_train(
-        self,
-        job: TrainJob,
-        text: str | None,
-        limits: tuple[int, int],
-    ) -> Entry:
+    async def submit_train(self, job: TrainJob, text: str | None, limits: tuple[int, int]) -> Entry:
         """Send a training; its text goes to Redis, compressed and expiring.
 
         `text` None: a channel's messages (`corpus.transcript`); if they are yet to be read, `imported` is to follow.

@@ -258,10 +258,7 @@ class Delivery(Service):
         if place.message_id is None:
             return addressed(channel.send, f"<@{place.user_id}>")
         asked = discord.MessageReference(
-            message_id=place.message_id,
-            channel_id=place.channel_id,
-            guild_id=place.guild_id,
-            fail_if_not_exists=False,
+            message_id=place.message_id, channel_id=place.channel_id, guild_id=place.guild_id, fail_if_not_exists=False
         )
         return functools.partial(channel.send, reference=asked)
 

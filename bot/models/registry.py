@@ -154,11 +154,7 @@ class Registry:
         return models[0]
 
     async def by_ids(
-        self,
-        guild_id: int | None,
-        channel_ids: Sequence[int],
-        model_ids: Iterable[str],
-        user_id: int | None = None,
+        self, guild_id: int | None, channel_ids: Sequence[int], model_ids: Iterable[str], user_id: int | None = None
     ) -> list[ModelRecord]:
         """Those that may be used in a channel, each once; the starter may be everywhere in a server."""
         ids = dict.fromkeys(model_ids)
@@ -182,15 +178,13 @@ class Registry:
         """None: it is gone. Says nothing about who may use it."""
         return next(iter(_read([await reply(self._redis.get(keys.model(model_id)))])), None)
 
-    async def offered(
-        self, interaction: discord.Interaction, typed: str, *words: str
-    ) -> list[app_commands.Choice[str]]:
-        """Names of models, and `words` that may stand in their place."""
+    async def offered(self, interaction: discord.Interaction, typed: str, *more: str) -> list[app_commands.Choice[str]]:
+        """Names of models, and `more` that may stand in their place."""
         channel = interaction.channel
         if interaction.guild_id is None or channel is None:
             return []
         models = await in_time(self.usable(interaction.guild_id, access.channel_ids(channel), interaction.user.id))
-        return choices((*(model.name for model in models), *words), typed)
+        return choices((*(model.name for model in models), *more), typed)
 
     async def next_name(
         self, guild_id: int, channel_ids: list[int], model: ModelRecord, user_id: int | None = None

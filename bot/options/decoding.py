@@ -105,9 +105,7 @@ def of_message(message: discord.Message) -> str:
 def require_one_file(ctx: Context) -> None:
     """Raises UserError: several files were attached, of which discord.py ignores all but the first."""
     if (count := len(ctx.message.attachments)) > 1:
-        raise UserError(
-            f"You attached {count} files; `{ctx.command}` takes one.", "Send the command again with one of them."
-        )
+        raise UserError(f"You attached {count} files; `{ctx.command}` takes one.", "Send it again with one of them.")
 
 
 async def read_file(file: discord.Attachment) -> bytes:

@@ -93,9 +93,9 @@ class Best:
 
     async def _job_of(self, message: discord.Message) -> str | None:
         """Id of the job whose text a message of the bot's shows; None: it shows none."""
-        if self.client.user is None or message.author.id != self.client.user.id:
-            return None
-        return job_shown_in(message) or await self.jobs.shown_in(message.id)
+        mine = self.client.user is not None and message.author.id == self.client.user.id
+        job_id = job_shown_in(message) if mine else None
+        return job_id or (await self.jobs.shown_in(message.id) if mine or message.webhook_id is not None else None)
 
     async def _models(self, who: Actor, job_id: str) -> list[str] | None:
         """Names of the models that wrote a text. None: it may not be shown here, is none, or nobody knows any more."""

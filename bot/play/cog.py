@@ -92,5 +92,8 @@ class Play(commands.Cog):
         me = self.game.client.user
         if payload.guild_id is None or me is None or payload.user_id == me.id:
             return
-        if payload.message_author_id in (None, me.id) and not (payload.member is not None and payload.member.bot):
+        if payload.member is not None and payload.member.bot:
+            return
+        mine = payload.message_author_id in (None, me.id)
+        if mine or await self.favourites.jobs.shown_in(payload.message_id) is not None:  # a persona's
             await self.favourites.count(payload.guild_id, f"{payload.message_id}:{payload.channel_id}", by)

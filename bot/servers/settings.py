@@ -18,7 +18,7 @@ from shared import keys
 from shared.blocklist import Blocklist, default_entries, parse
 from shared.settings import Settings
 
-SLASH = "/"
+SLASH, _WHERE = "/", ("channels", "told_in")
 PREFIX_LIMIT, MOST_PERSONAS = 5, 25
 MOST_TYPED = 4_000
 """Discord's limit on what one field of a form takes."""
@@ -42,14 +42,14 @@ class UnreadableSettings(UserError):
 
 
 class Persona(BaseModel, frozen=True, extra="ignore"):
-    """A model that speaks as `title` in these channels and their threads. `told`: that it can't speak any more."""
+    """A model that speaks as `title` in channels and their threads. `told_in`: where it was told that it can't."""
 
     title: str
     model_id: str
     model: str
     channels: tuple[int, ...]
     picture: str | None = None
-    told: bool = False
+    told_in: tuple[int, ...] = ()
 
 
 class GuildSettings(BaseModel):
@@ -143,11 +143,13 @@ class GuildSettingsStore:
             entries = checked_blocklist("\n".join((*own.blocked, entry)))
             await self._put(guild_id, own.model_copy(update={"blocklist": entries}))
 
-    async def put_persona(self, guild_id: int, call: str, persona: Persona | None) -> None:
-        """None: remove it. Raises UserError: there are too many."""
+    async def put_persona(self, guild_id: int, call: str, made: Persona | None, old: Persona | None = None) -> None:
+        """None: remove it. `old`: only if it still is as it was read. Raises UserError: there are too many."""
         async with self._changing:
             own = await self.get(guild_id)
-            kept = {one: made for one, made in {**own.personas, call: persona}.items() if made is not None}
+            if old not in (None, own.personas.get(call)):
+                return
+            kept = {name: one for name, one in {**own.personas, call: made}.items() if one is not None}
             if len(kept) > MOST_PERSONAS:
                 raise UserError(f"This server has {MOST_PERSONAS} personas.", "Remove one: `persona remove NAME`.")
             await self._put(guild_id, own.model_copy(update={"personas": kept}))
@@ -157,6 +159,12 @@ class GuildSettingsStore:
         scan = self._redis.scan_iter(match=keys.guild_settings("*"), count=500)
         guilds = {int(key.split(b":")[1]) async for key in scan}
         return {guild_id for guild_id in guilds if (await self.get(guild_id)).personas}
+
+    async def forget_channel(self, guild_id: int, channel_id: int) -> None:
+        """No persona speaks in a channel that is gone."""
+        for call, one in (await self.get(guild_id)).personas.items():
+            left = {name: tuple(at for at in getattr(one, name) if at != channel_id) for name in _WHERE}
+            await self.put_persona(guild_id, call, one.model_copy(update=left), one)
 
     async def reset(self, guild_id: int) -> None:
         """Forget all that a server's admins have set, even what this version cannot read."""
@@ -223,10 +231,7 @@ def checked_prefix(typed: str) -> str:
         ),
         (len(prefix) > PREFIX_LIMIT, f"The prefix `{shown}` is {len(prefix)} characters long."),
         (prefix.startswith(("/", "@")), f"A prefix can't begin with `{prefix[:1]}`: Discord uses that itself."),
-        (
-            not prefix.isprintable() or " " in prefix,
-            "A prefix can't contain spaces or invisible characters.",
-        ),
+        (not prefix.isprintable() or " " in prefix, "A prefix can't contain spaces or invisible characters."),
         (prefix[-1:].isalnum(), f"With the prefix `{shown}`, ordinary words would be taken for commands."),
     ):
         if wrong:

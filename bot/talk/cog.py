@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from dataclasses import dataclass
 from typing import Literal
@@ -12,8 +13,9 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.options import checks
+from bot.options.autocomplete import choices, in_time
 from bot.responder import replying
-from bot.servers.access import Actor, channel_ids, moderates, require_admin, require_permissions
+from bot.servers.access import Actor, channel_ids, is_admin, moderates, require_admin, require_permissions
 from bot.servers.settings import Persona
 from bot.talk.personas import MARK, Personas, checked
 from bot.talk.speaker import Speaker
@@ -77,14 +79,12 @@ class Speaks(commands.Cog):
     @hybrid_command(
         aliases=["personas"],
         extras={
-            "usage": "persona [add CALL MODEL [NAME]|remove CALL]",
+            "usage": "persona [add CALL [MODEL] [NAME]|remove CALL]",
             "examples": ("persona", "persona add mary frankenstein Mary Shelley", "persona remove mary"),
         },
         description="Models that speak in this channel under a name of their own",
     )
-    @app_commands.describe(
-        what="What to do", call="What people call it by: mary for @mary", model="It writes with this"
-    )
+    @app_commands.describe(what="What to do", call="What people call it: mary for @mary", model="It writes with this")
     @app_commands.describe(name="The name that it speaks under", picture="An image")
     @commands.guild_only()
     async def persona(
@@ -97,22 +97,27 @@ class Speaks(commands.Cog):
         *,
         name: str = "",
     ) -> None:
-        """List this channel's personas, add one to it, or remove one from the server (Manage Server).
+        """List this channel's personas, and to admins the server's; add one, or remove one from the server.
 
         `@mary hello` calls one, and so does a reply to what it said. Its picture is an image that you attach. Added
         again, it changes; in another channel, it speaks there, too. It never has a member's name.
         """
         require_permissions(ctx)
         await ctx.defer()
-        who, servers, said = Actor.of(ctx), self.personas.generating.servers, ""
+        who, service, said = Actor.of(ctx), self.personas.generating, ""
+        servers, known, admin = service.servers, await self._known(who), is_admin(ctx.author)
         if what == "list":
-            for one, made in (await self.personas.here(who.guild_id, who.here)).items():
-                said += f"`@{one}` **{plain(made.title)}**{MARK}, which writes with `{made.model}`\n"
+            for one, made in known.items():
+                said += f"`@{one}` **{plain(made.title)}**{MARK}, which writes with `{made.model}`"
+                said += f" in {', '.join(f'<#{at}>' for at in made.channels[:5]) or 'no channel'}\n" if admin else "\n"
             said = said[:4_000] or "No persona speaks here: a member with Manage Server can add one."
             await ctx.send(embed=discord.Embed(description=said, colour=GREEN), **replying(ctx))
             return
         require_admin(ctx.author)
-        old = (await servers.get(who.guild_id)).personas.get(call.strip().removeprefix("@").lower())
+        old = known.get(call.strip().removeprefix("@").lower())
+        if what == "remove" and old is None:
+            named = " or ".join(f"`@{one}`" for one in known)
+            raise UserError(f"No persona is called {code(call)}.", f"Take {named}." if known else "There is none yet.")
         call, title = checked(call, name.removeprefix("--name ") or (old.title if old else call))
         if what == "remove":
             await servers.put_persona(who.guild_id, call, None)
@@ -120,7 +125,10 @@ class Speaks(commands.Cog):
             return
         if picture is not None and not (picture.content_type or "").startswith("image/"):
             raise UserError("This file is no picture.", "Attach an image.")
-        found, _ = await self.personas.generating.registry.choose_to_write(who.guild_id, who.here, model)
+        if old is not None and not model:
+            found = await service.registry.by_id(who.guild_id, who.here, old.model_id)
+        else:
+            found, _ = await service.registry.choose_to_write(who.guild_id, who.here, model)
         assert ctx.guild is not None
         await self.personas.require_nobodys(ctx.guild, call, title)
         there = [at for at in (old.channels if old else ()) if ctx.guild.get_channel(at) and at != who.here[-1]]
@@ -160,6 +168,25 @@ class Speaks(commands.Cog):
             await self.personas.begin(who, pair, turns)
         await ctx.send(f"`@{pair[0]}` and `@{pair[1]}` talk: {turns} texts. `talk stop` ends it.", **replying(ctx))
 
+    async def _known(self, who: Actor) -> dict[str, Persona]:
+        """An admin sees all of the server."""
+        if is_admin(who.user):
+            return (await self.personas.generating.servers.get(who.guild_id)).personas
+        return await self.personas.here(who.guild_id, who.here)
+
+    @persona.autocomplete("model")
+    async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await self.personas.generating.registry.offered(interaction, typed)
+
+    @persona.autocomplete("call")
+    @talk.autocomplete("first")
+    @talk.autocomplete("second")
+    async def _calls(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        async def known() -> list[str | tuple[str, str]]:
+            return [*await self._known(Actor.of_interaction(interaction))]
+
+        return choices(await in_time(known()), typed.removeprefix("@"))
+
     @commands.Cog.listener()
     async def on_called(self, ctx: Context, call: str, words: str) -> None:
         await self.chat.guarded(ctx, self._answer(ctx, call, words))
@@ -170,9 +197,8 @@ class Speaks(commands.Cog):
         await access.require("generate", who)
         wait = self.personas.generating.settings.chat_cooldown_s
         async with access.spend("chat", who.guild_id, who.place.channel_id, wait, request=who.request_id):
-            await self.personas.say(
-                who, call, lambda model: self.chat.conversation.heard(who, ctx.message, words, model)
-            )
+            heard = functools.partial(self.chat.conversation.heard, who, ctx.message, words)
+            await self.personas.answer(who, call, heard, ctx.send)
 
     async def _tell(self, ctx: Context) -> None:
         on = (await self.speaker.rooms.room(channel_ids(ctx.channel)[-1])).speak.on
@@ -197,6 +223,7 @@ class Speaks(commands.Cog):
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         self.speaker.rooms.forget(channel.id)
+        self.personas.hooks.pop(channel.id, None)
 
 
 def _until(typed: str) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakValueDictionary
 
 import discord
 import structlog
@@ -21,7 +22,8 @@ from bot.errors import CLOSED, UNKNOWN_WEBHOOK, post_error
 from bot.jobs.delivery import UNASKED
 from bot.servers.access import Actor, channel_ids
 from bot.servers.settings import Persona, UnreadableSettings
-from bot.talk.rooms import Rooms
+from bot.talk.rooms import MOST_IN_A_SERVER, Rooms
+from bot.types import Send
 from bot.words import NOBODY, code, plain
 from bot.write.changes import masked
 from bot.write.conversation import Conversation, Turn
@@ -40,20 +42,26 @@ _CALL = r"[a-z0-9][a-z0-9_-]{0,19}"
 _CALLED = re.compile(rf"(?<![\w@<./])@({_CALL})(?![\w-])", re.IGNORECASE)
 _RESERVED = ("everyone", "here", "systemmessage", "stop")
 _LOOK_ALIKE = {"LATIN", "CYRILLIC", "GREEK"}
-_TOO_MANY_WEBHOOKS = 30_007
+_TOO_MANY_WEBHOOKS, _MOST_HOOKS = 30_007, 1_000
+Fields = Callable[[ModelRecord], Awaitable[dict[str, Any]]]  # of the job in which a model answers
 log = structlog.get_logger()
+
+
+class Still(UserError):
+    """A persona's model was deleted, or may not be used in a channel."""
 
 
 @dataclass(eq=False, repr=False)
 class Personas(Service):
-    """`talks`: by channel or thread, with who wanted it. `_hooks`: by channel; their tokens are nowhere else."""
+    """`talks`: by channel or thread, with who wanted it. `hooks`: by channel; their tokens are nowhere else."""
 
     client: discord.Client
     generating: Generating
     conversation: Conversation
     rooms: Rooms
     talks: dict[int, tuple[asyncio.Task[None], int]] = field(init=False, default_factory=dict)
-    _hooks: dict[int, discord.Webhook] = field(init=False, default_factory=dict)
+    hooks: dict[int, discord.Webhook] = field(init=False, default_factory=dict)
+    _looking: WeakValueDictionary[int, asyncio.Lock] = field(init=False, default_factory=WeakValueDictionary)
 
     async def here(self, guild_id: int, here: list[int]) -> dict[str, Persona]:
         """Those that speak in a channel, by what they are called; `here`: as of `channel_ids`."""
@@ -81,7 +89,9 @@ class Personas(Service):
         room = channel.parent if isinstance(channel, discord.Thread) else channel
         if room is None or not room.permissions_for(room.guild.me).manage_webhooks:
             return None
-        if room.id not in self._hooks:
+        async with self._looking.setdefault(room.id, asyncio.Lock()):  # two first texts at once make one
+            if (known := self.hooks.get(room.id)) is not None:
+                return known
             try:
                 own = [one for one in await room.webhooks() if one.user == self.client.user and one.token]
                 hook = own[0] if own else await room.create_webhook(name="Galvanic personas")
@@ -89,8 +99,10 @@ class Personas(Service):
                 if error.code != _TOO_MANY_WEBHOOKS:
                     raise
                 return None
-            self._hooks[room.id], hook.session = hook, _once(hook.session)
-        return self._hooks[room.id]
+            if len(self.hooks) >= _MOST_HOOKS:
+                del self.hooks[next(iter(self.hooks))]  # it is found again
+            self.hooks[room.id], hook.session = hook, _once(hook.session)
+            return hook
 
     async def _post(self, channel: Any, persona: Persona, text: str, nonce: str) -> Any:
         said: dict[str, Any] = {"username": f"{persona.title}{MARK}", "suppress_embeds": True, "wait": True}
@@ -104,28 +116,38 @@ class Personas(Service):
             except discord.NotFound as error:
                 if error.code != UNKNOWN_WEBHOOK:
                     raise
-                self._hooks.pop(channel_ids(channel)[-1], None)  # somebody deleted it: it is made again, once
+                self.hooks.pop(channel_ids(channel)[-1], None)  # somebody deleted it: it is made again, once
         return await channel.send(f"-# **{plain(persona.title)}**{MARK}\n{text}", suppress_embeds=True, nonce=nonce)
 
-    async def say(
-        self, who: Actor, call: str, fields: Callable[[ModelRecord], Awaitable[dict[str, Any]]], turn: int | None = None
-    ) -> str:
-        """Have a persona say something: `fields` of the job, by its model. `turn`: of a talk. Its text.
+    async def _speaking(self, who: Actor, call: str) -> tuple[Persona, ModelRecord]:
+        """Who speaks, and what writes. Raises UserError: nobody; Still: nothing."""
+        if (persona := (await self.here(who.guild_id, who.here)).get(call)) is None:
+            raise UserError(f"No `@{call}` speaks here any more.", "`persona` lists who does.")
+        try:
+            return persona, await self.generating.registry.by_id(who.guild_id, who.here, persona.model_id)
+        except UserError as problem:
+            why = "its model was deleted, or may not be used in this channel."
+            remedy = f"A member with Manage Server can give it another one: `persona add {call} MODEL`."
+            raise Still(f"**{plain(persona.title)}** is still from now on: {why}", remedy) from problem
 
-        Empty: none, or nobody knows whether it was posted. Raises UserError: it can't; that is told once.
+    async def answer(self, who: Actor, call: str, fields: Fields, send: Send) -> None:
+        """As `say`; that it can't is told once in a channel, until it speaks there again."""
+        try:
+            await self.say(who, call, fields)
+        except Still as problem:
+            persona = (await self.here(who.guild_id, who.here)).get(call)
+            if persona is not None and who.here[-1] not in persona.told_in:
+                await post_error(send, problem)
+                told = persona.model_copy(update={"told_in": (*persona.told_in, who.here[-1])})
+                await self.generating.servers.put_persona(who.guild_id, call, told, persona)
+
+    async def say(self, who: Actor, call: str, fields: Fields, turn: int | None = None) -> str | None:
+        """Have a persona say something; its text. `turn`: of a talk.
+
+        Empty: nothing was posted; None: nobody knows. Raises UserError, with nothing posted: it can't.
         """
         service, guild_id = self.generating, who.guild_id
-        if (persona := (await self.here(guild_id, who.here)).get(call)) is None:
-            return ""
-        try:
-            model = await service.registry.by_id(guild_id, who.here, persona.model_id)
-        except UserError as problem:
-            if persona.told:
-                return ""
-            await service.servers.put_persona(guild_id, call, persona.model_copy(update={"told": True}))
-            why = "its model was deleted, or may not be used in this channel."
-            remedy = f"`persona add {call} MODEL` gives it another one."
-            raise UserError(f"**{plain(persona.title)}** is still from now on: {why}", remedy) from problem
+        persona, model = await self._speaking(who, call)
         job = await service.answering(who, model, await fields(model), LETTER)
         job = job.model_copy(update={"job_id": f"{job.job_id}-{turn or 0}-{call}"})
         with service.slot(guild_id):
@@ -143,13 +165,13 @@ class Personas(Service):
             if not is_transient(error) and getattr(error, "code", None) not in CLOSED:
                 raise
             log.warning("persona_not_heard", job_id=job.job_id, error=type(error).__name__)
-            return ""
+            return None if is_transient(error) else ""
         await service.jobs.note_shown(posted.id, job.job_id)
-        if posted.webhook_id and posted.author.avatar is not None and "?" in (persona.picture or ""):
-            lasting = persona.model_copy(
-                update={"picture": posted.author.avatar.url}
-            )  # an attachment's address expires
-            await service.servers.put_persona(guild_id, call, lasting)
+        now: dict[str, Any] = {"told_in": tuple(one for one in persona.told_in if one != who.here[-1])}
+        if posted.webhook_id and posted.author.avatar is not None and "attachments/" in (persona.picture or ""):
+            now["picture"] = posted.author.avatar.url.partition("?")[0]  # an attachment's address expires
+        if (spoke := persona.model_copy(update=now)) != persona:
+            await service.servers.put_persona(guild_id, call, spoke, persona)
         return event.text.strip()
 
     async def _is_quiet(self, who: Actor) -> bool:
@@ -159,10 +181,18 @@ class Personas(Service):
         """Have two talk. Raises UserError: not they, or not there and now."""
         if len(set(pair) & (await self.here(who.guild_id, who.here)).keys()) < 2:
             raise UserError("I need two personas of this channel.", "`persona` lists them.")
-        if who.here[0] in self.talks or await self._is_quiet(who):
-            raise UserError(
-                "Two talk here already, or a moderator wants quiet.", "`talk stop` and `quiet off` end that."
-            )
+        for call in pair:
+            await self._speaking(who, call)
+        quiet, (in_channel, in_server) = await self._is_quiet(who), await self.rooms.left(who.here[-1], who.guild_id)
+        if who.here[0] in self.talks:
+            raise UserError("Two talk here already.", "`talk stop` ends that.")
+        if quiet:
+            raise UserError("A moderator wants quiet here.", "Ask a member with Manage Messages: `quiet off` ends it.")
+        if (left := min(in_channel, in_server)) < turns:
+            remedy = "Members with Manage Server or Manage Channels can have this channel take more: `speak most 60`."
+            if in_server <= in_channel:
+                remedy = f"A server has {MOST_IN_A_SERVER} an hour, whatever its admins choose: try again later."
+            raise UserError(f"Of this hour's unasked texts {left} are left, too few for {turns}.", remedy)
         task = self.spawn(self._talk(who, pair, turns))
         self.talks[who.here[0]] = task, who.user.id
         task.add_done_callback(lambda _: self.talks.pop(who.here[0], None))
@@ -176,16 +206,23 @@ class Personas(Service):
             return self.conversation.after(who, before, model)
 
         try:
-            while len(said) < turns and (not said or said[-1]):
-                await asyncio.sleep(random.uniform(*PAUSE_S) if said else 0)
-                if await self._is_quiet(who):
-                    break
-                if not await self.rooms.take(who.here[-1], who.guild_id, f"{LETTER}-{who.request_id}-{len(said)}"):
-                    remedy = "`speak most 60` has a channel take more: up to 60 unasked texts an hour."
-                    raise UserError("They have said enough for this hour.", remedy)
-                said.append(await self.say(who, pair[len(said) % 2], fields, len(said)))
-        except UserError as problem:
-            await post_error(send, problem, nonce=f"t-{who.request_id}")
+            try:
+                while len(said) < turns:
+                    await asyncio.sleep(random.uniform(*PAUSE_S) if said else 0)
+                    if await self._is_quiet(who):
+                        break
+                    place = (who.here[-1], who.guild_id, f"{LETTER}-{who.request_id}-{len(said)}")
+                    if not await self.rooms.take(*place):
+                        raise UserError("They have said enough for this hour.", "Others spoke, too: try again later.")
+                    text = await self.say(who, pair[len(said) % 2], fields, len(said))
+                    if text == "":
+                        await self.rooms.give_back(*place)
+                    if not text:
+                        break
+                    said.append(text)
+            except UserError as problem:
+                await self.rooms.give_back(*place)  # nothing was posted
+                await post_error(send, problem, nonce=f"t-{who.request_id}")
         except (*DISCORD_ERRORS, RedisError) as error:
             log.warning("talk_ended", channel_id=who.here[0], error=type(error).__name__)
 

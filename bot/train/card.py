@@ -361,7 +361,7 @@ class LiveCard:
             return True
         kept = await self._jobs.control(job_id) == "finish"  # somebody may have cancelled it
         log.info("training_ended_with_its_channel", kept=kept)
-        told = await self._write_to_owner(embeds.channel_gone(self._job, kept=kept), [], f"{job_id}-g")
+        told = await self._write_owner(embeds.channel_gone(self._job, kept=kept), [], f"{job_id}-g")
         if told is not None:
             self._where = (told.channel.id, told.id)
         return True
@@ -380,12 +380,10 @@ class LiveCard:
         They may have lost access to a channel that was learned from, so they get no texts of such a model.
         """
         shown = embed if self._job.transcripts == () else embeds.without_samples(embed)
-        await self._write_to_owner(shown, files, self._job.job_id)
+        await self._write_owner(shown, files, self._job.job_id)
         self._told = True
 
-    async def _write_to_owner(
-        self, embed: discord.Embed, files: list[discord.File], nonce: str
-    ) -> discord.Message | None:
+    async def _write_owner(self, embed: discord.Embed, files: list[discord.File], nonce: str) -> discord.Message | None:
         """Send a direct message; None: Discord lets nobody send them any."""
         for file in files:
             file.reset(seek=True)

@@ -108,9 +108,7 @@ class Remaking(Service):
         if (self.registry.expires(model) or math.inf) <= time.time():
             await self.delete(guild, model, "its time was over")
         elif _withdrawn(model, revisions) and model.replaces in known:
-            await self.registry.remove(
-                model
-            )  # somebody withdrew while it was made: the old one gets another replacement
+            await self.registry.remove(model)  # somebody withdrew while it was made: the old one gets another
         elif model.replaces is not None and model.replaces not in known:
             await self._inherit(model)
         # A new model that lacks only what was deleted or changed since is better than the one that it replaces.

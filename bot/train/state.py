@@ -8,15 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from galvanic.results import Difficulty
-from shared.events import (
-    Event,
-    Failed,
-    Finished,
-    Progress,
-    Sample,
-    Started,
-    Trouble,
-)
+from shared.events import Event, Failed, Finished, Progress, Sample, Started, Trouble
 from shared.jobs import TrainJob
 from shared.transcripts import Revision
 

@@ -158,10 +158,7 @@ class Writing(commands.Cog):
     @hybrid_command(
         extras={
             "usage": "compare the sea [--OPTION VALUE ...]",
-            "examples": (
-                "compare the sea --temperatures 0.2,0.8,1.4",
-                "compare the sea --models alice,dracula",
-            ),
+            "examples": ("compare the sea --temperatures 0.2,0.8,1.4", "compare the sea --models alice,dracula"),
         },
         description="Continue the same words in several ways, side by side",
     )
@@ -327,9 +324,7 @@ class Writing(commands.Cog):
             author_id = await self._author_of(who, original) if original is not None else None
             await self.generating.access.require("generate", who)
             if (await self.generating.servers.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
-                raise UserError(
-                    "This text contains something on this server's blocklist.", "Try it without those words."
-                )
+                raise UserError("This text has something on this server's blocklist.", "Try it without those words.")
             choose = self.generating.registry.choose_to_write
             found, _ = await choose(who.guild_id, who.here, model, who.user.id)
             job = SurpriseJob(
@@ -338,10 +333,10 @@ class Writing(commands.Cog):
             async with self.generating.access.cooldown("generate", who):
                 await self.generating.delivery.ask(job, ctx.send, **replying(ctx))
 
-    def require_usable(self, who: Actor, message: discord.Message) -> None:
-        """Raises UserError: the message is neither the person's own nor the bot's."""
+    def require_usable(self, who: Actor, message: discord.Message, *, own: bool = False) -> None:
+        """Raises UserError: the message is neither the person's own nor the bot's, nor, unless `own`, a webhook's."""
         me = self.generating.client.user
-        if message.author.id != who.user.id and (me is None or message.author.id != me.id):
+        if message.author.id not in (who.user.id, me and me.id) and (own or message.webhook_id is None):
             raise UserError(
                 "That message is somebody else's, so I don't use its words.",
                 "Take a message of your own or of mine, or write the text after the command.",
@@ -350,6 +345,9 @@ class Writing(commands.Cog):
     async def _author_of(self, who: Actor, message: discord.Message) -> int:
         """Whose words a message has that this person may use. Raises UserError: nobody knows that any more."""
         job_id = job_shown_in(message) if message.author.id != who.user.id else None
+        if message.webhook_id is not None and job_id is None:
+            job_id = await self.generating.jobs.shown_in(message.id)
+            self.require_usable(who, message, own=job_id is None)
         return who.user.id if job_id is None else author_of((await self.generating.answered(who, job_id))[0])
 
     @generate.autocomplete("model")

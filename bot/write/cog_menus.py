@@ -105,9 +105,7 @@ class Menus(commands.Cog):
         asked_by = job.place.user_id if job is not None else None
         if who.user.id != asked_by and not moderates(who.user, who.place):
             if asked_by is None or asked_by == message.author.id:
-                known = (
-                    "I no longer know who asked for this text." if asked_by is None else "Nobody asked for this text."
-                )
+                known = "I no longer know who asked for it." if asked_by is None else "Nobody asked for this text."
                 raise UserError(known, "Members with Manage Messages can delete it.")
             remedy = "Besides them, only members with Manage Messages can delete it."
             raise UserError(f"This text was written for <@{asked_by}>.", remedy)
@@ -126,7 +124,7 @@ class Menus(commands.Cog):
             said = f"{phrase} is on this server's blocklist now: the form **Blocklist** of `settings` shows it."
             try:
                 there = await self._remove(form.actor, message, job_id)
-            except discord.HTTPException as error:
+            except (UserError, discord.HTTPException) as error:
                 remedy = "Members with Manage Messages can delete the message in Discord's own menu."
                 raise UserError(f"{said} But Discord didn't let me delete the text.", remedy) from error
             await form.send(f"{said}\nThe text {'is deleted' if there else 'was gone already'}.")
@@ -177,12 +175,19 @@ class Menus(commands.Cog):
         """Delete a message and what is kept of its text; False: somebody had deleted the message."""
         there = True
         try:
-            hook = await self.bot.fetch_webhook(message.webhook_id) if message.webhook_id is not None else None
-            thread = message.channel if isinstance(message.channel, discord.Thread) else discord.utils.MISSING
-            await (hook.delete_message(message.id, thread=thread) if hook is not None else message.delete())
-        except discord.NotFound as error:
-            if is_transient(error) or error.code == UNKNOWN_WEBHOOK:
+            try:
+                await message.delete()
+            except discord.Forbidden as error:
+                if is_transient(error) or message.webhook_id is None:
+                    raise
+                thread = message.channel if isinstance(message.channel, discord.Thread) else discord.utils.MISSING
+                await (await self.bot.fetch_webhook(message.webhook_id)).delete_message(message.id, thread=thread)
+        except (discord.NotFound, discord.Forbidden) as error:
+            if is_transient(error) or (error.status == 403 and message.webhook_id is None):
                 raise
+            if error.status == 403 or error.code == UNKNOWN_WEBHOOK:
+                remedy = "Give me Manage Messages here, or delete it in Discord's own menu: members who have that can."
+                raise UserError("Discord doesn't let me delete this text.", remedy) from error
             there = False
         where = {"message_id": message.id, "channel_id": who.place.channel_id, "guild_id": who.guild_id}
         log.info("text_deleted", **where, user_id=who.user.id, job_id=job_id, there=there)

@@ -98,14 +98,12 @@ class Generating(Requests):
         """Answer a mention. `heard`: fields of the job, its seed among them. The cooldown is the caller's."""
         await self.delivery.ask(await self.answering(who, model, heard), send, **options)
 
-    async def answering(
-        self, who: Actor, model: ModelRecord, heard: Mapping[str, Any], letter: str = "c"
-    ) -> GenerateJob:
+    async def answering(self, who: Actor, model: ModelRecord, heard: Mapping[str, Any], kind: str = "c") -> GenerateJob:
         """The job of an answer: as of `chat`."""
         await self.access.require("generate", who)
         chosen = {**heard, "stop": "sentence", "shown": 0}
         request = Request(chosen.pop("seed"), model_id=model.model_id, length=CHAT_LENGTH, chosen=chosen)
-        return await self._job(who, request, letter)
+        return await self._job(who, request, kind)
 
     async def unasked(self, who: Actor, words: str, author_id: int | None) -> GenerateJob:
         """A job of the bot's own (`who`): as `chat`, after somebody's words, or after a line of the model's text.
@@ -320,7 +318,4 @@ def _pressed_id(who: Actor) -> str:
 
 
 def _unknown() -> UserError:
-    return UserError(
-        "I no longer have this text.",
-        "I keep texts for a month, each in its own channel. Generate a new one.",
-    )
+    return UserError("I no longer have this text.", "I keep them for a month, each in its channel. Generate a new one.")

@@ -64,9 +64,7 @@ def parse_words(typed: str, known: Collection[str], prefix: str) -> tuple[tuple[
         if len(parts) >= 2 and name not in known:
             break
         if not 0 < weight <= _HIGHEST:
-            raise UserError(
-                f"The share of {code(name)} is {pair[2][:12]}.", f"A share is above 0 and up to {_HIGHEST:,}."
-            )
+            raise UserError(f"The share of {code(name)} is {pair[2][:12]}.", f"It is above 0 and up to {_HIGHEST:,}.")
         parts.append((name, weight))
         rest = rest[pair.end() :].lstrip()
     if not 2 <= len(parts) <= MOST_PARTS:

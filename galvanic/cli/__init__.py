@@ -67,23 +67,17 @@ def _add_engine(cli: Cli) -> None:
     add_text(train)
     train.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the file to write, NAME.safetensors")
     train.add_argument("--force", action="store_true", help="replace the model that is in --out")
-    starts = (
-        "a model to start from, on its own text or on another; starter: the English that I come with; none: nothing"
-    )
+    starts = "a model to start from, on its own text or another; starter: the English that I come with; none: nothing"
     train.add_argument(
         "--from", dest="parent", metavar="MODEL", help=f"{starts} (default: the starter where it helps the text)"
     )
     add_options(train, TrainOptions, "epochs", "minutes", "name", "random_seed")
-    chosen = train.add_argument_group(
-        "network", "By default chosen by the size of the text and the speed of the machine."
-    )
+    chosen = train.add_argument_group("network", "By default chosen by the text's size and the machine's speed.")
     network = ("layers", "units", "embedding", "encoding", "dropout", "batch", "length", "learning_rate")
     add_options(chosen, TrainOptions, *network)
 
     generate = cli.add("generate", "Continue a seed.", lambda given: commands.generate(given, cli))
-    generate.add_argument(
-        "model", metavar="MODEL", nargs="?", help="the file of a model, or starter; left out with --mix"
-    )
+    generate.add_argument("model", metavar="MODEL", nargs="?", help="a model's file, or starter; left out with --mix")
     generate.add_argument("seed", metavar="SEED", nargs="?", default="", help="the text to continue")
     mixes = "mix the predictions of several models, by weight; the only other argument is then SEED"
     generate.add_argument("--mix", type=_mix, metavar="MODEL:0.7,MODEL:0.3", help=mixes)

@@ -111,9 +111,7 @@ class ClassicRecipe(Recipe):
             raise UserError("The text to score has only stop words and punctuation.", "Give a longer one.")
         body = " ".join(lowered[start:end] for start, end in spans)
         side = _lost_nats(text)
-        note = (
-            f"{side:,.0f} nats of the score are for the case, stop words, punctuation and spacing that it leaves out."
-        )
+        note = f"{side:,.0f} nats of the score are for the case, stop words, punctuation and spaces that it leaves out."
         # A space reaches from the end of one word to the beginning of the next.
         places = [place for start, end in spans for place in range(start, end + 1)]
         starts = origin[places]

@@ -109,9 +109,7 @@ class CharVocabulary(Vocabulary):
         # One more entry than code points: all beyond are clipped to it.
         self._table = np.full(int(self._points.max()) + 2, UNKNOWN, np.int32)
         self._table[self._points] = np.arange(len(text), dtype=np.int32)
-        self.signs = tuple(
-            i for i, symbol in enumerate(self.symbols) if category(symbol)[0] in "PZ" or symbol in "\n\t"
-        )
+        self.signs = tuple(i for i, sign in enumerate(self.symbols) if category(sign)[0] in "PZ" or sign in "\n\t")
 
     def encode(self, text: str) -> Ids:
         ids: Ids = np.take(self._table, to_points(text), mode="clip")

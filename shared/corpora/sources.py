@@ -70,9 +70,7 @@ def _folder(settings: Settings) -> dict[str, Path]:
     if settings.corpora_dir is None:
         return {}
     try:
-        files = sorted(
-            path for path in settings.corpora_dir.iterdir() if path.suffix.lower() == ".txt" and path.is_file()
-        )
+        files = sorted(one for one in settings.corpora_dir.iterdir() if one.suffix.lower() == ".txt" and one.is_file())
     except OSError as error:
         log.warning("CORPORA_DIR cannot be read", reason=error.strerror)
         return {}

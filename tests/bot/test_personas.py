@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from typing import Any
 
 import discord
 import pytest
-from simcord.backend.models import Message, User
+from simcord.backend.models import Message, Overwrite, User
+from simcord.enums import OverwriteType
 from structlog.testing import capture_logs
 
 from bot.servers.settings import MOST_PERSONAS, Persona
 from bot.talk import personas
 from bot.talk.personas import checked
+from bot.talk.rooms import MOST_IN_A_SERVER
 from galvanic.errors import UserError
 from playground.people import File
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from playground.present import Presenter
 from shared import keys
-from shared.events import Generated
+from shared.events import Failed, Generated
+from shared.jobs import GENERATE_QUEUE
 from shared.settings import Settings
-from tests.bot.live import Live, text_of
+from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn
 from tests.bot.test_permissions import deny
 from tests.driver.faults import Fault
@@ -125,6 +129,22 @@ async def test_admins_add_list_and_remove_them_through_a_restart(live: Live) -> 
     assert "No persona" in await live.ask("!persona", person="ben", channel="library")
     live.acts.slash(USER_IDS["ada"], LAB, "persona", {"what": "add", "call": "victor", "model": "tides"}, {})
     await live.until(lambda: live.showing("**victor** · model speaks here"), "the answer")
+    for typed in ("!persona", "!persona list"):
+        assert f"`tides` in <#{LAB}>" in await live.ask(typed, channel="library"), "an admin sees all"
+    assert "<#" not in await live.ask("!persona", person="ben")
+    refused = await live.ask("!persona remove marry")
+    assert "No persona is called `marry`" in refused
+    assert "Take `@mary` or `@victor`" in refused
+    assert "speaks here with `tides`" in await live.ask("!persona add mary"), "with her old model"
+    for command, option, typed, found in (
+        ("persona", "model", "ti", ["tides"]),
+        ("persona", "call", "@m", ["mary"]),
+        ("talk", "first", "", ["mary", "victor"]),
+        ("talk", "second", "vic", ["victor"]),
+    ):
+        offered = await live.acts.autocomplete(USER_IDS["ada"], LAB, command, option, typed, {})
+        assert [one["value"] for one in offered] == found
+    assert await live.acts.autocomplete(USER_IDS["ben"], CHANNEL_IDS["library"], "persona", "call", "", {}) == []
     assert "No `@mary` speaks in this server any more" in await live.ask("!persona remove mary")
     assert "@mary" not in await live.ask("!persona")
     for number in range(MOST_PERSONAS - 1):
@@ -167,7 +187,7 @@ async def test_a_reply_calls_it_and_goes_on_also_after_a_restart(live: Live, wor
     await live.ask(ADD)
     assert (await live.bot.guild_settings.get(GUILD_ID)).personas["mary"].channels == (LAB,)
     await call(live, worker)
-    live.bot.personas._hooks.clear()
+    live.bot.personas.hooks.clear()
     live.bot.guild_settings._known.clear()
     job = await call(live, worker, "and then?", reply_to=spoken(live)[0])
     assert job["seed"] == f"{TEXT}\nand then?\n"
@@ -260,6 +280,63 @@ async def test_a_model_that_is_gone_is_told_once(live: Live, worker: StandIn) ->
     assert len(spoken(live)) == 1
 
 
+async def test_that_it_is_still_is_told_once_in_each_channel_and_again_after_it_spoke(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await live.ask(ADD)
+    await live.ask(ADD, channel="library")
+    await live.ask("!persona add victor tides")
+    monkeypatch.setattr(live.bot.cogs["Chat"], "_may_tell", lambda _: False)  # as if they had been told something else
+    (model,) = await live.bot.registry.all(GUILD_ID)
+    for _ in range(2):
+        worker.redis.delete(keys.model(model.model_id))
+        for where in ("lab", "library", "lab"):
+            live.send("@mary hello", person="ben", channel=where)
+            await live.handled()
+        refused = await live.ask("!talk mary victor")
+        assert "**Mary Shelley** is still from now on" in refused, "no silence"
+        assert "A member with Manage Server can give it another one" in refused
+        worker.redis.set(keys.model(model.model_id), model.model_dump_json())
+        worker.redis.hset(keys.guild_models(GUILD_ID), model.name, model.model_id)
+        await call(live, worker)
+    assert len(live.shown("is still from now on")) == 4, "twice by a call, and twice to who wanted a talk"
+    assert len(live.shown("is still from now on", channel="library")) == 1
+
+
+async def test_a_persona_that_is_removed_while_it_writes_stays_removed(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_expiring_picture(live, monkeypatch)
+    live.send("@mary hello", person="ben")
+    await worker.asked(live)
+    await live.ask("!persona remove mary")
+    await write(live, worker)
+    await live.until(lambda: spoken(live), "its last text")
+    await live.handled()
+    assert not (await live.bot.guild_settings.get(GUILD_ID)).personas
+
+
+async def test_two_first_texts_at_once_make_one_webhook(live: Live, worker: StandIn) -> None:
+    await live.ask(ADD)
+    live.world.delete_webhook(next(iter(live.world.webhooks)))
+    live.bot.personas.hooks.clear()
+    channel = live.bot.get_channel(LAB)
+    first, second = await asyncio.gather(*(live.bot.personas.hook(channel) for _ in range(2)))
+    assert first is second
+    assert len(live.world.webhooks) == 1
+    assert not live.bot.personas._looking
+
+
+async def test_a_channel_that_is_deleted_is_forgotten(live: Live, worker: StandIn) -> None:
+    await live.ask(ADD)
+    assert set(live.bot.personas.hooks) == {LAB}
+    live.remove_channel(LAB)
+    await live.until(lambda: not live.bot.personas.hooks, "the webhook to be dropped")
+    known = live.bot.guild_settings._known
+    await live.until(lambda: not known[GUILD_ID].personas["mary"].channels, "the channel to be dropped")
+    assert "in no channel" in await live.ask("!persona", channel="library")
+
+
 async def test_its_texts_are_covered_and_deleted_like_others(live: Live, worker: StandIn) -> None:
     await live.ask(ADD)
     await live.bot.guild_settings.block(GUILD_ID, "gulls")
@@ -272,6 +349,42 @@ async def test_its_texts_are_covered_and_deleted_like_others(live: Live, worker:
     await live.until(lambda: live.whispered("ben", "isn't mine"), "a refusal")
     live.acts.on_message(USER_IDS["ben"], LAB, posted.id, "Delete this text")
     await live.until(lambda: spoken(live) == [other], "the deletion")
+    await call(live, worker)
+    live.world.delete_webhook(live.bot.personas.hooks[LAB].id)
+    last = spoken(live)[-1]
+    live.acts.on_message(USER_IDS["ben"], LAB, last.id, "Delete this text")
+    await live.until(lambda: live.whispered("ben", "Give me Manage Messages"), "what is missing")
+    granted = discord.Permissions(manage_messages=True)
+    overwrite = Overwrite(BOT_ID, OverwriteType.MEMBER, allow=granted.value, deny=0)
+    live.world.get_channel(LAB).overwrites.append(overwrite)
+    live.world.announce_channel_update(LAB)
+    live.acts.on_message(USER_IDS["ben"], LAB, last.id, "Delete this text")
+    await live.until(lambda: spoken(live) == [other], "the deletion without a webhook")
+
+
+async def test_its_texts_are_continued_drawn_and_liked_like_others(live: Live, worker: StandIn) -> None:
+    await live.ask(ADD)
+    await call(live, worker)
+    (posted,) = spoken(live)
+    hook = live.world.create_webhook(LAB, "Victor", USER_IDS["ada"])
+    other = live.world.create_message(LAB, hook.id, TEXT, webhook_id=hook.id, author_name=SAID)
+    for command, field in (("Continue this", "seed"), ("Surprise map", "text")):
+        live.acts.on_message(USER_IDS["dora"], LAB, other.id, command)
+        await live.until(lambda: live.whispered("dora", "isn't mine") or live.showing("somebody else's"), "a refusal")
+        live.acts.on_message(USER_IDS["dora"], LAB, posted.id, command)
+        job_id = await worker.asked(live)
+        job = json.loads(worker.redis.hget(keys.job(job_id), "job"))  # type: ignore[arg-type]
+        assert TEXT in job[field]
+        assert job["author_id"] == USER_IDS["ben"], "whose words it answered"
+        worker.tell(job_id, Failed(problem="enough"))
+        await live.until(lambda: not worker.waiting(), "the end of the job")
+    for one in (other, posted):
+        live.world.set_reaction(LAB, one.id, "🔥", USER_IDS["ben"], True)
+    await live.handled()
+    liked = await live.ask("!best")
+    assert f"/{posted.id})" in liked
+    assert f"/{other.id})" not in liked
+    assert worker.redis.zcard(keys.best(GUILD_ID)) == 1
 
 
 @pytest.mark.usefixtures("worker")
@@ -295,20 +408,28 @@ async def test_the_webhooks_token_is_nowhere_else(
     for key in worker.redis.keys("*"):
         if worker.redis.type(key) == b"string":
             assert hook.token.encode() not in worker.redis.get(key)  # type: ignore[operator]
-    assert hook.token not in str(live.bot.personas._hooks)
+    assert hook.token not in str(live.bot.personas.hooks)
 
 
-async def test_an_attachments_address_is_replaced_by_one_that_lasts(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def with_expiring_picture(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     await live.ask(ADD)
     own = (await live.bot.guild_settings.get(GUILD_ID)).personas["mary"]
     expiring = own.model_copy(update={"picture": "https://cdn.discordapp.com/attachments/1/2/a.png?ex=1"})
     await live.bot.guild_settings.put_persona(GUILD_ID, "mary", expiring)
-    lasting = discord.Asset(live.bot._connection, url="https://cdn.discordapp.com/avatars/1/a.png", key="a")
+    lasting = discord.Asset._from_avatar(live.bot._connection, 1, "a")
+    assert lasting.url == "https://cdn.discordapp.com/avatars/1/a.png?size=1024"
     monkeypatch.setattr(discord.user.BaseUser, "avatar", lasting)
+
+
+async def test_an_attachments_address_is_replaced_once_by_one_that_lasts(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_expiring_picture(live, monkeypatch)
     await call(live, worker)
-    assert (await live.bot.guild_settings.get(GUILD_ID)).personas["mary"].picture == lasting.url
+    kept = (await live.bot.guild_settings.get(GUILD_ID)).personas["mary"]
+    assert kept.picture == "https://cdn.discordapp.com/avatars/1/a.png"
+    await call(live, worker)
+    assert (await live.bot.guild_settings.get(GUILD_ID)).personas["mary"] is kept, "no write for each text"
 
 
 # ---------------------------------------------------------------------------- a talk
@@ -337,6 +458,7 @@ async def test_two_talk_as_many_turns_as_asked_each_after_the_other(live: Live, 
 
 @pytest.mark.parametrize("typed", ["!quiet 8h", "!talk stop"])
 async def test_moderators_end_it_at_once(live: Live, pair: StandIn, typed: str) -> None:
+    await live.ask("!speak most 12")
     await live.ask("!talk mary victor 12")
     await write(live, pair)
     await pair.asked(live)
@@ -355,9 +477,36 @@ async def test_a_talk_ends_with_trouble_and_with_the_hours_texts(live: Live, pai
     await write(live, pair)
     await live.until(lambda: not live.bot.personas.talks, "the end")
     assert not spoken(live)
-    await live.ask("!speak most 1")
-    await live.ask("!talk mary victor")
+    refused = await live.ask("!talk mary victor")
+    assert "Of this hour's unasked texts 5 are left, too few for 6." in refused, "what is unclear may be posted"
+    assert "Manage Server or Manage Channels" in refused
+    await live.ask("!talk mary victor 5")
+    for number in range(5):
+        pair.redis.zadd(keys.spoken("channel", LAB), {f"other-{number}": time.time()})
+    await write(live, pair, "one")
     await live.until(lambda: live.showing("They have said enough for this hour"), "the cap")
-    await asyncio.sleep(0)
-    assert not live.bot.personas.talks
-    assert "❌" in text_of(live.showing("enough for this hour"))  # type: ignore[arg-type]
+    await live.until(lambda: not live.bot.personas.talks, "the end")
+    await live.ask("!speak most 60")
+    for number in range(MOST_IN_A_SERVER):
+        pair.redis.zadd(keys.spoken("guild", GUILD_ID), {f"other-{number}": time.time()})
+    assert "A server has 200 an hour" in await live.ask("!talk mary victor 2")
+
+
+async def test_what_was_not_posted_takes_nothing_from_the_hour(live: Live, pair: StandIn) -> None:
+    pair.redis.delete(keys.workers(GENERATE_QUEUE))
+    await live.ask("!talk mary victor 2")
+    await live.until(lambda: live.showing("No generate worker is running"), "the reason")
+    await live.until(lambda: not live.bot.personas.talks, "the end")
+    for key in (keys.spoken("channel", LAB), keys.spoken("guild", GUILD_ID)):
+        assert pair.redis.zcard(key) == 0
+
+
+async def test_a_talk_ends_without_a_traceback_where_its_channel_is_deleted(live: Live, pair: StandIn) -> None:
+    with capture_logs() as logs:
+        await live.ask("!talk mary victor 4")
+        job_id = await pair.asked(live)
+        live.remove_channel(LAB)
+        pair.tell(job_id, Failed(problem="enough"))
+        await live.until(lambda: not live.bot.personas.talks, "the end")
+        await live.handled()
+    assert [one["log_level"] for one in logs if "exc_info" in one or one["log_level"] == "error"] == []

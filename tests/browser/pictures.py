@@ -164,7 +164,6 @@ def learn_the_book(photos: Photographer, minutes: float) -> None:
 def take_talk(photos: Photographer, minutes: float) -> None:
     """The bot goes on from what was said, and says something by itself."""
     client = photos.system.client
-    photos.page.go("lab")
     learn_the_book(photos, minutes)
     photos.say("!model use frankenstein")
     photos.say("!chat on", "on")
@@ -195,7 +194,6 @@ def take_talk(photos: Photographer, minutes: float) -> None:
 def take_game(photos: Photographer, minutes: float) -> None:
     """A quiz and its answer; a text that people liked."""
     system, client = photos.system, photos.system.client
-    photos.page.go("lab")
     learn_the_book(photos, minutes)
     question = photos.say("!quiz frankenstein --seconds 20", "Which one is real?")
     photos.keep("quiz", question)

@@ -129,9 +129,7 @@ def _described(archive: zipfile.ZipFile) -> Description:
         with archive.open(DESCRIPTION) as part:
             found = json.loads(part.read(_MOST_SMALL))
         if found["format"] > FORMAT:
-            raise UserError(
-                "This backup was made by a newer version of Galvanic.", "Update this installation, then restore."
-            )
+            raise UserError("This backup was made by a newer version of Galvanic.", "Update this one, then restore.")
         return Description.model_validate(found)
     except (KeyError, TypeError, ValueError) as error:
         raise _no_backup() from error

@@ -27,18 +27,14 @@ def register(cli: Cli) -> None:
     cli.add("doctor", "Check this installation, and say what to do where it cannot work as it should.", _doctor)
     cli.add("devices", "List what trainings can run on here: GPUs, or the cores of the processor.", _devices)
     summary = "Write Redis' state, models and checkpoints into one file; nothing need be stopped."
-    cli.add("backup", summary, _backup).add_argument(
-        "file", metavar="FILE", help="the file to write; -: standard output"
-    )
+    cli.add("backup", summary, _backup).add_argument("file", metavar="FILE", help="file to write; -: standard output")
     cli.add("restore", "Bring a backup back onto an empty installation.", _restore).add_argument(
         "file", metavar="FILE", help="a file that backup wrote; -: standard input"
     )
     for name in ("worker", "serve"):
         serve = cli.add(name, "Serve a queue until told to stop.", _serve, json=False)
         serve.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
-        serve.add_argument(
-            "--gpu", metavar="GPU", help="see this one alone: its number or UUID, as `devices` lists them"
-        )
+        serve.add_argument("--gpu", metavar="GPU", help="see this one alone: its number or UUID, as `devices` lists it")
         serve.add_argument("--cores", type=positive_int, metavar="N", help="compute on so many cores (default: all)")
     health = cli.add("health", "End with 0 when a worker of this host serves the queue.", _health, json=False)
     health.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))

@@ -56,11 +56,7 @@ def restore_command(options: argparse.Namespace) -> int:
         require_nobody(client)
         with _opened(settings, options.file) as file:
             restored = restore(settings, client, Backup(file), _say)
-    values = {
-        **restored.description.model_dump(),
-        "restored_models": restored.models,
-        "trainings": restored.trainings,
-    }
+    values = {**restored.description.model_dump(), "restored_models": restored.models, "trainings": restored.trainings}
     report(options.json, values, [_told_of_restore(restored)])
     return 0
 
