@@ -59,7 +59,7 @@ class Speaking:
             (self.chance, f"{100 * self.chance:g}%"),
             (self.messages, f"every {self.messages}"),
             (self.minutes, f"every {self.minutes}m"),
-            (self.words, f"on {', '.join(self.words)}"),
+            (self.words, f"on words {', '.join(self.words)}"),
             (self.most, f"most {self.most}"),
             (self.hours, f"quiet {'-'.join(self.clocks)} {self.zone}"),
         )
@@ -106,15 +106,13 @@ def _changes(line: str) -> dict[str, Any]:
             return {**no_pace, "messages": _within("messages", found[1], 10_000)}
         case "every" if minutes := span(rest):
             return {**no_pace, "minutes": minutes}
-        case "on" | "words" if rest in ("off", "words off"):
-            return {"words": ()}
         case "on" | "words":
-            words = blocklist.parse(re.sub(r"^words?\b", "", rest))
-            return {"words": words[: _within("words", str(len(words)), _MOST_WORDS)]}
+            words = blocklist.parse(re.sub(r"^words?( |$)", "", rest))
+            return {"words": words[: _within("words", str(len(words)), _MOST_WORDS)] if words != ("off",) else ()}
         case "most" if re.fullmatch(r"\d{1,9}", rest):
             return {"most": _within("texts an hour", rest, MOST_AN_HOUR)}
         case "quiet" if rest == "off":
-            return {"hours": None}
+            return {"hours": None, "zone": UTC}
         case "quiet" if found := _HOURS.fullmatch(line.partition(" ")[2]):
             begin, end = (60 * int(found[at]) + int(found[at + 1] or 0) for at in (1, 3))
             if max(begin, end) <= _DAY and (begin - end) % _DAY:

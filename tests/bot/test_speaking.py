@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from discord.utils import time_snowflake
@@ -81,6 +82,42 @@ def test_what_was_typed_makes_the_same_again() -> None:
     assert (changed.messages, changed.minutes, changed.most) == (30, 0, 3)
     assert changed.words == ("pizza", "monster")
     assert parse(changed.lines) == changed
+
+
+def test_whatever_was_chosen_is_the_same_after_a_restart() -> None:
+    draw = random.Random(1818)
+    words = ("pizza", "word", "words", "off", "words off", "on", "word-play", "*cat*", "2%", "every 40", "ὀδός", "i̇")
+    for _ in range(2_000):
+        pace = draw.choice([{}, {"chance": draw.randint(1, 10_000) / 10_000}])
+        pace |= {"messages": draw.randint(1, 10_000)} if not pace and draw.random() < 0.5 else {}
+        pace |= {"minutes": draw.randint(1, 43_200)} if not pace and draw.random() < 0.5 else {}
+        begin, length = draw.randrange(1_440), draw.randrange(1, 1_440)
+        hours = {"hours": (begin, (begin + length) % 1_440), "zone": draw.choice([UTC, ZoneInfo("America/New_York")])}
+        chosen = tuple(draw.sample(words, draw.randint(0, 3)))
+        own = Speaking(
+            **pace,  # type: ignore[arg-type]
+            words=chosen if chosen != ("off",) else (),  # `on words off` takes words back
+            most=draw.randint(1, 60),
+            **draw.choice([{}, hours]),  # type: ignore[arg-type]
+        )
+        assert parse(own.lines) == own
+        assert parse("quiet off", own) == parse(parse("quiet off", own).lines)
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("on word, pizza", ("word", "pizza")),
+        ("on words words", ("words",)),
+        ("on words word-play", ("word-play",)),
+        ("words off", ()),
+        ("on off", ()),
+        ("on words off", ()),
+    ],
+)
+def test_what_is_typed_as_words_is_taken_as_words(typed: str, words: tuple[str, ...]) -> None:
+    assert parse(typed, parse("on tea")).words == words
+    assert parse(parse(typed).lines).words == words
 
 
 @pytest.mark.parametrize(
