@@ -19,6 +19,7 @@ from bot.options.decoding import to_bot
 from bot.servers.access import Actor, channel_ids, lacking, may_send
 from bot.talk.rooms import Rooms
 from bot.talk.speaking import Speaking, told
+from bot.write.conversation import Conversation, Turn
 from bot.write.embeds import chatted
 from bot.write.generate import Generating
 from galvanic.errors import UserError
@@ -41,6 +42,7 @@ log = structlog.get_logger()
 class Speaker(Service):
     client: discord.Client
     generating: Generating
+    conversation: Conversation
     rooms: Rooms
     _busy: set[str] = field(init=False, default_factory=set)
     _words: OrderedDict[int, tuple[int | None, str, float]] = field(init=False, default_factory=OrderedDict)
@@ -97,21 +99,20 @@ class Speaker(Service):
         with claimed(self._busy, f"write {room_id}") as ours:
             if not ours:
                 return
-            room, text_id = await self.rooms.room(room_id), f"{UNASKED}-{message.id}"
+            room, text_id, unknown = await self.rooms.room(room_id), f"{UNASKED}-{message.id}", False
             room.rests_until = time.monotonic() + REST_S
             try:
                 if await self._against(message.channel) is not None:
                     room.rests_until = 0.0
                     return
-                why_not = "enough"
-                if await self.rooms.take(room_id, message.guild.id, text_id):
-                    why_not = await self._write(message, room_id)
-                    if why_not:
-                        await self.rooms.give_back(room_id, message.guild.id, text_id)
+                taken = await self.rooms.take(room_id, message.guild.id, text_id)
+                why_not = await self._write(message, room_id) if taken else "enough"
             except Exception as error:
                 if not isinstance(error, UserError | discord.HTTPException) and not is_transient(error):
                     raise
-                why_not = type(error).__name__
+                why_not, unknown = type(error).__name__, is_transient(error)
+            if why_not and not unknown:  # nothing was posted
+                await self.rooms.give_back(room_id, message.guild.id, text_id)
             log.info("not_spoken" if why_not else "spoken", channel_id=message.channel.id, why=why_not or None)
 
     async def _write(self, message: discord.Message, room_id: int) -> str:
@@ -119,9 +120,12 @@ class Speaker(Service):
         assert message.guild is not None
         here, service, guild_id = message.channel, self.generating, message.guild.id
         author_id, words, _ = self._words.pop(here.id, (None, "", 0.0))  # they are used once
+        who = Actor(message.guild.me, here, guild_id, message.id)
         with service.slot(guild_id):
             try:
-                job = await service.unasked(Actor(message.guild.me, here, guild_id, message.id), words, author_id)
+                model, _ = await service.registry.choose_to_write(guild_id, who.here, None, starter=False)
+                heard = await self.conversation.after(who, [Turn(author_id, words, author_id)] if words else [], model)
+                job = await service.answering(who, model, {**heard, "author_id": author_id}, UNASKED)
             except UserError as problem:
                 if not (await self.rooms.room(room_id)).mute:
                     await self.rooms.put(room_id, mute=1)

@@ -109,7 +109,8 @@ class Chat(commands.Cog):
                 with self.generating.slot(who.guild_id):
                     model, _ = await self.generating.registry.choose_to_write(who.guild_id, who.here, None)
                     heard = await self.conversation.heard(who, ctx.message, words, model)
-                    await self.generating.chat(who, model, heard, ctx.send, **replying(ctx))
+                    job = await self.generating.answering(who, model, heard)
+                    await self.generating.delivery.ask(job, ctx.send, **replying(ctx))
             else:
                 await ctx.send(embed=await self._hint(who, chat=on, alone=not words), **replying(ctx))
 

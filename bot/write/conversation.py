@@ -59,7 +59,7 @@ class Conversation:
         return await self.after(who, turns, model)
 
     async def after(self, who: Actor, turns: Sequence[Turn], model: ModelRecord) -> dict[str, Any]:
-        """As `heard`, after what was said."""
+        """As `heard`, after what was said; after nothing: as a line of the model's text, or a line of the bot's."""
         names = await self._names(who.guild_id, turns, model)
         lines = [(turn.author, _line(turn, names)) for turn in turns]
         kept: list[tuple[int | None, str]] = []
@@ -75,7 +75,7 @@ class Conversation:
             "pieces": pieces if len({author for author, _ in kept}) > 1 else (),
             "one_line": names is not None,
             # Of the recipe `classic` each would take a thousand times as long.
-            "candidates": 1 if model.recipe == "classic" else MOST_CANDIDATES,
+            "candidates": 1 if model.recipe == "classic" or not turns else MOST_CANDIDATES,
         }
 
     # ------------------------------------------------------------------ who said what before

@@ -31,7 +31,6 @@ from galvanic.options import STARTER
 from shared.blocklist import default_entries
 from shared.events import Compared, Event, Generated, Surprised
 from shared.jobs import (
-    MOST_CANDIDATES,
     SURPRISE_FILE,
     Asked,
     CompareJob,
@@ -94,28 +93,17 @@ class Generating(Requests):
         async with self.access.cooldown("generate", who):
             await self.delivery.ask(job, send, **options)
 
-    async def chat(self, who: Actor, model: ModelRecord, heard: Mapping[str, Any], send: Send, **options: Any) -> None:
-        """Answer a mention. `heard`: fields of the job, its seed among them. The cooldown is the caller's."""
-        await self.delivery.ask(await self.answering(who, model, heard), send, **options)
-
     async def answering(self, who: Actor, model: ModelRecord, heard: Mapping[str, Any], kind: str = "c") -> GenerateJob:
-        """The job of an answer: as of `chat`."""
-        await self.access.require("generate", who)
+        """The job of an answer. `heard`: its fields, its seed among them. The cooldown is the caller's.
+
+        One of the bot's own (`UNASKED`) needs no role, and keeps to a blocklist, also where an admin has emptied it.
+        """
+        if kind != UNASKED:
+            await self.access.require("generate", who)
         chosen = {**heard, "stop": "sentence", "shown": 0}
         request = Request(chosen.pop("seed"), model_id=model.model_id, length=CHAT_LENGTH, chosen=chosen)
-        return await self._job(who, request, kind)
-
-    async def unasked(self, who: Actor, words: str, author_id: int | None) -> GenerateJob:
-        """A job of the bot's own (`who`): as `chat`, after somebody's words, or after a line of the model's text.
-
-        What nobody asked for keeps to a blocklist, also where an admin has emptied it.
-        """
-        model, _ = await self.registry.choose_to_write(who.guild_id, who.here, None, starter=False)
-        seed = f"{words[-changes.CONTINUE_FROM :]}\n" if words else ""
-        several = MOST_CANDIDATES if words and model.recipe != "classic" else 1
-        chosen = {"stop": "sentence", "shown": 0, "author_id": author_id, "candidates": several}
-        job = await self._job(who, Request(seed, model_id=model.model_id, length=CHAT_LENGTH, chosen=chosen), UNASKED)
-        return job.model_copy(update={"blocked": job.blocked or default_entries()})
+        job = await self._job(who, request, kind)
+        return job if kind != UNASKED else job.model_copy(update={"blocked": job.blocked or default_entries()})
 
     # ------------------------------------------------------------------ jobs
 

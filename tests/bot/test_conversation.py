@@ -211,13 +211,12 @@ async def test_each_persons_words_are_held_as_theirs(live: Live, worker: StandIn
     assert not await live.bot.redis.exists(keys.job(job.job_id), keys.job_events(job.job_id))
 
 
-@pytest.mark.usefixtures("channels_on")
-async def test_in_a_model_of_speakers_everybody_has_a_line(live: Live, worker: StandIn) -> None:
+async def of_speakers(live: Live, names: dict[int, str]) -> None:
+    """#lab's model learned with `--speakers`, of members by these names, who agreed."""
     store, consents = live.bot.transcripts, live.bot.consents
     info = await begun(store, guild_id=GUILD_ID, channel_id=LAB, speakers=True)
-    for who in (ADA, BEN):
+    for who in names:
         await consents.agree(GUILD_ID, who)
-    names = {ADA: "Robin", BEN: "Kai"}
     lines = [Line(number, who, f"{name}: hello") for number, (who, name) in enumerate(names.items(), 1)]
     await store.append(info.transcript_id, lines, READING, names)
     await store.complete(info.transcript_id)
@@ -229,14 +228,19 @@ async def test_in_a_model_of_speakers_everybody_has_a_line(live: Live, worker: S
         corpus=factories.corpus(source="channel", transcript=ref),
         transcripts=(ref,),
     )
-    worker.redis.set(keys.model(model.model_id), model.model_dump_json())
+    await live.bot.redis.set(keys.model(model.model_id), model.model_dump_json())
+
+
+@pytest.mark.usefixtures("channels_on")
+async def test_in_a_model_of_speakers_everybody_has_a_line(live: Live, worker: StandIn) -> None:
+    await of_speakers(live, {ADA: "Robin", BEN: "Kai"})
     _, answer = await say(live, worker, f"{MENTION} hello **there**\nall", "yes")
     job, answer = await say(live, worker, "who?", "me", person="ben", reply_to=answer)
     assert job.seed == f"Robin: hello there all\n{ME}: yes\nKai: who?\n{ME}: "
     assert job.one_line
     assert [piece.author_id for piece in job.pieces] == [ADA, None, BEN, None]
     assert job.words_of(ADA) == "Robin: hello there all\n"
-    await consents.refuse(GUILD_ID, ADA, 10**18)
+    await live.bot.consents.refuse(GUILD_ID, ADA, 10**18)
     job, answer = await say(live, worker, "and I?", "you", person="cleo", reply_to=answer)
     assert job.seed == (f"{STRANGER}: hello there all\n{ME}: yes\nKai: who?\n{ME}: me\n{STRANGER} 2: and I?\n{ME}: ")
     assert not {ME, STRANGER} & set(NAMES)

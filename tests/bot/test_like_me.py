@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +121,10 @@ async def test_nothing_that_nobody_asked_for_is_written_with_it(live: Live) -> N
     """Even if a channel had chosen it."""
     await live.bot.registry.use(LAB, await bens(live))
     model_of(live, "tides")
-    me = dataclasses.replace(await who(live, "ada", "lab"), user=live.bot.get_guild(GUILD_ID).me)  # type: ignore[union-attr]
-    with pytest.raises(UserError, match="no model yet"):
-        await live.bot.generating.unasked(me, "the sea", None)
+    await live.ask("!speak 100%")
+    live.send("hello", person="ben")
+    await live.until(lambda: live.showing("Until then I don't speak here by myself"), "that there is no model")
+    await live.ask("!speak off")
     assert "no model yet" in await live.ask("!quiz", person="cleo")
     assert (await live.bot.registry.channel_models(*HERE))[1] is None
     worker = StandIn(live.bot.settings)

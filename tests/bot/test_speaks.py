@@ -15,6 +15,7 @@ from simcord.enums import MessageType
 from structlog.testing import capture_logs
 
 from bot.talk import rooms, speaker
+from galvanic.errors import UserError
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import default_entries
@@ -24,6 +25,7 @@ from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
 from tests.bot.stand_in import TEXT, StandIn, lab
+from tests.bot.test_conversation import of_speakers
 from tests.bot.test_permissions import deny
 from tests.driver.faults import Fault
 from tests.factories import generate_job
@@ -214,6 +216,26 @@ async def test_who_may_not_generate_gives_it_no_words(live: Live, worker: StandI
     assert not live.bot.speaker._words
 
 
+@pytest.mark.usefixtures("channels_on")
+async def test_with_a_model_of_speakers_it_says_a_line_of_its_own(live: Live, worker: StandIn) -> None:
+    await of_speakers(live, {USER_IDS["ben"]: "Kai"})
+    await live.ask("!speak 100%")
+    live.send("hello", person="ben")
+    job = await said(live, worker, "it is late")
+    assert (job["seed"], job["from_line"], job["one_line"], job.get("candidates", 1)) == ("Echo: ", False, True, 1)
+    assert text_of(live.shown("it is late")[0]) == "it is late"
+    live.send(f"<@{BOT_ID}> the sea\nis **cold**", person="ben")
+    live.send("hello", person="ada")
+    job = await said(live, worker, "it is early")
+    assert (job["seed"], job["one_line"], job["author_id"]) == (
+        "Kai: the sea is cold\nEcho: ",
+        True,
+        USER_IDS["ben"],
+    )
+    assert [(one["chars"], one["author_id"]) for one in job["pieces"]] == [(21, USER_IDS["ben"]), (6, None)]
+    assert text_of(live.shown("it is early")[0]) == "it is early"
+
+
 async def test_words_to_it_are_kept_for_half_an_hour(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     await live.ask("!speak 1%")
     own = live.bot.speaker
@@ -259,6 +281,42 @@ async def test_whatever_the_settings_say(live: Live, worker: StandIn, key: str, 
     )
     worker.redis.zadd(key, {f"u-{number}": time.time() for number in range(most - 1)})
     assert [await hello(live, worker) for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize("trouble", ["full", "no worker", "not usable", "refused"])
+async def test_what_is_not_posted_takes_no_place_of_the_hours(
+    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    await live.ask("!speak 100%\nmost 1")
+    own, refused = live.bot.speaker, UserError("No.", "Never.")
+
+    def full(_: int) -> Any:
+        raise refused
+
+    async def unusable(*_: Any) -> None:
+        raise refused
+
+    with monkeypatch.context() as patched:
+        if trouble == "full":
+            patched.setattr(own.generating, "slot", full)
+        elif trouble == "no worker":
+            patched.setattr(own.generating.delivery, "_require_worker", unusable)
+        elif trouble == "not usable":
+            patched.setattr(own.generating.registry, "require_usable", unusable)
+        else:
+            live.faults.add(Fault("POST", rf"/channels/{LAB}/messages", 403, code=50_013))
+        assert not await hello(live, worker)
+    assert not worker.redis.exists(keys.spoken("channel", LAB), keys.spoken("guild", GUILD_ID))
+    assert await hello(live, worker)
+    assert not await hello(live, worker), "it is one an hour"
+
+
+async def test_what_may_have_been_posted_has_its_place(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak 100%\nmost 1")
+    live.faults.add(Fault("POST", rf"/channels/{LAB}/messages", 503, late=True))
+    await hello(live, worker)
+    assert worker.redis.zcard(keys.spoken("channel", LAB)) == 1
+    assert not await hello(live, worker)
 
 
 # ---------------------------------------------------------------------------- quiet
