@@ -121,11 +121,15 @@ class Learning(commands.Cog):
 
     async def _learn(self, guild: discord.Guild, channel_id: int, schedule: Schedule, now: float) -> Schedule:
         """What is due; the schedule after that. Raises UserError: it can't learn on now; DISCORD_ERRORS."""
-        model, after = await self._model(guild, channel_id, schedule.source_id)
-        oldest = discord.utils.snowflake_time(after).timestamp() if after else now
-        if now - oldest > 2 * _DAY_S * self.trainings.settings.learn_days:
-            await self.remaking.delete(guild, model, "it could not learn on, and what it learned is too old by now")
-        elif schedule.is_due(model, now) and not await self.remaking.is_busy(guild, model):
+        oldest = now - 2 * _DAY_S * self.trainings.settings.learn_days
+        _, current = await self.trainings.registry.channel_models(guild.id, [channel_id])
+        for one in await self.trainings.registry.all(guild.id):  # the channel may have chosen another one since
+            after = await self._after(one, schedule.source_id)
+            since = discord.utils.snowflake_time(after).timestamp() if after else schedule.at
+            if since < oldest and (after or (after == 0 and one == current)):
+                await self.remaking.delete(guild, one, "it could not learn on, and what it learned is too old by now")
+        model = await self._model(guild, channel_id, schedule.source_id)
+        if schedule.is_due(model, now) and not await self.remaking.is_busy(guild, model):
             await self.trainings.begin_again(model, await self._plan(guild, model), limited=True)
             return schedule.model_copy(update={"at": now, "new": 0, "model_id": model.model_id})
         return schedule
@@ -140,14 +144,16 @@ class Learning(commands.Cog):
         oldest = discord.utils.utcnow() - timedelta(days=self.trainings.settings.learn_days)
         return dataclasses.replace(plan, after=discord.utils.time_snowflake(oldest))
 
-    async def _model(self, guild: discord.Guild, channel_id: int, source_id: int) -> tuple[ModelRecord, int]:
-        """The channel's model, and the id after which it learned (0: all). Raises UserError: it has none of that."""
-        model = await self._current(guild, channel_id)
-        found = [await self.trainings.transcripts.load(ref.transcript_id) for ref in model.transcripts]
-        infos = [one.info for one in found if one is not None]
-        if {one.source_id for one in infos} != {source_id}:
+    async def _after(self, model: ModelRecord, source_id: int) -> int | None:
+        """The id after which a model learned (0: all). None: it is of something else."""
+        known = [one for ref in model.transcripts if (one := await self.trainings.transcripts.load(ref.transcript_id))]
+        return min(one.info.after for one in known) if {one.info.source_id for one in known} == {source_id} else None
+
+    async def _model(self, guild: discord.Guild, channel_id: int, source_id: int) -> ModelRecord:
+        """The channel's model. Raises UserError: it has none of that."""
+        if await self._after(model := await self._current(guild, channel_id), source_id) is None:
             raise UserError("This channel has another model now.", "Turn it on for that one, or choose the other.")
-        return model, min(one.after for one in infos)
+        return model
 
     async def _current(self, guild: discord.Guild, channel_id: int) -> ModelRecord:
         _, model = await self.trainings.registry.channel_models(guild.id, [channel_id])
@@ -224,7 +230,7 @@ class Learning(commands.Cog):
         said = f"It is made anew from <#{schedule.source_id}> {self._how(schedule)}\n"
         said += f"{count(schedule.new + self._heard[channel_id], 'message')} since <t:{int(schedule.at)}:f>."
         try:
-            await self._plan(guild, (await self._model(guild, channel_id, schedule.source_id))[0])
+            await self._plan(guild, await self._model(guild, channel_id, schedule.source_id))
         except UserError as error:
             said += f"\n⚠️ It can't be at the moment: {error.problem} {error.remedy}"
         return said

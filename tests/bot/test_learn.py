@@ -264,6 +264,28 @@ async def test_it_is_deleted_where_it_cannot_learn_on_and_is_too_old(live: Live)
     assert live.showing("I deleted my model `old`: it could not learn on") is not None
 
 
+async def test_it_is_deleted_although_the_channel_has_another_model(live: Live) -> None:
+    """What was trained by hand, of all that there is, and of another channel, stays."""
+    live.bot.settings.learn_days = 20
+    for name, days, channel_id in (("old", 41, LAB), ("whole", None, LAB), ("afar", 41, LIBRARY), ("young", 39, LAB)):
+        await learned(live, name, days=days, channel_id=channel_id)
+    await live.bot.registry.use(LAB, model_of(live, "book"))
+    await planned(live, days=50)
+    await look_twice(live)
+    assert sorted(await names(live)) == ["afar", "book", "whole", "young"]
+
+
+async def test_the_first_is_deleted_where_it_never_learned_on(live: Live) -> None:
+    live.bot.settings.learn_days = 20
+    await learned(live)
+    await planned(live, days=39)
+    await look_twice(live)
+    assert await names(live) == ["sea"]
+    await planned(live, days=41)
+    await look_twice(live)
+    assert await names(live) == []
+
+
 async def test_it_waits_for_the_quotas(live: Live) -> None:
     await ready(live)
     live.bot.settings.learn_days = 40
