@@ -18,7 +18,7 @@ import redis.asyncio
 import structlog
 from pydantic import ValidationError
 
-from bot.background import Service, is_transient, reply, run_forever
+from bot.background import Service, backoff, claimed, is_transient, reply, retry, run_forever
 from bot.components import JOB, Components, Press
 from bot.errors import error_embed
 from bot.models.requests import Requests
@@ -81,10 +81,10 @@ class Quiz(Requests, Service):
 
     def __post_init__(self) -> None:
         self._begin, self._guess, self._end = map(self.redis.register_script, (_BEGIN, _GUESS, _END))
-        self._wakeup = asyncio.Event()
+        self._wakeup, self._ending = asyncio.Event(), set[str]()
 
     def start(self) -> None:
-        self.spawn(run_forever("end_quizzes", self._end_due, every_s=None, wakeup=self._wakeup))
+        self.spawn(run_forever("end_quizzes", self._end_due, every_s=60.0, wakeup=self._wakeup))
 
     def register(self, table: Components) -> None:
         table.add("guess", self._pressed, rf"{JOB}:(?P<letter>[0-3])", how="private")
@@ -172,15 +172,22 @@ class Quiz(Requests, Service):
             return None, None, fields
 
     async def _end_due(self) -> float | None:
-        """End all that are due; the seconds until the next one is."""
-        for channel_id in await reply(self.redis.zrangebyscore(keys.QUIZZES, 0, time.time())):
-            await self._answer(int(channel_id))
-        first = await reply(self.redis.zrange(keys.QUIZZES, 0, 0, withscores=True))
-        return max(0.0, first[0][1] - time.time()) if first else None
+        """Begin to end all that are due, each by itself; the seconds until the next one is."""
+        now = time.time()
+        for channel_id, ends in await reply(self.redis.zrange(keys.QUIZZES, 0, -1, withscores=True)):
+            if ends > now:
+                return float(ends - now)
+            self.spawn(self._end_one(int(channel_id)))
+        return None
+
+    async def _end_one(self, channel_id: int) -> None:
+        with claimed(self._ending, str(channel_id)) as ours:
+            if ours:
+                await retry(lambda: self._answer(channel_id), "quiz_not_answered_yet", pauses_s=backoff(most_s=5.0))
 
     async def _answer(self, channel_id: int) -> None:
-        """Show which was real, then count the guesses; if that is interrupted, again. Neither if the model may no
-        longer be used there."""
+        """Show which was real, then count the guesses; if that is interrupted, again. None are counted where that
+        cannot be shown, as where the model may no longer be used, or the thread is archived."""
         job, drawn, fields = await self._running(channel_id)
         usable: list[ModelRecord] = []
         if job is not None and drawn is not None:
@@ -192,9 +199,10 @@ class Quiz(Requests, Service):
             question = channel.get_partial_message(int(fields.get(b"message", 0)))
             try:
                 await question.edit(embed=shown, view=None, allowed_mentions=NOBODY)
-            except discord.HTTPException as error:  # it was deleted, or was never posted
+            except discord.HTTPException as error:  # it was deleted or never posted, or the thread is archived
                 if is_transient(error):
                     raise
+                usable = []
                 log.info("quiz_not_answered", channel_id=channel_id, error=type(error).__name__, code=error.code)
         scores = keys.quiz_scores(job.place.guild_id if job is not None else 0)
         counted = [channel_id, MOST_SCORES if usable else 0, _YEAR_S]

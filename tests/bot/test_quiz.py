@@ -238,13 +238,29 @@ async def test_an_answer_that_discord_does_not_take_is_shown_later_and_counted_o
     assert scores(worker) == {BEN: "1:1"}
 
 
-async def test_a_quiz_whose_message_was_deleted_ends_quietly(live: Live, worker: StandIn) -> None:
+async def test_one_that_discord_does_not_take_holds_up_no_other(live: Live, worker: StandIn) -> None:
+    first, other = await begun(live, worker), await begun(live, worker, "tavern", window=8)
+    live.faults.add(Fault("PATCH", f"/channels/{LAB}/messages/{first.id}", 503, times=1_000))
+    await live.bot.redis.zadd(keys.QUIZZES, {str(LAB): 0.5})
+    assert "stands in the text" in await ended(live, other)
+    assert await live.bot.redis.exists(keys.quiz(LAB))
+
+
+@pytest.mark.parametrize("why", ["deleted", "archived"])
+async def test_where_the_answer_cannot_be_shown_a_quiz_ends_quietly_and_nothing_counts(
+    live: Live, worker: StandIn, why: str
+) -> None:
     message = await begun(live, worker)
-    live.world.delete_message(LAB, message.id)
+    await guess(live, message, "ben", "B")
+    if why == "deleted":
+        live.world.delete_message(LAB, message.id)
+    else:
+        live.faults.add(Fault("PATCH", f"/channels/{LAB}/messages/{message.id}", 400, code=50_083))
     await live.bot.redis.zadd(keys.QUIZZES, {str(LAB): 1})
     live.bot.quiz._wakeup.set()
     await live.until(lambda: not worker.redis.exists(keys.quiz(LAB)), "the end")
-    assert len(live.shown("Real or model?")) == 0
+    assert not live.shown("guessed right")
+    assert scores(worker) == {}
 
 
 async def test_forget_me_takes_guesses_and_scores_and_export_data_tells_them(live: Live, worker: StandIn) -> None:
