@@ -150,8 +150,8 @@ class ServerSettings(commands.Cog):
             button("settings", "show", label="No, keep the settings"),
         )
         question = (
-            f"Everybody in {plain(_administered(press).name)} may then train and generate texts in every channel, and "
-            "the quotas, the prefix and the blocklist go back to their defaults. Models stay as they are."
+            f"Everybody in {plain(_administered(press).name)} may then train and generate texts in every channel; "
+            "quotas, prefix and blocklist are the default ones, all personas are deleted. Models and **Speaking** stay."
         )
         embed = discord.Embed(title="Reset all settings?", description=question, colour=AMBER)
         await press.update(embed=embed, view=controls)

@@ -12,7 +12,8 @@ from simcord.backend.models import Message
 import bot
 from bot import responder
 from bot.components import FORM_S, button, view
-from bot.servers.settings import GuildSettings, GuildSettingsStore, checked_prefix
+from bot.servers.settings import GuildSettings, GuildSettingsStore, Persona, checked_prefix
+from bot.talk.speaking import parse
 from galvanic.errors import UserError
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -173,8 +174,15 @@ async def test_a_new_prefix_is_in_force_at_once(live: Live) -> None:
     assert live.answer(old) is None
     live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "reset")
     await live.until(lambda: "Reset all settings?" in text_of(shown), "the question")
+    assert "all personas are deleted" in text_of(shown)
+    assert "Models and **Speaking** stay" in text_of(shown)
+    await live.bot.guild_settings.put_persona(
+        GUILD_ID, "mary", Persona(title="Mary", model_id="m1", model="tides", channels=(LAB,))
+    )
+    await live.bot.speaker.rooms.put(LAB, speak=parse("2%"))
     live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "reset-all")
     await live.until(lambda: live.showing("My commands begin with `!` now"), "the usual prefix")
+    assert (await live.bot.speaker.rooms.room(LAB)).speak == parse("2%")
     assert await live.bot.guild_settings.get(GUILD_ID) == GuildSettings()
 
 
