@@ -21,9 +21,9 @@ _GRANTED_BY = {
 """By privileged intent, the application's flags of which one is set where it is granted."""
 _WITHOUT = {
     "message_content": (
-        "Discord doesn't let me read messages ('Message Content Intent' is off). Typed commands, words as triggers and "
-        "learning from channels don't work; slash commands, buttons, context menus, mentions of me and direct messages "
-        "do."
+        "Discord doesn't let me read messages ('Message Content Intent' is off). Typed commands, words as triggers, "
+        "calling personas and learning from channels don't work; slash commands, buttons, context menus, mentions of "
+        "me and direct messages do."
     ),
     "members": (
         "Discord doesn't tell me who leaves a server ('Server Members Intent' is off), so I look once a day, and when "

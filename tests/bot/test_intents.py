@@ -100,6 +100,7 @@ async def test_the_launcher_is_told(live: Live) -> None:
     said = await presence.alive_async(live.bot.redis, presence.TROUBLE)
     assert said == [intents.missing(live.bot, live.bot.settings)]
     assert UNREAD in said[0]
+    assert "calling personas" in said[0]
 
 
 async def test_the_prefix_that_admins_chose_is_kept_for_later(live: Live) -> None:
