@@ -83,13 +83,8 @@ class WarmModels:
         self._slots: OrderedDict[str, _Slot] = OrderedDict()
         self._lock = threading.Lock()
 
-    def write(self, model_id: str, request: WriteRequest) -> Generation:
-        """Together with what others ask of the model. Raises UserError if the request cannot be fulfilled."""
-        with self._slot(model_id) as slot:
-            return slot.batcher.submit([request])[0].result()
-
     def write_all(self, model_id: str, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
-        """Several texts in one pass: each, or why there is none."""
+        """Several texts in one pass, with what others ask of the model: each, or why there is none."""
         with self._slot(model_id) as slot:
             return [_outcome(written) for written in slot.batcher.submit(requests)]
 
@@ -109,7 +104,7 @@ class WarmModels:
             return set(self._slots)
 
     def write_mixed(self, parts: Sequence[MixPart], request: WriteRequest) -> Generation:
-        """Raises UserError as `write`, or if one of the models cannot be mixed."""
+        """Raises UserError: why there is no text, or one of the models cannot be mixed."""
         from galvanic.generate import Mixture
 
         with self._passes, contextlib.ExitStack() as used:
