@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
 import redis.asyncio
@@ -143,12 +143,17 @@ class GuildSettingsStore:
             entries = checked_blocklist("\n".join((*own.blocked, entry)))
             await self._put(guild_id, own.model_copy(update={"blocklist": entries}))
 
-    async def put_persona(self, guild_id: int, call: str, made: Persona | None, old: Persona | None = None) -> None:
-        """None: remove it. `old`: only if it still is as it was read. Raises UserError: there are too many."""
+    async def change_persona(self, guild_id: int, call: str, change: Callable[[Persona], Persona]) -> None:
+        """As it is now; nothing where it was removed meanwhile."""
         async with self._changing:
             own = await self.get(guild_id)
-            if old not in (None, own.personas.get(call)):
-                return
+            if (now := own.personas.get(call)) is not None and (made := change(now)) != now:
+                await self._put(guild_id, own.model_copy(update={"personas": {**own.personas, call: made}}))
+
+    async def put_persona(self, guild_id: int, call: str, made: Persona | None) -> None:
+        """None: remove it. Raises UserError: there are too many."""
+        async with self._changing:
+            own = await self.get(guild_id)
             kept = {name: one for name, one in {**own.personas, call: made}.items() if one is not None}
             if len(kept) > MOST_PERSONAS:
                 raise UserError(f"This server has {MOST_PERSONAS} personas.", "Remove one: `persona remove NAME`.")
@@ -162,9 +167,13 @@ class GuildSettingsStore:
 
     async def forget_channel(self, guild_id: int, channel_id: int) -> None:
         """No persona speaks in a channel that is gone."""
-        for call, one in (await self.get(guild_id)).personas.items():
+
+        def without(one: Persona) -> Persona:
             left = {name: tuple(at for at in getattr(one, name) if at != channel_id) for name in _WHERE}
-            await self.put_persona(guild_id, call, one.model_copy(update=left), one)
+            return one.model_copy(update=left)
+
+        for call in list((await self.get(guild_id)).personas):
+            await self.change_persona(guild_id, call, without)
 
     async def reset(self, guild_id: int) -> None:
         """Forget all that a server's admins have set, even what this version cannot read."""

@@ -138,8 +138,11 @@ class Personas(Service):
             persona = (await self.here(who.guild_id, who.here)).get(call)
             if persona is not None and who.here[-1] not in persona.told_in:
                 await post_error(send, problem)
-                told = persona.model_copy(update={"told_in": (*persona.told_in, who.here[-1])})
-                await self.generating.servers.put_persona(who.guild_id, call, told, persona)
+
+                def told(now: Persona) -> Persona:
+                    return now.model_copy(update={"told_in": (*now.told_in, who.here[-1])})
+
+                await self.generating.servers.change_persona(who.guild_id, call, told)
 
     async def say(self, who: Actor, call: str, fields: Fields, turn: int | None = None) -> str | None:
         """Have a persona say something; its text. `turn`: of a talk.
@@ -167,11 +170,16 @@ class Personas(Service):
             log.warning("persona_not_heard", job_id=job.job_id, error=type(error).__name__)
             return None if is_transient(error) else ""
         await service.jobs.note_shown(posted.id, job.job_id)
-        now: dict[str, Any] = {"told_in": tuple(one for one in persona.told_in if one != who.here[-1])}
-        if posted.webhook_id and posted.author.avatar is not None and "attachments/" in (persona.picture or ""):
-            now["picture"] = posted.author.avatar.url.partition("?")[0]  # an attachment's address expires
-        if (spoke := persona.model_copy(update=now)) != persona:
-            await service.servers.put_persona(guild_id, call, spoke, persona)
+        picture = persona.picture
+        if posted.webhook_id and posted.author.avatar is not None and "attachments/" in (picture or ""):
+            picture = posted.author.avatar.url.partition("?")[0]  # an attachment's address expires
+
+        def spoke(now: Persona) -> Persona:
+            told_in = tuple(one for one in now.told_in if one != who.here[-1])
+            shown = picture if now.picture == persona.picture else now.picture
+            return now.model_copy(update={"told_in": told_in, "picture": shown})
+
+        await service.servers.change_persona(guild_id, call, spoke)
         return event.text.strip()
 
     async def _is_quiet(self, who: Actor) -> bool:
