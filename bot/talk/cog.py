@@ -110,7 +110,8 @@ class Speaks(commands.Cog):
             for one, made in known.items():
                 said += f"`@{one}` **{plain(made.title)}**{MARK}, which writes with `{made.model}`"
                 said += f" in {', '.join(f'<#{at}>' for at in made.channels[:5]) or 'no channel'}\n" if admin else "\n"
-            said = said[:4_000] or "No persona speaks here: a member with Manage Server can add one."
+            how = f"`{await servers.prefix(who.guild_id)}persona add mary frankenstein`"
+            said = said[:4_000] or f"No persona speaks here: a member with Manage Server can add one, as by {how}."
             await ctx.send(embed=discord.Embed(description=said, colour=GREEN), **replying(ctx))
             return
         require_admin(ctx.author)
@@ -166,7 +167,8 @@ class Speaks(commands.Cog):
         await access.require("generate", who)
         async with access.cooldown("generate", who):
             await self.personas.begin(who, pair, turns)
-        await ctx.send(f"`@{pair[0]}` and `@{pair[1]}` talk: {turns} texts. `talk stop` ends it.", **replying(ctx))
+        stop = f"`{await self.personas.generating.servers.prefix(who.guild_id)}talk stop`"
+        await ctx.send(f"`@{pair[0]}` and `@{pair[1]}` talk: {turns} texts. {stop} ends it.", **replying(ctx))
 
     async def _known(self, who: Actor) -> dict[str, Persona]:
         """An admin sees all of the server."""

@@ -121,13 +121,14 @@ class Personas(Service):
 
     async def _speaking(self, who: Actor, call: str) -> tuple[Persona, ModelRecord]:
         """Who speaks, and what writes. Raises UserError: nobody; Still: nothing."""
+        prefix = await self.generating.servers.prefix(who.guild_id)
         if (persona := (await self.here(who.guild_id, who.here)).get(call)) is None:
-            raise UserError(f"No `@{call}` speaks here any more.", "`persona` lists who does.")
+            raise UserError(f"No `@{call}` speaks here any more.", f"`{prefix}persona` lists who does.")
         try:
             return persona, await self.generating.registry.by_id(who.guild_id, who.here, persona.model_id)
         except UserError as problem:
             why = "its model was deleted, or may not be used in this channel."
-            remedy = f"A member with Manage Server can give it another one: `persona add {call} MODEL`."
+            remedy = f"A member with Manage Server can give it another one: `{prefix}persona add {call} MODEL`."
             raise Still(f"**{plain(persona.title)}** is still from now on: {why}", remedy) from problem
 
     async def answer(self, who: Actor, call: str, fields: Fields, send: Send) -> None:
@@ -187,17 +188,18 @@ class Personas(Service):
 
     async def begin(self, who: Actor, pair: tuple[str, str], turns: int) -> None:
         """Have two talk. Raises UserError: not they, or not there and now."""
+        prefix = await self.generating.servers.prefix(who.guild_id)
         if len(set(pair) & (await self.here(who.guild_id, who.here)).keys()) < 2:
-            raise UserError("I need two personas of this channel.", "`persona` lists them.")
+            raise UserError("I need two personas of this channel.", f"`{prefix}persona` lists them.")
         for call in pair:
             await self._speaking(who, call)
         quiet, (in_channel, in_server) = await self._is_quiet(who), await self.rooms.left(who.here[-1], who.guild_id)
         if who.here[0] in self.talks:
-            raise UserError("Two talk here already.", "`talk stop` ends that.")
+            raise UserError("Two talk here already.", f"`{prefix}talk stop` ends that.")
         if quiet:
-            raise UserError("A moderator wants quiet here.", "Ask a member with Manage Messages: `quiet off` ends it.")
+            raise UserError("A moderator wants quiet here.", f"Who has Manage Messages ends it: `{prefix}quiet off`.")
         if (left := min(in_channel, in_server)) < turns:
-            remedy = "Members with Manage Server or Manage Channels can have this channel take more: `speak most 60`."
+            remedy = f"Members with Manage Server or Manage Channels can raise it here: `{prefix}speak most 60`."
             if in_server <= in_channel:
                 remedy = f"A server has {MOST_IN_A_SERVER} an hour, whatever its admins choose: try again later."
             raise UserError(f"Of this hour's unasked texts {left} are left, too few for {turns}.", remedy)
