@@ -102,6 +102,7 @@ class Galvanic(commands.Bot):
             self.consents,
             self.transcripts,
             self.registry,
+            servers,
             self.chores,
             stale=lambda: self.remaking.wake(),
         )
@@ -135,7 +136,15 @@ class Galvanic(commands.Bot):
         common = (self, settings, servers, self.access, self.jobs, self.delivery, self.registry)
         self.trainings = start.Trainings(*common, self.snapshots, self.training_cards, self.transcripts, self.importer)
         self.holdings = held.Holdings(
-            self, settings, self.redis, self.consents, self.transcripts, self.registry, self.snapshots, self.chores
+            self,
+            settings,
+            self.redis,
+            self.consents,
+            self.transcripts,
+            self.registry,
+            servers,
+            self.snapshots,
+            self.chores,
         )
         self.remaking = remake.Remaking(
             self,
@@ -202,7 +211,7 @@ class Galvanic(commands.Bot):
             people,
         ):
             await self.add_cog(one)
-        named = (self.trainings, self.training_control, self.models, self.transfer, self.generating)
+        named = (self.trainings, self.training_control, self.models, self.transfer, self.generating, self.personas)
         for service in (*named, menus, self.quiz, panel, people):
             service.register(self.components)
         self.components.add("help", pages.turn, who="anybody", how="help")

@@ -20,6 +20,7 @@ from bot.jobs.decoding import NotUnderstood, job_from
 from bot.jobs.snapshot import Snapshots
 from bot.models.registry import Registry
 from bot.servers.access import member_in
+from bot.servers.settings import GuildSettingsStore
 from bot.types import User
 from shared import keys
 from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, DeleteJob, Job, TrainJob, authors_of
@@ -52,6 +53,7 @@ class Held:
     of the member as an admin. `learned`: models that learned from them; `behind`: others, of channels that they can
     read, of which words were withdrawn or deleted. `due`: by id of such a model, when it is made again or deleted at
     the latest, seconds since the epoch. `trainings`: that are not over. `quiz`: their `right:all` guesses.
+    `personas`: that have their name, or wait for their yes.
     """
 
     guild_id: int
@@ -66,6 +68,7 @@ class Held:
     owned: tuple[ModelRecord, ...]
     trainings: tuple[TrainJob, ...]
     quiz: str | None = None
+    personas: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Holdings:
     consents: ConsentStore
     store: TranscriptStore
     registry: Registry
+    servers: GuildSettingsStore
     snapshots: Snapshots
     chores: Chores
 
@@ -96,6 +100,7 @@ class Holdings:
         for guild in guilds:
             owners = {model.owner_id for model in await self.registry.all(guild.id)}
             owners |= {allowed.by for allowed in (await self.consents.allowed(guild.id)).values()}
+            owners |= set((await self.servers.named_after(guild.id)).values())
             if user.id in owners or await reply(self.redis.hexists(keys.quiz_scores(guild.id), str(user.id))):
                 found.add(guild.id)
         found |= {job.place.guild_id async for job in self.requests_of(user.id) if job is not None}
@@ -137,6 +142,7 @@ class Holdings:
             owned=tuple(model for model in models if model.owner_id == user.id),
             trainings=tuple(job for job in await self._trainings(user) if job.place.guild_id == guild_id),
             quiz=quiz.decode() if quiz is not None else None,
+            personas=tuple(call for call, one in (await self.servers.named_after(guild_id)).items() if one == user.id),
         )
 
     async def _trainings(self, user: User | discord.Object) -> list[TrainJob]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
@@ -42,7 +43,11 @@ class UnreadableSettings(UserError):
 
 
 class Persona(BaseModel, frozen=True, extra="ignore"):
-    """A model that speaks as `title` in channels and their threads. `told_in`: where it was told that it can't."""
+    """A model that speaks as `title` in channels and their threads.
+
+    `told_in`: where it was told that it can't. `owner`: the member who is called so; without their yes, `agreed`, it
+    speaks nowhere.
+    """
 
     title: str
     model_id: str
@@ -50,6 +55,17 @@ class Persona(BaseModel, frozen=True, extra="ignore"):
     channels: tuple[int, ...]
     picture: str | None = None
     told_in: tuple[int, ...] = ()
+    owner: int | None = None
+    agreed: bool = False
+
+    @property
+    def speaks(self) -> bool:
+        return self.owner is None or self.agreed
+
+    @property
+    def terms(self) -> str:
+        """What a member says yes to: eight digits that are others for another name, model or picture."""
+        return hashlib.sha256(repr((self.title, self.model_id, self.picture)).encode()).hexdigest()[:8]
 
 
 class GuildSettings(BaseModel):
@@ -156,8 +172,23 @@ class GuildSettingsStore:
             own = await self.get(guild_id)
             kept = {name: one for name, one in {**own.personas, call: made}.items() if one is not None}
             if len(kept) > MOST_PERSONAS:
-                raise UserError(f"This server has {MOST_PERSONAS} personas.", "Remove one: `persona remove NAME`.")
+                remedy = f"Remove one: `{await self.prefix(guild_id)}persona remove NAME`."
+                raise UserError(f"This server has {MOST_PERSONAS} personas.", remedy)
             await self._put(guild_id, own.model_copy(update={"personas": kept}))
+
+    async def named_after(self, guild_id: int) -> dict[str, int]:
+        """The members whose names personas have or wait for, by what these are called; none that can't be read."""
+        try:
+            known = (await self.get(guild_id)).personas
+        except UnreadableSettings:  # no persona speaks then, and whoever asks for more is told
+            return {}
+        return {call: one.owner for call, one in known.items() if one.owner is not None}
+
+    async def forget_member(self, guild_id: int, user_id: int) -> None:
+        """No persona has their name any more."""
+        for call, owner in (await self.named_after(guild_id)).items():
+            if owner == user_id:
+                await self.put_persona(guild_id, call, None)
 
     async def with_personas(self) -> set[int]:
         """The servers that have some."""

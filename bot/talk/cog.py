@@ -17,7 +17,7 @@ from bot.options.autocomplete import choices, in_time
 from bot.responder import replying
 from bot.servers.access import Actor, channel_ids, is_admin, moderates, require_admin, require_permissions
 from bot.servers.settings import Persona
-from bot.talk.personas import MARK, Personas, checked
+from bot.talk.personas import MARK, Personas, checked, question
 from bot.talk.speaker import Speaker
 from bot.talk.speaking import EXAMPLES, parse, span
 from bot.types import Context, hybrid_command
@@ -100,7 +100,8 @@ class Speaks(commands.Cog):
         """List this channel's personas, and to admins the server's; add one, or remove one from the server.
 
         `@mary hello` calls one, and so does a reply to what it said. Its picture is an image that you attach. Added
-        again, it changes; in another channel, it speaks there, too. It never has a member's name.
+        again, it changes; in another channel, it speaks there, too. A member's name it has only if that member says
+        yes, by a button; they can also remove it.
         """
         require_permissions(ctx)
         await ctx.defer()
@@ -109,13 +110,16 @@ class Speaks(commands.Cog):
         if what == "list":
             for one, made in known.items():
                 said += f"`@{one}` **{plain(made.title)}**{MARK}, which writes with `{made.model}`"
-                said += f" in {', '.join(f'<#{at}>' for at in made.channels[:5]) or 'no channel'}\n" if admin else "\n"
+                said += f" in {', '.join(f'<#{at}>' for at in made.channels[:5]) or 'no channel'}" if admin else ""
+                said += "\n" if made.speaks else f", once <@{made.owner}> says yes\n"
             how = f"`{await servers.prefix(who.guild_id)}persona add mary frankenstein`"
             said = said[:4_000] or f"No persona speaks here: a member with Manage Server can add one, as by {how}."
             await ctx.send(embed=discord.Embed(description=said, colour=GREEN), **replying(ctx))
             return
-        require_admin(ctx.author)
-        old = known.get(call.strip().removeprefix("@").lower())
+        every = (await servers.get(who.guild_id)).personas
+        old = every.get(call.strip().removeprefix("@").lower())
+        if what == "add" or old is None or old.owner != who.user.id:
+            require_admin(ctx.author)
         if what == "remove" and old is None:
             named = " or ".join(f"`@{one}`" for one in known)
             raise UserError(f"No persona is called {code(call)}.", f"Take {named}." if known else "There is none yet.")
@@ -131,11 +135,22 @@ class Speaks(commands.Cog):
         else:
             found, _ = await service.registry.choose_to_write(who.guild_id, who.here, model)
         assert ctx.guild is not None
-        await self.personas.require_nobodys(ctx.guild, call, title)
+        owner = await self.personas.whose(ctx.guild, call, title)
         there = [at for at in (old.channels if old else ()) if ctx.guild.get_channel(at) and at != who.here[-1]]
-        made = Persona(title=title, model_id=found.model_id, model=found.name, channels=(*there, who.here[-1]))
-        shown = picture.url if picture is not None else old.picture if old else None
-        await servers.put_persona(who.guild_id, call, made.model_copy(update={"picture": shown}))
+        made = Persona(
+            title=title,
+            model_id=found.model_id,
+            model=found.name,
+            channels=(*there, who.here[-1]),
+            picture=picture.url if picture is not None else old.picture if old else None,
+            owner=owner,
+        )
+        agreed = old is not None and old.agreed and (old.owner, old.terms) == (owner, made.terms)
+        made = made.model_copy(update={"agreed": agreed})
+        await servers.put_persona(who.guild_id, call, made)
+        if not made.speaks:
+            await ctx.send(**question(call, made, await servers.prefix(who.guild_id)), **replying(ctx))
+            return
         said = f"**{plain(title)}**{MARK} speaks here with `{found.name}`: write `@{call} hello`."
         if await self.personas.hook(ctx.channel) is None:
             said += "\nUnder my own name: I lack Manage Webhooks here, or the channel has 15 webhooks, Discord's limit."

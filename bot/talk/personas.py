@@ -18,13 +18,14 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot.background import DISCORD_ERRORS, Service, is_transient
+from bot.components import USER, Components, Press, button, view
 from bot.errors import CLOSED, UNKNOWN_WEBHOOK, post_error
 from bot.jobs.delivery import UNASKED
 from bot.servers.access import Actor, channel_ids
 from bot.servers.settings import Persona, UnreadableSettings
 from bot.talk.rooms import MOST_IN_A_SERVER, Rooms
 from bot.types import Send
-from bot.words import NOBODY, code, plain
+from bot.words import AMBER, NOBODY, code, plain
 from bot.write.changes import masked
 from bot.write.conversation import Conversation, Turn
 from bot.write.embeds import chatted
@@ -63,10 +64,14 @@ class Personas(Service):
     hooks: dict[int, discord.Webhook] = field(init=False, default_factory=dict)
     _looking: WeakValueDictionary[int, asyncio.Lock] = field(init=False, default_factory=WeakValueDictionary)
 
+    def register(self, components: Components) -> None:
+        asked = f"(?P<said>yes|no):{USER}:(?P<call>{_CALL}):(?P<terms>[0-9a-f]{{8}})"
+        components.add("name", self.lend, asked, who="readers", how="update", owner=True)
+
     async def here(self, guild_id: int, here: list[int]) -> dict[str, Persona]:
         """Those that speak in a channel, by what they are called; `here`: as of `channel_ids`."""
         known = (await self.generating.servers.get(guild_id)).personas
-        return {call: one for call, one in known.items() if set(here) & set(one.channels)}
+        return {call: one for call, one in known.items() if one.speaks and set(here) & set(one.channels)}
 
     async def called(self, message: discord.Message) -> tuple[str, str] | None:
         """Whom a person's message calls, by `@mary` or as a reply, and its words to them."""
@@ -236,14 +241,42 @@ class Personas(Service):
         except (*DISCORD_ERRORS, RedisError) as error:
             log.warning("talk_ended", channel_id=who.here[0], error=type(error).__name__)
 
-    async def require_nobodys(self, guild: discord.Guild, *names: str) -> None:
-        """Raises UserError: a member is called so. Discord finds those whose names begin so; no intent is needed."""
+    async def whose(self, guild: discord.Guild, *names: str) -> int | None:
+        """The member who is called so. Discord finds those whose names begin so; no intent is needed.
+
+        Raises UserError: there are several, or it is a bot, which can't agree.
+        """
+        people, bots = set[int](), False
         route = discord.http.Route("GET", "/guilds/{guild_id}/members/search", guild_id=guild.id)
         for query in {part for name in names for part in (name, name.split()[0], _folded(name))}:
             for found in await self.client.http.request(route, params={"query": query, "limit": 100}):
                 theirs = (found.get("nick"), found["user"]["username"], found["user"].get("global_name"))
                 if {_folded(one) for one in theirs if one} & {_folded(name) for name in names}:
-                    raise UserError("Somebody in this server is called so.", "Choose a name that is no member's.")
+                    people.add(int(found["user"]["id"]))
+                    bots |= bool(found["user"].get("bot"))
+        if bots or len(people) > 1:
+            problem = "A bot in this server is called so." if bots else "Several members of this server are called so."
+            raise UserError(problem, "Choose another name.")
+        return next(iter(people), None)
+
+    async def lend(self, press: Press) -> None:
+        """A member says whether a persona may have their name. Raises UserError: it is not what they were asked."""
+        servers, who, call = self.generating.servers, press.actor, press["call"]
+        asked = (await servers.get(who.guild_id)).personas.get(call)
+        if asked is None or (asked.owner, asked.terms) != (who.user.id, press["terms"]):
+            remedy = "Whoever wants it can add it again, and I ask you again."
+            raise UserError("This persona was changed or removed since I asked you.", remedy)
+        if press["said"] == "no":
+            await servers.put_persona(who.guild_id, call, None)
+            await press.update(content=f"No persona has your name: `@{call}` is gone.", embed=None, view=None)
+            return
+
+        def lent(now: Persona) -> Persona:
+            return now.model_copy(update={"agreed": (now.owner, now.terms) == (who.user.id, press["terms"])})
+
+        await servers.change_persona(who.guild_id, call, lent)
+        said = f"**{plain(asked.title)}**{MARK} speaks here with `{asked.model}`, as <@{who.user.id}> agreed"
+        await press.update(content=f"{said}: write `@{call} hello`.", embed=None, view=None)
 
 
 def _once(session: Any) -> Any:
@@ -254,6 +287,25 @@ def _once(session: Any) -> Any:
             raise discord.DiscordServerError(response, None)
 
     return SimpleNamespace(request=lambda *to, **what: session.request(*to, raise_for_status=give_up, **what))
+
+
+def question(call: str, made: Persona, prefix: str) -> dict[str, Any]:
+    """To the member whose name a persona is to have."""
+    said = (
+        f"<@{made.owner}>, you are called so. May **{plain(made.title)}**{MARK} speak here, and where else an admin "
+        f"wants it, with `{made.model}`, when somebody writes `@{call} hello`? What it says is made up. Until you say "
+        f"yes, it says nothing.\n`{prefix}persona remove {call}` takes your yes back at any time; so do "
+        f"`{prefix}optout`, `{prefix}forget-me` and leaving the server."
+    )
+    yes, no = (
+        button("name", one, made.owner, call, made.terms, label=label, style=style)
+        for one, label, style in (
+            ("yes", "Yes, it may have my name", discord.ButtonStyle.success),
+            ("no", "No", discord.ButtonStyle.secondary),
+        )
+    )
+    shown = discord.Embed(description=said, colour=AMBER)
+    return {"embed": shown.set_thumbnail(url=made.picture) if made.picture else shown, "view": view(yes, no)}
 
 
 def checked(call: str, title: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import redis
 
@@ -29,10 +30,10 @@ class StandIn:
             self.redis.zadd(keys.workers(queue), {"w": time.time() + 3_600})
         self.redis.hset(keys.worker_states(TRAIN_QUEUE), "w", "busy")
 
-    def add_model(self) -> None:
+    def add_model(self, **fields: Any) -> None:
         """A model that may be used in #lab, as its current one."""
         guild, channel = GUILD_ID, CHANNEL_IDS["lab"]
-        model = record(guild_id=guild, channel_id=channel, owner_id=USER_IDS["ada"])
+        model = record(guild_id=guild, channel_id=channel, owner_id=USER_IDS["ada"], **fields)
         self.redis.set(keys.model(model.model_id), model.model_dump_json())
         self.redis.hset(keys.guild_models(guild), model.name, model.model_id)
         self.redis.hset(keys.channel(channel), "model", model.model_id)

@@ -189,6 +189,7 @@ def take_talk(photos: Photographer, minutes: float) -> None:
     photos.say("!talk mary victor 3")
     client.wait_for(lambda: spoken(4), 120, "what they say to each other")
     photos.whole("personas")
+    photos.keep("persona-name", photos.say("!persona add benny frankenstein Ben", "you are called so"))
 
 
 def take_game(photos: Photographer, minutes: float) -> None:
