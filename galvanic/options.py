@@ -109,7 +109,7 @@ class TrainOptions(_Frozen):
     length: int | None = _option("Sequence length: symbols read in one step", "64", ge=8, le=4_096)
     learning_rate: float | None = _option(
         "Peak learning rate",
-        "0.003; from a model 0.0015, and 0.0006 for a shorter text; classic: 0.001",
+        "0.008, word 0.003; from a model 0.0015, and 0.0006 for a shorter text; classic: 0.001",
         ge=0.00001,
         le=1.0,
     )

@@ -169,6 +169,8 @@ _BY_TEXT = (200_000, 512), (40_000, 384), (10_000, 256), (0, 128)
 _EMBEDDING = {"char": 64, "word": 256}
 _CHARACTERS = {"char": 1, "word": 3}  # to a symbol, roughly
 _STREAMS, _STREAMS_GPU, _LENGTH = 64, 128, 64
+_FEW_EPOCHS, _FEW_STREAMS = 25, 32
+"""A new network that sees a text less often than this learns more from smaller steps, though they are slower."""
 _LEAST_STREAMS = 8
 _LEAST_STEPS = 75  # of an epoch: a text is cut into fewer streams until it has so many
 _ENOUGH_EPOCHS, _ENOUGH_PER_PARAMETER = 25, 5
@@ -176,7 +178,7 @@ _ENOUGH_EPOCHS, _ENOUGH_PER_PARAMETER = 25, 5
 member."""
 _DROPOUT = ((30, 0.5, 0.4), (20, 0.5, 0.35), (14, 0.35, 0.25), (8, 0.25, 0.15), (4, 0.1, 0.05), (0, 0.0, 0.0))
 """Times that a text is seen at least; share of outputs and of recurrent weights dropped."""
-_RATE = 3e-3
+_RATE = {"char": 8e-3, "word": 3e-3}
 _RATE_GOING_ON = (60_000, 1.5e-3), (0, 6e-4)
 """Characters at least, and the learning rate of a network that knew another text: the shorter the new one, the less of
 that is to be lost for it."""
@@ -278,10 +280,12 @@ def _plan(
     _, dropout, recurrent = _DROPOUT[row]
     if begin == "starter":
         dropout, recurrent = min(dropout, _FROM_STARTER[1]), min(recurrent, _FROM_STARTER[2])
-    rates = {"nothing": ((0, _RATE),), "model": _RATE_GOING_ON, "starter": _RATE_FROM_STARTER}[begin]
+    rates = {"nothing": ((0, _RATE[recipe]),), "model": _RATE_GOING_ON, "starter": _RATE_FROM_STARTER}[begin]
     rate = next(rate for least, rate in rates if characters >= least)
     if dropout:
         dropout += _MORE_DROPOUT[recipe]
+    if begin == "nothing" and epochs < _FEW_EPOCHS and not budget.gpu:
+        batch = min(batch, _FEW_STREAMS)
     return Plan(
         network=network.model_copy(update={"dropout": dropout, "recurrent_weight_dropout": recurrent}),
         batch=batch,
