@@ -169,7 +169,13 @@ class Speaker(Service):
 
     async def told(self, channel: Any) -> str:
         """What the bot will do in a server's channel. Raises redis.RedisError."""
-        room, against = await self.rooms.room(channel_ids(channel)[-1]), await self._against(channel)
+        here = channel_ids(channel)
+        room, against = await self.rooms.room(here[-1]), await self._against(channel)
+        if against is None:
+            try:
+                await self.generating.registry.choose_to_write(channel.guild.id, here, None, starter=False)
+            except UserError as problem:
+                against = "no model", f"I can't yet: {problem.problem} {problem.remedy}"
         return f"{told(room.speak)} {against[1] if against is not None else ''}".strip()
 
     async def choose(self, channel: Any, speak: Speaking) -> None:

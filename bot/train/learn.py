@@ -51,8 +51,8 @@ class Schedule(BaseModel):
     """When a channel's model learns on.
 
     `source_id`: what it learns from, whose members were told. `every`: so many new messages; 0: nightly. `at`: when it
-    was turned on, or learned last, seconds since the epoch. `new`: messages since. `model_id`: the model that was to be
-    replaced then; while it is there, nothing has come of it.
+    was turned on, or learned last, seconds since the epoch. `new`: messages since. `since`: when it was turned on.
+    `model_id`: the model that was to be replaced then; while it is there, nothing has come of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -63,6 +63,7 @@ class Schedule(BaseModel):
     every: int
     at: float
     new: int = 0
+    since: float = 0.0
     model_id: str = ""
 
     def is_due(self, model: ModelRecord, now: float) -> bool:
@@ -125,7 +126,7 @@ class Learning(commands.Cog):
         _, current = await self.trainings.registry.channel_models(guild.id, [channel_id])
         for one in await self.trainings.registry.all(guild.id):  # the channel may have chosen another one since
             after = await self._after(one, schedule.source_id)
-            since = discord.utils.snowflake_time(after).timestamp() if after else schedule.at
+            since = discord.utils.snowflake_time(after).timestamp() if after else schedule.since or schedule.at
             if since < oldest and (after or (after == 0 and one == current)):
                 await self.remaking.delete(guild, one, "it could not learn on, and what it learned is too old by now")
         model = await self._model(guild, channel_id, schedule.source_id)
@@ -201,8 +202,8 @@ class Learning(commands.Cog):
     async def _turn_on(self, guild: discord.Guild, channel_id: int, every: int) -> str:
         """Raises UserError: the model cannot learn on now, or the members cannot be told."""
         model, prefix = await self._current(guild, channel_id), await self.trainings.servers.prefix(guild.id)
-        plan, before = await self._plan(guild, model), await self._load(channel_id)
-        schedule = Schedule(guild_id=guild.id, source_id=plan.source.id, every=every, at=time.time())
+        plan, before, now = await self._plan(guild, model), await self._load(channel_id), time.time()
+        schedule = Schedule(guild_id=guild.id, source_id=plan.source.id, every=every, at=now, since=now)
         how = f"from {plan.source.mention} {self._how(schedule)}"
         if before is None or before.source_id != schedule.source_id:
             # There is no place in a forum that everybody looks at.
