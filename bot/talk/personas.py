@@ -66,7 +66,7 @@ class Personas(Service):
 
     def register(self, components: Components) -> None:
         asked = f"(?P<said>yes|no):{USER}:(?P<call>{_CALL}):(?P<terms>[0-9a-f]{{8}})"
-        components.add("name", self.lend, asked, who="readers", how="update", owner=True)
+        components.add("name", self.lend, asked, who="anybody", how="update", owner=True)
 
     async def here(self, guild_id: int, here: list[int]) -> dict[str, Persona]:
         """Those that speak in a channel, by what they are called; `here`: as of `channel_ids`."""

@@ -284,7 +284,7 @@ def test_snapshots_of_a_training_are_scored(tmp_path: Path) -> None:
     assert [shot.seconds for shot in hooks.taken] == sorted(shot.seconds for shot in hooks.taken)
 
     ends = hooks.taken[::10] + hooks.taken[-1:]
-    assert first_at_most(0.0, ends, tmp_path / "model", unseen) == (None, {len(ends) - 1: pytest.approx(2.5, abs=1)})
+    assert first_at_most(0.0, ends, tmp_path / "model", unseen) == (None, {len(ends) - 1: pytest.approx(2, abs=1)})
     assert first_at_most(100.0, ends, tmp_path / "model", unseen)[0] is ends[0]
     beginning = first_at_most(0.0, ends[:1], tmp_path / "model", unseen)[1][0]
     end = first_at_most(0.0, ends, tmp_path / "model", unseen)[1][len(ends) - 1]

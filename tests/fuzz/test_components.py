@@ -32,6 +32,7 @@ ACTIONS = {
     **dict.fromkeys(
         (f"settings:{name}" for name in ("prefix", "quotas", "blocklist", "speaking", "reset", "reset-all")), ""
     ),
+    "name": rf"(?P<said>yes|no):{components.USER}:(?P<call>[a-z0-9][a-z0-9_-]{{0,19}}):(?P<terms>[0-9a-f]{{8}})",
     "guess": rf"{components.JOB}:(?P<letter>[0-3])",
     "models": r"(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]",
 }
@@ -44,6 +45,9 @@ KNOWN = {
     "guild": (str(GUILD_ID), "0", "1"),
     "channel": (str(CHANNEL_IDS["lab"]), "0"),
     "letter": ("0", "3"),
+    "said": ("yes", "no"),
+    "call": ("mary", "nobody"),
+    "terms": ("0" * 8,),
     "page": ("0", "1", "9999"),
 }
 FORMS = ("galvanic:write:m1", "galvanic:settings:prefix", "galvanic:settings:quotas", "galvanic:settings:blocklist")
