@@ -101,10 +101,10 @@ class Companion:
         """With weights that suit a text, and the losses there of the mixture and of the table alone, in nats a symbol;
         of the table `alone`, if there is one.
 
-        `predictions`: a network's, of so many places of it, at least one; asked twice. Of all these probabilities no
-        more than about `_MOST_FITTED` are looked at for the weights, of places evenly spread. The loss is convex where
-        no power is at its least, so that Newton's method finds weights that no small change betters; each is held to
-        `_NEUTRAL`'s as if there were another nat to lose by a change of the square root of 2.
+        `predictions`: a network's, of so many places of it, at least one; asked twice where there are many. Of all
+        these probabilities no more than about `_MOST_FITTED` are looked at for the weights, of places evenly spread.
+        The loss is convex where no power is at its least, so that Newton's method finds weights that no small change
+        betters; each is held to `_NEUTRAL`'s as if there were another nat to lose by a change of the square root of 2.
         """
         apart = 1 + number * self.symbols // _MOST_FITTED
         # Copies, as a view would keep all of its part.
@@ -112,13 +112,13 @@ class Companion:
         log_probs, places = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         made = self._with(_fitted(log_probs, self.log_probs(ids, places), np.asarray(ids[places])))
         totals, most = np.zeros(2), 1 + _MOST_FITTED // self.symbols
-        for all_log_probs, all_places in predictions():
+        for all_log_probs, all_places in predictions() if apart > 1 else [(log_probs, places)]:
             for start in range(0, len(all_places), most):
-                places = all_places[start : start + most]
-                own = made.log_probs(ids, places)
+                part = all_places[start : start + most]
+                own = made.log_probs(ids, part)
                 mixed = made.mixed(all_log_probs[start : start + most], own)
-                for index, found in enumerate((mixed, own if alone is None else alone.log_probs(ids, places))):
-                    totals[index] -= found[np.arange(len(places)), ids[places]].sum(dtype=np.float64)
+                for index, found in enumerate((mixed, own if alone is None else alone.log_probs(ids, part))):
+                    totals[index] -= found[np.arange(len(part)), ids[part]].sum(dtype=np.float64)
         return made, *(totals / number).tolist()
 
     def alone(self) -> Companion:
@@ -209,7 +209,7 @@ def _fitted(log_probs: Floats, own: Floats, targets: npt.NDArray[Any]) -> Floats
 
     weights = _NEUTRAL.astype(np.float64)
     before = loss(weights)
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MOST_STEPS if np.isfinite(before) else 0):
         mixed, slopes = _mixed(log_probs, own, weights)
         probabilities = np.exp(mixed)
         means = np.stack([(probabilities * part).sum(1) for part in (log_probs, own)], 1)

@@ -301,15 +301,18 @@ def make_learner(plan: Plan, prepared: Prepared, random_seed: int) -> Learner:
 _SHARES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 
 
-def interpolate(learner: Learner, weights: Weights, start: Weights, poll: Callable[[], object]) -> Weights:
+def interpolate(learner: Learner, weights: Weights, start: Weights, judge: Callable[[], float | None]) -> Weights:
     """The weights on the line from those that the training began with to these that suit the held-out part best
-    (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). As `calibrate` otherwise."""
+    (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+
+    `judge`: the loss there of the learner's weights, which are others afterwards; None: nothing is held out.
+    """
     learner.set_weights(weights)
-    best, loss = weights, learner.heldout(poll)
+    best, loss = weights, judge()
     for share in _SHARES if loss is not None else ():
         between = {name: start[name] + np.float32(share) * (weight - start[name]) for name, weight in weights.items()}
         learner.set_weights(between)
-        found = learner.heldout(poll)
+        found = judge()
         if found is None or loss is None or found >= loss:
             break
         best, loss = between, found
@@ -319,22 +322,17 @@ def interpolate(learner: Learner, weights: Weights, start: Weights, poll: Callab
 STEP, MOST_STEPS = 0.05, 6  # by which the divisor is varied from 1, and how often
 
 
-def calibrate(learner: Learner, weights: Weights, poll: Callable[[], object]) -> tuple[Weights, float | None]:
-    """The weights with the output scaled to suit the held-out part, and their loss there in nats per symbol, if there
-    is one.
-
-    `learner` has other weights afterwards. `poll` is called now and then, to show that it gets on; its answer is
-    ignored, as the training is nearly over.
-    """
+def calibrate(learner: Learner, weights: Weights, judge: Callable[[], float | None]) -> Weights:
+    """The weights with the output scaled to suit the held-out part. As `interpolate` otherwise."""
 
     def judged(divisor: float) -> tuple[Weights, float | None]:
         divided = {name: weight / divisor if "output/" in name else weight for name, weight in weights.items()}
         learner.set_weights(divided)
-        return divided, learner.heldout(poll)
+        return divided, judge()
 
     best, before = judged(1.0)
     if before is None:
-        return weights, None
+        return weights
     loss = before
     for direction in (STEP, -STEP):
         for steps in range(1, MOST_STEPS + 1):
@@ -344,4 +342,4 @@ def calibrate(learner: Learner, weights: Weights, poll: Callable[[], object]) ->
             best, loss = others, found
         if loss < before:  # the other way it can only be worse
             break
-    return best, loss
+    return best

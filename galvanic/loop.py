@@ -39,6 +39,8 @@ CHECKPOINT_BETWEEN_EPOCHS_S = 10.0  # short epochs are not worth a write to the 
 CHECKPOINT_AGAIN_S = 10.0  # until another try when the disk was full
 MOST_STRAYS = 3  # a training whose loss was not a number this often is given up
 
+Judge = Callable[[Callable[[], object]], float | None]
+
 log = structlog.get_logger()
 
 
@@ -60,8 +62,9 @@ class _Astray(Exception):
 class Loop:
     """Runs a learner to its end.
 
-    `sample` writes a few lines with the weights that an epoch led to. `folder`: for checkpoints; None: none are
-    written.
+    `heldout` judges the learner's weights: their loss on the held-out part in nats per symbol, None where nothing is
+    held out; it calls what it is given now and then. `sample` writes a few lines with the weights that an epoch led to,
+    right after. `folder`: for checkpoints; None: none are written.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Loop:
         learner: Learner,
         pace: Pace,
         hooks: Hooks,
+        heldout: Judge,
         sample: Callable[[Weights, CurvePoint], Sample],
         folder: Path | None,
         identity: dict[str, Any],
@@ -77,6 +81,7 @@ class Loop:
         self.learner = learner
         self.pace = pace
         self.hooks = hooks
+        self.heldout = heldout
         self.sample = sample
         self.folder = folder
         self.identity = identity
@@ -155,7 +160,7 @@ class Loop:
                 self._save()
 
     def _heldout(self) -> float | None:
-        loss = self.learner.heldout(self._poll)
+        loss = self.heldout(self._poll)
         return None if loss is None else per_char(loss, self.learner.prepared.heldout_density)
 
     def _train_loss(self) -> float | None:

@@ -128,6 +128,7 @@ class Measured(BaseModel):
 
     train_loss: _Loss
     heldout_loss: _Loss | None = None
+    network_loss: _Loss | None = None  # there, of the network without a table
     ngrams_loss: _Loss | None = None  # of the table of n-grams alone on what was held out
     starter_loss: _Loss | None = None  # of the starter there, before it learned from the text
     copy_share: _Share | None = None  # in its text verbatim, in runs of 30 characters or more
@@ -149,7 +150,9 @@ class TrainingRecord(Measured):
 
     def without_companion(self) -> Self:
         """With the loss of the network's own predictions, and nothing of what was measured with a table."""
-        alone = best_point(self.curve).heldout_loss if self.curve else None
+        alone = self.network_loss
+        if alone is None and self.curve:  # of an older version, whose curves were the network's
+            alone = best_point(self.curve).heldout_loss
         gone = dict.fromkeys(("ngrams_loss", "known_words", "usual_known_words"))
         return self.model_copy(update={**gone, "heldout_loss": alone})
 

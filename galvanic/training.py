@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import secrets
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,7 +157,15 @@ class _Training:
         learner = make_learner(plan, prepared, random_seed)
         minutes = self._minutes()
         pace = Pace(plan, learner.steps, options.epochs or plan.epochs, minutes)
-        loop = Loop(learner, pace, hooks, writer.one, folder, identity, self.limits.checkpoint_s)
+
+        def heldout(poll: Callable[[], object] = hooks.control) -> float | None:
+            """Of what the model would say: the network and the table mixed."""
+            if not (writer.companion and len(prepared.heldout)):
+                return learner.heldout(poll)
+            writer.companion, loss, _ = self._fitted(writer.companion, learner, poll)
+            return loss
+
+        loop = Loop(learner, pace, hooks, heldout, writer.one, folder, identity, self.limits.checkpoint_s)
         if saved:
             try:
                 loop.restore(*saved)
@@ -176,21 +185,24 @@ class _Training:
         if len(loop.curve) > 1 and best_point(loop.curve).epoch == 0:
             loop.notes.append("More training made it no better: the model is as it was before.")
 
-        heldout_loss: float | None = None
-        ngrams_loss: float | None = None
         # If no epoch made the parent better, it stays as it is.
         if plan.network.kind == "streams" and (not loop.curve or best_point(loop.curve).epoch > 0):
             if initial:
-                loop.best = interpolate(learner, loop.best, initial, hooks.control)
-            loop.best, loss = calibrate(learner, loop.best, hooks.control)
-            heldout_loss = None if loss is None else per_char(loss, prepared.heldout_density)
+                loop.best = interpolate(learner, loop.best, initial, heldout)
+            if writer.companion is None:  # whose weights do it otherwise
+                loop.best = calibrate(learner, loop.best, heldout)
+        learner.set_weights(loop.best)
+        losses = {"network_loss": learner.heldout(hooks.control)}
+        losses["heldout_loss"] = losses["network_loss"]
         if writer.companion and len(prepared.heldout):
             whole = self._companion(None) if self.authors is not None else None  # what a Markov bot would count
-            fitted, mixed, alone = self._fitted(writer.companion, learner, loop.best, hooks, whole)
+            fitted, *found = self._fitted(writer.companion, learner, hooks.control, whole)
             writer.companion = fitted.recounted(prepared.ids, prepared.recipe, self._lines())
-            heldout_loss, ngrams_loss = (per_char(loss, prepared.heldout_density) for loss in (mixed, alone))
+            losses["heldout_loss"], losses["ngrams_loss"] = found
         model_file.check_weights(loop.best)
-        result = self._result(loop, stopped, writer, random_seed, notes, heldout_loss, ngrams_loss)
+        per = prepared.heldout_density
+        measured = {name: per_char(loss, per) for name, loss in losses.items() if loss is not None}
+        result = self._result(loop, stopped, writer, random_seed, notes, measured)
         when_there_is_room(lambda: self._save(out, loop, writer, result), hooks)
         return result
 
@@ -223,15 +235,14 @@ class _Training:
         return Lines(ends, self.authors) if whole else None
 
     def _fitted(
-        self, companion: Companion, learner: Learner, weights: Weights, hooks: Hooks, whole: Companion | None
+        self, companion: Companion, learner: Learner, poll: Callable[[], object], whole: Companion | None = None
     ) -> tuple[Companion, float, float]:
         """The companion with weights fitted to the held-out part, and the losses there of the mixture and of the table
         (`whole`, if there is one) alone, in nats a symbol."""
         from galvanic.learners import HELDOUT_MOST
 
-        learner.set_weights(weights)
         number = min(len(self.prepared.heldout), HELDOUT_MOST)
-        predictions = functools.partial(learner.heldout_predictions, hooks.control)
+        predictions = functools.partial(learner.heldout_predictions, poll)
         return companion.fitted(predictions, number, self.prepared.ids, whole)
 
     def _identity(self) -> dict[str, Any]:
@@ -287,11 +298,10 @@ class _Training:
         writer: SampleWriter,
         random_seed: int,
         notes: tuple[str, ...],
-        heldout_loss: float | None,
-        ngrams_loss: float | None,
+        measured: dict[str, float],
     ) -> TrainResult:
         best = best_point(loop.curve) if loop.curve else CurvePoint(0, float(np.log(len(self.prepared.vocabulary))))
-        samples = writer.several(loop.best, best.watched if heldout_loss is None else heldout_loss)
+        samples = writer.several(loop.best, measured.get("heldout_loss", best.watched))
         known, usual = known_words(samples, self.prepared)
         return TrainResult(
             parameters=loop.learner.plan.network.parameters(),
@@ -299,8 +309,7 @@ class _Training:
             epochs=loop.curve[-1].epoch if loop.curve else 0,
             epochs_before=self.parent.epochs if self.parent else 0,
             train_loss=best.train_loss,
-            heldout_loss=best.heldout_loss if heldout_loss is None else heldout_loss,
-            ngrams_loss=ngrams_loss,
+            **measured,
             starter_loss=loop.starter_loss,
             known_words=known,
             usual_known_words=usual,

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,6 +152,12 @@ def take_channel(photos: Photographer, minutes: float) -> None:
     photos.keep("channel-voice", photos.say("!generate the kettle", "random seed", channel=ARCHIVE))
     photos.keep("learn", photos.say("!learn nightly", "night", channel=ARCHIVE))
     photos.keep("privacy", slash(system, "privacy", channel=ARCHIVE))
+    typed = f"!train @me #{ARCHIVE} --minutes {minutes:g}"
+    own = photos.say(typed, "trained", person="ben", channel=ARCHIVE, seconds=60 * minutes + 180)
+    photos.keep("like-me", own)
+    photos.say("!generate the kettle --model like-me", "random seed", person="ben", channel=ARCHIVE)
+    photos.say("!generate the kettle --model like-me", "No model called", channel=ARCHIVE)
+    photos.whole("like-me-ask")
 
 
 def learn_the_book(photos: Photographer, minutes: float) -> None:
@@ -208,6 +215,30 @@ def take_game(photos: Photographer, minutes: float) -> None:
     photos.keep("best", photos.say("!best", "**3**", "**1**"))
 
 
+def take_without(photos: Photographer, minutes: float) -> None:
+    """What the bot does where Discord does not let it read messages."""
+    system, client = photos.system, photos.system.client
+    learn_the_book(photos, minutes)
+    client.privileged_intents(False)
+    try:
+        restart_bot(system)
+        time.sleep(45)  # its first heartbeat waits until it may identify once more, which looks like a slow connection
+        bot = client.world().bot_user_id
+        client.send("!generate the stranger")
+        photos.say(f"<@{bot}> generate the stranger", "random seed")
+        photos.say(f"<@{bot}> status", "doesn't let me read messages", person="ben")
+        photos.whole("without-intent")
+    finally:
+        client.privileged_intents(True)
+        restart_bot(system)
+
+
+def restart_bot(system: System) -> None:
+    system.stop_part("bot")
+    system.start_part("bot")
+    system.client.wait_for_bot(90)
+
+
 TOURS = {
     "welcome": take_welcome,
     "menu": take_menu,
@@ -215,6 +246,7 @@ TOURS = {
     "channel": take_channel,
     "talk": take_talk,
     "game": take_game,
+    "without": take_without,
 }
 
 

@@ -79,7 +79,7 @@ def made(
     checkpoint_s: float = 60.0,
 ) -> Loop:
     pace = Pace(PLAN, STEPS, epochs, minutes)
-    return Loop(learner, pace, hooks or Recorder(), write, folder, {}, checkpoint_s)
+    return Loop(learner, pace, hooks or Recorder(), learner.heldout, write, folder, {}, checkpoint_s)
 
 
 def asked(answer: Control, after: int) -> Recorder:
