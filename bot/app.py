@@ -127,7 +127,6 @@ class Galvanic(commands.Bot):
             self.snapshots,
             self.registry,
             self.audience,
-            self.registry.revisions,
             importing=self.importer.card,
         )
         self.delivery = delivery.Delivery(
@@ -147,13 +146,9 @@ class Galvanic(commands.Bot):
             self.chores,
         )
         self.remaking = remake.Remaking(
-            self,
-            settings,
-            servers,
+            *common,
             self.redis,
-            self.jobs,
             self.snapshots,
-            self.registry,
             self.audience,
             self.transcripts,
             self.sources,
@@ -161,8 +156,8 @@ class Galvanic(commands.Bot):
             before=(self.withdrawals.resume, self.holdings.resume),
             after=(self.withdrawals.close_done, lambda: self.learning.look()),
         )
-        self.learning = learn.Learning(self, self.redis, self.trainings, self.remaking)
-        self.training_control = cog_jobs.Jobs(servers, self.jobs, self.snapshots, self.audience, self.training_cards)
+        self.learning = learn.Learning(self.redis, self.trainings, self.remaking)
+        self.training_control = cog_jobs.Jobs(self.training_cards)
         self.transfer = transfer.Transfer(*common)
         self.models = Models(*common, self.transfer)
         self.generating = generate.Generating(*common, self.admission.slot)
@@ -180,7 +175,7 @@ class Galvanic(commands.Bot):
         status = (self.metrics, self.snapshots, self.admission)
         panel = cog_settings.ServerSettings(servers, settings.command_prefix, self.registry.stored_bytes, self.speaker)
         writing = Writing(self.components.open, self.generating)
-        menus = cog_menus.Menus(self, writing, self.generating, self.components.open, self.holdings.forget_soon)
+        menus = cog_menus.Menus(self, writing, self.holdings.forget_soon)
         chat = cog_chat.Chat(self, self.generating, self.chat)
         removing = (self.registry, self.removal, self.snapshots, self.jobs)
         people = Privacy(

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import io
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,6 @@ from shared.connect import takes_nothing
 from shared.events import Failed
 from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
-from shared.transcripts import Revision
 
 LOOK_AGAIN_S = 2.0  # without news: is its worker still there?
 RETRY_S = 5.0
@@ -56,7 +55,6 @@ class TrainingCards:
     snapshots: Snapshots
     registry: Registry
     audience: Audience
-    revisions: Callable[[list[str]], Awaitable[Mapping[str, Revision]]]  # of transcripts, as they are now
     importing: Callable[[TrainJob], Awaitable[discord.Embed | None]]  # how far its channel is read; None: it is
 
     async def post(self, job: TrainJob, send: Send) -> discord.Message:
@@ -84,7 +82,8 @@ class TrainingCards:
 
     async def samples_stand(self, job: TrainJob, state: TrainingState) -> bool:
         """See `TrainingState.samples_stand`. Raises redis.RedisError."""
-        return state.samples_stand(job, await self.revisions([ref.transcript_id for ref in job.transcripts or ()]))
+        transcripts = [ref.transcript_id for ref in job.transcripts or ()]
+        return state.samples_stand(job, await self.registry.revisions(transcripts))
 
     async def embed(self, job: TrainJob, state: TrainingState) -> discord.Embed:
         """Raises redis.RedisError."""

@@ -14,13 +14,11 @@ from discord.ext import commands
 
 from bot.components import JOB, Components, Press
 from bot.jobs import embeds as job_embeds
-from bot.jobs.client import TRAINING, JobClient
-from bot.jobs.snapshot import QueuedTraining, QueueSnapshot, Snapshots
-from bot.models.audience import Audience
+from bot.jobs.client import TRAINING
+from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.options.autocomplete import in_time
 from bot.servers import access
 from bot.servers.access import Actor
-from bot.servers.settings import GuildSettingsStore
 from bot.train import embeds
 from bot.train.card import TrainingCards
 from bot.train.state import TrainingState
@@ -42,10 +40,6 @@ def _usage(name: Ending) -> dict[str, object]:
 
 @dataclass(eq=False, repr=False)
 class Jobs(commands.Cog):
-    servers: GuildSettingsStore
-    job_client: JobClient
-    snapshots: Snapshots
-    audience: Audience
     cards: TrainingCards
 
     def register(self, components: Components) -> None:
@@ -63,13 +57,13 @@ class Jobs(commands.Cog):
         """List this server's trainings: whose they are, how far they have come, and when they are done."""
         await ctx.defer(ephemeral=True)
         who, private = Actor.of(ctx), ctx.interaction is not None
-        snapshot = await self.snapshots.look(now=True)
+        snapshot = await self.cards.snapshots.look(now=True)
         rows = [
             job_embeds.Row(one, own=one.is_of(who.guild_id, who.user.id), visible=self._may_show(who, one.job, private))
             for one in snapshot.trainings
             if one.is_of(who.guild_id)
         ]
-        prefix = await self.servers.prefix(who.guild_id)
+        prefix = await self.cards.servers.prefix(who.guild_id)
         await ctx.send(embed=job_embeds.jobs(rows, snapshot, who.guild_id, prefix), ephemeral=True)
 
     @hybrid_command(extras=_usage("cancel"), description="End a training and keep nothing of it")
@@ -118,12 +112,12 @@ class Jobs(commands.Cog):
         return await (self._cancel if ending == "cancel" else self._finish)(job_id, state)
 
     async def _cancel(self, job_id: str, state: TrainingState) -> str:
-        match await self.job_client.cancel(job_id):
+        match await self.cards.jobs.cancel(job_id):
             case "over":
                 raise _over()
             case "cancelled":
                 return "Cancelled before it started." if state.state == "queued" else "Cancelled."
-            case "asked" if await self.job_client.has_worker(TRAIN_QUEUE):
+            case "asked" if await self.cards.jobs.has_worker(TRAIN_QUEUE):
                 return "I cancel it: its card shows when that is done."
         return "No worker is running: it is cancelled within two minutes, or as soon as one is back."
 
@@ -132,10 +126,10 @@ class Jobs(commands.Cog):
             raise UserError("This training hasn't started, so there is nothing to keep.", "Use **Cancel** instead.")
         if not state.has_learned:
             raise UserError("There is nothing to keep yet.", "Try again once the card shows a loss, or use **Cancel**.")
-        await self.job_client.finish(job_id)
-        if await self.job_client.control(job_id) == "cancel":
+        await self.cards.jobs.finish(job_id)
+        if await self.cards.jobs.control(job_id) == "cancel":
             raise UserError("This training is already being cancelled.", "Its card shows when it is over.")
-        if not await self.job_client.has_worker(TRAIN_QUEUE):
+        if not await self.cards.jobs.has_worker(TRAIN_QUEUE):
             return "No worker is running: it will be finished as soon as one is back, and the best so far is kept."
         if state.state == "interrupted":
             return "It is paused: it will be finished as soon as it resumes, and the best so far is kept."
@@ -147,12 +141,12 @@ class Jobs(commands.Cog):
         To finish, only what has begun counts. `private`: the answer is for this person alone. Raises `UserError` for
         none, or for several, which it lists; a moderator who has none is shown those that they may end.
         """
-        own, others = _of(who.user, who.guild_id, await self.snapshots.look(now=True))
+        own, others = _of(who.user, who.guild_id, await self.cards.snapshots.look(now=True))
         if ending == "finish":
             own = [one for one in own if one.runs] or own
         if len(own) == 1:
             return own[0].job.job_id
-        prefix = await self.servers.prefix(who.guild_id)
+        prefix = await self.cards.servers.prefix(who.guild_id)
         problem = (
             f"You have {len(own)} trainings here." if own else "These trainings are not yours, but you may end them."
         )
@@ -174,7 +168,7 @@ class Jobs(commands.Cog):
         return await in_time(self._choices(interaction, typed))
 
     async def _choices(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        snapshot = await self.snapshots.look()
+        snapshot = await self.cards.snapshots.look()
         own, others = _of(interaction.user, interaction.guild_id, snapshot)
         near = [
             one
@@ -192,7 +186,7 @@ class Jobs(commands.Cog):
         """Whether a list may say what a training is about: to the person and, unless it is private, to all there."""
         if not access.sees(who.user, job.place):
             return False
-        return (private and job.place.user_id == who.user.id) or self.audience.may_quote(job, who.here)
+        return (private and job.place.user_id == who.user.id) or self.cards.audience.may_quote(job, who.here)
 
     async def samples(self, job_id: str, guild_id: int, user: User, here: Sequence[int]) -> discord.Embed:
         """`here`: the channel where `user` asks, which they surely read, and of a thread its parent.
@@ -204,7 +198,7 @@ class Jobs(commands.Cog):
         if not access.sees(user, job.place):
             raise _unknown(job_id)
         state = await self._state(job_id)
-        if not self.audience.may_quote(job, here):
+        if not self.cards.audience.may_quote(job, here):
             raise UserError(
                 "I can't show these samples here.",
                 "They come from messages that not everybody who reads this channel could have read.",
@@ -217,16 +211,16 @@ class Jobs(commands.Cog):
         if not state.samples:
             over, soon = "The training ended without one.", "The first one comes soon, on its card."
             raise UserError("There are no samples yet.", over if state.over else soon)
-        return embeds.samples(job, state, await self.servers.blocklist(guild_id))
+        return embeds.samples(job, state, await self.cards.servers.blocklist(guild_id))
 
     async def _load(self, job_id: str, guild_id: int) -> TrainJob:
-        stored = await self.job_client.load(job_id) if _TRAINING_ID.fullmatch(job_id) else None
+        stored = await self.cards.jobs.load(job_id) if _TRAINING_ID.fullmatch(job_id) else None
         if stored is None or not isinstance(stored.job, TrainJob) or stored.job.place.guild_id != guild_id:
             raise _unknown(job_id)
         return stored.job
 
     async def _state(self, job_id: str) -> TrainingState:
-        return TrainingState.of(event for _, event in await self.job_client.events(job_id, "0"))
+        return TrainingState.of(event for _, event in await self.cards.jobs.events(job_id, "0"))
 
 
 def _of(user: User, guild_id: int | None, snapshot: QueueSnapshot) -> tuple[list[QueuedTraining], list[QueuedTraining]]:

@@ -77,7 +77,6 @@ class Schedule(BaseModel):
 class Learning(commands.Cog):
     """Messages are counted while the bot is there; how many is kept every minute."""
 
-    client: discord.Client
     redis: redis.asyncio.Redis
     trainings: Trainings
     remaking: Remaking
@@ -103,7 +102,7 @@ class Learning(commands.Cog):
 
     async def _look_at(self, channel_id: int, followed: dict[int, set[int]]) -> None:
         schedule = await self._load(channel_id)
-        guild = self.client.get_guild(schedule.guild_id) if schedule is not None else None
+        guild = self.trainings.client.get_guild(schedule.guild_id) if schedule is not None else None
         if schedule is None or (guild is not None and guild.unavailable):
             return
         if guild is None or guild.get_channel(channel_id) is None:

@@ -22,17 +22,14 @@ from bot.background import DISCORD_ERRORS, REDIS_DOWN, Service, reply, run_forev
 from bot.channels.importer import ImportPlan
 from bot.channels.sources import Source, Sources
 from bot.channels.store import TranscriptStore
-from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots, cancel_trainings
 from bot.models.audience import Audience
-from bot.models.registry import Registry
+from bot.models.requests import Requests
 from bot.servers import access
-from bot.servers.settings import GuildSettingsStore
 from galvanic.errors import UserError
 from galvanic.options import STARTER
 from shared import keys
 from shared.models import ModelRecord
-from shared.settings import Settings
 from shared.transcripts import Revision
 
 EVERY_S = 60.0
@@ -47,17 +44,12 @@ Chore = Callable[[], Awaitable[Any]]
 log = structlog.get_logger()
 
 
-@dataclass(eq=False)
-class Remaking(Service):
+@dataclass(eq=False, repr=False)
+class Remaking(Requests, Service):
     """`before`, `after`: what others have to do from time to time, before and after the models are looked at."""
 
-    client: discord.Client
-    settings: Settings
-    servers: GuildSettingsStore
     redis: Redis
-    jobs: JobClient
     snapshots: Snapshots
-    registry: Registry
     audience: Audience
     transcripts: TranscriptStore
     sources: Sources

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import discord
@@ -21,7 +21,7 @@ from bot.types import Context
 from bot.words import code
 from bot.write import changes
 from bot.write.cog import Writing
-from bot.write.generate import Generating, Request
+from bot.write.generate import Request
 from galvanic.errors import UserError
 from shared.blocklist import MOST_CHARS, parse
 from shared.events import Generated
@@ -36,8 +36,6 @@ class Menus(commands.Cog):
 
     bot: commands.Bot
     writing: Writing
-    generating: Generating
-    open_form: Callable[[Interaction, Form], Awaitable[None]]
     forget: Callable[[str], None]
 
     def register(self, table: Components) -> None:
@@ -60,16 +58,16 @@ class Menus(commands.Cog):
         require_permissions(ctx)
         who = Actor.of(ctx)
         self.writing.require_usable(who, message)
-        with self.generating.slot(who.guild_id):
+        with self.writing.generating.slot(who.guild_id):
             await ctx.defer()
-            await self.generating.generate(who, await self._continuing(who, message), ctx.send)
+            await self.writing.generating.generate(who, await self._continuing(who, message), ctx.send)
 
     async def _continuing(self, who: Actor, message: discord.Message) -> Request:
         """The words of a message that this person may use, to be continued as theirs whose they are."""
         text, author_id = of_message(message).strip(), None
         if message.author.id != who.user.id:
             job_id, _ = await self._text_in(message)
-            job, answer = await self.generating.answered(who, job_id)
+            job, answer = await self.writing.generating.answered(who, job_id)
             if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
                 raise UserError(
                     "This message has more than one text, or none.", "The menu under a comparison continues one of it."
@@ -132,7 +130,7 @@ class Menus(commands.Cog):
         explained = f"Shorten it to the word or phrase, up to {MOST_CHARS} characters. * stands for any letters."
         words = of_message(message).strip()[:MOST_TYPED]
         field = Field("phrase", "What I must not say", explained, default=words, most=MOST_TYPED, long=True)
-        await self.open_form(
+        await self.writing.open_form(
             interaction, Form("Never say this again", [field], Action(block, who="anybody", how="private"))
         )
 
@@ -144,7 +142,7 @@ class Menus(commands.Cog):
                 f"That is {len(entries):,} phrases." if entries else "There is no word in it.",
                 "Leave one word or phrase, without commas. The form **Blocklist** of `settings` takes several.",
             )
-        await self.generating.servers.block(who.guild_id, entries[0])
+        await self.writing.generating.servers.block(who.guild_id, entries[0])
         log.info("phrase_blocked", guild_id=who.guild_id, channel_id=who.place.channel_id, user_id=who.user.id)
         return code(entries[0], MOST_CHARS)
 
@@ -155,7 +153,7 @@ class Menus(commands.Cog):
 
         Raises UserError: it shows none.
         """
-        jobs, job = self.generating.jobs, None
+        jobs, job = self.writing.generating.jobs, None
         mine = self.bot.user is not None and message.author.id == self.bot.user.id
         job_id = job_shown_in(message) if mine else None
         if job_id is None and (mine or message.webhook_id is not None):  # a persona's
