@@ -48,8 +48,7 @@ def _text(job: GenerateJob, answer: Generated, seed: str, text: str, learn: str 
     said = f"{asked_by}{bold}{seed[len(seed.rstrip()) :]}{plain(text)}"
     embed = discord.Embed(description=said or "…", colour=BLURPLE)
     embed.set_footer(text=generated_footer(job, answer)[:2_048])
-    _add_notes(embed, answer.notes, masked=answer.masked)
-    _add_learn(embed, learn)
+    _add_notes(embed, answer.notes, learn, masked=answer.masked)
     return embed
 
 
@@ -98,13 +97,8 @@ def text_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
         "hotter": answer.temperature >= HOTTEST,
         "cooler": answer.temperature <= 0,
     }
-    return view(
-        *(
-            button(action, job.job_id, label=action.capitalize(), disabled=disabled)
-            for action, disabled in disabled_of.items()
-        ),
-        delete_button(job.job_id),
-    )
+    buttons = (button(one, job.job_id, label=one.capitalize(), disabled=off) for one, off in disabled_of.items())
+    return view(*buttons, delete_button(job.job_id))
 
 
 def compared_menu(job_id: str, answer: Compared) -> discord.ui.View:
@@ -118,8 +112,7 @@ def compared(job: CompareJob, answer: Compared, learn: str | None = None) -> dis
     one = len({text.model_name for text in answer.texts}) == 1
     said = [job.variants[0].name] if one else []
     embed.set_footer(text=" · ".join([*said, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"]))
-    _add_notes(embed, answer.notes, masked=answer.masked)
-    _add_learn(embed, learn)
+    _add_notes(embed, answer.notes, learn, masked=answer.masked)
     names = variant_names(answer)
     room = (_EMBED_LIMIT - len(embed) - sum(map(len, names))) // max(1, len(names))
     notes = len(embed.fields)
@@ -146,15 +139,9 @@ def variant_names(answer: Compared) -> list[str]:
 
 
 def surprised(job: SurpriseJob, answer: Surprised, learn: str | None = None) -> discord.Embed:
-    bits = answer.nats_per_char / math.log(2)
-    embed = discord.Embed(
-        title=f"How surprising this is to {job.model.name}",
-        description=(
-            f"**{bits:.2f} bits per character** over {count(answer.chars, 'character')}: "
-            f"{choosing(answer.nats_per_char)}."
-        ),
-        colour=BLURPLE,
-    )
+    per_char, chars = answer.nats_per_char, count(answer.chars, "character")
+    said = f"**{per_char / math.log(2):.2f} bits per character** over {chars}: {choosing(per_char)}."
+    embed = discord.Embed(title=f"How surprising this is to {job.model.name}", description=said, colour=BLURPLE)
     embed.set_image(url=f"attachment://{SURPRISE_FILE}")
     highest: dict[str, float] = {}
     for symbol, nats in answer.most:
@@ -165,18 +152,14 @@ def surprised(job: SurpriseJob, answer: Surprised, learn: str | None = None) -> 
     ]
     if most:
         embed.add_field(name="Least expected", value=" · ".join(most)[:FIELD_LIMIT], inline=False)
-    _add_notes(embed, answer.notes)
-    _add_learn(embed, learn)
+    _add_notes(embed, answer.notes, learn)
     embed.set_footer(text=f"{job.model.name} · {answer.seconds:.2f} s")
     return embed
 
 
-def _add_learn(embed: discord.Embed, learn: str | None) -> None:
-    if learn is not None:
-        embed.add_field(name="Without a model", value=learn, inline=False)
-
-
-def _add_notes(embed: discord.Embed, notes: Sequence[str], *, masked: bool = False) -> None:
+def _add_notes(embed: discord.Embed, notes: Sequence[str], learn: str | None, *, masked: bool = False) -> None:
     notes = [note for note in (*([_MASKED] if masked else []), *notes) if note.strip()]
     if notes:
         embed.add_field(name="Worth knowing", value=clipped("\n".join(notes), FIELD_LIMIT), inline=False)
+    if learn is not None:
+        embed.add_field(name="Without a model", value=learn, inline=False)

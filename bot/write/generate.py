@@ -30,17 +30,7 @@ from galvanic.errors import UserError
 from galvanic.options import STARTER
 from shared.blocklist import default_entries
 from shared.events import Compared, Event, Generated, Surprised
-from shared.jobs import (
-    SURPRISE_FILE,
-    Asked,
-    CompareJob,
-    GenerateJob,
-    Job,
-    MixPart,
-    Place,
-    SurpriseJob,
-    author_of,
-)
+from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, Place, SurpriseJob, author_of
 from shared.models import ModelRecord
 
 FROM_CORPUS_LENGTH = 1_000  # the tutorial's
