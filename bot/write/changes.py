@@ -37,14 +37,6 @@ def whole(job: GenerateJob, answer: Generated) -> str:
     return (answer.seed if job.from_line or job.from_corpus else job.seed) + answer.text
 
 
-def _on(job: GenerateJob, answer: Generated) -> GenerateJob:
-    return continued(job, whole(job, answer))
-
-
-def _again(job: GenerateJob, _answer: Generated) -> GenerateJob:
-    return job.model_copy(update={"random_seed": None})
-
-
 def hotter(job: GenerateJob, answer: Generated, by: float) -> GenerateJob:
     """The same seed and random numbers, only hotter, or cooler where `by` is below 0."""
     hot = min(HOTTEST, max(0.0, round(answer.temperature + by, 2)))
@@ -56,8 +48,8 @@ def hotter(job: GenerateJob, answer: Generated, by: float) -> GenerateJob:
 
 
 BUTTONS: dict[str, Callable[[GenerateJob, Generated], GenerateJob]] = {
-    "again": _again,
-    "continue": _on,
+    "again": lambda job, _answer: job.model_copy(update={"random_seed": None}),
+    "continue": lambda job, answer: continued(job, whole(job, answer)),
     "hotter": functools.partial(hotter, by=TEMPERATURE_STEP),
     "cooler": functools.partial(hotter, by=-TEMPERATURE_STEP),
 }

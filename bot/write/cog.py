@@ -206,19 +206,13 @@ class Writing(commands.Cog):
         choose = service.registry.choose_to_write
         found = [await choose(who.guild_id, who.here, name, who.user.id) for name in names]
         model, choices = found[0]
-        own = usual_drawing(model.recipe, model.train_loss if model.heldout_loss is None else model.heldout_loss)
         chosen = service.temperature(choices, model)
-        usual = own.temperature if chosen is None else chosen
-        steps = [None] if len(names) > 1 else [*(temperatures or temperatures_around(usual))]
-        return tuple(
-            Variant(
-                model_id=model.model_id,
-                name=model.name,
-                temperature=step if step is not None else service.temperature(choices, model),
-            )
-            for model, _ in found
-            for step in steps
-        )
+        compared = [(one, service.temperature(choices, one)) for one, _ in found]
+        if len(found) == 1:
+            own = usual_drawing(model.recipe, model.train_loss if model.heldout_loss is None else model.heldout_loss)
+            around = temperatures_around(own.temperature if chosen is None else chosen)
+            compared = [(model, step) for step in temperatures or around]
+        return tuple(Variant(model_id=one.model_id, name=one.name, temperature=at) for one, at in compared)
 
     @commands.command(
         name="mix",
