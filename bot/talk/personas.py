@@ -297,13 +297,9 @@ def question(call: str, made: Persona, prefix: str) -> dict[str, Any]:
         f"yes, it says nothing.\n`{prefix}persona remove {call}` takes your yes back at any time; so do "
         f"`{prefix}optout`, `{prefix}forget-me` and leaving the server."
     )
-    yes, no = (
-        button("name", one, made.owner, call, made.terms, label=label, style=style)
-        for one, label, style in (
-            ("yes", "Yes, it may have my name", discord.ButtonStyle.success),
-            ("no", "No", discord.ButtonStyle.secondary),
-        )
-    )
+    asked = (made.owner, call, made.terms)
+    yes = button("name", "yes", *asked, label="Yes, it may have my name", style=discord.ButtonStyle.success)
+    no = button("name", "no", *asked, label="No")
     shown = discord.Embed(description=said, colour=AMBER)
     return {"embed": shown.set_thumbnail(url=made.picture) if made.picture else shown, "view": view(yes, no)}
 

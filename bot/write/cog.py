@@ -268,10 +268,8 @@ class Writing(commands.Cog):
         require_permissions(ctx)
         if (third is None) != (third_share is None):
             raise UserError("A third model and its share go together.", "Fill in both, or neither.")
-        typed = [(first, first_share), (second, second_share)]
-        if third is not None and third_share is not None:
-            typed.append((third, third_share))
-        parts = mix.checked([(name.strip().lower(), weight) for name, weight in typed])
+        typed = ((first, first_share), (second, second_share), (third, third_share))
+        parts = mix.checked([(name.strip().lower(), share) for name, share in typed if name is not None and share])
         chosen = {"temperature": temperature, "random_seed": random_seed, "stop": stop}
         await self._generate(ctx, Request(checks.seed(seed), parts, length=length, chosen=chosen))
 
