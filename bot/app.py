@@ -200,7 +200,7 @@ class Galvanic(commands.Bot):
             menus,
             chat,
             Speaks(self.speaker, self.personas, chat),
-            Play(self.quiz, best.Best(self, self.redis, servers, self.registry, self.audience, self.jobs)),
+            Play(self.quiz, best.Best(self.generating, self.redis, self.audience)),
             self.models,
             watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, self.looks, *removing),
             people,

@@ -9,14 +9,12 @@ import discord
 import redis.asyncio
 
 from bot.background import is_transient, reply
-from bot.jobs.client import JobClient
 from bot.jobs.decoding import NotUnderstood
 from bot.models.audience import Audience
-from bot.models.registry import Registry
-from bot.options.decoding import job_shown_in, of_message
+from bot.options.decoding import of_message
 from bot.play.embeds import Favourite
 from bot.servers.access import Actor
-from bot.servers.settings import GuildSettingsStore
+from bot.write.generate import Generating
 from shared import keys
 from shared.jobs import CompareJob, GenerateJob, Job
 
@@ -28,12 +26,9 @@ SHOWN, LOOKED_AT = 5, 20
 
 @dataclass(frozen=True)
 class Best:
-    client: discord.Client
+    generating: Generating
     redis: redis.asyncio.Redis
-    servers: GuildSettingsStore
-    registry: Registry
     audience: Audience
-    jobs: JobClient
 
     async def count(self, guild_id: int, member: str, by: int) -> None:
         """Note a reaction more (1) or less (-1) to `message:channel`."""
@@ -74,39 +69,34 @@ class Best:
             message = await self._fetch(who.guild_id, channel_id, message_id)
             # Of some that were removed Discord does not tell, as of all of an emoji.
             number = min(number, sum(one.count - one.me for one in message.reactions)) if message is not None else 0
-            if message is None or number <= 0 or (job_id := await self._job_of(message)) is None:
+            if message is None or number <= 0 or (job_id := await self.generating.job_of(message)) is None:
                 await reply(self.redis.zrem(keys.best(who.guild_id), member))
             elif (names := await self._models(who, job_id)) is not None:
-                text = (await self.servers.blocklist(who.guild_id)).mask(" ".join(of_message(message).split()))
+                blocked = await self.generating.servers.blocklist(who.guild_id)
+                text = blocked.mask(" ".join(of_message(message).split()))
                 found.append(Favourite(number, message.jump_url, channel_id, " + ".join(names), text))
         return sorted(found, key=lambda one: -one.number)
 
     async def _fetch(self, guild_id: int, channel_id: int, message_id: int) -> discord.Message | None:
         """None: it is gone, or hidden from the bot."""
         try:
-            channel = self.client.get_partial_messageable(channel_id, guild_id=guild_id)
+            channel = self.generating.client.get_partial_messageable(channel_id, guild_id=guild_id)
             return await channel.fetch_message(message_id)
         except discord.HTTPException as error:
             if is_transient(error):
                 raise
             return None
 
-    async def _job_of(self, message: discord.Message) -> str | None:
-        """Id of the job whose text a message of the bot's shows; None: it shows none."""
-        mine = self.client.user is not None and message.author.id == self.client.user.id
-        job_id = job_shown_in(message) if mine else None
-        return job_id or (await self.jobs.shown_in(message.id) if mine or message.webhook_id is not None else None)
-
     async def _models(self, who: Actor, job_id: str) -> list[str] | None:
         """Names of the models that wrote a text. None: it may not be shown here, is none, or nobody knows any more."""
         try:
-            stored = await self.jobs.load(job_id)
+            stored = await self.generating.jobs.load(job_id)
         except NotUnderstood:
             return None
         if stored is None:
             return None
         names = _names(stored.job)
-        usable = await self.registry.by_ids(who.guild_id, who.here, names)
+        usable = await self.generating.registry.by_ids(who.guild_id, who.here, names)
         return list(names.values()) if names and len(usable) == len(names) else None
 
 

@@ -79,21 +79,16 @@ class Play(commands.Cog):
         prefix = await self.game.servers.prefix(who.guild_id)
         await ctx.send(embed=embeds.favourites(found, prefix), **replying(ctx))
 
-    @commands.Cog.listener()
-    async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
-        await self._count(payload, 1)
-
-    @commands.Cog.listener()
-    async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
-        await self._count(payload, -1)
-
-    async def _count(self, payload: discord.RawReactionActionEvent, by: int) -> None:
+    @commands.Cog.listener("on_raw_reaction_add")
+    @commands.Cog.listener("on_raw_reaction_remove")
+    async def on_reaction(self, payload: discord.RawReactionActionEvent) -> None:
         """Of a reaction that is removed Discord tells neither who wrote the message nor whether a bot had reacted."""
         me = self.game.client.user
         if payload.guild_id is None or me is None or payload.user_id == me.id:
             return
         if payload.member is not None and payload.member.bot:
             return
+        by = 1 if payload.event_type == "REACTION_ADD" else -1
         mine = payload.message_author_id in (None, me.id)
-        if mine or await self.favourites.jobs.shown_in(payload.message_id) is not None:  # a persona's
+        if mine or await self.game.jobs.shown_in(payload.message_id) is not None:  # a persona's
             await self.favourites.count(payload.guild_id, f"{payload.message_id}:{payload.channel_id}", by)

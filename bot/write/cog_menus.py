@@ -13,7 +13,7 @@ from discord.ext import commands
 from bot.background import is_transient
 from bot.components import JOB, Action, Components, Field, Form, Press
 from bot.errors import UNKNOWN_WEBHOOK
-from bot.options.decoding import job_shown_in, of_message
+from bot.options.decoding import of_message
 from bot.responder import Interaction, acknowledge
 from bot.servers.access import Actor, moderates, require_admin, require_permissions
 from bot.servers.settings import MOST_TYPED
@@ -130,9 +130,8 @@ class Menus(commands.Cog):
         explained = f"Shorten it to the word or phrase, up to {MOST_CHARS} characters. * stands for any letters."
         words = of_message(message).strip()[:MOST_TYPED]
         field = Field("phrase", "What I must not say", explained, default=words, most=MOST_TYPED, long=True)
-        await self.writing.open_form(
-            interaction, Form("Never say this again", [field], Action(block, who="anybody", how="private"))
-        )
+        form = Form("Never say this again", [field], Action(block, who="anybody", how="private"))
+        await self.writing.open_form(interaction, form)
 
     async def _block(self, who: Actor, typed: str) -> str:
         """Block one phrase; as it is shown. A whole text is none: split at its commas, it would block common words."""
@@ -153,18 +152,15 @@ class Menus(commands.Cog):
 
         Raises UserError: it shows none.
         """
-        jobs, job = self.writing.generating.jobs, None
-        mine = self.bot.user is not None and message.author.id == self.bot.user.id
-        job_id = job_shown_in(message) if mine else None
-        if job_id is None and (mine or message.webhook_id is not None):  # a persona's
-            job_id = await jobs.shown_in(message.id)
-        if job_id is not None and (stored := await jobs.load(job_id)) is not None:
-            job = stored.job
+        job_id = await self.writing.generating.job_of(message)
+        stored = await self.writing.generating.jobs.load(job_id) if job_id is not None else None
+        job = stored.job if stored is not None else None
         if job_id is None or isinstance(job, TrainJob | DeleteJob):
+            problem = "This message isn't mine."
+            if message.author == self.bot.user:
+                problem = "This message is no text of mine; those of a chat I know for a month."
             raise UserError(
-                "This message is no text of mine; those of a chat I know for a month."
-                if mine
-                else "This message isn't mine.",
+                problem,
                 "Whoever wrote a message can delete it in Discord's own menu, and so can members with Manage Messages.",
             )
         return job_id, job

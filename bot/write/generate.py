@@ -19,6 +19,7 @@ from bot.errors import MISSING_PERMISSIONS
 from bot.jobs.delivery import UNASKED
 from bot.models.requests import Requests
 from bot.options import checks
+from bot.options.decoding import job_shown_in
 from bot.servers.access import Actor, TooSoon
 from bot.servers.settings import ChannelChoices
 from bot.types import Send
@@ -194,6 +195,12 @@ class Generating(Requests):
         if stored is None or not events or (stored.job.place.guild_id, stored.job.place.channel_id) != here:
             raise _unknown()
         return stored.job, events[-1][1]
+
+    async def job_of(self, message: discord.Message) -> str | None:
+        """Id of the job whose text a message of the bot's, or of a persona's, shows; None: it shows none."""
+        mine = self.client.user is not None and message.author.id == self.client.user.id
+        job_id = job_shown_in(message) if mine else None
+        return job_id or (await self.jobs.shown_in(message.id) if mine or message.webhook_id is not None else None)
 
     async def _form(self, press: Press) -> Form:
         """Whether this person may generate is asked when the form is sent."""
