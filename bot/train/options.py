@@ -18,24 +18,16 @@ MORE: Final = "more"
 """The source that stands for the text that the model learned from."""
 _SHAPE = ("layers", "units", "embedding", "encoding")
 _KEPT = ("dropout", "batch", "length", "learning_rate", "keep_licence")
+_FIELDS = ("layers", "units", "dropout", "learning_rate")
+_OTHERS = ("embedding", "encoding", "batch", "length", "random_seed", "keep_licence")
+"""Of the form of the slash command: those that have a field each, and those that share one."""
 
 
-@with_form(
-    "layers",
-    "units",
-    "dropout",
-    "learning_rate",
-    "embedding",
-    "encoding",
-    "batch",
-    "length",
-    "random_seed",
-    "keep_licence",
-)
+@with_form(*_FIELDS, *_OTHERS)
 class TrainFlags(Options):
     groups = {  # noqa: RUF012  # not annotated, see Options
-        "Network": ("layers", "units", "embedding", "encoding"),
-        "Training": ("dropout", "batch", "length", "learning_rate", "random_seed", "keep_licence", "speakers"),
+        "Network": _SHAPE,
+        "Training": (*_KEPT, "random_seed", "speakers"),
     }
 
     source: str | None = commands.flag(
