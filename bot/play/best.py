@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -89,13 +90,10 @@ class Best:
 
     async def _models(self, who: Actor, job_id: str) -> list[str] | None:
         """Names of the models that wrote a text. None: it may not be shown here, is none, or nobody knows any more."""
-        try:
+        stored = None
+        with contextlib.suppress(NotUnderstood):
             stored = await self.generating.jobs.load(job_id)
-        except NotUnderstood:
-            return None
-        if stored is None:
-            return None
-        names = _names(stored.job)
+        names = _names(stored.job) if stored is not None else {}
         usable = await self.generating.registry.by_ids(who.guild_id, who.here, names)
         return list(names.values()) if names and len(usable) == len(names) else None
 

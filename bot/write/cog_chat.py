@@ -133,10 +133,9 @@ class Chat(commands.Cog):
     async def _not_yet(self, ctx: Context) -> None:
         """A reaction: a message would take as much room as an answer. Once per person and cooldown, against floods."""
         assert ctx.guild is not None
+        wait = self.generating.settings.chat_cooldown_s
         try:
-            async with self.generating.access.spend(
-                "wait", ctx.guild.id, ctx.author.id, self.generating.settings.chat_cooldown_s
-            ):
+            async with self.generating.access.spend("wait", ctx.guild.id, ctx.author.id, wait):
                 await ctx.message.add_reaction("⏳")
         except TooSoon:
             return

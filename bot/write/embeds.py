@@ -115,11 +115,10 @@ def compared(job: CompareJob, answer: Compared, learn: str | None = None) -> dis
     _add_notes(embed, answer.notes, learn, masked=answer.masked)
     names = variant_names(answer)
     room = (_EMBED_LIMIT - len(embed) - sum(map(len, names))) // max(1, len(names))
-    notes = len(embed.fields)
-    for name, text in zip(names, answer.texts, strict=True):
+    for at, (name, text) in enumerate(zip(names, answer.texts, strict=True)):  # above the notes
         most = min(FIELD_LIMIT, room) - 2
         value = f"❌ {clipped(text.problem, most)}" if text.problem else _written(text.text, most)
-        embed.insert_field_at(len(embed.fields) - notes, name=name, value=value, inline=False)
+        embed.insert_field_at(at, name=name, value=value, inline=False)
     return embed
 
 
