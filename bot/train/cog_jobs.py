@@ -16,14 +16,14 @@ from bot.components import JOB, Components, Press
 from bot.jobs import embeds as job_embeds
 from bot.jobs.client import TRAINING
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
-from bot.options.autocomplete import in_time
+from bot.options.autocomplete import choices, in_time
 from bot.servers import access
 from bot.servers.access import Actor
 from bot.train import embeds
 from bot.train.card import TrainingCards
 from bot.train.state import TrainingState
 from bot.types import Context, User, hybrid_command
-from bot.words import MOST, code, label, plain
+from bot.words import code, plain
 from galvanic.errors import UserError
 from shared.jobs import TRAIN_QUEUE, TrainJob
 
@@ -154,11 +154,8 @@ class Jobs(commands.Cog):
             raise UserError("You have no training here that waits or runs.", f"`{prefix}jobs` lists this server's.")
         lines = ["Type which one you mean:"]
         for job in [one.job for one in own or others][:_LISTED]:
-            named = (
-                plain(job.corpus.title[:80])
-                if self._may_show(who, job, private)
-                else "a training that I don't name here"
-            )
+            may_show = self._may_show(who, job, private)
+            named = plain(job.corpus.title[:80]) if may_show else "a training that I don't name here"
             lines.append(f"`{prefix}{ending} {job.job_id}` {named}")
         raise UserError(problem, "\n".join(lines))
 
@@ -170,15 +167,12 @@ class Jobs(commands.Cog):
     async def _choices(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         snapshot = await self.cards.snapshots.look()
         own, others = _of(interaction.user, interaction.guild_id, snapshot)
-        near = [
-            one
-            for one in own + others
-            if typed.lower() in f"{one.job.job_id} {one.job.corpus.title} {one.job.corpus.name}".lower()
-        ]
-        return [
-            app_commands.Choice(name=label(job_embeds.choice(one, snapshot)), value=one.job.job_id)
-            for one in near[:MOST]
-        ]
+
+        def known_by(job: TrainJob) -> str:
+            return f"{job.job_id} {job.corpus.title} {job.corpus.name}".lower()
+
+        near = (one for one in own + others if typed.lower() in known_by(one.job))
+        return choices(((job_embeds.choice(one, snapshot), one.job.job_id) for one in near), "")
 
     # ------------------------------------------------------------------ looking
 
