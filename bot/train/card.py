@@ -59,9 +59,8 @@ class TrainingCards:
 
     async def post(self, job: TrainJob, send: Send) -> discord.Message:
         """Post the first card of a training. Raises redis.RedisError; there is no card then."""
-        message: discord.Message = await send(
-            embed=await self.embed(job, TrainingState()), view=buttons_of(job, TrainingState())
-        )
+        state = TrainingState()
+        message: discord.Message = await send(embed=await self.embed(job, state), view=buttons_of(job, state))
         return message
 
     async def keep(self, job: TrainJob, card: tuple[int, int] | None, news: asyncio.Event) -> None:

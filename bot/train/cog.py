@@ -74,12 +74,9 @@ class Training(commands.Cog):
         require_permissions(ctx)
         decoding.require_one_file(ctx)
 
-        async def begin(who: Actor, send: Send, *, by_message: bool) -> None:
-            await self._begin(who, file, flags, send, by_message=by_message)
-
         async def work(press: Press) -> None:
             train_options.check(flags, self.settings)
-            await begin(press.actor, press.send, by_message=True)
+            await self._begin(press.actor, file, flags, press.send, by_message=True)
 
         if ctx.interaction is not None and flags.advanced:
             await self.components.open(ctx.interaction, options_form(ctx, flags, work))
@@ -87,7 +84,7 @@ class Training(commands.Cog):
         train_options.check(flags, self.settings)
         await ctx.defer()
         async with contextlib.nullcontext() if ctx.interaction else self.typing(ctx.channel.id):
-            await begin(Actor.of(ctx), ctx.send, by_message=ctx.interaction is None)
+            await self._begin(Actor.of(ctx), file, flags, ctx.send, by_message=ctx.interaction is None)
 
     async def _begin(
         self, who: Actor, file: discord.Attachment | None, flags: TrainFlags, send: Send, *, by_message: bool
@@ -166,16 +163,16 @@ class Training(commands.Cog):
 
     async def update(self, press: Press) -> None:
         """**Learn new messages**; errors as of `Trainings.begin_channel`."""
-        plan = functools.partial(self._update, press.actor, press["model"])
+        plan = functools.partial(self._update, press)
         await self.trainings.begin_channel(press.actor, plan, press.send, by_message=True)
 
-    async def _update(self, who: Actor, model_id: str) -> ImportPlan:
+    async def _update(self, press: Press) -> ImportPlan:
         """What was said since, learned for as long as before.
 
         Raises `UserError`: the model or the channel is gone or may not be used here, or somebody withdrew;
         `discord.HTTPException`: Discord is in trouble.
         """
-        parent = await self.registry.by_id(who.guild_id, who.here, model_id, who.user.id)
+        who, parent = await self.trainings.pressed(press)
         ref = parent.corpus.transcript if parent.corpus is not None else None
         if ref is None:
             raise UserError(f"`{parent.name}` didn't learn from a channel.", "Only models of channels can be updated.")

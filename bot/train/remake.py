@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import functools
 import math
+import operator
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -191,7 +192,7 @@ class Remaking(Requests, Service):
         """Give a model the name of the one that it was made for, which is gone."""
         name = new.options.name if new.options is not None else None
         for wished in (name or new.name, new.name):
-            change = functools.partial(_renamed, name=wished)
+            change = operator.methodcaller("model_copy", update={"name": wished, "replaces": None})
             with contextlib.suppress(UserError):  # somebody took the name meanwhile
                 await self.registry.amend(new.model_id, change)
                 return
@@ -231,10 +232,6 @@ class Remaking(Requests, Service):
             if one.reading is None and not one.has_text and one.transcript_id not in needed:
                 await self.transcripts.forget(one.transcript_id)
                 log.info("transcript_forgotten", transcript_id=one.transcript_id, guild_id=one.info.guild_id)
-
-
-def _renamed(record: ModelRecord, name: str) -> ModelRecord:
-    return record.model_copy(update={"name": name, "replaces": None})
 
 
 def _withdrawn(model: ModelRecord, revisions: dict[str, Revision]) -> bool:

@@ -113,12 +113,12 @@ class Trainings(Requests):
 
     async def more(self, press: Press) -> None:
         """**Train more** under a finished card: once more on its own text, for as long as before."""
-        prepare = functools.partial(self._more, press.actor, press["model"])
-        await self.begin(press.actor, prepare, press.send, by_message=True)
 
-    async def _more(self, who: Actor, model_id: str) -> TrainRequest:
-        parent = await self.registry.by_id(who.guild_id, who.here, model_id, who.user.id)
-        return await self.again(who, parent, train_options.again(parent, self.settings))
+        async def prepare() -> TrainRequest:
+            who, parent = await self.pressed(press)
+            return await self.again(who, parent, train_options.again(parent, self.settings))
+
+        await self.begin(press.actor, prepare, press.send, by_message=True)
 
     async def again(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainRequest:
         """What trains a model further on its own text; raises as `text_again`."""
