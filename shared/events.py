@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -190,41 +190,10 @@ class Interrupted(_Event):
     kind: Literal["interrupted"] = "interrupted"
 
 
-Event = Annotated[
-    Queued
-    | Started
-    | Progress
-    | Sample
-    | Finished
-    | Generated
-    | Compared
-    | Surprised
-    | Pictured
-    | Quizzed
-    | Exported
-    | Imported
-    | Deleted
-    | Failed
-    | Cancelled
-    | Interrupted
-    | Trouble,
-    Field(discriminator="kind"),
-]
-TERMINAL = frozenset(
-    {
-        "finished",
-        "generated",
-        "compared",
-        "surprised",
-        "pictured",
-        "quizzed",
-        "exported",
-        "imported",
-        "deleted",
-        "failed",
-        "cancelled",
-    }
-)
+Answered = Generated | Compared | Surprised | Pictured | Quizzed | Exported
+Ended = Answered | Finished | Imported | Deleted | Failed | Cancelled
+Event = Annotated[Queued | Started | Progress | Sample | Trouble | Interrupted | Ended, Field(discriminator="kind")]
+TERMINAL = frozenset(str(event.model_fields["kind"].default) for event in get_args(Ended))
 """Kinds of events that end a job."""
 
 
