@@ -12,34 +12,22 @@ from simcord.backend import Backend
 from simcord.backend.models import Channel, Guild, GuildEmoji, Overwrite, Role, User
 from simcord.enums import ChannelType, OverwriteType
 
+
+def _numbered(first: int, *names: str) -> dict[str, int]:
+    """Ids by name, from `first` on: whatever is added goes to the end."""
+    return {name: first + number for number, name in enumerate(names)}
+
+
 GUILD_ID = 1_297_000_000_000_000_001
 ANNEX_ID = 1_297_000_000_000_000_002
-CHANNEL_IDS = {
-    "lab": 1_297_000_000_000_000_011,
-    "library": 1_297_000_000_000_000_012,
-    "tavern": 1_297_000_000_000_000_013,
-    "cellar": 1_297_000_000_000_000_014,
-    "atrium": 1_297_000_000_000_000_015,
-}
-ROLE_IDS = {
-    "Readers": 1_297_000_000_000_000_061,
-    "Writers": 1_297_000_000_000_000_062,
-    "Moderators": 1_297_000_000_000_000_063,
-    "Stewards": 1_297_000_000_000_000_064,
-    "Guests": 1_297_000_000_000_000_065,
-    "Wardens": 1_297_000_000_000_000_066,
-}
-USER_IDS = {
-    "ada": 1_297_000_000_000_000_021,
-    "ben": 1_297_000_000_000_000_022,
-    "cleo": 1_297_000_000_000_000_023,
-    "dora": 1_297_000_000_000_000_024,
-}
-DM_IDS = {name: 1_297_000_000_000_000_051 + number for number, name in enumerate(USER_IDS)}
+CHANNEL_IDS = _numbered(1_297_000_000_000_000_011, "lab", "library", "tavern", "cellar", "atrium")
+ROLE_IDS = _numbered(1_297_000_000_000_000_061, "Readers", "Writers", "Moderators", "Stewards", "Guests", "Wardens")
+USER_IDS = _numbered(1_297_000_000_000_000_021, "ada", "ben", "cleo", "dora")
+DM_IDS = _numbered(1_297_000_000_000_000_051, *USER_IDS)
 """Channels of direct messages with the bot."""
 BOT_ID = 1_297_000_000_000_000_031
 """The bot's user and its application: on Discord they share their id too."""
-EMOJI_IDS = {"sparkjar": 1_297_000_000_000_000_071, "mothwing": 1_297_000_000_000_000_072}
+EMOJI_IDS = _numbered(1_297_000_000_000_000_071, "sparkjar", "mothwing")
 GUILD_NAME = "Galvanic playground"
 DM = "dm"
 """Name of the channel of direct messages with the bot."""
