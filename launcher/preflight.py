@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import socket
 import stat
 import tempfile
 from pathlib import Path
+
+import psutil
 
 from galvanic.errors import UserError
 from launcher.parts import Folders
@@ -95,22 +98,12 @@ class Lock:
         problem = f"Galvanic is already running on the data folder {self._path.parent.parent}"
         if not pid.isdigit():  # caught between truncating and writing
             return InUseError(f"{problem}.", "Stop it with Ctrl-C in its terminal.")
-        if not _runs(int(pid)):
+        if not psutil.pid_exists(int(pid)):
             return InUseError(f"{problem}: a run that was killed is still being stopped.", "Try again in a minute.")
         return InUseError(
             f"{problem} (process {pid}){f' - {where}' if where else '.'}",
             f"Stop it with `kill {pid}`, or give this one another folder with DATA_DIR=/some/folder.",
         )
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # somebody else's
-    return True
 
 
 def choose_port(settings: Settings) -> tuple[int, str]:
@@ -149,8 +142,7 @@ def sockets_folder(folders: Folders) -> Path:
 
     A socket's path holds 103 bytes on macOS and 107 on Linux (unix(7)), and it travels in URLs.
     """
-    plain = str(folders.run).replace("/", "").replace("-", "").replace("_", "").replace(".", "")
-    if len(str(folders.run)) <= 70 and plain.isascii() and plain.isalnum():
+    if re.fullmatch(r"[A-Za-z0-9/._-]{1,70}", str(folders.run)):
         return folders.run
     base = tempfile.gettempdir()
     return Path(tempfile.mkdtemp(prefix="galvanic-", dir=base if len(base) <= 60 else "/tmp"))  # noqa: S108 - made 0700

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from galvanic.errors import UserError
+from galvanic.files import write_text
 from playground.server import Playground, open_port
 from shared.logging import configure_logging
 from shared.settings import get_settings
@@ -43,9 +44,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if arguments.port_file is not None:
-        fresh = arguments.port_file.with_suffix(".new")
-        fresh.write_text(f"{playground.port}\n", "utf-8")
-        fresh.replace(arguments.port_file)
+        write_text(arguments.port_file, f"{playground.port}\n")
     print(f"playground: {playground.url}/", flush=True)
     await playground.serve(stop)
 

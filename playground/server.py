@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from pathlib import Path
 
@@ -33,16 +34,9 @@ def open_port(port: int, *, insist: bool) -> socket.socket:
     """
     others = [] if insist or port == 0 else [*range(port + 1, min(port + _PORTS_TRIED, 65_536)), 0]
     for candidate in (port, *others):
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        # Without it a restart would wait until the system forgets the last connections.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, candidate))
-            listener.listen()
-        except OSError:
-            listener.close()
-            continue
-        return listener
+        # It sets SO_REUSEADDR: else a restart would wait until the system forgets the last connections.
+        with contextlib.suppress(OSError):
+            return socket.create_server((HOST, candidate))
     raise UserError(f"Port {port} on {HOST} is taken or not allowed.", "Set PORT to a free one above 1023.")
 
 
