@@ -7,6 +7,7 @@ control API.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,18 +31,8 @@ HISTORY = 200
 """Messages of a channel that the page shows when it opens."""
 _STATIC = Path(__file__).parent / "static"
 _REACTIONS = ("MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE", "MESSAGE_REACTION_REMOVE_ALL")
-_STATE_EVENTS = (
-    "GUILD_CREATE",
-    "CHANNEL_CREATE",
-    "CHANNEL_UPDATE",
-    "CHANNEL_DELETE",
-    "THREAD_CREATE",
-    "THREAD_UPDATE",
-    "THREAD_DELETE",
-    "GUILD_MEMBER_ADD",
-    "GUILD_MEMBER_UPDATE",
-    "GUILD_MEMBER_REMOVE",
-    "GUILD_ROLE_CREATE",
+_STATE_EVENTS = re.compile(
+    "(CHANNEL|THREAD)_(CREATE|UPDATE|DELETE)|GUILD_(CREATE|ROLE_CREATE|MEMBER_(ADD|UPDATE|REMOVE))"
 )
 
 
@@ -205,7 +196,7 @@ class Live:
             message = self._world.messages.get(int(payload["channel_id"]), {}).get(int(payload["message_id"]))
             if message is not None:
                 self._on_change("edited", message)
-        elif event in _STATE_EVENTS:
+        elif _STATE_EVENTS.fullmatch(event):
             self._on_state()
 
     def _on_state(self) -> None:
