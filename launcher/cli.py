@@ -25,9 +25,6 @@ from shared.settings import Settings, read_settings
 _LOOK_EVERY_S = 0.1
 _BACKUPS = "backups"
 
-Planner = Callable[[Folders, Path], Plan]
-"""Makes the plan, given the data folder and a folder for sockets."""
-
 
 def reporting(command: Callable[[], int]) -> int:
     """Print errors; return the command's exit code, or 2: a person must mend something, 78: settings, 130: Ctrl-C."""
@@ -51,8 +48,10 @@ def run(*, with_parent: bool) -> int:
     )
 
 
-def run_plan(data: Path, planner: Planner, *, with_parent: bool = False) -> int:
+def run_plan(data: Path, planner: Callable[[Folders, Path], Plan], *, with_parent: bool = False) -> int:
     """Run until stopped; return the exit code (see `Run.run`). `with_parent`: stop when our parent is gone.
+
+    `planner`: makes the plan, given the data folder and a folder for sockets.
 
     Raises UserError: something stands in the way that a person can mend.
     """

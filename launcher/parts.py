@@ -42,22 +42,12 @@ class Plan:
     announce_with: tuple[str, ...] = ()  # parts that are waited for, but only some seconds
 
 
-@dataclass(frozen=True)
 class Folders:
-    data: Path
-
-    @property
-    def run(self) -> Path:
-        """Sockets, lock and generated configuration; private."""
-        return self.data / "run"
-
-    @property
-    def logs(self) -> Path:
-        return self.data / "logs"
-
-    @property
-    def redis(self) -> Path:
-        return self.data / "redis"
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.run = data / "run"  # sockets, lock and generated configuration; private
+        self.logs = data / "logs"
+        self.redis = data / "redis"
 
     def log(self, part: str) -> Path:
         return self.logs / f"{part}.log"
