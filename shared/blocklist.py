@@ -47,7 +47,7 @@ class Blocklist:
         if self._pattern is None:
             return text
         for _ in range(_NARROW_PASSES):
-            text, hits = self._pattern.subn(_covered, text)
+            text, hits = self._pattern.subn(lambda hit: re.sub(r"\S", MASK, hit[0]), text)
             if not hits:
                 return text
         return self._mask_wide(text)
@@ -107,10 +107,6 @@ def _refusal(entry: str) -> UserError | None:
             "Write the word; `*` stands for any letters in it.",
         )
     return None
-
-
-def _covered(hit: re.Match[str]) -> str:
-    return re.sub(r"\S", MASK, hit[0])
 
 
 def _expression(entry: str) -> str:

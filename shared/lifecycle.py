@@ -45,14 +45,8 @@ def script_text(*names: str) -> str:
 
 
 def _script(name: str, job_id: str, arguments: tuple[object, ...], more_keys: tuple[str, ...] = ()) -> Script:
-    names = (
-        keys.job(job_id),
-        keys.job_events(job_id),
-        keys.job_lease(job_id),
-        keys.job_control(job_id),
-        keys.NOTIFICATIONS,
-        keys.ACTIVE,
-    )
+    own = (key(job_id) for key in (keys.job, keys.job_events, keys.job_lease, keys.job_control))
+    names = (*own, keys.NOTIFICATIONS, keys.ACTIVE)
     common = (job_id, keys.JOB_TTL_S, NOTIFICATIONS)
     return Script(script_text("job", name), (*names, *more_keys), tuple(map(str, (*common, *arguments))))
 

@@ -131,11 +131,10 @@ def write_text(client: redis.Redis, transcript_id: str, path: Path, max_bytes: i
             authors = _write_pages(client, transcript_id, path, max_bytes)
             if not is_being_purged(client, transcript_id) and revision_of(client, transcript_id) == before:
                 return before.now, authors
+        raise BeingChanged("The channel's messages are being changed all the time.", "Run the command again.")
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    path.unlink(missing_ok=True)
-    raise BeingChanged("The channel's messages are being changed all the time.", "Run the command again.")
 
 
 def _write_pages(client: redis.Redis, transcript_id: str, path: Path, max_bytes: int) -> bytes | None:

@@ -30,13 +30,11 @@ end
 -- XADD refuses an id that is not the newest and ends the script: an event of a superseded attempt changes nothing.
 -- The last event ends the job.
 local function tell(entry, event, last)
+  redis.call('XADD', events, entry, 'event', event, unpack(last and { 'last', '1' } or {}))
   if last then
-    redis.call('XADD', events, entry, 'event', event, 'last', '1')
     redis.call('HDEL', active, id)
     redis.call('HSET', job, 'state', 'over')
     redis.call('DEL', lease)
-  else
-    redis.call('XADD', events, entry, 'event', event)
   end
   redis.call('EXPIRE', events, ttl)
   redis.call('EXPIRE', job, ttl)
