@@ -94,15 +94,17 @@ class Attempt:
         job, job_events, files = self._job, self._job_events, self._files
         begun = time.monotonic()
         self._patiently(self.copies.bring)
-        made = read(files.made, Made)
-        if made is not None or files.checkpoint.exists():
+        before = read(files.made, Made)
+        if before is not None or files.checkpoint.exists():
             self._require_standing()
-        if made is not None and (files.model.exists() or self._is_stored(made.finished.model.model_id)):
-            log.info("made_before")
-            self._tell_start(resumed=True)
-            self._hooks.inherited = made.finished.model.transcripts
-            self._deliver(made)
-            return
+        if before is not None:
+            model = before.finished.model
+            if files.model.exists() or self._patiently(lambda: self._store.has(model.model_id)):
+                log.info("made_before")
+                self._tell_start(resumed=True)
+                self._hooks.inherited = model.transcripts
+                self._deliver(before)
+                return
         resumed = files.checkpoint.exists()
         self._tell_start(resumed=resumed)
         parent = _parent(self._client, job, resumed=resumed)
@@ -110,16 +112,17 @@ class Attempt:
         learned = self._patiently(self._prepare)
         model_id = job_events.model_id()  # known to all attempts, long before there is a model
         self._lease.touch()
-        with contextlib.ExitStack() as kept:
-            result = self._train(learned, parent, self._patiently(lambda: self._fetch(parent, kept)))
+        with contextlib.ExitStack() as kept:  # a remote store's file is copied onto the disk for so long
+            start = self._patiently(
+                lambda: kept.enter_context(self._store.reading(parent.model_id)) if parent else None
+            )
+            result = self._train(learned, parent, start)
         self._hooks.require_standing()  # the last samples took a while
         whole_s = time.monotonic() - begun if self._whole else None
-        made = _made(job, learned, parent, result, model_id, files.model.stat().st_size, whole_s)
+        record = _record(job, learned, parent, result, model_id, files.model.stat().st_size)
+        made = _made(job, record, result, whole_s)
         self._patiently(lambda: write_text(files.made, made.model_dump_json()))
         self._deliver(made)
-
-    def _is_stored(self, model_id: str) -> bool:
-        return self._patiently(lambda: self._store.has(model_id))
 
     def _patiently(self, write: Callable[[], T]) -> T:
         """Do what needs the disk or the store, and wait while that is full or away; it can be repeated."""
@@ -147,10 +150,6 @@ class Attempt:
                 break  # else Redis has lost its last second meanwhile
         job_events.remember(made.past)
         log.info("trained", model_id=model.model_id, seconds=round(made.finished.seconds), epochs=made.past.epochs)
-
-    def _fetch(self, parent: ModelRecord | None, kept: contextlib.ExitStack) -> Path | None:
-        """The file of the model to start from, there until `kept` ends; a remote store's is copied onto the disk."""
-        return kept.enter_context(self._store.reading(parent.model_id)) if parent else None
 
     def _tell_start(self, *, resumed: bool) -> None:
         if self._job.corpus.transcript is not None and not resumed:
@@ -259,22 +258,10 @@ def _parent(client: redis.Redis, job: TrainJob, *, resumed: bool) -> ModelRecord
     return found
 
 
-def _made(
-    job: TrainJob,
-    learned: CorpusInfo,
-    parent: ModelRecord | None,
-    result: TrainResult,
-    model_id: str,
-    size: int,
-    whole_s: float | None,
-) -> Made:
-    """All that is to be told of a training.
-
-    `learned`: the text as it was read; `size`: the model's, in bytes; `whole_s`: how long the training took in all,
-    None when this was not all of it.
-    """
+def _made(job: TrainJob, model: ModelRecord, result: TrainResult, whole_s: float | None) -> Made:
+    """All that is to be told of a training. `whole_s`: how long it took; None: this was not all of it."""
     finished = Finished(
-        model=_record(job, learned, parent, result, model_id, size),
+        model=model,
         samples=result.samples,
         seconds=result.seconds,
         stopped=result.stopped,
@@ -282,7 +269,7 @@ def _made(
     )
     past = Past(
         recipe=job.options.recipe,
-        chars=learned.chars,
+        chars=model.corpus_chars,
         asked_epochs=job.options.epochs,
         units=job.options.units,
         allowed_s=60 * job.options.minutes if job.options.minutes is not None else None,
@@ -297,7 +284,7 @@ def _made(
 def _record(
     job: TrainJob, learned: CorpusInfo, parent: ModelRecord | None, result: TrainResult, model_id: str, size: int
 ) -> ModelRecord:
-    """Under the wished name."""
+    """Under the wished name. `learned`: the text as it was read; `size`: the model's, in bytes."""
     place, options = job.place, job.options
     uploaded = job.corpus.source == "upload"
     corpus = learned.model_copy(update={"sha256": job.corpus.sha256})
