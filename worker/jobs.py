@@ -25,10 +25,6 @@ from worker.warm import WarmModels
 
 log = structlog.get_logger()
 J = TypeVar("J", bound=Job)
-_OUT_OF_MEMORY = Failed(
-    problem="The worker ran out of memory.",
-    remedy="Try fewer units or layers, a smaller batch or length, or a shorter text.",
-)
 
 
 @dataclass(frozen=True)
@@ -107,7 +103,10 @@ def _failed(error: Exception, job_id: str) -> Failed:
     log.exception("job_failed")
     # TensorFlow's own is no MemoryError, and may not be imported here.
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return _OUT_OF_MEMORY
+        return Failed(
+            problem="The worker ran out of memory.",
+            remedy="Try fewer units or layers, a smaller batch or length, or a shorter text.",
+        )
     if isinstance(error, OSError) and is_full(error):
         return Failed(problem="The worker's disk is full.", remedy="Ask the bot's operator to make room.")
     return Failed(

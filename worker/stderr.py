@@ -142,9 +142,6 @@ def _tell(line: str) -> None:
         structlog.get_logger("stderr").log(level, line)
 
 
-_CHILD_LEVEL = "_MP_FORK_LOGLEVEL_"
-
-
 def join_pools_log(**_: Any) -> None:
     """Give the lines of Celery's process pool our form; call it in the parent once Celery is set up, and in each child.
 
@@ -152,7 +149,7 @@ def join_pools_log(**_: Any) -> None:
     there. Those about each child that comes and goes are dropped. Both are details of billiard 4.2 and Celery 5.7;
     `tests/e2e/test_seeing.py` reads every line of a real worker.
     """
-    os.environ.pop(_CHILD_LEVEL, None)
+    os.environ.pop("_MP_FORK_LOGLEVEL_", None)
     logger = util.get_logger()
     logger.handlers.clear()
     logger.propagate = True
