@@ -113,10 +113,9 @@ class Connection:
                 if isinstance(message, dict):
                     rules.censor_message(message, bot_id, backend=self._world, exempt_root=True)
 
-    def identify(self, data: Mapping[str, Any]) -> None:
+    def identify(self, intents: discord.Intents, shard: list[int] | None) -> None:
         """Send READY, then each guild."""
-        self.intents = discord.Intents.none()
-        self.intents.value = int(data["intents"])
+        self.intents = intents
         world = self._world
         self.dispatch(
             "READY",
@@ -126,7 +125,7 @@ class Connection:
                 "guilds": [{"id": str(guild_id), "unavailable": True} for guild_id in world.guilds],
                 "session_id": self.session_id,
                 "resume_gateway_url": world.cdn.base_url.replace("http", "ws", 1) + "/gateway",
-                "shard": data.get("shard") or [0, 1],
+                "shard": shard or [0, 1],
                 "application": {"id": str(world.application_id), "flags": 0},
             },
         )
@@ -227,6 +226,6 @@ class Gateway:
         if code := _CLOSE_INTENTS if missing else self.refusal(asked):
             await connection.close(code, "Refused")
             return
-        connection.identify(data)
+        connection.identify(asked, data.get("shard"))
         log.info("bot connected")
         self._world.state_changed()

@@ -48,10 +48,8 @@ class Interactions:
         for command in self._world.visible_commands(user_id=user_id, channel_id=channel_id):
             for path, leaf in build.command_leaves(command):
                 name = " ".join(path)
-                entries.setdefault(
-                    name,
-                    {"name": name, "description": leaf.get("description", ""), "options": leaf.get("options") or []},
-                )
+                entry = {"name": name, "description": leaf.get("description", ""), "options": leaf.get("options") or []}
+                entries.setdefault(name, entry)
         return list(entries.values())
 
     def slash(
@@ -60,8 +58,7 @@ class Interactions:
         """`command` may be a path (`model info`)."""
         self._people.check_files(channel_id, list(files.values()))
         root, nesting, leaf = self._find(user_id, channel_id, command)
-        values = {**options, **{name: (file.filename, file.data) for name, file in files.items()}}
-        built, resolved = self._options(channel_id, command, leaf, values)
+        built, resolved = self._options(channel_id, command, leaf, {**options, **files})
         data = self._command_data(root, build.nest_options(root, nesting, built))
         if resolved:
             data["resolved"] = resolved

@@ -150,9 +150,8 @@ def _time(seconds: int, style: str) -> str:
 
 
 def _relative(delta: float) -> str:
-    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
-        count = int(abs(delta) // size)
-        if count or unit == "second":
-            words = f"{count} {unit}{'' if count == 1 else 's'}"
-            return f"in {words}" if delta > 0 else f"{words} ago"
-    return "now"
+    units = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
+    size, unit = next((known for known in units if abs(delta) >= known[0]), (1, "second"))
+    count = int(abs(delta) // size)
+    words = f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"in {words}" if delta > 0 else f"{words} ago"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from simcord.backend.access import channel_accessible, message_accessible, reaction_permissions
 from simcord.backend.models import Channel, Message
@@ -18,8 +18,7 @@ MAX_NAME = 100
 """Characters of a channel's, a thread's or a role's name."""
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     filename: str
     data: bytes
 
@@ -72,7 +71,7 @@ class People:
         if reply_to is not None:
             self.visible_message(user_id, channel_id, reply_to)
             reference = {"channel_id": str(channel_id), "message_id": str(reply_to)}
-        attachments = self._world.store_attachments(channel_id, [(file.filename, file.data) for file in files])
+        attachments = self._world.store_attachments(channel_id, files)
         return self._world.create_message(channel_id, user_id, content, attachments=attachments, reference=reference)
 
     def react(self, user_id: int, channel_id: int, message_id: int, emoji: str) -> None:

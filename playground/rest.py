@@ -76,10 +76,9 @@ def token_accepted(token: str) -> bool:
 class Rest:
     """`around` answers requests in place of `Rest` itself, as a Discord in trouble does; None: nothing does."""
 
-    def __init__(self, world: World, base_url: str) -> None:
+    def __init__(self, world: World) -> None:
         self.around: Around | None = None
         self._world = world
-        self._base_url = base_url
         self._nonces: dict[tuple[int, str], tuple[int, float]] = {}
 
     def routes(self) -> list[web.RouteDef]:
@@ -132,7 +131,7 @@ class Rest:
 
     def _gateway_info(self) -> dict[str, Any]:
         limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
-        url = self._base_url.replace("http", "ws", 1) + "/gateway"
+        url = self._world.cdn.base_url.replace("http", "ws", 1) + "/gateway"
         return {"url": url, "shards": 1, "session_start_limit": limit}
 
     def _file_limit(self, path: str) -> int:

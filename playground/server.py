@@ -59,7 +59,7 @@ class Playground:
         self.interactions = Interactions(self.world, self.gateway, self.people, self.resolver)
         self._live = Live(self.world, self.gateway, self.people, self.interactions)
         self.app = web.Application(middlewares=[guard], client_max_size=_MAX_REQUEST)
-        self.rest = Rest(self.world, self.url)
+        self.rest = Rest(self.world)
         self.app.add_routes(self.rest.routes())
         self.app.add_routes([web.get("/gateway", self.gateway.handle), web.get("/gateway/", self.gateway.handle)])
         self.app.add_routes(Control(self.world, self.people, self.interactions, self.resolver).routes())
