@@ -90,34 +90,22 @@ class Galvanic(commands.Bot):
         )
         self.components = Components(self.responder, self.access)
         self.snapshots = snapshot.Snapshots(self.redis)
-        self.consents = consent.ConsentStore(settings, self.redis, self.leader)
-        self.transcripts = store.TranscriptStore(self.redis, self.leader)
+        self.consents = consents = consent.ConsentStore(settings, self.redis, self.leader)
+        self.transcripts = texts = store.TranscriptStore(self.redis, self.leader)
         self.audience = audience.Audience(self, settings)
         self.registry = registry.Registry(self.redis, settings, servers, self.audience)
         self.removal = removal.Removal(self, self.registry, self.jobs, self.snapshots)
         self.chores, self.looks = chores.Chores("words"), chores.Chores("looking for changes")
-        self.withdrawals = withdrawals.Withdrawals(
-            self,
-            self.redis,
-            self.consents,
-            self.transcripts,
-            self.registry,
-            servers,
-            self.chores,
-            stale=lambda: self.remaking.wake(),
+        words = (consents, texts, self.registry, servers, self.chores)
+        self.withdrawals = withdrawals.Withdrawals(self, self.redis, *words, stale=lambda: self.remaking.wake())
+        self.holdings = held.Holdings(self, settings, self.redis, *words, self.snapshots)
+        self.sources = sources.Sources(settings, self, servers, consents, self.audience)
+        self.privacy = Privacy(
+            self, settings, servers, self.access, self.sources, consents, self.withdrawals, self.holdings, self.registry
         )
-        self.sources = sources.Sources(settings, self, servers, self.consents, self.audience)
         self.typing = Typing(self)
         self.importer = importer.Importer(
-            self,
-            settings,
-            servers,
-            self.transcripts,
-            self.consents,
-            self.sources,
-            self.withdrawals,
-            self.jobs,
-            self.snapshots,
+            self, settings, servers, texts, consents, self.sources, self.withdrawals, self.jobs, self.snapshots
         )
         self.training_cards = card.TrainingCards(
             self,
@@ -133,24 +121,13 @@ class Galvanic(commands.Bot):
             self, self.jobs, settings, self.training_cards, self.typing.shown, self._job_delivered
         )
         common = (self, settings, servers, self.access, self.jobs, self.delivery, self.registry)
-        self.trainings = start.Trainings(*common, self.snapshots, self.training_cards, self.transcripts, self.importer)
-        self.holdings = held.Holdings(
-            self,
-            settings,
-            self.redis,
-            self.consents,
-            self.transcripts,
-            self.registry,
-            servers,
-            self.snapshots,
-            self.chores,
-        )
+        self.trainings = start.Trainings(*common, self.snapshots, self.training_cards, texts, self.importer)
         self.remaking = remake.Remaking(
             *common,
             self.redis,
             self.snapshots,
             self.audience,
-            self.transcripts,
+            texts,
             self.sources,
             self.trainings.begin_again,
             before=(self.withdrawals.resume, self.holdings.resume),
@@ -161,7 +138,7 @@ class Galvanic(commands.Bot):
         self.transfer = transfer.Transfer(*common)
         self.models = Models(*common, self.transfer)
         self.generating = generate.Generating(*common, self.admission.slot)
-        self.chat = conversation.Conversation(self.generating, self.transcripts, self.consents)
+        self.chat = conversation.Conversation(self.generating, texts, consents)
         self.speaker = speaker.Speaker(self, self.generating, self.chat, rooms.Rooms(self.redis))
         self.personas = personas.Personas(self, self.generating, self.chat, self.speaker.rooms)
         self.quiz = quiz.Quiz(*common, self.redis, self.admission.slot)
@@ -178,17 +155,6 @@ class Galvanic(commands.Bot):
         menus = cog_menus.Menus(self, writing, self.holdings.forget_soon)
         chat = cog_chat.Chat(self, self.generating, self.chat)
         removing = (self.registry, self.removal, self.snapshots, self.jobs)
-        people = Privacy(
-            self,
-            settings,
-            servers,
-            self.access,
-            self.sources,
-            self.consents,
-            self.withdrawals,
-            self.holdings,
-            self.registry,
-        )
         for one in (
             self.responder,
             cog_general.General(self, settings, self.redis, servers, pages, *status, send_commands),
@@ -203,11 +169,11 @@ class Galvanic(commands.Bot):
             Play(self.quiz, best.Best(self.generating, self.redis, self.audience)),
             self.models,
             watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, self.looks, *removing),
-            people,
+            self.privacy,
         ):
             await self.add_cog(one)
         named = (self.trainings, self.training_control, self.models, self.transfer, self.generating, self.personas)
-        for service in (*named, menus, self.quiz, panel, people):
+        for service in (*named, menus, self.quiz, panel, self.privacy):
             service.register(self.components)
         self.components.add("help", pages.turn, who="anybody", how="help")
         self.add_dynamic_items(self.components.item())

@@ -82,8 +82,8 @@ class Holdings:
     store: TranscriptStore
     registry: Registry
     servers: GuildSettingsStore
-    snapshots: Snapshots
     chores: Chores
+    snapshots: Snapshots
 
     async def servers_of(self, user: User, *, to_refuse: bool = False) -> list[int]:
         """The servers where something is held of a person, or where their messages count.
