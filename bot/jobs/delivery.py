@@ -13,6 +13,7 @@ import functools
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import discord
@@ -65,30 +66,24 @@ class TrainingCards(Protocol):
         """Say on a card that another version of the bot has to keep it."""
 
 
+@dataclass(eq=False, repr=False)
 class Delivery(Service):
-    def __init__(
-        self,
-        client: discord.Client,
-        jobs: JobClient,
-        settings: Settings,
-        cards: TrainingCards,
-        waiting: Callable[[int], AbstractAsyncContextManager[None]],
-        ended: Ended,
-    ) -> None:
-        """`waiting` shows in a channel (its id) that somebody waits there."""
-        self._client = client
-        self._jobs = jobs
-        self._settings = settings
-        self._cards = cards
-        self._waiting = waiting
-        self._ended = ended
-        self._presenters: dict[tuple[type, type], Presenter[Any, Any]] = {}
-        self._asking: set[str] = set()
-        self.in_background: set[str] = set()  # ids of the jobs that are delivered in the background
-        self._to_note: dict[str, TrainJob | None] = {}
-        self._any_to_note = asyncio.Event()
-        self._foreign: set[str] = set()
-        self._seen: set[str] | None = None
+    """`waiting` shows in a channel (its id) that somebody waits there."""
+
+    client: discord.Client
+    jobs: JobClient
+    settings: Settings
+    cards: TrainingCards
+    waiting: Callable[[int], AbstractAsyncContextManager[None]]
+    ended: Ended
+    in_background: set[str] = field(init=False, default_factory=set)
+    """Ids of the jobs that are delivered in the background."""
+    _presenters: dict[tuple[type, type], Presenter[Any, Any]] = field(init=False, default_factory=dict)
+    _asking: set[str] = field(init=False, default_factory=set)
+    _to_note: dict[str, TrainJob | None] = field(init=False, default_factory=dict)
+    _any_to_note: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _foreign: set[str] = field(init=False, default_factory=set)
+    _seen: set[str] | None = field(init=False, default=None)
 
     def present(self, job: type[J], event: type[E], presenter: Presenter[J, E]) -> None:
         """Have this end of this kind of job posted by `presenter`; an end without one is posted as an error."""
@@ -117,7 +112,7 @@ class Delivery(Service):
             if not ours:
                 return  # Discord delivered this message before
             await self._require_worker()
-            if await self._jobs.submit(job, files=files):  # else it did so before the bot was started
+            if await self.jobs.submit(job, files=files):  # else it did so before the bot was started
                 await self._deliver(job, send, options)
 
     async def unasked(self, job: Asked, within_s: float) -> Event | None:
@@ -128,7 +123,7 @@ class Delivery(Service):
         context = job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id)
         with context, self.reserved(job.job_id) as ours:
             await self._require_worker()
-            if not ours or not await self._jobs.submit(job):
+            if not ours or not await self.jobs.submit(job):
                 return None
             try:
                 return await self.end_of(job, within_s, _too_slow())
@@ -136,7 +131,7 @@ class Delivery(Service):
                 self.delivered(job.job_id)
 
     async def _require_worker(self) -> None:
-        if not await self._jobs.has_worker(GENERATE_QUEUE):
+        if not await self.jobs.has_worker(GENERATE_QUEUE):
             raise UserError(
                 "No generate worker is running, so I can't do this now.",
                 "The bot's operator can start one with `make run` or `python -m worker serve generate`.",
@@ -159,7 +154,7 @@ class Delivery(Service):
         Raises redis.RedisError when Redis could not be asked at last, so that there may be one.
         """
         away: RedisError | None = None
-        with contextlib.suppress(TimeoutError), self._jobs.news_of(job.job_id) as news:
+        with contextlib.suppress(TimeoutError), self.jobs.news_of(job.job_id) as news:
             async with asyncio.timeout(timeout_s):
                 while True:
                     news.clear()
@@ -173,11 +168,11 @@ class Delivery(Service):
                     await woken(news, 1 if away else _LOOK_S)
         if away is not None:
             raise away
-        given_up = await self._jobs.give_up(job, otherwise)
+        given_up = await self.jobs.give_up(job, otherwise)
         return otherwise if given_up else await self._final(job.job_id) or otherwise
 
     async def _final(self, job_id: str) -> Event | None:
-        return next((event for _, event in await self._jobs.events(job_id, "0") if event.kind in TERMINAL), None)
+        return next((event for _, event in await self.jobs.events(job_id, "0") if event.kind in TERMINAL), None)
 
     # ------------------------------------------------------------------ answers
 
@@ -188,12 +183,12 @@ class Delivery(Service):
         options["nonce"] = job.job_id
         event: Event | None = None
         try:
-            async with self._waiting(job.place.channel_id):
-                event = end = await self.end_of(job, self._settings.generate_timeout_s, _too_slow())
-            await retry(lambda: self.post(job, end, send, **options), unless=self._client.is_closed)
+            async with self.waiting(job.place.channel_id):
+                event = end = await self.end_of(job, self.settings.generate_timeout_s, _too_slow())
+            await retry(lambda: self.post(job, end, send, **options), unless=self.client.is_closed)
             self._tell(job, event, time.monotonic() - begun)
         except Exception as error:
-            if self._client.is_closed():
+            if self.client.is_closed():
                 log.info("answer_left_to_the_next_start", error=type(error).__name__)
                 return
             if not is_transient(error):
@@ -224,7 +219,7 @@ class Delivery(Service):
         async def post() -> None:
             nonlocal event
             # An outage of Redis does not count: only a silent worker takes too long.
-            event = event or await self.end_of(job, self._settings.generate_timeout_s, otherwise)
+            event = event or await self.end_of(job, self.settings.generate_timeout_s, otherwise)
             # Discord knows a nonce for some minutes only: one whose reply was lost appears twice if Discord is away for
             # longer than that.
             await self.post(job, event, send, nonce=job.job_id)
@@ -254,7 +249,7 @@ class Delivery(Service):
 
     def _reply_to(self, place: Place) -> Send:
         """Posts a late answer: as a reply to what asked for it, or naming whoever did. Neither pings them."""
-        channel = self._client.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
+        channel = self.client.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
         if place.message_id is None:
             return addressed(channel.send, f"<@{place.user_id}>")
         asked = discord.MessageReference(
@@ -291,13 +286,13 @@ class Delivery(Service):
         self.spawn(deliver()).set_name(f"deliver {job.job_id}")
 
     async def _show(self, job: TrainJob, card: tuple[int, int] | None) -> None:
-        with self._jobs.news_of(job.job_id) as news:
-            await self._cards.keep(job, card, news)
+        with self.jobs.news_of(job.job_id) as news:
+            await self.cards.keep(job, card, news)
         self._tell(job, None, None)
 
     def _tell(self, job: Job, event: Event | None, seconds: float | None) -> None:
         self.delivered(job.job_id, job if isinstance(job, TrainJob) else None)
-        self._ended(job, event, seconds)
+        self.ended(job, event, seconds)
 
     def delivered(self, job_id: str, training: TrainJob | None = None) -> None:
         """Note that a job's end was shown. Redis is told in the background, again and again while it is away."""
@@ -312,8 +307,8 @@ class Delivery(Service):
         """
         for job_id, training in list(self._to_note.items()):
             if training is not None:
-                await self._jobs.release_text(training)
-            await self._jobs.delivered(job_id)
+                await self.jobs.release_text(training)
+            await self.jobs.delivered(job_id)
             del self._to_note[job_id]
 
     async def look(self) -> None:
@@ -321,7 +316,7 @@ class Delivery(Service):
 
         Later only those that the look before found, too: others are just being entered or taken back.
         """
-        found = await self._jobs.undelivered()
+        found = await self.jobs.undelivered()
         for job_id in sorted((found if self._seen is None else found & self._seen) - self._foreign):
             await self.take_up(job_id)
         self._seen = found
@@ -331,15 +326,15 @@ class Delivery(Service):
         if self._is_ours(job_id):
             return
         try:
-            stored = await self._jobs.load(job_id)
+            stored = await self.jobs.load(job_id)
         except NotUnderstood as error:
             # Written by another version of the bot, which may come back: it stays in Redis. Its card says so once.
             self._foreign.add(job_id)
             log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
-            if (card := await self._jobs.card(job_id)) is not None:
-                await self._cards.show_foreign(job_id, card)
+            if (card := await self.jobs.card(job_id)) is not None:
+                await self.cards.show_foreign(job_id, card)
             return
-        if job_id not in await self._jobs.undelivered() or self._is_ours(job_id):
+        if job_id not in await self.jobs.undelivered() or self._is_ours(job_id):
             return  # it was answered meanwhile by whoever asked
         if stored is None or isinstance(stored.job, DeleteJob) or job_id.startswith(f"{UNASKED}-"):
             self.delivered(job_id)
