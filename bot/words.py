@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -111,6 +112,17 @@ class Estimate:
 
     seconds: float
     sure: bool
+
+
+def some(names: Sequence[str], most: int = 10) -> str:
+    """`a, b and 3 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def mentions(channel_ids: Iterable[int]) -> str:
+    """Show the channels' names, each only to those who see the channel."""
+    return some([f"<#{channel_id}>" for channel_id in channel_ids])
 
 
 def bar(share: float) -> str:

@@ -27,7 +27,7 @@ from bot.servers.settings import (
 from bot.talk.speaker import Speaker
 from bot.talk.speaking import parse
 from bot.types import Context, hybrid_command
-from bot.words import AMBER, BLURPLE, FIELD_LIMIT, MOST, code, plain
+from bot.words import AMBER, BLURPLE, FIELD_LIMIT, MOST, code, plain, some
 from galvanic.errors import UserError
 from galvanic.units import MEGABYTE
 
@@ -288,6 +288,5 @@ def _channels(guild: discord.Guild, ids: Iterable[int]) -> str:
 def _some(mentions: list[str], before: str, after: str = "") -> str:
     if not mentions:
         return "Admins only: what was chosen no longer exists"
-    more = f" and {len(mentions) - _MOST_SHOWN} more" if len(mentions) > _MOST_SHOWN else ""
-    said = f"{before} {', '.join(mentions[:_MOST_SHOWN])}{more}{after}"
+    said = f"{before} {some(mentions, _MOST_SHOWN)}{after}"
     return (said[:1].upper() + said[1:])[:FIELD_LIMIT]

@@ -28,7 +28,7 @@ from bot.servers import access
 from bot.servers.access import Access, member_in
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User, hybrid_command
-from bot.words import GREEN, code
+from bot.words import GREEN, GREY, code
 from galvanic.errors import UserError
 from galvanic.units import count
 from shared.settings import Settings
@@ -110,7 +110,7 @@ class Privacy(commands.Cog):
     async def _decline(self, press: Press) -> None:
         """Raises UserError: it is too late."""
         _asked_at(press, f"{(await self._terms(press)).prefix}privacy")
-        await press.update(embed=embeds.not_agreed(), view=None)
+        await press.update(embed=discord.Embed(description="Nothing was changed.", colour=GREY), view=None)
 
     # ------------------------------------------------------------------ a no
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import discord
@@ -13,13 +13,13 @@ from bot.channels.held import Held, Words
 from bot.channels.store import ImportState, Transcript
 from bot.channels.withdrawals import Withdrawn
 from bot.components import button, view
-from bot.words import AMBER, BLURPLE, GREEN, GREY, TITLE_LIMIT, bar, clipped, duration, short_title
+from bot.words import AMBER, BLURPLE, GREEN, TITLE_LIMIT, bar, clipped, duration, mentions, short_title, some
 from galvanic.units import count
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 
-_MOST_NAMED = 10
+_MOST_LISTED = 10
 _FIELD_CHARS = 700
 """Of one list: several make up a page, which may have 6,000."""
 _TAKEN_CHARS = 3_000
@@ -99,7 +99,7 @@ def consent_question(server: str, channels: Sequence[int], said: Said | None, te
     """`channels`: those that may be learned from and that the member can read; `said`: their earlier answer."""
     again = said is not None and said.state == "out"
     whose = "those that you write after you agree" if again else "those of the past and of the future"
-    now = f"Now: {_mentions(channels)}" if channels else "None of those that you can read, so far"
+    now = f"Now: {mentions(channels)}" if channels else "None of those that you can read, so far"
     fields = {
         "What is learned": f"How you write: your messages, {whose}, as text. Mentions, links, e-mail addresses, "
         "long numbers, quotes, code and files are left out; a name that you write as a plain word is not. Commands are "
@@ -136,10 +136,6 @@ def agreed(server: str, said: Said, terms: Terms) -> discord.Embed:
     )
 
 
-def not_agreed() -> discord.Embed:
-    return discord.Embed(description="Nothing was changed.", colour=GREY)
-
-
 def opted_out(taken: Sequence[tuple[str, Withdrawn]], terms: Terms) -> discord.Embed:
     """`taken`: by the server's name."""
     said = (
@@ -152,7 +148,7 @@ def opted_out(taken: Sequence[tuple[str, Withdrawn]], terms: Terms) -> discord.E
 
 
 def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
-    where = _and_more([f"**{clipped(server, 60)}**" for server in servers])
+    where = some([f"**{clipped(server, 60)}**" for server in servers])
     return discord.Embed(
         title="Shall I forget you?",
         description=(
@@ -191,7 +187,7 @@ def _taken(taken: Sequence[tuple[str, Withdrawn]], terms: Terms) -> str:
         line = f"- **{clipped(server, 60)}**: {count(one.lines, 'line')} of yours taken out of "
         line += count(one.transcripts, "stored text") + "."
         if one.models:
-            line += f" {_and_more([f'`{model.name}`' for model in one.models])} learned from you: made again without "
+            line += f" {some([f'`{model.name}`' for model in one.models])} learned from you: made again without "
             line += f"your words, or deleted, by <t:{due}:f>."
         lines.append(line)
     return _fitting(lines, _TAKEN_CHARS, "- and in {} more.") or "- None of your words were stored."
@@ -205,7 +201,7 @@ def privacy_page(held: Held, terms: Terms) -> discord.Embed:
     fields = {
         "Learning from messages": _MODES[terms.mode],
         "Your answer": _answer(held.said, terms.mode),
-        "Channels that may be learned from": _mentions(held.channels) or "None of those that you can read",
+        "Channels that may be learned from": mentions(held.channels) or "None of those that you can read",
         "Your words that are stored": _list([_words(words) for words in held.words]),
         "Models that learned from you": _list([_model(model, held) for model in held.learned]),
         "Behind: a member withdrew, or a message is gone": _list([_model(model, held) for model in held.behind], ""),
@@ -254,7 +250,7 @@ def _words(words: Words) -> str:
 def _model(model: ModelRecord, held: Held) -> str:
     due = held.due.get(model.model_id)
     again = f" (made again, or deleted, by <t:{int(due)}:f>)" if due is not None else ""
-    return f"`{model.name}`, from {_mentions(model.source_channels)}{again}"
+    return f"`{model.name}`, from {mentions(model.source_channels)}{again}"
 
 
 # ---------------------------------------------------------------------- what admins do
@@ -310,17 +306,8 @@ def _days(days: float) -> str:
     return f"{kept:g} day" + ("" if kept == 1 else "s")
 
 
-def _mentions(channels: Iterable[int]) -> str:
-    return _and_more([f"<#{channel}>" for channel in channels])
-
-
-def _and_more(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
-
-
 def _list(lines: Sequence[str], otherwise: str = "None") -> str:
-    return _fitting(lines, _FIELD_CHARS, "and {} more", _MOST_NAMED) or otherwise
+    return _fitting(lines, _FIELD_CHARS, "and {} more", _MOST_LISTED) or otherwise
 
 
 def _fitting(lines: Sequence[str], most_chars: int, more: str, most: int | None = None) -> str:

@@ -7,7 +7,7 @@ import math
 import discord
 
 from bot.components import button, view
-from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, clipped, percent, plain
+from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, clipped, mentions, percent, plain
 from galvanic.options import RECIPE_WORDS
 from galvanic.units import MEGABYTE, count
 from shared.jobs import CARD_FILE
@@ -225,7 +225,7 @@ def megabytes(number: int) -> str:
 def scope_in_full(model: ModelRecord) -> str:
     """Where a model may be used: after "it may be used"."""
     if model.source_channels:
-        return f"{_where(model)}, as far as all who read along could have read {_channels(model.source_channels)}"
+        return f"{_where(model)}, as far as all who read along could have read {mentions(model.source_channels)}"
     return _where(model)
 
 
@@ -239,13 +239,7 @@ def _where(model: ModelRecord) -> str:
         return f"{own}, and shared with the whole server"
     if not model.shared_with:
         return f"only {own}"
-    return f"{own}, and shared with {_channels(model.shared_with)}"
-
-
-def _channels(channel_ids: tuple[int, ...]) -> str:
-    """Mentions, which show a channel's name only to those who see the channel."""
-    others = ", ".join(f"<#{channel_id}>" for channel_id in channel_ids[:10])
-    return others if len(channel_ids) <= 10 else f"{others} and {len(channel_ids) - 10} more"
+    return f"{own}, and shared with {mentions(model.shared_with)}"
 
 
 def _scope(model: ModelRecord, here: list[int]) -> str:
