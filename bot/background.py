@@ -29,6 +29,8 @@ DISCORD_ERRORS = (discord.HTTPException, *TRANSIENT)
 TOO_MANY_REQUESTS = 429
 """discord.py raises this HTTP status only when a proxy in front of Discord sent it; Discord's own it waits out."""
 _LOOKS = 20
+DELETE_IF = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+"""A script. KEYS: what to delete. ARGV: the value that it must still have."""
 
 
 def is_transient(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ import redis.asyncio
 import structlog
 from redis.asyncio.client import Pipeline
 
-from bot.background import reply
+from bot.background import DELETE_IF, reply
 from shared import keys
 
 GONE_AFTER_S = 10
@@ -34,8 +34,6 @@ redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('SET', KEYS[2], ARGV[1])
 return ARGV[1]
 """
-# KEYS: the leader. ARGV: who leads no more.
-_LEAVE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -123,7 +121,7 @@ class Leader:
 
     async def _leave(self, name: str) -> None:
         if self._keys:
-            await reply(self._redis.eval(_LEAVE, 1, self._keys[0], name))
+            await reply(self._redis.eval(DELETE_IF, 1, self._keys[0], name))
 
     async def _claim(self) -> str | None:
         """Take or keep the lead; the name of another bot that has it."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import discord
 
-from bot.servers.access import channel_ids
+from bot.servers.access import Readable, channel_ids
 from galvanic.options import TranscriptRef
 from shared.jobs import TrainJob
 from shared.settings import Settings
@@ -16,10 +16,6 @@ from shared.settings import Settings
 _VIEW = discord.Permissions(view_channel=True).value
 _HISTORY = discord.Permissions(read_message_history=True).value
 _CONNECT = discord.Permissions(connect=True).value
-
-_READABLE = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.ForumChannel)
-Readable = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel
-"""Channels that have messages, or threads with messages."""
 
 
 class Audience:
@@ -82,7 +78,7 @@ class Audience:
         if isinstance(source, discord.Thread) and source.is_private():
             return place is not None and place.id == source.id
         place, source = _root(place), _root(source)
-        if not isinstance(place, _READABLE) or not isinstance(source, _READABLE):
+        if not isinstance(place, Readable) or not isinstance(source, Readable):
             return False
         if place.id == source.id:
             return True

@@ -14,7 +14,7 @@ import redis.asyncio
 import structlog
 from discord.ext import commands
 
-from bot.background import is_transient, reply
+from bot.background import DELETE_IF, is_transient, reply
 from bot.errors import WrongPlace, is_gone, servers_only
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User
@@ -35,23 +35,12 @@ ANYWHERE = frozenset({"help", "settings", "status", "sync", "allow-training", "o
 """Commands that work in any channel: they show or change settings, or are a member's right, and use no model."""
 IN_DIRECT_MESSAGES = frozenset({"help", "status", "catalogue", "sync", *_PRIVACY})
 """The other commands work on a server's models, jobs or settings."""
-_RIGHTS = {
-    "view_channel": "View Channel",
-    "send_messages": "Send Messages",
-    "send_messages_in_threads": "Send Messages in Threads",
-    "embed_links": "Embed Links",
-    "attach_files": "Attach Files",
-    "read_message_history": "Read Message History",
-}
 _BESIDES = ("embed_links", "attach_files", "read_message_history")
-_WITH_MESSAGES = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.ForumChannel)
+Readable = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel
+"""Channels that have messages, or threads with messages."""
 _UNKNOWN_USER, _UNKNOWN_MEMBER = 10_013, 10_007
 """Discord's error codes for somebody who is not in the server; with others, it is the bot that is not."""
 
-# Takes a cooldown back unless it is over and the next request's by now. KEYS: it. ARGV: a token of this request.
-_GIVE_BACK = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-"""
 log = structlog.get_logger()
 
 
@@ -162,7 +151,7 @@ class Access:
         self._settings = settings
         self._servers = servers
         self._redis = client
-        self._give_back = client.register_script(_GIVE_BACK)
+        self._give_back = client.register_script(DELETE_IF)
 
     async def works_here(self, ctx: Context) -> bool:
         """The check before every command. Raises CommandInvokeError: holds the reason, or that Redis is away."""
@@ -246,18 +235,19 @@ class Access:
             yield
         except BaseException:
             with contextlib.suppress(redis.RedisError):  # what failed within is what the person is to hear of
+                # Unless it is over, and the next request's by now.
                 await reply(self._give_back(keys=[key], args=[token]))
             raise
 
 
-def visible_channels(guild: discord.Guild, user: User) -> list[discord.abc.GuildChannel]:
+def visible_channels(guild: discord.Guild, user: User) -> list[Readable]:
     """The channels that a person and the bot both see."""
     if not isinstance(user, discord.Member):
         return []
     return [
         channel
         for channel in guild.channels
-        if isinstance(channel, _WITH_MESSAGES)
+        if isinstance(channel, Readable)
         and channel.permissions_for(user).view_channel
         and channel.permissions_for(guild.me).view_channel
     ]
@@ -287,8 +277,9 @@ def require_all(have: discord.Permissions, channel: Where) -> None:
 
 def lacking(where: str, rights: Iterable[str]) -> UserError:
     """What to tell of permissions (discord.py's names) that the bot has not in a channel."""
+    named = ", ".join(rights).replace("_", " ").title().replace(" In ", " in ")  # as Discord's client shows them
     return UserError(
-        f"I'm missing permissions in {where}: {', '.join(map(_RIGHTS.__getitem__, rights))}.",
+        f"I'm missing permissions in {where}: {named}.",
         "A server admin can give them to my role in the channel's settings.",
     )
 
