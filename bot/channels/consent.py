@@ -10,11 +10,13 @@ from typing import Any, Literal, TypeVar, cast
 import discord
 import redis.asyncio
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from redis.asyncio.client import Pipeline
 
 from bot.background import reply
+from bot.jobs.decoding import read
 from bot.leader import Leader
+from bot.servers.settings import guilds_with
 from shared import keys
 from shared.jobs import Snowflake
 from shared.settings import Settings
@@ -117,13 +119,12 @@ class ConsentStore:
 
     async def guilds_of(self, user_id: int) -> list[int]:
         """The servers where somebody said something, also those that they have left."""
-        scan = self._redis.scan_iter(match=keys.consent("*"), count=500)
-        return [_guild(key) async for key in scan if await reply(self._redis.hexists(key, str(user_id)))]
+        known = await guilds_with(self._redis, keys.consent)
+        return [one for one in known if await reply(self._redis.hexists(keys.consent(one), str(user_id)))]
 
     async def guilds(self) -> set[int]:
         """The servers with an answer or an allowed channel."""
-        patterns = (keys.consent("*"), keys.allowed_channels("*"))
-        return {_guild(key) for one in patterns async for key in self._redis.scan_iter(match=one, count=500)}
+        return await guilds_with(self._redis, keys.consent, keys.allowed_channels)
 
     async def agree(self, guild_id: int, user_id: int, asked: int = 0) -> Said:
         """Note a yes; the answer that counts now, which is an earlier yes if there is one.
@@ -193,14 +194,5 @@ class ConsentStore:
         log.info("consents_forgotten", guild_id=guild_id)
 
 
-def _guild(key: bytes) -> int:
-    return int(key.decode().split(":")[1])
-
-
 def _read(kind: type[T], guild_id: int, data: bytes) -> T | None:
-    """None: another version wrote it."""
-    try:
-        return kind.model_validate_json(data)
-    except ValidationError as error:
-        log.error("consent_not_understood", guild_id=guild_id, kind=kind.__name__, fields=error.error_count())
-        return None
+    return read(kind, data, "consent_not_understood", guild_id=guild_id, kind=kind.__name__)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import structlog
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from galvanic.errors import UserError
 from shared import keys
@@ -15,6 +16,7 @@ from shared.events import MOST_EVENT_BYTES, TERMINAL, Event, Failed, kind_of, pa
 from shared.jobs import Job
 from shared.lifecycle import Script, script_text
 
+R = TypeVar("R", bound=BaseModel)
 log = structlog.get_logger()
 _job: TypeAdapter[Job] = TypeAdapter(Job, config=ConfigDict(hide_input_in_errors=True))
 _MOST = 2**64
@@ -29,6 +31,15 @@ class NotUnderstood(UserError):
     def __init__(self, *fields: str) -> None:
         super().__init__("I can't read this job: another version of me wrote it.", _REMEDY)
         self.fields = fields
+
+
+def read(kind: type[R], data: bytes, event: str, /, **where: Any) -> R | None:
+    """A record from its JSON; None: another version wrote it. That is logged as `event`, with `where`."""
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        log.error(event, **where, fields=error.error_count())
+        return None
 
 
 def job_from(job_id: str, data: bytes) -> Job:

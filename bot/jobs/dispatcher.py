@@ -16,12 +16,11 @@ from typing import Literal
 import redis.asyncio
 import structlog
 from kombu.exceptions import OperationalError
-from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from bot.background import Service, reply, run_forever
 from bot.jobs.client import DELETED_WITHIN_S, TRAINING, JobClient
-from bot.jobs.decoding import NotUnderstood, job_from
+from bot.jobs.decoding import NotUnderstood, job_from, read
 from bot.jobs.fairness import Served, serve
 from bot.jobs.snapshot import Line, Record, read_line
 from shared import keys, lifecycle, presence
@@ -182,10 +181,7 @@ class Dispatcher(Service):
         if not unsent or not await self._jobs.has_worker(GENERATE_QUEUE):
             return
         for model_id in sorted(unsent):
-            try:
-                job = DeleteJob.model_validate_json(wanted[model_id])
-            except ValidationError as error:
-                log.error("deletion_not_understood", model_id=model_id.decode(), fields=error.error_count())
-            else:
+            job = read(DeleteJob, wanted[model_id], "deletion_not_understood", model_id=model_id.decode())
+            if job is not None:
                 await self._jobs.submit(job.model_copy(update={"job_id": f"d-{secrets.token_hex(8)}"}))
             self._deleting[model_id] = time.monotonic()

@@ -17,14 +17,14 @@ import discord
 import redis.asyncio
 import structlog
 from discord import app_commands
-from pydantic import ValidationError
 
 from bot.background import reply
 from bot.errors import nearest
+from bot.jobs.decoding import read
 from bot.models.audience import Audience, sources_of
 from bot.options.autocomplete import choices, in_time
 from bot.servers import access
-from bot.servers.settings import ChannelChoices, GuildSettingsStore, read_choices
+from bot.servers.settings import ChannelChoices, GuildSettingsStore, guilds_with, read_choices
 from bot.words import code
 from galvanic.errors import UserError
 from galvanic.options import STARTER
@@ -259,8 +259,7 @@ class Registry:
 
     async def played(self) -> set[int]:
         """The servers with scores of quizzes, or with favourite texts."""
-        scans = (self._redis.scan_iter(one, count=500) for one in (keys.quiz_scores("*"), keys.best("*")))
-        return {int(key.split(b":")[1]) for scan in scans async for key in scan}
+        return await guilds_with(self._redis, keys.quiz_scores, keys.best)
 
     async def forget_play(self, guild_id: int) -> None:
         await reply(self._redis.delete(keys.quiz_scores(guild_id), keys.best(guild_id)))
@@ -361,10 +360,5 @@ def _starter(guild_id: int) -> ModelRecord:
 
 def _read(records: Iterable[bytes | None]) -> list[ModelRecord]:
     """Records from their JSON; one of another version is left out: the others can be used all the same. None: gone."""
-    models = []
-    for data in filter(None, records):
-        try:
-            models.append(ModelRecord.model_validate_json(data))
-        except ValidationError as error:
-            log.error("model_record_not_understood", fields=error.error_count())
-    return models
+    found = (read(ModelRecord, data, "model_record_not_understood") for data in filter(None, records))
+    return [model for model in found if model is not None]

@@ -192,8 +192,7 @@ class GuildSettingsStore:
 
     async def with_personas(self) -> set[int]:
         """The servers that have some."""
-        scan = self._redis.scan_iter(match=keys.guild_settings("*"), count=500)
-        guilds = {int(key.split(b":")[1]) async for key in scan}
+        guilds = await guilds_with(self._redis, keys.guild_settings)
         return {guild_id for guild_id in guilds if (await self.get(guild_id)).personas}
 
     async def forget_channel(self, guild_id: int, channel_id: int) -> None:
@@ -256,6 +255,12 @@ class GuildSettingsStore:
         """None: as if nobody had chosen."""
         key = keys.channel(channel_id)
         await reply(self._redis.hdel(key, name) if value is None else self._redis.hset(key, name, f"{value:g}"))
+
+
+async def guilds_with(client: redis.asyncio.Redis, *kinds: Callable[[str], str]) -> set[int]:
+    """The servers of which Redis has a key of these kinds, such as `keys.consent`."""
+    scans = (client.scan_iter(match=key("*"), count=500) for key in kinds)
+    return {int(key.split(b":")[1]) for scan in scans async for key in scan}
 
 
 def checked_prefix(typed: str) -> str:
