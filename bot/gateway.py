@@ -41,6 +41,7 @@ AWAY = (
     "Discord can't be reached, so the bot goes on trying. Is this machine online? See https://discordstatus.com, too."
 )
 
+RequestEnded = aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams
 log = structlog.get_logger()
 _delay_of_discord_py = ExponentialBackoff.delay
 
@@ -153,12 +154,7 @@ class Pacing:
             else:
                 await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def _ended(
-        self,
-        _session: aiohttp.ClientSession,
-        context: SimpleNamespace,
-        ended: aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams,
-    ) -> None:
+    async def _ended(self, _: aiohttp.ClientSession, context: SimpleNamespace, ended: RequestEnded) -> None:
         if isinstance(ended, aiohttp.TraceRequestEndParams):
             response, told = ended.response, ended.response.headers.get("Retry-After", "")
             if response.status == TOO_MANY_REQUESTS and "Via" not in response.headers:

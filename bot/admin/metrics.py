@@ -21,6 +21,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from bot.gateway import RequestEnded
 from bot.jobs.admission import Admission
 from bot.types import Context
 from shared import keys
@@ -193,12 +194,7 @@ class BotMetrics:
         self.trace.on_request_end.append(self._seen)
         self.trace.on_request_exception.append(self._seen)
 
-    async def _seen(
-        self,
-        _session: aiohttp.ClientSession,
-        _context: SimpleNamespace,
-        ended: aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams,
-    ) -> None:
+    async def _seen(self, _: aiohttp.ClientSession, _context: SimpleNamespace, ended: RequestEnded) -> None:
         status = str(ended.response.status) if isinstance(ended, aiohttp.TraceRequestEndParams) else "none"
         if status != "101":  # the gateway, which is no request
             self.requests.labels(ended.method, route_of(ended.url.path), status).inc()
