@@ -246,7 +246,7 @@ class Privacy(commands.Cog):
         elif not _is_off(state):
             await ctx.send(await self._allow(_room(ctx.author, channel), ctx.author.id, terms), ephemeral=True)
         else:  # also a channel that is gone, or hidden from this admin, if they name it by its id
-            number = _number(channel)
+            number = access.channel_number(channel)
             if number not in allowed or number is None:
                 number = _room(ctx.author, channel).id
             was = number in allowed
@@ -259,8 +259,6 @@ class Privacy(commands.Cog):
 
     @allow_training.autocomplete("channel")
     async def _channels(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        if interaction.guild is None:
-            return []
         rooms = [one for one in access.visible_channels(interaction.guild, interaction.user) if isinstance(one, Room)]
         return choices([(f"#{room.name}", str(room.id)) for room in rooms], typed.strip().removeprefix("#"))
 
@@ -343,21 +341,14 @@ def _is_off(state: str | None) -> bool:
     return word == "off"
 
 
-def _number(typed: str) -> int | None:
-    number = typed.strip().removeprefix("<#").removesuffix(">")
-    return int(number) if number.isdecimal() and len(number) <= 20 else None
-
-
 def _room(member: discord.Member, typed: str) -> Room:
     """By mention, name or id. Raises UserError: none that both see, none with messages, or a thread."""
-    number, name = _number(typed), typed.strip().lower().removeprefix("#")
-    for channel in access.visible_channels(member.guild, member):
-        if channel.id != number and channel.name.lower() != name:
-            continue
-        if isinstance(channel, Room):
-            return channel
+    channel = access.named_channel(member.guild, member, typed)
+    if isinstance(channel, Room):
+        return channel
+    if channel is not None:
         raise UserError(f"I don't learn from {channel.mention}.", "I learn from text channels, forums and threads.")
-    if number is not None and member.guild.get_thread(number) is not None:
+    if member.guild.get_thread(access.channel_number(typed) or 0) is not None:
         raise UserError("A thread goes with its channel.", "Name the channel that the thread is in.")
     raise UserError(
         f"I can't find a channel {code(typed, 60)} that both of us can see.", "Name one, such as `#general`."

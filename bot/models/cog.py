@@ -375,8 +375,6 @@ class Models(Requests, commands.Cog):
     @model_share.autocomplete("where")
     @model_unshare.autocomplete("where")
     async def _places(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        if interaction.guild is None:
-            return []
         seen = visible_channels(interaction.guild, interaction.user)
         named = ((f"#{channel.name}", str(channel.id)) for channel in seen)
         return autocomplete.choices([sharing.SERVER, *named], typed.strip().removeprefix("#"))

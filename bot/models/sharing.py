@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 
 from bot.models.registry import Registry
-from bot.servers.access import Actor, is_admin, visible_channels
+from bot.servers.access import Actor, channel_number, is_admin, named_channel
 from galvanic.errors import UserError
 from shared.models import ModelRecord
 
@@ -86,9 +86,8 @@ async def unshare(
         )
     to, whom = None, "everyone else"
     if typed is not None:
-        number = typed.strip().removeprefix("<#").removesuffix(">")
-        if number.isdecimal() and int(number) in model.shared_with:
-            to = int(number)  # works even if the owner no longer sees the channel, or it is gone
+        if (number := channel_number(typed)) in model.shared_with:
+            to = number  # works even if the owner no longer sees the channel, or it is gone
         elif (channel := _target(guild, who, typed)) is not None:
             to = channel.id
         whom = f"<#{to}>" if to is not None else "the rest of the server"
@@ -116,11 +115,9 @@ def _target(guild: discord.Guild, who: Actor, typed: str) -> Target | None:
     word = typed.strip()
     if word.lower().lstrip("#") in (SERVER, "everyone", "all"):
         return None
-    number = word.removeprefix("<#").removesuffix(">")
-    for channel in visible_channels(guild, who.user):
-        if number == str(channel.id) or word.lower().removeprefix("#") == channel.name.lower():
-            return channel
-    if number.isdecimal() and guild.get_thread(int(number)) is not None:
+    if (channel := named_channel(guild, who.user, word)) is not None:
+        return channel
+    if guild.get_thread(channel_number(word) or 0) is not None:
         raise UserError("A thread uses the models of its channel.", "Share it with the channel that the thread is in.")
     raise UserError(
         f"I can't find a channel `{word[:60].replace('`', '')}` that both of us can see.",

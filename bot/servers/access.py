@@ -240,9 +240,9 @@ class Access:
             raise
 
 
-def visible_channels(guild: discord.Guild, user: User) -> list[Readable]:
+def visible_channels(guild: discord.Guild | None, user: User) -> list[Readable]:
     """The channels that a person and the bot both see."""
-    if not isinstance(user, discord.Member):
+    if guild is None or not isinstance(user, discord.Member):
         return []
     return [
         channel
@@ -251,6 +251,19 @@ def visible_channels(guild: discord.Guild, user: User) -> list[Readable]:
         and channel.permissions_for(user).view_channel
         and channel.permissions_for(guild.me).view_channel
     ]
+
+
+def channel_number(typed: str) -> int | None:
+    """A channel's id, typed as such or as a mention; None: it is neither."""
+    number = typed.strip().removeprefix("<#").removesuffix(">")
+    return int(number) if number.isdecimal() and len(number) <= 20 else None
+
+
+def named_channel(guild: discord.Guild, user: User, typed: str) -> Readable | None:
+    """By mention, name or id; None: there is none that the person and the bot both see."""
+    number, name = channel_number(typed), typed.strip().lower().removeprefix("#")
+    seen = visible_channels(guild, user)
+    return next((one for one in seen if one.id == number or one.name.lower() == name), None)
 
 
 def _sending(channel: Where) -> str:
