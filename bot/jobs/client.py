@@ -340,13 +340,10 @@ def text_keys(corpus: CorpusInfo) -> tuple[str, ...]:
     return page_keys(corpus.transcript.transcript_id)
 
 
-def page_keys(transcript_id: str) -> tuple[str, str, str]:
+def page_keys(transcript_id: str) -> tuple[str, ...]:
     """The keys of a transcript's pages, of their index, and of numbers for its authors."""
-    return (
-        keys.transcript_text(transcript_id),
-        keys.transcript_index(transcript_id),
-        keys.transcript_authors(transcript_id),
-    )
+    kinds = (keys.transcript_text, keys.transcript_index, keys.transcript_authors)
+    return tuple(key(transcript_id) for key in kinds)
 
 
 def needed_s(corpus: CorpusInfo, settings: Settings) -> int:
