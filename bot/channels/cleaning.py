@@ -104,16 +104,10 @@ _COMMAND = re.compile(
     re.I,
 )
 
-
-def _letters() -> str:
-    """Letters that NFKC leaves as they are, for a character class."""
-    stable = [
-        chr(code) for code in range(0x600) if chr(code).isalpha() and unicodedata.is_normalized("NFKC", chr(code))
-    ]
-    return "".join(stable) + "\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
-
-
-_PLAIN = re.compile(f"[{_letters()}]{{0,16}}+(?:[ ,.!?'\"’“”;…]++[{_letters()}]{{0,16}}+)*+")
+# Letters that NFKC leaves as they are, for a character class.
+_STABLE = [one for one in map(chr, range(0x600)) if one.isalpha() and unicodedata.is_normalized("NFKC", one)]
+_LETTERS = "".join(_STABLE) + "\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
+_PLAIN = re.compile(f"[{_LETTERS}]{{0,16}}+(?:[ ,.!?'\"’“”;…]++[{_LETTERS}]{{0,16}}+)*+")
 """Most of what people write. In it only runs, two spaces, "dot" and "www" have yet to be looked for."""
 
 
