@@ -31,9 +31,8 @@ class Requests:
 
     async def pressed(self, press: Press) -> tuple[Actor, ModelRecord]:
         """Who pressed a model's button, and the model, if it can still be used there."""
-        return press.actor, await self.registry.by_id(
-            press.actor.guild_id, press.actor.here, press["model"], press.actor.user.id
-        )
+        who = press.actor
+        return who, await self.registry.by_id(who.guild_id, who.here, press["model"], who.user.id)
 
     def guild_of(self, who: Actor) -> discord.Guild:
         """Raises UserError: the bot does not know it: it has its commands there alone, or is only just connecting."""
