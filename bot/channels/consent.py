@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, cast
 import discord
 import redis.asyncio
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from redis.asyncio.client import Pipeline
 
 from bot.background import reply
@@ -27,13 +27,11 @@ T = TypeVar("T", bound=BaseModel)
 log = structlog.get_logger()
 
 
-class Said(BaseModel):
+class Said(BaseModel, frozen=True, extra="ignore"):
     """What a member said, `at` a time in seconds since the epoch.
 
     Only messages after the id `since` count; 0, of a first yes: all. A yes after a no counts from then on.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: Literal[1] = 1
     state: Literal["in", "out"]
@@ -41,10 +39,8 @@ class Said(BaseModel):
     since: Snowflake = 0
 
 
-class Allowed(BaseModel):
+class Allowed(BaseModel, frozen=True, extra="ignore"):
     """Who allowed a channel, and when (seconds since the epoch)."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: Literal[1] = 1
     by: Snowflake

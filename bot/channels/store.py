@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 
 import redis.asyncio
 import structlog
-from pydantic import BaseModel, ConfigDict, Json, ValidationError
+from pydantic import BaseModel, Json, ValidationError
 from redis.asyncio.client import Pipeline
 
 from bot.background import reply
@@ -53,15 +53,13 @@ def said_by(pseudonym: str, text: str) -> str:
     return f"{pseudonym}{_SAID}{text}"
 
 
-class ImportState(BaseModel):
+class ImportState(BaseModel, frozen=True, extra="ignore", hide_input_in_errors=True):
     """How far the import for a training is; kept in Redis with each page.
 
     `sources`: the channel and its threads in the order of reading; None: not looked up yet. `at`: which of them is
     being read. `first`, `cursor`: its first message, and the last one read; `first` 0: none was. `read`: messages so
     far, of anybody.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     job_id: str
     sources: tuple[Snowflake, ...] | None = None
@@ -75,15 +73,13 @@ class ImportState(BaseModel):
         return self.sources is not None and self.at >= len(self.sources)
 
 
-class Transcript(BaseModel):
+class Transcript(BaseModel, frozen=True, extra="ignore", hide_input_in_errors=True):
     """What is known of a transcript beside its words.
 
     `revision`: grows with every change that takes words out. `bytes`: in UTF-8. `left_out`: lines, the oldest, that
     were too many. `reading`: its import's state; None: it is complete. `has_text`: its words are still kept; `until`:
     when they are dropped, seconds since the epoch; None: not decided yet, or done.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     info: Json[TranscriptInfo]
     revision: int = 0

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 import redis.asyncio
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from bot.background import reply
 from galvanic.errors import UserError
@@ -68,7 +68,7 @@ class Persona(BaseModel, frozen=True, extra="ignore"):
         return hashlib.sha256(repr((self.title, self.model_id, self.picture)).encode()).hexdigest()[:8]
 
 
-class GuildSettings(BaseModel):
+class GuildSettings(BaseModel, frozen=True, extra="ignore"):
     """A server's own settings; what is None or empty is as the operator set it, but for the blocklist.
 
     Attributes:
@@ -79,8 +79,6 @@ class GuildSettings(BaseModel):
         blocklist: `shared.blocklist` entries that generated text must not show; None: the default ones, empty: none.
         personas: by what they are called.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     prefix: str | None = Field(None, min_length=1, max_length=PREFIX_LIMIT)
     train_roles: tuple[int, ...] = ()
@@ -98,10 +96,8 @@ class GuildSettings(BaseModel):
         return default_entries() if self.blocklist is None else self.blocklist
 
 
-class ChannelChoices(BaseModel):
+class ChannelChoices(BaseModel, frozen=True):
     """A channel's current model (id), default temperature, and whether mentions of the bot are answered."""
-
-    model_config = ConfigDict(frozen=True)
 
     model: str | None = None
     temperature: float | None = None
