@@ -154,7 +154,7 @@ class Galvanic(commands.Bot):
         writing = Writing(self.components.open, self.generating)
         menus = cog_menus.Menus(self, writing, self.holdings.forget_soon)
         chat = cog_chat.Chat(self, self.generating, self.chat)
-        removing = (self.registry, self.removal, self.snapshots, self.jobs)
+        heard = (self.withdrawals, self.chores, self.looks, self.registry, self.removal)
         for one in (
             self.responder,
             cog_general.General(self, settings, self.redis, servers, pages, *status, send_commands),
@@ -168,7 +168,7 @@ class Galvanic(commands.Bot):
             Speaks(self.speaker, self.personas, chat),
             Play(self.quiz, best.Best(self.generating, self.redis, self.audience)),
             self.models,
-            watch.Watch(self, servers, self.consents, texts, self.withdrawals, self.chores, self.looks, *removing),
+            watch.Watch(self, servers, self.consents, texts, *heard),
             self.privacy,
         ):
             await self.add_cog(one)

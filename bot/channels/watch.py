@@ -28,8 +28,6 @@ from bot.channels.reader import PAGE, is_speech, page_after, prefixes_of
 from bot.channels.store import Line, TranscriptStore
 from bot.channels.withdrawals import Withdrawals
 from bot.errors import MISSING_ACCESS, MISSING_PERMISSIONS, is_gone
-from bot.jobs.client import JobClient
-from bot.jobs.snapshot import Snapshots, cancel_trainings
 from bot.models.registry import Registry
 from bot.models.removal import Removal
 from bot.servers.access import member_in, was_deleted
@@ -57,8 +55,6 @@ class Watch(commands.Cog):
     looks: Chores
     registry: Registry
     removal: Removal
-    snapshots: Snapshots
-    jobs: JobClient
     _changed: defaultdict[tuple[int, int], dict[int, discord.Message | None]] = field(
         init=False, default_factory=lambda: defaultdict(dict)
     )
@@ -168,10 +164,7 @@ class Watch(commands.Cog):
 
         In this order: after a crash in between, the server is found by what is left.
         """
-        await cancel_trainings(self.snapshots, self.jobs, lambda ref: ref.guild_id == guild_id)
-        for model in await self.registry.all(guild_id):
-            if model.transcripts:
-                await self.registry.remove(model)
+        await self.removal.forget_words(guild_id)
         for transcript in await self.store.all(guild_id):
             await self.store.forget(transcript.transcript_id)
         await self.registry.forget_play(guild_id)

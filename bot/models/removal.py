@@ -32,6 +32,13 @@ class Removal:
         if (guild := self.client.get_guild(guild_id)) is not None:
             await self._forget_lost(guild, channel_id)
 
+    async def forget_words(self, guild_id: int) -> None:
+        """Cancel the trainings on a server's messages, and delete the models that learned from any."""
+        await cancel_trainings(self.snapshots, self.jobs, lambda ref: ref.guild_id == guild_id)
+        for model in await self.registry.all(guild_id):
+            if model.transcripts:
+                await self.registry.remove(model)
+
     async def forget_lost_channels(self) -> None:
         """As `forget_channel`, for what was deleted while the bot was away."""
         for guild in self.client.guilds:
