@@ -236,12 +236,8 @@ class GuildSettingsStore:
 
     def quotas(self, own: GuildSettings) -> Quotas:
         """The admins' numbers within the operator's."""
-        most = self.most
-        return Quotas(
-            min(own.jobs_per_user or most.jobs_per_user, most.jobs_per_user),
-            min(own.jobs_per_server or most.jobs_per_server, most.jobs_per_server),
-            min(own.disk_mb or most.disk_mb, most.disk_mb),
-        )
+        within = {name: min(getattr(own, name) or most, most) for name, most in self.most._asdict().items()}
+        return Quotas(**within)
 
     async def channel(self, channel_ids: list[int]) -> ChannelChoices:
         """`channel_ids`: the channel and, for a thread, its parent, which decides what the thread has not chosen."""
