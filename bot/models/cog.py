@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,9 +37,9 @@ _NAME = "One of the names that `models` lists"
 def _subcommand(
     group: commands.HybridGroup[Any, ..., Any], usage: str, *examples: str, about: str, **options: Any
 ) -> Callable[[Callable[..., Any]], commands.HybridCommand[Any, ..., Any]]:
-    """The decorator of one; `usage` begins with its name after the group's."""
-    extras: Any = {"usage": usage, "examples": examples}
-    return group.command(name=usage.split()[1], ignore_extra=False, extras=extras, description=about, **options)
+    """The decorator of one; `usage` and `examples` begin with its name, and are shown with the group's before it."""
+    extras: Any = {"usage": f"{group.name} {usage}", "examples": [f"{group.name} {example}" for example in examples]}
+    return group.command(name=usage.split()[0], ignore_extra=False, extras=extras, description=about, **options)
 
 
 @dataclass(eq=False, repr=False)
@@ -96,10 +97,11 @@ class Models(Requests, commands.Cog):
             raise await self._mistyped(ctx, words)
         await self._info(ctx, None)
 
-    @_subcommand(
-        model,
-        "model info [NAME]",
-        "model info frankenstein",
+    _part = functools.partial(_subcommand, model)
+
+    @_part(
+        "info [NAME]",
+        "info frankenstein",
         about="A model's card: how good it is, what it learned, where it can be used",
     )
     @app_commands.describe(name=f"{_NAME}; without one, this channel's model")
@@ -156,7 +158,7 @@ class Models(Requests, commands.Cog):
 
     # ------------------------------------------------------------------ choosing
 
-    @_subcommand(model, "model use NAME", "model use frankenstein", about="Choose this channel's model")
+    @_part("use NAME", "use frankenstein", about="Choose this channel's model")
     @app_commands.describe(name=_NAME)
     async def model_use(self, ctx: Context, name: str) -> None:
         """Choose this channel's model: the one that `generate` uses."""
@@ -176,11 +178,10 @@ class Models(Requests, commands.Cog):
             raise UserError(f"`{model.name}` is for you alone, and a channel's model is for everybody there.", remedy)
         await self.registry.use(who.place.channel_id, model)
 
-    @_subcommand(
-        model,
-        "model temperature [VALUE|default]",
-        "model temperature 0.5",
-        "model temperature default",
+    @_part(
+        "temperature [VALUE|default]",
+        "temperature 0.5",
+        "temperature default",
         aliases=["temp"],
         about="Show or set the default temperature of this channel's texts",
     )
@@ -215,7 +216,7 @@ class Models(Requests, commands.Cog):
 
     # ------------------------------------------------------------------ looking after
 
-    @_subcommand(model, "model rename OLD NEW", "model rename frankenstein-2 victor", about="Rename a model of yours")
+    @_part("rename OLD NEW", "rename frankenstein-2 victor", about="Rename a model of yours")
     @app_commands.describe(old=_NAME, new="Up to 32 of a-z, 0-9, - and _")
     @app_commands.rename(old="name")
     async def model_rename(self, ctx: Context, old: str, new: str) -> None:
@@ -229,13 +230,7 @@ class Models(Requests, commands.Cog):
         await self.registry.amend(model.model_id, lambda record: record.model_copy(update={"name": name}))
         await ctx.send(f"`{model.name}` is now called `{name}`.")
 
-    @_subcommand(
-        model,
-        "model delete NAME",
-        "model delete frankenstein-2",
-        aliases=["remove"],
-        about="Delete a model of yours for good",
-    )
+    @_part("delete NAME", "delete frankenstein-2", aliases=["remove"], about="Delete a model of yours for good")
     @app_commands.describe(name=_NAME)
     async def model_delete(self, ctx: Context, name: str) -> None:
         """Delete a model and its files for good, after asking. For its owner and members with Manage Server."""
@@ -270,11 +265,10 @@ class Models(Requests, commands.Cog):
         said = f"<@{press.actor.user.id}> kept the model: nothing was deleted."
         await press.update(embed=discord.Embed(description=said, colour=GREY), view=None)
 
-    @_subcommand(
-        model,
-        "model share NAME #CHANNEL|server",
-        "model share diary #library",
-        "model share diary server",
+    @_part(
+        "share NAME #CHANNEL|server",
+        "share diary #library",
+        "share diary server",
         about="Let another channel, or the whole server, use a model of an uploaded text",
     )
     @app_commands.describe(name=_NAME, where="A channel that you can see, or `server`")
@@ -291,13 +285,7 @@ class Models(Requests, commands.Cog):
         back = f"{prefix}model unshare {shared.name} {sharing.SERVER if to is None else f'#{to.name}'}"
         await ctx.send(embed=embeds.shared(shared, there, back))
 
-    @_subcommand(
-        model,
-        "model unshare NAME [#CHANNEL|server]",
-        "model unshare diary #library",
-        "model unshare diary",
-        about="Stop sharing a model",
-    )
+    @_part("unshare NAME [#CHANNEL|server]", "unshare diary #library", "unshare diary", about="Stop sharing a model")
     @app_commands.describe(name=_NAME, where="A channel, or `server`; without one, it is no longer shared at all")
     async def model_unshare(self, ctx: Context, name: str, *, where: str | None = None) -> None:
         """Stop sharing a model with a channel, with the whole `server`, or with everyone."""
@@ -308,11 +296,10 @@ class Models(Requests, commands.Cog):
 
     # ------------------------------------------------------------------ files
 
-    @_subcommand(
-        model,
-        "model export [NAME]",
-        "model export frankenstein",
-        "model export",
+    @_part(
+        "export [NAME]",
+        "export frankenstein",
+        "export",
         about="Post a model of yours as a file, to keep or to import elsewhere",
     )
     @app_commands.describe(name=f"{_NAME}; without one, the only one that you may export here")
@@ -329,10 +316,9 @@ class Models(Requests, commands.Cog):
         named = registry.choose(who.guild_id, who.here, name, who.user.id) if name else self.transfer.exportable(who)
         await self.transfer.export(who, await named, ctx.send, **replying(ctx))
 
-    @_subcommand(
-        model,
-        "model import [NAME]          (with a .safetensors file attached)",
-        "model import victor          (with a .safetensors file attached)",
+    @_part(
+        "import [NAME]          (with a .safetensors file attached)",
+        "import victor          (with a .safetensors file attached)",
         about="Import a model that was exported, here or in another server",
     )
     @app_commands.describe(file="A .safetensors file, as `model export` makes it", name="What to call it here")
