@@ -116,7 +116,6 @@ async def run_forever(
     step: Callable[[], Awaitable[float | None]],
     *,
     every_s: float | None = 0.0,
-    after_s: float = 0.0,
     wakeup: asyncio.Event | None = None,
     retry_s: float = 1.0,
     retry_at_most_s: float = 5.0,
@@ -130,7 +129,7 @@ async def run_forever(
         retry_s, retry_at_most_s: the first and the longest wait before a retry; it doubles each time.
     """
     wakeup = wakeup or asyncio.Event()
-    wait_s: float | None = after_s
+    wait_s: float | None = 0.0
     failed, pauses = "", backoff(retry_s, retry_at_most_s)
     while True:
         await (asyncio.sleep(next(pauses)) if failed else woken(wakeup, wait_s))
