@@ -30,6 +30,7 @@ _NEUTRAL = np.array([[0.3, 0, -0.15], [0.9, 0, 0.2]], np.float32)
 """About what suited small networks of six texts."""
 _LEAST_ENTRY = 3  # bytes: a symbol, its share and how many go on from it
 _MOST_FITTED = 4_000_000  # numbers; of as many symbols the losses are computed at a time
+_MOST_JUDGED = 50_000_000  # numbers, of an epoch: so many take two seconds
 _MOST_STEPS = 12  # of Newton's method
 
 
@@ -96,10 +97,16 @@ class Companion:
         return cls(arrays, tables, order, symbols)
 
     def fitted(
-        self, predictions: Callable[[], Predictions], number: int, ids: npt.NDArray[Any], alone: Companion | None = None
+        self,
+        predictions: Callable[[], Predictions],
+        number: int,
+        ids: npt.NDArray[Any],
+        alone: Companion | None = None,
+        *,
+        roughly: bool = False,
     ) -> tuple[Companion, float, float]:
         """With weights that suit a text, and the losses there of the mixture and of the table alone, in nats a symbol;
-        of the table `alone`, if there is one.
+        of the table `alone`, if there is one. `roughly`: the losses at some of the places, if there are many.
 
         `predictions`: a network's, of so many places of it, at least one; asked twice where there are many. Of all
         these probabilities no more than about `_MOST_FITTED` are looked at for the weights, of places evenly spread.
@@ -111,15 +118,18 @@ class Companion:
         parts = [(log_probs[::apart].copy(), places[::apart].copy()) for log_probs, places in predictions()]
         log_probs, places = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         made = self._with(_fitted(log_probs, self.log_probs(ids, places), np.asarray(ids[places])))
-        totals, most = np.zeros(2), 1 + _MOST_FITTED // self.symbols
+        spread = 1 + number * self.symbols // _MOST_JUDGED if roughly else 1
+        judged, totals, most = 0, np.zeros(2), 1 + _MOST_FITTED // self.symbols
         for all_log_probs, all_places in predictions() if apart > 1 else [(log_probs, places)]:
-            for start in range(0, len(all_places), most):
-                part = all_places[start : start + most]
+            for start in range(0, len(all_places), most * spread):
+                chosen = slice(start, start + most * spread, spread)
+                part = all_places[chosen]
                 own = made.log_probs(ids, part)
-                mixed = made.mixed(all_log_probs[start : start + most], own)
+                mixed = made.mixed(all_log_probs[chosen], own)
                 for index, found in enumerate((mixed, own if alone is None else alone.log_probs(ids, part))):
                     totals[index] -= found[np.arange(len(part)), ids[part]].sum(dtype=np.float64)
-        return made, *(totals / number).tolist()
+                judged += len(part)
+        return made, *(totals / judged).tolist()
 
     def alone(self) -> Companion:
         """With weights by which the table alone speaks, if the network holds all symbols equally likely."""

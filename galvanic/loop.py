@@ -53,6 +53,7 @@ class Record(BaseModel):
     curve: list[CurvePoint]  # of the epochs that were judged
     notes: list[str]  # what went wrong and was mended, in plain words
     starter_loss: float | None = None  # before it learned anything
+    mixed: bool = False  # whether the epochs were judged as now; older versions left the table of n-grams out
 
 
 class _Astray(Exception):
@@ -103,6 +104,9 @@ class Loop:
     def restore(self, arrays: Arrays, record: Record) -> None:
         self.pace.position, self.curve, self.notes = record.at, record.curve, record.notes
         self.best, self.starter_loss = within(arrays, "best"), record.starter_loss
+        if self.curve and not record.mixed:
+            self.learner.set_weights(self.best)
+            self.curve = [best_point(self.curve)._replace(heldout_loss=self._heldout(lambda: None))]
         self.learner.begin_epoch(self.position.epoch)
         self.learner.restore(within(arrays, "learner"))
 
@@ -120,7 +124,7 @@ class Loop:
         if at.total_steps == 0:
             self.learner.begin_epoch(at.epoch)
             if start is not None and not self.curve:
-                self.curve = [CurvePoint(0, start, self._heldout())]
+                self.curve = [CurvePoint(0, start, self._heldout(self._poll))]
                 self.best = self.learner.weights()
         self._good = self.learner.state()
         while True:
@@ -159,8 +163,8 @@ class Loop:
             if time.monotonic() - self._saved >= self.checkpoint_s:
                 self._save()
 
-    def _heldout(self) -> float | None:
-        loss = self.heldout(self._poll)
+    def _heldout(self, poll: Callable[[], object]) -> float | None:
+        loss = self.heldout(poll)
         return None if loss is None else per_char(loss, self.learner.prepared.heldout_density)
 
     def _train_loss(self) -> float | None:
@@ -175,7 +179,7 @@ class Loop:
             self.best = self.best or self.learner.weights()
             return
         self.tell("measuring")
-        heldout = self._heldout()
+        heldout = self._heldout(self._poll)
         point = CurvePoint(at.epoch, train_loss, heldout)
         weights = self.learner.weights()
         if not math.isfinite(point.watched) or not _finite(weights):
@@ -285,6 +289,7 @@ class Loop:
             curve=self.curve,
             notes=self.notes,
             starter_loss=self.starter_loss,
+            mixed=True,
         )
         try:
             checkpoint.save(self.folder, grouped(learner=state, best=self.best), record.model_dump(mode="json"))

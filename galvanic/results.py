@@ -149,7 +149,7 @@ class TrainingRecord(Measured):
     notes: tuple[str, ...] = ()  # warnings in plain words
 
     def without_companion(self) -> Self:
-        """With the loss of the network's own predictions, and nothing of what was measured with a table."""
+        """With the loss of the network's own predictions; of what was measured with a table the curve alone stays."""
         alone = self.network_loss
         if alone is None and self.curve:  # of an older version, whose curves were the network's
             alone = best_point(self.curve).heldout_loss

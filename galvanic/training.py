@@ -74,6 +74,7 @@ def train(
     starter: Path | None = None,
     quiet: bool = False,
     authors: npt.NDArray[Any] | None = None,
+    table: bool = True,
 ) -> TrainResult:
     """Train a model on a text and write its file.
 
@@ -83,7 +84,8 @@ def train(
     `parent`: file of the model to go on from; on the text that it learned from, the result is never worse than it.
     `parent_name`: what to call it; None: as its file. `starter`: file of the model that a new one begins with where
     that helps (`galvanic.starter`), or where `options` ask for it; None: every new one begins with nothing. `quiet`:
-    keep off standard error what TensorFlow prints there while it is imported, and with it all else.
+    keep off standard error what TensorFlow prints there while it is imported, and with it all else. `table`: whether
+    one of n-grams is mixed in.
 
     Raises UserError where the text, the options or the parent cannot be used, or the loss diverged; OtherCheckpoint
     where the checkpoint is of another training; TrainingCancelled; TrainingInterrupted, with the checkpoint saved.
@@ -110,7 +112,7 @@ def train(
                 begin = None
                 del prepared  # not to hold the text twice
                 prepared = _prepared(text, options, corpus, None, workdir, hooks)
-        training = _Training(prepared, options, corpus, plan, begin, limits, notes, starter_loss, authors)
+        training = _Training(prepared, options, corpus, plan, begin, limits, notes, starter_loss, authors, table)
         return training.run(out, checkpoint, hooks, quiet=quiet)
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
@@ -129,6 +131,7 @@ class _Training:
     start_notes: tuple[str, ...]  # what it begins with and why, in plain words
     starter_loss: float | None  # before it learned from the text; None: not measured
     authors: npt.NDArray[Any] | None
+    table: bool
 
     def run(self, out: Path, folder: Path | None, hooks: Hooks, *, quiet: bool) -> TrainResult:
         prepared, options = self.prepared, self.options
@@ -162,7 +165,7 @@ class _Training:
             """Of what the model would say: the network and the table mixed."""
             if not (writer.companion and len(prepared.heldout)):
                 return learner.heldout(poll)
-            writer.companion, loss, _ = self._fitted(writer.companion, learner, poll)
+            writer.companion, loss, _ = self._fitted(writer.companion, learner, poll, roughly=True)
             return loss
 
         loop = Loop(learner, pace, hooks, heldout, writer.one, folder, identity, self.limits.checkpoint_s)
@@ -220,7 +223,7 @@ class _Training:
 
     def _companion(self, lines: Lines | None) -> Companion | None:
         """Counted in its own text alone, whatever a parent learned."""
-        if self.options.recipe == "classic" or (self.corpus.transcript and self._lines() is None):
+        if not self.table or self.options.recipe == "classic" or (self.corpus.transcript and self._lines() is None):
             return None
         prepared = self.prepared
         return Companion.counted(prepared.training, len(prepared.vocabulary), prepared.recipe, lines)
@@ -235,7 +238,13 @@ class _Training:
         return Lines(ends, self.authors) if whole else None
 
     def _fitted(
-        self, companion: Companion, learner: Learner, poll: Callable[[], object], whole: Companion | None = None
+        self,
+        companion: Companion,
+        learner: Learner,
+        poll: Callable[[], object],
+        whole: Companion | None = None,
+        *,
+        roughly: bool = False,
     ) -> tuple[Companion, float, float]:
         """The companion with weights fitted to the held-out part, and the losses there of the mixture and of the table
         (`whole`, if there is one) alone, in nats a symbol."""
@@ -243,7 +252,7 @@ class _Training:
 
         number = min(len(self.prepared.heldout), HELDOUT_MOST)
         predictions = functools.partial(learner.heldout_predictions, poll)
-        return companion.fitted(predictions, number, self.prepared.ids, whole)
+        return companion.fitted(predictions, number, self.prepared.ids, whole, roughly=roughly)
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must agree with. Not the plan, which may depend on the machine's speed at that moment."""

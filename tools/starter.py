@@ -17,6 +17,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -257,15 +258,12 @@ def _make(options: argparse.Namespace) -> int:
     parent = None if options.new or not options.out.exists() else options.out
     symbols = len(set(text.read_text("utf-8")))
     with Bar("interrupt") as hooks:
-        training.train(
-            text, chosen, info, out=whole, checkpoint=checkpoint, hooks=hooks, plan=make_plan(symbols), parent=parent
-        )
+        files: dict[str, Any] = {"out": whole, "checkpoint": checkpoint, "parent": parent}
+        training.train(text, chosen, info, hooks=hooks, plan=make_plan(symbols), table=False, **files)
     description, weights, *_ = model_file.load(whole)
-    # No book comes with it: a line break in the place of pieces of its texts, no table of n-grams, and the loss is the
-    # network's alone.
+    # No book comes with it: no table of n-grams, and a line break in the place of pieces of its texts.
     start = np.array([[description.symbols.index("\n")]], np.uint8)
-    fields = model_file.fields_of(description) | {"training": description.training.without_companion()}
-    model_file.save(options.out, weights, start, packing="float16", **fields)
+    model_file.save(options.out, weights, start, packing="float16", **model_file.fields_of(description))
     shutil.rmtree(checkpoint)  # what is made next goes on from the starter
     return 0
 

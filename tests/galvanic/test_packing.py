@@ -89,6 +89,7 @@ def test_a_table_of_n_grams_gives_way_to_the_weights(tmp_path: Path) -> None:
     assert companion is None
     assert description.training.heldout_loss == 2.25  # the network's own
     assert abs((tmp_path / "x").stat().st_size - alone.stat().st_size) < about
+    assert record.model_copy(update={"network_loss": 2.4}).without_companion().heldout_loss == 2.4
 
 
 def test_weights_beyond_half_precision_are_not_packed_in_it(tmp_path: Path) -> None:
