@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ class _Astray(Exception):
     """The loss or a weight is no longer a number."""
 
 
+@dataclass
 class Loop:
     """Runs a learner to its end.
 
@@ -68,25 +70,16 @@ class Loop:
     right after. `folder`: for checkpoints; None: none are written.
     """
 
-    def __init__(
-        self,
-        learner: Learner,
-        pace: Pace,
-        hooks: Hooks,
-        heldout: Judge,
-        sample: Callable[[Weights, CurvePoint], Sample],
-        folder: Path | None,
-        identity: dict[str, Any],
-        checkpoint_s: float,
-    ) -> None:
-        self.learner = learner
-        self.pace = pace
-        self.hooks = hooks
-        self.heldout = heldout
-        self.sample = sample
-        self.folder = folder
-        self.identity = identity
-        self.checkpoint_s = checkpoint_s
+    learner: Learner
+    pace: Pace
+    hooks: Hooks
+    heldout: Judge
+    sample: Callable[[Weights, CurvePoint], Sample]
+    folder: Path | None
+    identity: dict[str, Any]
+    checkpoint_s: float
+
+    def __post_init__(self) -> None:
         self.curve: list[CurvePoint] = []
         self.best: Weights = {}
         self.notes: list[str] = []
