@@ -78,7 +78,8 @@ def count(
     owned = None if lines is None else _Owned(places, lines, free)
     levels = _levels(counted, symbols, ORDERS[recipe], owned)
     levels = _kept(levels, most_bytes, id_type(symbols)(0).itemsize)
-    children = _joined([np.bincount(level.parent, minlength=len(above.symbol)) for above, level in _pairs(levels)])
+    pairs = itertools.pairwise(levels)
+    children = _joined([np.bincount(level.parent, minlength=len(above.symbol)) for above, level in pairs])
     shares = np.concatenate([level.share for level in levels])
     steps = np.rint(np.log(np.maximum(shares, LEAST_SHARE)) / _STEP)  # the last for what is not there at all
     return {
@@ -91,10 +92,6 @@ def count(
 _STEP = math.log(LEAST_SHARE) / STEPS
 SHARES = np.exp(_STEP * np.arange(STEPS + 1)).astype(np.float32)
 SHARES[STEPS] = 0
-
-
-def _pairs(levels: list[_Level]) -> list[tuple[_Level, _Level]]:
-    return list(itertools.pairwise(levels))
 
 
 def _joined(arrays: list[Whole]) -> Whole:
@@ -200,7 +197,7 @@ def _discounts(counts: Whole) -> npt.NDArray[np.float64]:
 
 def _kept(levels: list[_Level], most_bytes: int, symbol_bytes: int) -> list[_Level]:
     """The passages of most worth; with one those that it begins with."""
-    for above, level in reversed(_pairs(levels)):
+    for above, level in reversed(list(itertools.pairwise(levels))):
         np.maximum.at(above.worth, level.parent, level.worth)
     # Bytes of an entry: its symbol, its share and how many go on from it.
     most = max(len(levels[0].symbol), most_bytes // (symbol_bytes + 1 + symbol_bytes))
