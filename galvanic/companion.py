@@ -142,8 +142,7 @@ class Companion:
 
     def recounted(self, ids: npt.NDArray[Any], recipe: str, lines: Lines | None = None) -> Companion:
         """Counted in another text, with these weights."""
-        arrays = {**count(ids, self.symbols, recipe, lines=lines), "ngrams/weights": self.tables.weights[0]}
-        return Companion.of(arrays, self.symbols)
+        return Companion.counted(ids, self.symbols, recipe, lines)._with(self.tables.weights[0])
 
     def log_probs(self, ids: npt.NDArray[Any], places: npt.NDArray[np.int64]) -> Floats:
         """Of the symbols at some places of a text, by the table alone: [places, symbols]."""
@@ -174,16 +173,11 @@ NO_TABLE = Tables(
 def joined(found: Sequence[Tables]) -> Tables:
     """Copies, side by side."""
     before = np.cumsum([0, *(len(tables.first) for tables in found)])[:-1].astype(np.int32)
-    return Tables(
-        np.concatenate([tables.first + at for tables, at in zip(found, before, strict=True)]),
-        np.concatenate([tables.symbol for tables in found]),
-        np.concatenate([tables.share for tables in found]),
-        np.concatenate([tables.rest for tables in found]),
-        np.concatenate(
-            [np.where(tables.roots < 0, -1, tables.roots + at) for tables, at in zip(found, before, strict=True)]
-        ),
-        np.concatenate([tables.weights for tables in found]),
-    )
+    moved = [
+        tables._replace(first=tables.first + at, roots=np.where(tables.roots < 0, -1, tables.roots + at))
+        for tables, at in zip(found, before, strict=True)
+    ]
+    return Tables._make(map(np.concatenate, zip(*moved, strict=True)))
 
 
 def begun(tables: Tables, rows: int) -> Nodes:
