@@ -218,8 +218,7 @@ class StreamsLearner(Learner):
             yield log_probs.numpy()[chosen], places[:, part][chosen]
 
     def state(self) -> Arrays:
-        carried = {str(index): np.array(state.numpy()) for index, state in enumerate(self._states)}
-        return {**super().state(), **grouped(carried=carried)}
+        return {**super().state(), **grouped(carried=_numbered(self._states))}
 
     def restore(self, state: Arrays) -> None:
         super().restore(state)
@@ -246,23 +245,20 @@ class StreamsLearner(Learner):
 
     def _judge(self, inputs: Tensor, targets: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Losses of the members' mean prediction [streams, time], and all their states."""
-        log_probs: list[Tensor] = []
-        after: list[Tensor] = []
-        for index, model in enumerate(self.models):
-            logits, *new = model([inputs, *self._own(states, index)], training=False)
-            log_probs.append(-tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
-            after += new
+        every, after = self._logits(inputs, states)
+        log_probs = [-tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits) for logits in every]
         return math.log(len(log_probs)) - tf.reduce_logsumexp(tf.stack(log_probs), 0), after
 
     def _predict(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """The members' mean prediction, log probabilities [streams, time, symbols], and all their states."""
-        log_probs: list[Tensor] = []
-        after: list[Tensor] = []
-        for index, model in enumerate(self.models):
-            logits, *new = model([inputs, *self._own(states, index)], training=False)
-            log_probs.append(tf.nn.log_softmax(tf.cast(logits, tf.float32)))
-            after += new
+        every, after = self._logits(inputs, states)
+        log_probs = [tf.nn.log_softmax(tf.cast(logits, tf.float32)) for logits in every]
         return tf.reduce_logsumexp(tf.stack(log_probs), 0) - math.log(len(log_probs)), after
+
+    def _logits(self, inputs: Tensor, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Of each member [streams, time, symbols], and all their states."""
+        every = [model([inputs, *self._own(states, index)], training=False) for index, model in enumerate(self.models)]
+        return [logits for logits, *_ in every], [state for _, *new in every for state in new]
 
     def _own(self, states: list[Tensor], member: int) -> list[Tensor]:
         each = 2 * len(self.plan.network.units)
@@ -293,9 +289,8 @@ def _loss(targets: Tensor, logits: Tensor) -> Tensor:
 
 
 def make_learner(plan: Plan, prepared: Prepared, random_seed: int) -> Learner:
-    if plan.network.kind == "windows":
-        return WindowsLearner(plan, prepared, random_seed)
-    return StreamsLearner(plan, prepared, random_seed)
+    kind = WindowsLearner if plan.network.kind == "windows" else StreamsLearner
+    return kind(plan, prepared, random_seed)
 
 
 _SHARES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
