@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from safetensors import SafetensorError
 
 from galvanic.checkpoint import read_arrays, write_file
@@ -57,10 +57,8 @@ Arrays = dict[str, npt.NDArray[Any]]
 Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[Any], "Companion | None"]
 
 
-class Ancestor(BaseModel):
+class Ancestor(BaseModel, frozen=True):
     """A model that another one started from."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str  # as it was called then
     weights_sha256: str
@@ -68,9 +66,7 @@ class Ancestor(BaseModel):
     epochs: int  # that it was trained for, itself
 
 
-class Description(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
+class Description(BaseModel, frozen=True):
     format: Literal[3, 4] = 4
     packed: Packing | None = None  # how its weights stand in the file; None: as they are
     recipe: RecipeName

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions, refuse_for_classic
@@ -25,7 +25,7 @@ MOST_PRODUCTS = 600_000_000
 """Six times those of the tutorial's network, and twenty times those of the largest that is chosen by itself."""
 
 
-class NetworkConfig(BaseModel):
+class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
     """All that is needed to rebuild a network.
 
     `streams` reads a text once with carried state and predicts after every symbol; `windows` reads a window of fixed
@@ -33,8 +33,6 @@ class NetworkConfig(BaseModel):
     side from different random numbers and predict together: the mean of their probabilities (Hansen & Salamon 1990,
     "Neural Network Ensembles").
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["streams", "windows"]
     vocabulary: int = Field(ge=1, le=0x110000)
@@ -115,9 +113,7 @@ def join_members(config: NetworkConfig, members: list[Weights]) -> Weights:
     return {prefix + name: weight for prefix, weights in pairs for name, weight in weights.items()}
 
 
-class Plan(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
+class Plan(BaseModel, frozen=True):
     network: NetworkConfig
     batch: int  # examples or streams in a step
     length: int  # symbols that each of them shows in a step

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 Control = Literal["cancel", "finish", "interrupt"]
 Stopped = Literal["done", "early", "time", "finish"]
@@ -27,10 +27,8 @@ class TrainingInterrupted(Exception):
     """The training was asked to pause; its checkpoint is saved and it can go on from there."""
 
 
-class Progress(BaseModel):
+class Progress(BaseModel, frozen=True):
     """How far a training has come. Losses in nats per character, None until known."""
-
-    model_config = ConfigDict(frozen=True)
 
     doing: Doing = "learning"  # it learns nothing more once it is finishing
     done: float  # share of its learning that is done, by whichever limit comes first
@@ -120,11 +118,9 @@ def per_char(loss: float, density: float) -> float:
     return min(loss * density, _MOST_NATS) if math.isfinite(loss) else loss
 
 
-class Measured(BaseModel):
+class Measured(BaseModel, frozen=True):
     """How good a model is. Losses are those of the best epoch, whose weights were kept, in nats per character; of words
     and characters in what it wrote these are shares. None: not measured."""
-
-    model_config = ConfigDict(frozen=True)
 
     train_loss: _Loss
     heldout_loss: _Loss | None = None

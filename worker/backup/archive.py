@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from galvanic.errors import UserError
 from shared import keys
@@ -45,9 +45,7 @@ def is_kept(key: bytes) -> bool:
     return name in _KEPT or (name.startswith(_KEPT_BEGIN) and not _LEASE.fullmatch(name))
 
 
-class Description(BaseModel):
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-
+class Description(BaseModel, extra="ignore", hide_input_in_errors=True):
     format: int = Field(FORMAT, ge=1)  # a larger number than `FORMAT` is a newer version's
     taken_at: float  # the moment it shows, seconds since the epoch
     version: str
