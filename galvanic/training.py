@@ -27,17 +27,7 @@ from galvanic.options import CorpusInfo, TrainLimits, TrainOptions
 from galvanic.pace import Pace
 from galvanic.parent import Parent, check_symbols, child_plan, grown, load_parent
 from galvanic.plan import Budget, Plan, Weights, apply_options, fit_to_text, make_plan, spare_memory
-from galvanic.results import (
-    CurvePoint,
-    Hooks,
-    Stopped,
-    TrainingCancelled,
-    TrainingInterrupted,
-    TrainResult,
-    best_point,
-    per_char,
-    thinned,
-)
+from galvanic.results import CurvePoint, Hooks, Stopped, TrainResult, best_point, per_char, thinned
 from galvanic.samples import SAMPLE_CHARS, SAMPLES, SampleWriter, first_sample, line_start
 from galvanic.starter import candidate, judge
 from galvanic.text import Prepared, TextOptions, prepare
@@ -45,8 +35,6 @@ from galvanic.text.vocabulary import symbol_counts
 
 if TYPE_CHECKING:
     from galvanic.learners import Learner
-
-__all__ = ["OtherCheckpoint", "TrainingCancelled", "TrainingInterrupted", "train"]
 
 CHECKPOINT_VERSION = 3
 _OF_THE_NETWORK = ("recipe", "layers", "units", "embedding", "encoding", "dropout", "batch", "length", "learning_rate")

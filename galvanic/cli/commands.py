@@ -15,7 +15,7 @@ from galvanic.errors import UserError
 from galvanic.model_file import describe, path_for, path_of, start_of
 from galvanic.options import GenerateOptions, TrainOptions
 from galvanic.progress import Bar, clock
-from galvanic.results import TrainResult
+from galvanic.results import TrainingInterrupted, TrainResult
 from galvanic.text import TextOptions, prepare
 from galvanic.units import MEGABYTE, count
 from galvanic.verdict import Verdict, verdict
@@ -199,7 +199,7 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> i
     try:
         with Bar("interrupt") as hooks:
             result = training.train(text, chosen, info, **places, hooks=hooks, limits=cli.limits(), quiet=True)
-    except (training.TrainingInterrupted, KeyboardInterrupt):
+    except (TrainingInterrupted, KeyboardInterrupt):
         kept = f"The checkpoint is in {checkpoint}. The same command resumes from there."
         print(f"\nInterrupted. {kept if checkpoint.exists() else 'Nothing was saved yet.'}", file=sys.stderr)
         return EX_INTERRUPTED
