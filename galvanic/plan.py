@@ -301,12 +301,12 @@ def _by_time(
 ) -> list[NetworkConfig]:
     """The networks that get to see enough within the time, from the costliest; at least the cheapest."""
     networks = [base.model_copy(update={"units": (units,), "members": members}) for units, members in sizes]
-    return [network for network in networks if _sees_enough(network, symbols, budget)] or networks[-1:]
 
+    def sees_enough(network: NetworkConfig) -> bool:
+        enough = min(_ENOUGH_EPOCHS * symbols, _ENOUGH_PER_PARAMETER * network.parameters() / network.members)
+        return _affordable(network, budget) >= enough
 
-def _sees_enough(network: NetworkConfig, symbols: int, budget: Budget) -> bool:
-    enough = min(_ENOUGH_EPOCHS * symbols, _ENOUGH_PER_PARAMETER * network.parameters() / network.members)
-    return _affordable(network, budget) >= enough
+    return list(filter(sees_enough, networks)) or networks[-1:]
 
 
 def _halved(batch: int) -> Iterator[int]:
@@ -345,13 +345,12 @@ def apply_options(plan: Plan, options: TrainOptions) -> Plan:
     network, whatever there would have been time for. At a `dropout` of 0 nothing at all is dropped. Raises UserError
     for choices that contradict each other or the recipe, and for a network too large for this machine.
     """
-    network: dict[str, Any] = {}
     units = plan.network.units
     if options.units is not None:
         units = (options.units,) * len(units)
     if options.layers is not None:
         units = units[: options.layers] + units[-1:] * (options.layers - len(units))
-    network["units"] = units
+    network: dict[str, Any] = {"units": units}
     if options.units is not None or options.layers is not None:
         network["members"] = 1
     if plan.network.kind == "windows":
@@ -362,11 +361,8 @@ def apply_options(plan: Plan, options: TrainOptions) -> Plan:
         network["dropout"] = options.dropout
         if not options.dropout:
             network.update(input_dropout=0.0, recurrent_weight_dropout=0.0)
-    update: dict[str, Any] = {"network": plan.network.model_copy(update=network)}
-    for name in ("batch", "length", "learning_rate"):
-        if getattr(options, name) is not None:
-            update[name] = getattr(options, name)
-    chosen = plan.model_copy(update=update)
+    update = options.model_dump(include={"batch", "length", "learning_rate"}, exclude_none=True)
+    chosen = plan.model_copy(update={**update, "network": plan.network.model_copy(update=network)})
     _check_memory(chosen, memory_bytes())
     return chosen
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from galvanic.learners import Learner
 
 CHECKPOINT_VERSION = 3
-_OF_THE_NETWORK = ("recipe", "layers", "units", "embedding", "encoding", "dropout", "batch", "length", "learning_rate")
+_OF_THE_NETWORK = {"recipe", "layers", "units", "embedding", "encoding", "dropout", "batch", "length", "learning_rate"}
 """Options that a checkpoint was made with, and that a resumed training must have; when to end may be chosen anew."""
 
 log = structlog.get_logger()
@@ -84,12 +84,10 @@ def train(
     workdir = out.with_name(f".{out.name}.text")
     try:
         begun = None if parent or options.start else _begun_with(checkpoint)
-        begin: Parent | None
-        notes: tuple[str, ...]
-        if parent:
-            begin, notes = load_parent(parent, parent_name, options), ()
-        else:
-            begin, notes = (None, ()) if begun == "" else candidate(starter, options)
+        begin = load_parent(parent, parent_name, options) if parent else None
+        notes: tuple[str, ...] = ()
+        if not parent and begun != "":
+            begin, notes = candidate(starter, options)
         prepared = _prepared(text, options, corpus, begin, workdir, hooks)
         hooks.go_on()
         starter_loss = begin.description.training.starter_loss if begin and begin.learned(corpus) else None
@@ -244,12 +242,11 @@ class _Training:
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must agree with. Not the plan, which may depend on the machine's speed at that moment."""
-        chosen = self.options.model_dump(mode="json")
         return {
             "version": CHECKPOINT_VERSION,
             "corpus": self.corpus.sha256,
             "symbols": len(self.prepared.ids),
-            "options": {name: chosen[name] for name in _OF_THE_NETWORK},
+            "options": self.options.model_dump(mode="json", include=_OF_THE_NETWORK),
             "plan": self.given_plan.model_dump(mode="json") if self.given_plan else None,
             "parent": self.parent.description.weights_sha256 if self.parent else None,
         }
@@ -347,7 +344,10 @@ def _prepared(
     """The text for a model that begins with this one, or with nothing."""
     how = TextOptions(options.recipe, corpus.hard_wrapped, known=begin.description.symbols if begin else ())
     prepared = when_there_is_room(lambda: _prepare(text, how, workdir), hooks)
-    _check_text(prepared)
+    try:  # refuse at once what could not be written into a model file at the end
+        "".join(prepared.vocabulary.symbols).encode()
+    except UnicodeEncodeError:
+        raise UserError("The text contains broken characters (lone surrogates).", "Save it as UTF-8 again.") from None
     if begin:
         check_symbols(begin, prepared.vocabulary.symbols)
     return prepared
@@ -361,14 +361,6 @@ def _prepare(text: str | Path, how: TextOptions, workdir: Path) -> Prepared:
     except OSError:
         shutil.rmtree(workdir, ignore_errors=True)  # half a text must not take up disk space
         raise
-
-
-def _check_text(prepared: Prepared) -> None:
-    """Refuse at once what could not be written into a model file at the end."""
-    try:
-        "".join(prepared.vocabulary.symbols).encode()
-    except UnicodeEncodeError:
-        raise UserError("The text contains broken characters (lone surrogates).", "Save it as UTF-8 again.") from None
 
 
 def _check_limits(options: TrainOptions, limits: TrainLimits) -> None:
