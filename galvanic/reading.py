@@ -30,7 +30,7 @@ import charset_normalizer
 from galvanic.errors import UserError
 from galvanic.gutenberg import Books, find_books
 from galvanic.options import CorpusInfo, TextSource
-from galvanic.refusals import refuse_binary, refuse_formats, refuse_unknown
+from galvanic.refusals import refuse, refuse_binary, refuse_formats
 from galvanic.source import CHUNK, chunks, cleaned, decoded, opened
 from galvanic.units import MEGABYTE
 
@@ -156,7 +156,7 @@ def read(source: bytes | Path, name: str, workdir: Path | None = None, *, keep_l
     body = out.take(books.only(_parts(text.body)))
     if isinstance(text.body, Path) and text.body != source:
         text.body.unlink()
-    return Text(body, out.chars, out.sha256, books, text.chars - out.chars)
+    return Text(body, out.chars, out.hash.hexdigest(), books, text.chars - out.chars)
 
 
 def decode_text(data: bytes, name: str) -> str:
@@ -193,10 +193,10 @@ def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:
         if until < size and out.chars == out.bytes and not says:
             continue
         if out.nuls > out.raw * _NUL_SHARE or out.controls > out.chars * _CONTROL_SHARE:
-            refuse_unknown(name)
+            refuse(name, "a binary file, not a text")
         if out.blank:
             raise UserError(f"`{name}` contains only white space.", "Send a file with some text in it.")
-        return Text(as_it_is or body, out.chars, out.sha256)
+        return Text(as_it_is or body, out.chars, out.hash.hexdigest())
     raise AssertionError("latin-1 reads everything")
 
 
@@ -206,7 +206,7 @@ class _Output:
     def __init__(self, path: Path | None, *, keep: bool = True) -> None:
         self._path = path
         self._keep = keep
-        self._hash = hashlib.sha256()
+        self.hash = hashlib.sha256()
         self.chars = self.bytes = self.controls = self.raw = self.nuls = 0
         self.blank = True
 
@@ -232,17 +232,13 @@ class _Output:
         return "".join(kept) if self._path is None else self._path
 
     def _count(self, part: str, data: bytes) -> None:
-        self._hash.update(data)
+        self.hash.update(data)
         self.bytes += len(data)
         self.chars += len(part)
         # In parts: `re` lets no other thread run meanwhile, and the bot's event loop is one.
         for start in range(0, len(part), CHUNK):
             self.controls += len(_CONTROL.findall(part, start, start + CHUNK))
         self.blank = self.blank and not part.strip()
-
-    @property
-    def sha256(self) -> str:
-        return self._hash.hexdigest()
 
 
 def _parts(body: str | Path) -> Iterator[str]:

@@ -48,27 +48,22 @@ _PDF_WITHIN = 1024
 def refuse_binary(head: bytes, name: str) -> None:
     """Raises `UserError` for what begins like a PDF, an archive, a picture or a program."""
     if b"%PDF-" in head[:_PDF_WITHIN]:
-        _refuse(name, "a PDF", _SAVE_AS_TEXT)
+        refuse(name, "a PDF", _SAVE_AS_TEXT)
     if head.startswith(b"PK\x03\x04"):
         kind = next((kind for kind, mark in _ZIP_KINDS.items() if mark in head), None)
-        _refuse(name, kind or "a ZIP archive", _SAVE_AS_TEXT if kind else _UNPACK)
+        refuse(name, kind or "a ZIP archive", _SAVE_AS_TEXT if kind else _UNPACK)
     if head[:4] == b"RIFF" and b"\x00" in head[:12]:
-        _refuse(name, "a picture, sound or video")
+        refuse(name, "a picture, sound or video")
     if head[4:8] == b"ftyp" and b"\x00" in head[:4]:
-        _refuse(name, "a video")
+        refuse(name, "a video")
     if head[:2] == b"MZ" and b"\x00" in head[:64]:
-        _refuse(name, "a program")
+        refuse(name, "a program")
     for kind, signatures in _SIGNATURES.items():
         if head.startswith(signatures):
-            _refuse(name, kind, _REMEDIES.get(kind.rpartition(" ")[2], _ONLY_TEXT))
+            refuse(name, kind, _REMEDIES.get(kind.rpartition(" ")[2], _ONLY_TEXT))
 
 
-def refuse_unknown(name: str) -> NoReturn:
-    """Raises `UserError` for a file with bytes that no text has."""
-    _refuse(name, "a binary file, not a text")
-
-
-def _refuse(name: str, looks_like: str, remedy: str = _ONLY_TEXT) -> NoReturn:
+def refuse(name: str, looks_like: str, remedy: str = _ONLY_TEXT) -> NoReturn:
     raise UserError(f"`{name}` looks like {looks_like}.", remedy)
 
 
