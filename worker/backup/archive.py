@@ -60,6 +60,12 @@ class Entry(NamedTuple):
     value: bytes  # as `DUMP` gives it
     expires_ms: int | None  # since the epoch; None: never, or as late as if it were new (a text that a training needs)
 
+    @property
+    def model_id(self) -> str:
+        """Of the model that it is the record of; empty: it is of something else."""
+        prefix, _, rest = self.key.decode("utf-8", errors="replace").partition(":")
+        return rest if f"{prefix}:" == keys.model("") else ""
+
 
 def write_entries(archive: zipfile.ZipFile, entries: Iterable[Entry]) -> None:
     with archive.open(REDIS, "w", force_zip64=True) as part:

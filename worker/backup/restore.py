@@ -61,8 +61,8 @@ def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say) -
         say(f"models: {len(backup.models):,}, checkpoints: {len(backup.jobs):,}")
         os.sync()  # before anything names them
         require_nobody(client)
-        missing = {model_id for one in entries if (model_id := _model_of(one)) and model_id not in backup.models}
-        entries = [one for one in entries if _model_of(one) not in missing]
+        missing = {one.model_id for one in entries} - {"", *backup.models}
+        entries = [one for one in entries if one.model_id not in missing]
         _enter(settings, client, entries, backup.description)
     except (redis.ConnectionError, redis.TimeoutError):
         say(
@@ -85,12 +85,6 @@ def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say) -
         client.waitaof(1, 0, 10_000)
     trainings = client.hlen(keys.ACTIVE)
     return Restored(backup.description, len(backup.models), len(backup.jobs), trainings, without_files)
-
-
-def _model_of(entry: Entry) -> str:
-    """The id of the model that a record is of; empty: it is of something else."""
-    prefix, _, rest = entry.key.decode("utf-8", errors="replace").partition(":")
-    return rest if f"{prefix}:" == keys.model("") else ""
 
 
 def _enter(settings: Settings, client: redis.Redis, entries: list[Entry], description: Description) -> None:

@@ -48,8 +48,7 @@ class Snapshot(NamedTuple):
     @property
     def models(self) -> list[str]:
         """Ids of those in the registry."""
-        prefix = keys.model("").encode()
-        return [entry.key.removeprefix(prefix).decode() for entry in self.entries if entry.key.startswith(prefix)]
+        return [entry.model_id for entry in self.entries if entry.model_id]
 
 
 def take(settings: Settings, client: redis.Redis, file: IO[bytes], say: Say) -> Taken:
