@@ -166,9 +166,7 @@ def _marks(parts: Iterable[str]) -> Iterator[tuple[str, int, int]]:
 
 
 def _title(header: str) -> str:
-    fields: dict[str, str] = {}
-    for key, value in _FIELD.findall(header):
-        fields.setdefault(key, value.strip())
+    fields = {key: value.strip() for key, value in reversed(_FIELD.findall(header))}  # the first of each
     if "Title" not in fields:
         return ""
     return f"{fields['Title']}, by {fields['Author']}" if "Author" in fields else fields["Title"]

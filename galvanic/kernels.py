@@ -43,11 +43,8 @@ def _tile(rows: int) -> Any:
     def tile(_: Any, weights: Any, column: Any, inputs: Any, hidden: Any, row: Any, first: Any, sums: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             short, long, size = ir.IntType(16), ir.IntType(32), ir.IntType(64)
-            lanes, wide, half = (
-                ir.VectorType(short, LANES),
-                ir.VectorType(long, LANES),
-                ir.VectorType(long, LANES // 2),
-            )
+            lanes, wide = ir.VectorType(short, LANES), ir.VectorType(long, LANES)
+            half = ir.VectorType(long, LANES // 2)
             chosen = [ir.Constant(half, list(range(parity, LANES, 2))) for parity in (0, 1)]
             given = dict(zip(("weights", "column", "inputs", "hidden", "row", "first", "sums"), arguments, strict=True))
             arrays = {

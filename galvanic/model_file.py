@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field
 from safetensors import SafetensorError
 
-from galvanic.checkpoint import read_arrays, write_file
+from galvanic.checkpoint import Arrays, read_arrays, write_file
 from galvanic.errors import UserError
 from galvanic.ngrams import PREFIX
 from galvanic.options import STARTER, STARTS, CorpusInfo, RecipeName, Start, TrainOptions, TranscriptRef
@@ -53,7 +53,6 @@ _MOST_LSTMS = 16
 _CLOCKS_APART_S = 86_400
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "galvanic")
 
-Arrays = dict[str, npt.NDArray[Any]]
 Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[Any], "Companion | None"]
 
 

@@ -72,13 +72,10 @@ def load_parent(path: Path, name: str | None, options: TrainOptions) -> Parent:
             f"Choose the recipe `{description.recipe}`, or train without it.",
         )
     network = description.network
+    units = network.units[0] if len(set(network.units)) == 1 else "/".join(map(str, network.units))
     wished: tuple[tuple[str, Any, Any], ...] = (
         ("layers", options.layers, len(network.units)),
-        (
-            "units",
-            options.units,
-            network.units[0] if len(set(network.units)) == 1 else "/".join(map(str, network.units)),
-        ),
+        ("units", options.units, units),
         ("embedding", options.embedding, network.embedding),
         ("encoding", options.encoding, network.encoding),
     )
