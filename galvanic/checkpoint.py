@@ -26,14 +26,9 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 log = structlog.get_logger()
 
 
-def is_full(error: OSError) -> bool:
-    """Whether the disk, or what this user may have of it, is full."""
-    return error.errno in _FULL
-
-
 def disk_full(error: OSError) -> Difficulty | None:
-    """What can be waited out in an error; None: trying again will not help."""
-    return "disk full" if is_full(error) else None
+    """Where the disk, or what this user may have of it, is full: that can be waited out. Else None."""
+    return "disk full" if error.errno in _FULL else None
 
 
 def when_there_is_room(

@@ -14,7 +14,7 @@ import structlog
 from pydantic import BaseModel
 
 from galvanic import checkpoint
-from galvanic.checkpoint import Arrays, grouped, is_full, within
+from galvanic.checkpoint import Arrays, disk_full, grouped, within
 from galvanic.errors import UserError
 from galvanic.pace import Pace, Position
 from galvanic.plan import Plan, Weights
@@ -287,7 +287,7 @@ class Loop:
         try:
             checkpoint.save(self.folder, grouped(learner=state, best=self.best), record.model_dump(mode="json"))
         except OSError as error:
-            if not is_full(error):
+            if not disk_full(error):
                 raise
             self._cannot_save()
             return

@@ -11,7 +11,7 @@ import redis
 import structlog
 from pydantic import ValidationError
 
-from galvanic.checkpoint import is_full
+from galvanic.checkpoint import disk_full
 from galvanic.errors import UserError
 from galvanic.results import TrainingInterrupted
 from shared import presence
@@ -107,7 +107,7 @@ def _failed(error: Exception, job_id: str) -> Failed:
             problem="The worker ran out of memory.",
             remedy="Try fewer units or layers, a smaller batch or length, or a shorter text.",
         )
-    if isinstance(error, OSError) and is_full(error):
+    if isinstance(error, OSError) and disk_full(error):
         return Failed(problem="The worker's disk is full.", remedy="Ask the bot's operator to make room.")
     return Failed(
         problem="Something went wrong in the worker.",

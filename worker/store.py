@@ -17,7 +17,7 @@ import structlog
 from fsspec.implementations.local import LocalFileSystem
 
 from galvanic import checkpoint, model_file
-from galvanic.checkpoint import disk_full, is_full
+from galvanic.checkpoint import disk_full
 from galvanic.errors import UserError
 from galvanic.files import sync_folder
 from galvanic.model_file import SUFFIX
@@ -267,7 +267,7 @@ def _in_words(where: str) -> Iterator[None]:
                 problem = f"The model store has no such bucket ({where})"
             case PermissionError():
                 problem = f"The model store ({where}) refuses these keys"
-            case OSError() if is_full(error):
+            case OSError() if disk_full(error):
                 raise
             case _ if code.endswith(("CredentialsError", "CredentialRetrievalError")):
                 problem = f"There are no keys for the model store ({where})"

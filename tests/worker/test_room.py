@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from galvanic import checkpoint, files, model_file
-from galvanic.checkpoint import is_full
+from galvanic.checkpoint import disk_full
 from galvanic.model_file import load
 from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
 from galvanic.text import prepare
@@ -83,7 +83,7 @@ def test_a_text_that_finds_no_room_says_so(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(Path, "unlink", lambda *_args, **_options: None)
     with pytest.raises(OSError, match="No space") as caught:
         prepare("a boat " * 100_000, workdir=tmp_path)
-    assert is_full(caught.value)
+    assert disk_full(caught.value)
 
 
 def test_text_and_model_wait_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
