@@ -56,15 +56,8 @@ class LSTM(keras.layers.LSTM):  # type: ignore[misc]  # Keras has no types
             initial_state = [tf.zeros((tf.shape(sequences)[1], self.units)) for _ in range(2)]
         if tf.config.list_logical_devices("GPU"):
             return self.keras_path(tf.cast(sequences, tf.float32), initial_state, recurrent)
-        return lstm(
-            sequences,
-            tf.convert_to_tensor(initial_state[0]),
-            tf.convert_to_tensor(initial_state[1]),
-            tf.convert_to_tensor(self.cell.kernel),
-            recurrent,
-            tf.convert_to_tensor(self.cell.bias),
-            self.precision if training else "float32",
-        )
+        h0, c0, kernel, bias = map(tf.convert_to_tensor, (*initial_state, self.cell.kernel, self.cell.bias))
+        return lstm(sequences, h0, c0, kernel, recurrent, bias, self.precision if training else "float32")
 
     def keras_path(self, sequences: Tensor, initial_state: Any, recurrent: Tensor) -> Any:
         """The same by Keras' own code, which uses cuDNN on a GPU."""

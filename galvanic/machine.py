@@ -47,10 +47,9 @@ def measure_machine() -> Machine:
     """Time a few products in each precision, a tenth of a second in all; once in a process."""
     import tensorflow as tf
 
-    kinds: tuple[Precision, ...] = ("float32", "bfloat16")
     gpu = bool(tf.config.list_logical_devices("GPU"))
-    if gpu:
-        kinds = ("float32",)  # cuDNN's; TensorFlow lets it use TF32
+    # On a GPU cuDNN's; TensorFlow lets it use TF32.
+    kinds: tuple[Precision, ...] = ("float32",) if gpu else ("float32", "bfloat16")
     rows, inner, columns = _SHAPE
     matrices = {kind: (tf.ones((rows, inner), kind), tf.ones((inner, columns), kind)) for kind in kinds}
     seconds = dict.fromkeys(kinds, float("inf"))
