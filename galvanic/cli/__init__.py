@@ -31,16 +31,13 @@ def main(arguments: list[str] | None = None, plugins: Iterable[Plugin] | None = 
         plugin(cli)
     try:
         return cli.run(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_status
     except BrokenPipeError:
         # The reader of the output has gone; Python would complain once more while flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return error.exit_status if isinstance(error, UserError) else 1
 
 
 def _installed() -> Iterable[Plugin]:

@@ -30,12 +30,9 @@ def inspect(options: argparse.Namespace, cli: Cli) -> int:
     with tempfile.TemporaryDirectory() as folder:
         workdir = Path(folder)
         source, info = cli.find_source(options, workdir)
+        how = TextOptions(options.recipe or "char", info.hard_wrapped)
         # A large text's ids lie in a file too, which goes with the folder.
-        prepared = prepare(
-            source,
-            TextOptions(options.recipe or "char", info.hard_wrapped),
-            workdir=None if isinstance(source, str) else workdir,
-        )
+        prepared = prepare(source, how, workdir=None if isinstance(source, str) else workdir)
     values = {
         "recipe": prepared.recipe,
         "characters": prepared.characters,
@@ -109,12 +106,9 @@ def evaluate(options: argparse.Namespace, cli: Cli) -> int:
         *score.notes,
     ]
     if options.surprise:
-        nats = score.nats
-        values["surprise"] = [[char, round(cost, 4)] for char, cost in zip(text, nats, strict=True)]
-        lines += [
-            f"{cost:8.4f}  {char if char.isprintable() else repr(char)[1:-1]}"
-            for char, cost in zip(text, nats, strict=True)
-        ]
+        costs = list(zip(text, score.nats, strict=True))
+        values["surprise"] = [[char, round(cost, 4)] for char, cost in costs]
+        lines += [f"{cost:8.4f}  {char if char.isprintable() else repr(char)[1:-1]}" for char, cost in costs]
     report(options.json, values, lines)
     return 0
 
