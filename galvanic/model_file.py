@@ -186,18 +186,15 @@ def load(path: Path, imported_bytes: int | None = None) -> Loaded:
         weights = _unpacked(arrays, description.packed)
         _check_arrays(description, weights, windows)
         _require(not table or description.recipe != "classic", "a table that it may not have")
-        companion = _companion(table, len(description.symbols)) if table else None
+        companion = None
+        if table:
+            from galvanic.companion import Companion  # Numba, which who only describes or lists models does without
+
+            companion = Companion.of(table, len(description.symbols))
     # The AttributeError is of a type that numpy lacks, such as 8-bit floats.
     except (OSError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, SafetensorError) as error:
         raise damaged(path if imported_bytes is not None else None) from error
     return description, weights, windows, companion
-
-
-def _companion(table: Arrays, symbols: int) -> Companion:
-    """Raises as `Companion.of`."""
-    from galvanic.companion import Companion  # Numba, which who only describes or lists models does without
-
-    return Companion.of(table, symbols)
 
 
 def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: Sequence[TranscriptRef] = ()) -> None:
@@ -221,7 +218,8 @@ def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: 
         size = target.stat().st_size
         target.unlink()
     except OSError as error:
-        raise _not_written(target, error) from error
+        problem = f"{target.name} cannot be written: {error.strerror}."
+        raise UserError(problem, "Name another file, or make room.") from error
     raise UserError(
         f"This model's file takes {size / MEGABYTE:.1f} MB at least, and here files may have "
         f"{most_bytes / MEGABYTE:.1f} MB.",
@@ -256,10 +254,6 @@ def _no_model(path: Path, foreign: bool) -> UserError:
         remedy = f"Give a file that `export` wrote; it ends in {SUFFIX}."
         return UserError(f"{path.name} isn't an exported model.", remedy)
     return UserError(f"There is no model in {path.name}.", "Give the file that a training or an export wrote.")
-
-
-def _not_written(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path.name} cannot be written: {error.strerror}.", "Name another file, or make room.")
 
 
 def _require(holds: bool, why_not: str) -> None:
@@ -358,8 +352,7 @@ def _check_arrays(description: Description, weights: Arrays, windows: npt.NDArra
     _require(shapes == description.network.shapes(), "the weights do not fit the network")
     _require(all(array.dtype == np.float32 for array in weights.values()), "the weights are of another kind")
     check_weights(weights)
-    ids = windows.dtype.kind in "ui" and windows.ndim == 2 and windows.size > 0
-    _require(ids, "the corpus windows are no ids")
+    _require(windows.dtype.kind in "ui" and windows.ndim == 2 and windows.size > 0, "the corpus windows are no ids")
     few = windows.shape[0] <= MOST_WINDOWS and windows.shape[1] <= WINDOW_SYMBOLS
     _require(few, "more of the corpus than a training keeps")
     known = windows.min() >= 0 and windows.max() < len(description.symbols)
@@ -387,8 +380,7 @@ def _unpacked(arrays: Arrays, packing: Packing | None) -> Arrays:
     if packing is None:
         return arrays
     if packing == "float16":
-        halves = all(array.dtype == np.float16 for array in arrays.values())
-        _require(halves, "the weights are not in half precision")
+        _require(all(array.dtype == np.float16 for array in arrays.values()), "the weights are not in half precision")
         return {name: array.astype(np.float32) for name, array in arrays.items()}
     weights: Arrays = {}
     for name, array in arrays.items():

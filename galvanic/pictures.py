@@ -167,11 +167,10 @@ def _head(head: SubFigure, name: str, description: Description) -> None:
 def _figures(description: Description) -> tuple[tuple[str, str], ...]:
     """The four figures that say most, each with what it is."""
     training = description.training
-    loss = training.train_loss if training.heldout_loss is None else training.heldout_loss
     of = "its own text" if training.heldout_loss is None else "held-out text"
     copied = "–" if training.copy_share is None else f"{training.copy_share:.0%}"
     return (
-        (f"{loss / math.log(2):.2f} bits", f"a character of {of}"),
+        (f"{training.known_loss / math.log(2):.2f} bits", f"a character of {of}"),
         (copied, "copied word for word"),
         (_short(description.network.parameters()), "parameters"),
         (_short(description.corpus.chars), "characters of text"),

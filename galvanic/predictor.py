@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from galvanic.request import too_slow
-from galvanic.sampling import DRAW, Sampling
+from galvanic.sampling import DRAW, Floats, Sampling
 from galvanic.text import Ids
 
 CHUNK = 64  # steps in one call of a writing loop: long enough to hide the call, short enough to waste little
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from galvanic.copying import RUN
 from galvanic.generate import Author
-from galvanic.predictor import Floats
+from galvanic.sampling import Floats
 from galvanic.text import get_recipe
 
 _TOLD = 64

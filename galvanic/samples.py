@@ -40,7 +40,6 @@ class SampleWriter:
         self, prepared: Prepared, network: NetworkConfig, random_seed: int, companion: Companion | None = None
     ) -> None:
         self._prepared = prepared
-        self._vocabulary = prepared.vocabulary
         self._network = network
         self._random_seed = random_seed
         self._recipe = cast(RecipeName, prepared.recipe)
@@ -73,20 +72,20 @@ class SampleWriter:
         return predictor(self._network, weights, self.companion)
 
     def _write(self, author: Predictor, number: int, chars: int, epoch: int, loss: float) -> tuple[str, ...]:
-        needed = LONGEST + chars + LOOK
+        needed, vocabulary = LONGEST + chars + LOOK, self._prepared.vocabulary
 
         def enough(ids: npt.NDArray[np.int32]) -> bool:
-            return len(ids) >= needed or int(self._vocabulary.lengths[ids].sum()) >= needed
+            return len(ids) >= needed or int(vocabulary.lengths[ids].sum()) >= needed
 
         drawing = usual_drawing(self._recipe, loss)
-        signs = self._vocabulary.signs if self._recipe == "char" else ()
+        signs = vocabulary.signs if self._recipe == "char" else ()
         sampling = Sampling(drawing.temperature, min_p=drawing.min_p, guard=not self._classic, signs=signs)
         rows: list[Row] = []
         for index in range(number):
             random = np.random.default_rng((self._random_seed, epoch, index))
             seed = self.windows[random.integers(len(self.windows))].astype(np.int32)
             rows.append(Row(seed, sampling, random, enough))
-        texts = map(self._vocabulary.decode, author.write(rows))
+        texts = map(vocabulary.decode, author.write(rows))
         return tuple(self.cut(text if self._classic else begun(text), chars) for text in texts)
 
     def cut(self, text: str, chars: int) -> str:

@@ -17,8 +17,8 @@ from galvanic.companion import NO_TABLE, Companion, Nodes, Tables, begun, follow
 from galvanic.compiled import compiled
 from galvanic.kernels import LANES, STEPS, advance_cell, log_softmax, multiply, quantised
 from galvanic.plan import NetworkConfig, Weights, split_members
-from galvanic.predictor import Floats, Pass, Predictor
-from galvanic.sampling import NEVER, Sampling, Texts, new_texts, take
+from galvanic.predictor import Pass, Predictor
+from galvanic.sampling import NEVER, Floats, Sampling, Texts, new_texts, take
 from galvanic.text import Ids
 
 FIRST, FURTHER, OUTPUT = range(3)  # kinds of a part: the first layer of a network, one above it, its output

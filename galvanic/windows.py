@@ -8,8 +8,8 @@ import numpy as np
 
 from galvanic.companion import NO_TABLE, begun
 from galvanic.plan import NetworkConfig, Weights
-from galvanic.predictor import Floats, Pass, Predictor
-from galvanic.sampling import Sampling, Texts, new_texts, take
+from galvanic.predictor import Pass, Predictor
+from galvanic.sampling import Floats, Sampling, Texts, new_texts, take
 from galvanic.streams import Networks, packed, predict
 from galvanic.text import Ids
 
