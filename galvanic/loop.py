@@ -289,7 +289,12 @@ class Loop:
         except OSError as error:
             if not disk_full(error):
                 raise
-            self._cannot_save()
+            # A full disk ends no training: nothing learned is lost by going on.
+            self._saved = time.monotonic() - self.checkpoint_s + CHECKPOINT_AGAIN_S
+            if not self._unsaved:
+                log.error("checkpoint_not_saved", reason="the disk is full")
+                self._unsaved = True
+                self.hooks.trouble("disk full")
             return
         self._saved = time.monotonic()
         if self._unsaved:
@@ -298,14 +303,6 @@ class Loop:
             self.hooks.trouble(None)
         with self.pace.clock_stopped():
             self.hooks.saved()
-
-    def _cannot_save(self) -> None:
-        """A full disk ends no training: nothing learned is lost by going on."""
-        self._saved = time.monotonic() - self.checkpoint_s + CHECKPOINT_AGAIN_S
-        if not self._unsaved:
-            log.error("checkpoint_not_saved", reason="the disk is full")
-            self._unsaved = True
-            self.hooks.trouble("disk full")
 
 
 def _finite(arrays: Arrays) -> bool:

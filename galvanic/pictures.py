@@ -216,13 +216,9 @@ def surprise_map(text: str, nats: Sequence[float]) -> bytes:
     return buffer.getvalue()
 
 
-def _rows(text: str) -> list[range]:
-    """Places of the characters of each row: broken after line ends and, where a line is too long, after words."""
-    rows = _broken(text, lines=True)
-    return rows if len(rows) <= _MOST_ROWS else _broken(text, lines=False)
-
-
-def _broken(text: str, *, lines: bool) -> list[range]:
+def _rows(text: str, *, lines: bool = True) -> list[range]:
+    """Places of the characters of each row: broken after line ends and, where a line is too long, after words; after
+    words alone where these were too many."""
     rows: list[range] = []
     start = 0
     for place in range(1, len(text)):
@@ -236,7 +232,7 @@ def _broken(text: str, *, lines: bool) -> list[range]:
         rows.append(range(start, cut))
         start = cut
     rows.append(range(start, len(text)))
-    return rows
+    return _rows(text, lines=False) if lines and len(rows) > _MOST_ROWS else rows
 
 
 class _Pen:
