@@ -26,7 +26,8 @@ def doctor(options: argparse.Namespace) -> int:
     """Return 1 when something needed is broken."""
     settings = get_settings()
     values: dict[str, Any] = {"python": platform.python_version()}
-    findings = [machine.python(), *_engine(values), machine.writing(), *machine.memory(), machine.disk(settings)]
+    python = Finding("python", Level.OK, f"Python {platform.python_version()} on {platform.machine()}")
+    findings = [python, *_engine(values), machine.writing(), *machine.memory(), machine.disk(settings)]
     store, about_redis = machine.store(settings), redis_server.examine(settings)
     findings += [store, *about_redis]
 

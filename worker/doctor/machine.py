@@ -1,8 +1,7 @@
-"""The machine itself: Python, memory, disk and the model store."""
+"""The machine itself: what writes texts, memory, disk and the model store."""
 
 from __future__ import annotations
 
-import platform
 import shutil
 import tempfile
 from pathlib import Path
@@ -20,10 +19,6 @@ _NEEDED_DISK = 200 * MEGABYTE
 """`make run` refuses to start with less (`launcher.preflight`)."""
 _LITTLE_DISK = 2_000 * MEGABYTE
 _GIGABYTE = 1_000 * MEGABYTE
-
-
-def python() -> Finding:
-    return Finding("python", Level.OK, f"Python {platform.python_version()} on {platform.machine()}")
 
 
 def writing() -> Finding:
