@@ -132,8 +132,7 @@ class _Owned:
         whole &= self._places[last:] - self._places[: len(passages)] == last
         whole &= counts[passages] >= MEMBERS
         pairs = np.unique(passages[whole] * self._members + self._author[1 : len(passages) + 1][whole])
-        stand: npt.NDArray[np.bool_] = np.bincount(pairs // self._members, minlength=len(counts)) >= MEMBERS
-        return stand
+        return np.bincount(pairs // self._members, minlength=len(counts)) >= MEMBERS
 
 
 def _levels(ids: npt.NDArray[np.int64], symbols: int, order: int, owned: _Owned | None) -> list[_Level]:

@@ -121,5 +121,4 @@ def _draw_windows(prepared: Prepared, number: int, random: np.random.Generator) 
     ids, symbols = prepared.training, len(prepared.vocabulary)
     length = min(model_file.WINDOW_SYMBOLS, len(ids))
     starts = np.unique(random.integers(0, len(ids) - length + 1, number))
-    windows: npt.NDArray[Any] = np.asarray(ids[starts[:, None] + np.arange(length)]).astype(id_type(symbols))
-    return windows
+    return np.asarray(ids[starts[:, None] + np.arange(length)]).astype(id_type(symbols))

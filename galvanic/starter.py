@@ -128,8 +128,7 @@ def foreseen(starter: Parent, counts: npt.NDArray[np.int64], pieces: npt.NDArray
     new = (counts[known:].sum() + 1) / (counts.sum() + 2)
     shares = (counts + 0.5) / (counts[known:].sum() + 0.5 * max(1, len(counts) - known))
     asked = pieces[:, lead:]
-    result: Nats = np.where(asked < known, nats - math.log1p(-new), -np.log(new * shares[asked]))
-    return result
+    return np.where(asked < known, nats - math.log1p(-new), -np.log(new * shares[asked]))
 
 
 def counted(learned: npt.NDArray[Any], pieces: npt.NDArray[np.int64], symbols: int) -> Nats:
@@ -142,8 +141,7 @@ def counted(learned: npt.NDArray[Any], pieces: npt.NDArray[np.int64], symbols: i
     place = np.minimum(np.searchsorted(pairs, before * symbols + asked), len(pairs) - 1)
     follows = np.where(pairs[place] == before * symbols + asked, times[place], 0)
     total = np.bincount(text[:-1], minlength=symbols)
-    nats: Nats = -np.log((follows + kinds[before] * alone[asked]) / (total[before] + kinds[before]))
-    return nats
+    return -np.log((follows + kinds[before] * alone[asked]) / (total[before] + kinds[before]))
 
 
 def _lead(pieces: npt.NDArray[np.int64]) -> int:

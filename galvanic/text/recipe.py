@@ -198,8 +198,7 @@ def held_out(characters: int) -> int:
 def _collected(parts: Iterable[npt.NDArray[Any]], kind: type[np.generic], workdir: Path | None) -> AnyIds:
     """Ids of a text one behind the other, in memory or mapped from a file in `workdir`."""
     if workdir is None:
-        whole: AnyIds = np.concatenate(list(parts))
-        return whole
+        return np.concatenate(list(parts))
     workdir.mkdir(parents=True, exist_ok=True)
     path = workdir / "text.ids"
     path.unlink(missing_ok=True)  # what is mapped from a former one stays as it is

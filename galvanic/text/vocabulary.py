@@ -112,8 +112,7 @@ class CharVocabulary(Vocabulary):
         self.signs = tuple(i for i, sign in enumerate(self.symbols) if category(sign)[0] in "PZ" or sign in "\n\t")
 
     def encode(self, text: str) -> Ids:
-        ids: Ids = np.take(self._table, to_points(text), mode="clip")
-        return ids
+        return np.take(self._table, to_points(text), mode="clip")
 
     def decode(self, ids: Iterable[int]) -> str:
         return to_text(self._points[_numbers(ids)])
