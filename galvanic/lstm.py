@@ -11,8 +11,7 @@ reads neighbouring memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Literal
 
 import keras
@@ -61,20 +60,14 @@ class LSTM(keras.layers.LSTM):  # type: ignore[misc]  # Keras has no types
 
     def keras_path(self, sequences: Tensor, initial_state: Any, recurrent: Tensor) -> Any:
         """The same by Keras' own code, which uses cuDNN on a GPU."""
-        with _in_place_of(self.cell, "recurrent_kernel", recurrent):
+        former = self.cell.recurrent_kernel
+        # Keras offers no way to hand in the weights to use.
+        object.__setattr__(self.cell, "recurrent_kernel", recurrent)
+        try:
             _, outputs, (hidden, carry) = self.inner_loop(tf.transpose(sequences, (1, 0, 2)), initial_state, None)
+        finally:
+            object.__setattr__(self.cell, "recurrent_kernel", former)
         return tf.transpose(outputs, (1, 0, 2)), hidden, carry
-
-
-@contextmanager
-def _in_place_of(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Replace an attribute for a while; Keras offers no way to hand in the weights to use."""
-    former = getattr(owner, name)
-    object.__setattr__(owner, name, value)
-    try:
-        yield
-    finally:
-        object.__setattr__(owner, name, former)
 
 
 def lstm(
