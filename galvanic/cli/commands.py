@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from galvanic import model_file
 from galvanic.cli.base import Cli, given_options, report
 from galvanic.errors import UserError
-from galvanic.model_file import describe, path_for, path_of, start_of
+from galvanic.model_file import STARTER_FILE, describe, path_for, path_of, start_of
 from galvanic.options import GenerateOptions, TrainOptions
 from galvanic.progress import Bar, clock
 from galvanic.results import TrainingInterrupted, TrainResult
@@ -184,12 +184,7 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> i
 
     from galvanic import training
 
-    places: dict[str, Any] = {
-        "out": out,
-        "checkpoint": checkpoint,
-        "parent": parent,
-        "starter": model_file.STARTER_FILE,
-    }
+    places: dict[str, Any] = {"out": out, "checkpoint": checkpoint, "parent": parent, "starter": STARTER_FILE}
     try:
         with Bar("interrupt") as hooks:
             result = training.train(text, chosen, info, **places, hooks=hooks, limits=cli.limits(), quiet=True)
