@@ -65,9 +65,10 @@ class General(commands.Cog):
     send_commands: Callable[[], Awaitable[int]]
 
     @hybrid_command(
-        name="help",
-        extras={"usage": "help [COMMAND]", "examples": ("help", "help train", "help model use")},
-        description="Show what I can do, or how a command is used",
+        "help [COMMAND]",
+        ("help", "help train", "help model use"),
+        about="Show what I can do, or how a command is used",
+        direct=True,
     )
     @app_commands.describe(command="A command to explain")
     async def help_(self, ctx: Context, *, command: str | None = None) -> None:
@@ -79,7 +80,7 @@ class General(commands.Cog):
     async def _commands(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return choices(self.pages.names(interaction.user), typed)
 
-    @hybrid_command(description="Whether all my parts are running")
+    @hybrid_command("status", about="Whether all my parts are running", direct=True)
     async def status(self, ctx: Context) -> None:
         """Show whether my workers and my job queue are running.
 

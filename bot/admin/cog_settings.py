@@ -8,7 +8,6 @@ from typing import Any
 
 import discord
 import structlog
-from discord import app_commands
 from discord.ext import commands
 
 from bot.components import Action, Components, Field, Form, How, Press, Work, button, custom_id, view
@@ -76,9 +75,7 @@ class ServerSettings(commands.Cog):
         for name, how, work in works:
             components.add(f"settings:{name}", work, who="anybody", how=how)
 
-    @hybrid_command(extras={"admin": True}, description="Decide who may use me, where, and how much")
-    @commands.guild_only()
-    @app_commands.default_permissions(manage_guild=True)
+    @hybrid_command("settings", about="Decide who may use me, where, and how much", admin=True)
     async def settings(self, ctx: Context) -> None:
         """See and change how I work in this server.
 

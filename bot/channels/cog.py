@@ -67,8 +67,7 @@ class Privacy(commands.Cog):
 
     # ------------------------------------------------------------------ a yes
 
-    @hybrid_command(description="Let models learn from your messages here")
-    @commands.guild_only()
+    @hybrid_command("optin", about="Let models learn from your messages here")
     async def optin(self, ctx: Context) -> None:
         """Read what it means that models learn from your messages, and agree with a button if you want that.
 
@@ -114,7 +113,7 @@ class Privacy(commands.Cog):
 
     # ------------------------------------------------------------------ a no
 
-    @hybrid_command(description="Let nothing learn from your messages any more")
+    @hybrid_command("optout", about="Let nothing learn from your messages any more", direct=True)
     async def optout(self, ctx: Context) -> None:
         """From now on nothing learns from your messages, and your words leave all that is stored of this server.
 
@@ -128,7 +127,7 @@ class Privacy(commands.Cog):
         told = await answer_privately(ctx, embed=embeds.opted_out(taken, terms))
         await note_sent(ctx, f"Done. {SENT}" if told else f"Done. `/{ctx.command}` would tell you the details.")
 
-    @hybrid_command(name="forget-me", description="Have me forget you: your words, and what you asked me for")
+    @hybrid_command("forget-me", about="Have me forget you: your words, and what you asked me for", direct=True)
     async def forget_me(self, ctx: Context) -> None:
         """Have me forget you, after asking: as `optout`, and the requests for texts that you sent me are deleted.
 
@@ -181,7 +180,7 @@ class Privacy(commands.Cog):
 
     # ------------------------------------------------------------------ what is held
 
-    @hybrid_command(description="What I hold of you, and where it is used")
+    @hybrid_command("privacy", about="What I hold of you, and where it is used", direct=True)
     async def privacy(self, ctx: Context) -> None:
         """Show what I hold of you: whether you agreed, your words that are stored, the models that learned from them.
 
@@ -197,7 +196,7 @@ class Privacy(commands.Cog):
         for page in pages[1:]:  # only in a direct message
             await ctx.send(embed=page, ephemeral=True)
 
-    @hybrid_command(name="export-data", description="Get all that I hold of you as a file")
+    @hybrid_command("export-data", about="Get all that I hold of you as a file", direct=True)
     async def export_data(self, ctx: Context) -> None:
         """Get all that I hold of you, in all servers, as a JSON file that only you see."""
         await ctx.defer(ephemeral=True)
@@ -214,16 +213,11 @@ class Privacy(commands.Cog):
     # ------------------------------------------------------------------ which channels may be learned from
 
     @hybrid_command(
-        name="allow-training",
-        extras={
-            "usage": "allow-training [#CHANNEL [off]]",
-            "examples": ("allow-training #general", "allow-training #general off", "allow-training"),
-            "admin": True,
-        },
-        description="Let models learn from a channel, of members who agree",
+        "allow-training [#CHANNEL [off]]",
+        ("allow-training #general", "allow-training #general off", "allow-training"),
+        about="Let models learn from a channel, of members who agree",
+        admin=True,
     )
-    @commands.guild_only()
-    @app_commands.default_permissions(manage_guild=True)
     @app_commands.describe(
         channel="A channel that you can see; without one, I list those that are allowed",
         state="`off` takes it back and deletes what is stored of it",

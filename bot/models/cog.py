@@ -50,8 +50,7 @@ class Models(Requests, commands.Cog):
 
     # ------------------------------------------------------------------ looking
 
-    @hybrid_command(description="The models you can use in this channel")
-    @commands.guild_only()
+    @hybrid_command("models", about="The models you can use in this channel")
     async def models(self, ctx: Context) -> None:
         """List the models that can be used in this channel, newest first."""
         await ctx.defer()

@@ -36,13 +36,10 @@ class Play(commands.Cog):
     favourites: Best
 
     @hybrid_command(
-        extras={
-            "usage": "quiz [MODEL|scores] [--OPTION VALUE ...]",
-            "examples": ("quiz", "quiz frankenstein --passages 4 --seconds 30", "quiz scores", "quiz --start-over"),
-        },
-        description="Real or model? Guess which passage stands in the text",
+        "quiz [MODEL|scores] [--OPTION VALUE ...]",
+        ("quiz", "quiz frankenstein --passages 4 --seconds 30", "quiz scores", "quiz --start-over"),
+        about="Real or model? Guess which passage stands in the text",
     )
-    @commands.guild_only()
     async def quiz(self, ctx: Context, *, flags: QuizFlags) -> None:
         """Guess which of some passages stands in the text that a model learned: the model wrote the others.
 
@@ -62,10 +59,7 @@ class Play(commands.Cog):
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return await self.game.registry.offered(interaction, typed, _SCORES)
 
-    @hybrid_command(
-        extras={"usage": "best", "examples": ("best",)}, description="The texts of mine that people reacted to most"
-    )
-    @commands.guild_only()
+    @hybrid_command("best", about="The texts of mine that people reacted to most")
     async def best(self, ctx: Context) -> None:
         """Show the texts of mine that people in this server reacted to most, with links; any emoji counts.
 

@@ -33,16 +33,13 @@ class Speaks(commands.Cog):
     chat: Chat
 
     @hybrid_command(
-        extras={
-            "usage": "speak [2%|every 40|every 2h|on words pizza|off]",
-            "examples": [f"speak {one}" for one in EXAMPLES],
-        },
-        description="Whether, when and how often I speak in this channel by myself",
+        "speak [2%|every 40|every 2h|on words pizza|off]",
+        [f"speak {one}" for one in EXAMPLES],
+        about="Whether, when and how often I speak in this channel by myself",
     )
     @app_commands.describe(
         when="2%, every 40, every 2h, on words pizza, most 6, quiet 23-7, off; leave it out to see what it is"
     )
-    @commands.guild_only()
     async def speak(self, ctx: Context, *, when: str | None = None) -> None:
         """Have me speak by myself in this channel and its threads, or see what I do.
 
@@ -59,11 +56,11 @@ class Speaks(commands.Cog):
         await self._tell(ctx)
 
     @hybrid_command(
-        extras={"usage": "quiet [8h|off]", "examples": ("quiet", "quiet 8h", "quiet 1d 12h", "quiet off")},
-        description="Have me say nothing by myself in this channel for a while",
+        "quiet [8h|off]",
+        ("quiet", "quiet 8h", "quiet 1d 12h", "quiet off"),
+        about="Have me say nothing by myself in this channel for a while",
     )
     @app_commands.describe(time="8h, 90m, 2d, or off; leave it out to see what it is")
-    @commands.guild_only()
     async def quiet(self, ctx: Context, *, time: str | None = None) -> None:
         """Have me say nothing unasked in this channel and its threads for a while, from now on.
 
@@ -77,16 +74,13 @@ class Speaks(commands.Cog):
         await self._tell(ctx)
 
     @hybrid_command(
+        "persona [add CALL [MODEL] [NAME]|remove CALL]",
+        ("persona", "persona add mary frankenstein Mary Shelley", "persona remove mary"),
+        about="Models that speak in this channel under a name of their own",
         aliases=["personas"],
-        extras={
-            "usage": "persona [add CALL [MODEL] [NAME]|remove CALL]",
-            "examples": ("persona", "persona add mary frankenstein Mary Shelley", "persona remove mary"),
-        },
-        description="Models that speak in this channel under a name of their own",
     )
     @app_commands.describe(what="What to do", call="What people call it: mary for @mary", model="It writes with this")
     @app_commands.describe(name="The name that it speaks under", picture="An image")
-    @commands.guild_only()
     async def persona(
         self,
         ctx: Context,
@@ -157,11 +151,11 @@ class Speaks(commands.Cog):
         await ctx.send(said, **replying(ctx))
 
     @hybrid_command(
-        extras={"usage": "talk FIRST SECOND [TURNS]|stop", "examples": ("talk mary victor 6", "talk stop")},
-        description="Have two personas talk with each other",
+        "talk FIRST SECOND [TURNS]|stop",
+        ("talk mary victor 6", "talk stop"),
+        about="Have two personas talk with each other",
     )
     @app_commands.describe(first="A persona, or stop", second="Another one", turns="How many texts (2 to 12)")
-    @commands.guild_only()
     async def talk(self, ctx: Context, first: str, second: str = "", turns: int = 6) -> None:
         """Have two personas of this channel talk with each other, 2 to 12 texts with pauses.
 

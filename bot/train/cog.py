@@ -31,18 +31,6 @@ from galvanic.options import STARTS
 from shared import corpora
 from shared.models import ModelRecord
 
-USAGE = "train frankenstein [--OPTION VALUE ...]"
-EXAMPLES = (
-    "train frankenstein --minutes 20",
-    "train shakespeare --recipe word --name bard",
-    "train frankenstein --layers 2 --units 512 --dropout 0.4",
-    "train alice --from frankenstein",
-    "train more --minutes 30",
-    "train #general",
-    "train @me #general",
-    "train --name us          (with a .txt file attached)",
-)
-
 
 @dataclass(eq=False, repr=False)
 class Training(commands.Cog):
@@ -57,9 +45,19 @@ class Training(commands.Cog):
         self.components.add("update", self.update, MODEL)
 
     @hybrid_command(
-        extras={"usage": USAGE, "examples": EXAMPLES}, description="Train a model on a text, and watch it learn"
+        "train frankenstein [--OPTION VALUE ...]",
+        (
+            "train frankenstein --minutes 20",
+            "train shakespeare --recipe word --name bard",
+            "train frankenstein --layers 2 --units 512 --dropout 0.4",
+            "train alice --from frankenstein",
+            "train more --minutes 30",
+            "train #general",
+            "train @me #general",
+            "train --name us          (with a .txt file attached)",
+        ),
+        about="Train a model on a text, and watch it learn",
     )
-    @commands.guild_only()
     @app_commands.describe(file="A .txt file to learn from, instead of a text from the catalogue")
     async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFlags) -> None:
         """Train a model on a text from the catalogue, on an attached `.txt` file, or on a channel.
@@ -207,7 +205,7 @@ class Training(commands.Cog):
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return await self.registry.offered(interaction, typed, *STARTS)
 
-    @hybrid_command(extras={"usage": "catalogue"}, description="The texts I can fetch by name")
+    @hybrid_command("catalogue", about="The texts I can fetch by name", direct=True)
     async def catalogue(self, ctx: Context) -> None:
         """List the texts that `train` knows by name."""
         entries = corpora.catalogue()

@@ -28,14 +28,11 @@ from galvanic.errors import UserError
 from shared.jobs import TRAIN_QUEUE, TrainJob
 
 _JOB = "The training's id, at the bottom of its card; without one, your only training"
+_EXAMPLE = "t-1297000000000000021"
 _LISTED = 10
 _TRAINING_ID = re.compile(rf"{TRAINING}\d{{1,20}}")
 
 Ending = Literal["cancel", "finish"]
-
-
-def _usage(name: Ending) -> dict[str, object]:
-    return {"usage": f"{name} [JOB]", "examples": (name, f"{name} t-1297000000000000021")}
 
 
 @dataclass(eq=False, repr=False)
@@ -47,12 +44,7 @@ class Jobs(commands.Cog):
             components.add(name, functools.partial(self._pressed, name), JOB, how="private")
         components.add("samples", self._samples_pressed, JOB, how="private", who="readers")
 
-    @hybrid_command(
-        aliases=["queue"],
-        extras={"usage": "jobs"},
-        description="Trainings waiting or running, and when they will be done",
-    )
-    @commands.guild_only()
+    @hybrid_command("jobs", about="Trainings waiting or running, and when they will be done", aliases=["queue"])
     async def jobs(self, ctx: Context) -> None:
         """List this server's trainings: whose they are, how far they have come, and when they are done."""
         await ctx.defer(ephemeral=True)
@@ -66,15 +58,15 @@ class Jobs(commands.Cog):
         prefix = await self.cards.servers.prefix(who.guild_id)
         await ctx.send(embed=job_embeds.jobs(rows, snapshot, who.guild_id, prefix), ephemeral=True)
 
-    @hybrid_command(extras=_usage("cancel"), description="End a training and keep nothing of it")
-    @commands.guild_only()
+    @hybrid_command("cancel [JOB]", ("cancel", f"cancel {_EXAMPLE}"), about="End a training and keep nothing of it")
     @app_commands.describe(job=_JOB)
     async def cancel(self, ctx: Context, job: str | None = None) -> None:
         """End your training (moderators: any training) and keep nothing of it."""
         await self._command(ctx, job, "cancel")
 
-    @hybrid_command(extras=_usage("finish"), description="End a training now and keep the best model so far")
-    @commands.guild_only()
+    @hybrid_command(
+        "finish [JOB]", ("finish", f"finish {_EXAMPLE}"), about="End a training now and keep the best model so far"
+    )
     @app_commands.describe(job=_JOB)
     async def finish(self, ctx: Context, job: str | None = None) -> None:
         """End your training (moderators: any training) now, and keep the best model so far."""

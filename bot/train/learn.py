@@ -168,15 +168,11 @@ class Learning(commands.Cog):
     # ------------------------------------------------------------------ the command
 
     @hybrid_command(
-        extras={
-            "usage": "learn [nightly | every NUMBER | off]",
-            "examples": ("learn nightly", "learn every 500", "learn off"),
-            "admin": True,
-        },
-        description="Have this channel's model learn on by itself",
+        "learn [nightly | every NUMBER | off]",
+        ("learn nightly", "learn every 500", "learn off"),
+        about="Have this channel's model learn on by itself",
+        admin=True,
     )
-    @commands.guild_only()
-    @app_commands.default_permissions(manage_guild=True)
     @app_commands.describe(when="Leave it out to see how it is", messages="With `every`: after so many new messages")
     @app_commands.choices(when=[app_commands.Choice(name=one, value=one) for one in ("nightly", "every", "off")])
     async def learn(self, ctx: Context, when: str | None = None, messages: int | None = None) -> None:

@@ -98,21 +98,18 @@ class Writing(commands.Cog):
     generating: Generating
 
     @hybrid_command(
+        "generate the monster [--OPTION VALUE ...]",
+        (
+            "generate",
+            "generate the monster --length 600",
+            "generate the monster --model alice --temperature 0.5",
+            "generate Once upon a time --top-p 0.9 --stop sentence",
+            "generate the sea --mix frankenstein:0.7,alice:0.3",
+            "generate --from-corpus",
+        ),
+        about="Continue your words in the voice of a model",
         aliases=["gen"],
-        extras={
-            "usage": "generate the monster [--OPTION VALUE ...]",
-            "examples": (
-                "generate",
-                "generate the monster --length 600",
-                "generate the monster --model alice --temperature 0.5",
-                "generate Once upon a time --top-p 0.9 --stop sentence",
-                "generate the sea --mix frankenstein:0.7,alice:0.3",
-                "generate --from-corpus",
-            ),
-        },
-        description="Continue your words in the voice of a model",
     )
-    @commands.guild_only()
     async def generate(self, ctx: Context, *, flags: GenerateFlags) -> None:
         """Continue your words in the voice of the channel's model.
 
@@ -156,13 +153,10 @@ class Writing(commands.Cog):
         )
 
     @hybrid_command(
-        extras={
-            "usage": "compare the sea [--OPTION VALUE ...]",
-            "examples": ("compare the sea --temperatures 0.2,0.8,1.4", "compare the sea --models alice,dracula"),
-        },
-        description="Continue the same words in several ways, side by side",
+        "compare the sea [--OPTION VALUE ...]",
+        ("compare the sea --temperatures 0.2,0.8,1.4", "compare the sea --models alice,dracula"),
+        about="Continue the same words in several ways, side by side",
     )
-    @commands.guild_only()
     async def compare(self, ctx: Context, *, flags: CompareFlags) -> None:
         """Continue the same words at several temperatures, or with several models, side by side.
 
@@ -274,16 +268,13 @@ class Writing(commands.Cog):
         await self._generate(ctx, Request(checks.seed(seed), parts, length=length, chosen=chosen))
 
     @hybrid_command(
-        extras={
-            "usage": "surprise It was a dark and stormy night [--model NAME]",
-            "examples": (
-                "surprise It was a dark and stormy night --model alice",
-                "surprise  (as a reply to a message of yours or mine)",
-            ),
-        },
-        description="Draw how much each character surprises a model",
+        "surprise It was a dark and stormy night [--model NAME]",
+        (
+            "surprise It was a dark and stormy night --model alice",
+            "surprise  (as a reply to a message of yours or mine)",
+        ),
+        about="Draw how much each character surprises a model",
     )
-    @commands.guild_only()
     async def surprise(self, ctx: Context, *, flags: SurpriseFlags) -> None:
         """Draw how much each character of a text surprises the channel's model.
 

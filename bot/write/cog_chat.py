@@ -30,12 +30,10 @@ class Chat(commands.Cog):
     _told: dict[int, float] = field(default_factory=dict, init=False)
 
     @hybrid_command(
-        extras={"usage": "chat [on|off]", "examples": ("chat on", "chat off")},
-        description="Whether I answer when somebody mentions me in this channel",
+        "chat [on|off]", ("chat on", "chat off"), about="Whether I answer when somebody mentions me in this channel"
     )
     @app_commands.describe(state="On or off; leave it out to see what it is")
     @app_commands.choices(state=[app_commands.Choice(name=word, value=word) for word in ("on", "off")])
-    @commands.guild_only()
     async def chat(self, ctx: Context, state: str | None = None) -> None:
         """Turn answers to mentions on or off in this channel; its threads follow it.
 

@@ -48,11 +48,10 @@ class Menus(commands.Cog):
             ("Delete this text", self.delete),
             ("Never say this again", self.ask_never),
         ):
-            self.bot.tree.add_command(app_commands.ContextMenu(name=name, callback=work))
+            self.bot.tree.add_command(app_commands.guild_only(app_commands.ContextMenu(name=name, callback=work)))
 
     # ------------------------------------------------------------------ continued, drawn
 
-    @app_commands.guild_only()
     async def go_on(self, interaction: Interaction, message: discord.Message) -> None:
         ctx: Context = await self.bot.get_context(interaction)
         require_permissions(ctx)
@@ -79,7 +78,6 @@ class Menus(commands.Cog):
         shown = end["shown"] if end["shown"] < len(text) else None
         return Request(end["seed"], chosen={"shown": shown, "author_id": author_id})
 
-    @app_commands.guild_only()
     async def draw(self, interaction: Interaction, message: discord.Message) -> None:
         ctx: Context = await self.bot.get_context(interaction)
         require_permissions(ctx)
@@ -87,7 +85,6 @@ class Menus(commands.Cog):
 
     # ------------------------------------------------------------------ deleted, never said again
 
-    @app_commands.guild_only()
     async def delete(self, interaction: Interaction, message: discord.Message) -> None:
         await acknowledge(interaction, ephemeral=True)
         await self._delete(Actor.of_interaction(interaction), message)
@@ -110,7 +107,6 @@ class Menus(commands.Cog):
         if not await self._remove(who, message, job_id):
             raise UserError("This text is gone already.", "There is nothing left to delete.")
 
-    @app_commands.guild_only()
     @app_commands.default_permissions(manage_guild=True)
     async def ask_never(self, interaction: Interaction, message: discord.Message) -> None:
         require_admin(interaction.user)
