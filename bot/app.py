@@ -18,8 +18,8 @@ from redis.exceptions import RedisError
 
 from bot import gateway, intents
 from bot.admin import cog_general, cog_settings, metrics
-from bot.background import Service, log_failed, run_forever
-from bot.channels import chores, consent, held, importer, sources, store, watch, withdrawals
+from bot.background import Chores, Service, log_failed, run_forever
+from bot.channels import consent, held, importer, sources, store, watch, withdrawals
 from bot.channels.cog import Privacy
 from bot.components import Components
 from bot.help import Help
@@ -95,7 +95,7 @@ class Galvanic(commands.Bot):
         self.audience = audience.Audience(self, settings)
         self.registry = registry.Registry(self.redis, settings, servers, self.audience)
         self.removal = removal.Removal(self, self.registry, self.jobs, self.snapshots)
-        self.chores, self.looks = chores.Chores("words"), chores.Chores("looking for changes")
+        self.chores, self.looks = Chores("words"), Chores("looking for changes")
         words = (consents, texts, self.registry, servers, self.chores)
         self.withdrawals = withdrawals.Withdrawals(self, self.redis, *words, stale=lambda: self.remaking.wake())
         self.holdings = held.Holdings(self, settings, self.redis, *words, self.snapshots)

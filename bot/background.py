@@ -15,6 +15,7 @@ import structlog
 from kombu.exceptions import OperationalError
 
 T = TypeVar("T")
+Work = Callable[..., Awaitable[object]]
 log = structlog.get_logger()
 
 REPLY_S = 5.0
@@ -29,6 +30,7 @@ DISCORD_ERRORS = (discord.HTTPException, *TRANSIENT)
 TOO_MANY_REQUESTS = 429
 """discord.py raises this HTTP status only when a proxy in front of Discord sent it; Discord's own it waits out."""
 _LOOKS = 20
+CHORE_RETRY_S = 2.0
 DELETE_IF = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 """A script. KEYS: what to delete. ARGV: the value that it must still have."""
 
@@ -205,3 +207,42 @@ class Service:
         self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log_failed(task.get_coro().__qualname__, error)  # type: ignore[union-attr]
+
+
+class Chores(Service):
+    """Work that follows from what happened: each piece once, one after the other.
+
+    What trouble of Redis or Discord interrupts is done again; any other error ends only its own piece of work.
+
+    Kept in memory: whoever adds something finds it again after a restart, or has noted it in Redis.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._due: dict[tuple[Work, tuple[Any, ...]], float] = {}
+        self._wakeup = asyncio.Event()
+
+    def start(self) -> None:
+        self.spawn(run_forever(self._name, self._step, every_s=None, wakeup=self._wakeup, retry_s=CHORE_RETRY_S))
+
+    def add(self, work: Work, *args: Any, after_s: float = 0.0) -> None:
+        """Do it after so long, once, however often it is added until then."""
+        due = asyncio.get_running_loop().time() + after_s
+        self._due[work, args] = min(due, self._due.get((work, args), due))
+        self._wakeup.set()
+
+    async def _step(self) -> float | None:
+        """Do all that is due; the seconds until more is."""
+        loop = asyncio.get_running_loop()
+        for (work, args), due in list(self._due.items()):
+            if due > loop.time():
+                continue
+            del self._due[work, args]
+            try:
+                await work(*args)
+            except Exception as error:
+                if is_transient(error) or isinstance(error, redis.RedisError):
+                    self.add(work, *args)
+                    raise
+                log.exception("chore_failed", doing=work.__name__, of=[one for one in args if type(one) in (int, str)])
+        return min(self._due.values()) - loop.time() if self._due else None

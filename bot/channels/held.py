@@ -11,8 +11,7 @@ import discord
 import redis.asyncio
 import structlog
 
-from bot.background import DISCORD_ERRORS, reply
-from bot.channels.chores import Chores
+from bot.background import DISCORD_ERRORS, Chores, reply
 from bot.channels.consent import Allowed, ConsentStore, Said
 from bot.channels.sources import reads
 from bot.channels.store import Transcript, TranscriptStore

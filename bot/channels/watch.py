@@ -20,8 +20,8 @@ import structlog
 from discord.ext import commands
 from redis.exceptions import RedisError
 
+from bot.background import Chores
 from bot.channels import withdrawals
-from bot.channels.chores import Chores
 from bot.channels.cleaning import clean
 from bot.channels.consent import ConsentStore
 from bot.channels.reader import PAGE, is_speech, page_after, prefixes_of

@@ -11,8 +11,7 @@ import discord
 import redis.asyncio
 import structlog
 
-from bot.background import DISCORD_ERRORS, reply
-from bot.channels.chores import Chores
+from bot.background import DISCORD_ERRORS, Chores, reply
 from bot.channels.consent import ConsentStore
 from bot.channels.store import TranscriptStore
 from bot.models.registry import Registry

@@ -14,7 +14,7 @@ import pytest
 import redis
 from simcord.backend.serializers import guild_create_payload
 
-from bot.channels.chores import Chores
+from bot.background import Chores
 from bot.channels.store import Transcript
 from playground.chatter import Said
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS

@@ -10,8 +10,9 @@ import pytest
 import redis.asyncio
 import yarl
 
+from bot import background
 from bot.app import Galvanic
-from bot.channels import chores, watch, withdrawals
+from bot.channels import watch, withdrawals
 from bot.train import card as live_card
 from playground.server import Playground, open_port
 from shared.connect import connect_async
@@ -41,7 +42,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What happens on Discord to words that were read is acted on at once, and looked for without a pause."""
     monkeypatch.setattr(withdrawals, "GATHER_S", 0.05)
     monkeypatch.setattr(watch, "PAUSE_S", 0.0)
-    monkeypatch.setattr(chores, "RETRY_S", 0.05)
+    monkeypatch.setattr(background, "CHORE_RETRY_S", 0.05)
 
 
 @pytest.fixture
