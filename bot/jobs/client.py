@@ -274,9 +274,17 @@ class JobClient(Service):
             await reply(pipe.execute())
 
     async def release_text(self, job: TrainJob) -> None:
-        """A training is over: keep a channel's words for some days more, unless another one needs them."""
-        if (script := _release(job, self._settings)) is not None:
-            await self.run(script)
+        """A training is over: keep a channel's words for `channel_corpus_days` more; with 0 they are dropped.
+
+        Nothing is done while another training needs them. A text of another kind just expires.
+        """
+        if job.corpus.transcript is None:
+            return
+        milliseconds = int(1_000 * _DAY_S * self._settings.channel_corpus_days)
+        named = f'"transcript_id":"{job.corpus.transcript.transcript_id}"'
+        given = (named, job.job_id, keys.job(""), str(milliseconds))
+        names = (*text_keys(job.corpus), keys.ACTIVE)
+        await self.run(lifecycle.Script(lifecycle.script_text("release"), names, given))
 
     # ------------------------------------------------------------------ news
 
@@ -351,18 +359,3 @@ def needed_s(corpus: CorpusInfo, settings: Settings) -> int:
     if corpus.transcript is None:
         return int(3_600 * settings.corpus_ttl_hours)
     return max(_DAY_S, int(_DAY_S * settings.channel_corpus_days))
-
-
-def _release(job: TrainJob, settings: Settings) -> lifecycle.Script | None:
-    """Keep a channel's words for `channel_corpus_days` from the end of a training; with 0 they are dropped.
-
-    The script does nothing while another training needs them. None: the text is of another kind, and just expires.
-    """
-    if job.corpus.transcript is None:
-        return None
-    names = (*text_keys(job.corpus), keys.ACTIVE)
-    milliseconds = int(1_000 * _DAY_S * settings.channel_corpus_days)
-    named = f'"transcript_id":"{job.corpus.transcript.transcript_id}"'
-    return lifecycle.Script(
-        lifecycle.script_text("release"), names, (named, job.job_id, keys.job(""), str(milliseconds))
-    )

@@ -19,7 +19,7 @@ import redis.asyncio
 import structlog
 from discord import app_commands
 from discord.ext import commands
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from bot.background import DISCORD_ERRORS, reply
 from bot.channels.importer import ImportPlan
@@ -47,15 +47,13 @@ _LEAST, _MOST = 100, 100_000
 log = structlog.get_logger()
 
 
-class Schedule(BaseModel):
+class Schedule(BaseModel, frozen=True, extra="ignore"):
     """When a channel's model learns on.
 
     `source_id`: what it learns from, whose members were told. `every`: so many new messages; 0: nightly. `at`: when it
     was turned on, or learned last, seconds since the epoch. `new`: messages since. `since`: when it was turned on.
     `model_id`: the model that was to be replaced then; while it is there, nothing has come of it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: Literal[1] = 1
     guild_id: Snowflake
