@@ -84,8 +84,13 @@ async def replied_to(message: discord.Message) -> discord.Message | None:
         return None
     if isinstance(reference.resolved, discord.Message):
         return reference.resolved
+    return await fetched(message.channel, reference.message_id)
+
+
+async def fetched(channel: discord.abc.Messageable, message_id: int) -> discord.Message | None:
+    """None: it is gone, or hidden from the bot. Raises discord.HTTPException: Discord is in trouble."""
     try:
-        return await message.channel.fetch_message(reference.message_id)
+        return await channel.fetch_message(message_id)
     except discord.HTTPException as error:
         if is_transient(error):
             raise

@@ -9,10 +9,10 @@ from datetime import timedelta
 import discord
 import redis.asyncio
 
-from bot.background import is_transient, reply
+from bot.background import reply
 from bot.jobs.decoding import NotUnderstood
 from bot.models.audience import Audience
-from bot.options.decoding import of_message
+from bot.options.decoding import fetched, of_message
 from bot.play.embeds import Favourite
 from bot.servers.access import Actor
 from bot.write.generate import Generating
@@ -67,7 +67,8 @@ class Best:
             if not self.audience.can_read(who.guild_id, who.here, {(who.guild_id, channel_id)}):
                 continue
             looked += 1
-            message = await self._fetch(who.guild_id, channel_id, message_id)
+            channel = self.generating.client.get_partial_messageable(channel_id, guild_id=who.guild_id)
+            message = await fetched(channel, message_id)
             # Of some that were removed Discord does not tell, as of all of an emoji.
             number = min(number, sum(one.count - one.me for one in message.reactions)) if message is not None else 0
             if message is None or number <= 0 or (job_id := await self.generating.job_of(message)) is None:
@@ -77,16 +78,6 @@ class Best:
                 text = blocked.mask(" ".join(of_message(message).split()))
                 found.append(Favourite(number, message.jump_url, channel_id, " + ".join(names), text))
         return sorted(found, key=lambda one: -one.number)
-
-    async def _fetch(self, guild_id: int, channel_id: int, message_id: int) -> discord.Message | None:
-        """None: it is gone, or hidden from the bot."""
-        try:
-            channel = self.generating.client.get_partial_messageable(channel_id, guild_id=guild_id)
-            return await channel.fetch_message(message_id)
-        except discord.HTTPException as error:
-            if is_transient(error):
-                raise
-            return None
 
     async def _models(self, who: Actor, job_id: str) -> list[str] | None:
         """Names of the models that wrote a text. None: it may not be shown here, is none, or nobody knows any more."""
