@@ -46,6 +46,15 @@ def is_transient(error: BaseException) -> bool:
     return stands_before or isinstance(error, (*TRANSIENT, *REDIS_DOWN))
 
 
+@contextlib.contextmanager
+def unless_refused(tell: Callable[..., Any], event: str, **where: Any) -> Iterator[None]:
+    """What Discord does not take, or not now, is left undone, and told to a log: `tell` is one of its methods."""
+    try:
+        yield
+    except DISCORD_ERRORS as error:
+        tell(event, **where, error=type(error).__name__)
+
+
 async def reply(call: Awaitable[Any] | Any, limit_s: float = REPLY_S) -> Any:
     """The reply to a Redis command; redis-py types it as `Awaitable | value`, on the asyncio client it is awaitable.
 

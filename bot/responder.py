@@ -17,7 +17,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.background import DISCORD_ERRORS, TRANSIENT, is_transient, retry
+from bot.background import DISCORD_ERRORS, TRANSIENT, is_transient, retry, unless_refused
 from bot.errors import (
     ALREADY_ANSWERED,
     TAKES_NO_MESSAGES,
@@ -63,11 +63,9 @@ log = structlog.get_logger()
 
 async def acknowledge(interaction: Interaction, **options: Any) -> None:
     """Defer (with options of `response.defer`). If that fails, the work is done all the same."""
-    try:
+    # Where Discord refuses, 3 s were over before it came here, or another process of this bot was faster.
+    with unless_refused(log.info, "not_acknowledged", interaction_id=interaction.id):
         await interaction.response.defer(**options)
-    except DISCORD_ERRORS as error:
-        # 3 s were over before it came here, or another process of this bot was faster.
-        log.info("not_acknowledged", interaction_id=interaction.id, error=type(error).__name__)
 
 
 def addressed(send: Send, name: str) -> Send:
@@ -223,7 +221,7 @@ class Responder(commands.Cog):
         problem = explain(error, doing, self.settings)
         if isinstance(problem, AlreadyReported):
             return
-        try:
+        with unless_refused(log.warning, "answer_not_posted", interaction_id=interaction.id):
             try:
                 await _tell(interaction, problem, view)
             except discord.HTTPException as late:
@@ -231,8 +229,6 @@ class Responder(commands.Cog):
                     raise
                 log.info("interaction_too_late", interaction_id=interaction.id, code=late.code)
                 await post_error(_by_name(interaction), problem, delete_after=_SAID_FOR_S)
-        except DISCORD_ERRORS as trouble:
-            log.warning("answer_not_posted", interaction_id=interaction.id, error=type(trouble).__name__)
 
     async def _respond(self, ctx: Context, error: Exception) -> None:
         """Tell whoever gave a command: in the channel, only to them where Discord allows, or directly."""

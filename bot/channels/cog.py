@@ -12,7 +12,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.background import DISCORD_ERRORS
+from bot.background import unless_refused
 from bot.channels import embeds
 from bot.channels.consent import ConsentStore
 from bot.channels.embeds import Terms
@@ -169,10 +169,8 @@ class Privacy(commands.Cog):
             await press.update(embed=discord.Embed(description="Done.", colour=GREEN), view=None)
             await press.interaction.followup.send(embed=done, ephemeral=True)
         if press.interaction.guild_id is not None or press.is_private:  # else it stands in the direct messages for good
-            try:
+            with unless_refused(log.warning, "confirmation_not_sent", user_id=user.id):
                 await write_to(user, embed=done)
-            except DISCORD_ERRORS as error:
-                log.warning("confirmation_not_sent", user_id=user.id, error=type(error).__name__)
 
     async def _withdraw(self, servers: Sequence[int], user: User, why: str) -> list[tuple[str, Withdrawn]]:
         """What a member's withdrawal took out, each with the server's name."""
@@ -274,12 +272,10 @@ class Privacy(commands.Cog):
         who = "members who said yes" if terms.mode == "opt-in" else "members who didn't say no"
         said = f"I may now learn from {channel.mention} and its public threads, from {who}: "
         said += f"`{terms.prefix}train #{channel.name}`."
-        try:
+        with unless_refused(log.info, "notice_not_posted", channel_id=channel.id):
             if not isinstance(channel, discord.ForumChannel):  # there is no place in it that everybody looks at
                 await channel.send(embed=embeds.notice(channel.guild.name, terms))
                 return f"{said} I told its members there."
-        except DISCORD_ERRORS as error:
-            log.info("notice_not_posted", channel_id=channel.id, error=type(error).__name__)
         return (
             f"{said}\n⚠️ I couldn't post a notice there: please tell its members about `{terms.prefix}optin` and "
             f"`{terms.prefix}optout`."

@@ -11,7 +11,7 @@ import discord
 import redis.asyncio
 import structlog
 
-from bot.background import DISCORD_ERRORS, Chores, reply
+from bot.background import Chores, reply, unless_refused
 from bot.channels.consent import ConsentStore
 from bot.channels.store import TranscriptStore
 from bot.models.registry import Registry
@@ -123,14 +123,12 @@ class Withdrawals:
             log.info("withdrawal_done", guild_id=guild_id, user_id=user_id)
             guild = self.client.get_guild(guild_id)
             where = f"in **{plain(guild.name)}**" if guild is not None else "in a server that I have left"
-            try:
+            with unless_refused(log.info, "end_not_told", guild_id=guild_id, user_id=user_id):
                 user = self.client.get_user(user_id) or await self.client.fetch_user(user_id)
                 await user.send(
                     f"✅ Done: every model {where} that had learned from your words was made again without them, or "
                     "deleted."
                 )
-            except DISCORD_ERRORS as error:
-                log.info("end_not_told", guild_id=guild_id, user_id=user_id, error=type(error).__name__)
 
     # ------------------------------------------------------------------ transcripts
 

@@ -20,7 +20,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import DISCORD_ERRORS, Service, backoff, claimed, is_transient, retry, run_forever, woken
+from bot.background import Service, backoff, claimed, is_transient, retry, run_forever, unless_refused, woken
 from bot.errors import CLOSED, AlreadyReported, post_error
 from bot.jobs.client import JobClient
 from bot.jobs.decoding import NotUnderstood
@@ -263,10 +263,8 @@ class Delivery(Service):
             f"I couldn't post what <@{job.place.user_id}> asked for.",
             "A server admin can check my permissions in this channel. If they are right, the cause is in my log.",
         )
-        try:
+        with unless_refused(log.warning, "loss_not_told", job_id=job.job_id):
             await post_error(send, problem, nonce=job.job_id, allowed_mentions=NOBODY)
-        except DISCORD_ERRORS as error:
-            log.warning("loss_not_told", job_id=job.job_id, error=type(error).__name__)
 
     # ------------------------------------------------------------------ in the background
 

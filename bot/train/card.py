@@ -14,7 +14,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import DISCORD_ERRORS, is_transient, woken
+from bot.background import DISCORD_ERRORS, is_transient, unless_refused, woken
 from bot.components import button, view
 from bot.errors import ARCHIVED, MISSING_PERMISSIONS, is_gone
 from bot.jobs.client import JobClient, card_nonce
@@ -297,10 +297,8 @@ class LiveCard:
         message = await channel.send(embed=embed, files=files, nonce=nonce, **given)
         self._where = (place.channel_id, message.id)
         if old is not None:
-            try:
+            with unless_refused(log.warning, "old_card_not_removed"):
                 await old.delete()
-            except DISCORD_ERRORS as error:
-                log.warning("old_card_not_removed", error=type(error).__name__)
 
     async def _open_thread(self) -> bool:
         try:

@@ -19,7 +19,7 @@ import discord
 import structlog
 from redis.asyncio import Redis
 
-from bot.background import DISCORD_ERRORS, REDIS_DOWN, Service, reply, run_forever
+from bot.background import DISCORD_ERRORS, REDIS_DOWN, Service, reply, run_forever, unless_refused
 from bot.channels.importer import ImportPlan
 from bot.channels.sources import Source, Sources
 from bot.channels.store import TranscriptStore
@@ -206,10 +206,8 @@ class Remaking(Requests, Service):
         here = access.channel_ids(place) if isinstance(place, discord.Thread) else [model.channel_id]
         named = f"my model `{model.name}`" if self.registry.among(guild.id, here, [model]) else "a model of mine"
         channel = self.client.get_partial_messageable(model.channel_id, guild_id=guild.id)
-        try:
+        with unless_refused(log.warning, "deletion_not_told", model_id=model.model_id):
             await channel.send(f"🗑️ I deleted {named}: {why}.")
-        except DISCORD_ERRORS as error:
-            log.warning("deletion_not_told", model_id=model.model_id, error=type(error).__name__)
 
     # ------------------------------------------------------------------ transcripts
 

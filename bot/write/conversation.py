@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import discord
 import structlog
 
-from bot.background import DISCORD_ERRORS
+from bot.background import unless_refused
 from bot.channels.cleaning import clean
 from bot.channels.consent import ConsentStore
 from bot.channels.store import TranscriptStore, said_by
@@ -83,14 +83,13 @@ class Conversation:
     async def _before(self, who: Actor, message: discord.Message) -> list[Turn]:
         """The oldest first. Ends at what is deleted, or was neither said by the bot nor to it."""
         turns: list[Turn] = []
-        try:
+        # There is always something to answer: the words themselves.
+        with unless_refused(log.info, "conversation_not_read", channel_id=who.place.channel_id):
             last = await self._up(who, message, turns)
             if last is not None and isinstance(message.channel, discord.Thread):
                 async for earlier in message.channel.history(limit=_LOOKED_THROUGH, before=last):
                     if len(turns) < MOST_TURNS and (turn := self._spoken(earlier)) is not None:
                         turns.append(turn)
-        except DISCORD_ERRORS as error:  # there is always something to answer: the words themselves
-            log.info("conversation_not_read", channel_id=who.place.channel_id, error=type(error).__name__)
         return turns[::-1]
 
     async def _up(self, who: Actor, message: discord.Message, turns: list[Turn]) -> discord.Message | None:
