@@ -231,11 +231,8 @@ class Galvanic(commands.Bot):
             await self.invoke(ctx)
 
     async def close(self) -> None:
-        await self.tasks.stop()
-        await self.speaker.stop()
-        await self.personas.stop()
-        await self.quiz.stop()
-        for one in (self.remaking, self.importer, self.chores, self.looks, self.dispatcher, self.delivery, self.jobs):
+        parts = (self.speaker, self.personas, self.quiz, self.remaking, self.importer, self.chores, self.looks)
+        for one in (self.tasks, *parts, self.dispatcher, self.delivery, self.jobs):
             await one.stop()
         await super().close()
         with contextlib.suppress(RedisError):
