@@ -120,6 +120,15 @@ def some(names: Sequence[str], most: int = 10) -> str:
     return ", ".join(names[:most]) + more
 
 
+def listed(lines: Sequence[str], more: str, most_chars: int = DESCRIPTION_LIMIT, most: int | None = None) -> str:
+    """As many lines as fit, `most` at most, and in words, as in `and {} more`, the number of the others."""
+    shown = list(lines[:most])
+    while sum(len(line) + 1 for line in shown) > most_chars:
+        shown.pop()
+    left = len(lines) - len(shown)
+    return "\n".join([*shown, more.format(left)] if left else shown)
+
+
 def mentions(channel_ids: Iterable[int]) -> str:
     """Show the channels' names, each only to those who see the channel."""
     return some([f"<#{channel_id}>" for channel_id in channel_ids])

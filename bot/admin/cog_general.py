@@ -32,7 +32,7 @@ from bot.servers.access import is_admin
 from bot.servers.settings import GuildSettingsStore
 from bot.train.start import TASTE_MINUTES
 from bot.types import Context, hybrid_command
-from bot.words import AMBER, BLURPLE, GREEN, RED, bar, duration, plain, span
+from bot.words import AMBER, BLURPLE, GREEN, RED, bar, duration, listed, plain, span
 from galvanic.units import count
 from shared import keys, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
@@ -226,12 +226,12 @@ def _workers(machines: Counter[str]) -> str:
         return "⚠️ no worker"
     lines = [f"✅ {count(machines.total(), 'worker')}"]
     lines += [plain(name[:60]) + (f" (× {number})" if number > 1 else "") for name, number in machines.items()]
-    return "\n".join(_shortened(lines, 1 + _MOST_LINES, "other machines"))
+    return listed(lines, "and {} other machines", most=1 + _MOST_LINES)
 
 
 def trainings(snapshot: QueueSnapshot) -> str:
     running = [_running(one) for one in snapshot.trainings if one.runs]
-    lines = _shortened(running, _MOST_LINES, "more that run")
+    lines = [listed(running, "and {} more that run", most=_MOST_LINES)] if running else []
     if snapshot.waiting:
         waits = "1 waits" if snapshot.waiting == 1 else f"{snapshot.waiting} wait"
         begins = next((one.begins for one in snapshot.trainings if one.place == 0), None)
@@ -245,10 +245,6 @@ def _running(one: QueuedTraining) -> str:
         return "🧠 reading the text"
     left = "" if one.ends is None else f", {span(one.ends)} left"
     return f"🧠 `{bar(one.progress.share)}` {math.floor(100 * one.progress.share)} %{left}"
-
-
-def _shortened(lines: list[str], most: int, others: str) -> list[str]:
-    return [*lines[:most], f"and {len(lines) - most} {others}"] if len(lines) > most else lines
 
 
 def size(amount: int) -> str:

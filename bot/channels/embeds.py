@@ -13,7 +13,7 @@ from bot.channels.held import Held, Words
 from bot.channels.store import ImportState, Transcript
 from bot.channels.withdrawals import Withdrawn
 from bot.components import button, view
-from bot.words import AMBER, BLURPLE, GREEN, TITLE_LIMIT, bar, clipped, duration, mentions, short_title, some
+from bot.words import AMBER, BLURPLE, GREEN, TITLE_LIMIT, bar, clipped, duration, listed, mentions, short_title, some
 from galvanic.units import count
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
@@ -190,7 +190,7 @@ def _taken(taken: Sequence[tuple[str, Withdrawn]], terms: Terms) -> str:
             line += f" {some([f'`{model.name}`' for model in one.models])} learned from you: made again without "
             line += f"your words, or deleted, by <t:{due}:f>."
         lines.append(line)
-    return _fitting(lines, _TAKEN_CHARS, "- and in {} more.") or "- None of your words were stored."
+    return listed(lines, "- and in {} more.", _TAKEN_CHARS) or "- None of your words were stored."
 
 
 # ---------------------------------------------------------------------- what is held
@@ -307,16 +307,7 @@ def _days(days: float) -> str:
 
 
 def _list(lines: Sequence[str], otherwise: str = "None") -> str:
-    return _fitting(lines, _FIELD_CHARS, "and {} more", _MOST_LISTED) or otherwise
-
-
-def _fitting(lines: Sequence[str], most_chars: int, more: str, most: int | None = None) -> str:
-    """As many lines as fit, `most` at most, and in words the number of the others."""
-    shown = list(lines[:most])
-    while sum(len(line) + 1 for line in shown) > most_chars:
-        shown.pop()
-    left = len(lines) - len(shown)
-    return "\n".join([*shown, more.format(left)] if left else shown)
+    return listed(lines, "and {} more", _FIELD_CHARS, _MOST_LISTED) or otherwise
 
 
 def _seconds(snowflake: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 import discord
 
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
-from bot.words import BLURPLE, DESCRIPTION_LIMIT, in_line, plain, span
+from bot.words import BLURPLE, DESCRIPTION_LIMIT, in_line, listed, plain, span
 from galvanic.units import count
 
 
@@ -23,10 +22,9 @@ class Row:
 
 def jobs(rows: Sequence[Row], snapshot: QueueSnapshot, guild_id: int, prefix: str) -> discord.Embed:
     lines = [_line(row, snapshot) for row in rows]
-    fit = sum(size < DESCRIPTION_LIMIT - 100 for size in itertools.accumulate(len(line) + 1 for line in lines))
-    more = [f"and {len(rows) - fit} more."] if fit < len(rows) else []
+    said = listed(lines, "and {} more.", DESCRIPTION_LIMIT - 101)
     none = f"No training is waiting or running here. `{prefix}train frankenstein` starts one."
-    embed = discord.Embed(title="Trainings", description="\n".join(lines[:fit] + more) or none, colour=BLURPLE)
+    embed = discord.Embed(title="Trainings", description=said or none, colour=BLURPLE)
     elsewhere = sum(one.job.place.guild_id != guild_id for one in snapshot.trainings)
     foot = [f"{count(elsewhere, 'training')} of other servers"] if elsewhere else []
     if any(row.own for row in rows):
