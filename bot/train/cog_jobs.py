@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.components import JOB, Components, Press
-from bot.jobs import embeds as job_embeds
 from bot.jobs.client import TRAINING
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.options.autocomplete import choices, in_time
@@ -23,8 +23,9 @@ from bot.train import embeds
 from bot.train.card import TrainingCards
 from bot.train.state import TrainingState
 from bot.types import Context, User, hybrid_command
-from bot.words import code, plain
+from bot.words import BLURPLE, DESCRIPTION_LIMIT, code, in_line, listed, plain, span
 from galvanic.errors import UserError
+from galvanic.units import count
 from shared.jobs import TRAIN_QUEUE, TrainJob
 
 _JOB = "The training's id, at the bottom of its card; without one, your only training"
@@ -51,12 +52,12 @@ class Jobs(commands.Cog):
         who, private = Actor.of(ctx), ctx.interaction is not None
         snapshot = await self.cards.snapshots.look(now=True)
         rows = [
-            job_embeds.Row(one, own=one.is_of(who.guild_id, who.user.id), visible=self._may_show(who, one.job, private))
+            Row(one, own=one.is_of(who.guild_id, who.user.id), visible=self._may_show(who, one.job, private))
             for one in snapshot.trainings
             if one.is_of(who.guild_id)
         ]
         prefix = await self.cards.servers.prefix(who.guild_id)
-        await ctx.send(embed=job_embeds.jobs(rows, snapshot, who.guild_id, prefix), ephemeral=True)
+        await ctx.send(embed=listing(rows, snapshot, who.guild_id, prefix), ephemeral=True)
 
     @hybrid_command("cancel [JOB]", ("cancel", f"cancel {_EXAMPLE}"), about="End a training and keep nothing of it")
     @app_commands.describe(job=_JOB)
@@ -164,7 +165,7 @@ class Jobs(commands.Cog):
             return f"{job.job_id} {job.corpus.title} {job.corpus.name}".lower()
 
         near = (one for one in own + others if typed.lower() in known_by(one.job))
-        return choices(((job_embeds.choice(one, snapshot), one.job.job_id) for one in near), "")
+        return choices(((_choice(one, snapshot), one.job.job_id) for one in near), "")
 
     # ------------------------------------------------------------------ looking
 
@@ -222,3 +223,56 @@ def _unknown(job_id: str) -> UserError:
 
 def _over() -> UserError:
     return UserError("This training has already ended.", "Its card shows how, and there is nothing left to do.")
+
+
+# ---------------------------------------------------------------------- the list
+
+
+@dataclass(frozen=True)
+class Row:
+    training: QueuedTraining
+    own: bool  # by the person who asks
+    visible: bool  # in a channel that this person can see; of others, the list shows only that they exist
+
+
+def listing(rows: Sequence[Row], snapshot: QueueSnapshot, guild_id: int, prefix: str) -> discord.Embed:
+    lines = [_line(row, snapshot) for row in rows]
+    said = listed(lines, "and {} more.", DESCRIPTION_LIMIT - 101)
+    none = f"No training is waiting or running here. `{prefix}train frankenstein` starts one."
+    embed = discord.Embed(title="Trainings", description=said or none, colour=BLURPLE)
+    elsewhere = sum(one.job.place.guild_id != guild_id for one in snapshot.trainings)
+    foot = [f"{count(elsewhere, 'training')} of other servers"] if elsewhere else []
+    if any(row.own for row in rows):
+        foot.append(f"⭐ yours: {prefix}cancel JOB, {prefix}finish JOB")
+    return embed.set_footer(text=" · ".join(foot) or None)
+
+
+def _line(row: Row, snapshot: QueueSnapshot) -> str:
+    training, job, card = row.training, row.training.job, ""
+    mark = "🧠" if training.runs else "🕓"
+    if not row.visible:
+        return f"{mark} A training in another channel\n{_standing(training, snapshot)}"
+    if training.card is not None:  # not a link on the title, which is whatever somebody called a file
+        channel_id, message_id = training.card
+        card = f" · [card](https://discord.com/channels/{job.place.guild_id}/{channel_id}/{message_id})"
+    above = f"{mark} {'⭐ ' if row.own else ''}**{plain(job.corpus.title[:80])}** · <@{job.place.user_id}>"
+    return f"{above}\n{_standing(training, snapshot)} · `{job.job_id}`{card}"
+
+
+def _standing(training: QueuedTraining, snapshot: QueueSnapshot) -> str:
+    if training.place is not None:
+        where = in_line(training.place, snapshot.waiting, training.begins)
+        others = snapshot.before(training)
+        return where + (f" ({count(others, 'training')} of other servers before it)" if others else "")
+    if training.job.imports:
+        return "reading the channel"
+    if training.progress is None:
+        return "reading the text"
+    if training.progress.doing == "finishing":
+        return "being finished"
+    done = f"{math.floor(100 * training.progress.share)} %"
+    return done if training.ends is None else f"{done}, {span(training.ends)} left"
+
+
+def _choice(training: QueuedTraining, snapshot: QueueSnapshot) -> str:
+    return f"{training.job.corpus.title[:50]} · {_standing(training, snapshot)}"[:100]

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bot import words
-from bot.jobs import embeds as job_embeds
 from bot.jobs.fairness import Estimate
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.models import embeds as model_embeds
 from bot.models.embeds import copied
 from bot.train import embeds
+from bot.train.cog_jobs import Row, listing
 from bot.train.state import TrainingState
 from bot.words import AMBER, BLURPLE, GREEN
 from bot.write import embeds as write_embeds
@@ -251,11 +251,11 @@ def test_the_list_of_jobs() -> None:
     hidden = standing("t-4", 2, begins=Estimate(300, True))
     snapshot = QueueSnapshot((running, theirs, mine, hidden))
     rows = [
-        job_embeds.Row(running, False, True),
-        job_embeds.Row(mine, True, True),
-        job_embeds.Row(hidden, False, False),
+        Row(running, False, True),
+        Row(mine, True, True),
+        Row(hidden, False, False),
     ]
-    embed = job_embeds.jobs(rows, snapshot, GUILD, "?")
+    embed = listing(rows, snapshot, GUILD, "?")
     card_link = f"https://discord.com/channels/{GUILD}/{CHANNEL}/5"
     assert (embed.description or "").split("\n") == [
         f"🧠 **The Book of Tides** · <@{USER}>",
@@ -267,12 +267,12 @@ def test_the_list_of_jobs() -> None:
         "3rd of 3 waiting, begins in about 5 min (1 training of other servers before it)",
     ]
     assert embed.footer.text == "1 training of other servers · ⭐ yours: ?cancel JOB, ?finish JOB"
-    assert "?train" in (job_embeds.jobs([], QueueSnapshot(()), GUILD, "?").description or "")
+    assert "?train" in (listing([], QueueSnapshot(()), GUILD, "?").description or "")
 
 
 def test_a_long_list_of_jobs_fits_discord() -> None:
     many = [standing(f"t-{n}", n, begins=Estimate(60, True)) for n in range(200)]
-    embed = job_embeds.jobs([job_embeds.Row(one, True, True) for one in many], QueueSnapshot(tuple(many)), GUILD, "!")
+    embed = listing([Row(one, True, True) for one in many], QueueSnapshot(tuple(many)), GUILD, "!")
     assert len(embed.description or "") <= 4_096
     assert " more." in (embed.description or "")
 

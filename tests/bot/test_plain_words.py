@@ -7,10 +7,10 @@ import re
 import pytest
 from hypothesis import given, strategies as st
 
-from bot.jobs import embeds as job_embeds
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.models import embeds as model_embeds
 from bot.train import embeds as train_embeds
+from bot.train.cog_jobs import Row, listing
 from bot.train.state import TrainingState
 from bot.words import TITLE_LIMIT, clipped, fit, plain
 from playground.markdown import render_inline
@@ -88,7 +88,7 @@ def test_no_card_makes_a_link_of_a_title() -> None:
         model_embeds.model_info(model, current=False, prefix="!", facts=(("Rights", EVIL),)),
         model_embeds.delete_question(model, 1, "!"),
         model_embeds.imported(model, (EVIL,), "!", current=False),
-        job_embeds.jobs([job_embeds.Row(standing, False, True)], QueueSnapshot((standing,)), 1, "!"),
+        listing([Row(standing, False, True)], QueueSnapshot((standing,)), 1, "!"),
     ]
     for embed in embeds:
         shown = [embed.title or "", embed.description or "", *(field.value or "" for field in embed.fields)]
