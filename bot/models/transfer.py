@@ -24,15 +24,15 @@ from shared.jobs import MODEL_FILE, ExportJob, ImportJob
 from shared.models import ModelRecord
 
 _LISTED = 10
-_SWITCHED_OFF = UserError(
+_SWITCHED_OFF = (
     "This model learned from channels' messages, and I'm not to use those, so I didn't keep it.",
     "The bot's operator decides that, with `CHANNEL_TRAINING`.",
 )
-_WITHDRAWN = UserError(
+_WITHDRAWN = (
     "Words that this model learned from were withdrawn in the meantime, so I don't hand it out any more.",
     "It will be made again without them, or deleted; a new one can be exported.",
 )
-_NOT_HERE = UserError(
+_NOT_HERE = (
     "This model learned from messages that not everybody who reads this channel can read, so I didn't keep it.",
     "Import it where all readers can read them too, such as in the channel that they are from.",
 )
@@ -101,7 +101,7 @@ class Transfer(Requests):
         if data is None:
             raise UserError("The file has expired.", "Run the command again.")
         if await self.registry.is_stale(model):
-            raise _WITHDRAWN
+            raise UserError(*_WITHDRAWN)
         prefix = await self.servers.prefix(job.place.guild_id)
         said = embeds.exported(job.model.name, event.size, prefix, messages=bool(model.transcripts))
         await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.safetensors"), **options)
@@ -137,7 +137,7 @@ class Transfer(Requests):
         place, model = job.place, event.model
         if not self.registry.among(place.guild_id, place.channel_ids, [model], place.user_id):
             await self.registry.remove(model)
-            raise _SWITCHED_OFF if self.settings.channel_training == "off" else _NOT_HERE
+            raise UserError(*(_SWITCHED_OFF if self.settings.channel_training == "off" else _NOT_HERE))
         try:
             if model.authors:
                 await self.registry.require_few_own(place.guild_id, place.user_id, MOST_OWN)
