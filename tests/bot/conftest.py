@@ -13,12 +13,14 @@ import yarl
 from bot import background
 from bot.app import Galvanic
 from bot.channels import watch, withdrawals
+from bot.jobs.client import JobClient
 from bot.train import card as live_card
 from playground.server import Playground, open_port
 from shared.connect import connect_async
 from shared.settings import Settings
 from tests.bot.channels import worked_off
 from tests.bot.live import Live
+from tests.bot.stand_in import StandIn
 from tests.driver.control import Driver, extend
 
 
@@ -43,6 +45,20 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(withdrawals, "GATHER_S", 0.05)
     monkeypatch.setattr(watch, "PAUSE_S", 0.0)
     monkeypatch.setattr(background, "CHORE_RETRY_S", 0.05)
+
+
+@pytest.fixture
+def worker(live: Live) -> StandIn:
+    """With a model that everybody can use in #lab, without a wait between two texts."""
+    live.bot.settings.generate_cooldown_s = 0
+    worker = StandIn(live.bot.settings)
+    worker.add_model()
+    return worker
+
+
+@pytest.fixture
+def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
+    return JobClient(settings, client)
 
 
 @pytest.fixture

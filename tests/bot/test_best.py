@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import discord
-import pytest
 from simcord.backend.models import Message
 
 from bot.play.best import AGE, MOST, TRIMMED_TO
@@ -14,7 +13,6 @@ from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Compared, ComparedText, Generated
 from shared.jobs import CompareJob, Variant
-from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
 from tests.factories import generate_job, record
@@ -23,19 +21,6 @@ from tests.registered import register
 BEN, CLEO, DORA = (USER_IDS[name] for name in ("ben", "cleo", "dora"))
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
 NOTHING = "Nothing to show here yet"
-
-
-@pytest.fixture
-def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("GENERATE_COOLDOWN_S", "0")
-    return Settings()
-
-
-@pytest.fixture
-def worker(live: Live) -> StandIn:
-    worker = StandIn(live.bot.settings)
-    worker.add_model()
-    return worker
 
 
 async def written(live: Live, text: str, where: int = LAB, **fields: Any) -> Message:

@@ -32,11 +32,6 @@ DAY_MS = 86_400_000
 
 
 @pytest.fixture
-def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
-    return JobClient(settings, client)
-
-
-@pytest.fixture
 def store(client: redis.asyncio.Redis) -> TranscriptStore:
     return TranscriptStore(client)
 

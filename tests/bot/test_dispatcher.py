@@ -27,11 +27,6 @@ def worker(settings: Settings) -> redis.Redis:
 
 
 @pytest.fixture
-def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
-    return JobClient(settings, client)
-
-
-@pytest.fixture
 def dispatcher(client: redis.asyncio.Redis, queue: JobClient) -> Dispatcher:
     return Dispatcher(client, queue)
 

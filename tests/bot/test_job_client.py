@@ -26,11 +26,6 @@ from tests.bot.offline import text_again
 from tests.factories import corpus, generate_job, record, train_job
 
 
-@pytest.fixture
-def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
-    return JobClient(settings, client)
-
-
 async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.asyncio.Redis) -> None:
     job = train_job()
     assert await queue.submit_train(job, "a tide " * 300, (3, 20)) == "entered"

@@ -17,7 +17,6 @@ from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Quizzed
 from shared.jobs import QuizJob
-from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.rooms import heard
 from tests.bot.stand_in import StandIn
@@ -28,19 +27,6 @@ from tests.registered import register
 ADA, BEN, DORA = (USER_IDS[name] for name in ("ada", "ben", "dora"))
 LAB, TAVERN = CHANNEL_IDS["lab"], CHANNEL_IDS["tavern"]
 PASSAGES = ("the gulls went *home*", "the sea was calm", "a boat came @everyone in")
-
-
-@pytest.fixture
-def settings(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("GENERATE_COOLDOWN_S", "0")
-    return Settings()
-
-
-@pytest.fixture
-def worker(live: Live) -> StandIn:
-    worker = StandIn(live.bot.settings)
-    worker.add_model()
-    return worker
 
 
 async def asked(live: Live, worker: StandIn, typed: str = "!quiz tides --seconds 600", channel: str = "lab") -> QuizJob:

@@ -27,11 +27,6 @@ def worker(settings: Settings) -> redis.Redis:
     return connect(settings)
 
 
-@pytest.fixture
-def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
-    return JobClient(settings, client)
-
-
 async def enter(queue: JobClient, number: int, epochs: int | None = None, **where: int) -> None:
     options = TrainOptions(minutes=4, epochs=epochs)
     job = train_job(job_id=f"t-{number}", place=place(**where), options=options)
