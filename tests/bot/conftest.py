@@ -13,6 +13,7 @@ import yarl
 from bot import background
 from bot.app import Galvanic
 from bot.channels import watch, withdrawals
+from bot.channels.store import TranscriptStore
 from bot.jobs.client import JobClient
 from bot.train import card as live_card
 from playground.server import Playground, open_port
@@ -50,7 +51,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def worker(live: Live) -> StandIn:
     """With a model that everybody can use in #lab, without a wait between two texts."""
-    live.bot.settings.generate_cooldown_s = 0
+    live.bot.settings.generate_cooldown_s = live.bot.settings.chat_cooldown_s = 0
     worker = StandIn(live.bot.settings)
     worker.add_model()
     return worker
@@ -59,6 +60,11 @@ def worker(live: Live) -> StandIn:
 @pytest.fixture
 def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
     return JobClient(settings, client)
+
+
+@pytest.fixture
+def store(client: redis.asyncio.Redis) -> TranscriptStore:
+    return TranscriptStore(client)
 
 
 @pytest.fixture

@@ -170,9 +170,7 @@ async def test_another_server_still_gets_its_text(full: Live) -> None:
     assert full.bot.admission.waiting == full.bot.settings.generate_jobs_per_server
 
 
-async def test_a_place_is_free_again_after_the_answer(live: Live, settings: Settings) -> None:
-    worker = StandIn(settings)
-    worker.add_model()
+async def test_a_place_is_free_again_after_the_answer(live: Live, worker: StandIn) -> None:
     live.send("!generate the sea")
     job_id = await worker.asked(live)
     assert live.bot.admission.waiting == 1

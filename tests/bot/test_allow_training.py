@@ -5,16 +5,12 @@ from __future__ import annotations
 import pytest
 
 from playground.places import CHANNEL_IDS, GUILD_ID
-from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.members import ADA, BEN, LAB, TAVERN, model_of, stored
 from tests.driver.faults import Fault
 from tests.transcripts import has_text
 
-
-@pytest.fixture
-def settings(opted_in: None) -> Settings:
-    return Settings()
+pytestmark = pytest.mark.usefixtures("opted_in")
 
 
 async def test_an_admin_allows_a_channel_and_its_members_are_told_there(live: Live) -> None:

@@ -22,7 +22,6 @@ from bot.train.state import TrainingState
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from shared import keys
 from shared.events import Failed
-from shared.settings import Settings
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.driver.faults import Fault
@@ -34,11 +33,9 @@ FOLLOWUP = r"/webhooks/\d+/[^/]+"
 
 
 @pytest.fixture
-def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+def worker(worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     monkeypatch.setattr(background, "PAUSES_S", (0.05, 0.05))
     monkeypatch.setattr(delivery, "_RETRY_S", 0.05)
-    worker = StandIn(settings)
-    worker.add_model()
     return worker
 
 

@@ -18,10 +18,8 @@ GUILD, LAB = GUILD_ID, CHANNEL_IDS["lab"]
 NOTE = 'The model reads this seed as "damn it".'
 
 
-async def test_the_worker_is_told_what_applies(live: Live) -> None:
+async def test_the_worker_is_told_what_applies(live: Live, worker: StandIn) -> None:
     """The default list in a new server, then what its admins keep, though it be nothing."""
-    worker = StandIn(live.bot.settings)
-    worker.add_model()
     for number, (kept, applies) in enumerate(((None, default_entries()), (("damn",), ("damn",)), ((), ()))):
         if kept is not None:
             await live.bot.guild_settings.change(GUILD, blocklist=kept)

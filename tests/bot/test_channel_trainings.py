@@ -31,11 +31,6 @@ from tests.transcripts import expire, has_text, written
 DAY_MS = 86_400_000
 
 
-@pytest.fixture
-def store(client: redis.asyncio.Redis) -> TranscriptStore:
-    return TranscriptStore(client)
-
-
 async def transcribed(store: TranscriptStore, guild_id: int = GUILD) -> TranscriptInfo:
     lines = [Line(1, 71, "a tide"), Line(2, 72, "another tide")]
     return await written(store, lines, guild_id=guild_id, channel_id=CHANNEL)

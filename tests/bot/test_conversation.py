@@ -49,11 +49,8 @@ def as_discord_sends(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-async def worker(live: Live, settings: Settings) -> StandIn:
+async def worker(live: Live, worker: StandIn) -> StandIn:
     """A worker, and a chat in #lab."""
-    live.bot.settings.chat_cooldown_s = live.bot.settings.generate_cooldown_s = 0
-    worker = StandIn(settings)
-    worker.add_model()
     await live.bot.guild_settings.choose(LAB, "chat", True)
     return worker
 

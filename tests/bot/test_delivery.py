@@ -18,13 +18,7 @@ from tests.factories import generate_job, record
 from worker.events import Superseded
 
 LAB = CHANNEL_IDS["lab"]
-
-
-@pytest.fixture(autouse=True)
-async def worker(live: Live) -> StandIn:
-    worker = StandIn(live.bot.settings)
-    worker.add_model()
-    return worker
+pytestmark = pytest.mark.usefixtures("worker")
 
 
 async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(

@@ -194,9 +194,7 @@ def test_each_intent_has_its_own_words(settings: Settings, monkeypatch: pytest.M
     assert intents.missing(asks("message_content", granted={}), settings) is None
 
 
-async def test_it_speaks_by_chance_where_people_write_what_it_cannot_read(live: Live) -> None:
-    worker = StandIn(live.bot.settings)
-    worker.add_model()
+async def test_it_speaks_by_chance_where_people_write_what_it_cannot_read(live: Live, worker: StandIn) -> None:
     assert "100 of 100 messages" in await live.ask(f"{MENTION} speak 100%")
     live.world.create_message(CHANNEL_IDS["lab"], USER_IDS["ben"], "a pin", message_type=MessageType.PINS_ADD)
     await live.ask(f"{MENTION} help")

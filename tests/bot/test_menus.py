@@ -17,7 +17,6 @@ from shared import keys
 from shared.blocklist import MOST_ENTRIES, default_entries
 from shared.events import Compared, ComparedText, Failed, Generated, Surprised
 from shared.jobs import GenerateJob, SurpriseJob
-from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.members import ADA, BEN, LAB, custom_id, press
 from tests.bot.stand_in import TEXT, StandIn, lab
@@ -26,15 +25,6 @@ from tests.factories import generate_job, train_job
 
 CONTINUE, SURPRISE, DELETE, NEVER = "Continue this", "Surprise map", "Delete this text", "Never say this again"
 ME = "<@1297000000000000031>"
-
-
-@pytest.fixture
-def worker(live: Live, settings: Settings) -> StandIn:
-    live.bot.settings.generate_cooldown_s = 0
-    live.bot.settings.chat_cooldown_s = 0
-    worker = StandIn(settings)
-    worker.add_model()
-    return worker
 
 
 def call(live: Live, person: str, message: Message, command: str) -> Interaction:

@@ -85,9 +85,7 @@ async def test_a_form_keeps_what_was_typed_when_one_field_is_wrong(live: Live) -
     assert (options.layers, options.units, options.batch, options.epochs, options.keep_licence) == (2, 64, 16, 2, True)
 
 
-async def test_a_text_is_asked_for_by_form(live: Live) -> None:
-    worker = StandIn(live.bot.settings)
-    worker.add_model()
+async def test_a_text_is_asked_for_by_form(live: Live, worker: StandIn) -> None:
     opened = await form_of(live, "generate", seed="the sea", length="40")
     await submitted(live, opened, top_k="5", guard="no")
     job_id = await worker.asked(live)

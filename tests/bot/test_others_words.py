@@ -11,18 +11,9 @@ from simcord.backend.models import Message
 from bot.channels.export import export
 from playground.places import GUILD_ID
 from shared import keys
-from shared.settings import Settings
 from tests.bot.live import Live
 from tests.bot.members import ADA, BEN, press
 from tests.bot.stand_in import TEXT, StandIn
-
-
-@pytest.fixture
-def worker(live: Live, settings: Settings) -> StandIn:
-    live.bot.settings.generate_cooldown_s = 0
-    worker = StandIn(settings)
-    worker.add_model()
-    return worker
 
 
 async def bens_text(live: Live, worker: StandIn) -> Message:

@@ -7,7 +7,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot import gateway
-from shared.settings import Settings
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn
 from tests.driver.faults import Fault
@@ -48,9 +47,7 @@ async def test_a_request_that_discord_does_not_answer_is_given_up(impatient: Non
     await live.until(lambda: live.showing("Discord is having trouble"), "a word of it")
 
 
-async def test_refusals_do_not_stand_in_the_way_of_answers(live: Live, settings: Settings) -> None:
-    worker = StandIn(settings)
-    worker.add_model()
+async def test_refusals_do_not_stand_in_the_way_of_answers(live: Live, worker: StandIn) -> None:
     live.send("!generate the sea")
     job_id = await worker.asked(live)
     slow = live.faults.add(Fault("POST", POST, 200, times=MANY, wait_s=0.1))

@@ -11,10 +11,10 @@ from bot.servers import access
 from galvanic.errors import UserError
 from playground.people import File
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
-from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.members import LAB, directly, slash
-from tests.bot.stand_in import StandIn
+
+pytestmark = pytest.mark.usefixtures("worker")
 
 
 async def deny(live: Live, *names: str) -> None:
@@ -29,11 +29,6 @@ async def deny(live: Live, *names: str) -> None:
         return channel is not None and not channel.permissions_for(channel.guild.me).is_superset(denied)
 
     await live.until(known, "the bot to know of it")
-
-
-@pytest.fixture(autouse=True)
-def a_model(live: Live, settings: Settings) -> None:
-    StandIn(settings).add_model()
 
 
 @pytest.mark.parametrize("typed", ["!help", "!models", "!generate the sea", "!model use nosuch", f"<@{BOT_ID}> hello"])

@@ -26,7 +26,6 @@ from playground.present import Presenter
 from shared import keys
 from shared.events import Failed, Generated
 from shared.jobs import GENERATE_QUEUE
-from shared.settings import Settings
 from tests.bot.live import Live
 from tests.bot.members import press
 from tests.bot.stand_in import TEXT, StandIn
@@ -40,11 +39,8 @@ ADD = "!persona add mary tides Mary Shelley"
 
 
 @pytest.fixture
-async def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+def worker(worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     monkeypatch.setattr(personas, "PAUSE_S", (0.0, 0.0))
-    live.bot.settings.chat_cooldown_s = live.bot.settings.generate_cooldown_s = 0
-    worker = StandIn(settings)
-    worker.add_model()
     return worker
 
 

@@ -14,7 +14,6 @@ from shared import keys
 from shared.connect import connect
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
-from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests import factories
 from tests.bot.channels import Pages, agreed, being_read, queued as waiting, talk, until
@@ -27,10 +26,7 @@ LAB, TAVERN, LIBRARY = (CHANNEL_IDS[name] for name in ("lab", "tavern", "library
 HOUR_S, DAY_S = 3_600, 86_400
 WITHIN_S = 72 * HOUR_S
 
-
-@pytest.fixture
-def settings(opted_in: None) -> Settings:
-    return Settings()
+pytestmark = pytest.mark.usefixtures("opted_in")
 
 
 async def read(live: Live, *authors: int, channel_id: int = LAB) -> TranscriptInfo:

@@ -21,7 +21,6 @@ from shared import keys
 from shared.blocklist import default_entries
 from shared.events import Generated
 from shared.jobs import MOST_CANDIDATES
-from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
 from tests.bot.stand_in import TEXT, StandIn, lab
@@ -35,10 +34,8 @@ OTHER_BOT = 1_297_000_000_000_000_099
 
 
 @pytest.fixture
-def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+def worker(worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     monkeypatch.setattr(speaker, "REST_S", 0.0)
-    worker = StandIn(settings)
-    worker.add_model()
     return worker
 
 

@@ -120,9 +120,7 @@ class Bot:
         await self.store.complete(self._transcript_id)
 
 
-@pytest.fixture
-def settings(opted_in: None) -> Settings:
-    return Settings()
+pytestmark = pytest.mark.usefixtures("opted_in")
 
 
 _GO = st.integers(0, 2)

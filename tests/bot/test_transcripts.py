@@ -25,11 +25,6 @@ GUILD = 1
 
 
 @pytest.fixture
-def store(client: redis.asyncio.Redis) -> TranscriptStore:
-    return TranscriptStore(client)
-
-
-@pytest.fixture
 def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
     unneeded: Any = None
     return Registry(client, settings, unneeded, unneeded)

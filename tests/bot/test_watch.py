@@ -10,7 +10,6 @@ from simcord.enums import OverwriteType
 
 from bot.channels.watch import Watch
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
-from shared.settings import Settings
 from tests.bot.channels import (
     LAB,
     MESSAGES,
@@ -36,11 +35,7 @@ from tests.bot.live import Live
 from tests.driver.faults import Fault
 
 ADA, CLEO = USER_IDS["ada"], USER_IDS["cleo"]
-
-
-@pytest.fixture
-def settings(opted_in: None, at_once: None) -> Settings:
-    return Settings()
+pytestmark = pytest.mark.usefixtures("opted_in", "at_once")
 
 
 # ---------------------------------------------------------------------- messages

@@ -14,7 +14,6 @@ from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.models import ModelRecord
-from shared.settings import Settings
 from shared.transcripts import TranscriptInfo, is_being_purged, revision_of
 from tests.bot.channels import taken_out, until
 from tests.bot.live import Live
@@ -25,10 +24,7 @@ from tests.transcripts import READING, words, written
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
 TAVERN, LIBRARY = CHANNEL_IDS["tavern"], CHANNEL_IDS["library"]
 
-
-@pytest.fixture
-def settings(opted_in: None) -> Settings:
-    return Settings()
+pytestmark = pytest.mark.usefixtures("opted_in")
 
 
 async def agreed(live: Live, *users: int, guild_id: int = GUILD_ID) -> None:
