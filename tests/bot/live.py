@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from simcord.backend.models import Message
+import discord
+from simcord.backend.models import Message, Overwrite
+from simcord.enums import OverwriteType
 
 from bot.app import Galvanic
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
@@ -87,6 +89,16 @@ class Live:
     def remove_channel(self, channel_id: int) -> None:
         """Delete a channel, and tell the bot."""
         self.driver.admin.remove(channel_id)
+
+    async def deny(self, *permissions: str, channel_id: int = CHANNEL_IDS["lab"], who: int = BOT_ID) -> None:
+        """Take permissions in a channel from the bot, or from a person, and wait until the bot knows of it."""
+        denied = discord.Permissions(**dict.fromkeys(permissions, True)).value
+        channel = self.world.get_channel(channel_id)
+        others = [entry for entry in channel.overwrites if entry.target_id != who]
+        channel.overwrites = [*others, Overwrite(who, OverwriteType.MEMBER, allow=0, deny=denied)]
+        self.world.announce_channel_update(channel_id)
+        seen: Any = self.bot.get_channel(channel_id)
+        await self.until(lambda: (who, denied) in [(one.id, one.deny) for one in seen._overwrites], "the bot to know")
 
     def requests(self, *methods: str) -> list[Any]:
         """What the bot sent Discord, newest last."""

@@ -168,9 +168,7 @@ async def test_what_cannot_learn_on_is_refused_and_nobody_is_told(live: Live) ->
 async def test_without_a_word_to_the_members_it_stays_off(live: Live) -> None:
     await ready(live)
     await live.bot.registry.use(LIBRARY, await learned(live))
-    deny = {"channel": "lab", "target": "bot", "allow": [], "deny": ["send_messages"]}
-    await live.driver.admin.permissions(deny)
-    await live.handled()
+    await live.deny("send_messages")
     assert "I can't tell the members" in await live.ask("!learn nightly", channel="library")
     assert await schedule_of(live, LIBRARY) is None
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 
-import discord
 import pytest
 import redis
 from PIL import Image
-from simcord.backend.models import Channel, Overwrite
-from simcord.enums import OverwriteType
+from simcord.backend.models import Channel
 
 from bot.jobs import delivery
 from bot.train import card as live_card
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Cancelled, Event, Failed, Finished, Started
 from shared.jobs import LOSS_FILE, TrainJob
@@ -60,12 +58,6 @@ def thread(live: Live) -> Channel:
     return made
 
 
-def deny(live: Live, channel_id: int, **permissions: bool) -> None:
-    denied = discord.Permissions(**permissions).value
-    live.world.get_channel(channel_id).overwrites.append(Overwrite(BOT_ID, OverwriteType.MEMBER, allow=0, deny=denied))
-    live.world.announce_channel_update(channel_id)
-
-
 async def told(live: Live, worker: StandIn, words: str) -> str:
     """The one direct message to Ada, once the job is done with."""
     await live.until(lambda: not worker.waiting(), "the end of the job")
@@ -80,7 +72,7 @@ async def test_the_end_opens_an_archived_thread_or_goes_to_the_owner(live: Live,
     state = where.thread_metadata
     assert state is not None
     if locked:
-        deny(live, CHANNEL_IDS["lab"], manage_threads=True)
+        await live.deny("manage_threads")
     state.archived, state.locked = True, locked
     worker.begin().publish(Failed(problem="The text is too short."))
     if locked:
@@ -93,11 +85,10 @@ async def test_the_end_opens_an_archived_thread_or_goes_to_the_owner(live: Live,
 
 
 async def test_without_attach_files_the_end_is_shown_without_its_chart(live: Live, worker: StandIn) -> None:
-    channel_id = CHANNEL_IDS["lab"]
-    job = await begun(live, channel_id)
+    job = await begun(live, CHANNEL_IDS["lab"])
     log = worker.begin()
     log.attach(LOSS_FILE, chart())
-    deny(live, channel_id, attach_files=True)
+    await live.deny("attach_files")
     log.publish(finished())
     card = await live.until(lambda: live.showing("is now this channel's model"), "the end")
     await live.until(lambda: not worker.waiting(), f"the end of {job.job_id}")

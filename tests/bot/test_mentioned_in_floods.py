@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import discord
-from simcord.backend.models import Overwrite
-from simcord.enums import OverwriteType
-
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
 from tests.bot.live import Live
 
@@ -27,9 +23,7 @@ async def told(live: Live, channel: int, words: str) -> int:
 
 
 async def test_where_the_bot_lacks_permissions(live: Live) -> None:
-    denied = discord.Permissions(attach_files=True).value
-    live.world.get_channel(LAB).overwrites.append(Overwrite(BOT_ID, OverwriteType.MEMBER, allow=0, deny=denied))
-    live.world.announce_channel_update(LAB)
+    await live.deny("attach_files")
     assert await told(live, LAB, "Attach Files") == 1
 
 

@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import discord
 import pytest
-from simcord.backend.models import Overwrite
-from simcord.enums import OverwriteType
 
 from bot.servers import access
 from galvanic.errors import UserError
 from playground.people import File
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live, text_of
 from tests.bot.members import LAB, directly, slash
 
 pytestmark = pytest.mark.usefixtures("worker")
 
 
-async def deny(live: Live, *names: str) -> None:
-    denied = discord.Permissions(**dict.fromkeys(names, True))
-    overwrite = Overwrite(BOT_ID, OverwriteType.MEMBER, allow=0, deny=denied.value)
-    live.world.get_channel(LAB).overwrites.append(overwrite)
-    live.world.announce_channel_update(LAB)
-
-    def known() -> bool:
-        guild = live.bot.get_guild(GUILD_ID)
-        channel = guild and guild.get_channel(LAB)
-        return channel is not None and not channel.permissions_for(channel.guild.me).is_superset(denied)
-
-    await live.until(known, "the bot to know of it")
-
-
 @pytest.mark.parametrize("typed", ["!help", "!models", "!generate the sea", "!model use nosuch", f"<@{BOT_ID}> hello"])
 async def test_without_send_messages_a_command_is_answered_directly(live: Live, typed: str) -> None:
-    await deny(live, "send_messages")
+    await live.deny("send_messages")
     live.send(typed)
     told = text_of(await directly(live, "ada", "❌"))
     if typed.startswith("!model use"):
@@ -45,7 +29,7 @@ async def test_without_send_messages_a_command_is_answered_directly(live: Live, 
 
 @pytest.mark.parametrize("command", ["help", "models"])
 async def test_without_send_messages_a_slash_command_works(live: Live, command: str) -> None:
-    await deny(live, "send_messages", "embed_links")
+    await live.deny("send_messages", "embed_links")
     before = len(live.world.messages[LAB])
     slash(live, "ada", command)
     answer = await live.until(
@@ -56,7 +40,7 @@ async def test_without_send_messages_a_slash_command_works(live: Live, command: 
 
 
 async def test_without_embeds_it_says_so_in_plain_text(live: Live) -> None:
-    await deny(live, "embed_links")
+    await live.deny("embed_links")
     for typed in ("!help", "!models", "!frobnicate", "!settings", "!status"):
         sent = live.send(typed)
         answer = await live.until(lambda sent=sent: live.answer(sent), typed)  # type: ignore[misc]
@@ -64,7 +48,7 @@ async def test_without_embeds_it_says_so_in_plain_text(live: Live) -> None:
 
 
 async def test_another_bots_command_is_not_answered_directly(live: Live) -> None:
-    await deny(live, "send_messages")
+    await live.deny("send_messages")
     live.send("!frobnicate")
     await live.handled()
     assert not live.shown("", channel=live.dm("ada"))

@@ -29,7 +29,6 @@ from shared.jobs import GENERATE_QUEUE
 from tests.bot.live import Live
 from tests.bot.members import press
 from tests.bot.stand_in import TEXT, StandIn
-from tests.bot.test_permissions import deny
 from tests.driver.faults import Fault
 
 LAB = CHANNEL_IDS["lab"]
@@ -309,7 +308,7 @@ async def test_nothing_but_people_calls_one(live: Live, worker: StandIn) -> None
 
 @pytest.mark.usefixtures("worker")
 async def test_without_the_right_it_speaks_under_the_bots_name(live: Live, worker: StandIn) -> None:
-    await deny(live, "manage_webhooks")
+    await live.deny("manage_webhooks")
     assert "Under my own name: I lack Manage Webhooks" in await live.ask(ADD)
     await call(live, worker)
     (posted,) = live.shown(TEXT)

@@ -7,12 +7,10 @@ from typing import Any
 
 import discord
 import pytest
-from simcord.backend.models import Overwrite
-from simcord.enums import OverwriteType
 
 from bot.components import view
 from bot.models.embeds import model_buttons
-from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
+from playground.places import CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live, text_of
 
 LAB = CHANNEL_IDS["lab"]
@@ -21,13 +19,10 @@ LAB = CHANNEL_IDS["lab"]
 async def test_where_the_bot_may_not_write_a_press_is_told_so_and_nothing_breaks(
     live: Live, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lab = CHANNEL_IDS["lab"]
-    message = await live.bot.get_partial_messageable(lab).send("a model", view=model_buttons("m1", "use"))
-    denied = discord.Permissions(embed_links=True).value
-    live.world.get_channel(lab).overwrites.append(Overwrite(BOT_ID, OverwriteType.MEMBER, allow=0, deny=denied))
-    live.world.announce_channel_update(lab)
+    message = await live.bot.get_partial_messageable(LAB).send("a model", view=model_buttons("m1", "use"))
+    await live.deny("embed_links")
     with caplog.at_level(logging.ERROR):
-        live.acts.click(USER_IDS["ada"], lab, message.id, "galvanic:use:m1")
+        live.acts.click(USER_IDS["ada"], LAB, message.id, "galvanic:use:m1")
         await live.until(lambda: live.whispered("ada", "I'm missing permissions"), "a refusal")
         await live.handled()
     assert not caplog.records
@@ -79,17 +74,13 @@ async def _press(live: Live, custom_id: str, person: str, channel_id: int = LAB)
         live.acts.click(USER_IDS[person], channel_id, message.id, custom_id)
 
 
-def _only_reads(live: Live, person: str, channel_id: int) -> None:
-    denied = discord.Permissions(send_messages=True, send_messages_in_threads=True).value
-    live.world.get_channel(channel_id).overwrites.append(
-        Overwrite(USER_IDS[person], OverwriteType.MEMBER, allow=0, deny=denied)
-    )
-    live.world.announce_channel_update(channel_id)
+async def _ben_only_reads(live: Live) -> None:
+    await live.deny("send_messages", "send_messages_in_threads", who=USER_IDS["ben"])
 
 
 async def test_who_may_only_read_a_channel_does_nothing_there_by_a_control(live: Live) -> None:
     """What only they see is shown to them."""
-    _only_reads(live, "ben", LAB)
+    await _ben_only_reads(live)
     for custom_id in FOR_READERS:
         await _press(live, custom_id, "ben")
         await live.until(lambda: live.whispered("ben", "There is no training"), "the button's own answer")
@@ -107,6 +98,6 @@ async def test_a_form_asks_again_when_it_is_sent(live: Live) -> None:
     await _press(live, "galvanic:write:m1", "ben")
     (opened,) = await live.until(lambda: [one for one in live.world.interactions.values() if one.modal], "the form")
     await live.until(lambda: live.bot._connection._view_store._modals, "the form to be known")
-    _only_reads(live, "ben", LAB)
+    await _ben_only_reads(live)
     live.acts.submit_modal(USER_IDS["ben"], opened.id, {"words": "the sea"})
     await live.until(lambda: live.whispered("ben", "You can't send messages in this channel"), "a refusal")

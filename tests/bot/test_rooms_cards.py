@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import discord
 import pytest
-from simcord.backend.models import Overwrite
-from simcord.enums import OverwriteType
 
 from galvanic.errors import UserError
 from shared.events import Interrupted, Sample, Started
@@ -57,13 +54,7 @@ async def test_what_is_told_in_private_has_no_samples(live: Live) -> None:
     await known(live, where)
     await begun(live, where)
     log = worker.begin()
-    denied = discord.Permissions(send_messages=True, view_channel=True).value
-    channel = live.world.get_channel(where)
-    channel.overwrites = [
-        *(entry for entry in channel.overwrites if entry.target_id != live.bot.user.id),  # type: ignore[union-attr]
-        Overwrite(live.bot.user.id, OverwriteType.MEMBER, allow=0, deny=denied),  # type: ignore[union-attr]
-    ]
-    live.world.announce_channel_update(where)
+    await live.deny("send_messages", "view_channel", channel_id=where)
     model = record(guild_id=GUILD, name="whispers", transcripts=(ref(),))
     log.publish(finished(model=model, samples=(SECRET,) * 3))
     await live.until(lambda: not worker.waiting(), "the end of the job")

@@ -25,7 +25,6 @@ from tests.bot.live import Live, text_of
 from tests.bot.offline import context
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.bot.test_conversation import of_speakers
-from tests.bot.test_permissions import deny
 from tests.driver.faults import Fault
 from tests.factories import generate_job
 
@@ -440,7 +439,7 @@ async def test_between_two_texts_or_tries_it_rests(
 
 async def test_without_permission_it_does_not_try_and_says_so_when_asked(live: Live, worker: StandIn) -> None:
     await live.ask("!speak 100%")
-    await deny(live, "send_messages")
+    await live.deny("send_messages")
     assert not await hello(live, worker)
     assert not [entry for entry in live.requests("POST") if entry.path.endswith(f"{LAB}/messages")][1:]
     live.acts.slash(USER_IDS["ada"], LAB, "speak", {}, {})

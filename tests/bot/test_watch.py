@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import discord
 import pytest
-from simcord.backend.models import Overwrite
-from simcord.backend.models.message import Message
-from simcord.enums import OverwriteType
+from simcord.backend.models import Message
 
 from bot.channels.watch import Watch
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
@@ -312,15 +309,7 @@ async def test_a_bot_that_may_not_read_takes_nothing_for_deleted(live: Live) -> 
     """Discord shows no message then, instead of refusing."""
     ids, known = await read(live)
     delete(live, ids[0])
-    assert live.bot.user is not None
-    denied = discord.Permissions(read_message_history=True).value
-    live.world.get_channel(LAB).overwrites.append(
-        Overwrite(live.bot.user.id, OverwriteType.MEMBER, allow=0, deny=denied)
-    )
-    live.world.announce_channel_update(LAB)
-    channel = live.bot.get_channel(LAB)
-    assert isinstance(channel, discord.TextChannel)
-    await live.until(lambda: not channel.permissions_for(channel.guild.me).read_message_history, "the bot to hear it")
+    await live.deny("read_message_history")
     await new_session(live)
     await live.handled()
     assert len(await known.texts()) == 200

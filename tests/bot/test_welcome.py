@@ -20,12 +20,10 @@ async def test_a_new_server_is_greeted_once_and_an_old_one_never(live: Live) -> 
 
 
 async def test_it_greets_where_it_may_write(live: Live) -> None:
-    admin = live.driver.admin
     room = await new_server(live)
     await live.until(lambda: live.showing("Hello!", channel=room), "a greeting")
-    second = int((await admin.create_channel({"guild": "The Mill", "name": "tailrace"}))["id"])
-    await admin.permissions({"channel": str(room), "target": "bot", "allow": [], "deny": ["send_messages"]})
-    await live.handled()
+    second = int((await live.driver.admin.create_channel({"guild": "The Mill", "name": "tailrace"}))["id"])
+    await live.deny("send_messages", channel_id=room)
     await live.bot.redis.flushall()
     live.bot.dispatch("ready")
     await live.until(lambda: live.showing("Hello!", channel=second), "a greeting in the other channel")
