@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from discord import app_commands
@@ -46,10 +46,6 @@ async def offer(*names: str) -> list[app_commands.Choice[str]]:
     return choices(names, "")
 
 
-async def broken() -> list[app_commands.Choice[str]]:
-    raise AwayError
-
-
 async def silent() -> list[app_commands.Choice[str]]:
     await asyncio.sleep(3_600)
     return []
@@ -57,7 +53,7 @@ async def silent() -> list[app_commands.Choice[str]]:
 
 async def test_an_outage_offers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_OFFERED_S", 0.05)
-    for found in (broken(), silent()):
+    for found in (AsyncMock(side_effect=AwayError)(), silent()):
         with capture_logs() as logs:
             assert await in_time(found) == []
         assert [entry["event"] for entry in logs] == ["no_choices_offered"]
@@ -81,9 +77,7 @@ async def offered(live: Live, command: str, option: str, typed: str = "") -> lis
 async def test_every_offer_that_asks_redis_survives_its_outage(
     live: Live, command: str, option: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(*_arguments: Any, **_options: Any) -> Any:
-        raise AwayError
-
+    away = AsyncMock(side_effect=AwayError)
     monkeypatch.setattr(live.bot.registry, "_ask", away)
     monkeypatch.setattr(live.bot.snapshots, "look", away)
     assert set(await offered(live, command, option)) <= {"starter", "none"}  # which are no models of Redis'

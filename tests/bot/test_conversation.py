@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from simcord.backend import serializers
@@ -272,11 +273,7 @@ async def test_where_the_past_cannot_be_read_the_words_alone_are_answered(
 ) -> None:
     _, answer = await say(live, worker, f"{MENTION} one", "two")
     _, answer = await say(live, worker, "three", "four", reply_to=answer)
-
-    async def refused(*_: Any) -> None:
-        raise ConnectionError
-
-    monkeypatch.setattr(conversation, "replied_to", refused)
+    monkeypatch.setattr(conversation, "replied_to", AsyncMock(side_effect=ConnectionError))
     job, _ = await say(live, worker, "five", reply_to=answer)
     assert job.seed == "five\n"
     assert USER_IDS["ada"] == job.place.user_id

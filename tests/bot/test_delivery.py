@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -114,11 +115,7 @@ async def test_an_answer_that_is_put_off_twice_is_posted_once(
 
 async def test_what_cannot_be_awaited_is_not_kept_for_ever(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     delivery = live.bot.delivery
-
-    async def broken(*_: Any) -> Any:
-        raise ValueError
-
-    monkeypatch.setattr(live.bot.jobs, "events", broken)
+    monkeypatch.setattr(live.bot.jobs, "events", AsyncMock(side_effect=ValueError))
     delivery.deliver_later(generate_job())
     await live.until(lambda: not delivery.in_background, "the end of it")
     assert not live.bot.jobs._news.keys() - {""}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import redis
@@ -147,10 +147,7 @@ async def test_one_that_is_to_be_cancelled_and_is_nobodys_is_over(
 async def test_what_celery_did_not_take_waits_again(
     dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: Any) -> None:
-        raise OperationalError
-
-    monkeypatch.setattr(queue, "send", fail)
+    monkeypatch.setattr(queue, "send", AsyncMock(side_effect=OperationalError))
     await enter(queue, 1)
     says(worker, "w", "free")
     with pytest.raises(OperationalError):

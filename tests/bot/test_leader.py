@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from unittest.mock import AsyncMock
 
 import pytest
 import redis.asyncio
@@ -30,10 +31,6 @@ def second(client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch) -> Lead
         return Leader(client)
 
 
-async def _away(*_: object) -> str | None:
-    raise RedisError
-
-
 async def test_the_second_waits_until_the_first_leaves_also_while_redis_is_away(
     first: Leader, second: Leader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -42,7 +39,7 @@ async def test_the_second_waits_until_the_first_leaves_also_while_redis_is_away(
     waiting = asyncio.create_task(second.wait(APPLICATION))
     await asyncio.sleep(0.1)
     with monkeypatch.context() as outage:
-        outage.setattr(second, "_claim", _away)
+        outage.setattr(second, "_claim", AsyncMock(side_effect=RedisError))
         await asyncio.sleep(0.1)
         assert not waiting.done(), "the first one is there, and goes on"
     await asyncio.sleep(0.1)
@@ -54,7 +51,7 @@ async def test_the_second_waits_until_the_first_leaves_also_while_redis_is_away(
 
 
 async def test_one_alone_begins_without_redis(first: Leader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(first, "_claim", _away)
+    monkeypatch.setattr(first, "_claim", AsyncMock(side_effect=RedisError))
     await asyncio.wait_for(first.wait(APPLICATION), 10)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import discord
 import pytest
@@ -141,11 +142,8 @@ async def test_a_model_that_came_after_its_channel_was_deleted_goes_within_a_day
 async def test_who_leaves_is_heard_also_when_another_server_is_in_trouble(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fails(*_: Any) -> None:
-        raise ValueError("no such luck")
-
     _, known = await read(live)
-    monkeypatch.setattr(live.bot.consents, "forget_guild", fails)
+    monkeypatch.setattr(live.bot.consents, "forget_guild", AsyncMock(side_effect=ValueError))
     live.world.remove_guild(ANNEX_ID)
     live.world.apply_ban(GUILD_ID, BEN, None)
     await until(lambda: has_withdrawn(live, known, BEN))
@@ -179,14 +177,8 @@ async def test_that_the_bot_itself_is_not_there_does_not_mean_that_all_left(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, known = await read(live)
-
-    class Response:
-        status, reason = 404, "Not Found"
-
-    async def refused(*_: object) -> None:
-        raise discord.NotFound(Response(), {"code": 10_004, "message": "Unknown Guild"})  # type: ignore[arg-type]
-
-    monkeypatch.setattr(live.bot.http, "get_member", refused)
+    unknown = discord.NotFound(Mock(status=404, reason="Not Found"), {"code": 10_004, "message": "Unknown Guild"})
+    monkeypatch.setattr(live.bot.http, "get_member", AsyncMock(side_effect=unknown))
     await looked(live)
     assert len(await known.texts()) == 200
 

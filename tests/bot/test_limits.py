@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import redis.asyncio
@@ -59,12 +60,9 @@ async def test_a_request_whose_first_reply_was_lost_is_not_its_own_rival(
 
 
 async def test_an_outage_does_not_hide_what_failed(access: Access) -> None:
-    async def away(**_call: Any) -> Any:
-        raise AwayError
-
     async def fail_in_an_outage() -> None:
         async with spend(access):
-            access._give_back = away  # type: ignore[assignment]
+            access._give_back = AsyncMock(side_effect=AwayError)  # type: ignore[method-assign]
             raise ValueError("failed")
 
     with pytest.raises(ValueError, match="failed"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from unittest.mock import AsyncMock
 
 import pytest
 import redis
@@ -186,15 +187,10 @@ async def test_an_outage_of_redis_does_not_cover_what_the_owner_was_told(
     live.remove_channel(channel.id)
     log.publish(progress(train_loss=1.5))
     await live.until(lambda: live.showing("ending the training", channel=live.dm("ada")), "the first word")
-    failures = []
-
-    async def fail(*_: object) -> None:
-        failures.append(1)
-        raise redis.ConnectionError
-
+    events = AsyncMock(side_effect=redis.ConnectionError)
     with monkeypatch.context() as patched:
-        patched.setattr(live.bot.jobs, "events", fail)
-        await live.until(lambda: len(failures) > 3, "an outage")
+        patched.setattr(live.bot.jobs, "events", events)
+        await live.until(lambda: events.call_count > 3, "an outage")
     log.publish(KEPT)
     await told(live, worker, "kept the best so far as")
     assert live.showing("ending the training", channel=live.dm("ada"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -52,11 +53,7 @@ async def test_a_model_that_cannot_be_deleted_keeps_no_other(live: Live, monkeyp
 
 async def test_a_step_that_fails_keeps_models_no_longer(live: Live) -> None:
     await overdue(live, "sea")
-
-    async def fails() -> None:
-        raise ValueError("no such luck")
-
-    live.bot.remaking.before = (fails,)
+    live.bot.remaking.before = (AsyncMock(side_effect=ValueError),)
     live.bot.remaking.wake()
 
     async def gone() -> bool:

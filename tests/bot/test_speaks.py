@@ -6,6 +6,7 @@ import dataclasses
 import json
 import time
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import discord
 import pytest
@@ -285,16 +286,10 @@ async def test_what_is_not_posted_takes_no_place_of_the_hours(
 ) -> None:
     await live.ask("!speak 100%\nmost 1")
     own, refused = live.bot.speaker, UserError("No.", "Never.")
-
-    def full(_: int) -> Any:
-        raise refused
-
-    async def unusable(*_: Any) -> None:
-        raise refused
-
+    unusable = AsyncMock(side_effect=refused)
     with monkeypatch.context() as patched:
         if trouble == "full":
-            patched.setattr(own.generating, "slot", full)
+            patched.setattr(own.generating, "slot", Mock(side_effect=refused))
         elif trouble == "no worker":
             patched.setattr(own.generating.delivery, "_require_worker", unusable)
         elif trouble == "not usable":
@@ -490,12 +485,8 @@ async def test_settings_that_this_version_cannot_read_are_off(live: Live, worker
 async def test_redis_that_is_away_changes_nothing(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     await live.ask("!speak 2%")
     own = live.bot.speaker.rooms
-
-    async def away(*_: Any, **__: Any) -> None:
-        raise redis.ConnectionError
-
     with monkeypatch.context() as patched:
-        patched.setattr(own._redis, "hset", away)
+        patched.setattr(own._redis, "hset", AsyncMock(side_effect=redis.ConnectionError))
         with pytest.raises(redis.ConnectionError):
             await own.put(LAB, quiet=1)
     assert (await own.room(LAB)).quiet == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import redis
@@ -88,12 +89,9 @@ async def test_no_training_waits_for_the_sign_that_somebody_types(live: Live, mo
 
 
 async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, worker: redis.Redis) -> None:
-    async def closed(**_: Any) -> None:
-        raise RuntimeError("no card")
-
     who = await _who(live)
     with pytest.raises(RuntimeError, match="no card"):
-        await live.bot.trainings.begin(who, _lesson, closed)
+        await live.bot.trainings.begin(who, _lesson, AsyncMock(side_effect=RuntimeError("no card")))
     assert not worker.exists(keys.job(f"t-{who.request_id}"))
     assert worker.hgetall(keys.ACTIVE) == {}
     assert worker.smembers(keys.OUTBOX) == set()
@@ -104,10 +102,7 @@ async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, wor
 async def test_a_training_that_is_refused_late_has_no_card(
     live: Live, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def there_is_room(*_: Any) -> None:
-        """Another one is entered after this look."""
-
-    monkeypatch.setattr(Trainings, "_require_quota", there_is_room)
+    monkeypatch.setattr(Trainings, "_require_quota", AsyncMock())  # another one is entered after this look
     most = live.bot.settings.train_jobs_per_user
     for number in range(most):
         assert await live.bot.jobs.submit_train(_job(f"t-{number}"), "text", (99, 99)) == "entered"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from typing import Any
+from unittest.mock import AsyncMock
 
 import aiohttp
 import pytest
@@ -46,10 +47,7 @@ async def test_the_folder_of_texts_is_read_in_another_thread(live: Live, monkeyp
 
 
 async def test_a_file_that_discord_does_not_hand_over(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(_url: str) -> bytes:
-        raise aiohttp.ClientConnectionError
-
-    monkeypatch.setattr(live.bot.http, "get_from_cdn", broken)
+    monkeypatch.setattr(live.bot.http, "get_from_cdn", AsyncMock(side_effect=aiohttp.ClientConnectionError))
     sent = live.people.send(USER_IDS["ada"], CHANNEL_IDS["lab"], "!train", [File("dull.txt", b"Dull words. " * 200)])
     said = text_of(await live.until(lambda: live.answer(sent), "an answer"))
     assert "Discord didn't hand me the file" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import redis.asyncio
@@ -164,12 +165,8 @@ async def test_for_what_cannot_be_read_nothing_is_destroyed(live: Live) -> None:
 async def test_what_redis_did_not_take_out_is_taken_out_later(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     await agreed(live, BEN)
     info = await transcript(live, BEN)
-
-    async def away(*_arguments: Any, **_options: Any) -> int:
-        raise redis.ConnectionError("away")
-
     with monkeypatch.context() as broken:
-        broken.setattr(TranscriptStore, "purge", away)
+        broken.setattr(TranscriptStore, "purge", AsyncMock(side_effect=redis.ConnectionError))
         assert (await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")).lines == 1
         assert await words(live.bot.transcripts, info.transcript_id) == [f"0 by {BEN}"]
     assert await live.bot.redis.exists(keys.transcript_gone(info.transcript_id)), "no worker reads it meanwhile"
@@ -182,12 +179,8 @@ async def test_an_outage_is_told_and_leaves_a_no(
 ) -> None:
     await agreed(live, BEN)
     info = await transcript(live, BEN)
-
-    async def away(*_arguments: Any, **_options: Any) -> None:
-        raise redis.ConnectionError("away")
-
     with monkeypatch.context() as broken:
-        broken.setattr(getattr(live.bot, service), method, away)
+        broken.setattr(getattr(live.bot, service), method, AsyncMock(side_effect=redis.ConnectionError))
         with pytest.raises(RedisError):
             await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
     assert not (await live.bot.consents.of(GUILD_ID)).includes(BEN, 10**18)
