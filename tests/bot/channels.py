@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import discord
 import pytest
 import redis
 from simcord.backend.serializers import guild_create_payload
@@ -199,23 +198,16 @@ async def being_read(live: Live) -> list[Transcript]:
     return [one for one in await live.bot.transcripts.all() if one.reading is not None]
 
 
-def seen_by_bot(live: Live) -> discord.Guild:
-    """The server, as the bot knows it."""
-    guild = live.bot.get_guild(GUILD_ID)
-    assert guild is not None
-    return guild
-
-
 def lose_lab(live: Live) -> None:
     """#lab is deleted, and nobody tells the bot: it is not there, as after a start."""
-    seen_by_bot(live)._channels.pop(LAB)
+    live.guild._channels.pop(LAB)
     live.world.channels.pop(LAB)
 
 
 async def begin_outage(live: Live) -> None:
     """Discord does not show the server any more."""
     live.world.emit("GUILD_DELETE", {"id": str(GUILD_ID), "unavailable": True})
-    await live.until(lambda: seen_by_bot(live).unavailable, "the outage")
+    await live.until(lambda: live.guild.unavailable, "the outage")
 
 
 def end_outage(live: Live) -> None:

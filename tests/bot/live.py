@@ -11,10 +11,11 @@ from simcord.backend.models import Message, Overwrite
 from simcord.enums import OverwriteType
 
 from bot.app import Galvanic
-from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.driver.control import Driver
 
 T = TypeVar("T")
+J = TypeVar("J")
 PATIENCE_S = 60.0
 
 
@@ -68,6 +69,20 @@ class Live:
         """Wait until the bot has done with everything that was written before: it answers in turn."""
         marker = self.send("!help handled", channel="library")
         await self.until(lambda: self.answer(marker), "an answer to the marker")
+
+    @property
+    def guild(self) -> discord.Guild:
+        """The first server, as the bot knows it."""
+        guild = self.bot.get_guild(GUILD_ID)
+        assert guild is not None
+        return guild
+
+    async def job(self, job_id: str, kind: type[J]) -> J:
+        """A job of a kind, as it was entered."""
+        stored = await self.bot.jobs.load(job_id)
+        assert stored is not None
+        assert isinstance(stored.job, kind)
+        return stored.job
 
     async def start_again(self) -> None:
         """Have the bot take up what an earlier run left, as at its start."""

@@ -56,9 +56,7 @@ async def opened(live: Live, channel_id: int) -> None:
     """Let everybody see a channel."""
     live.world.get_channel(channel_id).overwrites.clear()
     live.world.announce_channel_update(channel_id)
-    guild = live.bot.get_guild(GUILD)
-    assert guild is not None
-    await live.until(lambda: not guild.get_channel(channel_id).overwrites, "the bot to hear of it")  # type: ignore[union-attr]
+    await live.until(lambda: not live.guild.get_channel(channel_id).overwrites, "the bot to hear of it")  # type: ignore[union-attr]
 
 
 async def known(live: Live, channel_id: int) -> None:

@@ -25,10 +25,7 @@ async def test_the_worker_is_told_what_applies(live: Live, worker: StandIn) -> N
             await live.bot.guild_settings.change(GUILD, blocklist=kept)
         live.send(f"!generate the sea {number}", person=("ada", "ben", "cleo")[number])
         job_id = await worker.asked(live)
-        stored = await live.bot.jobs.load(job_id)
-        assert stored is not None
-        assert isinstance(stored.job, GenerateJob)
-        assert stored.job.blocked == applies
+        assert (await live.job(job_id, GenerateJob)).blocked == applies
         worker.write(job_id)
         await live.until(lambda: not worker.waiting(), "the answer")
 

@@ -175,10 +175,7 @@ async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live:
     model = model_of(again)
     await live.bot.trainings.begin(who, more, send)
     (job_id,) = await live.bot.jobs.undelivered()
-    stored = await live.bot.jobs.load(job_id)
-    assert stored is not None
-    assert isinstance(stored.job, TrainJob)
-    assert stored.job.corpus == told(info)
+    assert (await live.job(job_id, TrainJob)).corpus == told(info)
 
 
 # ---------------------------------------------------------------------- cards

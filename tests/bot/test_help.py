@@ -89,9 +89,7 @@ async def page_of(live: Live, name: str | None, user: Any, guild_id: int | None 
 
 
 async def test_pages_fit_into_discords_limits(live: Live) -> None:
-    guild = live.bot.get_guild(GUILD_ID)
-    assert guild is not None
-    ada = await guild.fetch_member(USER_IDS["ada"])
+    ada = await live.guild.fetch_member(USER_IDS["ada"])
     for name in (None, *(command.qualified_name for command in leaves(live.bot))):
         shown = await page_of(live, name, ada)
         embed = shown["embed"]
@@ -105,9 +103,7 @@ async def test_pages_fit_into_discords_limits(live: Live) -> None:
 
 
 async def test_members_are_not_offered_what_is_for_admins(live: Live) -> None:
-    guild = live.bot.get_guild(GUILD_ID)
-    assert guild is not None
-    ada, ben = [await guild.fetch_member(USER_IDS[name]) for name in ("ada", "ben")]
+    ada, ben = [await live.guild.fetch_member(USER_IDS[name]) for name in ("ada", "ben")]
     settings = live.bot.get_command("settings")
     assert settings is not None
     assert for_person(settings, ada)

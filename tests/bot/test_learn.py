@@ -240,11 +240,9 @@ async def test_made_again_for_a_withdrawal_it_gets_no_old_lines_back(live: Live)
     await live.ask("!optout", person="ben")
     followed = live.bot.delivery.in_background
     job_id = await live.until(lambda: next(iter(followed), None), "the training")
-    stored = await live.bot.jobs.load(job_id)
-    assert stored is not None
-    assert isinstance(stored.job, TrainJob)
-    assert stored.job.corpus.transcript is not None
-    reading = await live.bot.transcripts.load(stored.job.corpus.transcript.transcript_id)
+    job = await live.job(job_id, TrainJob)
+    assert job.corpus.transcript is not None
+    reading = await live.bot.transcripts.load(job.corpus.transcript.transcript_id)
     assert reading is not None
     assert reading.info.after == old.info.after > 0
 
@@ -324,9 +322,7 @@ async def test_it_is_forgotten_with_its_channel_and_with_its_server(live: Live) 
     await live.bot.learning.look()
     assert await live.bot.redis.hkeys(keys.LEARNING) == [str(LAB).encode()]
     live.remove_channel(LAB)
-    guild = live.bot.get_guild(GUILD_ID)
-    assert guild is not None
-    await live.until(lambda: guild.get_channel(LAB) is None, "the end of the channel")
+    await live.until(lambda: live.guild.get_channel(LAB) is None, "the end of the channel")
     await live.bot.learning.look()
     assert await live.bot.redis.hkeys(keys.LEARNING) == []
     assert live.bot.learning._followed == {}

@@ -17,7 +17,7 @@ from galvanic.options import STARTER, TranscriptRef
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Generated, Imported, Queued, Sample
-from shared.jobs import ImportJob
+from shared.jobs import GenerateJob, ImportJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests import factories
@@ -130,9 +130,7 @@ async def test_nothing_that_nobody_asked_for_is_written_with_it(live: Live) -> N
     worker = StandIn(live.bot.settings)
     await live.bot.guild_settings.choose(LAB, "chat", True)
     live.send(f"<@{BOT_ID}> how is the sea", person="ben")
-    stored = await live.bot.jobs.load(await worker.asked(live))
-    assert stored is not None
-    assert getattr(stored.job, "model_id", None) == STARTER
+    assert (await live.job(await worker.asked(live), GenerateJob)).model_id == STARTER
 
 
 async def test_shared_it_can_be_used_and_is_still_its_owners(live: Live) -> None:
@@ -191,7 +189,7 @@ async def test_without_a_deleted_message_it_is_made_again_of_its_author_alone(li
     assert await live.bot.registry.gone_by(model) is not None
     assert (await live.bot.holdings.in_server(GUILD_ID, ada)).behind == ()
     assert [one.name for one in (await live.bot.holdings.in_server(GUILD_ID, ben)).learned] == ["bens-own"]
-    plan = await live.bot.remaking.plan(live.bot.get_guild(GUILD_ID), model)  # type: ignore[arg-type]
+    plan = await live.bot.remaking.plan(live.guild, model)
     assert plan is not None
     assert (plan.author_id, plan.replaces) == (BEN, model.model_id)
     new = await bens(live, "bens-own-2", replaces=model.model_id)

@@ -61,12 +61,6 @@ async def card(live: Live) -> Message:
     return await live.until(lambda: live.answer(asked), "a card")
 
 
-async def stored(live: Live, job_id: str) -> Any:
-    found = await live.bot.jobs.load(job_id)
-    assert found is not None
-    return found.job
-
-
 async def gone(live: Live, message: Message) -> None:
     await live.until(lambda: message.id not in live.world.messages[LAB], "the deletion")
 
@@ -97,8 +91,7 @@ async def test_discord_is_sent_the_four(live: Live) -> None:
 async def test_ones_own_words_go_on_for_all_to_see(live: Live, worker: StandIn) -> None:
     said = live.send("the tide " * 200, person="ben")
     call(live, "ben", said, CONTINUE)
-    job = await stored(live, job_id := await worker.asked(live))
-    assert isinstance(job, GenerateJob)
+    job = await live.job(job_id := await worker.asked(live), GenerateJob)
     assert job.seed == ("the tide " * 200).strip()[-1_000:]
     assert (job.shown, job.author_id, job.from_line) == (len("the tide " * 13) - 1, None, False)
     await done(live, worker, job_id, Generated(seed=job.seed, text=TEXT, temperature=1, random_seed=1, seconds=0.1))
@@ -109,7 +102,7 @@ async def test_ones_own_words_go_on_for_all_to_see(live: Live, worker: StandIn) 
 async def test_a_text_goes_on_as_the_words_of_who_gave_them(live: Live, worker: StandIn, chat: bool) -> None:
     text = await (bens_chat if chat else bens_text)(live, worker)
     call(live, "dora", text, CONTINUE)
-    job = await stored(live, await worker.asked(live))
+    job = await live.job(await worker.asked(live), GenerateJob)
     assert job.seed == (TEXT if chat else f"the sea{TEXT}")
     assert (job.author_id, job.shown) == (BEN, None), "a short one is shown whole"
 
@@ -117,12 +110,11 @@ async def test_a_text_goes_on_as_the_words_of_who_gave_them(live: Live, worker: 
 async def test_a_surprise_map_is_drawn_of_ones_own_message_and_of_a_text(live: Live, worker: StandIn) -> None:
     said = live.send("the tide watches", person="ben")
     call(live, "ben", said, SURPRISE)
-    job = await stored(live, job_id := await worker.asked(live))
-    assert isinstance(job, SurpriseJob)
+    job = await live.job(job_id := await worker.asked(live), SurpriseJob)
     assert (job.text, job.place.user_id) == ("the tide watches", BEN)
     await done(live, worker, job_id, Failed(problem="enough"))
     call(live, "dora", await bens_chat(live, worker), SURPRISE)
-    assert (await stored(live, await worker.asked(live))).text == TEXT
+    assert (await live.job(await worker.asked(live), SurpriseJob)).text == TEXT
 
 
 @pytest.mark.parametrize("command", [CONTINUE, SURPRISE])
@@ -150,7 +142,7 @@ async def test_it_works_without_the_intent_for_what_people_write(live: Live, wor
     connection.intents.message_content = False
     said = live.send("the tide watches", person="ben", reply_to=live.send("hidden"))
     call(live, "ben", said, CONTINUE)
-    assert (await stored(live, await worker.asked(live))).seed == "the tide watches"
+    assert (await live.job(await worker.asked(live), GenerateJob)).seed == "the tide watches"
     (sent,) = [frame["d"]["data"] for frame in connection._dispatched if frame["t"] == "INTERACTION_CREATE"]
     assert sent["resolved"]["messages"][str(said.id)]["referenced_message"]["content"] == ""
 

@@ -44,7 +44,7 @@ async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> No
     }.items():
         _registered(live, model_id=name, name=name, **fields)
     archived = live.world.create_channel(GUILD, "archived").id
-    live.bot._connection._get_guild(GUILD)._channels.pop(archived, None)  # type: ignore[union-attr]  # as an archived thread
+    live.guild._channels.pop(archived, None)  # as an archived thread
     _registered(live, model_id="archived", name="archived", channel_id=archived)
     path = rf".*/channels/({GONE}|{archived})"
     for status in (404, 403):  # not Discord's

@@ -78,10 +78,7 @@ async def test_a_form_keeps_what_was_typed_when_one_field_is_wrong(live: Live) -
     assert typed == {"layers": "9", "units": "64", "rest": "--batch 16 --keep-licence"}
     await submitted(live, again, **{**typed, "layers": "2"})
     card = await live.until(lambda: live.showing("Learning"), "the card")
-    stored = await live.bot.jobs.load(str(card.embeds[0]["footer"]["text"]).rpartition("job ")[2])
-    assert stored is not None
-    assert isinstance(stored.job, TrainJob)
-    options = stored.job.options
+    options = (await live.job(str(card.embeds[0]["footer"]["text"]).rpartition("job ")[2], TrainJob)).options
     assert (options.layers, options.units, options.batch, options.epochs, options.keep_licence) == (2, 64, 16, 2, True)
 
 
@@ -89,9 +86,7 @@ async def test_a_text_is_asked_for_by_form(live: Live, worker: StandIn) -> None:
     opened = await form_of(live, "generate", seed="the sea", length="40")
     await submitted(live, opened, top_k="5", guard="no")
     job_id = await worker.asked(live)
-    stored = await live.bot.jobs.load(job_id)
-    assert stored is not None
-    assert isinstance(stored.job, GenerateJob)
-    assert (stored.job.seed, stored.job.length, stored.job.top_k, stored.job.guard) == ("the sea", 40, 5, False)
+    job = await live.job(job_id, GenerateJob)
+    assert (job.seed, job.length, job.top_k, job.guard) == ("the sea", 40, 5, False)
     worker.write(job_id)
     await live.until(lambda: live.showing("the gulls went home"), "the text")

@@ -32,10 +32,7 @@ PASSAGES = ("the gulls went *home*", "the sea was calm", "a boat came @everyone 
 async def asked(live: Live, worker: StandIn, typed: str = "!quiz tides --seconds 600", channel: str = "lab") -> QuizJob:
     """What the worker is asked for by a command."""
     live.send(typed, channel=channel)
-    stored = await live.bot.jobs.load(await worker.asked(live))
-    assert stored is not None
-    assert isinstance(stored.job, QuizJob)
-    return stored.job
+    return await live.job(await worker.asked(live), QuizJob)
 
 
 async def begun(live: Live, worker: StandIn, channel: str = "lab", real: int = 1, window: int = 7) -> Message:
@@ -120,7 +117,7 @@ async def test_one_at_a_time_in_a_channel(live: Live, worker: StandIn) -> None:
     message = await begun(live, worker)
     assert "A quiz runs in this channel" in await live.ask("!quiz")
     # As when two people asked at once.
-    place = (await live.bot.jobs.load(f"q-{message.reference['message_id']}")).job.place  # type: ignore[index,union-attr]
+    place = (await live.job(f"q-{message.reference['message_id']}", QuizJob)).place  # type: ignore[index]
     other = QuizJob(job_id="q-2", place=place, model={"model_id": "m1", "name": "tides"}, passages=3, seconds=60)  # type: ignore[arg-type]
     event = Quizzed(passages=PASSAGES, real=0, window=9)
     await live.bot.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)

@@ -79,8 +79,7 @@ async def test_discord_in_trouble_interrupts_and_nothing_is_lost(live: Live, tmp
 async def test_a_server_that_is_away_is_not_taken_for_a_deleted_channel(live: Live) -> None:
     talk(live, 900)
     await agreed(live, "ada")
-    guild = live.bot.get_guild(GUILD_ID)
-    assert guild is not None
+    guild = live.guild
     with Pages(live) as pages:
         sent = live.send("!train #lab")
         await pages.begun()

@@ -51,9 +51,7 @@ def model_of(live: Live, name: str, *refs: TranscriptRef, **fields: Any) -> Mode
 
 async def look(live: Live) -> None:
     """Have the bot look after its models now, as it does every minute."""
-    guild = live.bot.get_guild(GUILD_ID)
-    assert guild is not None
-    await live.bot.remaking.look(guild)
+    await live.bot.remaking.look(live.guild)
     await live.bot.remaking.forget_unused()
     await live.bot.withdrawals.close_done()
 

@@ -54,11 +54,9 @@ async def test_an_admin_who_takes_a_channel_back_elsewhere_names_no_models_of_it
 
 
 async def test_a_model_that_is_deleted_is_not_named_where_it_did_not_exist(live: Live) -> None:
-    guild = live.bot.get_guild(GUILD)
-    assert guild is not None
     for channel_id, words in ((LAB, "deleted a model of mine"), (CELLAR, "deleted my model `whispers`")):
         model = heard(live, model_id=f"m{channel_id}", channel_id=channel_id)
-        await live.bot.remaking.delete(guild, model, "its time was over")
+        await live.bot.remaking.delete(live.guild, model, "its time was over")
         channel = "lab" if channel_id == LAB else "cellar"
         assert await live.until(lambda said=words, at=channel: live.showing(said, channel=at), words)  # type: ignore[misc]
 
@@ -251,7 +249,7 @@ async def test_it_goes_with_a_channel_that_was_deleted_while_the_bot_was_away(li
     heard(live, gone)
     archived = live.world.create_channel(GUILD, "archived").id
     await known(live, archived)
-    live.bot.get_guild(GUILD)._channels.pop(archived)  # type: ignore[union-attr]  # as an archived thread
+    live.guild._channels.pop(archived)  # as an archived thread
     heard(live, archived, model_id="m2", name="kept")
     await live.bot.removal.forget_lost_channels()
     assert [model.name for model in await live.bot.registry.all(GUILD)] == ["kept"]

@@ -160,10 +160,7 @@ async def test_messages_of_threads(live: Live) -> None:
     known = await learned(live)
     assert len(await known.texts()) == 82
     live.world.edit_channel(archived.id, {}, thread_metadata={"archived": True})
-    await live.until(
-        lambda: live.bot.get_guild(GUILD_ID).get_thread(archived.id) is None,  # type: ignore[union-attr]
-        "an archived thread is known no more",
-    )
+    await live.until(lambda: live.guild.get_thread(archived.id) is None, "an archived thread is known no more")
     for message in said:
         live.world.delete_message(message.channel_id, message.id)
     await known.becomes(lambda lines: not [line for line in lines if "this is" in line])

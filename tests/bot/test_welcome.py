@@ -49,10 +49,7 @@ async def test_before_any_training_the_starter_writes(live: Live, settings: Sett
     worker = StandIn(settings)
     live.send("!generate the sea")
     job_id = await worker.asked(live)
-    stored = await live.bot.jobs.load(job_id)
-    assert stored is not None
-    assert isinstance(stored.job, GenerateJob)
-    assert stored.job.model_id == "starter"
+    assert (await live.job(job_id, GenerateJob)).model_id == "starter"
     worker.write(job_id)
     message = await live.until(lambda: live.showing(TEXT), "the text")
     assert "I have not learned a text here yet" in text_of(message)

@@ -103,11 +103,8 @@ async def test_an_only_model_is_exported_and_several_are_listed(live: Live) -> N
     register(client, record(model_id="m1", name="bens", owner_id=USER_IDS["ben"], **where))
     assert "no model here that you may export" in await live.ask("!model export", person="cleo")
     live.send("!model export", person="ben")
-    job_id = await worker.asked(live)
-    stored = await live.bot.jobs.load(job_id)
-    assert stored is not None
-    assert isinstance(stored.job, ExportJob)
-    assert stored.job.model.name == "bens"
+    job = await live.job(await worker.asked(live), ExportJob)
+    assert job.model.name == "bens"
     register(client, record(model_id="m2", name="second", owner_id=USER_IDS["ben"], **where))
     register(client, record(model_id="m3", name="adas", owner_id=USER_IDS["ada"], **where))
     said = await live.ask("!model export", person="ben")
