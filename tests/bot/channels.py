@@ -57,6 +57,13 @@ def talk(live: Live, count: int, *, channel_id: int = LAB, words: str = "word") 
     return [message_id for message_id in live.world.messages[channel_id] if message_id not in before]
 
 
+async def talked(live: Live, count: int, *people: str) -> list[int]:
+    """As `talk`, in a channel that an admin allows, and these people agreed; the messages' ids."""
+    ids = talk(live, count)
+    await agreed(live, *people)
+    return ids
+
+
 async def queued(live: Live, sent_id: int) -> TrainJob:
     """The training that follows a reading, once it waits in the queue."""
     job_id = f"t-{sent_id}"
@@ -185,9 +192,7 @@ def known_of(live: Live, job: TrainJob) -> Known:
 
 async def read(live: Live, *, people: tuple[str, ...] = ("ada", "ben")) -> tuple[list[int], Known]:
     """#lab is read; the ids of its messages, and the transcript."""
-    ids = talk(live, 300)
-    await agreed(live, *people)
-    return ids, await learned(live)
+    return await talked(live, 300, *people), await learned(live)
 
 
 async def is_gone(known: Known) -> bool:

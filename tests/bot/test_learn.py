@@ -18,7 +18,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests import factories
-from tests.bot.channels import agreed, being_read, talk, until
+from tests.bot.channels import agreed, being_read, talked, until
 from tests.bot.live import Live, text_of
 from tests.bot.test_remake import look, model_of, names, queued
 from tests.transcripts import has_text, words, written
@@ -54,8 +54,7 @@ async def learned(live: Live, name: str = "sea", *, days: float | None = None, c
 
 async def ready(live: Live) -> ModelRecord:
     """People talked in #lab a month ago, Ada and Ben agreed, and its model learned that."""
-    talk(live, 300)
-    await agreed(live, "ada", "ben")
+    await talked(live, 300, "ada", "ben")
     return await learned(live)
 
 

@@ -21,7 +21,7 @@ from shared.jobs import GenerateJob, ImportJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests import factories
-from tests.bot.channels import agreed, lines_of, queued, talk
+from tests.bot.channels import agreed, lines_of, queued, talk, talked
 from tests.bot.live import Live
 from tests.bot.rooms import who
 from tests.bot.stand_in import StandIn
@@ -56,8 +56,7 @@ def test_one_names_oneself_and_one_channel() -> None:
 
 
 async def test_only_ones_own_lines_are_read_and_others_words_stay(live: Live, tmp_path: Path) -> None:
-    talk(live, 450)
-    await agreed(live, "ada", "ben")
+    await talked(live, 450, "ada", "ben")
     info = await written(live.bot.transcripts, [Line(1, ADA, "a line")], guild_id=GUILD_ID, channel_id=LAB, until=1)
     job = await queued(live, live.send("!train @me #lab", person="ben").id)
     lines = await lines_of(live, job, tmp_path)

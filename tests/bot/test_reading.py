@@ -11,7 +11,7 @@ from bot.channels.consent import Mode
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
-from tests.bot.channels import LAB, Pages, agreed, being_read, lines_of, queued, talk, transcript_words
+from tests.bot.channels import LAB, Pages, agreed, being_read, lines_of, queued, talked, transcript_words
 from tests.bot.live import Live, text_of
 
 
@@ -22,8 +22,7 @@ def settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 async def test_a_channel_is_read_of_those_who_agreed_and_then_learned(live: Live, tmp_path: Path) -> None:
-    talk(live, 450)
-    await agreed(live, "ada", "ben")
+    await talked(live, 450, "ada", "ben")
     sent = live.send("!train #lab")
     job = await queued(live, sent.id)
     lines = await lines_of(live, job, tmp_path)
@@ -40,8 +39,7 @@ async def test_a_channel_is_read_of_those_who_agreed_and_then_learned(live: Live
 
 
 async def test_commands_bots_and_system_messages_are_no_speech(live: Live, tmp_path: Path) -> None:
-    talk(live, 120)
-    await agreed(live, "ada", "ben")
+    await talked(live, 120, "ada", "ben")
     live.world.create_message(LAB, BOT_ID, "a bot says something here")
     live.send("!help everything that is a command")
     live.send("/imagine a command of another bot")
@@ -54,8 +52,7 @@ async def test_commands_bots_and_system_messages_are_no_speech(live: Live, tmp_p
 
 
 async def test_public_threads_are_part_of_it_and_private_ones_are_not(live: Live, tmp_path: Path) -> None:
-    talk(live, 120)
-    await agreed(live, "ada", "ben")
+    await talked(live, 120, "ada", "ben")
     public = live.world.create_thread(LAB, "in the open", USER_IDS["ada"])
     archived = live.world.create_thread(LAB, "of last year", USER_IDS["ada"])
     private = live.world.create_thread(LAB, "behind doors", USER_IDS["ada"], type=12)
@@ -71,8 +68,7 @@ async def test_public_threads_are_part_of_it_and_private_ones_are_not(live: Live
 
 
 async def test_a_thread_that_is_deleted_meanwhile_does_not_end_the_reading(live: Live) -> None:
-    talk(live, 600)
-    await agreed(live, "ada")
+    await talked(live, 600, "ada")
     gone, stays = (live.world.create_thread(LAB, name, USER_IDS["ada"]) for name in ("one", "two"))
     for thread in (gone, stays):
         live.world.create_message(thread.id, USER_IDS["ada"], f"this was said in thread {thread.name}")
@@ -86,8 +82,7 @@ async def test_a_thread_that_is_deleted_meanwhile_does_not_end_the_reading(live:
 
 
 async def test_who_withdraws_while_it_is_read_is_not_in_it(live: Live, tmp_path: Path) -> None:
-    talk(live, 900)
-    await agreed(live, "ada", "ben")
+    await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         sent = live.send("!train #lab")
         await pages.begun()
@@ -99,8 +94,7 @@ async def test_who_withdraws_while_it_is_read_is_not_in_it(live: Live, tmp_path:
 
 
 async def test_what_is_written_between_a_no_and_the_next_yes_is_not_in_it(live: Live, tmp_path: Path) -> None:
-    ids = talk(live, 300)
-    await agreed(live, "ada", "ben")
+    ids = await talked(live, 300, "ada", "ben")
     await live.bot.withdrawals.withdraw(GUILD_ID, [USER_IDS["ben"]], why="test")
     live.send("ben says this in between, and it is nobody's to learn", person="ben")
     await asyncio.sleep(0.002)  # an id has milliseconds
@@ -114,8 +108,7 @@ async def test_what_is_written_between_a_no_and_the_next_yes_is_not_in_it(live: 
 
 
 async def test_who_has_left_the_server_is_not_in_it(live: Live, tmp_path: Path) -> None:
-    talk(live, 300)
-    await agreed(live, "ada", "ben")
+    await talked(live, 300, "ada", "ben")
     live.world.remove_member(GUILD_ID, USER_IDS["ben"])
     job = await queued(live, live.send("!train #lab").id)
     lines = await lines_of(live, job, tmp_path)
@@ -125,8 +118,7 @@ async def test_who_has_left_the_server_is_not_in_it(live: Live, tmp_path: Path) 
 
 
 async def test_too_little_is_said_with_numbers(live: Live) -> None:
-    talk(live, 6)
-    await agreed(live, "ada")
+    await talked(live, 6, "ada")
     live.send("!train #lab")
     card = await live.until(lambda: live.showing("Could not learn"), "the end")
     assert "by 1 member who agreed" in text_of(card)
@@ -134,8 +126,7 @@ async def test_too_little_is_said_with_numbers(live: Live) -> None:
 
 
 async def test_speakers_have_invented_names(live: Live, tmp_path: Path) -> None:
-    talk(live, 120)
-    await agreed(live, "ada", "ben")
+    await talked(live, 120, "ada", "ben")
     job = await queued(live, live.send("!train #lab --speakers").id)
     lines = await lines_of(live, job, tmp_path)
     labels = {line.split(": ")[0] for line in lines}
@@ -161,8 +152,7 @@ async def test_what_cannot_be_read_is_explained(live: Live, typed: str, problem:
 
 
 async def test_of_several_that_are_asked_for_at_once_one_is_read(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    talk(live, 900)
-    await agreed(live, "ada")
+    await talked(live, 900, "ada")
     create = live.bot.transcripts.create
 
     async def slow(info: TranscriptInfo, reading: str) -> None:
@@ -181,8 +171,7 @@ async def test_of_several_that_are_asked_for_at_once_one_is_read(live: Live, mon
     ("mode", "problem"), [("off", "CHANNEL_TRAINING=opt-in"), ("opt-in", "No member of this server has agreed")]
 )
 async def test_nothing_is_read_without_the_operators_and_a_members_yes(live: Live, mode: Mode, problem: str) -> None:
-    talk(live, 120)
-    await agreed(live, *(("ada", "ben") if mode == "off" else ()))
+    await talked(live, 120, *(("ada", "ben") if mode == "off" else ()))
     live.bot.settings.channel_training = mode
     with Pages(live) as pages:
         assert problem in await live.ask("!train #lab")

@@ -19,12 +19,11 @@ from tests.bot.channels import (
     LAB,
     MESSAGES,
     Pages,
-    agreed,
     being_read,
     lines_of,
     next_run,
     queued,
-    talk,
+    talked,
     transcript_words,
     until,
 )
@@ -49,8 +48,7 @@ async def nothing_kept(live: Live) -> None:
 
 
 async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live, tmp_path: Path) -> None:
-    talk(live, 900)
-    await agreed(live, "ada", "ben")
+    await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         sent = live.send("!train #lab")
         await pages.begun()
@@ -67,8 +65,7 @@ async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live, tmp_path:
 
 @pytest.mark.parametrize("status", [503, 404, 0])
 async def test_discord_in_trouble_interrupts_and_nothing_is_lost(live: Live, tmp_path: Path, status: int) -> None:
-    talk(live, 500)
-    await agreed(live, "ada", "ben")
+    await talked(live, 500, "ada", "ben")
     fault = live.faults.add(Fault("GET", MESSAGES, status, times=7, late=True))
     job = await queued(live, live.send("!train #lab").id)
     lines = await lines_of(live, job, tmp_path)
@@ -77,8 +74,7 @@ async def test_discord_in_trouble_interrupts_and_nothing_is_lost(live: Live, tmp
 
 
 async def test_a_server_that_is_away_is_not_taken_for_a_deleted_channel(live: Live) -> None:
-    talk(live, 900)
-    await agreed(live, "ada")
+    await talked(live, 900, "ada")
     guild = live.guild
     with Pages(live) as pages:
         sent = live.send("!train #lab")
@@ -94,8 +90,7 @@ async def test_a_server_that_is_away_is_not_taken_for_a_deleted_channel(live: Li
 async def test_a_redis_that_takes_nothing_interrupts_and_nothing_is_lost(
     live: Live, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    talk(live, 150 if method == "append" else 3)
-    await agreed(live, "ada")
+    await talked(live, 150 if method == "append" else 3, "ada")
     works, tries = getattr(live.bot.transcripts, method), 0
 
     async def refuses(*args: Any, **options: Any) -> Any:
@@ -120,8 +115,7 @@ async def test_what_a_bot_began_to_read_that_had_lost_the_lead_is_gone_on_with(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importer, "LOOK_AGAIN_S", 0.1)
-    talk(live, 150)
-    await agreed(live, "ada")
+    await talked(live, 150, "ada")
     await live.bot.importer.stop()  # which begins one all the same, and does not go on with it
     sent = live.send("!train #lab")
     await until(lambda: live.bot.jobs.importing(f"t-{sent.id}"))
@@ -133,8 +127,7 @@ async def test_what_a_bot_began_to_read_that_had_lost_the_lead_is_gone_on_with(
 
 
 async def test_how_it_ended_is_kept_without_a_word_and_shown_once_discord_takes_it(live: Live) -> None:
-    talk(live, 6)
-    await agreed(live, "ada")
+    await talked(live, 6, "ada")
     fault = live.faults.add(Fault("PATCH", rf"{MESSAGES}/\d+", 503, times=99))
     sent = live.send("!train #lab")
 
@@ -151,8 +144,7 @@ async def test_how_it_ended_is_kept_without_a_word_and_shown_once_discord_takes_
 
 
 async def test_a_training_whose_words_redis_has_lost_fails(live: Live) -> None:
-    talk(live, 900)
-    await agreed(live, "ada")
+    await talked(live, 900, "ada")
     with Pages(live) as pages:
         live.send("!train #lab")
         await pages.begun()
@@ -164,8 +156,7 @@ async def test_a_training_whose_words_redis_has_lost_fails(live: Live) -> None:
 
 
 async def test_only_its_owner_and_moderators_cancel_it(live: Live) -> None:
-    talk(live, 900)
-    await agreed(live, "ada", "ben")
+    await talked(live, 900, "ada", "ben")
     live.world.get_channel(LAB).overwrites.clear()  # Cleo may write there, too
     with Pages(live):
         live.send("!train #lab", person="ben")
@@ -182,8 +173,7 @@ async def test_only_its_owner_and_moderators_cancel_it(live: Live) -> None:
 async def test_it_can_be_cancelled_to_the_very_end(
     live: Live, monkeypatch: pytest.MonkeyPatch, service: str, method: str
 ) -> None:
-    talk(live, 150)
-    await agreed(live, "ada")
+    await talked(live, 150, "ada")
     works = getattr(getattr(live.bot, service), method)
 
     async def meanwhile(*args: Any, **options: Any) -> Any:
@@ -200,8 +190,7 @@ async def test_it_can_be_cancelled_to_the_very_end(
 async def test_a_training_is_entered_once_though_the_reply_was_lost(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    talk(live, 150)
-    await agreed(live, "ada")
+    await talked(live, 150, "ada")
     imported = live.bot.jobs.imported
 
     async def lost(*args: Any) -> None:
@@ -216,8 +205,7 @@ async def test_a_training_is_entered_once_though_the_reply_was_lost(
 
 
 async def test_a_cancel_outlives_the_bot(live: Live) -> None:
-    talk(live, 900)
-    await agreed(live, "ada", "ben")
+    await talked(live, 900, "ada", "ben")
     live.faults.add(Fault("GET", MESSAGES, 503, times=99))
     live.send("!train #lab")
     await live.until(lambda: live.showing("Discord is having trouble"), "an interruption")
@@ -228,8 +216,7 @@ async def test_a_cancel_outlives_the_bot(live: Live) -> None:
 
 
 async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None:
-    talk(live, 900)
-    await agreed(live, "ada", "ben")
+    await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         live.send("!train #lab")
         await pages.begun()
@@ -243,8 +230,7 @@ async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None
 async def test_a_reading_that_redis_was_lost_for_at_its_beginning_does_not_block_others(
     live: Live, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
-    talk(live, 150)
-    await agreed(live, "ada")
+    await talked(live, 150, "ada")
     at, name = (live.bot.transcripts, "members") if service == "transcripts" else (live.bot.jobs, "submit_train")
     works = getattr(at, name)
 

@@ -16,7 +16,7 @@ from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.transcripts import TranscriptInfo
 from tests import factories
-from tests.bot.channels import Pages, agreed, being_read, queued as waiting, talk, until
+from tests.bot.channels import Pages, agreed, being_read, queued as waiting, talked, until
 from tests.bot.live import Live, text_of
 from tests.registered import register
 from tests.transcripts import words, written
@@ -75,8 +75,7 @@ async def stale_since(live: Live, model: ModelRecord, seconds: float) -> None:
 
 
 async def test_a_model_of_withdrawn_words_is_made_again_without_them(live: Live) -> None:
-    talk(live, 300)
-    await agreed(live, "ada", "ben")
+    await talked(live, 300, "ada", "ben")
     info = await read(live, ADA, BEN)
     model = model_of(live, "sea", info.ref(0), options=TrainOptions(recipe="word", epochs=3))
     await live.ask("!optout", person="ben")
@@ -99,8 +98,7 @@ async def test_a_model_of_withdrawn_words_is_made_again_without_them(live: Live)
 
 
 async def test_a_model_that_began_with_the_starter_begins_with_no_other_of_its_name(live: Live) -> None:
-    talk(live, 300)
-    await agreed(live, "ada", "ben")
+    await talked(live, 300, "ada", "ben")
     info = await read(live, ADA, BEN)
     old = factories.record(model_id="old", name="starter", guild_id=GUILD_ID, channel_id=LAB)
     await live.bot.redis.set(keys.model("old"), old.model_dump_json())
@@ -177,8 +175,7 @@ async def test_a_new_model_takes_over_although_a_message_was_deleted_while_it_wa
 
 
 async def test_models_of_one_server_are_made_again_one_after_another(live: Live) -> None:
-    talk(live, 600)
-    await agreed(live, "ada", "ben")
+    await talked(live, 600, "ada", "ben")
     one, two = await read(live, ADA, BEN), await read(live, ADA, BEN)
     model_of(live, "one", one.ref(0))
     model_of(live, "two", two.ref(0))
@@ -198,8 +195,7 @@ async def test_models_of_one_server_are_made_again_one_after_another(live: Live)
 
 async def test_a_deleted_message_alone_waits_half_the_time(live: Live) -> None:
     """That happens every hour: not each one is worth a training."""
-    talk(live, 300)
-    await agreed(live, "ada", "ben")
+    await talked(live, 300, "ada", "ben")
     info = await read(live, ADA, BEN)
     model = model_of(live, "sea", info.ref(0))
     await live.bot.transcripts.note_gone(info.transcript_id, {1_000: ""})

@@ -13,7 +13,6 @@ from tests.bot.channels import (
     Away,
     Known,
     Pages,
-    agreed,
     begin_outage,
     being_read,
     end_outage,
@@ -24,7 +23,7 @@ from tests.bot.channels import (
     queued,
     read,
     taken_out,
-    talk,
+    talked,
     until,
     worked_off,
 )
@@ -106,8 +105,7 @@ async def test_newer_messages_and_other_channels_do_not_matter(live: Live) -> No
 
 
 async def test_what_is_deleted_while_it_is_read_is_never_learned(live: Live) -> None:
-    ids = talk(live, 900)
-    await agreed(live, "ada", "ben")
+    ids = await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         sent = live.send("!train #lab")
         await pages.begun()
@@ -120,8 +118,7 @@ async def test_what_is_deleted_while_it_is_read_is_never_learned(live: Live) -> 
 
 
 async def test_what_somebody_edits_who_never_agreed_is_not_even_noted(live: Live) -> None:
-    ids = talk(live, 900)
-    await agreed(live, "ada", "ben")
+    ids = await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         live.send("!train #lab")
         await pages.begun()
@@ -137,8 +134,7 @@ async def test_what_somebody_edits_who_never_agreed_is_not_even_noted(live: Live
 async def test_a_note_at_the_very_end_of_a_reading_is_not_left_behind(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = talk(live, 300)
-    await agreed(live, "ada", "ben")
+    ids = await talked(live, 300, "ada", "ben")
     complete = live.bot.transcripts.complete
 
     async def slow(transcript_id: str) -> None:
@@ -152,8 +148,7 @@ async def test_a_note_at_the_very_end_of_a_reading_is_not_left_behind(
 
 
 async def test_messages_of_threads(live: Live) -> None:
-    talk(live, 120)
-    await agreed(live, "ada", "ben")
+    await talked(live, 120, "ada", "ben")
     open_one = live.world.create_thread(LAB, "in the open", ADA)
     archived = live.world.create_thread(LAB, "of last year", ADA)
     said = [live.world.create_message(thread.id, ADA, f"this is {thread.name}") for thread in (open_one, archived)]
@@ -167,8 +162,7 @@ async def test_messages_of_threads(live: Live) -> None:
 
 
 async def test_a_deleted_thread_takes_its_words_along_and_no_others(live: Live) -> None:
-    talk(live, 120)
-    await agreed(live, "ada", "ben")
+    await talked(live, 120, "ada", "ben")
     first, second = (live.world.create_thread(LAB, name, ADA) for name in ("one", "two"))
     for thread in (first, second):
         live.world.create_message(thread.id, ADA, f"this is thread {thread.name}")
@@ -225,8 +219,7 @@ async def test_a_channel_deleted_while_discord_did_not_show_its_server(live: Liv
 
 
 async def test_a_thread_of_its_own_is_deleted(live: Live) -> None:
-    talk(live, 3)
-    await agreed(live, "ada", "ben")
+    await talked(live, 3, "ada", "ben")
     thread = live.world.create_thread(LAB, "long", ADA)
     for number in range(60):
         live.world.create_message(thread.id, ADA, f"this is long message number {number} of the thread")
@@ -288,8 +281,7 @@ async def test_where_nothing_happened_nothing_is_stale(live: Live) -> None:
 
 
 async def test_messages_of_threads_and_threads_that_are_gone(live: Live) -> None:
-    talk(live, 120)
-    await agreed(live, "ada", "ben")
+    await talked(live, 120, "ada", "ben")
     one, two = (live.world.create_thread(LAB, name, ADA) for name in ("one", "two"))
     said = [live.world.create_message(one.id, ADA, f"this is line {number} of thread one") for number in range(5)]
     live.world.create_message(two.id, ADA, "this is thread two")
