@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from galvanic.options import CorpusInfo, TrainOptions
-from shared.events import Finished, Progress
+from shared.events import Finished, Generated, Progress
 from shared.jobs import GenerateJob, Place, TrainJob
 from shared.models import ModelRecord
 
@@ -62,6 +62,11 @@ def record(**changes: Any) -> ModelRecord:
         "heldout_loss": 1.75,
     }
     return ModelRecord(**{**fields, **changes})
+
+
+def generated(**changes: Any) -> Generated:
+    fields = {"seed": "the sea", "text": " was calm", "temperature": 0.8, "random_seed": 7, "seconds": 0.2}
+    return Generated(**{**fields, **changes})
 
 
 def progress(**changes: Any) -> Progress:

@@ -6,16 +6,17 @@ import time
 from typing import Any
 
 import redis
+from simcord.backend.models import Message
 
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
-from shared.events import Event, Generated
+from shared.events import Event
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Place
 from shared.settings import Settings
 from tests import lives
 from tests.bot.live import Live
-from tests.factories import record
+from tests.factories import generated, record
 from worker.events import JobEvents
 
 TEXT = "and the gulls went home"
@@ -52,13 +53,21 @@ class StandIn:
         for event in events:
             log.publish(event)
 
-    def write(self, job_id: str) -> None:
+    def write(self, job_id: str, text: str = TEXT, **fields: Any) -> None:
         """Answer a request for a text."""
-        self.tell(job_id, Generated(seed="the sea", text=TEXT, temperature=0.5, random_seed=1, seconds=0.1))
+        self.tell(job_id, generated(text=text, **fields))
 
     def begin(self) -> JobEvents:
         """Begin the training that was entered first."""
         return lives.take(self.redis, min(self.redis.hkeys(keys.ACTIVE)).decode())
+
+
+async def bens_text(live: Live, worker: StandIn, text: str = TEXT, typed: str = "!generate the sea") -> Message:
+    """What a model wrote for Ben."""
+    sent = live.send(typed, person="ben")
+    worker.write(await worker.asked(live), text)
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    return await live.until(lambda: live.answer(sent), "Ben's text")
 
 
 def lab(channel_id: int | None = None) -> Place:

@@ -23,7 +23,7 @@ from galvanic.options import TrainOptions
 from galvanic.results import Doing
 from galvanic.verdict import Verdict
 from shared.blocklist import Blocklist
-from shared.events import Event, Failed, Generated, Interrupted, Sample, Started
+from shared.events import Event, Failed, Interrupted, Sample, Started
 from shared.jobs import MixPart, ModelRef
 from tests.factories import (
     CHANNEL,
@@ -32,6 +32,7 @@ from tests.factories import (
     corpus,
     finished,
     generate_job,
+    generated,
     place as place_of,
     progress,
     record,
@@ -311,12 +312,6 @@ def test_small_and_no_copies_are_told_truly() -> None:
 def test_every_card_names_its_job() -> None:
     for view in (TrainingState(), view_of(progress()), view_of(finished()), view_of(Failed(problem="p"))):
         assert "job t-1" in (card(view).footer.text or "")
-
-
-def generated(**changes: object) -> Generated:
-    return Generated.model_validate(
-        {"seed": "the sea", "text": " was calm", "temperature": 0.8, "random_seed": 7, "seconds": 0.2, **changes}
-    )
 
 
 def test_generated_text_stands_after_its_seed_and_can_be_had_again() -> None:

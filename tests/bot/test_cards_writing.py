@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hypothesis import given, strategies as st
 
 from bot.words import fit, fit_words, plain, tail
 from bot.write import embeds as write_embeds
 from bot.write.changes import continued, hotter, temperatures_around
-from shared.events import Compared, ComparedText, Generated, Surprised
+from shared.events import Compared, ComparedText, Surprised
 from shared.jobs import CompareJob, GenerateJob, ModelRef, SurpriseJob, Variant
-from tests.factories import generate_job, place
+from tests.factories import generate_job, generated, place
 
 nasty = st.text(alphabet=st.sampled_from("*_~`|>#-[]()<@&!:. \nab█é漢😀"), max_size=1_200)
-
-
-def written(**changes: Any) -> Generated:
-    fields = {"seed": "the sea", "text": " was calm", "temperature": 0.8, "random_seed": 7, "seconds": 0.2}
-    return Generated(**{**fields, **changes})
 
 
 def comparison(texts: list[str]) -> tuple[CompareJob, Compared]:
@@ -60,7 +53,7 @@ def test_what_is_cut_for_its_length_is_cut_at_words() -> None:
 
 @given(nasty)
 def test_a_chat_answer_fits_a_message(text: str) -> None:
-    said = write_embeds.chatted(written(text=text))
+    said = write_embeds.chatted(generated(text=text))
     assert 0 < len(said) <= 2_000
     assert "**" not in said
 
@@ -73,7 +66,7 @@ def test_a_variant_that_failed_says_why() -> None:
 
 
 def test_covered_words_are_explained() -> None:
-    embed = write_embeds.generated(generate_job(), written(masked=True))
+    embed = write_embeds.generated(generate_job(), generated(masked=True))
     assert embed is not None
     assert embed.fields[0].value == "Words on this server's blocklist are covered."
     job, answer = comparison(["good", "better"])
@@ -83,7 +76,7 @@ def test_covered_words_are_explained() -> None:
 
 
 def test_only_a_tail_is_shown_of_a_text_that_is_continued() -> None:
-    embed = write_embeds.generated(generate_job(shown=3), written())
+    embed = write_embeds.generated(generate_job(shown=3), generated())
     assert embed is not None
     assert embed.description == "**… sea** was calm"
 
@@ -108,9 +101,9 @@ def test_a_continuation_shows_an_end_of_what_it_goes_on_from(text: str) -> None:
 
 
 def test_temperatures_stay_in_range() -> None:
-    assert hotter(generate_job(), written(), 2).temperature == 2
-    assert hotter(generate_job(), written(), -2).temperature == 0
-    kept: GenerateJob = hotter(generate_job(from_line=True, seed=""), written(), 0.2)
+    assert hotter(generate_job(), generated(), 2).temperature == 2
+    assert hotter(generate_job(), generated(), -2).temperature == 0
+    kept: GenerateJob = hotter(generate_job(from_line=True, seed=""), generated(), 0.2)
     assert (kept.seed, kept.random_seed, kept.from_line) == ("the sea", 7, False)
     assert temperatures_around(0.8) == (0.4, 0.8, 1.2)
     assert temperatures_around(0) == (0.0, 0.4, 0.8)

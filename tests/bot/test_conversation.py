@@ -20,13 +20,12 @@ from bot.write.conversation import ME, MOST_CHARS, MOST_TURNS, STRANGER
 from galvanic.options import TranscriptRef
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
-from shared.events import Generated
 from shared.jobs import GenerateJob
 from shared.settings import Settings
 from tests import factories
 from tests.bot.live import Live
 from tests.bot.members import ADA, BEN, CLEO
-from tests.bot.stand_in import StandIn
+from tests.bot.stand_in import StandIn, bens_text
 from tests.transcripts import READING, begun
 
 LAB = CHANNEL_IDS["lab"]
@@ -70,7 +69,7 @@ async def say(
     """Say something to the bot; the job, and the answer."""
     sent = live.send(words, person=person, **where)
     job = await asked(live, worker, sent)
-    worker.tell(job.job_id, Generated(seed=job.seed, text=answer, temperature=0.5, random_seed=1, seconds=0.1))
+    worker.write(job.job_id, answer, seed=job.seed)
     answered = await live.until(lambda: live.answer(sent), "the answer")
     await live.until(lambda: job.job_id not in worker.waiting(), "the end of the job")
     return job, answered
@@ -138,18 +137,8 @@ async def test_in_a_thread_it_is_the_threads_last_words_to_the_bot(live: Live, w
     assert elsewhere.seed == "here?\n"
 
 
-async def generated(live: Live, worker: StandIn, person: str = "ben") -> Message:
-    """A text that somebody asked for."""
-    sent = live.send("!generate the sea", person=person)
-    job_id = await worker.asked(live)
-    worker.tell(job_id, Generated(seed="the sea", text=" was calm", temperature=0.5, random_seed=1, seconds=0.1))
-    shown = await live.until(lambda: live.answer(sent), "the text")
-    await live.until(lambda: not worker.waiting(), "the end of the job")
-    return shown
-
-
 async def test_a_reply_to_a_text_goes_on_from_it(live: Live, worker: StandIn) -> None:
-    text = await generated(live, worker)
+    text = await bens_text(live, worker, " was calm")
     job, _ = await say(live, worker, "and then?", reply_to=text)
     assert job.seed == "the sea was calm\nand then?\n"
     assert [piece.author_id for piece in job.pieces] == [BEN, ADA], "a text counts as of whoever gave its seed"
@@ -159,7 +148,7 @@ async def test_a_reply_to_a_text_goes_on_from_it(live: Live, worker: StandIn) ->
 
 
 async def test_what_is_said_of_a_text_stays_unanswered_without_a_chat(live: Live, worker: StandIn) -> None:
-    text = await generated(live, worker)
+    text = await bens_text(live, worker, " was calm")
     await live.bot.guild_settings.choose(LAB, "chat", False)
     unanswered = live.send("well written", reply_to=text)
     await live.handled()

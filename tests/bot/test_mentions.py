@@ -8,7 +8,6 @@ from typing import Any
 
 import bot
 from playground.places import CHANNEL_IDS, USER_IDS
-from shared.events import Generated
 from tests.bot.live import Live
 from tests.bot.stand_in import StandIn
 
@@ -48,10 +47,8 @@ async def test_every_request_mentions_nobody(live: Live) -> None:
     worker = StandIn(live.bot.settings)
     worker.add_model()
     live.send(f"!generate {HOSTILE}")
-    worker.tell(
-        await worker.asked(live), Generated(seed=HOSTILE, text=HOSTILE, temperature=0.5, random_seed=1, seconds=0.1)
-    )
-    await live.until(lambda: live.showing("random seed 1"), "the text")
+    worker.write(await worker.asked(live), HOSTILE, seed=HOSTILE)
+    await live.until(lambda: live.showing("random seed 7"), "the text")
     kinds = ("POST /channels/", "PATCH /webhooks/", "POST /webhooks/")
     await live.until(lambda: all(any(path.startswith(kind) for path, _ in seen()) for kind in kinds), "each kind")
     for path, data in seen():

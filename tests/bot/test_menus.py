@@ -15,13 +15,13 @@ from playground.people import File
 from playground.places import BOT_ID, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import MOST_ENTRIES, default_entries
-from shared.events import Compared, ComparedText, Failed, Generated, Surprised
+from shared.events import Compared, ComparedText, Failed, Surprised
 from shared.jobs import GenerateJob, SurpriseJob
 from tests.bot.live import Live, text_of
 from tests.bot.members import ADA, BEN, LAB, custom_id, press
-from tests.bot.stand_in import TEXT, StandIn, lab
+from tests.bot.stand_in import TEXT, StandIn, bens_text, lab
 from tests.driver.faults import Fault
-from tests.factories import generate_job, train_job
+from tests.factories import generate_job, generated, train_job
 
 CONTINUE, SURPRISE, DELETE, NEVER = "Continue this", "Surprise map", "Delete this text", "Never say this again"
 ME = "<@1297000000000000031>"
@@ -41,18 +41,10 @@ async def done(live: Live, worker: StandIn, job_id: str, event: Any) -> None:
     await live.until(lambda: not worker.waiting(), "the end of the job")
 
 
-async def bens_text(live: Live, worker: StandIn, text: str = TEXT, command: str = "!generate the sea") -> Message:
-    """What a model wrote for Ben."""
-    live.send(command, person="ben")
-    job_id = await worker.asked(live)
-    await done(live, worker, job_id, Generated(seed="the sea", text=text, temperature=0.5, random_seed=1, seconds=0.1))
-    return await live.until(lambda: live.showing(text), "Ben's text")
-
-
 async def bens_chat(live: Live, worker: StandIn) -> Message:
     """What a model answered Ben."""
     await live.bot.guild_settings.choose(LAB, "chat", True)
-    return await bens_text(live, worker, command=f"{ME} hello")
+    return await bens_text(live, worker, typed=f"{ME} hello")
 
 
 async def card(live: Live) -> Message:
@@ -94,7 +86,7 @@ async def test_ones_own_words_go_on_for_all_to_see(live: Live, worker: StandIn) 
     job = await live.job(job_id := await worker.asked(live), GenerateJob)
     assert job.seed == ("the tide " * 200).strip()[-1_000:]
     assert (job.shown, job.author_id, job.from_line) == (len("the tide " * 13) - 1, None, False)
-    await done(live, worker, job_id, Generated(seed=job.seed, text=TEXT, temperature=1, random_seed=1, seconds=0.1))
+    await done(live, worker, job_id, generated(seed=job.seed, text=TEXT))
     assert "… " in text_of(await live.until(lambda: live.showing(TEXT), "the text"))
 
 
@@ -224,7 +216,7 @@ async def test_a_text_that_nobody_asked_for_is_the_moderators(live: Live, worker
     (model,) = await live.bot.registry.all(GUILD_ID)
     place = lab().model_copy(update={"user_id": BOT_ID})
     job = generate_job(job_id="u-1", place=place, model_id=model.model_id, shown=0)
-    answer = Generated(seed="", text=TEXT, temperature=1, random_seed=1, seconds=0.1)
+    answer = generated(seed="", text=TEXT)
     await live.bot.redis.hset(keys.job("u-1"), "job", job.model_dump_json())  # type: ignore[misc]
     await live.bot.generating.post(live.bot.get_partial_messageable(LAB).send, job, answer)
     text = await live.until(lambda: live.showing(TEXT), "the text")

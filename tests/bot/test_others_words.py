@@ -6,23 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from simcord.backend.models import Message
 
 from bot.channels.export import export
 from playground.places import GUILD_ID
 from shared import keys
 from tests.bot.live import Live
 from tests.bot.members import ADA, BEN, press
-from tests.bot.stand_in import TEXT, StandIn
-
-
-async def bens_text(live: Live, worker: StandIn) -> Message:
-    """What a model wrote for Ben."""
-    live.send("!generate the sea", person="ben")
-    worker.write(await worker.asked(live))
-    written = await live.until(lambda: live.showing(TEXT), "Ben's text")
-    await live.until(lambda: not worker.waiting(), "the end of the job")
-    return written
+from tests.bot.stand_in import StandIn, bens_text
 
 
 async def requests(live: Live, who: int) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from playground.people import File
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from playground.present import Presenter
 from shared import keys
-from shared.events import Failed, Generated
+from shared.events import Failed
 from shared.jobs import GENERATE_QUEUE
 from tests.bot.live import Live
 from tests.bot.members import press
@@ -51,7 +51,7 @@ async def write(live: Live, worker: StandIn, text: str = TEXT) -> dict[str, Any]
     """Write the text that a persona waits for; its job, once that is over."""
     job_id = await worker.asked(live)
     job: dict[str, Any] = json.loads(worker.redis.hget(keys.job(job_id), "job"))  # type: ignore[arg-type]
-    worker.tell(job_id, Generated(seed=job["seed"], text=text, temperature=0.5, random_seed=1, seconds=0.1))
+    worker.write(job_id, text, seed=job["seed"])
     await live.until(lambda: job_id not in worker.waiting(), "the end of the job")
     return job
 

@@ -9,7 +9,7 @@ from bot.models import embeds as model_embeds
 from playground.places import CHANNEL_IDS
 from shared import keys
 from shared.connect import connect
-from shared.events import Compared, ComparedText, Event, Exported, Generated, Imported, Pictured, Sample, Surprised
+from shared.events import Compared, ComparedText, Event, Exported, Imported, Pictured, Sample, Surprised
 from shared.jobs import (
     MODEL_FILE,
     SURPRISE_FILE,
@@ -27,7 +27,7 @@ from tests.bot.channels import Away
 from tests.bot.live import Live, text_of
 from tests.bot.rooms import ADA, BEN, CELLAR, GUILD, LAB, SECRET, begun, den, heard, known, opened, ref, standing
 from tests.bot.stand_in import StandIn
-from tests.factories import corpus, generate_job, place, record
+from tests.factories import corpus, generate_job, generated, place, record
 from tests.registered import register
 
 EMPTY_PNG = b"\x89PNG"
@@ -67,7 +67,7 @@ async def test_a_model_that_is_deleted_is_not_named_where_it_did_not_exist(live:
 def answers(where: int) -> list[tuple[Asked, Event]]:
     """One of each kind of answer that a model has a part in."""
     here, one = place(guild_id=GUILD, channel_id=where, user_id=BEN), ModelRef(model_id="m1", name="whispers")
-    said = Generated(seed="", text=SECRET, temperature=1, random_seed=1, seconds=1)
+    said = generated(seed="", text=SECRET)
     mix = tuple(MixPart(model_id=model_id, name=model_id, weight=1) for model_id in ("public", "m1"))
     variants = tuple(Variant(model_id=model_id, name=model_id, temperature=1) for model_id in ("public", "m1"))
     compared = tuple(ComparedText(model_name="whispers", temperature=1, text=SECRET) for _ in variants)
@@ -135,7 +135,7 @@ async def test_an_answer_that_was_put_off_is_asked_about_again(live: Live) -> No
     await opened(live, where)
     live.bot.delivery.deliver_later(job)
     worker = StandIn(live.bot.settings)
-    worker.tell(job.job_id, Generated(seed="", text=SECRET, temperature=1, random_seed=1, seconds=1))
+    worker.write(job.job_id, SECRET)
     await live.until(lambda: live.showing("can't post this here", channel=where), "the refusal")
     assert not live.shown(SECRET, channel=where)
     await live.until(lambda: not worker.waiting(), "the end of it")
@@ -171,7 +171,7 @@ async def test_guessed_ids_open_nothing(live: Live) -> None:
     worker = StandIn(live.bot.settings)
     text = generate_job(place=place(guild_id=GUILD, channel_id=CELLAR, user_id=BEN))
     await live.bot.jobs.submit(text)
-    worker.tell(text.job_id, Generated(seed="", text=SECRET, temperature=1, random_seed=1, seconds=1))
+    worker.write(text.job_id, SECRET)
     await begun(live, CELLAR)
     worker.begin().publish(Sample(epoch=1, text=SECRET))
     models = [f"galvanic:{word if 'm1' in word else f'{word}:m1'}" for word in MODEL_BUTTONS]

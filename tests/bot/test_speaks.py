@@ -20,7 +20,6 @@ from galvanic.errors import UserError
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import default_entries
-from shared.events import Generated
 from shared.jobs import MOST_CANDIDATES
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
@@ -49,9 +48,7 @@ async def said(live: Live, worker: StandIn, text: str = TEXT, **event: Any) -> d
     """Write the text that the bot waits for, and wait until it is done with it; the job."""
     job_id = await worker.asked(live)
     job: dict[str, Any] = json.loads(worker.redis.hget(keys.job(job_id), "job"))  # type: ignore[arg-type]
-    worker.tell(
-        job_id, Generated(**{"seed": "", "text": text, "temperature": 0.5, "random_seed": 1, "seconds": 0.1, **event})
-    )
+    worker.write(job_id, text, **{"seed": "", **event})
     await settled(live)
     await live.until(lambda: not worker.waiting(), "the end of the job")
     return job
