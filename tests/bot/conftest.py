@@ -17,7 +17,7 @@ from bot.channels.store import TranscriptStore
 from bot.jobs.client import JobClient
 from bot.train import card as live_card
 from playground.server import Playground, open_port
-from shared.connect import connect_async
+from shared.connect import connect, connect_async
 from shared.settings import Settings
 from tests.bot.channels import worked_off
 from tests.bot.live import Live
@@ -65,6 +65,12 @@ def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
 @pytest.fixture
 def store(client: redis.asyncio.Redis) -> TranscriptStore:
     return TranscriptStore(client)
+
+
+@pytest.fixture
+def sync(settings: Settings) -> redis.Redis:
+    """The same Redis for whoever waits for its answers, as workers do."""
+    return connect(settings)
 
 
 @pytest.fixture

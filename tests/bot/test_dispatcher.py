@@ -14,16 +14,9 @@ from bot.jobs import dispatcher as dispatching
 from bot.jobs.client import JobClient
 from bot.jobs.dispatcher import Dispatcher
 from shared import keys, lifecycle, presence
-from shared.connect import connect
 from shared.jobs import TRAIN_QUEUE
-from shared.settings import Settings
 from tests import lives
 from tests.factories import GUILD, corpus, place, train_job
-
-
-@pytest.fixture
-def worker(settings: Settings) -> redis.Redis:
-    return connect(settings)
 
 
 @pytest.fixture
@@ -31,9 +24,9 @@ def dispatcher(client: redis.asyncio.Redis, queue: JobClient) -> Dispatcher:
     return Dispatcher(client, queue)
 
 
-def says(worker: redis.Redis, name: str, state: presence.State) -> None:
-    worker.zadd(keys.workers(TRAIN_QUEUE), {name: time.time() + 60})
-    worker.hset(keys.worker_states(TRAIN_QUEUE), name, state)
+def says(sync: redis.Redis, name: str, state: presence.State) -> None:
+    sync.zadd(keys.workers(TRAIN_QUEUE), {name: time.time() + 60})
+    sync.hset(keys.worker_states(TRAIN_QUEUE), name, state)
 
 
 async def enter(queue: JobClient, *numbers: int, guild_id: int = GUILD) -> None:
@@ -42,8 +35,8 @@ async def enter(queue: JobClient, *numbers: int, guild_id: int = GUILD) -> None:
         assert await queue.submit_train(job, "text", (99, 99)) == "entered"
 
 
-def states(worker: redis.Redis, *numbers: int) -> list[str]:
-    return [worker.hget(keys.job(f"t-{number}"), "state").decode() for number in numbers]  # type: ignore[union-attr]
+def states(sync: redis.Redis, *numbers: int) -> list[str]:
+    return [sync.hget(keys.job(f"t-{number}"), "state").decode() for number in numbers]  # type: ignore[union-attr]
 
 
 def has_watched(dispatcher: Dispatcher) -> None:
@@ -53,118 +46,118 @@ def has_watched(dispatcher: Dispatcher) -> None:
 
 
 async def test_as_many_are_sent_as_workers_are_free(
-    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis
+    dispatcher: Dispatcher, queue: JobClient, sync: redis.Redis
 ) -> None:
     await enter(queue, 1, 2, 3)
     await enter(queue, 4, guild_id=GUILD + 1)
     await dispatcher.look()
-    assert worker.llen(TRAIN_QUEUE) == 0
+    assert sync.llen(TRAIN_QUEUE) == 0
     for name, state in (("a", "free"), ("b", "free"), ("c", "busy"), ("d", "draining")):
-        says(worker, name, state)  # type: ignore[arg-type]
-    worker.hset(keys.worker_states(TRAIN_QUEUE), "gone", "free")
+        says(sync, name, state)  # type: ignore[arg-type]
+    sync.hset(keys.worker_states(TRAIN_QUEUE), "gone", "free")
     for _ in range(3):
         await dispatcher.look()
-    assert states(worker, 1, 2, 3, 4) == ["sent", "waiting", "waiting", "sent"], "servers take turns"
-    assert worker.llen(TRAIN_QUEUE) == 2
+    assert states(sync, 1, 2, 3, 4) == ["sent", "waiting", "waiting", "sent"], "servers take turns"
+    assert sync.llen(TRAIN_QUEUE) == 2
 
 
 async def test_a_worker_that_begins_one_is_not_free_though_it_said_so(
-    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis
+    dispatcher: Dispatcher, queue: JobClient, sync: redis.Redis
 ) -> None:
     await enter(queue, 1, 2)
-    says(worker, "w", "free")
+    says(sync, "w", "free")
     await dispatcher.look()
-    lives.take(worker, "t-1")
+    lives.take(sync, "t-1")
     await dispatcher.look()
-    assert states(worker, 1, 2) == ["begun", "waiting"]
+    assert states(sync, 1, 2) == ["begun", "waiting"]
 
 
 async def test_what_is_not_begun_in_time_is_sent_again_and_that_is_no_death(
-    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis
+    dispatcher: Dispatcher, queue: JobClient, sync: redis.Redis
 ) -> None:
     await enter(queue, 1)
-    says(worker, "w", "free")
+    says(sync, "w", "free")
     await dispatcher.look()
-    stale = lives.message(worker, "t-1")
-    worker.delete(keys.job_lease("t-1"))
+    stale = lives.message(sync, "t-1")
+    sync.delete(keys.job_lease("t-1"))
     await dispatcher.look()
-    assert worker.llen(TRAIN_QUEUE) == 2
+    assert sync.llen(TRAIN_QUEUE) == 2
     begin = lifecycle.begin(*stale, holder="h", worker="w", training=True)
-    assert lives.run(worker, begin) is None
-    assert lives.take(worker, "t-1").deaths() == 0
+    assert lives.run(sync, begin) is None
+    assert lives.take(sync, "t-1").deaths() == 0
 
 
 async def test_a_lease_counts_as_lapsed_when_redis_was_there_for_all_of_it(
-    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis
+    dispatcher: Dispatcher, queue: JobClient, sync: redis.Redis
 ) -> None:
     await enter(queue, 1)
-    lives.take(worker, "t-1")
-    worker.delete(keys.job_lease("t-1"))
+    lives.take(sync, "t-1")
+    sync.delete(keys.job_lease("t-1"))
     await dispatcher.look()
-    assert states(worker, 1) == ["begun"], "Redis may have been away, so that its worker could not renew it"
+    assert states(sync, 1) == ["begun"], "Redis may have been away, so that its worker could not renew it"
     has_watched(dispatcher)
     await dispatcher.look()
-    assert states(worker, 1) == ["waiting"]
-    lives.take(worker, "t-1")
-    worker.delete(keys.job_lease("t-1"))
+    assert states(sync, 1) == ["waiting"]
+    lives.take(sync, "t-1")
+    sync.delete(keys.job_lease("t-1"))
     dispatcher._seen -= 2 * dispatching._NO_BREAK_S
     await dispatcher.look()
-    assert states(worker, 1) == ["begun"], "there was a break"
+    assert states(sync, 1) == ["begun"], "there was a break"
 
 
 async def test_a_training_whose_worker_was_killed_waits_again_before_its_lease_has_lapsed(
-    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis
+    dispatcher: Dispatcher, queue: JobClient, sync: redis.Redis
 ) -> None:
     await enter(queue, 1)
-    lives.take(worker, "t-1", "w")
+    lives.take(sync, "t-1", "w")
     has_watched(dispatcher)
-    says(worker, "w", "busy")
+    says(sync, "w", "busy")
     await dispatcher.look()
-    worker.zrem(keys.workers(TRAIN_QUEUE), "w")
+    sync.zrem(keys.workers(TRAIN_QUEUE), "w")
     await dispatcher.look()
-    assert states(worker, 1) == ["begun"], "its worker may just be late"
+    assert states(sync, 1) == ["begun"], "its worker may just be late"
     dispatcher._there["w"] -= dispatching._GONE_S + 1
     await dispatcher.look()
-    assert states(worker, 1) == ["waiting"]
-    assert lives.take(worker, "t-1").deaths() == 1
+    assert states(sync, 1) == ["waiting"]
+    assert lives.take(sync, "t-1").deaths() == 1
 
 
 async def test_one_that_is_to_be_cancelled_and_is_nobodys_is_over(
-    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis
+    dispatcher: Dispatcher, queue: JobClient, sync: redis.Redis
 ) -> None:
     ended: list[tuple[str, str]] = []
     queue.ended = lambda kind, outcome: ended.append((kind, outcome))
     has_watched(dispatcher)
     await enter(queue, 1)
-    lives.take(worker, "t-1")
+    lives.take(sync, "t-1")
     assert await queue.cancel("t-1") == "asked"
-    worker.delete(keys.job_lease("t-1"))
+    sync.delete(keys.job_lease("t-1"))
     await dispatcher.look()
-    assert states(worker, 1) == ["over"]
+    assert states(sync, 1) == ["over"]
     assert ended == [("train", "cancelled")]
 
 
 async def test_what_celery_did_not_take_waits_again(
-    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    dispatcher: Dispatcher, queue: JobClient, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "send", AsyncMock(side_effect=OperationalError))
     await enter(queue, 1)
-    says(worker, "w", "free")
+    says(sync, "w", "free")
     with pytest.raises(OperationalError):
         await dispatcher.look()
-    assert states(worker, 1) == ["waiting"]
+    assert states(sync, 1) == ["waiting"]
 
 
 async def test_only_public_titles_are_shown_to_celerys_tools(
-    dispatcher: Dispatcher, queue: JobClient, worker: redis.Redis
+    dispatcher: Dispatcher, queue: JobClient, sync: redis.Redis
 ) -> None:
     public, own = corpus(source="catalogue", title="Frankenstein"), corpus(source="upload", title="my diary")
     for number, text in enumerate((public, own), 1):
         job = train_job(job_id=f"t-{number}", corpus=text, place=place(guild_id=number))
         assert await queue.submit_train(job, "words of it", (9, 9)) == "entered"
-        says(worker, f"w{number}", "free")
+        says(sync, f"w{number}", "free")
     await dispatcher.look()
-    sent = b"".join(worker.lrange(TRAIN_QUEUE, 0, -1))
+    sent = b"".join(sync.lrange(TRAIN_QUEUE, 0, -1))
     assert b"train for server 1: Frankenstein" in sent
     assert b"train for server 2" in sent
     assert b"diary" not in sent

@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 from bot.jobs import client as queue_module
 from bot.jobs.client import JobClient
 from shared import keys
-from shared.connect import connect, connect_async
+from shared.connect import connect_async
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, DeleteJob, Job
 from shared.settings import Settings
 from tests.bot.lossy import LossyRedis
@@ -30,12 +30,6 @@ def lossy(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     proxy = LossyRedis(redis_url.removeprefix("unix://"), Path(tmp_path_factory.mktemp("r")) / "s")
     yield proxy
     proxy.close()
-
-
-@pytest.fixture
-def worker(settings: Settings) -> redis.Redis:
-    """Not by the proxy."""
-    return connect(settings)
 
 
 @pytest.fixture
@@ -62,13 +56,13 @@ async def submit(queue: JobClient, job: Job) -> str:
     return "entered" if await queue.submit(job) else "known"
 
 
-async def assert_gone(queue: JobClient, worker: redis.Redis, job: Job) -> None:
+async def assert_gone(queue: JobClient, sync: redis.Redis, job: Job) -> None:
     """Nothing is left of a job once what was begun is done."""
     await asyncio.gather(*queue.tasks)
-    assert not worker.exists(keys.job(job.job_id))
-    assert not worker.exists(keys.job_events(job.job_id))
-    assert worker.smembers(keys.OUTBOX) == set()
-    assert worker.hgetall(keys.ACTIVE) == {}
+    assert not sync.exists(keys.job(job.job_id))
+    assert not sync.exists(keys.job_events(job.job_id))
+    assert sync.smembers(keys.OUTBOX) == set()
+    assert sync.hgetall(keys.ACTIVE) == {}
 
 
 BOTH = pytest.mark.parametrize(("job", "line"), [(generate_job(), GENERATE_QUEUE), (train_job(), TRAIN_QUEUE)])
@@ -76,17 +70,17 @@ BOTH = pytest.mark.parametrize(("job", "line"), [(generate_job(), GENERATE_QUEUE
 
 @BOTH
 async def test_a_lost_reply_loses_no_job(
-    queue: JobClient, lossy: LossyRedis, worker: redis.Redis, job: Job, line: str
+    queue: JobClient, lossy: LossyRedis, sync: redis.Redis, job: Job, line: str
 ) -> None:
     lossy.lose_reply(ENTERED)
     assert await submit(queue, job) == "entered"
     assert await submit(queue, job) == "known"
-    assert worker.llen(line) == (line == GENERATE_QUEUE), "a training waits for a worker that is free"
+    assert sync.llen(line) == (line == GENERATE_QUEUE), "a training waits for a worker that is free"
     assert await queue.undelivered() == {job.job_id}
 
 
 async def test_what_may_have_been_entered_is_taken_back(
-    queue: JobClient, lossy: LossyRedis, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    queue: JobClient, lossy: LossyRedis, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = generate_job()
     monkeypatch.setattr(queue_module, "_TRY_AGAIN_S", 0.01)
@@ -94,13 +88,13 @@ async def test_what_may_have_been_entered_is_taken_back(
     lossy.lose_request(UNDONE, times=3)
     with pytest.raises(redis.ConnectionError):
         await submit(queue, job)
-    await assert_gone(queue, worker, job)
-    assert worker.llen(GENERATE_QUEUE) == 0
+    await assert_gone(queue, sync, job)
+    assert sync.llen(GENERATE_QUEUE) == 0
     assert await submit(queue, job) == "entered"
 
 
 async def test_taking_back_spares_what_another_call_entered(
-    queue: JobClient, lossy: LossyRedis, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    queue: JobClient, lossy: LossyRedis, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue_module, "_TRY_AGAIN_S", 0.01)
     assert await submit(queue, generate_job()) == "entered"
@@ -112,19 +106,19 @@ async def test_taking_back_spares_what_another_call_entered(
 
 
 async def test_without_celery_and_then_without_redis_nothing_is_left(
-    mute: JobClient, lossy: LossyRedis, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    mute: JobClient, lossy: LossyRedis, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = generate_job()
     monkeypatch.setattr(queue_module, "_TRY_AGAIN_S", 0.01)
     lossy.lose_request(UNDONE, times=6)
     with pytest.raises(OperationalError):
         await submit(mute, job)
-    await assert_gone(mute, worker, job)
-    assert worker.llen(GENERATE_QUEUE) == 0
+    await assert_gone(mute, sync, job)
+    assert sync.llen(GENERATE_QUEUE) == 0
 
 
-async def test_nobody_waits_for_a_deletion(queue: JobClient, worker: redis.Redis) -> None:
+async def test_nobody_waits_for_a_deletion(queue: JobClient, sync: redis.Redis) -> None:
     job = DeleteJob(job_id="d-1", place=place(), model_id="m1")
     assert await submit(queue, job) == "entered"
-    assert worker.llen(GENERATE_QUEUE) == 1
+    assert sync.llen(GENERATE_QUEUE) == 1
     assert not await queue.undelivered()

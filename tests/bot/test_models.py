@@ -19,7 +19,6 @@ from bot.words import DESCRIPTION_LIMIT
 from galvanic.errors import UserError
 from galvanic.options import STARTER
 from shared import keys
-from shared.connect import connect
 from shared.settings import Settings
 from tests.factories import CHANNEL, GUILD, record
 from tests.registered import register
@@ -37,15 +36,10 @@ def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
     )
 
 
-@pytest.fixture
-def worker(settings: Settings) -> redis.Redis:
-    return connect(settings)
-
-
 async def test_a_model_and_what_its_channel_chose_come_together(
-    registry: Registry, worker: redis.Redis, client: redis.asyncio.Redis, settings: Settings
+    registry: Registry, sync: redis.Redis, client: redis.asyncio.Redis, settings: Settings
 ) -> None:
-    register(worker, record())
+    register(sync, record())
     await GuildSettingsStore(settings, client).choose(CHANNEL, "temperature", 0.4)
     for name in (None, "tides", " Tides "):
         model, choices = await registry.choose_to_write(GUILD, [CHANNEL], name)
@@ -53,10 +47,10 @@ async def test_a_model_and_what_its_channel_chose_come_together(
 
 
 async def test_a_thread_has_its_parents_model_until_it_chooses_and_when_its_own_is_gone(
-    registry: Registry, worker: redis.Redis
+    registry: Registry, sync: redis.Redis
 ) -> None:
-    register(worker, record(model_id="parents", name="parents"))
-    own = register(worker, record(model_id="own", name="own", channel_id=THREAD, scope="channel"))
+    register(sync, record(model_id="parents", name="parents"))
+    own = register(sync, record(model_id="own", name="own", channel_id=THREAD, scope="channel"))
     here = [THREAD, CHANNEL]
     assert (await registry.choose(GUILD, here, None)).name == "own"
     assert await registry.remove(own)  # the thread still names it
@@ -67,9 +61,9 @@ async def test_a_thread_has_its_parents_model_until_it_chooses_and_when_its_own_
 
 
 async def test_a_model_of_another_channel_is_refused_like_one_that_is_not_there(
-    registry: Registry, worker: redis.Redis
+    registry: Registry, sync: redis.Redis
 ) -> None:
-    hidden = register(worker, record(scope="channel"))
+    hidden = register(sync, record(scope="channel"))
     said = []
     for model_id in (hidden.model_id, "nosuch"):
         with pytest.raises(UserError) as caught:
@@ -78,35 +72,35 @@ async def test_a_model_of_another_channel_is_refused_like_one_that_is_not_there(
     assert said[0] == said[1]
 
 
-async def test_a_channel_without_a_choice_is_told_what_there_is(registry: Registry, worker: redis.Redis) -> None:
-    register(worker, record())
+async def test_a_channel_without_a_choice_is_told_what_there_is(registry: Registry, sync: redis.Redis) -> None:
+    register(sync, record())
     with pytest.raises(UserError, match="`tides`"):
         await registry.choose(GUILD, [CHANNEL + 1], None)
 
 
-async def test_an_unknown_name_gets_the_nearest(registry: Registry, worker: redis.Redis) -> None:
-    register(worker, record())
+async def test_an_unknown_name_gets_the_nearest(registry: Registry, sync: redis.Redis) -> None:
+    register(sync, record())
     with pytest.raises(UserError, match="Did you mean `tides`"):
         await registry.choose(GUILD, [CHANNEL], "tidse")
 
 
-async def test_models_of_another_guild_do_not_exist(registry: Registry, worker: redis.Redis) -> None:
-    register(worker, record())
+async def test_models_of_another_guild_do_not_exist(registry: Registry, sync: redis.Redis) -> None:
+    register(sync, record())
     assert await registry.usable(GUILD + 1, [CHANNEL]) == []
     with pytest.raises(UserError):
         await registry.choose(GUILD + 1, [CHANNEL], "tides")
 
 
-async def test_what_goes_on_is_named_after_the_first(registry: Registry, worker: redis.Redis) -> None:
-    first = register(worker, record())
-    second = register(worker, record(model_id="m2"))
-    apollo = register(worker, record(model_id="m3", name="apollo-11"))
+async def test_what_goes_on_is_named_after_the_first(registry: Registry, sync: redis.Redis) -> None:
+    first = register(sync, record())
+    second = register(sync, record(model_id="m2"))
+    apollo = register(sync, record(model_id="m3", name="apollo-11"))
     assert second.name == "tides-2"
     names = [await registry.next_name(GUILD, [CHANNEL], model) for model in (first, second, apollo)]
     assert names == ["tides", "tides", "apollo-11"]
 
 
-async def test_the_starter_writes_where_there_is_no_model(registry: Registry, worker: redis.Redis) -> None:
+async def test_the_starter_writes_where_there_is_no_model(registry: Registry, sync: redis.Redis) -> None:
     assert (await registry.choose_to_write(GUILD, [CHANNEL], None))[0].model_id == STARTER
     assert [model.name for model in await registry.by_ids(GUILD, [CHANNEL], [STARTER])] == [STARTER]
     assert await registry.by_ids(None, [CHANNEL], [STARTER]) == []
@@ -115,7 +109,7 @@ async def test_the_starter_writes_where_there_is_no_model(registry: Registry, wo
     for name in (None, STARTER):  # it is nothing that could be looked at, deleted or shared
         with pytest.raises(UserError):
             await registry.choose(GUILD, [CHANNEL], name)
-    assert register(worker, record(name=STARTER)).name == "starter-2"
+    assert register(sync, record(name=STARTER)).name == "starter-2"
     with pytest.raises(UserError, match="it has no card"):
         await registry.choose(GUILD, [CHANNEL], STARTER)
     assert (await registry.choose_to_write(GUILD, [CHANNEL + 1], None))[0].model_id == STARTER
@@ -125,29 +119,29 @@ async def test_the_starter_writes_where_there_is_no_model(registry: Registry, wo
 
 
 async def test_a_record_of_a_newer_version_does_not_hide_the_others(
-    registry: Registry, worker: redis.Redis, client: redis.asyncio.Redis
+    registry: Registry, sync: redis.Redis, client: redis.asyncio.Redis
 ) -> None:
-    register(worker, record())
+    register(sync, record())
     newer = json.dumps({**record(model_id="m2", name="newer").model_dump(mode="json"), "version": 2})
     await client.set(keys.model("m2"), newer)
     await client.hset(keys.guild_models(GUILD), "newer", "m2")  # type: ignore[misc]
     assert [model.name for model in await registry.usable(GUILD, [CHANNEL])] == ["tides"]
 
 
-async def test_renaming_keeps_everything_else_and_frees_the_old_name(registry: Registry, worker: redis.Redis) -> None:
-    before = register(worker, record(owner_id=SNOWFLAKE, channel_id=SNOWFLAKE, shared_with=(SNOWFLAKE + 2,)))
+async def test_renaming_keeps_everything_else_and_frees_the_old_name(registry: Registry, sync: redis.Redis) -> None:
+    before = register(sync, record(owner_id=SNOWFLAKE, channel_id=SNOWFLAKE, shared_with=(SNOWFLAKE + 2,)))
     await registry.amend("m1", lambda model: model.model_copy(update={"name": "floods"}))
     after, _ = await registry.choose_to_write(GUILD, [SNOWFLAKE], "floods")
     assert after == before.model_copy(update={"name": "floods"})
     assert (await registry.choose(GUILD, [SNOWFLAKE], None)).name == "floods"
     with pytest.raises(UserError, match="No model called `tides`"):
         await registry.choose(GUILD, [SNOWFLAKE], "tides")
-    assert register(worker, record(model_id="m2")).name == "tides"
+    assert register(sync, record(model_id="m2")).name == "tides"
 
 
-async def test_no_name_is_taken_twice_by_renamings_at_once(registry: Registry, worker: redis.Redis) -> None:
+async def test_no_name_is_taken_twice_by_renamings_at_once(registry: Registry, sync: redis.Redis) -> None:
     for number in range(8):
-        register(worker, record(model_id=f"m{number}", name=f"model-{number}"))
+        register(sync, record(model_id=f"m{number}", name=f"model-{number}"))
 
     async def rename(number: int) -> bool:
         try:
@@ -167,8 +161,8 @@ async def test_no_name_is_taken_twice_by_renamings_at_once(registry: Registry, w
         )
 
 
-async def test_changes_at_once_are_all_kept(registry: Registry, worker: redis.Redis) -> None:
-    register(worker, record(scope="channel"))
+async def test_changes_at_once_are_all_kept(registry: Registry, sync: redis.Redis) -> None:
+    register(sync, record(scope="channel"))
 
     def share(channel_id: int) -> object:
         return registry.amend(
@@ -182,9 +176,9 @@ async def test_changes_at_once_are_all_kept(registry: Registry, worker: redis.Re
 
 
 async def test_removing_takes_the_model_out_of_everything_at_once(
-    registry: Registry, worker: redis.Redis, client: redis.asyncio.Redis
+    registry: Registry, sync: redis.Redis, client: redis.asyncio.Redis
 ) -> None:
-    model = register(worker, record())
+    model = register(sync, record())
     await registry.use(OTHER, model)
     renamed = await registry.amend("m1", lambda model: model.model_copy(update={"name": "floods"}))
     assert renamed.name == "floods"
@@ -198,10 +192,10 @@ async def test_removing_takes_the_model_out_of_everything_at_once(
         await registry.amend("m1", lambda model: model)
 
 
-async def test_the_models_of_all_channels_count_as_stored(registry: Registry, worker: redis.Redis) -> None:
-    register(worker, record(file_bytes=1_000_000, scope="channel"))
-    register(worker, record(model_id="m2", name="other", file_bytes=1_000_000))
-    register(worker, record(model_id="m3", name="elsewhere", guild_id=GUILD + 1, file_bytes=5))
+async def test_the_models_of_all_channels_count_as_stored(registry: Registry, sync: redis.Redis) -> None:
+    register(sync, record(file_bytes=1_000_000, scope="channel"))
+    register(sync, record(model_id="m2", name="other", file_bytes=1_000_000))
+    register(sync, record(model_id="m3", name="elsewhere", guild_id=GUILD + 1, file_bytes=5))
     assert await registry.stored_bytes(GUILD) == 2_000_000
 
 

@@ -12,19 +12,12 @@ from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots
 from galvanic.options import TrainOptions
 from shared import keys
-from shared.connect import connect
 from shared.events import Started
 from shared.history import Past
 from shared.jobs import TRAIN_QUEUE
-from shared.settings import Settings
 from tests import lives
 from tests.factories import CHANNEL, GUILD, place, progress, train_job
 from worker.events import JobEvents
-
-
-@pytest.fixture
-def worker(settings: Settings) -> redis.Redis:
-    return connect(settings)
 
 
 async def enter(queue: JobClient, number: int, epochs: int | None = None, **where: int) -> None:
@@ -34,36 +27,36 @@ async def enter(queue: JobClient, number: int, epochs: int | None = None, **wher
     await queue.set_card(job.job_id, (CHANNEL, number))
 
 
-def there(worker: redis.Redis, *names: str) -> None:
+def there(sync: redis.Redis, *names: str) -> None:
     """Workers that say they are there."""
     for name in names:
-        worker.zadd(keys.workers(TRAIN_QUEUE), {name: time.time() + 60})
-        worker.hset(keys.worker_states(TRAIN_QUEUE), name, "free")
-        worker.hset(keys.worker_info(TRAIN_QUEUE), name, f"the machine of {name}")
+        sync.zadd(keys.workers(TRAIN_QUEUE), {name: time.time() + 60})
+        sync.hset(keys.worker_states(TRAIN_QUEUE), name, "free")
+        sync.hset(keys.worker_info(TRAIN_QUEUE), name, f"the machine of {name}")
 
 
-def begin(worker: redis.Redis, job_id: str) -> JobEvents:
-    log = lives.take(worker, job_id)
+def begin(sync: redis.Redis, job_id: str) -> JobEvents:
+    log = lives.take(sync, job_id)
     log.publish(Started(worker="w"))
     return log
 
 
-async def test_without_trainings_there_is_nothing(client: redis.asyncio.Redis, worker: redis.Redis) -> None:
-    there(worker, "w1")
+async def test_without_trainings_there_is_nothing(client: redis.asyncio.Redis, sync: redis.Redis) -> None:
+    there(sync, "w1")
     snapshot = await Snapshots(client).look()
     assert snapshot.trainings == ()
     assert snapshot.machines == ("the machine of w1",)
 
 
 async def test_those_that_run_come_first_and_the_others_begin_after_them(
-    client: redis.asyncio.Redis, worker: redis.Redis, queue: JobClient
+    client: redis.asyncio.Redis, sync: redis.Redis, queue: JobClient
 ) -> None:
-    there(worker, "w1")
-    worker.hset(keys.worker_info(TRAIN_QUEUE), "gone", "a machine of the past")
+    there(sync, "w1")
+    sync.hset(keys.worker_info(TRAIN_QUEUE), "gone", "a machine of the past")
     for number in (1, 2, 3):
         await enter(queue, number)
     await enter(queue, 4, guild_id=GUILD + 1)
-    begin(worker, "t-1").publish(progress(eta_s=100))
+    begin(sync, "t-1").publish(progress(eta_s=100))
     snapshot = await Snapshots(client).look()
     assert [one.job.job_id for one in snapshot.trainings] == ["t-1", "t-4", "t-2", "t-3"]
     assert [one.place for one in snapshot.trainings] == [None, 0, 1, 2]
@@ -80,14 +73,14 @@ async def test_those_that_run_come_first_and_the_others_begin_after_them(
 
 
 async def test_what_earlier_ones_took_is_expected_of_the_next(
-    client: redis.asyncio.Redis, worker: redis.Redis, queue: JobClient
+    client: redis.asyncio.Redis, sync: redis.Redis, queue: JobClient
 ) -> None:
-    there(worker, "w1")
+    there(sync, "w1")
     past = Past(recipe="char", chars=12_345, asked_epochs=3, epochs=3, used_s=150.0, beside_s=10.0)
-    worker.lpush(keys.HISTORY, past.model_dump_json(), "{}")
+    sync.lpush(keys.HISTORY, past.model_dump_json(), "{}")
     await enter(queue, 1, epochs=1)
     await enter(queue, 2)
-    log = begin(worker, "t-1")
+    log = begin(sync, "t-1")
     running, waiting = (await Snapshots(client).look()).trainings
     assert running.takes == running.ends
     assert running.ends is not None
@@ -116,9 +109,9 @@ async def test_a_look_is_good_for_a_moment_unless_it_must_be_now(client: redis.a
 
 
 async def test_a_job_of_a_newer_version_is_left_out(
-    client: redis.asyncio.Redis, worker: redis.Redis, queue: JobClient
+    client: redis.asyncio.Redis, sync: redis.Redis, queue: JobClient
 ) -> None:
     await enter(queue, 1)
     await enter(queue, 2)
-    worker.hset(keys.job("t-1"), "job", '{"version": 2}')
+    sync.hset(keys.job("t-1"), "job", '{"version": 2}')
     assert [one.job.job_id for one in (await Snapshots(client).look()).trainings] == ["t-2"]

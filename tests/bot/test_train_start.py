@@ -17,10 +17,8 @@ from galvanic.errors import UserError
 from galvanic.options import TrainOptions
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
-from shared.connect import connect
 from shared.corpora import Corpus
 from shared.jobs import TrainJob
-from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
 from tests.driver.faults import Fault
@@ -28,11 +26,6 @@ from tests.factories import corpus, place, record, train_job
 
 LAB = CHANNEL_IDS["lab"]
 POST = r"/channels/\d+/messages"
-
-
-@pytest.fixture
-def worker(settings: Settings) -> redis.Redis:
-    return connect(settings)
 
 
 async def _lesson() -> TrainRequest:
@@ -64,10 +57,10 @@ async def _noted(live: Live, job_id: str) -> tuple[int, int]:
     return stored.card
 
 
-async def test_a_model_that_is_called_as_the_starter_is_not_passed_over(live: Live, worker: redis.Redis) -> None:
+async def test_a_model_that_is_called_as_the_starter_is_not_passed_over(live: Live, sync: redis.Redis) -> None:
     old = record(model_id="old", name="starter", guild_id=GUILD_ID, channel_id=LAB)  # from before the name was reserved
-    worker.set(keys.model("old"), old.model_dump_json())
-    worker.hset(keys.guild_models(GUILD_ID), "starter", "old")
+    sync.set(keys.model("old"), old.model_dump_json())
+    sync.hset(keys.guild_models(GUILD_ID), "starter", "old")
     said = await live.ask("!train frankenstein --from starter")
     assert "`!model rename starter NEW`" in said
 
@@ -88,19 +81,19 @@ async def test_no_training_waits_for_the_sign_that_somebody_types(live: Live, mo
     await live.until(lambda: _cards(live, "Learning"), "the card")
 
 
-async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, worker: redis.Redis) -> None:
+async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, sync: redis.Redis) -> None:
     who = await _who(live)
     with pytest.raises(RuntimeError, match="no card"):
         await live.bot.trainings.begin(who, _lesson, AsyncMock(side_effect=RuntimeError("no card")))
-    assert not worker.exists(keys.job(f"t-{who.request_id}"))
-    assert worker.hgetall(keys.ACTIVE) == {}
-    assert worker.smembers(keys.OUTBOX) == set()
+    assert not sync.exists(keys.job(f"t-{who.request_id}"))
+    assert sync.hgetall(keys.ACTIVE) == {}
+    assert sync.smembers(keys.OUTBOX) == set()
     await live.bot.trainings.begin(who, _lesson, _in_lab(live))  # the cooldown was given back
     assert len(_cards(live, "Learning")) == 1
 
 
 async def test_a_training_that_is_refused_late_has_no_card(
-    live: Live, worker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    live: Live, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Trainings, "_require_quota", AsyncMock())  # another one is entered after this look
     most = live.bot.settings.train_jobs_per_user
@@ -110,7 +103,7 @@ async def test_a_training_that_is_refused_late_has_no_card(
     with pytest.raises(UserError, match="You already have"):
         await live.bot.trainings.begin(who, _lesson, _in_lab(live))
     assert _cards(live, f"t-{who.request_id}") == []
-    assert worker.hlen(keys.ACTIVE) == most
+    assert sync.hlen(keys.ACTIVE) == most
 
 
 async def test_a_bot_that_died_before_the_card_posts_it_at_its_next_start(live: Live) -> None:
@@ -173,7 +166,7 @@ async def test_a_card_that_discord_does_not_take_now_comes_later(
 
 
 async def test_a_training_whose_bot_stops_before_its_card_is_left_to_the_next_start(
-    live: Live, worker: redis.Redis
+    live: Live, sync: redis.Redis
 ) -> None:
     who = await _who(live)
 
@@ -182,8 +175,8 @@ async def test_a_training_whose_bot_stops_before_its_card_is_left_to_the_next_st
         return await _in_lab(live)(**options)
 
     await live.bot.trainings.begin(who, _lesson, stops, by_message=True)
-    assert worker.smembers(keys.OUTBOX) == {f"t-{who.request_id}".encode()}
-    assert worker.hlen(keys.ACTIVE) == 1
+    assert sync.smembers(keys.OUTBOX) == {f"t-{who.request_id}".encode()}
+    assert sync.hlen(keys.ACTIVE) == 1
 
 
 async def test_a_request_that_discord_delivers_twice_is_one_training_and_one_answer(live: Live) -> None:
