@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from galvanic.options import CorpusInfo, TrainOptions
-from shared.events import Finished, Generated, Progress
-from shared.jobs import GenerateJob, Place, TrainJob
+from shared.events import Compared, ComparedText, Finished, Generated, Progress
+from shared.jobs import CompareJob, GenerateJob, Place, TrainJob, Variant
 from shared.models import ModelRecord
 
 GUILD, CHANNEL, USER = 900, 901, 902
@@ -67,6 +67,15 @@ def record(**changes: Any) -> ModelRecord:
 def generated(**changes: Any) -> Generated:
     fields = {"seed": "the sea", "text": " was calm", "temperature": 0.8, "random_seed": 7, "seconds": 0.2}
     return Generated(**{**fields, **changes})
+
+
+def comparison(*texts: str, where: Place | None = None, **changes: Any) -> tuple[CompareJob, Compared]:
+    """A request to compare temperatures, and the answer with these texts; `changes` are of the answer."""
+    steps = [round(0.2 * number, 1) for number in range(len(texts))]
+    variants = tuple(Variant(model_id="m1", name="tides", temperature=step) for step in steps)
+    told = [ComparedText(model_name="tides", temperature=at, text=text) for at, text in zip(steps, texts, strict=True)]
+    job = CompareJob(job_id="k-1", place=where or place(), seed="the sea", length=40, variants=variants)
+    return job, Compared(**{"seed": "the sea", "texts": tuple(told), "random_seed": 7, "seconds": 0.1, **changes})
 
 
 def progress(**changes: Any) -> Progress:

@@ -11,11 +11,9 @@ from simcord.backend.models import Message
 from bot.play.best import AGE, MOST, TRIMMED_TO
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
-from shared.events import Compared, ComparedText, Generated
-from shared.jobs import CompareJob, Variant
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
-from tests.factories import generate_job, record
+from tests.factories import comparison, generate_job, generated, record
 from tests.registered import register
 
 BEN, CLEO, DORA = (USER_IDS[name] for name in ("ben", "cleo", "dora"))
@@ -27,7 +25,7 @@ async def written(live: Live, text: str, where: int = LAB, **fields: Any) -> Mes
     """A text that stands in a channel, whose job is known."""
     job = generate_job(**{"job_id": f"g-{text[:8].replace(' ', '')}", "place": lab(where), **fields})
     await live.bot.redis.hset(keys.job(job.job_id), "job", job.model_dump_json())  # type: ignore[misc]
-    event = Generated(seed="", text=text, temperature=0.5, random_seed=1, seconds=1)
+    event = generated(seed="", text=text)
     before = set(live.world.messages[where])
     await live.bot.delivery.post(job, event, live.bot.get_partial_messageable(where).send)
     return next(one for number, one in live.world.messages[where].items() if number not in before)
@@ -88,11 +86,8 @@ async def test_what_is_no_text_or_is_gone_drops_out(live: Live, worker: StandIn)
 
 async def test_chat_and_comparisons_count_too(live: Live, worker: StandIn) -> None:
     chat = await written(live, "hello yourself", shown=0)
-    variants = tuple(Variant(model_id="m1", name="tides", temperature=one) for one in (0.2, 0.8))
-    other = CompareJob(job_id="k-1", place=lab(), seed="the sea", length=9, variants=variants)
+    other, event = comparison("is wet", "is wet", where=lab())
     await live.bot.redis.hset(keys.job("k-1"), "job", other.model_dump_json())  # type: ignore[misc]
-    texts = tuple(ComparedText(model_name="tides", temperature=1, text="is wet") for _ in variants)
-    event = Compared(seed="the sea", texts=texts, random_seed=1, seconds=1)
     await live.bot.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
     (compared,) = live.shown("is wet")
     await react(live, chat, BEN)

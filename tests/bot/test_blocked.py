@@ -7,11 +7,11 @@ from bot.train.state import TrainingState
 from playground.places import CHANNEL_IDS, GUILD_ID, ROLE_IDS
 from shared.blocklist import Blocklist, default_entries
 from shared.connect import connect
-from shared.events import Compared, ComparedText, Generated, Surprised
-from shared.jobs import CompareJob, GenerateJob, ModelRef, SurpriseJob, Variant
+from shared.events import Surprised
+from shared.jobs import GenerateJob, ModelRef, SurpriseJob
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn
-from tests.factories import finished, generate_job, place, record, train_job
+from tests.factories import comparison, finished, generate_job, generated, place, record, train_job
 from tests.registered import register
 
 GUILD, LAB = GUILD_ID, CHANNEL_IDS["lab"]
@@ -34,38 +34,19 @@ async def test_notes_are_covered_too(live: Live) -> None:
     await live.bot.guild_settings.change(GUILD, blocklist=("damn",))
     register(connect(live.bot.settings), record(guild_id=GUILD))
     where = place(guild_id=GUILD, channel_id=LAB)
+    job, compared = comparison("second", "", where=where, notes=(NOTE,))
+    failed = compared.texts[1].model_copy(update={"problem": "No damn."})
     answers = (
-        (
-            generate_job(place=where),
-            Generated(seed="a", text="first", temperature=1, random_seed=1, notes=(NOTE,), masked=False, seconds=1),
-        ),
-        (
-            CompareJob(
-                job_id="k-1",
-                place=where,
-                seed="a",
-                length=9,
-                variants=tuple(Variant(model_id="m1", name="tides", temperature=t) for t in (0.5, 1.0)),
-            ),
-            Compared(
-                seed="a",
-                texts=(
-                    ComparedText(model_name="tides", temperature=0.5, text="second"),
-                    ComparedText(model_name="tides", temperature=1.0, text="", problem="No damn."),
-                ),
-                random_seed=1,
-                notes=(NOTE,),
-                seconds=1,
-            ),
-        ),
+        (generate_job(place=where), generated(text="first", notes=(NOTE,))),
+        (job, compared.model_copy(update={"texts": (compared.texts[0], failed)})),
         (
             SurpriseJob(job_id="s-1", place=where, model=ModelRef(model_id="m1", name="third"), text="a"),
             Surprised(nats_per_char=1, chars=1, most=(), notes=(NOTE,), seconds=1),
         ),
     )
     send = live.bot.get_partial_messageable(LAB).send
-    for (job, event), words in zip(answers, ("first", "second", "third"), strict=True):
-        await live.bot.delivery.post(job, event, send)
+    for (asked, event), words in zip(answers, ("first", "second", "third"), strict=True):
+        await live.bot.delivery.post(asked, event, send)
         message = live.showing(words)
         assert message is not None
         assert "damn" not in text_of(message)

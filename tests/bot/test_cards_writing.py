@@ -7,31 +7,16 @@ from hypothesis import given, strategies as st
 from bot.words import fit, fit_words, plain, tail
 from bot.write import embeds as write_embeds
 from bot.write.changes import continued, hotter, temperatures_around
-from shared.events import Compared, ComparedText, Surprised
-from shared.jobs import CompareJob, GenerateJob, ModelRef, SurpriseJob, Variant
-from tests.factories import generate_job, generated, place
+from shared.events import Surprised
+from shared.jobs import GenerateJob, ModelRef, SurpriseJob
+from tests.factories import comparison, generate_job, generated, place
 
 nasty = st.text(alphabet=st.sampled_from("*_~`|>#-[]()<@&!:. \nab█é漢😀"), max_size=1_200)
 
 
-def comparison(texts: list[str]) -> tuple[CompareJob, Compared]:
-    steps = [round(0.2 * place, 1) for place in range(len(texts))]
-    job = CompareJob(
-        job_id="k-1",
-        place=place(),
-        seed="x",
-        length=40,
-        variants=tuple(Variant(model_id="m", name="tides", temperature=step) for step in steps),
-    )
-    told = tuple(
-        ComparedText(model_name="tides", temperature=step, text=text) for step, text in zip(steps, texts, strict=True)
-    )
-    return job, Compared(seed="the sea", texts=told, random_seed=7, seconds=0.1, notes=("n" * 900,))
-
-
 @given(st.lists(nasty, min_size=2, max_size=6))
 def test_a_comparison_fits_one_embed(texts: list[str]) -> None:
-    embed = write_embeds.compared(*comparison(texts))
+    embed = write_embeds.compared(*comparison(*texts, notes=("n" * 900,)))
     assert len(embed) <= 6_000
     assert [field.name for field in embed.fields][-1] == "Worth knowing"
     assert all(0 < len(field.value or "") <= 1_024 for field in embed.fields)
@@ -59,7 +44,7 @@ def test_a_chat_answer_fits_a_message(text: str) -> None:
 
 
 def test_a_variant_that_failed_says_why() -> None:
-    job, answer = comparison(["good", ""])
+    job, answer = comparison("good", "")
     texts = (answer.texts[0], answer.texts[1].model_copy(update={"problem": "Its files are damaged."}))
     embed = write_embeds.compared(job, answer.model_copy(update={"texts": texts}))
     assert embed.fields[1].value == "❌ Its files are damaged."
@@ -69,7 +54,7 @@ def test_covered_words_are_explained() -> None:
     embed = write_embeds.generated(generate_job(), generated(masked=True))
     assert embed is not None
     assert embed.fields[0].value == "Words on this server's blocklist are covered."
-    job, answer = comparison(["good", "better"])
+    job, answer = comparison("good", "better")
     assert "blocklist" not in str(write_embeds.compared(job, answer).to_dict())
     covered = write_embeds.compared(job, answer.model_copy(update={"masked": True}))
     assert (covered.fields[-1].value or "").startswith(embed.fields[0].value)
