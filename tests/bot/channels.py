@@ -15,13 +15,17 @@ from simcord.backend.serializers import guild_create_payload
 
 from bot.background import Chores
 from bot.channels.store import Transcript
+from galvanic.options import TrainOptions, TranscriptRef
 from playground.chatter import Said
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.connect import connect
 from shared.jobs import TrainJob
+from shared.models import ModelRecord
 from shared.transcripts import write_text
 from tests.bot.live import PATIENCE_S, Live
 from tests.driver.faults import OK, Fault
+from tests.factories import record
+from tests.registered import register
 from tests.transcripts import has_text, words
 
 LAB = CHANNEL_IDS["lab"]
@@ -193,6 +197,25 @@ def known_of(live: Live, job: TrainJob) -> Known:
 async def read(live: Live, *, people: tuple[str, ...] = ("ada", "ben")) -> tuple[list[int], Known]:
     """#lab is read; the ids of its messages, and the transcript."""
     return await talked(live, 300, *people), await learned(live)
+
+
+def model_of(live: Live, name: str, *refs: TranscriptRef, **fields: Any) -> ModelRecord:
+    """A finished model of some transcripts, as a worker enters it; its id is its name."""
+    place = {"guild_id": GUILD_ID, "channel_id": LAB, "owner_id": USER_IDS["ada"]}
+    own = {"model_id": name, "name": name, **place, "options": TrainOptions(), "transcripts": refs}
+    return register(connect(live.bot.settings), record(**{**own, **fields}), current=False)
+
+
+async def look(live: Live) -> None:
+    """Have the bot look after its models now, as it does every minute."""
+    await live.bot.remaking.look(live.guild)
+    await live.bot.remaking.forget_unused()
+    await live.bot.withdrawals.close_done()
+
+
+async def names(live: Live, guild_id: int = GUILD_ID) -> list[str]:
+    """Of a server's models."""
+    return sorted(model.name for model in await live.bot.registry.all(guild_id))
 
 
 async def is_gone(known: Known) -> bool:

@@ -18,10 +18,10 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests import factories
-from tests.bot.channels import agreed, being_read, talked, until
+from tests.bot.channels import Known, agreed, being_read, is_gone, look, model_of, names, talked, until
 from tests.bot.live import Live, text_of
-from tests.bot.test_remake import look, model_of, names, queued
-from tests.transcripts import has_text, words, written
+from tests.bot.test_remake import queued
+from tests.transcripts import words, written
 
 ADA, BEN = USER_IDS["ada"], USER_IDS["ben"]
 LAB, LIBRARY = CHANNEL_IDS["lab"], CHANNEL_IDS["library"]
@@ -224,11 +224,8 @@ async def test_the_words_of_the_earlier_reading_are_dropped(live: Live) -> None:
     await planned(live)
     await look_twice(live)
     await queued(live)
-
-    async def dropped() -> bool:
-        return not await has_text(live.bot.transcripts, model.transcripts[0].transcript_id)
-
-    await until(dropped)
+    earlier = Known(live, model.transcripts[0].transcript_id)
+    await until(lambda: is_gone(earlier))
 
 
 async def test_made_again_for_a_withdrawal_it_gets_no_old_lines_back(live: Live) -> None:

@@ -13,12 +13,9 @@ from bot.channels.watch import Watch
 from galvanic.options import TranscriptRef
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
-from shared.connect import connect
 from shared.settings import Settings
-from tests import factories
-from tests.bot.channels import Known, begin_outage, read, talk, until, worked_off
+from tests.bot.channels import Known, begin_outage, model_of, names, read, talk, until, worked_off
 from tests.bot.live import Live
-from tests.registered import register
 from tests.transcripts import written
 
 ATRIUM = CHANNEL_IDS["atrium"]
@@ -34,15 +31,6 @@ def members_intent() -> bool:
 @pytest.fixture
 def settings(opted_in: None, at_once: None, members_intent: bool) -> Settings:
     return Settings(members_intent=members_intent)
-
-
-async def models_are(live: Live, guild_id: int, names: list[str]) -> bool:
-    return sorted(model.name for model in await live.bot.registry.all(guild_id)) == names
-
-
-def add_model(live: Live, guild_id: int, name: str, *transcripts: TranscriptRef) -> None:
-    record = factories.record(model_id=name, name=name, guild_id=guild_id, transcripts=transcripts)
-    register(connect(live.bot.settings), record, current=False)
 
 
 async def nothing_of(live: Live, guild_id: int) -> bool:
@@ -79,15 +67,15 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
     for guild_id, transcript_id in ((ANNEX_ID, info.transcript_id), (GUILD_ID, other.transcript_id)):
         known = await store.load(transcript_id)
         assert known is not None
-        add_model(live, guild_id, f"of-{guild_id}", known.info.ref(known.revision))
-        add_model(live, guild_id, f"book-{guild_id}")
+        model_of(live, f"of-{guild_id}", known.info.ref(known.revision), guild_id=guild_id)
+        model_of(live, f"book-{guild_id}", guild_id=guild_id)
     live.world.remove_guild(ANNEX_ID)
     await until(lambda: nothing_of(live, ANNEX_ID))
-    assert await models_are(live, ANNEX_ID, [f"book-{ANNEX_ID}"])
+    assert await names(live, ANNEX_ID) == [f"book-{ANNEX_ID}"]
     assert await store.all(ANNEX_ID) == []
     said = (await bot.consents.of(ANNEX_ID)).said
     assert {who: one.state for who, one in said.items()} == {CLEO: "out"}, "a no is kept, should it return"
-    assert await models_are(live, GUILD_ID, [f"book-{GUILD_ID}", f"of-{GUILD_ID}"])
+    assert await names(live) == [f"book-{GUILD_ID}", f"of-{GUILD_ID}"]
     assert len(await other.texts()) == 200
     assert await bot.redis.hlen(keys.DELETING) == 1, "its files are to go"
 
@@ -96,7 +84,7 @@ async def test_a_server_that_is_half_forgotten_is_found_again(live: Live, monkey
     gone, bot = 1_297_000_000_000_000_099, live.bot
     await looked(live)  # the first look would come in between
     info = await written(bot.transcripts, [], guild_id=gone, channel_id=5)
-    add_model(live, gone, "theirs", info.ref(0))
+    model_of(live, "theirs", info.ref(0), guild_id=gone)
     remove = bot.registry.remove
 
     async def fails(*_: Any) -> None:
@@ -105,9 +93,9 @@ async def test_a_server_that_is_half_forgotten_is_found_again(live: Live, monkey
 
     monkeypatch.setattr(bot.registry, "remove", fails)
     await looked(live)
-    assert await models_are(live, gone, ["theirs"])
+    assert await names(live, gone) == ["theirs"]
     await looked(live)
-    assert await models_are(live, gone, [])
+    assert await names(live, gone) == []
 
 
 async def test_an_outage_of_a_server_is_no_removal(live: Live) -> None:
@@ -131,9 +119,9 @@ async def test_removed_while_the_bot_was_off(live: Live) -> None:
 async def test_a_model_that_came_after_its_channel_was_deleted_goes_within_a_day(live: Live) -> None:
     gone = 1_297_999_999_999_999_999
     heard = TranscriptRef(transcript_id="t1", revision=0, guild_id=GUILD_ID, channel_id=gone)
-    add_model(live, GUILD_ID, "late", heard)
+    model_of(live, "late", heard)
     await looked(live)
-    assert await models_are(live, GUILD_ID, [])
+    assert await names(live) == []
 
 
 # ---------------------------------------------------------------------- members

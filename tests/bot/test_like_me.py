@@ -21,11 +21,10 @@ from shared.jobs import GenerateJob, ImportJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests import factories
-from tests.bot.channels import agreed, lines_of, queued, talk, talked
+from tests.bot.channels import agreed, lines_of, look, model_of, names, queued, talk, talked
 from tests.bot.live import Live
 from tests.bot.rooms import who
 from tests.bot.stand_in import StandIn
-from tests.bot.test_remake import look, model_of, names
 from tests.transcripts import has_text, written
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 
 from bot.channels.store import Line
-from galvanic.options import TrainOptions, TranscriptRef
+from galvanic.options import TrainOptions
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
-from shared.connect import connect
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.transcripts import TranscriptInfo
 from tests import factories
-from tests.bot.channels import Pages, agreed, being_read, queued as waiting, talked, until
+from tests.bot.channels import (
+    Pages,
+    agreed,
+    being_read,
+    look,
+    model_of,
+    names,
+    queued as waiting,
+    talked,
+    until,
+)
 from tests.bot.live import Live, text_of
-from tests.registered import register
 from tests.transcripts import words, written
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
@@ -33,31 +40,6 @@ async def read(live: Live, *authors: int, channel_id: int = LAB) -> TranscriptIn
     """A transcript with a line of each author."""
     lines = [Line(1_000 + number, author, f"a line by {author}") for number, author in enumerate(authors)]
     return await written(live.bot.transcripts, lines, guild_id=GUILD_ID, channel_id=channel_id)
-
-
-def model_of(live: Live, name: str, *refs: TranscriptRef, **fields: Any) -> ModelRecord:
-    """A finished model of some transcripts, as a worker enters it; its id is its name."""
-    own = {
-        "model_id": name,
-        "name": name,
-        "guild_id": GUILD_ID,
-        "channel_id": LAB,
-        "owner_id": ADA,
-        "options": TrainOptions(),
-        "transcripts": refs,
-    }
-    return register(connect(live.bot.settings), factories.record(**{**own, **fields}), current=False)
-
-
-async def look(live: Live) -> None:
-    """Have the bot look after its models now, as it does every minute."""
-    await live.bot.remaking.look(live.guild)
-    await live.bot.remaking.forget_unused()
-    await live.bot.withdrawals.close_done()
-
-
-async def names(live: Live) -> list[str]:
-    return sorted(model.name for model in await live.bot.registry.all(GUILD_ID))
 
 
 async def queued(live: Live) -> TrainJob:

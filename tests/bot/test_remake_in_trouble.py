@@ -12,9 +12,9 @@ from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.models import ModelRecord
 from shared.settings import Settings
-from tests.bot.channels import agreed, taken_out, until
+from tests.bot.channels import agreed, look, model_of, names, taken_out, until
 from tests.bot.live import Live
-from tests.bot.test_remake import WITHIN_S, look, model_of, names, read, stale_since
+from tests.bot.test_remake import WITHIN_S, read, stale_since
 from tests.transcripts import words
 
 ADA, BEN = USER_IDS["ada"], USER_IDS["ben"]

@@ -10,16 +10,12 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from bot.channels.store import Line, TranscriptStore
-from galvanic.options import TranscriptRef
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
-from shared.models import ModelRecord
 from shared.transcripts import TranscriptInfo, is_being_purged, revision_of
-from tests.bot.channels import taken_out, until
+from tests.bot.channels import model_of, taken_out, until
 from tests.bot.live import Live
-from tests.factories import record
-from tests.registered import register
 from tests.transcripts import READING, words, written
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
@@ -42,13 +38,6 @@ async def transcript(live: Live, *authors: int, channel_id: int = TAVERN, **fiel
     return await written(
         live.bot.transcripts, said(*authors), **{"guild_id": GUILD_ID, "channel_id": channel_id, **fields}
     )
-
-
-def model_of(live: Live, name: str, *refs: TranscriptRef, **fields: Any) -> ModelRecord:
-    model = record(
-        **{"model_id": name, "name": name, "guild_id": GUILD_ID, "channel_id": TAVERN, "transcripts": refs, **fields}
-    )
-    return register(connect(live.bot.settings), model, current=False)
 
 
 async def left(live: Live, info: TranscriptInfo) -> list[str]:
