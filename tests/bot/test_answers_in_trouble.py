@@ -156,8 +156,7 @@ async def test_a_model_whose_picture_failed_is_shown_once(live: Live, worker: St
 
 
 async def test_what_discord_refuses_is_not_tried_again(live: Live, worker: StandIn) -> None:
-    live.send("!generate the sea")
-    job_id = await worker.asked(live)
+    job_id = await ask(live, worker, "command")
     fault = live.faults.add(Fault("POST", POST, 403, 50_001))
     worker.write(job_id)
     await live.until(lambda: not worker.waiting(), "the end of the job")
@@ -167,8 +166,7 @@ async def test_what_discord_refuses_is_not_tried_again(live: Live, worker: Stand
 
 
 async def test_a_bot_that_stops_while_it_posts_leaves_the_answer_to_the_next(live: Live, worker: StandIn) -> None:
-    live.send("!generate the sea")
-    job_id = await worker.asked(live)
+    job_id = await ask(live, worker, "command")
     fault = live.faults.add(Fault("POST", POST, 503, times=1_000))
     worker.write(job_id)
     await live.until(lambda: fault.times < 1_000, "a try")
@@ -315,8 +313,7 @@ async def test_an_outage_of_redis_that_lasts_for_too_long_lets_an_answer_go(
 async def test_a_late_answer_that_discord_refuses_is_told_where_that_can_be(
     live: Live, worker: StandIn, status: int, code: int, told: bool
 ) -> None:
-    live.send("!generate the sea")
-    job_id = await worker.asked(live)
+    job_id = await ask(live, worker, "command")
     live.faults.add(Fault("POST", POST, 503, times=3))
     refusal = live.faults.add(Fault("POST", POST, status, code, times=1 + (code == 50_013)))
     worker.write(job_id)
@@ -337,8 +334,7 @@ async def test_a_request_that_discord_delivers_twice_gets_one_answer(live: Live,
         heard.append(message)
 
     live.bot.add_listener(on_message)
-    live.send("!generate the sea")
-    job_id = await worker.asked(live)
+    job_id = await ask(live, worker, "command")
     live.bot.dispatch("message", heard[0])
     await live.handled()
     worker.write(job_id)

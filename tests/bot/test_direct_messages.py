@@ -18,21 +18,15 @@ from tests.bot.live import Live
         ("!help train", "!train frankenstein"),
         ("!status", "no worker"),
         ("!catalogue", "frankenstein"),
-    ],
-)
-async def test_some_commands_need_no_server(live: Live, typed: str, words: str) -> None:
-    assert words in await live.ask(typed, person="ben", channel=live.dm())
-
-
-@pytest.mark.parametrize(
-    ("typed", "words"),
-    [
+        # What needs a server.
         ("hello", "`!help` shows them. I work in servers"),
         ("<@1297000000000000031> hello", "I chat in servers"),
         ("!models", "`help`"),
     ],
 )
-async def test_others_are_told_what_works(live: Live, typed: str, words: str) -> None:
+async def test_some_commands_need_no_server_and_of_others_it_is_told_what_works(
+    live: Live, typed: str, words: str
+) -> None:
     assert words in await live.ask(typed, person="ben", channel=live.dm())
 
 

@@ -15,13 +15,13 @@ from playground.people import File
 from playground.places import BOT_ID, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import MOST_ENTRIES, default_entries
-from shared.events import Compared, ComparedText, Failed, Surprised
+from shared.events import Failed, Surprised
 from shared.jobs import GenerateJob, SurpriseJob
 from tests.bot.live import Live, text_of
 from tests.bot.members import ADA, BEN, LAB, custom_id, press
 from tests.bot.stand_in import TEXT, StandIn, bens_text, lab
 from tests.driver.faults import Fault
-from tests.factories import generate_job, generated, train_job
+from tests.factories import comparison, generate_job, generated, train_job
 
 CONTINUE, SURPRISE, DELETE, NEVER = "Continue this", "Surprise map", "Delete this text", "Never say this again"
 ME = "<@1297000000000000031>"
@@ -191,9 +191,8 @@ async def test_a_training_is_no_text(live: Live, worker: StandIn) -> None:
 
 
 async def test_comparisons_and_surprise_maps_are_deleted_too(live: Live, worker: StandIn) -> None:
-    variants = tuple(ComparedText(model_name="tides", temperature=step, text="so") for step in (0.5, 1.0))
     for command, event in (
-        ("!compare the sea", Compared(seed="the sea", texts=variants, random_seed=1, seconds=0.1)),
+        ("!compare the sea", comparison("so", "so")[1]),
         ("!surprise the sea", Surprised(nats_per_char=1, chars=7, seconds=0.1)),
     ):
         sent = live.send(command)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import redis.asyncio
 from simcord.backend.models import Message
 
 import bot
@@ -18,7 +19,6 @@ from galvanic.errors import UserError
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import Blocklist, default_entries
-from shared.connect import connect_async
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 
@@ -65,8 +65,7 @@ def test_prefixes_that_do_not(typed: str, problem: str) -> None:
 # ----------------------------------------------------------------------------- in Redis
 
 
-async def test_two_admins_at_once_lose_nothing(settings: Settings) -> None:
-    client = connect_async(settings)
+async def test_two_admins_at_once_lose_nothing(settings: Settings, client: redis.asyncio.Redis) -> None:
     guilds = GuildSettingsStore(settings, client)
     changes = [
         guilds.change(1, prefix="?"),
@@ -79,7 +78,6 @@ async def test_two_admins_at_once_lose_nothing(settings: Settings) -> None:
     wanted = GuildSettings(prefix="?", train_roles=(7,), channels=(8, 9), blocklist=("foo",), jobs_per_user=2)
     assert await guilds.get(1) == wanted
     assert await GuildSettingsStore(settings, client).get(1) == wanted, "another run of the bot reads the same"
-    await client.aclose()
 
 
 # ---------------------------------------------------------------------------- the panel
