@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from playground.places import USER_IDS
-from shared.jobs import GenerateJob
-from shared.settings import Settings
 from tests.bot.live import Live, text_of
-from tests.bot.stand_in import TEXT, StandIn
 
 
 async def test_a_new_server_is_greeted_once_and_an_old_one_never(live: Live) -> None:
@@ -43,14 +40,3 @@ async def new_server(live: Live) -> int:
     """A server that has just invited the bot; the id of its channel."""
     made = await live.driver.admin.create_server({"name": "The Mill", "owner": "ada", "channel": "millrace"})
     return live.world.guilds[int(made["id"])].channel_ids[0]
-
-
-async def test_before_any_training_the_starter_writes(live: Live, settings: Settings) -> None:
-    worker = StandIn(settings)
-    live.send("!generate the sea")
-    job_id = await worker.asked(live)
-    assert (await live.job(job_id, GenerateJob)).model_id == "starter"
-    worker.write(job_id)
-    message = await live.until(lambda: live.showing(TEXT), "the text")
-    assert "I have not learned a text here yet" in text_of(message)
-    assert "`!train frankenstein`" in text_of(message)
