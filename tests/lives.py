@@ -1,15 +1,17 @@
-"""Jobs in Redis as the bot leaves them, up to where a worker has them."""
+"""Jobs in Redis as the bot leaves them, up to where a worker has them, and what is told of them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 
 from shared import keys, lifecycle
-from shared.events import Event
+from shared.events import Event, Failed, parse_event
 from shared.jobs import Job
 from worker.events import JobEvents
+
+T = TypeVar("T")
 
 
 def run(client: redis.Redis, script: lifecycle.Script) -> Any:
@@ -57,3 +59,34 @@ def take(client: redis.Redis, job_id: str, worker: str = "w") -> JobEvents:
 def end(client: redis.Redis, job_id: str, event: Event) -> None:
     """End a job with an event, whoever has it."""
     run(client, lifecycle.give_up(job_id, event.model_dump_json()))
+
+
+def told(client: redis.Redis, job_id: str) -> list[Event]:
+    """All that was told of a job."""
+    found: Any = client.xrange(keys.job_events(job_id))
+    return [parse_event(fields[b"event"]) for _, fields in found]
+
+
+def told_of(kind: type[T], client: redis.Redis, job_id: str) -> list[T]:
+    """The events of one kind among them."""
+    return [event for event in told(client, job_id) if isinstance(event, kind)]
+
+
+def newest(client: redis.Redis, job_id: str) -> Event:
+    """What was told last; nothing before is looked at."""
+    ((_, fields),) = client.xrevrange(keys.job_events(job_id), count=1)  # type: ignore[misc]
+    return parse_event(fields[b"event"])
+
+
+def expect(kind: type[T], event: object) -> T:
+    """The event, which must be of this kind."""
+    assert isinstance(event, kind), event
+    return event
+
+
+def require_failure(event: object, words: str) -> Failed:
+    """See that an event tells of a failure in these words, and what to do."""
+    failed = expect(Failed, event)
+    assert words in failed.problem
+    assert failed.remedy
+    return failed

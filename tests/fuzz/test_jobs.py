@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import redis
@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 from structlog.testing import capture_logs
 
 from shared import keys
-from shared.events import TERMINAL, Failed, parse_event
+from shared.events import TERMINAL, Failed
 from shared.settings import Settings
 from tests import lives
 from tests.factories import corpus, record, train_job
@@ -160,8 +160,7 @@ def _sendable(job_id: str) -> str:
 
 def _judge(client: redis.Redis, job_id: str) -> None:  # noqa: F811
     """The last event is an end; one that failed says why and what to do, and not that something went wrong."""
-    newest = cast(Any, client.xrevrange(keys.job_events(job_id), count=1))
-    event = parse_event(newest[0][1][b"event"])
+    event = lives.newest(client, job_id)
     assert event.kind in TERMINAL, event.kind
     if isinstance(event, Failed):
         assert event.problem.strip(), event

@@ -13,9 +13,8 @@ from bot.channels.store import Line, TranscriptStore
 from galvanic.learners import StreamsLearner
 from galvanic.model_file import describe
 from galvanic.options import CorpusInfo, TrainOptions, TranscriptRef
-from shared import keys
 from shared.connect import connect, connect_async
-from shared.events import Event, Finished, Started, parse_event
+from shared.events import Event, Finished, Started
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
@@ -115,22 +114,14 @@ def enter(client: redis.Redis, job: TrainJob) -> TrainJob:
     return job
 
 
-def events_of(client: redis.Redis, key: str) -> list[Event]:
-    """All that a job's stream has."""
-    found: Any = client.xrange(key)
-    return [parse_event(fields[b"event"]) for _, fields in found]
-
-
 def train(client: redis.Redis, job: TrainJob) -> Event:
     """Run a job that was entered to its end; its last event."""
     run_train(*lives.message(client, job.job_id))
-    return events_of(client, keys.job_events(job.job_id))[-1]
+    return lives.newest(client, job.job_id)
 
 
 def learned(client: redis.Redis, job: TrainJob) -> ModelRecord:
-    event = train(client, enter(client, job))
-    assert isinstance(event, Finished), event
-    return event.model
+    return lives.expect(Finished, train(client, enter(client, job))).model
 
 
 def known(settings: Settings, model: ModelRecord) -> set[str]:
@@ -140,8 +131,7 @@ def known(settings: Settings, model: ModelRecord) -> set[str]:
 
 def starts(client: redis.Redis, job_id: str = "t-1") -> list[tuple[bool, str | None]]:
     """Whether each start of a job resumed it, and why it began anew."""
-    found = events_of(client, keys.job_events(job_id))
-    return [(event.resumed, event.restart_reason) for event in found if isinstance(event, Started)]
+    return [(event.resumed, event.restart_reason) for event in lives.told_of(Started, client, job_id)]
 
 
 def in_the_middle(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None], at: int | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import redis
 
 from shared import keys
-from shared.events import Event, Exported, Failed, Imported, parse_event
+from shared.events import Event, Exported, Failed, Imported
 from shared.jobs import (
     MODEL_FILE,
     CompareJob,
@@ -31,8 +31,7 @@ def run(client: redis.Redis, job: Job) -> Event:
     """Run a job that the bot has entered, as the worker does; its last event."""
     lives.enter(client, job)
     HANDLERS[job.kind].run(*lives.message(client, job.job_id))
-    newest: Any = client.xrevrange(keys.job_events(job.job_id), count=1)
-    return parse_event(newest[0][1][b"event"])
+    return lives.newest(client, job.job_id)
 
 
 def generate_job(number: int = 0, **fields: Any) -> GenerateJob:
@@ -76,8 +75,7 @@ def delete_job(model_id: str = "one", number: int = 1) -> DeleteJob:
 def exported(client: redis.Redis, most_bytes: int = 10 * 2**20, number: int = 1) -> bytes:
     """The file of the model `one`."""
     job = export_job(most_bytes=most_bytes, number=number)
-    answer = run(client, job)
-    assert isinstance(answer, Exported)
+    answer = lives.expect(Exported, run(client, job))
     data = cast(bytes, client.get(keys.artifact(job.job_id, MODEL_FILE)))
     assert answer.size == len(data) <= most_bytes
     return data

@@ -15,6 +15,7 @@ from shared.events import Compared, Generated
 from shared.jobs import Variant
 from shared.settings import Settings
 from tests.galvanic.test_model_file import FIXTURES
+from tests.lives import expect
 from tests.worker.jobs import compare_job, generate_job, run
 from tests.worker.small import biased, fields_of, network, windows
 from worker.store import ModelStore
@@ -36,9 +37,7 @@ def coin(settings: Settings, client: redis.Redis, tmp_path: Path) -> redis.Redis
 
 def _write(client: redis.Redis, number: int = 0, **fields: Any) -> Generated:
     defaults = {"model_id": "coin", "seed": "a ", "length": 3, "random_seed": None, "temperature": 1.0, "guard": False}
-    answer = run(client, generate_job(number, **{**defaults, "blocked": BLOCKED, **fields}))
-    assert isinstance(answer, Generated)
-    return answer
+    return expect(Generated, run(client, generate_job(number, **{**defaults, "blocked": BLOCKED, **fields})))
 
 
 def test_a_hit_is_drawn_again_by_many_at_once(coin: redis.Redis) -> None:
@@ -112,8 +111,7 @@ def test_a_hit_is_covered_however_seed_and_text_are_shown(
 
 def test_a_comparison_keeps_to_it_too(coin: redis.Redis) -> None:
     variants = tuple(Variant(model_id="coin", name="coin", temperature=t) for t in (0.0, 1.0))
-    answer = run(coin, compare_job(variants=variants, seed="a", length=80, blocked=("*a*",)))
-    assert isinstance(answer, Compared)
+    answer = expect(Compared, run(coin, compare_job(variants=variants, seed="a", length=80, blocked=("*a*",))))
     assert "a" not in answer.seed + "".join(one.text for one in answer.texts)
     assert answer.masked
     assert not answer.notes

@@ -16,6 +16,7 @@ from galvanic.related import related
 from shared.events import Generated
 from shared.jobs import GenerateJob, MixPart
 from shared.settings import Settings
+from tests.lives import expect
 from tests.worker.jobs import generate_job, run
 from tests.worker.small import biased, fields_of, network, windows
 from worker import writing
@@ -28,9 +29,7 @@ _number = iter(range(10**6))
 
 def written(client: redis.Redis, **fields: Any) -> Generated:
     job = generate_job(next(_number), **{"seed": "the boat\n", "length": 60, "random_seed": 1, **fields})
-    answer = run(client, job)
-    assert isinstance(answer, Generated)
-    return answer
+    return expect(Generated, run(client, job))
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import redis
 
 from shared import keys
 from shared.corpora import pack
-from shared.events import Failed
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.factories import GUILD, record
+from tests.lives import require_failure
 from tests.worker.channels import (
     SMALL,
     channel_job,
@@ -80,9 +80,7 @@ def test_a_model_that_learned_withdrawn_words_is_not_gone_on_from(
 ) -> None:
     parent = heard(client, settings, info)
     happens(settings, info)
-    event = train(client, enter(client, public(client, parent)))
-    assert isinstance(event, Failed)
-    assert "withdrawn since" in event.problem
+    require_failure(train(client, enter(client, public(client, parent))), "withdrawn since")
 
 
 def test_who_withdraws_from_the_model_to_start_from_ends_the_training(
@@ -90,9 +88,7 @@ def test_who_withdraws_from_the_model_to_start_from_ends_the_training(
 ) -> None:
     parent = heard(client, settings, info)
     in_the_middle(monkeypatch, lambda: withdraw(settings, info))
-    event = train(client, enter(client, public(client, parent)))
-    assert isinstance(event, Failed)
-    assert "withdrawn since" in event.problem
+    require_failure(train(client, enter(client, public(client, parent))), "withdrawn since")
     assert not client.exists(keys.guild_models(GUILD))
 
 
@@ -107,6 +103,4 @@ def test_the_model_to_start_from_may_be_gone_when_it_begins_anew(
 
     in_the_middle(monkeypatch, happens)
     job = channel_job(info, "t-3", parent=parent.ref, options=SMALL.model_copy(update={"units": None}))
-    event = train(client, enter(client, job))
-    assert isinstance(event, Failed)
-    assert "is gone" in event.problem
+    require_failure(train(client, enter(client, job)), "is gone")

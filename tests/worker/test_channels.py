@@ -10,11 +10,12 @@ import pytest
 import redis
 
 from shared import keys
-from shared.events import Cancelled, Failed, Finished, Interrupted, Sample
+from shared.events import Cancelled, Finished, Interrupted, Sample
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo, revision_of
 from tests import lives
 from tests.factories import CHANNEL, GUILD
+from tests.lives import expect, require_failure
 from tests.worker.channels import (
     ANN,
     BEN,
@@ -25,7 +26,6 @@ from tests.worker.channels import (
     channel_job,
     delete_message,
     enter,
-    events_of,
     in_the_middle,
     interrupt,
     keep,
@@ -66,8 +66,7 @@ def test_a_training_that_waited_learns_what_is_left(
 ) -> None:
     job = enter(client, channel_job(info))
     withdraw(settings, info)
-    event = train(client, job)
-    assert isinstance(event, Finished)
+    event = expect(Finished, train(client, job))
     now = revision_of(client, info.transcript_id)
     assert now is not None
     assert [ref.revision for ref in event.model.transcripts] == [now.now]
@@ -81,7 +80,7 @@ def test_who_withdraws_while_it_trains_makes_it_begin_anew(
     told_before: list[Sample] = []
 
     def happens() -> None:
-        told_before.extend(e for e in events_of(client, keys.job_events("t-1")) if isinstance(e, Sample))
+        told_before.extend(lives.told_of(Sample, client, "t-1"))
         withdraw(settings, info)
 
     in_the_middle(monkeypatch, happens)
@@ -95,7 +94,7 @@ def test_who_withdraws_while_it_trains_makes_it_begin_anew(
     assert starts(client) == [(False, None), (False, "withdrawn")]
     # What was written with their words is not told any more.
     assert told_before
-    told = [event for event in events_of(client, keys.job_events("t-1")) if isinstance(event, Sample)]
+    told = lives.told_of(Sample, client, "t-1")
     assert told
     assert told_before[0] not in told
     assert model.epochs == SMALL.epochs
@@ -140,9 +139,7 @@ def test_a_transcript_that_is_forgotten_ends_the_training(
     client: redis.Redis, settings: Settings, info: TranscriptInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_the_middle(monkeypatch, lambda: keep(settings, lambda store: store.forget(info.transcript_id)))
-    event = train(client, enter(client, channel_job(info)))
-    assert isinstance(event, Failed)
-    assert "no longer kept" in event.problem
+    require_failure(train(client, enter(client, channel_job(info))), "no longer kept")
     assert list((settings.data_dir / "checkpoints").iterdir()) == []
 
 
@@ -168,11 +165,10 @@ def test_what_was_interrupted_goes_on_only_with_the_same_words(
     files = JobFiles(settings, job.job_id)
     assert files.checkpoint.exists()
     assert not files.text.exists()
-    assert isinstance(events_of(client, keys.job_events(job.job_id))[-1], Interrupted)
+    assert isinstance(lives.newest(client, job.job_id), Interrupted)
     if meanwhile is not None:
         meanwhile(settings, info)
-    event = train(client, job)
-    assert isinstance(event, Finished)
+    event = expect(Finished, train(client, job))
     assert starts(client)[1:] == expected
     assert known(settings, event.model) & {RAIN, SNOW} == learns
     now = revision_of(client, info.transcript_id)
@@ -197,11 +193,9 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_the_words(
     checkpoint.mkdir(exist_ok=True)
     for author in (ANN, BEN):
         withdraw(settings, info, author)
-    event = train(client, job)
-    assert isinstance(event, Failed)
-    assert "too short" in event.problem
+    require_failure(train(client, job), "too short")
     assert list((settings.data_dir / "models").iterdir()) == []
-    assert not [event for event in events_of(client, keys.job_events(job.job_id)) if isinstance(event, Sample)]
+    assert not lives.told_of(Sample, client, job.job_id)
 
 
 def test_samples_of_an_attempt_that_left_nothing_else_are_dropped(client: redis.Redis, info: TranscriptInfo) -> None:
@@ -209,7 +203,7 @@ def test_samples_of_an_attempt_that_left_nothing_else_are_dropped(client: redis.
     killed = lives.take(client, job.job_id)
     killed.publish(Sample(epoch=7, text="words that were withdrawn since"))
     assert isinstance(train(client, job), Finished)
-    told = [event.epoch for event in events_of(client, keys.job_events(job.job_id)) if isinstance(event, Sample)]
+    told = [event.epoch for event in lives.told_of(Sample, client, job.job_id)]
     assert told
     assert 7 not in told
 
@@ -258,6 +252,4 @@ def test_it_can_be_cancelled_while_it_waits(client: redis.Redis, settings: Setti
 def test_another_servers_messages_are_not_there(client: redis.Redis, settings: Settings) -> None:
     foreign = transcribed(settings, guild_id=GUILD + 1)
     job = channel_job(foreign, corpus=channel_corpus(foreign.ref(0).model_copy(update={"guild_id": GUILD})))
-    event = train(client, enter(client, job))
-    assert isinstance(event, Failed)
-    assert "no longer kept" in event.problem
+    require_failure(train(client, enter(client, job)), "no longer kept")

@@ -13,13 +13,15 @@ from shared.connect import connect
 from shared.events import Finished, Started
 from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
+from tests import lives
 from tests.factories import place
+from tests.lives import expect
 from tests.s3 import S3Server
 from tests.worker.channels import (
     channel_job,
     enter,
-    events_of,
     in_the_middle,
+    starts,
     train as run_to_its_end,
     transcribed,
     withdraw,
@@ -66,10 +68,9 @@ def test_another_host_goes_on(client: redis.Redis, monkeypatch: pytest.MonkeyPat
     interrupted(client, monkeypatch, tmp_path / "stop")
     assert copied(get_settings()) == ["t-1"]
     there = move(monkeypatch, tmp_path / "second")
-    event = train(client, "t-1", options=OPTIONS)
-    assert isinstance(event, Finished)
-    starts = [one.resumed for one in events_of(client, keys.job_events("t-1")) if isinstance(one, Started)]
-    assert starts == [False, True]
+    event = expect(Finished, train(client, "t-1", options=OPTIONS))
+    resumed = [one.resumed for one in lives.told_of(Started, client, "t-1")]
+    assert resumed == [False, True]
     assert event.model.epochs == 3
     assert copied(there) == []
     assert list((there.data_dir / "checkpoints").iterdir()) == []
@@ -137,8 +138,7 @@ def test_nobody_goes_on_from_words_that_were_withdrawn(
     seen: list[list[str]] = []
     in_the_middle(monkeypatch, lambda: seen.append(copied(there)))
     assert isinstance(run_to_its_end(client, job), Finished)
-    starts = [one for one in events_of(client, keys.job_events(job.job_id)) if isinstance(one, Started)]
-    assert [(one.resumed, one.restart_reason) for one in starts] == [(False, None), (False, "withdrawn")]
+    assert starts(client) == [(False, None), (False, "withdrawn")]
     assert seen == [[]]
 
 

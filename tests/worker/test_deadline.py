@@ -10,11 +10,11 @@ import pytest
 import redis
 
 from galvanic import model_file
-from shared import keys
-from shared.events import Event, Failed, Generated, parse_event
+from shared.events import Event, Failed, Generated
 from shared.jobs import Job, MixPart, Variant
 from shared.settings import Settings
 from tests import lives
+from tests.lives import expect, require_failure
 from tests.worker.hostile import tutorial
 from tests.worker.jobs import compare_job, generate_job, run, surprise_job
 from tests.worker.small import LETTERS, fields_of, random_weights, stored, windows
@@ -32,8 +32,7 @@ def run_until(client: redis.Redis, job: Job, seconds: float) -> Event:
     """Run a job that expires in so many seconds; its last event."""
     lives.enter(client, job)
     HANDLERS[job.kind].run(*lives.message(client, job.job_id), datetime.now(UTC) + timedelta(seconds=seconds))
-    entries = client.xrevrange(keys.job_events(job.job_id), count=1)
-    return parse_event(entries[0][1][b"event"])  # type: ignore[index]
+    return lives.newest(client, job.job_id)
 
 
 @pytest.fixture
@@ -57,22 +56,17 @@ def slow(settings: Settings) -> None:
     ],
 )
 def test_what_is_not_done_in_time_ends_in_words(client: redis.Redis, make: Callable[[], Job]) -> None:
-    answer = run_until(client, make(), 8)
-    assert isinstance(answer, Failed)
-    assert "wasn't done in time" in answer.problem
-    assert answer.remedy
+    require_failure(run_until(client, make(), 8), "wasn't done in time")
     # Its threads and places are free again: others are served as before.
     assert isinstance(run(client, generate_job(2)), Generated)
 
 
 def test_one_that_takes_too_long_costs_others_nothing(client: redis.Redis) -> None:
-    alone = run(client, generate_job(1))
-    assert isinstance(alone, Generated)
+    alone = expect(Generated, run(client, generate_job(1)))
     long, short = generate_job(2, length=LONG), generate_job(3, random_seed=1, length=len(alone.text))
     with ThreadPoolExecutor(2) as threads:
         given_up = threads.submit(run_until, client, long, 8)
-        written = threads.submit(run_until, client, short, 60).result()
-        assert isinstance(written, Generated)
+        written = expect(Generated, threads.submit(run_until, client, short, 60).result())
         assert written.text == alone.text
         assert isinstance(given_up.result(), Failed)
 
@@ -80,6 +74,4 @@ def test_one_that_takes_too_long_costs_others_nothing(client: redis.Redis) -> No
 @pytest.mark.usefixtures("slow")
 def test_nothing_is_begun_for_somebody_who_has_gone(client: redis.Redis) -> None:
     for job in (generate_job(1, model_id="slow"), surprise_job("the boat", "slow")):
-        answer = run_until(client, job, -1)
-        assert isinstance(answer, Failed)
-        assert "in time" in answer.problem
+        require_failure(run_until(client, job, -1), "in time")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
 import redis
 
-from shared import keys
-from shared.events import Failed, parse_event
 from tests import lives
 from tests.factories import train_job
+from tests.lives import require_failure
 from worker import hooks
 from worker.training import MAX_DEATHS, run_train
 
@@ -33,7 +31,5 @@ def test_deaths_count_since_the_last_headway(
         for _ in range(checkpoints):
             dying.saved()
     run_train(*lives.message(client, job.job_id))
-    ((_, entry),) = cast(Any, client.xrevrange(keys.job_events(job.job_id), count=1))
-    end = parse_event(entry[b"event"])
-    assert isinstance(end, Failed)
-    assert (f"killed {MAX_DEATHS} times" if given_up else "text of this training has expired") in end.problem
+    words = f"killed {MAX_DEATHS} times" if given_up else "text of this training has expired"
+    require_failure(lives.newest(client, job.job_id), words)

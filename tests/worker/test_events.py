@@ -10,17 +10,18 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared import keys
-from shared.events import Finished, Progress, Sample, Started, parse_event
+from shared.events import Finished, Progress, Sample, Started
 from shared.lifecycle import Script
 from shared.models import ModelRecord
 from tests import lives
 from tests.factories import CHANNEL, GUILD, finished, progress, record
+from tests.lives import expect
 from worker import events as job_events
 from worker.events import JobEvents, News, Superseded
 
 
 def kinds(client: redis.Redis, job_id: str = "t-1") -> list[str]:
-    return [parse_event(fields[b"event"]).kind for _, fields in client.xrange(keys.job_events(job_id))]
+    return [event.kind for event in lives.told(client, job_id)]
 
 
 def test_events_come_in_order_and_notify(client: redis.Redis) -> None:
@@ -41,9 +42,7 @@ def test_a_long_training_leaves_a_short_stream(client: redis.Redis) -> None:
         log.publish(Sample(epoch=1, text="x"))
         log.publish(progress(step=100 + attempt))
     assert kinds(client) == ["started", "sample", "interrupted", "started", "sample", "progress"]
-    last = parse_event(client.xrevrange(keys.job_events("t-1"), count=1)[0][1][b"event"])  # type: ignore[index]
-    assert isinstance(last, Progress)
-    assert last.step == 101
+    assert expect(Progress, lives.newest(client, "t-1")).step == 101
 
 
 def test_ends_without_a_word_are_counted_since_the_last_headway(client: redis.Redis) -> None:

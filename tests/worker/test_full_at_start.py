@@ -12,12 +12,13 @@ from galvanic import checkpoint
 from galvanic.options import TrainOptions
 from shared import keys
 from shared.corpora import pack
-from shared.events import Cancelled, Event, Failed, Finished, Interrupted, Trouble
+from shared.events import Cancelled, Finished, Interrupted, Trouble
 from shared.jobs import ModelRef, TrainJob
 from shared.settings import Settings
 from tests import lives
 from tests.factories import place, record
-from tests.worker.channels import SMALL, channel_job, enter, events_of, interrupt, starts, transcribed
+from tests.lives import require_failure
+from tests.worker.channels import SMALL, channel_job, enter, interrupt, starts, train, transcribed
 from tests.worker.small import save_model
 from tests.worker.test_room import full
 from tests.worker.texts import babble, corpus
@@ -25,7 +26,6 @@ from worker import attempt, channel_text, hooks
 from worker.files import JobFiles
 from worker.jobs import carry_out
 from worker.store import ModelStore
-from worker.training import run_train
 
 pytestmark = pytest.mark.slow
 
@@ -45,11 +45,7 @@ def book_job(client: redis.Redis, **fields: Any) -> TrainJob:
 
 
 def troubles(client: redis.Redis) -> list[str | None]:
-    return [event.what for event in events(client) if isinstance(event, Trouble)]
-
-
-def events(client: redis.Redis) -> list[Event]:
-    return events_of(client, keys.job_events("t-1"))
+    return [event.what for event in lives.told_of(Trouble, client, "t-1")]
 
 
 @pytest.mark.parametrize(
@@ -74,8 +70,7 @@ def test_it_waits_and_goes_on_from_its_checkpoint(
 
     unlucky = full(2, write, code)
     monkeypatch.setattr(where, name, counted)
-    run_train(*lives.message(client, job.job_id))
-    assert isinstance(events(client)[-1], Finished)
+    assert isinstance(train(client, job), Finished)
     assert starts(client) == [(False, None), (True, None)]
     assert troubles(client) == ["disk full", None]
     assert tries[:3] == [True, True, True]
@@ -89,8 +84,7 @@ def test_it_waits_for_the_copy_of_the_model_to_start_from(
     client.set(keys.model("m-0"), record(model_id="m-0").model_dump_json())
     monkeypatch.setattr(ModelStore, "reading", full(2, ModelStore.reading))
     job = book_job(client, parent=ModelRef(model_id="m-0", name="m-0"), options=TrainOptions(epochs=1))
-    run_train(*lives.message(client, job.job_id))
-    assert isinstance(events(client)[-1], Finished)
+    assert isinstance(train(client, job), Finished)
     assert troubles(client) == ["disk full", None]
 
 
@@ -104,19 +98,15 @@ def test_it_hears_what_it_is_asked_meanwhile(
     files = JobFiles(settings, job.job_id)
     if asked == "cancel":
         client.set(keys.job_control(job.job_id), "cancel")
-        run_train(*lives.message(client, job.job_id))
-        assert isinstance(events(client)[-1], Cancelled)
+        assert isinstance(train(client, job), Cancelled)
         assert not files.folder.exists()
     else:
         monkeypatch.setattr(hooks, "stop_requested", lambda: True)
-        run_train(*lives.message(client, job.job_id))
-        assert isinstance(events(client)[-1], Interrupted)
+        assert isinstance(train(client, job), Interrupted)
         assert files.checkpoint.exists()
 
 
 def test_what_cannot_wait_says_why_it_failed(client: redis.Redis) -> None:
     job = book_job(client)
     carry_out(job, lives.take(client, "t-1"), full(1, lambda: None))
-    failed = events(client)[-1]
-    assert isinstance(failed, Failed)
-    assert "disk is full" in failed.problem
+    require_failure(lives.newest(client, "t-1"), "disk is full")

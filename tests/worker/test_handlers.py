@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import redis
@@ -14,11 +14,12 @@ from PIL import Image
 from galvanic import model_file
 from galvanic.options import STARTER
 from shared import keys
-from shared.events import Compared, Deleted, Failed, Generated, Pictured, Surprised, parse_event
+from shared.events import Compared, Deleted, Failed, Generated, Pictured, Surprised
 from shared.jobs import CARD_FILE, SURPRISE_FILE, Job, Variant, task_name
 from shared.settings import Settings
 from tests import lives
 from tests.factories import record, train_job
+from tests.lives import expect, require_failure
 from tests.worker.jobs import (
     compare_job,
     delete_job,
@@ -56,21 +57,18 @@ def test_every_kind_of_job_has_its_task() -> None:
 
 def test_each_variant_gets_what_it_would_get_alone(client: redis.Redis) -> None:
     variants = _variants(("one", 0.2), ("two", 0.8), ("one", 1.5), ("two", None))
-    answer = run(client, compare_job(variants=variants, random_seed=5))
-    assert isinstance(answer, Compared)
+    answer = expect(Compared, run(client, compare_job(variants=variants, random_seed=5)))
     assert answer.random_seed == 5
     assert answer.seed == "the boat"
     for number, (variant, text) in enumerate(zip(variants, answer.texts, strict=True)):
         options = {"model_id": variant.model_id, "temperature": variant.temperature, "random_seed": 5, "length": 60}
-        alone = run(client, generate_job(number, **options))
-        assert isinstance(alone, Generated)
+        alone = expect(Generated, run(client, generate_job(number, **options)))
         assert (text.model_name, text.temperature, text.text) == (variant.name, alone.temperature, alone.text)
         assert not text.problem
 
 
 def test_a_variant_that_fails_leaves_the_others(client: redis.Redis) -> None:
-    answer = run(client, compare_job(variants=_variants(("gone", 0.3), ("one", 0.7))))
-    assert isinstance(answer, Compared)
+    answer = expect(Compared, run(client, compare_job(variants=_variants(("gone", 0.3), ("one", 0.7)))))
     gone, there = answer.texts
     assert "gone from the model store" in gone.problem
     assert (gone.text, gone.temperature) == ("", 0.3)
@@ -78,16 +76,12 @@ def test_a_variant_that_fails_leaves_the_others(client: redis.Redis) -> None:
 
 
 def test_a_comparison_of_which_nothing_comes_fails(client: redis.Redis) -> None:
-    answer = run(client, compare_job(variants=_variants(("one", 0.3), ("two", 0.7)), seed="123"))
-    assert isinstance(answer, Failed)
-    assert "never seen" in answer.problem
-    assert answer.remedy
+    require_failure(run(client, compare_job(variants=_variants(("one", 0.3), ("two", 0.7)), seed="123")), "never seen")
 
 
 def test_a_surprise_is_the_score_of_the_text(client: redis.Redis, settings: Settings) -> None:
     text = "the boat\nÉ waits. \U0001f600"
-    answer = run(client, surprise_job(text))
-    assert isinstance(answer, Surprised)
+    answer = expect(Surprised, run(client, surprise_job(text)))
     model = warm.WarmModels(settings).use("one", lambda model: model)
     assert answer.nats_per_char == pytest.approx(model.score(text).nats_per_char)
     assert answer.chars == len(text)
@@ -98,8 +92,7 @@ def test_a_surprise_is_the_score_of_the_text(client: redis.Redis, settings: Sett
 
 
 def test_a_card_tells_what_the_folder_knows(client: redis.Redis) -> None:
-    answer = run(client, picture_job(name="harbour"))
-    assert isinstance(answer, Pictured)
+    answer = expect(Pictured, run(client, picture_job(name="harbour")))
     facts = dict(answer.facts)
     assert facts["Network"] == "1 LSTM layer of 24 units"
     assert facts["Quality"].endswith("nothing was held out")
@@ -108,9 +101,7 @@ def test_a_card_tells_what_the_folder_knows(client: redis.Redis) -> None:
 
 @pytest.mark.parametrize("job", [surprise_job("x", "gone"), picture_job("gone"), export_job("gone")])
 def test_a_model_that_is_gone_is_told(client: redis.Redis, job: Job) -> None:
-    answer = run(client, job)
-    assert isinstance(answer, Failed)
-    assert "gone from the model store" in answer.problem
+    require_failure(run(client, job), "gone from the model store")
 
 
 def test_a_deletion_may_come_twice_but_not_of_what_a_registry_has(client: redis.Redis, settings: Settings) -> None:
@@ -134,20 +125,16 @@ def test_an_attempt_that_comes_too_late_says_nothing_and_breaks_nothing(client: 
 
     lives.enter(client, job)
     Handler(type(job), work).run(*lives.message(client, job.job_id))
-    told = [parse_event(fields[b"event"]) for _, fields in cast(Any, client.xrange(keys.job_events(job.job_id)))]
-    assert [event.kind for event in told] == ["queued", "interrupted", "deleted"]
+    assert [event.kind for event in lives.told(client, job.job_id)] == ["queued", "interrupted", "deleted"]
 
 
 def test_the_starter_is_in_no_store(
     client: redis.Redis, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = run(client, generate_job(1, model_id=STARTER, model_name=STARTER))
-    assert isinstance(answer, Failed)
-    assert "isn't installed" in answer.problem
+    require_failure(run(client, generate_job(1, model_id=STARTER, model_name=STARTER)), "isn't installed")
     save_model(tmp_path / "starter", seed=3)
     monkeypatch.setattr(model_file, "STARTER_FILE", tmp_path / "starter")
-    answer = run(client, generate_job(2, model_id=STARTER, model_name=STARTER))
-    assert isinstance(answer, Generated)
+    answer = expect(Generated, run(client, generate_job(2, model_id=STARTER, model_name=STARTER)))
     assert answer.text
     models = warm.warm_models()
     warm.forget_deleted(client, models.store.cache, models)

@@ -17,6 +17,7 @@ from shared import keys
 from shared.events import Failed, Generated, Imported, Surprised
 from shared.jobs import MODEL_FILE, MixPart
 from shared.settings import Settings
+from tests.lives import expect, require_failure
 from tests.worker.hostile import model_file, tutorial, zeros
 from tests.worker.jobs import PLACE, generate_job, import_job, run, surprise_job
 from tests.worker.small import LETTERS, biased, network, random_weights
@@ -97,10 +98,7 @@ def test_a_file_made_to_harm_is_refused_in_words(
 ) -> None:
     data = make()
     assert len(data) < 25 * MIB
-    answer = imported(client, data)
-    assert isinstance(answer, Failed), "it was imported"
-    assert problem in answer.problem
-    assert answer.remedy
+    require_failure(imported(client, data), problem)
     assert not client.exists(keys.guild_models(PLACE.guild_id))
     assert not client.exists(keys.artifact("i-1", MODEL_FILE))
     assert {path.name for path in (settings.data_dir / "models").iterdir()} == {"one.safetensors", "two.safetensors"}
@@ -112,12 +110,10 @@ def test_the_most_that_is_imported_makes_small_answers(client: redis.Redis) -> N
     config = network(len(symbols))
     window = np.full((1, 100), len(symbols) - 1, np.uint8)
     logits = np.where(np.arange(len(symbols)) < len(LETTERS) + 10, -50.0, 0.0)
-    answer = imported(client, model_file(symbols, "word", config, biased(config, logits), window))
-    assert isinstance(answer, Imported)
+    answer = expect(Imported, imported(client, model_file(symbols, "word", config, biased(config, logits), window)))
     for number, fields in enumerate(({"from_corpus": True}, {"from_line": True, "seed": ""}, {"seed": "ab"})):
         job = generate_job(number, model_id=answer.model.model_id, length=200, **fields)
-        written = run(client, job)
-        assert isinstance(written, Generated)
+        written = expect(Generated, run(client, job))
         assert 1 <= len(written.text) <= 200
         assert len(written.seed) <= 1_000
         assert cast(int, client.memory_usage(keys.job_events(job.job_id))) < 20_000
@@ -139,10 +135,7 @@ def test_a_model_that_was_let_in_before_is_refused_when_it_is_used(
     (settings.data_dir / "models" / "before.safetensors").write_bytes(make())
     mixed = generate_job(2, mix=tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "before")))
     for job in (generate_job(model_id="before"), surprise_job("the boat", "before"), mixed):
-        answer = run(client, job)
-        assert isinstance(answer, Failed), "it was used"
-        assert problem in answer.problem
-        assert answer.remedy
+        require_failure(run(client, job), problem)
 
 
 def test_a_text_gives_no_symbol_longer_than_is_imported(tmp_path: Path) -> None:
@@ -174,7 +167,6 @@ def test_a_model_at_the_limits_of_its_weights_writes_and_scores(client: redis.Re
         "lstm_0/lstm_cell/bias": 1e8,
     }
     weights = {n: np.full_like(w, most.get(n, 4e6)) for n, w in random_weights(network(len(LETTERS))).items()}
-    answer = imported(client, model_file(weights=weights))
-    assert isinstance(answer, Imported)
+    answer = expect(Imported, imported(client, model_file(weights=weights)))
     assert isinstance(run(client, generate_job(model_id=answer.model.model_id)), Generated)
     assert isinstance(run(client, surprise_job("the boat", answer.model.model_id)), Surprised)

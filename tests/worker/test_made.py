@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import redis
 
 from shared import keys
-from shared.events import Finished, Started, parse_event
+from shared.events import Finished, Started
 from shared.jobs import LOSS_FILE
 from shared.settings import Settings
+from tests import lives
 from tests.factories import GUILD
+from tests.lives import expect
 from tests.worker.test_train_jobs import TEXT, train
 from worker import attempt
 from worker.copies import remove_leftovers
@@ -50,16 +52,14 @@ def test_the_rest_is_done_by_the_next_attempt(
         raise AssertionError("trained again")
 
     monkeypatch.setattr(galvanic.training, "train", trained_again)
-    event = train(client, "t-1", TEXT)
-    assert isinstance(event, Finished)
+    event = expect(Finished, train(client, "t-1", TEXT))
     assert event.model.model_id == made.finished.model.model_id
     assert ModelStore(settings).has(event.model.model_id)
     assert client.exists(keys.artifact("t-1", LOSS_FILE))
     assert client.hgetall(keys.guild_models(event.model.guild_id)) == {b"made-up": event.model.model_id.encode()}
     assert not files.folder.exists()
-    told = [parse_event(fields[b"event"]) for _, fields in cast(Any, client.xrange(keys.job_events("t-1")))]
-    assert [one.resumed for one in told if isinstance(one, Started)][-1]
-    assert sum(one.kind == "finished" for one in told) == 1
+    assert lives.told_of(Started, client, "t-1")[-1].resumed
+    assert len(lives.told_of(Finished, client, "t-1")) == 1
 
 
 def test_what_redis_lost_of_the_end_is_told_again(
@@ -78,8 +78,7 @@ def test_what_redis_lost_of_the_end_is_told_again(
         durable(log)
 
     monkeypatch.setattr(JobEvents, "durable", lose)
-    event = train(client, "t-1")
-    assert isinstance(event, Finished)
+    event = expect(Finished, train(client, "t-1"))
     assert client.hgetall(keys.guild_models(event.model.guild_id)) == {b"made-up": event.model.model_id.encode()}
     assert JobEvents(client, "t-1").is_over()
     assert client.llen(keys.HISTORY) == 1
@@ -98,8 +97,7 @@ def test_an_attempt_that_wakes_up_too_late_leaves_nothing(
     train(client, "t-1")
     assert ModelStore(settings).ids() == []
     assert not client.exists(keys.guild_models(GUILD))
-    told = [parse_event(fields[b"event"]) for _, fields in cast(Any, client.xrange(keys.job_events("t-1")))]
-    assert not [one for one in told if one.kind == "finished"]
+    assert not lives.told_of(Finished, client, "t-1")
 
 
 def test_a_model_that_was_saved_and_never_entered_goes_with_its_cancelled_job(

@@ -10,11 +10,12 @@ import redis
 from galvanic.model_file import describe, export
 from galvanic.options import TranscriptRef
 from shared import keys
-from shared.events import Failed, Imported
+from shared.events import Imported
 from shared.jobs import MODEL_FILE
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.factories import record
+from tests.lives import expect, require_failure
 from tests.worker.hostile import changed
 from tests.worker.jobs import PLACE, export_job, exported, imported, run
 from tests.worker.small import save_model, stored
@@ -48,17 +49,14 @@ def known(client: redis.Redis, ref: TranscriptRef, **changes: Any) -> None:
 
 
 def refused(client: redis.Redis, data: bytes, words: str, **fields: Any) -> None:
-    answer = imported(client, data, **fields)
-    assert isinstance(answer, Failed)
-    assert words in answer.problem
+    require_failure(imported(client, data, **fields), words)
     assert not client.exists(keys.guild_models(fields.get("place", PLACE).guild_id))
 
 
 @pytest.mark.parametrize("share", [1, 0.6, 0.5])  # as it is, and packed in two ways
 def test_a_marked_file_comes_back_with_its_marks(client: redis.Redis, settings: Settings, share: float) -> None:
     size = len(exported(client))
-    answer = imported(client, exported(client, int(share * size), number=2))
-    assert isinstance(answer, Imported)
+    answer = expect(Imported, imported(client, exported(client, int(share * size), number=2)))
     assert answer.model.transcripts == (REF,)
     assert answer.model.source_channels == (SOURCE,)
     # Nor does a second way out of the store lose them.
@@ -84,8 +82,7 @@ def test_a_file_that_claims_to_be_of_an_open_channel_gets_the_marks_that_are_tru
     def open_to_all(fields: dict[str, Any]) -> None:
         fields["transcripts"][0]["channel_id"] = PLACE.channel_id
 
-    answer = imported(client, changed(exported(client), open_to_all))
-    assert isinstance(answer, Imported)
+    answer = expect(Imported, imported(client, changed(exported(client), open_to_all)))
     assert answer.model.source_channels == (SOURCE,)
 
 
@@ -121,23 +118,19 @@ def test_the_texts_of_a_model_and_of_those_before_it_are_marks_too(client: redis
     data = changed(exported(client), without_list)
     refused(client, data, "no longer know of")  # of the second
     known(client, REF.model_copy(update={"transcript_id": "bb22"}))
-    answer = imported(client, data, number=2)
-    assert isinstance(answer, Imported)
+    answer = expect(Imported, imported(client, data, number=2))
     assert {ref.transcript_id for ref in answer.model.transcripts} == {"aa11", "bb22"}
     assert answer.model.corpus is None  # the file cannot name a text to learn again
 
 
 def test_a_model_of_words_that_were_withdrawn_is_not_exported(client: redis.Redis) -> None:
     known(client, REF, revision=REF.revision + 1)
-    answer = run(client, export_job())
-    assert isinstance(answer, Failed)
-    assert "were withdrawn" in answer.problem
+    require_failure(run(client, export_job()), "were withdrawn")
     assert not client.exists(keys.artifact("e-1", MODEL_FILE))
 
 
 def test_a_model_of_no_messages_has_no_marks(client: redis.Redis, tmp_path: Any) -> None:
     save_model(tmp_path / "model")
     export(tmp_path / "model", tmp_path / "file", MOST)
-    answer = imported(client, (tmp_path / "file").read_bytes())
-    assert isinstance(answer, Imported)
+    answer = expect(Imported, imported(client, (tmp_path / "file").read_bytes()))
     assert answer.model.transcripts == ()

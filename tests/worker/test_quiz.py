@@ -12,6 +12,7 @@ from galvanic.generate import load_model
 from shared.events import Failed, Quizzed
 from shared.jobs import ModelRef, QuizJob
 from shared.settings import Settings
+from tests.lives import expect, require_failure
 from tests.worker.jobs import PLACE, run
 from tests.worker.small import stored
 
@@ -31,19 +32,15 @@ def test_one_passage_is_the_texts_and_it_may_stand_anywhere(client: redis.Redis,
     texts = [" ".join(model.vocabulary.decode(window).split()) for window in model.windows]
     places = set()
     for number in range(12):
-        answer = run(client, quiz(number))
-        assert isinstance(answer, Quizzed)
+        answer = expect(Quizzed, run(client, quiz(number)))
         assert len(answer.passages) == 4
         assert [any(passage in text for text in texts) for passage in answer.passages].count(True) == 1
         assert answer.passages[answer.real] in texts[answer.window]
         places.add(answer.real)
     assert len(places) > 1
-    answer = run(client, quiz(20, used=[0, 1], passages=2))
-    assert isinstance(answer, Quizzed)
+    answer = expect(Quizzed, run(client, quiz(20, used=[0, 1], passages=2)))
     assert answer.window == 2
-    refused = run(client, quiz(21, used=[0, 1, 2]))
-    assert isinstance(refused, Failed)
-    assert "was shown" in refused.problem
+    require_failure(run(client, quiz(21, used=[0, 1, 2])), "was shown")
 
 
 def test_a_model_that_is_gone_is_told(client: redis.Redis) -> None:

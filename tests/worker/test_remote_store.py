@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -16,9 +15,11 @@ from shared import keys
 from shared.connect import connect
 from shared.events import Failed, Finished, Generated, Trouble
 from shared.settings import Settings, get_settings
+from tests import lives
 from tests.factories import record
+from tests.launcher.running import wait_until
+from tests.lives import expect
 from tests.s3 import S3Server
-from tests.worker.channels import events_of
 from tests.worker.jobs import delete_job, export_job, generate_job, run
 from tests.worker.small import save_model
 from tests.worker.test_train_jobs import train
@@ -197,8 +198,7 @@ def test_a_store_that_is_away_is_told_in_plain_words(
     for call in (store.check_writable, store.ids, lambda: content(store, "a"), lambda: store.save(file, "a")):
         with pytest.raises(StoreAway, match=r"does not answer \(EndpointConnectionError\)"):
             call()
-    told = run(connect(get_settings()), generate_job(1))
-    assert isinstance(told, Failed)
+    told = expect(Failed, run(connect(get_settings()), generate_job(1)))
     assert told.problem == "The model store can't be reached just now."
     main(["doctor", "--json"])
     assert "does not answer" in capsys.readouterr().out
@@ -268,12 +268,11 @@ def test_a_model_that_is_made_waits_for_its_store(redis_url: str, monkeypatch: p
     comes = threading.Thread(target=lambda: _start_late(server, client))
     comes.start()
     try:
-        event = train(client, "t-1")
-        assert isinstance(event, Finished)
-        troubles = [one.what for one in events_of(client, keys.job_events("t-1")) if isinstance(one, Trouble)]
+        event = expect(Finished, train(client, "t-1"))
+        troubles = [one.what for one in lives.told_of(Trouble, client, "t-1")]
         assert troubles
         assert troubles[0] == "store away"
-        kinds = [one.kind for one in events_of(client, keys.job_events("t-1"))]
+        kinds = [one.kind for one in lives.told(client, "t-1")]
         assert kinds.index("trouble") > kinds.index("sample"), "it was trained meanwhile"
         assert troubles[-1] is None
         assert ModelStore(settings).ids() == [event.model.model_id]
@@ -284,10 +283,6 @@ def test_a_model_that_is_made_waits_for_its_store(redis_url: str, monkeypatch: p
 
 
 def _start_late(server: S3Server, client: redis.Redis) -> None:
-    while True:
-        found: Any = events_of(client, keys.job_events("t-1")) if client.exists(keys.job_events("t-1")) else []
-        if any(isinstance(one, Trouble) for one in found):
-            break
-        threading.Event().wait(0.1)
+    wait_until(lambda: lives.told_of(Trouble, client, "t-1"))
     server.start()
     server.client.create_bucket(Bucket="late")

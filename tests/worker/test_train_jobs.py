@@ -13,14 +13,15 @@ from galvanic import checkpoint
 from galvanic.options import CorpusInfo, TrainOptions
 from shared import keys, lifecycle
 from shared.corpora import pack
-from shared.events import Event, Failed, Finished, parse_event
+from shared.events import Event, Finished
 from shared.history import Past
 from shared.jobs import ModelRef, TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests import lives
 from tests.factories import CHANNEL, GUILD, place, record
-from tests.worker.channels import interrupt
+from tests.lives import expect, require_failure
+from tests.worker.channels import interrupt, train as run_to_its_end
 from tests.worker.small import save_model, stored
 from tests.worker.texts import babble, corpus as corpus_of
 from worker import beside
@@ -29,7 +30,6 @@ from worker.events import JobEvents
 from worker.files import JobFiles
 from worker.hooks import JobHooks
 from worker.store import ModelStore
-from worker.training import run_train
 
 pytestmark = pytest.mark.slow
 
@@ -44,9 +44,7 @@ def train(client: redis.Redis, job_id: str, text: str = TEXT, **fields: Any) -> 
     job = TrainJob(**{"job_id": job_id, "place": place(), "corpus": info, "options": SMALL, **fields})
     client.set(keys.corpus(info.sha256), pack(text))
     lives.enter(client, job)
-    run_train(*lives.message(client, job.job_id))
-    ((_, entry),) = cast(Any, client.xrevrange(keys.job_events(job_id), count=1))
-    return parse_event(entry[b"event"])
+    return run_to_its_end(client, job)
 
 
 def uploaded(text: str) -> CorpusInfo:
@@ -58,8 +56,7 @@ def record_of(client: redis.Redis, model_id: str) -> ModelRecord:
 
 
 def test_a_model_is_registered_with_what_more_training_needs(client: redis.Redis, settings: Settings) -> None:
-    event = train(client, "t-1")
-    assert isinstance(event, Finished)
+    event = expect(Finished, train(client, "t-1"))
     model = record_of(client, event.model.model_id)
     assert model == event.model
     assert (model.corpus, model.options, model.parent, model.scope) == (corpus_of(TEXT), SMALL, None, "guild")
@@ -70,8 +67,7 @@ def test_a_model_is_registered_with_what_more_training_needs(client: redis.Redis
 
 
 def test_what_was_learned_from_an_upload_stays_where_it_was(client: redis.Redis) -> None:
-    first = train(client, "t-1", corpus=uploaded(TEXT))
-    assert isinstance(first, Finished)
+    first = expect(Finished, train(client, "t-1", corpus=uploaded(TEXT)))
     assert first.model.scope == "channel"
     parent = ModelRef(model_id=first.model.model_id, name=first.model.name)
     child = train(
@@ -105,19 +101,13 @@ def test_a_model_of_another_place_is_as_good_as_gone(
     ModelStore(settings).take(settings.data_dir / "made", "abc")
     if there:
         client.set(keys.model("abc"), record(model_id="abc", scope="channel").model_dump_json())
-    event = train(client, "t-1", parent=ModelRef(model_id="abc", name="abc"), place=place(**elsewhere))
-    assert isinstance(event, Failed)
-    assert "gone" in event.problem
+    require_failure(train(client, "t-1", parent=ModelRef(model_id="abc", name="abc"), place=place(**elsewhere)), "gone")
 
 
 def test_a_job_whose_text_has_expired_says_so(client: redis.Redis) -> None:
     job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=SMALL.model_copy(update={"epochs": 3}))
     lives.enter(client, job)
-    run_train(*lives.message(client, job.job_id))
-    ((_, entry),) = cast(Any, client.xrevrange(keys.job_events("t-1"), count=1))
-    event = parse_event(entry[b"event"])
-    assert isinstance(event, Failed)
-    assert "has expired" in event.problem
+    require_failure(run_to_its_end(client, job), "has expired")
 
 
 def test_what_a_training_took_is_noted_for_the_next_ones(client: redis.Redis) -> None:
@@ -144,17 +134,13 @@ def test_a_training_that_starts_over_says_so(
     arrays, position = checkpoint.load(folder) or pytest.fail("no checkpoint")
     position["identity"]["parent"] = "another"
     checkpoint.save(folder, arrays, position)
-    run_train(*lives.message(client, job.job_id))
-    ((_, entry),) = cast(Any, client.xrevrange(keys.job_events(job.job_id), count=1))
-    event = parse_event(entry[b"event"])
-    assert isinstance(event, Finished)
+    event = expect(Finished, run_to_its_end(client, job))
     assert "started over" in event.notes[0]
 
 
 def test_a_request_to_finish_before_the_first_step_waits_for_it(client: redis.Redis) -> None:
     client.set(keys.job_control("t-1"), "finish")
-    event = train(client, "t-1", options=TrainOptions(epochs=300, units=8))
-    assert isinstance(event, Finished)
+    event = expect(Finished, train(client, "t-1", options=TrainOptions(epochs=300, units=8)))
     assert event.stopped == "finish"
     # Of a network that has learned nothing it would be that of guessing at random.
     assert event.model.train_loss < 0.98 * math.log(len(set(TEXT)))

@@ -14,10 +14,11 @@ from galvanic.errors import UserError
 from galvanic.model_file import load
 from galvanic.units import MEGABYTE
 from shared import keys
-from shared.events import Failed, Generated, Imported
+from shared.events import Generated, Imported
 from shared.jobs import MODEL_FILE
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
+from tests.lives import expect, require_failure
 from tests.worker.hostile import changed
 from tests.worker.jobs import PLACE, export_job, exported, generate_job, import_job, imported, run
 from tests.worker.small import stored
@@ -33,8 +34,7 @@ def test_an_exported_model_is_the_same_when_imported(client: redis.Redis, settin
     client.hset(keys.channel(PLACE.channel_id), "model", "two")
     data = exported(client)
     assert 0 < cast(int, client.ttl(keys.artifact("e-1", MODEL_FILE))) <= 600
-    answer = imported(client, data, name="harbour")
-    assert isinstance(answer, Imported)
+    answer = expect(Imported, imported(client, data, name="harbour"))
     record = answer.model
     assert (record.name, record.scope, record.imported, record.owner_id) == ("harbour", "channel", True, PLACE.user_id)
     assert (record.guild_id, record.channel_id, record.parent) == (PLACE.guild_id, PLACE.channel_id, None)
@@ -67,8 +67,7 @@ def test_names_that_are_taken_or_foreign_become_valid_ones(client: redis.Redis) 
 
     names: list[str] = []
     for number, file in enumerate([data, data, changed(data, hostile)]):
-        answer = imported(client, file, number)
-        assert isinstance(answer, Imported)
+        answer = expect(Imported, imported(client, file, number))
         names.append(answer.model.name)
     assert names == ["made-up", "made-up-2", "unicode-name-x-everyone-unicode"]
     assert len(answer.model.corpus_title) <= 100
@@ -82,21 +81,15 @@ def test_names_that_are_taken_or_foreign_become_valid_ones(client: redis.Redis) 
 
 def test_a_file_that_is_gone_or_too_large_is_refused(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     data = exported(client)
-    gone = run(client, import_job(1))
-    assert isinstance(gone, Failed)
-    assert "has expired" in gone.problem
+    require_failure(run(client, import_job(1)), "has expired")
     monkeypatch.setenv("IMPORT_MAX_MB", str(len(data) / MEGABYTE / 2))
     get_settings.cache_clear()
-    large = imported(client, data, 2)
-    assert isinstance(large, Failed)
-    assert " MB" in large.problem
+    large = require_failure(imported(client, data, 2), " MB")
     assert "IMPORT_MAX_MB" in large.remedy
 
 
 def test_a_model_that_the_channel_cannot_take_is_refused(client: redis.Redis) -> None:
-    answer = run(client, export_job(most_bytes=5_000))
-    assert isinstance(answer, Failed)
-    assert " MB" in answer.problem
+    answer = require_failure(run(client, export_job(most_bytes=5_000)), " MB")
     assert "--units" in answer.remedy
     assert not client.exists(keys.artifact("e-1", MODEL_FILE))
 
@@ -117,22 +110,16 @@ def test_hostile_descriptions_are_refused(
     client: redis.Redis, settings: Settings, part: str, changes: dict[str, Any], problem: str
 ) -> None:
     data = changed(exported(client), lambda fields: (fields[part] if part else fields).update(changes))
-    answer = imported(client, data, file_name="../évil `name`.safetensors")
-    assert isinstance(answer, Failed)
-    assert problem in answer.problem
-    assert answer.remedy
+    require_failure(imported(client, data, file_name="../évil `name`.safetensors"), problem)
     assert not client.exists(keys.guild_models(PLACE.guild_id))
     assert {path.name for path in (settings.data_dir / "models").iterdir()} == {"one.safetensors", "two.safetensors"}
 
 
 def test_what_is_imported_counts_against_the_servers_room(client: redis.Redis, settings: Settings) -> None:
     data = exported(client)
-    first = imported(client, data, 1)
-    assert isinstance(first, Imported)
+    first = expect(Imported, imported(client, data, 1))
     size = first.model.file_bytes
-    narrow = imported(client, data, 2, disk_bytes=2 * size - 1)
-    assert isinstance(narrow, Failed)
-    assert "this server's models take" in narrow.problem
+    require_failure(imported(client, data, 2, disk_bytes=2 * size - 1), "this server's models take")
     assert set(ModelStore(settings).ids()) == {"one", "two", first.model.model_id}
     assert isinstance(imported(client, data, 3, disk_bytes=2 * size), Imported)
 
@@ -153,12 +140,10 @@ def test_a_long_description_is_not_read(tmp_path: Path) -> None:
 def test_other_files_are_refused(client: redis.Redis) -> None:
     for number, content in enumerate((b"", b"MZ\x90", b"PK\x03\x04", b"import os\n")):
         answer = imported(client, content, number, file_name="holiday photo.safetensors")
-        assert isinstance(answer, Failed)
-        assert MODEL_FILE in answer.problem  # in whose place the bot puts the file's name
+        require_failure(answer, MODEL_FILE)  # in whose place the bot puts the file's name
 
 
 def test_an_import_of_a_warm_worker_needs_no_restart(client: redis.Redis) -> None:
     assert isinstance(run(client, generate_job(1)), Generated)
-    answer = imported(client, exported(client))
-    assert isinstance(answer, Imported)
+    answer = expect(Imported, imported(client, exported(client)))
     assert warm.warm_models().use(answer.model.model_id, lambda model: model.recipe) == "char"
