@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[2]
-SERVERS = ("run", "worker", "bot", "doctor", "backup", "restore")
+COMMANDS = ("train", "generate", "evaluate", "inspect", "export", "run", "worker", "bot", "doctor", "backup")
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +44,7 @@ def test_it_works_beside_somebodys_own_modules(wheel: Path, tmp_path: Path) -> N
 
     for galvanic in ([wheel / "bin" / "galvanic"], [sys.executable, "-m", "galvanic"]):
         said = run(*galvanic, "--help")
-        for command in (
-            "train",
-            "generate",
-            "evaluate",
-            "inspect",
-            "export",
-            "run",
-            "worker",
-            "bot",
-            "doctor",
-            "backup",
-        ):
+        for command in COMMANDS:
             assert f"\n    {command} " in said, command
         assert "distinct     18" in run(*galvanic, "inspect", "text.txt", "--keep-licence")
     assert run(sys.executable, "-c", "import galvanic; print(galvanic.__doc__[:8])") == "Galvanic\n"

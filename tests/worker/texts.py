@@ -25,21 +25,8 @@ def babble(characters: int, seed: int = 0) -> str:
     """Sentences drawn from a few words: text that can be learned but not known by heart."""
     draw = random.Random(seed)
     words = [
-        "boat",
-        "harbour",
-        "red",
-        "small",
-        "wind",
-        "storm",
-        "sailor",
-        "sings",
-        "waits",
-        "rows",
-        "turns",
-        "quickly",
-        "slowly",
-        "north",
-        "home",
+        *("boat", "harbour", "red", "small", "wind", "storm", "sailor", "sings"),
+        *("waits", "rows", "turns", "quickly", "slowly", "north", "home"),
     ]
     text = ""
     while len(text) < characters:
