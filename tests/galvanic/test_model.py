@@ -11,12 +11,11 @@ import tensorflow as tf
 
 from galvanic.generate import load_model, predictor
 from galvanic.model_file import load
-from galvanic.network import build, set_weights
 from galvanic.predictor import CHUNK
 from galvanic.results import TrainResult
 from galvanic.sampling import Sampling
 from galvanic.text.recipe import UNICODE_SCALARS
-from tests.worker.small import draw
+from tests.worker.small import draw, keras_logits
 from tests.worker.texts import SENTENCE, Recorder
 
 pytestmark = pytest.mark.slow
@@ -26,11 +25,8 @@ Memorised = tuple[Path, TrainResult, Recorder]
 
 def test_the_loop_reads_as_the_saved_network_does(memorised: Memorised) -> None:
     description, weights, _, _ = load(memorised[0])
-    network = build(description.network)
-    set_weights(network, weights)
     ids = load_model(memorised[0]).vocabulary.encode(SENTENCE * 3)
-    states = [np.zeros((1, units), np.float32) for units in description.network.units for _ in "hc"]
-    expected = tf.nn.log_softmax(network([ids[None, :-1], *states])[0][0]).numpy()
+    expected = tf.nn.log_softmax(keras_logits(description.network, weights, ids[:-1])).numpy()
     reader = predictor(description.network, weights)
     log_probs = reader.read(ids)
     np.testing.assert_allclose(log_probs[1:], expected[np.arange(len(ids) - 1), ids[1:]], atol=5e-4)
@@ -39,12 +35,9 @@ def test_the_loop_reads_as_the_saved_network_does(memorised: Memorised) -> None:
 
 def test_windows_advanced_together_equal_windows_read_one_by_one(classic: Path) -> None:
     description, weights, _, _ = load(classic)
-    network = build(description.network)
-    set_weights(network, weights)
     window, size = description.network.window, description.network.vocabulary
     ids = np.random.default_rng(0).integers(0, size, window + 130).astype(np.int32)
-    each = np.lib.stride_tricks.sliding_window_view(ids, window)[:-1]
-    expected = tf.nn.log_softmax(network(each[..., None].astype(np.float32) / size)).numpy()
+    expected = tf.nn.log_softmax(keras_logits(description.network, weights, ids[:-1])).numpy()
     log_probs = predictor(description.network, weights).read(ids)[window:]
     np.testing.assert_allclose(log_probs, expected[np.arange(130), ids[window:]], atol=5e-4)
 
@@ -65,15 +58,7 @@ def test_temperature_zero_is_the_likeliest_each_time(recipe: str, memorised: Mem
     seed = windows[0].astype(np.int32)
     written = draw(reader, seed, CHUNK + 7, Sampling(0.0), np.random.default_rng(0))
     np.testing.assert_array_equal(written, draw(reader, seed, CHUNK + 7, Sampling(0.0), np.random.default_rng(1)))
-    network = build(description.network)
-    set_weights(network, weights)
-    ids = np.concatenate([seed, written])
-    if recipe == "char":
-        states = [np.zeros((1, units), np.float32) for units in description.network.units for _ in "hc"]
-        logits = network([ids[None, :-1], *states])[0][0].numpy()[len(seed) - 1 :]
-    else:
-        each = np.lib.stride_tricks.sliding_window_view(ids, 100)[:-1]
-        logits = network(each[..., None].astype(np.float32) / description.network.vocabulary).numpy()
+    logits = keras_logits(description.network, weights, np.concatenate([seed, written])[:-1])[-len(written) :]
     # Ties and near ties may fall either way: written with whole steps (`galvanic.kernels`), read with floats.
     assert (logits.max(1) - logits[np.arange(len(written)), written] < 1e-3).all()
 

@@ -11,7 +11,6 @@ import pytest
 from galvanic.errors import UserError
 from galvanic.learners import StreamsLearner
 from galvanic.model_file import load, save
-from galvanic.network import build, set_weights
 from galvanic.options import RecipeName, TrainOptions
 from galvanic.parent import child_plan, grown, load_parent
 from galvanic.plan import make_plan
@@ -19,7 +18,7 @@ from galvanic.results import TrainingInterrupted, best_point
 from galvanic.text import TextOptions, make_vocabulary, prepare
 from tests.galvanic.test_train import TEXT, run, small_plan
 from tests.worker.hostile import apart
-from tests.worker.small import fields_of, network, random_weights, windows
+from tests.worker.small import fields_of, keras_logits, network, random_weights, windows
 from tests.worker.texts import Recorder, babble
 
 pytestmark = pytest.mark.slow
@@ -35,13 +34,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("parents") / "char"
     run("char", path, epochs=PARENT_EPOCHS, learning_rate=0.05)
     return path
-
-
-def logits(folder_weights: dict[str, Any], network: Any, ids: Any) -> Any:
-    model = build(network)
-    set_weights(model, folder_weights)
-    states = [np.zeros((1, units), np.float32) for units in network.units for _ in "hc"]
-    return np.asarray(model([np.asarray(ids, np.int32)[None], *states])[0][0])
 
 
 @pytest.mark.parametrize("name", ["char", "word", "one-hot"])
@@ -66,8 +58,8 @@ def test_a_grown_vocabulary_keeps_what_is_known_to_the_bit(name: str, tmp_path: 
         np.testing.assert_array_equal(weights[other], parent.weights[other])
 
     text = make_vocabulary(recipe, known).encode(TEXT[:200])
-    theirs = logits(parent.weights, parent.description.network, text)
-    ours = logits(weights, larger, vocabulary.encode(TEXT[:200]))
+    theirs = keras_logits(parent.description.network, parent.weights, text)
+    ours = keras_logits(larger, weights, vocabulary.encode(TEXT[:200]))
     np.testing.assert_allclose(ours[:, place], theirs, atol=1e-4)
     # The new ones have some probability, and not so much that they drown the rest.
     shares = np.exp(ours) / np.exp(ours).sum(1, keepdims=True)

@@ -84,6 +84,19 @@ def save_model(path: Any, symbols: Sequence[str] = LETTERS, seed: int = 0, **of:
     save(path, random_weights(config, seed), windows(len(symbols)), **fields_of(symbols, config))
 
 
+def keras_logits(config: NetworkConfig, weights: Weights, ids: Ids) -> npt.NDArray[np.float32]:
+    """What Keras makes of ids: the logits behind each, or where the network takes windows, behind each window."""
+    from galvanic.network import build, set_weights
+
+    network = build(config)
+    set_weights(network, weights)
+    if config.kind == "streams":
+        states = [np.zeros((1, units), np.float32) for units in config.units for _ in "hc"]
+        return np.asarray(network([ids[None], *states])[0][0])
+    each = np.lib.stride_tricks.sliding_window_view(ids, config.window)
+    return np.asarray(network(each[..., None].astype(np.float32) / config.vocabulary))
+
+
 def draw(reader: Predictor, seed: Ids, symbols: int, sampling: Sampling, random: np.random.Generator) -> Ids:
     """So many symbols after a seed."""
     return reader.write([Row(seed, sampling, random, lambda ids: len(ids) >= symbols)])[0][:symbols]
