@@ -11,11 +11,11 @@ import pytest
 
 from galvanic.options import TrainOptions
 from galvanic.results import TrainResult
-from tests.worker.texts import EPOCHS, SENTENCE, Recorder, corpus
+from tests.worker.texts import EPOCHS, SENTENCE, Memorised, Recorder, corpus
 
 
 @pytest.fixture(scope="session")
-def memorised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult, Recorder]:
+def memorised(tmp_path_factory: pytest.TempPathFactory) -> Memorised:
     """A `char` model of one sentence repeated: its file, its result, and what its hooks heard.
 
     Trained once in a run of the tests: its processes, whose folders lie side by side, share it.

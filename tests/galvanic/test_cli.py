@@ -16,10 +16,9 @@ from typing import Any
 
 import pytest
 
-from galvanic.results import TrainResult
 from shared.settings import get_settings
 from tests.worker.hostile import apart
-from tests.worker.texts import SENTENCE, Recorder, babble
+from tests.worker.texts import SENTENCE, Memorised, babble
 from worker.cli import main
 
 pytestmark = pytest.mark.slow
@@ -175,7 +174,7 @@ def test_words_are_learned_written_and_mixed(text: Path, tmp_path: Path) -> None
     assert 40 <= len(one["text"]) <= 60
 
 
-def test_surprise_sums_to_the_score(tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]) -> None:
+def test_surprise_sums_to_the_score(tmp_path: Path, memorised: Memorised) -> None:
     path = tmp_path / "scored.txt"
     path.write_text(SENTENCE * 3 + "Zebras!", "utf-8")
     told = last_line(worker("evaluate", memorised[0], path, "--surprise", "--json", data=tmp_path))
@@ -187,7 +186,7 @@ def test_surprise_sums_to_the_score(tmp_path: Path, memorised: tuple[Path, Train
     assert len(lines) >= told["chars"] + 1
 
 
-def test_export_and_import(tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]) -> None:
+def test_export_and_import(tmp_path: Path, memorised: Memorised) -> None:
     told = last_line(worker("export", memorised[0], tmp_path / "boat", "--json", data=tmp_path))
     assert told["file"] == str(tmp_path / "boat.safetensors")
     assert told["bytes"] == (tmp_path / "boat.safetensors").stat().st_size
@@ -240,7 +239,7 @@ def test_options_out_of_range_name_themselves(
     ],
 )
 def test_bad_input_is_told(
-    arguments: tuple[str, ...], message: str, text: Path, tmp_path: Path, memorised: tuple[Path, TrainResult, Recorder]
+    arguments: tuple[str, ...], message: str, text: Path, tmp_path: Path, memorised: Memorised
 ) -> None:
     (short := tmp_path / "short.txt").write_text("a" * 999)
     (chat := tmp_path / "chat.txt").write_text('{"author": "ada", "text": "hello"}\n' * 99)

@@ -14,16 +14,14 @@ from hypothesis import given, settings, strategies as st
 from galvanic.errors import UserError
 from galvanic.generate import Mixture, TextModel, load_model
 from galvanic.request import WriteRequest
-from galvanic.results import Generation, TrainResult
+from galvanic.results import Generation
 from shared.settings import Settings
 from tests.worker.small import LETTERS, biased, model, network, save_model
-from tests.worker.texts import SENTENCE, Recorder, babble
+from tests.worker.texts import SENTENCE, Memorised, babble
 from worker.store import ModelStore
 from worker.warm import WarmModels
 
 pytestmark = pytest.mark.slow
-
-Memorised = tuple[Path, TrainResult, Recorder]
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galvanic.companion import Companion
 from galvanic.generate import load_model, predictor
 from galvanic.model_file import load
 from galvanic.options import TrainOptions
-from galvanic.plan import NetworkConfig, Plan, Weights, split_members
+from galvanic.plan import NetworkConfig, Plan, split_members
 from galvanic.request import WriteRequest
 from galvanic.results import TrainResult
 from galvanic.training import train
@@ -46,20 +45,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult
     return folder, run(folder)
 
 
-def log_probs(
-    config: NetworkConfig, weights: Weights, ids: np.ndarray, companion: Companion | None = None
-) -> np.ndarray:
-    return predictor(config, weights, companion).read(ids)
-
-
 def test_the_prediction_is_the_mean_of_the_members(trained: tuple[Path, TrainResult]) -> None:
     description, weights, _, _ = load(trained[0])
     ids = load_model(trained[0]).vocabulary.encode(TEXT[:300])
     alone = description.network.model_copy(update={"members": 1})
-    members = [log_probs(alone, own, ids) for own in split_members(description.network, weights)]
+    members = [predictor(alone, own).read(ids) for own in split_members(description.network, weights)]
     assert len(members) == 2
     assert not np.allclose(members[0], members[1])
-    together = log_probs(description.network, weights, ids)
+    together = predictor(description.network, weights).read(ids)
     np.testing.assert_allclose(together, np.log(np.mean(np.exp(members), 0)), atol=1e-5)
     assert together.mean() > np.mean(members)  # Jensen
 
@@ -73,7 +66,7 @@ def test_the_held_out_loss_is_that_of_all_together(trained: tuple[Path, TrainRes
     assert companion is not None
     before = companion.recounted(ids[:-heldout], "char")
     # Read from the beginning, where the training only reads a lead-in before each held-out stream.
-    found = -log_probs(model.description.network, load(folder)[1], ids, before)[-heldout:].mean()
+    found = -predictor(model.description.network, load(folder)[1], before).read(ids)[-heldout:].mean()
     assert result.heldout_loss == pytest.approx(found, abs=0.02)
 
 

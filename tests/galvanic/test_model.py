@@ -12,15 +12,12 @@ import tensorflow as tf
 from galvanic.generate import load_model, predictor
 from galvanic.model_file import load
 from galvanic.predictor import CHUNK
-from galvanic.results import TrainResult
 from galvanic.sampling import Sampling
 from galvanic.text.recipe import UNICODE_SCALARS
 from tests.worker.small import draw, keras_logits
-from tests.worker.texts import SENTENCE, Recorder
+from tests.worker.texts import SENTENCE, Memorised
 
 pytestmark = pytest.mark.slow
-
-Memorised = tuple[Path, TrainResult, Recorder]
 
 
 def test_the_loop_reads_as_the_saved_network_does(memorised: Memorised) -> None:

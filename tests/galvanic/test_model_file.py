@@ -16,10 +16,9 @@ from galvanic import model_file
 from galvanic.errors import UserError
 from galvanic.generate import load_model
 from galvanic.model_file import describe, export, import_model, load
-from galvanic.results import TrainResult
 from tests.fixtures.make_model import logits_of
 from tests.worker.hostile import apart, sealed
-from tests.worker.texts import EPOCHS, Recorder
+from tests.worker.texts import EPOCHS, Memorised
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +26,6 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 SAVED = sorted(FIXTURES.glob("format-*/*.safetensors"))
 CHAR = FIXTURES / "format-3" / "char.safetensors"
 MOST = 25 * 2**20
-Memorised = tuple[Path, TrainResult, Recorder]
 
 
 @pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from galvanic.results import CurvePoint
 from tests.galvanic.test_model_file import FIXTURES
 from tests.worker.hostile import apart, sealed
 from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, windows
-from tests.worker.texts import SENTENCE
+from tests.worker.texts import SENTENCE, Memorised
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +29,7 @@ def packed(saved: Path, target: Path, packing: Packing) -> Path:
 
 @pytest.mark.parametrize(("packing", "share", "nats"), [("float16", 0.5, 1e-4), ("int8", 0.25, 1e-3)])
 def test_packed_models_are_smaller_and_say_nearly_the_same(
-    packing: Packing, share: float, nats: float, memorised: tuple[Path, Any, Any], tmp_path: Path
+    packing: Packing, share: float, nats: float, memorised: Memorised, tmp_path: Path
 ) -> None:
     whole, small = memorised[0], packed(memorised[0], tmp_path / "small", packing)
     assert small.stat().st_size < (share + 0.1) * whole.stat().st_size

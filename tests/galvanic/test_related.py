@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +12,11 @@ from galvanic.copying import RUN
 from galvanic.errors import UserError
 from galvanic.generate import TextModel, load_model
 from galvanic.related import _recited, related
-from galvanic.results import TrainResult
 from galvanic.text import get_recipe
 from tests.worker.small import LETTERS, model
-from tests.worker.texts import SENTENCE, Recorder
+from tests.worker.texts import SENTENCE, Memorised
 
 pytestmark = pytest.mark.slow
-
-Memorised = tuple[Path, TrainResult, Recorder]
 
 
 def behind(small: TextModel, before: str, text: str) -> float:

@@ -19,7 +19,7 @@ from galvanic.results import TrainResult, best_point
 from galvanic.text import TextOptions, prepare
 from galvanic.training import train
 from shared.settings import Settings
-from tests.worker.texts import EPOCHS, SENTENCE, Recorder, babble, corpus
+from tests.worker.texts import EPOCHS, SENTENCE, Memorised, Recorder, babble, corpus
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def save_after_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Loop, "checkpoint_s", always, raising=False)
 
 
-def test_char_memorises_a_sentence(memorised: tuple[Path, TrainResult, Recorder]) -> None:
+def test_char_memorises_a_sentence(memorised: Memorised) -> None:
     _, result, hooks = memorised
     assert result.heldout_loss is not None
     assert result.heldout_loss < 0.1

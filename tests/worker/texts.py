@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from galvanic.options import CorpusInfo
-from galvanic.results import Control, Difficulty, Hooks, Progress, Sample
+from galvanic.results import Control, Difficulty, Hooks, Progress, Sample, TrainResult
 
 SENTENCE = "A small red boat left the harbour at dawn. "
 EPOCHS = 20
@@ -64,3 +65,7 @@ class Recorder(Hooks):
     def control(self) -> Control | None:
         self.asked += 1
         return self._stop(self.asked)
+
+
+Memorised = tuple[Path, TrainResult, Recorder]
+"""A model's file, the result of its training, and what its hooks heard."""
