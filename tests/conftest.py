@@ -20,6 +20,7 @@ import redis
 from galvanic.machine import import_tensorflow
 from launcher.redis_server import find_redis_server
 from shared.settings import Settings, get_settings
+from tests.factories import changed_settings
 from tests.s3 import S3Server
 
 LONG = ("e2e/test_channels", "e2e/test_training_card", "e2e/test_first_light", "e2e/test_engine", "faults/test_killed")
@@ -180,8 +181,7 @@ def redis_server() -> Iterator[str]:
 def redis_url(redis_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty Redis, which the settings point to."""
     redis.Redis.from_url(redis_server).flushall()
-    monkeypatch.setenv("REDIS_URL", redis_server)
-    get_settings.cache_clear()
+    changed_settings(monkeypatch, REDIS_URL=redis_server)
     return redis_server
 
 
@@ -204,7 +204,5 @@ def s3_server() -> Iterator[S3Server]:
 def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> tuple[S3Server, str]:
     """The server, and a bucket of the test's own that the settings point to."""
     bucket = s3_server.bucket()
-    for name, value in s3_server.environment(bucket).items():
-        monkeypatch.setenv(name, value)
-    get_settings.cache_clear()
+    changed_settings(monkeypatch, **s3_server.environment(bucket))
     return s3_server, bucket

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from galvanic.options import CorpusInfo, TrainOptions
 from shared.events import Compared, ComparedText, Finished, Generated, Progress
 from shared.jobs import CompareJob, GenerateJob, Place, TrainJob, Variant
 from shared.models import ModelRecord
+from shared.settings import Settings, get_settings
 
 GUILD, CHANNEL, USER = 900, 901, 902
+
+
+def changed_settings(monkeypatch: pytest.MonkeyPatch, **variables: object) -> Settings:
+    """The settings, with these variables in the environment from now on."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(value))
+    get_settings.cache_clear()
+    return get_settings()
 
 
 def place(**changes: Any) -> Place:

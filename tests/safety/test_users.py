@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from shared import keys
-from shared.settings import get_settings
+from tests.factories import changed_settings
 from tests.safety.server import FOLDER, START, USERS, Server
 from worker.cli import main
 
@@ -128,10 +128,7 @@ def test_not_even_the_operators_user_changes_the_server(server: Server, command:
 def test_the_operators_user_makes_and_restores_backups(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name, value in server.settings("admin").items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    get_settings.cache_clear()
+    changed_settings(monkeypatch, **server.settings("admin"), DATA_DIR=tmp_path / "data")
     assert main(["backup", str(tmp_path / "galvanic.zip")]) == 0
     with server.client("admin") as client:
         client.flushdb()

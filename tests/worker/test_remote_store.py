@@ -16,7 +16,7 @@ from shared.connect import connect
 from shared.events import Failed, Finished, Generated, Trouble
 from shared.settings import Settings, get_settings
 from tests import lives
-from tests.factories import record
+from tests.factories import changed_settings, record
 from tests.launcher.running import wait_until
 from tests.lives import expect
 from tests.s3 import S3Server
@@ -54,17 +54,11 @@ def copies(settings: Settings) -> list[str]:
     return sorted(ModelStore(settings).cache.ids())
 
 
-def another_host(monkeypatch: pytest.MonkeyPatch, data: Path) -> Settings:
-    monkeypatch.setenv("DATA_DIR", str(data))
-    get_settings.cache_clear()
-    return get_settings()
-
-
 def test_what_one_host_saves_another_fetches(
     s3: tuple[S3Server, str], file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = ModelStore(get_settings())
-    there = ModelStore(another_host(monkeypatch, tmp_path / "other"))
+    there = ModelStore(changed_settings(monkeypatch, DATA_DIR=tmp_path / "other"))
     here.check_writable()
     assert here.ids() == there.ids() == []
     here.save(file, "abc")
@@ -92,9 +86,7 @@ def test_what_one_host_saves_another_fetches(
 def test_copies_that_were_not_used_for_longest_go(
     s3: tuple[S3Server, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MODEL_CACHE_MB", "2.5")
-    get_settings.cache_clear()
-    settings = get_settings()
+    settings = changed_settings(monkeypatch, MODEL_CACHE_MB=2.5)
     store = ModelStore(settings)
     for name in ("a", "b", "c", "d"):
         store.save(made(tmp_path / name, name.encode() * MB), name)
@@ -140,7 +132,7 @@ def test_each_host_forgets_what_was_deleted(
         save_model(tmp_path / name, seed=seed)
         store.save(tmp_path / name, name)
         client.set(keys.model(name), record(model_id=name).model_dump_json())
-    there = another_host(monkeypatch, tmp_path / "there")
+    there = changed_settings(monkeypatch, DATA_DIR=tmp_path / "there")
     models = warm.WarmModels(there)
     before = {name: models.use(name, lambda model: model) for name in ("one", "two", "three")}
     warm.forget_deleted(client, models.store.cache, models)
@@ -191,10 +183,7 @@ def test_a_deleted_model_is_gone_from_the_store(
 def test_a_store_that_is_away_is_told_in_plain_words(
     redis_url: str, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in S3Server().environment("nobody").items():  # it was never started
-        monkeypatch.setenv(name, value)
-    get_settings.cache_clear()
-    store = ModelStore(get_settings())
+    store = ModelStore(changed_settings(monkeypatch, **S3Server().environment("nobody")))  # it was never started
     for call in (store.check_writable, store.ids, lambda: content(store, "a"), lambda: store.save(file, "a")):
         with pytest.raises(StoreAway, match=r"does not answer \(EndpointConnectionError\)"):
             call()
@@ -207,19 +196,15 @@ def test_a_store_that_is_away_is_told_in_plain_words(
 def test_wrong_keys_and_a_missing_bucket_are_told(
     s3: tuple[S3Server, str], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MODEL_STORE", "s3://nobodys/models")
-    get_settings.cache_clear()
-    store = ModelStore(get_settings())
+    store = ModelStore(changed_settings(monkeypatch, MODEL_STORE="s3://nobodys/models"))
     for call in (store.check_writable, store.ids, lambda: content(store, "a"), lambda: store.save(file, "a")):
         with pytest.raises(StoreAway, match="no such bucket"):
             call()
     strict = S3Server(INITIAL_NO_AUTH_ACTION_COUNT="1")
     strict.start()
     try:
-        monkeypatch.setenv("MODEL_STORE", f"s3://{strict.bucket()}/models")
-        monkeypatch.setenv("AWS_ENDPOINT_URL", strict.url)
-        get_settings.cache_clear()
-        store = ModelStore(get_settings())
+        place = {"MODEL_STORE": f"s3://{strict.bucket()}/models", "AWS_ENDPOINT_URL": strict.url}
+        store = ModelStore(changed_settings(monkeypatch, **place))
         for call in (store.ids, lambda: content(store, "a"), lambda: store.save(file, "a")):
             with pytest.raises(StoreAway, match="refuses these keys") as raised:
                 call()
@@ -229,11 +214,10 @@ def test_wrong_keys_and_a_missing_bucket_are_told(
 
 
 def test_an_address_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MODEL_STORE", "s4://bucket/models")
-    get_settings.cache_clear()
+    settings = changed_settings(monkeypatch, MODEL_STORE="s4://bucket/models")
     with pytest.raises(UserError, match="s4://"):
-        ModelStore(get_settings())
-    told = machine.store(get_settings())
+        ModelStore(settings)
+    told = machine.store(settings)
     assert "begins with s4://, which this installation doesn't know" in told.problem
     assert "install the extra `s3`" in told.remedy
 
@@ -243,10 +227,9 @@ def test_a_copy_serves_while_the_store_stands_still(
     s3: tuple[S3Server, str], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_module, "_READ_S", 1)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # fsspec remembers file systems by their options
-    get_settings.cache_clear()
     server, _ = s3
-    store = ModelStore(get_settings())
+    # fsspec remembers file systems by their options
+    store = ModelStore(changed_settings(monkeypatch, AWS_DEFAULT_REGION="eu-west-1"))
     store.save(file, "abc")
     with store.reading("abc"):
         pass
@@ -260,10 +243,7 @@ def test_a_model_that_is_made_waits_for_its_store(redis_url: str, monkeypatch: p
     """The server comes only once somebody was told that it is away."""
     monkeypatch.setattr(checkpoint, "AGAIN_S", 0.2)
     server = S3Server()
-    for name, value in server.environment("late").items():
-        monkeypatch.setenv(name, value)
-    get_settings.cache_clear()
-    settings = get_settings()
+    settings = changed_settings(monkeypatch, **server.environment("late"))
     client = connect(settings)
     comes = threading.Thread(target=lambda: _start_late(server, client))
     comes.start()

@@ -17,7 +17,8 @@ from shared import keys
 from shared.events import Generated, Imported
 from shared.jobs import MODEL_FILE
 from shared.models import ModelRecord
-from shared.settings import Settings, get_settings
+from shared.settings import Settings
+from tests.factories import changed_settings
 from tests.lives import expect, require_failure
 from tests.worker.hostile import changed
 from tests.worker.jobs import PLACE, export_job, exported, generate_job, import_job, imported, run
@@ -82,8 +83,7 @@ def test_names_that_are_taken_or_foreign_become_valid_ones(client: redis.Redis) 
 def test_a_file_that_is_gone_or_too_large_is_refused(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     data = exported(client)
     require_failure(run(client, import_job(1)), "has expired")
-    monkeypatch.setenv("IMPORT_MAX_MB", str(len(data) / MEGABYTE / 2))
-    get_settings.cache_clear()
+    changed_settings(monkeypatch, IMPORT_MAX_MB=len(data) / MEGABYTE / 2)
     large = require_failure(imported(client, data, 2), " MB")
     assert "IMPORT_MAX_MB" in large.remedy
 

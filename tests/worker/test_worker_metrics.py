@@ -19,8 +19,9 @@ from shared import keys
 from shared.connect import connect
 from shared.events import Progress
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.settings import Settings, get_settings
+from shared.settings import Settings
 from tests import lives
+from tests.factories import changed_settings
 from tests.launcher.running import wait_until
 from tests.worker.jobs import generate_job, run
 from worker import gpus
@@ -140,7 +141,6 @@ def test_a_generate_worker_is_well_once_what_writes_is_compiled(settings: Settin
 
 
 def test_redis_away_is_said(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("REDIS_URL", f"unix://{tmp_path}/nowhere.sock")
-    get_settings.cache_clear()
-    watched = Watched(Settings(), TRAIN_QUEUE, "train@here:1")
+    away = changed_settings(monkeypatch, REDIS_URL=f"unix://{tmp_path}/nowhere.sock")
+    watched = Watched(away, TRAIN_QUEUE, "train@here:1")
     assert watched.health().problems[0].startswith("Redis cannot be reached")

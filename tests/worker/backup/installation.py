@@ -89,7 +89,7 @@ class Installation:
 
     def keep_models_in(self, address: str) -> None:
         """From now on the model store is there."""
-        self._set("MODEL_STORE", address)
+        factories.changed_settings(self._monkeypatch, MODEL_STORE=address)
 
     def add_checkpoint(self, job_id: str, weights: bytes) -> JobFiles:
         files = self.files_of(job_id)
@@ -110,7 +110,7 @@ class Installation:
     def elsewhere(self) -> None:
         """From now on everything is on an empty machine."""
         self.client.flushall()
-        self._set("DATA_DIR", str(self._elsewhere))
+        factories.changed_settings(self._monkeypatch, DATA_DIR=self._elsewhere)
 
     def restored(self) -> str:
         """Restore the backup; what was said."""
@@ -128,10 +128,6 @@ class Installation:
         self._capsys.readouterr()
         assert main([command, str(path or self.backup)]) == status
         return self._capsys.readouterr()
-
-    def _set(self, name: str, value: str) -> None:
-        self._monkeypatch.setenv(name, value)
-        get_settings.cache_clear()
 
 
 def add_training(client: redis.Redis, job_id: str, *, claimed: bool = False, **changes: Any) -> TrainJob:
