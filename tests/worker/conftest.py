@@ -11,9 +11,8 @@ from shared.connect import connect
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.worker.channels import transcribed
-from tests.worker.small import save_model
+from tests.worker.small import save_model, stored
 from worker import warm
-from worker.store import ModelStore
 
 
 @pytest.fixture
@@ -27,11 +26,18 @@ def _nothing_is_warm() -> None:
 
 
 @pytest.fixture
-def one_and_two(settings: Settings, tmp_path: Path) -> None:
+def file(tmp_path: Path) -> Path:
+    """What stands for a model's file, for a store, which does not look into it."""
+    path = tmp_path / "trained"
+    path.write_bytes(b"one")
+    return path
+
+
+@pytest.fixture
+def one_and_two(settings: Settings) -> None:
     """A store with the models `one` and `two`, none of which is warm."""
     for seed, name in enumerate(("one", "two")):
-        save_model(tmp_path / name, seed=seed)
-        ModelStore(settings).save(tmp_path / name, name)
+        save_model(stored(settings, name), seed=seed)
 
 
 @pytest.fixture

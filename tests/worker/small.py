@@ -17,6 +17,7 @@ from galvanic.predictor import Predictor, Row
 from galvanic.sampling import Sampling
 from galvanic.text import Ids
 from shared.settings import Settings
+from worker.store import ModelStore
 
 LETTERS = "\n !.abcdefghijklmnopqrstuvwxyz"
 
@@ -71,6 +72,12 @@ def model(
     config = network(len(symbols), **of)
     description = Description(**fields_of(symbols, config, recipe), weights_sha256="0" * 64)
     return TextModel(description, weights or random_weights(config, seed), windows(len(symbols)))
+
+
+def content(store: ModelStore, model_id: str) -> bytes:
+    """What a store has of a model, without a look into it."""
+    with store.reading(model_id) as path:
+        return path.read_bytes()
 
 
 def stored(settings: Settings, model_id: str) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from shared.jobs import GenerateJob, MixPart
 from shared.settings import Settings
 from tests.lives import expect
 from tests.worker.jobs import generate_job, run
-from tests.worker.small import biased, fields_of, network, windows
+from tests.worker.small import biased, fields_of, network, stored, windows
 from worker import writing
 from worker.store import ModelStore
 
@@ -33,11 +32,10 @@ def written(client: redis.Redis, **fields: Any) -> Generated:
 
 
 @pytest.fixture
-def breaks(settings: Settings, client: redis.Redis, tmp_path: Path) -> redis.Redis:
+def breaks(settings: Settings, client: redis.Redis) -> redis.Redis:
     """Redis, beside a store with the model `breaks`, which writes `a`, `b` or a line break, whatever came before."""
     config = network(3)
-    save(tmp_path / "breaks", biased(config, [0, 0, 0]), windows(3), **fields_of("\nab", config))
-    ModelStore(settings).save(tmp_path / "breaks", "breaks")
+    save(stored(settings, "breaks"), biased(config, [0, 0, 0]), windows(3), **fields_of("\nab", config))
     return client
 
 

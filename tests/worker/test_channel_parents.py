@@ -26,18 +26,16 @@ from tests.worker.channels import (
     transcribed,
     withdraw,
 )
-from tests.worker.small import save_model
+from tests.worker.small import save_model, stored
 from tests.worker.texts import babble, corpus
 from worker.attempt import oldest
-from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow
 
 
 def heard(client: redis.Redis, settings: Settings, info: TranscriptInfo) -> ModelRecord:
     """A model in store and registry that learned a transcript."""
-    save_model(settings.data_dir / "made")
-    ModelStore(settings).take(settings.data_dir / "made", "m-0")
+    save_model(stored(settings, "m-0"))
     model = record(model_id="m-0", transcripts=(info.ref(0),))
     client.set(keys.model("m-0"), model.model_dump_json())
     return model

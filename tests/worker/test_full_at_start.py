@@ -19,7 +19,7 @@ from tests import lives
 from tests.factories import place, record
 from tests.lives import require_failure
 from tests.worker.channels import SMALL, channel_job, enter, interrupt, starts, train, transcribed
-from tests.worker.small import save_model
+from tests.worker.small import save_model, stored
 from tests.worker.test_room import full
 from tests.worker.texts import babble, corpus
 from worker import attempt, channel_text, hooks
@@ -79,8 +79,7 @@ def test_it_waits_and_goes_on_from_its_checkpoint(
 def test_it_waits_for_the_copy_of_the_model_to_start_from(
     client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_model(settings.data_dir / "made")
-    ModelStore(settings).take(settings.data_dir / "made", "m-0")
+    save_model(stored(settings, "m-0"))
     client.set(keys.model("m-0"), record(model_id="m-0").model_dump_json())
     monkeypatch.setattr(ModelStore, "reading", full(2, ModelStore.reading))
     job = book_job(client, parent=ModelRef(model_id="m-0", name="m-0"), options=TrainOptions(epochs=1))

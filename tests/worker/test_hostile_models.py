@@ -14,12 +14,12 @@ from galvanic.errors import UserError
 from galvanic.options import TrainOptions
 from galvanic.text import TextOptions, prepare
 from shared import keys
-from shared.events import Failed, Generated, Imported, Surprised
+from shared.events import Generated, Imported, Surprised
 from shared.jobs import MODEL_FILE, MixPart
 from shared.settings import Settings
 from tests.lives import expect, require_failure
 from tests.worker.hostile import model_file, tutorial, zeros
-from tests.worker.jobs import PLACE, generate_job, import_job, run, surprise_job
+from tests.worker.jobs import PLACE, generate_job, imported, run, surprise_job
 from tests.worker.small import LETTERS, biased, network, random_weights
 from tests.worker.texts import SENTENCE, corpus
 
@@ -27,14 +27,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
 MIB = 2**20
 ONE = np.zeros((1, 1), np.uint8)
-
-
-def imported(client: redis.Redis, data: bytes) -> Imported | Failed:
-    job = import_job()
-    client.set(keys.artifact(job.job_id, MODEL_FILE), data, ex=600)
-    answer = run(client, job)
-    assert isinstance(answer, Imported | Failed)
-    return answer
 
 
 def _long_symbol() -> bytes:

@@ -21,7 +21,7 @@ from tests.launcher.running import wait_until
 from tests.lives import expect
 from tests.s3 import S3Server
 from tests.worker.jobs import delete_job, export_job, generate_job, run
-from tests.worker.small import save_model
+from tests.worker.small import content, save_model
 from tests.worker.test_train_jobs import train
 from worker import store as store_module, warm
 from worker.cli import main
@@ -34,19 +34,9 @@ pytestmark = pytest.mark.slow
 MB = 1_000_000
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return made(tmp_path / "trained", b"one")
-
-
 def made(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
-
-
-def content(store: ModelStore, model_id: str) -> bytes:
-    with store.reading(model_id) as path:
-        return path.read_bytes()
 
 
 def copies(settings: Settings) -> list[str]:

@@ -13,23 +13,12 @@ from structlog.testing import capture_logs
 from galvanic.errors import UserError
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.settings import Settings
+from tests.worker.small import content
 from tests.worker.test_room import full
 from worker import serve, store as store_module
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "trained"
-    path.write_bytes(b"one")
-    return path
-
-
-def content(store: ModelStore, model_id: str) -> bytes:
-    with store.reading(model_id) as path:
-        return path.read_bytes()
 
 
 @pytest.fixture(params=["local", "memory"])

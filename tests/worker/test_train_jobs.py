@@ -29,7 +29,6 @@ from worker.attempt import Attempt
 from worker.events import JobEvents
 from worker.files import JobFiles
 from worker.hooks import JobHooks
-from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow
 
@@ -97,8 +96,7 @@ def test_what_was_learned_from_an_upload_stays_where_it_was(client: redis.Redis)
 def test_a_model_of_another_place_is_as_good_as_gone(
     there: bool, elsewhere: dict[str, int], client: redis.Redis, settings: Settings
 ) -> None:
-    save_model(settings.data_dir / "made")
-    ModelStore(settings).take(settings.data_dir / "made", "abc")
+    save_model(stored(settings, "abc"))
     if there:
         client.set(keys.model("abc"), record(model_id="abc", scope="channel").model_dump_json())
     require_failure(train(client, "t-1", parent=ModelRef(model_id="abc", name="abc"), place=place(**elsewhere)), "gone")
