@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from shared.events import Finished, Started
 from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
 from tests import lives
-from tests.factories import place
+from tests.factories import changed_settings, place
 from tests.lives import expect
 from tests.s3 import S3Server
 from tests.worker.channels import (
@@ -41,23 +43,25 @@ OPTIONS = TrainOptions(epochs=3, units=8, random_seed=1)
 
 @pytest.fixture
 def client(redis_url: str, s3: tuple[S3Server, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> redis.Redis:
-    move(monkeypatch, tmp_path / "first")
-    return connect(get_settings())
+    return connect(changed_settings(monkeypatch, DATA_DIR=tmp_path / "first"))
 
 
-def move(monkeypatch: pytest.MonkeyPatch, data: Path) -> Settings:
-    """From now on this is another host."""
-    monkeypatch.setenv("DATA_DIR", str(data))
-    get_settings.cache_clear()
-    return get_settings()
-
-
-def interrupted(client: redis.Redis, monkeypatch: pytest.MonkeyPatch, stop: Path) -> None:
-    """Train until the second epoch; then the worker is told to stop."""
+@contextmanager
+def interrupting(monkeypatch: pytest.MonkeyPatch, stop: Path) -> Iterator[None]:
+    """In it a worker is told to stop in the second epoch of a training."""
     with monkeypatch.context() as patch:
         patch.setenv(STOP_FILE_VARIABLE, str(stop))
         in_the_middle(patch, stop.touch)
-        train(client, "t-1", options=OPTIONS)
+        yield
+
+
+def copy(settings: Settings, files: JobFiles, attempt: int = 1) -> None:
+    """Let an attempt save a checkpoint, and copy it."""
+    files.checkpoint.mkdir(parents=True)
+    (files.checkpoint / "checkpoint.safetensors").write_text(f"of attempt {attempt}")
+    made = CheckpointCopies(settings, ModelStore(settings), files, attempt)
+    made.saved()
+    made.complete()
 
 
 def copied(settings: Settings) -> list[str]:
@@ -65,9 +69,10 @@ def copied(settings: Settings) -> list[str]:
 
 
 def test_another_host_goes_on(client: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    interrupted(client, monkeypatch, tmp_path / "stop")
+    with interrupting(monkeypatch, tmp_path / "stop"):
+        train(client, "t-1", options=OPTIONS)
     assert copied(get_settings()) == ["t-1"]
-    there = move(monkeypatch, tmp_path / "second")
+    there = changed_settings(monkeypatch, DATA_DIR=tmp_path / "second")
     event = expect(Finished, train(client, "t-1", options=OPTIONS))
     resumed = [one.resumed for one in lives.told_of(Started, client, "t-1")]
     assert resumed == [False, True]
@@ -79,7 +84,8 @@ def test_another_host_goes_on(client: redis.Redis, monkeypatch: pytest.MonkeyPat
 def test_the_same_host_goes_on_from_its_own(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    interrupted(client, monkeypatch, tmp_path / "stop")
+    with interrupting(monkeypatch, tmp_path / "stop"):
+        train(client, "t-1", options=OPTIONS)
     monkeypatch.setattr(ModelStore, "get", lambda *_: pytest.fail("the copy is no newer"))
     assert isinstance(train(client, "t-1", options=OPTIONS), Finished)
 
@@ -87,16 +93,10 @@ def test_the_same_host_goes_on_from_its_own(
 def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_path: Path) -> None:
     settings = get_settings()
     store = ModelStore(settings)
-    here, there = (
-        JobFiles(settings, "t-1"),
-        JobFiles(settings.model_copy(update={"data_dir": tmp_path / "x"}), "t-1"),
-    )
+    elsewhere = settings.model_copy(update={"data_dir": tmp_path / "x"})
+    here, there = JobFiles(settings, "t-1"), JobFiles(elsewhere, "t-1")
     for attempt, files in ((1, here), (2, there)):
-        files.checkpoint.mkdir(parents=True)
-        (files.checkpoint / "checkpoint.safetensors").write_text(f"of attempt {attempt}")
-        made = CheckpointCopies(settings, store, files, attempt)
-        made.saved()
-        made.complete()
+        copy(settings, files, attempt)
     assert store.names("checkpoints/t-1") == ["2.checkpoint.safetensors"], "the one before is of no more use"
     CheckpointCopies(settings, store, there, 3).bring()
     CheckpointCopies(settings, store, here, 3).bring()
@@ -107,12 +107,7 @@ def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_pat
 def test_what_a_killed_host_left_goes_with_its_training(client: redis.Redis, tmp_path: Path) -> None:
     settings = get_settings()
     for job_id in ("t-1", "t-2"):
-        files = JobFiles(settings, job_id)
-        files.checkpoint.mkdir(parents=True)
-        (files.checkpoint / "checkpoint.safetensors").write_text("x")
-        made = CheckpointCopies(settings, ModelStore(settings), files, 1)
-        made.saved()
-        made.complete()
+        copy(settings, JobFiles(settings, job_id))
     job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=OPTIONS)
     client.hset(keys.job("t-1"), "job", job.model_dump_json())
     remove_leftovers(settings, client)
@@ -128,13 +123,11 @@ def test_nobody_goes_on_from_words_that_were_withdrawn(
     settings = get_settings()
     info = transcribed(settings)
     job = enter(client, channel_job(info))
-    with monkeypatch.context() as patch:
-        patch.setenv(STOP_FILE_VARIABLE, str(tmp_path / "stop"))
-        in_the_middle(patch, (tmp_path / "stop").touch)
+    with interrupting(monkeypatch, tmp_path / "stop"):
         run_to_its_end(client, job)
     assert copied(settings) == [job.job_id]
     withdraw(settings, info)
-    there = move(monkeypatch, tmp_path / "second")
+    there = changed_settings(monkeypatch, DATA_DIR=tmp_path / "second")
     seen: list[list[str]] = []
     in_the_middle(monkeypatch, lambda: seen.append(copied(there)))
     assert isinstance(run_to_its_end(client, job), Finished)
@@ -143,13 +136,11 @@ def test_nobody_goes_on_from_words_that_were_withdrawn(
 
 
 def test_copies_are_made_while_it_trains(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHECKPOINT_EVERY_S", "1")
     monkeypatch.setattr(copies.CheckpointCopies, "complete", lambda *_: None)
     made: list[str] = []
     put = ModelStore.put
     monkeypatch.setattr(ModelStore, "put", lambda *of, **more: (made.append(of[1]), put(*of, **more)))
-    get_settings.cache_clear()
-    settings = get_settings().model_copy(update={"checkpoint_copy_every_s": 0.2})
+    settings = changed_settings(monkeypatch, CHECKPOINT_EVERY_S=1).model_copy(update={"checkpoint_copy_every_s": 0.2})
     monkeypatch.setattr("worker.training.get_settings", lambda: settings)
     options = TrainOptions(epochs=None, minutes=0.05, units=8)
     assert isinstance(train(client, "t-1", babble(3_000), options=options), Finished)
