@@ -58,7 +58,7 @@ def test_only_the_engine_imports_tensorflow() -> None:
         assert not imports(path) & HEAVY, path
 
 
-@pytest.mark.parametrize("module", ["bot.app", "worker.app", "worker.tasks", "galvanic.cli", "launcher.cli"])
+@pytest.mark.parametrize("module", ["bot.app", "worker.__main__", "worker.tasks", "galvanic.cli", "launcher.cli"])
 @pytest.mark.process
 def test_importing_is_light(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'tensorflow', 'keras'}} & set(sys.modules)))"

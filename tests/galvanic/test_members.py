@@ -11,7 +11,6 @@ from galvanic.generate import load_model, predictor
 from galvanic.model_file import load
 from galvanic.options import TrainOptions
 from galvanic.plan import NetworkConfig, Plan, split_members
-from galvanic.request import WriteRequest
 from galvanic.results import TrainResult
 from galvanic.training import train
 from tests.worker.texts import Recorder, babble, corpus
@@ -68,12 +67,3 @@ def test_the_held_out_loss_is_that_of_all_together(trained: tuple[Path, TrainRes
     # Read from the beginning, where the training only reads a lead-in before each held-out stream.
     found = -predictor(model.description.network, load(folder)[1], before).read(ids)[-heldout:].mean()
     assert result.heldout_loss == pytest.approx(found, abs=0.02)
-
-
-def test_a_batch_writes_what_one_would(trained: tuple[Path, TrainResult]) -> None:
-    model = load_model(trained[0])
-    requests = [WriteRequest(seed="The boat", length=80, random_seed=seed) for seed in range(5)]
-    together = model.generate_batch(requests)
-    alone = [model.generate_batch([request])[0] for request in requests]
-    assert [one.text for one in together] == [one.text for one in alone]  # type: ignore[union-attr]
-    assert len({one.text for one in together}) == 5  # type: ignore[union-attr]

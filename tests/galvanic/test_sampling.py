@@ -12,7 +12,7 @@ import tensorflow as tf
 from galvanic.generate import predictor
 from galvanic.predictor import CHUNK, Row
 from galvanic.sampling import GUARD_LAGS, RARE_SIGN, Sampling, new_texts, watch
-from galvanic.streams import Streams, advance
+from galvanic.streams import advance
 from tests.worker.small import biased, draw, keras_logits, network, random_weights
 
 pytestmark = pytest.mark.slow
@@ -127,18 +127,6 @@ def test_a_text_longer_than_a_chunk_is_read_as_one() -> None:
     for cut in (1, 2, CHUNK, CHUNK + 1, CHUNK + 2):
         np.testing.assert_array_equal(reader.read(ids[:cut]), whole[:cut])
     assert len(reader.read(ids[:0])) == 0
-
-
-def test_a_mixture_is_read_by_its_weights() -> None:
-    configs = network(9), network(7)
-    one, other = (Streams.of(config, random_weights(config, seed)) for seed, config in enumerate(configs))
-    known = np.array([0, 1, 2, 3, 4, 5, 6, -1, -1], np.int32)
-    mixed = Streams.mixed([(one, 3.0, np.arange(9, dtype=np.int32)), (other, 1.0, known)])
-    ids = np.array([1, 6, 3, 8, 2, 0, 5, 5], np.int32)
-    # The other one has no 8: it goes on as if that had not come.
-    without = np.insert(np.exp(other.read(np.delete(ids, 3))), 3, 0)
-    expected = np.log(0.75 * np.exp(one.read(ids)) + 0.25 * without)
-    np.testing.assert_allclose(mixed.read(ids)[1:], expected[1:], atol=1e-5)
 
 
 def _rows(number: int, length: int = 150) -> list[Row]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import subprocess
-import sys
 import textwrap
 
 import pytest
@@ -119,17 +117,6 @@ def test_signs_stand_in_for_others_that_a_model_lacks(
 def test_unknown_recipe_is_refused() -> None:
     with pytest.raises(UserError, match="no recipe"):
         prepare("text" * 100, TextOptions("words"))
-
-
-@pytest.mark.process
-def test_texts_and_command_line_work_without_tensorflow() -> None:
-    code = (
-        "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
-        "import galvanic.text, worker.__main__\nfrom worker.cli import main\n"
-        "from galvanic.text import prepare\nprint(prepare('hello ' * 100).characters)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "600"
 
 
 def prose(width: int, words: int = 900) -> str:

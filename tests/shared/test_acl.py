@@ -100,10 +100,3 @@ def test_what_people_said_and_chose_is_the_bots_alone() -> None:
     private |= {"transcript_index", "transcript_salt"}
     private |= {"WITHDRAWALS", "FORGOTTEN", "TRANSCRIPTS", "STALE", "LEARNING", "cooldown", "synced_commands"}
     assert private <= set(BOTS) - set(WORKERS), "or a worker has begun to use what it must not see"
-
-
-def test_nobody_but_the_operator_enters_a_backup(admin: redis.Redis) -> None:
-    key = keys.model("a")
-    assert may(admin, "admin", "RESTORE", key, "0", "x")
-    for user in ("bot", "worker"):
-        assert not may(admin, user, "RESTORE", key, "0", "x")

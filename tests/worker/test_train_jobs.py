@@ -102,12 +102,6 @@ def test_a_model_of_another_place_is_as_good_as_gone(
     require_failure(train(client, "t-1", parent=ModelRef(model_id="abc", name="abc"), place=place(**elsewhere)), "gone")
 
 
-def test_a_job_whose_text_has_expired_says_so(client: redis.Redis) -> None:
-    job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=SMALL.model_copy(update={"epochs": 3}))
-    lives.enter(client, job)
-    require_failure(run_to_its_end(client, job), "has expired")
-
-
 def test_what_a_training_took_is_noted_for_the_next_ones(client: redis.Redis) -> None:
     train(client, "t-1", options=TrainOptions(epochs=2, units=8, minutes=3))
     (noted,) = cast(list[bytes], client.lrange(keys.HISTORY, 0, -1))
