@@ -17,6 +17,7 @@ from galvanic.reading import slugify
 from shared.corpora import Corpus, catalogue, from_upload, names, resolve
 from shared.settings import Settings
 
+MakeSettings = Callable[..., Settings]
 # The number and title of Frankenstein around a text that never was a book.
 BODY = "THE TIN LIGHTHOUSE\n\n" + "The lamp went out at nine, and nobody came.\n" * 40
 HEADER = "Title: Frankenstein\n\nAuthor: Nobody\n\nRelease date: May 1, 1999 [eBook #{number}]\n\n"
@@ -28,7 +29,7 @@ def book(number: int = 84) -> str:
 
 
 @pytest.fixture
-def make_settings(tmp_path: Path) -> Callable[..., Settings]:
+def make_settings(tmp_path: Path) -> MakeSettings:
     def make(**values: Any) -> Settings:
         # A mirror that nobody should ask.
         values.setdefault("gutenberg_mirrors", ("http://127.0.0.1:9/{number}",))
@@ -106,9 +107,7 @@ def titles(corpus: Corpus) -> tuple[str, str, bool | None]:
     return corpus.info.name, corpus.info.source, corpus.info.hard_wrapped
 
 
-async def test_a_book_is_fetched_stripped_and_described(
-    mirrors: Mirrors, make_settings: Callable[..., Settings]
-) -> None:
+async def test_a_book_is_fetched_stripped_and_described(mirrors: Mirrors, make_settings: MakeSettings) -> None:
     said: list[str] = []
 
     async def progress(sentence: str) -> None:
@@ -142,7 +141,7 @@ async def test_a_book_is_fetched_stripped_and_described(
     ],
 )
 async def test_a_bad_mirror_is_told_apart_and_the_next_one_asked(
-    mirrors: Mirrors, make_settings: Callable[..., Settings], kind: str, reason: str
+    mirrors: Mirrors, make_settings: MakeSettings, kind: str, reason: str
 ) -> None:
     values: dict[str, Any] = {"fetch_timeout_s": 0.5 if kind == "slow" else 20, "corpus_max_mb": 1}
     with pytest.raises(UserError) as caught:
@@ -155,7 +154,7 @@ async def test_a_bad_mirror_is_told_apart_and_the_next_one_asked(
 
 
 async def test_without_a_network_what_needs_none_is_named(
-    mirrors: Mirrors, make_settings: Callable[..., Settings], tmp_path: Path
+    mirrors: Mirrors, make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError) as caught:
         await resolve("frankenstein", make_settings())
@@ -173,12 +172,12 @@ async def test_without_a_network_what_needs_none_is_named(
         await resolve(name, make_settings(corpora_dir=tmp_path))
 
 
-async def test_a_redirect_is_followed(mirrors: Mirrors, make_settings: Callable[..., Settings]) -> None:
+async def test_a_redirect_is_followed(mirrors: Mirrors, make_settings: MakeSettings) -> None:
     settings = make_settings(gutenberg_mirrors=(mirrors.url("moved"),))
     assert (await resolve("frankenstein", settings)).text == BODY.strip()
 
 
-async def test_every_reason_is_named(mirrors: Mirrors, make_settings: Callable[..., Settings]) -> None:
+async def test_every_reason_is_named(mirrors: Mirrors, make_settings: MakeSettings) -> None:
     urls = (mirrors.url("missing"), "http://127.0.0.1:9/{number}", "nonsense", mirrors.url("html"))
     with pytest.raises(UserError) as caught:
         await resolve("frankenstein", make_settings(gutenberg_mirrors=urls))
@@ -188,7 +187,7 @@ async def test_every_reason_is_named(mirrors: Mirrors, make_settings: Callable[.
         await resolve("frankenstein", make_settings(gutenberg_mirrors=()))
 
 
-async def test_the_second_time_comes_from_the_cache(mirrors: Mirrors, make_settings: Callable[..., Settings]) -> None:
+async def test_the_second_time_comes_from_the_cache(mirrors: Mirrors, make_settings: MakeSettings) -> None:
     settings = make_settings(gutenberg_mirrors=(mirrors.url("good"),))
     first = await resolve("frankenstein", settings)
     second = await resolve("frankenstein", make_settings(gutenberg_mirrors=()))
@@ -197,7 +196,7 @@ async def test_the_second_time_comes_from_the_cache(mirrors: Mirrors, make_setti
     assert [path.name for path in (settings.data_dir / "corpora").iterdir()] == ["frankenstein.txt"]
 
 
-async def test_a_damaged_cache_is_fetched_again(mirrors: Mirrors, make_settings: Callable[..., Settings]) -> None:
+async def test_a_damaged_cache_is_fetched_again(mirrors: Mirrors, make_settings: MakeSettings) -> None:
     settings = make_settings(gutenberg_mirrors=(mirrors.url("good"),))
     await resolve("frankenstein", settings)
     cached = settings.data_dir / "corpora" / "frankenstein.txt"
@@ -207,7 +206,7 @@ async def test_a_damaged_cache_is_fetched_again(mirrors: Mirrors, make_settings:
     assert (await resolve("frankenstein", make_settings(gutenberg_mirrors=()))).text == BODY.strip()
 
 
-async def test_a_failed_fetch_leaves_nothing_behind(mirrors: Mirrors, make_settings: Callable[..., Settings]) -> None:
+async def test_a_failed_fetch_leaves_nothing_behind(mirrors: Mirrors, make_settings: MakeSettings) -> None:
     settings = make_settings(gutenberg_mirrors=(mirrors.url("half"),))
     with pytest.raises(UserError):
         await resolve("frankenstein", settings)
@@ -215,21 +214,21 @@ async def test_a_failed_fetch_leaves_nothing_behind(mirrors: Mirrors, make_setti
 
 
 async def test_a_cache_that_cannot_be_written_does_not_matter(
-    mirrors: Mirrors, make_settings: Callable[..., Settings], tmp_path: Path
+    mirrors: Mirrors, make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     settings = make_settings(gutenberg_mirrors=(mirrors.url("good"),))
     assert (await resolve("frankenstein", settings)).text == BODY.strip()
 
 
-async def test_python_docs_need_no_network(make_settings: Callable[..., Settings]) -> None:
+async def test_python_docs_need_no_network(make_settings: MakeSettings) -> None:
     corpus = await resolve("python-docs", make_settings(gutenberg_mirrors=()))
     assert titles(corpus) == ("python-docs", "python-docs", None)
     assert corpus.info.chars > 200_000
     assert "while_stmt" in corpus.text
 
 
-async def test_the_folder_comes_first(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+async def test_the_folder_comes_first(make_settings: MakeSettings, tmp_path: Path) -> None:
     folder = tmp_path / "texts"
     folder.mkdir()
     (folder / "Frankenstein.TXT").write_text(book(1), "utf-16")
@@ -251,7 +250,7 @@ async def test_the_folder_comes_first(make_settings: Callable[..., Settings], tm
     assert listed == sorted(set(listed))
 
 
-async def test_a_name_in_another_script_works(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+async def test_a_name_in_another_script_works(make_settings: MakeSettings, tmp_path: Path) -> None:
     (tmp_path / "Дневник.txt").write_text(BODY, "utf-8")
     settings = make_settings(corpora_dir=tmp_path)
     assert "дневник" in names(settings)
@@ -262,9 +261,7 @@ async def test_a_name_in_another_script_works(make_settings: Callable[..., Setti
 @pytest.mark.parametrize(
     "name", ["../secret", "..\\secret", "/etc/passwd", "sub/secret", "secret\0.txt", "~/secret", ""]
 )
-async def test_no_name_leads_out_of_the_folder(
-    make_settings: Callable[..., Settings], tmp_path: Path, name: str
-) -> None:
+async def test_no_name_leads_out_of_the_folder(make_settings: MakeSettings, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "texts"
     (folder / "sub").mkdir(parents=True)
     for place in (tmp_path, folder / "sub"):
@@ -273,7 +270,7 @@ async def test_no_name_leads_out_of_the_folder(
         await resolve(name, make_settings(corpora_dir=folder))
 
 
-async def test_an_unknown_name_is_shown_up_to_a_length(make_settings: Callable[..., Settings]) -> None:
+async def test_an_unknown_name_is_shown_up_to_a_length(make_settings: MakeSettings) -> None:
     with pytest.raises(UserError) as caught:
         await resolve("q" * 500 + "`", make_settings())
     assert len(caught.value.problem) < 100
@@ -281,14 +278,14 @@ async def test_an_unknown_name_is_shown_up_to_a_length(make_settings: Callable[.
 
 
 async def test_a_folder_that_is_gone_does_not_take_the_rest_with_it(
-    make_settings: Callable[..., Settings], tmp_path: Path
+    make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     settings = make_settings(corpora_dir=tmp_path / "nowhere")
     assert "frankenstein" in names(settings)
     assert (await resolve("python-docs", settings)).info.source == "python-docs"
 
 
-async def test_a_bad_file_in_the_folder_is_refused(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+async def test_a_bad_file_in_the_folder_is_refused(make_settings: MakeSettings, tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("too short")
     (tmp_path / "paper.txt").write_bytes(b"%PDF-1.7 not a text")
     (tmp_path / "large.txt").write_bytes(b"words " * 200_000)
@@ -298,16 +295,14 @@ async def test_a_bad_file_in_the_folder_is_refused(make_settings: Callable[..., 
             await resolve(name, settings)
 
 
-def test_an_upload(make_settings: Callable[..., Settings]) -> None:
+def test_an_upload(make_settings: MakeSettings) -> None:
     corpus = from_upload("Übles Tagebuch (v2).txt", BODY.encode("utf-16"), make_settings())
     assert corpus.text == BODY
     assert titles(corpus) == ("ubles-tagebuch-v2", "upload", None)
     assert corpus.info.title == "Übles Tagebuch (v2)"
 
 
-async def test_data_and_web_pages_are_refused_wherever_they_lie(
-    make_settings: Callable[..., Settings], tmp_path: Path
-) -> None:
+async def test_data_and_web_pages_are_refused_wherever_they_lie(make_settings: MakeSettings, tmp_path: Path) -> None:
     data = b'[{"author": "ada", "text": "hello"}]' * 40
     for name in ("chat", "frankenstein"):
         (tmp_path / f"{name}.txt").write_bytes(data)
@@ -316,14 +311,14 @@ async def test_data_and_web_pages_are_refused_wherever_they_lie(
 
 
 @pytest.mark.parametrize("filename", ["", "???.txt", "../../x/", ".txt"])
-def test_a_strange_file_name_still_gives_a_name(make_settings: Callable[..., Settings], filename: str) -> None:
+def test_a_strange_file_name_still_gives_a_name(make_settings: MakeSettings, filename: str) -> None:
     info = from_upload(filename, BODY.encode(), make_settings()).info
     assert slugify(info.name) == info.name
     assert info.name
     assert info.title
 
 
-def test_a_bad_upload_is_refused_with_the_figures(make_settings: Callable[..., Settings]) -> None:
+def test_a_bad_upload_is_refused_with_the_figures(make_settings: MakeSettings) -> None:
     with pytest.raises(UserError, match=r"42 characters, and at least 1,000"):
         from_upload("a.txt", b"x" * 42, make_settings(corpus_min_chars=1000))
     with pytest.raises(UserError, match="too large"):
