@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -12,29 +11,36 @@ import redis
 from structlog.testing import capture_logs
 
 from shared import keys
+from shared.jobs import TrainJob
 from shared.settings import Settings
 from tests import lives
 from tests.factories import train_job
+from tests.launcher.running import wait_until
 from worker import beside
 from worker.events import JobEvents
 from worker.files import JobFiles
 
 
-def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(
-    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beside, "RENEW_S", 0.01)
-    job = train_job()
+
+
+def begun_without_a_lease(client: redis.Redis, job: TrainJob) -> JobEvents:
     lives.enter(client, job)
     log = lives.take(client, job.job_id)
     client.delete(keys.job_lease(job.job_id))
+    return log
+
+
+def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(client: redis.Redis) -> None:
+    job = train_job()
+    log = begun_without_a_lease(client, job)
     with beside.Lease(client, job, JobEvents(client, job.job_id, log.attempt, "another"), 60) as old:
-        while not old.lost:
-            time.sleep(0.01)
+        wait_until(lambda: old.lost)
     assert not client.exists(keys.job_lease(job.job_id))
     with beside.Lease(client, job, log, 60) as new:
-        while not client.exists(keys.job_lease(job.job_id)):
-            time.sleep(0.01)
+        wait_until(lambda: client.exists(keys.job_lease(job.job_id)))
     assert client.get(keys.job_lease(job.job_id)) == f"1:{log.nonce}".encode()
     assert not new.lost
 
@@ -42,29 +48,22 @@ def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(
 def test_an_attempt_that_gets_on_after_all_has_its_lease_again(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(beside, "RENEW_S", 0.01)
     monkeypatch.setattr(beside, "STALLED_AFTER_S", -1)
     job = train_job()
-    lives.enter(client, job)
-    log = lives.take(client, job.job_id)
-    client.delete(keys.job_lease(job.job_id))
+    log = begun_without_a_lease(client, job)
     with capture_logs() as logged, beside.Lease(client, job, log, 60):
-        while not logged:
-            time.sleep(0.01)
+        wait_until(lambda: logged)
         assert not client.exists(keys.job_lease(job.job_id))
         monkeypatch.setattr(beside, "STALLED_AFTER_S", 600)
-        while not client.exists(keys.job_lease(job.job_id)):
-            time.sleep(0.01)
+        wait_until(lambda: client.exists(keys.job_lease(job.job_id)))
     assert [(entry["event"], entry["error"]) for entry in logged] == [("lease_not_renewed", "NoHeadway")]
 
 
-def test_a_text_is_renewed_while_a_training_holds_it(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beside, "RENEW_S", 0.01)
+def test_a_text_is_renewed_while_a_training_holds_it(client: redis.Redis) -> None:
     job = train_job()
     client.set(keys.corpus(job.corpus.sha256), "words", ex=60)
     with beside.Lease(client, job, JobEvents(client, job.job_id), 5_000):
-        while client.ttl(keys.corpus(job.corpus.sha256)) <= 60:  # type: ignore[operator]
-            time.sleep(0.01)
+        wait_until(lambda: client.ttl(keys.corpus(job.corpus.sha256)) > 60)  # type: ignore[operator]
 
 
 def test_a_training_that_does_not_stop_in_time_waits_again_and_its_process_ends(
