@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from galvanic import checkpoint
 from shared.connect import connect
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
@@ -38,6 +39,13 @@ def one_and_two(settings: Settings) -> None:
     """A store with the models `one` and `two`, none of which is warm."""
     for seed, name in enumerate(("one", "two")):
         save_model(stored(settings, name), seed=seed)
+
+
+@pytest.fixture
+def looks_for_room_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for room on the disk looks and asks many times a second."""
+    monkeypatch.setattr(checkpoint, "AGAIN_S", 0.02)
+    monkeypatch.setattr(checkpoint, "_ASK_EVERY_S", 0.01)
 
 
 @pytest.fixture

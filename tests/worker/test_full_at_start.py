@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import redis
 
-from galvanic import checkpoint
 from galvanic.options import TrainOptions
 from shared import keys
 from shared.corpora import pack
@@ -27,15 +26,9 @@ from worker.files import JobFiles
 from worker.jobs import carry_out
 from worker.store import ModelStore
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("looks_for_room_often")]
 
 TEXT = babble(1_500)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "AGAIN_S", 0.02)
-    monkeypatch.setattr(checkpoint, "_ASK_EVERY_S", 0.01)
 
 
 def book_job(client: redis.Redis, **fields: Any) -> TrainJob:

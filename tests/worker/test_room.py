@@ -21,13 +21,7 @@ from tests.galvanic.test_train import run
 from tests.worker.texts import Recorder
 from worker.store import StoreAway, when_there_is_room
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "AGAIN_S", 0.02)
-    monkeypatch.setattr(checkpoint, "_ASK_EVERY_S", 0.01)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("looks_for_room_often")]
 
 
 def full(times: int, write: Callable[..., Any], code: int = errno.ENOSPC) -> Callable[..., Any]:
