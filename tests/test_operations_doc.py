@@ -26,6 +26,6 @@ def test_each_fault_of_the_matrix_has_its_row() -> None:
     sources = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "faults").glob("test_*.py"))
     table = OPERATIONS.partition("<!-- faults: begin -->")[2].partition("<!-- faults: end -->")[0]
     faults = {line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")} - {"fault"}
-    recorded = set(re.findall(r'record\("([^"]+)"', sources))
+    recorded = set(re.findall(r'record\("([^"]+)"', sources)) | set(re.findall(r'(?<!")"(kill -9 of [^"]+)"', sources))
     assert recorded
     assert recorded <= faults

@@ -20,45 +20,45 @@ SLACK_S = 8.0
 """A sample is written, and the machine is busy: a checkpoint that is due comes so much later at most."""
 
 
-def assert_little_was_lost(training: Training) -> float:
-    lost_s = training.lost_s()
-    assert lost_s <= CHECKPOINT_S + SLACK_S
-    return lost_s
+# ---------------------------------------------------------------------- the child in which a training runs, or both
+
+CHILD, WORKER = "kill -9 of the train child", "kill -9 of the train worker"
 
 
-# ---------------------------------------------------------------------- the child in which a training runs
+def kill(fault: str, system: System) -> float:
+    return harm.kill(harm.child(system)) if fault == CHILD else harm.kill_worker(system, "train")
 
 
-def test_the_child_is_killed_while_it_reads(system: System) -> None:
-    with Training(system, "read-child") as training:
+@pytest.mark.parametrize("fault", [CHILD, WORKER])
+def test_it_is_killed_while_it_reads(fault: str, system: System) -> None:
+    with Training(system, "read") as training:
         training.is_read()
-        since = harm.kill(harm.child(system))
+        since = kill(fault, system)
         told = training.next_attempt(1)
         training.learned()
-    record("kill -9 of the train child", "reading text", "began again, finished", since=since, until=told.at)
+    record(fault, "reading text", "began again, finished", since=since, until=told.at)
 
 
-@pytest.mark.keeps
-def test_the_child_is_killed_while_it_trains(system: System) -> None:
-    with Training(system, "trained-child") as training:
+@pytest.mark.parametrize("fault", [pytest.param(CHILD, marks=pytest.mark.keeps), WORKER])
+def test_it_is_killed_while_it_trains(fault: str, system: System) -> None:
+    with Training(system, "trained") as training:
         training.trains()
-        since = harm.kill(harm.child(system))
+        since = kill(fault, system)
         told = training.next_attempt(1)
         assert told.event.resumed  # type: ignore[union-attr]
         training.learned()
-        lost_s = assert_little_was_lost(training)
-    record("kill -9 of the train child", "training", "resumed, finished", since=since, until=told.at, lost_s=lost_s)
+        lost_s = training.lost_s()
+        assert lost_s <= CHECKPOINT_S + SLACK_S
+    record(fault, "training", "resumed, finished", since=since, until=told.at, lost_s=lost_s)
 
 
-def test_the_child_is_killed_while_it_saves(system: System) -> None:
-    with caught_saving(system, "saved-child") as training:
-        since = harm.kill(harm.child(system))
+@pytest.mark.parametrize("fault", [CHILD, WORKER])
+def test_it_is_killed_while_it_saves(fault: str, system: System) -> None:
+    with caught_saving(system, "saved") as training:
+        since = kill(fault, system)
         told = training.next_attempt(1)
         training.learned()
-    record("kill -9 of the train child", "saving", "resumed, finished", since=since, until=told.at)
-
-
-# ---------------------------------------------------------------------- the whole train worker
+    record(fault, "saving", "resumed, finished", since=since, until=told.at)
 
 
 def test_the_worker_is_killed_while_a_training_waits(system: System) -> None:
@@ -69,35 +69,7 @@ def test_the_worker_is_killed_while_a_training_waits(system: System) -> None:
         first.learned()
         second.learned()
         assert [one.resumed for one in second.attempts()] == [False]
-    record("kill -9 of the train worker", "queued", "both finished, in order", since=since, until=told.at)
-
-
-def test_the_worker_is_killed_while_it_reads(system: System) -> None:
-    with Training(system, "read-worker") as training:
-        training.is_read()
-        since = harm.kill_worker(system, "train")
-        told = training.next_attempt(1)
-        training.learned()
-    record("kill -9 of the train worker", "reading text", "began again, finished", since=since, until=told.at)
-
-
-def test_the_worker_is_killed_while_it_trains(system: System) -> None:
-    with Training(system, "trained-worker") as training:
-        training.trains()
-        since = harm.kill_worker(system, "train")
-        told = training.next_attempt(1)
-        assert told.event.resumed  # type: ignore[union-attr]
-        training.learned()
-        lost_s = assert_little_was_lost(training)
-    record("kill -9 of the train worker", "training", "resumed, finished", since=since, until=told.at, lost_s=lost_s)
-
-
-def test_the_worker_is_killed_while_it_saves(system: System) -> None:
-    with caught_saving(system, "saved-worker") as training:
-        since = harm.kill_worker(system, "train")
-        told = training.next_attempt(1)
-        training.learned()
-    record("kill -9 of the train worker", "saving", "resumed, finished", since=since, until=told.at)
+    record(WORKER, "queued", "both finished, in order", since=since, until=told.at)
 
 
 # ---------------------------------------------------------------------- the bot
@@ -135,19 +107,21 @@ def test_the_bot_is_killed_while_it_posts_the_end(system: System) -> None:
             edits = rf".*/messages/{training.card['id']}"
             system.client.add_fault("PATCH", edits, 500, times=3, late=True, wait_s=30)
         system.wait_for_card(training.card, "is now this channel's model", timeout=60)
-        since = harm.kill(harm.bot(system))
-        system.client.clear_faults()
-        system.client.wait_for(lambda: not system.client.world().bot_online, 20)
-        system.client.wait_for_bot(60)
-        system.client.wait_for(lambda: not _undelivered(system), 60, "the end to be noted")
+        since = kill_the_posting_bot(system)
         until = time.monotonic()
         training.learned()
     record("kill -9 of the bot", "posting the result", "one final card", since=since, until=until)
 
 
-def _undelivered(system: System) -> int:
+def kill_the_posting_bot(system: System) -> float:
+    """Kill it, and wait until the next one has noted what was posted; when it was killed."""
+    since = harm.kill(harm.bot(system))
+    system.client.clear_faults()
+    system.client.wait_for(lambda: not system.client.world().bot_online, 20)
+    system.client.wait_for_bot(60)
     with system.redis as client:
-        return int(client.scard(keys.OUTBOX))  # type: ignore[arg-type]
+        system.client.wait_for(lambda: not client.scard(keys.OUTBOX), 60, "what was posted to be noted")
+    return since
 
 
 # ---------------------------------------------------------------------- texts
@@ -159,11 +133,7 @@ def test_the_bot_is_killed_while_it_posts_a_text(system: System) -> None:
     system.client.add_fault("POST", r".*/channels/\d+/messages", 500, times=5, late=True, wait_s=30)
     asked = system.client.send("!generate the fog --length 40")
     system.client.wait_for(lambda: system.answer_to(asked["id"]), 60, "the answer")
-    since = harm.kill(harm.bot(system))
-    system.client.clear_faults()
-    system.client.wait_for(lambda: not system.client.world().bot_online, 20)
-    system.client.wait_for_bot(60)
-    system.client.wait_for(lambda: not _undelivered(system), 60, "the answer to be noted")
+    since = kill_the_posting_bot(system)
     until = time.monotonic()
     answers = [one for one in system.client.messages(after=asked["id"]) if "**the fog**" in text_of(one)]
     assert len(answers) == 1
