@@ -28,13 +28,7 @@ def place(**changes: Any) -> Place:
 
 
 def corpus(**changes: Any) -> CorpusInfo:
-    fields = {
-        "name": "tides",
-        "title": "The Book of Tides",
-        "source": "upload",
-        "chars": 12_345,
-        "sha256": "ab" * 32,
-    }
+    fields = {"name": "tides", "title": "The Book of Tides", "source": "upload", "chars": 12_345, "sha256": "ab" * 32}
     return CorpusInfo(**{**fields, **changes})
 
 

@@ -31,11 +31,7 @@ HURT_EVERY_S = (10.0, 35.0)
 SETTLES_WITHIN_S = 600.0
 _TRAININGS = 0.12
 _CANCELS = 0.05
-_OPTIONS = (
-    "--layers 1 --units 32 --epochs 1 --batch 8",
-    lasting(0.15),
-    lasting(0.4),
-)
+_OPTIONS = ("--layers 1 --units 32 --epochs 1 --batch 8", lasting(0.15), lasting(0.4))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -99,8 +99,7 @@ def test_the_padding_and_the_impossible_are_never_drawn() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [{"units": (24,)}, {"units": (16, 24, 8)}, {"units": (24,), "encoding": "one-hot", "embedding": 0}],
+    "fields", [{"units": (24,)}, {"units": (16, 24, 8)}, {"units": (24,), "encoding": "one-hot", "embedding": 0}]
 )
 def test_carried_state_equals_state_computed_again(fields: dict[str, Any]) -> None:
     config = network(40, **fields)
@@ -153,11 +152,7 @@ _MORE_SHAPES = (((32, 48), (3, 16, 33)), ((768,), (3, 16)), ((512,), (20,)))
 
 
 @pytest.mark.parametrize(
-    ("units", "sizes"),
-    [
-        ((96,), (3, 16, 33)),
-        *(pytest.param(*case, marks=pytest.mark.long) for case in _MORE_SHAPES),
-    ],
+    ("units", "sizes"), [((96,), (3, 16, 33)), *(pytest.param(*case, marks=pytest.mark.long) for case in _MORE_SHAPES)]
 )
 def test_a_batch_gives_what_single_requests_give(units: tuple[int, ...], sizes: tuple[int, ...]) -> None:
     config = network(40, units=units)

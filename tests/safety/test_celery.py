@@ -85,11 +85,7 @@ def test_each_has_the_pool_that_its_queue_needs(workers: dict[str, Started], ser
 
 @pytest.mark.parametrize("user", ["worker", "admin"])
 def test_they_answer_whoever_may_ask(workers: dict[str, Started], server: Server, user: str, tmp_path: Path) -> None:
-    for command, expected in (
-        ("ping", "pong"),
-        ("registered", "* worker.train"),
-        ("active", "- empty -"),
-    ):
+    for command, expected in (("ping", "pong"), ("registered", "* worker.train"), ("active", "- empty -")):
         done = asked(server, user, tmp_path, "inspect", command)
         assert done.returncode == 0, done.stderr
         assert set(re.findall(r"->  (\w+)-\w+@", done.stdout)) == {*OPTIONS}

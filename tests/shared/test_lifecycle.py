@@ -156,10 +156,7 @@ class Lives(RuleBasedStateMachine):
     def tell(self, own: Attempt, event: str, *, last: bool) -> bool:
         own.told += 1
         try:
-            run(
-                self.client,
-                lifecycle.tell(own.job_id, f"{own.number}-{own.told}", event, last=last, progress=False),
-            )
+            run(self.client, lifecycle.tell(own.job_id, f"{own.number}-{own.told}", event, last=last, progress=False))
         except redis.ResponseError:  # an id that is not the newest
             return False
         return True

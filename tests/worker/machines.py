@@ -31,9 +31,7 @@ def gpu_machine(folder: Path, *cards: str, driver: str = "550.90.07") -> dict[st
     rows = [f"{n - 1}, GPU-000{n}-x, {card}, 1, 23028, {driver}" for n, card in zip(numbers, cards, strict=True)]
     tool.write_text(
         _TOOL.format(
-            cards="; ".join(f"echo '{row}'" for row in rows),
-            driver=driver,
-            cuda="12.4" if driver > "525" else "11.4",
+            cards="; ".join(f"echo '{row}'" for row in rows), driver=driver, cuda="12.4" if driver > "525" else "11.4"
         ),
         "utf-8",
     )

@@ -71,10 +71,7 @@ def test_of_two_revisions_the_older_one_counts(info: TranscriptInfo) -> None:
 
 @pytest.mark.parametrize("happens", [withdraw, delete_message])
 def test_a_model_that_learned_withdrawn_words_is_not_gone_on_from(
-    happens: Callable[[Settings, TranscriptInfo], None],
-    client: redis.Redis,
-    settings: Settings,
-    info: TranscriptInfo,
+    happens: Callable[[Settings, TranscriptInfo], None], client: redis.Redis, settings: Settings, info: TranscriptInfo
 ) -> None:
     parent = heard(client, settings, info)
     happens(settings, info)

@@ -167,10 +167,7 @@ esac""",
     write(machine, proc__4242__cmdline="/usr/bin/python3.12\0-u\0train.py\0")
     facts = gather(machine)
     assert facts.gpus == (Gpu(0, "GPU-1", "NVIDIA A10G", 22_000, 23_028, "550.90.07"),)
-    assert facts.programs == (
-        Program(4242, "python3 -u train.py", 21_504, "GPU-1"),
-        Program(7, "blender", 0, "GPU-1"),
-    )
+    assert facts.programs == (Program(4242, "python3 -u train.py", 21_504, "GPU-1"), Program(7, "blender", 0, "GPU-1"))
 
 
 @pytest.mark.parametrize("stream", ["", ">&2"])

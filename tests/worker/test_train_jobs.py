@@ -87,11 +87,7 @@ def test_what_was_learned_from_an_upload_stays_where_it_was(client: redis.Redis)
 
 @pytest.mark.parametrize(
     ("there", "elsewhere"),
-    [
-        (True, {"guild_id": GUILD + 1}),
-        (True, {"channel_id": THREAD, "parent_channel_id": CHANNEL + 7}),
-        (False, {}),
-    ],
+    [(True, {"guild_id": GUILD + 1}), (True, {"channel_id": THREAD, "parent_channel_id": CHANNEL + 7}), (False, {})],
 )
 def test_a_model_of_another_place_is_as_good_as_gone(
     there: bool, elsewhere: dict[str, int], client: redis.Redis, settings: Settings

@@ -33,11 +33,7 @@ class Installation:
     """
 
     def __init__(
-        self,
-        client: redis.Redis,
-        folder: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
+        self, client: redis.Redis, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         self.client = client
         self.backup = folder / "kept" / "galvanic.zip"
