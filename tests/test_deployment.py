@@ -21,7 +21,6 @@ from tests.compose import FILES, ROOT
 ENV_EXAMPLE = (ROOT / ".env.example").read_text("utf-8")
 EVERY_PROFILE = "cpu,gpu,admin,monitoring"
 WORKERS = ("train", "train-gpu", "generate")
-OURS = ("bot", *WORKERS, "admin")
 SETTINGS = {"PORT" if name == "playground_port" else name.upper() for name in Settings.model_fields}
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from galvanic.errors import UserError
 from galvanic.learners import StreamsLearner, WindowsLearner, make_learner
-from galvanic.loop import Loop
 from galvanic.model_file import load
 from galvanic.options import TrainOptions
 from galvanic.plan import Plan, make_plan
@@ -24,9 +23,6 @@ from tests.worker.texts import EPOCHS, SENTENCE, Memorised, Recorder, babble, co
 pytestmark = pytest.mark.slow
 
 TEXT = babble(3_000)
-
-
-RECIPES = ("char", "word", "classic")
 
 
 def small_plan(recipe: str, text: str = TEXT) -> Plan:
@@ -43,11 +39,6 @@ def run(recipe: str, out: Path, hooks: Recorder | None = None, **options: Any) -
     plan = options.pop("plan", small_plan(recipe, text))
     chosen = TrainOptions(**{"recipe": recipe, "epochs": 2, "random_seed": 5, **options})
     return train(text, chosen, corpus(text), out=out, hooks=hooks, plan=plan, **others)
-
-
-def save_after_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    always = property(lambda _: 0.0, lambda _, seconds: None)
-    monkeypatch.setattr(Loop, "checkpoint_s", always, raising=False)
 
 
 def test_char_memorises_a_sentence(memorised: Memorised) -> None:
