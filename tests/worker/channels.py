@@ -13,7 +13,9 @@ from bot.channels.store import Line, TranscriptStore
 from galvanic.learners import StreamsLearner
 from galvanic.model_file import describe
 from galvanic.options import CorpusInfo, TrainOptions, TranscriptRef
+from shared import keys
 from shared.connect import connect, connect_async
+from shared.corpora import pack
 from shared.events import Event, Finished, Started
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
@@ -23,7 +25,7 @@ from tests import lives
 from tests.factories import CHANNEL, GUILD, place
 from tests.transcripts import READING, begun
 from tests.worker.small import stored
-from tests.worker.texts import babble
+from tests.worker.texts import babble, corpus
 from worker import hooks
 from worker.training import run_train
 
@@ -102,10 +104,17 @@ def channel_corpus(ref: TranscriptRef) -> CorpusInfo:
     )
 
 
+def book_job(client: redis.Redis, job_id: str = "t-1", text: str = babble(1_500), **fields: Any) -> TrainJob:
+    """A training on a text that is nobody's, which waits for a worker."""
+    info = fields.pop("corpus", corpus(text))
+    client.set(keys.corpus(info.sha256), pack(text))
+    return enter(client, TrainJob(**{"job_id": job_id, "place": place(), "corpus": info, "options": SMALL, **fields}))
+
+
 def channel_job(info: TranscriptInfo, job_id: str = "t-1", **fields: Any) -> TrainJob:
     """A training on a transcript as it was at first."""
-    corpus = channel_corpus(info.ref(0))
-    return TrainJob(**{"job_id": job_id, "place": place(), "corpus": corpus, "options": SMALL, **fields})
+    fields = {"corpus": channel_corpus(info.ref(0)), "options": SMALL, **fields}
+    return TrainJob(**{"job_id": job_id, "place": place(), **fields})
 
 
 def enter(client: redis.Redis, job: TrainJob) -> TrainJob:

@@ -10,31 +10,21 @@ import redis
 
 from galvanic.options import TrainOptions
 from shared import keys
-from shared.corpora import pack
 from shared.events import Cancelled, Finished, Interrupted, Trouble
-from shared.jobs import ModelRef, TrainJob
+from shared.jobs import ModelRef
 from shared.settings import Settings
 from tests import lives
-from tests.factories import place, record
+from tests.factories import record
 from tests.lives import require_failure
-from tests.worker.channels import SMALL, channel_job, enter, interrupt, starts, train, transcribed
+from tests.worker.channels import book_job, channel_job, enter, interrupt, starts, train, transcribed
 from tests.worker.small import save_model, stored
 from tests.worker.test_room import full
-from tests.worker.texts import babble, corpus
 from worker import attempt, channel_text, hooks
 from worker.files import JobFiles
 from worker.jobs import carry_out
 from worker.store import ModelStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("looks_for_room_often")]
-
-TEXT = babble(1_500)
-
-
-def book_job(client: redis.Redis, **fields: Any) -> TrainJob:
-    info = corpus(TEXT)
-    client.set(keys.corpus(info.sha256), pack(TEXT))
-    return enter(client, TrainJob(**{"job_id": "t-1", "place": place(), "corpus": info, "options": SMALL, **fields}))
 
 
 def troubles(client: redis.Redis) -> list[str | None]:

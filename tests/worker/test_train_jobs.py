@@ -12,16 +12,15 @@ import redis
 from galvanic import checkpoint
 from galvanic.options import CorpusInfo, TrainOptions
 from shared import keys, lifecycle
-from shared.corpora import pack
 from shared.events import Event, Finished
 from shared.history import Past
-from shared.jobs import ModelRef, TrainJob
+from shared.jobs import ModelRef
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests import lives
 from tests.factories import CHANNEL, GUILD, place, record
 from tests.lives import expect, require_failure
-from tests.worker.channels import interrupt, train as run_to_its_end
+from tests.worker.channels import book_job, interrupt, train as run_to_its_end
 from tests.worker.small import save_model, stored
 from tests.worker.texts import babble, corpus as corpus_of
 from worker import beside
@@ -39,11 +38,7 @@ THREAD = 999
 
 def train(client: redis.Redis, job_id: str, text: str = TEXT, **fields: Any) -> Event:
     """Run a job to its end; its last event."""
-    info = fields.pop("corpus", corpus_of(text))
-    job = TrainJob(**{"job_id": job_id, "place": place(), "corpus": info, "options": SMALL, **fields})
-    client.set(keys.corpus(info.sha256), pack(text))
-    lives.enter(client, job)
-    return run_to_its_end(client, job)
+    return run_to_its_end(client, book_job(client, job_id, text, **{"options": SMALL, **fields}))
 
 
 def uploaded(text: str) -> CorpusInfo:
@@ -114,9 +109,7 @@ def test_a_training_that_starts_over_says_so(
     client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was interrupted on a machine with another starter."""
-    job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=SMALL.model_copy(update={"epochs": 3}))
-    client.set(keys.corpus(job.corpus.sha256), pack(TEXT))
-    lives.enter(client, job)
+    job = book_job(client, options=SMALL.model_copy(update={"epochs": 3}))
     interrupt(job, monkeypatch)
     folder = JobFiles(settings, job.job_id).checkpoint
     arrays, position = checkpoint.load(folder) or pytest.fail("no checkpoint")
