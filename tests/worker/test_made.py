@@ -29,29 +29,32 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
+def train_until(where: tuple[type, str], client: redis.Redis) -> None:
+    """Train up to this method, where the process ends."""
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(*where, killed)
+        with pytest.raises(Killed):
+            train(client, "t-1")
+
+
 @pytest.mark.parametrize(
     "where", [(ModelStore, "take"), (JobEvents, "attach"), (JobEvents, "enter")], ids=lambda where: where[1]
 )
 def test_the_rest_is_done_by_the_next_attempt(
     where: tuple[type, str], client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(*_: Any, **__: Any) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(*where, killed)
-        with pytest.raises(Killed):
-            train(client, "t-1")
+    train_until(where, client)
     assert not client.exists(keys.guild_models(GUILD))
     files = JobFiles(settings, "t-1")
     made = read(files.made, Made)
     assert made is not None
     import galvanic.training
 
-    def trained_again(*_: Any, **__: Any) -> None:
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr(galvanic.training, "train", trained_again)
+    monkeypatch.setattr(galvanic.training, "train", lambda *_, **__: pytest.fail("trained again"))
     event = expect(Finished, train(client, "t-1", TEXT))
     assert event.model.model_id == made.finished.model.model_id
     assert ModelStore(settings).has(event.model.model_id)
@@ -101,15 +104,9 @@ def test_an_attempt_that_wakes_up_too_late_leaves_nothing(
 
 
 def test_a_model_that_was_saved_and_never_entered_goes_with_its_cancelled_job(
-    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    client: redis.Redis, settings: Settings
 ) -> None:
-    def killed(*_: Any, **__: Any) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(JobEvents, "enter", killed)
-        with pytest.raises(Killed):
-            train(client, "t-1")
+    train_until((JobEvents, "enter"), client)
     assert len(ModelStore(settings).ids()) == 1
     remove_leftovers(settings, client)
     assert len(ModelStore(settings).ids()) == 1
