@@ -56,11 +56,6 @@ def test_cp1252(words: list[str]) -> None:
     assert decode_text(text.encode("cp1252"), "a.txt") == text
 
 
-def test_latin1_where_cp1252_has_no_character() -> None:
-    text = "plain words with one odd byte \x81 among them, é"
-    assert decode_text(text.encode("latin-1"), "a.txt") == text
-
-
 @pytest.mark.parametrize(
     ("encoding", "sentence"),
     [
@@ -77,16 +72,18 @@ def test_other_scripts(encoding: str, sentence: str) -> None:
     assert decode_text(text.encode(encoding), "a.txt") == text
 
 
-def test_line_ends_become_newlines() -> None:
-    assert decode_text(b"one\r\ntwo\rthree\nfour", "a.txt") == "one\ntwo\nthree\nfour"
-
-
-def test_a_file_cut_within_a_character_is_still_utf8() -> None:
-    assert decode_text("déjà vu, encore une fois: é".encode()[:-1], "a.txt") == "déjà vu, encore une fois: "
-
-
-def test_an_accent_at_the_end_of_ascii_is_cp1252() -> None:
-    assert decode_text("the word is cliché".encode("cp1252"), "a.txt") == "the word is cliché"
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ("words with one odd byte \x81 among them, é".encode("latin-1"), "words with one odd byte \x81 among them, é"),
+        (b"one\r\ntwo\rthree\nfour", "one\ntwo\nthree\nfour"),
+        ("déjà vu, encore une fois: é".encode()[:-1], "déjà vu, encore une fois: "),
+        ("the word is cliché".encode("cp1252"), "the word is cliché"),
+    ],
+    ids=["Latin-1 where cp1252 has no character", "line ends", "UTF-8 cut within a character", "an accent at the end"],
+)
+def test_what_is_rare_is_read_too(data: bytes, text: str) -> None:
+    assert decode_text(data, "a.txt") == text
 
 
 def test_a_stray_nul_is_dropped_and_many_are_binary() -> None:
