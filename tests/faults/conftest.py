@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,18 @@ def assert_nothing_is_left(system: System, timeout: float = 120) -> None:
 
     The limit is above 70 s, within which Celery gives back what a killed worker had taken (`visibility_timeout`).
     """
+    try:
+        left = left_in_the_end(system, timeout)
+        assert not left, f"left over: {left}"
+    finally:
+        forget_models(system)
+        for path in (system.view / "models").glob("*"):
+            path.unlink()
+        rest(system)
+
+
+def left_in_the_end(system: System, timeout: float) -> dict[str, Any]:
+    """Wait until nothing is left over; what still is after that time."""
     left: dict[str, Any] = {}
 
     def clean() -> bool:
@@ -44,15 +57,9 @@ def assert_nothing_is_left(system: System, timeout: float = 120) -> None:
         left.update(left_over(system))
         return not left
 
-    try:
+    with contextlib.suppress(NotInTimeError):
         system.client.wait_for(clean, timeout, "a clean system")
-    except NotInTimeError as error:
-        raise AssertionError(f"left over: {left}") from error
-    finally:
-        forget_models(system)
-        for path in (system.view / "models").glob("*"):
-            path.unlink()
-        rest(system)
+    return left
 
 
 def left_over(system: System) -> dict[str, Any]:

@@ -7,7 +7,6 @@ and lets Discord fail. In the end every request must be accounted for, exactly o
 from __future__ import annotations
 
 import argparse
-import contextlib
 import random
 import sys
 import tempfile
@@ -17,11 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from galvanic.errors import UserError
-from tests.driver.client import NotInTimeError
 from tests.e2e.acts import lasting, training_of
 from tests.e2e.system import System, started
 from tests.faults import harm
-from tests.faults.conftest import left_over
+from tests.faults.conftest import left_in_the_end
 from tests.faults.ledger import Asked, account
 
 PEOPLE = ("ada", "ben", "dora")
@@ -60,7 +58,7 @@ def _run(system: System, minutes: float, seed: int) -> int:
     chaos.heal()
     people.stop()
     print(f"settling; {len(people.asked)} requests, {sum(chaos.done.values())} faults", file=sys.stderr, flush=True)
-    left = _settle(system)
+    left = left_in_the_end(system, SETTLES_WITHIN_S)
     ledger = account(system, people.asked)
     for fault, times in sorted(chaos.done.items()):
         print(f"{times:4d} x {fault}")
@@ -73,20 +71,6 @@ def _run(system: System, minutes: float, seed: int) -> int:
     print(f"seed={seed} minutes={minutes:g} faults={sum(chaos.done.values())} unheard={ledger.unheard}")
     print(ledger.line)
     return 0 if not left and not ledger.lost and not ledger.doubled else 1
-
-
-def _settle(system: System) -> dict[str, object]:
-    """Wait until nothing runs any more; what is left."""
-    left: dict[str, object] = {}
-
-    def over() -> bool:
-        left.clear()
-        left.update(left_over(system))
-        return not left
-
-    with contextlib.suppress(NotInTimeError):
-        system.client.wait_for(over, SETTLES_WITHIN_S)
-    return left
 
 
 class People(threading.Thread):
