@@ -31,6 +31,7 @@ from tests.worker.jobs import (
     surprise_job,
 )
 from tests.worker.small import save_model, stored
+from tests.worker.test_quiz import quiz
 from worker import tasks, warm
 from worker.app import app
 from worker.handlers import Handler
@@ -99,7 +100,7 @@ def test_a_card_tells_what_the_folder_knows(client: redis.Redis) -> None:
     assert _picture(client, "p-1", CARD_FILE).width == 800
 
 
-@pytest.mark.parametrize("job", [surprise_job("x", "gone"), picture_job("gone"), export_job("gone")])
+@pytest.mark.parametrize("job", [surprise_job("x", "gone"), picture_job("gone"), export_job("gone"), quiz(1)])
 def test_a_model_that_is_gone_is_told(client: redis.Redis, job: Job) -> None:
     require_failure(run(client, job), "gone from the model store")
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from galvanic.generate import load_model
-from shared.events import Failed, Quizzed
+from shared.events import Quizzed
 from shared.jobs import ModelRef, QuizJob
 from shared.settings import Settings
 from tests.lives import expect, require_failure
@@ -41,7 +41,3 @@ def test_one_passage_is_the_texts_and_it_may_stand_anywhere(client: redis.Redis,
     answer = expect(Quizzed, run(client, quiz(20, used=[0, 1], passages=2)))
     assert answer.window == 2
     require_failure(run(client, quiz(21, used=[0, 1, 2])), "was shown")
-
-
-def test_a_model_that_is_gone_is_told(client: redis.Redis) -> None:
-    assert isinstance(run(client, quiz(1)), Failed)
