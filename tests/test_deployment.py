@@ -393,7 +393,7 @@ def test_env_example_explains_every_setting() -> None:
             assert re.match(r"# \w", lines[above]), f"nothing explains {line}"
 
 
-def test_env_example_as_it_is_changes_nothing(tmp_path: Path) -> None:
+def test_env_example_as_it_is_changes_nothing() -> None:
     # DATA_DIR is set for every test.
     assert Settings(_env_file=ROOT / ".env.example") == Settings(_env_file=None)
     values = dotenv_values(ROOT / ".env.example")

@@ -45,9 +45,7 @@ def test_only_the_gpus_that_may_be_used_count(
     assert said == []
 
 
-def test_without_a_gpu_there_is_one_or_each_gets_its_share_of_the_cores(
-    monkeypatch: pytest.MonkeyPatch, said: list[str]
-) -> None:
+def test_without_a_gpu_there_is_one_or_each_gets_its_share_of_the_cores(said: list[str]) -> None:
     assert worker_options(Settings(), said.append) == [()]
     assert worker_options(Settings(train_workers=1), said.append) == [()]
     assert said == []

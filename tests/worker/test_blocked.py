@@ -94,9 +94,7 @@ def test_what_cannot_be_drawn_otherwise_is_covered(coin: redis.Redis) -> None:
 @pytest.mark.parametrize(
     ("seed", "shown", "visible"), [("ba", None, "ba"), ("a", None, "█"), ("ba", 1, "█"), ("aa ba", 1, "█")]
 )
-def test_a_hit_is_covered_however_seed_and_text_are_shown(
-    coin: redis.Redis, seed: str, shown: int | None, visible: str
-) -> None:
+def test_a_hit_is_covered_however_seed_and_text_are_shown(seed: str, shown: int | None, visible: str) -> None:
     from worker.writing import _mask
 
     blocklist = Blocklist(("a", "aa"))

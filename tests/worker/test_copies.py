@@ -104,7 +104,7 @@ def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_pat
     assert here.attempt.read_text() == "2"
 
 
-def test_what_a_killed_host_left_goes_with_its_training(client: redis.Redis, tmp_path: Path) -> None:
+def test_what_a_killed_host_left_goes_with_its_training(client: redis.Redis) -> None:
     settings = get_settings()
     for job_id in ("t-1", "t-2"):
         copy(settings, JobFiles(settings, job_id))

@@ -129,9 +129,7 @@ def test_an_attempt_that_comes_too_late_says_nothing_and_breaks_nothing(client: 
     assert [event.kind for event in lives.told(client, job.job_id)] == ["queued", "interrupted", "deleted"]
 
 
-def test_the_starter_is_in_no_store(
-    client: redis.Redis, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_starter_is_in_no_store(client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require_failure(run(client, generate_job(1, model_id=STARTER, model_name=STARTER)), "isn't installed")
     save_model(tmp_path / "starter", seed=3)
     monkeypatch.setattr(model_file, "STARTER_FILE", tmp_path / "starter")

@@ -130,7 +130,7 @@ def test_a_model_that_was_let_in_before_is_refused_when_it_is_used(
         require_failure(run(client, job), problem)
 
 
-def test_a_text_gives_no_symbol_longer_than_is_imported(tmp_path: Path) -> None:
+def test_a_text_gives_no_symbol_longer_than_is_imported() -> None:
     runs = ("=" * 50_000, "x" * 50_000, " " + "ä" * 150)
     text = "".join(f"{SENTENCE}{run}\n" for run in runs * 4)
     prepared = prepare(text, TextOptions("word", hard_wrapped=False))
@@ -151,7 +151,7 @@ def test_a_training_makes_nothing_that_could_not_be_imported(tmp_path: Path) -> 
         train(many, TrainOptions(epochs=1), corpus(many), out=tmp_path / "many")
 
 
-def test_a_model_at_the_limits_of_its_weights_writes_and_scores(client: redis.Redis, tmp_path: Path) -> None:
+def test_a_model_at_the_limits_of_its_weights_writes_and_scores(client: redis.Redis) -> None:
     most = {
         "embedding/embeddings": 3e3,
         "lstm_0/lstm_cell/kernel": 3e3,

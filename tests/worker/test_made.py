@@ -65,9 +65,7 @@ def test_the_rest_is_done_by_the_next_attempt(
     assert len(lives.told_of(Finished, client, "t-1")) == 1
 
 
-def test_what_redis_lost_of_the_end_is_told_again(
-    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_redis_lost_of_the_end_is_told_again(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Redis that is killed may lose its last second, and does not say so when it is back."""
     durable, lost = JobEvents.durable, []
 
