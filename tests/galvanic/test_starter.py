@@ -11,7 +11,7 @@ import pytest
 
 import galvanic
 from galvanic import model_file
-from galvanic.cli import main
+from galvanic.cli import commands, main
 from galvanic.errors import UserError
 from galvanic.facts import facts_of
 from galvanic.model_file import load
@@ -139,6 +139,7 @@ def test_it_is_known_by_its_name(
     starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(model_file, "STARTER_FILE", starter)
+    monkeypatch.setattr(commands, "STARTER_FILE", starter)  # which it has by name since it was imported
     monkeypatch.chdir(tmp_path)
     assert main(["generate", "starter", "The boat", "--length", "20"], plugins=()) == 0
     assert capsys.readouterr().out.startswith("The boat")
