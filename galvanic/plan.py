@@ -181,6 +181,8 @@ that is to be lost for it."""
 _FROM_STARTER = 6, 0.1, 0.05
 """Epochs, and shares of outputs and of recurrent weights dropped, at most, for who goes on from the starter: it loses
 of what it knew with each epoch that it is made to do without, and then learns by heart."""
+_AMPLE = 4
+"""Who has time for these epochs so many times takes twice as many of a long text, at half the rate."""
 _RATE_FROM_STARTER = (200_000, 1.5e-3), (0, 6e-4)
 """As `_RATE_GOING_ON`, in so few epochs."""
 _MORE_DROPOUT = {"char": 0.0, "word": 0.2}
@@ -244,6 +246,8 @@ def _streams(
         networks = [given.model_copy(update={"vocabulary": vocabulary})]
         if begin == "starter":
             most_epochs = _FROM_STARTER[0]
+            if symbols >= _LONG and _affordable(networks[0], budget) >= _AMPLE * most_epochs * symbols:
+                most_epochs *= 2
     elif budget.epochs is not None:
         # The same network on every machine that has the memory for it.
         networks = [base.model_copy(update={"units": (units,)}) for least, units in _BY_TEXT if symbols >= least]
@@ -278,6 +282,8 @@ def _plan(
         dropout, recurrent = min(dropout, _FROM_STARTER[1]), min(recurrent, _FROM_STARTER[2])
     rates = {"nothing": ((0, _RATE[recipe]),), "model": _RATE_GOING_ON, "starter": _RATE_FROM_STARTER}[begin]
     rate = next(rate for least, rate in rates if characters >= least)
+    if begin == "starter" and characters >= _LONG and epochs >= 2 * _FROM_STARTER[0]:
+        rate /= 2
     if dropout:
         dropout += _MORE_DROPOUT[recipe]
     if begin == "nothing" and epochs < _FEW_EPOCHS and not budget.gpu:

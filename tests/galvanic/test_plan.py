@@ -51,6 +51,11 @@ def test_more_time_makes_nobody_forget_what_another_text_taught() -> None:
     assert plan.epochs < make_plan("char", 80, BOOK, long).epochs
     assert begun.dropout < plan.network.dropout < make_plan("char", 80, BOOK, long).network.dropout
     assert make_plan("char", 80, BOOK, long, begun).epochs > plan.epochs
+    little, short = Budget(minutes=5, flops=1e11), BOOK // 4
+    for symbols, budget in ((BOOK, little), (short, long)):
+        assert make_plan("char", 80, symbols, budget, begun, from_starter=True).epochs == plan.epochs / 2
+    named = (make_plan("char", 80, BOOK, Budget(epochs=epochs), begun, from_starter=True) for epochs in (6, 12))
+    assert [one.learning_rate for one in named] == [2 * plan.learning_rate, plan.learning_rate]
 
 
 def test_words_are_dropped_more_than_characters() -> None:
