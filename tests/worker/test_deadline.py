@@ -45,18 +45,18 @@ def slow(settings: Settings) -> None:
 
 @pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(
-    "make",
+    ("seconds", "make"),
     [
-        lambda: generate_job(1, length=LONG),
-        lambda: generate_job(1, length=LONG, mix=MIX),
-        lambda: generate_job(1, length=LONG, blocked=("e",), random_seed=None),
-        lambda: compare_job(length=LONG, variants=VARIANTS),
-        lambda: generate_job(1, length=LONG, model_id="slow"),
-        lambda: surprise_job("the boat " * 110, "slow"),
+        (8, lambda: generate_job(1, length=LONG)),
+        (8, lambda: generate_job(1, length=LONG, mix=MIX)),
+        (8, lambda: generate_job(1, length=LONG, blocked=("e",), random_seed=None)),
+        (8, lambda: compare_job(length=LONG, variants=VARIANTS)),
+        (8, lambda: generate_job(1, length=LONG, model_id="slow")),
+        (2, lambda: surprise_job("the boat " * 110, "slow")),
     ],
 )
-def test_what_is_not_done_in_time_ends_in_words(client: redis.Redis, make: Callable[[], Job]) -> None:
-    require_failure(run_until(client, make(), 8), "wasn't done in time")
+def test_what_is_not_done_in_time_ends_in_words(client: redis.Redis, seconds: float, make: Callable[[], Job]) -> None:
+    require_failure(run_until(client, make(), seconds), "wasn't done in time")
     # Its threads and places are free again: others are served as before.
     assert isinstance(run(client, generate_job(2)), Generated)
 
