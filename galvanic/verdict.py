@@ -108,7 +108,7 @@ def verdict(training: TrainingRecord, options: TrainOptions | None) -> Verdict:
     improving = enough and best_point(curve) is last and not over and not apart
     step: Step = "longer" if improving else "none" if kind == "reads" else "text"
     if kind == "recites":
-        step = "epochs" if best_point(curve) is last else "text"
+        step = "epochs" if best_point(curve) is last and last.epoch > 1 else "text"
     return Verdict(**measured, kind=kind, step=step, gained=gained)
 
 

@@ -65,6 +65,7 @@ def test_a_verdict_is_as_good_as_what_was_measured(changes: dict[str, Any], kind
         ((CurvePoint(1, 2.0, 2.0), CurvePoint(2, 0.9, 1.5)), {"ngrams_loss": 1.05}, "text"),
         ((CurvePoint(0, 1.4, 1.4), CurvePoint(1, 1.3, 1.41)), {}, "none"),  # more training made it no better
         (FALLING, {"copy_share": 0.7}, "epochs"),
+        (FALLING[:1], {"copy_share": 0.7}, "text"),  # there are no fewer
         ((*FALLING, CurvePoint(3, 1.2, 1.5)), {"copy_share": 0.7}, "text"),
         ((), {}, None),
     ],
