@@ -153,11 +153,10 @@ def take_channel(photos: Photographer, minutes: float) -> None:
     photos.keep("learn", photos.say("!learn nightly", "night", channel=ARCHIVE))
     photos.keep("privacy", slash(system, "privacy", channel=ARCHIVE))
     typed = f"!train @me #{ARCHIVE} --minutes {minutes:g}"
-    own = photos.say(typed, "trained", person="ben", channel=ARCHIVE, seconds=60 * minutes + 180)
-    photos.keep("like-me", own)
+    photos.say(typed, "trained, for <@", person="ben", channel=ARCHIVE, seconds=60 * minutes + 180)
     photos.say("!generate the kettle --model like-me", "random seed", person="ben", channel=ARCHIVE)
     photos.say("!generate the kettle --model like-me", "No model called", channel=ARCHIVE)
-    photos.whole("like-me-ask")
+    photos.whole("like-me")
 
 
 def learn_the_book(photos: Photographer, minutes: float) -> None:
