@@ -230,7 +230,8 @@ class Loop:
         if at.epoch >= self.pace.epochs:
             return "done"
         patience = max(4, math.ceil(self.learner.plan.patience * self.pace.planned_epochs()))
-        if self.learner.plan.patience and at.epoch - best_point(self.curve).epoch >= patience:
+        without_gain = at.epoch - best_point(self.curve).epoch
+        if self.learner.plan.patience and without_gain >= patience and not self.curve[-1].behind:
             return "early"
         return None
 

@@ -17,6 +17,7 @@ Doing = Literal["learning", "measuring", "sampling", "saving", "finishing"]
 Difficulty = Literal["disk full", "store away"]  # what keeps a training from saving
 MOST_POINTS = 100_000  # of a curve
 _MOST_NATS = 999.0
+_BEHIND_NATS = 0.1  # the network on its own text, beside both on new text
 
 
 class TrainingCancelled(Exception):
@@ -99,6 +100,11 @@ class CurvePoint(NamedTuple):
     def watched(self) -> float:
         """The loss that decides which epoch is the best."""
         return self.train_loss if self.heldout_loss is None else self.heldout_loss
+
+    @property
+    def behind(self) -> bool:
+        """Whether the network adds little to its table yet, however much it learns: its own loss tells then."""
+        return self.heldout_loss is not None and self.train_loss - self.heldout_loss > _BEHIND_NATS
 
 
 def best_point(curve: Sequence[CurvePoint]) -> CurvePoint:

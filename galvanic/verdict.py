@@ -99,13 +99,14 @@ def verdict(training: TrainingRecord, options: TrainOptions | None) -> Verdict:
     if kind is None or not curve:
         return Verdict(**measured, kind=kind)
     last = curve[-1]
-    middle = [point for point in curve if 0 < last.epoch <= 2 * point.epoch < 2 * last.epoch]
-    gained = middle[0].watched - last.watched if middle else None
+    losses = {point.epoch: point.train_loss if last.behind else point.watched for point in curve}
+    middle = [loss for epoch, loss in losses.items() if 0 < last.epoch <= 2 * epoch < 2 * last.epoch]
+    gained = middle[0] - losses[last.epoch] if middle else None
     # Its plan had no more epochs, as it would only learn such a text by heart.
     over = training.stopped == "done" and options is not None and not options.by_epochs
     apart = last.heldout_loss is not None and last.heldout_loss - last.train_loss > _GAP_NATS
     enough = gained is None or gained >= (0 if kind == "begun" else _IMPROVING_NATS)
-    improving = enough and best_point(curve) is last and not over and not apart
+    improving = enough and min(losses.values()) == losses[last.epoch] and not over and not apart
     step: Step = "longer" if improving else "none" if kind == "reads" else "text"
     if kind == "recites":
         step = "epochs" if best_point(curve) is last and last.epoch > 1 else "text"

@@ -113,6 +113,8 @@ def test_no_progress_stops_early() -> None:
     assert one.run() == "early"
     assert one.position.epoch == 6
     assert best_point(one.curve).epoch == 1
+    # Not while the table says all of it: the network has yet to come.
+    assert made(Numbers(heldout=0.1), epochs=20).run() == "done"
 
 
 def test_from_a_loss_that_is_no_number_it_goes_back_at_half_the_rate() -> None:

@@ -13,6 +13,7 @@ from galvanic.verdict import Verdict, verdict
 GOOD = {"heldout_loss": 1.0, "ngrams_loss": 1.2, "known_words": 0.96, "usual_known_words": 0.96, "copy_share": 0.02}
 FLAT = (CurvePoint(1, 1.5, 1.41), CurvePoint(2, 1.4, 1.4))
 FALLING = (CurvePoint(1, 2.0, 2.0), CurvePoint(2, 1.4, 1.4))
+BEHIND = (CurvePoint(1, 1.9, 1.003), CurvePoint(2, 1.4, 1.001), CurvePoint(3, 1.3, 1.001), CurvePoint(4, 1.2, 1.0))
 
 
 def judged(curve: tuple[CurvePoint, ...] = FALLING, **changes: Any) -> Verdict:
@@ -59,6 +60,7 @@ def test_a_verdict_is_as_good_as_what_was_measured(changes: dict[str, Any], kind
         (FALLING[:1], {}, "longer"),  # it has read its text once
         (FALLING, {"stopped": "done", "known_words": 0.9}, "text"),  # its plan allows no more epochs
         (FLAT, {}, "none"),
+        (BEHIND, {"ngrams_loss": 1.05}, "longer"),  # the table has nearly all of it so far
         (FLAT, {"known_words": 0.9}, "text"),
         (FLAT, {"known_words": 0.5}, "longer"),  # it has hardly begun
         ((*FALLING, CurvePoint(3, 1.2, 1.5)), {"ngrams_loss": 1.05}, "text"),  # it only learned by heart
