@@ -108,7 +108,7 @@ test-browser: $(INSTALLED_DEV)  ## the playground's page in headless Chromium
 	fi; \
 	export CHROMIUM; exec $(PY) -m pytest -m browser $(PYTEST_ARGS)
 
-pictures: $(INSTALLED_DEV)  ## take the documentation's pictures anew (about 10 minutes; needs Chromium)
+pictures: $(INSTALLED_DEV)  ## take the documentation's pictures anew (about 15 minutes; needs Chromium)
 	$(PY) -m tests.browser.pictures $(PICTURES_ARGS)
 
 docs: $(DOCS_INSTALLED)  ## the documentation as a site, in build/site; a broken link is an error
@@ -139,7 +139,7 @@ format: $(INSTALLED_DEV)  ## put the code into its standard form
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: $(INSTALLED_DEV) $(BENCH_INSTALLED)  ## measure speed and quality (an hour on 2 cores, 3.5 with the suite; BENCH_ARGS="train play")
+bench: $(INSTALLED_DEV) $(BENCH_INSTALLED)  ## measure speed and quality (an hour on 2 cores, 2.5 with the suite; BENCH_ARGS="train play")
 	$(PY) -m benchmarks $(BENCH_ARGS)
 
 bench-quick: $(INSTALLED_DEV) $(BENCH_INSTALLED)  ## the same with shorter trainings (under 5 minutes)
@@ -151,7 +151,7 @@ bench-gpu: $(INSTALLED)  ## measure a GPU: speed, memory and quality (under 10 m
 starter: $(INSTALLED)  ## train the model of English that comes with Galvanic (CORPUS=folder; docs/starter.md)
 	$(PY) -m tools.starter $(if $(CORPUS),"$(CORPUS)") $(STARTER_ARGS)
 
-load: $(INSTALLED)  ## many people at once: 50 trainings and 2,000 texts in 5 minutes (about 20 minutes)
+load: $(INSTALLED)  ## many people at once: 50 trainings and 2,000 texts in 5 minutes (about a quarter of an hour)
 	$(PY) -m benchmarks.load --minutes $(MINUTES) --trainings $(TRAININGS) --generates $(GENERATES) --seed $(SEED) $(LOAD_ARGS)
 
 scaling: $(INSTALLED)  ## how throughput grows with workers (about 10 minutes; SCALING_ARGS="--rounds 1")

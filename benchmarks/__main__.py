@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    names = ", ".join((*PARTS, "quality (of the book)", "suite (of all texts, 2.5 hours)"))
+    names = ", ".join((*PARTS, "quality (of the book)", "suite (of all texts, 1.5 hours)"))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"default: all. Of: {names}")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions and shorter trainings, keys of its own")
