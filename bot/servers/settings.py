@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import hashlib
 import time
@@ -162,15 +163,38 @@ class GuildSettingsStore:
             if (now := own.personas.get(call)) is not None and (made := change(now)) != now:
                 await self._put(guild_id, own.model_copy(update={"personas": {**own.personas, call: made}}))
 
-    async def put_persona(self, guild_id: int, call: str, made: Persona | None) -> None:
-        """None: remove it. Raises UserError: there are too many."""
+    async def put_persona(self, guild_id: int, call: str, made: Persona) -> Persona:
+        """As it is now: with its member's yes only if that was to the same, and still holds.
+
+        Raises UserError: there are too many.
+        """
         async with self._changing:
             own = await self.get(guild_id)
-            kept = {name: one for name, one in {**own.personas, call: made}.items() if one is not None}
+            old = own.personas.get(call)
+            agreed = old is not None and old.agreed and (old.owner, old.terms) == (made.owner, made.terms)
+            made = made.model_copy(update={"agreed": agreed})
+            kept = {**own.personas, call: made}
             if len(kept) > MOST_PERSONAS:
                 remedy = f"Remove one: `{await self.prefix(guild_id)}persona remove NAME`."
                 raise UserError(f"This server has {MOST_PERSONAS} personas.", remedy)
             await self._put(guild_id, own.model_copy(update={"personas": kept}))
+        return made
+
+    async def remove_persona(self, guild_id: int, call: str) -> None:
+        async with self._changing:
+            own = await self.get(guild_id)
+            kept = {name: one for name, one in own.personas.items() if name != call}
+            await self._put(guild_id, own.model_copy(update={"personas": kept}))
+
+    async def replace_model(self, guild_id: int, old_id: str, new_id: str) -> None:
+        """Personas of a model go on with the one that took its place: it is the same voice."""
+
+        def moved(one: Persona) -> Persona:
+            return one.model_copy(update={"model_id": new_id}) if one.model_id == old_id else one
+
+        with contextlib.suppress(UnreadableSettings):  # no persona speaks then
+            for call in list((await self.get(guild_id)).personas):
+                await self.change_persona(guild_id, call, moved)
 
     async def named_after(self, guild_id: int) -> dict[str, int]:
         """The members whose names personas have or wait for, by what these are called; none that can't be read."""
@@ -184,7 +208,7 @@ class GuildSettingsStore:
         """No persona has their name any more."""
         for call, owner in (await self.named_after(guild_id)).items():
             if owner == user_id:
-                await self.put_persona(guild_id, call, None)
+                await self.remove_persona(guild_id, call)
 
     async def with_personas(self) -> set[int]:
         """The servers that have some."""

@@ -102,8 +102,11 @@ class Speaks(commands.Cog):
         who, service, said = Actor.of(ctx), self.personas.generating, ""
         servers, known, admin = service.servers, await self._known(who), is_admin(ctx.author)
         if what == "list":
+            usable = await service.registry.by_ids(who.guild_id, who.here, [made.model_id for made in known.values()])
+            names = {model.model_id: f"`{model.name}`" for model in usable}
             for one, made in known.items():
-                said += f"`@{one}` **{plain(made.title)}**{MARK}, which writes with `{made.model}`"
+                writes = names.get(made.model_id, "a model that can't be used here")
+                said += f"`@{one}` **{plain(made.title)}**{MARK}, which writes with {writes}"
                 said += f" in {', '.join(f'<#{at}>' for at in made.channels[:5]) or 'no channel'}" if admin else ""
                 said += "\n" if made.speaks else f", once <@{made.owner}> says yes\n"
             how = f"`{await servers.prefix(who.guild_id)}persona add mary frankenstein`"
@@ -119,7 +122,7 @@ class Speaks(commands.Cog):
             raise UserError(f"No persona is called {code(call)}.", f"Take {named}." if known else "There is none yet.")
         call, title = checked(call, name.removeprefix("--name ") or (old.title if old else call))
         if what == "remove":
-            await servers.put_persona(who.guild_id, call, None)
+            await servers.remove_persona(who.guild_id, call)
             await ctx.send(f"No `@{call}` speaks in this server any more.", **replying(ctx))
             return
         if picture is not None and not (picture.content_type or "").startswith("image/"):
@@ -139,9 +142,7 @@ class Speaks(commands.Cog):
             picture=picture.url if picture is not None else old.picture if old else None,
             owner=owner,
         )
-        agreed = old is not None and old.agreed and (old.owner, old.terms) == (owner, made.terms)
-        made = made.model_copy(update={"agreed": agreed})
-        await servers.put_persona(who.guild_id, call, made)
+        made = await servers.put_persona(who.guild_id, call, made)
         if not made.speaks:
             await ctx.send(**question(call, made, await servers.prefix(who.guild_id)), **replying(ctx))
             return
@@ -235,6 +236,12 @@ class Speaks(commands.Cog):
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         self.speaker.rooms.forget(channel.id)
         self.personas.hooks.pop(channel.id, None)
+
+    @commands.Cog.listener()
+    async def on_webhooks_update(self, channel: discord.abc.GuildChannel) -> None:
+        """One may have been moved from or to this channel: they are looked up again."""
+        for at in [at for at, hook in self.personas.hooks.items() if hook.guild_id == channel.guild.id]:
+            del self.personas.hooks[at]
 
 
 def _until(typed: str) -> int:

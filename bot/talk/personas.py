@@ -43,6 +43,11 @@ _CALL = r"[a-z0-9][a-z0-9_-]{0,19}"
 _CALLED = re.compile(rf"(?<![\w@<./])@({_CALL})(?![\w-])", re.IGNORECASE)
 _RESERVED = ("everyone", "here", "systemmessage", "stop")
 _LOOK_ALIKE = {"LATIN", "CYRILLIC", "GREEK"}
+_AS_LATIN = str.maketrans(
+    "АВЕЅІЈКМНОРСТХУԚԜаеѕіјорсхуһԁԛԝӏѵ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧικορτυχαν",
+    "ABESIJKMHOPCTXYQWaesijopcxyhdqwlv" + "ABEZHIKMNOPTYXikoptuxav",
+)
+"""Letters of Cyrillic and Greek that look like Latin ones."""
 _TOO_MANY_WEBHOOKS, _MOST_HOOKS = 30_007, 1_000
 Fields = Callable[[ModelRecord], Awaitable[dict[str, Any]]]  # of the job in which a model answers
 log = structlog.get_logger()
@@ -165,8 +170,12 @@ class Personas(Service):
             raise UserError(event.problem, event.remedy)
         await service.registry.require_usable(job.place, [model.model_id])
         blocklist = await service.servers.blocklist(guild_id)
-        if not isinstance(event, Generated) or (turn is not None and await self._is_quiet(who)):
+        now = (await self.here(guild_id, who.here)).get(call)  # its member's yes may have ended meanwhile
+        other = now is None or (now.title, now.model_id) != (persona.title, persona.model_id)
+        if not isinstance(event, Generated) or other or (turn is not None and await self._is_quiet(who)):
             return ""
+        if job.from_line:  # it would begin within a sentence
+            event = event.model_copy(update={"text": event.seed + event.text})
         try:
             text = chatted(masked(event, blocklist))
             posted = await self._post(who.channel, persona, text, f"{who.request_id}-{turn or 0}")
@@ -267,7 +276,7 @@ class Personas(Service):
             remedy = "Whoever wants it can add it again, and I ask you again."
             raise UserError("This persona was changed or removed since I asked you.", remedy)
         if press["said"] == "no":
-            await servers.put_persona(who.guild_id, call, None)
+            await servers.remove_persona(who.guild_id, call)
             await press.update(content=f"No persona has your name: `@{call}` is gone.", embed=None, view=None)
             return
 
@@ -324,4 +333,5 @@ def checked(call: str, title: str) -> tuple[str, str]:
 
 def _folded(name: str) -> str:
     """The same of names that look alike."""
-    return "".join(one for one in unicodedata.normalize("NFKD", name).casefold() if one.isalnum())
+    latin = unicodedata.normalize("NFKD", name).translate(_AS_LATIN)
+    return "".join(one for one in latin.casefold() if one.isalnum())

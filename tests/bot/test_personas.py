@@ -47,11 +47,12 @@ def spoken(live: Live, title: str = SAID, channel: int = LAB) -> list[Message]:
     return [one for one in live.world.messages[channel].values() if one.author_name == title]
 
 
-async def write(live: Live, worker: StandIn, text: str = TEXT) -> dict[str, Any]:
-    """Write the text that a persona waits for; its job, once that is over."""
+async def write(live: Live, worker: StandIn, text: str = TEXT, *, drawn: str = "") -> dict[str, Any]:
+    """Write the text that a persona waits for, after a line that was `drawn` where there were no words; its job, once
+    that is over."""
     job_id = await worker.asked(live)
     job: dict[str, Any] = json.loads(worker.redis.hget(keys.job(job_id), "job"))  # type: ignore[arg-type]
-    worker.write(job_id, text, seed=job["seed"])
+    worker.write(job_id, text, seed=job["seed"] or drawn)
     await live.until(lambda: job_id not in worker.waiting(), "the end of the job")
     return job
 
@@ -101,11 +102,16 @@ def test_a_name_is_shown_as_it_is_read() -> None:
 
 @pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize(
-    "typed", ["mary tides Ben", "mary tides b.e.n", "ben tides", "mary tides Bénjy B", "mary tides cleo"]
+    "typed",
+    [
+        *("mary tides Ben", "mary tides b.e.n", "ben tides", "mary tides Bénjy B", "mary tides cleo"),
+        "mary tides \u0410\u0441\u0435",  # Ace in Cyrillic letters
+    ],
 )
 async def test_no_persona_has_a_members_name_without_their_yes(live: Live, typed: str) -> None:
-    live.world.get_guild(GUILD_ID).members[USER_IDS["ben"]].nick = "Bénjy B"
-    whose = USER_IDS["cleo" if "cleo" in typed else "ben"]
+    for name, nick in (("ben", "Bénjy B"), ("dora", "Ace")):
+        live.world.get_guild(GUILD_ID).members[USER_IDS[name]].nick = nick
+    whose = USER_IDS["dora" if not typed.isascii() and "B" not in typed else "cleo" if "cleo" in typed else "ben"]
     assert f"<@{whose}>, you are called so. May" in await live.ask(f"!persona add {typed}")
     call = typed.split()[0]
     live.send(f"@{call} hello", person="ben")
@@ -393,9 +399,44 @@ async def test_a_persona_that_is_removed_while_it_writes_stays_removed(
     await worker.asked(live)
     await live.ask("!persona remove mary")
     await write(live, worker)
-    await live.until(lambda: spoken(live), "its last text")
     await live.handled()
+    assert not spoken(live), "no last text"
     assert not (await live.bot.guild_settings.get(GUILD_ID)).personas
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_yes_that_is_taken_back_while_an_admin_types_is_gone(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press(live, "ben", await ask_ben(live), "Yes, it may have my name")
+    await live.until(lambda: live.showing("as <@"), "the yes")
+    whose = live.bot.personas.whose
+
+    async def meanwhile(guild: discord.Guild, *called: str) -> int | None:
+        await live.bot.guild_settings.forget_member(GUILD_ID, USER_IDS["ben"])
+        return await whose(guild, *called)
+
+    monkeypatch.setattr(live.bot.personas, "whose", meanwhile)
+    assert "you are called so" in await live.ask("!persona add bens tides Ben", channel="library")
+    assert not bens(live).speaks  # type: ignore[union-attr]
+
+
+async def test_a_webhook_that_somebody_moves_says_nothing_elsewhere(live: Live, worker: StandIn) -> None:
+    await live.ask(ADD)
+    await call(live, worker)
+    (hook,) = live.world.webhooks
+    live.world.edit_webhook(hook, {"channel_id": CHANNEL_IDS["library"]})
+    await live.until(lambda: not live.bot.personas.hooks, "the webhook to be dropped")
+    await call(live, worker)
+    assert (len(spoken(live)), len(spoken(live, channel=CHANNEL_IDS["library"]))) == (2, 0)
+
+
+async def test_a_list_names_no_model_that_is_hidden_there(live: Live, worker: StandIn) -> None:
+    worker.add_model(name="secret", model_id="m-2", scope="channel")
+    await live.ask("!persona add mary secret Mary Shelley")
+    assert "which writes with `secret`" in await live.ask("!persona")
+    listed = await live.ask("!persona", channel="library")
+    assert f"which writes with a model that can't be used here in <#{LAB}>" in listed
 
 
 async def test_two_first_texts_at_once_make_one_webhook(live: Live, worker: StandIn) -> None:
@@ -530,10 +571,10 @@ async def test_two_talk_as_many_turns_as_asked_each_after_the_other(live: Live, 
     assert "turns" in await live.ask("!talk mary victor 13")
     assert "talk: 3 texts" in await live.ask("!talk @Mary victor 3", person="ben")
     assert "Two talk here already" in await live.ask("!talk mary victor")
-    seeds = [(await write(live, pair, text))["seed"] for text in ("one", "two", "three")]
+    seeds = [(await write(live, pair, text, drawn="It was "))["seed"] for text in ("one", "two", "three")]
     await live.until(lambda: not live.bot.personas.talks, "the end")
-    assert seeds == ["", "one\n", "one\ntwo\n"]
-    assert [one.content for one in spoken(live)] == ["one", "three"]
+    assert seeds == ["", "It was one\n", "It was one\ntwo\n"]
+    assert [one.content for one in spoken(live)] == ["It was one", "three"], "nobody sees half a sentence"
     assert [one.content for one in spoken(live, "victor · model")] == ["two"]
     assert int(pair.redis.zcard(keys.spoken("guild", GUILD_ID))) == 3  # type: ignore[arg-type]
 
