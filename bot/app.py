@@ -136,7 +136,7 @@ class Galvanic(commands.Bot):
         self.learning = learn.Learning(self.redis, self.trainings, self.remaking)
         self.training_control = cog_jobs.Jobs(self.training_cards)
         self.transfer = transfer.Transfer(*common)
-        self.models = Models(*common, self.transfer)
+        self.models = Models(*common, self.transfer, self.removal)
         self.generating = generate.Generating(*common, self.admission.slot)
         self.chat = conversation.Conversation(self.generating, texts, consents)
         self.speaker = speaker.Speaker(self, self.generating, self.chat, rooms.Rooms(self.redis))

@@ -17,6 +17,7 @@ from discord.ext import commands
 from bot.components import MODEL, USER, Components, Press
 from bot.errors import AlreadyReported
 from bot.models import embeds, sharing
+from bot.models.removal import Removal
 from bot.models.requests import Requests
 from bot.models.transfer import Transfer
 from bot.options import autocomplete, checks, decoding
@@ -47,6 +48,7 @@ class Models(Requests, commands.Cog):
     """Rights are asked at each command and each press."""
 
     transfer: Transfer
+    removal: Removal
 
     # ------------------------------------------------------------------ looking
 
@@ -255,7 +257,7 @@ class Models(Requests, commands.Cog):
             )
         who, model = await self.pressed(press)
         sharing.require_owner(model, who, "delete it")
-        if not await self.registry.remove(model):
+        if not await self.removal.delete(model):
             raise UserError(f"`{model.name}` was deleted a moment ago.", "There is nothing left to do.")
         said = f"🗑️ `{model.name}` was deleted by <@{who.user.id}>."
         await press.update(embed=discord.Embed(description=said, colour=GREY), view=None)

@@ -10,6 +10,8 @@ from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots, cancel_trainings
 from bot.models.registry import Registry
 from bot.servers.access import was_deleted
+from galvanic.options import TranscriptRef
+from shared.models import ModelRecord
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,26 @@ class Removal:
         if (guild := self.client.get_guild(guild_id)) is not None:
             await self._forget_lost(guild, channel_id)
 
-    async def forget_words(self, guild_id: int) -> None:
-        """Cancel the trainings on a server's messages, and delete the models that learned from any."""
-        await cancel_trainings(self.snapshots, self.jobs, lambda ref: ref.guild_id == guild_id)
+    async def delete(self, model: ModelRecord) -> bool:
+        """Delete a model for good, with what is being made, or waits, to take its place. False: it was gone already."""
+        for one in (await self.snapshots.look(now=True)).trainings:
+            if one.job.replaces == model.model_id:
+                await self.jobs.cancel(one.job.job_id)
+        for other in await self.registry.all(model.guild_id):
+            if other.replaces == model.model_id:
+                await self.registry.remove(other)
+        return await self.registry.remove(model)
+
+    async def forget_words(self, guild_id: int, transcript_id: str | None = None) -> None:
+        """Cancel the trainings on a server's messages, or on one transcript of them, and delete the models that learned
+        from any."""
+
+        def concerns(ref: TranscriptRef) -> bool:
+            return ref.guild_id == guild_id and transcript_id in (None, ref.transcript_id)
+
+        await cancel_trainings(self.snapshots, self.jobs, concerns)
         for model in await self.registry.all(guild_id):
-            if model.transcripts:
+            if any(map(concerns, model.transcripts)):
                 await self.registry.remove(model)
 
     async def forget_lost_channels(self) -> None:

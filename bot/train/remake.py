@@ -103,7 +103,7 @@ class Remaking(Requests, Service):
         elif _withdrawn(model, revisions) and model.replaces in known:
             await self.registry.remove(model)  # somebody withdrew while it was made: the old one gets another
         elif model.replaces is not None and model.replaces not in known:
-            await self._inherit(model)
+            await self._inherit(model, model.options.name if model.options is not None else None)
         # A new model that lacks only what was deleted or changed since is better than the one that it replaces.
         elif new := [one for one in models if one.replaces == model.model_id and not _withdrawn(one, revisions)]:
             await self._replace(guild, model, new[0])
@@ -180,17 +180,17 @@ class Remaking(Requests, Service):
         model = await self.registry.record(model.model_id) or model  # it may have been unshared meanwhile
         shared = {"shared_with": model.shared_with, "for_server": model.for_server}
         await self.registry.amend(new.model_id, lambda record: record.model_copy(update=shared))
+        await self.servers.replace_model(guild.id, model.model_id, new.model_id)
         await self._drop(model)
-        await self._inherit(new)
+        await self._inherit(new, model.name)
         log.info("model_replaced", model_id=model.model_id, replacement=new.model_id, guild_id=guild.id)
 
     async def _drop(self, model: ModelRecord) -> None:
         await self.registry.remove(model)
         await reply(self.redis.hdel(keys.STALE, model.model_id))
 
-    async def _inherit(self, new: ModelRecord) -> None:
+    async def _inherit(self, new: ModelRecord, name: str | None) -> None:
         """Give a model the name of the one that it was made for, which is gone."""
-        name = new.options.name if new.options is not None else None
         for wished in (name or new.name, new.name):
             change = operator.methodcaller("model_copy", update={"name": wished, "replaces": None})
             with contextlib.suppress(UserError):  # somebody took the name meanwhile

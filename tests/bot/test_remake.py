@@ -7,6 +7,7 @@ import time
 import pytest
 
 from bot.channels.store import Line
+from bot.servers.settings import Persona
 from galvanic.options import TrainOptions
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -26,6 +27,7 @@ from tests.bot.channels import (
     until,
 )
 from tests.bot.live import Live, text_of
+from tests.bot.members import press
 from tests.transcripts import words, written
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
@@ -96,13 +98,22 @@ async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live)
     other = model_of(live, "other", (await read(live, ADA)).ref(0))
     await live.bot.registry.use(LAB, old)
     await live.bot.registry.use(LIBRARY, other)
+    for call, model in (("mary", old), ("victor", other)):
+        speaks = Persona(title="Ben", model_id=model.model_id, model=model.name, channels=(LAB,), owner=BEN)
+        await live.bot.guild_settings.put_persona(GUILD_ID, call, speaks)
+        await live.bot.guild_settings.change_persona(
+            GUILD_ID, call, lambda one: one.model_copy(update={"agreed": True})
+        )
+    await live.bot.registry.amend("sea", lambda one: one.model_copy(update={"name": "ocean"}))
     await live.bot.transcripts.note_withdrawn(info.transcript_id, [BEN])
     await live.bot.transcripts.purge(info.transcript_id)
     now = (await live.bot.registry.revisions([info.transcript_id]))[info.transcript_id].now
     options = TrainOptions(name="sea")
     heir = model_of(live, "sea-2", info.ref(now), replaces="sea", options=options)
     await look(live)
-    assert await names(live) == ["other", "sea"]
+    assert await names(live) == ["ocean", "other"], "its name of now"
+    personas = (await live.bot.guild_settings.get(GUILD_ID)).personas
+    assert [(one.model_id, one.speaks) for one in personas.values()] == [("sea-2", True), ("other", True)]
     assert (await live.bot.guild_settings.channel([LAB])).model == heir.model_id
     assert (await live.bot.guild_settings.channel([LIBRARY])).model == other.model_id
 
@@ -114,6 +125,25 @@ async def test_a_new_model_whose_old_one_is_gone_takes_its_name(live: Live) -> N
     await look(live)
     (heir,) = await live.bot.registry.all(GUILD_ID)
     assert (heir.name, heir.replaces) == ("sea", None)
+
+
+async def test_a_model_that_somebody_deletes_does_not_come_back(live: Live) -> None:
+    """Neither by a training that is to replace it, nor by one that is over and waits for its turn."""
+    await talked(live, 300, "ada", "ben")
+    info = await read(live, ADA, BEN)
+    model_of(live, "sea", info.ref(0))
+    model_of(live, "tides", replaces="land")
+    await live.ask("!optout", person="ben")
+    job = await queued(live)
+    assert job.corpus.transcript is not None
+    model_of(live, "sea-2", job.corpus.transcript, replaces="sea")
+    sent = live.send("!model delete sea")
+    question = await live.until(lambda: live.answer(sent), "the question")
+    press(live, "ada", question, "Delete it")
+    await live.until(lambda: live.showing("`sea` was deleted by"), "the deletion")
+    assert await names(live) == ["tides"]
+    snapshot = await live.bot.snapshots.look(now=True)
+    assert [one for one in snapshot.trainings if one.job.replaces] == []
 
 
 async def test_a_new_model_keeps_its_own_name_if_somebody_took_the_old_one(live: Live) -> None:
