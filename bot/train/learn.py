@@ -123,8 +123,10 @@ class Learning(commands.Cog):
         _, current = await self.trainings.registry.channel_models(guild.id, [channel_id])
         for one in await self.trainings.registry.all(guild.id):  # the channel may have chosen another one since
             after = await self._after(one, schedule.source_id)
-            since = discord.utils.snowflake_time(after).timestamp() if after else schedule.since or schedule.at
-            if since < oldest and (after or (after == 0 and one == current)):
+            since = max(schedule.since or schedule.at, one.created_at)  # of lines of any age
+            if after:
+                since = discord.utils.snowflake_time(after).timestamp()
+            if since < oldest and (after or (after == 0 and one == current and not one.authors)):
                 await self.remaking.delete(guild, one, "it could not learn on, and what it learned is too old by now")
         model = await self._model(guild, channel_id, schedule.source_id)
         if schedule.is_due(model, now) and not await self.remaking.is_busy(guild, model):

@@ -269,11 +269,15 @@ async def test_it_is_deleted_although_the_channel_has_another_model(live: Live) 
 
 async def test_the_first_is_deleted_where_it_never_learned_on(live: Live) -> None:
     live.bot.settings.learn_days = 20
-    await learned(live)
-    await planned(live, days=39)
-    await look_twice(live)
-    assert await names(live) == ["sea"]
-    await planned(live, days=1, since=time.time() - 41 * DAY_S)  # a training was begun yesterday, and failed
+    long_ago = time.time() - 41 * DAY_S
+    refs = (await learned(live)).transcripts
+    for days, since, created_at in ((39, 0.0, long_ago), (1, long_ago, time.time())):
+        model_of(live, "sea", *refs, created_at=created_at)
+        await planned(live, days=days, since=since)
+        await look_twice(live)
+        assert await names(live) == ["sea"], "it was turned on, or somebody trained it, not so long ago"
+    model_of(live, "sea", *refs, created_at=long_ago)
+    await planned(live, days=1, since=long_ago)  # a training was begun yesterday, and failed
     await look_twice(live)
     assert await names(live) == []
 
