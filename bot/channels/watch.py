@@ -144,12 +144,14 @@ class Watch(commands.Cog):
             raise
 
     async def note_thread(self, guild_id: int, thread_id: int, parent_id: int) -> None:
-        """A thread was deleted: its words go, be it read with its channel or by itself."""
+        """A thread was deleted: its words go. If it was read by itself, so do the models that learned them, as with a
+        channel."""
         for transcript in await self.store.all(guild_id):
             if transcript.info.source_id == parent_id:
                 await self._note_gone(transcript.info, {}, thread_id)
             elif transcript.info.source_id == thread_id:
                 await self.withdrawals.drop(transcript.transcript_id)
+                await self.removal.forget_words(guild_id, transcript.transcript_id)
 
     async def note_channel(self, guild_id: int, channel_id: int) -> None:
         """A channel was deleted: it is not allowed any more either."""

@@ -20,6 +20,8 @@ from tests.bot.channels import (
     known_of,
     learned,
     lose_lab,
+    model_of,
+    names,
     queued,
     read,
     taken_out,
@@ -224,8 +226,17 @@ async def test_a_thread_of_its_own_is_deleted(live: Live) -> None:
     for number in range(60):
         live.world.create_message(thread.id, ADA, f"this is long message number {number} of the thread")
     known = await learned(live, f"!train <#{thread.id}>")
+    ref = (await live.bot.transcripts.all())[0].info.ref(0)
+    model_of(live, "long", ref, scope="guild")
+    model_of(live, "other", scope="guild")
     live.world.delete_channel(thread.id)
     await until(lambda: is_gone(known))
+
+    async def only_other() -> bool:
+        return await names(live) == ["other"]
+
+    await until(only_other)
+    assert not (await live.bot.snapshots.look(now=True)).trainings
     assert LAB in await live.bot.consents.allowed(GUILD_ID)
 
 
