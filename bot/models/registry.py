@@ -254,7 +254,7 @@ class Registry:
         """Raises UserError: there are more models of a member's own words."""
         if sum(one.authors == {user_id} for one in await self.all(guild_id)) > most:
             prefix = await self._guilds.prefix(guild_id)
-            problem = f"You have {MOST_OWN} models of your own words here, which is the maximum."
+            problem = f"You have {MOST_OWN} models of your own words here, or in training, which is the maximum."
             raise UserError(problem, f"Delete one of them first: `{prefix}model delete NAME`.")
 
     async def played(self) -> set[int]:

@@ -167,7 +167,11 @@ class Trainings(Requests):
                 "Leave out `--from`, or start from a model of your own words with `@me #CHANNEL`.",
             )
         if own:
-            await self.registry.require_few_own(who.guild_id, who.user.id, MOST_OWN - 1)
+            known = (await self.snapshots.look(now=True)).trainings
+            jobs = [one.job for one in known if one.is_of(who.guild_id, who.user.id)]
+            refs = [job.corpus.transcript for job in jobs if job.replaces is None]
+            coming = sum(ref is not None and ref.author_id in own for ref in refs)
+            await self.registry.require_few_own(who.guild_id, who.user.id, MOST_OWN - 1 - coming)
 
     # ------------------------------------------------------------------ channels, which are yet to be read
 
