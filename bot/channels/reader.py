@@ -52,21 +52,17 @@ class Reader:
         """Read one more page; after an error the same page may be read again.
 
         Raises discord.HTTPException: Discord refuses it, or is in trouble; redis.RedisError: Redis cannot be reached;
-        ServerAway: the server is not there now.
+        Overtaken: somebody else went on with it meanwhile; ServerAway: the server is not there now.
         """
-        if self.state.sources is None:
-            sources = await self._sources()
-            await self._keep([], self.state.model_copy(update={"sources": sources, "cursor": self.info.after}))
-            return
-        source_id = self.state.sources[self.state.at]
-        messages = [message for message in await self._fetch(source_id) if message.id <= self.info.until]
-        lines = await self._lines(messages, source_id if source_id != self.info.source_id else 0)
-        await self._keep(lines, self._after(messages))
-
-    async def _keep(self, lines: list[Line], state: ImportState) -> None:
-        """Keep a page and the state after it. Raises Overtaken: somebody else went on with it meanwhile."""
-        names, before = self.names, self.state
-        await self.store.append(self.info.transcript_id, lines, state, names, after=before, consents=self.consents)
+        before, lines = self.state, list[Line]()
+        if before.sources is None:
+            state = before.model_copy(update={"sources": await self._sources(), "cursor": self.info.after})
+        else:
+            source_id = before.sources[before.at]
+            messages = [message for message in await self._fetch(source_id) if message.id <= self.info.until]
+            lines = await self._lines(messages, source_id if source_id != self.info.source_id else 0)
+            state = self._after(messages)
+        await self.store.append(self.info.transcript_id, lines, state, self.names, after=before, consents=self.consents)
         self.state = state
 
     async def _fetch(self, source_id: int) -> list[discord.Message]:
