@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
 
@@ -68,16 +68,11 @@ class Consents:
             return self.mode == "opt-out"
         return self.mode != "off" and said.state == "in" and message_id > said.since
 
-    def refused(self, user_ids: Iterable[int]) -> set[int]:
+    def refused(self, user_ids: Collection[int]) -> set[int]:
         """Whose words must go: a no or, with opt-in, no answer; nobody's for a record that cannot be read."""
-
-        def has_to_go(user_id: int) -> bool:
-            said = self.said.get(user_id)
-            if said is None:
-                return self.mode == "opt-in"
-            return said.state == "out" and said is not _UNREADABLE
-
-        return set(filter(has_to_go, user_ids))
+        noes = {user_id for user_id, said in self.said.items() if said.state == "out" and said is not _UNREADABLE}
+        unasked = set(user_ids) - self.said.keys() if self.mode == "opt-in" else set[int]()
+        return noes.intersection(user_ids) | unasked
 
 
 class ConsentStore:
