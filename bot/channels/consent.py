@@ -143,17 +143,15 @@ class ConsentStore:
         log.info("consent_changed", guild_id=guild_id, user_id=user_id, state=said.state)
         return said
 
-    async def refuse(self, guild_id: int, user_id: int, until: int) -> Said:
+    async def refuse(self, guild_id: int, user_id: int, until: int) -> None:
         """Note a no. `until`: no message has a higher id yet; a later yes is for later messages only."""
         said = Said(state="out", at=time.time(), since=until)
         self._refusing[guild_id, user_id] = said  # at once, whatever becomes of it in Redis
-
         kept = said.model_dump_json()
         await self._leader.write(lambda pipe: pipe.hset(keys.consent(guild_id), str(user_id), kept))
         if self._refusing.get((guild_id, user_id)) is said:
             del self._refusing[guild_id, user_id]
         log.info("consent_changed", guild_id=guild_id, user_id=user_id, state=said.state)
-        return said
 
     async def allowed(self, guild_id: int) -> dict[int, Allowed]:
         """By channel, what a server's admins allow."""
