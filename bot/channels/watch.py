@@ -25,6 +25,7 @@ from bot.channels import withdrawals
 from bot.channels.cleaning import clean
 from bot.channels.consent import ConsentStore
 from bot.channels.reader import PAGE, is_speech, page_after, prefixes_of
+from bot.channels.sources import reads
 from bot.channels.store import Line, TranscriptStore
 from bot.channels.withdrawals import Withdrawals
 from bot.errors import MISSING_ACCESS, MISSING_PERMISSIONS, is_gone
@@ -259,11 +260,8 @@ class Watch(commands.Cog):
         Without Read Message History Discord shows no message, instead of refusing. Raises discord.HTTPException: it is
         in trouble.
         """
-        if (guild := self._there(info.guild_id)) is None:
-            return None
-        room = guild.get_channel_or_thread(info.channel_id)
-        rights = room.permissions_for(guild.me) if room is not None else discord.Permissions.none()
-        if not (rights.view_channel and rights.read_message_history):
+        guild = self._there(info.guild_id)
+        if guild is None or not reads(guild.me, guild.get_channel_or_thread(info.channel_id)):
             return None
         try:
             return await page_after(self.client, info.guild_id, place_id, page[0].message_id - 1)
