@@ -215,8 +215,17 @@ class Importer(Service):
         await self.withdrawals.purge(info, of_messages=True)
         await self.sources.require_still(info, job.place)
         current = await self.store.load(info.transcript_id)
-        if current is None or current.chars < self.settings.corpus_min_chars:
-            raise await self._too_short(info, current.chars if current is not None else 0)
+        chars = current.chars if current is not None else 0
+        if chars < self.settings.corpus_min_chars:
+            people = len(await self.store.members(info.transcript_id))
+            prefix = await self.servers.prefix(info.guild_id)
+            since = f" since {discord.utils.format_dt(discord.utils.snowflake_time(info.after))}" if info.after else ""
+            remedy = f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
+            raise UserError(
+                f"I found {count(chars, 'character')}{since} by {count(people, 'member')} who agreed; "
+                f"at least {self.settings.corpus_min_chars:,} are needed.",
+                "Try again when more was said." if info.after or info.author_id else remedy,
+            )
         await self.store.complete(info.transcript_id)
 
     async def _hand_over(self, job: TrainJob, transcript_id: str) -> None:
@@ -235,17 +244,6 @@ class Importer(Service):
         # A message may have gone after the purge, and before it was complete.
         self.withdrawals.chores.add(self.withdrawals.tidy, transcript_id)
         await self._drop_older(current, all_of_it=job.replaces is not None)
-
-    async def _too_short(self, info: TranscriptInfo, chars: int) -> UserError:
-        people = len(await self.store.members(info.transcript_id))
-        prefix = await self.servers.prefix(info.guild_id)
-        since = f" since {discord.utils.format_dt(discord.utils.snowflake_time(info.after))}" if info.after else ""
-        remedy = f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
-        return UserError(
-            f"I found {count(chars, 'character')}{since} by {count(people, 'member')} who agreed; "
-            f"at least {self.settings.corpus_min_chars:,} are needed.",
-            "Try again when more was said." if info.after or info.author_id else remedy,
-        )
 
     async def _drop_older(self, transcript: Transcript, *, all_of_it: bool) -> None:
         """Drop the words of earlier imports of the same messages that no training needs any more.
