@@ -133,12 +133,9 @@ def sees(user: User, place: Place) -> bool:
 
 
 class TooSoon(UserError):
-    """`seconds`: until the cooldown is over."""
-
     def __init__(self, seconds: float) -> None:
-        wait = max(1, round(seconds))
-        super().__init__("That was a bit fast.", f"Try again in {wait} s.")
-        self.seconds = seconds
+        """`seconds`: until the cooldown is over."""
+        super().__init__("That was a bit fast.", f"Try again in {max(1, round(seconds))} s.")
 
 
 class Access:

@@ -32,10 +32,9 @@ async def test_what_is_done_costs_and_what_fails_does_not(access: Access) -> Non
             raise ValueError("failed")
     async with spend(access):
         pass
-    with pytest.raises(TooSoon) as caught:
+    with pytest.raises(TooSoon, match=r"Try again in ([1-9]|[1-5]\d|60) s\."):
         async with spend(access):
             pass
-    assert 0 < caught.value.seconds <= 60
 
 
 async def test_what_fails_late_leaves_the_next_requests_cooldown(access: Access, client: redis.asyncio.Redis) -> None:
