@@ -139,14 +139,14 @@ class Holdings:
             behind=tuple(model for model in shown if model.model_id in due and model not in learned),
             due=due,
             owned=tuple(model for model in models if model.owner_id == user.id),
-            trainings=tuple(job for job in await self._trainings(user) if job.place.guild_id == guild_id),
+            trainings=tuple(job for job in await self._trainings(user.id) if job.place.guild_id == guild_id),
             quiz=quiz.decode() if quiz is not None else None,
             personas=tuple(call for call, one in (await self.servers.named_after(guild_id)).items() if one == user.id),
         )
 
-    async def _trainings(self, user: User | discord.Object) -> list[TrainJob]:
+    async def _trainings(self, user_id: int) -> list[TrainJob]:
         trainings = (await self.snapshots.look(now=True)).trainings
-        return [one.job for one in trainings if one.job.place.user_id == user.id]
+        return [one.job for one in trainings if one.job.place.user_id == user_id]
 
     async def _words(self, guild_id: int, user_id: int) -> tuple[Words, ...]:
         found = []
@@ -164,7 +164,7 @@ class Holdings:
 
         Trainings stay, for their models need them; but not those of their own words alone, whose samples are theirs.
         """
-        running = {job.job_id for job in await self._trainings(discord.Object(user_id))}
+        running = {job.job_id for job in await self._trainings(user_id)}
         for channel_id in await reply(self.redis.zrange(keys.QUIZZES, 0, -1)):
             await reply(self.redis.hdel(keys.quiz(channel_id.decode()), f"g:{user_id}"))
         for guild_id in guild_ids:
@@ -173,7 +173,8 @@ class Holdings:
             job.job_id
             async for job in self.requests_of(user_id)
             if job is not None and job.place.guild_id in guild_ids and not isinstance(job, DeleteJob)
-            if not isinstance(job, TrainJob) or (job.job_id not in running and _is_own(job, user_id))
+            if not isinstance(job, TrainJob)
+            or (job.job_id not in running and user_id in {ref.author_id for ref in job.transcripts or ()})
         ]
         for job_id in theirs:
             await self._forget_request(job_id)
@@ -220,11 +221,6 @@ class Holdings:
                 else:
                     if user_id in {job.place.user_id, *authors_of(job)}:
                         yield job
-
-
-def _is_own(job: TrainJob, user_id: int) -> bool:
-    """Whether a training learned somebody's own words alone."""
-    return user_id in {ref.author_id for ref in job.transcripts or ()}
 
 
 async def _shared_servers(user: User, guilds: list[discord.Guild]) -> set[int]:
