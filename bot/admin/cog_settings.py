@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ _PLACES = [
     discord.ChannelType.voice,
     discord.ChannelType.stage_voice,
 ]
+_WHERE = "Where I may be used"
 _ROLES = {"train_roles": "Who may train", "generate_roles": "Who may generate texts"}
 _QUOTAS = {
     "jobs_per_user": ("Trainings at once per person", "trainings per person"),
@@ -98,18 +99,13 @@ class ServerSettings(commands.Cog):
         except UnreadableSettings as error:
             return {"embed": error_embed(error), "view": view(reset)}
         # Discord refuses a default that no longer exists; the next choice drops it from the settings.
-        places = [place for one in own.channels if (place := guild.get_channel_or_thread(one)) is not None]
+        places = _there(guild.get_channel_or_thread, own.channels)
         controls = view(
-            _role_menu(guild, "train_roles", own.train_roles),
-            _role_menu(guild, "generate_roles", own.generate_roles),
-            discord.ui.ChannelSelect(
-                custom_id=custom_id("settings", "channels"),
-                channel_types=_PLACES,
-                placeholder="Where I may be used" + ("" if places else ": in every channel"),
-                min_values=0,
-                max_values=MOST,
-                default_values=places[:MOST],
+            *(
+                _menu(discord.ui.RoleSelect, field, _there(guild.get_role, getattr(own, field)), title, "everyone")
+                for field, title in _ROLES.items()
             ),
+            _menu(discord.ui.ChannelSelect, "channels", places, _WHERE, "in every channel", channel_types=_PLACES),
             *(button("settings", what, label=what.capitalize()) for what in _FORMS),
             reset,
         )
@@ -214,14 +210,15 @@ def _ids(press: Press) -> tuple[int, ...]:
     return tuple(chosen.id for chosen in press.values)
 
 
-def _role_menu(guild: discord.Guild, field: str, chosen: tuple[int, ...]) -> discord.ui.RoleSelect[Any]:
-    there = [role for one in chosen if (role := guild.get_role(one)) is not None]
-    return discord.ui.RoleSelect(
+def _menu(kind: Callable[..., Any], field: str, there: Sequence[Any], title: str, none: str, **options: Any) -> Any:
+    """`none`: what it means that nothing is chosen."""
+    return kind(
         custom_id=custom_id("settings", field),
-        placeholder=_ROLES[field] + ("" if there else ": everyone"),
+        placeholder=title if there else f"{title}: {none}",
         min_values=0,
         max_values=MOST,
         default_values=there[:MOST],
+        **options,
     )
 
 
@@ -258,10 +255,12 @@ def _panel(
     disk = f"{now.disk_mb:,g} MB ({'the maximum' if now.disk_mb == most.disk_mb else f'at most {most.disk_mb:,g} MB'})"
     entries = f"{len(own.blocked):,} " + ("entry" if len(own.blocked) == 1 else "entries")
     listed = f"The default list of {entries} (slurs)" if own.blocklist is None else entries
+    roles = ("Everyone", "Members with {}", "Members with {}")
+    channels = ("In every channel", "Only in {} and its threads", "Only in {} and their threads")
     for name, value in (
-        (_ROLES["train_roles"], _roles(guild, own.train_roles)),
-        (_ROLES["generate_roles"], _roles(guild, own.generate_roles)),
-        ("Where I may be used", _channels(guild, own.channels)),
+        (_ROLES["train_roles"], _chosen(guild.get_role, own.train_roles, *roles)),
+        (_ROLES["generate_roles"], _chosen(guild.get_role, own.generate_roles, *roles)),
+        (_WHERE, _chosen(guild.get_channel_or_thread, own.channels, *channels)),
         ("Trainings at once (waiting included)", f"{jobs} ({'the maximum' if now[:2] == most[:2] else at_most})"),
         ("Disk for models", f"{disk}; {stored_bytes / MEGABYTE:,.1f} MB are in use"),
         ("Command prefix", f"`{prefix}`, as in `{prefix}help`"),
@@ -271,19 +270,14 @@ def _panel(
     return embed
 
 
-def _roles(guild: discord.Guild, ids: Iterable[int]) -> str:
-    roles = [role.mention for role_id in ids if (role := guild.get_role(role_id)) is not None]
-    return _some(roles, "members with") if list(ids) else "Everyone"
+def _there(find: Callable[[int], Any], ids: Iterable[int]) -> list[Any]:
+    """Those that still exist."""
+    return [found for one in ids if (found := find(one)) is not None]
 
 
-def _channels(guild: discord.Guild, ids: Iterable[int]) -> str:
-    places = [place.mention for place_id in ids if (place := guild.get_channel_or_thread(place_id)) is not None]
-    threads = " and its threads" if len(places) == 1 else " and their threads"
-    return _some(places, "only in", threads) if list(ids) else "In every channel"
-
-
-def _some(mentions: list[str], before: str, after: str = "") -> str:
-    if not mentions:
-        return "Admins only: what was chosen no longer exists"
-    said = f"{before} {some(mentions, _MOST_SHOWN)}{after}"
-    return (said[:1].upper() + said[1:])[:FIELD_LIMIT]
+def _chosen(find: Callable[[int], Any], ids: Sequence[int], none: str, one: str, several: str) -> str:
+    """`none`: what it means that nothing is chosen; `one`, `several`: how so many are named."""
+    there = [found.mention for found in _there(find, ids)]
+    if not there:
+        return "Admins only: what was chosen no longer exists" if ids else none
+    return (one if len(there) == 1 else several).format(some(there, _MOST_SHOWN))[:FIELD_LIMIT]
