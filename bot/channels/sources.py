@@ -69,7 +69,6 @@ class Sources:
         if channel is None or not reads(who.user, channel):
             shown = typed.strip()[:60].replace("`", "")
             raise UserError(f"I can't find a channel `{shown}` that you can read.", "Name one, such as `#general`.")
-        assert not isinstance(channel, discord.abc.PrivateChannel)
         if not isinstance(channel, Source) or (isinstance(channel, discord.Thread) and channel.is_private()):
             raise UserError(
                 f"I don't learn from {channel.mention}.",
@@ -145,9 +144,7 @@ class Sources:
             ]
         return choices([*found, *names] if typed.startswith("#") else [*names, *found], typed)
 
-    async def _named(
-        self, who: Actor, typed: str
-    ) -> discord.abc.GuildChannel | discord.Thread | discord.abc.PrivateChannel | None:
+    async def _named(self, who: Actor, typed: str) -> discord.abc.GuildChannel | discord.Thread | None:
         guild = self.client.get_guild(who.guild_id)
         if guild is None:
             return None
