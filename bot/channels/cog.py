@@ -23,7 +23,7 @@ from bot.channels.withdrawals import Withdrawals, Withdrawn
 from bot.components import GUILD, USER, Components, Press
 from bot.models.registry import Registry
 from bot.options.autocomplete import choices
-from bot.responder import NOT_SENT, SENT, answer_privately, is_elsewhere, note_sent, tell_privately, write_to
+from bot.responder import NOT_SENT, SENT, answer_privately, note_sent, tell_privately, write_to
 from bot.servers import access
 from bot.servers.access import Access, member_in
 from bot.servers.settings import GuildSettingsStore
@@ -292,18 +292,15 @@ class Privacy(commands.Cog):
             return said
         shown = [f"`{model.name}`" for model in self.registry.among(guild_id, here, models)[:10]]
         hidden = len(models) - len(shown)
-        names = " and ".join(filter(None, (", ".join(shown), f"{hidden} more" if shown and hidden else "")))
-        stay = f"Models that learned from it stay until somebody deletes them: {names or count(hidden, 'model')}."
+        names = ", ".join(shown) + (f" and {hidden} more" if hidden else "") if shown else count(hidden, "model")
+        stay = f"Models that learned from it stay until somebody deletes them: {names}."
         return f"{said} {stay} `{terms.prefix}model delete` does."
 
     # ------------------------------------------------------------------ words
 
     async def _terms(self, where: Context | Press) -> Terms:
         """With what commands begin with where a private answer is read: in the channel, or in direct messages."""
-        if isinstance(where, Press):
-            guild_id = where.interaction.guild_id
-        else:
-            guild_id = where.guild.id if where.guild is not None and not is_elsewhere(where) else None
+        guild_id = where.interaction.guild_id if where.interaction is not None else None
         return Terms(self.settings, await self.servers.prefix(guild_id))
 
     async def _servers(self, guild: discord.Guild | None, user: User, *, to_refuse: bool = False) -> list[int]:
