@@ -96,9 +96,9 @@ class Galvanic(commands.Bot):
         self.registry = registry.Registry(self.redis, settings, servers, self.audience)
         self.removal = removal.Removal(self, self.registry, self.jobs, self.snapshots)
         self.chores, self.looks = Chores("words"), Chores("looking for changes")
-        words = (consents, texts, self.registry, servers, self.chores)
-        self.withdrawals = withdrawals.Withdrawals(self, self.redis, *words, stale=lambda: self.remaking.wake())
-        self.holdings = held.Holdings(self, settings, self.redis, *words, self.snapshots)
+        words = (self, consents, texts, self.registry, servers, self.chores)
+        self.withdrawals = withdrawals.Withdrawals(*words, self.redis, stale=lambda: self.remaking.wake())
+        self.holdings = held.Holdings(*words, settings, self.redis, self.snapshots)
         self.sources = sources.Sources(settings, self, servers, consents, self.audience)
         self.privacy = Privacy(
             self, settings, servers, self.access, self.sources, consents, self.withdrawals, self.holdings, self.registry
@@ -154,7 +154,7 @@ class Galvanic(commands.Bot):
         writing = Writing(self.components.open, self.generating)
         menus = cog_menus.Menus(self, writing, self.holdings.forget_soon)
         chat = cog_chat.Chat(self, self.generating, self.chat)
-        heard = (self.withdrawals, self.chores, self.looks, self.registry, self.removal)
+        words = (self, self.consents, texts, self.registry, servers, self.chores)
         for one in (
             self.responder,
             cog_general.General(self, settings, self.redis, servers, pages, *status, send_commands),
@@ -168,7 +168,7 @@ class Galvanic(commands.Bot):
             Speaks(self.speaker, self.personas, chat),
             Play(self.quiz, best.Best(self.generating, self.redis, self.audience)),
             self.models,
-            watch.Watch(self, servers, self.consents, texts, *heard),
+            watch.Watch(*words, self.withdrawals, self.looks, self.removal),
             self.privacy,
         ):
             await self.add_cog(one)

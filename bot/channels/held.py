@@ -11,15 +11,14 @@ import discord
 import redis.asyncio
 import structlog
 
-from bot.background import DISCORD_ERRORS, Chores, reply
-from bot.channels.consent import Allowed, ConsentStore, Said
+from bot.background import DISCORD_ERRORS, reply
+from bot.channels.consent import Allowed, Said
 from bot.channels.sources import reads
-from bot.channels.store import Transcript, TranscriptStore
+from bot.channels.store import Transcript
+from bot.channels.withdrawals import OfWords
 from bot.jobs.decoding import NotUnderstood, job_from
 from bot.jobs.snapshot import Snapshots
-from bot.models.registry import Registry
 from bot.servers.access import member_in
-from bot.servers.settings import GuildSettingsStore
 from bot.types import User
 from shared import keys
 from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, DeleteJob, Job, TrainJob, authors_of
@@ -70,18 +69,12 @@ class Held:
     personas: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Holdings:
+@dataclass(eq=False, repr=False)
+class Holdings(OfWords):
     """Finds what is held of people. Any method raises `redis.RedisError` while Redis cannot be reached."""
 
-    client: discord.Client
     settings: Settings
     redis: redis.asyncio.Redis
-    consents: ConsentStore
-    store: TranscriptStore
-    registry: Registry
-    servers: GuildSettingsStore
-    chores: Chores
     snapshots: Snapshots
 
     async def servers_of(self, user: User, *, to_refuse: bool = False) -> list[int]:

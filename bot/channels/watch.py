@@ -23,16 +23,13 @@ from redis.exceptions import RedisError
 from bot.background import Chores
 from bot.channels import withdrawals
 from bot.channels.cleaning import clean
-from bot.channels.consent import ConsentStore
 from bot.channels.reader import PAGE, is_speech, page_after, prefixes_of
 from bot.channels.sources import reads
-from bot.channels.store import Line, TranscriptStore
-from bot.channels.withdrawals import Withdrawals
+from bot.channels.store import Line
+from bot.channels.withdrawals import OfWords, Withdrawals
 from bot.errors import MISSING_ACCESS, MISSING_PERMISSIONS, is_gone
-from bot.models.registry import Registry
 from bot.models.removal import Removal
 from bot.servers.access import member_in, was_deleted
-from bot.servers.settings import GuildSettingsStore
 from shared.transcripts import TranscriptInfo
 
 EVERY_S = 86_400.0
@@ -44,17 +41,11 @@ log = structlog.get_logger()
 
 
 @dataclass(eq=False, repr=False)
-class Watch(commands.Cog):
+class Watch(OfWords, commands.Cog):
     """`looks`: chores that ask Discord, of which many take long."""
 
-    client: discord.Client
-    servers: GuildSettingsStore
-    consents: ConsentStore
-    store: TranscriptStore
     withdrawals: Withdrawals
-    chores: Chores
     looks: Chores
-    registry: Registry
     removal: Removal
     _changed: defaultdict[tuple[int, int], dict[int, discord.Message | None]] = field(
         init=False, default_factory=lambda: defaultdict(dict)

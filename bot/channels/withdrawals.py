@@ -39,16 +39,22 @@ class Withdrawn:
 
 
 @dataclass(eq=False, repr=False)
-class Withdrawals:
-    """`stale`: called when models may have become stale. Any method raises `redis.RedisError`."""
+class OfWords:
+    """Base of the services that know whose words are kept."""
 
     client: discord.Client
-    connection: redis.asyncio.Redis
     consents: ConsentStore
     store: TranscriptStore
     registry: Registry
     servers: GuildSettingsStore
     chores: Chores
+
+
+@dataclass(eq=False, repr=False)
+class Withdrawals(OfWords):
+    """`stale`: called when models may have become stale. Any method raises `redis.RedisError`."""
+
+    connection: redis.asyncio.Redis
     stale: Callable[[], None]
 
     # ------------------------------------------------------------------ members
