@@ -104,9 +104,7 @@ class Galvanic(commands.Bot):
             self, settings, servers, self.access, self.sources, consents, self.withdrawals, self.holdings, self.registry
         )
         self.typing = Typing(self)
-        self.importer = importer.Importer(
-            self, settings, servers, texts, consents, self.sources, self.withdrawals, self.jobs, self.snapshots
-        )
+        self.importer = importer.Importer(*words, settings, self.sources, self.withdrawals, self.jobs, self.snapshots)
         self.training_cards = card.TrainingCards(
             self,
             settings,

@@ -17,15 +17,13 @@ from redis.exceptions import RedisError
 
 from bot.background import REDIS_DOWN, Service, claimed, is_transient, run_forever
 from bot.channels import embeds
-from bot.channels.consent import ConsentStore
 from bot.channels.reader import Reader
 from bot.channels.sources import ServerAway, Source, Sources, room_of
-from bot.channels.store import ImportState, Transcript, TranscriptStore
-from bot.channels.withdrawals import Withdrawals
+from bot.channels.store import ImportState, Transcript
+from bot.channels.withdrawals import OfWords, Withdrawals
 from bot.errors import explain, is_gone
 from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots
-from bot.servers.settings import GuildSettingsStore
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.reading import slugify
@@ -69,14 +67,10 @@ class ImportPlan:
 
 
 @dataclass(eq=False, repr=False)
-class Importer(Service):
+class Importer(OfWords, Service):
     """All imports of this bot: one at a time in each server."""
 
-    client: discord.Client
     settings: Settings
-    servers: GuildSettingsStore
-    store: TranscriptStore
-    consents: ConsentStore
     sources: Sources
     withdrawals: Withdrawals
     jobs: JobClient
@@ -242,7 +236,7 @@ class Importer(Service):
             return
         log.info("import_done", lines=current.lines, chars=current.chars, left_out=current.left_out)
         # A message may have gone after the purge, and before it was complete.
-        self.withdrawals.chores.add(self.withdrawals.tidy, transcript_id)
+        self.chores.add(self.withdrawals.tidy, transcript_id)
         await self._drop_older(current, all_of_it=job.replaces is not None)
 
     async def _drop_older(self, transcript: Transcript, *, all_of_it: bool) -> None:
