@@ -100,9 +100,7 @@ class Galvanic(commands.Bot):
         self.withdrawals = withdrawals.Withdrawals(*words, self.redis, stale=lambda: self.remaking.wake())
         self.holdings = held.Holdings(*words, settings, self.redis, self.snapshots)
         self.sources = sources.Sources(settings, self, servers, consents, self.audience)
-        self.privacy = Privacy(
-            self, settings, servers, self.access, self.sources, consents, self.withdrawals, self.holdings, self.registry
-        )
+        self.privacy = Privacy(*words, settings, self.access, self.sources, self.withdrawals, self.holdings)
         self.typing = Typing(self)
         self.importer = importer.Importer(*words, settings, self.sources, self.withdrawals, self.jobs, self.snapshots)
         self.training_cards = card.TrainingCards(

@@ -14,19 +14,16 @@ from discord.ext import commands
 
 from bot.background import unless_refused
 from bot.channels import embeds
-from bot.channels.consent import ConsentStore
 from bot.channels.embeds import Terms
 from bot.channels.export import export
 from bot.channels.held import Holdings
 from bot.channels.sources import Room, Sources, reads, require_readable
-from bot.channels.withdrawals import Withdrawals, Withdrawn
+from bot.channels.withdrawals import OfWords, Withdrawals, Withdrawn
 from bot.components import GUILD, USER, Components, Press
-from bot.models.registry import Registry
 from bot.options.autocomplete import choices
 from bot.responder import NOT_SENT, SENT, answer_privately, note_sent, tell_privately, write_to
 from bot.servers import access
 from bot.servers.access import Access, member_in
-from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User, hybrid_command
 from bot.words import GREEN, GREY, code
 from galvanic.errors import UserError
@@ -43,21 +40,17 @@ log = structlog.get_logger()
 
 
 @dataclass(eq=False, repr=False)
-class Privacy(commands.Cog):
+class Privacy(OfWords, commands.Cog):
     """Its commands work in every channel, whatever the admins have chosen.
 
     Any of them raises `redis.RedisError` while Redis cannot be reached, discord.HTTPException: Discord is in trouble.
     """
 
-    client: discord.Client
     settings: Settings
-    servers: GuildSettingsStore
     access: Access
     sources: Sources
-    consents: ConsentStore
     withdrawals: Withdrawals
     holdings: Holdings
-    registry: Registry
 
     def register(self, components: Components) -> None:
         anybody: dict[str, Any] = {"who": "anybody", "how": "update", "owner": True}
