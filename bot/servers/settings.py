@@ -156,11 +156,12 @@ class GuildSettingsStore:
             entries = checked_blocklist("\n".join((*own.blocked, entry)))
             await self._put(guild_id, own.model_copy(update={"blocklist": entries}))
 
-    async def change_persona(self, guild_id: int, call: str, change: Callable[[Persona], Persona]) -> None:
-        """As it is now; nothing where it was removed meanwhile."""
+    async def change_persona(self, guild_id: int, call: str, change: Callable[[Persona], dict[str, Any]]) -> None:
+        """`change`: the fields that become others, of it as it is now; nothing where it was removed meanwhile."""
         async with self._changing:
             own = await self.get(guild_id)
-            if (now := own.personas.get(call)) is not None and (made := change(now)) != now:
+            now = own.personas.get(call)
+            if now is not None and (made := now.model_copy(update=change(now))) != now:
                 await self._put(guild_id, own.model_copy(update={"personas": {**own.personas, call: made}}))
 
     async def put_persona(self, guild_id: int, call: str, made: Persona) -> Persona:
@@ -218,9 +219,8 @@ class GuildSettingsStore:
     async def forget_channel(self, guild_id: int, channel_id: int) -> None:
         """No persona speaks in a channel that is gone."""
 
-        def without(one: Persona) -> Persona:
-            left = {name: tuple(at for at in getattr(one, name) if at != channel_id) for name in _WHERE}
-            return one.model_copy(update=left)
+        def without(one: Persona) -> dict[str, Any]:
+            return {name: tuple(at for at in getattr(one, name) if at != channel_id) for name in _WHERE}
 
         for call in list((await self.get(guild_id)).personas):
             await self.change_persona(guild_id, call, without)

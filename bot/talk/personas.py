@@ -146,14 +146,11 @@ class Personas(Service):
         try:
             await self.say(who, call, fields)
         except Still as problem:
-            persona = (await self.here(who.guild_id, who.here)).get(call)
-            if persona is not None and who.here[-1] not in persona.told_in:
+            persona, room_id = (await self.here(who.guild_id, who.here)).get(call), who.here[-1]
+            if persona is not None and room_id not in persona.told_in:
                 await post_error(send, problem)
-
-                def told(now: Persona) -> Persona:
-                    return now.model_copy(update={"told_in": (*now.told_in, who.here[-1])})
-
-                await self.generating.servers.change_persona(who.guild_id, call, told)
+                change = self.generating.servers.change_persona
+                await change(who.guild_id, call, lambda now: {"told_in": (*now.told_in, room_id)})
 
     async def say(self, who: Actor, call: str, fields: Fields, turn: int | None = None) -> str | None:
         """Have a persona say something; its text. `turn`: of a talk.
@@ -189,10 +186,9 @@ class Personas(Service):
         if posted.webhook_id and posted.author.avatar is not None and "attachments/" in (picture or ""):
             picture = posted.author.avatar.url.partition("?")[0]  # an attachment's address expires
 
-        def spoke(now: Persona) -> Persona:
+        def spoke(now: Persona) -> dict[str, Any]:
             told_in = tuple(one for one in now.told_in if one != who.here[-1])
-            shown = picture if now.picture == persona.picture else now.picture
-            return now.model_copy(update={"told_in": told_in, "picture": shown})
+            return {"told_in": told_in, "picture": picture if now.picture == persona.picture else now.picture}
 
         await service.servers.change_persona(guild_id, call, spoke)
         return event.text.strip()
@@ -272,18 +268,15 @@ class Personas(Service):
         """A member says whether a persona may have their name. Raises UserError: it is not what they were asked."""
         servers, who, call = self.generating.servers, press.actor, press["call"]
         asked = (await servers.get(who.guild_id)).personas.get(call)
-        if asked is None or (asked.owner, asked.terms) != (who.user.id, press["terms"]):
+        terms = (who.user.id, press["terms"])
+        if asked is None or (asked.owner, asked.terms) != terms:
             remedy = "Whoever wants it can add it again, and I ask you again."
             raise UserError("This persona was changed or removed since I asked you.", remedy)
         if press["said"] == "no":
             await servers.remove_persona(who.guild_id, call)
             await press.update(content=f"No persona has your name: `@{call}` is gone.", embed=None, view=None)
             return
-
-        def lent(now: Persona) -> Persona:
-            return now.model_copy(update={"agreed": (now.owner, now.terms) == (who.user.id, press["terms"])})
-
-        await servers.change_persona(who.guild_id, call, lent)
+        await servers.change_persona(who.guild_id, call, lambda now: {"agreed": (now.owner, now.terms) == terms})
         said = f"**{plain(asked.title)}**{MARK} speaks here with `{asked.model}`, as <@{who.user.id}> agreed"
         await press.update(content=f"{said}: write `@{call} hello`.", embed=None, view=None)
 
