@@ -17,9 +17,7 @@ _TITLE = "Real or model?"
 
 
 class Favourite(NamedTuple):
-    """`number`: of reactions; `model`: empty: it is not known any more."""
-
-    number: int
+    number: int  # of reactions
     link: str
     channel_id: int
     model: str
@@ -70,8 +68,7 @@ def _beginning(text: str) -> str:
 
 def favourites(found: Sequence[Favourite], prefix: str) -> discord.Embed:
     said = "\n".join(
-        f"**{one.number}** · [{plain(one.model) or 'a text'}]({one.link}) in <#{one.channel_id}>\n"
-        f"> {_beginning(one.text)}\n"
+        f"**{one.number}** · [{plain(one.model)}]({one.link}) in <#{one.channel_id}>\n> {_beginning(one.text)}\n"
         for one in found
     )
     begin = f"Nothing to show here yet: react to a text of mine, such as one of `{prefix}generate`, and it counts."
