@@ -48,12 +48,6 @@ def _listed(passages: Sequence[str], real: int | None = None) -> list[str]:
     return [f"**{letter}**{' ✅' if at == real else ''}\n> {text}\n" for at, (letter, text) in pairs]
 
 
-def score(stored: bytes) -> tuple[int, int]:
-    """Right guesses and all, from `right:all`."""
-    right, _, guesses = stored.partition(b":")
-    return int(right), int(guesses)
-
-
 def scores(found: Mapping[int, tuple[int, int]]) -> discord.Embed:
     ranked = sorted(found.items(), key=lambda one: (-one[1][0], one[1][1]))[:_RANKED]
     lines = [f"{place}. <@{user_id}>: {right} of {of}" for place, (user_id, (right, of)) in enumerate(ranked, 1)]

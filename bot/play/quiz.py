@@ -210,7 +210,8 @@ class Quiz(Requests, Service):
 
     async def scores(self, guild_id: int) -> discord.Embed:
         found: dict[bytes, bytes] = await reply(self.redis.hgetall(keys.quiz_scores(guild_id)))
-        return embeds.scores({int(user_id): embeds.score(one) for user_id, one in found.items()})
+        counts = ((int(user_id), one.split(b":")) for user_id, one in found.items())
+        return embeds.scores({user_id: (int(right), int(guesses)) for user_id, (right, guesses) in counts})
 
 
 def _busy() -> UserError:
