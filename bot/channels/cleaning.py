@@ -133,10 +133,8 @@ def is_command(content: str, prefixes: Sequence[str]) -> bool:
     """Whether a raw message is for a bot; behind this one's `prefixes` a letter follows, maybe after spaces."""
     text = content.strip()
     lower = text.lower()
-    for prefix in prefixes:
-        if prefix and lower.startswith(prefix.lower()) and text[len(prefix) :].lstrip()[:1].isalpha():
-            return True
-    return _COMMAND.match(text) is not None
+    behind = (text[len(prefix) :].lstrip() for prefix in prefixes if prefix and lower.startswith(prefix.lower()))
+    return any(rest[:1].isalpha() for rest in behind) or _COMMAND.match(text) is not None
 
 
 def _cleaned_once(text: str) -> str:
