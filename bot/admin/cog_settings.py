@@ -32,13 +32,7 @@ from galvanic.units import MEGABYTE
 
 log = structlog.get_logger()
 
-_PLACES = [
-    discord.ChannelType.text,
-    discord.ChannelType.news,
-    discord.ChannelType.forum,
-    discord.ChannelType.voice,
-    discord.ChannelType.stage_voice,
-]
+_PLACES = [discord.ChannelType[kind] for kind in ("text", "news", "forum", "voice", "stage_voice")]
 _WHERE = "Where I may be used"
 _ROLES = {"train_roles": "Who may train", "generate_roles": "Who may generate texts"}
 _QUOTAS = {
