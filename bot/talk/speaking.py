@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import random
 import re
@@ -153,10 +154,8 @@ def told(speaking: Speaking) -> str:
 
 def _zone(name: str) -> tzinfo:
     for spelled in (name, name.title()):
-        try:
+        with contextlib.suppress(ZoneInfoNotFoundError, ValueError, OSError):
             return UTC if name.upper() == "UTC" else ZoneInfo(spelled)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            continue
     raise UserError(f"I know no time zone {code(name)}.", "Name one like `Europe/Berlin` or `America/New_York`.")
 
 
