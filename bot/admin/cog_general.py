@@ -265,15 +265,13 @@ def _channel(guild: discord.Guild, allowed: tuple[int, ...]) -> discord.TextChan
 
 def _greeting(prefix: str, taste_minutes: float, minutes: float, lacks: str | None) -> discord.Embed:
     """`minutes`: of a training that nobody gives a time; `lacks`: see `intents.missing`."""
-    return discord.Embed(
-        title="Hello! I learn to write from any text, and talk back in its voice",
-        description=(
-            f"**A first taste:** press the button, and I read *Frankenstein* for {taste_minutes:g} minutes while you "
-            f"watch. Then you can make me write. It takes about {taste_minutes + 1:g} minutes in all; if I can't "
-            "fetch the book, I read Python's manual instead, which needs no internet.\n\n"
-            f"**Then:** attach a `.txt` file to `{prefix}train` to have me learn a text of yours, "
-            f"{minutes:g} minutes at most. `{prefix}help` shows all I can do."
-            + (f"\n\n⚠️ {lacks}" if lacks is not None else "")
-        ),
-        colour=BLURPLE,
+    title = "Hello! I learn to write from any text, and talk back in its voice"
+    said = (
+        f"**A first taste:** press the button, and I read *Frankenstein* for {taste_minutes:g} minutes while you "
+        f"watch. Then you can make me write. It takes about {taste_minutes + 1:g} minutes in all; if I can't "
+        "fetch the book, I read Python's manual instead, which needs no internet.\n\n"
+        f"**Then:** attach a `.txt` file to `{prefix}train` to have me learn a text of yours, "
+        f"{minutes:g} minutes at most. `{prefix}help` shows all I can do."
+        + (f"\n\n⚠️ {lacks}" if lacks is not None else "")
     )
+    return discord.Embed(title=title, description=said, colour=BLURPLE)

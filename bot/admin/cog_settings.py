@@ -239,11 +239,8 @@ def _number(name: str, typed: str, most: float) -> float | None:
 def _panel(
     guild: discord.Guild, own: GuildSettings, now: Quotas, most: Quotas, prefix: str, stored_bytes: int
 ) -> discord.Embed:
-    embed = discord.Embed(
-        title=f"Settings of {plain(guild.name)}",
-        description="Changes apply at once. Members with Manage Server may do everything, everywhere.",
-        colour=BLURPLE,
-    )
+    said = "Changes apply at once. Members with Manage Server may do everything, everywhere."
+    embed = discord.Embed(title=f"Settings of {plain(guild.name)}", description=said, colour=BLURPLE)
     at_most = f"at most {most.jobs_per_user:g} and {most.jobs_per_server:g}"
     jobs = f"{now.jobs_per_user:g} per person, {now.jobs_per_server:g} in the whole server"
     disk = f"{now.disk_mb:,g} MB ({'the maximum' if now.disk_mb == most.disk_mb else f'at most {most.disk_mb:,g} MB'})"

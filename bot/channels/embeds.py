@@ -149,22 +149,18 @@ def opted_out(taken: Sequence[tuple[str, Withdrawn]], terms: Terms) -> discord.E
 
 def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
     where = some([f"**{clipped(server, 60)}**" for server in servers])
-    return discord.Embed(
-        title="Shall I forget you?",
-        description=(
-            f"In {where or 'every server where I know you'}:\n"
-            "- Nothing is learned from your messages any more, as after "
-            f"`{terms.prefix}optout`.\n"
-            "- Your words leave all that is stored. Models that learned them are made again without them, or deleted, "
-            f"within {terms.forget_within}.\n"
-            "- The requests for texts that you sent me are deleted, with what others asked me to make of your words, "
-            "and buttons under those texts stop working.\n"
-            "What stays: your no itself, so that nobody asks you again; my messages in channels; that you asked for a "
-            "training, for a month; a file that you attached, until it is no longer needed; and your models of books "
-            f"and files. `{terms.prefix}model delete` deletes those."
-        ),
-        colour=AMBER,
+    said = (
+        f"In {where or 'every server where I know you'}:\n"
+        f"- Nothing is learned from your messages any more, as after `{terms.prefix}optout`.\n"
+        "- Your words leave all that is stored. Models that learned them are made again without them, or deleted, "
+        f"within {terms.forget_within}.\n"
+        "- The requests for texts that you sent me are deleted, with what others asked me to make of your words, "
+        "and buttons under those texts stop working.\n"
+        "What stays: your no itself, so that nobody asks you again; my messages in channels; that you asked for a "
+        "training, for a month; a file that you attached, until it is no longer needed; and your models of books "
+        f"and files. `{terms.prefix}model delete` deletes those."
     )
+    return discord.Embed(title="Shall I forget you?", description=said, colour=AMBER)
 
 
 def forgotten(taken: Sequence[tuple[str, Withdrawn]], requests: int, terms: Terms) -> discord.Embed:
@@ -258,19 +254,16 @@ def _model(model: ModelRecord, held: Held) -> str:
 
 def notice(server: str, terms: Terms) -> discord.Embed:
     who = "only from members who say yes" if terms.mode == "opt-in" else "from members who don't say no"
-    return discord.Embed(
-        title="Models may learn from this channel",
-        description=(
-            f"An admin of {clipped(server, 100)} allowed it. It means that a member can have me train a model that "
-            f"writes like this channel, {who}.\n"
-            "- Such a model may repeat phrases. It can be used only where everybody can read this channel.\n"
-            f"- `{terms.prefix}optin` tells you exactly what happens, and asks you.\n"
-            f"- `{terms.prefix}optout` says no, at any time: your words leave what is stored, and models that learned "
-            "them are made again without them, or deleted.\n"
-            f"- `{terms.prefix}privacy` shows what is stored of you. All of these are answered in private."
-        ),
-        colour=BLURPLE,
+    said = (
+        f"An admin of {clipped(server, 100)} allowed it. It means that a member can have me train a model that "
+        f"writes like this channel, {who}.\n"
+        "- Such a model may repeat phrases. It can be used only where everybody can read this channel.\n"
+        f"- `{terms.prefix}optin` tells you exactly what happens, and asks you.\n"
+        f"- `{terms.prefix}optout` says no, at any time: your words leave what is stored, and models that learned "
+        "them are made again without them, or deleted.\n"
+        f"- `{terms.prefix}privacy` shows what is stored of you. All of these are answered in private."
     )
+    return discord.Embed(title="Models may learn from this channel", description=said, colour=BLURPLE)
 
 
 def allowed_channels(allowances: dict[int, Allowed], agreed_count: int, terms: Terms) -> discord.Embed:
