@@ -18,7 +18,6 @@ from bot.servers.settings import (
     MOST_TYPED,
     GuildSettings,
     GuildSettingsStore,
-    Quotas,
     UnreadableSettings,
     checked_blocklist,
     checked_prefix,
@@ -103,10 +102,32 @@ class ServerSettings(commands.Cog):
             *(button("settings", what, label=what.capitalize()) for what in _FORMS),
             reset,
         )
+        return {"embed": await self._embed(guild, own, channel), "view": controls}
+
+    async def _embed(self, guild: discord.Guild, own: GuildSettings, channel: Any) -> discord.Embed:
+        now, most = self.servers.quotas(own), self.servers.most
         prefix, stored = await self.servers.prefix(guild.id), await self.stored_bytes(guild.id)
-        embed = _panel(guild, own, self.servers.quotas(own), self.servers.most, prefix, stored)
-        embed.insert_field_at(-1, name="In this channel", value=await self.speaker.told(channel), inline=False)
-        return {"embed": embed, "view": controls}
+        said = "Changes apply at once. Members with Manage Server may do everything, everywhere."
+        embed = discord.Embed(title=f"Settings of {plain(guild.name)}", description=said, colour=BLURPLE)
+        at_most = f"at most {most.jobs_per_user:g} and {most.jobs_per_server:g}"
+        jobs = f"{now.jobs_per_user:g} per person, {now.jobs_per_server:g} in the whole server"
+        disk_limit = "the maximum" if now.disk_mb == most.disk_mb else f"at most {most.disk_mb:,g} MB"
+        entries = f"{len(own.blocked):,} " + ("entry" if len(own.blocked) == 1 else "entries")
+        listed = f"The default list of {entries} (slurs)" if own.blocklist is None else entries
+        roles = ("Everyone", "Members with {}", "Members with {}")
+        channels = ("In every channel", "Only in {} and its threads", "Only in {} and their threads")
+        for name, value in (
+            (_ROLES["train_roles"], _chosen(guild.get_role, own.train_roles, *roles)),
+            (_ROLES["generate_roles"], _chosen(guild.get_role, own.generate_roles, *roles)),
+            (_WHERE, _chosen(guild.get_channel_or_thread, own.channels, *channels)),
+            ("Trainings at once (waiting included)", f"{jobs} ({'the maximum' if now[:2] == most[:2] else at_most})"),
+            ("Disk for models", f"{now.disk_mb:,g} MB ({disk_limit}); {stored / MEGABYTE:,.1f} MB are in use"),
+            ("Command prefix", f"`{prefix}`, as in `{prefix}help`"),
+            ("In this channel", await self.speaker.told(channel)),
+            ("Blocked words", f"{listed}; the button **Blocklist** shows you them" if own.blocked else "None"),
+        ):
+            embed.add_field(name=name, value=value, inline=name in _ROLES.values())
+        return embed
 
     # ------------------------------------------------------------------ what its controls do
 
@@ -231,34 +252,6 @@ def _number(name: str, typed: str, most: float) -> float | None:
     if not 1 <= number <= most:  # also false for NaN
         raise wrong
     return number
-
-
-# ------------------------------------------------------------------ how they look
-
-
-def _panel(
-    guild: discord.Guild, own: GuildSettings, now: Quotas, most: Quotas, prefix: str, stored_bytes: int
-) -> discord.Embed:
-    said = "Changes apply at once. Members with Manage Server may do everything, everywhere."
-    embed = discord.Embed(title=f"Settings of {plain(guild.name)}", description=said, colour=BLURPLE)
-    at_most = f"at most {most.jobs_per_user:g} and {most.jobs_per_server:g}"
-    jobs = f"{now.jobs_per_user:g} per person, {now.jobs_per_server:g} in the whole server"
-    disk = f"{now.disk_mb:,g} MB ({'the maximum' if now.disk_mb == most.disk_mb else f'at most {most.disk_mb:,g} MB'})"
-    entries = f"{len(own.blocked):,} " + ("entry" if len(own.blocked) == 1 else "entries")
-    listed = f"The default list of {entries} (slurs)" if own.blocklist is None else entries
-    roles = ("Everyone", "Members with {}", "Members with {}")
-    channels = ("In every channel", "Only in {} and its threads", "Only in {} and their threads")
-    for name, value in (
-        (_ROLES["train_roles"], _chosen(guild.get_role, own.train_roles, *roles)),
-        (_ROLES["generate_roles"], _chosen(guild.get_role, own.generate_roles, *roles)),
-        (_WHERE, _chosen(guild.get_channel_or_thread, own.channels, *channels)),
-        ("Trainings at once (waiting included)", f"{jobs} ({'the maximum' if now[:2] == most[:2] else at_most})"),
-        ("Disk for models", f"{disk}; {stored_bytes / MEGABYTE:,.1f} MB are in use"),
-        ("Command prefix", f"`{prefix}`, as in `{prefix}help`"),
-        ("Blocked words", f"{listed}; the button **Blocklist** shows you them" if own.blocked else "None"),
-    ):
-        embed.add_field(name=name, value=value, inline=name in _ROLES.values())
-    return embed
 
 
 def _there(find: Callable[[int], Any], ids: Iterable[int]) -> list[Any]:
