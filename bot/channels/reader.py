@@ -77,13 +77,12 @@ class Reader:
 
     def _after(self, messages: Sequence[discord.Message]) -> ImportState:
         ended, state = len(messages) < PAGE, self.state
-        newest = messages[-1].id if messages else state.cursor
         return state.model_copy(
             update={
                 "read": state.read + len(messages),
                 "at": state.at + ended,
-                "first": 0 if ended or not messages else state.first or messages[0].id,
-                "cursor": self.info.after if ended else newest,
+                "first": 0 if ended else state.first or messages[0].id,
+                "cursor": self.info.after if ended else messages[-1].id,
             }
         )
 
