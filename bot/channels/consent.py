@@ -126,7 +126,6 @@ class ConsentStore:
         async def keep(pipe: Pipeline) -> Said:
             before = (await self.of(guild_id, [user_id], pipe)).said.get(user_id)
             if before is not None and before.state == "in":
-                pipe.multi()
                 return before
             now = discord.utils.utcnow()
             newest = discord.utils.time_snowflake(now, high=True)
@@ -147,8 +146,7 @@ class ConsentStore:
         """Note a no. `until`: no message has a higher id yet; a later yes is for later messages only."""
         said = Said(state="out", at=time.time(), since=until)
         self._refusing[guild_id, user_id] = said  # at once, whatever becomes of it in Redis
-        kept = said.model_dump_json()
-        await self._leader.write(lambda pipe: pipe.hset(keys.consent(guild_id), str(user_id), kept))
+        await self._leader.write(lambda pipe: pipe.hset(keys.consent(guild_id), str(user_id), said.model_dump_json()))
         if self._refusing.get((guild_id, user_id)) is said:
             del self._refusing[guild_id, user_id]
         log.info("consent_changed", guild_id=guild_id, user_id=user_id, state=said.state)
