@@ -168,7 +168,9 @@ class General(commands.Cog):
 
     async def _full(self, embed: discord.Embed, machines: dict[str, Counter[str]]) -> discord.Embed:
         snapshot = await self.snapshots.look(now=True)
-        used, limit = await self._memory()
+        used = limit = 0
+        with contextlib.suppress(redis.ResponseError):  # this Redis user may not ask
+            used, limit = memory_of(cast(dict[str, Any], await reply(self.connection.info("memory"))))
         problems = [f"⚠️ **{does}**: no worker is running." for queue, does in _KINDS if not machines[queue]]
         problems += [f"⚠️ {lacks}"] if (lacks := intents.missing(self.bot, self.settings)) is not None else []
         free, all_of = disk(self.settings.data_dir) or (None, 0)
@@ -199,13 +201,6 @@ class General(commands.Cog):
         alive = await reply(presence.alive_async(self.connection, queue))
         info = await reply(self.connection.hgetall(keys.worker_info(queue)))
         return Counter(sorted(info.get(name.encode(), b"").decode() or "a machine" for name in alive))
-
-    async def _memory(self) -> tuple[int, int]:
-        """See `memory_of`; (0, 0): this Redis user may not ask."""
-        try:
-            return memory_of(cast(dict[str, Any], await reply(self.connection.info("memory"))))
-        except redis.ResponseError:
-            return 0, 0
 
     def _away(self) -> str | None:
         """None until the first heartbeat is answered."""
