@@ -197,8 +197,7 @@ class Holdings(OfWords):
         name = str(user_id).encode()
         scan = self.redis.scan_iter(match=keys.job("*"), count=_KEYS_AT_ONCE, _type="hash")
         found = sorted({key async for key in scan})  # a scan may bring a key twice
-        for start in range(0, len(found), _KEYS_AT_ONCE):
-            part = found[start : start + _KEYS_AT_ONCE]
+        for part in discord.utils.as_chunks(found, _KEYS_AT_ONCE):
             async with self.redis.pipeline(transaction=False) as pipe:
                 for key in part:
                     pipe.hget(key, "job")
