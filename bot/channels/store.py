@@ -211,7 +211,6 @@ class TranscriptStore:
         await self._change(transcript_id, add)
 
     async def complete(self, transcript_id: str) -> None:
-        """End the import."""
         await self._leader.write(lambda pipe: pipe.hdel(keys.transcript(transcript_id), "reading"))
 
     async def drop_oldest(self, transcript_id: str, most_bytes: int) -> None:

@@ -88,12 +88,10 @@ class Actor:
 
     @property
     def here(self) -> list[int]:
-        """The channel and, for a thread, its parent."""
         return channel_ids(self.channel)
 
 
 def is_admin(user: User) -> bool:
-    """Whether a person has the permission Manage Server."""
     return isinstance(user, discord.Member) and user.guild_permissions.manage_guild
 
 
@@ -122,7 +120,6 @@ def rights_in(user: User, place: Place) -> discord.Permissions | None:
 
 
 def moderates(user: User, place: Place) -> bool:
-    """Whether a person sees the place, and has Manage Messages there."""
     rights = rights_in(user, place)
     return rights is not None and rights.manage_messages
 

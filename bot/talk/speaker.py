@@ -91,7 +91,6 @@ class Speaker(Service):
             self._words.popitem(last=False)
 
     def forget(self, user_id: int) -> None:
-        """Drop a person's words."""
         self._words = OrderedDict((place_id, kept) for place_id, kept in self._words.items() if kept[0] != user_id)
 
     async def _speak(self, message: discord.Message, room_id: int) -> None:

@@ -68,7 +68,6 @@ class Speaking:
 
     @property
     def clocks(self) -> list[str]:
-        """The quiet hours."""
         return [f"{minutes // 60:02d}:{minutes % 60:02d}" for minutes in self.hours or ()]
 
     def is_quiet(self, at: datetime) -> bool:
@@ -135,7 +134,6 @@ def span(typed: str) -> int | None:
 
 
 def told(speaking: Speaking) -> str:
-    """What the bot will do, in a sentence."""
     if not speaking.on:
         return "I speak here only when I'm asked to."
     words = [f"*{plain(word)}*" for word in speaking.words[:_SHOWN_WORDS]]
