@@ -105,14 +105,13 @@ def _request(job: Job, user_id: int) -> dict[str, Any]:
 def _as_text(value: Any) -> Any:
     """Ids as text: as numbers they are beyond what most readers of JSON keep exactly."""
     match value:
-        case bool() | None | float() | str():
-            return value
-        case int():
-            return str(value) if value >= 2**53 else value
+        case int() if value >= 2**53:
+            return str(value)
         case dict():
             return {key: _as_text(one) for key, one in value.items()}
-        case _:
+        case list() | tuple():
             return [_as_text(one) for one in value]
+    return value
 
 
 def _server(held: Held, words: list[dict[str, Any]]) -> dict[str, Any]:
