@@ -113,8 +113,7 @@ class Speaks(commands.Cog):
             said = said[:4_000] or f"No persona speaks here: a member with Manage Server can add one, as by {how}."
             await ctx.send(embed=discord.Embed(description=said, colour=GREEN), **replying(ctx))
             return
-        every = (await servers.get(who.guild_id)).personas
-        old = every.get(call.strip().removeprefix("@").lower())
+        old = (await servers.get(who.guild_id)).personas.get(call.strip().removeprefix("@").lower())
         if what == "add" or old is None or old.owner != who.user.id:
             require_admin(ctx.author)
         if what == "remove" and old is None:
