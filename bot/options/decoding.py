@@ -99,10 +99,9 @@ async def fetched(channel: discord.abc.Messageable, message_id: int) -> discord.
 
 def of_message(message: discord.Message) -> str:
     """A message's content, or the description of the bot's embed; the bot's without formatting and small print."""
-    plainly = not message.embeds or (message.content and not message.author.bot)
-    if plainly and not message.author.bot:
+    if not message.author.bot and (message.content or not message.embeds):
         return replace_surrogates(message.content)
-    said = message.content if plainly else message.embeds[0].description or ""
+    said = message.embeds[0].description or "" if message.embeds else message.content
     bare = re.sub(r"(?<!\\)\*\*|(?m:^-# .*\n?)", "", said)
     return _ESCAPED.sub(r"\1", bare).replace("\u200b", "")
 
