@@ -191,8 +191,7 @@ class Watch(OfWords, commands.Cog):
         """
         if info.source_id == channel_id:
             return True
-        guild = self.client.get_guild(info.guild_id)
-        place = guild.get_channel_or_thread(channel_id) if guild is not None else None
+        place = self.client.get_channel(channel_id)
         if isinstance(place, discord.Thread):
             return place.parent_id == info.source_id
         return place is None and info.source_id == info.channel_id
