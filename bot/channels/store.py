@@ -243,15 +243,12 @@ class TranscriptStore:
 
     async def note_withdrawn(self, transcript_id: str, author_ids: Collection[int]) -> None:
         """Note members who withdrew: from now on all that was learned is stale. `purge` is to follow."""
-        await self._note(transcript_id, {f"a:{author_id}": "" for author_id in author_ids}, withdrawn=True)
+        await self._note(transcript_id, {f"a:{author_id}": "" for author_id in author_ids}, "revision", "withdrawn")
 
-    async def _note(self, transcript_id: str, fields: Mapping[str, str], *, withdrawn: bool = False) -> None:
+    async def _note(self, transcript_id: str, fields: Mapping[str, str], *revised: str) -> None:
         async def note(pipe: Pipeline) -> None:
-            revision = await _next_revision(pipe, transcript_id)
-            pipe.multi()
+            await _revise(pipe, transcript_id, *revised)
             pipe.hset(keys.transcript_gone(transcript_id), mapping=cast(Any, fields))
-            if withdrawn:
-                _revise(pipe, transcript_id, revision, withdrawn=True)
 
         if fields:
             await self._change(transcript_id, note)
@@ -306,17 +303,15 @@ class TranscriptStore:
         async def end(pipe: Pipeline) -> None:
             noted = cast(dict[bytes, bytes], await reply(pipe.hgetall(key)))
             edited = [name for name, text in noted.items() if name.startswith(b"m:") and text]
-            revision = await _next_revision(pipe, transcript_id)
-            pipe.multi()
+            # Again, for those who read it between the note and this: they must begin anew.
+            revised = ("revision", "withdrawn") if authors else ("revision",) if changed else ()
+            await _revise(pipe, transcript_id, *revised)
             if authors and not of_messages and edited:
                 pipe.hset(key, mapping=cast(Any, dict.fromkeys(edited, "")))
             pipe.hdel(key, "", *(name for name, text in gone.items() if noted.get(name.encode()) == text.encode()))
             if authors:
                 pipe.hdel(keys.transcript_members(transcript_id), *authors)
                 pipe.hdel(keys.transcript_names(transcript_id), *authors)
-            if authors or changed:
-                # Again, for those who read it between the note and this: they must begin anew.
-                _revise(pipe, transcript_id, revision, withdrawn=bool(authors))
 
         await self._change(transcript_id, end, key)
 
@@ -406,10 +401,10 @@ def _left(line: Line, gone: Mapping[str, str], speakers: bool) -> Line | None:
     return replace(line, text=text) if text else None
 
 
-async def _next_revision(pipe: Pipeline, transcript_id: str) -> int:
-    return int(cast(bytes | None, await reply(pipe.hget(keys.transcript(transcript_id), "revision"))) or 0) + 1
-
-
-def _revise(pipe: Pipeline, transcript_id: str, revision: int, *, withdrawn: bool) -> None:
-    fields = {"revision": revision} | ({"withdrawn": revision} if withdrawn else {})
-    pipe.hset(keys.transcript(transcript_id), mapping=cast(Any, fields))
+async def _revise(pipe: Pipeline, transcript_id: str, *fields: str) -> None:
+    """Begin to queue, first that these fields have the next revision."""
+    key = keys.transcript(transcript_id)
+    revision = int(cast(bytes | None, await reply(pipe.hget(key, "revision"))) or 0) + 1
+    pipe.multi()
+    if fields:
+        pipe.hset(key, mapping=cast(Any, dict.fromkeys(fields, revision)))
