@@ -15,7 +15,7 @@ import structlog
 from bot.channels.cleaning import clean, is_command
 from bot.channels.consent import ConsentStore
 from bot.channels.pseudonyms import pseudonym
-from bot.channels.sources import ServerAway
+from bot.channels.sources import Room, ServerAway
 from bot.channels.store import ImportState, Line, TranscriptStore, said_by
 from bot.errors import is_gone
 from bot.servers.access import member_in
@@ -91,11 +91,9 @@ class Reader:
         channel = await self.client.fetch_channel(self.info.source_id)
         if isinstance(channel, discord.Thread):
             return (channel.id,)
-        if not isinstance(channel, discord.TextChannel | discord.ForumChannel):
+        if not isinstance(channel, Room):
             return ()
-        known = self.client.get_channel(channel.id)
-        active = known.threads if isinstance(known, discord.TextChannel | discord.ForumChannel) else []
-        threads = {thread.id for thread in active if not thread.is_private()}
+        threads = {thread.id for thread in channel.threads if not thread.is_private()}
         threads |= {thread.id async for thread in channel.archived_threads(limit=None)}
         own = (channel.id,) if isinstance(channel, discord.TextChannel) else ()
         return (*own, *sorted(threads))
