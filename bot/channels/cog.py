@@ -75,9 +75,8 @@ class Privacy(OfWords, commands.Cog):
             await tell_privately(ctx, embed=embeds.agreed(ctx.guild.name, said, terms))
             return
         self.sources.require_on()
-        member = await member_in(ctx.guild, ctx.author)
         allowed = sorted(await self.consents.allowed(ctx.guild.id))
-        channels = [channel_id for channel_id in allowed if reads(member, ctx.guild.get_channel(channel_id))]
+        channels = [channel_id for channel_id in allowed if reads(ctx.author, ctx.guild.get_channel(channel_id))]
         question = embeds.consent_question(ctx.guild.name, channels, said, terms)
         await tell_privately(ctx, embed=question, view=embeds.consent_buttons(ctx.guild.id, ctx.author.id))
 
