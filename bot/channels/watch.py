@@ -88,7 +88,6 @@ class Watch(OfWords, commands.Cog):
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         self.chores.add(self.note_channel, channel.guild.id, channel.id)
         self.chores.add(self.removal.forget_channel, channel.guild.id, channel.id)
-        self.chores.add(self.servers.forget_channel, channel.guild.id, channel.id)
 
     @commands.Cog.listener()
     async def on_raw_member_remove(self, payload: discord.RawMemberRemoveEvent) -> None:
@@ -146,10 +145,11 @@ class Watch(OfWords, commands.Cog):
                 await self.removal.forget_words(guild_id, transcript.transcript_id)
 
     async def note_channel(self, guild_id: int, channel_id: int) -> None:
-        """A channel was deleted: it is not allowed any more either."""
+        """A channel was deleted: it is not allowed any more, and no persona's."""
         if channel_id in await self.consents.allowed(guild_id):
             assert self.client.user is not None
             await self.consents.disallow(guild_id, channel_id, self.client.user.id)
+        await self.servers.forget_channel(guild_id, channel_id)
         await self.withdrawals.forbid(guild_id)
 
     async def forget_server(self, guild_id: int) -> None:
@@ -163,7 +163,7 @@ class Watch(OfWords, commands.Cog):
             await self.store.forget(transcript.transcript_id)
         await self.registry.forget_play(guild_id)
         await self.consents.forget_guild(guild_id)
-        if (await self.servers.get(guild_id)).personas:
+        if await self.servers.personas(guild_id):
             await self.servers.change(guild_id, personas={})
         log.info("server_forgotten", guild_id=guild_id)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import hashlib
 import time
@@ -190,19 +189,22 @@ class GuildSettingsStore:
     async def replace_model(self, guild_id: int, old_id: str, new_id: str) -> None:
         """Personas of a model go on with the one that took its place: it is the same voice."""
 
-        def moved(one: Persona) -> Persona:
-            return one.model_copy(update={"model_id": new_id}) if one.model_id == old_id else one
+        def moved(one: Persona) -> dict[str, Any]:
+            return {"model_id": new_id} if one.model_id == old_id else {}
 
-        with contextlib.suppress(UnreadableSettings):  # no persona speaks then
-            for call in list((await self.get(guild_id)).personas):
-                await self.change_persona(guild_id, call, moved)
+        for call in await self.personas(guild_id):
+            await self.change_persona(guild_id, call, moved)
 
-    async def named_after(self, guild_id: int) -> dict[str, int]:
-        """The members whose names personas have or wait for, by what these are called; none that can't be read."""
+    async def personas(self, guild_id: int) -> dict[str, Persona]:
+        """A server's, by what they are called; none that can't be read."""
         try:
-            known = (await self.get(guild_id)).personas
+            return dict((await self.get(guild_id)).personas)
         except UnreadableSettings:  # no persona speaks then, and whoever asks for more is told
             return {}
+
+    async def named_after(self, guild_id: int) -> dict[str, int]:
+        """The members whose names personas have or wait for, by what these are called."""
+        known = await self.personas(guild_id)
         return {call: one.owner for call, one in known.items() if one.owner is not None}
 
     async def forget_member(self, guild_id: int, user_id: int) -> None:
@@ -214,7 +216,7 @@ class GuildSettingsStore:
     async def with_personas(self) -> set[int]:
         """The servers that have some."""
         guilds = await guilds_with(self._redis, keys.guild_settings)
-        return {guild_id for guild_id in guilds if (await self.get(guild_id)).personas}
+        return {guild_id for guild_id in guilds if await self.personas(guild_id)}
 
     async def forget_channel(self, guild_id: int, channel_id: int) -> None:
         """No persona speaks in a channel that is gone."""
@@ -222,7 +224,7 @@ class GuildSettingsStore:
         def without(one: Persona) -> dict[str, Any]:
             return {name: tuple(at for at in getattr(one, name) if at != channel_id) for name in _WHERE}
 
-        for call in list((await self.get(guild_id)).personas):
+        for call in await self.personas(guild_id):
             await self.change_persona(guild_id, call, without)
 
     async def reset(self, guild_id: int) -> None:

@@ -21,7 +21,7 @@ from bot.talk.personas import MARK, Personas, checked, question
 from bot.talk.speaker import Speaker
 from bot.talk.speaking import EXAMPLES, parse, span
 from bot.types import Context, hybrid_command
-from bot.words import GREEN, GREY, code, plain
+from bot.words import GREEN, GREY, code, listed, mentions, plain
 from bot.write.cog_chat import Chat
 from galvanic.errors import UserError
 
@@ -99,18 +99,20 @@ class Speaks(commands.Cog):
         """
         require_permissions(ctx)
         await ctx.defer()
-        who, service, said = Actor.of(ctx), self.personas.generating, ""
+        who, service = Actor.of(ctx), self.personas.generating
         servers, known, admin = service.servers, await self._known(who), is_admin(ctx.author)
         if what == "list":
             usable = await service.registry.by_ids(who.guild_id, who.here, [made.model_id for made in known.values()])
             names = {model.model_id: f"`{model.name}`" for model in usable}
+            lines = []
             for one, made in known.items():
                 writes = names.get(made.model_id, "a model that can't be used here")
-                said += f"`@{one}` **{plain(made.title)}**{MARK}, which writes with {writes}"
-                said += f" in {', '.join(f'<#{at}>' for at in made.channels[:5]) or 'no channel'}" if admin else ""
-                said += "\n" if made.speaks else f", once <@{made.owner}> says yes\n"
+                line = f"`@{one}` **{plain(made.title)}**{MARK}, which writes with {writes}"
+                line += f" in {mentions(made.channels) or 'no channel'}" if admin else ""
+                lines.append(line if made.speaks else f"{line}, once <@{made.owner}> says yes")
             how = f"`{await servers.prefix(who.guild_id)}persona add mary frankenstein`"
-            said = said[:4_000] or f"No persona speaks here: a member with Manage Server can add one, as by {how}."
+            none = f"No persona speaks here: a member with Manage Server can add one, as by {how}."
+            said = listed(lines, "and {} more") or none
             await ctx.send(embed=discord.Embed(description=said, colour=GREEN), **replying(ctx))
             return
         old = (await servers.get(who.guild_id)).personas.get(call.strip().removeprefix("@").lower())

@@ -101,9 +101,7 @@ async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live)
     for call, model in (("mary", old), ("victor", other)):
         speaks = Persona(title="Ben", model_id=model.model_id, model=model.name, channels=(LAB,), owner=BEN)
         await live.bot.guild_settings.put_persona(GUILD_ID, call, speaks)
-        await live.bot.guild_settings.change_persona(
-            GUILD_ID, call, lambda one: one.model_copy(update={"agreed": True})
-        )
+        await live.bot.guild_settings.change_persona(GUILD_ID, call, lambda _: {"agreed": True})
     await live.bot.registry.amend("sea", lambda one: one.model_copy(update={"name": "ocean"}))
     await live.bot.transcripts.note_withdrawn(info.transcript_id, [BEN])
     await live.bot.transcripts.purge(info.transcript_id)
