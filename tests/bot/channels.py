@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
 from simcord.backend.serializers import guild_create_payload
 
@@ -246,7 +245,7 @@ def end_outage(live: Live) -> None:
 class Away:
     """A Redis that cannot be reached by the bot, once `gone` is set."""
 
-    def __init__(self, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, live: Live) -> None:
         self.gone = False
         self.refused = 0
         pool = live.bot.redis.connection_pool
@@ -258,4 +257,4 @@ class Away:
                 raise redis.ConnectionError("away")
             return await connect(*args, **options)
 
-        monkeypatch.setattr(pool, "get_connection", get_connection)
+        live.patch.setattr(pool, "get_connection", get_connection)

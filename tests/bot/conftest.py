@@ -112,7 +112,7 @@ async def live(
     ready = asyncio.create_task(bot.wait_until_ready())
     done, _ = await asyncio.wait({running, ready}, timeout=120, return_when=asyncio.FIRST_COMPLETED)
     assert ready in done, running.exception() if running.done() else "the bot did not get ready"
-    live = Live(bot, driver)
+    live = Live(bot, driver, monkeypatch)
     await live.until(lambda: _has_begun(bot), "the bot to look for jobs of an earlier run")
     for queue in (bot.looks, bot.chores):  # and for what happened to channels meanwhile
         await worked_off(queue)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import discord
+import pytest
 from simcord.backend.models import Message, Overwrite
 from simcord.enums import OverwriteType
 
@@ -22,9 +23,11 @@ PATIENCE_S = 60.0
 class Live:
     """The bot, and the people around it."""
 
-    def __init__(self, bot: Galvanic, driver: Driver) -> None:
+    def __init__(self, bot: Galvanic, driver: Driver, patch: pytest.MonkeyPatch | None = None) -> None:
         self.bot = bot
         self.driver = driver
+        self.patch = patch or pytest.MonkeyPatch()
+        """For what a test has otherwise in the bot or around it, until its end."""
         playground = driver.playground
         self.world = playground.world
         self.faults = driver.faults

@@ -228,8 +228,8 @@ async def test_a_press_that_cannot_be_acknowledged_is_no_error(
     assert not caplog.records
 
 
-async def test_one_sign_of_typing_for_all_who_wait(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(responder, "TYPING_AFTER_S", 0.0)
+async def test_one_sign_of_typing_for_all_who_wait(live: Live) -> None:
+    live.patch.setattr(responder, "TYPING_AFTER_S", 0.0)
     lab = CHANNEL_IDS["lab"]
 
     def signs() -> list[Any]:
@@ -293,11 +293,9 @@ async def test_why_there_is_no_answer_after_an_outage_of_redis_is_true(
     assert len(live.shown("❌")) == 1
 
 
-async def test_an_outage_of_redis_that_lasts_for_too_long_lets_an_answer_go(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_outage_of_redis_that_lasts_for_too_long_lets_an_answer_go(live: Live, worker: StandIn) -> None:
     live.bot.settings.generate_timeout_s = 1
-    monkeypatch.setattr(delivery, "LATE_ANSWER_S", 0)
+    live.patch.setattr(delivery, "LATE_ANSWER_S", 0)
     job = generate_job(job_id="g-1", place=lab())
     await live.bot.jobs.submit(job)
     with redis_away(live), capture_logs() as logged:

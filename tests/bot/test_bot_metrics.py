@@ -73,8 +73,8 @@ async def test_discords_answers_are_counted(live: Live, fault: Fault, said: str,
     assert registry.get_sample_value("galvanic_discord_requests_total", labels) == 1
 
 
-async def test_the_loop_says_how_late_it_came_round(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numbers, "LAG_EVERY_S", 0.01)
+async def test_the_loop_says_how_late_it_came_round(live: Live) -> None:
+    live.patch.setattr(numbers, "LAG_EVERY_S", 0.01)
     watching = asyncio.create_task(live.bot.metrics.keep_watching_loop())
     await asyncio.sleep(0.05)
     time.sleep(0.3)  # noqa: ASYNC251 - this is what is to be seen

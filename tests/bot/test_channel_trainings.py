@@ -104,10 +104,8 @@ async def test_letting_go_twice_keeps_messages_no_longer(
     assert max(await left_ms(client, info)) <= 60_000
 
 
-async def test_a_training_that_ends_on_its_card_lets_its_messages_go(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(card, "LOOK_AGAIN_S", 0.05)
+async def test_a_training_that_ends_on_its_card_lets_its_messages_go(live: Live) -> None:
+    live.patch.setattr(card, "LOOK_AGAIN_S", 0.05)
     live.bot.settings.channel_corpus_days = 0
     live.bot.settings.card_interval_s = 0.05
     info = await transcribed(live.bot.transcripts, GUILD_ID)

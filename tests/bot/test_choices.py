@@ -75,11 +75,11 @@ async def offered(live: Live, command: str, option: str, typed: str = "") -> lis
     ],
 )
 async def test_every_offer_that_asks_redis_survives_its_outage(
-    live: Live, command: str, option: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    live: Live, command: str, option: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     away = AsyncMock(side_effect=AwayError)
-    monkeypatch.setattr(live.bot.registry, "_ask", away)
-    monkeypatch.setattr(live.bot.snapshots, "look", away)
+    live.patch.setattr(live.bot.registry, "_ask", away)
+    live.patch.setattr(live.bot.snapshots, "look", away)
     assert set(await offered(live, command, option)) <= {"starter", "none"}  # which are no models of Redis'
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 

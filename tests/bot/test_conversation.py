@@ -257,12 +257,10 @@ async def test_a_model_of_the_tutorial_writes_one_candidate(live: Live, worker: 
     assert job.candidates == 1
 
 
-async def test_where_the_past_cannot_be_read_the_words_alone_are_answered(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_where_the_past_cannot_be_read_the_words_alone_are_answered(live: Live, worker: StandIn) -> None:
     _, answer = await say(live, worker, f"{MENTION} one", "two")
     _, answer = await say(live, worker, "three", "four", reply_to=answer)
-    monkeypatch.setattr(conversation, "replied_to", AsyncMock(side_effect=ConnectionError))
+    live.patch.setattr(conversation, "replied_to", AsyncMock(side_effect=ConnectionError))
     job, _ = await say(live, worker, "five", reply_to=answer)
     assert job.seed == "five\n"
     assert USER_IDS["ada"] == job.place.user_id

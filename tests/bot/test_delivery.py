@@ -22,9 +22,7 @@ LAB = CHANNEL_IDS["lab"]
 pytestmark = pytest.mark.usefixtures("worker")
 
 
-async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(live: Live, worker: StandIn) -> None:
     bot = live.bot
     job = generate_job(place=lab())
     send = bot.jobs.send
@@ -33,7 +31,7 @@ async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(
         await live.start_again()  # the job is entered, and nobody listens yet
         await send(*arguments)
 
-    monkeypatch.setattr(bot.jobs, "send", slowly)
+    live.patch.setattr(bot.jobs, "send", slowly)
     channel = bot.get_channel(LAB)
     asked = asyncio.create_task(bot.delivery.ask(job, channel.send))  # type: ignore[union-attr]
     await live.until(lambda: worker.redis.llen(GENERATE_QUEUE), "the job")
@@ -58,9 +56,7 @@ async def test_what_took_too_long_does_not_come_about_after_all(live: Live, work
     assert log.is_over()
 
 
-async def test_what_came_at_the_last_moment_is_the_answer(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_came_at_the_last_moment_is_the_answer(live: Live, worker: StandIn) -> None:
     delivery = live.bot.delivery
     job = generate_job(place=lab())
     await live.bot.jobs.submit(job)
@@ -70,7 +66,7 @@ async def test_what_came_at_the_last_moment_is_the_answer(
         worker.write(job.job_id)
         return await give_up(job, event)
 
-    monkeypatch.setattr(live.bot.jobs, "give_up", just_before)
+    live.patch.setattr(live.bot.jobs, "give_up", just_before)
     event = await delivery.end_of(job, 0.05, Failed(problem="slow"))
     assert event is not None
     assert event.kind == "generated"
@@ -90,9 +86,7 @@ async def test_two_who_wait_for_the_same_answer_both_get_it(live: Live, worker: 
     assert not live.bot.jobs._news.keys() - {""}
 
 
-async def test_an_answer_that_is_put_off_twice_is_posted_once(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_answer_that_is_put_off_twice_is_posted_once(live: Live, worker: StandIn) -> None:
     delivery = live.bot.delivery
     job = generate_job(place=lab())
     await live.bot.jobs.submit(job)
@@ -103,7 +97,7 @@ async def test_an_answer_that_is_put_off_twice_is_posted_once(
         delivery.deliver_later(job)  # whoever asked for it could not post it
         return found
 
-    with monkeypatch.context() as patched:
+    with live.patch.context() as patched:
         patched.setattr(live.bot.jobs, "undelivered", meanwhile)
         await delivery.take_up(job.job_id)
     assert len([task for task in delivery.tasks if task.get_name().startswith("deliver")]) == 1
@@ -113,9 +107,9 @@ async def test_an_answer_that_is_put_off_twice_is_posted_once(
     assert sum(TEXT in text_of(message) for message in live.world.messages[LAB].values()) == 1
 
 
-async def test_what_cannot_be_awaited_is_not_kept_for_ever(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_cannot_be_awaited_is_not_kept_for_ever(live: Live) -> None:
     delivery = live.bot.delivery
-    monkeypatch.setattr(live.bot.jobs, "events", AsyncMock(side_effect=ValueError))
+    live.patch.setattr(live.bot.jobs, "events", AsyncMock(side_effect=ValueError))
     delivery.deliver_later(generate_job())
     await live.until(lambda: not delivery.in_background, "the end of it")
     assert not live.bot.jobs._news.keys() - {""}

@@ -47,10 +47,8 @@ def test_what_discord_gets_over_is_no_failure_of_ours(error: Exception, passes: 
 
 @pytest.mark.parametrize("times", [1, 3, 4])
 @pytest.mark.parametrize("status", [0, 503])
-async def test_a_command_that_discord_does_not_take_is_no_error(
-    live: Live, monkeypatch: pytest.MonkeyPatch, status: int, times: int
-) -> None:
-    monkeypatch.setattr(background, "PAUSES_S", (0.05, 0.05))
+async def test_a_command_that_discord_does_not_take_is_no_error(live: Live, status: int, times: int) -> None:
+    live.patch.setattr(background, "PAUSES_S", (0.05, 0.05))
     fault = live.faults.add(Fault("POST", POST, status, times=times))
     with capture_logs() as logged:
         live.send("!help")
@@ -91,8 +89,8 @@ async def test_an_error_that_a_closed_channel_does_not_take_goes_to_the_person(l
     assert not live.shown("❌")
 
 
-async def test_an_error_whose_receipt_was_lost_is_not_told_twice(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "PAUSES_S", (0.05, 0.05))
+async def test_an_error_whose_receipt_was_lost_is_not_told_twice(live: Live) -> None:
+    live.patch.setattr(background, "PAUSES_S", (0.05, 0.05))
     fault = live.faults.add(Fault("POST", POST, 0, late=True))
     live.send("!generate the sea")
     await live.until(lambda: not fault.times, "the fault")

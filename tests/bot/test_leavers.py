@@ -80,7 +80,7 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
     assert await bot.redis.hlen(keys.DELETING) == 1, "its files are to go"
 
 
-async def test_a_server_that_is_half_forgotten_is_found_again(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_is_half_forgotten_is_found_again(live: Live) -> None:
     gone, bot = 1_297_000_000_000_000_099, live.bot
     await looked(live)  # the first look would come in between
     info = await written(bot.transcripts, [], guild_id=gone, channel_id=5)
@@ -88,10 +88,10 @@ async def test_a_server_that_is_half_forgotten_is_found_again(live: Live, monkey
     remove = bot.registry.remove
 
     async def fails(*_: Any) -> None:
-        monkeypatch.setattr(bot.registry, "remove", remove)
+        live.patch.setattr(bot.registry, "remove", remove)
         raise RuntimeError("the bot ends here")
 
-    monkeypatch.setattr(bot.registry, "remove", fails)
+    live.patch.setattr(bot.registry, "remove", fails)
     await looked(live)
     assert await names(live, gone) == ["theirs"]
     await looked(live)
@@ -127,11 +127,9 @@ async def test_a_model_that_came_after_its_channel_was_deleted_goes_within_a_day
 # ---------------------------------------------------------------------- members
 
 
-async def test_who_leaves_is_heard_also_when_another_server_is_in_trouble(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_who_leaves_is_heard_also_when_another_server_is_in_trouble(live: Live) -> None:
     _, known = await read(live)
-    monkeypatch.setattr(live.bot.consents, "forget_guild", AsyncMock(side_effect=ValueError))
+    live.patch.setattr(live.bot.consents, "forget_guild", AsyncMock(side_effect=ValueError))
     live.world.remove_guild(ANNEX_ID)
     live.world.apply_ban(GUILD_ID, BEN, None)
     await until(lambda: has_withdrawn(live, known, BEN))
@@ -161,12 +159,10 @@ async def test_whoever_left_is_found_without_the_intent(live: Live) -> None:
     assert len(await known.texts()) == 100
 
 
-async def test_that_the_bot_itself_is_not_there_does_not_mean_that_all_left(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_that_the_bot_itself_is_not_there_does_not_mean_that_all_left(live: Live) -> None:
     _, known = await read(live)
     unknown = discord.NotFound(Mock(status=404, reason="Not Found"), {"code": 10_004, "message": "Unknown Guild"})
-    monkeypatch.setattr(live.bot.http, "get_member", AsyncMock(side_effect=unknown))
+    live.patch.setattr(live.bot.http, "get_member", AsyncMock(side_effect=unknown))
     await looked(live)
     assert len(await known.texts()) == 200
 

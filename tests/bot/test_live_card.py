@@ -178,9 +178,7 @@ async def test_the_next_run_of_the_bot_follows_a_training_without_a_channel(
     assert len(live.shown("was deleted", channel=dm)) == 1 + takes_messages
 
 
-async def test_an_outage_of_redis_does_not_cover_what_the_owner_was_told(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_outage_of_redis_does_not_cover_what_the_owner_was_told(live: Live, worker: StandIn) -> None:
     channel = live.world.create_channel(GUILD_ID, "short-lived")
     await begun(live, channel.id)
     log = worker.begin()
@@ -188,7 +186,7 @@ async def test_an_outage_of_redis_does_not_cover_what_the_owner_was_told(
     log.publish(progress(train_loss=1.5))
     await live.until(lambda: live.showing("ending the training", channel=live.dm("ada")), "the first word")
     events = AsyncMock(side_effect=redis.ConnectionError)
-    with monkeypatch.context() as patched:
+    with live.patch.context() as patched:
         patched.setattr(live.bot.jobs, "events", events)
         await live.until(lambda: events.call_count > 3, "an outage")
     log.publish(KEPT)
@@ -196,9 +194,7 @@ async def test_an_outage_of_redis_does_not_cover_what_the_owner_was_told(
     assert live.showing("ending the training", channel=live.dm("ada"))
 
 
-async def test_redis_that_fails_after_the_end_does_not_cover_it(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_redis_that_fails_after_the_end_does_not_cover_it(live: Live, worker: StandIn) -> None:
     await begun(live, CHANNEL_IDS["lab"])
     delivered, failures, shown = live.bot.jobs.delivered, [], []
 
@@ -209,7 +205,7 @@ async def test_redis_that_fails_after_the_end_does_not_cover_it(
             raise redis.ConnectionError
         await delivered(*job_ids)
 
-    monkeypatch.setattr(live.bot.jobs, "delivered", fail_twice)
+    live.patch.setattr(live.bot.jobs, "delivered", fail_twice)
     live.world.change_listeners.append(lambda _kind, message: shown.append(text_of(message)))
     worker.begin().publish(Failed(problem="The text is too short."))
     await live.until(lambda: not worker.waiting(), "the end of the job")
@@ -269,10 +265,8 @@ async def test_a_404_that_is_not_discords_ends_no_training(live: Live, worker: S
     assert not live.shown("was deleted", channel=live.dm("ada"))
 
 
-async def test_a_training_that_redis_has_lost_is_given_up(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live_card, "UNKNOWN_AFTER_S", 0.05)
+async def test_a_training_that_redis_has_lost_is_given_up(live: Live, worker: StandIn) -> None:
+    live.patch.setattr(live_card, "UNKNOWN_AFTER_S", 0.05)
     await begun(live, CHANNEL_IDS["lab"])
     await live.until(lambda: live.showing("Queued"), "the card")
     worker.redis.flushdb()

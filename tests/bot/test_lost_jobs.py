@@ -86,10 +86,8 @@ async def test_an_end_of_a_kind_that_is_not_known_is_an_end(live: Live, worker: 
     assert "version" in end.problem + end.remedy
 
 
-async def test_what_a_bot_entered_that_had_lost_the_lead_is_taken_up(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(delivery, "_LOOK_AGAIN_S", 0.1)
+async def test_what_a_bot_entered_that_had_lost_the_lead_is_taken_up(live: Live, worker: StandIn) -> None:
+    live.patch.setattr(delivery, "_LOOK_AGAIN_S", 0.1)
     worker.add_model()
     followed = train_job(job_id="t-1", place=lab())
     await live.bot.jobs.submit_train(followed, "text", (9, 9))
@@ -116,10 +114,8 @@ async def test_what_a_bot_entered_that_had_lost_the_lead_is_taken_up(
     assert [entry["job_id"] for entry in logs if entry["event"] == "job_not_understood"] == ["t-9"], "told once"
 
 
-async def test_what_is_just_being_taken_back_is_not_taken_up(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(delivery, "_LOOK_AGAIN_S", 0.5)
+async def test_what_is_just_being_taken_back_is_not_taken_up(live: Live, worker: StandIn) -> None:
+    live.patch.setattr(delivery, "_LOOK_AGAIN_S", 0.5)
     undelivered, looks, taken_back = live.bot.jobs.undelivered, 0, asyncio.Event()
 
     async def counted() -> set[str]:
@@ -130,7 +126,7 @@ async def test_what_is_just_being_taken_back_is_not_taken_up(
         looks += 1
         return found
 
-    monkeypatch.setattr(live.bot.jobs, "undelivered", counted)
+    live.patch.setattr(live.bot.jobs, "undelivered", counted)
     await live.bot.jobs.submit_train(train_job(job_id="t-1", place=lab()), "text", (9, 9))
     live.bot.delivery.spawn(run_forever("look", live.bot.delivery.look, every_s=0.1))
     await live.until(lambda: looks, "the first look")

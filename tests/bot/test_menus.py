@@ -293,10 +293,10 @@ async def test_a_phrase_is_blocked_though_the_message_cannot_be_deleted(
     assert "gulls" in (await live.bot.guild_settings.get(GUILD_ID)).blocked
 
 
-async def test_only_admins_add_to_the_blocklist(live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_admins_add_to_the_blocklist(live: Live, worker: StandIn) -> None:
     """Though a server's admins may have Discord offer it to others."""
     offered = live.acts.message_commands(ADA, LAB)
-    monkeypatch.setattr(live.acts, "message_commands", lambda *_: offered)
+    live.patch.setattr(live.acts, "message_commands", lambda *_: offered)
     call(live, "dora", await bens_text(live, worker), NEVER)
     assert "Manage Server" in await told(live, "dora", "can see or change my settings")
 

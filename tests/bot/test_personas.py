@@ -369,12 +369,12 @@ async def test_a_model_that_is_gone_is_told_once(live: Live, worker: StandIn) ->
 
 
 async def test_that_it_is_still_is_told_once_in_each_channel_and_again_after_it_spoke(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
+    live: Live, worker: StandIn
 ) -> None:
     await live.ask(ADD)
     await live.ask(ADD, channel="library")
     await live.ask("!persona add victor tides")
-    monkeypatch.setattr(live.bot.cogs["Chat"], "_may_tell", lambda _: False)  # as if they had been told something else
+    live.patch.setattr(live.bot.cogs["Chat"], "_may_tell", lambda _: False)  # as if they had been told something else
     (model,) = await live.bot.registry.all(GUILD_ID)
     for _ in range(2):
         worker.redis.delete(keys.model(model.model_id))
@@ -391,10 +391,8 @@ async def test_that_it_is_still_is_told_once_in_each_channel_and_again_after_it_
     assert len(live.shown("is still from now on", channel="library")) == 1
 
 
-async def test_a_persona_that_is_removed_while_it_writes_stays_removed(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await with_expiring_picture(live, monkeypatch)
+async def test_a_persona_that_is_removed_while_it_writes_stays_removed(live: Live, worker: StandIn) -> None:
+    await with_expiring_picture(live)
     live.send("@mary hello", person="ben")
     await worker.asked(live)
     await live.ask("!persona remove mary")
@@ -534,20 +532,18 @@ async def test_the_webhooks_token_is_nowhere_else(
     assert hook.token not in str(live.bot.personas.hooks)
 
 
-async def with_expiring_picture(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def with_expiring_picture(live: Live) -> None:
     await live.ask(ADD)
     own = (await live.bot.guild_settings.get(GUILD_ID)).personas["mary"]
     expiring = own.model_copy(update={"picture": "https://cdn.discordapp.com/attachments/1/2/a.png?ex=1"})
     await live.bot.guild_settings.put_persona(GUILD_ID, "mary", expiring)
     lasting = discord.Asset._from_avatar(live.bot._connection, 1, "a")
     assert lasting.url == "https://cdn.discordapp.com/avatars/1/a.png?size=1024"
-    monkeypatch.setattr(discord.user.BaseUser, "avatar", lasting)
+    live.patch.setattr(discord.user.BaseUser, "avatar", lasting)
 
 
-async def test_an_attachments_address_is_replaced_once_by_one_that_lasts(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await with_expiring_picture(live, monkeypatch)
+async def test_an_attachments_address_is_replaced_once_by_one_that_lasts(live: Live, worker: StandIn) -> None:
+    await with_expiring_picture(live)
     await call(live, worker)
     kept = (await live.bot.guild_settings.get(GUILD_ID)).personas["mary"]
     assert kept.picture == "https://cdn.discordapp.com/avatars/1/a.png"

@@ -118,8 +118,8 @@ async def test_nobody_agrees_for_a_server_where_they_are_not(live: Live) -> None
     assert await live.bot.consents.said(ANNEX_ID, DORA) is None
 
 
-async def test_a_question_of_another_day_changes_nothing(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.channels.cog._ANSWER_WITHIN", timedelta(0))
+async def test_a_question_of_another_day_changes_nothing(live: Live) -> None:
+    live.patch.setattr("bot.channels.cog._ANSWER_WITHIN", timedelta(0))
     for command, label in (("optin", "I agree"), ("forget-me", "Forget me")):
         slash(live, "ben", command)
         question = await live.until(lambda: live.whispered("ben", "?"), "the question")
@@ -200,8 +200,8 @@ async def test_forget_me_asks_and_then_forgets_and_confirms(live: Live) -> None:
     await live.until(lambda: live.whispered("ben", "I forgot you"), "the answer in the question's place")
 
 
-async def test_a_request_that_is_being_answered_goes_once_it_is(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held, "ANSWERED_AFTER_S", 0.02)
+async def test_a_request_that_is_being_answered_goes_once_it_is(live: Live) -> None:
+    live.patch.setattr(held, "ANSWERED_AFTER_S", 0.02)
     await asked_for(live, "g-1", BEN, "a seed")
     await live.bot.redis.sadd(keys.OUTBOX, "g-1")  # type: ignore[misc]
     await live.bot.holdings.forget_requests(BEN, [GUILD_ID])

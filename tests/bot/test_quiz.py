@@ -195,14 +195,14 @@ async def test_late_and_forged_guesses_are_refused(live: Live, worker: StandIn) 
     assert scores(worker) == {}
 
 
-async def test_tables_are_bounded(live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "MOST_SCORES", 1)
-    monkeypatch.setattr(service, "MOST_GUESSES", 6)  # of which five are no guesses
+async def test_tables_are_bounded(live: Live, worker: StandIn) -> None:
+    live.patch.setattr(service, "MOST_SCORES", 1)
+    live.patch.setattr(service, "MOST_GUESSES", 6)  # of which five are no guesses
     worker.redis.hset(keys.quiz_scores(GUILD_ID), str(BEN), "3:4")
     message = await begun(live, worker)
     await guess(live, message, "ada", "B")
     await guess(live, message, "ben", "B", "takes no more guesses")
-    monkeypatch.setattr(service, "MOST_GUESSES", 9)
+    live.patch.setattr(service, "MOST_GUESSES", 9)
     await guess(live, message, "ben", "B")
     await ended(live, message)
     assert scores(worker) == {BEN: "4:5"}

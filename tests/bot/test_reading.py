@@ -151,7 +151,7 @@ async def test_what_cannot_be_read_is_explained(live: Live, typed: str, problem:
     assert problem in await live.ask(typed)
 
 
-async def test_of_several_that_are_asked_for_at_once_one_is_read(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_several_that_are_asked_for_at_once_one_is_read(live: Live) -> None:
     await talked(live, 900, "ada")
     create = live.bot.transcripts.create
 
@@ -159,7 +159,7 @@ async def test_of_several_that_are_asked_for_at_once_one_is_read(live: Live, mon
         await asyncio.sleep(0.2)
         await create(info, reading)
 
-    monkeypatch.setattr(live.bot.transcripts, "create", slow)
+    live.patch.setattr(live.bot.transcripts, "create", slow)
     with Pages(live):
         for person in ("ada", "ben", "cleo"):
             live.send("!train #lab", person=person)

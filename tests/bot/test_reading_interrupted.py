@@ -87,9 +87,7 @@ async def test_a_server_that_is_away_is_not_taken_for_a_deleted_channel(live: Li
 
 
 @pytest.mark.parametrize("method", ["append", "forget"])
-async def test_a_redis_that_takes_nothing_interrupts_and_nothing_is_lost(
-    live: Live, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
+async def test_a_redis_that_takes_nothing_interrupts_and_nothing_is_lost(live: Live, method: str) -> None:
     await talked(live, 150 if method == "append" else 3, "ada")
     works, tries = getattr(live.bot.transcripts, method), 0
 
@@ -100,7 +98,7 @@ async def test_a_redis_that_takes_nothing_interrupts_and_nothing_is_lost(
             raise redis.ResponseError("MISCONF Redis is configured to save RDB snapshots")
         return await works(*args, **options)
 
-    monkeypatch.setattr(live.bot.transcripts, method, refuses)
+    live.patch.setattr(live.bot.transcripts, method, refuses)
     with capture_logs() as logs:
         sent = live.send("!train #lab")
         if method == "append":
@@ -111,10 +109,8 @@ async def test_a_redis_that_takes_nothing_interrupts_and_nothing_is_lost(
     assert not [entry for entry in logs if entry["event"] == "failed"]
 
 
-async def test_what_a_bot_began_to_read_that_had_lost_the_lead_is_gone_on_with(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(importer, "LOOK_AGAIN_S", 0.1)
+async def test_what_a_bot_began_to_read_that_had_lost_the_lead_is_gone_on_with(live: Live) -> None:
+    live.patch.setattr(importer, "LOOK_AGAIN_S", 0.1)
     await talked(live, 150, "ada")
     await live.bot.importer.stop()  # which begins one all the same, and does not go on with it
     sent = live.send("!train #lab")
@@ -170,9 +166,7 @@ async def test_only_its_owner_and_moderators_cancel_it(live: Live) -> None:
 
 
 @pytest.mark.parametrize(("service", "method"), [("transcripts", "purge"), ("jobs", "imported")])
-async def test_it_can_be_cancelled_to_the_very_end(
-    live: Live, monkeypatch: pytest.MonkeyPatch, service: str, method: str
-) -> None:
+async def test_it_can_be_cancelled_to_the_very_end(live: Live, service: str, method: str) -> None:
     await talked(live, 150, "ada")
     works = getattr(getattr(live.bot, service), method)
 
@@ -180,25 +174,23 @@ async def test_it_can_be_cancelled_to_the_very_end(
         assert await live.bot.jobs.cancel(f"t-{sent.id}") == "cancelled"
         return await works(*args, **options)
 
-    monkeypatch.setattr(getattr(live.bot, service), method, meanwhile)
+    live.patch.setattr(getattr(live.bot, service), method, meanwhile)
     sent = live.send("!train #lab")
     await live.until(lambda: live.showing("Cancelled"), "the end")
     await nothing_kept(live)
     assert not await live.bot.redis.hlen(keys.ACTIVE)
 
 
-async def test_a_training_is_entered_once_though_the_reply_was_lost(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_training_is_entered_once_though_the_reply_was_lost(live: Live) -> None:
     await talked(live, 150, "ada")
     imported = live.bot.jobs.imported
 
     async def lost(*args: Any) -> None:
-        monkeypatch.setattr(live.bot.jobs, "imported", imported)
+        live.patch.setattr(live.bot.jobs, "imported", imported)
         await imported(*args)
         raise redis.ConnectionError("away")
 
-    monkeypatch.setattr(live.bot.jobs, "imported", lost)
+    live.patch.setattr(live.bot.jobs, "imported", lost)
     sent = live.send("!train #lab")
     assert len(await transcript_words(live, await queued(live, sent.id))) == 50
     assert await live.bot.redis.hget(keys.job(f"t-{sent.id}"), "state") == b"waiting"
@@ -228,17 +220,17 @@ async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None
 
 @pytest.mark.parametrize("service", ["transcripts", "jobs"])
 async def test_a_reading_that_redis_was_lost_for_at_its_beginning_does_not_block_others(
-    live: Live, monkeypatch: pytest.MonkeyPatch, service: str
+    live: Live, service: str
 ) -> None:
     await talked(live, 150, "ada")
     at, name = (live.bot.transcripts, "members") if service == "transcripts" else (live.bot.jobs, "submit_train")
     works = getattr(at, name)
 
     async def fails(*args: Any) -> Any:
-        monkeypatch.setattr(at, name, works)
+        live.patch.setattr(at, name, works)
         raise redis.ConnectionError("away")
 
-    monkeypatch.setattr(at, name, fails)
+    live.patch.setattr(at, name, fails)
     assert "can't be reached" in await live.ask("!train #lab")
     await nothing_kept(live)
     await queued(live, live.send("!train #lab").id)

@@ -36,7 +36,7 @@ async def overdue(live: Live, name: str) -> ModelRecord:
     return model
 
 
-async def test_a_model_that_cannot_be_deleted_keeps_no_other(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_model_that_cannot_be_deleted_keeps_no_other(live: Live) -> None:
     await overdue(live, "first")
     await overdue(live, "second")
     remove = live.bot.registry.remove
@@ -46,7 +46,7 @@ async def test_a_model_that_cannot_be_deleted_keeps_no_other(live: Live, monkeyp
             raise ValueError("no such luck")
         await remove(model, *args)
 
-    monkeypatch.setattr(live.bot.registry, "remove", fails_for_first)
+    live.patch.setattr(live.bot.registry, "remove", fails_for_first)
     await look(live)
     assert await names(live) == ["first"]
 

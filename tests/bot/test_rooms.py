@@ -229,13 +229,11 @@ async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None
 
 
 @pytest.mark.usefixtures("at_once")
-async def test_it_goes_with_a_channel_that_is_deleted_while_redis_is_away(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_it_goes_with_a_channel_that_is_deleted_while_redis_is_away(live: Live) -> None:
     where = den(live)
     await known(live, where)
     heard(live, where)
-    away = Away(live, monkeypatch)
+    away = Away(live)
     away.gone = True
     live.remove_channel(where)
     await live.until(lambda: away.refused >= 10, "tries")

@@ -139,8 +139,8 @@ async def test_who_may_train_and_write_is_asked(live: Live) -> None:
         assert "You may not" not in await live.ask(typed, person="ada")
 
 
-async def test_another_channel_is_refused_and_does_not_fill_up(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(responder, "WRONG_PLACE_S", 1.0)  # people get ten
+async def test_another_channel_is_refused_and_does_not_fill_up(live: Live) -> None:
+    live.patch.setattr(responder, "WRONG_PLACE_S", 1.0)  # people get ten
     shown = await panel(live)
     await select(live, shown, "channels", "library")
     await live.until(lambda: "Only in <#" in text_of(shown), "the channel")

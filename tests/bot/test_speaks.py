@@ -230,14 +230,14 @@ async def test_with_a_model_of_speakers_it_says_a_line_of_its_own(live: Live, wo
     assert text_of(live.shown("it is early")[0]) == "it is early"
 
 
-async def test_words_to_it_are_kept_for_half_an_hour(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_words_to_it_are_kept_for_half_an_hour(live: Live) -> None:
     await live.ask("!speak 1%")
     own = live.bot.speaker
     await own.hear_words(live.bot.get_channel(LAB), USER_IDS["ben"], "the sea")
     live.send("hello", channel="library")
     await settled(live)
     assert own._words
-    monkeypatch.setattr(speaker, "WORDS_S", -1.0)
+    live.patch.setattr(speaker, "WORDS_S", -1.0)
     live.send("hello", channel="library")
     await settled(live)
     assert not own._words
@@ -278,13 +278,11 @@ async def test_whatever_the_settings_say(live: Live, worker: StandIn, key: str, 
 
 
 @pytest.mark.parametrize("trouble", ["full", "no worker", "not usable", "refused"])
-async def test_what_is_not_posted_takes_no_place_of_the_hours(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch, trouble: str
-) -> None:
+async def test_what_is_not_posted_takes_no_place_of_the_hours(live: Live, worker: StandIn, trouble: str) -> None:
     await live.ask("!speak 100%\nmost 1")
     own, refused = live.bot.speaker, UserError("No.", "Never.")
     unusable = AsyncMock(side_effect=refused)
-    with monkeypatch.context() as patched:
+    with live.patch.context() as patched:
         if trouble == "full":
             patched.setattr(own.generating, "slot", Mock(side_effect=refused))
         elif trouble == "no worker":
@@ -375,9 +373,9 @@ async def test_slurs_are_not_posted_where_an_admin_emptied_the_list(live: Live, 
     assert not live.shown("went home")
 
 
-async def test_a_late_text_is_dropped(live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_late_text_is_dropped(live: Live, worker: StandIn) -> None:
     await live.ask("!speak 100%")
-    monkeypatch.setattr(speaker, "LATE_S", 0.3)
+    live.patch.setattr(speaker, "LATE_S", 0.3)
     live.send("hello", person="ben")
     await worker.asked(live)
     await settled(live)
@@ -410,10 +408,8 @@ async def test_trouble_is_logged_and_nothing_is_said(live: Live, worker: StandIn
     assert not live.shown("❌")
 
 
-async def test_between_two_texts_or_tries_it_rests(
-    live: Live, worker: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(speaker, "REST_S", 600.0)
+async def test_between_two_texts_or_tries_it_rests(live: Live, worker: StandIn) -> None:
+    live.patch.setattr(speaker, "REST_S", 600.0)
     await live.ask("!speak 100%")
     await live.ask("!quiet 8h")
     assert not await hello(live, worker)
@@ -448,19 +444,19 @@ async def test_where_admins_do_not_want_the_bot_it_says_nothing(live: Live, work
 # ---------------------------------------------------------------------------- what it costs
 
 
-async def test_where_it_does_not_speak_a_message_costs_no_call(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_it_does_not_speak_a_message_costs_no_call(live: Live) -> None:
     heard = (await context(live.bot, "hello")).message
     await live.bot.speaker.hear(heard)
-    monkeypatch.setattr(live.bot.speaker.rooms, "_redis", None)  # whoever calls it fails
+    live.patch.setattr(live.bot.speaker.rooms, "_redis", None)  # whoever calls it fails
     await live.bot.speaker.hear(heard)
     restarted(live)
     with pytest.raises(AttributeError):
         await live.bot.speaker.hear(heard)
 
 
-async def test_what_is_kept_in_memory_does_not_grow(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms, "KNOWN", 5)
-    monkeypatch.setattr(speaker, "_PLACES_KEPT", 2)
+async def test_what_is_kept_in_memory_does_not_grow(live: Live) -> None:
+    live.patch.setattr(rooms, "KNOWN", 5)
+    live.patch.setattr(speaker, "_PLACES_KEPT", 2)
     own = live.bot.speaker
     for channel in (LAB, LIBRARY, CHANNEL_IDS["tavern"]):
         await live.bot.redis.hset(keys.channel(channel), "speak", "2%")  # type: ignore[misc]
@@ -479,10 +475,10 @@ async def test_settings_that_this_version_cannot_read_are_off(live: Live, worker
     assert "only when I'm asked to" in await live.ask("!speak", channel="library")
 
 
-async def test_redis_that_is_away_changes_nothing(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_redis_that_is_away_changes_nothing(live: Live) -> None:
     await live.ask("!speak 2%")
     own = live.bot.speaker.rooms
-    with monkeypatch.context() as patched:
+    with live.patch.context() as patched:
         patched.setattr(own._redis, "hset", AsyncMock(side_effect=redis.ConnectionError))
         with pytest.raises(redis.ConnectionError):
             await own.put(LAB, quiet=1)

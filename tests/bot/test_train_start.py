@@ -74,8 +74,8 @@ async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
     assert await _noted(live, job_id) == (LAB, card.id)
 
 
-async def test_no_training_waits_for_the_sign_that_somebody_types(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(responder, "TYPING_AFTER_S", 0.0)
+async def test_no_training_waits_for_the_sign_that_somebody_types(live: Live) -> None:
+    live.patch.setattr(responder, "TYPING_AFTER_S", 0.0)
     live.faults.add(Fault("POST", r"/channels/\d+/typing", 200, times=9, wait_s=1_000))
     live.send("!train python-docs")
     await live.until(lambda: _cards(live, "Learning"), "the card")
@@ -92,10 +92,8 @@ async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, syn
     assert len(_cards(live, "Learning")) == 1
 
 
-async def test_a_training_that_is_refused_late_has_no_card(
-    live: Live, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Trainings, "_require_quota", AsyncMock())  # another one is entered after this look
+async def test_a_training_that_is_refused_late_has_no_card(live: Live, sync: redis.Redis) -> None:
+    live.patch.setattr(Trainings, "_require_quota", AsyncMock())  # another one is entered after this look
     most = live.bot.settings.train_jobs_per_user
     for number in range(most):
         assert await live.bot.jobs.submit_train(_job(f"t-{number}"), "text", (99, 99)) == "entered"
@@ -148,10 +146,8 @@ async def test_the_start_does_not_take_up_what_is_being_asked_for(live: Live) ->
         (Fault("POST", POST, 0, late=True), True),  # the nonce tells that it is there
     ],
 )
-async def test_a_card_that_discord_does_not_take_now_comes_later(
-    live: Live, fault: Fault, by_message: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live_card, "RETRY_S", 0.05)
+async def test_a_card_that_discord_does_not_take_now_comes_later(live: Live, fault: Fault, by_message: bool) -> None:
+    live.patch.setattr(live_card, "RETRY_S", 0.05)
     live.faults.add(replace(fault))
     who = await _who(live)
     if by_message:

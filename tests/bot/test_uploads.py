@@ -7,7 +7,6 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 import aiohttp
-import pytest
 
 from playground.people import File
 from playground.places import CHANNEL_IDS, USER_IDS
@@ -15,7 +14,7 @@ from shared import corpora
 from tests.bot.live import Live, text_of
 
 
-async def test_a_file_is_decoded_in_another_thread(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_is_decoded_in_another_thread(live: Live) -> None:
     threads = []
     read = corpora.from_upload
 
@@ -23,7 +22,7 @@ async def test_a_file_is_decoded_in_another_thread(live: Live, monkeypatch: pyte
         threads.append(threading.current_thread())
         return read(*arguments, **options)
 
-    monkeypatch.setattr(corpora, "from_upload", noting)
+    live.patch.setattr(corpora, "from_upload", noting)
     sent = live.people.send(USER_IDS["ada"], CHANNEL_IDS["lab"], "!train", [File("dull.txt", b"Too short. " * 20)])
     answer = await live.until(lambda: live.answer(sent), "an answer")
     assert "too short" in text_of(answer)
@@ -31,7 +30,7 @@ async def test_a_file_is_decoded_in_another_thread(live: Live, monkeypatch: pyte
     assert thread is not threading.main_thread()
 
 
-async def test_the_folder_of_texts_is_read_in_another_thread(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_folder_of_texts_is_read_in_another_thread(live: Live) -> None:
     threads = []
     names = corpora.names
 
@@ -39,15 +38,15 @@ async def test_the_folder_of_texts_is_read_in_another_thread(live: Live, monkeyp
         threads.append(threading.current_thread())
         return names(*arguments)
 
-    monkeypatch.setattr(corpora, "names", noting)
+    live.patch.setattr(corpora, "names", noting)
     assert "frankenstein" in await live.ask("!catalogue")
     await live.acts.autocomplete(USER_IDS["ada"], CHANNEL_IDS["lab"], "train", "source", "fr", {})
     assert len(threads) == 2
     assert threading.main_thread() not in threads
 
 
-async def test_a_file_that_discord_does_not_hand_over(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live.bot.http, "get_from_cdn", AsyncMock(side_effect=aiohttp.ClientConnectionError))
+async def test_a_file_that_discord_does_not_hand_over(live: Live) -> None:
+    live.patch.setattr(live.bot.http, "get_from_cdn", AsyncMock(side_effect=aiohttp.ClientConnectionError))
     sent = live.people.send(USER_IDS["ada"], CHANNEL_IDS["lab"], "!train", [File("dull.txt", b"Dull words. " * 200)])
     said = text_of(await live.until(lambda: live.answer(sent), "an answer"))
     assert "Discord didn't hand me the file" in said
@@ -74,10 +73,8 @@ async def test_an_export_of_a_chat_is_refused(live: Live) -> None:
     assert "train #CHANNEL" in answer
 
 
-async def test_who_cannot_fetch_a_book_is_told_of_texts_that_need_no_network(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live.bot.settings, "gutenberg_mirrors", ("http://127.0.0.1:9/{number}",))
+async def test_who_cannot_fetch_a_book_is_told_of_texts_that_need_no_network(live: Live) -> None:
+    live.patch.setattr(live.bot.settings, "gutenberg_mirrors", ("http://127.0.0.1:9/{number}",))
     answer = await live.ask("!train frankenstein")
     assert "could not be fetched: 127.0.0.1 cannot be reached" in answer
     assert "Without a network I can learn `python-docs`" in answer

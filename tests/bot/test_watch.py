@@ -133,9 +133,7 @@ async def test_what_somebody_edits_who_never_agreed_is_not_even_noted(live: Live
     assert noted == {f"m:{ids[1]}".encode(): b"ben says this instead", f"m:{ids[2]}".encode(): b""}
 
 
-async def test_a_note_at_the_very_end_of_a_reading_is_not_left_behind(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_note_at_the_very_end_of_a_reading_is_not_left_behind(live: Live) -> None:
     ids = await talked(live, 300, "ada", "ben")
     complete = live.bot.transcripts.complete
 
@@ -144,7 +142,7 @@ async def test_a_note_at_the_very_end_of_a_reading_is_not_left_behind(
         await until(lambda: live.bot.redis.exists(f"transcript:{transcript_id}:gone"))
         await complete(transcript_id)
 
-    monkeypatch.setattr(live.bot.transcripts, "complete", slow)
+    live.patch.setattr(live.bot.transcripts, "complete", slow)
     known = await learned(live)
     assert len(await known.becomes(lambda lines: len(lines) == 199)) == 199
 
@@ -174,9 +172,9 @@ async def test_a_deleted_thread_takes_its_words_along_and_no_others(live: Live) 
     assert "this is thread two" in lines
 
 
-async def test_while_redis_is_away_it_is_remembered(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_while_redis_is_away_it_is_remembered(live: Live) -> None:
     ids, known = await read(live)
-    away = Away(live, monkeypatch)
+    away = Away(live)
     away.gone = True
     live.world.delete_message(LAB, ids[0])
     live.world.edit_message(LAB, ids[1], {"content": "ben says this instead"})
@@ -197,12 +195,10 @@ async def test_a_deleted_channel_is_forbidden_and_its_words_go(live: Live) -> No
     assert LAB not in await live.bot.consents.allowed(GUILD_ID)
 
 
-async def test_a_channel_deleted_while_the_connection_was_lost_and_redis_away(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_channel_deleted_while_the_connection_was_lost_and_redis_away(live: Live) -> None:
     _, known = await read(live)
     lose_lab(live)
-    away = Away(live, monkeypatch)
+    away = Away(live)
     away.gone = True
     live.bot.dispatch("ready")
     await live.until(lambda: away.refused >= 10, "tries")

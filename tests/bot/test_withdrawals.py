@@ -151,10 +151,10 @@ async def test_for_what_cannot_be_read_nothing_is_destroyed(live: Live) -> None:
     assert not (await live.bot.consents.of(GUILD_ID)).includes(BEN, 1_000)
 
 
-async def test_what_redis_did_not_take_out_is_taken_out_later(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_redis_did_not_take_out_is_taken_out_later(live: Live) -> None:
     await agreed(live, BEN)
     info = await transcript(live, BEN)
-    with monkeypatch.context() as broken:
+    with live.patch.context() as broken:
         broken.setattr(TranscriptStore, "purge", AsyncMock(side_effect=redis.ConnectionError))
         assert (await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")).lines == 1
         assert await words(live.bot.transcripts, info.transcript_id) == [f"0 by {BEN}"]
@@ -163,12 +163,10 @@ async def test_what_redis_did_not_take_out_is_taken_out_later(live: Live, monkey
 
 
 @pytest.mark.parametrize(("service", "method"), [("leader", "write"), ("transcripts", "note_withdrawn")])
-async def test_an_outage_is_told_and_leaves_a_no(
-    live: Live, monkeypatch: pytest.MonkeyPatch, service: str, method: str
-) -> None:
+async def test_an_outage_is_told_and_leaves_a_no(live: Live, service: str, method: str) -> None:
     await agreed(live, BEN)
     info = await transcript(live, BEN)
-    with monkeypatch.context() as broken:
+    with live.patch.context() as broken:
         broken.setattr(getattr(live.bot, service), method, AsyncMock(side_effect=redis.ConnectionError))
         with pytest.raises(RedisError):
             await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
@@ -200,9 +198,7 @@ async def test_a_forgotten_transcript_does_not_come_back(live: Live) -> None:
     assert await live.bot.redis.keys(f"*{info.transcript_id}*") == []
 
 
-async def test_a_note_of_the_same_message_during_a_purge_is_not_lost(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_note_of_the_same_message_during_a_purge_is_not_lost(live: Live) -> None:
     await agreed(live, ADA)
     info = await transcript(live, ADA)
     store = live.bot.transcripts
@@ -213,7 +209,7 @@ async def test_a_note_of_the_same_message_during_a_purge_is_not_lost(
         await store.note_gone(info.transcript_id, {1_000: "second"})
         await end(*arguments)
 
-    with monkeypatch.context() as meanwhile:
+    with live.patch.context() as meanwhile:
         meanwhile.setattr(store, "_end_purge", edited_again)
         await store.purge(info.transcript_id)
     await store.purge(info.transcript_id)
