@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import discord
 import pytest
-from simcord.backend.models import Message, Overwrite
+from simcord.backend.models import Interaction, Message, Overwrite
 from simcord.enums import OverwriteType
 
 from bot.app import Galvanic
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.driver.control import Driver
+from tests.driver.faults import Fault
 
 T = TypeVar("T")
 J = TypeVar("J")
@@ -36,17 +37,40 @@ class Live:
         self.acts = playground.interactions
 
     def send(
-        self, content: str, *, person: str = "ada", channel: str | int = "lab", reply_to: Message | None = None
+        self,
+        content: str,
+        *,
+        person: str = "ada",
+        channel: str | int = "lab",
+        reply_to: Message | None = None,
+        files: Mapping[str, bytes] | None = None,
     ) -> Message:
-        """Write a message."""
+        """Write a message, with files by name."""
         channel_id = _id_of(channel)
         to = reply_to and {"channel_id": str(channel_id), "message_id": str(reply_to.id)}
-        return self.world.create_message(channel_id, USER_IDS[person], content, reference=to)
+        attached = self.world.store_attachments(channel_id, [*(files or {}).items()])
+        return self.world.create_message(channel_id, USER_IDS[person], content, attachments=attached, reference=to)
 
-    async def ask(self, content: str, *, person: str = "ada", channel: str | int = "lab") -> str:
-        """Write a message and wait for the bot's first answer to it; its words."""
-        sent = self.send(content, person=person, channel=channel)
-        return text_of(await self.until(lambda: self.answer(sent), f"an answer to {content!r}"))
+    async def ask(self, content: str, **options: Any) -> str:
+        """Write a message as `send` does, and wait for the bot's first answer to it; its words."""
+        return text_of(await self.answered(self.send(content, **options)))
+
+    async def answered(self, sent: Message) -> Message:
+        """The bot's first message after another, once it is there."""
+        return await self.until(lambda: self.answer(sent), f"an answer to {sent.content!r}")
+
+    def slash(self, person: str, command: str, channel: str | int = "lab", /, **options: Any) -> Interaction:
+        """Give a slash command."""
+        return self.acts.slash(USER_IDS[person], _id_of(channel), command, options, {})
+
+    def press(self, person: str, message: Message, label: str) -> Interaction:
+        """Press the button with this label."""
+        return self.acts.click(USER_IDS[person], message.channel_id, message.id, custom_id(message, label))
+
+    async def form(self, opened: Interaction) -> Interaction:
+        """A form, once it is open."""
+        await self.until(lambda: opened.modal, "the form")
+        return opened
 
     def answer(self, sent: Message) -> Message | None:
         """The bot's first message after another."""
@@ -68,10 +92,13 @@ class Live:
         last = next((message for message in reversed(found) if message.is_ephemeral), None)
         return last if last is not None and words in text_of(last) else None
 
+    async def directly(self, person: str, words: str) -> Message:
+        """A direct message of the bot's with these words, once it is there."""
+        return await self.until(lambda: self.showing(words, channel=self.dm(person)), f"{words!r} as a direct message")
+
     async def handled(self) -> None:
         """Wait until the bot has done with everything that was written before: it answers in turn."""
-        marker = self.send("!help handled", channel="library")
-        await self.until(lambda: self.answer(marker), "an answer to the marker")
+        await self.ask("!help handled", channel="library")
 
     @property
     def guild(self) -> discord.Guild:
@@ -104,6 +131,10 @@ class Live:
         """Id of the channel for direct messages between the bot and a person."""
         return int(self.world.get_dm_channel(USER_IDS[person]).id)
 
+    def close_dms(self, person: str) -> None:
+        """Let a person take no direct messages."""
+        self.faults.add(Fault("POST", f"/channels/{self.dm(person)}/messages", 403, 50_007, times=1_000))
+
     def remove_channel(self, channel_id: int) -> None:
         """Delete a channel, and tell the bot."""
         self.driver.admin.remove(channel_id)
@@ -125,6 +156,12 @@ class Live:
 
 def _id_of(channel: str | int) -> int:
     return CHANNEL_IDS[channel] if isinstance(channel, str) else channel
+
+
+def custom_id(message: Message, label: str) -> str:
+    """Of the button with this label."""
+    items = (item for row in message.components for item in row["components"])
+    return next(item["custom_id"] for item in items if item.get("label") == label)
 
 
 def text_of(message: Message) -> str:

@@ -1,11 +1,8 @@
-"""Members and what is held of them: their words, their requests, what they press and what they are told."""
+"""Members and what is held of them: their words, and their requests."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-
-from simcord.backend.models import Message
 
 from bot.channels.store import Line
 from galvanic.options import TranscriptRef
@@ -15,7 +12,6 @@ from shared.jobs import GenerateJob, Place
 from shared.models import ModelRecord
 from tests import factories
 from tests.bot.live import Live
-from tests.driver.faults import Fault
 from tests.transcripts import expire, written
 
 LAB, TAVERN, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["tavern"], CHANNEL_IDS["cellar"]
@@ -73,25 +69,3 @@ async def ben_and_dora(live: Live) -> str:
     await asked_for(live, "g-1", BEN, "a seed of ben")
     await asked_for(live, "g-2", DORA, "a seed of dora")
     return transcript_id
-
-
-async def directly(live: Live, person: str, words: str) -> Message:
-    """A direct message of the bot's with these words, once it is there."""
-    return await live.until(lambda: live.showing(words, channel=live.dm(person)), f"{words!r} as a direct message")
-
-
-def slash(live: Live, person: str, command: str, channel: int = LAB, **options: Any) -> None:
-    live.acts.slash(USER_IDS[person], channel, command, options, {})
-
-
-def custom_id(message: Message, label: str) -> str:
-    items = (item for row in message.components for item in row["components"])
-    return next(item["custom_id"] for item in items if item.get("label") == label)
-
-
-def press(live: Live, person: str, message: Message, label: str) -> None:
-    live.acts.click(USER_IDS[person], message.channel_id, message.id, custom_id(message, label))
-
-
-def close_dms(live: Live, person: str) -> None:
-    live.faults.add(Fault("POST", f"/channels/{live.dm(person)}/messages", 403, 50_007, times=1_000))

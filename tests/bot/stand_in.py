@@ -67,7 +67,7 @@ async def bens_text(live: Live, worker: StandIn, text: str = TEXT, typed: str = 
     sent = live.send(typed, person="ben")
     worker.write(await worker.asked(live), text)
     await live.until(lambda: not worker.waiting(), "the end of the job")
-    return await live.until(lambda: live.answer(sent), "Ben's text")
+    return await live.answered(sent)
 
 
 def lab(channel_id: int | None = None) -> Place:

@@ -158,7 +158,7 @@ async def test_an_interaction_is_refused_with_a_single_request(
     message = await full.bot.get_partial_messageable(LAB).send("a text", view=buttons)
     before = len(full.requests("POST", "PATCH", "DELETE", "GET"))
     if command:
-        full.acts.slash(USER_IDS["ada"], LAB, command, options, {})
+        full.slash("ada", command, **options)
     else:
         full.acts.click(USER_IDS["ada"], LAB, message.id, "galvanic:again:g-1")
     await full.until(lambda: full.whispered("ada", "asking for more texts"), "a refusal")

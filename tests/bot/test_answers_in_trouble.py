@@ -58,7 +58,7 @@ async def ask(live: Live, worker: StandIn, how: str) -> str:
         pressed = await live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send("a text", view=view)
         live.acts.click(USER_IDS["ada"], CHANNEL_IDS["lab"], pressed.id, "galvanic:again:g-1")
     elif how == "slash":
-        live.acts.slash(USER_IDS["ada"], CHANNEL_IDS["lab"], "generate", {"seed": "the sea"}, {})
+        live.slash("ada", "generate", seed="the sea")
     elif how == "mention":
         worker.redis.hset(keys.channel(CHANNEL_IDS["lab"]), "chat", "1")
         live.send(f"<@{BOT_ID}> the sea")
@@ -180,7 +180,7 @@ async def test_a_bot_that_stops_while_it_posts_leaves_the_answer_to_the_next(liv
 async def _slash(live: Live, worker: StandIn, *faults: Fault) -> str:
     for fault in faults:
         live.faults.add(fault)
-    live.acts.slash(USER_IDS["ada"], CHANNEL_IDS["lab"], "generate", {"seed": "the sea"}, {})
+    live.slash("ada", "generate", seed="the sea")
     worker.write(await worker.asked(live))
     return await answered(live, worker)
 
@@ -205,7 +205,7 @@ async def test_an_answer_whose_receipt_was_lost_is_not_posted_again(live: Live, 
 
 async def test_what_only_one_person_may_see_does_not_go_to_the_channel(live: Live) -> None:
     live.faults.add(Fault("POST", CALLBACK, 404, 10_062, times=3))
-    live.acts.slash(USER_IDS["ada"], CHANNEL_IDS["lab"], "settings", {}, {})
+    live.slash("ada", "settings")
     await live.until(lambda: live.showing("Discord didn't let me answer this in time"), "a word in the channel")
     await live.handled()
     assert not live.shown("Who may train")

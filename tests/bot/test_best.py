@@ -75,8 +75,7 @@ async def test_reactions_of_bots_and_on_what_others_say_do_not_count(live: Live,
 
 async def test_what_is_no_text_or_is_gone_drops_out(live: Live, worker: StandIn) -> None:
     deleted = await written(live, "tide and time")
-    said = live.send("!chat")
-    card = await live.until(lambda: live.answer(said), "a card")
+    card = await live.answered(live.send("!chat"))
     await react(live, deleted, BEN)
     await react(live, card, BEN)
     live.world.delete_message(LAB, deleted.id)

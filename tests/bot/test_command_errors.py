@@ -63,7 +63,7 @@ async def test_errors_of_slash_commands_are_for_the_person_alone(live: Live) -> 
         ("cancel", {"job": "t-1"}, "There is no training `t-1`"),
         ("help", {"command": "nosuch"}, "There is no command `nosuch`"),
     ):
-        live.acts.slash(USER_IDS["ben"], CHANNEL_IDS["lab"], command, options, {})
+        live.slash("ben", command, **options)
         await live.until(lambda words=words: live.whispered("ben", words), words)  # type: ignore[misc]
     assert live.showing("❌") is None
 

@@ -70,7 +70,7 @@ async def say(
     sent = live.send(words, person=person, **where)
     job = await asked(live, worker, sent)
     worker.write(job.job_id, answer, seed=job.seed)
-    answered = await live.until(lambda: live.answer(sent), "the answer")
+    answered = await live.answered(sent)
     await live.until(lambda: job.job_id not in worker.waiting(), "the end of the job")
     return job, answered
 
@@ -91,7 +91,7 @@ async def test_nobody_elses_talk_is_used(live: Live, worker: StandIn) -> None:
     job, _ = await say(live, worker, f"{MENTION} what do you say?", reply_to=secret, person="ben")
     assert job.seed == "what do you say?\n"
     to_the_bot = live.send(f"{MENTION}", person="cleo", reply_to=secret)
-    await live.until(lambda: live.answer(to_the_bot), "the hint")
+    await live.answered(to_the_bot)
     job, _ = await say(live, worker, f"{MENTION} and now?", reply_to=to_the_bot, person="ben")
     assert job.seed == "and now?\n"
 
@@ -153,13 +153,11 @@ async def test_what_is_said_of_a_text_stays_unanswered_without_a_chat(live: Live
     unanswered = live.send("well written", reply_to=text)
     await live.handled()
     assert live.answer(unanswered) is None
-    meant = live.send(f"{MENTION} well written", reply_to=text)
-    assert "Chat is off" in str((await live.until(lambda: live.answer(meant), "the hint")).embeds)
+    assert "Chat is off" in await live.ask(f"{MENTION} well written", reply_to=text)
 
 
 async def test_a_reply_to_another_card_is_not_to_the_bot(live: Live, worker: StandIn) -> None:
-    sent = live.send("!help")
-    card = await live.until(lambda: live.answer(sent), "help")
+    card = await live.answered(live.send("!help"))
     unanswered = live.send("thanks", reply_to=card)
     await live.handled()
     assert live.answer(unanswered) is None

@@ -34,7 +34,7 @@ async def test_some_commands_need_no_server_and_of_others_it_is_told_what_works(
 async def test_an_unknown_command_is_answered_once(live: Live, typed: str) -> None:
     dm = live.dm()
     sent = live.send(typed, person="ben", channel=dm)
-    await live.until(lambda: live.answer(sent), "an answer")
+    await live.answered(sent)
     await live.handled()
     answers = [message for message in live.world.messages[dm].values() if message.id > sent.id]
     assert len(answers) == 1
@@ -67,5 +67,5 @@ async def test_slash_commands_are_offered_there_only_if_they_work_there(live: Li
     offered = {entry["name"].split()[0] for entry in live.acts.commands(USER_IDS["ben"], live.dm())}
     assert offered == IN_DIRECT_MESSAGES - {"sync"}
     for name in sorted(offered):
-        record = live.acts.slash(USER_IDS["ben"], live.dm(), name, {}, {})
+        record = live.slash("ben", name, live.dm())
         await live.until(lambda record=record: record.message_id, f"an answer to /{name}")  # type: ignore[misc]

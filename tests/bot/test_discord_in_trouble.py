@@ -77,7 +77,7 @@ async def test_an_error_whose_embed_is_refused_is_said_as_text(live: Live, statu
     live.faults.add(Fault("POST", POST, status, code))
     assert (await live.ask("!model use nosuch")).startswith("❌ No model called `nosuch`")
     live.faults.add(Fault("POST", CALLBACK, status, code))
-    live.acts.slash(ADA, LAB, "help", {"command": "nosuch"}, {})
+    live.slash("ada", "help", command="nosuch")
     said = await live.until(lambda: live.whispered("ada", "❌"), "the same of a slash command")
     assert said.content.startswith("❌ There is no command `nosuch`")
 

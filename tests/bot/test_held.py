@@ -20,7 +20,7 @@ from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.settings import Settings
 from tests import factories
 from tests.bot.live import Live, text_of
-from tests.bot.members import ADA, BEN, CELLAR, DORA, TAVERN, asked_for, ben_and_dora, directly, model_of, slash, stored
+from tests.bot.members import ADA, BEN, CELLAR, DORA, TAVERN, asked_for, ben_and_dora, model_of, stored
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def test_privacy_tells_what_is_stored_and_where_it_is_used(live: Live) -> 
     await live.bot.consents.allow(GUILD_ID, CELLAR, ADA)
     transcript_id = await stored(live, BEN, DORA)
     await model_of(live, transcript_id)
-    slash(live, "dora", "privacy")
+    live.slash("dora", "privacy")
     shown = text_of(await live.until(lambda: live.whispered("dora", "What I hold of you"), "the answer"))
     for words in ("**Yes**", f"<#{TAVERN}>: 2 lines, until", "`chatter`, from", "members who said yes", "7 days"):
         assert words in shown, words
@@ -41,7 +41,7 @@ async def test_privacy_tells_what_is_stored_and_where_it_is_used(live: Live) -> 
     assert "made again" not in shown
     await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
     await live.ask("!privacy", person="dora", channel=live.dm("dora"))
-    again = text_of(await directly(live, "dora", "made again, or deleted, by"))
+    again = text_of(await live.directly("dora", "made again, or deleted, by"))
     assert "`chatter`" in again
 
 
@@ -64,13 +64,13 @@ async def test_a_direct_message_tells_of_every_server(live: Live) -> None:
     await live.bot.consents.agree(GUILD_ID, BEN)
     await live.bot.consents.allow(ANNEX_ID, CHANNEL_IDS["atrium"], BEN)
     await live.ask("!privacy", person="ben", channel=live.dm("ben"))
-    await directly(live, "ben", "hold of you in Galvanic playground")
-    await directly(live, "ben", "hold of you in The Annex")
+    await live.directly("ben", "hold of you in Galvanic playground")
+    await live.directly("ben", "hold of you in The Annex")
 
 
 async def test_the_file_has_all_of_one_person_and_nothing_of_others(live: Live) -> None:
     await ben_and_dora(live)
-    slash(live, "ben", "export-data")
+    live.slash("ben", "export-data")
     sent = await live.until(lambda: live.whispered("ben", "all that I hold"), "the file")
     (attached,) = sent.attachments
     data = await read(attached)
@@ -82,7 +82,7 @@ async def test_the_file_has_all_of_one_person_and_nothing_of_others(live: Live) 
     assert [job["seed"] for job in found["requests"]] == ["a seed of ben"]
     for other in (str(DORA), "dora", "blocklisted"):
         assert other not in data.decode()
-    slash(live, "ben", "export-data")
+    live.slash("ben", "export-data")
     await live.until(lambda: live.whispered("ben", "a bit fast"), "the cooldown")
 
 

@@ -65,7 +65,7 @@ async def test_a_new_server_is_told_once_with_slash_commands(live: Live) -> None
 
 @pytest.mark.parametrize("person", ["ada", "ben"])
 async def test_the_status_says_what_does_not_work(live: Live, person: str) -> None:
-    live.acts.slash(USER_IDS[person], CHANNEL_IDS["lab"], "status", {}, {})
+    live.slash(person, "status")
     shown = text_of(await live.until(lambda: live.whispered(person, "Status"), "the status"))
     assert UNREAD in shown
     assert OPERATOR in shown
@@ -79,7 +79,7 @@ async def test_a_channel_is_not_learned_from_and_nobody_is_asked_to_agree(live: 
         ("allow-training", {"channel": str(lab)}),
         ("optin", {}),
     ):
-        live.acts.slash(USER_IDS["ada"], lab, command, cast(dict[str, Any], options), {})
+        live.slash("ada", command, **cast(dict[str, Any], options))
         told = await live.until(lambda: live.whispered("ada", "I can't learn from channels"), command)
         assert "Discord doesn't let me read messages" in text_of(told)
         assert OPERATOR in text_of(told)
@@ -127,9 +127,8 @@ async def test_refused_it_comes_back_without_what_is_missing(driver: Driver, qui
         running = asyncio.create_task(main._run(quick))
         live = Live(cast(Galvanic, None), driver)
         await live.until(lambda: running.done() or driver.playground.gateway.online, "the bot")
-        lab, ada = CHANNEL_IDS["lab"], USER_IDS["ada"]
         await live.until(lambda: any(entry["event"] == "ready" for entry in logs), "the bot to be ready")
-        live.acts.slash(ada, lab, "status", {}, {})
+        live.slash("ada", "status")
         shown = text_of(await live.until(lambda: live.whispered("ada", "Status"), "the status"))
         running.cancel()
         await running

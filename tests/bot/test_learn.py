@@ -120,7 +120,7 @@ def test_what_came_to_nothing_is_tried_again_a_week_later() -> None:
 async def test_an_admin_turns_it_on_and_the_channels_members_are_told_once(live: Live) -> None:
     await ready(live)
     assert "doesn't learn on by itself" in await live.ask("!learn", channel="library")
-    live.acts.slash(ADA, LAB, "learn", {"when": "nightly"}, {})
+    live.slash("ada", "learn", when="nightly")
     told = text_of(await live.until(lambda: live.whispered("ada", "`sea` is made anew from"), "the answer"))
     assert "every night at 3:00 UTC" in told
     notice = text_of(await live.until(lambda: live.showing(TOLD), "the notice"))

@@ -28,9 +28,9 @@ async def test_every_request_mentions_nobody(live: Live) -> None:
     for typed in (f"!{HOSTILE}", f"!frobnicate {HOSTILE}", f"!help {HOSTILE}", f"!train {HOSTILE}", "!status"):
         live.send(typed)
     live.send("hello", person="ben", channel=live.dm())
-    live.acts.slash(ada, lab, "help", {"command": HOSTILE}, {})
-    live.acts.slash(ada, lab, "generate", {"seed": HOSTILE}, {})
-    live.acts.slash(ada, lab, "settings", {}, {})
+    live.slash("ada", "help", command=HOSTILE)
+    live.slash("ada", "generate", seed=HOSTILE)
+    live.slash("ada", "settings")
     live.send("!settings")
     message = await live.until(lambda: live.showing("Settings of"), "the panel")
     live.acts.click(ada, lab, message.id, "galvanic:settings:reset")

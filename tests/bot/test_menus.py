@@ -17,8 +17,8 @@ from shared import keys
 from shared.blocklist import MOST_ENTRIES, default_entries
 from shared.events import Failed, Surprised
 from shared.jobs import GenerateJob, SurpriseJob
-from tests.bot.live import Live, text_of
-from tests.bot.members import ADA, BEN, LAB, custom_id, press
+from tests.bot.live import Live, custom_id, text_of
+from tests.bot.members import ADA, BEN, LAB
 from tests.bot.stand_in import TEXT, StandIn, bens_text, lab
 from tests.driver.faults import Fault
 from tests.factories import comparison, generate_job, generated, train_job
@@ -49,8 +49,7 @@ async def bens_chat(live: Live, worker: StandIn) -> Message:
 
 async def card(live: Live) -> Message:
     """A message of the bot's that is no text."""
-    asked = live.send("!chat")
-    return await live.until(lambda: live.answer(asked), "a card")
+    return await live.answered(live.send("!chat"))
 
 
 async def gone(live: Live, message: Message) -> None:
@@ -63,8 +62,7 @@ async def forgotten(live: Live, job_id: str) -> None:
 
 
 async def fill(live: Live, opened: Interaction, phrase: str) -> None:
-    await live.until(lambda: opened.modal, "the form")
-    live.acts.submit_modal(opened.user_id, opened.id, {"phrase": phrase})
+    live.acts.submit_modal(opened.user_id, (await live.form(opened)).id, {"phrase": phrase})
 
 
 # --------------------------------------------------------------------------- what is offered
@@ -164,10 +162,10 @@ async def test_an_answer_of_a_chat_is_known_for_a_month(live: Live, worker: Stan
 
 async def test_the_button_deletes_for_the_same_people_only(live: Live, worker: StandIn) -> None:
     text = await bens_text(live, worker)
-    press(live, "cleo", text, "Delete")
+    live.press("cleo", text, "Delete")
     said = await told(live, "cleo", f"for <@{BEN}>")
     assert "members with Manage Messages" in said
-    press(live, "ben", text, "Delete")
+    live.press("ben", text, "Delete")
     await gone(live, text)
 
 
@@ -185,7 +183,7 @@ async def test_a_training_is_no_text(live: Live, worker: StandIn) -> None:
     await live.bot.redis.hset(keys.job("t-1"), "job", job.model_dump_json())  # type: ignore[misc]
     made = button("delete-text", "t-1", label="Delete")
     sent = await live.bot.get_partial_messageable(LAB).send("a card", view=view(made))
-    press(live, "ada", live.world.messages[LAB][sent.id], "Delete")
+    live.press("ada", live.world.messages[LAB][sent.id], "Delete")
     await told(live, "ada", "no text of mine")
     assert await live.bot.redis.exists(keys.job("t-1"))
 
@@ -197,8 +195,8 @@ async def test_comparisons_and_surprise_maps_are_deleted_too(live: Live, worker:
     ):
         sent = live.send(command)
         await done(live, worker, await worker.asked(live), event)
-        shown = await live.until(lambda sent=sent: live.answer(sent), "the answer")  # type: ignore[misc]
-        press(live, "ada", shown, "Delete")
+        shown = await live.answered(sent)
+        live.press("ada", shown, "Delete")
         await gone(live, shown)
 
 
@@ -248,8 +246,7 @@ async def test_a_message_that_is_gone_is_told(live: Live, worker: StandIn) -> No
 async def test_a_phrase_goes_onto_the_blocklist_and_its_text_goes(live: Live, worker: StandIn) -> None:
     text = await bens_text(live, worker)
     opened = call(live, "ada", text, NEVER)
-    form = await live.until(lambda: opened.modal, "the form")
-    assert form["components"][0]["component"]["value"] == f"the sea{TEXT}"
+    assert (await live.form(opened)).modal["components"][0]["component"]["value"] == f"the sea{TEXT}"  # type: ignore[index]
     with capture_logs() as logs:
         await fill(live, opened, "  Gulls went ")
         said = await told(live, "ada", "`gulls went` is on this server's blocklist")

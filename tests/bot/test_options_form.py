@@ -22,9 +22,7 @@ def offered(live: Live, command: str) -> dict[str, dict[str, Any]]:
 
 
 async def form_of(live: Live, command: str, **options: Any) -> Interaction:
-    record = live.acts.slash(ADA, LAB, command, {**options, "advanced": True}, {})
-    await live.until(lambda: record.modal, "the form")
-    return record
+    return await live.form(live.slash("ada", command, advanced=True, **options))
 
 
 def sent_off(live: Live, opened: Interaction, values: dict[str, str]) -> bool:
@@ -59,7 +57,7 @@ async def test_the_usual_options_are_fields_with_their_limits(live: Live) -> Non
 )
 async def test_what_a_field_does_not_take_is_said_plainly(live: Live, option: str, value: str, takes: str) -> None:
     with pytest.raises(UserError) as caught:
-        live.acts.slash(ADA, LAB, "train", {option: value}, {})
+        live.slash("ada", "train", **{option: value})
     assert option in caught.value.problem
     assert takes in caught.value.remedy
     assert "canonical" not in str(caught.value)
@@ -71,8 +69,7 @@ async def test_a_form_keeps_what_was_typed_when_one_field_is_wrong(live: Live) -
     await submitted(live, opened, layers="9", units="64", rest="--batch 16 --keep-licence")
     refusal = await live.until(lambda: live.whispered("ada", "`--layers` is 9"), "the refusal")
     (button,) = refusal.components[0]["components"]
-    again = live.acts.click(ADA, LAB, refusal.id, button["custom_id"])
-    await live.until(lambda: again.modal, "the form again")
+    again = await live.form(live.acts.click(ADA, LAB, refusal.id, button["custom_id"]))
     fields = [label["component"] for label in again.modal["components"]]  # type: ignore[index]
     typed = {field["custom_id"]: field.get("value") for field in fields if field.get("value")}
     assert typed == {"layers": "9", "units": "64", "rest": "--batch 16 --keep-licence"}

@@ -11,7 +11,7 @@ from bot.channels.export import export
 from playground.places import GUILD_ID
 from shared import keys
 from tests.bot.live import Live
-from tests.bot.members import ADA, BEN, press
+from tests.bot.members import ADA, BEN
 from tests.bot.stand_in import StandIn, bens_text
 
 
@@ -25,9 +25,7 @@ async def requests(live: Live, who: int) -> list[dict[str, Any]]:
 
 async def test_a_surprise_takes_nobody_elses_message(live: Live, worker: StandIn) -> None:
     said = live.send("the tide watches", person="ben")
-    asked = live.send("!surprise", reply_to=said)
-    answer = await live.until(lambda: live.answer(asked), "a refusal")
-    assert "somebody else" in answer.embeds[0]["description"]
+    assert "somebody else" in await live.ask("!surprise", reply_to=said)
     assert not worker.waiting()
     assert not await requests(live, ADA)
 
@@ -45,7 +43,7 @@ async def test_words_under_a_text_stay_those_of_whoever_typed_them(live: Live, w
     if how.startswith("!"):
         live.send(how, reply_to=written)
     else:
-        press(live, "ada", written, how)
+        live.press("ada", written, how)
     job_id = await worker.asked(live)
     await live.bot.jobs.delivered(job_id)
     (adas,) = await requests(live, ADA)
@@ -61,7 +59,5 @@ async def test_words_under_a_text_stay_those_of_whoever_typed_them(live: Live, w
 async def test_a_surprise_of_a_text_that_was_forgotten_is_refused(live: Live, worker: StandIn) -> None:
     written = await bens_text(live, worker)
     await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
-    asked = live.send("!surprise", reply_to=written)
-    answer = await live.until(lambda: live.answer(asked), "a refusal")
-    assert "I no longer have this text" in answer.embeds[0]["description"]
+    assert "I no longer have this text" in await live.ask("!surprise", reply_to=written)
     assert not worker.waiting()

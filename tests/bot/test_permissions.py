@@ -7,10 +7,9 @@ import pytest
 
 from bot.servers import access
 from galvanic.errors import UserError
-from playground.people import File
-from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
+from playground.places import BOT_ID
 from tests.bot.live import Live, text_of
-from tests.bot.members import LAB, directly, slash
+from tests.bot.members import LAB
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("worker")
 async def test_without_send_messages_a_command_is_answered_directly(live: Live, typed: str) -> None:
     await live.deny("send_messages")
     live.send(typed)
-    told = text_of(await directly(live, "ada", "❌"))
+    told = text_of(await live.directly("ada", "❌"))
     if typed.startswith("!model use"):
         assert "No model called" in told
     else:
@@ -31,7 +30,7 @@ async def test_without_send_messages_a_command_is_answered_directly(live: Live, 
 async def test_without_send_messages_a_slash_command_works(live: Live, command: str) -> None:
     await live.deny("send_messages", "embed_links")
     before = len(live.world.messages[LAB])
-    slash(live, "ada", command)
+    live.slash("ada", command)
     answer = await live.until(
         lambda: next((one for one in list(live.world.messages[LAB].values())[before:] if one.embeds), None),
         "the answer",
@@ -42,8 +41,7 @@ async def test_without_send_messages_a_slash_command_works(live: Live, command: 
 async def test_without_embeds_it_says_so_in_plain_text(live: Live) -> None:
     await live.deny("embed_links")
     for typed in ("!help", "!models", "!frobnicate", "!settings", "!status"):
-        sent = live.send(typed)
-        answer = await live.until(lambda sent=sent: live.answer(sent), typed)  # type: ignore[misc]
+        answer = await live.answered(live.send(typed))
         assert (answer.embeds, "❌" in answer.content) == ([], True)
 
 
@@ -73,7 +71,5 @@ def test_only_what_is_surely_missing_is_named(have: discord.Permissions, named: 
 
 @pytest.mark.parametrize("typed", ["!train", "!model import"])
 async def test_a_second_file_is_not_passed_over(live: Live, typed: str) -> None:
-    files = [File(name, b"the sea " * 500) for name in ("one.txt", "two.txt")]
-    sent = live.people.send(USER_IDS["ada"], CHANNEL_IDS["lab"], typed, files)
-    said = text_of(await live.until(lambda: live.answer(sent), "a refusal"))
-    assert "You attached 2 files" in said
+    files = dict.fromkeys(("one.txt", "two.txt"), b"the sea " * 500)
+    assert "You attached 2 files" in await live.ask(typed, files=files)

@@ -27,7 +27,6 @@ from shared import keys
 from shared.events import Failed
 from shared.jobs import GENERATE_QUEUE
 from tests.bot.live import Live
-from tests.bot.members import press
 from tests.bot.stand_in import TEXT, StandIn
 from tests.driver.faults import Fault
 
@@ -148,11 +147,11 @@ async def test_only_who_is_called_so_says_yes(live: Live, worker: StandIn) -> No
     question = await ask_ben(live)
     assert question.ping_user_ids == []
     for label in ("Yes, it may have my name", "No"):
-        press(live, "ada", question, label)
+        live.press("ada", question, label)
         await live.until(lambda: live.whispered("ada", "for somebody else"), "a refusal")
     assert bens(live) is not None
     assert not bens(live).speaks  # type: ignore[union-attr]
-    press(live, "ben", question, "Yes, it may have my name")
+    live.press("ben", question, "Yes, it may have my name")
     await live.until(lambda: live.showing("as <@"), "the yes")
     live.bot.guild_settings._known.clear()
     await call(live, worker, "@bens hello")
@@ -162,14 +161,14 @@ async def test_only_who_is_called_so_says_yes(live: Live, worker: StandIn) -> No
 
 async def test_another_model_or_name_is_asked_about_anew(live: Live, worker: StandIn) -> None:
     first = await ask_ben(live)
-    press(live, "ben", first, "Yes, it may have my name")
+    live.press("ben", first, "Yes, it may have my name")
     await live.until(lambda: live.showing("as <@"), "the yes")
     worker.add_model(name="storms", model_id="m-2")
     stale, second = [await ask_ben(live, typed) for typed in ("bens storms", "bens tides Béñ")]
-    press(live, "ben", stale, "Yes, it may have my name")
+    live.press("ben", stale, "Yes, it may have my name")
     await live.until(lambda: live.whispered("ben", "was changed or removed since I asked you"), "a refusal")
     assert not bens(live).speaks  # type: ignore[union-attr]
-    press(live, "ben", second, "No")
+    live.press("ben", second, "No")
     await live.until(lambda: live.showing("`@bens` is gone"), "the no")
     assert bens(live) is None
 
@@ -178,7 +177,7 @@ async def test_another_model_or_name_is_asked_about_anew(live: Live, worker: Sta
 @pytest.mark.parametrize("how", ["remove", "optout", "forget-me", "left", "unheard"])
 async def test_a_yes_ends_when_its_member_wants(live: Live, how: str) -> None:
     await live.ask(ADD)
-    press(live, "ben", await ask_ben(live), "Yes, it may have my name")
+    live.press("ben", await ask_ben(live), "Yes, it may have my name")
     await live.until(lambda: live.showing("as <@"), "the yes")
     ben = USER_IDS["ben"]
     user = await live.bot.fetch_user(ben)
@@ -215,7 +214,7 @@ async def test_admins_add_list_and_remove_them_through_a_restart(live: Live) -> 
     for typed in ("!persona", "!personas", "!persona list"):
         assert "`@mary` **Mary Shelley** · model, which writes with `tides`" in await live.ask(typed, person="ben")
     assert "No persona" in await live.ask("!persona", person="ben", channel="library")
-    live.acts.slash(USER_IDS["ada"], LAB, "persona", {"what": "add", "call": "victor", "model": "tides"}, {})
+    live.slash("ada", "persona", what="add", call="victor", model="tides")
     await live.until(lambda: live.showing("**victor** · model speaks here"), "the answer")
     for typed in ("!persona", "!persona list"):
         assert f"`tides` in <#{LAB}>" in await live.ask(typed, channel="library"), "an admin sees all"

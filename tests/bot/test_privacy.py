@@ -14,22 +14,7 @@ from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID
 from shared import keys
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
-from tests.bot.members import (
-    ADA,
-    BEN,
-    CELLAR,
-    DORA,
-    LAB,
-    TAVERN,
-    asked_for,
-    ben_and_dora,
-    close_dms,
-    directly,
-    gone,
-    press,
-    slash,
-    stored,
-)
+from tests.bot.members import ADA, BEN, CELLAR, DORA, LAB, TAVERN, asked_for, ben_and_dora, gone, stored
 from tests.driver.faults import Fault
 
 
@@ -51,14 +36,14 @@ async def test_nothing_counts_before_the_button_is_pressed(live: Live) -> None:
     await live.bot.consents.allow(GUILD_ID, TAVERN, ADA)
     await live.bot.consents.allow(GUILD_ID, CELLAR, ADA)
     assert await live.ask("!optin", person="dora") == "📬 I sent you a direct message."
-    question = await directly(live, "dora", "May models learn")
+    question = await live.directly("dora", "May models learn")
     said = text_of(question)
     for words in ("What is learned", f"<#{TAVERN}>", "word for word", "!optout", "72 hours", "7 days", "export"):
         assert words in said, words
     assert f"<#{CELLAR}>" not in said, "a channel that she can't read"
     assert (await live.bot.consents.of(GUILD_ID)).agreed == frozenset()
-    press(live, "dora", question, "I agree")
-    await directly(live, "dora", "You agreed")
+    live.press("dora", question, "I agree")
+    await live.directly("dora", "You agreed")
     consents = await live.bot.consents.of(GUILD_ID)
     assert consents.agreed == {DORA}
     assert not (await live.bot.consents.of(ANNEX_ID)).agreed
@@ -66,36 +51,36 @@ async def test_nothing_counts_before_the_button_is_pressed(live: Live) -> None:
 
 
 async def test_a_slash_command_asks_the_person_alone(live: Live) -> None:
-    slash(live, "ben", "optin")
+    live.slash("ben", "optin")
     question = await live.until(lambda: live.whispered("ben", "May models learn"), "the question")
     assert live.whispered("ada", "May models learn") is None
-    press(live, "ben", question, "No, leave it")
+    live.press("ben", question, "No, leave it")
     await live.until(lambda: live.whispered("ben", "Nothing was changed"), "the answer")
     assert await live.bot.consents.said(GUILD_ID, BEN) is None
 
 
 async def test_whoever_agreed_is_not_asked_again(live: Live) -> None:
     await live.bot.consents.agree(GUILD_ID, BEN)
-    slash(live, "ben", "optin")
+    live.slash("ben", "optin")
     answer = await live.until(lambda: live.whispered("ben", "You agreed"), "the answer")
     assert answer.components == []
 
 
 async def test_what_was_withdrawn_stays_out_and_the_question_says_so(live: Live) -> None:
     await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
-    slash(live, "ben", "optin")
+    live.slash("ben", "optin")
     question = await live.until(lambda: live.whispered("ben", "You withdrew before"), "the question")
-    press(live, "ben", question, "I agree")
+    live.press("ben", question, "I agree")
     await live.until(lambda: live.whispered("ben", "to what you write after"), "the answer")
     assert not (await live.bot.consents.of(GUILD_ID)).includes(BEN, LAB)
 
 
 async def test_an_old_question_does_not_outlive_a_no(live: Live) -> None:
-    slash(live, "ben", "optin")
+    live.slash("ben", "optin")
     question = await live.until(lambda: live.whispered("ben", "May models learn"), "the question")
     await asyncio.sleep(0.01)
     await live.ask("!optout", person="ben")
-    press(live, "ben", question, "I agree")
+    live.press("ben", question, "I agree")
     await live.until(lambda: live.whispered("ben", "said no after this question"), "a refusal")
     assert (await live.bot.consents.of(GUILD_ID)).agreed == frozenset()
 
@@ -105,7 +90,7 @@ async def test_nobody_answers_for_somebody_else(live: Live, label: str) -> None:
     # Even if somebody else's question comes to stand where others see it.
     view = forget_buttons(GUILD_ID, BEN) if label == "Forget me" else consent_buttons(GUILD_ID, BEN)
     await live.bot.get_partial_messageable(LAB).send("A question", view=view)
-    press(live, "dora", await live.until(lambda: live.showing("A question"), "the question"), label)
+    live.press("dora", await live.until(lambda: live.showing("A question"), "the question"), label)
     await live.until(lambda: live.whispered("dora", "for somebody else"), "a refusal")
     assert await live.bot.consents.said(GUILD_ID, BEN) is None
     assert await live.bot.consents.said(GUILD_ID, DORA) is None
@@ -113,7 +98,7 @@ async def test_nobody_answers_for_somebody_else(live: Live, label: str) -> None:
 
 async def test_nobody_agrees_for_a_server_where_they_are_not(live: Live) -> None:
     await live.bot.get_partial_messageable(LAB).send("A question", view=consent_buttons(ANNEX_ID, DORA))
-    press(live, "dora", await live.until(lambda: live.showing("A question"), "the question"), "I agree")
+    live.press("dora", await live.until(lambda: live.showing("A question"), "the question"), "I agree")
     await live.until(lambda: live.whispered("dora", "no member of that server"), "a refusal")
     assert await live.bot.consents.said(ANNEX_ID, DORA) is None
 
@@ -121,15 +106,15 @@ async def test_nobody_agrees_for_a_server_where_they_are_not(live: Live) -> None
 async def test_a_question_of_another_day_changes_nothing(live: Live) -> None:
     live.patch.setattr("bot.channels.cog._ANSWER_WITHIN", timedelta(0))
     for command, label in (("optin", "I agree"), ("forget-me", "Forget me")):
-        slash(live, "ben", command)
+        live.slash("ben", command)
         question = await live.until(lambda: live.whispered("ben", "?"), "the question")
-        press(live, "ben", question, label)
+        live.press("ben", question, label)
         await live.until(lambda command=command: live.whispered("ben", f"`!{command}`"), "a refusal")  # type: ignore[misc]
     assert await live.bot.consents.said(GUILD_ID, BEN) is None
 
 
 async def test_closed_direct_messages_are_told_of_the_slash_command(live: Live) -> None:
-    close_dms(live, "dora")
+    live.close_dms("dora")
     for command in ("optin", "privacy", "export-data"):
         said = await live.ask(f"!{command}", person="dora")
         assert f"Use `/{command}`" in said
@@ -152,7 +137,7 @@ async def test_while_it_is_off_nobody_is_asked_and_everybody_can_leave(live: Liv
 
 
 async def test_optout_works_without_direct_messages_and_where_the_bot_is_not_wanted(live: Live) -> None:
-    close_dms(live, "ben")
+    live.close_dms("ben")
     transcript_id = await stored(live, BEN)
     await live.bot.guild_settings.change(GUILD_ID, channels=(CHANNEL_IDS["library"],))
     assert "not allowed in this channel" in await live.ask("!models", person="ben")
@@ -184,11 +169,11 @@ async def test_a_server_that_cannot_be_asked_counts(live: Live) -> None:
 
 async def test_forget_me_asks_and_then_forgets_and_confirms(live: Live) -> None:
     transcript_id = await ben_and_dora(live)
-    slash(live, "ben", "forget-me")
+    live.slash("ben", "forget-me")
     question = await live.until(lambda: live.whispered("ben", "Shall I forget you?"), "the question")
     assert len(await live.bot.transcripts.lines_of(transcript_id, BEN)) == 2, "not before the button"
-    press(live, "ben", question, "Forget me")
-    confirmed = text_of(await directly(live, "ben", "I forgot you"))
+    live.press("ben", question, "Forget me")
+    confirmed = text_of(await live.directly("ben", "I forgot you"))
     for words in ("2 lines of yours taken out of 1 stored text", "`chatter`", "1 request of yours"):
         assert words in confirmed
     await gone(live, transcript_id, BEN)

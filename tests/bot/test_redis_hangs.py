@@ -65,7 +65,7 @@ def hanging(live: Live, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iter
     ],
 )
 async def test_a_slash_command_is_acknowledged(hanging: Hanging, command: str, options: dict[str, Any]) -> None:
-    asked = hanging.live.acts.slash(BEN, LAB, command, options, {})
+    asked = hanging.live.slash("ben", command, **options)
     assert await hanging.outcome(asked) == "done"
 
 

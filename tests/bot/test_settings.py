@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import redis.asyncio
-from simcord.backend.models import Message
+from simcord.backend.models import Interaction, Message
 
 import bot
 from bot import responder
@@ -92,10 +92,14 @@ async def select(live: Live, shown: Message, field: str, *values: str, person: s
     live.acts.select(USER_IDS[person], LAB, shown.id, PANEL + field, list(values))
 
 
+async def form_of(live: Live, shown: Message, what: str, person: str = "ada") -> Interaction:
+    """Open a form of the panel."""
+    return await live.form(live.acts.click(USER_IDS[person], LAB, shown.id, PANEL + what))
+
+
 async def fill(live: Live, shown: Message, what: str, person: str = "ada", **values: str) -> None:
     """Open a form of the panel and send it."""
-    opened = live.acts.click(USER_IDS[person], LAB, shown.id, PANEL + what)
-    await live.until(lambda: opened.modal, f"the form {what}")
+    opened = await form_of(live, shown, what, person)
     live.acts.submit_modal(USER_IDS[person], opened.id, values)
 
 
@@ -217,18 +221,14 @@ async def test_quotas_and_words_are_kept_and_shown_in_the_form_again(live: Live)
     own = await live.bot.guild_settings.get(GUILD_ID)
     assert own == GuildSettings(jobs_per_user=2, jobs_per_server=5, disk_mb=1500.5, blocklist=("foo", "bar", "baz*"))
     for what, words in (("quotas", "1500.5"), ("blocklist", "foo\\nbar\\nbaz*")):
-        opened = live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + what)
-        await live.until(lambda opened=opened: opened.modal, "the form")  # type: ignore[misc]
-        assert words in repr(opened.modal)
+        assert words in repr((await form_of(live, shown, what)).modal)
 
 
 async def test_slurs_are_blocked_until_an_admin_says_otherwise(live: Live) -> None:
     shown, default = await panel(live), default_entries()
     assert f"The default list of {len(default)} entries" in text_of(shown)
     assert not Blocklist(default).hits(text_of(shown))
-    opened = live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "blocklist")
-    await live.until(lambda: opened.modal, "the form")
-    assert "\\n".join(default) in repr(opened.modal)
+    assert "\\n".join(default) in repr((await form_of(live, shown, "blocklist")).modal)
     for typed, stored, words in (
         ("\n".join((*default[1:], "foo")), (*default[1:], "foo"), f"{len(default)} entries; the button"),
         ("", (), "None"),
@@ -241,7 +241,7 @@ async def test_slurs_are_blocked_until_an_admin_says_otherwise(live: Live) -> No
 
 
 async def test_a_slash_panel_is_seen_by_its_admin_alone(live: Live) -> None:
-    live.acts.slash(USER_IDS["ada"], LAB, "settings", {}, {})
+    live.slash("ada", "settings")
     shown = await live.until(lambda: live.whispered("ada", "Settings of"), "the panel")
     await select(live, shown, "generate_roles", "Readers")
     await live.until(lambda: "Members with <@&" in text_of(shown), "the readers")
@@ -273,8 +273,7 @@ async def test_who_lost_the_right_while_a_form_was_open_is_refused(live: Live) -
     stewards = next(role for role in guild.roles.values() if role.name == "Stewards")
     live.world.add_member_role(GUILD_ID, USER_IDS["ben"], stewards.id)
     shown = await panel(live)
-    opened = live.acts.click(USER_IDS["ben"], LAB, shown.id, PANEL + "prefix")
-    await live.until(lambda: opened.modal, "the form")
+    opened = await form_of(live, shown, "prefix", "ben")
     live.world.remove_member_role(GUILD_ID, USER_IDS["ben"], stewards.id)
     live.acts.submit_modal(USER_IDS["ben"], opened.id, {"prefix": "?"})
     await live.until(lambda: live.whispered("ben", "Manage Server"), "the refusal")
@@ -300,8 +299,7 @@ def _with_control(live: Live, what: str) -> list[Message]:
 @pytest.mark.parametrize("how", ["restart", "an hour"])
 async def test_who_sends_a_form_that_was_opened_too_long_ago_is_told_so(live: Live, how: str) -> None:
     shown = await panel(live)
-    opened = live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "prefix")
-    await live.until(lambda: opened.modal, "the form")
+    opened = await form_of(live, shown, "prefix")
     known = live.bot._connection._view_store._modals  # discord.py's, which knows it when Discord has answered
     (form,) = await live.until(lambda: list(known.values()), "the form to be known")
     assert form.timeout == FORM_S

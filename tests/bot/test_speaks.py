@@ -91,7 +91,7 @@ async def test_admins_decide_and_all_can_see_it(live: Live) -> None:
     assert "I can't tell from `often`" in await live.ask("!speak often")
     restarted(live)
     assert "after every 40 messages" in await live.ask("!speak")
-    live.acts.slash(USER_IDS["ada"], LAB, "speak", {"when": "on words pizza"}, {})
+    live.slash("ada", "speak", when="on words pizza")
     await live.until(lambda: live.showing("and when somebody writes *pizza*"), "the answer")
     assert "only when I'm asked to" in await live.ask("!speak off")
 
@@ -104,8 +104,7 @@ async def test_the_panel_says_it_in_a_sentence_and_has_a_form(live: Live) -> Non
         ("2%\nmost 3\nquiet 23-7", "after 2 of 100 messages, by chance: at most 3 times an hour, not from 23:00"),
         ("", "only when I'm asked to"),
     ):
-        opened = live.acts.click(USER_IDS["ada"], LAB, shown.id, "galvanic:settings:speaking")
-        await live.until(lambda opened=opened: opened.modal, "the form")  # type: ignore[misc]
+        opened = await live.form(live.acts.click(USER_IDS["ada"], LAB, shown.id, "galvanic:settings:speaking"))
         live.acts.submit_modal(USER_IDS["ada"], opened.id, {"lines": lines})
         await live.until(lambda words=words: words in text_of(shown), words)  # type: ignore[misc]
         assert words in await live.ask("!speak")
@@ -430,7 +429,7 @@ async def test_without_permission_it_does_not_try_and_says_so_when_asked(live: L
     await live.deny("send_messages")
     assert not await hello(live, worker)
     assert not [entry for entry in live.requests("POST") if entry.path.endswith(f"{LAB}/messages")][1:]
-    live.acts.slash(USER_IDS["ada"], LAB, "speak", {}, {})
+    live.slash("ada", "speak")
     await live.until(lambda: live.showing("I'm missing permissions in this channel"), "the answer")
 
 

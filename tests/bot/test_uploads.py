@@ -8,10 +8,9 @@ from unittest.mock import AsyncMock
 
 import aiohttp
 
-from playground.people import File
 from playground.places import CHANNEL_IDS, USER_IDS
 from shared import corpora
-from tests.bot.live import Live, text_of
+from tests.bot.live import Live
 
 
 async def test_a_file_is_decoded_in_another_thread(live: Live) -> None:
@@ -23,9 +22,7 @@ async def test_a_file_is_decoded_in_another_thread(live: Live) -> None:
         return read(*arguments, **options)
 
     live.patch.setattr(corpora, "from_upload", noting)
-    sent = live.people.send(USER_IDS["ada"], CHANNEL_IDS["lab"], "!train", [File("dull.txt", b"Too short. " * 20)])
-    answer = await live.until(lambda: live.answer(sent), "an answer")
-    assert "too short" in text_of(answer)
+    assert "too short" in await live.ask("!train", files={"dull.txt": b"Too short. " * 20})
     (thread,) = threads
     assert thread is not threading.main_thread()
 
@@ -47,8 +44,7 @@ async def test_the_folder_of_texts_is_read_in_another_thread(live: Live) -> None
 
 async def test_a_file_that_discord_does_not_hand_over(live: Live) -> None:
     live.patch.setattr(live.bot.http, "get_from_cdn", AsyncMock(side_effect=aiohttp.ClientConnectionError))
-    sent = live.people.send(USER_IDS["ada"], CHANNEL_IDS["lab"], "!train", [File("dull.txt", b"Dull words. " * 200)])
-    said = text_of(await live.until(lambda: live.answer(sent), "an answer"))
+    said = await live.ask("!train", files={"dull.txt": b"Dull words. " * 200})
     assert "Discord didn't hand me the file" in said
     assert "Attach it once more" in said
 
@@ -58,8 +54,7 @@ async def test_all_books_of_a_file_are_learned_and_the_card_says_what_is_left_ou
         "*** START OF THE PROJECT GUTENBERG EBOOK X ***\n{}\n*** END OF THE PROJECT GUTENBERG EBOOK X ***\nLicence.\n"
     )
     book = "The Project Gutenberg eBook of X\n\n" + marks.format("Dull words of a dull book. " * 200)
-    sent = live.people.send(USER_IDS["ada"], CHANNEL_IDS["lab"], "!train", [File("library.txt", book.encode() * 3)])
-    card = text_of(await live.until(lambda: live.answer(sent), "a card"))
+    card = await live.ask("!train", files={"library.txt": book.encode() * 3})
     assert "library (3 books)" in card
     assert "16,203 characters" in card
     assert "Left out: Project Gutenberg's header and licence, " in card
@@ -67,8 +62,7 @@ async def test_all_books_of_a_file_are_learned_and_the_card_says_what_is_left_ou
 
 async def test_an_export_of_a_chat_is_refused(live: Live) -> None:
     said = b'{"author": "ben", "content": "nobody asked me"}\n' * 100
-    sent = live.people.send(USER_IDS["ada"], CHANNEL_IDS["lab"], "!train", [File("us.txt", said)])
-    answer = text_of(await live.until(lambda: live.answer(sent), "an answer"))
+    answer = await live.ask("!train", files={"us.txt": said})
     assert "looks like data (JSON)" in answer
     assert "train #CHANNEL" in answer
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from galvanic.options import TranscriptRef
-from playground.people import File
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
@@ -117,10 +116,9 @@ async def test_a_refused_import_costs_no_cooldown(live: Live) -> None:
     worker = StandIn(live.bot.settings)
     live.bot.settings.train_cooldown_s = 600
     for _ in range(2):
-        sent = live.people.send(USER_IDS["ada"], LAB, "!model import", [File("x.safetensors", b"no model")])
+        sent = live.send("!model import", files={"x.safetensors": b"no model"})
         worker.tell(await worker.asked(live), Failed(problem="model.safetensors is no model.", remedy="Export one."))
-        answer = await live.until(lambda sent=sent: live.answer(sent), "the refusal")  # type: ignore[misc]
-        assert "`x.safetensors` is no model" in text_of(answer)
+        assert "`x.safetensors` is no model" in text_of(await live.answered(sent))
         await live.until(lambda: not worker.waiting(), "the job to be over")
     await live.handled()
     assert not await live.bot.redis.exists(keys.cooldown("train", GUILD_ID, USER_IDS["ada"]))
