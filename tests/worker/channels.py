@@ -20,7 +20,7 @@ from shared.events import Event, Finished, Started
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
-from shared.transcripts import TranscriptInfo
+from shared.transcripts import Revision, TranscriptInfo, revision_of
 from tests import lives
 from tests.factories import CHANNEL, GUILD, place
 from tests.transcripts import READING, begun
@@ -34,19 +34,6 @@ RAIN, SNOW = "☔", "☃"
 """Ann's messages have the one, Ben's the other, so that what a model knows tells whose words it learned."""
 SMALL = TrainOptions(epochs=2, units=8, random_seed=1)
 T = TypeVar("T")
-
-
-def keep(settings: Settings, work: Callable[[TranscriptStore], Awaitable[T]]) -> T:
-    """Do something with the store of transcripts."""
-
-    async def run() -> T:
-        client = connect_async(settings)
-        try:
-            return await work(TranscriptStore(client))
-        finally:
-            await client.aclose()
-
-    return asyncio.run(run())
 
 
 def message_id(author: int, index: int) -> int:
@@ -63,38 +50,103 @@ def messages(author: int, number: int = 40) -> list[Line]:
     ]
 
 
-def transcribed(settings: Settings, *, guild_id: int = GUILD, lines: list[Line] | None = None) -> TranscriptInfo:
-    """A transcript that is complete: Ann's and Ben's words, unless other lines are given."""
+class Channel:
+    """A channel whose messages are in Redis, and trainings on them.
 
-    async def work(store: TranscriptStore) -> TranscriptInfo:
-        info = await begun(store, guild_id=guild_id, channel_id=CHANNEL, asked_by=ANN)
-        for page in (messages(ANN), messages(BEN)) if lines is None else (lines,):
-            await store.append(info.transcript_id, page, READING)
-        await store.complete(info.transcript_id)
-        return info
+    Args:
+        settings: where.
+        client: its Redis.
+        patch: for what befalls a training.
+        guild_id: of the channel's server.
+        lines: the messages, instead of Ann's and Ben's.
 
-    return keep(settings, work)
+    Attributes:
+        info: the transcript, which is complete.
+    """
 
+    def __init__(
+        self,
+        settings: Settings,
+        client: redis.Redis,
+        patch: pytest.MonkeyPatch,
+        *,
+        guild_id: int = GUILD,
+        lines: list[Line] | None = None,
+    ) -> None:
+        self.settings, self.client, self.patch = settings, client, patch
 
-def withdraw(settings: Settings, info: TranscriptInfo, author: int = BEN, *, purge: bool = True) -> None:
-    """Somebody withdraws."""
+        async def work(store: TranscriptStore) -> TranscriptInfo:
+            info = await begun(store, guild_id=guild_id, channel_id=CHANNEL, asked_by=ANN)
+            for page in (messages(ANN), messages(BEN)) if lines is None else (lines,):
+                await store.append(info.transcript_id, page, READING)
+            await store.complete(info.transcript_id)
+            return info
 
-    async def work(store: TranscriptStore) -> None:
-        await store.note_withdrawn(info.transcript_id, [author])
+        self.info = self.keep(work)
+
+    def another(self, **of: Any) -> Channel:
+        """A second channel, or a second transcript of this one."""
+        return Channel(self.settings, self.client, self.patch, **of)
+
+    def keep(self, work: Callable[[TranscriptStore], Awaitable[T]]) -> T:
+        """Do something with the store of transcripts."""
+
+        async def run() -> T:
+            client = connect_async(self.settings)
+            try:
+                return await work(TranscriptStore(client))
+            finally:
+                await client.aclose()
+
+        return asyncio.run(run())
+
+    def withdraw(self, author: int = BEN, *, purge: bool = True) -> None:
+        """Somebody withdraws."""
+        self.keep(lambda store: store.note_withdrawn(self.info.transcript_id, [author]))
         if purge:
-            await store.purge(info.transcript_id)
+            self.purge()
 
-    keep(settings, work)
+    def delete_message(self) -> None:
+        """Somebody deletes one message."""
+        self.keep(lambda store: store.note_gone(self.info.transcript_id, {message_id(ANN, 0): ""}))
+        self.purge()
 
+    def purge(self) -> None:
+        """Let go what was noted to go."""
+        self.keep(lambda store: store.purge(self.info.transcript_id))
 
-def delete_message(settings: Settings, info: TranscriptInfo) -> None:
-    """Somebody deletes one message."""
+    @property
+    def now(self) -> Revision:
+        """Where the transcript stands."""
+        found = revision_of(self.client, self.info.transcript_id)
+        assert found is not None
+        return found
 
-    async def work(store: TranscriptStore) -> None:
-        await store.note_gone(info.transcript_id, {message_id(ANN, 0): ""})
-        await store.purge(info.transcript_id)
+    def is_stale(self, model: ModelRecord) -> bool:
+        return model.is_stale({self.info.transcript_id: self.now})
 
-    keep(settings, work)
+    def job(self, job_id: str = "t-1", **fields: Any) -> TrainJob:
+        """A training on it as it was at first."""
+        fields = {"corpus": channel_corpus(self.info.ref(0)), "options": SMALL, **fields}
+        return TrainJob(**{"job_id": job_id, "place": place(), **fields})
+
+    def enter(self, **fields: Any) -> TrainJob:
+        """Such a training, which waits for a worker."""
+        return enter(self.client, self.job(**fields))
+
+    def train(self, job: TrainJob) -> Event:
+        return train(self.client, job)
+
+    def learned(self, **fields: Any) -> ModelRecord:
+        """The model of a training."""
+        return lives.expect(Finished, self.train(self.enter(**fields))).model
+
+    def known(self, model: ModelRecord) -> set[str]:
+        """The characters that a model has learned."""
+        return set("".join(describe(stored(self.settings, model.model_id)).symbols))
+
+    def starts(self) -> list[tuple[bool, str | None]]:
+        return starts(self.client)
 
 
 def channel_corpus(ref: TranscriptRef) -> CorpusInfo:
@@ -111,12 +163,6 @@ def book_job(client: redis.Redis, job_id: str = "t-1", text: str = babble(1_500)
     return enter(client, TrainJob(**{"job_id": job_id, "place": place(), "corpus": info, "options": SMALL, **fields}))
 
 
-def channel_job(info: TranscriptInfo, job_id: str = "t-1", **fields: Any) -> TrainJob:
-    """A training on a transcript as it was at first."""
-    fields = {"corpus": channel_corpus(info.ref(0)), "options": SMALL, **fields}
-    return TrainJob(**{"job_id": job_id, "place": place(), **fields})
-
-
 def enter(client: redis.Redis, job: TrainJob) -> TrainJob:
     """Let a job wait for a worker."""
     lives.enter(client, job)
@@ -129,29 +175,20 @@ def train(client: redis.Redis, job: TrainJob) -> Event:
     return lives.newest(client, job.job_id)
 
 
-def learned(client: redis.Redis, job: TrainJob) -> ModelRecord:
-    return lives.expect(Finished, train(client, enter(client, job))).model
-
-
-def known(settings: Settings, model: ModelRecord) -> set[str]:
-    """The characters that a model has learned."""
-    return set("".join(describe(stored(settings, model.model_id)).symbols))
-
-
 def starts(client: redis.Redis, job_id: str = "t-1") -> list[tuple[bool, str | None]]:
     """Whether each start of a job resumed it, and why it began anew."""
     return [(event.resumed, event.restart_reason) for event in lives.told_of(Started, client, job_id)]
 
 
-def in_the_middle(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None], at: int | None = None) -> None:
-    """Let something happen once while a training runs: in its second epoch, or before its nth step."""
+def in_the_middle(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Let something happen once while a training runs: in its second epoch."""
     monkeypatch.setattr(hooks, "POLL_EVERY_S", 0.0)
     step = StreamsLearner.step
     seen: list[int] = []
 
     def stepping(self: StreamsLearner, index: int, rate: float) -> tuple[float, int]:
         seen.append(index)
-        if len(seen) == (self.steps + 1 if at is None else at):
+        if len(seen) == self.steps + 1:
             happens()
         return step(self, index, rate)
 

@@ -10,8 +10,7 @@ import redis
 from galvanic import checkpoint
 from shared.connect import connect
 from shared.settings import Settings
-from shared.transcripts import TranscriptInfo
-from tests.worker.channels import transcribed
+from tests.worker.channels import Channel
 from tests.worker.small import save_model, stored
 from worker import warm
 
@@ -49,6 +48,6 @@ def looks_for_room_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def info(settings: Settings) -> TranscriptInfo:
-    """A transcript that is complete, of Ann's and Ben's words."""
-    return transcribed(settings)
+def channel(settings: Settings, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Channel:
+    """A channel that Ann and Ben have written in."""
+    return Channel(settings, client, monkeypatch)

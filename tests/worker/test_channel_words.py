@@ -17,9 +17,8 @@ from galvanic.request import WriteRequest
 from shared import keys
 from shared.events import Finished
 from shared.settings import Settings
-from shared.transcripts import TranscriptInfo
 from tests.galvanic.test_companion import passages
-from tests.worker.channels import ANN, BEN, SNOW, channel_job, enter, learned, messages, train, transcribed, withdraw
+from tests.worker.channels import ANN, BEN, SNOW, Channel, messages
 from tests.worker.small import stored
 from worker import beside
 from worker.copies import remove_leftovers
@@ -31,12 +30,9 @@ CLEO = 410_000_000_000_000_073
 
 
 @pytest.mark.parametrize("recipe", ["char", "word", "classic"])
-def test_no_message_is_kept_with_a_model(
-    recipe: str, client: redis.Redis, settings: Settings, info: TranscriptInfo
-) -> None:
+def test_no_message_is_kept_with_a_model(recipe: str, channel: Channel) -> None:
     options = TrainOptions.model_validate({"recipe": recipe, "epochs": 1, "units": 8, "random_seed": 1})
-    model = learned(client, channel_job(info, options=options))
-    path = stored(settings, model.model_id)
+    path = stored(channel.settings, channel.learned(options=options).model_id)
     author = load_model(path)
     _, _, windows, companion = load(path)
     assert (companion is None) == (recipe == "classic")
@@ -64,13 +60,13 @@ def test_no_message_is_kept_with_a_model(
     assert line_begun == type(line_begun)(**{**vars(again), "seconds": line_begun.seconds})
 
 
-def test_a_passage_stands_while_lines_of_three_members_have_it(client: redis.Redis, settings: Settings) -> None:
+def test_a_passage_stands_while_lines_of_three_members_have_it(channel: Channel) -> None:
     """Ann and Ben say the same words, Cleo some of them; then Ben withdraws."""
     cleos = [replace(line, author_id=CLEO, message_id=CLEO + line.message_id) for line in messages(ANN, 20)]
     said = {ANN: messages(ANN), BEN: messages(BEN), CLEO: [replace(line, text=line.text[:20]) for line in cleos]}
-    info = transcribed(settings, lines=[line for lines in said.values() for line in lines])
+    three = channel.another(lines=[line for lines in said.values() for line in lines])
     for job_id, longest in (("t-1", ORDERS["char"]), ("t-2", FREE["char"])):
-        path = stored(settings, learned(client, channel_job(info, job_id)).model_id)
+        path = stored(three.settings, three.learned(job_id=job_id).model_id)
         companion, vocabulary = load(path)[3], load_model(path).vocabulary
         assert companion is not None
         assert companion.order == longest
@@ -78,20 +74,18 @@ def test_a_passage_stands_while_lines_of_three_members_have_it(client: redis.Red
             assert len(passage) <= FREE["char"] or all(
                 any(passage in f"\n{line.text}\n" for line in lines) for lines in said.values()
             )
-        withdraw(settings, info)
+        three.withdraw()
     assert SNOW not in vocabulary.symbols
 
 
-def test_how_long_the_words_stay_is_not_the_workers_to_say(
-    client: redis.Redis, settings: Settings, info: TranscriptInfo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(beside, "RENEW_S", 0.01)
-    job = enter(client, channel_job(info))
-    names = page_keys(info.transcript_id)
+def test_how_long_the_words_stay_is_not_the_workers_to_say(channel: Channel) -> None:
+    channel.patch.setattr(beside, "RENEW_S", 0.01)
+    job, client = channel.enter(), channel.client
+    names = page_keys(channel.info.transcript_id)
     for name in names:
         client.pexpire(name, 5_000_000)
     before = [client.pexpiretime(name) for name in names]
-    assert isinstance(train(client, job), Finished)
+    assert isinstance(channel.train(job), Finished)
     assert [client.pexpiretime(name) for name in names] == before
 
 

@@ -19,15 +19,7 @@ from tests import lives
 from tests.factories import changed_settings, place
 from tests.lives import expect
 from tests.s3 import S3Server
-from tests.worker.channels import (
-    channel_job,
-    enter,
-    in_the_middle,
-    starts,
-    train as run_to_its_end,
-    transcribed,
-    withdraw,
-)
+from tests.worker.channels import Channel, in_the_middle
 from tests.worker.test_train_jobs import TEXT, train
 from tests.worker.texts import babble, corpus as corpus_of
 from worker import copies
@@ -120,18 +112,17 @@ def test_what_a_killed_host_left_goes_with_its_training(client: redis.Redis) -> 
 def test_nobody_goes_on_from_words_that_were_withdrawn(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    settings = get_settings()
-    info = transcribed(settings)
-    job = enter(client, channel_job(info))
+    channel = Channel(get_settings(), client, monkeypatch)
+    job = channel.enter()
     with interrupting(monkeypatch, tmp_path / "stop"):
-        run_to_its_end(client, job)
-    assert copied(settings) == [job.job_id]
-    withdraw(settings, info)
+        channel.train(job)
+    assert copied(channel.settings) == [job.job_id]
+    channel.withdraw()
     there = changed_settings(monkeypatch, DATA_DIR=tmp_path / "second")
     seen: list[list[str]] = []
     in_the_middle(monkeypatch, lambda: seen.append(copied(there)))
-    assert isinstance(run_to_its_end(client, job), Finished)
-    assert starts(client) == [(False, None), (False, "withdrawn")]
+    assert isinstance(channel.train(job), Finished)
+    assert channel.starts() == [(False, None), (False, "withdrawn")]
     assert seen == [[]]
 
 

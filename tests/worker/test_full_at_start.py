@@ -16,7 +16,7 @@ from shared.settings import Settings
 from tests import lives
 from tests.factories import record
 from tests.lives import require_failure
-from tests.worker.channels import book_job, channel_job, enter, interrupt, starts, train, transcribed
+from tests.worker.channels import Channel, book_job, interrupt, starts, train
 from tests.worker.small import save_model, stored
 from tests.worker.test_room import full
 from worker import attempt, channel_text, hooks
@@ -43,7 +43,7 @@ def test_it_waits_and_goes_on_from_its_checkpoint(
     where: Any, name: str, code: int, client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_a_channel = name == "write_text"
-    job = enter(client, channel_job(transcribed(settings))) if of_a_channel else book_job(client)
+    job = Channel(settings, client, monkeypatch).enter() if of_a_channel else book_job(client)
     interrupt(job, monkeypatch)
     write, tries = getattr(where, name), []
 
