@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ import redis
 from galvanic import checkpoint
 from galvanic.errors import UserError
 from shared import keys
-from shared.connect import connect
 from shared.events import Failed, Finished, Generated, Trouble
 from shared.settings import Settings, get_settings
 from tests import lives
@@ -29,7 +29,7 @@ from worker.doctor import machine
 from worker.files import JobFiles
 from worker.store import ModelStore, StoreAway
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("s3")]
 
 MB = 1_000_000
 
@@ -73,9 +73,7 @@ def test_what_one_host_saves_another_fetches(
 # ---------------------------------------------------------------------- copies
 
 
-def test_copies_that_were_not_used_for_longest_go(
-    s3: tuple[S3Server, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copies_that_were_not_used_for_longest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = changed_settings(monkeypatch, MODEL_CACHE_MB=2.5)
     store = ModelStore(settings)
     for name in ("a", "b", "c", "d"):
@@ -97,16 +95,11 @@ def test_copies_that_were_not_used_for_longest_go(
     assert len(list((settings.data_dir / "cache" / "models").iterdir())) == 2
 
 
-def test_threads_that_want_the_same_model_each_get_it(s3: tuple[S3Server, str], file: Path) -> None:
+def test_threads_that_want_the_same_model_each_get_it(file: Path) -> None:
     stores = [ModelStore(get_settings()) for _ in range(6)]
     stores[0].save(file, "abc")
-    found: list[bytes] = []
-    threads = [threading.Thread(target=lambda store=store: found.append(content(store, "abc"))) for store in stores]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == [b"one"] * 6
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(lambda store: content(store, "abc"), stores)) == [b"one"] * 6
     assert len(list((get_settings().data_dir / "cache" / "models").iterdir())) == 1
 
 
@@ -114,9 +107,8 @@ def test_threads_that_want_the_same_model_each_get_it(s3: tuple[S3Server, str], 
 
 
 def test_each_host_forgets_what_was_deleted(
-    s3: tuple[S3Server, str], redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = connect(get_settings())
     store = ModelStore(get_settings())
     for seed, name in enumerate(("one", "two", "three")):
         save_model(tmp_path / name, seed=seed)
@@ -138,9 +130,7 @@ def test_each_host_forgets_what_was_deleted(
     assert copies(there) == ["three"]
 
 
-def test_a_model_that_is_deleted_while_it_is_fetched_is_gone(
-    s3: tuple[S3Server, str], file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_is_deleted_while_it_is_fetched_is_gone(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ModelStore(get_settings())
     store.save(file, "abc")
     get = store.get
@@ -154,10 +144,7 @@ def test_a_model_that_is_deleted_while_it_is_fetched_is_gone(
         content(store, "abc")
 
 
-def test_a_deleted_model_is_gone_from_the_store(
-    s3: tuple[S3Server, str], redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = connect(get_settings())
+def test_a_deleted_model_is_gone_from_the_store(client: redis.Redis, tmp_path: Path) -> None:
     save_model(tmp_path / "one")
     ModelStore(get_settings()).save(tmp_path / "one", "one")
     assert isinstance(run(client, generate_job(1)), Generated)
@@ -171,21 +158,19 @@ def test_a_deleted_model_is_gone_from_the_store(
 
 
 def test_a_store_that_is_away_is_told_in_plain_words(
-    redis_url: str, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    client: redis.Redis, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = ModelStore(changed_settings(monkeypatch, **S3Server().environment("nobody")))  # it was never started
     for call in (store.check_writable, store.ids, lambda: content(store, "a"), lambda: store.save(file, "a")):
         with pytest.raises(StoreAway, match=r"does not answer \(EndpointConnectionError\)"):
             call()
-    told = expect(Failed, run(connect(get_settings()), generate_job(1)))
+    told = expect(Failed, run(client, generate_job(1)))
     assert told.problem == "The model store can't be reached just now."
     main(["doctor", "--json"])
     assert "does not answer" in capsys.readouterr().out
 
 
-def test_wrong_keys_and_a_missing_bucket_are_told(
-    s3: tuple[S3Server, str], file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_keys_and_a_missing_bucket_are_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ModelStore(changed_settings(monkeypatch, MODEL_STORE="s3://nobodys/models"))
     for call in (store.check_writable, store.ids, lambda: content(store, "a"), lambda: store.save(file, "a")):
         with pytest.raises(StoreAway, match="no such bucket"):
@@ -229,12 +214,11 @@ def test_a_copy_serves_while_the_store_stands_still(
             content(store, "never-fetched")
 
 
-def test_a_model_that_is_made_waits_for_its_store(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_is_made_waits_for_its_store(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server comes only once somebody was told that it is away."""
     monkeypatch.setattr(checkpoint, "AGAIN_S", 0.2)
     server = S3Server()
     settings = changed_settings(monkeypatch, **server.environment("late"))
-    client = connect(settings)
     comes = threading.Thread(target=lambda: _start_late(server, client))
     comes.start()
     try:
