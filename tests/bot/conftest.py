@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import functools
 from collections.abc import AsyncIterator
 
 import discord
@@ -15,12 +17,15 @@ from bot.app import Galvanic
 from bot.channels import watch, withdrawals
 from bot.channels.store import TranscriptStore
 from bot.jobs.client import JobClient
+from bot.servers.settings import GuildSettingsStore
 from bot.train import card as live_card
+from bot.train.start import Trainings
 from playground.server import Playground, open_port
 from shared.connect import connect, connect_async
 from shared.settings import Settings
 from tests.bot.channels import worked_off
 from tests.bot.live import Live
+from tests.bot.offline import TextAgain
 from tests.bot.stand_in import StandIn
 from tests.driver.control import Driver, extend
 
@@ -65,6 +70,15 @@ def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
 @pytest.fixture
 def store(client: redis.asyncio.Redis) -> TranscriptStore:
     return TranscriptStore(client)
+
+
+@pytest.fixture
+def text_again(queue: JobClient, store: TranscriptStore, settings: Settings) -> TextAgain:
+    """The text that a model learned from, as for `train more`."""
+    needed = {"settings": settings, "servers": GuildSettingsStore(settings, queue._redis), "jobs": queue}
+    others = {field.name: None for field in dataclasses.fields(Trainings)}
+    trainings = Trainings(**{**others, **needed, "transcripts": store})  # type: ignore[arg-type]
+    return functools.partial(trainings.text_again, keep_licence=False)
 
 
 @pytest.fixture

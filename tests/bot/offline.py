@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import discord
@@ -11,18 +11,15 @@ from simcord.backend import serializers
 from simcord.backend.models import Message
 
 from bot.app import Galvanic
-from bot.channels.store import TranscriptStore
-from bot.jobs.client import JobClient
-from bot.servers.settings import GuildSettingsStore
-from bot.train.start import Trainings
 from bot.types import Context
 from galvanic.options import CorpusInfo
 from playground.places import CHANNEL_IDS, USER_IDS
 from playground.world import World
 from shared.corpora import Corpus
 from shared.models import ModelRecord
-from shared.settings import Settings
 
+TextAgain = Callable[[ModelRecord], Awaitable[Corpus | CorpusInfo]]
+"""The text that a model learned from, as for `train more`: the fixture `text_again`."""
 _WORLD = World("http://127.0.0.1:1")
 _IDS = itertools.count(1_400_000_000_000_000_000)
 
@@ -51,13 +48,3 @@ async def context(bot: Galvanic, content: str, *, person: str = "ada", channel: 
     assert isinstance(where, discord.TextChannel)
     found: Context = await bot.get_context(discord.Message(state=bot._connection, channel=where, data=payload))
     return found
-
-
-async def text_again(
-    model: ModelRecord, queue: JobClient, store: TranscriptStore, settings: Settings
-) -> Corpus | CorpusInfo:
-    """The text that a model learned from, as for `train more`."""
-    needed = {"settings": settings, "servers": GuildSettingsStore(settings, queue._redis), "jobs": queue}
-    others = {field.name: None for field in dataclasses.fields(Trainings)}
-    trainings = Trainings(**{**others, **needed, "transcripts": store})  # type: ignore[arg-type]
-    return await trainings.text_again(model, keep_licence=False)

@@ -24,7 +24,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.bot.live import Live
-from tests.bot.offline import context, text_again
+from tests.bot.offline import TextAgain, context
 from tests.factories import CHANNEL, GUILD, corpus, generate_job, place, progress, record, train_job
 from tests.transcripts import expire, has_text, written
 
@@ -123,37 +123,32 @@ async def test_a_training_that_ends_on_its_card_lets_its_messages_go(live: Live)
 # ---------------------------------------------------------------------- once more
 
 
-async def test_messages_are_learned_again_as_they_are_now(
-    queue: JobClient, store: TranscriptStore, settings: Settings
-) -> None:
+async def test_messages_are_learned_again_as_they_are_now(store: TranscriptStore, text_again: TextAgain) -> None:
     info = await transcribed(store)
     await store.note_gone(info.transcript_id, {1: ""})
     await store.purge(info.transcript_id)
-    found = await text_again(model_of(info), queue, store, settings)
-    assert found == told(info, 1)
+    assert await text_again(model_of(info)) == told(info, 1)
 
 
 async def test_messages_that_are_no_longer_kept_have_to_be_read_anew(
-    queue: JobClient, store: TranscriptStore, settings: Settings
+    store: TranscriptStore, text_again: TextAgain
 ) -> None:
     info = await transcribed(store)
     await store.drop_text(info.transcript_id)
     with pytest.raises(UserError, match=rf"no longer have the messages.*`!train` <#{CHANNEL}>"):
-        await text_again(model_of(info), queue, store, settings)
+        await text_again(model_of(info))
     await store.forget(info.transcript_id)
     with pytest.raises(UserError, match=r"no longer have the messages.*`!train #CHANNEL`"):
-        await text_again(model_of(info), queue, store, settings)
+        await text_again(model_of(info))
 
 
-async def test_a_model_file_cannot_name_messages_to_learn(
-    queue: JobClient, store: TranscriptStore, settings: Settings
-) -> None:
+async def test_a_model_file_cannot_name_messages_to_learn(store: TranscriptStore, text_again: TextAgain) -> None:
     info, foreign = await transcribed(store), await transcribed(store, GUILD + 1)
     claimed = record(corpus=told(info), imported=True)
     elsewhere = record(corpus=told(foreign), transcripts=(foreign.ref(0),))
     for model in (claimed, elsewhere, record(corpus=corpus(source="channel", sha256=""))):
         with pytest.raises(UserError, match="no longer have the messages"):
-            await text_again(model, queue, store, settings)
+            await text_again(model)
 
 
 async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live: Live) -> None:

@@ -11,19 +11,18 @@ import pytest
 import redis
 import redis.asyncio
 
-from bot.channels.store import TranscriptStore
 from bot.jobs.client import JobClient
 from bot.jobs.decoding import NotUnderstood, events_of
 from galvanic.errors import UserError
 from shared import keys
 from shared.connect import connect
 from shared.corpora import Corpus, unpack
-from shared.events import Failed, Generated
+from shared.events import Failed
 from shared.jobs import MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE
 from shared.settings import Settings
 from tests import lives
-from tests.bot.offline import text_again
-from tests.factories import corpus, generate_job, record, train_job
+from tests.bot.offline import TextAgain
+from tests.factories import corpus, generate_job, generated, record, train_job
 
 
 async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.asyncio.Redis) -> None:
@@ -94,35 +93,30 @@ async def test_notifications_tell_who_has_news(queue: JobClient, settings: Setti
 
 
 async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(
-    queue: JobClient, client: redis.asyncio.Redis, settings: Settings
+    queue: JobClient, text_again: TextAgain
 ) -> None:
     job = train_job()
     model = record(corpus=job.corpus)
     with pytest.raises(UserError, match=r"no longer have the file.*`!train --from tides`"):
-        await text_again(model, queue, TranscriptStore(client), settings)
+        await text_again(model)
     await queue.submit_train(job, "a tide " * 300, (3, 20))
-    found = await text_again(model, queue, TranscriptStore(client), settings)
+    found = await text_again(model)
     assert isinstance(found, Corpus)
     assert found.info == job.corpus
     assert found.text == "a tide " * 300
 
 
-async def test_a_text_with_a_name_is_fetched_again(
-    queue: JobClient, client: redis.asyncio.Redis, settings: Settings, tmp_path: Path
-) -> None:
+async def test_a_text_with_a_name_is_fetched_again(settings: Settings, text_again: TextAgain, tmp_path: Path) -> None:
     (tmp_path / "tides.txt").write_text("A tide, and another. " * 100, "utf-8")
-    own = settings.model_copy(update={"corpora_dir": tmp_path})
-    model = record(corpus=corpus(source="corpora-dir"))
-    found = await text_again(model, queue, TranscriptStore(client), own)
+    settings.corpora_dir = tmp_path
+    found = await text_again(record(corpus=corpus(source="corpora-dir")))
     assert isinstance(found, Corpus)
     assert found.text.startswith("A tide, and another.")
 
 
-async def test_an_imported_model_whose_text_cannot_be_had_asks_for_it(
-    queue: JobClient, client: redis.asyncio.Redis, settings: Settings
-) -> None:
+async def test_an_imported_model_whose_text_cannot_be_had_asks_for_it(text_again: TextAgain) -> None:
     with pytest.raises(UserError, match=r"was imported.*`!train SOURCE --from tides`"):
-        await text_again(record(corpus=None), queue, TranscriptStore(client), settings)
+        await text_again(record(corpus=None))
 
 
 @pytest.mark.parametrize("worker_is_older", [True, False])
@@ -132,16 +126,7 @@ async def test_nothing_larger_than_an_event_or_a_file_reaches_the_bot(
     """As workers before a bound of theirs wrote it, or one that somebody else has taken over."""
     worker = lives.take(connect(settings), "g-1")
     seed = "x" * (30_000 if worker_is_older else 20 * 2**20)
-    fields = {
-        "version": 1,
-        "kind": "generated",
-        "at": 1.0,
-        "seed": seed,
-        "text": "",
-        "temperature": 0.5,
-        "seconds": 1.0,
-    }
-    worker.publish(Generated.model_construct(**fields, random_seed=1))
+    worker.publish(generated().model_copy(update={"seed": seed}))
     answer = await client.eval(*events_of("g-1").call)  # type: ignore[misc]
     assert len(str(answer)) < 50_000
     ((_, ended),) = await queue.events("g-1", "0")
