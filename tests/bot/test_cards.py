@@ -23,7 +23,7 @@ from galvanic.options import TrainOptions
 from galvanic.results import Doing
 from galvanic.verdict import Verdict
 from shared.blocklist import Blocklist
-from shared.events import Event, Failed, Interrupted, Sample, Started
+from shared.events import Cancelled, Event, Failed, Interrupted, Queued, Sample, Started
 from shared.jobs import MixPart, ModelRef
 from tests.factories import (
     CHANNEL,
@@ -69,7 +69,7 @@ def test_a_queued_card_tells_the_place_in_the_queue() -> None:
     )
 
 
-STARTED = Started(worker="w")
+STARTED, AGAIN = Started(worker="w"), Started(worker="w", resumed=True)
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,12 @@ STARTED = Started(worker="w")
     [
         *(([progress(doing=doing)], {}, f"**{_DOING.get(doing, doing.capitalize())}**") for doing in get_args(Doing)),
         ([progress(), Interrupted()], {}, "was saved and resumes"),
-        (
-            [progress(), Interrupted(), Started(worker="w", resumed=True)],
-            {},
-            "📖 **Reading** the text again, from its last",
-        ),
+        ([progress(), Interrupted(), AGAIN], {}, "📖 **Reading** the text again, from its last"),
         ([STARTED, progress()], {"control": "finish"}, "🏁 **Finishing**"),
         ([STARTED, progress()], {"control": "cancel"}, "🛑 **Cancelling**"),
+        ([Queued()], {}, "🕓 **Queued**…"),
+        ([Queued(), STARTED], {}, "📖 **Reading** the text…"),
+        ([Queued(), Cancelled(), STARTED, finished()], {}, "Nothing was kept."),  # nothing changes after the end
         ([], {"worker_there": False}, "No worker is running"),
         ([], {"worker_there": False}, "make run"),
         ([Failed(problem="Too short.", remedy="Send more.")], {}, "Too short.\nSend more."),
@@ -98,12 +97,13 @@ def test_a_card_says_how_its_training_is(events: list[Event], around: dict[str, 
     [
         ([progress(eta_s=None)], {}, "Time left", "estimating…"),
         ([progress(eta_s=0.4)], {}, "Time left", "a moment"),
+        ([STARTED, progress(step=7), Interrupted(), AGAIN], {}, "Step", "7 of 100"),
         ([progress()], {"control": "finish"}, "Time left", "a moment"),
         ([progress()], {}, "Epoch", "2"),  # where time decides no number of epochs is promised
         ([], {}, "How", "character by character · at most 8 minutes"),
         ([progress(), Sample(epoch=1, text="old"), Sample(epoch=2, text="new")], {}, "Sample after epoch 2", "> new"),
         (
-            [Started(worker="w"), Sample(epoch=0, text="soon", by="both")],
+            [STARTED, Sample(epoch=0, text="soon", by="both")],
             {},
             "Sample before learning, by my English and counting",
             "> soon",
