@@ -309,11 +309,6 @@ def test_small_and_no_copies_are_told_truly() -> None:
     assert copied(1.0).startswith("100 %")
 
 
-def test_every_card_names_its_job() -> None:
-    for view in (TrainingState(), view_of(progress()), view_of(finished()), view_of(Failed(problem="p"))):
-        assert "job t-1" in (card(view).footer.text or "")
-
-
 def test_generated_text_stands_after_its_seed_and_can_be_had_again() -> None:
     embed = write_embeds.generated(generate_job(), generated())
     assert embed is not None
