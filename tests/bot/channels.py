@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import tempfile
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import redis
+from simcord.backend.models import Message
 from simcord.backend.serializers import guild_create_payload
 
 from bot.background import Chores
@@ -82,18 +84,17 @@ async def queued(live: Live, sent_id: int) -> TrainJob:
     return job
 
 
-async def lines_of(live: Live, job: TrainJob, tmp_path: Path) -> list[str]:
-    """What a worker would learn."""
-    assert job.corpus.transcript is not None
-    path = tmp_path / "text.txt"
-    client = connect(live.bot.settings)
-    await asyncio.to_thread(write_text, client, job.corpus.transcript.transcript_id, path, 10**8)
-    return path.read_text("utf-8").splitlines()
+async def lines_of(live: Live, sent: Message) -> list[str]:
+    """What a worker would learn of the training that was asked for, once it waits."""
+    known = known_of(live, await queued(live, sent.id))
 
+    def text() -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "text.txt")
+            write_text(connect(live.bot.settings), known.transcript_id, path, 10**8)
+            return path.read_text("utf-8")
 
-async def transcript_words(live: Live, job: TrainJob) -> list[str]:
-    assert job.corpus.transcript is not None
-    return await words(live.bot.transcripts, job.corpus.transcript.transcript_id)
+    return (await asyncio.to_thread(text)).splitlines()
 
 
 class Pages:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,11 +53,12 @@ def test_one_names_oneself_and_one_channel() -> None:
             own_channel(typed, BEN)
 
 
-async def test_only_ones_own_lines_are_read_and_others_words_stay(live: Live, tmp_path: Path) -> None:
+async def test_only_ones_own_lines_are_read_and_others_words_stay(live: Live) -> None:
     await talked(live, 450, "ada", "ben")
     info = await written(live.bot.transcripts, [Line(1, ADA, "a line")], guild_id=GUILD_ID, channel_id=LAB, until=1)
-    job = await queued(live, live.send("!train @me #lab", person="ben").id)
-    lines = await lines_of(live, job, tmp_path)
+    sent = live.send("!train @me #lab", person="ben")
+    lines = await lines_of(live, sent)
+    job = await queued(live, sent.id)
     assert [line.split()[0] for line in lines] == ["ben"] * 150
     assert (job.corpus.name, job.corpus.title, job.place.user_id) == ("like-me", "#lab, one member", BEN)
     await live.until(lambda: not live.bot.importer._running, "the end of the reading")
@@ -147,7 +147,7 @@ async def test_shared_it_can_be_used_and_is_still_its_owners(live: Live) -> None
     assert (await live.bot.registry.channel_models(*HERE, ADA))[1] is None
 
 
-async def test_what_is_learned_together_with_it(live: Live, tmp_path: Path) -> None:
+async def test_what_is_learned_together_with_it(live: Live) -> None:
     """Nothing but more of one's own words."""
     talk(live, 450)
     await bens(live)
@@ -155,10 +155,11 @@ async def test_what_is_learned_together_with_it(live: Live, tmp_path: Path) -> N
     for typed in ("!train #lab --from bens-own", "!train @me #lab --from tides", "!train python-docs --from bens-own"):
         assert "not together with other texts" in await live.ask(typed, person="ben")
     assert not [one for one in await live.bot.transcripts.all() if one.reading is not None], "nothing was begun"
-    job = await queued(live, live.send("!train @me #lab --from bens-own", person="ben").id)
+    sent = live.send("!train @me #lab --from bens-own", person="ben")
+    job = await queued(live, sent.id)
     assert job.transcripts is not None
     assert [ref.author_id for ref in job.transcripts] == [BEN, BEN]
-    assert {line.split()[0] for line in await lines_of(live, job, tmp_path)} == {"ben"}
+    assert {line.split()[0] for line in await lines_of(live, sent)} == {"ben"}
     for number in range(MOST_OWN - 2):  # admins don't see them; there is one, and one is in training
         await bens(live, f"own-{number}")
     assert "which is the maximum" in await live.ask("!train @me #lab", person="ben")

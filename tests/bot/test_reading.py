@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from bot.channels.consent import Mode
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
-from tests.bot.channels import LAB, Pages, agreed, being_read, lines_of, queued, talked, transcript_words
+from tests.bot.channels import LAB, Pages, agreed, being_read, lines_of, queued, talked
 from tests.bot.live import Live, text_of
 
 
@@ -21,11 +20,10 @@ def settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings()
 
 
-async def test_a_channel_is_read_of_those_who_agreed_and_then_learned(live: Live, tmp_path: Path) -> None:
+async def test_a_channel_is_read_of_those_who_agreed_and_then_learned(live: Live) -> None:
     await talked(live, 450, "ada", "ben")
     sent = live.send("!train #lab")
-    job = await queued(live, sent.id)
-    lines = await lines_of(live, job, tmp_path)
+    job, lines = await queued(live, sent.id), await lines_of(live, sent)
     assert len([line for line in lines if line.startswith("ada says")]) == 150
     assert len([line for line in lines if line.startswith("ben says")]) == 150
     assert not [line for line in lines if "cleo" in line]
@@ -38,20 +36,19 @@ async def test_a_channel_is_read_of_those_who_agreed_and_then_learned(live: Live
     assert f"job t-{sent.id}" in text_of(card)
 
 
-async def test_commands_bots_and_system_messages_are_no_speech(live: Live, tmp_path: Path) -> None:
+async def test_commands_bots_and_system_messages_are_no_speech(live: Live) -> None:
     await talked(live, 120, "ada", "ben")
     live.world.create_message(LAB, BOT_ID, "a bot says something here")
     live.send("!help everything that is a command")
     live.send("/imagine a command of another bot")
     live.send(f"<@{BOT_ID}> help me with this")
     live.send("ada says the last word number 999")
-    job = await queued(live, live.send("!train #lab").id)
-    lines = await lines_of(live, job, tmp_path)
+    lines = await lines_of(live, live.send("!train #lab"))
     assert len(lines) == 81
     assert lines[-1] == "ada says the last word number 999"
 
 
-async def test_public_threads_are_part_of_it_and_private_ones_are_not(live: Live, tmp_path: Path) -> None:
+async def test_public_threads_are_part_of_it_and_private_ones_are_not(live: Live) -> None:
     await talked(live, 120, "ada", "ben")
     public = live.world.create_thread(LAB, "in the open", USER_IDS["ada"])
     archived = live.world.create_thread(LAB, "of last year", USER_IDS["ada"])
@@ -60,8 +57,7 @@ async def test_public_threads_are_part_of_it_and_private_ones_are_not(live: Live
         live.world.create_message(thread.id, USER_IDS["ada"], f"this was said in the {words} thread")
     assert archived.thread_metadata is not None
     archived.thread_metadata.archived = True
-    job = await queued(live, live.send("!train #lab").id)
-    lines = await lines_of(live, job, tmp_path)
+    lines = await lines_of(live, live.send("!train #lab"))
     assert "this was said in the open thread" in lines
     assert "this was said in the archived thread" in lines
     assert not [line for line in lines if "secret" in line]
@@ -76,24 +72,23 @@ async def test_a_thread_that_is_deleted_meanwhile_does_not_end_the_reading(live:
         sent = live.send("!train #lab")
         await pages.begun()
         live.world.delete_channel(gone.id)
-    lines = await transcript_words(live, await queued(live, sent.id))
+    lines = await lines_of(live, sent)
     assert [line for line in lines if "in thread" in line] == ["this was said in thread two"]
     assert len(lines) == 201
 
 
-async def test_who_withdraws_while_it_is_read_is_not_in_it(live: Live, tmp_path: Path) -> None:
+async def test_who_withdraws_while_it_is_read_is_not_in_it(live: Live) -> None:
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         sent = live.send("!train #lab")
         await pages.begun()
         await live.bot.withdrawals.withdraw(GUILD_ID, [USER_IDS["ben"]], why="test")
-        job = await queued(live, sent.id)
-    lines = await lines_of(live, job, tmp_path)
+        lines = await lines_of(live, sent)
     assert len(lines) == 300
     assert not [line for line in lines if "ben" in line]
 
 
-async def test_what_is_written_between_a_no_and_the_next_yes_is_not_in_it(live: Live, tmp_path: Path) -> None:
+async def test_what_is_written_between_a_no_and_the_next_yes_is_not_in_it(live: Live) -> None:
     ids = await talked(live, 300, "ada", "ben")
     await live.bot.withdrawals.withdraw(GUILD_ID, [USER_IDS["ben"]], why="test")
     live.send("ben says this in between, and it is nobody's to learn", person="ben")
@@ -102,16 +97,14 @@ async def test_what_is_written_between_a_no_and_the_next_yes_is_not_in_it(live: 
     await asyncio.sleep(0.002)
     live.world.edit_message(LAB, ids[1], {"content": "ben says this of old in other words"})
     live.send("ben says this after all", person="ben")
-    job = await queued(live, live.send("!train #lab").id)
-    lines = await lines_of(live, job, tmp_path)
+    lines = await lines_of(live, live.send("!train #lab"))
     assert [line for line in lines if "ben" in line] == ["ben says this after all"]
 
 
-async def test_who_has_left_the_server_is_not_in_it(live: Live, tmp_path: Path) -> None:
+async def test_who_has_left_the_server_is_not_in_it(live: Live) -> None:
     await talked(live, 300, "ada", "ben")
     live.world.remove_member(GUILD_ID, USER_IDS["ben"])
-    job = await queued(live, live.send("!train #lab").id)
-    lines = await lines_of(live, job, tmp_path)
+    lines = await lines_of(live, live.send("!train #lab"))
     assert len(lines) == 100
     consents = await live.bot.consents.of(GUILD_ID)
     assert not consents.includes(USER_IDS["ben"], 1), "whoever left has withdrawn"
@@ -125,10 +118,9 @@ async def test_too_little_is_said_with_numbers(live: Live) -> None:
     assert "!optin" in text_of(card)
 
 
-async def test_speakers_have_invented_names(live: Live, tmp_path: Path) -> None:
+async def test_speakers_have_invented_names(live: Live) -> None:
     await talked(live, 120, "ada", "ben")
-    job = await queued(live, live.send("!train #lab --speakers").id)
-    lines = await lines_of(live, job, tmp_path)
+    lines = await lines_of(live, live.send("!train #lab --speakers"))
     labels = {line.split(": ")[0] for line in lines}
     assert len(labels) == 2
     first = {line.split(": ")[1].split()[0]: line.split(": ")[0] for line in lines}

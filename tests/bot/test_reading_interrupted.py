@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,18 +14,7 @@ from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Event
 from shared.settings import Settings
-from tests.bot.channels import (
-    LAB,
-    MESSAGES,
-    Pages,
-    being_read,
-    lines_of,
-    next_run,
-    queued,
-    talked,
-    transcript_words,
-    until,
-)
+from tests.bot.channels import LAB, MESSAGES, Pages, being_read, lines_of, next_run, queued, talked, until
 from tests.bot.live import Live, text_of
 from tests.driver.faults import Fault
 
@@ -47,7 +35,7 @@ async def nothing_kept(live: Live) -> None:
     await until(is_gone)
 
 
-async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live, tmp_path: Path) -> None:
+async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live) -> None:
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         sent = live.send("!train #lab")
@@ -55,8 +43,7 @@ async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live, tmp_path:
         await live.bot.importer.stop()
     assert await live.bot.jobs.importing(f"t-{sent.id}") is not None
     await next_run(live)
-    job = await queued(live, sent.id)
-    lines = await lines_of(live, job, tmp_path)
+    lines = await lines_of(live, sent)
     assert len(lines) == 600
     assert len(set(lines)) == 600, "no page twice"
     assert pages.asked <= 10 + 1, "what was read is not read again"
@@ -64,11 +51,10 @@ async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live, tmp_path:
 
 
 @pytest.mark.parametrize("status", [503, 404, 0])
-async def test_discord_in_trouble_interrupts_and_nothing_is_lost(live: Live, tmp_path: Path, status: int) -> None:
+async def test_discord_in_trouble_interrupts_and_nothing_is_lost(live: Live, status: int) -> None:
     await talked(live, 500, "ada", "ben")
     fault = live.faults.add(Fault("GET", MESSAGES, status, times=7, late=True))
-    job = await queued(live, live.send("!train #lab").id)
-    lines = await lines_of(live, job, tmp_path)
+    lines = await lines_of(live, live.send("!train #lab"))
     assert len(lines) == len(set(lines)) == 334
     assert fault.times == 0
 
@@ -82,8 +68,7 @@ async def test_a_server_that_is_away_is_not_taken_for_a_deleted_channel(live: Li
         guild.unavailable, channel = True, guild._channels.pop(LAB)  # as after a start, in an outage of Discord's
         await live.until(lambda: live.showing("Discord is having trouble"), "an interruption")
         guild.unavailable, guild._channels[LAB] = False, channel
-    job = await queued(live, sent.id)
-    assert len(await transcript_words(live, job)) == 300
+    assert len(await lines_of(live, sent)) == 300
 
 
 @pytest.mark.parametrize("method", ["append", "forget"])
@@ -102,7 +87,7 @@ async def test_a_redis_that_takes_nothing_interrupts_and_nothing_is_lost(live: L
     with capture_logs() as logs:
         sent = live.send("!train #lab")
         if method == "append":
-            assert len(await transcript_words(live, await queued(live, sent.id))) == 50
+            assert len(await lines_of(live, sent)) == 50
         else:
             await live.until(lambda: live.showing("at least"), "the end")
     assert tries > 3
@@ -117,7 +102,7 @@ async def test_what_a_bot_began_to_read_that_had_lost_the_lead_is_gone_on_with(l
     await until(lambda: live.bot.jobs.importing(f"t-{sent.id}"))
     heir = dataclasses.replace(live.bot.importer)
     heir.start()
-    assert len(await transcript_words(live, await queued(live, sent.id))) == 50
+    assert len(await lines_of(live, sent)) == 50
     await heir.stop()
     assert len(live.shown("#lab")) == 1
 
@@ -192,7 +177,7 @@ async def test_a_training_is_entered_once_though_the_reply_was_lost(live: Live) 
 
     live.patch.setattr(live.bot.jobs, "imported", lost)
     sent = live.send("!train #lab")
-    assert len(await transcript_words(live, await queued(live, sent.id))) == 50
+    assert len(await lines_of(live, sent)) == 50
     assert await live.bot.redis.hget(keys.job(f"t-{sent.id}"), "state") == b"waiting"
 
 
