@@ -110,14 +110,6 @@ async def test_who_has_left_the_server_is_not_in_it(live: Live) -> None:
     assert not consents.includes(USER_IDS["ben"], 1), "whoever left has withdrawn"
 
 
-async def test_too_little_is_said_with_numbers(live: Live) -> None:
-    await talked(live, 6, "ada")
-    live.send("!train #lab")
-    card = await live.until(lambda: live.showing("Could not learn"), "the end")
-    assert "by 1 member who agreed" in text_of(card)
-    assert "!optin" in text_of(card)
-
-
 async def test_speakers_have_invented_names(live: Live) -> None:
     await talked(live, 120, "ada", "ben")
     lines = await lines_of(live, live.send("!train #lab --speakers"))
