@@ -26,7 +26,7 @@ from tests.factories import corpus, generate_job, generated, record, train_job
 
 
 async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.asyncio.Redis) -> None:
-    job = train_job()
+    job, before = train_job(), time.time()
     assert await queue.submit_train(job, "a tide " * 300, (3, 20)) == "entered"
     assert await client.llen(TRAIN_QUEUE) == 0  # type: ignore[misc]
     packed = await client.get(keys.corpus(job.corpus.sha256))
@@ -36,6 +36,7 @@ async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.as
     assert stored is not None
     assert stored.job == job
     assert stored.card is None
+    assert before <= stored.entered_at <= time.time()
     assert await queue.undelivered() == {job.job_id}
     assert await client.hget(keys.job(job.job_id), "state") == b"waiting"  # type: ignore[misc]
 
@@ -49,16 +50,6 @@ async def test_a_job_that_is_not_understood_puts_nobodys_words_into_the_log(
         with pytest.raises(NotUnderstood) as caught:
             await queue.load("g-9")
         assert "secret" not in f"{caught.value} {caught.value.fields} {caught.value.__cause__}"
-
-
-async def test_the_same_job_is_sent_once(queue: JobClient, client: redis.asyncio.Redis) -> None:
-    before = time.time()
-    assert await queue.submit(generate_job())
-    stored = await queue.load("g-1")
-    assert stored is not None
-    assert before <= stored.entered_at <= time.time()
-    assert not await queue.submit(generate_job())
-    assert await client.llen("generate") == 1  # type: ignore[misc]
 
 
 async def test_a_request_to_finish_does_not_undo_one_to_cancel(queue: JobClient, settings: Settings) -> None:
