@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import urllib.error
 import urllib.request
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 
 from galvanic.errors import UserError
 from playground.guard import CONTROL_HEADER
-from tests.driver.client import PlaygroundClient
 from tests.playground.processes import Server
 
 HEADER = {CONTROL_HEADER: "1"}
@@ -110,6 +108,7 @@ def test_sent_page_is_not_shown_as_a_page(server: Server) -> None:
         (lambda c: c.slash("x"), "no command /x"),
         (lambda c: c.click("1", "x"), "no such message"),
         (lambda c: c.click(c.messages()[0]["id"], "x"), "no such control"),
+        (lambda c: c.delete("1"), "no such message"),
         (lambda c: c.react("1", "🔥"), "no such message"),
         (lambda c: c.react(c.send("x")["id"], "🔥", person="cleo", channel="cellar"), "no such message"),
         (lambda c: c.deny_bot("fly"), "no such permission: fly"),
@@ -144,10 +143,6 @@ def test_a_second_reaction_takes_the_first_one_back(server: Server) -> None:
         assert sum(reaction["count"] for reaction in shown["reactions"]) == count
 
 
-def test_cleo_may_write_elsewhere(server: Server) -> None:
-    assert server.client.send("hello", person="cleo", channel="library")["author"]["username"] == "cleo"
-
-
 def test_api_needs_a_token(server: Server) -> None:
     assert status(f"{server.url}/api/v10/users/@me", {}) == 401
     assert status(f"{server.url}/api/v10/users/@me", {"Authorization": "Bot bad-token"}) == 401
@@ -162,8 +157,6 @@ def test_malformed_rest_request(server: Server) -> None:
     lab = server.client.world().channels["lab"]
     url = f"{server.url}/api/v10/channels/{lab}/messages"
     assert status(url, {"Authorization": "Bot x", "Content-Type": "application/json"}, b"{") == 400
-    long_nonce = json.dumps({"content": "x", "nonce": "n" * 26}).encode()
-    assert status(url, {"Authorization": "Bot x"}, long_nonce) == 400
     for body in (DEEP, b'{"embeds": ["x"]}', b'{"content": "x", "poll": "x"}', b'{"content": "x", "flags": 1e999}'):
         assert status(url, {"Authorization": "Bot x"}, body) == 400, body[:40]
 
@@ -171,8 +164,3 @@ def test_malformed_rest_request(server: Server) -> None:
 @pytest.mark.parametrize("path", ["abc", "1e5", "9" * 5_000, "9" * 20, "%F0%9F%98%80", "..%2f..", "%C2%B2"])
 def test_there_is_no_such_file(server: Server, path: str) -> None:
     assert status(f"{server.url}/cdn/attachments/1/{path}/x.txt", {}) == 404
-
-
-def test_ids_never_repeat(server: Server) -> None:
-    ids = [int(PlaygroundClient(server.url).send(str(number))["id"]) for number in range(20)]
-    assert ids == sorted(set(ids))

@@ -93,20 +93,6 @@ def test_deferred_answer_and_follow_up(bot: PlaygroundClient) -> None:
     assert bot.fetch(more["attachments"][0]["url"]) == b"text"
 
 
-def test_same_nonce_posts_once(bot: PlaygroundClient) -> None:
-    said = bot.send("!once")
-    bot.wait_for_message(lambda m: m["content"] == "same True", after=said["id"])
-    assert [m["content"] for m in bot.messages(after=said["id"])] == ["only once", "same True"]
-
-
-def test_history_after_an_id_starts_with_the_oldest(bot: PlaygroundClient) -> None:
-    first = bot.send("h0", channel="library")
-    for number in range(1, 6):
-        bot.send(f"h{number}", channel="library")
-    answer = ask(bot, f"!history {first['id']}", channel="library")
-    assert answer["content"] == "h1|h2|h3"
-
-
 def test_reaction_and_thread(bot: PlaygroundClient) -> None:
     said = bot.send("!react")
     bot.wait_for(lambda: (bot.message(said["id"]) or said)["reactions"])
@@ -149,14 +135,6 @@ def test_bot_hears_nothing_from_a_channel_it_may_not_see(bot: PlaygroundClient) 
 
 def test_file_over_the_limit_is_refused(bot: PlaygroundClient) -> None:
     assert ask(bot, "!big")["content"] == "error 40005"
-
-
-def test_deleted_message_is_gone(bot: PlaygroundClient) -> None:
-    answer = ask(bot, "!ping")
-    bot.delete(answer["id"])
-    assert bot.message(answer["id"]) is None
-    with pytest.raises(UserError, match="no such message"):
-        bot.delete(answer["id"])
 
 
 @pytest.mark.parametrize(

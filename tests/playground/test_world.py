@@ -55,3 +55,4 @@ def test_bot_has_no_more_than_it_is_invited_with(world: World) -> None:
     assert world.may(USER_IDS["ada"], LAB, "administrator")
     assert not world.may(USER_IDS["ben"], LAB, "manage_guild")
     assert not world.may(USER_IDS["cleo"], LAB, "send_messages")
+    assert world.may(USER_IDS["cleo"], CHANNEL_IDS["library"], "send_messages")

@@ -198,11 +198,6 @@ async def gallery(ctx: commands.Context) -> None:
 
 
 @bot.command()
-async def call(ctx: commands.Context, who: discord.Member) -> None:
-    await ctx.send(f"{who.mention}, you are wanted", allowed_mentions=discord.AllowedMentions(users=True))
-
-
-@bot.command()
 async def where(ctx: commands.Context) -> None:
     """What the bot knows of the place and of whoever asks."""
     if ctx.guild is None:
@@ -218,19 +213,6 @@ async def where(ctx: commands.Context) -> None:
 async def tell(ctx: commands.Context, *, words: str) -> None:
     await ctx.author.send(words)
     await ctx.send("told")
-
-
-@bot.command()
-async def once(ctx: commands.Context) -> None:
-    first = await ctx.send("only once", nonce="result-1")
-    second = await ctx.send("only once", nonce="result-1")
-    await ctx.send(f"same {first.id == second.id}")
-
-
-@bot.command()
-async def history(ctx: commands.Context, after: int) -> None:
-    texts = [m.content async for m in ctx.channel.history(limit=3, after=discord.Object(after), oldest_first=True)]
-    await ctx.send("|".join(texts))
 
 
 @bot.command()
