@@ -140,9 +140,7 @@ def private_to(*who: int) -> Rules:
 
 _bits = st.sampled_from([0, VIEW, HISTORY, CONNECT, READ, READ | CONNECT])
 _rules = st.dictionaries(st.sampled_from([GUILD, *ROLES, *MEMBERS]), st.tuples(_bits, _bits), max_size=6)
-_roles = st.fixed_dictionaries(
-    {GUILD: _bits, **dict.fromkeys(ROLES, st.one_of(_bits, st.just(ADMINISTRATOR)))},
-)
+_roles = st.fixed_dictionaries({GUILD: _bits, **dict.fromkeys(ROLES, st.one_of(_bits, st.just(ADMINISTRATOR)))})
 
 
 @settings(max_examples=400)

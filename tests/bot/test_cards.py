@@ -251,11 +251,7 @@ def test_the_list_of_jobs() -> None:
     mine = standing("t-3", 1, begins=Estimate(200, True))
     hidden = standing("t-4", 2, begins=Estimate(300, True))
     snapshot = QueueSnapshot((running, theirs, mine, hidden))
-    rows = [
-        Row(running, False, True),
-        Row(mine, True, True),
-        Row(hidden, False, False),
-    ]
+    rows = [Row(running, False, True), Row(mine, True, True), Row(hidden, False, False)]
     embed = listing(rows, snapshot, GUILD, "?")
     card_link = f"https://discord.com/channels/{GUILD}/{CHANNEL}/5"
     assert (embed.description or "").split("\n") == [

@@ -105,11 +105,7 @@ def assert_only(text: str, agreed: set[str]) -> None:
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(
-    messages=MESSAGES,
-    agreed=st.sets(st.sampled_from(PEOPLE)),
-    withdrawn=st.sets(st.sampled_from(PEOPLE)),
-)
+@given(messages=MESSAGES, agreed=st.sets(st.sampled_from(PEOPLE)), withdrawn=st.sets(st.sampled_from(PEOPLE)))
 async def test_a_worker_reads_only_what_was_agreed(
     live: Live, tmp_path: Path, messages: list[tuple[str, list[str]]], agreed: set[str], withdrawn: set[str]
 ) -> None:

@@ -29,24 +29,10 @@ async def test_where_the_bot_may_not_write_a_press_is_told_so_and_nothing_breaks
 
 
 PRESSED = {
-    "galvanic:again:g-1",
-    "galvanic:cancel:t-1",
-    "galvanic:compared:c-1",
-    "galvanic:continue:g-1",
-    "galvanic:cooler:g-1",
-    "galvanic:hotter:g-1",
-    "galvanic:delete-not:1",
-    "galvanic:delete-now:m1:1",
-    "galvanic:delete:m1",
-    "galvanic:export:m1",
-    "galvanic:finish:t-1",
-    "galvanic:guess:q-1:0",
-    "galvanic:models:1:1:>",
-    "galvanic:more:m1",
-    "galvanic:taste",
-    "galvanic:update:m1",
-    "galvanic:use:m1",
-    "galvanic:write:m1",
+    *(f"galvanic:{what}:g-1" for what in ("again", "continue", "cooler", "hotter")),
+    *(f"galvanic:{what}:m1" for what in ("delete", "export", "more", "update", "use", "write")),
+    *("galvanic:cancel:t-1", "galvanic:finish:t-1", "galvanic:compared:c-1", "galvanic:guess:q-1:0"),
+    *("galvanic:delete-not:1", "galvanic:delete-now:m1:1", "galvanic:models:1:1:>", "galvanic:taste"),
 }
 """What does something in the channel."""
 FOR_READERS = {"galvanic:samples:t-1"}

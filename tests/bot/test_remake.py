@@ -15,17 +15,7 @@ from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.transcripts import TranscriptInfo
 from tests import factories
-from tests.bot.channels import (
-    Pages,
-    agreed,
-    being_read,
-    look,
-    model_of,
-    names,
-    queued as waiting,
-    talked,
-    until,
-)
+from tests.bot.channels import Pages, agreed, being_read, look, model_of, names, queued as waiting, talked, until
 from tests.bot.live import Live, text_of
 from tests.bot.members import press
 from tests.transcripts import words, written

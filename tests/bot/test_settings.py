@@ -132,10 +132,7 @@ async def test_who_may_train_and_write_is_asked(live: Live) -> None:
     await select(live, shown, "train_roles", "Moderators")
     await select(live, shown, "generate_roles", "Moderators")
     await live.until(lambda: text_of(shown).count("Members with <@&") == 2, "both")
-    for typed, words in (
-        ("!train nosuchtext", "You can't train models"),
-        ("!generate x", "You can't generate texts"),
-    ):
+    for typed, words in (("!train nosuchtext", "You can't train models"), ("!generate x", "You can't generate texts")):
         refused = await live.ask(typed, person="ben")
         assert words in refused
         assert "**Moderators**" in refused

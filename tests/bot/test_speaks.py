@@ -220,11 +220,7 @@ async def test_with_a_model_of_speakers_it_says_a_line_of_its_own(live: Live, wo
     live.send(f"<@{BOT_ID}> the sea\nis **cold**", person="ben")
     live.send("hello", person="ada")
     job = await said(live, worker, "it is early")
-    assert (job["seed"], job["one_line"], job["author_id"]) == (
-        "Kai: the sea is cold\nEcho: ",
-        True,
-        USER_IDS["ben"],
-    )
+    assert (job["seed"], job["one_line"], job["author_id"]) == ("Kai: the sea is cold\nEcho: ", True, USER_IDS["ben"])
     assert [(one["chars"], one["author_id"]) for one in job["pieces"]] == [(21, USER_IDS["ben"]), (6, None)]
     assert text_of(live.shown("it is early")[0]) == "it is early"
 

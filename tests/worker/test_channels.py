@@ -126,10 +126,7 @@ def test_a_transcript_that_is_forgotten_ends_the_training(channel: Channel) -> N
     ],
 )
 def test_what_was_interrupted_goes_on_only_with_the_same_words(
-    channel: Channel,
-    meanwhile: Callable[[Channel], None],
-    expected: list[tuple[bool, str | None]],
-    learns: set[str],
+    channel: Channel, meanwhile: Callable[[Channel], None], expected: list[tuple[bool, str | None]], learns: set[str]
 ) -> None:
     job = channel.enter()
     interrupt(job, channel.patch)
