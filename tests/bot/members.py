@@ -8,9 +8,9 @@ from bot.channels.store import Line
 from galvanic.options import TranscriptRef
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
-from shared.jobs import GenerateJob, Place
 from shared.models import ModelRecord
 from tests import factories
+from tests.bot import channels
 from tests.bot.live import Live
 from tests.transcripts import expire, written
 
@@ -36,28 +36,22 @@ async def gone(live: Live, transcript_id: str, who: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def model_of(live: Live, transcript_id: str, name: str = "chatter", channel_id: int = TAVERN) -> ModelRecord:
-    """A model that learned a transcript."""
+def model_of(live: Live, transcript_id: str, name: str = "chatter", channel_id: int = TAVERN) -> ModelRecord:
+    """A model that learned a transcript; its id is its name."""
     ref = TranscriptRef(transcript_id=transcript_id, revision=0, guild_id=GUILD_ID, channel_id=channel_id)
-    record = factories.record(
-        model_id=f"id-{name}", name=name, guild_id=GUILD_ID, channel_id=channel_id, owner_id=ADA, transcripts=(ref,)
-    )
-    await live.bot.redis.set(keys.model(record.model_id), record.model_dump_json())
-    await live.bot.redis.hset(keys.guild_models(GUILD_ID), record.name, record.model_id)  # type: ignore[misc]
-    return record
+    return channels.model_of(live, name, ref, channel_id=channel_id)
+
+
+async def answer_of(live: Live, who: int, guild_id: int = GUILD_ID) -> str | None:
+    """Whether somebody said yes or no to being learned from, if anything."""
+    said = await live.bot.consents.said(guild_id, who)
+    return said and said.state
 
 
 async def asked_for(live: Live, job_id: str, who: int, seed: str) -> None:
     """A request of somebody's that was answered."""
-    job = GenerateJob(
-        job_id=job_id,
-        place=Place(guild_id=GUILD_ID, channel_id=LAB, user_id=who),
-        model_id="m",
-        model_name="m",
-        seed=seed,
-        length=10,
-        blocked=("blocklisted",),
-    )
+    place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=who)
+    job = factories.generate_job(job_id=job_id, place=place, seed=seed, blocked=("blocklisted",))
     await live.bot.redis.hset(keys.job(job_id), "job", job.model_dump_json())  # type: ignore[misc]
     await live.bot.redis.xadd(keys.job_events(job_id), {"event": "{}"})
 
@@ -65,7 +59,7 @@ async def asked_for(live: Live, job_id: str, who: int, seed: str) -> None:
 async def ben_and_dora(live: Live) -> str:
     """Both have words in a transcript, of which there is a model, and asked for a text (`g-1`, `g-2`); its id."""
     transcript_id = await stored(live, BEN, DORA)
-    await model_of(live, transcript_id)
+    model_of(live, transcript_id)
     await asked_for(live, "g-1", BEN, "a seed of ben")
     await asked_for(live, "g-2", DORA, "a seed of dora")
     return transcript_id

@@ -28,7 +28,7 @@ async def test_off_deletes_what_is_stored_of_the_channel(live: Live) -> None:
     for channel in (TAVERN, LAB):
         await live.bot.consents.allow(GUILD_ID, channel, ADA)
     tavern, lab = await stored(live, BEN), await stored(live, BEN, channel_id=LAB)
-    await model_of(live, tavern)
+    model_of(live, tavern)
     said = await live.ask("!allow-training #tavern off")
     assert "is gone" in said
     assert "`chatter`" in said

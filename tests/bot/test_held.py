@@ -32,7 +32,7 @@ async def test_privacy_tells_what_is_stored_and_where_it_is_used(live: Live) -> 
     await live.bot.consents.allow(GUILD_ID, TAVERN, ADA)
     await live.bot.consents.allow(GUILD_ID, CELLAR, ADA)
     transcript_id = await stored(live, BEN, DORA)
-    await model_of(live, transcript_id)
+    model_of(live, transcript_id)
     live.slash("dora", "privacy")
     shown = text_of(await live.until(lambda: live.whispered("dora", "What I hold of you"), "the answer"))
     for words in ("**Yes**", f"<#{TAVERN}>: 2 lines, until", "`chatter`, from", "members who said yes", "7 days"):
@@ -47,11 +47,11 @@ async def test_privacy_tells_what_is_stored_and_where_it_is_used(live: Live) -> 
 
 async def test_a_channels_models_are_not_told_to_who_cannot_read_it(live: Live) -> None:
     transcript_id = await stored(live, BEN, channel_id=CELLAR)
-    await model_of(live, transcript_id, "hidden", CELLAR)
+    model_of(live, transcript_id, "hidden", CELLAR)
     await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
     dora, ben = [await live.bot.fetch_user(who) for who in (DORA, BEN)]
     assert not (await live.bot.holdings.in_server(GUILD_ID, dora)).due
-    assert (await live.bot.holdings.in_server(GUILD_ID, ben)).due.keys() == {"id-hidden"}
+    assert (await live.bot.holdings.in_server(GUILD_ID, ben)).due.keys() == {"hidden"}
 
 
 async def test_somebody_unknown_is_told_that_nothing_is_held(live: Live) -> None:

@@ -14,7 +14,7 @@ from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID
 from shared import keys
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
-from tests.bot.members import ADA, BEN, CELLAR, DORA, LAB, TAVERN, asked_for, ben_and_dora, gone, stored
+from tests.bot.members import ADA, BEN, CELLAR, DORA, LAB, TAVERN, answer_of, asked_for, ben_and_dora, gone, stored
 from tests.driver.faults import Fault
 
 
@@ -56,7 +56,7 @@ async def test_a_slash_command_asks_the_person_alone(live: Live) -> None:
     assert live.whispered("ada", "May models learn") is None
     live.press("ben", question, "No, leave it")
     await live.until(lambda: live.whispered("ben", "Nothing was changed"), "the answer")
-    assert await live.bot.consents.said(GUILD_ID, BEN) is None
+    assert await answer_of(live, BEN) is None
 
 
 async def test_whoever_agreed_is_not_asked_again(live: Live) -> None:
@@ -92,15 +92,15 @@ async def test_nobody_answers_for_somebody_else(live: Live, label: str) -> None:
     await live.bot.get_partial_messageable(LAB).send("A question", view=view)
     live.press("dora", await live.until(lambda: live.showing("A question"), "the question"), label)
     await live.until(lambda: live.whispered("dora", "for somebody else"), "a refusal")
-    assert await live.bot.consents.said(GUILD_ID, BEN) is None
-    assert await live.bot.consents.said(GUILD_ID, DORA) is None
+    assert await answer_of(live, BEN) is None
+    assert await answer_of(live, DORA) is None
 
 
 async def test_nobody_agrees_for_a_server_where_they_are_not(live: Live) -> None:
     await live.bot.get_partial_messageable(LAB).send("A question", view=consent_buttons(ANNEX_ID, DORA))
     live.press("dora", await live.until(lambda: live.showing("A question"), "the question"), "I agree")
     await live.until(lambda: live.whispered("dora", "no member of that server"), "a refusal")
-    assert await live.bot.consents.said(ANNEX_ID, DORA) is None
+    assert await answer_of(live, DORA, ANNEX_ID) is None
 
 
 async def test_a_question_of_another_day_changes_nothing(live: Live) -> None:
@@ -110,7 +110,7 @@ async def test_a_question_of_another_day_changes_nothing(live: Live) -> None:
         question = await live.until(lambda: live.whispered("ben", "?"), "the question")
         live.press("ben", question, label)
         await live.until(lambda command=command: live.whispered("ben", f"`!{command}`"), "a refusal")  # type: ignore[misc]
-    assert await live.bot.consents.said(GUILD_ID, BEN) is None
+    assert await answer_of(live, BEN) is None
 
 
 async def test_closed_direct_messages_are_told_of_the_slash_command(live: Live) -> None:
@@ -127,9 +127,7 @@ async def test_while_it_is_off_nobody_is_asked_and_everybody_can_leave(live: Liv
     assert "turned off" in await live.ask(f"!allow-training <#{TAVERN}>")
     assert await live.bot.consents.allowed(GUILD_ID) == {}
     assert "Done." in await live.ask("!optout", person="ben")
-    said = await live.bot.consents.said(GUILD_ID, BEN)
-    assert said is not None
-    assert said.state == "out"
+    assert await answer_of(live, BEN) == "out"
     assert "turned it off" in await live.ask("!allow-training")
 
 
@@ -151,20 +149,16 @@ async def test_optout_works_without_direct_messages_and_where_the_bot_is_not_wan
 async def test_a_direct_message_says_no_in_all_servers(live: Live) -> None:
     await live.ask("!optout", person="ben", channel=live.dm("ben"))
     for guild_id in (GUILD_ID, ANNEX_ID):
-        said = await live.bot.consents.said(guild_id, BEN)
-        assert said is not None, "also should the operator once take silence for a yes"
-        assert said.state == "out"
+        assert await answer_of(live, BEN, guild_id) == "out", "also should the operator once take silence for a yes"
     await live.ask("!optout", person="dora", channel=live.dm("dora"))
-    assert await live.bot.consents.said(ANNEX_ID, DORA) is None, "she is not there"
+    assert await answer_of(live, DORA, ANNEX_ID) is None, "she is not there"
 
 
 @mode("opt-out")
 async def test_a_server_that_cannot_be_asked_counts(live: Live) -> None:
     live.faults.add(Fault("GET", rf".*/guilds/{ANNEX_ID}/members/{DORA}", 403, 50_001))
     await live.ask("!optout", person="dora", channel=live.dm("dora"))
-    said = await live.bot.consents.said(ANNEX_ID, DORA)
-    assert said is not None
-    assert said.state == "out"
+    assert await answer_of(live, DORA, ANNEX_ID) == "out"
 
 
 async def test_forget_me_asks_and_then_forgets_and_confirms(live: Live) -> None:
@@ -179,9 +173,7 @@ async def test_forget_me_asks_and_then_forgets_and_confirms(live: Live) -> None:
     await gone(live, transcript_id, BEN)
     assert not await live.bot.redis.exists(keys.job("g-1"), keys.job_events("g-1"))
     assert await live.bot.redis.exists(keys.job("g-2"))
-    said = await live.bot.consents.said(GUILD_ID, BEN)
-    assert said is not None
-    assert said.state == "out"
+    assert await answer_of(live, BEN) == "out"
     await live.until(lambda: live.whispered("ben", "I forgot you"), "the answer in the question's place")
 
 
