@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from galvanic.options import CorpusInfo, TrainOptions
+from galvanic.options import CorpusInfo, TrainOptions, TranscriptRef
 from shared.events import Compared, ComparedText, Finished, Generated, Progress
 from shared.jobs import CompareJob, GenerateJob, Place, TrainJob, Variant
 from shared.models import ModelRecord
@@ -30,6 +30,11 @@ def place(**changes: Any) -> Place:
 def corpus(**changes: Any) -> CorpusInfo:
     fields = {"name": "tides", "title": "The Book of Tides", "source": "upload", "chars": 12_345, "sha256": "ab" * 32}
     return CorpusInfo(**{**fields, **changes})
+
+
+def channel_corpus(transcript: TranscriptRef | None, **changes: Any) -> CorpusInfo:
+    """A channel's messages."""
+    return corpus(**{"source": "channel", "sha256": "", "transcript": transcript, **changes})
 
 
 def train_job(**changes: Any) -> TrainJob:

@@ -13,6 +13,7 @@ from simcord.enums import OverwriteType
 
 from bot.app import Galvanic
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared.jobs import TrainJob
 from tests.driver.control import Driver
 from tests.driver.faults import Fault
 
@@ -113,6 +114,15 @@ class Live:
         assert stored is not None
         assert isinstance(stored.job, kind)
         return stored.job
+
+    async def follow(self, job: TrainJob, *, card: bool = False) -> TrainJob:
+        """Enter a training and follow it, with a card where it was asked for or without one."""
+        text = None if job.corpus.transcript else "text"
+        place = job.place.channel_id
+        posted = await self.bot.training_cards.post(job, self.bot.get_partial_messageable(place).send) if card else None
+        assert await self.bot.jobs.submit_train(job, text, (9, 9)) == "entered"
+        self.bot.delivery.follow(job, posted and (place, posted.id))
+        return job
 
     async def start_again(self) -> None:
         """Have the bot take up what an earlier run left, as at its start."""

@@ -13,7 +13,8 @@ from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from tests.bot.live import Live
 from tests.bot.offline import context
-from tests.factories import corpus, place, record, train_job
+from tests.bot.stand_in import lab
+from tests.factories import channel_corpus, record, train_job
 from tests.registered import register
 from tests.transcripts import written
 
@@ -69,10 +70,6 @@ async def who(live: Live, name: str, channel: str = "cellar") -> Actor:
 
 async def begun(live: Live, where: int, **fields: Any) -> TrainJob:
     """A training on the messages of #cellar whose card is there."""
-    text = corpus(source="channel", sha256="", name="cellar", title="#cellar", transcript=ref())
-    here = place(guild_id=GUILD, channel_id=where, user_id=BEN)
-    job = train_job(**{"job_id": "t-77", "place": here, "corpus": text, **fields})
-    message = await live.bot.training_cards.post(job, live.bot.get_partial_messageable(where).send)
-    assert await live.bot.jobs.submit_train(job, "text", (9, 9)) == "entered"
-    live.bot.delivery.follow(job, (where, message.id))
-    return job
+    text = channel_corpus(ref(), name="cellar", title="#cellar")
+    job = train_job(**{"job_id": "t-77", "place": lab(where, "ben"), "corpus": text, **fields})
+    return await live.follow(job, card=True)

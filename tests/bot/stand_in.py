@@ -70,6 +70,6 @@ async def bens_text(live: Live, worker: StandIn, text: str = TEXT, typed: str = 
     return await live.answered(sent)
 
 
-def lab(channel_id: int | None = None) -> Place:
-    """Where Ada asks for something."""
-    return Place(guild_id=GUILD_ID, channel_id=channel_id or CHANNEL_IDS["lab"], user_id=USER_IDS["ada"])
+def lab(channel_id: int = CHANNEL_IDS["lab"], person: str = "ada") -> Place:
+    """Where somebody asks for something."""
+    return Place(guild_id=GUILD_ID, channel_id=channel_id, user_id=USER_IDS[person])

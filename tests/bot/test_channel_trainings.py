@@ -16,7 +16,7 @@ from bot.train.state import TrainingState
 from bot.write.changes import hotter
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID
 from shared import keys
 from shared.events import Cancelled, Event, Generated, Sample, Started
 from shared.jobs import TrainJob
@@ -25,7 +25,8 @@ from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests.bot.live import Live
 from tests.bot.offline import TextAgain, context
-from tests.factories import CHANNEL, GUILD, corpus, generate_job, place, progress, record, train_job
+from tests.bot.stand_in import lab
+from tests.factories import CHANNEL, GUILD, channel_corpus, corpus, generate_job, progress, record, train_job
 from tests.transcripts import expire, has_text, written
 
 DAY_MS = 86_400_000
@@ -37,7 +38,7 @@ async def transcribed(store: TranscriptStore, guild_id: int = GUILD) -> Transcri
 
 
 def told(info: TranscriptInfo, revision: int = 0) -> CorpusInfo:
-    return corpus(source="channel", sha256="", title="#general", transcript=info.ref(revision))
+    return channel_corpus(info.ref(revision))
 
 
 def model_of(info: TranscriptInfo, **fields: object) -> ModelRecord:
@@ -109,10 +110,7 @@ async def test_a_training_that_ends_on_its_card_lets_its_messages_go(live: Live)
     live.bot.settings.channel_corpus_days = 0
     live.bot.settings.card_interval_s = 0.05
     info = await transcribed(live.bot.transcripts, GUILD_ID)
-    here = place(guild_id=GUILD_ID, channel_id=CHANNEL_IDS["lab"], user_id=USER_IDS["ada"])
-    job = train_job(job_id="t-77", place=here, corpus=told(info))
-    await live.bot.jobs.submit_train(job, None, (9, 9))
-    live.bot.delivery.follow(job, None)
+    job = await live.follow(train_job(place=lab(), corpus=told(info)))
     assert await has_text(live.bot.transcripts, info.transcript_id)
     await live.bot.jobs.cancel(job.job_id)
     while await live.bot.jobs.undelivered():
@@ -146,7 +144,7 @@ async def test_a_model_file_cannot_name_messages_to_learn(store: TranscriptStore
     info, foreign = await transcribed(store), await transcribed(store, GUILD + 1)
     claimed = record(corpus=told(info), imported=True)
     elsewhere = record(corpus=told(foreign), transcripts=(foreign.ref(0),))
-    for model in (claimed, elsewhere, record(corpus=corpus(source="channel", sha256=""))):
+    for model in (claimed, elsewhere, record(corpus=channel_corpus(None))):
         with pytest.raises(UserError, match="no longer have the messages"):
             await text_again(model)
 

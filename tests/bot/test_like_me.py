@@ -23,7 +23,7 @@ from tests import factories
 from tests.bot.channels import agreed, lines_of, look, model_of, names, queued, talk, talked
 from tests.bot.live import Live
 from tests.bot.rooms import who
-from tests.bot.stand_in import StandIn
+from tests.bot.stand_in import StandIn, lab
 from tests.transcripts import has_text, written
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
@@ -41,8 +41,7 @@ async def bens(live: Live, name: str = "bens-own", *, channel_id: int = LAB, **f
     lines, where = [Line(1_000, BEN, "a line of Ben's"), Line(1_001, BEN, "more")], {"channel_id": channel_id}
     ref = (await written(live.bot.transcripts, lines, guild_id=GUILD_ID, author_id=BEN, **where)).ref(0)
     await agreed(live, "ada", "ben", "cleo")
-    learned = factories.corpus(source="channel", sha256="", transcript=ref)
-    return model_of(live, name, ref, **{"owner_id": BEN, "corpus": learned, **fields})
+    return model_of(live, name, ref, **{"owner_id": BEN, "corpus": factories.channel_corpus(ref), **fields})
 
 
 def test_one_names_oneself_and_one_channel() -> None:
@@ -104,9 +103,9 @@ async def test_no_command_knows_it_for_anybody_else_admins_included(live: Live) 
 async def test_an_answer_is_posted_and_a_file_taken_in_for_its_owner_alone(live: Live) -> None:
     said = Generated(seed="", text="as Ben writes", temperature=1, random_seed=1, seconds=1)
     send = live.bot.get_partial_messageable(LAB).send
-    for number, user_id in enumerate((ADA, BEN)):
-        place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=user_id)
-        model = await bens(live, imported=True, owner_id=user_id, scope="channel")
+    for number, person in enumerate(("ada", "ben")):
+        place = lab(person=person)
+        model = await bens(live, imported=True, owner_id=place.user_id, scope="channel")
         job = factories.generate_job(job_id=f"g-{number}", place=place, model_id=model.model_id)
         await live.bot.delivery.post(job, said, send)
         assert len(live.shown("as Ben writes")) == number
@@ -199,11 +198,8 @@ async def test_without_a_deleted_message_it_is_made_again_of_its_author_alone(li
 
 async def test_with_its_authors_yes_its_samples_go(live: Live) -> None:
     model = await bens(live)
-    ref = model.transcripts[0]
-    corpus = factories.corpus(source="channel", sha256="", transcript=ref)
-    place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=BEN)
-    job = factories.train_job(job_id="t-1", place=place, corpus=corpus)
-    sample = Sample(epoch=1, text="as Ben writes", revision=ref.revision)
+    job = factories.train_job(place=lab(person="ben"), corpus=model.corpus)
+    sample = Sample(epoch=1, text="as Ben writes", revision=model.transcripts[0].revision)
     state = TrainingState.of([Queued(), sample, factories.finished(model=model)])
     assert await live.bot.training_cards.samples_stand(job, state)
     await live.bot.redis.hset(keys.job("t-1"), "job", job.model_dump_json())  # type: ignore[misc]
@@ -214,13 +210,8 @@ async def test_with_its_authors_yes_its_samples_go(live: Live) -> None:
 
 
 async def test_made_again_it_is_told_to_its_author_alone(live: Live) -> None:
-    model = await bens(live)
-    corpus = factories.corpus(source="channel", sha256="", transcript=model.transcripts[0])
-    place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=BEN)
-    job = factories.train_job(job_id="t-1", place=place, corpus=corpus).model_copy(update={"replaces": "m-old"})
-    await live.bot.jobs.submit_train(job, None, (9, 9))
-    worker = StandIn(live.bot.settings)
-    live.bot.delivery.follow(job, None)
+    model, worker = await bens(live), StandIn(live.bot.settings)
+    await live.follow(factories.train_job(place=lab(person="ben"), corpus=model.corpus, replaces="m-old"))
     worker.tell("t-1", factories.finished(model=model))
     await live.until(lambda: live.showing("bens-own", channel=live.dm("ben")), "a direct message")
     assert not live.shown("bens-own"), "nobody else knows its name"
@@ -230,8 +221,7 @@ async def test_no_file_makes_more_of_them_than_one_may_have(live: Live) -> None:
     for number in range(MOST_OWN):
         await bens(live, f"own-{number}")
     one_more = await bens(live, "one-more", imported=True, scope="channel")
-    place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=BEN)
-    file = ImportJob(job_id="i-1", place=place, file_name="a.safetensors")
+    file = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
     await live.bot.delivery.post(file, Imported(model=one_more), live.bot.get_partial_messageable(LAB).send)
     assert live.shown("which is the maximum")
     assert await live.bot.registry.record(one_more.model_id) is None

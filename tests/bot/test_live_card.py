@@ -16,14 +16,15 @@ from bot.train import card as live_card
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Cancelled, Event, Failed, Finished, Started
-from shared.jobs import LOSS_FILE, TrainJob
+from shared.jobs import LOSS_FILE
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
 from tests.driver.faults import Fault
 from tests.factories import corpus, finished, progress, record, train_job
+from worker.events import JobEvents
 
-ADA = USER_IDS["ada"]
+ADA, LAB = USER_IDS["ada"], CHANNEL_IDS["lab"]
 EDIT = r"/channels/\d+/messages/\d+"
 
 
@@ -36,15 +37,24 @@ def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> S
     return StandIn(settings)
 
 
-async def begun(live: Live, channel_id: int, source: str = "catalogue", job_id: str = "t-77") -> TrainJob:
-    """A training whose card is there."""
+async def waiting(live: Live, channel_id: int = LAB, source: str = "catalogue", job_id: str = "t-77") -> None:
+    """Have a training wait whose card is there."""
     job = train_job(job_id=job_id, place=lab(channel_id), corpus=corpus(source=source))
-    channel = live.bot.get_partial_messageable(channel_id)
-    message = await live.bot.training_cards.post(job, channel.send)
-    card = (channel_id, message.id)
-    assert await live.bot.jobs.submit_train(job, "text", (9, 9)) == "entered"
-    live.bot.delivery.follow(job, card)
-    return job
+    await live.follow(job, card=True)
+
+
+async def begun(live: Live, worker: StandIn, channel_id: int = LAB, source: str = "catalogue") -> JobEvents:
+    """Begin a training whose card is there; what its worker tells of it."""
+    await waiting(live, channel_id, source)
+    return worker.begin()
+
+
+async def orphaned(live: Live, worker: StandIn, source: str = "catalogue") -> JobEvents:
+    """Begin a training, and delete its channel."""
+    channel = live.world.create_channel(GUILD_ID, "short-lived")
+    log = await begun(live, worker, channel.id, source)
+    live.remove_channel(channel.id)
+    return log
 
 
 def chart() -> bytes:
@@ -54,7 +64,7 @@ def chart() -> bytes:
 
 
 def thread(live: Live) -> Channel:
-    made = live.world.create_thread(CHANNEL_IDS["lab"], "a thread", ADA)
+    made = live.world.create_thread(LAB, "a thread", ADA)
     live.world.announce_channel_update(made.id)
     return made
 
@@ -69,7 +79,7 @@ async def told(live: Live, worker: StandIn, words: str) -> str:
 @pytest.mark.parametrize("locked", [False, True])
 async def test_the_end_opens_an_archived_thread_or_goes_to_the_owner(live: Live, worker: StandIn, locked: bool) -> None:
     where = thread(live)
-    await begun(live, where.id)
+    await waiting(live, where.id)
     state = where.thread_metadata
     assert state is not None
     if locked:
@@ -86,13 +96,12 @@ async def test_the_end_opens_an_archived_thread_or_goes_to_the_owner(live: Live,
 
 
 async def test_without_attach_files_the_end_is_shown_without_its_chart(live: Live, worker: StandIn) -> None:
-    job = await begun(live, CHANNEL_IDS["lab"])
-    log = worker.begin()
+    log = await begun(live, worker)
     log.attach(LOSS_FILE, chart())
     await live.deny("attach_files")
     log.publish(finished())
     card = await live.until(lambda: live.showing("is now this channel's model"), "the end")
-    await live.until(lambda: not worker.waiting(), f"the end of {job.job_id}")
+    await live.until(lambda: not worker.waiting(), f"the end of {log.job_id}")
     assert "missing the permission Attach Files here" in text_of(card)
     assert "image" not in card.embeds[0]
 
@@ -114,14 +123,11 @@ ALONE = finished(model=record(scope="channel"))
 async def test_a_training_whose_channel_is_deleted_ends_and_its_owner_is_told_how(
     live: Live, worker: StandIn, source: str, learned: bool, control: bytes, first: str, end: Event, last: str
 ) -> None:
-    channel = live.world.create_channel(GUILD_ID, "short-lived")
-    job = await begun(live, channel.id, source)
-    log = worker.begin()
-    live.remove_channel(channel.id)
+    log = await orphaned(live, worker, source)
     log.publish(progress(train_loss=1.5) if learned else Started(worker="w"))
     await live.until(lambda: live.showing(first, channel=live.dm("ada")), "the first word")
-    assert worker.redis.get(keys.job_control(job.job_id)) == control
-    assert worker.waiting() == {job.job_id}, "it is not over"
+    assert worker.redis.get(keys.job_control(log.job_id)) == control
+    assert worker.waiting() == {log.job_id}, "it is not over"
     log.publish(end)
     said = await told(live, worker, last)
     assert "was deleted" in said
@@ -132,9 +138,9 @@ async def test_a_training_whose_channel_is_deleted_ends_and_its_owner_is_told_ho
 
 async def test_a_waiting_training_whose_channel_is_deleted_is_over_with_one_word(live: Live, worker: StandIn) -> None:
     channel = live.world.create_channel(GUILD_ID, "short-lived")
-    await begun(live, channel.id)
+    await waiting(live, channel.id)
     live.remove_channel(channel.id)
-    await begun(live, CHANNEL_IDS["lab"], job_id="t-78")
+    await waiting(live, job_id="t-78")
     worker.redis.hset(keys.job("t-77"), "arrived", "99")  # its card is to show another place
     await live.until(lambda: live.shown("was deleted", channel=live.dm("ada")), "the end")
     await live.until(lambda: worker.waiting() == {"t-78"}, "the end of the job")
@@ -148,15 +154,12 @@ async def test_the_next_run_of_the_bot_follows_a_training_without_a_channel(
     bot, dm = live.bot, live.dm("ada")
     path = rf"/channels/{dm}/messages"
     refusal = live.faults.add(Fault("POST", path, 403, 50_007, times=0 if takes_messages else 1_000))
-    channel = live.world.create_channel(GUILD_ID, "short-lived")
-    job = await begun(live, channel.id)
-    log = worker.begin()
-    live.remove_channel(channel.id)
+    log = await orphaned(live, worker)
     log.publish(progress(train_loss=1.5))
     if takes_messages:
         here = await live.until(lambda: live.showing("ending the training", channel=dm), "the first word")
         known = f"{dm}:{here.id}".encode()
-        await live.until(lambda: worker.redis.hget(keys.job(job.job_id), "card") == known, "the note of it")
+        await live.until(lambda: worker.redis.hget(keys.job(log.job_id), "card") == known, "the note of it")
     else:
         await live.until(lambda: refusal.times < 1_000, "the first word that nobody takes")
     for _ in range(2):
@@ -169,7 +172,7 @@ async def test_the_next_run_of_the_bot_follows_a_training_without_a_channel(
             await asyncio.sleep(0.3)
         else:
             await live.until(lambda left=left: refusal.times < left, "its word that nobody takes")
-    assert worker.waiting() == {job.job_id}
+    assert worker.waiting() == {log.job_id}
     if takes_messages:
         assert sum(entry.path.endswith(path) for entry in live.requests("POST")) == 1
     refusal.times = 0
@@ -179,10 +182,7 @@ async def test_the_next_run_of_the_bot_follows_a_training_without_a_channel(
 
 
 async def test_an_outage_of_redis_does_not_cover_what_the_owner_was_told(live: Live, worker: StandIn) -> None:
-    channel = live.world.create_channel(GUILD_ID, "short-lived")
-    await begun(live, channel.id)
-    log = worker.begin()
-    live.remove_channel(channel.id)
+    log = await orphaned(live, worker)
     log.publish(progress(train_loss=1.5))
     await live.until(lambda: live.showing("ending the training", channel=live.dm("ada")), "the first word")
     events = AsyncMock(side_effect=redis.ConnectionError)
@@ -195,7 +195,7 @@ async def test_an_outage_of_redis_does_not_cover_what_the_owner_was_told(live: L
 
 
 async def test_redis_that_fails_after_the_end_does_not_cover_it(live: Live, worker: StandIn) -> None:
-    await begun(live, CHANNEL_IDS["lab"])
+    log = await begun(live, worker)
     delivered, failures, shown = live.bot.jobs.delivered, [], []
 
     async def fail_twice(*job_ids: str) -> None:
@@ -207,15 +207,14 @@ async def test_redis_that_fails_after_the_end_does_not_cover_it(live: Live, work
 
     live.patch.setattr(live.bot.jobs, "delivered", fail_twice)
     live.world.change_listeners.append(lambda _kind, message: shown.append(text_of(message)))
-    worker.begin().publish(Failed(problem="The text is too short."))
+    log.publish(Failed(problem="The text is too short."))
     await live.until(lambda: not worker.waiting(), "the end of the job")
     assert not any("cannot be reached" in words for words in shown)
     assert sum("The text is too short." in words for words in shown) == 1
 
 
 async def test_an_event_of_a_newer_worker_is_passed_over(live: Live, worker: StandIn) -> None:
-    await begun(live, CHANNEL_IDS["lab"])
-    log = worker.begin()
+    log = await begun(live, worker)
     log.publish(Started(worker="w"))
     worker.redis.xadd(keys.job_events("t-77"), {"event": '{"kind": "hummed", "at": 1}'}, id="1-7")
     worker.redis.xadd(keys.job_events("t-77"), {"event": progress(step=42).model_dump_json()}, id="1-8")
@@ -230,8 +229,7 @@ async def test_an_event_of_a_newer_worker_is_passed_over(live: Live, worker: Sta
 async def test_an_end_that_discord_refuses_is_shown_plainly(
     live: Live, worker: StandIn, end: Finished | Failed
 ) -> None:
-    await begun(live, CHANNEL_IDS["lab"])
-    log = worker.begin()
+    log = await begun(live, worker)
     fault = live.faults.add(Fault("PATCH", EDIT, 400, 50_035, times=live_card._MOST_REFUSALS))
     log.publish(end)
     await live.until(lambda: not worker.waiting(), "the end of the job")
@@ -244,30 +242,29 @@ async def test_an_end_that_discord_refuses_is_shown_plainly(
 
 
 async def test_an_end_that_discord_refuses_even_plainly_goes_to_the_owner(live: Live, worker: StandIn) -> None:
-    await begun(live, CHANNEL_IDS["lab"])
+    log = await begun(live, worker)
     fault = live.faults.add(Fault("PATCH", EDIT, 400, 50_035, times=live_card._MOST_REFUSALS + 1))
-    worker.begin().publish(Failed(problem="The text is too short."))
+    log.publish(Failed(problem="The text is too short."))
     assert "The text is too short." in await told(live, worker, "job t-77")
     assert not fault.times
 
 
 @pytest.mark.parametrize("method", ["PATCH", "POST"])
 async def test_a_404_that_is_not_discords_ends_no_training(live: Live, worker: StandIn, method: str) -> None:
-    job = await begun(live, CHANNEL_IDS["lab"])
-    log = worker.begin()
+    log = await begun(live, worker)
     if method == "POST":
         live.bot.settings.card_fresh_after_s = 0
     fault = live.faults.add(Fault(method, rf"{EDIT}|/channels/\d+/messages", 404, times=3))
     log.publish(progress(train_loss=1.5))
     await live.until(lambda: fault.times == 0, "a card that is tried again")
     await live.until(lambda: live.showing("1.5"), "the card")
-    assert worker.redis.get(keys.job_control(job.job_id)) is None
+    assert worker.redis.get(keys.job_control(log.job_id)) is None
     assert not live.shown("was deleted", channel=live.dm("ada"))
 
 
 async def test_a_training_that_redis_has_lost_is_given_up(live: Live, worker: StandIn) -> None:
     live.patch.setattr(live_card, "UNKNOWN_AFTER_S", 0.05)
-    await begun(live, CHANNEL_IDS["lab"])
+    await waiting(live)
     await live.until(lambda: live.showing("Queued"), "the card")
     worker.redis.flushdb()
     await live.until(lambda: live.showing("has lost this training"), "the end")
@@ -277,10 +274,9 @@ async def test_a_training_that_redis_has_lost_is_given_up(live: Live, worker: St
 
 
 async def test_a_cancelled_training_whose_worker_stops_does_not_stay_so(live: Live, worker: StandIn) -> None:
-    job = await begun(live, CHANNEL_IDS["lab"])
-    log = worker.begin()
+    log = await begun(live, worker)
     log.publish(progress(train_loss=1.5))
-    assert await live.bot.jobs.cancel(job.job_id) == "asked"
+    assert await live.bot.jobs.cancel(log.job_id) == "asked"
     log.requeue()
     await live.until(lambda: live.showing("Cancelled"), "the end")
     await live.until(lambda: not worker.redis.hlen(keys.ACTIVE), "the end of the job")

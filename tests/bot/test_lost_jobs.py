@@ -89,9 +89,7 @@ async def test_an_end_of_a_kind_that_is_not_known_is_an_end(live: Live, worker: 
 async def test_what_a_bot_entered_that_had_lost_the_lead_is_taken_up(live: Live, worker: StandIn) -> None:
     live.patch.setattr(delivery, "_LOOK_AGAIN_S", 0.1)
     worker.add_model()
-    followed = train_job(job_id="t-1", place=lab())
-    await live.bot.jobs.submit_train(followed, "text", (9, 9))
-    live.bot.delivery.follow(followed, None)
+    await live.follow(train_job(place=lab()))
     message = await live.bot.get_partial_messageable(LAB).send("a card")
     worker.redis.hset(keys.job("t-9"), mapping={"job": '{"version": 9}', "card": f"{LAB}:{message.id}"})
     worker.redis.xadd(keys.job_events("t-9"), {"event": Queued().model_dump_json()})
@@ -127,7 +125,7 @@ async def test_what_is_just_being_taken_back_is_not_taken_up(live: Live, worker:
         return found
 
     live.patch.setattr(live.bot.jobs, "undelivered", counted)
-    await live.bot.jobs.submit_train(train_job(job_id="t-1", place=lab()), "text", (9, 9))
+    await live.bot.jobs.submit_train(train_job(place=lab()), "text", (9, 9))
     live.bot.delivery.spawn(run_forever("look", live.bot.delivery.look, every_s=0.1))
     await live.until(lambda: looks, "the first look")
     await live.bot.jobs.roll_back("t-1")

@@ -17,10 +17,11 @@ from bot.servers.access import Actor
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
-from shared.jobs import GENERATE_QUEUE, DeleteJob, Place
+from shared.jobs import GENERATE_QUEUE, DeleteJob
 from shared.models import ModelRecord
 from tests.bot.live import Live
 from tests.bot.offline import context
+from tests.bot.stand_in import lab
 from tests.driver.faults import Fault
 from tests.factories import record
 from tests.registered import register
@@ -62,9 +63,8 @@ async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> No
 
 
 async def test_files_of_deleted_models_are_removed_again_until_that_is_done(live: Live) -> None:
-    redis, place = live.bot.redis, Place(guild_id=GUILD, channel_id=LAB, user_id=USER_IDS["ada"])
-    later = '{"version": 2}'
-    job = DeleteJob(job_id="d-0", place=place, model_id="m1")
+    redis, later = live.bot.redis, '{"version": 2}'
+    job = DeleteJob(job_id="d-0", place=lab(), model_id="m1")
     await redis.hset(keys.DELETING, mapping={"a": later, "m1": job.model_dump_json(), "z": later})
     dispatcher = Dispatcher(redis, live.bot.jobs)
     await dispatcher.look_after_deletions()

@@ -21,7 +21,7 @@ from tests.bot.live import Live, text_of
 from tests.bot.rooms import heard
 from tests.bot.stand_in import StandIn
 from tests.driver.faults import Fault
-from tests.factories import corpus, record
+from tests.factories import channel_corpus, record
 from tests.registered import register
 
 ADA, BEN, DORA = (USER_IDS[name] for name in ("ada", "ben", "dora"))
@@ -147,7 +147,7 @@ async def test_a_passage_comes_once_until_somebody_starts_over(live: Live, worke
 async def test_models_that_may_not_be_guessed_at_are_refused(live: Live, worker: StandIn) -> None:
     heard(live, channel_id=LAB, source=LAB)
     for name, fields in (
-        ("said", {"corpus": corpus(source="channel", sha256="")}),
+        ("said", {"corpus": channel_corpus(None)}),
         ("parrot", {"copy_share": 0.6}),
         ("foreign", {"scope": "channel", "channel_id": CHANNEL_IDS["library"]}),
     ):

@@ -18,6 +18,7 @@ from tests import factories
 from tests.bot.channels import Pages, agreed, being_read, look, model_of, names, queued as waiting, talked, until
 from tests.bot.live import Live, text_of
 from tests.bot.members import press
+from tests.bot.stand_in import lab
 from tests.transcripts import words, written
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
@@ -287,9 +288,7 @@ async def test_transcripts_that_nothing_needs_are_forgotten(live: Live) -> None:
 
 async def test_a_training_that_waits_needs_its_transcript(live: Live) -> None:
     info = await read(live, ADA)
-    place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=ADA)
-    told = factories.corpus(source="channel", sha256="", title="#lab", transcript=info.ref(0))
-    job = factories.train_job(job_id="t-77", place=place, corpus=told)
+    job = factories.train_job(place=lab(), corpus=factories.channel_corpus(info.ref(0)))
     await live.bot.jobs.submit_train(job, None, (9, 9))
     await live.bot.transcripts.drop_text(info.transcript_id)
     await look(live)
@@ -339,23 +338,16 @@ async def test_whoever_left_is_not_written_to(live: Live) -> None:
 async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> None:
     live.bot.settings.card_interval_s = 0.05
     info = await read(live, ADA)
-    place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=ADA)
-    told = factories.corpus(source="channel", sha256="", title="#lab", transcript=info.ref(0))
     parent = model_of(live, "sea", info.ref(0))
-    jobs = [
-        factories.train_job(job_id="t-77", place=place, corpus=told),
-        factories.train_job(job_id="t-78", place=place, parent=parent.ref, parent_transcripts=parent.transcripts),
-        factories.train_job(job_id="t-79", place=place),
-    ]
-    for job in jobs:
-        await live.bot.jobs.submit_train(job, None, (9, 9))
-        live.bot.delivery.follow(job, None)
+    goes_on = {"parent": parent.ref, "parent_transcripts": parent.transcripts}
+    for number, fields in enumerate([{"corpus": factories.channel_corpus(info.ref(0))}, goes_on, {}]):
+        await live.follow(factories.train_job(job_id=f"t-{number}", place=lab(), **fields))
     live.bot.settings.channel_training = "off"
     live.bot.remaking.wake()
     words = "turned off learning from channels"
     await live.until(lambda: len(live.shown(words)) == 2, "the end of both")
     snapshot = await live.bot.snapshots.look(now=True)
-    assert [one.job.job_id for one in snapshot.trainings] == ["t-79"]
+    assert [one.job.job_id for one in snapshot.trainings] == ["t-2"]
 
 
 async def test_since_when_a_model_was_stale_is_forgotten_with_it(live: Live) -> None:

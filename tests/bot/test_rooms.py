@@ -26,8 +26,8 @@ from shared.jobs import (
 from tests.bot.channels import Away
 from tests.bot.live import Live, text_of
 from tests.bot.rooms import ADA, BEN, CELLAR, GUILD, LAB, SECRET, begun, den, heard, known, opened, ref, standing
-from tests.bot.stand_in import StandIn
-from tests.factories import corpus, generate_job, generated, place, record
+from tests.bot.stand_in import StandIn, lab
+from tests.factories import channel_corpus, generate_job, generated, record
 from tests.registered import register
 
 EMPTY_PNG = b"\x89PNG"
@@ -66,7 +66,7 @@ async def test_a_model_that_is_deleted_is_not_named_where_it_did_not_exist(live:
 
 def answers(where: int) -> list[tuple[Asked, Event]]:
     """One of each kind of answer that a model has a part in."""
-    here, one = place(guild_id=GUILD, channel_id=where, user_id=BEN), ModelRef(model_id="m1", name="whispers")
+    here, one = lab(where, "ben"), ModelRef(model_id="m1", name="whispers")
     said = generated(seed="", text=SECRET)
     mix = tuple(MixPart(model_id=model_id, name=model_id, weight=1) for model_id in ("public", "m1"))
     variants = tuple(Variant(model_id=model_id, name=model_id, temperature=1) for model_id in ("public", "m1"))
@@ -130,7 +130,7 @@ async def test_an_answer_that_was_put_off_is_asked_about_again(live: Live) -> No
     where = den(live)
     await known(live, where)
     heard(live)
-    job = generate_job(place=place(guild_id=GUILD, channel_id=where, user_id=BEN))
+    job = generate_job(place=lab(where, "ben"))
     await live.bot.jobs.submit(job)
     await opened(live, where)
     live.bot.delivery.deliver_later(job)
@@ -169,7 +169,7 @@ async def refusals(live: Live, channel: str, custom_ids: list[str]) -> list[str]
 async def test_guessed_ids_open_nothing(live: Live) -> None:
     heard(live, corpus_title=SECRET)
     worker = StandIn(live.bot.settings)
-    text = generate_job(place=place(guild_id=GUILD, channel_id=CELLAR, user_id=BEN))
+    text = generate_job(place=lab(CELLAR, "ben"))
     await live.bot.jobs.submit(text)
     worker.write(text.job_id, SECRET)
     await begun(live, CELLAR)
@@ -191,7 +191,7 @@ async def test_guessed_ids_open_nothing(live: Live) -> None:
 
 async def test_an_import_is_not_kept_where_others_read(live: Live) -> None:
     model = heard(live, scope="channel", channel_id=LAB, imported=True)
-    job = ImportJob(job_id="i-1", place=place(guild_id=GUILD, channel_id=LAB, user_id=BEN), file_name="a.safetensors")
+    job = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
     for _ in range(2):  # an answer may be tried again
         await live.bot.delivery.post(job, Imported(model=model), live.bot.get_partial_messageable(LAB).send)
     assert all("didn't keep it" in text_of(message) for message in live.shown("", channel="lab"))
@@ -218,8 +218,7 @@ async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None
     heard(live, where, model_id="m1", channel_id=LAB)
     heard(live, model_id="m2", name="others", channel_id=LAB)
     heard(live, model_id="m3", name="both", transcripts=(ref(), ref(where)))
-    text = corpus(source="channel", sha256="", transcript=ref(where))
-    await begun(live, CELLAR, corpus=text)
+    await begun(live, CELLAR, corpus=channel_corpus(ref(where)))
     StandIn(live.bot.settings).begin()
     live.remove_channel(where)
     await live.until(lambda: live.bot.get_channel(where) is None, "the bot to hear of it")

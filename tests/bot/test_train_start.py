@@ -15,14 +15,14 @@ from bot.train import card as live_card
 from bot.train.start import Trainings, TrainRequest
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID
 from shared import keys
 from shared.corpora import Corpus
-from shared.jobs import TrainJob
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
+from tests.bot.stand_in import lab
 from tests.driver.faults import Fault
-from tests.factories import corpus, place, record, train_job
+from tests.factories import corpus, record, train_job
 
 LAB = CHANNEL_IDS["lab"]
 POST = r"/channels/\d+/messages"
@@ -34,10 +34,6 @@ async def _lesson() -> TrainRequest:
 
 async def _who(live: Live, person: str = "ada") -> Actor:
     return Actor.of(await context(live.bot, "!train tides", person=person))
-
-
-def _job(job_id: str = "t-1") -> TrainJob:
-    return train_job(job_id=job_id, place=place(guild_id=GUILD_ID, channel_id=LAB, user_id=USER_IDS["ada"]))
 
 
 def _cards(live: Live, words: str = "Queued") -> list[Any]:
@@ -96,7 +92,8 @@ async def test_a_training_that_is_refused_late_has_no_card(live: Live, sync: red
     live.patch.setattr(Trainings, "_require_quota", AsyncMock())  # another one is entered after this look
     most = live.bot.settings.train_jobs_per_user
     for number in range(most):
-        assert await live.bot.jobs.submit_train(_job(f"t-{number}"), "text", (99, 99)) == "entered"
+        job = train_job(job_id=f"t-{number}", place=lab())
+        assert await live.bot.jobs.submit_train(job, "text", (99, 99)) == "entered"
     who = await _who(live)
     with pytest.raises(UserError, match="You already have"):
         await live.bot.trainings.begin(who, _lesson, _in_lab(live))
@@ -105,7 +102,7 @@ async def test_a_training_that_is_refused_late_has_no_card(live: Live, sync: red
 
 
 async def test_a_bot_that_died_before_the_card_posts_it_at_its_next_start(live: Live) -> None:
-    assert await live.bot.jobs.submit_train(_job(), "text", (9, 9)) == "entered"
+    assert await live.bot.jobs.submit_train(train_job(place=lab()), "text", (9, 9)) == "entered"
     await live.start_again()
     card = await live.until(lambda: live.showing("job t-1"), "the card")
     assert await _noted(live, "t-1") == (LAB, card.id)

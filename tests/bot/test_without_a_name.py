@@ -11,8 +11,8 @@ from shared.connect import connect
 from shared.events import Failed
 from shared.jobs import ExportJob
 from tests.bot.live import Live, text_of
-from tests.bot.stand_in import StandIn
-from tests.factories import corpus, place, progress, record, train_job
+from tests.bot.stand_in import StandIn, lab
+from tests.factories import channel_corpus, corpus, progress, record, train_job
 from tests.registered import register
 
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
@@ -20,8 +20,8 @@ LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
 
 async def entered(live: Live, number: int, person: str = "ada", channel_id: int = LAB, title: str = "Tides") -> str:
     """A training that waits, or that `StandIn.claim` takes."""
-    where = place(guild_id=GUILD_ID, channel_id=channel_id, user_id=USER_IDS[person])
-    job = train_job(job_id=f"t-{number}", place=where, corpus=corpus(title=title, sha256=f"{number:064}"))
+    text = corpus(title=title, sha256=f"{number:064}")
+    job = train_job(job_id=f"t-{number}", place=lab(channel_id, person), corpus=text)
     assert await live.bot.jobs.submit_train(job, "text", (9, 9)) == "entered"
     return job.job_id
 
@@ -29,10 +29,8 @@ async def entered(live: Live, number: int, person: str = "ada", channel_id: int 
 async def reading_begun(live: Live, person: str = "ada") -> str:
     """A training whose channel is to be read."""
     await live.bot.importer.stop()
-    where = place(guild_id=GUILD_ID, channel_id=LAB, user_id=USER_IDS[person])
     ref = TranscriptRef(transcript_id="x", revision=0, guild_id=GUILD_ID, channel_id=LAB)
-    text = corpus(source="channel", title="#lab", sha256="", chars=0, transcript=ref)
-    job = train_job(job_id=f"t-{USER_IDS[person]}", place=where, corpus=text)
+    job = train_job(job_id=f"t-{USER_IDS[person]}", place=lab(person=person), corpus=channel_corpus(ref, chars=0))
     assert await live.bot.jobs.submit_train(job, None, (9, 9)) == "entered"
     return job.job_id
 
