@@ -12,7 +12,6 @@ from typing import Any
 
 import redis
 from simcord.backend.models import Message
-from simcord.backend.serializers import guild_create_payload
 
 from bot.background import Chores
 from bot.channels.store import Transcript
@@ -22,7 +21,7 @@ from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.connect import connect
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
-from shared.transcripts import write_text
+from shared.transcripts import Revision, write_text
 from tests.bot.live import PATIENCE_S, Live
 from tests.driver.faults import OK, Fault
 from tests.factories import record
@@ -86,7 +85,7 @@ async def queued(live: Live, sent_id: int) -> TrainJob:
 
 async def lines_of(live: Live, sent: Message) -> list[str]:
     """What a worker would learn of the training that was asked for, once it waits."""
-    known = known_of(live, await queued(live, sent.id))
+    known = await learned(live, sent)
 
     def text() -> str:
         with tempfile.TemporaryDirectory() as folder:
@@ -148,11 +147,6 @@ async def worked_off(chores: Chores) -> None:
     await until(none_left)
 
 
-async def taken_out(live: Live) -> None:
-    """Wait until no withdrawal takes words out any more."""
-    await worked_off(live.bot.chores)
-
-
 async def next_run(live: Live) -> None:
     """The imports of a bot that was killed, and of the next run of it."""
     await live.bot.importer.stop()
@@ -182,14 +176,23 @@ class Known:
         await until(there)
         return await self.texts()
 
+    async def revision(self) -> Revision:
+        """Where it stands."""
+        return (await self.live.bot.registry.revisions([self.transcript_id]))[self.transcript_id]
 
-async def learned(live: Live, typed: str = "!train #lab") -> Known:
-    """What was read for a training that waits now."""
-    job = await queued(live, live.send(typed).id)
-    return known_of(live, job)
+    async def gone(self) -> None:
+        """Wait until its words are no longer kept."""
+
+        async def is_gone() -> bool:
+            return not await has_text(self.live.bot.transcripts, self.transcript_id)
+
+        await until(is_gone)
 
 
-def known_of(live: Live, job: TrainJob) -> Known:
+async def learned(live: Live, asked: str | Message = "!train #lab") -> Known:
+    """What is read for a training, once it waits."""
+    sent = live.send(asked) if isinstance(asked, str) else asked
+    job = await queued(live, sent.id)
     assert job.corpus.transcript is not None
     return Known(live, job.corpus.transcript.transcript_id)
 
@@ -218,29 +221,8 @@ async def names(live: Live, guild_id: int = GUILD_ID) -> list[str]:
     return sorted(model.name for model in await live.bot.registry.all(guild_id))
 
 
-async def is_gone(known: Known) -> bool:
-    return not await has_text(known.live.bot.transcripts, known.transcript_id)
-
-
 async def being_read(live: Live) -> list[Transcript]:
     return [one for one in await live.bot.transcripts.all() if one.reading is not None]
-
-
-def lose_lab(live: Live) -> None:
-    """#lab is deleted, and nobody tells the bot: it is not there, as after a start."""
-    live.guild._channels.pop(LAB)
-    live.world.channels.pop(LAB)
-
-
-async def begin_outage(live: Live) -> None:
-    """Discord does not show the server any more."""
-    live.world.emit("GUILD_DELETE", {"id": str(GUILD_ID), "unavailable": True})
-    await live.until(lambda: live.guild.unavailable, "the outage")
-
-
-def end_outage(live: Live) -> None:
-    """Discord shows the server again, as it is by now."""
-    live.world.emit("GUILD_CREATE", guild_create_payload(live.world, live.world.guilds[GUILD_ID]))
 
 
 class Away:

@@ -18,7 +18,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests import factories
-from tests.bot.channels import Known, agreed, being_read, is_gone, look, model_of, names, talked, until
+from tests.bot.channels import Known, agreed, being_read, look, model_of, names, talked
 from tests.bot.live import Live, text_of
 from tests.bot.test_remake import queued
 from tests.transcripts import words, written
@@ -225,7 +225,7 @@ async def test_the_words_of_the_earlier_reading_are_dropped(live: Live) -> None:
     await look_twice(live)
     await queued(live)
     earlier = Known(live, model.transcripts[0].transcript_id)
-    await until(lambda: is_gone(earlier))
+    await earlier.gone()
 
 
 async def test_made_again_for_a_withdrawal_it_gets_no_old_lines_back(live: Live) -> None:

@@ -14,7 +14,7 @@ from galvanic.options import TranscriptRef
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.settings import Settings
-from tests.bot.channels import Known, begin_outage, model_of, names, read, talk, until, worked_off
+from tests.bot.channels import Known, model_of, names, read, talk, until, worked_off
 from tests.bot.live import Live
 from tests.transcripts import written
 
@@ -100,7 +100,7 @@ async def test_a_server_that_is_half_forgotten_is_found_again(live: Live) -> Non
 
 async def test_an_outage_of_a_server_is_no_removal(live: Live) -> None:
     _, known = await read(live)
-    await begin_outage(live)
+    await live.begin_outage()
     await looked(live)
     assert len(await known.texts()) == 200
     assert (await live.bot.consents.of(GUILD_ID)).agreed == {ADA, BEN}
@@ -143,7 +143,7 @@ async def test_whoever_leaves_withdraws_at_once_with_the_intent(live: Live, memb
     live.world.remove_member(GUILD_ID, BEN)
     await until(lambda: has_withdrawn(live, known, BEN))
     assert not [line for line in await known.texts() if "ben" in line]
-    revision = (await live.bot.registry.revisions([known.transcript_id]))[known.transcript_id]
+    revision = await known.revision()
     assert revision.withdrawn == revision.now
     assert await live.bot.consents.said(GUILD_ID, CLEO) is None, "of whom nothing was known nothing is known now"
 

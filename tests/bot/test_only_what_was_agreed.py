@@ -23,7 +23,7 @@ from shared.jobs import TrainJob
 from shared.settings import Settings
 from shared.transcripts import AUTHOR_BYTES, write_text
 from tests.bot.blocked_patterns import BLOCKED
-from tests.bot.channels import taken_out, until
+from tests.bot.channels import until, worked_off
 from tests.bot.live import Live
 from tests.bot.test_cleaning import EMBEDDED
 
@@ -121,5 +121,5 @@ async def test_a_worker_reads_only_what_was_agreed(
         return
     assert_only(await as_read(live, job, tmp_path / "text.txt"), agreed)
     await bot.withdrawals.withdraw(GUILD_ID, [USER_IDS[person] for person in withdrawn], why="test")
-    await taken_out(live)
+    await worked_off(live.bot.chores)
     assert_only(await as_read(live, job, tmp_path / "text.txt"), agreed - withdrawn)

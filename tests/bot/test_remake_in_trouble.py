@@ -12,7 +12,7 @@ from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.models import ModelRecord
 from shared.settings import Settings
-from tests.bot.channels import agreed, look, model_of, names, taken_out, until
+from tests.bot.channels import agreed, look, model_of, names, until, worked_off
 from tests.bot.live import Live
 from tests.bot.test_remake import WITHIN_S, read, stale_since
 from tests.transcripts import words
@@ -68,10 +68,10 @@ async def test_words_go_also_when_another_transcript_cannot_be_read(live: Live) 
     broken, *others = infos
     await live.bot.redis.lset(keys.transcript_text(broken.transcript_id), 0, b"no page")
     await live.bot.withdrawals.resume()
-    await taken_out(live)
+    await worked_off(live.bot.chores)
     for info in others:
         assert await words(live.bot.transcripts, info.transcript_id) == [f"a line by {ADA}"]
     await live.bot.withdrawals.withdraw(GUILD_ID, [ADA], why="optout")
-    await taken_out(live)
+    await worked_off(live.bot.chores)
     for info in others:
         assert await words(live.bot.transcripts, info.transcript_id) == []

@@ -11,20 +11,12 @@ from tests.bot.channels import (
     LAB,
     MESSAGES,
     Away,
-    Known,
     Pages,
-    begin_outage,
     being_read,
-    end_outage,
-    is_gone,
-    known_of,
     learned,
-    lose_lab,
     model_of,
     names,
-    queued,
     read,
-    taken_out,
     talked,
     until,
     worked_off,
@@ -41,11 +33,11 @@ pytestmark = pytest.mark.usefixtures("opted_in", "at_once")
 
 async def test_a_deleted_message_leaves_and_a_model_of_it_is_stale(live: Live) -> None:
     ids, known = await read(live)
-    before = (await live.bot.registry.revisions([known.transcript_id]))[known.transcript_id]
+    before = await known.revision()
     live.world.delete_message(LAB, ids[0])
     lines = await known.becomes(lambda lines: not [line for line in lines if " number 0 " in line])
     assert len(lines) == 199
-    after = (await live.bot.registry.revisions([known.transcript_id]))[known.transcript_id]
+    after = await known.revision()
     assert after.now > before.now
     assert after.withdrawn == before.withdrawn == 0, "a training that runs goes on"
 
@@ -101,9 +93,9 @@ async def test_newer_messages_and_other_channels_do_not_matter(live: Live) -> No
     live.world.edit_message(LAB, newer.id, {"content": "something else"})
     live.world.delete_message(CHANNEL_IDS["library"], elsewhere.id)
     await live.handled()
-    await taken_out(live)
+    await worked_off(live.bot.chores)
     assert len(await known.texts()) == 200
-    assert (await live.bot.registry.revisions([known.transcript_id]))[known.transcript_id].now == 0
+    assert (await known.revision()).now == 0
 
 
 async def test_what_is_deleted_while_it_is_read_is_never_learned(live: Live) -> None:
@@ -114,7 +106,7 @@ async def test_what_is_deleted_while_it_is_read_is_never_learned(live: Live) -> 
         live.world.delete_message(LAB, ids[0])
         live.world.edit_message(LAB, ids[1], {"content": "ben says this instead"})
         live.world.bulk_delete_messages(LAB, ids[3:6])
-        known = known_of(live, await queued(live, sent.id))
+        known = await learned(live, sent)
     lines = await known.becomes(lambda lines: len(lines) == 597)
     assert lines[0] == "ben says this instead"
 
@@ -191,29 +183,29 @@ async def test_while_redis_is_away_it_is_remembered(live: Live) -> None:
 async def test_a_deleted_channel_is_forbidden_and_its_words_go(live: Live) -> None:
     _, known = await read(live)
     live.remove_channel(LAB)
-    await until(lambda: is_gone(known))
+    await known.gone()
     assert LAB not in await live.bot.consents.allowed(GUILD_ID)
 
 
 async def test_a_channel_deleted_while_the_connection_was_lost_and_redis_away(live: Live) -> None:
     _, known = await read(live)
-    lose_lab(live)
+    live.lose_channel(LAB)
     away = Away(live)
     away.gone = True
     live.bot.dispatch("ready")
     await live.until(lambda: away.refused >= 10, "tries")
     away.gone = False
-    await until(lambda: is_gone(known))
+    await known.gone()
     assert LAB not in await live.bot.consents.allowed(GUILD_ID)
 
 
 async def test_a_channel_deleted_while_discord_did_not_show_its_server(live: Live) -> None:
     _, known = await read(live)
-    await begin_outage(live)
-    lose_lab(live)
+    await live.begin_outage()
+    live.lose_channel(LAB)
     live.world.guilds[GUILD_ID].channel_ids.remove(LAB)
-    end_outage(live)
-    await until(lambda: is_gone(known))
+    live.end_outage()
+    await known.gone()
 
 
 async def test_a_thread_of_its_own_is_deleted(live: Live) -> None:
@@ -226,7 +218,7 @@ async def test_a_thread_of_its_own_is_deleted(live: Live) -> None:
     model_of(live, "long", ref, scope="guild")
     model_of(live, "other", scope="guild")
     live.world.delete_channel(thread.id)
-    await until(lambda: is_gone(known))
+    await known.gone()
 
     async def only_other() -> bool:
         return await names(live) == ["other"]
@@ -258,10 +250,6 @@ async def new_session(live: Live) -> None:
     await worked_off(live.bot.looks)
 
 
-async def revision(known: Known) -> int:
-    return (await known.live.bot.registry.revisions([known.transcript_id]))[known.transcript_id].now
-
-
 async def test_what_was_deleted_or_edited_meanwhile(live: Live) -> None:
     ids, known = await read(live)
     for message_id in (ids[0], ids[148], ids[298]):
@@ -273,7 +261,7 @@ async def test_what_was_deleted_or_edited_meanwhile(live: Live) -> None:
     numbers = {int(line.split()[4]) for line in lines if "long story" in line}
     assert not numbers & {0, 3, 4, 148, 298}
     assert "ben writes to someone now" in lines
-    assert await revision(known) > 0, "what learned it is made again"
+    assert (await known.revision()).now > 0, "what learned it is made again"
 
 
 async def test_where_nothing_happened_nothing_is_stale(live: Live) -> None:
@@ -283,7 +271,7 @@ async def test_where_nothing_happened_nothing_is_stale(live: Live) -> None:
     live.send("newer than all of it")
     await new_session(live)
     await live.handled()
-    assert await revision(known) == 0
+    assert (await known.revision()).now == 0
     assert len(await known.texts()) == 200
 
 
@@ -309,15 +297,15 @@ async def test_a_bot_that_may_not_read_takes_nothing_for_deleted(live: Live) -> 
     await new_session(live)
     await live.handled()
     assert len(await known.texts()) == 200
-    assert await revision(known) == 0
+    assert (await known.revision()).now == 0
 
 
 async def test_a_channel_that_is_gone_is_found_once_discord_tells(live: Live) -> None:
     _, known = await read(live)
-    lose_lab(live)
+    live.lose_channel(LAB)
     trouble = live.faults.add(Fault("GET", rf".*/channels/{LAB}", 404, times=3, guard=True))
     await new_session(live)
-    await until(lambda: is_gone(known))
+    await known.gone()
     assert not trouble.times
 
 
@@ -331,9 +319,9 @@ async def test_trouble_is_waited_out(live: Live) -> None:
 
 async def test_what_happened_in_an_outage_of_the_server(live: Live) -> None:
     ids, known = await read(live)
-    await begin_outage(live)
+    await live.begin_outage()
     delete(live, ids[0])
     await new_session(live)
     assert len(await known.texts()) == 200, "nobody knows"
-    end_outage(live)
+    live.end_outage()
     await known.becomes(lambda lines: len(lines) == 199)

@@ -14,7 +14,7 @@ from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.transcripts import TranscriptInfo, is_being_purged, revision_of
-from tests.bot.channels import model_of, taken_out, until
+from tests.bot.channels import model_of, until, worked_off
 from tests.bot.live import Live
 from tests.transcripts import READING, words, written
 
@@ -41,7 +41,7 @@ async def transcript(live: Live, *authors: int, channel_id: int = TAVERN, **fiel
 
 
 async def left(live: Live, info: TranscriptInfo) -> list[str]:
-    await taken_out(live)
+    await worked_off(live.bot.chores)
     return await words(live.bot.transcripts, info.transcript_id)
 
 
@@ -131,7 +131,7 @@ async def test_what_a_crash_cut_off_is_made_up_for(live: Live) -> None:
     revisions = await live.bot.registry.revisions([ended.transcript_id])
     assert revisions[ended.transcript_id].withdrawn > 0, "what learned from it is stale"
     await live.bot.withdrawals.resume()
-    await taken_out(live)
+    await worked_off(live.bot.chores)
     assert await live.bot.registry.revisions([ended.transcript_id]) == revisions, "and only once"
 
 
