@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.channels.store import ImportState, Line, TranscriptStore
+from bot.channels.store import ImportState, Line, Transcript, TranscriptStore
 from bot.jobs.client import page_keys
 from shared.transcripts import TranscriptInfo
 
@@ -42,6 +42,25 @@ async def written(
 async def words(store: TranscriptStore, transcript_id: str) -> list[str]:
     """All lines that are kept, in order."""
     return [line.text async for _, page in store.pages(transcript_id) for line in page]
+
+
+async def state_of(store: TranscriptStore, transcript_id: str) -> Transcript:
+    """What is known of one that is there."""
+    transcript = await store.load(transcript_id)
+    assert transcript is not None
+    return transcript
+
+
+async def take_out(
+    store: TranscriptStore, transcript_id: str, *members: int, messages: Mapping[int, str] | None = None
+) -> int:
+    """Take out the words of members who withdrew and of messages, or put others there; the revision from then on."""
+    if members:
+        await store.note_withdrawn(transcript_id, members)
+    if messages:
+        await store.note_gone(transcript_id, messages)
+    await store.purge(transcript_id)
+    return (await state_of(store, transcript_id)).revision
 
 
 async def has_text(store: TranscriptStore, transcript_id: str) -> bool:

@@ -27,7 +27,7 @@ from tests.bot.live import Live
 from tests.bot.offline import TextAgain, context
 from tests.bot.stand_in import lab
 from tests.factories import CHANNEL, GUILD, channel_corpus, corpus, generate_job, progress, record, train_job
-from tests.transcripts import expire, has_text, written
+from tests.transcripts import expire, has_text, take_out, written
 
 DAY_MS = 86_400_000
 
@@ -123,8 +123,7 @@ async def test_a_training_that_ends_on_its_card_lets_its_messages_go(live: Live)
 
 async def test_messages_are_learned_again_as_they_are_now(store: TranscriptStore, text_again: TextAgain) -> None:
     info = await transcribed(store)
-    await store.note_gone(info.transcript_id, {1: ""})
-    await store.purge(info.transcript_id)
+    await take_out(store, info.transcript_id, messages={1: ""})
     assert await text_again(model_of(info)) == told(info, 1)
 
 

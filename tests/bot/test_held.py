@@ -21,6 +21,7 @@ from shared.settings import Settings
 from tests import factories
 from tests.bot.live import Live, text_of
 from tests.bot.members import ADA, BEN, CELLAR, DORA, TAVERN, asked_for, ben_and_dora, model_of, stored
+from tests.transcripts import state_of
 
 
 @pytest.fixture
@@ -108,9 +109,7 @@ def test_a_large_file_is_compressed_and_one_that_still_is_comes_in_pieces() -> N
 
 async def test_the_fullest_page_fits_into_discords_limits(live: Live) -> None:
     transcript_id = await stored(live, BEN)
-    transcript = await live.bot.transcripts.load(transcript_id)
-    assert transcript is not None
-    words = held.Words(transcript, 10**9, name="Somebody 2")
+    words = held.Words(await state_of(live.bot.transcripts, transcript_id), 10**9, name="Somebody 2")
     models = tuple(
         factories.record(
             name="n" * 32, transcripts=[TranscriptRef(transcript_id="a", revision=0, guild_id=1, channel_id=10**18 + n)]

@@ -21,7 +21,7 @@ from tests import factories
 from tests.bot.channels import Known, agreed, being_read, look, model_of, names, talked
 from tests.bot.live import Live, text_of
 from tests.bot.test_remake import queued
-from tests.transcripts import words, written
+from tests.transcripts import state_of, words, written
 
 ADA, BEN = USER_IDS["ada"], USER_IDS["ben"]
 LAB, LIBRARY = CHANNEL_IDS["lab"], CHANNEL_IDS["library"]
@@ -65,8 +65,11 @@ async def planned(live: Live, *, days: float = 8, **fields: object) -> None:
     await live.bot.redis.hset(keys.LEARNING, str(LAB), changed.model_dump_json())
 
 
-async def schedule_of(live: Live, channel_id: int = LAB) -> Schedule | None:
-    return await live.bot.learning._load(channel_id)
+async def schedule_of(live: Live) -> Schedule:
+    """Of #lab's model, which learns on."""
+    schedule = await live.bot.learning._load(LAB)
+    assert schedule is not None
+    return schedule
 
 
 async def look_twice(live: Live) -> None:
@@ -130,17 +133,16 @@ async def test_an_admin_turns_it_on_and_the_channels_members_are_told_once(live:
     await live.until(lambda: live.showing("after every 500 new messages"), "the change")
     assert len(live.shown(TOLD)) == 1
     schedule = await schedule_of(live)
-    assert schedule is not None
     assert (schedule.source_id, schedule.every) == (LAB, 500)
     live.send("!learn off")
     await live.until(lambda: live.showing("by itself any more"), "the end")
-    assert await schedule_of(live) is None
+    assert await live.bot.learning._load(LAB) is None
 
 
 async def test_only_admins_turn_it_on(live: Live) -> None:
     await ready(live)
     assert "Only members with Manage Server" in await live.ask("!learn nightly", person="ben")
-    assert await schedule_of(live) is None
+    assert await live.bot.learning._load(LAB) is None
     assert not live.shown(TOLD)
 
 
@@ -150,7 +152,7 @@ async def test_only_admins_turn_it_on(live: Live) -> None:
 )
 async def test_what_cannot_be_is_explained(live: Live, typed: str, words: str) -> None:
     assert words in await live.ask(typed)
-    assert await schedule_of(live) is None
+    assert await live.bot.learning._load(LAB) is None
 
 
 async def test_what_cannot_learn_on_is_refused_and_nobody_is_told(live: Live) -> None:
@@ -161,7 +163,7 @@ async def test_what_cannot_learn_on_is_refused_and_nobody_is_told(live: Live) ->
     await learned(live)
     assert "haven't allowed me to learn" in await live.ask("!learn nightly")
     assert not live.shown(TOLD)
-    assert await schedule_of(live) is None
+    assert await live.bot.learning._load(LAB) is None
 
 
 async def test_without_a_word_to_the_members_it_stays_off(live: Live) -> None:
@@ -169,7 +171,7 @@ async def test_without_a_word_to_the_members_it_stays_off(live: Live) -> None:
     await live.bot.registry.use(LIBRARY, await learned(live))
     await live.deny("send_messages")
     assert "I can't tell the members" in await live.ask("!learn nightly", channel="library")
-    assert await schedule_of(live, LIBRARY) is None
+    assert await live.bot.learning._load(LIBRARY) is None
 
 
 async def test_another_model_of_the_channel_does_not_learn_on(live: Live) -> None:
@@ -207,7 +209,6 @@ async def test_it_is_made_anew_of_what_is_not_too_old_by_those_who_agreed(live: 
     assert not [line for line in lines if "new words" not in line or line.startswith("cleo")]
     assert len(live.bot.delivery.in_background) == 1, "once"
     schedule = await schedule_of(live)
-    assert schedule is not None
     assert schedule.model_id == "sea"
     assert schedule.at == pytest.approx(time.time(), abs=60)
 
@@ -231,15 +232,13 @@ async def test_the_words_of_the_earlier_reading_are_dropped(live: Live) -> None:
 async def test_made_again_for_a_withdrawal_it_gets_no_old_lines_back(live: Live) -> None:
     await live.bot.registry.remove(await ready(live))
     model = await learned(live, days=20)
-    old = await live.bot.transcripts.load(model.transcripts[0].transcript_id)
-    assert old is not None
+    old = await state_of(live.bot.transcripts, model.transcripts[0].transcript_id)
     await live.ask("!optout", person="ben")
     followed = live.bot.delivery.in_background
     job_id = await live.until(lambda: next(iter(followed), None), "the training")
     job = await live.job(job_id, TrainJob)
     assert job.corpus.transcript is not None
-    reading = await live.bot.transcripts.load(job.corpus.transcript.transcript_id)
-    assert reading is not None
+    reading = await state_of(live.bot.transcripts, job.corpus.transcript.transcript_id)
     assert reading.info.after == old.info.after > 0
 
 
@@ -305,14 +304,10 @@ async def test_messages_of_people_are_counted_and_known_after_a_restart(live: Li
     live.send("elsewhere", channel="library")
     await live.handled()
     await live.bot.learning.look()
-    schedule = await schedule_of(live)
-    assert schedule is not None
-    assert schedule.new == 7
+    assert (await schedule_of(live)).new == 7
     live.bot.learning._heard.clear()  # as at a start
     await live.bot.learning.look()
-    again = await schedule_of(live)
-    assert again is not None
-    assert again.new == 7
+    assert (await schedule_of(live)).new == 7
 
 
 async def test_it_is_forgotten_with_its_channel_and_with_its_server(live: Live) -> None:

@@ -16,7 +16,7 @@ from shared import keys
 from shared.settings import Settings
 from tests.bot.channels import Known, model_of, names, read, talk, until, worked_off
 from tests.bot.live import Live
-from tests.transcripts import written
+from tests.transcripts import state_of, written
 
 ATRIUM = CHANNEL_IDS["atrium"]
 ADA, BEN, CLEO = USER_IDS["ada"], USER_IDS["ben"], USER_IDS["cleo"]
@@ -65,8 +65,7 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
     info = await written(store, [], guild_id=ANNEX_ID, channel_id=ATRIUM, until=10**19)
     _, other = await read(live)
     for guild_id, transcript_id in ((ANNEX_ID, info.transcript_id), (GUILD_ID, other.transcript_id)):
-        known = await store.load(transcript_id)
-        assert known is not None
+        known = await state_of(store, transcript_id)
         model_of(live, f"of-{guild_id}", known.info.ref(known.revision), guild_id=guild_id)
         model_of(live, f"book-{guild_id}", guild_id=guild_id)
     live.world.remove_guild(ANNEX_ID)

@@ -24,7 +24,7 @@ from tests.bot.channels import agreed, lines_of, look, model_of, names, queued, 
 from tests.bot.live import Live
 from tests.bot.rooms import who
 from tests.bot.stand_in import StandIn, lab
-from tests.transcripts import has_text, written
+from tests.transcripts import has_text, take_out, written
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
@@ -181,8 +181,7 @@ async def test_it_goes_at_once_with_its_author(live: Live, why: str) -> None:
 async def test_without_a_deleted_message_it_is_made_again_of_its_author_alone(live: Live) -> None:
     talk(live, 300)
     model = await bens(live, shared_with=(CELLAR,))
-    await live.bot.transcripts.note_gone(model.transcripts[0].transcript_id, {1_000: ""})
-    await live.bot.transcripts.purge(model.transcripts[0].transcript_id)
+    await take_out(live.bot.transcripts, model.transcripts[0].transcript_id, messages={1_000: ""})
     ada, ben = [(await who(live, name, "lab")).user for name in ("ada", "ben")]
     assert await live.bot.registry.gone_by(model) is not None
     assert (await live.bot.holdings.in_server(GUILD_ID, ada)).behind == ()

@@ -19,7 +19,7 @@ from tests.bot.channels import Pages, agreed, being_read, look, model_of, names,
 from tests.bot.live import Live, text_of
 from tests.bot.members import press
 from tests.bot.stand_in import lab
-from tests.transcripts import words, written
+from tests.transcripts import take_out, words, written
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
 LAB, TAVERN, LIBRARY = (CHANNEL_IDS[name] for name in ("lab", "tavern", "library"))
@@ -94,9 +94,7 @@ async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live)
         await live.bot.guild_settings.put_persona(GUILD_ID, call, speaks)
         await live.bot.guild_settings.change_persona(GUILD_ID, call, lambda _: {"agreed": True})
     await live.bot.registry.amend("sea", lambda one: one.model_copy(update={"name": "ocean"}))
-    await live.bot.transcripts.note_withdrawn(info.transcript_id, [BEN])
-    await live.bot.transcripts.purge(info.transcript_id)
-    now = (await live.bot.registry.revisions([info.transcript_id]))[info.transcript_id].now
+    now = await take_out(live.bot.transcripts, info.transcript_id, BEN)
     options = TrainOptions(name="sea")
     heir = model_of(live, "sea-2", info.ref(now), replaces="sea", options=options)
     await look(live)
@@ -162,12 +160,9 @@ async def test_a_new_model_takes_over_although_a_message_was_deleted_while_it_wa
     await agreed(live, "ada")
     info = await read(live, ADA, BEN, ADA)
     model_of(live, "sea", info.ref(0))
-    await live.bot.transcripts.note_withdrawn(info.transcript_id, [BEN])
-    await live.bot.transcripts.purge(info.transcript_id)
-    now = (await live.bot.registry.revisions([info.transcript_id]))[info.transcript_id].now
+    now = await take_out(live.bot.transcripts, info.transcript_id, BEN)
     model_of(live, "sea-2", info.ref(now), replaces="sea", options=TrainOptions(name="sea"))
-    await live.bot.transcripts.note_gone(info.transcript_id, {1_000: ""})
-    await live.bot.transcripts.purge(info.transcript_id)
+    await take_out(live.bot.transcripts, info.transcript_id, messages={1_000: ""})
     await look(live)
     (heir,) = await live.bot.registry.all(GUILD_ID)
     assert (heir.model_id, heir.name) == ("sea-2", "sea")
@@ -199,8 +194,7 @@ async def test_a_deleted_message_alone_waits_half_the_time(live: Live) -> None:
     await talked(live, 300, "ada", "ben")
     info = await read(live, ADA, BEN)
     model = model_of(live, "sea", info.ref(0))
-    await live.bot.transcripts.note_gone(info.transcript_id, {1_000: ""})
-    await live.bot.transcripts.purge(info.transcript_id)
+    await take_out(live.bot.transcripts, info.transcript_id, messages={1_000: ""})
     await look(live)
     assert not await being_read(live)
     await stale_since(live, model, WITHIN_S / 2 - 60)

@@ -20,7 +20,7 @@ from bot.channels.store import Line, TranscriptStore
 from bot.leader import Leader, Overtaken
 from shared import keys
 from shared.settings import Settings
-from tests.transcripts import begun
+from tests.transcripts import begun, state_of
 
 GUILD, ROOM, APPLICATION = 1, 2, 3
 ADA, BEN, CLEO = PEOPLE = 11, 22, 33
@@ -155,8 +155,7 @@ async def test_nothing_withdrawn_nothing_twice_nothing_lost(
     for bot in (*bots[1:], bots[0]):
         await bot.end()
     store = bots[0].store
-    known = await store.load(name)
-    assert known is not None
+    known = await state_of(store, name)
     assert known.reading is None
     assert not await client.exists(keys.transcript_gone(name))
     lines = [line async for _, page in store.pages(name) for line in page]

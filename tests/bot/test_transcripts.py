@@ -18,7 +18,7 @@ from shared import keys
 from shared.connect import connect
 from shared.settings import Settings
 from shared.transcripts import AUTHOR_BYTES, TranscriptInfo, write_text
-from tests.transcripts import READING, begun, expire, has_text
+from tests.transcripts import READING, begun, expire, has_text, state_of, take_out
 
 ADA, BEN = 11, 22
 GUILD = 1
@@ -60,8 +60,7 @@ async def test_a_worker_reads_what_was_written_and_no_ids(
     await talked(store, info)
     await store.complete(info.transcript_id)
     assert as_read(settings, info, tmp_path)[:3] == ["ben one 0", "ada 0", "ben two 0"]
-    known = await store.load(info.transcript_id)
-    assert known is not None
+    known = await state_of(store, info.transcript_id)
     assert (known.lines, known.reading) == (9, None)
     assert known.chars == known.bytes == len((tmp_path / "text.txt").read_text("utf-8"))
     assert await store.members(info.transcript_id) == {ADA: 3, BEN: 6}
@@ -81,8 +80,6 @@ async def test_who_wrote_a_line_is_another_number_in_each_transcript(
     assert len({*first, *second}) == 4
     await client.lset(keys.transcript_authors(info.transcript_id), 1, b"")  # as versions that knew none of it leave it
     assert write_text(connect(settings), info.transcript_id, tmp_path / "text", 10**6)[1] is None
-    await store.forget(info.transcript_id)
-    assert not await client.keys(f"*{info.transcript_id}*")
 
 
 async def test_no_worker_reads_between_the_note_and_the_purge(
@@ -102,11 +99,9 @@ async def test_no_worker_reads_between_the_note_and_the_purge(
 async def test_an_edited_line_keeps_its_speaker(settings: Settings, store: TranscriptStore, tmp_path: Path) -> None:
     info = await empty(store, speakers=True)
     await store.append(info.transcript_id, [Line(1, ADA, "Robin: good morning")], READING, {ADA: "Robin"})
-    await store.note_gone(info.transcript_id, {1: "good evening"})
-    await store.purge(info.transcript_id)
+    await take_out(store, info.transcript_id, messages={1: "good evening"})
     assert as_read(settings, info, tmp_path) == ["Robin: good evening"]
-    await store.note_withdrawn(info.transcript_id, [ADA])
-    await store.purge(info.transcript_id)
+    await take_out(store, info.transcript_id, ADA)
     assert await store.names(info.transcript_id) == {}
 
 
@@ -118,8 +113,7 @@ async def test_the_oldest_pages_go_when_it_is_too_long(
     await store.drop_oldest(info.transcript_id, 60)
     assert as_read(settings, info, tmp_path)[0] == "ben one 3"
     assert await store.members(info.transcript_id) == {ADA: 2, BEN: 4}
-    known = await store.load(info.transcript_id)
-    assert known is not None
+    known = await state_of(store, info.transcript_id)
     assert known.left_out == 9
 
 
@@ -128,15 +122,13 @@ async def test_words_expire_and_who_was_in_it_stays_known(store: TranscriptStore
     await talked(store, info)
     await store.complete(info.transcript_id)
     await expire(store, info.transcript_id, 100)
-    known = await store.load(info.transcript_id)
-    assert known is not None
+    known = await state_of(store, info.transcript_id)
     assert known.has_text
     assert 90 < (known.until or 0) - time.time() <= 100
     await store.drop_text(info.transcript_id)
     assert not await has_text(store, info.transcript_id)
     assert await store.members(info.transcript_id) == {ADA: 3, BEN: 6}
-    await store.note_withdrawn(info.transcript_id, [ADA])
-    await store.purge(info.transcript_id)
+    await take_out(store, info.transcript_id, ADA)
     assert await store.members(info.transcript_id) == {BEN: 6}
 
 
@@ -168,6 +160,5 @@ async def test_a_page_is_added_once_and_only_where_the_reading_is(store: Transcr
     await store.complete(info.transcript_id)
     with pytest.raises(Overtaken):
         await store.append(info.transcript_id, page, two, after=one)
-    known = await store.load(info.transcript_id)
-    assert known is not None
+    known = await state_of(store, info.transcript_id)
     assert (known.lines, known.reading) == (1, None)

@@ -23,6 +23,7 @@ from tests.bot.channels import (
 )
 from tests.bot.live import Live
 from tests.driver.faults import Fault
+from tests.transcripts import state_of
 
 ADA, CLEO = USER_IDS["ada"], USER_IDS["cleo"]
 pytestmark = pytest.mark.usefixtures("opted_in", "at_once")
@@ -70,10 +71,8 @@ async def test_an_edit_that_changes_no_words_changes_nothing(live: Live) -> None
     live.world.edit_message(LAB, ids[0], {"flags": 4})
     live.world.delete_message(LAB, ids[3])
     await known.becomes(lambda lines: len(lines) == 199)
-    transcript = await live.bot.transcripts.load(known.transcript_id)
-    assert transcript is not None
-    assert transcript.lines == 199
-    assert transcript.revision == 1
+    transcript = await state_of(live.bot.transcripts, known.transcript_id)
+    assert (transcript.lines, transcript.revision) == (199, 1)
 
 
 async def test_the_last_of_several_changes_counts(live: Live) -> None:
