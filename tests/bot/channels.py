@@ -116,10 +116,12 @@ class Pages:
         """Requests so far."""
         return self._MOST - self._fault.times
 
-    async def begun(self) -> None:
-        """Wait until some pages were read; the others then take long enough for what is to happen meanwhile."""
+    async def begin(self) -> Message:
+        """Ask for a training on #lab, and wait until some pages were read: the others take long from then on."""
+        sent = self._live.send("!train #lab")
         await self._live.until(lambda: self.asked >= 4, "the first pages")
         self._fault.wait_s = 1.0
+        return sent
 
 
 async def until(condition: Callable[[], Awaitable[object]]) -> None:

@@ -48,9 +48,11 @@ async def standing(live: Live) -> None:
     )
 
 
-def den(live: Live) -> int:
-    """A second channel that Ada and Ben alone see."""
-    return int(live.world.create_channel(GUILD, "den", overwrites=private_to(GUILD, [ADA, BEN])).id)
+async def den(live: Live) -> int:
+    """A second channel that Ada and Ben alone see, which the bot knows."""
+    made = live.world.create_channel(GUILD, "den", overwrites=private_to(GUILD, [ADA, BEN]))
+    await live.until(lambda: live.bot.get_channel(made.id), "the bot to hear of the channel")
+    return int(made.id)
 
 
 async def opened(live: Live, channel_id: int) -> None:
@@ -58,10 +60,6 @@ async def opened(live: Live, channel_id: int) -> None:
     live.world.get_channel(channel_id).overwrites.clear()
     live.world.announce_channel_update(channel_id)
     await live.until(lambda: not live.guild.get_channel(channel_id).overwrites, "the bot to hear of it")  # type: ignore[union-attr]
-
-
-async def known(live: Live, channel_id: int) -> None:
-    await live.until(lambda: live.bot.get_channel(channel_id), "the bot to hear of the channel")
 
 
 async def who(live: Live, name: str, channel: str = "cellar") -> Actor:

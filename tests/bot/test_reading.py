@@ -69,8 +69,7 @@ async def test_a_thread_that_is_deleted_meanwhile_does_not_end_the_reading(live:
     for thread in (gone, stays):
         live.world.create_message(thread.id, USER_IDS["ada"], f"this was said in thread {thread.name}")
     with Pages(live) as pages:
-        sent = live.send("!train #lab")
-        await pages.begun()
+        sent = await pages.begin()
         live.world.delete_channel(gone.id)
     lines = await lines_of(live, sent)
     assert [line for line in lines if "in thread" in line] == ["this was said in thread two"]
@@ -80,8 +79,7 @@ async def test_a_thread_that_is_deleted_meanwhile_does_not_end_the_reading(live:
 async def test_who_withdraws_while_it_is_read_is_not_in_it(live: Live) -> None:
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
-        sent = live.send("!train #lab")
-        await pages.begun()
+        sent = await pages.begin()
         await live.bot.withdrawals.withdraw(GUILD_ID, [USER_IDS["ben"]], why="test")
         lines = await lines_of(live, sent)
     assert len(lines) == 300

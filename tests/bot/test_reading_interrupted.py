@@ -38,8 +38,7 @@ async def nothing_kept(live: Live) -> None:
 async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live) -> None:
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
-        sent = live.send("!train #lab")
-        await pages.begun()
+        sent = await pages.begin()
         await live.bot.importer.stop()
     assert await live.bot.jobs.importing(f"t-{sent.id}") is not None
     await next_run(live)
@@ -63,8 +62,7 @@ async def test_a_server_that_is_away_is_not_taken_for_a_deleted_channel(live: Li
     await talked(live, 900, "ada")
     guild = live.guild
     with Pages(live) as pages:
-        sent = live.send("!train #lab")
-        await pages.begun()
+        sent = await pages.begin()
         guild.unavailable, channel = True, guild._channels.pop(LAB)  # as after a start, in an outage of Discord's
         await live.until(lambda: live.showing("Discord is having trouble"), "an interruption")
         guild.unavailable, guild._channels[LAB] = False, channel
@@ -128,8 +126,7 @@ async def test_how_it_ended_is_kept_without_a_word_and_shown_once_discord_takes_
 async def test_a_training_whose_words_redis_has_lost_fails(live: Live) -> None:
     await talked(live, 900, "ada")
     with Pages(live) as pages:
-        live.send("!train #lab")
-        await pages.begun()
+        await pages.begin()
         await live.bot.importer.stop()
         (transcript,) = await being_read(live)
         await live.bot.transcripts.forget(transcript.transcript_id)
@@ -196,8 +193,7 @@ async def test_a_cancel_outlives_the_bot(live: Live) -> None:
 async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None:
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
-        live.send("!train #lab")
-        await pages.begun()
+        await pages.begin()
         await live.bot.consents.disallow(GUILD_ID, LAB, USER_IDS["ada"])
         card = await live.until(lambda: live.showing("Could not learn"), "the end")
     assert "haven't allowed" in text_of(card)

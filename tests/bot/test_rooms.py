@@ -25,7 +25,7 @@ from shared.jobs import (
 )
 from tests.bot.channels import Away
 from tests.bot.live import Live, text_of
-from tests.bot.rooms import ADA, BEN, CELLAR, GUILD, LAB, SECRET, begun, den, heard, known, opened, ref, standing
+from tests.bot.rooms import ADA, BEN, CELLAR, GUILD, LAB, SECRET, begun, den, heard, opened, ref, standing
 from tests.bot.stand_in import StandIn, lab
 from tests.factories import channel_corpus, generate_job, generated, record
 from tests.registered import register
@@ -89,8 +89,7 @@ def answers(where: int) -> list[tuple[Asked, Event]]:
 
 
 async def test_an_answer_is_not_posted_where_others_can_read_it_by_then(live: Live) -> None:
-    where = den(live)
-    await known(live, where)
+    where = await den(live)
     heard(live, corpus_title=SECRET)
     await standing(live)
     register(connect(live.bot.settings), record(model_id="public", name="public", guild_id=GUILD))
@@ -127,8 +126,7 @@ async def test_a_file_is_not_handed_out_late_when_words_were_withdrawn_meanwhile
 
 
 async def test_an_answer_that_was_put_off_is_asked_about_again(live: Live) -> None:
-    where = den(live)
-    await known(live, where)
+    where = await den(live)
     heard(live)
     job = generate_job(place=lab(where, "ben"))
     await live.bot.jobs.submit(job)
@@ -213,8 +211,7 @@ def test_its_cards_say_where_it_can_be_used_and_offer_no_copy() -> None:
 
 
 async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None:
-    where = den(live)
-    await known(live, where)
+    where = await den(live)
     heard(live, where, model_id="m1", channel_id=LAB)
     heard(live, model_id="m2", name="others", channel_id=LAB)
     heard(live, model_id="m3", name="both", transcripts=(ref(), ref(where)))
@@ -229,8 +226,7 @@ async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None
 
 @pytest.mark.usefixtures("at_once")
 async def test_it_goes_with_a_channel_that_is_deleted_while_redis_is_away(live: Live) -> None:
-    where = den(live)
-    await known(live, where)
+    where = await den(live)
     heard(live, where)
     away = Away(live)
     away.gone = True
@@ -245,7 +241,7 @@ async def test_it_goes_with_a_channel_that_was_deleted_while_the_bot_was_away(li
     gone = 1_297_999_999_999_999_999
     heard(live, gone)
     archived = live.world.create_channel(GUILD, "archived").id
-    await known(live, archived)
+    await live.until(lambda: live.bot.get_channel(archived), "the bot to hear of the channel")
     live.guild._channels.pop(archived)  # as an archived thread
     heard(live, archived, model_id="m2", name="kept")
     await live.bot.removal.forget_lost_channels()

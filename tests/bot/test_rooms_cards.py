@@ -7,7 +7,7 @@ import pytest
 from galvanic.errors import UserError
 from shared.events import Interrupted, Sample, Started
 from tests.bot.live import Live, text_of
-from tests.bot.rooms import ADA, CELLAR, GUILD, LAB, SECRET, begun, den, heard, known, opened, ref, standing, who
+from tests.bot.rooms import ADA, CELLAR, GUILD, LAB, SECRET, begun, den, heard, opened, ref, standing, who
 from tests.bot.stand_in import StandIn
 from tests.factories import corpus, finished, progress, record
 
@@ -15,8 +15,7 @@ pytestmark = pytest.mark.usefixtures("channels_on")
 
 
 async def test_a_card_shows_samples_only_while_all_its_readers_could_have_read_the_text(live: Live) -> None:
-    where, worker = den(live), StandIn(live.bot.settings)
-    await known(live, where)
+    where, worker = await den(live), StandIn(live.bot.settings)
     await standing(live)
     job = await begun(live, where)
     log = worker.begin()
@@ -50,8 +49,7 @@ async def test_a_card_of_a_training_that_goes_on_from_such_a_model_is_as_discree
 
 async def test_what_is_told_in_private_has_no_samples(live: Live) -> None:
     """They may have lost their way into the channel that was learned from."""
-    where, worker = den(live), StandIn(live.bot.settings)
-    await known(live, where)
+    where, worker = await den(live), StandIn(live.bot.settings)
     await begun(live, where)
     log = worker.begin()
     await live.deny("send_messages", "view_channel", channel_id=where)
@@ -63,8 +61,7 @@ async def test_what_is_told_in_private_has_no_samples(live: Live) -> None:
 
 
 async def test_samples_are_shown_where_all_could_have_read_the_text(live: Live) -> None:
-    where = den(live)
-    await known(live, where)
+    where = await den(live)
     await standing(live)
     await begun(live, where)
     StandIn(live.bot.settings).begin().publish(Sample(epoch=1, text=SECRET))

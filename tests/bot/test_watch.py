@@ -100,8 +100,7 @@ async def test_newer_messages_and_other_channels_do_not_matter(live: Live) -> No
 async def test_what_is_deleted_while_it_is_read_is_never_learned(live: Live) -> None:
     ids = await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
-        sent = live.send("!train #lab")
-        await pages.begun()
+        sent = await pages.begin()
         live.world.delete_message(LAB, ids[0])
         live.world.edit_message(LAB, ids[1], {"content": "ben says this instead"})
         live.world.bulk_delete_messages(LAB, ids[3:6])
@@ -113,8 +112,7 @@ async def test_what_is_deleted_while_it_is_read_is_never_learned(live: Live) -> 
 async def test_what_somebody_edits_who_never_agreed_is_not_even_noted(live: Live) -> None:
     ids = await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
-        live.send("!train #lab")
-        await pages.begun()
+        await pages.begin()
         live.world.edit_message(LAB, ids[1], {"content": "ben says this instead"})
         live.world.edit_message(LAB, ids[2], {"content": "cleo says what is nobody's business"})
         (transcript,) = await being_read(live)
