@@ -43,35 +43,16 @@ def train_job(**changes: Any) -> TrainJob:
 
 
 def generate_job(**changes: Any) -> GenerateJob:
-    fields = {
-        "job_id": "g-1",
-        "place": place(),
-        "model_id": "m1",
-        "model_name": "tides",
-        "seed": "the sea",
-        "length": 40,
-    }
-    return GenerateJob(**{**fields, **changes})
+    model = {"model_id": "m1", "model_name": "tides"}
+    return GenerateJob(**{"job_id": "g-1", "place": place(), **model, "seed": "the sea", "length": 40, **changes})
 
 
 def record(**changes: Any) -> ModelRecord:
-    fields = {
-        "model_id": "m1",
-        "name": "tides",
-        "guild_id": GUILD,
-        "channel_id": CHANNEL,
-        "owner_id": USER,
-        "scope": "guild",
-        "recipe": "char",
-        "corpus_title": "The Book of Tides",
-        "corpus_chars": 12_345,
-        "parameters": 1_000,
-        "file_bytes": 4_000,
-        "epochs": 3,
-        "train_loss": 1.5,
-        "heldout_loss": 1.75,
-    }
-    return ModelRecord(**{**fields, **changes})
+    where = {"guild_id": GUILD, "channel_id": CHANNEL, "owner_id": USER, "scope": "guild"}
+    text = {"corpus_title": "The Book of Tides", "corpus_chars": 12_345}
+    size = {"recipe": "char", "parameters": 1_000, "file_bytes": 4_000}
+    training = {"epochs": 3, "train_loss": 1.5, "heldout_loss": 1.75}
+    return ModelRecord(**{"model_id": "m1", "name": "tides", **where, **text, **size, **training, **changes})
 
 
 def generated(**changes: Any) -> Generated:

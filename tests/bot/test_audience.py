@@ -55,9 +55,7 @@ class Server:
             for role in roles
             if role != GUILD
         ]
-        self.guild = self._guild(
-            GUILD, [{**everyone, **_ROLE}, {**own, **_ROLE}, *({**one, **_ROLE} for one in others)]
-        )
+        self.guild = self._guild(GUILD, [{**one, **_ROLE} for one in (everyone, own, *others)])
         self.place = self.channel(PLACE, place, nsfw=more.get("place_nsfw", False))
         self.source = self.channel(SOURCE, source, kind=kind, nsfw=more.get("source_nsfw", False))
 
@@ -72,51 +70,23 @@ class Server:
             {"id": str(who), "type": int(who in (*MEMBERS, ME, OWNER)), "allow": str(allow), "deny": str(deny)}
             for who, (allow, deny) in rules.items()
         ]
-        data: Any = {
-            "id": channel_id,
-            "type": kind,
-            "name": str(channel_id),
-            "position": 0,
-            "nsfw": nsfw,
-            "permission_overwrites": overwrites,
-            "bitrate": 64_000,
-            "user_limit": 0,
-        }
-        made: dict[int, type[Any]] = {
-            TEXT: discord.TextChannel,
-            VOICE: discord.VoiceChannel,
-            CATEGORY: discord.CategoryChannel,
-        }
-        channel = made[kind](state=self.bot._connection, guild=self.guild, data=data)
+        about = {"id": channel_id, "type": kind, "name": str(channel_id), "position": 0, "nsfw": nsfw}
+        data: Any = {**about, "permission_overwrites": overwrites, "bitrate": 64_000, "user_limit": 0}
+        channel = _MADE[kind](state=self.bot._connection, guild=self.guild, data=data)
         self.guild._add_channel(channel)
         return channel
 
     def thread(self, thread_id: int, parent_id: int, kind: int = PUBLIC_THREAD) -> discord.Thread:
-        data: Any = {
-            "id": thread_id,
-            "parent_id": parent_id,
-            "owner_id": OWNER,
-            "name": str(thread_id),
-            "type": kind,
-            "message_count": 0,
-            "member_count": 1,
-            "thread_metadata": {
-                "archived": False,
-                "auto_archive_duration": 60,
-                "archive_timestamp": "2024-10-19T00:00:00+00:00",
-            },
-        }
+        about = {"id": thread_id, "parent_id": parent_id, "owner_id": OWNER, "name": str(thread_id), "type": kind}
+        archive = {"archived": False, "auto_archive_duration": 60, "archive_timestamp": "2024-10-19T00:00:00+00:00"}
+        data: Any = {**about, "message_count": 0, "member_count": 1, "thread_metadata": archive}
         made = discord.Thread(guild=self.guild, state=self.bot._connection, data=data)
         self.guild._add_thread(made)
         return made
 
     def member(self, user_id: int, roles: tuple[int, ...]) -> discord.Member:
-        data: Any = {
-            "user": {"id": user_id, "username": "a", "discriminator": "0", "avatar": None},
-            "roles": list(roles),
-            "joined_at": "2024-10-19T00:00:00+00:00",
-            "flags": 0,
-        }
+        user = {"id": user_id, "username": "a", "discriminator": "0", "avatar": None}
+        data: Any = {"user": user, "roles": list(roles), "joined_at": "2024-10-19T00:00:00+00:00", "flags": 0}
         return discord.Member(data=data, guild=self.guild, state=self.bot._connection)
 
     def allows(self, guild_id: int, here: list[int], model: ModelRecord) -> bool:
@@ -126,6 +96,7 @@ class Server:
         return self.audience.reads(self.guild, self.place, self.source)
 
 
+_MADE: Any = {TEXT: discord.TextChannel, VOICE: discord.VoiceChannel, CATEGORY: discord.CategoryChannel}
 _ROLE = {"color": 0, "colors": {"primary_color": 0}, "hoist": False, "managed": False, "mentionable": False, "flags": 0}
 HIDDEN = (0, VIEW)
 SHOWN = (VIEW, 0)

@@ -206,13 +206,8 @@ async def of_speakers(live: Live, names: dict[int, str]) -> None:
     await store.append(info.transcript_id, lines, READING, names)
     await store.complete(info.transcript_id)
     ref = TranscriptRef(transcript_id=info.transcript_id, revision=0, guild_id=GUILD_ID, channel_id=LAB)
-    model = factories.record(
-        guild_id=GUILD_ID,
-        channel_id=LAB,
-        owner_id=ADA,
-        corpus=factories.corpus(source="channel", transcript=ref),
-        transcripts=(ref,),
-    )
+    text = factories.channel_corpus(ref)
+    model = factories.record(guild_id=GUILD_ID, channel_id=LAB, owner_id=ADA, corpus=text, transcripts=(ref,))
     await live.bot.redis.set(keys.model(model.model_id), model.model_dump_json())
 
 

@@ -71,18 +71,8 @@ async def call(
 @pytest.mark.parametrize(
     "title",
     [
-        *(
-            "Discord",
-            "ＤＩＳＣＯＲＤ",
-            "Clyde the second",
-            "Every one",
-            "he\u200bre",
-            "System Message",
-            "",
-            "😀",
-            "x" * 73,
-        ),
-        *("M\u0430ry", "Mary · model", "@mary", "a:b"),
+        *("Discord", "ＤＩＳＣＯＲＤ", "Clyde the second", "Every one", "he\u200bre", "System Message"),
+        *("", "😀", "x" * 73, "M\u0430ry", "Mary · model", "@mary", "a:b"),
     ],
 )
 def test_names_that_discord_refuses_or_that_deceive_are_refused(title: str) -> None:

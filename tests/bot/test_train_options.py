@@ -30,22 +30,9 @@ async def test_every_option_reaches_the_job() -> None:
         "harbour --recipe word --epochs 3 --minutes 2.5 --layers 2 --units 64 --embedding 16 --encoding embedding "
         "--dropout 0.25 --batch 8 --length 32 --lr 0.004 --random-seed 7 --name Mine --keep-licence"
     )
-    assert made == TrainOptions(
-        recipe="word",
-        epochs=3,
-        minutes=2.5,
-        layers=2,
-        units=64,
-        embedding=16,
-        encoding="embedding",
-        dropout=0.25,
-        batch=8,
-        length=32,
-        learning_rate=0.004,
-        random_seed=7,
-        name="mine",
-        keep_licence=True,
-    )
+    network: Any = {"recipe": "word", "layers": 2, "units": 64, "embedding": 16, "encoding": "embedding"}
+    lessons: Any = {"epochs": 3, "minutes": 2.5, "dropout": 0.25, "batch": 8, "length": 32, "learning_rate": 0.004}
+    assert made == TrainOptions(**network, **lessons, random_seed=7, name="mine", keep_licence=True)
 
 
 async def test_from_takes_the_starter_or_nothing() -> None:

@@ -22,18 +22,10 @@ READS_ONLY = {"transcript", "transcript_text", "transcript_authors", "transcript
 OF_A_FAMILY = {"OUTBOX"}
 """Ids of jobs, in a family (`jobs:`) that workers use."""
 SAMPLES: dict[str, Any] = {
-    "job_id": "1234567890123456789",
-    "name": "model.zip",
-    "sha256": "ab" * 32,
-    "transcript_id": TRANSCRIPT,
-    "guild_id": 1234567890123456789,
-    "model_id": TRANSCRIPT,
-    "message_id": 1234567890123456789,
-    "channel_id": 1234567890123456789,
-    "what": "train",
-    "who": 1234567890123456789,
-    "queue": "generate",
-    "application_id": 1234567890123456789,
+    **dict.fromkeys(("guild_id", "channel_id", "message_id", "application_id", "who"), 1234567890123456789),
+    **dict.fromkeys(("transcript_id", "model_id"), TRANSCRIPT),
+    **{"job_id": "1234567890123456789", "name": "model.zip", "sha256": "ab" * 32},
+    **{"what": "train", "queue": "generate"},
 }
 
 

@@ -35,16 +35,9 @@ def run(client: redis.Redis, job: Job) -> Event:
 
 
 def generate_job(number: int = 0, **fields: Any) -> GenerateJob:
-    defaults: dict[str, Any] = {
-        "job_id": f"g-{number}",
-        "place": PLACE,
-        "model_id": "one",
-        "model_name": "one",
-        "seed": "the boat",
-        "length": 40 + number,
-        "random_seed": number,
-    }
-    return GenerateJob(**{**defaults, **fields})
+    model = {"model_id": "one", "model_name": "one"}
+    text = {"seed": "the boat", "length": 40 + number, "random_seed": number}
+    return GenerateJob(**{"job_id": f"g-{number}", "place": PLACE, **model, **text, **fields})
 
 
 def compare_job(**fields: Any) -> CompareJob:

@@ -45,15 +45,8 @@ def fields_of(symbols: Sequence[str], config: NetworkConfig, recipe: RecipeName 
         epochs=1, seconds=1, stopped="done", random_seed=0, train_loss=1, heldout_loss=None, curve=()
     )
     corpus = CorpusInfo(name="made-up", title="Made up", source="file", chars=1_000, sha256="0" * 64)
-    return {
-        "recipe": recipe,
-        "symbols": tuple(symbols),
-        "network": config,
-        "unwrapped": False,
-        "unseen": 0.01,
-        "corpus": corpus,
-        "training": record,
-    }
+    text = {"symbols": tuple(symbols), "unwrapped": False, "unseen": 0.01, "corpus": corpus}
+    return {"recipe": recipe, "network": config, "training": record, **text}
 
 
 def windows(symbols: int) -> npt.NDArray[np.uint16]:

@@ -80,12 +80,8 @@ def test_the_tool_that_knows_the_gpus_is_asked(tmp_path: Path) -> None:
 
 
 def test_several_gpus_are_counted() -> None:
-    assert [hardware.named(names) for names in ([], ["T4"], ["T4", "T4"], ["A10G", "T4"])] == [
-        "",
-        "T4",
-        "2 GPUs: T4",
-        "2 GPUs: A10G, T4",
-    ]
+    said = [hardware.named(names) for names in ([], ["T4"], ["T4", "T4"], ["A10G", "T4"])]
+    assert said == ["", "T4", "2 GPUs: T4", "2 GPUs: A10G, T4"]
 
 
 @pytest.mark.parametrize("which", ["1", "GPU-0002"])

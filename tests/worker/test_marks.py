@@ -36,14 +36,8 @@ def _heard(client: redis.Redis) -> None:
 
 
 def known(client: redis.Redis, ref: TranscriptRef, **changes: Any) -> None:
-    info = TranscriptInfo(
-        transcript_id=ref.transcript_id,
-        guild_id=ref.guild_id,
-        channel_id=ref.channel_id,
-        source_id=ref.channel_id,
-        asked_by=3,
-        created_at=0,
-    )
+    where = ref.model_dump(include={"transcript_id", "guild_id", "channel_id"})
+    info = TranscriptInfo(**where, source_id=ref.channel_id, asked_by=3, created_at=0)
     fields: dict[Any, Any] = {"info": info.model_dump_json(), "revision": ref.revision, **changes}
     client.hset(keys.transcript(ref.transcript_id), mapping=fields)
 

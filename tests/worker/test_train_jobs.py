@@ -63,16 +63,9 @@ def test_a_model_is_registered_with_what_more_training_needs(client: redis.Redis
 def test_what_was_learned_from_an_upload_stays_where_it_was(client: redis.Redis) -> None:
     first = expect(Finished, train(client, "t-1", corpus=uploaded(TEXT)))
     assert first.model.scope == "channel"
-    parent = ModelRef(model_id=first.model.model_id, name=first.model.name)
-    child = train(
-        client,
-        "t-2",
-        OTHER,
-        parent=parent,
-        place=place(channel_id=THREAD, parent_channel_id=CHANNEL),
-        options=TrainOptions(epochs=1),
-    )
-    assert isinstance(child, Finished)
+    again: dict[str, Any] = {"parent": first.model.ref, "options": TrainOptions(epochs=1)}
+    there = place(channel_id=THREAD, parent_channel_id=CHANNEL)
+    child = expect(Finished, train(client, "t-2", OTHER, place=there, **again))
     model = record_of(client, child.model.model_id)
     # In a thread it is the thread's alone: that may be private, and what it learned there with it.
     assert (model.scope, model.channel_id) == ("channel", THREAD)
