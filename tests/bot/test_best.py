@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import discord
@@ -11,10 +10,10 @@ from simcord.backend.models import Message
 from bot.play.best import AGE, MOST, TRIMMED_TO
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
+from tests.bot.channels import model_of
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
-from tests.factories import comparison, generate_job, generated, record
-from tests.registered import register
+from tests.factories import comparison, generate_job, generated
 
 BEN, CLEO, DORA = (USER_IDS[name] for name in ("ben", "cleo", "dora"))
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
@@ -99,7 +98,7 @@ async def test_chat_and_comparisons_count_too(live: Live, worker: StandIn) -> No
 async def test_a_text_shows_where_its_readers_could_read_it_and_its_model_may_be_used(
     live: Live, worker: StandIn
 ) -> None:
-    register(worker.redis, record(model_id="up", name="up", guild_id=GUILD_ID, channel_id=LAB, scope="channel"))
+    up = model_of(live, "up", scope="channel")
     for where, text, model in ((CELLAR, "a secret barrel", "m1"), (LAB, "an uploaded line", "up")):
         await react(live, await written(live, text, where, model_id=model, model_name=model), BEN)
     here, cellar, library = [await live.ask("!best", person="ben", channel=one) for one in ("lab", "cellar", "library")]
@@ -107,7 +106,7 @@ async def test_a_text_shows_where_its_readers_could_read_it_and_its_model_may_be
     assert "barrel" not in here
     assert "a secret barrel" in cellar, "and in the place itself"
     assert NOTHING in library
-    await live.bot.registry.remove(record(model_id="up", name="up", guild_id=GUILD_ID))
+    await live.bot.registry.remove(up)
     assert NOTHING in await live.ask("!best")
 
 
@@ -137,9 +136,7 @@ async def test_it_is_bounded_and_what_is_old_goes(live: Live, worker: StandIn) -
     worker.redis.zadd(key, {f"{now + number}:{LAB}": number + 2 for number in range(MOST)} | {f"{old}:{LAB}": 9_000})
     text = await written(live, "tide and time")
     await react(live, text, BEN)
-    async with asyncio.timeout(60):
-        while worker.redis.zcard(key) != TRIMMED_TO:  # noqa: ASYNC110  # Redis tells nobody
-            await asyncio.sleep(0.01)
+    await live.until(lambda: worker.redis.zcard(key) == TRIMMED_TO, "the least of them to go")
     assert worker.redis.zscore(key, f"{old}:{LAB}") is None
     assert 0 < worker.redis.ttl(key) <= AGE.total_seconds()
 

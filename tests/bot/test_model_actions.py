@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime
-from typing import Any
 
 import discord
 import pytest
@@ -14,26 +13,17 @@ from bot.jobs.client import DELETED_WITHIN_S
 from bot.jobs.dispatcher import Dispatcher
 from bot.models import sharing
 from bot.servers.access import Actor
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID
 from shared import keys
-from shared.connect import connect
 from shared.jobs import GENERATE_QUEUE, DeleteJob
-from shared.models import ModelRecord
+from tests.bot.channels import model_of
 from tests.bot.live import Live
 from tests.bot.offline import context
 from tests.bot.stand_in import lab
 from tests.driver.faults import Fault
-from tests.factories import record
-from tests.registered import register
 
 GUILD, LAB, LIBRARY = GUILD_ID, CHANNEL_IDS["lab"], CHANNEL_IDS["library"]
 GONE = 1_297_999_999_999_999_999
-
-
-def _registered(live: Live, **fields: Any) -> ModelRecord:
-    """A model of a member's, as the worker enters it."""
-    model = record(**{"guild_id": GUILD, "scope": "channel", "owner_id": USER_IDS["ada"], **fields})
-    return register(connect(live.bot.settings), model, current=False)
 
 
 async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> None:
@@ -43,10 +33,10 @@ async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> No
         "public": {"channel_id": GONE, "scope": "guild"},
         "here": {"channel_id": LAB},
     }.items():
-        _registered(live, model_id=name, name=name, **fields)
+        model_of(live, name, **{"scope": "channel", **fields})
     archived = live.world.create_channel(GUILD, "archived").id
     live.guild._channels.pop(archived, None)  # as an archived thread
-    _registered(live, model_id="archived", name="archived", channel_id=archived)
+    model_of(live, "archived", scope="channel", channel_id=archived)
     path = rf".*/channels/({GONE}|{archived})"
     for status in (404, 403):  # not Discord's
         live.faults.clear()
@@ -91,7 +81,7 @@ async def test_nothing_is_left_of_what_a_deleted_channel_had_chosen(live: Live) 
 
 
 async def test_two_who_take_back_at_once_both_do(live: Live) -> None:
-    read_by_both = _registered(live, channel_id=LAB, shared_with=(LIBRARY, GONE), for_server=True)
+    read_by_both = model_of(live, "tides", scope="channel", shared_with=(LIBRARY, GONE), for_server=True)
     who = Actor.of(await context(live.bot, "!model unshare tides", person="ada"))
     guild = live.bot.models.guild_of(who)
     await sharing.unshare(live.bot.registry, guild, who, read_by_both, f"<#{LIBRARY}>")

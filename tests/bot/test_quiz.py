@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from typing import Any
@@ -15,14 +14,15 @@ from bot.play import quiz as service
 from galvanic.options import STARTER
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
+from shared.connect import connect
 from shared.events import Quizzed
 from shared.jobs import QuizJob
+from tests.bot.channels import model_of
 from tests.bot.live import Live, text_of
 from tests.bot.rooms import heard
 from tests.bot.stand_in import StandIn
 from tests.driver.faults import Fault
 from tests.factories import channel_corpus, record
-from tests.registered import register
 
 ADA, BEN, DORA = (USER_IDS[name] for name in ("ada", "ben", "dora"))
 LAB, TAVERN = CHANNEL_IDS["lab"], CHANNEL_IDS["tavern"]
@@ -63,14 +63,17 @@ def whispers(live: Live, person: str, channel_id: int) -> list[str]:
     return [text_of(one) for one in found if one.is_ephemeral and text_of(one)]
 
 
-async def ended(live: Live, message: Message) -> str:
-    """Let a quiz's time be over; what its message says then."""
-    await live.bot.redis.zadd(keys.QUIZZES, {str(message.channel_id): 1})
+async def end(live: Live, channel_id: int = LAB) -> None:
+    """Let a quiz's time be over."""
+    client, key = connect(live.bot.settings), keys.quiz(channel_id)
+    client.zadd(keys.QUIZZES, {str(channel_id): 1})
     live.bot.quiz._wakeup.set()
-    key = keys.quiz(message.channel_id)
-    async with asyncio.timeout(60):
-        while await live.bot.redis.exists(key):  # noqa: ASYNC110  # Redis tells nobody
-            await asyncio.sleep(0.01)
+    await live.until(lambda: not client.exists(key), "the end")
+
+
+async def ended(live: Live, message: Message) -> str:
+    """What a quiz's message says once its time is over."""
+    await end(live, message.channel_id)
     return text_of(live.world.get_message(message.channel_id, message.id))
 
 
@@ -151,8 +154,7 @@ async def test_models_that_may_not_be_guessed_at_are_refused(live: Live, worker:
         ("parrot", {"copy_share": 0.6}),
         ("foreign", {"scope": "channel", "channel_id": CHANNEL_IDS["library"]}),
     ):
-        made = {"model_id": name, "name": name, "guild_id": GUILD_ID, "channel_id": LAB, **fields}
-        register(worker.redis, record(**made), current=False)
+        model_of(live, name, **fields)
     for name, why in (
         ("whispers", "learned from people's messages"),
         ("said", "learned from people's messages"),
@@ -239,9 +241,7 @@ async def test_where_the_answer_cannot_be_shown_a_quiz_ends_quietly_and_nothing_
         live.world.delete_message(LAB, message.id)
     else:
         live.faults.add(Fault("PATCH", f"/channels/{LAB}/messages/{message.id}", 400, code=50_083))
-    await live.bot.redis.zadd(keys.QUIZZES, {str(LAB): 1})
-    live.bot.quiz._wakeup.set()
-    await live.until(lambda: not worker.redis.exists(keys.quiz(LAB)), "the end")
+    await end(live)
     assert not live.shown("guessed right")
     assert scores(worker) == {}
 

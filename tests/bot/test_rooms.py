@@ -23,12 +23,11 @@ from shared.jobs import (
     SurpriseJob,
     Variant,
 )
-from tests.bot.channels import Away
+from tests.bot.channels import Away, model_of
 from tests.bot.live import Live, text_of
 from tests.bot.rooms import ADA, BEN, CELLAR, GUILD, LAB, SECRET, begun, den, heard, opened, ref, standing
 from tests.bot.stand_in import StandIn, lab
 from tests.factories import channel_corpus, generate_job, generated, record
-from tests.registered import register
 
 EMPTY_PNG = b"\x89PNG"
 
@@ -92,7 +91,7 @@ async def test_an_answer_is_not_posted_where_others_can_read_it_by_then(live: Li
     where = await den(live)
     heard(live, corpus_title=SECRET)
     await standing(live)
-    register(connect(live.bot.settings), record(model_id="public", name="public", guild_id=GUILD))
+    model_of(live, "public")
     await live.bot.redis.set(keys.artifact("x-1", MODEL_FILE), SECRET.encode())
     await live.bot.redis.set(keys.artifact("s-1", SURPRISE_FILE), EMPTY_PNG)
     send = live.bot.get_partial_messageable(where).send

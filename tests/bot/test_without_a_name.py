@@ -7,13 +7,12 @@ import pytest
 from galvanic.options import TranscriptRef
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
-from shared.connect import connect
 from shared.events import Failed
 from shared.jobs import ExportJob
+from tests.bot.channels import model_of
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
-from tests.factories import channel_corpus, corpus, progress, record, train_job
-from tests.registered import register
+from tests.factories import channel_corpus, corpus, progress, train_job
 
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
 
@@ -95,15 +94,14 @@ async def test_a_channel_that_is_being_read_can_be_cancelled_so_and_by_its_id(li
 
 
 async def test_an_only_model_is_exported_and_several_are_listed(live: Live) -> None:
-    worker, client = StandIn(live.bot.settings), connect(live.bot.settings)
-    where = {"guild_id": GUILD_ID, "channel_id": LAB}
-    register(client, record(model_id="m1", name="bens", owner_id=USER_IDS["ben"], **where))
+    worker, ben = StandIn(live.bot.settings), USER_IDS["ben"]
+    model_of(live, "bens", owner_id=ben)
     assert "no model here that you may export" in await live.ask("!model export", person="cleo")
     live.send("!model export", person="ben")
     job = await live.job(await worker.asked(live), ExportJob)
     assert job.model.name == "bens"
-    register(client, record(model_id="m2", name="second", owner_id=USER_IDS["ben"], **where))
-    register(client, record(model_id="m3", name="adas", owner_id=USER_IDS["ada"], **where))
+    model_of(live, "second", owner_id=ben)
+    model_of(live, "adas")
     said = await live.ask("!model export", person="ben")
     assert "`!model export bens`" in said
     assert "`!model export second`" in said
