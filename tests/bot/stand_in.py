@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -56,6 +57,20 @@ class StandIn:
     def write(self, job_id: str, text: str = TEXT, **fields: Any) -> None:
         """Answer a request for a text."""
         self.tell(job_id, generated(text=text, **fields))
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """What was asked for."""
+        job: dict[str, Any] = json.loads(self.redis.hget(keys.job(job_id), "job"))  # type: ignore[arg-type]
+        return job
+
+    async def answer(self, live: Live, text: str = TEXT, *, drawn: str = "", **fields: Any) -> dict[str, Any]:
+        """Write the text that is waited for, after a line that was `drawn` where there is no seed; its job, once that
+        is over."""
+        job_id = await self.asked(live)
+        job = self.job(job_id)
+        self.write(job_id, text, **{"seed": job["seed"] or drawn, **fields})
+        await live.until(lambda: job_id not in self.waiting(), "the end of the job")
+        return job
 
     def begin(self) -> JobEvents:
         """Begin the training that was entered first."""

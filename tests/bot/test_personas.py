@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from typing import Any
@@ -46,21 +45,11 @@ def spoken(live: Live, title: str = SAID, channel: int = LAB) -> list[Message]:
     return [one for one in live.world.messages[channel].values() if one.author_name == title]
 
 
-async def write(live: Live, worker: StandIn, text: str = TEXT, *, drawn: str = "") -> dict[str, Any]:
-    """Write the text that a persona waits for, after a line that was `drawn` where there were no words; its job, once
-    that is over."""
-    job_id = await worker.asked(live)
-    job: dict[str, Any] = json.loads(worker.redis.hget(keys.job(job_id), "job"))  # type: ignore[arg-type]
-    worker.write(job_id, text, seed=job["seed"] or drawn)
-    await live.until(lambda: job_id not in worker.waiting(), "the end of the job")
-    return job
-
-
 async def call(
     live: Live, worker: StandIn, words: str = "@mary hello", text: str = TEXT, **where: Any
 ) -> dict[str, Any]:
     live.send(words, person="ben", **where)
-    job = await write(live, worker, text)
+    job = await worker.answer(live, text)
     await live.handled()
     return job
 
@@ -385,7 +374,7 @@ async def test_a_persona_that_is_removed_while_it_writes_stays_removed(live: Liv
     live.send("@mary hello", person="ben")
     await worker.asked(live)
     await live.ask("!persona remove mary")
-    await write(live, worker)
+    await worker.answer(live)
     await live.handled()
     assert not spoken(live), "no last text"
     assert not (await live.bot.guild_settings.get(GUILD_ID)).personas
@@ -483,7 +472,7 @@ async def test_its_texts_are_continued_drawn_and_liked_like_others(live: Live, w
         await live.until(lambda: live.whispered("dora", "isn't mine") or live.showing("somebody else's"), "a refusal")
         live.acts.on_message(USER_IDS["dora"], LAB, posted.id, command)
         job_id = await worker.asked(live)
-        job = json.loads(worker.redis.hget(keys.job(job_id), "job"))  # type: ignore[arg-type]
+        job = worker.job(job_id)
         assert TEXT in job[field]
         assert job["author_id"] == USER_IDS["ben"], "whose words it answered"
         worker.tell(job_id, Failed(problem="enough"))
@@ -556,7 +545,7 @@ async def test_two_talk_as_many_turns_as_asked_each_after_the_other(live: Live, 
     assert "turns" in await live.ask("!talk mary victor 13")
     assert "talk: 3 texts" in await live.ask("!talk @Mary victor 3", person="ben")
     assert "Two talk here already" in await live.ask("!talk mary victor")
-    seeds = [(await write(live, pair, text, drawn="It was "))["seed"] for text in ("one", "two", "three")]
+    seeds = [(await pair.answer(live, text, drawn="It was "))["seed"] for text in ("one", "two", "three")]
     await live.until(lambda: not live.bot.personas.talks, "the end")
     assert seeds == ["", "It was one\n", "It was one\ntwo\n"]
     assert [one.content for one in spoken(live)] == ["It was one", "three"], "nobody sees half a sentence"
@@ -568,12 +557,12 @@ async def test_two_talk_as_many_turns_as_asked_each_after_the_other(live: Live, 
 async def test_moderators_end_it_at_once(live: Live, pair: StandIn, typed: str) -> None:
     await live.ask("!speak most 12")
     await live.ask("!talk mary victor 12")
-    await write(live, pair)
+    await pair.answer(live)
     await pair.asked(live)
     assert "❌" in await live.ask(typed, person="ben")
     await live.ask(typed, person="dora")
     if typed == "!quiet 8h":
-        await write(live, pair)
+        await pair.answer(live)
         assert "wants quiet" in await live.ask("!talk mary victor")
     await live.until(lambda: not live.bot.personas.talks, "the end")
     assert len(spoken(live)) + len(spoken(live, "victor · model")) == 1
@@ -582,7 +571,7 @@ async def test_moderators_end_it_at_once(live: Live, pair: StandIn, typed: str) 
 async def test_a_talk_ends_with_trouble_and_with_the_hours_texts(live: Live, pair: StandIn) -> None:
     await live.ask("!talk mary victor")
     live.faults.add(Fault("POST", POST, 500))
-    await write(live, pair)
+    await pair.answer(live)
     await live.until(lambda: not live.bot.personas.talks, "the end")
     assert not spoken(live)
     refused = await live.ask("!talk mary victor")
@@ -591,7 +580,7 @@ async def test_a_talk_ends_with_trouble_and_with_the_hours_texts(live: Live, pai
     await live.ask("!talk mary victor 5")
     for number in range(5):
         pair.redis.zadd(keys.spoken("channel", LAB), {f"other-{number}": time.time()})
-    await write(live, pair, "one")
+    await pair.answer(live, "one")
     await live.until(lambda: live.showing("They have said enough for this hour"), "the cap")
     await live.until(lambda: not live.bot.personas.talks, "the end")
     await live.ask("!speak most 60")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from typing import Any
 from unittest.mock import AsyncMock, Mock
@@ -46,11 +45,8 @@ async def settled(live: Live) -> None:
 
 async def said(live: Live, worker: StandIn, text: str = TEXT, **event: Any) -> dict[str, Any]:
     """Write the text that the bot waits for, and wait until it is done with it; the job."""
-    job_id = await worker.asked(live)
-    job: dict[str, Any] = json.loads(worker.redis.hget(keys.job(job_id), "job"))  # type: ignore[arg-type]
-    worker.write(job_id, text, **{"seed": "", **event})
+    job = await worker.answer(live, text, **{"seed": "", **event})
     await settled(live)
-    await live.until(lambda: not worker.waiting(), "the end of the job")
     return job
 
 
