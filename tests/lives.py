@@ -15,7 +15,6 @@ T = TypeVar("T")
 
 
 def run(client: redis.Redis, script: lifecycle.Script) -> Any:
-    """The reply to a script."""
     return client.eval(*script.call)
 
 

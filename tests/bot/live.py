@@ -62,11 +62,9 @@ class Live:
         return await self.until(lambda: self.answer(sent), f"an answer to {sent.content!r}")
 
     def slash(self, person: str, command: str, channel: str | int = "lab", /, **options: Any) -> Interaction:
-        """Give a slash command."""
         return self.acts.slash(USER_IDS[person], _id_of(channel), command, options, {})
 
     def press(self, person: str, message: Message, label: str) -> Interaction:
-        """Press the button with this label."""
         return self.acts.click(USER_IDS[person], message.channel_id, message.id, custom_id(message, label))
 
     async def form(self, opened: Interaction) -> Interaction:

@@ -93,7 +93,6 @@ async def select(live: Live, shown: Message, field: str, *values: str, person: s
 
 
 async def form_of(live: Live, shown: Message, what: str, person: str = "ada") -> Interaction:
-    """Open a form of the panel."""
     return await live.form(live.acts.click(USER_IDS[person], LAB, shown.id, PANEL + what))
 
 

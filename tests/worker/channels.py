@@ -89,8 +89,6 @@ class Channel:
         return Channel(self.settings, self.client, self.patch, **of)
 
     def keep(self, work: Callable[[TranscriptStore], Awaitable[T]]) -> T:
-        """Do something with the store of transcripts."""
-
         async def run() -> T:
             client = connect_async(self.settings)
             try:
@@ -101,13 +99,11 @@ class Channel:
         return asyncio.run(run())
 
     def withdraw(self, author: int = BEN, *, purge: bool = True) -> None:
-        """Somebody withdraws."""
         self.keep(lambda store: store.note_withdrawn(self.info.transcript_id, [author]))
         if purge:
             self.purge()
 
     def delete_message(self) -> None:
-        """Somebody deletes one message."""
         self.keep(lambda store: store.note_gone(self.info.transcript_id, {message_id(ANN, 0): ""}))
         self.purge()
 

@@ -36,7 +36,6 @@ def model_file(
     windows_: npt.NDArray[Any] | None = None,
     packing: files.Packing | None = None,
 ) -> bytes:
-    """A model as a file."""
     config = config or network(len(symbols))
     weights = random_weights(config) if weights is None else weights
     windows_ = windows(len(symbols)) if windows_ is None else windows_

@@ -23,7 +23,6 @@ LETTERS = "\n !.abcdefghijklmnopqrstuvwxyz"
 
 
 def network(symbols: int, **fields: Any) -> NetworkConfig:
-    """A network of streams."""
     return NetworkConfig(**{"kind": "streams", "vocabulary": symbols, "embedding": 8, "units": (24,), **fields})
 
 
@@ -40,7 +39,6 @@ def biased(config: NetworkConfig, logits: npt.ArrayLike) -> Weights:
 
 
 def fields_of(symbols: Sequence[str], config: NetworkConfig, recipe: RecipeName = "char") -> dict[str, Any]:
-    """The fields of a description."""
     record = TrainingRecord(
         epochs=1, seconds=1, stopped="done", random_seed=0, train_loss=1, heldout_loss=None, curve=()
     )
