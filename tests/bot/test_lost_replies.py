@@ -26,7 +26,10 @@ UNDONE = "return 'undone'"
 
 
 @pytest.fixture
-def lossy(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LossyRedis]:
+def lossy(
+    redis_url: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LossyRedis]:
+    monkeypatch.setattr(queue_module, "_TRY_AGAIN_S", 0.01)
     proxy = LossyRedis(redis_url.removeprefix("unix://"), Path(tmp_path_factory.mktemp("r")) / "s")
     yield proxy
     proxy.close()
@@ -79,11 +82,8 @@ async def test_a_lost_reply_loses_no_job(
     assert await queue.undelivered() == {job.job_id}
 
 
-async def test_what_may_have_been_entered_is_taken_back(
-    queue: JobClient, lossy: LossyRedis, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_may_have_been_entered_is_taken_back(queue: JobClient, lossy: LossyRedis, sync: redis.Redis) -> None:
     job = generate_job()
-    monkeypatch.setattr(queue_module, "_TRY_AGAIN_S", 0.01)
     lossy.lose_reply(ENTERED, times=2)  # once more than it is tried
     lossy.lose_request(UNDONE, times=3)
     with pytest.raises(redis.ConnectionError):
@@ -94,9 +94,8 @@ async def test_what_may_have_been_entered_is_taken_back(
 
 
 async def test_taking_back_spares_what_another_call_entered(
-    queue: JobClient, lossy: LossyRedis, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    queue: JobClient, lossy: LossyRedis, sync: redis.Redis
 ) -> None:
-    monkeypatch.setattr(queue_module, "_TRY_AGAIN_S", 0.01)
     assert await submit(queue, generate_job()) == "entered"
     lossy.lose_reply(ENTERED, times=2)
     with pytest.raises(redis.ConnectionError):
@@ -106,10 +105,9 @@ async def test_taking_back_spares_what_another_call_entered(
 
 
 async def test_without_celery_and_then_without_redis_nothing_is_left(
-    mute: JobClient, lossy: LossyRedis, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    mute: JobClient, lossy: LossyRedis, sync: redis.Redis
 ) -> None:
     job = generate_job()
-    monkeypatch.setattr(queue_module, "_TRY_AGAIN_S", 0.01)
     lossy.lose_request(UNDONE, times=6)
     with pytest.raises(OperationalError):
         await submit(mute, job)
