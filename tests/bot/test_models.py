@@ -72,23 +72,20 @@ async def test_a_model_of_another_channel_is_refused_like_one_that_is_not_there(
     assert said[0] == said[1]
 
 
-async def test_a_channel_without_a_choice_is_told_what_there_is(registry: Registry, sync: redis.Redis) -> None:
+@pytest.mark.parametrize(
+    ("guild_id", "channel_id", "name", "said"),
+    [
+        (GUILD, OTHER, None, "`tides`"),
+        (GUILD, CHANNEL, "tidse", "Did you mean `tides`"),
+        (GUILD + 1, CHANNEL, "tides", "No model called `tides`"),
+    ],
+)
+async def test_who_names_no_model_of_this_channel_is_told_what_there_is(
+    registry: Registry, sync: redis.Redis, guild_id: int, channel_id: int, name: str | None, said: str
+) -> None:
     register(sync, record())
-    with pytest.raises(UserError, match="`tides`"):
-        await registry.choose(GUILD, [CHANNEL + 1], None)
-
-
-async def test_an_unknown_name_gets_the_nearest(registry: Registry, sync: redis.Redis) -> None:
-    register(sync, record())
-    with pytest.raises(UserError, match="Did you mean `tides`"):
-        await registry.choose(GUILD, [CHANNEL], "tidse")
-
-
-async def test_models_of_another_guild_do_not_exist(registry: Registry, sync: redis.Redis) -> None:
-    register(sync, record())
-    assert await registry.usable(GUILD + 1, [CHANNEL]) == []
-    with pytest.raises(UserError):
-        await registry.choose(GUILD + 1, [CHANNEL], "tides")
+    with pytest.raises(UserError, match=said):
+        await registry.choose(guild_id, [channel_id], name)
 
 
 async def test_what_goes_on_is_named_after_the_first(registry: Registry, sync: redis.Redis) -> None:
@@ -191,6 +188,7 @@ async def test_the_models_of_all_channels_count_as_stored(registry: Registry, sy
     register(sync, record(model_id="m2", name="other", file_bytes=1_000_000))
     register(sync, record(model_id="m3", name="elsewhere", guild_id=GUILD + 1, file_bytes=5))
     assert await registry.stored_bytes(GUILD) == 2_000_000
+    assert [model.name for model in await registry.usable(GUILD + 1, [CHANNEL])] == ["elsewhere"]
 
 
 def test_a_long_list_is_paged_and_fits_a_message() -> None:
