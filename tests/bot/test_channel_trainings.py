@@ -118,9 +118,6 @@ async def test_a_training_that_ends_on_its_card_lets_its_messages_go(live: Live)
     assert not await has_text(live.bot.transcripts, info.transcript_id)
 
 
-# ---------------------------------------------------------------------- once more
-
-
 async def test_messages_are_learned_again_as_they_are_now(store: TranscriptStore, text_again: TextAgain) -> None:
     info = await transcribed(store)
     await take_out(store, info.transcript_id, messages={1: ""})
@@ -166,9 +163,6 @@ async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live:
     await live.bot.trainings.begin(who, more, send)
     (job_id,) = await live.bot.jobs.undelivered()
     assert (await live.job(job_id, TrainJob)).corpus == told(info)
-
-
-# ---------------------------------------------------------------------- cards
 
 
 def view_of(*events: Event) -> TrainingState:

@@ -46,9 +46,6 @@ async def stale_since(live: Live, model: ModelRecord, seconds: float) -> None:
     await live.bot.redis.hset(keys.STALE, model.model_id, str(time.time() - seconds))
 
 
-# ---------------------------------------------------------------------- made again
-
-
 async def test_a_model_of_withdrawn_words_is_made_again_without_them(live: Live) -> None:
     await talked(live, 300, "ada", "ben")
     info = await read(live, ADA, BEN)
@@ -228,9 +225,6 @@ async def test_a_model_of_several_channels_is_not_made_again(live: Live) -> None
     assert await names(live) == []
 
 
-# ---------------------------------------------------------------------- deleted
-
-
 async def test_it_is_deleted_at_the_deadline(live: Live) -> None:
     """It could not be made again: the channel may not be read any more."""
     info = await read(live, ADA, BEN)
@@ -264,9 +258,6 @@ async def test_a_lifetime_ends(live: Live) -> None:
     assert live.bot.registry.expires(old) is None
 
 
-# ---------------------------------------------------------------------- transcripts
-
-
 async def test_transcripts_that_nothing_needs_are_forgotten(live: Live) -> None:
     await live.bot.remaking.stop()  # else it may look between the next steps
     kept, used, unused = await read(live, ADA), await read(live, ADA), await read(live, ADA)
@@ -290,9 +281,6 @@ async def test_a_training_that_waits_needs_its_transcript(live: Live) -> None:
     await live.bot.jobs.cancel(job.job_id)
     await look(live)
     assert await live.bot.transcripts.load(info.transcript_id) is None
-
-
-# ---------------------------------------------------------------------- told
 
 
 async def test_whoever_withdrew_is_told_when_all_is_done(live: Live) -> None:
@@ -324,9 +312,6 @@ async def test_whoever_left_is_not_written_to(live: Live) -> None:
     assert await names(live) == []
     await live.handled()
     assert not live.shown("Done", channel=live.dm("ben"))
-
-
-# ---------------------------------------------------------------------- turned off
 
 
 async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> None:

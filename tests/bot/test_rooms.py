@@ -35,9 +35,6 @@ EMPTY_PNG = b"\x89PNG"
 pytestmark = pytest.mark.usefixtures("channels_on")
 
 
-# ---------------------------------------------------------------------- it does not exist elsewhere
-
-
 async def test_a_refusal_does_not_tell_others_a_hidden_channels_name(live: Live) -> None:
     said = await live.ask(f"!train <#{CELLAR}>", person="ben", channel="lab")
     assert f"haven't allowed me to learn from <#{CELLAR}>" in said
@@ -58,9 +55,6 @@ async def test_a_model_that_is_deleted_is_not_named_where_it_did_not_exist(live:
         await live.bot.remaking.delete(live.guild, model, "its time was over")
         channel = "lab" if channel_id == LAB else "cellar"
         assert await live.until(lambda said=words, at=channel: live.showing(said, channel=at), words)  # type: ignore[misc]
-
-
-# ---------------------------------------------------------------------- what comes late
 
 
 def answers(where: int) -> list[tuple[Asked, Event]]:
@@ -138,9 +132,6 @@ async def test_an_answer_that_was_put_off_is_asked_about_again(live: Live) -> No
     await live.until(lambda: not worker.waiting(), "the end of it")
 
 
-# ---------------------------------------------------------------------- buttons with ids that somebody guessed
-
-
 MODEL_BUTTONS = ("use", "export", "delete", "more", f"delete-now:m1:{BEN}")
 TEXT_BUTTONS = ("again", "continue", "hotter", "cooler")
 
@@ -183,9 +174,6 @@ async def test_guessed_ids_open_nothing(live: Live) -> None:
     assert await live.bot.registry.record("m1") is not None
 
 
-# ---------------------------------------------------------------------- giving it to others
-
-
 async def test_an_import_is_not_kept_where_others_read(live: Live) -> None:
     model = heard(live, scope="channel", channel_id=LAB, imported=True)
     job = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
@@ -204,9 +192,6 @@ def test_its_cards_say_where_it_can_be_used_and_offer_no_copy() -> None:
     assert where.endswith(f"could have read <#{CELLAR}>, <#{LAB}>")
     assert "keeps a copy" in str(model_embeds.delete_question(record(), ADA, "!").description)
     assert "keeps a copy" not in str(model_embeds.delete_question(record(**fields), ADA, "!").description)
-
-
-# ---------------------------------------------------------------------- a channel that is gone
 
 
 async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None:

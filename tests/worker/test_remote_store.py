@@ -70,9 +70,6 @@ def test_what_one_host_saves_another_fetches(
     assert copies(get_settings()) == ["abcd"]
 
 
-# ---------------------------------------------------------------------- copies
-
-
 def test_copies_that_were_not_used_for_longest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = changed_settings(monkeypatch, MODEL_CACHE_MB=2.5)
     store = ModelStore(settings)
@@ -101,9 +98,6 @@ def test_threads_that_want_the_same_model_each_get_it(file: Path) -> None:
     with ThreadPoolExecutor(6) as threads:
         assert list(threads.map(lambda store: content(store, "abc"), stores)) == [b"one"] * 6
     assert len(list((get_settings().data_dir / "cache" / "models").iterdir())) == 1
-
-
-# ---------------------------------------------------------------------- forgetting
 
 
 def test_each_host_forgets_what_was_deleted(
@@ -152,9 +146,6 @@ def test_a_deleted_model_is_gone_from_the_store(client: redis.Redis, tmp_path: P
     assert run(client, delete_job()).kind == "deleted"
     assert ModelStore(get_settings()).ids() == copies(get_settings()) == []
     assert isinstance(run(client, generate_job(2)), Failed)
-
-
-# ---------------------------------------------------------------------- troubles
 
 
 def test_a_store_that_is_away_is_told_in_plain_words(

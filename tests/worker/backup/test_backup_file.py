@@ -64,9 +64,6 @@ def test_only_onto_an_empty_installation(galvanic: Installation) -> None:
     assert client.exists(keys.model("m1"))
 
 
-# ---------------------------------------------------------------------- damaged, forged
-
-
 def test_what_is_cut_off_anywhere_is_refused(moved: Installation) -> None:
     whole = moved.backup.read_bytes()
     for length in [*range(0, len(whole), 487), len(whole) - 1]:
@@ -132,9 +129,6 @@ def test_a_newer_format_is_refused(moved: Installation) -> None:
     assert "no backup of Galvanic" in moved.not_restored()
     assert "cannot be read" in moved.not_restored(moved.backup.with_name("nowhere"))
     assert moved.is_empty()
-
-
-# ---------------------------------------------------------------------- broken off
 
 
 def test_what_breaks_off_midway_leaves_nothing(moved: Installation) -> None:
