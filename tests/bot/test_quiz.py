@@ -25,7 +25,7 @@ from tests.driver.faults import Fault
 from tests.factories import channel_corpus, record
 
 ADA, BEN, DORA = (USER_IDS[name] for name in ("ada", "ben", "dora"))
-LAB, TAVERN = CHANNEL_IDS["lab"], CHANNEL_IDS["tavern"]
+LAB = CHANNEL_IDS["lab"]
 PASSAGES = ("the gulls went *home*", "the sea was calm", "a boat came @everyone in")
 
 
