@@ -384,7 +384,7 @@ async def test_a_persona_that_is_removed_while_it_writes_stays_removed(live: Liv
 async def test_a_yes_that_is_taken_back_while_an_admin_types_is_gone(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    press(live, "ben", await ask_ben(live), "Yes, it may have my name")
+    live.press("ben", await ask_ben(live), "Yes, it may have my name")
     await live.until(lambda: live.showing("as <@"), "the yes")
     whose = live.bot.personas.whose
 

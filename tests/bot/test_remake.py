@@ -17,7 +17,6 @@ from shared.transcripts import TranscriptInfo
 from tests import factories
 from tests.bot.channels import Pages, agreed, being_read, look, model_of, names, queued as waiting, talked, until
 from tests.bot.live import Live, text_of
-from tests.bot.members import press
 from tests.bot.stand_in import lab
 from tests.transcripts import take_out, words, written
 
@@ -123,7 +122,7 @@ async def test_a_model_that_somebody_deletes_does_not_come_back(live: Live) -> N
     model_of(live, "sea-2", job.corpus.transcript, replaces="sea")
     sent = live.send("!model delete sea")
     question = await live.until(lambda: live.answer(sent), "the question")
-    press(live, "ada", question, "Delete it")
+    live.press("ada", question, "Delete it")
     await live.until(lambda: live.showing("`sea` was deleted by"), "the deletion")
     assert await names(live) == ["tides"]
     snapshot = await live.bot.snapshots.look(now=True)
