@@ -12,14 +12,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from galvanic.errors import UserError
+from galvanic.request import WriteRequest
 from shared.blocklist import Blocklist
 from shared.events import Compared, ComparedText, Generated, Pictured, Quizzed, Surprised
 from shared.jobs import CARD_FILE, SURPRISE_FILE, CompareJob, GenerateJob, PictureJob, QuizJob, SurpriseJob, Variant
 from worker.jobs import JobContext
-from worker.warm import WarmModels
 
 if TYPE_CHECKING:
-    from galvanic.request import WriteRequest
     from galvanic.results import Generation
 
 
@@ -27,20 +26,18 @@ REDRAWS = 3  # further tries when a text has a hit of the server's blocklist; th
 _STRIDE = 0x9E3779B1
 _SEEDS = 2**32
 _T = TypeVar("_T")
+_blocklist = functools.lru_cache(64)(Blocklist)
 
 
 def generate(job: GenerateJob, context: JobContext) -> Generated:
-    from galvanic.request import WriteRequest
-
     blocklist = _blocklist(job.blocked)
     own_start = not (job.from_corpus or job.from_line)
 
     def write(random_seed: int) -> Generation:
-        asked = {**job.model_dump(include=set(WriteRequest.model_fields)), "until": context.until}
+        asked = WriteRequest(**job.model_dump(include=set(WriteRequest.model_fields)), until=context.until)
         several = job.candidates if own_start and not job.mix else 1
-        requests = [
-            WriteRequest(**{**asked, "random_seed": (random_seed + number) % _SEEDS}) for number in range(several)
-        ]
+        seeds = ((random_seed + number) % _SEEDS for number in range(several))
+        requests = [asked.model_copy(update={"random_seed": seed}) for seed in seeds]
         if job.mix:
             return context.models.write_mixed(job.mix, requests[0])
         written = context.models.write_all(job.model_id, requests)
@@ -97,23 +94,20 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
 
     Raises UserError when none of them could be written.
     """
-    from galvanic.request import WriteRequest
-
     started = time.monotonic()
     blocklist = _blocklist(job.blocked)
 
     def write(random_seed: int) -> list[Generation | UserError]:
-        def request(variant: Variant) -> WriteRequest:
-            return WriteRequest(
-                seed=job.seed,
-                length=job.length,
-                temperature=variant.temperature,
-                random_seed=random_seed,
-                stop=job.stop,
-                until=context.until,
-            )
-
-        return _write_variants(context.models, job.variants, request)
+        """One pass for each model, with all its variants."""
+        asked = WriteRequest(
+            seed=job.seed, length=job.length, random_seed=random_seed, stop=job.stop, until=context.until
+        )
+        outcomes: dict[Variant, Generation | UserError] = {}
+        for model_id in {variant.model_id for variant in job.variants}:
+            own = [variant for variant in job.variants if variant.model_id == model_id]
+            requests = [asked.model_copy(update={"temperature": variant.temperature}) for variant in own]
+            outcomes |= zip(own, context.models.write_all(model_id, requests), strict=True)
+        return [outcomes[variant] for variant in job.variants]
 
     def redraw(drawn: list[Generation | UserError]) -> bool:
         texts = [one for one in drawn if not isinstance(one, UserError)]
@@ -136,17 +130,6 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
         masked=seed != job.seed or any(_covered(blocklist, one, None) for one in written),
         seconds=time.monotonic() - started,
     )
-
-
-def _write_variants(
-    models: WarmModels, variants: Sequence[Variant], request: Callable[[Variant], WriteRequest]
-) -> list[Generation | UserError]:
-    """One pass for each model, with all its variants."""
-    outcomes: dict[Variant, Generation | UserError] = {}
-    for model_id in {variant.model_id for variant in variants}:
-        own = [variant for variant in variants if variant.model_id == model_id]
-        outcomes |= zip(own, models.write_all(model_id, list(map(request, own))), strict=True)
-    return [outcomes[variant] for variant in variants]
 
 
 def _compared(variant: Variant, outcome: Generation | UserError, others: float, blocklist: Blocklist) -> ComparedText:
@@ -174,11 +157,6 @@ def _draw(pinned: int | None, write: Callable[[int], _T], redraw: Callable[[_T],
             break
         drawn = write((first + attempt * _STRIDE) % _SEEDS)
     return drawn
-
-
-@functools.lru_cache(64)
-def _blocklist(entries: tuple[str, ...]) -> Blocklist:
-    return Blocklist(entries)
 
 
 def _covered(blocklist: Blocklist, written: Generation, shown: int | None, *, whole: bool = False) -> bool:
