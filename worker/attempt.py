@@ -15,6 +15,7 @@ import redis
 import structlog
 
 from galvanic import model_file
+from galvanic.checkpoint import when_there_is_room
 from galvanic.errors import UserError
 from galvanic.files import write_text
 from galvanic.options import CorpusInfo, TranscriptRef
@@ -41,7 +42,7 @@ from worker.copies import CheckpointCopies
 from worker.events import JobEvents
 from worker.files import JobFiles, Made, read
 from worker.hooks import JobHooks
-from worker.store import ModelStore, when_there_is_room
+from worker.store import ModelStore, difficulty
 
 if TYPE_CHECKING:
     from galvanic.results import TrainResult
@@ -126,7 +127,7 @@ class Attempt:
 
     def _patiently(self, write: Callable[[], T]) -> T:
         """Do what needs the disk or the store, and wait while that is full or away; it can be repeated."""
-        return when_there_is_room(write, self._hooks)
+        return when_there_is_room(write, self._hooks, difficulty)
 
     def _deliver(self, made: Made) -> None:
         """Save a finished model and send the end; safe to repeat, wherever an earlier attempt was cut off."""

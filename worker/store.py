@@ -8,21 +8,21 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import fsspec
 import structlog
 from fsspec.implementations.local import LocalFileSystem
 
-from galvanic import checkpoint, model_file
+from galvanic import model_file
 from galvanic.checkpoint import disk_full
 from galvanic.errors import UserError
 from galvanic.files import sync_folder
 from galvanic.model_file import SUFFIX
 from galvanic.options import STARTER
-from galvanic.results import Difficulty, Hooks
+from galvanic.results import Difficulty
 from galvanic.units import MEGABYTE
 from shared.settings import Settings
 from worker.cache import PARTIAL, ModelCache
@@ -35,7 +35,6 @@ _READ_S = 30
 """Without a byte; a large model takes longer in all."""
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
 
 class StoreAway(OSError):
@@ -43,13 +42,8 @@ class StoreAway(OSError):
 
 
 def difficulty(error: OSError) -> Difficulty | None:
-    """What can be waited out; None: trying again would not help."""
+    """What `galvanic.checkpoint.when_there_is_room` can wait out here; None: trying again would not help."""
     return "store away" if isinstance(error, StoreAway) else disk_full(error)
-
-
-def when_there_is_room(write: Callable[[], T], hooks: Hooks) -> T:
-    """As the engine's function, but waits while the model store is away, too."""
-    return checkpoint.when_there_is_room(write, hooks, difficulty)
 
 
 class ModelStore:

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from galvanic import checkpoint, files, model_file
-from galvanic.checkpoint import disk_full
+from galvanic.checkpoint import disk_full, when_there_is_room
 from galvanic.model_file import load
 from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
 from galvanic.text import prepare
 from galvanic.text.vocabulary import CharVocabulary
 from tests.galvanic.test_train import run
 from tests.worker.texts import Recorder
-from worker.store import StoreAway, when_there_is_room
+from worker.store import StoreAway, difficulty
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("looks_for_room_often")]
 
@@ -46,7 +46,7 @@ def test_what_is_waited_for_is_told_when_it_changes() -> None:
         return "written"
 
     hooks = Recorder()
-    assert when_there_is_room(write, hooks) == "written"
+    assert when_there_is_room(write, hooks, difficulty) == "written"
     assert hooks.troubles == ["store away", "disk full", None]
 
 
@@ -55,10 +55,10 @@ def test_it_waits_as_long_as_it_takes(code: int, monkeypatch: pytest.MonkeyPatch
     hours = itertools.count(step=3_600)
     monkeypatch.setattr(checkpoint.time, "monotonic", lambda: next(hours))
     hooks = Recorder()
-    assert when_there_is_room(full(100, lambda: "written", code), hooks) == "written"
+    assert when_there_is_room(full(100, lambda: "written", code), hooks, difficulty) == "written"
     assert hooks.troubles == ["disk full", None]
     with pytest.raises(PermissionError):
-        when_there_is_room(full(1, lambda: None, errno.EACCES), hooks)
+        when_there_is_room(full(1, lambda: None, errno.EACCES), hooks, difficulty)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_it_waits_as_long_as_it_takes(code: int, monkeypatch: pytest.MonkeyPatch
 def test_who_waits_for_room_can_be_stopped(asked: Control, raised: type[Exception]) -> None:
     hooks = Recorder(lambda _: asked)
     with pytest.raises(raised):
-        when_there_is_room(full(1_000, lambda: None), hooks)
+        when_there_is_room(full(1_000, lambda: None), hooks, difficulty)
     assert hooks.troubles == ["disk full"]
 
 
