@@ -22,8 +22,6 @@ from shared.transcripts import BeingChanged, Revision, TranscriptInfo, is_being_
 
 PURGED_WITHIN_S = 120.0  # so long a training waits for withdrawn words to be taken out before it reads the others
 LOOK_EVERY_S = 0.5
-_PART = 2**20
-
 
 RestartReason = Literal["withdrawn", "changed"]
 
@@ -77,7 +75,10 @@ def read_channel(
     if info is None or info.guild_id != job.place.guild_id:
         raise UserError("The channel's messages are no longer kept.", "Run the command again: I read the channel anew.")
     revision, authors = _write(client, info, path, unpacked_limit(settings), go_on)
-    chars, digest = _measure(path)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with path.open(encoding="utf-8", newline="") as lines:
+        chars = sum(map(len, lines))
     if chars < settings.corpus_min_chars:
         raise UserError(
             f"What is left of the channel's messages is too short, because words were withdrawn: "
@@ -108,13 +109,3 @@ def _write(
             )
         go_on()
         time.sleep(LOOK_EVERY_S)
-
-
-def _measure(path: Path) -> tuple[int, str]:
-    """Characters of a text in UTF-8, and its hash."""
-    chars, digest = 0, hashlib.sha256()
-    with path.open(encoding="utf-8", newline="") as file:
-        while part := file.read(_PART):
-            chars += len(part)
-            digest.update(part.encode("utf-8"))
-    return chars, digest.hexdigest()
