@@ -21,7 +21,6 @@ app.conf.update(
     # Results travel as events in Redis streams: replayable, in order, and readable without Celery.
     task_ignore_result=True,
     task_default_queue=TRAIN_QUEUE,
-    task_create_missing_queues=True,
     # Acknowledged as it is begun: what becomes of an attempt is in the job's record (`shared.lifecycle`).
     worker_prefetch_multiplier=1,
     worker_disable_prefetch=True,
@@ -42,11 +41,8 @@ app.conf.update(
     # TensorFlow does not survive a fork.
     worker_pool_start_method="spawn",
     worker_proc_alive_timeout=60,
-    worker_hijack_root_logger=False,
     worker_concurrency="auto",  # until `worker.serve.set_up` says how many; a number is what somebody asked for
-    # For `celery inspect` and Flower.
-    worker_enable_remote_control=True,
-    worker_send_task_events=True,
+    worker_send_task_events=True,  # for Flower
 )
 
 

@@ -68,12 +68,12 @@ def set_up(worker: Any) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     worker.pool_cls = _POOLS[queue]
     worker.concurrency = GENERATE_THREADS if queue == GENERATE_QUEUE else 1
-    worker.pool_start_method = "spawn"
     worker.max_tasks_per_child = 1 if queue == TRAIN_QUEUE else None
     worker.options |= {"without_gossip": True, "without_mingle": True, "autoscale": None}  # workers need not agree
     worker.quiet = True
     if worker.hostname.startswith("celery@"):  # nobody gave it another name
-        worker.hostname = node_name(settings, queue)
+        # Unique, even on a host of the same name.
+        worker.hostname = f"{queue}-{settings.worker_name or secrets.token_hex(4)}@{socket.gethostname()}"
     name = os.environ[presence.NAME_VARIABLE] = f"{worker.hostname}:{os.getpid()}"
     _connect_signals(settings, queue, name, folder)
 
@@ -109,11 +109,6 @@ def health(queue: str) -> int:
     settings = get_settings()
     here = f"@{socket.gethostname()}:"
     return health_command(settings, queue, f"{queue}-{settings.worker_name}{here}" if settings.worker_name else here)
-
-
-def node_name(settings: Settings, queue: str) -> str:
-    """What Celery calls this worker: unique, even on a host of the same name."""
-    return f"{queue}-{settings.worker_name or secrets.token_hex(4)}@{socket.gethostname()}"
 
 
 def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) -> None:
@@ -196,25 +191,21 @@ def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> No
 
 
 def _announce(settings: Settings, queue: str, worker: str) -> None:
-    """Say what this worker runs on, and forget those that are gone."""
+    """Say what this worker runs on, and forget those that are gone. If a train worker leaves a GPU alone, the log says
+    why, in one line."""
+    from worker.doctor.gpu import gather, why_unused
+    from worker.hardware import describe
+
     key = keys.worker_info(queue)
     with _reaching_redis(settings, "redis_unreachable") as client:
         gone = {name.decode() for name in cast(list[bytes], client.hkeys(key))} - set(presence.alive(client, queue))
         if gone:
             client.hdel(key, *gone)
-        client.hset(key, worker, _runs_on(queue))
-
-
-def _runs_on(queue: str) -> str:
-    """What this worker runs on. If a train worker leaves a GPU alone, the log says why, in one line."""
-    from worker.doctor.gpu import gather, why_unused
-    from worker.hardware import describe
-
-    facts = gather()
-    cause = why_unused(facts) if queue == TRAIN_QUEUE else None
-    if cause is not None:
-        log.warning("gpu_not_used", why=cause.problem, more="python -m worker doctor")
-    return describe(facts)
+        facts = gather()
+        cause = why_unused(facts) if queue == TRAIN_QUEUE else None
+        if cause is not None:
+            log.warning("gpu_not_used", why=cause.problem, more="python -m worker doctor")
+        client.hset(key, worker, describe(facts))
 
 
 def _clean_up(settings: Settings, queue: str) -> None:
