@@ -50,6 +50,8 @@ class _Secrets(SecretsSettingsSource):
 
 
 class Settings(BaseSettings):
+    """What each is for, and what it means where it is empty, is in `.env.example` alone."""
+
     model_config = SettingsConfigDict(
         env_file=".env",
         env_file_encoding="utf-8",
@@ -68,30 +70,22 @@ class Settings(BaseSettings):
         description="no spaces, backticks or invisible characters, and no / or @ at its start",
     )
     discord_api_url: str | None = None
-    """REST base of another Discord (the playground); None: the real one."""
     discord_gateway_url: str | None = None
 
     # Redis and files
     redis_url: SecretStr | None = None
     redis_password: SecretStr | None = None
-    """For the addresses that have none."""
     redis_ca_file: Path | None = None
-    """Certificates (PEM) by which a Redis over TLS is known besides those that the system trusts."""
     redis_cert_file: Path | None = None
     redis_key_file: Path | None = None
-    """Our own certificate and its key (PEM), for a Redis that asks for one."""
     data_dir: Path = Path("data")
     model_store: str | None = None
-    """Any fsspec URL; None: the folder `models` in the data folder."""
     model_cache_mb: float = Field(2_000.0, gt=0)
-    """What the copies of a remote store's models may take on this host."""
     aws_endpoint_url: str | None = None
-    """Of another S3 than Amazon's."""
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
     aws_default_region: str | None = None
     checkpoint_copy_every_s: float = Field(180.0, ge=1, le=86_400)
-    """A running training's checkpoint is copied into a remote store so often: another host loses no more."""
     corpora_dir: Path | None = None
 
     # Texts
@@ -101,58 +95,44 @@ class Settings(BaseSettings):
         "https://gutenberg.pglaf.org/cache/epub/{number}/pg{number}.txt",
     )
     fetch_timeout_s: float = Field(20.0, gt=0, le=600)
-    """Time limit for one book from one mirror."""
     corpus_max_mb: float = Field(20.0, gt=0, le=2_000)
     corpus_min_chars: int = Field(1_000, ge=200)
     corpus_ttl_hours: float = Field(24.0, ge=0.01, le=8_760)
 
     # Training and generating
     train_minutes: float = Field(8.0, gt=0, le=_MONTH_MINUTES)
-    """How long `!train` runs when the person gives neither --epochs nor --minutes (recipe `char`)."""
+    """Of the recipe `char`."""
     train_max_minutes: float = Field(180.0, ge=0.1, le=_MONTH_MINUTES)
     train_max_epochs: int = Field(500, ge=1, le=1_000_000)
     checkpoint_every_s: float = Field(60.0, ge=1, le=3_600)
-    """A training that is cut off loses at most so much; each checkpoint takes about three times the model's size."""
+    """Each takes about three times the model's size."""
     generate_length: int = Field(300, ge=1, le=1_000_000)
     generate_max_length: int = Field(4_000, ge=1, le=1_000_000)
     generate_temperature: float | None = Field(None, ge=0, le=2)
-    """Of every channel that chooses none; None: each model's own, by how well it foresees text."""
     generate_timeout_s: int = Field(60, ge=5, le=ANSWER_WITHIN_S)
-    """Longest wait for a text; an answer to an interaction must come while Discord still takes it."""
     generate_jobs: int = Field(256, ge=1)
-    """Texts waited for at once; who asks for more is told to come back."""
     generate_jobs_per_server: int = Field(200, ge=1)
     warm_models: int = Field(4, ge=1)
     train_workers: int | None = Field(None, ge=1, le=64)
-    """Train workers that `make run` starts; None: one for each GPU, or one."""
     train_jobs_per_user: int = Field(3, ge=1)
     train_jobs_per_server: int = Field(20, ge=1)
     train_cooldown_s: float = Field(10.0, ge=0, le=_DAY_S)
     generate_cooldown_s: float = Field(2.0, ge=0, le=_DAY_S)
     chat_cooldown_s: float = Field(5.0, ge=0, le=_DAY_S)
-    """Least time between two answers to mentions in one channel."""
     server_disk_mb: float = Field(2_000.0, gt=0)
     import_max_mb: float = Field(25.0, gt=0, le=500)
     card_interval_s: float = Field(2.0, ge=1.0, le=300)
-    """Least time between two edits of one card."""
     card_fresh_after_s: float = Field(55 * 60, gt=0, lt=3_600)
     """Age at which a card goes on in a fresh message: Discord limits edits of those older than an hour (30046)."""
 
     # Channels as texts
     channel_training: Literal["off", "opt-in", "opt-out"] = "off"
-    """Whether models may learn from channels' messages, and whose: of members who said yes, or who didn't say no."""
     channel_training_without_asking: bool = False
-    """The second switch of `opt-out`: the operator has Discord's permission and the members' in another way."""
     channel_corpus_days: float = Field(7.0, ge=0, le=365)
-    """How long a channel's messages are kept after the last training on them."""
     channel_model_days: float | None = Field(None, gt=0, le=3_650)
-    """How long a model of a channel lives; None: until somebody deletes it."""
     learn_days: float = Field(180.0, ge=1, le=3_650)
-    """A model that learns on by itself learns no message that is older."""
     forget_within_hours: float = Field(72.0, gt=0, le=720)
-    """In this time a model that learned withdrawn words is made again without them, or deleted."""
     members_intent: bool = False
-    """Use the privileged intent that tells at once who has left a server."""
 
     # Running
     worker_name: str | None = Field(
@@ -160,12 +140,10 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$",
         description="up to 32 letters, digits, - and _, the first of them a letter or digit",
     )
-    """Tells several workers of one kind on one host apart."""
     playground_port: int = Field(8765, ge=0, le=65535, validation_alias=AliasChoices("PORT", "playground_port"))
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"
     metrics_port: int | None = Field(None, ge=1, le=65535)
-    """Port of `/metrics` and `/health`; None: neither is served."""
     metrics_host: str = Field("127.0.0.1", min_length=1)
 
     @classmethod
