@@ -12,7 +12,7 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import IO
@@ -48,32 +48,22 @@ _LEAST_LEVELS = {
 _TELLS_BODIES = "celery.worker.consumer.consumer"
 
 
-class Redactor:
-    """Takes secrets out of a line.
+def redactor(secrets: Iterable[str] = ()) -> Callable[[str], str]:
+    """What takes secrets out of a line.
 
     It finds `secrets`, anything built like a Discord token, tokens in the paths of webhooks and interactions, and
     passwords in URLs. Of `secrets`, those shorter than four characters are ignored: they would take ordinary words with
     them.
     """
+    forms = {form for secret in secrets for form in (secret, json.dumps(secret)[1:-1]) if len(secret) >= 4}
+    longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
+    known = re.compile("|".join(longest_first) or "(?!)")
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = {form for secret in secrets for form in (secret, json.dumps(secret)[1:-1]) if len(secret) >= 4}
-        longest_first = sorted(map(re.escape, known), key=len, reverse=True)
-        self._known = re.compile("|".join(longest_first) or "(?!)")
+    def redacted(line: str) -> str:
+        line = _DISCORD_TOKEN.sub(REDACTED, known.sub(REDACTED, line))
+        return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", _DISCORD_PATH.sub(rf"\1{REDACTED}", line))
 
-    def text(self, value: str) -> str:
-        value = self._known.sub(REDACTED, value)
-        value = _DISCORD_TOKEN.sub(REDACTED, value)
-        value = _DISCORD_PATH.sub(rf"\1{REDACTED}", value)
-        return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", value)
-
-
-def _hide_fields(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
-    """Hide the value of any field named like a secret."""
-    return {
-        key: REDACTED if _SECRET_FIELD.search(key) and isinstance(value, str | bytes) else value
-        for key, value in event_dict.items()
-    }
+    return redacted
 
 
 def known_secrets(settings: Settings) -> list[str]:
@@ -99,12 +89,16 @@ def renderer(settings: Settings, out: IO[str]) -> Processor:
     )
     if settings.log_format == "json" or (settings.log_format == "auto" and not out.isatty()):
         render = structlog.processors.JSONRenderer(ensure_ascii=False)
-    redactor = Redactor(known_secrets(settings))
+    redacted = redactor(known_secrets(settings))
 
-    def redacted(logger: WrappedLogger, method: str, event_dict: EventDict) -> str:
-        return redactor.text(str(render(logger, method, _hide_fields(logger, method, event_dict))))
+    def rendered(logger: WrappedLogger, method: str, event_dict: EventDict) -> str:
+        shown = {
+            key: REDACTED if _SECRET_FIELD.search(key) and isinstance(value, str | bytes) else value
+            for key, value in event_dict.items()
+        }
+        return redacted(str(render(logger, method, shown)))
 
-    return redacted
+    return rendered
 
 
 def configure_logging(service: str, settings: Settings, *, stream: IO[str] | None = None) -> None:
@@ -151,9 +145,7 @@ def configure_logging(service: str, settings: Settings, *, stream: IO[str] | Non
     root.setLevel(level)
     for name, least in _LEAST_LEVELS.items():
         logging.getLogger(name).setLevel(max(level, least))
-    teller = logging.getLogger(_TELLS_BODIES)
-    teller.removeFilter(_first_line)
-    teller.addFilter(_first_line)
+    logging.getLogger(_TELLS_BODIES).addFilter(_first_line)
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
