@@ -20,7 +20,7 @@ from simcord.backend.models import Channel, Guild, Message
 
 from playground.gateway import Gateway, sender
 from playground.interactions import Interactions
-from playground.people import MAX_CONTENT, People
+from playground.people import People
 from playground.places import BOT_ID, USER_IDS, file_limit
 from playground.present import Presenter
 from playground.world import ChangeKind, World
@@ -99,7 +99,6 @@ class Live:
                 for channel_id in channel_ids
                 if channel_accessible(self._world, channel_id, user_id)
             ],
-            "limits": {"content": MAX_CONTENT},
         }
 
     def _in_order(self, guild: Guild) -> list[int]:
