@@ -17,7 +17,6 @@ let socket = null;
 let connected = false;
 let typingTimer = 0;
 let awaited = null; // a thread that is to be opened once it is there
-let waiting = new Map(); // message id -> custom id of the control that was used
 const place = new URLSearchParams(location.search);
 let me = place.get("as") ?? "ada";
 
@@ -262,40 +261,29 @@ function become(key) {
   connect();
 }
 
-async function use(message, customId, path, extra) {
-  const node = nodes.get(message.id);
-  const control = node?.querySelector(`[data-custom-id="${CSS.escape(customId)}"]`);
-  waiting.set(message.id, customId);
+/** Do something with a message; what goes wrong is said under it. */
+async function act(message, path, body, control) {
   control?.classList.add("waiting");
   try {
-    await call(path, { as: me, channel: message.channel_id, message_id: message.id, custom_id: customId, ...extra });
+    await call(path, { as: me, channel: message.channel_id, message_id: message.id, ...body });
   } catch (error) {
     control?.classList.remove("waiting");
-    if (node) notice(node, error.message);
+    if (nodes.has(message.id)) notice(nodes.get(message.id), error.message);
   }
 }
 
-function click(message, customId) { return use(message, customId, "click", {}); }
+function use(message, customId, path, extra) {
+  const control = nodes.get(message.id)?.querySelector(`[data-custom-id="${CSS.escape(customId)}"]`);
+  return act(message, path, { custom_id: customId, ...extra }, control);
+}
+
+function click(message, customId) { return use(message, customId, "click"); }
 function choose(message, customId, values) { return use(message, customId, "select", { values }); }
+function command(message, name) { return act(message, "menu", { command: name }); }
+function react(message, emoji) { return act(message, "reactions", { emoji }); }
 
 /** What the bot offers in a message's menu. */
 function commands(message) { return state.channels.find((item) => item.id === message.channel_id)?.message_commands ?? []; }
-
-async function command(message, name) {
-  try {
-    await call("menu", { as: me, channel: message.channel_id, message_id: message.id, command: name });
-  } catch (error) {
-    if (nodes.has(message.id)) notice(nodes.get(message.id), error.message);
-  }
-}
-
-async function react(message, emoji) {
-  try {
-    await call("reactions", { as: me, channel: message.channel_id, message_id: message.id, emoji });
-  } catch (error) {
-    if (nodes.has(message.id)) notice(nodes.get(message.id), error.message);
-  }
-}
 
 function outcome(frame) {
   if (frame.status === "modal") showForm($("modal"), frame, me, state);
