@@ -244,7 +244,7 @@ function remember() { window.history.replaceState(null, "", `?as=${me}&channel=$
 function go(id) {
   open = id;
   fail("");
-  closeMenu();
+  showMenu(false);
   unread.delete(id);
   remember();
   drawState();
@@ -255,7 +255,7 @@ function go(id) {
 function become(key) {
   me = key;
   fail("");
-  closeMenu();
+  showMenu(false);
   remember();
   socket.close();
   connect();
@@ -338,18 +338,14 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   if (["Enter", " "].includes(event.key) && event.target.classList?.contains("spoiler")) { event.preventDefault(); reveal(event.target); }
-  if (event.key === "Escape" && document.body.classList.contains("menu-open")) { closeMenu(); $("menu").focus(); }
+  if (event.key === "Escape" && document.body.classList.contains("menu-open")) { showMenu(false); $("menu").focus(); }
 });
-function openMenu() {
-  document.body.classList.add("menu-open");
-  $("menu").setAttribute("aria-expanded", "true");
-  document.querySelector(".channel.open")?.focus();
+function showMenu(shown) {
+  document.body.classList.toggle("menu-open", shown);
+  $("menu").setAttribute("aria-expanded", String(shown));
+  if (shown) document.querySelector(".channel.open")?.focus();
 }
-function closeMenu() {
-  document.body.classList.remove("menu-open");
-  $("menu").setAttribute("aria-expanded", "false");
-}
-$("menu").addEventListener("click", () => (document.body.classList.contains("menu-open") ? closeMenu() : openMenu()));
-$("scroll").addEventListener("click", closeMenu);
+$("menu").addEventListener("click", () => showMenu(!document.body.classList.contains("menu-open")));
+$("scroll").addEventListener("click", () => showMenu(false));
 
 connect();
