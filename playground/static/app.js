@@ -1,7 +1,7 @@
 // The page: keeps the state that the server sends, and draws the channel that is open.
 import { Composer } from "./composer.js";
 import { avatar, call, el } from "./dom.js";
-import { showForm } from "./forms.js";
+import { openForm, showForm } from "./forms.js";
 import { continues, draw, notice, update } from "./message.js";
 
 const $ = (id) => document.getElementById(id);
@@ -307,24 +307,14 @@ function unanswered(frame) {
 /** Ask for a name and start a thread, from a message or of its own. */
 function startThread(message) {
   const place = message?.channel_id ?? channel().id;
-  const dialog = $("modal");
   const name = el("input", { name: "name", required: true, maxlength: 100, value: message?.text.split("\n")[0].slice(0, 40) ?? "" });
-  const problem = el("p", { class: "problem", role: "alert" });
-  dialog.replaceChildren(el("form", {
-    onsubmit: async (event) => {
-      event.preventDefault();
-      try {
-        const { id } = await call("threads", { as: me, channel: place, name: name.value, message_id: message?.id });
-        dialog.close();
-        if (state.channels.some((item) => item.id === id)) go(id);
-        else awaited = id;
-      } catch (error) {
-        problem.textContent = error.message;
-      }
-    },
-  }, el("h2", {}, "Start a thread"), el("label", { class: "form-field" }, el("span", { class: "form-label" }, "Name"), name), problem, el("div", { class: "modal-foot" },
-    el("button", { type: "button", class: "link", onclick: () => dialog.close() }, "Cancel"), el("button", { type: "submit", class: "button primary" }, "Start"))));
-  dialog.showModal();
+  const field = el("label", { class: "form-field" }, el("span", { class: "form-label" }, "Name"), name);
+  openForm($("modal"), "Start a thread", [field], "Start", async () => {
+    const { id } = await call("threads", { as: me, channel: place, name: name.value, message_id: message?.id });
+    $("modal").close();
+    if (state.channels.some((item) => item.id === id)) go(id);
+    else awaited = id;
+  });
 }
 $("new-thread").addEventListener("click", () => startThread(null));
 

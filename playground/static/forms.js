@@ -1,4 +1,4 @@
-// Draws the forms that the bot opens.
+// Draws forms: those that the bot opens, and the page's own.
 import { call, el } from "./dom.js";
 import { MENUS, entries, formMenu } from "./menus.js";
 
@@ -27,20 +27,23 @@ export function showForm(dialog, frame, me, state) {
     return [];
   };
   const controls = frame.modal.components.flatMap((component) => draw(component));
+  openForm(dialog, frame.modal.title ?? "", controls, "Submit", async () => {
+    const values = Object.fromEntries([...readers].map(([id, read]) => [id, read()]));
+    await call("modal", { as: me, interaction_id: frame.interaction_id, values });
+    dialog.close();
+  });
+}
+
+/** Show a form with these fields; `send` takes it in and closes it, or throws what is wrong. */
+export function openForm(dialog, title, fields, submit, send) {
   const problem = el("p", { class: "problem", role: "alert" });
   const form = el("form", {
-    onsubmit: async (event) => {
+    onsubmit: (event) => {
       event.preventDefault();
-      try {
-        const values = Object.fromEntries([...readers].map(([id, read]) => [id, read()]));
-        await call("modal", { as: me, interaction_id: frame.interaction_id, values });
-        dialog.close();
-      } catch (error) {
-        problem.textContent = error.message;
-      }
+      send().catch((error) => { problem.textContent = error.message; });
     },
-  }, el("h2", {}, frame.modal.title ?? ""), ...controls, problem, el("div", { class: "modal-foot" },
-    el("button", { type: "button", class: "link", onclick: () => dialog.close() }, "Cancel"), el("button", { type: "submit", class: "button primary" }, "Submit")));
+  }, el("h2", {}, title), ...fields, problem, el("div", { class: "modal-foot" },
+    el("button", { type: "button", class: "link", onclick: () => dialog.close() }, "Cancel"), el("button", { type: "submit", class: "button primary" }, submit)));
   dialog.replaceChildren(form);
   dialog.showModal();
 }
