@@ -244,8 +244,7 @@ export class Composer {
     if (asked !== this.asked || !this.command) return;
     const { options } = this.values();
     try {
-      const body = { ...this.place(), option: option.name, value: input.value, options };
-      const { choices } = await call("autocomplete", body);
+      const { choices } = await call("autocomplete", { ...this.place(), option: option.name, value: input.value, options });
       if (asked !== this.asked || document.activeElement !== input) return;
       this.offer(choices.map((choice) => ({
         title: choice.name,
@@ -295,8 +294,7 @@ export class Composer {
     try {
       const attachments = {};
       for (const [name, file] of Object.entries(uploads)) attachments[name] = await encode(file);
-      const body = { ...this.place(), options, attachments };
-      await call("slash", body);
+      await call("slash", { ...this.place(), options, attachments });
       this.leave();
     } catch (error) {
       this.app.fail(error.message);

@@ -27,14 +27,15 @@ export function fileIcon() {
   return el("img", { class: "file-icon", src: "/static/file.svg", alt: "", width: 24, height: 32 });
 }
 
+/** Time of day. */
+export function clock(iso) { return new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }); }
+
 /** Time of day for today, date and time before. */
 export function when(iso) {
-  const date = new Date(iso);
-  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(iso).setHours(0, 0, 0, 0)) / 86_400_000);
-  if (days === 0) return `Today at ${time}`;
-  if (days === 1) return `Yesterday at ${time}`;
-  return `${date.toLocaleDateString()} ${time}`;
+  if (days === 0) return `Today at ${clock(iso)}`;
+  if (days === 1) return `Yesterday at ${clock(iso)}`;
+  return `${new Date(iso).toLocaleDateString()} ${clock(iso)}`;
 }
 
 /** A size in bytes for people. */

@@ -1,6 +1,6 @@
 // Draws messages. An edit replaces only the parts that changed, so a card edited every two seconds does not flicker
 // and a button keeps its focus.
-import { avatar, bytes, el, fileIcon, when } from "./dom.js";
+import { avatar, bytes, clock, el, fileIcon, when } from "./dom.js";
 import { MENUS, emoji, entries, menu } from "./menus.js";
 
 const BUTTONS = { 1: "primary", 2: "secondary", 3: "success", 4: "danger" };
@@ -19,7 +19,7 @@ export function draw(message, act) {
   const node = el("article", { class: "message", "data-testid": "message", dataset: { id: message.id, authorId: message.author.id, author: message.author.name } });
   node.append(
     el("div", { class: "lead" }), el("div", { class: "tools" }),
-    el("div", { class: "gutter" }, avatar(message.author), el("time", { class: "hover-time", datetime: message.timestamp }, shortTime(message.timestamp))),
+    el("div", { class: "gutter" }, avatar(message.author), el("time", { class: "hover-time", datetime: message.timestamp }, clock(message.timestamp))),
     el("div", { class: "body" },
       el("div", { class: "head" },
         el("span", { class: `name${message.author.bot ? " bot" : ""}` }, message.author.name), " ",
@@ -62,10 +62,6 @@ function part(node, selector, data, make) {
   node.parts[selector] = fresh;
   const place = node.querySelector(selector);
   place.replaceChildren(...make([...place.children]));
-}
-
-function shortTime(iso) {
-  return new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }
 
 function lead(message) {
@@ -121,10 +117,7 @@ function content(message, act) {
 
 function file(item) {
   const link = { href: item.url, target: "_blank", rel: "noopener" };
-  if (item.image) {
-    const box = el("a", { ...link, class: "picture" }, picture(item, item.name));
-    return box;
-  }
+  if (item.image) return el("a", { ...link, class: "picture" }, picture(item, item.name));
   return el("div", { class: "file", "data-testid": "attachment" },
     fileIcon(),
     el("div", {}, el("a", { ...link, download: item.name }, item.name), el("div", { class: "file-size" }, bytes(item.size))));
