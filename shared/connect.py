@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import redis
@@ -15,9 +15,7 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
 from galvanic.errors import UserError
-
-if TYPE_CHECKING:
-    from shared.settings import Settings
+from shared.settings import Settings
 
 
 class TakesNothing(redis.ConnectionError):

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import redis
 import structlog
@@ -34,9 +34,6 @@ from prometheus_client import (
 from shared import presence
 from shared.connect import connect, explain
 from shared.settings import Settings
-
-if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 UNKNOWN = "unknown"
 PATIENCE_S = 2.0

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 import redis
@@ -19,7 +19,7 @@ from galvanic.checkpoint import when_there_is_room
 from galvanic.errors import UserError
 from galvanic.files import write_text
 from galvanic.options import CorpusInfo, TranscriptRef
-from galvanic.results import TrainingCancelled, TrainingInterrupted
+from galvanic.results import TrainingCancelled, TrainingInterrupted, TrainResult
 from galvanic.verdict import verdict
 from shared import keys
 from shared.corpora import unpack_to_file, unpacked_limit
@@ -43,9 +43,6 @@ from worker.events import JobEvents
 from worker.files import JobFiles, Made, read
 from worker.hooks import JobHooks
 from worker.store import ModelStore, difficulty
-
-if TYPE_CHECKING:
-    from galvanic.results import TrainResult
 
 T = TypeVar("T")
 log = structlog.get_logger()

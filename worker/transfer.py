@@ -5,12 +5,14 @@ from __future__ import annotations
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import redis
 
+from galvanic import model_file
 from galvanic.errors import UserError
 from galvanic.facts import MOST_LICENCE, MOST_TITLE, one_line
+from galvanic.model_file import Description
 from galvanic.options import CorpusInfo, TranscriptRef
 from galvanic.reading import slugify
 from galvanic.units import MEGABYTE
@@ -23,9 +25,6 @@ from shared.transcripts import revision_of
 from worker.channel_text import info_of, revisions_now
 from worker.events import Superseded
 from worker.jobs import JobContext
-
-if TYPE_CHECKING:
-    from galvanic.model_file import Description
 
 FILE_TTL_S = 10 * 60  # of a model's file in Redis: the bot fetches it at once
 _checking = threading.Lock()  # one at a time: checking takes several times the memory of a file
@@ -41,8 +40,6 @@ def export(job: ExportJob, context: JobContext) -> Exported:
     Raises UserError when the store has no such model, its file is too large to be sent, or words that it learned were
     withdrawn.
     """
-    from galvanic import model_file
-
     data = cast(bytes | None, context.client.get(keys.model(job.model.model_id)))
     transcripts = ModelRecord.model_validate_json(data).transcripts if data is not None else ()
     now = revisions_now(context.client, transcripts)
@@ -83,8 +80,6 @@ def import_(job: ImportJob, context: JobContext) -> None:
 
 def _save(job: ImportJob, file: str, context: JobContext) -> ModelRecord:
     """Check the model's file under a key of Redis, and save the model; its record, under the wished name."""
-    from galvanic import model_file
-
     most = int(context.settings.import_max_mb * MEGABYTE)
     if context.client.strlen(file) > most:
         raise UserError(

@@ -9,18 +9,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from galvanic.errors import UserError
+from galvanic.facts import facts_of
+from galvanic.model_file import describe
 from galvanic.request import WriteRequest
+from galvanic.results import Generation
 from shared.blocklist import Blocklist
 from shared.events import Compared, ComparedText, Generated, Pictured, Quizzed, Surprised
 from shared.jobs import CARD_FILE, SURPRISE_FILE, CompareJob, GenerateJob, PictureJob, QuizJob, SurpriseJob, Variant
 from worker.jobs import JobContext
-
-if TYPE_CHECKING:
-    from galvanic.results import Generation
-
 
 REDRAWS = 3  # further tries when a text has a hit of the server's blocklist; then it is masked
 _STRIDE = 0x9E3779B1
@@ -198,8 +197,6 @@ def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
 
 def picture(job: PictureJob, context: JobContext) -> Pictured:
     """Raises UserError when the model is gone, or its file is damaged."""
-    from galvanic.facts import facts_of
-    from galvanic.model_file import describe
     from galvanic.pictures import model_card
 
     with context.models.store.reading(job.model.model_id) as path:

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from galvanic.cli.base import report
+from galvanic.machine import self_check
+from galvanic.model_file import library_versions
 from shared.settings import get_settings
 from worker import hardware
 from worker.doctor import Finding, Level, gpu, machine, redis_server
@@ -47,9 +49,6 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def _engine(values: dict[str, Any]) -> list[Finding]:
-    from galvanic.machine import self_check
-    from galvanic.model_file import library_versions
-
     values["versions"] = library_versions()
     try:
         checked = self_check()
