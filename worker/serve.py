@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import redis
 import structlog
@@ -32,9 +32,6 @@ from shared.logging import configure_logging
 from shared.metrics import health_command, served
 from shared.settings import Settings, get_settings
 from worker.stderr import join_pools_log, run_recorded
-
-if TYPE_CHECKING:
-    from worker.metrics import Watched
 
 GENERATE_THREADS = 256
 """Requests that may wait together; each thread only waits. While all are taken, Celery looks for more only now and
@@ -136,6 +133,13 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     beside = ExitStack()
     beside.enter_context(served(settings, watched.registry, watched.health))
 
+    def compile_writing() -> None:
+        """Seconds that the first person to ask need not wait, where nothing is kept from the last time."""
+        with watched.loading():
+            from galvanic.streams import compile_loop
+
+            compile_loop()
+
     def trim() -> None:
         if worked.is_set():
             worked.clear()
@@ -149,7 +153,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         _clean_up(settings, queue)
         log.info("worker_ready", queue=queue)
         if models:  # a train worker's child ends after each job
-            threading.Thread(target=_compile, args=(watched,), name="warm-up", daemon=True).start()
+            threading.Thread(target=compile_writing, name="warm-up", daemon=True).start()
             beside.enter_context(Repeating(trim, warm.TRIM_EVERY_S, "memory_not_returned"))
 
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
@@ -239,11 +243,3 @@ def _warm_up() -> None:
     from galvanic.streams import compile_loop
 
     compile_loop()
-
-
-def _compile(watched: Watched) -> None:
-    """Seconds that the first person to ask need not wait, where nothing is kept from the last time."""
-    with watched.loading():
-        from galvanic.streams import compile_loop
-
-        compile_loop()
