@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import pkgutil
 
 from galvanic.cli import main as run
-from galvanic.cli.base import Cli, positive_int, report
+from galvanic.cli.base import Cli, Run, positive_int, report
 from galvanic.options import CorpusInfo
 from shared.corpora import resolve
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.settings import get_settings, read_settings
+from worker import gpus, hardware
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,13 +26,15 @@ def register(cli: Cli) -> None:
     cli.least_chars = lambda: get_settings().corpus_min_chars
     cli.limits = lambda: get_settings().train_limits
     cli.length = lambda: get_settings().generate_length
-    cli.add("doctor", "Check this installation, and say what to do where it cannot work as it should.", _doctor)
+    summary = "Check this installation, and say what to do where it cannot work as it should."
+    cli.add("doctor", summary, _later("worker.cli.doctor:doctor"))
     cli.add("devices", "List what trainings can run on here: GPUs, or the cores of the processor.", _devices)
     summary = "Write Redis' state, models and checkpoints into one file; nothing need be stopped."
-    cli.add("backup", summary, _backup).add_argument("file", metavar="FILE", help="file to write; -: standard output")
-    cli.add("restore", "Bring a backup back onto an empty installation.", _restore).add_argument(
-        "file", metavar="FILE", help="a file that backup wrote; -: standard input"
-    )
+    backup = cli.add("backup", summary, _later("worker.cli.backup:backup_command"))
+    backup.add_argument("file", metavar="FILE", help="file to write; -: standard output")
+    summary = "Bring a backup back onto an empty installation."
+    restore = cli.add("restore", summary, _later("worker.cli.backup:restore_command"))
+    restore.add_argument("file", metavar="FILE", help="a file that backup wrote; -: standard input")
     for name in ("worker", "serve"):
         serve = cli.add(name, "Serve a queue until told to stop.", _serve, json=False)
         serve.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
@@ -46,31 +50,13 @@ def _named(name: str, keep_licence: bool) -> tuple[str, CorpusInfo]:
     return corpus.text, corpus.info
 
 
-# What one command needs takes others half a second to import.
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from worker.cli.doctor import doctor
-
-    return doctor(options)
-
-
-def _backup(options: argparse.Namespace) -> int:
-    from worker.cli.backup import backup_command
-
-    return backup_command(options)
-
-
-def _restore(options: argparse.Namespace) -> int:
-    from worker.cli.backup import restore_command
-
-    return restore_command(options)
+def _later(name: str) -> Run:
+    """A command, imported when it is given: what it needs takes others half a second to import."""
+    return lambda options: int(pkgutil.resolve_name(name)(options))
 
 
 def _devices(options: argparse.Namespace) -> int:
     """The GPUs that TensorFlow can use, by the numbers that `serve --gpu` takes, and the cores."""
-    from worker import hardware
-
     gpus_here = hardware.usable_gpus()
     lines = [f"GPU {gpu.index}  {gpu.name}, {gpu.memory_total_mb / 1024:.0f} GB  {gpu.uuid}" for gpu in gpus_here]
     found = [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in gpus_here]
@@ -81,8 +67,6 @@ def _devices(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     """What is wrong with the settings is printed; all after that is in the log."""
-    from worker import gpus, hardware
-
     settings = read_settings()
     if options.gpu is not None:
         gpus.use(options.gpu)
