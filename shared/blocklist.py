@@ -12,8 +12,10 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 from importlib.resources import files
+from operator import itemgetter
 
 from galvanic.errors import UserError
 
@@ -33,7 +35,8 @@ class Blocklist:
 
     def __init__(self, entries: Sequence[str]) -> None:
         safe = [entry for entry in entries if _refusal(entry) is None]
-        alternatives = "|".join(_expression(entry) for entry in sorted(safe, key=len, reverse=True))
+        longest_first = (entry.split() for entry in sorted(safe, key=len, reverse=True))
+        alternatives = "|".join(r"\s++".join(map(_word_expression, words)) for words in longest_first)
         # No entry begins with a space, so that a long run of spaces costs nothing.
         whole = rf"(?<!{_SIGN})(?=\S)(?:{alternatives})(?!{_SIGN})"
         self._pattern = re.compile(whole, re.IGNORECASE) if safe else None
@@ -55,16 +58,13 @@ class Blocklist:
     def _mask_wide(self, text: str) -> str:
         """Cover from space to space whatever has a hit: that exposes no other, so one pass is always enough."""
         assert self._pattern is not None
-        chunks = [(chunk.start(), chunk.end()) for chunk in re.finditer(r"\S+", text)]
         spans = [hit.span() for hit in self._pattern.finditer(text)]
-        out, end, at = [], 0, 0
-        for start, stop in chunks:
-            while at < len(spans) and spans[at][1] <= start:
-                at += 1
-            if at < len(spans) and spans[at][0] < stop:
-                out += [text[end:start], MASK * (stop - start)]
-                end = stop
-        return "".join([*out, text[end:]])
+
+        def cover(chunk: re.Match[str]) -> str:
+            at = bisect_right(spans, chunk.start(), key=itemgetter(1))
+            return MASK * len(chunk[0]) if at < len(spans) and spans[at][0] < chunk.end() else chunk[0]
+
+        return re.sub(r"\S+", cover, text)
 
 
 def parse(typed: str) -> tuple[str, ...]:
@@ -107,10 +107,6 @@ def _refusal(entry: str) -> UserError | None:
             "Write the word; `*` stands for any letters in it.",
         )
     return None
-
-
-def _expression(entry: str) -> str:
-    return r"\s++".join(map(_word_expression, entry.split()))
 
 
 def _word_expression(word: str) -> str:
