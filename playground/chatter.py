@@ -19,7 +19,13 @@ from playground.places import CHANNEL_IDS, EMOJI_IDS, USER_IDS
 _SCENES = Path(__file__).with_name("tavern.txt")
 _LINE = re.compile(r"(\w+)([:>~]) (.+)")
 _SLOT = re.compile(r"\{(\w+)\}")
-_REFERENCE = re.compile(r"@(\w+)|#(\w+)|:(\w+):")
+_REFERENCE = re.compile(r"[@#]\w+|:\w+:")
+_REFERENCES = {
+    **{f"@{name}": f"<@{user_id}>" for name, user_id in USER_IDS.items()},
+    **{f"#{name}": f"<#{channel_id}>" for name, channel_id in CHANNEL_IDS.items()},
+    **{f":{name}:": f"<:{name}:{emoji_id}>" for name, emoji_id in EMOJI_IDS.items()},
+}
+"""As Discord's own client writes them."""
 _WEEKS = 5
 _SCENES_PER_DAY = 12
 """At most: a longer history begins earlier."""
@@ -110,17 +116,6 @@ def small_talk(count: int, until: datetime, seed: int = 1818) -> Iterator[Said]:
         for line in scene:
             text = _SLOT.sub(lambda slot, words=words: words[slot[1]], line.text).replace("\\n", "\n")  # type: ignore[misc]
             edited = moment + timedelta(seconds=drawn.randint(20, 400)) if line.mark == "~" else None
-            yield Said(USER_IDS[line.speaker], _REFERENCE.sub(_refer, text), moment, line.mark == ">", edited)
+            content = _REFERENCE.sub(lambda found: _REFERENCES.get(found[0], found[0]), text)
+            yield Said(USER_IDS[line.speaker], content, moment, line.mark == ">", edited)
             moment += timedelta(seconds=drawn.randint(4, 25) + len(text) // 4)
-
-
-def _refer(found: re.Match[str]) -> str:
-    """`@ben`, `#lab` and `:sparkjar:` as Discord's own client writes them."""
-    person, channel, emoji = found.groups()
-    if person in USER_IDS:
-        return f"<@{USER_IDS[person]}>"
-    if channel in CHANNEL_IDS:
-        return f"<#{CHANNEL_IDS[channel]}>"
-    if emoji in EMOJI_IDS:
-        return f"<:{emoji}:{EMOJI_IDS[emoji]}>"
-    return found[0]
