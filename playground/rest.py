@@ -14,10 +14,10 @@ import re
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+import discord
 import structlog
 from aiohttp import BodyPartReader, MultipartReader, web
 from simcord import intents as rules
@@ -62,13 +62,6 @@ _OPEN = re.compile(r"/(interactions|webhooks)/\d+/")
 """Routes whose token stands in the path."""
 
 
-@dataclass
-class Upload:
-    fp: io.BytesIO
-    filename: str
-    description: str | None
-
-
 def token_accepted(token: str) -> bool:
     return bool(token) and token != REFUSED_TOKEN
 
@@ -103,7 +96,7 @@ class Rest:
             return respond()
         return await self.around(request, path, raw, [file.filename for file in files], respond)
 
-    def _respond(self, request: web.Request, path: str, body: Any, files: list[Upload]) -> web.Response:
+    def _respond(self, request: web.Request, path: str, body: Any, files: list[discord.File]) -> web.Response:
         try:
             check_request(request.method, path, body)
             settle_ids(body)
@@ -146,7 +139,7 @@ class Rest:
         channel = world.channels.get(channel_id or 0)
         return file_limit(channel.guild_id if channel else None)
 
-    def _answer(self, method: str, path: str, body: Any, query: dict[str, Any], files: list[Upload]) -> Any:
+    def _answer(self, method: str, path: str, body: Any, query: dict[str, Any], files: list[discord.File]) -> Any:
         fields = body if isinstance(body, dict) else {}
         sent = _MESSAGES.fullmatch(path) if method == "POST" else None
         if sent is not None:
@@ -220,7 +213,7 @@ class Rest:
             self._check_open(channel_id)
         state.archived = False
 
-    def _check_parts(self, channel_id: int, fields: dict[str, Any], files: list[Upload]) -> None:
+    def _check_parts(self, channel_id: int, fields: dict[str, Any], files: list[discord.File]) -> None:
         """Refuse what Discord refuses and simcord lets pass."""
         if (fields.get("embeds") or fields.get("embed")) and not self._world.may(BOT_ID, channel_id, "embed_links"):
             raise errors.missing_permissions()
@@ -273,7 +266,7 @@ def _members(world: World, guild_id: int, begin: str, most: int) -> list[Any]:
     return [dict(serializers.member_payload(world, guild, one)) for one in found[:most]]
 
 
-async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[Upload], str | bytes]:
+async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[discord.File], str | bytes]:
     """JSON body and files of a request, plain or multipart, and the body as it came."""
     if request.content_type.startswith("multipart/"):
         return await _read_multipart(await request.multipart(), limit)
@@ -283,9 +276,9 @@ async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[Upload
     return json.loads(raw), [], raw
 
 
-async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, list[Upload], str]:
+async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, list[discord.File], str]:
     scalars: dict[str, str] = {}
-    files: list[tuple[str, Upload]] = []
+    files: list[tuple[str, discord.File]] = []
     async for part in reader:
         if not isinstance(part, BodyPartReader):
             raise errors.invalid_form_body("nested multipart body")
@@ -297,7 +290,7 @@ async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, lis
             raise BackendError(413, 40005, "Request entity too large")
         # Names arrive percent-encoded from some clients and plain from others.
         name = unquote(part.filename)
-        files.append((part.name or "", Upload(io.BytesIO(data), name, None)))
+        files.append((part.name or "", discord.File(io.BytesIO(data), name)))
     if len(files) > MAX_FILES:
         raise BackendError(400, 30015, "Maximum number of attachments in a message reached (10)")
     raw = scalars.get("payload_json", json.dumps(scalars))
@@ -306,7 +299,7 @@ async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, lis
     return payload, [upload for _, upload in files], raw
 
 
-def _describe(payload: Any, files: list[tuple[str, Upload]]) -> None:
+def _describe(payload: Any, files: list[tuple[str, discord.File]]) -> None:
     """Give the files the alternative text that the body's `attachments` declare for them."""
     if not isinstance(payload, dict):
         return
