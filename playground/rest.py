@@ -53,7 +53,6 @@ _THREAD = re.compile(r"/channels/(\d+)")
 _CHANNEL = re.compile(r"/channels/(\d+)/")
 _INTERACTION = re.compile(r"/(?:interactions/(\d+)|webhooks/\d+/([^/]+))")
 _HOOKED = re.compile(r"/webhooks/(\d+)/[^/]+(?:/messages/\d+)?")
-_SEARCHED = re.compile(r"/guilds/(\d+)/members/search")
 _GUILD = re.compile(r"/guilds/(\d+)")
 _CALLBACK = re.compile(r"/interactions/(\d+)/")
 _GRANTED = {"members": 1 << 15, "message_content": 1 << 19}
@@ -158,8 +157,6 @@ class Rest:
             self._check_parts(int(edited[1]), fields, files)
         elif method == "GET" and (asked := _MESSAGES.fullmatch(path)) is not None:
             return _page(self._world, int(asked[1]), query)
-        elif (searched := _SEARCHED.fullmatch(path)) is not None:
-            return _members(self._world, int(searched[1]), query["query"].lower(), int(query["limit"]))
         may_read, hooked = self._world.granted.message_content, _HOOKED.fullmatch(path)
         hook = self._world.webhooks.get(int(hooked[1])) if hooked is not None else None
         room_id = hook.channel_id if hook is not None else 0
@@ -258,12 +255,14 @@ def _page(world: World, channel_id: int, query: dict[str, str]) -> list[Any]:
     return found if step < 0 else found[::-1]
 
 
-def _members(world: World, guild_id: int, begin: str, most: int) -> list[Any]:
+@router.route("GET", "/guilds/{guild_id}/members/search")
+def _members(request: router.RequestContext) -> list[Any]:
     """Those whose name or nickname begins so."""
-    guild = world.get_guild(guild_id)
+    world, begin = request.backend, request.params["query"].lower()
+    guild = world.get_guild(request.int_arg("guild_id"))
     names = ((one, one.nick or "", world.users[one.user_id].name) for one in guild.members.values())
     found = [one for one, *theirs in names if any(name.lower().startswith(begin) for name in theirs)]
-    return [dict(serializers.member_payload(world, guild, one)) for one in found[:most]]
+    return [dict(serializers.member_payload(world, guild, one)) for one in found[: int(request.params["limit"])]]
 
 
 async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[discord.File], str | bytes]:
