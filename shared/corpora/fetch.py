@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -17,9 +16,6 @@ from shared.corpora.corpus import size_limit
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-Progress = Callable[[str], Awaitable[None]]
-"""Called with one plain sentence about what happens now."""
 
 _CHUNK = 64 * 1024
 _HEADERS = {"User-Agent": "Galvanic (self-hosted Discord bot)", "Accept": "text/plain", "Accept-Encoding": "identity"}
@@ -42,7 +38,7 @@ class _MirrorError(Exception):
     """Why a mirror was no use, in words that follow its name."""
 
 
-async def fetch_book(entry: CatalogueEntry, settings: Settings, progress: Progress | None = None) -> bytes:
+async def fetch_book(entry: CatalogueEntry, settings: Settings) -> bytes:
     """From the first mirror that has it; each has `fetch_timeout_s` for the whole book. Raises `FetchError`."""
     reasons: list[str] = []
     timeout = aiohttp.ClientTimeout(total=settings.fetch_timeout_s)
@@ -50,8 +46,6 @@ async def fetch_book(entry: CatalogueEntry, settings: Settings, progress: Progre
     async with aiohttp.ClientSession(timeout=timeout, headers=_HEADERS, trust_env=True) as session:
         for mirror in settings.gutenberg_mirrors:
             host = urlsplit(mirror).hostname or mirror
-            if progress is not None:
-                await progress(f"Fetching {entry.full_title} from {host}.")
             try:
                 data = await _download(session, mirror.format(number=entry.gutenberg_number), settings)
                 if why := await asyncio.to_thread(why_not, data, entry):

@@ -14,7 +14,7 @@ from galvanic.files import replacing
 from galvanic.reading import slugify
 from shared.corpora.catalogue import PYTHON_DOCS, CatalogueEntry, catalogue, find
 from shared.corpora.corpus import Corpus, check_size, from_bytes, from_entry, from_text
-from shared.corpora.fetch import FetchError, Progress, fetch_book, why_not
+from shared.corpora.fetch import FetchError, fetch_book, why_not
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -27,13 +27,11 @@ def names(settings: Settings) -> list[str]:
     return sorted({entry.name for entry in catalogue()} | set(_folder(settings)))
 
 
-async def resolve(
-    name: str, settings: Settings, *, keep_licence: bool = False, progress: Progress | None = None
-) -> Corpus:
+async def resolve(name: str, settings: Settings, *, keep_licence: bool = False) -> Corpus:
     """From `CORPORA_DIR`, the cache, Python itself or Project Gutenberg, in this order.
 
-    Case and spaces of `name` and a final `.txt` do not matter. `progress` gets a sentence when something takes a while.
-    Raises `UserError`: no such name (with the nearest ones), the book cannot be fetched, or the file is no good.
+    Case and spaces of `name` and a final `.txt` do not matter. Raises `UserError`: no such name (with the nearest
+    ones), the book cannot be fetched, or the file is no good.
     """
     key = _key(name)
     if (path := (await asyncio.to_thread(_folder, settings)).get(key)) is not None:
@@ -47,7 +45,7 @@ async def resolve(
     data = await asyncio.to_thread(_read_cache, cached, entry)
     if data is None:
         try:
-            data = await fetch_book(entry, settings, progress)
+            data = await fetch_book(entry, settings)
         except FetchError as error:
             remedy = await asyncio.to_thread(_without_network, entry, settings)
             raise UserError(f"{entry.full_title} {error}.", remedy) from error
