@@ -1,4 +1,4 @@
-"""One worker service: what is set up around Celery's worker, and the health check of its container.
+"""One worker service: what is set up around Celery's worker.
 
 Celery's own command starts it, `celery -A worker.app worker -Q train -c 1` or `-Q generate`, with nothing but the
 settings; `python -m worker serve QUEUE` is the same with a GPU or a number of cores chosen.
@@ -29,7 +29,7 @@ from shared import keys, presence
 from shared.connect import connect
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, TrainJob
 from shared.logging import configure_logging
-from shared.metrics import health_command, served
+from shared.metrics import served
 from shared.settings import Settings, get_settings
 from worker.stderr import join_pools_log, run_recorded
 
@@ -95,17 +95,6 @@ def _queue(worker: Any) -> str:
 def _refuse(sentence: str) -> NoReturn:
     print(f"error: {sentence}", file=sys.stderr)
     raise SystemExit(os.EX_CONFIG)  # a restart cannot help
-
-
-def health(queue: str) -> int:
-    """0 when the worker of this host that serves `queue` is well, else 1 (for container health checks).
-
-    With METRICS_PORT the worker is asked; otherwise Redis must answer and know of such a worker: with
-    `Settings.worker_name`, the one of that name.
-    """
-    settings = get_settings()
-    here = f"@{socket.gethostname()}:"
-    return health_command(settings, queue, f"{queue}-{settings.worker_name}{here}" if settings.worker_name else here)
 
 
 def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import pkgutil
+import socket
 
 from galvanic.cli import main as run
 from galvanic.cli.base import Cli, Run, positive_int, report
@@ -80,6 +81,9 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _health(options: argparse.Namespace) -> int:
-    from worker.serve import health
+    """Without METRICS_PORT, Redis must know of a worker of this host: with WORKER_NAME, of the one of that name."""
+    from shared.metrics import health_command
 
-    return health(options.queue)
+    settings, here = get_settings(), f"@{socket.gethostname()}:"
+    name_has = f"{options.queue}-{settings.worker_name}{here}" if settings.worker_name else here
+    return health_command(settings, options.queue, name_has)
