@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.doctor.gpu import GpuFacts, gather, why_unused
-from worker.gpus import Gpu, chosen
+from galvanic.units import count
+from worker.doctor.gpu import GpuFacts, gather, read, why_unused
+from worker.gpus import Gpu
 
 _CORES_VARIABLE = "TF_NUM_INTRAOP_THREADS"
 """TensorFlow's own, which it reads when it makes the threads that compute."""
@@ -31,38 +31,34 @@ def named(gpus: Sequence[str]) -> str:
 
 def on_cpu() -> str:
     """Such as `2 cores of AMD EPYC`."""
-    count = cores()
-    return f"{count} core{'' if count == 1 else 's'} of {_processor()}"
+    return f"{count(cores(), 'core')} of {_processor()}"
 
 
-def limit_cores(count: int) -> None:
-    """Let TensorFlow compute on `count` cores only, in this process and in those that it starts."""
-    os.environ[_CORES_VARIABLE] = str(count)
+def limit_cores(most: int) -> None:
+    """Let TensorFlow compute on so many cores only, in this process and in those that it starts."""
+    os.environ[_CORES_VARIABLE] = str(most)
 
 
 def cores() -> int:
     """Cores that this process may use; a container's limit counts, and that of `limit_cores`."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = os.environ.get(_CORES_VARIABLE, "")
     if limit.isdigit() and int(limit):
-        count = min(count, int(limit))
+        here = min(here, int(limit))
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
     except (OSError, ValueError):
-        return count
-    return count if quota == "max" else max(1, min(count, round(int(quota) / int(period))))
+        return here
+    return here if quota == "max" else max(1, min(here, round(int(quota) / int(period))))
 
 
 def usable_gpus(facts: GpuFacts | None = None) -> list[Gpu]:
     """The GPUs of this process, unless something is known that keeps TensorFlow from them."""
     facts = facts or gather()
-    return chosen(list(facts.gpus), facts.visible) if why_unused(facts) is None else []
+    return facts.chosen_gpus if why_unused(facts) is None else []
 
 
 def _processor() -> str:
-    described = ""
-    with contextlib.suppress(OSError):
-        described = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
-    found = re.search(r"^model name\s*:\s*(.+)$", described, re.MULTILINE)
+    found = re.search(r"^model name\s*:\s*(.+)$", read(Path("/proc/cpuinfo")), re.MULTILINE)
     name = found[1] if found else platform.processor() or platform.machine()
     return " ".join(_NOISE.sub(" ", name).split()) or "an unknown processor"

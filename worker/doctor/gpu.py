@@ -67,6 +67,10 @@ class GpuFacts:
     missing: tuple[str, ...] = ()  # packages with CUDA's libraries that TensorFlow wants
     seen: tuple[str, ...] | None = None  # GPUs that TensorFlow itself finds; None: it was not asked
 
+    @property
+    def chosen_gpus(self) -> list[Gpu]:
+        return chosen(list(self.gpus), self.visible)
+
 
 def gather(root: Path = Path("/"), seen: Iterable[str] | None = None) -> GpuFacts:
     """`root`: the folder of /proc, /sys and /dev. `seen`: the GPUs that TensorFlow finds; None: it was not asked."""
@@ -96,7 +100,7 @@ def gather(root: Path = Path("/"), seen: Iterable[str] | None = None) -> GpuFact
 
 def _on_the_bus(root: Path) -> bool:
     return any(
-        _read(device / "class").startswith(_DISPLAY) and _read(device / "vendor") == _NVIDIA
+        read(device / "class").startswith(_DISPLAY) and read(device / "vendor") == _NVIDIA
         for device in (root / "sys/bus/pci/devices").glob("*")
     )
 
@@ -106,7 +110,7 @@ def _programs(root: Path) -> Iterable[Program]:
     for uuid, pid, name, used in gpus.table("--query-compute-apps", fields):
         if pid.isdigit():
             # Of one in Python its name says nothing; what it runs can be seen, but not from a container.
-            words = _read(root / "proc" / pid / "cmdline").replace("\0", " ").split() if "python" in name else []
+            words = read(root / "proc" / pid / "cmdline").replace("\0", " ").split() if "python" in name else []
             yield Program(int(pid), " ".join([Path(name).name, *words[1:5]]), gpus.megabytes(used), uuid)
 
 
@@ -115,7 +119,7 @@ def _build_info() -> dict[str, Any] | None:
     spec = importlib.util.find_spec("tensorflow")
     if spec is None or not spec.submodule_search_locations:
         return None
-    source = _read(Path(spec.submodule_search_locations[0]) / "python/platform/build_info.py")
+    source = read(Path(spec.submodule_search_locations[0]) / "python/platform/build_info.py")
     # build_info = collections.OrderedDict([...]), written by its build
     literal = re.search(r"OrderedDict\((\[.*\])\)", source, re.DOTALL)
     return dict(ast.literal_eval(literal[1])) if literal else {}
@@ -133,7 +137,8 @@ def _missing_libraries() -> Iterable[str]:
             yield name
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """Empty where it cannot be read."""
     try:
         return path.read_text("utf-8", errors="replace").strip()
     except OSError:
@@ -238,7 +243,7 @@ def _installation(facts: GpuFacts) -> Finding | None:
 
 
 def _hidden(facts: GpuFacts) -> Finding | None:
-    if facts.visible is None or _chosen(facts) or not (facts.gpus or facts.visible in ("", "-1")):
+    if facts.visible is None or facts.chosen_gpus or not (facts.gpus or facts.visible in ("", "-1")):
         return None
     there = f" The cards here are {', '.join(str(gpu.index) for gpu in facts.gpus)}." if len(facts.gpus) > 1 else ""
     return _mend(
@@ -250,7 +255,7 @@ def _hidden(facts: GpuFacts) -> Finding | None:
 
 def _memory(facts: GpuFacts) -> Finding | None:
     """Too little is free on every card, and it is not Galvanic that has the memory."""
-    gpu = max((gpu for gpu in _chosen(facts) if gpu.memory_total_mb), key=_free, default=None)
+    gpu = max((gpu for gpu in facts.chosen_gpus if gpu.memory_total_mb), key=_free, default=None)
     if gpu is None or _free(gpu) >= LEAST_FREE_MB:
         return None
     programs = sorted((one for one in facts.programs if one.gpu == gpu.uuid), key=lambda one: -one.memory_mb)
@@ -282,10 +287,6 @@ def _unknown(facts: GpuFacts) -> Finding:
         "TensorFlow itself says why, in the lines of this command that begin with W or E:",
         f"TF_CPP_MIN_LOG_LEVEL=0 {facts.python} -c \"import tensorflow as tf; tf.config.list_physical_devices('GPU')\"",
     )
-
-
-def _chosen(facts: GpuFacts) -> list[Gpu]:
-    return chosen(list(facts.gpus), facts.visible)
 
 
 def _free(gpu: Gpu) -> int:
