@@ -59,7 +59,7 @@ class Interactions:
         self._people.check_files(channel_id, list(files.values()))
         root, nesting, leaf = self._find(user_id, channel_id, command)
         built, resolved = self._options(channel_id, command, leaf, {**options, **files})
-        data = self._command_data(root, build.nest_options(root, nesting, built))
+        data = _command_data(root, options=build.nest_options(root, nesting, built))
         if resolved:
             data["resolved"] = resolved
         record = self._dispatch(InteractionType.APPLICATION_COMMAND, user_id, channel_id, data)
@@ -81,10 +81,8 @@ class Interactions:
         root = self.message_commands(user_id, channel_id).get(command)
         if root is None:
             raise UserError(f"You are not offered {command!r} on messages here.")
-        data = self._command_data(root, [])
-        del data["options"]
-        data["target_id"] = str(message_id)
-        data["resolved"] = {"messages": {str(message_id): dict(serializers.message_payload(self._world, message))}}
+        resolved = {"messages": {str(message_id): dict(serializers.message_payload(self._world, message))}}
+        data = _command_data(root, target_id=str(message_id), resolved=resolved)
         return self._dispatch(InteractionType.APPLICATION_COMMAND, user_id, channel_id, data)
 
     async def autocomplete(
@@ -102,7 +100,7 @@ class Interactions:
             if name in declared and name != option and declared[name]["type"] == OptionType.STRING
         ]
         built.append({"name": option, "type": focused["type"], "value": value, "focused": True})
-        data = self._command_data(root, build.nest_options(root, nesting, built))
+        data = _command_data(root, options=build.nest_options(root, nesting, built))
         kind = InteractionType.APPLICATION_COMMAND_AUTOCOMPLETE
         record, payload = self._payload(kind, user_id, channel_id, data)
         self._world.emit("INTERACTION_CREATE", payload)
@@ -146,17 +144,6 @@ class Interactions:
                     raise UserError(f"/{name} has no part called {' '.join(path)!r}.") from error
                 return root, nesting, leaf
         raise UserError(f"There is no command /{name}.", "Type / to see the commands there are.")
-
-    def _command_data(self, root: dict[str, Any], options: list[dict[str, Any]]) -> dict[str, Any]:
-        data = {
-            "id": root["id"],
-            "name": root["name"],
-            "type": root.get("type", AppCommandType.CHAT_INPUT),
-            "options": options,
-        }
-        if root.get("guild_id"):
-            data["guild_id"] = root["guild_id"]
-        return data
 
     def _options(
         self, channel_id: int, command: str, leaf: dict[str, Any], values: dict[str, Any]
@@ -255,6 +242,13 @@ class Interactions:
         }
         for listener in self.outcome_listeners:
             listener(record.user_id, frame)
+
+
+def _command_data(root: dict[str, Any], **called: Any) -> dict[str, Any]:
+    """`called`: with what."""
+    whose = {"guild_id": root["guild_id"]} if root.get("guild_id") else {}
+    kind = root.get("type", AppCommandType.CHAT_INPUT)
+    return {"id": root["id"], "name": root["name"], "type": kind, **whose, **called}
 
 
 def said_of(command: str | None, target_id: Any) -> str | None:
