@@ -202,9 +202,7 @@ export class Composer {
   }
 
   field(option) {
-    const label = el("label", { class: `option${option.required ? " required" : ""}`, title: option.description, dataset: { option: option.name } }, el("span", {}, option.name));
-    label.append(this.input(option));
-    return label;
+    return el("label", { class: `option${option.required ? " required" : ""}`, title: option.description, dataset: { option: option.name } }, el("span", {}, option.name), this.input(option));
   }
 
   input(option) {
@@ -242,9 +240,8 @@ export class Composer {
     const asked = (this.asked = Symbol(option.name));
     await new Promise((resolve) => setTimeout(resolve, 120));
     if (asked !== this.asked || !this.command) return;
-    const { options } = this.values();
     try {
-      const { choices } = await call("autocomplete", { ...this.place(), option: option.name, value: input.value, options });
+      const { choices } = await call("autocomplete", { ...this.place(), option: option.name, value: input.value, options: this.values().options });
       if (asked !== this.asked || document.activeElement !== input) return;
       this.offer(choices.map((choice) => ({
         title: choice.name,
