@@ -7,13 +7,11 @@ newer bot asked for.
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from galvanic.options import MOST_LENGTH, CorpusInfo, GenerateOptions, StopAt, TrainOptions, TranscriptRef
-
-JOB_VERSION: Final = 1
 
 Snowflake = Annotated[int, Field(ge=0)]
 JobId = Annotated[
@@ -54,7 +52,7 @@ class ModelRef(_Message):
 
 
 class _Job(_Message):
-    version: Literal[1] = JOB_VERSION
+    version: Literal[1] = 1
     job_id: JobId
     place: Place
 
@@ -210,6 +208,3 @@ def authors_of(job: Job) -> set[int]:
 
 def task_name(kind: str) -> str:
     return f"worker.{kind}"
-
-
-TRAIN_TASK = task_name("train")

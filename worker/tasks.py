@@ -10,11 +10,11 @@ from typing import get_args
 
 from celery import Task
 
-from shared.jobs import TRAIN_TASK, Asked, DeleteJob, task_name
+from shared.jobs import Asked, DeleteJob, task_name
 from worker.app import app
 
 
-@app.task(name=TRAIN_TASK, Request="worker.metrics:TrainingRequest")
+@app.task(name=task_name("train"), Request="worker.metrics:TrainingRequest")
 def train(job_id: str, attempt: int, nonce: str) -> str | None:
     """The result, how it ended, is counted by the worker's parent process."""
     from worker.training import run_train
