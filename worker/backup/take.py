@@ -45,11 +45,6 @@ class Snapshot(NamedTuple):
     entries: list[Entry]
     jobs: list[str]  # ids of trainings that are not over
 
-    @property
-    def models(self) -> list[str]:
-        """Ids of those in the registry."""
-        return [entry.model_id for entry in self.entries if entry.model_id]
-
 
 def take(settings: Settings, client: redis.Redis, file: IO[bytes], say: Say) -> Taken:
     """Write a backup into `file`, which need not be seekable; whoever writes to Redis waits for a moment.
@@ -63,19 +58,20 @@ def take(settings: Settings, client: redis.Redis, file: IO[bytes], say: Say) -> 
             "There is nothing to back up: this Redis knows no model, no training and no setting.",
             "Check REDIS_URL and DATA_DIR.",
         )
+    models = [entry.model_id for entry in snapshot.entries if entry.model_id]
     description = Description(
         taken_at=snapshot.taken_at,
         version=importlib.metadata.version("galvanic"),
         redis=client.info("server")["redis_version"],
         entries=len(snapshot.entries),
-        models=len(snapshot.models),
+        models=len(models),
         trainings=len(snapshot.jobs),
     )
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(DESCRIPTION, description.model_dump_json(indent=1) + "\n")
         write_entries(archive, snapshot.entries)
         say(f"Redis: {count(description.entries, 'key')}")
-        missing = _add_models(archive, ModelStore(settings), client, snapshot.models, say)
+        missing = _add_models(archive, ModelStore(settings), client, models, say)
         checkpoints = sum(_add_checkpoint(archive, JobFiles(settings, one), one) for one in snapshot.jobs)
     return Taken(description, checkpoints, missing)
 
