@@ -38,8 +38,8 @@ log = structlog.get_logger()
 API_PREFIX = "/api/v10"
 MALFORMED = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
 """What fields of a wrong type, or nested too deep, raise: simcord's routes check no types."""
-Around = Callable[[web.Request, str, str | bytes, list[str], Callable[[], web.Response]], Awaitable[web.Response]]
-"""(request, path, body as it came, names of its files, what answers it)"""
+Around = Callable[[web.Request, str, Any, list[str], Callable[[], web.Response]], Awaitable[web.Response]]
+"""(request, path, body, names of its files, what answers it)"""
 REFUSED_TOKEN = "bad-token"  # noqa: S105 - the one token that is refused, so that this path can be tested
 NONCE_S = 300.0
 """How long a nonce is remembered; Discord says "a few minutes"."""
@@ -87,13 +87,13 @@ class Rest:
         if path in ("/gateway", "/gateway/bot"):
             return _json(self._gateway_info())
         try:
-            body, files, raw = await _read_body(request, self._file_limit(path))
+            body, files = await _read_body(request, self._file_limit(path))
         except (BackendError, *MALFORMED) as error:
             return _refused(error)
         respond = functools.partial(self._respond, request, path, body, files)
         if self.around is None:
             return respond()
-        return await self.around(request, path, raw, [file.filename for file in files], respond)
+        return await self.around(request, path, body, [file.filename for file in files], respond)
 
     def _respond(self, request: web.Request, path: str, body: Any, files: list[discord.File]) -> web.Response:
         try:
@@ -265,17 +265,15 @@ def _members(request: router.RequestContext) -> list[Any]:
     return [dict(serializers.member_payload(world, guild, one)) for one in found[: int(request.params["limit"])]]
 
 
-async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[discord.File], str | bytes]:
-    """JSON body and files of a request, plain or multipart, and the body as it came."""
+async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[discord.File]]:
+    """JSON body and files of a request, plain or multipart."""
     if request.content_type.startswith("multipart/"):
         return await _read_multipart(await request.multipart(), limit)
     raw = await request.read()
-    if not raw:
-        return None, [], b""
-    return json.loads(raw), [], raw
+    return json.loads(raw) if raw else None, []
 
 
-async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, list[discord.File], str]:
+async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, list[discord.File]]:
     scalars: dict[str, str] = {}
     files: list[tuple[str, discord.File]] = []
     async for part in reader:
@@ -292,10 +290,9 @@ async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, lis
         files.append((part.name or "", discord.File(io.BytesIO(data), name)))
     if len(files) > MAX_FILES:
         raise BackendError(400, 30015, "Maximum number of attachments in a message reached (10)")
-    raw = scalars.get("payload_json", json.dumps(scalars))
-    payload: Any = json.loads(raw)
+    payload: Any = json.loads(scalars["payload_json"]) if "payload_json" in scalars else scalars
     _describe(payload, files)
-    return payload, [upload for _, upload in files], raw
+    return payload, [upload for _, upload in files]
 
 
 def _describe(payload: Any, files: list[tuple[str, discord.File]]) -> None:

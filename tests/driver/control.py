@@ -82,11 +82,11 @@ class Driver:
         self,
         request: web.Request,
         path: str,
-        raw: str | bytes,
+        body: Any,
         files: list[str],
         respond: Callable[[], web.Response],
     ) -> web.Response:
-        sent = self._log.add(request.method, path, raw, files)
+        sent = self._log.add(request.method, path, json.dumps(body), files)
         fault = self.faults.take(request.method, path) or self._closed_dm(request.method, path)
         if fault is None or fault.late or fault.status == OK:
             response = respond()
