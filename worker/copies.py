@@ -20,7 +20,7 @@ from galvanic.files import write_text
 from shared import keys
 from shared.settings import Settings
 from worker.beside import Repeating
-from worker.files import JobFiles, jobs_here
+from worker.files import JobFiles, folder_of_all
 from worker.store import ModelStore, StoreAway
 
 _FOLDER = "checkpoints"
@@ -124,7 +124,7 @@ def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
     Also a model that was saved and never entered, because the job was cancelled between the two. Raises
     redis.RedisError.
     """
-    store, here = ModelStore(settings), jobs_here(settings)
+    store, here = ModelStore(settings), [folder.name for folder in folder_of_all(settings).glob("*/")]
     try:
         copied = [] if store.is_local else store.names(_FOLDER, "directory")
         for job_id in (*here, *copied):

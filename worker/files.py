@@ -19,6 +19,11 @@ log = structlog.get_logger()
 R = TypeVar("R", bound=BaseModel)
 
 
+def folder_of_all(settings: Settings) -> Path:
+    """In it each job that has files on this host has a folder of its id."""
+    return settings.data_dir / "checkpoints"
+
+
 class Made(BaseModel):
     """What is left to do once a training is through: save the model, register it, and send the end."""
 
@@ -33,7 +38,7 @@ class JobFiles:
     """Where a job's files lie on this host."""
 
     def __init__(self, settings: Settings, job_id: str) -> None:
-        self.folder = folder = _root(settings) / job_id
+        self.folder = folder = folder_of_all(settings) / job_id
         self.checkpoint = folder / "checkpoint"  # from which another attempt goes on
         self.model = folder / "model.safetensors"  # unfinished
         self.text = folder / "text.txt"  # what it learns, unpacked
@@ -70,12 +75,3 @@ def read(path: Path, kind: type[R]) -> R | None:
     except ValidationError as error:
         log.warning("file_not_understood", name=path.name, fields=error.error_count())
         return None
-
-
-def jobs_here(settings: Settings) -> list[str]:
-    """The jobs of which there are files on this host."""
-    return [folder.name for folder in _root(settings).glob("*/")]
-
-
-def _root(settings: Settings) -> Path:
-    return settings.data_dir / "checkpoints"

@@ -23,7 +23,7 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.settings import Settings
 from worker.backup.archive import CHECKPOINTS, MODELS, Backup, Description, Entry, is_kept
 from worker.events import run_script
-from worker.files import JobFiles
+from worker.files import JobFiles, folder_of_all
 from worker.store import ModelStore
 
 Say = Callable[[str], None]
@@ -146,7 +146,7 @@ def _require_empty(settings: Settings, client: redis.Redis, store: ModelStore) -
         found.append(f"Redis has {count(len(present), 'key')} ({what})")
     if models := store.ids():
         found.append(f"the model store {store.where} has {count(len(models), 'model')}")
-    checkpoints = JobFiles(settings, "any").folder.parent
+    checkpoints = folder_of_all(settings)
     if checkpoints.is_dir() and any(checkpoints.iterdir()):
         found.append(f"{checkpoints} has checkpoints")
     if found:
