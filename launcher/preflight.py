@@ -30,7 +30,10 @@ def prepare_folders(data: Path) -> Folders:
         for folder in (folders.data, folders.run, folders.logs, folders.redis):
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (folders.data, *filter(Path.is_dir, (folders.data / name for name in _OURS))):
-            _close(folder)
+            found = folder.stat()
+            # Members' sentences are in it. But not /tmp, nor a disk's root of another's.
+            if found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX:
+                folder.chmod(0o700)
         with tempfile.TemporaryFile(dir=folders.data) as probe:
             probe.write(b"x" * 4096)
         free = shutil.disk_usage(folders.data).free
@@ -46,13 +49,6 @@ def prepare_folders(data: Path) -> Folders:
             "Free some space, or choose a folder on another disk with DATA_DIR=/some/folder.",
         )
     return folders
-
-
-def _close(folder: Path) -> None:
-    """Nobody but the owner looks into a folder: members' sentences are in it."""
-    found = folder.stat()
-    if found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX:  # not /tmp, nor a disk's root of another's
-        folder.chmod(0o700)
 
 
 class InUseError(UserError):
