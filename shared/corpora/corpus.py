@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TextSource
-from galvanic.reading import Text, check_length, of_memory, read
+from galvanic.reading import Text, check_length, read
 from galvanic.units import MEGABYTE
 from shared.corpora.catalogue import CatalogueEntry
 from shared.settings import Settings
@@ -55,12 +55,7 @@ def from_entry(
     text = read(data, f"{entry.name}.txt", keep_licence=keep_licence)
     text = replace(text, books=None, left_out=0)  # that these are Project Gutenberg's is known of all of them
     info = text.info(entry.name, entry.full_title, source, entry.licence, hard_wrapped=not entry.verse)
-    return _checked(text, info, settings)
-
-
-def from_text(text: str, entry: CatalogueEntry, title: str, settings: Settings) -> Corpus:
-    read = of_memory(text)
-    return _checked(read, read.info(entry.name, title, "python-docs", entry.licence), settings)
+    return checked(text, info, settings)
 
 
 def from_bytes(
@@ -72,7 +67,7 @@ def from_bytes(
     base = PurePosixPath(filename.replace("\\", "/")).name or "text"
     stem = PurePosixPath(base).stem
     text = read(data, " ".join(base.split()).replace("`", "'"), keep_licence=keep_licence)
-    return _checked(text, text.info(stem, stem, source, licence), settings)
+    return checked(text, text.info(stem, stem, source, licence), settings)
 
 
 def from_upload(filename: str, data: bytes, settings: Settings, *, keep_licence: bool = False) -> Corpus:
@@ -81,7 +76,8 @@ def from_upload(filename: str, data: bytes, settings: Settings, *, keep_licence:
     return from_bytes(data, filename, "upload", settings, licence=licence, keep_licence=keep_licence)
 
 
-def _checked(text: Text, info: CorpusInfo, settings: Settings) -> Corpus:
+def checked(text: Text, info: CorpusInfo, settings: Settings) -> Corpus:
+    """Raises `UserError`: too short."""
     assert isinstance(text.body, str)  # what comes from memory stays there
     check_length(text.chars, settings.corpus_min_chars)
     return Corpus(info, text.body)

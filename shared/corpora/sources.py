@@ -11,9 +11,9 @@ import structlog
 
 from galvanic.errors import UserError
 from galvanic.files import replacing
-from galvanic.reading import slugify
+from galvanic.reading import of_memory, slugify
 from shared.corpora.catalogue import PYTHON_DOCS, CatalogueEntry, catalogue, find
-from shared.corpora.corpus import Corpus, check_size, from_bytes, from_entry, from_text
+from shared.corpora.corpus import Corpus, check_size, checked, from_bytes, from_entry
 from shared.corpora.fetch import FetchError, fetch_book, why_not
 from shared.settings import Settings
 
@@ -141,5 +141,6 @@ def _python_docs(entry: CatalogueEntry, settings: Settings) -> Corpus:
     from pydoc_data.topics import topics
 
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    text = "\n\n".join(topics[topic].strip() for topic in sorted(topics))
-    return from_text(text, entry, f"{entry.title} (Python {version})", settings)
+    text = of_memory("\n\n".join(topics[topic].strip() for topic in sorted(topics)))
+    info = text.info(entry.name, f"{entry.title} (Python {version})", "python-docs", entry.licence)
+    return checked(text, info, settings)
