@@ -161,13 +161,11 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
 @contextlib.contextmanager
 def _reaching_redis(settings: Settings, trouble: str) -> Iterator[redis.Redis]:
     """A client for what can be left undone: while Redis is away, that is logged as `trouble`."""
-    client = connect(settings)
-    try:
-        yield client
-    except redis.RedisError as error:
-        log.warning(trouble, error=type(error).__name__)
-    finally:
-        client.close()
+    with connect(settings) as client:
+        try:
+            yield client
+        except redis.RedisError as error:
+            log.warning(trouble, error=type(error).__name__)
 
 
 def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> None:
