@@ -34,9 +34,15 @@ def check_request(method: str, path: str, body: Any) -> None:
             _check_message(body)
         elif _CALLBACK.fullmatch(path) and isinstance(body.get("data"), dict):
             _check_message(body["data"])
-            _check_choices(body["data"].get("choices") or [], "data.choices")
+            choices = body["data"].get("choices") or []
+            if len(choices) > _MAX_CHOICES:
+                raise errors.invalid_form_body(f"data.choices: Must be {_MAX_CHOICES} or fewer in length.")
+            for choice in choices:
+                _check_length(choice.get("name"), 1, "data.choices.name")
+                if isinstance(choice.get("value"), str):
+                    _check_length(choice["value"], 0, "data.choices.value")
         elif _THREADS.fullmatch(path):
-            _check_length(body.get("name"), 1, _MAX_NAME, "name")
+            _check_length(body.get("name"), 1, "name")
 
 
 def _check_message(body: dict[str, Any]) -> None:
@@ -59,15 +65,6 @@ def _check_message(body: dict[str, Any]) -> None:
             raise errors.invalid_form_body("components: A button needs a label or an emoji")
 
 
-def _check_choices(choices: list[dict[str, Any]], where: str) -> None:
-    if len(choices) > _MAX_CHOICES:
-        raise errors.invalid_form_body(f"{where}: Must be {_MAX_CHOICES} or fewer in length.")
-    for choice in choices:
-        _check_length(choice.get("name"), 1, _MAX_NAME, f"{where}.name")
-        if isinstance(choice.get("value"), str):
-            _check_length(choice["value"], 0, _MAX_NAME, f"{where}.value")
-
-
-def _check_length(text: Any, low: int, high: int, where: str) -> None:
-    if not isinstance(text, str) or not low <= len(text) <= high:
-        raise errors.invalid_form_body(f"{where}: Must be between {low} and {high} in length.")
+def _check_length(text: Any, low: int, where: str) -> None:
+    if not isinstance(text, str) or not low <= len(text) <= _MAX_NAME:
+        raise errors.invalid_form_body(f"{where}: Must be between {low} and {_MAX_NAME} in length.")
