@@ -30,12 +30,13 @@ def own_name() -> str:
 
 
 def alive(client: redis.Redis, service: str) -> list[str]:
-    return _names(cast(list[bytes], client.zrangebyscore(keys.workers(service), time.time(), "+inf")))
+    found = cast(list[bytes], client.zrangebyscore(keys.workers(service), time.time(), "+inf"))
+    return [name.decode() for name in found]
 
 
 async def alive_async(client: redis.asyncio.Redis, service: str) -> list[str]:
     reply = client.zrangebyscore(keys.workers(service), time.time(), "+inf")
-    return _names(await cast(Awaitable[list[bytes]], reply))
+    return [name.decode() for name in await cast(Awaitable[list[bytes]], reply)]
 
 
 async def beat_async(client: redis.asyncio.Redis, service: str, name: str) -> None:
@@ -45,7 +46,3 @@ async def beat_async(client: redis.asyncio.Redis, service: str, name: str) -> No
         pipe.zadd(keys.workers(service), {name: now + EXPIRY_S})
         pipe.zremrangebyscore(keys.workers(service), "-inf", now - 60)
         await pipe.execute()
-
-
-def _names(members: list[bytes]) -> list[str]:
-    return [member.decode() for member in members]
