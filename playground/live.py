@@ -83,8 +83,6 @@ class Live:
         for page in list(self._pages):
             await page.socket.close(code=WSCloseCode.GOING_AWAY)
 
-    # ------------------------------------------------------------------- state
-
     def _state(self, user_id: int) -> dict[str, Any]:
         guilds = [guild for guild in self._world.guilds.values() if user_id in guild.members]
         channel_ids = [channel_id for guild in guilds for channel_id in self._in_order(guild)]
@@ -167,8 +165,6 @@ class Live:
             seen = self._people.visible_messages(user_id, int(channel["id"]), last=HISTORY)
             history[channel["id"]] = [self._present.message(message) for message in seen]
         return {"type": "hello", "state": state, "history": history}
-
-    # ------------------------------------------------------------------ changes
 
     def _on_change(self, kind: ChangeKind, message: Message) -> None:
         frame: dict[str, Any] | None = None

@@ -182,8 +182,6 @@ class World(Backend):
             payload = {**payload, "message_author_id": str(message.author_id)}
         super().emit(event, payload)
 
-    # ------------------------------------------------------- changes of messages
-
     def commit_message(self, message: Message, *, broadcast: bool = True) -> Message:
         message.embeds, message.attachments = self._resolve_embeds(message.id, message.embeds, message.attachments)
         stored = super().commit_message(message, broadcast=broadcast)
@@ -202,7 +200,9 @@ class World(Backend):
             attachments = fields.get("attachments", before.attachments) or []
             fields["embeds"], fields["attachments"] = self._resolve_embeds(message_id, fields["embeds"], attachments)
         message = super().edit_message(channel_id, message_id, fields)
-        self._drop_unshown(message)
+        urls = {(embed.get(slot) or {}).get("url") for embed in message.embeds for slot in ("image", "thumbnail")}
+        shown = self._embed_files[message.id].items()
+        self._embed_files[message.id] = {name: item for name, item in shown if item["url"] in urls}
         for attachment_id in held - {int(item["id"]) for item in self.files_of(message)}:
             self.cdn.forget(attachment_id)
         self.seeded.get(channel_id, set()).discard(message_id)
@@ -261,12 +261,6 @@ class World(Backend):
             resolved.append(embed)
         hidden = {item["id"] for item in shown.values()}
         return resolved, [item for item in attachments if item["id"] not in hidden]
-
-    def _drop_unshown(self, message: Message) -> None:
-        urls = {(embed.get(slot) or {}).get("url") for embed in message.embeds for slot in ("image", "thumbnail")}
-        shown = self._embed_files[message.id]
-        for name in [name for name, item in shown.items() if item["url"] not in urls]:
-            self.cdn.forget(int(shown.pop(name)["id"]))
 
     def _changed(self, kind: ChangeKind, message: Message) -> None:
         for listener in self.change_listeners:
