@@ -29,7 +29,6 @@ log = structlog.get_logger()
 _TAVERN_MESSAGES = 420
 _RETIRED_FILES = 20
 _REMEMBERED_IDS = 100_000
-_DISCORD_EPOCH_MS = 1_420_070_400_000
 _USER = re.compile(r"<@(\d+)>")
 _MAX_MESSAGES = 10_000
 """Of a channel in memory, besides those that it began with."""
@@ -159,7 +158,7 @@ class World(Backend):
         reference: dict[str, Any] | None = None
         for item in said:
             message = Message(
-                id=self._allocate_at(int(item.moment.timestamp() * 1000) - _DISCORD_EPOCH_MS),
+                id=self._allocate_at(int(item.moment.timestamp() * 1000) - discord.utils.DISCORD_EPOCH),
                 channel_id=channel_id,
                 author_id=item.author_id,
                 content=item.content,
