@@ -49,11 +49,9 @@ def run(*, with_parent: bool) -> int:
 
 
 def run_plan(data: Path, planner: Callable[[Folders, Path], Plan], *, with_parent: bool = False) -> int:
-    """Run until stopped; return the exit code (see `Run.run`). `with_parent`: stop when our parent is gone.
+    """Run until stopped; return the exit code (see `Run.run`). Raises UserError: a person can mend what is in the way.
 
     `planner`: makes the plan, given the data folder and a folder for sockets.
-
-    Raises UserError: something stands in the way that a person can mend.
     """
     folders = prepare_folders(data)
     with Lock(folders) as lock, _sockets(folders) as sockets:
@@ -61,10 +59,7 @@ def run_plan(data: Path, planner: Callable[[Folders, Path], Plan], *, with_paren
 
 
 def backup(file: str | None) -> int:
-    """Back up what runs, or what lies in the data folder, by the worker's command; return its exit code.
-
-    Raises UserError.
-    """
+    """Back up what runs, or what lies in the data folder; return the worker's exit code. Raises UserError."""
     name = file or f"{_BACKUPS}/galvanic-{time.strftime('%Y%m%d-%H%M%S')}.zip"
     settings = read_settings()
     if settings.redis_url is not None:
@@ -84,10 +79,7 @@ def backup(file: str | None) -> int:
 
 
 def restore(file: str | None) -> int:
-    """Restore into the data folder, while nothing else may be started on it; return the worker's exit code.
-
-    Raises UserError.
-    """
+    """Restore, while nothing may be started on the data folder; return the worker's exit code. Raises UserError."""
     if file is None:
         raise UserError("Say which backup is to be restored.", f"For example: make restore FILE={_BACKUPS}/NAME.zip")
     if file != "-" and not Path(file).expanduser().is_file():
