@@ -99,11 +99,12 @@ class Watched(Collector):
         self._requests = requests
         self._missing = "What writes texts is still being compiled." if queue == GENERATE_QUEUE else ""
 
-    @contextmanager
-    def loading(self) -> Iterator[None]:
-        """Around the compiling of what writes texts."""
+    def compile(self) -> None:
+        """What writes texts, where nothing is kept: seconds that the first person to ask need not wait."""
         try:
-            yield
+            from galvanic.streams import compile_loop
+
+            compile_loop()
         except BaseException as error:
             why = type(error).__name__
             self._missing = f"What writes texts cannot be compiled ({why}); `python -m worker doctor` says more."

@@ -122,13 +122,6 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     beside = ExitStack()
     beside.enter_context(served(settings, watched.registry, watched.health))
 
-    def compile_writing() -> None:
-        """Seconds that the first person to ask need not wait, where nothing is kept from the last time."""
-        with watched.loading():
-            from galvanic.streams import compile_loop
-
-            compile_loop()
-
     def trim() -> None:
         if worked.is_set():
             worked.clear()
@@ -142,7 +135,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         _clean_up(settings, queue)
         log.info("worker_ready", queue=queue)
         if models:  # a train worker's child ends after each job
-            threading.Thread(target=compile_writing, name="warm-up", daemon=True).start()
+            threading.Thread(target=watched.compile, name="warm-up", daemon=True).start()
             beside.enter_context(Repeating(trim, warm.TRIM_EVERY_S, "memory_not_returned"))
 
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:

@@ -129,15 +129,19 @@ def test_a_training_without_headway_is_ill(settings: Settings) -> None:
     assert watched.health().problems == ("The running training has made no headway for 16 minutes.",)
 
 
-def test_a_generate_worker_is_well_once_what_writes_is_compiled(settings: Settings) -> None:
+def test_a_generate_worker_is_well_once_what_writes_is_compiled(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connect(settings).zadd(keys.workers(GENERATE_QUEUE), {"generate@here:1": time.time() + 60})
     watched = Watched(settings, GENERATE_QUEUE, "generate@here:1")
     assert watched.health().problems == ("What writes texts is still being compiled.",)
-    with pytest.raises(ImportError), watched.loading():
-        raise ImportError("libllvmlite.so")
-    assert "cannot be compiled (ImportError)" in watched.health().problems[0]
-    with watched.loading():
-        pass
+    monkeypatch.setitem(sys.modules, "galvanic.streams", None)
+    with pytest.raises(ImportError):
+        watched.compile()
+    assert "cannot be compiled (ModuleNotFoundError)" in watched.health().problems[0]
+    monkeypatch.setitem(sys.modules, "galvanic.streams", SimpleNamespace(compile_loop=lambda: None))
+    watched.compile()
+    assert watched.health().ok
 
 
 def test_redis_away_is_said(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
