@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from simcord.backend import serializers
 from simcord.backend.errors import BackendError
 from simcord.backend.models import Interaction, Message
@@ -20,7 +21,6 @@ from playground.resolve import Resolver
 from playground.rest import MALFORMED
 from playground.world import World
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Act = Callable[[dict[str, Any]], Awaitable[Any]]
 """(body) -> what is answered"""
 

@@ -8,18 +8,17 @@ and run only what comes from here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 CONTROL_HEADER = "X-Galvanic-Control"
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
-async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     if urlsplit(f"//{request.host}").hostname not in _LOCAL_NAMES:
         raise web.HTTPForbidden(text="This server answers to 127.0.0.1 and localhost only.")
     origin = request.headers.get("Origin")

@@ -15,11 +15,12 @@ from typing import Any
 
 import discord
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from simcord.backend.models import Message
 from simcord.enums import ComponentType
 
 from galvanic.errors import UserError
-from playground.control import Act, Handler, answering, begun, message_payload
+from playground.control import Act, answering, begun, message_payload
 from playground.places import BOT_ID, DM_IDS, GUILD_ID, USER_IDS
 from playground.server import Playground
 from playground.world import ChangeKind
