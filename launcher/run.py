@@ -89,8 +89,6 @@ class Run:
             return True
         return self._terminal is not None and any(state & select.POLLHUP for _, state in self._terminal.poll(0))
 
-    # Starting and watching
-
     def _look(self) -> None:
         """Raises _Stop."""
         if self._signals:
@@ -158,8 +156,6 @@ class Run:
         if said != service.trouble:
             service.trouble = said
             say(f"{service.part.name}: {said or 'this is over'}")
-
-    # Stopping
 
     def _stop_parts(self) -> None:
         self._signals = 0

@@ -43,7 +43,6 @@ class Service:
         self._failures = 0  # in a row, soon after the start
 
     def tells_first(self, what: str) -> bool:
-        """Whether something is told of it for the first time."""
         first = what not in self._told
         self._told.add(what)
         return first

@@ -114,7 +114,6 @@ class Connection:
                     rules.censor_message(message, bot_id, backend=self._world, exempt_root=True)
 
     def identify(self, intents: discord.Intents, shard: list[int] | None) -> None:
-        """Send READY, then each guild."""
         self.intents = intents
         world = self._world
         self.dispatch(
@@ -135,8 +134,6 @@ class Connection:
 
 
 class Gateway:
-    """All connections of bots."""
-
     def __init__(self, world: World) -> None:
         self._world = world
         self.refusal: Callable[[discord.Intents], int | None] = lambda _asked: None

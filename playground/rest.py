@@ -195,7 +195,6 @@ class Rest:
         return entry[0] if entry and entry[0] in self._world.messages.get(channel_id, {}) else None
 
     def _check_open(self, channel_id: int) -> None:
-        """Refuse to change a message in an archived thread."""
         channel = self._world.channels.get(channel_id)
         if channel is not None and channel.thread_metadata is not None and channel.thread_metadata.archived:
             raise BackendError(400, 50083, "Thread is archived")
@@ -257,7 +256,6 @@ def _page(world: World, channel_id: int, query: dict[str, str]) -> list[Any]:
 
 @router.route("GET", "/guilds/{guild_id}/members/search")
 def _members(request: router.RequestContext) -> list[Any]:
-    """Those whose name or nickname begins so."""
     world, begin = request.backend, request.params["query"].lower()
     guild = world.get_guild(request.int_arg("guild_id"))
     names = ((one, one.nick or "", world.users[one.user_id].name) for one in guild.members.values())

@@ -275,7 +275,6 @@ class World(Backend):
             listener()
 
     def may(self, user_id: int, channel_id: int, *names: str) -> bool:
-        """Whether a member has all these permissions in a channel."""
         channel = self.get_channel(channel_id)
         if channel.guild_id is None:
             return channel_accessible(self, channel_id, user_id)

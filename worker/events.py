@@ -43,8 +43,6 @@ class Superseded(Exception):
 
 @dataclass(frozen=True)
 class News:
-    """What a running training must know."""
-
     control: Control | None  # what a person asked of it
     revisions: dict[str, Revision | None]  # of the transcripts that it asked about; None: forgotten
 

@@ -35,8 +35,6 @@ class Made(BaseModel):
 
 
 class JobFiles:
-    """Where a job's files lie on this host."""
-
     def __init__(self, settings: Settings, job_id: str) -> None:
         self.folder = folder = folder_of_all(settings) / job_id
         self.checkpoint = folder / "checkpoint"  # from which another attempt goes on

@@ -28,8 +28,6 @@ _slots = threading.BoundedSemaphore(AT_ONCE)
 
 
 class Handler(NamedTuple, Generic[J]):
-    """How a kind of job is run."""
-
     kind: type[J]
     work: Callable[[J, JobContext], Event | None]  # returns the job's last event, or None: it has sent that itself
     gathered: bool = False  # those for one model are served together (`worker.warm`): any number may run

@@ -89,7 +89,6 @@ class WarmModels:
             return [_outcome(written) for written in slot.batcher.submit(requests)]
 
     def use(self, model_id: str, work: Callable[[TextModel], T]) -> T:
-        """Do something else with a model."""
         with self._passes, self._slot(model_id) as slot:
             return work(slot.model())
 

@@ -39,8 +39,6 @@ class Taken:
 
 
 class Snapshot(NamedTuple):
-    """Redis at one moment."""
-
     taken_at: float
     entries: list[Entry]
     jobs: list[str]  # ids of trainings that are not over
