@@ -273,7 +273,7 @@ async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[discor
 
 async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, list[discord.File]]:
     scalars: dict[str, str] = {}
-    files: list[tuple[str, discord.File]] = []
+    files: list[tuple[str, str, bytes]] = []
     async for part in reader:
         if not isinstance(part, BodyPartReader):
             raise errors.invalid_form_body("nested multipart body")
@@ -284,25 +284,15 @@ async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, lis
         if len(data) > limit:
             raise BackendError(413, 40005, "Request entity too large")
         # Names arrive percent-encoded from some clients and plain from others.
-        name = unquote(part.filename)
-        files.append((part.name or "", discord.File(io.BytesIO(data), name)))
+        files.append((part.name or "", unquote(part.filename), data))
     if len(files) > MAX_FILES:
         raise BackendError(400, 30015, "Maximum number of attachments in a message reached (10)")
     payload: Any = json.loads(scalars["payload_json"]) if "payload_json" in scalars else scalars
-    _describe(payload, files)
-    return payload, [upload for _, upload in files]
-
-
-def _describe(payload: Any, files: list[tuple[str, discord.File]]) -> None:
-    """Give the files the alternative text that the body's `attachments` declare for them."""
-    if not isinstance(payload, dict):
-        return
-    data = payload.get("data")
-    body = data if isinstance(data, dict) else payload
-    declared = {f"files[{item.get('id')}]": item for item in body.get("attachments") or [] if isinstance(item, dict)}
-    for part, upload in files:
-        if part in declared:
-            upload.description = declared[part].get("description")
+    body = payload.get("data") or payload if isinstance(payload, dict) else {}
+    declared = body.get("attachments") or [] if isinstance(body, dict) else []
+    # The alternative text of each file.
+    told = {f"files[{item.get('id')}]": item.get("description") for item in declared if isinstance(item, dict)}
+    return payload, [discord.File(io.BytesIO(data), name, description=told.get(part)) for part, name, data in files]
 
 
 def _refused(error: Exception) -> web.Response:
