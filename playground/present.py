@@ -65,10 +65,7 @@ class Presenter:
         if sigil == "#":
             channel = self._world.channels.get(wanted)
             return channel.name if channel else None
-        for guild in self._world.guilds.values():
-            if wanted in guild.roles:
-                return guild.roles[wanted].name
-        return None
+        return next((guild.roles[wanted].name for guild in self._world.guilds.values() if wanted in guild.roles), None)
 
     def _local(self, url: str | None) -> str | None:
         """Path of a file on this server; the page loads nothing from elsewhere."""
