@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 from aiohttp import WSCloseCode, web
-from simcord.backend.access import channel_accessible
+from simcord.backend.access import channel_accessible, message_accessible
 from simcord.backend.models import Channel, Guild, Message
 
 from playground.gateway import Gateway, sender
@@ -169,12 +169,9 @@ class Live:
     def _on_change(self, kind: ChangeKind, message: Message) -> None:
         frame: dict[str, Any] | None = None
         for page in self._pages:
-            seen = channel_accessible(self._world, message.channel_id, page.user_id, history=True)
-            if not seen or not message.visible_to(page.user_id):
-                continue
-            if frame is None:
-                frame = self._frame(kind, message)
-            page.outbox.put_nowait(frame)
+            if message_accessible(self._world, message.channel_id, message, page.user_id, history=True):
+                frame = frame or self._frame(kind, message)
+                page.outbox.put_nowait(frame)
 
     def _frame(self, kind: ChangeKind, message: Message) -> dict[str, Any]:
         if kind == "deleted":
