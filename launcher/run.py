@@ -102,7 +102,10 @@ class Run:
             self._troubles_due = time.monotonic() + _TROUBLE_EVERY_S
             for service in self._services:
                 service.rotate_log()
-                self._tell_trouble(service)
+                said = service.part.trouble() if service.part.trouble is not None else None
+                if said != service.trouble:
+                    service.trouble = said
+                    say(f"{service.part.name}: {said or 'this is over'}")
 
     def _watch(self, service: Service) -> None:
         now = time.monotonic()
@@ -150,12 +153,6 @@ class Run:
             self._lock.tell(line)
             say(line)
             say("Ctrl-C stops everything.")
-
-    def _tell_trouble(self, service: Service) -> None:
-        said = service.part.trouble() if service.part.trouble is not None else None
-        if said != service.trouble:
-            service.trouble = said
-            say(f"{service.part.name}: {said or 'this is over'}")
 
     def _stop_parts(self) -> None:
         self._signals = 0

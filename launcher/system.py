@@ -80,7 +80,12 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
         parts.append(server)
     client = connect_once(settings, _PROBE_S)
     if not parts:
-        _require_redis(client, settings)
+        try:
+            client.ping()
+        except redis.RedisError as error:
+            found = explain(error, settings)
+            remedy = f"{found.remedy} Without REDIS_URL, Galvanic starts a Redis of its own."
+            raise UserError(found.problem, remedy) from error
     redis_first = tuple(part.name for part in parts)
 
     bot = Presence(client, BOT)
@@ -111,16 +116,6 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
     ]
     parts = with_metrics_ports(parts, settings, say)
     return Plan(tuple(parts), environment, announce, ("bot",), (GENERATE_QUEUE, TRAIN_QUEUE))
-
-
-def _require_redis(client: redis.Redis, settings: Settings) -> None:
-    try:
-        client.ping()
-    except redis.RedisError as error:
-        found = explain(error, settings)
-        raise UserError(
-            found.problem, f"{found.remedy} Without REDIS_URL, Galvanic starts a Redis of its own."
-        ) from error
 
 
 def _playground(settings: Settings, environment: dict[str, str], say: Say) -> tuple[Part, str]:
