@@ -16,22 +16,18 @@ def send(celery: Celery, job_id: str, job: Job | None, attempt: int, nonce: str,
     worker says so; `expires`: seconds after which no worker takes it; None: never.
     """
     kind = job.kind if job is not None else "train"
+    # What `celery inspect` and Flower call it: its kind, its server, and the title of a public text only.
+    shadow = kind if job is None else f"{kind} for server {job.place.guild_id}"
+    if isinstance(job, TrainJob) and job.corpus.source in PUBLIC_SOURCES:
+        shadow = f"{shadow}: {job.corpus.title}"
     celery.send_task(
         task_name(kind),
         kwargs={"job_id": job_id, "attempt": attempt, "nonce": nonce},
         task_id=f"{job_id}-{attempt}",
-        shadow=_shadow(job) if job is not None else kind,
+        shadow=shadow,
         # All but trainings go to the generate worker, which is quick.
         queue=TRAIN_QUEUE if kind == "train" else GENERATE_QUEUE,
         expires=expires,
         ignore_result=True,
         retry=False,
     )
-
-
-def _shadow(job: Job) -> str:
-    """What `celery inspect` and Flower call the job: its kind, its server, and the title of a public text only."""
-    name = f"{job.kind} for server {job.place.guild_id}"
-    if isinstance(job, TrainJob) and job.corpus.source in PUBLIC_SOURCES:
-        return f"{name}: {job.corpus.title}"
-    return name
