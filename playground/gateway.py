@@ -58,7 +58,7 @@ async def sender(socket: web.WebSocketResponse) -> AsyncIterator[asyncio.Queue[d
 class Connection:
     def __init__(self, world: World, socket: web.WebSocketResponse, outbox: asyncio.Queue[dict[str, Any]]) -> None:
         self._world = world
-        self._socket = socket
+        self.socket = socket
         self._outbox = outbox
         self._sequence = 0
         self.session_id = secrets.token_hex(16)
@@ -66,9 +66,6 @@ class Connection:
         self._dispatched: deque[dict[str, Any]] = deque(maxlen=1_000)
         self.intents: discord.Intents | None = None
         """What the bot identified with; None before that."""
-
-    async def close(self, code: int, reason: str) -> None:
-        await self._socket.close(code=code, message=reason.encode())
 
     def send(self, opcode: int, data: Any = None) -> None:
         """Of a frame that is no event."""
@@ -187,7 +184,7 @@ class Gateway:
     async def close(self) -> None:
         """Send every bot away; it comes back by itself once it can."""
         for connection in list(self._connections):
-            await connection.close(WSCloseCode.GOING_AWAY, "Discord is away")
+            await connection.socket.close(code=WSCloseCode.GOING_AWAY, message=b"Discord is away")
 
     async def _receive(self, connection: Connection, raw: str | bytes) -> None:
         try:
@@ -201,7 +198,7 @@ class Gateway:
             elif opcode == _RESUME:
                 self._resume(connection, data)
         except (ValueError, KeyError, TypeError, AttributeError):
-            await connection.close(_CLOSE_DECODE, "Decode error")
+            await connection.socket.close(code=_CLOSE_DECODE, message=b"Decode error")
 
     def _resume(self, connection: Connection, data: dict[str, Any]) -> None:
         self.forget_sessions(_RESUMABLE_S)
@@ -215,13 +212,13 @@ class Gateway:
 
     async def _identify(self, connection: Connection, data: dict[str, Any]) -> None:
         if not token_accepted(str(data.get("token", "")).removeprefix("Bot ").strip()):
-            await connection.close(_CLOSE_BAD_TOKEN, "Authentication failed")
+            await connection.socket.close(code=_CLOSE_BAD_TOKEN, message=b"Authentication failed")
             return
         asked = discord.Intents.none()
         asked.value = int(data["intents"])
         missing = rules.missing_privileged_intents(asked, self._world.granted)
         if code := _CLOSE_INTENTS if missing else self.refusal(asked):
-            await connection.close(code, "Refused")
+            await connection.socket.close(code=code, message=b"Refused")
             return
         connection.identify(asked, data.get("shard"))
         log.info("bot connected")
