@@ -161,8 +161,8 @@ export class Composer {
 
   /** `@Ben` and `#lab` become mentions, as Discord's own client makes them. */
   mentions(text) {
-    const { people, bot, channels } = this.app.state();
-    const roles = this.guild()?.roles ?? [];
+    const { people, bot, channels, guilds } = this.app.state();
+    const roles = guilds.find((guild) => guild.id === this.app.channel().guild_id)?.roles ?? [];
     const ids = new Map([
       ...roles.map((role) => [`@${role.name}`, `<@&${role.id}>`]),
       ...[...people, bot].map((person) => [`@${person.name}`, `<@${person.id}>`]),
@@ -170,8 +170,6 @@ export class Composer {
     ]);
     return text.replace(/(?<![\w<`])[@#][\w-]+/g, (word) => ids.get(word) ?? word);
   }
-
-  guild() { return this.app.state().guilds.find((guild) => guild.id === this.app.channel().guild_id); }
 
   // ----------------------------------------------------------- slash commands
 
