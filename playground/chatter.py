@@ -9,10 +9,10 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from playground.places import CHANNEL_IDS, EMOJI_IDS, USER_IDS
 
@@ -66,15 +66,13 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     speaker: str
     mark: str
     text: str
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(NamedTuple):
     """`replies`: to the message before; `edited`: when; None: never."""
 
     author_id: int

@@ -105,9 +105,8 @@ class Control:
     async def create_thread(self, body: dict[str, Any]) -> Any:
         message_id = int(body["message_id"]) if body.get("message_id") else None
         private = bool(body.get("private"))
-        user_id, channel_id = self._place(body)
         thread = self._people.create_thread(
-            user_id, channel_id, str(body["name"]), message_id=message_id, private=private
+            *self._place(body), str(body["name"]), message_id=message_id, private=private
         )
         return {"id": str(thread.id)}
 

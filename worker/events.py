@@ -6,8 +6,7 @@ import functools
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import redis
 import structlog
@@ -41,8 +40,7 @@ class Superseded(Exception):
     """Another attempt at the same job has begun, or is to: this one must stop without a word."""
 
 
-@dataclass(frozen=True)
-class News:
+class News(NamedTuple):
     control: Control | None  # what a person asked of it
     revisions: dict[str, Revision | None]  # of the transcripts that it asked about; None: forgotten
 

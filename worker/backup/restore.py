@@ -10,9 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import redis
 
@@ -32,8 +31,7 @@ _SPARE_BYTES = 50_000_000
 _CHOICES = re.compile(rb"guild:\d+:models|channel:\d+")
 
 
-@dataclass(frozen=True)
-class Restored:
+class Restored(NamedTuple):
     description: Description
     models: int
     checkpoints: int  # trainings that go on from one

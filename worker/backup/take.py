@@ -8,7 +8,6 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import IO, NamedTuple, cast
 
 import redis
@@ -31,8 +30,7 @@ _PAUSE_S = 30
 _AT_ONCE = 500
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     description: Description
     checkpoints: int  # trainings whose checkpoint is in it
     missing: tuple[str, ...]  # names of models whose files are not in the store
