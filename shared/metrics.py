@@ -169,9 +169,7 @@ def ask_health(settings: Settings, service: str) -> tuple[bool, list[str]] | Non
     try:
         connection.request("GET", "/health")
         told = json.loads(connection.getresponse().read(100_000))
-        if told["service"] == service:
-            return told["ok"], told["problems"]
-        return None
+        return (told["ok"], told["problems"]) if told["service"] == service else None
     except TimeoutError:
         return False, [f"It does not say how it is within {_WITHIN_S:g} seconds."]
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):

@@ -206,11 +206,10 @@ def _object(model_id: str) -> str:
 
 def _link(file: Path, link: str) -> bool:
     """Whether that was possible: it is not on another disk, nor on some kinds of disk."""
-    try:
+    with contextlib.suppress(OSError):
         os.link(file, link)
-    except OSError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _missing() -> UserError:
