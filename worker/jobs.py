@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import redis
 import structlog
@@ -27,8 +26,7 @@ log = structlog.get_logger()
 J = TypeVar("J", bound=Job)
 
 
-@dataclass(frozen=True)
-class JobContext:
+class JobContext(NamedTuple):
     settings: Settings
     client: redis.Redis  # shared by all threads
     job_events: JobEvents  # its last event is published by who runs the job
