@@ -59,9 +59,8 @@ class Interactions:
         self._people.check_files(channel_id, list(files.values()))
         root, nesting, leaf = self._find(user_id, channel_id, command)
         built, resolved = self._options(channel_id, command, leaf, {**options, **files})
-        data = _command_data(root, options=build.nest_options(root, nesting, built))
-        if resolved:
-            data["resolved"] = resolved
+        told = {"resolved": resolved} if resolved else {}
+        data = _command_data(root, options=build.nest_options(root, nesting, built), **told)
         record = self._dispatch(InteractionType.APPLICATION_COMMAND, user_id, channel_id, data)
         record.command_name = command
         self._world.uploads[record.id] = list(resolved.get("attachments", ()))

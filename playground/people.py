@@ -55,9 +55,7 @@ class People:
     ) -> Message:
         thread = self._world.get_channel(channel_id).is_thread
         needed = ["view_channel", "send_messages_in_threads" if thread else "send_messages"]
-        if files:
-            needed.append("attach_files")
-        if not self._world.may(user_id, channel_id, *needed):
+        if not self._world.may(user_id, channel_id, *needed, *(["attach_files"] if files else [])):
             raise UserError("You do not have permission to send messages in this channel.")
         if len(content) > MAX_CONTENT:
             raise UserError(
