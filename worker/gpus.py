@@ -77,7 +77,7 @@ def chosen(gpus: list[Gpu], setting: str | None) -> list[Gpu]:
     if setting is None:
         return gpus
     wanted = [one.strip() for one in setting.split(",")]
-    if not wanted or wanted[0] in ("", "-1"):
+    if wanted[0] in ("", "-1"):
         return []
     return [gpu for gpu in gpus if str(gpu.index) in wanted or any(gpu.uuid.startswith(w) for w in wanted if w)]
 

@@ -180,15 +180,14 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
     from worker.doctor.gpu import gather, why_unused
     from worker.hardware import describe
 
-    key = keys.worker_info(queue)
+    key, facts = keys.worker_info(queue), gather()
+    cause = why_unused(facts) if queue == TRAIN_QUEUE else None
+    if cause is not None:
+        log.warning("gpu_not_used", why=cause.problem, more="python -m worker doctor")
     with _reaching_redis(settings, "redis_unreachable") as client:
         gone = {name.decode() for name in cast(list[bytes], client.hkeys(key))} - set(presence.alive(client, queue))
         if gone:
             client.hdel(key, *gone)
-        facts = gather()
-        cause = why_unused(facts) if queue == TRAIN_QUEUE else None
-        if cause is not None:
-            log.warning("gpu_not_used", why=cause.problem, more="python -m worker doctor")
         client.hset(key, worker, describe(facts))
 
 

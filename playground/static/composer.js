@@ -140,7 +140,10 @@ export class Composer {
     const files = this.files;
     if (!content.trim() && files.length === 0) return;
     // Emptied at once, so that a second Enter does not send twice; put back if it is refused.
-    const answered = this.answered?.channel_id === this.app.channel().id ? this.answered : null;
+    // Reading files takes a while, in which somebody may go to another channel.
+    const channel = this.app.channel().id;
+    const answered = this.answered?.channel_id === channel ? this.answered : null;
+    const message = { as: this.app.me(), channel, content: this.mentions(content), reply_to: answered?.id };
     this.box.value = "";
     this.files = [];
     this.reply(null);
@@ -149,7 +152,7 @@ export class Composer {
     this.app.fail("");
     try {
       const attachments = await Promise.all(files.map(encode));
-      await call("messages", { as: this.app.me(), channel: this.app.channel().id, content: this.mentions(content), attachments, reply_to: answered?.id });
+      await call("messages", { ...message, attachments });
     } catch (error) {
       this.app.fail(error.message);
       if (!this.box.value) this.box.value = content;
@@ -286,11 +289,12 @@ export class Composer {
       return;
     }
     this.app.fail("");
+    const place = this.place();
     try {
       const attachments = {};
       for (const [name, file] of Object.entries(uploads)) attachments[name] = await encode(file);
-      await call("slash", { ...this.place(), options, attachments });
-      this.leave();
+      await call("slash", { ...place, options, attachments });
+      if (this.command?.name === place.command) this.leave();
     } catch (error) {
       this.app.fail(error.message);
     }
