@@ -51,8 +51,9 @@ class Help:
         Raises UserError: there is no such command.
         """
         prefix = await self.servers.prefix(guild_id)
-        here = [one for one in self.known.commands if guild_id is not None or one.name in IN_DIRECT_MESSAGES]
-        known = sorted((one for one in here if for_person(one, user)), key=_place)
+        here = {one.name: one for one in self.known.commands if guild_id is not None or one.name in IN_DIRECT_MESSAGES}
+        placed = (here.get(name) for names in HEADINGS.values() for name in names)
+        known = [one for one in placed if one is not None and for_person(one, user)]
         if name is None:
             return {"embed": overview(known, prefix, direct=guild_id is None), "view": _menu(known)}
         command = self._find(name, prefix)
@@ -85,11 +86,6 @@ def _menu(entries: Sequence[Command], *, start: bool = False) -> discord.ui.View
     options = [(command.qualified_name, command.qualified_name, command.description) for command in entries]
     first = [("All commands", _START)] if start else []
     return view(menu("help", placeholder="More about a command…", options=[*first, *options[: MOST - start]]))
-
-
-def _place(command: Command) -> tuple[int, str]:
-    order = [listed for names in HEADINGS.values() for listed in names]
-    return (order.index(command.name) if command.name in order else len(order)), command.name
 
 
 def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> discord.Embed:
