@@ -19,8 +19,10 @@ from typing import IO
 from urllib.parse import quote, unquote, urlsplit
 
 import structlog
+from structlog.contextvars import bound_contextvars
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from shared.jobs import Job
 from shared.settings import Settings
 
 REDACTED = "[redacted]"
@@ -74,12 +76,10 @@ def known_secrets(settings: Settings) -> list[str]:
     return [form for secret in secrets for form in (secret, quote(secret, safe=""), unquote(secret))]
 
 
-def job_context(
-    job_id: str | None = None, *, guild_id: int | None = None, channel_id: int | None = None
-) -> AbstractContextManager[None]:
+def job_context(job: Job) -> AbstractContextManager[None]:
     """Within the block, every record of this thread or asyncio task names the job and where it was asked for."""
-    given = {"job_id": job_id, "guild_id": guild_id, "channel_id": channel_id}
-    return structlog.contextvars.bound_contextvars(**{key: value for key, value in given.items() if value is not None})
+    place = job.place
+    return bound_contextvars(job_id=job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
 
 
 def renderer(settings: Settings, out: IO[str]) -> Processor:

@@ -15,10 +15,11 @@ import redis
 from shared.connect import connect
 from shared.events import Event
 from shared.jobs import CompareJob, DeleteJob, ExportJob, GenerateJob, ImportJob, PictureJob, QuizJob, SurpriseJob
+from shared.logging import job_context
 from shared.settings import get_settings
 from worker import transfer, writing
 from worker.events import JobEvents
-from worker.jobs import J, JobContext, begin, carry_out, in_context
+from worker.jobs import J, JobContext, begin, carry_out
 from worker.metrics import counted
 from worker.warm import warm_models
 
@@ -47,7 +48,7 @@ class Handler(NamedTuple, Generic[J]):
         left_s = (expires - datetime.now(UTC)).total_seconds() if expires else settings.generate_timeout_s
         until = time.monotonic() + (1 - _TO_TELL) * left_s
         context = JobContext(settings, client, job_events, warm_models(), until)
-        with in_context(job), contextlib.nullcontext() if self.gathered else _slots, counted(job.kind, job_events):
+        with job_context(job), contextlib.nullcontext() if self.gathered else _slots, counted(job.kind, job_events):
             carry_out(job, job_events, functools.partial(self.work, job, context))
 
 

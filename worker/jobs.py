@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import NamedTuple, TypeVar, cast
 
 import redis
@@ -16,7 +15,6 @@ from galvanic.results import TrainingInterrupted
 from shared import presence
 from shared.events import Event, Failed
 from shared.jobs import Job, TrainJob
-from shared.logging import job_context
 from shared.settings import Settings
 from worker.events import JobEvents, Superseded
 from worker.store import StoreAway
@@ -58,11 +56,6 @@ def begin(job_events: JobEvents, kind: type[J], attempt: int, nonce: str) -> J |
         )
     )
     return None
-
-
-def in_context(job: Job) -> AbstractContextManager[None]:
-    """Every line of the log within names the job."""
-    return job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id)
 
 
 def carry_out(job: Job, job_events: JobEvents, work: Callable[[], Event | None]) -> str:

@@ -28,7 +28,7 @@ from celery.worker.state import reserved_requests
 from shared import keys, presence
 from shared.connect import connect
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, TrainJob
-from shared.logging import configure_logging
+from shared.logging import configure_logging, job_context
 from shared.metrics import served
 from shared.settings import Settings, get_settings
 from worker.stderr import join_pools_log, run_recorded
@@ -164,13 +164,12 @@ def _reaching_redis(settings: Settings, trouble: str) -> Iterator[redis.Redis]:
 def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> None:
     """Let a training whose process was killed wait again at once, not when its lease has lapsed."""
     from worker.events import JobEvents
-    from worker.jobs import in_context
 
     with _reaching_redis(settings, "death_not_told") as client:
         JobEvents(client, job_id, attempt, nonce).requeue("died")
         data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
         if data is not None:
-            with in_context(TrainJob.model_validate_json(data)):
+            with job_context(TrainJob.model_validate_json(data)):
                 log.warning("training_died", attempt=attempt)
 
 

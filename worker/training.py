@@ -9,13 +9,14 @@ from galvanic.results import TrainingInterrupted
 from shared.connect import connect
 from shared.events import Failed
 from shared.jobs import TrainJob
+from shared.logging import job_context
 from shared.settings import Settings, get_settings
 from worker.attempt import Attempt
 from worker.beside import Lease, StopDeadline
 from worker.copies import remove_leftovers
 from worker.events import JobEvents
 from worker.files import JobFiles
-from worker.jobs import begin, carry_out, in_context
+from worker.jobs import begin, carry_out
 from worker.store import StoreAway
 
 MAX_DEATHS = 3  # a job that killed its worker this often without headway (`hooks.HEADWAY_S`) is given up
@@ -41,7 +42,7 @@ def run_train(job_id: str, attempt: int, nonce: str) -> str | None:
 def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: JobEvents, files: JobFiles) -> str:
     """One attempt, unless too many in a row ended in the worker's death; its outcome. Raises redis.RedisError."""
     lease = Lease(client, job, job_events, int(3_600 * settings.corpus_ttl_hours))
-    with in_context(job), lease, StopDeadline(job_events, files):
+    with job_context(job), lease, StopDeadline(job_events, files):
         if files.take_end():
             job_events.note_headway()
         log.info("job_begun", kind=job.kind, attempt=job_events.attempt)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import discord
 import structlog
 from redis.exceptions import RedisError
+from structlog.contextvars import bound_contextvars
 
 from bot.background import REDIS_DOWN, Service, claimed, is_transient, run_forever
 from bot.channels import embeds
@@ -31,7 +32,6 @@ from galvanic.units import count
 from shared.corpora import unpacked_limit
 from shared.events import Failed
 from shared.jobs import Place, TrainJob
-from shared.logging import job_context
 from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
@@ -160,7 +160,7 @@ class Importer(OfWords, Service):
     async def _import(self, job_id: str, transcript_id: str) -> None:
         """Read to the end, however long Discord or Redis is away, or have the training fail."""
         problem: UserError | None = None
-        with job_context(job_id):
+        with bound_contextvars(job_id=job_id):
             while True:
                 try:
                     if problem is not None:

@@ -106,9 +106,7 @@ class Delivery(Service):
         no trouble of Discord's loses it); UserError when no worker is there, or Discord refuses the end of a job that
         failed; redis.RedisError when nothing was sent. An outage after that only delays the answer.
         """
-        place = job.place
-        context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
-        with context, self.reserved(job.job_id) as ours:
+        with job_context(job), self.reserved(job.job_id) as ours:
             if not ours:
                 return  # Discord delivered this message before
             await self._require_worker()
@@ -120,8 +118,7 @@ class Delivery(Service):
 
         The job's id must begin with `UNASKED`. Raises UserError: no worker is there; redis.RedisError.
         """
-        context = job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id)
-        with context, self.reserved(job.job_id) as ours:
+        with job_context(job), self.reserved(job.job_id) as ours:
             await self._require_worker()
             if not ours or not await self.jobs.submit(job):
                 return None
@@ -276,7 +273,7 @@ class Delivery(Service):
 
         async def deliver() -> None:
             try:
-                with job_context(job.job_id, guild_id=job.place.guild_id, channel_id=job.place.channel_id):
+                with job_context(job):
                     await work
             finally:
                 self.in_background.discard(job.job_id)

@@ -266,9 +266,7 @@ class Trainings(Requests):
         A bot that dies in between posts the card after its next start. A card without a job would say "Queued" for
         ever. While Discord is in trouble the job stays, too: Discord may have taken the card without saying so.
         """
-        place = job.place
-        context = job_context(job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
-        with context, self.delivery.reserved(job.job_id) as ours:
+        with job_context(job), self.delivery.reserved(job.job_id) as ours:
             owner = Owner(who.guild_id, who.user.id)
             entry = await self.jobs.submit_train(job, text, await self._limits(owner)) if ours else "known"
             if entry == "known":

@@ -22,6 +22,7 @@ from shared.events import parse_event
 from shared.jobs import GenerateJob
 from shared.logging import REDACTED, configure_logging, job_context, redactor
 from shared.settings import Settings
+from tests.factories import GUILD, generate_job
 
 # Built like tokens, and belonging to nobody.
 ID_PART = "MTIzNDU2Nzg5MDEyMzQ1Njc4"
@@ -171,7 +172,7 @@ async def test_the_context_belongs_to_its_task() -> None:
     log = structlog.get_logger()
 
     async def work(job: str) -> None:
-        with job_context(job, guild_id=7, channel_id=8):
+        with job_context(generate_job(job_id=job)):
             await asyncio.sleep(0)
             log.info("inside")
             logging.getLogger("celery").info("theirs")
@@ -180,11 +181,11 @@ async def test_the_context_belongs_to_its_task() -> None:
     log.info("outside")
     found = [(record["event"], record.get("job_id"), record.get("guild_id")) for record in records(out)]
     assert sorted(found, key=str) == [
-        ("inside", "a", 7),
-        ("inside", "b", 7),
+        ("inside", "a", GUILD),
+        ("inside", "b", GUILD),
         ("outside", None, None),
-        ("theirs", "a", 7),
-        ("theirs", "b", 7),
+        ("theirs", "a", GUILD),
+        ("theirs", "b", GUILD),
     ]
 
 
