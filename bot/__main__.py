@@ -60,12 +60,9 @@ def main(arguments: Sequence[str] = ()) -> int:
         asyncio.run(_run(settings))
     except discord.LoginFailure:
         return _refuse(_BAD_TOKEN)
-    except discord.ConnectionClosed as error:
-        return _refuse(
-            _CLOSED_FOR_GOOD.get(error.code, f"Discord's gateway refused this bot for good, with code {error.code}.")
-        )
-    except discord.PrivilegedIntentsRequired:
-        return _refuse("Discord's gateway refused this bot for good, with code 4014.")
+    except (discord.ConnectionClosed, discord.PrivilegedIntentsRequired) as error:
+        code = getattr(error, "code", 4014)  # for which discord.py has an error of its own
+        return _refuse(_CLOSED_FOR_GOOD.get(code, f"Discord's gateway refused this bot for good, with code {code}."))
     except (KeyboardInterrupt, asyncio.CancelledError):
         log.info("stopped")
     return 0
