@@ -85,9 +85,7 @@ class Galvanic(commands.Bot):
         self.dispatcher = dispatcher.Dispatcher(self.redis, self.jobs)
         self.guild_settings = servers = GuildSettingsStore(settings, self.redis, reads=asked.message_content)
         self.access = access.Access(settings, servers, self.redis)
-        self.responder = Responder(
-            self, settings, servers, self.access, lambda ctx: self.metrics.replied(ctx, "refused")
-        )
+        self.responder = Responder(self, settings, servers, self.access, self.metrics.replied)
         self.components = Components(self.responder, self.access)
         self.snapshots = snapshot.Snapshots(self.redis)
         self.consents = consents = consent.ConsentStore(settings, self.redis, self.leader)
@@ -104,14 +102,7 @@ class Galvanic(commands.Bot):
         self.typing = Typing(self)
         self.importer = importer.Importer(*words, settings, self.sources, self.withdrawals, self.jobs, self.snapshots)
         self.training_cards = card.TrainingCards(
-            self,
-            settings,
-            servers,
-            self.jobs,
-            self.snapshots,
-            self.registry,
-            self.audience,
-            importing=self.importer.card,
+            self, settings, servers, self.jobs, self.snapshots, self.registry, self.audience, self.importer.card
         )
         self.delivery = delivery.Delivery(
             self, self.jobs, settings, self.training_cards, self.typing.shown, self._job_delivered

@@ -142,13 +142,13 @@ class PatientContext(commands.Context[commands.Bot]):
 
 @dataclass(eq=False, repr=False)
 class Responder(commands.Cog):
-    """Tells people what went wrong. `refused` is told of each command that was answered so."""
+    """Tells people what went wrong. `replied` is told of each command that was answered so: `refused`."""
 
     bot: commands.Bot
     settings: Settings
     servers: GuildSettingsStore
     access: Access
-    refused: Callable[[Context], None]
+    replied: Callable[[Context, str], None]
     _turns: WeakValueDictionary[int, asyncio.Lock] = field(init=False, default_factory=WeakValueDictionary)
 
     async def cog_load(self) -> None:
@@ -235,15 +235,15 @@ class Responder(commands.Cog):
         problem = await self._explain(ctx, error)
         if ctx.interaction is not None and not ctx.interaction.is_expired():
             await self.tell(ctx.interaction, problem)
-            self.refused(ctx)
+            self.replied(ctx, "refused")
         elif isinstance(problem, AlreadyReported):
-            self.refused(ctx)
+            self.replied(ctx, "refused")
         else:
             turn = self._turns.setdefault(ctx.channel.id, asyncio.Lock())
             try:
                 async with turn:  # one refusal at a time goes to a channel: many would hold up all answers there
                     await retry(functools.partial(_post, ctx, problem), unless=self.bot.is_closed)
-                    self.refused(ctx)
+                    self.replied(ctx, "refused")
                     # In discord.py a request right after a post overtakes those that wait, and sends them to the end.
                     await asyncio.sleep(_STEP_BACK_S)
             except DISCORD_ERRORS as trouble:
