@@ -23,7 +23,7 @@ from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Event, Failed
-from shared.jobs import DeleteJob, Job, TrainJob
+from shared.jobs import Asked, DeleteJob, Job, TrainJob
 from shared.settings import Settings
 
 TRAINING = "t-"  # what a training's id begins with
@@ -154,13 +154,9 @@ class JobClient(Service):
 
     async def send(self, job_id: str, job: Job | None, attempt: int, nonce: str) -> None:
         """Send the message of an attempt at a job; None: a training that only another version can read."""
-        match job:
-            case None | TrainJob():
-                expires = None
-            case DeleteJob():
-                expires = DELETED_WITHIN_S
-            case _:
-                expires = self._settings.generate_timeout_s
+        expires = self._settings.generate_timeout_s if isinstance(job, Asked) else None
+        if isinstance(job, DeleteJob):
+            expires = DELETED_WITHIN_S
         await asyncio.to_thread(messages.send, self._celery, job_id, job, attempt, nonce, expires=expires)
 
     async def roll_back(self, job_id: str, key: str = "") -> None:

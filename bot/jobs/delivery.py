@@ -205,8 +205,9 @@ class Delivery(Service):
 
         `event`: how it ended; None: not known yet.
         """
-        # A job that was asked for in this run is reserved.
-        otherwise = _too_slow() if job.job_id in self._asking else _restarted()
+        otherwise = _too_slow()
+        if job.job_id not in self._asking:  # one that was asked for in this run is reserved
+            otherwise = Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
         self._in_background(job, self._deliver_late(job, event, otherwise))
 
     async def _deliver_late(self, job: Asked, event: Event | None, otherwise: Failed) -> None:
@@ -348,7 +349,3 @@ class Delivery(Service):
 
 def _too_slow() -> Failed:
     return Failed(problem="The worker took too long to answer.", remedy="Try again, or ask for a shorter text.")
-
-
-def _restarted() -> Failed:
-    return Failed(problem="I was restarted before this was done.", remedy="Run the command again.")

@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 
 import redis.asyncio
 import structlog
-from pydantic import ValidationError
 
 from bot.background import reply
 from bot.jobs.client import TRAINING, JobClient
-from bot.jobs.decoding import NotUnderstood, card_of, entries, events_of, job_from
+from bot.jobs.decoding import NotUnderstood, card_of, entries, events_of, job_from, read
 from bot.jobs.fairness import Estimate, Owner, Served, Waiting, beside, estimate, in_order, schedule, served_from
 from galvanic.options import TranscriptRef
 from shared import keys
@@ -202,7 +201,8 @@ class Snapshots:
             for record, _ in begun:
                 pipe.eval(*events_of(record.job_id, count=_LAST_EVENTS, newest=True).call)
             history, info, *streams = await reply(pipe.execute())
-        past = tuple(_past(history))
+        read_past = (read(Past, entry, "history_not_understood") for entry in history)
+        past = tuple(one for one in read_past if one is not None)
 
         def training(record: Record, job: TrainJob, place: int | None) -> QueuedTraining:
             return QueuedTraining(job, card_of(record.card), place, estimate(job.options, job.corpus.chars, past))
@@ -230,14 +230,6 @@ def _running(training: QueuedTraining, newest_first: Iterable[Event]) -> QueuedT
     age_s = max(0.0, time.time() - last.at)
     ends = training.takes if last.eta_s is None else Estimate(max(0.0, last.eta_s - age_s), True)
     return replace(training, progress=last, ends=ends)
-
-
-def _past(history: list[bytes]) -> Iterable[Past]:
-    for entry in history:
-        try:
-            yield Past.model_validate_json(entry)
-        except ValidationError as error:
-            log.warning("history_not_understood", fields=error.error_count())
 
 
 async def cancel_trainings(snapshots: Snapshots, jobs: JobClient, concerns: Callable[[TranscriptRef], bool]) -> None:
