@@ -107,11 +107,11 @@ def _all_have(guild: discord.Guild, me: int, bit: int, place: Readable, source: 
     def said(who: int) -> Said:
         return _of(in_place.get(who), _VIEW), _of(in_source.get(who), bit)
 
-    known = {role.id: role for role in guild.roles}
+    known, mine = {role.id: role for role in guild.roles}, guild.self_role  # which nobody else can hold
     roles: set[tuple[int, Said]] = {(0, (None, None))}
     for role_id in (known.keys() | {found.id for found in overwrites if found.is_role()}) - {guild.id}:
         role = known.get(role_id)
-        if role is None or not (role.permissions.administrator or _is_mine(role, me)):
+        if role is None or not (role.permissions.administrator or role == mine):
             roles.add((role.permissions.value & (_VIEW | bit) if role is not None else 0, said(role_id)))
     members = {found.id for found in overwrites if found.is_member()} - {guild.owner_id, me}
     own = {(None, None), *map(said, members)}
@@ -145,11 +145,6 @@ def _holds(granted: bool, everyone: bool | None, roles: Collection[bool | None],
 
 def sources_of(transcripts: Iterable[TranscriptRef]) -> frozenset[tuple[int, int]]:
     return frozenset((ref.guild_id, ref.channel_id) for ref in transcripts)
-
-
-def _is_mine(role: discord.Role, me: int) -> bool:
-    """Whether it is the role that Discord made for this bot, which nobody else can hold."""
-    return role.tags is not None and role.tags.bot_id == me
 
 
 def _root(channel: Any) -> Any:
