@@ -164,9 +164,7 @@ def in_line(place: int, waiting: int, begins: Estimate | None) -> str:
     where = "next in line" if not place else f"{ordinal(place + 1)} of {waiting} waiting"
     if begins is None:
         return where
-    if begins.seconds < 1:
-        return f"{where}, begins in a moment"
-    return f"{where}, begins in {span(begins)}"
+    return f"{where}, begins in {'a moment' if begins.seconds < 1 else span(begins)}"
 
 
 def span(estimate: Estimate) -> str:

@@ -160,12 +160,12 @@ class Jobs(commands.Cog):
     async def _choices(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         snapshot = await self.cards.snapshots.look()
         own, others = _of(interaction.user, interaction.guild_id, snapshot)
-
-        def known_by(job: TrainJob) -> str:
-            return f"{job.job_id} {job.corpus.title} {job.corpus.name}".lower()
-
-        near = (one for one in own + others if typed.lower() in known_by(one.job))
-        return choices(((_choice(one, snapshot), one.job.job_id) for one in near), "")
+        near = []
+        for one in own + others:
+            job_id, corpus = one.job.job_id, one.job.corpus
+            if typed.lower() in f"{job_id} {corpus.title} {corpus.name}".lower():
+                near.append((f"{corpus.title[:50]} · {_standing(one, snapshot)}"[:100], job_id))
+        return choices(near, "")
 
     # ------------------------------------------------------------------ looking
 
@@ -272,7 +272,3 @@ def _standing(training: QueuedTraining, snapshot: QueueSnapshot) -> str:
         return "being finished"
     done = f"{math.floor(100 * training.progress.share)} %"
     return done if training.ends is None else f"{done}, {span(training.ends)} left"
-
-
-def _choice(training: QueuedTraining, snapshot: QueueSnapshot) -> str:
-    return f"{training.job.corpus.title[:50]} · {_standing(training, snapshot)}"[:100]

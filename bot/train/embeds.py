@@ -60,7 +60,6 @@ _DOING: dict[Doing, str] = {
     "finishing": "🏁 **Finishing**: I measure the model, have it write its samples, and save it.",
 }
 MOST_SAMPLES = 7
-_SOON = "a moment"
 _NOTHING_BLOCKED = Blocklist(())
 _SAMPLE = "Sample"
 """How the names of fields begin that show what a model wrote."""
@@ -263,10 +262,13 @@ def _add_progress(embed: discord.Embed, options: TrainOptions, progress: Progres
     """`ending`: somebody asked for its end, so that its plan says nothing any more."""
     # Where time decides, nobody knows how many epochs there will be.
     of = f" of {progress.epochs}" if options.by_epochs else ""
+    left = "estimating…" if progress.eta_s is None else duration(progress.eta_s)
+    if ending or progress.doing == "finishing" or (progress.eta_s is not None and progress.eta_s < 1):
+        left = "a moment"
     fields = {
         "Epoch": f"{progress.epoch}{of}",
         "Step": f"{progress.step:,} of {progress.steps:,}",
-        "Time left": _SOON if ending else time_left(progress),
+        "Time left": left,
         "Training loss": bits(progress.train_loss),
         "Held-out loss": bits(progress.heldout_loss),
         "Speed": _speed(progress),
@@ -279,14 +281,6 @@ def _add_progress(embed: discord.Embed, options: TrainOptions, progress: Progres
 
 def _speed(progress: Progress | None) -> str:
     return f"{progress.chars_per_s:,.0f} characters/s" if progress is not None and progress.chars_per_s else "…"
-
-
-def time_left(progress: Progress) -> str:
-    if progress.doing == "finishing":
-        return _SOON
-    if progress.eta_s is None:
-        return "estimating…"
-    return _SOON if progress.eta_s < 1 else duration(progress.eta_s)
 
 
 def finished(end: Finished, progress: Progress | None, context: CardContext) -> discord.Embed:
