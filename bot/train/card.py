@@ -347,20 +347,16 @@ class LiveCard:
         if self._state.over:
             await self._tell_owner(embeds.end_without_channel(embed, self._job, self._state), await self._files())
         elif not self._gone:
-            self._gone = await self._begin_to_end()
-
-    async def _begin_to_end(self) -> bool:
-        job_id = self._job.job_id
-        if self._state.has_learned and not await self._channels_own():
-            await self._jobs.finish(job_id)
-        elif await self._jobs.cancel(job_id) != "asked":
-            return True
-        kept = await self._jobs.control(job_id) == "finish"  # somebody may have cancelled it
-        log.info("training_ended_with_its_channel", kept=kept)
-        told = await self._write_owner(embeds.channel_gone(self._job, kept=kept), [], f"{job_id}-g")
-        if told is not None:
-            self._where = (told.channel.id, told.id)
-        return True
+            job_id, keeps = self._job.job_id, self._state.has_learned and not await self._channels_own()
+            if keeps:
+                await self._jobs.finish(job_id)
+            if keeps or await self._jobs.cancel(job_id) == "asked":
+                kept = await self._jobs.control(job_id) == "finish"  # somebody may have cancelled it
+                log.info("training_ended_with_its_channel", kept=kept)
+                told = await self._write_owner(embeds.channel_gone(self._job, kept=kept), [], f"{job_id}-g")
+                if told is not None:
+                    self._where = (told.channel.id, told.id)
+            self._gone = True
 
     async def _channels_own(self) -> bool:
         """Whether the model would be for this channel alone."""
