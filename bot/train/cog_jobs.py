@@ -77,10 +77,10 @@ class Jobs(commands.Cog):
         await ctx.defer(ephemeral=True)
         who = Actor.of(ctx)
         job_id = job.strip("` ") if job is not None else await self._meant(who, ending, ctx.interaction is not None)
-        await ctx.send(await self._end(ending, job_id, who.guild_id, who.user), ephemeral=True)
+        await ctx.send(await self._end(ending, job_id, who), ephemeral=True)
 
     async def _pressed(self, ending: Ending, press: Press) -> None:
-        await press.send(await self._end(ending, press["job"], press.actor.guild_id, press.actor.user))
+        await press.send(await self._end(ending, press["job"], press.actor))
 
     async def _samples_pressed(self, press: Press) -> None:
         who = press.actor
@@ -88,16 +88,14 @@ class Jobs(commands.Cog):
 
     # ------------------------------------------------------------------ ending
 
-    async def _end(self, ending: Ending, job_id: str, guild_id: int, user: User) -> str:
+    async def _end(self, ending: Ending, job_id: str, who: Actor) -> str:
         """What to tell somebody who ends a training, be it that its channel is still being read.
 
         Raises `UserError`: there is no such training in this server, it is over, it is somebody else's, or there is
         nothing to keep yet.
         """
-        job = await self._load(job_id, guild_id)
-        if job.place.user_id != user.id and not access.moderates(user, job.place):
-            if not access.sees(user, job.place):
-                raise _unknown(job_id)
+        job = await self._load(job_id, who.guild_id, who.user)
+        if job.place.user_id != who.user.id and not access.moderates(who.user, job.place):
             raise UserError("This training isn't yours.", "Only its owner and members with Manage Messages can end it.")
         state = await self._state(job_id)
         if state.over:
@@ -181,9 +179,7 @@ class Jobs(commands.Cog):
         Raises `UserError`: there is no such training that this person can see, it learns from messages that they may
         not be able to read, or it has no samples yet.
         """
-        job = await self._load(job_id, guild_id)
-        if not access.sees(user, job.place):
-            raise _unknown(job_id)
+        job = await self._load(job_id, guild_id, user)
         state = await self._state(job_id)
         if not self.cards.audience.may_quote(job, here):
             raise UserError(
@@ -200,11 +196,13 @@ class Jobs(commands.Cog):
             raise UserError("There are no samples yet.", over if state.over else soon)
         return embeds.samples(job, state, await self.cards.servers.blocklist(guild_id))
 
-    async def _load(self, job_id: str, guild_id: int) -> TrainJob:
+    async def _load(self, job_id: str, guild_id: int, user: User) -> TrainJob:
         stored = await self.cards.jobs.load(job_id) if _TRAINING_ID.fullmatch(job_id) else None
-        if stored is None or not isinstance(stored.job, TrainJob) or stored.job.place.guild_id != guild_id:
-            raise _unknown(job_id)
-        return stored.job
+        job = stored.job if stored is not None else None
+        if not isinstance(job, TrainJob) or job.place.guild_id != guild_id or not access.sees(user, job.place):
+            remedy = "Its id is at the bottom of its card."
+            raise UserError(f"There is no training {code(job_id)} in this server.", remedy)
+        return job
 
     async def _state(self, job_id: str) -> TrainingState:
         return TrainingState.of(event for _, event in await self.cards.jobs.events(job_id, "0"))
@@ -215,10 +213,6 @@ def _of(user: User, guild_id: int | None, snapshot: QueueSnapshot) -> tuple[list
     here = [one for one in snapshot.trainings if one.is_of(guild_id)]
     own = [one for one in here if one.job.place.user_id == user.id]
     return own, [one for one in here if one not in own and access.moderates(user, one.job.place)]
-
-
-def _unknown(job_id: str) -> UserError:
-    return UserError(f"There is no training {code(job_id)} in this server.", "Its id is at the bottom of its card.")
 
 
 def _over() -> UserError:
