@@ -282,7 +282,7 @@ class Privacy(OfWords, commands.Cog):
         models = [model for model in await self.registry.all(guild_id) if channel_id in model.source_channels]
         if not models:
             return said
-        shown = [f"`{model.name}`" for model in self.registry.among(guild_id, here, models)[:10]]
+        shown = [f"`{model.name}`" for model in self.registry.among(access.Viewer(guild_id, here), models)[:10]]
         hidden = len(models) - len(shown)
         names = ", ".join(shown) + (f" and {hidden} more" if hidden else "") if shown else count(hidden, "model")
         stay = f"Models that learned from it stay until somebody deletes them: {names}."

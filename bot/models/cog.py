@@ -22,7 +22,7 @@ from bot.models.requests import Requests
 from bot.models.transfer import Transfer
 from bot.options import autocomplete, checks, decoding
 from bot.responder import replying
-from bot.servers.access import Actor, require_permissions, visible_channels
+from bot.servers.access import Actor, Viewer, require_permissions, visible_channels
 from bot.types import Context, Send, hybrid_command, hybrid_group
 from bot.words import GREY, code
 from galvanic.errors import UserError
@@ -66,7 +66,7 @@ class Models(Requests, commands.Cog):
 
     async def _page(self, who: Actor, page: int) -> dict[str, Any]:
         """One page of a channel's models, to send or to edit a message to."""
-        models, current = await self.registry.channel_models(who.guild_id, who.here, who.user.id)
+        models, current = await self.registry.channel_models(who.viewer)
         prefix = await self.servers.prefix(who.guild_id)
         if not models:
             raise UserError(
@@ -127,7 +127,7 @@ class Models(Requests, commands.Cog):
         """Show a model's card, even when no picture came. Raises UserError: it can't be used there by now."""
         place = job.place
         (model,) = await self.registry.require_usable(place, [job.model.model_id])
-        _, current = await self.registry.channel_models(place.guild_id, place.channel_ids, place.user_id)
+        _, current = await self.registry.channel_models(Viewer(place.guild_id, place.channel_ids, place.user_id))
         picture = await self.jobs.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
         missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
         embed = embeds.model_info(
@@ -153,7 +153,7 @@ class Models(Requests, commands.Cog):
         if near := difflib.get_close_matches(first.lower(), known, n=1, cutoff=0.6):
             meant = " ".join([f"{prefix}model", near[0], *rest])
             return UserError(problem, f"Did you mean {code(meant, 80)}?")
-        if first.lower() in {model.name for model in await self.registry.usable(who.guild_id, who.here, who.user.id)}:
+        if first.lower() in {model.name for model in await self.registry.usable(who.viewer)}:
             return UserError(problem, f"`{prefix}model info {first.lower()}` shows the model of that name.")
         return UserError(problem, f"It has {', '.join(f'`{name}`' for name in sorted(known))}.")
 
@@ -174,7 +174,7 @@ class Models(Requests, commands.Cog):
 
     async def _use(self, who: Actor, model: ModelRecord) -> None:
         await self.access.require("generate", who)
-        if not self.registry.among(who.guild_id, who.here, [model]):
+        if not self.registry.among(Viewer(who.guild_id, who.here), [model]):
             remedy = f"Share it first: `{await self.servers.prefix(who.guild_id)}model share {model.name} #CHANNEL`."
             raise UserError(f"`{model.name}` is for you alone, and a channel's model is for everybody there.", remedy)
         await self.registry.use(who.place.channel_id, model)
@@ -313,8 +313,7 @@ class Models(Requests, commands.Cog):
         require_permissions(ctx)
         await ctx.defer()
         who = Actor.of(ctx)
-        registry = self.registry
-        named = registry.choose(who.guild_id, who.here, name, who.user.id) if name else self.transfer.exportable(who)
+        named = self.registry.choose(who.viewer, name) if name else self.transfer.exportable(who)
         await self.transfer.export(who, await named, ctx.send, **replying(ctx))
 
     @_part(
@@ -345,7 +344,7 @@ class Models(Requests, commands.Cog):
         """`name` None: the channel's model."""
         await ctx.defer()
         who = Actor.of(ctx)
-        return who, await self.registry.choose(who.guild_id, who.here, name, who.user.id)
+        return who, await self.registry.choose(who.viewer, name)
 
     # ------------------------------------------------------------------ while typing
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import cast
 
@@ -23,7 +23,7 @@ from bot.errors import nearest
 from bot.jobs.decoding import read
 from bot.models.audience import Audience, sources_of
 from bot.options.autocomplete import choices, in_time
-from bot.servers import access
+from bot.servers.access import Viewer, channel_ids
 from bot.servers.settings import ChannelChoices, GuildSettingsStore, guilds_with, read_choices
 from bot.words import code
 from galvanic.errors import UserError
@@ -64,108 +64,83 @@ class Registry:
 
     # ------------------------------------------------------------------ reading
 
-    def among(
-        self,
-        guild_id: int | None,
-        channel_ids: Sequence[int],
-        records: Iterable[ModelRecord],
-        user_id: int | None = None,
-    ) -> list[ModelRecord]:
+    def among(self, viewer: Viewer, records: Iterable[ModelRecord]) -> list[ModelRecord]:
         """Those of the models that may be used in a channel now: the one place where that is decided.
 
         They must be of this server, of a text that may be used there (`ModelRecord.usable_in`), and of messages that
-        everybody there could have read (`Audience`). `channel_ids`: the channel, and for a thread also its parent.
-        `user_id`: who asks; None: nobody, who gets no model of a member's own words that isn't shared. Outside of
-        servers (`guild_id` None) there are no models.
+        everybody there could have read (`Audience`). If nobody asks, none of a member's own words is
+        among them that isn't shared.
         """
-        if guild_id is None:
-            return []
-        could_read = functools.cache(functools.partial(self._audience.could_read, guild_id, tuple(channel_ids)))
-        own = (record for record in records if record.guild_id == guild_id and record.usable_in(channel_ids, user_id))
+        guild_id, here, user_id = viewer
+        could_read = functools.cache(functools.partial(self._audience.could_read, guild_id, here))
+        own = (record for record in records if record.guild_id == guild_id and record.usable_in(here, user_id))
         return [record for record in own if could_read(sources_of(record.transcripts))]
 
-    async def channel_models(
-        self, guild_id: int, channel_ids: list[int], user_id: int | None = None
-    ) -> tuple[list[ModelRecord], ModelRecord | None]:
-        """What a channel may use, newest first; the model that it has chosen, if any. Arguments as of `among`."""
-        records, hashes = await self._ask(guild_id, channel_ids)
-        models = self.among(guild_id, channel_ids, records, user_id)
-        models.sort(key=lambda model: model.created_at, reverse=True)
+    async def channel_models(self, viewer: Viewer) -> tuple[list[ModelRecord], ModelRecord | None]:
+        """What a channel may use, newest first; the model that it has chosen, if any."""
+        records, hashes = await self._ask(viewer)
+        models = sorted(self.among(viewer, records), key=lambda model: model.created_at, reverse=True)
         # A thread whose own choice is gone has its parent's.
         chosen = (fields.get(b"model", b"").decode() for fields in hashes)
         known = {model.model_id: model for model in models}
         current = next((known[model_id] for model_id in chosen if model_id in known), None)
         return models, current
 
-    async def usable(self, guild_id: int, channel_ids: Iterable[int], user_id: int | None = None) -> list[ModelRecord]:
-        """Newest first; arguments as of `among`."""
-        return (await self.channel_models(guild_id, list(channel_ids), user_id))[0]
+    async def usable(self, viewer: Viewer) -> list[ModelRecord]:
+        """Newest first."""
+        return (await self.channel_models(viewer))[0]
 
-    async def choose(
-        self, guild_id: int, channel_ids: list[int], name: str | None, user_id: int | None = None
-    ) -> ModelRecord:
+    async def choose(self, viewer: Viewer, name: str | None) -> ModelRecord:
         """`name` None: the channel's current model. Raises UserError: there is none that may be used here."""
-        model, _ = await self._named(guild_id, channel_ids, name, user_id)
+        model, _ = await self._named(viewer, name)
         if model is None:
-            raise await self._no_such_model(guild_id, channel_ids, name, user_id)
+            raise await self._no_such_model(viewer, name)
         return model
 
     async def choose_to_write(
-        self,
-        guild_id: int,
-        channel_ids: list[int],
-        name: str | None,
-        user_id: int | None = None,
-        *,
-        starter: bool = True,
+        self, viewer: Viewer, name: str | None, *, starter: bool = True
     ) -> tuple[ModelRecord, ChannelChoices]:
         """As `choose`, with what else the channel has chosen; the starter where it is named, or nothing is and the
         channel has no model.
 
         `starter` False: only where it is named.
         """
-        model, choices = await self._named(guild_id, channel_ids, name, user_id)
+        model, choices = await self._named(viewer, name)
         if model is not None:
             return model, choices
         if (starter and name is None) or (name is not None and name.strip().lower() == STARTER):
-            return _starter(guild_id), choices
-        raise await self._no_such_model(guild_id, channel_ids, name, user_id)
+            return _starter(viewer.guild_id), choices
+        raise await self._no_such_model(viewer, name)
 
-    async def _named(
-        self, guild_id: int, channel_ids: list[int], name: str | None, user_id: int | None
-    ) -> tuple[ModelRecord | None, ChannelChoices]:
+    async def _named(self, viewer: Viewer, name: str | None) -> tuple[ModelRecord | None, ChannelChoices]:
         """In one round trip."""
         wanted = None if name is None else name.strip().lower()
         if wanted == "":
             return None, ChannelChoices()
-        records, hashes = await self._ask(guild_id, channel_ids, wanted or "")
-        return next(iter(self.among(guild_id, channel_ids, records, user_id)), None), read_choices(hashes)
+        records, hashes = await self._ask(viewer, wanted or "")
+        return next(iter(self.among(viewer, records)), None), read_choices(hashes)
 
-    async def by_id(
-        self, guild_id: int | None, channel_ids: list[int], model_id: str, user_id: int | None = None
-    ) -> ModelRecord:
+    async def by_id(self, viewer: Viewer, model_id: str) -> ModelRecord:
         """Raises UserError: there is none, or it may not be used here: the same words for both."""
-        models = await self.by_ids(guild_id, channel_ids, [model_id], user_id)
+        models = await self.by_ids(viewer, [model_id])
         if not models:
-            prefix = await self._guilds.prefix(guild_id)
+            prefix = await self._guilds.prefix(viewer.guild_id)
             raise UserError(
                 "This model can no longer be used in this channel.", f"`{prefix}models` lists those that can."
             )
         return models[0]
 
-    async def by_ids(
-        self, guild_id: int | None, channel_ids: Sequence[int], model_ids: Iterable[str], user_id: int | None = None
-    ) -> list[ModelRecord]:
+    async def by_ids(self, viewer: Viewer, model_ids: Iterable[str]) -> list[ModelRecord]:
         """Those that may be used in a channel, each once; the starter may be everywhere in a server."""
         ids = dict.fromkeys(model_ids)
         wanted = [keys.model(model_id) for model_id in ids if model_id != STARTER]
         found = await reply(self._redis.mget(wanted)) if wanted else []
-        starter = [_starter(guild_id)] if guild_id is not None and STARTER in ids else []
-        return starter + self.among(guild_id, channel_ids, _read(found), user_id)
+        starter = [_starter(viewer.guild_id)] if STARTER in ids else []
+        return starter + self.among(viewer, _read(found))
 
     async def require_usable(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
         """The models of an answer to be posted now. Raises UserError: not all may be used there any more."""
-        models = await self.by_ids(place.guild_id, place.channel_ids, model_ids, place.user_id)
+        models = await self.by_ids(Viewer(place.guild_id, place.channel_ids, place.user_id), model_ids)
         if len(models) < len(model_ids):
             raise UserError(
                 "I can't post this here: its model was deleted in the meantime, or may no longer be used in this "
@@ -183,23 +158,22 @@ class Registry:
         channel = interaction.channel
         if interaction.guild_id is None or channel is None:
             return []
-        models = await in_time(self.usable(interaction.guild_id, access.channel_ids(channel), interaction.user.id))
+        viewer = Viewer(interaction.guild_id, channel_ids(channel), interaction.user.id)
+        models = await in_time(self.usable(viewer))
         return choices((*(model.name for model in models), *more), typed)
 
-    async def next_name(
-        self, guild_id: int, channel_ids: list[int], model: ModelRecord, user_id: int | None = None
-    ) -> str:
+    async def next_name(self, viewer: Viewer, model: ModelRecord) -> str:
         """The name to ask for when a model is trained further: `tides`, also for `tides-2` if there is a `tides`.
 
         The registry adds the next free number itself.
         """
         numbered = re.fullmatch(r"(.+)-\d+", model.name)
-        known = {other.name for other in await self.usable(guild_id, channel_ids, user_id)}
+        known = {other.name for other in await self.usable(viewer)}
         return numbered[1] if numbered and numbered[1] in known else model.name
 
     async def all(self, guild_id: int) -> list[ModelRecord]:
         """All models of a guild, wherever they may be used: to count and to clean up, never to show."""
-        return (await self._ask(guild_id, []))[0]
+        return (await self._ask(Viewer(guild_id, [])))[0]
 
     async def stored_bytes(self, guild_id: int) -> int:
         return sum(model.file_bytes for model in await self.all(guild_id))
@@ -305,20 +279,16 @@ class Registry:
 
     # ------------------------------------------------------------------ plumbing
 
-    async def _ask(
-        self, guild_id: int, channel_ids: list[int], *name: str
-    ) -> tuple[list[ModelRecord], list[dict[bytes, bytes]]]:
+    async def _ask(self, viewer: Viewer, *name: str) -> tuple[list[ModelRecord], list[dict[bytes, bytes]]]:
         """Records and channels' hashes (`find.lua`): of the model of that name, of those chosen (""), or of all."""
-        names = [keys.guild_models(guild_id), *map(keys.channel, channel_ids)]
+        names = [keys.guild_models(viewer.guild_id), *map(keys.channel, viewer.channel_ids)]
         records, hashes = await reply(self._find(keys=names, args=[keys.model(""), *name]))
         return _read(records), [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in hashes]
 
-    async def _no_such_model(
-        self, guild_id: int, channel_ids: list[int], name: str | None, user_id: int | None
-    ) -> UserError:
-        usable = await self.usable(guild_id, channel_ids, user_id if name is not None else None)
+    async def _no_such_model(self, viewer: Viewer, name: str | None) -> UserError:
+        usable = await self.usable(viewer if name is not None else viewer._replace(user_id=None))
         names = [model.name for model in usable]
-        prefix = await self._guilds.prefix(guild_id)
+        prefix = await self._guilds.prefix(viewer.guild_id)
         if name is not None and name.strip().lower() == STARTER:
             return UserError(
                 f"`{STARTER}` is the English that I come with: it has no card, and no channel can choose it.",

@@ -32,7 +32,7 @@ class Requests:
     async def pressed(self, press: Press) -> tuple[Actor, ModelRecord]:
         """Who pressed a model's button, and the model, if it can still be used there."""
         who = press.actor
-        return who, await self.registry.by_id(who.guild_id, who.here, press["model"], who.user.id)
+        return who, await self.registry.by_id(who.viewer, press["model"])
 
     def guild_of(self, who: Actor) -> discord.Guild:
         """Raises UserError: the bot does not know it: it has its commands there alone, or is only just connecting."""

@@ -14,7 +14,7 @@ from bot.models.registry import MOST_OWN
 from bot.models.requests import Requests
 from bot.models.sharing import require_owner
 from bot.options import decoding
-from bot.servers.access import Actor, is_admin
+from bot.servers.access import Actor, Viewer, is_admin
 from bot.types import Send
 from bot.words import code
 from galvanic.errors import UserError
@@ -76,7 +76,7 @@ class Transfer(Requests):
     async def exportable(self, who: Actor) -> ModelRecord:
         """The only model they may export here. Raises UserError: there is none, or several, which it lists."""
         models = list[ModelRecord]()
-        for model in await self.registry.usable(who.guild_id, who.here, who.user.id):
+        for model in await self.registry.usable(who.viewer):
             with contextlib.suppress(UserError):
                 require_export(model, who)
                 models.append(model)
@@ -135,7 +135,7 @@ class Transfer(Requests):
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
         """Raises UserError: it learned from messages that not everybody there can read, and was not kept."""
         place, model = job.place, event.model
-        if not self.registry.among(place.guild_id, place.channel_ids, [model], place.user_id):
+        if not self.registry.among(Viewer(place.guild_id, place.channel_ids, place.user_id), [model]):
             await self.registry.remove(model)
             raise UserError(*(_SWITCHED_OFF if self.settings.channel_training == "off" else _NOT_HERE))
         try:

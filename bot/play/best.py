@@ -14,7 +14,7 @@ from bot.jobs.decoding import NotUnderstood
 from bot.models.audience import Audience
 from bot.options.decoding import fetched, of_message
 from bot.play.embeds import Favourite
-from bot.servers.access import Actor
+from bot.servers.access import Actor, Viewer
 from bot.write.generate import Generating
 from shared import keys
 from shared.jobs import CompareJob, GenerateJob, Job
@@ -85,7 +85,7 @@ class Best:
         with contextlib.suppress(NotUnderstood):
             stored = await self.generating.jobs.load(job_id)
         names = _names(stored.job) if stored is not None else {}
-        usable = await self.generating.registry.by_ids(who.guild_id, who.here, names)
+        usable = await self.generating.registry.by_ids(Viewer(who.guild_id, who.here), names)
         return list(names.values()) if names and len(usable) == len(names) else None
 
 

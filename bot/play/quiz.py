@@ -23,7 +23,7 @@ from bot.components import JOB, Components, Press
 from bot.errors import error_embed
 from bot.models.requests import Requests
 from bot.play import embeds
-from bot.servers.access import Actor
+from bot.servers.access import Actor, Viewer
 from bot.types import Send
 from bot.words import NOBODY
 from galvanic.errors import UserError
@@ -113,7 +113,7 @@ class Quiz(Requests, Service):
         """Raises UserError: none that may be used here, or of no text that may be shown, and told apart."""
         if name is not None and name.strip().lower() == STARTER:
             raise UserError("The starter keeps no text to show passages of.", "Name a model that was trained here.")
-        model = await self.registry.choose(who.guild_id, who.here, name, who.user.id)
+        model = await self.registry.choose(who.viewer, name)
         why = None
         if model.transcripts or (model.corpus is not None and model.corpus.source == "channel"):
             why = "learned from people's messages, which are not for guessing"
@@ -153,7 +153,7 @@ class Quiz(Requests, Service):
         job, _, _ = await self._running(here)
         if job is None or letter >= job.passages:
             raise _over()
-        await self.registry.by_id(who.guild_id, who.here, job.model.model_id)
+        await self.registry.by_id(Viewer(who.guild_id, who.here), job.model.model_id)
         guess: list[str | float] = [press["job"], f"g:{who.user.id}", letter, here, time.time(), MOST_GUESSES]
         if not await reply(self._guess(keys=[keys.quiz(here), keys.QUIZZES], args=guess)):
             raise _over()
@@ -191,7 +191,8 @@ class Quiz(Requests, Service):
         job, drawn, fields = await self._running(channel_id)
         usable: list[ModelRecord] = []
         if job is not None and drawn is not None:
-            usable = await self.registry.by_ids(job.place.guild_id, job.place.channel_ids, [job.model.model_id])
+            viewer = Viewer(job.place.guild_id, job.place.channel_ids)
+            usable = await self.registry.by_ids(viewer, [job.model.model_id])
             guesses = {int(name[2:]): int(guess) for name, guess in fields.items() if name.startswith(b"g:")}
             answer = embeds.answer(job, await self._passages(job, drawn), drawn.real, guesses)
             shown = answer if usable else error_embed(_UNUSABLE)

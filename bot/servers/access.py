@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import discord
 import redis.asyncio
@@ -57,6 +57,15 @@ def place_of(guild_id: int, channel: Where, user_id: int) -> Place:
     return Place(guild_id=guild_id, channel_id=here, user_id=user_id, parent_channel_id=above[0] if above else None)
 
 
+class Viewer(NamedTuple):
+    """Who asks for models, and where: a channel and, for a thread, its parent. `user_id` None: nobody, as when the bot
+    speaks by itself."""
+
+    guild_id: int
+    channel_ids: Sequence[int]
+    user_id: int | None = None
+
+
 @dataclass(frozen=True)
 class Actor:
     """`request_id`: of the message or interaction, the same if Discord delivers it twice; `message_id`: see `Place`."""
@@ -89,6 +98,10 @@ class Actor:
     @property
     def here(self) -> list[int]:
         return channel_ids(self.channel)
+
+    @property
+    def viewer(self) -> Viewer:
+        return Viewer(self.guild_id, self.here, self.user.id)
 
 
 def is_admin(user: User) -> bool:

@@ -15,7 +15,7 @@ from discord.ext import commands
 from bot.options import checks
 from bot.options.autocomplete import choices, in_time
 from bot.responder import replying
-from bot.servers.access import Actor, channel_ids, is_admin, moderates, require_admin, require_permissions
+from bot.servers.access import Actor, Viewer, channel_ids, is_admin, moderates, require_admin, require_permissions
 from bot.servers.settings import Persona
 from bot.talk.personas import MARK, Personas, checked, question
 from bot.talk.speaker import Speaker
@@ -101,8 +101,9 @@ class Speaks(commands.Cog):
         await ctx.defer()
         who, service = Actor.of(ctx), self.personas.generating
         servers, known, admin = service.servers, await self._known(who), is_admin(ctx.author)
+        viewer = Viewer(who.guild_id, who.here)  # anybody may call it
         if what == "list":
-            usable = await service.registry.by_ids(who.guild_id, who.here, [made.model_id for made in known.values()])
+            usable = await service.registry.by_ids(viewer, [made.model_id for made in known.values()])
             names = {model.model_id: f"`{model.name}`" for model in usable}
             lines = []
             for one, made in known.items():
@@ -129,9 +130,9 @@ class Speaks(commands.Cog):
         if picture is not None and not (picture.content_type or "").startswith("image/"):
             raise UserError("This file is no picture.", "Attach an image.")
         if old is not None and not model:
-            found = await service.registry.by_id(who.guild_id, who.here, old.model_id)
+            found = await service.registry.by_id(viewer, old.model_id)
         else:
-            found, _ = await service.registry.choose_to_write(who.guild_id, who.here, model)
+            found, _ = await service.registry.choose_to_write(viewer, model)
         assert ctx.guild is not None
         owner = await self.personas.whose(ctx.guild, call, title)
         there = [at for at in (old.channels if old else ()) if ctx.guild.get_channel(at) and at != who.here[-1]]

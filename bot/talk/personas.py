@@ -21,7 +21,7 @@ from bot.background import DISCORD_ERRORS, Service, is_transient
 from bot.components import USER, Components, Press, button, view
 from bot.errors import CLOSED, UNKNOWN_WEBHOOK, post_error
 from bot.jobs.delivery import UNASKED
-from bot.servers.access import Actor, channel_ids
+from bot.servers.access import Actor, Viewer, channel_ids
 from bot.servers.settings import Persona, UnreadableSettings
 from bot.talk.rooms import MOST_IN_A_SERVER, Rooms
 from bot.types import Send
@@ -135,7 +135,7 @@ class Personas(Service):
         if (persona := (await self.here(who.guild_id, who.here)).get(call)) is None:
             raise UserError(f"No `@{call}` speaks here any more.", f"`{prefix}persona` lists who does.")
         try:
-            return persona, await self.generating.registry.by_id(who.guild_id, who.here, persona.model_id)
+            return persona, await self.generating.registry.by_id(Viewer(who.guild_id, who.here), persona.model_id)
         except UserError as problem:
             why = "its model was deleted, or may not be used in this channel."
             remedy = f"A member with Manage Server can give it another one: `{prefix}persona add {call} MODEL`."

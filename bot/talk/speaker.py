@@ -16,7 +16,7 @@ from bot.channels.reader import is_speech, prefixes_of
 from bot.errors import post_error
 from bot.jobs.delivery import UNASKED
 from bot.options.decoding import to_bot
-from bot.servers.access import Actor, channel_ids, lacking, may_send
+from bot.servers.access import Actor, Viewer, channel_ids, lacking, may_send
 from bot.talk.rooms import Rooms
 from bot.talk.speaking import Speaking, told
 from bot.write.conversation import Conversation, Turn
@@ -122,7 +122,8 @@ class Speaker(Service):
         who = Actor(message.guild.me, here, guild_id, message.id)
         with service.slot(guild_id):
             try:
-                model, _ = await service.registry.choose_to_write(guild_id, who.here, None, starter=False)
+                viewer = Viewer(guild_id, who.here)
+                model, _ = await service.registry.choose_to_write(viewer, None, starter=False)
                 heard = await self.conversation.after(who, [Turn(author_id, words, author_id)] if words else [], model)
                 job = await service.answering(who, model, {**heard, "author_id": author_id}, UNASKED)
             except UserError as problem:
@@ -172,7 +173,8 @@ class Speaker(Service):
         room, against = await self.rooms.room(here[-1]), await self._against(channel)
         if against is None:
             try:
-                await self.generating.registry.choose_to_write(channel.guild.id, here, None, starter=False)
+                viewer = Viewer(channel.guild.id, here)
+                await self.generating.registry.choose_to_write(viewer, None, starter=False)
             except UserError as problem:
                 against = "no model", f"I can't yet: {problem.problem} {problem.remedy}"
         return f"{told(room.speak)} {against[1] if against is not None else ''}".strip()

@@ -111,9 +111,9 @@ class Training(commands.Cog):
     async def _parent(self, who: Actor, flags: TrainFlags) -> ModelRecord | None:
         """The model to start from. Raises `UserError`: there is none, or its name has come to mean something else."""
         if train_options.starts_from_model(flags):
-            return await self.registry.choose(who.guild_id, who.here, flags.parent, who.user.id)
+            return await self.registry.choose(who.viewer, flags.parent)
         start = train_options.start_of(flags)
-        usable = await self.registry.usable(who.guild_id, who.here, who.user.id) if start else []
+        usable = await self.registry.usable(who.viewer) if start else []
         if any(model.name == start for model in usable):
             prefix = await self.servers.prefix(who.guild_id)
             raise UserError(

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from bot.background import DISCORD_ERRORS, reply
 from bot.channels.importer import ImportPlan
-from bot.servers.access import channel_ids, require_admin
+from bot.servers.access import Viewer, channel_ids, require_admin
 from bot.train.remake import Remaking
 from bot.train.start import Trainings
 from bot.types import Context, hybrid_command
@@ -120,7 +120,7 @@ class Learning(commands.Cog):
     async def _learn(self, guild: discord.Guild, channel_id: int, schedule: Schedule, now: float) -> Schedule:
         """What is due; the schedule after that. Raises UserError: it can't learn on now; DISCORD_ERRORS."""
         oldest = now - 2 * _DAY_S * self.trainings.settings.learn_days
-        _, current = await self.trainings.registry.channel_models(guild.id, [channel_id])
+        _, current = await self.trainings.registry.channel_models(Viewer(guild.id, [channel_id]))
         for one in await self.trainings.registry.all(guild.id):  # the channel may have chosen another one since
             after = await self._after(one, schedule.source_id)
             since = max(schedule.since or schedule.at, one.created_at)  # of lines of any age
@@ -156,7 +156,7 @@ class Learning(commands.Cog):
         return model
 
     async def _current(self, guild: discord.Guild, channel_id: int) -> ModelRecord:
-        _, model = await self.trainings.registry.channel_models(guild.id, [channel_id])
+        _, model = await self.trainings.registry.channel_models(Viewer(guild.id, [channel_id]))
         if model is None:
             raise UserError("This channel has no model now.", "Choose or train one that learned from a channel.")
         return model

@@ -204,7 +204,8 @@ class Remaking(Requests, Service):
             return
         place = guild.get_channel_or_thread(model.channel_id)
         here = access.channel_ids(place) if isinstance(place, discord.Thread) else [model.channel_id]
-        named = f"my model `{model.name}`" if self.registry.among(guild.id, here, [model]) else "a model of mine"
+        usable = self.registry.among(access.Viewer(guild.id, here), [model])
+        named = f"my model `{model.name}`" if usable else "a model of mine"
         channel = self.client.get_partial_messageable(model.channel_id, guild_id=guild.id)
         with unless_refused(log.warning, "deletion_not_told", model_id=model.model_id):
             await channel.send(f"🗑️ I deleted {named}: {why}.")

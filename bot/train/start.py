@@ -127,7 +127,7 @@ class Trainings(Requests):
 
     async def with_name(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainOptions:
         """With the next name after the parent's, unless somebody chose one."""
-        name = options.name or await self.registry.next_name(who.guild_id, who.here, parent, who.user.id)
+        name = options.name or await self.registry.next_name(who.viewer, parent)
         return options.model_copy(update={"name": name})
 
     async def taste(self, press: Press) -> None:

@@ -197,8 +197,7 @@ class Writing(commands.Cog):
     ) -> tuple[Variant, ...]:
         """Several models, or one (None: the channel's) at several temperatures; without any three around its own."""
         service = self.generating
-        choose = service.registry.choose_to_write
-        found = [await choose(who.guild_id, who.here, name, who.user.id) for name in names]
+        found = [await service.registry.choose_to_write(who.viewer, name) for name in names]
         model, choices = found[0]
         chosen = service.temperature(choices, model)
         compared = [(one, service.temperature(choices, one)) for one, _ in found]
@@ -222,7 +221,7 @@ class Writing(commands.Cog):
         """Continue your words with several models that choose each character together, by their shares."""
         require_permissions(ctx)
         who, service = Actor.of(ctx), self.generating
-        known = {STARTER, *(model.name for model in await service.registry.usable(who.guild_id, who.here, who.user.id))}
+        known = {STARTER, *(model.name for model in await service.registry.usable(who.viewer))}
         parts, words = mix.parse_words(flags.words, known, await service.servers.prefix(who.guild_id))
         chosen = {"temperature": flags.temperature, "random_seed": flags.random_seed, "stop": flags.stop}
         await self._generate(ctx, Request(checks.seed(words), parts, length=flags.length, chosen=chosen))
@@ -308,8 +307,7 @@ class Writing(commands.Cog):
             await self.generating.access.require("generate", who)
             if (await self.generating.servers.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
                 raise UserError("This text has something on this server's blocklist.", "Try it without those words.")
-            choose = self.generating.registry.choose_to_write
-            found, _ = await choose(who.guild_id, who.here, model, who.user.id)
+            found, _ = await self.generating.registry.choose_to_write(who.viewer, model)
             job = SurpriseJob(
                 job_id=f"s-{who.request_id}", place=who.place, model=found.ref, text=text, author_id=author_id
             )

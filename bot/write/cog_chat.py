@@ -12,7 +12,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.responder import replying
-from bot.servers.access import Actor, TooSoon, What, channel_ids, require_permissions
+from bot.servers.access import Actor, TooSoon, Viewer, What, channel_ids, require_permissions
 from bot.types import Context, hybrid_command
 from bot.words import BLURPLE, GREEN, GREY, code, plain
 from bot.write.conversation import Conversation
@@ -105,7 +105,8 @@ class Chat(commands.Cog):
         async with self.generating.access.spend(what[0], who.guild_id, what[1], wait, request=who.request_id):
             if on and words:
                 with self.generating.slot(who.guild_id):
-                    model, _ = await self.generating.registry.choose_to_write(who.guild_id, who.here, None)
+                    viewer = Viewer(who.guild_id, who.here)
+                    model, _ = await self.generating.registry.choose_to_write(viewer, None)
                     heard = await self.conversation.heard(who, ctx.message, words, model)
                     job = await self.generating.answering(who, model, heard)
                     await self.generating.delivery.ask(job, ctx.send, **replying(ctx))

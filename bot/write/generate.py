@@ -20,7 +20,7 @@ from bot.jobs.delivery import UNASKED
 from bot.models.requests import Requests
 from bot.options import checks
 from bot.options.decoding import job_shown_in
-from bot.servers.access import Actor, TooSoon
+from bot.servers.access import Actor, TooSoon, Viewer
 from bot.servers.settings import ChannelChoices
 from bot.types import Send
 from bot.words import NO_FILES
@@ -108,11 +108,10 @@ class Generating(Requests):
         checks.in_range("length", request.length, 1, self.settings.generate_max_length)
         names: list[str | None] = [*(part.name for part in request.models)] or [request.model]
         if request.model_id is not None:
-            models = [await self.registry.by_id(who.guild_id, who.here, request.model_id, who.user.id)]
+            models = [await self.registry.by_id(who.viewer, request.model_id)]
             choices = await self.servers.channel(who.here)
         else:
-            choose = functools.partial(self.registry.choose_to_write, user_id=who.user.id)
-            found = [await choose(who.guild_id, who.here, name) for name in names]
+            found = [await self.registry.choose_to_write(who.viewer, name) for name in names]
             models, choices = [model for model, _ in found], found[0][1]
         for unlike in (model for model in models if request.models and model.recipe != "char"):
             raise UserError(
@@ -173,8 +172,7 @@ class Generating(Requests):
         who = press.actor
         await self.access.require("generate", who)
         model_ids = [part.model_id for part in job.mix] or [job.model_id]
-        by_id = functools.partial(self.registry.by_id, who.guild_id, who.here, user_id=who.user.id)
-        models = await asyncio.gather(*map(by_id, model_ids))
+        models = await asyncio.gather(*map(functools.partial(self.registry.by_id, who.viewer), model_ids))
         names = zip(job.mix, models, strict=False)
         fresh = {
             "job_id": _pressed_id(who),
@@ -237,7 +235,7 @@ class Generating(Requests):
         """What to say where the starter writes because the channel has no model; None: it has one."""
         if STARTER not in model_ids:
             return None
-        models, current = await self.registry.channel_models(place.guild_id, place.channel_ids)
+        models, current = await self.registry.channel_models(Viewer(place.guild_id, place.channel_ids))
         prefix = await self.servers.prefix(place.guild_id)
         if models and current is None:
             own = f"`{prefix}model use {models[0].name}` gives this channel a model."

@@ -10,6 +10,7 @@ from bot.channels.sources import own_channel
 from bot.channels.store import Line
 from bot.models.registry import MOST_OWN
 from bot.models.transfer import require_export
+from bot.servers.access import Viewer
 from bot.train.state import TrainingState
 from galvanic.errors import UserError
 from galvanic.options import STARTER, TranscriptRef
@@ -28,7 +29,7 @@ from tests.transcripts import has_text, take_out, written
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
-HERE = (GUILD_ID, [LAB])
+HERE = Viewer(GUILD_ID, [LAB])
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ async def test_nothing_that_nobody_asked_for_is_written_with_it(live: Live) -> N
     await live.until(lambda: live.showing("Until then I don't speak here by myself"), "that there is no model")
     await live.ask("!speak off")
     assert "no model yet" in await live.ask("!quiz", person="cleo")
-    assert (await live.bot.registry.channel_models(*HERE))[1] is None
+    assert (await live.bot.registry.channel_models(HERE))[1] is None
     worker = StandIn(live.bot.settings)
     await live.bot.guild_settings.choose(LAB, "chat", True)
     live.send(f"<@{BOT_ID}> how is the sea", person="ben")
@@ -143,7 +144,7 @@ async def test_shared_it_can_be_used_and_is_still_its_owners(live: Live) -> None
     assert "messages, which are not for guessing" in await live.ask("!quiz bens-own")
     require_export(model, await who(live, "ben", "lab"))
     assert "🔒" in await live.ask("!model unshare bens-own")
-    assert (await live.bot.registry.channel_models(*HERE, ADA))[1] is None
+    assert (await live.bot.registry.channel_models(HERE._replace(user_id=ADA)))[1] is None
 
 
 async def test_what_is_learned_together_with_it(live: Live) -> None:

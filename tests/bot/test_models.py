@@ -14,6 +14,7 @@ from bot.models import embeds as model_embeds
 from bot.models.audience import Audience
 from bot.models.embeds import quality
 from bot.models.registry import Registry
+from bot.servers.access import Viewer
 from bot.servers.settings import GuildSettingsStore
 from bot.words import DESCRIPTION_LIMIT
 from galvanic.errors import UserError
@@ -42,7 +43,7 @@ async def test_a_model_and_what_its_channel_chose_come_together(
     register(sync, record())
     await GuildSettingsStore(settings, client).choose(CHANNEL, "temperature", 0.4)
     for name in (None, "tides", " Tides "):
-        model, choices = await registry.choose_to_write(GUILD, [CHANNEL], name)
+        model, choices = await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), name)
         assert (model.model_id, choices.temperature, choices.model) == ("m1", 0.4, "m1")
 
 
@@ -52,10 +53,10 @@ async def test_a_thread_has_its_parents_model_until_it_chooses_and_when_its_own_
     register(sync, record(model_id="parents", name="parents"))
     own = register(sync, record(model_id="own", name="own", channel_id=THREAD, scope="channel"))
     here = [THREAD, CHANNEL]
-    assert (await registry.choose(GUILD, here, None)).name == "own"
+    assert (await registry.choose(Viewer(GUILD, here), None)).name == "own"
     assert await registry.remove(own)  # the thread still names it
-    assert (await registry.choose(GUILD, here, None)).name == "parents"
-    _, current = await registry.channel_models(GUILD, here)
+    assert (await registry.choose(Viewer(GUILD, here), None)).name == "parents"
+    _, current = await registry.channel_models(Viewer(GUILD, here))
     assert current is not None
     assert current.name == "parents"
 
@@ -67,7 +68,7 @@ async def test_a_model_of_another_channel_is_refused_like_one_that_is_not_there(
     said = []
     for model_id in (hidden.model_id, "nosuch"):
         with pytest.raises(UserError) as caught:
-            await registry.by_id(GUILD, [OTHER], model_id)
+            await registry.by_id(Viewer(GUILD, [OTHER]), model_id)
         said.append(str(caught.value))
     assert said[0] == said[1]
 
@@ -85,7 +86,7 @@ async def test_who_names_no_model_of_this_channel_is_told_what_there_is(
 ) -> None:
     register(sync, record())
     with pytest.raises(UserError, match=said):
-        await registry.choose(guild_id, [channel_id], name)
+        await registry.choose(Viewer(guild_id, [channel_id]), name)
 
 
 async def test_what_goes_on_is_named_after_the_first(registry: Registry, sync: redis.Redis) -> None:
@@ -93,26 +94,25 @@ async def test_what_goes_on_is_named_after_the_first(registry: Registry, sync: r
     second = register(sync, record(model_id="m2"))
     apollo = register(sync, record(model_id="m3", name="apollo-11"))
     assert second.name == "tides-2"
-    names = [await registry.next_name(GUILD, [CHANNEL], model) for model in (first, second, apollo)]
+    names = [await registry.next_name(Viewer(GUILD, [CHANNEL]), model) for model in (first, second, apollo)]
     assert names == ["tides", "tides", "apollo-11"]
 
 
 async def test_the_starter_writes_where_there_is_no_model(registry: Registry, sync: redis.Redis) -> None:
-    assert (await registry.choose_to_write(GUILD, [CHANNEL], None))[0].model_id == STARTER
-    assert [model.name for model in await registry.by_ids(GUILD, [CHANNEL], [STARTER])] == [STARTER]
-    assert await registry.by_ids(None, [CHANNEL], [STARTER]) == []
+    assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), None))[0].model_id == STARTER
+    assert [model.name for model in await registry.by_ids(Viewer(GUILD, [CHANNEL]), [STARTER])] == [STARTER]
     with pytest.raises(UserError, match="There is no model here yet"):
-        await registry.choose_to_write(GUILD, [CHANNEL], None, starter=False)
+        await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), None, starter=False)
     for name in (None, STARTER):  # it is nothing that could be looked at, deleted or shared
         with pytest.raises(UserError):
-            await registry.choose(GUILD, [CHANNEL], name)
+            await registry.choose(Viewer(GUILD, [CHANNEL]), name)
     assert register(sync, record(name=STARTER)).name == "starter-2"
     with pytest.raises(UserError, match="it has no card"):
-        await registry.choose(GUILD, [CHANNEL], STARTER)
-    assert (await registry.choose_to_write(GUILD, [CHANNEL + 1], None))[0].model_id == STARTER
+        await registry.choose(Viewer(GUILD, [CHANNEL]), STARTER)
+    assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL + 1]), None))[0].model_id == STARTER
     with pytest.raises(UserError, match="This channel has no model yet"):
-        await registry.choose_to_write(GUILD, [CHANNEL + 1], None, starter=False)
-    assert (await registry.choose_to_write(GUILD, [CHANNEL], " Starter "))[0].model_id == STARTER
+        await registry.choose_to_write(Viewer(GUILD, [CHANNEL + 1]), None, starter=False)
+    assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), " Starter "))[0].model_id == STARTER
 
 
 async def test_a_record_of_a_newer_version_does_not_hide_the_others(
@@ -122,17 +122,17 @@ async def test_a_record_of_a_newer_version_does_not_hide_the_others(
     newer = json.dumps({**record(model_id="m2", name="newer").model_dump(mode="json"), "version": 2})
     await client.set(keys.model("m2"), newer)
     await client.hset(keys.guild_models(GUILD), "newer", "m2")  # type: ignore[misc]
-    assert [model.name for model in await registry.usable(GUILD, [CHANNEL])] == ["tides"]
+    assert [model.name for model in await registry.usable(Viewer(GUILD, [CHANNEL]))] == ["tides"]
 
 
 async def test_renaming_keeps_everything_else_and_frees_the_old_name(registry: Registry, sync: redis.Redis) -> None:
     before = register(sync, record(owner_id=SNOWFLAKE, channel_id=SNOWFLAKE, shared_with=(SNOWFLAKE + 2,)))
     await registry.amend("m1", lambda model: model.model_copy(update={"name": "floods"}))
-    after, _ = await registry.choose_to_write(GUILD, [SNOWFLAKE], "floods")
+    after, _ = await registry.choose_to_write(Viewer(GUILD, [SNOWFLAKE]), "floods")
     assert after == before.model_copy(update={"name": "floods"})
-    assert (await registry.choose(GUILD, [SNOWFLAKE], None)).name == "floods"
+    assert (await registry.choose(Viewer(GUILD, [SNOWFLAKE]), None)).name == "floods"
     with pytest.raises(UserError, match="No model called `tides`"):
-        await registry.choose(GUILD, [SNOWFLAKE], "tides")
+        await registry.choose(Viewer(GUILD, [SNOWFLAKE]), "tides")
     assert register(sync, record(model_id="m2")).name == "tides"
 
 
@@ -145,7 +145,7 @@ async def test_no_name_is_taken_twice_by_renamings_at_once(registry: Registry, s
 
     refused = await asyncio.gather(*map(rename, range(8)), return_exceptions=True)
     assert [type(one) for one in refused if one is not None] == [UserError] * 7
-    names = [model.name for model in await registry.usable(GUILD, [CHANNEL])]
+    names = [model.name for model in await registry.usable(Viewer(GUILD, [CHANNEL]))]
     assert len(names) == len(set(names)) == 8
     assert names.count("wanted") == 1
     with pytest.raises(UserError, match="`wanted` is already taken"):
@@ -177,7 +177,7 @@ async def test_removing_takes_the_model_out_of_everything_at_once(
     assert await client.exists(keys.model("m1"), keys.guild_models(GUILD)) == 0
     assert await client.hkeys(keys.DELETING) == [b"m1"]  # type: ignore[misc]
     for channel in (CHANNEL, OTHER):
-        assert (await registry.channel_models(GUILD, [channel]))[1] is None
+        assert (await registry.channel_models(Viewer(GUILD, [channel])))[1] is None
     assert not await registry.remove(model)
     with pytest.raises(UserError, match="deleted a moment ago"):
         await registry.amend("m1", lambda model: model)
@@ -188,7 +188,7 @@ async def test_the_models_of_all_channels_count_as_stored(registry: Registry, sy
     register(sync, record(model_id="m2", name="other", file_bytes=1_000_000))
     register(sync, record(model_id="m3", name="elsewhere", guild_id=GUILD + 1, file_bytes=5))
     assert await registry.stored_bytes(GUILD) == 2_000_000
-    assert [model.name for model in await registry.usable(GUILD + 1, [CHANNEL])] == ["elsewhere"]
+    assert [model.name for model in await registry.usable(Viewer(GUILD + 1, [CHANNEL]))] == ["elsewhere"]
 
 
 def test_a_long_list_is_paged_and_fits_a_message() -> None:

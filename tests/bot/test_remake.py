@@ -7,6 +7,7 @@ import time
 import pytest
 
 from bot.channels.store import Line
+from bot.servers.access import Viewer
 from bot.servers.settings import Persona
 from galvanic.options import TrainOptions
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
@@ -238,7 +239,7 @@ async def test_it_is_deleted_at_the_deadline(live: Live) -> None:
     await stale_since(live, model, WITHIN_S - 50)  # the next look would be too late
     await look(live)
     assert await names(live) == []
-    assert (await live.bot.registry.channel_models(GUILD_ID, [LAB]))[1] is None
+    assert (await live.bot.registry.channel_models(Viewer(GUILD_ID, [LAB])))[1] is None
     assert not await live.bot.redis.hexists(keys.STALE, "sea")
     assert live.showing("I deleted my model `sea`: a member's words in it were withdrawn.") is not None
 

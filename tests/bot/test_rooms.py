@@ -6,6 +6,7 @@ import discord
 import pytest
 
 from bot.models import embeds as model_embeds
+from bot.servers.access import Viewer
 from playground.places import CHANNEL_IDS
 from shared import keys
 from shared.connect import connect
@@ -230,4 +231,4 @@ async def test_it_goes_with_a_channel_that_was_deleted_while_the_bot_was_away(li
     heard(live, archived, model_id="m2", name="kept")
     await live.bot.removal.forget_lost_channels()
     assert [model.name for model in await live.bot.registry.all(GUILD)] == ["kept"]
-    assert await live.bot.registry.usable(GUILD, [CELLAR]) == []  # while nobody knows who reads it
+    assert await live.bot.registry.usable(Viewer(GUILD, [CELLAR])) == []  # while nobody knows who reads it
