@@ -41,20 +41,13 @@ Hold = Callable[[int], contextlib.AbstractContextManager[None]]
 
 @dataclasses.dataclass(frozen=True)
 class Press:
-    """What somebody did with a control or a form.
-
-    Attributes:
-        arguments: from the control's custom id.
-        values: chosen in a menu: strings, roles or channels.
-        typed: into a form, by field; without lone surrogates.
-        send: posts the answer.
-    """
+    """What somebody did with a control or a form."""
 
     interaction: Interaction
-    arguments: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    values: Sequence[Any] = ()
-    typed: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    send: Send = None  # type: ignore[assignment]
+    arguments: Mapping[str, str] = dataclasses.field(default_factory=dict)  # from the control's custom id
+    values: Sequence[Any] = ()  # chosen in a menu: strings, roles or channels
+    typed: Mapping[str, str] = dataclasses.field(default_factory=dict)  # into a form, by field; no lone surrogates
+    send: Send = None  # type: ignore[assignment]  # posts the answer
 
     def __getitem__(self, name: str) -> str:
         return self.arguments[name]
@@ -82,32 +75,26 @@ class Press:
 
 @dataclasses.dataclass(frozen=True)
 class Action:
-    """What a control does.
-
-    Attributes:
-        arguments: pattern of what follows the action in the custom id, groups named as in `Press.arguments`.
-        owner: only the person whose id the custom id holds as `user` may press it.
-        hold: held while the work runs; gets the server's id.
-    """
+    """What a control does."""
 
     work: Work
-    arguments: str = ""
+    arguments: str = ""  # pattern of what follows the action in the custom id, groups named as in `Press.arguments`
     who: Who = "writers"
     how: How = "reply"
-    owner: bool = False
-    hold: Hold | None = None
+    owner: bool = False  # only the person whose id the custom id holds as `user` may press it
+    hold: Hold | None = None  # held while the work runs; gets the server's id
 
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """A field of a form: `name` in `Press.typed`, `label` of up to 45 characters, `most` characters."""
+    """A field of a form."""
 
-    name: str
-    label: str
+    name: str  # in `Press.typed`
+    label: str  # of up to 45 characters
     explained: str | None = None
     placeholder: str | None = None
     default: str | None = None
-    most: int | None = None
+    most: int | None = None  # characters
     long: bool = False
     required: bool = False
 

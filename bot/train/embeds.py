@@ -67,31 +67,20 @@ _SAMPLE = "Sample"
 
 @dataclass(frozen=True)
 class CardContext:
-    """What a card shows besides its training's own events.
-
-    Attributes:
-        place: how many trainings wait before it; None: it does not wait.
-        waiting: how many wait in all.
-        begins, takes: when it begins, and how long it learns in all; None: nobody can say.
-        most_minutes: the longest that any training may learn.
-        machines: what the train workers run on.
-        control: what somebody asked of it while it runs: `finish` or `cancel`.
-        quotable: all who read the card could have read what is learned; else it shows nothing that a model wrote.
-        off: the operator has turned off what it learns from.
-    """
+    """What a card shows besides its training's own events."""
 
     prefix: str = "!"
     worker_there: bool = True
-    place: int | None = None
-    waiting: int = 0
-    begins: Estimate | None = None
-    takes: Estimate | None = None
-    most_minutes: float = math.inf
-    machines: tuple[str, ...] = ()
-    control: str | None = None
+    place: int | None = None  # how many trainings wait before it; None: it does not wait
+    waiting: int = 0  # how many wait in all
+    begins: Estimate | None = None  # None: nobody can say
+    takes: Estimate | None = None  # how long it learns in all; None: nobody can say
+    most_minutes: float = math.inf  # the longest that any training may learn
+    machines: tuple[str, ...] = ()  # what the train workers run on
+    control: str | None = None  # what somebody asked of it while it runs: `finish` or `cancel`
     blocked: Blocklist = _NOTHING_BLOCKED
-    quotable: bool = True
-    off: bool = False
+    quotable: bool = True  # all who read the card could have read what is learned; else it shows nothing of a model's
+    off: bool = False  # the operator has turned off what it learns from
 
 
 def training(job: TrainJob, state: TrainingState, context: CardContext) -> discord.Embed:

@@ -48,21 +48,16 @@ log = structlog.get_logger()
 
 
 class Schedule(BaseModel, frozen=True, extra="ignore"):
-    """When a channel's model learns on.
-
-    `source_id`: what it learns from, whose members were told. `every`: so many new messages; 0: nightly. `at`: when it
-    was turned on, or learned last, seconds since the epoch. `new`: messages since. `since`: when it was turned on.
-    `model_id`: the model that was to be replaced then; while it is there, nothing has come of it.
-    """
+    """When a channel's model learns on."""
 
     version: Literal[1] = 1
     guild_id: Snowflake
-    source_id: Snowflake
-    every: int
-    at: float
-    new: int = 0
-    since: float = 0.0
-    model_id: str = ""
+    source_id: Snowflake  # what it learns from, whose members were told
+    every: int  # so many new messages; 0: nightly
+    at: float  # when it was turned on, or learned last, seconds since the epoch
+    new: int = 0  # messages since
+    since: float = 0.0  # when it was turned on
+    model_id: str = ""  # the model that was to be replaced at `at`; while it is there, nothing has come of it
 
     def is_due(self, model: ModelRecord, now: float) -> bool:
         if now - self.at >= _WEEK_S or self.model_id == model.model_id:

@@ -26,15 +26,12 @@ _STATES: dict[str, State] = {
 
 @dataclass(frozen=True)
 class TrainingState:
-    """`samples`: newest last. `trouble`: what keeps its worker from saving. `restart_reason`: why it last began anew,
-    see `Started`; None: it never did."""
-
     state: State = "queued"
     resumed: bool = False
-    restart_reason: Literal["withdrawn", "changed"] | None = None
+    restart_reason: Literal["withdrawn", "changed"] | None = None  # why it last began anew; None: it never did
     progress: Progress | None = None
-    trouble: Difficulty | None = None
-    samples: tuple[Sample, ...] = ()
+    trouble: Difficulty | None = None  # what keeps its worker from saving
+    samples: tuple[Sample, ...] = ()  # newest last
     finished: Finished | None = None
     failed: Failed | None = None
 
