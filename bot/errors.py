@@ -175,10 +175,7 @@ def error_embed(problem: UserError) -> discord.Embed:
 
 
 async def post_error(send: Send, problem: UserError, **options: Any) -> None:
-    """Post an error, as plain text where Discord refuses its embed.
-
-    Raises discord.HTTPException: Discord takes neither, or is in trouble.
-    """
+    """Post an error, as plain text where Discord refuses its embed. Raises discord.HTTPException: it takes neither."""
     try:
         await send(embed=error_embed(problem), **options)
     except discord.HTTPException as error:

@@ -213,10 +213,9 @@ class Responder(commands.Cog):
     async def tell(
         self, interaction: Interaction, error: Exception, doing: str = "", view: discord.ui.View | None = None
     ) -> None:
-        """Tell one person what went wrong, however the interaction was answered before.
+        """Tell one person what went wrong, however the interaction was answered before; `doing`: see `explain`.
 
-        Where Discord takes no answer any more, say it in the channel for a minute, without `view`. `doing`: see
-        `explain`.
+        Where Discord takes no answer any more, say it in the channel for a minute, without `view`.
         """
         problem = explain(error, doing, self.settings)
         if isinstance(problem, AlreadyReported):
@@ -339,10 +338,7 @@ async def write_to(user: User, **message: Any) -> bool:
 
 
 async def answer_privately(ctx: Context, **message: Any) -> bool:
-    """Answer so that only the person sees it; False: they take no direct messages.
-
-    Raises discord.HTTPException: Discord did not take the answer.
-    """
+    """Answer so that only the person sees it; False: they take no direct messages. Raises discord.HTTPException."""
     if is_elsewhere(ctx):
         return await write_to(ctx.author, **message)
     await ctx.send(**message, ephemeral=True)

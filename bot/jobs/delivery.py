@@ -201,10 +201,7 @@ class Delivery(Service):
             raise AlreadyReported(event.problem, event.remedy)
 
     def deliver_later(self, job: Asked, event: Event | None = None) -> None:
-        """Post the answer to a job once Discord and Redis are well again, be it after the next start.
-
-        `event`: how it ended; None: not known yet.
-        """
+        """Post how a job ended (None: not known yet) once Discord and Redis are well, be it after the next start."""
         otherwise = _too_slow()
         if job.job_id not in self._asking:  # one that was asked for in this run is reserved
             otherwise = Failed(problem="I was restarted before this was done.", remedy="Run the command again.")
@@ -297,10 +294,7 @@ class Delivery(Service):
         self._any_to_note.set()
 
     async def note_delivered(self) -> None:
-        """Tell Redis what `delivered` noted; what it does not take is kept for the next time.
-
-        Raises redis.RedisError.
-        """
+        """Tell Redis what `delivered` noted; what it does not take is kept for later. Raises redis.RedisError."""
         for job_id, training in list(self._to_note.items()):
             if training is not None:
                 await self.jobs.release_text(training)

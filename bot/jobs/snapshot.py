@@ -144,8 +144,7 @@ class QueuedTraining:
 @dataclass(frozen=True)
 class QueueSnapshot:
     """The trainings that are not over: those that workers have, those that wait, in their order, and those whose
-    channel is being read.
-    """
+    channel is being read."""
 
     trainings: tuple[QueuedTraining, ...]
     machines: tuple[str, ...] = ()  # what the train workers run on, each once

@@ -33,9 +33,8 @@ async def share(
 ) -> tuple[ModelRecord, Target | None]:
     """Let a channel (`where`: mention, name or id) or the server use a model; the record now, and that channel.
 
-    Raises UserError: this person may not (a model of messages nobody may, not even an admin, but of one's
-    own alone), it may be used there
-    anyway, or there is no such channel.
+    Raises UserError: this person may not (a model of messages nobody may, not even an admin, but of one's own alone),
+    it may be used there anyway, or there is no such channel.
     """
     to = _target(guild, who, where)
     if model.transcripts and model.authors != {who.user.id}:  # those who wrote them chose their readers

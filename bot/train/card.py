@@ -273,10 +273,7 @@ class LiveCard:
         return 0.0
 
     async def _post(self, embed: discord.Embed, files: list[discord.File], buttons: discord.ui.View | None) -> None:
-        """Edit the card, or post a new one where there is none to edit, or it is too old for that.
-
-        Raises discord.HTTPException when Discord refuses it.
-        """
+        """Edit the card, or post a new one where there is none to edit, or it is too old for that."""
         place, at = self._job.place, self._where
         channel = self._cards.client.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
         old = channel.get_partial_message(at[1]) if at is not None else None

@@ -147,9 +147,8 @@ class Remaking(Requests, Service):
     async def plan(self, guild: discord.Guild, model: ModelRecord) -> ImportPlan | None:
         """None: it cannot be made again, because it learned from several channels, or that is gone.
 
-        What was too old for the model stays out of it (`bot.train.learn`).
-
-        Raises `UserError`: the channel may not be learned now; or `redis.RedisError`.
+        What was too old for the model stays out of it (`bot.train.learn`). Raises `UserError`: the channel may not be
+        learned now; or `redis.RedisError`.
         """
         found = [await self.transcripts.load(ref.transcript_id) for ref in model.transcripts]
         known = [one for one in found if one is not None]
@@ -213,10 +212,7 @@ class Remaking(Requests, Service):
     # ------------------------------------------------------------------ transcripts
 
     async def forget_unused(self) -> None:
-        """Forget transcripts whose text is gone and that nothing refers to, and when deleted models became stale.
-
-        Raises `redis.RedisError`.
-        """
+        """Forget transcripts whose text is gone and that nothing refers to, and when deleted models became stale."""
         for model_id in await reply(self.redis.hkeys(keys.STALE)):
             if await self.registry.record(model_id.decode()) is None:
                 await reply(self.redis.hdel(keys.STALE, model_id))

@@ -144,10 +144,7 @@ class Menus(commands.Cog):
     # ------------------------------------------------------------------ texts
 
     async def _text_in(self, message: discord.Message) -> tuple[str, Job | None]:
-        """The id of the job whose text a message shows, and the job, if it is still known.
-
-        Raises UserError: it shows none.
-        """
+        """The id of the job whose text a message shows; the job, if still known. Raises UserError: it shows none."""
         job_id = await self.writing.generating.job_of(message)
         stored = await self.writing.generating.jobs.load(job_id) if job_id is not None else None
         job = stored.job if stored is not None else None
