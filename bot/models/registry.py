@@ -124,10 +124,8 @@ class Registry:
         """Raises UserError: there is none, or it may not be used here: the same words for both."""
         models = await self.by_ids(viewer, [model_id])
         if not models:
-            prefix = await self._guilds.prefix(viewer.guild_id)
-            raise UserError(
-                "This model can no longer be used in this channel.", f"`{prefix}models` lists those that can."
-            )
+            remedy = f"`{await self._guilds.prefix(viewer.guild_id)}models` lists those that can."
+            raise UserError("This model can no longer be used in this channel.", remedy)
         return models[0]
 
     async def by_ids(self, viewer: Viewer, model_ids: Iterable[str]) -> list[ModelRecord]:
@@ -311,21 +309,9 @@ class Registry:
 
 def _starter(guild_id: int) -> ModelRecord:
     """The model that comes with the worker and is in no registry: it can be written with, and nothing else."""
-    return ModelRecord(
-        model_id=STARTER,
-        name=STARTER,
-        guild_id=guild_id,
-        channel_id=0,
-        owner_id=0,
-        scope="guild",
-        recipe="char",
-        corpus_title="English",
-        corpus_chars=0,
-        parameters=0,
-        epochs=0,
-        train_loss=0.0,
-        file_bytes=0,
-    )
+    own = {"model_id": STARTER, "name": STARTER, "guild_id": guild_id, "scope": "guild", "recipe": "char"}
+    unknown = ("channel_id", "owner_id", "corpus_chars", "parameters", "epochs", "train_loss", "file_bytes")
+    return ModelRecord.model_validate({**own, "corpus_title": "English", **dict.fromkeys(unknown, 0)})
 
 
 def _read(records: Iterable[bytes | None]) -> list[ModelRecord]:
