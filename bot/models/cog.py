@@ -203,17 +203,11 @@ class Models(Requests, commands.Cog):
         chosen = (await self.servers.channel(who.here)).temperature
         default = self.settings.generate_temperature
         own = "each model's own temperature" if default is None else f"temperature {default:g}"
-        if chosen is None:
-            said = (
-                f"Texts in this channel are generated at {own}, the default. "
-                f"`{prefix}model temperature 0.5` would make them more predictable, 1 more surprising."
-            )
-        else:
-            said = (
-                f"Texts in this channel are generated at temperature {chosen:g}. "
-                f"`{prefix}model temperature default` goes back to {own}."
-            )
-        await ctx.send(said)
+        other = f"`{prefix}model temperature 0.5` would make them more predictable, 1 more surprising."
+        if chosen is not None:
+            other = f"`{prefix}model temperature default` goes back to {own}."
+        now = f"{own}, the default" if chosen is None else f"temperature {chosen:g}"
+        await ctx.send(f"Texts in this channel are generated at {now}. {other}")
 
     # ------------------------------------------------------------------ looking after
 
