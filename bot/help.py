@@ -104,8 +104,7 @@ def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> 
         if lines:
             embed.add_field(name=heading, value="\n".join(lines)[:FIELD_LIMIT], inline=False)
     too = "Each works typed after a mention of me" if prefix == SLASH else "Each works as /command"
-    embed.set_footer(text=f"{prefix}help COMMAND explains one, with examples. {too} too.")
-    return embed
+    return embed.set_footer(text=f"{prefix}help COMMAND explains one, with examples. {too} too.")
 
 
 def _line(command: Command, prefix: str) -> str:

@@ -35,8 +35,7 @@ def model_list(
     marked = "▶️ this channel's model" if current is not None else f"{prefix}model use NAME chooses this channel's model"
     counted = count(len(models), "model")
     where = f"page {page + 1} of {pages(models)} · {counted}" if len(models) > PAGE else counted
-    embed.set_footer(text=f"{marked} · {where} · {prefix}model info NAME shows one")
-    return embed
+    return embed.set_footer(text=f"{marked} · {where} · {prefix}model info NAME shows one")
 
 
 def pages(models: list[ModelRecord]) -> int:
@@ -79,8 +78,7 @@ def model_info(
         embed.add_field(name="No picture", value=f"{clipped(no_picture, 900)} I know this without it.", inline=False)
     else:
         embed.set_image(url=f"attachment://{CARD_FILE}")
-    embed.set_footer(text=f"{prefix}generate WORDS --model {model.name}")
-    return embed
+    return embed.set_footer(text=f"{prefix}generate WORDS --model {model.name}")
 
 
 def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
@@ -114,8 +112,7 @@ def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.E
         ),
         colour=AMBER,
     )
-    embed.add_field(name="Who can answer", value=f"<@{asker_id}>, within 15 minutes")
-    return embed
+    return embed.add_field(name="Who can answer", value=f"<@{asker_id}>, within 15 minutes")
 
 
 def question_buttons(model_id: str, user_id: int) -> discord.ui.View:
@@ -192,12 +189,10 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
         ),
         colour=GREEN,
     )
-    then = (
-        f"`{prefix}generate the monster` continues your words in its voice."
-        if current
-        else f"`{prefix}model use {model.name}`"
-    )
-    embed.add_field(name="This channel's model" if current else "To use it here", value=then, inline=False)
+    name, then = "To use it here", f"`{prefix}model use {model.name}`"
+    if current:
+        name, then = "This channel's model", f"`{prefix}generate the monster` continues your words in its voice."
+    embed.add_field(name=name, value=then, inline=False)
     if notes:
         embed.add_field(name="Worth knowing", value=clipped("\n".join(notes), FIELD_LIMIT), inline=False)
     return embed

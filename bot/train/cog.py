@@ -215,5 +215,4 @@ class Training(commands.Cog):
             lines.append("On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
         embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=words.BLURPLE)
         prefix = await self.servers.prefix(ctx.guild.id if ctx.guild is not None else None)
-        embed.set_footer(text=f"{prefix}train NAME, or attach a .txt file")
-        await ctx.send(embed=embed)
+        await ctx.send(embed=embed.set_footer(text=f"{prefix}train NAME, or attach a .txt file"))

@@ -360,8 +360,7 @@ def samples(job: TrainJob, state: TrainingState, blocked: Blocklist) -> discord.
         if len(embed.description) <= DESCRIPTION_LIMIT:
             break
     counted = count(len(state.samples), "sample") + ("" if state.over else " so far")
-    embed.set_footer(text=f"{counted} · job {job.job_id}")
-    return embed
+    return embed.set_footer(text=f"{counted} · job {job.job_id}")
 
 
 def spread(found: Sequence[Sample], most: int) -> list[Sample]:

@@ -152,8 +152,7 @@ def surprised(job: SurpriseJob, answer: Surprised, learn: str | None = None) -> 
     if most:
         embed.add_field(name="Least expected", value=" · ".join(most)[:FIELD_LIMIT], inline=False)
     _add_notes(embed, answer.notes, learn)
-    embed.set_footer(text=f"{job.model.name} · {answer.seconds:.2f} s")
-    return embed
+    return embed.set_footer(text=f"{job.model.name} · {answer.seconds:.2f} s")
 
 
 def _add_notes(embed: discord.Embed, notes: Sequence[str], learn: str | None, *, masked: bool = False) -> None:
