@@ -154,14 +154,11 @@ def about(seconds: float) -> str:
     return "under a minute" if seconds < 60 else f"about {_coarse(round(seconds / 60))}"
 
 
-def ordinal(number: int) -> str:
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
-
-
 def in_line(place: int, waiting: int, begins: Estimate | None) -> str:
     """`2nd of 5 waiting, begins in about 12 min`; `place` counts from 0."""
-    where = "next in line" if not place else f"{ordinal(place + 1)} of {waiting} waiting"
+    number = place + 1
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    where = f"{number}{ending} of {waiting} waiting" if place else "next in line"
     if begins is None:
         return where
     return f"{where}, begins in {'a moment' if begins.seconds < 1 else span(begins)}"
