@@ -53,10 +53,7 @@ class JobClient(Service):
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        client: redis.asyncio.Redis,
-        ended: Callable[[str, str], None] = lambda _kind, _outcome: None,
+        self, settings: Settings, client: redis.asyncio.Redis, ended: Callable[[str, str], None] = lambda *_: None
     ) -> None:
         """`ended` hears of jobs that end without a worker: their kind, and how."""
         self._redis = client
