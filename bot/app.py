@@ -101,12 +101,11 @@ class Galvanic(commands.Bot):
         self.privacy = Privacy(*words, settings, self.access, self.sources, self.withdrawals, self.holdings)
         self.typing = Typing(self)
         self.importer = importer.Importer(*words, settings, self.sources, self.withdrawals, self.jobs, self.snapshots)
-        self.training_cards = card.TrainingCards(
+        self.training_cards = cards = card.TrainingCards(
             self, settings, servers, self.jobs, self.snapshots, self.registry, self.audience, self.importer.card
         )
-        self.delivery = delivery.Delivery(
-            self, self.jobs, settings, self.training_cards, self.typing.shown, self._job_delivered
-        )
+        shown = (cards.keep, cards.show_foreign, self.typing.shown)
+        self.delivery = delivery.Delivery(self, self.jobs, settings, *shown, self._job_delivered)
         common = (self, settings, servers, self.access, self.jobs, self.delivery, self.registry)
         self.trainings = start.Trainings(*common, self.snapshots, self.training_cards, texts, self.importer)
         self.remaking = remake.Remaking(

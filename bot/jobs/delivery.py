@@ -2,7 +2,7 @@
 
 Who asks waits for it (`ask`); what Discord's or Redis' trouble delays, and what an earlier run of the bot left, is
 delivered in the background. Trainings have a card, which is kept current until it shows the end. How an answer or a
-card looks is up to those who register it (`present`, `show_trainings`).
+card looks is up to those who register it (`present`, `keep_card`).
 """
 
 from __future__ import annotations
@@ -58,22 +58,17 @@ class Presenter(Protocol[J, E]):
         """Post it."""
 
 
-class TrainingCards(Protocol):
-    async def keep(self, job: TrainJob, card: tuple[int, int] | None, news: asyncio.Event) -> None:
-        """Keep a card (channel id, message id; None: there is none yet) current until its end has been shown."""
-
-    async def show_foreign(self, job_id: str, card: tuple[int, int]) -> None:
-        """Say on a card that another version of the bot has to keep it."""
-
-
 @dataclass(eq=False, repr=False)
 class Delivery(Service):
-    """`waiting` shows in a channel (its id) that somebody waits there."""
+    """`keep_card` keeps a training's card (channel id, message id; None: there is none yet) current until its end has
+    been shown, `show_foreign` says on one that another version of the bot has to keep it, and `waiting` shows in a
+    channel (its id) that somebody waits there."""
 
     client: discord.Client
     jobs: JobClient
     settings: Settings
-    cards: TrainingCards
+    keep_card: Callable[[TrainJob, tuple[int, int] | None, asyncio.Event], Awaitable[None]]
+    show_foreign: Callable[[str, tuple[int, int]], Awaitable[None]]
     waiting: Callable[[int], AbstractAsyncContextManager[None]]
     ended: Ended
     in_background: set[str] = field(init=False, default_factory=set)
@@ -280,7 +275,7 @@ class Delivery(Service):
 
     async def _show(self, job: TrainJob, card: tuple[int, int] | None) -> None:
         with self.jobs.news_of(job.job_id) as news:
-            await self.cards.keep(job, card, news)
+            await self.keep_card(job, card, news)
         self._tell(job, None, None)
 
     def _tell(self, job: Job, event: Event | None, seconds: float | None) -> None:
@@ -322,7 +317,7 @@ class Delivery(Service):
             self._foreign.add(job_id)
             log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
             if (card := await self.jobs.card(job_id)) is not None:
-                await self.cards.show_foreign(job_id, card)
+                await self.show_foreign(job_id, card)
             return
         if job_id not in await self.jobs.undelivered() or self._is_ours(job_id):
             return  # it was answered meanwhile by whoever asked
