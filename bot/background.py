@@ -95,21 +95,15 @@ def backoff(first_s: float = 1.0, most_s: float = 60.0, *, for_s: float = float(
 
 
 async def retry(
-    call: Callable[[], Awaitable[T]],
-    event: str = "answer_not_posted_yet",
+    call: Callable[[], Awaitable[T]],  # may be repeated although Discord took it, so a post needs a nonce
+    event: str = "answer_not_posted_yet",  # logged for each try that failed
     *,
-    pauses_s: Iterable[float] | None = None,
-    unless: Callable[[], bool] = lambda: False,
+    pauses_s: Iterable[float] | None = None,  # None: `PAUSES_S`; `backoff()`: until it succeeds
+    unless: Callable[[], bool] = lambda: False,  # stops the retries: the bot is being stopped
 ) -> T:
     """Call, and call again after each pause while Discord or Redis are in trouble.
 
     Raises what the last try raised, or the first error that is not transient.
-
-    Args:
-        call: may be repeated although Discord took it, so a post needs a nonce.
-        event: logged for each try that failed.
-        pauses_s: None: `PAUSES_S`; `backoff()`: until it succeeds.
-        unless: stops the retries: the bot is being stopped.
     """
     for pause in PAUSES_S if pauses_s is None else pauses_s:
         try:
@@ -124,21 +118,14 @@ async def retry(
 
 async def run_forever(
     name: str,
-    step: Callable[[], Awaitable[float | None]],
+    step: Callable[[], Awaitable[float | None]],  # may return how many seconds to wait before the next one
     *,
-    every_s: float | None = 0.0,
-    wakeup: asyncio.Event | None = None,
-    retry_s: float = 1.0,
+    every_s: float | None = 0.0,  # the wait if it returns None; None: until `wakeup`
+    wakeup: asyncio.Event | None = None,  # ends a wait, but not one before a retry; set in a step, it brings another
+    retry_s: float = 1.0,  # the first wait before a retry; it doubles each time
     retry_at_most_s: float = 5.0,
 ) -> None:
-    """Repeat a step until cancelled. An error is logged once an outage, and the step is tried again.
-
-    Args:
-        step: may return how many seconds to wait before the next one.
-        every_s: the wait if it returns None; None: until `wakeup`.
-        wakeup: ends a wait, but not one before a retry; set during a step, it brings on another one.
-        retry_s, retry_at_most_s: the first and the longest wait before a retry; it doubles each time.
-    """
+    """Repeat a step until cancelled. An error is logged once an outage, and the step is tried again."""
     wakeup = wakeup or asyncio.Event()
     wait_s: float | None = 0.0
     failed, pauses = "", backoff(retry_s, retry_at_most_s)

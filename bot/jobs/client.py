@@ -80,11 +80,8 @@ class JobClient(Service):
         """Send a training; its text goes to Redis, compressed and expiring.
 
         `text` None: a channel's messages (`corpus.transcript`); if they are yet to be read, `imported` is to follow.
-        `limits`: how many may be active at once: of this person in the server, and of all its members; two that come at
-        once cannot both pass one.
-
-        Returns `entered`; `known` when this very job is there already (the same message delivered twice); `user` or
-        `guild` when their limit is reached.
+        `limits`: as of `fairness.refused`; two that come at once cannot both pass one. Returns `entered`; `known` when
+        this very job is there already (the message came twice); `user` or `guild` when that limit is reached.
         """
         if text is None:
             await self.keep_text(job)
@@ -308,10 +305,7 @@ class JobClient(Service):
             news.set()
 
     async def has_worker(self, queue: str) -> bool:
-        """Whether any worker serves `queue` now.
-
-        Raises redis.RedisError when Redis cannot be reached, or takes nothing, so that no worker can register.
-        """
+        """Whether any worker serves `queue`. Raises redis.RedisError also if it takes nothing, so none can register."""
         if await reply(presence.alive_async(self._redis, queue)):
             return True
         await reply(self._redis.set(keys.PROBE, "1", ex=60))

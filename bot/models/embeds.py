@@ -45,18 +45,14 @@ def pages(models: list[ModelRecord]) -> int:
 def model_info(
     model: ModelRecord,
     *,
-    current: bool,
+    current: bool,  # it is the channel's
     prefix: str,
-    facts: tuple[tuple[str, str], ...] = (),
+    facts: tuple[tuple[str, str], ...] = (),  # more fields, read by a worker from its files
     no_picture: str | None = None,
-    gone_by: float | None = None,
-    expires: float | None = None,
+    gone_by: float | None = None,  # seconds since the epoch, if it learned words that were withdrawn
+    expires: float | None = None,  # seconds since the epoch, if its lifetime ends
 ) -> discord.Embed:
-    """A model's own card. `current`: it is the channel's; `facts`: more fields, read by a worker from its files.
-
-    `gone_by`: when it is gone, as it learned words that were withdrawn; `expires`: when its lifetime ends. Seconds
-    since the epoch; None: not at all.
-    """
+    """A model's own card."""
     made = "imported" if model.imported else "trained"
     said = [
         f"**{plain(model.corpus_title[:200])}**",
