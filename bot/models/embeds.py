@@ -98,16 +98,12 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
 
 def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.Embed:
     copy = "" if model.source_channels else f" `{prefix}model export {model.name}` keeps a copy."
-    embed = discord.Embed(
-        title=f"Delete {model.name}?",
-        description=(
-            f"It learned **{plain(model.corpus_title[:200])}**{', imported' if model.imported else ''} "
-            f"<t:{int(model.created_at)}:R> "
-            f"({quality(model)}, {megabytes(model.file_bytes)}).\n"
-            f"The model and its files will be deleted for good, for everyone and in every channel that uses it.{copy}"
-        ),
-        colour=AMBER,
+    said = (
+        f"It learned **{plain(model.corpus_title[:200])}**{', imported' if model.imported else ''} "
+        f"<t:{int(model.created_at)}:R> ({quality(model)}, {megabytes(model.file_bytes)}).\n"
+        f"The model and its files will be deleted for good, for everyone and in every channel that uses it.{copy}"
     )
+    embed = discord.Embed(title=f"Delete {model.name}?", description=said, colour=AMBER)
     return embed.add_field(name="Who can answer", value=f"<@{asker_id}>, within 15 minutes")
 
 
@@ -137,24 +133,18 @@ def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
     """`undo`: the command that undoes it."""
     quoted = f": {copied(model.copy_share)}" if model.copy_share is not None else ""
     text = f"what <@{model.owner_id}> wrote" if model.authors else "the uploaded text"
-    return discord.Embed(
-        description=(
-            f"🔓 `{model.name}` can now be used {where}.\n"
-            f"Everyone there can generate texts with it, and **its texts may quote {text}**{quoted}. "
-            f"Don't share it where that text must not be read.\n`{undo}` undoes this."
-        ),
-        colour=AMBER,
+    said = (
+        f"🔓 `{model.name}` can now be used {where}.\n"
+        f"Everyone there can generate texts with it, and **its texts may quote {text}**{quoted}. "
+        f"Don't share it where that text must not be read.\n`{undo}` undoes this."
     )
+    return discord.Embed(description=said, colour=AMBER)
 
 
 def unshared(model: ModelRecord, whom: str) -> discord.Embed:
-    return discord.Embed(
-        description=(
-            f"🔒 `{model.name}` is no longer shared with {whom}. It can be used {scope_in_full(model)}.\n"
-            "Texts it wrote elsewhere stay there until somebody deletes them."
-        ),
-        colour=GREEN,
-    )
+    now = f"🔒 `{model.name}` is no longer shared with {whom}. It can be used {scope_in_full(model)}."
+    then = "Texts it wrote elsewhere stay there until somebody deletes them."
+    return discord.Embed(description=f"{now}\n{then}", colour=GREEN)
 
 
 def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False) -> str:
@@ -176,15 +166,12 @@ def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False)
 
 
 def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current: bool) -> discord.Embed:
-    embed = discord.Embed(
-        title=f"Imported {model.name}",
-        description=(
-            f"✅ **{plain(model.corpus_title[:200])}**, {RECIPE_WORDS[model.recipe]}, "
-            f"{quality(model)}, {megabytes(model.file_bytes)}.\n"
-            f"It can be used {scope_in_full(model)}, and is <@{model.owner_id}>'s."
-        ),
-        colour=GREEN,
+    said = (
+        f"✅ **{plain(model.corpus_title[:200])}**, {RECIPE_WORDS[model.recipe]}, "
+        f"{quality(model)}, {megabytes(model.file_bytes)}.\n"
+        f"It can be used {scope_in_full(model)}, and is <@{model.owner_id}>'s."
     )
+    embed = discord.Embed(title=f"Imported {model.name}", description=said, colour=GREEN)
     name, then = "To use it here", f"`{prefix}model use {model.name}`"
     if current:
         name, then = "This channel's model", f"`{prefix}generate the monster` continues your words in its voice."
