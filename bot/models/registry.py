@@ -193,12 +193,9 @@ class Registry:
                 raise UserError("This model was deleted a moment ago.", "Choose another one.")
             old = ModelRecord.model_validate_json(data)
             new = change(old)
-            done = await reply(
-                self._amend(
-                    keys=[keys.guild_models(old.guild_id), keys.model(model_id)],
-                    args=[model_id, data, new.model_dump_json(), old.name, new.name],
-                )
-            )
+            names = [keys.guild_models(old.guild_id), keys.model(model_id)]
+            given = [model_id, data, new.model_dump_json(), old.name, new.name]
+            done = await reply(self._amend(keys=names, args=given))
             if done == b"taken":
                 raise UserError(f"The name `{new.name}` is already taken in this server.", "Choose another one.")
             if done == b"done":
