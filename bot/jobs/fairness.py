@@ -122,13 +122,8 @@ def estimate(options: TrainOptions, chars: int, past: Sequence[Past]) -> Estimat
     limit_s = 60 * options.minutes if options.minutes is not None else math.inf
     if not options.by_epochs:
         return Estimate(limit_s, sure=False) if limit_s < math.inf else None
-    like = [
-        one
-        for one in past
-        if one.recipe == options.recipe
-        and not one.cut_short
-        and (one.asked_epochs is not None or one.recipe == "classic")
-    ]
+    whole = (one for one in past if one.recipe == options.recipe and not one.cut_short)
+    like = [one for one in whole if one.asked_epochs is not None or one.recipe == "classic"]
     like = ([one for one in like if one.units == options.units] or like)[:RECENT]
     if not like:
         return None
