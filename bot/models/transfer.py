@@ -28,10 +28,6 @@ _SWITCHED_OFF = (
     "This model learned from channels' messages, and I'm not to use those, so I didn't keep it.",
     "The bot's operator decides that, with `CHANNEL_TRAINING`.",
 )
-_WITHDRAWN = (
-    "Words that this model learned from were withdrawn in the meantime, so I don't hand it out any more.",
-    "It will be made again without them, or deleted; a new one can be exported.",
-)
 _NOT_HERE = (
     "This model learned from messages that not everybody who reads this channel can read, so I didn't keep it.",
     "Import it where all readers can read them too, such as in the channel that they are from.",
@@ -90,9 +86,8 @@ class Transfer(Requests):
             )
         lines = [f"`{prefix}model export {model.name}`" for model in models[:_LISTED]]
         more = [f"`{prefix}models` lists all."] if len(models) > _LISTED else []
-        raise UserError(
-            f"You may export {len(models)} models here.", "\n".join(["Type which one you mean:", *lines, *more])
-        )
+        remedy = "\n".join(["Type which one you mean:", *lines, *more])
+        raise UserError(f"You may export {len(models)} models here.", remedy)
 
     async def post_export(self, send: Send, job: ExportJob, event: Exported, **options: Any) -> None:
         """Raises UserError: it can't be used there by now, or learned words that were withdrawn."""
@@ -101,7 +96,10 @@ class Transfer(Requests):
         if data is None:
             raise UserError("The file has expired.", "Run the command again.")
         if await self.registry.is_stale(model):
-            raise UserError(*_WITHDRAWN)
+            raise UserError(
+                "Words that this model learned from were withdrawn in the meantime, so I don't hand it out any more.",
+                "It will be made again without them, or deleted; a new one can be exported.",
+            )
         prefix = await self.servers.prefix(job.place.guild_id)
         said = embeds.exported(job.model.name, event.size, prefix, messages=bool(model.transcripts))
         await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.safetensors"), **options)
@@ -120,13 +118,9 @@ class Transfer(Requests):
                 f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
                 "The bot's operator can raise `IMPORT_MAX_MB`.",
             )
-        disk_mb = self.servers.quotas(await self.servers.get(who.guild_id)).disk_mb
+        room = int(MEGABYTE * self.servers.quotas(await self.servers.get(who.guild_id)).disk_mb)
         job = ImportJob(
-            job_id=f"i-{who.request_id}",
-            place=who.place,
-            file_name=file.filename,
-            name=name,
-            disk_bytes=int(disk_mb * MEGABYTE),
+            job_id=f"i-{who.request_id}", place=who.place, file_name=file.filename, name=name, disk_bytes=room
         )
         async with self.access.cooldown("train", who):
             data = await decoding.read_file(file)
@@ -135,10 +129,9 @@ class Transfer(Requests):
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
         """Raises UserError: it learned from messages that not everybody there can read, and was not kept."""
         place, model = job.place, event.model
-        if not self.registry.among(Viewer(place.guild_id, place.channel_ids, place.user_id), [model]):
-            await self.registry.remove(model)
-            raise UserError(*(_SWITCHED_OFF if self.settings.channel_training == "off" else _NOT_HERE))
         try:
+            if not self.registry.among(Viewer(place.guild_id, place.channel_ids, place.user_id), [model]):
+                raise UserError(*(_SWITCHED_OFF if self.settings.channel_training == "off" else _NOT_HERE))
             if model.authors:
                 await self.registry.require_few_own(place.guild_id, place.user_id, MOST_OWN)
         except UserError:
