@@ -327,14 +327,8 @@ def how(job: TrainJob, most_minutes: float) -> str:
     """`most_minutes`: the longest any training may learn; with a number of epochs, only less is somebody's choice."""
     options, minutes = job.options, _limit(job.options, most_minutes)
     each = "" if options.layers == 1 else " in each layer"
-    numbers = {
-        "embedding of": options.embedding,
-        "dropout": options.dropout,
-        "batch": options.batch,
-        "length": options.length,
-        "learning rate": options.learning_rate,
-        "random seed": options.random_seed,
-    }
+    named = ("dropout", "batch", "length", "learning_rate", "random_seed")
+    numbers = {name.replace("_", " "): getattr(options, name) for name in named}
     said = [
         RECIPE_WORDS[options.recipe],
         f"continues `{job.parent.name}`" if job.parent is not None else "",
@@ -345,6 +339,7 @@ def how(job: TrainJob, most_minutes: float) -> str:
         count(options.layers, "layer") if options.layers is not None else "",
         f"{options.units:,} units{each}" if options.units is not None else "",
         f"{options.encoding} encoding" if options.encoding is not None else "",
+        f"embedding of {options.embedding}" if options.embedding is not None else "",
         *(f"{name} {figure(value)}" for name, value in numbers.items() if value is not None),
         "licence kept" if options.keep_licence else "",
     ]
