@@ -181,7 +181,8 @@ class Responder(commands.Cog):
         prefix = await self._prefix(ctx)
         typed = ctx.invoked_with or ""
         # `!!!` and `! wow` are not meant as commands, nor is any word after a mention.
-        meant = ctx.message.content[len(ctx.prefix or "") :].startswith(typed) and not _is_mention(ctx.prefix)
+        called = ctx.prefix or ""
+        meant = ctx.message.content[len(called) :].startswith(typed) and not called.startswith("<@")
         word = meant and _WORD.fullmatch(typed) is not None
         known = (command for command in self.bot.walk_commands() if not command.hidden)
         names = [name for command in known for name in (command.qualified_name, *command.aliases)]
@@ -261,12 +262,8 @@ async def _post(ctx: Context, problem: UserError) -> None:
         except discord.Forbidden as error:
             if is_transient(error):
                 raise
-    if ctx.command is not None or ctx.prefix is None or _is_mention(ctx.prefix):  # else it may be another bot's
+    if ctx.command is not None or ctx.prefix is None or ctx.prefix.startswith("<@"):  # else it may be another bot's
         await post_error(ctx.author.send, problem, **nonce)
-
-
-def _is_mention(prefix: str | None) -> bool:
-    return prefix is not None and prefix.startswith("<@")
 
 
 async def _tell(interaction: Interaction, problem: UserError, view: discord.ui.View | None) -> None:
