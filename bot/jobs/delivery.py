@@ -242,9 +242,7 @@ class Delivery(Service):
         channel = self.client.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
         if place.message_id is None:
             return addressed(channel.send, f"<@{place.user_id}>")
-        asked = discord.MessageReference(
-            message_id=place.message_id, channel_id=place.channel_id, guild_id=place.guild_id, fail_if_not_exists=False
-        )
+        asked = channel.get_partial_message(place.message_id).to_reference(fail_if_not_exists=False)
         return functools.partial(channel.send, reference=asked)
 
     async def _say_lost(self, job: Asked, send: Send) -> None:
