@@ -29,7 +29,7 @@ from bot.types import Send
 from bot.words import NOBODY
 from galvanic.errors import UserError
 from shared.events import TERMINAL, Event, Failed
-from shared.jobs import GENERATE_QUEUE, Asked, DeleteJob, Job, Place, TrainJob
+from shared.jobs import GENERATE_QUEUE, Asked, DeleteJob, Job, TrainJob
 from shared.logging import job_context
 from shared.settings import Settings
 
@@ -204,7 +204,12 @@ class Delivery(Service):
 
     async def _deliver_late(self, job: Asked, event: Event | None, otherwise: Failed) -> None:
         """Try for `LATE_ANSWER_S`; what is not posted by then, or refused for good, is dropped."""
-        send = self._reply_to(job.place)
+        place = job.place
+        channel = self.client.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
+        send = addressed(channel.send, f"<@{place.user_id}>")  # which pings nobody, nor does a reply
+        if place.message_id is not None:
+            asked = channel.get_partial_message(place.message_id).to_reference(fail_if_not_exists=False)
+            send = functools.partial(channel.send, reference=asked)
 
         async def post() -> None:
             nonlocal event
@@ -236,14 +241,6 @@ class Delivery(Service):
             await presenter(send, job, event, **options)
         except UserError as problem:
             await post_error(send, problem, **options)
-
-    def _reply_to(self, place: Place) -> Send:
-        """Posts a late answer: as a reply to what asked for it, or naming whoever did. Neither pings them."""
-        channel = self.client.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
-        if place.message_id is None:
-            return addressed(channel.send, f"<@{place.user_id}>")
-        asked = channel.get_partial_message(place.message_id).to_reference(fail_if_not_exists=False)
-        return functools.partial(channel.send, reference=asked)
 
     async def _say_lost(self, job: Asked, send: Send) -> None:
         """Tell who asked that their answer cannot be posted."""
