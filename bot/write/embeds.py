@@ -67,21 +67,15 @@ def chatted(answer: Generated, learn: str | None = None) -> str:
 
 
 def generated_footer(job: GenerateJob, answer: Generated) -> str:
-    """What is needed to generate the same text again."""
-    said = [voice(job), f"temperature {answer.temperature:g}"]
+    """What is needed to generate the same text again: the model, or `alice 70 % + dracula 30 %`, and how it drew."""
+    total = sum(part.weight for part in job.mix)
+    mixed = " + ".join(f"{part.name} {percent(part.weight / total)}" for part in job.mix)
+    said = [mixed or job.model_name, f"temperature {answer.temperature:g}"]
     limits = (("top-k", job.top_k), ("top-p", job.top_p), ("min-p", answer.min_p if job.min_p is None else job.min_p))
     said += [f"{name} {figure(value)}" for name, value in limits if value is not None]
     if job.guard is not None:
         said.append("loop guard on" if job.guard else "loop guard off")
     return " · ".join([*said, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"])
-
-
-def voice(job: GenerateJob) -> str:
-    """The model that wrote, or the mixture: `alice 70 % + dracula 30 %`."""
-    if not job.mix:
-        return job.model_name
-    total = sum(part.weight for part in job.mix)
-    return " + ".join(f"{part.name} {percent(part.weight / total)}" for part in job.mix)
 
 
 def delete_button(job_id: str) -> discord.ui.Button[Any]:
