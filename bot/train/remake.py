@@ -124,9 +124,15 @@ class Remaking(Requests, Service):
         due = since if _withdrawn(model, revisions) else since + within_s / 2
         due = max(due, self._tried.get(model.model_id, -math.inf) + within_s / _TRIES)
         # The channels of an unavailable server are not known: a try would be wasted.
-        if now >= due and not guild.unavailable and not await self.is_busy(guild, model):
-            self._tried[model.model_id] = now
-            await self._make_again(guild, model)
+        if now < due or guild.unavailable or await self.is_busy(guild, model):
+            return
+        self._tried[model.model_id] = now
+        try:
+            if (plan := await self.plan(guild, model)) is not None:
+                await self.begin_again(model, plan)
+                log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
+        except (UserError, *DISCORD_ERRORS) as error:
+            log.info("model_not_made_again", model_id=model.model_id, guild_id=guild.id, error=type(error).__name__)
 
     async def is_busy(self, guild: discord.Guild, model: ModelRecord) -> bool:
         """Whether it is being made again, or has to wait: one channel is read at a time in a server."""
@@ -135,14 +141,6 @@ class Remaking(Requests, Service):
             one.job.replaces == model.model_id or (one.job.imports and one.job.place.guild_id == guild.id)
             for one in snapshot.trainings
         )
-
-    async def _make_again(self, guild: discord.Guild, model: ModelRecord) -> None:
-        try:
-            if (plan := await self.plan(guild, model)) is not None:
-                await self.begin_again(model, plan)
-                log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
-        except (UserError, *DISCORD_ERRORS) as error:
-            log.info("model_not_made_again", model_id=model.model_id, guild_id=guild.id, error=type(error).__name__)
 
     async def plan(self, guild: discord.Guild, model: ModelRecord) -> ImportPlan | None:
         """None: it cannot be made again, because it learned from several channels, or that is gone.
