@@ -34,12 +34,11 @@ from shared.logging import job_context
 from shared.messages import PUBLIC_SOURCES
 from shared.models import ModelRecord
 
+TASTE_MINUTES = 2.0
+"""How long a newcomer's first training takes at most."""
 _NO_LIMITS = (1_000_000, 1_000_000)
 
 log = structlog.get_logger()
-
-TASTE_MINUTES = 2.0
-"""How long a newcomer's first training takes at most."""
 
 
 @dataclass(frozen=True)
@@ -289,8 +288,7 @@ class Trainings(Requests):
             return card is not None
 
     async def _limits(self, owner: Owner) -> tuple[int, int]:
-        own = await self.servers.get(owner.guild_id)
-        return self.servers.quotas(own)[:2]
+        return self.servers.quotas(await self.servers.get(owner.guild_id))[:2]
 
     async def _require_quota(self, owner: Owner) -> None:
         """Raises `UserError` where a quota is used up: of trainings at once, or of the models' disk space."""
