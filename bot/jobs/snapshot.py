@@ -236,8 +236,7 @@ async def cancel_trainings(snapshots: Snapshots, jobs: JobClient, concerns: Call
 
     `concerns`: whether a transcript has such messages. Raises redis.RedisError.
     """
-    for one in (await snapshots.look(now=True)).trainings:
-        job = one.job
+    for job in [one.job for one in (await snapshots.look(now=True)).trainings]:
         if any(map(concerns, job.transcripts or ())):
             await jobs.cancel(job.job_id)
             where = {"guild_id": job.place.guild_id, "channel_id": job.place.channel_id}
