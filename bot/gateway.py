@@ -35,12 +35,17 @@ _FREE_IDENTIFIES = 100
 _IDENTIFY_SELDOM_S = 100.0
 """Between two after `_FREE_IDENTIFIES` within a day: at 1,000 Discord resets the token."""
 _DAY_S = 86_400.0
+_UNTOLD_PAUSE_S = 1.0
+"""For a refusal that does not say how long to wait."""
+_LOOK_EVERY_S = 0.05
+"""While Discord takes nothing."""
 AWAY_S = 10.0
 """A shorter absence is not reported: Discord itself asks for a reconnect now and then."""
 AWAY = (
     "Discord can't be reached, so the bot goes on trying. Is this machine online? See https://discordstatus.com, too."
 )
 
+Tree = app_commands.CommandTree[Any]
 RequestEnded = aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams
 log = structlog.get_logger()
 _delay_of_discord_py = ExponentialBackoff.delay
@@ -123,12 +128,6 @@ class Identifies:
         self.sent(time.monotonic())
 
 
-_UNTOLD_PAUSE_S = 1.0
-"""For a refusal that does not say how long to wait."""
-_LOOK_EVERY_S = 0.05
-"""While Discord takes nothing."""
-
-
 class Pacing:
     """Lets no request out during a pause. `trace`: of the HTTP session of all discord.py's requests.
 
@@ -165,9 +164,6 @@ class Pacing:
                 self._closed_until = None
         if context.tries:
             self._tried = False
-
-
-Tree = app_commands.CommandTree[Any]
 
 
 async def sync(tree: Tree, connection: redis.asyncio.Redis) -> int:

@@ -21,6 +21,7 @@ from galvanic.options import TrainOptions
 from shared.history import Past
 
 Limit = Literal["user", "guild"]
+RECENT = 9  # only so many of the newest trainings count: machines and habits change
 
 
 class Served(NamedTuple):
@@ -107,9 +108,6 @@ def refused(active: Iterable[Owner], who: Owner, limits: tuple[int, int]) -> Lim
     if own.count(who) >= limits[0]:
         return "user"
     return "guild" if len(own) >= limits[1] else None
-
-
-RECENT = 9  # only so many of the newest trainings count: machines and habits change
 
 
 def estimate(options: TrainOptions, chars: int, past: Sequence[Past]) -> Estimate | None:

@@ -16,6 +16,8 @@ from shared.settings import Settings
 _VIEW = discord.Permissions(view_channel=True).value
 _HISTORY = discord.Permissions(read_message_history=True).value
 _CONNECT = discord.Permissions(connect=True).value
+Said = tuple[bool | None, bool | None]
+"""What is said of somebody's seeing a place, and of a permission in a source: yes, no, or nothing."""
 
 
 class Audience:
@@ -91,10 +93,6 @@ class Audience:
             needed.append(_CONNECT)
         me = self._client.user.id if self._client.user is not None else 0
         return all(_all_have(guild, me, bit, place, source) for bit in needed)
-
-
-Said = tuple[bool | None, bool | None]
-"""What is said of somebody's seeing the place, and of a permission in the source: yes, no, or nothing."""
 
 
 def _all_have(guild: discord.Guild, me: int, bit: int, place: Readable, source: Readable) -> bool:
