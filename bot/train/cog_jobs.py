@@ -51,11 +51,8 @@ class Jobs(commands.Cog):
         await ctx.defer(ephemeral=True)
         who, private = Actor.of(ctx), ctx.interaction is not None
         snapshot = await self.cards.snapshots.look(now=True)
-        rows = [
-            Row(one, own=one.is_of(who.guild_id, who.user.id), visible=self._may_show(who, one.job, private))
-            for one in snapshot.trainings
-            if one.is_of(who.guild_id)
-        ]
+        here = [one for one in snapshot.trainings if one.is_of(who.guild_id)]
+        rows = [Row(one, one.is_of(who.guild_id, who.user.id), self._may_show(who, one.job, private)) for one in here]
         prefix = await self.cards.servers.prefix(who.guild_id)
         await ctx.send(embed=listing(rows, snapshot, who.guild_id, prefix), ephemeral=True)
 
