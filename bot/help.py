@@ -176,12 +176,8 @@ def described(command: Command) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     slash = _slash(command)
     if isinstance(slash, app_commands.Command):
         known = {str(flag.name) for kind in flags for flag in kind.get_flags().values()}
-        others = [
-            (parameter.display_name.upper(), str(parameter.description))
-            for parameter in slash.parameters
-            if str(parameter.description) != "…" and parameter.display_name not in known
-        ]
-        yield "Arguments", others
+        others = [one for one in slash.parameters if str(one.description) != "…" and one.display_name not in known]
+        yield "Arguments", [(one.display_name.upper(), str(one.description)) for one in others]
 
 
 def _add(embed: discord.Embed, heading: str, lines: Sequence[str]) -> None:
