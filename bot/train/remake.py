@@ -136,11 +136,8 @@ class Remaking(Requests, Service):
 
     async def is_busy(self, guild: discord.Guild, model: ModelRecord) -> bool:
         """Whether it is being made again, or has to wait: one channel is read at a time in a server."""
-        snapshot = await self.snapshots.look(now=True)
-        return any(
-            one.job.replaces == model.model_id or (one.job.imports and one.job.place.guild_id == guild.id)
-            for one in snapshot.trainings
-        )
+        jobs = [one.job for one in (await self.snapshots.look(now=True)).trainings]
+        return any(job.replaces == model.model_id or (job.imports and job.place.guild_id == guild.id) for job in jobs)
 
     async def plan(self, guild: discord.Guild, model: ModelRecord) -> ImportPlan | None:
         """None: it cannot be made again, because it learned from several channels, or that is gone.
