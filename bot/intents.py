@@ -14,11 +14,8 @@ REMEDY = (
     f"The bot's operator can turn it on ({PORTAL} -> the application -> Bot -> Privileged Gateway Intents), and start "
     "me again."
 )
-_GRANTED_BY = {
-    "message_content": ("gateway_message_content", "gateway_message_content_limited"),
-    "members": ("gateway_guild_members", "gateway_guild_members_limited"),
-}
-"""By privileged intent, the application's flags of which one is set where it is granted."""
+_GRANTED_BY = {"message_content": "gateway_message_content", "members": "gateway_guild_members"}
+"""By privileged intent, the application's flag that is set where it is granted; or this one with `_limited`."""
 _WITHOUT = {
     "message_content": (
         "Discord doesn't let me read messages ('Message Content Intent' is off). Typed commands, words as triggers, "
@@ -57,7 +54,8 @@ async def refused(client: discord.Client) -> frozenset[str]:
     missing = frozenset[str]()
     with contextlib.suppress(*DISCORD_ERRORS):
         flags = (await client.application_info()).flags
-        missing = frozenset(name for name in asked if not any(getattr(flags, one) for one in _GRANTED_BY[name]))
+        granted = {name for name, one in _GRANTED_BY.items() if getattr(flags, one) or getattr(flags, f"{one}_limited")}
+        missing = asked - granted
     return missing or asked
 
 
