@@ -40,7 +40,11 @@ class Chat(commands.Cog):
         Members with Manage Server or Manage Channels can do this.
         """
         await ctx.defer()
-        wanted, here, servers = _state(state), channel_ids(ctx.channel), self.generating.servers
+        known = {None: None, "on": True, "yes": True, "off": False, "no": False}
+        word = state.strip().lower() if state is not None else None
+        if word not in known:
+            raise UserError(f"`chat` can't be {code(str(state))}.", "Use `chat on` or `chat off`.")
+        wanted, here, servers = known[word], channel_ids(ctx.channel), self.generating.servers
         if wanted is not None:
             if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):
                 raise UserError(
@@ -140,11 +144,3 @@ class Chat(commands.Cog):
             return
         except discord.HTTPException as error:  # no Add Reactions here, or the message is gone
             log.info("reaction_not_added", channel_id=ctx.channel.id, status=error.status, code=error.code)
-
-
-def _state(typed: str | None) -> bool | None:
-    known = {None: None, "on": True, "yes": True, "off": False, "no": False}
-    word = typed.strip().lower() if typed is not None else None
-    if word not in known:
-        raise UserError(f"`chat` can't be {code(str(typed))}.", "Use `chat on` or `chat off`.")
-    return known[word]
