@@ -108,10 +108,17 @@ class Galvanic(commands.Bot):
         self.delivery = delivery.Delivery(self, self.jobs, settings, *shown, self._job_delivered)
         common = (self, settings, servers, self.access, self.jobs, self.delivery, self.registry)
         self.trainings = start.Trainings(*common, self.snapshots, self.training_cards, texts, self.importer)
-        upkeep = (self.redis, self.snapshots, self.audience, texts, self.sources, self.trainings.begin_again)
-        before = (self.withdrawals.resume, self.holdings.resume)
-        after = (self.withdrawals.close_done, lambda: self.learning.look())
-        self.remaking = remake.Remaking(*common, *upkeep, before, after)
+        self.remaking = remake.Remaking(
+            *common,
+            self.redis,
+            self.snapshots,
+            self.audience,
+            texts,
+            self.sources,
+            self.trainings.begin_again,
+            before=(self.withdrawals.resume, self.holdings.resume),
+            after=(self.withdrawals.close_done, lambda: self.learning.look()),
+        )
         self.learning = learn.Learning(self.redis, self.trainings, self.remaking)
         self.training_control = cog_jobs.Jobs(self.training_cards)
         self.transfer = transfer.Transfer(*common)
