@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import discord
 import redis.asyncio
@@ -194,7 +194,7 @@ class Registry:
             old = ModelRecord.model_validate_json(data)
             new = change(old)
             names = [keys.guild_models(old.guild_id), keys.model(model_id)]
-            given = [model_id, data, new.model_dump_json(), old.name, new.name]
+            given: list[Any] = [model_id, data, new.model_dump_json(), old.name, new.name]
             done = await reply(self._amend(keys=names, args=given))
             if done == b"taken":
                 raise UserError(f"The name `{new.name}` is already taken in this server.", "Choose another one.")
