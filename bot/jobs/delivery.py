@@ -114,8 +114,10 @@ class Delivery(Service):
         The job's id must begin with `UNASKED`. Raises UserError: no worker is there; redis.RedisError.
         """
         with job_context(job), self.reserved(job.job_id) as ours:
+            if not ours:
+                return None
             await self._require_worker()
-            if not ours or not await self.jobs.submit(job):
+            if not await self.jobs.submit(job):
                 return None
             try:
                 return await self.end_of(job, within_s, _too_slow())

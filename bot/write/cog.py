@@ -12,7 +12,7 @@ from discord.ext import commands
 
 from bot.components import Form, Press
 from bot.options import checks
-from bot.options.decoding import job_shown_in, of_message, replied_to
+from bot.options.decoding import of_message, replied_to
 from bot.options.options import Options, number, option, options_form, with_form
 from bot.responder import replying
 from bot.servers.access import Actor, require_permissions
@@ -325,10 +325,8 @@ class Writing(commands.Cog):
 
     async def _author_of(self, who: Actor, message: discord.Message) -> int:
         """Whose words a message has that this person may use. Raises UserError: nobody knows that any more."""
-        job_id = job_shown_in(message) if message.author.id != who.user.id else None
-        if message.webhook_id is not None and job_id is None:
-            job_id = await self.generating.jobs.shown_in(message.id)
-            self.require_usable(who, message, own=job_id is None)
+        job_id = await self.generating.job_of(message) if message.author.id != who.user.id else None
+        self.require_usable(who, message, own=job_id is None)
         return who.user.id if job_id is None else author_of((await self.generating.answered(who, job_id))[0])
 
     @generate.autocomplete("model")
