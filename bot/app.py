@@ -41,7 +41,6 @@ from bot.write import cog_chat, cog_menus, conversation, generate
 from bot.write.cog import Writing
 from shared import presence
 from shared.connect import connect_async
-from shared.events import Event, Failed
 from shared.jobs import Job, TrainJob
 from shared.settings import Settings
 
@@ -105,7 +104,8 @@ class Galvanic(commands.Bot):
             self, settings, servers, self.jobs, self.snapshots, self.registry, self.audience, self.importer.card
         )
         shown = (cards.keep, cards.show_foreign, self.typing.shown)
-        self.delivery = delivery.Delivery(self, self.jobs, settings, *shown, self._job_delivered)
+        written = self.admission.written
+        self.delivery = delivery.Delivery(self, self.jobs, settings, *shown, written, self._job_delivered)
         common = (self, settings, servers, self.access, self.jobs, self.delivery, self.registry)
         self.trainings = start.Trainings(*common, self.snapshots, self.training_cards, texts, self.importer)
         self.remaking = remake.Remaking(
@@ -161,7 +161,8 @@ class Galvanic(commands.Bot):
         named = (self.trainings, self.training_control, self.models, self.transfer, self.generating, self.personas)
         for service in (*named, menus, self.quiz, panel, self.privacy):
             service.register(self.components)
-        self.components.add("help", pages.turn, who="anybody", how="help")
+        for name in ("help", "help-more"):
+            self.components.add(name, pages.turn, who="anybody", how="help")
         self.add_dynamic_items(self.components.item())
         await gateway.sync_if_changed(self.tree, self.redis)
 
@@ -194,11 +195,9 @@ class Galvanic(commands.Bot):
         gc.freeze()
         log.info("ready", guilds=len(self.guilds))
 
-    def _job_delivered(self, job: Job, event: Event | None, seconds: float | None) -> None:
+    def _job_delivered(self, job: Job, seconds: float | None) -> None:
         if seconds is not None:
             self.metrics.answered(job.kind, seconds)
-            if not isinstance(event, Failed):
-                self.admission.answered()
         if isinstance(job, TrainJob) and job.replaces is not None:
             self.remaking.wake()
 

@@ -83,9 +83,12 @@ def for_person(command: Command, user: User) -> bool:
 
 
 def _menu(entries: Sequence[Command], *, start: bool = False) -> discord.ui.View:
-    options = [(command.qualified_name, command.qualified_name, command.description) for command in entries]
-    first = [("All commands", _START)] if start else []
-    return view(menu("help", placeholder="More about a command…", options=[*first, *options[: MOST - start]]))
+    shown: list[tuple[str, str] | tuple[str, str, str]] = [("All commands", _START)] if start else []
+    shown += [(command.qualified_name, command.qualified_name, command.description) for command in entries]
+    menus = [menu("help", placeholder="More about a command…", options=shown[:MOST])]
+    if rest := shown[MOST:]:
+        menus.append(menu("help-more", placeholder="…or about one of these", options=rest))
+    return view(*menus)
 
 
 def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> discord.Embed:

@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from bot.words import duration
 from galvanic.errors import UserError
@@ -14,6 +15,7 @@ from shared.settings import Settings
 _BUSY = 8  # with so many waiting, it is the worker, not the people, that sets the pace of the answers
 _ANSWERS = 64  # the pace is that of the last so many: they come in handfuls
 _FIRST_PACE_S = 0.1  # from one answer to the next, until it is known better
+_GOOD_FOR_S = 300.0  # a pace that was measured longer ago says nothing: it may have been a slow moment
 _SHORTEST_WAIT_S = 5.0
 
 
@@ -21,15 +23,18 @@ class Admission:
     """Admission control: who may wait for a text.
 
     A request takes a slot before anything is done for it, and keeps it until it is answered: when all ask at once, what
-    cannot be served is refused while that is cheap, and those who were let in are answered in time.
+    cannot be served is refused while that is cheap, and those who were let in are answered in time. Only those whose
+    text is not written yet tell how fast that goes: Discord makes posts to one channel wait for each other.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._most = settings.generate_jobs
         self._most_of_one = settings.generate_jobs_per_server
         self._patience_s = settings.generate_timeout_s / 2
-        self._places: dict[object, tuple[int, float]] = {}  # server, and since when; the oldest first
-        self._pace_s = _FIRST_PACE_S
+        self._places: dict[object, int] = {}  # servers
+        self._unwritten: dict[object, float] = {}  # since when they wait; the oldest first
+        self._own: ContextVar[object] = ContextVar("slot", default=None)
+        self._pace_s, self._measured = _FIRST_PACE_S, float("-inf")
         self._answered: deque[float] = deque(maxlen=_ANSWERS)
 
     @property
@@ -38,38 +43,46 @@ class Admission:
 
     @property
     def oldest_s(self) -> float:
-        """How long the first of them has waited, in seconds. Safe from other threads."""
-        first = next(iter(list(self._places.values())), None)
-        return time.monotonic() - first[1] if first is not None else 0.0
+        """How long the first of them has waited for a text, in seconds. Safe from other threads."""
+        first = next(iter(list(self._unwritten.values())), None)
+        return time.monotonic() - first if first is not None else 0.0
 
     @contextmanager
     def slot(self, guild_id: int) -> Iterator[None]:
         """A slot while a server's request is being answered. Raises UserError if there is none: when to try again."""
         self._require_slot(guild_id)
         own = object()
-        self._places[own] = (guild_id, time.monotonic())
+        self._places[own], self._unwritten[own] = guild_id, time.monotonic()
+        before = self._own.get()
+        self._own.set(own)
         try:
             yield
         finally:
+            self._own.set(before)
+            self._unwritten.pop(own, None)
             del self._places[own]
 
-    def answered(self) -> None:
-        """Count a text that somebody got, to know the pace."""
-        if self.waiting <= _BUSY:
+    def written(self, failed: bool = False) -> None:
+        """What the slot of this task is for is there, to be posted; its time tells the pace, unless it `failed`."""
+        if len(self._unwritten) <= _BUSY:
             self._answered.clear()
-            return
-        self._answered.append(time.monotonic())
-        if len(self._answered) == _ANSWERS:
-            self._pace_s = (self._answered[-1] - self._answered[0]) / (_ANSWERS - 1)
+        elif not failed:
+            self._answered.append(time.monotonic())
+            if len(self._answered) == _ANSWERS:
+                self._pace_s = (self._answered[-1] - self._answered[0]) / (_ANSWERS - 1)
+                self._measured = self._answered[-1]
+        self._unwritten.pop(self._own.get(), None)
 
     def _require_slot(self, guild_id: int) -> None:
         """A server alone may take most slots; where several want them, each gets its share."""
-        servers = Counter(place[0] for place in self._places.values())
-        waiting, own = self.waiting, servers[guild_id]
+        servers = Counter(self._places.values())
+        waiting, unwritten, own = self.waiting, len(self._unwritten), servers[guild_id]
+        if time.monotonic() - self._measured > _GOOD_FOR_S:
+            self._pace_s = _FIRST_PACE_S
         share = self._most // len(servers.keys() | {guild_id}) if waiting >= self._most // 2 else self._most
         # Somebody may wait for too long already, whatever the pace of the last answers was.
-        behind = waiting > _BUSY and self.oldest_s > self._patience_s
-        if waiting >= self._most or waiting * self._pace_s > self._patience_s or behind:
+        behind = unwritten > _BUSY and self.oldest_s > self._patience_s
+        if waiting >= self._most or unwritten * self._pace_s > self._patience_s or behind:
             raise self._refusal("More people are asking for texts than I can serve", waiting)
         if own >= min(share, self._most_of_one):
             raise self._refusal("This server is asking for more texts than I can serve", own)

@@ -43,8 +43,8 @@ _RETRY_AT_MOST_S = 60.0
 _LOOK_AGAIN_S = 60.0  # between two looks for jobs that nobody delivers
 J = TypeVar("J", bound=Asked, contravariant=True)
 E = TypeVar("E", bound=Event, contravariant=True)
-Ended = Callable[[Job, Event | None, float | None], None]
-"""Called for each job delivered; `Event`: how an answered one ended; `float`: seconds, unless it was delayed."""
+Ended = Callable[[Job, float | None], None]
+"""Called for each job delivered; `float`: seconds, unless it was delayed."""
 log = structlog.get_logger()
 
 
@@ -61,8 +61,8 @@ class Presenter(Protocol[J, E]):
 @dataclass(eq=False, repr=False)
 class Delivery(Service):
     """`keep_card` keeps a training's card (channel id, message id; None: there is none yet) current until its end has
-    been shown, `show_foreign` says on one that another version of the bot has to keep it, and `waiting` shows in a
-    channel (its id) that somebody waits there."""
+    been shown, `show_foreign` says on one that another version of the bot has to keep it, `waiting` shows in a
+    channel (its id) that somebody waits there, and `written` is told that what was asked for is there, or failed."""
 
     client: discord.Client
     jobs: JobClient
@@ -70,6 +70,7 @@ class Delivery(Service):
     keep_card: Callable[[TrainJob, tuple[int, int] | None, asyncio.Event], Awaitable[None]]
     show_foreign: Callable[[str, tuple[int, int]], Awaitable[None]]
     waiting: Callable[[int], AbstractAsyncContextManager[None]]
+    written: Callable[[bool], None]
     ended: Ended
     in_background: set[str] = field(init=False, default_factory=set)
     """Ids of the jobs that are delivered in the background."""
@@ -120,7 +121,9 @@ class Delivery(Service):
             if not await self.jobs.submit(job):
                 return None
             try:
-                return await self.end_of(job, within_s, _too_slow())
+                event = await self.end_of(job, within_s, _too_slow())
+                self.written(isinstance(event, Failed))
+                return event
             finally:
                 self.delivered(job.job_id)
 
@@ -179,8 +182,9 @@ class Delivery(Service):
         try:
             async with self.waiting(job.place.channel_id):
                 event = end = await self.end_of(job, self.settings.generate_timeout_s, _too_slow())
+            self.written(isinstance(end, Failed))
             await retry(lambda: self.post(job, end, send, **options), unless=self.client.is_closed)
-            self._tell(job, event, time.monotonic() - begun)
+            self._tell(job, time.monotonic() - begun)
         except Exception as error:
             if self.client.is_closed():
                 log.info("answer_left_to_the_next_start", error=type(error).__name__)
@@ -233,7 +237,7 @@ class Delivery(Service):
                 await self._say_lost(job, send)
             self.delivered(job.job_id)
         else:
-            self._tell(job, event, None)
+            self._tell(job, None)
 
     async def post(self, job: Asked, event: Event, send: Send, **options: Any) -> None:
         try:
@@ -273,11 +277,11 @@ class Delivery(Service):
     async def _show(self, job: TrainJob, card: tuple[int, int] | None) -> None:
         with self.jobs.news_of(job.job_id) as news:
             await self.keep_card(job, card, news)
-        self._tell(job, None, None)
+        self._tell(job, None)
 
-    def _tell(self, job: Job, event: Event | None, seconds: float | None) -> None:
+    def _tell(self, job: Job, seconds: float | None) -> None:
         self.delivered(job.job_id, job if isinstance(job, TrainJob) else None)
-        self.ended(job, event, seconds)
+        self.ended(job, seconds)
 
     def delivered(self, job_id: str, training: TrainJob | None = None) -> None:
         """Note that a job's end was shown. Redis is told in the background, again and again while it is away."""

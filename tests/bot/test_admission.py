@@ -87,18 +87,47 @@ def test_no_more_are_let_in_than_can_be_answered_in_time(tmp_path: Path, monkeyp
         assert got == {"a": 100}
         for _ in range(100):
             now += 2
-            admission.answered()
+            admission.written()
         with pytest.raises(UserError, match="100 are waited for") as refused, admission.slot(B):
             pass
         assert refused.value.remedy == "Try again in 3 min 20 s."
     with filled(admission, a=100) as got:
         assert got == {"a": 16}
-    with filled(admission, a=9):
+    with filled(admission, a=10):
         for _ in range(100):
             now += 0.01
-            admission.answered()
+            admission.written()
     with filled(admission, a=100) as got:
         assert got == {"a": 100}, "it goes faster now"
+
+
+def test_a_slow_moment_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So slow that no crowd is let in any more by which the pace could be measured anew."""
+    now = 0.0
+    monkeypatch.setattr(admission_module.time, "monotonic", lambda: now)
+    admission = make(tmp_path, generate_jobs=1_000, generate_jobs_per_server=1_000)
+    with filled(admission, a=100):
+        for _ in range(100):
+            now += 4
+            admission.written()
+    for later_s, let_in in ((1, 8), (301, 100)):
+        now += later_s
+        with filled(admission, a=100) as got:
+            assert got == {"a": let_in}
+
+
+def test_texts_that_wait_for_discord_keep_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(admission_module.time, "monotonic", lambda: now)
+    admission = make(tmp_path, generate_jobs=1_000)
+    with contextlib.ExitStack() as places:
+        for _ in range(40):
+            places.enter_context(admission.slot(A))
+            admission.written()
+        now = 100.0
+        assert (admission.waiting, admission.oldest_s) == (40, 0.0)
+        with filled(admission, b=9) as got:
+            assert got == {"b": 9}
 
 
 def test_nobody_is_let_in_while_others_have_waited_for_too_long(

@@ -27,7 +27,7 @@ ACTIONS = {
     "delete-now": f"{components.MODEL}:{components.USER}",
     **dict.fromkeys(("delete-not", "privacy-not"), components.USER),
     **dict.fromkeys(("optin", "forget-me"), f"{components.GUILD}:{components.USER}"),
-    **dict.fromkeys(("help", "taste"), ""),
+    **dict.fromkeys(("help", "help-more", "taste"), ""),
     **dict.fromkeys((f"settings:{name}" for name in ("train_roles", "generate_roles", "channels", "show")), ""),
     **dict.fromkeys(
         (f"settings:{name}" for name in ("prefix", "quotas", "blocklist", "speaking", "reset", "reset-all")), ""
