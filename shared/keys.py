@@ -129,6 +129,9 @@ model = _Key("model:{model_id}")
 # Hash of a guild's models: name -> model id.
 guild_models = _Key("guild:{guild_id}:models")
 
+# Sorted set: hash of a text that was uploaded in a guild -> when, seconds since the epoch. Expires with the last one.
+uploads = _Key("guild:{guild_id}:uploads")
+
 # Hash of a channel's choices: `model` (id of its current model), `temperature`, `chat` (`1`: answers mentions). And of
 # texts that nobody asks for, there and in its threads (`bot.talk`): `speak`: when, as an admin typed it; `quiet`: a
 # moderator wants none before, seconds since the epoch; `spoke`: id of the last one, or of when `speak` was chosen;

@@ -174,6 +174,8 @@ def _mask(blocklist: Blocklist, seed: str, text: str, shown: int | None) -> tupl
 
 
 _MOST_NAMED = 5
+_POSTED_WITHIN_S = 7_200
+"""A picture is posted within an hour, or never."""
 _drawing = threading.Lock()  # matplotlib is not made for several threads at once
 
 
@@ -184,7 +186,7 @@ def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
     started = time.monotonic()
     found = context.models.use(job.model.model_id, lambda model: model.score(job.text, context.until))
     picture = surprise_map(job.text, found.nats)
-    context.job_events.attach(SURPRISE_FILE, picture)
+    context.job_events.attach(SURPRISE_FILE, picture, _POSTED_WITHIN_S)
     ranked = sorted(zip(job.text, found.nats, strict=True), key=lambda pair: -pair[1])
     return Surprised(
         nats_per_char=found.nats_per_char,
@@ -203,7 +205,7 @@ def picture(job: PictureJob, context: JobContext) -> Pictured:
         description = describe(path)
     with _drawing:
         card = model_card(job.model.name, description)
-    context.job_events.attach(CARD_FILE, card)
+    context.job_events.attach(CARD_FILE, card, _POSTED_WITHIN_S)
     return Pictured(facts=facts_of(description))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ that a worker still takes."""
 _TRY_AGAIN_S = 2.0
 _MOST_PICTURE_BYTES = 8 * 2**20
 _DAY_S = 86_400
+_MOST_UPLOADS = 20
+"""Uploaded texts that are kept for a server, beside those that its trainings need."""
 
 log = structlog.get_logger()
 
@@ -89,6 +92,8 @@ class JobClient(Service):
             packed = await asyncio.to_thread(pack, text)
             ttl_s = needed_s(job.corpus, self._settings)
             await reply(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=ttl_s))
+            if job.corpus.source == "upload":
+                await self._bound_uploads(job, ttl_s)
         key = secrets.token_hex(8)
         verdict: fairness.Limit | None = None
 
@@ -109,6 +114,23 @@ class JobClient(Service):
             self._roll_back_later(job.job_id, key)
             raise
         return verdict or _entered(job, answer[0])
+
+    async def _bound_uploads(self, job: TrainJob, ttl_s: int) -> None:
+        """Drop the oldest of a server's uploaded texts where there are too many, unless a training needs them."""
+        known = keys.uploads(job.place.guild_id)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.zadd(known, {job.corpus.sha256: time.time()})
+            pipe.expire(known, ttl_s)
+            pipe.zrange(known, 0, -1 - _MOST_UPLOADS)
+            *_, old = await reply(pipe.execute())
+        for sha256 in (name.decode() for name in old):
+            if await self._release((keys.corpus(sha256),), f'"sha256":"{sha256}"', job.job_id, 0):
+                await reply(self._redis.zrem(known, sha256))
+
+    async def _release(self, words: tuple[str, ...], named: str, job_id: str, milliseconds: int) -> bool:
+        """Let words go after a time; False: another training than `job_id` has them in it, as `named`."""
+        given = (named, job_id, keys.job(""), str(milliseconds))
+        return bool(await self.run(lifecycle.Script(lifecycle.script_text("release"), (*words, keys.ACTIVE), given)))
 
     async def importing(self, job_id: str) -> TrainJob | None:
         """A training whose channel is to be read; None: it is not, or no longer."""
@@ -272,9 +294,7 @@ class JobClient(Service):
             return
         milliseconds = int(1_000 * _DAY_S * self._settings.channel_corpus_days)
         named = f'"transcript_id":"{job.corpus.transcript.transcript_id}"'
-        given = (named, job.job_id, keys.job(""), str(milliseconds))
-        names = (*text_keys(job.corpus), keys.ACTIVE)
-        await self.run(lifecycle.Script(lifecycle.script_text("release"), names, given))
+        await self._release(text_keys(job.corpus), named, job.job_id, milliseconds)
 
     # ------------------------------------------------------------------ news
 

@@ -238,7 +238,7 @@ class Trainings(Requests):
         if info.source in PUBLIC_SOURCES:
             return await corpora.resolve(info.name, self.settings, keep_licence=keep_licence)
         raise UserError(
-            f"I no longer have the file that `{model.name}` learned from: I keep files for "
+            f"I no longer have the file that `{model.name}` learned from: I keep a server's newest files, for "
             f"{self.settings.corpus_ttl_hours:g} hours.",
             f"Attach it again, with `{command} --from {model.name}`.",
         )

@@ -11,6 +11,7 @@ import pytest
 import redis
 import redis.asyncio
 
+from bot.jobs import client as jobs
 from bot.jobs.client import JobClient
 from bot.jobs.decoding import NotUnderstood, events_of
 from galvanic.errors import UserError
@@ -39,6 +40,22 @@ async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.as
     assert before <= stored.entered_at <= time.time()
     assert await queue.undelivered() == {job.job_id}
     assert await client.hget(keys.job(job.job_id), "state") == b"waiting"  # type: ignore[misc]
+
+
+async def test_a_servers_oldest_uploads_are_dropped_unless_they_are_needed(
+    queue: JobClient, client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_MOST_UPLOADS", 2)
+    texts = [f"{number}" * 64 for number in range(5)]
+    for number, sha256 in enumerate(texts):
+        job = train_job(job_id=f"t-{number}", corpus=corpus(sha256=sha256))
+        await queue.submit_train(job, "a tide " * 300, (9, 9))
+        if number != 1:  # which waits for a worker
+            await queue.cancel(job.job_id)
+    there = [bool(await client.exists(keys.corpus(sha256))) for sha256 in texts]
+    assert there == [False, True, False, True, True]
+    await queue.submit_train(train_job(job_id="t-9", corpus=corpus(sha256="9" * 64, source="catalogue")), "a", (9, 9))
+    assert await client.exists(keys.corpus(texts[3]))
 
 
 async def test_a_job_that_is_not_understood_puts_nobodys_words_into_the_log(
