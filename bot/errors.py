@@ -43,6 +43,10 @@ class AlreadyReported(UserError):
     """The person has been told, or will be: it undoes what errors undo, but is not posted again."""
 
 
+class Private(UserError):
+    """For the person alone: where Discord takes no private answer any more, it is not said."""
+
+
 class WrongPlace(UserError):
     """The server's admins do not want the bot in this channel."""
 

@@ -23,6 +23,7 @@ from bot.errors import (
     TAKES_NO_MESSAGES,
     TOO_LATE,
     AlreadyReported,
+    Private,
     WrongPlace,
     cause_of,
     explain,
@@ -228,7 +229,8 @@ class Responder(commands.Cog):
                 if late.code not in TOO_LATE:
                     raise
                 log.info("interaction_too_late", interaction_id=interaction.id, code=late.code)
-                await post_error(_by_name(interaction), problem, delete_after=_SAID_FOR_S)
+                said = too_late() if isinstance(problem, Private) else problem
+                await post_error(_by_name(interaction), said, delete_after=_SAID_FOR_S)
 
     async def _respond(self, ctx: Context, error: Exception) -> None:
         """Tell whoever gave a command: in the channel, only to them where Discord allows, or directly."""

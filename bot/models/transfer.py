@@ -84,8 +84,9 @@ class Transfer(Requests):
                 "There is no model here that you may export.",
                 f"A model's owner and members with Manage Server can; `{prefix}model info NAME` names the owner.",
             )
-        lines = [f"`{prefix}model export {model.name}`" for model in models[:_LISTED]]
-        more = [f"`{prefix}models` lists all."] if len(models) > _LISTED else []
+        known = {model.model_id for model in await self.registry.usable(Viewer(who.guild_id, who.here))}  # by all here
+        lines = [f"`{prefix}model export {model.name}`" for model in models if model.model_id in known][:_LISTED]
+        more = [f"`{prefix}models` lists all."] if len(models) > len(lines) else []
         remedy = "\n".join(["Type which one you mean:", *lines, *more])
         raise UserError(f"You may export {len(models)} models here.", remedy)
 

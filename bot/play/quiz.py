@@ -190,6 +190,10 @@ class Quiz(Requests, Service):
         cannot be shown, as where the model may no longer be used, or the thread is archived."""
         job, drawn, fields = await self._running(channel_id)
         usable: list[ModelRecord] = []
+        if job is not None and b"message" not in fields and await reply(self.redis.sismember(keys.OUTBOX, job.job_id)):
+            later = {str(channel_id): time.time() + job.seconds}  # the question is still to be posted
+            await reply(self.redis.zadd(keys.QUIZZES, later, xx=True))
+            return
         if job is not None and drawn is not None:
             viewer = Viewer(job.place.guild_id, job.place.channel_ids)
             usable = await self.registry.by_ids(viewer, [job.model.model_id])

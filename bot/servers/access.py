@@ -292,7 +292,7 @@ def require_all(have: discord.Permissions, channel: Where) -> None:
     if missing:
         # Without one of the basic ones the others seem to be missing, too, whether they are granted or not.
         named = missing[:1] if missing[0] in basic else missing
-        raise lacking(f"#{channel}", named)
+        raise lacking(f"#{plain(str(channel))}", named)
 
 
 def lacking(where: str, rights: Iterable[str]) -> UserError:

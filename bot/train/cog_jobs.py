@@ -14,6 +14,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.components import JOB, Components, Press
+from bot.errors import Private
 from bot.jobs.client import TRAINING
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.options.autocomplete import choices, in_time
@@ -145,7 +146,7 @@ class Jobs(commands.Cog):
             may_show = self._may_show(who, job, private)
             named = plain(job.corpus.title[:80]) if may_show else "a training that I don't name here"
             lines.append(f"`{prefix}{ending} {job.job_id}` {named}")
-        raise UserError(problem, "\n".join(lines))
+        raise (Private if private else UserError)(problem, "\n".join(lines))
 
     @cancel.autocomplete("job")
     @finish.autocomplete("job")
@@ -168,6 +169,8 @@ class Jobs(commands.Cog):
         """Whether a list may say what a training is about: to the person and, unless it is private, to all there."""
         if not access.sees(who.user, job.place):
             return False
+        if job.corpus.source == "upload" and not private and job.place.channel_id not in who.here:
+            return False  # as its model is hidden here
         return (private and job.place.user_id == who.user.id) or self.cards.audience.may_quote(job, who.here)
 
     async def samples(self, job_id: str, guild_id: int, user: User, here: Sequence[int]) -> discord.Embed:

@@ -173,6 +173,8 @@ class Writing(commands.Cog):
                 f"`--models` and `--{other}` don't go together.",
                 "Compare models, or the temperatures of one model: leave out one of them.",
             )
+        most = min(COMPARED_MOST, self.generating.settings.generate_max_length)
+        checks.in_range("length", flags.length, 1, most)
         names = checks.several("models", flags.models, MOST_VARIANTS, "alice,dracula")
         steps = checks.temperatures(flags.temperatures, MOST_VARIANTS)
         with self.generating.slot(who.guild_id):
@@ -183,7 +185,7 @@ class Writing(commands.Cog):
                 job_id=f"k-{who.request_id}",
                 place=who.place,
                 seed=seed,
-                length=flags.length or min(COMPARED_LENGTH, self.generating.settings.generate_max_length),
+                length=flags.length or min(COMPARED_LENGTH, most),
                 variants=variants,
                 random_seed=flags.random_seed,
                 stop=flags.stop,

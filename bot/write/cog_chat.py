@@ -105,7 +105,7 @@ class Chat(commands.Cog):
         if on and words:
             await self.generating.access.require("generate", who)
         # Answers have the channel's cooldown; who is only told how it works must not use that up.
-        what: tuple[What, int] = ("chat", who.place.channel_id) if on and words else ("hint", who.user.id)
+        what: tuple[What, int] = ("chat", who.here[-1]) if on and words else ("hint", who.user.id)
         async with self.generating.access.spend(what[0], who.guild_id, what[1], wait, request=who.request_id):
             if on and words:
                 with self.generating.slot(who.guild_id):

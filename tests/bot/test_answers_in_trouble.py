@@ -211,6 +211,15 @@ async def test_what_only_one_person_may_see_does_not_go_to_the_channel(live: Liv
     assert not live.shown("Who may train")
 
 
+async def test_nor_does_a_list_of_ones_own_trainings(live: Live) -> None:
+    for number in range(2):
+        await live.follow(train_job(job_id=f"t-{number}", place=lab()), card=True)
+    live.faults.add(Fault("POST", CALLBACK, 404, 10_062, times=3))
+    live.slash("ada", "cancel")
+    await live.until(lambda: live.showing("Discord didn't let me answer this in time"), "a word in the channel")
+    assert not live.shown("Type which one you mean")
+
+
 @pytest.mark.parametrize(("status", "code"), [(404, 10_062), (400, 40_060)])
 async def test_a_press_that_cannot_be_acknowledged_is_no_error(
     live: Live, caplog: pytest.LogCaptureFixture, status: int, code: int

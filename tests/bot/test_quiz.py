@@ -107,6 +107,20 @@ async def test_guesses_are_answered_in_time_and_counted(live: Live, worker: Stan
     assert table.index(f"<@{BEN}>: 1 of 1") < table.index(f"<@{ADA}>: 0 of 1")
 
 
+async def test_a_question_that_waits_for_discord_is_answered_later(live: Live, worker: StandIn) -> None:
+    message = await begun(live, worker)
+    key, job_id = keys.quiz(LAB), f"q-{message.reference['message_id']}"  # type: ignore[index]
+    worker.redis.hdel(key, "message")  # as if it were not posted yet
+    worker.redis.sadd(keys.OUTBOX, job_id)
+    worker.redis.zadd(keys.QUIZZES, {str(LAB): 1})
+    live.bot.quiz._wakeup.set()
+    await live.until(lambda: worker.redis.zscore(keys.QUIZZES, str(LAB)) != 1, "the delay")
+    assert worker.redis.exists(key)
+    worker.redis.hset(key, "message", message.id)
+    worker.redis.srem(keys.OUTBOX, job_id)
+    assert "**B** stands in the text" in await ended(live, message)
+
+
 async def test_nothing_before_the_end_tells_which_one_is_real(live: Live, worker: StandIn) -> None:
     shown = []
     for channel, real in (("lab", 0), ("tavern", 2)):

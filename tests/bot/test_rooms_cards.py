@@ -106,3 +106,9 @@ async def test_a_typed_list_of_trainings_tells_a_wider_channel_nothing_of_them(l
     assert "cellar" not in said
     assert job.job_id not in said
     assert "cellar" in await live.ask("!jobs", person="ben", channel="cellar")
+
+
+async def test_nor_of_a_file_that_was_uploaded_elsewhere(live: Live) -> None:
+    await begun(live, CELLAR, corpus=corpus(title="my diary"))
+    assert "diary" not in await live.ask("!jobs", person="ben", channel="lab")
+    assert "diary" in await live.ask("!jobs", person="ben", channel="cellar")
