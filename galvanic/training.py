@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 import secrets
 import shutil
 from collections.abc import Callable
@@ -81,7 +82,7 @@ def train(
     hooks = hooks or Hooks()
     limits = limits or TrainLimits()
     _check_limits(options, limits)
-    workdir = out.with_name(f".{out.name}.text")
+    workdir = out.with_name(f".{out.name}.{secrets.token_hex(4)}.text")  # another attempt may be overtaken by this one
     try:
         begun = None if parent or options.start else _begun_with(checkpoint)
         begin = load_parent(parent, parent_name, options) if parent else None
@@ -354,8 +355,10 @@ def _prepared(
 
 
 def _prepare(text: str | Path, how: TextOptions, workdir: Path) -> Prepared:
-    """`prepare`, but first remove what an earlier attempt left; nothing is left after an OSError, either."""
-    shutil.rmtree(workdir, ignore_errors=True)
+    """`prepare`, but first remove what earlier attempts left; nothing is left after an OSError, either."""
+    any_attempts = f"{glob.escape(workdir.stem.rpartition('.')[0])}.*{workdir.suffix}"
+    for left in workdir.parent.glob(any_attempts):
+        shutil.rmtree(left, ignore_errors=True)
     try:
         return prepare(text, how, workdir=workdir)
     except OSError:

@@ -91,7 +91,10 @@ def test_an_attempt_that_was_asleep_stops_without_a_word(system: System) -> None
             with harm.frozen(*asleep):
                 since = time.monotonic()
                 told = training.next_attempt(1, LEASE_S + 90)
-                training.until("progress of the other", lambda: training.attempt > 1 and training.events(Progress))
+                training.until(
+                    "progress of the other",
+                    lambda: any(one.attempt > 1 and isinstance(one.event, Progress) for one in list(training.told)),
+                )
             training.learned()
             old = [one for one in training.told if one.attempt == 1 and one.at > told.at]
             assert not old, "the old attempt told something"
