@@ -87,7 +87,7 @@ class Loop:
         self._good: Arrays = {}
         self._finish: Stopped | None = None
         self._told = self._sampled = -math.inf
-        self._saved = time.monotonic()
+        self._saved, self._not_before = time.monotonic(), -math.inf
         self._unsaved = False  # because the disk is full
 
     @property
@@ -132,7 +132,7 @@ class Loop:
             if not stopped:
                 at.epoch, at.step, at.loss_sum, at.loss_count = at.epoch + 1, 0, 0.0, 0
                 self.learner.begin_epoch(at.epoch)
-            if time.monotonic() - self._saved >= min(CHECKPOINT_BETWEEN_EPOCHS_S, self.checkpoint_s):
+            if self._save_is_due(min(CHECKPOINT_BETWEEN_EPOCHS_S, self.checkpoint_s)):
                 self._save()
             if stopped:
                 return stopped
@@ -153,7 +153,7 @@ class Loop:
             self.pace.time_step(time.monotonic() - begun)
             if time.monotonic() - self._told >= PROGRESS_EVERY_S:
                 self.tell("learning")
-            if time.monotonic() - self._saved >= self.checkpoint_s:
+            if self._save_is_due(self.checkpoint_s):
                 self._save()
 
     def _heldout(self, poll: Callable[[], object]) -> float | None:
@@ -268,6 +268,10 @@ class Loop:
         with self.pace.clock_stopped():
             self.hooks.progress(event)
 
+    def _save_is_due(self, every_s: float) -> bool:
+        now = time.monotonic()
+        return now - self._saved >= every_s and now >= self._not_before
+
     def _save(self) -> None:
         if self.folder is None:
             return
@@ -291,7 +295,7 @@ class Loop:
             if not disk_full(error):
                 raise
             # A full disk ends no training: nothing learned is lost by going on.
-            self._saved = time.monotonic() - self.checkpoint_s + CHECKPOINT_AGAIN_S
+            self._not_before = time.monotonic() + CHECKPOINT_AGAIN_S
             if not self._unsaved:
                 log.error("checkpoint_not_saved", reason="the disk is full")
                 self._unsaved = True

@@ -227,6 +227,19 @@ def test_a_full_disk_costs_no_training(tmp_path: Path, monkeypatch: pytest.Monke
         made(Numbers(), hooks, tmp_path, checkpoint_s=0.0).run()
 
 
+def test_a_full_disk_is_not_tried_at_the_end_of_each_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_BETWEEN_EPOCHS_S", 0.0)
+    tries = []
+
+    def full(*_: Any) -> None:
+        tries.append(1)
+        raise OSError(errno.ENOSPC, "as the test wants it")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    assert made(Numbers(), Recorder(), tmp_path, checkpoint_s=60.0).run() == "done"
+    assert len(tries) == 1
+
+
 def test_of_a_long_curve_a_file_takes_a_part_with_the_best_and_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "MOST_POINTS", 10)
     curve = [CurvePoint(epoch, 1.0, 2.0 - (epoch == 31)) for epoch in range(1, 51)]
