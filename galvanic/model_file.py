@@ -303,15 +303,20 @@ def _check_description(description: Description) -> None:
     _require(few, "more than a model learns from")
 
 
+def memory(network: NetworkConfig) -> int:
+    """Bytes, at most, that a model with it takes to write with: its weights, and a table of what each symbol is to the
+    first layer's gates, whose units are padded to a multiple of 16 (`galvanic.kernels.LANES`)."""
+    gates = 4 * (network.units[0] + -network.units[0] % 16)
+    table = network.members * network.vocabulary * gates if network.kind == "streams" else 0
+    return 4 * (network.parameters() + table)
+
+
 def _check_import(description: Description, file_bytes: int) -> None:
     """Whether such a model can be used without harm; before its weights are read. Raises UserError where it is too
     large or too slow, ValueError where no training leaves such a description."""
     network = description.network
-    weights = 4 * network.parameters()
-    # Whoever writes with it makes a table of what each symbol is to the first layer's gates.
-    table = 4 * network.members * network.vocabulary * 4 * network.units[0] if network.kind == "streams" else 0
     # Packed weights take up to four times their bytes in memory.
-    for needed, most in ((weights, 4 * file_bytes), (weights + table, 12 * file_bytes)):
+    for needed, most in ((4 * network.parameters(), 4 * file_bytes), (memory(network), 12 * file_bytes)):
         if needed > most:
             raise UserError(
                 f"This model's network takes {needed / MEGABYTE:,.0f} MB, and imports may take "

@@ -16,7 +16,9 @@ import redis
 import structlog
 
 from galvanic.errors import UserError
+from galvanic.model_file import memory
 from galvanic.options import STARTER
+from galvanic.units import MEGABYTE
 from shared import keys
 from shared.jobs import MixPart
 from shared.settings import Settings, get_settings
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 T = TypeVar("T")
-PASSES = 4  # or models being loaded, at once; each keeps a core busy
+PASSES = 4  # at once; each keeps a core busy
+LOADS = 2  # at once: a remote store that hangs must not keep texts of models that are here
+MOST_MIXED_MB = 1_000
+"""What models may take that are mixed; the mixture takes as much again."""
 MOST_TOGETHER = 16
 """As many as are written side by side (`galvanic.streams.Streams.together`): what is more waits for the next pass, and
 those of this one are answered meanwhile."""
@@ -41,10 +46,12 @@ those of this one are answered meanwhile."""
 class _Slot:
     """A model, loaded when it is first needed."""
 
-    def __init__(self, store: ModelStore, model_id: str, passes: threading.Semaphore) -> None:
+    def __init__(
+        self, store: ModelStore, model_id: str, passes: threading.Semaphore, loads: threading.Semaphore
+    ) -> None:
         self._store = store
         self._model_id = model_id
-        self._passes = passes
+        self._passes, self._loads = passes, loads
         self._lock = threading.Lock()
         self._model: TextModel | None = None
         self.users = 0
@@ -57,15 +64,16 @@ class _Slot:
 
         with self._lock:
             if self._model is None:
-                with self._store.reading(self._model_id) as path:
+                with self._loads, self._store.reading(self._model_id) as path:
                     model = load_model(path)
                 model.description.network.check_pace()  # it may have been let in by an older version
                 self._model = model
             return self._model
 
     def _serve(self, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
+        model = self.model()
         with self._passes:
-            return self.model().generate_batch(requests)
+            return model.generate_batch(requests)
 
 
 class WarmModels:
@@ -79,7 +87,7 @@ class WarmModels:
     def __init__(self, settings: Settings) -> None:
         self.store = ModelStore(settings)
         self._limit = settings.warm_models
-        self._passes = threading.Semaphore(PASSES)
+        self._passes, self._loads = threading.Semaphore(PASSES), threading.Semaphore(LOADS)
         self._slots: OrderedDict[str, _Slot] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -89,8 +97,10 @@ class WarmModels:
             return [_outcome(written) for written in slot.batcher.submit(requests)]
 
     def use(self, model_id: str, work: Callable[[TextModel], T]) -> T:
-        with self._passes, self._slot(model_id) as slot:
-            return work(slot.model())
+        with self._slot(model_id) as slot:
+            model = slot.model()
+            with self._passes:
+                return work(model)
 
     def drop(self, model_id: str) -> None:
         """Forget a model whose files are to be removed; who is being served with it still is."""
@@ -106,10 +116,16 @@ class WarmModels:
         """Raises UserError: why there is no text, or one of the models cannot be mixed."""
         from galvanic.generate import Mixture
 
-        with self._passes, contextlib.ExitStack() as used:
-            slots = [(used.enter_context(self._slot(part.model_id)), part.weight) for part in parts]
-            mixture = Mixture([(slot.model(), weight) for slot, weight in slots])
-            (written,) = mixture.generate_batch([request])
+        models: list[tuple[TextModel, float]] = []
+        left = MOST_MIXED_MB * MEGABYTE
+        with contextlib.ExitStack() as used:
+            for part in parts:
+                model = used.enter_context(self._slot(part.model_id)).model()
+                if (left := left - memory(model.description.network)) < 0:
+                    raise UserError("These models are too large to write together.", "Mix fewer, or smaller ones.")
+                models.append((model, part.weight))
+            with self._passes:
+                (written,) = Mixture(models).generate_batch([request])
         if isinstance(written, UserError):
             raise written
         return written
@@ -117,7 +133,7 @@ class WarmModels:
     @contextlib.contextmanager
     def _slot(self, model_id: str) -> Iterator[_Slot]:
         with self._lock:
-            slot = self._slots.get(model_id) or _Slot(self.store, model_id, self._passes)
+            slot = self._slots.get(model_id) or _Slot(self.store, model_id, self._passes, self._loads)
             self._slots[model_id] = slot
             self._slots.move_to_end(model_id)
             slot.users += 1
