@@ -98,14 +98,14 @@ def save(folder: Path, arrays: Arrays, position: dict[str, Any]) -> None:
 
 
 def load(folder: Path) -> tuple[Arrays, dict[str, Any]] | None:
-    """None where there is no checkpoint. Raises DamagedCheckpoint where it cannot be read."""
+    """None where there is no checkpoint. Raises DamagedCheckpoint where it is none; OSError: the disk has trouble."""
     path = folder / NAME
     if not path.exists():
         return None
     try:
         arrays, metadata = read_arrays(path)
         return arrays, json.loads(metadata[_KEY])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
         raise DamagedCheckpoint(str(error)) from error
 
 

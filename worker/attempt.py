@@ -93,17 +93,19 @@ class Attempt:
         begun = time.monotonic()
         self._patiently(self.copies.bring)
         before = read(files.made, Made)
-        if before is not None or files.checkpoint.exists():
+        if before is not None or files.has_checkpoint:
             self._require_standing()
         if before is not None:
             model = before.finished.model
             if files.model.exists() or self._patiently(lambda: self._store.has(model.model_id)):
                 log.info("made_before")
                 self._tell_start(resumed=True)
-                self._hooks.inherited = model.transcripts
+                own = model.corpus.transcript if model.corpus is not None else None
+                self._hooks.own = own
+                self._hooks.inherited = tuple(ref for ref in model.transcripts if ref != own)
                 self._deliver(before)
                 return
-        resumed = files.checkpoint.exists()
+        resumed = files.has_checkpoint
         self._tell_start(resumed=resumed)
         parent = _parent(self._client, job, resumed=resumed)
         self._hooks.inherited = parent.transcripts if parent else ()
@@ -195,7 +197,7 @@ class Attempt:
             return job.corpus
         learned, self._authors = read_channel(self._settings, self._client, job, files.text, self._hooks.go_on)
         before = read(files.learned, CorpusInfo)
-        if files.checkpoint.exists() and before is not None and before.sha256 != learned.sha256:
+        if files.has_checkpoint and before is not None and before.sha256 != learned.sha256:
             raise StartOver("changed")
         # Without it a checkpoint is worth nothing: nobody would know whose words it learned.
         write_text(files.learned, learned.model_dump_json())

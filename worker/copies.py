@@ -21,7 +21,7 @@ from shared import keys
 from shared.settings import Settings
 from worker.beside import Repeating
 from worker.files import JobFiles, folder_of_all
-from worker.store import ModelStore, StoreAway
+from worker.store import ModelStore
 
 _FOLDER = "checkpoints"
 
@@ -139,5 +139,5 @@ def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
             if job_id in here:
                 JobFiles(settings, job_id).discard()
             log.info("leftovers_removed", job_id=job_id)
-    except StoreAway as error:
+    except OSError as error:  # the store is away, or the disk in trouble
         log.warning("leftovers_not_removed", error=str(error))  # the next training looks again

@@ -10,6 +10,7 @@ from typing import TypeVar
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from galvanic.checkpoint import NAME
 from galvanic.results import CurvePoint
 from shared.events import Finished
 from shared.history import Past
@@ -60,8 +61,13 @@ class JobFiles:
     def take_end(self) -> bool:
         """Whether the attempt before noted its end; asked once."""
         noted = self.ended.exists()
-        self.ended.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the disk is in trouble, which the attempt will tell
+            self.ended.unlink(missing_ok=True)
         return noted
+
+    @property
+    def has_checkpoint(self) -> bool:
+        return (self.checkpoint / NAME).exists()
 
 
 def read(path: Path, kind: type[R]) -> R | None:

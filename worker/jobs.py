@@ -24,6 +24,10 @@ log = structlog.get_logger()
 J = TypeVar("J", bound=Job)
 
 
+class Died(TrainingInterrupted):
+    """An attempt at a training ended in trouble; the next one goes on from its checkpoint."""
+
+
 class JobContext(NamedTuple):
     settings: Settings
     client: redis.Redis  # shared by all threads

@@ -151,6 +151,8 @@ class ModelStore:
                     with Path(partial).open("rb+") as written:
                         os.fsync(written.fileno())
                 fs.mv(partial, path)
+                if self.is_local:
+                    Path(partial).unlink(missing_ok=True)  # it stays where both are the same file already
             except BaseException:
                 with contextlib.suppress(Exception):
                     fs.rm_file(partial)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from tests.worker.channels import (
 from worker import channel_text, hooks
 from worker.events import JobEvents, Superseded
 from worker.files import JobFiles
+from worker.store import ModelStore, StoreAway
 from worker.training import run_train
 
 pytestmark = pytest.mark.slow
@@ -159,6 +161,28 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_the_words(channel: C
     require_failure(channel.train(job), "too short")
     assert list(models.iterdir()) == []
     assert not lives.told_of(Sample, channel.client, job.job_id)
+
+
+def test_it_begins_anew_where_words_are_withdrawn_while_its_model_waits_for_the_store(channel: Channel) -> None:
+    """In the attempt after the one that made it."""
+    job, take, withdrawn = channel.enter(), ModelStore.take, list[int]()
+
+    def away(store: ModelStore, file: Path, model_id: str) -> None:
+        if not withdrawn:
+            withdrawn.append(BEN)
+            raise KeyboardInterrupt  # stands for the end of the process
+        if len(withdrawn) == 1:
+            withdrawn.append(BEN)
+            channel.withdraw()
+            raise StoreAway("away")
+        take(store, file, model_id)
+
+    channel.patch.setattr(ModelStore, "take", away)
+    with pytest.raises(KeyboardInterrupt):
+        run_train(*lives.message(channel.client, job.job_id))
+    event = expect(Finished, channel.train(job))
+    assert channel.starts()[1:] == [(True, None), (False, "withdrawn")]
+    assert SNOW not in channel.known(event.model)
 
 
 def test_samples_of_an_attempt_that_left_nothing_else_are_dropped(channel: Channel) -> None:

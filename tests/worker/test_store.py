@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import uuid
 from pathlib import Path
 
@@ -60,6 +61,17 @@ class Killed(BaseException):
 
 def local(tmp_path: Path) -> ModelStore:
     return ModelStore(Settings(_env_file=None, data_dir=tmp_path / "data", model_store=str(tmp_path / "store")))
+
+
+def test_what_an_attempt_that_was_killed_had_moved_leaves_no_second_link(
+    file: Path, tmp_path: Path, settings: Settings
+) -> None:
+    local = ModelStore(settings.model_copy(update={"model_store": str(tmp_path / "store")}))
+    local.save(file, "abc")
+    file.unlink()
+    os.link(tmp_path / "store" / "abc.safetensors", file)
+    local.take(file, "abc")
+    assert names(tmp_path / "store") == ["abc.safetensors"]
 
 
 def names(folder: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import time
 from typing import Any, cast
@@ -28,6 +29,7 @@ from worker.attempt import Attempt
 from worker.events import JobEvents
 from worker.files import JobFiles
 from worker.hooks import JobHooks
+from worker.training import MAX_DEATHS
 
 pytestmark = pytest.mark.slow
 
@@ -110,6 +112,27 @@ def test_a_training_that_starts_over_says_so(
     checkpoint.save(folder, arrays, position)
     event = expect(Finished, run_to_its_end(client, job))
     assert "started over" in event.notes[0]
+
+
+def test_trouble_costs_nothing_that_was_learned_unless_it_stays(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next attempt goes on from the checkpoint; what has none is told at once."""
+    import galvanic.training
+
+    job = book_job(client, options=SMALL.model_copy(update={"epochs": 3}))
+    interrupt(job, monkeypatch)
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EIO, "the disk has trouble")
+
+    monkeypatch.setattr(galvanic.training, "train", broken)
+    for _ in range(MAX_DEATHS - 1):
+        assert run_to_its_end(client, job).kind == "interrupted"
+        assert JobFiles(settings, job.job_id).has_checkpoint
+    for last in (job, book_job(client, "t-2", options=SMALL)):
+        require_failure(run_to_its_end(client, last), "Something went wrong in the worker")
+        assert not JobFiles(settings, last.job_id).folder.exists()
 
 
 def test_a_request_to_finish_before_the_first_step_waits_for_it(client: redis.Redis) -> None:
