@@ -46,6 +46,9 @@ BENCH_INSTALLED := $(BENCH_VENV)/.installed
 AUDIT_VENV := .venv-audit
 AUDIT_INSTALLED := $(AUDIT_VENV)/.installed
 
+# After an upgrade that took away the Python of an environment nothing is installed in it any more.
+STALE := $(foreach venv,$(VENV) $(DOCS_VENV) $(BENCH_VENV) $(AUDIT_VENV),$(shell [ -x $(venv)/bin/python ] || rm -f $(venv)/.installed*))
+
 # ?=: a variable of the environment counts like one of make.
 MINUTES ?= 5
 TRAININGS ?= 50
