@@ -22,7 +22,8 @@ from shared import keys
 FORMAT = 1
 DESCRIPTION, REDIS, MODELS, CHECKPOINTS = "backup.json", "redis", "models", "checkpoints"
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
-_NAME = re.compile(rf"{re.escape(DESCRIPTION)}|{REDIS}|{MODELS}/{_PART}\.safetensors|{CHECKPOINTS}(/{_PART}){{2,3}}")
+_MODEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"  # as of `worker.store`
+_NAME = re.compile(rf"{re.escape(DESCRIPTION)}|{REDIS}|{MODELS}/{_MODEL}\.safetensors|{CHECKPOINTS}(/{_PART}){{2,3}}")
 _MOST_SMALL = 1_000_000
 """Bytes of the description at most."""
 _HEAD = struct.Struct(">IIQ")
@@ -80,6 +81,8 @@ class Backup:
         """Raises UserError: no backup, incomplete, damaged, or a newer version's; OSError: it cannot be read."""
         with _damage_told(_no_backup()):
             self._zip = zipfile.ZipFile(file)
+            if any(part.compress_type != zipfile.ZIP_STORED for part in self._zip.infolist()):
+                raise _no_backup()  # `backup` packs nothing; what is packed may have no room unpacked
             self.description = _described(self._zip)
         names = self._zip.namelist()
         if not all(map(_NAME.fullmatch, names)) or len(names) != len(set(names)) or REDIS not in names:

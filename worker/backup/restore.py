@@ -51,6 +51,7 @@ def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say) -
     _require_space(settings.data_dir, backup.bytes)
     for left in settings.data_dir.glob(f"{_TEMPORARY}*"):  # by one that was killed
         shutil.rmtree(left)
+    entering = False
     try:
         entries = list(backup.entries())
         with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=settings.data_dir) as temporary:
@@ -61,8 +62,12 @@ def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say) -
         require_nobody(client)
         missing = {one.model_id for one in entries} - {"", *backup.models}
         entries = [one for one in entries if one.model_id not in missing]
+        entering = True
         _enter(settings, client, entries, backup.description)
-    except (redis.ConnectionError, redis.TimeoutError):
+    except (redis.ConnectionError, redis.TimeoutError, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt) and not entering:
+            _take_back(settings, store, backup, say)
+            raise
         say(
             "Redis doesn't say whether it has taken its part, so models and checkpoints stay where they are. Once "
             "it is there again, give this command again: if it finds keys in Redis, all is restored, and you can "
@@ -70,11 +75,7 @@ def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say) -
         )
         raise
     except BaseException:
-        say("breaking off: what was restored so far is removed")
-        for model_id in backup.models:
-            store.delete(model_id)
-        for job_id in backup.jobs:
-            JobFiles(settings, job_id).discard()
+        _take_back(settings, store, backup, say)
         raise
     without_files = _forget(client, missing) if missing else ()
     _let_wait(client)
@@ -83,6 +84,14 @@ def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say) -
         client.waitaof(1, 0, 10_000)
     trainings = client.hlen(keys.ACTIVE)
     return Restored(backup.description, len(backup.models), len(backup.jobs), trainings, without_files)
+
+
+def _take_back(settings: Settings, store: ModelStore, backup: Backup, say: Say) -> None:
+    say("breaking off: what was restored so far is removed")
+    for model_id in backup.models:
+        store.delete(model_id)
+    for job_id in backup.jobs:
+        JobFiles(settings, job_id).discard()
 
 
 def _enter(settings: Settings, client: redis.Redis, entries: list[Entry], description: Description) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import subprocess
@@ -95,12 +96,23 @@ def rewritten(path: Path, **changed: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil", "/evil", "models/../../evil", "models/m1/../../../evil", "models/.m/x", "evil", "models/m1"]
+    "name",
+    [
+        *("../evil", "/evil", "models/../../evil", "models/m1/../../../evil", "models/.m/x", "evil", "models/m1"),
+        *("models/m.1.safetensors", "models/_m.safetensors"),
+    ],
 )
 def test_a_name_that_leads_elsewhere_is_refused(name: str, moved: Installation, tmp_path: Path) -> None:
     rewritten(moved.backup, **{name: b"x"})
     assert "damaged" in moved.not_restored()
     assert not list(tmp_path.rglob("evil"))
+    assert moved.is_empty()
+
+
+def test_a_packed_part_which_may_be_a_bomb_is_refused(moved: Installation) -> None:
+    with zipfile.ZipFile(moved.backup, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("models/m9.safetensors", bytes(1_000_000))
+    assert "no backup of Galvanic" in moved.not_restored()
     assert moved.is_empty()
 
 
@@ -140,17 +152,19 @@ def test_what_breaks_off_midway_leaves_nothing(moved: Installation) -> None:
     assert "2 models." in moved.restored()
 
 
+@pytest.mark.parametrize("cut_by", [redis.ConnectionError, KeyboardInterrupt])
 def test_files_stay_while_redis_does_not_say_whether_it_has_taken_all(
-    moved: Installation, monkeypatch: pytest.MonkeyPatch
+    cut_by: type[BaseException], moved: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enter = restore._enter
 
     def cut(*given: Any) -> None:
         enter(*given)
-        raise redis.ConnectionError
+        raise cut_by
 
     monkeypatch.setattr(restore, "_enter", cut)
-    assert "stay where they are" in moved.not_restored()
+    with contextlib.suppress(SystemExit):
+        assert "stay where they are" in moved.not_restored()
     assert moved.store.ids() == ["m1", "m2"]
     assert moved.files_of("t-1").checkpoint.is_dir()
     assert "Redis has " in moved.not_restored(), "all is restored"
