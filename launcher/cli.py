@@ -15,7 +15,7 @@ from types import FrameType
 
 from galvanic.errors import UserError
 from launcher.parts import Folders, Plan
-from launcher.preflight import InUseError, Lock, prepare_folders, sockets_folder
+from launcher.preflight import InUseError, Lock, close_env_file, prepare_folders, sockets_folder
 from launcher.redis_server import own_redis, redis_answers
 from launcher.run import Run, say
 from launcher.service import Service
@@ -41,6 +41,8 @@ def reporting(command: Callable[[], int]) -> int:
 def run(*, with_parent: bool) -> int:
     """Raises UserError."""
     settings = read_settings()
+    if close_env_file(Path(".env")):
+        say("others on this machine could read .env, which may hold secrets: now only you can")
     return run_plan(
         settings.data_dir,
         lambda folders, sockets: system_plan(settings, folders, sockets, say),

@@ -55,6 +55,18 @@ class InUseError(UserError):
     """Another run has the data folder."""
 
 
+def close_env_file(path: Path) -> bool:
+    """Make a `.env` of one's own the owner's alone, as it may hold the bot's token. Whether others could read it."""
+    try:
+        found = path.stat()
+        if found.st_uid != os.geteuid() or not found.st_mode & 0o077:
+            return False
+        path.chmod(0o600)
+    except OSError:  # there is none, or the disk cannot be written to
+        return False
+    return True
+
+
 class Lock:
     """Held by the one run that uses a data folder; ends with its processes, so a stale one is no obstacle.
 

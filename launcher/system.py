@@ -91,7 +91,7 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
     bot = Presence(client, BOT)
     announce = lambda: f"Galvanic is on Discord as {bot.name}"  # noqa: E731
     if not (settings.discord_token and settings.discord_token.get_secret_value().strip()):
-        playground, url = _playground(settings, environment, say)
+        playground, url = _playground(settings, environment, folders, say)
         parts.append(playground)
         announce = lambda: f"playground: {url}"  # noqa: E731
     parts += [
@@ -118,7 +118,7 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
     return Plan(tuple(parts), environment, announce, ("bot",), (GENERATE_QUEUE, TRAIN_QUEUE))
 
 
-def _playground(settings: Settings, environment: dict[str, str], say: Say) -> tuple[Part, str]:
+def _playground(settings: Settings, environment: dict[str, str], folders: Folders, say: Say) -> tuple[Part, str]:
     """The playground and its address; `environment` is told where it is."""
     port, remark = choose_port(settings)
     if remark:
@@ -134,8 +134,12 @@ def _playground(settings: Settings, environment: dict[str, str], say: Say) -> tu
         # Its people are invented: nobody is asked for anything, and learning from a channel can be tried.
         environment["CHANNEL_TRAINING"] = "opt-in"
     url = f"http://{at}/"
-    command = (sys.executable, "-m", "playground")
-    return Part("playground", command, Stage.PLAYGROUND, ready=lambda: _serves(url), vital=True), url
+    # Written once it listens: another checkout's may answer at this address.
+    listens = folders.run / "playground.port"
+    listens.unlink(missing_ok=True)
+    command = (sys.executable, "-m", "playground", "--port-file", str(listens))
+    ready = lambda: listens.exists() and _serves(url)  # noqa: E731
+    return Part("playground", command, Stage.PLAYGROUND, ready=ready, vital=True), url
 
 
 def _serves(url: str) -> bool:

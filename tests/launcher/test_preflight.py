@@ -12,7 +12,7 @@ import pytest
 
 from galvanic.errors import UserError
 from launcher.parts import Folders
-from launcher.preflight import Lock, choose_port, prepare_folders, sockets_folder
+from launcher.preflight import Lock, choose_port, close_env_file, prepare_folders, sockets_folder
 from shared.settings import Settings
 
 
@@ -31,6 +31,15 @@ def test_folders_are_made_for_their_owner_alone(tmp_path: Path) -> None:
     folders = prepare_folders(data)
     for folder in (data, data / "models", folders.logs, folders.redis, folders.run):
         assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_with_the_token_is_its_owners_alone(tmp_path: Path) -> None:
+    env = tmp_path / ".env"
+    assert not close_env_file(env)
+    env.write_text("DISCORD_TOKEN=secret", "utf-8")
+    env.chmod(0o644)
+    assert [close_env_file(env) for _ in range(2)] == [True, False]
+    assert env.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_folder_for_everybody_stays_one(tmp_path: Path) -> None:
