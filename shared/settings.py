@@ -199,6 +199,24 @@ class Settings(BaseSettings):
     def _expand(cls, value: Path | None) -> Path | None:
         return value.expanduser().resolve() if value is not None else None
 
+    @field_validator("redis_url")
+    @classmethod
+    def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        """What fails only where somebody connects shows a piece of the password."""
+        if value is None or not value.get_secret_value().strip():
+            return value
+        try:
+            parts = urlsplit(value.get_secret_value())
+            usable = parts.scheme in ("redis", "rediss", "unix") and (parts.port or 1) > 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError(
+                "it is written redis://USER:PASSWORD@HOST:6379/0 (or rediss://, unix:///PATH); in a password / is %2F, "
+                "@ is %40, : is %3A and # is %23"
+            ) from None
+        return value
+
     @property
     def redis_address(self) -> str:
         """The URL in force: the setting, else the one `make run` left in the data folder, else the usual port.

@@ -12,6 +12,7 @@ import pytest
 import redis
 from kombu import Connection
 from kombu.transport.redis import Channel
+from pydantic import ValidationError
 
 from shared.settings import ANSWER_WITHIN_S, Settings, SettingsError, read_settings
 
@@ -125,6 +126,13 @@ def test_the_password_is_put_into_an_address_that_has_none(url: str, address: st
     client = redis.Redis.from_url(settings.redis_address)
     expected = AWKWARD if "{}" in address else "own" if "own" in address else None
     assert client.connection_pool.connection_kwargs.get("password") == expected
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "redis://:abc/def@h:6379/0", "http://h/0", "redis://h:0x1"])
+def test_an_address_that_is_none_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(ValidationError, match="it is written redis://") as told:
+        Settings(redis_url=url)
+    assert "abc" not in str(told.value)
 
 
 class Unconnected(Channel):

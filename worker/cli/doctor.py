@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import multiprocessing
 import os
 import platform
 import sys
 import textwrap
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from galvanic.cli.base import report
@@ -51,8 +53,10 @@ def doctor(options: argparse.Namespace) -> int:
 def _engine(values: dict[str, Any]) -> list[Finding]:
     values["versions"] = library_versions()
     try:
-        checked = self_check()
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
+            checked = apart.submit(self_check).result()
     except Exception as error:  # whatever keeps TensorFlow from working is the finding itself
+        # Without AVX it ends its process, which says no more than that.
         values["tensorflow_error"] = str(error)
         said = " ".join(str(error).split())[:300]
         remedy = "Install everything anew; a processor without AVX instructions cannot run TensorFlow at all."
