@@ -92,8 +92,11 @@ class Heartbeat(Repeating):
         with self._client.pipeline() as pipe:
             pipe.zadd(keys.workers(self._service), {self._member: now + presence.EXPIRY_S})
             pipe.zremrangebyscore(keys.workers(self._service), "-inf", now - 60)
-            if changed:  # `busy` is said with more words by what begins the job (`shared.lifecycle`)
+            # `busy` is said with more words by what begins the job (`shared.lifecycle`); one that began and ended
+            # between two looks has left it there.
+            if changed or state != "busy":
                 pipe.hset(keys.worker_states(self._service), self._member, state)
+            if changed:
                 pipe.xadd(keys.NOTIFICATIONS, {"worker": self._member}, maxlen=10_000)
             pipe.execute()
         self._said, self._due = state, time.monotonic() + presence.BEAT_S
