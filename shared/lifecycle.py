@@ -116,11 +116,12 @@ def renew(job_id: str, attempt: int, nonce: str) -> Script:
     return _script("renew", job_id, (attempt, nonce, LEASE_S * 1_000))
 
 
-def requeue(job_id: str, attempt: int, nonce: str, how: Literal["stopped", "died", "lapsed"]) -> Script:
+def requeue(job_id: str, attempt: int, nonce: str, how: Literal["stopped", "died", "lapsed", "unsent"]) -> Script:
     """Let a job wait again whose attempt was sent or begun.
 
     `stopped`: its worker is told to stop, which counts as no death; `died`: its process is gone; `lapsed`: its lease
-    has lapsed, and if it has not, nothing is done. Answers `waiting`; `cancelled`, if that was asked for: it is over;
+    has lapsed, and if it has not, nothing is done; `unsent`: its message may not have been sent, and if it has begun,
+    nothing is done. Answers `waiting`; `cancelled`, if that was asked for: it is over;
     or nothing: not the newest attempt.
     """
     told = (Interrupted().model_dump_json(), Cancelled().model_dump_json())

@@ -34,6 +34,7 @@ from shared.settings import Settings, get_settings
 from worker.stderr import join_pools_log, run_recorded
 
 GENERATE_THREADS = 256
+_LEFTOVERS_EVERY_S = 600.0
 """Requests that may wait together; each thread only waits. While all are taken, Celery looks for more only now and
 then: when many ask at once, that costs them up to half a second each time."""
 STOP_FILE = "stop"
@@ -71,7 +72,8 @@ def set_up(worker: Any) -> None:
     if worker.hostname.startswith("celery@"):  # nobody gave it another name
         # Unique, even on a host of the same name.
         worker.hostname = f"{queue}-{settings.worker_name or secrets.token_hex(4)}@{socket.gethostname()}"
-    name = os.environ[presence.NAME_VARIABLE] = f"{worker.hostname}:{os.getpid()}"
+    # A container's host name and process id are the same again after a restart.
+    name = os.environ[presence.NAME_VARIABLE] = f"{worker.hostname}:{os.getpid()}.{secrets.token_hex(3)}"
     _connect_signals(settings, queue, name, folder)
 
 
@@ -101,6 +103,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     """Have all that runs beside Celery's worker start and end with it."""
     from worker import warm
     from worker.beside import Heartbeat, Repeating
+    from worker.copies import remove_leftovers
     from worker.metrics import KILLED, Watched
     from worker.store import ModelStore
 
@@ -137,6 +140,9 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         if models:  # a train worker's child ends after each job
             threading.Thread(target=watched.compile, name="warm-up", daemon=True).start()
             beside.enter_context(Repeating(trim, warm.TRIM_EVERY_S, "memory_not_returned"))
+        else:  # another host may have ended what was begun here
+            leftovers = functools.partial(remove_leftovers, settings, connect(settings))
+            beside.enter_context(Repeating(leftovers, _LEFTOVERS_EVERY_S, "leftovers_not_looked_for"))
 
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
         if isinstance(exception, WorkerLostError):
@@ -164,9 +170,11 @@ def _reaching_redis(settings: Settings, trouble: str) -> Iterator[redis.Redis]:
 def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> None:
     """Let a training whose process was killed wait again at once, not when its lease has lapsed."""
     from worker.events import JobEvents
+    from worker.files import JobFiles
 
     with _reaching_redis(settings, "death_not_told") as client:
-        JobEvents(client, job_id, attempt, nonce).requeue("died")
+        if JobEvents(client, job_id, attempt, nonce).requeue("died") == b"cancelled":
+            JobFiles(settings, job_id).discard()
         data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
         if data is not None:
             with job_context(TrainJob.model_validate_json(data)):
@@ -184,9 +192,10 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
     if cause is not None:
         log.warning("gpu_not_used", why=cause.problem, more="python -m worker doctor")
     with _reaching_redis(settings, "redis_unreachable") as client:
-        gone = {name.decode() for name in cast(list[bytes], client.hkeys(key))} - set(presence.alive(client, queue))
-        if gone:
-            client.hdel(key, *gone)
+        alive = set(presence.alive(client, queue))
+        for known in (key, keys.worker_states(queue)):
+            if gone := {name.decode() for name in cast(list[bytes], client.hkeys(known))} - alive:
+                client.hdel(known, *gone)
         client.hset(key, worker, describe(facts))
 
 

@@ -32,6 +32,7 @@ _AT_MOST_EVERY_S = 0.1
 _NO_BREAK_S = 10.0
 """Longer between two looks: this process or Redis stood still, and leases may have lapsed meanwhile."""
 _GONE_S = 14.0  # a worker that is not `presence.alive` for so long besides was killed, with the training that it had
+_MOST_DELETIONS = 8  # sent and not done: a store that hangs must not keep the worker from everything else
 _MOST_ATTEMPTS = 3  # at what somebody waits for
 
 log = structlog.get_logger()
@@ -131,7 +132,7 @@ class Dispatcher(Service):
             await self._jobs.send(record.job_id, record.job, number, nonce)
         except OperationalError:
             with contextlib.suppress(RedisError):  # and else it lapses
-                await self._jobs.run(lifecycle.requeue(record.job_id, number, nonce, "stopped"))
+                await self._jobs.run(lifecycle.requeue(record.job_id, number, nonce, "unsent"))
             raise
         return True
 
@@ -180,7 +181,7 @@ class Dispatcher(Service):
         unsent = wanted.keys() - self._deleting
         if not unsent or not await self._jobs.has_worker(GENERATE_QUEUE):
             return
-        for model_id in sorted(unsent):
+        for model_id in sorted(unsent)[: max(0, _MOST_DELETIONS - len(self._deleting))]:
             job = read(DeleteJob, wanted[model_id], "deletion_not_understood", model_id=model_id.decode())
             if job is not None:
                 await self._jobs.submit(job.model_copy(update={"job_id": f"d-{secrets.token_hex(8)}"}))
