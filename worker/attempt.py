@@ -39,9 +39,10 @@ from worker.channel_text import (
     stale_parent,
 )
 from worker.copies import CheckpointCopies
-from worker.events import JobEvents
+from worker.events import JobEvents, Superseded
 from worker.files import JobFiles, Made, read
 from worker.hooks import JobHooks
+from worker.jobs import MAX_DEATHS, Died
 from worker.store import ModelStore, difficulty
 
 T = TypeVar("T")
@@ -69,8 +70,8 @@ class Attempt:
     def run(self) -> Cancelled | None:
         """Train to the end, which is published; None, or the end that is still to be told.
 
-        Raises TrainingInterrupted (the worker is stopping), Superseded (another attempt has begun, or is to) or
-        UserError (the job cannot be done as asked).
+        Raises TrainingInterrupted (the worker is stopping), Died (the next one is to go on from the checkpoint),
+        Superseded (another attempt has begun, or is to) or UserError (the job cannot be done as asked).
         """
         try:
             with self.copies:
@@ -84,9 +85,22 @@ class Attempt:
         except TrainingCancelled:
             return Cancelled()
         except TrainingInterrupted:
-            self._files.text.unlink(missing_ok=True)  # another host may take over; it comes from Redis again
-            self.copies.complete()
+            self._leave()
             raise
+        except (UserError, Superseded, redis.RedisError):
+            raise
+        except Exception as error:
+            if self._job_events.deaths() + 1 >= MAX_DEATHS or not self._files.has_checkpoint:
+                raise
+            log.exception("attempt_failed")
+            self._leave()
+            raise Died from error
+
+    def _leave(self) -> None:
+        """Leave it to the next attempt, maybe on another host; the text comes from Redis again."""
+        with contextlib.suppress(OSError):
+            self._files.text.unlink(missing_ok=True)
+        self.copies.complete()
 
     def _try(self) -> None:
         job, job_events, files = self._job, self._job_events, self._files

@@ -89,16 +89,12 @@ class JobEvents:
         self.attempt, self.nonce, self._seq = attempt, nonce, lifecycle.FIRST_SEQ - 1
         return found
 
-    def requeue(self, how: Literal["stopped", "died"] = "stopped", *, once: bool = False) -> None:
-        """Let the job wait again, for its worker is told to stop, or its process has died.
-
-        One that somebody has cancelled is over then. `once`: try once.
-        """
+    def requeue(self, how: Literal["stopped", "died"] = "stopped", *, once: bool = False) -> bytes | None:
+        """Let the job wait again, for its worker is told to stop, or its process has died; answers as
+        `lifecycle.requeue`. `once`: try once."""
         script = lifecycle.requeue(self.job_id, self.attempt, self.nonce, how)
-        if once:
-            run_script(self._client, script)
-        else:
-            self._insist(lambda: run_script(self._client, script))
+        answer = run_script(self._client, script) if once else self._insist(lambda: run_script(self._client, script))
+        return cast(bytes | None, answer)
 
     def deaths(self) -> int:
         """How many earlier attempts ended without a word (the worker was killed) since the last headway."""

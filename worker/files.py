@@ -60,14 +60,19 @@ class JobFiles:
 
     def take_end(self) -> bool:
         """Whether the attempt before noted its end; asked once."""
-        noted = self.ended.exists()
+        noted = False
         with contextlib.suppress(OSError):  # the disk is in trouble, which the attempt will tell
+            noted = self.ended.exists()
             self.ended.unlink(missing_ok=True)
         return noted
 
     @property
     def has_checkpoint(self) -> bool:
-        return (self.checkpoint / NAME).exists()
+        """Also where the disk is in trouble, and does not tell."""
+        try:
+            return (self.checkpoint / NAME).exists()
+        except OSError:
+            return True
 
 
 def read(path: Path, kind: type[R]) -> R | None:

@@ -24,6 +24,10 @@ log = structlog.get_logger()
 J = TypeVar("J", bound=Job)
 
 
+MAX_DEATHS = 3
+"""A training that ended in trouble, or killed its worker, so often without headway (`hooks.HEADWAY_S`) is given up."""
+
+
 class Died(TrainingInterrupted):
     """An attempt at a training ended in trouble; the next one goes on from its checkpoint."""
 

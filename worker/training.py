@@ -5,22 +5,19 @@ from __future__ import annotations
 import redis
 import structlog
 
-from galvanic.errors import UserError
 from galvanic.results import TrainingInterrupted
 from shared.connect import connect
-from shared.events import Event, Failed
+from shared.events import Failed
 from shared.jobs import TrainJob
 from shared.logging import job_context
 from shared.settings import Settings, get_settings
 from worker.attempt import Attempt
 from worker.beside import Lease, StopDeadline
 from worker.copies import remove_leftovers
-from worker.events import JobEvents, Superseded
+from worker.events import JobEvents
 from worker.files import JobFiles
-from worker.jobs import Died, begin, carry_out
+from worker.jobs import MAX_DEATHS, Died, begin, carry_out
 from worker.store import StoreAway
-
-MAX_DEATHS = 3  # a job that killed its worker this often without headway (`hooks.HEADWAY_S`) is given up
 
 log = structlog.get_logger()
 
@@ -48,25 +45,15 @@ def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: Jo
             job_events.note_headway()
         log.info("job_begun", kind=job.kind, attempt=job_events.attempt)
         remove_leftovers(settings, client)
-        attempt, deaths = Attempt(settings, client, job, job_events, lease), job_events.deaths()
-
-        def run() -> Event | None:
-            try:
-                return attempt.run()
-            except (UserError, TrainingInterrupted, Superseded, redis.RedisError):
-                raise
-            except Exception as error:
-                if deaths + 1 >= MAX_DEATHS or not files.has_checkpoint:
-                    raise
-                log.exception("attempt_failed")
-                raise Died from error
-
+        attempt = Attempt(settings, client, job, job_events, lease)
         try:
-            outcome = carry_out(job, job_events, _give_up if deaths >= MAX_DEATHS else run)
+            outcome = carry_out(job, job_events, _give_up if job_events.deaths() >= MAX_DEATHS else attempt.run)
         except TrainingInterrupted as how:
-            job_events.requeue("died" if isinstance(how, Died) else "stopped")
-            log.info("job_ended", kind=job.kind, outcome="interrupted")
-            return "interrupted"
+            cancelled = job_events.requeue("died" if isinstance(how, Died) else "stopped") == b"cancelled"
+            outcome = "cancelled" if cancelled else "interrupted"
+            log.info("job_ended", kind=job.kind, outcome=outcome)
+            if not cancelled:
+                return outcome
         if outcome != "superseded":  # who took over may be on this host
             files.discard()
             try:
@@ -78,6 +65,6 @@ def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: Jo
 
 def _give_up() -> Failed:
     return Failed(
-        problem=f"The worker was killed {MAX_DEATHS} times while it ran this job, so the job was given up.",
+        problem=f"This training ended in trouble {MAX_DEATHS} times in a row, so it was given up.",
         remedy="The machine may be short of memory: try fewer units, or a shorter text.",
     )

@@ -134,7 +134,7 @@ def test_a_training_that_kills_its_worker_three_times_is_given_up(system: System
             training.next_attempt(attempt - 1)
             training.until("it to learn", lambda n=attempt: _learns(training, n))  # type: ignore[misc]
             harm.kill(harm.child(system))
-        card = training.ended("The worker was killed 3 times while it ran this job")
+        card = training.ended("This training ended in trouble 3 times in a row")
         assert "short of memory" in text_of(card)
         assert isinstance(training.ends[0], Failed)
     record("out-of-memory kill, three times", "training", "given up, with the reason", since=since)

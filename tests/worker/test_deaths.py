@@ -12,7 +12,8 @@ from tests import lives
 from tests.factories import train_job
 from tests.lives import require_failure
 from worker import hooks
-from worker.training import MAX_DEATHS, run_train
+from worker.jobs import MAX_DEATHS
+from worker.training import run_train
 
 
 @pytest.mark.parametrize(
@@ -31,5 +32,5 @@ def test_deaths_count_since_the_last_headway(
         for _ in range(checkpoints):
             dying.saved()
     run_train(*lives.message(client, job.job_id))
-    words = f"killed {MAX_DEATHS} times" if given_up else "text of this training has expired"
+    words = f"in trouble {MAX_DEATHS} times" if given_up else "text of this training has expired"
     require_failure(lives.newest(client, job.job_id), words)

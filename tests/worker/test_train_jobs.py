@@ -12,6 +12,7 @@ import redis
 
 from galvanic import checkpoint
 from galvanic.options import CorpusInfo, TrainOptions
+from galvanic.results import TrainingInterrupted
 from shared import keys, lifecycle
 from shared.events import Event, Finished
 from shared.history import Past
@@ -29,7 +30,7 @@ from worker.attempt import Attempt
 from worker.events import JobEvents
 from worker.files import JobFiles
 from worker.hooks import JobHooks
-from worker.training import MAX_DEATHS
+from worker.jobs import MAX_DEATHS
 
 pytestmark = pytest.mark.slow
 
@@ -130,6 +131,10 @@ def test_trouble_costs_nothing_that_was_learned_unless_it_stays(
     for _ in range(MAX_DEATHS - 1):
         assert run_to_its_end(client, job).kind == "interrupted"
         assert JobFiles(settings, job.job_id).has_checkpoint
+    client.hset(keys.job(job.job_id), "deaths", "0")  # as after headway
+    assert run_to_its_end(client, job).kind == "interrupted"
+    assert not JobFiles(settings, job.job_id).text.exists(), "it may be another host's now"
+    client.hset(keys.job(job.job_id), "deaths", f"{MAX_DEATHS - 1}")
     for last in (job, book_job(client, "t-2", options=SMALL)):
         require_failure(run_to_its_end(client, last), "Something went wrong in the worker")
         assert not JobFiles(settings, last.job_id).folder.exists()
@@ -176,3 +181,19 @@ def test_being_asked_whether_to_go_on_is_headway(client: redis.Redis) -> None:
     hooks = JobHooks(JobEvents(client, "t-1"), held, held)
     hooks.control()
     assert held.touches == 1
+
+
+def test_a_training_that_is_cancelled_as_it_is_interrupted_leaves_nothing(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import galvanic.training
+
+    job = book_job(client, options=SMALL)
+
+    def stopped(*_: Any, **__: Any) -> None:
+        client.set(keys.job_control(job.job_id), "cancel")
+        raise TrainingInterrupted
+
+    monkeypatch.setattr(galvanic.training, "train", stopped)
+    assert run_to_its_end(client, job).kind == "cancelled"
+    assert not JobFiles(settings, job.job_id).folder.exists()
