@@ -35,13 +35,13 @@ class Speaks(commands.Cog):
     @hybrid_command(
         "speak [2%|every 40|every 2h|on words pizza|off]",
         [f"speak {one}" for one in EXAMPLES],
-        about="Whether, when and how often I speak in this channel by myself",
+        about="Whether, when and how often I speak unasked in this channel",
     )
     @app_commands.describe(
         when="2%, every 40, every 2h, on words pizza, most 6, quiet 23-7, off; leave it out to see what it is"
     )
     async def speak(self, ctx: Context, *, when: str | None = None) -> None:
-        """Have me speak by myself in this channel and its threads, or see what I do.
+        """Have me speak unasked in this channel and its threads, or see what I do.
 
         By chance after a message, after so many messages, every so often while people write, or on words; how often
         an hour at most, and in which hours not at all. Members with Manage Server or Manage Channels can change it.
@@ -58,7 +58,7 @@ class Speaks(commands.Cog):
     @hybrid_command(
         "quiet [8h|off]",
         ("quiet", "quiet 8h", "quiet 1d 12h", "quiet off"),
-        about="Have me say nothing by myself in this channel for a while",
+        about="Have me say nothing unasked in this channel for a while",
     )
     @app_commands.describe(time="8h, 90m, 2d, or off; leave it out to see what it is")
     async def quiet(self, ctx: Context, *, time: str | None = None) -> None:
@@ -70,7 +70,8 @@ class Speaks(commands.Cog):
         if time is not None:
             if not ctx.permissions.manage_messages:
                 raise UserError("You can't have me be quiet here.", "Ask a member with Manage Messages.")
-            await self.speaker.rooms.put(channel_ids(ctx.channel)[-1], quiet=_until(time))
+            prefix = await self.personas.generating.servers.prefix(ctx.guild.id if ctx.guild else None)
+            await self.speaker.rooms.put(channel_ids(ctx.channel)[-1], quiet=_until(time, prefix))
         await self._tell(ctx)
 
     @hybrid_command(
@@ -112,7 +113,7 @@ class Speaks(commands.Cog):
                 line += f" in {mentions(made.channels) or 'no channel'}" if admin else ""
                 lines.append(line if made.speaks else f"{line}, once <@{made.owner}> says yes")
             how = f"`{await servers.prefix(who.guild_id)}persona add mary frankenstein`"
-            none = f"No persona speaks here: a member with Manage Server can add one, as by {how}."
+            none = f"No persona speaks here: a member with Manage Server can add one, with {how}."
             said = listed(lines, "and {} more") or none
             await ctx.send(embed=discord.Embed(description=said, colour=GREEN), **replying(ctx))
             return
@@ -125,10 +126,10 @@ class Speaks(commands.Cog):
         call, title = checked(call, name.removeprefix("--name ") or (old.title if old else call))
         if what == "remove":
             await servers.remove_persona(who.guild_id, call)
-            await ctx.send(f"No `@{call}` speaks in this server any more.", **replying(ctx))
+            await ctx.send(f"`@{call}` no longer speaks in this server.", **replying(ctx))
             return
         if picture is not None and not (picture.content_type or "").startswith("image/"):
-            raise UserError("This file is no picture.", "Attach an image.")
+            raise UserError("This file isn't a picture.", "Attach an image.")
         if old is not None and not model:
             found = await service.registry.by_id(viewer, old.model_id)
         else:
@@ -150,7 +151,8 @@ class Speaks(commands.Cog):
             return
         said = f"**{plain(title)}**{MARK} speaks here with `{found.name}`: write `@{call} hello`."
         if await self.personas.hook(ctx.channel) is None:
-            said += "\nUnder my own name: I lack Manage Webhooks here, or the channel has 15 webhooks, Discord's limit."
+            why = "I lack Manage Webhooks here, or the channel has 15 webhooks, Discord's limit."
+            said += f"\nIt speaks under my own name: {why}"
         await ctx.send(said, **replying(ctx))
 
     @hybrid_command(
@@ -171,9 +173,10 @@ class Speaks(commands.Cog):
         task, by = self.personas.talks.get(who.here[0], (None, 0))
         if pair[0] == "stop":
             if task is None or not (by == who.user.id or moderates(ctx.author, who.place)):
-                raise UserError("There is no talk here that you can stop.", "Who began it can, and moderators.")
+                remedy = "Whoever began it can, and so can members with Manage Messages."
+                raise UserError("There is no talk here that you can stop.", remedy)
             task.cancel()
-            await ctx.send("They talk no more.", **replying(ctx))
+            await ctx.send("The talk is over.", **replying(ctx))
             return
         checks.in_range("turns", turns, 2, 12)
         await access.require("generate", who)
@@ -246,9 +249,10 @@ class Speaks(commands.Cog):
             del self.personas.hooks[at]
 
 
-def _until(typed: str) -> int:
+def _until(typed: str, prefix: str) -> int:
     """Seconds since the epoch; 0: no longer."""
     minutes = 0 if typed.strip().lower() == "off" else span(typed)
     if minutes is None:
-        raise UserError(f"I can't be quiet for {code(typed)}.", "Write a time, as in `quiet 8h`, or `quiet off`.")
+        remedy = f"Write a time, as in `{prefix}quiet 8h`, or `{prefix}quiet off`."
+        raise UserError(f"I can't be quiet for {code(typed)}.", remedy)
     return int(time.time()) + 60 * minutes if minutes else 0

@@ -31,6 +31,7 @@ from bot.write.conversation import Conversation, Turn
 from bot.write.embeds import chatted
 from bot.write.generate import Generating
 from galvanic.errors import UserError
+from galvanic.units import count
 from shared.events import Failed, Generated
 from shared.models import ModelRecord
 
@@ -139,7 +140,7 @@ class Personas(Service):
         except UserError as problem:
             why = "its model was deleted, or may not be used in this channel."
             remedy = f"A member with Manage Server can give it another one: `{prefix}persona add {call} MODEL`."
-            raise Still(f"**{plain(persona.title)}** is still from now on: {why}", remedy) from problem
+            raise Still(f"**{plain(persona.title)}** stays silent from now on: {why}", remedy) from problem
 
     async def answer(self, who: Actor, call: str, fields: Fields, send: Send) -> None:
         """As `say`; that it can't is told once in a channel, until it speaks there again."""
@@ -205,14 +206,15 @@ class Personas(Service):
             await self._speaking(who, call)
         quiet, (in_channel, in_server) = await self._is_quiet(who), await self.rooms.left(who.here[-1], who.guild_id)
         if who.here[0] in self.talks:
-            raise UserError("Two talk here already.", f"`{prefix}talk stop` ends that.")
+            raise UserError("Two personas are already talking here.", f"`{prefix}talk stop` ends that.")
         if quiet:
-            raise UserError("A moderator wants quiet here.", f"Who has Manage Messages ends it: `{prefix}quiet off`.")
+            remedy = f"A member with Manage Messages can end it: `{prefix}quiet off`."
+            raise UserError("A moderator wants quiet here.", remedy)
         if (left := min(in_channel, in_server)) < turns:
             remedy = f"Members with Manage Server or Manage Channels can raise it here: `{prefix}speak most 60`."
             if in_server <= in_channel:
                 remedy = f"A server has {MOST_IN_A_SERVER} an hour, whatever its admins choose: try again later."
-            raise UserError(f"Of this hour's unasked texts {left} are left, too few for {turns}.", remedy)
+            raise UserError(f"There is room for {count(left, 'more text')} this hour, too few for {turns}.", remedy)
         task = self.spawn(self._talk(who, pair, turns))
         self.talks[who.here[0]] = task, who.user.id
         task.add_done_callback(lambda _: self.talks.pop(who.here[0], None))
@@ -260,8 +262,8 @@ class Personas(Service):
                     people.add(int(found["user"]["id"]))
                     bots |= bool(found["user"].get("bot"))
         if bots or len(people) > 1:
-            problem = "A bot in this server is called so." if bots else "Several members of this server are called so."
-            raise UserError(problem, "Choose another name.")
+            several = "Several members of this server have that name."
+            raise UserError("A bot in this server has that name." if bots else several, "Choose another name.")
         return next(iter(people), None)
 
     async def lend(self, press: Press) -> None:
@@ -294,9 +296,9 @@ def _once(session: Any) -> Any:
 def question(call: str, made: Persona, prefix: str) -> dict[str, Any]:
     """To the member whose name a persona is to have."""
     said = (
-        f"<@{made.owner}>, you are called so. May **{plain(made.title)}**{MARK} speak here, and where else an admin "
-        f"wants it, with `{made.model}`, when somebody writes `@{call} hello`? What it says is made up. Until you say "
-        f"yes, it says nothing.\n`{prefix}persona remove {call}` takes your yes back at any time; so do "
+        f"<@{made.owner}>, that is your name. May **{plain(made.title)}**{MARK} speak here, and wherever else an "
+        f"admin wants it, with `{made.model}`, when somebody writes `@{call} hello`? What it says is made up. Until "
+        f"you say yes, it says nothing.\n`{prefix}persona remove {call}` takes your yes back at any time; so do "
         f"`{prefix}optout`, `{prefix}forget-me` and leaving the server."
     )
     asked = (made.owner, call, made.terms)
@@ -314,7 +316,8 @@ def checked(call: str, title: str) -> tuple[str, str]:
     signs = {unicodedata.category(one)[0] for one in name if one not in " .,'’&!?()-"} - set("LMN")
     scripts = {unicodedata.name(one, "?").split()[0] for one in name if one.isalpha()} & _LOOK_ALIKE
     if re.fullmatch(_CALL, call) is None or call in _RESERVED:
-        raise UserError(f"Nobody can call {code(f'@{call}')}.", "Take up to 20 letters a to z, digits, `-` or `_`.")
+        remedy = "Use up to 20 letters a to z, digits, `-` or `_`; not `everyone`, `here` or `stop`."
+        raise UserError(f"A persona can't be called with {code(f'@{call}')}.", remedy)
     bare = _folded(name)
     if not bare or signs or len(scripts) > 1 or len(name) > 80 - len(MARK) or bare in _RESERVED:
         remedy = "Take up to 72 letters of one script, digits and spaces, as in `Mary Shelley`."

@@ -129,7 +129,7 @@ class Speaker(Service):
             except UserError as problem:
                 if not (await self.rooms.room(room_id)).mute:
                     await self.rooms.put(room_id, mute=1)
-                    still = f"{problem.remedy} Until then I don't speak here by myself."
+                    still = f"{problem.remedy} Until then I don't speak here unasked."
                     await post_error(here.send, UserError(problem.problem, still), nonce=f"e-{message.id}")
                 return "no model"
             event = await service.delivery.unasked(job, LATE_S)

@@ -139,15 +139,17 @@ def told(speaking: Speaking) -> str:
     words = [f"*{plain(word)}*" for word in speaking.words[:_SHOWN_WORDS]]
     if more := len(speaking.words) - len(words):
         words.append(f"one of {more} more words")
+    messages = "message" if speaking.messages == 1 else f"{speaking.messages:,} messages"
     whens = (
         (speaking.chance, f"after {100 * speaking.chance:g} of 100 messages, by chance"),
-        (speaking.messages, f"after every {speaking.messages:,} messages"),
+        (speaking.messages, f"after every {messages}"),
         (speaking.minutes, f"about every {duration(60 * speaking.minutes)} while people write"),
         (words, f"when somebody writes {' or '.join(words)}"),
     )
     when = ", and ".join(said for chosen, said in whens if chosen)
     quiet = f", not from {' to '.join(speaking.clocks)} ({speaking.zone})" if speaking.hours else ""
-    return f"I speak here by myself {when}: at most {speaking.most} times an hour{quiet}, never twice in a row."
+    most = "once" if speaking.most == 1 else f"{speaking.most} times"
+    return f"I speak here unasked {when}: at most {most} an hour{quiet}, never twice in a row."
 
 
 def _zone(name: str) -> tzinfo:

@@ -121,7 +121,7 @@ async def test_nothing_that_nobody_asked_for_is_written_with_it(live: Live) -> N
     model_of(live, "tides")
     await live.ask("!speak 100%")
     live.send("hello", person="ben")
-    await live.until(lambda: live.showing("Until then I don't speak here by myself"), "that there is no model")
+    await live.until(lambda: live.showing("Until then I don't speak here unasked"), "that there is no model")
     await live.ask("!speak off")
     assert "no model yet" in await live.ask("!quiz", person="cleo")
     assert (await live.bot.registry.channel_models(HERE))[1] is None

@@ -90,7 +90,7 @@ async def test_no_persona_has_a_members_name_without_their_yes(live: Live, typed
     for name, nick in (("ben", "Bénjy B"), ("dora", "Ace")):
         live.world.get_guild(GUILD_ID).members[USER_IDS[name]].nick = nick
     whose = USER_IDS["dora" if not typed.isascii() and "B" not in typed else "cleo" if "cleo" in typed else "ben"]
-    assert f"<@{whose}>, you are called so. May" in await live.ask(f"!persona add {typed}")
+    assert f"<@{whose}>, that is your name. May" in await live.ask(f"!persona add {typed}")
     call = typed.split()[0]
     live.send(f"@{call} hello", person="ben")
     await live.handled()
@@ -103,10 +103,10 @@ async def test_no_persona_has_a_members_name_without_their_yes(live: Live, typed
 @pytest.mark.usefixtures("worker")
 async def test_no_persona_has_the_name_of_two_or_of_a_bot(live: Live) -> None:
     live.world.get_guild(GUILD_ID).members[USER_IDS["ben"]].nick = "Cleo"
-    assert "Several members of this server are called so" in await live.ask("!persona add mary tides Cleo")
+    assert "Several members of this server have that name" in await live.ask("!persona add mary tides Cleo")
     live.world.users[99] = User(id=99, name="Twin", bot=True)
     live.world.add_member(GUILD_ID, 99)
-    assert "A bot in this server is called so" in await live.ask("!persona add mary tides Twin")
+    assert "A bot in this server has that name" in await live.ask("!persona add mary tides Twin")
     assert "No persona speaks here" in await live.ask("!persona")
 
 
@@ -114,8 +114,8 @@ async def test_no_persona_has_the_name_of_two_or_of_a_bot(live: Live) -> None:
 
 
 async def ask_ben(live: Live, typed: str = "bens tides Ben") -> Message:
-    assert "you are called so" in await live.ask(f"!persona add {typed}")
-    return live.shown("you are called so")[-1]
+    assert "that is your name" in await live.ask(f"!persona add {typed}")
+    return live.shown("that is your name")[-1]
 
 
 def bens(live: Live) -> Persona | None:
@@ -211,7 +211,7 @@ async def test_admins_add_list_and_remove_them_through_a_restart(live: Live) -> 
         offered = await live.acts.autocomplete(USER_IDS["ada"], LAB, command, option, typed, {})
         assert [one["value"] for one in offered] == found
     assert await live.acts.autocomplete(USER_IDS["ben"], CHANNEL_IDS["library"], "persona", "call", "", {}) == []
-    assert "No `@mary` speaks in this server any more" in await live.ask("!persona remove mary")
+    assert "`@mary` no longer speaks in this server" in await live.ask("!persona remove mary")
     assert "@mary" not in await live.ask("!persona")
     for number in range(MOST_PERSONAS - 1):
         one = Persona(title="x", model_id="m", model="m", channels=(LAB,))
@@ -222,9 +222,7 @@ async def test_admins_add_list_and_remove_them_through_a_restart(live: Live) -> 
 async def test_it_speaks_by_a_webhook_with_its_picture_and_pings_nobody(live: Live, worker: StandIn) -> None:
     refused = {"call": "mary", "what": "add", "model": "tides", "name": "Mary Shelley"}
     live.acts.slash(USER_IDS["ada"], LAB, "persona", refused, {"picture": File("a.txt", b"no")})
-    await live.until(
-        lambda: live.whispered("ada", "This file is no picture") or live.showing("no picture"), "a refusal"
-    )
+    await live.until(lambda: live.whispered("ada", "isn't a picture") or live.showing("isn't a picture"), "a refusal")
     live.acts.slash(USER_IDS["ada"], LAB, "persona", refused, {"picture": File("mary.png", b"png")})
     await live.until(lambda: live.showing("speaks here"), "the answer")
     job = await call(live, worker, "hello @Mary @everyone", "<@1297000000000000022> *went* home")
@@ -293,7 +291,7 @@ async def test_nothing_but_people_calls_one(live: Live, worker: StandIn) -> None
 @pytest.mark.usefixtures("worker")
 async def test_without_the_right_it_speaks_under_the_bots_name(live: Live, worker: StandIn) -> None:
     await live.deny("manage_webhooks")
-    assert "Under my own name: I lack Manage Webhooks" in await live.ask(ADD)
+    assert "It speaks under my own name: I lack Manage Webhooks" in await live.ask(ADD)
     await call(live, worker)
     (posted,) = live.shown(TEXT)
     assert posted.content.startswith("-# **Mary Shelley** · model\n")
@@ -335,11 +333,11 @@ async def test_a_model_that_is_gone_is_told_once(live: Live, worker: StandIn) ->
     (model,) = await live.bot.registry.all(GUILD_ID)
     await live.bot.registry.remove(model)
     live.send("@mary hello", person="ben")
-    await live.until(lambda: live.showing("**Mary Shelley** is still from now on"), "the reason")
+    await live.until(lambda: live.showing("**Mary Shelley** stays silent from now on"), "the reason")
     live.bot.guild_settings._known.clear()
     live.send("@mary hello", person="ada")
     await live.handled()
-    assert len(live.shown("is still from now on")) == 1
+    assert len(live.shown("stays silent from now on")) == 1
     worker.add_model()
     await live.ask(ADD)
     await call(live, worker)
@@ -360,13 +358,13 @@ async def test_that_it_is_still_is_told_once_in_each_channel_and_again_after_it_
             live.send("@mary hello", person="ben", channel=where)
             await live.handled()
         refused = await live.ask("!talk mary victor")
-        assert "**Mary Shelley** is still from now on" in refused, "no silence"
+        assert "**Mary Shelley** stays silent from now on" in refused, "no silence"
         assert "A member with Manage Server can give it another one" in refused
         worker.redis.set(keys.model(model.model_id), model.model_dump_json())
         worker.redis.hset(keys.guild_models(GUILD_ID), model.name, model.model_id)
         await call(live, worker)
-    assert len(live.shown("is still from now on")) == 4, "twice by a call, and twice to who wanted a talk"
-    assert len(live.shown("is still from now on", channel="library")) == 1
+    assert len(live.shown("stays silent from now on")) == 4, "twice by a call, and twice to who wanted a talk"
+    assert len(live.shown("stays silent from now on", channel="library")) == 1
 
 
 async def test_a_persona_that_is_removed_while_it_writes_stays_removed(live: Live, worker: StandIn) -> None:
@@ -393,7 +391,7 @@ async def test_a_yes_that_is_taken_back_while_an_admin_types_is_gone(
         return await whose(guild, *called)
 
     monkeypatch.setattr(live.bot.personas, "whose", meanwhile)
-    assert "you are called so" in await live.ask("!persona add bens tides Ben", channel="library")
+    assert "that is your name" in await live.ask("!persona add bens tides Ben", channel="library")
     assert not bens(live).speaks  # type: ignore[union-attr]
 
 
@@ -544,7 +542,7 @@ async def test_two_talk_as_many_turns_as_asked_each_after_the_other(live: Live, 
         assert "two personas of this channel" in await live.ask(typed)
     assert "turns" in await live.ask("!talk mary victor 13")
     assert "talk: 3 texts" in await live.ask("!talk @Mary victor 3", person="ben")
-    assert "Two talk here already" in await live.ask("!talk mary victor")
+    assert "Two personas are already talking here" in await live.ask("!talk mary victor")
     seeds = [(await pair.answer(live, text, drawn="It was "))["seed"] for text in ("one", "two", "three")]
     await live.until(lambda: not live.bot.personas.talks, "the end")
     assert seeds == ["", "It was one\n", "It was one\ntwo\n"]
@@ -575,7 +573,7 @@ async def test_a_talk_ends_with_trouble_and_with_the_hours_texts(live: Live, pai
     await live.until(lambda: not live.bot.personas.talks, "the end")
     assert not spoken(live)
     refused = await live.ask("!talk mary victor")
-    assert "Of this hour's unasked texts 5 are left, too few for 6." in refused, "what is unclear may be posted"
+    assert "There is room for 5 more texts this hour, too few for 6." in refused, "what is unclear may be posted"
     assert "Manage Server or Manage Channels" in refused
     await live.ask("!talk mary victor 5")
     for number in range(5):

@@ -338,7 +338,7 @@ async def test_that_there_is_no_model_is_told_once_until_it_works_again(live: Li
         restarted(live)
     (told,) = live.shown("This channel has no model yet")
     assert "twice in a row. I can't yet: This channel has no model yet" in await live.ask("!speak 100%")
-    assert "Until then I don't speak here by myself" in text_of(told)
+    assert "Until then I don't speak here unasked" in text_of(told)
     worker.add_model()
     assert await hello(live, worker)
     worker.redis.hdel(keys.channel(LAB), "model")
