@@ -127,7 +127,7 @@ def write_text(client: redis.Redis, transcript_id: str, path: Path, max_bytes: i
         for _ in range(_TRIES):
             before = revision_of(client, transcript_id)
             if before is None or not client.exists(keys.transcript_text(transcript_id)):
-                raise UserError("The channel's messages are no longer kept.", "Run it again: I read the channel anew.")
+                raise UserError("The channel's messages are no longer kept.", "Run it again: I read the channel again.")
             authors = _write_pages(client, transcript_id, path, max_bytes)
             if not is_being_purged(client, transcript_id) and revision_of(client, transcript_id) == before:
                 return before.now, authors

@@ -47,7 +47,7 @@ def require_standing(refs: tuple[TranscriptRef, ...], revisions: Mapping[str, Re
 
 def stale_parent() -> UserError:
     return UserError(
-        "The model to start from learned words that were withdrawn since, so it isn't trained further.",
+        "The model to start from learned words that have since been withdrawn, so it isn't trained further.",
         "It is made again without them: start from that one, or train without it.",
     )
 
@@ -73,7 +73,9 @@ def read_channel(
     assert asked is not None
     info = info_of(client, asked.transcript_id)
     if info is None or info.guild_id != job.place.guild_id:
-        raise UserError("The channel's messages are no longer kept.", "Run the command again: I read the channel anew.")
+        raise UserError(
+            "The channel's messages are no longer kept.", "Run the command again: I read the channel again."
+        )
     revision, authors = _write(client, info, path, unpacked_limit(settings), go_on)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -62,8 +62,8 @@ def model_info(
         said.append("▶️ This channel's model.")
     if gone_by is not None:
         said.append(
-            "🕓 It learned words that were withdrawn since. It is made again without them, or deleted, "
-            f"<t:{int(gone_by)}:R> at the latest."
+            "🕓 It learned words that have since been withdrawn. It is made again without them, or "
+            f"deleted, <t:{int(gone_by)}:R> at the latest."
         )
     if expires is not None:
         said.append(f"🗓️ It is deleted <t:{int(expires)}:R>.")

@@ -177,7 +177,7 @@ class Training(commands.Cog):
         if (transcript := await self.store.load(ref.transcript_id)) is None:
             raise UserError(
                 f"I no longer know what `{parent.name}` learned.",
-                f"Learn the channel anew: `{await self.servers.prefix(who.guild_id)}train` <#{ref.channel_id}>.",
+                f"Learn the channel again: `{await self.servers.prefix(who.guild_id)}train` <#{ref.channel_id}>.",
             )
         info = transcript.info
         source = await self.sources.find(who, f"<#{info.source_id}>", own=bool(info.author_id))

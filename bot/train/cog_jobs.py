@@ -188,8 +188,8 @@ class Jobs(commands.Cog):
             )
         if not await self.cards.samples_stand(job, state):
             raise UserError(
-                "I don't show these samples: a member whose words the training had read has withdrawn since.",
-                "New ones come when it has begun anew without them.",
+                "I don't show these samples: a member whose words the training had read has since withdrawn.",
+                "New ones come when it has begun again without them.",
             )
         if not state.samples:
             over, soon = "The training ended without one.", "The first one comes soon, on its card."

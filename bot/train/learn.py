@@ -122,7 +122,7 @@ class Learning(commands.Cog):
             if after:
                 since = discord.utils.snowflake_time(after).timestamp()
             if since < oldest and (after or (after == 0 and one == current and not one.authors)):
-                await self.remaking.delete(guild, one, "it could not learn on, and what it learned is too old by now")
+                await self.remaking.delete(guild, one, "it could not be renewed, and what it learned is too old by now")
         model = await self._model(guild, channel_id, schedule.source_id)
         if schedule.is_due(model, now) and not await self.remaking.is_busy(guild, model):
             await self.trainings.begin_again(model, await self._plan(guild, model), limited=True)
@@ -133,7 +133,7 @@ class Learning(commands.Cog):
         """Raises UserError: it cannot be made from its channel now, and why."""
         if (plan := await self.remaking.plan(guild, model)) is None or plan.author_id:
             raise UserError(
-                f"`{model.name}` can't learn on by itself.",
+                f"`{model.name}` can't keep learning by itself.",
                 "That takes a model that I trained on one channel, which is still there and read by all who read here.",
             )
         oldest = discord.utils.utcnow() - timedelta(days=self.trainings.settings.learn_days)
@@ -165,13 +165,13 @@ class Learning(commands.Cog):
     @hybrid_command(
         "learn [nightly | every NUMBER | off]",
         ("learn nightly", "learn every 500", "learn off"),
-        about="Have this channel's model learn on by itself",
+        about="Have this channel's model keep learning by itself",
         admin=True,
     )
     @app_commands.describe(when="Leave it out to see how it is", messages="With `every`: after so many new messages")
     @app_commands.choices(when=[app_commands.Choice(name=one, value=one) for one in ("nightly", "every", "off")])
     async def learn(self, ctx: Context, when: str | None = None, messages: int | None = None) -> None:
-        """Have this channel's model made anew by itself, each night or after so many messages.
+        """Have this channel's model made again by itself, each night or after so many messages.
 
         I tell the members of the channel that it learns from. As with `train`, only those are learned from who agreed.
         """
@@ -184,9 +184,10 @@ class Learning(commands.Cog):
                 said = await self._state(ctx.guild, channel_id)
             elif when.lower() == "off":
                 off = await reply(self.redis.hdel(keys.LEARNING, str(channel_id)))
-                said = "This channel's model doesn't learn on by itself " + ("any more." if off else "anyway.")
+                said = "This channel's model doesn't keep learning by itself " + ("any more." if off else "anyway.")
             else:
-                said = await self._turn_on(ctx.guild, channel_id, _every(when.lower(), messages))
+                prefix = await self.trainings.servers.prefix(ctx.guild.id)
+                said = await self._turn_on(ctx.guild, channel_id, _every(when.lower(), messages, prefix))
         await ctx.send(embed=discord.Embed(description=said, colour=BLURPLE), ephemeral=True)
 
     async def _turn_on(self, guild: discord.Guild, channel_id: int, every: int) -> str:
@@ -199,11 +200,11 @@ class Learning(commands.Cog):
             # There is no place in a forum that everybody looks at.
             place = guild.get_channel(channel_id) if isinstance(plan.source, discord.ForumChannel) else plan.source
             notice = (
-                f"An admin turned it on: the model `{model.name}` is made anew {how}\n"
+                f"An admin turned it on: the model `{model.name}` is made again {how}\n"
                 f"`{prefix}optin` tells you what that means, and asks you. `{prefix}optout` says no, at any time: your "
                 "words leave what is stored, and models that learned them are made again without them, or deleted."
             )
-            embed = discord.Embed(title="A model learns on from this channel", description=notice, colour=BLURPLE)
+            embed = discord.Embed(title="A model keeps learning from this channel", description=notice, colour=BLURPLE)
             try:
                 assert isinstance(place, discord.abc.Messageable)
                 await place.send(embed=embed)
@@ -212,18 +213,18 @@ class Learning(commands.Cog):
                 raise UserError(problem, "Let me write there.") from error
         await reply(self.redis.hset(keys.LEARNING, str(channel_id), schedule.model_dump_json()))
         self._followed.setdefault(schedule.source_id, set()).add(channel_id)
-        return f"`{model.name}` is made anew {how}"
+        return f"`{model.name}` is made again {how}"
 
     async def _state(self, guild: discord.Guild, channel_id: int) -> str:
         schedule, prefix = await self._load(channel_id), await self.trainings.servers.prefix(guild.id)
         if schedule is None:
-            return f"This channel's model doesn't learn on by itself. `{prefix}learn nightly` turns it on."
-        said = f"It is made anew from <#{schedule.source_id}> {self._how(schedule)}\n"
+            return f"This channel's model doesn't keep learning by itself. `{prefix}learn nightly` turns it on."
+        said = f"It is made again from <#{schedule.source_id}> {self._how(schedule)}\n"
         said += f"{count(schedule.new + self._heard[channel_id], 'message')} since <t:{int(schedule.at)}:f>."
         try:
             await self._plan(guild, await self._model(guild, channel_id, schedule.source_id))
         except UserError as error:
-            said += f"\n⚠️ It can't be at the moment: {error.problem} {error.remedy}"
+            said += f"\n⚠️ That isn't possible at the moment: {error.problem} {error.remedy}"
         return said
 
     def _how(self, schedule: Schedule) -> str:
@@ -231,11 +232,12 @@ class Learning(commands.Cog):
         settings = self.trainings.settings
         who = "agreed" if settings.channel_training == "opt-in" else "didn't say no"
         return (
-            f"{when} from what members who {who} wrote in the last {settings.learn_days:g} days; at least once a week."
+            f"{when}, and at least once a week. It learns what members who {who} wrote in the last "
+            f"{settings.learn_days:g} days."
         )
 
 
-def _every(wanted: str, messages: int | None) -> int:
+def _every(wanted: str, messages: int | None, prefix: str) -> int:
     """So many messages; 0: nightly. Raises UserError."""
     if wanted == "nightly":
         return 0
@@ -243,5 +245,5 @@ def _every(wanted: str, messages: int | None) -> int:
         raise UserError(f"`learn` can't be {code(wanted)}.", "It is `nightly`, `every` with a number, or `off`.")
     if messages is None or not _LEAST <= messages <= _MOST:
         problem = "After how many messages should it learn?"
-        raise UserError(problem, f"Name a number from {_LEAST} to {_MOST:,}: `learn every 500`.")
+        raise UserError(problem, f"Name a number from {_LEAST} to {_MOST:,}: `{prefix}learn every 500`.")
     return messages

@@ -99,7 +99,7 @@ class Remaking(Requests, Service):
     ) -> None:
         known = {one.model_id for one in models}
         if (self.registry.expires(model) or math.inf) <= time.time():
-            await self.delete(guild, model, "its time was over")
+            await self.delete(guild, model, "models of channels are kept only for a limited time")
         elif _withdrawn(model, revisions) and model.replaces in known:
             await self.registry.remove(model)  # somebody withdrew while it was made: the old one gets another
         elif model.replaces is not None and model.replaces not in known:

@@ -152,7 +152,7 @@ class Trainings(Requests):
         """Raises `UserError` for a model that learned words which were withdrawn since."""
         if await self.registry.is_stale(model):
             raise UserError(
-                f"`{model.name}` learned from words that were withdrawn since, so it isn't trained further.",
+                f"`{model.name}` learned from words that have since been withdrawn, so it isn't trained further.",
                 "It is being made again without them.",
             )
 
@@ -254,7 +254,7 @@ class Trainings(Requests):
             command, channel = f"{command}`", f"<#{transcript.info.source_id}>"
         raise UserError(
             f"I no longer have the messages that `{model.name}` learned from.",
-            f"Have the channel read anew: `{command} {channel}.",
+            f"Have the channel read again: `{command} {channel}.",
         )
 
     # ------------------------------------------------------------------ entering

@@ -155,7 +155,7 @@ async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live:
     who = Actor.of(await context(live.bot, "!train more", person="ada"))
     send = live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send
     await live.bot.transcripts.note_withdrawn(info.transcript_id, [71])
-    with pytest.raises(UserError, match="withdrawn since"):
+    with pytest.raises(UserError, match="have since been withdrawn"):
         await live.bot.trainings.begin(who, more, send)
     assert not await live.bot.jobs.undelivered()
     again = await transcribed(live.bot.transcripts, GUILD_ID)

@@ -27,7 +27,7 @@ ADA, BEN = USER_IDS["ada"], USER_IDS["ben"]
 LAB, LIBRARY = CHANNEL_IDS["lab"], CHANNEL_IDS["library"]
 DAY_S = 86_400.0
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC).timestamp()
-TOLD = "A model learns on from this channel"
+TOLD = "A model keeps learning from this channel"
 
 
 @pytest.fixture
@@ -122,9 +122,9 @@ def test_what_came_to_nothing_is_tried_again_a_week_later() -> None:
 
 async def test_an_admin_turns_it_on_and_the_channels_members_are_told_once(live: Live) -> None:
     await ready(live)
-    assert "doesn't learn on by itself" in await live.ask("!learn", channel="library")
+    assert "doesn't keep learning by itself" in await live.ask("!learn", channel="library")
     live.slash("ada", "learn", when="nightly")
-    told = text_of(await live.until(lambda: live.whispered("ada", "`sea` is made anew from"), "the answer"))
+    told = text_of(await live.until(lambda: live.whispered("ada", "`sea` is made again from"), "the answer"))
     assert "every night at 3:00 UTC" in told
     notice = text_of(await live.until(lambda: live.showing(TOLD), "the notice"))
     for said in ("`sea`", f"<#{LAB}>", "members who agreed", "in the last 180 days", "`!optin`", "`!optout`"):
@@ -148,7 +148,7 @@ async def test_only_admins_turn_it_on(live: Live) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "words"),
-    [("!learn hourly", "can't be `hourly`"), ("!learn every", "from 100 to"), ("!learn every 99", "from 100 to")],
+    [("!learn hourly", "can't be `hourly`"), ("!learn every", "!learn every 500"), ("!learn every 99", "from 100 to")],
 )
 async def test_what_cannot_be_is_explained(live: Live, typed: str, words: str) -> None:
     assert words in await live.ask(typed)
@@ -159,7 +159,7 @@ async def test_what_cannot_learn_on_is_refused_and_nobody_is_told(live: Live) ->
     assert "has no model now" in await live.ask("!learn nightly")
     book = model_of(live, "book")
     await live.bot.registry.use(LAB, book)
-    assert "`book` can't learn on by itself" in await live.ask("!learn nightly")
+    assert "`book` can't keep learning by itself" in await live.ask("!learn nightly")
     await learned(live)
     assert "haven't allowed me to learn" in await live.ask("!learn nightly")
     assert not live.shown(TOLD)
@@ -252,7 +252,7 @@ async def test_it_is_deleted_where_it_cannot_learn_on_and_is_too_old(live: Live)
     await learned(live, "old", days=41)
     await look_twice(live)
     assert await names(live) == ["young"]
-    assert live.showing("I deleted my model `old`: it could not learn on") is not None
+    assert live.showing("I deleted my model `old`: it could not be renewed") is not None
 
 
 async def test_it_is_deleted_although_the_channel_has_another_model(live: Live) -> None:

@@ -253,7 +253,7 @@ async def test_a_lifetime_ends(live: Live) -> None:
     await look(live)
     assert await names(live) == ["book", "young"]
     assert live.bot.registry.expires(young) == pytest.approx(time.time() + 600, abs=60)
-    assert live.showing("I deleted my model `old`: its time was over.") is not None
+    assert live.showing("I deleted my model `old`: models of channels are kept only for a limited time.") is not None
     live.bot.settings.channel_model_days = None
     assert live.bot.registry.expires(old) is None
 

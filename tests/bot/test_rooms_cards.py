@@ -89,7 +89,7 @@ async def test_samples_of_words_that_were_withdrawn_are_shown_no_more(live: Live
     await live.until(lambda: live.showing(SECRET, channel=where), "the sample")
     await live.bot.transcripts.note_withdrawn(ref().transcript_id, [ADA])
     await live.until(lambda: not live.showing(SECRET, channel=where), "the sample to go")
-    with pytest.raises(UserError, match="has withdrawn since"):
+    with pytest.raises(UserError, match="has since withdrawn"):
         await live.bot.training_control.samples("t-77", GUILD, ben, [where])
     (revision,) = (await live.bot.registry.revisions([ref().transcript_id])).values()
     log.publish(Started(worker="w", restart_reason="withdrawn"))

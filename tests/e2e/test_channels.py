@@ -73,8 +73,10 @@ def test_the_tavern_is_learned_and_speaks(system: System) -> None:
 def test_a_model_is_made_anew_by_itself_although_the_bot_was_off(system: System) -> None:
     learn(system, "!train #tavern --name owl")
     before, tavern = records(system)["owl"], system.client.world().channels["tavern"]
-    assert "`owl` is made anew" in text_of(slash(system, "learn", {"when": "nightly"}, **TAVERN))
-    told = [one for one in system.client.messages(**TAVERN) if "A model learns on from this channel" in text_of(one)]
+    assert "`owl` is made again" in text_of(slash(system, "learn", {"when": "nightly"}, **TAVERN))
+    told = [
+        one for one in system.client.messages(**TAVERN) if "A model keeps learning from this channel" in text_of(one)
+    ]
     assert len(told) == 1
     assert "`!optout`" in text_of(told[0])
     stop_bot(system)

@@ -58,13 +58,13 @@ def test_a_model_that_learned_withdrawn_words_is_not_gone_on_from(
 ) -> None:
     parent = heard(channel)
     happens(channel)
-    require_failure(channel.train(public(channel, parent)), "withdrawn since")
+    require_failure(channel.train(public(channel, parent)), "have since been withdrawn")
 
 
 def test_who_withdraws_from_the_model_to_start_from_ends_the_training(channel: Channel) -> None:
     parent = heard(channel)
     in_the_middle(channel.patch, channel.withdraw)
-    require_failure(channel.train(public(channel, parent)), "withdrawn since")
+    require_failure(channel.train(public(channel, parent)), "have since been withdrawn")
     assert not channel.client.exists(keys.guild_models(GUILD))
 
 
