@@ -44,7 +44,7 @@ WRONG_PLACE_S = 10.0
 TYPING_AFTER_S = 0.4
 """Most answers come sooner; the request that shows "is typing" would only delay them."""
 SENT = "📬 I sent you a direct message."
-NOT_SENT = "I can't send you a direct message: you don't take any from me."
+NOT_SENT = "I can't send you a direct message: you don't accept any from me."
 _SAID_FOR_S = 60.0
 _STEP_BACK_S = 0.1
 _UNANSWERED_S = 2.0

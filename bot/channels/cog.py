@@ -35,6 +35,8 @@ _ANSWER_WITHIN = timedelta(hours=24)
 _EXPORT_EVERY_S = 180.0
 _MOST_PAGES = 10
 """Servers that are shown one by one; the file has all."""
+_OPTIN_AGAIN = "use `optin` in that server again"
+"""Its question may stand in direct messages, where the command does not work."""
 
 log = structlog.get_logger()
 
@@ -85,22 +87,21 @@ class Privacy(OfWords, commands.Cog):
         late.
         """
         user, terms = press.interaction.user, await self._terms(press)
-        asked = _asked_at(press, f"{terms.prefix}optin")
+        asked = _asked_at(press, f"To agree, {_OPTIN_AGAIN}.")
         self.sources.require_on()
         guild = self.client.get_guild(int(press["guild"]))
         if guild is None or await member_in(guild, user) is None:
-            problem = "You are no member of that server, or I am not there any more."
-            raise UserError(problem, "Opt in where you are one.")
+            problem = "You aren't a member of that server, or I'm no longer there."
+            raise UserError(problem, "Opt in on a server where we both are.")
         before = await self.consents.said(guild.id, user.id)
         if before is not None and before.state == "out" and before.at > asked:
-            again = f"If you want to agree, ask anew: `{terms.prefix}optin`."
-            raise UserError("You said no after this question.", again)
+            raise UserError("You said no after this question.", f"If you want to agree, {_OPTIN_AGAIN}.")
         said = await self.consents.agree(guild.id, user.id, press.interaction.id)
         await press.update(embed=embeds.agreed(guild.name, said, terms), view=None)
 
     async def _decline(self, press: Press) -> None:
         """Raises UserError: it is too late."""
-        _asked_at(press, f"{(await self._terms(press)).prefix}privacy")
+        _asked_at(press, f"Ask again: `{(await self._terms(press)).prefix}privacy`.")
         await press.update(embed=discord.Embed(description="Nothing was changed.", colour=GREY), view=None)
 
     # ------------------------------------------------------------------ a no
@@ -144,7 +145,7 @@ class Privacy(OfWords, commands.Cog):
         Raises UserError: it is too late, or the bot is not in that server any more.
         """
         user, terms = press.interaction.user, await self._terms(press)
-        _asked_at(press, f"{terms.prefix}forget-me")
+        _asked_at(press, f"Ask again: `{terms.prefix}forget-me`.")
         guild_id = int(press["guild"])
         guild = self.client.get_guild(guild_id)
         if guild_id and guild is None:
@@ -170,9 +171,9 @@ class Privacy(OfWords, commands.Cog):
 
     # ------------------------------------------------------------------ what is held
 
-    @hybrid_command("privacy", about="What I hold of you, and where it is used", direct=True)
+    @hybrid_command("privacy", about="What I store about you, and where it is used", direct=True)
     async def privacy(self, ctx: Context) -> None:
-        """Show what I hold of you: whether you agreed, your words that are stored, the models that learned from them.
+        """Show what I store about you: whether you agreed, your words, the models that learned from them.
 
         In a direct message it tells of all servers. Only you see the answer.
         """
@@ -181,19 +182,19 @@ class Privacy(OfWords, commands.Cog):
         held = [await self.holdings.in_server(guild_id, ctx.author) for guild_id in servers[:_MOST_PAGES]]
         pages = [embeds.privacy_page(one, terms) for one in held] or [embeds.nothing_held(terms)]
         more = len(servers) - len(pages)
-        content = f"And {more} more servers: `{terms.prefix}export-data` tells of all." if more > 0 else None
+        content = f"And {count(more, 'more server')}: `{terms.prefix}export-data` tells of all." if more > 0 else None
         await tell_privately(ctx, content=content, embed=pages[0])
         for page in pages[1:]:  # only in a direct message
             await ctx.send(embed=page, ephemeral=True)
 
-    @hybrid_command("export-data", about="Get all that I hold of you as a file", direct=True)
+    @hybrid_command("export-data", about="Get all that I store about you as a file", direct=True)
     async def export_data(self, ctx: Context) -> None:
-        """Get all that I hold of you, in all servers, as a JSON file that only you see."""
+        """Get all that I store about you, in all servers, as a JSON file that only you see."""
         await ctx.defer(ephemeral=True)
         request = ctx.interaction.id if ctx.interaction is not None else ctx.message.id
         async with self.access.spend("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=request):
             files, left_out = await export(self.holdings, ctx.author)
-            content = "This is all that I hold of you. Not in it:\n" + "\n".join(f"- {one}" for one in left_out)
+            content = "This is all that I store about you. Not in it:\n" + "\n".join(f"- {one}" for one in left_out)
             if len(files) > 1:
                 content += f"\nIt comes in {len(files)} pieces: put together in order, they are one `.gz` file."
             await tell_privately(ctx, content=content, file=files[0])
@@ -304,11 +305,11 @@ class Privacy(OfWords, commands.Cog):
         return guild.name if guild is not None else f"Server {guild_id}"
 
 
-def _asked_at(press: Press, command: str) -> float:
+def _asked_at(press: Press, remedy: str) -> float:
     """When the question under a button was asked, seconds since the epoch. Raises UserError: too long ago."""
     asked = press.interaction.message.created_at if press.interaction.message is not None else None
     if asked is None or discord.utils.utcnow() - asked > _ANSWER_WITHIN:
-        raise UserError("This question is older than a day, so nothing was changed.", f"Ask again: `{command}`.")
+        raise UserError("This question is older than a day, so nothing was changed.", remedy)
     return asked.timestamp()
 
 
@@ -316,7 +317,8 @@ def _is_off(state: str | None) -> bool:
     """Raises UserError: it is neither `on` nor `off`."""
     word = (state or "on").strip().lower()
     if word not in ("on", "off"):
-        raise UserError(f"`allow-training` can't be {code(word)}.", "Say `off` to take a channel back.")
+        remedy = "Leave it out to allow the channel; `off` takes it back."
+        raise UserError(f"`allow-training` can't be {code(word)}.", remedy)
     return word == "off"
 
 

@@ -108,8 +108,8 @@ def consent_question(server: str, channels: Sequence[int], said: Said | None, te
         f"{now}. When they allow another one, I say so there.",
         "Who can use the models": "Members of this server, and only where everybody who reads can also read the "
         "channel that was learned from. Its admins can export a model as a file, which I can't take back.",
-        "It may repeat you": "A model can write phrases of yours word for word. Don't agree if you wrote there what "
-        "nobody is to quote.",
+        "It may repeat you": "A model can write phrases of yours word for word. Don't agree if you wrote "
+        "something there that nobody should quote.",
         "How long": _retention(terms),
         "How to take it back": f"`{terms.prefix}optout` at any time: your words leave all that is stored, and models "
         f"that learned them are made again without them, or deleted, within {terms.forget_within}. A message that you "
@@ -131,7 +131,7 @@ def agreed(server: str, said: Said, terms: Terms) -> discord.Embed:
         title="You agreed",
         description=f"You said yes on <t:{int(said.at)}:D>{since}: models of **{clipped(server, 100)}** may learn from "
         f"your messages in the channels that its admins allow.\n`{terms.prefix}optout` takes it back, "
-        f"`{terms.prefix}privacy` shows what is stored of you.",
+        f"`{terms.prefix}privacy` shows what is stored about you.",
         colour=GREEN,
     )
 
@@ -158,7 +158,7 @@ def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
         "and buttons under those texts stop working.\n"
         "What stays: your no itself, so that nobody asks you again; my messages in channels; that you asked for a "
         "training, for a month; a file that you attached, until it is no longer needed; and your models of books "
-        f"and files. `{terms.prefix}model delete` deletes those."
+        "and files. In the server `model delete` deletes those."
     )
     return discord.Embed(title="Shall I forget you?", description=said, colour=AMBER)
 
@@ -207,14 +207,14 @@ def privacy_page(held: Held, terms: Terms) -> discord.Embed:
         "Personas with your name": _list([f"`@{call}`" for call in held.personas], ""),
         "How long": f"{_retention(terms)} What you asked me to write is kept for a month, for the buttons under it.",
     }
-    commands = ("optin", "optout", "forget-me", "export-data sends all of it as a file")
-    embed = _page(f"What I hold of you in {server}", None, fields)
+    commands = ("optin (in the server)", "optout", "forget-me", "export-data sends all of it as a file")
+    embed = _page(f"What I store about you in {server}", None, fields)
     return embed.set_footer(text=" · ".join(f"{terms.prefix}{command}" for command in commands))
 
 
 def nothing_held(terms: Terms) -> discord.Embed:
     return discord.Embed(
-        title="I hold nothing of you",
+        title="I store nothing about you",
         description=f"Learning from messages: {_MODES[terms.mode]}\nYou have said nothing to that, none of your words "
         "are stored, no model is yours, and you asked me for nothing within a month.",
         colour=BLURPLE,
@@ -261,7 +261,7 @@ def notice(server: str, terms: Terms) -> discord.Embed:
         f"- `{terms.prefix}optin` tells you exactly what happens, and asks you.\n"
         f"- `{terms.prefix}optout` says no, at any time: your words leave what is stored, and models that learned "
         "them are made again without them, or deleted.\n"
-        f"- `{terms.prefix}privacy` shows what is stored of you. All of these are answered in private."
+        f"- `{terms.prefix}privacy` shows what is stored about you. All of these are answered in private."
     )
     return discord.Embed(title="Models may learn from this channel", description=said, colour=BLURPLE)
 

@@ -14,7 +14,7 @@ import structlog
 
 from bot.channels.held import Held, Holdings, Words
 from bot.types import User
-from galvanic.units import MEGABYTE
+from galvanic.units import MEGABYTE, count
 from shared.jobs import GenerateJob, Job, authors_of
 
 FILE_BYTES = 9 * MEGABYTE
@@ -60,9 +60,9 @@ async def export(holdings: Holdings, user: User) -> tuple[list[discord.File], li
         else:
             too_many += 1
     if too_many:
-        left_out.append(f"{too_many:,} requests beyond {MOST_REQUESTS:,}.")
+        left_out.append(f"{count(too_many, 'request')} beyond {MOST_REQUESTS:,}.")
     if unread:
-        left_out.append(f"{unread:,} requests that another version of me wrote, which I can't read.")
+        left_out.append(f"{count(unread, 'request')} that another version of me wrote, which I can't read.")
     terms = ("channel_training", "channel_corpus_days", "channel_model_days", "forget_within_hours")
     data = {
         "format": _NAME,

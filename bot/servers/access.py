@@ -111,7 +111,7 @@ def is_admin(user: User) -> bool:
 def require_admin(user: User) -> None:
     """Raises UserError: the person lacks Manage Server."""
     if not is_admin(user):
-        raise UserError("Only members with Manage Server can see or change my settings.", "Ask one of them.")
+        raise UserError("Only members with Manage Server can do this.", "Ask one of them.")
 
 
 def rights_in(user: User, place: Place) -> discord.Permissions | None:

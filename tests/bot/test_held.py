@@ -35,7 +35,7 @@ async def test_privacy_tells_what_is_stored_and_where_it_is_used(live: Live) -> 
     transcript_id = await stored(live, BEN, DORA)
     model_of(live, transcript_id)
     live.slash("dora", "privacy")
-    shown = text_of(await live.until(lambda: live.whispered("dora", "What I hold of you"), "the answer"))
+    shown = text_of(await live.until(lambda: live.whispered("dora", "What I store about you"), "the answer"))
     for words in ("**Yes**", f"<#{TAVERN}>: 2 lines, until", "`chatter`, from", "members who said yes", "7 days"):
         assert words in shown, words
     assert f"<#{CELLAR}>" not in shown
@@ -56,17 +56,17 @@ async def test_a_channels_models_are_not_told_to_who_cannot_read_it(live: Live) 
 
 
 async def test_somebody_unknown_is_told_that_nothing_is_held(live: Live) -> None:
-    assert "I hold nothing of you" in await live.ask("!privacy", person="cleo", channel=live.dm("cleo"))
+    assert "I store nothing about you" in await live.ask("!privacy", person="cleo", channel=live.dm("cleo"))
     await asked_for(live, "g-1", USER_IDS["cleo"], "a seed of cleo")
-    assert "hold of you in Galvanic playground" in await live.ask("!privacy", person="cleo", channel=live.dm("cleo"))
+    assert "about you in Galvanic playground" in await live.ask("!privacy", person="cleo", channel=live.dm("cleo"))
 
 
 async def test_a_direct_message_tells_of_every_server(live: Live) -> None:
     await live.bot.consents.agree(GUILD_ID, BEN)
     await live.bot.consents.allow(ANNEX_ID, CHANNEL_IDS["atrium"], BEN)
     await live.ask("!privacy", person="ben", channel=live.dm("ben"))
-    await live.directly("ben", "hold of you in Galvanic playground")
-    await live.directly("ben", "hold of you in The Annex")
+    await live.directly("ben", "store about you in Galvanic playground")
+    await live.directly("ben", "store about you in The Annex")
 
 
 async def test_the_file_has_all_of_one_person_and_nothing_of_others(live: Live) -> None:

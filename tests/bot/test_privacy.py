@@ -99,7 +99,7 @@ async def test_nobody_answers_for_somebody_else(live: Live, label: str) -> None:
 async def test_nobody_agrees_for_a_server_where_they_are_not(live: Live) -> None:
     await live.bot.get_partial_messageable(LAB).send("A question", view=consent_buttons(ANNEX_ID, DORA))
     live.press("dora", await live.until(lambda: live.showing("A question"), "the question"), "I agree")
-    await live.until(lambda: live.whispered("dora", "no member of that server"), "a refusal")
+    await live.until(lambda: live.whispered("dora", "aren't a member of that server"), "a refusal")
     assert await answer_of(live, DORA, ANNEX_ID) is None
 
 

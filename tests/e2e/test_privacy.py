@@ -124,7 +124,7 @@ def test_an_admin_allows_a_channel_and_a_member_agrees_across_a_restart(system: 
     system.wait_for_card(question, "You agreed", person="ben", channel="dm", timeout=60)
     restart_bot(system)
     shown(system, "ben", "privacy", "**Yes**", f"<#{lab}>")
-    assert whispered(system, "What I hold of you", before, person="ada") is None
+    assert whispered(system, "What I store about you", before, person="ada") is None
 
 
 def test_optout_needs_nothing_and_lasts(system: System) -> None:
