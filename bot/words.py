@@ -171,9 +171,14 @@ def span(estimate: Estimate) -> str:
     return "at most a minute" if estimate.seconds <= 60 else f"at most {_coarse(math.ceil(estimate.seconds / 60))}"
 
 
+def in_minutes(number: float) -> str:
+    """`1 minute`, `1.5 minutes`."""
+    return f"{number:g} minute" + ("" if number == 1 else "s")
+
+
 def limit(minutes: float) -> str:
     """`at most 1.5 minutes`."""
-    return f"at most {minutes:g} minute" + ("" if minutes == 1 else "s")
+    return f"at most {in_minutes(minutes)}"
 
 
 def _coarse(minutes: int) -> str:

@@ -32,7 +32,7 @@ from bot.servers.access import is_admin
 from bot.servers.settings import GuildSettingsStore
 from bot.train.start import TASTE_MINUTES
 from bot.types import Context, hybrid_command
-from bot.words import AMBER, BLURPLE, GREEN, RED, bar, duration, listed, plain, span
+from bot.words import AMBER, BLURPLE, GREEN, RED, bar, duration, in_minutes, listed, plain, span
 from galvanic.units import count
 from shared import keys, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
@@ -84,7 +84,7 @@ class General(commands.Cog):
     async def status(self, ctx: Context) -> None:
         """Show whether my workers and my job queue are running.
 
-        Members with Manage Server, and the bot's owner, see more: what the workers run on, the trainings, how fast
+        Members with Manage Server, and the bot's operator, see more: what the workers run on, the trainings, how fast
         people are answered, and how much room there is, of all servers together.
         """
         await ctx.defer(ephemeral=True)
@@ -140,7 +140,7 @@ class General(commands.Cog):
             taste, minutes = min(TASTE_MINUTES, most), min(self.settings.train_minutes, most)
             lacks = intents.missing(self.bot, self.settings)
             embed = _greeting(await self.servers.prefix(guild.id), taste, minutes, lacks)
-            label = f"A first taste: {taste:g} minutes of Frankenstein"
+            label = f"A first taste: {in_minutes(taste)} of Frankenstein"
             await channel.send(embed=embed, view=view(button("taste", label=label, style=discord.ButtonStyle.primary)))
         except (redis.RedisError, *DISCORD_ERRORS) as error:
             log.warning("server_not_greeted", guild_id=guild.id, error=type(error).__name__)
@@ -213,7 +213,7 @@ class General(commands.Cog):
             lately = "none in the last ten minutes"
         else:
             lately = f"{a_minute:.1f} a minute\n{median_s:.2f} s in the median"
-        return lately + (f"\n{self.admission.waiting} waited for" if self.admission.waiting else "")
+        return lately + (f"\n{self.admission.waiting} in line" if self.admission.waiting else "")
 
 
 def _workers(machines: Counter[str]) -> str:
@@ -221,12 +221,12 @@ def _workers(machines: Counter[str]) -> str:
         return "⚠️ no worker"
     lines = [f"✅ {count(machines.total(), 'worker')}"]
     lines += [plain(name[:60]) + (f" (× {number})" if number > 1 else "") for name, number in machines.items()]
-    return listed(lines, "and {} other machines", most=1 + _MOST_LINES)
+    return listed(lines, "and {} more", most=1 + _MOST_LINES)
 
 
 def trainings(snapshot: QueueSnapshot) -> str:
     running = [_running(one) for one in snapshot.trainings if one.runs]
-    lines = [listed(running, "and {} more that run", most=_MOST_LINES)] if running else []
+    lines = [listed(running, "and {} more running", most=_MOST_LINES)] if running else []
     if snapshot.waiting:
         waits = "1 waits" if snapshot.waiting == 1 else f"{snapshot.waiting} wait"
         begins = next((one.begins for one in snapshot.trainings if one.place == 0), None)
@@ -262,11 +262,11 @@ def _greeting(prefix: str, taste_minutes: float, minutes: float, lacks: str | No
     """`minutes`: of a training that nobody gives a time; `lacks`: see `intents.missing`."""
     title = "Hello! I learn to write from any text, and talk back in its voice"
     said = (
-        f"**A first taste:** press the button, and I read *Frankenstein* for {taste_minutes:g} minutes while you "
-        f"watch. Then you can make me write. It takes about {taste_minutes + 1:g} minutes in all; if I can't "
+        f"**A first taste:** press the button, and I read *Frankenstein* for {in_minutes(taste_minutes)} while you "
+        f"watch. Then you can make me write. It takes about {in_minutes(taste_minutes + 1)} in all; if I can't "
         "fetch the book, I read Python's manual instead, which needs no internet.\n\n"
         f"**Then:** attach a `.txt` file to `{prefix}train` to have me learn a text of yours, "
-        f"{minutes:g} minutes at most. `{prefix}help` shows all I can do."
+        f"{in_minutes(minutes)} at most. `{prefix}help` shows all I can do."
         + (f"\n\n⚠️ {lacks}" if lacks is not None else "")
     )
     return discord.Embed(title=title, description=said, colour=BLURPLE)

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 
 from bot.words import duration
 from galvanic.errors import UserError
+from galvanic.units import count
 from shared.settings import Settings
 
 _BUSY = 8  # with so many waiting, it is the worker, not the people, that sets the pace of the answers
@@ -89,4 +90,4 @@ class Admission:
 
     def _refusal(self, why: str, waiting: int) -> UserError:
         wait = duration(max(_SHORTEST_WAIT_S, waiting * self._pace_s))
-        return UserError(f"{why}: {waiting} are waited for.", f"Try again in {wait}.")
+        return UserError(f"{why}: {count(waiting, 'text')} in line.", f"Try again in {wait}.")

@@ -45,7 +45,7 @@ def test_places_are_limited_and_come_back(tmp_path: Path) -> None:
     admission = make(tmp_path)
     with filled(admission, a=30) as got:
         assert got == {"a": 20}
-        with pytest.raises(UserError, match="20 are waited for") as refused, admission.slot(ord("b")):
+        with pytest.raises(UserError, match="20 texts in line") as refused, admission.slot(ord("b")):
             pass
         assert refused.value.problem.startswith("More people are asking")
         assert refused.value.remedy == "Try again in 5 s."
@@ -58,7 +58,7 @@ def test_a_server_leaves_room_for_others(tmp_path: Path) -> None:
     admission = make(tmp_path, generate_jobs_per_server=15)
     with filled(admission, a=30) as got:
         assert got == {"a": 15}
-        with pytest.raises(UserError, match=r"This server is asking.*15 are waited for"), admission.slot(ord("a")):
+        with pytest.raises(UserError, match=r"This server is asking.*15 texts in line"), admission.slot(ord("a")):
             pass
         with filled(admission, b=9) as other:
             assert other == {"b": 5}
@@ -88,7 +88,7 @@ def test_no_more_are_let_in_than_can_be_answered_in_time(tmp_path: Path, monkeyp
         for _ in range(100):
             now += 2
             admission.written()
-        with pytest.raises(UserError, match="100 are waited for") as refused, admission.slot(B):
+        with pytest.raises(UserError, match="100 texts in line") as refused, admission.slot(B):
             pass
         assert refused.value.remedy == "Try again in 3 min 20 s."
     with filled(admission, a=100) as got:
@@ -141,7 +141,7 @@ def test_nobody_is_let_in_while_others_have_waited_for_too_long(
         with filled(admission, b=9) as got:
             assert got == {"b": 9}
             now = 31
-            with pytest.raises(UserError, match="18 are waited for"), admission.slot(B):
+            with pytest.raises(UserError, match="18 texts in line"), admission.slot(B):
                 pass
     with filled(admission, a=9), filled(admission, b=1) as got:
         assert got == {"b": 1}, "those who waited have got theirs"
@@ -164,7 +164,7 @@ def full(live: Live) -> Iterator[Live]:
 async def test_who_finds_no_place_is_told_in_the_channel(full: Live, words: str) -> None:
     await full.bot.guild_settings.choose(LAB, "chat", True)
     said = await full.ask(words)
-    assert "This server is asking for more texts than I can serve: 200 are waited for." in said
+    assert "This server is asking for more texts than I can serve: 200 texts in line." in said
     assert "Try again in 20 s." in said
 
 

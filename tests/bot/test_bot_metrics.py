@@ -138,7 +138,7 @@ def test_trainings_are_told_in_a_line_each() -> None:
     shown = trainings(QueueSnapshot((runs, reads, *waits)))
     assert "42 %, about 2 min left\n🧠 reading the text\n" in shown
     assert "2 wait, the next begins in about 2 min" in shown
-    assert "and 4 more that run" in trainings(QueueSnapshot((runs,) * 9))
+    assert "and 4 more running" in trainings(QueueSnapshot((runs,) * 9))
 
 
 async def test_the_pace_is_of_the_last_ten_minutes(live: Live) -> None:

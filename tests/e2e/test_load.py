@@ -25,5 +25,5 @@ def test_everybody_gets_one_answer(tmp_path: Path) -> None:
     assert written["finished"] > 0
     full = [words for words in refusals(outcome.generates) if "asking for" in words]
     assert full
-    assert all("texts than I can serve: … are waited for. Try again in … s." in words for words in full)
+    assert all("texts than I can serve: … text in line. Try again in … s." in words for words in full)
     assert sum(map(len, outcome.turns.begun().values())) == TRAININGS
