@@ -38,10 +38,10 @@ class Play(commands.Cog):
     @hybrid_command(
         "quiz [MODEL|scores] [--OPTION VALUE ...]",
         ("quiz", "quiz frankenstein --passages 4 --seconds 30", "quiz scores", "quiz --start-over"),
-        about="Real or model? Guess which passage stands in the text",
+        about="Real or model? Guess which passage comes from the text",
     )
     async def quiz(self, ctx: Context, *, flags: QuizFlags) -> None:
-        """Guess which of some passages stands in the text that a model learned: the model wrote the others.
+        """Guess which of several passages comes from the text that a model learned: the model wrote the others.
 
         The letters below guess, and the answer comes after a minute. `quiz scores` shows this server's table.
         """
@@ -63,7 +63,7 @@ class Play(commands.Cog):
     async def best(self, ctx: Context) -> None:
         """Show the texts of mine that people in this server reacted to most, with links; any emoji counts.
 
-        A text is shown only where everybody who reads the channel can read it where it stands, too.
+        A text is shown only where everybody who reads the channel can also read the original.
         """
         require_permissions(ctx)
         who = Actor.of(ctx)

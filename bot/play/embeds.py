@@ -25,7 +25,7 @@ class Favourite(NamedTuple):
 
 
 def question(job: QuizJob, passages: Sequence[str], ends: float) -> discord.Embed:
-    asked = f"One of these stands in the text that `{job.model.name}` learned, the rest it wrote. Which one is real?"
+    asked = f"One of these comes from the text that `{job.model.name}` learned; it wrote the others. Which one is real?"
     said = [asked, *_listed(passages), f"-# The answer comes <t:{round(ends)}:R>."]
     return discord.Embed(title=_TITLE, description="\n".join(said), colour=BLURPLE)
 
@@ -38,7 +38,7 @@ def answer(job: QuizJob, passages: Sequence[str], real: int, guesses: Mapping[in
     """`guesses`: of members, by id. Their mentions are only names here: an embed pings nobody."""
     right = [f"<@{user_id}>" for user_id, guess in guesses.items() if guess == real]
     who = f"{len(right)} of {len(guesses)} guessed right. {', '.join(right[:_NAMED])}" if guesses else "Nobody guessed."
-    said = f"**{LETTERS[real]}** stands in the text; `{job.model.name}` wrote the rest."
+    said = f"**{LETTERS[real]}** comes from the text; `{job.model.name}` wrote the rest."
     return discord.Embed(title=_TITLE, description="\n".join([said, *_listed(passages, real), who]), colour=GREEN)
 
 
@@ -48,10 +48,10 @@ def _listed(passages: Sequence[str], real: int | None = None) -> list[str]:
     return [f"**{letter}**{' ✅' if at == real else ''}\n> {text}\n" for at, (letter, text) in pairs]
 
 
-def scores(found: Mapping[int, tuple[int, int]]) -> discord.Embed:
+def scores(found: Mapping[int, tuple[int, int]], prefix: str) -> discord.Embed:
     ranked = sorted(found.items(), key=lambda one: (-one[1][0], one[1][1]))[:_RANKED]
     lines = [f"{place}. <@{user_id}>: {right} of {of}" for place, (user_id, (right, of)) in enumerate(ranked, 1)]
-    said = "\n".join(lines) or "Nobody has guessed yet: `quiz` shows passages to guess at."
+    said = "\n".join(lines) or f"Nobody has guessed yet: `{prefix}quiz` shows passages to guess at."
     return discord.Embed(title="Real or model? Right guesses in this server", description=said, colour=AMBER)
 
 
@@ -65,5 +65,5 @@ def favourites(found: Sequence[Favourite], prefix: str) -> discord.Embed:
         f"**{one.number}** · [{plain(one.model)}]({one.link}) in <#{one.channel_id}>\n> {_beginning(one.text)}\n"
         for one in found
     )
-    begin = f"Nothing to show here yet: react to a text of mine, such as one of `{prefix}generate`, and it counts."
-    return discord.Embed(title="The best of it", description=said or begin, colour=AMBER)
+    begin = f"Nothing to show here yet: react to a text of mine, such as one from `{prefix}generate`, and it counts."
+    return discord.Embed(title="My best texts", description=said or begin, colour=AMBER)

@@ -152,12 +152,12 @@ class Quiz(Requests, Service):
         who, here, letter = press.actor, press.actor.place.channel_id, int(press["letter"])
         job, _, _ = await self._running(here)
         if job is None or letter >= job.passages:
-            raise _over()
+            raise _over(await self.servers.prefix(who.guild_id))
         await self.registry.by_id(Viewer(who.guild_id, who.here), job.model.model_id)
         guess: list[str | float] = [press["job"], f"g:{who.user.id}", letter, here, time.time(), MOST_GUESSES]
         if not await reply(self._guess(keys=[keys.quiz(here), keys.QUIZZES], args=guess)):
-            raise _over()
-        said = f"You guess **{embeds.LETTERS[letter]}**. Until the answer comes you can still choose another one."
+            raise _over(await self.servers.prefix(who.guild_id))
+        said = f"You guessed **{embeds.LETTERS[letter]}**. Until the answer comes you can still choose another one."
         await press.send(said)
 
     # ------------------------------------------------------------------ the answer
@@ -216,12 +216,16 @@ class Quiz(Requests, Service):
     async def scores(self, guild_id: int) -> discord.Embed:
         found: dict[bytes, bytes] = await reply(self.redis.hgetall(keys.quiz_scores(guild_id)))
         counts = ((int(user_id), one.split(b":")) for user_id, one in found.items())
-        return embeds.scores({user_id: (int(right), int(guesses)) for user_id, (right, guesses) in counts})
+        table = {user_id: (int(right), int(guesses)) for user_id, (right, guesses) in counts}
+        return embeds.scores(table, await self.servers.prefix(guild_id))
 
 
 def _busy() -> UserError:
-    return UserError("A quiz runs in this channel, or has just shown this passage.", "Guess there, or try again.")
+    return UserError(
+        "A quiz is already running in this channel, or has just shown this passage.",
+        "Guess in it, or try again in a moment.",
+    )
 
 
-def _over() -> UserError:
-    return UserError("This quiz takes no more guesses.", "Begin another one with `quiz`.")
+def _over(prefix: str) -> UserError:
+    return UserError("This quiz takes no more guesses.", f"Begin another one with `{prefix}quiz`.")

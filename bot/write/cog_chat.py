@@ -40,11 +40,13 @@ class Chat(commands.Cog):
         Members with Manage Server or Manage Channels can do this.
         """
         await ctx.defer()
+        servers = self.generating.servers
+        prefix = await servers.prefix(ctx.guild.id if ctx.guild else None)
         known = {None: None, "on": True, "yes": True, "off": False, "no": False}
         word = state.strip().lower() if state is not None else None
         if word not in known:
-            raise UserError(f"`chat` can't be {code(str(state))}.", "Use `chat on` or `chat off`.")
-        wanted, here, servers = known[word], channel_ids(ctx.channel), self.generating.servers
+            raise UserError(f"`chat` can't be {code(str(state))}.", f"Use `{prefix}chat on` or `{prefix}chat off`.")
+        wanted, here = known[word], channel_ids(ctx.channel)
         if wanted is not None:
             if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):
                 raise UserError(
@@ -52,7 +54,6 @@ class Chat(commands.Cog):
                 )
             await servers.choose(here[0], "chat", wanted)
         on = (await servers.channel(here)).chat if wanted is None else wanted
-        prefix = await servers.prefix(ctx.guild.id if ctx.guild else None)
         me = plain(self.bot.user.display_name if self.bot.user is not None else "me")
         wait = self.generating.settings.chat_cooldown_s
         pace = f", at most once every {wait:g} s" if wait else ""

@@ -68,12 +68,11 @@ class Menus(commands.Cog):
             job_id, _ = await self._text_in(message)
             job, answer = await self.writing.generating.answered(who, job_id)
             if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
-                raise UserError(
-                    "This message has more than one text, or none.", "The menu under a comparison continues one of it."
-                )
+                remedy = "The menu under a comparison continues one of them."
+                raise UserError("This message has more than one text, or none.", remedy)
             text, author_id = changes.whole(job, answer), author_of(job)
         if not text.strip():
-            raise UserError("This message has no words that I could continue.", "Take one that has some.")
+            raise UserError("This message has no words that I could continue.", "Choose one that has some.")
         end = changes.end_of(text)
         shown = end["shown"] if end["shown"] < len(text) else None
         return Request(end["seed"], chosen={"shown": shown, "author_id": author_id})
@@ -115,7 +114,8 @@ class Menus(commands.Cog):
         async def block(form: Press) -> None:
             require_admin(form.interaction.user)
             phrase = await self._block(form.actor, form.typed["phrase"])
-            said = f"{phrase} is on this server's blocklist now: the form **Blocklist** of `settings` shows it."
+            where = f"the button **Blocklist** of `{await self._prefix(form.actor)}settings` shows it"
+            said = f"{phrase} is on this server's blocklist now: {where}."
             try:
                 there = await self._remove(form.actor, message, job_id)
             except (UserError, discord.HTTPException) as error:
@@ -135,11 +135,15 @@ class Menus(commands.Cog):
         if len(entries) != 1:
             raise UserError(
                 f"That is {len(entries):,} phrases." if entries else "There is no word in it.",
-                "Leave one word or phrase, without commas. The form **Blocklist** of `settings` takes several.",
+                "Leave one word or phrase, without commas. The button **Blocklist** of "
+                f"`{await self._prefix(who)}settings` takes several.",
             )
         await self.writing.generating.servers.block(who.guild_id, entries[0])
         log.info("phrase_blocked", guild_id=who.guild_id, channel_id=who.place.channel_id, user_id=who.user.id)
         return code(entries[0], MOST_CHARS)
+
+    async def _prefix(self, who: Actor) -> str:
+        return await self.writing.generating.servers.prefix(who.guild_id)
 
     # ------------------------------------------------------------------ texts
 
@@ -151,7 +155,7 @@ class Menus(commands.Cog):
         if job_id is None or isinstance(job, TrainJob | DeleteJob):
             problem = "This message isn't mine."
             if message.author == self.bot.user:
-                problem = "This message is no text of mine; those of a chat I know for a month."
+                problem = "This message isn't a text of mine, or it is a chat answer older than a month."
             raise UserError(
                 problem,
                 "Whoever wrote a message can delete it in Discord's own menu, and so can members with Manage Messages.",

@@ -146,7 +146,7 @@ async def test_a_text_that_the_bot_cannot_fetch_is_no_error(live: Live, worker: 
     worker.redis.zadd(keys.best(GUILD_ID), {f"{2**62}:{CHANNEL_IDS['tavern']}": 5})
     said = await live.ask("!best")
     assert "tide and time" in said
-    assert text_of(live.shown("The best of it")[-1]) == said
+    assert text_of(live.shown("My best texts")[-1]) == said
 
 
 async def test_what_was_forgotten_or_is_too_old_to_be_known_is_not_quoted_again(live: Live, worker: StandIn) -> None:

@@ -116,7 +116,7 @@ async def test_nobody_elses_words_are_used(live: Live, worker: StandIn, command:
 
 async def test_what_has_no_words_or_no_text_is_not_continued(live: Live, worker: StandIn) -> None:
     call(live, "ada", await card(live), CONTINUE)
-    await told(live, "ada", "no text of mine")
+    await told(live, "ada", "isn't a text of mine")
     call(live, "ada", live.people.send(ADA, LAB, "", [File("sea.txt", b"the sea")]), CONTINUE)
     await told(live, "ada", "no words")
     text = await bens_text(live, worker)
@@ -184,7 +184,7 @@ async def test_a_training_is_no_text(live: Live, worker: StandIn) -> None:
     made = button("delete-text", "t-1", label="Delete")
     sent = await live.bot.get_partial_messageable(LAB).send("a card", view=view(made))
     live.press("ada", live.world.messages[LAB][sent.id], "Delete")
-    await told(live, "ada", "no text of mine")
+    await told(live, "ada", "isn't a text of mine")
     assert await live.bot.redis.exists(keys.job("t-1"))
 
 

@@ -50,7 +50,7 @@ def buttons(message: Message) -> list[dict[str, Any]]:
     return [item for row in message.components for item in row["components"]]
 
 
-async def guess(live: Live, message: Message, person: str, letter: str, answer: str = "You guess") -> None:
+async def guess(live: Live, message: Message, person: str, letter: str, answer: str = "You guessed") -> None:
     before = len(whispers(live, person, message.channel_id))
     custom_id = next(one["custom_id"] for one in buttons(message) if one["label"] == letter)
     live.acts.click(USER_IDS[person], message.channel_id, message.id, custom_id)
@@ -91,7 +91,7 @@ async def test_guesses_are_answered_in_time_and_counted(live: Live, worker: Stan
     await guess(live, message, "dora", "C")
     await guess(live, message, "dora", "B")  # changed
     said = await ended(live, message)
-    assert "**B** stands in the text" in said
+    assert "**B** comes from the text" in said
     assert "**B** ✅" in said
     assert "2 of 3 guessed right" in said
     assert f"<@{BEN}>" in said
@@ -118,7 +118,7 @@ async def test_a_question_that_waits_for_discord_is_answered_later(live: Live, w
     assert worker.redis.exists(key)
     worker.redis.hset(key, "message", message.id)
     worker.redis.srem(keys.OUTBOX, job_id)
-    assert "**B** stands in the text" in await ended(live, message)
+    assert "**B** comes from the text" in await ended(live, message)
 
 
 async def test_nothing_before_the_end_tells_which_one_is_real(live: Live, worker: StandIn) -> None:
@@ -132,7 +132,7 @@ async def test_nothing_before_the_end_tells_which_one_is_real(live: Live, worker
 
 async def test_one_at_a_time_in_a_channel(live: Live, worker: StandIn) -> None:
     message = await begun(live, worker)
-    assert "A quiz runs in this channel" in await live.ask("!quiz")
+    assert "A quiz is already running in this channel" in await live.ask("!quiz")
     # As when two people asked at once.
     place = (await live.job(f"q-{message.reference['message_id']}", QuizJob)).place  # type: ignore[index]
     other = QuizJob(job_id="q-2", place=place, model={"model_id": "m1", "name": "tides"}, passages=3, seconds=60)  # type: ignore[arg-type]
@@ -241,7 +241,7 @@ async def test_one_that_discord_does_not_take_holds_up_no_other(live: Live, work
     first, other = await begun(live, worker), await begun(live, worker, "tavern", window=8)
     live.faults.add(Fault("PATCH", f"/channels/{LAB}/messages/{first.id}", 503, times=1_000))
     await live.bot.redis.zadd(keys.QUIZZES, {str(LAB): 0.5})
-    assert "stands in the text" in await ended(live, other)
+    assert "comes from the text" in await ended(live, other)
     assert await live.bot.redis.exists(keys.quiz(LAB))
 
 

@@ -34,13 +34,13 @@ def test_a_quiz_goes_on_after_a_restart_and_is_answered_in_time(system: System) 
     message = slash(system, "quiz", {"passages": 4, "seconds": 600})
     assert list(buttons(message)) == ["A", "B", "C", "D"]
     for person, letter in zip(("ada", "ben", "dora", "ada"), "ABCD", strict=True):
-        said = text_of(press(system, message, letter, "You guess", person=person))
-        assert f"You guess **{letter}**" in said
+        said = text_of(press(system, message, letter, "You guessed", person=person))
+        assert f"You guessed **{letter}**" in said
     stop_bot(system)
     with system.redis as client:
         assert client.zadd(keys.QUIZZES, {system.client.world().channels["lab"]: 1}) == 0
     start_bot(system)
-    ended = system.wait_for_card(message, "stands in the text", "of 3 guessed right")
+    ended = system.wait_for_card(message, "comes from the text", "of 3 guessed right")
     assert not buttons(ended)
     assert ended["mentions"] == []
     assert text_of(system.ask("!quiz scores")).count(" of 1") == 3
@@ -52,7 +52,7 @@ def test_no_passage_comes_twice_until_somebody_starts_over(system: System) -> No
     used_up = text_of(system.ask("!quiz tides", channel="cellar"))
     assert "Every passage that I keep of this text was shown" in used_up
     assert "`quiz --start-over`" in used_up
-    assert "A quiz runs in this channel" in text_of(system.ask("!quiz tides"))
+    assert "A quiz is already running in this channel" in text_of(system.ask("!quiz tides"))
     quiz(system, "!quiz tides --start-over", "cellar")
 
 
