@@ -39,6 +39,6 @@ def usual_drawing(recipe: RecipeName, loss: float) -> Drawing:
 
 def too_slow() -> UserError:
     return UserError(
-        "That wasn't done in time: this model writes too slowly, or too many people wait.",
-        "Ask for a shorter text, or take a smaller model.",
+        "That wasn't done in time: this model writes too slowly, or too many people are waiting.",
+        "Ask for a shorter text, or use a smaller model.",
     )

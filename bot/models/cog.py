@@ -328,7 +328,7 @@ class Models(Requests, commands.Cog):
             prefix = await self.servers.prefix(who.guild_id)
             raise UserError(
                 "There is no file to import.",
-                f"Attach a `.safetensors` file to the message; `{prefix}model export NAME` makes one.",
+                f"Attach a `.safetensors` file to the command; `{prefix}model export NAME` makes one.",
             )
         await self.transfer.import_file(who, file, wanted, ctx.send, **replying(ctx))
 

@@ -87,7 +87,7 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
         ("Trained", facts.get("Training") or count(model.epochs, "epoch")),
         ("Network", facts.get("Network")),
         ("Vocabulary", facts.get("Vocabulary")),
-        ("Size", f"{count(model.parameters, 'weight')}, {megabytes(model.file_bytes)}"),
+        ("Size", f"{count(model.parameters, 'parameter')}, {megabytes(model.file_bytes)}"),
         ("Continued from", facts.get("Goes back to") or parent),
         ("Can be used", scope_in_full(model)),
         ("Owner", f"<@{model.owner_id}>" + (", who imported it" if model.imported else "")),
@@ -152,11 +152,11 @@ def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False)
     if messages:
         return (
             f"`{name}` as a file, {megabytes(file_bytes)}.\n"
-            "⚠️ **It carries what it learned from members' messages, beyond my reach**: weights, and which letters or "
-            "words follow which, of more than three letters or one word only what three members or more wrote. I can't "
-            "take words out of this file when somebody withdraws them, and whoever has it can draw texts from it "
-            f"anywhere. Everyone who can read this channel can download it. `{prefix}model import` takes it in this "
-            "server only, and no longer once words were withdrawn."
+            "⚠️ **It carries what it learned from members' messages, beyond my reach**: its weights, and which "
+            "letters or words follow which (longer runs only if at least three members wrote them). I can't take words "
+            "out of this file when somebody withdraws them, and whoever has it can draw texts from it anywhere. "
+            f"Everyone who can read this channel can download it. `{prefix}model import` takes it in this server only, "
+            "and no longer once words were withdrawn."
         )
     return (
         f"`{name}` as a file, {megabytes(file_bytes)}. `{prefix}model import`, with the file attached, brings it into "

@@ -83,7 +83,7 @@ async def unshare(
             f"`{model.name}` learned from a public text, so it belongs to the whole server.",
             "Only models of uploaded texts can be kept to channels.",
         )
-    to, whom = None, "everyone else"
+    to, whom = None, "anyone else"
     if typed is not None:
         if (number := channel_number(typed)) in model.shared_with:
             to = number  # works even if the owner no longer sees the channel, or it is gone

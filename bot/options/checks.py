@@ -21,7 +21,7 @@ _TEMPERATURES = "0.4,0.8,1.2"
 def seed(words: str) -> str:
     """The words to continue, unless they are too long."""
     if len(words) > SEED_LIMIT:
-        raise UserError(f"That seed is {len(words):,} characters long.", f"Use at most {SEED_LIMIT:,}.")
+        raise UserError(f"Your words have {len(words):,} characters.", f"Use at most {SEED_LIMIT:,} characters.")
     return words
 
 

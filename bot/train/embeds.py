@@ -308,7 +308,7 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
     fields = {
         "Epochs": f"{model.epochs:,}" + (" in all" if model.parent not in (None, STARTER) else ""),
         "Time": duration(end.seconds),
-        "Size": count(model.parameters, "weight"),
+        "Size": count(model.parameters, "parameter"),
         # That of the network alone, with its dropout, would look like a mistake beside the mixture's.
         "Training loss": bits(model.train_loss) if model.heldout_loss is None else "",
         "Held-out loss": bits(model.heldout_loss),

@@ -95,12 +95,12 @@ class ClassicRecipe(Recipe):
             raise UserError("The seed is empty.", "Give a few words to continue.")
         if not body:
             raise UserError(
-                "Nothing is left of this seed: it is all stop words (such as 'the' and 'is') or punctuation.",
+                "Nothing is left of your words: they are all stop words (such as 'the' and 'is') or punctuation.",
                 "Give at least one other word.",
             )
         known = known_seed(body, vocabulary)
         read = vocabulary.decode(known.ids)
-        notes = known.notes if read == seed else (*known.notes, f'The model reads this seed as "{read}".')
+        notes = known.notes if read == seed else (*known.notes, f'The model reads your words as "{read}".')
         return Seed(pad(known.ids), notes)
 
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:  # noqa: ARG002

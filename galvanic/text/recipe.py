@@ -233,7 +233,7 @@ def known_seed(seed: str, vocabulary: Vocabulary) -> Seed:
     more = " and others" if len(unknown) > 10 else ""
     if not (ids >= 0).any():
         raise UserError(
-            f"The model has never seen any of the characters of this seed: {named}{more}.",
-            "Give a seed in the script of the text that it learned from.",
+            f"The model knows none of the characters of your words: {named}{more}.",
+            "Write in the script of the text that it learned from.",
         )
     return Seed(ids[ids >= 0], (f"The model has never seen these characters and skipped them: {named}{more}",))

@@ -101,7 +101,7 @@ def _unknown(name: str, key: str, settings: Settings) -> UserError:
     guess = f"Did you mean {' or '.join(f'`{each}`' for each in near)}? " if near else ""
     return UserError(
         f"There is no text called `{shown.replace('`', '')}`.",
-        f"{guess}The catalogue lists every name; a .txt file can be attached instead.",
+        f"{guess}`catalogue` lists every name; or attach a .txt file.",
     )
 
 

@@ -15,7 +15,7 @@ from tests.factories import comparison, finished, generate_job, generated, place
 from tests.registered import register
 
 GUILD, LAB = GUILD_ID, CHANNEL_IDS["lab"]
-NOTE = 'The model reads this seed as "damn it".'
+NOTE = 'The model reads your words as "damn it".'
 
 
 async def test_the_worker_is_told_what_applies(live: Live, worker: StandIn) -> None:
@@ -50,7 +50,7 @@ async def test_notes_are_covered_too(live: Live) -> None:
         message = live.showing(words)
         assert message is not None
         assert "damn" not in text_of(message)
-        assert "seed as" in text_of(message)
+        assert "your words as" in text_of(message)
 
 
 def test_notes_of_a_training_are_covered_too() -> None:

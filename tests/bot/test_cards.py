@@ -287,7 +287,7 @@ def test_one_of_a_thing_is_no_plural_and_an_import_was_not_trained() -> None:
     shown = model_embeds.model_info(model, current=False, prefix="!")
     assert "1 character, " in (shown.description or "")
     assert "imported <t:5:R>" in (shown.description or "")
-    assert "1 weight, " in (fields(shown)["Size"] or "")
+    assert "1 parameter, " in (fields(shown)["Size"] or "")
     assert ", imported <t:5:R>" in (model_embeds.delete_question(model, USER, "!").description or "")
     assert "trained <t:5:R>" in str(
         model_embeds.model_info(record(created_at=5.0), current=False, prefix="!").description

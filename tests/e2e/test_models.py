@@ -230,7 +230,7 @@ def test_sharing_with_the_whole_server(system: System) -> None:
     assert "shared with the server" in ask(system, "!models", channel="library")
     assert "already" in ask(system, "!model share novel #library")
     assert "not shared with" in ask(system, "!model unshare novel #library")
-    assert "no longer shared with everyone else" in ask(system, "!model unshare novel")
+    assert "no longer shared with anyone else" in ask(system, "!model unshare novel")
     assert "novel" not in ask(system, "!models", channel="library")
     assert "is not shared" in ask(system, "!model unshare novel")
 

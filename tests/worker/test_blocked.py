@@ -74,7 +74,7 @@ def test_a_note_that_quotes_the_seed_is_covered(settings: Settings, client: redi
         run(client, compare_job(seed="The SEA!", variants=_TWO, blocked=("sea",))),
     ):
         assert isinstance(answer, Generated | Compared)
-        assert any("reads this seed" in note for note in answer.notes)
+        assert any("reads your words" in note for note in answer.notes)
         assert "sea" not in " ".join(answer.notes)
 
 

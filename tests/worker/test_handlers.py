@@ -77,7 +77,7 @@ def test_a_variant_that_fails_leaves_the_others(client: redis.Redis) -> None:
 
 
 def test_a_comparison_of_which_nothing_comes_fails(client: redis.Redis) -> None:
-    require_failure(run(client, compare_job(variants=_variants(("one", 0.3), ("two", 0.7)), seed="123")), "never seen")
+    require_failure(run(client, compare_job(variants=_variants(("one", 0.3), ("two", 0.7)), seed="123")), "knows none")
 
 
 def test_a_surprise_is_the_score_of_the_text(client: redis.Redis, settings: Settings) -> None:
