@@ -27,11 +27,11 @@ def choosing(nats: float) -> str:
 def written(epoch: int, by: Writer | None, start: str) -> str:
     """When a sample was written, and by what. `start`: the model that the training began with."""
     if epoch:
-        return f"after epoch {epoch}" + (", by network and counting" if by == "both" else "")
+        return f"after epoch {epoch}"
     writers = {
-        "table": ", by counting alone",
+        "table": ", from letter counts alone",
         "network": f", by {start}",
-        "both": f", by {start} and counting",
+        "both": f", by {start} and letter counts",
         None: "",
     }
     return f"before learning{writers[by]}"

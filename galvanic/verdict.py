@@ -34,12 +34,12 @@ class Verdict(Measured):
         if self.kind is None:
             return ""
         no_lead = (lead := _lead(self)) is not None and lead < _BETTER_NATS
-        why = "it foresees new text no better than counting alone" if no_lead else "many of its words are none"
+        why = "it predicts new text no better than counting alone" if no_lead else "many of its words don't exist"
         said = {
             "begun": f"It has hardly begun: {why}.",
             "words": "Its words are mostly right.",
             "reads": "It reads like its text.",
-            "recites": "It mostly recites.",
+            "recites": "It mostly recites its text.",
         }
         return f"{said[self.kind]} {self._next}".strip()
 
@@ -62,12 +62,12 @@ class Verdict(Measured):
     @property
     def foresight(self) -> str:
         if self.heldout_loss is None:
-            return f"{_bits(self.train_loss)} bits per character of its own text; nothing was held out"
-        said = f"{_bits(self.heldout_loss)} bits per character of text that it had not seen"
+            return f"{_bits(self.train_loss)} bits per character of its own text; no part was kept to test it on"
+        said = f"{_bits(self.heldout_loss)} bits per character of new text (lower is better)"
         if self.ngrams_loss is not None:
-            said += f"; counting alone (a Markov bot) {_bits(self.ngrams_loss)}"
+            said += f"; counting alone which letters follow which: {_bits(self.ngrams_loss)}"
         if self.starter_loss is not None:
-            said += f"; my English before it read this {_bits(self.starter_loss)}"
+            said += f"; my English before this training: {_bits(self.starter_loss)}"
         return said
 
     @property
@@ -77,7 +77,7 @@ class Verdict(Measured):
         if self.known_words is not None and self.usual_known_words is not None:
             usual = _percent(self.usual_known_words)
             said.append(
-                f"{_percent(self.known_words)} of its words stand in the text, as do {usual} of those at its end"
+                f"{_percent(self.known_words)} of its words occur in the text (of the text's own last words: {usual})"
             )
         if self.copy_share is not None:
             said.append(f"{_percent(self.copy_share)} of what it wrote is copied word for word")

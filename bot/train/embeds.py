@@ -265,7 +265,7 @@ def _add_progress(embed: discord.Embed, options: TrainOptions, progress: Progres
     _add(embed, fields)
     known = progress.heldout_loss if progress.heldout_loss is not None else progress.train_loss
     if known is not None:
-        embed.add_field(name="In plain words", value=f"Now it is {choosing(known)}.", inline=False)
+        embed.add_field(name="In plain words", value=f"It guesses each character {choosing(known)}.", inline=False)
 
 
 def _speed(progress: Progress | None) -> str:

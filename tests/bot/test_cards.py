@@ -105,10 +105,10 @@ def test_a_card_says_how_its_training_is(events: list[Event], around: dict[str, 
         (
             [STARTED, Sample(epoch=0, text="soon", by="both")],
             {},
-            "Sample before learning, by my English and counting",
+            "Sample before learning, by my English and letter counts",
             "> soon",
         ),
-        ([Sample(epoch=3, text="mixed", by="both")], {}, "Sample after epoch 3, by network and counting", "> mixed"),
+        ([Sample(epoch=3, text="mixed", by="both")], {}, "Sample after epoch 3", "> mixed"),
     ],
 )
 def test_a_card_shows_figures(events: list[Event], around: dict[str, object], name: str, value: str) -> None:
@@ -159,7 +159,7 @@ def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
     assert shown["Time left"] == "1 min 15 s"
     assert shown["Training loss"] == "2.60 bits (1.800 nats)"
     assert shown["Held-out loss"] == "2.74 bits (1.900 nats)"
-    assert shown["In plain words"] == "Now it is as if choosing among 6.7 equally likely characters."
+    assert shown["In plain words"] == "It guesses each character as if choosing among 6.7 equally likely characters."
 
 
 def test_the_finished_card_has_curve_and_three_samples() -> None:
@@ -211,7 +211,8 @@ def test_the_finished_card_begins_with_its_verdict_and_is_green_only_when_earned
         assert lines.pop(0) == f"**{told.headline}**"
     assert lines[:2] == [f"{told.foresight}.", "12 % of what it wrote is copied word for word."]
     older = card(view_of(finished(model=record(verdict=None, heldout_loss=None, copy_share=None))))
-    assert (older.description or "").startswith("2.16 bits per character of its own text; nothing was held out.\n✅")
+    untested = "2.16 bits per character of its own text; no part was kept to test it on."
+    assert (older.description or "").startswith(f"{untested}\n✅")
 
 
 def test_samples_on_cards_show_nothing_of_the_blocklist() -> None:

@@ -83,9 +83,9 @@ def test_it_is_said_why() -> None:
         "It reads like its text. Longer training would help most: the second half of this training brought 0.87 bits."
     )
     assert judged(FALLING[:1], ngrams_loss=1.0).headline == (
-        "It has hardly begun: it foresees new text no better than counting alone. Longer training would help most."
+        "It has hardly begun: it predicts new text no better than counting alone. Longer training would help most."
     )
-    assert "many of its words are none. Longer" in judged(known_words=0.5).headline
+    assert "many of its words don't exist. Longer" in judged(known_words=0.5).headline
     assert "right. A longer text would help most: the second half" in judged(FLAT, known_words=0.9).headline
     assert "Fewer epochs" in judged(copy_share=1.0).headline
     assert "hardly make it better" in judged(FLAT).headline
@@ -94,12 +94,13 @@ def test_it_is_said_why() -> None:
 def test_figures_stand_beside_what_else_would_have_reached() -> None:
     found = judged(starter_loss=1.3)
     assert found.foresight == (
-        "1.44 bits per character of text that it had not seen; counting alone (a Markov bot) 1.73; my English before "
-        "it read this 1.88"
+        "1.44 bits per character of new text (lower is better); counting alone which letters follow which: 1.73; "
+        "my English before this training: 1.88"
     )
     assert found.written == (
-        "96 % of its words stand in the text, as do 96 % of those at its end; 2 % of what it wrote is copied word for "
-        "word"
+        "96 % of its words occur in the text (of the text's own last words: 96 %); 2 % of what it wrote is copied word "
+        "for word"
     )
-    assert judged(heldout_loss=None).foresight == "1.44 bits per character of its own text; nothing was held out"
+    untested = "1.44 bits per character of its own text; no part was kept to test it on"
+    assert judged(heldout_loss=None).foresight == untested
     assert judged(known_words=None, copy_share=None).written == ""
