@@ -89,7 +89,7 @@ def explain(error: BaseException, doing: str, settings: Settings, usage: str = "
         case _ if isinstance(error, REDIS_DOWN) and takes_nothing(error, settings):
             log.warning("redis_takes_nothing", doing=doing)
             return UserError(
-                "My job queue (Redis) takes nothing right now: its disk or its memory is full.",
+                "My job queue (Redis) can't store anything right now: its disk or its memory is full.",
                 "Nothing was started or lost; the bot's operator has to make room.",
             )
         case _ if isinstance(error, REDIS_DOWN):

@@ -45,8 +45,8 @@ class Judged(NamedTuple):
         own, counts = (f"{nats / math.log(2):.2f}" for nats in self)
         if self.helps:
             return (
-                f"It began with the English that I come with, which foresees this text at {own} bits a character "
-                f"before it has learned from it; counting which letter follows which gives {counts}.",
+                f"It began with the English that I come with: before this training that predicts the text at {own} "
+                f"bits a character, and counting which letter follows which at {counts}.",
             )
         return (
             f"It began with nothing: the English that I come with foresees this text at {own} bits a character, no "

@@ -381,7 +381,7 @@ def _ended_before_its_time(pace: Pace, minutes: float, from_starter: bool) -> tu
         return ()
     why = f"after {pace.epochs} epochs, a text of this length is only memorised. Use --epochs for more."
     if from_starter:
-        why = f"from the English that I come with, more than {pace.epochs} epochs made each text worse that was tried."
+        why = f"from the English that I come with, more than {pace.epochs} epochs made every text that was tried worse."
     return (f"It used {taken:.1f} of {minutes:g} minutes: {why}",)
 
 

@@ -117,7 +117,7 @@ class Importer(OfWords, Service):
                 if other.reading is not None:
                     raise UserError(
                         f"I'm already reading <#{other.info.source_id}>; one channel at a time in a server.",
-                        "Try again when that is done; its card shows how far it is.",
+                        "Try again when that is done; its card shows its progress.",
                     )
             await self.store.create(info, ImportState(job_id=job_id))
         one = ", one member" if plan.author_id else ""

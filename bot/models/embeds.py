@@ -71,7 +71,9 @@ def model_info(
     for name, value in _fields(model, {name: plain(value[:_FACT_CHARS]) for name, value in facts}):
         embed.add_field(name=name, value=value[:FIELD_LIMIT], inline=name not in _SENTENCES)
     if no_picture is not None:
-        embed.add_field(name="No picture", value=f"{clipped(no_picture, 900)} I know this without it.", inline=False)
+        embed.add_field(
+            name="No picture", value=f"{clipped(no_picture, 900)} This is what I know without it.", inline=False
+        )
     else:
         embed.set_image(url=f"attachment://{CARD_FILE}")
     return embed.set_footer(text=f"{prefix}generate WORDS --model {model.name}")
@@ -203,7 +205,7 @@ def megabytes(number: int) -> str:
 def scope_in_full(model: ModelRecord) -> str:
     """Where a model may be used: after "it may be used"."""
     if model.source_channels:
-        return f"{_where(model)}, as far as all who read along could have read {mentions(model.source_channels)}"
+        return f"{_where(model)}, wherever everybody can also read {mentions(model.source_channels)}"
     return _where(model)
 
 

@@ -272,7 +272,7 @@ class Personas(Service):
         asked = (await servers.get(who.guild_id)).personas.get(call)
         terms = (who.user.id, press["terms"])
         if asked is None or (asked.owner, asked.terms) != terms:
-            remedy = "Whoever wants it can add it again, and I ask you again."
+            remedy = "Whoever wants it can add it again, and I'll ask you again."
             raise UserError("This persona was changed or removed since I asked you.", remedy)
         if press["said"] == "no":
             await servers.remove_persona(who.guild_id, call)

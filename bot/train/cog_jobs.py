@@ -107,8 +107,8 @@ class Jobs(commands.Cog):
             case "cancelled":
                 return "Cancelled before it started." if state.state == "queued" else "Cancelled."
             case "asked" if await self.cards.jobs.has_worker(TRAIN_QUEUE):
-                return "I cancel it: its card shows when that is done."
-        return "No worker is running: it is cancelled within two minutes, or as soon as one is back."
+                return "I'm cancelling it: its card will show when that is done."
+        return "No worker is running: it will be cancelled within two minutes, or as soon as one is back."
 
     async def _finish(self, job_id: str, state: TrainingState) -> str:
         if state.state == "queued":
@@ -137,10 +137,10 @@ class Jobs(commands.Cog):
             return own[0].job.job_id
         prefix = await self.cards.servers.prefix(who.guild_id)
         problem = (
-            f"You have {len(own)} trainings here." if own else "These trainings are not yours, but you may end them."
+            f"You have {len(own)} trainings here." if own else "You have no training here, but you may end others'."
         )
         if not own and not others:
-            raise UserError("You have no training here that waits or runs.", f"`{prefix}jobs` lists this server's.")
+            raise UserError("You have no training waiting or running here.", f"`{prefix}jobs` lists this server's.")
         lines = ["Type which one you mean:"]
         for job in [one.job for one in own or others][:_LISTED]:
             may_show = self._may_show(who, job, private)
@@ -177,7 +177,7 @@ class Jobs(commands.Cog):
         """`here`: the channel where `user` asks, which they surely read, and of a thread its parent.
 
         Raises `UserError`: there is no such training that this person can see, it learns from messages that they may
-        not be able to read, or it has no samples yet.
+        not be able to read, or it has no samples.
         """
         job = await self._load(job_id, guild_id, user)
         state = await self._state(job_id)
@@ -192,8 +192,9 @@ class Jobs(commands.Cog):
                 "New ones come when it has begun again without them.",
             )
         if not state.samples:
-            over, soon = "The training ended without one.", "The first one comes soon, on its card."
-            raise UserError("There are no samples yet.", over if state.over else soon)
+            if state.over:
+                raise UserError("There are no samples.", "The training ended without one.")
+            raise UserError("There are no samples yet.", "The first one comes soon, on its card.")
         return embeds.samples(job, state, await self.cards.servers.blocklist(guild_id))
 
     async def _load(self, job_id: str, guild_id: int, user: User) -> TrainJob:

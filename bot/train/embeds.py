@@ -108,9 +108,9 @@ def outage(job: TrainJob, *, full: bool = False) -> discord.Embed:
     """`full`: Redis is there, but its disk or its memory is full."""
     what = "cannot be reached**, so"
     if full:
-        what = "takes nothing**: its disk or its memory is full. The bot's operator has to make room. Until then"
+        what = "can't store anything**: its disk or its memory is full. The bot's operator has to make room. Until then"
     said = (
-        f"⚠️ **The job queue (Redis) {what} I can't see how far this training is.\n"
+        f"⚠️ **The job queue (Redis) {what} I can't see how far this training has come.\n"
         "The training itself continues; this card is updated when the queue is back."
     )
     return discord.Embed(title=f"Learning {short_title(job)}", description=said, colour=AMBER)
@@ -144,7 +144,7 @@ def plain_end(job: TrainJob, state: TrainingState) -> discord.Embed:
     if state.finished is not None:
         title = f"Learned {short_title(job)}"
         said = f"✅ Its model is called `{state.finished.model.name}`."
-        remedy = "Discord didn't take the whole card; `model info` and the model's name shows the rest."
+        remedy = f"Discord didn't take the whole card; `model info {state.finished.model.name}` shows the rest."
     elif state.failed is not None:
         title, said, remedy = f"Could not learn {short_title(job)}", state.failed.problem, state.failed.remedy
     said = f"{clipped(said, FIELD_LIMIT)}\n{clipped(remedy, FIELD_LIMIT)}".strip()
@@ -155,7 +155,7 @@ def channel_gone(job: TrainJob, *, kept: bool) -> discord.Embed:
     """For who began a training whose channel was deleted while it ran. `kept`: the best so far becomes a model."""
     doing = "ending the training, to keep the best so far" if kept else "cancelling the training"
     gone = f"The channel where you had me learn {short_title(job)} was deleted"
-    said = f"{gone}, so I am {doing}. You hear from me when that is done."
+    said = f"{gone}, so I am {doing}. You'll hear from me when that is done."
     return _note(f"Ending early: {short_title(job)}", said, GREY, job.job_id)
 
 
@@ -223,7 +223,7 @@ def _doing(state: TrainingState, context: CardContext) -> str:
     if context.control == "finish":
         return "🏁 **Finishing**: I keep the best so far."
     if state.state == "reading" or progress is None:
-        return f"📖 **Reading** the text{' again, from its last checkpoint' if state.resumed else ''}…"
+        return f"📖 **Reading** the text{' again, to go on from the last checkpoint' if state.resumed else ''}…"
     return _DOING[progress.doing]
 
 
@@ -284,19 +284,19 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
     more = f" `{context.prefix}train more` trains it further." if told.step in (None, "longer") else ""
     example = "I think" if model.source_channels else "the monster"
     what = "trained"
-    said = f"Try `{context.prefix}generate {example}`, or any words of yours.{more}"
+    said = f"Try `{context.prefix}generate {example}`, or any other words.{more}"
     if not context.quotable:
         said = (
             "🔒 It can't be used in this channel, and none of its texts are shown here: not everybody who reads this "
             "channel could have read what it learned from."
         )
     elif model.replaces is not None:
-        said = "In a moment it takes the name of the model that it was made for, and its place where that was chosen."
+        said = "In a moment it replaces the model that it was made for, with the same name and in the same channels."
     elif model.authors:
-        what = f"trained, for <@{model.owner_id}> alone"
+        what = f"ready, and only <@{model.owner_id}> can use it"
         said = (
             f"Try `{context.prefix}generate {example} --model {model.name}`. `{context.prefix}model share {model.name} "
-            "server` lets others use it, where all who read along could have read these messages."
+            "server` lets others use it wherever everybody could have read these messages."
         )
     else:
         what = "now this channel's model"

@@ -145,7 +145,7 @@ class Trainings(Requests):
 
         await self.begin(press.actor, prepare, press.send, by_message=True)
         if other:
-            said = "I couldn't fetch *Frankenstein*, so I'm reading Python's manual: it lies on this machine."
+            said = "I couldn't fetch *Frankenstein*, so I'm reading Python's manual: it is on this machine."
             await press.interaction.followup.send(said, ephemeral=True)
 
     async def require_current(self, model: ModelRecord) -> None:

@@ -61,7 +61,7 @@ class Chat(commands.Cog):
         if on:
             said = (
                 f"Chat is **on** here: I answer `@{me} hello`, and replies to what I wrote, with this channel's "
-                f"model{pace}. It goes on from what you and I said as its text would, without understanding it.\n"
+                f"model{pace}. It continues our conversation as its text would, without understanding it.\n"
                 f"`{prefix}chat off` turns it off."
             )
         await ctx.send(embed=discord.Embed(description=said, colour=GREEN if on else GREY))
@@ -129,7 +129,7 @@ class Chat(commands.Cog):
                 said += "\nMention me with a few words, and I'll answer."
             return discord.Embed(description=said, colour=BLURPLE)
         said = (
-            "Chat is off in this channel. A member with Manage Channels can turn it on: "
+            "Chat is off in this channel. A member with Manage Server or Manage Channels can turn it on: "
             f"`{prefix}chat on`.\n`{prefix}help` shows what I can do."
         )
         return discord.Embed(description=said, colour=GREY)

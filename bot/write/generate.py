@@ -238,8 +238,8 @@ class Generating(Requests):
         models, current = await self.registry.channel_models(Viewer(place.guild_id, place.channel_ids))
         prefix = await self.servers.prefix(place.guild_id)
         if models and current is None:
-            own = f"`{prefix}model use {models[0].name}` gives this channel a model."
-            return f"This is the English that I come with: {own}"
+            own = f"`{prefix}model use {models[0].name}` gives it one."
+            return f"This channel has no model, so the English that I come with wrote this. {own}"
         own = f"`{prefix}train frankenstein` teaches me a book."
         none = f"I have not learned a text here yet: this is the English that I come with. {own}"
         return None if models else none

@@ -77,7 +77,7 @@ STARTED, AGAIN = Started(worker="w"), Started(worker="w", resumed=True)
     [
         *(([progress(doing=doing)], {}, f"**{_DOING.get(doing, doing.capitalize())}**") for doing in get_args(Doing)),
         ([progress(), Interrupted()], {}, "was saved and resumes"),
-        ([progress(), Interrupted(), AGAIN], {}, "📖 **Reading** the text again, from its last"),
+        ([progress(), Interrupted(), AGAIN], {}, "📖 **Reading** the text again, to go on from the last"),
         ([STARTED, progress()], {"control": "finish"}, "🏁 **Finishing**"),
         ([STARTED, progress()], {"control": "cancel"}, "🛑 **Cancelling**"),
         ([Queued()], {}, "🕓 **Queued**…"),
@@ -194,7 +194,7 @@ def test_the_finished_card_of_one_that_was_made_again_does_not_say_that_it_was_c
     said = card(view_of(finished(model=record(replaces="old")))).description
     assert said is not None
     assert "this channel's model" not in said
-    assert "takes the name of the model that it was made for" in said
+    assert "replaces the model that it was made for" in said
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import discord
+import pytest
 
 from bot.servers import access
+from galvanic.errors import UserError
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from tests import lives
@@ -61,3 +63,12 @@ async def test_a_training_of_which_nothing_is_known_counts_no_longer(live: Live)
     await live.handled()
     assert set(worker.redis.hkeys(keys.ACTIVE)) == {b"t-2", b"t-3"}
     assert await queue.submit_train(next_one, "text", (3, 3)) == "entered"
+
+
+async def test_samples_are_promised_only_while_it_is_not_over(live: Live) -> None:
+    job, ada = train_job(job_id="t-5", place=lab()), await _person(live, "ada")
+    assert await live.bot.jobs.submit_train(job, "text", (3, 3)) == "entered"
+    for said in (r"no samples yet\.", r"no samples\."):
+        with pytest.raises(UserError, match=said):
+            await live.bot.training_control.samples(job.job_id, GUILD_ID, ada, [CHANNEL_IDS["lab"]])
+        await live.bot.jobs.cancel(job.job_id)

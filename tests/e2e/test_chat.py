@@ -128,7 +128,8 @@ def test_the_starter_answers_in_a_channel_without_a_model(system: System) -> Non
         key = keys.channel(int(system.client.world().channels["lab"]))
         client.hdel(key, "model")
     try:
-        assert "\n-# This is the English that I come with: `!model use tides`" in said(system)
+        hint = "This channel has no model, so the English that I come with wrote this. `!model use tides` gives it one."
+        assert f"\n-# {hint}" in said(system)
         forget_models(system)
         assert "Chat is **on**" in text_of(system.ask("!chat on"))
         rest(system, "hint")

@@ -59,7 +59,7 @@ def test_before_it_begins_the_card_tells_what_will_be_used(system: System) -> No
     assert re.fullmatch(r"[\d,]+ characters", field_of(card, "Text"))
     assert re.match(r"about|under|known once", field_of(card, "Takes"))
     assert re.search(r"\d+ cores? of \w", field_of(card, "Runs on"))
-    assert "I cancel it" in pressed(system, running, "Cancel")
+    assert "I'm cancelling it" in pressed(system, running, "Cancel")
     system.wait_for_card(running, "Cancelled", timeout=60)
     system.wait_for_card(card, "is now this channel's model")
 

@@ -75,7 +75,7 @@ def system(_small: Small) -> Iterator[Small]:
 
 def says(system: Small, training: Training) -> None:
     """The card tells why nothing gets on: of Redis, which can tell nothing then, the bot finds out itself."""
-    words = WAITS if system.small else "takes nothing"
+    words = WAITS if system.small else "can't store anything"
     system.wait_for_card(training.card, words, timeout=60)
 
 
@@ -106,7 +106,7 @@ def test_it_is_full_and_redis_stands_still(system: Small) -> None:
         training.trains()
         with system.disk.full(), harm.frozen(harm.redis_server(system)):
             says(system, training)
-            assert "takes nothing right now" in text_of(system.ask("!generate the fog"))
+            assert "can't store anything right now" in text_of(system.ask("!generate the fog"))
         since = time.monotonic()
         training.learned()
     record(fault_of(system), "training, and Redis stands still", "went on, finished", since=since)
