@@ -18,7 +18,7 @@ RecipeName = Literal["char", "word", "classic"]
 RECIPE_WORDS: dict[RecipeName, str] = {
     "char": "character by character",
     "word": "word by word",
-    "classic": "the tutorial's way",
+    "classic": "as in a Keras tutorial",
 }
 """How each recipe reads a text, in plain words."""
 Encoding = Literal["embedding", "one-hot"]
@@ -85,7 +85,7 @@ class TrainOptions(_Frozen):
     """
 
     recipe: RecipeName = _option(
-        "char (default), word (whole words) or classic (the tutorial's network)",
+        "char (default), word (whole words) or classic (as in a Keras tutorial)",
         "that of the model to start from, else char",
         otherwise="char",
     )
@@ -137,7 +137,7 @@ class GenerateOptions(_Frozen):
 
     length: int = _option("Maximum length in characters", "300", otherwise=300, ge=1, le=MOST_LENGTH)
     temperature: float | None = _option(
-        "0 always takes the likeliest, 1 is as surprising as the text",
+        "0 is the most predictable, 1 as surprising as the text",
         "0.6 to 0.8, by how well the model foresees text; classic: 0",
         ge=0.0,
         le=2.0,

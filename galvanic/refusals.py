@@ -89,7 +89,7 @@ _DISCORD = re.compile(
     r"\s*+(?:=+\nGuild: .*\nChannel: |\"?AuthorID\"?,\"?Author\"?,\"?Date\"?,\"?Content\b"
     r"|\"?ID\"?,\"?Timestamp\"?,\"?Contents\"?,)"
 )
-_CHANNELS = "A channel's messages are learned with `train #CHANNEL`, of the members who agreed."
+_CHANNELS = "A channel's messages are learned with `train #CHANNEL`, from the members who agreed."
 _LATER = "can't be read yet: copy its text into a .txt file and send that."
 
 

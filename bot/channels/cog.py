@@ -206,7 +206,7 @@ class Privacy(OfWords, commands.Cog):
     @hybrid_command(
         "allow-training [#CHANNEL [off]]",
         ("allow-training #general", "allow-training #general off", "allow-training"),
-        about="Let models learn from a channel, of members who agree",
+        about="Let models learn what members who agree wrote in a channel",
         admin=True,
     )
     @app_commands.describe(
@@ -214,7 +214,7 @@ class Privacy(OfWords, commands.Cog):
         state="`off` takes it back and deletes what is stored of it",
     )
     async def allow_training(self, ctx: Context, channel: str | None = None, state: str | None = None) -> None:
-        """Let members train models on a channel's messages: of members who agree, and of no others.
+        """Let members train models on a channel's messages: from members who agree, and from no others.
 
         I tell the channel's members what it means and how to opt in or out. `off` takes it back: what I read there
         is deleted at once. Without a channel I list those that are allowed.

@@ -75,7 +75,7 @@ def importing(
     embed.add_field(name="Reached", value=f"<t:{_seconds(state.cursor)}:D>" if reached else "…")
     embed.add_field(name="Time left", value=left)
     embed.add_field(name="Kept", value=f"{count(transcript.lines, 'line')}, {count(transcript.chars, 'character')}")
-    embed.add_field(name="Of", value=count(people, "member") + " who agreed")
+    embed.add_field(name="From", value=count(people, "member") + " who agreed")
     if places > 1:
         embed.add_field(name="Threads", value=f"{place} of {places}, the channel included")
     return embed.set_footer(text=f"recipe {job.options.recipe} · job {job.job_id}")

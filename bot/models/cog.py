@@ -184,11 +184,11 @@ class Models(Requests, commands.Cog):
         aliases=["temp"],
         about="Show or set the default temperature of this channel's texts",
     )
-    @app_commands.describe(value="0 always takes the likeliest, 1 is as surprising as the text; or `default`")
+    @app_commands.describe(value="0 is the most predictable, 1 as surprising as the text; or `default`")
     async def model_temperature(self, ctx: Context, value: str | None = None) -> None:
         """Show or set the default temperature of this channel's texts.
 
-        0 always takes the likeliest, 1 is as surprising as the text itself, 2 is wild.
+        0 is the most predictable, 1 as surprising as the text itself, 2 is wild.
         """
         await ctx.defer()
         who = Actor.of(ctx)

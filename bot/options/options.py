@@ -199,7 +199,7 @@ def options_form(
     more = asked[_FORM_FIELDS - 1 :] if len(asked) > _FORM_FIELDS else []
     fields = [Field(name, name, described, most=40) for name, described in asked[: len(asked) - len(more)]]
     if more:
-        names = label("As after !: " + " ".join(f"--{name}" for name, _ in more))
+        names = label("Each with its value: " + " ".join(f"--{name}" for name, _ in more))
         fields.append(Field("rest", "Others", names, long=True))
 
     async def submit(press: Press) -> None:

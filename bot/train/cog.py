@@ -62,12 +62,12 @@ class Training(commands.Cog):
     async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFlags) -> None:
         """Train a model on a text from the catalogue, on an attached `.txt` file, or on a channel.
 
-        A channel is learned from where its server's admins allow it, and only from members who agreed; with `@me`
-        before it, only from you, and for you alone until you share the model.
+        I learn from a channel only where the server's admins allow it, and only from members who agreed; with `@me`
+        before it, only from your messages, and the model is yours alone until you share it.
 
         `more` instead of a text trains the channel's model further on its own text; `--from MODEL` trains a model
         further on any text. The old model is kept. A new model starts from the English that I come with where that
-        helps the text; `--from starter` and `--from none` decide it.
+        helps; `--from starter` or `--from none` decides it.
         """
         require_permissions(ctx)
         decoding.require_one_file(ctx)

@@ -53,7 +53,7 @@ class TrainFlags(Options):
     random_seed: int | None = option(TrainOptions, "random_seed")
     keep_licence: bool = option(TrainOptions, "keep_licence")
     speakers: bool = commands.flag(
-        default=False, description="Of a channel: begin each line with an invented name for its speaker"
+        default=False, description="For a channel: begin each line with an invented name for its speaker"
     )
 
 

@@ -238,7 +238,7 @@ class Writing(commands.Cog):
         third="One more model",
         third_share="Its share",
         length="Maximum length in characters",
-        temperature="0 always takes the likeliest, 1 is as surprising as the text (0 to 2)",
+        temperature="0 is the most predictable, 1 as surprising as the text (0 to 2)",
         stop="End with the last whole sentence or line",
         random_seed="Makes the text repeatable",
     )

@@ -51,7 +51,7 @@ _FIELDS = (
     Field(
         "temperature",
         "Temperature",
-        placeholder="0 always takes the likeliest, 1 is as surprising as the text; up to 2",
+        placeholder="0 is the most predictable, 1 as surprising as the text; up to 2",
         most=8,
     ),
 )
