@@ -15,9 +15,9 @@ from bot.components import Press, menu, view
 from bot.errors import nearest
 from bot.options.options import Options
 from bot.servers.access import IN_DIRECT_MESSAGES, is_admin
-from bot.servers.settings import SLASH, GuildSettingsStore
+from bot.servers.settings import GuildSettingsStore
 from bot.types import User
-from bot.words import BLURPLE, FIELD_LIMIT, MOST, code, plain
+from bot.words import BLURPLE, FIELD_LIMIT, MOST, SLASH, as_typed, code, mention_instead, plain
 from galvanic.errors import UserError
 
 HEADINGS = {
@@ -60,7 +60,7 @@ class Help:
         group = command if isinstance(command, commands.Group) else command.parent
         elsewhere = guild_id is None and (command.root_parent or command).name not in IN_DIRECT_MESSAGES
         entries = _parts(group) if isinstance(group, commands.Group) else known
-        mention = f"@{self.known.user.name} " if self.known.user is not None and prefix == SLASH else None
+        mention = mention_instead(prefix, self.known.user)
         return {"embed": page(command, prefix, mention, elsewhere=elsewhere), "view": _menu(entries, start=True)}
 
     async def turn(self, press: Press) -> None:
@@ -93,10 +93,9 @@ def _menu(entries: Sequence[Command], *, start: bool = False) -> discord.ui.View
 
 def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> discord.Embed:
     """The first page; `direct`: in direct messages."""
-    source, words = ("source:", "seed:") if prefix == SLASH else ("", "")
     begin = (
-        f"1. `{prefix}train {source}frankenstein` - I learn to write like the book while you watch.\n"
-        f"2. `{prefix}generate {words}the monster` - I continue your words in its voice."
+        f"1. `{as_typed(prefix, 'train', 'source', 'frankenstein')}` - I learn to write like the book while you "
+        f"watch.\n2. `{as_typed(prefix, 'generate', 'seed', 'the monster')}` - I continue your words in its voice."
     )
     if direct:
         begin = "These commands work in direct messages. Everything else works in a server that I'm in: type it there."
@@ -107,7 +106,8 @@ def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> 
         if lines:
             embed.add_field(name=heading, value="\n".join(lines)[:FIELD_LIMIT], inline=False)
     too = "Each works typed after a mention of me" if prefix == SLASH else "Each works as /command"
-    return embed.set_footer(text=f"{prefix}help COMMAND explains one, with examples. {too} too.")
+    more = as_typed(prefix, "help", "command", "COMMAND")
+    return embed.set_footer(text=f"{more} explains one, with examples. {too} too.")
 
 
 def _line(command: Command, prefix: str) -> str:

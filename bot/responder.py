@@ -34,7 +34,7 @@ from bot.errors import (
 from bot.servers.access import Access, may_send, require_permissions
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, Send, User
-from bot.words import NOBODY, code, plain
+from bot.words import NOBODY, code, mention_instead, plain
 from galvanic.errors import UserError
 from shared.settings import Settings
 
@@ -210,7 +210,9 @@ class Responder(commands.Cog):
                 return missing
         name = "" if ctx.command is None else ctx.command.qualified_name  # a menu's command is no text by itself
         usage = "" if ctx.command is None else ctx.command.extras.get("usage", name)
-        return explain(cause, name, self.settings, f"Usage: `{await self._prefix(ctx)}{usage}`")
+        prefix = await self._prefix(ctx)
+        begin = mention_instead(prefix, self.bot.user) or prefix
+        return explain(cause, name, self.settings, f"Usage: `{begin}{usage}`")
 
     async def tell(
         self, interaction: Interaction, error: Exception, doing: str = "", view: discord.ui.View | None = None

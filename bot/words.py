@@ -34,6 +34,8 @@ NOBODY = discord.AllowedMentions.none()
 """For every edit: unlike a `send`, an edit of embeds alone ignores the client's `allowed_mentions`."""
 BAR_CELLS = 20
 SAMPLE_CHARS = 280
+SLASH = "/"
+"""What commands begin with in servers where messages can't be read."""
 NO_FILES = "I'm missing the permission Attach Files here. A server admin can give it to my role."
 # Marks anywhere; the bracket of a link; what makes a link or an emoji of a name.
 _MARK = re.compile(r"[\\*_~|`<]|(?<=\])\(|:(?=//|[\w+-]{1,64}:)")
@@ -85,6 +87,25 @@ def code(typed: object, limit: int = 40) -> str:
     """The beginning of what somebody typed, in code style: shown as it is, in one line."""
     text = " ".join(str(typed).split()).replace("`", "'")
     return f"`{text[:limit]}{'…' if len(text) > limit else ''}`" if text else "nothing"
+
+
+def as_typed(prefix: str, command: str, *fields: str) -> str:
+    """A command as it can be typed: `!generate the sea --model alice`, or `/generate seed:the sea model:alice`.
+
+    `fields`: those of the slash command, each followed by its value; an option's name begins with `--`.
+    """
+    parts = [f"{prefix}{command}"]
+    for name, value in zip(fields[::2], fields[1::2], strict=True):
+        if prefix == SLASH:
+            parts.append(f"{name.removeprefix('--')}:{value}")
+        else:
+            parts.append(f"{name} {value}" if name.startswith("--") else value)
+    return " ".join(parts)
+
+
+def mention_instead(prefix: str, me: discord.ClientUser | None) -> str | None:
+    """What a command begins with that is no slash command, where messages can't be read; None: the prefix."""
+    return f"@{me.name} " if prefix == SLASH and me is not None else None
 
 
 def label(text: str) -> str:

@@ -25,7 +25,7 @@ from bot.responder import NOT_SENT, SENT, answer_privately, note_sent, tell_priv
 from bot.servers import access
 from bot.servers.access import Access, member_in
 from bot.types import Context, User, hybrid_command
-from bot.words import GREEN, GREY, code
+from bot.words import GREEN, GREY, as_typed, code
 from galvanic.errors import UserError
 from galvanic.units import count
 from shared.settings import Settings
@@ -258,13 +258,13 @@ class Privacy(OfWords, commands.Cog):
         """
         self.sources.require_on()
         require_readable(channel)
-        name = f"{terms.prefix}allow-training #{channel.name}"
         if channel.id in await self.consents.allowed(channel.guild.id):
-            return f"{channel.mention} is already allowed. `{name} off` takes it back."
+            off = as_typed(terms.prefix, "allow-training", "channel", f"#{channel.name}", "state", "off")
+            return f"{channel.mention} is already allowed. `{off}` takes it back."
         await self.consents.allow(channel.guild.id, channel.id, by)
         who = "members who said yes" if terms.mode == "opt-in" else "members who didn't say no"
         said = f"I may now learn from {channel.mention} and its public threads, from {who}: "
-        said += f"`{terms.prefix}train #{channel.name}`."
+        said += f"`{as_typed(terms.prefix, 'train', 'source', f'#{channel.name}')}`."
         with unless_refused(log.info, "notice_not_posted", channel_id=channel.id):
             if not isinstance(channel, discord.ForumChannel):  # there is no place in it that everybody looks at
                 await channel.send(embed=embeds.notice(channel.guild.name, terms))

@@ -13,7 +13,20 @@ from bot.channels.held import Held, Words
 from bot.channels.store import ImportState, Transcript
 from bot.channels.withdrawals import Withdrawn
 from bot.components import button, view
-from bot.words import AMBER, BLURPLE, GREEN, TITLE_LIMIT, bar, clipped, duration, listed, mentions, short_title, some
+from bot.words import (
+    AMBER,
+    BLURPLE,
+    GREEN,
+    TITLE_LIMIT,
+    as_typed,
+    bar,
+    clipped,
+    duration,
+    listed,
+    mentions,
+    short_title,
+    some,
+)
 from galvanic.units import count
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
@@ -272,7 +285,9 @@ def allowed_channels(allowances: dict[int, Allowed], agreed_count: int, terms: T
     if terms.mode != "off":
         fields["Members who said yes"] = f"{agreed_count:,}"
     embed = _page("Channels that I may learn from", _MODES[terms.mode], fields)
-    return embed.set_footer(text=f"{terms.prefix}allow-training #CHANNEL · {terms.prefix}allow-training #CHANNEL off")
+    allow = ("allow-training", "channel", "#CHANNEL")
+    shown = (as_typed(terms.prefix, *allow), as_typed(terms.prefix, *allow, "state", "off"))
+    return embed.set_footer(text=" · ".join(shown))
 
 
 # ---------------------------------------------------------------------- words

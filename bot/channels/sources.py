@@ -16,6 +16,7 @@ from bot.models.audience import Audience
 from bot.options.autocomplete import choices
 from bot.servers.access import Actor, lacking
 from bot.servers.settings import GuildSettingsStore
+from bot.words import as_typed
 from galvanic.errors import UserError
 from shared.jobs import Place
 from shared.settings import Settings
@@ -111,7 +112,7 @@ class Sources:
             raise UserError(
                 f"This server's admins haven't allowed me to learn from {room.mention}.",
                 # Not its name: a mention shows it only to those who see the channel.
-                f"A member with Manage Server can, with `{prefix}allow-training #CHANNEL`.",
+                f"A member with Manage Server can, with `{as_typed(prefix, 'allow-training', 'channel', '#CHANNEL')}`.",
             )
         require_readable(room)
 

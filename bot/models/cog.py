@@ -24,7 +24,7 @@ from bot.options import autocomplete, checks, decoding
 from bot.responder import replying
 from bot.servers.access import Actor, Viewer, require_permissions, visible_channels
 from bot.types import Context, Send, hybrid_command, hybrid_group
-from bot.words import GREY, code
+from bot.words import GREY, as_typed, code, mention_instead
 from galvanic.errors import UserError
 from shared.events import Failed, Pictured
 from shared.jobs import CARD_FILE, PictureJob
@@ -71,9 +71,9 @@ class Models(Requests, commands.Cog):
         if not models:
             raise UserError(
                 "There is no model here yet.",
-                f"Train one: `{prefix}train frankenstein`, or attach a `.txt` file to `{prefix}train`. "
-                f"`{prefix}model import` imports one that was exported. Until then `{prefix}generate` writes with the "
-                "English that I come with.",
+                f"Train one: `{as_typed(prefix, 'train', 'source', 'frankenstein')}`, or attach a `.txt` file to "
+                f"`{prefix}train`. `{prefix}model import` imports one that was exported. Until then `{prefix}generate` "
+                "writes with the English that I come with.",
             )
         last = embeds.pages(models) - 1
         page = min(page, last)
@@ -149,10 +149,12 @@ class Models(Requests, commands.Cog):
         known = [command.name for command in self.model.commands]
         problem = f"`{prefix}model` has no {code(first)}."
         if near := difflib.get_close_matches(first.lower(), known, n=1, cutoff=0.6):
-            meant = " ".join([f"{prefix}model", near[0], *rest])
+            begin = mention_instead(prefix, self.client.user) or prefix
+            meant = " ".join([f"{begin}model", near[0], *rest])
             return UserError(problem, f"Did you mean {code(meant, 80)}?")
         if first.lower() in {model.name for model in await self.registry.usable(who.viewer)}:
-            return UserError(problem, f"`{prefix}model info {first.lower()}` shows the model of that name.")
+            info = as_typed(prefix, "model info", "name", first.lower())
+            return UserError(problem, f"`{info}` shows the model of that name.")
         return UserError(problem, f"It has {', '.join(f'`{name}`' for name in sorted(known))}.")
 
     # ------------------------------------------------------------------ choosing
@@ -173,8 +175,10 @@ class Models(Requests, commands.Cog):
     async def _use(self, who: Actor, model: ModelRecord) -> None:
         await self.access.require("generate", who)
         if not self.registry.among(Viewer(who.guild_id, who.here), [model]):
-            remedy = f"Share it first: `{await self.servers.prefix(who.guild_id)}model share {model.name} #CHANNEL`."
-            raise UserError(f"`{model.name}` is for you alone, and a channel's model is for everybody there.", remedy)
+            prefix = await self.servers.prefix(who.guild_id)
+            share = as_typed(prefix, "model share", "name", model.name, "where", "#CHANNEL")
+            problem = f"`{model.name}` is for you alone, and a channel's model is for everybody there."
+            raise UserError(problem, f"Share it first: `{share}`.")
         await self.registry.use(who.place.channel_id, model)
 
     @_part(
@@ -193,17 +197,18 @@ class Models(Requests, commands.Cog):
         await ctx.defer()
         who = Actor.of(ctx)
         prefix = await self.servers.prefix(who.guild_id)
+        cooler, usual_again = (as_typed(prefix, "model temperature", "value", one) for one in ("0.5", "default"))
         if value is not None:
             await self.access.require("generate", who)
-            remedy = f"Use a number from 0 to {checks.HOTTEST:g}, as in `{prefix}model temperature 0.5`, or `default`."
+            remedy = f"Use a number from 0 to {checks.HOTTEST:g}, as in `{cooler}`, or `default`."
             usual = value.strip().lower() in ("default", "usual", "reset")
             await self.servers.choose(who.here[0], "temperature", None if usual else checks.temperature(value, remedy))
         chosen = (await self.servers.channel(who.here)).temperature
         default = self.settings.generate_temperature
         own = "each model's own temperature" if default is None else f"temperature {default:g}"
-        other = f"`{prefix}model temperature 0.5` would make them more predictable, 1 more surprising."
+        other = f"`{cooler}` would make them more predictable, 1 more surprising."
         if chosen is not None:
-            other = f"`{prefix}model temperature default` goes back to {own}."
+            other = f"`{usual_again}` goes back to {own}."
         now = f"{own}, the default" if chosen is None else f"temperature {chosen:g}"
         await ctx.send(f"Texts in this channel are generated at {now}. {other}")
 
@@ -245,7 +250,7 @@ class Models(Requests, commands.Cog):
             prefix = await self.servers.prefix(press.interaction.guild_id)
             raise UserError(
                 "This question is older than 15 minutes, so nothing was deleted.",
-                f"Ask again: `{prefix}model delete NAME`.",
+                f"Ask again: `{as_typed(prefix, 'model delete', 'name', 'NAME')}`.",
             )
         who, model = await self.pressed(press)
         sharing.require_owner(model, who, "delete it")
@@ -275,7 +280,8 @@ class Models(Requests, commands.Cog):
         shared, to = await sharing.share(self.registry, self.guild_of(who), who, model, where)
         prefix = await self.servers.prefix(who.guild_id)
         there = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
-        back = f"{prefix}model unshare {shared.name} {sharing.SERVER if to is None else f'#{to.name}'}"
+        where = sharing.SERVER if to is None else f"#{to.name}"
+        back = as_typed(prefix, "model unshare", "name", shared.name, "where", where)
         await ctx.send(embed=embeds.shared(shared, there, back))
 
     @_part("unshare NAME [#CHANNEL|server]", "unshare diary #library", "unshare diary", about="Stop sharing a model")
@@ -328,7 +334,8 @@ class Models(Requests, commands.Cog):
             prefix = await self.servers.prefix(who.guild_id)
             raise UserError(
                 "There is no file to import.",
-                f"Attach a `.safetensors` file to the command; `{prefix}model export NAME` makes one.",
+                "Attach a `.safetensors` file to the command; "
+                f"`{as_typed(prefix, 'model export', 'name', 'NAME')}` makes one.",
             )
         await self.transfer.import_file(who, file, wanted, ctx.send, **replying(ctx))
 

@@ -7,7 +7,7 @@ import math
 import discord
 
 from bot.components import button, view
-from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, clipped, mentions, percent, plain
+from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, as_typed, clipped, mentions, percent, plain
 from galvanic.options import RECIPE_WORDS
 from galvanic.units import MEGABYTE, count
 from shared.jobs import CARD_FILE
@@ -32,10 +32,11 @@ def model_list(
     """`page`: from 0. `here`: the channel where models may be used and, of a thread, its parent."""
     lines = [_line(model, here, current=model == current) for model in models[page * PAGE : (page + 1) * PAGE]]
     embed = discord.Embed(title="Models", description="\n".join(lines), colour=BLURPLE)
-    marked = "▶️ this channel's model" if current is not None else f"{prefix}model use NAME chooses this channel's model"
+    use, info = (as_typed(prefix, command, "name", "NAME") for command in ("model use", "model info"))
+    marked = "▶️ this channel's model" if current is not None else f"{use} chooses this channel's model"
     counted = count(len(models), "model")
     where = f"page {page + 1} of {pages(models)} · {counted}" if len(models) > PAGE else counted
-    return embed.set_footer(text=f"{marked} · {where} · {prefix}model info NAME shows one")
+    return embed.set_footer(text=f"{marked} · {where} · {info} shows one")
 
 
 def pages(models: list[ModelRecord]) -> int:
@@ -76,7 +77,7 @@ def model_info(
         )
     else:
         embed.set_image(url=f"attachment://{CARD_FILE}")
-    return embed.set_footer(text=f"{prefix}generate WORDS --model {model.name}")
+    return embed.set_footer(text=as_typed(prefix, "generate", "seed", "WORDS", "--model", model.name))
 
 
 def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
@@ -99,7 +100,8 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.Embed:
-    copy = "" if model.source_channels else f" `{prefix}model export {model.name}` keeps a copy."
+    export = as_typed(prefix, "model export", "name", model.name)
+    copy = "" if model.source_channels else f" `{export}` keeps a copy."
     said = (
         f"It learned **{plain(model.corpus_title[:200])}**{', imported' if model.imported else ''} "
         f"<t:{int(model.created_at)}:R> ({quality(model)}, {megabytes(model.file_bytes)}).\n"
@@ -174,9 +176,10 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
         f"It can be used {scope_in_full(model)}, and is <@{model.owner_id}>'s."
     )
     embed = discord.Embed(title=f"Imported {model.name}", description=said, colour=GREEN)
-    name, then = "To use it here", f"`{prefix}model use {model.name}`"
+    name, then = "To use it here", f"`{as_typed(prefix, 'model use', 'name', model.name)}`"
     if current:
-        name, then = "This channel's model", f"`{prefix}generate the monster` continues your words in its voice."
+        example = as_typed(prefix, "generate", "seed", "the monster")
+        name, then = "This channel's model", f"`{example}` continues your words in its voice."
     embed.add_field(name=name, value=then, inline=False)
     if notes:
         embed.add_field(name="Worth knowing", value=clipped("\n".join(notes), FIELD_LIMIT), inline=False)

@@ -25,7 +25,7 @@ from bot.models.audience import Audience, sources_of
 from bot.options.autocomplete import choices, in_time
 from bot.servers.access import Viewer, channel_ids
 from bot.servers.settings import ChannelChoices, GuildSettingsStore, guilds_with, read_choices
-from bot.words import code
+from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.options import STARTER
 from shared import keys
@@ -224,7 +224,7 @@ class Registry:
         if sum(one.authors == {user_id} for one in await self.all(guild_id)) > most:
             prefix = await self._guilds.prefix(guild_id)
             problem = f"You have {MOST_OWN} models of your own words here, or in training, which is the maximum."
-            raise UserError(problem, f"Delete one of them first: `{prefix}model delete NAME`.")
+            raise UserError(problem, f"Delete one of them first: `{as_typed(prefix, 'model delete', 'name', 'NAME')}`.")
 
     async def played(self) -> set[int]:
         """The servers with scores of quizzes, or with favourite texts."""
@@ -287,7 +287,7 @@ class Registry:
         if name is not None and name.strip().lower() == STARTER:
             return UserError(
                 f"`{STARTER}` is the English that I come with: it has no card, and no channel can choose it.",
-                f"`{prefix}generate --model {STARTER}` writes with it.",
+                f"`{as_typed(prefix, 'generate', '--model', STARTER)}` writes with it.",
             )
         if name is not None:
             near = nearest(name.strip(), names, likeness=0.5)
@@ -295,13 +295,14 @@ class Registry:
                 f"No model called {code(name, 60)} can be used in this channel.",
                 f"{f'Did you mean {near}? ' if near else ''}`{prefix}models` lists them all.",
             )
+        train = as_typed(prefix, "train", "source", "frankenstein")
         if names:
             some = ", ".join(f"`{one}`" for one in names[:5])
             return UserError(
                 "This channel has no model yet.",
-                f"Pick one of {some} with `{prefix}model use NAME`, or train one: `{prefix}train frankenstein`.",
+                f"Pick one of {some} with `{as_typed(prefix, 'model use', 'name', 'NAME')}`, or train one: `{train}`.",
             )
-        return UserError("There is no model here yet.", f"Train one first: `{prefix}train frankenstein`.")
+        return UserError("There is no model here yet.", f"Train one first: `{train}`.")
 
 
 def _starter(guild_id: int) -> ModelRecord:

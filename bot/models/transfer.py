@@ -16,7 +16,7 @@ from bot.models.sharing import require_owner
 from bot.options import decoding
 from bot.servers.access import Actor, Viewer, is_admin
 from bot.types import Send
-from bot.words import code
+from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.units import MEGABYTE
 from shared.events import Exported, Failed, Imported
@@ -82,10 +82,12 @@ class Transfer(Requests):
         if not models:
             raise UserError(
                 "There is no model here that you may export.",
-                f"A model's owner and members with Manage Server can; `{prefix}model info NAME` names the owner.",
+                "A model's owner and members with Manage Server can; "
+                f"`{as_typed(prefix, 'model info', 'name', 'NAME')}` names the owner.",
             )
         known = {model.model_id for model in await self.registry.usable(Viewer(who.guild_id, who.here))}  # by all here
-        lines = [f"`{prefix}model export {model.name}`" for model in models if model.model_id in known][:_LISTED]
+        names = [model.name for model in models if model.model_id in known][:_LISTED]
+        lines = [f"`{as_typed(prefix, 'model export', 'name', name)}`" for name in names]
         more = [f"`{prefix}models` lists all."] if len(models) > len(lines) else []
         remedy = "\n".join(["Type which one you mean:", *lines, *more])
         raise UserError(f"You may export {len(models)} models here.", remedy)

@@ -14,12 +14,13 @@ import structlog
 from pydantic import BaseModel, Field, ValidationError
 
 from bot.background import reply
+from bot.words import SLASH
 from galvanic.errors import UserError
 from shared import keys
 from shared.blocklist import Blocklist, default_entries, parse
 from shared.settings import Settings
 
-SLASH, _WHERE = "/", ("channels", "told_in")
+_WHERE = ("channels", "told_in")
 PREFIX_LIMIT, MOST_PERSONAS = 5, 25
 MOST_TYPED = 4_000
 """Discord's limit on what one field of a form takes."""

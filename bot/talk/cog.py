@@ -21,7 +21,7 @@ from bot.talk.personas import MARK, Personas, checked, question
 from bot.talk.speaker import Speaker
 from bot.talk.speaking import EXAMPLES, parse, span
 from bot.types import Context, hybrid_command
-from bot.words import GREEN, GREY, code, listed, mentions, plain
+from bot.words import GREEN, GREY, as_typed, code, listed, mentions, plain
 from bot.write.cog_chat import Chat
 from galvanic.errors import UserError
 
@@ -112,8 +112,9 @@ class Speaks(commands.Cog):
                 line = f"`@{one}` **{plain(made.title)}**{MARK}, which writes with {writes}"
                 line += f" in {mentions(made.channels) or 'no channel'}" if admin else ""
                 lines.append(line if made.speaks else f"{line}, once <@{made.owner}> says yes")
-            how = f"`{await servers.prefix(who.guild_id)}persona add mary frankenstein`"
-            none = f"No persona speaks here: a member with Manage Server can add one, with {how}."
+            prefix, example = await servers.prefix(who.guild_id), ("call", "mary", "model", "frankenstein")
+            how = as_typed(prefix, "persona", "what", "add", *example)
+            none = f"No persona speaks here: a member with Manage Server can add one, with `{how}`."
             said = listed(lines, "and {} more") or none
             await ctx.send(embed=discord.Embed(description=said, colour=GREEN), **replying(ctx))
             return
@@ -182,8 +183,8 @@ class Speaks(commands.Cog):
         await access.require("generate", who)
         async with access.cooldown("generate", who):
             await self.personas.begin(who, pair, turns)
-        stop = f"`{await self.personas.generating.servers.prefix(who.guild_id)}talk stop`"
-        await ctx.send(f"`@{pair[0]}` and `@{pair[1]}` talk: {turns} texts. {stop} ends it.", **replying(ctx))
+        stop = as_typed(await self.personas.generating.servers.prefix(who.guild_id), "talk", "first", "stop")
+        await ctx.send(f"`@{pair[0]}` and `@{pair[1]}` talk: {turns} texts. `{stop}` ends it.", **replying(ctx))
 
     async def _known(self, who: Actor) -> dict[str, Persona]:
         """An admin sees all of the server."""

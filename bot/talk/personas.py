@@ -25,7 +25,7 @@ from bot.servers.access import Actor, Viewer, channel_ids
 from bot.servers.settings import Persona, UnreadableSettings
 from bot.talk.rooms import MOST_IN_A_SERVER, Rooms
 from bot.types import Send
-from bot.words import AMBER, NOBODY, code, plain
+from bot.words import AMBER, NOBODY, as_typed, code, plain
 from bot.write.changes import masked
 from bot.write.conversation import Conversation, Turn
 from bot.write.embeds import chatted
@@ -139,7 +139,8 @@ class Personas(Service):
             return persona, await self.generating.registry.by_id(Viewer(who.guild_id, who.here), persona.model_id)
         except UserError as problem:
             why = "its model was deleted, or may not be used in this channel."
-            remedy = f"A member with Manage Server can give it another one: `{prefix}persona add {call} MODEL`."
+            add = as_typed(prefix, "persona", "what", "add", "call", call, "model", "MODEL")
+            remedy = f"A member with Manage Server can give it another one: `{add}`."
             raise Still(f"**{plain(persona.title)}** stays silent from now on: {why}", remedy) from problem
 
     async def answer(self, who: Actor, call: str, fields: Fields, send: Send) -> None:
@@ -206,12 +207,14 @@ class Personas(Service):
             await self._speaking(who, call)
         quiet, (in_channel, in_server) = await self._is_quiet(who), await self.rooms.left(who.here[-1], who.guild_id)
         if who.here[0] in self.talks:
-            raise UserError("Two personas are already talking here.", f"`{prefix}talk stop` ends that.")
+            stop = as_typed(prefix, "talk", "first", "stop")
+            raise UserError("Two personas are already talking here.", f"`{stop}` ends that.")
         if quiet:
-            remedy = f"A member with Manage Messages can end it: `{prefix}quiet off`."
-            raise UserError("A moderator wants quiet here.", remedy)
+            off = as_typed(prefix, "quiet", "time", "off")
+            raise UserError("A moderator wants quiet here.", f"A member with Manage Messages can end it: `{off}`.")
         if (left := min(in_channel, in_server)) < turns:
-            remedy = f"Members with Manage Server or Manage Channels can raise it here: `{prefix}speak most 60`."
+            most = as_typed(prefix, "speak", "when", "most 60")
+            remedy = f"Members with Manage Server or Manage Channels can raise it here: `{most}`."
             if in_server <= in_channel:
                 remedy = f"A server has {MOST_IN_A_SERVER} an hour, whatever its admins choose: try again later."
             raise UserError(f"There is room for {count(left, 'more text')} this hour, too few for {turns}.", remedy)
@@ -295,10 +298,11 @@ def _once(session: Any) -> Any:
 
 def question(call: str, made: Persona, prefix: str) -> dict[str, Any]:
     """To the member whose name a persona is to have."""
+    remove = as_typed(prefix, "persona", "what", "remove", "call", call)
     said = (
         f"<@{made.owner}>, that is your name. May **{plain(made.title)}**{MARK} speak here, and wherever else an "
         f"admin wants it, with `{made.model}`, when somebody writes `@{call} hello`? What it says is made up. Until "
-        f"you say yes, it says nothing.\n`{prefix}persona remove {call}` takes your yes back at any time; so do "
+        f"you say yes, it says nothing.\n`{remove}` takes your yes back at any time; so do "
         f"`{prefix}optout`, `{prefix}forget-me` and leaving the server."
     )
     asked = (made.owner, call, made.terms)

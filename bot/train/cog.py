@@ -25,7 +25,7 @@ from bot.train import options as train_options
 from bot.train.options import TrainFlags
 from bot.train.start import Trainings, TrainRequest
 from bot.types import Context, Send, hybrid_command
-from bot.words import code
+from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.options import STARTS
 from shared import corpora
@@ -91,11 +91,12 @@ class Training(commands.Cog):
         if file is None and flags.source is None:
             raise UserError(
                 "What should I learn?",
-                f"Name a text, such as `{prefix}train frankenstein` (`{prefix}catalogue` lists them), or attach a "
-                f"`.txt` file. `{prefix}train more` trains this channel's model further.",
+                f"Name a text, such as `{as_typed(prefix, 'train', 'source', 'frankenstein')}` (`{prefix}catalogue` "
+                f"lists them), or attach a `.txt` file. `{as_typed(prefix, 'train', 'source', train_options.MORE)}` "
+                "trains this channel's model further.",
             )
         if file is not None and flags.source is not None:
-            more = f" `{prefix}train --from MODEL` trains a model further on the file."
+            more = f" `{as_typed(prefix, 'train', '--from', 'MODEL')}` trains a model further on the file."
             raise UserError(
                 "You named a text and attached a file.",
                 f"Leave out {code(flags.source)} or the file.{more if train_options.is_more(flags) else ''}",
@@ -116,9 +117,10 @@ class Training(commands.Cog):
         usable = await self.registry.usable(who.viewer) if start else []
         if any(model.name == start for model in usable):
             prefix = await self.servers.prefix(who.guild_id)
+            rename = as_typed(prefix, "model rename", "name", start or "", "new", "NEW")
             raise UserError(
                 f"There is a model called `{start}` here, and `--from {start}` no longer means a model.",
-                f"Have its owner or an admin rename it: `{prefix}model rename {start} NEW`.",
+                f"Have its owner or an admin rename it: `{rename}`.",
             )
         return None
 
@@ -141,7 +143,7 @@ class Training(commands.Cog):
                 if (name := await self.sources.meant(who, flags.source)) is None:
                     raise
                 prefix = await self.servers.prefix(who.guild_id)
-                remedy = f"If you mean the channel, write `{prefix}train #{name}`."
+                remedy = f"If you mean the channel, write `{as_typed(prefix, 'train', 'source', f'#{name}')}`."
                 raise UserError(error.problem, remedy) from error
         corpora.check_size(file.size, settings)
         data = await decoding.read_file(file)
@@ -215,4 +217,5 @@ class Training(commands.Cog):
             lines.append("On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
         embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=words.BLURPLE)
         prefix = await self.servers.prefix(ctx.guild.id if ctx.guild is not None else None)
-        await ctx.send(embed=embed.set_footer(text=f"{prefix}train NAME, or attach a .txt file"))
+        how = as_typed(prefix, "train", "source", "NAME")
+        await ctx.send(embed=embed.set_footer(text=f"{how}, or attach a .txt file"))

@@ -24,7 +24,7 @@ from bot.train import embeds
 from bot.train.card import TrainingCards
 from bot.train.state import TrainingState
 from bot.types import Context, User, hybrid_command
-from bot.words import BLURPLE, DESCRIPTION_LIMIT, code, in_line, listed, plain, span
+from bot.words import BLURPLE, DESCRIPTION_LIMIT, as_typed, code, in_line, listed, plain, span
 from galvanic.errors import UserError
 from galvanic.units import count
 from shared.jobs import TRAIN_QUEUE, TrainJob
@@ -145,7 +145,7 @@ class Jobs(commands.Cog):
         for job in [one.job for one in own or others][:_LISTED]:
             may_show = self._may_show(who, job, private)
             named = plain(job.corpus.title[:80]) if may_show else "a training that I don't name here"
-            lines.append(f"`{prefix}{ending} {job.job_id}` {named}")
+            lines.append(f"`{as_typed(prefix, ending, 'job', job.job_id)}` {named}")
         raise (Private if private else UserError)(problem, "\n".join(lines))
 
     @cancel.autocomplete("job")
@@ -233,12 +233,13 @@ class Row:
 def listing(rows: Sequence[Row], snapshot: QueueSnapshot, guild_id: int, prefix: str) -> discord.Embed:
     lines = [_line(row, snapshot) for row in rows]
     said = listed(lines, "and {} more.", DESCRIPTION_LIMIT - 101)
-    none = f"No training is waiting or running here. `{prefix}train frankenstein` starts one."
+    example = as_typed(prefix, "train", "source", "frankenstein")
+    none = f"No training is waiting or running here. `{example}` starts one."
     embed = discord.Embed(title="Trainings", description=said or none, colour=BLURPLE)
     elsewhere = sum(one.job.place.guild_id != guild_id for one in snapshot.trainings)
     foot = [f"{count(elsewhere, 'training')} of other servers"] if elsewhere else []
     if any(row.own for row in rows):
-        foot.append(f"⭐ yours: {prefix}cancel JOB, {prefix}finish JOB")
+        foot.append("⭐ yours: " + ", ".join(as_typed(prefix, ending, "job", "JOB") for ending in ("cancel", "finish")))
     return embed.set_footer(text=" · ".join(foot) or None)
 
 

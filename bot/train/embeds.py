@@ -20,6 +20,7 @@ from bot.words import (
     RED,
     TITLE_LIMIT,
     Estimate,
+    as_typed,
     bar,
     bits,
     clipped,
@@ -281,10 +282,11 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         "finish": " It was finished early on request, and the best so far was kept.",
     }[end.stopped]
     told = model.judged
-    more = f" `{context.prefix}train more` trains it further." if told.step in (None, "longer") else ""
-    example = "I think" if model.source_channels else "the monster"
+    more = f" `{as_typed(context.prefix, 'train', 'source', 'more')}` trains it further."
+    words = ("seed", "I think" if model.source_channels else "the monster")
     what = "trained"
-    said = f"Try `{context.prefix}generate {example}`, or any other words.{more}"
+    said = f"Try `{as_typed(context.prefix, 'generate', *words)}`, or any other words."
+    said += more if told.step in (None, "longer") else ""
     if not context.quotable:
         said = (
             "🔒 It can't be used in this channel, and none of its texts are shown here: not everybody who reads this "
@@ -294,10 +296,9 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         said = "In a moment it replaces the model that it was made for, with the same name and in the same channels."
     elif model.authors:
         what = f"ready, and only <@{model.owner_id}> can use it"
-        said = (
-            f"Try `{context.prefix}generate {example} --model {model.name}`. `{context.prefix}model share {model.name} "
-            "server` lets others use it wherever everybody could have read these messages."
-        )
+        example = as_typed(context.prefix, "generate", *words, "--model", model.name)
+        share = as_typed(context.prefix, "model share", "name", model.name, "where", "server")
+        said = f"Try `{example}`. `{share}` lets others use it wherever everybody could have read these messages."
     else:
         what = "now this channel's model"
     colour = {"reads": GREEN, "words": BLURPLE, "begun": AMBER, "recites": AMBER, None: BLURPLE}[told.kind]

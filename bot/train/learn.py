@@ -27,7 +27,7 @@ from bot.servers.access import Viewer, channel_ids, require_admin
 from bot.train.remake import Remaking
 from bot.train.start import Trainings
 from bot.types import Context, hybrid_command
-from bot.words import BLURPLE, code
+from bot.words import BLURPLE, as_typed, code
 from galvanic.errors import UserError
 from galvanic.units import count
 from shared import keys
@@ -218,7 +218,8 @@ class Learning(commands.Cog):
     async def _state(self, guild: discord.Guild, channel_id: int) -> str:
         schedule, prefix = await self._load(channel_id), await self.trainings.servers.prefix(guild.id)
         if schedule is None:
-            return f"This channel's model doesn't keep learning by itself. `{prefix}learn nightly` turns it on."
+            nightly = as_typed(prefix, "learn", "when", "nightly")
+            return f"This channel's model doesn't keep learning by itself. `{nightly}` turns it on."
         said = f"It is made again from <#{schedule.source_id}> {self._how(schedule)}\n"
         said += f"{count(schedule.new + self._heard[channel_id], 'message')} since <t:{int(schedule.at)}:f>."
         try:

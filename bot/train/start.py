@@ -23,7 +23,7 @@ from bot.servers.access import Actor
 from bot.train import options as train_options
 from bot.train.card import TrainingCards
 from bot.types import Send
-from bot.words import span
+from bot.words import as_typed, span
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.units import MEGABYTE, count
@@ -302,7 +302,8 @@ class Trainings(Requests):
             prefix = await self.servers.prefix(owner.guild_id)
             raise UserError(
                 f"This server's models take {taken / MEGABYTE:,.1f} MB, and {limit_mb:,.0f} MB is the most.",
-                f"Delete one you no longer need with `{prefix}model delete NAME`; `{prefix}models` lists them.",
+                f"Delete one you no longer need with `{as_typed(prefix, 'model delete', 'name', 'NAME')}`; "
+                f"`{prefix}models` lists them.",
             )
 
     async def _no_slot(self, owner: Owner, limit: Limit) -> UserError:

@@ -17,6 +17,7 @@ from bot.options.options import Options, number, option, options_form, with_form
 from bot.responder import replying
 from bot.servers.access import Actor, require_permissions
 from bot.types import Context, hybrid_command
+from bot.words import as_typed, mention_instead
 from bot.write import mix
 from bot.write.changes import temperatures_around
 from bot.write.embeds import PRESSED
@@ -166,7 +167,8 @@ class Writing(commands.Cog):
         seed, who = checks.seed(flags.seed or ""), Actor.of(ctx)
         if not seed.strip():
             prefix = await self.generating.servers.prefix(who.guild_id)
-            raise UserError("Which words should I continue?", f"Give me some words: `{prefix}compare the sea`.")
+            example = as_typed(prefix, "compare", "seed", "the sea")
+            raise UserError("Which words should I continue?", f"Give me some words: `{example}`.")
         if flags.models is not None and (flags.temperatures is not None or flags.model is not None):
             other = "temperatures" if flags.temperatures is not None else "model"
             raise UserError(
@@ -293,10 +295,12 @@ class Writing(commands.Cog):
             text = of_message(original).strip()
         if not text:
             prefix = await self.generating.servers.prefix(who.guild_id)
+            example = as_typed(prefix, "surprise", "text", "It was a dark and stormy night")
+            begin = mention_instead(prefix, self.generating.client.user) or prefix  # a slash command is no reply
             raise UserError(
                 "Which text should I look at?",
-                f"Write it after the command, as in `{prefix}surprise It was a dark and stormy night`, "
-                f"or reply to a message of yours or mine with `{prefix}surprise`.",
+                f"Write it after the command, as in `{example}`, "
+                f"or reply to a message of yours or mine with `{begin}surprise`.",
             )
         if len(text) > SURPRISE_LIMIT:
             raise UserError(

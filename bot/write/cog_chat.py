@@ -14,7 +14,7 @@ from discord.ext import commands
 from bot.responder import replying
 from bot.servers.access import Actor, TooSoon, Viewer, What, channel_ids, require_permissions
 from bot.types import Context, hybrid_command
-from bot.words import BLURPLE, GREEN, GREY, code, plain
+from bot.words import BLURPLE, GREEN, GREY, as_typed, code, plain
 from bot.write.conversation import Conversation
 from bot.write.generate import Generating
 from galvanic.errors import UserError
@@ -57,12 +57,13 @@ class Chat(commands.Cog):
         me = plain(self.bot.user.display_name if self.bot.user is not None else "me")
         wait = self.generating.settings.chat_cooldown_s
         pace = f", at most once every {wait:g} s" if wait else ""
-        said = f"Chat is **off** here: I answer commands only.\n`{prefix}chat on` turns it on."
+        on_again, off_again = (as_typed(prefix, "chat", "state", word) for word in ("on", "off"))
+        said = f"Chat is **off** here: I answer commands only.\n`{on_again}` turns it on."
         if on:
             said = (
                 f"Chat is **on** here: I answer `@{me} hello`, and replies to what I wrote, with this channel's "
                 f"model{pace}. It continues our conversation as its text would, without understanding it.\n"
-                f"`{prefix}chat off` turns it off."
+                f"`{off_again}` turns it off."
             )
         await ctx.send(embed=discord.Embed(description=said, colour=GREEN if on else GREY))
 
@@ -122,15 +123,16 @@ class Chat(commands.Cog):
         prefix = await self.generating.servers.prefix(who.guild_id)
         if alone:
             said = (
-                f"I learn to write from any text. `{prefix}train frankenstein` teaches me a book, "
-                f"`{prefix}generate the monster` has me continue your words, and `{prefix}help` shows the rest."
+                f"I learn to write from any text. `{as_typed(prefix, 'train', 'source', 'frankenstein')}` teaches me a "
+                f"book, `{as_typed(prefix, 'generate', 'seed', 'the monster')}` has me continue your words, and "
+                f"`{prefix}help` shows the rest."
             )
             if chat:
                 said += "\nMention me with a few words, and I'll answer."
             return discord.Embed(description=said, colour=BLURPLE)
         said = (
             "Chat is off in this channel. A member with Manage Server or Manage Channels can turn it on: "
-            f"`{prefix}chat on`.\n`{prefix}help` shows what I can do."
+            f"`{as_typed(prefix, 'chat', 'state', 'on')}`.\n`{prefix}help` shows what I can do."
         )
         return discord.Embed(description=said, colour=GREY)
 

@@ -23,7 +23,7 @@ from bot.options.decoding import job_shown_in
 from bot.servers.access import Actor, TooSoon, Viewer
 from bot.servers.settings import ChannelChoices
 from bot.types import Send
-from bot.words import NO_FILES
+from bot.words import NO_FILES, as_typed
 from bot.write import changes, embeds
 from bot.write.changes import E
 from bot.write.mix import Part
@@ -238,9 +238,9 @@ class Generating(Requests):
         models, current = await self.registry.channel_models(Viewer(place.guild_id, place.channel_ids))
         prefix = await self.servers.prefix(place.guild_id)
         if models and current is None:
-            own = f"`{prefix}model use {models[0].name}` gives it one."
+            own = f"`{as_typed(prefix, 'model use', 'name', models[0].name)}` gives it one."
             return f"This channel has no model, so the English that I come with wrote this. {own}"
-        own = f"`{prefix}train frankenstein` teaches me a book."
+        own = f"`{as_typed(prefix, 'train', 'source', 'frankenstein')}` teaches me a book."
         none = f"I have not learned a text here yet: this is the English that I come with. {own}"
         return None if models else none
 

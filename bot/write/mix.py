@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from bot.options.checks import each_once
-from bot.words import code
+from bot.words import as_typed, code
 from galvanic.errors import UserError
 
 MOST_PARTS = 8
@@ -68,9 +68,10 @@ def parse_words(typed: str, known: Collection[str], prefix: str) -> tuple[tuple[
         parts.append((name, weight))
         rest = rest[pair.end() :].lstrip()
     if not 2 <= len(parts) <= MOST_PARTS:
+        shares = ("first", "frankenstein", "first_share", "70", "second", "alice", "second_share", "30")
         said = {0: "no model with a share", 1: "only one model with a share"}.get(len(parts), f"{len(parts)} models")
         raise UserError(
             f"That names {said}; a mixture takes 2 to {MOST_PARTS}.",
-            f"Write it like `{prefix}mix frankenstein 70 alice 30 the sea`.",
+            f"Write it like `{as_typed(prefix, 'mix', *shares, 'seed', 'the sea')}`.",
         )
     return checked(parts), rest

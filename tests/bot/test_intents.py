@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,8 +15,9 @@ from pydantic import SecretStr
 from simcord.enums import MessageType
 from structlog.testing import capture_logs
 
-from bot import __main__ as main, gateway, intents
+from bot import __main__ as main, gateway, intents, words
 from bot.app import Galvanic
+from bot.words import as_typed
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from shared import presence
 from shared.settings import Settings
@@ -52,6 +56,42 @@ async def test_the_first_page_of_help_has_slash_commands_only(live: Live) -> Non
     assert "`/generate seed:the monster`" in shown
     assert "!" not in shown.replace("Galvanic!", "")
     assert "typed after a mention of me" in shown
+
+
+async def test_what_is_missing_is_told_as_it_can_be_typed(live: Live) -> None:
+    answered = await live.ask(f"{MENTION} train")
+    assert "`/train source:frankenstein`" in answered
+    assert "`/train source:more`" in answered
+    assert "Usage: `@Galvanic model use NAME`" in await live.ask(f"{MENTION} model use")
+    assert "Did you mean `@Galvanic model info alice`?" in await live.ask(f"{MENTION} model inf alice")
+
+
+def test_a_command_is_shown_as_it_can_be_typed() -> None:
+    fields = ("seed", "the sea", "--model", "alice")
+    assert as_typed("!", "generate", *fields) == "!generate the sea --model alice"
+    assert as_typed("/", "generate", *fields) == "/generate seed:the sea model:alice"
+
+
+def commands_shown() -> Iterator[tuple[str, set[str]]]:
+    """Those of the bot's messages, each with the fields that it has there."""
+    for path in Path(words.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "as_typed":
+                command, *fields = node.args[1:]
+                named = isinstance(command, ast.Constant) and not any(isinstance(one, ast.Starred) for one in fields)
+                if named:
+                    names = {one.value.removeprefix("--") for one in fields[::2] if isinstance(one, ast.Constant)}
+                    yield command.value, names
+
+
+async def test_slash_commands_have_the_fields_that_messages_show(live: Live) -> None:
+    shown = list(commands_shown())
+    assert len(shown) > 20
+    for command, names in shown:
+        name, *part = command.split()
+        slash: Any = live.bot.tree.get_command(name)
+        slash = slash.get_command(part[0]) if part else slash
+        assert names <= {one.display_name for one in slash.parameters}, command
 
 
 async def test_a_new_server_is_told_once_with_slash_commands(live: Live) -> None:
