@@ -68,8 +68,13 @@ _MODES: dict[Mode, str] = {
 # ---------------------------------------------------------------------- imports
 
 
+def speakers(people: int, mode: Mode) -> str:
+    """Members whose words may be learned."""
+    return count(people, "member") + (" who didn't say no" if mode == "opt-out" else " who agreed")
+
+
 def importing(
-    job: TrainJob, transcript: Transcript, state: ImportState, people: int, problem: str = ""
+    job: TrainJob, transcript: Transcript, state: ImportState, people: int, mode: Mode, problem: str = ""
 ) -> discord.Embed:
     """`people`: members whose words were kept; `problem`: why it does not go on at the moment."""
     info = transcript.info
@@ -88,7 +93,7 @@ def importing(
     embed.add_field(name="Reached", value=f"<t:{_seconds(state.cursor)}:D>" if reached else "…")
     embed.add_field(name="Time left", value=left)
     embed.add_field(name="Kept", value=f"{count(transcript.lines, 'line')}, {count(transcript.chars, 'character')}")
-    embed.add_field(name="From", value=count(people, "member") + " who agreed")
+    embed.add_field(name="From", value=speakers(people, mode))
     if places > 1:
         embed.add_field(name="Threads", value=f"{place} of {places}, the channel included")
     return embed.set_footer(text=f"recipe {job.options.recipe} · job {job.job_id}")

@@ -138,8 +138,8 @@ class Importer(OfWords, Service):
         transcript = await self.store.load(ref.transcript_id) if job.imports and ref is not None else None
         if transcript is None or transcript.reading is None:
             return None
-        people = len(await self.store.members(transcript.transcript_id))
-        return embeds.importing(job, transcript, transcript.reading, people, self._running.get(job.job_id, ""))
+        people, mode = len(await self.store.members(transcript.transcript_id)), self.settings.channel_training
+        return embeds.importing(job, transcript, transcript.reading, people, mode, self._running.get(job.job_id, ""))
 
     # ------------------------------------------------------------------ working
 
@@ -211,14 +211,16 @@ class Importer(OfWords, Service):
         current = await self.store.load(info.transcript_id)
         chars = current.chars if current is not None else 0
         if chars < self.settings.corpus_min_chars:
-            people = len(await self.store.members(info.transcript_id))
+            people, mode = len(await self.store.members(info.transcript_id)), self.settings.channel_training
             prefix = await self.servers.prefix(info.guild_id)
             since = f" since {discord.utils.format_dt(discord.utils.snowflake_time(info.after))}" if info.after else ""
             remedy = f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
+            if info.after or info.author_id or mode == "opt-out":
+                remedy = "Try again when more was said."
             raise UserError(
-                f"I found {count(chars, 'character')}{since} by {count(people, 'member')} who agreed; "
+                f"I found {count(chars, 'character')}{since} by {embeds.speakers(people, mode)}; "
                 f"at least {self.settings.corpus_min_chars:,} are needed.",
-                "Try again when more was said." if info.after or info.author_id else remedy,
+                remedy,
             )
         await self.store.complete(info.transcript_id)
 

@@ -105,7 +105,17 @@ async def test_what_a_bot_began_to_read_that_had_lost_the_lead_is_gone_on_with(l
     assert len(live.shown("#lab")) == 1
 
 
-async def test_how_it_ended_is_kept_without_a_word_and_shown_once_discord_takes_it(live: Live) -> None:
+@pytest.mark.parametrize(
+    ("mode", "why"),
+    [
+        ("opt-in", ("by 1 member who agreed", "!optin")),
+        ("opt-out", ("by 1 member who didn't say no", "Try again when more was said.")),
+    ],
+)
+async def test_how_it_ended_is_kept_without_a_word_and_shown_once_discord_takes_it(
+    live: Live, mode: Any, why: tuple[str, str]
+) -> None:
+    live.bot.settings.channel_training = mode
     await talked(live, 6, "ada")
     fault = live.faults.add(Fault("PATCH", rf"{MESSAGES}/\d+", 503, times=99))
     sent = live.send("!train #lab")
@@ -118,7 +128,7 @@ async def test_how_it_ended_is_kept_without_a_word_and_shown_once_discord_takes_
     assert not await live.bot.redis.keys("transcript:*"), "the words go before the card"
     fault.times = 0
     said = text_of(await live.until(lambda: live.showing("Could not learn"), "the end"))
-    for words in ("by 1 member who agreed", "!optin", "Nothing of it was kept"):
+    for words in (*why, "Nothing of it was kept"):
         assert words in said
     assert len(live.shown("lab")) == 1
 
