@@ -220,7 +220,7 @@ def _doing(state: TrainingState, context: CardContext) -> str:
     if context.control == "cancel":
         return "🛑 **Cancelling**…"
     if state.state == "interrupted":
-        return "⏸️ **Paused**: the worker is restarting. The training was saved and resumes from there."
+        return "⏸️ **Paused**: the worker was interrupted. The training was saved and resumes from there."
     if context.control == "finish":
         return "🏁 **Finishing**: I keep the best so far."
     if state.state == "reading" or progress is None:
