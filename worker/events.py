@@ -58,6 +58,7 @@ class JobEvents:
         self.attempt = attempt
         self.nonce = nonce
         self._seq = 0
+        self._tried: Event | None = None
         self._reachable = True
         self.ended: Event | None = None
 
@@ -150,8 +151,9 @@ class JobEvents:
         self._insist(lambda: self._send(event))
 
     def tell_once(self, event: Event) -> None:
-        """As `publish`, but with one try."""
-        self._seq += 1
+        """As `publish`, but with one try; told again after an error, the same event is the same entry."""
+        self._seq += event is not self._tried
+        self._tried = event
         self._send(event)
 
     def _send(self, event: Event) -> None:

@@ -153,3 +153,24 @@ def test_no_model_is_entered_by_a_job_that_ended_otherwise(client: redis.Redis, 
     with pytest.raises(Superseded):
         log.require_newest()
     assert not client.exists(keys.guild_models(GUILD), keys.model("m1"), keys.channel(CHANNEL))
+
+
+def test_what_got_through_although_its_answer_was_lost_is_told_once(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, run, lost = lives.take(client, "t-1"), job_events.run_script, [True]
+
+    def late(*given: Any) -> Any:
+        answer = run(*given)
+        if lost.pop():
+            raise redis.TimeoutError("Redis stood still")
+        return answer
+
+    sample = Sample(epoch=1, text="x")
+    with monkeypatch.context() as patch:
+        patch.setattr(job_events, "run_script", late)
+        with pytest.raises(redis.TimeoutError):
+            log.tell_once(sample)
+    log.tell_once(sample)
+    log.tell_once(Sample(epoch=2, text="y"))
+    assert kinds(client) == ["sample", "sample"]
