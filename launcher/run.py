@@ -57,8 +57,7 @@ class Run:
     def run(self) -> int:
         """Return 0 when told to stop, 78 when a part's settings are wrong, 1 when a vital part does not start."""
         self._take_signals()
-        names = ", ".join(part.name for part in self._plan.parts)
-        say(f"starting {names} (logs in {self._folders.logs})")
+        say(f"starting {', '.join(part.name for part in self._plan.parts)} (logs in {self._folders.logs})")
         try:
             while True:
                 self._look()
@@ -85,9 +84,9 @@ class Run:
 
     def _abandoned(self) -> bool:
         """Whether parent or terminal is gone. Only the terminal's first program gets SIGHUP, and make does not tell."""
-        if self._parent is not None and os.getppid() != self._parent:
-            return True
-        return self._terminal is not None and any(state & select.POLLHUP for _, state in self._terminal.poll(0))
+        return (self._parent is not None and os.getppid() != self._parent) or (
+            self._terminal is not None and any(state & select.POLLHUP for _, state in self._terminal.poll(0))
+        )
 
     def _look(self) -> None:
         """Raises _Stop."""

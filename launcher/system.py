@@ -137,18 +137,21 @@ def _playground(settings: Settings, environment: dict[str, str], folders: Folder
     # Written once it listens: another checkout's may answer at this address.
     listens = folders.run / "playground.port"
     listens.unlink(missing_ok=True)
-    command = (sys.executable, "-m", "playground", "--port-file", str(listens))
-    ready = lambda: listens.exists() and _serves(url)  # noqa: E731
-    return Part("playground", command, Stage.PLAYGROUND, ready=ready, vital=True), url
+    playground = Part(
+        "playground",
+        (sys.executable, "-m", "playground", "--port-file", str(listens)),
+        Stage.PLAYGROUND,
+        ready=lambda: listens.exists() and _serves(url),
+        vital=True,
+    )
+    return playground, url
 
 
 def _serves(url: str) -> bool:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with direct.open(url, timeout=_PROBE_S):
-            return True
-    except OSError:
-        return False
+    with contextlib.suppress(OSError), direct.open(url, timeout=_PROBE_S):
+        return True
+    return False
 
 
 def train_parts(client: redis.Redis, options: Sequence[tuple[str, ...]], needs: tuple[str, ...]) -> list[Part]:
