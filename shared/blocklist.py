@@ -72,17 +72,13 @@ def parse(typed: str) -> tuple[str, ...]:
 
     Raises `UserError`: too many, or one is too long, has too many `*`, or a word without a letter or digit.
     """
-    entries: dict[str, None] = {}
-    for piece in re.split(r"[,\n]", typed):
-        entry = " ".join(unicodedata.normalize("NFC", piece).split()).lower()
-        if not entry:
-            continue
-        if (refusal := _refusal(entry)) is not None:
-            raise refusal
-        entries[entry] = None
+    pieces = (" ".join(unicodedata.normalize("NFC", piece).split()).lower() for piece in re.split(r"[,\n]", typed))
+    entries = tuple(dict.fromkeys(filter(None, pieces)))
+    if (refusal := next(filter(None, map(_refusal, entries)), None)) is not None:
+        raise refusal
     if len(entries) > MOST_ENTRIES:
         raise UserError(f"That's {len(entries):,} entries.", f"A blocklist takes up to {MOST_ENTRIES}.")
-    return tuple(entries)
+    return entries
 
 
 @functools.cache

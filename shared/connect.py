@@ -49,8 +49,10 @@ def takes_nothing(error: BaseException, settings: Settings) -> bool:
     if isinstance(error, TakesNothing):
         return True
     try:
-        own = settings.redis_address.startswith("unix:")
-        return own and shutil.disk_usage(settings.data_dir / "redis").free < _FULL_BYTES
+        return (
+            settings.redis_address.startswith("unix:")
+            and shutil.disk_usage(settings.data_dir / "redis").free < _FULL_BYTES
+        )
     except OSError:  # it keeps its data elsewhere
         return False
 

@@ -46,9 +46,9 @@ def script_text(*names: str) -> str:
 
 def _script(name: str, job_id: str, arguments: tuple[object, ...], more_keys: tuple[str, ...] = ()) -> Script:
     own = (key(job_id) for key in (keys.job, keys.job_events, keys.job_lease, keys.job_control))
-    names = (*own, keys.NOTIFICATIONS, keys.ACTIVE)
-    common = (job_id, keys.JOB_TTL_S, NOTIFICATIONS)
-    return Script(script_text("job", name), (*names, *more_keys), tuple(map(str, (*common, *arguments))))
+    names = (*own, keys.NOTIFICATIONS, keys.ACTIVE, *more_keys)
+    values = (job_id, keys.JOB_TTL_S, NOTIFICATIONS, *arguments)
+    return Script(script_text("job", name), names, tuple(map(str, values)))
 
 
 def new_nonce() -> str:
@@ -124,8 +124,9 @@ def requeue(job_id: str, attempt: int, nonce: str, how: Literal["stopped", "died
     nothing is done. Answers `waiting`; `cancelled`, if that was asked for: it is over;
     or nothing: not the newest attempt.
     """
-    told = (Interrupted().model_dump_json(), Cancelled().model_dump_json())
-    return _script("requeue", job_id, (attempt, nonce, how, *told))
+    return _script(
+        "requeue", job_id, (attempt, nonce, how, Interrupted().model_dump_json(), Cancelled().model_dump_json())
+    )
 
 
 def cancel(job_id: str) -> Script:

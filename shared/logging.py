@@ -167,6 +167,8 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Traceb
 
 def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
     if arguments.exc_value is not None and not issubclass(arguments.exc_type, SystemExit):
-        name = arguments.thread.name if arguments.thread is not None else None
-        log = structlog.get_logger("uncaught")
-        log.error("uncaught exception in a thread", thread=name, exc_info=arguments.exc_value)
+        structlog.get_logger("uncaught").error(
+            "uncaught exception in a thread",
+            thread=arguments.thread.name if arguments.thread is not None else None,
+            exc_info=arguments.exc_value,
+        )

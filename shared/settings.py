@@ -6,6 +6,7 @@ file is called as its setting (`discord_token`); Docker and systemd put them whe
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -205,17 +206,14 @@ class Settings(BaseSettings):
         """What fails only where somebody connects shows a piece of the password."""
         if value is None or not value.get_secret_value().strip():
             return value
-        try:
+        with contextlib.suppress(ValueError):
             parts = urlsplit(value.get_secret_value())
-            usable = parts.scheme in ("redis", "rediss", "unix") and (parts.port or 1) > 0
-        except ValueError:
-            usable = False
-        if not usable:
-            raise ValueError(
-                "it is written redis://USER:PASSWORD@HOST:6379/0 (or rediss://, unix:///PATH); in a password / is %2F, "
-                "@ is %40, : is %3A and # is %23"
-            ) from None
-        return value
+            if parts.scheme in ("redis", "rediss", "unix") and (parts.port or 1) > 0:
+                return value
+        raise ValueError(
+            "it is written redis://USER:PASSWORD@HOST:6379/0 (or rediss://, unix:///PATH); in a password / is %2F, "
+            "@ is %40, : is %3A and # is %23"
+        )
 
     @property
     def redis_address(self) -> str:
@@ -256,8 +254,11 @@ class Settings(BaseSettings):
             "ssl_certfile": self.redis_cert_file,
             "ssl_keyfile": self.redis_key_file,
         }
-        named = {name: str(path) for name, path in files.items() if path is not None}
-        return {"ssl_cert_reqs": "required", "ssl_check_hostname": True, **named}
+        return {
+            "ssl_cert_reqs": "required",
+            "ssl_check_hostname": True,
+            **{name: str(path) for name, path in files.items() if path is not None},
+        }
 
     @property
     def redis_url_file(self) -> Path:

@@ -72,8 +72,14 @@ def from_bytes(
 
 def from_upload(filename: str, data: bytes, settings: Settings, *, keep_licence: bool = False) -> Corpus:
     """Use `check_size` before it is downloaded. Raises as `from_bytes`."""
-    licence = "Uploaded by a member; rights unknown."
-    return from_bytes(data, filename, "upload", settings, licence=licence, keep_licence=keep_licence)
+    return from_bytes(
+        data,
+        filename,
+        "upload",
+        settings,
+        licence="Uploaded by a member; rights unknown.",
+        keep_licence=keep_licence,
+    )
 
 
 def checked(text: Text, info: CorpusInfo, settings: Settings) -> Corpus:

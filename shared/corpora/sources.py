@@ -87,16 +87,20 @@ def _from_folder(path: Path, key: str, settings: Settings, keep_licence: bool) -
         raise UserError(
             f"The file of `{key}` cannot be read: {error.strerror}.", "Ask the bot's operator to look at CORPORA_DIR."
         ) from error
-    entry = find(key)
-    if entry is not None:
+    if (entry := find(key)) is not None:
         return from_entry(data, entry, "corpora-dir", settings, keep_licence=keep_licence)
-    licence = "Provided by the bot's operator; rights unknown."
-    return from_bytes(data, path.name, "corpora-dir", settings, licence=licence, keep_licence=keep_licence)
+    return from_bytes(
+        data,
+        path.name,
+        "corpora-dir",
+        settings,
+        licence="Provided by the bot's operator; rights unknown.",
+        keep_licence=keep_licence,
+    )
 
 
 def _unknown(name: str, key: str, settings: Settings) -> UserError:
-    known = names(settings)
-    near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(key, names(settings), n=3, cutoff=0.5)
     shown = name.strip() if len(name.strip()) <= 50 else name.strip()[:49] + "…"
     guess = f"Did you mean {' or '.join(f'`{each}`' for each in near)}? " if near else ""
     return UserError(
