@@ -35,14 +35,12 @@ async def _run(arguments: argparse.Namespace) -> None:
     # Whoever named a port has told it to others; the usual one may give way.
     insist = arguments.port is not None or "playground_port" in settings.model_fields_set
     folder = None if arguments.forget else settings.data_dir / "playground"
-    listener = open_port(port, insist=insist)
-    playground = Playground(listener, folder)
+    playground = Playground(open_port(port, insist=insist), folder)
     if extension := os.environ.get(EXTENSION):
         importlib.import_module(extension).extend(playground)
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if arguments.port_file is not None:
         write_text(arguments.port_file, f"{playground.port}\n")
     print(f"playground: {playground.url}/", flush=True)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from playground.places import CHANNEL_IDS, EMOJI_IDS, USER_IDS
 
 _SCENES = Path(__file__).with_name("tavern.txt")
-_LINE = re.compile(r"(\w+)([:>~]) (.+)")
+_LINE = re.compile(r"^(\w+)([:>~]) (.+)$", re.MULTILINE)
 _SLOT = re.compile(r"\{(\w+)\}")
 _REFERENCE = re.compile(r"[@#]\w+|:\w+:")
 _REFERENCES = {
@@ -85,11 +85,7 @@ class Said(NamedTuple):
 @cache
 def scenes() -> tuple[tuple[Line, ...], ...]:
     text = "\n".join(line for line in _SCENES.read_text("utf-8").splitlines() if not line.startswith("# "))
-    found = []
-    for block in text.strip().split("\n\n"):
-        lines = [_LINE.fullmatch(line) for line in block.strip().splitlines()]
-        found.append(tuple(Line(*line.groups()) for line in lines if line is not None))
-    return tuple(found)
+    return tuple(tuple(Line(*line) for line in _LINE.findall(block)) for block in text.strip().split("\n\n"))
 
 
 def small_talk(count: int, until: datetime, seed: int = 1818) -> Iterator[Said]:

@@ -104,9 +104,8 @@ class Control:
 
     async def create_thread(self, body: dict[str, Any]) -> Any:
         message_id = int(body["message_id"]) if body.get("message_id") else None
-        private = bool(body.get("private"))
         thread = self._people.create_thread(
-            *self._place(body), str(body["name"]), message_id=message_id, private=private
+            *self._place(body), str(body["name"]), message_id=message_id, private=bool(body.get("private"))
         )
         return {"id": str(thread.id)}
 

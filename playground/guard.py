@@ -23,9 +23,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise web.HTTPForbidden(text="This server answers to 127.0.0.1 and localhost only.")
     origin = request.headers.get("Origin")
     own_page = origin == f"{request.scheme}://{request.host}"
-    if origin is not None and not own_page:
-        raise web.HTTPForbidden(text="Requests from another page are refused.")
-    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+    same_site = request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
+    if (origin is not None and not own_page) or not same_site:
         raise web.HTTPForbidden(text="Requests from another page are refused.")
     if request.path.startswith("/control/"):
         # A browser cannot set headers on a websocket, but always names the page that opens it.
@@ -38,7 +37,12 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
         f"connect-src 'self' ws://{request.host}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
-    kept = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
-    for name, value in {**kept, "X-Content-Type-Options": "nosniff"}.items():
+    kept = {
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+    for name, value in kept.items():
         response.headers.setdefault(name, value)
     return response

@@ -48,8 +48,10 @@ class Interactions:
         for command in self._world.visible_commands(user_id=user_id, channel_id=channel_id):
             for path, leaf in build.command_leaves(command):
                 name = " ".join(path)
-                entry = {"name": name, "description": leaf.get("description", ""), "options": leaf.get("options") or []}
-                entries.setdefault(name, entry)
+                entries.setdefault(
+                    name,
+                    {"name": name, "description": leaf.get("description", ""), "options": leaf.get("options") or []},
+                )
         return list(entries.values())
 
     def slash(
@@ -70,8 +72,7 @@ class Interactions:
         """Commands that this person may call on a message here, by name."""
         if not self._world.may(user_id, channel_id, "view_channel", "use_application_commands"):
             return {}
-        kind = AppCommandType.MESSAGE
-        offered = self._world.visible_commands(user_id=user_id, channel_id=channel_id, type=kind)
+        offered = self._world.visible_commands(user_id=user_id, channel_id=channel_id, type=AppCommandType.MESSAGE)
         return {command["name"]: command for command in offered}
 
     def on_message(self, user_id: int, channel_id: int, message_id: int, command: str) -> Interaction:
@@ -100,8 +101,7 @@ class Interactions:
         ]
         built.append({"name": option, "type": focused["type"], "value": value, "focused": True})
         data = _command_data(root, options=build.nest_options(root, nesting, built))
-        kind = InteractionType.APPLICATION_COMMAND_AUTOCOMPLETE
-        record, payload = self._payload(kind, user_id, channel_id, data)
+        record, payload = self._payload(InteractionType.APPLICATION_COMMAND_AUTOCOMPLETE, user_id, channel_id, data)
         self._world.emit("INTERACTION_CREATE", payload)
         await self._answered(record)
         return record.autocomplete_choices or []
@@ -246,8 +246,13 @@ class Interactions:
 def _command_data(root: dict[str, Any], **called: Any) -> dict[str, Any]:
     """`called`: with what."""
     whose = {"guild_id": root["guild_id"]} if root.get("guild_id") else {}
-    kind = root.get("type", AppCommandType.CHAT_INPUT)
-    return {"id": root["id"], "name": root["name"], "type": kind, **whose, **called}
+    return {
+        "id": root["id"],
+        "name": root["name"],
+        "type": root.get("type", AppCommandType.CHAT_INPUT),
+        **whose,
+        **called,
+    }
 
 
 def said_of(command: str | None, target_id: Any) -> str | None:

@@ -59,9 +59,8 @@ def _check_message(body: dict[str, Any]) -> None:
             if url is not None and not str(url).startswith(("http://", "https://", "attachment://")):
                 raise errors.invalid_form_body(f"embeds[{index}].{slot}.url: Not a well formed URL.")
     for component in walk_components(body.get("components") or []):
-        if component.get("type") != ComponentType.BUTTON or component.get("style") == 6:
-            continue
-        if not component.get("label") and not component.get("emoji"):
+        named = component.get("label") or component.get("emoji")
+        if component.get("type") == ComponentType.BUTTON and component.get("style") != 6 and not named:
             raise errors.invalid_form_body("components: A button needs a label or an emoji")
 
 

@@ -160,10 +160,11 @@ class Live:
 
     def _hello(self, user_id: int) -> dict[str, Any]:
         state = self._state(user_id)
-        history = {}
-        for channel in state["channels"]:
-            seen = self._people.visible_messages(user_id, int(channel["id"]), last=HISTORY)
-            history[channel["id"]] = [self._present.message(message) for message in seen]
+        seen = {
+            channel["id"]: self._people.visible_messages(user_id, int(channel["id"]), last=HISTORY)
+            for channel in state["channels"]
+        }
+        history = {channel_id: list(map(self._present.message, messages)) for channel_id, messages in seen.items()}
         return {"type": "hello", "state": state, "history": history}
 
     def _on_change(self, kind: ChangeKind, message: Message) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from simcord.backend.access import channel_accessible, message_accessible, reaction_permissions
@@ -41,14 +42,11 @@ class People:
         """Oldest first; only the `last` ones when given."""
         if not channel_accessible(self._world, channel_id, user_id, history=True):
             return []
-        found: list[Message] = []
         # Newer ones were added later: what is asked for is at the end.
-        for message in reversed(self._world.messages.get(channel_id, {}).values()):
-            if message.id <= after or len(found) == last:
-                break
-            if message.visible_to(user_id):
-                found.append(message)
-        return found[::-1]
+        messages = reversed(self._world.messages.get(channel_id, {}).values())
+        newest_first = takewhile(lambda message: message.id > after, messages)
+        seen = islice((message for message in newest_first if message.visible_to(user_id)), last)
+        return list(seen)[::-1]
 
     def send(
         self, user_id: int, channel_id: int, content: str, files: list[File], reply_to: int | None = None

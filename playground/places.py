@@ -107,8 +107,7 @@ def settle_guild(
 
 
 def _role(name: str, colour: int, **permissions: bool) -> Role:
-    granted = discord.Permissions(**permissions).value
-    return Role(ROLE_IDS[name], name, granted, color=colour, hoist=True)
+    return Role(ROLE_IDS[name], name, discord.Permissions(**permissions).value, color=colour, hoist=True)
 
 
 def _channel(world: Backend, guild: Guild, name: str, topic: str, overwrites: Sequence[Overwrite] = ()) -> None:

@@ -122,9 +122,11 @@ class Rest:
         return web.Response(body=data, content_type=kind, headers=headers)
 
     def _gateway_info(self) -> dict[str, Any]:
-        limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
-        url = self._world.cdn.base_url.replace("http", "ws", 1) + "/gateway"
-        return {"url": url, "shards": 1, "session_start_limit": limit}
+        return {
+            "url": self._world.cdn.base_url.replace("http", "ws", 1) + "/gateway",
+            "shards": 1,
+            "session_start_limit": {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1},
+        }
 
     def _file_limit(self, path: str) -> int:
         """In bytes; it depends on the server that the request goes to."""

@@ -60,10 +60,15 @@ class Playground:
         self._live = Live(self.world, self.gateway, self.people, self.interactions)
         self.app = web.Application(middlewares=[guard], client_max_size=_MAX_REQUEST)
         self.rest = Rest(self.world)
-        self.app.add_routes(self.rest.routes())
-        self.app.add_routes([web.get("/gateway", self.gateway.handle), web.get("/gateway/", self.gateway.handle)])
-        self.app.add_routes(Control(self.world, self.people, self.interactions, self.resolver).routes())
-        self.app.add_routes(self._live.routes())
+        self.app.add_routes(
+            [
+                *self.rest.routes(),
+                web.get("/gateway", self.gateway.handle),
+                web.get("/gateway/", self.gateway.handle),
+                *Control(self.world, self.people, self.interactions, self.resolver).routes(),
+                *self._live.routes(),
+            ]
+        )
 
     async def serve(self, stop: asyncio.Event) -> None:
         runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0)

@@ -68,8 +68,7 @@ class Storage:
             if entry.message.channel_id in self._world.channels:
                 self._restore(entry.message, entry.embed_files)
         for guild_id, command in kept.commands:
-            scope = self._world.commands.setdefault(guild_id, {})
-            scope[command["name"], command["type"]] = command
+            self._world.commands.setdefault(guild_id, {})[command["name"], command["type"]] = command
             self._world.reserve_id(int(command["id"]))
         return bool(kept.messages)
 

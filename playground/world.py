@@ -64,9 +64,8 @@ class LocalCdn(CdnStore):
         payload = super().store_attachment(attachment_id, channel_id, name, data, description)
         self._blobs.pop(payload["url"], None)
         self.files[attachment_id] = (name, data)
-        payload["url"] = payload["proxy_url"] = self.url(channel_id, attachment_id, name)
-        payload |= _image_size(data)
-        return payload
+        url = self.url(channel_id, attachment_id, name)
+        return payload | {"url": url, "proxy_url": url} | _image_size(data)
 
     def url(self, channel_id: int, attachment_id: int, filename: str) -> str:
         return f"{self.base_url}/cdn/attachments/{channel_id}/{attachment_id}/{quote(filename)}"
