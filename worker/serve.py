@@ -135,12 +135,12 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         forget = functools.partial(warm.forget_deleted, connect(settings), store.cache, models)
         beside.enter_context(Repeating(forget, warm.FORGET_EVERY_S, "not_looked_for_deleted_models"))
         _announce(settings, queue, name)
-        _clean_up(settings, queue)
+        _clean_up(settings)
         log.info("worker_ready", queue=queue)
         if models:  # a train worker's child ends after each job
             threading.Thread(target=watched.compile, name="warm-up", daemon=True).start()
             beside.enter_context(Repeating(trim, warm.TRIM_EVERY_S, "memory_not_returned"))
-        else:  # another host may have ended what was begun here
+        else:  # what is left here of trainings that are over, maybe elsewhere, may have members' words in it
             leftovers = functools.partial(remove_leftovers, settings, connect(settings))
             beside.enter_context(Repeating(leftovers, _LEFTOVERS_EVERY_S, "leftovers_not_looked_for"))
 
@@ -199,19 +199,14 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
         client.hset(key, worker, describe(facts))
 
 
-def _clean_up(settings: Settings, queue: str) -> None:
-    """Remove what an earlier run was writing when it was killed, and what it left of trainings that are over: it may
-    have members' words in it."""
-    from worker.copies import remove_leftovers
+def _clean_up(settings: Settings) -> None:
+    """Remove what an earlier run was writing when it was killed."""
     from worker.store import ModelStore
 
     try:
         ModelStore(settings).tidy()
     except OSError as error:  # jobs meet it again
         log.warning("store_not_tidied", error=type(error).__name__)
-    if queue == TRAIN_QUEUE:
-        with _reaching_redis(settings, "leftovers_not_looked_for") as client:  # the next training looks again
-            remove_leftovers(settings, client)
 
 
 def start_child() -> None:

@@ -12,7 +12,6 @@ from fsspec.implementations.local import LocalFileSystem
 from structlog.testing import capture_logs
 
 from galvanic.errors import UserError
-from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.settings import Settings
 from tests.worker.small import content
 from tests.worker.test_room import full
@@ -109,13 +108,10 @@ def test_what_was_being_written_goes_after_a_day(file: Path, tmp_path: Path, mon
     assert names(tmp_path / "store") == ["whole.safetensors"]
 
 
-@pytest.mark.parametrize("queue", [TRAIN_QUEUE, GENERATE_QUEUE])
-def test_a_worker_tidies_when_it_starts(
-    queue: str, file: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_tidies_when_it_starts(file: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "_PARTIAL_KEPT_S", -1.0)
     killed_while_copying(ModelStore(settings), file, "abc")
-    serve._clean_up(settings, queue)
+    serve._clean_up(settings)
     assert names(settings.data_dir / "models") == []
 
 
@@ -124,7 +120,7 @@ def test_a_store_that_cannot_be_tidied_is_no_reason_not_to_start(
 ) -> None:
     monkeypatch.setattr(ModelStore, "tidy", full(1, ModelStore.tidy, errno.EACCES))
     with capture_logs() as logs:
-        serve._clean_up(settings, GENERATE_QUEUE)
+        serve._clean_up(settings)
     assert [entry["event"] for entry in logs] == ["store_not_tidied"]
 
 
