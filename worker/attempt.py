@@ -151,14 +151,15 @@ class Attempt:
         if self._files.model.exists():
             self._patiently(lambda: self._store.take(self._files.model, model.model_id))
 
-        def draw(entered: ModelRecord) -> None:
-            job_events.attach(LOSS_FILE, loss_chart(made.curve, entered.name))
-
         while True:
             # A model that was made again becomes current only where the old one was, which the bot sees to.
             # One of a member's own words is not for others.
             current = model.replaces is None and not model.authors
-            job_events.enter(made.finished, current=current, prepare=draw)
+            job_events.enter(
+                made.finished,
+                current=current,
+                prepare=lambda entered: job_events.attach(LOSS_FILE, loss_chart(made.curve, entered.name)),
+            )
             job_events.durable()
             if job_events.is_over():
                 break  # else Redis has lost its last second meanwhile
@@ -189,10 +190,8 @@ class Attempt:
         if self._job.corpus.transcript is None:
             return
         learned = read(self._files.learned, CorpusInfo)
-        if learned is None or learned.transcript is None:
-            raise StartOver
-        now = revisions_now(self._client, (learned.transcript,))
-        if is_withdrawn(learned.transcript, now.get(learned.transcript.transcript_id)):
+        ref = learned.transcript if learned is not None else None
+        if ref is None or is_withdrawn(ref, revisions_now(self._client, (ref,)).get(ref.transcript_id)):
             raise StartOver
 
     def _prepare(self) -> CorpusInfo:
@@ -274,25 +273,27 @@ def _parent(client: redis.Redis, job: TrainJob, *, resumed: bool) -> ModelRecord
 
 def _made(job: TrainJob, model: ModelRecord, result: TrainResult, whole_s: float | None) -> Made:
     """All that is to be told of a training. `whole_s`: how long it took; None: this was not all of it."""
-    finished = Finished(
-        model=model,
-        samples=result.samples,
-        seconds=result.seconds,
-        stopped=result.stopped,
-        notes=result.notes,
+    return Made(
+        finished=Finished(
+            model=model,
+            samples=result.samples,
+            seconds=result.seconds,
+            stopped=result.stopped,
+            notes=result.notes,
+        ),
+        past=Past(
+            recipe=job.options.recipe,
+            chars=model.corpus_chars,
+            asked_epochs=job.options.epochs,
+            units=job.options.units,
+            allowed_s=60 * job.options.minutes if job.options.minutes is not None else None,
+            epochs=result.epochs,
+            used_s=result.seconds,
+            beside_s=None if whole_s is None else max(0.0, whole_s - result.seconds),
+            cut_short=result.stopped == "finish",
+        ),
+        curve=result.curve,
     )
-    past = Past(
-        recipe=job.options.recipe,
-        chars=model.corpus_chars,
-        asked_epochs=job.options.epochs,
-        units=job.options.units,
-        allowed_s=60 * job.options.minutes if job.options.minutes is not None else None,
-        epochs=result.epochs,
-        used_s=result.seconds,
-        beside_s=None if whole_s is None else max(0.0, whole_s - result.seconds),
-        cut_short=result.stopped == "finish",
-    )
-    return Made(finished=finished, past=past, curve=result.curve)
 
 
 def _record(

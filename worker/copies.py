@@ -128,8 +128,9 @@ def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
     try:
         copied = [] if store.is_local else store.names(_FOLDER, "directory")
         for job_id in (*here, *copied):
-            fields = client.hmget(keys.job(job_id), "job", "state", "model_id")
-            known, state, model_id = cast(list[bytes | None], fields)
+            known, state, model_id = cast(
+                list[bytes | None], client.hmget(keys.job(job_id), "job", "state", "model_id")
+            )
             if known is not None and state != b"over":
                 continue
             if model_id is not None and not client.exists(keys.model(model_id.decode())):

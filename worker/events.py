@@ -84,8 +84,9 @@ class JobEvents:
         `worker`: its name in `presence`; `training`: it has a lease, which must be renewed. Returns the job (JSON);
         None: the message is out of date.
         """
-        holder = secrets.token_hex(8)
-        script = lifecycle.begin(self.job_id, attempt, nonce, holder=holder, worker=worker, training=training)
+        script = lifecycle.begin(
+            self.job_id, attempt, nonce, holder=secrets.token_hex(8), worker=worker, training=training
+        )
         found = cast(bytes | None, self._insist(lambda: run_script(self._client, script)))
         self.attempt, self.nonce, self._seq = attempt, nonce, lifecycle.FIRST_SEQ - 1
         return found

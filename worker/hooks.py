@@ -62,8 +62,7 @@ class JobHooks(results.Hooks):
 
     def sample(self, event: results.Sample) -> None:
         self._lease.touch()
-        revision = self.own.revision if self.own is not None else None
-        self._untold.append(Sample(**vars(event), revision=revision))
+        self._untold.append(Sample(**vars(event), revision=self.own.revision if self.own is not None else None))
         self._tell()
 
     def trouble(self, what: Difficulty | None) -> None:

@@ -106,8 +106,9 @@ class Watched(Collector):
 
             compile_loop()
         except BaseException as error:
-            why = type(error).__name__
-            self._missing = f"What writes texts cannot be compiled ({why}); `python -m worker doctor` says more."
+            self._missing = (
+                f"What writes texts cannot be compiled ({type(error).__name__}); `python -m worker doctor` says more."
+            )
             raise
         self._missing = ""
 

@@ -153,12 +153,11 @@ class ModelStore:
                 fs.mv(partial, path)
                 if self.is_local:
                     Path(partial).unlink(missing_ok=True)  # it stays where both are the same file already
+                    sync_folder(Path(folder))
             except BaseException:
                 with contextlib.suppress(Exception):
                     fs.rm_file(partial)
                 raise
-            if self.is_local:
-                sync_folder(Path(folder))
 
     def get(self, name: str, file: Path) -> None:
         """Raises FileNotFoundError: it is not there; OSError: `file` cannot be written."""
@@ -240,9 +239,9 @@ def _open_filesystem(settings: Settings) -> tuple[Any, str]:
     try:
         filesystem, root = fsspec.core.url_to_fs(url, **options)
     except (ImportError, ValueError) as error:
-        protocol = url.partition("://")[0]
         raise UserError(
-            f"The model store's address begins with {protocol}://, which this installation doesn't know.",
+            f"The model store's address begins with {url.partition('://')[0]}://, "
+            "which this installation doesn't know.",
             "For s3:// install the extra `s3` (pip install 'galvanic[s3]'); or correct MODEL_STORE.",
         ) from error
     return filesystem, str(root).rstrip("/")

@@ -228,7 +228,6 @@ class Batcher(Generic[Request, Result]):
             self._answer(together)
 
     def _answer(self, together: Sequence[tuple[Request, Future[Result]]]) -> None:
-        results: Sequence[Result | BaseException]
         try:
             results = self._serve([request for request, _ in together])
         except BaseException as error:

@@ -185,8 +185,7 @@ def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
 
     started = time.monotonic()
     found = context.models.use(job.model.model_id, lambda model: model.score(job.text, context.until))
-    picture = surprise_map(job.text, found.nats)
-    context.job_events.attach(SURPRISE_FILE, picture, _POSTED_WITHIN_S)
+    context.job_events.attach(SURPRISE_FILE, surprise_map(job.text, found.nats), _POSTED_WITHIN_S)
     ranked = sorted(zip(job.text, found.nats, strict=True), key=lambda pair: -pair[1])
     return Surprised(
         nats_per_char=found.nats_per_char,

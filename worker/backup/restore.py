@@ -21,7 +21,7 @@ from shared import keys, lifecycle, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.settings import Settings
 from worker.backup.archive import CHECKPOINTS, MODELS, Backup, Description, Entry, is_kept
-from worker.events import run_script
+from worker.events import REDIS_DOWN, run_script
 from worker.files import JobFiles, folder_of_all
 from worker.store import ModelStore
 
@@ -64,18 +64,15 @@ def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say) -
         entries = [one for one in entries if one.model_id not in missing]
         entering = True
         _enter(settings, client, entries, backup.description)
-    except (redis.ConnectionError, redis.TimeoutError, KeyboardInterrupt) as error:
-        if isinstance(error, KeyboardInterrupt) and not entering:
+    except BaseException as error:
+        if isinstance(error, REDIS_DOWN) or (entering and isinstance(error, KeyboardInterrupt)):
+            say(
+                "Redis doesn't say whether it has taken its part, so models and checkpoints stay where they are. Once "
+                "it is there again, give this command again: if it finds keys in Redis, all is restored, and you can "
+                "start; if it finds only files, delete them, and restore again."
+            )
+        else:
             _take_back(settings, store, backup, say)
-            raise
-        say(
-            "Redis doesn't say whether it has taken its part, so models and checkpoints stay where they are. Once "
-            "it is there again, give this command again: if it finds keys in Redis, all is restored, and you can "
-            "start; if it finds only files, delete them, and restore again."
-        )
-        raise
-    except BaseException:
-        _take_back(settings, store, backup, say)
         raise
     without_files = _forget(client, missing) if missing else ()
     _let_wait(client)
