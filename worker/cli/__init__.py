@@ -27,14 +27,21 @@ def register(cli: Cli) -> None:
     cli.least_chars = lambda: get_settings().corpus_min_chars
     cli.limits = lambda: get_settings().train_limits
     cli.length = lambda: get_settings().generate_length
-    summary = "Check this installation, and say what to do where it cannot work as it should."
-    cli.add("doctor", summary, _later("worker.cli.doctor:doctor"))
+    cli.add(
+        "doctor",
+        "Check this installation, and say what to do where it cannot work as it should.",
+        _later("worker.cli.doctor:doctor"),
+    )
     cli.add("devices", "List what trainings can run on here: GPUs, or the cores of the processor.", _devices)
-    summary = "Write Redis' state, models and checkpoints into one file; nothing need be stopped."
-    backup = cli.add("backup", summary, _later("worker.cli.backup:backup_command"))
+    backup = cli.add(
+        "backup",
+        "Write Redis' state, models and checkpoints into one file; nothing need be stopped.",
+        _later("worker.cli.backup:backup_command"),
+    )
     backup.add_argument("file", metavar="FILE", help="file to write; -: standard output")
-    summary = "Bring a backup back onto an empty installation."
-    restore = cli.add("restore", summary, _later("worker.cli.backup:restore_command"))
+    restore = cli.add(
+        "restore", "Bring a backup back onto an empty installation.", _later("worker.cli.backup:restore_command")
+    )
     restore.add_argument("file", metavar="FILE", help="a file that backup wrote; -: standard input")
     for name in ("worker", "serve"):
         serve = cli.add(name, "Serve a queue until told to stop.", _serve, json=False)
@@ -61,8 +68,11 @@ def _devices(options: argparse.Namespace) -> int:
     gpus_here = hardware.usable_gpus()
     lines = [f"GPU {gpu.index}  {gpu.name}, {gpu.memory_total_mb / 1024:.0f} GB  {gpu.uuid}" for gpu in gpus_here]
     found = [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in gpus_here]
-    values = {"gpus": found, "cores": hardware.cores()}
-    report(options.json, values, lines or [f"No GPU that TensorFlow can use; {hardware.on_cpu()}."])
+    report(
+        options.json,
+        {"gpus": found, "cores": hardware.cores()},
+        lines or [f"No GPU that TensorFlow can use; {hardware.on_cpu()}."],
+    )
     return 0
 
 

@@ -30,8 +30,13 @@ def doctor(options: argparse.Namespace) -> int:
     """Return 1 when something needed is broken."""
     settings = get_settings()
     values: dict[str, Any] = {"python": platform.python_version()}
-    python = Finding("python", Level.OK, f"Python {platform.python_version()} on {platform.machine()}")
-    findings = [python, *_engine(values), machine.writing(), *machine.memory(), machine.disk(settings)]
+    findings = [
+        Finding("python", Level.OK, f"Python {platform.python_version()} on {platform.machine()}"),
+        *_engine(values),
+        machine.writing(),
+        *machine.memory(),
+        machine.disk(settings),
+    ]
     store, about_redis = machine.store(settings), redis_server.examine(settings)
     findings += [store, *about_redis]
 
@@ -45,8 +50,7 @@ def doctor(options: argparse.Namespace) -> int:
         "ok": not broken,
     }
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # https://no-color.org
-    told = [*lines(findings, colour=colour), "", summary(findings, trains_on)]
-    report(options.json, values, told)
+    report(options.json, values, [*lines(findings, colour=colour), "", summary(findings, trains_on)])
     return int(broken)
 
 
@@ -63,8 +67,12 @@ def _engine(values: dict[str, Any]) -> list[Finding]:
         return [_tensorflow_broken(f"TensorFlow does not work: {said}", remedy), *gpu.examine(gpu.gather())]
     values["gpus"] = list(checked.gpus)
     if not checked.right:
-        wrong = "TensorFlow computes wrongly: a product of matrices is not what it should be."
-        return [_tensorflow_broken(wrong, "Install everything anew.")]
+        return [
+            _tensorflow_broken(
+                "TensorFlow computes wrongly: a product of matrices is not what it should be.",
+                "Install everything anew.",
+            )
+        ]
     versions = ", ".join(f"{name} {number}" for name, number in values["versions"].items())
     precision = "bfloat16, which is faster here" if checked.bfloat16 else "float32"
     speed = f"TensorFlow computes right: {checked.flops / 1e9:,.0f} GFLOP/s in {precision}"

@@ -149,20 +149,36 @@ def examine(facts: GpuFacts) -> list[Finding]:
     """Say that the GPU is used, or each cause why not, the one to mend first at the beginning."""
     memory = [found for found in [_memory(facts)] if found]
     if facts.seen:
-        told = Finding(TOPIC, Level.OK, f"The GPU is used: {', '.join(facts.seen)}.")
-        on_cpu = Finding(
-            TOPIC,
-            Level.NOTE,
-            "Texts are written on the CPU, on purpose: one at a time is faster there, and the training keeps the GPU.",
-        )
-        return [told, *memory, on_cpu]
+        return [
+            Finding(TOPIC, Level.OK, f"The GPU is used: {', '.join(facts.seen)}."),
+            *memory,
+            Finding(
+                TOPIC,
+                Level.NOTE,
+                "Texts are written on the CPU, on purpose: one at a time is faster there, and the training keeps the "
+                "GPU.",
+            ),
+        ]
     if (facts.system, facts.machine) != ("Linux", "x86_64"):
-        elsewhere = f"TensorFlow uses a GPU on Linux on x86-64 alone, and this is {facts.system} on {facts.machine}"
-        return [Finding(TOPIC, Level.NOTE, f"{elsewhere}: training runs on the CPU.", "docs/gpu.md says more.")]
+        return [
+            Finding(
+                TOPIC,
+                Level.NOTE,
+                f"TensorFlow uses a GPU on Linux on x86-64 alone, and this is {facts.system} on {facts.machine}: "
+                "training runs on the CPU.",
+                "docs/gpu.md says more.",
+            )
+        ]
     if not facts.card:
         where = " to be seen from within this container" if facts.container else ""
-        none = f"There is no NVIDIA card{where}: training runs on the CPU."
-        return [Finding(TOPIC, Level.NOTE, none, "If there is one, docs/gpu.md says more." if where else "")]
+        return [
+            Finding(
+                TOPIC,
+                Level.NOTE,
+                f"There is no NVIDIA card{where}: training runs on the CPU.",
+                "If there is one, docs/gpu.md says more." if where else "",
+            )
+        ]
     causes = _causes(facts)
     if facts.seen is None:
         return [*causes, *memory]

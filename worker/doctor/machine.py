@@ -29,13 +29,21 @@ def writing() -> Finding:
 
         compile_loop()
     except Exception as error:  # whatever keeps it from working is the finding itself
-        said = " ".join(str(error).split())[:300]
-        broken = f"What writes texts cannot be compiled: {said}"
-        return Finding("writing", Level.BROKEN, broken, "Install everything anew.", ("make clean install",))
+        return Finding(
+            "writing",
+            Level.BROKEN,
+            f"What writes texts cannot be compiled: {' '.join(str(error).split())[:300]}",
+            "Install everything anew.",
+            ("make clean install",),
+        )
     if KEPT_IN:
         return Finding("writing", Level.OK, f"What writes texts is compiled, and kept in {KEPT_IN}")
-    lost = "What writes texts is compiled anew by each process, which takes seconds: it can be kept nowhere."
-    return Finding("writing", Level.NOTE, lost, "Set NUMBA_CACHE_DIR to a folder that this user alone can write to.")
+    return Finding(
+        "writing",
+        Level.NOTE,
+        "What writes texts is compiled anew by each process, which takes seconds: it can be kept nowhere.",
+        "Set NUMBA_CACHE_DIR to a folder that this user alone can write to.",
+    )
 
 
 def memory() -> list[Finding]:
@@ -46,9 +54,14 @@ def memory() -> list[Finding]:
     said = f"Memory: {found / _GIGABYTE:.1f} GB"
     if found >= _LITTLE_MEMORY:
         return [Finding("memory", Level.OK, said)]
-    said += ", which is little: the system may kill a worker when it trains and writes at once."
-    remedy = "Give it 3 GB, or train small networks (`!train --units 256`) and keep fewer models warm (WARM_MODELS=1)."
-    return [Finding("memory", Level.MEND, said, remedy)]
+    return [
+        Finding(
+            "memory",
+            Level.MEND,
+            f"{said}, which is little: the system may kill a worker when it trains and writes at once.",
+            "Give it 3 GB, or train small networks (`!train --units 256`) and keep fewer models warm (WARM_MODELS=1).",
+        )
+    ]
 
 
 def disk(settings: Settings) -> Finding:
@@ -88,11 +101,12 @@ def store(settings: Settings) -> Finding:
         said = " ".join(str(error).split())[:200]
         problem = f"The model store cannot be written to ({type(error).__name__}: {said})."
         if "://" in settings.model_store_url:
-            where = "the bucket's name, and its access keys with the environment of this process"
-            return Finding("store", Level.BROKEN, problem, f"Compare MODEL_STORE with {where}.")
+            remedy = (
+                "Compare MODEL_STORE with the bucket's name, and its access keys with the environment of this process."
+            )
+            return Finding("store", Level.BROKEN, problem, remedy)
         remedy = "Give yourself write access to it, or choose another place with MODEL_STORE."
-        look = f"ls -ld {_nearest(Path(settings.model_store_url))}"
-        return Finding("store", Level.BROKEN, problem, remedy, (look,))
+        return Finding("store", Level.BROKEN, problem, remedy, (f"ls -ld {_nearest(Path(settings.model_store_url))}",))
     return Finding("store", Level.OK, f"The model store {models.where} can be written to")
 
 
