@@ -208,7 +208,7 @@ class Settings(BaseSettings):
             return value
         with contextlib.suppress(ValueError):
             parts = urlsplit(value.get_secret_value())
-            if parts.scheme in ("redis", "rediss", "unix") and (parts.port or 1) > 0:
+            if parts.scheme in ("redis", "rediss", "unix") and parts.port != 0:
                 return value
         raise ValueError(
             "it is written redis://USER:PASSWORD@HOST:6379/0 (or rediss://, unix:///PATH); in a password / is %2F, "

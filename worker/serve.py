@@ -33,8 +33,8 @@ from shared.metrics import served
 from shared.settings import Settings, get_settings
 from worker.stderr import join_pools_log, run_recorded
 
-GENERATE_THREADS = 256
 _LEFTOVERS_EVERY_S = 600.0
+GENERATE_THREADS = 256
 """Requests that may wait together; each thread only waits. While all are taken, Celery looks for more only now and
 then: when many ask at once, that costs them up to half a second each time."""
 STOP_FILE = "stop"

@@ -65,7 +65,7 @@ def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say) -
         entering = True
         _enter(settings, client, entries, backup.description)
     except BaseException as error:
-        if isinstance(error, REDIS_DOWN) or (entering and isinstance(error, KeyboardInterrupt)):
+        if entering and isinstance(error, (*REDIS_DOWN, KeyboardInterrupt)):
             say(
                 "Redis doesn't say whether it has taken its part, so models and checkpoints stay where they are. Once "
                 "it is there again, give this command again: if it finds keys in Redis, all is restored, and you can "
