@@ -1,13 +1,13 @@
 """How the bot shows things: Discord's limits, the colours, anybody's text made harmless, times and figures.
 
-Pure functions.
+Pure functions, but for `add_fields`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -226,6 +226,13 @@ def figure(value: float) -> str:
 
 def percent(share: float) -> str:
     return "less than 1 %" if share < 0.005 else f"{100 * share:.0f} %"
+
+
+def add_fields(embed: discord.Embed, fields: Mapping[str, str], *, inline: bool = True) -> None:
+    """Add those that say something."""
+    for name, value in fields.items():
+        if value:
+            embed.add_field(name=name, value=value, inline=inline)
 
 
 def short_title(job: TrainJob) -> str:

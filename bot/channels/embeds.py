@@ -18,6 +18,7 @@ from bot.words import (
     BLURPLE,
     GREEN,
     TITLE_LIMIT,
+    add_fields,
     as_typed,
     bar,
     clipped,
@@ -87,15 +88,17 @@ def importing(
         share = (place - 1 + here) / places
     left = duration((time.time() - info.created_at) / share * (1 - share)) if share >= _GUESS_FROM else "…"
     embed = discord.Embed(title=f"Reading {short_title(job)}", colour=AMBER if problem else BLURPLE)
-    embed.description = f"⚠️ {problem}\n" if problem else ""
-    embed.description += f"📖 **Reading**, the oldest messages first\n`{bar(share)}` **{share:.0%}**"
-    embed.add_field(name="Messages read", value=f"{state.read:,}")
-    embed.add_field(name="Reached", value=f"<t:{_seconds(state.cursor)}:D>" if reached else "…")
-    embed.add_field(name="Time left", value=left)
-    embed.add_field(name="Kept", value=f"{count(transcript.lines, 'line')}, {count(transcript.chars, 'character')}")
-    embed.add_field(name="From", value=speakers(people, mode))
-    if places > 1:
-        embed.add_field(name="Threads", value=f"{place} of {places}, the channel included")
+    trouble = f"⚠️ {problem}\n" if problem else ""
+    embed.description = f"{trouble}📖 **Reading**, the oldest messages first\n`{bar(share)}` **{share:.0%}**"
+    fields = {
+        "Messages read": f"{state.read:,}",
+        "Reached": f"<t:{_seconds(state.cursor)}:D>" if reached else "…",
+        "Time left": left,
+        "Kept": f"{count(transcript.lines, 'line')}, {count(transcript.chars, 'character')}",
+        "From": speakers(people, mode),
+        "Threads": f"{place} of {places}, the channel included" if places > 1 else "",
+    }
+    add_fields(embed, fields)
     return embed.set_footer(text=f"recipe {job.options.recipe} · job {job.job_id}")
 
 
@@ -286,9 +289,7 @@ def notice(server: str, terms: Terms) -> discord.Embed:
 
 def allowed_channels(allowances: dict[int, Allowed], agreed_count: int, terms: Terms) -> discord.Embed:
     lines = [f"<#{channel}>, by <@{one.by}> since <t:{int(one.at)}:D>" for channel, one in sorted(allowances.items())]
-    fields = {"Allowed": _list(lines)}
-    if terms.mode != "off":
-        fields["Members who said yes"] = f"{agreed_count:,}"
+    fields = {"Allowed": _list(lines), "Members who said yes": "" if terms.mode == "off" else f"{agreed_count:,}"}
     embed = _page("Channels that I may learn from", _MODES[terms.mode], fields)
     allow = ("allow-training", "channel", "#CHANNEL")
     shown = (as_typed(terms.prefix, *allow), as_typed(terms.prefix, *allow, "state", "off"))
@@ -301,9 +302,7 @@ def allowed_channels(allowances: dict[int, Allowed], agreed_count: int, terms: T
 def _page(title: str, said: str | None, fields: Mapping[str, str]) -> discord.Embed:
     """An empty field is left out."""
     embed = discord.Embed(title=clipped(title, TITLE_LIMIT), description=said, colour=BLURPLE)
-    for name, value in fields.items():
-        if value:
-            embed.add_field(name=name, value=value, inline=False)
+    add_fields(embed, fields, inline=False)
     return embed
 
 

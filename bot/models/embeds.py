@@ -7,7 +7,7 @@ import math
 import discord
 
 from bot.components import button, view
-from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, as_typed, clipped, mentions, percent, plain
+from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, add_fields, as_typed, clipped, mentions, percent, plain
 from galvanic.options import RECIPE_WORDS
 from galvanic.units import MEGABYTE, count
 from shared.jobs import CARD_FILE
@@ -180,9 +180,7 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
     if current:
         example = as_typed(prefix, "generate", "seed", "the monster")
         name, then = "This channel's model", f"`{example}` continues your words in its voice."
-    embed.add_field(name=name, value=then, inline=False)
-    if notes:
-        embed.add_field(name="Worth knowing", value=clipped("\n".join(notes), FIELD_LIMIT), inline=False)
+    add_fields(embed, {name: then, "Worth knowing": clipped("\n".join(notes), FIELD_LIMIT)}, inline=False)
     return embed
 
 

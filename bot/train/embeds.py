@@ -20,6 +20,7 @@ from bot.words import (
     RED,
     TITLE_LIMIT,
     Estimate,
+    add_fields,
     as_typed,
     bar,
     bits,
@@ -197,7 +198,7 @@ def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> di
     if progress is None:
         machines = clipped(" or ".join(context.machines), FIELD_LIMIT)
         text = "\n".join([count(job.corpus.chars, "character"), *job.corpus.notes])
-        _add(embed, {"Text": text, "Takes": _takes(job.options, context), "Runs on": machines})
+        add_fields(embed, {"Text": text, "Takes": _takes(job.options, context), "Runs on": machines})
     if state.samples and context.quotable:
         sample = state.samples[-1]
         text = quote(context.blocked.mask(sample.text))
@@ -228,13 +229,6 @@ def _doing(state: TrainingState, context: CardContext) -> str:
     return _DOING[progress.doing]
 
 
-def _add(embed: discord.Embed, fields: dict[str, str], *, inline: bool = True) -> None:
-    """Add those that say something."""
-    for name, value in fields.items():
-        if value:
-            embed.add_field(name=name, value=value, inline=inline)
-
-
 def _takes(options: TrainOptions, context: CardContext) -> str:
     if context.takes is not None and context.takes.sure:
         return span(context.takes)
@@ -255,15 +249,17 @@ def _add_progress(embed: discord.Embed, options: TrainOptions, progress: Progres
     left = "estimating…" if progress.eta_s is None else duration(progress.eta_s)
     if ending or progress.doing == "finishing" or (progress.eta_s is not None and progress.eta_s < 1):
         left = "a moment"
-    fields = {
-        "Epoch": f"{progress.epoch}{of}",
-        "Step": f"{progress.step:,} of {progress.steps:,}",
-        "Time left": left,
-        "Training loss": bits(progress.train_loss),
-        "Held-out loss": bits(progress.heldout_loss),
-        "Speed": _speed(progress),
-    }
-    _add(embed, fields)
+    add_fields(
+        embed,
+        {
+            "Epoch": f"{progress.epoch}{of}",
+            "Step": f"{progress.step:,} of {progress.steps:,}",
+            "Time left": left,
+            "Training loss": bits(progress.train_loss),
+            "Held-out loss": bits(progress.heldout_loss),
+            "Speed": _speed(progress),
+        },
+    )
     known = progress.heldout_loss if progress.heldout_loss is not None else progress.train_loss
     if known is not None:
         embed.add_field(name="In plain words", value=f"It guesses each character {choosing(known)}.", inline=False)
@@ -316,11 +312,11 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         "Learned at": _speed(progress),
         "Continued from": f"`{model.parent}`" if model.parent is not None else "",
     }
-    _add(embed, fields)
+    add_fields(embed, fields)
     samples = end.samples[:3] if context.quotable else ()
     below = {f"{_SAMPLE} {number}": quote(context.blocked.mask(one)) for number, one in enumerate(samples, start=1)}
     notes = clipped(context.blocked.mask("\n".join(end.notes)).strip(), FIELD_LIMIT)
-    _add(embed, {**below, "Worth knowing": notes}, inline=False)
+    add_fields(embed, {**below, "Worth knowing": notes}, inline=False)
     return embed.set_image(url=f"attachment://{LOSS_FILE}")
 
 

@@ -10,7 +10,18 @@ import discord
 
 from bot.components import button, menu, view
 from bot.options.checks import HOTTEST
-from bot.words import BLURPLE, DESCRIPTION_LIMIT, FIELD_LIMIT, clipped, figure, fit_words, percent, plain, tail
+from bot.words import (
+    BLURPLE,
+    DESCRIPTION_LIMIT,
+    FIELD_LIMIT,
+    add_fields,
+    clipped,
+    figure,
+    fit_words,
+    percent,
+    plain,
+    tail,
+)
 from galvanic.units import choosing, count
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
@@ -143,15 +154,12 @@ def surprised(job: SurpriseJob, answer: Surprised, learn: str | None = None) -> 
         f"{_NAMED.get(symbol, f'**{plain(symbol)}**')} {nats / math.log(2):.1f} bits"
         for symbol, nats in list(highest.items())[:_SURPRISING]
     ]
-    if most:
-        embed.add_field(name="Least expected", value=" · ".join(most)[:FIELD_LIMIT], inline=False)
+    add_fields(embed, {"Least expected": " · ".join(most)[:FIELD_LIMIT]}, inline=False)
     _add_notes(embed, answer.notes, learn)
     return embed.set_footer(text=f"{job.model.name} · {answer.seconds:.2f} s")
 
 
 def _add_notes(embed: discord.Embed, notes: Sequence[str], learn: str | None, *, masked: bool = False) -> None:
     notes = [note for note in (*([_MASKED] if masked else []), *notes) if note.strip()]
-    if notes:
-        embed.add_field(name="Worth knowing", value=clipped("\n".join(notes), FIELD_LIMIT), inline=False)
-    if learn is not None:
-        embed.add_field(name="Without a model", value=learn, inline=False)
+    said = {"Worth knowing": clipped("\n".join(notes), FIELD_LIMIT), "Without a model": learn or ""}
+    add_fields(embed, said, inline=False)
