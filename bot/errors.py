@@ -60,8 +60,10 @@ _WRAPPERS = (
 
 
 def servers_only() -> UserError:
-    remedy = f"Use it in a server's channel. Here I can do {WORKS_DIRECTLY}."
-    return UserError("This works in servers, not in direct messages.", remedy)
+    return UserError(
+        "This works in servers, not in direct messages.",
+        f"Use it in a server's channel. Here I can do {WORKS_DIRECTLY}.",
+    )
 
 
 def too_late() -> UserError:

@@ -91,8 +91,9 @@ class Privacy(OfWords, commands.Cog):
         self.sources.require_on()
         guild = self.client.get_guild(int(press["guild"]))
         if guild is None or await member_in(guild, user) is None:
-            problem = "You aren't a member of that server, or I'm no longer there."
-            raise UserError(problem, "Opt in on a server where we both are.")
+            raise UserError(
+                "You aren't a member of that server, or I'm no longer there.", "Opt in on a server where we both are."
+            )
         before = await self.consents.said(guild.id, user.id)
         if before is not None and before.state == "out" and before.at > asked:
             raise UserError("You said no after this question.", f"If you want to agree, {_OPTIN_AGAIN}.")
@@ -317,8 +318,9 @@ def _is_off(state: str | None) -> bool:
     """Raises UserError: it is neither `on` nor `off`."""
     word = (state or "on").strip().lower()
     if word not in ("on", "off"):
-        remedy = "Leave it out to allow the channel; `off` takes it back."
-        raise UserError(f"`allow-training` can't be {code(word)}.", remedy)
+        raise UserError(
+            f"`allow-training` can't be {code(word)}.", "Leave it out to allow the channel; `off` takes it back."
+        )
     return word == "off"
 
 

@@ -177,8 +177,10 @@ class Models(Requests, commands.Cog):
         if not self.registry.among(Viewer(who.guild_id, who.here), [model]):
             prefix = await self.servers.prefix(who.guild_id)
             share = as_typed(prefix, "model share", "name", model.name, "where", "#CHANNEL")
-            problem = f"`{model.name}` is for you alone, and a channel's model is for everybody there."
-            raise UserError(problem, f"Share it first: `{share}`.")
+            raise UserError(
+                f"`{model.name}` is for you alone, and a channel's model is for everybody there.",
+                f"Share it first: `{share}`.",
+            )
         await self.registry.use(who.place.channel_id, model)
 
     @_part(

@@ -124,8 +124,10 @@ class Registry:
         """Raises UserError: there is none, or it may not be used here: the same words for both."""
         models = await self.by_ids(viewer, [model_id])
         if not models:
-            remedy = f"`{await self._guilds.prefix(viewer.guild_id)}models` lists those that can."
-            raise UserError("This model can no longer be used in this channel.", remedy)
+            raise UserError(
+                "This model can no longer be used in this channel.",
+                f"`{await self._guilds.prefix(viewer.guild_id)}models` lists those that can.",
+            )
         return models[0]
 
     async def by_ids(self, viewer: Viewer, model_ids: Iterable[str]) -> list[ModelRecord]:
@@ -223,8 +225,10 @@ class Registry:
         """Raises UserError: there are more models of a member's own words."""
         if sum(one.authors == {user_id} for one in await self.all(guild_id)) > most:
             prefix = await self._guilds.prefix(guild_id)
-            problem = f"You have {MOST_OWN} models of your own words here, or in training, which is the maximum."
-            raise UserError(problem, f"Delete one of them first: `{as_typed(prefix, 'model delete', 'name', 'NAME')}`.")
+            raise UserError(
+                f"You have {MOST_OWN} models of your own words here, or in training, which is the maximum.",
+                f"Delete one of them first: `{as_typed(prefix, 'model delete', 'name', 'NAME')}`.",
+            )
 
     async def played(self) -> set[int]:
         """The servers with scores of quizzes, or with favourite texts."""

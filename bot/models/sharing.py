@@ -98,8 +98,10 @@ async def unshare(
         if to not in record.shared_with and typed is not None and not (to is None and record.for_server):
             where = "the whole server" if to is None else whom
             others = ", ".join(f"<#{channel_id}>" for channel_id in record.shared_with[:10])
-            remedy = f"It is shared with {'the whole server' if record.for_server else others}."
-            raise UserError(f"`{record.name}` is not shared with {where}.", remedy)
+            raise UserError(
+                f"`{record.name}` is not shared with {where}.",
+                f"It is shared with {'the whole server' if record.for_server else others}.",
+            )
         left = tuple(other for other in record.shared_with if other != to) if typed is not None else ()
         return record.model_copy(update={"shared_with": left, "for_server": record.for_server and to is not None})
 

@@ -190,8 +190,9 @@ class Access:
             if place is not None and place.permissions_for(user).view_channel
         ]
         chosen = f"This server's admins allow me in {' and '.join(seen[:5])}."
-        remedy = chosen if seen else "Ask a server admin where I can be used."
-        raise WrongPlace("I'm not allowed in this channel.", remedy)
+        raise WrongPlace(
+            "I'm not allowed in this channel.", chosen if seen else "Ask a server admin where I can be used."
+        )
 
     async def require(self, action: Action, who: Actor) -> None:
         """Refuse a person who may not do this here.

@@ -176,8 +176,10 @@ class GuildSettingsStore:
             made = made.model_copy(update={"agreed": agreed})
             kept = {**own.personas, call: made}
             if len(kept) > MOST_PERSONAS:
-                remedy = f"Remove one: `{await self.prefix(guild_id)}persona remove CALL`."
-                raise UserError(f"This server has {MOST_PERSONAS} personas.", remedy)
+                raise UserError(
+                    f"This server has {MOST_PERSONAS} personas.",
+                    f"Remove one: `{await self.prefix(guild_id)}persona remove CALL`.",
+                )
             await self._put(guild_id, own.model_copy(update={"personas": kept}))
         return made
 

@@ -49,8 +49,9 @@ class Speaks(commands.Cog):
         await ctx.defer()
         if when is not None:
             if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):
-                remedy = "Ask a member with Manage Server or Manage Channels."
-                raise UserError("You can't decide when I speak here.", remedy)
+                raise UserError(
+                    "You can't decide when I speak here.", "Ask a member with Manage Server or Manage Channels."
+                )
             room = await self.speaker.rooms.room(channel_ids(ctx.channel)[-1])
             await self.speaker.choose(ctx.channel, parse(when, room.speak))
         await self._tell(ctx)
@@ -174,8 +175,10 @@ class Speaks(commands.Cog):
         task, by = self.personas.talks.get(who.here[0], (None, 0))
         if pair[0] == "stop":
             if task is None or not (by == who.user.id or moderates(ctx.author, who.place)):
-                remedy = "Whoever began it can, and so can members with Manage Messages."
-                raise UserError("There is no talk here that you can stop.", remedy)
+                raise UserError(
+                    "There is no talk here that you can stop.",
+                    "Whoever began it can, and so can members with Manage Messages.",
+                )
             task.cancel()
             await ctx.send("The talk is over.", **replying(ctx))
             return
@@ -254,6 +257,7 @@ def _until(typed: str, prefix: str) -> int:
     """Seconds since the epoch; 0: no longer."""
     minutes = 0 if typed.strip().lower() == "off" else span(typed)
     if minutes is None:
-        remedy = f"Write a time, as in `{prefix}quiet 8h`, or `{prefix}quiet off`."
-        raise UserError(f"I can't be quiet for {code(typed)}.", remedy)
+        raise UserError(
+            f"I can't be quiet for {code(typed)}.", f"Write a time, as in `{prefix}quiet 8h`, or `{prefix}quiet off`."
+        )
     return int(time.time()) + 60 * minutes if minutes else 0

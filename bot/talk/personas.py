@@ -138,10 +138,12 @@ class Personas(Service):
         try:
             return persona, await self.generating.registry.by_id(Viewer(who.guild_id, who.here), persona.model_id)
         except UserError as problem:
-            why = "its model was deleted, or may not be used in this channel."
             add = as_typed(prefix, "persona", "what", "add", "call", call, "model", "MODEL")
-            remedy = f"A member with Manage Server can give it another one: `{add}`."
-            raise Still(f"**{plain(persona.title)}** stays silent from now on: {why}", remedy) from problem
+            raise Still(
+                f"**{plain(persona.title)}** stays silent from now on: its model was deleted, or may not be used in "
+                "this channel.",
+                f"A member with Manage Server can give it another one: `{add}`.",
+            ) from problem
 
     async def answer(self, who: Actor, call: str, fields: Fields, send: Send) -> None:
         """As `say`; that it can't is told once in a channel, until it speaks there again."""
@@ -275,8 +277,10 @@ class Personas(Service):
         asked = (await servers.get(who.guild_id)).personas.get(call)
         terms = (who.user.id, press["terms"])
         if asked is None or (asked.owner, asked.terms) != terms:
-            remedy = "Whoever wants it can add it again, and I'll ask you again."
-            raise UserError("This persona was changed or removed since I asked you.", remedy)
+            raise UserError(
+                "This persona was changed or removed since I asked you.",
+                "Whoever wants it can add it again, and I'll ask you again.",
+            )
         if press["said"] == "no":
             await servers.remove_persona(who.guild_id, call)
             await press.update(content=f"No persona has your name: `@{call}` is gone.", embed=None, view=None)
@@ -320,12 +324,16 @@ def checked(call: str, title: str) -> tuple[str, str]:
     signs = {unicodedata.category(one)[0] for one in name if one not in " .,'’&!?()-"} - set("LMN")
     scripts = {unicodedata.name(one, "?").split()[0] for one in name if one.isalpha()} & _LOOK_ALIKE
     if re.fullmatch(_CALL, call) is None or call in _RESERVED:
-        remedy = "Use up to 20 letters a to z, digits, `-` or `_`; not `everyone`, `here` or `stop`."
-        raise UserError(f"A persona can't be called with {code(f'@{call}')}.", remedy)
+        raise UserError(
+            f"A persona can't be called with {code(f'@{call}')}.",
+            "Use up to 20 letters a to z, digits, `-` or `_`; not `everyone`, `here` or `stop`.",
+        )
     bare = _folded(name)
     if not bare or signs or len(scripts) > 1 or len(name) > 80 - len(MARK) or bare in _RESERVED:
-        remedy = "Take up to 72 letters of one script, digits and spaces, as in `Mary Shelley`."
-        raise UserError(f"A persona can't have the name {code(title)}.", remedy)
+        raise UserError(
+            f"A persona can't have the name {code(title)}.",
+            "Take up to 72 letters of one script, digits and spaces, as in `Mary Shelley`.",
+        )
     if "discord" in bare or "clyde" in bare:
         raise UserError(f"Discord lets nobody speak as {code(name)}.", "Choose another name.")
     return call, name

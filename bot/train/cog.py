@@ -143,8 +143,10 @@ class Training(commands.Cog):
                 if (name := await self.sources.meant(who, flags.source)) is None:
                     raise
                 prefix = await self.servers.prefix(who.guild_id)
-                remedy = f"If you mean the channel, write `{as_typed(prefix, 'train', 'source', f'#{name}')}`."
-                raise UserError(error.problem, remedy) from error
+                raise UserError(
+                    error.problem,
+                    f"If you mean the channel, write `{as_typed(prefix, 'train', 'source', f'#{name}')}`.",
+                ) from error
         corpora.check_size(file.size, settings)
         data = await decoding.read_file(file)
         return await asyncio.to_thread(corpora.from_upload, file.filename, data, settings, keep_licence=keep_licence)

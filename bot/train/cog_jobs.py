@@ -201,8 +201,9 @@ class Jobs(commands.Cog):
         stored = await self.cards.jobs.load(job_id) if _TRAINING_ID.fullmatch(job_id) else None
         job = stored.job if stored is not None else None
         if not isinstance(job, TrainJob) or job.place.guild_id != guild_id or not access.sees(user, job.place):
-            remedy = "Its id is at the bottom of its card."
-            raise UserError(f"There is no training {code(job_id)} in this server.", remedy)
+            raise UserError(
+                f"There is no training {code(job_id)} in this server.", "Its id is at the bottom of its card."
+            )
         return job
 
     async def _state(self, job_id: str) -> TrainingState:

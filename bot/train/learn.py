@@ -209,8 +209,9 @@ class Learning(commands.Cog):
                 assert isinstance(place, discord.abc.Messageable)
                 await place.send(embed=embed)
             except DISCORD_ERRORS as error:
-                problem = f"I can't tell the members of {plan.source.mention}, so it stays off."
-                raise UserError(problem, "Let me write there.") from error
+                raise UserError(
+                    f"I can't tell the members of {plan.source.mention}, so it stays off.", "Let me write there."
+                ) from error
         await reply(self.redis.hset(keys.LEARNING, str(channel_id), schedule.model_dump_json()))
         self._followed.setdefault(schedule.source_id, set()).add(channel_id)
         return f"`{model.name}` is made again {how}"
@@ -245,6 +246,8 @@ def _every(wanted: str, messages: int | None, prefix: str) -> int:
     if wanted != "every":
         raise UserError(f"`learn` can't be {code(wanted)}.", "It is `nightly`, `every` with a number, or `off`.")
     if messages is None or not _LEAST <= messages <= _MOST:
-        problem = "After how many messages should it learn?"
-        raise UserError(problem, f"Name a number from {_LEAST} to {_MOST:,}: `{prefix}learn every 500`.")
+        raise UserError(
+            "After how many messages should it learn?",
+            f"Name a number from {_LEAST} to {_MOST:,}: `{prefix}learn every 500`.",
+        )
     return messages

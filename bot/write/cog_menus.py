@@ -68,8 +68,10 @@ class Menus(commands.Cog):
             job_id, _ = await self._text_in(message)
             job, answer = await self.writing.generating.answered(who, job_id)
             if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
-                remedy = "The menu under a comparison continues one of them."
-                raise UserError("This message has more than one text, or none.", remedy)
+                raise UserError(
+                    "This message has more than one text, or none.",
+                    "The menu under a comparison continues one of them.",
+                )
             text, author_id = changes.whole(job, answer), author_of(job)
         if not text.strip():
             raise UserError("This message has no words that I could continue.", "Choose one that has some.")
@@ -101,8 +103,10 @@ class Menus(commands.Cog):
             if asked_by is None or asked_by == message.author.id:
                 known = "I no longer know who asked for it." if asked_by is None else "Nobody asked for this text."
                 raise UserError(known, "Members with Manage Messages can delete it.")
-            remedy = "Besides them, only members with Manage Messages can delete it."
-            raise UserError(f"This text was written for <@{asked_by}>.", remedy)
+            raise UserError(
+                f"This text was written for <@{asked_by}>.",
+                "Besides them, only members with Manage Messages can delete it.",
+            )
         if not await self._remove(who, message, job_id):
             raise UserError("This text is gone already.", "There is nothing left to delete.")
 
@@ -119,8 +123,10 @@ class Menus(commands.Cog):
             try:
                 there = await self._remove(form.actor, message, job_id)
             except (UserError, discord.HTTPException) as error:
-                remedy = "Members with Manage Messages can delete the message in Discord's own menu."
-                raise UserError(f"{said} But Discord didn't let me delete the text.", remedy) from error
+                raise UserError(
+                    f"{said} But Discord didn't let me delete the text.",
+                    "Members with Manage Messages can delete the message in Discord's own menu.",
+                ) from error
             await form.send(f"{said}\nThe text {'is deleted' if there else 'was gone already'}.")
 
         explained = f"Shorten it to the word or phrase, up to {MOST_CHARS} characters. * stands for any letters."
@@ -177,8 +183,10 @@ class Menus(commands.Cog):
             if is_transient(error) or (error.status == 403 and message.webhook_id is None):
                 raise
             if error.status == 403 or error.code == UNKNOWN_WEBHOOK:
-                remedy = "Give me Manage Messages here, or delete it in Discord's own menu: members who have that can."
-                raise UserError("Discord doesn't let me delete this text.", remedy) from error
+                raise UserError(
+                    "Discord doesn't let me delete this text.",
+                    "Give me Manage Messages here, or delete it in Discord's own menu: members who have that can.",
+                ) from error
             there = False
         where = {"message_id": message.id, "channel_id": who.place.channel_id, "guild_id": who.guild_id}
         log.info("text_deleted", **where, user_id=who.user.id, job_id=job_id, there=there)
