@@ -260,13 +260,14 @@ def _channel(guild: discord.Guild, allowed: tuple[int, ...]) -> discord.TextChan
 
 def _greeting(prefix: str, taste_minutes: float, minutes: float, lacks: str | None) -> discord.Embed:
     """`minutes`: of a training that nobody gives a time; `lacks`: see `intents.missing`."""
-    title = "Hello! I learn to write from any text, and talk back in its voice"
-    said = (
-        f"**A first taste:** press the button, and I read *Frankenstein* for {in_minutes(taste_minutes)} while you "
-        f"watch. Then you can make me write. It takes about {in_minutes(taste_minutes + 1)} in all; if I can't "
-        "fetch the book, I read Python's manual instead, which needs no internet.\n\n"
+    return discord.Embed(
+        title="Hello! I learn to write from any text, and talk back in its voice",
+        description="**A first taste:** press the button, and I read *Frankenstein* for "
+        f"{in_minutes(taste_minutes)} while you watch. Then you can make me write. It takes about "
+        f"{in_minutes(taste_minutes + 1)} in all; if I can't fetch the book, I read Python's manual instead, "
+        "which needs no internet.\n\n"
         f"**Then:** attach a `.txt` file to `{prefix}train` to have me learn a text of yours, "
         f"{in_minutes(minutes)} at most. `{prefix}help` shows all I can do."
-        + (f"\n\n⚠️ {lacks}" if lacks is not None else "")
+        + (f"\n\n⚠️ {lacks}" if lacks is not None else ""),
+        colour=BLURPLE,
     )
-    return discord.Embed(title=title, description=said, colour=BLURPLE)

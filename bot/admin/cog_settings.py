@@ -158,8 +158,9 @@ class ServerSettings(commands.Cog):
             f"Everybody in {plain(_administered(press).name)} may then train and generate texts in every channel; "
             "quotas, prefix and blocklist are the default ones, all personas are deleted. Models and **Speaking** stay."
         )
-        embed = discord.Embed(title="Reset all settings?", description=question, colour=AMBER)
-        await press.update(embed=embed, view=controls)
+        await press.update(
+            embed=discord.Embed(title="Reset all settings?", description=question, colour=AMBER), view=controls
+        )
 
     # ------------------------------------------------------------------ its forms
 

@@ -287,8 +287,10 @@ class Privacy(OfWords, commands.Cog):
         shown = [f"`{model.name}`" for model in self.registry.among(access.Viewer(guild_id, here), models)[:10]]
         hidden = len(models) - len(shown)
         names = ", ".join(shown) + (f" and {hidden} more" if hidden else "") if shown else count(hidden, "model")
-        stay = f"Models that learned from it stay until somebody deletes them: {names}."
-        return f"{said} {stay} `{terms.prefix}model delete` does."
+        return (
+            f"{said} Models that learned from it stay until somebody deletes them: {names}. "
+            f"`{terms.prefix}model delete` does."
+        )
 
     # ------------------------------------------------------------------ words
 

@@ -159,19 +159,21 @@ def agreed(server: str, said: Said, terms: Terms) -> discord.Embed:
 
 def opted_out(taken: Sequence[tuple[str, Withdrawn]], terms: Terms) -> discord.Embed:
     """`taken`: by the server's name."""
-    said = (
-        "From now on nothing is learned from your messages, old or new.\n"
+    return discord.Embed(
+        title="You opted out",
+        description="From now on nothing is learned from your messages, old or new.\n"
         f"{_taken(taken, terms)}\n"
         f"`{terms.prefix}forget-me` also deletes the requests for texts that you sent me. If you opt in again one day, "
-        "only what you write after that can be learned."
+        "only what you write after that can be learned.",
+        colour=GREEN,
     )
-    return discord.Embed(title="You opted out", description=said, colour=GREEN)
 
 
 def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
     where = some([f"**{clipped(server, 60)}**" for server in servers])
-    said = (
-        f"In {where or 'every server where I know you'}:\n"
+    return discord.Embed(
+        title="Shall I forget you?",
+        description=f"In {where or 'every server where I know you'}:\n"
         f"- Nothing is learned from your messages any more, as after `{terms.prefix}optout`.\n"
         "- Your words leave all that is stored. Models that learned them are made again without them, or deleted, "
         f"within {terms.forget_within}.\n"
@@ -179,20 +181,21 @@ def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
         "and buttons under those texts stop working.\n"
         "What stays: your no itself, so that nobody asks you again; my messages in channels; that you asked for a "
         "training, for a month; a file that you attached, until it is no longer needed; and your models of books "
-        "and files. In the server `model delete` deletes those."
+        "and files. In the server `model delete` deletes those.",
+        colour=AMBER,
     )
-    return discord.Embed(title="Shall I forget you?", description=said, colour=AMBER)
 
 
 def forgotten(taken: Sequence[tuple[str, Withdrawn]], requests: int, terms: Terms) -> discord.Embed:
     """`taken`: by the server's name; `requests`: how many were deleted."""
-    said = (
-        f"{_taken(taken, terms)}\n"
+    return discord.Embed(
+        title="I forgot you",
+        description=f"{_taken(taken, terms)}\n"
         f"- {count(requests, 'request')} of yours or with your words deleted.\n"
         "- Nothing is learned from your messages any more; that you said no is kept.\n"
-        f"`{terms.prefix}privacy` shows what is left: trainings, and models of books and files."
+        f"`{terms.prefix}privacy` shows what is left: trainings, and models of books and files.",
+        colour=GREEN,
     )
-    return discord.Embed(title="I forgot you", description=said, colour=GREEN)
 
 
 def _taken(taken: Sequence[tuple[str, Withdrawn]], terms: Terms) -> str:
@@ -275,16 +278,17 @@ def _model(model: ModelRecord, held: Held) -> str:
 
 def notice(server: str, terms: Terms) -> discord.Embed:
     who = "only from members who say yes" if terms.mode == "opt-in" else "from members who don't say no"
-    said = (
-        f"An admin of {clipped(server, 100)} allowed it. It means that a member can have me train a model that "
-        f"writes like this channel, {who}.\n"
+    return discord.Embed(
+        title="Models may learn from this channel",
+        description=f"An admin of {clipped(server, 100)} allowed it. It means that a member can have me train a model "
+        f"that writes like this channel, {who}.\n"
         "- Such a model may repeat phrases. It can be used only where everybody can read this channel.\n"
         f"- `{terms.prefix}optin` tells you exactly what happens, and asks you.\n"
         f"- `{terms.prefix}optout` says no, at any time: your words leave what is stored, and models that learned "
         "them are made again without them, or deleted.\n"
-        f"- `{terms.prefix}privacy` shows what is stored about you. All of these are answered in private."
+        f"- `{terms.prefix}privacy` shows what is stored about you. All of these are answered in private.",
+        colour=BLURPLE,
     )
-    return discord.Embed(title="Models may learn from this channel", description=said, colour=BLURPLE)
 
 
 def allowed_channels(allowances: dict[int, Allowed], agreed_count: int, terms: Terms) -> discord.Embed:

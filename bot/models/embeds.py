@@ -137,18 +137,20 @@ def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
     """`undo`: the command that undoes it."""
     quoted = f": {copied(model.copy_share)}" if model.copy_share is not None else ""
     text = f"what <@{model.owner_id}> wrote" if model.authors else "the uploaded text"
-    said = (
-        f"🔓 `{model.name}` can now be used {where}.\n"
+    return discord.Embed(
+        description=f"🔓 `{model.name}` can now be used {where}.\n"
         f"Everyone there can generate texts with it, and **its texts may quote {text}**{quoted}. "
-        f"Don't share it where that text must not be read.\n`{undo}` undoes this."
+        f"Don't share it where that text must not be read.\n`{undo}` undoes this.",
+        colour=AMBER,
     )
-    return discord.Embed(description=said, colour=AMBER)
 
 
 def unshared(model: ModelRecord, whom: str) -> discord.Embed:
-    now = f"🔒 `{model.name}` is no longer shared with {whom}. It can be used {scope_in_full(model)}."
-    then = "Texts it wrote elsewhere stay there until somebody deletes them."
-    return discord.Embed(description=f"{now}\n{then}", colour=GREEN)
+    return discord.Embed(
+        description=f"🔒 `{model.name}` is no longer shared with {whom}. It can be used {scope_in_full(model)}.\n"
+        "Texts it wrote elsewhere stay there until somebody deletes them.",
+        colour=GREEN,
+    )
 
 
 def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False) -> str:

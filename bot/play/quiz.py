@@ -157,8 +157,9 @@ class Quiz(Requests, Service):
         guess: list[str | float] = [press["job"], f"g:{who.user.id}", letter, here, time.time(), MOST_GUESSES]
         if not await reply(self._guess(keys=[keys.quiz(here), keys.QUIZZES], args=guess)):
             raise _over(await self.servers.prefix(who.guild_id))
-        said = f"You guessed **{embeds.LETTERS[letter]}**. Until the answer comes you can still choose another one."
-        await press.send(said)
+        await press.send(
+            f"You guessed **{embeds.LETTERS[letter]}**. Until the answer comes you can still choose another one."
+        )
 
     # ------------------------------------------------------------------ the answer
 

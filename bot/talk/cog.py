@@ -153,8 +153,10 @@ class Speaks(commands.Cog):
             return
         said = f"**{plain(title)}**{MARK} speaks here with `{found.name}`: write `@{call} hello`."
         if await self.personas.hook(ctx.channel) is None:
-            why = "I lack Manage Webhooks here, or the channel has 15 webhooks, Discord's limit."
-            said += f"\nIt speaks under my own name: {why}"
+            said += (
+                "\nIt speaks under my own name: I lack Manage Webhooks here, or the channel has 15 webhooks, Discord's "
+                "limit."
+            )
         await ctx.send(said, **replying(ctx))
 
     @hybrid_command(

@@ -93,8 +93,9 @@ def training(job: TrainJob, state: TrainingState, context: CardContext) -> disco
         embed = discord.Embed(title=f"Could not learn {short_title(job)}", description=said, colour=RED)
     elif state.state == "cancelled":
         why = "The bot's operator has turned off learning from channels. " if context.off else ""
-        said = f"{why}Nothing was kept."
-        embed = discord.Embed(title=f"Cancelled: {short_title(job)}", description=said, colour=GREY)
+        embed = discord.Embed(
+            title=f"Cancelled: {short_title(job)}", description=f"{why}Nothing was kept.", colour=GREY
+        )
     else:
         embed = _unfinished(job, state, context)
     chars = "" if job.imports else count(job.corpus.chars, "character")
@@ -111,20 +112,23 @@ def outage(job: TrainJob, *, full: bool = False) -> discord.Embed:
     what = "cannot be reached**, so"
     if full:
         what = "can't store anything**: its disk or its memory is full. The bot's operator has to make room. Until then"
-    said = (
-        f"⚠️ **The job queue (Redis) {what} I can't see how far this training has come.\n"
-        "The training itself continues; this card is updated when the queue is back."
+    return discord.Embed(
+        title=f"Learning {short_title(job)}",
+        description=f"⚠️ **The job queue (Redis) {what} I can't see how far this training has come.\n"
+        "The training itself continues; this card is updated when the queue is back.",
+        colour=AMBER,
     )
-    return discord.Embed(title=f"Learning {short_title(job)}", description=said, colour=AMBER)
 
 
 def foreign(job_id: str) -> discord.Embed:
     """The card of a training that another version of the bot began, and this one cannot read."""
-    said = (
+    return _note(
+        "A training",
         "⚠️ **Another version of me began this training**, and I can't read it. It is not lost: its card goes on when "
-        "that version, or a newer one, runs again. Ask the bot's operator."
+        "that version, or a newer one, runs again. Ask the bot's operator.",
+        AMBER,
+        job_id,
     )
-    return _note("A training", said, AMBER, job_id)
 
 
 def without_chart(embed: discord.Embed) -> discord.Embed:
@@ -156,9 +160,13 @@ def plain_end(job: TrainJob, state: TrainingState) -> discord.Embed:
 def channel_gone(job: TrainJob, *, kept: bool) -> discord.Embed:
     """For who began a training whose channel was deleted while it ran. `kept`: the best so far becomes a model."""
     doing = "ending the training, to keep the best so far" if kept else "cancelling the training"
-    gone = f"The channel where you had me learn {short_title(job)} was deleted"
-    said = f"{gone}, so I am {doing}. You'll hear from me when that is done."
-    return _note(f"Ending early: {short_title(job)}", said, GREY, job.job_id)
+    return _note(
+        f"Ending early: {short_title(job)}",
+        f"The channel where you had me learn {short_title(job)} was deleted, so I am {doing}. You'll hear from me when "
+        "that is done.",
+        GREY,
+        job.job_id,
+    )
 
 
 def end_without_channel(embed: discord.Embed, job: TrainJob, state: TrainingState) -> discord.Embed:

@@ -145,8 +145,10 @@ class Trainings(Requests):
 
         await self.begin(press.actor, prepare, press.send, by_message=True)
         if other:
-            said = "I couldn't fetch *Frankenstein*, so I'm reading Python's manual: it is on this machine."
-            await press.interaction.followup.send(said, ephemeral=True)
+            await press.interaction.followup.send(
+                "I couldn't fetch *Frankenstein*, so I'm reading Python's manual: it is on this machine.",
+                ephemeral=True,
+            )
 
     async def require_current(self, model: ModelRecord) -> None:
         """Raises `UserError` for a model that learned words which were withdrawn since."""
@@ -310,8 +312,9 @@ class Trainings(Requests):
         for_one, for_all = await self._limits(owner)
         problem = f"This server already has {count(for_all, 'training')} waiting or running, the most it may have."
         if limit == "user":
-            have = f"You already have {count(for_one, 'training')} waiting or running here"
-            problem = f"{have}, the most one person may have."
+            problem = (
+                f"You already have {count(for_one, 'training')} waiting or running here, the most one person may have."
+            )
         snapshot = await self.snapshots.look(now=True)
         first = snapshot.first_to_end(owner.guild_id, owner.user_id if limit == "user" else None)
         if first is None or first.ends is None:

@@ -130,11 +130,11 @@ class Chat(commands.Cog):
             if chat:
                 said += "\nMention me with a few words, and I'll answer."
             return discord.Embed(description=said, colour=BLURPLE)
-        said = (
-            "Chat is off in this channel. A member with Manage Server or Manage Channels can turn it on: "
-            f"`{as_typed(prefix, 'chat', 'state', 'on')}`.\n`{prefix}help` shows what I can do."
+        return discord.Embed(
+            description="Chat is off in this channel. A member with Manage Server or Manage Channels can turn it on: "
+            f"`{as_typed(prefix, 'chat', 'state', 'on')}`.\n`{prefix}help` shows what I can do.",
+            colour=GREY,
         )
-        return discord.Embed(description=said, colour=GREY)
 
     async def _not_yet(self, ctx: Context) -> None:
         """A reaction: a message would take as much room as an answer. Once per person and cooldown, against floods."""
