@@ -146,8 +146,7 @@ def _cleaned_once(text: str) -> str:
         text = _QUOTE.sub(_GONE, text)
     if "-----" in text:
         text = blocked.KEY_BLOCK.sub(_SECRET, text)
-    text = _without_marks(text)
-    text = " ".join(text.split())
+    text = " ".join(_without_marks(text).split())
     lower = text.lower()
     for may_have, pattern, stands in _WITHOUT:
         if may_have(text, lower):
@@ -196,8 +195,7 @@ def _in_words(text: str) -> str:
     if _GONE in text:
         text = _GAP.sub(_GONE, _EMPTY.sub(_GONE, _GAP.sub(_GONE, text)))
         text = _GAP_BEFORE.sub("", text).replace(_GONE, " ")
-    text = _STANDS.sub(_word, _AGAIN.sub(r"\1", text))
-    return text.strip()
+    return _STANDS.sub(_word, _AGAIN.sub(r"\1", text)).strip()
 
 
 def _word(found: re.Match[str]) -> str:

@@ -202,14 +202,13 @@ def _taken(taken: Sequence[tuple[str, Withdrawn]], terms: Terms) -> str:
     due = int(time.time() + _HOUR_S * terms.settings.forget_within_hours)
     lines = []
     for server, one in taken:
-        if not one.transcripts:
-            continue
-        line = f"- **{clipped(server, 60)}**: {count(one.lines, 'line')} of yours taken out of "
-        line += count(one.transcripts, "stored text") + "."
-        if one.models:
-            line += f" {some([f'`{model.name}`' for model in one.models])} learned from you: made again without "
-            line += f"your words, or deleted, by <t:{due}:f>."
-        lines.append(line)
+        if one.transcripts:
+            names = some([f"`{model.name}`" for model in one.models])
+            again = f" {names} learned from you: made again without your words, or deleted, by <t:{due}:f>."
+            lines.append(
+                f"- **{clipped(server, 60)}**: {count(one.lines, 'line')} of yours taken out of "
+                f"{count(one.transcripts, 'stored text')}.{again if one.models else ''}"
+            )
     return listed(lines, "- and in {} more.", _TAKEN_CHARS) or "- None of your words were stored."
 
 

@@ -85,9 +85,11 @@ class Holdings(OfWords):
         kept.
         """
         found = set(await self.consents.guilds_of(user.id))
-        for transcript in await self.store.all():
-            if user.id in await self.store.members(transcript.transcript_id):
-                found.add(transcript.info.guild_id)
+        found |= {
+            one.info.guild_id
+            for one in await self.store.all()
+            if user.id in await self.store.members(one.transcript_id)
+        }
         guilds = list(self.client.guilds)
         for guild in guilds:
             owners = {model.owner_id for model in await self.registry.all(guild.id)}

@@ -128,8 +128,7 @@ class Watch(OfWords, commands.Cog):
             held = {one: message for one, message in messages.items() if any(info.may_hold(one) for info in infos)}
             lines = await self._lines(guild_id, held)
             for info in infos:
-                changes = {one: text for one, text in lines.items() if info.may_hold(one)}
-                await self._note_gone(info, changes)
+                await self._note_gone(info, {one: text for one, text in lines.items() if info.may_hold(one)})
         except RedisError:  # what happened to one of them meanwhile is newer
             self._changed[guild_id, channel_id] = messages | self._changed[guild_id, channel_id]
             raise
@@ -272,9 +271,11 @@ class Watch(OfWords, commands.Cog):
         for guild in self.client.guilds:
             self.looks.add(self._look_for_members, guild.id)
         known = {one.info.guild_id for one in await self.store.all()} | await self.registry.played()
-        for guild_id in await self.consents.guilds():
-            if (await self.consents.of(guild_id)).agreed or await self.consents.allowed(guild_id):
-                known.add(guild_id)
+        known |= {
+            guild_id
+            for guild_id in await self.consents.guilds()
+            if (await self.consents.of(guild_id)).agreed or await self.consents.allowed(guild_id)
+        }
         known |= await self.servers.with_personas()
         for guild_id in known - {guild.id for guild in self.client.guilds}:  # at the start Discord names all others
             self.chores.add(self.forget_server, guild_id)

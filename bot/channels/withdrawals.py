@@ -103,13 +103,14 @@ class Withdrawals(OfWords):
         """Withdraw somebody who left the server; if nothing is known of them, nothing is to be noted either."""
         await self.servers.forget_member(guild_id, user_id)
         consents = await self.consents.of(guild_id)
-        concerned = user_id in consents.agreed
-        for transcript in await self.store.all(guild_id):
+        unasked = consents.mode == "opt-out" and user_id not in consents.said
+        concerned = [
+            one
+            for one in await self.store.all(guild_id)
             # With opt-out a page with their words may just be added.
-            unasked = consents.mode == "opt-out" and user_id not in consents.said
-            concerned |= transcript.reading is not None and unasked
-            concerned |= user_id in await self.store.members(transcript.transcript_id)
-        if concerned:
+            if (unasked and one.reading is not None) or user_id in await self.store.members(one.transcript_id)
+        ]
+        if concerned or user_id in consents.agreed:
             await self.withdraw(guild_id, [user_id], why="left")
 
     async def open(self) -> dict[tuple[int, int], tuple[str, ...]]:
@@ -121,10 +122,9 @@ class Withdrawals(OfWords):
     async def close_done(self) -> None:
         """Tell those whose words no model has any more, once."""
         for (guild_id, user_id), model_ids in (await self.open()).items():
-            if [one for one in model_ids if await self.registry.record(one) is not None]:
-                continue
+            there = [one for one in model_ids if await self.registry.record(one) is not None]
             # Told twice would be worse than not at all.
-            if not await reply(self.connection.hdel(keys.WITHDRAWALS, f"{guild_id}:{user_id}")):
+            if there or not await reply(self.connection.hdel(keys.WITHDRAWALS, f"{guild_id}:{user_id}")):
                 continue
             log.info("withdrawal_done", guild_id=guild_id, user_id=user_id)
             guild = self.client.get_guild(guild_id)
@@ -160,8 +160,13 @@ class Withdrawals(OfWords):
         await self.store.note_withdrawn(info.transcript_id, refused)
         lines = await self.store.purge(info.transcript_id, of_messages=of_messages)
         if lines or refused:
-            which = {"transcript_id": info.transcript_id, "guild_id": info.guild_id}
-            log.info("words_taken_out", **which, lines=lines, members=len(refused))
+            log.info(
+                "words_taken_out",
+                transcript_id=info.transcript_id,
+                guild_id=info.guild_id,
+                lines=lines,
+                members=len(refused),
+            )
         return bool(lines or refused)
 
     async def forbid(self, guild_id: int) -> int:
