@@ -103,9 +103,16 @@ class Galvanic(commands.Bot):
         self.training_cards = cards = card.TrainingCards(
             self, settings, servers, self.jobs, self.snapshots, self.registry, self.audience, self.importer.card
         )
-        shown = (cards.keep, cards.show_foreign, self.typing.shown)
-        written = self.admission.written
-        self.delivery = delivery.Delivery(self, self.jobs, settings, *shown, written, self._job_delivered)
+        self.delivery = delivery.Delivery(
+            self,
+            self.jobs,
+            settings,
+            cards.keep,
+            cards.show_foreign,
+            self.typing.shown,
+            self.admission.written,
+            self._job_delivered,
+        )
         common = (self, settings, servers, self.access, self.jobs, self.delivery, self.registry)
         self.trainings = start.Trainings(*common, self.snapshots, self.training_cards, texts, self.importer)
         self.remaking = remake.Remaking(
@@ -132,18 +139,26 @@ class Galvanic(commands.Bot):
         self.metrics.watch(self)
 
     async def setup_hook(self) -> None:
-        settings, servers, texts = self.settings, self.guild_settings, self.transcripts
+        settings, servers = self.settings, self.guild_settings
         pages = Help(self, servers)
-        send_commands = functools.partial(gateway.sync, self.tree, self.redis)
-        status = (self.metrics, self.snapshots, self.admission)
         panel = cog_settings.ServerSettings(servers, settings.command_prefix, self.registry.stored_bytes, self.speaker)
         writing = Writing(self.components.open, self.generating)
         menus = cog_menus.Menus(self, writing, self.holdings.forget_soon)
         chat = cog_chat.Chat(self, self.generating, self.chat)
-        words = (self, self.consents, texts, self.registry, servers, self.chores)
+        words = (self, self.consents, self.transcripts, self.registry, servers, self.chores)
         for one in (
             self.responder,
-            cog_general.General(self, settings, self.redis, servers, pages, *status, send_commands),
+            cog_general.General(
+                self,
+                settings,
+                self.redis,
+                servers,
+                pages,
+                self.metrics,
+                self.snapshots,
+                self.admission,
+                functools.partial(gateway.sync, self.tree, self.redis),
+            ),
             panel,
             cog.Training(self.trainings, self.sources, self.components, self.typing.shown),
             self.training_control,
@@ -158,8 +173,18 @@ class Galvanic(commands.Bot):
             self.privacy,
         ):
             await self.add_cog(one)
-        named = (self.trainings, self.training_control, self.models, self.transfer, self.generating, self.personas)
-        for service in (*named, menus, self.quiz, panel, self.privacy):
+        for service in (
+            self.trainings,
+            self.training_control,
+            self.models,
+            self.transfer,
+            self.generating,
+            self.personas,
+            menus,
+            self.quiz,
+            panel,
+            self.privacy,
+        ):
             service.register(self.components)
         for name in ("help", "help-more"):
             self.components.add(name, pages.turn, who="anybody", how="help")
@@ -216,8 +241,19 @@ class Galvanic(commands.Bot):
             await self.invoke(ctx)
 
     async def close(self) -> None:
-        parts = (self.speaker, self.personas, self.quiz, self.remaking, self.importer, self.chores, self.looks)
-        for one in (self.tasks, *parts, self.dispatcher, self.delivery, self.jobs):
+        for one in (
+            self.tasks,
+            self.speaker,
+            self.personas,
+            self.quiz,
+            self.remaking,
+            self.importer,
+            self.chores,
+            self.looks,
+            self.dispatcher,
+            self.delivery,
+            self.jobs,
+        ):
             await one.stop()
         await super().close()
         with contextlib.suppress(RedisError):
