@@ -338,8 +338,13 @@ class JobClient(Service):
 def _entered(job: Job, answer: bytes) -> Entry:
     outcome = cast(Entry, answer.decode())
     if outcome == "entered":
-        where = {"guild_id": job.place.guild_id, "channel_id": job.place.channel_id}
-        log.info("job_entered", job_id=job.job_id, kind=job.kind, **where)
+        log.info(
+            "job_entered",
+            job_id=job.job_id,
+            kind=job.kind,
+            guild_id=job.place.guild_id,
+            channel_id=job.place.channel_id,
+        )
     return outcome
 
 
@@ -357,8 +362,11 @@ def text_keys(corpus: CorpusInfo) -> tuple[str, ...]:
 
 def page_keys(transcript_id: str) -> tuple[str, ...]:
     """The keys of a transcript's pages, of their index, and of numbers for its authors."""
-    kinds = (keys.transcript_text, keys.transcript_index, keys.transcript_authors)
-    return tuple(key(transcript_id) for key in kinds)
+    return (
+        keys.transcript_text(transcript_id),
+        keys.transcript_index(transcript_id),
+        keys.transcript_authors(transcript_id),
+    )
 
 
 def needed_s(corpus: CorpusInfo, settings: Settings) -> int:

@@ -95,12 +95,17 @@ class Dispatcher(Service):
                 await reply(self._redis.hdel(keys.ACTIVE, record.job_id))
             elif self._is_dead(record, now):
                 how: Literal["died", "lapsed"] = "died" if record.leased else "lapsed"
-                script = lifecycle.requeue(record.job_id, record.attempt, record.nonce, how)
-                answer = await self._jobs.run(script)
+                answer = await self._jobs.run(lifecycle.requeue(record.job_id, record.attempt, record.nonce, how))
                 if answer is not None:
-                    found, channel_id = True, record.job.place.channel_id if record.job is not None else None
-                    where = {"job_id": record.job_id, "guild_id": record.guild_id, "channel_id": channel_id}
-                    log.warning("training_lapsed", **where, attempt=record.attempt, state=record.state)
+                    found = True
+                    log.warning(
+                        "training_lapsed",
+                        job_id=record.job_id,
+                        guild_id=record.guild_id,
+                        channel_id=record.job.place.channel_id if record.job is not None else None,
+                        attempt=record.attempt,
+                        state=record.state,
+                    )
                 if answer == b"cancelled":
                     self._jobs.ended("train", "cancelled")
         return found

@@ -239,5 +239,9 @@ async def cancel_trainings(snapshots: Snapshots, jobs: JobClient, concerns: Call
     for job in [one.job for one in (await snapshots.look(now=True)).trainings]:
         if any(map(concerns, job.transcripts or ())):
             await jobs.cancel(job.job_id)
-            where = {"guild_id": job.place.guild_id, "channel_id": job.place.channel_id}
-            log.info("channel_training_cancelled", job_id=job.job_id, **where)
+            log.info(
+                "channel_training_cancelled",
+                job_id=job.job_id,
+                guild_id=job.place.guild_id,
+                channel_id=job.place.channel_id,
+            )

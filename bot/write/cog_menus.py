@@ -188,7 +188,14 @@ class Menus(commands.Cog):
                     "Give me Manage Messages here, or delete it in Discord's own menu: members who have that can.",
                 ) from error
             there = False
-        where = {"message_id": message.id, "channel_id": who.place.channel_id, "guild_id": who.guild_id}
-        log.info("text_deleted", **where, user_id=who.user.id, job_id=job_id, there=there)
+        log.info(
+            "text_deleted",
+            message_id=message.id,
+            channel_id=who.place.channel_id,
+            guild_id=who.guild_id,
+            user_id=who.user.id,
+            job_id=job_id,
+            there=there,
+        )
         self.forget(job_id)
         return there
