@@ -62,8 +62,7 @@ class Leader:
         seen = False
         while True:
             try:
-                other = await self._claim()
-                if other is None:
+                if (other := await self._claim()) is None:
                     return
                 if self._died(other):  # it was killed, and left no word
                     await self._leave(other)

@@ -180,11 +180,10 @@ class General(commands.Cog):
             problems.append("⚠️ **Redis** has almost no memory left: no command is taken then.")
         embed.colour = AMBER if problems else GREEN
         embed.description = "\n".join(problems) or "✅ Everything works."
-        guilds = count(len(self.bot.guilds), "server")
         held = f"{size(used)}" + (f" of {size(limit)}" if limit else "") if used else "answers"
         for name, value in (
             *((does, _workers(machines[queue])) for queue, does in _KINDS),
-            ("Discord", f"{self._away() or 'not heard of yet'}\n{guilds}"),
+            ("Discord", f"{self._away() or 'not heard of yet'}\n{count(len(self.bot.guilds), 'server')}"),
             ("Trainings", trainings(snapshot)),
             ("Texts", self._pace()),
             ("Redis", f"✅ {held}"),
@@ -193,8 +192,7 @@ class General(commands.Cog):
             if value:
                 embed.add_field(name=name, value=value, inline=name != "Trainings")
         up = f"up for {duration(time.monotonic() - self.metrics.began)}"
-        version = version_of("galvanic")
-        return embed.set_footer(text=f"All servers together · Galvanic {version}, {up} · {_LIBRARIES}")
+        return embed.set_footer(text=f"All servers together · Galvanic {version_of('galvanic')}, {up} · {_LIBRARIES}")
 
     async def _machines(self, queue: str) -> Counter[str]:
         """What the workers that are there run on, and how many on each."""

@@ -77,8 +77,10 @@ class Models(Requests, commands.Cog):
             )
         last = embeds.pages(models) - 1
         page = min(page, last)
-        embed = embeds.model_list(models, current, who.here, page, prefix)
-        return {"embed": embed, "view": embeds.page_buttons(who.here[0], page, last)}
+        return {
+            "embed": embeds.model_list(models, current, who.here, page, prefix),
+            "view": embeds.page_buttons(who.here[0], page, last),
+        }
 
     @hybrid_group(
         invoke_without_command=True,

@@ -92,8 +92,7 @@ class Actor:
 
     @property
     def place(self) -> Place:
-        place = place_of(self.guild_id, self.channel, self.user.id)
-        return place.model_copy(update={"message_id": self.message_id})
+        return place_of(self.guild_id, self.channel, self.user.id).model_copy(update={"message_id": self.message_id})
 
     @property
     def here(self) -> list[int]:

@@ -122,8 +122,7 @@ class Speaker(Service):
         who = Actor(message.guild.me, here, guild_id, message.id)
         with service.slot(guild_id):
             try:
-                viewer = Viewer(guild_id, who.here)
-                model, _ = await service.registry.choose_to_write(viewer, None, starter=False)
+                model, _ = await service.registry.choose_to_write(Viewer(guild_id, who.here), None, starter=False)
                 heard = await self.conversation.after(who, [Turn(author_id, words, author_id)] if words else [], model)
                 job = await service.answering(who, model, {**heard, "author_id": author_id}, UNASKED)
             except UserError as problem:
@@ -173,8 +172,7 @@ class Speaker(Service):
         room, against = await self.rooms.room(here[-1]), await self._against(channel)
         if against is None:
             try:
-                viewer = Viewer(channel.guild.id, here)
-                await self.generating.registry.choose_to_write(viewer, None, starter=False)
+                await self.generating.registry.choose_to_write(Viewer(channel.guild.id, here), None, starter=False)
             except UserError as problem:
                 against = "no model", f"I can't yet: {problem.problem} {problem.remedy}"
         return f"{told(room.speak)} {against[1] if against is not None else ''}".strip()

@@ -165,8 +165,9 @@ class Training(commands.Cog):
 
     async def update(self, press: Press) -> None:
         """**Learn new messages**; errors as of `Trainings.begin_channel`."""
-        plan = functools.partial(self._update, press)
-        await self.trainings.begin_channel(press.actor, plan, press.send, by_message=True)
+        await self.trainings.begin_channel(
+            press.actor, functools.partial(self._update, press), press.send, by_message=True
+        )
 
     async def _update(self, press: Press) -> ImportPlan:
         """What was said since, learned for as long as before.

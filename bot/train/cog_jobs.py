@@ -232,8 +232,7 @@ class Row:
 
 
 def listing(rows: Sequence[Row], snapshot: QueueSnapshot, guild_id: int, prefix: str) -> discord.Embed:
-    lines = [_line(row, snapshot) for row in rows]
-    said = listed(lines, "and {} more.", DESCRIPTION_LIMIT - 101)
+    said = listed([_line(row, snapshot) for row in rows], "and {} more.", DESCRIPTION_LIMIT - 101)
     example = as_typed(prefix, "train", "source", "frankenstein")
     none = f"No training is waiting or running here. `{example}` starts one."
     embed = discord.Embed(title="Trainings", description=said or none, colour=BLURPLE)

@@ -135,13 +135,12 @@ class Trainings(Requests):
 
         async def prepare() -> TrainRequest:
             nonlocal other
-            minutes = min(TASTE_MINUTES, self.settings.train_max_minutes)
             try:
                 corpus = await corpora.resolve("frankenstein", self.settings)
             except UserError as error:
                 log.info("book_not_fetched", reason=error.problem)
                 corpus, other = await corpora.resolve("python-docs", self.settings), True
-            return TrainRequest(corpus, TrainOptions(minutes=minutes))
+            return TrainRequest(corpus, TrainOptions(minutes=min(TASTE_MINUTES, self.settings.train_max_minutes)))
 
         await self.begin(press.actor, prepare, press.send, by_message=True)
         if other:
@@ -169,9 +168,8 @@ class Trainings(Requests):
             )
         if own:
             known = (await self.snapshots.look(now=True)).trainings
-            jobs = [one.job for one in known if one.is_of(who.guild_id, who.user.id)]
-            refs = [job.corpus.transcript for job in jobs if job.replaces is None]
-            coming = sum(ref is not None and ref.author_id in own for ref in refs)
+            jobs = [one.job for one in known if one.is_of(who.guild_id, who.user.id) and one.job.replaces is None]
+            coming = sum(job.corpus.transcript is not None and job.corpus.transcript.author_id in own for job in jobs)
             await self.registry.require_few_own(who.guild_id, who.user.id, MOST_OWN - 1 - coming)
 
     # ------------------------------------------------------------------ channels, which are yet to be read

@@ -142,8 +142,9 @@ class Writing(commands.Cog):
             )
         for other in ("model", "from_corpus"):
             if flags.mix is not None and getattr(flags, other):
-                typed = other.replace("_", "-")
-                raise UserError(f"`--mix` and `--{typed}` don't go together.", "Leave out one of them.")
+                raise UserError(
+                    f"`--mix` and `--{other.replace('_', '-')}` don't go together.", "Leave out one of them."
+                )
         return Request(
             seed=seed,
             models=mix.parse(flags.mix) if flags.mix is not None else (),

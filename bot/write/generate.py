@@ -274,8 +274,9 @@ class Generating(Requests):
         if learn is not None:
             with contextlib.suppress(TooSoon):
                 # Until Discord has taken it: what fails within has told nobody.
-                asked = place.message_id
-                async with self.access.spend("hint", place.guild_id, place.channel_id, TOLD_EVERY_S, request=asked):
+                async with self.access.spend(
+                    "hint", place.guild_id, place.channel_id, TOLD_EVERY_S, request=place.message_id
+                ):
                     sent = await send(embeds.chatted(event, learn), suppress_embeds=True, **options)
         sent = sent or await send(embeds.chatted(event), suppress_embeds=True, **options)
         await self.jobs.note_shown(sent.id, job.job_id)
