@@ -6,7 +6,8 @@ import asyncio
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
 import redis.asyncio
@@ -316,12 +317,10 @@ def checked_blocklist(typed: str) -> tuple[str, ...] | None:
     return None if entries == default_entries() else entries
 
 
-def read_choices(hashes: Sequence[Mapping[bytes, bytes]]) -> ChannelChoices:
+def read_choices(hashes: Sequence[dict[bytes, bytes]]) -> ChannelChoices:
     """From a channel's hash in Redis and, for a thread, its parent's after it."""
-    found: dict[str, str] = {}
-    for fields in reversed(hashes):
-        found |= {name.decode(): value.decode() for name, value in fields.items()}
-    return ChannelChoices.model_validate(found)
+    found = ChainMap(*hashes)
+    return ChannelChoices.model_validate({name.decode(): value.decode() for name, value in found.items()})
 
 
 def _read(guild_id: int, data: bytes | None) -> GuildSettings:
