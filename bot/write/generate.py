@@ -236,13 +236,18 @@ class Generating(Requests):
         if STARTER not in model_ids:
             return None
         models, current = await self.registry.channel_models(Viewer(place.guild_id, place.channel_ids))
+        if current is not None:
+            return None
         prefix = await self.servers.prefix(place.guild_id)
-        if models and current is None:
-            own = f"`{as_typed(prefix, 'model use', 'name', models[0].name)}` gives it one."
-            return f"This channel has no model, so the English that I come with wrote this. {own}"
-        own = f"`{as_typed(prefix, 'train', 'source', 'frankenstein')}` teaches me a book."
-        none = f"I have not learned a text here yet: this is the English that I come with. {own}"
-        return None if models else none
+        if models:
+            return (
+                "This channel has no model, so the English that I come with wrote this. "
+                f"`{as_typed(prefix, 'model use', 'name', models[0].name)}` gives it one."
+            )
+        return (
+            "I have not learned a text here yet: this is the English that I come with. "
+            f"`{as_typed(prefix, 'train', 'source', 'frankenstein')}` teaches me a book."
+        )
 
     async def post(self, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
         event = await self._fit(job, {part.model_id for part in job.mix} or {job.model_id}, event)
