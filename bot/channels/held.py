@@ -92,9 +92,11 @@ class Holdings(OfWords):
         }
         guilds = list(self.client.guilds)
         for guild in guilds:
-            owners = {model.owner_id for model in await self.registry.all(guild.id)}
-            owners |= {allowed.by for allowed in (await self.consents.allowed(guild.id)).values()}
-            owners |= set((await self.servers.named_after(guild.id)).values())
+            owners = {
+                *(model.owner_id for model in await self.registry.all(guild.id)),
+                *(allowed.by for allowed in (await self.consents.allowed(guild.id)).values()),
+                *(await self.servers.named_after(guild.id)).values(),
+            }
             if user.id in owners or await reply(self.redis.hexists(keys.quiz_scores(guild.id), str(user.id))):
                 found.add(guild.id)
         found |= {job.place.guild_id async for job in self.requests_of(user.id) if job is not None}

@@ -270,13 +270,13 @@ class Watch(OfWords, commands.Cog):
         self.chores.add(self.removal.forget_lost_channels)
         for guild in self.client.guilds:
             self.looks.add(self._look_for_members, guild.id)
-        known = {one.info.guild_id for one in await self.store.all()} | await self.registry.played()
-        known |= {
+        asked = {
             guild_id
             for guild_id in await self.consents.guilds()
             if (await self.consents.of(guild_id)).agreed or await self.consents.allowed(guild_id)
         }
-        known |= await self.servers.with_personas()
+        read = {one.info.guild_id for one in await self.store.all()}
+        known = read | asked | await self.registry.played() | await self.servers.with_personas()
         for guild_id in known - {guild.id for guild in self.client.guilds}:  # at the start Discord names all others
             self.chores.add(self.forget_server, guild_id)
 
