@@ -194,8 +194,9 @@ class ServerSettings(commands.Cog):
         async def keep(press: Press) -> None:
             await self._change(press, blocklist=checked_blocklist(press.typed["blocklist"]))
 
-        field = Field("blocklist", "Blocklist", explained, default=now, most=MOST_TYPED, long=True)
-        return _form("Blocked words", keep, field)
+        return _form(
+            "Blocked words", keep, Field("blocklist", "Blocklist", explained, default=now, most=MOST_TYPED, long=True)
+        )
 
     async def _speaking_form(self, press: Press) -> Form:
         _administered(press)
@@ -207,8 +208,9 @@ class ServerSettings(commands.Cog):
             await self._show(press)
 
         explained = "One a line: 2%, every 40, every 2h, on words pizza, most 6, quiet 23-7. Empty: only when asked"
-        field = Field("lines", "When", explained, default=now, most=MOST_TYPED, long=True)
-        return _form("Speaking in this channel", keep, field)
+        return _form(
+            "Speaking in this channel", keep, Field("lines", "When", explained, default=now, most=MOST_TYPED, long=True)
+        )
 
 
 def _form(title: str, keep: Callable[[Press], Awaitable[None]], *fields: Field) -> Form:

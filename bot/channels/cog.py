@@ -264,8 +264,10 @@ class Privacy(OfWords, commands.Cog):
             return f"{channel.mention} is already allowed. `{off}` takes it back."
         await self.consents.allow(channel.guild.id, channel.id, by)
         who = "members who said yes" if terms.mode == "opt-in" else "members who didn't say no"
-        said = f"I may now learn from {channel.mention} and its public threads, from {who}: "
-        said += f"`{as_typed(terms.prefix, 'train', 'source', f'#{channel.name}')}`."
+        said = (
+            f"I may now learn from {channel.mention} and its public threads, from {who}: "
+            f"`{as_typed(terms.prefix, 'train', 'source', f'#{channel.name}')}`."
+        )
         with unless_refused(log.info, "notice_not_posted", channel_id=channel.id):
             if not isinstance(channel, discord.ForumChannel):  # there is no place in it that everybody looks at
                 await channel.send(embed=embeds.notice(channel.guild.name, terms))

@@ -293,10 +293,9 @@ def notice(server: str, terms: Terms) -> discord.Embed:
 def allowed_channels(allowances: dict[int, Allowed], agreed_count: int, terms: Terms) -> discord.Embed:
     lines = [f"<#{channel}>, by <@{one.by}> since <t:{int(one.at)}:D>" for channel, one in sorted(allowances.items())]
     fields = {"Allowed": _list(lines), "Members who said yes": "" if terms.mode == "off" else f"{agreed_count:,}"}
-    embed = _page("Channels that I may learn from", _MODES[terms.mode], fields)
     allow = ("allow-training", "channel", "#CHANNEL")
-    shown = (as_typed(terms.prefix, *allow), as_typed(terms.prefix, *allow, "state", "off"))
-    return embed.set_footer(text=" · ".join(shown))
+    footer = f"{as_typed(terms.prefix, *allow)} · {as_typed(terms.prefix, *allow, 'state', 'off')}"
+    return _page("Channels that I may learn from", _MODES[terms.mode], fields).set_footer(text=footer)
 
 
 # ---------------------------------------------------------------------- words

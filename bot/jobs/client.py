@@ -170,9 +170,8 @@ class JobClient(Service):
 
     async def send(self, job_id: str, job: Job | None, attempt: int, nonce: str) -> None:
         """Send the message of an attempt at a job; None: a training that only another version can read."""
-        expires = self._settings.generate_timeout_s if isinstance(job, Asked) else None
-        if isinstance(job, DeleteJob):
-            expires = DELETED_WITHIN_S
+        awaited = self._settings.generate_timeout_s if isinstance(job, Asked) else None
+        expires = DELETED_WITHIN_S if isinstance(job, DeleteJob) else awaited
         await asyncio.to_thread(messages.send, self._celery, job_id, job, attempt, nonce, expires=expires)
 
     async def roll_back(self, job_id: str, key: str = "") -> None:

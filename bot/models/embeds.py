@@ -207,9 +207,8 @@ def megabytes(number: int) -> str:
 
 def scope_in_full(model: ModelRecord) -> str:
     """Where a model may be used: after "it may be used"."""
-    if model.source_channels:
-        return f"{_where(model)}, wherever everybody can also read {mentions(model.source_channels)}"
-    return _where(model)
+    also = f", wherever everybody can also read {mentions(model.source_channels)}" if model.source_channels else ""
+    return _where(model) + also
 
 
 def _where(model: ModelRecord) -> str:

@@ -78,9 +78,8 @@ class Play(commands.Cog):
     async def on_reaction(self, payload: discord.RawReactionActionEvent) -> None:
         """Of a reaction that is removed Discord tells neither who wrote the message nor whether a bot had reacted."""
         me = self.game.client.user
-        if payload.guild_id is None or me is None or payload.user_id == me.id:
-            return
-        if payload.member is not None and payload.member.bot:
+        by_bot = payload.member is not None and payload.member.bot
+        if payload.guild_id is None or me is None or payload.user_id == me.id or by_bot:
             return
         by = 1 if payload.event_type == "REACTION_ADD" else -1
         mine = payload.message_author_id in (None, me.id)

@@ -221,8 +221,10 @@ class Learning(commands.Cog):
         if schedule is None:
             nightly = as_typed(prefix, "learn", "when", "nightly")
             return f"This channel's model doesn't keep learning by itself. `{nightly}` turns it on."
-        said = f"It is made again from <#{schedule.source_id}> {self._how(schedule)}\n"
-        said += f"{count(schedule.new + self._heard[channel_id], 'message')} since <t:{int(schedule.at)}:f>."
+        said = (
+            f"It is made again from <#{schedule.source_id}> {self._how(schedule)}\n"
+            f"{count(schedule.new + self._heard[channel_id], 'message')} since <t:{int(schedule.at)}:f>."
+        )
         try:
             await self._plan(guild, await self._model(guild, channel_id, schedule.source_id))
         except UserError as error:

@@ -26,8 +26,7 @@ def end_of(text: str) -> dict[str, Any]:
 
 def continued(job: GenerateJob, text: str) -> GenerateJob:
     """Continue `text` as `end_of`."""
-    changes = {"random_seed": None, "from_line": False, "from_corpus": False}
-    return job.model_copy(update=changes | end_of(text))
+    return job.model_copy(update={"random_seed": None, "from_line": False, "from_corpus": False, **end_of(text)})
 
 
 def whole(job: GenerateJob, answer: Generated) -> str:
