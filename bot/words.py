@@ -143,8 +143,8 @@ def some(names: Sequence[str], most: int = 10) -> str:
 
 def listed(lines: Sequence[str], more: str, most_chars: int = DESCRIPTION_LIMIT, most: int | None = None) -> str:
     """As many lines as fit, `most` at most, and in words, as in `and {} more`, the number of the others."""
-    shown = list(lines[:most])
-    while sum(len(line) + 1 for line in shown) > most_chars:
+    shown, room = list(lines[:most]), most_chars - len(more) - 8  # of its number
+    while sum(len(line) + 1 for line in shown) > room:
         shown.pop()
     left = len(lines) - len(shown)
     return "\n".join([*shown, more.format(left)] if left else shown)

@@ -125,11 +125,12 @@ class Speaks(commands.Cog):
         if what == "remove" and old is None:
             named = " or ".join(f"`@{one}`" for one in known)
             raise UserError(f"No persona is called {code(call)}.", f"Take {named}." if known else "There is none yet.")
-        call, title = checked(call, name.removeprefix("--name ") or (old.title if old else call))
         if what == "remove":
+            call = call.strip().removeprefix("@").lower()
             await servers.remove_persona(who.guild_id, call)
             await ctx.send(f"`@{call}` no longer speaks in this server.", **replying(ctx))
             return
+        call, title = checked(call, name.removeprefix("--name ") or (old.title if old else call))
         if picture is not None and not (picture.content_type or "").startswith("image/"):
             raise UserError("This file isn't a picture.", "Attach an image.")
         if old is not None and not model:
