@@ -72,7 +72,7 @@ async def test_a_direct_message_tells_of_every_server(live: Live) -> None:
 async def test_the_file_has_all_of_one_person_and_nothing_of_others(live: Live) -> None:
     await ben_and_dora(live)
     live.slash("ben", "export-data")
-    sent = await live.until(lambda: live.whispered("ben", "all that I hold"), "the file")
+    sent = await live.until(lambda: live.whispered("ben", "all that I store"), "the file")
     (attached,) = sent.attachments
     data = await read(attached)
     found = json.loads(data)

@@ -229,7 +229,7 @@ async def test_what_is_no_text_of_the_bots_is_left_alone(live: Live, worker: Sta
     chat = await bens_chat(live, worker)
     await live.bot.redis.delete(keys.shown(chat.id))
     call(live, "dora", chat, DELETE)
-    await told(live, "dora", "chat I know for a month")
+    await told(live, "dora", "chat answer older than a month")
     assert {said.id, chat.id} <= set(live.world.messages[LAB])
 
 

@@ -41,5 +41,5 @@ def test_the_words_of_a_card_are_those_that_were_written() -> None:
     seed, text = "the *sea* [x] <@1>", " was_calm_ ~~and~~ `deep` # 1\n> so\n- far"
     answer = Generated(seed=seed, text=text, temperature=0.8, random_seed=7, seconds=0.2)
     embed = generated(generate_job(job_id="b-1"), answer)
-    card: Any = SimpleNamespace(content="", embeds=[embed])
+    card: Any = SimpleNamespace(content="", embeds=[embed], author=SimpleNamespace(bot=True))
     assert decoding.of_message(card) == seed + text

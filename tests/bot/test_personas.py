@@ -165,7 +165,7 @@ async def test_a_yes_ends_when_its_member_wants(live: Live, how: str) -> None:
     assert held.personas == ("bens",)
     assert "`@bens`" in str(privacy_page(held, Terms(live.bot.settings, "!")).to_dict())
     if how == "remove":
-        assert "any more" in await live.ask("!persona remove bens", person="ben")
+        assert "no longer speaks" in await live.ask("!persona remove bens", person="ben")
         assert "Only members with Manage Server" in await live.ask("!persona remove mary", person="ben")
     elif how == "unheard":
         del live.world.get_guild(GUILD_ID).members[ben]

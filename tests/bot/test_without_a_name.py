@@ -42,7 +42,7 @@ async def over(live: Live, job_id: str) -> bool:
 async def test_none_is_said(live: Live, command: str) -> None:
     await entered(live, 1, "ben")
     said = await live.ask(f"!{command}", person="cleo")
-    assert "You have no training here" in said
+    assert "You have no training waiting or running here" in said
     assert "`!jobs` lists" in said
 
 
@@ -66,7 +66,7 @@ async def test_several_are_listed_with_what_to_type(live: Live) -> None:
 async def test_a_moderators_own_come_first_and_others_are_only_listed(live: Live) -> None:
     bens = await entered(live, 1, "ben")
     said = await live.ask("!cancel", person="dora")
-    assert "not yours" in said
+    assert "you may end others'" in said
     assert f"`!cancel {bens}`" in said
     assert not await over(live, bens)
     doras = await entered(live, 2, "dora")
