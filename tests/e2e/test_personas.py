@@ -39,4 +39,4 @@ def test_personas_are_called_and_talk_with_each_other(system: System) -> None:
     system.client.wait_for(lambda: said(system, begun, VICTOR), ANSWER_S, "the other's text")
     assert len(said(system, begun, MARY)) == 1
     for name in ("mary", "victor"):
-        assert "any more" in ask(system, f"!persona remove {name}", channel=LIBRARY)
+        assert "no longer speaks" in ask(system, f"!persona remove {name}", channel=LIBRARY)
