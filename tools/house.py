@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = ("galvanic", "bot", "worker", "shared", "launcher", "playground")
-MOST = {"lines": 35_810, "statements": 21_235, "tests": 42_160, "knots": 0, "circles": 0, "bot_taken": 1}
+MOST = {"lines": 35_690, "statements": 21_090, "tests": 41_850, "knots": 0, "circles": 0, "bot_taken": 1}
 """What each may be: lower them when a change has brought one down."""
 
 Graph = dict[str, set[str]]
