@@ -356,7 +356,7 @@ def _prepared(
 
 def _prepare(text: str | Path, how: TextOptions, workdir: Path) -> Prepared:
     """`prepare`, but first remove what earlier attempts left; nothing is left after an OSError, either."""
-    any_attempts = f"{glob.escape(workdir.stem.rpartition('.')[0])}.*{workdir.suffix}"
+    any_attempts = f"{glob.escape(workdir.stem.rpartition('.')[0])}.{'[0-9a-f]' * 8}{workdir.suffix}"
     for left in workdir.parent.glob(any_attempts):
         shutil.rmtree(left, ignore_errors=True)
     try:

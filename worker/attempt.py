@@ -90,9 +90,12 @@ class Attempt:
         except (UserError, Superseded, redis.RedisError):
             raise
         except Exception as error:
-            if self._job_events.deaths() + 1 >= MAX_DEATHS or not self._files.has_checkpoint:
+            if not self._files.has_checkpoint:
                 raise
             log.exception("attempt_failed")
+            self._job_events.require_newest()  # who took over may be on this host
+            if self._job_events.deaths() + 1 >= MAX_DEATHS:
+                raise
             self._leave()
             raise Died from error
 

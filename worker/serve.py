@@ -192,9 +192,9 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
     if cause is not None:
         log.warning("gpu_not_used", why=cause.problem, more="python -m worker doctor")
     with _reaching_redis(settings, "redis_unreachable") as client:
-        alive = set(presence.alive(client, queue))
         for known in (key, keys.worker_states(queue)):
-            if gone := {name.decode() for name in cast(list[bytes], client.hkeys(known))} - alive:
+            names = {name.decode() for name in cast(list[bytes], client.hkeys(known))}  # before who is alive is asked
+            if gone := names - set(presence.alive(client, queue)):
                 client.hdel(known, *gone)
         client.hset(key, worker, describe(facts))
 

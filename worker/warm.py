@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 T = TypeVar("T")
-PASSES = 4  # at once; each keeps a core busy
-LOADS = 2  # at once: a remote store that hangs must not keep texts of models that are here
+PASSES = 4  # or models being loaded, at once; each keeps a core busy
 MOST_MIXED_MB = 1_000
 """What models may take that are mixed; the mixture takes as much again."""
 MOST_TOGETHER = 16
@@ -46,12 +45,10 @@ those of this one are answered meanwhile."""
 class _Slot:
     """A model, loaded when it is first needed."""
 
-    def __init__(
-        self, store: ModelStore, model_id: str, passes: threading.Semaphore, loads: threading.Semaphore
-    ) -> None:
+    def __init__(self, store: ModelStore, model_id: str, passes: threading.Semaphore) -> None:
         self._store = store
         self._model_id = model_id
-        self._passes, self._loads = passes, loads
+        self._passes = passes
         self._lock = threading.Lock()
         self._model: TextModel | None = None
         self.users = 0
@@ -64,16 +61,15 @@ class _Slot:
 
         with self._lock:
             if self._model is None:
-                with self._loads, self._store.reading(self._model_id) as path:
+                with self._store.reading(self._model_id) as path:
                     model = load_model(path)
                 model.description.network.check_pace()  # it may have been let in by an older version
                 self._model = model
             return self._model
 
     def _serve(self, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
-        model = self.model()
         with self._passes:
-            return model.generate_batch(requests)
+            return self.model().generate_batch(requests)
 
 
 class WarmModels:
@@ -87,7 +83,7 @@ class WarmModels:
     def __init__(self, settings: Settings) -> None:
         self.store = ModelStore(settings)
         self._limit = settings.warm_models
-        self._passes, self._loads = threading.Semaphore(PASSES), threading.Semaphore(LOADS)
+        self._passes = threading.Semaphore(PASSES)
         self._slots: OrderedDict[str, _Slot] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -97,10 +93,8 @@ class WarmModels:
             return [_outcome(written) for written in slot.batcher.submit(requests)]
 
     def use(self, model_id: str, work: Callable[[TextModel], T]) -> T:
-        with self._slot(model_id) as slot:
-            model = slot.model()
-            with self._passes:
-                return work(model)
+        with self._passes, self._slot(model_id) as slot:
+            return work(slot.model())
 
     def drop(self, model_id: str) -> None:
         """Forget a model whose files are to be removed; who is being served with it still is."""
@@ -118,14 +112,13 @@ class WarmModels:
 
         models: list[tuple[TextModel, float]] = []
         left = MOST_MIXED_MB * MEGABYTE
-        with contextlib.ExitStack() as used:
+        with self._passes, contextlib.ExitStack() as used:
             for part in parts:
                 model = used.enter_context(self._slot(part.model_id)).model()
                 if (left := left - memory(model.description.network)) < 0:
                     raise UserError("These models are too large to write together.", "Mix fewer, or smaller ones.")
                 models.append((model, part.weight))
-            with self._passes:
-                (written,) = Mixture(models).generate_batch([request])
+            (written,) = Mixture(models).generate_batch([request])
         if isinstance(written, UserError):
             raise written
         return written
@@ -133,7 +126,7 @@ class WarmModels:
     @contextlib.contextmanager
     def _slot(self, model_id: str) -> Iterator[_Slot]:
         with self._lock:
-            slot = self._slots.get(model_id) or _Slot(self.store, model_id, self._passes, self._loads)
+            slot = self._slots.get(model_id) or _Slot(self.store, model_id, self._passes)
             self._slots[model_id] = slot
             self._slots.move_to_end(model_id)
             slot.users += 1
