@@ -237,6 +237,8 @@ class Responder(commands.Cog):
     async def _respond(self, ctx: Context, error: Exception) -> None:
         """Tell whoever gave a command: in the channel, only to them where Discord allows, or directly."""
         problem = await self._explain(ctx, error)
+        if isinstance(problem, Private) and ctx.interaction is not None and ctx.interaction.is_expired():
+            problem = too_late()
         if ctx.interaction is not None and not ctx.interaction.is_expired():
             await self.tell(ctx.interaction, problem)
             self.replied(ctx, "refused")

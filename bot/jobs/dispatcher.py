@@ -182,11 +182,13 @@ class Dispatcher(Service):
         """
         wanted = await reply(self._redis.hgetall(keys.DELETING))
         due = time.monotonic() - DELETED_WITHIN_S
-        self._deleting = {model_id: at for model_id, at in self._deleting.items() if model_id in wanted and at > due}
-        unsent = wanted.keys() - self._deleting
+        self._deleting = {model_id: at for model_id, at in self._deleting.items() if model_id in wanted}
+        under_way = {model_id for model_id, at in self._deleting.items() if at > due}
+        # What fails again and again lets the others go first.
+        unsent = sorted(wanted.keys() - under_way, key=lambda one: self._deleting.get(one, float("-inf")))
         if not unsent or not await self._jobs.has_worker(GENERATE_QUEUE):
             return
-        for model_id in sorted(unsent)[: max(0, _MOST_DELETIONS - len(self._deleting))]:
+        for model_id in unsent[: max(0, _MOST_DELETIONS - len(under_way))]:
             job = read(DeleteJob, wanted[model_id], "deletion_not_understood", model_id=model_id.decode())
             if job is not None:
                 await self._jobs.submit(job.model_copy(update={"job_id": f"d-{secrets.token_hex(8)}"}))

@@ -36,13 +36,14 @@ class Removal:
 
     async def delete(self, model: ModelRecord) -> bool:
         """Delete a model for good, with what is being made, or waits, to take its place. False: it was gone already."""
+        removed = await self.registry.remove(model)
         for one in (await self.snapshots.look(now=True)).trainings:
             if one.job.replaces == model.model_id:
                 await self.jobs.cancel(one.job.job_id)
         for other in await self.registry.all(model.guild_id):
             if other.replaces == model.model_id:
                 await self.registry.remove(other)
-        return await self.registry.remove(model)
+        return removed
 
     async def forget_words(self, guild_id: int, transcript_id: str | None = None) -> None:
         """Cancel the trainings on a server's messages, or on one transcript of them, and delete the models that learned

@@ -85,8 +85,8 @@ class Transfer(Requests):
                 "A model's owner and members with Manage Server can; "
                 f"`{as_typed(prefix, 'model info', 'name', 'NAME')}` names the owner.",
             )
-        known = {model.model_id for model in await self.registry.usable(Viewer(who.guild_id, who.here))}  # by all here
-        names = [model.name for model in models if model.model_id in known][:_LISTED]
+        known = self.registry.among(Viewer(who.guild_id, who.here), models)  # by all here
+        names = [model.name for model in known][:_LISTED]
         lines = [f"`{as_typed(prefix, 'model export', 'name', name)}`" for name in names]
         more = [f"`{prefix}models` lists all."] if len(models) > len(lines) else []
         remedy = "\n".join(["Type which one you mean:", *lines, *more])
