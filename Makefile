@@ -132,7 +132,7 @@ dev: $(INSTALLED_DEV)  ## all that is needed to change Galvanic: tools for testi
 	@echo '  make test PYTEST_ARGS="tests/bot/test_options.py -n 0"'
 	@echo "docs/contributing.md tells the rest."
 
-lint: $(INSTALLED_DEV)  ## ruff, mypy, and the figures of the house
+lint: $(INSTALLED_DEV)  ## ruff, mypy, no circular imports; prints sizes
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy

@@ -91,6 +91,6 @@ def test_the_bots_arrows_run_one_way() -> None:
 
 
 @pytest.mark.slow
-def test_the_house_grows_no_further() -> None:
+def test_no_circle_is_made_and_the_bot_is_not_passed_around() -> None:
     figures = house.measured()
-    assert {name: figure for name, figure in figures.items() if figure > house.MOST[name]} == {}
+    assert {name: figures[name] for name, most in house.MOST.items() if figures[name] > most} == {}
