@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import secrets
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from galvanic import model_file
 from galvanic.companion import Companion
 from galvanic.errors import UserError
 from galvanic.model_file import Description, load
@@ -41,9 +43,9 @@ AS_THE_TUTORIAL = {"classic"}
 """Recipes whose loops are not broken unless asked, and whose texts are not cut at words: so the tutorial shows them."""
 _NOTHING_KEPT = "The model keeps nothing of the text that it learned from, so it begins where a line begins."
 WHOLE_WORD = 0.008
-"""Chance of one of `_AFTER_WORDS` from which the word at a seed's end is taken for a whole one. People seldom stop
-inside a word: on text that a model had not learned no whole word was below it, and an eighth of beginnings of words
-above, most of them words themselves. See docs/decisions/112-words-at-the-end-of-a-seed.md."""
+"""Chance of one of `_AFTER_WORDS`, for the model or the starter, from which the word at a seed's end is a whole one.
+People seldom stop inside a word: on text that a model had not learned no whole word was below it, and an eighth of
+beginnings of words above, most of them words themselves. See docs/decisions/112-words-at-the-end-of-a-seed.md."""
 NEW_WORD = 0.005
 """Chance of a seed's last letter, after those before it, below which it ends a word that the model does not know, which
 is a whole one, too: of beginnings of words 0.8 % are below it, "lol" and "brb" at 0.0001."""
@@ -112,21 +114,18 @@ class Author(ABC):
         if begun.opening is not None or self.recipe != "char":
             return False
         begun.opening = ""
-        seed = begun.row.seed[-_JUDGED:]
-        end, first = self.vocabulary.decode(seed[-2:]), self.vocabulary.decode(ids[:1])
-        signs = [sign for sign in _AFTER_WORDS if sign in self.vocabulary.symbols]
-        if not signs or not joins(end[-1], first):
+        seed, first = self.vocabulary.decode(begun.row.seed[-_JUDGED:]), self.vocabulary.decode(ids[:1])
+        signs = "".join(sign for sign in _AFTER_WORDS if sign in self.vocabulary.symbols)
+        if not signs or not joins(seed[-1], first):
             return False
-        read = np.append(self.vocabulary.encode(" "), seed)
-        following = self.vocabulary.encode("".join(signs))
         try:
-            before, after = self.predictor.read_ahead(read[read >= 0], following, begun.row.until)
+            last, after = _chances(self, seed, signs, begun.row.until)
+            # A last letter that the model does not expect ends a word that it does not know.
+            new = len(seed) > 1 and seed[-2:].isalpha() and last < NEW_WORD
+            if new or sum(after) >= WHOLE_WORD or _is_english_word(seed, begun.row.until):
+                begun.opening = signs[after.index(max(after))]
         except UserError:  # too late, which ends the text, too, unless it is long enough by now
             return False
-        # A last letter that the model does not expect ends a word that it does not know.
-        new = len(end) > 1 and end.isalpha() and math.exp(before[-1]) < NEW_WORD
-        if new or np.exp(after).sum() >= WHOLE_WORD:
-            begun.opening = signs[int(np.argmax(after))]
         return bool(begun.opening)
 
     @abstractmethod
@@ -266,6 +265,32 @@ def _spread(scoring: ScoringText, nats: npt.NDArray[np.float64]) -> tuple[float,
 def load_model(path: Path) -> TextModel:
     """Raises UserError as `galvanic.model_file.load`."""
     return TextModel(*load(path))
+
+
+def _chances(author: Author, seed: str, signs: str, until: float) -> tuple[float, list[float]]:
+    """Return the chance of a seed's last character behind those before it, and of each sign behind the seed. Raises
+    UserError if it is not done by `until`."""
+    read = author.vocabulary.encode(f" {seed}")
+    before, after = author.predictor.read_ahead(read[read >= 0], author.vocabulary.encode(signs), until)
+    return math.exp(before[-1]), np.exp(after).tolist()
+
+
+def _is_english_word(seed: str, until: float) -> bool:
+    """Whether a seed ends with a whole word for the starter, which knows more words than a model of a small text.
+
+    Raises UserError as `_chances`.
+    """
+    if not model_file.STARTER_FILE.exists():
+        return False
+    starter = _starter(model_file.STARTER_FILE)
+    known = starter.vocabulary.encode(seed[-1])[0] >= 0
+    return bool(known) and sum(_chances(starter, seed, _AFTER_WORDS, until)[1]) >= WHOLE_WORD
+
+
+@functools.lru_cache(1)
+def _starter(path: Path) -> TextModel:
+    """The starter, which stays in memory: 5 MB."""
+    return load_model(path)
 
 
 class Mixture(Author):
