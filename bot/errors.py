@@ -12,7 +12,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.background import REDIS_DOWN, is_transient
-from bot.types import Send
+from bot.types import Command, Send
 from bot.words import RED, code
 from galvanic.errors import UserError
 from shared.connect import takes_nothing
@@ -35,6 +35,7 @@ CLOSED = TAKES_NO_MESSAGES | {UNKNOWN_CHANNEL, MISSING_ACCESS, ARCHIVED}
 """The bot can post nothing there in any way."""
 WORKS_DIRECTLY = "`help`, `status`, `catalogue`, `privacy`, `optout`, `forget-me` and `export-data`"
 """The commands for everybody that need no server."""
+_CONSENT = ("optin", "optout", "forget-me")
 _MOST_CHARS = 2_000  # Discord's
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
@@ -168,6 +169,13 @@ def _of_command(error: Exception, usage: str) -> UserError | None:
 def shown(flag: commands.Flag) -> str:
     """A flag's name as people type it."""
     return str(flag.name).replace("_", "-")
+
+
+def nearest_command(typed: str, known: Iterable[Command], prefix: str = "", likeness: float = 0.55) -> str:
+    """As `nearest`, of commands by their names and aliases. Nobody is led to their consent by a typing mistake."""
+    shown = [command for command in known if not command.hidden and command.qualified_name not in _CONSENT]
+    names = [name for command in shown for name in (command.qualified_name, *command.aliases)]
+    return nearest(typed, names, prefix, likeness)
 
 
 def nearest(typed: str, known: Iterable[str], prefix: str = "", likeness: float = 0.55) -> str:

@@ -12,11 +12,11 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.components import Press, menu, view
-from bot.errors import nearest
+from bot.errors import nearest_command
 from bot.options.options import Options
 from bot.servers.access import IN_DIRECT_MESSAGES, is_admin
 from bot.servers.settings import GuildSettingsStore
-from bot.types import User
+from bot.types import Command, User
 from bot.words import BLURPLE, FIELD_LIMIT, MOST, SLASH, as_typed, code, mention_instead, plain
 from galvanic.errors import UserError
 
@@ -32,8 +32,6 @@ HEADINGS = {
 ADMINS_ONLY = "For members with Manage Server."
 
 _START = "*"
-
-Command = commands.Command[Any, ..., Any]
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Help:
         name = " ".join(typed.lower().removeprefix(prefix.lower()).removeprefix("/").split())
         if (command := self.known.get_command(name)) is not None:
             return command
-        near = nearest(name, [one.qualified_name for one in self.known.walk_commands() if not one.hidden])
+        near = nearest_command(name, self.known.walk_commands())
         remedy = f"Did you mean {near}? " if near else ""
         raise UserError(f"There is no command {code(name)}.", f"{remedy}`{prefix}help` lists them.")
 

@@ -27,7 +27,7 @@ from bot.errors import (
     WrongPlace,
     cause_of,
     explain,
-    nearest,
+    nearest_command,
     post_error,
     too_late,
 )
@@ -185,9 +185,7 @@ class Responder(commands.Cog):
         called = ctx.prefix or ""
         meant = ctx.message.content[len(called) :].startswith(typed) and not called.startswith("<@")
         word = meant and _WORD.fullmatch(typed) is not None
-        known = (command for command in self.bot.walk_commands() if not command.hidden)
-        names = [name for command in known for name in (command.qualified_name, *command.aliases)]
-        near = nearest(typed, names, prefix, 0.55 if meant else 0.8)
+        near = nearest_command(typed, self.bot.walk_commands(), prefix, 0.55 if meant else 0.8)
         if not near and not word and ctx.guild is not None:
             return None
         try:

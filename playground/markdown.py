@@ -151,7 +151,8 @@ def _time(seconds: int, style: str) -> str:
 
 def _relative(delta: float) -> str:
     units = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
-    size, unit = next((known for known in units if abs(delta) >= known[0]), (1, "second"))
-    count = int(abs(delta) // size)
+    # As in Discord, eight hours less a second are "in 8 hours".
+    size, unit = next((known for known in units if abs(delta) > 0.99 * known[0]), (1, "second"))
+    count = round(abs(delta) / size)
     words = f"{count} {unit}{'' if count == 1 else 's'}"
     return f"in {words}" if delta > 0 else f"{words} ago"

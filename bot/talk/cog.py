@@ -119,14 +119,17 @@ class Speaks(commands.Cog):
             said = listed(lines, "and {} more") or none
             await ctx.send(embed=discord.Embed(description=said, colour=GREEN), **replying(ctx))
             return
-        old = (await servers.get(who.guild_id)).personas.get(call.strip().removeprefix("@").lower())
+        call = call.strip().removeprefix("@").lower()
+        old = (await servers.get(who.guild_id)).personas.get(call)
         if what == "add" or old is None or old.owner != who.user.id:
             require_admin(ctx.author)
+        if not call:
+            command = as_typed(await servers.prefix(who.guild_id), "persona", "what", what, "call", "mary")
+            raise UserError("Which persona?", f"Say what people call it, as in `{command}`.")
         if what == "remove" and old is None:
             named = " or ".join(f"`@{one}`" for one in known)
             raise UserError(f"No persona is called {code(call)}.", f"Take {named}." if known else "There is none yet.")
         if what == "remove":
-            call = call.strip().removeprefix("@").lower()
             await servers.remove_persona(who.guild_id, call)
             await ctx.send(f"`@{call}` no longer speaks in this server.", **replying(ctx))
             return
@@ -136,7 +139,7 @@ class Speaks(commands.Cog):
         if old is not None and not model:
             found = await service.registry.by_id(viewer, old.model_id)
         else:
-            found, _ = await service.registry.choose_to_write(viewer, model)
+            found, _ = await service.registry.choose_to_write(viewer, model or None)
         assert ctx.guild is not None
         owner = await self.personas.whose(ctx.guild, call, title)
         there = [at for at in (old.channels if old else ()) if ctx.guild.get_channel(at) and at != who.here[-1]]

@@ -118,7 +118,9 @@ def _changes(line: str) -> dict[str, Any]:
             if max(begin, end) <= _DAY and (begin - end) % _DAY:
                 return {"hours": (begin % _DAY, end % _DAY), "zone": _zone(found[5] or "UTC")}
         case _ if found := re.fullmatch(r"(\d{1,3})(?:[.,](\d{1,2}))? ?%", line):
-            hundredths = _within("messages of 10,000", f"{found[1]}{found[2] or '':0<2}", 10_000)
+            hundredths = int(f"{found[1]}{found[2] or '':0<2}")
+            if not 1 <= hundredths <= 10_000:
+                raise UserError(f"The chance can't be {hundredths / 100:g}%.", "Choose from 0.01% to 100%, or `off`.")
             return {**no_pace, "chance": hundredths / 10_000}
     some = ", ".join(f"`{one}`" for one in EXAMPLES)
     raise UserError(f"I can't tell from {code(line)} when to speak.", f"Write something like {some}.")

@@ -46,6 +46,9 @@ async def test_what_is_no_command_is_left_alone(live: Live, typed: str) -> None:
     [
         ("!halp", "no command `!halp`", "Did you mean `!help`?"),
         ("!Modles", "no command `!Modles`", "`!models`"),
+        ("!ping", "no command `!ping`", "**\n`!help` lists them all"),
+        ("!help ping", "no command `ping`", "**\n`!help` lists them"),
+        ("!otpout", "no command `!otpout`", "**\n`!help` lists them all"),
         ("!sinc", "no command `!sinc`", "`!help` lists them all"),
         ("!sync", "Only the bot's operator", "Ask them"),
         ("!model delete", "`NAME` is missing", "Usage: `!model delete NAME`"),

@@ -186,6 +186,12 @@ async def test_admins_add_list_and_remove_them_through_a_restart(live: Live) -> 
     for typed in (ADD, "!persona remove mary"):
         assert "Only members with Manage Server" in await live.ask(typed, person="ben")
     assert "No model called `nobody`" in await live.ask("!persona add mary nobody")
+    assert "**maxim** · model speaks here with `tides`" in await live.ask("!persona add maxim"), "the channel's model"
+    assert "no longer speaks" in await live.ask("!persona remove maxim")
+    for what in ("add", "remove"):
+        assert f"Which persona?**\nSay what people call it, as in `!persona {what} mary`" in await live.ask(
+            f"!persona {what}"
+        )
     assert f"**{SAID.partition(' ·')[0]}** · model speaks here with `tides`: write `@mary hello`." in await live.ask(
         ADD
     )

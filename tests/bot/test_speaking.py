@@ -73,6 +73,13 @@ def test_what_can_be_typed_and_how_it_is_told(typed: str, said: str | None) -> N
         assert said in told(parse(typed))
 
 
+@pytest.mark.parametrize("typed", ["0%", "101%", "200 %"])
+def test_a_chance_is_a_share(typed: str) -> None:
+    with pytest.raises(UserError) as refused:
+        parse(typed)
+    assert str(refused.value) == f"The chance can't be {typed.replace(' ', '')}. Choose from 0.01% to 100%, or `off`."
+
+
 def test_what_was_typed_makes_the_same_again() -> None:
     chosen = parse("\n".join(EXAMPLES[:-1]))
     assert parse(chosen.lines) == chosen

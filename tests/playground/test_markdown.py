@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -120,3 +121,10 @@ def test_the_work_does_not_explode_with_a_messages_length() -> None:
     for piece in ("`", "`a", "``a`", "*", "_a", "||", "[a", "\\", "> ", "# "):
         for begin in ("", "> # ", "- "):
             render(begin + piece * (8_000 // len(piece)), name_of)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(8 * 3_600, "in 8 hours"), (-100, "2 minutes ago"), (3_600, "in 1 hour")]
+)
+def test_a_time_is_told_in_the_nearest_units(seconds: int, said: str) -> None:
+    assert said in render(f"<t:{int(time.time()) + seconds}:R>", name_of)
