@@ -73,6 +73,11 @@ class TrainJob(_Job):
         return self.corpus.source == "channel" and not self.corpus.chars
 
     @property
+    def is_private(self) -> bool:
+        """Whether it learns one member's own words, so that its model is theirs alone."""
+        return any(ref.author_id for ref in self.transcripts or ())
+
+    @property
     def transcripts(self) -> tuple[TranscriptRef, ...] | None:
         """The messages that it learns from, those of its parent included; None: nobody can tell."""
         own = (self.corpus.transcript,) if self.corpus.transcript is not None else ()

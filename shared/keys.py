@@ -126,7 +126,7 @@ allowed_channels = _Key("guild:{guild_id}:allowed")
 # String: a ModelRecord (JSON).
 model = _Key("model:{model_id}")
 
-# Hash of a guild's models: name -> model id.
+# Hash of a guild's models: name -> model id; of a private one `USER/name`, which no other model can be called.
 guild_models = _Key("guild:{guild_id}:models")
 
 # Sorted set: hash of a text that was uploaded in a guild -> when, seconds since the epoch. Expires with the last one.

@@ -155,5 +155,5 @@ def register(job_id: str, entry: str, event: Finished | Imported, *, current: bo
     """
     record = event.model
     more = (keys.guild_models(record.guild_id), keys.model(record.model_id), keys.channel(record.channel_id))
-    model = (record.model_id, record.name, record.model_dump_json(), int(current))
+    model = (record.model_id, record.entry, record.model_dump_json(), int(current))
     return _script("register", job_id, (entry, event.model_dump_json(), *model), more)

@@ -20,7 +20,7 @@ class ModelRecord(BaseModel):
 
     Attributes:
         model_id: its file's name in the model store; unguessable.
-        name: unique in the guild.
+        name: unique in the guild; of a private model, among its author's and those of the guild.
         scope: everyone in the guild may use it; or only its channel (texts that a member uploaded), those of
             `shared_with` and, if it is `for_server`, everyone after all.
         channel_id: where it was trained.
@@ -69,6 +69,21 @@ class ModelRecord(BaseModel):
         """The member whose messages alone it learned, so that it is theirs until they share it; empty: anybody's."""
         return frozenset(ref.author_id for ref in self.transcripts if ref.author_id)
 
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody but its author may know of it."""
+        return bool(self.authors) and not self.shared_with and not self.for_server
+
+    @property
+    def entry(self) -> str:
+        """Its field in `keys.guild_models`. A private model doesn't take a name from others."""
+        return private_entry(min(self.authors), self.name) if self.is_private else self.name
+
+    @property
+    def names_taken(self) -> tuple[str, ...]:
+        """The fields that must not be another model's when it gets its name; `entry` is the first."""
+        return (self.entry, self.name) if self.is_private else (self.entry,)
+
     def usable_in(self, channel_ids: Iterable[int], user_id: int | None = None) -> bool:
         """By a person; None: by anybody. For a thread, give its parent's id as well. Who could read its `transcripts`
         is asked in `bot.models.audience`."""
@@ -103,3 +118,7 @@ class ModelRecord(BaseModel):
             (revision := revisions.get(ref.transcript_id)) is None or ref.revision < revision.now
             for ref in self.transcripts
         )
+
+
+def private_entry(author_id: int, name: str) -> str:
+    return f"{author_id}/{name}"

@@ -264,8 +264,13 @@ class JobEvents:
 def under_a_free_name(client: redis.Redis, record: ModelRecord) -> ModelRecord:
     """The record under its wished name, with a number when another model has that, or none may."""
     names = keys.guild_models(record.guild_id)
-    name, number = record.name, 1
-    while name in STARTS or cast(bytes | None, client.hget(names, name)) not in (None, record.model_id.encode()):
+    named, number = record, 1
+    while named.name in STARTS or _is_taken(client, names, named):
         number += 1
-        name = f"{record.name}-{number}"
-    return record.model_copy(update={"name": name})
+        named = record.model_copy(update={"name": f"{record.name}-{number}"})
+    return named
+
+
+def _is_taken(client: redis.Redis, names: str, record: ModelRecord) -> bool:
+    owners = cast(list[bytes | None], client.hmget(names, record.names_taken))
+    return any(owner not in (None, record.model_id.encode()) for owner in owners)

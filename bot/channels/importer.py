@@ -120,10 +120,10 @@ class Importer(OfWords, Service):
                         "Try again when that is done; its card shows its progress.",
                     )
             await self.store.create(info, ImportState(job_id=job_id))
-        one = ", one member" if plan.author_id else ""
+        whose = "one member's messages in " if plan.author_id else ""
         return CorpusInfo(
-            name="like-me" if one else slugify(plan.source.name) or "channel",
-            title=f"#{plan.source.name[:60]}{one}{' (newer messages)' if plan.after and not plan.replaces else ''}",
+            name="like-me" if whose else slugify(plan.source.name) or "channel",
+            title=f"{whose}#{plan.source.name[:60]}{' (newer messages)' if plan.after and not plan.replaces else ''}",
             source="channel",
             chars=0,
             sha256="",

@@ -21,7 +21,7 @@ from bot.models.removal import Removal
 from bot.models.requests import Requests
 from bot.models.transfer import Transfer
 from bot.options import autocomplete, checks, decoding
-from bot.responder import replying
+from bot.responder import answer_privately, replying
 from bot.servers.access import Actor, Viewer, require_permissions, visible_channels
 from bot.types import Context, Send, hybrid_command, hybrid_group
 from bot.words import GREY, as_typed, code, mention_instead
@@ -54,9 +54,20 @@ class Models(Requests, commands.Cog):
 
     @hybrid_command("models", about="The models you can use in this channel")
     async def models(self, ctx: Context) -> None:
-        """List the models that can be used in this channel, newest first."""
+        """List the models that can be used in this channel, newest first. Those of your own words only you see."""
         await ctx.defer()
-        await ctx.send(**await self._page(Actor.of(ctx), 0))
+        who = Actor.of(ctx)
+        private = [model for model in await self.registry.usable(who.viewer) if model.is_private]
+        try:
+            page = await self._page(who, 0)
+        except UserError as error:
+            if not private:
+                raise
+            page = {"embed": discord.Embed(description=f"{error.problem}\n{error.remedy}", colour=GREY)}
+        await ctx.send(**page)
+        if private:
+            prefix = await self.servers.prefix(who.guild_id)
+            await answer_privately(ctx, embed=embeds.private_list(private, who.here, prefix))
 
     async def _pressed_page(self, press: Press) -> None:
         if press.actor.here[0] != int(press["channel"]):
@@ -65,8 +76,8 @@ class Models(Requests, commands.Cog):
         await press.update(**await self._page(press.actor, int(press["page"])))
 
     async def _page(self, who: Actor, page: int) -> dict[str, Any]:
-        """One page of a channel's models, to send or to edit a message to."""
-        models, current = await self.registry.channel_models(who.viewer)
+        """One page of the models that everybody in a channel may use, to send or to edit a message to."""
+        models, current = await self.registry.channel_models(Viewer(who.guild_id, who.here))
         prefix = await self.servers.prefix(who.guild_id)
         if not models:
             raise UserError(

@@ -26,6 +26,13 @@ _SENTENCES = ("Verdict", "Quality", "What it wrote")
 """Fields that take a line of their own."""
 
 
+def private_list(models: list[ModelRecord], here: list[int], prefix: str) -> discord.Embed:
+    """For their author alone."""
+    embed = model_list(models, None, here, 0, prefix)
+    embed.title = "Models of your own words"
+    return embed
+
+
 def model_list(
     models: list[ModelRecord], current: ModelRecord | None, here: list[int], page: int, prefix: str
 ) -> discord.Embed:

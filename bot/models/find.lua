@@ -1,10 +1,10 @@
--- KEYS: the guild's models, then the channel and, of a thread, its parent. ARGV: what a model's key begins with; a name,
--- empty: the models that the channels have chosen, none: all models. Returns records, and the hash of each channel.
+-- KEYS: the guild's models, then the channel and, of a thread, its parent. ARGV: what a model's key begins with; one or
+-- more entries; an empty one: the models that the channels have chosen; none: all models. Returns records, and the hash of each channel.
 local ids, records, choices = {}, {}, {}
 if not ARGV[2] then
   ids = redis.call('HVALS', KEYS[1])
 elseif ARGV[2] ~= '' then
-  ids[1] = redis.call('HGET', KEYS[1], ARGV[2]) or nil
+  for i = 2, #ARGV do ids[#ids + 1] = redis.call('HGET', KEYS[1], ARGV[i]) or nil end
 end
 for i = 2, #KEYS do
   choices[i - 1] = redis.call('HGETALL', KEYS[i])

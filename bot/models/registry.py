@@ -30,7 +30,7 @@ from galvanic.errors import UserError
 from galvanic.options import STARTER
 from shared import keys
 from shared.jobs import DeleteJob, Place
-from shared.models import ModelRecord
+from shared.models import ModelRecord, private_entry
 from shared.settings import Settings
 from shared.transcripts import Revision, read_revision
 
@@ -117,7 +117,8 @@ class Registry:
         wanted = None if name is None else name.strip().lower()
         if wanted == "":
             return None, ChannelChoices()
-        records, hashes = await self._ask(viewer, wanted or "")
+        own = [private_entry(viewer.user_id, wanted)] if wanted and viewer.user_id is not None else []
+        records, hashes = await self._ask(viewer, *own, wanted or "")
         return next(iter(self.among(viewer, records)), None), read_choices(hashes)
 
     async def by_id(self, viewer: Viewer, model_id: str) -> ModelRecord:
@@ -160,7 +161,7 @@ class Registry:
             return []
         viewer = Viewer(interaction.guild_id, channel_ids(channel), interaction.user.id)
         models = await in_time(self.usable(viewer))
-        return choices((*(model.name for model in models), *more), typed)
+        return choices(dict.fromkeys((*(model.name for model in models), *more)), typed)
 
     async def next_name(self, viewer: Viewer, model: ModelRecord) -> str:
         """The name to ask for when a model is trained further: `tides`, also for `tides-2` if there is a `tides`.
@@ -183,25 +184,36 @@ class Registry:
     async def use(self, channel_id: int, model: ModelRecord) -> None:
         await reply(self._redis.hset(keys.channel(channel_id), "model", model.model_id))
 
-    async def amend(self, model_id: str, change: Callable[[ModelRecord], ModelRecord]) -> ModelRecord:
+    async def amend(
+        self, model_id: str, change: Callable[[ModelRecord], ModelRecord], *, numbered: bool = False
+    ) -> ModelRecord:
         """Change a model's record in one step, its name in the guild with it; the record as it is now.
 
-        `change` makes the new record of the old one, again when somebody else was faster. Raises UserError: the model
-        is gone, or its new name is taken; or what `change` raises.
+        `change` makes the new record of the old one, again when somebody else was faster. `numbered`: add a number to
+        a name that is taken. Raises UserError: the model is gone, or its new name is taken; or what `change` raises.
         """
-        for _ in range(_AMEND_TRIES):
+        number, tries = 1, 0
+        while tries < _AMEND_TRIES:
             data = cast(bytes | None, await reply(self._redis.get(keys.model(model_id))))
             if data is None:
                 raise UserError("This model was deleted a moment ago.", "Choose another one.")
             old = ModelRecord.model_validate_json(data)
             new = change(old)
+            if number > 1:
+                new = new.model_copy(update={"name": f"{new.name}-{number}"})
             names = [keys.guild_models(old.guild_id), keys.model(model_id)]
-            given: list[Any] = [model_id, data, new.model_dump_json(), old.name, new.name]
+            given: list[Any] = [model_id, data, new.model_dump_json(), old.entry, *new.names_taken]
             done = await reply(self._amend(keys=names, args=given))
-            if done == b"taken":
-                raise UserError(f"The name `{new.name}` is already taken in this server.", "Choose another one.")
             if done == b"done":
                 return new
+            if done == b"taken" and not numbered:
+                prefix = await self._guilds.prefix(old.guild_id)
+                rename = as_typed(prefix, "model rename", "name", old.name, "new", "NEW")
+                raise UserError(
+                    f"The name `{new.name}` is already taken in this server.",
+                    "Choose another one." if new.name != old.name else f"Rename this model first: `{rename}`.",
+                )
+            number, tries = number + (done == b"taken"), tries + (done != b"taken")
         raise UserError("Somebody else is changing this model right now.", "Try again in a moment.")
 
     async def remove(self, model: ModelRecord) -> bool:
@@ -278,10 +290,10 @@ class Registry:
 
     # ------------------------------------------------------------------ plumbing
 
-    async def _ask(self, viewer: Viewer, *name: str) -> tuple[list[ModelRecord], list[dict[bytes, bytes]]]:
-        """Records and channels' hashes (`find.lua`): of the model of that name, of those chosen (""), or of all."""
+    async def _ask(self, viewer: Viewer, *entries: str) -> tuple[list[ModelRecord], list[dict[bytes, bytes]]]:
+        """Records and channels' hashes (`find.lua`): of models by their entries, of those chosen (""), or of all."""
         names = [keys.guild_models(viewer.guild_id), *map(keys.channel, viewer.channel_ids)]
-        records, hashes = await reply(self._find(keys=names, args=[keys.model(""), *name]))
+        records, hashes = await reply(self._find(keys=names, args=[keys.model(""), *entries]))
         return _read(records), [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in hashes]
 
     async def _no_such_model(self, viewer: Viewer, name: str | None) -> UserError:

@@ -1,8 +1,9 @@
 -- Takes a model out of the registry, and notes that its files are to go. KEYS: the guild's models, the model, the
 -- deletions. ARGV: model id, DeleteJob.
-local record = redis.call('GET', KEYS[2])
-if not record then return 0 end
-redis.call('HDEL', KEYS[1], cjson.decode(record)['name'])
-redis.call('DEL', KEYS[2])
+if redis.call('DEL', KEYS[2]) == 0 then return 0 end
+local entries = redis.call('HGETALL', KEYS[1])
+for i = 1, #entries, 2 do
+  if entries[i + 1] == ARGV[1] then redis.call('HDEL', KEYS[1], entries[i]) end
+end
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
 return 1

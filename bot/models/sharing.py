@@ -105,7 +105,7 @@ async def unshare(
         left = tuple(other for other in record.shared_with if other != to) if typed is not None else ()
         return record.model_copy(update={"shared_with": left, "for_server": record.for_server and to is not None})
 
-    return await registry.amend(model.model_id, unshared), whom
+    return await registry.amend(model.model_id, unshared, numbered=True), whom
 
 
 def _target(guild: discord.Guild, who: Actor, typed: str) -> Target | None:

@@ -14,6 +14,7 @@ from bot.models.registry import MOST_OWN
 from bot.models.requests import Requests
 from bot.models.sharing import require_owner
 from bot.options import decoding
+from bot.responder import write_to
 from bot.servers.access import Actor, Viewer, is_admin
 from bot.types import Send
 from bot.words import as_typed, code
@@ -143,6 +144,10 @@ class Transfer(Requests):
         prefix = await self.servers.prefix(place.guild_id)
         current = await self.servers.channel([place.channel_id])
         embed = embeds.imported(model, event.notes, prefix, current=current.model == model.model_id)
+        if model.is_private:
+            await write_to(await self.client.fetch_user(place.user_id), embed=embed)
+            await send(f"✅ Imported. `{prefix}models` shows it to <@{place.user_id}> alone.", **options)
+            return
         await send(embed=embed, view=embeds.model_buttons(model.model_id, "write", "use"), **options)
 
     async def post_refusal(self, send: Send, job: ImportJob, event: Failed, **options: Any) -> None:  # noqa: ARG002

@@ -84,17 +84,24 @@ class TrainingCards:
         transcripts = [ref.transcript_id for ref in job.transcripts or ()]
         return state.samples_stand(job, await self.registry.revisions(transcripts))
 
-    async def embed(self, job: TrainJob, state: TrainingState) -> discord.Embed:
-        """Raises redis.RedisError."""
+    async def embed(self, job: TrainJob, state: TrainingState, *, to_owner: bool = False) -> discord.Embed:
+        """Draw a card. Of a private training only its owner sees names and samples. Raises redis.RedisError."""
+        hidden = job.is_private and not to_owner
+        if hidden and state.finished is not None:
+            return embeds.finished_privately(job)
         if not state.over and (importing := await self.importing(job)) is not None:
             return importing
         guild_id = job.place.guild_id
         shown = embeds.CardContext(
             prefix=await self.servers.prefix(guild_id),
             blocked=await self.servers.blocklist(guild_id),
-            quotable=self.audience.may_quote(job, job.place.channel_ids) and await self.samples_stand(job, state),
+            quotable=not hidden
+            and self.audience.may_quote(job, job.place.channel_ids)
+            and await self.samples_stand(job, state),
             off=self.settings.channel_training == "off" and bool(job.transcripts),
         )
+        if hidden:
+            job = job.model_copy(update={"parent": None})
         if state.over:
             return embeds.training(job, state, shown)
         queued = state.state == "queued"
@@ -119,6 +126,8 @@ class TrainingCards:
 def buttons_of(job: TrainJob, state: TrainingState) -> discord.ui.View | None:
     """The buttons under a card: of a training that goes on, or of the model that it made."""
     samples = button("samples", job.job_id, label="Samples")
+    if state.finished is not None and job.is_private:
+        return view(samples)
     if state.finished is not None:
         model = state.finished.model
         of_channel = model.corpus is not None and model.corpus.transcript is not None
@@ -152,8 +161,9 @@ class LiveCard:
         self._edited = time.monotonic() if where else float("-inf")
         # The channel was deleted, and the owner is told of the end. In Redis the card is then a direct message.
         self._gone = where is not None and where[0] != job.place.channel_id
-        # Made again of a member's own words: nobody asked, and nobody else knows its name.
-        self._private = job.replaces is not None and any(ref.author_id for ref in job.transcripts or ())
+        # Made again of a member's own words: nobody asked, so only its owner hears of it.
+        self._unasked = job.is_private and job.replaces is not None
+        self._owner_told = False  # the end, in a direct message
         self._text_kept = float("-inf")
         self._stuck_since: float | None = None
         self._recorded: tuple[int, int] | None = None  # where Redis knows the card to be
@@ -189,8 +199,8 @@ class LiveCard:
         """Show what is new, if it is time to; the seconds until the next look."""
         await self._record()
         await self._read()
-        embed = await self._cards.embed(self._job, self._state)
-        if self._private:
+        embed = await self._cards.embed(self._job, self._state, to_owner=self._unasked or self._gone)
+        if self._unasked:
             if self._state.over:
                 await self._tell_owner(embed, await self._files())
         elif self._gone:
@@ -198,6 +208,7 @@ class LiveCard:
         elif embed.to_dict() != self._shown:
             wait_s = self._edited + self._cards.settings.card_interval_s - time.monotonic()
             if wait_s <= 0:
+                await self._end_privately()
                 wait_s = await self._put(embed)
             if wait_s > 0:
                 return wait_s
@@ -206,6 +217,13 @@ class LiveCard:
         if not self._told:
             await self._record()
         return LOOK_AGAIN_S
+
+    async def _end_privately(self) -> None:
+        """Tell the owner of a model of their own words how it ended; the card then says nothing of it."""
+        if self._job.is_private and self._state.finished is not None and not self._owner_told:
+            embed = await self._cards.embed(self._job, self._state, to_owner=True)
+            await self._tell_owner(embed, await self._files())
+            self._told = False  # in the channel
 
     async def _record(self) -> None:
         """Store in Redis where the card is: the next run of the bot goes on with it."""
@@ -245,7 +263,8 @@ class LiveCard:
         Without its chart where no file may be attached. The end opens an archived thread, and goes to the owner where
         the bot may not post. Raises what is no refusal.
         """
-        over, files = self._state.over, await self._files() if with_files else []
+        over = self._state.over
+        files = await self._files() if with_files and not self._owner_told else []
         try:
             async with asyncio.timeout(PUT_WITHIN_S):  # done again after it: an edit, or a message with a nonce
                 await self._post(embed, files, buttons_of(self._job, self._state))
@@ -310,6 +329,8 @@ class LiveCard:
 
     async def _end_plainly(self) -> None:
         """Show the end without all that Discord may have refused; if it refuses that, too, tell the owner."""
+        if self._owner_told:
+            return
         embed = embeds.plain_end(self._job, self._state)
         try:
             await self._post(embed, [], None)
@@ -369,8 +390,9 @@ class LiveCard:
         They may have lost access to a channel that was learned from, so they get no texts of such a model.
         """
         shown = embed if self._job.transcripts == () else embeds.without_samples(embed)
-        await self._write_owner(shown, files, self._job.job_id)
-        self._told = True
+        if not self._owner_told:
+            await self._write_owner(shown, files, self._job.job_id)
+        self._told = self._owner_told = True
 
     async def _write_owner(self, embed: discord.Embed, files: list[discord.File], nonce: str) -> discord.Message | None:
         """Send a direct message; None: Discord lets nobody send them any."""

@@ -131,6 +131,13 @@ def foreign(job_id: str) -> discord.Embed:
     )
 
 
+def finished_privately(job: TrainJob) -> discord.Embed:
+    """The end of a training on a member's own words, as everybody sees it: neither its model's name nor its texts."""
+    owner = f"<@{job.place.user_id}>"
+    said = f"✅ The model is ready, for {owner} alone. I sent them its name; `models` shows it to them, too."
+    return _note(f"Learned {short_title(job)}", said, GREEN, job.job_id)
+
+
 def without_chart(embed: discord.Embed) -> discord.Embed:
     return embed.copy().set_image(url=None).add_field(name="No chart", value=NO_FILES, inline=False)
 

@@ -173,7 +173,7 @@ class Remaking(Requests, Service):
                 await self.registry.use(channel_id, new)
         model = await self.registry.record(model.model_id) or model  # it may have been unshared meanwhile
         shared = {"shared_with": model.shared_with, "for_server": model.for_server}
-        await self.registry.amend(new.model_id, lambda record: record.model_copy(update=shared))
+        await self.registry.amend(new.model_id, lambda record: record.model_copy(update=shared), numbered=True)
         await self.servers.replace_model(guild.id, model.model_id, new.model_id)
         await self._drop(model)
         await self._inherit(new, model.name)

@@ -169,7 +169,7 @@ class Trainings(Requests):
         if own:
             known = (await self.snapshots.look(now=True)).trainings
             jobs = [one.job for one in known if one.is_of(who.guild_id, who.user.id) and one.job.replaces is None]
-            coming = sum(job.corpus.transcript is not None and job.corpus.transcript.author_id in own for job in jobs)
+            coming = sum(job.is_private for job in jobs)
             await self.registry.require_few_own(who.guild_id, who.user.id, MOST_OWN - 1 - coming)
 
     # ------------------------------------------------------------------ channels, which are yet to be read

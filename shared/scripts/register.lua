@@ -1,6 +1,6 @@
 -- Tell a job's end and enter its model, both or neither. A job without a record was taken back.
 -- KEYS[7..9]: the server's models, the model, the channel.
--- given: the event's id, the event, model id, name, the model's record, 1 for the channel's current one.
+-- given: the event's id, the event, model id, its entry, the model's record, 1 for the channel's current one.
 local known, state = unpack(redis.call('HMGET', job, 'job', 'state'))
 if not known or state == 'over' then return 'refused' end
 local owner = redis.call('HGET', KEYS[7], given[4])

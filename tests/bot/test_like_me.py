@@ -17,12 +17,12 @@ from galvanic.options import STARTER, TranscriptRef
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Generated, Imported, Queued, Sample
-from shared.jobs import GenerateJob, ImportJob
+from shared.jobs import GenerateJob, ImportJob, ModelRef
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests import factories
 from tests.bot.channels import agreed, lines_of, look, model_of, names, queued, talk, talked
-from tests.bot.live import Live
+from tests.bot.live import Live, text_of
 from tests.bot.rooms import who
 from tests.bot.stand_in import StandIn, lab
 from tests.transcripts import has_text, take_out, written
@@ -60,7 +60,7 @@ async def test_only_ones_own_lines_are_read_and_others_words_stay(live: Live) ->
     lines = await lines_of(live, sent)
     job = await queued(live, sent.id)
     assert [line.split()[0] for line in lines] == ["ben"] * 150
-    assert (job.corpus.name, job.corpus.title, job.place.user_id) == ("like-me", "#lab, one member", BEN)
+    assert (job.corpus.name, job.corpus.title, job.place.user_id) == ("like-me", "one member's messages in #lab", BEN)
     await live.until(lambda: not live.bot.importer._running, "the end of the reading")
     assert await has_text(live.bot.transcripts, info.transcript_id)
 
@@ -97,7 +97,8 @@ async def test_no_command_knows_it_for_anybody_else_admins_included(live: Live) 
     said = {typed: await live.ask(f"!{typed.replace('NAME', 'bens-own')}") for typed in TYPED.split("|")}
     assert {typed for typed, answer in said.items() if "No model called `bens-own`" not in answer} == set()
     assert "bens-own" not in await live.ask("!models")
-    listed = await live.ask("!models", person="ben")
+    assert "bens-own" not in await live.ask("!models", person="ben"), "others read along"
+    listed = text_of(await live.directly("ben", "Models of your own words"))
     assert ("bens-own" in listed, "whispers" in listed) == (True, False), "where all could read it"
 
 
@@ -207,6 +208,40 @@ async def test_with_its_authors_yes_its_samples_go(live: Live) -> None:
     assert not await live.bot.training_cards.samples_stand(job, state)
     assert await live.bot.holdings.forget_requests(ADA, [GUILD_ID]) == 0
     assert await live.bot.holdings.forget_requests(BEN, [GUILD_ID]) == 1
+
+
+async def test_its_end_is_told_to_its_author_alone(live: Live) -> None:
+    model, worker = await bens(live, parent="bens-first"), StandIn(live.bot.settings)
+    parent = {"parent": ModelRef(model_id="m-0", name="bens-first"), "parent_transcripts": model.transcripts}
+    await live.follow(factories.train_job(place=lab(person="ben"), corpus=model.corpus, **parent), card=True)
+    sample = Sample(epoch=1, text="as Ben writes", revision=0)
+    worker.tell("t-1", sample, factories.progress(), factories.finished(model=model, samples=("as Ben writes",)))
+    card = await live.until(lambda: live.showing("The model is ready"), "the end in the channel")
+    assert "bens-own" in text_of(await live.directly("ben", "ready, and only"))
+    assert not [word for word in ("bens-own", "bens-first", "as Ben writes") if live.shown(word)]
+    live.press("ada", card, "Samples")
+    await live.until(lambda: live.whispered("ada", "not for you"), "the refusal")
+
+
+async def test_its_name_is_free_to_others(live: Live) -> None:
+    """Nobody is told of it by its name; its author finds it first, and shares it under a name that is free."""
+    own = await bens(live, "tides", model_id="m-bens", corpus_title="Ben's")
+    assert model_of(live, "tides", corpus_title="All's").name == "tides"
+    assert "All's" in await live.ask("!model info tides")
+    assert "Ben's" in await live.ask("!model info tides", person="ben")
+    refused = await live.ask("!model share tides server", person="ben")
+    assert "Rename this model first: `!model rename tides NEW`" in refused
+    assert "now called `waves`" in await live.ask("!model rename tides waves", person="ben")
+    assert "now called `waves`" in await live.ask("!model rename tides waves"), "nobody is in its way"
+    assert (await bens(live, "waves", model_id="m-other")).name == "waves-2", "he would not know which is meant"
+    await live.ask("!model rename waves foam", person="ben")
+    await live.ask("!model share foam server", person="ben")
+    await live.ask("!model rename waves-2 spray", person="ben")
+    await live.ask("!model rename foam spray")
+    assert "`spray-2` is no longer shared" in await live.ask("!model unshare spray")
+    assert (await live.bot.registry.record(own.model_id)).name == "spray-2"
+    assert await live.bot.registry.remove(own)
+    assert await names(live) == ["spray", "waves"]
 
 
 async def test_made_again_it_is_told_to_its_author_alone(live: Live) -> None:

@@ -219,7 +219,7 @@ def test_ones_own_words_make_a_model_of_ones_own(system: System) -> None:
     ben, world = {"person": "ben", **TAVERN}, system.client.world()
     for number in range(40):  # what he wrote before he agreed anew, above, does not count
         system.client.send(f"the kettle of the other boat, number {number}, whistles at the harbour", **ben)
-    system.wait_for_card(system.ask(f"!train @me #tavern {TINY}", **ben), "ready, and only <@", "one member", **TAVERN)
+    system.wait_for_card(system.ask(f"!train @me #tavern {TINY}", **ben), "The model is ready", "one member", **TAVERN)
     (ref,) = (own := records(system)["like-me"]).transcripts
     with system.redis as client:
         members = client.hkeys(keys.transcript_members(ref.transcript_id))
