@@ -28,9 +28,10 @@ from bot.models.audience import Audience
 from bot.models.requests import Requests
 from bot.servers import access
 from galvanic.errors import UserError
-from galvanic.options import STARTER
+from galvanic.options import STARTER, TrainOptions
 from shared import keys
 from shared.models import ModelRecord
+from shared.settings import Settings
 from shared.transcripts import Revision
 
 EVERY_S = 60.0
@@ -158,8 +159,7 @@ class Remaking(Requests, Service):
         if here is None or not self.audience.reads(guild, here, channel):
             return None
         others = await self.registry.all(guild.id) if model.parent not in (None, STARTER) else []
-        parent = next((one for one in others if one.name == model.parent and not one.transcripts), None)
-        options = model.options.model_copy(update={"name": model.name})
+        parent, options = chain_again(model, model.options, others, self.settings)
         speakers = any(one.info.speakers for one in known)
         after = min(one.info.after for one in known) if len(known) == len(found) else 0
         author_id = next(iter(model.authors), 0)
@@ -222,6 +222,27 @@ class Remaking(Requests, Service):
             if one.reading is None and not one.has_text and one.transcript_id not in needed:
                 await self.transcripts.forget(one.transcript_id)
                 log.info("transcript_forgotten", transcript_id=one.transcript_id, guild_id=one.info.guild_id)
+
+
+def chain_again(
+    model: ModelRecord, options: TrainOptions, others: Sequence[ModelRecord], settings: Settings
+) -> tuple[ModelRecord | None, TrainOptions]:
+    """Return the nearest ancestor that learned no messages, and options that do all training since then at once.
+
+    `options`: the model's own. `others`: its server's models. The ancestor is None if the chain began with the starter
+    or from scratch, or if it is no longer among them.
+    """
+    by_name = {other.name: other for other in others}
+    chain = [model]
+    while (parent := by_name.get(chain[-1].parent or "")) is not None and parent.transcripts and parent not in chain:
+        chain.append(parent)
+    ancestor = None if parent is None or parent.transcripts else parent
+    once = len(chain) == 1 and (ancestor is not None or model.parent in (None, STARTER))
+    again: dict[str, Any] = {"name": model.name}
+    if not once:
+        epochs = max(1, model.epochs - (ancestor.epochs if ancestor is not None else 0))
+        again |= {"epochs": min(epochs, settings.train_max_epochs), "minutes": settings.train_max_minutes}
+    return ancestor, options.model_copy(update=again)
 
 
 def _withdrawn(model: ModelRecord, revisions: dict[str, Revision]) -> bool:

@@ -80,6 +80,34 @@ async def test_a_model_that_began_with_the_starter_begins_with_no_other_of_its_n
     assert (await queued(live)).parent is None
 
 
+async def test_all_that_was_trained_more_is_done_again(live: Live) -> None:
+    await talked(live, 300, "ada", "ben")
+    info = await read(live, ADA, BEN)
+    book = model_of(live, "book", epochs=100)
+    model_of(live, "sea", info.ref(0), parent=book.name, epochs=112, options=TrainOptions(minutes=1))
+    model_of(live, "sea-2", info.ref(0), parent="sea", epochs=132, options=TrainOptions(epochs=20, minutes=5))
+    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    await queued(live)
+    await look(live)
+    await live.until(lambda: len(live.bot.delivery.in_background) == 2, "both trainings")
+    found = [await live.bot.jobs.load(job_id) for job_id in live.bot.delivery.in_background]
+    jobs = {one.job.replaces: one.job for one in found if one and isinstance(one.job, TrainJob)}
+    assert {name: job.parent for name, job in jobs.items()} == {"sea": book.ref, "sea-2": book.ref}
+    assert {name: (job.options.epochs, job.options.minutes) for name, job in jobs.items()} == {
+        "sea": (None, 1),
+        "sea-2": (32, live.bot.settings.train_max_minutes),
+    }
+
+
+async def test_a_chain_whose_beginning_is_gone_is_done_again_from_the_starter(live: Live) -> None:
+    await talked(live, 300, "ada", "ben")
+    info = await read(live, ADA, BEN)
+    model_of(live, "sea-2", info.ref(0), parent="sea", epochs=900, options=TrainOptions(epochs=20))
+    await live.ask("!optout", person="ben")
+    job = await queued(live)
+    assert (job.parent, job.options.epochs) == (None, live.bot.settings.train_max_epochs)
+
+
 async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live) -> None:
     info = await read(live, ADA, BEN)
     old = model_of(live, "sea", info.ref(0))
