@@ -21,7 +21,7 @@ import numpy.typing as npt
 from keras import layers
 from nltk.tokenize import RegexpTokenizer
 
-from galvanic.text.classic import stop_words
+from galvanic.text.tokens import stop_words
 
 WINDOW = 100
 UNITS = (256, 256, 128)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import regex
 
 from galvanic.errors import UserError
 from galvanic.source import Source, clean
@@ -20,38 +17,19 @@ from galvanic.units import count
 
 WINDOW = 100  # characters that the network reads before it predicts one
 LEAST_PATTERNS = 100
-# The engine that NLTK has: for it combining marks and joiners are part of a word.
-WORD = regex.compile(r"\w+")
-_STOP_WORDS = Path(__file__).parent / "nltk_data" / "corpora" / "stopwords" / "english"
-
-
-@functools.cache
-def stop_words() -> frozenset[str]:
-    return frozenset(_STOP_WORDS.read_text("utf-8").split())
-
-
-def _kept_spans(lowered: str) -> list[tuple[int, int]]:
-    stop = stop_words()
-    return [match.span() for match in WORD.finditer(lowered) if match[0] not in stop]
-
-
-class _WordPoints(dict[int, int | str]):
-    """For `str.translate`, which is faster than a pattern: a blank for each code point that is of no word."""
-
-    def __missing__(self, point: int) -> int | str:
-        return self.setdefault(point, point if WORD.match(chr(point)) else " ")
-
-
-_WORD_POINTS = _WordPoints()
 
 
 def words_only(text: str) -> str:
-    r"""The tutorial's pipeline: lower case, tokens of `\w+`, no stop words, joined by single spaces.
+    r"""The tutorial's pipeline: lower case, NLTK's tokens of `\w+`, no stop words, joined by single spaces."""
+    from galvanic.text import tokens
 
-    The tokens are those of NLTK's `RegexpTokenizer`.
-    """
-    stop = stop_words()
-    return " ".join([token for token in text.lower().translate(_WORD_POINTS).split() if token not in stop])
+    return " ".join(tokens.words(text.lower()))
+
+
+def _kept_spans(lowered: str) -> list[tuple[int, int]]:
+    from galvanic.text import tokens
+
+    return tokens.word_spans(lowered)
 
 
 def _words_of(pieces: Iterator[str]) -> Iterator[str]:

@@ -10,7 +10,6 @@ from unicodedata import category
 
 import numpy as np
 import numpy.typing as npt
-import regex
 
 from galvanic.errors import UserError
 
@@ -22,14 +21,6 @@ _CODEC = "utf-32-le"
 _COUNTED_AT_ONCE = 2**22
 MOST_SYMBOLS = 100_000
 MOST_SYMBOL_CHARS, MOST_CHARS = 1_000, 1_000_000  # of one symbol (`split` makes shorter ones), and of all
-
-# NLTK's WordPunctTokenizer (runs of letters, digits and _; runs of anything else that is no blank space), each token
-# with the space before it; all other blank space stands alone. Where no spaces stand between words each sign is a
-# token, or a channel's model would have whole clauses of a member in its vocabulary. A run of more than 100 characters,
-# which is no word but a ruled line or data, is several tokens: what one symbol writes is bounded. Every character is in
-# exactly one match. The engine is NLTK's too: for it combining marks and joiners are part of a word.
-UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
-_SYMBOL = regex.compile(rf" ?(?:{UNSPACED}|[\w--{UNSPACED}]{{1,100}}|[^\w\s]{{1,100}})|\s", regex.V1)
 
 
 def to_points(text: str) -> Points:
@@ -43,8 +34,9 @@ def to_text(points: npt.NDArray[Any]) -> str:
 
 def split(text: str) -> list[str]:
     """Words, punctuation and blank space, which are the text when joined again."""
-    symbols: list[str] = _SYMBOL.findall(text)
-    return symbols
+    from galvanic.text import tokens
+
+    return tokens.with_spaces(text)
 
 
 def id_type(size: int) -> type[np.uint8] | type[np.uint16] | type[np.int32]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import random
+import subprocess
+import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +15,9 @@ from galvanic.errors import UserError
 from galvanic.source import pieces
 from galvanic.text import CharVocabulary, TextOptions, get_recipe, prepare
 from galvanic.text.body import unwrap, wrapping
-from galvanic.text.classic import WINDOW, stop_words, words_only
+from galvanic.text.classic import WINDOW, words_only
 from galvanic.text.recipe import adaptive_nats
+from galvanic.text.tokens import stop_words
 from tests.worker.texts import babble
 
 PROSE = "\n\n".join(textwrap.fill(babble(700, seed), 70) for seed in range(6))
@@ -32,6 +36,25 @@ def test_stop_words_are_nltks() -> None:
     assert "boat" not in stop_words()
     assert len(stop_words()) in (179, 198)
     assert words_only("The Boat, it isn't HERE: no_one's 2nd!") == "boat no_one 2nd"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("mode", "words"), [(0o755, "['boat', 'sea']"), (0o775, "198")])
+def test_stop_words_of_the_machines_nltk_folder_are_used_if_nltk_reads_it(
+    tmp_path: Path, mode: int, words: str
+) -> None:
+    """It refuses a folder in which a group may write; so may be the one that comes with Galvanic."""
+    folder = tmp_path / "corpora" / "stopwords"
+    folder.mkdir(parents=True)
+    (folder / "english").write_text("sea\nboat\n")
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        path.chmod(mode)
+    code = (
+        "from galvanic.text import tokens; from nltk import data; import sys; data.path[:] = sys.argv[1:]; "
+        "found = tokens.stop_words(); print(sorted(found) if len(found) < 9 else len(found), end='')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (words, "")
 
 
 def test_verse_within_wrapped_prose_keeps_its_lines() -> None:

@@ -245,9 +245,10 @@ def test_the_workers_image_trains_and_writes(worker_image: Image) -> None:
         process = worker_image.start([*worker_image.entrypoint, *words], {}, stdout=subprocess.PIPE)
         said, _ = process.communicate(timeout=300)
         assert process.returncode == 0, said
-    # Pictures, and a model store on S3: imported when they are needed.
+    # Pictures, NLTK, and a model store on S3: imported when they are needed.
     for program in (
         "from galvanic import pictures",
+        "from galvanic.text import tokens; assert 'the' in tokens.stop_words()",
         "import fsspec; fsspec.filesystem('s3', anon=True)",
     ):
         assert worker_image.start(["python", "-c", program], {}).wait(120) == 0, program
