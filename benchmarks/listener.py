@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from benchmarks.news import News
-from playground.guard import CONTROL_HEADER
+from tests.driver.client import signed_in
 
 _RED = 0xDA373C
 """Of the bot's refusals."""
@@ -58,12 +58,11 @@ class Channels:
     """All channels, seen through the eyes of one person; every time is of the playground's own clock.
 
     Args:
-        url: of the playground.
+        address: of the playground, as it prints it.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._headers = {CONTROL_HEADER: "1"}
+    def __init__(self, address: str) -> None:
+        self._url, self._headers = signed_in(address)
         self._news = News()
         self.shown: dict[str, Shown] = {}
         self._replies: defaultdict[str, list[Shown]] = defaultdict(list)

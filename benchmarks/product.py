@@ -93,7 +93,7 @@ class Product:
         plan = system_plan(settings, self.folders, self.sockets, lambda _: None)
         self._parts = {part.name: part for part in plan.parts}
         self.environment = {**inherited, **own, **plan.environment}
-        self.url = f"http://127.0.0.1:{plan.environment['PORT']}"
+        self.address = plan.announce().removeprefix("playground: ")
         self.settings = settings.model_copy(update={"redis_url": None})
         self._running: dict[str, Running] = {}
 
@@ -133,7 +133,7 @@ class Product:
         process = subprocess.Popen(
             command,
             cwd=self.folders.data,  # so that no .env of the checkout is read
-            env=self.environment,
+            env={**self.environment, **part.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -30,7 +32,6 @@ _PROBE_S = 1.0
 _ASK_S = 60
 _NVIDIA_TOOLS = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")
 _LAST_PORT = 65_535
-_PLAYGROUND_TOKEN = "any-token-will-do"  # noqa: S105 - the playground takes it
 
 Say = Callable[[str], None]
 
@@ -73,6 +74,7 @@ class Trouble:
 def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -> Plan:
     """`say` takes remarks for the person. Raises UserError: the port or Redis cannot be had."""
     environment = {"DATA_DIR": str(folders.data)}
+    bots_own: dict[str, str] = {}
     parts: list[Part] = []
     if settings.redis_url is None:
         settings, server = own_redis(settings, folders, sockets)
@@ -91,9 +93,11 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
     bot = Presence(client, BOT)
     announce = lambda: f"Galvanic is on Discord as {bot.name}"  # noqa: E731
     if not (settings.discord_token and settings.discord_token.get_secret_value().strip()):
-        playground, url = _playground(settings, environment, folders, say)
+        # By its environment, which only this account can read; other parts need no token.
+        bots_own = {"DISCORD_TOKEN": secrets.token_urlsafe(24)}
+        playground, address = _playground(settings, environment, bots_own, folders, say)
         parts.append(playground)
-        announce = lambda: f"playground: {url}"  # noqa: E731
+        announce = lambda: f"playground: {address}"  # noqa: E731
     parts += [
         Part(
             "bot",
@@ -103,6 +107,7 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
             ready=bot.ready,
             trouble=Trouble(client).said,
             stop_wait_s=15,
+            environment=bots_own,
         ),
         Part(
             GENERATE_QUEUE,
@@ -118,15 +123,19 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
     return Plan(tuple(parts), environment, announce, ("bot",), (GENERATE_QUEUE, TRAIN_QUEUE))
 
 
-def _playground(settings: Settings, environment: dict[str, str], folders: Folders, say: Say) -> tuple[Part, str]:
-    """The playground and its address; `environment` is told where it is."""
+def _playground(
+    settings: Settings, environment: dict[str, str], bots_own: Mapping[str, str], folders: Folders, say: Say
+) -> tuple[Part, str]:
+    """Plan the playground; return it and the address that opens it.
+
+    `environment` gets what every part must know of it. `bots_own`: the environment that it and the bot share.
+    """
     port, remark = choose_port(settings)
     if remark:
         say(remark)
     at = f"{HOST}:{port}"
     environment |= {
         "PORT": str(port),
-        "DISCORD_TOKEN": _PLAYGROUND_TOKEN,
         "DISCORD_API_URL": f"http://{at}/api/v10",
         "DISCORD_GATEWAY_URL": f"ws://{at}/gateway",
     }
@@ -134,6 +143,8 @@ def _playground(settings: Settings, environment: dict[str, str], folders: Folder
         # Its people are invented: nobody is asked for anything, and learning from a channel can be tried.
         environment["CHANNEL_TRAINING"] = "opt-in"
     url = f"http://{at}/"
+    # A new one at each start: while nothing listens here, another account can, and an open tab would show it this one.
+    token = secrets.token_urlsafe(16)
     # Written once it listens: another checkout's may answer at this address.
     listens = folders.run / "playground.port"
     listens.unlink(missing_ok=True)
@@ -143,15 +154,20 @@ def _playground(settings: Settings, environment: dict[str, str], folders: Folder
         Stage.PLAYGROUND,
         ready=lambda: listens.exists() and _serves(url),
         vital=True,
+        environment={**bots_own, "GALVANIC_PLAYGROUND_TOKEN": token},
     )
-    return playground, url
+    return playground, f"{url}?token={token}"
 
 
 def _serves(url: str) -> bool:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with contextlib.suppress(OSError), direct.open(url, timeout=_PROBE_S):
-        return True
-    return False
+    try:
+        direct.open(url, timeout=_PROBE_S).close()
+    except urllib.error.HTTPError as error:
+        error.close()  # it asks for the token
+    except OSError:
+        return False
+    return True
 
 
 def train_parts(client: redis.Redis, options: Sequence[tuple[str, ...]], needs: tuple[str, ...]) -> list[Part]:

@@ -18,6 +18,8 @@ from shared.settings import get_settings
 
 EXTENSION = "GALVANIC_PLAYGROUND_EXTENSION"
 """Names a module whose `extend` gets the playground before it is served."""
+PAGE_TOKEN = "GALVANIC_PLAYGROUND_TOKEN"  # noqa: S105 - the variable's name
+"""Opens the page. Without it the playground makes one, and prints it."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -35,7 +37,11 @@ async def _run(arguments: argparse.Namespace) -> None:
     # Whoever named a port has told it to others; the usual one may give way.
     insist = arguments.port is not None or "playground_port" in settings.model_fields_set
     folder = None if arguments.forget else settings.data_dir / "playground"
-    playground = Playground(open_port(port, insist=insist), folder)
+    bot_token = settings.discord_token.get_secret_value().strip() if settings.discord_token else ""
+    if not bot_token:
+        raise UserError("No DISCORD_TOKEN is set.", "Choose one: the playground lets in the bot that has the same.")
+    page_token = os.environ.get(PAGE_TOKEN)
+    playground = Playground(open_port(port, insist=insist), folder, bot_token=bot_token, page_token=page_token)
     if extension := os.environ.get(EXTENSION):
         importlib.import_module(extension).extend(playground)
     stop = asyncio.Event()
@@ -43,7 +49,8 @@ async def _run(arguments: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if arguments.port_file is not None:
         write_text(arguments.port_file, f"{playground.port}\n")
-    print(f"playground: {playground.url}/", flush=True)
+    # Whoever chose the token knows it, and this may go to a log.
+    print(f"playground: {playground.url if page_token else playground.address}", flush=True)
     await playground.serve(stop)
 
 

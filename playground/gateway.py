@@ -24,7 +24,6 @@ from simcord.backend import serializers
 from simcord.backend.access import channel_accessible
 
 from playground.places import PREMIUM_TIERS
-from playground.rest import token_accepted
 from playground.world import World
 
 log = structlog.get_logger()
@@ -131,8 +130,9 @@ class Connection:
 
 
 class Gateway:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, token: str) -> None:
         self._world = world
+        self._token = token
         self.refusal: Callable[[discord.Intents], int | None] = lambda _asked: None
         """The code to close a bot with that asks for these intents, as Discord in trouble does; None: it is let in."""
         self._connections: set[Connection] = set()
@@ -200,10 +200,14 @@ class Gateway:
         except (ValueError, KeyError, TypeError, AttributeError):
             await connection.socket.close(code=_CLOSE_DECODE, message=b"Decode error")
 
+    def _is_bot(self, token: object) -> bool:
+        shown = str(token).removeprefix("Bot ").strip()
+        return secrets.compare_digest(shown.encode("utf-8", "replace"), self._token.encode())
+
     def _resume(self, connection: Connection, data: dict[str, Any]) -> None:
         self.forget_sessions(_RESUMABLE_S)
         lost = self._lost.pop(str(data["session_id"]), None)
-        if lost is None or not token_accepted(str(data["token"])):
+        if lost is None or not self._is_bot(data["token"]):
             connection.send(_INVALID, False)  # the bot is to identify again
             return
         connection.resume(lost, int(data["seq"]))
@@ -211,7 +215,7 @@ class Gateway:
         self._world.state_changed()
 
     async def _identify(self, connection: Connection, data: dict[str, Any]) -> None:
-        if not token_accepted(str(data.get("token", "")).removeprefix("Bot ").strip()):
+        if not self._is_bot(data.get("token", "")):
             await connection.socket.close(code=_CLOSE_BAD_TOKEN, message=b"Authentication failed")
             return
         asked = discord.Intents.none()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import socket
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from aiohttp import web
 from galvanic.errors import UserError
 from playground.control import Control
 from playground.gateway import Gateway
-from playground.guard import guard
+from playground.guard import TOKEN, Guard
 from playground.interactions import Interactions
 from playground.live import Live
 from playground.people import People
@@ -41,25 +42,35 @@ def open_port(port: int, *, insist: bool) -> socket.socket:
 
 
 class Playground:
-    """`folder`: where messages are kept; None: nowhere. Routes can be added to `app` until it is served."""
+    """A local Discord on an open port. Routes can be added to `app` until it is served.
 
-    def __init__(self, listener: socket.socket, folder: Path | None) -> None:
+    `folder`: where messages are kept; None: nowhere. `bot_token`: of the bot that is let in. `page_token`: opens the
+    page; None: a new one.
+    """
+
+    def __init__(
+        self, listener: socket.socket, folder: Path | None, *, bot_token: str, page_token: str | None = None
+    ) -> None:
         self._listener = listener
         self.port: int = listener.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
+        page_token = page_token or secrets.token_urlsafe(16)
+        self.address = f"{self.url}/?{TOKEN}={page_token}"
+        """What a person opens."""
         self.world = World(self.url)
         self._storage = Storage(self.world, folder) if folder is not None else None
         if self._storage is None or not self._storage.load():
             self.world.settle_history()
         if self._storage is not None:
             self.world.invite_bot()
-        self.gateway = Gateway(self.world)
+        self.gateway = Gateway(self.world, bot_token)
         self.resolver = Resolver(self.world)
         self.people = People(self.world)
         self.interactions = Interactions(self.world, self.gateway, self.people, self.resolver)
         self._live = Live(self.world, self.gateway, self.people, self.interactions)
-        self.app = web.Application(middlewares=[guard], client_max_size=_MAX_REQUEST)
-        self.rest = Rest(self.world)
+        guard = Guard(self.port, page_token, self.world.cdn.key)
+        self.app = web.Application(middlewares=[guard.middleware], client_max_size=_MAX_REQUEST)
+        self.rest = Rest(self.world, bot_token)
         self.app.add_routes(
             [
                 *self.rest.routes(),

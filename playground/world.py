@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+import secrets
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from simcord._clock import Clock
 from simcord.backend import Backend
 from simcord.backend.access import channel_accessible
 from simcord.backend.cdn import CdnStore
-from simcord.backend.models import Interaction, Message
+from simcord.backend.models import Interaction, Message, Webhook
 from simcord.enums import MessageType
 
 from playground.chatter import Said, small_talk
@@ -50,6 +51,8 @@ class LocalCdn(CdnStore):
     def __init__(self, base_url: str) -> None:
         super().__init__()
         self.base_url = base_url
+        self.key = secrets.token_urlsafe(16)
+        """Stands in each file's address, as Discord's signature does: whoever has the address may load the file."""
         self.files: dict[int, tuple[str, bytes]] = {}
         """By id: name and bytes."""
         # A page may still be about to fetch the picture that an edit has just replaced.
@@ -68,7 +71,7 @@ class LocalCdn(CdnStore):
         return payload | {"url": url, "proxy_url": url} | _image_size(data)
 
     def url(self, channel_id: int, attachment_id: int, filename: str) -> str:
-        return f"{self.base_url}/cdn/attachments/{channel_id}/{attachment_id}/{quote(filename)}"
+        return f"{self.base_url}/cdn/attachments/{channel_id}/{attachment_id}/{quote(filename)}?key={self.key}"
 
     def forget(self, attachment_id: int) -> None:
         """Drop a file that no message shows any more, once a few more have been dropped."""
@@ -135,7 +138,20 @@ class World(Backend):
             self.answered.pop(oldest.id, None)
             for attachment_id in self.uploads.pop(oldest.id, ()):
                 self.cdn.files.pop(int(attachment_id), None)
-        return super().new_interaction(type, channel_id, user_id, guild_id)
+        interaction = super().new_interaction(type, channel_id, user_id, guild_id)
+        # Whoever knows it answers in the bot's name, and simcord's can be guessed.
+        del self.interaction_tokens[interaction.token]
+        interaction.token = secrets.token_urlsafe(24)
+        self.interaction_tokens[interaction.token] = interaction.id
+        return interaction
+
+    def create_webhook(self, channel_id: int, name: str, creator_id: int) -> Webhook:
+        """Make a webhook, with a token that nobody can guess."""
+        webhook = super().create_webhook(channel_id, name, creator_id)
+        del self.webhook_tokens[webhook.token]
+        webhook.token = secrets.token_urlsafe(24)
+        self.webhook_tokens[webhook.token] = webhook.id
+        return webhook
 
     def invite_bot(self) -> None:
         """Let the bot have joined just now the servers in which it has said nothing yet."""

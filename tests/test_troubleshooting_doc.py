@@ -20,7 +20,7 @@ GPU = (ROOT / "docs" / "gpu.md").read_text("utf-8")
 def messages() -> tuple[str, ...]:
     """Every string of the sources that is no documentation, in one line each; what is put into it is left open."""
     found = []
-    for part in ("galvanic", "bot", "worker", "shared", "launcher"):
+    for part in ("galvanic", "bot", "worker", "shared", "launcher", "playground"):
         for path in (ROOT / part).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):

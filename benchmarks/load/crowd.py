@@ -16,7 +16,7 @@ import aiohttp
 from benchmarks.load.ledger import Request, Seen
 from benchmarks.load.plan import PEOPLE, Ask
 from benchmarks.news import News
-from playground.guard import CONTROL_HEADER
+from tests.driver.client import signed_in
 
 _PRESSABLE = 40
 """So many texts of a channel are remembered whose buttons are pressed."""
@@ -30,13 +30,13 @@ class Crowd:
     """Everybody, in a channel of each server.
 
     Args:
-        url: of the playground.
+        address: of the playground, as it prints it.
         channels: ids, by number of the server.
         seed: by which it is drawn which buttons are pressed.
     """
 
-    def __init__(self, url: str, channels: list[str], seed: int) -> None:
-        self._url = url
+    def __init__(self, address: str, channels: list[str], seed: int) -> None:
+        self._url, self._headers = signed_in(address)
         self._channels = channels
         self._random = random.Random(seed)
         self._messages: dict[str, Seen] = {}
@@ -48,7 +48,7 @@ class Crowd:
 
     async def __aenter__(self) -> Crowd:
         connector = aiohttp.TCPConnector(limit=0)
-        self._session = aiohttp.ClientSession(headers={CONTROL_HEADER: "1"}, connector=connector)
+        self._session = aiohttp.ClientSession(headers=self._headers, connector=connector)
         for person in PEOPLE:
             socket = await self._session.ws_connect(f"{self._url}/control/live?as={person}", max_msg_size=0)
             self._readers.append(asyncio.create_task(self._read(socket, person)))

@@ -158,7 +158,7 @@ def logged(folder: Path) -> dict[str, int]:
 
 def _servers(product: Product, number: int, model: Path, text: str) -> list[str]:
     """Make servers with everybody in them and a model each; the ids of their channels."""
-    client = PlaygroundClient(product.url)
+    client = PlaygroundClient(product.address)
     for place in range(number):
         owner = PEOPLE[place % len(PEOPLE)]
         client.create_server(f"server-{place}", channel=f"room-{place}", owner=owner, members=PEOPLE)
@@ -173,7 +173,7 @@ class _Run:
     def __init__(self, load: Load, product: Product, channels: list[str]) -> None:
         self._load = load
         self._product = product
-        self._crowd = Crowd(product.url, channels, load.seed)
+        self._crowd = Crowd(product.address, channels, load.seed)
         self._random = random.Random(load.seed)
         self._redis = product.redis()
         self._outcome = Outcome(load)

@@ -56,7 +56,7 @@ def bot(context: Context) -> None:
     with started(folder / "data", environment) as product:
         product.start("redis")
         product.start("playground")
-        client = PlaygroundClient(product.url)
+        client = PlaygroundClient(product.address)
         channels = [client.create_channel(f"room-{number}") for number in range(CHANNELS)]
         model, info = default_model(context.work), texts.book().info
         product.add_model(model, MODEL, client.world(), channels, info, "playground")
@@ -105,7 +105,7 @@ class Answered:
 
 
 async def _texts(context: Context, product: Product, channels: list[str]) -> None:
-    async with Channels(product.url) as seen:
+    async with Channels(product.address) as seen:
         turns = list(itertools.islice(zip(itertools.cycle(channels), itertools.cycle(_WRITERS), strict=False), BURST))
         for channel, person in turns[:_UNTIMED]:
             await _one(seen, channel, person)
@@ -193,7 +193,7 @@ def _tell_burst(context: Context, product: Product, seen: Channels, sent: list[S
 async def _cards(context: Context, product: Product, channels: list[str], text: str, lines: Path) -> None:
     """Twenty cards of trainings that go on, and how long the loop stood still meanwhile."""
     seconds = 15.0 if context.quick else 60.0
-    async with Channels(product.url) as seen:
+    async with Channels(product.address) as seen:
         asked = [
             await seen.write(f"!train {TEXT} --name card-{number}", channel, person)
             for number, channel, person in zip(range(CARDS), itertools.cycle(channels), itertools.cycle(_WRITERS))

@@ -41,7 +41,7 @@ def reading(context: Context) -> None:
     with started(folder / "data", _ENVIRONMENT) as product:
         product.start("redis")
         product.start("playground")
-        client = PlaygroundClient(product.url)
+        client = PlaygroundClient(product.address)
         channel = client.create_channel(CHANNEL, history=messages)
         asyncio.run(_agree(product, client, channel))
         lines = folder / "probe.jsonl"

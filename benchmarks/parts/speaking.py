@@ -35,7 +35,7 @@ def speaking(context: Context) -> None:
     with started(folder / "data", _ENVIRONMENT) as product:
         product.start("redis")
         product.start("playground")
-        client = PlaygroundClient(product.url)
+        client = PlaygroundClient(product.address)
         plaza, office = client.create_channel("plaza"), client.create_channel("office")
         model, info = default_model(context.work), texts.book().info
         product.add_model(model, MODEL, client.world(), [plaza, office], info, "playground")
@@ -48,7 +48,7 @@ def speaking(context: Context) -> None:
 async def _answers(context: Context, product: Product, plaza: str, office: str) -> None:
     waited: dict[str, list[float]] = {"off": [], "2%": []}
     unasked = 0
-    async with Channels(product.url) as seen:
+    async with Channels(product.address) as seen:
         for _ in range(5):
             await _ask(seen, office)
         for how in list(waited) * (2 if context.quick else 5):
@@ -74,7 +74,7 @@ async def _memory(context: Context, product: Product, plaza: str, office: str) -
     messages, settled = (MESSAGES // 10, SETTLED // 10) if context.quick else (MESSAGES, SETTLED)
     bot = psutil.Process(product.pids["bot"])
     begun = time.monotonic()
-    async with Channels(product.url) as seen:
+    async with Channels(product.address) as seen:
         await _choose(seen, plaza, "2%")
         await _write_all(seen, plaza, settled)
         await _ask(seen, office)

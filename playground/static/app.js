@@ -15,6 +15,7 @@ let unread = new Set();
 let open = null;
 let socket = null;
 let connected = false;
+let locked = false;
 let typingTimer = 0;
 let awaited = null; // a thread that is to be opened once it is there
 const place = new URLSearchParams(location.search);
@@ -48,9 +49,18 @@ function connect() {
   mine.onclose = () => {
     if (mine !== socket) return;
     connected = false;
-    drawStatus();
+    if (state) drawStatus();
+    askWhetherLocked();
     setTimeout(() => mine === socket && connect(), RETRY_MS);
   };
+}
+
+/** Each start of the playground has a token of its own; once this browser has the new one, the page goes on. */
+async function askWhetherLocked() {
+  const answer = await fetch("/", { method: "HEAD" }).catch(() => null);
+  if (connected) return;
+  locked = answer?.status === 403;
+  if (state) drawStatus();
 }
 
 function receive(frame) {
@@ -66,6 +76,7 @@ function receive(frame) {
 
 function hello(frame) {
   connected = true;
+  locked = false;
   state = frame.state;
   me = state.people.find((person) => person.id === state.me).key;
   history = new Map(Object.entries(frame.history).map(([id, list]) => [id, new Map(list.map((message) => [message.id, message]))]));
@@ -137,7 +148,8 @@ function drawStatus() {
   status.textContent = text;
   const banner = $("banner");
   banner.hidden = kind === "online";
-  banner.textContent = kind === "gone" ? "The playground has stopped. This page goes on by itself when it is back."
+  banner.textContent = locked ? "The playground was started anew. Open the address that it printed, and this page goes on, too."
+    : kind === "gone" ? "The playground has stopped. This page goes on by itself when it is back."
     : `${state.bot.name} is offline, or still starting. Write to it once it is online: it does not see what was said before.`;
 }
 

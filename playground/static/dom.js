@@ -58,6 +58,7 @@ export async function call(path, body) {
     throw new Error("The playground does not answer. Is it still running?");
   }
   if (response.ok) return response.json();
+  if (response.status === 403) throw new Error("The playground was started anew. Open the address that it printed.");
   if (response.status !== 400) throw new Error(response.status === 413 ? "That is too large." : `The playground failed (${response.status}).`);
   const { problem, remedy } = await response.json();
   throw new Error(`${problem} ${remedy}`.trim());

@@ -103,9 +103,9 @@ async def test_cards_of_trainings_that_nobody_does_go_on_and_end(tmp_path: Path)
         bot = product.start("bot", probe=lines)
         assert 0 < bot.ready_at - bot.begun < 60
         idle = product.start_idle_probe(tmp_path / "idle.jsonl")
-        client = PlaygroundClient(product.url)
+        client = PlaygroundClient(product.address)
         channel = client.create_channel("room")
-        async with Channels(product.url) as seen:
+        async with Channels(product.address) as seen:
             asked = [await seen.write(f"!train {TEXT} --name card-{number}", channel, "ben") for number in range(2)]
             jobs = [f"t-{sent.message_id}" for sent in asked]
             with product.redis() as redis:

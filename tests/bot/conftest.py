@@ -27,6 +27,7 @@ from tests.bot.channels import worked_off
 from tests.bot.live import Live
 from tests.bot.offline import TextAgain
 from tests.bot.stand_in import StandIn
+from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver, extend
 
 
@@ -97,7 +98,7 @@ async def client(settings: Settings) -> AsyncIterator[redis.asyncio.Redis]:
 @pytest.fixture
 async def driver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Driver]:
     """A local Discord, where bots of this process connect to."""
-    playground = Playground(open_port(0, insist=False), None)
+    playground = Playground(open_port(0, insist=False), None, bot_token=BOT_TOKEN)
     driver = extend(playground)
     monkeypatch.setattr(discord.http.Route, "BASE", f"{playground.url}/api/v10")
     gateway = yarl.URL(playground.url.replace("http", "ws", 1) + "/gateway")
@@ -122,7 +123,7 @@ async def live(
     """A connected bot, and the world that it is in."""
     bot = Galvanic(settings, lacks)
     bot._connection.guild_ready_timeout = 0.05
-    running = asyncio.create_task(bot.start("any-token"))
+    running = asyncio.create_task(bot.start(BOT_TOKEN))
     ready = asyncio.create_task(bot.wait_until_ready())
     done, _ = await asyncio.wait({running, ready}, timeout=120, return_when=asyncio.FIRST_COMPLETED)
     assert ready in done, running.exception() if running.done() else "the bot did not get ready"

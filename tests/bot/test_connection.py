@@ -24,6 +24,7 @@ from launcher.system import Trouble
 from shared.connect import connect
 from shared.settings import Settings
 from tests.bot.live import Live
+from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver
 from tests.driver.faults import Fault
 from tests.launcher.running import wait_until
@@ -87,7 +88,7 @@ async def test_a_start_while_discord_is_away_waits_for_it(
     async with Galvanic(settings) as bot:
         bot.metrics.leads = True
         with unreachable() as logged:
-            running = asyncio.create_task(_serve(bot, "any-token"))
+            running = asyncio.create_task(_serve(bot, BOT_TOKEN))
             live = Live(bot, driver)
             await live.until(lambda: running.done() or len(tries(logged)) >= 10, "ten tries")
             assert not running.done(), running.exception()

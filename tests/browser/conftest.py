@@ -34,7 +34,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, system: System, request: pytest.FixtureRequest) -> Iterator[Tab]:
     """The page as a newcomer opens it; afterwards a screenshot is left, and no script may have failed."""
-    page = Tab.opened(browser, system.client.url)
+    page = Tab.opened(browser, system.client.address)
     page.wait_until_online()
     yield page
     page.shot(request.node.name)

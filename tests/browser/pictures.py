@@ -262,7 +262,7 @@ def main() -> int:
     with running(options.corpora) as system, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         page = browser.new_page(viewport=WIDE, device_scale_factor=1.25)  # type: ignore[arg-type]
-        page.goto(system.client.url)
+        page.goto(system.client.address)
         photos = Photographer(system, page, options.out)
         photos.page.wait_until_online()
         for name, tour in TOURS.items():

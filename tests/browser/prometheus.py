@@ -109,7 +109,7 @@ def run(text: str, minutes: float, out: Path) -> None:
                 time.sleep(3)
             browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
             page = browser.new_page(viewport={"width": 1100, "height": 900}, device_scale_factor=1.25)
-            page.goto(system.client.url)
+            page.goto(system.client.address)
             photos = Photographer(system, page, out)
             photos.page.wait_until_online()
             photos.keep("status", photos.say("!status", "Everything works"))

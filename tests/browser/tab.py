@@ -23,14 +23,14 @@ class Tab:
         self.problems: list[str] = []
 
     @classmethod
-    def opened(cls, browser: Browser, url: str, width: int = 1280) -> Tab:
+    def opened(cls, browser: Browser, address: str, width: int = 1280) -> Tab:
         page: Page = browser.new_page(viewport={"width": width, "height": 800})
         page.set_default_timeout(10_000)
         expect.set_options(timeout=10_000)
         tab = cls(page)
         page.on("pageerror", lambda error: tab.problems.append(str(error)))
         page.on("console", lambda entry: tab.problems.append(entry.text) if entry.type == "error" else None)
-        page.goto(url)
+        page.goto(address)
         # The state and the messages so far come together.
         expect(tab.status).not_to_be_empty()
         return tab

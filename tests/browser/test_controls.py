@@ -23,7 +23,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaygroundClien
 
 @pytest.fixture
 def page(browser: Browser, client: PlaygroundClient) -> Iterator[Tab]:
-    tab = Tab.opened(browser, client.url)
+    tab = Tab.opened(browser, client.address)
     tab.wait_until_online()
     yield tab
     tab.tab.close()
@@ -204,7 +204,7 @@ def test_message_that_is_too_long_comes_back(page: Tab) -> None:
 
 
 def test_narrow_window(browser: Browser, client: PlaygroundClient) -> None:
-    page = Tab.opened(browser, client.url, width=400)
+    page = Tab.opened(browser, client.address, width=400)
     page.card()
     assert page.tab.evaluate("document.documentElement.scrollWidth") == 400
     menu = page.tab.get_by_label("Channels and people")
@@ -220,7 +220,7 @@ def test_narrow_window(browser: Browser, client: PlaygroundClient) -> None:
 
 def test_bot_and_playground_come_and_go(browser: Browser, tmp_path: Path) -> None:
     server = Server(tmp_path / "data")
-    page = Tab.opened(browser, server.url)
+    page = Tab.opened(browser, server.client.address)
     try:
         expect(page.status).to_have_text("Bot offline")
         expect(page.part("banner")).to_contain_text("offline")
@@ -241,11 +241,23 @@ def test_bot_and_playground_come_and_go(browser: Browser, tmp_path: Path) -> Non
     port = server.url.rsplit(":", 1)[1]
     again = Server(tmp_path / "data", "--port", port)
     try:
+        expect(page.part("banner")).to_contain_text("Open the address that it printed")
+        page.tab.context.request.get(again.client.address)  # as another tab does
         expect(page.status).to_have_text("Bot offline")
         page.wait_for("epoch 2 of 3")
     finally:
         again.stop()
         page.tab.close()
+
+
+def test_the_bare_address_says_what_to_open(browser: Browser, client: PlaygroundClient) -> None:
+    page = browser.new_page()
+    page.goto(client.url)
+    expect(page.get_by_role("heading")).to_have_text("This playground is locked")
+    page.goto(client.address)
+    expect(page.get_by_test_id("composer")).to_be_visible()
+    assert page.url == f"{client.url}/"
+    page.close()
 
 
 def test_menus_of_roles_and_channels(page: Tab) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+BOT_TOKEN = "a-bots-token"
 ENVIRONMENT = {
     "GALVANIC_PLAYGROUND_EXTENSION": "tests.driver.control",
     "PYTHONPATH": str(Path(__file__).parents[2]),

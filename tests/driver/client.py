@@ -9,11 +9,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from galvanic.errors import UserError
-from playground.guard import CONTROL_HEADER
+from playground.guard import CONTROL_HEADER, TOKEN, cookie_name
 
 T = TypeVar("T")
 Message = dict[str, Any]
@@ -59,21 +58,36 @@ class NotInTimeError(AssertionError):
     """Something that was waited for did not come."""
 
 
+def signed_in(address: str) -> tuple[str, dict[str, str]]:
+    """The playground's URL, and the headers of its page's requests, for an address as it prints it."""
+    parts = urllib.parse.urlsplit(address)
+    headers = {CONTROL_HEADER: "1"}
+    if parts.query:
+        token = urllib.parse.parse_qs(parts.query)[TOKEN][0]
+        headers["Cookie"] = f"{cookie_name(parts.port or 80)}={token}"
+    return f"http://{parts.netloc}", headers
+
+
 class PlaygroundClient:
     """Drives a running playground that `tests.driver.control` extends: what people and admins do and see.
 
     Args:
-        url: its address, such as `http://127.0.0.1:8765`.
+        address: as the playground prints it, such as `http://127.0.0.1:8765/?token=...`.
         person: who acts unless a call says otherwise.
         channel: where, unless a call says otherwise: a name, an id, or `dm` for direct messages with the bot.
         timeout: seconds that one request may take.
     """
 
-    def __init__(self, url: str, *, person: str = "ada", channel: str = "lab", timeout: float = PATIENT_S) -> None:
-        self.url = url.rstrip("/")
+    def __init__(self, address: str, *, person: str = "ada", channel: str = "lab", timeout: float = PATIENT_S) -> None:
+        self.open(address)
         self.person = person
         self.channel = channel
         self._timeout = timeout
+
+    def open(self, address: str) -> None:
+        """Go on with this address: a playground has a new one after each start."""
+        self.address = address
+        self.url, self.headers = signed_in(address)
 
     def _place(self, person: str | None = None, channel: str | None = None) -> dict[str, str]:
         return {"as": person or self.person, "channel": channel or self.channel}
@@ -84,7 +98,7 @@ class PlaygroundClient:
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None, extra_s: float = 0) -> Any:
         data = json.dumps(body).encode() if body is not None else None
-        headers = {CONTROL_HEADER: "1", "Content-Type": "application/json"}
+        headers = {**self.headers, "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=self._timeout + extra_s) as response:
@@ -373,17 +387,3 @@ def pictures_of(message: Message) -> list[str]:
     return urls + [
         item["url"] for item in message["attachments"] if str(item.get("content_type", "")).startswith("image/")
     ]
-
-
-def read_port(port_file: Path, timeout: float = 120.0) -> int:
-    """The port that `python -m playground --port-file FILE` wrote, waiting for it.
-
-    Raises:
-        NotInTimeError: the file did not appear in time.
-    """
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if port_file.exists():
-            return int(port_file.read_text("utf-8"))
-        time.sleep(0.05)
-    raise NotInTimeError(f"{port_file} did not appear within {timeout:g} s")

@@ -23,6 +23,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.driver import BOT_TOKEN
+
 STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
 PARTS = ("redis", "bot", "train", "generate")
 _PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")  # kombu's names of a queue's lists
@@ -146,7 +148,8 @@ class OneProcess:
         from tests.driver.control import extend
 
         settings = get_settings()
-        playground = Playground(open_port(settings.playground_port, insist=True), settings.data_dir / "playground")
+        port = open_port(settings.playground_port, insist=True)
+        playground = Playground(port, settings.data_dir / "playground", bot_token=BOT_TOKEN)
         extend(playground)
         self._ended = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -155,7 +158,7 @@ class OneProcess:
         await self._start_bot()
         for worker in self._workers.values():
             await asyncio.to_thread(worker.start)
-        print(f"playground: {playground.url}/", flush=True)
+        print(f"playground: {playground.address}", flush=True)
         watching = asyncio.create_task(self._watch())
         await self._ended.wait()
         watching.cancel()
@@ -207,7 +210,7 @@ class OneProcess:
         async def run() -> None:
             async with Galvanic(get_settings()) as bot:
                 bot._connection.guild_ready_timeout = 0.05
-                await _serve(bot, "any-token")
+                await _serve(bot, BOT_TOKEN)
 
         self._bot = asyncio.create_task(run())
 

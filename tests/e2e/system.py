@@ -110,7 +110,8 @@ class System:
         assert process.stdout is not None
         for line in process.stdout:
             self.output.append(line)
-            if re.search(r"playground: http://127\.0\.0\.1:\d+/", line):
+            if found := re.match(r"playground: (http://127\.0\.0\.1:\d+/\S+)", line):
+                self.client.open(found[1])
                 ready.set()
         if not ready.is_set():  # it ended: waiting longer would not help
             self.output.append(self.logs())

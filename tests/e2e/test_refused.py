@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.driver import BOT_TOKEN
 from tests.driver.client import Message, PlaygroundClient, text_of
 from tests.e2e.acts import EPHEMERAL
 from tests.playground.processes import Server
@@ -60,7 +61,7 @@ def test_a_setting_that_is_missing_or_cannot_be_read(tmp_path: Path, settings: d
 @contextmanager
 def started_bot(folder: Path, server: Server, redis_url: str) -> Iterator[subprocess.Popen[bytes]]:
     """A bot that is connected; ended as a supervisor does, and with 0."""
-    environment = os.environ | {"DATA_DIR": str(folder), "REDIS_URL": redis_url, "DISCORD_TOKEN": "any-token"}
+    environment = os.environ | {"DATA_DIR": str(folder), "REDIS_URL": redis_url, "DISCORD_TOKEN": BOT_TOKEN}
     environment["DISCORD_API_URL"] = f"{server.url}/api/v10"
     environment["DISCORD_GATEWAY_URL"] = f"{server.url.replace('http', 'ws')}/gateway"
     with (folder / "bot.log").open("ab") as log:
@@ -111,7 +112,7 @@ def find(client: PlaygroundClient, words: str, after: str) -> Message | None:
 def test_a_gateway_that_will_not_have_it(server: Server, tmp_path: Path, code: int, words: str) -> None:
     server.client.drop_gateway(refuse_with=code)
     try:
-        status, last = run_bot(tmp_path, server.url, DISCORD_TOKEN="any-token")
+        status, last = run_bot(tmp_path, server.url, DISCORD_TOKEN=BOT_TOKEN)
     finally:
         server.client.drop_gateway()
     assert status == EX_CONFIG

@@ -19,7 +19,7 @@ import pytest
 from launcher.redis_server import find_redis_server
 from tests import compose
 from tests.compose import ROOT
-from tests.driver import ENVIRONMENT
+from tests.driver import BOT_TOKEN, ENVIRONMENT
 from tests.e2e.system import free_port
 from tests.images.image import Image, build
 
@@ -42,7 +42,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "docker", checkout / "docker")
     shutil.copy(ROOT / ".env.example", checkout)
     subprocess.run(["sh", "docker/secrets.sh", "127.0.0.1"], cwd=checkout, check=True)
-    (checkout / "secrets" / "discord_token").write_text("any-token-will-do\n", "utf-8")
+    (checkout / "secrets" / "discord_token").write_text(f"{BOT_TOKEN}\n", "utf-8")
     return checkout / "secrets"
 
 
@@ -162,7 +162,14 @@ def redis_service(secrets: Path) -> Iterator[RedisService]:
 def discord(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The settings that lead the bot to a local Discord."""
     port = free_port()
-    environment = os.environ | ENVIRONMENT | {"DATA_DIR": str(tmp_path_factory.mktemp("playground"))}
+    environment = (
+        os.environ
+        | ENVIRONMENT
+        | {
+            "DATA_DIR": str(tmp_path_factory.mktemp("playground")),
+            "DISCORD_TOKEN": BOT_TOKEN,
+        }
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "playground", "--port", str(port), "--forget"],
         env=environment,

@@ -16,6 +16,7 @@ from launcher.parts import Folders, Part, Plan, Stage
 from launcher.preflight import prepare_folders, sockets_folder
 from launcher.redis_server import find_redis_server, own_redis
 from launcher.system import Presence, system_plan, with_metrics_ports
+from playground.__main__ import PAGE_TOKEN
 from shared import keys
 from shared.settings import Settings
 from tests.launcher.running import PATIENCE_S, Run, wait_until
@@ -49,11 +50,27 @@ def test_without_token_and_redis_url_everything_is_started(
     assert [part.stage for part in plan.parts] == sorted(Stage), "the training is stopped first, and Redis last"
     port = plan.environment["PORT"]
     assert plan.environment["DISCORD_API_URL"] == f"http://127.0.0.1:{port}/api/v10"
-    assert plan.announce() == f"playground: http://127.0.0.1:{port}/"
+    assert plan.announce().startswith(f"playground: http://127.0.0.1:{port}/?token=")
 
     url_file = Settings(data_dir=folders.data).redis_url_file
     assert url_file.read_text() == plan.environment["REDIS_URL"]
     assert url_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_playgrounds_tokens_are_new_and_only_where_they_are_needed(folders: Folders, sockets: Path) -> None:
+    secrets = []
+    for _ in range(2):
+        plan = system_plan(Settings(PORT=0), folders, sockets, print)
+        parts = {part.name: part for part in plan.parts}
+        bot, page = parts["bot"].environment["DISCORD_TOKEN"], plan.announce().partition("?token=")[2]
+        assert parts["playground"].environment == {"DISCORD_TOKEN": bot, PAGE_TOKEN: page}
+        for part in plan.parts:
+            seen = [*part.command, *plan.environment.values()]
+            seen += part.environment.values() if part.name not in ("bot", "playground") else []
+            assert not any(secret in value for secret in (bot, page) for value in seen), part.name
+        secrets += [bot, page]
+    assert len(set(secrets)) == 4
+    assert all(len(secret) >= 22 for secret in secrets)
 
 
 def test_with_a_token_there_is_no_playground(folders: Folders, sockets: Path, monkeypatch: pytest.MonkeyPatch) -> None:

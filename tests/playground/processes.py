@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.driver import ENVIRONMENT
-from tests.driver.client import PlaygroundClient, read_port
+from tests.driver import BOT_TOKEN, ENVIRONMENT
+from tests.driver.client import PlaygroundClient
 
 BOT = Path(__file__).with_name("tiny_bot.py")
 
@@ -21,15 +23,13 @@ class Server:
 
     def __init__(self, folder: Path, *options: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        port_file = folder / "port"
-        port_file.unlink(missing_ok=True)
         inherited = {name: value for name, value in os.environ.items() if name != "PORT"}
-        env = inherited | ENVIRONMENT | {"DATA_DIR": str(folder)}
-        command = [sys.executable, "-m", "playground", "--port", "0", "--port-file", str(port_file), *options]
+        env = inherited | ENVIRONMENT | {"DATA_DIR": str(folder), "DISCORD_TOKEN": BOT_TOKEN}
+        command = [sys.executable, "-m", "playground", "--port", "0", *options]
         with (folder / "log").open("w") as log:
             self.process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
-        self.url = f"http://127.0.0.1:{read_port(port_file)}"
-        self.client = PlaygroundClient(self.url)
+        self.client = PlaygroundClient(printed_address(folder / "log"))
+        self.url = self.client.url
 
     def stop(self) -> int:
         return _stop(self.process, signal.SIGTERM)
@@ -40,11 +40,21 @@ class Bot:
 
     def __init__(self, url: str, log: Path) -> None:
         with log.open("w") as out:
-            command = [sys.executable, str(BOT), url, "a-token"]
+            command = [sys.executable, str(BOT), url, BOT_TOKEN]
             self.process = subprocess.Popen(command, cwd=log.parent, stdout=out, stderr=subprocess.STDOUT)
 
     def kill(self) -> None:
         _stop(self.process, signal.SIGKILL)
+
+
+def printed_address(log: Path) -> str:
+    """The address that a playground prints once it listens."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if found := re.search(r"^playground: (\S+)$", log.read_text("utf-8"), re.MULTILINE):
+            return found[1]
+        time.sleep(0.05)
+    raise AssertionError(f"no address: {log.read_text('utf-8')}")
 
 
 def _stop(process: subprocess.Popen[bytes], number: signal.Signals) -> int:

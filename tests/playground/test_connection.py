@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from playground.server import open_port
+from tests.driver import BOT_TOKEN
 from tests.driver.client import PlaygroundClient, pictures_of
 from tests.playground.processes import Bot, Server
 from tests.playground.tiny_bot import PIXEL
@@ -69,7 +70,7 @@ def test_messages_survive_a_kill_and_the_bot_finds_its_way_back(tmp_path: Path) 
 
 def test_tavern_stays_as_it_was_left(tmp_path: Path) -> None:
     server = Server(tmp_path)
-    client = PlaygroundClient(server.url, channel="tavern")
+    client = PlaygroundClient(server.client.address, channel="tavern")
     before = client.messages()
     mine = next(message for message in before[10:] if message["author"]["username"] == "ben")
     client.delete(before[3]["id"])
@@ -82,7 +83,7 @@ def test_tavern_stays_as_it_was_left(tmp_path: Path) -> None:
     assert len(kept["messages"]) == 4, "the past is not stored, but for what was changed"
 
     again = Server(tmp_path)
-    client = PlaygroundClient(again.url, channel="tavern")
+    client = PlaygroundClient(again.client.address, channel="tavern")
     try:
         after = client.messages()
         assert [message["id"] for message in after[:-1]] == [m["id"] for m in before if m["id"] != before[3]["id"]]
@@ -111,7 +112,8 @@ def test_broken_file_is_set_aside(tmp_path: Path) -> None:
 def test_taken_port_is_named(server: Server, tmp_path: Path) -> None:
     taken = server.url.rsplit(":", 1)[1]
     command = [sys.executable, "-m", "playground", "--port", taken, "--forget"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    env = os.environ | {"DISCORD_TOKEN": BOT_TOKEN}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
     assert (
         done.stderr.strip() == f"Port {taken} on 127.0.0.1 is taken or not allowed. Set PORT to a free one above 1023."

@@ -12,9 +12,13 @@ import pytest
 
 from galvanic.errors import UserError
 from playground.guard import CONTROL_HEADER
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.world import World
+from tests.driver import BOT_TOKEN
 from tests.playground.processes import Server
 
 HEADER = {CONTROL_HEADER: "1"}
+AS_BOT = {"Authorization": f"Bot {BOT_TOKEN}"}
 
 
 def status(url: str, headers: dict[str, str], body: bytes | None = None) -> int:
@@ -27,8 +31,58 @@ def status(url: str, headers: dict[str, str], body: bytes | None = None) -> int:
 
 
 def test_header_is_required(server: Server) -> None:
-    assert status(f"{server.url}/control/world", {}) == 403
-    assert status(f"{server.url}/control/world", HEADER) == 200
+    cookie = {"Cookie": server.client.headers["Cookie"]}
+    assert status(f"{server.url}/control/world", cookie) == 403
+    assert status(f"{server.url}/control/world", cookie | HEADER) == 200
+
+
+@pytest.mark.parametrize("token", ["", "x", BOT_TOKEN, "é"])
+async def test_nobody_gets_in_without_the_printed_address(server: Server, token: str) -> None:
+    """Another account of this machine, which knows the port, and has the token of no run or of an earlier one."""
+    name = server.client.headers["Cookie"].partition("=")[0]
+    own = {**HEADER, "Authorization": f"Bot {token}x", "Cookie": f"{name}={token}"}
+    live = {"Origin": server.url, "Cookie": own["Cookie"]}
+    said = await asyncio.to_thread(server.client.send, "mine", files={"a.txt": b"a"})
+    file = said["attachments"][0]["url"].partition("?")[0]
+    async with aiohttp.ClientSession() as session:
+        for path in ("/", f"/?token={token}", "/static/app.js", "/control/world", "/control/messages", "/nothing"):
+            async with session.get(server.url + path, headers=own) as answer:
+                assert answer.status == 403, path
+                assert "Open the address that the playground printed" in await answer.text()
+        async with session.post(f"{server.url}/control/messages", headers=own, json={"as": "ada"}) as answer:
+            assert answer.status == 403
+        async with session.get(f"{file}?key={token}", headers=own) as answer:
+            assert answer.status == 403
+        for path in ("gateway", "users/@me", "channels/1/messages", "webhooks/1"):
+            async with session.get(f"{server.url}/api/v10/{path}", headers=own) as answer:
+                assert answer.status == 401, path
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await session.ws_connect(f"{server.url}/control/live?as=ada", headers=live)
+        async with session.ws_connect(f"{server.url}/gateway") as gateway:
+            await gateway.receive_json(timeout=10)
+            await gateway.send_json({"op": 2, "d": {"token": token, "intents": 0}})
+            assert (await gateway.receive(timeout=10)).data == 4004 or token == BOT_TOKEN
+
+
+async def test_the_printed_address_is_kept_as_a_cookie(server: Server) -> None:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        async with session.get(f"{server.client.address}&as=ben", allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (303, "/?as=ben"), "the token leaves the address bar"
+            assert {"HttpOnly", "SameSite=Strict"} <= set(answer.headers["Set-Cookie"].split("; "))
+        for path in ("/", "/static/app.js"):
+            async with session.get(server.url + path) as answer:
+                assert answer.status == 200
+
+
+def test_what_stands_for_a_token_cannot_be_guessed() -> None:
+    world = World("http://127.0.0.1:1")
+    lab, ada = CHANNEL_IDS["lab"], USER_IDS["ada"]
+    interaction, hook = world.new_interaction(2, lab, ada, GUILD_ID), world.create_webhook(lab, "Mary", ada)
+    assert world.interaction_by_token(interaction.token) is interaction
+    assert world.webhook_tokens == {hook.token: hook.id}
+    for thing in (interaction, hook):
+        assert str(thing.id) not in thing.token
+        assert len(thing.token) > 24
 
 
 @pytest.mark.parametrize("path", ["/", "/control/world", "/api/v10/gateway", "/gateway", "/control/live?as=ada"])
@@ -44,18 +98,19 @@ def test_header_is_required(server: Server) -> None:
     ],
 )
 def test_other_pages_are_refused(server: Server, path: str, foreign: dict[str, str]) -> None:
-    assert status(server.url + path, {**HEADER, "Authorization": "Bot x", **foreign}) == 403
+    assert status(server.url + path, {**HEADER, **AS_BOT, "Cookie": server.client.headers["Cookie"], **foreign}) == 403
 
 
 def test_own_page_is_let_in(server: Server) -> None:
-    assert status(f"{server.url}/control/world", {**HEADER, "Origin": server.url}) == 200
+    headers = server.client.headers
+    assert status(f"{server.url}/control/world", {**headers, "Origin": server.url}) == 200
     port = server.url.rsplit(":", 1)[1]
-    assert status(server.url, {"Host": f"localhost:{port}"}) == 200
+    assert status(server.url, {**headers, "Host": f"localhost:{port}"}) == 200
 
 
 async def test_live_updates_need_the_own_page(server: Server) -> None:
     url = server.url.replace("http", "ws") + "/control/live?as=ada"
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(headers={"Cookie": server.client.headers["Cookie"]}) as session:
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await session.ws_connect(url)
         async with session.ws_connect(url, headers={"Origin": server.url}) as socket:
@@ -72,7 +127,7 @@ async def receive(socket: aiohttp.ClientWebSocketResponse, kind: str) -> dict[st
 async def test_page_is_told_of_each_change(server: Server) -> None:
     client = server.client
     url = server.url.replace("http", "ws") + "/control/live?as=ben"
-    async with aiohttp.ClientSession() as session, session.ws_connect(url, headers=HEADER) as socket:
+    async with aiohttp.ClientSession() as session, session.ws_connect(url, headers=client.headers) as socket:
         hello = await receive(socket, "hello")
         assert hello["state"]["bot"]["online"] is False
         assert {channel["name"] for channel in hello["state"]["channels"]} >= {"lab", "library"}
@@ -131,7 +186,7 @@ IN_LAB = b'{"as": "ada", "channel": "lab", '
     ],
 )
 def test_malformed_request_is_told_so(server: Server, body: bytes) -> None:
-    assert status(f"{server.url}/control/messages", HEADER, body) == 400
+    assert status(f"{server.url}/control/messages", server.client.headers, body) == 400
 
 
 def test_a_second_reaction_takes_the_first_one_back(server: Server) -> None:
@@ -145,22 +200,22 @@ def test_a_second_reaction_takes_the_first_one_back(server: Server) -> None:
 
 def test_api_needs_a_token(server: Server) -> None:
     assert status(f"{server.url}/api/v10/users/@me", {}) == 401
-    assert status(f"{server.url}/api/v10/users/@me", {"Authorization": "Bot bad-token"}) == 401
-    assert status(f"{server.url}/api/v10/users/@me", {"Authorization": "Bot x"}) == 200
+    assert status(f"{server.url}/api/v10/users/@me", {"Authorization": "Bot x"}) == 401
+    assert status(f"{server.url}/api/v10/users/@me", AS_BOT) == 200
 
 
 def test_unknown_route_is_no_success(server: Server) -> None:
-    assert status(f"{server.url}/api/v10/nothing/here", {"Authorization": "Bot x"}) == 501
+    assert status(f"{server.url}/api/v10/nothing/here", AS_BOT) == 501
 
 
 def test_malformed_rest_request(server: Server) -> None:
     lab = server.client.world().channels["lab"]
     url = f"{server.url}/api/v10/channels/{lab}/messages"
-    assert status(url, {"Authorization": "Bot x", "Content-Type": "application/json"}, b"{") == 400
+    assert status(url, {**AS_BOT, "Content-Type": "application/json"}, b"{") == 400
     for body in (DEEP, b'{"embeds": ["x"]}', b'{"content": "x", "poll": "x"}', b'{"content": "x", "flags": 1e999}'):
-        assert status(url, {"Authorization": "Bot x"}, body) == 400, body[:40]
+        assert status(url, AS_BOT, body) == 400, body[:40]
 
 
 @pytest.mark.parametrize("path", ["abc", "1e5", "9" * 5_000, "9" * 20, "%F0%9F%98%80", "..%2f..", "%C2%B2"])
 def test_there_is_no_such_file(server: Server, path: str) -> None:
-    assert status(f"{server.url}/cdn/attachments/1/{path}/x.txt", {}) == 404
+    assert status(f"{server.url}/cdn/attachments/1/{path}/x.txt", server.client.headers) == 404

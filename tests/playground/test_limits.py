@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from tests.driver import BOT_TOKEN
 from tests.playground.processes import Server
 
 TEXT = {"type": 2, "style": 1, "custom_id": "x"}
 
 
 def call(server: Server, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    headers = {"Authorization": "Bot a-token", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Bot {BOT_TOKEN}", "Content-Type": "application/json"}
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(f"{server.url}/api/v10{path}", data, headers, method=method)
     try:

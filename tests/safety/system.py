@@ -13,6 +13,7 @@ import redis
 
 from shared import presence
 from tests.e2e.system import START_S, System
+from tests.playground.processes import printed_address
 from tests.safety.certificates import Authority
 from tests.safety.server import Server, candidates, speaks_tls
 
@@ -70,7 +71,7 @@ class GuardedSystem(System):
         base = f"127.0.0.1:{self.port}"
         match name:
             case "playground":
-                return {}
+                return {"DISCORD_TOKEN": TOKEN}
             case "bot":
                 api = {"DISCORD_API_URL": f"http://{base}/api/v10", "DISCORD_GATEWAY_URL": f"ws://{base}/gateway"}
                 return {"DISCORD_TOKEN": TOKEN} | api | self.server.settings("bot")
@@ -85,7 +86,7 @@ class GuardedSystem(System):
         with log.open("ab") as output:
             self._parts[name] = self._popen(name, output)
         if name == "playground":
-            self.client.wait_for(lambda: "playground: http" in log.read_text("utf-8"), START_S, "the playground")
+            self.client.open(printed_address(log))
 
     def run_part(self, name: str, **changes: str) -> subprocess.Popen[str]:
         """One more process of a part, with other settings; what it writes can be read."""
