@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 from weakref import WeakValueDictionary
 
+import disarm
 import discord
 import structlog
 from redis.exceptions import RedisError
@@ -43,12 +44,11 @@ LETTER = f"{UNASKED}-p"
 _CALL = r"[a-z0-9][a-z0-9_-]{0,19}"
 _CALLED = re.compile(rf"(?<![\w@<./])@({_CALL})(?![\w-])", re.IGNORECASE)
 _RESERVED = ("everyone", "here", "systemmessage", "stop")
-_LOOK_ALIKE = {"LATIN", "CYRILLIC", "GREEK"}
-_AS_LATIN = str.maketrans(
-    "АВЕЅІЈКМНОРСТХУԚԜаеѕіјорсхуһԁԛԝӏѵ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧικορτυχαν",
-    "ABESIJKMHOPCTXYQWaesijopcxyhdqwlv" + "ABEZHIKMNOPTYXikoptuxav",
-)
-"""Letters of Cyrillic and Greek that look like Latin ones."""
+_MOST_CHARS = 32
+"""Of a name, as of Discord's own: after a longer one, `MARK` may be out of sight."""
+_FOUND = 1_000
+"""Members in an answer of Discord's, at most."""
+_ALIKE = ("li1", "o0")
 _TOO_MANY_WEBHOOKS, _MOST_HOOKS = 30_007, 1_000
 Fields = Callable[[ModelRecord], Awaitable[dict[str, Any]]]  # of the job in which a model answers
 log = structlog.get_logger()
@@ -260,10 +260,13 @@ class Personas(Service):
         """
         people, bots = set[int](), False
         route = discord.http.Route("GET", "/guilds/{guild_id}/members/search", guild_id=guild.id)
-        for query in {part for name in names for part in (name, name.split()[0], _folded(name))}:
-            for found in await self.client.http.request(route, params={"query": query, "limit": 100}):
+        wanted = set[str]().union(*map(_look_alikes, names))
+        first = {key[0] for key in wanted} | {name[0].lower() for name in names}
+        first |= {other for letters in _ALIKE for other in letters if first & set(letters)}
+        for query in {*first, *names}:  # a whole name, too: more members may begin with a letter than are found
+            for found in await self.client.http.request(route, params={"query": query, "limit": _FOUND}):
                 theirs = (found.get("nick"), found["user"]["username"], found["user"].get("global_name"))
-                if {_folded(one) for one in theirs if one} & {_folded(name) for name in names}:
+                if any(wanted & _look_alikes(one) for one in theirs if one):
                     people.add(int(found["user"]["id"]))
                     bots |= bool(found["user"].get("bot"))
         if bots or len(people) > 1:
@@ -317,29 +320,30 @@ def question(call: str, made: Persona, prefix: str) -> dict[str, Any]:
 
 
 def checked(call: str, title: str) -> tuple[str, str]:
-    """What people call a persona, and the name that is shown: without invisible characters, and with usual ones for
-    look-alikes. Raises UserError: it can't be called so."""
-    call, usual = call.strip().removeprefix("@").lower(), unicodedata.normalize("NFKC", title.strip(" \"'“”"))
-    name = " ".join("".join(one for one in usual if unicodedata.category(one) not in ("Cf", "Cc")).split())
+    """What people call a persona, and the name that is shown, without invisible characters. Raises UserError: it can't
+    be called so."""
+    call = call.strip().removeprefix("@").lower()
+    name = disarm.strip_format(unicodedata.normalize("NFKC", title.strip(" \"'“”")))
     signs = {unicodedata.category(one)[0] for one in name if one not in " .,'’&!?()-"} - set("LMN")
-    scripts = {unicodedata.name(one, "?").split()[0] for one in name if one.isalpha()} & _LOOK_ALIKE
+    deceives = disarm.is_mixed_script(name) or disarm.is_zalgo(name)
     if re.fullmatch(_CALL, call) is None or call in _RESERVED:
         raise UserError(
             f"A persona can't be called with {code(f'@{call}')}.",
             "Use up to 20 letters a to z, digits, `-` or `_`; not `everyone`, `here` or `stop`.",
         )
-    bare = _folded(name)
-    if not bare or signs or len(scripts) > 1 or len(name) > 80 - len(MARK) or bare in _RESERVED:
+    keys = _look_alikes(name)
+    if not keys or signs or deceives or len(name) > _MOST_CHARS or keys & set(_RESERVED):
         raise UserError(
             f"A persona can't have the name {code(title)}.",
-            "Take up to 72 letters of one script, digits and spaces, as in `Mary Shelley`.",
+            f"Take up to {_MOST_CHARS} letters of one script, digits and spaces, as in `Mary Shelley`.",
         )
-    if "discord" in bare or "clyde" in bare:
+    if any(banned in key for key in keys for banned in _look_alikes("discord") | _look_alikes("clyde")):
         raise UserError(f"Discord lets nobody speak as {code(name)}.", "Choose another name.")
     return call, name
 
 
-def _folded(name: str) -> str:
-    """The same of names that look alike."""
-    latin = unicodedata.normalize("NFKD", name).translate(_AS_LATIN)
-    return "".join(one for one in latin.casefold() if one.isalnum())
+def _look_alikes(name: str) -> set[str]:
+    """Keys of which names that look alike share one, as written, in small letters or in capitals."""
+    cases = (name, name.casefold(), name.upper())
+    keys = (unicodedata.normalize("NFKD", disarm.skeleton_key(one, digit_policy="tr39")) for one in cases)
+    return {"".join(one for one in key if one.isalnum()) for key in keys} - {""}

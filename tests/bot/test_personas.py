@@ -61,7 +61,7 @@ async def call(
     "title",
     [
         *("Discord", "ＤＩＳＣＯＲＤ", "Clyde the second", "Every one", "he\u200bre", "System Message"),
-        *("", "😀", "x" * 73, "M\u0430ry", "Mary · model", "@mary", "a:b"),
+        *("", "😀", "x" * 33, "M\u0430ry", "Mary · model", "@mary", "a:b", "\u3164", "A\u16a0", "M" + "\u0301" * 9),
     ],
 )
 def test_names_that_discord_refuses_or_that_deceive_are_refused(title: str) -> None:
@@ -71,7 +71,9 @@ def test_names_that_discord_refuses_or_that_deceive_are_refused(title: str) -> N
 
 def test_a_name_is_shown_as_it_is_read() -> None:
     assert checked("@Mary", ' "Ｍary\u200b  Shelley" ') == ("mary", "Mary Shelley")
-    assert checked("mary", "x" * 72)[1] == "x" * 72
+    assert checked("mary", f"Mary{60 * chr(0x3164)}Shelley{60 * chr(0x1160)}")[1] == "Mary Shelley"
+    assert checked("mary", "x" * 32)[1] == "x" * 32
+    assert checked("rin", "リン 林")[1] == "リン 林"
     assert checked("maria", "Мария")[1] == "Мария"
     for call in ("everyone", "here", "stop", "mary ann", "", "x" * 21, "märy"):
         with pytest.raises(UserError):
@@ -98,6 +100,25 @@ async def test_no_persona_has_a_members_name_without_their_yes(live: Live, typed
     assert f"once <@{whose}> says yes" in await live.ask("!persona")
     assert "No persona speaks here" in await live.ask("!persona", person="dora")
     assert "I need two personas" in await live.ask(f"!talk {call} {call}")
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Will\u3164Ada",
+        "W\u1160ill Ada",
+        "WiIl Ada",
+        "Wi1l Ada",
+        "W\u0131ll \u1d00da",
+        "ꓪꓲꓡꓡ ꓮꓓꓮ",
+        "ᎳᎥᏞᏞ ᎪᎠᎪ",
+        "wlll-ada",
+    ],
+)
+async def test_no_persona_looks_like_a_member(live: Live, title: str) -> None:
+    live.world.get_guild(GUILD_ID).members[USER_IDS["ben"]].nick = "Will Ada"
+    assert "that is your name. May" in await live.ask(f"!persona add other tides {title}")
 
 
 @pytest.mark.usefixtures("worker")
