@@ -52,6 +52,7 @@ is a whole one, too: of beginnings of words 0.8 % are below it, "lol" and "brb" 
 _AFTER_WORDS = " \n,."
 _JUDGED = 64  # characters of a seed by which its end is judged
 _MOST_SYMBOLS = 4  # to a character asked for, so that no text goes on for ever
+_TIMED = 8  # symbols by which a model's pace is measured
 _MOST_SEED = 1_000  # characters of the corpus that an answer carries as its beginning
 
 
@@ -225,6 +226,17 @@ class TextModel(Author):
 
     def draw_window(self, random: np.random.Generator) -> Ids:
         return np.asarray(self.windows[random.integers(len(self.windows))], np.int32)
+
+    def seconds_per_symbol(self) -> float:
+        """Measure the processor time that it takes to read a symbol and predict the next one."""
+        ids = np.zeros(_TIMED + 1, np.int32)
+        self.predictor.read(ids[:2])  # the first call may compile the loop
+        tries = []
+        for _ in range(3):
+            started = time.thread_time()
+            self.predictor.read(ids)
+            tries.append((time.thread_time() - started) / _TIMED)
+        return min(tries)
 
     def score(self, text: str, until: float = math.inf) -> Score:
         """How well the model foresees a text, per character of the text as given.

@@ -8,12 +8,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from galvanic.request import too_slow
+from galvanic.request import between_blocks, too_slow
 from galvanic.sampling import DRAW, Floats, Sampling
 from galvanic.text import Ids
 
@@ -102,7 +103,9 @@ class Predictor(ABC):
         if len(batches) < 2:
             return [text for batch in batches for text in self._write(batch)]
         with ThreadPoolExecutor(min(len(batches), os.cpu_count() or 1), "writing") as threads:
-            return [text for texts in threads.map(self._write, batches) for text in texts]
+            contexts = [copy_context() for _ in batches]
+            written = threads.map(lambda context, batch: context.run(self._write, batch), contexts, batches)
+            return [text for texts in written for text in texts]
 
     def _write(self, rows: Sequence[Row]) -> list[Ids]:
         writing = self.begin([int(row.seed[0]) for row in rows], [row.sampling for row in rows])
@@ -110,6 +113,7 @@ class Predictor(ABC):
         going = list(range(len(rows)))
         at = 1
         while True:
+            between_blocks.get()()
             late = [rows[index].give_up() for index in going]
             kept = [
                 place
@@ -138,6 +142,7 @@ def _advance(reading: Pass, given: Ids, until: float) -> Floats:
     """Read what is given, [steps, rows]; the log probability of each before it came. Raises as `Predictor.read`."""
     found = [np.zeros((0, given.shape[1]), np.float32)]
     for start in range(0, len(given), CHUNK):
+        between_blocks.get()()
         if time.monotonic() > until:
             raise too_slow()
         part = given[start : start + CHUNK].astype(np.int32)

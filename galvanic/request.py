@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import NamedTuple
 
 from galvanic.errors import UserError
 from galvanic.options import GenerateOptions, RecipeName
+
+between_blocks: ContextVar[Callable[[], None]] = ContextVar("between_blocks", default=lambda: None)
+"""Called between two blocks of a text that is written or read (`galvanic.predictor.CHUNK`); it may wait there, so that
+others have their turn."""
 
 
 class WriteRequest(GenerateOptions):

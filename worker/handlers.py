@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,17 +20,18 @@ from worker import transfer, writing
 from worker.events import JobEvents
 from worker.jobs import J, JobContext, begin, carry_out
 from worker.metrics import counted
+from worker.passes import Passes
 from worker.warm import warm_models
 
-AT_ONCE = 4  # so many jobs that are not gathered; more would only slow each other down
+AT_ONCE = 4  # so many jobs that write nothing; more would only slow each other down
 _TO_TELL = 0.1  # of the time that is left to a job: kept to say that it was not enough
-_slots = threading.BoundedSemaphore(AT_ONCE)
+_slots = Passes(AT_ONCE)
 
 
 class Handler(NamedTuple, Generic[J]):
     kind: type[J]
     work: Callable[[J, JobContext], Event | None]  # returns the job's last event, or None: it has sent that itself
-    gathered: bool = False  # those for one model are served together (`worker.warm`): any number may run
+    in_passes: bool = False  # it waits for its turn in `worker.warm`: any number may run
 
     def run(self, job_id: str, attempt: int, nonce: str, expires: datetime | None = None) -> None:
         """Do the job and publish its end. Safe from many threads.
@@ -48,16 +48,17 @@ class Handler(NamedTuple, Generic[J]):
         left_s = (expires - datetime.now(UTC)).total_seconds() if expires else settings.generate_timeout_s
         until = time.monotonic() + (1 - _TO_TELL) * left_s
         context = JobContext(settings, client, job_events, warm_models(), until)
-        with job_context(job), contextlib.nullcontext() if self.gathered else _slots, counted(job.kind, job_events):
+        slot = contextlib.nullcontext() if self.in_passes else _slots.turn(job.place.guild_id)
+        with job_context(job), slot, counted(job.kind, job_events):
             carry_out(job, job_events, functools.partial(self.work, job, context))
 
 
 HANDLERS: dict[str, Handler[Any]] = {
-    "generate": Handler(GenerateJob, writing.generate, gathered=True),
-    "compare": Handler(CompareJob, writing.compare, gathered=True),
-    "surprise": Handler(SurpriseJob, writing.surprise),
+    "generate": Handler(GenerateJob, writing.generate, in_passes=True),
+    "compare": Handler(CompareJob, writing.compare, in_passes=True),
+    "surprise": Handler(SurpriseJob, writing.surprise, in_passes=True),
     "picture": Handler(PictureJob, writing.picture),
-    "quiz": Handler(QuizJob, writing.quiz),
+    "quiz": Handler(QuizJob, writing.quiz, in_passes=True),
     "export": Handler(ExportJob, transfer.export),
     "import": Handler(ImportJob, transfer.import_),
     "delete": Handler(DeleteJob, transfer.delete),

@@ -24,6 +24,7 @@ from shared.jobs import MixPart
 from shared.settings import Settings, get_settings
 from worker.cache import ModelCache
 from worker.hardware import cores
+from worker.passes import Passes
 from worker.store import ModelStore
 
 if TYPE_CHECKING:
@@ -45,15 +46,16 @@ those of this one are answered meanwhile."""
 class _Slot:
     """A model, loaded when it is first needed."""
 
-    def __init__(self, store: ModelStore, model_id: str, passes: threading.Semaphore) -> None:
+    def __init__(self, store: ModelStore, model_id: str, passes: Passes) -> None:
         self._store = store
         self._model_id = model_id
         self._passes = passes
         self._lock = threading.Lock()
+        self._batching = threading.Lock()  # not the other one, which is held while the model is loaded
         self._model: TextModel | None = None
         self.users = 0
         """Requests that wait for it, or work with it."""
-        self.batcher: Batcher[WriteRequest, Generation] = Batcher(self._serve, at_once=min(PASSES, cores()))
+        self._batchers: dict[int, Batcher[WriteRequest, Generation]] = {}
 
     def model(self) -> TextModel:
         """Raises UserError: no such model, or a damaged file; StoreAway: a remote store cannot be used now."""
@@ -67,8 +69,21 @@ class _Slot:
                 self._model = model
             return self._model
 
-    def _serve(self, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
-        with self._passes:
+    def batcher(self, guild_id: int) -> Batcher[WriteRequest, Generation]:
+        """The one that gathers a server's requests: of all servers only the starter is asked by several."""
+        with self._batching:
+            if guild_id not in self._batchers:
+                serve = functools.partial(self._serve, guild_id)
+                self._batchers[guild_id] = Batcher(serve, at_once=min(PASSES, cores()))
+            return self._batchers[guild_id]
+
+    def rest(self) -> None:
+        """Let the threads of all servers go; to be called while nobody uses it."""
+        with self._batching:
+            self._batchers.clear()
+
+    def _serve(self, guild_id: int, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
+        with self._passes.turn(guild_id):
             return self.model().generate_batch(requests)
 
 
@@ -77,23 +92,25 @@ class WarmModels:
 
     One that somebody waits for stays beyond that: without it the next request would load it a second time.
 
-    Methods that need a model raise UserError when the store has no such model, or its file is damaged.
+    Methods that need a model raise UserError when the store has no such model, or its file is damaged. They work in a
+    turn of the server that asks (`worker.passes`).
     """
 
     def __init__(self, settings: Settings) -> None:
         self.store = ModelStore(settings)
         self._limit = settings.warm_models
-        self._passes = threading.Semaphore(PASSES)
+        self._passes = Passes(PASSES)
         self._slots: OrderedDict[str, _Slot] = OrderedDict()
         self._lock = threading.Lock()
 
-    def write_all(self, model_id: str, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
-        """Several texts in one pass, with what others ask of the model: each, or why there is none."""
+    def write_all(self, guild_id: int, model_id: str, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
+        """Write several texts in one pass, with what others of the server ask of the model: each, or why there is
+        none."""
         with self._slot(model_id) as slot:
-            return [_outcome(written) for written in slot.batcher.submit(requests)]
+            return [_outcome(written) for written in slot.batcher(guild_id).submit(requests)]
 
-    def use(self, model_id: str, work: Callable[[TextModel], T]) -> T:
-        with self._passes, self._slot(model_id) as slot:
+    def use(self, guild_id: int, model_id: str, work: Callable[[TextModel], T]) -> T:
+        with self._passes.turn(guild_id), self._slot(model_id) as slot:
             return work(slot.model())
 
     def drop(self, model_id: str) -> None:
@@ -106,13 +123,13 @@ class WarmModels:
         with self._lock:
             return set(self._slots)
 
-    def write_mixed(self, parts: Sequence[MixPart], request: WriteRequest) -> Generation:
+    def write_mixed(self, guild_id: int, parts: Sequence[MixPart], request: WriteRequest) -> Generation:
         """Raises UserError: why there is no text, or one of the models cannot be mixed."""
         from galvanic.generate import Mixture
 
         models: list[tuple[TextModel, float]] = []
         left = MOST_MIXED_MB * MEGABYTE
-        with self._passes, contextlib.ExitStack() as used:
+        with self._passes.turn(guild_id), contextlib.ExitStack() as used:
             for part in parts:
                 model = used.enter_context(self._slot(part.model_id)).model()
                 if (left := left - memory(model.description.network)) < 0:
@@ -135,6 +152,8 @@ class WarmModels:
         finally:
             with self._lock:
                 slot.users -= 1
+                if not slot.users:
+                    slot.rest()
                 idle = [known for known, one in self._slots.items() if not one.users]
                 for known in idle[: max(0, len(self._slots) - self._limit)]:
                     del self._slots[known]

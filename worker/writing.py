@@ -38,8 +38,8 @@ def generate(job: GenerateJob, context: JobContext) -> Generated:
         seeds = ((random_seed + number) % _SEEDS for number in range(several))
         requests = [asked.model_copy(update={"random_seed": seed}) for seed in seeds]
         if job.mix:
-            return context.models.write_mixed(job.mix, requests[0])
-        written = context.models.write_all(job.model_id, requests)
+            return context.models.write_mixed(job.place.guild_id, job.mix, requests[0])
+        written = context.models.write_all(job.place.guild_id, job.model_id, requests)
         return replace(_chosen(job, context, written, blocklist), random_seed=random_seed)
 
     def redraw(written: Generation) -> bool:
@@ -78,7 +78,9 @@ def _chosen(
     told = [0.0] * len(texts)
     with contextlib.suppress(UserError):
         plain = [one.text for one in texts]
-        told = context.models.use(job.model_id, lambda model: related(model, job.seed, plain, context.until))
+        told = context.models.use(
+            job.place.guild_id, job.model_id, lambda model: related(model, job.seed, plain, context.until)
+        )
     said = {"", *(part.strip() for line in job.seed.split("\n") for part in (line, line.partition(": ")[2]))}
 
     def worth(number: int) -> tuple[bool, bool, float]:
@@ -105,7 +107,7 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
         for model_id in {variant.model_id for variant in job.variants}:
             own = [variant for variant in job.variants if variant.model_id == model_id]
             requests = [asked.model_copy(update={"temperature": variant.temperature}) for variant in own]
-            outcomes |= zip(own, context.models.write_all(model_id, requests), strict=True)
+            outcomes |= zip(own, context.models.write_all(job.place.guild_id, model_id, requests), strict=True)
         return [outcomes[variant] for variant in job.variants]
 
     def redraw(drawn: list[Generation | UserError]) -> bool:
@@ -184,7 +186,9 @@ def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
     from galvanic.pictures import surprise_map
 
     started = time.monotonic()
-    found = context.models.use(job.model.model_id, lambda model: model.score(job.text, context.until))
+    found = context.models.use(
+        job.place.guild_id, job.model.model_id, lambda model: model.score(job.text, context.until)
+    )
     context.job_events.attach(SURPRISE_FILE, surprise_map(job.text, found.nats), _POSTED_WITHIN_S)
     ranked = sorted(zip(job.text, found.nats, strict=True), key=lambda pair: -pair[1])
     return Surprised(
@@ -214,7 +218,9 @@ def quiz(job: QuizJob, context: JobContext) -> Quizzed:
 
     blocked, written = _blocklist(job.blocked).hits, job.passages - 1
     window, real, others = context.models.use(
-        job.model.model_id, lambda model: draw(model, written, job.used, blocked, context.until)
+        job.place.guild_id,
+        job.model.model_id,
+        lambda model: draw(model, written, job.used, blocked, context.until),
     )
     place = secrets.randbelow(job.passages)
     return Quizzed(passages=(*others[:place], real, *others[place:]), real=place, window=window)

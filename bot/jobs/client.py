@@ -323,6 +323,10 @@ class JobClient(Service):
         for news in (news for job_id in told for news in self._news.get(job_id, ())):
             news.set()
 
+    async def has_begun(self, job_id: str) -> bool:
+        """Whether a worker has ever begun the job."""
+        return bool(await reply(self._redis.hexists(keys.job(job_id), "deaths")))
+
     async def has_worker(self, queue: str) -> bool:
         """Whether any worker serves `queue`. Raises redis.RedisError also if it takes nothing, so none can register."""
         if await reply(presence.alive_async(self._redis, queue)):

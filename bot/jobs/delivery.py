@@ -25,6 +25,7 @@ from bot.errors import CLOSED, AlreadyReported, post_error
 from bot.jobs.client import JobClient
 from bot.jobs.decoding import NotUnderstood
 from bot.responder import addressed
+from bot.servers.access import keep_cooldown
 from bot.types import Send
 from bot.words import NOBODY
 from galvanic.errors import UserError
@@ -121,7 +122,7 @@ class Delivery(Service):
             if not await self.jobs.submit(job):
                 return None
             try:
-                event = await self.end_of(job, within_s, _too_slow())
+                event = await self._end_of_asked(job, within_s)
                 self.written(isinstance(event, Failed))
                 return event
             finally:
@@ -168,6 +169,14 @@ class Delivery(Service):
         given_up = await self.jobs.give_up(job, otherwise)
         return otherwise if given_up else await self._final(job.job_id) or otherwise
 
+    async def _end_of_asked(self, job: Asked, timeout_s: float) -> Event:
+        """As `end_of`. If a worker has begun the job, the request keeps its cooldown, however it ends."""
+        event = await self.end_of(job, timeout_s, _too_slow())
+        with contextlib.suppress(RedisError):
+            if not isinstance(event, Failed) or await self.jobs.has_begun(job.job_id):
+                keep_cooldown()
+        return event
+
     async def _final(self, job_id: str) -> Event | None:
         return next((event for _, event in await self.jobs.events(job_id, "0") if event.kind in TERMINAL), None)
 
@@ -181,7 +190,7 @@ class Delivery(Service):
         event: Event | None = None
         try:
             async with self.waiting(job.place.channel_id):
-                event = end = await self.end_of(job, self.settings.generate_timeout_s, _too_slow())
+                event = end = await self._end_of_asked(job, self.settings.generate_timeout_s)
             self.written(isinstance(end, Failed))
             await retry(lambda: self.post(job, end, send, **options), unless=self.client.is_closed)
             self._tell(job, time.monotonic() - begun)

@@ -6,6 +6,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -147,6 +148,21 @@ class TooSoon(UserError):
         super().__init__("That was a bit fast.", f"Try again in {max(1, round(seconds))} s.")
 
 
+class _Cooldown:
+    kept = False
+    """Whether it stays, whatever happens yet."""
+
+
+_cooldown: ContextVar[_Cooldown | None] = ContextVar("cooldown", default=None)
+
+
+def keep_cooldown() -> None:
+    """Keep the cooldown of this request even if it fails: it has cost a worker something."""
+    cooldown = _cooldown.get()
+    if cooldown is not None:
+        cooldown.kept = True
+
+
 class Access:
     """Who may do what in a server, as its admins have set it. They themselves may do everything, everywhere.
 
@@ -220,7 +236,7 @@ class Access:
     async def spend(
         self, what: What, guild_id: int, who: int, seconds: float, *, request: int | None = None
     ) -> AsyncIterator[None]:
-        """Begin a cooldown for what happens within; if that fails, the cooldown is taken back.
+        """Begin a cooldown for what happens within; if that fails before `keep_cooldown`, the cooldown is taken back.
 
         Raises TooSoon: the last one is not over; nothing was begun.
 
@@ -238,13 +254,18 @@ class Access:
         # Sent twice, because the first reply was lost, it is this request's already.
         if not begun and await reply(self._redis.get(key)) != token.encode():
             raise TooSoon(await reply(self._redis.pttl(key)) / 1000)
+        own = _Cooldown()
+        before = _cooldown.set(own)
         try:
             yield
         except BaseException:
-            with contextlib.suppress(redis.RedisError):  # what failed within is what the person is to hear of
-                # Unless it is over, and the next request's by now.
-                await reply(self._give_back(keys=[key], args=[token]))
+            if not own.kept:
+                with contextlib.suppress(redis.RedisError):  # what failed within is what the person is to hear of
+                    # Unless it is over, and the next request's by now.
+                    await reply(self._give_back(keys=[key], args=[token]))
             raise
+        finally:
+            _cooldown.reset(before)
 
 
 def visible_channels(guild: discord.Guild | None, user: User) -> list[Readable]:

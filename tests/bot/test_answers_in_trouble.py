@@ -83,7 +83,8 @@ async def test_that_a_job_failed_is_told_once_whatever_happens(
     assert fault.times == late.times == 0
     assert len(live.shown("❌")) == 1
     assert live.whispered("ada", "") is None
-    assert not worker.redis.keys("cooldown:generate:*"), "what fails costs nothing"
+    if how != "mention":
+        assert worker.redis.keys("cooldown:generate:*"), "a worker has begun it"
 
 
 @pytest.mark.parametrize(
@@ -282,6 +283,14 @@ async def test_an_outage_of_redis_is_not_taken_for_a_slow_worker(live: Live, wor
         assert worker.waiting()
     await answered(live, worker)
     assert not live.shown("❌")
+
+
+async def test_a_text_that_no_worker_has_begun_costs_no_cooldown(live: Live, worker: StandIn) -> None:
+    live.bot.settings.generate_cooldown_s, live.bot.settings.generate_timeout_s = 600, 1
+    live.send("!generate the sea")
+    await live.until(lambda: live.showing("took too long"), "the reason")
+    await live.handled()
+    assert not worker.redis.keys("cooldown:generate:*")
 
 
 @pytest.mark.parametrize(("restarted", "why"), [(False, "took too long"), (True, "was restarted")])

@@ -190,14 +190,14 @@ def test_a_model_that_is_in_use_is_not_loaded_a_second_time(tmp_path: Path) -> N
 
     def use_the_others(held: TextModel) -> TextModel:
         for other in ("two", "three"):
-            warm.use(other, lambda _: None)
-        assert warm.use("one", lambda again: again is held)
+            warm.use(1, other, lambda _: None)
+        assert warm.use(1, "one", lambda again: again is held)
         return held
 
-    held = warm.use("one", use_the_others)
+    held = warm.use(1, "one", use_the_others)
     for other in ("two", "three"):
-        warm.use(other, lambda _: None)
-    assert warm.use("one", lambda again: again is not held), "it makes room once nobody uses it"
+        warm.use(1, other, lambda _: None)
+    assert warm.use(1, "one", lambda again: again is not held), "it makes room once nobody uses it"
 
 
 _shared = functools.cache(model)

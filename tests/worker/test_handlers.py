@@ -83,7 +83,7 @@ def test_a_comparison_of_which_nothing_comes_fails(client: redis.Redis) -> None:
 def test_a_surprise_is_the_score_of_the_text(client: redis.Redis, settings: Settings) -> None:
     text = "the boat\nÉ waits. \U0001f600"
     answer = expect(Surprised, run(client, surprise_job(text)))
-    model = warm.WarmModels(settings).use("one", lambda model: model)
+    model = warm.WarmModels(settings).use(1, "one", lambda model: model)
     assert answer.nats_per_char == pytest.approx(model.score(text).nats_per_char)
     assert answer.chars == len(text)
     assert {char for char, _ in answer.most} >= {"É", "\U0001f600"}

@@ -110,14 +110,14 @@ def test_each_host_forgets_what_was_deleted(
         client.set(keys.model(name), record(model_id=name).model_dump_json())
     there = changed_settings(monkeypatch, DATA_DIR=tmp_path / "there")
     models = warm.WarmModels(there)
-    before = {name: models.use(name, lambda model: model) for name in ("one", "two", "three")}
+    before = {name: models.use(1, name, lambda model: model) for name in ("one", "two", "three")}
     warm.forget_deleted(client, models.store.cache, models)
     assert models.ids() == {"one", "two", "three"}
     client.delete(keys.model("one"))  # as the bot does, long before its files are gone
     warm.forget_deleted(client, models.store.cache, models)
     assert models.ids() == {"two", "three"}
     assert copies(there) == ["three", "two"]
-    assert models.use("three", lambda model: model) is before["three"]
+    assert models.use(1, "three", lambda model: model) is before["three"]
     # Copies of what was deleted while this host was off go when it looks for the first time.
     client.delete(keys.model("two"))
     warm.forget_deleted(client, ModelStore(there).cache, None)

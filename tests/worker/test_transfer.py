@@ -146,4 +146,4 @@ def test_other_files_are_refused(client: redis.Redis) -> None:
 def test_an_import_of_a_warm_worker_needs_no_restart(client: redis.Redis) -> None:
     assert isinstance(run(client, generate_job(1)), Generated)
     answer = expect(Imported, imported(client, exported(client)))
-    assert warm.warm_models().use(answer.model.model_id, lambda model: model.recipe) == "char"
+    assert warm.warm_models().use(1, answer.model.model_id, lambda model: model.recipe) == "char"
