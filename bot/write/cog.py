@@ -321,20 +321,25 @@ class Writing(commands.Cog):
             async with self.generating.access.cooldown("generate", who):
                 await self.generating.delivery.ask(job, ctx.send, **replying(ctx))
 
-    def require_usable(self, who: Actor, message: discord.Message, *, own: bool = False) -> None:
-        """Raises UserError: the message is neither the person's own nor the bot's, nor, unless `own`, a webhook's."""
+    def require_usable(self, who: Actor, message: discord.Message) -> None:
+        """Raises UserError: the message is neither the person's own, nor the bot's, nor a webhook's."""
         me = self.generating.client.user
-        if message.author.id not in (who.user.id, me and me.id) and (own or message.webhook_id is None):
+        if message.author.id not in (who.user.id, me and me.id) and message.webhook_id is None:
             raise UserError(
                 "That message is somebody else's, so I don't use its words.",
                 "Take a message of your own or of mine, or write the text after the command.",
             )
 
     async def _author_of(self, who: Actor, message: discord.Message) -> int:
-        """Whose words a message has that this person may use. Raises UserError: nobody knows that any more."""
-        job_id = await self.generating.job_of(message) if message.author.id != who.user.id else None
-        self.require_usable(who, message, own=job_id is None)
-        return who.user.id if job_id is None else author_of((await self.generating.answered(who, job_id))[0])
+        """Whose words a message has that this person may use. Raises UserError: nobody knows."""
+        if message.author.id == who.user.id:
+            return who.user.id
+        if (job_id := await self.generating.job_of(message)) is None:
+            raise UserError(
+                "I can't tell whose words that message has, so I don't use them.",
+                "Take a text that a model wrote, a message of your own, or write the text after the command.",
+            )
+        return author_of((await self.generating.answered(who, job_id))[0])
 
     @generate.autocomplete("model")
     @compare.autocomplete("model")

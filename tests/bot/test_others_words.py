@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.channels.export import export
-from playground.places import GUILD_ID
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
 from shared import keys
 from tests.bot.live import Live
 from tests.bot.members import ADA, BEN
@@ -35,6 +35,15 @@ async def test_a_surprise_takes_ones_own_message(live: Live, worker: StandIn) ->
     await worker.asked(live)
     (kept,) = await requests(live, ADA)
     assert kept["text"] == "the tide watches"
+
+
+async def test_a_surprise_takes_no_message_that_quotes_others(live: Live, worker: StandIn) -> None:
+    listing = live.world.create_message(CHANNEL_IDS["lab"], BOT_ID, "1. the tide watches")
+    assert "can't tell whose words" in await live.ask("!surprise", reply_to=listing)
+    hook = live.world.create_message(CHANNEL_IDS["lab"], BOT_ID, "the gulls", webhook_id=5)
+    assert "can't tell whose words" in await live.ask("!surprise", reply_to=hook)
+    assert not worker.waiting()
+    assert not await requests(live, ADA)
 
 
 @pytest.mark.parametrize("how", ["Continue", "Hotter", "!surprise"])
