@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import discord
@@ -32,6 +33,8 @@ HEADINGS = {
 ADMINS_ONLY = "For members with Manage Server."
 
 _START = "*"
+_COMMAND = re.compile(rf"`(?=(?:{'|'.join(chain.from_iterable(HEADINGS.values()))})[` ])")
+"""Where a text of ours names a command."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def page(command: Command, prefix: str, mention: str | None = None, *, elsewhere
         f"Aliases: {names}" if names else "",
         f"```\n{begun}\n```",
     )
-    shown = "\n".join(filter(None, said))
+    shown = _COMMAND.sub(f"`{prefix}", "\n".join(filter(None, said)))
     embed = discord.Embed(title=plain(f"{prefix}{command.qualified_name}"), description=shown, colour=BLURPLE)
     if isinstance(command, commands.Group):
         _add(embed, "Subcommands", [f"`{part.name}` {_about(part)}" for part in _parts(command)])

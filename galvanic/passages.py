@@ -39,7 +39,7 @@ def draw(
             break
     else:
         if used:
-            raise UserError("Every passage that I keep of this text was shown.", "`quiz --start-over` begins anew.")
+            raise UserError("Every passage that I keep of this text was shown.", "`/quiz start_over:True` begins anew.")
         raise UserError("This model keeps no passage of its text that I could show.", elsewhere)
     found: dict[str, None] = {}
     for _ in range(_TRIES):

@@ -84,13 +84,12 @@ _TAG = re.compile(
 _LEAST_TAGS = 20
 _LEAST_PARAGRAPHS = 10
 _EMPTY = re.compile(r"\n[ \t]{0,40}\n\s{0,40}")
-# DiscordChatExporter's text and tables, and the tables of the data that Discord sends to its members.
+# DiscordChatExporter's text, tables, JSON and pages, and the tables of the data that Discord sends to its members.
 _DISCORD = re.compile(
     r"\s*+(?:=+\nGuild: .*\nChannel: |\"?AuthorID\"?,\"?Author\"?,\"?Date\"?,\"?Content\b"
-    r"|\"?ID\"?,\"?Timestamp\"?,\"?Contents\"?,)"
+    r"|\"?ID\"?,\"?Timestamp\"?,\"?Contents\"?,|\{\s*+\"guild\":\s*+\{\s*+\"id\":|<!DOCTYPE html>[^\0]*?\.chatlog__)"
 )
-_CHANNELS = "A channel's messages are learned with `train #CHANNEL`, from the members who agreed."
-_LATER = "can't be read yet: copy its text into a .txt file and send that."
+_CHANNELS = "The bot learns a channel with `/train source:#channel`: what members wrote there who agreed."
 
 
 def refuse_formats(text: str, name: str) -> None:
@@ -99,11 +98,15 @@ def refuse_formats(text: str, name: str) -> None:
     if _DISCORD.match(head):
         raise UserError(f"`{name}` looks like messages that were exported from Discord.", _CHANNELS)
     if _JSON.match(head):
-        raise UserError(f"`{name}` looks like data (JSON), not like a text.", f"JSON {_LATER} {_CHANNELS}")
+        raise UserError(
+            f"`{name}` looks like data (JSON), not like a text.",
+            f"JSON and the chats of other programs can't be read yet. {_CHANNELS}",
+        )
     if HTML.match(head) or _is_tagged(head):
         raise UserError(
             f"`{name}` looks like a web page (HTML), not like a text.",
-            f'HTML {_LATER} Project Gutenberg offers its books as "Plain Text", too.',
+            "HTML can't be read yet: copy its text into a .txt file and send that. "
+            'Project Gutenberg offers its books as "Plain Text", too.',
         )
 
 

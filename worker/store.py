@@ -85,7 +85,8 @@ class ModelStore:
         if model_id == STARTER:
             if not model_file.STARTER_FILE.exists():
                 raise UserError(
-                    "The starter isn't installed here.", "Train a model with `train frankenstein`, and write with that."
+                    "The starter isn't installed here.",
+                    "Train a model, as with `/train source:frankenstein`.",
                 )
             yield model_file.STARTER_FILE
         elif not self.is_local:

@@ -164,14 +164,14 @@ def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
         raise UserError(
             f"This model takes {size / MEGABYTE:,.1f} MB, and this server's models take "
             f"{taken / MEGABYTE:,.1f} of {job.disk_bytes / MEGABYTE:,.0f} MB already.",
-            "Delete one that is no longer needed with `model delete`, or ask a server admin.",
+            "Delete one that is no longer needed with `/model delete`, or ask a server admin.",
         )
 
 
 def delete(job: DeleteJob, context: JobContext) -> Deleted:
     """Files that are gone already are no error. Raises UserError if a registry still has the model."""
     if context.client.exists(keys.model(job.model_id)):
-        raise UserError("This model is still in use.", "Delete it with `model delete` first.")
+        raise UserError("This model is still in use.", "Delete it with `/model delete` first.")
     context.models.drop(job.model_id)
     context.models.store.delete(job.model_id)
     context.client.hdel(keys.DELETING, job.model_id)

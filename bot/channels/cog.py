@@ -35,7 +35,7 @@ _ANSWER_WITHIN = timedelta(hours=24)
 _EXPORT_EVERY_S = 180.0
 _MOST_PAGES = 10
 """Servers that are shown one by one; the file has all."""
-_OPTIN_AGAIN = "use `optin` in that server again"
+_OPTIN_AGAIN = "use `/optin` in that server again"
 """Its question may stand in direct messages, where the command does not work."""
 
 log = structlog.get_logger()
@@ -323,7 +323,7 @@ def _is_off(state: str | None) -> bool:
     word = (state or "on").strip().lower()
     if word not in ("on", "off"):
         raise UserError(
-            f"`allow-training` can't be {code(word)}.", "Leave it out to allow the channel; `off` takes it back."
+            f"The channel can't be {code(word)}.", "Leave it out to allow the channel; `off` takes it back."
         )
     return word == "off"
 

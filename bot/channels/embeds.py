@@ -181,7 +181,7 @@ def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
         "and buttons under those texts stop working.\n"
         "What stays: your no itself, so that nobody asks you again; my messages in channels; that you asked for a "
         "training, for a month; a file that you attached, until it is no longer needed; and your models of books "
-        "and files. In the server `model delete` deletes those.",
+        f"and files. In the server `{terms.prefix}model delete` deletes those.",
         colour=AMBER,
     )
 

@@ -38,7 +38,7 @@ async def export(holdings: Holdings, user: User) -> tuple[list[discord.File], li
         "My answers to your requests: they stand in the channels where I posted them.",
         "Words that somebody else gave me, where you asked for more of their text or went on talking with me.",
         f"Texts that you attached: I keep each for {settings.corpus_ttl_hours:g} hours after its last training.",
-        "The files of models: `model export` posts those that may be.",
+        "The files of models: `/model export` posts those that may be.",
     ]
     servers, chars = [], 0
     for guild_id in await holdings.servers_of(user):

@@ -32,7 +32,7 @@ from shared.models import ModelRecord
 
 ANSWER_WITHIN = timedelta(minutes=15)
 """How long the question about deleting can be answered: nobody should delete a model by finding an old message."""
-_NAME = "One of the names that `models` lists"
+_NAME = "One of the names that /models lists"
 
 
 def _subcommand(
@@ -334,7 +334,7 @@ class Models(Requests, commands.Cog):
         "import victor          (with a .safetensors file attached)",
         about="Import a model that was exported, here or in another server",
     )
-    @app_commands.describe(file="A .safetensors file, as `model export` makes it", name="What to call it here")
+    @app_commands.describe(file="A .safetensors file, as /model export makes it", name="What to call it here")
     async def model_import(self, ctx: Context, file: discord.Attachment | None = None, name: str | None = None) -> None:
         """Import a model that was exported as a `.safetensors` file, here or in another server.
 

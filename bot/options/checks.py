@@ -50,9 +50,7 @@ def model_name(typed: str) -> str:
             "Use up to 32 characters (a-z, 0-9, `-`, `_`), starting with a letter or digit.",
         )
     if name in STARTS:
-        raise UserError(
-            f"No model can be called `{name}`: it is what `train --from {name}` means.", "Choose another name."
-        )
+        raise UserError(f"No model can be called `{name}`: it is what `--from {name}` means.", "Choose another name.")
     return name
 
 

@@ -40,7 +40,7 @@ class UnreadableSettings(UserError):
     def __init__(self) -> None:
         super().__init__(
             "I can't read this server's settings.",
-            "A newer version of me wrote them: ask the bot's operator to update me, or reset them with `settings`.",
+            "A newer version of me wrote them: ask the bot's operator to update me, or reset them with `/settings`.",
         )
 
 

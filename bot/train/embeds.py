@@ -134,7 +134,7 @@ def foreign(job_id: str) -> discord.Embed:
 def finished_privately(job: TrainJob) -> discord.Embed:
     """The end of a training on a member's own words, as everybody sees it: neither its model's name nor its texts."""
     owner = f"<@{job.place.user_id}>"
-    said = f"✅ The model is ready, for {owner} alone. I sent them its name; `models` shows it to them, too."
+    said = f"✅ The model is ready, for {owner} alone. I sent them its name; `/models` shows it to them, too."
     return _note(f"Learned {short_title(job)}", said, GREEN, job.job_id)
 
 
@@ -157,7 +157,7 @@ def plain_end(job: TrainJob, state: TrainingState) -> discord.Embed:
     if state.finished is not None:
         title = f"Learned {short_title(job)}"
         said = f"✅ Its model is called `{state.finished.model.name}`."
-        remedy = f"Discord didn't take the whole card; `model info {state.finished.model.name}` shows the rest."
+        remedy = f"Discord didn't take the whole card; `/model info name:{state.finished.model.name}` shows the rest."
     elif state.failed is not None:
         title, said, remedy = f"Could not learn {short_title(job)}", state.failed.problem, state.failed.remedy
     said = f"{clipped(said, FIELD_LIMIT)}\n{clipped(remedy, FIELD_LIMIT)}".strip()
@@ -184,7 +184,7 @@ def end_without_channel(embed: discord.Embed, job: TrainJob, state: TrainingStat
         kept = "ended the training and kept the best so far" if state.finished.stopped == "finish" else "kept the model"
         place = job.place
         elsewhere = model.usable_in((), place.user_id) and not set(model.source_channels) & set(place.channel_ids)
-        where = "The command `models` lists it in the server's channels that may use it."
+        where = "`/models` lists it in the server's channels that may use it."
         lost = "It was for that channel alone, so it can't be used any more."
         said = f"✅ I {kept} as `{model.name}`.\n{where if elsewhere else lost}"
     shown = embed.copy()

@@ -246,7 +246,8 @@ def _every(wanted: str, messages: int | None, prefix: str) -> int:
     if wanted == "nightly":
         return 0
     if wanted != "every":
-        raise UserError(f"`learn` can't be {code(wanted)}.", "It is `nightly`, `every` with a number, or `off`.")
+        remedy = f"Use `{prefix}learn nightly`, `{prefix}learn every 500` or `{prefix}learn off`."
+        raise UserError(f"`{prefix}learn` can't be {code(wanted)}.", remedy)
     if messages is None or not _LEAST <= messages <= _MOST:
         raise UserError(
             "After how many messages should it learn?",

@@ -45,7 +45,8 @@ class Chat(commands.Cog):
         known = {None: None, "on": True, "yes": True, "off": False, "no": False}
         word = state.strip().lower() if state is not None else None
         if word not in known:
-            raise UserError(f"`chat` can't be {code(str(state))}.", f"Use `{prefix}chat on` or `{prefix}chat off`.")
+            remedy = f"Use `{prefix}chat on` or `{prefix}chat off`."
+            raise UserError(f"`{prefix}chat` can't be {code(str(state))}.", remedy)
         wanted, here = known[word], channel_ids(ctx.channel)
         if wanted is not None:
             if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):

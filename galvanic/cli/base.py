@@ -55,6 +55,8 @@ class Cli:
         path = Path(name)
         if path.is_file():
             return read_file(path, workdir, keep_licence=keep_licence)
+        if "://" in name:
+            raise UserError("Links are not fetched.", "Download the file, and give its path.")
         if path.suffix or path.is_dir() or len(path.parts) > 1:
             raise UserError(f"There is no text file {name}.", "Give the path of a file, or a name from the catalogue.")
         return self.named(name, keep_licence)

@@ -2,11 +2,12 @@
 
 from shared.corpora.catalogue import CatalogueEntry, catalogue
 from shared.corpora.corpus import Corpus, check_size, from_upload, pack, unpack, unpack_to_file, unpacked_limit
-from shared.corpora.sources import names, resolve
+from shared.corpora.sources import UnknownText, names, resolve
 
 __all__ = [
     "CatalogueEntry",
     "Corpus",
+    "UnknownText",
     "catalogue",
     "check_size",
     "from_upload",

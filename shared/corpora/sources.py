@@ -22,6 +22,10 @@ log = structlog.get_logger(__name__)
 _NAMED = 10
 
 
+class UnknownText(UserError):
+    """No text has this name."""
+
+
 def names(settings: Settings) -> list[str]:
     """Every name that `resolve` knows, sorted. Reads the folder `CORPORA_DIR`."""
     return sorted({entry.name for entry in catalogue()} | set(_folder(settings)))
@@ -30,9 +34,12 @@ def names(settings: Settings) -> list[str]:
 async def resolve(name: str, settings: Settings, *, keep_licence: bool = False) -> Corpus:
     """From `CORPORA_DIR`, the cache, Python itself or Project Gutenberg, in this order.
 
-    Case and spaces of `name` and a final `.txt` do not matter. Raises `UserError`: no such name (with the nearest
-    ones), the book cannot be fetched, or the file is no good.
+    Case and spaces of `name` and a final `.txt` do not matter. Raises `UnknownText`: no such name (with the nearest
+    ones); `UserError`: the book cannot be fetched, or the file is no good.
     """
+    if "://" in name:
+        remedy = "Download the file and attach it, or name a text that `/catalogue` lists."
+        raise UnknownText("I don't fetch links.", remedy)
     key = _key(name)
     if (path := (await asyncio.to_thread(_folder, settings)).get(key)) is not None:
         return await asyncio.to_thread(_from_folder, path, key, settings, keep_licence)
@@ -99,13 +106,13 @@ def _from_folder(path: Path, key: str, settings: Settings, keep_licence: bool) -
     )
 
 
-def _unknown(name: str, key: str, settings: Settings) -> UserError:
+def _unknown(name: str, key: str, settings: Settings) -> UnknownText:
     near = difflib.get_close_matches(key, names(settings), n=3, cutoff=0.5)
     shown = name.strip() if len(name.strip()) <= 50 else name.strip()[:49] + "…"
     guess = f"Did you mean {' or '.join(f'`{each}`' for each in near)}? " if near else ""
-    return UserError(
+    return UnknownText(
         f"There is no text called `{shown.replace('`', '')}`.",
-        f"{guess}`catalogue` lists every name; or attach a .txt file.",
+        f"{guess}`/catalogue` lists every name; or attach a .txt file.",
     )
 
 

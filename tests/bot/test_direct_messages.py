@@ -21,7 +21,7 @@ from tests.bot.live import Live
         # What needs a server.
         ("hello", "`!help` shows them. I work in servers"),
         ("<@1297000000000000031> hello", "I chat in servers"),
-        ("!models", "`help`"),
+        ("!models", "`/help`"),
     ],
 )
 async def test_some_commands_need_no_server_and_of_others_it_is_told_what_works(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from tests.bot.live import Live
 from tests.bot.offline import context
 
 Command = commands.Command[Any, ..., Any]
-USAGE = Path(__file__).parents[2] / "docs/usage.md"
+NAMED_BARE = re.compile(rf"`({'|'.join(name for names in pages.HEADINGS.values() for name in names)})(?=[` ]|$)")
+ROOT = Path(__file__).parents[2]
+USAGE = ROOT / "docs/usage.md"
 
 
 def leaves(bot: commands.Bot) -> list[Command]:
@@ -102,6 +105,23 @@ async def test_pages_fit_into_discords_limits(live: Live) -> None:
         assert all(value == "*" or live.bot.get_command(value) for value in offered)
         if name is None:
             assert offered == {one.name for one in live.bot.commands if for_person(one, ada)}
+
+
+async def test_commands_are_named_with_their_prefix(live: Live) -> None:
+    ada = await live.guild.fetch_member(USER_IDS["ada"])
+    for command in leaves(live.bot):
+        assert not NAMED_BARE.search((await page_of(live, command.qualified_name, ada))["embed"].description)
+    assert "`!optout` takes it back" in (await page_of(live, "optin", ada))["embed"].description
+
+
+def test_messages_name_commands_with_their_prefix_or_as_slash_commands() -> None:
+    bare = []
+    for path in (path for part in ("bot", "galvanic", "shared", "worker") for path in (ROOT / part).rglob("*.py")):
+        tree = ast.walk(ast.parse(path.read_text("utf-8")))
+        nodes = [child for node in tree if not isinstance(node, ast.Expr) for child in ast.iter_child_nodes(node)]
+        texts = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+        bare += [f"{path}: {text}" for text in texts if NAMED_BARE.search(text)]
+    assert bare == []
 
 
 async def test_members_are_not_offered_what_is_for_admins(live: Live) -> None:

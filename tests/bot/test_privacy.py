@@ -105,7 +105,7 @@ async def test_nobody_agrees_for_a_server_where_they_are_not(live: Live) -> None
 
 async def test_a_question_of_another_day_changes_nothing(live: Live) -> None:
     live.patch.setattr("bot.channels.cog._ANSWER_WITHIN", timedelta(0))
-    for command, label, again in (("optin", "I agree", "`optin`"), ("forget-me", "Forget me", "`!forget-me`")):
+    for command, label, again in (("optin", "I agree", "`/optin`"), ("forget-me", "Forget me", "`!forget-me`")):
         live.slash("ben", command)
         question = await live.until(lambda: live.whispered("ben", "?"), "the question")
         live.press("ben", question, label)

@@ -64,7 +64,14 @@ async def test_an_export_of_a_chat_is_refused(live: Live) -> None:
     said = b'{"author": "ben", "content": "nobody asked me"}\n' * 100
     answer = await live.ask("!train", files={"us.txt": said})
     assert "looks like data (JSON)" in answer
-    assert "train #CHANNEL" in answer
+    assert "chats of other programs can't be read yet" in answer
+    assert "`/train source:#channel`: what members wrote there who agreed" in answer
+    assert "copy" not in answer
+
+
+async def test_a_link_is_not_fetched(live: Live) -> None:
+    answer = await live.ask("!train https://example.org/book.txt")
+    assert "I don't fetch links.**\nDownload the file and attach it, or name a text that `/catalogue` lists." in answer
 
 
 async def test_who_cannot_fetch_a_book_is_told_of_texts_that_need_no_network(live: Live) -> None:

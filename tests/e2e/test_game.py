@@ -51,7 +51,7 @@ def test_no_passage_comes_twice_until_somebody_starts_over(system: System) -> No
         quiz(system, "!quiz tides" if number else "!quiz tides --start-over", channel)
     used_up = text_of(system.ask("!quiz tides", channel="cellar"))
     assert "Every passage that I keep of this text was shown" in used_up
-    assert "`quiz --start-over`" in used_up
+    assert "`/quiz start_over:True`" in used_up
     assert "A quiz is already running in this channel" in text_of(system.ask("!quiz tides"))
     quiz(system, "!quiz tides --start-over", "cellar")
 

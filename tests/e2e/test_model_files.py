@@ -132,7 +132,7 @@ def test_what_cannot_be_imported(system: System) -> None:
     system.add_model("whale", file_bytes=1_999_999_999)
     said = ask(system, "!model import", files={"x.safetensors": exported(system, "honest")})
     assert "of 2,000 MB already" in said
-    assert "`model delete`" in said
+    assert "`/model delete`" in said
 
 
 def test_a_model_whose_files_are_gone_says_so(system: System) -> None:

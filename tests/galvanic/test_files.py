@@ -111,6 +111,8 @@ def test_books_come_without_their_headers_and_licences(tmp_path: Path, encoding:
 
 JSON = '[{"author": "ada", "text": "hello \\"you\\"", "likes": -1.5e3, "seen": null}]'
 PAGE = "<!-- a page -->\n<!DOCTYPE html>\n<html><body><p>Hello.</p></body></html>"
+EXPORT = '{\n  "guild": {\n    "id": "1",\n    "name": "The Annex"\n  },\n  "messages": []\n}'
+EXPORTED_PAGE = "<!DOCTYPE html>\n<html><head><style>\n.chatlog__message { padding: 0; }\n</style></head></html>"
 TABLE = '"AuthorID","Author","Date","Content","Attachments","Reactions"\n"1","ada","2024","hello","",""\n'
 
 
@@ -126,6 +128,8 @@ TABLE = '"AuthorID","Author","Date","Content","Attachments","Reactions"\n"1","ad
         ("<p>A paragraph that runs\nover several\nlines.</p>\n\n" * 40, "HTML"),
         ("<div><b>ada</b><span>hello</span></div>" * 40, "HTML"),
         (TABLE, "exported from Discord"),
+        (EXPORT, "exported from Discord"),
+        (EXPORTED_PAGE, "exported from Discord"),
         ("=" * 62 + "\nGuild: The Annex\nChannel: Text / general\n" + "=" * 62 + "\n\n[1-Jan-24] ada\nhi\n", "Discord"),
     ],
 )

@@ -50,7 +50,7 @@ def test_a_passage_that_was_shown_does_not_come_again() -> None:
     assert number == 1
     with pytest.raises(UserError, match="Every passage that I keep of this text was shown") as refused:
         drawn(model, used=(0, 1, 2))
-    assert "--start-over" in refused.value.remedy
+    assert "start_over:True" in refused.value.remedy
 
 
 def test_none_has_a_hit_of_the_blocklist() -> None:

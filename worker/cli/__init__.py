@@ -9,8 +9,9 @@ import socket
 
 from galvanic.cli import main as run
 from galvanic.cli.base import Cli, Run, positive_int, report
+from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
-from shared.corpora import resolve
+from shared.corpora import UnknownText, names, resolve
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
 from shared.settings import get_settings, read_settings
@@ -54,7 +55,12 @@ def register(cli: Cli) -> None:
 
 def _named(name: str, keep_licence: bool) -> tuple[str, CorpusInfo]:
     """A text of the catalogue, as the bot takes it. Raises UserError: there is none, or it can't be had."""
-    corpus = asyncio.run(resolve(name, get_settings(), keep_licence=keep_licence))
+    settings = get_settings()
+    try:
+        corpus = asyncio.run(resolve(name, settings, keep_licence=keep_licence))
+    except UnknownText as error:
+        remedy = f"Give the path of a text file, or one of these names: {', '.join(names(settings))}."
+        raise UserError(error.problem, remedy) from error
     return corpus.text, corpus.info
 
 
