@@ -240,6 +240,11 @@ class Galvanic(commands.Bot):
         else:
             await self.invoke(ctx)
 
+    def dispatch(self, event_name: str, /, *args: Any, **kwargs: Any) -> None:
+        """Once the bot is closed there is no loop that listeners could run in."""
+        if not self.is_closed():
+            super().dispatch(event_name, *args, **kwargs)
+
     async def close(self) -> None:
         for one in (
             self.tasks,
@@ -286,7 +291,7 @@ class Galvanic(commands.Bot):
 
     async def on_error(self, event_method: str, /, *_args: Any, **_kwargs: Any) -> None:
         """A listener's."""
-        if (error := sys.exc_info()[1]) is not None:
+        if (error := sys.exc_info()[1]) is not None and not self.is_closed():
             log_failed(event_method, error)
 
 

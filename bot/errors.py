@@ -25,6 +25,7 @@ MISSING_PERMISSIONS = 50_013
 ARCHIVED = 50_083  # a change in an archived thread
 ALREADY_ANSWERED = 40_060
 UNKNOWN_CHANNEL = 10_003
+NOT_FOUND = 404  # an HTTP status, which other servers of Discord's protocol give as the code, too
 UNKNOWN_WEBHOOK = 10_015
 MISSING_ACCESS = 50_001  # the bot does not see the channel
 TAKES_NO_MESSAGES = frozenset({50_007, 50_278})
@@ -73,7 +74,7 @@ def too_late() -> UserError:
 
 def is_gone(error: BaseException) -> bool:
     """Whether Discord says that a channel no longer exists."""
-    return isinstance(error, discord.HTTPException) and error.code == UNKNOWN_CHANNEL
+    return isinstance(error, discord.HTTPException) and error.code in (UNKNOWN_CHANNEL, NOT_FOUND)
 
 
 def explain(error: BaseException, doing: str, settings: Settings, usage: str = "") -> UserError:

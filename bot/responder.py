@@ -217,8 +217,12 @@ class Responder(commands.Cog):
     ) -> None:
         """Tell one person what went wrong, however the interaction was answered before; `doing`: see `explain`.
 
-        Where Discord takes no answer any more, say it in the channel for a minute, without `view`.
+        Where Discord takes no answer any more, say it in the channel for a minute, without `view`. Once the bot is
+        closed nobody can be told, and what failed is most likely its closed connection.
         """
+        if self.bot.is_closed():
+            log.info("not_answered_before_the_end", interaction_id=interaction.id)
+            return
         problem = explain(error, doing, self.settings)
         if isinstance(problem, AlreadyReported):
             return
@@ -234,6 +238,8 @@ class Responder(commands.Cog):
 
     async def _respond(self, ctx: Context, error: Exception) -> None:
         """Tell whoever gave a command: in the channel, only to them where Discord allows, or directly."""
+        if self.bot.is_closed():
+            return
         problem = await self._explain(ctx, error)
         if isinstance(problem, Private) and ctx.interaction is not None and ctx.interaction.is_expired():
             problem = too_late()

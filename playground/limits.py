@@ -52,7 +52,7 @@ def _check_message(body: dict[str, Any]) -> None:
                 if not str(field.get(key) or "").strip():
                     raise errors.invalid_form_body(f"embeds[{index}].fields[{number}].{key}: This field is required")
         for key, part in (("footer", "text"), ("author", "name")):
-            if embed.get(key) and not str(embed[key].get(part) or "").strip():
+            if embed.get(key) is not None and not str(embed[key].get(part) or "").strip():
                 raise errors.invalid_form_body(f"embeds[{index}].{key}.{part}: This field is required")
         for slot in ("image", "thumbnail"):
             url = (embed.get(slot) or {}).get("url")

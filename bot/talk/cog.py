@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import time
@@ -190,10 +191,14 @@ class Speaks(commands.Cog):
             return
         checks.in_range("turns", turns, 2, 12)
         await access.require("generate", who)
+        announced = asyncio.Event()
         async with access.cooldown("generate", who):
-            await self.personas.begin(who, pair, turns)
-        stop = as_typed(await self.personas.generating.servers.prefix(who.guild_id), "talk", "first", "stop")
-        await ctx.send(f"`@{pair[0]}` and `@{pair[1]}` talk: {turns} texts. `{stop}` ends it.", **replying(ctx))
+            await self.personas.begin(who, pair, turns, announced)
+        try:
+            stop = as_typed(await self.personas.generating.servers.prefix(who.guild_id), "talk", "first", "stop")
+            await ctx.send(f"`@{pair[0]}` and `@{pair[1]}` talk: {turns} texts. `{stop}` ends it.", **replying(ctx))
+        finally:
+            announced.set()
 
     async def _known(self, who: Actor) -> dict[str, Persona]:
         """An admin sees all of the server."""

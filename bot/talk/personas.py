@@ -200,8 +200,8 @@ class Personas(Service):
     async def _is_quiet(self, who: Actor) -> bool:
         return (await self.rooms.room(who.here[-1])).quiet > time.time()
 
-    async def begin(self, who: Actor, pair: tuple[str, str], turns: int) -> None:
-        """Have two talk. Raises UserError: not they, or not there and now."""
+    async def begin(self, who: Actor, pair: tuple[str, str], turns: int, announced: asyncio.Event) -> None:
+        """Have two talk, once that was `announced`. Raises UserError: not they, or not there and now."""
         prefix = await self.generating.servers.prefix(who.guild_id)
         if len(set(pair) & (await self.here(who.guild_id, who.here)).keys()) < 2:
             raise UserError("I need two personas of this channel.", f"`{prefix}persona` lists them.")
@@ -220,11 +220,11 @@ class Personas(Service):
             if in_server <= in_channel:
                 remedy = f"A server has {MOST_IN_A_SERVER} an hour, whatever its admins choose: try again later."
             raise UserError(f"There is room for {count(left, 'more text')} this hour, too few for {turns}.", remedy)
-        task = self.spawn(self._talk(who, pair, turns))
+        task = self.spawn(self._talk(who, pair, turns, announced))
         self.talks[who.here[0]] = task, who.user.id
         task.add_done_callback(lambda _: self.talks.pop(who.here[0], None))
 
-    async def _talk(self, who: Actor, pair: tuple[str, str], turns: int) -> None:
+    async def _talk(self, who: Actor, pair: tuple[str, str], turns: int, announced: asyncio.Event) -> None:
         said, send = list[str](), self.client.get_partial_messageable(who.here[0], guild_id=who.guild_id).send
 
         def fields(model: ModelRecord) -> Awaitable[dict[str, Any]]:
@@ -232,6 +232,7 @@ class Personas(Service):
             before = [Turn(0 if (len(said) - at) % 2 else None, text, None) for at, text in enumerate(said)]
             return self.conversation.after(who, before, model)
 
+        await announced.wait()
         try:
             try:
                 while len(said) < turns:

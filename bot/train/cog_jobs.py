@@ -242,7 +242,7 @@ def listing(rows: Sequence[Row], snapshot: QueueSnapshot, guild_id: int, prefix:
     foot = [f"{count(elsewhere, 'training')} of other servers"] if elsewhere else []
     if any(row.own for row in rows):
         foot.append("⭐ yours: " + ", ".join(as_typed(prefix, ending, "job", "JOB") for ending in ("cancel", "finish")))
-    return embed.set_footer(text=" · ".join(foot) or None)
+    return embed.set_footer(text=" · ".join(foot)) if foot else embed
 
 
 def _line(row: Row, snapshot: QueueSnapshot) -> str:

@@ -159,9 +159,9 @@ def plain_end(job: TrainJob, state: TrainingState) -> discord.Embed:
         said = f"✅ Its model is called `{state.finished.model.name}`."
         remedy = f"Discord didn't take the whole card; `/model info name:{state.finished.model.name}` shows the rest."
     elif state.failed is not None:
-        title, said, remedy = f"Could not learn {short_title(job)}", state.failed.problem, state.failed.remedy
-    said = f"{clipped(said, FIELD_LIMIT)}\n{clipped(remedy, FIELD_LIMIT)}".strip()
-    return _note(clipped(title, TITLE_LIMIT), said, None, job.job_id)
+        title = f"Could not learn {short_title(job)}"
+        said, remedy = state.failed.problem[:FIELD_LIMIT], state.failed.remedy[:FIELD_LIMIT]
+    return _note(title, f"{said}\n{remedy}".strip(), None, job.job_id)
 
 
 def channel_gone(job: TrainJob, *, kept: bool) -> discord.Embed:

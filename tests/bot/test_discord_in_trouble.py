@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
 from unittest.mock import Mock
 
@@ -96,6 +98,28 @@ async def test_an_error_whose_receipt_was_lost_is_not_told_twice(live: Live) -> 
     await live.until(lambda: not fault.times, "the fault")
     await live.handled()
     assert len(live.shown("❌")) == 1
+
+
+@pytest.mark.parametrize("by_menu", [False, True])
+async def test_a_stop_while_an_interaction_is_answered_is_no_error(
+    live: Live, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder, by_menu: bool
+) -> None:
+    page = await live.answered(live.send("!help"))
+    answering = live.faults.add(Fault("POST", CALLBACK, 200, wait_s=1.0))
+    before = asyncio.all_tasks()
+    with caplog.at_level(logging.ERROR), capture_logs() as logged:
+        if by_menu:
+            live.acts.select(ADA, LAB, page.id, "galvanic:help", ["train"])
+        else:
+            live.slash("ada", "status")
+        await live.until(lambda: not answering.times, "the answer on its way")
+        await live.bot.close()
+        _, left = await asyncio.wait(asyncio.all_tasks() - before, timeout=30)
+        gc.collect()
+    assert not left
+    assert {entry["log_level"] for entry in logged} <= {"info", "warning"}
+    assert not [record for record in caplog.records if record.name.startswith("discord")]
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize(("error", "level"), [(aiohttp.ServerDisconnectedError(), "warning"), (KeyError(), "error")])

@@ -235,7 +235,7 @@ async def test_an_end_that_discord_refuses_is_shown_plainly(
     await live.until(lambda: not worker.waiting(), "the end of the job")
     assert not fault.times
     (card,) = live.shown("job t-77")
-    words = "didn't take the whole card" if end.kind == "finished" else "The text is too short.\nTake another."
+    words = "`tides`." if end.kind == "finished" else "The text is too short.\nTake another."
     assert words in text_of(card)
     assert not card.components
     assert not live.shown("job t-77", channel=live.dm("ada"))
@@ -247,6 +247,15 @@ async def test_an_end_that_discord_refuses_even_plainly_goes_to_the_owner(live: 
     log.publish(Failed(problem="The text is too short."))
     assert "The text is too short." in await told(live, worker, "job t-77")
     assert not fault.times
+
+
+async def test_a_channel_that_is_gone_by_another_servers_code_ends_the_training(live: Live, worker: StandIn) -> None:
+    log = await begun(live, worker)
+    for method, path in (("PATCH", rf"/channels/{LAB}/messages/\d+"), ("POST", f"/channels/{LAB}/messages")):
+        live.faults.add(Fault(method, path, 404, 404, times=100))
+    log.publish(progress(train_loss=1.5))
+    await live.until(lambda: live.showing("was deleted", channel=live.dm("ada")), "the first word")
+    assert worker.redis.get(keys.job_control(log.job_id)) == b"finish"
 
 
 @pytest.mark.parametrize("method", ["PATCH", "POST"])

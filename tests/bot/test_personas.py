@@ -25,7 +25,7 @@ from playground.present import Presenter
 from shared import keys
 from shared.events import Failed
 from shared.jobs import GENERATE_QUEUE
-from tests.bot.live import Live
+from tests.bot.live import Live, text_of
 from tests.bot.stand_in import TEXT, StandIn
 from tests.driver.faults import Fault
 
@@ -568,7 +568,11 @@ async def test_two_talk_as_many_turns_as_asked_each_after_the_other(live: Live, 
     for typed in ("!talk mary", "!talk mary mary", "!talk mary ada"):
         assert "two personas of this channel" in await live.ask(typed)
     assert "turns" in await live.ask("!talk mary victor 13")
-    assert "talk: 3 texts" in await live.ask("!talk @Mary victor 3", person="ben")
+    slow = live.faults.add(Fault("POST", f"/channels/{LAB}/messages", 200, wait_s=0.5))
+    sent = live.send("!talk @Mary victor 3", person="ben")
+    await live.until(lambda: not slow.times, "the announcement on its way")
+    assert not pair.waiting(), "nothing is written before it is there"
+    assert "talk: 3 texts" in text_of(await live.answered(sent))
     assert "Two personas are already talking here" in await live.ask("!talk mary victor")
     seeds = [(await pair.answer(live, text, drawn="It was "))["seed"] for text in ("one", "two", "three")]
     await live.until(lambda: not live.bot.personas.talks, "the end")
@@ -603,6 +607,7 @@ async def test_a_talk_ends_with_trouble_and_with_the_hours_texts(live: Live, pai
     assert "There is room for 5 more texts this hour, too few for 6." in refused, "what is unclear may be posted"
     assert "Manage Server or Manage Channels" in refused
     await live.ask("!talk mary victor 5")
+    await pair.asked(live)
     for number in range(5):
         pair.redis.zadd(keys.spoken("channel", LAB), {f"other-{number}": time.time()})
     await pair.answer(live, "one")

@@ -45,6 +45,7 @@ TOO_MUCH = [
     embed(fields=[{"name": "n", "value": " "}]),
     embed(fields=[{"name": "", "value": "v"}]),
     embed(title="x", footer={"text": ""}),
+    embed(title="x", footer={}),
     embed(title="x", image={"url": "file:///etc/passwd"}),
     row(TEXT),
     {"content": "x", "nonce": "n" * 26},
