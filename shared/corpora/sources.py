@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
@@ -20,6 +22,10 @@ from shared.settings import Settings
 log = structlog.get_logger(__name__)
 
 _NAMED = 10
+_LEAST_PROSE, _LEAST_LETTERS = 80, 0.92  # characters of a paragraph, and their share of letters, spaces and commas
+_MARKUP = re.compile(r'"|\*| \[\d+\]')
+_TERM = re.compile(r"\A( *)[^*\s].*\n(?=\1 +\S)")  # above its indented explanation
+_NO_PROSE = re.compile(r"[|<>{}\\=_]|\.\.\.|\+-|\bversion \d")  # code, grammar, tables, what changed when
 
 
 class UnknownText(UserError):
@@ -152,6 +158,19 @@ def _python_docs(entry: CatalogueEntry, settings: Settings) -> Corpus:
     from pydoc_data.topics import topics
 
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    text = of_memory("\n\n".join(topics[topic].strip() for topic in sorted(topics)))
+    text = of_memory("\n\n".join(_prose(topics[topic] for topic in sorted(topics))))
     info = text.info(entry.name, f"{entry.title} (Python {version})", "python-docs", entry.licence)
     return checked(text, info, settings)
+
+
+def _prose(topics: Iterable[str]) -> Iterable[str]:
+    """Paragraphs of whole sentences, each once: tables, signatures, grammar and code would come back as debris."""
+    found: dict[str, None] = {}
+    for paragraph in "\n\n".join(topics).split("\n\n"):
+        words = " ".join(_TERM.sub("", paragraph).split()).removeprefix("* ")
+        text = _MARKUP.sub("", words)
+        letters = sum(sign.isalpha() or sign in " ,.;'" for sign in words)
+        whole = text[:1].isupper() and text.endswith(".") and len(text) >= _LEAST_PROSE
+        if whole and letters >= _LEAST_LETTERS * len(words) and not _NO_PROSE.search(words):
+            found[text] = None
+    return found
