@@ -41,6 +41,10 @@ def predictor(config: NetworkConfig, weights: Weights, companion: Companion | No
 
 AS_THE_TUTORIAL = {"classic"}
 """Recipes whose loops are not broken unless asked, and whose texts are not cut at words: so the tutorial shows them."""
+_PARAGRAPHS = 0.02
+"""Chance of an empty line from which a model's paragraphs are set apart by one: the starter's is 0.17."""
+_CAPITALS = 0.1
+"""Chance of a capital letter at a paragraph's beginning from which a text begins with one: the starter's is 0.72."""
 _NOTHING_KEPT = "The model keeps nothing of the text that it learned from, so it begins where a line begins."
 WHOLE_WORD = 0.008
 """Chance of one of `_AFTER_WORDS`, for the model or the starter, from which the word at a seed's end is a whole one.
@@ -65,6 +69,7 @@ class _Begun:
     random_seed: int
     ids: Ids = field(default_factory=lambda: np.zeros(0, np.int32))  # written
     opening: str | None = None  # what is put between a whole word and the text; None until that is judged
+    first: str = ""  # the text's first letter, if that was read as the seed
 
 
 class Author(ABC):
@@ -158,11 +163,14 @@ class Author(ABC):
 
         row = Row(known.ids, sampling, random, enough, request.until)
         begun = _Begun(request, row, known, seed, random_seed)
+        if not seed:
+            begun.first, begun.opening = self.vocabulary.decode(known.ids).lstrip(), ""
         row.enough = lambda ids: self._sets_apart(begun, ids) or enough(ids)
         return begun
 
     def _draw_seed(self, request: WriteRequest, random: np.random.Generator) -> tuple[Seed, str]:
-        """A window of the corpus, or a line of it; blank where the model keeps nothing of its corpus."""
+        """A window of the corpus, or a line of it, and what of it is shown as the seed: nothing, where the model keeps
+        nothing of its corpus. Raises UserError as `Predictor.read`."""
         if request.from_line:
             line = draw_line(lambda: self._text_of(self.draw_window(random)))
             if line.strip():
@@ -173,7 +181,25 @@ class Author(ABC):
             return replace(self._read_seed(words), notes=()), words
         if seed.strip():
             return Seed(window), seed
-        return Seed(window, (_NOTHING_KEPT,) if request.from_corpus else ()), seed[-1:]
+        return Seed(self._draw_start(window, random, request.until), (_NOTHING_KEPT,) * request.from_corpus), ""
+
+    def _draw_start(self, line_break: Ids, random: np.random.Generator, until: float) -> Ids:
+        """What is read before a text that begins with a paragraph: its line breaks, and its first letter where the
+        model likes to begin with a capital one."""
+        if self.recipe != "char":
+            return line_break
+
+        def chances(symbols: Sequence[str]) -> npt.NDArray[np.float64]:
+            texts = [self.vocabulary.encode(symbol) for symbol in symbols]
+            return np.exp([float(found[0]) for found in self.predictor.read_each(start, texts, until)])
+
+        start = line_break
+        if "\n" in self.vocabulary.symbols and chances("\n")[0] >= _PARAGRAPHS:
+            start = np.append(start, self.vocabulary.encode("\n"))
+        capitals = [symbol for symbol in self.vocabulary.symbols if symbol.isupper()]
+        if not capitals or (likely := chances(capitals)).sum() < _CAPITALS:
+            return start
+        return np.append(start, self.vocabulary.encode(random.choice(capitals, p=likely / likely.sum())))
 
     def _text_of(self, window: Ids) -> str:
         """What is shown of a window: its end, if its symbols are long."""
@@ -200,6 +226,8 @@ class Author(ABC):
         text = (begun.opening or "") + self.vocabulary.decode(ids[: int(np.searchsorted(ends, needed)) + 1])
         if begun.read.open_end:
             text = text.removeprefix(" ")
+        if not begun.seed:
+            text = (begun.first + text).lstrip()
         return Generation(
             seed=begun.seed,
             text=cut(text, request.length, request.stop, at_words=self.recipe not in AS_THE_TUTORIAL),

@@ -72,7 +72,7 @@ class Model:
 
         Args:
             seed: the text; without one it begins with a line of the text that it learned from.
-            length: characters to write at most; it ends with a sentence in the last third of them, else with a word.
+            length: characters to write at most; it ends with a sentence behind their first quarter, else with a word.
             temperature: 0 (always the likeliest) to 2; None: by how well the model foresees text, of `classic` 0.
             random_seed: the same one gives the same text; None: drawn.
             top_k, top_p, min_p: draw only from the so many likeliest symbols; from the likeliest that together have

@@ -35,30 +35,44 @@ _WORD_START = re.compile(r"\s+(?=\S)")
 _LAST_PIECE = re.compile(rf"\s\S{{0,{LONGEST}}}\Z")
 # Unicode's (UAX #29): before and after each ideograph, too. But a hyphen makes one word of two.
 _WORD_EDGE = regex.compile(r"(?<!\w[-‐])\b(?![-‐]\w)", regex.WORD)
-_LEFT_OPEN = regex.compile(rf"(?:\A|[\s\p{{Ps}}])[\s\p{{Ps}}\p{{Pi}}]*(?:(?:{_TITLES})\.?[\s\p{{Ps}}\p{{Pi}}]*)?\Z")
+_OPENING = r"""[\s\p{Ps}\p{Pi}"']*"""
+_LEFT_OPEN = regex.compile(rf"(?:\A|[\s\p{{Ps}}]){_OPENING}(?:(?:{_TITLES})\.?{_OPENING})?\Z")
 """Blank space, and brackets, quotes and titles that begin something: right behind a word, “ and « may end it."""
+_ANNOUNCED = regex.compile(
+    r"\n\s*(?:"
+    r"[^\n.!?…:]+:"  # who speaks next
+    r"|(?:[^\p{L}\n!?]*\p{Lu}){2,}[^\p{L}\n!?]*"  # the same in capitals, or a heading
+    r"|(?:Chapter|Letter|Book|Part|Act|Scene|Canto|Volume|Stave)(?:\s+(?:[IVXLCDM]+|\d+)\b[^\n]*)?"
+    r"|[IVXLCDM]\.?|[*_=~·•–—-][\s*_=~·•–—-]*)\Z"
+    rf"|(?<={_SIGNS}{_CLOSERS})\s+(?:\p{{Lu}}[\w.'’-]*\s?)+:\Z"
+)
+"""What announces something that does not come: a speaker's name, or a heading, on a line of its own or, with a colon,
+behind a sentence."""
 
 
 def cut(text: str, most: int, stop: StopAt | None = None, *, at_words: bool = True) -> str:
     """At most so many characters of a text, as far as its last sentence (with its closing quotes) or line where `stop`
-    asks for it; else, `at_words`, as far as the last sentence or line that ends in their last third, or word.
+    asks for it; else, `at_words`, as far as the last sentence or line that ends behind their first quarter, or word.
 
     `LOOK` characters more than `most` tell whether a word ends there. Where nothing would be left, all of `most`.
     """
     seen = text[: most + LOOK]
     sentences = [match.end() for match in _SENTENCE_END.finditer(seen) if match.end() <= most]
     lines = [match.start() for match in re.finditer("\n", seen[:most])]
-    late = most - most // 3
+    early = most // 4
     asked = {"sentence": sentences[-1:], "line": lines[-1:]}.get(stop or "")
     if asked is None and at_words:
-        asked = [end for end in (max([*sentences, *lines], default=0),) if end > late]
+        asked = [end for end in (max([*sentences, *lines], default=0),) if end > early]
     ends = [*(asked or ()), *(_word_ends(seen, most) if at_words else ())]
     pieces = (_closed(text[:end]) for end in ends)
     return next((piece for piece in pieces if piece), text[:most])
 
 
 def _closed(text: str) -> str:
-    end: str = _LEFT_OPEN.sub("", text[-_LEFT_OPEN_MOST:])
+    """Without what begins or announces something at its end."""
+    end, before = text[-_LEFT_OPEN_MOST:], ""
+    while end != before:
+        before, end = end, _ANNOUNCED.sub("", _LEFT_OPEN.sub("", end))
     return text[:-_LEFT_OPEN_MOST] + end
 
 
@@ -89,13 +103,17 @@ def joins(before: str, after: str) -> bool:
 
 
 def draw_line(draw: Callable[[], str]) -> str:
-    """The beginning of a line or sentence, whole words of it; of a text that has neither, some words. `draw` gives a
-    random window of the corpus."""
-    window = ""
+    """The beginning of a line or sentence, whole words of it, without a small letter at its beginning if there is such
+    a one; of a text that has neither, some words. `draw` gives a random window of the corpus."""
+    window = small = ""
     for _ in range(_TRIES):
         window = draw()
-        if line := _first(_LINE_START, window) or _first(_SENTENCE_START, window):
-            return line
+        for line in filter(None, (_first(_LINE_START, window), _first(_SENTENCE_START, window))):
+            if not next(filter(str.isalpha, line), "").islower():
+                return line
+            small = small or line
+    if small:
+        return small
     words = _first(_WORD_START, window)
     return words or _ended(window) or window
 

@@ -54,6 +54,22 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
         ("« Oui ! » dit-il enfin", 20, "sentence", "« Oui ! »"),
         ("«\u00a0Oui\u202f!\u00a0» Il part", 13, "sentence", "«\u00a0Oui\u202f!\u00a0»"),
         ("Il part. «\u00a0Oui", 11, None, "Il part."),  # one that begins something
+        ('She ran. "Come', 10, None, "She ran."),
+        ("I go.\n\nCORIOLANUS:\nWell", 19, None, "I go."),
+        ("I go.\n\nCORIOLANUS:\nWell", 19, "line", "I go."),
+        ("I go.\n\nFirst Citizen:\nWell", 22, None, "I go."),
+        ("I go, my lord. CORIOLANUS: Well", 26, None, "I go, my lord."),
+        ("I go, my lord. Caius Marcius: Well", 29, None, "I go, my lord."),
+        ("I go.\n\nTHE MOTHER\nWell", 17, None, "I go."),
+        ("I go.\n\nHAMLET.\nWell", 14, "sentence", "I go."),
+        ("It was so.\n\nCHAPTER IV\n\nThe", 22, None, "It was so."),
+        ("It was so.\n\nChapter 12. The Sea\n\nOne", 31, None, "It was so."),
+        ("It was so.\n\nACT II\n\nSCENE I\n\nA hall", 27, None, "It was so."),
+        ("It was so.\n\n* * *\n\nThe", 17, None, "It was so."),
+        ("It was so.\n\nXIV.\n\nThe", 16, "sentence", "It was so."),
+        ("CORIOLANUS:\nWell then", 11, None, "CORIOLANUS:"),  # nothing else is left
+        ("ok\nNO!\nwhy", 8, None, "ok\nNO!"),
+        ("ok\n用GPT\n好", 8, None, "ok\n用GPT"),
     ],
 )
 def test_a_text_ends_where_something_ends(text: str, most: int, stop: Any, expected: str) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+import galvanic
 from galvanic.generate import Mixture, load_model
 from galvanic.request import WriteRequest
 from galvanic.text.edges import LONGEST, draw_line
 from tests.galvanic.test_model_file import FIXTURES
-from tests.worker.small import model
+from tests.worker.small import biased, model, network
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +40,24 @@ def test_examples(window: str, line: str) -> None:
 def test_another_window_is_drawn_when_one_has_no_beginning() -> None:
     windows = iter(["nothing begins in here at all", "nor in here", "x\nBut here it does begin\n"])
     assert draw_line(lambda: next(windows)) == "But here it does begin"
+
+
+def test_a_line_without_a_small_letter_at_its_beginning_comes_first() -> None:
+    windows = iter(["x\nthis line is small\n", "end. so is this\n", "x\nBut here it does begin\n"])
+    assert draw_line(lambda: next(windows)) == "But here it does begin"
+    assert draw_line(lambda: "a, b\n(lol no way)\nand so on") == "(lol no way)"
+
+
+def test_where_nothing_is_kept_a_text_begins_with_a_paragraph_and_a_capital() -> None:
+    starter = load_model(Path(galvanic.__file__).with_name("starter.safetensors"))
+    requests = [WriteRequest(seed="", length=300, random_seed=number, from_line=True) for number in range(12)]
+    texts = [written.seed + written.text for written in starter.generate_batch(requests)]
+    assert [text[0] for text in texts if not text[0].isupper()] == []
+    assert sum(text.rstrip("\"'”’")[-1] in ".!?" for text in texts) >= 9, "a sentence seldom takes all the length"
+    line_breaks = model("\na", weights=biased(network(2), [1, 0]))
+    line_breaks.windows[:] = 0
+    for written in line_breaks.generate_batch(requests):
+        assert (written.seed, written.text[0]) == ("", "a")
 
 
 @given(st.text("ab .!\n\u3002", min_size=1, max_size=150))

@@ -45,7 +45,7 @@ def test_every_wish_of_a_job_is_heeded(client: redis.Redis) -> None:
         {"top_p": 0.1},
         {"min_p": 0.9},
         {"temperature": 0, "guard": False},
-        {"stop": "sentence"},  # the last one ends before the last third
+        {"stop": "sentence"},  # the last one ends before the last line
         {"from_corpus": True},
         {"random_seed": 77},
         {"mix": tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))},
