@@ -6,6 +6,7 @@ newer bot asked for.
 
 from __future__ import annotations
 
+import re
 from itertools import accumulate
 from typing import Annotated, Literal
 
@@ -14,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from galvanic.options import MOST_LENGTH, CorpusInfo, GenerateOptions, StopAt, TrainOptions, TranscriptRef
 
 Snowflake = Annotated[int, Field(ge=0)]
-JobId = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
-]  # part of keys in Redis, and a folder's name: no path
+_ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"  # part of keys in Redis, and a file's or folder's name: no path
+JobId = Annotated[str, Field(pattern=f"^{_ID}$")]
+ModelId = Annotated[str, Field(pattern=f"^{_ID}$")]
 TRAIN_QUEUE = "train"
 GENERATE_QUEUE = "generate"
 MOST_VARIANTS = 6  # texts in one comparison: each is a field of the card, readable without scrolling
@@ -25,6 +26,11 @@ MOST_CANDIDATES = 8  # texts of which one is taken: half of what is written in o
 SURPRISE_LIMIT = 1_000  # characters: more would not fit one picture
 LOSS_FILE, SURPRISE_FILE, MODEL_FILE, CARD_FILE = "loss.png", "surprise.png", "model.safetensors", "card.png"
 """Files of a job's result, or of its request (an import): `keys.artifact(job_id, NAME)`."""
+
+
+def is_id(text: object) -> bool:
+    """Return whether this is the id of a job or a model: what comes from Redis or Celery may be anything."""
+    return isinstance(text, str) and re.fullmatch(_ID, text) is not None
 
 
 class _Message(BaseModel):
@@ -47,7 +53,7 @@ class Place(_Message):
 
 
 class ModelRef(_Message):
-    model_id: str
+    model_id: ModelId
     name: str
 
 
@@ -104,7 +110,7 @@ class GenerateJob(_Job, GenerateOptions):
     so that a worker of the version before can read it."""
 
     kind: Literal["generate"] = "generate"
-    model_id: str  # of a mixture the first
+    model_id: ModelId  # of a mixture the first
     model_name: str
     seed: str
     mix: tuple[MixPart, ...] = Field((), max_length=8)  # predictions mixed by weight; empty: only `model_id`
@@ -191,7 +197,7 @@ class DeleteJob(_Job):
     """Remove the files of a model that is in no registry any more. It is sent again until that is done."""
 
     kind: Literal["delete"] = "delete"
-    model_id: str
+    model_id: ModelId
 
 
 Asked = GenerateJob | CompareJob | SurpriseJob | PictureJob | QuizJob | ExportJob | ImportJob

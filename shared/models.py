@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from galvanic.options import CorpusInfo, RecipeName, TrainOptions, TranscriptRef
 from galvanic.results import Measured
 from galvanic.verdict import Verdict, kind_of
-from shared.jobs import ModelRef
+from shared.jobs import ModelId, ModelRef
 from shared.transcripts import Revision
 
 
@@ -37,7 +37,7 @@ class ModelRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: Literal[1] = 1
-    model_id: str
+    model_id: ModelId
     name: str
     guild_id: int
     channel_id: int

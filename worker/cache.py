@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from galvanic.model_file import SUFFIX
+from shared.jobs import is_id
 
 PARTIAL = ".partial-"
 
@@ -47,6 +48,7 @@ class ModelCache:
         return {place.stem for place in self._copies()}
 
     def forget(self, model_id: str) -> None:
+        """Remove the copy of a model, and what is being fetched of it. Raises ValueError: that is no id."""
         for path in (self._place(model_id), *self.folder.glob(f"{PARTIAL}{model_id}.*")):
             path.unlink(missing_ok=True)
 
@@ -60,6 +62,8 @@ class ModelCache:
             log.info("cached_model_evicted", model_id=path.stem, bytes=own)
 
     def _place(self, model_id: str) -> Path:
+        if not is_id(model_id):
+            raise ValueError("not the id of a model")
         return self.folder / f"{model_id}{SUFFIX}"
 
     def _copies(self) -> list[Path]:

@@ -18,6 +18,7 @@ import structlog
 from galvanic.checkpoint import NAME
 from galvanic.files import write_text
 from shared import keys
+from shared.jobs import is_id
 from shared.settings import Settings
 from worker.beside import Repeating
 from worker.files import JobFiles, folder_of_all
@@ -127,14 +128,15 @@ def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
     store, here = ModelStore(settings), [folder.name for folder in folder_of_all(settings).glob("*/")]
     try:
         copied = [] if store.is_local else store.names(_FOLDER, "directory")
-        for job_id in (*here, *copied):
+        for job_id in filter(is_id, (*here, *copied)):  # others are nobody's of ours
             known, state, model_id = cast(
                 list[bytes | None], client.hmget(keys.job(job_id), "job", "state", "model_id")
             )
             if known is not None and state != b"over":
                 continue
-            if model_id is not None and not client.exists(keys.model(model_id.decode())):
-                store.delete(model_id.decode())
+            made = (model_id or b"").decode()
+            if is_id(made) and not client.exists(keys.model(made)):
+                store.delete(made)
             if not store.is_local:
                 store.remove(f"{_FOLDER}/{job_id}", folder=True)
             if job_id in here:

@@ -14,6 +14,7 @@ from galvanic.checkpoint import NAME
 from galvanic.results import CurvePoint
 from shared.events import Finished
 from shared.history import Past
+from shared.jobs import is_id
 from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -37,6 +38,9 @@ class Made(BaseModel):
 
 class JobFiles:
     def __init__(self, settings: Settings, job_id: str) -> None:
+        """Raises ValueError: that is no id, and could be a path."""
+        if not is_id(job_id):
+            raise ValueError("not the id of a job")
         self.folder = folder = folder_of_all(settings) / job_id
         self.checkpoint = folder / "checkpoint"  # from which another attempt goes on
         self.model = folder / "model.safetensors"  # unfinished

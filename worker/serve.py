@@ -27,7 +27,7 @@ from celery.worker.state import reserved_requests
 
 from shared import keys, presence
 from shared.connect import connect
-from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, TrainJob
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, TrainJob, is_id
 from shared.logging import configure_logging, job_context
 from shared.metrics import served
 from shared.settings import Settings, get_settings
@@ -145,7 +145,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
             beside.enter_context(Repeating(leftovers, _LEFTOVERS_EVERY_S, "leftovers_not_looked_for"))
 
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
-        if isinstance(exception, WorkerLostError):
+        if isinstance(exception, WorkerLostError) and is_id(kwargs.get("job_id")):
             KILLED.inc()
             threading.Thread(target=_tell_death, args=(settings,), kwargs=kwargs, name="death", daemon=True).start()
 

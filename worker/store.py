@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -24,10 +23,10 @@ from galvanic.model_file import SUFFIX
 from galvanic.options import STARTER
 from galvanic.results import Difficulty
 from galvanic.units import MEGABYTE
+from shared.jobs import is_id
 from shared.settings import Settings
 from worker.cache import PARTIAL, ModelCache
 
-_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PARTIAL_KEPT_S = 24 * 3600.0
 """No write takes as long, on any disk."""
 _CONNECT_S = 5
@@ -108,7 +107,7 @@ class ModelStore:
     def ids(self) -> list[str]:
         """Raises OSError: the store cannot be read."""
         found = (name.removesuffix(SUFFIX) for name in self.names("") if name.endswith(SUFFIX))
-        return [name for name in found if _MODEL_ID.fullmatch(name)]
+        return [name for name in found if is_id(name)]
 
     def delete(self, model_id: str) -> None:
         """Remove this host's copy, too; one that is not there is no error. Raises OSError: it cannot be removed."""
@@ -201,7 +200,7 @@ class ModelStore:
 
 def _object(model_id: str) -> str:
     """Raises UserError: the id could lead outside the store."""
-    if not _MODEL_ID.fullmatch(model_id):
+    if not is_id(model_id):
         raise UserError("That isn't a model id.", "Choose one of the models listed.")
     return model_id + SUFFIX
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import get_args
 
+import structlog
 from celery import Task
 
-from shared.jobs import Asked, DeleteJob, task_name
+from shared.jobs import Asked, DeleteJob, is_id, task_name
 from worker.app import app
 
 
@@ -19,7 +20,17 @@ def train(job_id: str, attempt: int, nonce: str) -> str | None:
     """The result, how it ended, is counted by the worker's parent process."""
     from worker.training import run_train
 
+    if not _is_ours(job_id):
+        return None
     return run_train(job_id, attempt, nonce)
+
+
+def _is_ours(job_id: str) -> bool:
+    """Return whether a message names a job. Anybody with the workers' password can send one that names a path."""
+    if not is_id(job_id):
+        structlog.get_logger().error("message_refused")  # without the id, which may say anything
+        return False
+    return True
 
 
 def _add(kind: str) -> None:
@@ -27,6 +38,8 @@ def _add(kind: str) -> None:
     def run(self: Task, job_id: str, attempt: int, nonce: str) -> None:
         from worker.handlers import HANDLERS
 
+        if not _is_ours(job_id):
+            return
         expires = self.request.expires  # ISO 8601, with the time zone
         HANDLERS[kind].run(job_id, attempt, nonce, datetime.fromisoformat(expires) if expires else None)
 

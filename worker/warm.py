@@ -20,7 +20,7 @@ from galvanic.model_file import memory
 from galvanic.options import STARTER
 from galvanic.units import MEGABYTE
 from shared import keys
-from shared.jobs import MixPart
+from shared.jobs import MixPart, is_id
 from shared.settings import Settings, get_settings
 from worker.cache import ModelCache
 from worker.hardware import cores
@@ -178,7 +178,7 @@ TRIM_EVERY_S = 20.0
 
 def forget_deleted(client: redis.Redis, cache: ModelCache, models: WarmModels | None) -> None:
     """`models`: of this process; None: it keeps none in memory. Raises redis.RedisError."""
-    known = sorted((cache.ids() | (models.ids() if models else set())) - {STARTER})
+    known = sorted(filter(is_id, (cache.ids() | (models.ids() if models else set())) - {STARTER}))
     with client.pipeline(transaction=False) as pipe:
         for model_id in known:
             pipe.exists(keys.model(model_id))

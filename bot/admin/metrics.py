@@ -26,7 +26,7 @@ from bot.jobs.admission import Admission
 from bot.types import Context
 from shared import keys
 from shared.connect import connect_once
-from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, is_id
 from shared.metrics import PATIENCE_S, Health, new_registry, served, version_of
 from shared.presence import BOT
 from shared.settings import Settings
@@ -61,6 +61,7 @@ def read_figures(client: redis.Redis) -> Figures:
         for service in SERVICES:
             pipe.zcount(keys.workers(service), now, "+inf")
         active, texts, next_text, undelivered, stale, *processes = pipe.execute()
+    active = [job_id for job_id in active if is_id(job_id.decode(errors="replace"))]
     text = [found[1]] if (found := _JOB_ID.search(next_text or b"")) else []
     with client.pipeline(transaction=False) as pipe:
         for job_id in (*active, *text):

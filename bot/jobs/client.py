@@ -24,7 +24,7 @@ from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Event, Failed
-from shared.jobs import Asked, DeleteJob, Job, TrainJob
+from shared.jobs import Asked, DeleteJob, Job, TrainJob, is_id
 from shared.settings import Settings
 
 TRAINING = "t-"  # what a training's id begins with
@@ -241,7 +241,8 @@ class JobClient(Service):
         return card_of(await reply(self._redis.hget(keys.job(job_id), "card")))
 
     async def undelivered(self) -> set[str]:
-        return {member.decode() for member in await reply(self._redis.smembers(keys.OUTBOX))}
+        members = {member.decode(errors="replace") for member in await reply(self._redis.smembers(keys.OUTBOX))}
+        return set(filter(is_id, members))
 
     async def delivered(self, job_id: str) -> None:
         await reply(self._redis.srem(keys.OUTBOX, job_id))

@@ -19,7 +19,7 @@ from galvanic.options import TranscriptRef
 from shared import keys
 from shared.events import Event, Progress, Started
 from shared.history import Past
-from shared.jobs import TRAIN_QUEUE, TrainJob
+from shared.jobs import TRAIN_QUEUE, TrainJob, is_id
 
 GOOD_FOR_S = 1.5  # many cards ask at the same time, and share what was read once
 _LAST_EVENTS = 8
@@ -69,6 +69,7 @@ async def read_line(client: redis.asyncio.Redis) -> Line:
         pipe.zrangebyscore(keys.workers(TRAIN_QUEUE), time.time(), "+inf")
         pipe.hgetall(keys.worker_states(TRAIN_QUEUE))
         active, served, alive, states = await reply(pipe.execute())
+    active = {job_id: owner for job_id, owner in active.items() if is_id(job_id.decode(errors="replace"))}
     names = ("job", "card", "state", "attempt", "nonce", "worker", "arrived", "start_tag")
     async with client.pipeline(transaction=False) as pipe:
         for job_id in active:

@@ -1,0 +1,75 @@
+"""Ids that are paths: whoever has the workers' password can put them into Redis and into messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from pydantic import ValidationError
+
+from shared import keys
+from shared.jobs import MixPart
+from shared.settings import Settings
+from tests.worker.jobs import delete_job, generate_job
+from tests.worker.small import save_model, stored
+from worker.app import app
+from worker.copies import remove_leftovers
+from worker.files import JobFiles
+from worker.store import ModelStore
+from worker.warm import WarmModels, forget_deleted
+
+OUTSIDE = "../../outside"
+
+
+@pytest.fixture
+def outside(settings: Settings) -> Iterator[Path]:
+    """Where the id leads from the folder of trainings; nothing may be there, before and after."""
+    folder = settings.data_dir / "checkpoints" / OUTSIDE
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    assert not folder.exists()
+    yield folder
+    assert not folder.exists()
+
+
+@pytest.mark.usefixtures("outside")
+@pytest.mark.parametrize("kind", ["train", "generate", "delete"])
+def test_a_message_whose_id_is_a_path_makes_nothing(client: redis.Redis, settings: Settings, kind: str) -> None:
+    app.loader.import_default_modules()
+    (settings.data_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
+    client.set(keys.job(OUTSIDE), "of another type, so that beginning it fails")
+    assert app.tasks[f"worker.{kind}"](OUTSIDE, 1, "n") is None
+    assert client.dbsize() == 1
+
+
+def test_the_files_of_such_a_job_have_no_place(settings: Settings) -> None:
+    with pytest.raises(ValueError, match="not the id of a job"):
+        JobFiles(settings, OUTSIDE)
+
+
+def test_no_job_names_such_a_model() -> None:
+    for make in (
+        lambda: generate_job(model_id=OUTSIDE),
+        lambda: delete_job(OUTSIDE),
+        lambda: MixPart(model_id=OUTSIDE, name="x", weight=1),
+    ):
+        with pytest.raises(ValidationError, match="model_id"):
+            make()
+
+
+def test_a_model_outside_the_cache_is_not_forgotten(client: redis.Redis, settings: Settings) -> None:
+    save_model(stored(settings, "one"))
+    models, store = WarmModels(settings), ModelStore(settings)
+    with models._slot("../../models/one"):
+        forget_deleted(client, store.cache, models)
+    assert stored(settings, "one").exists()
+    with pytest.raises(ValueError, match="not the id of a model"):
+        store.cache.forget("../../models/one")
+
+
+def test_what_is_left_of_a_training_names_no_other_model(client: redis.Redis, settings: Settings) -> None:
+    JobFiles(settings, "t-1").folder.mkdir(parents=True)
+    client.hset(keys.job("t-1"), mapping={"job": "{}", "state": "over", "model_id": OUTSIDE})
+    remove_leftovers(settings, client)
+    assert not JobFiles(settings, "t-1").folder.exists()
