@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import discord
+from discord.ext import commands
 
 from bot.responder import Interaction, Responder, acknowledge, channel_of
 from bot.servers.access import Access, Actor, require_all, require_writer
@@ -173,7 +174,8 @@ class Components:
                 if isinstance(made, Form):
                     await self.open(interaction, made)
         except Exception as error:  # discord.py would only log it
-            view = way_back() if way_back is not None and isinstance(error, UserError) else None
+            mistaken = isinstance(error, (UserError, commands.UserInputError))
+            view = way_back() if way_back is not None and mistaken else None
             await self._responder.tell(interaction, error, doing, view)
 
     async def _reply(self, press: Press) -> Send:
