@@ -217,5 +217,10 @@ def authors_of(job: Job) -> set[int]:
     return {piece.author_id for piece in pieces if piece.author_id is not None} or {author_of(job)}
 
 
+def people_of(job: Job) -> set[int]:
+    """Who asked for a job, and whose words it holds."""
+    return {job.place.user_id, *authors_of(job)} - {0}
+
+
 def task_name(kind: str) -> str:
     return f"worker.{kind}"

@@ -31,6 +31,10 @@ OUTBOX = "jobs:undelivered"
 # Set: ids of jobs to be forgotten once they are answered (`bot.channels.held`).
 FORGOTTEN = "withdrawals:requests"
 
+# Sorted set: id of a job that a member asked for, or that has words of theirs -> when it was entered, seconds since the
+# epoch. What is gone of them is taken out as they are read; it expires twice `JOB_TTL_S` after the last one.
+requests = _Key("bot:requests:{user_id}")
+
 # Hash of the trainings that are not over: job id -> `guild:user`. What quotas count and `jobs` lists.
 ACTIVE = "jobs:active"
 

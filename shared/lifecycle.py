@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 from shared import keys
 from shared.events import Cancelled, Finished, Imported, Interrupted, Queued
-from shared.jobs import TRAIN_QUEUE, DeleteJob, Job, TrainJob
+from shared.jobs import TRAIN_QUEUE, DeleteJob, Job, TrainJob, people_of
 
 FIRST_EVENT = "0-1"  # id of a job's first event: those of attempts are larger
 FIRST_SEQ = 2  # of an attempt's own events; 1 says, before it begins, that the one before was interrupted
@@ -61,16 +61,17 @@ def enter(job: Job, key: str, nonce: str = "", arrived: int = 0) -> Script:
     `key`: the idempotency key; `arrived`: the virtual time (`bot.jobs.fairness`) of a training. Answers `entered`, or
     `known` when another call has entered this job.
     """
-    owner = ""
+    owner, now = "", time.time()
     fields: tuple[str, ...] = ("state", "sent", "attempt", "1", "nonce", nonce)
     if isinstance(job, TrainJob):
         owner = f"{job.place.guild_id}:{job.place.user_id}"
         state = ("importing",) if job.imports else ("waiting", "arrived", str(arrived))
         fields = ("attempt", "1", "state", *state)
-    fields += ("entered_at", str(time.time()))
-    shown = int(not isinstance(job, DeleteJob))
-    arguments = (job.model_dump_json(), key, FIRST_EVENT, Queued().model_dump_json(), shown, owner, *fields)
-    return _script("enter", job.job_id, arguments, (keys.OUTBOX,))
+    fields += ("entered_at", str(now))
+    asked = not isinstance(job, DeleteJob)
+    arguments = (job.model_dump_json(), key, FIRST_EVENT, Queued().model_dump_json(), int(asked), owner, now, *fields)
+    people = map(keys.requests, sorted(people_of(job))) if asked else ()
+    return _script("enter", job.job_id, arguments, (keys.OUTBOX, *people))
 
 
 def imported(job: TrainJob, arrived: int) -> Script:

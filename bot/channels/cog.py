@@ -23,7 +23,7 @@ from bot.components import GUILD, USER, Components, Press
 from bot.options.autocomplete import choices
 from bot.responder import NOT_SENT, SENT, answer_privately, note_sent, tell_privately, write_to
 from bot.servers import access
-from bot.servers.access import Access, member_in
+from bot.servers.access import Access, What, member_in
 from bot.types import Context, User, hybrid_command
 from bot.words import GREEN, GREY, as_typed, code
 from galvanic.errors import UserError
@@ -33,6 +33,8 @@ from shared.settings import Settings
 _ANSWER_WITHIN = timedelta(hours=24)
 """How long a question can be answered: the terms may be others later."""
 _EXPORT_EVERY_S = 180.0
+EVERYWHERE_EVERY_S = 30.0
+"""Between two answers of a kind to one person that are about all servers."""
 _MOST_PAGES = 10
 """Servers that are shown one by one; the file has all."""
 _OPTIN_AGAIN = "use `/optin` in that server again"
@@ -116,7 +118,7 @@ class Privacy(OfWords, commands.Cog):
         """
         await ctx.defer(ephemeral=True)
         terms = await self._terms(ctx)
-        servers = await self._servers(ctx.guild, ctx.author, to_refuse=True)
+        servers = await self._servers("optout", ctx.guild, ctx.author, _request(ctx), to_refuse=True)
         taken = await self._withdraw(servers, ctx.author, "optout")
         told = await answer_privately(ctx, embed=embeds.opted_out(taken, terms))
         await note_sent(ctx, f"Done. {SENT}" if told else f"Done. `/{ctx.command}` would tell you the details.")
@@ -130,7 +132,7 @@ class Privacy(OfWords, commands.Cog):
         """
         await ctx.defer(ephemeral=True)
         terms = await self._terms(ctx)
-        servers = await self._servers(ctx.guild, ctx.author, to_refuse=True)
+        servers = await self._servers("forget-me", ctx.guild, ctx.author, _request(ctx), to_refuse=True)
         question: dict[str, Any] = {
             "embed": embeds.forget_question(list(map(self._name_of, servers)), terms),
             "view": embeds.forget_buttons(ctx.guild.id if ctx.guild is not None else 0, ctx.author.id),
@@ -151,7 +153,7 @@ class Privacy(OfWords, commands.Cog):
         guild = self.client.get_guild(guild_id)
         if guild_id and guild is None:
             raise UserError("I'm not in that server any more.", f"`{terms.prefix}forget-me` here is about all servers.")
-        servers = await self._servers(guild, user, to_refuse=True)
+        servers = await self._servers("forget", guild, user, press.interaction.id, to_refuse=True)
         taken = await self._withdraw(servers, user, "forget-me")
         self.client.dispatch("forgotten", user.id)
         requests = await self.holdings.forget_requests(user.id, servers)
@@ -179,7 +181,7 @@ class Privacy(OfWords, commands.Cog):
         In a direct message it tells of all servers. Only you see the answer.
         """
         await ctx.defer(ephemeral=True)
-        terms, servers = await self._terms(ctx), await self._servers(ctx.guild, ctx.author)
+        terms, servers = await self._terms(ctx), await self._servers("privacy", ctx.guild, ctx.author, _request(ctx))
         held = [await self.holdings.in_server(guild_id, ctx.author) for guild_id in servers[:_MOST_PAGES]]
         pages = [embeds.privacy_page(one, terms) for one in held] or [embeds.nothing_held(terms)]
         more = len(servers) - len(pages)
@@ -192,8 +194,7 @@ class Privacy(OfWords, commands.Cog):
     async def export_data(self, ctx: Context) -> None:
         """Get all that I store about you, in all servers, as a JSON file that only you see."""
         await ctx.defer(ephemeral=True)
-        request = ctx.interaction.id if ctx.interaction is not None else ctx.message.id
-        async with self.access.spend("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=request):
+        async with self.access.spend("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=_request(ctx)):
             files, left_out = await export(self.holdings, ctx.author)
             content = "This is all that I store about you. Not in it:\n" + "\n".join(f"- {one}" for one in left_out)
             if len(files) > 1:
@@ -301,13 +302,25 @@ class Privacy(OfWords, commands.Cog):
         guild_id = where.interaction.guild_id if where.interaction is not None else None
         return Terms(self.settings, await self.servers.prefix(guild_id))
 
-    async def _servers(self, guild: discord.Guild | None, user: User, *, to_refuse: bool = False) -> list[int]:
-        """The server where a command is given; in a direct message, as of `Holdings.servers_of`."""
-        return [guild.id] if guild is not None else await self.holdings.servers_of(user, to_refuse=to_refuse)
+    async def _servers(
+        self, what: What, guild: discord.Guild | None, user: User, request: int, *, to_refuse: bool = False
+    ) -> list[int]:
+        """Find the server where a command is given; in a direct message, all as of `Holdings.servers_of`.
+
+        Raises TooSoon: these are looked up once in a while, since every server is asked.
+        """
+        if guild is not None:
+            return [guild.id]
+        async with self.access.spend(what, 0, user.id, EVERYWHERE_EVERY_S, request=request):
+            return await self.holdings.servers_of(user, to_refuse=to_refuse)
 
     def _name_of(self, guild_id: int) -> str:
         guild = self.client.get_guild(guild_id)
         return guild.name if guild is not None else f"Server {guild_id}"
+
+
+def _request(ctx: Context) -> int:
+    return ctx.interaction.id if ctx.interaction is not None else ctx.message.id
 
 
 def _asked_at(press: Press, remedy: str) -> float:

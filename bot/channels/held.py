@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import cast
@@ -21,7 +22,7 @@ from bot.jobs.snapshot import Snapshots
 from bot.servers.access import member_in
 from bot.types import User
 from shared import keys
-from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, DeleteJob, Job, TrainJob, authors_of
+from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, Job, TrainJob, people_of
 from shared.models import ModelRecord
 from shared.settings import Settings
 
@@ -169,7 +170,7 @@ class Holdings(OfWords):
         theirs = [
             job.job_id
             async for job in self.requests_of(user_id)
-            if job is not None and job.place.guild_id in guild_ids and not isinstance(job, DeleteJob)
+            if job is not None and job.place.guild_id in guild_ids
             if not isinstance(job, TrainJob)
             or (job.job_id not in running and user_id in {ref.author_id for ref in job.transcripts or ()})
         ]
@@ -187,6 +188,10 @@ class Holdings(OfWords):
             await reply(self.redis.sadd(keys.FORGOTTEN, job_id))
             self.chores.add(self._forget_request, job_id, after_s=ANSWERED_AFTER_S)
             return
+        if (data := await reply(self.redis.hget(keys.job(job_id), "job"))) is not None:
+            with contextlib.suppress(NotUnderstood):
+                for user_id in people_of(job_from(job_id, data)):
+                    await reply(self.redis.zrem(keys.requests(user_id), job_id))
         files = [keys.artifact(job_id, name) for name in _FILES]
         await reply(self.redis.delete(keys.job(job_id), keys.job_events(job_id), keys.job_control(job_id), *files))
         await reply(self.redis.srem(keys.FORGOTTEN, job_id))
@@ -198,25 +203,22 @@ class Holdings(OfWords):
 
     async def requests_of(self, user_id: int) -> AsyncIterator[Job | None]:
         """Jobs that a person asked for, or that have their words; None for each that this version cannot read."""
-        name = str(user_id).encode()
-        scan = self.redis.scan_iter(match=keys.job("*"), count=_KEYS_AT_ONCE, _type="hash")
-        found = sorted({key async for key in scan})  # a scan may bring a key twice
-        for part in discord.utils.as_chunks(found, _KEYS_AT_ONCE):
+        ids = [member.decode() for member in await reply(self.redis.zrange(keys.requests(user_id), 0, -1))]
+        for part in discord.utils.as_chunks(ids, _KEYS_AT_ONCE):
             async with self.redis.pipeline(transaction=False) as pipe:
-                for key in part:
-                    pipe.hget(key, "job")
+                for job_id in part:
+                    pipe.hget(keys.job(job_id), "job")
                 jobs = await reply(pipe.execute())
-            for key, data in zip(part, jobs, strict=True):
-                if data is None or name not in data:
+            if gone := [job_id for job_id, data in zip(part, jobs, strict=True) if data is None]:
+                await reply(self.redis.zrem(keys.requests(user_id), *gone))
+            for job_id, data in zip(part, jobs, strict=True):
+                if data is None:
                     continue
                 try:
-                    job = job_from(key.decode().removeprefix("job:"), data)
+                    yield job_from(job_id, data)
                 except NotUnderstood:
-                    log.warning("job_not_understood", key=key.decode())
+                    log.warning("job_not_understood", job_id=job_id)
                     yield None
-                else:
-                    if user_id in {job.place.user_id, *authors_of(job)}:
-                        yield job
 
 
 async def _shared_servers(user: User, guilds: list[discord.Guild]) -> set[int]:

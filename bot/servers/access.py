@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Where = discord.abc.MessageableChannel | discord.interactions.InteractionChannel | None
 
 Action = Literal["train", "generate"]
-What = Literal["train", "generate", "chat", "wait", "model", "hint", "data"]
+What = Literal["train", "generate", "chat", "wait", "model", "hint", "data", "privacy", "optout", "forget-me", "forget"]
 _WORDS = {"train": "train models", "generate": "generate texts"}
 _PRIVACY = frozenset({"privacy", "optout", "forget-me", "export-data"})
 ANYWHERE = frozenset({"help", "settings", "status", "sync", "allow-training", "optin", *_PRIVACY})

@@ -38,6 +38,12 @@ def opted_in(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAIN_COOLDOWN_S", "0")
 
 
+@pytest.fixture(autouse=True)
+def no_wait_for_privacy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to wait between two answers about all servers."""
+    monkeypatch.setattr("bot.channels.cog.EVERYWHERE_EVERY_S", 0.0)
+
+
 @pytest.fixture
 def channels_on(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """Learning from channels is switched on, and cards are edited and looked after at once."""

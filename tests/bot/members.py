@@ -8,6 +8,7 @@ from bot.channels.store import Line
 from galvanic.options import TranscriptRef
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
+from shared.lifecycle import enter
 from shared.models import ModelRecord
 from tests import factories
 from tests.bot import channels
@@ -52,8 +53,8 @@ async def asked_for(live: Live, job_id: str, who: int, seed: str) -> None:
     """A request of somebody's that was answered."""
     place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=who)
     job = factories.generate_job(job_id=job_id, place=place, seed=seed, blocked=("blocklisted",))
-    await live.bot.redis.hset(keys.job(job_id), "job", job.model_dump_json())  # type: ignore[misc]
-    await live.bot.redis.xadd(keys.job_events(job_id), {"event": "{}"})
+    assert await live.bot.jobs.run(enter(job, "key")) == b"entered"
+    await live.bot.redis.srem(keys.OUTBOX, job_id)  # type: ignore[misc]
 
 
 async def ben_and_dora(live: Live) -> str:

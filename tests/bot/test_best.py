@@ -10,6 +10,7 @@ from simcord.backend.models import Message
 from bot.play.best import AGE, MOST, TRIMMED_TO
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
+from shared.lifecycle import enter
 from tests.bot.channels import model_of
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
@@ -23,7 +24,8 @@ NOTHING = "Nothing to show here yet"
 async def written(live: Live, text: str, where: int = LAB, **fields: Any) -> Message:
     """A text that stands in a channel, whose job is known."""
     job = generate_job(**{"job_id": f"g-{text[:8].replace(' ', '')}", "place": lab(where), **fields})
-    await live.bot.redis.hset(keys.job(job.job_id), "job", job.model_dump_json())  # type: ignore[misc]
+    await live.bot.jobs.run(enter(job, "key"))
+    await live.bot.redis.srem(keys.OUTBOX, job.job_id)  # type: ignore[misc]
     event = generated(seed="", text=text)
     before = set(live.world.messages[where])
     await live.bot.delivery.post(job, event, live.bot.get_partial_messageable(where).send)

@@ -17,6 +17,7 @@ from bot.channels.export import packed
 from bot.channels.withdrawals import Withdrawn
 from galvanic.options import TranscriptRef
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared import keys
 from shared.settings import Settings
 from tests import factories
 from tests.bot.live import Live, text_of
@@ -59,6 +60,25 @@ async def test_somebody_unknown_is_told_that_nothing_is_held(live: Live) -> None
     assert "I store nothing about you" in await live.ask("!privacy", person="cleo", channel=live.dm("cleo"))
     await asked_for(live, "g-1", USER_IDS["cleo"], "a seed of cleo")
     assert "about you in Galvanic playground" in await live.ask("!privacy", person="cleo", channel=live.dm("cleo"))
+
+
+async def test_requests_are_found_without_those_of_others(live: Live) -> None:
+    await ben_and_dora(live)
+    found = {who: [job.job_id async for job in live.bot.holdings.requests_of(who) if job] for who in (BEN, DORA)}
+    assert found == {BEN: ["g-1"], DORA: ["g-2"]}
+    await live.bot.redis.delete(keys.job("g-1"))
+    assert [job async for job in live.bot.holdings.requests_of(BEN)] == []
+    assert not await live.bot.redis.exists(keys.requests(BEN)), "what expired is no longer listed"
+    await live.bot.holdings.forget_requests(DORA, [GUILD_ID])
+    assert not await live.bot.redis.exists(keys.requests(DORA))
+
+
+async def test_all_servers_are_looked_through_once_in_a_while(live: Live) -> None:
+    live.patch.setattr("bot.channels.cog.EVERYWHERE_EVERY_S", 30.0)
+    for command in ("privacy", "optout", "forget-me"):
+        await live.ask(f"!{command}", person="ben", channel=live.dm("ben"))
+        assert "a bit fast" in await live.ask(f"!{command}", person="ben", channel=live.dm("ben"))
+        assert "a bit fast" not in await live.ask(f"!{command}", person="ben")
 
 
 async def test_a_direct_message_tells_of_every_server(live: Live) -> None:

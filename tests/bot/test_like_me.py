@@ -18,6 +18,7 @@ from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Generated, Imported, Queued, Sample
 from shared.jobs import GenerateJob, ImportJob, ModelRef
+from shared.lifecycle import enter
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests import factories
@@ -203,7 +204,9 @@ async def test_with_its_authors_yes_its_samples_go(live: Live) -> None:
     sample = Sample(epoch=1, text="as Ben writes", revision=model.transcripts[0].revision)
     state = TrainingState.of([Queued(), sample, factories.finished(model=model)])
     assert await live.bot.training_cards.samples_stand(job, state)
-    await live.bot.redis.hset(keys.job("t-1"), "job", job.model_dump_json())  # type: ignore[misc]
+    await live.bot.jobs.run(enter(job, "key"))
+    await live.bot.jobs.cancel("t-1")
+    await live.bot.redis.srem(keys.OUTBOX, "t-1")  # type: ignore[misc]
     await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
     assert not await live.bot.training_cards.samples_stand(job, state)
     assert await live.bot.holdings.forget_requests(ADA, [GUILD_ID]) == 0

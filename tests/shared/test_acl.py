@@ -21,10 +21,12 @@ READS_ONLY = {"transcript", "transcript_text", "transcript_authors", "transcript
 """What a worker looks at and never changes."""
 OF_A_FAMILY = {"OUTBOX"}
 """Ids of jobs, in a family (`jobs:`) that workers use."""
+OF_THE_BOTS_SCRIPTS = {"requests"}
+"""Named in `shared` for scripts that the bot alone runs."""
 SAMPLES: dict[str, Any] = {
     **dict.fromkeys(("guild_id", "channel_id", "message_id", "application_id", "who"), 1234567890123456789),
     **dict.fromkeys(("transcript_id", "model_id"), TRANSCRIPT),
-    **{"job_id": "1234567890123456789", "name": "model.zip", "sha256": "ab" * 32},
+    **{"job_id": "1234567890123456789", "user_id": "1234567890123456789", "name": "model.zip", "sha256": "ab" * 32},
     **{"what": "train", "queue": "generate"},
 }
 
@@ -49,7 +51,7 @@ def used_in(*folders: str, but: str = "") -> set[str]:
 
 BOTS = sorted(used_in("bot", "shared"))
 # A backup is the operator's, and made as `admin`.
-WORKERS = sorted(used_in("worker", "shared", but="worker/backup"))
+WORKERS = sorted(used_in("worker", "shared", but="worker/backup") - OF_THE_BOTS_SCRIPTS)
 
 
 @pytest.fixture(scope="module")
@@ -90,5 +92,14 @@ def test_what_is_the_bots_alone_is_closed_to_workers(admin: redis.Redis, name: s
 def test_what_people_said_and_chose_is_the_bots_alone() -> None:
     private = {"consent", "allowed_channels", "guild_settings", "transcript_members", "transcript_names", "leader"}
     private |= {"transcript_index", "transcript_salt"}
-    private |= {"WITHDRAWALS", "FORGOTTEN", "TRANSCRIPTS", "STALE", "LEARNING", "cooldown", "synced_commands"}
+    private |= {
+        "WITHDRAWALS",
+        "FORGOTTEN",
+        "TRANSCRIPTS",
+        "STALE",
+        "LEARNING",
+        "cooldown",
+        "synced_commands",
+        "requests",
+    }
     assert private <= set(BOTS) - set(WORKERS), "or a worker has begun to use what it must not see"

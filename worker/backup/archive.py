@@ -33,7 +33,10 @@ _KEPT = {
     *(keys.OUTBOX, keys.FORGOTTEN, keys.ACTIVE, keys.SERVED, keys.HISTORY, keys.DELETING, keys.STALE, keys.WITHDRAWALS),
     *(keys.LEARNING, keys.TRANSCRIPTS),
 }
-_KEPT_BEGIN = (keys.job(""), keys.corpus(""), keys.transcript(""), keys.model(""), keys.shown(""), "guild:", "channel:")
+_KEPT_BEGIN = (
+    *(keys.job(""), keys.corpus(""), keys.transcript(""), keys.model(""), keys.shown(""), keys.requests("")),
+    *("guild:", "channel:"),
+)
 _LEASE = re.compile(r"job:[^:]+:lease")
 
 
