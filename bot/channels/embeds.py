@@ -221,7 +221,7 @@ def privacy_page(held: Held, terms: Terms) -> discord.Embed:
         "Learning from messages": _MODES[terms.mode],
         "Your answer": _answer(held.said, terms.mode),
         "Channels that may be learned from": mentions(held.channels) or "None of those that you can read",
-        "Your words that are stored": _list([_words(words) for words in held.words]),
+        "Your words that are stored": _list(_words(held.words)),
         "Models that learned from you": _list([_model(model, held) for model in held.learned]),
         "Behind: a member withdrew, or a message is gone": _list([_model(model, held) for model in held.behind], ""),
         "Models and trainings of yours": _list(
@@ -254,15 +254,27 @@ def _answer(said: Said | None, mode: Mode) -> str:
     return f"**No**, {since}." if said.state == "out" else f"**Yes**, {since}{after}."
 
 
-def _words(words: Words) -> str:
+def _words(known: Sequence[Words]) -> list[str]:
+    """A line for each text that is stored, then one for each channel of which only numbers are left."""
+    numbers = dict[int, list[int]]()
+    for words in known:
+        if words.transcript.reading is None and not words.transcript.has_text:
+            numbers.setdefault(words.transcript.info.source_id, []).append(words.lines)
+    stored = [_stored(words) for words in known if words.transcript.reading is not None or words.transcript.has_text]
+    return stored + [
+        f"<#{source_id}>: deleted. I keep only how many lines of yours models learned there, to find these models: "
+        f"{some([f'{lines:,}' for lines in lines_of])}"
+        for source_id, lines_of in numbers.items()
+    ]
+
+
+def _stored(words: Words) -> str:
     found = f"<#{words.transcript.info.source_id}>: {count(words.lines, 'line')}"
     if words.name is not None:
         found += f", as {clipped(words.name, 40)}"
     transcript = words.transcript
     if transcript.reading is not None:
         return f"{found}, being read now"
-    if not transcript.has_text:
-        return f"{found} once; only this number is left, to find the models"
     return found + (f", until <t:{int(transcript.until)}:f>" if transcript.until is not None else "")
 
 

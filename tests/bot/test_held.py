@@ -47,6 +47,16 @@ async def test_privacy_tells_what_is_stored_and_where_it_is_used(live: Live) -> 
     assert "`chatter`" in again
 
 
+async def test_of_words_that_are_deleted_it_tells_the_numbers_once(live: Live) -> None:
+    for number in range(3):
+        model_of(live, transcript_id := await stored(live, DORA), f"chatter-{number}")
+        await live.bot.redis.delete(keys.transcript_text(transcript_id))
+    live.slash("dora", "privacy")
+    shown = text_of(await live.until(lambda: live.whispered("dora", "What I store about you"), "the answer"))
+    assert shown.count("I keep only how many lines") == 1
+    assert "to find these models: 2, 2, 2" in shown
+
+
 async def test_a_channels_models_are_not_told_to_who_cannot_read_it(live: Live) -> None:
     transcript_id = await stored(live, BEN, channel_id=CELLAR)
     model_of(live, transcript_id, "hidden", CELLAR)
