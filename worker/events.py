@@ -133,7 +133,7 @@ class JobEvents:
                 pipe.waitaof(1, 0, _DURABLE_WITHIN_MS)
                 return bool(pipe.execute()[1][0])
         except redis.ResponseError as error:
-            # It keeps no log, or is older than 7.2 and does not know the command.
+            # It keeps no log.
             log.info("not_known_to_be_durable", job_id=self.job_id, error=str(error))
             time.sleep(_FSYNC_EVERY_S)
             return True

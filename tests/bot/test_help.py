@@ -14,6 +14,7 @@ from discord.ext import commands
 from bot import help as pages
 from bot.app import Galvanic
 from bot.help import for_person
+from bot.servers.access import ANYWHERE
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from tests.bot.live import Live
 from tests.bot.offline import context
@@ -26,6 +27,13 @@ USAGE = ROOT / "docs/usage.md"
 
 def leaves(bot: commands.Bot) -> list[Command]:
     return sorted(set(bot.walk_commands()), key=lambda command: command.qualified_name)
+
+
+def test_the_page_names_the_commands_that_work_in_every_channel() -> None:
+    page = USAGE.read_text("utf-8")
+    (said,) = re.findall(r"an\nerror that disappears after ten seconds;(.*?)still work there", page, re.S)
+    privacy = page.partition("## Your privacy")[2].partition("\n## ")[0]
+    assert {name for name in ANYWHERE if f"`{name}`" not in said and f"`!{name}`" not in privacy} == set()
 
 
 async def test_every_command_says_what_it_does_and_how(live: Live) -> None:

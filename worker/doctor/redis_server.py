@@ -15,7 +15,7 @@ from shared.settings import Settings
 from worker.doctor import Finding, Level
 
 _TOPIC = "redis"
-_LEAST = (7, 0)
+_LEAST = (7, 2)
 _MOST_SKEW_S = 2.0
 """Bot and workers say that they are there for six seconds ahead, each by its own clock (`shared.presence`)."""
 _WITHIN_S = 3.0
@@ -51,7 +51,7 @@ def _judge(client: redis.Redis, settings: Settings) -> Iterator[Finding]:
     at = f" at {where(settings)}" if settings.redis_url is not None else ""
     yield Finding(_TOPIC, Level.OK, f"Redis{at} answers: {name}")
     if version and tuple(int(part) for part in version.split(".")[:2]) < _LEAST:
-        yield Finding(_TOPIC, Level.BROKEN, f"Redis {version} is too old.", "Galvanic needs 7.0 or later.")
+        yield Finding(_TOPIC, Level.BROKEN, f"Redis {version} is too old.", "Galvanic needs 7.2 or later.")
     yield from _keeps(client)
     yield from _clock(client)
     if refused := _refused(client):
