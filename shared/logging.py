@@ -1,7 +1,7 @@
 """One way of logging for every process: structlog over the standard library, to standard error.
 
 Our own records (`structlog.get_logger()`) and those of libraries (discord.py, Celery, aiohttp) pass through the
-same processors; the last one takes secrets out of the whole line.
+same processors; the last one takes secrets out of the whole line. Of errors of Redis it shows class and code.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from structlog.contextvars import bound_contextvars
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from shared.jobs import Job
+from shared.redis_errors import COMMAND, shown, without_quotes
 from shared.settings import Settings
 
 REDACTED = "[redacted]"
@@ -53,16 +54,16 @@ _TELLS_BODIES = "celery.worker.consumer.consumer"
 def redactor(secrets: Iterable[str] = ()) -> Callable[[str], str]:
     """What takes secrets out of a line.
 
-    It finds `secrets`, anything built like a Discord token, tokens in the paths of webhooks and interactions, and
-    passwords in URLs. Of `secrets`, those shorter than four characters are ignored: they would take ordinary words with
-    them.
+    It finds `secrets`, anything built like a Discord token, tokens in the paths of webhooks and interactions, passwords
+    in URLs, and commands that redis-py quotes. Of `secrets`, those shorter than four characters are ignored: they would
+    take ordinary words with them.
     """
     forms = {form for secret in secrets for form in (secret, json.dumps(secret)[1:-1]) if len(secret) >= 4}
     longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
     known = re.compile("|".join(longest_first) or "(?!)")
 
     def redacted(line: str) -> str:
-        line = _DISCORD_TOKEN.sub(REDACTED, known.sub(REDACTED, line))
+        line = COMMAND.sub(rf"\1{REDACTED}\2", _DISCORD_TOKEN.sub(REDACTED, known.sub(REDACTED, line)))
         return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", _DISCORD_PATH.sub(rf"\1{REDACTED}", line))
 
     return redacted
@@ -92,11 +93,11 @@ def renderer(settings: Settings, out: IO[str]) -> Processor:
     redacted = redactor(known_secrets(settings))
 
     def rendered(logger: WrappedLogger, method: str, event_dict: EventDict) -> str:
-        shown = {
+        fields = {
             key: REDACTED if _SECRET_FIELD.search(key) and isinstance(value, str | bytes) else value
             for key, value in event_dict.items()
         }
-        return redacted(str(render(logger, method, shown)))
+        return redacted(str(render(logger, method, fields)))
 
     return rendered
 
@@ -133,12 +134,13 @@ def configure_logging(service: str, settings: Settings, *, stream: IO[str] | Non
         foreign_pre_chain=common,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
+            _format_error,
             renderer(settings, out),
         ],
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(formatter)
+    handler.addFilter(_shown_arguments)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     level = logging.getLevelNamesMapping()[settings.log_level]
@@ -149,6 +151,29 @@ def configure_logging(service: str, settings: Settings, *, stream: IO[str] | Non
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
+
+
+def _format_error(logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
+    """Format the traceback; neither it nor the sentence before it, as Celery writes them, quotes Redis' errors."""
+    error = event_dict.get("exc_info")
+    if isinstance(error, tuple):
+        error = error[1]
+    elif error and not isinstance(error, BaseException):
+        error = sys.exc_info()[1]
+    event_dict = structlog.processors.format_exc_info(logger, method, event_dict)
+    if isinstance(error, BaseException):
+        texts = {name: str(event_dict[name]) for name in ("event", "exception") if name in event_dict}
+        event_dict.update({name: without_quotes(text, error) for name, text in texts.items()})
+    return event_dict
+
+
+def _shown_arguments(record: logging.LogRecord) -> bool:
+    """Libraries put errors into their sentences."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(map(shown, record.args))
+    elif isinstance(record.args, dict):
+        record.args = {name: shown(value) for name, value in record.args.items()}
+    return True
 
 
 def _first_line(record: logging.LogRecord) -> bool:

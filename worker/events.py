@@ -18,6 +18,7 @@ from shared.events import TERMINAL, Event, Finished, Imported, kind_of
 from shared.history import KEPT, Past
 from shared.lifecycle import Script
 from shared.models import ModelRecord
+from shared.redis_errors import shown
 from shared.transcripts import Revision, read_revision
 
 log = structlog.get_logger()
@@ -134,7 +135,7 @@ class JobEvents:
                 return bool(pipe.execute()[1][0])
         except redis.ResponseError as error:
             # It keeps no log.
-            log.info("not_known_to_be_durable", job_id=self.job_id, error=str(error))
+            log.info("not_known_to_be_durable", job_id=self.job_id, error=shown(error))
             time.sleep(_FSYNC_EVERY_S)
             return True
 

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import redis
 import structlog
 from celery.worker.consumer import consumer
 from hypothesis import given, strategies as st
+from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
 from shared.events import parse_event
@@ -157,6 +159,45 @@ def test_a_message_that_celery_refuses_is_not_shown(form: str, values: tuple[str
     (record,) = records(out)
     assert record["event"].startswith(kept)
     assert PRIVATE not in out.getvalue()
+
+
+def _refused(redis_url: str, how: str) -> redis.RedisError:
+    """An error of a real Redis whose command has what somebody wrote."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.set("k", "a string")
+        pipeline = client.pipeline().hset("k", "a\nb", PRIVATE)
+        ask = pipeline.execute if how == "pipeline" else lambda: client.execute_command("NOSUCH", PRIVATE)
+        with pytest.raises(redis.ResponseError, match=PRIVATE) as refused:
+            ask()
+    return refused.value
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize(("how", "code"), [("pipeline", "WRONGTYPE"), ("unknown", "ERR")])
+def test_an_error_of_redis_quotes_no_command(redis_url: str, how: str, code: str, log_format: str) -> None:
+    error, out = _refused(redis_url, how), start(log_format)
+    ours, theirs = structlog.get_logger(), logging.getLogger("celery.worker.consumer")
+    wrapped = OperationalError(str(error))
+    wrapped.__cause__ = error
+    for one in (error, wrapped, ExceptionGroup("several", [ValueError("x"), wrapped])):
+        ours.error("failed", exc_info=one)
+        theirs.error("lost: %s, again in %s s", one, 2, exc_info=one)
+        theirs.error("Task raised: %(exc)s", {"exc": repr(str(one))}, exc_info=(type(one), one, None))
+    try:
+        raise RuntimeError(f"on the way: {error}") from error
+    except RuntimeError:
+        ours.exception("failed")
+    if how == "pipeline":
+        ours.warning(f"as a process wrote it that logs in another way: {error}")
+    assert PRIVATE not in out.getvalue()
+    assert out.getvalue().count(code) >= 9
+    assert out.getvalue().count("ResponseError") >= 7
+
+
+def test_where_redis_was_looked_for_is_said() -> None:
+    out = start()
+    logging.getLogger("celery").error("lost: %s", redis.ConnectionError("Error 111 connecting to 127.0.0.1:1."))
+    assert "connecting to 127.0.0.1:1" in out.getvalue()
 
 
 def test_the_level_holds() -> None:
