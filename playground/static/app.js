@@ -84,8 +84,8 @@ function hello(frame) {
   open = (state.channels.find((item) => item.id === wanted || keyOf(item) === wanted) ?? state.channels[0]).id;
   drawState();
   drawChannel();
-  // Whoever has a keyboard can write at once; on a phone it would cover half of the page.
-  if (document.activeElement === document.body && matchMedia("(hover: hover)").matches) composer.focus();
+  // Whoever has a keyboard can write at once; on a phone one would cover half of the page.
+  if (document.activeElement === document.body && !matchMedia("(hover: none) and (pointer: coarse)").matches) composer.focus();
 }
 
 /** Take over a new state; a channel that is gone, or no longer seen, is left. */
@@ -104,11 +104,13 @@ function drawState() {
   const here = channel();
   const guild = guildOf(here);
   const title = guild ? `#${here.name}` : here.name;
+  const held = document.activeElement?.closest("#channels button, #people button");
   $("channels").replaceChildren(...[...state.guilds, null].map((one) => el("section", { class: "channel-group" },
     el("h2", {}, one?.name ?? "Direct messages"),
     ...state.channels.filter((item) => item.guild_id === (one?.id ?? null)).map(channelButton))));
   $("people").replaceChildren(...state.people.map((person) =>
     el("button", { type: "button", class: `person${person.id === state.me ? " me" : ""}`, "data-testid": "person", "aria-pressed": String(person.id === state.me), dataset: { key: person.key }, title: `Be ${person.name}`, onclick: () => become(person.key) }, avatar(person), el("span", {}, person.name))));
+  if (held) [...$(held.dataset.key ? "people" : "channels").querySelectorAll("button")].find((button) => same(button.dataset, held.dataset))?.focus();
   drawMembers(guild, here);
   drawStatus();
   $("channel-name").textContent = guild ? `# ${here.name}` : `@ ${here.name}`;
@@ -117,6 +119,8 @@ function drawState() {
   document.title = `${title} – ${guild?.name ?? "Direct messages"}`;
   composer.refresh();
 }
+
+function same(one, other) { return JSON.stringify(one) === JSON.stringify(other); }
 
 function channelButton(item) {
   const sign = !item.guild_id ? avatar(state.bot) : el("span", { class: "hash" }, item.thread ? "↳" : "#");
@@ -341,7 +345,15 @@ document.addEventListener("click", (event) => {
 document.addEventListener("keydown", (event) => {
   if (["Enter", " "].includes(event.key) && event.target.classList?.contains("spoiler")) { event.preventDefault(); reveal(event.target); }
   if (event.key === "Escape" && document.body.classList.contains("menu-open")) { showMenu(false); $("menu").focus(); }
+  if (writes(event)) composer.focus(); // before the key does anything: it goes into the box
 });
+
+/** Whether a key writes something, and no control that has the focus takes it. */
+function writes(event) {
+  const takes = event.target.closest("input, textarea, select, dialog") || (event.key === " " && event.target !== document.body);
+  return event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey && !takes;
+}
+$("skip").addEventListener("click", (event) => { event.preventDefault(); composer.focus(); });
 function showMenu(shown) {
   document.body.classList.toggle("menu-open", shown);
   $("menu").setAttribute("aria-expanded", String(shown));

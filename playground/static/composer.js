@@ -21,6 +21,7 @@ export class Composer {
     this.box.addEventListener("paste", (event) => event.clipboardData.files.length && this.addFiles(event.clipboardData.files));
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.call(); });
     this.form.addEventListener("keydown", (event) => this.formKey(event));
+    $("send").addEventListener("keydown", (event) => event.key === "Escape" && this.command && this.leave());
     $("send").addEventListener("click", () => (this.command ? this.call() : this.send()));
     $("attach").addEventListener("click", () => $("file-input").click());
     $("file-input").addEventListener("change", (event) => { this.addFiles(event.target.files); event.target.value = ""; });
@@ -44,7 +45,11 @@ export class Composer {
     this.suggest();
   }
 
-  focus() { this.box.focus({ preventScroll: true }); }
+  /** Of the box, or of the form that is in its place. */
+  focus() {
+    if (this.command) (this.form.querySelector("input:not([type=file]), select, button") ?? this.form).focus();
+    else this.box.focus({ preventScroll: true });
+  }
 
   // ---------------------------------------------------------------- messages
 
@@ -76,6 +81,7 @@ export class Composer {
   }
 
   typed() {
+    if (!this.app.state()) return; // the page has only begun to load
     this.box.style.height = "auto";
     this.box.style.height = `${Math.min(this.box.scrollHeight, 240)}px`;
     const text = this.box.value;
@@ -138,7 +144,7 @@ export class Composer {
   async send() {
     const content = this.box.value;
     const files = this.files;
-    if (!content.trim() && files.length === 0) return;
+    if ((!content.trim() && files.length === 0) || !this.app.state()) return;
     // Emptied at once, so that a second Enter does not send twice; put back if it is refused.
     // Reading files takes a while, in which somebody may go to another channel.
     const channel = this.app.channel().id;
@@ -187,8 +193,8 @@ export class Composer {
     this.form.replaceChildren(el("span", { class: "slash-name", title: command.description }, `/${command.name}`), ...command.options.map((option) => this.field(option)));
     const first = this.form.querySelector("input:not([type=file]), select") ?? this.form.querySelector("button");
     if (words && first?.tagName === "INPUT") { first.value = words; first.dispatchEvent(new Event("input")); }
-    if (first) first.focus();
-    else { this.form.tabIndex = -1; this.form.focus(); }
+    this.form.tabIndex = -1;
+    (first ?? this.form).focus();
   }
 
   /** Back to plain messages. */

@@ -18,7 +18,7 @@ export function continues(message, before) {
 export function draw(message, act) {
   const node = el("article", { class: "message", "data-testid": "message", dataset: { id: message.id, authorId: message.author.id, author: message.author.name } });
   node.append(
-    el("div", { class: "lead" }), el("div", { class: "tools" }),
+    el("div", { class: "lead" }), el("div", { class: "tools", role: "toolbar", "aria-label": "Actions", onkeydown: moveAmongTools }),
     el("div", { class: "gutter" }, avatar(message.author), el("time", { class: "hover-time", datetime: message.timestamp }, clock(message.timestamp))),
     el("div", { class: "body" },
       el("div", { class: "head" },
@@ -80,8 +80,16 @@ function lead(message) {
 function tools(node, act) {
   const { message } = node;
   if (message.ephemeral || message.loading || message.thread?.told) return [];
-  const tool = (sign, name, use) => el("button", { type: "button", class: "tool", title: name, "aria-label": name, onclick: use }, sign);
+  const tool = (sign, name, use) => el("button", { type: "button", class: "tool", title: name, "aria-label": name, tabindex: sign === EMOJIS[0] ? 0 : -1, onclick: use }, sign);
   return [...EMOJIS.map((sign) => tool(sign, `React with ${sign}`, () => act.react(node.message, sign))), tool("↩", "Reply", () => act.reply(node.message)), message.thread ? null : tool("↳", "Start a thread", () => act.thread(node.message)), commands(node, act)].filter(Boolean);
+}
+
+/** Tab stops once at a message's tools, however many messages there are; arrows move among them. */
+function moveAmongTools(event) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const all = [...event.currentTarget.querySelectorAll(".tool")];
+  const at = all.indexOf(event.target);
+  if (step && at >= 0) all[(at + step + all.length) % all.length].focus();
 }
 
 /** The menu with the bot's commands on a message, which a right click opens, too. */
@@ -92,7 +100,7 @@ function commands(node, act) {
     ontoggle: () => { list.replaceChildren(...(menu.open ? offered() : [])); list.scrollIntoView({ block: "nearest" }); },
     onkeydown: (event) => { if (event.key === "Escape") { menu.open = false; menu.firstChild.focus(); } },
     onfocusout: (event) => { if (!menu.contains(event.relatedTarget)) menu.open = false; },
-  }, el("summary", { class: "tool", title: "Apps", "aria-label": "Apps" }, "…"), list);
+  }, el("summary", { class: "tool", title: "Apps", "aria-label": "Apps", tabindex: -1 }, "…"), list);
   const offered = () => {
     const names = act.commands(node.message);
     return names.length ? names.map((name) => el("button", { type: "button", onclick: () => { menu.open = false; act.command(node.message, name); } }, name)) : [el("small", {}, "No commands for messages")];
@@ -154,7 +162,7 @@ function drawEmbed(embed, old) {
       embed.html && el("div", { class: "markdown embed-text", html: embed.html }),
       embed.fields.length > 0 && el("div", { class: "fields" }, ...embed.fields.map((field, index) =>
         el("div", { class: `field ${widths[index]}` }, el("div", { class: "field-name", html: field.name_html }), el("div", { class: "markdown", html: field.html })))),
-      embed.image && el("a", { class: "embed-image", href: embed.image.url, target: "_blank", rel: "noopener" }, embedImage(embed.image, old)),
+      embed.image && el("a", { class: "embed-image", href: embed.image.url, target: "_blank", rel: "noopener", "aria-label": `Picture: ${title ? title.textContent : "open it"}` }, embedImage(embed.image, old)),
       foot && el("div", { class: "embed-foot" }, foot)));
   if (embed.colour !== null && embed.colour !== undefined) node.style.setProperty("--bar", `#${embed.colour.toString(16).padStart(6, "0")}`);
   return node;

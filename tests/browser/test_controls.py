@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.tab import Tab
 from tests.driver.client import PlaygroundClient
@@ -59,6 +59,7 @@ def test_every_control_is_reached_by_the_keyboard(page: Tab) -> None:
     page.say("||hidden||")
     shown = page.wait_for("hidden")
     controls = "button, a[href], input, select, textarea, summary, .spoiler, [data-jump]"
+    controls = ", ".join(f"{one}:not(.tool[tabindex='-1'])" for one in controls.split(", "))
     script = f"""() => [...document.querySelectorAll({controls!r})].filter((one) =>
         !one.disabled && !one.closest("[hidden]") && one.type !== "file" && one.checkVisibility()).map((one, index) =>
         one.dataset.reached = String(index)).length"""
@@ -72,6 +73,67 @@ def test_every_control_is_reached_by_the_keyboard(page: Tab) -> None:
     shown.locator(".spoiler").focus()
     page.tab.keyboard.press("Space")
     expect(shown.locator(".spoiler")).to_have_class(re.compile("shown"))
+
+
+def test_what_is_typed_while_the_page_loads_is_kept(browser: Browser, client: PlaygroundClient) -> None:
+    page, held = Tab(browser.new_page()), list[Route]()
+    page.tab.route("**/static/app.js", lambda route: held.append(route))
+    page.tab.goto(client.address, wait_until="commit")
+    expect(page.composer).to_be_focused()
+    page.tab.keyboard.type("!ping")
+    page.tab.keyboard.press("Enter")
+    held[0].continue_()
+    page.wait_until_online()
+    expect(page.composer).to_have_value(re.compile("!ping"))
+    page.tab.keyboard.press("Enter")
+    page.wait_for("pong")
+    page.tab.close()
+
+
+def test_the_box_is_one_key_away(page: Tab, client: PlaygroundClient) -> None:
+    focusable = "a[href], button, textarea, summary, [tabindex='0']"
+    first = page.tab.locator(focusable).first
+    expect(first).to_have_text("Skip to the message box")
+    first.focus()
+    page.tab.keyboard.press("Enter")
+    expect(page.composer).to_be_focused()
+    page.channel("library").focus()
+    client.send("a word elsewhere", person="ben", channel="cellar")  # which draws the list of channels anew
+    expect(page.channel("cellar")).to_have_class(re.compile("unread"))
+    expect(page.channel("library")).to_be_focused()
+    page.tab.keyboard.type("!ping")
+    page.tab.keyboard.press("Enter")
+    page.wait_for("pong")
+
+
+def test_a_messages_actions_are_one_stop(page: Tab) -> None:
+    page.say("act on this")
+    tools = page.wait_for("act on this").get_by_role("toolbar")
+    tools.get_by_role("button").first.focus()
+    for name in ("React with 😂", "React with 👍", "React with 🔥", "Reply"):
+        page.tab.keyboard.press("ArrowRight")
+        expect(tools.get_by_role("button", name=name)).to_be_focused()
+    page.tab.keyboard.press("Enter")
+    expect(page.part("replying")).to_be_visible()
+    expect(page.composer).to_be_focused()
+
+
+def test_escape_leaves_a_slash_form_from_send(page: Tab) -> None:
+    page.slash("fickle")
+    page.part("send").focus()
+    page.tab.keyboard.press("Escape")
+    expect(page.part("slash")).to_be_hidden()
+    expect(page.composer).to_be_focused()
+
+
+def test_every_link_and_button_has_a_name(page: Tab) -> None:
+    page.card()
+    page.say("!gallery")
+    page.wait_for("Something of everything")
+    nameless = page.tab.get_by_role("link", name=re.compile("^$")).or_(
+        page.tab.get_by_role("button", name=re.compile("^$"))
+    )
+    expect(nameless).to_have_count(0)
 
 
 def test_card_is_edited_in_place(page: Tab, client: PlaygroundClient) -> None:
