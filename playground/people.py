@@ -106,5 +106,6 @@ class People:
         for file in files:
             if len(file.data) > limit:
                 raise UserError(
-                    f"{file.filename} is larger than {limit // 2**20} MiB.", "Discord takes no larger file here."
+                    f"{file.filename} is larger than {limit // 2**20} MiB, the most that Discord takes here.",
+                    "A server that is boosted takes more. A longer text goes into the folder CORPORA_DIR.",
                 )

@@ -265,6 +265,15 @@ def test_message_that_is_too_long_comes_back(page: Tab) -> None:
     page.problems.clear()
 
 
+def test_a_file_that_discord_does_not_take_says_how_else(page: Tab, tmp_path: Path) -> None:
+    long = tmp_path / "long.txt"
+    long.write_bytes(bytes(12_000_000))
+    page.part("file-input").set_input_files(long)
+    expect(page.part("error")).to_contain_text("the most that Discord takes here")
+    expect(page.part("error")).to_contain_text("CORPORA_DIR")
+    expect(page.part("chip")).to_have_count(0)
+
+
 def test_narrow_window(browser: Browser, client: PlaygroundClient) -> None:
     page = Tab.opened(browser, client.address, width=400)
     page.card()
