@@ -23,8 +23,9 @@ def draw(
 ) -> tuple[int, str, list[str]]:
     """The number of a window that is not `used`, its passage, and so many that the model wrote behind random windows.
 
-    All begin behind a blank space and are cut alike, blank space is one space, none is `blocked`, and no row of `RUN`
-    characters of a written one stands in the windows. Raises UserError where there are none, or not by `until`.
+    All begin behind a blank space and are cut alike, blank space is one space or line end, none is `blocked`, and no
+    row of `RUN` characters of a written one stands in the windows. Raises UserError where there are none, or not by
+    `until`.
     """
     description, elsewhere = model.description, "Name another model of a book or a file."
     if description.marks or description.corpus.source == "channel":
@@ -57,4 +58,6 @@ def draw(
 
 
 def _evened(text: str) -> str:
-    return " ".join(begun(text).split())
+    """Blank space as one space, or one line end where it has any: else capitals within a line would show verse."""
+    lines = (" ".join(line.split()) for line in begun(text).split("\n"))
+    return "\n".join(filter(None, lines))

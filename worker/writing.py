@@ -16,6 +16,7 @@ from galvanic.facts import facts_of
 from galvanic.model_file import describe
 from galvanic.request import WriteRequest
 from galvanic.results import Generation
+from galvanic.text.edges import speech
 from shared.blocklist import Blocklist
 from shared.events import Compared, ComparedText, Generated, Pictured, Quizzed, Surprised
 from shared.jobs import CARD_FILE, SURPRISE_FILE, CompareJob, GenerateJob, PictureJob, QuizJob, SurpriseJob, Variant
@@ -69,8 +70,7 @@ def _chosen(
     texts = [one for one in written if not isinstance(one, UserError)]
     if not texts:
         raise next(one for one in written if isinstance(one, UserError))
-    if job.one_line:
-        texts = [replace(one, text=one.text.partition("\n")[0]) for one in texts]
+    texts = [_said(job, one) for one in texts]
     if len(texts) == 1:
         return texts[0]
     from galvanic.related import related
@@ -88,6 +88,17 @@ def _chosen(
         return text not in said, not _covered(blocklist, texts[number], job.shown), told[number]
 
     return texts[max(range(len(texts)), key=worth)]
+
+
+def _said(job: GenerateJob, written: Generation) -> Generation:
+    """What of a text is said: in an answer a line, where names stand before lines, else what one speaker says. A random
+    line at its beginning is said, too."""
+    if job.one_line:
+        return replace(written, text=written.text.partition("\n")[0])
+    if job.shown != 0:
+        return written
+    seed, text = ("", written.seed + written.text) if job.from_line else (written.seed, written.text)
+    return replace(written, seed=seed, text=speech(text) or text)
 
 
 def compare(job: CompareJob, context: JobContext) -> Compared:

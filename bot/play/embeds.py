@@ -43,7 +43,7 @@ def answer(job: QuizJob, passages: Sequence[str], real: int, guesses: Mapping[in
 
 
 def _listed(passages: Sequence[str], real: int | None = None) -> list[str]:
-    shown = (clipped(" ".join(passage.split()), _PASSAGE) for passage in passages)
+    shown = (clipped(passage, _PASSAGE).replace("\n", "\n> ") for passage in passages)
     pairs = enumerate(zip(LETTERS, shown, strict=False))
     return [f"**{letter}**{' ✅' if at == real else ''}\n> {text}\n" for at, (letter, text) in pairs]
 

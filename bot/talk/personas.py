@@ -175,8 +175,6 @@ class Personas(Service):
         other = now is None or (now.title, now.model_id) != (persona.title, persona.model_id)
         if not isinstance(event, Generated) or other or (turn is not None and await self._is_quiet(who)):
             return ""
-        if job.from_line:  # it would begin within a sentence
-            event = event.model_copy(update={"text": event.seed + event.text})
         try:
             text = chatted(masked(event, blocklist))
             posted = await self._post(who.channel, persona, text, f"{who.request_id}-{turn or 0}")

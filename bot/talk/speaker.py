@@ -134,8 +134,6 @@ class Speaker(Service):
             event = await service.delivery.unasked(job, LATE_S)
         if not isinstance(event, Generated) or not event.text.strip():
             return "no text"
-        if job.from_line:  # it would begin within a sentence
-            event = event.model_copy(update={"text": event.seed + event.text})
         await service.registry.require_usable(job.place, [job.model_id])
         own = await service.servers.get(guild_id)
         if event.masked or any(Blocklist(entries).hits(event.text) for entries in (job.blocked, own.blocked)):

@@ -44,10 +44,19 @@ _ANNOUNCED = regex.compile(
     r"|(?:[^\p{L}\n!?]*\p{Lu}){2,}[^\p{L}\n!?]*"  # the same in capitals, or a heading
     r"|(?:Chapter|Letter|Book|Part|Act|Scene|Canto|Volume|Stave)(?:\s+(?:[IVXLCDM]+|\d+)\b[^\n]*)?"
     r"|[IVXLCDM]\.?|[*_=~·•–—-][\s*_=~·•–—-]*)\Z"
-    rf"|(?<={_SIGNS}{_CLOSERS})\s+(?:\p{{Lu}}[\w.'’-]*\s?)+:\Z"
+    rf"|(?<={_SIGNS}{_CLOSERS})\s+\p{{Lu}}[\w.'’-]*(?:\s\p{{Lu}}[\w.'’-]*)*:\Z"
 )
 """What announces something that does not come: a speaker's name, or a heading, on a line of its own or, with a colon,
 behind a sentence."""
+
+_NAME = (
+    r"[^\S\n]*(?:"
+    r"\p{Lu}[\p{Lu}'’.-]+(?:[^\S\n][\p{Lu}'’.&-]+)*(?::|[^\S\n]*\n)"  # in capitals, with a colon or on a line
+    r"|\p{Lu}[\w'’.-]*(?:[^\S\n]\p{Lu}[\w'’.-]*)*:(?=\s)"
+    r")\s*"
+)
+"""A speaker's name before their words, as in a play."""
+_NAMES, _NEXT_NAME = regex.compile(rf"\s*(?:{_NAME})+"), regex.compile(rf"\n{_NAME}")
 
 
 def cut(text: str, most: int, stop: StopAt | None = None, *, at_words: bool = True) -> str:
@@ -74,6 +83,14 @@ def _closed(text: str) -> str:
     while end != before:
         before, end = end, _ANNOUNCED.sub("", _LEFT_OPEN.sub("", end))
     return text[:-_LEFT_OPEN_MOST] + end
+
+
+def speech(text: str) -> str:
+    """What one speaker says of a text: without names before it, up to the next one; empty if there are names alone."""
+    if names := _NAMES.match(text):
+        text = text[names.end() :]
+    following = _NEXT_NAME.search(text)
+    return text[: following.start()].rstrip() if following else text
 
 
 def _word_ends(text: str, most: int) -> list[int]:

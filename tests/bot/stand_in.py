@@ -63,12 +63,11 @@ class StandIn:
         job: dict[str, Any] = json.loads(self.redis.hget(keys.job(job_id), "job"))  # type: ignore[arg-type]
         return job
 
-    async def answer(self, live: Live, text: str = TEXT, *, drawn: str = "", **fields: Any) -> dict[str, Any]:
-        """Write the text that is waited for, after a line that was `drawn` where there is no seed; its job, once that
-        is over."""
+    async def answer(self, live: Live, text: str = TEXT, **fields: Any) -> dict[str, Any]:
+        """Write the text that is waited for; its job, once that is over."""
         job_id = await self.asked(live)
         job = self.job(job_id)
-        self.write(job_id, text, **{"seed": job["seed"] or drawn, **fields})
+        self.write(job_id, text, **{"seed": job["seed"], **fields})
         await live.until(lambda: job_id not in self.waiting(), "the end of the job")
         return job
 

@@ -574,10 +574,10 @@ async def test_two_talk_as_many_turns_as_asked_each_after_the_other(live: Live, 
     assert not pair.waiting(), "nothing is written before it is there"
     assert "talk: 3 texts" in text_of(await live.answered(sent))
     assert "Two personas are already talking here" in await live.ask("!talk mary victor")
-    seeds = [(await pair.answer(live, text, drawn="It was "))["seed"] for text in ("one", "two", "three")]
+    seeds = [(await pair.answer(live, text))["seed"] for text in ("one", "two", "three")]
     await live.until(lambda: not live.bot.personas.talks, "the end")
-    assert seeds == ["", "It was one\n", "It was one\ntwo\n"]
-    assert [one.content for one in spoken(live)] == ["It was one", "three"], "nobody sees half a sentence"
+    assert seeds == ["", "one\n", "one\ntwo\n"]
+    assert [one.content for one in spoken(live)] == ["one", "three"]
     assert [one.content for one in spoken(live, "victor · model")] == ["two"]
     assert int(pair.redis.zcard(keys.spoken("guild", GUILD_ID))) == 3  # type: ignore[arg-type]
 

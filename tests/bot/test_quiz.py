@@ -26,7 +26,7 @@ from tests.factories import channel_corpus, record
 
 ADA, BEN, DORA = (USER_IDS[name] for name in ("ada", "ben", "dora"))
 LAB = CHANNEL_IDS["lab"]
-PASSAGES = ("the gulls went *home*", "the sea was calm", "a boat came @everyone in")
+PASSAGES = ("the gulls went *home*", "the sea was calm\nAnd cold", "a boat came @everyone in")
 
 
 async def asked(live: Live, worker: StandIn, typed: str = "!quiz tides --seconds 600", channel: str = "lab") -> QuizJob:
@@ -84,7 +84,7 @@ def scores(worker: StandIn) -> dict[int, str]:
 async def test_guesses_are_answered_in_time_and_counted(live: Live, worker: StandIn) -> None:
     message = await begun(live, worker)
     assert [one["label"] for one in buttons(message)] == ["A", "B", "C"]
-    assert "**B**\n> the sea was calm" in text_of(message)
+    assert "**B**\n> the sea was calm\n> And cold" in text_of(message)
     assert "\\*home\\*" in text_of(message)
     await guess(live, message, "ada", "A")
     await guess(live, message, "ben", "B")

@@ -16,7 +16,7 @@ from galvanic.errors import UserError
 from galvanic.generate import Mixture
 from galvanic.predictor import CHUNK, Row
 from galvanic.text import Ids
-from galvanic.text.edges import begun, cut, joins, whole_words
+from galvanic.text.edges import begun, cut, joins, speech, whole_words
 from tests.worker.small import LETTERS, biased, model, network
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
@@ -67,6 +67,7 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
         ("It was so.\n\nACT II\n\nSCENE I\n\nA hall", 27, None, "It was so."),
         ("It was so.\n\n* * *\n\nThe", 17, None, "It was so."),
         ("It was so.\n\nXIV.\n\nThe", 16, "sentence", "It was so."),
+        (f"I go. {'A' * 50} B", 56, None, f"I go. {'A' * 50}"),  # and no more is tried than there are characters
         ("CORIOLANUS:\nWell then", 11, None, "CORIOLANUS:"),  # nothing else is left
         ("ok\nNO!\nwhy", 8, None, "ok\nNO!"),
         ("ok\n用GPT\n好", 8, None, "ok\n用GPT"),
@@ -95,6 +96,23 @@ def test_a_text_begins_with_its_first_whole_word() -> None:
     assert begun("我们明天再来") == "我们明天再来"
     assert whole_words("ster, and the sea wa") == "and the sea"
     assert whole_words("x" * 80) == "x" * 80
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("MENENIUS: O, well", "O, well"),
+        ("\nMENENIUS:\nO, well.\n\nSecond Citizen: No.", "O, well."),
+        ("O, well.\n\nFirst Citizen:\nNo.", "O, well."),
+        ("LIZA\n\nMRS. HIGGINS\nWhat a day!\nLIZA\nIt is.", "What a day!"),
+        ("HAMLET.\nWords, words.", "Words, words."),
+        ("O, well: it is so.\nIt is late: go.", "O, well: it is so.\nIt is late: go."),
+        ("NO. I will not", "NO. I will not"),
+        ("LIZA\n", ""),
+    ],
+)
+def test_one_speaker_says_their_words_alone(text: str, said: str) -> None:
+    assert speech(text) == said
 
 
 def after_words(chance: float) -> Any:

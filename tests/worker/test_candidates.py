@@ -11,6 +11,7 @@ import redis
 from galvanic.generate import load_model
 from galvanic.model_file import save
 from galvanic.related import related
+from galvanic.text.edges import speech
 from shared.events import Generated
 from shared.jobs import GenerateJob, MixPart
 from shared.settings import Settings
@@ -62,6 +63,23 @@ def test_an_empty_line_and_one_that_was_said_lose(breaks: redis.Redis) -> None:
         if set(each) - {"", "a", "b"}:
             assert answer.text not in ("", "a", "b")
         assert answer.text in each
+
+
+def test_an_answer_is_what_one_speaker_says(settings: Settings, client: redis.Redis) -> None:
+    """A model of a play writes names before words, which are not the persona's."""
+    symbols, config = "\n :Aab", network(6)
+    save(stored(settings, "play"), biased(config, [2, 0, 2, 2, 0, 0]), windows(6), **fields_of(symbols, config))
+    asked = {"model_id": "play", "temperature": 1.0, "guard": False}
+    differ = 0
+    for number in range(30):
+        text = written(client, **asked, random_seed=number).text
+        answer = written(client, **asked, random_seed=number, shown=0)
+        assert answer.text == (speech(text) or text)
+        differ += answer.text != text
+        line = written(client, **asked, random_seed=number, seed="", from_line=True)
+        whole = written(client, **asked, random_seed=number, seed="", from_line=True, shown=0)
+        assert (whole.seed, whole.text) == ("", speech(line.seed + line.text) or line.seed + line.text)
+    assert differ
 
 
 def test_one_with_a_hit_of_the_blocklist_loses(breaks: redis.Redis) -> None:
