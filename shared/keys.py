@@ -136,7 +136,8 @@ guild_models = _Key("guild:{guild_id}:models")
 # Sorted set: hash of a text that was uploaded in a guild -> when, seconds since the epoch. Expires with the last one.
 uploads = _Key("guild:{guild_id}:uploads")
 
-# Hash of a channel's choices: `model` (id of its current model), `temperature`, `chat` (`1`: answers mentions). And of
+# Hash of a channel's choices: `model` (id of its current model), `keep` (`1`: trainings don't
+# replace that one), `temperature`, `chat` (`1`: answers mentions). And of
 # texts that nobody asks for, there and in its threads (`bot.talk`): `speak`: when, as an admin typed it; `quiet`: a
 # moderator wants none before, seconds since the epoch; `spoke`: id of the last one, or of when `speak` was chosen;
 # `heard`: people's messages since; `mute` (`1`): it was told there that no model can write any.

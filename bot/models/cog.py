@@ -8,7 +8,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import discord
 from discord import app_commands
@@ -78,7 +78,7 @@ class Models(Requests, commands.Cog):
     async def _page(self, who: Actor, page: int) -> dict[str, Any]:
         """One page of the models that everybody in a channel may use, to send or to edit a message to."""
         models, current = await self.registry.channel_models(Viewer(who.guild_id, who.here))
-        prefix = await self.servers.prefix(who.guild_id)
+        prefix, kept = await self.servers.prefix(who.guild_id), (await self.servers.channel(who.here)).keep
         if not models:
             raise UserError(
                 "There is no model here yet.",
@@ -89,7 +89,7 @@ class Models(Requests, commands.Cog):
         last = embeds.pages(models) - 1
         page = min(page, last)
         return {
-            "embed": embeds.model_list(models, current, who.here, page, prefix),
+            "embed": embeds.model_list(models, current, who.here, page, prefix, kept=kept),
             "view": embeds.page_buttons(who.here[0], page, last),
         }
 
@@ -144,6 +144,7 @@ class Models(Requests, commands.Cog):
         embed = embeds.model_info(
             model,
             current=model == current,
+            kept=(await self.servers.channel(place.channel_ids)).keep,
             prefix=await self.servers.prefix(place.guild_id),
             facts=event.facts if isinstance(event, Pictured) else (),
             no_picture=None if picture is not None else missing,
@@ -172,20 +173,23 @@ class Models(Requests, commands.Cog):
 
     # ------------------------------------------------------------------ choosing
 
-    @_part("use NAME", "use frankenstein", about="Choose this channel's model")
-    @app_commands.describe(name=_NAME)
-    async def model_use(self, ctx: Context, name: str) -> None:
-        """Choose this channel's model: the one that `generate` uses."""
+    @_part("use NAME [--keep]", "use frankenstein", "use frankenstein --keep", about="Choose this channel's model")
+    @app_commands.describe(name=_NAME, keep="Trainings here don't replace it")
+    async def model_use(self, ctx: Context, name: str, keep: Literal["--keep"] | None = None) -> None:
+        """Choose this channel's model: the one that `generate` uses.
+
+        A training makes its own model the channel's, unless you add `--keep`. Without it, the model is no longer kept.
+        """
         who, model = await self._named(ctx, name)
-        await self._use(who, model)
-        await ctx.send(f"`{model.name}` is now this channel's model.")
+        await self._use(who, model, keep=keep is not None)
+        await ctx.send(f"`{model.name}` is now this channel's model.{embeds.KEPT if keep else ''}")
 
     async def _pressed_use(self, press: Press) -> None:
         who, model = await self.pressed(press)
-        await self._use(who, model)
+        await self._use(who, model, keep=False)
         await press.send(f"<@{who.user.id}> made `{model.name}` this channel's model.")
 
-    async def _use(self, who: Actor, model: ModelRecord) -> None:
+    async def _use(self, who: Actor, model: ModelRecord, *, keep: bool) -> None:
         await self.access.require("generate", who)
         if not self.registry.among(Viewer(who.guild_id, who.here), [model]):
             prefix = await self.servers.prefix(who.guild_id)
@@ -194,7 +198,7 @@ class Models(Requests, commands.Cog):
                 f"`{model.name}` is for you alone, and a channel's model is for everybody there.",
                 f"Share it first: `{share}`.",
             )
-        await self.registry.use(who.place.channel_id, model)
+        await self.registry.use(who.place.channel_id, model, keep=keep)
 
     @_part(
         "temperature [VALUE|default]",

@@ -19,6 +19,7 @@ _BUTTONS = {
     "export": ("Export", discord.ButtonStyle.secondary),
     "delete": ("Delete…", discord.ButtonStyle.danger),
 }
+KEPT = " Trainings here don't replace it."
 PAGE = 8
 """Models on a page of the list."""
 _FACT_CHARS = 200
@@ -34,13 +35,24 @@ def private_list(models: list[ModelRecord], here: list[int], prefix: str) -> dis
 
 
 def model_list(
-    models: list[ModelRecord], current: ModelRecord | None, here: list[int], page: int, prefix: str
+    models: list[ModelRecord],
+    current: ModelRecord | None,
+    here: list[int],
+    page: int,
+    prefix: str,
+    *,
+    kept: bool = False,
 ) -> discord.Embed:
-    """`page`: from 0. `here`: the channel where models may be used and, of a thread, its parent."""
+    """`page`: from 0. `here`: the channel where models may be used and, of a thread, its parent.
+    `kept`: trainings leave its model."""
     lines = [_line(model, here, current=model == current) for model in models[page * PAGE : (page + 1) * PAGE]]
     embed = discord.Embed(title="Models", description="\n".join(lines), colour=BLURPLE)
     use, info = (as_typed(prefix, command, "name", "NAME") for command in ("model use", "model info"))
-    marked = "▶️ this channel's model" if current is not None else f"{use} chooses this channel's model"
+    marked = (
+        f"▶️ this channel's model{', kept' if kept else ''}"
+        if current is not None
+        else f"{use} chooses this channel's model"
+    )
     counted = count(len(models), "model")
     where = f"page {page + 1} of {pages(models)} · {counted}" if len(models) > PAGE else counted
     return embed.set_footer(text=f"{marked} · {where} · {info} shows one")
@@ -54,6 +66,7 @@ def model_info(
     model: ModelRecord,
     *,
     current: bool,  # it is the channel's
+    kept: bool = False,  # trainings leave the channel's model
     prefix: str,
     facts: tuple[tuple[str, str], ...] = (),  # more fields, read by a worker from its files
     no_picture: str | None = None,
@@ -67,7 +80,7 @@ def model_info(
         f"{count(model.corpus_chars, 'character')}, {RECIPE_WORDS[model.recipe]}, {made} <t:{int(model.created_at)}:R>",
     ]
     if current:
-        said.append("▶️ This channel's model.")
+        said.append(f"▶️ This channel's model.{KEPT if kept else ''}")
     if gone_by is not None:
         said.append(
             "🕓 It learned words that have since been withdrawn. It is made again without them, or "

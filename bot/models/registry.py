@@ -181,8 +181,13 @@ class Registry:
 
     # ------------------------------------------------------------------ changing
 
-    async def use(self, channel_id: int, model: ModelRecord) -> None:
-        await reply(self._redis.hset(keys.channel(channel_id), "model", model.model_id))
+    async def use(self, channel_id: int, model: ModelRecord, *, keep: bool | None = None) -> None:
+        """Make a model a channel's. `keep`: whether trainings there leave it so; None: as before."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(keys.channel(channel_id), "model", model.model_id)
+            if keep is not None:
+                pipe.hset(keys.channel(channel_id), "keep", str(int(keep)))
+            await reply(pipe.execute())
 
     async def amend(
         self, model_id: str, change: Callable[[ModelRecord], ModelRecord], *, numbered: bool = False

@@ -99,9 +99,11 @@ class GuildSettings(BaseModel, frozen=True, extra="ignore"):
 
 
 class ChannelChoices(BaseModel, frozen=True):
-    """A channel's current model (id), default temperature, and whether mentions of the bot are answered."""
+    """A channel's current model (id), whether trainings leave it, default temperature, and whether mentions of the bot
+    are answered."""
 
     model: str | None = None
+    keep: bool = False
     temperature: float | None = None
     chat: bool = False
 

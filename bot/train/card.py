@@ -30,6 +30,7 @@ from bot.words import NOBODY
 from shared.connect import takes_nothing
 from shared.events import Failed
 from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
+from shared.models import ModelRecord
 from shared.settings import Settings
 
 LOOK_AGAIN_S = 2.0  # without news: is its worker still there?
@@ -102,6 +103,8 @@ class TrainingCards:
         )
         if hidden:
             job = job.model_copy(update={"parent": None})
+        if state.finished is not None:
+            shown = dataclasses.replace(shown, kept=await self._kept(state.finished.model))
         if state.over:
             return embeds.training(job, state, shown)
         queued = state.state == "queued"
@@ -121,6 +124,13 @@ class TrainingCards:
             control=None if queued else await self.jobs.control(job.job_id),
         )
         return embeds.training(job, state, shown)
+
+    async def _kept(self, model: ModelRecord) -> str | None:
+        """The name of the model that its channel keeps in its place."""
+        choices = await self.servers.channel([model.channel_id])
+        kept = choices.model if choices.keep and choices.model not in (None, model.model_id) else None
+        record = await self.registry.record(kept) if kept is not None else None
+        return record.name if record is not None else None
 
 
 def buttons_of(job: TrainJob, state: TrainingState) -> discord.ui.View | None:

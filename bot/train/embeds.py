@@ -83,6 +83,7 @@ class CardContext:
     blocked: Blocklist = _NOTHING_BLOCKED
     quotable: bool = True  # all who read the card could have read what is learned; else it shows nothing of a model's
     off: bool = False  # the operator has turned off what it learns from
+    kept: str | None = None  # the model that its channel keeps, so that the new one has not become the channel's
 
 
 def training(job: TrainJob, state: TrainingState, context: CardContext) -> discord.Embed:
@@ -310,6 +311,9 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
         example = as_typed(context.prefix, "generate", *words, "--model", model.name)
         share = as_typed(context.prefix, "model share", "name", model.name, "where", "server")
         said = f"Try `{example}`. `{share}` lets others use it wherever everybody could have read these messages."
+    elif context.kept is not None:
+        example = as_typed(context.prefix, "generate", *words, "--model", model.name)
+        said = f"This channel keeps `{context.kept}`. Try yours: `{example}`."
     else:
         what = "now this channel's model"
     colour = {"reads": GREEN, "words": BLURPLE, "begun": AMBER, "recites": AMBER, None: BLURPLE}[told.kind]

@@ -57,6 +57,19 @@ async def orphaned(live: Live, worker: StandIn, source: str = "catalogue") -> Jo
     return log
 
 
+async def test_it_says_that_the_channel_keeps_its_model(live: Live, worker: StandIn) -> None:
+    worker.add_model(name="frankenstein")
+    assert "Trainings here don't replace it" in await live.ask("!model use frankenstein --keep")
+    assert "▶️ this channel's model, kept" in await live.ask("!models")
+    (await begun(live, worker)).enter(finished(model=record(model_id="m2", guild_id=GUILD_ID, channel_id=LAB)))
+    shown = await live.until(lambda: live.showing("This channel keeps `frankenstein`"), "the end")
+    assert "--model tides" in text_of(shown)
+    assert "now this channel's model" not in text_of(shown)
+    answer = await live.ask("!model use frankenstein")
+    assert "don't replace" not in answer
+    assert await live.bot.redis.hget(keys.channel(LAB), "keep") == b"0"  # type: ignore[misc]
+
+
 def chart() -> bytes:
     picture = io.BytesIO()
     Image.new("RGB", (2, 2)).save(picture, "png")

@@ -83,6 +83,16 @@ def test_a_model_gets_the_name_it_wants_and_becomes_the_channels(client: redis.R
     assert (entered.name, entered.owner_id) == ("tides", 1297000000000000021)
 
 
+def test_a_kept_model_stays_the_channels_while_it_is_there(client: redis.Redis) -> None:
+    lives.take(client, "t-1").enter(made())
+    client.hset(keys.channel(CHANNEL), "keep", "1")
+    lives.take(client, "t-2").enter(made(model_id="m2"))
+    assert client.hget(keys.channel(CHANNEL), "model") == b"m1"
+    client.delete(keys.model("m1"))
+    lives.take(client, "t-3").enter(made(model_id="m3"))
+    assert client.hget(keys.channel(CHANNEL), "model") == b"m3"
+
+
 def test_a_taken_name_gets_a_number_and_the_old_model_stays(client: redis.Redis) -> None:
     prepared: list[str] = []
     ends = [
