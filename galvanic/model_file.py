@@ -228,14 +228,6 @@ def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: 
     )
 
 
-def import_model(path: Path, target: Path) -> Description:
-    """Check a model file and copy it. Raises UserError as `load`, or where the place is taken or cannot be written."""
-    if target.exists():
-        raise UserError(f"There is something at {target.name} already.", "Name a file that does not exist yet.")
-    export(path, target)
-    return describe(target)
-
-
 def damaged(path: Path | None = None) -> UserError:
     """`path`: of a file that came from outside."""
     if path is not None:

@@ -57,13 +57,16 @@ def _add_engine(cli: Cli) -> None:
         command.add_argument("text", metavar="TEXT", help="a file, or a name from the catalogue")
         add_options(command, TrainOptions, "recipe", "keep_licence")
 
+    def add_force(command: argparse.ArgumentParser) -> None:
+        command.add_argument("--force", action="store_true", help="replace the model that is there")
+
     inspect = cli.add("inspect", "Say what a recipe makes of a text.", lambda given: commands.inspect(given, cli))
     add_text(inspect)
 
     train = cli.add("train", "Train a model.", lambda given: commands.train(given, cli))
     add_text(train)
     train.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the file to write, NAME.safetensors")
-    train.add_argument("--force", action="store_true", help="replace the model that is in --out")
+    add_force(train)
     starts = "a model to start from, on its own text or another; starter: the English that I come with; none: nothing"
     train.add_argument(
         "--from", dest="parent", metavar="MODEL", help=f"{starts} (default: the starter where it helps the text)"
@@ -89,10 +92,12 @@ def _add_engine(cli: Cli) -> None:
     export = cli.add("export", "Check a model, and write it into another file.", commands.export)
     export.add_argument("model", type=Path, metavar="MODEL", help="the file of a model")
     export.add_argument("file", type=Path, metavar="FILE", help="the file to write, NAME.safetensors")
+    add_force(export)
 
     import_ = cli.add("import", "Check an exported model, and copy it.", commands.import_)
     import_.add_argument("file", type=Path, metavar="FILE", help="a file that export wrote")
     import_.add_argument("model", type=Path, metavar="MODEL", help="the file to write, NAME.safetensors")
+    add_force(import_)
 
 
 def _mix(text: str) -> list[tuple[Path, float]]:

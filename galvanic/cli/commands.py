@@ -62,7 +62,8 @@ def inspect(options: argparse.Namespace, cli: Cli) -> int:
 def generate(options: argparse.Namespace, cli: Cli) -> int:
     author, seed = _author(options)
     default = DEMONSTRATION_LENGTH if options.from_corpus else cli.length()
-    written = author.generate(seed, **{"length": default, **given_options(GenerateOptions, options)})
+    given = {"length": default, **given_options(GenerateOptions, options)}
+    written = author.generate(seed, from_line=not seed.strip() and not options.from_corpus, **given)
     least = "" if written.min_p is None else f"min-p {written.min_p:g}, "
     told = f"[temperature {written.temperature:g}, {least}random seed {written.random_seed}, {written.seconds:.2f} s]"
     report(options.json, vars(written), [written.seed + written.text, "", told, *written.notes])
@@ -114,7 +115,7 @@ def evaluate(options: argparse.Namespace, cli: Cli) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    path = path_for(options.file)
+    path = _new_file(options.file, options)
     model_file.export(path_of(options.model), path)
     size = path.stat().st_size
     report(options.json, {"file": str(path), "bytes": size}, [f"{path}: {size / MEGABYTE:,.1f} MB"])
@@ -122,8 +123,9 @@ def export(options: argparse.Namespace) -> int:
 
 
 def import_(options: argparse.Namespace) -> int:
-    model = path_for(options.model)
-    description = model_file.import_model(options.file, model)
+    model = _new_file(options.model, options)
+    model_file.export(path_of(options.file), model)
+    description = describe(model)
     values = {
         "model": str(model),
         "recipe": description.recipe,
@@ -145,6 +147,14 @@ def _verdict_lines(found: Verdict) -> list[str]:
     return list(filter(None, (found.headline, found.foresight, found.written)))
 
 
+def _new_file(name: Path, options: argparse.Namespace) -> Path:
+    """Where to write a model. Raises UserError: there is one, and it is not to be replaced."""
+    path = path_for(name)
+    if path.exists() and not options.force:
+        raise UserError(f"{path} is there already.", "Name another file, or add --force to replace that model.")
+    return path
+
+
 def _load(path: Path) -> TextModel:
     from galvanic.generate import load_model
 
@@ -155,9 +165,7 @@ EX_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
 def train(options: argparse.Namespace, cli: Cli) -> int:
-    out = path_for(options.out.absolute())
-    if out.exists() and not options.force:
-        raise UserError(f"{out} is there already.", "Give --out another name, or --force to replace that model.")
+    out = _new_file(options.out.absolute(), options)
     workdir = out.with_name(f".{out.stem}.source")
     try:
         return _train(options, cli, out, workdir)

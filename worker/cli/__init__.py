@@ -44,8 +44,9 @@ def register(cli: Cli) -> None:
         "restore", "Bring a backup back onto an empty installation.", _later("worker.cli.backup:restore_command")
     )
     restore.add_argument("file", metavar="FILE", help="a file that backup wrote; -: standard input")
-    for name in ("worker", "serve"):
-        serve = cli.add(name, "Serve a queue until told to stop.", _serve, json=False)
+    summary = "Train or write, whatever the queue asks for, until told to stop."
+    for name, said in (("worker", summary), ("serve", "The same as `worker`.")):
+        serve = cli.add(name, said, _serve, json=False)
         serve.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
         serve.add_argument("--gpu", metavar="GPU", help="see this one alone: its number or UUID, as `devices` lists it")
         serve.add_argument("--cores", type=positive_int, metavar="N", help="compute on so many cores (default: all)")

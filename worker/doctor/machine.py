@@ -67,10 +67,8 @@ def memory() -> list[Finding]:
 def disk(settings: Settings) -> Finding:
     folder = settings.data_dir
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"x" * 4096)
-        free = shutil.disk_usage(folder).free
+        _try(folder)
+        free = shutil.disk_usage(_nearest(folder)).free
     except OSError as error:
         return Finding(
             "disk",
@@ -94,7 +92,10 @@ def disk(settings: Settings) -> Finding:
 def store(settings: Settings) -> Finding:
     try:
         models = ModelStore(settings)
-        models.check_writable()
+        if "://" in settings.model_store_url:
+            models.check_writable()
+        else:
+            _try(Path(settings.model_store_url))
     except UserError as error:
         return Finding("store", Level.BROKEN, error.problem, error.remedy)
     except Exception as error:  # each kind of store has errors of its own
@@ -108,6 +109,12 @@ def store(settings: Settings) -> Finding:
         remedy = "Give yourself write access to it, or choose another place with MODEL_STORE."
         return Finding("store", Level.BROKEN, problem, remedy, (f"ls -ld {_nearest(Path(settings.model_store_url))}",))
     return Finding("store", Level.OK, f"The model store {models.where} can be written to")
+
+
+def _try(folder: Path) -> None:
+    """Write a file that is gone at once, into the folder or where it would be made. Raises OSError."""
+    with tempfile.TemporaryFile(dir=_nearest(folder)) as probe:
+        probe.write(b"x" * 4096)
 
 
 def _nearest(folder: Path) -> Path:

@@ -20,7 +20,6 @@ _MOST_SKEW_S = 2.0
 """Bot and workers say that they are there for six seconds ahead, each by its own clock (`shared.presence`)."""
 _WITHIN_S = 3.0
 _NOBODY = "galvanic-doctor"
-_NONE_HERE = "No Redis runs here now. This command line needs none; `make run` starts one, or REDIS_URL names yours."
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -30,7 +29,9 @@ def examine(settings: Settings) -> list[Finding]:
             return list(_judge(client, settings))
     except (redis.RedisError, OSError, ValueError) as error:
         if settings.redis_url is None and not isinstance(error, redis.AuthenticationError):
-            return [Finding(_TOPIC, Level.NOTE, _NONE_HERE)]
+            problem = f"REDIS_URL names no Redis, and nothing runs with the data folder {settings.data_dir.absolute()}."
+            remedy = "The command line needs none. If the bot runs, say `doctor` in its folder, or with its DATA_DIR."
+            return [Finding(_TOPIC, Level.NOTE, problem, remedy)]
         told = explain(error, settings)
         return [Finding(_TOPIC, Level.BROKEN, told.problem, told.remedy)]
 
