@@ -109,11 +109,6 @@ class Model:
         facts = "\n".join(f"  {name}: {value}" for name, value in facts_of(self.description))
         return f"<galvanic.Model, recipe {self.description.recipe}, of {self.description.corpus.title}\n{facts}>"
 
-    def _repr_png_(self) -> bytes:
-        from galvanic.pictures import model_card
-
-        return model_card(self.description.corpus.name, self.description)
-
 
 def load(path: str | Path) -> Model:
     """The model of a file that a training or an export wrote; its ending may be left out.

@@ -1,11 +1,10 @@
-"""Pictures: loss curve, model card, and how surprising each character of a text was."""
+"""Pictures: loss curve, and how surprising each character of a text was."""
 
 from __future__ import annotations
 
 import functools
 import io
 import math
-import textwrap
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from PIL import Image, ImageDraw, ImageFont
 
-from galvanic import facts
-from galvanic.model_file import Description
 from galvanic.results import CurvePoint, best_point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
 
 SANS, MONO = "DejaVuSans.ttf", "DejaVuSansMono.ttf"
 _MISSING = "□"
@@ -52,49 +48,41 @@ _DOTTED = 30  # with fewer epochs each is marked
 
 
 def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
-    """PNG of 800 x 400 pixels: training and held-out loss over epochs, the best one marked. `curve` may be empty."""
-    figure = new_figure(8, 4)
-    axes = figure.add_subplot()
-    draw_curve(axes, curve)
-    # parse_math off: a dollar sign in a title is a dollar sign.
-    axes.set_title(drawable(title), color=TEXT, fontsize=14, fontweight="bold", loc="left", parse_math=False)
-    return to_png(figure)
+    """Draw training and held-out loss over epochs, the best one marked: PNG of 800 x 500 pixels.
 
-
-def new_figure(width: float, height: float) -> Figure:
-    """Width and height in hundreds of pixels."""
+    A phone can show its letters, at 300 pixels' width. `curve` may be empty.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=100, facecolor=BACKGROUND, layout="constrained")
+    figure = Figure(figsize=(4, 2.5), dpi=200, facecolor=BACKGROUND, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr, call-arg]  # the constrained one
-    return figure
-
-
-def to_png(figure: Figure) -> bytes:
+    axes = figure.add_subplot()
+    _draw_curve(axes, curve)
+    # parse_math off: a dollar sign in a title is a dollar sign.
+    axes.set_title(drawable(title), color=TEXT, fontsize=12, fontweight="bold", loc="left", parse_math=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", facecolor=BACKGROUND)
     return buffer.getvalue()
 
 
-def draw_curve(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
+def _draw_curve(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
     """Losses over epochs, in bits per character, the best epoch marked and named. `curve` may be empty."""
     from matplotlib.ticker import MaxNLocator
 
     axes.set_facecolor(BACKGROUND)
     epochs = [point.epoch for point in curve]
     marker = "o" if len(curve) < _DOTTED else None
-    style: dict[str, Any] = {"marker": marker, "markersize": 4, "linewidth": 2.2}
+    style: dict[str, Any] = {"marker": marker, "markersize": 3, "linewidth": 1.6}
     axes.plot(epochs, [point.train_loss * _BITS for point in curve], color=_TRAINING, label="its own text", **style)
     heldout = [point.heldout_loss * _BITS for point in curve if point.heldout_loss is not None]
     if curve and len(heldout) == len(curve):
         axes.plot(epochs, heldout, color=_HELDOUT, label="held-out text", **style)
     if curve:
         _mark_best(axes, curve)
-        axes.legend(facecolor=BACKGROUND, edgecolor=GRID, labelcolor=TEXT, framealpha=0.85, fontsize=11)
-    axes.set_xlabel("epoch", color=MUTED, fontsize=11)
-    axes.set_ylabel("bits per character", color=MUTED, fontsize=11)
+        axes.legend(facecolor=BACKGROUND, edgecolor=GRID, labelcolor=TEXT, framealpha=0.85, fontsize=10)
+    axes.set_xlabel("epoch", color=MUTED, fontsize=10)
+    axes.set_ylabel("bits per character", color=MUTED, fontsize=10)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.tick_params(colors=MUTED, labelsize=10)
     axes.grid(color=GRID, linewidth=0.8)
@@ -116,72 +104,11 @@ def _mark_best(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
         marker="o",
         color=_BEST,
         markeredgecolor=BACKGROUND,
-        markeredgewidth=1.5,
-        markersize=11,
+        markeredgewidth=1,
+        markersize=7,
         label=label,
         zorder=5,
     )
-
-
-_WIDTH, _HEAD, _CURVE = 8.0, 2.6, 3.4
-_ACCENT = "#f0b232"
-_TITLE_CHARS, _NOTE_CHARS = 84, 104
-
-
-def model_card(name: str, description: Description) -> bytes:
-    """PNG of 800 pixels' width."""
-    curve = description.training.curve
-    figure = new_figure(_WIDTH, _HEAD + (_CURVE if curve else 0))
-    if curve:
-        head, below = cast(Any, figure.subfigures(2, 1, height_ratios=[_HEAD, _CURVE]))
-        below.set_facecolor("none")
-        draw_curve(below.add_subplot(), curve)
-    else:
-        head = figure.subfigures(1, 1)
-    head.set_facecolor("none")
-    _head(head, name, description)
-    return to_png(figure)
-
-
-def _head(head: SubFigure, name: str, description: Description) -> None:
-    from matplotlib.lines import Line2D
-
-    def words(x: float, y: float, text: str, size: float, colour: str, weight: str = "normal") -> None:
-        # parse_math off: a dollar sign in a title is a dollar sign.
-        head.text(x, y, drawable(text), color=colour, fontsize=size, va="top", weight=weight, parse_math=False)
-
-    words(0.03, 0.93, name, 22, TEXT, weight="bold")
-    words(0.03, 0.76, facts.one_line(f"learned from {description.corpus.title}", _TITLE_CHARS), 12, MUTED)
-    for at, (value, label) in zip((0.03, 0.29, 0.54, 0.77), _figures(description), strict=True):
-        words(at, 0.61, value, 20, _ACCENT if at < 0.1 else TEXT, weight="bold")
-        words(at, 0.46, label, 10, MUTED)
-    notes = [f"{facts.network_words(description)}, recipe {description.recipe}", facts.training_words(description)]
-    if lineage := facts.lineage_words(description):
-        notes.append(f"goes back to {lineage}")
-    for down, note in enumerate(notes):
-        words(0.03, 0.32 - 0.105 * down, textwrap.shorten(note, _NOTE_CHARS, placeholder=" …"), 10.5, TEXT)
-    if description.training.curve:
-        head.add_artist(Line2D((0.03, 0.97), (0.005, 0.005), color=GRID, linewidth=1))
-
-
-def _figures(description: Description) -> tuple[tuple[str, str], ...]:
-    """The four figures that say most, each with what it is."""
-    training = description.training
-    of = "its own text" if training.heldout_loss is None else "held-out text"
-    copied = "–" if training.copy_share is None else f"{training.copy_share:.0%}"
-    return (
-        (f"{training.known_loss / math.log(2):.2f} bits", f"a character of {of}"),
-        (copied, "copied word for word"),
-        (_short(description.network.parameters()), "parameters"),
-        (_short(description.corpus.chars), "characters of text"),
-    )
-
-
-def _short(number: int) -> str:
-    for size, letter in ((10**9, " bn"), (10**6, " M"), (10**3, " k")):
-        if number >= size:
-            return f"{number / size:.3g}{letter}" if number < 1_000 * size else f"{number / size:,.0f}{letter}"
-    return str(number)
 
 
 COLUMNS = 48

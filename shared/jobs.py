@@ -24,7 +24,7 @@ MOST_VARIANTS = 6  # texts in one comparison: each is a field of the card, reada
 MOST_PASSAGES, MOST_USED = 4, 1_000  # in a quiz, one of them the text's; all that a model keeps of its text
 MOST_CANDIDATES = 8  # texts of which one is taken: half of what is written in one pass, whatever else waits for it
 SURPRISE_LIMIT = 1_000  # characters: more would not fit one picture
-LOSS_FILE, SURPRISE_FILE, MODEL_FILE, CARD_FILE = "loss.png", "surprise.png", "model.safetensors", "card.png"
+LOSS_FILE, SURPRISE_FILE, MODEL_FILE = "loss.png", "surprise.png", "model.safetensors"
 """Files of a job's result, or of its request (an import): `keys.artifact(job_id, NAME)`."""
 
 
@@ -159,7 +159,7 @@ class SurpriseJob(_Job):
 
 
 class PictureJob(_Job):
-    """Draw a model's card, its loss curve and its figures; the picture is `CARD_FILE`."""
+    """Draw a model's loss curve, the picture `LOSS_FILE`, and read its facts."""
 
     kind: Literal["picture"] = "picture"
     model: ModelRef

@@ -19,7 +19,7 @@ from galvanic.results import Generation
 from galvanic.text.edges import speech
 from shared.blocklist import Blocklist
 from shared.events import Compared, ComparedText, Generated, Pictured, Quizzed, Surprised
-from shared.jobs import CARD_FILE, SURPRISE_FILE, CompareJob, GenerateJob, PictureJob, QuizJob, SurpriseJob, Variant
+from shared.jobs import LOSS_FILE, SURPRISE_FILE, CompareJob, GenerateJob, PictureJob, QuizJob, SurpriseJob, Variant
 from worker.jobs import JobContext
 
 REDRAWS = 3  # further tries when a text has a hit of the server's blocklist; then it is masked
@@ -213,13 +213,13 @@ def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
 
 def picture(job: PictureJob, context: JobContext) -> Pictured:
     """Raises UserError when the model is gone, or its file is damaged."""
-    from galvanic.pictures import model_card
+    from galvanic.pictures import loss_chart
 
     with context.models.store.reading(job.model.model_id) as path:
         description = describe(path)
     with _drawing:
-        card = model_card(job.model.name, description)
-    context.job_events.attach(CARD_FILE, card, _POSTED_WITHIN_S)
+        chart = loss_chart(description.training.curve, job.model.name)
+    context.job_events.attach(LOSS_FILE, chart, _POSTED_WITHIN_S)
     return Pictured(facts=facts_of(description))
 
 

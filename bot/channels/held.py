@@ -22,7 +22,7 @@ from bot.jobs.snapshot import Snapshots
 from bot.servers.access import member_in
 from bot.types import User
 from shared import keys
-from shared.jobs import CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE, Job, TrainJob, people_of
+from shared.jobs import LOSS_FILE, MODEL_FILE, SURPRISE_FILE, Job, TrainJob, people_of
 from shared.models import ModelRecord
 from shared.settings import Settings
 
@@ -30,7 +30,7 @@ ANSWERED_AFTER_S = 10.0
 """After so long it is seen again whether a request is answered."""
 _KEYS_AT_ONCE = 500
 _ASKED_AT_ONCE = 5
-_FILES = (CARD_FILE, LOSS_FILE, MODEL_FILE, SURPRISE_FILE)
+_FILES = (LOSS_FILE, MODEL_FILE, SURPRISE_FILE)
 
 log = structlog.get_logger()
 

@@ -27,7 +27,7 @@ from bot.types import Context, Send, hybrid_command, hybrid_group
 from bot.words import GREY, as_typed, code, mention_instead
 from galvanic.errors import UserError
 from shared.events import Failed, Pictured
-from shared.jobs import CARD_FILE, PictureJob
+from shared.jobs import LOSS_FILE, PictureJob
 from shared.models import ModelRecord
 
 ANSWER_WITHIN = timedelta(minutes=15)
@@ -139,7 +139,7 @@ class Models(Requests, commands.Cog):
         place = job.place
         (model,) = await self.registry.require_usable(place, [job.model.model_id])
         _, current = await self.registry.channel_models(Viewer(place.guild_id, place.channel_ids, place.user_id))
-        picture = await self.jobs.artifact(job.job_id, CARD_FILE) if isinstance(event, Pictured) else None
+        picture = await self.jobs.artifact(job.job_id, LOSS_FILE) if isinstance(event, Pictured) else None
         missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
         embed = embeds.model_info(
             model,
@@ -151,7 +151,7 @@ class Models(Requests, commands.Cog):
             gone_by=await self.registry.gone_by(model),
             expires=self.registry.expires(model),
         )
-        files = [] if picture is None else [discord.File(io.BytesIO(picture), CARD_FILE)]
+        files = [] if picture is None else [discord.File(io.BytesIO(picture), LOSS_FILE)]
         view = embeds.model_buttons(model.model_id, "write", "use", "export", "delete")
         await send(embed=embed, files=files, view=view, **options)
 

@@ -10,7 +10,7 @@ from bot.components import button, view
 from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, add_fields, as_typed, clipped, mentions, percent, plain
 from galvanic.options import RECIPE_WORDS
 from galvanic.units import MEGABYTE, count
-from shared.jobs import CARD_FILE
+from shared.jobs import LOSS_FILE
 from shared.models import ModelRecord
 
 _BUTTONS = {
@@ -96,7 +96,7 @@ def model_info(
             name="No picture", value=f"{clipped(no_picture, 900)} This is what I know without it.", inline=False
         )
     else:
-        embed.set_image(url=f"attachment://{CARD_FILE}")
+        embed.set_image(url=f"attachment://{LOSS_FILE}")
     return embed.set_footer(text=as_typed(prefix, "generate", "seed", "WORDS", "--model", model.name))
 
 

@@ -13,8 +13,8 @@ from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Compared, ComparedText, Event, Exported, Failed, Generated, Pictured, Quizzed, Surprised
 from shared.jobs import (
-    CARD_FILE,
     GENERATE_QUEUE,
+    LOSS_FILE,
     MODEL_FILE,
     SURPRISE_FILE,
     CompareJob,
@@ -74,7 +74,7 @@ class Author(StandIn):
 
     def _answer(self, job: Job) -> None:
         log = lives.take(self.redis, job.job_id)
-        for name in (SURPRISE_FILE, CARD_FILE, MODEL_FILE):
+        for name in (SURPRISE_FILE, LOSS_FILE, MODEL_FILE):
             log.attach(name, PICTURE, 60)
         log.publish(event_for(job, self.says))
 

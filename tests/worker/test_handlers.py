@@ -15,7 +15,7 @@ from galvanic import model_file
 from galvanic.options import STARTER
 from shared import keys
 from shared.events import Compared, Deleted, Failed, Generated, Pictured, Surprised
-from shared.jobs import CARD_FILE, SURPRISE_FILE, Job, Variant, task_name
+from shared.jobs import LOSS_FILE, SURPRISE_FILE, Job, Variant, task_name
 from shared.settings import Settings
 from tests import lives
 from tests.factories import record, train_job
@@ -97,7 +97,7 @@ def test_a_card_tells_what_the_folder_knows(client: redis.Redis) -> None:
     facts = dict(answer.facts)
     assert facts["Network"] == "1 LSTM layer of 24 units"
     assert facts["Quality"].endswith("no part was kept to test it on")
-    assert _picture(client, "p-1", CARD_FILE).width == 800
+    assert _picture(client, "p-1", LOSS_FILE).size == (800, 500), "the curve alone"
 
 
 @pytest.mark.parametrize("job", [surprise_job("x", "gone"), picture_job("gone"), export_job("gone"), quiz(1)])
