@@ -1,39 +1,34 @@
-"""What a model may learn of a channel's messages: speech in one line each, without what leads to somebody.
+"""What a model may learn of a channel's messages: speech in one line each, without Discord's markup.
 
-Pure functions. The rules and their reasons: docs/decisions/050-cleaning.md.
+A message that leads to somebody, or opens something, is left out whole. Pure functions. The rules and their reasons:
+docs/decisions/050-cleaning.md. Each pattern is linear in hostile input: its repeats are possessive or bounded.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
-
-from bot.channels import blocked
+from collections.abc import Sequence
 
 LONGEST_RUN = 8
 """Longer runs of one character are cut to this."""
-_ROUNDS = 6
-"""Removing something may uncover more, so it is done until nothing changes. What still changes then is dropped."""
-
-# While a line is cleaned, private-use characters stand for what was taken out; the message's own are gone by then.
-_SOMEONE, _EVERYONE, _CHANNEL, _THEN, _NUMBER, _SECRET, _GONE = map(chr, range(0xE000, 0xE007))
-_WORDS = {
-    _SOMEONE: "someone",
-    _EVERYONE: "everyone",
-    _CHANNEL: "the channel",
-    _THEN: "then",
-    _NUMBER: "some number",
-    _SECRET: "a secret",
-}
-_BY_GROUP = {"member": _SOMEONE, "role": _EVERYONE, "channel": _CHANNEL, "emoji": _GONE, "time": _THEN}
-_TAKEN = re.compile("[\ue000-\ue006]")
-_AGAIN = re.compile("([\ue000-\ue005])(?:[\\s,]*\\1)++")
-_GAP = re.compile("\\s?\ue006(?:\\s?\ue006)*+\\s?")
-_EMPTY = re.compile('[(\\[{<"]\ue006[)\\]}>"]')
-_GAP_BEFORE = re.compile("\ue006(?=[,.!?;:)\\]]|$)")
-_STANDS = re.compile("(\\w?)([\ue000-\ue005])(?=([\\w\ue000-\ue005]?))")
+_ROUNDS = 3
+"""Taking markup off may uncover more. What is left after these stays, and is looked through all the same."""
+_RUN = re.compile(rf"(\S)\1{{{LONGEST_RUN},}}")
 _SPEECH = re.compile("[^\\W_]|[\u2190-\u2bff\U0001f000-\U0001faff]")
+
+# Invisible characters, and those that only private fonts show: they would hide what stands between them.
+# Kept: joiners within emoji and in scripts that need them, the selector that makes a sign an emoji.
+_PICTURE = "\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff"
+_JOINING = "\u0600-\u06ff\u0750-\u077f\u0900-\u0dff"
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef\ufe00-\ufe0e\ufeff\uffa0\ufff0-\uffff"
+    "\U0001fffe\U0001ffff\U000e0000-\U0010ffff]"
+    f"|(?<![{_PICTURE}])\ufe0f|\u200c(?![{_JOINING}])|(?<![{_JOINING}])\u200c"
+    f"|(?<![{_PICTURE}{_JOINING}\ufe0f])\u200d|\u200d(?![{_PICTURE}{_JOINING}])"
+    r"|(?<=\d)[\u200c\u200d]|[\u200c\u200d](?=\d)"
+)
 
 # Characters that say the same in another form (fullwidth digits, letters in a circle or in fraktur) become the usual
 # ones. Chinese and Japanese punctuation is how these languages are written, and stays, as do accents by themselves
@@ -64,35 +59,36 @@ _EMPHASIS = {
     for mark, sign in (("~", "~"), ("|", r"\|"))
 }
 
-_LIKE_LINK = re.compile(r"[/\\]|www\.|\.[^\W\d_]{2,24}[:?#]\w", re.I)
-_AT_IN_BRACKETS = re.compile(r"[(\[{<（]\s?at", re.I)
-_DIGIT = re.compile(r"\d")
-_SHORTEST_SECRET = 16
-_WITHOUT: tuple[tuple[Callable[[str, str], object], re.Pattern[str], str], ...] = (
-    # What a text (as it is, and in small letters) must have for it, cheap to look for; a costly pattern; its stand-in.
-    (lambda _, lower: "dot" in lower or "gg" in lower or "cord" in lower, blocked.INVITE, _GONE),
-    (lambda text, _: _LIKE_LINK.search(text), blocked.LINK, _GONE),
-    (lambda text, _: "@" in text, blocked.EMAIL, _SOMEONE),
-    (
-        lambda text, lower: "@" in text or "dot" in lower or _AT_IN_BRACKETS.search(text),
-        blocked.SPELLED_EMAIL,
-        _SOMEONE,
-    ),
-    (lambda text, _: "@" in text, blocked.EVERYONE, _EVERYONE),
-    (lambda text, _: "@" in text, blocked.HANDLE, _SOMEONE),
-    (lambda text, _: "#" in text, blocked.TAG, _SOMEONE),
-    (lambda text, _: len(max(text.split(), key=len, default="")) >= _SHORTEST_SECRET, blocked.SECRET, _SECRET),
-    (lambda text, _: text.count(":") >= 2, blocked.ADDRESS, _NUMBER),
-    (
-        lambda text, _: ":" in text or "=" in text or "：" in text or _DIGIT.search(text),
-        blocked.PASSWORD,
-        rf"\1\2\3{_SECRET}",
-    ),
-    (lambda text, _: _DIGIT.search(text), blocked.IBAN, _NUMBER),
-    (lambda text, _: text.count(".") >= 3, blocked.ADDRESS, _NUMBER),
-    (lambda text, _: len(_DIGIT.findall(text)) >= 7, blocked.NUMBER, _NUMBER),
+# Mentions, emoji, times and commands in a message's raw content, even without the closing bracket.
+_REFERENCE = re.compile(
+    r"<(?:(?P<member>@!?\d+>?)|(?P<role>@&\d+>?)|(?P<channel>#\d+>?|id:\w+>?)|(?P<emoji>a?:\w+:\d+>?)"
+    r"|(?P<time>t:-?\d+(?::\w)?>?)|/(?P<command>[^<>:]{1,100}):\d+>)"
 )
-_RUN = re.compile(rf"(\S)\1{{{LONGEST_RUN},}}")
+_WORDS = {"member": "someone", "role": "everyone", "channel": "the channel", "time": "then", "emoji": ""}
+_EVERYONE = re.compile(r"@(?:everyone|here)\b", re.I)
+
+# What leads to somebody, or opens something, in a line without markup.
+_SIGN = re.compile(r"[\d@#:([{<（]|\.\S|\s\.")
+"""Whatever `_LEADS` finds has one of these."""
+_LEADS = re.compile(
+    # A link or a host, also with a port, or with a space before its dot; an address; `name#1234`.
+    r"://|www\.|\w\s?\.[^\W\d_]{2}|\w\s\.\s[^\W\d_]{2}|\.\s?gg\b|[^\W\d_]:\d{4}|@|\w#\d"
+    r"|[(\[{<（]\s?(?:at|dot|\.)\s?[)\]}>）]"
+    # Seven digits without a letter between them: a telephone, a card, an id. Places to four decimals, IP addresses.
+    r"|(?:\d[\W_]*+){7}|\d\.\d{4}|\d\.\d{1,3}\.\d{1,3}\.\d|(?:[0-9a-f]{1,4}:{1,2}){3}",
+    re.I,
+)
+_WORDS_THAT_LEAD = re.compile(
+    r"\b(?:dot\s\w|(?:pass(?:word|wort|code|wd|phrase)|kennwort|pwd?|contraseña|mot de passe"
+    r"|(?:api|access|secret|private)[ _-]?key)s?\b)",
+    re.I,
+)
+_MAY_OPEN = re.compile(r"\b(?:pin|pass|key|token|login|code|secret)\b", re.I)
+"""Words that mean other things, too: only together with `_VALUE`."""
+_VALUE = re.compile(r"\d|[:=：]>?\s?\w")
+_LONG_WORD = re.compile(r"[A-Za-z0-9_+/=.~-]{16,}+")
+_SHOUTED = 20
+"""A longer word with capitals in it may be a key."""
 
 # One of the usual bots' prefixes, or a letter and "!", directly before a word; `=D` and `$TSLA` are speech.
 _WORD = r"[^\W\d_]\w*+(?:-\w++)*+(?!\S)"
@@ -104,29 +100,43 @@ _COMMAND = re.compile(
     re.I,
 )
 
-# Letters that NFKC leaves as they are, for a character class.
-_STABLE = [one for one in map(chr, range(0x600)) if one.isalpha() and unicodedata.is_normalized("NFKC", one)]
-_LETTERS = "".join(_STABLE) + "\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
-_PLAIN = re.compile(f"[{_LETTERS}]{{0,16}}+(?:[ ,.!?'\"’“”;…]++[{_LETTERS}]{{0,16}}+)*+")
-"""Most of what people write. In it only runs, two spaces, "dot" and "www" have yet to be looked for."""
+
+_PLAIN = re.compile(r"[A-Za-z']{1,15}+(?:[,.!?]{0,3} [A-Za-z']{1,15}+)*+[,.!?]{0,3}")
+"""Most of what people write in English: it has no markup, and leads somewhere only by a word."""
 
 
 def clean(text: str) -> str:
-    """A message as one stripped line; empty: nothing is left to learn from.
-
-    Cleaning a line again changes nothing, and no pattern of `blocked` is in it.
-    """
+    """A message as one stripped line; empty: nothing of it is to be learned."""
+    written = text.strip()
+    if _PLAIN.fullmatch(written):
+        return "" if _WORDS_THAT_LEAD.search(written) else _RUN.sub(r"\1" * LONGEST_RUN, written)
+    text = _usual_characters(written)
     for _ in range(_ROUNDS):
-        text = text.strip()
-        if _PLAIN.fullmatch(text) and "  " not in text and not _RUN.search(text):
-            lower = text.lower()
-            if "dot" not in lower and "www" not in lower:
-                return text
-        after = _cleaned_once(text)
-        if after == text:
-            return text
-        text = after
-    return ""
+        before, text = text, _without_marks(text)
+        if text == before:
+            break
+    text = " ".join(text.split())
+    if leads_somewhere(text):
+        return ""
+    if text != written and not (_SPEECH.search(text) and _SPEECH.search(_REFERENCE.sub("", written))):
+        return ""  # nothing but signs, or whom it is to
+    return _RUN.sub(r"\1" * LONGEST_RUN, text)
+
+
+def leads_somewhere(line: str) -> bool:
+    """Whether a line without markup has a link, an address, a long number or a secret."""
+    if (_SIGN.search(line) and _LEADS.search(line)) or _WORDS_THAT_LEAD.search(line):
+        return True
+    if _VALUE.search(line) and _MAY_OPEN.search(line):
+        return True
+    return any(map(_is_key, _LONG_WORD.findall(line)))
+
+
+def _is_key(word: str) -> bool:
+    """Whether a long word mixes letters with digits, or capitals with small letters."""
+    if any(map(str.isdigit, word)):
+        return any(map(str.isalpha, word))
+    return len(word) >= _SHOUTED and not (word.islower() or word.istitle()) and any(map(str.isalpha, word))
 
 
 def is_command(content: str, prefixes: Sequence[str]) -> bool:
@@ -137,28 +147,10 @@ def is_command(content: str, prefixes: Sequence[str]) -> bool:
     return any(rest[:1].isalpha() for rest in behind) or _COMMAND.match(text) is not None
 
 
-def _cleaned_once(text: str) -> str:
-    if not (text.isascii() and text.replace("\n", "").isprintable()):
-        text = _usual_characters(text)
-    if "`" in text:
-        text = _without_code(text)
-    if ">" in text:
-        text = _QUOTE.sub(_GONE, text)
-    if "-----" in text:
-        text = blocked.KEY_BLOCK.sub(_SECRET, text)
-    text = " ".join(_without_marks(text).split())
-    lower = text.lower()
-    for may_have, pattern, stands in _WITHOUT:
-        if may_have(text, lower):
-            text = pattern.sub(stands, text)
-    text = _RUN.sub(r"\1" * LONGEST_RUN, text)
-    return _in_words(text) if _TAKEN.search(text) else text
-
-
 def _usual_characters(text: str) -> str:
-    text = blocked.INVISIBLE.sub("", text)
-    if text.isascii():
+    if text.isascii() and text.replace("\n", "").isprintable():
         return text
+    text = _INVISIBLE.sub("", text)
     text = _KEYCAP.sub("", text).replace("\u2800", " ")
     text = _OTHER_FORMS.sub(lambda part: unicodedata.normalize("NFKC", part[0]), text)
     return _MARKS.sub("", _OVERLAY.sub("", text))
@@ -166,13 +158,19 @@ def _usual_characters(text: str) -> str:
 
 def _without_code(text: str) -> str:
     """Without code blocks, of which the last may be open, and without inline code unless it is words."""
-    text = _GONE.join(text.split("```")[::2])
-    return _INLINE_CODE.sub(lambda code: code[2] if _WORDS_ONLY.fullmatch(code[2]) else _GONE, text)
+    text = " ".join(text.split("```")[::2])
+    return _INLINE_CODE.sub(lambda code: code[2] if _WORDS_ONLY.fullmatch(code[2]) else " ", text)
 
 
 def _without_marks(text: str) -> str:
+    if "`" in text:
+        text = _without_code(text)
+    if ">" in text:
+        text = _QUOTE.sub("", text)
     if "<" in text:
-        text = blocked.REFERENCE.sub(_referred, text)
+        text = _REFERENCE.sub(_referred, text)
+    if "@" in text:
+        text = _EVERYONE.sub("everyone", text)
     if "](" in text:
         text = _MASKED.sub(r"\1", text)
     if "\\" in text and ":\\" not in text:
@@ -185,19 +183,9 @@ def _without_marks(text: str) -> str:
 
 
 def _referred(found: re.Match[str]) -> str:
-    return f"/{found['command']}" if found.lastgroup == "command" else _BY_GROUP[str(found.lastgroup)]
-
-
-def _in_words(text: str) -> str:
-    """Put words in the place of what was taken out; empty if people would see nothing else in it."""
-    if not _SPEECH.search(text):
-        return ""
-    if _GONE in text:
-        text = _GAP.sub(_GONE, _EMPTY.sub(_GONE, _GAP.sub(_GONE, text)))
-        text = _GAP_BEFORE.sub("", text).replace(_GONE, " ")
-    return _STANDS.sub(_word, _AGAIN.sub(r"\1", text)).strip()
-
-
-def _word(found: re.Match[str]) -> str:
-    before, sign, after = found.groups()
-    return f"{before}{' ' if before else ''}{_WORDS[sign]}{' ' if after else ''}"
+    """Return the word for what is referred to, apart from the words beside it."""
+    kind, text = str(found.lastgroup), found.string
+    word = f"/{found['command']}" if kind == "command" else _WORDS[kind]
+    before, after = text[: found.start()][-1:], text[found.end() :][:1]
+    apart = before.isalnum() or before == ">", after.isalnum()
+    return f"{' ' * apart[0]}{word}{' ' * apart[1]}"

@@ -122,9 +122,9 @@ def consent_question(server: str, channels: Sequence[int], said: Said | None, te
     whose = "those that you write after you agree" if again else "those of the past and of the future"
     now = f"Now: {mentions(channels)}" if channels else "None of those that you can read, so far"
     fields = {
-        "What is learned": f"How you write: your messages, {whose}, as text. Mentions, links, e-mail addresses, "
-        "long numbers, quotes, code and files are left out; a name that you write as a plain word is not. Commands are "
-        "not learned, nor what you have deleted.",
+        "What is learned": f"How you write: your messages, {whose}, as text. Not messages with a link, an "
+        "address, a long number or a password, as far as I find it; nor mentions, quotes, code, files, commands, and "
+        "what you have deleted. A name that you write as a plain word is learned.",
         "From which channels": "From those that the server's admins allow, with their public threads. "
         f"{now}. When they allow another one, I say so there.",
         "Who can use the models": "Members of this server, and only where everybody who reads can also read the "

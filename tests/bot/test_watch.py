@@ -45,11 +45,11 @@ async def test_a_deleted_message_leaves_and_a_model_of_it_is_stale(live: Live) -
 
 async def test_an_edited_message_is_cleaned_anew_and_no_speech_is_gone(live: Live) -> None:
     ids, known = await read(live)
-    live.world.edit_message(LAB, ids[0], {"content": "ada writes to ada@example.org now"})
+    live.world.edit_message(LAB, ids[0], {"content": "ada writes to **all** now"})
     live.world.edit_message(LAB, ids[1], {"content": "!help that is a command now"})
     live.world.edit_message(LAB, ids[2], {"content": "cleo never agreed"})
     lines = await known.becomes(lambda lines: len(lines) == 199)
-    assert lines[0] == "ada writes to someone now"
+    assert lines[0] == "ada writes to all now"
     assert not [line for line in lines if "example" in line or "command" in line or "cleo" in line]
 
 
@@ -252,12 +252,12 @@ async def test_what_was_deleted_or_edited_meanwhile(live: Live) -> None:
     for message_id in (ids[0], ids[148], ids[298]):
         delete(live, message_id)
     edit(live, ids[3], "!help that is a command now")
-    edit(live, ids[4], "ben writes to ben@example.org now")
+    edit(live, ids[4], "ben writes to **all** now")
     await new_session(live)
     lines = await known.becomes(lambda lines: len(lines) == 196)
     numbers = {int(line.split()[4]) for line in lines if "long story" in line}
     assert not numbers & {0, 3, 4, 148, 298}
-    assert "ben writes to someone now" in lines
+    assert "ben writes to all now" in lines
     assert (await known.revision()).now > 0, "what learned it is made again"
 
 
