@@ -69,6 +69,7 @@ TRANSCRIPTS = "transcripts"
 # the epoch. `card`: `channel:message` that shows it. `state`: `importing`, `waiting`, `sent`, `begun` or `over`.
 # `attempt`: number of the newest one; `nonce`: random, of that one. `worker`: who has begun it; `holder`: random, of
 # its process.
+# `in_use`: the model that it made was made its channel's.
 # `deaths`: attempts in a row that ended without a word and without headway, the running one counted. `progress`: entry
 # of the newest progress. `model_id`: of the model that it makes. Of trainings also `arrived`, the virtual time when it
 # was entered, and `start_tag`, once it was sent.

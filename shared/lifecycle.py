@@ -148,13 +148,13 @@ def tell(job_id: str, entry: str, event: str, *, last: bool, progress: bool) -> 
     return _script("tell", job_id, (entry, event, int(last), int(progress)))
 
 
-def register(job_id: str, entry: str, event: Finished | Imported, *, current: bool) -> Script:
+def register(job_id: str, entry: str, event: Finished | Imported) -> Script:
     """End a job with an event under the id `entry`, and enter its model into the registry under the name in its record.
 
-    `current`: make it the channel's current model, unless the channel keeps its own. Answers `entered`, `taken` (the
-    name is another model's) or `refused` (the job is over, or was rolled back), and fails as `tell` does.
+    Answers `entered`, `taken` (the name is another model's) or `refused` (the job is over, or was rolled back), and
+    fails as `tell` does.
     """
     record = event.model
-    more = (keys.guild_models(record.guild_id), keys.model(record.model_id), keys.channel(record.channel_id))
-    model = (record.model_id, record.entry, record.model_dump_json(), int(current), keys.model(""))
+    more = (keys.guild_models(record.guild_id), keys.model(record.model_id))
+    model = (record.model_id, record.entry, record.model_dump_json())
     return _script("register", job_id, (entry, event.model_dump_json(), *model), more)

@@ -155,12 +155,8 @@ class Attempt:
             self._patiently(lambda: self._store.take(self._files.model, model.model_id))
 
         while True:
-            # A model that was made again becomes current only where the old one was, which the bot sees to.
-            # One of a member's own words is not for others.
-            current = model.replaces is None and not model.authors
             job_events.enter(
                 made.finished,
-                current=current,
                 prepare=lambda entered: job_events.attach(LOSS_FILE, loss_chart(made.curve, entered.name)),
             )
             job_events.durable()

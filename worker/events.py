@@ -203,12 +203,12 @@ class JobEvents:
         if int(fields[0] or 0) > self.attempt or fields[1] in (None, b"over"):
             raise Superseded(self.job_id)
 
-    def enter(self, event: M, *, current: bool = True, prepare: Callable[[ModelRecord], None] = lambda _: None) -> M:
+    def enter(self, event: M, *, prepare: Callable[[ModelRecord], None] = lambda _: None) -> M:
         """Enter a model into its server's registry and send that as the job's end: both, or neither.
 
         So what a job's end says is true of the registry: a job that was cancelled, rolled back or superseded leaves no
         model there. `event`: its model's name is the wished one; in the event returned it has a number if another model
-        has that name. `current`: make it the channel's current model. `prepare` gets the record under its final name.
+        has that name. `prepare` gets the record under its final name.
 
         Raises Superseded if a later attempt has spoken, or the job is over or was rolled back.
         """
@@ -217,12 +217,12 @@ class JobEvents:
             record = self._insist(lambda: under_a_free_name(self._client, event.model))
             prepare(record)
             named = event.model_copy(update={"model": record})
-            if self._insist(functools.partial(self._enter, named, current)):
+            if self._insist(functools.partial(self._enter, named)):
                 return named
 
-    def _enter(self, event: M, current: bool) -> bool:
+    def _enter(self, event: M) -> bool:
         """False: somebody has taken the name meanwhile."""
-        script = lifecycle.register(self.job_id, self._entry, event, current=current)
+        script = lifecycle.register(self.job_id, self._entry, event)
         answer = self._unless_superseded(event, script)
         if answer == b"refused" and not self._stands(event):
             raise Superseded(self.job_id)

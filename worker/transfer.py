@@ -63,7 +63,7 @@ def export(job: ExportJob, context: JobContext) -> Exported:
 
 
 def import_(job: ImportJob, context: JobContext) -> None:
-    """Check a model's file, and enter it into store and registry. The channel's current model stays what it is.
+    """Check a model's file, and enter it into store and registry.
 
     Raises UserError when the file is not there, too large, or no model; Superseded when the job was rolled back, or
     another attempt has spoken.
@@ -71,7 +71,7 @@ def import_(job: ImportJob, context: JobContext) -> None:
     file = keys.artifact(job.job_id, MODEL_FILE)
     try:
         record = _save(job, file, context)
-        context.job_events.enter(Imported(model=record, notes=_FOREIGN), current=False)
+        context.job_events.enter(Imported(model=record, notes=_FOREIGN))
     except redis.RedisError:
         raise  # the job comes again, and needs its file
     except Superseded:

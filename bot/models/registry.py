@@ -29,7 +29,7 @@ from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.options import STARTER
 from shared import keys
-from shared.jobs import DeleteJob, Place
+from shared.jobs import DeleteJob, Place, TrainJob
 from shared.models import ModelRecord, private_entry
 from shared.settings import Settings
 from shared.transcripts import Revision, read_revision
@@ -57,9 +57,9 @@ class Registry:
         self._settings = settings
         self._guilds = guilds
         self._audience = audience
-        self._find, self._amend, self._remove = (
+        self._find, self._amend, self._remove, self._use_new = (
             client.register_script(Path(__file__).with_name(f"{name}.lua").read_text("utf-8"))
-            for name in ("find", "amend", "remove")
+            for name in ("find", "amend", "remove", "use_new")
         )
 
     # ------------------------------------------------------------------ reading
@@ -188,6 +188,15 @@ class Registry:
             if keep is not None:
                 pipe.hset(keys.channel(channel_id), "keep", str(int(keep)))
             await reply(pipe.execute())
+
+    async def use_new(self, job: TrainJob, model: ModelRecord) -> None:
+        """Make a new model its channel's current one, once for its job, unless the channel keeps its own.
+
+        One that was made again gets the places of the old one, and one of a member's own words is not for others.
+        """
+        if model.replaces is None and not model.authors:
+            names = [keys.job(job.job_id), keys.channel(job.place.channel_id)]
+            await reply(self._use_new(keys=names, args=[model.model_id, keys.model("")]))
 
     async def amend(
         self, model_id: str, change: Callable[[ModelRecord], ModelRecord], *, numbered: bool = False

@@ -178,6 +178,7 @@ class LiveCard:
         self._stuck_since: float | None = None
         self._recorded: tuple[int, int] | None = None  # where Redis knows the card to be
         self._told = False  # the end, to somebody
+        self._in_use = False  # the new model, by the channel
         self._refusals = 0  # of the end
 
     async def keep(self) -> None:
@@ -245,6 +246,9 @@ class LiveCard:
         for entry, event in await self._jobs.events(self._job.job_id, self._cursor):
             self._state = self._state.after(event)
             self._cursor, self._stuck_since = entry, None
+        if self._state.finished is not None and not self._in_use:
+            await self._cards.registry.use_new(self._job, self._state.finished.model)
+            self._in_use = True
         if self._job.imports and (stored := await self._jobs.load(self._job.job_id)) is not None:
             assert isinstance(stored.job, TrainJob)
             self._job = stored.job

@@ -65,6 +65,7 @@ async def test_it_says_that_the_channel_keeps_its_model(live: Live, worker: Stan
     shown = await live.until(lambda: live.showing("This channel keeps `frankenstein`"), "the end")
     assert "--model tides" in text_of(shown)
     assert "now this channel's model" not in text_of(shown)
+    assert worker.redis.hget(keys.channel(LAB), "model") == b"m1"
     answer = await live.ask("!model use frankenstein")
     assert "don't replace" not in answer
     assert await live.bot.redis.hget(keys.channel(LAB), "keep") == b"0"  # type: ignore[misc]
@@ -106,6 +107,21 @@ async def test_the_end_opens_an_archived_thread_or_goes_to_the_owner(live: Live,
         await live.until(lambda: live.showing("The text is too short.", channel=where.id), "the end")
         await live.until(lambda: not worker.waiting(), "the end of the job")
         assert not state.archived
+
+
+async def test_a_new_model_becomes_the_channels_once(live: Live, worker: StandIn) -> None:
+    log = await begun(live, worker)
+    log.enter(finished(model=record(guild_id=GUILD_ID, channel_id=LAB)))
+    await live.until(lambda: live.showing("is now this channel's model"), "the end")
+    assert worker.redis.hget(keys.channel(LAB), "model") == b"m1"
+    worker.redis.hset(keys.channel(LAB), "model", "another")
+    job = train_job(job_id="t-77", place=lab())
+    await live.bot.registry.use_new(job, record())  # as a bot does that died before it had noted the end
+    assert worker.redis.hget(keys.channel(LAB), "model") == b"another"
+    again = train_job(job_id="t-78", place=lab())
+    await live.bot.jobs.submit_train(again, "a text", (9, 9))
+    await live.bot.registry.use_new(again, record(replaces="old"))
+    assert worker.redis.hget(keys.channel(LAB), "model") == b"another", "it has the places of the old one"
 
 
 async def test_without_attach_files_the_end_is_shown_without_its_chart(live: Live, worker: StandIn) -> None:

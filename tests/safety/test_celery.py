@@ -74,7 +74,7 @@ def workers(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def test_each_has_the_pool_that_its_queue_needs(workers: dict[str, Started], server: Server) -> None:
-    done = asked(server, "worker", workers[TRAIN_QUEUE].data, "inspect", "stats", "--json")
+    done = asked(server, "admin", workers[TRAIN_QUEUE].data, "inspect", "stats", "--json")
     pools = {name.partition("-")[0]: stats["pool"] for name, stats in json.loads(done.stdout).items()}
     assert pools[TRAIN_QUEUE]["implementation"].endswith("prefork:TaskPool")
     assert pools[TRAIN_QUEUE]["max-concurrency"] == 1
@@ -83,10 +83,9 @@ def test_each_has_the_pool_that_its_queue_needs(workers: dict[str, Started], ser
     assert pools[GENERATE_QUEUE]["max-concurrency"] > 1
 
 
-@pytest.mark.parametrize("user", ["worker", "admin"])
-def test_they_answer_whoever_may_ask(workers: dict[str, Started], server: Server, user: str, tmp_path: Path) -> None:
+def test_they_answer_the_operator(workers: dict[str, Started], server: Server, tmp_path: Path) -> None:
     for command, expected in (("ping", "pong"), ("registered", "* worker.train"), ("active", "- empty -")):
-        done = asked(server, user, tmp_path, "inspect", command)
+        done = asked(server, "admin", tmp_path, "inspect", command)
         assert done.returncode == 0, done.stderr
         assert set(re.findall(r"->  (\w+)-\w+@", done.stdout)) == {*OPTIONS}
         assert done.stdout.count(expected) == 2
@@ -118,7 +117,7 @@ def test_celery_shows_the_name_of_a_job_and_nothing_that_people_wrote(
         wait_until(lambda: all(client.hget(keys.job(one), "state") == b"over" for one in ("t-1", "g-1")), 60)
         told = heard(pubsub)
     for what in ("active", "reserved", "scheduled", "stats"):
-        told += asked(server, "worker", tmp_path, "inspect", what).stdout
+        told += asked(server, "admin", tmp_path, "inspect", what).stdout
     told += "".join(one.log for one in workers.values())
     assert f"train for server {training.place.guild_id}" in told
     assert f"generate for server {text.place.guild_id}" in told

@@ -19,9 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TRANSCRIPT = "0123456789abcdef01234567"
 READS_ONLY = {"transcript", "transcript_text", "transcript_authors", "transcript_gone"}
 """What a worker looks at and never changes."""
-OF_A_FAMILY = {"OUTBOX"}
-"""Ids of jobs, in a family (`jobs:`) that workers use."""
-OF_THE_BOTS_SCRIPTS = {"requests"}
+OF_THE_BOTS_SCRIPTS = {"requests", "OUTBOX", "SERVED"}
 """Named in `shared` for scripts that the bot alone runs."""
 SAMPLES: dict[str, Any] = {
     **dict.fromkeys(("guild_id", "channel_id", "message_id", "application_id", "who"), 1234567890123456789),
@@ -81,7 +79,7 @@ def test_a_worker_may_use_what_it_names(admin: redis.Redis, name: str) -> None:
     assert may(admin, "worker", "DEL", key) == (name not in READS_ONLY)
 
 
-@pytest.mark.parametrize("name", sorted(set(BOTS) - set(WORKERS) - OF_A_FAMILY))
+@pytest.mark.parametrize("name", sorted(set(BOTS) - set(WORKERS)))
 def test_what_is_the_bots_alone_is_closed_to_workers(admin: redis.Redis, name: str) -> None:
     key = example(name)
     assert key is not None
@@ -100,6 +98,7 @@ def test_what_people_said_and_chose_is_the_bots_alone() -> None:
         "LEARNING",
         "cooldown",
         "synced_commands",
+        "channel",
         "requests",
     }
     assert private <= set(BOTS) - set(WORKERS), "or a worker has begun to use what it must not see"

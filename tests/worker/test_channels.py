@@ -44,8 +44,6 @@ def test_a_channel_is_learned(channel: Channel) -> None:
     assert model.source_channels == (CHANNEL,)
     assert model.scope == "guild"  # who could read the channel is asked at each use
     assert model.replaces == "an-old-one"
-    chosen = channel.client.hget(keys.channel(job.place.channel_id), "model")
-    assert chosen is None, "another may have been chosen there"
     text = "".join(f"{line.text}\n" for author in (ANN, BEN) for line in messages(author))
     assert model.corpus == job.corpus.model_copy(update={"chars": len(text)})
     assert model.corpus_chars == len(text)

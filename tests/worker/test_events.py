@@ -71,26 +71,16 @@ def made(**fields: Any) -> Finished:
     return finished(model=record(**fields))
 
 
-def test_a_model_gets_the_name_it_wants_and_becomes_the_channels(client: redis.Redis) -> None:
+def test_a_model_gets_the_name_it_wants(client: redis.Redis) -> None:
     """Lua's numbers are doubles: a snowflake must not go through them."""
     entered = (
         lives.take(client, "t-1").enter(made(owner_id=1297000000000000021, corpus_title='A "name":"" of trouble')).model
     )
     assert client.hgetall(keys.guild_models(GUILD)) == {b"tides": b"m1"}
-    assert client.hget(keys.channel(CHANNEL), "model") == b"m1"
+    assert not client.exists(keys.channel(CHANNEL)), "which is the bot's"
     stored = client.get(keys.model("m1"))
     assert ModelRecord.model_validate_json(stored) == entered  # type: ignore[arg-type]
     assert (entered.name, entered.owner_id) == ("tides", 1297000000000000021)
-
-
-def test_a_kept_model_stays_the_channels_while_it_is_there(client: redis.Redis) -> None:
-    lives.take(client, "t-1").enter(made())
-    client.hset(keys.channel(CHANNEL), "keep", "1")
-    lives.take(client, "t-2").enter(made(model_id="m2"))
-    assert client.hget(keys.channel(CHANNEL), "model") == b"m1"
-    client.delete(keys.model("m1"))
-    lives.take(client, "t-3").enter(made(model_id="m3"))
-    assert client.hget(keys.channel(CHANNEL), "model") == b"m3"
 
 
 def test_a_taken_name_gets_a_number_and_the_old_model_stays(client: redis.Redis) -> None:
