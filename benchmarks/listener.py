@@ -49,9 +49,10 @@ class Shown:
         """When it was edited."""
         return [at for at, _ in self.states[1:]]
 
-    def complete_at(self, least_chars: int) -> float:
-        """When it first showed so many characters; infinite when it never did."""
-        return next((at for at, chars in self.states if chars >= least_chars), math.inf)
+    @property
+    def written_at(self) -> float:
+        """When it first showed a text; infinite when it never did."""
+        return next((at for at, chars in self.states if chars), math.inf)
 
 
 class Channels:
@@ -98,9 +99,9 @@ class Channels:
         """The bot's replies to a message."""
         return self._replies[sent.message_id]
 
-    def answered(self, sent: Sent, least_chars: int) -> bool:
-        """Whether a reply to a message holds a text of at least so many characters."""
-        return any(len(reply.text) >= least_chars and not reply.refused for reply in self.replies(sent))
+    def answered(self, sent: Sent) -> bool:
+        """Whether a reply to a message holds a text, however long: it ends with a sentence."""
+        return any(reply.text and not reply.refused for reply in self.replies(sent))
 
     async def _read(self) -> None:
         async for frame in self._socket:
@@ -116,7 +117,7 @@ class Channels:
         if shown is None:
             shown = self.shown[message["id"]] = Shown()
             self._replies[(message["reply"] or {}).get("id") or ""].append(shown)
-        shown.text = "\n".join([message["html"], *(embed["html"] for embed in message["embeds"])])
+        shown.text = "\n".join([message["html"], *(embed["html"] for embed in message["embeds"])]).strip()
         shown.refused = any(embed["colour"] == _RED for embed in message["embeds"])
         at = _seconds(message["edited"] or message["timestamp"])
         if not shown.states or at > shown.states[-1][0]:  # a reaction changes it too

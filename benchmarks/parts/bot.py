@@ -27,8 +27,6 @@ from tests.driver.client import PlaygroundClient
 
 MODEL = "frankenstein"
 SEED = "It was already one in the morning"
-REPLY = 300
-"""Characters that are written when nobody says how many."""
 CHANNELS = 20
 BURST = 200
 CARDS = 20
@@ -126,7 +124,7 @@ async def _one(seen: Channels, channel: str, person: str) -> Sent:
         RuntimeError: none came.
     """
     sent = await seen.write(f"!generate {SEED}", channel, person)
-    if not await seen.wait(lambda: seen.answered(sent, REPLY), _ANSWER_S):
+    if not await seen.wait(lambda: seen.answered(sent), _ANSWER_S):
         shown = [reply.text for reply in seen.replies(sent)]
         raise RuntimeError(f"no text after {_ANSWER_S:g} s; the bot showed: {shown or 'nothing'}")
     return sent
@@ -135,7 +133,7 @@ async def _one(seen: Channels, channel: str, person: str) -> Sent:
 async def _burst(seen: Channels, turns: list[tuple[str, str]]) -> list[Sent]:
     """Ask for many texts at once and wait until all are there, or the time is up."""
     sent = await asyncio.gather(*(seen.write(f"!generate {SEED}", channel, person) for channel, person in turns))
-    await seen.wait(lambda: all(seen.answered(one, REPLY) for one in sent), _ANSWER_S)
+    await seen.wait(lambda: all(seen.answered(one) for one in sent), _ANSWER_S)
     return sent
 
 
@@ -145,7 +143,7 @@ def _answered(product: Product, seen: Channels, sent: Sent) -> Answered:
     events = [parse_event(fields[b"event"]) for _, fields in entries]
     queued = next(event for event in events if isinstance(event, Queued))
     written = next(event for event in events if isinstance(event, Generated))
-    shown = min(reply.complete_at(REPLY) for reply in seen.replies(sent))
+    shown = min(reply.written_at for reply in seen.replies(sent))
     return Answered(sent.at, queued.at, written.at, shown, written.seconds)
 
 
@@ -169,7 +167,7 @@ def _tell_answers(context: Context, answers: list[Answered]) -> None:
 
 
 def _tell_burst(context: Context, product: Product, seen: Channels, sent: list[Sent], begun: float) -> None:
-    lost = sum(not seen.answered(one, REPLY) for one in sent)
+    lost = sum(not seen.answered(one) for one in sent)
     doubled = sum(len(seen.replies(one)) > 1 for one in sent)
     record = context.record
     record.values |= {"bot.burst200_lost": lost, "bot.burst200_doubled": doubled}

@@ -96,9 +96,9 @@ async def _choose(seen: Channels, channel: str, how: str) -> None:
 async def _ask(seen: Channels, channel: str) -> float:
     """Seconds until a text was there."""
     sent = await seen.write(f"!generate {SEED}", channel, "ada")
-    if not await seen.wait(lambda: seen.answered(sent, 1), _ANSWER_S):
+    if not await seen.wait(lambda: seen.answered(sent), _ANSWER_S):
         raise RuntimeError(f"no text after {_ANSWER_S:g} s")
-    return min(reply.complete_at(1) for reply in seen.replies(sent)) - sent.at
+    return min(reply.written_at for reply in seen.replies(sent)) - sent.at
 
 
 @contextlib.asynccontextmanager
