@@ -7,6 +7,7 @@
 #   make restore FILE=/some/where/galvanic.zip DATA_DIR=/an/empty/folder
 #   make install PYTHON=python3.12
 #   make install WORKER=worker    TensorFlow for the CPU although there is an NVIDIA driver
+#   make install PLAYGROUND=      without the playground, for a bot on Discord
 #   make test PYTEST_ARGS="tests/bot -n 0"    some tests, in one process
 #   make starter CORPUS=/some/books STARTER_ARGS="--minutes 60 --apart /some/texts"
 #   make load MINUTES=1 TRAININGS=10 GENERATES=400 LOAD_ARGS="--out load.json"    a smaller load
@@ -22,7 +23,9 @@ ifndef WORKER
 WORKER := $(shell if [ -e /proc/driver/nvidia/version ] || nvidia-smi >/dev/null 2>&1; \
 	then echo worker-gpu; else echo worker; fi)
 endif
-EXTRAS := run bot playground $(WORKER)
+# PLAYGROUND= leaves it out: a bot with a token needs none.
+PLAYGROUND ?= playground
+EXTRAS := run bot $(PLAYGROUND) $(WORKER)
 INSTALLED := $(VENV)/.installed-$(WORKER)
 INSTALLED_DEV := $(INSTALLED)-dev
 
@@ -208,7 +211,7 @@ $(INSTALLED): pyproject.toml constraints.txt launcher/install.py | $(PY)
 
 $(INSTALLED_DEV): $(INSTALLED)
 	@echo "installing the tools for testing"
-	@$(PY) launcher/install.py $(EXTRAS) dev
+	@$(PY) launcher/install.py $(EXTRAS) playground dev
 	@touch $@
 
 $(DOCS_INSTALLED): docs/requirements.txt

@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # The Discord side. Build from the project's folder: docker build -f docker/bot.Dockerfile .
-ARG PYTHON=3.13.15-slim-trixie
+ARG PYTHON=3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM python:${PYTHON} AS build
 ENV VENV=/opt/galvanic PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore

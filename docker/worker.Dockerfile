@@ -2,7 +2,7 @@
 # The worker side; one image for training and generating. Build from the project's folder:
 #   docker build -f docker/worker.Dockerfile .
 #   docker build -f docker/worker.Dockerfile --build-arg EXTRA=worker-gpu .
-ARG PYTHON=3.13.15-slim-trixie
+ARG PYTHON=3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM python:${PYTHON} AS build
 # worker: TensorFlow for the CPU. worker-gpu: with the CUDA libraries; the host needs only the driver.

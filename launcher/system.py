@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -93,6 +94,9 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
     bot = Presence(client, BOT)
     announce = lambda: f"Galvanic is on Discord as {bot.name}"  # noqa: E731
     if not (settings.discord_token and settings.discord_token.get_secret_value().strip()):
+        if find_spec("simcord") is None:
+            remedy = "Put DISCORD_TOKEN into .env, or install it: `make clean install`."
+            raise UserError("There is no token for Discord, and the playground isn't installed.", remedy)
         # By its environment, which only this account can read; other parts need no token.
         bots_own = {"DISCORD_TOKEN": secrets.token_urlsafe(24)}
         playground, address = _playground(settings, environment, bots_own, folders, say)

@@ -21,6 +21,7 @@ from tests.compose import FILES, ROOT
 ENV_EXAMPLE = (ROOT / ".env.example").read_text("utf-8")
 EVERY_PROFILE = "cpu,gpu,admin,monitoring"
 WORKERS = ("train", "train-gpu", "generate")
+DIGEST = "@sha256:[0-9a-f]{64}"
 SETTINGS = {"PORT" if name == "playground_port" else name.upper() for name in Settings.model_fields}
 
 
@@ -221,7 +222,7 @@ def test_each_part_tells_prometheus_what_it_does() -> None:
 def test_images_of_others_are_pinned(file: str) -> None:
     for name, service in services_of(file).items():
         if "build" not in service:
-            assert re.search(r":v?\d+\.\d+\.\d+(-\w+)?$", service["image"]), name
+            assert re.search(rf":v?\d+\.\d+\.\d+(-\w+)?{DIGEST}$", service["image"]), name
 
 
 @pytest.mark.parametrize(("name", "package"), [("bot", "bot"), ("worker", "worker")])
@@ -231,7 +232,7 @@ def test_an_image_holds_its_own_side_only_and_runs_as_nobody(name: str, package:
     assert code == [["galvanic", "/opt/app/galvanic"], ["shared", "/opt/app/shared"], [package, f"/opt/app/{package}"]]
     assert "USER 10001:10001" in lines
     (base,) = (line for line in lines if line.startswith("ARG PYTHON="))
-    assert re.fullmatch(r"ARG PYTHON=3\.\d+\.\d+-slim-\w+", base)
+    assert re.fullmatch(rf"ARG PYTHON=3\.\d+\.\d+-slim-\w+{DIGEST}", base)
     assert {line.split()[1] for line in lines if line.startswith("FROM ")} == {"python:${PYTHON}"}
     # Everything that is copied is let through to the build.
     context = (ROOT / ".dockerignore").read_text("utf-8").splitlines()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,21 @@ def test_constraints_hold_versions_and_no_addresses() -> None:
         assert "@" not in line
         assert "/" not in line
         assert "[" not in name, "pip refuses extras in constraints"
+
+
+def test_what_builds_and_what_is_compared_with_is_pinned_as_in_the_constraints() -> None:
+    pinned = {line.partition(" ;")[0] for line in CONSTRAINTS.read_text("utf-8").splitlines()}
+    (builds,) = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
+    assert builds in pinned
+    for name in ("benchmarks/requirements.txt", "docs/requirements.txt", "tools/audit-requirements.txt"):
+        lines = [line for line in (ROOT / name).read_text("utf-8").splitlines() if not line.startswith("#")]
+        assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines), name
+
+
+def test_the_playground_can_be_left_out() -> None:
+    command = ["make", "-C", str(ROOT), "-Bn", "install", "WORKER=worker", "PLAYGROUND="]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "install.py run bot  worker" in told
 
 
 def test_a_variable_of_the_environment_counts_like_one_of_make() -> None:

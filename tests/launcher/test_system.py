@@ -81,6 +81,14 @@ def test_with_a_token_there_is_no_playground(folders: Folders, sockets: Path, mo
     assert not any(name.startswith("DISCORD") for name in plan.environment)
 
 
+def test_without_a_token_the_playground_is_missed(
+    folders: Folders, sockets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "simcord", None)
+    with pytest.raises(UserError, match="no token for Discord"):
+        system_plan(Settings(), folders, sockets, print)
+
+
 def test_with_a_redis_url_none_is_started(folders: Folders, sockets: Path, redis_url: str) -> None:
     plan = system_plan(Settings(discord_token="secret"), folders, sockets, print)
     assert names(plan) == ["bot", "generate", "train"]
