@@ -186,6 +186,7 @@ class Galvanic(commands.Bot):
             self.privacy,
         ):
             service.register(self.components)
+        self.delivery.require_presenters()
         for name in ("help", "help-more"):
             self.components.add(name, pages.turn, who="anybody", how="help")
         self.add_dynamic_items(self.components.item())

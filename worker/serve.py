@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, cast, get_args
 
 import redis
 import structlog
@@ -27,7 +27,7 @@ from celery.worker.state import reserved_requests
 
 from shared import keys, presence
 from shared.connect import connect
-from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, TrainJob, is_id
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Asked, DeleteJob, TrainJob, is_id
 from shared.logging import configure_logging, job_context
 from shared.metrics import served
 from shared.settings import Settings, get_settings
@@ -109,7 +109,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
 
     generates = queue == GENERATE_QUEUE
     if generates:
-        import worker.handlers  # noqa: F401  # so that the first message need not wait for it
+        _require_handlers()  # which imports them, so that the first message need not wait for it
 
     def state() -> presence.State:
         if (folder / STOP_FILE).exists():
@@ -155,6 +155,15 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     signals.task_failure.connect(failed, weak=False)
     signals.worker_shutting_down.connect(lambda **_: (folder / STOP_FILE).touch(), weak=False)
     signals.worker_shutdown.connect(lambda **_: beside.close(), weak=False)
+
+
+def _require_handlers() -> None:
+    """Exits with a sentence on standard error: a kind of job can come here, and nothing does it."""
+    from worker.handlers import HANDLERS
+
+    kinds = [str(kind.model_fields["kind"].default) for kind in (*get_args(Asked), DeleteJob)]
+    if missing := [kind for kind in kinds if kind not in HANDLERS]:
+        _refuse(f"Nothing does jobs of the kind {', '.join(missing)}. Add a handler in worker/handlers.py.")
 
 
 @contextlib.contextmanager

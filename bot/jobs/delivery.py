@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, get_args
 
 import discord
 import structlog
@@ -85,6 +85,12 @@ class Delivery(Service):
     def present(self, job: type[J], event: type[E], presenter: Presenter[J, E]) -> None:
         """Have this end of this kind of job posted by `presenter`; an end without one is posted as an error."""
         self._presenters[job, event] = presenter
+
+    def require_presenters(self) -> None:
+        """Raises RuntimeError: a kind of job can be sent, and nothing shows how it ends."""
+        shown = {job for job, event in self._presenters if event is not Failed}
+        if missing := [job.__name__ for job in get_args(Asked) if job not in shown]:
+            raise RuntimeError(f"nothing shows how these jobs end: {', '.join(missing)}; `Delivery.present` is missing")
 
     def start(self) -> None:
         """Take up the jobs of an earlier run."""
@@ -251,7 +257,7 @@ class Delivery(Service):
     async def post(self, job: Asked, event: Event, send: Send, **options: Any) -> None:
         try:
             if (presenter := self._presenters.get((type(job), type(event)))) is None:
-                failed = event if isinstance(event, Failed) else _too_slow()
+                failed = event if isinstance(event, Failed) else _not_shown()
                 raise UserError(failed.problem, failed.remedy)
             await presenter(send, job, event, **options)
         except UserError as problem:
@@ -344,6 +350,13 @@ class Delivery(Service):
     def _is_ours(self, job_id: str) -> bool:
         """Whether this run delivers or has delivered a job, or somebody is asking for it now."""
         return job_id in self._asking or job_id in self.in_background or job_id in self._to_note
+
+
+def _not_shown() -> Failed:
+    return Failed(
+        problem="This has ended in a way that I can't show: my worker is of another version.",
+        remedy="Ask the bot's operator to bring the bot and its workers to the same version.",
+    )
 
 
 def _too_slow() -> Failed:

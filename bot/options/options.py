@@ -125,7 +125,8 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
         else:
             problem = f"This command has no option {code(f'--{typed}')}."
             near = nearest(name, known, "--", 0.7)
-            remedy = f"Did you mean {near}?" if near else f"It has {', '.join(f'`--{one}`' for one in known)}."
+            listed = f"It has {', '.join(f'`--{one}`' for one in known)}." if known else "It has none."
+            remedy = f"Did you mean {near}?" if near else listed
         if cls.free_text:
             remedy += f" If it is one of your words, write {code(f'{chr(92)}--{typed}')}."
         raise UserError(problem, remedy)

@@ -8,9 +8,11 @@ from unittest.mock import AsyncMock
 
 import pytest
 
+from bot.app import Galvanic
+from bot.play.quiz import Quiz
 from playground.places import CHANNEL_IDS, GUILD_ID
 from shared import keys
-from shared.events import Failed, Imported
+from shared.events import Deleted, Failed, Imported
 from shared.jobs import GENERATE_QUEUE, Job
 from tests import lives
 from tests.bot.live import Live, text_of
@@ -41,6 +43,20 @@ async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(live: Li
     await live.handled()
     assert sum(TEXT in text_of(message) for message in live.world.messages[LAB].values()) == 1
     assert not await bot.jobs.undelivered()
+
+
+async def test_the_bot_does_not_start_with_a_kind_of_job_that_nothing_shows(live: Live) -> None:
+    live.patch.setattr(Quiz, "register", lambda *_: None)
+    async with Galvanic(live.bot.settings) as bot:
+        with pytest.raises(RuntimeError, match="QuizJob"):
+            await bot.setup_hook()
+
+
+async def test_an_end_of_another_kind_is_not_taken_for_a_slow_worker(live: Live, worker: StandIn) -> None:
+    live.send("!generate the sea")
+    worker.tell(await worker.asked(live), Deleted())
+    await live.until(lambda: live.showing("I can't show"), "the reason")
+    assert not live.showing("too long")
 
 
 async def test_what_took_too_long_does_not_come_about_after_all(live: Live, worker: StandIn) -> None:

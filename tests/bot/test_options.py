@@ -71,6 +71,10 @@ def test_a_backslash_makes_an_option_words(line: str, words: str) -> None:
     assert GenerateFlags.parse_flags(f"{line} --random-seed 7") == {"seed": [words], "random_seed": ["7"]}
 
 
+class WordsOnly(Options):
+    words: str = commands.flag(positional=True)
+
+
 @pytest.mark.parametrize(
     ("kind", "line", "said"),
     [
@@ -81,6 +85,7 @@ def test_a_backslash_makes_an_option_words(line: str, words: str) -> None:
         (GenerateFlags, "--whatever he said", "no option `--whatever`"),
         (GenerateFlags, "x --top-k 0", "`--top-k` is 0, which is out of range. Choose a value from 1 to 1,000,000"),
         (GenerateFlags, "x --top-p nan", "`--top-p` is nan, which is out of range"),
+        (WordsOnly, "x --lr 2", "It has none."),
         (TrainFlags, "x --lr 2", "`--lr` is 2, which is out of range. Choose a value from 0.00001 to 1."),
     ],
 )

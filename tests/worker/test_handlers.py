@@ -32,9 +32,9 @@ from tests.worker.jobs import (
 )
 from tests.worker.small import save_model, stored
 from tests.worker.test_quiz import quiz
-from worker import tasks, warm
+from worker import serve, tasks, warm
 from worker.app import app
-from worker.handlers import Handler
+from worker.handlers import HANDLERS, Handler
 from worker.jobs import JobContext
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
@@ -114,6 +114,16 @@ def test_a_deletion_may_come_twice_but_not_of_what_a_registry_has(client: redis.
     client.set(keys.model("two"), record(model_id="two").model_dump_json())
     assert isinstance(run(client, delete_job("two", 3)), Failed)
     assert stored(settings, "two").exists()
+
+
+def test_a_worker_does_not_start_with_a_kind_of_job_that_nothing_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve._require_handlers()
+    monkeypatch.delitem(HANDLERS, "quiz")
+    with pytest.raises(SystemExit):
+        serve._require_handlers()
+    assert "quiz" in capsys.readouterr().err
 
 
 def test_an_attempt_that_comes_too_late_says_nothing_and_breaks_nothing(client: redis.Redis) -> None:
