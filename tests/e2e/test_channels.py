@@ -53,9 +53,9 @@ def learn(system: System, typed: str) -> Message:
 def records(system: System) -> dict[str, ModelRecord]:
     """The server's models by name."""
     with system.redis as client:
-        ids = client.hgetall(keys.guild_models(int(system.client.world().guild_id)))
-        found = {name.decode(): client.get(keys.model(model_id.decode())) for name, model_id in ids.items()}
-    return {name: ModelRecord.model_validate_json(data) for name, data in found.items() if data is not None}
+        ids = client.hvals(keys.guild_models(int(system.client.world().guild_id)))
+        found = [ModelRecord.model_validate_json(data) for one in ids if (data := client.get(keys.model(one.decode())))]
+    return {record.name: record for record in found}
 
 
 def test_the_tavern_is_learned_and_speaks(system: System) -> None:
