@@ -102,7 +102,7 @@ def model_info(
 
 def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
     """The fields of a model's card: each as the worker's facts have it, else as the registry does."""
-    parent = f"`{model.parent}`" if model.parent is not None else ""
+    parent = facts.get("Goes back to") or (f"`{model.parent}`" if model.parent is not None else "")
     fields = [
         ("Verdict", facts.get("Verdict") or model.judged.headline),
         ("Quality", facts.get("Quality") or model.judged.foresight),
@@ -111,7 +111,7 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
         ("Network", facts.get("Network")),
         ("Vocabulary", facts.get("Vocabulary")),
         ("Size", f"{count(model.parameters, 'parameter')}, {megabytes(model.file_bytes)}"),
-        ("Continued from", facts.get("Goes back to") or parent),
+        ("Continued from", parent if not model.authors else ""),  # others don't know of what isn't shared
         ("Can be used", scope_in_full(model)),
         ("Owner", f"<@{model.owner_id}>" + (", who imported it" if model.imported else "")),
         ("Licence of the text", facts.get("Rights")),

@@ -134,10 +134,11 @@ async def test_nothing_that_nobody_asked_for_is_written_with_it(live: Live) -> N
 
 
 async def test_shared_it_can_be_used_and_is_still_its_owners(live: Live) -> None:
-    model = await bens(live)
+    model = await bens(live, parent="bens-first")
     assert "for you alone" in await live.ask("!model use bens-own", person="ben")
     assert "🔓" in await live.ask("!model share bens-own #lab", person="ben")
     assert "now this channel's model" in await live.ask("!model use bens-own")
+    assert "bens-first" not in await live.ask("!model info bens-own")
     assert "Only its owner can export it" in await live.ask("!model export bens-own")
     assert "nobody can share it" in await live.ask("!model share bens-own server")
     for typed in ("!train @me #lab --from bens-own", "!train #lab --from bens-own", "!train more --from bens-own"):

@@ -153,7 +153,7 @@ def take_channel(photos: Photographer, minutes: float) -> None:
     photos.keep("learn", photos.say("!learn nightly", "night", channel=ARCHIVE))
     photos.keep("privacy", slash(system, "privacy", channel=ARCHIVE))
     typed = f"!train @me #{ARCHIVE} --minutes {minutes:g}"
-    photos.say(typed, "ready, and only <@", person="ben", channel=ARCHIVE, seconds=60 * minutes + 180)
+    photos.say(typed, "The model is ready", person="ben", channel=ARCHIVE, seconds=60 * minutes + 180)
     photos.say("!generate the kettle --model like-me", "random seed", person="ben", channel=ARCHIVE)
     photos.say("!generate the kettle --model like-me", "No model called", channel=ARCHIVE)
     photos.whole("like-me")
