@@ -24,6 +24,7 @@ from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import TEXT, StandIn
 from tests.bot.test_welcome import new_server
+from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver
 
 UNREAD = "Discord doesn't let me read messages ('Message Content Intent' is off)"
@@ -154,7 +155,7 @@ async def test_the_prefix_that_admins_chose_is_kept_for_later(live: Live) -> Non
 
 @pytest.fixture
 def quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(settings, "discord_token", SecretStr("any-token"))
+    monkeypatch.setattr(settings, "discord_token", SecretStr(BOT_TOKEN))
     monkeypatch.setattr(gateway, "IDENTIFY_EVERY_S", 0.05)
     return settings
 
