@@ -48,7 +48,7 @@ def test_requests_of_a_batch_get_what_they_get_alone(small: TextModel) -> None:
             assert isinstance(alone, Generation)
             assert (alone.text, alone.seed) == (result.text, result.seed)
     assert [isinstance(result, UserError) for result in together] == [False, True, False, False, True, False]
-    assert 200 * 2 / 3 <= len(together[2].text) <= 200  # type: ignore[union-attr]
+    assert 200 / 4 < len(together[2].text) <= 200  # type: ignore[union-attr]
 
 
 def test_words_are_written_until_there_are_enough_characters() -> None:
