@@ -167,12 +167,15 @@ def _tell_answers(context: Context, answers: list[Answered]) -> None:
 
 
 def _tell_burst(context: Context, product: Product, seen: Channels, sent: list[Sent], begun: float) -> None:
-    lost = sum(not seen.answered(one) for one in sent)
+    lost = [seen.replies(one) for one in sent if not seen.answered(one)]
     doubled = sum(len(seen.replies(one)) > 1 for one in sent)
     record = context.record
-    record.values |= {"bot.burst200_lost": lost, "bot.burst200_doubled": doubled}
+    record.values |= {"bot.burst200_lost": len(lost), "bot.burst200_doubled": doubled}
     if lost or doubled:
-        record.errors["bot.burst200_p95_s"] = f"of {len(sent)} requests {lost} got no text, {doubled} several replies"
+        shown = {reply.text for replies in lost for reply in replies}
+        record.errors["bot.burst200_p95_s"] = (
+            f"of {len(sent)} requests {len(lost)} got no text, {doubled} several replies; the bot showed: {shown}"
+        )
         return
     answered = [_answered(product, seen, one) for one in sent]
     waited = [answer.seconds for answer in answered]
