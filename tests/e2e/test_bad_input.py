@@ -29,7 +29,7 @@ LONG_ENOUGH = harbour(sentences=60)
         ("!train ../../../etc/passwd", "There is no text called", "catalogue"),
         ("!generate the sea --from-corpus", "so it can't use your words", "Leave out the words"),
         ("!model export", "no model here that you may export", "Manage Server"),
-        ("!model use", "`NAME` is missing", "Usage: `!model use NAME`"),
+        ("!model use", "`NAME` is missing", "Usage: `!model use NAME [--keep]`"),
         ("!generate the sea --temperature 9", "`--temperature` is 9", "from 0 to 2"),
         ("!generate the sea --tempo 0.5", "no option `--tempo`", r"write `\--tempo`"),
         ("!generate the sea --top 5", "`--top` is not clear: `--top-k` or `--top-p`", "Write more of it"),
