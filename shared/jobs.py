@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from galvanic.options import MOST_LENGTH, CorpusInfo, GenerateOptions, StopAt, TrainOptions, TranscriptRef
 
+NOBODY = 0
+"""In place of a member's id."""
 Snowflake = Annotated[int, Field(ge=0)]
 _ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"  # part of keys in Redis, and a file's or folder's name: no path
 JobId = Annotated[str, Field(pattern=f"^{_ID}$")]
@@ -220,6 +222,16 @@ def authors_of(job: Job) -> set[int]:
 def people_of(job: Job) -> set[int]:
     """Who asked for a job, and whose words it holds."""
     return {job.place.user_id, *authors_of(job)} - {0}
+
+
+def without_people(job: Job) -> Job:
+    """Return a job as a worker gets it: without who asked and whose words it has, unless it makes a model of theirs."""
+    if isinstance(job, TrainJob | ImportJob | DeleteJob):
+        return job
+    nobody = {"author_id": None, "pieces": ()}
+    place = job.place.model_copy(update={"user_id": NOBODY, "message_id": None})
+    known = {name: value for name, value in nobody.items() if name in type(job).model_fields}
+    return job.model_copy(update={"place": place, **known})
 
 
 def task_name(kind: str) -> str:

@@ -75,6 +75,10 @@ TRANSCRIPTS = "transcripts"
 # was entered, and `start_tag`, once it was sent.
 job = _Key("job:{job_id}")
 
+# String: a job whose answer somebody waits for (JSON), as the bot knows it: with who asked, and whose words it has. The
+# one in its hash, which workers read, is without them (`jobs.without_people`).
+asked = _Key("bot:job:{job_id}")
+
 # Stream of the job's events, field `event` (JSON). Of progress only the newest is kept.
 # The last one also has the field `last`, so that whoever does not know its kind still knows that it is the end.
 job_events = _Key("job:{job_id}:events")

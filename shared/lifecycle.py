@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 from shared import keys
 from shared.events import Cancelled, Finished, Imported, Interrupted, Queued
-from shared.jobs import TRAIN_QUEUE, DeleteJob, Job, TrainJob, people_of
+from shared.jobs import TRAIN_QUEUE, DeleteJob, Job, TrainJob, people_of, without_people
 
 FIRST_EVENT = "0-1"  # id of a job's first event: those of attempts are larger
 FIRST_SEQ = 2  # of an attempt's own events; 1 says, before it begins, that the one before was interrupted
@@ -69,9 +69,11 @@ def enter(job: Job, key: str, nonce: str = "", arrived: int = 0) -> Script:
         fields = ("attempt", "1", "state", *state)
     fields += ("entered_at", str(now))
     asked = not isinstance(job, DeleteJob)
-    arguments = (job.model_dump_json(), key, FIRST_EVENT, Queued().model_dump_json(), int(asked), owner, now, *fields)
+    named, known = without_people(job).model_dump_json(), job.model_dump_json()
+    said = (FIRST_EVENT, Queued().model_dump_json())
+    arguments = (named, key, *said, int(asked), owner, now, known if known != named else "", *fields)
     people = map(keys.requests, sorted(people_of(job))) if asked else ()
-    return _script("enter", job.job_id, arguments, (keys.OUTBOX, *people))
+    return _script("enter", job.job_id, arguments, (keys.OUTBOX, keys.asked(job.job_id), *people))
 
 
 def imported(job: TrainJob, arrived: int) -> Script:
@@ -85,7 +87,7 @@ def roll_back(job_id: str, key: str = "") -> Script:
     Answers `undone`; `begun` if it is a training that a worker has, which is asked to cancel it, and nobody is shown
     how it ends; or `not there`.
     """
-    return _script("roll_back", job_id, (key,), (keys.OUTBOX,))
+    return _script("roll_back", job_id, (key,), (keys.OUTBOX, keys.asked(job_id)))
 
 
 def send_training(job_id: str, nonce: str, start_tag: int, guild_id: int, served: str) -> Script:

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from bot.background import REPLY_S, Service, backoff, reply, retry, run_forever
 from bot.jobs import fairness
-from bot.jobs.decoding import card_of, entries, events_of, job_from
+from bot.jobs.decoding import card_of, entries, events_of, job_from, known_job
 from galvanic.options import CorpusInfo
 from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
@@ -227,8 +227,12 @@ class JobClient(Service):
 
     async def load(self, job_id: str) -> StoredJob | None:
         """None: it is not (or no longer) known. Raises NotUnderstood if another version wrote it."""
-        data, card, entered_at = await reply(self._redis.hmget(keys.job(job_id), "job", "card", "entered_at"))
-        return None if data is None else StoredJob(job_from(job_id, data), card_of(card), float(entered_at or 0))
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hmget(keys.job(job_id), "job", "card", "entered_at")
+            pipe.get(keys.asked(job_id))
+            (data, card, entered_at), known = await reply(pipe.execute())
+        job = known_job(job_id, data, known)
+        return None if job is None else StoredJob(job, card_of(card), float(entered_at or 0))
 
     async def set_card(self, job_id: str, card: tuple[int, int]) -> None:
         async with self._redis.pipeline(transaction=True) as pipe:

@@ -60,7 +60,8 @@ class StandIn:
 
     def job(self, job_id: str) -> dict[str, Any]:
         """What was asked for."""
-        job: dict[str, Any] = json.loads(self.redis.hget(keys.job(job_id), "job"))  # type: ignore[arg-type]
+        known: Any = self.redis.get(keys.asked(job_id)) or self.redis.hget(keys.job(job_id), "job")
+        job: dict[str, Any] = json.loads(known)
         return job
 
     async def answer(self, live: Live, text: str = TEXT, **fields: Any) -> dict[str, Any]:

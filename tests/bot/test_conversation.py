@@ -59,7 +59,7 @@ async def asked(live: Live, worker: StandIn, sent: Message) -> GenerateJob:
     """The job that answers a message."""
     job_id = f"c-{sent.id}"
     await live.until(lambda: job_id in worker.waiting(), "the job")
-    data = worker.redis.hget(keys.job(job_id), "job")
+    data = worker.redis.get(keys.asked(job_id))
     return GenerateJob.model_validate_json(data)  # type: ignore[arg-type]
 
 

@@ -19,11 +19,11 @@ from shared import keys
 from shared.connect import connect
 from shared.corpora import Corpus, unpack
 from shared.events import Failed
-from shared.jobs import MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE
+from shared.jobs import MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE, ModelRef, Piece, SurpriseJob
 from shared.settings import Settings
 from tests import lives
 from tests.bot.offline import TextAgain
-from tests.factories import corpus, generate_job, generated, record, train_job
+from tests.factories import corpus, generate_job, generated, place, record, train_job
 
 
 async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.asyncio.Redis) -> None:
@@ -144,3 +144,25 @@ async def test_nothing_larger_than_an_event_or_a_file_reaches_the_bot(
         worker.attach(SURPRISE_FILE, b"x" * size)
         assert (await queue.artifact("g-1", SURPRISE_FILE) is not None) is read
     assert await queue.artifact("g-1", MODEL_FILE) is None
+
+
+WHO, WHOSE, MESSAGE = 1_111_111_111_111, 2_222_222_222_222, 3_333_333_333_333
+
+
+async def test_a_worker_is_not_told_who_asked_nor_whose_words_these_are(queue: JobClient, sync: redis.Redis) -> None:
+    own = place(user_id=WHO, message_id=MESSAGE)
+    pieces = (Piece(chars=4, author_id=WHOSE),)
+    jobs = (
+        generate_job(job_id="g-1", place=own, author_id=WHOSE),
+        generate_job(job_id="g-2", place=own, seed="rain", pieces=pieces),
+        SurpriseJob(job_id="s-1", place=own, model=ModelRef(model_id="m", name="m"), text="rain", author_id=WHOSE),
+    )
+    for job in jobs:
+        lives.enter(sync, job)
+        stored = await queue.load(job.job_id)
+        assert stored is not None
+        assert stored.job == job
+        told = str(sync.hgetall(keys.job(job.job_id)))
+        assert not [who for who in (WHO, WHOSE, MESSAGE) if str(who) in told]
+        sync.delete(keys.asked(job.job_id))
+        assert await queue.load(job.job_id) is None, "without it, nobody knows whose it was"
