@@ -308,10 +308,10 @@ def load_model(path: Path) -> TextModel:
 
 
 def _chances(author: Author, seed: str, signs: str, until: float) -> tuple[float, list[float]]:
-    """Return the chance of a seed's last character behind those before it, and of each sign behind the seed. Raises
-    UserError if it is not done by `until`."""
-    read = author.vocabulary.encode(f" {seed}")
-    before, after = author.predictor.read_ahead(read[read >= 0], author.vocabulary.encode(signs), until)
+    """Return the chance of a seed's last character behind those before it, and of each sign behind the seed that the
+    author knows. Raises UserError if it is not done by `until`."""
+    read, following = author.vocabulary.encode(f" {seed}"), author.vocabulary.encode(signs)
+    before, after = author.predictor.read_ahead(read[read >= 0], following[following >= 0], until)
     return math.exp(before[-1]), np.exp(after).tolist()
 
 
