@@ -39,6 +39,10 @@ SAMPLE_EVERY_S = 5.0
 CHECKPOINT_BETWEEN_EPOCHS_S = 10.0  # short epochs are not worth a write to the disk each
 CHECKPOINT_AGAIN_S = 10.0  # until another try when the disk was full
 MOST_STRAYS = 3  # a training whose loss was not a number this often is given up
+_GAIN_NATS = 0.001  # an epoch that makes the loss less better than this has brought nothing
+_PATIENT_STEPS = 20  # of a short text, epochs of so many steps together must have brought nothing
+_LOWER_RATE = 0.4  # times the learning rate, where nothing gets better
+_LEAST_RATE_SHARE = 0.1  # of the planned rate: at less than this nothing is gained any more
 
 Judge = Callable[[Callable[[], object]], float | None]
 
@@ -229,11 +233,39 @@ class Loop:
             return "time"
         if at.epoch >= self.pace.epochs:
             return "done"
+        if self.learner.plan.schedule == "plateau":
+            return None if self._without_gain() < self._few_epochs() or self._slow_down() else "early"
         patience = max(4, math.ceil(self.learner.plan.patience * self.pace.planned_epochs()))
         without_gain = at.epoch - best_point(self.curve).epoch
         if self.learner.plan.patience and without_gain >= patience and not self.curve[-1].behind:
             return "early"
         return None
+
+    def _few_epochs(self) -> int:
+        return math.ceil(_PATIENT_STEPS / self.learner.steps)
+
+    def _without_gain(self) -> int:
+        """Return how many epochs have brought nothing, at the learning rate of now.
+
+        While the network is behind the table, an epoch also brings something if the network's own loss falls.
+        """
+        loss = train_loss = math.inf
+        last = 0
+        for point in self.curve:
+            learns = point.behind and point.train_loss < train_loss - _GAIN_NATS
+            if learns or point.watched < loss - _GAIN_NATS:
+                last = point.epoch
+                loss, train_loss = min(loss, point.watched), min(train_loss, point.train_loss)
+        return self.position.epoch - max(last, self.position.lowered)
+
+    def _slow_down(self) -> bool:
+        """Go back to the best weights, and on at a lower learning rate; False if it is as low as it gets."""
+        at = self.position
+        if at.rate_share * _LOWER_RATE < _LEAST_RATE_SHARE:
+            return False
+        at.rate_share, at.lowered = at.rate_share * _LOWER_RATE, at.epoch
+        self.learner.set_weights(self.best)
+        return True
 
     def _poll(self) -> None:
         with self.pace.clock_stopped():

@@ -26,7 +26,8 @@ class Position:
     loss_sum: float = 0.0  # of the predictions of this epoch
     loss_count: int = 0  # so many predictions
     strays: int = 0  # how often the loss was not a number
-    rate_share: float = 1.0  # of the planned learning rate, halved at each stray
+    rate_share: float = 1.0  # of the planned learning rate, less after each stray, and where nothing gets better
+    lowered: int = 0  # the epoch after which it was last lowered, because nothing got better
 
 
 class Pace:

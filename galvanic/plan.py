@@ -118,7 +118,9 @@ class Plan(BaseModel, frozen=True):
     batch: int  # examples or streams in a step
     length: int  # symbols that each of them shows in a step
     learning_rate: float
-    schedule: Literal["constant", "cosine"]  # cosine: down to nothing at the planned end
+    schedule: Literal["constant", "cosine", "plateau"]
+    """Of the learning rate. cosine: down to nothing at the planned end. plateau: as cosine, but when the held-out part
+    gets no better, the training goes back to its best and on at a lower rate, and it ends when none helps any more."""
     weight_decay: float = 0.0
     clip_norm: float = 0.0
     epochs: int  # to train at most, when the person names no number
@@ -178,13 +180,13 @@ _RATE = {"char": 8e-3, "word": 3e-3}
 _RATE_GOING_ON = (60_000, 1.5e-3), (0, 6e-4)
 """Characters at least, and the learning rate of a network that knew another text: the shorter the new one, the less of
 that is to be lost for it."""
-_FROM_STARTER = 6, 0.1, 0.05
-"""Epochs, and shares of outputs and of recurrent weights dropped, at most, for who goes on from the starter: it loses
-of what it knew with each epoch that it is made to do without, and then learns by heart."""
-_AMPLE = 4
-"""Who has time for these epochs so many times takes twice as many of a long text, at half the rate."""
+_DROPOUT_FROM_STARTER = 0.1, 0.05
+"""Shares of outputs and of recurrent weights dropped, at most, for who goes on from the starter: it loses of what it
+knew with each epoch that it is made to do without."""
+_EPOCHS_FROM_STARTER = 1_000
+"""Its own held-out part says sooner when to end: a book's after some ten, that of a channel of 120 lines after 30."""
 _RATE_FROM_STARTER = (200_000, 1.5e-3), (0, 6e-4)
-"""As `_RATE_GOING_ON`, in so few epochs."""
+"""As `_RATE_GOING_ON`; the longer, the more there is to learn in an epoch."""
 _MORE_DROPOUT = {"char": 0.0, "word": 0.2}
 """A network with thousands of symbols to tell apart has more of them to learn by heart: more outputs are dropped."""
 _LONG, _WIDE = 200_000, 768
@@ -245,9 +247,7 @@ def _streams(
     if given is not None:
         networks = [given.model_copy(update={"vocabulary": vocabulary})]
         if begin == "starter":
-            most_epochs = _FROM_STARTER[0]
-            if symbols >= _LONG and _affordable(networks[0], budget) >= _AMPLE * most_epochs * symbols:
-                most_epochs *= 2
+            most_epochs = _EPOCHS_FROM_STARTER
     elif budget.epochs is not None:
         # The same network on every machine that has the memory for it.
         networks = [base.model_copy(update={"units": (units,)}) for least, units in _BY_TEXT if symbols >= least]
@@ -279,11 +279,9 @@ def _plan(
         row = min(row + 1, len(_DROPOUT) - 1)
     _, dropout, recurrent = _DROPOUT[row]
     if begin == "starter":
-        dropout, recurrent = min(dropout, _FROM_STARTER[1]), min(recurrent, _FROM_STARTER[2])
+        dropout, recurrent = min(dropout, _DROPOUT_FROM_STARTER[0]), min(recurrent, _DROPOUT_FROM_STARTER[1])
     rates = {"nothing": ((0, _RATE[recipe]),), "model": _RATE_GOING_ON, "starter": _RATE_FROM_STARTER}[begin]
     rate = next(rate for least, rate in rates if characters >= least)
-    if begin == "starter" and characters >= _LONG and epochs >= 2 * _FROM_STARTER[0]:
-        rate /= 2
     if dropout:
         dropout += _MORE_DROPOUT[recipe]
     if begin == "nothing" and epochs < _FEW_EPOCHS and not budget.gpu:
@@ -293,7 +291,7 @@ def _plan(
         batch=batch,
         length=length,
         learning_rate=rate,
-        schedule="cosine",
+        schedule="plateau" if begin == "starter" and budget.epochs is None else "cosine",
         weight_decay=0.05,
         clip_norm=1.0,
         epochs=most_epochs,

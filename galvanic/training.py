@@ -171,7 +171,7 @@ class _Training:
         stopped = loop.run(start=parent.description.training.train_loss if parent else None)
         loop.tell("finishing")
         if stopped == "done" and minutes and not options.by_epochs:
-            loop.notes += _ended_before_its_time(pace, minutes, self._from_starter)
+            loop.notes += _ended_before_its_time(pace, minutes)
         if len(loop.curve) > 1 and best_point(loop.curve).epoch == 0:
             loop.notes.append("More training made it no better: the model is as it was before.")
 
@@ -375,14 +375,14 @@ def _check_limits(options: TrainOptions, limits: TrainLimits) -> None:
         )
 
 
-def _ended_before_its_time(pace: Pace, minutes: float, from_starter: bool) -> tuple[str, ...]:
+def _ended_before_its_time(pace: Pace, minutes: float) -> tuple[str, ...]:
     taken = pace.position.seconds / 60
     if taken > 0.8 * minutes:
         return ()
-    why = f"after {pace.epochs} epochs, a text of this length is only memorised. Use --epochs for more."
-    if from_starter:
-        why = f"from the English that I come with, more than {pace.epochs} epochs made every text that was tried worse."
-    return (f"It used {taken:.1f} of {minutes:g} minutes: {why}",)
+    return (
+        f"It used {taken:.1f} of {minutes:g} minutes: after {pace.epochs} epochs, a text of this length is only "
+        "memorised. Use --epochs for more.",
+    )
 
 
 def _saved(

@@ -117,6 +117,22 @@ def test_no_progress_stops_early() -> None:
     assert made(Numbers(heldout=0.1), epochs=20).run() == "done"
 
 
+def test_where_nothing_gets_better_it_goes_back_and_on_at_a_lower_rate() -> None:
+    stuck, better = Numbers(heldout=3.0), Numbers()
+    for learner in (stuck, better):
+        learner.plan = PLAN.model_copy(update={"schedule": "plateau"})
+    one = made(stuck, epochs=100)
+    assert one.run() == "early"
+    assert one.position.epoch == 16, "one epoch that brought something, and three times five of four steps each"
+    assert one.position.rate_share == pytest.approx(0.4**2)
+    for before, after in ((6, 7), (11, 12)):
+        losses = {point.epoch: point.train_loss for point in one.curve}
+        assert losses[after] > losses[before], "it went back"
+    goes_on = made(better, epochs=20)
+    assert goes_on.run() == "done"
+    assert goes_on.position.rate_share == 1
+
+
 def test_from_a_loss_that_is_no_number_it_goes_back_at_half_the_rate() -> None:
     whole, learner = made(Numbers(), epochs=1), Numbers(STEPS + 2)
     whole.run()

@@ -62,6 +62,19 @@ def test_a_text_that_it_foresees_is_learned_from_it(starter: Path, tmp_path: Pat
         np.testing.assert_array_equal(weight, weights[name])
 
 
+def test_it_learns_from_a_repetitive_text_as_long_as_that_helps(starter: Path, tmp_path: Path) -> None:
+    phrases = babble(1_500, seed=11).split(". ")
+    text = "".join(phrases[number * number % len(phrases)].strip() + "\n" for number in range(120))
+    few = begin(tmp_path / "few", starter, text, start="starter", epochs=6)
+    result = begin(tmp_path / "model", starter, text, start="starter", epochs=None, minutes=20)
+    assert result.stopped == "early"
+    assert 12 < result.epochs < 500
+    assert few.network_loss is not None
+    assert result.network_loss is not None
+    assert result.network_loss < few.network_loss - 0.2
+    assert not any("minutes" in note for note in result.notes)
+
+
 @pytest.mark.parametrize(
     ("options", "note"),
     [
