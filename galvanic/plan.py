@@ -115,6 +115,7 @@ def join_members(config: NetworkConfig, members: list[Weights]) -> Weights:
 
 class Plan(BaseModel, frozen=True):
     network: NetworkConfig
+    because: str = ""  # what chose the network, in plain words
     batch: int  # examples or streams in a step
     length: int  # symbols that each of them shows in a step
     learning_rate: float
@@ -227,6 +228,7 @@ def _classic(vocabulary: int, budget: Budget, given: NetworkConfig | None) -> Pl
     )
     return Plan(
         network=network,
+        because="the tutorial's",
         batch=256,
         length=1,
         learning_rate=1e-3 if given is None else 5e-4,
@@ -288,6 +290,7 @@ def _plan(
         batch = min(batch, _FEW_STREAMS)
     return Plan(
         network=network.model_copy(update={"dropout": dropout, "recurrent_weight_dropout": recurrent}),
+        because=_because(symbols, budget, begin),
         batch=batch,
         length=length,
         learning_rate=rate,
@@ -297,6 +300,17 @@ def _plan(
         epochs=most_epochs,
         patience=0.25,
         precision=budget.precision,
+    )
+
+
+def _because(symbols: int, budget: Budget, begin: _Begin) -> str:
+    if begin != "nothing":
+        return "that of the model it started from"
+    if budget.epochs is not None or budget.minutes is None:
+        return f"chosen by the size of the text, {symbols:,} symbols"
+    return (
+        f"chosen by the time: {symbols:,} symbols, {budget.minutes:g} min, and {budget.flops / 1e9:,.0f} GFLOP/s "
+        "measured when it began"
     )
 
 
@@ -366,6 +380,8 @@ def apply_options(plan: Plan, options: TrainOptions) -> Plan:
         if not options.dropout:
             network.update(input_dropout=0.0, recurrent_weight_dropout=0.0)
     update = options.model_dump(include={"batch", "length", "learning_rate"}, exclude_none=True)
+    if options.units is not None or options.layers is not None:
+        update["because"] = "as asked for"
     chosen = plan.model_copy(update={**update, "network": plan.network.model_copy(update=network)})
     _check_memory(chosen, memory_bytes())
     return chosen

@@ -145,6 +145,7 @@ class TrainingRecord(Measured):
     epochs_before: _Count = 0  # of the models that it went on from
     seconds: float = Field(allow_inf_nan=False)  # over all attempts
     stopped: str
+    network_because: str = Field("", max_length=200)  # what chose the network, in plain words
     random_seed: int
     curve: tuple[CurvePoint, ...] = Field(max_length=MOST_POINTS)
     """Epoch 0, where there is one, is the model that it went on from."""

@@ -94,8 +94,10 @@ def train(
         starter_loss = begin.description.training.starter_loss if begin and begin.learned(corpus) else None
         if begin and not parent and options.start is None and begin.description.weights_sha256 != begun:
             judged = judge(begin, prepared)
-            notes, starter_loss = judged.notes, judged.starter
-            if not judged.helps:
+            notes = judged.notes
+            if judged.helps:
+                starter_loss = judged.starter
+            else:
                 begin = None
                 del prepared  # not to hold the text twice
                 prepared = _prepared(text, options, corpus, None, workdir, hooks)
@@ -300,6 +302,7 @@ class _Training:
         known, usual = known_words(samples, self.prepared)
         return TrainResult(
             parameters=loop.learner.plan.network.parameters(),
+            network_because=loop.learner.plan.because,
             parent=self.parent.name if self.parent else None,
             epochs=loop.curve[-1].epoch if loop.curve else 0,
             epochs_before=self.parent.epochs if self.parent else 0,

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from galvanic.network import build, get_weights
-from galvanic.plan import Budget, NetworkConfig, make_plan
+from galvanic.options import TrainOptions
+from galvanic.plan import Budget, NetworkConfig, apply_options, make_plan
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +53,18 @@ def test_more_time_makes_nobody_forget_what_another_text_taught() -> None:
     assert plan.learning_rate > make_plan("char", 80, BOOK // 4, long, begun, from_starter=True).learning_rate
     named = make_plan("char", 80, BOOK, Budget(epochs=6), begun, from_starter=True)
     assert [one.schedule for one in (plan, named)] == ["plateau", "cosine"], "its held-out part decides, or a person"
+
+
+def test_it_is_said_what_chose_the_network() -> None:
+    slow, fast = (make_plan("char", 80, 4_030, Budget(minutes=1, flops=flops)) for flops in (2e9, 200e9))
+    assert slow.network.units != fast.network.units
+    assert slow.because == "chosen by the time: 4,030 symbols, 1 min, and 2 GFLOP/s measured when it began"
+    assert "200 GFLOP/s" in fast.because
+    by_size = make_plan("char", 80, 4_030, Budget(epochs=3))
+    assert by_size.because == "chosen by the size of the text, 4,030 symbols"
+    assert apply_options(by_size, TrainOptions(units=64)).because == "as asked for"
+    again = make_plan("char", 80, 4_030, Budget(minutes=1), by_size.network, from_starter=True)
+    assert again.because == "that of the model it started from"
 
 
 def test_words_are_dropped_more_than_characters() -> None:
