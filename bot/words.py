@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import discord
 from discord.utils import escape_mentions
 
+from galvanic import units
 from shared.jobs import TrainJob
 
 _D = TypeVar("_D")
@@ -207,8 +208,8 @@ def _coarse(minutes: int) -> str:
 
 
 def bits(nats: float | None) -> str:
-    """A loss in bits per character, with nats beside it."""
-    return "…" if nats is None else f"{nats / math.log(2):.2f} bits ({nats:.3f} nats)"
+    """A loss that may not be known yet."""
+    return "…" if nats is None else units.bits(nats)
 
 
 def quote(text: str) -> str:

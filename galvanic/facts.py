@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from galvanic.model_file import Description
-from galvanic.units import count
-from galvanic.verdict import verdict
+from galvanic.units import count, course
+from galvanic.verdict import Verdict, verdict
 
 Facts = tuple[tuple[str, str], ...]
 MOST_TITLE, MOST_LICENCE = 100, 200
 _MOST_NAME = 32
 _MOST_ANCESTORS = 6
-_STOPPED = {
-    "done": "all its epochs done",
-    "early": "stopped early because it no longer improved",
-    "time": "used all of its time",
-    "finish": "finished early on request",
-}
 
 
 def one_line(text: str, most: int) -> str:
@@ -27,11 +21,12 @@ def one_line(text: str, most: int) -> str:
 def facts_of(description: Description) -> Facts:
     """Names and values of what a registry does not know, or not as well; the most telling first."""
     found, size = verdict(description.training, description.options), len(description.symbols)
+    because = one_line(description.training.network_because, MOST_LICENCE)
     facts = {
         "Verdict": found.headline,
-        "Quality": found.foresight,
-        "What it wrote": found.written,
-        "Network": network_words(description),
+        **found.figures,
+        "Losses": _losses(found),
+        "Network": ", ".join(filter(None, (network_words(description), because))),
         "Vocabulary": f"{size:,} {'words and signs' if description.recipe == 'word' else 'characters'}",
         "Training": training_words(description),
         "Goes back to": lineage_words(description),
@@ -51,11 +46,21 @@ def network_words(description: Description) -> str:
 
 def training_words(description: Description) -> str:
     training = description.training
-    words = f"{count(training.epochs, 'epoch')} in {_duration(training.seconds)}"
-    if training.epochs_before:
-        words += f", after {count(training.epochs_before, 'epoch')} of the models before it"
-    stopped = _STOPPED.get(training.stopped)
-    return f"{words}; {stopped}" if stopped else words
+    words = course(training.epochs, _duration(training.seconds), training.stopped)
+    before = training.epochs_before
+    return f"{words}, after {count(before, 'epoch')} of the models before it" if before else words
+
+
+def _losses(found: Verdict) -> str:
+    """In nats per character, for who compares networks."""
+    losses = {
+        "network and n-gram table on unseen text": found.heldout_loss if found.ngrams_loss is not None else None,
+        "the network alone": found.network_loss,
+        "the table alone": found.ngrams_loss,
+        "the network on its own text, with dropout": found.train_loss,
+    }
+    named = "; ".join(f"{name} {loss:.3f}" for name, loss in losses.items() if loss is not None)
+    return f"nats per character: {named}"
 
 
 def lineage_words(description: Description) -> str:

@@ -42,13 +42,13 @@ def drawable(text: str) -> str:
 
 # Its own dark grey, so that it reads the same in Discord's light and dark themes.
 BACKGROUND, GRID, TEXT, MUTED = "#2b2d31", "#43464d", "#f2f3f5", "#b5bac1"
-_TRAINING, _HELDOUT, _BEST = "#8ea1ff", "#f0b232", "#57f287"
+_LOSS, _BEST = "#f0b232", "#57f287"
 _BITS = 1 / math.log(2)
 _DOTTED = 30  # with fewer epochs each is marked
 
 
 def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
-    """Draw training and held-out loss over epochs, the best one marked: PNG of 800 x 500 pixels.
+    """Draw the loss over epochs, the best one marked: PNG of 800 x 500 pixels.
 
     A phone can show its letters, at 300 pixels' width. `curve` may be empty.
     """
@@ -67,17 +67,19 @@ def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
 
 
 def _draw_curve(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
-    """Losses over epochs, in bits per character, the best epoch marked and named. `curve` may be empty."""
+    """Draw the loss over epochs, in bits per character, the best epoch marked and named. `curve` may be empty.
+
+    On text that is not learned from; that of its own text, where nothing else was measured.
+    """
     from matplotlib.ticker import MaxNLocator
 
     axes.set_facecolor(BACKGROUND)
     epochs = [point.epoch for point in curve]
     marker = "o" if len(curve) < _DOTTED else None
     style: dict[str, Any] = {"marker": marker, "markersize": 3, "linewidth": 1.6}
-    axes.plot(epochs, [point.train_loss * _BITS for point in curve], color=_TRAINING, label="its own text", **style)
-    heldout = [point.heldout_loss * _BITS for point in curve if point.heldout_loss is not None]
-    if curve and len(heldout) == len(curve):
-        axes.plot(epochs, heldout, color=_HELDOUT, label="held-out text", **style)
+    unseen = all(point.heldout_loss is not None for point in curve)
+    label = "unseen text" if unseen else "its own text"
+    axes.plot(epochs, [point.watched * _BITS for point in curve], color=_LOSS, label=label, **style)
     if curve:
         _mark_best(axes, curve)
         axes.legend(facecolor=BACKGROUND, edgecolor=GRID, labelcolor=TEXT, framealpha=0.85, fontsize=10)

@@ -11,7 +11,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from galvanic.results import Control, Difficulty, Hooks, Progress, Sample
-from galvanic.units import written
+from galvanic.units import bits, written
 
 _RESOLUTION = 1_000
 
@@ -41,8 +41,10 @@ class Bar(Hooks):
         self._bar.n = min(_RESOLUTION, int(event.done * _RESOLUTION))
         parts: list[str] = [event.doing] if event.doing != "learning" else []
         parts += [f"epoch {event.epoch} step {event.step}/{event.steps}"]
-        parts += [f"training {event.train_loss:.3f}"] if event.train_loss is not None else []
-        parts += [f"held out {event.heldout_loss:.3f}"] if event.heldout_loss is not None else []
+        if event.heldout_loss is not None:
+            parts += [f"unseen text {bits(event.heldout_loss)}"]
+        elif event.train_loss is not None:
+            parts += [f"its own text {bits(event.train_loss)}"]
         parts += [f"{event.chars_per_s:,.0f} chars/s"] if event.chars_per_s is not None else []
         parts += [f"{clock(event.eta_s)} left"] if event.eta_s is not None else []
         self._bar.set_description_str(", ".join(parts), refresh=False)

@@ -42,16 +42,9 @@ class Judged(NamedTuple):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        own, counts = (f"{nats / math.log(2):.2f}" for nats in self)
         if self.helps:
-            return (
-                f"It began with the English that I come with: before this training that predicts the text at {own} "
-                f"bits a character, and counting which letter follows which at {counts}.",
-            )
-        return (
-            f"It began with nothing: the English that I come with foresees this text at {own} bits a character, no "
-            f"better than counting which letter follows which in it ({counts}).",
-        )
+            return ()
+        return ("Trained from scratch: the starter, a model of English, doesn't know this kind of text.",)
 
 
 _NETWORK = ("layers", "units", "embedding", "encoding")
@@ -83,16 +76,16 @@ def candidate(path: Path | None, options: TrainOptions) -> tuple[Parent | None, 
     if path is None or not path.exists() or options.start is not None or options.recipe == "classic":
         return None, ()
     if options.recipe != "char":
-        why = f"the English that I come with isn't of the recipe `{options.recipe}`"
+        why = f"the starter, a model of English, isn't of the recipe `{options.recipe}`"
     elif changed := next((name for name in _NETWORK if getattr(options, name) is not None), None):
-        why = f"the English that I come with has a network of its own, and `--{changed}` asks for another one"
+        why = f"the starter, a model of English, has a network of its own, and `--{changed}` asks for another one"
     else:
         try:
             return load_starter(path, options), ()
         except UserError:
             log.warning("starter_not_read", exc_info=True)
-            why = "the English that I come with can't be read here"
-    return None, (f"It began with nothing: {why}.",)
+            why = "the starter, a model of English, can't be read here"
+    return None, (f"Trained from scratch: {why}.",)
 
 
 def judge(starter: Parent, prepared: Prepared) -> Judged:

@@ -17,6 +17,22 @@ def count(number: int, thing: str) -> str:
     return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
+def bits(nats: float) -> str:
+    """A loss in bits, as every card names it."""
+    return f"{nats / math.log(2):.2f} bits per character"
+
+
+def course(epochs: int, duration: str, stopped: str) -> str:
+    """How a training went: how many epochs, how long, and why it ended."""
+    whole = f"{count(epochs, 'epoch')}, {duration}"
+    return {
+        "done": whole,
+        "early": f"{whole}, stopped when unseen text got no better",
+        "time": f"{duration}, stopped by the time limit in epoch {epochs:,}",
+        "finish": f"{duration}, finished on request in epoch {epochs:,}",
+    }.get(stopped, whole)
+
+
 def choosing(nats: float) -> str:
     """What a loss means, in plain words: its perplexity."""
     choices = math.exp(min(nats, _MOST_NATS))

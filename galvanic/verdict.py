@@ -10,6 +10,7 @@ from typing import Literal
 
 from galvanic.options import TrainOptions
 from galvanic.results import Measured, TrainingRecord, best_point
+from galvanic.units import bits
 
 Kind = Literal["begun", "words", "reads", "recites"]
 Step = Literal["longer", "text", "epochs", "none"]
@@ -21,71 +22,52 @@ _GAP_NATS = 0.5  # between the loss on its own text and on new text
 
 
 class Verdict(Measured):
-    """`kind` and `step`, what would help most, are None where too little was measured; `gained`: nats a character that
-    the second half of its epochs brought, None where there was but one."""
+    """What its training measured, and what that means: `kind`, and `step`, what would help most. Both are None where
+    too little was measured."""
 
     kind: Kind | None = None
     step: Step | None = None
-    gained: float | None = None
 
     @property
     def headline(self) -> str:
         """Empty where nothing can be said."""
         if self.kind is None:
             return ""
-        no_lead = (lead := _lead(self)) is not None and lead < _BETTER_NATS
-        why = "it predicts new text no better than counting alone" if no_lead else "many of its words don't exist"
+        lead = _lead(self)
+        why = "many of its words don't exist"
+        if lead is not None and lead < _BETTER_NATS:
+            why = f"a Markov bot predicts new text {'better' if lead < -_BETTER_NATS else 'as well'}"
         said = {
             "begun": f"It has hardly begun: {why}.",
             "words": "Its words are mostly right.",
             "reads": "It reads like its text.",
-            "recites": "It mostly recites its text.",
+            "recites": "It mostly copies its text.",
         }
-        return f"{said[self.kind]} {self._next}".strip()
+        next_step = {
+            "longer": "Longer training would help most.",
+            "text": "A longer text would help most.",
+            "epochs": "Fewer epochs would help most, or a longer text.",
+            "none": "More training would hardly help.",
+            None: "",
+        }
+        return f"{said[self.kind]} {next_step[self.step]}".strip()
 
     @property
-    def _next(self) -> str:
-        brought = "" if self.gained is None else f"the second half of this training brought {_bits(self.gained)} bits"
-        match self.step:
-            case "longer":
-                return f"Longer training would help most{brought and f': {brought}'}."
-            case "text" if self.gained is not None and 0 <= self.gained < _IMPROVING_NATS:
-                return f"A longer text would help most: {brought}."
-            case "text":
-                return "A longer text would help most."
-            case "epochs":
-                return "Fewer epochs would help most, or a longer text."
-            case "none":
-                return "More training would hardly make it better."
-        return ""
-
-    @property
-    def foresight(self) -> str:
+    def figures(self) -> dict[str, str]:
+        """What was measured, by name, in the words of the cards."""
+        found = {}
         if self.heldout_loss is None:
-            return f"{_bits(self.train_loss)} bits per character of its own text; no part was kept to test it on"
-        said = f"{_bits(self.heldout_loss)} bits per character of new text (lower is better)"
-        if self.ngrams_loss is not None:
-            said += f"; counting alone which letters follow which: {_bits(self.ngrams_loss)}"
-        if self.starter_loss is not None:
-            said += f"; my English before this training: {_bits(self.starter_loss)}"
-        return said
-
-    @property
-    def written(self) -> str:
-        """Of what it wrote; empty where nothing is known."""
-        said = []
+            found["Its own text"] = f"{bits(self.train_loss)}, lower is better; no part was kept apart to test it on"
+        else:
+            beside = {"a Markov bot": self.ngrams_loss, "before training": self.starter_loss}
+            named = ", ".join(f"{name} {loss / math.log(2):.2f}" for name, loss in beside.items() if loss is not None)
+            found["Unseen text"] = f"{bits(self.heldout_loss)}, lower is better{named and f' ({named})'}"
         if self.known_words is not None and self.usual_known_words is not None:
             usual = _percent(self.usual_known_words)
-            said.append(
-                f"{_percent(self.known_words)} of its words occur in the text (of the text's own last words: {usual})"
-            )
+            found["Known words"] = f"{_percent(self.known_words)} (the text itself {usual})"
         if self.copy_share is not None:
-            said.append(f"{_percent(self.copy_share)} of what it wrote is copied word for word")
-        return "; ".join(said)
-
-
-def _bits(nats: float) -> str:
-    return f"{nats / math.log(2):.2f}"
+            found["Copied"] = _percent(self.copy_share)
+        return found
 
 
 def _percent(share: float) -> str:
@@ -102,15 +84,16 @@ def verdict(training: TrainingRecord, options: TrainOptions | None) -> Verdict:
     losses = {point.epoch: point.train_loss if last.behind else point.watched for point in curve}
     middle = [loss for epoch, loss in losses.items() if 0 < last.epoch <= 2 * epoch < 2 * last.epoch]
     gained = middle[0] - losses[last.epoch] if middle else None
-    # Its plan had no more epochs, as it would only learn such a text by heart.
-    over = training.stopped == "done" and options is not None and not options.by_epochs
+    # Nothing got better any more, or its plan had no more epochs, as it would only learn such a text by heart.
+    planned = training.stopped == "done" and options is not None and not options.by_epochs
+    over = planned or training.stopped == "early"
     apart = last.heldout_loss is not None and last.heldout_loss - last.train_loss > _GAP_NATS
     enough = gained is None or gained >= (0 if kind == "begun" else _IMPROVING_NATS)
     improving = enough and min(losses.values()) == losses[last.epoch] and not over and not apart
     step: Step = "longer" if improving else "none" if kind == "reads" else "text"
     if kind == "recites":
         step = "epochs" if best_point(curve) is last and last.epoch > 1 else "text"
-    return Verdict(**measured, kind=kind, step=step, gained=gained)
+    return Verdict(**measured, kind=kind, step=step)
 
 
 def _lead(found: Measured) -> float | None:

@@ -9,7 +9,7 @@ import discord
 from bot.components import button, view
 from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, add_fields, as_typed, clipped, mentions, percent, plain
 from galvanic.options import RECIPE_WORDS
-from galvanic.units import MEGABYTE, count
+from galvanic.units import MEGABYTE, bits, count
 from shared.jobs import LOSS_FILE
 from shared.models import ModelRecord
 
@@ -23,7 +23,7 @@ KEPT = " Trainings here don't replace it."
 PAGE = 8
 """Models on a page of the list."""
 _FACT_CHARS = 200
-_SENTENCES = ("Verdict", "Quality", "What it wrote")
+_SENTENCES = ("Verdict", "Unseen text", "Its own text", "Losses")
 """Fields that take a line of their own."""
 
 
@@ -105,13 +105,13 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
     parent = facts.get("Goes back to") or (f"`{model.parent}`" if model.parent is not None else "")
     fields = [
         ("Verdict", facts.get("Verdict") or model.judged.headline),
-        ("Quality", facts.get("Quality") or model.judged.foresight),
-        ("What it wrote", facts.get("What it wrote") or model.judged.written),
+        *((name, facts.get(name) or value) for name, value in model.judged.figures.items()),
+        ("Losses", facts.get("Losses")),
         ("Trained", facts.get("Training") or count(model.epochs, "epoch")),
         ("Network", facts.get("Network")),
         ("Vocabulary", facts.get("Vocabulary")),
         ("Size", f"{count(model.parameters, 'parameter')}, {megabytes(model.file_bytes)}"),
-        ("Continued from", parent if not model.authors else ""),  # others don't know of what isn't shared
+        ("Started from", parent if not model.authors else ""),  # others don't know of what isn't shared
         ("Can be used", scope_in_full(model)),
         ("Owner", f"<@{model.owner_id}>" + (", who imported it" if model.imported else "")),
         ("Licence of the text", facts.get("Rights")),
@@ -216,8 +216,8 @@ def copied(share: float) -> str:
 def quality(model: ModelRecord) -> str:
     """Bits per character: of held-out text, or else of the text that it learned."""
     if model.heldout_loss is not None:
-        return f"{model.heldout_loss / math.log(2):.2f} bits per character"
-    return f"{model.train_loss / math.log(2):.2f} bits per character of its own text"
+        return bits(model.heldout_loss)
+    return f"{bits(model.train_loss)} of its own text"
 
 
 def megabytes(number: int) -> str:

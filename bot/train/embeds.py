@@ -35,10 +35,11 @@ from bot.words import (
 )
 from galvanic.options import RECIPE_WORDS, STARTER, TrainOptions
 from galvanic.results import Difficulty, Doing
-from galvanic.units import choosing, count, written
+from galvanic.units import count, course, written
 from shared.blocklist import Blocklist
 from shared.events import Finished, Progress, Sample
 from shared.jobs import LOSS_FILE, TrainJob
+from shared.models import ModelRecord
 
 _RESTART_REASONS = {
     "withdrawn": "A member withdrew: I begin again without their words.",
@@ -88,7 +89,7 @@ class CardContext:
 
 def training(job: TrainJob, state: TrainingState, context: CardContext) -> discord.Embed:
     if state.finished is not None:
-        embed = finished(state.finished, state.progress, context)
+        embed = finished(state.finished, context)
     elif state.failed is not None:
         said = f"{state.failed.problem}\n{state.failed.remedy}".strip()
         embed = discord.Embed(title=f"Could not learn {short_title(job)}", description=said, colour=RED)
@@ -209,7 +210,7 @@ def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> di
         said.append(f"`{bar(progress.share)}` **{math.floor(100 * progress.share)} %**")
     embed = discord.Embed(title=f"Learning {short_title(job)}", description="\n".join(said), colour=colour)
     if progress is not None:
-        _add_progress(embed, job.options, progress, ending=context.control is not None)
+        _add_progress(embed, job.options, progress, _unseen(state), ending=context.control is not None)
     embed.add_field(name="How", value=how(job, context.most_minutes), inline=False)
     if progress is None:
         machines = clipped(" or ".join(context.machines), FIELD_LIMIT)
@@ -258,41 +259,43 @@ def _limit(options: TrainOptions, most_minutes: float) -> float | None:
     return minutes if minutes is not None and (minutes < most_minutes or not options.by_epochs) else None
 
 
-def _add_progress(embed: discord.Embed, options: TrainOptions, progress: Progress, *, ending: bool) -> None:
+def _unseen(state: TrainingState) -> float | None:
+    """The newest loss on text that is not learned from; the first one is that of its first sample."""
+    known = [sample.heldout_loss for sample in state.samples if sample.heldout_loss is not None]
+    if state.progress is not None and state.progress.heldout_loss is not None:
+        return state.progress.heldout_loss
+    return known[-1] if known else None
+
+
+def _add_progress(
+    embed: discord.Embed, options: TrainOptions, progress: Progress, unseen: float | None, *, ending: bool
+) -> None:
     """`ending`: somebody asked for its end, so that its plan says nothing any more."""
     # Where time decides, nobody knows how many epochs there will be.
     of = f" of {progress.epochs}" if options.by_epochs else ""
-    left = "estimating…" if progress.eta_s is None else duration(progress.eta_s)
+    at_most = "" if options.by_epochs else "at most "
+    left = "estimating…" if progress.eta_s is None else f"{at_most}{duration(progress.eta_s)}"
     if ending or progress.doing == "finishing" or (progress.eta_s is not None and progress.eta_s < 1):
         left = "a moment"
+    held_out = options.recipe != "classic"
     add_fields(
         embed,
         {
             "Epoch": f"{progress.epoch}{of}",
             "Step": f"{progress.step:,} of {progress.steps:,}",
             "Time left": left,
-            "Training loss": bits(progress.train_loss),
-            "Held-out loss": bits(progress.heldout_loss),
+            "Unseen text" if held_out else "Its own text": bits(unseen if held_out else progress.train_loss),
             "Speed": _speed(progress),
         },
     )
-    known = progress.heldout_loss if progress.heldout_loss is not None else progress.train_loss
-    if known is not None:
-        embed.add_field(name="In plain words", value=f"It guesses each character {choosing(known)}.", inline=False)
 
 
 def _speed(progress: Progress | None) -> str:
     return f"{progress.chars_per_s:,.0f} characters/s" if progress is not None and progress.chars_per_s else "…"
 
 
-def finished(end: Finished, progress: Progress | None, context: CardContext) -> discord.Embed:
+def finished(end: Finished, context: CardContext) -> discord.Embed:
     model = end.model
-    why = {
-        "done": "",
-        "early": " It stopped early because it no longer improved.",
-        "time": " It used all of its time.",
-        "finish": " It was finished early on request, and the best so far was kept.",
-    }[end.stopped]
     told = model.judged
     more = f" `{as_typed(context.prefix, 'train', 'source', 'more')}` trains it further."
     words = ("seed", "I think" if model.source_channels else "the monster")
@@ -319,24 +322,27 @@ def finished(end: Finished, progress: Progress | None, context: CardContext) -> 
     colour = {"reads": GREEN, "words": BLURPLE, "begun": AMBER, "recites": AMBER, None: BLURPLE}[told.kind]
     embed = discord.Embed(title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}", colour=colour)
     headline = f"**{told.headline}**\n" if told.headline else ""
-    figures = "\n".join(f"{line}." for line in (told.foresight, told.written) if line)
-    embed.description = f"{headline}{figures}\n✅ `{model.name}` is {what}.{why}\n{said}"
-    fields = {
-        "Epochs": f"{model.epochs:,}" + (" in all" if model.parent not in (None, STARTER) else ""),
-        "Time": duration(end.seconds),
-        "Size": count(model.parameters, "parameter"),
-        # That of the network alone, with its dropout, would look like a mistake beside the mixture's.
-        "Training loss": bits(model.train_loss) if model.heldout_loss is None else "",
-        "Held-out loss": bits(model.heldout_loss),
-        "Learned at": _speed(progress),
-        "Continued from": f"`{model.parent}`" if model.parent is not None else "",
-    }
-    add_fields(embed, fields)
+    embed.description = f"{headline}✅ `{model.name}` is {what}.\n{said}"
+    unseen = next(iter(told.figures))
+    add_fields(embed, {unseen: told.figures[unseen]}, inline=False)
+    others = {name: value for name, value in told.figures.items() if name != unseen}
+    add_fields(embed, {**others, "Training": _course(end), "Started from": _start(model)})
     samples = end.samples[:3] if context.quotable else ()
     below = {f"{_SAMPLE} {number}": quote(context.blocked.mask(one)) for number, one in enumerate(samples, start=1)}
     notes = clipped(context.blocked.mask("\n".join(end.notes)).strip(), FIELD_LIMIT)
     add_fields(embed, {**below, "Worth knowing": notes}, inline=False)
     return embed.set_image(url=f"attachment://{LOSS_FILE}")
+
+
+def _course(end: Finished) -> str:
+    went = course(end.model.epochs, duration(end.seconds), end.stopped)
+    return went if end.model.parent in (None, STARTER) else f"{went}, with those of the models before"
+
+
+def _start(model: ModelRecord) -> str:
+    if model.parent is None:
+        return "scratch"
+    return "the starter" if model.parent == STARTER else f"`{model.parent}`"
 
 
 def how(job: TrainJob, most_minutes: float) -> str:

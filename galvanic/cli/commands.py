@@ -17,7 +17,7 @@ from galvanic.options import GenerateOptions, TrainOptions
 from galvanic.progress import Bar, clock
 from galvanic.results import TrainingInterrupted, TrainResult
 from galvanic.text import TextOptions, prepare
-from galvanic.units import MEGABYTE, count
+from galvanic.units import MEGABYTE, count, course
 from galvanic.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ def import_(options: argparse.Namespace) -> int:
 
 
 def _verdict_lines(found: Verdict) -> list[str]:
-    return list(filter(None, (found.headline, found.foresight, found.written)))
+    figures = [f"{name}: {value}" for name, value in found.figures.items()]
+    return [found.headline, *figures] if found.headline else figures
 
 
 def _new_file(name: Path, options: argparse.Namespace) -> Path:
@@ -214,13 +215,12 @@ def _tell(options: argparse.Namespace, chosen: TrainOptions, out: Path, result: 
         "verdict": found.kind,
         "next": found.step,
     }
-    heldout = "" if result.heldout_loss is None else f", held out {result.heldout_loss:.4f}"
-    before = f" after {result.epochs_before:,} before" if result.epochs_before else ""
+    before = f", after {count(result.epochs_before, 'epoch')} before" if result.epochs_before else ""
     lines = [
         *(f"--- sample {number} ---\n{sample}\n" for number, sample in enumerate(result.samples, 1)),
-        f"training {result.train_loss:.4f}{heldout} nats a character, {count(result.epochs, 'epoch')}{before}, "
-        f"{result.parameters:,} parameters, {clock(result.seconds)} min",
         *_verdict_lines(found),
+        f"Training: {course(result.epochs, f'{clock(result.seconds)} min', result.stopped)}{before}",
+        f"Network: {result.parameters:,} parameters, {result.network_because}",
         f"model: {out}",
         *result.notes,
     ]

@@ -157,9 +157,20 @@ def test_a_training_card_shows_bar_epoch_step_losses_and_time() -> None:
     assert shown["Epoch"] == "2 of 4"
     assert shown["Step"] == "50 of 100"
     assert shown["Time left"] == "1 min 15 s"
-    assert shown["Training loss"] == "2.60 bits (1.800 nats)"
-    assert shown["Held-out loss"] == "2.74 bits (1.900 nats)"
-    assert shown["In plain words"] == "It guesses each character as if choosing among 6.7 equally likely characters."
+    assert shown["Unseen text"] == "2.74 bits per character"
+    assert "nats" not in str(embed.to_dict())
+
+
+def test_a_training_card_shows_one_measure_from_its_first_sample_to_its_end() -> None:
+    first = Sample(epoch=0, text="the sea", heldout_loss=1.1)
+    learning = [progress(train_loss=3.7, heldout_loss=None), progress(train_loss=1.3, heldout_loss=1.0)]
+    for events, bits in (([], "…"), ([first, learning[0]], "1.59"), ([first, *learning], "1.44")):
+        shown = fields(card(view_of(*(events or [learning[0]]))))
+        assert (shown["Unseen text"] or "").split()[0] == bits
+        assert not {"Training loss", "Its own text"} & set(shown)
+    classic = train_job(options=TrainOptions(recipe="classic"))
+    shown = fields(embeds.training(classic, view_of(learning[0]), embeds.CardContext()))
+    assert (shown["Its own text"] or "").startswith("5.34 bits")
 
 
 def test_the_finished_card_has_curve_and_three_samples() -> None:
@@ -185,9 +196,24 @@ def test_a_card_tells_how_in_plain_words() -> None:
 
 
 def test_the_finished_card_tells_where_it_came_from() -> None:
-    shown = fields(card(view_of(finished(model=record(parent="frankenstein")))))
-    assert shown["Continued from"] == "`frankenstein`"
-    assert shown["Epochs"] == "3 in all"
+    shown = fields(card(view_of(finished(seconds=121, model=record(parent="frankenstein")))))
+    assert shown["Started from"] == "`frankenstein`"
+    assert shown["Training"] == "3 epochs, 2 min 01 s, with those of the models before"
+    starts = [fields(card(view_of(finished(model=record(parent=name)))))["Started from"] for name in ("starter", None)]
+    assert starts == ["the starter", "scratch"]
+
+
+@pytest.mark.parametrize(
+    ("stopped", "said"),
+    [
+        ("done", "3 epochs, 2 min 01 s"),
+        ("early", "3 epochs, 2 min 01 s, stopped when unseen text got no better"),
+        ("time", "2 min 01 s, stopped by the time limit in epoch 3"),
+        ("finish", "2 min 01 s, finished on request in epoch 3"),
+    ],
+)
+def test_the_finished_card_tells_why_it_ended(stopped: Any, said: str) -> None:
+    assert fields(card(view_of(finished(stopped=stopped, seconds=121))))["Training"] == said
 
 
 def test_the_finished_card_of_one_that_was_made_again_does_not_say_that_it_was_chosen() -> None:
@@ -203,16 +229,17 @@ def test_the_finished_card_of_one_that_was_made_again_does_not_say_that_it_was_c
 def test_the_finished_card_begins_with_its_verdict_and_is_green_only_when_earned(
     kind: Any, colour: discord.Colour
 ) -> None:
-    told = Verdict(train_loss=1.0, heldout_loss=1.19, copy_share=0.123, kind=kind, step="longer", gained=0.1)
+    told = Verdict(train_loss=1.0, heldout_loss=1.19, copy_share=0.123, kind=kind, step="longer")
     embed = card(view_of(finished(model=record(verdict=told))))
     assert embed.colour == colour
     lines = (embed.description or "").splitlines()
     if kind:
         assert lines.pop(0) == f"**{told.headline}**"
-    assert lines[:2] == [f"{told.foresight}.", "12 % of what it wrote is copied word for word."]
+    assert lines[0].startswith("✅")
+    assert told.figures.items() <= fields(embed).items()
     older = card(view_of(finished(model=record(verdict=None, heldout_loss=None, copy_share=None))))
-    untested = "2.16 bits per character of its own text; no part was kept to test it on."
-    assert (older.description or "").startswith(f"{untested}\n✅")
+    assert (older.description or "").startswith("✅")
+    assert (fields(older)["Its own text"] or "").startswith("2.16 bits per character")
 
 
 def test_samples_on_cards_show_nothing_of_the_blocklist() -> None:
@@ -228,7 +255,7 @@ def test_samples_on_cards_show_nothing_of_the_blocklist() -> None:
 def test_samples_are_first_newest_and_some_between() -> None:
     view = view_of(*(Sample(epoch=n, text=f"text {n}.", heldout_loss=2.0) for n in range(1, 40)))
     said = embeds.samples(train_job(), view, Blocklist(())).description or ""
-    assert said.startswith("**After epoch 1** · 2.89 bits (2.000 nats)\n> text 1")
+    assert said.startswith("**After epoch 1** · 2.89 bits per character\n> text 1")
     assert said.count("**After epoch") == 7
     assert said.endswith("> text 39.")
 

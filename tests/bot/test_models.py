@@ -208,8 +208,7 @@ def test_a_long_list_is_paged_and_fits_a_message() -> None:
 
 def test_a_models_card_is_whole_with_and_without_a_picture() -> None:
     facts = tuple(
-        (name, "*x* @everyone " * 60)
-        for name in ("Verdict", "Quality", "What it wrote", "Training", "Network", "Rights")
+        (name, "*x* @everyone " * 60) for name in ("Verdict", "Unseen text", "Losses", "Training", "Network", "Rights")
     )
     model = record(corpus_title="**T**" * 100, parent="old", copy_share=0.02, shared_with=tuple(range(50)))
     for embed in (

@@ -53,7 +53,7 @@ def test_whole_words_are_learned_and_written(system: System) -> None:
     card = system.ask("!train --recipe word --epochs 1 --name wordy", files=upload(4))
     assert field_of(card, "How").startswith("word by word")
     finished = system.wait_for_card(card, "`wordy` is now this channel's model")
-    assert "nats" in field_of(finished, "Held-out loss")
+    assert "bits per character" in field_of(finished, "Unseen text")
     answer = system.ask("!generate the tide --model wordy --length 80")
     written = answer["embeds"][0]["description"].removeprefix("**the tide**")
     assert 0 < len(written.replace("\\", "")) <= 80
@@ -63,7 +63,7 @@ def test_whole_words_are_learned_and_written(system: System) -> None:
 @pytest.mark.long
 def test_a_model_goes_on_with_another_text(system: System, low: Message) -> None:
     finished = learn(system, "!train --from low --epochs 1 --name after-low", "after-low", upload(6))
-    assert field_of(finished, "Continued from") == "`low`"
+    assert field_of(finished, "Started from") == "`low`"
     assert text_of(system.ask("!generate the fog --model after-low --length 30")).startswith("**the fog**")
 
 
@@ -72,7 +72,7 @@ def test_more_goes_on_with_the_channels_own_model_and_keeps_it(system: System, l
     card = system.ask("!train more --epochs 1")
     assert "continues `low`" in field_of(card, "How")
     finished = system.wait_for_card(card, "`low-2` is now this channel's model")
-    assert field_of(finished, "Continued from") == "`low`"
+    assert field_of(finished, "Started from") == "`low`"
     assert "`low`" in text_of(system.ask("!models"))
     assert "continues `low-2`" in field_of(only_card(system, "!train more --epochs 1"), "How")
 

@@ -90,7 +90,7 @@ def test_a_models_card_has_a_picture_and_what_can_be_done(system: System) -> Non
     for typed in ("!model", "!model info portrait"):
         card = system.ask(typed)
         assert "This channel's model" in text_of(card)
-        assert "bits per character" in field_of(card, "Quality")
+        assert "bits per character" in field_of(card, "Unseen text")
         assert "LSTM layer" in field_of(card, "Network")
         assert field_of(card, "Can be used") == "in the whole server"
         (picture,) = pictures_of(card)
@@ -106,7 +106,7 @@ def test_without_a_worker_the_card_still_tells_what_is_known(system: System) -> 
     finally:
         start_worker(system, "generate")
     assert "No generate worker is running" in text_of(card)
-    assert "2.52 bits per character" in field_of(card, "Quality")
+    assert "2.52 bits per character" in field_of(card, "Unseen text")
     assert pictures_of(card) == []
     system.client.wait_for(lambda: pictures_of(system.ask("!model")), ANSWER_S, "a picture again")
 

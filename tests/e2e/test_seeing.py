@@ -174,7 +174,7 @@ def test_a_running_training_shows_how_far_it_is(system: System, port: int, train
 @pytest.mark.long
 def test_a_training_whose_process_is_killed_is_counted(system: System, port: int, trained: Message) -> None:
     card = system.ask(f"!train harbour {lasting(3)} --name killed")
-    system.wait_for_card(card, "In plain words")
+    system.wait_for_card(card, "characters/s")
     before = samples(get(port + 2, "/metrics")[1])["galvanic_training_processes_killed_total"]
     (parent,) = system.part("worker", "serve", "train")
     child = max(parent.children(), key=lambda one: one.cpu_times().user)

@@ -31,7 +31,7 @@ LONG = "!train python-docs --minutes 5 --units 64"
 def learning(system: System, typed: str = LONG, **where: str) -> Message:
     """The card of a training that has learned something."""
     card = system.ask(typed, timeout=60, **where)
-    system.wait_for_card(card, "In plain words", **where)
+    system.wait_for_card(card, "characters/s", **where)
     return card
 
 
@@ -65,9 +65,9 @@ def test_before_it_begins_the_card_tells_what_will_be_used(system: System) -> No
 
 
 def test_finish_now_keeps_the_best_so_far(system: System, kept: Message) -> None:
-    assert "It was finished early on request, and the best so far was kept." in text_of(kept)
-    assert re.search(r"\d bits per character of new text \(lower is better\); counting alone", text_of(kept))
-    assert "of its words occur in the text" in text_of(kept)
+    assert "finished on request in epoch" in field_of(kept, "Training")
+    assert re.match(r"\d\.\d\d bits per character, lower is better \(a Markov bot", field_of(kept, "Unseen text"))
+    assert "the text itself" in field_of(kept, "Known words")
     assert len(pictures_of(kept)) == 1
     assert labels(kept) == ["Generate", "Train more", "Use here", "Samples"]
     written = system.ask("!generate the class --model kept --length 40")
@@ -76,7 +76,7 @@ def test_finish_now_keeps_the_best_so_far(system: System, kept: Message) -> None
 
 def test_slash_commands_train_and_finish(system: System) -> None:
     card = slash(system, "train", {"source": "python-docs", "name": "slashed"}, person="dora")
-    system.wait_for_card(card, "In plain words")
+    system.wait_for_card(card, "characters/s")
     answer = slash(system, "finish", {"job": training_of(card)}, person="dora")
     assert answer["flags"] & EPHEMERAL
     assert "best so far is kept" in text_of(answer)
@@ -101,10 +101,10 @@ def test_train_more_goes_on_as_long_as_before(system: System, kept: Message) -> 
     assert field_of(card, "How") == "character by character · continues `kept` · at most 5 minutes"
     # It is hers now, by her own rights: Ben, whose model it goes on from, may not end it.
     assert "isn't yours" in pressed(system, card, "Cancel", person="ben")
-    system.wait_for_card(card, "In plain words")
+    system.wait_for_card(card, "characters/s")
     pressed(system, card, "Finish now", person="dora")
     finished = system.wait_for_card(card, "`kept-2` is now this channel's model", timeout=60)
-    assert field_of(finished, "Continued from") == "`kept`"
+    assert field_of(finished, "Started from") == "`kept`"
 
 
 def test_use_here_chooses_the_model(system: System, kept: Message) -> None:

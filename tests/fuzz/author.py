@@ -41,7 +41,7 @@ PICTURE = bytes.fromhex(
 )
 JOBS = ("t-5", "g-5", "k-5")
 """A training that waits, a text, and a comparison."""
-FACTS = ("Verdict", "Quality", "What it wrote", "Training", "Network", "Vocabulary", "Goes back to", "Rights")
+FACTS = ("Verdict", "Unseen text", "Losses", "Training", "Network", "Vocabulary", "Goes back to", "Rights")
 """What a worker tells of a model's files, which may be foreign."""
 _PAUSE_S = 0.003
 _job: TypeAdapter[Job] = TypeAdapter(Job)

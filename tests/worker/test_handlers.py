@@ -96,7 +96,7 @@ def test_a_card_tells_what_the_folder_knows(client: redis.Redis) -> None:
     answer = expect(Pictured, run(client, picture_job(name="harbour")))
     facts = dict(answer.facts)
     assert facts["Network"] == "1 LSTM layer of 24 units"
-    assert facts["Quality"].endswith("no part was kept to test it on")
+    assert facts["Its own text"].endswith("no part was kept apart to test it on")
     assert _picture(client, "p-1", LOSS_FILE).size == (800, 500), "the curve alone"
 
 
