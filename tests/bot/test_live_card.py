@@ -293,9 +293,9 @@ async def test_a_404_that_is_not_discords_ends_no_training(live: Live, worker: S
     if method == "POST":
         live.bot.settings.card_fresh_after_s = 0
     fault = live.faults.add(Fault(method, rf"{EDIT}|/channels/\d+/messages", 404, times=3))
-    log.publish(progress(train_loss=1.5))
+    log.publish(progress(heldout_loss=1.04))
     await live.until(lambda: fault.times == 0, "a card that is tried again")
-    await live.until(lambda: live.showing("1.5"), "the card")
+    await live.until(lambda: live.showing("1.50 bits"), "the card")
     assert worker.redis.get(keys.job_control(log.job_id)) is None
     assert not live.shown("was deleted", channel=live.dm("ada"))
 
