@@ -30,8 +30,12 @@ class Passes:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def turn(self, guild_id: int) -> Iterator[None]:
-        """Wait for a turn of a server, and have it meanwhile."""
+    def turn(self, guild_id: int, *, gives_way: bool = True) -> Iterator[None]:
+        """Wait for a turn of a server, and have it meanwhile.
+
+        `gives_way` False: it is not given up in between. Work that holds a lock would keep it from all who wait for it
+        in a turn of theirs, and so never get its own back.
+        """
         with self._lock:
             waiting = None if self._free else self._wait(guild_id)
             if waiting is None:
@@ -42,8 +46,9 @@ class Passes:
         pausing = threading.Lock()  # a text may be written by several threads, which pause together
 
         def pause() -> None:
-            with pausing:
-                self._give_way(guild_id)
+            if gives_way:
+                with pausing:
+                    self._give_way(guild_id)
 
         before = between_blocks.set(pause)
         try:

@@ -11,14 +11,16 @@ import redis
 from galvanic.generate import TextModel
 from galvanic.request import between_blocks
 from galvanic.results import Score
+from shared import keys
 from shared.events import Surprised
-from shared.jobs import Place, SurpriseJob
+from shared.jobs import MODEL_FILE, Place, SurpriseJob
 from tests import lives
 from tests.launcher.running import wait_until
-from tests.worker.jobs import generate_job, surprise_job
-from worker.handlers import HANDLERS
+from tests.worker.jobs import exported, generate_job, import_job, surprise_job
+from worker.handlers import AT_ONCE, HANDLERS, _slots
 from worker.jobs import JobContext
 from worker.passes import Passes
+from worker.transfer import _checking
 from worker.warm import PASSES
 
 GREEDY, OTHER = 1, 2
@@ -113,3 +115,25 @@ def test_a_text_that_several_threads_write_pauses_as_a_whole() -> None:
             thread.join(30)
     beside.join(30)
     assert order == ["other", "block", "block"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_and_two")
+def test_imports_of_several_servers_do_not_wait_for_each_other(client: redis.Redis) -> None:
+    """They are checked one at a time, under a lock: who holds it keeps its turn."""
+    data = exported(client)
+    places = [Place(guild_id=guild_id, channel_id=5, user_id=6) for guild_id in (*[GREEDY] * (AT_ONCE + 1), OTHER)]
+    jobs = [import_job(number, place=place) for number, place in enumerate(places)]
+    for job in jobs:
+        client.set(keys.artifact(job.job_id, MODEL_FILE), data)
+        lives.enter(client, job)
+    threads = [
+        threading.Thread(target=HANDLERS["import"].run, args=lives.message(client, job.job_id), daemon=True)
+        for job in jobs
+    ]
+    with _checking:
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(_slots._waiting) == len(jobs) - AT_ONCE)
+    wait_until(lambda: not any(thread.is_alive() for thread in threads))
+    assert {lives.newest(client, job.job_id).kind for job in jobs} == {"imported"}
