@@ -196,7 +196,14 @@ class Registry:
         """
         if model.replaces is None and not model.authors:
             names = [keys.job(job.job_id), keys.channel(job.place.channel_id)]
-            await reply(self._use_new(keys=names, args=[model.model_id, keys.model("")]))
+            keeps = await self.kept(job.place) is not None
+            await reply(self._use_new(keys=names, args=[model.model_id, int(keeps)]))
+
+    async def kept(self, place: Place) -> ModelRecord | None:
+        """Return the model that trainings leave a channel; None: none, or one that not everybody there may use now."""
+        choices = await self._guilds.channel(place.channel_ids)
+        chosen = [choices.model] if choices.keep and choices.model is not None else []
+        return next(iter(await self.by_ids(Viewer(place.guild_id, place.channel_ids), chosen)), None)
 
     async def amend(
         self, model_id: str, change: Callable[[ModelRecord], ModelRecord], *, numbered: bool = False

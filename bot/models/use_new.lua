@@ -1,6 +1,6 @@
--- Make a new model its channel's current one, once for its job, unless the channel keeps a model that is still there.
--- KEYS: the job, the channel. ARGV: the model's id, what a model's key begins with.
+-- Make a new model its channel's current one, once for its job. KEYS: the job, the channel. ARGV: the model's id; 1 if the
+-- channel keeps its own.
 if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HSETNX', KEYS[1], 'in_use', '1') == 0 then return end
-local current, keep = unpack(redis.call('HMGET', KEYS[2], 'model', 'keep'))
-if keep == '1' and current and redis.call('EXISTS', ARGV[2] .. current) == 1 then return end
+if ARGV[2] == '1' then return end
 redis.call('HSET', KEYS[2], 'model', ARGV[1])
+redis.call('HDEL', KEYS[2], 'keep') -- that was said of the one before

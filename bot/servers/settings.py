@@ -321,7 +321,8 @@ def checked_blocklist(typed: str) -> tuple[str, ...] | None:
 
 def read_choices(hashes: Sequence[dict[bytes, bytes]]) -> ChannelChoices:
     """From a channel's hash in Redis and, for a thread, its parent's after it."""
-    found = ChainMap(*hashes)
+    chosen = next((one for one in hashes if b"model" in one), {})
+    found = ChainMap({b"keep": chosen.get(b"keep", b"0")}, *hashes)  # said of that model alone
     return ChannelChoices.model_validate({name.decode(): value.decode() for name, value in found.items()})
 
 

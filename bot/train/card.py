@@ -104,7 +104,7 @@ class TrainingCards:
         if hidden:
             job = job.model_copy(update={"parent": None})
         if state.finished is not None:
-            shown = dataclasses.replace(shown, kept=await self._kept(state.finished.model))
+            shown = dataclasses.replace(shown, kept=await self._kept(job, state.finished.model))
         if state.over:
             return embeds.training(job, state, shown)
         queued = state.state == "queued"
@@ -125,12 +125,10 @@ class TrainingCards:
         )
         return embeds.training(job, state, shown)
 
-    async def _kept(self, model: ModelRecord) -> str | None:
+    async def _kept(self, job: TrainJob, model: ModelRecord) -> str | None:
         """The name of the model that its channel keeps in its place."""
-        choices = await self.servers.channel([model.channel_id])
-        kept = choices.model if choices.keep and choices.model not in (None, model.model_id) else None
-        record = await self.registry.record(kept) if kept is not None else None
-        return record.name if record is not None else None
+        kept = await self.registry.kept(job.place)
+        return kept.name if kept is not None and kept.model_id != model.model_id else None
 
 
 def buttons_of(job: TrainJob, state: TrainingState) -> discord.ui.View | None:

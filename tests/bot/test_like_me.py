@@ -227,6 +227,19 @@ async def test_its_end_is_told_to_its_author_alone(live: Live) -> None:
     await live.until(lambda: live.whispered("ada", "not for you"), "the refusal")
 
 
+async def test_a_channel_does_not_keep_it_once_it_is_private_again(live: Live) -> None:
+    await bens(live)
+    await live.ask("!model share bens-own #lab", person="ben")
+    assert "don't replace it" in await live.ask("!model use bens-own --keep")
+    await live.ask("!model unshare bens-own", person="ben")
+    await live.follow(factories.train_job(place=lab()), card=True)
+    StandIn(live.bot.settings).tell("t-1", factories.finished(model=model_of(live, "tides", model_id="m-new")))
+    card = await live.until(lambda: live.showing("Learned"), "the end")
+    assert "`tides` is now this channel's model" in text_of(card)
+    assert "bens-own" not in text_of(card)
+    assert await live.bot.redis.hmget(keys.channel(LAB), "model", "keep") == [b"m-new", None]
+
+
 async def test_its_name_is_free_to_others(live: Live) -> None:
     """Nobody is told of it by its name; its author finds it first, and shares it under a name that is free."""
     own = await bens(live, "tides", model_id="m-bens", corpus_title="Ben's")

@@ -71,6 +71,17 @@ async def test_it_says_that_the_channel_keeps_its_model(live: Live, worker: Stan
     assert await live.bot.redis.hget(keys.channel(LAB), "keep") == b"0"  # type: ignore[misc]
 
 
+async def test_a_thread_keeps_the_model_of_its_channel_but_not_its_own(live: Live, worker: StandIn) -> None:
+    worker.add_model(name="frankenstein")
+    await live.ask("!model use frankenstein --keep")
+    place = lab(thread(live).id).model_copy(update={"parent_channel_id": LAB})
+    kept = await live.bot.registry.kept(place)
+    assert kept is not None
+    assert kept.name == "frankenstein"
+    worker.redis.hset(keys.channel(place.channel_id), "model", "m1")
+    assert await live.bot.registry.kept(place) is None
+
+
 def chart() -> bytes:
     picture = io.BytesIO()
     Image.new("RGB", (2, 2)).save(picture, "png")
