@@ -57,8 +57,8 @@ class Running:
     def read(self, log: Path) -> None:
         """Copy what it says into its log, until it ends."""
         assert self.process.stdout is not None
-        with log.open("a", encoding="utf-8") as out:
-            for line in self.process.stdout:
+        with log.open("a", encoding="utf-8") as out, self.process.stdout as said:
+            for line in said:
                 if '"event": "ready"' in line and not self.ready.is_set():
                     self.ready_at = time.monotonic()
                     self.ready.set()

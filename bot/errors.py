@@ -72,6 +72,11 @@ def too_late() -> UserError:
     return UserError("Discord didn't let me answer this in time.", "It may be done all the same; if not, try again.")
 
 
+def code_of(error: BaseException | None) -> int | None:
+    """Return Discord's own number for an error; None: it is not Discord's. aiohttp's `code` is deprecated."""
+    return error.code if isinstance(error, discord.HTTPException | discord.ConnectionClosed) else None
+
+
 def is_gone(error: BaseException) -> bool:
     """Whether Discord says that a channel no longer exists."""
     return isinstance(error, discord.HTTPException) and error.code in (UNKNOWN_CHANNEL, NOT_FOUND)

@@ -22,7 +22,7 @@ from discord import app_commands
 from discord.backoff import ExponentialBackoff
 
 from bot.background import DISCORD_ERRORS, TOO_MANY_REQUESTS, TRANSIENT, backoff, is_transient, retry
-from bot.errors import TOO_LATE
+from bot.errors import TOO_LATE, code_of
 from shared import keys
 
 LONGEST_WAIT_S = 8.0
@@ -73,7 +73,7 @@ def _in_our_form(record: logging.LogRecord) -> bool:
     That it tries again; that autocomplete choices came too late, as when somebody types fast.
     """
     error = record.exc_info[1] if record.exc_info else None
-    code = getattr(error, "code", None)
+    code = code_of(error)
     if isinstance(record.args, tuple) and str(record.msg).startswith("Attempting a reconnect"):
         status = getattr(error, "status", None) or code
         log.warning("discord_unreachable", error=type(error).__name__, status=status, try_again_s=record.args[0])

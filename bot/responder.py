@@ -26,6 +26,7 @@ from bot.errors import (
     Private,
     WrongPlace,
     cause_of,
+    code_of,
     explain,
     nearest_command,
     post_error,
@@ -119,7 +120,7 @@ class PatientContext(commands.Context[commands.Bot]):
             except DISCORD_ERRORS as error:
                 if isinstance(error, TRANSIENT) and (posted := await self._posted()) is not None:
                     return posted
-                code = getattr(error, "code", None)
+                code = code_of(error)
                 if code != ALREADY_ANSWERED and code not in TOO_LATE:
                     raise
                 log.info("answer_goes_to_the_channel", interaction_id=self.interaction.id, code=code)
@@ -257,7 +258,7 @@ class Responder(commands.Cog):
                     # In discord.py a request right after a post overtakes those that wait, and sends them to the end.
                     await asyncio.sleep(_STEP_BACK_S)
             except DISCORD_ERRORS as trouble:
-                said = getattr(trouble, "code", None)
+                said = code_of(trouble)
                 log.warning("answer_not_posted", channel_id=ctx.channel.id, error=type(trouble).__name__, code=said)
 
 

@@ -21,7 +21,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot.background import Service, backoff, claimed, is_transient, retry, run_forever, unless_refused, woken
-from bot.errors import CLOSED, AlreadyReported, post_error
+from bot.errors import CLOSED, AlreadyReported, code_of, post_error
 from bot.jobs.client import JobClient
 from bot.jobs.decoding import NotUnderstood
 from bot.responder import addressed
@@ -243,7 +243,7 @@ class Delivery(Service):
         try:
             await retry(post, pauses_s=backoff(_RETRY_S, _RETRY_AT_MOST_S, for_s=LATE_ANSWER_S))
         except Exception as error:
-            transient, code = is_transient(error), getattr(error, "code", None)
+            transient, code = is_transient(error), code_of(error)
             if event is None and not transient:
                 raise
             told = log.warning if transient or isinstance(error, discord.HTTPException) else log.exception

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from bot.background import DISCORD_ERRORS, Service, is_transient
 from bot.components import USER, Components, Press, button, view
-from bot.errors import CLOSED, UNKNOWN_WEBHOOK, post_error
+from bot.errors import CLOSED, UNKNOWN_WEBHOOK, code_of, post_error
 from bot.jobs.delivery import UNASKED
 from bot.servers.access import Actor, Viewer, channel_ids
 from bot.servers.settings import Persona, UnreadableSettings
@@ -179,7 +179,7 @@ class Personas(Service):
             text = chatted(masked(event, blocklist))
             posted = await self._post(who.channel, persona, text, f"{who.request_id}-{turn or 0}")
         except DISCORD_ERRORS as error:
-            if not is_transient(error) and getattr(error, "code", None) not in CLOSED:
+            if not is_transient(error) and code_of(error) not in CLOSED:
                 raise
             log.warning("persona_not_heard", job_id=job.job_id, error=type(error).__name__)
             return None if is_transient(error) else ""

@@ -108,11 +108,12 @@ class System:
 
     def _read(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self.output.append(line)
-            if found := re.match(r"playground: (http://127\.0\.0\.1:\d+/\S+)", line):
-                self.client.open(found[1])
-                ready.set()
+        with process.stdout as output:
+            for line in output:
+                self.output.append(line)
+                if found := re.match(r"playground: (http://127\.0\.0\.1:\d+/\S+)", line):
+                    self.client.open(found[1])
+                    ready.set()
         if not ready.is_set():  # it ended: waiting longer would not help
             self.output.append(self.logs())
             ready.set()
