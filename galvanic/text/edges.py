@@ -40,7 +40,7 @@ _LEFT_OPEN = regex.compile(rf"(?:\A|[\s\p{{Ps}}]){_OPENING}(?:(?:{_TITLES})\.?{_
 """Blank space, and brackets, quotes and titles that begin something: right behind a word, “ and « may end it."""
 _ANNOUNCED = regex.compile(
     r"\n\s*(?:"
-    r"[^\n.!?…:]+:"  # who speaks next
+    r"[^\n.!?…。！？:：]+[:：]"  # who speaks next
     r"|(?:[^\p{L}\n!?]*\p{Lu}){2,}[^\p{L}\n!?]*"  # the same in capitals, or a heading
     r"|(?:Chapter|Letter|Book|Part|Act|Scene|Canto|Volume|Stave)(?:\s+(?:[IVXLCDM]+|\d+)\b[^\n]*)?"
     r"|[IVXLCDM]\.?|[*_=~·•–—-][\s*_=~·•–—-]*)\Z"
@@ -50,13 +50,13 @@ _ANNOUNCED = regex.compile(
 behind a sentence."""
 
 _NAME = (
-    r"[^\S\n]*(?:"
-    r"\p{Lu}[\p{Lu}'’.-]+(?:[^\S\n][\p{Lu}'’.&-]+)*(?::|[^\S\n]*\n)"  # in capitals, with a colon or on a line
-    r"|\p{Lu}[\w'’.-]*(?:[^\S\n]\p{Lu}[\w'’.-]*)*:(?=\s)"
+    r"(?:"
+    r"\p{Lu}[\p{Lu}'’.-]+(?:[^\S\n][\p{Lu}'’.&-]+){0,5}(?::|[^\S\n]*\n)"  # in capitals, with a colon or on a line
+    r"|\p{Lu}[\w'’.-]*(?:[^\S\n]\p{Lu}[\w'’.-]*){0,5}:(?=\s)"
     r")\s*"
 )
-"""A speaker's name before their words, as in a play."""
-_NAMES, _NEXT_NAME = regex.compile(rf"\s*(?:{_NAME})+"), regex.compile(rf"\n{_NAME}")
+"""A speaker's name before their words, as in a play: of few words, so that no long row is divided in every way."""
+_NAMES, _NEXT_NAME = regex.compile(rf"\s*(?:{_NAME})+"), regex.compile(rf"\n[^\S\n]*{_NAME}")
 
 
 def cut(text: str, most: int, stop: StopAt | None = None, *, at_words: bool = True) -> str:

@@ -69,6 +69,7 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
         ("It was so.\n\nXIV.\n\nThe", 16, "sentence", "It was so."),
         (f"I go. {'A' * 50} B", 56, None, f"I go. {'A' * 50}"),  # and no more is tried than there are characters
         ("CORIOLANUS:\nWell then", 11, None, "CORIOLANUS:"),  # nothing else is left
+        ("他走了。\n\n李四：\n好", 10, None, "他走了。"),
         ("ok\nNO!\nwhy", 8, None, "ok\nNO!"),
         ("ok\n用GPT\n好", 8, None, "ok\n用GPT"),
     ],
@@ -109,6 +110,7 @@ def test_a_text_begins_with_its_first_whole_word() -> None:
         ("O, well: it is so.\nIt is late: go.", "O, well: it is so.\nIt is late: go."),
         ("NO. I will not", "NO. I will not"),
         ("LIZA\n", ""),
+        pytest.param(" " * 30_000, " " * 30_000, id="blank"),  # not divided in every way
     ],
 )
 def test_one_speaker_says_their_words_alone(text: str, said: str) -> None:
