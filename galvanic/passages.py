@@ -36,7 +36,7 @@ def draw(
     for number in random.SystemRandom().sample(range(len(texts)), len(texts)):
         most = min(MOST, len(_evened(texts[number])) - LOOK)
         real = cut(_evened(texts[number]), most) if most >= LEAST and number not in used else ""
-        if real and not blocked(real):
+        if len(real) >= LEAST // 2 and not blocked(real):
             break
     else:
         if used:
