@@ -18,6 +18,7 @@ RECITES = 0.5  # share of what it wrote that is copied
 _FEWER_WORDS, _MANY_FEWER_WORDS = 0.02, 0.08  # known words less than in the text itself
 _BETTER_NATS, _MUCH_BETTER_NATS = 0.02, 0.1  # than the table of n-grams
 _IMPROVING_NATS = 0.02  # in the second half of its epochs
+_FEW_EPOCHS = 2  # the last of them may be a part of one: too few to tell what more would bring
 _GAP_NATS = 0.5  # between the loss on its own text and on new text
 
 
@@ -89,7 +90,9 @@ def verdict(training: TrainingRecord, options: TrainOptions | None) -> Verdict:
     over = planned or training.stopped == "early"
     apart = last.heldout_loss is not None and last.heldout_loss - last.train_loss > _GAP_NATS
     enough = gained is None or gained >= (0 if kind == "begun" else _IMPROVING_NATS)
-    improving = enough and min(losses.values()) == losses[last.epoch] and not over and not apart
+    hardly_tried = training.stopped in ("time", "finish") and curve[0].epoch > 0 and last.epoch <= _FEW_EPOCHS
+    better = enough and min(losses.values()) == losses[last.epoch]
+    improving = (better or hardly_tried) and not over and not apart
     step: Step = "longer" if improving else "none" if kind == "reads" else "text"
     if kind == "recites":
         step = "epochs" if best_point(curve) is last and last.epoch > 1 else "text"

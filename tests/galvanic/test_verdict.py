@@ -11,7 +11,7 @@ from galvanic.results import CurvePoint, TrainingRecord
 from galvanic.verdict import Verdict, verdict
 
 GOOD = {"heldout_loss": 1.0, "ngrams_loss": 1.2, "known_words": 0.96, "usual_known_words": 0.96, "copy_share": 0.02}
-FLAT = (CurvePoint(1, 1.5, 1.41), CurvePoint(2, 1.4, 1.4))
+FLAT = (CurvePoint(1, 1.6, 1.5), CurvePoint(2, 1.5, 1.41), CurvePoint(3, 1.45, 1.405), CurvePoint(4, 1.4, 1.4))
 FALLING = (CurvePoint(1, 2.0, 2.0), CurvePoint(2, 1.4, 1.4))
 BEHIND = (CurvePoint(1, 1.9, 1.003), CurvePoint(2, 1.4, 1.001), CurvePoint(3, 1.3, 1.001), CurvePoint(4, 1.2, 1.0))
 
@@ -61,6 +61,7 @@ def test_a_verdict_is_as_good_as_what_was_measured(changes: dict[str, Any], kind
         (FALLING, {"stopped": "done", "known_words": 0.9}, "text"),  # its plan allows no more epochs
         (FALLING, {"stopped": "early", "known_words": 0.9}, "text"),  # it got no better any more
         (FLAT, {}, "none"),
+        ((CurvePoint(1, 1.5, 1.4), CurvePoint(2, 1.5, 1.41)), {}, "longer"),  # its time ended in the second epoch
         (BEHIND, {"ngrams_loss": 1.05}, "longer"),  # the table has nearly all of it so far
         (FLAT, {"known_words": 0.9}, "text"),
         (FLAT, {"known_words": 0.5}, "longer"),  # it has hardly begun
