@@ -50,4 +50,4 @@ def written(epoch: int, by: Writer | None, start: str) -> str:
         "both": f", by {start} and letter counts",
         None: "",
     }
-    return f"before learning{writers[by]}"
+    return f"before training{writers[by]}"

@@ -336,7 +336,7 @@ def finished(end: Finished, context: CardContext) -> discord.Embed:
 
 def _course(end: Finished) -> str:
     went = course(end.model.epochs, duration(end.seconds), end.stopped)
-    return went if end.model.parent in (None, STARTER) else f"{went}, with those of the models before"
+    return went if end.model.parent in (None, STARTER) else f"{went}, counting the models before it"
 
 
 def _start(model: ModelRecord) -> str:
@@ -354,7 +354,7 @@ def how(job: TrainJob, most_minutes: float) -> str:
     said = [
         RECIPE_WORDS[options.recipe],
         f"continues `{job.parent.name}`" if job.parent is not None else "",
-        {"starter": "starts from my English", "none": "starts from nothing", None: ""}[options.start],
+        {"starter": "starts from the starter", "none": "starts from scratch", None: ""}[options.start],
         "made again from what the channel has now" if job.replaces is not None else "",
         count(options.epochs, "epoch") if options.epochs is not None else "",
         limit(minutes) if minutes is not None else "",
@@ -388,7 +388,7 @@ def spread(found: Sequence[Sample], most: int) -> list[Sample]:
 
 
 def _when(sample: Sample, job: TrainJob) -> str:
-    return written(sample.epoch, sample.by, job.parent.name if job.parent is not None else "my English")
+    return written(sample.epoch, sample.by, job.parent.name if job.parent is not None else "the starter")
 
 
 def _sample(sample: Sample, job: TrainJob, blocked: Blocklist) -> str:

@@ -105,7 +105,7 @@ def test_a_card_says_how_its_training_is(events: list[Event], around: dict[str, 
         (
             [STARTED, Sample(epoch=0, text="soon", by="both")],
             {},
-            "Sample before learning, by my English and letter counts",
+            "Sample before training, by the starter and letter counts",
             "> soon",
         ),
         ([Sample(epoch=3, text="mixed", by="both")], {}, "Sample after epoch 3", "> mixed"),
@@ -193,12 +193,17 @@ def test_a_card_tells_how_in_plain_words() -> None:
             "word by word · continues `frankenstein` · 1 epoch · 2 layers · 512 units in each layer · "
             "one-hot encoding · dropout 0.4 · batch 64 · learning rate 0.002"
         )
+    starts = [embeds.how(train_job(options=TrainOptions(start=start)), math.inf) for start in ("starter", "none")]
+    assert starts == [
+        "character by character · starts from the starter",
+        "character by character · starts from scratch",
+    ]
 
 
 def test_the_finished_card_tells_where_it_came_from() -> None:
     shown = fields(card(view_of(finished(seconds=121, model=record(parent="frankenstein")))))
     assert shown["Started from"] == "`frankenstein`"
-    assert shown["Training"] == "3 epochs, 2 min 01 s, with those of the models before"
+    assert shown["Training"] == "3 epochs, 2 min 01 s, counting the models before it"
     starts = [fields(card(view_of(finished(model=record(parent=name)))))["Started from"] for name in ("starter", None)]
     assert starts == ["the starter", "scratch"]
 

@@ -83,7 +83,7 @@ def test_train_generate_evaluate(text: Path, tmp_path: Path) -> None:
     told = last_line(done)
     assert told["epochs"] == 1
     assert len(told["samples"]) == 3
-    assert "--- before learning, from letter counts alone ---" in done.stderr
+    assert "--- before training, from letter counts alone ---" in done.stderr
     assert "--- after epoch 1 ---" in done.stderr
     assert not (tmp_path / "m.checkpoint").exists()
     arguments = ("generate", tmp_path / "m", "boat", "--length", "50", "--random-seed", "7", "--json")
