@@ -259,7 +259,10 @@ class Loop:
         return self.position.epoch - max(last, self.position.lowered)
 
     def _slow_down(self) -> bool:
-        """Go back to the best weights, and on at a lower learning rate; False if it is as low as it gets."""
+        """Go back to the best weights, and on at a lower learning rate; False if it is as low as it gets.
+
+        The optimiser keeps its moments: a checkpoint has those of now, not those of the best epoch.
+        """
         at = self.position
         if at.rate_share * _LOWER_RATE < _LEAST_RATE_SHARE:
             return False

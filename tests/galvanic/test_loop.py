@@ -195,6 +195,23 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(after: int, tmp_pa
     np.testing.assert_array_equal(again.best["number"], whole.best["number"])
 
 
+@pytest.mark.parametrize("after", [6 * (STEPS + 1) - 1, 6 * (STEPS + 1), 7 * (STEPS + 1), 12 * (STEPS + 1)])
+def test_an_interrupted_training_goes_on_at_the_rate_that_it_was_lowered_to(after: int, tmp_path: Path) -> None:
+    def stuck(hooks: Recorder | None = None) -> Loop:
+        learner = Numbers(heldout=3.0)
+        learner.plan = PLAN.model_copy(update={"schedule": "plateau"})
+        return made(learner, hooks, tmp_path, epochs=100)
+
+    whole, again = stuck(), stuck()
+    whole.run()
+    with pytest.raises(TrainingInterrupted):
+        stuck(asked("interrupt", after)).run()
+    arrays, record = checkpoint.load(tmp_path) or pytest.fail("no checkpoint")
+    again.restore(arrays, Record.model_validate(record))
+    assert again.run() == "early"
+    assert again.curve == whole.curve
+
+
 def test_what_an_older_version_judged_otherwise_is_judged_anew(tmp_path: Path) -> None:
     with pytest.raises(TrainingInterrupted):
         made(Numbers(), asked("interrupt", 2 * (STEPS + 1)), tmp_path).run()
