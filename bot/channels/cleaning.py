@@ -78,14 +78,21 @@ _LEADS = re.compile(
     r"|(?:\d[\W_]*+){7}|\d\.\d{4}|\d\.\d{1,3}\.\d{1,3}\.\d|(?:[0-9a-f]{1,4}:{1,2}){3}",
     re.I,
 )
+# Dates, times and amounts with commas: long numbers that lead nowhere, if no more digits stand beside them.
+_TIME = re.compile(r"(?<![\d:])(?:[01]?\d|2[0-3]):[0-5]\d(?![\d:])")
+_DATE = re.compile(
+    r"(?<!\d)(?<!\d[\W_])(?:\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d|(?:19|20)\d\d-\d\d-\d\d"
+    r"|(?:19|20)\d\d\s?[-–/]\s?(?:19|20)\d\d|\d{1,3}(?:,\d{3}){1,5})(?![\W_]?\d)"
+)
 _WORDS_THAT_LEAD = re.compile(
-    r"\b(?:dot\s\w|(?:pass(?:word|wort|code|wd|phrase)|kennwort|pwd?|contraseña|mot de passe"
+    r"\b(?:dot\s\w|discord\W{1,3}gg\b|at\s(?:gmail|gmx|hotmail|icloud|outlook|proton|yahoo)"
+    r"|(?:pass(?:word|wort|code|wd|phrase)|kennwort|pwd?|contraseña|mot de passe"
     r"|(?:api|access|secret|private)[ _-]?key)s?\b)",
     re.I,
 )
 _MAY_OPEN = re.compile(r"\b(?:pin|pass|key|token|login|code|secret)\b", re.I)
 """Words that mean other things, too: only together with `_VALUE`."""
-_VALUE = re.compile(r"\d|[:=：]>?\s?\w")
+_VALUE = re.compile(r"\d{3}|\b(?=[^\W\d]*+\d)\w{4}|[:=：]>?\s?\w")
 _LONG_WORD = re.compile(r"[A-Za-z0-9_+/=.~-]{16,}+")
 _SHOUTED = 20
 """A longer word with capitals in it may be a key."""
@@ -125,7 +132,7 @@ def clean(text: str) -> str:
 
 def leads_somewhere(line: str) -> bool:
     """Whether a line without markup has a link, an address, a long number or a secret."""
-    if (_SIGN.search(line) and _LEADS.search(line)) or _WORDS_THAT_LEAD.search(line):
+    if (_SIGN.search(line) and _LEADS.search(_DATE.sub("d", _TIME.sub("t", line)))) or _WORDS_THAT_LEAD.search(line):
         return True
     if _VALUE.search(line) and _MAY_OPEN.search(line):
         return True

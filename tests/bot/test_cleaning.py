@@ -164,6 +164,12 @@ LEFT_OUT = [
     "discоrd.gg is the place",
     "at 10.0.0.1 now",
     "1999, 2001, 2003",
+    "call 12/05/2024 77",
+    "call 12:34:56:78",
+    "call 1,500,000 44",
+    "join discord gg/abc now",
+    "ada at gmail com it is",
+    "my pin is 47 and the code 4b7x",
 ]
 
 ORDINARY = """
@@ -178,6 +184,11 @@ what the f****
 he/she and/or w/o 24/7 n/a 1/2
 in 2020, on 15.01. at 12:30
 from 12:30 on, 3-2 people
+from 18:30 to 19:45, 7:05 or 8:20
+on 24.12.2026 at 18:30, on 2024-05-12
+on 11/10/2025, 2019-2024
+1,500,000 points
+the key for the 2nd door, 2 keys
 it cost $1,234.56 or 99.9%
 1920x1080 at 144 Hz
 5'11" and 6'2"
