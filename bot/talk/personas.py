@@ -345,4 +345,5 @@ def _look_alikes(name: str) -> set[str]:
     """Keys of which names that look alike share one, as written, in small letters or in capitals."""
     cases = (name, name.casefold(), name.upper())
     keys = (unicodedata.normalize("NFKD", disarm.skeleton_key(one, digit_policy="tr39")) for one in cases)
-    return {"".join(one for one in key if one.isalnum()) for key in keys} - {""}
+    plain = ("".join(one for one in key if one.isalnum()) for key in keys)
+    return {key.replace("rn", "m").replace("vv", "w") for key in plain} - {""}

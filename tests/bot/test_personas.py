@@ -110,6 +110,7 @@ async def test_no_persona_has_a_members_name_without_their_yes(live: Live, typed
         "W\u1160ill Ada",
         "WiIl Ada",
         "Wi1l Ada",
+        "Vvill Ada",
         "W\u0131ll \u1d00da",
         "ꓪꓲꓡꓡ ꓮꓓꓮ",
         "ᎳᎥᏞᏞ ᎪᎠᎪ",
