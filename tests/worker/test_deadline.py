@@ -62,8 +62,9 @@ def test_what_is_not_done_in_time_ends_in_words(client: redis.Redis, seconds: fl
 
 
 def test_one_that_takes_too_long_costs_others_nothing(client: redis.Redis) -> None:
-    alone = expect(Generated, run(client, generate_job(1)))
-    long, short = generate_job(2, length=LONG), generate_job(3, random_seed=1, length=len(alone.text))
+    words = {"random_seed": 1, "length": 41}
+    alone = expect(Generated, run(client, generate_job(1, **words)))
+    long, short = generate_job(2, length=LONG), generate_job(3, **words)
     with ThreadPoolExecutor(2) as threads:
         given_up = threads.submit(run_until, client, long, 8)
         written = expect(Generated, threads.submit(run_until, client, short, 60).result())
