@@ -284,7 +284,8 @@ class Privacy(OfWords, commands.Cog):
         `here`: where the answer is read, maybe by others: the channel, and for a thread also its parent.
         """
         said = f"I no longer learn from <#{channel_id}>, and what was stored of it is gone."
-        models = [model for model in await self.registry.all(guild_id) if channel_id in model.source_channels]
+        learned = [model for model in await self.registry.all(guild_id) if channel_id in model.source_channels]
+        models = [model for model in learned if not model.is_private]
         if not models:
             return said
         shown = [f"`{model.name}`" for model in self.registry.among(access.Viewer(guild_id, here), models)[:10]]

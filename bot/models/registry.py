@@ -77,12 +77,12 @@ class Registry:
         return [record for record in own if could_read(sources_of(record.transcripts))]
 
     async def channel_models(self, viewer: Viewer) -> tuple[list[ModelRecord], ModelRecord | None]:
-        """What a channel may use, newest first; the model that it has chosen, if any."""
+        """What a channel may use, newest first; the model that it has chosen, if that is for everybody there."""
         records, hashes = await self._ask(viewer)
         models = sorted(self.among(viewer, records), key=lambda model: model.created_at, reverse=True)
         # A thread whose own choice is gone has its parent's.
         chosen = (fields.get(b"model", b"").decode() for fields in hashes)
-        known = {model.model_id: model for model in models}
+        known = {model.model_id: model for model in self.among(viewer._replace(user_id=None), models)}
         current = next((known[model_id] for model_id in chosen if model_id in known), None)
         return models, current
 
@@ -119,7 +119,8 @@ class Registry:
             return None, ChannelChoices()
         own = [private_entry(viewer.user_id, wanted)] if wanted and viewer.user_id is not None else []
         records, hashes = await self._ask(viewer, *own, wanted or "")
-        return next(iter(self.among(viewer, records)), None), read_choices(hashes)
+        by = viewer if wanted else viewer._replace(user_id=None)  # the channel's model is for everybody there
+        return next(iter(self.among(by, records)), None), read_choices(hashes)
 
     async def by_id(self, viewer: Viewer, model_id: str) -> ModelRecord:
         """Raises UserError: there is none, or it may not be used here: the same words for both."""

@@ -136,7 +136,7 @@ def foreign(job_id: str) -> discord.Embed:
 def finished_privately(job: TrainJob) -> discord.Embed:
     """The end of a training on a member's own words, as everybody sees it: neither its model's name nor its texts."""
     owner = f"<@{job.place.user_id}>"
-    said = f"✅ The model is ready, for {owner} alone. I sent them its name; `/models` shows it to them, too."
+    said = f"✅ The model is ready, for {owner} alone. My direct message names it; if you take none, use `/models`."
     return _note(f"Learned {short_title(job)}", said, GREEN, job.job_id)
 
 

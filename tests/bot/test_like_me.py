@@ -147,7 +147,10 @@ async def test_shared_it_can_be_used_and_is_still_its_owners(live: Live) -> None
     assert "messages, which are not for guessing" in await live.ask("!quiz bens-own")
     require_export(model, await who(live, "ben", "lab"))
     assert "🔒" in await live.ask("!model unshare bens-own")
-    assert (await live.bot.registry.channel_models(HERE._replace(user_id=ADA)))[1] is None
+    for user_id in (ADA, BEN):  # he need not tell of it by writing without a name
+        viewer = HERE._replace(user_id=user_id)
+        assert (await live.bot.registry.channel_models(viewer))[1] is None
+        assert (await live.bot.registry.choose_to_write(viewer, None))[0].model_id == STARTER
 
 
 async def test_what_is_learned_together_with_it(live: Live) -> None:
@@ -238,6 +241,16 @@ async def test_a_channel_does_not_keep_it_once_it_is_private_again(live: Live) -
     assert "`tides` is now this channel's model" in text_of(card)
     assert "bens-own" not in text_of(card)
     assert await live.bot.redis.hmget(keys.channel(LAB), "model", "keep") == [b"m-new", None]
+
+
+async def test_an_admin_who_forbids_its_channel_does_not_hear_of_it(live: Live) -> None:
+    await bens(live)
+    model_of(
+        live,
+        "of-all",
+        (await written(live.bot.transcripts, [Line(1, ADA, "a")], guild_id=GUILD_ID, channel_id=LAB)).ref(0),
+    )
+    assert "somebody deletes them: `of-all`." in await live.ask("!allow-training #lab off")
 
 
 async def test_its_name_is_free_to_others(live: Live) -> None:
