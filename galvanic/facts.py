@@ -46,9 +46,7 @@ def network_words(description: Description) -> str:
 
 def training_words(description: Description) -> str:
     training = description.training
-    words = course(training.epochs, _duration(training.seconds), training.stopped)
-    before = training.epochs_before
-    return f"{words}, after {count(before, 'epoch')} of the models before it" if before else words
+    return course(training.epochs, _duration(training.seconds), training.stopped, training.epochs_before)
 
 
 def _losses(found: Verdict) -> str:

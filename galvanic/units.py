@@ -22,15 +22,16 @@ def bits(nats: float) -> str:
     return f"{nats / math.log(2):.2f} bits per character"
 
 
-def course(epochs: int, duration: str, stopped: str) -> str:
-    """How a training went: how many epochs, how long, and why it ended."""
+def course(epochs: int, duration: str, stopped: str, before: int = 0) -> str:
+    """How a training went: how many epochs, how long, and why it ended. `before`: epochs of the models before it."""
     whole = f"{count(epochs, 'epoch')}, {duration}"
-    return {
+    went = {
         "done": whole,
         "early": f"{whole}, stopped when unseen text got no better",
         "time": f"{duration}, stopped by the time limit in epoch {epochs:,}",
         "finish": f"{duration}, finished on request in epoch {epochs:,}",
     }.get(stopped, whole)
+    return f"{went}; the models before it: {count(before, 'epoch')}" if before else went
 
 
 def choosing(nats: float) -> str:

@@ -215,11 +215,11 @@ def _tell(options: argparse.Namespace, chosen: TrainOptions, out: Path, result: 
         "verdict": found.kind,
         "next": found.step,
     }
-    before = f", after {count(result.epochs_before, 'epoch')} before" if result.epochs_before else ""
+    went = course(result.epochs, f"{clock(result.seconds)} min", result.stopped, result.epochs_before)
     lines = [
         *(f"--- sample {number} ---\n{sample}\n" for number, sample in enumerate(result.samples, 1)),
         *_verdict_lines(found),
-        f"Training: {course(result.epochs, f'{clock(result.seconds)} min', result.stopped)}{before}",
+        f"Training: {went}",
         f"Network: {result.parameters:,} parameters, {result.network_because}",
         f"model: {out}",
         *result.notes,

@@ -56,6 +56,7 @@ def test_a_text_that_it_foresees_is_learned_from_it(starter: Path, tmp_path: Pat
     further = TrainOptions(epochs=1, start="starter")  # which says nothing where there is a model to go on from
     child = train(ALIKE, further, corpus(ALIKE), out=tmp_path / "child", parent=tmp_path / "alike")
     assert (child.parent, child.epochs_before) == ("alike", 1)
+    assert dict(facts_of(load(tmp_path / "child")[0]))["Training"].endswith("s; the models before it: 1 epoch")
     assert child.starter_loss == result.starter_loss is not None  # of the same text
     begin(tmp_path / "again", starter)
     for name, weight in load(tmp_path / "again")[1].items():
