@@ -337,7 +337,7 @@ def _is_off(state: str | None) -> bool:
     word = (state or "on").strip().lower()
     if word not in ("on", "off"):
         raise UserError(
-            f"The channel can't be {code(word)}.", "Leave it out to allow the channel; `off` takes it back."
+            f"I don't know {code(word)}.", "Use `on` to allow the channel to be learned, or `off` to end that."
         )
     return word == "off"
 

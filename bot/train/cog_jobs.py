@@ -182,7 +182,8 @@ class Jobs(commands.Cog):
         job = await self._load(job_id, guild_id, user)
         state = await self._state(job_id)
         if job.is_private and job.place.user_id != user.id:
-            raise UserError("These samples are not for you.", f"Only <@{job.place.user_id}>'s own words are learned.")
+            owner = f"<@{job.place.user_id}>"
+            raise UserError("These samples are not for you.", f"They are made of {owner}'s words, for {owner} alone.")
         if not self.cards.audience.may_quote(job, here):
             raise UserError(
                 "I can't show these samples here.",
