@@ -206,16 +206,26 @@ def options_form(
     async def submit(press: Press) -> None:
         values = {name: value.strip() for name, value in press.typed.items() if value.strip()}
         rest = values.pop("rest", "")
+        for flag in flags.in_form:
+            # Left-over words are no value of the field: `perhaps` for a switch, `5 6` for a number.
+            value = values.get(shown(flag))
+            if value and _has_words(flags, f"--{shown(flag)} {value}"):
+                raise UserError(f"`--{shown(flag)}` can't be {code(value)}.", f"{flag.description}.")
         await _add(ctx, flags, " ".join([*(f"--{name} {value}" for name, value in values.items()), rest]))
         await work(press)
 
     return Form(label(f"Options of {ctx.command}"), fields, Action(submit, hold=hold))
 
 
+def _has_words(flags: Options, line: str) -> bool:
+    given = flags.parse_flags(line)
+    return any(flag.positional for flag in flags.get_flags().values() if flag.name in given)
+
+
 async def _add(ctx: Context, flags: Options, line: str) -> None:
     """Add what was typed to the options. Raises UserError: it cannot be used."""
     given = flags.parse_flags(line)
-    if any(flag.positional for flag in flags.get_flags().values() if flag.name in given):
+    if _has_words(flags, line):
         raise UserError("I can't tell which option is meant.", "Begin each of the others with its name: `--batch 64`.")
     made = await flags.convert(ctx, line)
     for flag in flags.get_flags().values():

@@ -77,11 +77,14 @@ async def test_a_form_keeps_what_was_typed_when_one_field_is_wrong(live: Live) -
     assert (options.layers, options.units, options.batch, options.epochs, options.keep_licence) == (2, 64, 16, 2, True)
 
 
-@pytest.mark.parametrize(("option", "value"), [("top_k", "many"), ("top_p", "7"), ("guard", "perhaps")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("top_k", "many"), ("top_k", "5 6"), ("top_p", "7"), ("guard", "perhaps")]
+)
 async def test_every_wrong_value_leads_back_to_the_form(live: Live, option: str, value: str) -> None:
     opened = await form_of(live, "generate", seed="the sea")
     await submitted(live, opened, **{option: value})
-    refusal = await live.until(lambda: live.whispered("ada", "`--"), "the refusal")
+    named = f"**`--{option.replace('_', '-')}` "
+    refusal = await live.until(lambda: live.whispered("ada", named), "the refusal")
     (button,) = refusal.components[0]["components"]
     assert button["label"] == "Back to the form"
 
