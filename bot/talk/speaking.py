@@ -132,7 +132,10 @@ def span(typed: str) -> int | None:
     if found is None or not any(found.groups()):
         return None
     days, hours, minutes = (int(part or 0) for part in found.groups())
-    return _within("minutes", str(days * _DAY + hours * 60 + minutes), 30 * _DAY)
+    total = days * _DAY + hours * 60 + minutes
+    if not 1 <= total <= 30 * _DAY:
+        raise UserError(f"The time can't be {code(typed.strip())}.", "Choose from a minute (`1m`) to 30 days (`30d`).")
+    return total
 
 
 def told(speaking: Speaking) -> str:

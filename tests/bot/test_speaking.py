@@ -136,6 +136,12 @@ def test_spans(typed: str, minutes: int | None) -> None:
     assert span(typed) == minutes
 
 
+@pytest.mark.parametrize("typed", ["99d", "0m"])
+def test_a_span_that_is_refused_is_named_as_it_was_typed(typed: str) -> None:
+    with pytest.raises(UserError, match=f"The time can't be `{typed}`"):
+        span(typed)
+
+
 def test_quiet_hours_are_those_of_the_place() -> None:
     night = parse("quiet 23-7 Europe/Berlin")
     at = datetime(2026, 7, 1, tzinfo=UTC)  # Berlin is two hours ahead
