@@ -180,7 +180,9 @@ def shown(flag: commands.Flag) -> str:
 def nearest_command(typed: str, known: Iterable[Command], prefix: str = "", likeness: float = 0.55) -> str:
     """As `nearest`, of commands by their names and aliases. Nobody is led to their consent by a typing mistake."""
     shown = [command for command in known if not command.hidden and command.qualified_name not in _CONSENT]
-    names = [name for command in shown for name in (command.qualified_name, *command.aliases)]
+    # An alias beside its command would be the same suggestion twice.
+    spelled = [(command.qualified_name, *command.aliases) for command in shown]
+    names = [difflib.get_close_matches(typed.lower(), each, n=1, cutoff=0)[0] for each in spelled]
     return nearest(typed, names, prefix, likeness)
 
 

@@ -48,6 +48,7 @@ async def test_what_is_no_command_is_left_alone(live: Live, typed: str) -> None:
         ("!Modles", "no command `!Modles`", "`!models`"),
         ("!ping", "no command `!ping`", "**\n`!help` lists them all"),
         ("!help ping", "no command `ping`", "**\n`!help` lists them"),
+        ("!help generat", "no command `generat`", "Did you mean `generate`? `!help`"),
         ("!otpout", "no command `!otpout`", "**\n`!help` lists them all"),
         ("!sinc", "no command `!sinc`", "`!help` lists them all"),
         ("!sync", "Only the bot's operator", "Ask them"),
