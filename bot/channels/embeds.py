@@ -250,8 +250,9 @@ def _answer(said: Said | None, mode: Mode) -> str:
     if said is None:
         return "You have said nothing, so nothing is learned from your messages."
     since = f"since <t:{int(said.at)}:f>" if said.at else "since earlier"
-    after = f", to what you wrote after <t:{_seconds(said.since)}:f>" if said.since else ""
-    return f"**No**, {since}." if said.state == "out" else f"**Yes**, {since}{after}."
+    if said.state == "out":
+        return f"**No**, {since}."
+    return f"**Yes**, to what you wrote after <t:{_seconds(said.since)}:f>." if said.since else f"**Yes**, {since}."
 
 
 def _words(known: Sequence[Words]) -> list[str]:

@@ -217,8 +217,9 @@ class Importer(OfWords, Service):
             remedy = f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
             if info.after or info.author_id or mode == "opt-out":
                 remedy = "Try again when more was said."
+            writers = "that member" if info.author_id else embeds.speakers(people, mode)
             raise UserError(
-                f"I found {count(chars, 'character')}{since} by {embeds.speakers(people, mode)}; "
+                f"I found {count(chars, 'character')}{since} by {writers}; "
                 f"at least {self.settings.corpus_min_chars:,} are needed.",
                 remedy,
             )

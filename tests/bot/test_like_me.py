@@ -76,6 +76,14 @@ async def test_it_takes_ones_own_yes_and_the_admins(live: Live) -> None:
     assert await live.bot.transcripts.all() == []
 
 
+async def test_too_few_words_are_counted_as_that_members(live: Live) -> None:
+    await talked(live, 3, "ada", "ben")
+    sent = live.send("!train @me #lab", person="ben")
+    card = await live.until(lambda: live.showing("Could not learn"), "the refusal")
+    assert "characters by that member; at least 1,000" in text_of(card)
+    assert live.answer(sent) is not None
+
+
 def test_it_is_its_authors_until_it_is_shared() -> None:
     ref = TranscriptRef(transcript_id="t1", revision=0, guild_id=GUILD_ID, channel_id=LAB, author_id=BEN)
     model = factories.record(channel_id=LAB, transcripts=(ref,))

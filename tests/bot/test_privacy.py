@@ -72,6 +72,8 @@ async def test_what_was_withdrawn_stays_out_and_the_question_says_so(live: Live)
     question = await live.until(lambda: live.whispered("ben", "You withdrew before"), "the question")
     live.press("ben", question, "I agree")
     await live.until(lambda: live.whispered("ben", "to what you write after"), "the answer")
+    live.slash("ben", "privacy")
+    await live.until(lambda: live.whispered("ben", "**Yes**, to what you wrote after"), "what he said")
     assert not (await live.bot.consents.of(GUILD_ID)).includes(BEN, LAB)
 
 
