@@ -69,9 +69,8 @@ def parse_words(typed: str, known: Collection[str], prefix: str) -> tuple[tuple[
         rest = rest[pair.end() :].lstrip()
     if not 2 <= len(parts) <= MOST_PARTS:
         shares = ("first", "frankenstein", "first_share", "70", "second", "alice", "second_share", "30")
-        said = {0: "no model with a share", 1: "only one model with a share"}.get(len(parts), f"{len(parts)} models")
         raise UserError(
-            f"That names {said}; a mixture takes 2 to {MOST_PARTS}.",
+            f"A mixture takes 2 to {MOST_PARTS} models, each with a share; you named {len(parts) or 'none'}.",
             f"Write it like `{as_typed(prefix, 'mix', *shares, 'seed', 'the sea')}`.",
         )
     return checked(parts), rest

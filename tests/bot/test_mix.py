@@ -66,3 +66,9 @@ def test_nothing_that_can_be_typed_breaks_it(typed: str) -> None:
 )
 def test_a_mixture_in_words(typed: str, parts: tuple[tuple[str, float], ...], seed: str) -> None:
     assert mix.parse_words(typed, {"tides", "alice", "emma"}, "!") == (parts, seed)
+
+
+@pytest.mark.parametrize(("typed", "named"), [("the sea", "none"), ("tides 70 the sea", "1"), ("a 1 " * 9, "9")])
+def test_a_mixture_of_too_few_or_too_many_in_words(typed: str, named: str) -> None:
+    with pytest.raises(UserError, match=f"2 to 8 models, each with a share; you named {named}"):
+        mix.parse_words(typed, {"a"}, "!")
