@@ -46,7 +46,7 @@ def network_words(description: Description) -> str:
 
 def training_words(description: Description) -> str:
     training = description.training
-    return course(training.epochs, _duration(training.seconds), training.stopped, training.epochs_before)
+    return course(training.epochs, duration(training.seconds), training.stopped, training.epochs_before)
 
 
 def _losses(found: Verdict) -> str:
@@ -68,7 +68,8 @@ def lineage_words(description: Description) -> str:
     return " → ".join([*earlier, *names])
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """`48 s`, `3 min 5 s`, `1 h 20 min`."""
     minutes, rest = divmod(round(min(seconds, 1e9)), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from galvanic import model_file
 from galvanic.cli.base import Cli, given_options, report
 from galvanic.errors import UserError
+from galvanic.facts import duration
 from galvanic.model_file import STARTER_FILE, describe, path_for, path_of, start_of
 from galvanic.options import GenerateOptions, TrainOptions
-from galvanic.progress import Bar, clock
+from galvanic.progress import Bar
 from galvanic.results import TrainingInterrupted, TrainResult
 from galvanic.text import TextOptions, prepare
 from galvanic.units import MEGABYTE, count, course
@@ -215,7 +216,7 @@ def _tell(options: argparse.Namespace, chosen: TrainOptions, out: Path, result: 
         "verdict": found.kind,
         "next": found.step,
     }
-    went = course(result.epochs, f"{clock(result.seconds)} min", result.stopped, result.epochs_before)
+    went = course(result.epochs, duration(result.seconds), result.stopped, result.epochs_before)
     lines = [
         *(f"--- sample {number} ---\n{sample}\n" for number, sample in enumerate(result.samples, 1)),
         *_verdict_lines(found),
