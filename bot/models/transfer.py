@@ -71,9 +71,12 @@ class Transfer(Requests):
             await self.delivery.ask(job, send, **options)
 
     async def exportable(self, who: Actor) -> ModelRecord:
-        """The only model they may export here. Raises UserError: there is none, or several, which it lists."""
+        """The only model that they may export and everybody here may use; others are exported by their names.
+
+        Raises UserError: there is none, or several, which it lists.
+        """
         models = list[ModelRecord]()
-        for model in await self.registry.usable(who.viewer):
+        for model in await self.registry.usable(Viewer(who.guild_id, who.here)):
             with contextlib.suppress(UserError):
                 require_export(model, who)
                 models.append(model)
@@ -86,8 +89,7 @@ class Transfer(Requests):
                 "A model's owner and members with Manage Server can; "
                 f"`{as_typed(prefix, 'model info', 'name', 'NAME')}` names the owner.",
             )
-        known = self.registry.among(Viewer(who.guild_id, who.here), models)  # by all here
-        names = [model.name for model in known][:_LISTED]
+        names = [model.name for model in models][:_LISTED]
         lines = [f"`{as_typed(prefix, 'model export', 'name', name)}`" for name in names]
         more = [f"`{prefix}models` lists all."] if len(models) > len(lines) else []
         remedy = "\n".join(["Type which one you mean:", *lines, *more])
