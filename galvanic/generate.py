@@ -43,8 +43,12 @@ AS_THE_TUTORIAL = {"classic"}
 """Recipes whose loops are not broken unless asked, and whose texts are not cut at words: so the tutorial shows them."""
 _PARAGRAPHS = 0.02
 """Chance of an empty line from which a model's paragraphs are set apart by one: the starter's is 0.17."""
-_CAPITALS = 0.1
-"""Chance of a capital letter at a paragraph's beginning from which a text begins with one: the starter's is 0.72."""
+_LETTERS = 0.1
+"""Chance of likely letters at a paragraph's beginning from which a text begins with one, with a capital one if these
+alone have it: the starter's is 0.62."""
+_UNLIKELY = 0.2
+"""Share of the likeliest letter's chance below which none begins a text: a model that has read no more than a line
+break gives letters that its text lacks up to a seventh."""
 _NOTHING_KEPT = "The model keeps nothing of the text that it learned from, so it begins where a line begins."
 WHOLE_WORD = 0.008
 """Chance of one of `_AFTER_WORDS`, for the model or the starter, from which the word at a seed's end is a whole one.
@@ -184,8 +188,8 @@ class Author(ABC):
         return Seed(self._draw_start(window, random, request.until), (_NOTHING_KEPT,) * request.from_corpus), ""
 
     def _draw_start(self, line_break: Ids, random: np.random.Generator, until: float) -> Ids:
-        """What is read before a text that begins with a paragraph: its line breaks, and its first letter where the
-        model likes to begin with a capital one."""
+        """What is read before a text that begins with a paragraph: its line breaks, and its first letter, a capital one
+        where the model likes to begin so."""
         if self.recipe != "char":
             return line_break
 
@@ -196,10 +200,13 @@ class Author(ABC):
         start = line_break
         if "\n" in self.vocabulary.symbols and chances("\n")[0] >= _PARAGRAPHS:
             start = np.append(start, self.vocabulary.encode("\n"))
-        capitals = [symbol for symbol in self.vocabulary.symbols if symbol.isupper()]
-        if not capitals or (likely := chances(capitals)).sum() < _CAPITALS:
-            return start
-        return np.append(start, self.vocabulary.encode(random.choice(capitals, p=likely / likely.sum())))
+        letters = [symbol for symbol in self.vocabulary.symbols if symbol.isupper() or symbol.islower()]
+        likely = chances(letters)
+        likely[likely < _UNLIKELY * max(likely, default=0)] = 0
+        for chosen in likely * [letter.isupper() for letter in letters], likely:
+            if chosen.sum() >= _LETTERS:
+                return np.append(start, self.vocabulary.encode(random.choice(letters, p=chosen / chosen.sum())))
+        return start
 
     def _text_of(self, window: Ids) -> str:
         """What is shown of a window: its end, if its symbols are long."""

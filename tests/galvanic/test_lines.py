@@ -60,6 +60,14 @@ def test_where_nothing_is_kept_a_text_begins_with_a_paragraph_and_a_capital() ->
         assert (written.seed, written.text[0]) == ("", "a")
 
 
+def test_where_nothing_is_kept_no_unlikely_letter_begins_a_text() -> None:
+    """Behind one line break, a channel's model gives each letter that its text lacks a small chance: much, together."""
+    chat = model("\nJQXZab", weights=biased(network(7), [-9, 1, 1, 1, 1, 3, 3]))
+    chat.windows[:] = 0
+    requests = [WriteRequest(seed="", length=20, random_seed=number, from_line=True) for number in range(30)]
+    assert {written.text[0] for written in chat.generate_batch(requests)} == {"a", "b"}
+
+
 @given(st.text("ab .!\n\u3002", min_size=1, max_size=150))
 def test_a_line_is_a_piece_of_the_window(window: str) -> None:
     line = draw_line(lambda: window)
