@@ -16,7 +16,7 @@ import structlog
 from discord.ext import commands
 
 from bot.background import DELETE_IF, is_transient, reply
-from bot.errors import WrongPlace, is_gone, servers_only
+from bot.errors import UNKNOWN_CHANNEL, WrongPlace, servers_only
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User
 from bot.words import plain
@@ -335,14 +335,17 @@ def require_writer(interaction: discord.Interaction[Any]) -> None:
 
 
 async def was_deleted(client: discord.Client, channel_id: int) -> bool:
-    """Whether a channel is gone; False also when Discord refuses to tell. Raises its errors that pass."""
+    """Whether a channel is gone; False also when Discord refuses to tell. Raises its errors that pass.
+
+    Only Discord's own code counts: models are deleted for it.
+    """
     try:
         await client.fetch_channel(channel_id)
     except (discord.InvalidData, discord.HTTPException) as error:
         if is_transient(error):
             raise
         log.info("channel_not_looked_up", channel_id=channel_id, error=type(error).__name__)
-        return is_gone(error)
+        return isinstance(error, discord.HTTPException) and error.code == UNKNOWN_CHANNEL
     return False
 
 

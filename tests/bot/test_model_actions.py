@@ -45,6 +45,10 @@ async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> No
             await live.bot.removal.forget_lost_channels()
         assert "lost" in {model.name for model in await live.bot.registry.all(GUILD)}
     live.faults.clear()
+    live.faults.add(Fault("GET", path, 404, 404, times=20))  # a proxy's, or of another server of the protocol
+    await live.bot.removal.forget_lost_channels()
+    assert "lost" in {model.name for model in await live.bot.registry.all(GUILD)}
+    live.faults.clear()
     await live.bot.removal.forget_lost_channels()
     left = {model.name for model in await live.bot.registry.all(GUILD)}
     assert left == {"lent", "public", "here", "archived"}
