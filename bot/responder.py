@@ -209,9 +209,12 @@ class Responder(commands.Cog):
                 return missing
         name = "" if ctx.command is None else ctx.command.qualified_name  # a menu's command is no text by itself
         usage = "" if ctx.command is None else ctx.command.extras.get("usage", name)
+        examples = [] if ctx.command is None else list(ctx.command.extras.get("examples", ()))
         prefix = await self._prefix(ctx)
         begin = mention_instead(prefix, self.bot.user) or prefix
-        return explain(cause, name, self.settings, f"Usage: `{begin}{usage}`")
+        shows_example = isinstance(cause, commands.MissingRequiredArgument) and examples
+        example = f", as in `{begin}{examples[0]}`" if shows_example else ""
+        return explain(cause, name, self.settings, f"Usage: `{begin}{usage}`{example}")
 
     async def tell(
         self, interaction: Interaction, error: Exception, doing: str = "", view: discord.ui.View | None = None

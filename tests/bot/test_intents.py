@@ -63,7 +63,9 @@ async def test_what_is_missing_is_told_as_it_can_be_typed(live: Live) -> None:
     answered = await live.ask(f"{MENTION} train")
     assert "`/train source:frankenstein`" in answered
     assert "`/train source:more`" in answered
-    assert "Usage: `@Galvanic model use NAME`" in await live.ask(f"{MENTION} model use")
+    assert "Usage: `@Galvanic model use NAME [--keep]`, as in `@Galvanic model use" in await live.ask(
+        f"{MENTION} model use"
+    )
     assert "Did you mean `@Galvanic model info alice`?" in await live.ask(f"{MENTION} model inf alice")
 
 
