@@ -89,13 +89,13 @@ def importing(
     left = duration((time.time() - info.created_at) / share * (1 - share)) if share >= _GUESS_FROM else "…"
     embed = discord.Embed(title=f"Reading {short_title(job)}", colour=AMBER if problem else BLURPLE)
     trouble = f"⚠️ {problem}\n" if problem else ""
-    embed.description = f"{trouble}📖 **Reading**, the oldest messages first\n`{bar(share)}` **{share:.0%}**"
+    embed.description = f"{trouble}📖 **Reading**, the oldest messages first\n`{bar(share)}` **{100 * share:.0f} %**"
     fields = {
         "Messages read": f"{state.read:,}",
         "Reached": f"<t:{_seconds(state.cursor)}:D>" if reached else "…",
         "Time left": left,
         "Kept": f"{count(transcript.lines, 'line')}, {count(transcript.chars, 'character')}",
-        "From": speakers(people, mode),
+        "From": "" if info.author_id else speakers(people, mode),
         "Threads": f"{place} of {places}, the channel included" if places > 1 else "",
     }
     add_fields(embed, fields)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from bot.channels.embeds import importing
 from bot.channels.sources import own_channel
-from bot.channels.store import Line
+from bot.channels.store import ImportState, Line
 from bot.models.registry import MOST_OWN
 from bot.models.transfer import require_export
 from bot.servers.access import Viewer
@@ -26,7 +27,7 @@ from tests.bot.channels import agreed, lines_of, look, model_of, names, queued, 
 from tests.bot.live import Live, text_of
 from tests.bot.rooms import who
 from tests.bot.stand_in import StandIn, lab
-from tests.transcripts import has_text, take_out, written
+from tests.transcripts import has_text, state_of, take_out, written
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
@@ -64,6 +65,14 @@ async def test_only_ones_own_lines_are_read_and_others_words_stay(live: Live) ->
     assert (job.corpus.name, job.corpus.title, job.place.user_id) == ("like-me", "one member's messages in #lab", BEN)
     await live.until(lambda: not live.bot.importer._running, "the end of the reading")
     assert await has_text(live.bot.transcripts, info.transcript_id)
+
+
+async def test_while_they_are_read_no_members_are_counted(live: Live) -> None:
+    info = await written(live.bot.transcripts, [], guild_id=GUILD_ID, channel_id=LAB, author_id=BEN, reading=True)
+    transcript = await state_of(live.bot.transcripts, info.transcript_id)
+    card = importing(factories.train_job(), transcript, ImportState(job_id="t-1"), 0, "opt-in")
+    assert "members" not in str(card.to_dict())
+    assert "**0 %**" in str(card.description)
 
 
 async def test_it_takes_ones_own_yes_and_the_admins(live: Live) -> None:
