@@ -146,7 +146,7 @@ function roleTag(role) {
 }
 
 function drawStatus() {
-  const [kind, text] = !connected ? ["gone", "Playground stopped"] : state.bot.online ? ["online", "Bot online"] : ["offline", "Bot offline"];
+  const [kind, text] = !connected ? ["gone", locked ? "Playground restarted" : "Playground stopped"] : state.bot.online ? ["online", "Bot online"] : ["offline", "Bot offline"];
   const status = $("status");
   status.className = `status ${kind}`;
   status.textContent = text;

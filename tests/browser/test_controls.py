@@ -313,6 +313,7 @@ def test_bot_and_playground_come_and_go(browser: Browser, tmp_path: Path) -> Non
     again = Server(tmp_path / "data", "--port", port)
     try:
         expect(page.part("banner")).to_contain_text("Open the address that it printed")
+        expect(page.status).to_have_text("Playground restarted")
         page.tab.context.request.get(again.client.address)  # as another tab does
         expect(page.status).to_have_text("Bot offline")
         page.wait_for("epoch 2 of 3")
