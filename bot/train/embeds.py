@@ -299,7 +299,7 @@ def finished(end: Finished, context: CardContext) -> discord.Embed:
     told = model.judged
     more = f" `{as_typed(context.prefix, 'train', 'source', 'more')}` trains it further."
     words = ("seed", "I think" if model.source_channels else "the monster")
-    what = "trained"
+    what = f"`{model.name}` is trained"
     said = f"Try `{as_typed(context.prefix, 'generate', *words)}`, or any other words."
     said += more if told.step in (None, "longer") else ""
     if not context.quotable:
@@ -308,9 +308,10 @@ def finished(end: Finished, context: CardContext) -> discord.Embed:
             "channel could have read what it learned from."
         )
     elif model.replaces is not None:
-        said = "In a moment it replaces the model that it was made for, with the same name and in the same channels."
+        what = "The model is made again"  # its own name goes with the old model
+        said = "In a moment it replaces the old one, with that one's name and in its channels."
     elif model.authors:
-        what = f"ready, and only <@{model.owner_id}> can use it"
+        what = f"`{model.name}` is ready, and only <@{model.owner_id}> can use it"
         example = as_typed(context.prefix, "generate", *words, "--model", model.name)
         share = as_typed(context.prefix, "model share", "name", model.name, "where", "server")
         said = f"Try `{example}`. `{share}` lets others use it wherever everybody could have read these messages."
@@ -318,11 +319,11 @@ def finished(end: Finished, context: CardContext) -> discord.Embed:
         example = as_typed(context.prefix, "generate", *words, "--model", model.name)
         said = f"This channel keeps `{context.kept}`. Try yours: `{example}`."
     else:
-        what = "now this channel's model"
+        what = f"`{model.name}` is now this channel's model"
     colour = {"reads": GREEN, "words": BLURPLE, "begun": AMBER, "recites": AMBER, None: BLURPLE}[told.kind]
     embed = discord.Embed(title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}", colour=colour)
     headline = f"**{told.headline}**\n" if told.headline else ""
-    embed.description = f"{headline}✅ `{model.name}` is {what}.\n{said}"
+    embed.description = f"{headline}✅ {what}.\n{said}"
     unseen = next(iter(told.figures))
     add_fields(embed, {unseen: told.figures[unseen]}, inline=False)
     others = {name: value for name, value in told.figures.items() if name != unseen}

@@ -225,7 +225,8 @@ def test_the_finished_card_of_one_that_was_made_again_does_not_say_that_it_was_c
     said = card(view_of(finished(model=record(replaces="old")))).description
     assert said is not None
     assert "this channel's model" not in said
-    assert "replaces the model that it was made for" in said
+    assert "✅ The model is made again.\nIn a moment it replaces the old one" in said
+    assert record().name not in said
 
 
 @pytest.mark.parametrize(
