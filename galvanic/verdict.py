@@ -47,7 +47,7 @@ class Verdict(Measured):
         next_step = {
             "longer": "Longer training would help most.",
             "text": "A longer text would help most.",
-            "epochs": "Fewer epochs would help most, or a longer text.",
+            "epochs": "A longer text would help most; fewer epochs copy less.",
             "none": "More training would hardly help.",
             None: "",
         }

@@ -144,13 +144,13 @@ def test_a_double_click_posts_one_text(system: System) -> None:
 
 def test_a_text_that_is_forgotten_or_of_another_channel_is_unknown(system: System) -> None:
     text = system.ask("!generate the tide --length 30")
-    key = keys.job(job_of(text))
+    key, asked = keys.job(job_of(text)), keys.asked(job_of(text))
     world = system.client.world()
     with system.redis as client:
-        job = GenerateJob.model_validate_json(client.hget(key, "job"))  # type: ignore[arg-type]
+        job = GenerateJob.model_validate_json(client.get(asked))  # type: ignore[arg-type]
         for change in ({"channel_id": int(world.channels["library"])}, {"guild_id": 5}):
             place = job.place.model_copy(update=change)
-            client.hset(key, "job", job.model_copy(update={"place": place}).model_dump_json())
+            client.set(asked, job.model_copy(update={"place": place}).model_dump_json())
             assert_refused(press(system, text, "Again"), "no longer have this text", "for a month")
         client.delete(key)
     assert_refused(press(system, text, "Continue"), "no longer have this text", "Generate a new one")

@@ -96,7 +96,7 @@ def test_long_texts_of_six_models_fit_one_card(system: System) -> None:
         ("!compare the sea --models tides,alice --temperatures 1,2", "don't go together", "leave out"),
         ("!compare the sea --length 5000", "`--length` is 5000", "1 to 800"),
         ("!mix", "you named none", "!mix frankenstein 70 alice 30"),
-        ("!mix tides 70 the sea", "only one model with a share", "!mix frankenstein 70 alice 30"),
+        ("!mix tides 70 the sea", "you named 1", "!mix frankenstein 70 alice 30"),
         ("!mix tides 0 alice 1 the sea", "The share of `tides` is 0", "above 0"),
         ("!mix tides 1 tides 1 the sea", "names `tides` twice", "once"),
         ("!mix tides 1 nosuch 1 the sea", "No model called `nosuch`", "!models"),
