@@ -158,7 +158,7 @@ def test_the_card_never_contradicts_itself_on_its_way(system: System) -> None:
     running = [one for one in seen if _has(one, "Time left")]
     lefts = [field_of(one, "Time left") for one in running]
     assert lefts[0] == "estimating…"
-    known = [int(left.removesuffix(" s")) for left in lefts if left.endswith(" s")]
+    known = [int(left.removeprefix("at most ").removesuffix(" s")) for left in lefts if left.endswith(" s")]
     assert known == sorted(known, reverse=True)
     assert all(left <= 18 for left in known)
     assert all(left in ("estimating…", "a moment") or left.endswith(" s") for left in lefts)
