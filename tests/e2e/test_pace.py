@@ -38,8 +38,8 @@ def test_a_second_text_waits_and_one_that_the_bot_refuses_costs_nothing(slow: Sy
     )
     assert "a bit fast" in text_of(slow.ask("!compare the tide", person="ben"))
     assert "a bit fast" in text_of(slow.ask("!surprise the tide", person="ben"))
-    assert "a bit fast" not in text_of(slow.ask("!generate 漢字", person="cleo"))
-    assert "a bit fast" in text_of(slow.ask("!generate the tide", person="cleo")), "a worker has begun it"
+    assert "a bit fast" not in text_of(slow.ask("!generate 漢字", person="ada"))
+    assert "a bit fast" in text_of(slow.ask("!generate the tide", person="ada")), "a worker has begun it"
 
 
 def test_a_file_that_a_worker_refuses_costs_a_cooldown(slow: System) -> None:
