@@ -19,6 +19,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, sync_playwright
 
+from shared.settings import Settings
 from tests.browser.conftest import FLAGS
 from tests.browser.tab import Tab
 from tests.driver.client import Message, text_of
@@ -76,7 +77,9 @@ class Photographer:
 def running(corpora: Path | None) -> Iterator[System]:
     """The product on a data folder of its own, stopped and removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="galvanic-pictures-"))
-    system = System(folder)
+    limits = Settings.model_fields
+    quotas = {name.upper(): str(limits[name].default) for name in ("train_jobs_per_user", "train_jobs_per_server")}
+    system = System(folder, **quotas)  # as the settings' picture shows them
     if corpora is not None:
         shutil.copytree(corpora, system.corpora, dirs_exist_ok=True)
     try:
@@ -170,6 +173,7 @@ def learn_the_book(photos: Photographer, minutes: float) -> None:
 def take_talk(photos: Photographer, minutes: float) -> None:
     """The bot goes on from what was said, and says something by itself."""
     client = photos.system.client
+    photos.page.go("lab")
     learn_the_book(photos, minutes)
     photos.say("!model use frankenstein")
     photos.say("!chat on", "on")
@@ -201,6 +205,7 @@ def take_talk(photos: Photographer, minutes: float) -> None:
 def take_game(photos: Photographer, minutes: float) -> None:
     """A quiz and its answer; a text that people liked."""
     system, client = photos.system, photos.system.client
+    photos.page.go("lab")
     learn_the_book(photos, minutes)
     question = photos.say("!quiz frankenstein --seconds 20", "Which one is real?")
     photos.keep("quiz", question)
@@ -254,7 +259,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.browser.pictures", description=__doc__)
     parser.add_argument("--minutes", type=float, default=2.0, help="how long it learns (default: 2)")
     parser.add_argument("--out", type=Path, default=IMAGES, help="where the pictures go")
-    parser.add_argument("--only", choices=sorted(TOURS), help="only these pictures (default: all)")
+    parser.add_argument(
+        "--only", nargs="+", choices=sorted(TOURS), default=list(TOURS), help="only these pictures (default: all)"
+    )
     parser.add_argument("--corpora", type=Path, default=os.environ.get("CORPORA_DIR"), help="default: CORPORA_DIR")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -265,9 +272,8 @@ def main() -> int:
         page.goto(system.client.address)
         photos = Photographer(system, page, options.out)
         photos.page.wait_until_online()
-        for name, tour in TOURS.items():
-            if options.only in (None, name):
-                tour(photos, options.minutes)
+        for name in options.only:
+            TOURS[name](photos, options.minutes)
         browser.close()
     return 0
 
