@@ -56,8 +56,8 @@ def test_generate_continues_the_seed_with_the_channels_model(system: System, tra
     answer = system.ask("!generate the tide --length 80")
     (embed,) = answer["embeds"]
     assert embed["description"].startswith("**the tide**")
-    # At most a third is cut off, to end with a sentence.
-    assert 80 * 2 // 3 <= len(embed["description"].removeprefix("**the tide**").replace("\\", "")) <= 90
+    # It ends with its last sentence behind the first quarter.
+    assert 80 // 4 <= len(embed["description"].removeprefix("**the tide**").replace("\\", "")) <= 90
     assert answer["message_reference"]["message_id"]
 
 

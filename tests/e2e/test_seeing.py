@@ -221,6 +221,8 @@ def test_every_line_of_a_jobs_life_names_it_and_its_place(system: System, traine
             if job_id is None:
                 assert training not in line, "a line about the job names it in its field"
                 continue
+            if record["event"] == "attempt_not_made":
+                continue  # a message that is out of date: its job may be gone, so its place isn't looked up
             assert isinstance(record.get("guild_id"), int), line
             assert isinstance(record.get("channel_id"), int), line
             of_jobs.setdefault(job_id, set()).add(service)
