@@ -178,7 +178,7 @@ def shown(flag: commands.Flag) -> str:
 
 
 def nearest_command(typed: str, known: Iterable[Command], prefix: str = "", likeness: float = 0.55) -> str:
-    """As `nearest`, of commands by their names and aliases. Nobody is led to their consent by a typing mistake."""
+    """Suggest the commands whose names or aliases are most like `typed`, but never a command of consent."""
     shown = [command for command in known if not command.hidden and command.qualified_name not in _CONSENT]
     # An alias beside its command would be the same suggestion twice.
     spelled = [(command.qualified_name, *command.aliases) for command in shown]

@@ -34,7 +34,7 @@ ADMINS_ONLY = "For members with Manage Server."
 
 _START = "*"
 _COMMAND = re.compile(rf"`(?=(?:{'|'.join(chain.from_iterable(HEADINGS.values()))})[` ])")
-"""Where a text of ours names a command."""
+"""The place before a command's name in a help text."""
 
 
 @dataclass(frozen=True)

@@ -161,16 +161,6 @@ def bar(share: float) -> str:
     return "█" * full + "░" * (BAR_CELLS - full)
 
 
-def duration(seconds: float) -> str:
-    """`48 s`, `3 min 05 s`, `1 h 20 min`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3_600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3_600} h {whole % 3_600 // 60:02d} min"
-
-
 def about(seconds: float) -> str:
     """`under a minute`, `about 12 min`, `about 3 h`."""
     return "under a minute" if seconds < 60 else f"about {_coarse(round(seconds / 60))}"

@@ -46,11 +46,11 @@ def network_words(description: Description) -> str:
 
 def training_words(description: Description) -> str:
     training = description.training
-    return course(training.epochs, duration(training.seconds), training.stopped, training.epochs_before)
+    return course(training.epochs, training.seconds, training.stopped, training.epochs_before)
 
 
 def _losses(found: Verdict) -> str:
-    """In nats per character, for who compares networks."""
+    """List the losses in nats per character, to compare networks by."""
     losses = {
         "network and n-gram table on unseen text": found.heldout_loss if found.ngrams_loss is not None else None,
         "the network alone": found.network_loss,
@@ -66,12 +66,3 @@ def lineage_words(description: Description) -> str:
     names = [one_line(ancestor.name, _MOST_NAME) for ancestor in description.lineage[-_MOST_ANCESTORS:]]
     earlier = ["…"] if len(description.lineage) > _MOST_ANCESTORS else []
     return " → ".join([*earlier, *names])
-
-
-def duration(seconds: float) -> str:
-    """`48 s`, `3 min 5 s`, `1 h 20 min`."""
-    minutes, rest = divmod(round(min(seconds, 1e9)), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -188,8 +188,8 @@ class Author(ABC):
         return Seed(self._draw_start(window, random, request.until), (_NOTHING_KEPT,) * request.from_corpus), ""
 
     def _draw_start(self, line_break: Ids, random: np.random.Generator, until: float) -> Ids:
-        """What is read before a text that begins with a paragraph: its line breaks, and its first letter, a capital one
-        where the model likes to begin so."""
+        """Draw the symbols that the network reads before a text without a seed: the line breaks before a paragraph, and
+        its first letter, a capital one if the model likes to begin so."""
         if self.recipe != "char":
             return line_break
 

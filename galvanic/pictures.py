@@ -1,4 +1,4 @@
-"""Pictures: loss curve, and how surprising each character of a text was."""
+"""Draw the loss curve, and how surprising each character of a text was."""
 
 from __future__ import annotations
 

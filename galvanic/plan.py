@@ -120,8 +120,8 @@ class Plan(BaseModel, frozen=True):
     length: int  # symbols that each of them shows in a step
     learning_rate: float
     schedule: Literal["constant", "cosine", "plateau"]
-    """Of the learning rate. cosine: down to nothing at the planned end. plateau: as cosine, but when the held-out part
-    gets no better, the training goes back to its best and on at a lower rate, and it ends when none helps any more."""
+    """The learning rate's course. cosine: it falls to nothing at the planned end. plateau: as cosine, but when the
+    held-out loss stops falling, the training goes back to its best weights and on at a lower rate, until none helps."""
     weight_decay: float = 0.0
     clip_norm: float = 0.0
     epochs: int  # to train at most, when the person names no number
@@ -187,7 +187,7 @@ knew with each epoch that it is made to do without."""
 _EPOCHS_FROM_STARTER = 1_000
 """Its own held-out part says sooner when to end: a book's after some ten, that of a channel of 120 lines after 30."""
 _RATE_FROM_STARTER = (200_000, 1.5e-3), (0, 6e-4)
-"""As `_RATE_GOING_ON`; the longer, the more there is to learn in an epoch."""
+"""The same for a model that begins with the starter. A longer text has more to learn in an epoch."""
 _MORE_DROPOUT = {"char": 0.0, "word": 0.2}
 """A network with thousands of symbols to tell apart has more of them to learn by heart: more outputs are dropped."""
 _LONG, _WIDE = 200_000, 768

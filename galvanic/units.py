@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 MEGABYTE = 1_000_000  # bytes, as disks and downloads are sold, and as every setting and message counts them
 _MOST_NATS = 20.0  # of a foreign file's loss, which may be anything
+_MOST_SECONDS = 1e9  # of its training
 
 
 def count(number: int, thing: str) -> str:
@@ -22,14 +23,25 @@ def bits(nats: float) -> str:
     return f"{nats / math.log(2):.2f} bits per character"
 
 
-def course(epochs: int, duration: str, stopped: str, before: int = 0) -> str:
-    """How a training went: how many epochs, how long, and why it ended. `before`: epochs of the models before it."""
-    whole = f"{count(epochs, 'epoch')}, {duration}"
+def duration(seconds: float) -> str:
+    """Write a duration as `48 s`, `3 min 05 s` or `1 h 20 min`."""
+    whole = max(0, round(min(seconds, _MOST_SECONDS)))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3_600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3_600} h {whole % 3_600 // 60:02d} min"
+
+
+def course(epochs: int, seconds: float, stopped: str, before: int = 0) -> str:
+    """Say how many epochs a training took, how long, and why it ended. `before`: epochs of the models before it."""
+    taken = duration(seconds)
+    whole = f"{count(epochs, 'epoch')}, {taken}"
     went = {
         "done": whole,
         "early": f"{whole}, stopped when unseen text got no better",
-        "time": f"{duration}, stopped by the time limit in epoch {epochs:,}",
-        "finish": f"{duration}, finished on request in epoch {epochs:,}",
+        "time": f"{taken}, stopped by the time limit in epoch {epochs:,}",
+        "finish": f"{taken}, finished on request in epoch {epochs:,}",
     }.get(stopped, whole)
     return f"{went}; the models before it: {count(before, 'epoch')}" if before else went
 

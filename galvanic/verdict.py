@@ -23,8 +23,8 @@ _GAP_NATS = 0.5  # between the loss on its own text and on new text
 
 
 class Verdict(Measured):
-    """What its training measured, and what that means: `kind`, and `step`, what would help most. Both are None where
-    too little was measured."""
+    """A model's figures and what they mean: its `kind`, and the `step` that would help most. Both are None if too
+    little was measured."""
 
     kind: Kind | None = None
     step: Step | None = None
@@ -55,7 +55,7 @@ class Verdict(Measured):
 
     @property
     def figures(self) -> dict[str, str]:
-        """What was measured, by name, in the words of the cards."""
+        """Return the figures by name, in the words of the cards."""
         found = {}
         if self.heldout_loss is None:
             found["Its own text"] = f"{bits(self.train_loss)}, lower is better; no part was kept apart to test it on"

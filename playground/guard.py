@@ -19,7 +19,7 @@ CONTROL_HEADER = "X-Galvanic-Control"
 TOKEN = "token"  # noqa: S105 - the parameter of the printed address
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 _BOTS_OWN = ("/api/", "/gateway")
-"""Where the bot's token is asked for instead."""
+"""Paths that ask for the bot's token instead."""
 _FILES = "/cdn/"
 _LOCKED = """<!doctype html>
 <html lang="en">

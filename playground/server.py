@@ -56,7 +56,7 @@ class Playground:
         self.url = f"http://{HOST}:{self.port}"
         page_token = page_token or secrets.token_urlsafe(16)
         self.address = f"{self.url}/?{TOKEN}={page_token}"
-        """What a person opens."""
+        """The address that a person opens."""
         self.world = World(self.url)
         self._storage = Storage(self.world, folder) if folder is not None else None
         if self._storage is None or not self._storage.load():

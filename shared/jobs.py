@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from galvanic.options import MOST_LENGTH, CorpusInfo, GenerateOptions, StopAt, TrainOptions, TranscriptRef
 
 NOBODY = 0
-"""In place of a member's id."""
+"""The user id in jobs that do not say who asked."""
 Snowflake = Annotated[int, Field(ge=0)]
 _ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"  # part of keys in Redis, and a file's or folder's name: no path
 JobId = Annotated[str, Field(pattern=f"^{_ID}$")]
@@ -220,7 +220,7 @@ def authors_of(job: Job) -> set[int]:
 
 
 def people_of(job: Job) -> set[int]:
-    """Who asked for a job, and whose words it holds."""
+    """Return the ids of the member who asked for a job and of those whose words it holds."""
     return {job.place.user_id, *authors_of(job)} - {0}
 
 

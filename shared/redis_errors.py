@@ -1,5 +1,4 @@
-"""What a log may say of redis-py's errors: they quote the command that was refused, and that may hold words of
-members."""
+"""Make redis-py's errors fit for a log. They quote the refused command, which may hold members' words."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ _CODE = re.compile(r"[A-Z][A-Z_]+")
 _OWN_WORDS = (redis.ConnectionError, redis.TimeoutError)
 """Just these, not what is derived from them: redis-py says which host was tried, and quotes nothing."""
 COMMAND = re.compile(r"(Command # \d+ \().*(\) of pipeline caused error)", re.DOTALL)
-"""How redis-py quotes a command of a pipeline, wherever a program has written that."""
+"""A quoted command of a pipeline in a message of redis-py's."""
 
 
 def code_of(error: redis.RedisError) -> str:

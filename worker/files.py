@@ -38,7 +38,7 @@ class Made(BaseModel):
 
 class JobFiles:
     def __init__(self, settings: Settings, job_id: str) -> None:
-        """Raises ValueError: that is no id, and could be a path."""
+        """Name the files of a job. Raises ValueError if `job_id` is no id, since it could be a path."""
         if not is_id(job_id):
             raise ValueError("not the id of a job")
         self.folder = folder = folder_of_all(settings) / job_id

@@ -17,7 +17,7 @@ class _Waiting(NamedTuple):
 
 
 class Passes:
-    """So many turns at once. Safe between threads.
+    """A semaphore that shares its turns evenly between servers. Safe between threads.
 
     A server may have all of them, but only while no other server waits: the next free one goes to the server that has
     the fewest, and a text that is being written gives its own up between two blocks to a server that has fewer.

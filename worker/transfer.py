@@ -142,7 +142,7 @@ def _transcripts(job: ImportJob, description: Description, client: redis.Redis) 
 
 
 def _require_quick(model: TextModel) -> None:
-    """Raises UserError if others would wait too long while it writes."""
+    """Check a model's pace. Raises UserError if others would wait too long while it writes."""
     seconds = model.seconds_per_symbol()
     if seconds > MOST_S_A_SYMBOL:
         raise UserError(

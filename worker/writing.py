@@ -91,8 +91,8 @@ def _chosen(
 
 
 def _said(job: GenerateJob, written: Generation) -> Generation:
-    """What of a text is said: in an answer a line, where names stand before lines, else what one speaker says. A random
-    line at its beginning is said, too."""
+    """Return the part of a text that is shown: one line where names stand before lines, else one speaker's words. A
+    random line at its beginning is shown, too."""
     if job.one_line:
         return replace(written, text=written.text.partition("\n")[0])
     if job.shown != 0:

@@ -32,8 +32,8 @@ from bot.servers.access import is_admin
 from bot.servers.settings import GuildSettingsStore
 from bot.train.start import TASTE_MINUTES
 from bot.types import Context, hybrid_command
-from bot.words import AMBER, BLURPLE, GREEN, RED, bar, duration, in_minutes, listed, plain, span
-from galvanic.units import count
+from bot.words import AMBER, BLURPLE, GREEN, RED, bar, in_minutes, listed, plain, span
+from galvanic.units import count, duration
 from shared import keys, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.metrics import disk, version_of

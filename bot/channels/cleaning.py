@@ -1,4 +1,4 @@
-"""What a model may learn of a channel's messages: speech in one line each, without Discord's markup.
+"""Clean a channel's messages for learning: each becomes a line of speech without Discord's markup.
 
 A message that leads to somebody, or opens something, is left out whole. Pure functions. The rules and their reasons:
 docs/decisions/050-cleaning.md. Each pattern is linear in hostile input: its repeats are possessive or bounded.
@@ -69,7 +69,7 @@ _EVERYONE = re.compile(r"@(?:everyone|here)\b", re.I)
 
 # What leads to somebody, or opens something, in a line without markup.
 _SIGN = re.compile(r"[\d@#:([{<（]|\.\S|\s\.")
-"""Whatever `_LEADS` finds has one of these."""
+"""A quick test: `_LEADS` matches only lines with one of these signs."""
 _LEADS = re.compile(
     # A link or a host, also with a port, or with a space before its dot; an address; `name#1234`.
     r"://|www\.|\w\s?\.[^\W\d_]{2}|\w\s\.\s[^\W\d_]{2}|\.\s?gg\b|[^\W\d_]:\d{4}|@|\w#\d"

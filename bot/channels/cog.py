@@ -34,7 +34,7 @@ _ANSWER_WITHIN = timedelta(hours=24)
 """How long a question can be answered: the terms may be others later."""
 _EXPORT_EVERY_S = 180.0
 EVERYWHERE_EVERY_S = 30.0
-"""Between two answers of a kind to one person that are about all servers."""
+"""Seconds between two answers of a kind to one person in direct messages, which look through all servers."""
 _MOST_PAGES = 10
 """Servers that are shown one by one; the file has all."""
 _OPTIN_AGAIN = "use `/optin` in that server again"

@@ -22,13 +22,12 @@ from bot.words import (
     as_typed,
     bar,
     clipped,
-    duration,
     listed,
     mentions,
     short_title,
     some,
 )
-from galvanic.units import count
+from galvanic.units import count, duration
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings

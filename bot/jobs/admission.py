@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from bot.words import duration
 from galvanic.errors import UserError
-from galvanic.units import count
+from galvanic.units import count, duration
 from shared.settings import Settings
 
 _BUSY = 8  # with so many waiting, it is the worker, not the people, that sets the pace of the answers

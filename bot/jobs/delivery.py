@@ -87,7 +87,7 @@ class Delivery(Service):
         self._presenters[job, event] = presenter
 
     def require_presenters(self) -> None:
-        """Raises RuntimeError: a kind of job can be sent, and nothing shows how it ends."""
+        """Check that each kind of job has a presenter. Raises RuntimeError if one has none."""
         shown = {job for job, event in self._presenters if event is not Failed}
         if missing := [job.__name__ for job in get_args(Asked) if job not in shown]:
             raise RuntimeError(f"nothing shows how these jobs end: {', '.join(missing)}; `Delivery.present` is missing")
@@ -176,7 +176,7 @@ class Delivery(Service):
         return otherwise if given_up else await self._final(job.job_id) or otherwise
 
     async def _end_of_asked(self, job: Asked, timeout_s: float) -> Event:
-        """As `end_of`. If a worker has begun the job, the request keeps its cooldown, however it ends."""
+        """Wait for a job's last event. If a worker has begun the job, its cooldown stays, however it ends."""
         event = await self.end_of(job, timeout_s, _too_slow())
         with contextlib.suppress(RedisError):
             if not isinstance(event, Failed) or await self.jobs.has_begun(job.job_id):

@@ -28,7 +28,7 @@ _SENTENCES = ("Verdict", "Unseen text", "Its own text", "Losses")
 
 
 def private_list(models: list[ModelRecord], here: list[int], prefix: str) -> discord.Embed:
-    """For their author alone."""
+    """List the private models of one member, to be shown to them alone."""
     embed = model_list(models, None, here, 0, prefix)
     embed.title = "Models of your own words"
     return embed

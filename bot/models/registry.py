@@ -77,7 +77,7 @@ class Registry:
         return [record for record in own if could_read(sources_of(record.transcripts))]
 
     async def channel_models(self, viewer: Viewer) -> tuple[list[ModelRecord], ModelRecord | None]:
-        """What a channel may use, newest first; the model that it has chosen, if that is for everybody there."""
+        """Return the models that a channel may use, newest first, and its current one if everybody there may use it."""
         records, hashes = await self._ask(viewer)
         models = sorted(self.among(viewer, records), key=lambda model: model.created_at, reverse=True)
         # A thread whose own choice is gone has its parent's.

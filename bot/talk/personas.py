@@ -45,7 +45,7 @@ _CALL = r"[a-z0-9][a-z0-9_-]{0,19}"
 _CALLED = re.compile(rf"(?<![\w@<./])@({_CALL})(?![\w-])", re.IGNORECASE)
 _RESERVED = ("everyone", "here", "systemmessage", "stop")
 _MOST_CHARS = 32
-"""Of a name, as of Discord's own: after a longer one, `MARK` may be out of sight."""
+"""The longest name, as on Discord. Behind a longer one `MARK` could be out of sight."""
 _FOUND = 1_000
 """Members in an answer of Discord's, at most."""
 _ALIKE = ("li1", "o0")
@@ -319,8 +319,8 @@ def question(call: str, made: Persona, prefix: str) -> dict[str, Any]:
 
 
 def checked(call: str, title: str) -> tuple[str, str]:
-    """What people call a persona, and the name that is shown, without invisible characters. Raises UserError: it can't
-    be called so."""
+    """Return a persona's call and its shown name, without invisible characters. Raises UserError if one of them is not
+    allowed."""
     call = call.strip().removeprefix("@").lower()
     name = disarm.strip_format(unicodedata.normalize("NFKC", title.strip(" \"'“”")))
     signs = {unicodedata.category(one)[0] for one in name if one not in " .,'’&!?()-"} - set("LMN")

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from discord.utils import snowflake_time
 
-from bot.words import code, duration, plain
+from bot.words import code, plain
 from galvanic.errors import UserError
+from galvanic.units import duration
 from shared import blocklist
 
 MOST_AN_HOUR = 60

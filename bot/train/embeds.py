@@ -25,7 +25,6 @@ from bot.words import (
     bar,
     bits,
     clipped,
-    duration,
     figure,
     in_line,
     limit,
@@ -35,7 +34,7 @@ from bot.words import (
 )
 from galvanic.options import RECIPE_WORDS, STARTER, TrainOptions
 from galvanic.results import Difficulty, Doing
-from galvanic.units import count, course, written
+from galvanic.units import count, course, duration, written
 from shared.blocklist import Blocklist
 from shared.events import Finished, Progress, Sample
 from shared.jobs import LOSS_FILE, TrainJob
@@ -336,7 +335,7 @@ def finished(end: Finished, context: CardContext) -> discord.Embed:
 
 
 def _course(end: Finished) -> str:
-    went = course(end.model.epochs, duration(end.seconds), end.stopped)
+    went = course(end.model.epochs, end.seconds, end.stopped)
     return went if end.model.parent in (None, STARTER) else f"{went}, counting the models before it"
 
 

@@ -322,7 +322,7 @@ class Writing(commands.Cog):
                 await self.generating.delivery.ask(job, ctx.send, **replying(ctx))
 
     def require_usable(self, who: Actor, message: discord.Message) -> None:
-        """Raises UserError: the message is neither the person's own, nor the bot's, nor a webhook's."""
+        """Check that a message is the person's own, the bot's or a webhook's. Raises UserError if it is not."""
         me = self.generating.client.user
         if message.author.id not in (who.user.id, me and me.id) and message.webhook_id is None:
             raise UserError(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from galvanic import model_file
 from galvanic.cli.base import Cli, given_options, report
 from galvanic.errors import UserError
-from galvanic.facts import duration
 from galvanic.model_file import STARTER_FILE, describe, path_for, path_of, start_of
 from galvanic.options import GenerateOptions, TrainOptions
 from galvanic.progress import Bar
@@ -150,7 +149,7 @@ def _verdict_lines(found: Verdict) -> list[str]:
 
 
 def _new_file(name: Path, options: argparse.Namespace) -> Path:
-    """Where to write a model. Raises UserError: there is one, and it is not to be replaced."""
+    """Return where to write a model. Raises UserError if a file is there and `--force` was not given."""
     path = path_for(name)
     if path.exists() and not options.force:
         raise UserError(f"{path} is there already.", "Name another file, or add --force to replace that model.")
@@ -216,7 +215,7 @@ def _tell(options: argparse.Namespace, chosen: TrainOptions, out: Path, result: 
         "verdict": found.kind,
         "next": found.step,
     }
-    went = course(result.epochs, duration(result.seconds), result.stopped, result.epochs_before)
+    went = course(result.epochs, result.seconds, result.stopped, result.epochs_before)
     lines = [
         *(f"--- sample {number} ---\n{sample}\n" for number, sample in enumerate(result.samples, 1)),
         *_verdict_lines(found),

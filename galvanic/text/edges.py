@@ -46,8 +46,7 @@ _ANNOUNCED = regex.compile(
     r"|[IVXLCDM]\.?|[*_=~·•–—-][\s*_=~·•–—-]*)\Z"
     rf"|(?<={_SIGNS}{_CLOSERS})\s+\p{{Lu}}[\w.'’-]*(?:\s\p{{Lu}}[\w.'’-]*)*:\Z"
 )
-"""What announces something that does not come: a speaker's name, or a heading, on a line of its own or, with a colon,
-behind a sentence."""
+"""A speaker's name or a heading at the end of a text, on a line of its own or, with a colon, behind a sentence."""
 
 _NAME = (
     r"(?:"
@@ -78,7 +77,7 @@ def cut(text: str, most: int, stop: StopAt | None = None, *, at_words: bool = Tr
 
 
 def _closed(text: str) -> str:
-    """Without what begins or announces something at its end."""
+    """Take off openings, names and headings at the end of a text."""
     end, before = text[-_LEFT_OPEN_MOST:], ""
     while end != before:
         before, end = end, _ANNOUNCED.sub("", _LEFT_OPEN.sub("", end))
@@ -86,7 +85,7 @@ def _closed(text: str) -> str:
 
 
 def speech(text: str) -> str:
-    """What one speaker says of a text: without names before it, up to the next one; empty if there are names alone."""
+    """Return the words of a text's first speaker, without names; empty if there are only names."""
     if names := _NAMES.match(text):
         text = text[names.end() :]
     following = _NEXT_NAME.search(text)

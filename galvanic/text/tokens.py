@@ -42,7 +42,7 @@ def words(text: str) -> list[str]:
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
-    """Where `words` begin and end."""
+    """Return the tokens of `words` as (start, end) places in the text."""
     return [(start, end) for start, end in _WORDS.span_tokenize(text) if text[start:end] not in stop_words()]
 
 

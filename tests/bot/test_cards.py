@@ -21,6 +21,7 @@ from bot.words import AMBER, BLURPLE, GREEN
 from bot.write import embeds as write_embeds
 from galvanic.options import TrainOptions
 from galvanic.results import Doing
+from galvanic.units import duration
 from galvanic.verdict import Verdict
 from shared.blocklist import Blocklist
 from shared.events import Cancelled, Event, Failed, Interrupted, Queued, Sample, Started
@@ -381,7 +382,7 @@ def test_cards_fit_discord_whatever_the_text(title: str, samples: list[str]) -> 
 
 
 def test_durations_read_like_speech() -> None:
-    assert [words.duration(s) for s in (0, 48, 65, 4_800)] == ["0 s", "48 s", "1 min 05 s", "1 h 20 min"]
+    assert [duration(s) for s in (0, 48, 65, 4_800)] == ["0 s", "48 s", "1 min 05 s", "1 h 20 min"]
 
 
 def test_the_bar_never_overflows() -> None:
