@@ -11,7 +11,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from galvanic.results import Control, Difficulty, Hooks, Progress, Sample
-from galvanic.units import bits, written
+from galvanic.units import bits, duration, written
 
 _RESOLUTION = 1_000
 
@@ -46,7 +46,7 @@ class Bar(Hooks):
         elif event.train_loss is not None:
             parts += [f"its own text {bits(event.train_loss)}"]
         parts += [f"{event.chars_per_s:,.0f} chars/s"] if event.chars_per_s is not None else []
-        parts += [f"{clock(event.eta_s)} left"] if event.eta_s is not None else []
+        parts += [f"{duration(event.eta_s)} left"] if event.eta_s is not None else []
         self._bar.set_description_str(", ".join(parts), refresh=False)
         self._bar.refresh()
 
@@ -65,8 +65,3 @@ class Bar(Hooks):
         if self._requested:
             raise KeyboardInterrupt
         self._requested = self._at_interrupt
-
-
-def clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
