@@ -20,33 +20,29 @@ def one_line(text: str, most: int) -> str:
 
 def facts_of(description: Description) -> Facts:
     """Names and values of what a registry does not know, or not as well; the most telling first."""
-    found, size = verdict(description.training, description.options), len(description.symbols)
-    because = one_line(description.training.network_because, MOST_LICENCE)
+    training, size = description.training, len(description.symbols)
+    found = verdict(training, description.options)
+    because = one_line(training.network_because, MOST_LICENCE)
     facts = {
         "Verdict": found.headline,
         **found.figures,
         "Losses": _losses(found),
-        "Network": ", ".join(filter(None, (network_words(description), because))),
+        "Network": ", ".join(filter(None, (_network(description), because))),
         "Vocabulary": f"{size:,} {'words and signs' if description.recipe == 'word' else 'characters'}",
-        "Training": training_words(description),
-        "Goes back to": lineage_words(description),
+        "Training": course(training.epochs, training.seconds, training.stopped, training.epochs_before),
+        "Goes back to": _lineage(description),
         "Rights": one_line(description.corpus.licence, MOST_LICENCE),
     }
     return tuple((name, value) for name, value in facts.items() if value)
 
 
-def network_words(description: Description) -> str:
+def _network(description: Description) -> str:
     network = description.network
     units = ", ".join(f"{units:,}" for units in network.units)
     layers = f"{count(len(network.units), 'LSTM layer')} of {units} units"
     if network.members > 1:
         return f"{network.members} networks that predict together, each with {layers}"
     return layers
-
-
-def training_words(description: Description) -> str:
-    training = description.training
-    return course(training.epochs, training.seconds, training.stopped, training.epochs_before)
 
 
 def _losses(found: Verdict) -> str:
@@ -61,8 +57,8 @@ def _losses(found: Verdict) -> str:
     return f"nats per character: {named}"
 
 
-def lineage_words(description: Description) -> str:
-    """The models that it started from, the oldest first."""
+def _lineage(description: Description) -> str:
+    """Name the models that it started from, the oldest first."""
     names = [one_line(ancestor.name, _MOST_NAME) for ancestor in description.lineage[-_MOST_ANCESTORS:]]
     earlier = ["…"] if len(description.lineage) > _MOST_ANCESTORS else []
     return " → ".join([*earlier, *names])
