@@ -26,6 +26,8 @@ LEARNED = 1_000_000  # of the part to learn from at most so many characters are 
 STREAMS, LEAD, SCORED = 64, 64, 160
 """Pieces of the held-out part that are read side by side; characters of each that are read before, and that count."""
 
+NO_HELP = "Trained from scratch: the starter, a model of English, doesn't know this kind of text."
+
 Nats = npt.NDArray[np.float64]
 log = structlog.get_logger()
 
@@ -39,12 +41,6 @@ class Judged(NamedTuple):
         """Whether to begin with the starter. Not asked of a training that is resumed, which goes on with what it began
         with."""
         return self.starter < self.counted
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        if self.helps:
-            return ()
-        return ("Trained from scratch: the starter, a model of English, doesn't know this kind of text.",)
 
 
 _NETWORK = ("layers", "units", "embedding", "encoding")

@@ -30,7 +30,7 @@ from galvanic.parent import Parent, check_symbols, child_plan, grown, load_paren
 from galvanic.plan import Budget, Plan, Weights, apply_options, fit_to_text, make_plan, spare_memory
 from galvanic.results import CurvePoint, Hooks, Stopped, TrainResult, best_point, per_char, thinned
 from galvanic.samples import SAMPLE_CHARS, SAMPLES, SampleWriter, first_sample, line_start
-from galvanic.starter import candidate, judge
+from galvanic.starter import NO_HELP, candidate, judge
 from galvanic.text import Prepared, TextOptions, prepare
 from galvanic.text.vocabulary import symbol_counts
 
@@ -94,11 +94,10 @@ def train(
         starter_loss = begin.description.training.starter_loss if begin and begin.learned(corpus) else None
         if begin and not parent and options.start is None and begin.description.weights_sha256 != begun:
             judged = judge(begin, prepared)
-            notes = judged.notes
             if judged.helps:
                 starter_loss = judged.starter
             else:
-                begin = None
+                begin, notes = None, (NO_HELP,)
                 del prepared  # not to hold the text twice
                 prepared = _prepared(text, options, corpus, None, workdir, hooks)
         training = _Training(prepared, options, corpus, plan, begin, limits, notes, starter_loss, authors, table)
