@@ -37,18 +37,20 @@ def stop_words() -> frozenset[str]:
 
 
 def words(text: str) -> list[str]:
-    """The tutorial's tokens, without stop words."""
-    return [token for token in _WORDS.tokenize(text) if token not in stop_words()]
+    """Return the tutorial's tokens, without stop words."""
+    stop = stop_words()
+    return [token for token in _WORDS.tokenize(text) if token not in stop]
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
     """Return the tokens of `words` as (start, end) places in the text."""
-    return [(start, end) for start, end in _WORDS.span_tokenize(text) if text[start:end] not in stop_words()]
+    stop = stop_words()
+    return [(start, end) for start, end in _WORDS.span_tokenize(text) if text[start:end] not in stop]
 
 
 def with_spaces(text: str) -> list[str]:
-    """Words and punctuation, each with the space before it, and all other blank space, a character each: joined, they
-    are the text."""
+    """Split a text into words and punctuation, each with the space before it, and all other blank space, a character
+    each: joined, they are the text."""
     parts: list[str] = []
     behind = 0
     for start, end in _TOKENS.span_tokenize(text):
