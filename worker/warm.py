@@ -51,11 +51,11 @@ class _Slot:
         self._model_id = model_id
         self._passes = passes
         self._lock = threading.Lock()
-        self._batching = threading.Lock()  # not the other one, which is held while the model is loaded
         self._model: TextModel | None = None
         self.users = 0
         """Requests that wait for it, or work with it."""
         self._batchers: dict[int, Batcher[WriteRequest, Generation]] = {}
+        self._at_once = min(PASSES, cores())
 
     def model(self) -> TextModel:
         """Raises UserError: no such model, or a damaged file; StoreAway: a remote store cannot be used now."""
@@ -70,17 +70,13 @@ class _Slot:
             return self._model
 
     def batcher(self, guild_id: int) -> Batcher[WriteRequest, Generation]:
-        """The one that gathers a server's requests: of all servers only the starter is asked by several."""
-        with self._batching:
-            if guild_id not in self._batchers:
-                serve = functools.partial(self._serve, guild_id)
-                self._batchers[guild_id] = Batcher(serve, at_once=min(PASSES, cores()))
-            return self._batchers[guild_id]
+        """Return what gathers a server's requests. Only the starter is asked by several servers."""
+        new = Batcher(functools.partial(self._serve, guild_id), at_once=self._at_once)
+        return self._batchers.setdefault(guild_id, new)
 
     def rest(self) -> None:
         """Let the threads of all servers go; to be called while nobody uses it."""
-        with self._batching:
-            self._batchers.clear()
+        self._batchers.clear()
 
     def _serve(self, guild_id: int, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
         with self._passes.turn(guild_id):
