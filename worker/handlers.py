@@ -48,8 +48,7 @@ class Handler(NamedTuple, Generic[J]):
         left_s = (expires - datetime.now(UTC)).total_seconds() if expires else settings.generate_timeout_s
         until = time.monotonic() + (1 - _TO_TELL) * left_s
         context = JobContext(settings, client, job_events, warm_models(), until)
-        own = _slots.turn(job.place.guild_id, gives_way=False)  # imports are checked under a lock
-        slot = contextlib.nullcontext() if self.in_passes else own
+        slot = contextlib.nullcontext() if self.in_passes else _slots.turn(job.place.guild_id, gives_way=False)
         with job_context(job), slot, counted(job.kind, job_events):
             carry_out(job, job_events, functools.partial(self.work, job, context))
 

@@ -33,8 +33,8 @@ class Passes:
     def turn(self, guild_id: int, *, gives_way: bool = True) -> Iterator[None]:
         """Wait for a turn of a server, and have it meanwhile.
 
-        `gives_way` False: it is not given up in between. Work that holds a lock would keep it from all who wait for it
-        in a turn of theirs, and so never get its own back.
+        `gives_way` False: it is not given up in between. Work that holds a lock, as the check of an import, would keep
+        it from all who wait for it in a turn of theirs, and so never get its own back.
         """
         with self._lock:
             waiting = None if self._free else self._wait(guild_id)
