@@ -67,9 +67,9 @@ def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
 
 
 def _draw_curve(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
-    """Draw the loss over epochs, in bits per character, the best epoch marked and named. `curve` may be empty.
+    """Draw the loss on unseen text over epochs, in bits per character, the best epoch marked and named.
 
-    On text that is not learned from; that of its own text, where nothing else was measured.
+    If nothing was kept apart, it is the loss on the model's own text. `curve` may be empty.
     """
     from matplotlib.ticker import MaxNLocator
 

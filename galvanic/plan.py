@@ -187,7 +187,7 @@ knew with each epoch that it is made to do without."""
 _EPOCHS_FROM_STARTER = 1_000
 """Its own held-out part says sooner when to end: a book's after some ten, that of a channel of 120 lines after 30."""
 _RATE_FROM_STARTER = (200_000, 1.5e-3), (0, 6e-4)
-"""The same for a model that begins with the starter. A longer text has more to learn in an epoch."""
+"""As `_RATE_GOING_ON`, of a model that begins with the starter. A longer text has more to learn in an epoch."""
 _MORE_DROPOUT = {"char": 0.0, "word": 0.2}
 """A network with thousands of symbols to tell apart has more of them to learn by heart: more outputs are dropped."""
 _LONG, _WIDE = 200_000, 768
