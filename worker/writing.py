@@ -70,7 +70,7 @@ def _chosen(
     texts = [one for one in written if not isinstance(one, UserError)]
     if not texts:
         raise next(one for one in written if isinstance(one, UserError))
-    texts = [_said(job, one) for one in texts]
+    texts = [_shown_part(job, one) for one in texts]
     if len(texts) == 1:
         return texts[0]
     from galvanic.related import related
@@ -90,9 +90,9 @@ def _chosen(
     return texts[max(range(len(texts)), key=worth)]
 
 
-def _said(job: GenerateJob, written: Generation) -> Generation:
-    """Return the part of a text that is shown: one line where names stand before lines, else one speaker's words. A
-    random line at its beginning is shown, too."""
+def _shown_part(job: GenerateJob, written: Generation) -> Generation:
+    """Return the part of a text that is shown: one line where names stand before lines; of an answer, one speaker's
+    words, with the random line that it may begin with."""
     if job.one_line:
         return replace(written, text=written.text.partition("\n")[0])
     if job.shown != 0:
