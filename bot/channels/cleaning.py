@@ -68,11 +68,11 @@ _WORDS = {"member": "someone", "role": "everyone", "channel": "the channel", "ti
 _EVERYONE = re.compile(r"@(?:everyone|here)\b", re.I)
 
 # What leads to somebody, or opens something, in a line without markup.
-_SIGN = re.compile(r"[\d@#:([{<（]|\.\S|\s\.")
+_SIGN = re.compile(r"[\d@#:/\\([{<（]|\.\S|\s\.")
 """A quick test: `_LEADS` matches only lines with one of these signs."""
 _LEADS = re.compile(
     # A link or a host, also with a port, or with a space before its dot; an address; `name#1234`.
-    r"://|www\.|\w\s?\.[^\W\d_]{2}|\w\s\.\s[^\W\d_]{2}|\.\s?gg\b|[^\W\d_]:\d{4}|@|\w#\d"
+    r"://|www\.\S|\w\s?\.[^\W\d_]{2}|\w\s\.\s[^\W\d_]{2}|\.\s?gg\s?[/\\]|[^\W\d_]:\d{4}|@|\w#\d"
     r"|[(\[{<（]\s?(?:at|dot|\.)\s?[)\]}>）]"
     # Seven digits without a letter between them: a telephone, a card, an id. Places to four decimals, IP addresses.
     r"|(?:\d[\W_]*+){7}|\d\.\d{4}|\d\.\d{1,3}\.\d{1,3}\.\d|(?:[0-9a-f]{1,4}:{1,2}){3}",

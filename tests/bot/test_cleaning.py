@@ -168,6 +168,7 @@ LEFT_OUT = [
     "call 12:34:56:78",
     "call 1,500,000 44",
     "join discord gg/abc now",
+    "join dsc. gg/abc now",
     "ada at gmail com it is",
     "my pin is 47 and the code 4b7x",
 ]
@@ -200,6 +201,7 @@ see you at home. bye
 dinner at 5.30
 what?yes sure
 what? the token is gone
+well played 2:0. gg
 I like cats
 connect the dots, look at the dot
 😂 ❤️ 👨‍👩‍👧 🇩🇪 👍🏽
