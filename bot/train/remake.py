@@ -232,7 +232,9 @@ def chain_again(
     `options`: the model's own. `others`: its server's models. The ancestor is None if the chain began with the starter
     or from scratch, or if it is no longer among them.
     """
-    by_name = {other.name: other for other in others}
+    visible = [other for other in others if not other.is_private or other.authors == model.authors]
+    # Of two models with one name, its author means their own.
+    by_name = {other.name: other for other in sorted(visible, key=lambda other: other.is_private)}
     chain = [model]
     while (parent := by_name.get(chain[-1].parent or "")) is not None and parent.transcripts and parent not in chain:
         chain.append(parent)

@@ -9,11 +9,13 @@ import pytest
 from bot.channels.store import Line
 from bot.servers.access import Viewer
 from bot.servers.settings import Persona
-from galvanic.options import TrainOptions
+from bot.train.remake import chain_again
+from galvanic.options import TrainOptions, TranscriptRef
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
+from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests import factories
 from tests.bot.channels import Pages, agreed, being_read, look, model_of, names, queued as waiting, talked, until
@@ -97,6 +99,20 @@ async def test_all_that_was_trained_more_is_done_again(live: Live) -> None:
         "sea": (None, 1),
         "sea-2": (32, live.bot.settings.train_max_minutes),
     }
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_members_own_model_and_another_of_its_name_are_not_mixed_up(turned: bool) -> None:
+    refs = [
+        TranscriptRef(transcript_id=f"t{who}", revision=0, guild_id=1, channel_id=1, author_id=who) for who in (0, BEN)
+    ]
+    own = factories.record(model_id="bens", name="sea", transcripts=(refs[1],), epochs=3)
+    book = factories.record(model_id="book", name="sea", epochs=100)
+    others, by = [own, book][:: -1 if turned else 1], {"parent": "sea", "epochs": 104}
+    for ref, parent, epochs in ((refs[0], book, None), (refs[1], None, 104)):
+        model = factories.record(model_id="next", name="sea-2", transcripts=(ref,), **by)
+        ancestor, options = chain_again(model, TrainOptions(), others, Settings())
+        assert (ancestor, options.epochs) == (parent, epochs)
 
 
 async def test_a_chain_whose_beginning_is_gone_is_done_again_from_the_starter(live: Live) -> None:
