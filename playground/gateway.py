@@ -23,6 +23,7 @@ from simcord import intents as rules
 from simcord.backend import serializers
 from simcord.backend.access import channel_accessible
 
+from playground.guard import is_same
 from playground.places import PREMIUM_TIERS
 from playground.world import World
 
@@ -201,8 +202,7 @@ class Gateway:
             await connection.socket.close(code=_CLOSE_DECODE, message=b"Decode error")
 
     def _is_bot(self, token: object) -> bool:
-        shown = str(token).removeprefix("Bot ").strip()
-        return secrets.compare_digest(shown.encode("utf-8", "replace"), self._token.encode())
+        return is_same(str(token).removeprefix("Bot ").strip(), self._token)
 
     def _resume(self, connection: Connection, data: dict[str, Any]) -> None:
         self.forget_sessions(_RESUMABLE_S)

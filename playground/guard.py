@@ -60,7 +60,7 @@ class Guard:
             raise web.HTTPForbidden(
                 text="Requests from another page are refused. Copy the address into the browser's address bar."
             )
-        if request.path == "/" and _same(request.query.get(TOKEN), self._token):
+        if request.path == "/" and is_same(request.query.get(TOKEN), self._token):
             return self._sign_in(request)
         if not self._may_pass(request):
             return web.Response(
@@ -97,10 +97,11 @@ class Guard:
     def _may_pass(self, request: web.Request) -> bool:
         if request.path.startswith(_BOTS_OWN):
             return True
-        if request.path.startswith(_FILES) and _same(request.query.get("key"), self._file_key):
+        if request.path.startswith(_FILES) and is_same(request.query.get("key"), self._file_key):
             return True
-        return _same(request.cookies.get(self._cookie), self._token)
+        return is_same(request.cookies.get(self._cookie), self._token)
 
 
-def _same(given: str | None, secret: str) -> bool:
+def is_same(given: str | None, secret: str) -> bool:
+    """Return whether a token is the secret one, in a time that tells nothing of it."""
     return given is not None and secrets.compare_digest(given.encode("utf-8", "replace"), secret.encode())

@@ -11,7 +11,6 @@ import io
 import json
 import mimetypes
 import re
-import secrets
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable
@@ -30,6 +29,7 @@ from simcord.http import (
     routes as _routes,  # noqa: F401 - importing registers every handler
 )
 
+from playground.guard import is_same
 from playground.limits import check_request, settle_ids
 from playground.places import BOT_ID, PREMIUM_TIERS, USER_IDS, file_limit
 from playground.world import World
@@ -79,7 +79,7 @@ class Rest:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path.removeprefix(API_PREFIX)
         token = request.headers.get("Authorization", "").removeprefix("Bot ").strip()
-        if not _OPEN.match(path) and not secrets.compare_digest(token.encode(), self._token.encode()):
+        if not _OPEN.match(path) and not is_same(token, self._token):
             return _json({"message": "401: Unauthorized", "code": 0}, status=401)
         if path in ("/gateway", "/gateway/bot"):
             return _json(self._gateway_info())

@@ -201,6 +201,7 @@ def test_a_second_reaction_takes_the_first_one_back(server: Server) -> None:
 def test_api_needs_a_token(server: Server) -> None:
     assert status(f"{server.url}/api/v10/users/@me", {}) == 401
     assert status(f"{server.url}/api/v10/users/@me", {"Authorization": "Bot x"}) == 401
+    assert status(f"{server.url}/api/v10/users/@me", {"Authorization": "Bot \xff"}) == 401, "not UTF-8"
     assert status(f"{server.url}/api/v10/users/@me", AS_BOT) == 200
 
 
