@@ -1,5 +1,6 @@
--- KEYS: the guild's models, then the channel and, of a thread, its parent. ARGV: what a model's key begins with; one or
--- more entries; an empty one: the models that the channels have chosen; none: all models. Returns records, and the hash of each channel.
+-- Returns records, and the hash of each channel. KEYS: the guild's models, then the channel and, of a thread, its parent.
+-- ARGV: what a model's key begins with; one or more entries; an empty one: the models that the channels have chosen;
+-- none: all models.
 local ids, records, choices = {}, {}, {}
 if not ARGV[2] then
   ids = redis.call('HVALS', KEYS[1])

@@ -214,8 +214,8 @@ class Registry:
         `change` makes the new record of the old one, again when somebody else was faster. `numbered`: add a number to
         a name that is taken. Raises UserError: the model is gone, or its new name is taken; or what `change` raises.
         """
-        number, tries = 1, 0
-        while tries < _AMEND_TRIES:
+        number, overtaken = 1, 0
+        while overtaken < _AMEND_TRIES:
             data = cast(bytes | None, await reply(self._redis.get(keys.model(model_id))))
             if data is None:
                 raise UserError("This model was deleted a moment ago.", "Choose another one.")
@@ -228,14 +228,17 @@ class Registry:
             done = await reply(self._amend(keys=names, args=given))
             if done == b"done":
                 return new
-            if done == b"taken" and not numbered:
+            if done == b"changed":
+                overtaken += 1
+            elif numbered:
+                number += 1
+            else:
                 prefix = await self._guilds.prefix(old.guild_id)
                 rename = as_typed(prefix, "model rename", "name", old.name, "new", "NEW")
                 raise UserError(
                     f"The name `{new.name}` is already taken in this server.",
                     "Choose another one." if new.name != old.name else f"Rename this model first: `{rename}`.",
                 )
-            number, tries = number + (done == b"taken"), tries + (done != b"taken")
         raise UserError("Somebody else is changing this model right now.", "Try again in a moment.")
 
     async def remove(self, model: ModelRecord) -> bool:
