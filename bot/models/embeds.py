@@ -29,9 +29,10 @@ _SENTENCES = ("Verdict", "Unseen text", "Its own text", "Losses")
 
 def private_list(models: list[ModelRecord], here: list[int], prefix: str) -> discord.Embed:
     """List the private models of one member, to be shown to them alone."""
-    embed = model_list(models, None, here, 0, prefix)
-    embed.title = "Models of your own words"
-    return embed
+    lines = [_line(model, here, current=False) for model in models]
+    embed = discord.Embed(title="Models of your own words", description="\n".join(lines), colour=BLURPLE)
+    info = as_typed(prefix, "model info", "name", "NAME")
+    return embed.set_footer(text=f"{count(len(models), 'model')} · {info} shows one")
 
 
 def model_list(
@@ -43,16 +44,15 @@ def model_list(
     *,
     kept: bool = False,
 ) -> discord.Embed:
-    """`page`: from 0. `here`: the channel where models may be used and, of a thread, its parent.
-    `kept`: trainings leave its model."""
+    """List a page of the models of a channel.
+
+    `page`: from 0. `here`: the channel and, of a thread, its parent. `kept`: trainings don't replace its model.
+    """
     lines = [_line(model, here, current=model == current) for model in models[page * PAGE : (page + 1) * PAGE]]
     embed = discord.Embed(title="Models", description="\n".join(lines), colour=BLURPLE)
     use, info = (as_typed(prefix, command, "name", "NAME") for command in ("model use", "model info"))
-    marked = (
-        f"▶️ this channel's model{', kept' if kept else ''}"
-        if current is not None
-        else f"{use} chooses this channel's model"
-    )
+    current_model = f"▶️ this channel's model{', kept' if kept else ''}"
+    marked = current_model if current is not None else f"{use} chooses this channel's model"
     counted = count(len(models), "model")
     where = f"page {page + 1} of {pages(models)} · {counted}" if len(models) > PAGE else counted
     return embed.set_footer(text=f"{marked} · {where} · {info} shows one")

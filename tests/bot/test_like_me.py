@@ -118,6 +118,8 @@ async def test_no_command_knows_it_for_anybody_else_admins_included(live: Live) 
     assert "bens-own" not in await live.ask("!models", person="ben"), "others read along"
     listed = text_of(await live.directly("ben", "Models of your own words"))
     assert ("bens-own" in listed, "whispers" in listed) == (True, False), "where all could read it"
+    assert "1 model · !model info NAME shows one" in listed
+    assert "model use" not in listed, "it can't be a channel's model"
 
 
 async def test_an_answer_is_posted_and_a_file_taken_in_for_its_owner_alone(live: Live) -> None:
