@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from discord.ext import commands
@@ -209,7 +209,7 @@ def options_form(
         for flag in flags.in_form:
             # Left-over words are no value of the field: `perhaps` for a switch, `5 6` for a number.
             value = values.get(shown(flag))
-            if value and _has_words(flags, f"--{shown(flag)} {value}"):
+            if value and _has_words(flags, flags.parse_flags(f"--{shown(flag)} {value}")):
                 raise UserError(f"`--{shown(flag)}` can't be {code(value)}.", f"{flag.description}.")
         await _add(ctx, flags, " ".join([*(f"--{name} {value}" for name, value in values.items()), rest]))
         await work(press)
@@ -217,15 +217,15 @@ def options_form(
     return Form(label(f"Options of {ctx.command}"), fields, Action(submit, hold=hold))
 
 
-def _has_words(flags: Options, line: str) -> bool:
-    given = flags.parse_flags(line)
+def _has_words(flags: Options, given: Mapping[str, list[str]]) -> bool:
+    """Return whether words were given that belong to no option with a name."""
     return any(flag.positional for flag in flags.get_flags().values() if flag.name in given)
 
 
 async def _add(ctx: Context, flags: Options, line: str) -> None:
     """Add what was typed to the options. Raises UserError: it cannot be used."""
     given = flags.parse_flags(line)
-    if _has_words(flags, line):
+    if _has_words(flags, given):
         raise UserError("I can't tell which option is meant.", "Begin each of the others with its name: `--batch 64`.")
     made = await flags.convert(ctx, line)
     for flag in flags.get_flags().values():
