@@ -284,13 +284,9 @@ def _add_progress(
             "Step": f"{progress.step:,} of {progress.steps:,}",
             "Time left": left,
             "Unseen text" if held_out else "Its own text": bits(unseen if held_out else progress.train_loss),
-            "Speed": _speed(progress),
+            "Speed": f"{progress.chars_per_s:,.0f} characters/s" if progress.chars_per_s else "…",
         },
     )
-
-
-def _speed(progress: Progress | None) -> str:
-    return f"{progress.chars_per_s:,.0f} characters/s" if progress is not None and progress.chars_per_s else "…"
 
 
 def finished(end: Finished, context: CardContext) -> discord.Embed:
@@ -323,10 +319,9 @@ def finished(end: Finished, context: CardContext) -> discord.Embed:
     embed = discord.Embed(title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}", colour=colour)
     headline = f"**{told.headline}**\n" if told.headline else ""
     embed.description = f"{headline}✅ {what}.\n{said}"
-    unseen = next(iter(told.figures))
-    add_fields(embed, {unseen: told.figures[unseen]}, inline=False)
-    others = {name: value for name, value in told.figures.items() if name != unseen}
-    add_fields(embed, {**others, "Training": _course(end), "Started from": _start(model)})
+    (measured_on, loss), *others = told.figures.items()
+    add_fields(embed, {measured_on: loss}, inline=False)
+    add_fields(embed, {**dict(others), "Training": _course(end), "Started from": _start(model)})
     samples = end.samples[:3] if context.quotable else ()
     below = {f"{_SAMPLE} {number}": quote(context.blocked.mask(one)) for number, one in enumerate(samples, start=1)}
     notes = clipped(context.blocked.mask("\n".join(end.notes)).strip(), FIELD_LIMIT)

@@ -22,7 +22,7 @@ from bot.words import (
     plain,
     tail,
 )
-from galvanic.units import choosing, count
+from galvanic.units import bits, choosing, count
 from shared.events import Compared, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, CompareJob, GenerateJob, SurpriseJob
 
@@ -144,7 +144,7 @@ def variant_names(answer: Compared) -> list[str]:
 
 def surprised(job: SurpriseJob, answer: Surprised, learn: str | None = None) -> discord.Embed:
     per_char, chars = answer.nats_per_char, count(answer.chars, "character")
-    said = f"**{per_char / math.log(2):.2f} bits per character** over {chars}: {choosing(per_char)}."
+    said = f"**{bits(per_char)}** over {chars}: {choosing(per_char)}."
     embed = discord.Embed(title=f"How surprising this is to {job.model.name}", description=said, colour=BLURPLE)
     embed.set_image(url=f"attachment://{SURPRISE_FILE}")
     highest: dict[str, float] = {}
