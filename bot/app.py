@@ -242,7 +242,7 @@ class Galvanic(commands.Bot):
             await self.invoke(ctx)
 
     def dispatch(self, event_name: str, /, *args: Any, **kwargs: Any) -> None:
-        """Once the bot is closed there is no loop that listeners could run in."""
+        """Call the listeners of an event, unless the bot is closed: there is no loop then that they could run in."""
         if not self.is_closed():
             super().dispatch(event_name, *args, **kwargs)
 
@@ -291,7 +291,7 @@ class Galvanic(commands.Bot):
         return ctx
 
     async def on_error(self, event_method: str, /, *_args: Any, **_kwargs: Any) -> None:
-        """A listener's."""
+        """Log an error of an event listener."""
         if (error := sys.exc_info()[1]) is not None and not self.is_closed():
             log_failed(event_method, error)
 

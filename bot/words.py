@@ -198,7 +198,7 @@ def _coarse(minutes: int) -> str:
 
 
 def bits(nats: float | None) -> str:
-    """A loss that may not be known yet."""
+    """Write a loss in bits, `…` if it is not known yet."""
     return "…" if nats is None else units.bits(nats)
 
 

@@ -221,7 +221,7 @@ def authors_of(job: Job) -> set[int]:
 
 def people_of(job: Job) -> set[int]:
     """Return the ids of the member who asked for a job and of those whose words it holds."""
-    return {job.place.user_id, *authors_of(job)} - {0}
+    return {job.place.user_id, *authors_of(job)} - {NOBODY}
 
 
 def without_people(job: Job) -> Job:

@@ -68,11 +68,9 @@ TRANSCRIPTS = "transcripts"
 # `job`: the job itself (JSON). `key`: idempotency key of the call that entered it, `entered_at`: when, in seconds since
 # the epoch. `card`: `channel:message` that shows it. `state`: `importing`, `waiting`, `sent`, `begun` or `over`.
 # `attempt`: number of the newest one; `nonce`: random, of that one. `worker`: who has begun it; `holder`: random, of
-# its process.
-# `in_use`: the model that it made was made its channel's.
-# `deaths`: attempts in a row that ended without a word and without headway, the running one counted. `progress`: entry
-# of the newest progress. `model_id`: of the model that it makes. Of trainings also `arrived`, the virtual time when it
-# was entered, and `start_tag`, once it was sent.
+# its process. `deaths`: attempts in a row that ended without a word and without headway, the running one counted.
+# `progress`: entry of the newest progress. `model_id`: of the model that it makes. Of trainings also `arrived`, the
+# virtual time when it was entered, `start_tag`, once it was sent, and `in_use`, once its model was its channel's.
 job = _Key("job:{job_id}")
 
 # String: a job whose answer somebody waits for (JSON), as the bot knows it: with who asked, and whose words it has. The
@@ -141,11 +139,11 @@ guild_models = _Key("guild:{guild_id}:models")
 # Sorted set: hash of a text that was uploaded in a guild -> when, seconds since the epoch. Expires with the last one.
 uploads = _Key("guild:{guild_id}:uploads")
 
-# Hash of a channel's choices: `model` (id of its current model), `keep` (`1`: trainings don't
-# replace that one), `temperature`, `chat` (`1`: answers mentions). And of
-# texts that nobody asks for, there and in its threads (`bot.talk`): `speak`: when, as an admin typed it; `quiet`: a
-# moderator wants none before, seconds since the epoch; `spoke`: id of the last one, or of when `speak` was chosen;
-# `heard`: people's messages since; `mute` (`1`): it was told there that no model can write any.
+# Hash of a channel's choices: `model` (id of its current model), `keep` (`1`: trainings don't replace that one),
+# `temperature`, `chat` (`1`: answers mentions). And of texts that nobody asks for, there and in its threads
+# (`bot.talk`): `speak`: when, as an admin typed it; `quiet`: a moderator wants none before, seconds since the epoch;
+# `spoke`: id of the last one, or of when `speak` was chosen; `heard`: people's messages since; `mute` (`1`): it was
+# told there that no model can write any.
 channel = _Key("channel:{channel_id}")
 
 # Sorted set of a `channel` or `guild`: id of a job that wrote such a text there within the last hour -> when, seconds

@@ -168,7 +168,7 @@ def _format_error(logger: WrappedLogger, method: str, event_dict: EventDict) -> 
 
 
 def _shown_arguments(record: logging.LogRecord) -> bool:
-    """Libraries put errors into their sentences."""
+    """Let a record pass, with `shown` for each of its arguments: libraries put errors into their sentences."""
     if isinstance(record.args, tuple):
         record.args = tuple(map(shown, record.args))
     elif isinstance(record.args, dict):

@@ -43,7 +43,7 @@ def read(kind: type[R], data: bytes, event: str, /, **where: Any) -> R | None:
 
 
 def job_from(job_id: str, data: bytes) -> Job:
-    """Raises NotUnderstood if another version wrote it, or it is another job."""
+    """Read a job. Raises NotUnderstood if another version wrote it, or it is another job."""
     try:
         job = _job.validate_json(data)
     except ValidationError as error:
