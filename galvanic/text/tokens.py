@@ -57,8 +57,9 @@ def with_spaces(text: str) -> list[str]:
         if start > behind and text[start - 1] == " ":
             start -= 1
         parts += text[behind:start]
-        if end - start <= _LONGEST and text[start:end].isascii():
-            parts.append(text[start:end])
+        token = text[start:end]
+        if len(token) <= _LONGEST and token.isascii():
+            parts.append(token)
         else:
             parts += _PART.findall(text, start, end)
         behind = end
