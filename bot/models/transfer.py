@@ -147,7 +147,7 @@ class Transfer(Requests):
         current = await self.servers.channel([place.channel_id])
         embed = embeds.imported(model, event.notes, prefix, current=current.model == model.model_id)
         if model.is_private:
-            await write_to(await self.client.fetch_user(place.user_id), embed=embed)
+            await write_to(await self.client.fetch_user(place.user_id), embed=embed, nonce=job.job_id)
             await send(f"✅ Imported. `{prefix}models` shows it to <@{place.user_id}> alone.", **options)
             return
         await send(embed=embed, view=embeds.model_buttons(model.model_id, "write", "use"), **options)

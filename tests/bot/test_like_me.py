@@ -306,6 +306,16 @@ async def test_made_again_it_is_told_to_its_author_alone(live: Live) -> None:
     assert not live.shown("bens-own"), "nobody else knows its name"
 
 
+async def test_an_import_of_it_is_told_to_its_author_once(live: Live) -> None:
+    model = await bens(live, imported=True, scope="channel")
+    file = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
+    for _ in range(2):  # as when Discord did not take the answer in the channel
+        await live.bot.delivery.post(file, Imported(model=model), live.bot.get_partial_messageable(LAB).send)
+    assert live.shown("Imported.")
+    assert not live.shown("bens-own")
+    assert len(live.shown("bens-own", channel=live.dm("ben"))) == 1
+
+
 async def test_no_file_makes_more_of_them_than_one_may_have(live: Live) -> None:
     for number in range(MOST_OWN):
         await bens(live, f"own-{number}")
