@@ -7,9 +7,6 @@ import pytest
 from tests.driver.client import text_of
 from tests.e2e.acts import TINY
 from tests.e2e.system import System
-from tests.e2e.texts import harbour
-
-LONG_ENOUGH = harbour(sentences=60)
 
 
 @pytest.mark.parametrize(
