@@ -79,7 +79,7 @@ def code_of(error: BaseException | None) -> int | None:
 
 def is_gone(error: BaseException) -> bool:
     """Whether Discord says that a channel no longer exists."""
-    return isinstance(error, discord.HTTPException) and error.code in (UNKNOWN_CHANNEL, NOT_FOUND)
+    return code_of(error) in (UNKNOWN_CHANNEL, NOT_FOUND)
 
 
 def explain(error: BaseException, doing: str, settings: Settings, usage: str = "") -> UserError:

@@ -208,8 +208,8 @@ class Responder(commands.Cog):
             except UserError as missing:
                 return missing
         name = "" if ctx.command is None else ctx.command.qualified_name  # a menu's command is no text by itself
-        usage = "" if ctx.command is None else ctx.command.extras.get("usage", name)
-        examples = [] if ctx.command is None else list(ctx.command.extras.get("examples", ()))
+        extras = {} if ctx.command is None else ctx.command.extras
+        usage, examples = extras.get("usage", name), extras.get("examples", ())
         prefix = await self._prefix(ctx)
         begin = mention_instead(prefix, self.bot.user) or prefix
         shows_example = isinstance(cause, commands.MissingRequiredArgument) and examples

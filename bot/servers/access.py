@@ -16,7 +16,7 @@ import structlog
 from discord.ext import commands
 
 from bot.background import DELETE_IF, is_transient, reply
-from bot.errors import UNKNOWN_CHANNEL, WrongPlace, servers_only
+from bot.errors import UNKNOWN_CHANNEL, WrongPlace, code_of, servers_only
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User
 from bot.words import plain
@@ -345,7 +345,7 @@ async def was_deleted(client: discord.Client, channel_id: int) -> bool:
         if is_transient(error):
             raise
         log.info("channel_not_looked_up", channel_id=channel_id, error=type(error).__name__)
-        return isinstance(error, discord.HTTPException) and error.code == UNKNOWN_CHANNEL
+        return code_of(error) == UNKNOWN_CHANNEL
     return False
 
 
