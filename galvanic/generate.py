@@ -173,8 +173,8 @@ class Author(ABC):
         return begun
 
     def _draw_seed(self, request: WriteRequest, random: np.random.Generator) -> tuple[Seed, str]:
-        """A window of the corpus, or a line of it, and what of it is shown as the seed: nothing, where the model keeps
-        nothing of its corpus. Raises UserError as `Predictor.read`."""
+        """Draw a window of the corpus, or a line of it; return with it what is shown as the seed: nothing, if the model
+        keeps nothing of its corpus. Raises UserError as `Predictor.read`."""
         if request.from_line:
             line = draw_line(lambda: self._text_of(self.draw_window(random)))
             if line.strip():
@@ -323,7 +323,7 @@ def _chances(author: Author, seed: str, signs: str, until: float) -> tuple[float
 
 
 def _is_english_word(seed: str, until: float) -> bool:
-    """Whether a seed ends with a whole word for the starter, which knows more words than a model of a small text.
+    """Return whether a seed ends with a whole word for the starter, which knows more words than a small text has.
 
     Raises UserError as `_chances`.
     """

@@ -58,6 +58,6 @@ def draw(
 
 
 def _evened(text: str) -> str:
-    """Blank space as one space, or one line end where it has any: else capitals within a line would show verse."""
+    """Make blank space one space, or one line end where it has any: else capitals within a line would show verse."""
     lines = (" ".join(line.split()) for line in begun(text).split("\n"))
     return "\n".join(filter(None, lines))

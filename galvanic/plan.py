@@ -185,7 +185,7 @@ _DROPOUT_FROM_STARTER = 0.1, 0.05
 """Shares of outputs and of recurrent weights dropped, at most, for who goes on from the starter: it loses of what it
 knew with each epoch that it is made to do without."""
 _EPOCHS_FROM_STARTER = 1_000
-"""Its own held-out part says sooner when to end: a book's after some ten, that of a channel of 120 lines after 30."""
+"""At most: its held-out part ends it sooner, that of a book after some ten, that of a channel of 120 lines after 30."""
 _RATE_FROM_STARTER = (200_000, 1.5e-3), (0, 6e-4)
 """As `_RATE_GOING_ON`, of a model that begins with the starter. A longer text has more to learn in an epoch."""
 _MORE_DROPOUT = {"char": 0.0, "word": 0.2}

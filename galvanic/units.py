@@ -19,7 +19,7 @@ def count(number: int, thing: str) -> str:
 
 
 def bits(nats: float) -> str:
-    """A loss in bits, as every card names it."""
+    """Write a loss in bits, as every card names it."""
     return f"{nats / math.log(2):.2f} bits per character"
 
 

@@ -48,7 +48,7 @@ class ModelCache:
         return {place.stem for place in self._copies()}
 
     def forget(self, model_id: str) -> None:
-        """Remove the copy of a model, and what is being fetched of it. Raises ValueError: that is no id."""
+        """Remove the copy of a model, and what is being fetched of it. Raises ValueError if that is no id."""
         for path in (self._place(model_id), *self.folder.glob(f"{PARTIAL}{model_id}.*")):
             path.unlink(missing_ok=True)
 

@@ -158,7 +158,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
 
 
 def _require_handlers() -> None:
-    """Exits with a sentence on standard error: a kind of job can come here, and nothing does it."""
+    """Exit with a sentence on standard error if nothing does a kind of job that can come here."""
     from worker.handlers import HANDLERS
 
     kinds = [str(kind.model_fields["kind"].default) for kind in (*get_args(Asked), DeleteJob)]

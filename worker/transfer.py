@@ -86,14 +86,14 @@ def import_(job: ImportJob, context: JobContext) -> None:
 
 def _save(job: ImportJob, file: str, context: JobContext) -> ModelRecord:
     """Check the model's file under a key of Redis, and save the model; its record, under the wished name."""
+    from galvanic.generate import TextModel
+
     most = int(context.settings.import_max_mb * MEGABYTE)
     if context.client.strlen(file) > most:
         raise UserError(
             f"This file has more than {context.settings.import_max_mb:g} MB.",
             "Import a smaller model, or ask the bot's operator to raise IMPORT_MAX_MB.",
         )
-    from galvanic.generate import TextModel
-
     data = cast(bytes | None, context.client.get(file))
     if data is None:
         raise UserError("The file has expired: it waited too long for a worker.", "Run the command again.")

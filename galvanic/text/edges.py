@@ -119,8 +119,10 @@ def joins(before: str, after: str) -> bool:
 
 
 def draw_line(draw: Callable[[], str]) -> str:
-    """The beginning of a line or sentence, whole words of it, without a small letter at its beginning if there is such
-    a one; of a text that has neither, some words. `draw` gives a random window of the corpus."""
+    """Return the beginning of a line or sentence, in whole words; some words of a text that has neither.
+
+    One that begins with a small letter is taken only if no other is found. `draw` gives a random window of the corpus.
+    """
     window = small = ""
     for _ in range(_TRIES):
         window = draw()

@@ -28,7 +28,7 @@ _PART = regex.compile(rf" ?(?:{_UNSPACED}|[\S--{_UNSPACED}]{{1,{_LONGEST}}})", r
 
 @functools.cache
 def stop_words() -> frozenset[str]:
-    """NLTK's English ones."""
+    """Return NLTK's English ones."""
     try:
         with warnings.catch_warnings(action="ignore"):
             return frozenset(stopwords.words("english"))
