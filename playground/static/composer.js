@@ -47,8 +47,13 @@ export class Composer {
 
   /** Of the box, or of the form that is in its place. */
   focus() {
-    if (this.command) (this.form.querySelector("input:not([type=file]), select, button") ?? this.form).focus();
+    if (this.command) this.firstField().focus();
     else this.box.focus({ preventScroll: true });
+  }
+
+  /** A button only where nothing can be typed or chosen; the form itself if the command has no options. */
+  firstField() {
+    return this.form.querySelector("input:not([type=file]), select") ?? this.form.querySelector("button") ?? this.form;
   }
 
   // ---------------------------------------------------------------- messages
@@ -191,10 +196,10 @@ export class Composer {
     $("attach").hidden = true;
     this.form.hidden = false;
     this.form.replaceChildren(el("span", { class: "slash-name", title: command.description }, `/${command.name}`), ...command.options.map((option) => this.field(option)));
-    const first = this.form.querySelector("input:not([type=file]), select") ?? this.form.querySelector("button");
-    if (words && first?.tagName === "INPUT") { first.value = words; first.dispatchEvent(new Event("input")); }
+    const first = this.firstField();
+    if (words && first.tagName === "INPUT") { first.value = words; first.dispatchEvent(new Event("input")); }
     this.form.tabIndex = -1;
-    (first ?? this.form).focus();
+    first.focus();
   }
 
   /** Back to plain messages. */

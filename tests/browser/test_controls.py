@@ -106,6 +106,14 @@ def test_the_box_is_one_key_away(page: Tab, client: PlaygroundClient) -> None:
     page.wait_for("pong")
 
 
+def test_what_is_typed_beside_a_slash_form_goes_into_its_first_text_field(page: Tab) -> None:
+    form = page.slash("learn")
+    expect(form.get_by_role("button").first).to_be_visible()  # the file's, before the name
+    page.channel("library").focus()
+    page.tab.keyboard.type("frank")
+    expect(page.part("option-name")).to_have_value("frank")
+
+
 def test_a_messages_actions_are_one_stop(page: Tab) -> None:
     page.say("act on this")
     tools = page.wait_for("act on this").get_by_role("toolbar")
