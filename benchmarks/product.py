@@ -201,7 +201,8 @@ class Product:
             train_loss=2.0,
         )
         with self.redis() as client:
-            client.set(keys.model(model_id), record.model_dump_json())
+            client.set(keys.model(model_id), record.facts.model_dump_json())
+            client.set(keys.ownership(model_id), record.ownership.model_dump_json())
             client.hset(keys.guild_models(record.guild_id), name, model_id)
             for channel_id in channels:
                 client.hset(keys.channel(int(channel_id)), "model", model_id)

@@ -16,7 +16,7 @@ from galvanic import results
 from galvanic.options import MOST_LENGTH
 from galvanic.results import Difficulty, Writer
 from shared.jobs import MOST_PASSAGES, MOST_USED, MOST_VARIANTS
-from shared.models import ModelRecord
+from shared.models import ModelFacts
 
 MOST_EVENT_BYTES = 8 * 2**20
 """As JSON: more than the longest text takes that a job may ask for."""
@@ -82,7 +82,7 @@ class Finished(_Event):
     """The loss curve is in Redis (`LOSS_FILE`). `seconds`: of training. `notes`: warnings in plain words."""
 
     kind: Literal["finished"] = "finished"
-    model: ModelRecord
+    model: ModelFacts
     samples: Notes
     seconds: float
     stopped: Literal["done", "early", "time", "finish"] = "done"
@@ -164,7 +164,7 @@ class Exported(_Event):
 
 class Imported(_Event):
     kind: Literal["imported"] = "imported"
-    model: ModelRecord
+    model: ModelFacts
     notes: Notes = ()
 
 

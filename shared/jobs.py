@@ -22,6 +22,7 @@ JobId = Annotated[str, Field(pattern=f"^{_ID}$")]
 ModelId = Annotated[str, Field(pattern=f"^{_ID}$")]
 TRAIN_QUEUE = "train"
 GENERATE_QUEUE = "generate"
+Scope = Literal["guild", "channel"]
 MOST_VARIANTS = 6  # texts in one comparison: each is a field of the card, readable without scrolling
 MOST_PASSAGES, MOST_USED = 4, 1_000  # in a quiz, one of them the text's; all that a model keeps of its text
 MOST_CANDIDATES = 8  # texts of which one is taken: half of what is written in one pass, whatever else waits for it
@@ -73,12 +74,29 @@ class TrainJob(_Job):
     options: TrainOptions
     parent: ModelRef | None = None  # the model to start from (`--from`, `train more`)
     parent_transcripts: tuple[TranscriptRef, ...] | None = None  # None: nobody can tell
+    parent_scope: Scope = "guild"  # as `shared.models.Ownership` has it
+    parent_origins: tuple[Snowflake, ...] = ()  # channels whose uploaded texts the parent learned from
     replaces: str | None = None  # id of the stale model whose place the new one takes
 
     @property
     def imports(self) -> bool:
         """Whether the channel that it learns is yet to be read."""
         return self.corpus.source == "channel" and not self.corpus.chars
+
+    @property
+    def scope(self) -> Scope:
+        """Who may use the new model.
+
+        A text that a member uploaded stays where it was shown, and so does what was learned from it. A model trained
+        further in a thread from one of its channel is the thread's: the thread may be private.
+        """
+        return "channel" if self.corpus.source == "upload" else self.parent_scope
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The channels whose uploaded texts it learns from, those of its parent included."""
+        own = (self.place.channel_id,) if self.corpus.source == "upload" else ()
+        return tuple(dict.fromkeys((*self.parent_origins, *own)))
 
     @property
     def is_private(self) -> bool:
@@ -225,9 +243,10 @@ def people_of(job: Job) -> set[int]:
 
 
 def without_people(job: Job) -> Job:
-    """Return a job as a worker gets it: without who asked and whose words it has, unless it makes a model of theirs."""
-    if isinstance(job, TrainJob | ImportJob | DeleteJob):
-        return job
+    """Return a job as a worker gets it: without who asked and whose words it has.
+
+    Only a training on one member's own words names their author, whose model's name is theirs alone.
+    """
     nobody = {"author_id": None, "pieces": ()}
     place = job.place.model_copy(update={"user_id": NOBODY, "message_id": None})
     known = {name: value for name, value in nobody.items() if name in type(job).model_fields}

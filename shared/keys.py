@@ -35,7 +35,7 @@ FORGOTTEN = "withdrawals:requests"
 # epoch. What is gone of them is taken out as they are read; it expires twice `JOB_TTL_S` after the last one.
 requests = _Key("bot:requests:{user_id}")
 
-# Hash of the trainings that are not over: job id -> `guild:user`. What quotas count and `jobs` lists.
+# Hash of the trainings that are not over: job id -> guild id. What quotas count and `jobs` lists.
 ACTIVE = "jobs:active"
 
 # Hash: guild id -> `start tag:order` of its training that was sent last (`bot.jobs.fairness.Served`).
@@ -73,8 +73,8 @@ TRANSCRIPTS = "transcripts"
 # virtual time when it was entered, `start_tag`, once it was sent, and `in_use`, once its model was its channel's.
 job = _Key("job:{job_id}")
 
-# String: a job whose answer somebody waits for (JSON), as the bot knows it: with who asked, and whose words it has. The
-# one in its hash, which workers read, is without them (`jobs.without_people`).
+# String: a job (JSON) as the bot knows it: with who asked, and whose words it has. The one in its hash, which workers
+# read, is without them (`jobs.without_people`).
 asked = _Key("bot:job:{job_id}")
 
 # Stream of the job's events, field `event` (JSON). Of progress only the newest is kept.
@@ -130,8 +130,12 @@ consent = _Key("guild:{guild_id}:consent")
 # Hash: id of a channel that an admin allows to learn from -> who did, and when (JSON, `bot.channels.consent`).
 allowed_channels = _Key("guild:{guild_id}:allowed")
 
-# String: a ModelRecord (JSON).
+# String: what a worker tells of a model, a ModelFacts (JSON).
 model = _Key("model:{model_id}")
+
+# String: whose a model is and who may use it, an Ownership (JSON), from the entry of the job that makes it. Without it
+# nobody may use the model.
+ownership = _Key("bot:model:{model_id}")
 
 # Hash of a guild's models: name -> model id; of a private one `USER/name`, which no other model can be called.
 guild_models = _Key("guild:{guild_id}:models")

@@ -17,7 +17,8 @@ from typing import Literal, NamedTuple
 
 from shared import keys
 from shared.events import Cancelled, Finished, Imported, Interrupted, Queued
-from shared.jobs import TRAIN_QUEUE, DeleteJob, Job, TrainJob, people_of, without_people
+from shared.jobs import TRAIN_QUEUE, DeleteJob, ImportJob, Job, TrainJob, people_of, without_people
+from shared.models import Ownership
 
 FIRST_EVENT = "0-1"  # id of a job's first event: those of attempts are larger
 FIRST_SEQ = 2  # of an attempt's own events; 1 says, before it begins, that the one before was interrupted
@@ -61,24 +62,29 @@ def enter(job: Job, key: str, nonce: str = "", arrived: int = 0) -> Script:
     `key`: the idempotency key; `arrived`: the virtual time (`bot.jobs.fairness`) of a training. Answers `entered`, or
     `known` when another call has entered this job.
     """
-    owner, now = "", time.time()
+    guild, model_id, ownership, now = "", "", "", time.time()
     fields: tuple[str, ...] = ("state", "sent", "attempt", "1", "nonce", nonce)
     if isinstance(job, TrainJob):
-        owner = f"{job.place.guild_id}:{job.place.user_id}"
+        guild = str(job.place.guild_id)
         state = ("importing",) if job.imports else ("waiting", "arrived", str(arrived))
         fields = ("attempt", "1", "state", *state)
+    if isinstance(job, TrainJob | ImportJob):
+        model_id, ownership = secrets.token_hex(12), Ownership.of(job).model_dump_json()
+        fields += ("model_id", model_id)
     fields += ("entered_at", str(now))
     asked = not isinstance(job, DeleteJob)
-    named, known = without_people(job).model_dump_json(), job.model_dump_json()
+    named, known = without_people(job).model_dump_json(), job.model_dump_json() if asked else ""
     said = (FIRST_EVENT, Queued().model_dump_json())
-    arguments = (named, key, *said, int(asked), owner, now, known if known != named else "", *fields)
+    arguments = (named, key, *said, int(asked), guild, now, known, ownership, *fields)
     people = map(keys.requests, sorted(people_of(job))) if asked else ()
-    return _script("enter", job.job_id, arguments, (keys.OUTBOX, keys.asked(job.job_id), *people))
+    more = (keys.OUTBOX, keys.asked(job.job_id), keys.ownership(model_id), *people)
+    return _script("enter", job.job_id, arguments, more)
 
 
 def imported(job: TrainJob, arrived: int) -> Script:
     """Have a training wait whose channel was read; `job`: with the text. Answers `waiting`, or its state if it did."""
-    return _script("imported", job.job_id, (job.model_dump_json(), arrived))
+    told = (without_people(job).model_dump_json(), job.model_dump_json(), Ownership.of(job).model_dump_json())
+    return _script("imported", job.job_id, (*told, keys.ownership(""), arrived), (keys.asked(job.job_id),))
 
 
 def roll_back(job_id: str, key: str = "") -> Script:
@@ -87,7 +93,7 @@ def roll_back(job_id: str, key: str = "") -> Script:
     Answers `undone`; `begun` if it is a training that a worker has, which is asked to cancel it, and nobody is shown
     how it ends; or `not there`.
     """
-    return _script("roll_back", job_id, (key,), (keys.OUTBOX, keys.asked(job_id)))
+    return _script("roll_back", job_id, (key, keys.ownership("")), (keys.OUTBOX, keys.asked(job_id)))
 
 
 def send_training(job_id: str, nonce: str, start_tag: int, guild_id: int, served: str) -> Script:
@@ -150,13 +156,13 @@ def tell(job_id: str, entry: str, event: str, *, last: bool, progress: bool) -> 
     return _script("tell", job_id, (entry, event, int(last), int(progress)))
 
 
-def register(job_id: str, entry: str, event: Finished | Imported) -> Script:
-    """End a job with an event under the id `entry`, and enter its model into the registry under the name in its record.
+def register(job_id: str, entry: str, event: Finished | Imported, guild_id: int) -> Script:
+    """End a job with an event under the id `entry`, and enter its model into a server's registry under its name.
 
     Answers `entered`, `taken` (the name is another model's) or `refused` (the job is over, or was rolled back), and
     fails as `tell` does.
     """
-    record = event.model
-    more = (keys.guild_models(record.guild_id), keys.model(record.model_id))
-    model = (record.model_id, record.entry, record.model_dump_json())
-    return _script("register", job_id, (entry, event.model_dump_json(), *model), more)
+    model = event.model
+    more = (keys.guild_models(guild_id), keys.model(model.model_id))
+    facts = (model.model_id, model.entry, model.model_dump_json())
+    return _script("register", job_id, (entry, event.model_dump_json(), *facts), more)

@@ -11,27 +11,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from galvanic.options import CorpusInfo, RecipeName, TrainOptions, TranscriptRef
 from galvanic.results import Measured
 from galvanic.verdict import Verdict, kind_of
-from shared.jobs import ModelId, ModelRef
+from shared.jobs import ImportJob, ModelId, ModelRef, Scope, TrainJob
 from shared.transcripts import Revision
 
 
-class ModelRecord(BaseModel):
-    """A model in a guild's registry.
+class ModelFacts(BaseModel):
+    """What a worker tells of a model that it made; `keys.model` holds it.
 
     Attributes:
-        model_id: its file's name in the model store; unguessable.
+        model_id: its file's name in the model store; unguessable. The bot chooses it.
         name: unique in the guild; of a private model, among its author's and those of the guild.
-        scope: everyone in the guild may use it; or only its channel (texts that a member uploaded), those of
-            `shared_with` and, if it is `for_server`, everyone after all.
-        channel_id: where it was trained.
         train_loss, heldout_loss: nats per character of the best epoch; held-out is None when nothing was held out.
         corpus, options: None where an imported file does not say, or may not name its text.
         parent: name of the model that it started from.
         copy_share: share of its samples that stands verbatim in the corpus, in runs of 30 characters or more.
         verdict: None in records of older versions.
-        sources: channels whose uploaded texts it learned from, those of its ancestors included (`origins`).
         transcripts: channels' messages that it learned from, those of its ancestors included.
-        replaces: id of the stale model whose place it takes.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -39,10 +34,6 @@ class ModelRecord(BaseModel):
     version: Literal[1] = 1
     model_id: ModelId
     name: str
-    guild_id: int
-    channel_id: int
-    owner_id: int
-    scope: Literal["guild", "channel"]
     recipe: RecipeName
     corpus_title: str
     corpus_chars: int
@@ -55,13 +46,9 @@ class ModelRecord(BaseModel):
     parent: str | None = None
     copy_share: float | None = None
     verdict: Verdict | None = None
-    shared_with: tuple[int, ...] = ()
-    for_server: bool = False
     file_bytes: int
     imported: bool = False
-    sources: tuple[int, ...] = ()
     transcripts: tuple[TranscriptRef, ...] = ()
-    replaces: str | None = None
     created_at: float = Field(default_factory=time.time)
 
     @property
@@ -72,7 +59,7 @@ class ModelRecord(BaseModel):
     @property
     def is_private(self) -> bool:
         """Whether nobody but its author may know of it."""
-        return bool(self.authors) and not self.shared_with and not self.for_server
+        return bool(self.authors)
 
     @property
     def entry(self) -> str:
@@ -83,14 +70,6 @@ class ModelRecord(BaseModel):
     def names_taken(self) -> tuple[str, ...]:
         """The fields that must not be another model's when it gets its name; `entry` is the first."""
         return (self.entry, self.name) if self.is_private else (self.entry,)
-
-    def usable_in(self, channel_ids: Iterable[int], user_id: int | None = None) -> bool:
-        """By a person; None: by anybody. For a thread, give its parent's id as well. Who could read its `transcripts`
-        is asked in `bot.models.audience`."""
-        if self.for_server or (self.authors == {user_id} if self.authors else self.scope == "guild"):
-            return True
-        trained_in = () if self.authors else (self.channel_id,)
-        return not {*trained_in, *self.shared_with}.isdisjoint(channel_ids)
 
     @property
     def judged(self) -> Verdict:
@@ -103,11 +82,6 @@ class ModelRecord(BaseModel):
         return ModelRef(model_id=self.model_id, name=self.name)
 
     @property
-    def origins(self) -> tuple[int, ...]:
-        """The channels whose uploaded texts it learned from; of an imported one that in which it was imported."""
-        return self.sources or ((self.channel_id,) if self.scope == "channel" else ())
-
-    @property
     def source_channels(self) -> tuple[int, ...]:
         """The channels, and private threads, whose messages it learned from."""
         return tuple(dict.fromkeys(ref.channel_id for ref in self.transcripts))
@@ -118,6 +92,98 @@ class ModelRecord(BaseModel):
             (revision := revisions.get(ref.transcript_id)) is None or ref.revision < revision.now
             for ref in self.transcripts
         )
+
+
+class _Owned(BaseModel):
+    """Whose a model is, and who may use it.
+
+    Attributes:
+        scope: everyone in the guild may use it; or only its channel (texts that a member uploaded), those of
+            `shared_with` and, if it is `for_server`, everyone after all.
+        channel_id: where it was trained.
+        sources: channels whose uploaded texts it learned from, those of its ancestors included (`origins`).
+        replaces: id of the stale model whose place it takes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    guild_id: int
+    channel_id: int
+    owner_id: int
+    scope: Scope
+    shared_with: tuple[int, ...] = ()
+    for_server: bool = False
+    sources: tuple[int, ...] = ()
+    replaces: str | None = None
+
+
+class Ownership(_Owned):
+    """What only the bot says of a model, from the job that makes it on; `keys.ownership` holds it.
+
+    Attributes:
+        learned: messages that the model learned from, as the bot knows them; None: as the worker tells, for they stand
+            in an imported file.
+    """
+
+    learned: tuple[TranscriptRef, ...] | None = ()
+
+    @classmethod
+    def of(cls, job: TrainJob | ImportJob) -> Ownership:
+        """Return what is true of the model that a job is to make."""
+        place = job.place
+        where = {"guild_id": place.guild_id, "channel_id": place.channel_id, "owner_id": place.user_id}
+        if isinstance(job, ImportJob):
+            return cls(**where, scope="channel", learned=None)
+        learned = None if job.transcripts is None else oldest(job.transcripts)
+        return cls(**where, scope=job.scope, sources=job.sources, replaces=job.replaces, learned=learned)
+
+
+class ModelRecord(ModelFacts, _Owned):
+    """A model in a guild's registry: what its worker and the bot say of it."""
+
+    @classmethod
+    def of(cls, facts: ModelFacts, ownership: Ownership) -> ModelRecord:
+        """Join both. Which messages it learned is the bot's word, in which revision the worker's."""
+        transcripts = facts.transcripts
+        if ownership.learned is not None:
+            read = {ref.transcript_id: ref.revision for ref in transcripts}
+            transcripts = tuple(
+                ref.model_copy(update={"revision": read.get(ref.transcript_id, ref.revision)})
+                for ref in ownership.learned
+            )
+        return cls(**{**dict(facts), **dict(ownership), "transcripts": transcripts})
+
+    @property
+    def facts(self) -> ModelFacts:
+        return ModelFacts(**dict(self))
+
+    @property
+    def ownership(self) -> Ownership:
+        return Ownership(**dict(self), learned=self.transcripts)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody but its author may know of it."""
+        return bool(self.authors) and not self.shared_with and not self.for_server
+
+    @property
+    def origins(self) -> tuple[int, ...]:
+        """The channels whose uploaded texts it learned from; of an imported one that in which it was imported."""
+        return self.sources or ((self.channel_id,) if self.scope == "channel" else ())
+
+    def usable_in(self, channel_ids: Iterable[int], user_id: int | None = None) -> bool:
+        """By a person; None: by anybody. For a thread, give its parent's id as well. Who could read its `transcripts`
+        is asked in `bot.models.audience`."""
+        if self.for_server or (self.authors == {user_id} if self.authors else self.scope == "guild"):
+            return True
+        trained_in = () if self.authors else (self.channel_id,)
+        return not {*trained_in, *self.shared_with}.isdisjoint(channel_ids)
+
+
+def oldest(refs: tuple[TranscriptRef, ...]) -> tuple[TranscriptRef, ...]:
+    """Return each transcript once, at its oldest revision: what a parent learned is still in its child."""
+    newest_first = sorted(refs, key=lambda ref: -ref.revision)
+    return tuple({ref.transcript_id: ref for ref in newest_first}.values())
 
 
 def private_entry(author_id: int, name: str) -> str:

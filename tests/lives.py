@@ -26,7 +26,7 @@ def enter(client: redis.Redis, job: Job) -> None:
 def send(client: redis.Redis, job_id: str) -> tuple[int, str]:
     """Send a training that waits: the attempt and its nonce, as its message has them."""
     nonce = lifecycle.new_nonce()
-    guild_id = int((client.hget(keys.ACTIVE, job_id) or b"1:1").split(b":")[0])
+    guild_id = int(client.hget(keys.ACTIVE, job_id) or 1)
     attempt = run(client, lifecycle.send_training(job_id, nonce, 0, guild_id, "0:1"))
     assert attempt is not None
     return int(attempt), nonce

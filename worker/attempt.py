@@ -18,7 +18,7 @@ from galvanic import model_file
 from galvanic.checkpoint import when_there_is_room
 from galvanic.errors import UserError
 from galvanic.files import write_text
-from galvanic.options import CorpusInfo, TranscriptRef
+from galvanic.options import CorpusInfo
 from galvanic.results import TrainingCancelled, TrainingInterrupted, TrainResult
 from galvanic.verdict import verdict
 from shared import keys
@@ -26,7 +26,7 @@ from shared.corpora import unpack_to_file, unpacked_limit
 from shared.events import Cancelled, Finished, Started
 from shared.history import Past
 from shared.jobs import LOSS_FILE, TrainJob
-from shared.models import ModelRecord
+from shared.models import ModelFacts, oldest
 from shared.settings import Settings
 from worker.beside import Lease
 from worker.channel_text import (
@@ -136,8 +136,8 @@ class Attempt:
             result = self._train(learned, parent, start)
         self._hooks.require_standing()  # the last samples took a while
         whole_s = time.monotonic() - begun if self._whole else None
-        record = _record(job, learned, parent, result, model_id, files.model.stat().st_size)
-        made = _made(job, record, result, whole_s)
+        facts = _facts(job, learned, parent, result, model_id, files.model.stat().st_size)
+        made = _made(job, facts, result, whole_s)
         self._patiently(lambda: write_text(files.made, made.model_dump_json()))
         self._deliver(made)
 
@@ -157,6 +157,7 @@ class Attempt:
         while True:
             job_events.enter(
                 made.finished,
+                self._job.place.guild_id,
                 prepare=lambda entered: job_events.attach(LOSS_FILE, loss_chart(made.curve, entered.name)),
             )
             job_events.durable()
@@ -216,7 +217,7 @@ class Attempt:
         self._hooks.own = learned.transcript
         return learned
 
-    def _train(self, learned: CorpusInfo, parent: ModelRecord | None, parent_file: Path | None) -> TrainResult:
+    def _train(self, learned: CorpusInfo, parent: ModelFacts | None, parent_file: Path | None) -> TrainResult:
         """Train, from the checkpoint if there is one that this version can read.
 
         Raises TrainingCancelled, TrainingInterrupted (the worker is stopping), StartOver (a member withdrew words that
@@ -248,29 +249,27 @@ class Attempt:
             return result.model_copy(update={"notes": (note, *result.notes)})
 
 
-def _parent(client: redis.Redis, job: TrainJob, *, resumed: bool) -> ModelRecord | None:
-    """The record of the model to start from.
+def _parent(client: redis.Redis, job: TrainJob, *, resumed: bool) -> ModelFacts | None:
+    """Return the model to start from; the bot has checked that it may be used there.
 
-    The bot has checked that it may be used there; it is checked again, for the message may be old or forged. `resumed`:
-    the training has started from it before; then single messages that were deleted since do not end it.
+    `resumed`: the training has started from it before; then single messages that were deleted since do not end it.
 
-    Raises UserError when it is gone, may not be used there, or learned words that were withdrawn since.
+    Raises UserError when it is gone, or learned words that were withdrawn since.
     """
     if job.parent is None:
         return None
     data = cast(bytes | None, client.get(keys.model(job.parent.model_id)))
-    found = ModelRecord.model_validate_json(data) if data is not None else None
-    place = job.place
-    if found is None or found.guild_id != place.guild_id or not found.usable_in(place.channel_ids, place.user_id):
+    if data is None:
         raise UserError("The model to start from is gone.", "Choose another one, or train without it.")
-    revisions = revisions_now(client, found.transcripts)
-    require_standing(found.transcripts, revisions)
-    if found.is_stale(revisions) and not resumed:
+    parent = ModelFacts.model_validate_json(data)
+    revisions = revisions_now(client, parent.transcripts)
+    require_standing(parent.transcripts, revisions)
+    if parent.is_stale(revisions) and not resumed:
         raise stale_parent()
-    return found
+    return parent
 
 
-def _made(job: TrainJob, model: ModelRecord, result: TrainResult, whole_s: float | None) -> Made:
+def _made(job: TrainJob, model: ModelFacts, result: TrainResult, whole_s: float | None) -> Made:
     """All that is to be told of a training. `whole_s`: how long it took; None: this was not all of it."""
     return Made(
         finished=Finished(
@@ -295,25 +294,16 @@ def _made(job: TrainJob, model: ModelRecord, result: TrainResult, whole_s: float
     )
 
 
-def _record(
-    job: TrainJob, learned: CorpusInfo, parent: ModelRecord | None, result: TrainResult, model_id: str, size: int
-) -> ModelRecord:
+def _facts(
+    job: TrainJob, learned: CorpusInfo, parent: ModelFacts | None, result: TrainResult, model_id: str, size: int
+) -> ModelFacts:
     """Under the wished name. `learned`: the text as it was read; `size`: the model's, in bytes."""
-    place, options = job.place, job.options
-    uploaded = job.corpus.source == "upload"
+    options = job.options
     corpus = learned.model_copy(update={"sha256": job.corpus.sha256})
-    # A text that a member uploaded stays where it was shown, and so does what was learned from it. A model trained
-    # further in a thread from one of its channel is the thread's: the thread may be private.
-    stays = uploaded or (parent is not None and parent.scope == "channel")
-    sources = (*(parent.origins if parent else ()), *((place.channel_id,) if uploaded else ()))
     own = (learned.transcript,) if learned.transcript else ()
-    return ModelRecord(
+    return ModelFacts(
         model_id=model_id,
         name=options.name or corpus.name,
-        guild_id=place.guild_id,
-        channel_id=place.channel_id,
-        owner_id=place.user_id,
-        scope="channel" if stays else "guild",
         recipe=options.recipe,
         corpus_title=corpus.title,
         corpus_chars=corpus.chars,
@@ -327,13 +317,5 @@ def _record(
         copy_share=result.copy_share,
         verdict=verdict(result, options),
         file_bytes=size,
-        sources=tuple(dict.fromkeys(sources)),
         transcripts=oldest((*(parent.transcripts if parent else ()), *own)),
-        replaces=job.replaces,
     )
-
-
-def oldest(refs: tuple[TranscriptRef, ...]) -> tuple[TranscriptRef, ...]:
-    """Each transcript once, at its oldest revision: what a parent learned is still in its child."""
-    newest_first = sorted(refs, key=lambda ref: -ref.revision)
-    return tuple({ref.transcript_id: ref for ref in newest_first}.values())

@@ -17,12 +17,13 @@ from shared.connect import patient
 from shared.events import TERMINAL, Event, Finished, Imported, kind_of
 from shared.history import KEPT, Past
 from shared.lifecycle import Script
-from shared.models import ModelRecord
+from shared.models import ModelFacts
 from shared.redis_errors import shown
 from shared.transcripts import Revision, read_revision
 
 log = structlog.get_logger()
 M = TypeVar("M", Finished, Imported)
+Facts = TypeVar("Facts", bound=ModelFacts)
 Control = Literal["cancel", "finish"]
 
 REDIS_DOWN = (redis.ConnectionError, redis.TimeoutError)
@@ -140,9 +141,11 @@ class JobEvents:
             return True
 
     def model_id(self) -> str:
-        """The id of the job's model: unguessable, and the same in every attempt."""
-        self._insist(lambda: self._client.hsetnx(keys.job(self.job_id), "model_id", secrets.token_hex(12)))
-        return cast(bytes, self._insist(lambda: self._client.hget(keys.job(self.job_id), "model_id"))).decode()
+        """Return the id of the job's model, which the bot chose. Raises Superseded: the job was rolled back."""
+        model_id = cast(bytes | None, self._insist(lambda: self._client.hget(keys.job(self.job_id), "model_id")))
+        if model_id is None:
+            raise Superseded(self.job_id)
+        return model_id.decode()
 
     def is_over(self) -> bool:
         return bool(self._insist(lambda: self._client.hget(keys.job(self.job_id), "state")) == b"over")
@@ -203,26 +206,26 @@ class JobEvents:
         if int(fields[0] or 0) > self.attempt or fields[1] in (None, b"over"):
             raise Superseded(self.job_id)
 
-    def enter(self, event: M, *, prepare: Callable[[ModelRecord], None] = lambda _: None) -> M:
-        """Enter a model into its server's registry and send that as the job's end: both, or neither.
+    def enter(self, event: M, guild_id: int, *, prepare: Callable[[ModelFacts], None] = lambda _: None) -> M:
+        """Enter a model into a server's registry and send that as the job's end: both, or neither.
 
         So what a job's end says is true of the registry: a job that was cancelled, rolled back or superseded leaves no
         model there. `event`: its model's name is the wished one; in the event returned it has a number if another model
-        has that name. `prepare` gets the record under its final name.
+        has that name. `prepare` gets the facts under their final name.
 
         Raises Superseded if a later attempt has spoken, or the job is over or was rolled back.
         """
         self._seq += 1
         while True:
-            record = self._insist(lambda: under_a_free_name(self._client, event.model))
-            prepare(record)
-            named = event.model_copy(update={"model": record})
-            if self._insist(functools.partial(self._enter, named)):
+            model = self._insist(lambda: under_a_free_name(self._client, event.model, guild_id))
+            prepare(model)
+            named = event.model_copy(update={"model": model})
+            if self._insist(functools.partial(self._enter, named, guild_id)):
                 return named
 
-    def _enter(self, event: M) -> bool:
+    def _enter(self, event: M, guild_id: int) -> bool:
         """False: somebody has taken the name meanwhile."""
-        script = lifecycle.register(self.job_id, self._entry, event)
+        script = lifecycle.register(self.job_id, self._entry, event, guild_id)
         answer = self._unless_superseded(event, script)
         if answer == b"refused" and not self._stands(event):
             raise Superseded(self.job_id)
@@ -262,16 +265,16 @@ class JobEvents:
         self._reachable = False
 
 
-def under_a_free_name(client: redis.Redis, record: ModelRecord) -> ModelRecord:
-    """The record under its wished name, with a number when another model has that, or none may."""
-    names = keys.guild_models(record.guild_id)
-    named, number = record, 1
+def under_a_free_name(client: redis.Redis, model: Facts, guild_id: int) -> Facts:
+    """Return a model under its wished name, with a number when another model has that, or none may."""
+    names = keys.guild_models(guild_id)
+    named, number = model, 1
     while named.name in STARTS or _is_taken(client, names, named):
         number += 1
-        named = record.model_copy(update={"name": f"{record.name}-{number}"})
+        named = model.model_copy(update={"name": f"{model.name}-{number}"})
     return named
 
 
-def _is_taken(client: redis.Redis, names: str, record: ModelRecord) -> bool:
-    owners = cast(list[bytes | None], client.hmget(names, record.names_taken))
-    return any(owner not in (None, record.model_id.encode()) for owner in owners)
+def _is_taken(client: redis.Redis, names: str, model: ModelFacts) -> bool:
+    owners = cast(list[bytes | None], client.hmget(names, model.names_taken))
+    return any(owner not in (None, model.model_id.encode()) for owner in owners)

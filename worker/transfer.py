@@ -20,7 +20,7 @@ from galvanic.verdict import verdict
 from shared import keys
 from shared.events import Deleted, Exported, Imported
 from shared.jobs import MODEL_FILE, DeleteJob, ExportJob, ImportJob
-from shared.models import ModelRecord
+from shared.models import ModelFacts
 from shared.transcripts import revision_of
 from worker.channel_text import info_of, revisions_now
 from worker.events import Superseded
@@ -47,7 +47,7 @@ def export(job: ExportJob, context: JobContext) -> Exported:
     withdrawn.
     """
     data = cast(bytes | None, context.client.get(keys.model(job.model.model_id)))
-    transcripts = ModelRecord.model_validate_json(data).transcripts if data is not None else ()
+    transcripts = ModelFacts.model_validate_json(data).transcripts if data is not None else ()
     now = revisions_now(context.client, transcripts)
     if any((revision := now.get(ref.transcript_id)) is None or revision.now != ref.revision for ref in transcripts):
         raise UserError(
@@ -68,15 +68,15 @@ def import_(job: ImportJob, context: JobContext) -> None:
     Raises UserError when the file is not there, too large, or no model; Superseded when the job was rolled back, or
     another attempt has spoken.
     """
-    file = keys.artifact(job.job_id, MODEL_FILE)
+    file, model_id = keys.artifact(job.job_id, MODEL_FILE), context.job_events.model_id()
     try:
-        record = _save(job, file, context)
-        context.job_events.enter(Imported(model=record, notes=_FOREIGN))
+        facts = _save(job, file, model_id, context)
+        context.job_events.enter(Imported(model=facts, notes=_FOREIGN), job.place.guild_id)
     except redis.RedisError:
         raise  # the job comes again, and needs its file
     except Superseded:
-        if not context.client.exists(keys.model(context.job_events.model_id())):
-            context.models.store.delete(context.job_events.model_id())  # the job was taken back
+        if not context.client.exists(keys.model(model_id)):
+            context.models.store.delete(model_id)  # the job was taken back
         raise
     except Exception:
         context.client.delete(file)  # a refused one must not fill Redis
@@ -84,8 +84,8 @@ def import_(job: ImportJob, context: JobContext) -> None:
     context.client.delete(file)
 
 
-def _save(job: ImportJob, file: str, context: JobContext) -> ModelRecord:
-    """Check the model's file under a key of Redis, and save the model; its record, under the wished name."""
+def _save(job: ImportJob, file: str, model_id: str, context: JobContext) -> ModelFacts:
+    """Check the model's file under a key of Redis, and save the model; what is known of it, under the wished name."""
     from galvanic.generate import TextModel
 
     most = int(context.settings.import_max_mb * MEGABYTE)
@@ -97,7 +97,6 @@ def _save(job: ImportJob, file: str, context: JobContext) -> ModelRecord:
     data = cast(bytes | None, context.client.get(file))
     if data is None:
         raise UserError("The file has expired: it waited too long for a worker.", "Run the command again.")
-    model_id = context.job_events.model_id()
     with _checking, tempfile.TemporaryDirectory() as temporary:
         # Error messages name this file; the bot puts the uploaded file's name in its place.
         path = Path(temporary) / MODEL_FILE
@@ -108,7 +107,7 @@ def _save(job: ImportJob, file: str, context: JobContext) -> ModelRecord:
         transcripts = _transcripts(job, description, context.client)
         _require_room(job, len(data), context)
         context.models.store.save(path, model_id)
-    return _record(job, description, model_id, len(data), transcripts)
+    return _facts(job, description, model_id, len(data), transcripts)
 
 
 def _transcripts(job: ImportJob, description: Description, client: redis.Redis) -> tuple[TranscriptRef, ...]:
@@ -159,7 +158,7 @@ def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
     client = context.client
     ids = cast(list[bytes], client.hvals(keys.guild_models(job.place.guild_id)))
     found = cast(list[bytes | None], client.mget([keys.model(one.decode()) for one in ids])) if ids else []
-    taken = sum(ModelRecord.model_validate_json(data).file_bytes for data in found if data is not None)
+    taken = sum(ModelFacts.model_validate_json(data).file_bytes for data in found if data is not None)
     if taken + size > job.disk_bytes:
         raise UserError(
             f"This model takes {size / MEGABYTE:,.1f} MB, and this server's models take "
@@ -178,20 +177,15 @@ def delete(job: DeleteJob, context: JobContext) -> Deleted:
     return Deleted()
 
 
-def _record(
+def _facts(
     job: ImportJob, description: Description, model_id: str, size: int, transcripts: tuple[TranscriptRef, ...]
-) -> ModelRecord:
-    """The registry's record of an imported model. What the file says of itself may be anything."""
+) -> ModelFacts:
+    """What is known of an imported model. What the file says of itself may be anything."""
     training, corpus = description.training, description.corpus
     title = one_line(corpus.title, MOST_TITLE) or "an unnamed text"
-    place = job.place
-    return ModelRecord(
+    return ModelFacts(
         model_id=model_id,
         name=slugify(job.name or "") or slugify(corpus.name) or slugify(title) or "imported",
-        guild_id=place.guild_id,
-        channel_id=place.channel_id,
-        owner_id=place.user_id,
-        scope="channel",
         recipe=description.recipe,
         corpus_title=title,
         corpus_chars=corpus.chars,

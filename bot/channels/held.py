@@ -17,7 +17,7 @@ from bot.channels.consent import Allowed, Said
 from bot.channels.sources import reads
 from bot.channels.store import Transcript
 from bot.channels.withdrawals import OfWords
-from bot.jobs.decoding import NotUnderstood, known_job
+from bot.jobs.decoding import NotUnderstood, job_from
 from bot.jobs.snapshot import Snapshots
 from bot.servers.access import member_in
 from bot.types import User
@@ -188,12 +188,10 @@ class Holdings(OfWords):
             await reply(self.redis.sadd(keys.FORGOTTEN, job_id))
             self.chores.add(self._forget_request, job_id, after_s=ANSWERED_AFTER_S)
             return
-        data = await reply(self.redis.hget(keys.job(job_id), "job"))
-        known = await reply(self.redis.get(keys.asked(job_id)))
+        data = await reply(self.redis.get(keys.asked(job_id)))
         with contextlib.suppress(NotUnderstood):
-            if (job := known_job(job_id, data, known)) is not None:
-                for user_id in people_of(job):
-                    await reply(self.redis.zrem(keys.requests(user_id), job_id))
+            for user_id in people_of(job_from(job_id, data)) if data is not None else ():
+                await reply(self.redis.zrem(keys.requests(user_id), job_id))
         files = [keys.artifact(job_id, name) for name in _FILES]
         own = [key(job_id) for key in (keys.job, keys.asked, keys.job_events, keys.job_control)]
         await reply(self.redis.delete(*own, *files))
@@ -208,18 +206,14 @@ class Holdings(OfWords):
         """Jobs that a person asked for, or that have their words; None for each that this version cannot read."""
         ids = [member.decode() for member in await reply(self.redis.zrange(keys.requests(user_id), 0, -1))]
         for part in discord.utils.as_chunks(ids, _KEYS_AT_ONCE):
-            async with self.redis.pipeline(transaction=False) as pipe:
-                for job_id in part:
-                    pipe.hget(keys.job(job_id), "job")
-                    pipe.get(keys.asked(job_id))
-                found = await reply(pipe.execute())
-            jobs = list(zip(part, found[::2], found[1::2], strict=True))
-            if gone := [job_id for job_id, data, _ in jobs if data is None]:
+            stored = await reply(self.redis.mget([keys.asked(job_id) for job_id in part]))
+            jobs = dict(zip(part, stored, strict=True))
+            if gone := [job_id for job_id, data in jobs.items() if data is None]:
                 await reply(self.redis.zrem(keys.requests(user_id), *gone))
-            for job_id, data, known in jobs:
+            for job_id, data in jobs.items():
                 try:
-                    if (job := known_job(job_id, data, known)) is not None:
-                        yield job
+                    if data is not None:
+                        yield job_from(job_id, data)
                 except NotUnderstood:
                     log.warning("job_not_understood", job_id=job_id)
                     yield None

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from bot.background import REPLY_S, Service, backoff, reply, retry, run_forever
 from bot.jobs import fairness
-from bot.jobs.decoding import card_of, entries, events_of, job_from, known_job
+from bot.jobs.decoding import card_of, entries, events_of, job_from
 from galvanic.options import CorpusInfo
 from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
@@ -101,7 +101,7 @@ class JobClient(Service):
             nonlocal verdict
             verdict = None
             if not await reply(pipe.hexists(keys.job(job.job_id), "job")):
-                active = map(fairness.Owner.of, await reply(pipe.hvals(keys.ACTIVE)))
+                active = await _owners(pipe, job.place.guild_id)
                 verdict = fairness.refused(active, fairness.Owner(job.place.guild_id, job.place.user_id), limits)
             served = fairness.served_from(await reply(pipe.hgetall(keys.SERVED)))
             pipe.multi()
@@ -134,9 +134,9 @@ class JobClient(Service):
 
     async def importing(self, job_id: str) -> TrainJob | None:
         """A training whose channel is to be read; None: it is not, or no longer."""
-        data, state = await reply(self._redis.hmget(keys.job(job_id), "job", "state"))
-        job = job_from(job_id, data) if data is not None and state == b"importing" else None
-        return job if isinstance(job, TrainJob) else None
+        state = await reply(self._redis.hget(keys.job(job_id), "state"))
+        stored = await self.load(job_id) if state == b"importing" else None
+        return stored.job if stored is not None and isinstance(stored.job, TrainJob) else None
 
     async def imported(self, job: TrainJob) -> bool:
         """Have a training wait whose channel was read; False: it was cancelled meanwhile."""
@@ -228,11 +228,12 @@ class JobClient(Service):
     async def load(self, job_id: str) -> StoredJob | None:
         """None: it is not (or no longer) known. Raises NotUnderstood if another version wrote it."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hmget(keys.job(job_id), "job", "card", "entered_at")
             pipe.get(keys.asked(job_id))
-            (data, card, entered_at), known = await reply(pipe.execute())
-        job = known_job(job_id, data, known)
-        return None if job is None else StoredJob(job, card_of(card), float(entered_at or 0))
+            pipe.hmget(keys.job(job_id), "card", "entered_at")
+            data, (card, entered_at) = await reply(pipe.execute())
+        if data is None:
+            return None
+        return StoredJob(job_from(job_id, data), card_of(card), float(entered_at or 0))
 
     async def set_card(self, job_id: str, card: tuple[int, int]) -> None:
         async with self._redis.pipeline(transaction=True) as pipe:
@@ -249,6 +250,12 @@ class JobClient(Service):
         return set(filter(is_id, members))
 
     async def delivered(self, job_id: str) -> None:
+        """Note that a job's end was shown. If it made no model, whose that would be is forgotten."""
+        state, model_id = await reply(self._redis.hmget(keys.job(job_id), "state", "model_id"))
+        if state == b"over" and model_id is not None:
+            made = model_id.decode()
+            if not await reply(self._redis.exists(keys.model(made))):
+                await reply(self._redis.delete(keys.ownership(made)))
         await reply(self._redis.srem(keys.OUTBOX, job_id))
 
     async def events(self, job_id: str, after: str) -> list[tuple[str, Event]]:
@@ -282,11 +289,12 @@ class JobClient(Service):
         return None if packed is None else await asyncio.to_thread(unpack, packed, unpacked_limit(self._settings))
 
     async def keep_text(self, job: TrainJob) -> None:
-        """Extend the life of a job's text: the job may wait for a worker longer than texts are kept."""
+        """Extend the life of a training's text, and of what only the bot knows of it: it may wait for long."""
         ttl_s = needed_s(job.corpus, self._settings)
         async with self._redis.pipeline(transaction=True) as pipe:
             for key in text_keys(job.corpus):
                 pipe.expire(key, ttl_s)
+            pipe.expire(keys.asked(job.job_id), keys.JOB_TTL_S)
             await reply(pipe.execute())
 
     async def release_text(self, job: TrainJob) -> None:
@@ -341,6 +349,15 @@ class JobClient(Service):
 
     async def run(self, script: lifecycle.Script) -> Any:
         return await reply(self._redis.eval(*script.call))
+
+
+async def _owners(pipe: Pipeline, guild_id: int) -> list[fairness.Owner]:
+    """Return whose a server's trainings are that are not over."""
+    active = cast(dict[bytes, bytes], await reply(pipe.hgetall(keys.ACTIVE)))
+    here = [job_id.decode(errors="replace") for job_id, server in active.items() if server == str(guild_id).encode()]
+    jobs = await reply(pipe.mget([keys.asked(job_id) for job_id in here])) if here else []
+    known = [job_from(job_id, data) for job_id, data in zip(here, jobs, strict=True) if data is not None]
+    return [fairness.Owner(guild_id, job.place.user_id) for job in known]
 
 
 def _entered(job: Job, answer: bytes) -> Entry:

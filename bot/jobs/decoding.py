@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from galvanic.errors import UserError
 from shared import keys
 from shared.events import MOST_EVENT_BYTES, TERMINAL, Event, Failed, kind_of, parse_event
-from shared.jobs import NOBODY, Job
+from shared.jobs import Job
 from shared.lifecycle import Script, script_text
 
 R = TypeVar("R", bound=BaseModel)
@@ -51,17 +51,6 @@ def job_from(job_id: str, data: bytes) -> Job:
     if job.job_id != job_id:
         raise NotUnderstood("job_id")
     return job
-
-
-def known_job(job_id: str, data: bytes | None, known: bytes | None) -> Job | None:
-    """Return a job from its hash (`data`) and from what only the bot knows of it (`keys.asked`); None: it is gone.
-
-    Raises as `job_from`.
-    """
-    if data is None:
-        return None
-    job = job_from(job_id, data if known is None else known)
-    return None if job.place.user_id == NOBODY else job
 
 
 def events_of(job_id: str, after: str = "0", count: int = _MOST_ENTRIES, *, newest: bool = False) -> Script:

@@ -50,11 +50,6 @@ class Owner(NamedTuple):
     guild_id: int
     user_id: int
 
-    @classmethod
-    def of(cls, value: bytes) -> Owner:
-        """From its entry in `keys.ACTIVE`."""
-        return cls(*map(int, value.split(b":")))
-
 
 def served_from(entries: Mapping[bytes, bytes]) -> dict[int, Served]:
     """Servers' turns as `keys.SERVED` has them."""

@@ -14,7 +14,7 @@ import structlog
 from bot.background import reply
 from bot.jobs.client import TRAINING, JobClient
 from bot.jobs.decoding import NotUnderstood, card_of, entries, events_of, job_from, read
-from bot.jobs.fairness import Estimate, Owner, Served, Waiting, beside, estimate, in_order, schedule, served_from
+from bot.jobs.fairness import Estimate, Served, Waiting, beside, estimate, in_order, schedule, served_from
 from galvanic.options import TranscriptRef
 from shared import keys
 from shared.events import Event, Progress, Started
@@ -70,15 +70,18 @@ async def read_line(client: redis.asyncio.Redis) -> Line:
         pipe.hgetall(keys.worker_states(TRAIN_QUEUE))
         active, served, alive, states = await reply(pipe.execute())
     active = {job_id: owner for job_id, owner in active.items() if is_id(job_id.decode(errors="replace"))}
-    names = ("job", "card", "state", "attempt", "nonce", "worker", "arrived", "start_tag")
+    names = ("card", "state", "attempt", "nonce", "worker", "arrived", "start_tag")
     async with client.pipeline(transaction=False) as pipe:
         for job_id in active:
             pipe.hmget(keys.job(job_id.decode()), *names)
             pipe.exists(keys.job_lease(job_id.decode()))
+            pipe.get(keys.asked(job_id.decode()))
         found = await reply(pipe.execute())
     records = [
-        _record(job_id.decode(), Owner.of(owner), fields, bool(leased))
-        for (job_id, owner), fields, leased in zip(active.items(), found[::2], found[1::2], strict=True)
+        _record(job_id.decode(), int(guild_id), fields, bool(leased), data)
+        for (job_id, guild_id), fields, leased, data in zip(
+            active.items(), found[::3], found[1::3], found[2::3], strict=True
+        )
     ]
     turns = served_from(served)
     begun = [one for one in records if one.state not in ("waiting", "sent", "over", "importing")]
@@ -91,13 +94,13 @@ async def read_line(client: redis.asyncio.Redis) -> Line:
     )
 
 
-def _record(job_id: str, owner: Owner, fields: list[bytes | None], leased: bool) -> Record:
-    data, card, *others = fields
+def _record(job_id: str, guild_id: int, fields: list[bytes | None], leased: bool, data: bytes | None) -> Record:
+    card, *others = fields
     state, attempt, nonce, worker, arrived, start_tag = ((value or b"").decode() for value in others)
     return Record(
         job_id=job_id,
-        guild_id=owner.guild_id,
-        data=data,
+        guild_id=guild_id,
+        data=data if state else None,  # its hash may have expired first
         card=card,
         state=state,
         attempt=int(attempt or 0),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,8 +29,8 @@ from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.options import STARTER
 from shared import keys
-from shared.jobs import DeleteJob, Place, TrainJob
-from shared.models import ModelRecord, private_entry
+from shared.jobs import NOBODY, DeleteJob, Place, TrainJob
+from shared.models import ModelFacts, ModelRecord, Ownership, private_entry
 from shared.settings import Settings
 from shared.transcripts import Revision, read_revision
 
@@ -135,7 +135,7 @@ class Registry:
     async def by_ids(self, viewer: Viewer, model_ids: Iterable[str]) -> list[ModelRecord]:
         """Those that may be used in a channel, each once; the starter may be everywhere in a server."""
         ids = dict.fromkeys(model_ids)
-        wanted = [keys.model(model_id) for model_id in ids if model_id != STARTER]
+        wanted = [key for model_id in ids if model_id != STARTER for key in _keys_of(model_id)]
         found = await reply(self._redis.mget(wanted)) if wanted else []
         starter = [_starter(viewer.guild_id)] if STARTER in ids else []
         return starter + self.among(viewer, _read(found))
@@ -153,7 +153,7 @@ class Registry:
 
     async def record(self, model_id: str) -> ModelRecord | None:
         """None: it is gone. Says nothing about who may use it."""
-        return next(iter(_read([await reply(self._redis.get(keys.model(model_id)))])), None)
+        return next(iter(_read(await reply(self._redis.mget(_keys_of(model_id))))), None)
 
     async def offered(self, interaction: discord.Interaction, typed: str, *more: str) -> list[app_commands.Choice[str]]:
         """Names of models, and `more` that may stand in their place."""
@@ -190,15 +190,15 @@ class Registry:
                 pipe.hset(keys.channel(channel_id), "keep", str(int(keep)))
             await reply(pipe.execute())
 
-    async def use_new(self, job: TrainJob, model: ModelRecord) -> None:
+    async def use_new(self, job: TrainJob, model_id: str) -> None:
         """Make a new model its channel's current one, once for its job, unless the channel keeps its own.
 
         One that was made again gets the places of the old one, and one of a member's own words is not for others.
         """
-        if model.replaces is None and not model.authors:
+        if job.replaces is None and not job.is_private:
             names = [keys.job(job.job_id), keys.channel(job.place.channel_id)]
             keeps = await self.kept(job.place) is not None
-            await reply(self._use_new(keys=names, args=[model.model_id, int(keeps)]))
+            await reply(self._use_new(keys=names, args=[model_id, int(keeps)]))
 
     async def kept(self, place: Place) -> ModelRecord | None:
         """Return the model that trainings leave a channel; None: none, or one that not everybody there may use now."""
@@ -216,15 +216,16 @@ class Registry:
         """
         number, overtaken = 1, 0
         while overtaken < _AMEND_TRIES:
-            data = cast(bytes | None, await reply(self._redis.get(keys.model(model_id))))
-            if data is None:
+            stored = cast(list[bytes | None], await reply(self._redis.mget(_keys_of(model_id))))
+            old = next(iter(_read(stored)), None)
+            if old is None:
                 raise UserError("This model was deleted a moment ago.", "Choose another one.")
-            old = ModelRecord.model_validate_json(data)
             new = change(old)
             if number > 1:
                 new = new.model_copy(update={"name": f"{new.name}-{number}"})
-            names = [keys.guild_models(old.guild_id), keys.model(model_id)]
-            given: list[Any] = [model_id, data, new.model_dump_json(), old.entry, *new.names_taken]
+            names = [keys.guild_models(old.guild_id), *_keys_of(model_id)]
+            written = [new.facts.model_dump_json(), new.ownership.model_dump_json()]
+            given: list[Any] = [model_id, *stored, *written, old.entry, *new.names_taken]
             done = await reply(self._amend(keys=names, args=given))
             if done == b"done":
                 return new
@@ -246,9 +247,9 @@ class Registry:
 
         The job that removes its files is kept until that is done (`bot.jobs.dispatcher`).
         """
-        place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
+        place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=NOBODY)
         job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
-        own = [keys.guild_models(model.guild_id), keys.model(model.model_id), keys.DELETING]
+        own = [keys.guild_models(model.guild_id), *_keys_of(model.model_id), keys.DELETING]
         removed = bool(await reply(self._remove(keys=own, args=[model.model_id, job.model_dump_json()])))
         await reply(self._redis.delete(keys.quizzed(model.guild_id, model.model_id)))
         log.info("model_removed", model_id=model.model_id, guild_id=model.guild_id, removed=removed)
@@ -318,7 +319,7 @@ class Registry:
     async def _ask(self, viewer: Viewer, *entries: str) -> tuple[list[ModelRecord], list[dict[bytes, bytes]]]:
         """Records and channels' hashes (`find.lua`): of models by their entries, of those chosen (""), or of all."""
         names = [keys.guild_models(viewer.guild_id), *map(keys.channel, viewer.channel_ids)]
-        records, hashes = await reply(self._find(keys=names, args=[keys.model(""), *entries]))
+        records, hashes = await reply(self._find(keys=names, args=[*_keys_of(""), *entries]))
         return _read(records), [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in hashes]
 
     async def _no_such_model(self, viewer: Viewer, name: str | None) -> UserError:
@@ -353,7 +354,18 @@ def _starter(guild_id: int) -> ModelRecord:
     return ModelRecord.model_validate({**own, "corpus_title": "English", **dict.fromkeys(unknown, 0)})
 
 
-def _read(records: Iterable[bytes | None]) -> list[ModelRecord]:
-    """Records from their JSON; one of another version is left out: the others can be used all the same. None: gone."""
-    found = (read(ModelRecord, data, "model_record_not_understood") for data in filter(None, records))
-    return [model for model in found if model is not None]
+def _keys_of(model_id: str) -> tuple[str, str]:
+    return keys.model(model_id), keys.ownership(model_id)
+
+
+def _read(stored: Sequence[bytes | None]) -> list[ModelRecord]:
+    """Records from the values of `_keys_of` each; one that lacks a value, or is of another version, is left out."""
+    records = []
+    for facts, ownership in zip(stored[::2], stored[1::2], strict=True):
+        if facts is None or ownership is None:
+            continue
+        told = read(ModelFacts, facts, "model_record_not_understood")
+        owned = read(Ownership, ownership, "ownership_not_understood")
+        if told is not None and owned is not None:
+            records.append(ModelRecord.of(told, owned))
+    return records

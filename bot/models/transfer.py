@@ -22,7 +22,7 @@ from galvanic.errors import UserError
 from galvanic.units import MEGABYTE
 from shared.events import Exported, Failed, Imported
 from shared.jobs import MODEL_FILE, ExportJob, ImportJob
-from shared.models import ModelRecord
+from shared.models import ModelRecord, Ownership
 
 _LISTED = 10
 _SWITCHED_OFF = (
@@ -134,7 +134,7 @@ class Transfer(Requests):
 
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
         """Raises UserError: it learned from messages that not everybody there can read, and was not kept."""
-        place, model = job.place, event.model
+        place, model = job.place, ModelRecord.of(event.model, Ownership.of(job))
         try:
             if not self.registry.among(Viewer(place.guild_id, place.channel_ids, place.user_id), [model]):
                 raise UserError(*(_SWITCHED_OFF if self.settings.channel_training == "off" else _NOT_HERE))

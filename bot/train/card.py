@@ -30,7 +30,6 @@ from bot.words import NOBODY
 from shared.connect import takes_nothing
 from shared.events import Failed
 from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
-from shared.models import ModelRecord
 from shared.settings import Settings
 
 LOOK_AGAIN_S = 2.0  # without news: is its worker still there?
@@ -104,7 +103,7 @@ class TrainingCards:
         if hidden:
             job = job.model_copy(update={"parent": None})
         if state.finished is not None:
-            shown = dataclasses.replace(shown, kept=await self._kept(job, state.finished.model))
+            shown = dataclasses.replace(shown, kept=await self._kept(job, state.finished.model.model_id))
         if state.over:
             return embeds.training(job, state, shown)
         queued = state.state == "queued"
@@ -125,10 +124,10 @@ class TrainingCards:
         )
         return embeds.training(job, state, shown)
 
-    async def _kept(self, job: TrainJob, model: ModelRecord) -> str | None:
-        """The name of the model that its channel keeps in its place."""
+    async def _kept(self, job: TrainJob, model_id: str) -> str | None:
+        """The name of the model that its channel keeps in the new one's place."""
         kept = await self.registry.kept(job.place)
-        return kept.name if kept is not None and kept.model_id != model.model_id else None
+        return kept.name if kept is not None and kept.model_id != model_id else None
 
 
 def buttons_of(job: TrainJob, state: TrainingState) -> discord.ui.View | None:
@@ -245,7 +244,7 @@ class LiveCard:
             self._state = self._state.after(event)
             self._cursor, self._stuck_since = entry, None
         if self._state.finished is not None and not self._in_use:
-            await self._cards.registry.use_new(self._job, self._state.finished.model)
+            await self._cards.registry.use_new(self._job, self._state.finished.model.model_id)
             self._in_use = True
         if self._job.imports and (stored := await self._jobs.load(self._job.job_id)) is not None:
             assert isinstance(stored.job, TrainJob)

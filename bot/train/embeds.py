@@ -38,7 +38,7 @@ from galvanic.units import count, course, duration, written
 from shared.blocklist import Blocklist
 from shared.events import Finished, Progress, Sample
 from shared.jobs import LOSS_FILE, TrainJob
-from shared.models import ModelRecord
+from shared.models import ModelFacts
 
 _RESTART_REASONS = {
     "withdrawn": "A member withdrew: I begin again without their words.",
@@ -88,7 +88,7 @@ class CardContext:
 
 def training(job: TrainJob, state: TrainingState, context: CardContext) -> discord.Embed:
     if state.finished is not None:
-        embed = finished(state.finished, context)
+        embed = finished(job, state.finished, context)
     elif state.failed is not None:
         said = f"{state.failed.problem}\n{state.failed.remedy}".strip()
         embed = discord.Embed(title=f"Could not learn {short_title(job)}", description=said, colour=RED)
@@ -184,7 +184,8 @@ def end_without_channel(embed: discord.Embed, job: TrainJob, state: TrainingStat
         model = state.finished.model
         kept = "ended the training and kept the best so far" if state.finished.stopped == "finish" else "kept the model"
         place = job.place
-        elsewhere = model.usable_in((), place.user_id) and not set(model.source_channels) & set(place.channel_ids)
+        everywhere = job.is_private or job.scope == "guild"
+        elsewhere = everywhere and not set(model.source_channels) & set(place.channel_ids)
         where = "`/models` lists it in the server's channels that may use it."
         lost = "It was for that channel alone, so it can't be used any more."
         said = f"✅ I {kept} as `{model.name}`.\n{where if elsewhere else lost}"
@@ -289,7 +290,7 @@ def _add_progress(
     )
 
 
-def finished(end: Finished, context: CardContext) -> discord.Embed:
+def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embed:
     model = end.model
     told = model.judged
     more = f" `{as_typed(context.prefix, 'train', 'source', 'more')}` trains it further."
@@ -302,11 +303,11 @@ def finished(end: Finished, context: CardContext) -> discord.Embed:
             "🔒 It can't be used in this channel, and none of its texts are shown here: not everybody who reads this "
             "channel could have read what it learned from."
         )
-    elif model.replaces is not None:
+    elif job.replaces is not None:
         what = "The model is made again"  # its own name goes with the old model
         said = "In a moment it replaces the old one, with that one's name and in its channels."
     elif model.authors:
-        what = f"`{model.name}` is ready, and only <@{model.owner_id}> can use it"
+        what = f"`{model.name}` is ready, and only <@{job.place.user_id}> can use it"
         example = as_typed(context.prefix, "generate", *words, "--model", model.name)
         share = as_typed(context.prefix, "model share", "name", model.name, "where", "server")
         said = f"Try `{example}`. `{share}` lets others use it wherever everybody could have read these messages."
@@ -334,7 +335,7 @@ def _course(end: Finished) -> str:
     return went if end.model.parent in (None, STARTER) else f"{went}, counting the models before it"
 
 
-def _start(model: ModelRecord) -> str:
+def _start(model: ModelFacts) -> str:
     if model.parent is None:
         return "scratch"
     return "the starter" if model.parent == STARTER else f"`{model.parent}`"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import discord
 import structlog
@@ -55,14 +56,23 @@ class TrainRequest:
         return self.corpus.text if isinstance(self.corpus, Corpus) else None
 
     def job(self, job_id: str, place: Place) -> TrainJob:
-        return TrainJob(
+        job = TrainJob(
             job_id=job_id,
             place=place,
             corpus=self.corpus.info if isinstance(self.corpus, Corpus) else self.corpus,
             options=self.options,
-            parent=self.parent.ref if self.parent is not None else None,
-            parent_transcripts=self.parent.transcripts if self.parent is not None else None,
         )
+        return job if self.parent is None else job.model_copy(update=_from(self.parent))
+
+
+def _from(parent: ModelRecord) -> dict[str, Any]:
+    """Return the fields of a training that starts from a model."""
+    return {
+        "parent": parent.ref,
+        "parent_transcripts": parent.transcripts,
+        "parent_scope": parent.scope,
+        "parent_origins": parent.origins,
+    }
 
 
 @dataclass(eq=False, repr=False)

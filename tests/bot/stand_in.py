@@ -18,6 +18,7 @@ from shared.settings import Settings
 from tests import lives
 from tests.bot.live import Live
 from tests.factories import generated, record
+from tests.registered import put
 from worker.events import JobEvents
 
 TEXT = "and the gulls went home"
@@ -36,7 +37,7 @@ class StandIn:
         """A model that may be used in #lab, as its current one."""
         guild, channel = GUILD_ID, CHANNEL_IDS["lab"]
         model = record(guild_id=guild, channel_id=channel, owner_id=USER_IDS["ada"], **fields)
-        self.redis.set(keys.model(model.model_id), model.model_dump_json())
+        put(self.redis, model)
         self.redis.hset(keys.guild_models(guild), model.name, model.model_id)
         self.redis.hset(keys.channel(channel), "model", model.model_id)
 

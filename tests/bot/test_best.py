@@ -87,7 +87,7 @@ async def test_what_is_no_text_or_is_gone_drops_out(live: Live, worker: StandIn)
 async def test_chat_and_comparisons_count_too(live: Live, worker: StandIn) -> None:
     chat = await written(live, "hello yourself", shown=0)
     other, event = comparison("is wet", "is wet", where=lab())
-    await live.bot.redis.hset(keys.job("k-1"), "job", other.model_dump_json())  # type: ignore[misc]
+    await live.bot.redis.set(keys.asked("k-1"), other.model_dump_json())
     await live.bot.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
     (compared,) = live.shown("is wet")
     await react(live, chat, BEN)

@@ -25,7 +25,7 @@ from galvanic.units import duration
 from galvanic.verdict import Verdict
 from shared.blocklist import Blocklist
 from shared.events import Cancelled, Event, Failed, Interrupted, Queued, Sample, Started
-from shared.jobs import MixPart, ModelRef
+from shared.jobs import MixPart, ModelRef, TrainJob
 from tests.factories import (
     CHANNEL,
     GUILD,
@@ -43,8 +43,8 @@ from tests.factories import (
 _DOING = {"learning": "Training", "sampling": "Writing"}
 
 
-def card(view: TrainingState, **around: object) -> discord.Embed:
-    return embeds.training(train_job(), view, embeds.CardContext(**around))  # type: ignore[arg-type]
+def card(view: TrainingState, job: TrainJob | None = None, **around: object) -> discord.Embed:
+    return embeds.training(job or train_job(), view, embeds.CardContext(**around))  # type: ignore[arg-type]
 
 
 def view_of(*events: object) -> TrainingState:
@@ -223,7 +223,7 @@ def test_the_finished_card_tells_why_it_ended(stopped: Any, said: str) -> None:
 
 
 def test_the_finished_card_of_one_that_was_made_again_does_not_say_that_it_was_chosen() -> None:
-    said = card(view_of(finished(model=record(replaces="old")))).description
+    said = card(view_of(finished()), train_job(replaces="old")).description
     assert said is not None
     assert "this channel's model" not in said
     assert "✅ The model is made again.\nIn a moment it replaces the old one" in said

@@ -20,12 +20,14 @@ from bot.write.conversation import ME, MOST_CHARS, MOST_TURNS, STRANGER
 from galvanic.options import TranscriptRef
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
+from shared.connect import connect
 from shared.jobs import GenerateJob
 from shared.settings import Settings
 from tests import factories
 from tests.bot.live import Live
 from tests.bot.members import ADA, BEN, CLEO
 from tests.bot.stand_in import StandIn, bens_text
+from tests.registered import put, register
 from tests.transcripts import READING, begun
 
 LAB = CHANNEL_IDS["lab"]
@@ -208,7 +210,7 @@ async def of_speakers(live: Live, names: dict[int, str]) -> None:
     ref = TranscriptRef(transcript_id=info.transcript_id, revision=0, guild_id=GUILD_ID, channel_id=LAB)
     text = factories.channel_corpus(ref)
     model = factories.record(guild_id=GUILD_ID, channel_id=LAB, owner_id=ADA, corpus=text, transcripts=(ref,))
-    await live.bot.redis.set(keys.model(model.model_id), model.model_dump_json())
+    register(connect(live.bot.settings), model, current=False)
 
 
 @pytest.mark.usefixtures("channels_on")
@@ -245,7 +247,7 @@ async def test_the_starter_answers_where_there_is_no_model_and_says_how_to_teach
 
 async def test_a_model_of_the_tutorial_writes_one_candidate(live: Live, worker: StandIn) -> None:
     record = factories.record(guild_id=GUILD_ID, channel_id=LAB, owner_id=ADA, recipe="classic")
-    worker.redis.set(keys.model(record.model_id), record.model_dump_json())
+    put(worker.redis, record)
     job, _ = await say(live, worker, f"{MENTION} hello")
     assert job.candidates == 1
 

@@ -67,7 +67,7 @@ async def test_what_took_too_long_does_not_come_about_after_all(live: Live, work
     slow = Failed(problem="slow")
     assert await delivery.end_of(job, 0.05, slow) == slow
     with pytest.raises(Superseded):
-        log.enter(Imported(model=record(model_id="m9", guild_id=GUILD_ID)))
+        log.enter(Imported(model=record(model_id="m9", guild_id=GUILD_ID)), GUILD_ID)
     assert not worker.redis.exists(keys.model("m9"))
     assert log.is_over()
 

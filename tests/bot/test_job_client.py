@@ -63,7 +63,7 @@ async def test_a_job_that_is_not_understood_puts_nobodys_words_into_the_log(
 ) -> None:
     data = generate_job(seed="my secret").model_dump(mode="json") | {"version": 99}
     for broken in (data, data | {"kind": "my secret"}, {"seed": "my secret"}):
-        await client.hset(keys.job("g-9"), "job", json.dumps(broken))
+        await client.set(keys.asked("g-9"), json.dumps(broken))
         with pytest.raises(NotUnderstood) as caught:
             await queue.load("g-9")
         assert "secret" not in f"{caught.value} {caught.value.fields} {caught.value.__cause__}"

@@ -302,8 +302,8 @@ async def test_made_again_it_is_told_to_its_author_alone(live: Live) -> None:
     model, worker = await bens(live), StandIn(live.bot.settings)
     await live.follow(factories.train_job(place=lab(person="ben"), corpus=model.corpus, replaces="m-old"))
     worker.tell("t-1", factories.finished(model=model))
-    await live.until(lambda: live.showing("bens-own", channel=live.dm("ben")), "a direct message")
-    assert not live.shown("bens-own"), "nobody else knows its name"
+    await live.until(lambda: live.showing("The model is made again", channel=live.dm("ben")), "a direct message")
+    assert not live.shown("made again"), "nobody else hears of it"
 
 
 async def test_an_import_of_it_is_told_to_its_author_once(live: Live) -> None:

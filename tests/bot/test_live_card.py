@@ -61,7 +61,9 @@ async def test_it_says_that_the_channel_keeps_its_model(live: Live, worker: Stan
     worker.add_model(name="frankenstein")
     assert "Trainings here don't replace it" in await live.ask("!model use frankenstein --keep")
     assert "▶️ this channel's model, kept" in await live.ask("!models")
-    (await begun(live, worker)).enter(finished(model=record(model_id="m2", guild_id=GUILD_ID, channel_id=LAB)))
+    (await begun(live, worker)).enter(
+        finished(model=record(model_id="m2", guild_id=GUILD_ID, channel_id=LAB)), GUILD_ID
+    )
     shown = await live.until(lambda: live.showing("This channel keeps `frankenstein`"), "the end")
     assert "--model tides" in text_of(shown)
     assert "now this channel's model" not in text_of(shown)
@@ -122,16 +124,16 @@ async def test_the_end_opens_an_archived_thread_or_goes_to_the_owner(live: Live,
 
 async def test_a_new_model_becomes_the_channels_once(live: Live, worker: StandIn) -> None:
     log = await begun(live, worker)
-    log.enter(finished(model=record(guild_id=GUILD_ID, channel_id=LAB)))
+    log.enter(finished(model=record(guild_id=GUILD_ID, channel_id=LAB)), GUILD_ID)
     await live.until(lambda: live.showing("is now this channel's model"), "the end")
     assert worker.redis.hget(keys.channel(LAB), "model") == b"m1"
     worker.redis.hset(keys.channel(LAB), "model", "another")
     job = train_job(job_id="t-77", place=lab())
-    await live.bot.registry.use_new(job, record())  # as a bot does that died before it had noted the end
+    await live.bot.registry.use_new(job, "m1")  # as a bot does that died before it had noted the end
     assert worker.redis.hget(keys.channel(LAB), "model") == b"another"
-    again = train_job(job_id="t-78", place=lab())
+    again = train_job(job_id="t-78", place=lab(), replaces="old")
     await live.bot.jobs.submit_train(again, "a text", (9, 9))
-    await live.bot.registry.use_new(again, record(replaces="old"))
+    await live.bot.registry.use_new(again, "m1")
     assert worker.redis.hget(keys.channel(LAB), "model") == b"another", "it has the places of the old one"
 
 

@@ -91,7 +91,8 @@ async def test_what_a_bot_entered_that_had_lost_the_lead_is_taken_up(live: Live,
     worker.add_model()
     await live.follow(train_job(place=lab()))
     message = await live.bot.get_partial_messageable(LAB).send("a card")
-    worker.redis.hset(keys.job("t-9"), mapping={"job": '{"version": 9}', "card": f"{LAB}:{message.id}"})
+    worker.redis.set(keys.asked("t-9"), '{"version": 9}')
+    worker.redis.hset(keys.job("t-9"), "card", f"{LAB}:{message.id}")
     worker.redis.xadd(keys.job_events("t-9"), {"event": Queued().model_dump_json()})
     worker.redis.sadd(keys.OUTBOX, "t-9")
     for job_id in ("g-others", "g-own"):

@@ -180,12 +180,12 @@ async def test_a_control_of_ones_own_text_deletes_no_other_message(live: Live, w
 async def test_a_training_is_no_text(live: Live, worker: StandIn) -> None:
     """Whatever a control says."""
     job = train_job(job_id="t-1", place=lab())
-    await live.bot.redis.hset(keys.job("t-1"), "job", job.model_dump_json())  # type: ignore[misc]
+    await live.bot.redis.set(keys.asked("t-1"), job.model_dump_json())
     made = button("delete-text", "t-1", label="Delete")
     sent = await live.bot.get_partial_messageable(LAB).send("a card", view=view(made))
     live.press("ada", live.world.messages[LAB][sent.id], "Delete")
     await told(live, "ada", "isn't a text of mine")
-    assert await live.bot.redis.exists(keys.job("t-1"))
+    assert await live.bot.redis.exists(keys.asked("t-1"))
 
 
 async def test_comparisons_and_surprise_maps_are_deleted_too(live: Live, worker: StandIn) -> None:
@@ -214,7 +214,7 @@ async def test_a_text_that_nobody_asked_for_is_the_moderators(live: Live, worker
     place = lab().model_copy(update={"user_id": BOT_ID})
     job = generate_job(job_id="u-1", place=place, model_id=model.model_id, shown=0)
     answer = generated(seed="", text=TEXT)
-    await live.bot.redis.hset(keys.job("u-1"), "job", job.model_dump_json())  # type: ignore[misc]
+    await live.bot.redis.set(keys.asked("u-1"), job.model_dump_json())
     await live.bot.generating.post(live.bot.get_partial_messageable(LAB).send, job, answer)
     text = await live.until(lambda: live.showing(TEXT), "the text")
     call(live, "ben", text, DELETE)

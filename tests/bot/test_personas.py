@@ -28,6 +28,7 @@ from shared.jobs import GENERATE_QUEUE
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import TEXT, StandIn
 from tests.driver.faults import Fault
+from tests.registered import put
 
 LAB = CHANNEL_IDS["lab"]
 SAID = "Mary Shelley · model"
@@ -388,7 +389,7 @@ async def test_that_it_is_still_is_told_once_in_each_channel_and_again_after_it_
         refused = await live.ask("!talk mary victor")
         assert "**Mary Shelley** stays silent from now on" in refused, "no silence"
         assert "A member with Manage Server can give it another one" in refused
-        worker.redis.set(keys.model(model.model_id), model.model_dump_json())
+        put(worker.redis, model)
         worker.redis.hset(keys.guild_models(GUILD_ID), model.name, model.model_id)
         await call(live, worker)
     assert len(live.shown("stays silent from now on")) == 4, "twice by a call, and twice to who wanted a talk"

@@ -13,6 +13,7 @@ from bot.train.remake import chain_again
 from galvanic.options import TrainOptions, TranscriptRef
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
+from shared.connect import connect
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
@@ -21,6 +22,7 @@ from tests import factories
 from tests.bot.channels import Pages, agreed, being_read, look, model_of, names, queued as waiting, talked, until
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import lab
+from tests.registered import register
 from tests.transcripts import take_out, words, written
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
@@ -75,8 +77,7 @@ async def test_a_model_that_began_with_the_starter_begins_with_no_other_of_its_n
     await talked(live, 300, "ada", "ben")
     info = await read(live, ADA, BEN)
     old = factories.record(model_id="old", name="starter", guild_id=GUILD_ID, channel_id=LAB)
-    await live.bot.redis.set(keys.model("old"), old.model_dump_json())
-    await live.bot.redis.hset(keys.guild_models(GUILD_ID), "starter", "old")
+    register(connect(live.bot.settings), old, current=False)
     model_of(live, "sea", info.ref(0), parent="starter")
     await live.ask("!optout", person="ben")
     assert (await queued(live)).parent is None

@@ -113,5 +113,5 @@ async def test_a_job_of_a_newer_version_is_left_out(
 ) -> None:
     await enter(queue, 1)
     await enter(queue, 2)
-    sync.hset(keys.job("t-1"), "job", '{"version": 2}')
+    sync.set(keys.asked("t-1"), '{"version": 2}')
     assert [one.job.job_id for one in (await Snapshots(client).look()).trainings] == ["t-2"]

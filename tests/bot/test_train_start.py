@@ -23,6 +23,7 @@ from tests.bot.offline import context
 from tests.bot.stand_in import lab
 from tests.driver.faults import Fault
 from tests.factories import corpus, record, train_job
+from tests.registered import put
 
 LAB = CHANNEL_IDS["lab"]
 POST = r"/channels/\d+/messages"
@@ -55,7 +56,7 @@ async def _noted(live: Live, job_id: str) -> tuple[int, int]:
 
 async def test_a_model_that_is_called_as_the_starter_is_not_passed_over(live: Live, sync: redis.Redis) -> None:
     old = record(model_id="old", name="starter", guild_id=GUILD_ID, channel_id=LAB)  # from before the name was reserved
-    sync.set(keys.model("old"), old.model_dump_json())
+    put(sync, old)
     sync.hset(keys.guild_models(GUILD_ID), "starter", "old")
     said = await live.ask("!train frankenstein --from starter")
     assert "`!model rename starter NEW`" in said

@@ -27,6 +27,7 @@ from tests.driver import ENVIRONMENT
 from tests.driver.client import Message, PlaygroundClient, text_of
 from tests.e2e.texts import harbour
 from tests.processes import living
+from tests.registered import put
 from tests.s3 import free_port
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "format-3"
@@ -196,7 +197,7 @@ class System:
         }
         record = factories.record(**{**fields, **changes})
         with self.redis as client:
-            client.set(keys.model(record.model_id), record.model_dump_json())
+            put(client, record)
             client.hset(keys.guild_models(record.guild_id), record.name, record.model_id)
             if current:
                 client.hset(keys.channel(record.channel_id), "model", record.model_id)

@@ -11,10 +11,11 @@ from shared import keys
 from shared.models import ModelRecord
 from shared.transcripts import unpack_page
 from tests.driver.client import Message, text_of
-from tests.e2e.acts import TINY, labels, press, restart_bot, slash, start_bot, stop_bot, written
+from tests.e2e.acts import TINY, answered, labels, newest, press, restart_bot, slash, start_bot, stop_bot, written
 from tests.e2e.system import QUICKEST, TRAIN_S, System, started
 from tests.faults import harm
 from tests.faults.test_strangers import another
+from tests.registered import stored
 
 AGREED = ("ada", "ben", "cleo")
 TAVERN = {"channel": "tavern"}
@@ -32,8 +33,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 def agree(system: System, person: str) -> None:
     """Read what it means, and press the button."""
-    question = slash(system, "optin", person=person, **TAVERN)
-    assert "It may repeat you" in text_of(question)
+    where = {"person": person, **TAVERN}
+    before = newest(system, **where)
+    system.client.slash("optin", **where)
+    question = answered(system, before, "what it means", "It may repeat you", **where)  # a card may come first
     system.client.click_label(question, "I agree", person=person, **TAVERN)
     system.client.wait_for(
         lambda: "You agreed" in text_of(system.client.message(question["id"], person=person, **TAVERN) or question), 30
@@ -54,8 +57,8 @@ def records(system: System) -> dict[str, ModelRecord]:
     """The server's models by name."""
     with system.redis as client:
         ids = client.hvals(keys.guild_models(int(system.client.world().guild_id)))
-        found = [ModelRecord.model_validate_json(data) for one in ids if (data := client.get(keys.model(one.decode())))]
-    return {record.name: record for record in found}
+        records = [stored(client, model_id.decode()) for model_id in ids]
+    return {record.name: record for record in records if record is not None}
 
 
 def test_the_tavern_is_learned_and_speaks(system: System) -> None:

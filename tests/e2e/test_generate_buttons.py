@@ -28,6 +28,7 @@ from tests.e2e.acts import (
     written,
 )
 from tests.e2e.system import System
+from tests.registered import put
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -161,7 +162,7 @@ def test_a_model_that_is_gone_or_not_for_this_channel_writes_no_more(system: Sys
     text = system.ask("!generate the tide --length 30 --model brief")
     elsewhere = record.model_copy(update={"scope": "channel", "channel_id": 5})
     with system.redis as client:
-        client.set(keys.model(record.model_id), elsewhere.model_dump_json())
+        put(client, elsewhere)
         assert_refused(press(system, text, "Again"), "can no longer be used in this channel", "!models")
         client.hdel(keys.guild_models(record.guild_id), "brief")
     assert_refused(press(system, text, "Hotter"), "can no longer be used in this channel")

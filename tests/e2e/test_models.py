@@ -9,7 +9,6 @@ import pytest
 
 from galvanic.errors import UserError
 from playground.places import ROLE_IDS
-from shared import keys
 from tests.driver.client import pictures_of, text_of
 from tests.e2e.acts import (
     ask,
@@ -23,6 +22,7 @@ from tests.e2e.acts import (
     user,
 )
 from tests.e2e.system import ANSWER_S, System, field_of
+from tests.registered import put
 
 pytestmark = pytest.mark.usefixtures("without_models")
 
@@ -318,7 +318,7 @@ def test_rights_are_asked_again_when_the_answer_comes(system: System) -> None:
     question = system.ask("!model delete handed-over", person="ben")
     with system.redis as client:
         ada = user(system, "ada")
-        client.set(keys.model(model.model_id), model.model_copy(update={"owner_id": ada}).model_dump_json())
+        put(client, model.model_copy(update={"owner_id": ada}))
     press(system, question, "Delete it", "isn't your model", person="ben")
     again = system.ask("!model delete handed-over")
     system.client.click_label(again, "Delete it")

@@ -10,7 +10,6 @@ from typing import cast
 import pytest
 
 from shared import keys
-from shared.models import ModelRecord
 from tests.driver.client import Message, pictures_of, text_of
 from tests.e2e.acts import (
     EPHEMERAL,
@@ -24,6 +23,7 @@ from tests.e2e.acts import (
     training_of,
 )
 from tests.e2e.system import TRAIN_S, System, field_of, started
+from tests.registered import put, stored
 
 LONG = "!train python-docs --minutes 5 --units 64"
 
@@ -119,8 +119,9 @@ def changed(system: System, name: str, fields: Mapping[str, object]) -> dict[str
     guild_id = int(system.client.world().guild_id)
     with system.redis as client:
         model_id = cast(bytes, client.hget(keys.guild_models(guild_id), name)).decode()
-        before = ModelRecord.model_validate_json(cast(bytes, client.get(keys.model(model_id))))
-        client.set(keys.model(model_id), before.model_copy(update=fields).model_dump_json())
+        before = stored(client, model_id)
+        assert before is not None
+        put(client, before.model_copy(update=fields))
     return {field: getattr(before, field) for field in fields}
 
 

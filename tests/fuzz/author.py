@@ -33,6 +33,7 @@ from shared.settings import Settings
 from tests import lives
 from tests.bot.stand_in import StandIn, lab
 from tests.factories import generate_job, record, train_job
+from tests.registered import put
 from worker.handlers import HANDLERS
 
 PICTURE = bytes.fromhex(
@@ -81,7 +82,7 @@ class Author(StandIn):
     def stock(self) -> None:
         """One of each that a press may be about: a model called `a`, a training that waits, texts that were written."""
         model = record(name="a", guild_id=GUILD_ID, channel_id=CHANNEL_IDS["lab"], owner_id=USER_IDS["ada"])
-        self.redis.set(keys.model(model.model_id), model.model_dump_json())
+        put(self.redis, model)
         self.redis.delete(keys.guild_models(GUILD_ID), keys.guild_settings(GUILD_ID))
         self.redis.hset(keys.guild_models(GUILD_ID), model.name, model.model_id)
         self.redis.hset(keys.channel(model.channel_id), "model", model.model_id)
@@ -93,7 +94,7 @@ class Author(StandIn):
             generate_job(job_id=JOBS[1], place=lab(), model_name="a"),
             CompareJob(job_id=JOBS[2], place=lab(), seed="the sea", length=40, variants=variants),
         ):
-            self.redis.hset(keys.job(job.job_id), "job", job.model_dump_json())
+            self.redis.set(keys.asked(job.job_id), job.model_dump_json())
             self._answer(job)
 
     def untouched(self) -> bool:
@@ -103,8 +104,9 @@ class Author(StandIn):
 
     def forget(self) -> None:
         """Drop what a case has left: trainings that wait, jobs and their files."""
-        for key in self.redis.scan_iter(keys.job("*")):
-            self.redis.delete(key)
+        for pattern in (keys.job("*"), keys.asked("*"), keys.ownership("*")):
+            for key in self.redis.scan_iter(pattern):
+                self.redis.delete(key)
         for key in (keys.ACTIVE, keys.OUTBOX):
             self.redis.delete(key)
 

@@ -25,6 +25,7 @@ from tests.fuzz import words
 from tests.fuzz.budget import Cost, fuzz, guarded
 from tests.fuzz.mutation import mutated, values
 from tests.fuzz.saved import because, content, saved
+from tests.registered import put
 from tests.worker.conftest import client, one_and_two  # noqa: F401
 from tests.worker.jobs import (
     PLACE,
@@ -108,13 +109,13 @@ def carry_out(client: redis.Redis, settings: Settings, case: dict[str, Any]) -> 
     job_id = message.get("job_id") if isinstance(message, dict) else None
     known = job_id if isinstance(job_id, str) else "t-1"
     for name in ("one", "two"):
-        client.set(keys.model(name), record(model_id=name, name=name, guild_id=PLACE.guild_id).model_dump_json())
+        put(client, record(model_id=name, name=name, guild_id=PLACE.guild_id))
     client.delete(keys.model("two"))
     _prepare(client, known, case)
     outside = sorted(path.name for path in settings.data_dir.parent.iterdir())
     with guarded(), capture_logs() as logged:
         if case["task"] == TRAIN:
-            client.hset(keys.ACTIVE, _sendable(known), "1:3")
+            client.hset(keys.ACTIVE, _sendable(known), "1")
         app.tasks[task_name(case["task"])](*lives.message(client, _sendable(known)))
         assert not is_id(known) or not client.exists(keys.ACTIVE), "the training is still counted"
     wrong = [line for line in logged if line["log_level"] in ("error", "critical") and line["event"] not in REFUSALS]

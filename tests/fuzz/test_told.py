@@ -66,15 +66,15 @@ async def carry_out(hand: Hand, case: dict[str, Any]) -> None:
     hand.forget()
     bot, redis, job_id = hand.live.bot, hand.author.redis, case["job_id"]
     bot.delivery.in_background.clear()
-    redis.hset(keys.job(job_id), "job", _bytes(case["job"]))
+    redis.set(keys.asked(job_id), _bytes(case["job"]))
     if case["card"] is not None:
         redis.hset(keys.job(job_id), "card", _bytes(case["card"]))
     queued = json.dumps({"kind": "queued", "at": 4e9})
     for number, event in enumerate((queued, *case["events"], case["last"]), 1):
         redis.xadd(keys.job_events(job_id), {case["field"]: _bytes(event)}, id=f"1-{number}")
-    redis.hset(keys.ACTIVE, job_id, f"{PLACE.guild_id}:{PLACE.user_id}")
+    redis.hset(keys.ACTIVE, job_id, PLACE.guild_id)
     redis.sadd(keys.OUTBOX, job_id, "g-8")
-    redis.hset(keys.job("g-8"), "job", generate_job(job_id="g-8", place=PLACE, model_name="a").model_dump_json())
+    redis.set(keys.asked("g-8"), generate_job(job_id="g-8", place=PLACE, model_name="a").model_dump_json())
     hand.author._answer(generate_job(job_id="g-8", place=PLACE))
     redis.xadd(keys.NOTIFICATIONS, {"job": job_id})
     before = set(bot.delivery.tasks)

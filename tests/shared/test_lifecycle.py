@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 from bot.jobs.fairness import Served, Waiting, in_order, serve, virtual_time
 from shared import keys, lifecycle
 from shared.events import Failed, Started
-from shared.jobs import DeleteJob, Job, TrainJob
+from shared.jobs import NOBODY, DeleteJob, Job, TrainJob
 from shared.lifecycle import Script
 from tests.factories import place, train_job
 
@@ -101,9 +101,7 @@ class Lives(RuleBasedStateMachine):
                 owner = self.client.hget(keys.ACTIVE, job_id)
                 assert owner is not None
                 tag = known.get("start_tag")
-                waiting.append(
-                    Waiting(job_id, int(owner.split(b":")[0]), int(known["arrived"]), int(tag) if tag else None)
-                )
+                waiting.append(Waiting(job_id, int(owner), int(known["arrived"]), int(tag) if tag else None))
         self.bots[which].seen = []
         for one, tag in in_order(waiting, served):
             served[one.guild_id] = serve(served, one.guild_id, tag)
@@ -271,7 +269,7 @@ def entered(client: redis.Redis, job: Job, nonce: str = "") -> None:
 
 
 def test_what_is_no_training_is_sent_as_it_is_entered(client: redis.Redis) -> None:
-    job = DeleteJob(job_id="d-1", place=place(), model_id="m")
+    job = DeleteJob(job_id="d-1", place=place(user_id=NOBODY), model_id="m")
     entered(client, job, "n")
     begun = lifecycle.begin("d-1", 1, "n", holder="h", worker="w", training=False)
     assert run(client, begun) == job.model_dump_json()
@@ -307,7 +305,7 @@ def test_one_that_has_begun_is_not_taken_back_but_asked_to_end(client: redis.Red
 
 
 def test_given_up_is_an_end_like_any_other(client: redis.Redis) -> None:
-    job = DeleteJob(job_id="d-1", place=place(), model_id="m")
+    job = DeleteJob(job_id="d-1", place=place(user_id=NOBODY), model_id="m")
     entered(client, job, "n")
     assert run(client, lifecycle.begin("d-1", 1, "n", holder="h", worker="w", training=False)) is not None
     assert run(client, lifecycle.give_up("d-1", DONE)) == "given up"

@@ -85,7 +85,7 @@ def test_the_queues_are_read_from_redis(settings: Settings) -> None:
         ("g-5", "sent", 7),
     ):
         client.hset(keys.job(job_id), mapping={"state": job_state, "entered_at": now - age_s})
-    client.hset(keys.ACTIVE, mapping={"t-1": "1:2", "t-2": "1:2", "t-3": "1:2"})
+    client.hset(keys.ACTIVE, mapping={"t-1": "1", "t-2": "1", "t-3": "1"})
     client.lpush("generate", json.dumps({"headers": {"id": "g-5-1-ab12"}}), "no message")
     client.zadd(keys.workers("train"), {"one": now + 60, "gone": now - 60})
     client.hset(keys.STALE, "m", str(now - 100))
@@ -101,7 +101,7 @@ def test_the_queues_are_read_from_redis(settings: Settings) -> None:
 def test_what_cannot_be_read_costs_no_other_number(settings: Settings) -> None:
     client = connect(settings)
     client.hset(keys.job("t-1"), "state", "waiting")
-    client.hset(keys.ACTIVE, "t-1", "1:2")
+    client.hset(keys.ACTIVE, "t-1", "1")
     client.lpush("generate", "of another version")
     figures = read_figures(client)
     assert figures["queue_jobs"] == {"train": 1, "generate": 1}

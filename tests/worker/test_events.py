@@ -12,7 +12,7 @@ from redis.retry import Retry
 from shared import keys
 from shared.events import Finished, Progress, Sample, Started
 from shared.lifecycle import Script
-from shared.models import ModelRecord
+from shared.models import ModelFacts
 from tests import lives
 from tests.factories import CHANNEL, GUILD, finished, progress, record
 from tests.lives import expect
@@ -68,25 +68,24 @@ def test_control(client: redis.Redis, value: str, control: str | None) -> None:
 
 def made(**fields: Any) -> Finished:
     """The end of a training, with its model."""
-    return finished(model=record(**fields))
+    return finished(model=record(**fields).facts)
 
 
 def test_a_model_gets_the_name_it_wants(client: redis.Redis) -> None:
-    """Lua's numbers are doubles: a snowflake must not go through them."""
-    entered = (
-        lives.take(client, "t-1").enter(made(owner_id=1297000000000000021, corpus_title='A "name":"" of trouble')).model
-    )
+    entered = lives.take(client, "t-1").enter(made(corpus_title='A "name":"" of trouble'), GUILD).model
     assert client.hgetall(keys.guild_models(GUILD)) == {b"tides": b"m1"}
     assert not client.exists(keys.channel(CHANNEL)), "which is the bot's"
     stored = client.get(keys.model("m1"))
-    assert ModelRecord.model_validate_json(stored) == entered  # type: ignore[arg-type]
-    assert (entered.name, entered.owner_id) == ("tides", 1297000000000000021)
+    assert ModelFacts.model_validate_json(stored) == entered  # type: ignore[arg-type]
+    assert entered.name == "tides"
 
 
 def test_a_taken_name_gets_a_number_and_the_old_model_stays(client: redis.Redis) -> None:
     prepared: list[str] = []
     ends = [
-        lives.take(client, f"t-{n}").enter(made(model_id=f"m{n}"), prepare=lambda named: prepared.append(named.name))
+        lives.take(client, f"t-{n}").enter(
+            made(model_id=f"m{n}"), GUILD, prepare=lambda named: prepared.append(named.name)
+        )
         for n in (1, 2, 3)
     ]
     assert [end.model.name for end in ends] == prepared == ["tides", "tides-2", "tides-3"]
@@ -96,12 +95,12 @@ def test_a_taken_name_gets_a_number_and_the_old_model_stays(client: redis.Redis)
 def test_a_name_that_is_taken_at_the_last_moment_is_not_overwritten(client: redis.Redis) -> None:
     prepared: list[str] = []
 
-    def prepare(named: ModelRecord) -> None:
+    def prepare(named: ModelFacts) -> None:
         if not prepared:
-            lives.take(client, "t-2").enter(made(model_id="m2"))
+            lives.take(client, "t-2").enter(made(model_id="m2"), GUILD)
         prepared.append(named.name)
 
-    end = lives.take(client, "t-1").enter(made(), prepare=prepare)
+    end = lives.take(client, "t-1").enter(made(), GUILD, prepare=prepare)
     assert prepared == ["tides", "tides-2"]
     assert end.model.name == "tides-2"
     assert client.hgetall(keys.guild_models(GUILD)) == {b"tides": b"m2", b"tides-2": b"m1"}
@@ -119,7 +118,7 @@ def test_an_answer_that_was_lost_enters_nothing_twice(client: redis.Redis, monke
         return answer
 
     monkeypatch.setattr(job_events, "run_script", lose_the_first)
-    assert log.enter(made()).model.name == "tides"
+    assert log.enter(made(), GUILD).model.name == "tides"
     assert lost == [b"entered"]
     assert client.xlen(keys.job_events("t-1")) == 1
     assert client.hlen(keys.guild_models(GUILD)) == 1
@@ -129,11 +128,11 @@ def test_what_redis_lost_is_entered_again(client: redis.Redis) -> None:
     """A Redis that was killed may have lost its last second: the end, and not the attempt."""
     log = lives.take(client, "t-1")
     before = client.hgetall(keys.job("t-1"))
-    log.enter(made())
+    log.enter(made(), GUILD)
     client.flushall()
     client.hset(keys.job("t-1"), mapping=before)  # type: ignore[arg-type]
     assert not log.is_over()
-    assert log.enter(made()).model.name == "tides"
+    assert log.enter(made(), GUILD).model.name == "tides"
     assert log.is_over()
 
 
@@ -149,7 +148,7 @@ def test_no_model_is_entered_by_a_job_that_ended_otherwise(client: redis.Redis, 
             later = lives.take(client, "t-1")
             later.publish(Started(worker="w"))
     with pytest.raises(Superseded):
-        log.enter(made())
+        log.enter(made(), GUILD)
     with pytest.raises(Superseded):
         log.require_newest()
     assert not client.exists(keys.guild_models(GUILD), keys.model("m1"), keys.channel(CHANNEL))

@@ -17,7 +17,7 @@ from shared import keys, lifecycle
 from shared.events import Event, Finished
 from shared.history import Past
 from shared.jobs import ModelRef
-from shared.models import ModelRecord
+from shared.models import ModelFacts
 from shared.settings import Settings
 from tests import lives
 from tests.factories import CHANNEL, GUILD, place, record
@@ -48,13 +48,13 @@ def uploaded(text: str) -> CorpusInfo:
     return corpus_of(text).model_copy(update={"source": "upload"})
 
 
-def record_of(client: redis.Redis, model_id: str) -> ModelRecord:
-    return ModelRecord.model_validate_json(cast(bytes, client.get(keys.model(model_id))))
+def facts_of(client: redis.Redis, model_id: str) -> ModelFacts:
+    return ModelFacts.model_validate_json(cast(bytes, client.get(keys.model(model_id))))
 
 
 def test_a_model_is_registered_with_what_more_training_needs(client: redis.Redis, settings: Settings) -> None:
     event = expect(Finished, train(client, "t-1"))
-    model = record_of(client, event.model.model_id)
+    model = facts_of(client, event.model.model_id)
     assert model == event.model
     assert (model.corpus, model.options, model.parent, model.scope) == (corpus_of(TEXT), SMALL, None, "guild")
     assert model.copy_share is not None
@@ -69,7 +69,7 @@ def test_what_was_learned_from_an_upload_stays_where_it_was(client: redis.Redis)
     again: dict[str, Any] = {"parent": first.model.ref, "options": TrainOptions(epochs=1)}
     there = place(channel_id=THREAD, parent_channel_id=CHANNEL)
     child = expect(Finished, train(client, "t-2", OTHER, place=there, **again))
-    model = record_of(client, child.model.model_id)
+    model = facts_of(client, child.model.model_id)
     # In a thread it is the thread's alone: that may be private, and what it learned there with it.
     assert (model.scope, model.channel_id) == ("channel", THREAD)
     assert (model.parent, model.epochs) == (first.model.name, 2)

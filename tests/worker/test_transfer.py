@@ -16,7 +16,7 @@ from galvanic.units import MEGABYTE
 from shared import keys
 from shared.events import Generated, Imported
 from shared.jobs import MODEL_FILE
-from shared.models import ModelRecord
+from shared.models import ModelFacts
 from shared.settings import Settings
 from tests.factories import changed_settings
 from tests.lives import expect, require_failure
@@ -37,15 +37,14 @@ def test_an_exported_model_is_the_same_when_imported(client: redis.Redis, settin
     assert 0 < cast(int, client.ttl(keys.artifact("e-1", MODEL_FILE))) <= 600
     answer = expect(Imported, imported(client, data, name="harbour"))
     record = answer.model
-    assert (record.name, record.scope, record.imported, record.owner_id) == ("harbour", "channel", True, PLACE.user_id)
-    assert (record.guild_id, record.channel_id, record.parent) == (PLACE.guild_id, PLACE.channel_id, None)
+    assert (record.name, record.imported, record.parent) == ("harbour", True, None)
     assert (record.corpus_title, record.corpus_chars, record.train_loss) == ("Made up", 1_000, 1)
     assert record.file_bytes == stored(settings, record.model_id).stat().st_size
     assert record.model_id not in ("one", "two")
     assert answer.notes
     # In the registry, but not the channel's current model; and the file is gone.
     assert client.hgetall(keys.guild_models(PLACE.guild_id)) == {b"harbour": record.model_id.encode()}
-    assert ModelRecord.model_validate_json(client.get(keys.model(record.model_id)) or b"") == record
+    assert ModelFacts.model_validate_json(client.get(keys.model(record.model_id)) or b"") == record
     assert client.hget(keys.channel(PLACE.channel_id), "model") == b"two"
     assert not client.exists(keys.artifact("i-1", MODEL_FILE))
     first, second = (

@@ -35,7 +35,7 @@ _KEPT = {
 }
 _KEPT_BEGIN = (
     *(keys.job(""), keys.corpus(""), keys.transcript(""), keys.model(""), keys.shown(""), keys.requests("")),
-    keys.asked(""),
+    *(keys.asked(""), keys.ownership("")),
     *("guild:", "channel:"),
 )
 _LEASE = re.compile(r"job:[^:]+:lease")

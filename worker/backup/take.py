@@ -18,7 +18,7 @@ from galvanic.errors import UserError
 from galvanic.units import MEGABYTE, count
 from shared import keys
 from shared.jobs import TrainJob
-from shared.models import ModelRecord
+from shared.models import ModelFacts
 from shared.settings import Settings
 from worker.backup.archive import CHECKPOINTS, DESCRIPTION, MODELS, Description, Entry, is_kept, write_entries
 from worker.files import JobFiles
@@ -111,7 +111,7 @@ def _text_of(client: redis.Redis, job_id: str) -> bytes | None:
 
 def _name(client: redis.Redis, model_id: str) -> str:
     try:
-        return ModelRecord.model_validate_json(cast(bytes, client.get(keys.model(model_id))) or b"").name
+        return ModelFacts.model_validate_json(cast(bytes, client.get(keys.model(model_id))) or b"").name
     except ValidationError:  # another version's, or deleted meanwhile
         return model_id
 

@@ -14,6 +14,7 @@ from shared.events import Started
 from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
 from tests import factories, lives
+from tests.registered import put
 from worker.cli import main
 from worker.files import JobFiles
 from worker.store import ModelStore
@@ -77,7 +78,7 @@ class Installation:
 
     def add_model(self, model_id: str, *, files: bool = True) -> None:
         record = factories.record(model_id=model_id, name=f"name-{model_id}")
-        self.client.set(keys.model(model_id), record.model_dump_json())
+        put(self.client, record)
         self.client.hset(keys.guild_models(record.guild_id), record.name, model_id)
         if files:
             (self.data / "models").mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,130 @@
+"""What only the bot says: who asked for a job, whose its model is, and who may use that; against a real Redis."""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+import discord
+import pytest
+import redis.asyncio
+
+from bot.jobs.client import JobClient
+from bot.models.audience import Audience
+from bot.models.registry import Registry
+from bot.servers.access import Viewer
+from bot.servers.settings import GuildSettingsStore
+from galvanic.options import TranscriptRef
+from shared import keys
+from shared.events import Failed
+from shared.jobs import ImportJob, Job
+from shared.models import ModelRecord, Ownership
+from shared.settings import Settings
+from tests import lives
+from tests.factories import CHANNEL, GUILD, USER, channel_corpus, finished, place, record, train_job
+from tests.registered import register, stored
+
+ELSEWHERE = CHANNEL + 1
+OWN = TranscriptRef(transcript_id="t-own", revision=3, guild_id=GUILD, channel_id=CHANNEL, author_id=USER)
+
+
+@pytest.fixture
+def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
+    return Registry(
+        client, settings, GuildSettingsStore(settings, client), Audience(cast(discord.Client, None), settings)
+    )
+
+
+@pytest.fixture
+def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
+    return JobClient(settings, client)
+
+
+def import_job() -> ImportJob:
+    return ImportJob(job_id="i-1", place=place(), file_name="a.safetensors")
+
+
+async def test_a_worker_cannot_say_who_may_use_a_model(registry: Registry, sync: redis.Redis) -> None:
+    entered = register(sync, record(scope="channel"))
+    claimed = {"scope": "guild", "for_server": True, "shared_with": [ELSEWHERE], "owner_id": 7, "guild_id": GUILD + 1}
+    sync.set(keys.model("m1"), json.dumps({**entered.facts.model_dump(mode="json"), **claimed}))
+    assert await registry.usable(Viewer(GUILD, [CHANNEL])) == [entered]
+    assert await registry.usable(Viewer(GUILD, [ELSEWHERE])) == []
+    assert await registry.by_ids(Viewer(GUILD + 1, [CHANNEL]), ["m1"]) == []
+
+
+async def test_a_worker_cannot_hide_which_messages_a_model_learned(registry: Registry, sync: redis.Redis) -> None:
+    entered = register(sync, record(transcripts=(OWN,)))
+    sync.set(keys.model("m1"), entered.facts.model_copy(update={"transcripts": ()}).model_dump_json())
+    assert (await registry.all(GUILD))[0].authors == {USER}
+    other = OWN.model_copy(update={"transcript_id": "t-other", "author_id": 0})
+    sync.set(keys.model("m1"), entered.facts.model_copy(update={"transcripts": (other,)}).model_dump_json())
+    assert (await registry.all(GUILD))[0].transcripts == (OWN,)
+
+
+async def test_what_a_worker_enters_on_its_own_is_nobodys(registry: Registry, sync: redis.Redis) -> None:
+    entered = register(sync, record())
+    sync.delete(keys.ownership("m1"))
+    assert await registry.all(GUILD) == []
+    assert await registry.record("m1") is None
+    sync.set(keys.ownership("m1"), entered.ownership.model_dump_json())
+    assert await registry.all(GUILD) == [entered]
+
+
+async def test_sharing_and_renaming_write_both(registry: Registry, sync: redis.Redis) -> None:
+    register(sync, record(scope="channel"))
+    changed = await registry.amend("m1", lambda model: model.model_copy(update={"name": "sea", "for_server": True}))
+    assert stored(sync, "m1") == changed
+    assert await registry.usable(Viewer(GUILD, [ELSEWHERE])) == [changed]
+    assert await registry.remove(changed)
+    assert not sync.exists(keys.model("m1"), keys.ownership("m1"))
+
+
+@pytest.mark.parametrize("job", [train_job(), import_job()])
+def test_workers_get_no_ids_of_people(sync: redis.Redis, job: Job) -> None:
+    lives.enter(sync, job)
+    data, active = sync.hget(keys.job(job.job_id), "job"), sync.hgetall(keys.ACTIVE)
+    assert f'"user_id":{USER}' not in cast(bytes, data).decode()
+    assert str(USER).encode() not in b"".join(active.values())
+    assert f'"user_id":{USER}' in cast(bytes, sync.get(keys.asked(job.job_id))).decode()
+    model_id = cast(bytes, sync.hget(keys.job(job.job_id), "model_id")).decode()
+    ownership = Ownership.model_validate_json(cast(bytes, sync.get(keys.ownership(model_id))))
+    assert (ownership.guild_id, ownership.channel_id, ownership.owner_id) == (GUILD, CHANNEL, USER)
+
+
+def test_what_may_be_learned_from_a_text_is_known_before_a_worker_has_it() -> None:
+    parent = {"parent_transcripts": (OWN,), "parent": {"model_id": "m0", "name": "before"}, "parent_origins": (5,)}
+    of_upload = Ownership.of(train_job(**parent))
+    assert (of_upload.scope, of_upload.sources, of_upload.learned) == ("channel", (5, CHANNEL), (OWN,))
+    newer = OWN.model_copy(update={"revision": 9})
+    job = train_job(corpus=channel_corpus(newer), **parent)
+    assert Ownership.of(job).scope == "guild"
+    assert Ownership.of(job).learned == (OWN,), "each once, at its oldest"
+    assert Ownership.of(job.model_copy(update={"parent_scope": "channel"})).scope == "channel"
+
+
+async def test_a_job_that_makes_no_model_leaves_nothing_of_it(queue: JobClient, sync: redis.Redis) -> None:
+    for number, takes_back in enumerate((True, False)):
+        job = train_job(job_id=f"t-{number}")
+        lives.enter(sync, job)
+        model_id = cast(bytes, sync.hget(keys.job(job.job_id), "model_id")).decode()
+        assert sync.exists(keys.ownership(model_id))
+        if takes_back:
+            await queue.roll_back(job.job_id)
+        else:
+            await queue.delivered(job.job_id)
+            assert sync.exists(keys.ownership(model_id)), "it is not over"
+            lives.end(sync, job.job_id, Failed(problem="The disk is full."))
+            await queue.delivered(job.job_id)
+        assert not sync.exists(keys.ownership(model_id))
+
+
+async def test_a_model_outlives_its_job(queue: JobClient, registry: Registry, sync: redis.Redis) -> None:
+    lives.enter(sync, train_job(corpus=channel_corpus(None), replaces="old"))
+    worker = lives.take(sync, "t-1")
+    facts = record(model_id=worker.model_id()).facts
+    worker.enter(finished(model=facts), GUILD)
+    await queue.delivered("t-1")
+    (model,) = await registry.all(GUILD)
+    assert isinstance(model, ModelRecord)
+    assert (model.facts, model.owner_id, model.replaces) == (facts, USER, "old")
