@@ -14,17 +14,18 @@ from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.servers.access import Viewer
 from bot.servers.settings import GuildSettingsStore
-from galvanic.options import TranscriptRef
+from bot.train.start import TrainRequest
+from galvanic.options import CorpusInfo, TrainOptions, TranscriptRef
 from shared import keys
 from shared.events import Failed
 from shared.jobs import ImportJob, Job
 from shared.models import ModelRecord, Ownership
 from shared.settings import Settings
 from tests import lives
-from tests.factories import CHANNEL, GUILD, USER, channel_corpus, finished, place, record, train_job
+from tests.factories import CHANNEL, GUILD, USER, channel_corpus, corpus, finished, place, record, train_job
 from tests.registered import register, stored
 
-ELSEWHERE = CHANNEL + 1
+ELSEWHERE, THREAD = CHANNEL + 1, CHANNEL + 7
 OWN = TranscriptRef(transcript_id="t-own", revision=3, guild_id=GUILD, channel_id=CHANNEL, author_id=USER)
 
 
@@ -92,15 +93,25 @@ def test_workers_get_no_ids_of_people(sync: redis.Redis, job: Job) -> None:
     assert (ownership.guild_id, ownership.channel_id, ownership.owner_id) == (GUILD, CHANNEL, USER)
 
 
-def test_what_may_be_learned_from_a_text_is_known_before_a_worker_has_it() -> None:
-    parent = {"parent_transcripts": (OWN,), "parent": {"model_id": "m0", "name": "before"}, "parent_origins": (5,)}
-    of_upload = Ownership.of(train_job(**parent))
-    assert (of_upload.scope, of_upload.sources, of_upload.learned) == ("channel", (5, CHANNEL), (OWN,))
+def ownership_of(corpus: CorpusInfo, parent: ModelRecord | None = None, **where: int) -> Ownership:
+    return Ownership.of(TrainRequest(corpus, TrainOptions(), parent).job("t-1", place(**where)))
+
+
+def test_what_was_learned_from_an_upload_stays_where_it_was() -> None:
+    upload = ownership_of(corpus(source="upload"))
+    assert (upload.scope, upload.channel_id, upload.sources) == ("channel", CHANNEL, (CHANNEL,))
+    parent = record(scope="channel", sources=upload.sources)
+    # In a thread it is the thread's alone: that may be private, and what it learned there with it.
+    child = ownership_of(corpus(source="catalogue"), parent, channel_id=THREAD, parent_channel_id=CHANNEL)
+    assert (child.scope, child.channel_id, child.sources) == ("channel", THREAD, (CHANNEL,))
+    assert ownership_of(corpus(source="catalogue")).scope == "guild"
+
+
+def test_which_messages_are_learned_is_known_before_a_worker_has_them() -> None:
     newer = OWN.model_copy(update={"revision": 9})
-    job = train_job(corpus=channel_corpus(newer), **parent)
-    assert Ownership.of(job).scope == "guild"
-    assert Ownership.of(job).learned == (OWN,), "each once, at its oldest"
-    assert Ownership.of(job.model_copy(update={"parent_scope": "channel"})).scope == "channel"
+    child = ownership_of(channel_corpus(newer), record(transcripts=(OWN,)))
+    assert child.scope == "guild", "who could read the channel is asked at each use"
+    assert child.learned == (OWN,), "each once, at its oldest"
 
 
 async def test_a_job_that_makes_no_model_leaves_nothing_of_it(queue: JobClient, sync: redis.Redis) -> None:

@@ -132,7 +132,7 @@ REFUSALS = ("job_not_understood", "event_not_understood", "message_refused")
 def _prepare(client: redis.Redis, job_id: str, case: dict[str, Any]) -> None:  # noqa: F811
     job_id = _sendable(job_id)
     message = case["message"]
-    fields = {"job": json.dumps(message), "state": "sent", "attempt": "1", "nonce": "n"}
+    fields = {"job": json.dumps(message), "state": "sent", "attempt": "1", "nonce": "n", "model_id": "m-new"}
     client.hset(keys.job(job_id), mapping=fields)  # type: ignore[arg-type]
     for name, value in case.get("hash", {}).items():
         client.hset(keys.job(job_id), name, value)

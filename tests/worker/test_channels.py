@@ -38,12 +38,10 @@ pytestmark = pytest.mark.slow
 def test_a_channel_is_learned(channel: Channel) -> None:
     checkpoints = channel.settings.data_dir / "checkpoints"
     (checkpoints / "t-0").mkdir(parents=True)  # of a job that nobody knows any more
-    job = channel.job(replaces="an-old-one")
-    model = channel.learned(replaces="an-old-one")
+    job = channel.job()
+    model = channel.learned()
     assert model.transcripts == (channel.info.ref(0),)
     assert model.source_channels == (CHANNEL,)
-    assert model.scope == "guild"  # who could read the channel is asked at each use
-    assert model.replaces == "an-old-one"
     text = "".join(f"{line.text}\n" for author in (ANN, BEN) for line in messages(author))
     assert model.corpus == job.corpus.model_copy(update={"chars": len(text)})
     assert model.corpus_chars == len(text)

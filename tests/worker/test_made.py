@@ -59,7 +59,7 @@ def test_the_rest_is_done_by_the_next_attempt(
     assert event.model.model_id == made.finished.model.model_id
     assert ModelStore(settings).has(event.model.model_id)
     assert client.exists(keys.artifact("t-1", LOSS_FILE))
-    assert client.hgetall(keys.guild_models(event.model.guild_id)) == {b"made-up": event.model.model_id.encode()}
+    assert client.hgetall(keys.guild_models(GUILD)) == {b"made-up": event.model.model_id.encode()}
     assert not files.folder.exists()
     assert lives.told_of(Started, client, "t-1")[-1].resumed
     assert len(lives.told_of(Finished, client, "t-1")) == 1
@@ -80,7 +80,7 @@ def test_what_redis_lost_of_the_end_is_told_again(client: redis.Redis, monkeypat
 
     monkeypatch.setattr(JobEvents, "durable", lose)
     event = expect(Finished, train(client, "t-1"))
-    assert client.hgetall(keys.guild_models(event.model.guild_id)) == {b"made-up": event.model.model_id.encode()}
+    assert client.hgetall(keys.guild_models(GUILD)) == {b"made-up": event.model.model_id.encode()}
     assert JobEvents(client, "t-1").is_over()
     assert client.llen(keys.HISTORY) == 1
 

@@ -20,7 +20,6 @@ from shared.jobs import ModelRef
 from shared.models import ModelFacts
 from shared.settings import Settings
 from tests import lives
-from tests.factories import CHANNEL, GUILD, place, record
 from tests.lives import expect, require_failure
 from tests.worker.channels import book_job, interrupt, train as run_to_its_end
 from tests.worker.small import save_model, stored
@@ -56,37 +55,16 @@ def test_a_model_is_registered_with_what_more_training_needs(client: redis.Redis
     event = expect(Finished, train(client, "t-1"))
     model = facts_of(client, event.model.model_id)
     assert model == event.model
-    assert (model.corpus, model.options, model.parent, model.scope) == (corpus_of(TEXT), SMALL, None, "guild")
+    assert (model.corpus, model.options, model.parent) == (corpus_of(TEXT), SMALL, None)
     assert model.copy_share is not None
     assert model.file_bytes == stored(settings, model.model_id).stat().st_size > 1_000
     assert client.hgetall(keys.ACTIVE) == {}
     assert list((settings.data_dir / "checkpoints").iterdir()) == []
 
 
-def test_what_was_learned_from_an_upload_stays_where_it_was(client: redis.Redis) -> None:
-    first = expect(Finished, train(client, "t-1", corpus=uploaded(TEXT)))
-    assert first.model.scope == "channel"
-    again: dict[str, Any] = {"parent": first.model.ref, "options": TrainOptions(epochs=1)}
-    there = place(channel_id=THREAD, parent_channel_id=CHANNEL)
-    child = expect(Finished, train(client, "t-2", OTHER, place=there, **again))
-    model = facts_of(client, child.model.model_id)
-    # In a thread it is the thread's alone: that may be private, and what it learned there with it.
-    assert (model.scope, model.channel_id) == ("channel", THREAD)
-    assert (model.parent, model.epochs) == (first.model.name, 2)
-    assert model.sources == model.origins == (CHANNEL,)
-
-
-@pytest.mark.parametrize(
-    ("there", "elsewhere"),
-    [(True, {"guild_id": GUILD + 1}), (True, {"channel_id": THREAD, "parent_channel_id": CHANNEL + 7}), (False, {})],
-)
-def test_a_model_of_another_place_is_as_good_as_gone(
-    there: bool, elsewhere: dict[str, int], client: redis.Redis, settings: Settings
-) -> None:
+def test_without_its_parent_a_training_fails(client: redis.Redis, settings: Settings) -> None:
     save_model(stored(settings, "abc"))
-    if there:
-        client.set(keys.model("abc"), record(model_id="abc", scope="channel").model_dump_json())
-    require_failure(train(client, "t-1", parent=ModelRef(model_id="abc", name="abc"), place=place(**elsewhere)), "gone")
+    require_failure(train(client, "t-1", parent=ModelRef(model_id="abc", name="abc")), "gone")
 
 
 def test_what_a_training_took_is_noted_for_the_next_ones(client: redis.Redis) -> None:

@@ -52,7 +52,7 @@ def test_only_onto_an_empty_installation(galvanic: Installation) -> None:
     galvanic.add_model("m1")
     galvanic.back_up()
     said = galvanic.not_restored()
-    assert "Redis has 2 keys (guild: 1, model: 1)" in said
+    assert "Redis has 3 keys (bot: 1, guild: 1, model: 1)" in said
     assert "has 1 model" in said
 
     galvanic.elsewhere()
