@@ -83,8 +83,8 @@ def enter(job: Job, key: str, nonce: str = "", arrived: int = 0) -> Script:
 
 def imported(job: TrainJob, arrived: int) -> Script:
     """Have a training wait whose channel was read; `job`: with the text. Answers `waiting`, or its state if it did."""
-    told = (without_people(job).model_dump_json(), job.model_dump_json(), Ownership.of(job).model_dump_json())
-    return _script("imported", job.job_id, (*told, keys.ownership(""), arrived), (keys.asked(job.job_id),))
+    told = (without_people(job).model_dump_json(), job.model_dump_json())
+    return _script("imported", job.job_id, (*told, arrived), (keys.asked(job.job_id),))
 
 
 def roll_back(job_id: str, key: str = "") -> Script:
@@ -93,7 +93,7 @@ def roll_back(job_id: str, key: str = "") -> Script:
     Answers `undone`; `begun` if it is a training that a worker has, which is asked to cancel it, and nobody is shown
     how it ends; or `not there`.
     """
-    return _script("roll_back", job_id, (key, keys.ownership("")), (keys.OUTBOX, keys.asked(job_id)))
+    return _script("roll_back", job_id, (key, keys.model(""), keys.ownership("")), (keys.OUTBOX, keys.asked(job_id)))
 
 
 def send_training(job_id: str, nonce: str, start_tag: int, guild_id: int, served: str) -> Script:

@@ -54,7 +54,6 @@ class TranscriptInfo(BaseModel):
     guild_id: Snowflake
     channel_id: Snowflake
     source_id: Snowflake
-    asked_by: Snowflake
     created_at: float = Field(default_factory=time.time)
     after: Snowflake = 0
     until: Snowflake = 0

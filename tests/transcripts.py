@@ -15,7 +15,7 @@ READING = ImportState(job_id="t-1")
 
 async def begun(store: TranscriptStore, **fields: Any) -> TranscriptInfo:
     """An empty transcript; `fields` of TranscriptInfo: `guild_id` and `channel_id` at least."""
-    info = TranscriptInfo(**{"source_id": fields["channel_id"], "asked_by": 1, **fields})
+    info = TranscriptInfo(**{"source_id": fields["channel_id"], **fields})
     await store.create(info, READING)
     return info
 

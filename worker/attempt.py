@@ -112,7 +112,7 @@ class Attempt:
         before = read(files.made, Made)
         if before is not None or files.has_checkpoint:
             self._require_standing()
-        if before is not None:
+        if before is not None and before.finished.model.model_id == job_events.model_id():
             model = before.finished.model
             if files.model.exists() or self._patiently(lambda: self._store.has(model.model_id)):
                 log.info("made_before")

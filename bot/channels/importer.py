@@ -106,7 +106,6 @@ class Importer(OfWords, Service):
             guild_id=place.guild_id,
             channel_id=room_of(plan.source).id,
             source_id=plan.source.id,
-            asked_by=place.user_id,
             after=plan.after,
             until=discord.utils.time_snowflake(discord.utils.utcnow(), high=True),
             speakers=plan.speakers,

@@ -18,13 +18,13 @@ from redis.exceptions import RedisError
 
 from bot.background import REPLY_S, Service, backoff, reply, retry, run_forever
 from bot.jobs import fairness
-from bot.jobs.decoding import card_of, entries, events_of, job_from
+from bot.jobs.decoding import NotUnderstood, card_of, entries, events_of, job_from
 from galvanic.options import CorpusInfo
 from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Event, Failed
-from shared.jobs import Asked, DeleteJob, Job, TrainJob, is_id
+from shared.jobs import NOBODY, Asked, DeleteJob, Job, TrainJob, is_id
 from shared.settings import Settings
 
 TRAINING = "t-"  # what a training's id begins with
@@ -252,10 +252,9 @@ class JobClient(Service):
     async def delivered(self, job_id: str) -> None:
         """Note that a job's end was shown. If it made no model, whose that would be is forgotten."""
         state, model_id = await reply(self._redis.hmget(keys.job(job_id), "state", "model_id"))
-        if state == b"over" and model_id is not None:
-            made = model_id.decode()
-            if not await reply(self._redis.exists(keys.model(made))):
-                await reply(self._redis.delete(keys.ownership(made)))
+        made = (model_id or b"").decode(errors="replace")
+        if state == b"over" and is_id(made) and not await reply(self._redis.exists(keys.model(made))):
+            await reply(self._redis.delete(keys.ownership(made)))
         await reply(self._redis.srem(keys.OUTBOX, job_id))
 
     async def events(self, job_id: str, after: str) -> list[tuple[str, Event]]:
@@ -356,8 +355,14 @@ async def _owners(pipe: Pipeline, guild_id: int) -> list[fairness.Owner]:
     active = cast(dict[bytes, bytes], await reply(pipe.hgetall(keys.ACTIVE)))
     here = [job_id.decode(errors="replace") for job_id, server in active.items() if server == str(guild_id).encode()]
     jobs = await reply(pipe.mget([keys.asked(job_id) for job_id in here])) if here else []
-    known = [job_from(job_id, data) for job_id, data in zip(here, jobs, strict=True) if data is not None]
-    return [fairness.Owner(guild_id, job.place.user_id) for job in known]
+    owners = []
+    for job_id, data in zip(here, jobs, strict=True):
+        try:
+            user_id = job_from(job_id, data).place.user_id if data is not None else NOBODY
+        except NotUnderstood:
+            user_id = NOBODY
+        owners.append(fairness.Owner(guild_id, user_id))
+    return owners
 
 
 def _entered(job: Job, answer: bytes) -> Entry:

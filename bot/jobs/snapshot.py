@@ -69,7 +69,11 @@ async def read_line(client: redis.asyncio.Redis) -> Line:
         pipe.zrangebyscore(keys.workers(TRAIN_QUEUE), time.time(), "+inf")
         pipe.hgetall(keys.worker_states(TRAIN_QUEUE))
         active, served, alive, states = await reply(pipe.execute())
-    active = {job_id: owner for job_id, owner in active.items() if is_id(job_id.decode(errors="replace"))}
+    active = {
+        job_id: guild_id
+        for job_id, guild_id in active.items()
+        if is_id(job_id.decode(errors="replace")) and guild_id.isdigit()
+    }
     names = ("card", "state", "attempt", "nonce", "worker", "arrived", "start_tag")
     async with client.pipeline(transaction=False) as pipe:
         for job_id in active:

@@ -138,7 +138,7 @@ class Registry:
         wanted = [key for model_id in ids if model_id != STARTER for key in _keys_of(model_id)]
         found = await reply(self._redis.mget(wanted)) if wanted else []
         starter = [_starter(viewer.guild_id)] if STARTER in ids else []
-        return starter + self.among(viewer, _read(found))
+        return starter + self.among(viewer, _read([model_id for model_id in ids if model_id != STARTER], found))
 
     async def require_usable(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
         """The models of an answer to be posted now. Raises UserError: not all may be used there any more."""
@@ -153,7 +153,7 @@ class Registry:
 
     async def record(self, model_id: str) -> ModelRecord | None:
         """None: it is gone. Says nothing about who may use it."""
-        return next(iter(_read(await reply(self._redis.mget(_keys_of(model_id))))), None)
+        return next(iter(_read([model_id], await reply(self._redis.mget(_keys_of(model_id))))), None)
 
     async def offered(self, interaction: discord.Interaction, typed: str, *more: str) -> list[app_commands.Choice[str]]:
         """Names of models, and `more` that may stand in their place."""
@@ -217,7 +217,7 @@ class Registry:
         number, overtaken = 1, 0
         while overtaken < _AMEND_TRIES:
             stored = cast(list[bytes | None], await reply(self._redis.mget(_keys_of(model_id))))
-            old = next(iter(_read(stored)), None)
+            old = next(iter(_read([model_id], stored)), None)
             if old is None:
                 raise UserError("This model was deleted a moment ago.", "Choose another one.")
             new = change(old)
@@ -320,7 +320,9 @@ class Registry:
         """Records and channels' hashes (`find.lua`): of models by their entries, of those chosen (""), or of all."""
         names = [keys.guild_models(viewer.guild_id), *map(keys.channel, viewer.channel_ids)]
         records, hashes = await reply(self._find(keys=names, args=[*_keys_of(""), *entries]))
-        return _read(records), [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in hashes]
+        ids = [model_id.decode(errors="replace") for model_id in records[::3]]
+        stored = [value for pair in zip(records[1::3], records[2::3], strict=True) for value in pair]
+        return _read(ids, stored), [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in hashes]
 
     async def _no_such_model(self, viewer: Viewer, name: str | None) -> UserError:
         usable = await self.usable(viewer if name is not None else viewer._replace(user_id=None))
@@ -358,14 +360,15 @@ def _keys_of(model_id: str) -> tuple[str, str]:
     return keys.model(model_id), keys.ownership(model_id)
 
 
-def _read(stored: Sequence[bytes | None]) -> list[ModelRecord]:
-    """Records from the values of `_keys_of` each; one that lacks a value, or is of another version, is left out."""
+def _read(ids: Iterable[str], stored: Sequence[bytes | None]) -> list[ModelRecord]:
+    """Read records from the values of `_keys_of` each. One is left out that lacks a value, is of another version, or
+    whose worker says that it is another model."""
     records = []
-    for facts, ownership in zip(stored[::2], stored[1::2], strict=True):
+    for model_id, facts, ownership in zip(ids, stored[::2], stored[1::2], strict=True):
         if facts is None or ownership is None:
             continue
         told = read(ModelFacts, facts, "model_record_not_understood")
         owned = read(Ownership, ownership, "ownership_not_understood")
-        if told is not None and owned is not None:
+        if told is not None and owned is not None and told.model_id == model_id:
             records.append(ModelRecord.of(told, owned))
     return records

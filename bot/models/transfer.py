@@ -143,6 +143,8 @@ class Transfer(Requests):
         except UserError:
             await self.registry.remove(model)
             raise
+        with contextlib.suppress(UserError):  # it was deleted already
+            await self.registry.amend(model.model_id, lambda record: record)  # which messages it learned stays so
         prefix = await self.servers.prefix(place.guild_id)
         current = await self.servers.channel([place.channel_id])
         embed = embeds.imported(model, event.notes, prefix, current=current.model == model.model_id)

@@ -25,7 +25,7 @@ async def stored(live: Live, *people: int, channel_id: int = TAVERN, guild_id: i
         await live.bot.consents.agree(guild_id, who)
     lines = [Line(1_000 + 2 * who + part, who, f"secret {who} part {part}") for who in people for part in (0, 1)]
     store = live.bot.transcripts
-    info = await written(store, lines, guild_id=guild_id, channel_id=channel_id, asked_by=ADA, until=10**18)
+    info = await written(store, lines, guild_id=guild_id, channel_id=channel_id, until=10**18)
     await expire(store, info.transcript_id, 3_600)
     return info.transcript_id
 

@@ -71,7 +71,7 @@ def test_messages_that_are_dropped_at_once_outlive_a_night_without_the_bot(
     days: float, needed_s: int, settings: Settings
 ) -> None:
     own = settings.model_copy(update={"channel_corpus_days": days, "corpus_ttl_hours": 2})
-    info = TranscriptInfo(transcript_id="x", guild_id=GUILD, channel_id=1, source_id=1, asked_by=1, created_at=0)
+    info = TranscriptInfo(transcript_id="x", guild_id=GUILD, channel_id=1, source_id=1, created_at=0)
     assert jobs.needed_s(told(info), own) == needed_s
     assert jobs.needed_s(corpus(), own) == 7_200
 

@@ -10,6 +10,7 @@ import pytest
 import redis.asyncio
 
 from bot.jobs.client import JobClient
+from bot.jobs.snapshot import Snapshots
 from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.servers.access import Viewer
@@ -61,6 +62,43 @@ async def test_a_worker_cannot_hide_which_messages_a_model_learned(registry: Reg
     other = OWN.model_copy(update={"transcript_id": "t-other", "author_id": 0})
     sync.set(keys.model("m1"), entered.facts.model_copy(update={"transcripts": (other,)}).model_dump_json())
     assert (await registry.all(GUILD))[0].transcripts == (OWN,)
+
+
+async def test_a_worker_cannot_pass_one_model_for_another(registry: Registry, sync: redis.Redis) -> None:
+    secret = register(sync, record(model_id="secret", name="secret", transcripts=(OWN,)))
+    register(sync, record(model_id="own", name="own"))
+    sync.set(keys.model("own"), secret.facts.model_copy(update={"name": "own"}).model_dump_json())
+    assert [model.model_id for model in await registry.all(GUILD)] == ["secret"]
+    assert await registry.record("own") is None
+
+
+async def test_a_worker_cannot_have_the_bot_say_it_of_another_model(queue: JobClient, sync: redis.Redis) -> None:
+    secret = register(sync, record(model_id="secret", transcripts=(OWN,)))
+    job = train_job(corpus=channel_corpus(OWN.model_copy(update={"author_id": 0}), chars=0))
+    lives.enter(sync, job)
+    sync.hset(keys.job(job.job_id), "model_id", "secret")
+    assert await queue.imported(job.model_copy(update={"corpus": job.corpus.model_copy(update={"chars": 9_000})}))
+    assert stored(sync, "secret") == secret
+
+
+@pytest.mark.parametrize("model_id", [b"\xff", b"", b"../../x"])
+async def test_a_worker_cannot_keep_an_end_from_being_noted(
+    queue: JobClient, sync: redis.Redis, model_id: bytes
+) -> None:
+    lives.enter(sync, train_job())
+    sync.hset(keys.job("t-1"), mapping={"state": "over", "model_id": model_id})
+    await queue.delivered("t-1")
+    assert not sync.sismember(keys.OUTBOX, "t-1")
+
+
+async def test_nor_trainings_from_being_entered(
+    queue: JobClient, client: redis.asyncio.Redis, sync: redis.Redis
+) -> None:
+    sync.hset(keys.ACTIVE, mapping={"t-8": "abc", "t-9": str(GUILD)})
+    sync.set(keys.asked("t-9"), '{"version": 2}')
+    assert await queue.submit_train(train_job(), "a text", (1, 9)) == "entered"
+    assert [training.job.job_id for training in (await Snapshots(client).look()).trainings] == ["t-1"]
+    assert await queue.submit_train(train_job(job_id="t-2"), "a text", (9, 2)) == "guild", "both count"
 
 
 async def test_what_a_worker_enters_on_its_own_is_nobodys(registry: Registry, sync: redis.Redis) -> None:
@@ -130,12 +168,15 @@ async def test_a_job_that_makes_no_model_leaves_nothing_of_it(queue: JobClient, 
         assert not sync.exists(keys.ownership(model_id))
 
 
-async def test_a_model_outlives_its_job(queue: JobClient, registry: Registry, sync: redis.Redis) -> None:
+@pytest.mark.parametrize("rolled_back", [False, True])
+async def test_a_model_outlives_its_job(
+    queue: JobClient, registry: Registry, sync: redis.Redis, rolled_back: bool
+) -> None:
     lives.enter(sync, train_job(corpus=channel_corpus(None), replaces="old"))
     worker = lives.take(sync, "t-1")
     facts = record(model_id=worker.model_id()).facts
     worker.enter(finished(model=facts), GUILD)
-    await queue.delivered("t-1")
+    await (queue.roll_back("t-1") if rolled_back else queue.delivered("t-1"))
     (model,) = await registry.all(GUILD)
     assert isinstance(model, ModelRecord)
     assert (model.facts, model.owner_id, model.replaces) == (facts, USER, "old")

@@ -30,7 +30,6 @@ def heard(system: System, *sources: str, name: str = "whispers", **changes: Any)
             guild_id=int(world.guild_id),
             channel_id=channel_id,
             source_id=channel_id,
-            asked_by=user(system, "ben"),
             created_at=0,
         )
         with system.redis as client:

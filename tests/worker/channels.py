@@ -76,7 +76,7 @@ class Channel:
         self.settings, self.client, self.patch = settings, client, patch
 
         async def work(store: TranscriptStore) -> TranscriptInfo:
-            info = await begun(store, guild_id=guild_id, channel_id=CHANNEL, asked_by=ANN)
+            info = await begun(store, guild_id=guild_id, channel_id=CHANNEL)
             for page in (messages(ANN), messages(BEN)) if lines is None else (lines,):
                 await store.append(info.transcript_id, page, READING)
             await store.complete(info.transcript_id)

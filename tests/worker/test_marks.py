@@ -37,7 +37,7 @@ def _heard(client: redis.Redis) -> None:
 
 def known(client: redis.Redis, ref: TranscriptRef, **changes: Any) -> None:
     where = ref.model_dump(include={"transcript_id", "guild_id", "channel_id"})
-    info = TranscriptInfo(**where, source_id=ref.channel_id, asked_by=3, created_at=0)
+    info = TranscriptInfo(**where, source_id=ref.channel_id, created_at=0)
     fields: dict[Any, Any] = {"info": info.model_dump_json(), "revision": ref.revision, **changes}
     client.hset(keys.transcript(ref.transcript_id), mapping=fields)
 

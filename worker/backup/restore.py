@@ -61,7 +61,8 @@ def restore(settings: Settings, client: redis.Redis, backup: Backup, say: Say) -
         os.sync()  # before anything names them
         require_nobody(client)
         missing = {one.model_id for one in entries} - {"", *backup.models}
-        entries = [one for one in entries if one.model_id not in missing]
+        gone = {key(model_id).encode() for model_id in missing for key in (keys.model, keys.ownership)}
+        entries = [one for one in entries if one.key not in gone]
         entering = True
         _enter(settings, client, entries, backup.description)
     except BaseException as error:
