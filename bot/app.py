@@ -179,7 +179,6 @@ class Galvanic(commands.Bot):
             self.models,
             self.transfer,
             self.generating,
-            self.personas,
             menus,
             self.quiz,
             panel,

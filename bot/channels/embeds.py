@@ -226,7 +226,6 @@ def privacy_page(held: Held, terms: Terms) -> discord.Embed:
         "Models and trainings of yours": _list(
             [f"`{model.name}`" for model in held.owned] + [f"training {job.job_id}" for job in held.trainings]
         ),
-        "Personas with your name": _list([f"`@{call}`" for call in held.personas], ""),
         "How long": f"{_retention(terms)} What you asked me to write is kept for a month, for the buttons under it.",
     }
     commands = ("optin (in the server)", "optout", "forget-me", "export-data sends all of it as a file")

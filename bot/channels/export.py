@@ -137,7 +137,6 @@ def _server(held: Held, words: list[dict[str, Any]]) -> dict[str, Any]:
         "your_models": [model.model_dump(mode="json") for model in held.owned],
         "your_trainings": [job.job_id for job in held.trainings],
         "your_guesses_in_quizzes": held.quiz,  # right:all
-        "personas_with_your_name": list(held.personas),
     }
 
 

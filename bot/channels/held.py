@@ -52,7 +52,6 @@ class Held:
     of the member as an admin. `learned`: models that learned from them; `behind`: others, of channels that they can
     read, of which words were withdrawn or deleted. `due`: by id of such a model, when it is made again or deleted at
     the latest, seconds since the epoch. `trainings`: that are not over. `quiz`: their `right:all` guesses.
-    `personas`: that have their name, or wait for their yes.
     """
 
     guild_id: int
@@ -67,7 +66,6 @@ class Held:
     owned: tuple[ModelRecord, ...]
     trainings: tuple[TrainJob, ...]
     quiz: str | None = None
-    personas: tuple[str, ...] = ()
 
 
 @dataclass(eq=False, repr=False)
@@ -96,7 +94,6 @@ class Holdings(OfWords):
             owners = {
                 *(model.owner_id for model in await self.registry.all(guild.id)),
                 *(allowed.by for allowed in (await self.consents.allowed(guild.id)).values()),
-                *(await self.servers.named_after(guild.id)).values(),
             }
             if user.id in owners or await reply(self.redis.hexists(keys.quiz_scores(guild.id), str(user.id))):
                 found.add(guild.id)
@@ -139,7 +136,6 @@ class Holdings(OfWords):
             owned=tuple(model for model in models if model.owner_id == user.id),
             trainings=tuple(job for job in await self._trainings(user.id) if job.place.guild_id == guild_id),
             quiz=quiz.decode() if quiz is not None else None,
-            personas=tuple(call for call, one in (await self.servers.named_after(guild_id)).items() if one == user.id),
         )
 
     async def _trainings(self, user_id: int) -> list[TrainJob]:

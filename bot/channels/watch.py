@@ -281,13 +281,13 @@ class Watch(OfWords, commands.Cog):
             self.chores.add(self.forget_server, guild_id)
 
     async def _look_for_members(self, guild_id: int) -> None:
-        """Ask about everybody who agreed, or whose words or name are kept; who has left, withdraws.
+        """Ask Discord about each member who agreed or whose words are kept. A member who has left withdraws.
 
         Raises discord.HTTPException: Discord is in trouble, or the bot is not in the server.
         """
         if (guild := self._there(guild_id)) is None:
             return
-        people = {*(await self.consents.of(guild_id)).agreed, *(await self.servers.named_after(guild_id)).values()}
+        people = {*(await self.consents.of(guild_id)).agreed}
         for transcript in await self.store.all(guild_id):
             people |= (await self.store.members(transcript.transcript_id)).keys()
         for user_id in sorted(people):

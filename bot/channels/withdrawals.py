@@ -64,14 +64,12 @@ class Withdrawals(OfWords):
 
         First their consent ends, for this run of the bot also while Redis is away; then it is noted at every transcript
         that has their words, or may just be getting some: no training reads these any more. The words themselves go in
-        the background, because a long transcript takes a while. `resume` makes up for a crash in between. No persona
-        has their names any more either.
+        the background, because a long transcript takes a while. `resume` makes up for a crash in between.
         """
         wanted = set(user_ids)
         now = discord.utils.time_snowflake(discord.utils.utcnow(), high=True)
         for user_id in wanted:
             await self.consents.refuse(guild_id, user_id, now)
-            await self.servers.forget_member(guild_id, user_id)
         touched, lines = set(), 0
         for transcript in await self.store.all(guild_id):
             members = await self.store.members(transcript.transcript_id)
@@ -101,7 +99,6 @@ class Withdrawals(OfWords):
 
     async def leave(self, guild_id: int, user_id: int) -> None:
         """Withdraw somebody who left the server; if nothing is known of them, nothing is to be noted either."""
-        await self.servers.forget_member(guild_id, user_id)
         consents = await self.consents.of(guild_id)
         unasked = consents.mode == "opt-out" and user_id not in consents.said
         concerned = [

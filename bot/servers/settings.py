@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
 import time
 from collections import ChainMap
 from collections.abc import Callable, Sequence
@@ -47,8 +46,7 @@ class UnreadableSettings(UserError):
 class Persona(BaseModel, frozen=True, extra="ignore"):
     """A model that speaks as `title` in channels and their threads.
 
-    `told_in`: where it was told that it can't. `owner`: the member who is called so; without their yes, `agreed`, it
-    speaks nowhere.
+    `told_in`: where it was told that it can't.
     """
 
     title: str
@@ -57,17 +55,6 @@ class Persona(BaseModel, frozen=True, extra="ignore"):
     channels: tuple[int, ...]
     picture: str | None = None
     told_in: tuple[int, ...] = ()
-    owner: int | None = None
-    agreed: bool = False
-
-    @property
-    def speaks(self) -> bool:
-        return self.owner is None or self.agreed
-
-    @property
-    def terms(self) -> str:
-        """What a member says yes to: eight digits that are others for another name, model or picture."""
-        return hashlib.sha256(repr((self.title, self.model_id, self.picture)).encode()).hexdigest()[:8]
 
 
 class GuildSettings(BaseModel, frozen=True, extra="ignore"):
@@ -167,16 +154,10 @@ class GuildSettingsStore:
             if now is not None and (made := now.model_copy(update=change(now))) != now:
                 await self._put(guild_id, own.model_copy(update={"personas": {**own.personas, call: made}}))
 
-    async def put_persona(self, guild_id: int, call: str, made: Persona) -> Persona:
-        """As it is now: with its member's yes only if that was to the same, and still holds.
-
-        Raises UserError: there are too many.
-        """
+    async def put_persona(self, guild_id: int, call: str, made: Persona) -> None:
+        """Add or replace a persona. Raises UserError if there are too many."""
         async with self._changing:
             own = await self.get(guild_id)
-            old = own.personas.get(call)
-            agreed = old is not None and old.agreed and (old.owner, old.terms) == (made.owner, made.terms)
-            made = made.model_copy(update={"agreed": agreed})
             kept = {**own.personas, call: made}
             if len(kept) > MOST_PERSONAS:
                 raise UserError(
@@ -184,7 +165,6 @@ class GuildSettingsStore:
                     f"Remove one: `{await self.prefix(guild_id)}persona remove CALL`.",
                 )
             await self._put(guild_id, own.model_copy(update={"personas": kept}))
-        return made
 
     async def remove_persona(self, guild_id: int, call: str) -> None:
         async with self._changing:
@@ -207,17 +187,6 @@ class GuildSettingsStore:
             return dict((await self.get(guild_id)).personas)
         except UnreadableSettings:  # no persona speaks then, and whoever asks for more is told
             return {}
-
-    async def named_after(self, guild_id: int) -> dict[str, int]:
-        """The members whose names personas have or wait for, by what these are called."""
-        known = await self.personas(guild_id)
-        return {call: one.owner for call, one in known.items() if one.owner is not None}
-
-    async def forget_member(self, guild_id: int, user_id: int) -> None:
-        """No persona has their name any more."""
-        for call, owner in (await self.named_after(guild_id)).items():
-            if owner == user_id:
-                await self.remove_persona(guild_id, call)
 
     async def with_personas(self) -> set[int]:
         """The servers that have some."""

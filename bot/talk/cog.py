@@ -18,7 +18,7 @@ from bot.options.autocomplete import choices, in_time
 from bot.responder import replying
 from bot.servers.access import Actor, Viewer, channel_ids, is_admin, moderates, require_admin, require_permissions
 from bot.servers.settings import Persona
-from bot.talk.personas import MARK, Personas, checked, question
+from bot.talk.personas import MARK, Personas, checked
 from bot.talk.speaker import Speaker
 from bot.talk.speaking import EXAMPLES, parse, span
 from bot.types import Context, hybrid_command
@@ -97,8 +97,7 @@ class Speaks(commands.Cog):
         """List this channel's personas, and to admins the server's; add one, or remove one from the server.
 
         `@mary hello` calls one, and so does a reply to what it said. Its picture is an image that you attach. Added
-        again, it changes; in another channel, it speaks there, too. A member's name it has only if that member says
-        yes, by a button; they can also remove it.
+        again, it changes; in another channel, it speaks there, too. It can't have a name like a member's.
         """
         require_permissions(ctx)
         await ctx.defer()
@@ -112,18 +111,16 @@ class Speaks(commands.Cog):
             for one, made in known.items():
                 writes = names.get(made.model_id, "a model that can't be used here")
                 line = f"`@{one}` **{plain(made.title)}**{MARK}, which writes with {writes}"
-                line += f" in {mentions(made.channels) or 'no channel'}" if admin else ""
-                lines.append(line if made.speaks else f"{line}, once <@{made.owner}> says yes")
+                lines.append(f"{line} in {mentions(made.channels) or 'no channel'}" if admin else line)
             prefix, example = await servers.prefix(who.guild_id), ("call", "mary", "model", "frankenstein")
             how = as_typed(prefix, "persona", "what", "add", *example)
             none = f"No persona speaks here: a member with Manage Server can add one, with `{how}`."
             said = listed(lines, "and {} more") or none
             await ctx.send(embed=discord.Embed(description=said, colour=GREEN), **replying(ctx))
             return
+        require_admin(ctx.author)
         call = call.strip().removeprefix("@").lower()
         old = (await servers.get(who.guild_id)).personas.get(call)
-        if what == "add" or old is None or old.owner != who.user.id:
-            require_admin(ctx.author)
         if not call:
             command = as_typed(await servers.prefix(who.guild_id), "persona", "what", what, "call", "mary")
             raise UserError("Which persona?", f"Say what people call it, as in `{command}`.")
@@ -142,7 +139,7 @@ class Speaks(commands.Cog):
         else:
             found, _ = await service.registry.choose_to_write(viewer, model or None)
         assert ctx.guild is not None
-        owner = await self.personas.whose(ctx.guild, call, title)
+        await self.personas.refuse_members_names(ctx.guild, call, title)
         there = [at for at in (old.channels if old else ()) if ctx.guild.get_channel(at) and at != who.here[-1]]
         made = Persona(
             title=title,
@@ -150,12 +147,8 @@ class Speaks(commands.Cog):
             model=found.name,
             channels=(*there, who.here[-1]),
             picture=picture.url if picture is not None else old.picture if old else None,
-            owner=owner,
         )
-        made = await servers.put_persona(who.guild_id, call, made)
-        if not made.speaks:
-            await ctx.send(**question(call, made, await servers.prefix(who.guild_id)), **replying(ctx))
-            return
+        await servers.put_persona(who.guild_id, call, made)
         said = f"**{plain(title)}**{MARK} speaks here with `{found.name}`: write `@{call} hello`."
         if await self.personas.hook(ctx.channel) is None:
             said += (

@@ -19,14 +19,13 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot.background import DISCORD_ERRORS, Service, is_transient
-from bot.components import USER, Components, Press, button, view
 from bot.errors import CLOSED, UNKNOWN_WEBHOOK, code_of, post_error
 from bot.jobs.delivery import UNASKED
 from bot.servers.access import Actor, Viewer, channel_ids
 from bot.servers.settings import Persona, UnreadableSettings
 from bot.talk.rooms import MOST_IN_A_SERVER, Rooms
 from bot.types import Send
-from bot.words import AMBER, NOBODY, as_typed, code, plain
+from bot.words import NOBODY, as_typed, code, plain
 from bot.write.changes import masked
 from bot.write.conversation import Conversation, Turn
 from bot.write.embeds import chatted
@@ -70,14 +69,10 @@ class Personas(Service):
     hooks: dict[int, discord.Webhook] = field(init=False, default_factory=dict)
     _looking: WeakValueDictionary[int, asyncio.Lock] = field(init=False, default_factory=WeakValueDictionary)
 
-    def register(self, components: Components) -> None:
-        asked = f"(?P<said>yes|no):{USER}:(?P<call>{_CALL}):(?P<terms>[0-9a-f]{{8}})"
-        components.add("name", self.lend, asked, who="anybody", how="update", owner=True)
-
     async def here(self, guild_id: int, here: list[int]) -> dict[str, Persona]:
         """Those that speak in a channel, by what they are called; `here`: as of `channel_ids`."""
         known = (await self.generating.servers.get(guild_id)).personas
-        return {call: one for call, one in known.items() if one.speaks and set(here) & set(one.channels)}
+        return {call: one for call, one in known.items() if set(here) & set(one.channels)}
 
     async def called(self, message: discord.Message) -> tuple[str, str] | None:
         """Whom a person's message calls, by `@mary` or as a reply, and its words to them."""
@@ -171,7 +166,7 @@ class Personas(Service):
             raise UserError(event.problem, event.remedy)
         await service.registry.require_usable(job.place, [model.model_id])
         blocklist = await service.servers.blocklist(guild_id)
-        now = (await self.here(guild_id, who.here)).get(call)  # its member's yes may have ended meanwhile
+        now = (await self.here(guild_id, who.here)).get(call)  # an admin may have changed it meanwhile
         other = now is None or (now.title, now.model_id) != (persona.title, persona.model_id)
         if not isinstance(event, Generated) or other or (turn is not None and await self._is_quiet(who)):
             return ""
@@ -252,44 +247,20 @@ class Personas(Service):
         except (*DISCORD_ERRORS, RedisError) as error:
             log.warning("talk_ended", channel_id=who.here[0], error=type(error).__name__)
 
-    async def whose(self, guild: discord.Guild, *names: str) -> int | None:
-        """The member who is called so. Discord finds those whose names begin so; no intent is needed.
+    async def refuse_members_names(self, guild: discord.Guild, *names: str) -> None:
+        """Raise UserError if a name looks like a member's.
 
-        Raises UserError: there are several, or it is a bot, which can't agree.
+        Discord searches members by the beginning of their names; no intent is needed.
         """
-        people, bots = set[int](), False
         route = discord.http.Route("GET", "/guilds/{guild_id}/members/search", guild_id=guild.id)
         wanted = set[str]().union(*map(_look_alikes, names))
         first = {key[0] for key in wanted} | {name[0].lower() for name in names}
         first |= {other for letters in _ALIKE for other in letters if first & set(letters)}
         for query in {*first, *names}:  # a whole name, too: more members may begin with a letter than are found
-            for found in await self.client.http.request(route, params={"query": query, "limit": _FOUND}):
-                theirs = (found.get("nick"), found["user"]["username"], found["user"].get("global_name"))
-                if any(wanted & _look_alikes(one) for one in theirs if one):
-                    people.add(int(found["user"]["id"]))
-                    bots |= bool(found["user"].get("bot"))
-        if bots or len(people) > 1:
-            several = "Several members of this server have that name."
-            raise UserError("A bot in this server has that name." if bots else several, "Choose another name.")
-        return next(iter(people), None)
-
-    async def lend(self, press: Press) -> None:
-        """A member says whether a persona may have their name. Raises UserError: it is not what they were asked."""
-        servers, who, call = self.generating.servers, press.actor, press["call"]
-        asked = (await servers.get(who.guild_id)).personas.get(call)
-        terms = (who.user.id, press["terms"])
-        if asked is None or (asked.owner, asked.terms) != terms:
-            raise UserError(
-                "This persona was changed or removed since I asked you.",
-                "Whoever wants it can add it again, and I'll ask you again.",
-            )
-        if press["said"] == "no":
-            await servers.remove_persona(who.guild_id, call)
-            await press.update(content=f"No persona has your name: `@{call}` is gone.", embed=None, view=None)
-            return
-        await servers.change_persona(who.guild_id, call, lambda now: {"agreed": (now.owner, now.terms) == terms})
-        said = f"**{plain(asked.title)}**{MARK} speaks here with `{asked.model}`, as <@{who.user.id}> agreed"
-        await press.update(content=f"{said}: write `@{call} hello`.", embed=None, view=None)
+            for member in await self.client.http.request(route, params={"query": query, "limit": _FOUND}):
+                theirs = (member.get("nick"), member["user"]["username"], member["user"].get("global_name"))
+                if any(wanted & _look_alikes(name) for name in theirs if name):
+                    raise UserError("A member of this server has that name, or one like it.", "Choose another name.")
 
 
 def _once(session: Any) -> Any:
@@ -300,22 +271,6 @@ def _once(session: Any) -> Any:
             raise discord.DiscordServerError(response, None)
 
     return SimpleNamespace(request=lambda *to, **what: session.request(*to, raise_for_status=give_up, **what))
-
-
-def question(call: str, made: Persona, prefix: str) -> dict[str, Any]:
-    """To the member whose name a persona is to have."""
-    remove = as_typed(prefix, "persona", "what", "remove", "call", call)
-    said = (
-        f"<@{made.owner}>, that is your name. May **{plain(made.title)}**{MARK} speak here, and wherever else an "
-        f"admin wants it, with `{made.model}`, when somebody writes `@{call} hello`? What it says is made up. Until "
-        f"you say yes, it says nothing.\n`{remove}` takes your yes back at any time; so do "
-        f"`{prefix}optout`, `{prefix}forget-me` and leaving the server."
-    )
-    asked = (made.owner, call, made.terms)
-    yes = button("name", "yes", *asked, label="Yes, it may have my name", style=discord.ButtonStyle.success)
-    no = button("name", "no", *asked, label="No")
-    shown = discord.Embed(description=said, colour=AMBER)
-    return {"embed": shown.set_thumbnail(url=made.picture) if made.picture else shown, "view": view(yes, no)}
 
 
 def checked(call: str, title: str) -> tuple[str, str]:

@@ -199,7 +199,6 @@ def take_talk(photos: Photographer, minutes: float) -> None:
     photos.say("!talk mary victor 3")
     client.wait_for(lambda: spoken(4), 120, "what they say to each other")
     photos.whole("personas")
-    photos.keep("persona-name", photos.say("!persona add benny frankenstein Ben", "that is your name"))
 
 
 def take_game(photos: Photographer, minutes: float) -> None:
