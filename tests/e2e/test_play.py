@@ -60,7 +60,7 @@ def test_one_of_a_comparison_is_continued_after_a_restart_too(system: System) ->
     assert more["message_reference"]["message_id"] == answer["id"]
     assert set(labels(more)) == {"Again", "Continue", "Hotter", "Cooler", "Delete"}
     with system.redis as client:
-        client.delete(keys.job(str(menu(answer)["custom_id"]).rsplit(":", 1)[1]))
+        client.delete(keys.asked(str(menu(answer)["custom_id"]).rsplit(":", 1)[1]))
     assert_refused(choose(system, answer, "0", person="ben"), "no longer have this text")
 
 
@@ -95,13 +95,7 @@ def test_long_texts_of_six_models_fit_one_card(system: System) -> None:
         ("!compare the sea --models tides,nosuch", "No model called `nosuch`", "!models"),
         ("!compare the sea --models tides,alice --temperatures 1,2", "don't go together", "leave out"),
         ("!compare the sea --length 5000", "`--length` is 5000", "1 to 800"),
-        ("!mix", "you named none", "!mix frankenstein 70 alice 30"),
-        ("!mix tides 70 the sea", "you named 1", "!mix frankenstein 70 alice 30"),
-        ("!mix tides 0 alice 1 the sea", "The share of `tides` is 0", "above 0"),
-        ("!mix tides 1 tides 1 the sea", "names `tides` twice", "once"),
-        ("!mix tides 1 nosuch 1 the sea", "No model called `nosuch`", "!models"),
-        ("!mix tides 1 wordy 1 the sea", "`word` model, which can't be mixed", "recipe `char`"),
-        ("!mix tides 1 alice 1 the sea --temperature 5", "`--temperature` is 5", "from 0 to 2"),
+        ("!generate the sea --mix tides,wordy", "`word` model, which can't be mixed", "recipe `char`"),
         ("!surprise", "Which text should I look at?", "reply to a message"),
         (f"!surprise {'x' * 1_001}", "1,001 characters", "Use a part"),
         ("!surprise hello --model nosuch", "No model called `nosuch`", "!models"),
@@ -114,30 +108,15 @@ def test_what_cannot_be_done_is_explained(system: System, typed: str, problem: s
     assert remedy in text
 
 
-def test_a_mixture_is_typed_in_words(system: System) -> None:
-    answer = system.ask("!mix tides 70% alice 30 chapter 12 begins --length 40")
+def test_a_mixture_goes_on_as_one(system: System) -> None:
+    answer = system.ask("!generate chapter 12 begins --mix tides:70,alice:30 --length 40")
     assert written(answer).startswith("**chapter 12 begins**")
     assert "tides 70 % + alice 30 %" in text_of(answer)
     more = press(system, answer, "Continue")
     assert "tides 70 % + alice 30 %" in text_of(more)
 
 
-def test_a_mixture_as_a_slash_command(system: System) -> None:
-    shares = {"first": "tides", "first_share": 3, "second": "alice", "second_share": 1}
-    answer = slash(system, "mix", {**shares, "seed": "the sea", "length": 40})
-    assert written(answer).startswith("**the sea**")
-    assert "tides 75 % + alice 25 %" in text_of(answer)
-    begun = slash(system, "mix", {**shares, "length": 40})
-    assert written(begun).startswith("**")  # a line of the text
-    assert_refused(slash(system, "mix", {**shares, "second": "tides"}), "names `tides` twice")
-    assert_refused(slash(system, "mix", {**shares, "third": "wordy"}), "go together")
-    refused = slash(system, "mix", {**shares, "second": "wordy"})
-    assert "can't be mixed" in text_of(refused)
-
-
-@pytest.mark.parametrize(
-    ("command", "option"), [("mix", "first"), ("mix", "second"), ("compare", "model"), ("surprise", "model")]
-)
+@pytest.mark.parametrize(("command", "option"), [("generate", "model"), ("compare", "model"), ("surprise", "model")])
 def test_models_are_offered_while_one_types(system: System, command: str, option: str) -> None:
     offered = [choice["value"] for choice in system.client.autocomplete(command, option, "ali")]
     assert offered == ["alice"]
