@@ -23,7 +23,7 @@ from galvanic.errors import UserError
 
 HEADINGS = {
     "Training": ("train", "learn", "catalogue"),
-    "Generating": ("generate", "compare", "mix", "surprise", "chat", "speak", "quiet", "persona", "talk"),
+    "Generating": ("generate", "compare", "surprise", "chat", "speak", "quiet", "persona", "talk"),
     "Playing": ("quiz", "best"),
     "Models": ("models", "model"),
     "Jobs": ("jobs", "finish", "cancel"),
@@ -155,7 +155,7 @@ def page(command: Command, prefix: str, mention: str | None = None, *, elsewhere
         embed.add_field(name="Examples", value="```\n" + "\n".join(examples)[: FIELD_LIMIT - 8] + "\n```", inline=False)
     for heading, options in described(command):
         _add(embed, heading, [f"`{typed}` {description}" for typed, description in options])
-    if _slash(command) is not None or command.extras.get("slash"):  # its own, or a separate one
+    if _slash(command) is not None:
         embed.set_footer(text=f"As a slash command: /{command.qualified_name}")
     return embed
 

@@ -1,10 +1,9 @@
-"""`generate`, `compare`, `mix` and `surprise`."""
+"""`generate`, `compare` and `surprise`."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import discord
 from discord import app_commands
@@ -30,7 +29,6 @@ from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, CompareJob, SurpriseJob, 
 COMPARED_LENGTH = 200
 COMPARED_MOST = 800
 """Characters of a compared text: more would not fit its field of the card."""
-_MIX = "Continue your words with several models at once"
 _CHOSEN = ("temperature", "random_seed", "top_k", "top_p", "min_p", "guard", "stop")
 """Options that `GenerateJob` has under the same names."""
 
@@ -66,18 +64,6 @@ class CompareFlags(Options):
     models: str | None = commands.flag(default=None, description="2 to 6 models to compare instead: alice,dracula")
     model: str | None = commands.flag(default=None, description="A model other than the channel's")
     length: int | None = number("Maximum length of each text in characters", 1, COMPARED_MOST)
-    stop: StopAt | None = option(GenerateOptions, "stop")
-    random_seed: int | None = option(GenerateOptions, "random_seed")
-
-
-class MixFlags(Options):
-    free_text = True
-
-    words: str = commands.flag(
-        positional=True, default="", description="Models, each with its share, then the words to continue"
-    )
-    length: int | None = option(GenerateOptions, "length", open_end=True)
-    temperature: float | None = option(GenerateOptions, "temperature")
     stop: StopAt | None = option(GenerateOptions, "stop")
     random_seed: int | None = option(GenerateOptions, "random_seed")
 
@@ -125,10 +111,7 @@ class Writing(commands.Cog):
 
             await self.open_form(ctx.interaction, options_form(ctx, flags, work, hold=self.generating.slot))
             return
-        await self._generate(ctx, self._request(flags))
-
-    async def _generate(self, ctx: Context, request: Request) -> None:
-        who = Actor.of(ctx)
+        who, request = Actor.of(ctx), self._request(flags)
         with self.generating.slot(who.guild_id):
             await ctx.defer()  # Redis may take longer than Discord's 3 s
             await self.generating.generate(who, request, ctx.send, **replying(ctx))
@@ -212,65 +195,6 @@ class Writing(commands.Cog):
             compared = [(model, step) for step in temperatures or around]
         return tuple(Variant(model_id=one.model_id, name=one.name, temperature=at) for one, at in compared)
 
-    @commands.command(
-        name="mix",
-        extras={
-            "usage": "mix frankenstein 70 alice 30 the sea [--OPTION VALUE ...]",
-            "examples": ("mix frankenstein 50 alice 25 dracula 25 Once upon a time --temperature 0.6",),
-            "slash": True,
-        },
-        description=_MIX,
-    )
-    @commands.guild_only()
-    async def mix_typed(self, ctx: Context, *, flags: MixFlags) -> None:
-        """Continue your words with several models that choose each character together, by their shares."""
-        require_permissions(ctx)
-        who, service = Actor.of(ctx), self.generating
-        known = {STARTER, *(model.name for model in await service.registry.usable(who.viewer))}
-        parts, words = mix.parse_words(flags.words, known, await service.servers.prefix(who.guild_id))
-        chosen = {"temperature": flags.temperature, "random_seed": flags.random_seed, "stop": flags.stop}
-        await self._generate(ctx, Request(checks.seed(words), parts, length=flags.length, chosen=chosen))
-
-    @app_commands.command(name="mix", description=_MIX)
-    @app_commands.describe(
-        first="One model",
-        first_share="Its share, as a percentage or any other number",
-        second="Another model",
-        second_share="Its share",
-        seed="The words to continue; without any: a random line of the first model's text",
-        third="One more model",
-        third_share="Its share",
-        length="Maximum length in characters",
-        temperature="0 is the most predictable, 1 as surprising as the text (0 to 2)",
-        stop="End with the last whole sentence or line",
-        random_seed="Makes the text repeatable",
-    )
-    @app_commands.guild_only()
-    async def mix_slash(
-        self,
-        interaction: discord.Interaction[Any],
-        first: str,
-        first_share: app_commands.Range[float, 0.001, 1_000.0],
-        second: str,
-        second_share: app_commands.Range[float, 0.001, 1_000.0],
-        seed: str = "",
-        third: str | None = None,
-        third_share: app_commands.Range[float, 0.001, 1_000.0] | None = None,
-        length: int | None = None,
-        temperature: app_commands.Range[float, 0.0, 2.0] | None = None,
-        stop: StopAt | None = None,
-        random_seed: app_commands.Range[int, 0, 4_294_967_295] | None = None,
-    ) -> None:
-        """As `mix_typed`, with a field for each part."""
-        ctx: Context = await interaction.client.get_context(interaction)
-        require_permissions(ctx)
-        if (third is None) != (third_share is None):
-            raise UserError("A third model and its share go together.", "Fill in both, or neither.")
-        typed = ((first, first_share), (second, second_share), (third, third_share))
-        parts = mix.checked([(name.strip().lower(), share) for name, share in typed if name is not None and share])
-        chosen = {"temperature": temperature, "random_seed": random_seed, "stop": stop}
-        await self._generate(ctx, Request(checks.seed(seed), parts, length=length, chosen=chosen))
-
     @hybrid_command(
         "surprise It was a dark and stormy night [--model NAME]",
         (
@@ -344,8 +268,5 @@ class Writing(commands.Cog):
     @generate.autocomplete("model")
     @compare.autocomplete("model")
     @surprise.autocomplete("model")
-    @mix_slash.autocomplete("first")
-    @mix_slash.autocomplete("second")
-    @mix_slash.autocomplete("third")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return await self.generating.registry.offered(interaction, typed, STARTER)

@@ -1,20 +1,18 @@
-"""`--mix a:0.7,b:0.3` and `mix a 70 b 30`: several models that write one text together."""
+"""`--mix a:0.7,b:0.3`: several models that write one text together."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from bot.options.checks import each_once
-from bot.words import as_typed, code
+from bot.words import code
 from galvanic.errors import UserError
 
 MOST_PARTS = 8
 _HIGHEST = 1_000
 _SHARE = r"\d{0,9}\.?\d{1,9}"
 _PART = re.compile(rf"([^\s:]+)(?:\s*:\s*({_SHARE}))?")
-_PAIR = re.compile(rf"([A-Za-z0-9][\w-]{{0,31}})[\s:]+({_SHARE})\s*%?,?(?=\s|$)")
 
 
 class Part(NamedTuple):
@@ -25,7 +23,7 @@ class Part(NamedTuple):
 
 
 def parse(typed: str) -> tuple[Part, ...]:
-    """The value of `--mix`; models without shares get equal ones. Raises `UserError` with the part that is wrong."""
+    """Read the value of `--mix`; models without shares get equal ones. Raises UserError with the part that is wrong."""
     example = "Write it like `--mix frankenstein:0.7,alice:0.3`, after your words."
     pieces = [piece.strip() for piece in typed.split(",")]
     if not 2 <= len(pieces) <= MOST_PARTS:
@@ -43,34 +41,5 @@ def parse(typed: str) -> tuple[Part, ...]:
     bare = [name for name, share in parts if share is None]
     if bare and len(bare) < len(parts):
         raise UserError(f"In `--mix`, {code(bare[0])} has no share, but others do.", "Give all of them one, or none.")
-    return checked([(name, float(share or 1)) for name, share in parts], "`--mix`")
-
-
-def checked(parts: Sequence[tuple[str, float]], what: str = "The mixture") -> tuple[Part, ...]:
-    """Raises `UserError` when a model is named twice."""
-    each_once(what, [code(name) for name, _ in parts])
-    return tuple(Part(*part) for part in parts)
-
-
-def parse_words(typed: str, known: Collection[str], prefix: str) -> tuple[tuple[Part, ...], str]:
-    """Parts and words to continue of `frankenstein 70 alice 30 the sea`; raises `UserError`.
-
-    After two parts only a name in `known` begins another one, so that `chapter 12` belongs to the text.
-    """
-    parts: list[tuple[str, float]] = []
-    rest = typed.strip()
-    while pair := _PAIR.match(rest):
-        name, weight = pair[1].lower(), float(pair[2])
-        if len(parts) >= 2 and name not in known:
-            break
-        if not 0 < weight <= _HIGHEST:
-            raise UserError(f"The share of {code(name)} is {pair[2][:12]}.", f"It is above 0 and up to {_HIGHEST:,}.")
-        parts.append((name, weight))
-        rest = rest[pair.end() :].lstrip()
-    if not 2 <= len(parts) <= MOST_PARTS:
-        shares = ("first", "frankenstein", "first_share", "70", "second", "alice", "second_share", "30")
-        raise UserError(
-            f"A mixture takes 2 to {MOST_PARTS} models, each with a share; you named {len(parts) or 'none'}.",
-            f"Write it like `{as_typed(prefix, 'mix', *shares, 'seed', 'the sea')}`.",
-        )
-    return checked(parts), rest
+    each_once("`--mix`", [code(name) for name, _ in parts])
+    return tuple(Part(name, float(share or 1)) for name, share in parts)

@@ -174,7 +174,6 @@ async def test_who_finds_no_place_is_told_in_the_channel(full: Live, words: str)
         ("generate", {"seed": "the sea"}),
         ("compare", {"seed": "the sea"}),
         ("surprise", {"text": "the sea"}),
-        ("mix", {"first": "one", "first_share": 1.0, "second": "two", "second_share": 1.0}),
         ("", {}),
     ],
 )

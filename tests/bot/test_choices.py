@@ -66,7 +66,7 @@ async def offered(live: Live, command: str, option: str, typed: str = "") -> lis
 
 
 @pytest.mark.parametrize(
-    ("command", "option"), [("mix", "first"), ("train", "from"), ("model share", "name"), ("cancel", "job")]
+    ("command", "option"), [("generate", "model"), ("train", "from"), ("model share", "name"), ("cancel", "job")]
 )
 async def test_every_offer_that_asks_redis_survives_its_outage(
     live: Live, command: str, option: str, caplog: pytest.LogCaptureFixture

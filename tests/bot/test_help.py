@@ -159,8 +159,3 @@ async def test_the_menu_opens_a_page_for_the_person_alone(live: Live) -> None:
 async def test_a_command_is_found_however_it_is_written(live: Live, typed: str) -> None:
     page = await page_of(live, typed, discord.Object(1), None)
     assert page["embed"].title == "!train"
-
-
-async def test_a_page_tells_of_a_slash_command_that_is_written_beside_it(live: Live) -> None:
-    page = await page_of(live, "mix", discord.Object(1), None)
-    assert page["embed"].footer.text == "As a slash command: /mix"

@@ -103,7 +103,7 @@ def test_it_is_its_authors_until_it_is_shared() -> None:
     assert "author_id" not in ref.model_copy(update={"author_id": 0}).model_dump_json(), "older versions can read it"
 
 
-TYPED = "generate the sea --model NAME|compare the sea --models NAME,tides|mix tides 50 NAME 50 the sea|quiz NAME|\
+TYPED = "generate the sea --model NAME|compare the sea --models NAME,tides|generate the sea --mix tides,NAME|quiz NAME|\
 surprise the sea --model NAME|model info NAME|model use NAME|model export NAME|model share NAME server|\
 model rename NAME hers|model delete NAME|train more --from NAME|train python-docs --from NAME"
 

@@ -50,25 +50,3 @@ def test_nothing_that_can_be_typed_breaks_it(typed: str) -> None:
         return
     assert len(parts) >= 2
     assert all(0 < part.weight <= 1_000 and part.name for part in parts)
-
-
-@pytest.mark.parametrize(
-    ("typed", "parts", "seed"),
-    [
-        ("tides 70 alice 30 the sea", (("tides", 70.0), ("alice", 30.0)), "the sea"),
-        ("Tides 70% alice 30%  the  sea", (("tides", 70.0), ("alice", 30.0)), "the  sea"),
-        ("tides:0.7, alice:0.3 the sea", (("tides", 0.7), ("alice", 0.3)), "the sea"),
-        ("tides 1 alice 1", (("tides", 1.0), ("alice", 1.0)), ""),
-        ("tides 1 alice 1 chapter 12", (("tides", 1.0), ("alice", 1.0)), "chapter 12"),
-        ("tides 1 alice 1 emma 2 so it is", (("tides", 1.0), ("alice", 1.0), ("emma", 2.0)), "so it is"),
-        ("tides 1 alice 1 70 years", (("tides", 1.0), ("alice", 1.0)), "70 years"),
-    ],
-)
-def test_a_mixture_in_words(typed: str, parts: tuple[tuple[str, float], ...], seed: str) -> None:
-    assert mix.parse_words(typed, {"tides", "alice", "emma"}, "!") == (parts, seed)
-
-
-@pytest.mark.parametrize(("typed", "named"), [("the sea", "none"), ("tides 70 the sea", "1"), ("a 1 " * 9, "9")])
-def test_a_mixture_of_too_few_or_too_many_in_words(typed: str, named: str) -> None:
-    with pytest.raises(UserError, match=f"2 to 8 models, each with a share; you named {named}"):
-        mix.parse_words(typed, {"a"}, "!")

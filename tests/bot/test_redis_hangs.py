@@ -60,7 +60,6 @@ def hanging(live: Live, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iter
         ("train", {"source": "frankenstein"}),
         ("help", {"command": "nonsense"}),
         ("surprise", {"text": "the sea"}),
-        ("mix", {"first": "a", "first_share": 1, "second": "b", "second_share": 1}),
         ("status", {}),
     ],
 )

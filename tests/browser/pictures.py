@@ -126,7 +126,7 @@ def take(photos: Photographer, minutes: float) -> None:
     photos.keep("compare", photos.say("!compare the monster"))
     photos.keep("surprise", photos.say("!surprise I beheld the wretch, the miserable pumpkin pie."), picture=True)
     photos.say("!train python-docs --minutes 1", "is now this channel's model", seconds=240)
-    photos.keep("mix", photos.say("!mix frankenstein 60 python-docs 40 The creature returns", "random seed"))
+    photos.keep("mix", photos.say("!generate The creature returns --mix frankenstein:60,python-docs:40", "random seed"))
     photos.keep("models", photos.say("!models"))
     photos.say("!model use frankenstein")
     photos.keep("model-info", photos.say("!model info frankenstein"), picture=True)

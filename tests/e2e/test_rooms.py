@@ -72,7 +72,7 @@ def test_outside_no_command_knows_it(system: System) -> None:
             said = ask(system, typed, person=person)
             assert NOT_THERE in said, typed
             assert TITLE not in said
-    said = ask(system, "!mix public 50 whispers 50 the sea", person="dora")
+    said = ask(system, "!generate the sea --mix public,whispers", person="dora")
     assert "❌" in said
     assert TITLE not in said
     for typed in ("!models", "!model", "!model info whisper", "!model whispers"):

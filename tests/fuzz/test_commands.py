@@ -13,7 +13,6 @@ LEAVES: dict[str, dict[str, Any]] = {
     "train": {"source": "", "recipe": "", "epochs": 1, "minutes": 1.0, "name": "", "from": "", "layers": 1, "lr": 0.1},
     "generate": {"seed": "", "model": "", "mix": "", "length": 1, "temperature": 1.0, "random_seed": 1, "top_p": 0.5},
     "compare": {"seed": "", "temperatures": "", "models": "", "length": 1},
-    "mix": {"blend": "", "seed": "", "length": 1},
     "surprise": {"text": "", "model": ""},
     "chat": {"state": ""},
     "models": {},

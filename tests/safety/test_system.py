@@ -83,7 +83,7 @@ def test_a_model_goes_out_and_comes_back_and_is_deleted(system: GuardedSystem) -
     for command in (
         "compare the sea",
         "surprise the sea",
-        "mix traveller 70 companion 30 the sea",
+        "generate the sea --mix traveller:70,companion:30",
         "models",
         "jobs",
         "status",
