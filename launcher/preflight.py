@@ -17,7 +17,7 @@ from galvanic.errors import UserError
 from launcher.parts import Folders
 from shared.settings import Settings
 
-_OURS = ("run", "logs", "redis", "models", "checkpoints", "cache", "corpora", "playground")
+_OURS = ("run", "logs", "redis", "models", "checkpoints", "cache", "corpora")
 HOST = "127.0.0.1"
 _MIN_FREE_BYTES = 200_000_000
 """Less than this would not see a training through: corpora, checkpoints and Redis' file."""

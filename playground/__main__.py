@@ -26,7 +26,6 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m playground", description="A local Discord in the browser.")
     parser.add_argument("--port", type=int, help="port on 127.0.0.1; 0 takes a free one (default: PORT, else 8765)")
     parser.add_argument("--port-file", type=Path, help="write the port in use to this file")
-    parser.add_argument("--forget", action="store_true", help="keep no messages, and read none of an earlier run")
     return parser.parse_args()
 
 
@@ -36,12 +35,11 @@ async def _run(arguments: argparse.Namespace) -> None:
     port = arguments.port if arguments.port is not None else settings.playground_port
     # Whoever named a port has told it to others; the usual one may give way.
     insist = arguments.port is not None or "playground_port" in settings.model_fields_set
-    folder = None if arguments.forget else settings.data_dir / "playground"
     bot_token = settings.discord_token.get_secret_value().strip() if settings.discord_token else ""
     if not bot_token:
         raise UserError("No DISCORD_TOKEN is set.", "Choose one: the playground lets in the bot that has the same.")
     page_token = os.environ.get(PAGE_TOKEN)
-    playground = Playground(open_port(port, insist=insist), folder, bot_token=bot_token, page_token=page_token)
+    playground = Playground(open_port(port, insist=insist), bot_token=bot_token, page_token=page_token)
     if extension := os.environ.get(EXTENSION):
         importlib.import_module(extension).extend(playground)
     stop = asyncio.Event()

@@ -1,6 +1,6 @@
 """The playground's servers at first: channels, people, roles, and who may do what where.
 
-Every id is a constant, so that what a bot registered for a server is still right after a restart.
+Every id is a constant, so that what the bot keeps of a server is still right after a restart.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def settle(world: Backend) -> None:
     cleo_reads = [Overwrite(cleo, OverwriteType.MEMBER, deny=silent)]
     _channel(world, main, "lab", "Try the bot here: type !help, or / for its commands.", cleo_reads)
     _channel(world, main, "library", "A second channel, with a model of its own.")
-    _channel(world, main, "tavern", "Small talk of the past weeks, for a bot that learns how people speak.")
+    _channel(world, main, "tavern", "Small talk of the past weeks, to try !train #tavern on.")
     _channel(world, main, "cellar", "Only Ada and Ben see this channel.", private_to(GUILD_ID, [ada, ben]))
     annex = Guild(ANNEX_ID, "The Annex", ben)
     roles = [_role("Guests", 0x8E7CC3), _role("Wardens", 0xD5557A, manage_guild=True)]
@@ -102,8 +102,9 @@ def settle_guild(
         role.position = position
         guild.roles[role.id] = role
     world.guilds[guild.id] = guild
-    for user_id, held in {**members, BOT_ID: [bot_role_id]}.items():
+    for user_id, held in members.items():
         world.add_member(guild.id, user_id, roles=held).joined_at = _SINCE
+    world.add_member(guild.id, BOT_ID, roles=[bot_role_id])  # it joins now, and greets the server
 
 
 def _role(name: str, colour: int, **permissions: bool) -> Role:

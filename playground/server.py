@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import secrets
 import socket
-from pathlib import Path
 
 from aiohttp import web
 
@@ -19,7 +18,6 @@ from playground.live import Live
 from playground.people import People
 from playground.resolve import Resolver
 from playground.rest import Rest
-from playground.storage import Storage
 from playground.world import World
 
 HOST = "127.0.0.1"
@@ -44,13 +42,11 @@ def open_port(port: int, *, insist: bool) -> socket.socket:
 class Playground:
     """A local Discord on an open port. Routes can be added to `app` until it is served.
 
-    `folder`: where messages are kept; None: nowhere. `bot_token`: of the bot that is let in. `page_token`: opens the
+    It keeps nothing: each start is a fresh Discord. `bot_token`: of the bot that is let in. `page_token`: opens the
     page; None: a new one.
     """
 
-    def __init__(
-        self, listener: socket.socket, folder: Path | None, *, bot_token: str, page_token: str | None = None
-    ) -> None:
+    def __init__(self, listener: socket.socket, *, bot_token: str, page_token: str | None = None) -> None:
         self._listener = listener
         self.port: int = listener.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
@@ -58,11 +54,6 @@ class Playground:
         self.address = f"{self.url}/?{TOKEN}={page_token}"
         """The address that a person opens."""
         self.world = World(self.url)
-        self._storage = Storage(self.world, folder) if folder is not None else None
-        if self._storage is None or not self._storage.load():
-            self.world.settle_history()
-        if self._storage is not None:
-            self.world.invite_bot()
         self.gateway = Gateway(self.world, bot_token)
         self.resolver = Resolver(self.world)
         self.people = People(self.world)
@@ -84,8 +75,6 @@ class Playground:
     async def serve(self, stop: asyncio.Event) -> None:
         runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        if self._storage is not None:
-            self._storage.watch()
         await web.SockSite(runner, self._listener).start()
         try:
             await stop.wait()
@@ -93,5 +82,3 @@ class Playground:
             await self._live.close()
             await self.gateway.close()
             await runner.cleanup()
-            if self._storage is not None:
-                self._storage.save()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import re
 import secrets
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
@@ -20,19 +19,14 @@ from simcord.backend import Backend
 from simcord.backend.access import channel_accessible
 from simcord.backend.cdn import CdnStore
 from simcord.backend.models import Interaction, Message, Webhook
-from simcord.enums import MessageType
 
-from playground.chatter import Said, small_talk
-from playground.places import BOT_ID, CHANNEL_IDS, settle
+from playground.places import CHANNEL_IDS, settle
+from playground.tavern import OldMessage, old_messages
 
 log = structlog.get_logger()
 
-_TAVERN_MESSAGES = 420
 _RETIRED_FILES = 20
 _REMEMBERED_IDS = 100_000
-_USER = re.compile(r"<@(\d+)>")
-_MAX_MESSAGES = 10_000
-"""Of a channel in memory, besides those that it began with."""
 
 ChangeKind = Literal["created", "edited", "deleted"]
 ChangeListener = Callable[[ChangeKind, Message], None]
@@ -111,11 +105,10 @@ class World(Backend):
         self.uploads: dict[int, list[str]] = {}
         """By interaction: files that it brought, which no message shows."""
         self._embed_files: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
-        self.seeded: dict[int, set[int]] = {}
-        """By channel: ids of messages that it began with and that are unchanged."""
-        self.seeded_until: datetime | None = None
-        self._seed_counts: defaultdict[int, int] = defaultdict(int)
+        self.max_messages = 10_000
+        """Messages that one channel keeps; the oldest ones go."""
         settle(self)
+        self.add_old_messages(CHANNEL_IDS["tavern"], old_messages())
 
     def snowflake(self) -> int:
         """A fresh id. Ids given out are forgotten now and then: time has passed theirs by."""
@@ -153,41 +146,19 @@ class World(Backend):
         self.webhook_tokens[webhook.token] = webhook.id
         return webhook
 
-    def invite_bot(self) -> None:
-        """Let the bot have joined just now the servers in which it has said nothing yet."""
-        for guild in self.guilds.values():
-            said = (message.author_id for channel in guild.channel_ids for message in self.messages[channel].values())
-            if BOT_ID not in said:
-                guild.members[BOT_ID].joined_at = datetime.now(UTC).isoformat()
-
-    def settle_history(self, until: datetime | None = None) -> None:
-        """Give #tavern its past weeks, once only; the same end time gives the same messages."""
-        if self.seeded_until is None:
-            self.seeded_until = until or datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-            self.seed(CHANNEL_IDS["tavern"], small_talk(_TAVERN_MESSAGES, self.seeded_until))
-
-    def seed(self, channel_id: int, said: Iterable[Said]) -> None:
-        """Put old messages into a channel that has none yet; nothing is announced."""
+    def add_old_messages(self, channel_id: int, old_messages: Iterable[OldMessage]) -> None:
+        """Put messages of the past into a channel, the oldest first; nothing is announced."""
         channel = self.get_channel(channel_id)
-        messages = self.messages[channel_id]
-        reference: dict[str, Any] | None = None
-        for item in said:
+        for old in old_messages:
             message = Message(
-                id=self._allocate_at(int(item.moment.timestamp() * 1000) - discord.utils.DISCORD_EPOCH),
+                id=self._allocate_at(int(old.moment.timestamp() * 1000) - discord.utils.DISCORD_EPOCH),
                 channel_id=channel_id,
-                author_id=item.author_id,
-                content=item.content,
-                timestamp=item.moment.isoformat(),
-                edited_timestamp=item.edited.isoformat() if item.edited else None,
-                type=int(MessageType.REPLY if item.replies else MessageType.DEFAULT),
-                reference=reference if item.replies else None,
-                mention_user_ids=[int(user_id) for user_id in _USER.findall(item.content)],
+                author_id=old.author_id,
+                content=old.content,
+                timestamp=old.moment.isoformat(),
             )
-            messages[message.id] = message
-            reference = {"type": 0, "channel_id": str(channel_id), "message_id": str(message.id)}
+            self.messages[channel_id][message.id] = message
             channel.last_message_id = message.id
-        self.seeded[channel_id] = set(messages)
-        self._seed_counts[channel_id] = len(messages)
 
     def emit(self, event: str, payload: Mapping[str, Any]) -> None:
         """Like Discord, say whose message somebody reacts to."""
@@ -200,7 +171,7 @@ class World(Backend):
         message.embeds, message.attachments = self._resolve_embeds(message.id, message.embeds, message.attachments)
         stored = super().commit_message(message, broadcast=broadcast)
         messages = self.messages.get(message.channel_id, {})
-        while len(messages) > _MAX_MESSAGES + self._seed_counts[message.channel_id]:
+        while len(messages) > self.max_messages:
             self._release(messages.pop(next(iter(messages))))
         if message.id in messages:
             self._changed("created", stored)
@@ -219,7 +190,6 @@ class World(Backend):
         self._embed_files[message.id] = {name: item for name, item in shown if item["url"] in urls}
         for attachment_id in held - {int(item["id"]) for item in self.files_of(message)}:
             self.cdn.forget(attachment_id)
-        self.seeded.get(channel_id, set()).discard(message_id)
         self._changed("edited", message)
         return message
 
@@ -237,19 +207,6 @@ class World(Backend):
     def files_of(self, message: Message) -> list[dict[str, Any]]:
         """All files of a message: its attachments, and those that an embed shows in their place."""
         return [*message.attachments, *self._embed_files.get(message.id, {}).values()]
-
-    def restore_message(self, message: Message, embed_files: list[dict[str, Any]]) -> None:
-        """Put back a message that an earlier run kept; nothing is announced."""
-        messages = self.messages[message.channel_id]
-        if message.id in messages:
-            self.seeded.get(message.channel_id, set()).discard(message.id)
-        else:
-            self.reserve_id(message.id)
-        messages[message.id] = message
-        channel = self.channels[message.channel_id]
-        channel.last_message_id = max(channel.last_message_id or 0, message.id)
-        if embed_files:
-            self._embed_files[message.id] = {item["filename"]: item for item in embed_files}
 
     def _resolve_embeds(
         self, message_id: int, embeds: list[dict[str, Any]], attachments: list[dict[str, Any]]

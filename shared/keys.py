@@ -191,7 +191,7 @@ workers = _Key("workers:{queue}")
 # String: which of several bots with the same token leads; expires unless that bot renews it.
 leader = _Key("bot:{application_id}:leader")
 
-# String: the bot has greeted this server. Expires once the server counts as an old one.
+# String: when the bot joined this server, which it has greeted since. Expires once the server counts as an old one.
 greeted = _Key("bot:greeted:{guild_id}")
 
 # String: id of the job whose answer a message shows that has no controls to tell it, as in a chat; expires with it.

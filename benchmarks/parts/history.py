@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
 
 from benchmarks.measure import alternate, medians, repeated
 from benchmarks.record import Context
 from bot.channels.cleaning import clean as cleaned
-from playground.chatter import small_talk
+from tests.driver.history import small_talk
 
 MESSAGES = 20_000
 PAGE = 100
@@ -17,8 +16,7 @@ PAGE = 100
 
 def clean(context: Context) -> None:
     """Megabytes of UTF-8 chat per second, cleaned in pages; and of those messages alone that are not merely words."""
-    until = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    contents = [said.content for said in small_talk(MESSAGES, until)]
+    contents = [message.content for message in small_talk(MESSAGES)]
     changed = [content for content in contents if cleaned(content) != content]
     texts = {"all": contents, "changed": changed}
     contestants = {

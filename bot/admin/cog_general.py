@@ -133,8 +133,10 @@ class General(commands.Cog):
             return
         try:
             channel = _channel(guild, (await self.servers.get(guild.id)).channels)
-            key, kept_for = keys.greeted(guild.id), 2 * NEW_FOR
-            if channel is None or not await reply(self.connection.set(key, 1, nx=True, ex=kept_for)):
+            if channel is None:
+                return
+            key, joined, kept_for = keys.greeted(guild.id), since.isoformat(), 2 * NEW_FOR
+            if await reply(self.connection.set(key, joined, get=True, ex=kept_for)) == joined.encode():
                 return
             most = self.settings.train_max_minutes
             taste, minutes = min(TASTE_MINUTES, most), min(self.settings.train_minutes, most)

@@ -16,8 +16,8 @@ from simcord.backend.models import Message
 from bot.background import Chores
 from bot.channels.store import Transcript
 from galvanic.options import TrainOptions, TranscriptRef
-from playground.chatter import Said
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.tavern import OldMessage
 from shared.connect import connect
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
@@ -45,15 +45,13 @@ def talk(live: Live, count: int, *, channel_id: int = LAB, words: str = "word") 
     people = ("ada", "ben", "cleo")
     first = datetime.now(UTC) - timedelta(days=30)
     before = set(live.world.messages[channel_id])
-    live.world.seed(
+    live.world.add_old_messages(
         channel_id,
         (
-            Said(
+            OldMessage(
                 USER_IDS[people[number % 3]],
                 f"{people[number % 3]} says {words} number {number} of the long story that we tell",
                 first + timedelta(minutes=number),
-                False,
-                None,
             )
             for number in range(count)
         ),

@@ -20,6 +20,7 @@ from bot.jobs.client import JobClient
 from bot.servers.settings import GuildSettingsStore
 from bot.train import card as live_card
 from bot.train.start import Trainings
+from playground.places import BOT_ID
 from playground.server import Playground, open_port
 from shared.connect import connect, connect_async
 from shared.settings import Settings
@@ -103,8 +104,10 @@ async def client(settings: Settings) -> AsyncIterator[redis.asyncio.Redis]:
 
 @pytest.fixture
 async def driver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Driver]:
-    """A local Discord, where bots of this process connect to."""
-    playground = Playground(open_port(0, insist=False), None, bot_token=BOT_TOKEN)
+    """A local Discord, where bots of this process connect to. Its servers have had the bot for long: no greeting."""
+    playground = Playground(open_port(0, insist=False), bot_token=BOT_TOKEN)
+    for guild in playground.world.guilds.values():
+        guild.members[BOT_ID].joined_at = "2024-10-19T00:00:00+00:00"
     driver = extend(playground)
     monkeypatch.setattr(discord.http.Route, "BASE", f"{playground.url}/api/v10")
     gateway = yarl.URL(playground.url.replace("http", "ws", 1) + "/gateway")

@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 import re
 import unicodedata
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from bot.channels import cleaning
 from bot.channels.cleaning import clean, is_command, leads_somewhere
-from playground.chatter import small_talk
 from tests.bot.regex_work import Work
+from tests.driver.history import small_talk
 
 ID = "123456789012345678"
 DISCORD_TOKEN = f"{base64.b64encode(ID.encode()).decode()}.GaBcDe.{'Ab3_d-' * 5}"
@@ -234,7 +233,7 @@ def test_ordinary_chat_is_left_as_it_is(content: str) -> None:
 
 
 def test_small_talk_is_left_but_for_what_is_not_speech() -> None:
-    said = [each.content for each in small_talk(2_000, datetime(2026, 1, 1, tzinfo=UTC))]
+    said = [each.content for each in small_talk(2_000)]
     cleaned = list(map(clean, said))
     unchanged = sum(before == after for before, after in zip(said, cleaned, strict=True))
     assert unchanged > 0.85 * len(said)

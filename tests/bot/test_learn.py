@@ -10,8 +10,8 @@ import pytest
 
 from bot.channels.store import Line
 from bot.train.learn import Schedule
-from playground.chatter import Said
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.tavern import OldMessage
 from shared import keys
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
@@ -193,11 +193,11 @@ async def test_it_is_made_anew_of_what_is_not_too_old_by_those_who_agreed(live: 
     live.bot.settings.learn_days = 20
     now = discord.utils.utcnow()
     said = [
-        Said(USER_IDS[who], f"{who} says new words number {number} of it", now - timedelta(days=3), False, None)
+        OldMessage(USER_IDS[who], f"{who} says new words number {number} of it", now - timedelta(days=3))
         for number in range(60)
         for who in ("ada", "ben", "cleo")
     ]
-    live.world.seed(LAB, said)
+    live.world.add_old_messages(LAB, said)
     await planned(live)
     await look_twice(live)
     job = await queued(live)

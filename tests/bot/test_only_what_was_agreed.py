@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bot.channels.cleaning import leads_somewhere
 from galvanic.errors import UserError
-from playground.chatter import Said
 from playground.places import GUILD_ID, USER_IDS
+from playground.tavern import OldMessage
 from shared import keys
 from shared.connect import connect
 from shared.jobs import TrainJob
@@ -52,10 +52,10 @@ def seeded(live: Live, messages: Sequence[tuple[str, list[str]]]) -> int:
     """A channel with these messages; its id."""
     channel = live.world.create_channel(GUILD_ID, f"room-{next(_NUMBERS)}")
     first = datetime.now(UTC) - timedelta(days=1)
-    live.world.seed(
+    live.world.add_old_messages(
         channel.id,
         (
-            Said(USER_IDS[person], f"{person}X{f' {person}X'.join(words)}", first + timedelta(seconds=n), False, None)
+            OldMessage(USER_IDS[person], f"{person}X{f' {person}X'.join(words)}", first + timedelta(seconds=n))
             for n, (person, words) in enumerate(messages)
         ),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import discord
+
 from playground.places import USER_IDS
 from tests.bot.live import Live, text_of
 
@@ -14,6 +16,16 @@ async def test_a_new_server_is_greeted_once_and_an_old_one_never(live: Live) -> 
     await live.handled()
     assert live.shown("Hello!", channel=room) == [greeting]
     assert live.showing("Hello!", channel="lab") is None
+
+
+async def test_a_server_that_invites_the_bot_again_is_greeted_again(live: Live) -> None:
+    room = await new_server(live)
+    await live.until(lambda: live.showing("Hello!", channel=room), "a greeting")
+    guild = live.bot.get_guild(live.world.channels[room].guild_id or 0)
+    assert guild is not None
+    guild.me.joined_at = discord.utils.utcnow()
+    live.bot.dispatch("ready")
+    await live.until(lambda: len(live.shown("Hello!", channel=room)) == 2, "a second greeting")
 
 
 async def test_it_greets_where_it_may_write(live: Live) -> None:

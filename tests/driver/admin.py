@@ -5,7 +5,6 @@ On Discord a server's admins do this in its settings; here a test does it.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import discord
@@ -14,14 +13,15 @@ from simcord.backend.models import Guild, Overwrite
 from simcord.enums import ChannelType, OverwriteType
 
 from galvanic.errors import UserError
-from playground.chatter import small_talk
 from playground.control import Act
 from playground.people import MAX_NAME
 from playground.places import ANNEX_ID, BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS, private_to, settle_guild
 from playground.resolve import Resolver, lookup
 from playground.world import World
+from tests.driver.history import small_talk
 
 _MAX_HISTORY = 200_000
+_LATER_MESSAGES = 10_000
 Body = dict[str, Any]
 
 
@@ -107,7 +107,7 @@ class Admin:
     # ------------------------------------------------- servers, channels, threads
 
     async def create_server(self, body: Body) -> Any:
-        """Make a server with a text channel, and the bot in it. It is not kept over a restart.
+        """Make a server with a text channel, and the bot in it.
 
         Its name is its key, too, so no other may have it; the channel's name neither.
         """
@@ -117,7 +117,6 @@ class Admin:
         guild = Guild(world.snowflake(), body["name"], owner)
         people: dict[int, list[int]] = {user_id: [] for user_id in (owner, *members)}
         settle_guild(world, guild, [], people, bot_role_id=world.snowflake())
-        guild.members[BOT_ID].joined_at = datetime.now(UTC).isoformat()
         self.guild_keys[guild.id] = guild.name
         await self.create_channel({"guild": guild.name, "name": body["channel"]})
         payload = dict(serializers.guild_create_payload(world, guild))
@@ -136,7 +135,8 @@ class Admin:
         guild_id, only = self._guild_id(body), [self._resolver.user(name) for name in body.get("only", [])]
         self._check_channel(body["name"])
         channel = self._world.create_channel(guild_id, body["name"], overwrites=private_to(guild_id, only))
-        self._world.seed(channel.id, small_talk(history, datetime.now(UTC)))
+        self._world.max_messages = max(self._world.max_messages, history + _LATER_MESSAGES)
+        self._world.add_old_messages(channel.id, small_talk(history))
         self._first[channel.id] = {entry.target_id: entry for entry in channel.overwrites}
         return {"id": str(channel.id)}
 

@@ -149,7 +149,7 @@ class OneProcess:
 
         settings = get_settings()
         port = open_port(settings.playground_port, insist=True)
-        playground = Playground(port, settings.data_dir / "playground", bot_token=BOT_TOKEN)
+        playground = Playground(port, bot_token=BOT_TOKEN)
         extend(playground)
         self._ended = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):

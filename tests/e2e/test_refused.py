@@ -22,7 +22,7 @@ EX_CONFIG = 78
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A Discord where the application has no privileged intents."""
-    server = Server(tmp_path_factory.mktemp("strict"), "--forget")
+    server = Server(tmp_path_factory.mktemp("strict"))
     server.client.privileged_intents(False)
     yield server
     server.stop()

@@ -237,7 +237,7 @@ def test_every_line_of_a_jobs_life_names_it_and_its_place(system: System, traine
 def test_nobody_else_on_the_machine_can_read_what_is_kept(system: System, trained: Message) -> None:
     """Members' sentences are in Redis' log, in checkpoints and in models."""
     kept = [system.data, *(path for path in system.data.rglob("*") if not path.is_symlink())]
-    assert {"redis", "models", "logs", "playground"} <= {path.name for path in kept}
+    assert {"redis", "models", "logs"} <= {path.name for path in kept}
     assert [str(path) for path in kept if path.stat().st_mode & 0o077] == []
 
 

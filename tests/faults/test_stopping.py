@@ -14,7 +14,7 @@ from shared import keys
 from shared.events import Interrupted
 from tests.driver.client import text_of
 from tests.e2e.acts import lasting, training_of
-from tests.e2e.system import System, started
+from tests.e2e.system import TRAIN_S, System, started
 from tests.faults import harm
 from tests.faults.cells import record
 from tests.faults.moments import CHECKPOINT_S, Training, caught_saving
@@ -121,8 +121,11 @@ def test_everything_is_stopped_while_one_runs_and_one_waits(whole: System) -> No
     assert "`sleeper`" in text_of(shown)
     assert len(cards_of(system, job)) == 1
     record("everything stopped and started again", "training", "resumed, finished", since=since)
-    system.wait_for_card(second, "`waiter` is now this channel's model")
-    assert len(cards_of(system, training_of(second))) == 1
+    waiter = training_of(second)
+    system.client.wait_for(
+        lambda: any("`waiter` is now this channel's model" in text_of(m) for m in cards_of(system, waiter)), TRAIN_S
+    )
+    assert len(cards_of(system, waiter)) == 1
     assert "**the fog**" in text_of(system.ask("!generate the fog --length 40"))
 
 

@@ -171,7 +171,7 @@ def discord(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         }
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "playground", "--port", str(port), "--forget"],
+        [sys.executable, "-m", "playground", "--port", str(port)],
         env=environment,
         cwd=ROOT,
         stdout=subprocess.PIPE,

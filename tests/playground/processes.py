@@ -21,11 +21,11 @@ BOT = Path(__file__).with_name("tiny_bot.py")
 class Server:
     """A playground in a process of its own."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         inherited = {name: value for name, value in os.environ.items() if name != "PORT"}
         env = inherited | ENVIRONMENT | {"DATA_DIR": str(folder), "DISCORD_TOKEN": BOT_TOKEN}
-        command = [sys.executable, "-m", "playground", "--port", "0", *options]
+        command = [sys.executable, "-m", "playground", "--port", "0"]
         with (folder / "log").open("w") as log:
             self.process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
         self.client = PlaygroundClient(printed_address(folder / "log"))
@@ -70,8 +70,8 @@ def _stop(process: subprocess.Popen[bytes], number: signal.Signals) -> int:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Server]:
-    """A playground that keeps nothing; it must end in order."""
-    server = Server(folder, "--forget")
+    """A playground, which must end in order."""
+    server = Server(folder)
     yield server
     assert server.stop() == 0
 

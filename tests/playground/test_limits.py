@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections import Counter
 from typing import Any
 
 import pytest
 
+from shared.settings import Settings
 from tests.driver import BOT_TOKEN
 from tests.playground.processes import Server
 
@@ -81,7 +83,7 @@ def test_name_of_a_thread(server: Server) -> None:
 def test_history_is_paged_as_discord_pages_it(server: Server) -> None:
     made = server.client.create_channel("archive", history=330)
     everything = server.client.messages(channel=made)
-    assert 330 <= len(everything) < 340
+    assert len(everything) == 330
     ids = [message["id"] for message in everything]
     assert ids == sorted(ids, key=int)
     path = f"/channels/{made}/messages"
@@ -106,17 +108,12 @@ def test_history_is_paged_as_discord_pages_it(server: Server) -> None:
     server.client.delete_channel(made)
 
 
-def test_tavern_has_a_past(server: Server) -> None:
-    said = server.client.messages(channel="tavern")
-    texts = [message["content"] for message in said]
-    assert len(said) >= 400
-    assert len(set(texts)) > 300
-    assert {message["author"]["username"] for message in said} >= {"ada", "ben", "cleo", "dora"}
-    assert any(message.get("referenced_message") for message in said)
-    assert any(message["edited_timestamp"] for message in said)
-    for sign in ("```", "https://", "<@", "<#", "<:sparkjar:", "||", "`", "@example.org", "555-01"):
-        assert any(sign in text for text in texts), sign
-    assert not any("{" in text and "}" in text for text in texts if "```" not in text), "every word was drawn"
+def test_tavern_has_enough_to_learn_from_of_each_person_alone(server: Server) -> None:
+    chars = Counter[str]()
+    for message in server.client.messages(channel="tavern"):
+        chars[message["author"]["username"]] += len(message["content"])
+    assert set(chars) == {"ada", "ben", "cleo", "dora"}
+    assert min(chars.values()) > 1.2 * Settings().corpus_min_chars
 
 
 def test_file_limit_is_the_servers_own(server: Server) -> None:

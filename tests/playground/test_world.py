@@ -26,7 +26,7 @@ def test_ids_given_out_are_forgotten_but_never_repeat(world: World, monkeypatch:
 
 
 def test_oldest_messages_leave_with_their_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MAX_MESSAGES", 3)
+    world.max_messages = 3
     monkeypatch.setattr(module, "_RETIRED_FILES", 0)
     files = world.store_attachments(LAB, [("a.txt", b"a")])
     world.create_message(LAB, USER_IDS["ada"], "0", attachments=files)
