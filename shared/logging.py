@@ -83,7 +83,7 @@ def job_context(job: Job) -> AbstractContextManager[None]:
     return bound_contextvars(job_id=job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
 
 
-def renderer(settings: Settings, out: IO[str]) -> Processor:
+def _renderer(settings: Settings, out: IO[str]) -> Processor:
     """For people on a terminal, else JSON, unless `log_format` says which; without secrets."""
     render: Processor = structlog.dev.ConsoleRenderer(
         colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -135,7 +135,7 @@ def configure_logging(service: str, settings: Settings, *, stream: IO[str] | Non
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             _format_error,
-            renderer(settings, out),
+            _renderer(settings, out),
         ],
     )
     handler = logging.StreamHandler(out)

@@ -6,10 +6,13 @@ settings; `python -m worker serve QUEUE` is the same with a GPU or a number of c
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
+import logging
 import os
 import secrets
+import shutil
 import socket
 import sys
 import tempfile
@@ -21,6 +24,7 @@ from typing import Any, NoReturn, cast, get_args
 
 import redis
 import structlog
+from billiard import util
 from celery import signals
 from celery.exceptions import WorkerLostError
 from celery.worker.state import reserved_requests
@@ -31,7 +35,6 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Asked, DeleteJob, TrainJob,
 from shared.logging import configure_logging, job_context
 from shared.metrics import served
 from shared.settings import Settings, get_settings
-from worker.stderr import join_pools_log, run_recorded
 
 _LEFTOVERS_EVERY_S = 600.0
 GENERATE_THREADS = 256
@@ -44,17 +47,18 @@ log = structlog.get_logger()
 
 
 def set_up(worker: Any) -> None:
-    """Turn the worker that Celery is about to start into one of ours: pool, name, output, metrics and heartbeat.
+    """Turn the worker that Celery is about to start into one of ours: pool, name, log, metrics and heartbeat.
 
     `train`: one process, replaced after each job (the dependable way to give a GPU's memory back), spawned because
     TensorFlow does not survive a fork. `generate`: threads around warm models, whose texts are written together.
 
-    `worker`: Celery's `WorkController`, before its pool is made; there is one thread. Exits with a sentence on standard
-    error when its options do not go with its queue.
+    `worker`: Celery's `WorkController`, before its pool is made. Exits with a sentence on standard error when its
+    options do not go with its queue.
     """
     queue = _queue(worker)
     settings = get_settings()
-    folder = run_recorded(queue)
+    folder = Path(tempfile.mkdtemp(prefix="galvanic-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     from worker.beside import STOP_FILE_VARIABLE
 
     configure_logging(queue, settings)
@@ -149,7 +153,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
             KILLED.inc()
             threading.Thread(target=_tell_death, args=(settings,), kwargs=kwargs, name="death", daemon=True).start()
 
-    signals.celeryd_after_setup.connect(join_pools_log, weak=False)
+    signals.celeryd_after_setup.connect(_log_pool_errors, weak=False)
     signals.worker_ready.connect(ready, weak=False)
     signals.task_postrun.connect(lambda **_: worked.set(), weak=False)
     signals.task_failure.connect(failed, weak=False)
@@ -218,11 +222,19 @@ def _clean_up(settings: Settings) -> None:
         log.warning("store_not_tidied", error=type(error).__name__)
 
 
+def _log_pool_errors(**_: Any) -> None:
+    """Give errors of Celery's process pool the form of all other lines. Its logger has a handler of its own."""
+    logger = util.get_logger()
+    logger.handlers.clear()
+    logger.propagate = True
+    logger.setLevel(max(logging.WARNING, logging.getLogger().level))  # below that, it tells of each child's start
+
+
 def start_child() -> None:
     """Prepare a pool child: its own logging, and what a training needs for its first sample, so that none waits for
     it."""
     configure_logging(TRAIN_QUEUE, get_settings())
-    join_pools_log()
+    _log_pool_errors()
     # Beside it, for Celery kills a child that has not begun within a minute.
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
 
