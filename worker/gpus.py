@@ -1,12 +1,16 @@
-"""This machine's GPUs, as nvidia-smi tells. Imports no TensorFlow: the service's parent process and the metrics ask."""
+"""This machine's GPUs by nvidia-smi, and why TensorFlow uses none. Imports no TensorFlow."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import importlib.metadata
 import os
+import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from galvanic.errors import UserError
 
@@ -14,6 +18,10 @@ _ASK_S = 10
 _FIELDS = ("index", "uuid", "name", "memory.used", "memory.total", "driver_version")
 _OF_WSL = "/usr/lib/wsl/lib/nvidia-smi"
 """Where Windows lays it, which is not on every PATH."""
+_CUDA_BUILD = ("tensorflow", "nvidia-cudnn-cu12")
+"""Packages that make up TensorFlow's build with CUDA; the one for CPUs is `tensorflow-cpu`."""
+_NVIDIA, _DISPLAY = "0x10de", "0x03"
+"""A vendor of PCI devices, and how the classes of graphics cards begin, those without a screen too."""
 
 
 @dataclass(frozen=True)
@@ -100,3 +108,70 @@ def use(which: str) -> Gpu:
 def megabytes(value: str) -> int:
     """MiB; 0 for `[N/A]`, which some drivers say."""
     return int(value) if value.isdigit() else 0
+
+
+def why_unused(root: Path = Path("/")) -> UserError | None:
+    """Return what keeps TensorFlow from this machine's NVIDIA card and what to do; None: nothing known, or no card.
+
+    `root`: the folder that has /sys, /dev and a container's mark.
+    """
+    cards = installed()
+    if not cards and not _on_the_bus(root):
+        return None
+    container = any((root / mark).exists() for mark in (".dockerenv", "run/.containerenv"))  # Docker's, Podman's
+    if not cards and container and not (root / "dev/nvidiactl").exists():
+        return UserError(
+            "The host has an NVIDIA card, but this container was started without it.",
+            "Install the NVIDIA Container Toolkit on the host (docs/gpu.md), and start the services with the card: "
+            "docker compose --profile gpu up -d",
+        )
+    if not cards and tool() is None:
+        return UserError(
+            "There is an NVIDIA card, but no driver for it, or not its tool nvidia-smi.",
+            "Install the driver (Ubuntu: sudo ubuntu-drivers install; Debian: sudo apt install nvidia-driver), "
+            "and restart.",
+        )
+    if not cards:
+        return UserError(
+            f"NVIDIA's driver finds no card that answers. nvidia-smi says: {' '.join(ask()[1].split())[:200]}",
+            "Restart; driver or kernel may have been updated. If that does not help, install the driver anew. "
+            "This shows its own words: sudo dmesg | grep -i nvrm",
+        )
+    if platform.machine() != "x86_64":
+        return UserError(
+            f"TensorFlow uses a GPU on x86-64 alone, and this is {platform.machine()}.",
+            "A train worker on another host can use one (docs/many-machines.md).",
+        )
+    if not _has_cuda():
+        return UserError(
+            "There is an NVIDIA card, but TensorFlow is installed without CUDA.",
+            "Use the image galvanic-worker-gpu: docker compose --profile gpu up -d --build"
+            if container
+            else "Install the build with CUDA (about 4 GB): rm -f .venv/.installed-*; make install WORKER=worker-gpu",
+        )
+    setting = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not chosen(cards, setting):
+        return UserError(
+            f"CUDA_VISIBLE_DEVICES hides the card: it is set to {setting!r}.",
+            "Take it out of your shell, the service's unit or Compose's .env, or set it to the card's number: "
+            + ", ".join(str(card.index) for card in cards),
+        )
+    return None
+
+
+def _has_cuda() -> bool:
+    """Whether TensorFlow's build with CUDA is installed."""
+    try:
+        return all(importlib.metadata.version(package) for package in _CUDA_BUILD)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+def _on_the_bus(root: Path) -> bool:
+    """Whether a card of NVIDIA's is in this machine, with a driver or without."""
+    for device in (root / "sys/bus/pci/devices").glob("*"):
+        with contextlib.suppress(OSError):
+            vendor, kind = ((device / name).read_text("ascii").strip() for name in ("vendor", "class"))
+            if vendor == _NVIDIA and kind.startswith(_DISPLAY):
+                return True
+    return False

@@ -9,17 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from galvanic.units import count
-from worker.doctor.gpu import GpuFacts, gather, read, why_unused
-from worker.gpus import Gpu
+from worker.gpus import Gpu, visible, why_unused
 
 _CORES_VARIABLE = "TF_NUM_INTRAOP_THREADS"
 """TensorFlow's own, which it reads when it makes the threads that compute."""
 _NOISE = re.compile(r"\(R\)|\(TM\)|\bCPU\b|\bProcessor\b|\d+-Core|@.*", re.IGNORECASE)
 
 
-def describe(facts: GpuFacts | None = None) -> str:
+def describe() -> str:
     """The GPU's name if TensorFlow can use one here, else as `on_cpu`."""
-    return named([gpu.name for gpu in usable_gpus(facts)]) or on_cpu()
+    return named([gpu.name for gpu in usable_gpus()]) or on_cpu()
 
 
 def named(gpus: Sequence[str]) -> str:
@@ -52,13 +51,15 @@ def cores() -> int:
     return here if quota == "max" else max(1, min(here, round(int(quota) / int(period))))
 
 
-def usable_gpus(facts: GpuFacts | None = None) -> list[Gpu]:
+def usable_gpus() -> list[Gpu]:
     """The GPUs of this process, unless something is known that keeps TensorFlow from them."""
-    facts = facts or gather()
-    return facts.chosen_gpus if why_unused(facts) is None else []
+    return visible() if why_unused() is None else []
 
 
 def _processor() -> str:
-    found = re.search(r"^model name\s*:\s*(.+)$", read(Path("/proc/cpuinfo")), re.MULTILINE)
-    name = found[1] if found else platform.processor() or platform.machine()
+    try:
+        named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+    except OSError:  # not Linux
+        named = None
+    name = named[1] if named else platform.processor() or platform.machine()
     return " ".join(_NOISE.sub(" ", name).split()) or "an unknown processor"

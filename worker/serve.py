@@ -197,11 +197,11 @@ def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> No
 def _announce(settings: Settings, queue: str, worker: str) -> None:
     """Say what this worker runs on, and forget those that are gone. If a train worker leaves a GPU alone, the log says
     why, in one line."""
-    from worker.doctor.gpu import gather, why_unused
+    from worker.gpus import why_unused
     from worker.hardware import describe
 
-    key, facts = keys.worker_info(queue), gather()
-    cause = why_unused(facts) if queue == TRAIN_QUEUE else None
+    key = keys.worker_info(queue)
+    cause = why_unused() if queue == TRAIN_QUEUE else None
     if cause is not None:
         log.warning("gpu_not_used", why=cause.problem, more="python -m worker doctor")
     with _reaching_redis(settings, "redis_unreachable") as client:
@@ -209,7 +209,7 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
             names = {name.decode() for name in cast(list[bytes], client.hkeys(known))}  # before who is alive is asked
             if gone := names - set(presence.alive(client, queue)):
                 client.hdel(known, *gone)
-        client.hset(key, worker, describe(facts))
+        client.hset(key, worker, describe())
 
 
 def _clean_up(settings: Settings) -> None:

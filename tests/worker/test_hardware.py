@@ -69,11 +69,10 @@ def describe(environment: dict[str, str]) -> str:
 
 
 def test_the_tool_that_knows_the_gpus_is_asked(tmp_path: Path) -> None:
-    """The program on PATH and TensorFlow's record of its build are stand-ins: no machine of the tests has a GPU."""
+    """The program on PATH and the packages of TensorFlow's CUDA build are stand-ins."""
     machine = gpu_machine(tmp_path, "NVIDIA A10G")
     assert describe(machine) == "NVIDIA A10G"
     assert " of " in describe(machine | {"CUDA_VISIBLE_DEVICES": ""})
-    assert " of " in describe(gpu_machine(tmp_path, "NVIDIA A10G", driver="470.1")), "the driver is too old"
     assert " of " in describe({"PATH": machine["PATH"]}), "TensorFlow's build is the one for CPUs"
     (tmp_path / "bin" / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n", "utf-8")
     assert " of " in describe(machine)

@@ -25,7 +25,7 @@ from tests.worker.small import content, save_model
 from tests.worker.test_train_jobs import train
 from worker import store as store_module, warm
 from worker.cli import main
-from worker.doctor import machine
+from worker.cli.doctor import check_store
 from worker.files import JobFiles
 from worker.store import ModelStore, StoreAway
 
@@ -183,7 +183,7 @@ def test_an_address_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch
     settings = changed_settings(monkeypatch, MODEL_STORE="s4://bucket/models")
     with pytest.raises(UserError, match="s4://"):
         ModelStore(settings)
-    told = machine.store(settings)
+    told = check_store(settings)
     assert "begins with s4://, which this installation doesn't know" in told.problem
     assert "install the extra `s3`" in told.remedy
 

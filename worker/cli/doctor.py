@@ -1,115 +1,248 @@
-"""`doctor`: whether this installation can work, and what to do where it cannot."""
+"""`doctor`: a page of what works on this machine, and what to do where something does not."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import multiprocessing
-import os
 import platform
-import sys
-import textwrap
-from collections.abc import Iterable
+import shutil
+import tempfile
+import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import redis
 
 from galvanic.cli.base import report
+from galvanic.errors import UserError
 from galvanic.machine import self_check
 from galvanic.model_file import library_versions
-from shared.settings import get_settings
-from worker import hardware
-from worker.doctor import Finding, Level, gpu, machine, redis_server
+from galvanic.units import MEGABYTE, count
+from shared import presence
+from shared.connect import connect_once, explain, where
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.settings import Settings, get_settings
+from worker import gpus, hardware
+from worker.store import ModelStore
 
-_WIDTH = 110
-_INDENT = " " * 9
-_PLAIN = "\x1b[0m"
-_COLOURS = {Level.OK: "\x1b[32m", Level.NOTE: "\x1b[2m", Level.MEND: "\x1b[33m", Level.BROKEN: "\x1b[1;31m"}
+_GIGABYTE = 1_000 * MEGABYTE
+_LITTLE_DISK = 2_000 * MEGABYTE
+_LITTLE_GPU_MEMORY_MB = 2_000
+"""MiB: up to 1,170 by `Plan.memory` for what `char` chooses on a GPU, and the rest for CUDA and cuDNN (docs/gpu.md)."""
+_OLDEST_REDIS = (7, 2)
+_ANSWER_WITHIN_S = 5.0
+
+_DISCORD = "https://discord.com/api/v10"
+_PORTAL = "https://discord.com/developers/applications"
+# Flags of an application; the second of each pair stands for a bot in fewer than 100 servers.
+_MESSAGE_CONTENT = 1 << 18 | 1 << 19
+_SERVER_MEMBERS = 1 << 14 | 1 << 15
+
+
+class Level(StrEnum):
+    """The value begins the finding's line."""
+
+    OK = "ok"
+    MEND = "mend"  # works, but not as it should
+    BROKEN = "BROKEN"
+
+
+@dataclass(frozen=True)
+class Finding:
+    level: Level
+    problem: str  # a sentence for a person who reads no logs
+    remedy: str = ""
 
 
 def doctor(options: argparse.Namespace) -> int:
     """Return 1 when something needed is broken."""
     settings = get_settings()
-    values: dict[str, Any] = {"python": platform.python_version()}
     findings = [
-        Finding("python", Level.OK, f"Python {platform.python_version()} on {platform.machine()}"),
-        *_engine(values),
-        machine.writing(),
-        *machine.memory(),
-        machine.disk(settings),
+        *check_tensorflow(),
+        check_disk(settings.data_dir),
+        check_store(settings),
+        *check_redis(settings),
+        *check_discord(settings),
     ]
-    store, about_redis = machine.store(settings), redis_server.examine(settings)
-    findings += [store, *about_redis]
-
-    broken = any(finding.level == Level.BROKEN for finding in findings)
-    trains_on = hardware.named(values.get("gpus", [])) or hardware.on_cpu()
-    values |= {
-        "redis": about_redis[0].level == Level.OK,
-        "model_store": store.level == Level.OK,
-        "trains_on": trains_on,
-        "findings": list(map(dataclasses.asdict, findings)),
-        "ok": not broken,
-    }
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # https://no-color.org
-    report(options.json, values, [*lines(findings, colour=colour), "", summary(findings, trains_on)])
-    return int(broken)
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.level:<8} {finding.problem}")
+        if finding.remedy:
+            lines.append(f"{'':8} {finding.remedy}")
+    levels = [finding.level for finding in findings]
+    broken, to_mend = levels.count(Level.BROKEN), levels.count(Level.MEND)
+    if broken or to_mend:
+        lines.append(f"{count(broken + to_mend, 'thing')} to mend{'; begin with BROKEN' if broken else ''}.")
+    else:
+        lines.append("All good.")
+    report(options.json, {"ok": not broken, "findings": list(map(dataclasses.asdict, findings))}, lines)
+    return int(broken > 0)
 
 
-def _engine(values: dict[str, Any]) -> list[Finding]:
-    values["versions"] = library_versions()
+def check_tensorflow() -> Iterator[Finding]:
     try:
+        # Apart: without AVX, TensorFlow ends its process.
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
             checked = apart.submit(self_check).result()
     except Exception as error:  # whatever keeps TensorFlow from working is the finding itself
-        # Without AVX it ends its process, which says no more than that.
-        values["tensorflow_error"] = str(error)
-        said = " ".join(str(error).split())[:300]
-        remedy = "Install everything anew; a processor without AVX instructions cannot run TensorFlow at all."
-        return [_tensorflow_broken(f"TensorFlow does not work: {said}", remedy), *gpu.examine(gpu.gather())]
-    values["gpus"] = list(checked.gpus)
+        yield _not_installed(f"TensorFlow does not work: {_short(error)}")
+        return
     if not checked.right:
-        return [
-            _tensorflow_broken(
-                "TensorFlow computes wrongly: a product of matrices is not what it should be.",
-                "Install everything anew.",
+        yield _not_installed("TensorFlow computes wrongly: a product of matrices is not what it should be.")
+        return
+    versions = ", ".join(f"{name} {number}" for name, number in library_versions().items())
+    yield Finding(Level.OK, f"Python {platform.python_version()}, {versions}; {checked.flops / 1e9:,.0f} GFLOP/s")
+    yield from check_gpu(checked.gpus)
+    try:
+        from galvanic.streams import compile_loop
+
+        compile_loop()
+    except Exception as error:  # as above
+        yield _not_installed(f"The code that writes texts cannot be compiled: {_short(error)}")
+
+
+def _not_installed(problem: str) -> Finding:
+    remedy = "Install everything anew: make clean install. TensorFlow needs a processor with AVX instructions."
+    return Finding(Level.BROKEN, problem, remedy)
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def check_gpu(seen: tuple[str, ...]) -> Iterator[Finding]:
+    """Say whether trainings use the GPU, or why not. `seen`: the GPUs that TensorFlow finds."""
+    cause, cards = gpus.why_unused(), gpus.visible()
+    if seen:
+        yield Finding(Level.OK, f"Trainings run on the GPU: {hardware.named(seen)}. Texts are written on the CPU.")
+        free_mb = max((card.memory_total_mb - card.memory_used_mb for card in cards), default=0)
+        if 0 < free_mb < _LITTLE_GPU_MEMORY_MB:
+            problem = f"Of the GPU's memory {free_mb / 1024:.1f} GB are free; a training wants about 2."
+            yield Finding(Level.MEND, problem, "If no training runs now, nvidia-smi shows what else uses it: end that.")
+    elif cause is not None:
+        yield Finding(Level.MEND, f"The GPU is not used. {cause.problem}", cause.remedy)
+    elif cards:
+        yield Finding(
+            Level.MEND,
+            f"The GPU is not used. TensorFlow does not find {cards[0].name} with driver {cards[0].driver}.",
+            "Driver or card may be too old (docs/gpu.md). TensorFlow says more, in lines that begin with W or E: "
+            "TF_CPP_MIN_LOG_LEVEL=0 python -c \"import tensorflow as tf; tf.config.list_physical_devices('GPU')\"",
+        )
+    else:
+        yield Finding(Level.OK, f"There is no NVIDIA card; trainings run on {hardware.on_cpu()}.")
+
+
+def _try_writing(folder: Path) -> Path:
+    """Write a file that is gone at once, into the folder or where it would be made, and return that. Raises OSError."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    with tempfile.TemporaryFile(dir=there) as probe:
+        probe.write(b"probe")
+    return there
+
+
+def check_disk(folder: Path) -> Finding:
+    try:
+        free = shutil.disk_usage(_try_writing(folder)).free
+    except OSError as error:
+        problem = f"The data folder {folder} cannot be written to: {error.strerror}."
+        return Finding(Level.BROKEN, problem, "Give yourself write access to it, or choose another with DATA_DIR.")
+    found = f"Disk: {free / _GIGABYTE:.1f} GB free in the data folder {folder}"
+    if free >= _LITTLE_DISK:
+        return Finding(Level.OK, found)
+    return Finding(
+        Level.MEND,
+        f"{found}. A model takes up to 100 MB, a running training three times as much.",
+        "Make room there (!model delete), or choose another folder with DATA_DIR.",
+    )
+
+
+def check_store(settings: Settings) -> Finding:
+    try:
+        store = ModelStore(settings)
+        if store.is_local:
+            _try_writing(Path(store.where))
+        else:
+            store.check_writable()
+    except UserError as error:
+        return Finding(Level.BROKEN, error.problem, error.remedy)
+    except Exception as error:  # each kind of store has errors of its own
+        problem = f"The model store cannot be written to ({type(error).__name__}: {_short(error)})."
+        return Finding(Level.BROKEN, problem, "Compare MODEL_STORE, and with S3 its keys, with .env.example.")
+    return Finding(Level.OK, f"The model store {store.where} can be written to.")
+
+
+def check_redis(settings: Settings) -> Iterator[Finding]:
+    try:
+        with connect_once(settings, _ANSWER_WITHIN_S) as client:
+            about = client.info()
+            services = (presence.BOT, TRAIN_QUEUE, GENERATE_QUEUE)
+            connected = {service: presence.alive(client, service) for service in services}
+    except (redis.RedisError, OSError, ValueError) as error:
+        if settings.redis_url is None and not isinstance(error, redis.AuthenticationError):
+            folder = settings.data_dir.absolute()
+            yield Finding(
+                Level.OK,
+                f"REDIS_URL names no Redis, and nothing runs with the data folder {folder}.",
+                "The command line needs none. If the bot runs, give this command in its folder, or with its DATA_DIR.",
             )
-        ]
-    versions = ", ".join(f"{name} {number}" for name, number in values["versions"].items())
-    precision = "bfloat16, which is faster here" if checked.bfloat16 else "float32"
-    speed = f"TensorFlow computes right: {checked.flops / 1e9:,.0f} GFLOP/s in {precision}"
-    used = [] if checked.gpus else [Finding("cpu", Level.OK, f"Processor: {hardware.on_cpu()}")]
-    return [
-        Finding("tensorflow", Level.OK, versions),
-        Finding("tensorflow", Level.OK, speed),
-        *used,
-        *gpu.examine(gpu.gather(seen=checked.gpus)),
-    ]
+        else:
+            explained = explain(error, settings)
+            yield Finding(Level.BROKEN, explained.problem, explained.remedy)
+        return
+    at = f" at {where(settings)}" if settings.redis_url is not None else ""
+    version = str(about["redis_version"])
+    if tuple(map(int, version.split(".")[:2])) < _OLDEST_REDIS:
+        yield Finding(Level.BROKEN, f"Redis{at} is too old: {version}.", "Galvanic needs 7.2 or later.")
+    else:
+        yield Finding(Level.OK, f"Redis{at} answers.")
+    if not about["aof_enabled"]:
+        yield Finding(
+            Level.MEND,
+            "Redis keeps everything in memory alone: its restart loses trainings, models' names and settings.",
+            "Set `appendonly yes` in its redis.conf.",
+        )
+    if about["maxmemory_policy"] != "noeviction":
+        yield Finding(
+            Level.MEND,
+            f"Redis may throw jobs and models' names away: its maxmemory-policy is {about['maxmemory_policy']}.",
+            "Set `maxmemory-policy noeviction` in its redis.conf.",
+        )
+    for service, names in connected.items():
+        yield Finding(Level.OK, f"Connected to it as {service}: {', '.join(names) or 'nothing now'}")
 
 
-def _tensorflow_broken(problem: str, remedy: str) -> Finding:
-    return Finding("tensorflow", Level.BROKEN, problem, remedy, ("make clean install",))
-
-
-def lines(findings: Iterable[Finding], *, colour: bool) -> list[str]:
-    told: list[str] = []
-    for finding in findings:
-        word = f"{finding.level:<{len(_INDENT)}}"
-        first, *rest = _wrapped(finding.problem)
-        told.append(f"{_COLOURS[finding.level]}{word}{_PLAIN}{first}" if colour else f"{word}{first}")
-        told += [_INDENT + line for line in rest + _wrapped(finding.remedy)]
-        told += [f"{_INDENT}    {command}" for command in finding.commands]
-    return told
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH - len(_INDENT), break_on_hyphens=False, break_long_words=False)
-
-
-def summary(findings: Iterable[Finding], trains_on: str) -> str:
-    """`trains_on`: what a training runs on here, for people."""
-    to_mend = [finding.level for finding in findings if finding.level in (Level.MEND, Level.BROKEN)]
-    if not to_mend:
-        return f"All good: trains on {trains_on}."
-    said = f"{len(to_mend)} thing{'' if len(to_mend) == 1 else 's'} to mend"
-    if Level.BROKEN in to_mend:
-        return f"{said}; what says BROKEN comes first."
-    return f"{said}. Until then it trains on {trains_on}."
+def check_discord(settings: Settings) -> Iterator[Finding]:
+    if settings.discord_token is None:
+        yield Finding(Level.OK, "There is no DISCORD_TOKEN here; the bot alone needs one.")
+        return
+    request = urllib.request.Request(  # noqa: S310
+        f"{settings.discord_api_url or _DISCORD}/oauth2/applications/@me",
+        headers={
+            "Authorization": f"Bot {settings.discord_token.get_secret_value()}",
+            "User-Agent": "DiscordBot (galvanic, 1)",  # Discord refuses others
+        },
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_ANSWER_WITHIN_S) as answer:  # noqa: S310
+            flags = int(json.loads(answer.read(MEGABYTE)).get("flags", 0))
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        if getattr(error, "code", None) == 401:
+            remedy = f"Reset Token at {_PORTAL} -> the application -> Bot, and put the new one into .env."
+            yield Finding(Level.BROKEN, "Discord refuses the DISCORD_TOKEN.", remedy)
+        else:  # without its words: some quote the token
+            problem = f"Discord cannot be reached ({type(error).__name__})."
+            yield Finding(Level.MEND, problem, "Is this machine online? https://discordstatus.com says how Discord is.")
+        return
+    yield Finding(Level.OK, "Discord takes the DISCORD_TOKEN.")
+    remedy = f"Turn it on at {_PORTAL} -> the application -> Bot -> Privileged Gateway Intents."
+    if not flags & _MESSAGE_CONTENT:
+        problem = "The Message Content Intent is off: typed commands and learning from channels don't work."
+        yield Finding(Level.MEND, problem, remedy)
+    if settings.channel_training != "off" and settings.members_intent and not flags & _SERVER_MEMBERS:
+        problem = "The Server Members Intent is off: the bot notices once a day who left a server."
+        yield Finding(Level.MEND, problem, f"{remedy[:-1]}, or set MEMBERS_INTENT=false.")

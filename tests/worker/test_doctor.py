@@ -1,0 +1,179 @@
+"""What `doctor` says of a machine, with stand-ins for NVIDIA's cards and Discord, and a real Redis."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+import redis
+
+from shared import keys
+from shared.settings import Settings
+from tests.worker.machines import gpu_machine
+from worker import gpus
+from worker.cli.doctor import Finding, Level, check_discord, check_gpu, check_redis
+
+pytestmark = pytest.mark.process
+
+TOKEN = "a-token-of-the-tests"
+MESSAGE_CONTENT, SERVER_MEMBERS_LIMITED = 1 << 18, 1 << 15
+
+Machine = Callable[..., Path]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Makes this an x86-64 machine with cards, and returns the folder that stands for `/`."""
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def with_cards(*cards: str, used: int = 1) -> Path:
+        environment = gpu_machine(tmp_path, *cards, used=used)
+        monkeypatch.setenv("PATH", environment["PATH"])
+        monkeypatch.syspath_prepend(environment["PYTHONPATH"])
+        return tmp_path
+
+    return with_cards
+
+
+def put_card_on_the_bus(root: Path) -> None:
+    for number, kind in enumerate(("0x040300", "0x030200")):  # the sound of its HDMI, and the card
+        device = root / f"sys/bus/pci/devices/0000:01:00.{number}"
+        device.mkdir(parents=True)
+        (device / "vendor").write_text("0x10de\n")
+        (device / "class").write_text(f"{kind}\n")
+
+
+def problems(findings: Iterable[Finding], level: Level) -> str:
+    return " ".join(finding.problem for finding in findings if finding.level == level)
+
+
+def test_a_card_without_a_driver_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gpus.why_unused(tmp_path) is None, "there is no card"
+    put_card_on_the_bus(tmp_path)
+    cause = gpus.why_unused(tmp_path)
+    assert cause is not None
+    assert "no driver for it" in cause.problem
+    assert "ubuntu-drivers install" in cause.remedy
+    (tmp_path / ".dockerenv").touch()
+    cause = gpus.why_unused(tmp_path)
+    assert cause is not None
+    assert "this container was started without it" in cause.problem
+    assert "Container Toolkit" in cause.remedy
+
+
+def test_a_driver_that_fails_is_told_in_its_own_words(machine: Machine) -> None:
+    root = machine()
+    put_card_on_the_bus(root)
+    (root / "bin" / "nvidia-smi").write_text("#!/bin/sh\necho 'Driver/library version mismatch' >&2; exit 18\n")
+    cause = gpus.why_unused(root)
+    assert cause is not None
+    assert cause.problem.endswith("nvidia-smi says: Driver/library version mismatch")
+
+
+def test_a_build_for_cpus_and_a_hidden_card_are_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = machine("NVIDIA A10G")
+    assert gpus.why_unused(root) is None
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    finding = next(check_gpu(()))
+    assert (finding.level, finding.problem[:54]) == (
+        Level.MEND,
+        "The GPU is not used. CUDA_VISIBLE_DEVICES hides the ca",
+    )
+    assert finding.remedy.endswith("the card's number: 0")
+    (root / "site" / "nvidia_cudnn_cu12-1.dist-info" / "METADATA").unlink()
+    (root / "site" / "nvidia_cudnn_cu12-1.dist-info").rmdir()
+    finding = next(check_gpu(()))
+    assert "TensorFlow is installed without CUDA" in finding.problem
+    assert "make install WORKER=worker-gpu" in finding.remedy
+
+
+def test_what_tensorflow_finds_counts(machine: Machine) -> None:
+    machine("NVIDIA A10G", used=22_000)
+    used, memory = check_gpu(("NVIDIA A10G",))
+    assert (used.level, memory.level) == (Level.OK, Level.MEND)
+    assert "GPU: NVIDIA A10G." in used.problem
+    assert "1.0 GB are free" in memory.problem
+    (unknown,) = check_gpu(())
+    assert "TensorFlow does not find NVIDIA A10G with driver 550.90.07" in unknown.problem
+    assert "TF_CPP_MIN_LOG_LEVEL=0" in unknown.remedy
+
+
+def test_redis_is_judged_and_left_as_it_is(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            findings = list(check_redis(Settings()))
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+        assert "in memory alone" in problems(findings, Level.MEND)
+        assert "its maxmemory-policy is allkeys-lru" in problems(findings, Level.MEND)
+        assert "answers" in problems(findings, Level.OK)
+        assert client.dbsize() == 0
+        client.zadd(keys.workers("train"), {"train@here:1": 4e9})
+    findings = list(check_redis(Settings()))
+    assert "as train: train@here:1" in problems(findings, Level.OK)
+    assert "as bot: nothing now" in problems(findings, Level.OK)
+
+
+def test_a_redis_that_is_not_there_is_broken_if_it_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [finding.level for finding in check_redis(Settings())] == [Level.OK]
+    monkeypatch.setenv("REDIS_URL", "redis://bot:hidden@127.0.0.1:1/0")
+    (named,) = check_redis(Settings())
+    assert named.level == Level.BROKEN
+    assert "Redis at 127.0.0.1:1 cannot be reached" in named.problem
+    assert "hidden" not in str(named)
+
+
+@pytest.fixture
+def discord(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+    """A Discord that takes one token; the application's flags can be changed."""
+    application = {"flags": 0}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            taken = self.headers["Authorization"] == f"Bot {TOKEN}" and self.path == "/api/oauth2/applications/@me"
+            self.send_response(200 if taken else 401)
+            self.end_headers()
+            self.wfile.write(json.dumps(application if taken else {}).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("DISCORD_API_URL", f"http://127.0.0.1:{server.server_port}/api")
+    monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
+    yield application
+    server.shutdown()
+    server.server_close()
+
+
+def test_discords_token_and_intents(discord: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMBERS_INTENT", "true")
+    monkeypatch.setenv("CHANNEL_TRAINING", "opt-in")
+    missing = problems(check_discord(Settings()), Level.MEND)
+    assert "Message Content Intent is off" in missing
+    assert "Server Members Intent is off" in missing
+    discord["flags"] = MESSAGE_CONTENT
+    assert "Server Members" in problems(check_discord(Settings()), Level.MEND)
+    assert not problems(check_discord(Settings(channel_training="off")), Level.MEND)
+    discord["flags"] = MESSAGE_CONTENT | SERVER_MEMBERS_LIMITED
+    (fine,) = check_discord(Settings())
+    assert fine.level == Level.OK
+    for wrong in ("another-token", "two\nlines"):
+        monkeypatch.setenv("DISCORD_TOKEN", wrong)
+        (refused,) = check_discord(Settings())
+        assert refused.level != Level.OK
+        assert wrong not in str(refused)
+    monkeypatch.setenv("DISCORD_TOKEN", "another-token")
+    assert problems(check_discord(Settings()), Level.BROKEN) == "Discord refuses the DISCORD_TOKEN."
+
+
+def test_without_a_token_discord_is_not_asked() -> None:
+    (finding,) = check_discord(Settings())
+    assert finding.level == Level.OK
