@@ -13,7 +13,7 @@ def gpu_machine(folder: Path, *cards: str, used: int = 1) -> dict[str, str]:
     """
     rows = [f"{n}, GPU-000{n + 1}-x, {card}, {used}, 23028, 550.90.07" for n, card in enumerate(cards)]
     tool = folder / "bin" / "nvidia-smi"
-    tool.parent.mkdir(exist_ok=True)
+    tool.parent.mkdir(parents=True, exist_ok=True)
     tool.write_text("#!/bin/sh\n" + "\n".join(f"echo '{row}'" for row in rows), "utf-8")
     tool.chmod(0o755)
     for package in ("tensorflow", "nvidia_cudnn_cu12"):
