@@ -90,19 +90,15 @@ def chosen(gpus: list[Gpu], setting: str | None) -> list[Gpu]:
     return [gpu for gpu in gpus if str(gpu.index) in wanted or any(gpu.uuid.startswith(w) for w in wanted if w)]
 
 
-def use(which: str) -> Gpu:
-    """Let this process and its children see one GPU alone, by number, UUID or how that begins. Raises UserError."""
-    gpus = installed()
-    found = [gpu for gpu in gpus if which == str(gpu.index)] or [gpu for gpu in gpus if gpu.uuid.startswith(which)]
-    if len(found) != 1 or not which:
-        there = "; ".join(f"{gpu.index} is {gpu.name}, {gpu.uuid}" for gpu in gpus)
+def use(which: str) -> None:
+    """Let this process and its children see one GPU alone, by number, UUID or its beginning. Raises UserError."""
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+    os.environ["CUDA_VISIBLE_DEVICES"] = which
+    if len(visible()) != 1:
         raise UserError(
             f"There is no GPU {which!r} here.",
-            f"Choose one of these: {there}." if gpus else "nvidia-smi finds none; `python -m worker doctor` says why.",
+            "`python -m worker devices` lists those that can be used, and `python -m worker doctor` says more.",
         )
-    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-    os.environ["CUDA_VISIBLE_DEVICES"] = found[0].uuid
-    return found[0]
 
 
 def megabytes(value: str) -> int:
