@@ -125,14 +125,8 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     store = models.store if models else ModelStore(settings)
     watched = Watched(settings, queue, name)
     heartbeat = Heartbeat(settings, queue, name, state)
-    worked = threading.Event()
     beside = ExitStack()
     beside.enter_context(served(settings, watched.registry, watched.health))
-
-    def trim() -> None:
-        if worked.is_set():
-            worked.clear()
-            warm.trim()
 
     def ready(**_: Any) -> None:
         beside.enter_context(heartbeat)
@@ -143,7 +137,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         log.info("worker_ready", queue=queue)
         if models:  # a train worker's child ends after each job
             threading.Thread(target=watched.compile, name="warm-up", daemon=True).start()
-            beside.enter_context(Repeating(trim, warm.TRIM_EVERY_S, "memory_not_returned"))
+            beside.enter_context(Repeating(warm.trim, warm.TRIM_EVERY_S, "memory_not_returned"))
         else:  # what is left here of trainings that are over, maybe elsewhere, may have members' words in it
             leftovers = functools.partial(remove_leftovers, settings, connect(settings))
             beside.enter_context(Repeating(leftovers, _LEFTOVERS_EVERY_S, "leftovers_not_looked_for"))
@@ -155,7 +149,6 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
 
     signals.celeryd_after_setup.connect(_log_pool_errors, weak=False)
     signals.worker_ready.connect(ready, weak=False)
-    signals.task_postrun.connect(lambda **_: worked.set(), weak=False)
     signals.task_failure.connect(failed, weak=False)
     signals.worker_shutting_down.connect(lambda **_: (folder / STOP_FILE).touch(), weak=False)
     signals.worker_shutdown.connect(lambda **_: beside.close(), weak=False)
