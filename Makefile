@@ -68,7 +68,7 @@ install: $(INSTALLED)  ## set up .venv, nothing else
 run: $(INSTALLED)  ## start everything; Ctrl-C stops it
 	@exec $(PY) -m launcher --with-parent
 
-backup: $(INSTALLED)  ## save Redis' state, models and checkpoints as a file (FILE=...), also while all runs
+backup: $(INSTALLED)  ## save what DATA_DIR keeps as one file (FILE=...), also while all runs
 	@exec $(PY) -m launcher backup $(if $(FILE),"$(FILE)")
 
 restore: $(INSTALLED)  ## bring a backup (FILE=...) back into an empty DATA_DIR
@@ -91,7 +91,7 @@ test-whole: $(INSTALLED_DEV)  ## the tests of the whole system, each part in a p
 	WHOLE=1 $(PY) -m pytest -m "not faults" tests/e2e -n 2 --dist loadfile --durations=15 $(PYTEST_ARGS)
 
 # Of the whole system, what takes it down on purpose.
-FAULTS_E2E := $(addprefix tests/e2e/,test_backup.py test_load.py test_upgrade.py)
+FAULTS_E2E := $(addprefix tests/e2e/,test_backup.py test_load.py)
 
 test-faults: $(INSTALLED_DEV)  ## each part is killed, and what it needs taken away (about 25 minutes)
 	WHOLE=1 $(PY) -m pytest -m "faults or keeps" tests/faults $(FAULTS_E2E) -n 2 --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
@@ -173,12 +173,12 @@ compose-config:  ## check the Docker Compose files
 		COMPOSE_PROFILES=$$2 $$compose --env-file .env.example -f $$1 config --quiet; \
 	}; \
 	export REDIS_PUBLISH=10.0.0.1 REDIS_HOST=10.0.0.1 MODEL_STORE=s3://bucket/folder; \
-	for profiles in cpu gpu cpu,gpu,admin,monitoring; do \
+	for profiles in cpu gpu cpu,gpu,monitoring; do \
 		check docker-compose.yml $$profiles; \
 		check worker.compose.yml $$profiles; \
 	done; \
 	check bot.compose.yml none; \
-	check bot.compose.yml admin,monitoring
+	check bot.compose.yml monitoring
 
 audit: $(INSTALLED) $(AUDIT_INSTALLED)  ## known holes and licences of all that is pinned (needs the internet)
 	@$(AUDIT_VENV)/bin/pip-licenses --python $(PY) --summary

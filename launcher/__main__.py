@@ -10,18 +10,18 @@ def main(arguments: list[str] | None = None) -> int:
     if sys.platform == "win32":
         print("error: this runs on Linux and macOS. On Windows use WSL or Docker.", file=sys.stderr)
         return 2
-    from launcher import cli
+    from launcher import backup, cli
 
     parser = argparse.ArgumentParser(prog="python -m launcher", description="Run every part on this machine.")
     parser.add_argument("--with-parent", action="store_true", help="stop when the program that started this one ends")
     parser.set_defaults(run=lambda options: cli.run(with_parent=options.with_parent))
     commands = parser.add_subparsers(metavar="COMMAND")
-    backup = commands.add_parser("backup", help="write Redis' state, models and checkpoints into one file")
-    backup.add_argument("file", nargs="?", metavar="FILE", help="default: a new one in the folder backups")
-    backup.set_defaults(run=lambda options: cli.backup(options.file))
-    restore = commands.add_parser("restore", help="bring a backup back into an empty DATA_DIR")
-    restore.add_argument("file", nargs="?", metavar="FILE", help="a file that backup wrote")
-    restore.set_defaults(run=lambda options: cli.restore(options.file))
+    make = commands.add_parser("backup", help="write Redis' state, models and checkpoints into one file")
+    make.add_argument("file", nargs="?", metavar="FILE", help="default: a new one in the folder backups")
+    make.set_defaults(run=lambda options: backup.backup(options.file))
+    back = commands.add_parser("restore", help="bring a backup back into an empty DATA_DIR")
+    back.add_argument("file", nargs="?", metavar="FILE", help="a file that backup wrote")
+    back.set_defaults(run=lambda options: backup.restore(options.file))
     options = parser.parse_args(arguments)
     return cli.reporting(lambda: int(options.run(options)))
 

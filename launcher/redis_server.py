@@ -41,6 +41,7 @@ def own_redis(settings: Settings, folders: Folders, sockets: Path) -> tuple[Sett
     server = find_redis_server()
     if redis_answers(settings):
         raise UserError("The Redis of an earlier run still uses the data folder.", "Wait some seconds and start again.")
+    (folders.redis / "dump.rdb").unlink(missing_ok=True)  # of a backup that was killed
     socket = sockets / "redis.sock"
     config = folders.run / "redis.conf"
     config.write_text(redis_config(socket, folders.redis), encoding="utf-8")

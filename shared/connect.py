@@ -99,7 +99,7 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], 
     (
         redis.exceptions.NoPermissionError,
         "Redis at {at} does not let this user do what is needed.",
-        "The user `bot` is for the bot, `worker` for the workers, and `admin` for backups (docs/security.md).",
+        "The user `bot` is for the bot, `worker` for the workers, and `admin` for you (docs/security.md).",
     ),
     (TakesNothing, "Redis at {at} takes nothing now: its disk or its memory is full.", "Make room there."),
     (redis.BusyLoadingError, "Redis at {at} is still reading its data.", "Wait a little."),

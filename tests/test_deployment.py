@@ -19,7 +19,7 @@ from tests import compose
 from tests.compose import FILES, ROOT
 
 ENV_EXAMPLE = (ROOT / ".env.example").read_text("utf-8")
-EVERY_PROFILE = "cpu,gpu,admin,monitoring"
+EVERY_PROFILE = "cpu,gpu,monitoring"
 WORKERS = ("train", "train-gpu", "generate")
 DIGEST = "@sha256:[0-9a-f]{64}"
 SETTINGS = {"PORT" if name == "playground_port" else name.upper() for name in Settings.model_fields}
@@ -100,10 +100,9 @@ def test_every_service_is_contained_limited_watched_and_restarted(file: str) -> 
         assert int(limits["memory"]) >= 2**29, name
         assert limits["pids"] >= 64, name
         assert not service.get("privileged"), name
-        if name != "admin":  # run by hand
-            assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
-            assert service["restart"] == "unless-stopped", name
-            assert service["stop_grace_period"], name
+        assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
+        assert service["restart"] == "unless-stopped", name
+        assert service["stop_grace_period"], name
 
 
 @resolves
@@ -156,7 +155,7 @@ def test_no_secret_stands_in_a_file_or_variable(file: str) -> None:
 
 @resolves
 def test_each_service_is_a_redis_user_of_its_own(file: str) -> None:
-    users = {"bot": "bot", "admin": "admin"} | dict.fromkeys(WORKERS, "worker")
+    users = {"bot": "bot"} | dict.fromkeys(WORKERS, "worker")
     for name in set(users) & set(services_of(file)):
         service = services_of(file)[name]
         host = "10.0.0.1:6380" if file == "worker.compose.yml" else "redis:6379"
@@ -185,14 +184,13 @@ def test_workers_elsewhere_check_that_it_is_their_redis() -> None:
 @resolves
 @pytest.mark.parametrize("file", ["docker-compose.yml", "worker.compose.yml"])
 def test_all_workers_of_a_host_share_the_models(file: str) -> None:
-    for name in (*WORKERS, "admin"):
+    for name in WORKERS:
         service = services_of(file)[name]
         (volume,) = service["volumes"]
         assert (volume["type"], volume["source"], volume["target"]) == ("volume", "models", "/data")
-        if name != "admin":
-            queue = name.removesuffix("-gpu")
-            assert service["command"] == ["serve", queue]
-            assert service["healthcheck"]["test"] == ["CMD", "python", "-m", "worker", "health", queue]
+        queue = name.removesuffix("-gpu")
+        assert service["command"] == ["serve", queue]
+        assert service["healthcheck"]["test"] == ["CMD", "python", "-m", "worker", "health", queue]
 
 
 @resolves

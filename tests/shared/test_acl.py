@@ -35,12 +35,10 @@ def example(name: str) -> str | None:
     return value.format(**SAMPLES) if isinstance(value, str) else None
 
 
-def used_in(*folders: str, but: str = "") -> set[str]:
+def used_in(*folders: str) -> set[str]:
     """The names of shared/keys.py that these packages use."""
     found = set()
     for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
-        if but and path.is_relative_to(ROOT / but):
-            continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "keys":
                 found.add(node.attr)
@@ -48,8 +46,7 @@ def used_in(*folders: str, but: str = "") -> set[str]:
 
 
 BOTS = sorted(used_in("bot", "shared"))
-# A backup is the operator's, and made as `admin`.
-WORKERS = sorted(used_in("worker", "shared", but="worker/backup") - OF_THE_BOTS_SCRIPTS)
+WORKERS = sorted(used_in("worker", "shared") - OF_THE_BOTS_SCRIPTS)
 
 
 @pytest.fixture(scope="module")

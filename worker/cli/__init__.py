@@ -34,16 +34,6 @@ def register(cli: Cli) -> None:
         _later("worker.cli.doctor:doctor"),
     )
     cli.add("devices", "List what trainings can run on here: GPUs, or the cores of the processor.", _devices)
-    backup = cli.add(
-        "backup",
-        "Write Redis' state, models and checkpoints into one file; nothing need be stopped.",
-        _later("worker.cli.backup:backup_command"),
-    )
-    backup.add_argument("file", metavar="FILE", help="file to write; -: standard output")
-    restore = cli.add(
-        "restore", "Bring a backup back onto an empty installation.", _later("worker.cli.backup:restore_command")
-    )
-    restore.add_argument("file", metavar="FILE", help="a file that backup wrote; -: standard input")
     summary = "Train or write, whatever the queue asks for, until told to stop."
     for name, said in (("worker", summary), ("serve", "The same as `worker`.")):
         serve = cli.add(name, said, _serve, json=False)

@@ -1,1 +1,0 @@
-"""All that an installation knows, as one file, and back: docs/decisions/056-backups.md."""
