@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 POLICY = (ROOT / "docs" / "privacy.md").read_text("utf-8")
-_NAMED = re.compile(r"`((?:bot|worker|e2e)/(?:\w+/)?test_\w+\.py)::(test_\w+)`")
+_NAMED = re.compile(r"`((?:bot|worker|launcher|e2e)/(?:\w+/)?test_\w+\.py)::(test_\w+)`")
 
 
 def test_every_test_that_the_policy_names_is_there() -> None:
