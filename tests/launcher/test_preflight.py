@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from galvanic.errors import UserError
 from launcher.parts import Folders
 from launcher.preflight import Lock, choose_port, close_env_file, prepare_folders, sockets_folder
 from shared.settings import Settings
+from tests.launcher.running import PATIENCE_S, ROOT
 
 
 @pytest.fixture
@@ -109,3 +112,20 @@ def test_sockets_get_a_short_and_plain_folder(tmp_path: Path, name: str) -> None
 def test_sockets_lie_in_the_data_folder_when_its_path_allows() -> None:
     folders = Folders(Path("/srv/galvanic-1/data"))
     assert sockets_folder(folders) == folders.run
+
+
+@pytest.mark.process
+def test_wrong_settings_end_it_as_no_restart_can_help(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    environment = {**os.environ, "DATA_DIR": str(data), "METRICS_PORT": "none"}
+    done = subprocess.run(
+        [sys.executable, "-m", "launcher"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == os.EX_CONFIG
+    assert "METRICS_PORT" in done.stderr
+    assert not data.exists()
