@@ -19,6 +19,7 @@ from typing import Any
 import redis
 
 from galvanic.options import CorpusInfo, TrainOptions
+from galvanic.verdict import Verdict
 from launcher.parts import Part
 from launcher.preflight import prepare_folders, sockets_folder
 from launcher.system import system_plan
@@ -199,6 +200,7 @@ class Product:
             parameters=sum(math.prod(shape) for shape in shapes.values()),
             epochs=1,
             train_loss=2.0,
+            verdict=Verdict(train_loss=2.0),
         )
         with self.redis() as client:
             client.set(keys.model(model_id), record.facts.model_dump_json())

@@ -21,6 +21,7 @@ from shared import presence
 from shared.logging import configure_logging
 from shared.metrics import health_command
 from shared.settings import Settings, SettingsError, read_settings
+from shared.version import OtherVersion
 
 EX_CONFIG = 78  # sysexits.h: retrying cannot help
 
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         asyncio.run(_run(settings))
     except discord.LoginFailure:
         return _refuse(_BAD_TOKEN)
+    except OtherVersion as error:
+        return _refuse(str(error))
     except (discord.ConnectionClosed, discord.PrivilegedIntentsRequired) as error:
         code = getattr(error, "code", 4014)  # for which discord.py has an error of its own
         return _refuse(_CLOSED_FOR_GOOD.get(code, f"Discord's gateway refused this bot for good, with code {code}."))
@@ -98,6 +101,7 @@ async def _serve(bot: Galvanic, token: str) -> frozenset[str]:
     bot.metrics.logged_in = True
     assert bot.application_id is not None
     await bot.leader.wait(bot.application_id)
+    await bot.require_version()
     bot.metrics.leads = True
     try:
         await bot.connect()

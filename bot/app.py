@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from bot import gateway, intents
 from bot.admin import cog_general, cog_settings, metrics
-from bot.background import Chores, Service, log_failed, run_forever
+from bot.background import Chores, Service, log_failed, reply, run_forever
 from bot.channels import consent, held, importer, sources, store, watch, withdrawals
 from bot.channels.cog import Privacy
 from bot.components import Components
@@ -39,10 +39,11 @@ from bot.train import card, cog, cog_jobs, learn, remake, start
 from bot.words import replace_surrogates
 from bot.write import cog_chat, cog_menus, conversation, generate
 from bot.write.cog import Writing
-from shared import presence
+from shared import keys, presence
 from shared.connect import connect_async
 from shared.jobs import Job, TrainJob
 from shared.settings import Settings
+from shared.version import DATA_VERSION, require_version
 
 log = structlog.get_logger()
 
@@ -108,7 +109,6 @@ class Galvanic(commands.Bot):
             self.jobs,
             settings,
             cards.keep,
-            cards.show_foreign,
             self.typing.shown,
             self.admission.written,
             self._job_delivered,
@@ -265,6 +265,17 @@ class Galvanic(commands.Bot):
             await self.delivery.note_delivered()  # what was posted while the others were being stopped
         await self.leader.leave()
         await self.redis.aclose()
+
+    async def require_version(self) -> None:
+        """Write the number of the data into an empty Redis, or check it; not while Redis is away.
+
+        Raises OtherVersion.
+        """
+        try:
+            written = self.redis.set(keys.VERSION, DATA_VERSION, nx=True, get=True)
+            require_version(await reply(written))
+        except RedisError as error:
+            log.warning("version_not_checked", error=type(error).__name__)
 
     async def tell_trouble(self) -> None:
         """Say in Redis, for `make run` to show, that Discord cannot be reached, or what it does not grant."""

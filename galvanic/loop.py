@@ -58,7 +58,6 @@ class Record(BaseModel):
     curve: list[CurvePoint]  # of the epochs that were judged
     notes: list[str]  # what went wrong and was mended, in plain words
     starter_loss: float | None = None  # before it learned anything
-    mixed: bool = False  # whether the epochs were judged as now; older versions left the table of n-grams out
 
 
 class _Astray(Exception):
@@ -101,9 +100,6 @@ class Loop:
     def restore(self, arrays: Arrays, record: Record) -> None:
         self.pace.position, self.curve, self.notes = record.at, record.curve, record.notes
         self.best, self.starter_loss = within(arrays, "best"), record.starter_loss
-        if self.curve and not record.mixed:
-            self.learner.set_weights(self.best)
-            self.curve = [best_point(self.curve)._replace(heldout_loss=self._heldout(lambda: None))]
         self.learner.begin_epoch(self.position.epoch)
         self.learner.restore(within(arrays, "learner"))
 
@@ -322,7 +318,6 @@ class Loop:
             curve=self.curve,
             notes=self.notes,
             starter_loss=self.starter_loss,
-            mixed=True,
         )
         try:
             checkpoint.save(self.folder, grouped(learner=state, best=self.best), record.model_dump(mode="json"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType
@@ -42,7 +41,7 @@ class TranscriptRef(_Frozen):
     revision: int = Field(ge=0)  # then; a later one has lost words, so that what learned from this one is stale
     guild_id: _Id  # the server whose members wrote it
     channel_id: _Id  # who reads this channel or private thread may read the transcript
-    author_id: _Id = Field(default=0, exclude_if=operator.not_)  # has this member's messages alone; 0: anybody's
+    author_id: _Id = 0  # has this member's messages alone; 0: anybody's
 
 
 class CorpusInfo(_Frozen):
@@ -60,8 +59,7 @@ class CorpusInfo(_Frozen):
     licence: str = ""  # one line about the rights in it
     hard_wrapped: bool | None = None  # lines are broken for a fixed width, so prose may be unwrapped; None: find out
     transcript: TranscriptRef | None = None  # where a channel's messages are
-    # Project Gutenberg's headers and licences. Not written if 0, so that the version before can read it.
-    left_out: int = Field(0, ge=0, exclude_if=lambda characters: characters == 0)  # characters
+    left_out: int = Field(0, ge=0)  # characters of Project Gutenberg's headers and licences
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -115,11 +113,9 @@ class TrainOptions(_Frozen):
     )
     random_seed: int | None = _option("Makes the training repeatable", DRAWN, ge=0, le=2**32 - 1)
     name: str | None = _option("What to call the model")
-    # Not written if None, so that the version before can read it.
     start: Start | None = _option(
         "What a new model starts from: starter (the English that I come with) or none",
         "what suits the text",
-        exclude_if=lambda start: start is None,
     )
     keep_licence: bool = _option("Keep Project Gutenberg's headers and licences", otherwise=False)
 

@@ -30,7 +30,6 @@ SeedText = Annotated[str, Field(max_length=20_000)]
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    version: Literal[1] = 1
     at: float = Field(default_factory=time.time)
 
 
@@ -198,7 +197,7 @@ TERMINAL = frozenset(str(event.model_fields["kind"].default) for event in get_ar
 
 
 def kind_of(data: str | bytes) -> str | None:
-    """Whatever else another version may have written into it; None: unknown."""
+    """Return an event's kind, whatever else it says; None: it says none."""
     try:
         event = json.loads(data)
     except (ValueError, RecursionError):
@@ -211,5 +210,5 @@ _adapter: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(hide_input_i
 
 
 def parse_event(data: str | bytes) -> Event:
-    """Raises `pydantic.ValidationError`: the data is not an event of this version."""
+    """Read an event. Raises pydantic.ValidationError if the data is none."""
     return _adapter.validate_json(data)

@@ -1,7 +1,6 @@
 """The messages that travel from the bot to a worker.
 
-All are frozen and versioned; an unknown field is refused, so that an old worker says so instead of ignoring what a
-newer bot asked for.
+All are frozen, and an unknown field is refused. Raise `shared.version.DATA_VERSION` with each change of one.
 """
 
 from __future__ import annotations
@@ -61,7 +60,6 @@ class ModelRef(_Message):
 
 
 class _Job(_Message):
-    version: Literal[1] = 1
     job_id: JobId
     place: Place
 
@@ -126,8 +124,7 @@ class Piece(_Message):
 
 
 class GenerateJob(_Job, GenerateOptions):
-    """Continue `seed` with a model, or with several at once. The last three are not written where they ask for nothing,
-    so that a worker of the version before can read it."""
+    """Continue `seed` with a model, or with several at once."""
 
     kind: Literal["generate"] = "generate"
     model_id: ModelId  # of a mixture the first
@@ -138,10 +135,10 @@ class GenerateJob(_Job, GenerateOptions):
     blocked: tuple[str, ...] = ()  # the server's blocklist: a hit is drawn again, and masked in the end
     shown: int | None = Field(None, ge=0)  # the seed's last characters that are shown (as a text goes on); None: all
     author_id: Snowflake | None = None  # whose words the seed has, if somebody else asks
-    pieces: tuple[Piece, ...] = Field((), exclude_if=lambda pieces: not pieces)  # of all the seed, if it has several's
+    pieces: tuple[Piece, ...] = ()  # of all the seed, if it has several's
     # Texts are written of which the one is taken that the seed tells most of; a mixture writes one.
-    candidates: int = Field(1, ge=1, le=MOST_CANDIDATES, exclude_if=lambda number: number == 1)
-    one_line: bool = Field(False, exclude_if=lambda asked: not asked)  # it ends with its first line
+    candidates: int = Field(1, ge=1, le=MOST_CANDIDATES)
+    one_line: bool = False  # it ends with its first line
 
     def words_of(self, user_id: int) -> str:
         """What of the seed is a person's, where it has `pieces` and was not changed since."""

@@ -22,6 +22,9 @@ class _Key(str):
 
 JOB_TTL_S = 30 * 24 * 3600  # a job, its events and its files are kept for a month after its last event
 
+# String: number of the data in this Redis (`shared.version`). The bot writes it into an empty one.
+VERSION = "data:version"
+
 # Stream, trimmed: `{job: id}` for each change of a job, `{worker: name}` when a worker's state changes.
 NOTIFICATIONS = "events"
 

@@ -9,24 +9,22 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Job, TrainJob, task_name
 PUBLIC_SOURCES = ("catalogue", "corpora-dir", "python-docs")  # texts from there have titles that anybody may see
 
 
-def send(celery: Celery, job_id: str, job: Job | None, attempt: int, nonce: str, *, expires: int | None = None) -> None:
+def send(celery: Celery, job: Job, attempt: int, nonce: str, *, expires: int | None = None) -> None:
     """Send an attempt's message. Blocks. Raises kombu.exceptions.OperationalError when Redis cannot be reached.
 
-    `celery` must have `task_serializer="json"`; `job`: None: a training that only another version can read, whose
-    worker says so; `expires`: seconds after which no worker takes it; None: never.
+    `celery` must have `task_serializer="json"`; `expires`: seconds after which no worker takes it; None: never.
     """
-    kind = job.kind if job is not None else "train"
     # What `celery inspect` and Flower call it: its kind, its server, and the title of a public text only.
-    shadow = kind if job is None else f"{kind} for server {job.place.guild_id}"
+    shadow = f"{job.kind} for server {job.place.guild_id}"
     if isinstance(job, TrainJob) and job.corpus.source in PUBLIC_SOURCES:
         shadow = f"{shadow}: {job.corpus.title}"
     celery.send_task(
-        task_name(kind),
-        kwargs={"job_id": job_id, "attempt": attempt, "nonce": nonce},
-        task_id=f"{job_id}-{attempt}",
+        task_name(job.kind),
+        kwargs={"job_id": job.job_id, "attempt": attempt, "nonce": nonce},
+        task_id=f"{job.job_id}-{attempt}",
         shadow=shadow,
         # All but trainings go to the generate worker, which is quick.
-        queue=TRAIN_QUEUE if kind == "train" else GENERATE_QUEUE,
+        queue=TRAIN_QUEUE if isinstance(job, TrainJob) else GENERATE_QUEUE,
         expires=expires,
         ignore_result=True,
         retry=False,

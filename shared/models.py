@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from galvanic.options import CorpusInfo, RecipeName, TrainOptions, TranscriptRef
-from galvanic.results import Measured
-from galvanic.verdict import Verdict, kind_of
+from galvanic.verdict import Verdict
 from shared.jobs import ImportJob, ModelId, ModelRef, Scope, TrainJob
 from shared.transcripts import Revision
 
@@ -25,13 +23,11 @@ class ModelFacts(BaseModel):
         corpus, options: None where an imported file does not say, or may not name its text.
         parent: name of the model that it started from.
         copy_share: share of its samples that stands verbatim in the corpus, in runs of 30 characters or more.
-        verdict: None in records of older versions.
         transcripts: channels' messages that it learned from, those of its ancestors included.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    version: Literal[1] = 1
     model_id: ModelId
     name: str
     recipe: RecipeName
@@ -45,7 +41,7 @@ class ModelFacts(BaseModel):
     options: TrainOptions | None = None
     parent: str | None = None
     copy_share: float | None = None
-    verdict: Verdict | None = None
+    verdict: Verdict
     file_bytes: int
     imported: bool = False
     transcripts: tuple[TranscriptRef, ...] = ()
@@ -70,12 +66,6 @@ class ModelFacts(BaseModel):
     def names_taken(self) -> tuple[str, ...]:
         """The fields that must not be another model's when it gets its name; `entry` is the first."""
         return (self.entry, self.name) if self.is_private else (self.entry,)
-
-    @property
-    def judged(self) -> Verdict:
-        """Where no verdict was written down, with nothing but the figures that were."""
-        figures = {"train_loss": self.train_loss, "heldout_loss": self.heldout_loss, "copy_share": self.copy_share}
-        return self.verdict or Verdict(**figures, kind=kind_of(Measured(**figures)))
 
     @property
     def ref(self) -> ModelRef:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from galvanic.options import CorpusInfo, TrainOptions, TranscriptRef
+from galvanic.results import Measured
+from galvanic.verdict import Verdict, kind_of
 from shared.events import Compared, ComparedText, Finished, Generated, Progress
 from shared.jobs import CompareJob, GenerateJob, Place, TrainJob, Variant
 from shared.models import ModelRecord
@@ -52,7 +54,10 @@ def record(**changes: Any) -> ModelRecord:
     text = {"corpus_title": "The Book of Tides", "corpus_chars": 12_345}
     size = {"recipe": "char", "parameters": 1_000, "file_bytes": 4_000}
     training = {"epochs": 3, "train_loss": 1.5, "heldout_loss": 1.75}
-    return ModelRecord(**{"model_id": "m1", "name": "tides", **where, **text, **size, **training, **changes})
+    measured = {"copy_share": None, **training, **changes}
+    figures = {name: measured[name] for name in ("train_loss", "heldout_loss", "copy_share")}
+    judged = {"verdict": Verdict(**figures, kind=kind_of(Measured(**figures)))}
+    return ModelRecord(**{"model_id": "m1", "name": "tides", **where, **text, **size, **training, **judged, **changes})
 
 
 def generated(**changes: Any) -> Generated:

@@ -80,7 +80,7 @@ class JobFiles:
 
 
 def read(path: Path, kind: type[R]) -> R | None:
-    """A record that was written as JSON; None: there is nothing, or another version wrote it."""
+    """A record that was written as JSON; None: there is nothing, or it is damaged."""
     try:
         return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError:

@@ -59,8 +59,8 @@ def begin(job_events: JobEvents, kind: type[J], attempt: int, nonce: str) -> J |
     log.error("job_not_understood", job_id=job_events.job_id, fields=wrong)
     job_events.publish(
         Failed(
-            problem="The worker can't read this job: it runs another version than the bot.",
-            remedy="Ask the bot's operator to bring both to the same version.",
+            problem="The worker can't read this job.",
+            remedy="Run the command again. If it stays so, the bot's operator should look at Redis.",
         )
     )
     return None

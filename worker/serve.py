@@ -35,6 +35,7 @@ from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Asked, DeleteJob, TrainJob,
 from shared.logging import configure_logging, job_context
 from shared.metrics import served
 from shared.settings import Settings, get_settings
+from shared.version import OtherVersion, require_version
 
 _LEFTOVERS_EVERY_S = 600.0
 GENERATE_THREADS = 256
@@ -129,6 +130,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     beside.enter_context(served(settings, watched.registry, watched.health))
 
     def ready(**_: Any) -> None:
+        _require_version(settings)
         beside.enter_context(heartbeat)
         forget = functools.partial(warm.forget_deleted, connect(settings), store.cache, models)
         beside.enter_context(Repeating(forget, warm.FORGET_EVERY_S, "not_looked_for_deleted_models"))
@@ -171,6 +173,15 @@ def _reaching_redis(settings: Settings, trouble: str) -> Iterator[redis.Redis]:
             yield client
         except redis.RedisError as error:
             log.warning(trouble, error=type(error).__name__)
+
+
+def _require_version(settings: Settings) -> None:
+    """Exit with a sentence on standard error if Redis holds data of another version."""
+    try:
+        with _reaching_redis(settings, "version_not_checked") as client:
+            require_version(cast(bytes | None, client.get(keys.VERSION)))
+    except OtherVersion as error:
+        _refuse(str(error))
 
 
 def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> None:

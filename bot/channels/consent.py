@@ -33,7 +33,6 @@ class Said(BaseModel, frozen=True, extra="ignore"):
     Only messages after the id `since` count; 0, of a first yes: all. A yes after a no counts from then on.
     """
 
-    version: Literal[1] = 1
     state: Literal["in", "out"]
     at: float
     since: Snowflake = 0
@@ -42,13 +41,12 @@ class Said(BaseModel, frozen=True, extra="ignore"):
 class Allowed(BaseModel, frozen=True, extra="ignore"):
     """Who allowed a channel, and when (seconds since the epoch)."""
 
-    version: Literal[1] = 1
     by: Snowflake
     at: float = Field(ge=0)
 
 
 _UNREADABLE = Said(state="out", at=0)
-"""What a newer version wrote counts as a no."""
+"""A damaged answer counts as a no."""
 
 
 @dataclass(frozen=True)

@@ -51,18 +51,14 @@ async def export(holdings: Holdings, user: User) -> tuple[list[discord.File], li
     if chars >= MOST_CHARS:
         left_out.append(f"Lines of yours beyond {MOST_CHARS:,} characters; `lines` says how many there are.")
     requests: list[dict[str, Any]] = []
-    unread = too_many = 0
+    too_many = 0
     async for job in holdings.requests_of(user.id):
-        if job is None:
-            unread += 1
-        elif len(requests) < MOST_REQUESTS:
+        if len(requests) < MOST_REQUESTS:
             requests.append(_request(job, user.id))
         else:
             too_many += 1
     if too_many:
         left_out.append(f"{count(too_many, 'request')} beyond {MOST_REQUESTS:,}.")
-    if unread:
-        left_out.append(f"{count(unread, 'request')} that another version of me wrote, which I can't read.")
     terms = ("channel_training", "channel_corpus_days", "channel_model_days", "forget_within_hours")
     data = {
         "format": _NAME,

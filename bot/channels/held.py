@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import cast
@@ -17,7 +16,7 @@ from bot.channels.consent import Allowed, Said
 from bot.channels.sources import reads
 from bot.channels.store import Transcript
 from bot.channels.withdrawals import OfWords
-from bot.jobs.decoding import NotUnderstood, job_from
+from bot.jobs.decoding import job_from
 from bot.jobs.snapshot import Snapshots
 from bot.servers.access import member_in
 from bot.types import User
@@ -97,7 +96,7 @@ class Holdings(OfWords):
             }
             if user.id in owners or await reply(self.redis.hexists(keys.quiz_scores(guild.id), str(user.id))):
                 found.add(guild.id)
-        found |= {job.place.guild_id async for job in self.requests_of(user.id) if job is not None}
+        found |= {job.place.guild_id async for job in self.requests_of(user.id)}
         if to_refuse or self.settings.channel_training == "opt-out":
             found |= await _shared_servers(user, [guild for guild in guilds if guild.id not in found])
         return sorted(found)
@@ -166,7 +165,7 @@ class Holdings(OfWords):
         theirs = [
             job.job_id
             async for job in self.requests_of(user_id)
-            if job is not None and job.place.guild_id in guild_ids
+            if job.place.guild_id in guild_ids
             if not isinstance(job, TrainJob)
             or (job.job_id not in running and user_id in {ref.author_id for ref in job.transcripts or ()})
         ]
@@ -185,9 +184,9 @@ class Holdings(OfWords):
             self.chores.add(self._forget_request, job_id, after_s=ANSWERED_AFTER_S)
             return
         data = await reply(self.redis.get(keys.asked(job_id)))
-        with contextlib.suppress(NotUnderstood):
-            for user_id in people_of(job_from(job_id, data)) if data is not None else ():
-                await reply(self.redis.zrem(keys.requests(user_id), job_id))
+        job = job_from(job_id, data) if data is not None else None
+        for user_id in people_of(job) if job is not None else ():
+            await reply(self.redis.zrem(keys.requests(user_id), job_id))
         files = [keys.artifact(job_id, name) for name in _FILES]
         own = [key(job_id) for key in (keys.job, keys.asked, keys.job_events, keys.job_control)]
         await reply(self.redis.delete(*own, *files))
@@ -198,8 +197,8 @@ class Holdings(OfWords):
         for job_id in cast(set[bytes], await reply(self.redis.smembers(keys.FORGOTTEN))):
             self.chores.add(self._forget_request, job_id.decode())
 
-    async def requests_of(self, user_id: int) -> AsyncIterator[Job | None]:
-        """Jobs that a person asked for, or that have their words; None for each that this version cannot read."""
+    async def requests_of(self, user_id: int) -> AsyncIterator[Job]:
+        """Yield the jobs that a person asked for, or that have their words, but for damaged ones."""
         ids = [member.decode() for member in await reply(self.redis.zrange(keys.requests(user_id), 0, -1))]
         for part in discord.utils.as_chunks(ids, _KEYS_AT_ONCE):
             stored = await reply(self.redis.mget([keys.asked(job_id) for job_id in part]))
@@ -207,12 +206,8 @@ class Holdings(OfWords):
             if gone := [job_id for job_id, data in jobs.items() if data is None]:
                 await reply(self.redis.zrem(keys.requests(user_id), *gone))
             for job_id, data in jobs.items():
-                try:
-                    if data is not None:
-                        yield job_from(job_id, data)
-                except NotUnderstood:
-                    log.warning("job_not_understood", job_id=job_id)
-                    yield None
+                if data is not None and (job := job_from(job_id, data)) is not None:
+                    yield job
 
 
 async def _shared_servers(user: User, guilds: list[discord.Guild]) -> set[int]:

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from bot.background import REPLY_S, Service, backoff, reply, retry, run_forever
 from bot.jobs import fairness
-from bot.jobs.decoding import NotUnderstood, card_of, entries, events_of, job_from
+from bot.jobs.decoding import card_of, entries, events_of, job_from
 from galvanic.options import CorpusInfo
 from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
@@ -162,17 +162,17 @@ class JobClient(Service):
         if _entered(job, answer) != "entered":
             return False
         try:
-            await self.send(job.job_id, job, 1, nonce)
+            await self.send(job, 1, nonce)
         except Exception:
             await self.roll_back(job.job_id, key)
             raise
         return True
 
-    async def send(self, job_id: str, job: Job | None, attempt: int, nonce: str) -> None:
-        """Send the message of an attempt at a job; None: a training that only another version can read."""
+    async def send(self, job: Job, attempt: int, nonce: str) -> None:
+        """Send the message of an attempt at a job."""
         awaited = self._settings.generate_timeout_s if isinstance(job, Asked) else None
         expires = DELETED_WITHIN_S if isinstance(job, DeleteJob) else awaited
-        await asyncio.to_thread(messages.send, self._celery, job_id, job, attempt, nonce, expires=expires)
+        await asyncio.to_thread(messages.send, self._celery, job, attempt, nonce, expires=expires)
 
     async def roll_back(self, job_id: str, key: str = "") -> None:
         """Roll back a job of which nobody was told: at once, or as soon as Redis can be reached.
@@ -226,24 +226,19 @@ class JobClient(Service):
     # ------------------------------------------------------------------ what is known of a job
 
     async def load(self, job_id: str) -> StoredJob | None:
-        """None: it is not (or no longer) known. Raises NotUnderstood if another version wrote it."""
+        """Return what is stored of a job; None if there is nothing (any more), or it is damaged."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.get(keys.asked(job_id))
             pipe.hmget(keys.job(job_id), "card", "entered_at")
             data, (card, entered_at) = await reply(pipe.execute())
-        if data is None:
-            return None
-        return StoredJob(job_from(job_id, data), card_of(card), float(entered_at or 0))
+        job = job_from(job_id, data) if data is not None else None
+        return StoredJob(job, card_of(card), float(entered_at or 0)) if job is not None else None
 
     async def set_card(self, job_id: str, card: tuple[int, int]) -> None:
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(keys.job(job_id), "card", f"{card[0]}:{card[1]}")
             pipe.expire(keys.job(job_id), keys.JOB_TTL_S, nx=True)  # it may have been taken back meanwhile
             await reply(pipe.execute())
-
-    async def card(self, job_id: str) -> tuple[int, int] | None:
-        """Where the card of a job is, whatever version wrote the job."""
-        return card_of(await reply(self._redis.hget(keys.job(job_id), "card")))
 
     async def undelivered(self) -> set[str]:
         members = {member.decode(errors="replace") for member in await reply(self._redis.smembers(keys.OUTBOX))}
@@ -355,14 +350,8 @@ async def _owners(pipe: Pipeline, guild_id: int) -> list[fairness.Owner]:
     active = cast(dict[bytes, bytes], await reply(pipe.hgetall(keys.ACTIVE)))
     here = [job_id.decode(errors="replace") for job_id, server in active.items() if server == str(guild_id).encode()]
     jobs = await reply(pipe.mget([keys.asked(job_id) for job_id in here])) if here else []
-    owners = []
-    for job_id, data in zip(here, jobs, strict=True):
-        try:
-            user_id = job_from(job_id, data).place.user_id if data is not None else NOBODY
-        except NotUnderstood:
-            user_id = NOBODY
-        owners.append(fairness.Owner(guild_id, user_id))
-    return owners
+    read = [job_from(job_id, data) if data is not None else None for job_id, data in zip(here, jobs, strict=True)]
+    return [fairness.Owner(guild_id, job.place.user_id if job is not None else NOBODY) for job in read]
 
 
 def _entered(job: Job, answer: bytes) -> Entry:

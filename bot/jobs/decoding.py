@@ -1,4 +1,4 @@
-"""Decodes what another version of the bot or of a worker may have written into Redis."""
+"""Reads what Redis holds of jobs: whoever has a worker's password can write it, so it may be damaged or forged."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 import structlog
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from galvanic.errors import UserError
 from shared import keys
-from shared.events import MOST_EVENT_BYTES, TERMINAL, Event, Failed, kind_of, parse_event
+from shared.events import MOST_EVENT_BYTES, Event, Failed, parse_event
 from shared.jobs import Job
 from shared.lifecycle import Script, script_text
 
@@ -22,19 +21,10 @@ _job: TypeAdapter[Job] = TypeAdapter(Job, config=ConfigDict(hide_input_in_errors
 _MOST = 2**64
 _MOST_ENTRIES = 100_000
 _MOST_BYTES = 4 * MOST_EVENT_BYTES
-_REMEDY = "Ask the bot's operator to bring the bot and its workers to the same version."
-
-
-class NotUnderstood(UserError):
-    """A job that this version cannot read (`fields`); another may, so it stays where it is."""
-
-    def __init__(self, *fields: str) -> None:
-        super().__init__("I can't read this job: another version of me wrote it.", _REMEDY)
-        self.fields = fields
 
 
 def read(kind: type[R], data: bytes, event: str, /, **where: Any) -> R | None:
-    """A record from its JSON; None: another version wrote it. That is logged as `event`, with `where`."""
+    """Read a record from its JSON. If it is damaged, log that as `event`, with `where`, and return None."""
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
@@ -42,15 +32,16 @@ def read(kind: type[R], data: bytes, event: str, /, **where: Any) -> R | None:
         return None
 
 
-def job_from(job_id: str, data: bytes) -> Job:
-    """Read a job. Raises NotUnderstood if another version wrote it, or it is another job."""
+def job_from(job_id: str, data: bytes) -> Job | None:
+    """Read a job. If it is damaged, or another job, log that and return None."""
     try:
-        job = _job.validate_json(data)
+        job, wrong = _job.validate_json(data), 1
     except ValidationError as error:
-        raise NotUnderstood(*(".".join(map(str, detail["loc"])) for detail in error.errors())) from error
-    if job.job_id != job_id:
-        raise NotUnderstood("job_id")
-    return job
+        job, wrong = None, error.error_count()
+    if job is not None and job.job_id == job_id:
+        return job
+    log.error("job_not_understood", job_id=job_id, fields=wrong)
+    return None
 
 
 def events_of(job_id: str, after: str = "0", count: int = _MOST_ENTRIES, *, newest: bool = False) -> Script:
@@ -64,31 +55,33 @@ def events_of(job_id: str, after: str = "0", count: int = _MOST_ENTRIES, *, newe
 
 
 def entries(job_id: str, answer: list[tuple[bytes, list[bytes]]]) -> list[tuple[str, Event]]:
-    """Events with their ids in the stream, without those that this version does not know."""
-    found = [(entry, understood(job_id, dict(zip(parts[::2], parts[1::2], strict=True)))) for entry, parts in answer]
-    return [(entry.decode(), event) for entry, event in found if event is not None]
+    """Return events with their ids in the stream, without those that can't be read."""
+    pairs = [(entry, event_from(job_id, dict(zip(parts[::2], parts[1::2], strict=True)))) for entry, parts in answer]
+    return [(entry.decode(), event) for entry, event in pairs if event is not None]
 
 
-def understood(job_id: str, fields: Mapping[bytes, bytes]) -> Event | None:
-    """An event from its entry in the stream; None for one that this version does not know.
+def event_from(job_id: str, fields: Mapping[bytes, bytes]) -> Event | None:
+    """Read an event from its entry in the stream; None if it is damaged.
 
-    The job's others count all the same. But the last one is its end, whatever it says: nobody is to wait for another.
+    A damaged last event is still the job's end, so that nobody waits for another.
     """
-    data = fields.get(b"event", b"")
     try:
-        event = parse_event(data)
+        event = parse_event(fields.get(b"event", b""))
         if _is_sane(event.model_dump()):
             return event
         _tell_once(job_id, 1)
     except ValidationError as error:
         _tell_once(job_id, error.error_count())
-    if b"last" not in fields and kind_of(data) not in TERMINAL:
+    if b"last" not in fields:
         return None
-    return Failed(problem="This has ended, but I can't read how: my worker is of another version.", remedy=_REMEDY)
+    return Failed(
+        problem="This has ended, but I can't read how.",
+        remedy="Run the command again. If it stays so, the bot's operator should look at the worker.",
+    )
 
 
 def _is_sane(value: object) -> bool:
-    """Whether all numbers can be shown and reckoned with; a worker of this version sends no others."""
+    """Return whether all numbers can be shown and reckoned with; a worker sends no others."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
@@ -97,12 +90,12 @@ def _is_sane(value: object) -> bool:
 
 
 def card_of(value: bytes | None) -> tuple[int, int] | None:
-    """Channel and message from the hash of a job or a transcript; None: none, or not readable."""
+    """Read the channel and the message of a card from the hash of a job or a transcript; None: there is no card."""
     found = re.fullmatch(rb"(\d{1,19}):(\d{1,19})", value or b"")
     return (int(found[1]), int(found[2])) if found else None
 
 
 @functools.lru_cache(maxsize=1_000)
 def _tell_once(job_id: str, fields: int) -> None:
-    """Once for each job: its stream is read again and again."""
+    """Log once for each job: its stream is read again and again."""
     log.warning("event_not_understood", job_id=job_id, fields=fields)

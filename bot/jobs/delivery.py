@@ -23,7 +23,6 @@ from redis.exceptions import RedisError
 from bot.background import Service, backoff, claimed, is_transient, retry, run_forever, unless_refused, woken
 from bot.errors import CLOSED, AlreadyReported, code_of, post_error
 from bot.jobs.client import JobClient
-from bot.jobs.decoding import NotUnderstood
 from bot.responder import addressed
 from bot.servers.access import keep_cooldown
 from bot.types import Send
@@ -62,14 +61,13 @@ class Presenter(Protocol[J, E]):
 @dataclass(eq=False, repr=False)
 class Delivery(Service):
     """`keep_card` keeps a training's card (channel id, message id; None: there is none yet) current until its end has
-    been shown, `show_foreign` says on one that another version of the bot has to keep it, `waiting` shows in a
-    channel (its id) that somebody waits there, and `written` is told that what was asked for is there, or failed."""
+    been shown, `waiting` shows in a channel (its id) that somebody waits there, and `written` is told that what was
+    asked for is there, or failed."""
 
     client: discord.Client
     jobs: JobClient
     settings: Settings
     keep_card: Callable[[TrainJob, tuple[int, int] | None, asyncio.Event], Awaitable[None]]
-    show_foreign: Callable[[str, tuple[int, int]], Awaitable[None]]
     waiting: Callable[[int], AbstractAsyncContextManager[None]]
     written: Callable[[bool], None]
     ended: Ended
@@ -79,7 +77,6 @@ class Delivery(Service):
     _asking: set[str] = field(init=False, default_factory=set)
     _to_note: dict[str, TrainJob | None] = field(init=False, default_factory=dict)
     _any_to_note: asyncio.Event = field(init=False, default_factory=asyncio.Event)
-    _foreign: set[str] = field(init=False, default_factory=set)
     _seen: set[str] | None = field(init=False, default=None)
 
     def present(self, job: type[J], event: type[E], presenter: Presenter[J, E]) -> None:
@@ -318,7 +315,7 @@ class Delivery(Service):
         Later only those that the look before found, too: others are just being entered or taken back.
         """
         found = await self.jobs.undelivered()
-        for job_id in sorted((found if self._seen is None else found & self._seen) - self._foreign):
+        for job_id in sorted(found if self._seen is None else found & self._seen):
             await self.take_up(job_id)
         self._seen = found
 
@@ -326,15 +323,7 @@ class Delivery(Service):
         """Deliver a job of an earlier run, unless this one does already. Raises redis.RedisError."""
         if self._is_ours(job_id):
             return
-        try:
-            stored = await self.jobs.load(job_id)
-        except NotUnderstood as error:
-            # Written by another version of the bot, which may come back: it stays in Redis. Its card says so once.
-            self._foreign.add(job_id)
-            log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
-            if (card := await self.jobs.card(job_id)) is not None:
-                await self.show_foreign(job_id, card)
-            return
+        stored = await self.jobs.load(job_id)
         if job_id not in await self.jobs.undelivered() or self._is_ours(job_id):
             return  # it was answered meanwhile by whoever asked
         if stored is None or isinstance(stored.job, DeleteJob) or job_id.startswith(f"{UNASKED}-"):
@@ -354,8 +343,8 @@ class Delivery(Service):
 
 def _not_shown() -> Failed:
     return Failed(
-        problem="This has ended in a way that I can't show: my worker is of another version.",
-        remedy="Ask the bot's operator to bring the bot and its workers to the same version.",
+        problem="This has ended in a way that I can't show.",
+        remedy="Run the command again. If it stays so, the bot's operator should look at the worker.",
     )
 
 

@@ -20,11 +20,11 @@ from redis.exceptions import RedisError
 
 from bot.background import Service, reply, run_forever
 from bot.jobs.client import DELETED_WITHIN_S, TRAINING, JobClient
-from bot.jobs.decoding import NotUnderstood, job_from, read
+from bot.jobs.decoding import job_from, read
 from bot.jobs.fairness import Served, serve
 from bot.jobs.snapshot import Line, Record, read_line
 from shared import keys, lifecycle, presence
-from shared.jobs import GENERATE_QUEUE, DeleteJob
+from shared.jobs import GENERATE_QUEUE, DeleteJob, TrainJob
 
 EVERY_S = 2.0  # between two looks without news
 _TEXTS_EVERY_S = 4.0
@@ -90,7 +90,7 @@ class Dispatcher(Service):
             await reply(self._redis.set(keys.PROBE, "1", ex=60))
         found = False
         for record in (*line.begun, *(one for one, _ in line.waiting)):
-            if record.data is None:  # a month has passed, or Redis lost it
+            if record.job is None:  # a month has passed, or Redis lost or damaged it
                 log.warning("training_closed", job_id=record.job_id, guild_id=record.guild_id)
                 await reply(self._redis.hdel(keys.ACTIVE, record.job_id))
             elif self._is_dead(record, now):
@@ -102,7 +102,7 @@ class Dispatcher(Service):
                         "training_lapsed",
                         job_id=record.job_id,
                         guild_id=record.guild_id,
-                        channel_id=record.job.place.channel_id if record.job is not None else None,
+                        channel_id=record.job.place.channel_id,
                         attempt=record.attempt,
                         state=record.state,
                     )
@@ -123,18 +123,18 @@ class Dispatcher(Service):
         for record, start_tag in line.waiting:
             if free <= 0:
                 return
-            if record.state == "waiting":
+            if record.state == "waiting" and (job := record.job) is not None:
                 turn = served[record.guild_id] = serve(served, record.guild_id, start_tag)
-                free -= await self._send(record, start_tag, turn)
+                free -= await self._send(record, job, start_tag, turn)
 
-    async def _send(self, record: Record, start_tag: int, turn: Served) -> bool:
+    async def _send(self, record: Record, job: TrainJob, start_tag: int, turn: Served) -> bool:
         nonce = lifecycle.new_nonce()
         script = lifecycle.send_training(record.job_id, nonce, start_tag, record.guild_id, str(turn))
         if (attempt := await self._jobs.run(script)) is None:
             return False  # it was cancelled a moment ago, or another bot has sent it
         number = int(attempt)
         try:
-            await self._jobs.send(record.job_id, record.job, number, nonce)
+            await self._jobs.send(job, number, nonce)
         except OperationalError:
             with contextlib.suppress(RedisError):  # and else it lapses
                 await self._jobs.run(lifecycle.requeue(record.job_id, number, nonce, "unsent"))
@@ -172,8 +172,8 @@ class Dispatcher(Service):
         number = await self._jobs.run(lifecycle.send_again(job_id, again))
         if number is not None:  # it has not just ended
             log.warning("asked_again", job_id=job_id)
-            with contextlib.suppress(NotUnderstood):  # another version's, which looks after it
-                await self._jobs.send(job_id, job_from(job_id, data), int(number), again)
+            if (job := job_from(job_id, data)) is not None:
+                await self._jobs.send(job, int(number), again)
 
     async def look_after_deletions(self) -> None:
         """Have the files of deleted models removed, and again until that is done; deleting what is gone does nothing.

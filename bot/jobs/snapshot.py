@@ -13,7 +13,7 @@ import structlog
 
 from bot.background import reply
 from bot.jobs.client import TRAINING, JobClient
-from bot.jobs.decoding import NotUnderstood, card_of, entries, events_of, job_from, read
+from bot.jobs.decoding import card_of, entries, events_of, job_from, read
 from bot.jobs.fairness import Estimate, Served, Waiting, beside, estimate, in_order, schedule, served_from
 from galvanic.options import TranscriptRef
 from shared import keys
@@ -118,12 +118,8 @@ def _record(job_id: str, guild_id: int, fields: list[bytes | None], leased: bool
 
 @functools.lru_cache(maxsize=1_000)
 def _train_job(job_id: str, data: bytes) -> TrainJob | None:
-    """None: of another version."""
-    try:
-        job = job_from(job_id, data)
-    except NotUnderstood as error:
-        log.error("job_not_understood", job_id=job_id, fields=len(error.fields))
-        return None
+    """Read a training, or return None and log once that it is damaged."""
+    job = job_from(job_id, data)
     return job if isinstance(job, TrainJob) and job_id.startswith(TRAINING) else None
 
 

@@ -28,6 +28,7 @@ from bot.servers.settings import ChannelChoices, GuildSettingsStore, guilds_with
 from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.options import STARTER
+from galvanic.verdict import Verdict
 from shared import keys
 from shared.jobs import NOBODY, DeleteJob, Place, TrainJob
 from shared.models import ModelFacts, ModelRecord, Ownership, private_entry
@@ -353,7 +354,8 @@ def _starter(guild_id: int) -> ModelRecord:
     """The model that comes with the worker and is in no registry: it can be written with, and nothing else."""
     own = {"model_id": STARTER, "name": STARTER, "guild_id": guild_id, "scope": "guild", "recipe": "char"}
     unknown = ("channel_id", "owner_id", "corpus_chars", "parameters", "epochs", "train_loss", "file_bytes")
-    return ModelRecord.model_validate({**own, "corpus_title": "English", **dict.fromkeys(unknown, 0)})
+    told = {"corpus_title": "English", "verdict": Verdict(train_loss=0)}
+    return ModelRecord.model_validate({**own, **told, **dict.fromkeys(unknown, 0)})
 
 
 def _keys_of(model_id: str) -> tuple[str, str]:
@@ -361,8 +363,8 @@ def _keys_of(model_id: str) -> tuple[str, str]:
 
 
 def _read(ids: Iterable[str], stored: Sequence[bytes | None]) -> list[ModelRecord]:
-    """Read records from the values of `_keys_of` each. One is left out that lacks a value, is of another version, or
-    whose worker says that it is another model."""
+    """Read records from the values of `_keys_of` each. One is left out that lacks a value, is damaged, or whose
+    worker says that it is another model."""
     records = []
     for model_id, facts, ownership in zip(ids, stored[::2], stored[1::2], strict=True):
         if facts is None or ownership is None:

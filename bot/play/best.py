@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,7 +9,6 @@ import discord
 import redis.asyncio
 
 from bot.background import reply
-from bot.jobs.decoding import NotUnderstood
 from bot.models.audience import Audience
 from bot.options.decoding import fetched, of_message
 from bot.play.embeds import Favourite
@@ -81,9 +79,7 @@ class Best:
 
     async def _models(self, who: Actor, job_id: str) -> list[str] | None:
         """Names of the models that wrote a text. None: it may not be shown here, is none, or nobody knows any more."""
-        stored = None
-        with contextlib.suppress(NotUnderstood):
-            stored = await self.generating.jobs.load(job_id)
+        stored = await self.generating.jobs.load(job_id)
         names = _names(stored.job) if stored is not None else {}
         usable = await self.generating.registry.by_ids(Viewer(who.guild_id, who.here), names)
         return list(names.values()) if names and len(usable) == len(names) else None

@@ -117,7 +117,7 @@ class Quiz(Requests, Service):
         why = None
         if model.transcripts or (model.corpus is not None and model.corpus.source == "channel"):
             why = "learned from people's messages, which are not for guessing"
-        elif model.judged.kind == "recites":
+        elif model.verdict.kind == "recites":
             why = "mostly recites its text, so nobody could tell them apart"
         if why is not None:
             raise UserError(f"`{model.name}` {why}.", "Name another model of a book or a file.")
@@ -164,7 +164,7 @@ class Quiz(Requests, Service):
     # ------------------------------------------------------------------ the answer
 
     async def _running(self, channel_id: int) -> tuple[QuizJob | None, Quizzed | None, dict[bytes, bytes]]:
-        """A channel's quiz, with its fields. None: there is none, or another version wrote it."""
+        """A channel's quiz, with its fields. None: there is none, or it is damaged."""
         fields: dict[bytes, bytes] = await reply(self.redis.hgetall(keys.quiz(channel_id)))
         try:
             job = QuizJob.model_validate_json(fields.get(b"job", b""))

@@ -34,12 +34,12 @@ log = structlog.get_logger()
 
 
 class UnreadableSettings(UserError):
-    """A newer version wrote the server's settings."""
+    """A server's settings in Redis are damaged."""
 
     def __init__(self) -> None:
         super().__init__(
             "I can't read this server's settings.",
-            "A newer version of me wrote them: ask the bot's operator to update me, or reset them with `/settings`.",
+            "They are damaged: a member with Manage Server can reset them with `/settings`.",
         )
 
 
@@ -203,7 +203,7 @@ class GuildSettingsStore:
             await self.change_persona(guild_id, call, without)
 
     async def reset(self, guild_id: int) -> None:
-        """Forget all that a server's admins have set, even what this version cannot read."""
+        """Forget all that a server's admins have set, also if it is damaged."""
         async with self._changing:
             await self._put(guild_id, GuildSettings())
 
@@ -301,6 +301,6 @@ def _read(guild_id: int, data: bytes | None) -> GuildSettings:
     try:
         return GuildSettings.model_validate_json(data)
     except ValidationError as error:
-        # A newer version wrote it; wider rights than the admins gave would be worse than a short outage.
+        # Wider rights than the admins gave would be worse than an outage.
         log.error("guild_settings_not_understood", guild_id=guild_id, fields=error.error_count())
         raise UnreadableSettings from error

@@ -108,6 +108,6 @@ def _spoken(channel_id: int, guild_id: int) -> tuple[str, str]:
 def _read(channel_id: int, lines: bytes | None) -> Speaking:
     try:
         return parse((lines or b"").decode())
-    except UserError:  # a newer version wrote it, or a time zone is gone
+    except UserError:  # it is damaged, or a time zone is gone
         log.error("speaking_not_understood", channel_id=channel_id)
         return Speaking()

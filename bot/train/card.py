@@ -66,9 +66,6 @@ class TrainingCards:
     async def keep(self, job: TrainJob, card: tuple[int, int] | None, news: asyncio.Event) -> None:
         await LiveCard(self, job, card, news).keep()
 
-    async def show_foreign(self, job_id: str, card: tuple[int, int]) -> None:
-        await self.show_for_now(card, embeds.foreign(job_id))
-
     async def show_for_now(self, card: tuple[int, int], embed: discord.Embed) -> bool:
         """Edit a card (channel id, message id); False: Discord does not take it."""
         message = self.client.get_partial_messageable(card[0]).get_partial_message(card[1])

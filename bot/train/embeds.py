@@ -121,17 +121,6 @@ def outage(job: TrainJob, *, full: bool = False) -> discord.Embed:
     )
 
 
-def foreign(job_id: str) -> discord.Embed:
-    """The card of a training that another version of the bot began, and this one cannot read."""
-    return _note(
-        "A training",
-        "⚠️ **Another version of me began this training**, and I can't read it. It is not lost: its card goes on when "
-        "that version, or a newer one, runs again. Ask the bot's operator.",
-        AMBER,
-        job_id,
-    )
-
-
 def finished_privately(job: TrainJob) -> discord.Embed:
     """The end of a training on a member's own words, as everybody sees it: neither its model's name nor its texts."""
     owner = f"<@{job.place.user_id}>"
@@ -292,7 +281,7 @@ def _add_progress(
 
 def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embed:
     model = end.model
-    told = model.judged
+    told = model.verdict
     more = f" `{as_typed(context.prefix, 'train', 'source', 'more')}` trains it further."
     words = ("seed", "I think" if model.source_channels else "the monster")
     what = f"`{model.name}` is trained"

@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
 
 import discord
 import redis.asyncio
@@ -50,7 +49,6 @@ log = structlog.get_logger()
 class Schedule(BaseModel, frozen=True, extra="ignore"):
     """When a channel's model learns on."""
 
-    version: Literal[1] = 1
     guild_id: Snowflake
     source_id: Snowflake  # what it learns from, whose members were told
     every: int  # so many new messages; 0: nightly

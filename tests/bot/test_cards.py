@@ -244,9 +244,6 @@ def test_the_finished_card_begins_with_its_verdict_and_is_green_only_when_earned
         assert lines.pop(0) == f"**{told.headline}**"
     assert lines[0].startswith("✅")
     assert told.figures.items() <= fields(embed).items()
-    older = card(view_of(finished(model=record(verdict=None, heldout_loss=None, copy_share=None))))
-    assert (older.description or "").startswith("✅")
-    assert (fields(older)["Its own text"] or "").startswith("2.16 bits per character")
 
 
 def test_samples_on_cards_show_nothing_of_the_blocklist() -> None:

@@ -94,8 +94,8 @@ async def test_it_survives_a_restart_and_stays_in_its_server(
 
 
 async def test_what_cannot_be_read_is_a_no(store: ConsentStore, client: redis.asyncio.Redis) -> None:
-    await client.hset(keys.consent(GUILD), str(ADA), '{"version": 2, "state": "in", "at": 1}')  # type: ignore[misc]
-    await client.hset(keys.allowed_channels(GUILD), "5", '{"version": 2}')  # type: ignore[misc]
+    await client.hset(keys.consent(GUILD), str(ADA), '{"state": "in", "at": "then"}')  # type: ignore[misc]
+    await client.hset(keys.allowed_channels(GUILD), "5", '{"by": 1}')  # type: ignore[misc]
     assert not (await store.of(GUILD)).includes(ADA, 100)
     assert await store.allowed(GUILD) == {}
     # Since when was in it, too: it may have been a withdrawal.

@@ -57,9 +57,9 @@ async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> No
 
 
 async def test_files_of_deleted_models_are_removed_again_until_that_is_done(live: Live) -> None:
-    redis, later = live.bot.redis, '{"version": 2}'
+    redis, damaged = live.bot.redis, "{"
     job = DeleteJob(job_id="d-0", place=lab(), model_id="m1")
-    await redis.hset(keys.DELETING, mapping={"a": later, "m1": job.model_dump_json(), "z": later})
+    await redis.hset(keys.DELETING, mapping={"a": damaged, "m1": job.model_dump_json(), "z": damaged})
     dispatcher = Dispatcher(redis, live.bot.jobs)
     await dispatcher.look_after_deletions()
     assert not await redis.llen(GENERATE_QUEUE), "nobody would take what is sent again"

@@ -115,10 +115,10 @@ async def test_the_starter_writes_where_there_is_no_model(registry: Registry, sy
     assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), " Starter "))[0].model_id == STARTER
 
 
-async def test_a_record_of_a_newer_version_does_not_hide_the_others(registry: Registry, sync: redis.Redis) -> None:
+async def test_a_damaged_record_does_not_hide_the_others(registry: Registry, sync: redis.Redis) -> None:
     register(sync, record())
-    newer = register(sync, record(model_id="m2", name="newer"))
-    sync.set(keys.model("m2"), json.dumps({**newer.facts.model_dump(mode="json"), "version": 2}))
+    damaged = register(sync, record(model_id="m2", name="damaged"))
+    sync.set(keys.model("m2"), json.dumps({**damaged.facts.model_dump(mode="json"), "epochs": "many"}))
     assert [model.name for model in await registry.usable(Viewer(GUILD, [CHANNEL]))] == ["tides"]
 
 

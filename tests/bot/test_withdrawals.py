@@ -144,7 +144,7 @@ async def test_where_members_are_asked_only_words_of_those_who_agreed_stay(live:
 
 
 async def test_for_what_cannot_be_read_nothing_is_destroyed(live: Live) -> None:
-    await live.bot.redis.hset(keys.consent(GUILD_ID), str(BEN), '{"version": 2, "state": "in"}')
+    await live.bot.redis.hset(keys.consent(GUILD_ID), str(BEN), '{"state": "in"}')
     info = await transcript(live, BEN)
     await live.bot.withdrawals.resume()
     assert await left(live, info) == [f"0 by {BEN}"]

@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import redis
 
+from shared import keys
+from shared.version import DATA_VERSION
 from tests.driver import BOT_TOKEN
 from tests.driver.client import Message, PlaygroundClient, text_of
 from tests.e2e.acts import EPHEMERAL
@@ -56,6 +59,24 @@ def test_a_setting_that_is_missing_or_cannot_be_read(tmp_path: Path, settings: d
     status, last = run_bot(tmp_path, None, **settings)
     assert status == EX_CONFIG
     assert words in last
+
+
+@pytest.mark.parametrize("number", ["2", "x", ""])
+def test_data_of_another_version(server: Server, tmp_path: Path, redis_url: str, number: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(keys.VERSION, number)
+        status, last = run_bot(tmp_path, server.url, DISCORD_TOKEN=BOT_TOKEN, REDIS_URL=redis_url)
+        assert status == EX_CONFIG
+        assert "data of another version" in last
+        assert "the same version" in last
+        assert client.get(keys.VERSION) == number.encode()
+
+
+def test_an_empty_redis_gets_the_number(server: Server, tmp_path: Path, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        for _ in range(2):
+            with started_bot(tmp_path, server, redis_url):
+                assert client.get(keys.VERSION) == b"%d" % DATA_VERSION
 
 
 @contextmanager

@@ -212,21 +212,6 @@ def test_an_interrupted_training_goes_on_at_the_rate_that_it_was_lowered_to(afte
     assert again.curve == whole.curve
 
 
-def test_what_an_older_version_judged_otherwise_is_judged_anew(tmp_path: Path) -> None:
-    with pytest.raises(TrainingInterrupted):
-        made(Numbers(), asked("interrupt", 2 * (STEPS + 1)), tmp_path).run()
-    arrays, record = checkpoint.load(tmp_path) or pytest.fail("no checkpoint")
-    del record["mixed"]  # it did not say, and its losses were others
-    record["curve"] = [[epoch, train_loss, heldout - 1] for epoch, train_loss, heldout in record["curve"]]
-    learner, whole = Numbers(), made(Numbers())
-    again = made(learner, folder=tmp_path)
-    again.restore(arrays, Record.model_validate(record))
-    np.testing.assert_array_equal(learner.number, arrays["learner/number"])
-    again.run()
-    whole.run()
-    assert again.curve == whole.curve[1:]
-
-
 def test_the_clock_runs_over_all_attempts(tmp_path: Path) -> None:
     with pytest.raises(TrainingInterrupted):
         made(Numbers(), asked("interrupt", 3), tmp_path, minutes=1).run()

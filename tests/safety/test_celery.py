@@ -112,8 +112,8 @@ def test_celery_shows_the_name_of_a_job_and_nothing_that_people_wrote(
         pubsub.psubscribe("*")
         for job in (text, training):
             lives.enter(client, job)
-            job_id, attempt, nonce = lives.message(client, job.job_id)
-            messages.send(sender, job_id, job, attempt, nonce)
+            _, attempt, nonce = lives.message(client, job.job_id)
+            messages.send(sender, job, attempt, nonce)
         wait_until(lambda: all(client.hget(keys.job(one), "state") == b"over" for one in ("t-1", "g-1")), 60)
         told = heard(pubsub)
     for what in ("active", "reserved", "scheduled", "stats"):
@@ -135,6 +135,19 @@ def test_their_lines_name_their_service(workers: dict[str, Started]) -> None:
         records = [json.loads(line) for line in one.log.splitlines() if line.startswith("{")]
         assert {record["service"] for record in records} == {queue}
         assert "worker_ready" in {record["event"] for record in records}
+
+
+@pytest.mark.parametrize("queue", OPTIONS)
+def test_data_of_another_version_is_refused(queue: str, server: Server, tmp_path: Path) -> None:
+    with server.client("admin") as client:
+        client.set(keys.VERSION, "2")
+        try:
+            done = asked(server, "worker", tmp_path, "worker", *OPTIONS[queue])
+        finally:
+            client.delete(keys.VERSION)
+    assert done.returncode == EX_CONFIG
+    assert "error: Redis holds data of another version" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

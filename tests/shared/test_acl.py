@@ -17,7 +17,7 @@ pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).resolve().parents[2]
 TRANSCRIPT = "0123456789abcdef01234567"
-READS_ONLY = {"transcript", "transcript_text", "transcript_authors", "transcript_gone"}
+READS_ONLY = {"VERSION", "transcript", "transcript_text", "transcript_authors", "transcript_gone"}
 """What a worker looks at and never changes."""
 OF_THE_BOTS_SCRIPTS = {"requests", "asked", "ownership", "OUTBOX", "SERVED"}
 """Named in `shared` for scripts that the bot alone runs."""

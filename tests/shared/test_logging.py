@@ -269,7 +269,7 @@ def test_an_uncaught_exception_of_a_thread_is_logged_without_the_secret() -> Non
 def test_a_job_that_is_refused_does_not_show_its_text() -> None:
     out = start()
     text = "a private sentence"  # a traceback quotes the lines below
-    message = {"version": 1, "job_id": "a", "seed": text, "length": text}
+    message = {"job_id": "a", "seed": text, "length": text}
     event = json.dumps({"kind": "generated", "seed": [text], "text": text})
     try:
         GenerateJob.model_validate(message)

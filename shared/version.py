@@ -1,0 +1,22 @@
+"""The number of the data in Redis, which the bot and each worker compare at their start."""
+
+from __future__ import annotations
+
+from galvanic.errors import UserError
+
+DATA_VERSION = 1
+"""Raise it with each change of a message, a record or a script that the version before can't read."""
+
+
+class OtherVersion(UserError):
+    """Redis holds data of another version of Galvanic."""
+
+
+def require_version(number: bytes | None) -> None:
+    """Check the number that Redis holds; None: it is empty. Raises OtherVersion."""
+    if number is not None and number != b"%d" % DATA_VERSION:
+        held = number.decode() if number[:9].isdigit() and len(number) < 10 else "unknown"
+        raise OtherVersion(
+            f"Redis holds data of another version of Galvanic (number {held}, and this program reads {DATA_VERSION}).",
+            "Update the bot and all workers to the same version, or give them an empty Redis.",
+        )
