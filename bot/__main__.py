@@ -15,11 +15,12 @@ import structlog
 import yarl
 
 from bot import gateway, intents
+from bot.admin.metrics import RedisFigures
 from bot.app import Galvanic
 from bot.background import run_forever
 from shared import presence
 from shared.logging import configure_logging
-from shared.metrics import health_command
+from shared.metrics import serve
 from shared.settings import Settings, SettingsError, read_settings
 from shared.version import OtherVersion
 
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     except SettingsError as error:
         return _refuse(str(error))
     if "health" in arguments:
-        return health_command(settings, presence.BOT)
+        return presence.health_command(settings, presence.BOT)
     configure_logging("bot", settings)
     if settings.discord_token is None:
         return _refuse(
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         discord.http.Route.BASE = settings.discord_api_url
     if settings.discord_gateway_url:
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord_gateway_url)
+    serve(settings, RedisFigures(settings))
     try:
         asyncio.run(_run(settings))
     except discord.LoginFailure:
@@ -83,13 +85,12 @@ async def _run(settings: Settings) -> None:
     while True:
         async with Galvanic(settings, lacks) as bot:
             bot.identifies = identifies  # Discord's limit is on the token
-            with bot.metrics.served():
-                bot.tasks.spawn(run_forever("tell_trouble", bot.tell_trouble, every_s=presence.BEAT_S))
-                try:
-                    refused = await _serve(bot, settings.discord_token.get_secret_value())
-                except asyncio.CancelledError:
-                    log.info("stopping")
-                    return
+            bot.tasks.spawn(run_forever("tell_trouble", bot.tell_trouble, every_s=presence.BEAT_S))
+            try:
+                refused = await _serve(bot, settings.discord_token.get_secret_value())
+            except asyncio.CancelledError:
+                log.info("stopping")
+                return
         if not refused:
             return
         lacks |= refused
@@ -97,12 +98,10 @@ async def _run(settings: Settings) -> None:
 
 async def _serve(bot: Galvanic, token: str) -> frozenset[str]:
     """Serve until the bot is closed; the intents that Discord refused instead."""
-    await gateway.log_in(bot, token, bot.metrics.missed)
-    bot.metrics.logged_in = True
+    await gateway.log_in(bot, token, bot.miss_discord)
     assert bot.application_id is not None
     await bot.leader.wait(bot.application_id)
     await bot.require_version()
-    bot.metrics.leads = True
     try:
         await bot.connect()
     except discord.PrivilegedIntentsRequired:

@@ -10,6 +10,7 @@ import sys
 import time
 from typing import Any
 
+import aiohttp
 import discord
 import structlog
 from discord.backoff import ExponentialBackoff
@@ -56,9 +57,12 @@ class Galvanic(commands.Bot):
         asked = intents.wanted(settings, lacks)
         self.settings = settings
         self.admission = admission.Admission(settings)
-        self.metrics = metrics.BotMetrics(self, settings, self.admission)
+        metrics.TEXTS_WAITING.set_function(lambda: self.admission.waiting)
+        self.answers = metrics.RecentAnswers()
+        self.away_since: float | None = None  # when Discord or its gateway went away, monotonic
         gateway.prepare()
-        gateway.Pacing(self.metrics.trace)
+        trace = aiohttp.TraceConfig()
+        gateway.Pacing(trace)
         super().__init__(
             command_prefix=_prefixes,
             intents=asked,
@@ -74,18 +78,18 @@ class Galvanic(commands.Bot):
             max_messages=None,
             # Nothing needs to know every server before it begins; discord.py waits 2 s for one more.
             guild_ready_timeout=0.5,
-            http_trace=self.metrics.trace,
+            http_trace=trace,
         )
         self.tasks = Service()
         self.has_begun = False
         self.identifies = gateway.Identifies()
         self.redis = connect_async(settings)
         self.leader = Leader(self.redis)
-        self.jobs = client.JobClient(settings, self.redis, self.metrics.ended)
+        self.jobs = client.JobClient(settings, self.redis)
         self.dispatcher = dispatcher.Dispatcher(self.redis, self.jobs)
         self.guild_settings = servers = GuildSettingsStore(settings, self.redis, reads=asked.message_content)
         self.access = access.Access(settings, servers, self.redis)
-        self.responder = Responder(self, settings, servers, self.access, self.metrics.replied)
+        self.responder = Responder(self, settings, servers, self.access)
         self.components = Components(self.responder, self.access)
         self.snapshots = snapshot.Snapshots(self.redis)
         self.consents = consents = consent.ConsentStore(settings, self.redis, self.leader)
@@ -136,7 +140,6 @@ class Galvanic(commands.Bot):
         self.personas = personas.Personas(self, self.generating, self.chat, self.speaker.rooms)
         self.quiz = quiz.Quiz(*common, self.redis, self.admission.slot)
         self.add_check(self.access.works_here, call_once=True)
-        self.metrics.watch(self)
 
     async def setup_hook(self) -> None:
         settings, servers = self.settings, self.guild_settings
@@ -154,7 +157,7 @@ class Galvanic(commands.Bot):
                 self.redis,
                 servers,
                 pages,
-                self.metrics,
+                self.answers,
                 self.snapshots,
                 self.admission,
                 functools.partial(gateway.sync, self.tree, self.redis),
@@ -207,6 +210,20 @@ class Galvanic(commands.Bot):
     async def before_identify_hook(self, _shard_id: int | None, *, initial: bool = False) -> None:  # noqa: ARG002
         await self.identifies.wait()
 
+    async def on_connect(self) -> None:
+        self.away_since = None
+        metrics.CONNECTED.set(1)
+
+    on_resumed = on_connect
+
+    async def on_disconnect(self) -> None:
+        self.miss_discord()
+
+    def miss_discord(self) -> None:
+        """Note that Discord, or its gateway, cannot be reached."""
+        self.away_since = self.away_since or time.monotonic()
+        metrics.CONNECTED.set(0)
+
     async def on_ready(self) -> None:
         if self.has_begun:
             return
@@ -222,7 +239,7 @@ class Galvanic(commands.Bot):
 
     def _job_delivered(self, job: Job, seconds: float | None) -> None:
         if seconds is not None:
-            self.metrics.answered(job.kind, seconds)
+            self.answers.add(job.kind, seconds)
         if isinstance(job, TrainJob) and job.replaces is not None:
             self.remaking.wake()
 
@@ -279,7 +296,7 @@ class Galvanic(commands.Bot):
 
     async def tell_trouble(self) -> None:
         """Say in Redis, for `make run` to show, that Discord cannot be reached, or what it does not grant."""
-        since, said = self.metrics.away_since, intents.missing(self, self.settings)
+        since, said = self.away_since, intents.missing(self, self.settings)
         if since is not None and time.monotonic() - since > gateway.AWAY_S:
             said = gateway.AWAY
         if said is not None:

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import functools
 import re
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 from weakref import WeakValueDictionary
@@ -102,10 +101,6 @@ def replying(ctx: Context) -> dict[str, Any]:
 class PatientContext(commands.Context[commands.Bot]):
     """Answers in the channel once Discord takes no answer to the interaction: unknown, or 15 minutes old."""
 
-    def __init__(self, **attributes: Any) -> None:
-        super().__init__(**attributes)
-        self.received_at: float | None = time.monotonic()
-
     async def defer(self, *, ephemeral: bool = False) -> None:
         if self.interaction is not None:
             await acknowledge(self.interaction, ephemeral=ephemeral)
@@ -144,13 +139,12 @@ class PatientContext(commands.Context[commands.Bot]):
 
 @dataclass(eq=False, repr=False)
 class Responder(commands.Cog):
-    """Tells people what went wrong. `replied` is told of each command that was answered so: `refused`."""
+    """Tells people what went wrong."""
 
     bot: commands.Bot
     settings: Settings
     servers: GuildSettingsStore
     access: Access
-    replied: Callable[[Context, str], None]
     _turns: WeakValueDictionary[int, asyncio.Lock] = field(init=False, default_factory=WeakValueDictionary)
 
     async def cog_load(self) -> None:
@@ -249,15 +243,11 @@ class Responder(commands.Cog):
             problem = too_late()
         if ctx.interaction is not None and not ctx.interaction.is_expired():
             await self.tell(ctx.interaction, problem)
-            self.replied(ctx, "refused")
-        elif isinstance(problem, AlreadyReported):
-            self.replied(ctx, "refused")
-        else:
+        elif not isinstance(problem, AlreadyReported):
             turn = self._turns.setdefault(ctx.channel.id, asyncio.Lock())
             try:
                 async with turn:  # one refusal at a time goes to a channel: many would hold up all answers there
                     await retry(functools.partial(_post, ctx, problem), unless=self.bot.is_closed)
-                    self.replied(ctx, "refused")
                     # In discord.py a request right after a post overtakes those that wait, and sends them to the end.
                     await asyncio.sleep(_STEP_BACK_S)
             except DISCORD_ERRORS as trouble:

@@ -6,6 +6,7 @@ A service is a queue name (`train`, `generate`) or `bot`.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Awaitable
 from typing import Literal, cast
@@ -14,6 +15,8 @@ import redis
 import redis.asyncio
 
 from shared import keys
+from shared.connect import connect, explain
+from shared.settings import Settings
 
 BOT = "bot"
 TROUBLE = "bot-trouble"  # not a service: what keeps the bot from Discord, as a sentence in place of a name
@@ -32,6 +35,21 @@ def own_name() -> str:
 def alive(client: redis.Redis, service: str) -> list[str]:
     found = cast(list[bytes], client.zrangebyscore(keys.workers(service), time.time(), "+inf"))
     return [name.decode() for name in found]
+
+
+def health_command(settings: Settings, service: str, name_has: str = "") -> int:
+    """The health check of a container: return 0 if Redis knows of such a process, with `name_has` in its name, or 1.
+
+    Prints what is wrong on standard error.
+    """
+    try:
+        if any(name_has in name for name in alive(connect(settings), service)):
+            return 0
+        problem = f"Redis has heard of no such {service} process in the last {EXPIRY_S:g} seconds."
+    except redis.RedisError as error:
+        problem = str(explain(error, settings))
+    print(problem, file=sys.stderr)
+    return 1
 
 
 async def alive_async(client: redis.asyncio.Redis, service: str) -> list[str]:

@@ -15,11 +15,11 @@ from shared.connect import connect
 from shared.events import Event
 from shared.jobs import CompareJob, DeleteJob, ExportJob, GenerateJob, ImportJob, PictureJob, QuizJob, SurpriseJob
 from shared.logging import job_context
+from shared.metrics import JOBS
 from shared.settings import get_settings
 from worker import transfer, writing
 from worker.events import JobEvents
 from worker.jobs import J, JobContext, begin, carry_out
-from worker.metrics import counted
 from worker.passes import Passes
 from worker.warm import warm_models
 
@@ -49,8 +49,9 @@ class Handler(NamedTuple, Generic[J]):
         until = time.monotonic() + (1 - _TO_TELL) * left_s
         context = JobContext(settings, client, job_events, warm_models(), until)
         slot = contextlib.nullcontext() if self.in_passes else _slots.turn(job.place.guild_id, gives_way=False)
-        with job_context(job), slot, counted(job.kind, job_events):
-            carry_out(job, job_events, functools.partial(self.work, job, context))
+        with job_context(job), slot:
+            outcome = carry_out(job, job_events, functools.partial(self.work, job, context))
+        JOBS.labels(job.kind, outcome).inc()
 
 
 HANDLERS: dict[str, Handler[Any]] = {

@@ -33,7 +33,7 @@ from shared import keys, presence
 from shared.connect import connect
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Asked, DeleteJob, TrainJob, is_id
 from shared.logging import configure_logging, job_context
-from shared.metrics import served
+from shared.metrics import JOBS, serve
 from shared.settings import Settings, get_settings
 from shared.version import OtherVersion, require_version
 
@@ -109,7 +109,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     from worker import warm
     from worker.beside import Heartbeat, Repeating
     from worker.copies import remove_leftovers
-    from worker.metrics import KILLED, Watched
+    from worker.metrics import RunningTraining
     from worker.store import ModelStore
 
     generates = queue == GENERATE_QUEUE
@@ -124,10 +124,9 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
 
     models = warm.warm_models() if generates else None
     store = models.store if models else ModelStore(settings)
-    watched = Watched(settings, queue, name)
     heartbeat = Heartbeat(settings, queue, name, state)
     beside = ExitStack()
-    beside.enter_context(served(settings, watched.registry, watched.health))
+    serve(settings, *([] if generates else [RunningTraining(settings)]))
 
     def ready(**_: Any) -> None:
         _require_version(settings)
@@ -138,7 +137,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         _clean_up(settings)
         log.info("worker_ready", queue=queue)
         if models:  # a train worker's child ends after each job
-            threading.Thread(target=watched.compile, name="warm-up", daemon=True).start()
+            threading.Thread(target=_compile, name="warm-up", daemon=True).start()
             beside.enter_context(Repeating(warm.trim, warm.TRIM_EVERY_S, "memory_not_returned"))
         else:  # what is left here of trainings that are over, maybe elsewhere, may have members' words in it
             leftovers = functools.partial(remove_leftovers, settings, connect(settings))
@@ -146,7 +145,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
 
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
         if isinstance(exception, WorkerLostError) and is_id(kwargs.get("job_id")):
-            KILLED.inc()
+            JOBS.labels(queue, "killed").inc()
             threading.Thread(target=_tell_death, args=(settings,), kwargs=kwargs, name="death", daemon=True).start()
 
     signals.celeryd_after_setup.connect(_log_pool_errors, weak=False)
@@ -247,6 +246,12 @@ def _warm_up() -> None:
     # First what a message imports first, too: so the two threads never wait for each other.
     import worker.training  # noqa: F401
     from galvanic import training  # noqa: F401
+
+    _compile()
+
+
+def _compile() -> None:
+    """Compile what writes texts, so that the first person to ask need not wait seconds for it."""
     from galvanic.streams import compile_loop
 
     compile_loop()

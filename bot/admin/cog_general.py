@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import math
 import platform
 import time
@@ -19,7 +20,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import intents
-from bot.admin.metrics import BotMetrics, memory_of
+from bot.admin.metrics import RecentAnswers, memory_of
 from bot.background import DISCORD_ERRORS, reply
 from bot.components import button, view
 from bot.errors import WORKS_DIRECTLY
@@ -36,7 +37,7 @@ from bot.words import AMBER, BLURPLE, GREEN, RED, bar, in_minutes, listed, plain
 from galvanic.units import count, duration
 from shared import keys, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.metrics import disk, version_of
+from shared.metrics import disk
 from shared.settings import Settings
 
 NEW_FOR = timedelta(days=1)
@@ -59,7 +60,7 @@ class General(commands.Cog):
     connection: redis.asyncio.Redis
     servers: GuildSettingsStore
     pages: Help
-    metrics: BotMetrics
+    answers: RecentAnswers
     snapshots: Snapshots
     admission: Admission
     send_commands: Callable[[], Awaitable[int]]
@@ -193,8 +194,9 @@ class General(commands.Cog):
         ):
             if value:
                 embed.add_field(name=name, value=value, inline=name != "Trainings")
-        up = f"up for {duration(time.monotonic() - self.metrics.began)}"
-        return embed.set_footer(text=f"All servers together · Galvanic {version_of('galvanic')}, {up} · {_LIBRARIES}")
+        up = f"up for {duration(time.monotonic() - self.answers.began)}"
+        version = importlib.metadata.version("galvanic")
+        return embed.set_footer(text=f"All servers together · Galvanic {version}, {up} · {_LIBRARIES}")
 
     async def _machines(self, queue: str) -> Counter[str]:
         """What the workers that are there run on, and how many on each."""
@@ -208,7 +210,7 @@ class General(commands.Cog):
         return None if math.isnan(latency) else f"{latency * 1000:.0f} ms away"
 
     def _pace(self) -> str:
-        a_minute, median_s = self.metrics.pace()
+        a_minute, median_s = self.answers.pace()
         if median_s is None:
             lately = "none in the last ten minutes"
         else:

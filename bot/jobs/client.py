@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -24,7 +24,8 @@ from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Event, Failed
-from shared.jobs import NOBODY, Asked, DeleteJob, Job, TrainJob, is_id
+from shared.jobs import NOBODY, TRAIN_QUEUE, Asked, DeleteJob, Job, TrainJob, is_id
+from shared.metrics import JOBS
 from shared.settings import Settings
 
 TRAINING = "t-"  # what a training's id begins with
@@ -55,13 +56,9 @@ class JobClient(Service):
     A job whose submission raises is rolled back: at once, or as soon as Redis can be reached.
     """
 
-    def __init__(
-        self, settings: Settings, client: redis.asyncio.Redis, ended: Callable[[str, str], None] = lambda *_: None
-    ) -> None:
-        """`ended` hears of jobs that end without a worker: their kind, and how."""
+    def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
         self._redis = client
         self._settings = settings
-        self.ended = ended
         self._news: dict[str, set[asyncio.Event]] = {}
         self._position: str | None = None
         self._celery = Celery("galvanic-bot", broker=settings.broker_url)
@@ -201,7 +198,7 @@ class JobClient(Service):
         """End a job, be it that it took too long, with what its person is told; False: it had ended already."""
         if await self.run(lifecycle.give_up(job.job_id, event.model_dump_json())) != b"given up":
             return False
-        self.ended(job.kind, outcome)
+        JOBS.labels(job.kind, outcome).inc()
         return True
 
     async def cancel(self, job_id: str) -> Cancelling:
@@ -211,7 +208,7 @@ class JobClient(Service):
         """
         outcome = cast(Cancelling, (await self.run(lifecycle.cancel(job_id))).decode())
         if outcome == "cancelled":
-            self.ended("train", outcome)
+            JOBS.labels(TRAIN_QUEUE, outcome).inc()
         return outcome
 
     async def finish(self, job_id: str) -> None:

@@ -24,7 +24,8 @@ from bot.jobs.decoding import job_from, read
 from bot.jobs.fairness import Served, serve
 from bot.jobs.snapshot import Line, Record, read_line
 from shared import keys, lifecycle, presence
-from shared.jobs import GENERATE_QUEUE, DeleteJob, TrainJob
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, DeleteJob, TrainJob
+from shared.metrics import JOBS
 
 EVERY_S = 2.0  # between two looks without news
 _TEXTS_EVERY_S = 4.0
@@ -107,7 +108,7 @@ class Dispatcher(Service):
                         state=record.state,
                     )
                 if answer == b"cancelled":
-                    self._jobs.ended("train", "cancelled")
+                    JOBS.labels(TRAIN_QUEUE, "cancelled").inc()
         return found
 
     def _is_dead(self, record: Record, now: float) -> bool:

@@ -1,108 +1,75 @@
-"""What the bot counts while people use it, how it says that it is not well, and what `status` shows to whom."""
+"""The numbers that the bot shows, and what `status` shows to whom."""
 
 from __future__ import annotations
 
-import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
+import redis
 import redis.asyncio
-from prometheus_client import generate_latest
+from prometheus_client import REGISTRY
 
-from bot.admin import metrics as numbers
+from bot.admin import metrics
 from bot.admin.cog_general import trainings
-from bot.admin.metrics import route_of
+from bot.admin.metrics import RedisFigures
 from bot.jobs.fairness import Estimate
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from shared import keys
+from shared.connect import connect
+from shared.settings import Settings
 from tests.bot.live import Live
-from tests.driver.faults import Fault
 from tests.factories import progress, train_job
 
-POST = r"/channels/\d+/messages"
+
+def figures(settings: Settings) -> dict[tuple[str, ...], float]:
+    """The values by name and label."""
+    families = RedisFigures(settings).collect()
+    return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
 
 
-def page_of(live: Live) -> str:
-    return generate_latest(live.bot.metrics.registry).decode()
+def test_what_waits_and_who_is_there_is_read_from_redis(settings: Settings) -> None:
+    client, now = connect(settings), time.time()
+    for job_id, state in (("t-1", "waiting"), ("t-2", "waiting"), ("t-3", "begun")):
+        client.hset(keys.job(job_id), "state", state)
+        client.hset(keys.ACTIVE, job_id, "1")
+    client.zadd(keys.workers("train"), {"one": now + 60, "gone": now - 60})
+    read = figures(settings)
+    assert 0 < read.pop(("galvanic_redis_memory_ratio",)) < 1
+    assert read == {
+        ("galvanic_redis_up",): 1,
+        ("galvanic_trainings", "waiting"): 2,
+        ("galvanic_trainings", "running"): 1,
+        ("galvanic_processes", "bot"): 0,
+        ("galvanic_processes", "train"): 1,
+        ("galvanic_processes", "generate"): 0,
+    }
 
 
-@pytest.mark.parametrize(
-    ("path", "route"),
-    [
-        ("/api/v10/channels/123/messages", "channels/messages"),
-        ("/api/v10/channels/123/messages/456", "channels/messages"),
-        ("/api/v10/channels/1/messages/2/reactions/%F0%9F/@me", "channels/reactions"),
-        ("/api/v10/interactions/5/a-secret-token/callback", "interactions/callback"),
-        ("/api/v10/webhooks/5/a-secret-token/messages/@original", "webhooks/messages"),
-        ("/api/v10/users/@me", "users"),
-        ("/attachments/1/2/diary-of-ada.txt", "attachments"),
-        ("/elsewhere/diary-of-ada", "other"),
-    ],
-)
-def test_of_an_address_only_its_class_is_kept(path: str, route: str) -> None:
-    assert route_of(path) == route
+def test_a_user_of_redis_who_may_not_ask_for_its_memory_sees_the_rest(settings: Settings) -> None:
+    client = connect(settings)
+    client.execute_command("ACL", "SETUSER", "limited", "on", ">secret", "~*", "+@all", "-info")
+    path = client.connection_pool.connection_kwargs["path"]
+    limited = Settings(redis_url=f"unix://limited:secret@{path}")  # type: ignore[arg-type]
+    try:
+        read = figures(limited)
+    finally:
+        client.execute_command("ACL", "DELUSER", "limited")
+    assert read["galvanic_redis_up",] == 1
+    assert ("galvanic_redis_memory_ratio",) not in read
 
 
-async def test_commands_and_discords_answers_are_counted(live: Live) -> None:
-    await live.ask("!help")
-    await live.ask("!generate the sea")
-    await live.ask("!frobnicate")
-
-    def counted() -> bool:
-        return all(
-            f'galvanic_command_seconds_count{{command="{command}",outcome="{outcome}"}} 1.0' in page_of(live)
-            for command, outcome in (("help", "done"), ("generate", "refused"), ("unknown", "refused"))
-        )
-
-    await live.until(counted, "the commands to be counted")
-    assert "galvanic_discord_connected 1.0" in page_of(live)
+def test_while_redis_is_away_that_is_all_that_is_shown() -> None:
+    assert figures(Settings(redis_url="unix:///nowhere/redis.sock")) == {("galvanic_redis_up",): 0}  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("fault", "said", "status"),
-    [
-        (Fault("POST", POST, 429, retry_after=0.05), "learns to write", "429"),  # discord.py waits it out
-        (Fault("POST", POST, 0), "having trouble", "none"),
-    ],
-)
-async def test_discords_answers_are_counted(live: Live, fault: Fault, said: str, status: str) -> None:
-    live.faults.add(fault)
-    assert said in await live.ask("!help")
-    labels = {"method": "POST", "route": "channels/messages", "status": status}
-    registry = live.bot.metrics.registry
-    assert registry.get_sample_value("galvanic_discord_requests_total", labels) == 1
+async def test_the_bot_says_whether_discord_is_there(live: Live) -> None:
+    def connected() -> bool:
+        return REGISTRY.get_sample_value("galvanic_discord_connected") == 1
 
-
-async def test_the_loop_says_how_late_it_came_round(live: Live) -> None:
-    live.patch.setattr(numbers, "LAG_EVERY_S", 0.01)
-    watching = asyncio.create_task(live.bot.metrics.keep_watching_loop())
-    await asyncio.sleep(0.05)
-    time.sleep(0.3)  # noqa: ASYNC251 - this is what is to be seen
-    await asyncio.sleep(0.05)
-    watching.cancel()
-    assert (live.bot.metrics.registry.get_sample_value("galvanic_event_loop_lag_seconds_sum") or 0) > 0.25
-
-
-async def test_the_bot_says_what_is_wrong(live: Live) -> None:
-    seen = live.bot.metrics
-
-    async def problems(state: str) -> tuple[str, ...]:
-        found = await asyncio.to_thread(seen.health)
-        assert found.state == state
-        return found.problems
-
-    assert await problems("starting") == ("The bot has not logged in to Discord yet.",)
-    seen.logged_in = seen.leads = True
-    seen.turned_at = time.monotonic()
-    assert not await problems("leader")
-    seen.turned_at -= 60
-    assert "busy with one thing for 60 s" in (await problems("leader"))[0]
-    seen.turned_at = time.monotonic()
+    await live.until(connected, "the gateway")
     live.bot.dispatch("disconnect")
-    await live.until(lambda: not seen.connected, "the listener to hear of it")
-    assert await problems("leader") == ("Discord's gateway is not connected.",)
-    seen.leads = False
-    assert not await problems("standby"), "a bot that stands by needs no gateway"
+    await live.until(lambda: not connected(), "the bot to hear of it")
 
 
 async def test_admins_see_the_short_form_and_others_only_whether_it_works(
@@ -110,7 +77,7 @@ async def test_admins_see_the_short_form_and_others_only_whether_it_works(
 ) -> None:
     await client.zadd(keys.workers("train"), {"train@a:1": time.time() + 60, "train@b:2": time.time() + 60})
     await client.hset(keys.worker_info("train"), mapping={"train@a:1": "NVIDIA H100", "train@b:2": "NVIDIA H100"})
-    live.bot.metrics.answered("generate", 0.31)
+    live.bot.answers.add("generate", 0.31)
     ada = await live.ask("!status")
     for words in (
         "✅ 2 workers\nNVIDIA H100 (× 2)",
@@ -141,13 +108,14 @@ def test_trainings_are_told_in_a_line_each() -> None:
     assert "and 4 more running" in trainings(QueueSnapshot((runs,) * 9))
 
 
-async def test_the_pace_is_of_the_last_ten_minutes(live: Live) -> None:
-    seen = live.bot.metrics
-    assert seen.pace() == (0.0, None)
+def test_the_pace_is_of_the_last_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = metrics.RecentAnswers()
+    assert answers.pace() == (0.0, None)
     for seconds in (1.0, 2.0, 9.0):
-        seen.answered("generate", seconds)
-    seen.began -= 120
-    assert seen.pace() == (pytest.approx(1.5, rel=0.05), 2.0)
-    seen.lately.extendleft([(time.monotonic() - 700, 5.0)] * 4)
-    seen.began -= 3_600
-    assert seen.pace() == (pytest.approx(0.3), 2.0)
+        answers.add("generate", seconds)
+    answers.began -= 120
+    assert answers.pace() == (pytest.approx(1.5, rel=0.05), 2.0)
+    assert (REGISTRY.get_sample_value("galvanic_answer_seconds_count", {"kind": "generate"}) or 0) >= 3
+    later = time.monotonic() + 700
+    monkeypatch.setattr(metrics, "time", SimpleNamespace(monotonic=lambda: later))
+    assert answers.pace() == (0.0, None)

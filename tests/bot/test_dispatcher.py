@@ -15,6 +15,7 @@ from bot.jobs.client import JobClient
 from bot.jobs.dispatcher import Dispatcher
 from shared import keys, lifecycle, presence
 from shared.jobs import TRAIN_QUEUE
+from shared.metrics import JOBS
 from tests import lives
 from tests.factories import GUILD, corpus, place, train_job
 
@@ -118,8 +119,8 @@ async def test_a_training_whose_worker_was_killed_waits_again_before_its_lease_h
 
 
 async def test_one_that_is_to_be_cancelled_and_is_nobodys_is_over(dispatcher: Watched) -> None:
-    ended: list[tuple[str, str]] = []
-    dispatcher.queue.ended = lambda kind, outcome: ended.append((kind, outcome))
+    cancelled = JOBS.labels(TRAIN_QUEUE, "cancelled")
+    before = cancelled._value.get()
     dispatcher.has_watched()
     await dispatcher.enter(1)
     lives.take(dispatcher.redis, "t-1")
@@ -127,7 +128,7 @@ async def test_one_that_is_to_be_cancelled_and_is_nobodys_is_over(dispatcher: Wa
     dispatcher.redis.delete(keys.job_lease("t-1"))
     await dispatcher.look()
     assert dispatcher.states(1) == ["over"]
-    assert ended == [("train", "cancelled")]
+    assert cancelled._value.get() == before + 1
 
 
 async def test_what_celery_did_not_take_waits_again(dispatcher: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

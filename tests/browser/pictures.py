@@ -115,6 +115,7 @@ def take(photos: Photographer, minutes: float) -> None:
     card = system.wait_for_card(card, "Sample after epoch", timeout=long)
     photos.keep("queue", system.wait_for_card(waiting, "Queued", "begins in", timeout=30))
     photos.keep("jobs", photos.say("!jobs"))
+    photos.keep("status", photos.say("!status", "Everything works"))
     client.click_label(waiting, "Cancel", person="ben")
     system.wait_for_card(waiting, "Cancelled")
     photos.keep("training", system.wait_for_card(card, "Sample after epoch", "Time left", timeout=long))

@@ -1,4 +1,4 @@
-"""What is to be seen of a running system from outside: its numbers, how it is, and the lines of its logs."""
+"""What is to be seen of a running system from outside: its numbers, whether it is well, and the lines of its logs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ import re
 import socket
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,7 +20,6 @@ from tests.e2e.system import TRAIN_S, System, free_port, started
 
 pytestmark = pytest.mark.whole
 
-PAGE = (Path(__file__).parent.parent.parent / "docs" / "monitoring.md").read_text("utf-8")
 SECRET = "the marmalade is hidden in the third drawer"
 SERVICES = ("bot", "generate", "train")
 
@@ -58,17 +54,10 @@ def trained(system: System) -> Message:
     return card
 
 
-def get(port: int, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as reply:
-            return reply.status, reply.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
-def health(port: int) -> tuple[int, dict[str, Any]]:
-    status, body = get(port, "/health")
-    return status, json.loads(body)
+def metrics(port: int) -> str:
+    """A process's page."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as reply:
+        return str(reply.read().decode())
 
 
 def samples(page: str) -> dict[str, float]:
@@ -82,14 +71,14 @@ def samples(page: str) -> dict[str, float]:
 
 
 def pages(port: int) -> dict[str, str]:
-    return {service: get(port + place, "/metrics")[1] for place, service in enumerate(SERVICES)}
+    return {service: metrics(port + place) for place, service in enumerate(SERVICES)}
 
 
-def health_command(system: System, module: str, *arguments: str, port: int) -> subprocess.CompletedProcess[str]:
+def health_command(system: System, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", module, "health", *arguments],
         cwd=system.folder,
-        env={**system.environment, "METRICS_PORT": str(port)},
+        env=system.environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -102,36 +91,24 @@ def test_the_addresses_are_told_in_one_line(system: System, port: int) -> None:
         assert f"{service} http://127.0.0.1:{port + place}/metrics" in line
 
 
-def test_all_are_well_and_say_who_they_are(system: System, port: int, trained: Message) -> None:
-    for place, service in enumerate(SERVICES):
-        status, told = health(port + place)
-        assert (status, told["ok"], told["service"], told["problems"]) == (200, True, service, [])
-    assert health(port)[1]["state"] == "leader"
-    assert health_command(system, "bot", port=port).returncode == 0
-    assert health_command(system, "worker", "train", port=port + 2).returncode == 0
-    # Another service's port says nothing of this one, so Redis is asked, as without the setting.
-    assert health_command(system, "worker", "train", port=port).returncode == 0
+def test_all_are_well(system: System, trained: Message) -> None:
+    assert health_command(system, "bot").returncode == 0
+    for queue in ("train", "generate"):
+        assert health_command(system, "worker", queue).returncode == 0
 
 
 def test_the_jobs_are_counted_where_they_are_done(system: System, port: int, trained: Message) -> None:
     shown = {service: samples(page) for service, page in pages(port).items()}
     train, generate, bot = shown["train"], shown["generate"], shown["bot"]
     assert train['galvanic_jobs_total{kind="train",outcome="finished"}'] == 1
-    assert train['galvanic_jobs_running{kind="train"}'] == 0
-    assert "galvanic_training_progress_ratio" not in train, "the training is over"
+    assert "galvanic_training_chars_per_second" not in train, "the training is over"
     assert generate['galvanic_jobs_total{kind="generate",outcome="finished"}'] == 1
-    assert generate["galvanic_written_chars_total"] > 50
-    assert generate["galvanic_writing_seconds_total"] > 0
-    assert bot['galvanic_command_seconds_count{command="train",outcome="done"}'] == 1
-    assert bot['galvanic_command_seconds_count{command="generate",outcome="done"}'] == 1
     assert bot['galvanic_answer_seconds_count{kind="generate"}'] == 1
-    assert bot['galvanic_discord_requests_total{method="POST",route="channels/messages",status="200"}'] >= 2
-    assert bot["galvanic_event_loop_lag_seconds_count"] > 5
-    assert bot["galvanic_discord_connected"] == bot["galvanic_leader"] == bot["galvanic_redis_up"] == 1
-    assert 0 < bot["galvanic_discord_latency_seconds"] < 60
+    assert bot["galvanic_texts_waiting"] == 0
+    assert bot["galvanic_discord_connected"] == bot["galvanic_redis_up"] == 1
     assert {bot[f'galvanic_processes{{service="{service}"}}'] for service in SERVICES} == {1}
-    assert bot["galvanic_redis_memory_bytes"] > 100_000
-    assert 0 < bot["galvanic_disk_free_bytes"] < bot["galvanic_disk_size_bytes"]
+    assert 0 < bot["galvanic_redis_memory_ratio"] < 1
+    assert bot["galvanic_disk_free_bytes"] > 0
 
 
 def test_a_running_training_shows_how_far_it_is(system: System, port: int, trained: Message) -> None:
@@ -139,18 +116,13 @@ def test_a_running_training_shows_how_far_it_is(system: System, port: int, train
     waiting = system.ask(f"!train harbour {TINY} --name waiting", person="ben")
 
     def learning() -> bool:
-        return "galvanic_training_heldout_loss_nats" in samples(get(port + 2, "/metrics")[1])
+        return "galvanic_training_heldout_loss_nats" in samples(metrics(port + 2))
 
     system.client.wait_for(learning, TRAIN_S, "a held-out loss")
-    train, bot = samples(get(port + 2, "/metrics")[1]), samples(get(port, "/metrics")[1])
-    assert train['galvanic_jobs_running{kind="train"}'] == 1
+    train, bot = samples(metrics(port + 2)), samples(metrics(port))
     assert 0 < train["galvanic_training_heldout_loss_nats"] < 10
     assert train["galvanic_training_chars_per_second"] > 0
-    assert 0 <= train["galvanic_training_progress_ratio"] <= 1
-    assert health(port + 2)[1]["state"] == "a training runs"
-    assert bot['galvanic_queue_jobs{queue="train"}'] == 1
-    assert bot['galvanic_queue_oldest_seconds{queue="train"}'] > 0
-    assert bot["galvanic_trainings_running"] == 1
+    assert bot['galvanic_trainings{state="waiting"}'] == bot['galvanic_trainings{state="running"}'] == 1
     celery = [sys.executable, "-m", "celery", "-A", "worker.app", "inspect", "active"]
     active = subprocess.run(celery, env=system.environment, capture_output=True, text=True, timeout=60).stdout
     assert f"'name': 'train for server {system.client.world().guild_id}: " in active
@@ -163,38 +135,24 @@ def test_a_running_training_shows_how_far_it_is(system: System, port: int, train
         system.client.click_label(one, "Cancel", person=person)
         system.wait_for_card(one, "Cancelled")
     cancelled = 'galvanic_jobs_total{kind="train",outcome="cancelled"}'
-    system.client.wait_for(
-        lambda: samples(get(port + 2, "/metrics")[1]).get(cancelled) == 1, 30, "the running one to be counted"
-    )
-    assert samples(get(port, "/metrics")[1])[cancelled] == 1, "the bot ends one that waits"
+    system.client.wait_for(lambda: samples(metrics(port + 2)).get(cancelled) == 1, 30, "the running one to be counted")
+    assert samples(metrics(port))[cancelled] == 1, "the bot ends one that waits"
 
 
 @pytest.mark.long
 def test_a_training_whose_process_is_killed_is_counted(system: System, port: int, trained: Message) -> None:
     card = system.ask(f"!train harbour {lasting(3)} --name killed")
     system.wait_for_card(card, "characters/s")
-    before = samples(get(port + 2, "/metrics")[1])["galvanic_training_processes_killed_total"]
     (parent,) = system.part("worker", "serve", "train")
     child = max(parent.children(), key=lambda one: one.cpu_times().user)
     child.kill()
     system.client.wait_for(
-        lambda: samples(get(port + 2, "/metrics")[1])["galvanic_training_processes_killed_total"] == before + 1,
+        lambda: samples(metrics(port + 2)).get('galvanic_jobs_total{kind="train",outcome="killed"}') == 1,
         60,
         "the death to be counted",
     )
     system.client.click_label(card, "Cancel")
     system.wait_for_card(card, "Cancelled")
-
-
-def test_every_metric_is_in_the_page_of_the_docs_and_no_other(system: System, port: int, trained: Message) -> None:
-    rows = re.findall(r"^\| `(galvanic_\w+)`[^|]*\| (\w+) \|[^|]*\| ([\w, ]+) \|", PAGE, re.MULTILINE)
-    documented = {(name, kind, service) for name, kind, of in rows for service in of.split(", ")}
-    exported = {
-        (name, kind, service)
-        for service, page in pages(port).items()
-        for name, kind in re.findall(r"^# TYPE (galvanic_\w+) (\w+)$", page, re.MULTILINE)
-    }
-    assert exported == documented
 
 
 def test_no_label_has_anything_of_a_person_or_a_server(system: System, port: int, trained: Message) -> None:
@@ -244,15 +202,15 @@ def test_nobody_else_on_the_machine_can_read_what_is_kept(system: System, traine
 def test_each_says_what_is_wrong_when_redis_is_away(system: System, port: int, trained: Message) -> None:
     system.stop_part("redis")
     try:
-        for place in range(3):
-            status, told = health(port + place)
-            assert status == 503
-            assert any(problem.startswith("Redis cannot be reached") for problem in told["problems"])
-        assert samples(get(port, "/metrics")[1])["galvanic_redis_up"] == 0
-        asked = health_command(system, "worker", "generate", port=port + 1)
+        assert samples(metrics(port))["galvanic_redis_up"] == 0
+        asked = health_command(system, "worker", "generate")
         assert asked.returncode == 1
-        assert "Redis cannot be reached" in asked.stderr
+        assert "Redis" in asked.stderr
     finally:
         system.start_part("redis")
-    for place in range(3):
-        system.client.wait_for(lambda place=place: health(port + place)[0] == 200, 60, "all to be well again")  # type: ignore[misc]
+    for module, *queue in (("bot",), ("worker", "train"), ("worker", "generate")):
+        system.client.wait_for(
+            lambda module=module, queue=queue: health_command(system, module, *queue).returncode == 0,  # type: ignore[misc]
+            60,
+            "all to be well again",
+        )

@@ -14,6 +14,7 @@ from galvanic.options import CorpusInfo
 from shared.corpora import UnknownText, names, resolve
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.logging import configure_logging
+from shared.presence import health_command
 from shared.settings import get_settings, read_settings
 from worker import gpus, hardware
 
@@ -88,9 +89,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _health(options: argparse.Namespace) -> int:
-    """Without METRICS_PORT, Redis must know of a worker of this host: with WORKER_NAME, of the one of that name."""
-    from shared.metrics import health_command
-
+    """Redis must know of a worker of this host: with WORKER_NAME, of the one of that name."""
     settings, here = get_settings(), f"@{socket.gethostname()}:"
     name_has = f"{options.queue}-{settings.worker_name}{here}" if settings.worker_name else here
     return health_command(settings, options.queue, name_has)
