@@ -118,7 +118,6 @@ def test_any_number_of_workers_fit_on_a_host(file: str) -> None:
     [
         ("TRAIN_MEMORY", "memory", "6g", str(6 * 2**30)),
         ("TRAIN_CPUS", "cpus", "1.5", 1.5),
-        ("TRAIN_PIDS", "pids", "99", 99),
     ],
 )
 def test_limits_can_be_set(variable: str, limit: str, value: str, seen: str | float) -> None:
