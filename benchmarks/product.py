@@ -89,7 +89,7 @@ class Product:
         self.folders = prepare_folders(folder)
         self.sockets = sockets_folder(self.folders)
         inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DISCORD_TOKEN")}
-        own = {"DATA_DIR": str(folder), "LOG_FORMAT": "json", **ENVIRONMENT, **environment}
+        own = {"DATA_DIR": str(folder), **ENVIRONMENT, **environment}
         settings = Settings(_env_file=None, data_dir=folder, redis_url=None, discord_token=None, PORT=0)
         plan = system_plan(settings, self.folders, self.sockets, lambda _: None)
         self._parts = {part.name: part for part in plan.parts}

@@ -58,7 +58,7 @@ class Bench:
 
     def __init__(self, work: Path, redis_url: str) -> None:
         self.work = work
-        self._environment = {"REDIS_URL": redis_url, "MODEL_STORE": str(work / "models"), "LOG_FORMAT": "json"}
+        self._environment = {"REDIS_URL": redis_url, "MODEL_STORE": str(work / "models")}
         self.settings = Settings(_env_file=None, redis_url=redis_url, model_store=str(work / "models"), data_dir=work)
         self.client: redis.Redis = connect(self.settings)
         self.text = babble()

@@ -84,12 +84,10 @@ def job_context(job: Job) -> AbstractContextManager[None]:
 
 
 def _renderer(settings: Settings, out: IO[str]) -> Processor:
-    """For people on a terminal, else JSON, unless `log_format` says which; without secrets."""
-    render: Processor = structlog.dev.ConsoleRenderer(
-        colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )
-    if settings.log_format == "json" or (settings.log_format == "auto" and not out.isatty()):
-        render = structlog.processors.JSONRenderer(ensure_ascii=False)
+    """Return what makes a line of a record: for people on a terminal, else JSON; without secrets."""
+    render: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
+    if out.isatty():
+        render = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     redacted = redactor(known_secrets(settings))
 
     def rendered(logger: WrappedLogger, method: str, event_dict: EventDict) -> str:

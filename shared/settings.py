@@ -95,7 +95,6 @@ class Settings(BaseSettings):
         "https://aleph.pglaf.org/cache/epub/{number}/pg{number}.txt",
         "https://gutenberg.pglaf.org/cache/epub/{number}/pg{number}.txt",
     )
-    fetch_timeout_s: float = Field(20.0, gt=0, le=600)
     corpus_max_mb: float = Field(20.0, gt=0, le=2_000)
     corpus_min_chars: int = Field(1_000, ge=200)
     corpus_ttl_hours: float = Field(24.0, ge=0.01, le=8_760)
@@ -109,7 +108,6 @@ class Settings(BaseSettings):
     """Each takes about three times the model's size."""
     generate_length: int = Field(300, ge=1, le=1_000_000)
     generate_max_length: int = Field(4_000, ge=1, le=1_000_000)
-    generate_temperature: float | None = Field(None, ge=0, le=2)
     generate_timeout_s: int = Field(60, ge=5, le=ANSWER_WITHIN_S)
     generate_jobs: int = Field(256, ge=1)
     generate_jobs_per_server: int = Field(200, ge=1)
@@ -122,9 +120,6 @@ class Settings(BaseSettings):
     chat_cooldown_s: float = Field(5.0, ge=0, le=_DAY_S)
     server_disk_mb: float = Field(2_000.0, gt=0)
     import_max_mb: float = Field(25.0, gt=0, le=500)
-    card_interval_s: float = Field(2.0, ge=1.0, le=300)
-    card_fresh_after_s: float = Field(55 * 60, gt=0, lt=3_600)
-    """Age at which a card goes on in a fresh message: Discord limits edits of those older than an hour (30046)."""
 
     # Channels as texts
     channel_training: Literal["off", "opt-in", "opt-out"] = "off"
@@ -143,7 +138,6 @@ class Settings(BaseSettings):
     )
     playground_port: int = Field(8765, ge=0, le=65535, validation_alias=AliasChoices("PORT", "playground_port"))
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Literal["auto", "json", "console"] = "auto"
     metrics_port: int | None = Field(None, ge=1, le=65535)
     metrics_host: str = Field("127.0.0.1", min_length=1)
 

@@ -21,6 +21,7 @@ from benchmarks.models import default_model
 from benchmarks.product import Product, started
 from benchmarks.record import Context
 from benchmarks.standin import StandIn
+from bot.train.card import EDIT_EVERY_S
 from shared import keys
 from shared.events import Generated, Queued, parse_event
 from tests.driver.client import PlaygroundClient
@@ -211,7 +212,7 @@ async def _cards(context: Context, product: Product, channels: list[str], text: 
                 ended = time.time()
                 product.stop("idle")
     edits = [sum(begun <= at <= ended for at in seen.shown[card].edits) for card in cards]
-    if min(edits) < seconds / product.settings.card_interval_s / 2:  # half of what is due
+    if min(edits) < seconds / EDIT_EVERY_S / 2:  # half of what is due
         raise RuntimeError(f"a card was edited only {min(edits)} times in {seconds:g} s: what was measured is no load")
     record = context.record
     record.values["bot.card_edit_interval_s"] = seconds * CARDS / sum(edits)

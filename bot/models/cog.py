@@ -223,12 +223,10 @@ class Models(Requests, commands.Cog):
             usual = value.strip().lower() in ("default", "usual", "reset")
             await self.servers.choose(who.here[0], "temperature", None if usual else checks.temperature(value, remedy))
         chosen = (await self.servers.channel(who.here)).temperature
-        default = self.settings.generate_temperature
-        own = "each model's own temperature" if default is None else f"temperature {default:g}"
         other = f"`{cooler}` would make them more predictable, 1 more surprising."
         if chosen is not None:
-            other = f"`{usual_again}` goes back to {own}."
-        now = f"{own}, the default" if chosen is None else f"temperature {chosen:g}"
+            other = f"`{usual_again}` goes back to each model's own."
+        now = "each model's own temperature, the default" if chosen is None else f"temperature {chosen:g}"
         await ctx.send(f"Texts in this channel are generated at {now}. {other}")
 
     # ------------------------------------------------------------------ looking after

@@ -32,6 +32,10 @@ from shared.events import Failed
 from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
 from shared.settings import Settings
 
+EDIT_EVERY_S = 2.0
+"""At least this long between two edits of a card. Discord takes about one a second in a channel."""
+FRESH_AFTER_S = 55 * 60
+"""Age at which a card goes on in a fresh message: Discord limits edits of those older than an hour (30046)."""
 LOOK_AGAIN_S = 2.0  # without news: is its worker still there?
 RETRY_S = 5.0
 PUT_WITHIN_S = 30.0  # then Discord is asked again; aiohttp would wait for five minutes
@@ -211,7 +215,7 @@ class LiveCard:
         elif self._gone:
             await self._end_without_channel(embed)
         elif embed.to_dict() != self._shown:
-            wait_s = self._edited + self._cards.settings.card_interval_s - time.monotonic()
+            wait_s = self._edited + EDIT_EVERY_S - time.monotonic()
             if wait_s <= 0:
                 await self._end_privately()
                 wait_s = await self._put(embed)
@@ -304,7 +308,7 @@ class LiveCard:
         place, at = self._job.place, self._where
         channel = self._cards.client.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
         old = channel.get_partial_message(at[1]) if at is not None else None
-        if old is not None and time.time() - old.created_at.timestamp() < self._cards.settings.card_fresh_after_s:
+        if old is not None and time.time() - old.created_at.timestamp() < FRESH_AFTER_S:
             try:
                 await old.edit(embed=embed, view=buttons, attachments=files, allowed_mentions=NOBODY)
                 return
@@ -355,7 +359,7 @@ class LiveCard:
 
     async def _show_outage(self, embed: discord.Embed) -> None:
         """Say on the card that the queue is away, if there is a card to edit."""
-        due = time.monotonic() - self._edited >= self._cards.settings.card_interval_s
+        due = time.monotonic() - self._edited >= EDIT_EVERY_S
         if not due or self._gone or self._where is None or embed.to_dict() == self._shown:
             return
         if await self._cards.show_for_now(self._where, embed):

@@ -100,9 +100,7 @@ class Generating(Requests):
 
     def temperature(self, choices: ChannelChoices, model: ModelRecord) -> float | None:
         """For a text that names none; None: the model's own."""
-        if model.recipe == "classic":
-            return None
-        return choices.temperature if choices.temperature is not None else self.settings.generate_temperature
+        return None if model.recipe == "classic" else choices.temperature
 
     async def _job(self, who: Actor, request: Request, letter: str) -> GenerateJob:
         checks.in_range("length", request.length, 1, self.settings.generate_max_length)

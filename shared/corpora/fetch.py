@@ -17,6 +17,8 @@ from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+FETCH_WITHIN_S = 20.0
+"""For one book, from one mirror."""
 _CHUNK = 64 * 1024
 _HEADERS = {"User-Agent": "Galvanic (self-hosted Discord bot)", "Accept": "text/plain", "Accept-Encoding": "identity"}
 
@@ -39,9 +41,9 @@ class _MirrorError(Exception):
 
 
 async def fetch_book(entry: CatalogueEntry, settings: Settings) -> bytes:
-    """From the first mirror that has it; each has `fetch_timeout_s` for the whole book. Raises `FetchError`."""
+    """From the first mirror that has it; each has `FETCH_WITHIN_S` for the whole book. Raises `FetchError`."""
     reasons: list[str] = []
-    timeout = aiohttp.ClientTimeout(total=settings.fetch_timeout_s)
+    timeout = aiohttp.ClientTimeout(total=FETCH_WITHIN_S)
     # trust_env: somebody behind a proxy has it in HTTPS_PROXY.
     async with aiohttp.ClientSession(timeout=timeout, headers=_HEADERS, trust_env=True) as session:
         for mirror in settings.gutenberg_mirrors:
@@ -77,7 +79,7 @@ async def _download(session: aiohttp.ClientSession, url: str, settings: Settings
             return bytes(data)
     except (TimeoutError, aiohttp.ClientError) as error:
         why = next(words for kind, words in _TROUBLES if isinstance(error, kind))
-        raise _MirrorError(why.format(seconds=settings.fetch_timeout_s)) from error
+        raise _MirrorError(why.format(seconds=FETCH_WITHIN_S)) from error
 
 
 def why_not(data: bytes, entry: CatalogueEntry) -> str:

@@ -131,7 +131,7 @@ async def test_cards_of_trainings_that_nobody_does_go_on_and_end(tmp_path: Path)
 @pytest.mark.e2e
 @pytest.mark.process
 def test_a_part_that_does_not_come_up_is_told(tmp_path: Path) -> None:
-    with started(tmp_path / "data", {"CARD_INTERVAL_S": "never"}) as product:
+    with started(tmp_path / "data", {"TRAIN_MINUTES": "never"}) as product:
         product.start("redis")
-        with pytest.raises(StartError, match=r"bot ended with 78: .*CARD_INTERVAL_S"):
+        with pytest.raises(StartError, match=r"bot ended with 78: .*TRAIN_MINUTES"):
             product.start("bot")

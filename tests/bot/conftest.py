@@ -49,7 +49,7 @@ def no_wait_for_privacy(monkeypatch: pytest.MonkeyPatch) -> None:
 def channels_on(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """Learning from channels is switched on, and cards are edited and looked after at once."""
     live.bot.settings.channel_training = "opt-in"
-    live.bot.settings.card_interval_s = 0.05
+    monkeypatch.setattr(live_card, "EDIT_EVERY_S", 0.05)
     monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.05)
 
 

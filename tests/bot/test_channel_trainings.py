@@ -108,7 +108,7 @@ async def test_letting_go_twice_keeps_messages_no_longer(
 async def test_a_training_that_ends_on_its_card_lets_its_messages_go(live: Live) -> None:
     live.patch.setattr(card, "LOOK_AGAIN_S", 0.05)
     live.bot.settings.channel_corpus_days = 0
-    live.bot.settings.card_interval_s = 0.05
+    live.patch.setattr(card, "EDIT_EVERY_S", 0.05)
     info = await transcribed(live.bot.transcripts, GUILD_ID)
     job = await live.follow(train_job(place=lab(), corpus=told(info)))
     assert await has_text(live.bot.transcripts, info.transcript_id)

@@ -30,7 +30,7 @@ EDIT = r"/channels/\d+/messages/\d+"
 
 @pytest.fixture
 def worker(live: Live, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    live.bot.settings.card_interval_s = 0.05
+    live.patch.setattr(live_card, "EDIT_EVERY_S", 0.05)
     monkeypatch.setattr(live_card, "RETRY_S", 0.05)
     monkeypatch.setattr(live_card, "LOOK_AGAIN_S", 0.05)
     monkeypatch.setattr(delivery, "_RETRY_S", 0.05)
@@ -243,7 +243,7 @@ async def test_redis_that_fails_after_the_end_does_not_cover_it(live: Live, work
     async def fail_twice(*job_ids: str) -> None:
         if len(failures) < 2:
             failures.append(job_ids)
-            await asyncio.sleep(2 * live.bot.settings.card_interval_s)
+            await asyncio.sleep(2 * live_card.EDIT_EVERY_S)
             raise redis.ConnectionError
         await delivered(*job_ids)
 
@@ -300,11 +300,21 @@ async def test_a_channel_that_is_gone_by_another_servers_code_ends_the_training(
     assert worker.redis.get(keys.job_control(log.job_id)) == b"finish"
 
 
+async def test_an_old_card_goes_on_in_a_fresh_message(live: Live, worker: StandIn) -> None:
+    log = await begun(live, worker)
+    old = await live.until(lambda: live.showing("The Book of Tides"), "the card")
+    live.patch.setattr(live_card, "FRESH_AFTER_S", 0)
+    log.publish(progress(heldout_loss=1.04))
+    await live.until(lambda: live.showing("1.50 bits"), "the fresh card")
+    await live.until(lambda: len(live.shown("The Book of Tides")) == 1, "the old card to go")
+    assert not [card for card in live.shown("The Book of Tides") if card.id == old.id]
+
+
 @pytest.mark.parametrize("method", ["PATCH", "POST"])
 async def test_a_404_that_is_not_discords_ends_no_training(live: Live, worker: StandIn, method: str) -> None:
     log = await begun(live, worker)
     if method == "POST":
-        live.bot.settings.card_fresh_after_s = 0
+        live.patch.setattr(live_card, "FRESH_AFTER_S", 0)
     fault = live.faults.add(Fault(method, rf"{EDIT}|/channels/\d+/messages", 404, times=3))
     log.publish(progress(heldout_loss=1.04))
     await live.until(lambda: fault.times == 0, "a card that is tried again")

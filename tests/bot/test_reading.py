@@ -16,7 +16,7 @@ from tests.bot.live import Live, text_of
 
 @pytest.fixture
 def settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("CARD_INTERVAL_S", "1")
+    monkeypatch.setattr("bot.train.card.EDIT_EVERY_S", 1.0)
     return Settings()
 
 

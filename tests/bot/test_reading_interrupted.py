@@ -21,7 +21,7 @@ from tests.driver.faults import Fault
 
 @pytest.fixture
 def settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("CARD_INTERVAL_S", "1")
+    monkeypatch.setattr("bot.train.card.EDIT_EVERY_S", 1.0)
     monkeypatch.setattr(importer, "RETRY_S", 0.05)
     return Settings()
 

@@ -359,7 +359,7 @@ async def test_whoever_left_is_not_written_to(live: Live) -> None:
 
 
 async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> None:
-    live.bot.settings.card_interval_s = 0.05
+    live.patch.setattr("bot.train.card.EDIT_EVERY_S", 0.05)
     info = await read(live, ADA)
     parent = model_of(live, "sea", info.ref(0))
     goes_on = {"parent": parent.ref, "parent_transcripts": parent.transcripts}

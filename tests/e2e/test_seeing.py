@@ -42,7 +42,7 @@ def port() -> int:
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("seeing")
-    yield from started(folder, METRICS_PORT=str(port), LOG_FORMAT="json", LOG_LEVEL="DEBUG")
+    yield from started(folder, METRICS_PORT=str(port), LOG_LEVEL="DEBUG")
 
 
 @pytest.fixture(scope="module")

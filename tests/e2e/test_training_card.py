@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import cast
 
 import pytest
@@ -22,7 +21,7 @@ from tests.e2e.acts import (
     submit,
     training_of,
 )
-from tests.e2e.system import TRAIN_S, System, field_of, started
+from tests.e2e.system import TRAIN_S, System, field_of
 from tests.registered import put, stored
 
 LONG = "!train python-docs --minutes 5 --units 64"
@@ -170,36 +169,3 @@ def test_the_card_never_contradicts_itself_on_its_way(system: System) -> None:
 
 def _has(message: Message, name: str) -> bool:
     return any(field["name"] == name for field in message["embeds"][0].get("fields", []))
-
-
-@pytest.fixture
-def impatient(tmp_path: Path) -> Iterator[System]:
-    """A system whose cards are old after four seconds."""
-    yield from started(tmp_path, CARD_FRESH_AFTER_S="4")
-
-
-@pytest.mark.whole
-@pytest.mark.long
-def test_an_old_card_goes_on_in_a_fresh_message_and_there_is_only_one(impatient: System) -> None:
-    system = impatient
-    first = system.ask("!train python-docs --minutes 0.3 --units 64 --name aged")
-    job = training_of(first)
-    ids: set[str] = set()
-    most = 0
-
-    def cards() -> list[Message]:
-        nonlocal most
-        found = [message for message in system.client.messages() if job in text_of(message)]
-        ids.update(message["id"] for message in found)
-        most = max(most, len(found))
-        return found
-
-    def finished() -> Message | None:
-        return next((card for card in cards() if "is now this channel's model" in text_of(card)), None)
-
-    end = system.client.wait_for(finished, TRAIN_S, "the end of the training")
-    system.client.wait_for(lambda: len(cards()) == 1, 60, "the old card to go")
-    assert len(ids) >= 3
-    assert most <= 2  # the fresh one is posted before the old one goes
-    assert labels(end) == ["Generate", "Train more", "Use here", "Samples"]
-    assert system.client.message(first["id"]) is None

@@ -26,7 +26,7 @@ def settings(redis_url: str, tmp_path: Path) -> Settings:
     corpora.mkdir()
     (corpora / "tides.txt").write_text("The tide came in, and the tide went out again. " * 40, "utf-8")
     cooldowns: dict[str, Any] = {f"{what}_cooldown_s": 0.0 for what in ("train", "generate", "chat")}
-    return Settings(corpora_dir=corpora, card_interval_s=1.0, **cooldowns)
+    return Settings(corpora_dir=corpora, **cooldowns)
 
 
 @pytest.fixture

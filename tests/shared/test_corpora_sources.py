@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from galvanic.errors import UserError
 from galvanic.reading import slugify
-from shared.corpora import Corpus, catalogue, from_upload, names, resolve
+from shared.corpora import Corpus, catalogue, fetch, from_upload, names, resolve
 from shared.settings import Settings
 
 MakeSettings = Callable[..., Settings]
@@ -135,9 +135,11 @@ async def test_a_book_is_fetched_stripped_and_described(mirrors: Mirrors, make_s
     ],
 )
 async def test_a_bad_mirror_is_told_apart_and_the_next_one_asked(
-    mirrors: Mirrors, make_settings: MakeSettings, kind: str, reason: str
+    mirrors: Mirrors, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, kind: str, reason: str
 ) -> None:
-    values: dict[str, Any] = {"fetch_timeout_s": 0.5 if kind == "slow" else 20, "corpus_max_mb": 1}
+    if kind == "slow":
+        monkeypatch.setattr(fetch, "FETCH_WITHIN_S", 0.5)
+    values: dict[str, Any] = {"corpus_max_mb": 1}
     settings = make_settings(gutenberg_mirrors=(mirrors.url(kind),), **values)
     with pytest.raises(UserError) as caught:
         await resolve("frankenstein", settings)

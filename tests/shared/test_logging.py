@@ -55,9 +55,14 @@ def settings(**values: Any) -> Settings:
     return Settings(_env_file=None, **values)
 
 
-def start(log_format: str = "json", **values: Any) -> io.StringIO:
-    out = io.StringIO()
-    configure_logging("bot", settings(log_format=log_format, **values), stream=out)
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def start(terminal: bool = False, **values: Any) -> io.StringIO:
+    out = Terminal() if terminal else io.StringIO()
+    configure_logging("bot", settings(**values), stream=out)
     return out
 
 
@@ -86,10 +91,10 @@ def test_records_of_libraries_take_the_same_way() -> None:
     assert record["service"] == "bot"
 
 
-@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("terminal", [False, True])
 @pytest.mark.parametrize("secret", [TOKEN, PASSWORD])
-def test_secrets_do_not_reach_the_output(log_format: str, secret: str) -> None:
-    out = start(log_format)
+def test_secrets_do_not_reach_the_output(terminal: bool, secret: str) -> None:
+    out = start(terminal)
     ours, theirs = structlog.get_logger(), logging.getLogger("aiohttp.client")
 
     class Holder:
@@ -172,10 +177,10 @@ def _refused(redis_url: str, how: str) -> redis.RedisError:
     return refused.value
 
 
-@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("terminal", [False, True])
 @pytest.mark.parametrize(("how", "code"), [("pipeline", "WRONGTYPE"), ("unknown", "ERR")])
-def test_an_error_of_redis_quotes_no_command(redis_url: str, how: str, code: str, log_format: str) -> None:
-    error, out = _refused(redis_url, how), start(log_format)
+def test_an_error_of_redis_quotes_no_command(redis_url: str, how: str, code: str, terminal: bool) -> None:
+    error, out = _refused(redis_url, how), start(terminal)
     ours, theirs = structlog.get_logger(), logging.getLogger("celery.worker.consumer")
     wrapped = OperationalError(str(error))
     wrapped.__cause__ = error
