@@ -39,7 +39,7 @@ _SECRET_FIELD = re.compile(r"token|password|secret|authorization", re.IGNORECASE
 _LEAST_LEVELS = {
     # At DEBUG these write whole payloads - messages of people, task arguments - into the log.
     **dict.fromkeys(("discord", "aiohttp", "asyncio", "celery", "kombu", "amqp", "redis"), logging.INFO),
-    **dict.fromkeys(("matplotlib", "fsspec", "PIL", "h5py", "tensorflow", "absl"), logging.INFO),
+    **dict.fromkeys(("matplotlib", "fsspec", "PIL", "h5py", "numba", "tensorflow", "absl"), logging.INFO),
     # A line per request says nothing that a failed one does not say better.
     "aiohttp.access": logging.WARNING,
     # Its line of each task names no server.

@@ -115,11 +115,13 @@ def test_a_running_training_shows_how_far_it_is(system: System, port: int, train
     card = system.ask(f"!train harbour {lasting(3)} --name long")
     waiting = system.ask(f"!train harbour {TINY} --name waiting", person="ben")
 
-    def learning() -> bool:
-        return "galvanic_training_heldout_loss_nats" in samples(metrics(port + 2))
+    def learning() -> dict[str, float] | None:
+        shown = samples(metrics(port + 2))
+        names = ("galvanic_training_heldout_loss_nats", "galvanic_training_chars_per_second")
+        return shown if all(name in shown for name in names) else None
 
-    system.client.wait_for(learning, TRAIN_S, "a held-out loss")
-    train, bot = samples(metrics(port + 2)), samples(metrics(port))
+    train = system.client.wait_for(learning, TRAIN_S, "a held-out loss and a speed")
+    bot = samples(metrics(port))
     assert 0 < train["galvanic_training_heldout_loss_nats"] < 10
     assert train["galvanic_training_chars_per_second"] > 0
     assert bot['galvanic_trainings{state="waiting"}'] == bot['galvanic_trainings{state="running"}'] == 1
