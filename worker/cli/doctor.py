@@ -151,12 +151,12 @@ def check_disk(folder: Path) -> Finding:
     except OSError as error:
         problem = f"The data folder {folder} cannot be written to: {error.strerror}."
         return Finding(Level.BROKEN, problem, "Give yourself write access to it, or choose another with DATA_DIR.")
-    found = f"Disk: {free / _GIGABYTE:.1f} GB free in the data folder {folder}"
+    room = f"Disk: {free / _GIGABYTE:.1f} GB free in the data folder {folder}"
     if free >= _LITTLE_DISK:
-        return Finding(Level.OK, found)
+        return Finding(Level.OK, room)
     return Finding(
         Level.MEND,
-        f"{found}. A model takes up to 100 MB, a running training three times as much.",
+        f"{room}. A model takes up to 100 MB, a running training three times as much.",
         "Make room there (!model delete), or choose another folder with DATA_DIR.",
     )
 
