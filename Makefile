@@ -25,7 +25,11 @@ WORKER := $(shell if [ -e /proc/driver/nvidia/version ] || nvidia-smi >/dev/null
 endif
 # PLAYGROUND= leaves it out: a bot with a token needs none.
 PLAYGROUND ?= playground
-EXTRAS := run bot $(PLAYGROUND) $(WORKER)
+comma := ,
+EXTRAS := run,bot,$(WORKER)$(if $(PLAYGROUND),$(comma)playground)
+PIP := $(PY) -m pip --disable-pip-version-check --no-input
+# The other build of TensorFlow, which must go first: both fill one folder.
+RIVAL := $(if $(filter worker-gpu,$(WORKER)),tensorflow-cpu,$(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorflow))
 INSTALLED := $(VENV)/.installed-$(WORKER)
 INSTALLED_DEV := $(INSTALLED)-dev
 
@@ -66,7 +70,7 @@ help:  ## this list
 install: $(INSTALLED)  ## set up .venv, nothing else
 
 run: $(INSTALLED)  ## start everything; Ctrl-C stops it
-	@exec $(PY) -m launcher --with-parent
+	@exec $(PY) -m launcher
 
 backup: $(INSTALLED)  ## save what DATA_DIR keeps as one file (FILE=...), also while all runs
 	@exec $(PY) -m launcher backup $(if $(FILE),"$(FILE)")
@@ -203,15 +207,17 @@ $(PY):
 	echo "making $(VENV) with $$python ($$($$python -V))"; \
 	$$python -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(INSTALLED): pyproject.toml constraints.txt launcher/install.py | $(PY)
+$(INSTALLED): pyproject.toml constraints.txt | $(PY)
 	@rm -f $(VENV)/.installed-*
 	@echo "installing (the first time this downloads about 600 MB, with a GPU 4 GB, and takes some minutes)"
-	@$(PY) launcher/install.py $(EXTRAS)
+	@$(if $(RIVAL),$(PIP) uninstall --quiet --quiet --yes $(RIVAL))
+	@$(PIP) install -c constraints.txt -e ".[$(EXTRAS)]" || { echo "error: the installation failed. Check the connection to the \
+	internet and the space on the disk (3 GB are needed, 8 GB with a GPU), then run make again." >&2; exit 1; }
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)
 	@echo "installing the tools for testing"
-	@$(PY) launcher/install.py $(EXTRAS) playground dev
+	@$(PIP) install --quiet -c constraints.txt -e ".[$(EXTRAS),playground,dev]"
 	@touch $@
 
 $(DOCS_INSTALLED): docs/requirements.txt

@@ -87,11 +87,12 @@ class Product:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folders = prepare_folders(folder)
-        self.sockets = sockets_folder(self.folders)
+        self._exit_stack = contextlib.ExitStack()
+        sockets = self._exit_stack.enter_context(sockets_folder(self.folders))
         inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DISCORD_TOKEN")}
         own = {"DATA_DIR": str(folder), **ENVIRONMENT, **environment}
         settings = Settings(_env_file=None, data_dir=folder, redis_url=None, discord_token=None, PORT=0)
-        plan = system_plan(settings, self.folders, self.sockets, lambda _: None)
+        plan = system_plan(settings, self.folders, sockets, lambda _: None)
         self._parts = {part.name: part for part in plan.parts}
         self.environment = {**inherited, **own, **plan.environment}
         self.address = plan.announce().removeprefix("playground: ")
@@ -114,10 +115,8 @@ class Product:
             running = self._spawn(part, part.command if probe is None else (*_PROBED, str(probe)))
             self._wait(running, running.ready.is_set)
         else:
-            ready = part.ready or (lambda: True)
-            ready()  # what an earlier run left behind is not what is waited for
             running = self._spawn(part, part.command)
-            self._wait(running, ready)
+            self._wait(running, part.ready)
         return running
 
     def start_idle_probe(self, to: Path) -> Running:
@@ -214,8 +213,7 @@ class Product:
         for running in sorted(self._running.values(), key=lambda running: running.part.stage, reverse=True):
             running.stop()
         self._running.clear()
-        if self.sockets != self.folders.run:
-            shutil.rmtree(self.sockets, ignore_errors=True)
+        self._exit_stack.close()
 
 
 @contextlib.contextmanager

@@ -13,8 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
     from launcher import backup, cli
 
     parser = argparse.ArgumentParser(prog="python -m launcher", description="Run every part on this machine.")
-    parser.add_argument("--with-parent", action="store_true", help="stop when the program that started this one ends")
-    parser.set_defaults(run=lambda options: cli.run(with_parent=options.with_parent))
+    parser.set_defaults(run=lambda _options: cli.run())
     commands = parser.add_subparsers(metavar="COMMAND")
     make = commands.add_parser("backup", help="write Redis' state, models and checkpoints into one file")
     make.add_argument("file", nargs="?", metavar="FILE", help="default: a new one in the folder backups")

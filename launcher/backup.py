@@ -17,9 +17,8 @@ import redis
 from galvanic.errors import UserError
 from galvanic.files import replacing
 from galvanic.units import MEGABYTE, count
-from launcher.cli import sockets
 from launcher.parts import Folders
-from launcher.preflight import Lock, prepare_folders
+from launcher.preflight import Lock, prepare_folders, sockets_folder
 from launcher.redis_server import own_redis, redis_answers
 from launcher.service import Service
 from shared.connect import connect_once, explain
@@ -113,14 +112,14 @@ def _running_redis(settings: Settings) -> Iterator[Settings]:
 @contextlib.contextmanager
 def _started_redis(settings: Settings, folders: Folders, lock: Lock) -> Iterator[Settings]:
     """Run a Redis on these folders, and give its settings. Raises UserError: it cannot read its data."""
-    with sockets(folders) as short:
-        settings, part = own_redis(settings, folders, short)
+    with sockets_folder(folders) as sockets:
+        settings, part = own_redis(settings, folders, sockets)
         server = Service(part, folders.log(part.name), {}, lock.fileno())
         try:
             server.start()
             while not redis_answers(settings):
                 if server.ended() is not None:
-                    problem = f"Redis could not read its data:\n{server.last_words(3)}"
+                    problem = f"Redis could not read its data:\n{server.log_end(3)}"
                     raise UserError(problem, "Use the same Redis that wrote it, or a newer version of it.")
                 time.sleep(0.1)
             yield settings

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from galvanic.errors import UserError
@@ -29,35 +27,19 @@ def reporting(command: Callable[[], int]) -> int:
         return 130
 
 
-def run(*, with_parent: bool) -> int:
-    """Raises UserError."""
+def run() -> int:
+    """Run everything until stopped; return the exit code. Raises UserError."""
     settings = read_settings()
     if close_env_file(Path(".env")):
         say("others on this machine could read .env, which may hold secrets: now only you can")
-    return run_plan(
-        settings.data_dir,
-        lambda folders, sockets: system_plan(settings, folders, sockets, say),
-        with_parent=with_parent,
-    )
+    return run_plan(settings.data_dir, lambda folders, sockets: system_plan(settings, folders, sockets, say))
 
 
-def run_plan(data: Path, planner: Callable[[Folders, Path], Plan], *, with_parent: bool = False) -> int:
+def run_plan(data: Path, planner: Callable[[Folders, Path], Plan]) -> int:
     """Run until stopped; return the exit code (see `Run.run`). Raises UserError: a person can mend what is in the way.
 
     `planner`: makes the plan, given the data folder and a folder for sockets.
     """
     folders = prepare_folders(data)
-    with Lock(folders) as lock, sockets(folders) as short:
-        return Run(planner(folders, short), folders, lock, with_parent=with_parent).run()
-
-
-@contextlib.contextmanager
-def sockets(folders: Folders) -> Iterator[Path]:
-    """A folder for sockets, for one run."""
-    folder = sockets_folder(folders)
-    try:
-        yield folder
-    finally:
-        (folders.run / "redis.url").unlink(missing_ok=True)
-        if folder != folders.run:
-            shutil.rmtree(folder)
+    with Lock(folders) as lock, sockets_folder(folders) as sockets:
+        return Run(planner(folders, sockets), folders, lock).run()

@@ -1,4 +1,4 @@
-"""What the launcher knows of a part: a program with a name, an order and a sign that it is ready."""
+"""A part of the system: a program with a name, an order and a sign that it is ready."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from pathlib import Path
 
 
 class Stage(IntEnum):
-    """The order of stopping: the highest goes first, Redis last of all; parts of one stage stop at the same time."""
+    """The order of starting. Parts are stopped the other way round, those of one stage at the same time."""
 
     REDIS = 10
     PLAYGROUND = 20
     BOT = 30
-    GENERATE = 40
-    TRAIN = 50
+    WORKERS = 40
 
 
 @dataclass(frozen=True)
@@ -23,12 +22,10 @@ class Part:
     name: str  # for people, and of its log file; letters, digits and hyphens
     command: tuple[str, ...]
     stage: Stage
-    needs: tuple[str, ...] = ()  # parts that must be ready before it is started
-    ready: Callable[[], bool] | None = None  # None: as soon as it was started
-    trouble: Callable[[], str | None] | None = None  # asked again and again: what keeps it from its work, for people
-    vital: bool = False  # nothing works without it: if it keeps crashing at the start, that is given up
+    vital: bool = False  # later stages wait until it is ready; the run is given up if it keeps ending before that
+    ready: Callable[[], bool] = lambda: True
+    trouble: Callable[[], str | None] = lambda: None  # what keeps it from its work, for people
     stop_wait_s: int = 10  # from SIGTERM to SIGKILL
-    stop_note: str = ""  # what it may be busy with when asked to stop, for people
     nice: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -37,15 +34,13 @@ class Part:
 class Plan:
     parts: tuple[Part, ...]
     environment: Mapping[str, str]
-    announce: Callable[[], str]  # how to reach the system
-    announce_after: tuple[str, ...] = ()  # parts that must be ready first
-    announce_with: tuple[str, ...] = ()  # parts that are waited for, but only some seconds
+    announce: Callable[[], str]  # how to reach the system, once all but the workers are ready
 
 
 class Folders:
     def __init__(self, data: Path) -> None:
         self.data = data
-        self.run = data / "run"  # sockets, lock and generated configuration; private
+        self.run = data / "run"  # sockets and lock; private
         self.logs = data / "logs"
         self.redis = data / "redis"
 

@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
 import shutil
 import socket
-import stat
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import psutil
 
 from galvanic.errors import UserError
 from launcher.parts import Folders
 from shared.settings import Settings
 
-_OURS = ("run", "logs", "redis", "models", "checkpoints", "cache", "corpora")
 HOST = "127.0.0.1"
 _MIN_FREE_BYTES = 200_000_000
 """Less than this would not see a training through: corpora, checkpoints and Redis' file."""
 
 
 def prepare_folders(data: Path) -> Folders:
-    """Make the data folder and those in it the owner's alone. Raises UserError: not writable, or its disk is full."""
+    """Make the data folder and those in it. Raises UserError: not writable, or its disk is full."""
     folders = Folders(data)
     try:
-        for folder in (folders.data, folders.run, folders.logs, folders.redis):
+        for folder in (folders.run, folders.logs, folders.redis):
             folder.mkdir(parents=True, exist_ok=True)
-        for folder in (folders.data, *filter(Path.is_dir, (folders.data / name for name in _OURS))):
-            found = folder.stat()
-            # Members' sentences are in it. But not /tmp, nor a disk's root of another's.
-            if found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX:
-                folder.chmod(0o700)
-        with tempfile.TemporaryFile(dir=folders.data) as probe:
-            probe.write(b"x" * 4096)
-        free = shutil.disk_usage(folders.data).free
+        with tempfile.TemporaryFile(dir=folders.run):
+            free = shutil.disk_usage(data).free
     except OSError as error:
         raise UserError(
             f"The data folder {data} cannot be written to: {error.strerror or error}.",
@@ -51,20 +43,13 @@ def prepare_folders(data: Path) -> Folders:
     return folders
 
 
-class InUseError(UserError):
-    """Another run has the data folder."""
-
-
 def close_env_file(path: Path) -> bool:
-    """Make a `.env` of one's own the owner's alone, as it may hold the bot's token. Whether others could read it."""
-    try:
-        found = path.stat()
-        if found.st_uid != os.geteuid() or not found.st_mode & 0o077:
-            return False
-        path.chmod(0o600)
-    except OSError:  # there is none, or the disk cannot be written to
-        return False
-    return True
+    """Make `.env` its owner's alone, as it may hold the bot's token. Return whether others could read it."""
+    with contextlib.suppress(OSError):  # there is none, or it is somebody else's
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+            return True
+    return False
 
 
 class Lock:
@@ -74,18 +59,21 @@ class Lock:
     """
 
     def __init__(self, folders: Folders) -> None:
+        self._data = folders.data
         self._path = folders.run / "lock"
         self._fd = -1
 
     def __enter__(self) -> Lock:
-        """Raises InUseError: another run has it; says which, and where it can be reached."""
+        """Raises UserError: another run has it; says which, and where it can be reached."""
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            told = os.read(self._fd, 4096)
             os.close(self._fd)
-            raise self._refusal(told) from None
+            raise UserError(
+                f"Galvanic is already running on the data folder {self._data} ({self._path.read_text('utf-8')}).",
+                "Stop it with Ctrl-C in its terminal, or give this one another folder with DATA_DIR=/some/folder.",
+            ) from None
         self.tell("")
         return self
 
@@ -99,58 +87,40 @@ class Lock:
     def tell(self, where: str) -> None:
         """Leave word for a second start: our process id, and the line that says how to reach us."""
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()} {where}".encode(), 0)
-
-    def _refusal(self, told: bytes) -> InUseError:
-        pid, _, where = told.decode("utf-8", errors="replace").partition(" ")
-        problem = f"Galvanic is already running on the data folder {self._path.parent.parent}"
-        if not pid.isdigit():  # caught between truncating and writing
-            return InUseError(f"{problem}.", "Stop it with Ctrl-C in its terminal.")
-        if not psutil.pid_exists(int(pid)):
-            return InUseError(f"{problem}: a run that was killed is still being stopped.", "Try again in a minute.")
-        return InUseError(
-            f"{problem} (process {pid}){f' - {where}' if where else '.'}",
-            f"Stop it with `kill {pid}`, or give this one another folder with DATA_DIR=/some/folder.",
-        )
+        os.pwrite(self._fd, f"process {os.getpid()}{where and ', '}{where}".encode(), 0)
 
 
-def choose_port(settings: Settings) -> tuple[int, str]:
-    """The playground's port, and a remark (may be empty): the one set, else the usual one, else any free one.
+def choose_port(settings: Settings, say: Callable[[str], None]) -> int:
+    """Return the playground's port: the one set, or else the usual one, or a free one if that is taken.
 
     Raises UserError: the one set cannot be used.
     """
     wanted = settings.playground_port
-    error = cannot_bind(HOST, wanted)
-    if error is None and wanted:
-        return wanted, ""
-    if error is None or "playground_port" not in settings.model_fields_set:
-        with socket.create_server((HOST, 0)) as probe:
-            port = int(probe.getsockname()[1])
-        return port, f"port {wanted} is taken, so the playground uses {port}" if error else ""
-    if isinstance(error, PermissionError):
-        raise UserError(f"Port {wanted} may not be used without privileges.", "Choose one above 1023 with PORT=...")
-    raise UserError(
-        f"Port {wanted} is taken by another program.",
-        "Choose another with PORT=..., or leave PORT out and a free one is found.",
-    )
+    with contextlib.suppress(OSError), socket.create_server((HOST, wanted)) as probe:
+        return int(probe.getsockname()[1])
+    if "playground_port" in settings.model_fields_set:
+        raise UserError(
+            f"Port {wanted} is taken by another program, or may not be used without privileges.",
+            "Choose another above 1023 with PORT=..., or leave PORT out and a free one is found.",
+        )
+    with socket.create_server((HOST, 0)) as probe:
+        port = int(probe.getsockname()[1])
+    say(f"port {wanted} is taken, so the playground uses {port}")
+    return port
 
 
-def cannot_bind(host: str, port: int) -> OSError | None:
-    """Why nobody can listen there, if so."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        return error
-    return None
-
-
-def sockets_folder(folders: Folders) -> Path:
-    """A private folder whose path is short and plain; the caller removes it unless it is the run folder.
+@contextlib.contextmanager
+def sockets_folder(folders: Folders) -> Iterator[Path]:
+    """Give a private folder whose path is short and plain, for one run.
 
     A socket's path holds 103 bytes on macOS and 107 on Linux (unix(7)), and it travels in URLs.
     """
     if re.fullmatch(r"[A-Za-z0-9/._-]{1,70}", str(folders.run)):
-        return folders.run
-    base = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix="galvanic-", dir=base if len(base) <= 60 else "/tmp"))  # noqa: S108 - made 0700
+        own_folder: contextlib.AbstractContextManager[str] = contextlib.nullcontext(str(folders.run))
+    else:
+        own_folder = tempfile.TemporaryDirectory(prefix="galvanic-", dir="/tmp")
+    with own_folder as folder:
+        try:
+            yield Path(folder)
+        finally:
+            (folders.run / "redis.url").unlink(missing_ok=True)

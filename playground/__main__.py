@@ -33,13 +33,11 @@ async def _run(arguments: argparse.Namespace) -> None:
     settings = get_settings()
     configure_logging("playground", settings)
     port = arguments.port if arguments.port is not None else settings.playground_port
-    # Whoever named a port has told it to others; the usual one may give way.
-    insist = arguments.port is not None or "playground_port" in settings.model_fields_set
     bot_token = settings.discord_token.get_secret_value().strip() if settings.discord_token else ""
     if not bot_token:
         raise UserError("No DISCORD_TOKEN is set.", "Choose one: the playground lets in the bot that has the same.")
     page_token = os.environ.get(PAGE_TOKEN)
-    playground = Playground(open_port(port, insist=insist), bot_token=bot_token, page_token=page_token)
+    playground = Playground(open_port(port), bot_token=bot_token, page_token=page_token)
     if extension := os.environ.get(EXTENSION):
         importlib.import_module(extension).extend(playground)
     stop = asyncio.Event()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import socket
 
@@ -21,22 +20,21 @@ from playground.rest import Rest
 from playground.world import World
 
 HOST = "127.0.0.1"
-_PORTS_TRIED = 20
 _MAX_REQUEST = 140 * 2**20
 """A body may hold ten files of 10 MiB, or two of the largest, in base64."""
 
 
-def open_port(port: int, *, insist: bool) -> socket.socket:
+def open_port(port: int) -> socket.socket:
     """Bind a port on 127.0.0.1 (0: any free one), before anything else is made: URLs in messages carry the port.
 
-    If it is taken and not `insist`, one of the next twenty, else any. Raises UserError: no such port is free.
+    Raises UserError: it is taken or not allowed.
     """
-    others = [] if insist or port == 0 else [*range(port + 1, min(port + _PORTS_TRIED, 65_536)), 0]
-    for candidate in (port, *others):
+    try:
         # It sets SO_REUSEADDR: else a restart would wait until the system forgets the last connections.
-        with contextlib.suppress(OSError):
-            return socket.create_server((HOST, candidate))
-    raise UserError(f"Port {port} on {HOST} is taken or not allowed.", "Set PORT to a free one above 1023.")
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        problem = f"Port {port} on {HOST} is taken or not allowed."
+        raise UserError(problem, "Set PORT to a free one above 1023.") from error
 
 
 class Playground:

@@ -56,7 +56,7 @@ def test_a_quotation_that_nobody_says_would_be_found() -> None:
     assert len(quotations(TROUBLE)) > 30
     assert not is_said("The bot is on holiday.")
     assert not is_said("Port 8765 is taken by nobody.")
-    assert is_said("Port 8765 is taken by another program.")
+    assert is_said("Port 8765 is taken by another program, or may not be used without privileges.")
 
 
 def test_the_settings_that_are_named_exist() -> None:

@@ -105,7 +105,7 @@ async def client(settings: Settings) -> AsyncIterator[redis.asyncio.Redis]:
 @pytest.fixture
 async def driver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Driver]:
     """A local Discord, where bots of this process connect to. Its servers have had the bot for long: no greeting."""
-    playground = Playground(open_port(0, insist=False), bot_token=BOT_TOKEN)
+    playground = Playground(open_port(0), bot_token=BOT_TOKEN)
     for guild in playground.world.guilds.values():
         guild.members[BOT_ID].joined_at = "2024-10-19T00:00:00+00:00"
     driver = extend(playground)

@@ -20,7 +20,7 @@ from bot import gateway
 from bot.__main__ import _serve
 from bot.app import Galvanic
 from bot.gateway import Identifies
-from launcher.system import Trouble
+from launcher.system import trouble_of
 from shared.connect import connect
 from shared.settings import Settings
 from tests.bot.live import Live
@@ -102,12 +102,11 @@ def test_a_bot_that_reaches_no_discord_says_so_in_few_words(settings: Settings, 
     """To the log, and to whoever started it: `make run` shows what stands in Redis."""
     api = {"DISCORD_API_URL": f"http://127.0.0.1:{free_port()}/api/v10", "DISCORD_TOKEN": "any-token"}
     environment = os.environ | {"DATA_DIR": str(tmp_path), "REDIS_URL": redis_url} | api
-    told = Trouble(connect(settings))
+    client = connect(settings)
     with (tmp_path / "log").open("w") as out:
         bot = subprocess.Popen([sys.executable, "-m", "bot"], cwd=tmp_path, env=environment, stderr=out)
     try:
-        wait_until(told.said)
-        assert "Discord can't be reached" in str(told.said())
+        wait_until(lambda: "Discord can't be reached" in str(trouble_of(client)))
     finally:
         bot.terminate()
         assert bot.wait(30) == 0

@@ -1,10 +1,12 @@
-"""The real launcher, with a hand on its parts: `python controlled.py [--with-parent]`.
+"""The real launcher, with a hand on its parts. It ends with the tests, however they end.
 
 While a file `run/NAME.hold` is there, the part is stopped and not started again; `run/NAME.held` tells of its end.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -13,9 +15,13 @@ from launcher.__main__ import main
 from launcher.run import Run
 from launcher.service import Service
 
+_TESTS = os.getppid()
+
 
 class Controlled(Run):
     def _watch(self, service: Service) -> None:
+        if os.getppid() != _TESTS:
+            signal.raise_signal(signal.SIGTERM)
         hold, held = (Path(self._folders.run / f"{service.part.name}.{word}") for word in ("hold", "held"))
         if not hold.exists():
             super()._watch(service)

@@ -125,11 +125,10 @@ class OneProcess:
     def start_redis(self) -> None:
         import redis
 
-        from launcher.redis_server import find_redis_server, redis_config
+        from launcher.redis_server import redis_command
 
-        config = self._run / "redis.conf"
-        config.write_text(redis_config(Path(self._socket), self._redis_data), "utf-8")
-        self._redis = subprocess.Popen([find_redis_server(), str(config)], stdout=subprocess.DEVNULL)
+        command = redis_command(Path(self._socket), self._redis_data)
+        self._redis = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         client = redis.Redis.from_url(f"unix://{self._socket}")
         for _ in range(200):
             with contextlib.suppress(redis.RedisError):
@@ -148,7 +147,7 @@ class OneProcess:
         from tests.driver.control import extend
 
         settings = get_settings()
-        port = open_port(settings.playground_port, insist=True)
+        port = open_port(settings.playground_port)
         playground = Playground(port, bot_token=BOT_TOKEN)
         extend(playground)
         self._ended = asyncio.Event()

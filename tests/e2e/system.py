@@ -79,7 +79,7 @@ class System:
     def command(self) -> list[str]:
         """What starts everything."""
         # It ends with the tests, however they end.
-        return [sys.executable, str(Path(__file__).with_name("controlled.py")), "--with-parent"]
+        return [sys.executable, str(Path(__file__).with_name("controlled.py"))]
 
     @property
     def view(self) -> Path:

@@ -51,15 +51,14 @@ class Run:
     def start(
         self,
         parts: Iterable[dict[str, Any]],
-        *options: str,
-        wrapper: Iterable[str] = (),
+        *,
         stdin: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[bytes]:
-        """Start the launcher, which may be wrapped in another program."""
-        command = [sys.executable, "-m", "tests.launcher.stand_in", str(self.data), json.dumps(list(parts)), *options]
+        """Start the launcher."""
+        command = [sys.executable, "-m", "tests.launcher.stand_in", str(self.data), json.dumps(list(parts))]
         with self._output.open("ab") as output:
             process = subprocess.Popen(
-                [*wrapper, *command],
+                command,
                 cwd=ROOT,
                 env={**os.environ, _MARK: self._mark},
                 stdin=stdin,

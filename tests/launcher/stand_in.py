@@ -1,4 +1,4 @@
-"""The real launcher with other parts: `python -m tests.launcher.stand_in DATA_DIR PARTS [--with-parent]`.
+"""The real launcher with other parts: `python -m tests.launcher.stand_in DATA_DIR PARTS`.
 
 PARTS is a JSON list of the fields of `launcher.parts.Part`; a part with a `ready_file` is ready once that exists,
 and one with a `trouble_file` has the trouble that stands in it.
@@ -16,22 +16,17 @@ from launcher.parts import Part, Plan, Stage
 
 
 def part(fields: dict[str, Any]) -> Part:
-    file = fields.pop("ready_file", None)
-    ready = Path(file).exists if file else None
-    trouble_file = fields.pop("trouble_file", None)
-    trouble = (lambda: Path(trouble_file).read_text() or None) if trouble_file else None
-    fields["stage"] = Stage(fields["stage"])
-    fields["command"] = tuple(fields["command"])
-    return Part(ready=ready, trouble=trouble, **fields)
+    if ready_file := fields.pop("ready_file", None):
+        fields["ready"] = Path(ready_file).exists
+    if trouble_file := fields.pop("trouble_file", None):
+        fields["trouble"] = lambda: Path(trouble_file).read_text() or None
+    return Part(**fields | {"stage": Stage(fields["stage"]), "command": tuple(fields["command"])})
 
 
 def main() -> int:
     parts = tuple(part(fields) for fields in json.loads(sys.argv[2]))
-    names = tuple(part.name for part in parts)
-    plan = Plan(parts, {"FROM_THE_PLAN": "yes"}, lambda: "all parts are up", announce_after=names)
-    return reporting(
-        lambda: run_plan(Path(sys.argv[1]), lambda _folders, _sockets: plan, with_parent="--with-parent" in sys.argv)
-    )
+    plan = Plan(parts, {}, lambda: "all parts are up")
+    return reporting(lambda: run_plan(Path(sys.argv[1]), lambda _folders, _sockets: plan))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import redis
 
 from galvanic.errors import UserError
 from launcher.backup import backup, restore
-from launcher.redis_server import find_redis_server, redis_config
+from launcher.redis_server import redis_command
 from tests.factories import changed_settings
 from tests.launcher.running import ROOT, wait_until
 
@@ -29,10 +29,9 @@ def running_redis(data: Path) -> Iterator[redis.Redis]:
     """The Redis of a data folder, as the launcher runs it."""
     for name in ("run", "redis"):
         (data / name).mkdir(parents=True, exist_ok=True)
-    socket, config, address = (data / "run" / name for name in ("redis.sock", "redis.conf", "redis.url"))
-    config.write_text(redis_config(socket, data / "redis"), "utf-8")
+    socket, address = (data / "run" / name for name in ("redis.sock", "redis.url"))
     address.write_text(f"unix://{socket}", "utf-8")
-    server = subprocess.Popen([find_redis_server(), str(config)], stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(redis_command(socket, data / "redis"), stdout=subprocess.DEVNULL)
     try:
         wait_until(socket.exists)
         with redis.Redis(unix_socket_path=str(socket)) as client:

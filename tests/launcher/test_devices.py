@@ -29,7 +29,7 @@ def two_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_train_worker_for_each_gpu(two_cards: None, said: list[str]) -> None:
     assert worker_options(Settings(), said.append) == [("--gpu", "GPU-0001-x"), ("--gpu", "GPU-0002-x")]
-    assert said == ["2 train workers on 2 GPUs"]
+    assert said[0].startswith("2 train workers (GPUs: 2, ")
 
 
 def test_more_workers_than_gpus_take_turns_on_them(two_cards: None, said: list[str]) -> None:

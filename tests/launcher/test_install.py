@@ -1,4 +1,4 @@
-"""Finding a Python and telling how the installation goes."""
+"""Finding a Python, and what make does with its variables."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from launcher.install import CONSTRAINTS, news, rival
 from tests.launcher.running import ROOT
 
 pytestmark = pytest.mark.process
 
 SCRIPT = ROOT / "launcher" / "find-python.sh"
+CONSTRAINTS = ROOT / "constraints.txt"
 
 
 def find_python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -68,37 +68,6 @@ def test_the_one_that_was_named_is_the_only_one_tried(tmp_path: Path) -> None:
     assert find_python(tmp_path, "mine").returncode == 1
 
 
-@pytest.mark.parametrize(
-    ("extras", "system", "machine", "expected"),
-    [
-        (["run", "worker-gpu"], "Linux", "x86_64", "tensorflow-cpu"),
-        (["run", "worker"], "Linux", "x86_64", "tensorflow"),
-        (["run", "worker"], "Darwin", "arm64", None),
-        (["run", "bot"], "Linux", "x86_64", None),
-    ],
-)
-def test_two_builds_of_tensorflow_never_share_an_environment(
-    extras: list[str], system: str, machine: str, expected: str | None
-) -> None:
-    assert rival(extras, system, machine) == expected
-
-
-def test_large_downloads_are_told_and_the_rest_is_not() -> None:
-    lines = [
-        "Collecting tensorflow-cpu<2.22,>=2.21\n",
-        "  Downloading tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_17_x86_64.whl.metadata (4.5 kB)\n",
-        "Downloading tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_17_x86_64.whl (274.1 MB)\n",
-        "Downloading some_library-1.0-py3-none-any.whl (1.2 GB)\n",
-        "Downloading vine-5.1.0-py3-none-any.whl (9.6 kB)\n",
-        "Installing collected packages: vine, numpy, tensorflow-cpu\n",
-    ]
-    assert [told for told in map(news, lines) if told] == [
-        "  downloading tensorflow_cpu-2.21.0 (274 MB)",
-        "  downloading some_library-1.0 (1200 MB)",
-        "  unpacking 3 packages",
-    ]
-
-
 def test_constraints_hold_versions_and_no_addresses() -> None:
     lines = [line for line in CONSTRAINTS.read_text("utf-8").splitlines() if not line.startswith("#")]
     assert len(lines) > 50
@@ -119,20 +88,27 @@ def test_what_builds_and_what_is_compared_with_is_pinned_as_in_the_constraints()
         assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines), name
 
 
+def planned(*arguments: str, **environment: str) -> str:
+    """Return the commands that make would run."""
+    make = ["make", "-C", str(ROOT), "-n", *arguments]
+    return subprocess.run(make, env=os.environ | environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_two_builds_of_tensorflow_never_share_an_environment() -> None:
+    cuda = planned("-B", "install", "WORKER=worker-gpu")
+    assert cuda.index("uninstall --quiet --quiet --yes tensorflow-cpu\n") < cuda.index(
+        '".[run,bot,worker-gpu,playground]"'
+    )
+
+
 def test_the_playground_can_be_left_out() -> None:
-    command = ["make", "-C", str(ROOT), "-Bn", "install", "WORKER=worker", "PLAYGROUND="]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "install.py run bot  worker" in told
+    assert '".[run,bot,worker]"' in planned("-B", "install", "WORKER=worker", "PLAYGROUND=")
 
 
 def test_a_variable_of_the_environment_counts_like_one_of_make() -> None:
-    def told(target: str, **environment: str) -> str:
-        make = ["make", "-C", str(ROOT), "-n", target]
-        return subprocess.run(make, env=os.environ | environment, capture_output=True, text=True, check=True).stdout
-
-    assert "--minutes 10 --seed 4" in told("soak", MINUTES="10", SEED="4")
-    assert "--minutes" not in told("soak")
-    assert "--minutes 10 --trainings 3 --generates 7" in told("load", MINUTES="10", TRAININGS="3", GENERATES="7")
+    assert "--minutes 10 --seed 4" in planned("soak", MINUTES="10", SEED="4")
+    assert "--minutes" not in planned("soak")
+    assert "--minutes 10 --trainings 3 --generates 7" in planned("load", MINUTES="10", TRAININGS="3", GENERATES="7")
 
 
 def test_make_lists_what_it_can_do() -> None:

@@ -1,4 +1,4 @@
-"""The generated configuration, read back by the program it is for."""
+"""The command of a Redis of our own, tried on the program that it is for."""
 
 from __future__ import annotations
 
@@ -7,22 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from launcher.redis_server import find_redis_server, redis_config
+from launcher.redis_server import redis_command
 
 pytestmark = pytest.mark.process
 
-AWKWARD = "a b #c ;d %e 'f\" é"
 
-
-def test_redis_understands_its_configuration(tmp_path: Path) -> None:
-    folder = tmp_path / AWKWARD
+def test_redis_understands_its_options_with_an_awkward_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "a b #c ;d %e 'f\" é"
     folder.mkdir()
-    config = tmp_path / "redis.conf"
-    config.write_text(redis_config(tmp_path / "absent" / "redis.sock", folder), encoding="utf-8")
+    command = redis_command(tmp_path / "absent" / "redis.sock", folder)
     # It reads all options, changes to the folder, and ends because the socket's folder does not exist.
-    result = subprocess.run(
-        [find_redis_server(), str(config)], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert "Bad directive" not in result.stdout + result.stderr
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert "FATAL CONFIG" not in result.stdout + result.stderr
     assert "nix socket" in result.stdout

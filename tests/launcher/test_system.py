@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from galvanic.errors import UserError
 from launcher.parts import Folders, Part, Plan, Stage
 from launcher.preflight import prepare_folders, sockets_folder
 from launcher.redis_server import find_redis_server, own_redis
-from launcher.system import Presence, system_plan, with_metrics_ports
+from launcher.system import Presences, system_plan, with_metrics_ports
 from playground.__main__ import PAGE_TOKEN
 from shared import keys
 from shared.settings import Settings
@@ -29,12 +28,8 @@ def folders(tmp_path: Path) -> Folders:
 
 @pytest.fixture
 def sockets(folders: Folders) -> Iterator[Path]:
-    folder = sockets_folder(folders)
-    yield folder
-    if folder != folders.run:
-        for left in folder.iterdir():
-            left.unlink()
-        folder.rmdir()
+    with sockets_folder(folders) as folder:
+        yield folder
 
 
 def names(plan: Plan) -> list[str]:
@@ -47,7 +42,7 @@ def test_without_token_and_redis_url_everything_is_started(
     monkeypatch.setenv("PORT", "0")
     plan = system_plan(Settings(), folders, sockets, print)
     assert names(plan) == ["redis", "playground", "bot", "generate", "train"]
-    assert [part.stage for part in plan.parts] == sorted(Stage), "the training is stopped first, and Redis last"
+    assert [part.stage for part in plan.parts] == [*Stage, Stage.WORKERS], "workers are stopped first, and Redis last"
     port = plan.environment["PORT"]
     assert plan.environment["DISCORD_API_URL"] == f"http://127.0.0.1:{port}/api/v10"
     assert plan.announce().startswith(f"playground: http://127.0.0.1:{port}/?token=")
@@ -109,18 +104,14 @@ def test_a_machine_without_a_redis_server(monkeypatch: pytest.MonkeyPatch) -> No
         find_redis_server()
 
 
-def test_who_has_come_since_the_start_is_there_and_who_was_before_is_not(redis_url: str) -> None:
+def test_a_process_that_came_since_the_start_counts_and_one_of_an_earlier_run_does_not(redis_url: str) -> None:
     client = redis.Redis.from_url(redis_url)
     client.zadd(keys.workers("train"), {"of-an-earlier-run": time.time() + 5})
-    first, second = (Presence(client, "train", at_least=number) for number in (1, 2))
-    assert not first.ready()
-    assert not second.ready()
+    presences = Presences(client)
+    assert presences.of("train") == []
     client.zadd(keys.workers("train"), {"train@here:1": time.time() + 8})
-    assert (first.ready(), second.ready()) == (True, False)
-    assert first.name == "train@here:1"
-    client.zadd(keys.workers("train"), {"train@here:2": time.time() + 8})
-    assert second.ready()
-    assert not Presence(redis.Redis.from_url("unix:///nowhere/redis.sock"), "bot").ready(), "while Redis is away"
+    assert presences.of("train") == ["train@here:1"]
+    assert Presences(redis.Redis.from_url("unix:///nowhere/redis.sock")).of("bot") == [], "while Redis is away"
 
 
 def test_train_workers_that_were_asked_for(folders: Folders, sockets: Path, redis_url: str) -> None:
@@ -131,46 +122,39 @@ def test_train_workers_that_were_asked_for(folders: Folders, sockets: Path, redi
     assert one.command == two.command
     assert one.command[-2] == "--cores"
     assert one.stage == two.stage
-    assert said[0].startswith("2 train workers, ")
+    assert said[0].startswith("2 train workers (GPUs: 0, cores: ")
 
 
-def test_redis_keeps_its_data_from_run_to_run_and_refuses_a_second_user(
-    run: Run, folders: Folders, sockets: Path
-) -> None:
+def test_redis_keeps_its_data_from_run_to_run(run: Run, folders: Folders, sockets: Path) -> None:
     settings = Settings(data_dir=folders.data)
     for turn in (1, 2):
         own, part = own_redis(settings, folders, sockets)
         launcher = run.start([{"name": "redis", "command": part.command, "stage": 10}])
-        assert part.ready is not None
         wait_until(part.ready)
-        with pytest.raises(UserError, match="earlier run"):
-            own_redis(settings, folders, sockets)
         assert redis.Redis.from_url(own.redis_address).incr("turns") == turn
         launcher.terminate()
         assert launcher.wait(PATIENCE_S) == 0
     assert run.living() == []
 
 
-PARTS = (
-    Part("redis", ("redis",), Stage.REDIS),
-    Part("bot", ("bot",), Stage.BOT),
-    Part("traina", ("train",), Stage.TRAIN, environment={"CUDA_VISIBLE_DEVICES": "0,1"}),
-    Part("trainb", ("train",), Stage.TRAIN),
-    Part("generate", ("generate",), Stage.GENERATE),
-)
-
-
 def test_each_process_has_a_port_of_its_own_for_its_metrics_and_the_person_is_told() -> None:
-    said: list[str] = []
-    assert with_metrics_ports(PARTS, Settings(), said.append) == list(PARTS)
-    assert said == []
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        given = with_metrics_ports(PARTS, Settings(metrics_port=port), said.append)
-    ports = {part.name: part.environment.get("METRICS_PORT") for part in given}
-    own = ("bot", "generate", "traina", "trainb")
-    assert ports == {"redis": None, **{name: str(port + number) for number, name in enumerate(own)}}
-    assert given[2].environment["CUDA_VISIBLE_DEVICES"] == "0,1"
-    assert said[0].startswith(f"metrics: bot http://127.0.0.1:{port}/metrics (taken by another program), generate ")
-    with pytest.raises(UserError, match="leaves no room"):
-        with_metrics_ports(PARTS, Settings(metrics_port=65_533), print)
+    parts = [
+        Part(name, (name,), stage, environment={"OWN": name})
+        for name, stage in (
+            ("redis", Stage.REDIS),
+            ("bot", Stage.BOT),
+            ("generate", Stage.WORKERS),
+            ("train", Stage.WORKERS),
+        )
+    ]
+    remarks: list[str] = []
+    assert with_metrics_ports(parts, Settings(), remarks.append) == parts
+    assert remarks == []
+    redis_part, *ported = with_metrics_ports(parts, Settings(metrics_port=9464), remarks.append)
+    assert redis_part == parts[0]
+    assert [part.environment for part in ported] == [
+        {"OWN": "bot", "METRICS_PORT": "9464"},
+        {"OWN": "generate", "METRICS_PORT": "9465"},
+        {"OWN": "train", "METRICS_PORT": "9466"},
+    ]
+    assert remarks[0].startswith("metrics: bot http://127.0.0.1:9464/metrics, generate http://127.0.0.1:9465/metrics, ")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from playground.server import open_port
 from tests.driver import BOT_TOKEN
 from tests.playground.processes import Server
 
@@ -44,10 +43,3 @@ def test_taken_port_is_named(server: Server, tmp_path: Path) -> None:
     assert (
         done.stderr.strip() == f"Port {taken} on 127.0.0.1 is taken or not allowed. Set PORT to a free one above 1023."
     )
-
-
-def test_usual_port_gives_way() -> None:
-    with open_port(0, insist=True) as taken:
-        port = taken.getsockname()[1]
-        with open_port(port, insist=False) as other:
-            assert other.getsockname()[1] != port
