@@ -1,1 +1,1 @@
-"""Runs every part on one machine: what `make run` starts."""
+"""Run every part on one machine: what `make run` starts."""

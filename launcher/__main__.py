@@ -1,4 +1,4 @@
-"""`python -m launcher`: runs Redis, the bot, the workers and - without a Discord token - the playground."""
+"""Run Redis, the bot, the workers and, without a Discord token, the playground: `python -m launcher`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs everything on a data folder, within its lock."""
+"""Run everything on a data folder, within its lock."""
 
 from __future__ import annotations
 

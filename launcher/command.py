@@ -1,4 +1,4 @@
-"""`galvanic run`: joins the command line as a plugin."""
+"""Add `galvanic run` to the command line, as a plugin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must be so before anything is started, and what a person is told if it is not."""
+"""Check what must be so before anything is started, and say what to do if it is not."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def close_env_file(path: Path) -> bool:
 
 
 class Lock:
-    """Held by the one run that uses a data folder; ends with its processes, so a stale one is no obstacle.
+    """The right of one run to use a data folder. It ends with its processes, so a stale file is no obstacle.
 
     The parts inherit the open file: if the launcher is killed, the folder stays locked until all of them have ended.
     """
@@ -64,7 +64,7 @@ class Lock:
         self._fd = -1
 
     def __enter__(self) -> Lock:
-        """Raises UserError: another run has it; says which, and where it can be reached."""
+        """Take the lock. Raises UserError: another run has it; the message says which, and where it can be reached."""
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,7 +81,7 @@ class Lock:
         os.close(self._fd)
 
     def fileno(self) -> int:
-        """The open file, for a process that is to hold the lock, too."""
+        """Return the open file, for a process that is to hold the lock, too."""
         return self._fd
 
     def tell(self, where: str) -> None:

@@ -47,7 +47,7 @@ def own_redis(settings: Settings, folders: Folders, sockets: Path) -> tuple[Sett
 
 
 def redis_answers(settings: Settings) -> bool:
-    """Whether the Redis that was set, or that was started on the data folder, is there and has loaded its data."""
+    """Return whether the Redis that was set, or that the data folder has, answers and has loaded its data."""
     if settings.redis_url is None and not settings.redis_url_file.exists():
         return False
     try:

@@ -1,4 +1,4 @@
-"""One run of a plan: starts the parts, watches over them, tells the person what happens, and stops all in order."""
+"""Run a plan: start the parts, watch over them, tell the person what happens, and stop all in order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VITAL_TRIES = 3
 
 
 def say(line: str) -> None:
-    """Print for the person; after the terminal was closed there is nobody to tell, and stopping goes on."""
+    """Print for the person. A closed terminal is no error: stopping goes on."""
     try:
         print(line, flush=True)
     except OSError:
@@ -32,6 +32,8 @@ class _GiveUp(Exception):
 
 
 class Run:
+    """One run of a plan, within a data folder's lock."""
+
     def __init__(self, plan: Plan, folders: Folders, lock: Lock) -> None:
         self._plan = plan
         self._folders = folders
@@ -114,7 +116,7 @@ class Run:
             say("Ctrl-C stops everything.")
 
     def _stop(self, services: list[Service]) -> None:
-        """Ask parts to end. Kill those that do not in time or, after another signal, at once, but never Redis."""
+        """Ask parts to end, and kill those that do not in time. After another signal kill all but Redis at once."""
         for service in services:
             service.terminate()
         deadline = time.monotonic() + max((service.part.stop_wait_s for service in services), default=0)

@@ -1,4 +1,4 @@
-"""One part as it runs: started so that it cannot outlive us, and ended with all that it started."""
+"""Start one part so that it cannot outlive us, and end it with all that it started."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Service:
-    """`lock`: a file that is kept open until the part, too, has ended."""
+    """A part as it runs. It keeps the file `lock` open until it ends."""
 
     def __init__(self, part: Part, log: Path, environment: Mapping[str, str], lock: int) -> None:
         self.part = part
@@ -42,11 +42,11 @@ class Service:
 
     @property
     def runs(self) -> bool:
-        """Whether it was started, and its end is not known yet."""
+        """Return whether it was started, and its end is not known yet."""
         return self._process is not None
 
     def start(self) -> None:
-        """Raises OSError: the program cannot be run, or its log not be written."""
+        """Start the part. Raises OSError: the program cannot be run, or its log not be written."""
         self.started = time.monotonic()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The real parts - Redis, playground, bot and workers - and how each shows that it is ready."""
+"""Plan the real parts: Redis, playground, bot and workers, and how each shows that it is ready."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def trouble_of(client: redis.Redis) -> str | None:
 
 
 def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -> Plan:
-    """`say` takes remarks for the person. Raises UserError: the port or Redis cannot be had."""
+    """Return the plan; `say` takes remarks for the person. Raises UserError: the port or Redis cannot be had."""
     environment = {"DATA_DIR": str(folders.data)}
     parts: list[Part] = []
     if settings.redis_url is None:
@@ -70,9 +70,9 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
         try:
             client.ping()
         except redis.RedisError as error:
-            found = explain(error, settings)
-            remedy = f"{found.remedy} Without REDIS_URL, Galvanic starts a Redis of its own."
-            raise UserError(found.problem, remedy) from error
+            explained = explain(error, settings)
+            remedy = f"{explained.remedy} Without REDIS_URL, Galvanic starts a Redis of its own."
+            raise UserError(explained.problem, remedy) from error
 
     presences = Presences(client)
     announce = lambda: f"Galvanic is on Discord as {next(iter(presences.of(BOT)), '')}"  # noqa: E731
@@ -152,11 +152,11 @@ def _worker(
 
 def worker_options(settings: Settings, say: Say) -> list[tuple[str, ...]]:
     """Return each train worker's options: of as many as set, or of one for each GPU. GPUs or cores are shared."""
-    wanted = settings.train_workers
-    if wanted == 1 or (wanted is None and not any(map(shutil.which, _NVIDIA_TOOLS))):
+    count = settings.train_workers
+    if count == 1 or (count is None and not any(map(shutil.which, _NVIDIA_TOOLS))):
         return [()]
     gpus, cores = _devices()
-    count = wanted or max(1, len(gpus))
+    count = count or max(1, len(gpus))
     if count == 1:
         return [()]
     shares = [("--gpu", gpu) for gpu in gpus] or [("--cores", str(max(1, cores // count)))]

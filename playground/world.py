@@ -83,7 +83,7 @@ def _image_size(data: bytes) -> dict[str, int]:
 
 
 class World(Backend):
-    """What the page and the tests need and simcord leaves out.
+    """A backend with what the page and the tests need and simcord leaves out.
 
     URLs in place of embeds' `attachment://` images, and a call on each change of a message; also of ephemeral ones,
     about which the gateway is silent.

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture
-def said() -> list[str]:
+def remarks() -> list[str]:
     return []
 
 
@@ -27,30 +27,30 @@ def two_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
-def test_one_train_worker_for_each_gpu(two_cards: None, said: list[str]) -> None:
-    assert worker_options(Settings(), said.append) == [("--gpu", "GPU-0001-x"), ("--gpu", "GPU-0002-x")]
-    assert said[0].startswith("2 train workers (GPUs: 2, ")
+def test_one_train_worker_for_each_gpu(two_cards: None, remarks: list[str]) -> None:
+    assert worker_options(Settings(), remarks.append) == [("--gpu", "GPU-0001-x"), ("--gpu", "GPU-0002-x")]
+    assert remarks[0].startswith("2 train workers (GPUs: 2, ")
 
 
-def test_more_workers_than_gpus_take_turns_on_them(two_cards: None, said: list[str]) -> None:
-    options = worker_options(Settings(train_workers=3), said.append)
+def test_more_workers_than_gpus_take_turns_on_them(two_cards: None, remarks: list[str]) -> None:
+    options = worker_options(Settings(train_workers=3), remarks.append)
     assert [gpu for _, gpu in options] == ["GPU-0001-x", "GPU-0002-x", "GPU-0001-x"]
 
 
 def test_only_the_gpus_that_may_be_used_count(
-    two_cards: None, monkeypatch: pytest.MonkeyPatch, said: list[str]
+    two_cards: None, monkeypatch: pytest.MonkeyPatch, remarks: list[str]
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    assert worker_options(Settings(), said.append) == [()], "one card needs no choosing"
-    assert said == []
+    assert worker_options(Settings(), remarks.append) == [()], "one card needs no choosing"
+    assert remarks == []
 
 
-def test_without_a_gpu_there_is_one_or_each_gets_its_share_of_the_cores(said: list[str]) -> None:
-    assert worker_options(Settings(), said.append) == [()]
-    assert worker_options(Settings(train_workers=1), said.append) == [()]
-    assert said == []
+def test_without_a_gpu_there_is_one_or_each_gets_its_share_of_the_cores(remarks: list[str]) -> None:
+    assert worker_options(Settings(), remarks.append) == [()]
+    assert worker_options(Settings(train_workers=1), remarks.append) == [()]
+    assert remarks == []
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    options = worker_options(Settings(train_workers=2), said.append)
+    options = worker_options(Settings(train_workers=2), remarks.append)
     assert len(options) == 2
     assert {option for option, _ in options} == {"--cores"}
     assert all(1 <= int(number) <= max(1, cores // 2) for _, number in options)

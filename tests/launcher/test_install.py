@@ -109,9 +109,3 @@ def test_a_variable_of_the_environment_counts_like_one_of_make() -> None:
     assert "--minutes 10 --seed 4" in planned("soak", MINUTES="10", SEED="4")
     assert "--minutes" not in planned("soak")
     assert "--minutes 10 --trainings 3 --generates 7" in planned("load", MINUTES="10", TRAININGS="3", GENERATES="7")
-
-
-def test_make_lists_what_it_can_do() -> None:
-    result = subprocess.run(["make", "-C", str(ROOT)], env=dict(os.environ), capture_output=True, text=True, check=True)
-    for target in ("install", "run", "test", "test-browser", "lint"):
-        assert f"make {target} " in result.stdout

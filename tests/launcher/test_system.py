@@ -115,14 +115,14 @@ def test_a_process_that_came_since_the_start_counts_and_one_of_an_earlier_run_do
 
 
 def test_train_workers_that_were_asked_for(folders: Folders, sockets: Path, redis_url: str) -> None:
-    said: list[str] = []
-    plan = system_plan(Settings(discord_token="secret", train_workers=2), folders, sockets, said.append)
+    remarks: list[str] = []
+    plan = system_plan(Settings(discord_token="secret", train_workers=2), folders, sockets, remarks.append)
     assert names(plan) == ["bot", "generate", "train", "train-2"]
     *_, one, two = plan.parts
     assert one.command == two.command
     assert one.command[-2] == "--cores"
     assert one.stage == two.stage
-    assert said[0].startswith("2 train workers (GPUs: 0, cores: ")
+    assert remarks[0].startswith("2 train workers (GPUs: 0, cores: ")
 
 
 def test_redis_keeps_its_data_from_run_to_run(run: Run, folders: Folders, sockets: Path) -> None:
