@@ -21,11 +21,11 @@ BOT = Path(__file__).with_name("tiny_bot.py")
 class Server:
     """A playground in a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: str = "0") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         inherited = {name: value for name, value in os.environ.items() if name != "PORT"}
         env = inherited | ENVIRONMENT | {"DATA_DIR": str(folder), "DISCORD_TOKEN": BOT_TOKEN}
-        command = [sys.executable, "-m", "playground", "--port", "0"]
+        command = [sys.executable, "-m", "playground", "--port", port]
         with (folder / "log").open("w") as log:
             self.process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
         self.client = PlaygroundClient(printed_address(folder / "log"))
