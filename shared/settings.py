@@ -96,7 +96,6 @@ class Settings(BaseSettings):
         "https://gutenberg.pglaf.org/cache/epub/{number}/pg{number}.txt",
     )
     corpus_max_mb: float = Field(20.0, gt=0, le=2_000)
-    corpus_min_chars: int = Field(1_000, ge=200)
     corpus_ttl_hours: float = Field(24.0, ge=0.01, le=8_760)
 
     # Training and generating
@@ -110,7 +109,6 @@ class Settings(BaseSettings):
     generate_max_length: int = Field(4_000, ge=1, le=1_000_000)
     generate_timeout_s: int = Field(60, ge=5, le=ANSWER_WITHIN_S)
     generate_jobs: int = Field(256, ge=1)
-    generate_jobs_per_server: int = Field(200, ge=1)
     warm_models: int = Field(4, ge=1)
     train_workers: int | None = Field(None, ge=1, le=64)
     train_jobs_per_user: int = Field(3, ge=1)

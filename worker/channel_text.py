@@ -15,7 +15,7 @@ from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TranscriptRef
 from galvanic.units import count
 from shared import keys
-from shared.corpora import unpacked_limit
+from shared.corpora import LEAST_CHARS, unpacked_limit
 from shared.jobs import TrainJob
 from shared.settings import Settings
 from shared.transcripts import BeingChanged, Revision, TranscriptInfo, is_being_purged, revision_of, write_text
@@ -81,10 +81,10 @@ def read_channel(
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     with path.open(encoding="utf-8", newline="") as lines:
         chars = sum(map(len, lines))
-    if chars < settings.corpus_min_chars:
+    if chars < LEAST_CHARS:
         raise UserError(
             f"What is left of the channel's messages is too short, because words were withdrawn: "
-            f"{count(chars, 'character')}, and at least {settings.corpus_min_chars:,} are needed.",
+            f"{count(chars, 'character')}, and at least {LEAST_CHARS:,} are needed.",
             "Try again when more members have agreed, or more was said.",
         )
     learned = {"chars": chars, "sha256": digest, "hard_wrapped": False, "transcript": info.ref(revision)}

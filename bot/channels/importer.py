@@ -29,7 +29,7 @@ from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.reading import slugify
 from galvanic.units import count
-from shared.corpora import unpacked_limit
+from shared.corpora import LEAST_CHARS, unpacked_limit
 from shared.events import Failed
 from shared.jobs import Place, TrainJob
 from shared.models import ModelRecord
@@ -209,7 +209,7 @@ class Importer(OfWords, Service):
         await self.sources.require_still(info, job.place)
         current = await self.store.load(info.transcript_id)
         chars = current.chars if current is not None else 0
-        if chars < self.settings.corpus_min_chars:
+        if chars < LEAST_CHARS:
             people, mode = len(await self.store.members(info.transcript_id)), self.settings.channel_training
             prefix = await self.servers.prefix(info.guild_id)
             since = f" since {discord.utils.format_dt(discord.utils.snowflake_time(info.after))}" if info.after else ""
@@ -218,8 +218,7 @@ class Importer(OfWords, Service):
                 remedy = "Try again when more was said."
             writers = "that member" if info.author_id else embeds.speakers(people, mode)
             raise UserError(
-                f"I found {count(chars, 'character')}{since} by {writers}; "
-                f"at least {self.settings.corpus_min_chars:,} are needed.",
+                f"I found {count(chars, 'character')}{since} by {writers}; at least {LEAST_CHARS:,} are needed.",
                 remedy,
             )
         await self.store.complete(info.transcript_id)

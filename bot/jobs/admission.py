@@ -17,6 +17,7 @@ _ANSWERS = 64  # the pace is that of the last so many: they come in handfuls
 _FIRST_PACE_S = 0.1  # from one answer to the next, until it is known better
 _GOOD_FOR_S = 300.0  # a pace that was measured longer ago says nothing: it may have been a slow moment
 _SHORTEST_WAIT_S = 5.0
+_SHARE_OF_ONE = 0.8  # of all slots: a server that floods leaves room for others
 
 
 class Admission:
@@ -29,7 +30,7 @@ class Admission:
 
     def __init__(self, settings: Settings) -> None:
         self._most = settings.generate_jobs
-        self._most_of_one = settings.generate_jobs_per_server
+        self._most_of_one = max(1, int(_SHARE_OF_ONE * self._most))
         self._patience_s = settings.generate_timeout_s / 2
         self._places: dict[object, int] = {}  # servers
         self._unwritten: dict[object, float] = {}  # since when they wait; the oldest first

@@ -1,10 +1,20 @@
 """Where texts come from: uploads, files, the catalogue; and how they travel."""
 
 from shared.corpora.catalogue import CatalogueEntry, catalogue
-from shared.corpora.corpus import Corpus, check_size, from_upload, pack, unpack, unpack_to_file, unpacked_limit
+from shared.corpora.corpus import (
+    LEAST_CHARS,
+    Corpus,
+    check_size,
+    from_upload,
+    pack,
+    unpack,
+    unpack_to_file,
+    unpacked_limit,
+)
 from shared.corpora.sources import UnknownText, names, resolve
 
 __all__ = [
+    "LEAST_CHARS",
     "CatalogueEntry",
     "Corpus",
     "UnknownText",

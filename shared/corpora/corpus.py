@@ -15,6 +15,8 @@ from galvanic.units import MEGABYTE
 from shared.corpora.catalogue import CatalogueEntry
 from shared.settings import Settings
 
+LEAST_CHARS = 1_000
+"""Of a text to learn from: what is shorter has nothing to learn."""
 # cp1252 has bytes that take three in UTF-8, and so has UTF-16 with two.
 _UTF8_GROWTH = 3
 _PART = 2**20
@@ -48,14 +50,12 @@ def check_size(n_bytes: int, settings: Settings) -> None:
         )
 
 
-def from_entry(
-    data: bytes, entry: CatalogueEntry, source: TextSource, settings: Settings, *, keep_licence: bool = False
-) -> Corpus:
+def from_entry(data: bytes, entry: CatalogueEntry, source: TextSource, *, keep_licence: bool = False) -> Corpus:
     """Raises `UserError`: not a text, or too short."""
     text = read(data, f"{entry.name}.txt", keep_licence=keep_licence)
     text = replace(text, books=None, left_out=0)  # that these are Project Gutenberg's is known of all of them
     info = text.info(entry.name, entry.full_title, source, entry.licence, hard_wrapped=not entry.verse)
-    return checked(text, info, settings)
+    return checked(text, info)
 
 
 def from_bytes(
@@ -67,7 +67,7 @@ def from_bytes(
     base = PurePosixPath(filename.replace("\\", "/")).name or "text"
     stem = PurePosixPath(base).stem
     text = read(data, " ".join(base.split()).replace("`", "'"), keep_licence=keep_licence)
-    return checked(text, text.info(stem, stem, source, licence), settings)
+    return checked(text, text.info(stem, stem, source, licence))
 
 
 def from_upload(filename: str, data: bytes, settings: Settings, *, keep_licence: bool = False) -> Corpus:
@@ -82,10 +82,10 @@ def from_upload(filename: str, data: bytes, settings: Settings, *, keep_licence:
     )
 
 
-def checked(text: Text, info: CorpusInfo, settings: Settings) -> Corpus:
+def checked(text: Text, info: CorpusInfo) -> Corpus:
     """Raises `UserError`: too short."""
     assert isinstance(text.body, str)  # what comes from memory stays there
-    check_length(text.chars, settings.corpus_min_chars)
+    check_length(text.chars, LEAST_CHARS)
     return Corpus(info, text.body)
 
 

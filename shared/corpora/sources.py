@@ -53,7 +53,7 @@ async def resolve(name: str, settings: Settings, *, keep_licence: bool = False) 
     if entry is None:
         raise await asyncio.to_thread(_unknown, name, key, settings)
     if entry.name == PYTHON_DOCS:
-        return await asyncio.to_thread(_python_docs, entry, settings)
+        return await asyncio.to_thread(_python_docs, entry)
     cached = settings.data_dir / "corpora" / f"{entry.name}.txt"
     data = await asyncio.to_thread(_read_cache, cached, entry)
     if data is None:
@@ -66,7 +66,7 @@ async def resolve(name: str, settings: Settings, *, keep_licence: bool = False) 
             await asyncio.to_thread(_write_cache, cached, data)
         except OSError as error:  # the text is here; only the next time will be slow again
             log.warning("book not cached", book=entry.name, reason=error.strerror)
-    return await asyncio.to_thread(from_entry, data, entry, "catalogue", settings, keep_licence=keep_licence)
+    return await asyncio.to_thread(from_entry, data, entry, "catalogue", keep_licence=keep_licence)
 
 
 def _key(name: str) -> str:
@@ -101,7 +101,7 @@ def _from_folder(path: Path, key: str, settings: Settings, keep_licence: bool) -
             f"The file of `{key}` cannot be read: {error.strerror}.", "Ask the bot's operator to look at CORPORA_DIR."
         ) from error
     if (entry := find(key)) is not None:
-        return from_entry(data, entry, "corpora-dir", settings, keep_licence=keep_licence)
+        return from_entry(data, entry, "corpora-dir", keep_licence=keep_licence)
     return from_bytes(
         data,
         path.name,
@@ -153,14 +153,14 @@ def _write_cache(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
 
 
-def _python_docs(entry: CatalogueEntry, settings: Settings) -> Corpus:
+def _python_docs(entry: CatalogueEntry) -> Corpus:
     # Half a megabyte that most processes never need.
     from pydoc_data.topics import topics
 
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     text = of_memory("\n\n".join(_prose(topics[topic] for topic in sorted(topics))))
     info = text.info(entry.name, f"{entry.title} (Python {version})", "python-docs", entry.licence)
-    return checked(text, info, settings)
+    return checked(text, info)
 
 
 def _prose(topics: Iterable[str]) -> Iterable[str]:

@@ -21,6 +21,7 @@ from tests.factories import generate_job
 
 A, B = 101, 102
 LAB = CHANNEL_IDS["lab"]
+ONE_SERVERS = int(0.8 * Settings.model_fields["generate_jobs"].default)
 
 
 def make(folder: Path, **options: int) -> Admission:
@@ -43,9 +44,9 @@ def filled(admission: Admission, **wanted: int) -> Iterator[dict[str, int]]:
 
 def test_places_are_limited_and_come_back(tmp_path: Path) -> None:
     admission = make(tmp_path)
-    with filled(admission, a=30) as got:
-        assert got == {"a": 20}
-        with pytest.raises(UserError, match="20 texts in line") as refused, admission.slot(ord("b")):
+    with filled(admission, a=15, b=15) as got:
+        assert got == {"a": 10, "b": 10}
+        with pytest.raises(UserError, match="20 texts in line") as refused, admission.slot(ord("c")):
             pass
         assert refused.value.problem.startswith("More people are asking")
         assert refused.value.remedy == "Try again in 5 s."
@@ -55,13 +56,13 @@ def test_places_are_limited_and_come_back(tmp_path: Path) -> None:
 
 
 def test_a_server_leaves_room_for_others(tmp_path: Path) -> None:
-    admission = make(tmp_path, generate_jobs_per_server=15)
+    admission = make(tmp_path)
     with filled(admission, a=30) as got:
-        assert got == {"a": 15}
-        with pytest.raises(UserError, match=r"This server is asking.*15 texts in line"), admission.slot(ord("a")):
+        assert got == {"a": 16}
+        with pytest.raises(UserError, match=r"This server is asking.*16 texts in line"), admission.slot(ord("a")):
             pass
         with filled(admission, b=9) as other:
-            assert other == {"b": 5}
+            assert other == {"b": 4}
 
 
 def test_servers_that_ask_at_once_get_their_share(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_no_more_are_let_in_than_can_be_answered_in_time(tmp_path: Path, monkeyp
     """The worker writes a text in two seconds: with half of 60 s for a wait, 15 may wait."""
     now = 0.0
     monkeypatch.setattr(admission_module.time, "monotonic", lambda: now)
-    admission = make(tmp_path, generate_jobs=1_000, generate_jobs_per_server=1_000)
+    admission = make(tmp_path, generate_jobs=1_000)
     with filled(admission, a=100) as got:
         assert got == {"a": 100}
         for _ in range(100):
@@ -105,7 +106,7 @@ def test_a_slow_moment_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """So slow that no crowd is let in any more by which the pace could be measured anew."""
     now = 0.0
     monkeypatch.setattr(admission_module.time, "monotonic", lambda: now)
-    admission = make(tmp_path, generate_jobs=1_000, generate_jobs_per_server=1_000)
+    admission = make(tmp_path, generate_jobs=1_000)
     with filled(admission, a=100):
         for _ in range(100):
             now += 4
@@ -155,7 +156,7 @@ def test_nobody_is_let_in_while_others_have_waited_for_too_long(
 def full(live: Live) -> Iterator[Live]:
     """A bot that so many of its first server ask for a text that there is no place left for it."""
     with contextlib.ExitStack() as places:
-        for _ in range(live.bot.settings.generate_jobs_per_server):
+        for _ in range(ONE_SERVERS):
             places.enter_context(live.bot.admission.slot(GUILD_ID))
         yield live
 
@@ -164,7 +165,7 @@ def full(live: Live) -> Iterator[Live]:
 async def test_who_finds_no_place_is_told_in_the_channel(full: Live, words: str) -> None:
     await full.bot.guild_settings.choose(LAB, "chat", True)
     said = await full.ask(words)
-    assert "This server is asking for more texts than I can serve: 200 texts in line." in said
+    assert "This server is asking for more texts than I can serve: 204 texts in line." in said
     assert "Try again in 20 s." in said
 
 
@@ -195,7 +196,7 @@ async def test_an_interaction_is_refused_with_a_single_request(
 
 async def test_another_server_still_gets_its_text(full: Live) -> None:
     assert "No model called" in await full.ask("!generate the sea --model nosuch", channel="atrium")
-    assert full.bot.admission.waiting == full.bot.settings.generate_jobs_per_server
+    assert full.bot.admission.waiting == ONE_SERVERS
 
 
 async def test_a_place_is_free_again_after_the_answer(live: Live, worker: StandIn) -> None:

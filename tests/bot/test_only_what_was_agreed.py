@@ -42,7 +42,7 @@ MESSAGES = st.lists(
 
 @pytest.fixture(name="settings")
 def _settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("CORPUS_MIN_CHARS", "200")
+    monkeypatch.setattr("bot.channels.importer.LEAST_CHARS", 200)
     for whose in ("USER", "SERVER"):
         monkeypatch.setenv(f"TRAIN_JOBS_PER_{whose}", "1000")
     return Settings()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared.settings import Settings
+from shared.corpora import LEAST_CHARS
 from tests.driver import BOT_TOKEN
 from tests.playground.processes import Server
 
@@ -113,7 +113,7 @@ def test_tavern_has_enough_to_learn_from_of_each_person_alone(server: Server) ->
     for message in server.client.messages(channel="tavern"):
         chars[message["author"]["username"]] += len(message["content"])
     assert set(chars) == {"ada", "ben", "cleo", "dora"}
-    assert min(chars.values()) > 1.2 * Settings().corpus_min_chars
+    assert min(chars.values()) > 1.2 * LEAST_CHARS
 
 
 def test_file_limit_is_the_servers_own(server: Server) -> None:

@@ -30,11 +30,14 @@ def book(number: int = 84) -> str:
 
 
 @pytest.fixture
-def make_settings(tmp_path: Path) -> MakeSettings:
+def make_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeSettings:
+    """Settings for texts of 200 characters and more."""
+    monkeypatch.setattr("shared.corpora.corpus.LEAST_CHARS", 200)
+
     def make(**values: Any) -> Settings:
         # A mirror that nobody should ask.
         values.setdefault("gutenberg_mirrors", ("http://127.0.0.1:9/{number}",))
-        return Settings(_env_file=None, data_dir=tmp_path / "data", **{"corpus_min_chars": 200, **values})
+        return Settings(_env_file=None, data_dir=tmp_path / "data", **values)
 
     return make
 
@@ -312,8 +315,8 @@ def test_a_strange_file_name_still_gives_a_name(make_settings: MakeSettings, fil
 
 
 def test_a_bad_upload_is_refused_with_the_figures(make_settings: MakeSettings) -> None:
-    with pytest.raises(UserError, match=r"42 characters, and at least 1,000"):
-        from_upload("a.txt", b"x" * 42, make_settings(corpus_min_chars=1000))
+    with pytest.raises(UserError, match=r"42 characters, and at least 200"):
+        from_upload("a.txt", b"x" * 42, make_settings())
     with pytest.raises(UserError, match="too large"):
         from_upload("a.txt", b"words " * 200_000, make_settings(corpus_max_mb=1))
 
