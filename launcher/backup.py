@@ -192,7 +192,8 @@ def _unpack(archive: zipfile.ZipFile, settings: Settings, folders: Folders, lock
     aside = folders.data / "restoring"
     shutil.rmtree(aside, ignore_errors=True)  # of a restore that was killed
     try:
-        archive.extractall(aside)
+        for part in archive.infolist():  # their names were looked through
+            archive.extract(part, aside)
         unpacked = prepare_folders(aside)
         # Redis ignores a bare snapshot when it has an append-only file, but such a file may begin with one.
         base = unpacked.redis / "appendonlydir" / "appendonly.aof.1.base.rdb"

@@ -112,8 +112,3 @@ def test_models_that_are_too_large_together_are_not_mixed(client: redis.Redis, m
     monkeypatch.setattr(warm, "MOST_MIXED_MB", 0)
     parts = tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))
     require_failure(run(client, generate_job(mix=parts)), "too large to write together")
-
-
-def test_a_job_for_one_text_says_nothing_that_the_version_before_would_refuse() -> None:
-    assert not {"candidates", "one_line", "pieces"} & set(generate_job().model_dump(mode="json"))
-    assert GenerateJob.model_validate_json(generate_job(candidates=8).model_dump_json()).candidates == 8
