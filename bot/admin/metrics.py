@@ -75,7 +75,8 @@ class RedisFigures(Collector):
         with contextlib.suppress(redis.ResponseError):  # its user may not ask
             info: dict[str, Any] = self._client.info("memory")
             used, limit = memory_of(info)
-            return used / (limit or info["total_system_memory"])
+            most = limit or int(info.get("total_system_memory", 0))  # a provider's Redis may not tell
+            return used / most if most else None
         return None
 
 

@@ -59,6 +59,16 @@ def test_a_user_of_redis_who_may_not_ask_for_its_memory_sees_the_rest(settings: 
     assert ("galvanic_redis_memory_ratio",) not in read
 
 
+@pytest.mark.parametrize("memory", [{}, {"total_system_memory": 0}])
+def test_a_redis_that_does_not_tell_its_machines_memory_shows_the_rest(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, memory: dict[str, int]
+) -> None:
+    monkeypatch.setattr(redis.Redis, "info", lambda _, __: {"used_memory": 5, **memory})  # as some providers' do
+    read = figures(settings)
+    assert read["galvanic_redis_up",] == 1
+    assert ("galvanic_redis_memory_ratio",) not in read
+
+
 def test_while_redis_is_away_that_is_all_that_is_shown() -> None:
     assert figures(Settings(redis_url="unix:///nowhere/redis.sock")) == {("galvanic_redis_up",): 0}  # type: ignore[arg-type]
 
