@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socketserver
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -120,6 +121,11 @@ def test_redis_is_judged_and_left_as_it_is(redis_url: str) -> None:
     assert "as bot: nothing now" in problems(findings, Level.OK)
 
 
+def test_a_redis_that_tells_little_of_itself_is_judged_by_that(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis.Redis, "info", lambda _: {"redis_version": "7.2.4"})  # as some providers' do
+    assert {finding.level for finding in check_redis(Settings())} == {Level.OK}
+
+
 def test_a_redis_that_is_not_there_is_broken_if_it_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [finding.level for finding in check_redis(Settings())] == [Level.OK]
     monkeypatch.setenv("REDIS_URL", "redis://bot:hidden@127.0.0.1:1/0")
@@ -172,6 +178,20 @@ def test_discords_token_and_intents(discord: dict[str, int], monkeypatch: pytest
         assert wrong not in str(refused)
     monkeypatch.setenv("DISCORD_TOKEN", "another-token")
     assert problems(check_discord(Settings()), Level.BROKEN) == "Discord refuses the DISCORD_TOKEN."
+
+
+def test_an_answer_that_is_not_discords_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stranger(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(10_000)
+            self.request.sendall(b"a stranger\r\n\r\n")
+
+    monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
+    with socketserver.TCPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        monkeypatch.setenv("DISCORD_API_URL", f"http://127.0.0.1:{server.server_address[1]}/api")
+        (finding,) = check_discord(Settings())
+    assert (finding.level, finding.problem) == (Level.MEND, "Discord cannot be reached (BadStatusLine).")
 
 
 def test_without_a_token_discord_is_not_asked() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import http.client
 import json
 import multiprocessing
 import platform
@@ -200,16 +201,18 @@ def check_redis(settings: Settings) -> Iterator[Finding]:
         yield Finding(Level.BROKEN, f"Redis{at} is too old: {version}.", "Galvanic needs 7.2 or later.")
     else:
         yield Finding(Level.OK, f"Redis{at} answers.")
-    if not about["aof_enabled"]:
+    # A provider's Redis may leave these out.
+    if about.get("aof_enabled") == 0:
         yield Finding(
             Level.MEND,
             "Redis keeps everything in memory alone: its restart loses trainings, models' names and settings.",
             "Set `appendonly yes` in its redis.conf.",
         )
-    if about["maxmemory_policy"] != "noeviction":
+    policy = about.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
         yield Finding(
             Level.MEND,
-            f"Redis may throw jobs and models' names away: its maxmemory-policy is {about['maxmemory_policy']}.",
+            f"Redis may throw jobs and models' names away: its maxmemory-policy is {policy}.",
             "Set `maxmemory-policy noeviction` in its redis.conf.",
         )
     for service, names in connected.items():
@@ -230,7 +233,7 @@ def check_discord(settings: Settings) -> Iterator[Finding]:
     try:
         with urllib.request.urlopen(request, timeout=_ANSWER_WITHIN_S) as answer:  # noqa: S310
             flags = int(json.loads(answer.read(MEGABYTE)).get("flags", 0))
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, http.client.HTTPException, ValueError, AttributeError, TypeError) as error:
         if getattr(error, "code", None) == 401:
             remedy = f"Reset Token at {_PORTAL} -> the application -> Bot, and put the new one into .env."
             yield Finding(Level.BROKEN, "Discord refuses the DISCORD_TOKEN.", remedy)
