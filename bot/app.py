@@ -44,7 +44,7 @@ from shared import keys, presence
 from shared.connect import connect_async
 from shared.jobs import Job, TrainJob
 from shared.settings import Settings
-from shared.version import DATA_VERSION, require_version
+from shared.version import DATA_VERSION, require_version, without_number
 
 log = structlog.get_logger()
 
@@ -283,12 +283,21 @@ class Galvanic(commands.Bot):
         await self.leader.leave()
         await self.redis.aclose()
 
+    async def _has_data(self) -> bool:
+        for family in (keys.model("*"), keys.guild_settings("*"), keys.guild_models("*"), keys.job("*")):
+            async for _ in self.redis.scan_iter(match=family, count=1_000):
+                return True
+        return False
+
     async def require_version(self) -> None:
         """Write the number of the data into an empty Redis, or check it; not while Redis is away.
 
         Raises OtherVersion.
         """
         try:
+            number = await reply(self.redis.get(keys.VERSION))
+            if number is None and await self._has_data():
+                raise without_number()
             written = self.redis.set(keys.VERSION, DATA_VERSION, nx=True, get=True)
             require_version(await reply(written))
         except RedisError as error:

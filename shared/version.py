@@ -12,6 +12,14 @@ class OtherVersion(UserError):
     """Redis holds data of another version of Galvanic."""
 
 
+def without_number() -> OtherVersion:
+    """Return the refusal of data from before there was a number."""
+    return OtherVersion(
+        "Redis holds data of an earlier version of Galvanic, which this one can't read.",
+        "Give it an empty Redis (another DATA_DIR), or go back to the earlier version.",
+    )
+
+
 def require_version(number: bytes | None) -> None:
     """Check the number that Redis holds; None: it is empty. Raises OtherVersion."""
     if number is not None and number != b"%d" % DATA_VERSION:

@@ -1,0 +1,24 @@
+"""A bot refuses data that another version wrote."""
+
+from __future__ import annotations
+
+import pytest
+
+from playground.places import GUILD_ID
+from shared import keys
+from shared.connect import connect
+from shared.version import OtherVersion
+from tests.bot.live import Live
+from tests.factories import record
+from tests.registered import register
+
+
+async def test_data_without_a_number_is_refused(live: Live) -> None:
+    await live.bot.redis.delete(keys.VERSION)
+    await live.bot.require_version()
+    assert await live.bot.redis.get(keys.VERSION) == b"1", "an empty Redis gets the number"
+    await live.bot.redis.delete(keys.VERSION)
+    register(connect(live.bot.settings), record(guild_id=GUILD_ID))
+    with pytest.raises(OtherVersion, match="earlier version"):
+        await live.bot.require_version()
+    assert not await live.bot.redis.exists(keys.VERSION)
