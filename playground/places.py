@@ -32,7 +32,7 @@ GUILD_NAME = "Galvanic playground"
 DM = "dm"
 """Name of the channel of direct messages with the bot."""
 
-_SINCE = "2024-10-19T00:00:00+00:00"
+SINCE = "2024-10-19T00:00:00+00:00"
 PREMIUM_TIERS = {ANNEX_ID: 2}
 """Of a server that is boosted, and takes larger files."""
 
@@ -79,7 +79,7 @@ def settle(world: Backend) -> None:
     cleo_reads = [Overwrite(cleo, OverwriteType.MEMBER, deny=silent)]
     _channel(world, main, "lab", "Try the bot here: type !help, or / for its commands.", cleo_reads)
     _channel(world, main, "library", "A second channel, with a model of its own.")
-    _channel(world, main, "tavern", "Small talk of the past weeks, to try !train #tavern on.")
+    _channel(world, main, "tavern", "Small talk of three weeks, to try !train #tavern on.")
     _channel(world, main, "cellar", "Only Ada and Ben see this channel.", private_to(GUILD_ID, [ada, ben]))
     annex = Guild(ANNEX_ID, "The Annex", ben)
     roles = [_role("Guests", 0x8E7CC3), _role("Wardens", 0xD5557A, manage_guild=True)]
@@ -103,7 +103,7 @@ def settle_guild(
         guild.roles[role.id] = role
     world.guilds[guild.id] = guild
     for user_id, held in members.items():
-        world.add_member(guild.id, user_id, roles=held).joined_at = _SINCE
+        world.add_member(guild.id, user_id, roles=held).joined_at = SINCE
     world.add_member(guild.id, BOT_ID, roles=[bot_role_id])  # it joins now, and greets the server
 
 

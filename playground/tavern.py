@@ -5,13 +5,14 @@ They are a plain text, `tavern.txt`. Nobody would write so many by hand to try `
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from playground.places import USER_IDS
+from playground.places import SINCE, USER_IDS
 
 _FILE = Path(__file__).with_name("tavern.txt")
+_BEGIN = datetime.fromisoformat(SINCE) + timedelta(days=1)
 _APART = timedelta(hours=2)
 
 
@@ -22,9 +23,11 @@ class OldMessage(NamedTuple):
 
 
 def old_messages() -> list[OldMessage]:
-    """Read the messages, the oldest first. They fill the weeks before today, so a restart gives them the same ids."""
+    """Read the messages, the oldest first.
+
+    Their moments are fixed, so each start gives them the same ids: to the bot a message whose id is gone was deleted,
+    and a model that learned it is made again.
+    """
     lines = [line.partition(": ") for line in _FILE.read_text("utf-8").splitlines()]
     spoken = [(USER_IDS[name], content) for name, _, content in lines if name in USER_IDS]
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    begin = today - len(spoken) * _APART
-    return [OldMessage(*message, begin + number * _APART) for number, message in enumerate(spoken)]
+    return [OldMessage(*message, _BEGIN + number * _APART) for number, message in enumerate(spoken)]

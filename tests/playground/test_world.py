@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from simcord.backend.errors import BackendError
 
-from playground import world as module
+from playground import tavern, world as module
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from playground.world import World
 
@@ -56,3 +58,16 @@ def test_bot_has_no_more_than_it_is_invited_with(world: World) -> None:
     assert not world.may(USER_IDS["ben"], LAB, "manage_guild")
     assert not world.may(USER_IDS["cleo"], LAB, "send_messages")
     assert world.may(USER_IDS["cleo"], CHANNEL_IDS["library"], "send_messages")
+
+
+def test_tavern_has_the_same_messages_on_another_day(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, *_: object) -> datetime:  # type: ignore[override]
+            return datetime.now(UTC) + timedelta(days=3)
+
+    monkeypatch.setattr(tavern, "datetime", Later)
+    messages, later = (one.messages[CHANNEL_IDS["tavern"]] for one in (world, World("http://127.0.0.1:1")))
+    assert {key: message.content for key, message in messages.items()} == {
+        key: message.content for key, message in later.items()
+    }
