@@ -202,8 +202,11 @@ def _unpack(archive: zipfile.ZipFile, settings: Settings, folders: Folders, lock
         (base.parent / "appendonly.aof.manifest").write_text(f"file {base.name} seq 1 type b\n", "utf-8")
         with _started_redis(settings.model_copy(update={"data_dir": aside}), unpacked, lock):
             pass
-        for name in (*_FOLDERS, "redis"):  # Redis last: it names the others
-            if (aside / name).is_dir():
-                (aside / name).replace(folders.data / name)
+        with contextlib.ExitStack() as undo:  # a folder that is a link or another disk cannot be replaced
+            for name in (*_FOLDERS, "redis"):  # Redis last: it names the others
+                if (aside / name).is_dir():
+                    (aside / name).replace(folders.data / name)
+                    undo.callback(shutil.rmtree, folders.data / name)
+            undo.pop_all()
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -123,6 +123,13 @@ def test_nothing_is_overwritten(file: Path, data: Path) -> None:
     assert (data / "models" / "m1.safetensors").read_text("utf-8") == "newer"
 
 
+def test_a_folder_that_cannot_be_replaced_leaves_nothing_restored(file: Path, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "fast").mkdir()
+    data.mkdir()
+    (data / "redis").symlink_to(tmp_path / "fast")
+    refused(file, data, "could not be restored: Not a directory")
+
+
 def rewritten(file: Path, **changed: bytes) -> None:
     """Write the same backup with other parts, or more of them, and checksums that fit."""
     with zipfile.ZipFile(file) as archive:
