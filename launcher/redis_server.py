@@ -35,7 +35,8 @@ def find_redis_server() -> str:
 
 def own_redis(settings: Settings, folders: Folders, sockets: Path) -> tuple[Settings, Part]:
     """Return the settings with the URL of our own Redis, and the part that it is. Raises UserError: no server."""
-    (folders.redis / "dump.rdb").unlink(missing_ok=True)  # of a backup that was killed
+    for snapshot in folders.redis.glob("*.rdb"):  # whole or half, of a backup that was killed
+        snapshot.unlink()
     socket = sockets / "redis.sock"
     command = redis_command(socket, folders.redis)
     url_file = settings.redis_url_file
