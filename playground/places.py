@@ -32,7 +32,7 @@ GUILD_NAME = "Galvanic playground"
 DM = "dm"
 """Name of the channel of direct messages with the bot."""
 
-SINCE = "2024-10-19T00:00:00+00:00"
+_SINCE = "2024-10-19T00:00:00+00:00"
 PREMIUM_TIERS = {ANNEX_ID: 2}
 """Of a server that is boosted, and takes larger files."""
 
@@ -103,7 +103,7 @@ def settle_guild(
         guild.roles[role.id] = role
     world.guilds[guild.id] = guild
     for user_id, held in members.items():
-        world.add_member(guild.id, user_id, roles=held).joined_at = SINCE
+        world.add_member(guild.id, user_id, roles=held).joined_at = _SINCE
     world.add_member(guild.id, BOT_ID, roles=[bot_role_id])  # it joins now, and greets the server
 
 

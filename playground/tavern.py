@@ -5,14 +5,13 @@ They are a plain text, `tavern.txt`. Nobody would write so many by hand to try `
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from playground.places import SINCE, USER_IDS
+from playground.places import USER_IDS
 
 _FILE = Path(__file__).with_name("tavern.txt")
-_BEGIN = datetime.fromisoformat(SINCE) + timedelta(days=1)
 _APART = timedelta(hours=2)
 
 
@@ -22,12 +21,14 @@ class OldMessage(NamedTuple):
     moment: datetime
 
 
-def old_messages() -> list[OldMessage]:
-    """Read the messages, the oldest first.
+def old_messages(now: datetime | None = None) -> list[OldMessage]:
+    """Read the messages, the oldest first. They fill the weeks before the first day of this month.
 
-    Their moments are fixed, so each start gives them the same ids: to the bot a message whose id is gone was deleted,
-    and a model that learned it is made again.
+    A start in the same month gives them the same ids: to the bot a message whose id is gone was deleted, and a model
+    that learned it is made again. Much older ones would be too old for models that learn on (`LEARN_DAYS`).
     """
     lines = [line.partition(": ") for line in _FILE.read_text("utf-8").splitlines()]
     spoken = [(USER_IDS[name], content) for name, _, content in lines if name in USER_IDS]
-    return [OldMessage(*message, _BEGIN + number * _APART) for number, message in enumerate(spoken)]
+    end = (now or datetime.now(UTC)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    begin = end - len(spoken) * _APART
+    return [OldMessage(*message, begin + number * _APART) for number, message in enumerate(spoken)]

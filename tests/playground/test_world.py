@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from simcord.backend.errors import BackendError
 
-from playground import tavern, world as module
+from playground import world as module
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.tavern import old_messages
 from playground.world import World
 
 LAB = CHANNEL_IDS["lab"]
@@ -60,14 +61,7 @@ def test_bot_has_no_more_than_it_is_invited_with(world: World) -> None:
     assert world.may(USER_IDS["cleo"], CHANNEL_IDS["library"], "send_messages")
 
 
-def test_tavern_has_the_same_messages_on_another_day(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Later(datetime):
-        @classmethod
-        def now(cls, *_: object) -> datetime:  # type: ignore[override]
-            return datetime.now(UTC) + timedelta(days=3)
-
-    monkeypatch.setattr(tavern, "datetime", Later)
-    messages, later = (one.messages[CHANNEL_IDS["tavern"]] for one in (world, World("http://127.0.0.1:1")))
-    assert {key: message.content for key, message in messages.items()} == {
-        key: message.content for key, message in later.items()
-    }
+def test_tavern_has_the_same_messages_all_month() -> None:
+    first, last = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 30, 23, tzinfo=UTC)
+    assert old_messages(first) == old_messages(last)
+    assert all(first - timedelta(days=31) < message.moment < first for message in old_messages(last))
