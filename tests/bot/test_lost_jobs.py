@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 
 from bot.background import run_forever
 from bot.jobs import delivery
-from playground.places import CHANNEL_IDS
 from shared import keys
 from shared.events import Failed, Generated
 from shared.jobs import GENERATE_QUEUE
@@ -19,8 +18,6 @@ from tests import lives
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.factories import generate_job, train_job
-
-LAB = CHANNEL_IDS["lab"]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def remarks() -> list[str]:
 
 @pytest.fixture
 def two_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What this process starts finds two cards. TensorFlow is hidden from it by the record of another build."""
+    """Let what this process starts find two cards, and TensorFlow's build for them."""
     for name, value in gpu_machine(tmp_path / "machine", "A10G", "A10G").items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from galvanic import checkpoint
-from galvanic.options import CorpusInfo, TrainOptions
+from galvanic.options import TrainOptions
 from galvanic.results import TrainingInterrupted
 from shared import keys, lifecycle
 from shared.events import Event, Finished
@@ -35,16 +35,11 @@ pytestmark = pytest.mark.slow
 
 TEXT, OTHER = babble(1_500), babble(1_500, seed=1)
 SMALL = TrainOptions(epochs=1, units=8, random_seed=1)
-THREAD = 999
 
 
 def train(client: redis.Redis, job_id: str, text: str = TEXT, **fields: Any) -> Event:
     """Run a job to its end; its last event."""
     return run_to_its_end(client, book_job(client, job_id, text, **{"options": SMALL, **fields}))
-
-
-def uploaded(text: str) -> CorpusInfo:
-    return corpus_of(text).model_copy(update={"source": "upload"})
 
 
 def facts_of(client: redis.Redis, model_id: str) -> ModelFacts:
