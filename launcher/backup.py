@@ -19,7 +19,7 @@ from galvanic.files import replacing
 from galvanic.units import MEGABYTE, count
 from launcher.parts import Folders
 from launcher.preflight import Lock, prepare_folders, sockets_folder
-from launcher.redis_server import own_redis, redis_answers
+from launcher.redis_server import SNAPSHOT, own_redis, redis_answers
 from launcher.service import Service
 from shared.connect import connect_once, explain
 from shared.settings import Settings, read_settings
@@ -129,7 +129,7 @@ def _started_redis(settings: Settings, folders: Folders, lock: Lock) -> Iterator
 
 def _add_snapshot(archive: zipfile.ZipFile, settings: Settings) -> None:
     """Add all that Redis holds at this moment. Raises UserError: Redis could not write it, or does not answer."""
-    snapshot = Folders(settings.data_dir).redis / "dump.rdb"
+    snapshot = Folders(settings.data_dir).redis / SNAPSHOT
     try:
         with connect_once(settings, _SAVED_WITHIN_S) as client:
             client.save()

@@ -33,9 +33,13 @@ def find_redis_server() -> str:
     return path
 
 
+SNAPSHOT = "backup.rdb"
+"""The file of Redis' SAVE, which only a backup asks for. Nobody else's file has that name: it is deleted afterwards."""
+
+
 def own_redis(settings: Settings, folders: Folders, sockets: Path) -> tuple[Settings, Part]:
     """Return the settings with the URL of our own Redis, and the part that it is. Raises UserError: no server."""
-    for snapshot in folders.redis.glob("*.rdb"):  # whole or half, of a backup that was killed
+    for snapshot in (*folders.redis.glob(SNAPSHOT), *folders.redis.glob("temp-*.rdb")):  # of a backup that was killed
         snapshot.unlink()
     socket = sockets / "redis.sock"
     command = redis_command(socket, folders.redis)
@@ -70,6 +74,7 @@ def redis_command(socket: Path, folder: Path) -> tuple[str, ...]:
         "appendonly": "yes",
         # The append-only file holds everything; snapshots would write it all a second time.
         "save": "",
+        "dbfilename": SNAPSHOT,
         # Jobs and their events are no cache: refuse a write rather than forget something.
         "maxmemory-policy": "noeviction",
     }

@@ -97,7 +97,7 @@ def test_all_comes_back_but_expired_and_withdrawn_words(runs: bool, data: Path, 
     assert file.stat().st_mode & 0o077 == 0
     assert list(file.parent.iterdir()) == [file]
     assert WITHDRAWN not in file.read_bytes()
-    assert not list(data.rglob("dump.rdb"))
+    assert not list(data.rglob("backup.rdb"))
 
     data.rename(tmp_path / "lost")
     launcher("restore", file)

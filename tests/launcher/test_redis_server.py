@@ -26,9 +26,9 @@ def test_redis_understands_its_options_with_an_awkward_folder(tmp_path: Path) ->
 
 def test_a_start_deletes_what_a_backup_that_was_killed_left(tmp_path: Path) -> None:
     folders = prepare_folders(tmp_path)
-    kept = folders.redis / "appendonlydir" / "appendonly.aof.1.base.rdb"
-    kept.parent.mkdir()
-    for path in (kept, folders.redis / "dump.rdb", folders.redis / "temp-4711.rdb"):
+    kept = {folders.redis / "appendonlydir" / "appendonly.aof.1.base.rdb", folders.redis / "dump.rdb"}
+    (folders.redis / "appendonlydir").mkdir()
+    for path in (*kept, folders.redis / "backup.rdb", folders.redis / "temp-4711.rdb"):
         path.write_bytes(b"words")
     own_redis(Settings(data_dir=tmp_path), folders, folders.run)
-    assert [path for path in folders.redis.rglob("*") if path.is_file()] == [kept]
+    assert {path for path in folders.redis.rglob("*") if path.is_file()} == kept, "a dump.rdb is somebody's own"
