@@ -1,6 +1,6 @@
--- Returns each model's id, what it is and whose it is, one after the other, and the hash of each channel. KEYS: the guild's models, then the
--- channel and, of a thread, its parent. ARGV: what a model's two keys begin with; one or more entries; an empty one: the
--- models that the channels have chosen; none: all models.
+-- Returns each model's id, what it is and whose it is, one after the other, and the hash of each channel. KEYS: the
+-- guild's models, then the channel and, of a thread, its parent. ARGV: what a model's two keys begin with; one or more
+-- entries; an empty one: the models that the channels have chosen; none: all models.
 local ids, records, choices = {}, {}, {}
 if not ARGV[3] then
   ids = redis.call('HVALS', KEYS[1])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -135,11 +135,11 @@ class Registry:
 
     async def by_ids(self, viewer: Viewer, model_ids: Iterable[str]) -> list[ModelRecord]:
         """Those that may be used in a channel, each once; the starter may be everywhere in a server."""
-        ids = dict.fromkeys(model_ids)
-        wanted = [key for model_id in ids if model_id != STARTER for key in _keys_of(model_id)]
-        found = await reply(self._redis.mget(wanted)) if wanted else []
+        ids = list(dict.fromkeys(model_ids))
         starter = [_starter(viewer.guild_id)] if STARTER in ids else []
-        return starter + self.among(viewer, _read([model_id for model_id in ids if model_id != STARTER], found))
+        ids = [model_id for model_id in ids if model_id != STARTER]
+        found = await reply(self._redis.mget([key for one in ids for key in _keys_of(one)])) if ids else []
+        return starter + self.among(viewer, _read(ids, found[::2], found[1::2]))
 
     async def require_usable(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
         """The models of an answer to be posted now. Raises UserError: not all may be used there any more."""
@@ -154,7 +154,8 @@ class Registry:
 
     async def record(self, model_id: str) -> ModelRecord | None:
         """None: it is gone. Says nothing about who may use it."""
-        return next(iter(_read([model_id], await reply(self._redis.mget(_keys_of(model_id))))), None)
+        facts, ownership = await reply(self._redis.mget(_keys_of(model_id)))
+        return _record(model_id, facts, ownership)
 
     async def offered(self, interaction: discord.Interaction, typed: str, *more: str) -> list[app_commands.Choice[str]]:
         """Names of models, and `more` that may stand in their place."""
@@ -218,7 +219,7 @@ class Registry:
         number, overtaken = 1, 0
         while overtaken < _AMEND_TRIES:
             stored = cast(list[bytes | None], await reply(self._redis.mget(_keys_of(model_id))))
-            old = next(iter(_read([model_id], stored)), None)
+            old = _record(model_id, *stored)
             if old is None:
                 raise UserError("This model was deleted a moment ago.", "Choose another one.")
             new = change(old)
@@ -322,8 +323,8 @@ class Registry:
         names = [keys.guild_models(viewer.guild_id), *map(keys.channel, viewer.channel_ids)]
         records, hashes = await reply(self._find(keys=names, args=[*_keys_of(""), *entries]))
         ids = [model_id.decode(errors="replace") for model_id in records[::3]]
-        stored = [value for pair in zip(records[1::3], records[2::3], strict=True) for value in pair]
-        return _read(ids, stored), [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in hashes]
+        models = _read(ids, records[1::3], records[2::3])
+        return models, [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in hashes]
 
     async def _no_such_model(self, viewer: Viewer, name: str | None) -> UserError:
         usable = await self.usable(viewer if name is not None else viewer._replace(user_id=None))
@@ -362,15 +363,19 @@ def _keys_of(model_id: str) -> tuple[str, str]:
     return keys.model(model_id), keys.ownership(model_id)
 
 
-def _read(ids: Iterable[str], stored: Sequence[bytes | None]) -> list[ModelRecord]:
-    """Read records from the values of `_keys_of` each. One is left out that lacks a value, is damaged, or whose
-    worker says that it is another model."""
-    records = []
-    for model_id, facts, ownership in zip(ids, stored[::2], stored[1::2], strict=True):
-        if facts is None or ownership is None:
-            continue
-        told = read(ModelFacts, facts, "model_record_not_understood")
-        owned = read(Ownership, ownership, "ownership_not_understood")
-        if told is not None and owned is not None and told.model_id == model_id:
-            records.append(ModelRecord.of(told, owned))
-    return records
+def _record(model_id: str, facts: bytes | None, ownership: bytes | None) -> ModelRecord | None:
+    """Read a record from the values of its `_keys_of`. None: one is not there or damaged, or its worker says that it is
+    another model."""
+    if facts is None or ownership is None:
+        return None
+    told = read(ModelFacts, facts, "model_record_not_understood")
+    owned = read(Ownership, ownership, "ownership_not_understood")
+    if told is None or owned is None or told.model_id != model_id:
+        return None
+    return ModelRecord.of(told, owned)
+
+
+def _read(ids: list[str], facts: list[bytes | None], ownerships: list[bytes | None]) -> list[ModelRecord]:
+    """Read what can be read of several records."""
+    records = map(_record, ids, facts, ownerships)
+    return [record for record in records if record is not None]
