@@ -183,8 +183,7 @@ class Holdings(OfWords):
             await reply(self.redis.sadd(keys.FORGOTTEN, job_id))
             self.chores.add(self._forget_request, job_id, after_s=ANSWERED_AFTER_S)
             return
-        data = await reply(self.redis.get(keys.asked(job_id)))
-        job = job_from(job_id, data) if data is not None else None
+        job = job_from(job_id, await reply(self.redis.get(keys.asked(job_id))))
         for user_id in people_of(job) if job is not None else ():
             await reply(self.redis.zrem(keys.requests(user_id), job_id))
         files = [keys.artifact(job_id, name) for name in _FILES]
@@ -206,7 +205,7 @@ class Holdings(OfWords):
             if gone := [job_id for job_id, data in jobs.items() if data is None]:
                 await reply(self.redis.zrem(keys.requests(user_id), *gone))
             for job_id, data in jobs.items():
-                if data is not None and (job := job_from(job_id, data)) is not None:
+                if (job := job_from(job_id, data)) is not None:
                     yield job
 
 

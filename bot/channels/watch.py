@@ -287,7 +287,7 @@ class Watch(OfWords, commands.Cog):
         """
         if (guild := self._there(guild_id)) is None:
             return
-        people = {*(await self.consents.of(guild_id)).agreed}
+        people = set((await self.consents.of(guild_id)).agreed)
         for transcript in await self.store.all(guild_id):
             people |= (await self.store.members(transcript.transcript_id)).keys()
         for user_id in sorted(people):

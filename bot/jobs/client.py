@@ -228,7 +228,7 @@ class JobClient(Service):
             pipe.get(keys.asked(job_id))
             pipe.hmget(keys.job(job_id), "card", "entered_at")
             data, (card, entered_at) = await reply(pipe.execute())
-        job = job_from(job_id, data) if data is not None else None
+        job = job_from(job_id, data)
         return StoredJob(job, card_of(card), float(entered_at or 0)) if job is not None else None
 
     async def set_card(self, job_id: str, card: tuple[int, int]) -> None:
@@ -347,7 +347,7 @@ async def _owners(pipe: Pipeline, guild_id: int) -> list[fairness.Owner]:
     active = cast(dict[bytes, bytes], await reply(pipe.hgetall(keys.ACTIVE)))
     here = [job_id.decode(errors="replace") for job_id, server in active.items() if server == str(guild_id).encode()]
     jobs = await reply(pipe.mget([keys.asked(job_id) for job_id in here])) if here else []
-    read = [job_from(job_id, data) if data is not None else None for job_id, data in zip(here, jobs, strict=True)]
+    read = map(job_from, here, jobs)
     return [fairness.Owner(guild_id, job.place.user_id if job is not None else NOBODY) for job in read]
 
 

@@ -32,8 +32,10 @@ def read(kind: type[R], data: bytes, event: str, /, **where: Any) -> R | None:
         return None
 
 
-def job_from(job_id: str, data: bytes) -> Job | None:
-    """Read a job. If it is damaged, or another job, log that and return None."""
+def job_from(job_id: str, data: bytes | None) -> Job | None:
+    """Read a job; None: there is none. If it is damaged, or another job, log that and return None, too."""
+    if data is None:
+        return None
     try:
         job, wrong = _job.validate_json(data), 1
     except ValidationError as error:
