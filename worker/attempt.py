@@ -112,9 +112,10 @@ class Attempt:
         before = read(files.made, Made)
         if before is not None or files.has_checkpoint:
             self._require_standing()
-        if before is not None and before.finished.model.model_id == job_events.model_id():
+        model_id = job_events.model_id()
+        if before is not None and before.finished.model.model_id == model_id:
             model = before.finished.model
-            if files.model.exists() or self._patiently(lambda: self._store.has(model.model_id)):
+            if files.model.exists() or self._patiently(lambda: self._store.has(model_id)):
                 log.info("made_before")
                 self._tell_start(resumed=True)
                 own = model.corpus.transcript if model.corpus is not None else None
@@ -127,7 +128,6 @@ class Attempt:
         parent = _parent(self._client, job, resumed=resumed)
         self._hooks.inherited = parent.transcripts if parent else ()
         learned = self._patiently(self._prepare)
-        model_id = job_events.model_id()  # known to all attempts, long before there is a model
         self._lease.touch()
         with contextlib.ExitStack() as kept:  # a remote store's file is copied onto the disk for so long
             start = self._patiently(
