@@ -39,6 +39,10 @@ class RedisFigures(Collector):
     def __init__(self, settings: Settings) -> None:
         self._client = connect_once(settings, PATIENCE_S)
 
+    def describe(self) -> tuple[Metric, ...]:
+        """Return nothing: else registering would ask Redis, before the bot is there."""
+        return ()
+
     def collect(self) -> Iterator[Metric]:
         """Yield all families; while Redis is away, all but `galvanic_redis_up` are empty."""
         up = GaugeMetricFamily("galvanic_redis_up", "1 while Redis answers.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 import redis
 import redis.asyncio
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.metrics_core import Metric
 
 from bot.admin import metrics
 from bot.admin.cog_general import trainings
@@ -26,6 +28,14 @@ def figures(settings: Settings) -> dict[tuple[str, ...], float]:
     """The values by name and label."""
     families = RedisFigures(settings).collect()
     return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+
+
+def test_registering_asks_redis_nothing(settings: Settings) -> None:
+    class Hanging(RedisFigures):
+        def collect(self) -> Iterator[Metric]:
+            raise TimeoutError
+
+    CollectorRegistry(auto_describe=True).register(Hanging(settings))
 
 
 def test_what_waits_and_who_is_there_is_read_from_redis(settings: Settings) -> None:
