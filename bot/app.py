@@ -317,6 +317,8 @@ class Galvanic(commands.Bot):
             self.loop.create_task(self.close())  # which cancels this task
             await asyncio.Event().wait()
         await presence.beat_async(self.redis, presence.BOT, str(self.user))
+        # A Redis that lost its data meanwhile has no number, and the next start would refuse what was written since.
+        await reply(self.redis.set(keys.VERSION, DATA_VERSION, nx=True))
 
     async def get_context(self, origin: discord.Message | discord.Interaction, /, **options: Any) -> Any:
         """With our `PatientContext`, and without discord.py's errors about unpaired quotation marks (`PlainWords`)."""

@@ -14,6 +14,7 @@ from tests.registered import register
 
 
 async def test_data_without_a_number_is_refused(live: Live) -> None:
+    await live.bot.tasks.stop()  # which write it
     await live.bot.redis.delete(keys.VERSION)
     await live.bot.require_version()
     assert await live.bot.redis.get(keys.VERSION) == b"1", "an empty Redis gets the number"
@@ -22,3 +23,9 @@ async def test_data_without_a_number_is_refused(live: Live) -> None:
     with pytest.raises(OtherVersion, match="earlier version"):
         await live.bot.require_version()
     assert not await live.bot.redis.exists(keys.VERSION)
+
+
+async def test_a_redis_that_lost_its_data_gets_the_number_again(live: Live) -> None:
+    client = connect(live.bot.settings)
+    client.flushdb()
+    await live.until(lambda: client.get(keys.VERSION) == b"1", "the number")
