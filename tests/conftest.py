@@ -41,9 +41,10 @@ COMPUTES = {"memorised", "classic", "one_and_two"}
 """Fixtures whose tests are marked `slow`."""
 
 _NOT_FAST = re.compile(r"^pytestmark = .*pytest\.mark\.(slow|process)\b", re.MULTILINE)
-_CANNOT_BE_FAST = ("browser", "e2e", "faults", "fuzz", "images")
+_CANNOT_BE_FAST = ("browser", "e2e", "faults", "images")
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no mistake
+hypothesis.settings.register_profile("many", deadline=None, max_examples=2_000)  # `make test-fuzz`
 hypothesis.settings.load_profile("untimed")
 
 
@@ -81,9 +82,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for folder in {folder_of(path) for path in files}:
         own = [path for path in files if folder_of(path) == folder]
         turns |= {path: (place + 0.5) / len(own) for place, path in enumerate(own)}
-    # What was found once (`fuzz/corpus`) goes first. The rest is mixed: while some files wait for what they have
-    # started, others compute.
-    items.sort(key=lambda item: 0.0 if folder_of(item.path) == "fuzz" else turns[item.path])
+    # Mixed: while some files wait for what they have started, others compute.
+    items.sort(key=lambda item: turns[item.path])
 
 
 _running: pytest.Item | None = None

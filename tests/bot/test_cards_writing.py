@@ -60,6 +60,13 @@ def test_covered_words_are_explained() -> None:
     assert (covered.fields[-1].value or "").startswith(embed.fields[0].value)
 
 
+def test_an_empty_note_makes_no_field() -> None:
+    """Discord refuses an empty field, and nobody would get the text."""
+    embed = write_embeds.generated(generate_job(), generated(notes=("", " ")))
+    assert embed is not None
+    assert not embed.fields
+
+
 def test_only_a_tail_is_shown_of_a_text_that_is_continued() -> None:
     embed = write_embeds.generated(generate_job(shown=3), generated())
     assert embed is not None

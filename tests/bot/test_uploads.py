@@ -49,6 +49,11 @@ async def test_a_file_that_discord_does_not_hand_over(live: Live) -> None:
     assert "Attach it once more" in said
 
 
+async def test_a_files_name_does_not_end_the_code_that_it_stands_in(live: Live) -> None:
+    said = await live.ask("!train", files={"x`||y||`@everyone.txt": b"%PDF-1.7"})
+    assert "`x'||y||'@everyone.txt`" in said
+
+
 async def test_all_books_of_a_file_are_learned_and_the_card_says_what_is_left_out(live: Live) -> None:
     marks = (
         "*** START OF THE PROJECT GUTENBERG EBOOK X ***\n{}\n*** END OF THE PROJECT GUTENBERG EBOOK X ***\nLicence.\n"

@@ -154,7 +154,7 @@ def harmed(content: bytes, draw: Callable[[Any], Any]) -> bytes:
             return content[:start] + draw(st.binary(max_size=50)) + content[draw(st.integers(start, len(content))) :]
 
 
-FUZZ = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 DATA = st.data()
 
 

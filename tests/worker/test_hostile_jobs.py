@@ -1,0 +1,91 @@
+"""Whatever lies in Redis as a job is done, or refused in words: a task never fails, and nothing is left of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import HealthCheck, example, given, settings as tries, strategies as st
+from structlog.testing import capture_logs
+
+import worker.tasks  # noqa: F401  # which makes the tasks
+from shared import keys
+from shared.events import TERMINAL, Failed
+from shared.jobs import Job, task_name
+from shared.settings import Settings
+from tests import lives
+from tests.factories import corpus, train_job
+from tests.strategies import changed
+from tests.worker.jobs import (
+    PLACE,
+    compare_job,
+    delete_job,
+    export_job,
+    generate_job,
+    import_job,
+    picture_job,
+    surprise_job,
+)
+from worker.app import app
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
+
+VARIANTS = [{"model_id": name, "name": name, "temperature": hot} for name, hot in (("one", 0.2), ("two", None))]
+MADE: dict[str, Job] = {
+    job.kind: job
+    for job in (
+        generate_job(blocked=("sea*", "the*wind"), temperature=0.5, stop="line"),
+        compare_job(variants=VARIANTS),
+        surprise_job("the sea"),
+        picture_job(),
+        export_job(),
+        import_job(),
+        delete_job("two"),
+        train_job(place=PLACE, corpus=corpus(sha256="0" * 64)),
+    )
+}
+JOBS = {kind: job.model_dump(mode="json") for kind, job in MADE.items()}
+REFUSALS = ("job_not_understood", "event_not_understood")
+"""Logged as errors, in one line, because the operator must mend them."""
+
+
+@tries(
+    max_examples=tries.default.max_examples // 2,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.sampled_from(sorted(JOBS)).flatmap(lambda kind: st.tuples(st.just(kind), changed(JOBS[kind]))))
+@example(("generate", ["x"]))
+@example(("train", None))
+@example(("train", {**JOBS["train"], "job_id": "../../corpora"}))
+@example(("delete", {**JOBS["delete"], "model_id": "\ud800"}))
+@example(("delete", {**JOBS["delete"], "model_id": "../../corpora"}))
+@example(("generate", {**JOBS["generate"], "length": 10**12}))
+@example(("surprise", {"version": 2, "kind": "surprise", "job_id": "s-1", "wish": "more"}))
+def test_a_job_ends_in_words(client: redis.Redis, settings: Settings, case: tuple[str, Any]) -> None:
+    kind, message = case
+    client.flushall()
+    job_id = MADE[kind].job_id
+    lives.enter(client, MADE[kind])
+    client.hset(keys.job(job_id), "job", json.dumps(message))
+    outside = sorted(settings.data_dir.parent.iterdir())
+    with capture_logs() as logged:
+        app.tasks[task_name(kind)](*lives.message(client, job_id))
+    assert [line for line in logged if line["log_level"] == "error" and line["event"] not in REFUSALS] == []
+    assert sorted(settings.data_dir.parent.iterdir()) == outside
+    end = lives.newest(client, job_id)
+    assert end.kind in TERMINAL
+    if isinstance(end, Failed):
+        assert "Something went wrong" not in end.problem
+        assert end.remedy
+
+
+@pytest.mark.parametrize("event", ['{"kind": "from the future"}', "{", "[]", '"x"'])
+def test_an_event_that_is_not_known_keeps_no_job_from_its_end(client: redis.Redis, event: str) -> None:
+    job = delete_job("two")
+    lives.enter(client, job)
+    client.xadd(keys.job_events(job.job_id), {"event": event}, id="0-9")
+    client.delete(keys.model("two"))
+    app.tasks[task_name("delete")](*lives.message(client, job.job_id))
+    assert lives.newest(client, job.job_id).kind in TERMINAL
