@@ -43,8 +43,10 @@ COMPUTES = {"memorised", "classic", "one_and_two"}
 _NOT_FAST = re.compile(r"^pytestmark = .*pytest\.mark\.(slow|process)\b", re.MULTILINE)
 _CANNOT_BE_FAST = ("browser", "e2e", "faults", "images")
 
-hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no mistake
-hypothesis.settings.register_profile("many", deadline=None, max_examples=2_000)  # `make test-fuzz`
+_UNTIMED: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+"""A busy machine is no mistake."""
+hypothesis.settings.register_profile("untimed", **_UNTIMED)
+hypothesis.settings.register_profile("many", max_examples=2_000, **_UNTIMED)  # `make test-fuzz`
 hypothesis.settings.load_profile("untimed")
 
 
