@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ from structlog.testing import capture_logs
 from bot import gateway
 from bot.__main__ import _serve
 from bot.app import Galvanic
-from bot.gateway import Identifies
 from launcher.system import trouble_of
+from shared import keys
 from shared.connect import connect
 from shared.settings import Settings
+from shared.version import DATA_VERSION
 from tests.bot.live import Live
 from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver
@@ -31,9 +31,6 @@ from tests.launcher.running import wait_until
 from tests.s3 import free_port
 
 pytestmark = pytest.mark.process
-
-MOST_IDENTIFIES = 1_000
-"""A day; then Discord makes the token void."""
 
 
 @pytest.fixture
@@ -115,17 +112,6 @@ def test_a_bot_that_reaches_no_discord_says_so_in_few_words(settings: Settings, 
     assert not [line for line in lines if "exception" in line or line["level"] == "error"]
 
 
-def test_discord_is_asked_to_greet_the_bot_less_than_a_thousand_times_a_day() -> None:
-    """Whatever becomes of it each time, and however long that goes on: discord.py gives up each wait after 60 s."""
-    identifies, now = Identifies(), 1e6
-    sent: list[float] = []
-    while now < 1e6 + 3 * 86_400:
-        at = identifies.next(now)
-        now = min(at, now + 60)
-        if at == now:
-            identifies.sent(now)
-            sent.append(now)
-    assert gateway.LONGEST_WAIT_S + gateway.IDENTIFY_EVERY_S < 15, "it is back soon all the same"
-    assert max(sum(1 for at in sent if 0 <= at - begin < 86_400) for begin in sent[::50]) < MOST_IDENTIFIES
-    assert min(later - earlier for earlier, later in pairwise(sent)) >= gateway.IDENTIFY_EVERY_S
-    assert sent[20] - sent[0] < 200, "a few outages in a row delay nothing"
+async def test_an_empty_redis_gets_the_number_of_the_data(live: Live) -> None:
+    await live.bot.require_version()
+    assert await live.bot.redis.get(keys.VERSION) == b"%d" % DATA_VERSION

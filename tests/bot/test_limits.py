@@ -11,8 +11,11 @@ from redis.exceptions import ConnectionError as AwayError
 
 from bot.servers.access import Access, TooSoon
 from bot.servers.settings import GuildSettingsStore
+from playground.places import BOT_ID
 from shared import keys
 from shared.settings import Settings
+from tests.bot.live import Live
+from tests.bot.stand_in import StandIn, bens_text
 
 KEY = keys.cooldown("train", 1, 2)
 
@@ -66,3 +69,18 @@ async def test_an_outage_does_not_hide_what_failed(access: Access) -> None:
 
     with pytest.raises(ValueError, match="failed"):
         await fail_in_an_outage()
+
+
+async def test_who_asks_too_fast_is_told_when_to_ask_again(live: Live, worker: StandIn) -> None:
+    live.bot.settings.generate_cooldown_s = live.bot.settings.chat_cooldown_s = 600
+    assert "No model called" in await live.ask("!generate the sea --model nosuch", person="ben"), "costs nothing"
+    await bens_text(live, worker)
+    refusal = await live.ask("!generate the sea", person="ben")
+    assert "a bit fast" in refusal
+    assert "Try again in" in refusal
+    await live.ask("!chat on")
+    live.send(f"<@{BOT_ID}> hello", person="dora")
+    await worker.answer(live)
+    early = live.send(f"<@{BOT_ID}> and now?", person="dora")
+    await live.until(lambda: early.reactions, "a reaction in place of an answer")
+    assert live.answer(early) is None

@@ -85,3 +85,9 @@ async def test_who_cannot_fetch_a_book_is_told_of_texts_that_need_no_network(liv
     assert "could not be fetched: 127.0.0.1 cannot be reached" in answer
     assert "Without a network I can learn `python-docs`" in answer
     assert "comes with Python, needs no network" in await live.ask("!catalogue")
+
+
+async def test_a_model_file_that_is_too_large_is_refused_unread(live: Live) -> None:
+    live.bot.settings.import_max_mb = 0.001
+    said = await live.ask("!model import", files={"x.safetensors": bytes(2_000)})
+    assert "I take model files up to 0.001 MB" in said

@@ -63,7 +63,3 @@ def exported(system: System, person: str = "ada") -> bytes:
     answer = in_cellar(system, "!model export whispers", person)
     assert "beyond my reach" in text_of(answer)
     return system.client.fetch(answer["attachments"][0]["url"])
-
-
-def show_cellar_to(system: System, target: str, *permissions: str) -> None:
-    system.client.set_permissions(target, allow=permissions, channel="cellar")

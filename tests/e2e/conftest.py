@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -45,12 +44,6 @@ def without_models(system: System) -> Iterator[None]:
     forget_models(system)
     yield
     forget_models(system)
-
-
-@pytest.fixture
-def own_system(tmp_path: Path) -> Iterator[System]:
-    """A system that a test may break."""
-    yield from started(tmp_path, QUICKEST)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import pytest
 
 from shared import keys
 from tests.driver.client import Message, text_of
-from tests.e2e.acts import forget_models, rest, restart_bot, settings_of_the_server, slash
+from tests.e2e.acts import restart_bot, slash
 from tests.e2e.system import System
 
 
@@ -32,11 +32,6 @@ def me(system: System) -> str:
 
 def say(system: System, words: str, **options: str) -> Message:
     return system.ask(words, timeout=60, **options)
-
-
-def said(system: System) -> str:
-    """An answer to a greeting, as it is written."""
-    return str(say(system, f"{me(system)} hello")["content"])
 
 
 def quiet(system: System, content: str, **options: str) -> bool:
@@ -97,16 +92,6 @@ def test_a_reply_goes_on_from_what_was_said_also_after_a_restart(system: System)
 
 
 @pytest.mark.usefixtures("chatting")
-def test_a_reply_to_a_text_is_answered_and_to_another_card_not(system: System) -> None:
-    card = system.ask("!generate the tide --length 20")
-    answer = say(system, "well written", reply_to=card["id"])
-    assert seed_of(system, answer).startswith("the tide")
-    assert seed_of(system, answer).endswith("\nwell written\n")
-    assert quiet(system, "well written", reply_to=system.ask("!models")["id"])
-    assert quiet(system, "nobody asked you")
-
-
-@pytest.mark.usefixtures("chatting")
 def test_a_mention_with_a_command_is_the_command(system: System) -> None:
     assert "There is no text called `nosuch`" in text_of(say(system, f"{me(system)} train nosuch"))
     assert "I learn to write from any text" in text_of(say(system, me(system)))
@@ -120,27 +105,3 @@ def test_without_chat_a_mention_is_told_how_to_switch_it_on(system: System) -> N
     assert "`!help`" in text
     assert "I learn to write from any text" in text_of(say(system, me(system), person="ben"))
     assert quiet(system, f"a word about {me(system)[:-1]}0>")  # somebody else's mention
-
-
-@pytest.mark.usefixtures("chatting")
-def test_the_starter_answers_in_a_channel_without_a_model(system: System) -> None:
-    with system.redis as client:
-        key = keys.channel(int(system.client.world().channels["lab"]))
-        client.hdel(key, "model")
-    try:
-        hint = "This channel has no model, so the English that I come with wrote this. `!model use tides` gives it one."
-        assert f"\n-# {hint}" in said(system)
-        forget_models(system)
-        assert "Chat is **on**" in text_of(system.ask("!chat on"))
-        rest(system, "hint")
-        assert "\n-# I have not learned a text here yet" in said(system)
-        assert "-#" not in said(system), "once is enough"
-    finally:
-        system.add_model("tides")
-
-
-@pytest.mark.usefixtures("chatting")
-def test_rights_count_for_mentions_too(system: System) -> None:
-    with settings_of_the_server(system, generate_roles=(5,)):
-        assert "You can't generate texts" in text_of(say(system, f"{me(system)} hello", person="ben"))
-        assert say(system, f"{me(system)} hello")["content"]

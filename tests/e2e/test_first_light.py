@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.driver.client import Message, pictures_of, text_of
-from tests.e2e.acts import labels, lasting, slash
+from tests.e2e.acts import labels, lasting
 from tests.e2e.system import TRAIN_S, System, field_of
 from tests.e2e.texts import harbour
 
@@ -61,17 +61,6 @@ def test_generate_continues_the_seed_with_the_channels_model(system: System, tra
     assert answer["message_reference"]["message_id"]
 
 
-def test_the_random_seed_makes_a_text_repeatable(system: System, trained: Message) -> None:
-    ask = "!generate the fog --model harbour --length 60 --random-seed"
-    texts = [system.ask(f"{ask} {seed}")["embeds"][0]["description"] for seed in (5, 5, 6)]
-    assert texts[0] == texts[1] != texts[2]
-
-
-def test_both_commands_work_as_slash_commands(system: System, trained: Message) -> None:
-    answer = slash(system, "generate", {"seed": "my sister", "length": 40, "model": "harbour"})
-    assert answer["embeds"][0]["description"].startswith("**my sister**")
-
-
 def test_an_uploaded_file_is_learned_and_stays_in_its_channel(system: System) -> None:
     before = system.client.send("an upload follows")["id"]
     data = harbour(random_seed=2).encode("utf-16")
@@ -80,16 +69,3 @@ def test_an_uploaded_file_is_learned_and_stays_in_its_channel(system: System) ->
     system.wait_for_card(card, "`uploaded` is now this channel's model")
     elsewhere = system.ask("!generate the sea --model uploaded", channel="library")
     assert "No model called `uploaded` can be used in this channel" in text_of(elsewhere)
-
-
-@pytest.mark.long
-def test_the_classic_recipe_learns_and_writes_by_argmax(system: System) -> None:
-    text = harbour(sentences=60, random_seed=4).encode()
-    card = system.ask("!train --recipe classic --epochs 1 --units 32 --name old", files={"tiny.txt": text})
-    finished = system.wait_for_card(card, "is now this channel's model")
-    assert "no part was kept apart" in field_of(finished, "Its own text")
-    first, again = (system.ask("!generate the lamp --model old --length 30") for _ in range(2))
-    assert first["embeds"][0]["description"] == again["embeds"][0]["description"]
-    assert "temperature 0 " in text_of(first)
-    window = system.ask("!generate --from-corpus --model old --length 30")
-    assert len(window["embeds"][0]["description"]) > 100

@@ -46,16 +46,6 @@ def test_a_quiz_goes_on_after_a_restart_and_is_answered_in_time(system: System) 
     assert text_of(system.ask("!quiz scores")).count(" of 1") == 3
 
 
-def test_no_passage_comes_twice_until_somebody_starts_over(system: System) -> None:
-    for number, channel in enumerate(CHANNELS[:3]):  # this model keeps three passages
-        quiz(system, "!quiz tides" if number else "!quiz tides --start-over", channel)
-    used_up = text_of(system.ask("!quiz tides", channel="cellar"))
-    assert "Every passage that I keep of this text was shown" in used_up
-    assert "`/quiz start_over:True`" in used_up
-    assert "A quiz is already running in this channel" in text_of(system.ask("!quiz tides"))
-    quiz(system, "!quiz tides --start-over", "cellar")
-
-
 def test_a_reaction_makes_a_text_a_favourite(system: System) -> None:
     assert "react to a text of mine" in text_of(system.ask("!best"))
     text = system.ask("!generate the tide --length 40")

@@ -8,25 +8,18 @@ from typing import Any
 import pytest
 
 from galvanic.errors import UserError
-from playground.places import ROLE_IDS
 from tests.driver.client import pictures_of, text_of
 from tests.e2e.acts import (
     ask,
     exported,
-    forget_models,
     labels,
     press,
     restart_bot,
-    settings_of_the_server,
-    start_worker,
     user,
 )
 from tests.e2e.system import ANSWER_S, System, field_of
-from tests.registered import put
 
 pytestmark = pytest.mark.usefixtures("without_models")
-
-MODERATORS = ROLE_IDS["Moderators"]
 
 
 def names_offered(system: System, command: str, option: str, typed: str, **where: Any) -> list[str]:
@@ -41,14 +34,6 @@ def test_without_models_the_way_to_one_is_shown(system: System) -> None:
         said = ask(system, typed)
         assert "There is no model here yet" in said
         assert "!train frankenstein" in said
-
-
-def test_before_any_training_the_starter_writes(system: System) -> None:
-    (embed,) = system.ask("!generate the tide --length 20")["embeds"]
-    assert embed["description"].startswith("**the tide**")
-    assert embed["footer"]["text"].startswith("starter")
-    assert "I have not learned a text here yet" in str(embed)
-    assert "!train frankenstein" in str(embed)
 
 
 def test_the_list_is_paged_and_its_buttons_work_after_a_restart(system: System) -> None:
@@ -74,17 +59,6 @@ def test_the_list_is_paged_and_its_buttons_work_after_a_restart(system: System) 
     assert "`late`" in text_of(system.wait_for_card(page, "page 1 of 2"))
 
 
-def test_a_page_that_is_gone_shows_the_last_one(system: System) -> None:
-    for number in range(9):
-        system.add_model(f"few-{number}", current=False, created_at=time.time() + number)
-    page = system.ask("!models")
-    forget_models(system)
-    system.add_model("only")
-    system.client.click_label(page, "Next")
-    shown = system.wait_for_card(page, "only")
-    assert labels(shown) == []
-
-
 def test_a_models_card_has_a_picture_and_what_can_be_done(system: System) -> None:
     system.add_model("portrait")
     for typed in ("!model", "!model info portrait"):
@@ -96,19 +70,6 @@ def test_a_models_card_has_a_picture_and_what_can_be_done(system: System) -> Non
         (picture,) = pictures_of(card)
         assert system.client.fetch(picture).startswith(b"\x89PNG")
         assert labels(card) == ["Generate", "Use here", "Export", "Delete…"]
-
-
-def test_without_a_worker_the_card_still_tells_what_is_known(system: System) -> None:
-    system.add_model("unseen")
-    system.stop_part("generate")
-    try:
-        card = system.ask("!model", timeout=90)
-    finally:
-        start_worker(system, "generate")
-    assert "No generate worker is running" in text_of(card)
-    assert "2.52 bits per character" in field_of(card, "Unseen text")
-    assert pictures_of(card) == []
-    system.client.wait_for(lambda: pictures_of(system.ask("!model")), ANSWER_S, "a picture again")
 
 
 def test_mistyped_subcommands_are_explained(system: System) -> None:
@@ -146,22 +107,6 @@ def test_the_channels_temperature_is_what_texts_are_written_at(system: System) -
     assert "at temperature 0.3" in ask(system, "!model temperature")
     assert "the default" in ask(system, "!model temperature default")
     assert "temperature 0.6" in ask(system, "!generate the tide --length 10")
-
-
-def test_those_who_may_not_write_or_train_here_may_not_choose_or_import(system: System) -> None:
-    system.add_model("reserved")
-    card = system.ask("!model")
-    data = exported(system, "reserved")
-    with settings_of_the_server(system, train_roles=(MODERATORS,), generate_roles=(MODERATORS,)):
-        for typed in ("!model use reserved", "!model temperature 0.2"):
-            said = ask(system, typed, person="ben")
-            assert "You can't generate texts in this server" in said
-            assert "**Moderators**" in said
-        press(system, card, "Use here", "You can't generate texts", person="ben")
-        said = ask(system, "!model import", files={"x.safetensors": data}, person="ben")
-        assert "You can't train models in this server" in said
-        assert "the default" in ask(system, "!model temperature", person="ben")
-        assert "at temperature 0.2" in ask(system, "!model temperature 0.2", person="dora")
 
 
 # ---------------------------------------------------------------------- channels
@@ -301,56 +246,3 @@ def test_deleting_asks_first_and_only_the_asker_answers(system: System) -> None:
     assert "I have not learned a text here yet" in ask(system, "!generate the tide")
     assert "There is no model here yet" in ask(system, "!models")
     system.client.wait_for(lambda: not folder.exists(), ANSWER_S, "the model's files to go")
-
-
-def test_a_question_is_answered_after_a_restart(system: System) -> None:
-    model = system.add_model("doomed-later")
-    question = system.ask("!model delete doomed-later")
-    restart_bot(system)
-    system.client.click_label(question, "Delete it")
-    system.wait_for_card(question, "was deleted by")
-    folder = system.data / "models" / f"{model.model_id}.safetensors"
-    system.client.wait_for(lambda: not folder.exists(), ANSWER_S, "the model's files to go")
-
-
-def test_rights_are_asked_again_when_the_answer_comes(system: System) -> None:
-    model = system.add_model("handed-over", owner_id=user(system, "ben"))
-    question = system.ask("!model delete handed-over", person="ben")
-    with system.redis as client:
-        ada = user(system, "ada")
-        put(client, model.model_copy(update={"owner_id": ada}))
-    press(system, question, "Delete it", "isn't your model", person="ben")
-    again = system.ask("!model delete handed-over")
-    system.client.click_label(again, "Delete it")
-    system.wait_for_card(again, "was deleted by")
-    late = system.ask("!model info handed-over")
-    assert "No model called" in text_of(late)
-    press(system, question, "Delete it", "can no longer be used", person="ben")
-
-
-def test_a_channels_own_models_go_with_it(system: System) -> None:
-    attic = int(system.client.create_channel("attic"))
-    library = int(system.client.world().channels["library"])
-    own = system.add_model("own", scope="channel", channel_id=attic)
-    kept = [
-        system.add_model("lent", scope="channel", channel_id=attic, shared_with=(library,), current=False),
-        system.add_model("public", channel_id=attic, current=False),
-    ]
-    assert "`own`" in ask(system, "!models", channel="attic")
-    system.client.delete_channel("attic")
-    folders = system.data / "models"
-    system.client.wait_for(
-        lambda: not (folders / f"{own.model_id}.safetensors").exists(), ANSWER_S, "the model's files to go"
-    )
-    assert all((folders / f"{model.model_id}.safetensors").exists() for model in kept)
-    listed = ask(system, "!models", channel="library")
-    assert "`lent`" in listed
-    assert "`public`" in listed
-
-
-def test_the_card_has_a_delete_button_for_those_who_may(system: System) -> None:
-    system.add_model("buttoned", owner_id=user(system, "ben"))
-    card = system.ask("!model info buttoned")
-    press(system, card, "Delete…", "isn't your model", person="dora")
-    press(system, card, "Export", "isn't your model", person="dora")
-    press(system, card, "Delete…", "Delete buttoned?", person="ben")

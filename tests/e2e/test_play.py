@@ -64,41 +64,19 @@ def test_one_of_a_comparison_is_continued_after_a_restart_too(system: System) ->
     assert_refused(choose(system, answer, "0", person="ben"), "no longer have this text")
 
 
-def test_models_are_compared_whatever_their_recipe(system: System) -> None:
-    answer = slash(system, "compare", {"seed": "the sea", "models": "tides,wordy,old", "length": 40})
-    assert [name.split(",")[0] for name in fields(answer) if name != "Worth knowing"] == ["tides", "wordy", "old"]
-    assert [option["label"].split(",")[0] for option in menu(answer)["options"]] == [  # type: ignore[attr-defined]
-        "tides",
-        "wordy",
-        "old",
-    ]
-
-
-def test_long_texts_of_six_models_fit_one_card(system: System) -> None:
-    answer = system.ask(f"!compare {'the sea ' * 100} --length 800 --temperatures 0,0.4,0.8,1.2,1.6,2")
-    (embed,) = answer["embeds"]
-    assert len(text_of(answer)) <= 6_000
-    assert len(fields(answer)) >= 6
-    assert all(len(field["value"]) <= 1_024 for field in embed["fields"])
-
-
 @pytest.mark.parametrize(
     ("typed", "problem", "remedy"),
     [
         ("!compare", "Which words should I continue?", "!compare the sea"),
         ("!compare the sea --temperatures 0.5", "names only one", "--temperatures 0.4,0.8,1.2"),
         ("!compare the sea --temperatures 0.5,3", "`3` in `--temperatures`", "from 0 to 2"),
-        ("!compare the sea --temperatures 0.5,warm", "`warm` in `--temperatures`", "from 0 to 2"),
-        ("!compare the sea --temperatures 1,1.0", "names 1 twice", "once"),
         ("!compare the sea --temperatures 1,2,0,1.1,1.2,1.3,1.4", "names 7", "2 to 6"),
         ("!compare the sea --models tides,tides", "names `tides` twice", "once"),
-        ("!compare the sea --models tides,nosuch", "No model called `nosuch`", "!models"),
         ("!compare the sea --models tides,alice --temperatures 1,2", "don't go together", "leave out"),
         ("!compare the sea --length 5000", "`--length` is 5000", "1 to 800"),
         ("!generate the sea --mix tides,wordy", "`word` model, which can't be mixed", "recipe `char`"),
         ("!surprise", "Which text should I look at?", "reply to a message"),
         (f"!surprise {'x' * 1_001}", "1,001 characters", "Use a part"),
-        ("!surprise hello --model nosuch", "No model called `nosuch`", "!models"),
     ],
 )
 def test_what_cannot_be_done_is_explained(system: System, typed: str, problem: str, remedy: str) -> None:
@@ -114,12 +92,6 @@ def test_a_mixture_goes_on_as_one(system: System) -> None:
     assert "tides 70 % + alice 30 %" in text_of(answer)
     more = press(system, answer, "Continue")
     assert "tides 70 % + alice 30 %" in text_of(more)
-
-
-@pytest.mark.parametrize(("command", "option"), [("generate", "model"), ("compare", "model"), ("surprise", "model")])
-def test_models_are_offered_while_one_types(system: System, command: str, option: str) -> None:
-    offered = [choice["value"] for choice in system.client.autocomplete(command, option, "ali")]
-    assert offered == ["alice"]
 
 
 def test_a_surprise_is_a_picture_with_its_figures_in_words(system: System) -> None:

@@ -13,7 +13,7 @@ import redis.asyncio
 from bot.channels.store import Line, TranscriptStore
 from shared import keys
 from tests.driver.client import Message, text_of
-from tests.e2e.acts import EPHEMERAL, newest, rest, restart_bot, slash, whisper, whispered
+from tests.e2e.acts import EPHEMERAL, newest, rest, restart_bot, slash, whisper
 from tests.e2e.system import QUICKEST, System, started
 from tests.transcripts import expire, written
 
@@ -104,42 +104,6 @@ def shown(system: System, person: str, command: str, *words: str) -> str:
     for word in words:
         assert word in text_of(answer), word
     return text_of(answer)
-
-
-def test_an_admin_allows_a_channel_and_a_member_agrees_across_a_restart(system: System) -> None:
-    assert "Manage Server" in text_of(system.ask("!allow-training #lab", person="ben"))
-    before = newest(system, channel="library")
-    assert "I told its members there" in text_of(system.ask("!allow-training #library"))
-    notice = system.client.messages(after=before, channel="library")[-1]
-    assert "may learn from this channel" in text_of(notice)
-    assert "I told its members there" in text_of(system.ask("!allow-training #lab", channel="library"))
-    after = newest(system, person="ben", channel="dm")
-    assert text_of(system.ask("!optin", person="ben")) == "📬 I sent you a direct message."
-    question = directly(system, "ben", "May models learn", after)
-    lab = system.client.world().channels["lab"]
-    assert f"<#{lab}>" in text_of(question)
-    restart_bot(system)
-    shown(system, "ben", "privacy", "You have said nothing")
-    system.client.click_label(question, "I agree", person="ben", channel="dm")
-    system.wait_for_card(question, "You agreed", person="ben", channel="dm", timeout=60)
-    restart_bot(system)
-    shown(system, "ben", "privacy", "**Yes**", f"<#{lab}>")
-    assert whispered(system, "What I store about you", before, person="ada") is None
-
-
-def test_optout_needs_nothing_and_lasts(system: System) -> None:
-    opt_in(system, "dora")
-    transcript_id = store_words(system, "dora", "ben")
-    system.client.open_dms("dora", opened=False)
-    answer = text_of(system.ask("!optout", person="dora"))
-    assert "Done." in answer
-    assert "line" not in answer
-    gone(system, transcript_id, "dora")
-    restart_bot(system)
-    shown(system, "dora", "privacy", "**No**")
-    # Whoever agrees again is told that it is for what comes.
-    question = slash(system, "optin", person="dora")
-    assert "You withdrew before" in text_of(question)
 
 
 def test_forget_me_asks_the_person_alone_and_confirms_directly(system: System) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import pytest
 
 from shared import keys
-from shared.events import Started
-from tests import lives
-from tests.driver.client import Message, components, text_of
+from tests.driver.client import Message, text_of
 from tests.e2e.acts import (
     EPHEMERAL,
     TINY,
@@ -18,7 +15,6 @@ from tests.e2e.acts import (
     end_trainings,
     pressed,
     rest,
-    restart_bot,
     slash,
     training_of,
 )
@@ -67,45 +63,6 @@ def said(system: System, typed: str, **where: str) -> str:
     return text_of(system.ask(typed, timeout=60, **where))
 
 
-def test_the_list_tells_whose_they_are_how_far_and_when(strict: System) -> None:
-    running = train(strict, "!train python-docs --minutes 5")
-    strict.wait_for_card(running, "Training", "Epoch")
-    bens = train(strict, TIMED, person="ben")
-    hidden = train(strict, TIMED, person="ben", channel="cellar")
-    elsewhere = train(strict, TIMED, person="ben", channel="atrium")
-    try:
-        # The other server's only training does not wait for this one's two.
-        strict.wait_for_card(elsewhere, "next in line, begins in", timeout=60, person="ben", channel="atrium")
-        strict.wait_for_card(bens, "2nd of 3 waiting, begins in", timeout=60)
-        strict.wait_for_card(hidden, "3rd of 3 waiting, begins in", timeout=60, channel="cellar")
-
-        mine = said(strict, "!jobs")
-        first, second, third = re.findall(r"^[🧠🕓].*\n.*", mine, re.MULTILINE)
-        assert first.startswith("🧠 ⭐ **")
-        assert f"/{running['channel_id']}/{running['id']}" in first
-        assert second.startswith("🕓 **")
-        assert f"<@{strict.client.world().users['ben']}>" in second
-        assert training_of(bens) in mine
-        assert training_of(hidden) in mine
-        assert "harbour" in third
-        assert "1 training of other servers" in mine
-        assert training_of(elsewhere) not in mine
-        assert "(2 trainings of other servers before it)" not in mine
-
-        moderators = said(strict, "!jobs", person="dora")
-        assert "🕓 A training in another channel" in moderators
-        assert training_of(hidden) not in moderators
-        assert moderators.count("⭐") == 0
-
-        theirs = slash(strict, "jobs", person="ben", channel="atrium")
-        assert theirs["flags"] & EPHEMERAL
-        assert "next in line" in text_of(theirs)
-        assert "(1 training of other servers before it)" in text_of(theirs)
-        assert "3 trainings of other servers" in text_of(theirs)
-    finally:
-        end_all(strict)
-
-
 def test_nobody_has_more_than_the_quotas_allow(strict: System) -> None:
     running = train(strict, "!train python-docs --minutes 5")
     strict.wait_for_card(running, "Training", "Epoch")
@@ -129,17 +86,6 @@ def test_nobody_has_more_than_the_quotas_allow(strict: System) -> None:
         train(strict, person="ben")
     finally:
         end_all(strict)
-
-
-@pytest.mark.long
-def test_the_next_one_must_wait_for_the_cooldown_but_not_after_a_mistake(idle: System) -> None:
-    rest(idle)
-    assert "❌" in said(idle, "!train nonesuch")
-    assert "Learning" in said(idle, "!train harbour")
-    refusal = said(idle, "!train harbour")
-    assert "That was a bit fast" in refusal
-    assert "Try again in" in refusal
-    assert "Learning" in said(idle, "!train harbour", person="ben")
 
 
 def test_a_full_store_takes_no_more_models(idle: System) -> None:
@@ -184,15 +130,6 @@ def test_those_who_may_end_a_training_that_waits(idle: System) -> None:
     assert "No training is waiting or running here" in said(idle, "!jobs")
 
 
-def test_what_has_learned_nothing_yet_cannot_be_finished(idle: System) -> None:
-    card = train(idle)
-    with idle.redis as client:
-        log = lives.take(client, training_of(card))
-        log.publish(Started(worker="w"))
-    assert "nothing to keep yet" in pressed(idle, card, "Finish now")
-    assert "as soon as one is back" in pressed(idle, card, "Cancel")
-
-
 def test_forged_buttons_of_trainings_elsewhere_do_nothing(idle: System) -> None:
     hidden = train(idle, person="ben", channel="cellar")
     bystander = train(idle)
@@ -203,12 +140,3 @@ def test_forged_buttons_of_trainings_elsewhere_do_nothing(idle: System) -> None:
         answer = answered(idle, before, "a refusal", "❌", person="dora")
         assert "harbour" not in text_of(answer)
     assert "Cancelled" not in text_of(idle.client.message(hidden["id"], person="ben", channel="cellar") or {})
-
-
-def test_buttons_work_after_the_bot_was_restarted(idle: System) -> None:
-    card = train(idle, person="ben")
-    restart_bot(idle)
-    assert "hasn't started" in pressed(idle, card, "Finish now", person="ben")
-    assert "Cancelled" in pressed(idle, card, "Cancel", person="ben")
-    ended = idle.wait_for_card(card, "Cancelled", timeout=60)
-    assert list(components(ended)) == []

@@ -5,30 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import redis
 
 from shared import keys
-from shared.version import DATA_VERSION
 from tests.driver import BOT_TOKEN
-from tests.driver.client import Message, PlaygroundClient, text_of
-from tests.e2e.acts import EPHEMERAL
 from tests.playground.processes import Server
 
 EX_CONFIG = 78
-
-
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Discord where the application has no privileged intents."""
-    server = Server(tmp_path_factory.mktemp("strict"))
-    server.client.privileged_intents(False)
-    yield server
-    server.stop()
 
 
 def run_bot(folder: Path, discord: str | None, **settings: str) -> tuple[int, str]:
@@ -70,60 +56,6 @@ def test_data_of_another_version(server: Server, tmp_path: Path, redis_url: str,
         assert "data of another version" in last
         assert "the same version" in last
         assert client.get(keys.VERSION) == number.encode()
-
-
-def test_an_empty_redis_gets_the_number(server: Server, tmp_path: Path, redis_url: str) -> None:
-    with redis.Redis.from_url(redis_url) as client:
-        for _ in range(2):
-            with started_bot(tmp_path, server, redis_url):
-                assert client.get(keys.VERSION) == b"%d" % DATA_VERSION
-
-
-@contextmanager
-def started_bot(folder: Path, server: Server, redis_url: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A bot that is connected; ended as a supervisor does, and with 0."""
-    environment = os.environ | {"DATA_DIR": str(folder), "REDIS_URL": redis_url, "DISCORD_TOKEN": BOT_TOKEN}
-    environment["DISCORD_API_URL"] = f"{server.url}/api/v10"
-    environment["DISCORD_GATEWAY_URL"] = f"{server.url.replace('http', 'ws')}/gateway"
-    with (folder / "bot.log").open("ab") as log:
-        process = subprocess.Popen([sys.executable, "-m", "bot"], cwd=folder, env=environment, stdout=log, stderr=log)
-    try:
-        server.client.wait_for_bot(90)
-        yield process
-        process.terminate()
-        assert process.wait(60) == 0
-    finally:
-        process.kill()
-        process.wait()
-
-
-def test_without_the_message_content_intent(strict: Server, tmp_path: Path, redis_url: str) -> None:
-    client = strict.client
-    with started_bot(tmp_path, strict, redis_url) as process:
-        unread = client.send("!help")
-        client.slash("help")
-        shown = client.wait_for(lambda: find(client, "/train source:frankenstein", unread["id"]), 60, "help")
-        assert shown["flags"] & EPHEMERAL
-        bot = client.world().bot_user_id
-        client.send(f"<@{bot}> help status")
-        client.wait_for(lambda: find(client, "Show whether my workers", unread["id"]), 60, "an answer to the mention")
-        told = [one for one in client.messages(after=unread["id"]) if one["author"]["id"] == bot]
-        assert len(told) == 2, "nothing was said to the typed command"
-        assert process.poll() is None
-    assert (tmp_path / "bot.log").read_text().count("intents_not_granted") == 1
-    client.privileged_intents(True)
-    try:
-        with started_bot(tmp_path, strict, redis_url):
-            typed = client.send("!help")
-            client.wait_for(lambda: find(client, "!train frankenstein", typed["id"]), 60, "an answer to the prefix")
-    finally:
-        client.privileged_intents(False)
-    assert (tmp_path / "bot.log").read_text().count("intents_not_granted") == 1
-
-
-def find(client: PlaygroundClient, words: str, after: str) -> Message | None:
-    """A message after another one that shows these words."""
-    return next((one for one in client.messages(after=after) if words in text_of(one)), None)
 
 
 @pytest.mark.parametrize(

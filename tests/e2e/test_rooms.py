@@ -19,13 +19,11 @@ from tests.e2e.acts import (
     written,
 )
 from tests.e2e.cellar import (
-    GONE,
     NOT_THERE,
     TITLE,
     exported,
     heard,
     in_cellar,
-    show_cellar_to,
     writes,
 )
 from tests.e2e.system import QUICKEST, System, started
@@ -43,11 +41,6 @@ def _tidy(system: System) -> Iterator[None]:
     rest(system)
     yield
     forget_models(system)
-    for target in ("dora", "cleo"):
-        system.client.set_permissions(target, channel="cellar")
-
-
-# ---------------------------------------------------------------------- where it does not exist
 
 
 def test_outside_no_command_knows_it(system: System) -> None:
@@ -81,36 +74,6 @@ def test_outside_no_command_knows_it(system: System) -> None:
         assert TITLE not in said
 
 
-def test_autocomplete_does_not_offer_it(system: System) -> None:
-    heard(system)
-    for command, option in (
-        ("generate", "model"),
-        ("train", "from"),
-        ("surprise", "model"),
-        ("model info", "name"),
-        ("model use", "name"),
-        ("model export", "name"),
-        ("model share", "name"),
-    ):
-        assert system.client.autocomplete(command, option, "whis", person="ada") == []
-        offered = system.client.autocomplete(command, option, "whis", person="ada", channel="cellar")
-        assert [choice["value"] for choice in offered] == ["whispers"], command
-
-
-def test_a_channel_that_has_chosen_it_does_not_answer_with_it(system: System) -> None:
-    model = heard(system)
-    lab = keys.channel(int(system.client.world().channels["lab"]))
-    with system.redis as client:
-        client.hset(lab, mapping={"model": model.model_id, "chat": "1"})
-    try:
-        bot = system.client.world().bot_user_id
-        assert "I have not learned a text here yet" in ask(system, f"<@{bot}> hello", person="dora")
-        assert "I have not learned a text here yet" in ask(system, "!generate the sea", person="dora")
-    finally:
-        with system.redis as client:
-            client.delete(lab)
-
-
 def test_it_writes_only_where_all_could_have_read_its_channel(system: System) -> None:
     heard(system)
     client = system.client
@@ -137,65 +100,6 @@ def test_it_writes_only_where_all_could_have_read_its_channel(system: System) ->
             client.delete_channel(channel)
         for channel in ("cellar", "lab"):
             client.set_permissions("bot", channel=channel)
-
-
-def test_it_follows_the_permissions_of_both_channels(system: System) -> None:
-    heard(system)
-    assert not writes(system, "lab", "dora")
-    show_cellar_to(system, "dora", "view_channel")  # one reader more, who may hear it there
-    assert writes(system, "cellar", "dora")
-    assert not writes(system, "lab", "dora")  # the others still see #lab
-    den = system.client.create_channel("den", only=["ben", "dora"])
-    try:
-        assert writes(system, den, "dora")
-        show_cellar_to(system, "dora")
-        assert not writes(system, den, "dora")
-        system.client.set_permissions("dora", deny=["view_channel"], channel=den)
-        assert writes(system, den)
-        system.client.set_permissions("Readers", allow=["view_channel"], channel=den)
-        assert not writes(system, den)
-        system.client.set_permissions("Readers", channel=den)
-        assert writes(system, den)
-    finally:
-        system.client.delete_channel(den)
-
-
-def test_another_server_of_the_bot_opens_nothing(system: System) -> None:
-    heard(system)
-    assert not writes(system, "atrium")
-    assert "There is no model here yet" in ask(system, "!models", person="ben", channel="atrium")
-    assert system.client.autocomplete("generate", "model", "whis", person="ben", channel="atrium") == []
-
-
-# ---------------------------------------------------------------------- between a text and its button
-
-
-def test_a_button_under_an_old_text_asks_for_the_rights_of_now(system: System) -> None:
-    heard(system)
-    den = system.client.create_channel("den", only=["ben"])
-    try:
-        text = system.ask("!generate the sea --model whispers", person="ben", channel=den)
-        card = system.ask("!model info whispers", person="ben", channel=den)
-        assert written(press(system, text, "Again", person="ben", channel=den))
-        system.client.set_permissions("Writers", allow=["view_channel"], channel=den)
-        for message, label in ((text, "Again"), (text, "Continue"), (text, "Hotter"), (card, "Use here")):
-            press(system, message, label, GONE, person="ben", channel=den)
-        system.client.set_permissions("Writers", channel=den)
-        assert written(press(system, text, "Again", person="ben", channel=den))
-    finally:
-        system.client.delete_channel(den)
-
-
-# ---------------------------------------------------------------------- given away
-
-
-def test_nobody_can_share_it(system: System) -> None:
-    heard(system)
-    for person in ("ben", "ada"):
-        for whom in ("server", "#lab"):
-            said = text_of(in_cellar(system, f"!model share whispers {whom}", person))
-            assert "nobody can share it" in said
-    assert not writes(system, "lab", "ada")
 
 
 def test_a_demoted_admin_exports_nothing_more(system: System) -> None:
@@ -237,19 +141,3 @@ def test_a_foreign_file_is_refused(system: System) -> None:
 
 
 # ---------------------------------------------------------------------- renamed and deleted channels
-
-
-def test_a_channel_is_known_by_its_id(system: System) -> None:
-    heard(system)
-    system.client.rename_channel("cellar", "attic")
-    try:
-        # Another one that takes the old name is another one.
-        lure = system.client.create_channel("cellar")
-        try:
-            assert writes(system, "attic")
-            assert not writes(system, lure)
-        finally:
-            system.client.delete_channel(lure)
-    finally:
-        system.client.rename_channel("attic", "cellar")
-    assert writes(system, "cellar")
