@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import discord
 import pytest
 from simcord.backend.models import Interaction, Message, Overwrite
-from simcord.backend.serializers import guild_create_payload
 from simcord.enums import OverwriteType
 
 from bot.app import Galvanic
@@ -148,19 +147,10 @@ class Live:
         """Delete a channel, and tell the bot."""
         self.driver.admin.remove(channel_id)
 
-    def lose_channel(self, channel_id: int) -> None:
-        """Delete a channel, and tell nobody: the bot does not know it, as after a start."""
-        self.guild._channels.pop(channel_id)
-        self.world.channels.pop(channel_id)
-
     async def begin_outage(self) -> None:
         """Have Discord not show the server any more."""
         self.world.emit("GUILD_DELETE", {"id": str(GUILD_ID), "unavailable": True})
         await self.until(lambda: self.guild.unavailable, "the outage")
-
-    def end_outage(self) -> None:
-        """Have Discord show the server again, as it is by now."""
-        self.world.emit("GUILD_CREATE", guild_create_payload(self.world, self.world.guilds[GUILD_ID]))
 
     async def deny(self, *permissions: str, channel_id: int = CHANNEL_IDS["lab"], who: int = BOT_ID) -> None:
         """Take permissions in a channel from the bot, or from a person, and wait until the bot knows of it."""

@@ -10,14 +10,11 @@ import pytest
 
 from bot.jobs import admission as admission_module
 from bot.jobs.admission import Admission
-from bot.write.embeds import text_buttons
 from galvanic.errors import UserError
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
-from shared.events import Generated
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
 from shared.settings import Settings
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn
-from tests.factories import generate_job
 
 A, B = 101, 102
 LAB = CHANNEL_IDS["lab"]
@@ -102,56 +99,6 @@ def test_no_more_are_let_in_than_can_be_answered_in_time(tmp_path: Path, monkeyp
         assert got == {"a": 100}, "it goes faster now"
 
 
-def test_a_slow_moment_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So slow that no crowd is let in any more by which the pace could be measured anew."""
-    now = 0.0
-    monkeypatch.setattr(admission_module.time, "monotonic", lambda: now)
-    admission = make(tmp_path, generate_jobs=1_000)
-    with filled(admission, a=100):
-        for _ in range(100):
-            now += 4
-            admission.written()
-    for later_s, let_in in ((1, 8), (301, 100)):
-        now += later_s
-        with filled(admission, a=100) as got:
-            assert got == {"a": let_in}
-
-
-def test_texts_that_wait_for_discord_keep_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(admission_module.time, "monotonic", lambda: now)
-    admission = make(tmp_path, generate_jobs=1_000)
-    with contextlib.ExitStack() as places:
-        for _ in range(40):
-            places.enter_context(admission.slot(A))
-            admission.written()
-        now = 100.0
-        assert (admission.waiting, admission.oldest_s) == (40, 0.0)
-        with filled(admission, b=9) as got:
-            assert got == {"b": 9}
-
-
-def test_nobody_is_let_in_while_others_have_waited_for_too_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 0.0
-    monkeypatch.setattr(admission_module.time, "monotonic", lambda: now)
-    admission = make(tmp_path, generate_jobs=1_000)
-    with filled(admission, a=9):
-        now = 29
-        with filled(admission, b=9) as got:
-            assert got == {"b": 9}
-            now = 31
-            with pytest.raises(UserError, match="18 texts in line"), admission.slot(B):
-                pass
-    with filled(admission, a=9), filled(admission, b=1) as got:
-        assert got == {"b": 1}, "those who waited have got theirs"
-    with filled(admission, a=5):
-        now = 90
-        with filled(admission, b=1) as got:
-            assert got == {"b": 1}, "one slow text is no crowd"
-
-
 @pytest.fixture
 def full(live: Live) -> Iterator[Live]:
     """A bot that so many of its first server ask for a text that there is no place left for it."""
@@ -167,31 +114,6 @@ async def test_who_finds_no_place_is_told_in_the_channel(full: Live, words: str)
     said = await full.ask(words)
     assert "This server is asking for more texts than I can serve: 204 texts in line." in said
     assert "Try again in 20 s." in said
-
-
-@pytest.mark.parametrize(
-    ("command", "options"),
-    [
-        ("generate", {"seed": "the sea"}),
-        ("compare", {"seed": "the sea"}),
-        ("surprise", {"text": "the sea"}),
-        ("", {}),
-    ],
-)
-async def test_an_interaction_is_refused_with_a_single_request(
-    full: Live, command: str, options: dict[str, str | float]
-) -> None:
-    """To say first that it is being seen to, and to take that back, would cost the bot five."""
-    answer = Generated(seed="the sea", text=TEXT, temperature=0.5, random_seed=1, seconds=0.1)
-    buttons = text_buttons(generate_job(job_id="g-1"), answer)
-    message = await full.bot.get_partial_messageable(LAB).send("a text", view=buttons)
-    before = len(full.requests("POST", "PATCH", "DELETE", "GET"))
-    if command:
-        full.slash("ada", command, **options)
-    else:
-        full.acts.click(USER_IDS["ada"], LAB, message.id, "galvanic:again:g-1")
-    await full.until(lambda: full.whispered("ada", "asking for more texts"), "a refusal")
-    assert len(full.requests("POST", "PATCH", "DELETE", "GET")) - before == 1
 
 
 async def test_another_server_still_gets_its_text(full: Live) -> None:

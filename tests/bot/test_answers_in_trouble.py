@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,20 +11,17 @@ from typing import Any
 import discord
 import pytest
 import redis
-from structlog.testing import capture_logs
 
-from bot import background, responder
+from bot import background
 from bot.components import button
 from bot.jobs import delivery
-from bot.train.card import buttons_of
-from bot.train.state import TrainingState
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from shared import keys
 from shared.events import Failed
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.driver.faults import Fault
-from tests.factories import generate_job, train_job
+from tests.factories import generate_job
 
 POST = r"/channels/\d+/messages"
 CALLBACK = r"/interactions/\d+/[^/]+/callback"
@@ -143,29 +139,6 @@ async def test_why_there_is_no_answer_is_told_once(
     assert len(live.shown("❌")) == 1
 
 
-@pytest.mark.parametrize("times", [0, 5])
-async def test_a_model_whose_picture_failed_is_shown_once(live: Live, worker: StandIn, times: int) -> None:
-    live.send("!model info")
-    job_id = await worker.asked(live)
-    fault = live.faults.add(Fault("POST", POST, 503, times=times))
-    worker.tell(job_id, Failed(problem="The brush is gone."))
-    await live.until(lambda: live.showing("The brush is gone."), "the card")
-    await live.until(lambda: not worker.waiting(), "the end of the job")
-    await live.handled()
-    assert not fault.times
-    assert len(live.shown("The brush is gone.")) == 1
-
-
-async def test_what_discord_refuses_is_not_tried_again(live: Live, worker: StandIn) -> None:
-    job_id = await ask(live, worker, "command")
-    fault = live.faults.add(Fault("POST", POST, 403, 50_001))
-    worker.write(job_id)
-    await live.until(lambda: not worker.waiting(), "the end of the job")
-    await live.until(lambda: live.showing("Discord doesn't let me do that here"), "the reason")
-    assert fault.times == 0
-    assert not live.shown(TEXT)
-
-
 async def test_a_bot_that_stops_while_it_posts_leaves_the_answer_to_the_next(live: Live, worker: StandIn) -> None:
     job_id = await ask(live, worker, "command")
     fault = live.faults.add(Fault("POST", POST, 503, times=1_000))
@@ -192,14 +165,6 @@ async def test_an_interaction_that_expired_is_answered_in_the_channel(live: Live
     assert said == "For **Ada**:"
 
 
-async def test_an_interaction_that_came_too_late_is_answered_in_the_channel(
-    live: Live, worker: StandIn, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.ERROR):
-        assert await _slash(live, worker, Fault("POST", CALLBACK, 404, 10_062, times=2)) == "For **Ada**:"
-    assert not caplog.records
-
-
 async def test_an_answer_whose_receipt_was_lost_is_not_posted_again(live: Live, worker: StandIn) -> None:
     assert await _slash(live, worker, Fault("POST", FOLLOWUP, 0, late=True)) == ""
 
@@ -210,46 +175,6 @@ async def test_what_only_one_person_may_see_does_not_go_to_the_channel(live: Liv
     await live.until(lambda: live.showing("Discord didn't let me answer this in time"), "a word in the channel")
     await live.handled()
     assert not live.shown("Who may train")
-
-
-async def test_nor_does_a_list_of_ones_own_trainings(live: Live) -> None:
-    for number in range(2):
-        await live.follow(train_job(job_id=f"t-{number}", place=lab()), card=True)
-    live.faults.add(Fault("POST", CALLBACK, 404, 10_062, times=3))
-    live.slash("ada", "cancel")
-    await live.until(lambda: live.showing("Discord didn't let me answer this in time"), "a word in the channel")
-    assert not live.shown("Type which one you mean")
-
-
-@pytest.mark.parametrize(("status", "code"), [(404, 10_062), (400, 40_060)])
-async def test_a_press_that_cannot_be_acknowledged_is_no_error(
-    live: Live, caplog: pytest.LogCaptureFixture, status: int, code: int
-) -> None:
-    lab, ada = CHANNEL_IDS["lab"], USER_IDS["ada"]
-    message = await live.bot.get_partial_messageable(lab).send(
-        "a card", view=buttons_of(train_job(job_id="t-1"), TrainingState())
-    )
-    live.faults.add(Fault("POST", CALLBACK, status, code, times=2))
-    live.faults.add(Fault("POST", FOLLOWUP, 404, 10_015, times=3))
-    with caplog.at_level(logging.ERROR):
-        live.acts.click(ada, lab, message.id, "galvanic:cancel:t-1")
-        said = await live.until(lambda: live.showing("There is no training"), "a word in the channel")
-    assert said.content == "For **Ada**:"
-    assert not caplog.records
-
-
-async def test_one_sign_of_typing_for_all_who_wait(live: Live) -> None:
-    live.patch.setattr(responder, "TYPING_AFTER_S", 0.0)
-    lab = CHANNEL_IDS["lab"]
-
-    def signs() -> list[Any]:
-        return [entry for entry in live.requests("POST") if entry.path.endswith("/typing")]
-
-    async with live.bot.typing.shown(lab), live.bot.typing.shown(lab):
-        async with live.bot.typing.shown(lab):
-            await live.until(signs, "the sign")
-        await live.handled()
-        assert len(signs()) == 1
 
 
 @contextlib.contextmanager
@@ -291,55 +216,6 @@ async def test_a_text_that_no_worker_has_begun_costs_no_cooldown(live: Live, wor
     await live.until(lambda: live.showing("took too long"), "the reason")
     await live.handled()
     assert not worker.redis.keys("cooldown:generate:*")
-
-
-@pytest.mark.parametrize(("restarted", "why"), [(False, "took too long"), (True, "was restarted")])
-async def test_why_there_is_no_answer_after_an_outage_of_redis_is_true(
-    live: Live, worker: StandIn, restarted: bool, why: str
-) -> None:
-    live.bot.settings.generate_timeout_s = 1
-    job = generate_job(job_id="g-1", place=lab())
-    with redis_away(live) as tried:
-        if restarted:
-            await live.bot.jobs.submit(job)
-            live.bot.delivery.deliver_later(job)
-            await live.until(lambda: tried, "the outage")
-        else:
-            await live.bot.delivery.ask(job, live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send)
-    await live.until(lambda: live.showing(why), "the reason")
-    await live.until(lambda: not worker.waiting(), "the end of the job")
-    assert len(live.shown("❌")) == 1
-
-
-async def test_an_outage_of_redis_that_lasts_for_too_long_lets_an_answer_go(live: Live, worker: StandIn) -> None:
-    live.bot.settings.generate_timeout_s = 1
-    live.patch.setattr(delivery, "LATE_ANSWER_S", 0)
-    job = generate_job(job_id="g-1", place=lab())
-    await live.bot.jobs.submit(job)
-    with redis_away(live), capture_logs() as logged:
-        live.bot.delivery.deliver_later(job)
-        await live.until(lambda: not worker.waiting(), "the end of the job")
-    assert "answer_too_late" in [entry["event"] for entry in logged]
-    assert not live.shown("❌")
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "told"), [(400, 50_035, True), (403, 50_013, True), (403, 50_001, False), (404, 10_003, False)]
-)
-async def test_a_late_answer_that_discord_refuses_is_told_where_that_can_be(
-    live: Live, worker: StandIn, status: int, code: int, told: bool
-) -> None:
-    job_id = await ask(live, worker, "command")
-    live.faults.add(Fault("POST", POST, 503, times=3))
-    refusal = live.faults.add(Fault("POST", POST, status, code, times=1 + (code == 50_013)))
-    worker.write(job_id)
-    await live.until(lambda: not worker.waiting(), "the end of the job")
-    assert not refusal.times
-    lost = live.showing("I couldn't post what")
-    assert (lost is not None) == told
-    assert code != 50_013 or (lost is not None and lost.content.startswith("❌")), "as text, where no embed may be"
-    assert not live.shown(TEXT)
-    assert not live.bot.delivery.in_background
 
 
 async def test_a_request_that_discord_delivers_twice_gets_one_answer(live: Live, worker: StandIn) -> None:

@@ -139,47 +139,6 @@ def test_it_says_yes_exactly_where_every_possible_member_could_have_read(
 NONE = dict.fromkeys(ROLES, 0)
 
 
-def test_a_public_channel_may_be_heard_anywhere() -> None:
-    assert Server({}, {}, NONE).reads()
-    assert Server(private_to(ROLES[0], MEMBERS[0]), {}, NONE).reads()
-
-
-def test_a_private_channel_may_be_heard_where_the_same_or_fewer_read() -> None:
-    first, second = ROLES[:2]
-    assert Server(private_to(first), private_to(first), NONE).reads()
-    assert Server(private_to(first, MEMBERS[0]), private_to(first, MEMBERS[0]), NONE).reads()
-    assert Server(private_to(first), private_to(first, second), NONE).reads()
-    assert not Server(private_to(first, second), private_to(first), NONE).reads()
-    assert not Server(private_to(first, MEMBERS[0]), private_to(first), NONE).reads()
-    assert not Server({}, private_to(first), NONE).reads()
-
-
-def test_who_administers_reads_everything_anyway() -> None:
-    administers = {**NONE, ROLES[0]: ADMINISTRATOR}
-    assert Server(private_to(ROLES[0], OWNER), private_to(ROLES[1]), administers).reads()
-    assert not Server(private_to(ROLES[0]), private_to(ROLES[1]), NONE).reads()
-
-
-def test_the_bot_itself_is_no_reader() -> None:
-    assert Server(private_to(ROLES[0], ME, MY_ROLE), private_to(ROLES[0]), NONE).reads()
-
-
-def test_a_role_that_is_kept_out_of_the_source_closes_every_place_that_it_sees() -> None:
-    kept_out = {ROLES[1]: HIDDEN}
-    assert not Server({}, kept_out, NONE).reads()
-    assert Server(kept_out, kept_out, NONE).reads()
-    # Who lets somebody into the place by a role of theirs may be kept out of the source by another one.
-    first = ROLES[0]
-    assert not Server(private_to(first), {ROLES[1]: HIDDEN}, NONE).reads()
-    assert Server(private_to(first), {GUILD: HIDDEN, first: SHOWN, ROLES[1]: HIDDEN}, NONE).reads()
-
-
-def test_reading_takes_the_history_and_in_voice_channels_the_connection() -> None:
-    assert not Server({}, {GUILD: (0, HISTORY)}, NONE).reads()
-    assert not Server({}, {}, NONE, kind=VOICE).reads()
-    assert Server({}, {}, {**NONE, GUILD: READ | CONNECT}, kind=VOICE).reads()
-
-
 def test_a_role_that_the_cache_does_not_know_may_be_held() -> None:
     assert not Server(private_to(499), private_to(ROLES[0]), NONE).reads()
 

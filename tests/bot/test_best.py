@@ -12,9 +12,9 @@ from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.lifecycle import enter
 from tests.bot.channels import model_of
-from tests.bot.live import Live, text_of
+from tests.bot.live import Live
 from tests.bot.stand_in import StandIn, lab
-from tests.factories import comparison, generate_job, generated
+from tests.factories import generate_job, generated
 
 BEN, CLEO, DORA = (USER_IDS[name] for name in ("ben", "cleo", "dora"))
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
@@ -84,19 +84,6 @@ async def test_what_is_no_text_or_is_gone_drops_out(live: Live, worker: StandIn)
     assert await numbers(live) == {}
 
 
-async def test_chat_and_comparisons_count_too(live: Live, worker: StandIn) -> None:
-    chat = await written(live, "hello yourself", shown=0)
-    other, event = comparison("is wet", "is wet", where=lab())
-    await live.bot.redis.set(keys.asked("k-1"), other.model_dump_json())
-    await live.bot.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
-    (compared,) = live.shown("is wet")
-    await react(live, chat, BEN)
-    await react(live, compared, BEN, DORA)
-    said = await live.ask("!best")
-    assert "hello yourself" in said
-    assert "the sea" in said
-
-
 async def test_a_text_shows_where_its_readers_could_read_it_and_its_model_may_be_used(
     live: Live, worker: StandIn
 ) -> None:
@@ -119,16 +106,12 @@ async def test_the_blocklist_of_now_covers_it(live: Live, worker: StandIn) -> No
     assert "tide and ██████" in said
 
 
-async def test_removed_reactions_that_discord_does_not_tell_of_do_not_count(live: Live, worker: StandIn) -> None:
-    first, second = [await written(live, text) for text in ("tide and time", "gulls came home")]
-    await react(live, first, BEN, DORA)
-    await react(live, second, BEN)
-    live.world.clear_reaction(LAB, second.id, "🔥")
-    live.world.get_message(LAB, first.id).reactions[0].user_ids.remove(BEN)
-    said = await live.ask("!best")
-    assert "**1** · [tides]" in said
-    assert "gulls" not in said
-    assert await numbers(live) == {first.id: 2}
+async def test_what_was_forgotten_or_is_too_old_to_be_known_is_not_quoted_again(live: Live, worker: StandIn) -> None:
+    text = await written(live, "tide and time")
+    await react(live, text, BEN)
+    assert "tide and time" in await live.ask("!best")
+    await live.bot.holdings.forget_requests(generate_job(place=lab()).place.user_id, [GUILD_ID])
+    assert NOTHING in await live.ask("!best")
 
 
 async def test_it_is_bounded_and_what_is_old_goes(live: Live, worker: StandIn) -> None:
@@ -141,19 +124,3 @@ async def test_it_is_bounded_and_what_is_old_goes(live: Live, worker: StandIn) -
     await live.until(lambda: worker.redis.zcard(key) == TRIMMED_TO, "the least of them to go")
     assert worker.redis.zscore(key, f"{old}:{LAB}") is None
     assert 0 < worker.redis.ttl(key) <= AGE.total_seconds()
-
-
-async def test_a_text_that_the_bot_cannot_fetch_is_no_error(live: Live, worker: StandIn) -> None:
-    await react(live, await written(live, "tide and time"), BEN)
-    worker.redis.zadd(keys.best(GUILD_ID), {f"{2**62}:{CHANNEL_IDS['tavern']}": 5})
-    said = await live.ask("!best")
-    assert "tide and time" in said
-    assert text_of(live.shown("My best texts")[-1]) == said
-
-
-async def test_what_was_forgotten_or_is_too_old_to_be_known_is_not_quoted_again(live: Live, worker: StandIn) -> None:
-    text = await written(live, "tide and time")
-    await react(live, text, BEN)
-    assert "tide and time" in await live.ask("!best")
-    await live.bot.holdings.forget_requests(generate_job(place=lab()).place.user_id, [GUILD_ID])
-    assert NOTHING in await live.ask("!best")

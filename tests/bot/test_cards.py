@@ -12,8 +12,6 @@ from hypothesis import given, strategies as st
 from bot import words
 from bot.jobs.fairness import Estimate
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
-from bot.models import embeds as model_embeds
-from bot.models.embeds import copied
 from bot.train import embeds
 from bot.train.cog_jobs import Row, listing
 from bot.train.state import TrainingState
@@ -222,14 +220,6 @@ def test_the_finished_card_tells_why_it_ended(stopped: Any, said: str) -> None:
     assert fields(card(view_of(finished(stopped=stopped, seconds=121))))["Training"] == said
 
 
-def test_the_finished_card_of_one_that_was_made_again_does_not_say_that_it_was_chosen() -> None:
-    said = card(view_of(finished()), train_job(replaces="old")).description
-    assert said is not None
-    assert "this channel's model" not in said
-    assert "✅ The model is made again.\nIn a moment it replaces the old one" in said
-    assert record().name not in said
-
-
 @pytest.mark.parametrize(
     ("kind", "colour"), [("begun", AMBER), ("words", BLURPLE), ("reads", GREEN), ("recites", AMBER), (None, BLURPLE)]
 )
@@ -306,35 +296,9 @@ def test_a_long_list_of_jobs_fits_discord() -> None:
     assert " more." in (embed.description or "")
 
 
-def test_samples_are_not_so_far_once_the_training_is_over() -> None:
-    sample = Sample(epoch=1, text="whale!")
-    running = embeds.samples(train_job(), view_of(sample), Blocklist(()))
-    over = embeds.samples(train_job(), view_of(sample, finished()), Blocklist(()))
-    assert [(one.footer.text or "").split(" · ")[0] for one in (running, over)] == ["1 sample so far", "1 sample"]
-    assert (over.title or "").startswith("How it learned")
-
-
-def test_one_of_a_thing_is_no_plural_and_an_import_was_not_trained() -> None:
-    model = record(corpus_chars=1, parameters=1, imported=True, created_at=5.0)
-    shown = model_embeds.model_info(model, current=False, prefix="!")
-    assert "1 character, " in (shown.description or "")
-    assert "imported <t:5:R>" in (shown.description or "")
-    assert "1 parameter, " in (fields(shown)["Size"] or "")
-    assert ", imported <t:5:R>" in (model_embeds.delete_question(model, USER, "!").description or "")
-    assert "trained <t:5:R>" in str(
-        model_embeds.model_info(record(created_at=5.0), current=False, prefix="!").description
-    )
-
-
 def test_spans_read_like_speech() -> None:
     spans = [words.about(seconds) for seconds in (0, 59, 61, 5_900, 6_100, 10_800)]
     assert spans == ["under a minute", "under a minute", "about 1 min", "about 98 min", "about 1.7 h", "about 3 h"]
-
-
-def test_small_and_no_copies_are_told_truly() -> None:
-    assert copied(0.0).startswith("nothing in its samples")
-    assert copied(0.001).startswith("less than 1 %")
-    assert copied(1.0).startswith("100 %")
 
 
 def test_generated_text_stands_after_its_seed_and_can_be_had_again() -> None:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import base64
-import re
-import unicodedata
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from bot.channels import cleaning
 from bot.channels.cleaning import clean, is_command, leads_somewhere
-from tests.bot.regex_work import Work
 from tests.driver.history import small_talk
 
 ID = "123456789012345678"
@@ -307,68 +303,8 @@ def test_a_message_is_one_line_and_done(content: str) -> None:
     assert not leads_somewhere(line)
 
 
-def test_every_character_by_itself() -> None:
-    contents = [f"a{chr(code)}b" for code in range(0x110000)]
-    for line in map(clean, contents[:0x30000:7] + contents[0xD7F0:0xE010] + contents[-20:]):
-        assert len(line.splitlines()) == 1
-        assert not [each for each in line if unicodedata.category(each) in ("Cc", "Cs", "Co")]
-
-
-def patterns() -> dict[str, re.Pattern[str]]:
-    """Every pattern that a message is held against."""
-    found = {name: value for name, value in vars(cleaning).items() if isinstance(value, re.Pattern)}
-    return found | {f"emphasis {mark}": pattern for mark, pattern in cleaning._EMPHASIS.items()}
-
-
-def growth(pattern: re.Pattern[str], unit: str, end: str = "") -> float:
-    """How many times the work a text of 800 characters makes compared with one of 400, which repeat the unit."""
-    work = Work(pattern)
-    steps = []
-    for size in (400, 800):
-        work.spans((unit * size)[: size - len(end)] + end)
-        steps.append(work.steps)
-    return steps[1] / steps[0]
-
-
-@pytest.mark.slow
-def test_the_count_finds_what_python_finds_and_what_is_slow() -> None:
-    for pattern in patterns().values():
-        for text in [*CLEANED, *LEFT_OUT, *ORDINARY][::4]:
-            assert Work(pattern).spans(text) == [match.span() for match in pattern.finditer(text)], (pattern, text)
-    assert growth(re.compile(r"\w+@"), "a") > 3.5
-    assert growth(re.compile(r"(?<!\w)\w+@"), "a") < 2.1
-
-
 NASTY = """a a. a@ a-a @a <@1 [a](http:// [ ( _ *a **a `a > a_B1 eyJ sk- 1. 1: (1) a:: discord. -----BEGIN-----
 <a:a: </a #1 a# ... ~~a ||a "( https:// a/b. \\* !!"""
-
-
-@pytest.mark.parametrize("name", patterns())
-@pytest.mark.slow
-def test_the_work_grows_as_the_message_does(name: str) -> None:
-    pattern = patterns()[name]
-    for unit in [
-        *NASTY.split(),
-        "1 ",
-        "> \n",
-        "\n #  ",
-        "ada at b dot ",
-        "AB12 CDEF ",
-        "\ue006 ",
-        "\ue000, ",
-        "e\u0301",
-        "  ",
-    ]:
-        for end in ("", "!"):
-            assert growth(pattern, unit, end) < 2.5, (unit, end)
-
-
-@settings(max_examples=10)
-@given(st.lists(st.sampled_from(BITS.split()), min_size=1, max_size=4).map("".join), st.sampled_from(["", " ", "a"]))
-@pytest.mark.slow
-def test_the_work_grows_as_the_message_does_whatever_it_repeats(unit: str, end: str) -> None:
-    for name, pattern in patterns().items():
-        assert growth(pattern, unit + end) < 2.6, (name, unit)
 
 
 def test_messages_of_the_greatest_length() -> None:

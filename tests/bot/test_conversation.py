@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
-from unittest.mock import AsyncMock
 
 import pytest
 from simcord.backend import serializers
@@ -15,10 +14,9 @@ from simcord.backend.models import Message
 from bot.channels.export import export
 from bot.channels.pseudonyms import NAMES
 from bot.channels.store import Line
-from bot.write import conversation
 from bot.write.conversation import ME, MOST_CHARS, MOST_TURNS, STRANGER
 from galvanic.options import TranscriptRef
-from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
 from shared import keys
 from shared.connect import connect
 from shared.jobs import GenerateJob
@@ -27,7 +25,7 @@ from tests import factories
 from tests.bot.live import Live
 from tests.bot.members import ADA, BEN, CLEO
 from tests.bot.stand_in import StandIn, bens_text
-from tests.registered import put, register
+from tests.registered import register
 from tests.transcripts import READING, begun
 
 LAB = CHANNEL_IDS["lab"]
@@ -149,15 +147,6 @@ async def test_a_reply_to_a_text_goes_on_from_it(live: Live, worker: StandIn) ->
     assert job.seed == "and then?\n"
 
 
-async def test_what_is_said_of_a_text_stays_unanswered_without_a_chat(live: Live, worker: StandIn) -> None:
-    text = await bens_text(live, worker, " was calm")
-    await live.bot.guild_settings.choose(LAB, "chat", False)
-    unanswered = live.send("well written", reply_to=text)
-    await live.handled()
-    assert live.answer(unanswered) is None
-    assert "Chat is off" in await live.ask(f"{MENTION} well written", reply_to=text)
-
-
 async def test_a_reply_to_another_card_is_not_to_the_bot(live: Live, worker: StandIn) -> None:
     card = await live.answered(live.send("!help"))
     unanswered = live.send("thanks", reply_to=card)
@@ -243,19 +232,3 @@ async def test_the_starter_answers_where_there_is_no_model_and_says_how_to_teach
     job, answer = await say(live, worker, "and?", "well", reply_to=answer)
     assert job.seed == "hello\ngood day\nand?\n"
     assert answer.content == "well"
-
-
-async def test_a_model_of_the_tutorial_writes_one_candidate(live: Live, worker: StandIn) -> None:
-    record = factories.record(guild_id=GUILD_ID, channel_id=LAB, owner_id=ADA, recipe="classic")
-    put(worker.redis, record)
-    job, _ = await say(live, worker, f"{MENTION} hello")
-    assert job.candidates == 1
-
-
-async def test_where_the_past_cannot_be_read_the_words_alone_are_answered(live: Live, worker: StandIn) -> None:
-    _, answer = await say(live, worker, f"{MENTION} one", "two")
-    _, answer = await say(live, worker, "three", "four", reply_to=answer)
-    live.patch.setattr(conversation, "replied_to", AsyncMock(side_effect=ConnectionError))
-    job, _ = await say(live, worker, "five", reply_to=answer)
-    assert job.seed == "five\n"
-    assert USER_IDS["ada"] == job.place.user_id

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from unittest.mock import AsyncMock
 
 import pytest
 
-from bot.app import Galvanic
-from bot.play.quiz import Quiz
 from playground.places import CHANNEL_IDS, GUILD_ID
 from shared import keys
-from shared.events import Deleted, Failed, Imported
+from shared.events import Failed, Imported
 from shared.jobs import GENERATE_QUEUE, Job
 from tests import lives
 from tests.bot.live import Live, text_of
@@ -45,20 +42,6 @@ async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(live: Li
     assert not await bot.jobs.undelivered()
 
 
-async def test_the_bot_does_not_start_with_a_kind_of_job_that_nothing_shows(live: Live) -> None:
-    live.patch.setattr(Quiz, "register", lambda *_: None)
-    async with Galvanic(live.bot.settings) as bot:
-        with pytest.raises(RuntimeError, match="QuizJob"):
-            await bot.setup_hook()
-
-
-async def test_an_end_of_another_kind_is_not_taken_for_a_slow_worker(live: Live, worker: StandIn) -> None:
-    live.send("!generate the sea")
-    worker.tell(await worker.asked(live), Deleted())
-    await live.until(lambda: live.showing("I can't show"), "the reason")
-    assert not live.showing("too long")
-
-
 async def test_what_took_too_long_does_not_come_about_after_all(live: Live, worker: StandIn) -> None:
     delivery = live.bot.delivery
     job = generate_job(place=lab())
@@ -86,50 +69,6 @@ async def test_what_came_at_the_last_moment_is_the_answer(live: Live, worker: St
     event = await delivery.end_of(job, 0.05, Failed(problem="slow"))
     assert event is not None
     assert event.kind == "generated"
-
-
-async def test_two_who_wait_for_the_same_answer_both_get_it(live: Live, worker: StandIn) -> None:
-    delivery = live.bot.delivery
-    job = generate_job(place=lab())
-    await live.bot.jobs.submit(job)
-    first = asyncio.create_task(delivery.end_of(job, 600, Failed(problem="slow")))
-    second = asyncio.create_task(delivery.end_of(job, 600, Failed(problem="slow")))
-    await live.handled()
-    worker.write(job.job_id)
-    found = await asyncio.wait_for(asyncio.gather(first, second), 20)
-    assert found[0] is not None
-    assert found[0] == found[1]
-    assert not live.bot.jobs._news.keys() - {""}
-
-
-async def test_an_answer_that_is_put_off_twice_is_posted_once(live: Live, worker: StandIn) -> None:
-    delivery = live.bot.delivery
-    job = generate_job(place=lab())
-    await live.bot.jobs.submit(job)
-    undelivered = live.bot.jobs.undelivered
-
-    async def meanwhile() -> set[str]:
-        found = await undelivered()
-        delivery.deliver_later(job)  # whoever asked for it could not post it
-        return found
-
-    with live.patch.context() as patched:
-        patched.setattr(live.bot.jobs, "undelivered", meanwhile)
-        await delivery.take_up(job.job_id)
-    assert len([task for task in delivery.tasks if task.get_name().startswith("deliver")]) == 1
-    worker.write(job.job_id)
-    await live.until(lambda: not delivery.in_background, "the end of it")
-    await live.handled()
-    assert sum(TEXT in text_of(message) for message in live.world.messages[LAB].values()) == 1
-
-
-async def test_what_cannot_be_awaited_is_not_kept_for_ever(live: Live) -> None:
-    delivery = live.bot.delivery
-    live.patch.setattr(live.bot.jobs, "events", AsyncMock(side_effect=ValueError))
-    delivery.deliver_later(generate_job())
-    await live.until(lambda: not delivery.in_background, "the end of it")
-    assert not live.bot.jobs._news.keys() - {""}
-    assert not delivery._to_note
 
 
 async def test_what_is_put_off_while_the_bot_stops_is_left_to_the_next_start(live: Live) -> None:

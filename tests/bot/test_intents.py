@@ -12,17 +12,13 @@ from typing import Any, cast
 import discord
 import pytest
 from pydantic import SecretStr
-from simcord.enums import MessageType
 from structlog.testing import capture_logs
 
 from bot import __main__ as main, gateway, intents, words
 from bot.app import Galvanic
-from bot.words import as_typed
-from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
-from shared import presence
+from playground.places import BOT_ID, CHANNEL_IDS
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
-from tests.bot.stand_in import TEXT, StandIn
 from tests.bot.test_welcome import new_server
 from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver
@@ -30,6 +26,18 @@ from tests.driver.control import Driver
 UNREAD = "Discord doesn't let me read messages ('Message Content Intent' is off)"
 OPERATOR = "The bot's operator can turn it on (https://discord.com/developers/applications"
 MENTION = f"<@{BOT_ID}>"
+
+
+def asks(*names: str, granted: dict[str, bool] | None) -> discord.Client:
+    """A client that asked for these intents; `granted`: flags of its application, None: Discord is away."""
+
+    async def application_info() -> Any:
+        if granted is None:
+            raise ConnectionError
+        return SimpleNamespace(flags=discord.ApplicationFlags(**granted))
+
+    asked = discord.Intents(guilds=True, **dict.fromkeys(names, True))
+    return cast(discord.Client, SimpleNamespace(intents=asked, application_info=application_info))
 
 
 @pytest.fixture
@@ -67,12 +75,6 @@ async def test_what_is_missing_is_told_as_it_can_be_typed(live: Live) -> None:
         f"{MENTION} model use"
     )
     assert "Did you mean `@Galvanic model info alice`?" in await live.ask(f"{MENTION} model inf alice")
-
-
-def test_a_command_is_shown_as_it_can_be_typed() -> None:
-    fields = ("seed", "the sea", "--model", "alice")
-    assert as_typed("!", "generate", *fields) == "!generate the sea --model alice"
-    assert as_typed("/", "generate", *fields) == "/generate seed:the sea model:alice"
 
 
 def commands_shown() -> Iterator[tuple[str, set[str]]]:
@@ -129,29 +131,6 @@ async def test_a_channel_is_not_learned_from_and_nobody_is_asked_to_agree(live: 
         live.world.delete_message(lab, told.id)
 
 
-async def test_the_history_is_not_read_either(live: Live) -> None:
-    live.world.granted = discord.Intents.none()
-    first = live.send("nobody reads this")
-    live.send(f"{MENTION} this is for you")
-    lab = live.bot.get_partial_messageable(CHANNEL_IDS["lab"])
-    found = [one.content async for one in lab.history(limit=2, after=discord.Object(first.id - 1), oldest_first=True)]
-    assert found == ["", f"{MENTION} this is for you"]
-
-
-async def test_the_launcher_is_told(live: Live) -> None:
-    await live.bot.tell_trouble()
-    said = await presence.alive_async(live.bot.redis, presence.TROUBLE)
-    assert said == [intents.missing(live.bot, live.bot.settings)]
-    assert UNREAD in said[0]
-    assert "calling personas" in said[0]
-
-
-async def test_the_prefix_that_admins_chose_is_kept_for_later(live: Live) -> None:
-    await live.bot.guild_settings.change(1, prefix="?")
-    assert await live.bot.guild_settings.prefix(1) == "/"
-    assert (await live.bot.guild_settings.get(1)).prefix == "?"
-
-
 # ---------------------------------------------------------------------- connecting
 
 
@@ -182,47 +161,7 @@ async def test_refused_it_comes_back_without_what_is_missing(driver: Driver, qui
     assert (UNREAD in shown) == (granted == "none")
 
 
-async def test_a_gateway_that_refuses_whatever_is_asked_is_left(driver: Driver, quick: Settings) -> None:
-    driver._refuse_with = 4014
-    with capture_logs() as logs, pytest.raises(discord.PrivilegedIntentsRequired):
-        await main._run(quick)
-    assert len([entry for entry in logs if entry["event"] == "intents_not_granted"]) == 1
-
-
 # ---------------------------------------------------------------------- which are missing
-
-
-def asks(*names: str, granted: dict[str, bool] | None) -> discord.Client:
-    """A client that asked for these intents; `granted`: flags of its application, None: Discord is away."""
-
-    async def application_info() -> Any:
-        if granted is None:
-            raise ConnectionError
-        return SimpleNamespace(flags=discord.ApplicationFlags(**granted))
-
-    asked = discord.Intents(guilds=True, **dict.fromkeys(names, True))
-    return cast(discord.Client, SimpleNamespace(intents=asked, application_info=application_info))
-
-
-@pytest.mark.parametrize(
-    ("granted", "missing"),
-    [
-        ({"gateway_message_content": True}, {"members"}),
-        ({"gateway_message_content_limited": True}, {"members"}),
-        ({"gateway_guild_members_limited": True}, {"message_content"}),
-        ({}, {"members", "message_content"}),
-        # Refused all the same, or nothing is known of it: the next try asks for none.
-        ({"gateway_message_content": True, "gateway_guild_members": True}, {"members", "message_content"}),
-        (None, {"members", "message_content"}),
-    ],
-)
-async def test_the_application_says_what_is_missing(granted: dict[str, bool] | None, missing: set[str]) -> None:
-    assert await intents.refused(asks("members", "message_content", granted=granted)) == missing
-
-
-async def test_what_was_not_asked_for_is_not_missing() -> None:
-    assert await intents.refused(asks("message_content", granted={})) == {"message_content"}
-    assert await intents.refused(asks(granted={})) == frozenset()
 
 
 def test_each_intent_has_its_own_words(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,13 +173,3 @@ def test_each_intent_has_its_own_words(settings: Settings, monkeypatch: pytest.M
     assert "Message Content" not in said
     monkeypatch.setattr(settings, "members_intent", False)
     assert intents.missing(asks("message_content", granted={}), settings) is None
-
-
-async def test_it_speaks_by_chance_where_people_write_what_it_cannot_read(live: Live, worker: StandIn) -> None:
-    assert "100 of 100 messages" in await live.ask(f"{MENTION} speak 100%")
-    live.world.create_message(CHANNEL_IDS["lab"], USER_IDS["ben"], "a pin", message_type=MessageType.PINS_ADD)
-    await live.ask(f"{MENTION} help")
-    assert not worker.waiting()
-    live.send("hello there", person="ben")
-    worker.write(await worker.asked(live))
-    await live.until(lambda: live.shown(TEXT), "a text")

@@ -18,7 +18,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests import factories
-from tests.bot.channels import Known, agreed, being_read, look, model_of, names, talked
+from tests.bot.channels import look, model_of, names, talked
 from tests.bot.live import Live, text_of
 from tests.bot.test_remake import queued
 from tests.transcripts import state_of, words, written
@@ -109,14 +109,6 @@ def test_a_model_that_was_made_anew_since_is_not_due() -> None:
     assert not schedule.is_due(factories.record(model_id="m", created_at=NOON - 60), NOON)
 
 
-def test_what_came_to_nothing_is_tried_again_a_week_later() -> None:
-    model = factories.record(model_id="m", created_at=0.0)
-    failed = Schedule(guild_id=1, source_id=2, every=0, at=NOON - 6 * DAY_S, new=99, model_id="m")
-    assert not failed.is_due(model, NOON)
-    assert failed.is_due(model, NOON + DAY_S)
-    assert failed.is_due(factories.record(model_id="heir", created_at=0.0), NOON)
-
-
 # ---------------------------------------------------------------------- turned on and off
 
 
@@ -166,25 +158,6 @@ async def test_what_cannot_learn_on_is_refused_and_nobody_is_told(live: Live) ->
     assert await live.bot.learning._load(LAB) is None
 
 
-async def test_without_a_word_to_the_members_it_stays_off(live: Live) -> None:
-    await ready(live)
-    await live.bot.registry.use(LIBRARY, await learned(live))
-    await live.deny("send_messages")
-    assert "I can't tell the members" in await live.ask("!learn nightly", channel="library")
-    assert await live.bot.learning._load(LIBRARY) is None
-
-
-async def test_another_model_of_the_channel_does_not_learn_on(live: Live) -> None:
-    """Members of what that one learned from were not told."""
-    await ready(live)
-    await planned(live)
-    await agreed(live, channel_id=LIBRARY)
-    await learned(live, "books", channel_id=LIBRARY)
-    await look_twice(live)
-    assert not await being_read(live)
-    assert "This channel has another model now." in await live.ask("!learn")
-
-
 # ---------------------------------------------------------------------- learning on
 
 
@@ -219,16 +192,6 @@ async def test_it_is_made_anew_of_what_is_not_too_old_by_those_who_agreed(live: 
     assert (await live.bot.guild_settings.channel([LAB])).model == "sea-2"
 
 
-async def test_the_words_of_the_earlier_reading_are_dropped(live: Live) -> None:
-    model = await ready(live)
-    live.bot.settings.learn_days = 40
-    await planned(live)
-    await look_twice(live)
-    await queued(live)
-    earlier = Known(live, model.transcripts[0].transcript_id)
-    await earlier.gone()
-
-
 async def test_made_again_for_a_withdrawal_it_gets_no_old_lines_back(live: Live) -> None:
     await live.bot.registry.remove(await ready(live))
     model = await learned(live, days=20)
@@ -253,61 +216,6 @@ async def test_it_is_deleted_where_it_cannot_learn_on_and_is_too_old(live: Live)
     await look_twice(live)
     assert await names(live) == ["young"]
     assert live.showing("I deleted my model `old`: it could not be renewed") is not None
-
-
-async def test_it_is_deleted_although_the_channel_has_another_model(live: Live) -> None:
-    """What was trained by hand, of all that there is, and of another channel, stays."""
-    live.bot.settings.learn_days = 20
-    for name, days, channel_id in (("old", 41, LAB), ("whole", None, LAB), ("afar", 41, LIBRARY), ("young", 39, LAB)):
-        await learned(live, name, days=days, channel_id=channel_id)
-    await live.bot.registry.use(LAB, model_of(live, "book"))
-    await planned(live, days=50)
-    await look_twice(live)
-    assert sorted(await names(live)) == ["afar", "book", "whole", "young"]
-
-
-async def test_the_first_is_deleted_where_it_never_learned_on(live: Live) -> None:
-    live.bot.settings.learn_days = 20
-    long_ago = time.time() - 41 * DAY_S
-    refs = (await learned(live)).transcripts
-    for days, since, created_at in ((39, 0.0, long_ago), (1, long_ago, time.time())):
-        model_of(live, "sea", *refs, created_at=created_at)
-        await planned(live, days=days, since=since)
-        await look_twice(live)
-        assert await names(live) == ["sea"], "it was turned on, or somebody trained it, not so long ago"
-    model_of(live, "sea", *refs, created_at=long_ago)
-    await planned(live, days=1, since=long_ago)  # a training was begun yesterday, and failed
-    await look_twice(live)
-    assert await names(live) == []
-
-
-async def test_it_waits_for_the_quotas(live: Live) -> None:
-    await ready(live)
-    live.bot.settings.learn_days = 40
-    live.bot.settings.server_disk_mb = 0.000_001
-    await planned(live)
-    await look_twice(live)
-    assert not live.bot.delivery.in_background
-    assert not await being_read(live)
-    live.bot.settings.server_disk_mb = 2_000.0
-    await look_twice(live)
-    assert (await queued(live)).replaces == "sea"
-
-
-async def test_messages_of_people_are_counted_and_known_after_a_restart(live: Live) -> None:
-    await ready(live)
-    await planned(live, days=0.5, every=200)
-    await live.bot.learning.look()
-    thread = live.world.create_thread(LAB, "a talk", ADA)
-    for number in range(7):
-        live.send(f"word {number}", person="cleo", channel=thread.id if number % 2 else "lab")
-    live.send("elsewhere", channel="library")
-    await live.handled()
-    await live.bot.learning.look()
-    assert (await schedule_of(live)).new == 7
-    live.bot.learning._heard.clear()  # as at a start
-    await live.bot.learning.look()
-    assert (await schedule_of(live)).new == 7
 
 
 async def test_it_is_forgotten_with_its_channel_and_with_its_server(live: Live) -> None:

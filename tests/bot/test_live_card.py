@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from unittest.mock import AsyncMock
 
 import pytest
-import redis
 from PIL import Image
 from simcord.backend.models import Channel
 
@@ -73,17 +71,6 @@ async def test_it_says_that_the_channel_keeps_its_model(live: Live, worker: Stan
     assert await live.bot.redis.hget(keys.channel(LAB), "keep") == b"0"  # type: ignore[misc]
 
 
-async def test_a_thread_keeps_the_model_of_its_channel_but_not_its_own(live: Live, worker: StandIn) -> None:
-    worker.add_model(name="frankenstein")
-    await live.ask("!model use frankenstein --keep")
-    place = lab(thread(live).id).model_copy(update={"parent_channel_id": LAB})
-    kept = await live.bot.registry.kept(place)
-    assert kept is not None
-    assert kept.name == "frankenstein"
-    worker.redis.hset(keys.channel(place.channel_id), "model", "m1")
-    assert await live.bot.registry.kept(place) is None
-
-
 def chart() -> bytes:
     picture = io.BytesIO()
     Image.new("RGB", (2, 2)).save(picture, "png")
@@ -120,21 +107,6 @@ async def test_the_end_opens_an_archived_thread_or_goes_to_the_owner(live: Live,
         await live.until(lambda: live.showing("The text is too short.", channel=where.id), "the end")
         await live.until(lambda: not worker.waiting(), "the end of the job")
         assert not state.archived
-
-
-async def test_a_new_model_becomes_the_channels_once(live: Live, worker: StandIn) -> None:
-    log = await begun(live, worker)
-    log.enter(finished(model=record(guild_id=GUILD_ID, channel_id=LAB)), GUILD_ID)
-    await live.until(lambda: live.showing("is now this channel's model"), "the end")
-    assert worker.redis.hget(keys.channel(LAB), "model") == b"m1"
-    worker.redis.hset(keys.channel(LAB), "model", "another")
-    job = train_job(job_id="t-77", place=lab())
-    await live.bot.registry.use_new(job, "m1")  # as a bot does that died before it had noted the end
-    assert worker.redis.hget(keys.channel(LAB), "model") == b"another"
-    again = train_job(job_id="t-78", place=lab(), replaces="old")
-    await live.bot.jobs.submit_train(again, "a text", (9, 9))
-    await live.bot.registry.use_new(again, "m1")
-    assert worker.redis.hget(keys.channel(LAB), "model") == b"another", "it has the places of the old one"
 
 
 async def test_without_attach_files_the_end_is_shown_without_its_chart(live: Live, worker: StandIn) -> None:
@@ -223,50 +195,6 @@ async def test_the_next_run_of_the_bot_follows_a_training_without_a_channel(
     assert len(live.shown("was deleted", channel=dm)) == 1 + takes_messages
 
 
-async def test_an_outage_of_redis_does_not_cover_what_the_owner_was_told(live: Live, worker: StandIn) -> None:
-    log = await orphaned(live, worker)
-    log.publish(progress(train_loss=1.5))
-    await live.until(lambda: live.showing("ending the training", channel=live.dm("ada")), "the first word")
-    events = AsyncMock(side_effect=redis.ConnectionError)
-    with live.patch.context() as patched:
-        patched.setattr(live.bot.jobs, "events", events)
-        await live.until(lambda: events.call_count > 3, "an outage")
-    log.publish(KEPT)
-    await told(live, worker, "kept the best so far as")
-    assert live.showing("ending the training", channel=live.dm("ada"))
-
-
-async def test_redis_that_fails_after_the_end_does_not_cover_it(live: Live, worker: StandIn) -> None:
-    log = await begun(live, worker)
-    delivered, failures, shown = live.bot.jobs.delivered, [], []
-
-    async def fail_twice(*job_ids: str) -> None:
-        if len(failures) < 2:
-            failures.append(job_ids)
-            await asyncio.sleep(2 * live_card.EDIT_EVERY_S)
-            raise redis.ConnectionError
-        await delivered(*job_ids)
-
-    live.patch.setattr(live.bot.jobs, "delivered", fail_twice)
-    live.world.change_listeners.append(lambda _kind, message: shown.append(text_of(message)))
-    log.publish(Failed(problem="The text is too short."))
-    await live.until(lambda: not worker.waiting(), "the end of the job")
-    assert not any("cannot be reached" in words for words in shown)
-    assert sum("The text is too short." in words for words in shown) == 1
-
-
-async def test_an_event_of_a_newer_worker_is_passed_over(live: Live, worker: StandIn) -> None:
-    log = await begun(live, worker)
-    log.publish(Started(worker="w"))
-    worker.redis.xadd(keys.job_events("t-77"), {"event": '{"kind": "hummed", "at": 1}'}, id="1-7")
-    worker.redis.xadd(keys.job_events("t-77"), {"event": progress(step=42).model_dump_json()}, id="1-8")
-    await live.until(lambda: live.showing("42 of 100"), "what came after it")
-    snapshot = await live.bot.snapshots.look(now=True)
-    assert snapshot.trainings[0].progress is not None
-    worker.redis.xadd(keys.job_events("t-77"), {"event": Failed(problem="Enough.").model_dump_json()}, id="1-9")
-    await live.until(lambda: live.showing("Enough."), "the end")
-
-
 @pytest.mark.parametrize("end", [finished(), Failed(problem="The text is too short.", remedy="Take another.")])
 async def test_an_end_that_discord_refuses_is_shown_plainly(
     live: Live, worker: StandIn, end: Finished | Failed
@@ -283,23 +211,6 @@ async def test_an_end_that_discord_refuses_is_shown_plainly(
     assert not live.shown("job t-77", channel=live.dm("ada"))
 
 
-async def test_an_end_that_discord_refuses_even_plainly_goes_to_the_owner(live: Live, worker: StandIn) -> None:
-    log = await begun(live, worker)
-    fault = live.faults.add(Fault("PATCH", EDIT, 400, 50_035, times=live_card._MOST_REFUSALS + 1))
-    log.publish(Failed(problem="The text is too short."))
-    assert "The text is too short." in await told(live, worker, "job t-77")
-    assert not fault.times
-
-
-async def test_a_channel_that_is_gone_by_another_servers_code_ends_the_training(live: Live, worker: StandIn) -> None:
-    log = await begun(live, worker)
-    for method, path in (("PATCH", rf"/channels/{LAB}/messages/\d+"), ("POST", f"/channels/{LAB}/messages")):
-        live.faults.add(Fault(method, path, 404, 404, times=100))
-    log.publish(progress(train_loss=1.5))
-    await live.until(lambda: live.showing("was deleted", channel=live.dm("ada")), "the first word")
-    assert worker.redis.get(keys.job_control(log.job_id)) == b"finish"
-
-
 async def test_an_old_card_goes_on_in_a_fresh_message(live: Live, worker: StandIn) -> None:
     log = await begun(live, worker)
     old = await live.until(lambda: live.showing("The Book of Tides"), "the card")
@@ -308,19 +219,6 @@ async def test_an_old_card_goes_on_in_a_fresh_message(live: Live, worker: StandI
     await live.until(lambda: live.showing("1.50 bits"), "the fresh card")
     await live.until(lambda: len(live.shown("The Book of Tides")) == 1, "the old card to go")
     assert not [card for card in live.shown("The Book of Tides") if card.id == old.id]
-
-
-@pytest.mark.parametrize("method", ["PATCH", "POST"])
-async def test_a_404_that_is_not_discords_ends_no_training(live: Live, worker: StandIn, method: str) -> None:
-    log = await begun(live, worker)
-    if method == "POST":
-        live.patch.setattr(live_card, "FRESH_AFTER_S", 0)
-    fault = live.faults.add(Fault(method, rf"{EDIT}|/channels/\d+/messages", 404, times=3))
-    log.publish(progress(heldout_loss=1.04))
-    await live.until(lambda: fault.times == 0, "a card that is tried again")
-    await live.until(lambda: live.showing("1.50 bits"), "the card")
-    assert worker.redis.get(keys.job_control(log.job_id)) is None
-    assert not live.shown("was deleted", channel=live.dm("ada"))
 
 
 async def test_a_training_that_redis_has_lost_is_given_up(live: Live, worker: StandIn) -> None:
@@ -332,12 +230,3 @@ async def test_a_training_that_redis_has_lost_is_given_up(live: Live, worker: St
     await live.until(lambda: not live.bot.delivery.in_background, "the end of the job")
     assert worker.redis.hgetall(keys.ACTIVE) == {}
     assert not [key for key in worker.redis.keys("job:*") if worker.redis.ttl(key) == -1]
-
-
-async def test_a_cancelled_training_whose_worker_stops_does_not_stay_so(live: Live, worker: StandIn) -> None:
-    log = await begun(live, worker)
-    log.publish(progress(train_loss=1.5))
-    assert await live.bot.jobs.cancel(log.job_id) == "asked"
-    log.requeue()
-    await live.until(lambda: live.showing("Cancelled"), "the end")
-    await live.until(lambda: not worker.redis.hlen(keys.ACTIVE), "the end of the job")

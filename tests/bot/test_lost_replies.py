@@ -9,16 +9,15 @@ from pathlib import Path
 import pytest
 import redis
 import redis.asyncio
-from kombu.exceptions import OperationalError
 
 from bot.jobs import client as queue_module
 from bot.jobs.client import JobClient
 from shared import keys
 from shared.connect import connect_async
-from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, DeleteJob, Job
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Job
 from shared.settings import Settings
 from tests.bot.lossy import LossyRedis
-from tests.factories import generate_job, place, train_job
+from tests.factories import generate_job, train_job
 
 ENTERED = "return 'entered'"
 """In the script that enters a job."""
@@ -45,12 +44,6 @@ async def far(lossy: LossyRedis) -> AsyncIterator[redis.asyncio.Redis]:
 @pytest.fixture
 def queue(settings: Settings, far: redis.asyncio.Redis) -> JobClient:
     return JobClient(settings, far)
-
-
-@pytest.fixture
-def mute(tmp_path: Path, far: redis.asyncio.Redis) -> JobClient:
-    """One that cannot reach Celery's broker."""
-    return JobClient(Settings(redis_url=f"unix://{tmp_path}/nobody"), far)  # type: ignore[arg-type]
 
 
 async def submit(queue: JobClient, job: Job) -> str:
@@ -91,32 +84,3 @@ async def test_what_may_have_been_entered_is_taken_back(queue: JobClient, lossy:
     await assert_gone(queue, sync, job)
     assert sync.llen(GENERATE_QUEUE) == 0
     assert await submit(queue, job) == "entered"
-
-
-async def test_taking_back_spares_what_another_call_entered(
-    queue: JobClient, lossy: LossyRedis, sync: redis.Redis
-) -> None:
-    assert await submit(queue, generate_job()) == "entered"
-    lossy.lose_reply(ENTERED, times=2)
-    with pytest.raises(redis.ConnectionError):
-        await submit(queue, generate_job())
-    await asyncio.gather(*queue.tasks)
-    assert await queue.load("g-1") is not None
-
-
-async def test_without_celery_and_then_without_redis_nothing_is_left(
-    mute: JobClient, lossy: LossyRedis, sync: redis.Redis
-) -> None:
-    job = generate_job()
-    lossy.lose_request(UNDONE, times=6)
-    with pytest.raises(OperationalError):
-        await submit(mute, job)
-    await assert_gone(mute, sync, job)
-    assert sync.llen(GENERATE_QUEUE) == 0
-
-
-async def test_nobody_waits_for_a_deletion(queue: JobClient, sync: redis.Redis) -> None:
-    job = DeleteJob(job_id="d-1", place=place(), model_id="m1")
-    assert await submit(queue, job) == "entered"
-    assert sync.llen(GENERATE_QUEUE) == 1
-    assert not await queue.undelivered()

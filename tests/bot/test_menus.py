@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
-from discord import AppCommandType
 from simcord.backend.models import Interaction, Message
 from structlog.testing import capture_logs
 
@@ -15,13 +13,12 @@ from playground.people import File
 from playground.places import BOT_ID, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import MOST_ENTRIES, default_entries
-from shared.events import Failed, Surprised
+from shared.events import Failed
 from shared.jobs import GenerateJob, SurpriseJob
 from tests.bot.live import Live, custom_id, text_of
 from tests.bot.members import ADA, BEN, LAB
 from tests.bot.stand_in import TEXT, StandIn, bens_text, lab
-from tests.driver.faults import Fault
-from tests.factories import comparison, generate_job, generated, train_job
+from tests.factories import generate_job, generated, train_job
 
 CONTINUE, SURPRISE, DELETE, NEVER = "Continue this", "Surprise map", "Delete this text", "Never say this again"
 ME = "<@1297000000000000031>"
@@ -66,13 +63,6 @@ async def fill(live: Live, opened: Interaction, phrase: str) -> None:
 
 
 # --------------------------------------------------------------------------- what is offered
-
-
-async def test_discord_is_sent_the_four(live: Live) -> None:
-    named = {menu.name for menu in live.bot.tree.get_commands(type=AppCommandType.message)}
-    assert named == {CONTINUE, SURPRISE, DELETE, NEVER}
-    assert set(live.acts.message_commands(ADA, LAB)) == named
-    assert set(live.acts.message_commands(BEN, LAB)) == named - {NEVER}, "as `settings`, for members with Manage Server"
 
 
 # --------------------------------------------------------------------------- continued, drawn
@@ -126,17 +116,6 @@ async def test_what_has_no_words_or_no_text_is_not_continued(live: Live, worker:
     assert not worker.waiting()
 
 
-async def test_it_works_without_the_intent_for_what_people_write(live: Live, worker: StandIn) -> None:
-    (connection,) = live.gateway._connections
-    assert connection.intents is not None
-    connection.intents.message_content = False
-    said = live.send("the tide watches", person="ben", reply_to=live.send("hidden"))
-    call(live, "ben", said, CONTINUE)
-    assert (await live.job(await worker.asked(live), GenerateJob)).seed == "the tide watches"
-    (sent,) = [frame["d"]["data"] for frame in connection._dispatched if frame["t"] == "INTERACTION_CREATE"]
-    assert sent["resolved"]["messages"][str(said.id)]["referenced_message"]["content"] == ""
-
-
 # --------------------------------------------------------------------------- deleted
 
 
@@ -188,27 +167,6 @@ async def test_a_training_is_no_text(live: Live, worker: StandIn) -> None:
     assert await live.bot.redis.exists(keys.asked("t-1"))
 
 
-async def test_comparisons_and_surprise_maps_are_deleted_too(live: Live, worker: StandIn) -> None:
-    for command, event in (
-        ("!compare the sea", comparison("so", "so")[1]),
-        ("!surprise the sea", Surprised(nats_per_char=1, chars=7, seconds=0.1)),
-    ):
-        sent = live.send(command)
-        await done(live, worker, await worker.asked(live), event)
-        shown = await live.answered(sent)
-        live.press("ada", shown, "Delete")
-        await gone(live, shown)
-
-
-async def test_a_text_whose_job_is_gone_is_the_moderators(live: Live, worker: StandIn) -> None:
-    text = await bens_text(live, worker)
-    await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
-    call(live, "ben", text, DELETE)
-    assert "Members with Manage Messages" in await told(live, "ben", "no longer know who asked")
-    call(live, "dora", text, DELETE)
-    await gone(live, text)
-
-
 async def test_a_text_that_nobody_asked_for_is_the_moderators(live: Live, worker: StandIn) -> None:
     (model,) = await live.bot.registry.all(GUILD_ID)
     place = lab().model_copy(update={"user_id": BOT_ID})
@@ -231,13 +189,6 @@ async def test_what_is_no_text_of_the_bots_is_left_alone(live: Live, worker: Sta
     call(live, "dora", chat, DELETE)
     await told(live, "dora", "chat answer older than a month")
     assert {said.id, chat.id} <= set(live.world.messages[LAB])
-
-
-async def test_a_message_that_is_gone_is_told(live: Live, worker: StandIn) -> None:
-    text = await bens_text(live, worker)
-    live.faults.add(Fault("DELETE", f".*/messages/{text.id}", 404, 10_008))
-    call(live, "ben", text, DELETE)
-    await told(live, "ben", "gone already")
 
 
 # --------------------------------------------------------------------------- never said again
@@ -279,26 +230,9 @@ async def test_what_cannot_be_blocked_is_refused_and_nothing_is_deleted(
     assert text.id in live.world.messages[LAB]
 
 
-@pytest.mark.parametrize(("status", "code", "words"), [(404, 10_008, "gone already"), (403, 50_013, "didn't let me")])
-async def test_a_phrase_is_blocked_though_the_message_cannot_be_deleted(
-    live: Live, worker: StandIn, status: int, code: int, words: str
-) -> None:
-    text = await bens_text(live, worker)
-    live.faults.add(Fault("DELETE", f".*/messages/{text.id}", status, code))
-    await fill(live, call(live, "ada", text, NEVER), "gulls")
-    assert "`gulls` is on this server's blocklist" in await told(live, "ada", words)
-    assert "gulls" in (await live.bot.guild_settings.get(GUILD_ID)).blocked
-
-
 async def test_only_admins_add_to_the_blocklist(live: Live, worker: StandIn) -> None:
     """Though a server's admins may have Discord offer it to others."""
     offered = live.acts.message_commands(ADA, LAB)
     live.patch.setattr(live.acts, "message_commands", lambda *_: offered)
     call(live, "dora", await bens_text(live, worker), NEVER)
     assert "Manage Server" in await told(live, "dora", "can do this")
-
-
-async def test_two_admins_at_once_block_both_phrases(live: Live) -> None:
-    store = live.bot.guild_settings
-    await asyncio.gather(store.block(GUILD_ID, "gulls"), store.block(GUILD_ID, "tides"))
-    assert (await store.get(GUILD_ID)).blocked[-2:] == ("gulls", "tides")

@@ -11,14 +11,11 @@ import pytest
 
 from bot.jobs.client import DELETED_WITHIN_S
 from bot.jobs.dispatcher import Dispatcher
-from bot.models import sharing
-from bot.servers.access import Actor
 from playground.places import CHANNEL_IDS, GUILD_ID
 from shared import keys
 from shared.jobs import GENERATE_QUEUE, DeleteJob
 from tests.bot.channels import model_of
 from tests.bot.live import Live
-from tests.bot.offline import context
 from tests.bot.stand_in import lab
 from tests.driver.faults import Fault
 
@@ -73,23 +70,3 @@ async def test_files_of_deleted_models_are_removed_again_until_that_is_done(live
     dispatcher._deleting = {model_id: at - DELETED_WITHIN_S for model_id, at in dispatcher._deleting.items()}
     await dispatcher.look_after_deletions()
     assert await redis.llen(GENERATE_QUEUE) == 2
-
-
-async def test_nothing_is_left_of_what_a_deleted_channel_had_chosen(live: Live) -> None:
-    redis = live.bot.redis
-    for channel in (LAB, LIBRARY):
-        await redis.hset(keys.channel(channel), mapping={"temperature": "0.5", "chat": "1"})
-    await live.bot.removal.forget_channel(GUILD, LIBRARY)
-    assert not await redis.exists(keys.channel(LIBRARY))
-    assert await redis.exists(keys.channel(LAB))
-
-
-async def test_two_who_take_back_at_once_both_do(live: Live) -> None:
-    read_by_both = model_of(live, "tides", scope="channel", shared_with=(LIBRARY, GONE), for_server=True)
-    who = Actor.of(await context(live.bot, "!model unshare tides", person="ada"))
-    guild = live.bot.models.guild_of(who)
-    await sharing.unshare(live.bot.registry, guild, who, read_by_both, f"<#{LIBRARY}>")
-    await sharing.unshare(live.bot.registry, guild, who, read_by_both, f"<#{GONE}>")
-    after, whom = await sharing.unshare(live.bot.registry, guild, who, read_by_both, "server")
-    assert (after.shared_with, after.for_server, whom) == ((), False, "the rest of the server")
-    assert await live.bot.registry.record(after.model_id) == after

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from typing import cast
 
 import discord
@@ -115,13 +113,6 @@ async def test_the_starter_writes_where_there_is_no_model(registry: Registry, sy
     assert (await registry.choose_to_write(Viewer(GUILD, [CHANNEL]), " Starter "))[0].model_id == STARTER
 
 
-async def test_a_damaged_record_does_not_hide_the_others(registry: Registry, sync: redis.Redis) -> None:
-    register(sync, record())
-    damaged = register(sync, record(model_id="m2", name="damaged"))
-    sync.set(keys.model("m2"), json.dumps({**damaged.facts.model_dump(mode="json"), "epochs": "many"}))
-    assert [model.name for model in await registry.usable(Viewer(GUILD, [CHANNEL]))] == ["tides"]
-
-
 async def test_renaming_keeps_everything_else_and_frees_the_old_name(registry: Registry, sync: redis.Redis) -> None:
     before = register(sync, record(owner_id=SNOWFLAKE, channel_id=SNOWFLAKE, shared_with=(SNOWFLAKE + 2,)))
     await registry.amend("m1", lambda model: model.model_copy(update={"name": "floods"}))
@@ -131,36 +122,6 @@ async def test_renaming_keeps_everything_else_and_frees_the_old_name(registry: R
     with pytest.raises(UserError, match="No model called `tides`"):
         await registry.choose(Viewer(GUILD, [SNOWFLAKE]), "tides")
     assert register(sync, record(model_id="m2")).name == "tides"
-
-
-async def test_no_name_is_taken_twice_by_renamings_at_once(registry: Registry, sync: redis.Redis) -> None:
-    for number in range(8):
-        register(sync, record(model_id=f"m{number}", name=f"model-{number}"))
-
-    async def rename(number: int) -> None:
-        await registry.amend(f"m{number}", lambda model: model.model_copy(update={"name": "wanted"}))
-
-    refused = await asyncio.gather(*map(rename, range(8)), return_exceptions=True)
-    assert [type(one) for one in refused if one is not None] == [UserError] * 7
-    names = [model.name for model in await registry.usable(Viewer(GUILD, [CHANNEL]))]
-    assert len(names) == len(set(names)) == 8
-    assert names.count("wanted") == 1
-    with pytest.raises(UserError, match="`wanted` is already taken"):
-        await rename(next(number for number in range(8) if f"model-{number}" in names))
-
-
-async def test_changes_at_once_are_all_kept(registry: Registry, sync: redis.Redis) -> None:
-    register(sync, record(scope="channel"))
-
-    def share(channel_id: int) -> object:
-        return registry.amend(
-            "m1", lambda model: model.model_copy(update={"shared_with": (*model.shared_with, channel_id)})
-        )
-
-    await asyncio.gather(*(share(number) for number in (1, 2, 3)))
-    model = await registry.record("m1")
-    assert model is not None
-    assert sorted(model.shared_with) == [1, 2, 3]
 
 
 async def test_removing_takes_the_model_out_of_everything_at_once(

@@ -15,7 +15,6 @@ from shared import keys
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.members import ADA, BEN, CELLAR, DORA, LAB, TAVERN, answer_of, asked_for, ben_and_dora, gone, stored
-from tests.driver.faults import Fault
 
 
 @pytest.fixture
@@ -59,13 +58,6 @@ async def test_a_slash_command_asks_the_person_alone(live: Live) -> None:
     assert await answer_of(live, BEN) is None
 
 
-async def test_whoever_agreed_is_not_asked_again(live: Live) -> None:
-    await live.bot.consents.agree(GUILD_ID, BEN)
-    live.slash("ben", "optin")
-    answer = await live.until(lambda: live.whispered("ben", "You agreed"), "the answer")
-    assert answer.components == []
-
-
 async def test_what_was_withdrawn_stays_out_and_the_question_says_so(live: Live) -> None:
     await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
     live.slash("ben", "optin")
@@ -75,16 +67,6 @@ async def test_what_was_withdrawn_stays_out_and_the_question_says_so(live: Live)
     live.slash("ben", "privacy")
     await live.until(lambda: live.whispered("ben", "**Yes**, to what you wrote after"), "what he said")
     assert not (await live.bot.consents.of(GUILD_ID)).includes(BEN, LAB)
-
-
-async def test_an_old_question_does_not_outlive_a_no(live: Live) -> None:
-    live.slash("ben", "optin")
-    question = await live.until(lambda: live.whispered("ben", "May models learn"), "the question")
-    await asyncio.sleep(0.01)
-    await live.ask("!optout", person="ben")
-    live.press("ben", question, "I agree")
-    await live.until(lambda: live.whispered("ben", "said no after this question"), "a refusal")
-    assert (await live.bot.consents.of(GUILD_ID)).agreed == frozenset()
 
 
 @pytest.mark.parametrize("label", ["I agree", "Forget me", "No, leave it"])
@@ -154,13 +136,6 @@ async def test_a_direct_message_says_no_in_all_servers(live: Live) -> None:
         assert await answer_of(live, BEN, guild_id) == "out", "also should the operator once take silence for a yes"
     await live.ask("!optout", person="dora", channel=live.dm("dora"))
     assert await answer_of(live, DORA, ANNEX_ID) is None, "she is not there"
-
-
-@mode("opt-out")
-async def test_a_server_that_cannot_be_asked_counts(live: Live) -> None:
-    live.faults.add(Fault("GET", rf".*/guilds/{ANNEX_ID}/members/{DORA}", 403, 50_001))
-    await live.ask("!optout", person="dora", channel=live.dm("dora"))
-    assert await answer_of(live, DORA, ANNEX_ID) == "out"
 
 
 async def test_forget_me_asks_and_then_forgets_and_confirms(live: Live) -> None:

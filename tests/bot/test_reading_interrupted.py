@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
-import redis
-from structlog.testing import capture_logs
 
 from bot.channels import importer
 from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Event
 from shared.settings import Settings
-from tests.bot.channels import LAB, MESSAGES, Pages, being_read, lines_of, next_run, queued, talked, until
+from tests.bot.channels import LAB, MESSAGES, Pages, being_read, lines_of, next_run, talked, until
 from tests.bot.live import Live, text_of
 from tests.driver.faults import Fault
 
@@ -58,81 +55,6 @@ async def test_discord_in_trouble_interrupts_and_nothing_is_lost(live: Live, sta
     assert fault.times == 0
 
 
-async def test_a_server_that_is_away_is_not_taken_for_a_deleted_channel(live: Live) -> None:
-    await talked(live, 900, "ada")
-    guild = live.guild
-    with Pages(live) as pages:
-        sent = await pages.begin()
-        guild.unavailable, channel = True, guild._channels.pop(LAB)  # as after a start, in an outage of Discord's
-        await live.until(lambda: live.showing("Discord is having trouble"), "an interruption")
-        guild.unavailable, guild._channels[LAB] = False, channel
-    assert len(await lines_of(live, sent)) == 300
-
-
-@pytest.mark.parametrize("method", ["append", "forget"])
-async def test_a_redis_that_takes_nothing_interrupts_and_nothing_is_lost(live: Live, method: str) -> None:
-    await talked(live, 150 if method == "append" else 3, "ada")
-    works, tries = getattr(live.bot.transcripts, method), 0
-
-    async def refuses(*args: Any, **options: Any) -> Any:
-        nonlocal tries
-        tries += 1
-        if tries <= 3:
-            raise redis.ResponseError("MISCONF Redis is configured to save RDB snapshots")
-        return await works(*args, **options)
-
-    live.patch.setattr(live.bot.transcripts, method, refuses)
-    with capture_logs() as logs:
-        sent = live.send("!train #lab")
-        if method == "append":
-            assert len(await lines_of(live, sent)) == 50
-        else:
-            await live.until(lambda: live.showing("at least"), "the end")
-    assert tries > 3
-    assert not [entry for entry in logs if entry["event"] == "failed"]
-
-
-async def test_what_a_bot_began_to_read_that_had_lost_the_lead_is_gone_on_with(live: Live) -> None:
-    live.patch.setattr(importer, "LOOK_AGAIN_S", 0.1)
-    await talked(live, 150, "ada")
-    await live.bot.importer.stop()  # which begins one all the same, and does not go on with it
-    sent = live.send("!train #lab")
-    await until(lambda: live.bot.jobs.importing(f"t-{sent.id}"))
-    heir = dataclasses.replace(live.bot.importer)
-    heir.start()
-    assert len(await lines_of(live, sent)) == 50
-    await heir.stop()
-    assert len(live.shown("#lab")) == 1
-
-
-@pytest.mark.parametrize(
-    ("mode", "why"),
-    [
-        ("opt-in", ("by 1 member who agreed", "!optin")),
-        ("opt-out", ("by 1 member who didn't say no", "Try again when more was said.")),
-    ],
-)
-async def test_how_it_ended_is_kept_without_a_word_and_shown_once_discord_takes_it(
-    live: Live, mode: Any, why: tuple[str, str]
-) -> None:
-    live.bot.settings.channel_training = mode
-    await talked(live, 6, "ada")
-    fault = live.faults.add(Fault("PATCH", rf"{MESSAGES}/\d+", 503, times=99))
-    sent = live.send("!train #lab")
-
-    async def end() -> list[Event]:
-        return [event for _, event in await live.bot.jobs.events(f"t-{sent.id}", "0") if event.kind == "failed"]
-
-    await until(end)
-    assert "long story" not in str(await end())
-    assert not await live.bot.redis.keys("transcript:*"), "the words go before the card"
-    fault.times = 0
-    said = text_of(await live.until(lambda: live.showing("Could not learn"), "the end"))
-    for words in (*why, "Nothing of it was kept"):
-        assert words in said
-    assert len(live.shown("lab")) == 1
-
-
 async def test_a_training_whose_words_redis_has_lost_fails(live: Live) -> None:
     await talked(live, 900, "ada")
     with Pages(live) as pages:
@@ -174,21 +96,6 @@ async def test_it_can_be_cancelled_to_the_very_end(live: Live, service: str, met
     assert not await live.bot.redis.hlen(keys.ACTIVE)
 
 
-async def test_a_training_is_entered_once_though_the_reply_was_lost(live: Live) -> None:
-    await talked(live, 150, "ada")
-    imported = live.bot.jobs.imported
-
-    async def lost(*args: Any) -> None:
-        live.patch.setattr(live.bot.jobs, "imported", imported)
-        await imported(*args)
-        raise redis.ConnectionError("away")
-
-    live.patch.setattr(live.bot.jobs, "imported", lost)
-    sent = live.send("!train #lab")
-    assert len(await lines_of(live, sent)) == 50
-    assert await live.bot.redis.hget(keys.job(f"t-{sent.id}"), "state") == b"waiting"
-
-
 async def test_a_cancel_outlives_the_bot(live: Live) -> None:
     await talked(live, 900, "ada", "ben")
     live.faults.add(Fault("GET", MESSAGES, 503, times=99))
@@ -210,19 +117,29 @@ async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None
     assert await live.bot.transcripts.all() == []
 
 
-@pytest.mark.parametrize("service", ["transcripts", "jobs"])
-async def test_a_reading_that_redis_was_lost_for_at_its_beginning_does_not_block_others(
-    live: Live, service: str
+@pytest.mark.parametrize(
+    ("mode", "why"),
+    [
+        ("opt-in", ("by 1 member who agreed", "!optin")),
+        ("opt-out", ("by 1 member who didn't say no", "Try again when more was said.")),
+    ],
+)
+async def test_how_it_ended_is_kept_without_a_word_and_shown_once_discord_takes_it(
+    live: Live, mode: Any, why: tuple[str, str]
 ) -> None:
-    await talked(live, 150, "ada")
-    at, name = (live.bot.transcripts, "members") if service == "transcripts" else (live.bot.jobs, "submit_train")
-    works = getattr(at, name)
+    live.bot.settings.channel_training = mode
+    await talked(live, 6, "ada")
+    fault = live.faults.add(Fault("PATCH", rf"{MESSAGES}/\d+", 503, times=99))
+    sent = live.send("!train #lab")
 
-    async def fails(*args: Any) -> Any:
-        live.patch.setattr(at, name, works)
-        raise redis.ConnectionError("away")
+    async def end() -> list[Event]:
+        return [event for _, event in await live.bot.jobs.events(f"t-{sent.id}", "0") if event.kind == "failed"]
 
-    live.patch.setattr(at, name, fails)
-    assert "can't be reached" in await live.ask("!train #lab")
-    await nothing_kept(live)
-    await queued(live, live.send("!train #lab").id)
+    await until(end)
+    assert "long story" not in str(await end())
+    assert not await live.bot.redis.keys("transcript:*"), "the words go before the card"
+    fault.times = 0
+    said = text_of(await live.until(lambda: live.showing("Could not learn"), "the end"))
+    for words in (*why, "Nothing of it was kept"):
+        assert words in said
+    assert len(live.shown("lab")) == 1

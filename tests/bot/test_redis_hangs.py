@@ -12,7 +12,6 @@ import redis
 
 from bot import responder
 from bot.components import button, view
-from bot.models.embeds import model_buttons
 from bot.servers import settings
 from playground import interactions
 from playground.places import CHANNEL_IDS, USER_IDS
@@ -83,22 +82,6 @@ async def test_a_button_is_answered(hanging: Hanging, action: str, person: str, 
     message = await hanging.live.bot.get_partial_messageable(LAB).send("controls", view=controls)
     asked = hanging.live.acts.click(USER_IDS[person], LAB, message.id, f"galvanic:{action}")
     assert await hanging.outcome(asked) == outcome
-
-
-@pytest.mark.parametrize(("command", "option"), [("generate", "model"), ("cancel", "job")])
-async def test_nothing_is_offered_while_somebody_types(hanging: Hanging, command: str, option: str) -> None:
-    assert await hanging.live.acts.autocomplete(BEN, LAB, command, option, "x", {}) == []
-    # And not because nobody answered.
-    assert [event.is_set() for event in hanging.live.world.answered.values()] == [True]
-
-
-async def test_a_form_is_acknowledged(hanging: Hanging) -> None:
-    live, ada = hanging.live, USER_IDS["ada"]
-    message = await live.bot.get_partial_messageable(LAB).send("a model", view=model_buttons("m1", "write"))
-    opened = live.acts.click(ada, LAB, message.id, "galvanic:write:m1")
-    assert await hanging.outcome(opened) == "modal"
-    sent = live.acts.submit_modal(ada, opened.id, {"words": "the sea", "temperature": ""})
-    assert await hanging.outcome(sent) == "done"
 
 
 def test_who_asks_redis_has_an_answer_for_discord_in_time() -> None:

@@ -9,20 +9,16 @@ import pytest
 from bot.channels.store import Line
 from bot.servers.access import Viewer
 from bot.servers.settings import Persona
-from bot.train.remake import chain_again
-from galvanic.options import TrainOptions, TranscriptRef
+from galvanic.options import TrainOptions
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
-from shared.connect import connect
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
-from shared.settings import Settings
 from shared.transcripts import TranscriptInfo
 from tests import factories
-from tests.bot.channels import Pages, agreed, being_read, look, model_of, names, queued as waiting, talked, until
+from tests.bot.channels import agreed, look, model_of, names, queued as waiting, talked
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import lab
-from tests.registered import register
 from tests.transcripts import take_out, words, written
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
@@ -73,16 +69,6 @@ async def test_a_model_of_withdrawn_words_is_made_again_without_them(live: Live)
     assert not await live.bot.redis.hexists(keys.STALE, "sea")
 
 
-async def test_a_model_that_began_with_the_starter_begins_with_no_other_of_its_name(live: Live) -> None:
-    await talked(live, 300, "ada", "ben")
-    info = await read(live, ADA, BEN)
-    old = factories.record(model_id="old", name="starter", guild_id=GUILD_ID, channel_id=LAB)
-    register(connect(live.bot.settings), old, current=False)
-    model_of(live, "sea", info.ref(0), parent="starter")
-    await live.ask("!optout", person="ben")
-    assert (await queued(live)).parent is None
-
-
 async def test_all_that_was_trained_more_is_done_again(live: Live) -> None:
     await talked(live, 300, "ada", "ben")
     info = await read(live, ADA, BEN)
@@ -100,29 +86,6 @@ async def test_all_that_was_trained_more_is_done_again(live: Live) -> None:
         "sea": (None, 1),
         "sea-2": (32, live.bot.settings.train_max_minutes),
     }
-
-
-@pytest.mark.parametrize("turned", [False, True])
-def test_a_members_own_model_and_another_of_its_name_are_not_mixed_up(turned: bool) -> None:
-    refs = [
-        TranscriptRef(transcript_id=f"t{who}", revision=0, guild_id=1, channel_id=1, author_id=who) for who in (0, BEN)
-    ]
-    own = factories.record(model_id="bens", name="sea", transcripts=(refs[1],), epochs=3)
-    book = factories.record(model_id="book", name="sea", epochs=100)
-    others, by = [own, book][:: -1 if turned else 1], {"parent": "sea", "epochs": 104}
-    for ref, parent, epochs in ((refs[0], book, None), (refs[1], None, 104)):
-        model = factories.record(model_id="next", name="sea-2", transcripts=(ref,), **by)
-        ancestor, options = chain_again(model, TrainOptions(), others, Settings())
-        assert (ancestor, options.epochs) == (parent, epochs)
-
-
-async def test_a_chain_whose_beginning_is_gone_is_done_again_from_the_starter(live: Live) -> None:
-    await talked(live, 300, "ada", "ben")
-    info = await read(live, ADA, BEN)
-    model_of(live, "sea-2", info.ref(0), parent="sea", epochs=900, options=TrainOptions(epochs=20))
-    await live.ask("!optout", person="ben")
-    job = await queued(live)
-    assert (job.parent, job.options.epochs) == (None, live.bot.settings.train_max_epochs)
 
 
 async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live) -> None:
@@ -146,15 +109,6 @@ async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live)
     assert (await live.bot.guild_settings.channel([LIBRARY])).model == other.model_id
 
 
-async def test_a_new_model_whose_old_one_is_gone_takes_its_name(live: Live) -> None:
-    """Somebody deleted it meanwhile, or the bot ended between two steps."""
-    info = await read(live, ADA)
-    model_of(live, "sea-2", info.ref(0), replaces="sea", options=TrainOptions(name="sea"))
-    await look(live)
-    (heir,) = await live.bot.registry.all(GUILD_ID)
-    assert (heir.name, heir.replaces) == ("sea", None)
-
-
 async def test_a_model_that_somebody_deletes_does_not_come_back(live: Live) -> None:
     """Neither by a training that is to replace it, nor by one that is over and waits for its turn."""
     await talked(live, 300, "ada", "ben")
@@ -174,17 +128,6 @@ async def test_a_model_that_somebody_deletes_does_not_come_back(live: Live) -> N
     assert [one for one in snapshot.trainings if one.job.replaces] == []
 
 
-async def test_a_new_model_keeps_its_own_name_if_somebody_took_the_old_one(live: Live) -> None:
-    info = await read(live, ADA)
-    model_of(live, "sea")
-    model_of(live, "sea-2", info.ref(0), replaces="gone", options=TrainOptions(name="sea"))
-    await look(live)
-    assert await names(live) == ["sea", "sea-2"]
-    heir = await live.bot.registry.record("sea-2")
-    assert heir is not None
-    assert heir.replaces is None
-
-
 async def test_a_new_model_that_is_stale_already_is_dropped(live: Live) -> None:
     """Somebody else withdrew while it was made: the old one, which still stands, is made again another time."""
     await agreed(live, "ada")
@@ -194,79 +137,6 @@ async def test_a_new_model_that_is_stale_already_is_dropped(live: Live) -> None:
     await live.bot.transcripts.note_withdrawn(info.transcript_id, [CLEO])
     await look(live)
     assert await names(live) == ["sea"]
-
-
-async def test_a_new_model_takes_over_although_a_message_was_deleted_while_it_was_made(live: Live) -> None:
-    """In a lively channel that is always so, and none would ever take over."""
-    await agreed(live, "ada")
-    info = await read(live, ADA, BEN, ADA)
-    model_of(live, "sea", info.ref(0))
-    now = await take_out(live.bot.transcripts, info.transcript_id, BEN)
-    model_of(live, "sea-2", info.ref(now), replaces="sea", options=TrainOptions(name="sea"))
-    await take_out(live.bot.transcripts, info.transcript_id, messages={1_000: ""})
-    await look(live)
-    (heir,) = await live.bot.registry.all(GUILD_ID)
-    assert (heir.model_id, heir.name) == ("sea-2", "sea")
-    due = await live.bot.registry.gone_by(heir)
-    assert due == pytest.approx(time.time() + WITHIN_S, abs=60), "it is made again itself, in its own time"
-
-
-async def test_models_of_one_server_are_made_again_one_after_another(live: Live) -> None:
-    await talked(live, 600, "ada", "ben")
-    one, two = await read(live, ADA, BEN), await read(live, ADA, BEN)
-    model_of(live, "one", one.ref(0))
-    model_of(live, "two", two.ref(0))
-    with Pages(live):
-        await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-        await until(lambda: being_read(live))
-        assert len(await being_read(live)) == 1
-        await look(live)
-        assert len(await being_read(live)) == 1
-    first = await queued(live)
-    await look(live)
-    await live.until(lambda: len(live.bot.delivery.in_background) == 2, "the second training")
-    jobs = [await live.bot.jobs.load(job_id) for job_id in live.bot.delivery.in_background]
-    assert {job.job.replaces for job in jobs if job and isinstance(job.job, TrainJob)} == {"one", "two"}
-    assert first.replaces in {"one", "two"}
-
-
-async def test_a_deleted_message_alone_waits_half_the_time(live: Live) -> None:
-    """That happens every hour: not each one is worth a training."""
-    await talked(live, 300, "ada", "ben")
-    info = await read(live, ADA, BEN)
-    model = model_of(live, "sea", info.ref(0))
-    await take_out(live.bot.transcripts, info.transcript_id, messages={1_000: ""})
-    await look(live)
-    assert not await being_read(live)
-    await stale_since(live, model, WITHIN_S / 2 - 60)
-    await look(live)
-    assert not await being_read(live)
-    await stale_since(live, model, WITHIN_S / 2 + 1)
-    await look(live)
-    assert (await queued(live)).replaces == "sea"
-
-
-async def test_a_model_whose_transcript_is_forgotten_is_stale(live: Live) -> None:
-    info = await read(live, ADA)
-    model = model_of(live, "sea", info.ref(0))
-    assert await live.bot.registry.gone_by(model) is None
-    await live.bot.transcripts.forget(info.transcript_id)
-    assert await live.bot.registry.gone_by(model) == pytest.approx(time.time() + WITHIN_S, abs=60)
-
-
-async def test_a_model_of_several_channels_is_not_made_again(live: Live) -> None:
-    """It would take two readings at the same state, so it is deleted at its deadline."""
-    await agreed(live, "ada", "ben")
-    await agreed(live, channel_id=TAVERN)
-    here, there = await read(live, ADA, BEN), await read(live, ADA, BEN, channel_id=TAVERN)
-    model = model_of(live, "both", here.ref(0), there.ref(0))
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-    await look(live)
-    assert not await being_read(live)
-    assert await names(live) == ["both"]
-    await stale_since(live, model, WITHIN_S)
-    await look(live)
-    assert await names(live) == []
 
 
 async def test_it_is_deleted_at_the_deadline(live: Live) -> None:
@@ -347,17 +217,6 @@ async def test_whoever_withdrew_is_told_when_all_is_done(live: Live) -> None:
     assert not live.showing("Done: every model", channel=live.dm("ada"))
 
 
-async def test_whoever_left_is_not_written_to(live: Live) -> None:
-    await agreed(live, "ben")
-    model = model_of(live, "sea", (await read(live, BEN)).ref(0))
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="left")
-    await stale_since(live, model, WITHIN_S)
-    await look(live)
-    assert await names(live) == []
-    await live.handled()
-    assert not live.shown("Done", channel=live.dm("ben"))
-
-
 async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> None:
     live.patch.setattr("bot.train.card.EDIT_EVERY_S", 0.05)
     info = await read(live, ADA)
@@ -371,11 +230,3 @@ async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> 
     await live.until(lambda: len(live.shown(words)) == 2, "the end of both")
     snapshot = await live.bot.snapshots.look(now=True)
     assert [one.job.job_id for one in snapshot.trainings] == ["t-2"]
-
-
-async def test_since_when_a_model_was_stale_is_forgotten_with_it(live: Live) -> None:
-    model = model_of(live, "sea", (await read(live, ADA)).ref(0))
-    await stale_since(live, model, 0)
-    await live.bot.redis.hset(keys.STALE, "gone", "1.0")
-    await look(live)
-    assert await live.bot.redis.hkeys(keys.STALE) == [b"sea"]

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import Any
-from unittest.mock import AsyncMock, Mock
 
 import discord
 import pytest
-import redis
 from simcord.backend.models import User
 from simcord.enums import MessageType
-from structlog.testing import capture_logs
 
-from bot.talk import rooms, speaker
-from galvanic.errors import UserError
+from bot.talk import speaker
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import default_entries
@@ -24,7 +19,6 @@ from tests.bot.live import Live, text_of
 from tests.bot.offline import context
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.bot.test_conversation import of_speakers
-from tests.driver.faults import Fault
 from tests.factories import generate_job
 
 LAB, LIBRARY = CHANNEL_IDS["lab"], CHANNEL_IDS["library"]
@@ -160,24 +154,6 @@ async def test_nothing_but_peoples_words_calls_for_one(live: Live, worker: Stand
     assert not worker.waiting()
 
 
-async def test_threads_follow_their_channel(live: Live, worker: StandIn) -> None:
-    await live.ask("!speak 100%")
-    thread = live.world.create_thread(LAB, "a talk", USER_IDS["ben"])
-    await live.until(lambda: live.bot.get_channel(thread.id), "the thread")
-    assert await hello(live, worker, channel=thread.id)
-    assert not await hello(live, worker, channel="library")
-
-
-async def test_messages_are_counted_through_a_restart(live: Live, worker: StandIn) -> None:
-    await live.ask("!speak every 3")
-    for _ in range(2):
-        assert not await hello(live, worker)
-    restarted(live)
-    assert await hello(live, worker)
-    restarted(live)
-    assert not await hello(live, worker), "it counts from its last text on"
-
-
 async def test_its_words_are_the_last_that_one_person_said_to_it(live: Live, worker: StandIn) -> None:
     await live.ask("!speak 100%")
     for person, words in (("ben", "the moon"), ("ada", "a lamp"), ("ben", "the sea"), ("ben", "is cold")):
@@ -193,16 +169,6 @@ async def test_its_words_are_the_last_that_one_person_said_to_it(live: Live, wor
     live.bot.dispatch("forgotten", USER_IDS["ben"])
     live.send("hello", person="ada")
     assert (await said(live, worker))["seed"] == "", "who is forgotten has said nothing"
-
-
-async def test_who_may_not_generate_gives_it_no_words(live: Live, worker: StandIn) -> None:
-    guild = live.world.guilds[GUILD_ID]
-    stewards = next(role.id for role in guild.roles.values() if role.name == "Moderators")
-    await live.ask("!speak every 2")
-    await live.bot.guild_settings.change(GUILD_ID, generate_roles=(stewards,))
-    live.send(f"<@{BOT_ID}> say what I say", person="ben")
-    await live.handled()
-    assert not live.bot.speaker._words
 
 
 @pytest.mark.usefixtures("channels_on")
@@ -234,14 +200,6 @@ async def test_words_to_it_are_kept_for_half_an_hour(live: Live) -> None:
     assert not own._words
 
 
-async def test_with_its_channel_all_is_forgotten(live: Live, worker: StandIn) -> None:
-    await live.ask("!speak every 3")
-    await live.ask("!quiet 8h")
-    live.remove_channel(LAB)
-    await live.until(lambda: not worker.redis.exists(keys.channel(LAB)), "the channel's choices to go")
-    assert live.bot.speaker.rooms.known(LAB) is None
-
-
 # ---------------------------------------------------------------------------- caps
 
 
@@ -256,44 +214,6 @@ async def test_so_many_an_hour_and_no_more_after_a_restart(live: Live, worker: S
     worker.redis.zadd(key, {first: time.time() - 3_601})
     restarted(live)
     assert await hello(live, worker), "an hour later"
-
-
-@pytest.mark.parametrize(("key", "most"), [(keys.spoken("channel", LAB), 60), (keys.spoken("guild", GUILD_ID), 200)])
-async def test_whatever_the_settings_say(live: Live, worker: StandIn, key: str, most: int) -> None:
-    await live.ask("!speak 100%\nmost 60")
-    live.bot.speaker.rooms._known[LAB].speak = dataclasses.replace(
-        live.bot.speaker.rooms._known[LAB].speak, most=10_000
-    )
-    worker.redis.zadd(key, {f"u-{number}": time.time() for number in range(most - 1)})
-    assert [await hello(live, worker) for _ in range(2)] == [True, False]
-
-
-@pytest.mark.parametrize("trouble", ["full", "no worker", "not usable", "refused"])
-async def test_what_is_not_posted_takes_no_place_of_the_hours(live: Live, worker: StandIn, trouble: str) -> None:
-    await live.ask("!speak 100%\nmost 1")
-    own, refused = live.bot.speaker, UserError("No.", "Never.")
-    unusable = AsyncMock(side_effect=refused)
-    with live.patch.context() as patched:
-        if trouble == "full":
-            patched.setattr(own.generating, "slot", Mock(side_effect=refused))
-        elif trouble == "no worker":
-            patched.setattr(own.generating.delivery, "_require_worker", unusable)
-        elif trouble == "not usable":
-            patched.setattr(own.generating.registry, "require_usable", unusable)
-        else:
-            live.faults.add(Fault("POST", rf"/channels/{LAB}/messages", 403, code=50_013))
-        assert not await hello(live, worker)
-    assert not worker.redis.exists(keys.spoken("channel", LAB), keys.spoken("guild", GUILD_ID))
-    assert await hello(live, worker)
-    assert not await hello(live, worker), "it is one an hour"
-
-
-async def test_what_may_have_been_posted_has_its_place(live: Live, worker: StandIn) -> None:
-    await live.ask("!speak 100%\nmost 1")
-    live.faults.add(Fault("POST", rf"/channels/{LAB}/messages", 503, late=True))
-    await hello(live, worker)
-    assert worker.redis.zcard(keys.spoken("channel", LAB)) == 1
-    assert not await hello(live, worker)
 
 
 # ---------------------------------------------------------------------------- quiet
@@ -315,16 +235,6 @@ async def test_a_moderator_silences_it_at_once_and_for_a_while(live: Live, worke
     assert f"<t:{until}:t>" in await live.ask("!quiet", person="ben")
     assert "quiet" not in await live.ask("!quiet off", person="dora")
     assert await hello(live, worker)
-
-
-async def test_what_is_turned_off_meanwhile_or_within_quiet_hours_is_not_posted(live: Live, worker: StandIn) -> None:
-    for typed in ("!speak off", "!speak quiet 0:01-0:00"):
-        await live.ask("!speak 100%")
-        live.send("hello", person="ben")
-        await worker.asked(live)
-        await live.ask(typed)
-        await said(live, worker)
-        assert not live.shown(TEXT), typed
 
 
 # ---------------------------------------------------------------------------- the model, the words, and trouble
@@ -356,25 +266,6 @@ async def test_what_is_on_a_blocklist_is_not_posted(live: Live, worker: StandIn,
     assert not live.shown("went home")
 
 
-async def test_slurs_are_not_posted_where_an_admin_emptied_the_list(live: Live, worker: StandIn) -> None:
-    await live.bot.guild_settings.change(GUILD_ID, blocklist=())
-    await live.ask("!speak 100%")
-    live.send("hello", person="ben")
-    await said(live, worker, f"they said {default_entries()[0].replace('*', '')} went home")
-    assert not live.shown("went home")
-
-
-async def test_a_late_text_is_dropped(live: Live, worker: StandIn) -> None:
-    await live.ask("!speak 100%")
-    live.patch.setattr(speaker, "LATE_S", 0.3)
-    live.send("hello", person="ben")
-    await worker.asked(live)
-    await settled(live)
-    await live.until(lambda: not worker.waiting(), "the end of the job")
-    assert not live.shown("❌")
-    assert not live.shown(TEXT)
-
-
 async def test_after_a_restart_nothing_unasked_is_delivered(live: Live, worker: StandIn) -> None:
     job = generate_job(job_id="u-1", place=lab().model_copy(update={"user_id": BOT_ID}))
     await live.bot.jobs.submit(job)
@@ -383,37 +274,6 @@ async def test_after_a_restart_nothing_unasked_is_delivered(live: Live, worker: 
     await live.until(lambda: not worker.waiting(), "it to be dropped")
     await live.handled()
     assert not live.shown("")
-
-
-async def test_trouble_is_logged_and_nothing_is_said(live: Live, worker: StandIn) -> None:
-    await live.ask("!speak 100%")
-    with capture_logs() as logged:
-        live.faults.add(Fault("POST", rf"/channels/{LAB}/messages", 403, code=50_013))
-        assert not await hello(live, worker)
-        worker.redis.delete(keys.workers("generate"))
-        assert not await hello(live, worker)
-    why = [line["why"] for line in logged if line["event"] == "not_spoken"]
-    assert why == ["Forbidden", "UserError"]
-    assert not [line for line in logged if line["log_level"] == "error"]
-    assert not any("hello" in str(line) for line in logged)
-    assert not live.shown("❌")
-
-
-async def test_between_two_texts_or_tries_it_rests(live: Live, worker: StandIn) -> None:
-    live.patch.setattr(speaker, "REST_S", 600.0)
-    await live.ask("!speak 100%")
-    await live.ask("!quiet 8h")
-    assert not await hello(live, worker)
-    await live.ask("!quiet off")
-    assert await hello(live, worker), "that it was quiet is no try"
-    assert not await hello(live, worker)
-    await live.ask("!speak 100%")
-    worker.redis.hdel(keys.channel(LAB), "model")
-    assert not await hello(live, worker)
-    worker.add_model()
-    assert not await hello(live, worker)
-    await live.ask("!speak 100%")
-    assert await hello(live, worker), "an admin wants it now"
 
 
 async def test_without_permission_it_does_not_try_and_says_so_when_asked(live: Live, worker: StandIn) -> None:
@@ -435,42 +295,9 @@ async def test_where_admins_do_not_want_the_bot_it_says_nothing(live: Live, work
 # ---------------------------------------------------------------------------- what it costs
 
 
-async def test_where_it_does_not_speak_a_message_costs_no_call(live: Live) -> None:
-    heard = (await context(live.bot, "hello")).message
-    await live.bot.speaker.hear(heard)
-    live.patch.setattr(live.bot.speaker.rooms, "_redis", None)  # whoever calls it fails
-    await live.bot.speaker.hear(heard)
-    restarted(live)
-    with pytest.raises(AttributeError):
-        await live.bot.speaker.hear(heard)
-
-
-async def test_what_is_kept_in_memory_does_not_grow(live: Live) -> None:
-    live.patch.setattr(rooms, "KNOWN", 5)
-    live.patch.setattr(speaker, "_PLACES_KEPT", 2)
-    own = live.bot.speaker
-    for channel in (LAB, LIBRARY, CHANNEL_IDS["tavern"]):
-        await live.bot.redis.hset(keys.channel(channel), "speak", "2%")  # type: ignore[misc]
-        for number in range(9):
-            await own.hear_words(live.bot.get_channel(channel), USER_IDS["ben"], f"word {number} " + 9_000 * "x")
-    assert [len(words) for _, words, _ in own._words.values()] == [1_000, 1_000]
-    for number in range(100):
-        await own.rooms.room(number)
-    assert len(own.rooms._known) == 5
-
-
-async def test_settings_that_this_version_cannot_read_are_off(live: Live, worker: StandIn) -> None:
-    worker.redis.hset(keys.channel(LAB), "speak", "on full moons")
-    worker.redis.hset(keys.channel(LIBRARY), "speak", "sometimes")
-    restarted(live)
-    assert "only when I'm asked to" in await live.ask("!speak", channel="library")
-
-
-async def test_redis_that_is_away_changes_nothing(live: Live) -> None:
-    await live.ask("!speak 2%")
-    own = live.bot.speaker.rooms
-    with live.patch.context() as patched:
-        patched.setattr(own._redis, "hset", AsyncMock(side_effect=redis.ConnectionError))
-        with pytest.raises(redis.ConnectionError):
-            await own.put(LAB, quiet=1)
-    assert (await own.room(LAB)).quiet == 0
+async def test_with_its_channel_all_is_forgotten(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak every 3")
+    await live.ask("!quiet 8h")
+    live.remove_channel(LAB)
+    await live.until(lambda: not worker.redis.exists(keys.channel(LAB)), "the channel's choices to go")
+    assert live.bot.speaker.rooms.known(LAB) is None

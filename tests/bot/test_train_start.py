@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
 import redis
 
-from bot import responder
 from bot.servers.access import Actor
-from bot.train import card as live_card
 from bot.train.start import Trainings, TrainRequest
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
@@ -21,7 +18,6 @@ from shared.corpora import Corpus
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
 from tests.bot.stand_in import lab
-from tests.driver.faults import Fault
 from tests.factories import corpus, record, train_job
 from tests.registered import put
 
@@ -71,13 +67,6 @@ async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
     assert await _noted(live, job_id) == (LAB, card.id)
 
 
-async def test_no_training_waits_for_the_sign_that_somebody_types(live: Live) -> None:
-    live.patch.setattr(responder, "TYPING_AFTER_S", 0.0)
-    live.faults.add(Fault("POST", r"/channels/\d+/typing", 200, times=9, wait_s=1_000))
-    live.send("!train python-docs")
-    await live.until(lambda: _cards(live, "Learning"), "the card")
-
-
 async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, sync: redis.Redis) -> None:
     who = await _who(live)
     with pytest.raises(RuntimeError, match="no card"):
@@ -123,54 +112,6 @@ async def test_a_bot_that_died_between_the_card_and_its_note_shows_one_card(live
     job_id = f"t-{who.request_id}"
     assert await _noted(live, job_id) == (LAB, posted[0].id)
     assert len(_cards(live, "Learning")) == 1
-
-
-async def test_the_start_does_not_take_up_what_is_being_asked_for(live: Live) -> None:
-    async def send(**options: Any) -> Any:
-        await live.start_again()
-        assert not live.bot.delivery.in_background
-        return await _in_lab(live)(**options)
-
-    await live.bot.trainings.begin(await _who(live), _lesson, send)
-    await live.handled()
-    assert len(_cards(live, "Learning")) == 1
-
-
-@pytest.mark.parametrize(
-    ("fault", "by_message"),
-    [
-        (Fault("POST", POST, 503), True),
-        (Fault("POST", POST, 503), False),
-        (Fault("POST", POST, 0, late=True), True),  # the nonce tells that it is there
-    ],
-)
-async def test_a_card_that_discord_does_not_take_now_comes_later(live: Live, fault: Fault, by_message: bool) -> None:
-    live.patch.setattr(live_card, "RETRY_S", 0.05)
-    live.faults.add(replace(fault))
-    who = await _who(live)
-    if by_message:
-        await live.bot.trainings.begin(who, _lesson, _in_lab(live), by_message=True)
-    else:
-        with pytest.raises(UserError, match="goes on all the same"):
-            await live.bot.trainings.begin(who, _lesson, _in_lab(live))
-    job_id = f"t-{who.request_id}"
-    noted = await _noted(live, job_id)
-    (card,) = _cards(live, "Learning")
-    assert noted == (LAB, card.id)
-
-
-async def test_a_training_whose_bot_stops_before_its_card_is_left_to_the_next_start(
-    live: Live, sync: redis.Redis
-) -> None:
-    who = await _who(live)
-
-    async def stops(**options: Any) -> Any:
-        await live.bot.close()
-        return await _in_lab(live)(**options)
-
-    await live.bot.trainings.begin(who, _lesson, stops, by_message=True)
-    assert sync.smembers(keys.OUTBOX) == {f"t-{who.request_id}".encode()}
-    assert sync.hlen(keys.ACTIVE) == 1
 
 
 async def test_a_request_that_discord_delivers_twice_is_one_training_and_one_answer(live: Live) -> None:

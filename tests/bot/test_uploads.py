@@ -8,7 +8,6 @@ from unittest.mock import AsyncMock
 
 import aiohttp
 
-from playground.places import CHANNEL_IDS, USER_IDS
 from shared import corpora
 from tests.bot.live import Live
 
@@ -25,21 +24,6 @@ async def test_a_file_is_decoded_in_another_thread(live: Live) -> None:
     assert "too short" in await live.ask("!train", files={"dull.txt": b"Too short. " * 20})
     (thread,) = threads
     assert thread is not threading.main_thread()
-
-
-async def test_the_folder_of_texts_is_read_in_another_thread(live: Live) -> None:
-    threads = []
-    names = corpora.names
-
-    def noting(*arguments: Any) -> list[str]:
-        threads.append(threading.current_thread())
-        return names(*arguments)
-
-    live.patch.setattr(corpora, "names", noting)
-    assert "frankenstein" in await live.ask("!catalogue")
-    await live.acts.autocomplete(USER_IDS["ada"], CHANNEL_IDS["lab"], "train", "source", "fr", {})
-    assert len(threads) == 2
-    assert threading.main_thread() not in threads
 
 
 async def test_a_file_that_discord_does_not_hand_over(live: Live) -> None:

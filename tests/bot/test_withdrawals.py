@@ -16,7 +16,7 @@ from shared.connect import connect
 from shared.transcripts import TranscriptInfo, is_being_purged, revision_of
 from tests.bot.channels import model_of, until, worked_off
 from tests.bot.live import Live
-from tests.transcripts import READING, words, written
+from tests.transcripts import words, written
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
 TAVERN, LIBRARY = CHANNEL_IDS["tavern"], CHANNEL_IDS["library"]
@@ -173,44 +173,3 @@ async def test_an_outage_is_told_and_leaves_a_no(live: Live, service: str, metho
     assert not (await live.bot.consents.of(GUILD_ID)).includes(BEN, 10**18)
     await live.bot.withdrawals.resume()
     assert await left(live, info) == []
-
-
-async def test_while_it_is_read_no_edited_words_of_whom_withdraws_are_kept(live: Live) -> None:
-    """Whose a noted message is, is not known before the end of the reading: so it is none's."""
-    await agreed(live, ADA, BEN)
-    info = await transcript(live, ADA, BEN, reading=True)
-    await live.bot.transcripts.note_gone(info.transcript_id, {3_000: "what ben says now", 3_001: ""})
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-    assert await left(live, info) == [f"0 by {ADA}"]
-    noted = await live.bot.redis.hgetall(keys.transcript_gone(info.transcript_id))
-    assert noted == {b"m:3000": b"", b"m:3001": b""}
-
-
-async def test_a_forgotten_transcript_does_not_come_back(live: Live) -> None:
-    info = await transcript(live, ADA, BEN, reading=True)
-    store = live.bot.transcripts
-    await store.forget(info.transcript_id)
-    await store.note_withdrawn(info.transcript_id, [BEN])
-    await store.note_gone(info.transcript_id, {1: ""}, [2])
-    await store.append(info.transcript_id, [Line(5, BEN, "too late")], READING)
-    await store.purge(info.transcript_id)
-    assert await live.bot.registry.revisions([info.transcript_id]) == {}
-    assert await live.bot.redis.keys(f"*{info.transcript_id}*") == []
-
-
-async def test_a_note_of_the_same_message_during_a_purge_is_not_lost(live: Live) -> None:
-    await agreed(live, ADA)
-    info = await transcript(live, ADA)
-    store = live.bot.transcripts
-    await store.note_gone(info.transcript_id, {1_000: "first"})
-    end = store._end_purge
-
-    async def edited_again(*arguments: Any) -> None:
-        await store.note_gone(info.transcript_id, {1_000: "second"})
-        await end(*arguments)
-
-    with live.patch.context() as meanwhile:
-        meanwhile.setattr(store, "_end_purge", edited_again)
-        await store.purge(info.transcript_id)
-    await store.purge(info.transcript_id)
-    assert [line.text for line in await store.lines_of(info.transcript_id, ADA)] == ["second"]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from galvanic.options import TranscriptRef
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import CHANNEL_IDS, USER_IDS
 from shared import keys
 from shared.events import Failed
 from shared.jobs import ExportJob
 from tests.bot.channels import model_of
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
-from tests.factories import channel_corpus, corpus, progress, train_job
+from tests.factories import corpus, progress, train_job
 
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
 
@@ -22,15 +21,6 @@ async def entered(live: Live, number: int, person: str = "ada", channel_id: int 
     text = corpus(title=title, sha256=f"{number:064}")
     job = train_job(job_id=f"t-{number}", place=lab(channel_id, person), corpus=text)
     assert await live.bot.jobs.submit_train(job, "text", (9, 9)) == "entered"
-    return job.job_id
-
-
-async def reading_begun(live: Live, person: str = "ada") -> str:
-    """A training whose channel is to be read."""
-    await live.bot.importer.stop()
-    ref = TranscriptRef(transcript_id="x", revision=0, guild_id=GUILD_ID, channel_id=LAB)
-    job = train_job(job_id=f"t-{USER_IDS[person]}", place=lab(person=person), corpus=channel_corpus(ref, chars=0))
-    assert await live.bot.jobs.submit_train(job, None, (9, 9)) == "entered"
     return job.job_id
 
 
@@ -63,17 +53,6 @@ async def test_several_are_listed_with_what_to_type(live: Live) -> None:
     assert not await over(live, "t-1")
 
 
-async def test_a_moderators_own_come_first_and_others_are_only_listed(live: Live) -> None:
-    bens = await entered(live, 1, "ben")
-    said = await live.ask("!cancel", person="dora")
-    assert "you may end others'" in said
-    assert f"`!cancel {bens}`" in said
-    assert not await over(live, bens)
-    doras = await entered(live, 2, "dora")
-    assert "Cancelled" in await live.ask("!cancel", person="dora")
-    assert await over(live, doras)
-
-
 async def test_the_one_that_runs_is_finished(live: Live) -> None:
     worker = StandIn(live.bot.settings)
     running = await entered(live, 1)
@@ -81,16 +60,6 @@ async def test_the_one_that_runs_is_finished(live: Live) -> None:
     await entered(live, 2)
     assert "Finishing" in await live.ask("!finish")
     assert await live.bot.jobs.control(running) == "finish"
-
-
-async def test_a_channel_that_is_being_read_can_be_cancelled_so_and_by_its_id(live: Live) -> None:
-    job_id = await reading_begun(live)
-    assert "isn't yours" in await live.ask(f"!cancel {job_id}", person="cleo")
-    assert "hasn't started" in await live.ask("!finish")
-    assert "reading the channel" in await live.ask("!jobs")
-    assert "Cancelled before it started" in await live.ask("!cancel")
-    again = await reading_begun(live, "ben")
-    assert "Cancelled before it started" in await live.ask(f"!cancel {again}", person="ben")
 
 
 async def test_an_only_model_is_exported_and_several_are_listed(live: Live) -> None:
