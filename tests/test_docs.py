@@ -17,11 +17,16 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from shared.settings import Settings
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 IMAGES = DOCS / "images"
 MODULES = re.compile(r"`((?:galvanic|bot|worker|shared|launcher|playground|benchmarks|tests|docker|docs)/[\w./-]*)`")
+VARIABLES = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)\b")
+OTHERS = {"DATA_VERSION", "CUDA_VISIBLE_DEVICES", "ONEDNN_MAX_CPU_ISA", "SECRETS_DIR", "COMPOSE_FILE"}
+"""A constant of the code, and variables of CUDA, oneDNN, systemd and Docker Compose."""
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
@@ -116,11 +121,15 @@ def test_commands_that_are_named_are_there() -> None:
     assert not unknown, ", ".join(unknown)
 
 
-def test_the_readme_begins_with_the_two_commands() -> None:
-    """A person who opens it sees within one screen what this is and how to start it."""
-    first = (ROOT / "README.md").read_text("utf-8").splitlines()[:30]
-    assert "make run" in first
-    assert any("`make test`" in line for line in first)
+def test_variables_that_are_named_are_there() -> None:
+    """A setting, or a variable of the deployment's files and of make."""
+    files = [*ROOT.glob("*.yml"), ROOT / "Makefile", *(ROOT / "docker").rglob("*"), *(ROOT / "deploy").rglob("*")]
+    sources = "".join(path.read_text("utf-8", "replace") for path in files if path.is_file())
+    there = {name.upper() for name in Settings.model_fields} | set(re.findall(r"[A-Z_]+", sources)) | OTHERS
+    pages = [page for page in PAGES if page.parent != DOCS / "decisions" and page.name != "CHANGELOG.md"]
+    named = {(page.name, name) for page in pages for name in VARIABLES.findall(page.read_text("utf-8"))}
+    assert len(named) > 50
+    assert sorted((page, name) for page, name in named if name not in there) == []
 
 
 @pytest.mark.process

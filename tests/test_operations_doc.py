@@ -14,9 +14,9 @@ def test_each_line_names_the_tests_that_show_it() -> None:
     table = OPERATIONS.partition("## What is kept where, and what survives what")[2].partition("\n\nThe tests")[0]
     rows = [line.split("|") for line in table.splitlines() if line.startswith("| ")][1:]
     assert len(rows) > 8
-    without = [row[1].strip() for row in rows if not re.findall(r"`(?:bot/)?test_\w+`", row[4])]
+    without = [row[1].strip() for row in rows if not re.findall(r"`(?:bot/)?test_\w+(?:\.py)?`", row[4])]
     assert without == [NOTHING_TO_SHOW]
-    named = {name for row in rows for name in re.findall(r"`(?:bot/)?(test_\w+)`", row[4])}
+    named = {name for row in rows for name in re.findall(r"`(?:bot/)?(test_\w+)(?:\.py)?`", row[4])}
     folders = ("faults", "e2e", "bot")
     there = {path.stem for folder in folders for path in (ROOT / "tests" / folder).glob("test_*.py")}
     assert named <= there
