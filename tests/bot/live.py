@@ -147,11 +147,6 @@ class Live:
         """Delete a channel, and tell the bot."""
         self.driver.admin.remove(channel_id)
 
-    async def begin_outage(self) -> None:
-        """Have Discord not show the server any more."""
-        self.world.emit("GUILD_DELETE", {"id": str(GUILD_ID), "unavailable": True})
-        await self.until(lambda: self.guild.unavailable, "the outage")
-
     async def deny(self, *permissions: str, channel_id: int = CHANNEL_IDS["lab"], who: int = BOT_ID) -> None:
         """Take permissions in a channel from the bot, or from a person, and wait until the bot knows of it."""
         denied = discord.Permissions(**dict.fromkeys(permissions, True)).value

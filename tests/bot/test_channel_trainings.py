@@ -26,7 +26,7 @@ from shared.transcripts import TranscriptInfo
 from tests.bot.live import Live
 from tests.bot.offline import TextAgain, context
 from tests.bot.stand_in import lab
-from tests.factories import CHANNEL, GUILD, channel_corpus, corpus, generate_job, progress, record, train_job
+from tests.factories import CHANNEL, GUILD, channel_corpus, generate_job, progress, record, train_job
 from tests.transcripts import expire, has_text, take_out, written
 
 DAY_MS = 86_400_000
@@ -66,16 +66,6 @@ async def test_messages_stay_where_they_are_and_are_kept_while_they_are_needed(
     assert min(await left_ms(client, info)) > 6 * DAY_MS
 
 
-@pytest.mark.parametrize(("days", "needed_s"), [(0, 86_400), (0.5, 86_400), (7, 7 * 86_400)])
-def test_messages_that_are_dropped_at_once_outlive_a_night_without_the_bot(
-    days: float, needed_s: int, settings: Settings
-) -> None:
-    own = settings.model_copy(update={"channel_corpus_days": days, "corpus_ttl_hours": 2})
-    info = TranscriptInfo(transcript_id="x", guild_id=GUILD, channel_id=1, source_id=1, created_at=0)
-    assert jobs.needed_s(told(info), own) == needed_s
-    assert jobs.needed_s(corpus(), own) == 7_200
-
-
 async def test_messages_are_let_go_when_the_last_training_on_them_is_over(
     settings: Settings, store: TranscriptStore, client: redis.asyncio.Redis
 ) -> None:
@@ -92,17 +82,6 @@ async def test_messages_are_let_go_when_the_last_training_on_them_is_over(
     assert not await client.exists(*jobs.text_keys(told(info)))
     assert await has_text(store, other.transcript_id)
     await queue.release_text(train_job())  # texts of other kinds just expire
-
-
-async def test_letting_go_twice_keeps_messages_no_longer(
-    queue: JobClient, store: TranscriptStore, client: redis.asyncio.Redis
-) -> None:
-    info = await transcribed(store)
-    await queue.release_text(job_of(info))
-    assert 6 * DAY_MS < min(await left_ms(client, info)) <= 7 * DAY_MS
-    await expire(store, info.transcript_id, 60)
-    await queue.release_text(job_of(info))
-    assert max(await left_ms(client, info)) <= 60_000
 
 
 async def test_a_training_that_ends_on_its_card_lets_its_messages_go(live: Live) -> None:
@@ -182,12 +161,6 @@ def test_a_card_tells_that_a_member_withdrew_and_forgets_what_was_there() -> Non
         assert "A member withdrew" in (embed.description or "")
     view = view.after(Cancelled())
     assert "withdrew" not in str(embeds.training(train_job(), view, embeds.CardContext()).to_dict())
-
-
-def test_a_card_tells_that_messages_changed_before_it_could_go_on() -> None:
-    view = view_of(Started(worker="w", resumed=True), Started(worker="w", restart_reason="changed"))
-    said = embeds.training(train_job(), view, embeds.CardContext()).description or ""
-    assert "Messages were deleted or changed" in said
 
 
 def test_a_blank_beginning_stays_one_at_another_temperature() -> None:

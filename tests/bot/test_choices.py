@@ -10,7 +10,6 @@ from discord import app_commands
 from redis.exceptions import ConnectionError as AwayError
 from structlog.testing import capture_logs
 
-from bot.components import menu
 from bot.options import autocomplete as module
 from bot.options.autocomplete import choices, in_time
 from bot.words import MOST, label
@@ -35,11 +34,6 @@ def test_choices_are_those_that_discord_takes() -> None:
     assert len(offered) == MOST
     assert [(len(choice.name), choice.value) for choice in offered[:2]] == [(100, LONG), (100, "7")]
     assert all(1 <= len(choice.name) <= 100 and 1 <= len(choice.value) <= 100 for choice in offered)
-
-
-def test_menus_take_any_name() -> None:
-    made = menu("compared", "k-1", placeholder="Continue", options=[("", "0"), (LONG * 2, "1")])
-    assert [len(option.label) for option in made.options] == [1, 100]
 
 
 async def offer(*names: str) -> list[app_commands.Choice[str]]:

@@ -70,12 +70,6 @@ async def test_discords_clock_says_when_they_agreed_again(store: ConsentStore) -
     assert (await store.of(GUILD)).includes(ADA, pressed + 1)
 
 
-async def test_to_agree_twice_changes_nothing(store: ConsentStore) -> None:
-    await store.refuse(GUILD, ADA, 1_000)
-    first = await store.agree(GUILD, ADA)
-    assert await store.agree(GUILD, ADA) == first
-
-
 async def test_it_survives_a_restart_and_stays_in_its_server(
     settings: Settings, store: ConsentStore, client: redis.asyncio.Redis
 ) -> None:

@@ -13,7 +13,6 @@ from bot.jobs.fairness import (
     Owner,
     Served,
     Waiting,
-    beside,
     estimate,
     in_order,
     refused,
@@ -89,29 +88,6 @@ def test_each_begins_where_a_worker_is_free_first() -> None:
     assert [(begins.seconds, ends.seconds) for begins, ends in times] == [(30, 40), (40, 120), (100, 105)]
 
 
-def test_an_idle_worker_begins_at_once() -> None:
-    assert schedule([], [sure(10)], 1) == [(sure(0), sure(10))]
-    assert schedule([sure(50)], [sure(10)], 2)[0][0] == sure(0)
-
-
-def test_a_guess_before_makes_all_after_it_a_guess() -> None:
-    times = schedule([Estimate(30, sure=False)], [sure(10), sure(10)], 1)
-    assert [(begins.sure, ends.sure) for begins, ends in times] == [(False, False)] * 2
-
-
-def test_what_each_takes_beside_learning_delays_the_next() -> None:
-    times = schedule([sure(30)], [sure(10), sure(80)], 1, 5)
-    assert [(one[0], one[1]) for one in times] == [(sure(35), sure(45)), (sure(50), sure(130))]
-    assert beside([timed(60, beside_s=4.0), timed(60), timed(60, beside_s=6.0)]) == 5
-    assert beside([]) == 0
-
-
-def test_after_what_nobody_knows_nobody_knows() -> None:
-    assert schedule([None], [sure(10)], 1) == [(None, None)]
-    assert schedule([sure(5)], [None, sure(10)], 1) == [(sure(5), None), (None, None)]
-    assert schedule([None], [sure(10)], 2) == [(sure(0), sure(10))]
-
-
 spans = st.none() | st.builds(Estimate, st.floats(0, 10**6), st.booleans())
 
 
@@ -178,15 +154,6 @@ def test_whoever_cancels_what_waits_keeps_the_turn_for_the_next() -> None:
     assert line.send().job_id == "a0"
     del line.waiting["a1"], line.waiting["a2"]
     assert line.order() == ["b4", "a3", "b5"]
-
-
-def test_who_was_last_in_a_round_is_not_first_in_the_next() -> None:
-    line = Line()
-    line.enter(A)
-    assert line.send().job_id == "a0"
-    line.enter(B, 3)
-    line.enter(A, 2)
-    assert line.order() == ["b1", "a4", "b2", "a5", "b3"]
 
 
 def test_what_was_sent_before_is_first_in_its_old_order() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
@@ -61,14 +61,6 @@ async def test_requests_are_found_without_those_of_others(live: Live) -> None:
     assert not await live.bot.redis.exists(keys.requests(BEN)), "what expired is no longer listed"
     await live.bot.holdings.forget_requests(DORA, [GUILD_ID])
     assert not await live.bot.redis.exists(keys.requests(DORA))
-
-
-async def test_a_direct_message_tells_of_every_server(live: Live) -> None:
-    await live.bot.consents.agree(GUILD_ID, BEN)
-    await live.bot.consents.allow(ANNEX_ID, CHANNEL_IDS["atrium"], BEN)
-    await live.ask("!privacy", person="ben", channel=live.dm("ben"))
-    await live.directly("ben", "store about you in Galvanic playground")
-    await live.directly("ben", "store about you in The Annex")
 
 
 async def test_the_file_has_all_of_one_person_and_nothing_of_others(live: Live) -> None:

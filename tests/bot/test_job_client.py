@@ -12,7 +12,6 @@ import redis
 import redis.asyncio
 from structlog.testing import capture_logs
 
-from bot.jobs import client as jobs
 from bot.jobs.client import JobClient
 from bot.jobs.decoding import events_of
 from galvanic.errors import UserError
@@ -43,22 +42,6 @@ async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.as
     assert await client.hget(keys.job(job.job_id), "state") == b"waiting"  # type: ignore[misc]
 
 
-async def test_a_servers_oldest_uploads_are_dropped_unless_they_are_needed(
-    queue: JobClient, client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jobs, "_MOST_UPLOADS", 2)
-    texts = [f"{number}" * 64 for number in range(5)]
-    for number, sha256 in enumerate(texts):
-        job = train_job(job_id=f"t-{number}", corpus=corpus(sha256=sha256))
-        await queue.submit_train(job, "a tide " * 300, (9, 9))
-        if number != 1:  # which waits for a worker
-            await queue.cancel(job.job_id)
-    there = [bool(await client.exists(keys.corpus(sha256))) for sha256 in texts]
-    assert there == [False, True, False, True, True]
-    await queue.submit_train(train_job(job_id="t-9", corpus=corpus(sha256="9" * 64, source="catalogue")), "a", (9, 9))
-    assert await client.exists(keys.corpus(texts[3]))
-
-
 async def test_a_job_that_is_not_understood_puts_nobodys_words_into_the_log(
     queue: JobClient, client: redis.asyncio.Redis
 ) -> None:
@@ -78,12 +61,6 @@ async def test_a_request_to_finish_does_not_undo_one_to_cancel(queue: JobClient,
     await queue.cancel("t-1")
     await queue.finish("t-1")
     assert await queue.control("t-1") == "cancel"
-
-
-async def test_two_at_once_cannot_both_pass_a_limit(queue: JobClient) -> None:
-    jobs = [train_job(job_id=f"t-{number}") for number in range(8)]
-    entries = await asyncio.gather(*(queue.submit_train(job, "text", (3, 20)) for job in jobs))
-    assert sorted(entries) == ["entered"] * 3 + ["user"] * 5
 
 
 async def test_notifications_tell_who_has_news(queue: JobClient, settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import discord
@@ -10,7 +9,6 @@ import pytest
 
 from bot.app import Galvanic
 from bot.channels.watch import Watch
-from galvanic.options import TranscriptRef
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.settings import Settings
@@ -79,32 +77,6 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
     assert await bot.redis.hlen(keys.DELETING) == 1, "its files are to go"
 
 
-async def test_a_server_that_is_half_forgotten_is_found_again(live: Live) -> None:
-    gone, bot = 1_297_000_000_000_000_099, live.bot
-    await looked(live)  # the first look would come in between
-    info = await written(bot.transcripts, [], guild_id=gone, channel_id=5)
-    model_of(live, "theirs", info.ref(0), guild_id=gone)
-    remove = bot.registry.remove
-
-    async def fails(*_: Any) -> None:
-        live.patch.setattr(bot.registry, "remove", remove)
-        raise RuntimeError("the bot ends here")
-
-    live.patch.setattr(bot.registry, "remove", fails)
-    await looked(live)
-    assert await names(live, gone) == ["theirs"]
-    await looked(live)
-    assert await names(live, gone) == []
-
-
-async def test_an_outage_of_a_server_is_no_removal(live: Live) -> None:
-    _, known = await read(live)
-    await live.begin_outage()
-    await looked(live)
-    assert len(await known.texts()) == 200
-    assert (await live.bot.consents.of(GUILD_ID)).agreed == {ADA, BEN}
-
-
 async def test_removed_while_the_bot_was_off(live: Live) -> None:
     gone = 1_297_000_000_000_000_099
     await live.bot.consents.allow(gone, 5, ADA)
@@ -115,23 +87,7 @@ async def test_removed_while_the_bot_was_off(live: Live) -> None:
     assert (await live.bot.consents.of(GUILD_ID)).agreed == {ADA}
 
 
-async def test_a_model_that_came_after_its_channel_was_deleted_goes_within_a_day(live: Live) -> None:
-    gone = 1_297_999_999_999_999_999
-    heard = TranscriptRef(transcript_id="t1", revision=0, guild_id=GUILD_ID, channel_id=gone)
-    model_of(live, "late", heard)
-    await looked(live)
-    assert await names(live) == []
-
-
 # ---------------------------------------------------------------------- members
-
-
-async def test_who_leaves_is_heard_also_when_another_server_is_in_trouble(live: Live) -> None:
-    _, known = await read(live)
-    live.patch.setattr(live.bot.consents, "forget_guild", AsyncMock(side_effect=ValueError))
-    live.world.remove_guild(ANNEX_ID)
-    live.world.apply_ban(GUILD_ID, BEN, None)
-    await until(lambda: has_withdrawn(live, known, BEN))
 
 
 @pytest.mark.parametrize("members_intent", [True])

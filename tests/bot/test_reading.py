@@ -63,19 +63,6 @@ async def test_public_threads_are_part_of_it_and_private_ones_are_not(live: Live
     assert not [line for line in lines if "secret" in line]
 
 
-async def test_a_thread_that_is_deleted_meanwhile_does_not_end_the_reading(live: Live) -> None:
-    await talked(live, 600, "ada")
-    gone, stays = (live.world.create_thread(LAB, name, USER_IDS["ada"]) for name in ("one", "two"))
-    for thread in (gone, stays):
-        live.world.create_message(thread.id, USER_IDS["ada"], f"this was said in thread {thread.name}")
-    with Pages(live) as pages:
-        sent = await pages.begin()
-        live.world.delete_channel(gone.id)
-    lines = await lines_of(live, sent)
-    assert [line for line in lines if "in thread" in line] == ["this was said in thread two"]
-    assert len(lines) == 201
-
-
 async def test_who_withdraws_while_it_is_read_is_not_in_it(live: Live) -> None:
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:

@@ -98,18 +98,3 @@ async def test_without_a_worker_nobody_can_say_when(client: redis.asyncio.Redis,
     snapshot = await Snapshots(client).look()
     assert [(one.begins, one.ends) for one in snapshot.trainings] == [(None, None)]
     assert snapshot.first_to_end(GUILD) is None
-
-
-async def test_a_look_is_good_for_a_moment_unless_it_must_be_now(client: redis.asyncio.Redis, queue: JobClient) -> None:
-    watch = Snapshots(client)
-    await watch.look()
-    await enter(queue, 1)
-    assert (await watch.look()).trainings == ()
-    assert len((await watch.look(now=True)).trainings) == 1
-
-
-async def test_a_damaged_job_is_left_out(client: redis.asyncio.Redis, sync: redis.Redis, queue: JobClient) -> None:
-    await enter(queue, 1)
-    await enter(queue, 2)
-    sync.set(keys.asked("t-1"), "{")
-    assert [one.job.job_id for one in (await Snapshots(client).look()).trainings] == ["t-2"]

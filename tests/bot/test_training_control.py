@@ -8,11 +8,9 @@ import pytest
 from bot.servers import access
 from galvanic.errors import UserError
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
-from shared import keys
-from tests import lives
 from tests.bot.live import Live
 from tests.bot.offline import context
-from tests.bot.stand_in import StandIn, lab
+from tests.bot.stand_in import lab
 from tests.factories import place, train_job
 
 GONE = 1_297_999_999_999_999_999
@@ -45,24 +43,6 @@ async def test_a_training_in_a_thread_that_nobody_can_see_is_its_starters(live: 
     assert not access.sees(dora, thread)
     assert not access.moderates(dora, thread)
     assert not access.sees(dora, nowhere)
-
-
-async def test_a_training_of_which_nothing_is_known_counts_no_longer(live: Live) -> None:
-    """Its record expires a month after the last word about it."""
-    worker, queue = StandIn(live.bot.settings), live.bot.jobs
-    for number in (1, 2, 3):
-        job = train_job(job_id=f"t-{number}", place=lab())
-        assert await queue.submit_train(job, "text", (3, 3)) == "entered"
-    for job_id in ("t-1", "t-2"):
-        lives.take(worker.redis, job_id)
-    next_one = train_job(job_id="t-4", place=lab())
-    assert await queue.submit_train(next_one, "text", (3, 3)) == "user"
-    worker.redis.delete(keys.job("t-1"))
-    await live.bot.dispatcher.look()
-    await live.until(lambda: not worker.redis.hexists(keys.ACTIVE, "t-1"), "the end of it")
-    await live.handled()
-    assert set(worker.redis.hkeys(keys.ACTIVE)) == {b"t-2", b"t-3"}
-    assert await queue.submit_train(next_one, "text", (3, 3)) == "entered"
 
 
 async def test_samples_are_promised_only_while_it_is_not_over(live: Live) -> None:

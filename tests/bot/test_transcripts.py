@@ -11,7 +11,6 @@ import pytest
 import redis.asyncio
 
 from bot.channels.store import Line, TranscriptStore
-from bot.leader import Overtaken
 from bot.models.registry import Registry
 from galvanic.errors import UserError
 from shared import keys
@@ -96,15 +95,6 @@ async def test_no_worker_reads_between_the_note_and_the_purge(
     assert len(as_read(settings, info, tmp_path)) == 6
 
 
-async def test_an_edited_line_keeps_its_speaker(settings: Settings, store: TranscriptStore, tmp_path: Path) -> None:
-    info = await empty(store, speakers=True)
-    await store.append(info.transcript_id, [Line(1, ADA, "Robin: good morning")], READING, {ADA: "Robin"})
-    await take_out(store, info.transcript_id, messages={1: "good evening"})
-    assert as_read(settings, info, tmp_path) == ["Robin: good evening"]
-    await take_out(store, info.transcript_id, ADA)
-    assert await store.names(info.transcript_id) == {}
-
-
 async def test_the_oldest_pages_go_when_it_is_too_long(
     settings: Settings, store: TranscriptStore, tmp_path: Path
 ) -> None:
@@ -148,17 +138,10 @@ async def test_all_of_a_server(store: TranscriptStore, client: redis.asyncio.Red
     assert await store.all() == [], "what is not understood is left out"
 
 
-async def test_a_page_is_added_once_and_only_where_the_reading_is(store: TranscriptStore) -> None:
-    info = await empty(store)
-    page = [Line(1, ADA, "ada once")]
-    one, two = (READING.model_copy(update={"read": read}) for read in (1, 2))
-    for _ in range(2):  # the reply to the first may be lost
-        await store.append(info.transcript_id, page, one, after=READING)
-    assert [line.text for line in await store.lines_of(info.transcript_id, ADA)] == ["ada once"]
-    with pytest.raises(Overtaken):
-        await store.append(info.transcript_id, page, two, after=READING)
-    await store.complete(info.transcript_id)
-    with pytest.raises(Overtaken):
-        await store.append(info.transcript_id, page, two, after=one)
-    known = await state_of(store, info.transcript_id)
-    assert (known.lines, known.reading) == (1, None)
+async def test_an_edited_line_keeps_its_speaker(settings: Settings, store: TranscriptStore, tmp_path: Path) -> None:
+    info = await empty(store, speakers=True)
+    await store.append(info.transcript_id, [Line(1, ADA, "Robin: good morning")], READING, {ADA: "Robin"})
+    await take_out(store, info.transcript_id, messages={1: "good evening"})
+    assert as_read(settings, info, tmp_path) == ["Robin: good evening"]
+    await take_out(store, info.transcript_id, ADA)
+    assert await store.names(info.transcript_id) == {}

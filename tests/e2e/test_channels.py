@@ -136,3 +136,11 @@ def test_ones_own_words_make_a_model_of_ones_own(system: System) -> None:
     assert "opted out" in text_of(slash(system, "optout", **ben))
     system.client.wait_for(lambda: "like-me" not in records(system), TRAIN_S, "the model to go")
     agree(system, "ben")
+
+
+def test_nobodys_words_are_logged(system: System) -> None:
+    """Of what was said, learned and withdrawn above."""
+    logs = "\n".join(path.read_text(errors="replace") for path in (system.data / "logs").glob("*.log"))
+    assert "consent_changed" in logs
+    assert "members_withdrew" in logs
+    assert "kettle" not in logs
