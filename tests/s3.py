@@ -6,13 +6,11 @@ import contextlib
 import os
 import random
 import secrets
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 START_S = 120
@@ -61,16 +59,6 @@ class S3Server:
         if self._process is not None:
             self._process.kill()
             self._process.wait(20)
-
-    @contextlib.contextmanager
-    def standing_still(self) -> Iterator[None]:
-        """It takes connections, and answers nothing."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
 
     @property
     def client(self) -> Any:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from bot.background import run_forever
-from bot.jobs import delivery
 from shared import keys
 from shared.events import Failed, Generated
 from shared.jobs import GENERATE_QUEUE

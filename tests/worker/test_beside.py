@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 import redis
-from structlog.testing import capture_logs
 
 from shared import keys
-from shared.jobs import TRAIN_QUEUE, TrainJob
+from shared.jobs import TrainJob
 from shared.settings import Settings
 from tests import lives
 from tests.factories import train_job
@@ -43,29 +42,6 @@ def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(client: redis.R
         wait_until(lambda: client.exists(keys.job_lease(job.job_id)))
     assert client.get(keys.job_lease(job.job_id)) == f"1:{log.nonce}".encode()
     assert not new.lost
-
-
-def test_what_a_job_between_two_looks_left_of_its_worker_is_put_right(client: redis.Redis, settings: Settings) -> None:
-    heartbeat = beside.Heartbeat(settings, TRAIN_QUEUE, "w", lambda: "free")
-    heartbeat._look()
-    client.hset(keys.worker_states(TRAIN_QUEUE), "w", "busy t-1 1")
-    heartbeat._due = 0.0
-    heartbeat._look()
-    assert client.hget(keys.worker_states(TRAIN_QUEUE), "w") == b"free"
-
-
-def test_an_attempt_that_gets_on_after_all_has_its_lease_again(
-    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(beside, "STALLED_AFTER_S", -1)
-    job = train_job()
-    log = begun_without_a_lease(client, job)
-    with capture_logs() as logged, beside.Lease(client, job, log, 60):
-        wait_until(lambda: logged)
-        assert not client.exists(keys.job_lease(job.job_id))
-        monkeypatch.setattr(beside, "STALLED_AFTER_S", 600)
-        wait_until(lambda: client.exists(keys.job_lease(job.job_id)))
-    assert [(entry["event"], entry["error"]) for entry in logged] == [("lease_not_renewed", "NoHeadway")]
 
 
 def test_a_text_is_renewed_while_a_training_holds_it(client: redis.Redis) -> None:

@@ -53,19 +53,6 @@ def test_the_random_seed_of_the_answer_gives_the_same_text(coin: redis.Redis) ->
         assert (pinned.text, pinned.masked) == (answer.text, answer.masked)
 
 
-def test_a_pinned_random_seed_is_covered_and_not_drawn_again(coin: redis.Redis) -> None:
-    plain = next(
-        answer
-        for number in range(60)
-        if "aa" in (answer := _write(coin, number, random_seed=number, blocked=())).text.split()
-    )
-    covered = _write(coin, 100, random_seed=plain.random_seed)
-    assert covered.random_seed == plain.random_seed
-    assert covered.text == plain.text.replace("aa", "██")
-    assert covered.masked
-    assert not plain.masked
-
-
 def test_a_note_that_quotes_the_seed_is_covered(settings: Settings, client: redis.Redis) -> None:
     ModelStore(settings).save(FIXTURES / "format-3" / "classic.safetensors", "old")
     fields = {"model_id": "old", "seed": "The SEA!", "blocked": ("sea",), "random_seed": 1}
@@ -102,11 +89,3 @@ def test_a_hit_is_covered_however_seed_and_text_are_shown(seed: str, shown: int 
     assert covered.endswith(visible)
     joined, text = _mask(blocklist, "ba", "a a", None)
     assert (joined, text) == ("ba", "█ █")
-
-
-def test_a_comparison_keeps_to_it_too(coin: redis.Redis) -> None:
-    variants = tuple(Variant(model_id="coin", name="coin", temperature=t) for t in (0.0, 1.0))
-    answer = expect(Compared, run(coin, compare_job(variants=variants, seed="a", length=80, blocked=("*a*",))))
-    assert "a" not in answer.seed + "".join(one.text for one in answer.texts)
-    assert answer.masked
-    assert not answer.notes

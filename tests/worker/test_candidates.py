@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
@@ -13,12 +12,10 @@ from galvanic.model_file import save
 from galvanic.related import related
 from galvanic.text.edges import speech
 from shared.events import Generated
-from shared.jobs import GenerateJob, MixPart
 from shared.settings import Settings
-from tests.lives import expect, require_failure
+from tests.lives import expect
 from tests.worker.jobs import generate_job, run
 from tests.worker.small import biased, fields_of, network, stored, windows
-from worker import warm, writing
 from worker.store import ModelStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
@@ -88,27 +85,3 @@ def test_one_with_a_hit_of_the_blocklist_loses(breaks: redis.Redis) -> None:
     several = [written(breaks, **asked, random_seed=100 * number, candidates=8) for number in range(30)]
     assert any(one.masked for one in alone)
     assert not any(one.masked for one in several)
-
-
-def test_the_first_is_taken_where_there_is_no_time_to_compare(
-    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chosen = writing._chosen
-
-    def late(job: GenerateJob, context: Any, *rest: Any) -> Any:
-        return chosen(job, context._replace(until=-math.inf), *rest)
-
-    monkeypatch.setattr(writing, "_chosen", late)
-    assert written(client, candidates=8).text == written(client).text
-
-
-def test_a_mixture_and_a_text_that_begins_by_itself_are_written_once(client: redis.Redis) -> None:
-    parts = tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))
-    for options in ({"mix": parts}, {"from_corpus": True, "seed": ""}):
-        assert written(client, **options, candidates=8).text == written(client, **options).text
-
-
-def test_models_that_are_too_large_together_are_not_mixed(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm, "MOST_MIXED_MB", 0)
-    parts = tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))
-    require_failure(run(client, generate_job(mix=parts)), "too large to write together")

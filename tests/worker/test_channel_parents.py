@@ -14,7 +14,6 @@ from tests.factories import GUILD, record
 from tests.lives import expect, require_failure
 from tests.worker.channels import SMALL, Channel, book_job, in_the_middle
 from tests.worker.small import save_model, stored
-from worker.attempt import oldest
 
 pytestmark = pytest.mark.slow
 
@@ -44,14 +43,6 @@ def test_what_an_ancestor_heard_is_in_the_model(channel: Channel) -> None:
     assert more.transcripts == (channel.info.ref(0), other.info.ref(0))
 
 
-def test_of_two_revisions_the_older_one_counts(channel: Channel) -> None:
-    info = channel.info
-    other = info.ref(5).model_copy(update={"transcript_id": "other"})
-    for known in (3, 7):
-        assert set(oldest((info.ref(known), other, info.ref(5)))) == {info.ref(min(known, 5)), other}
-    assert oldest(()) == ()
-
-
 @pytest.mark.parametrize("happens", [Channel.withdraw, Channel.delete_message])
 def test_a_model_that_learned_withdrawn_words_is_not_gone_on_from(
     channel: Channel, happens: Callable[[Channel], None]
@@ -66,15 +57,3 @@ def test_who_withdraws_from_the_model_to_start_from_ends_the_training(channel: C
     in_the_middle(channel.patch, channel.withdraw)
     require_failure(channel.train(public(channel, parent)), "have since been withdrawn")
     assert not channel.client.exists(keys.guild_models(GUILD))
-
-
-def test_the_model_to_start_from_may_be_gone_when_it_begins_anew(channel: Channel) -> None:
-    parent = heard(channel.another())
-
-    def happens() -> None:
-        channel.client.delete(keys.model(parent.model_id))
-        channel.withdraw()
-
-    in_the_middle(channel.patch, happens)
-    job = channel.enter(job_id="t-3", parent=parent.ref, options=AS_BEFORE)
-    require_failure(channel.train(job), "is gone")

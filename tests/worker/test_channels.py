@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared import keys
-from shared.events import Cancelled, Finished, Interrupted, Sample
+from shared.events import Finished, Interrupted, Sample
 from tests import lives
 from tests.factories import CHANNEL, GUILD
 from tests.lives import expect, require_failure
@@ -26,10 +24,8 @@ from tests.worker.channels import (
     interrupt,
     messages,
 )
-from worker import channel_text, hooks
 from worker.events import JobEvents, Superseded
 from worker.files import JobFiles
-from worker.store import ModelStore, StoreAway
 from worker.training import run_train
 
 pytestmark = pytest.mark.slow
@@ -157,75 +153,6 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_the_words(channel: C
     require_failure(channel.train(job), "too short")
     assert list(models.iterdir()) == []
     assert not lives.told_of(Sample, channel.client, job.job_id)
-
-
-def test_it_begins_anew_where_words_are_withdrawn_while_its_model_waits_for_the_store(channel: Channel) -> None:
-    """In the attempt after the one that made it."""
-    job, take, withdrawn = channel.enter(), ModelStore.take, list[int]()
-
-    def away(store: ModelStore, file: Path, model_id: str) -> None:
-        if not withdrawn:
-            withdrawn.append(BEN)
-            raise KeyboardInterrupt  # stands for the end of the process
-        if len(withdrawn) == 1:
-            withdrawn.append(BEN)
-            channel.withdraw()
-            raise StoreAway("away")
-        take(store, file, model_id)
-
-    channel.patch.setattr(ModelStore, "take", away)
-    with pytest.raises(KeyboardInterrupt):
-        run_train(*lives.message(channel.client, job.job_id))
-    event = expect(Finished, channel.train(job))
-    assert channel.starts()[1:] == [(True, None), (False, "withdrawn")]
-    assert SNOW not in channel.known(event.model)
-
-
-def test_samples_of_an_attempt_that_left_nothing_else_are_dropped(channel: Channel) -> None:
-    job = channel.enter()
-    killed = lives.take(channel.client, job.job_id)
-    killed.publish(Sample(epoch=7, text="words that were withdrawn since"))
-    assert isinstance(channel.train(job), Finished)
-    told = [event.epoch for event in lives.told_of(Sample, channel.client, job.job_id)]
-    assert told
-    assert 7 not in told
-
-
-def test_a_checkpoint_of_words_that_nobody_knows_is_not_gone_on_with(channel: Channel) -> None:
-    job = channel.enter()
-    interrupt(job, channel.patch)
-    JobFiles(channel.settings, job.job_id).learned.write_text("{}", "utf-8")
-    assert isinstance(channel.train(job), Finished)
-    assert channel.starts()[1:] == [(False, "withdrawn")]
-
-
-def test_it_waits_for_words_to_be_taken_out(channel: Channel) -> None:
-    channel.withdraw(purge=False)
-    channel.patch.setattr(channel_text, "LOOK_EVERY_S", 0.05)
-    waited = threading.Event()
-    go_on = hooks.JobHooks.go_on
-
-    def waiting(self: hooks.JobHooks) -> None:
-        go_on(self)
-        waited.set()
-
-    channel.patch.setattr(hooks.JobHooks, "go_on", waiting)
-
-    def purge() -> None:
-        assert waited.wait(60)
-        channel.purge()
-
-    thread = threading.Thread(target=purge)
-    thread.start()
-    model = channel.learned()
-    thread.join()
-    assert SNOW not in channel.known(model)
-
-
-def test_it_can_be_cancelled_while_it_waits(channel: Channel) -> None:
-    channel.withdraw(purge=False)
-    channel.client.set(keys.job_control("t-1"), "cancel")
-    assert isinstance(channel.train(channel.enter()), Cancelled)
 
 
 def test_another_servers_messages_are_not_there(channel: Channel) -> None:

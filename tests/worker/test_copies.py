@@ -10,21 +10,19 @@ import pytest
 import redis
 
 from galvanic.options import TrainOptions
-from shared import keys
 from shared.connect import connect
 from shared.events import Finished, Started
-from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
 from tests import lives
-from tests.factories import changed_settings, place
+from tests.factories import changed_settings
 from tests.lives import expect
 from tests.s3 import S3Server
 from tests.worker.channels import Channel, in_the_middle
-from tests.worker.test_train_jobs import TEXT, train
-from tests.worker.texts import babble, corpus as corpus_of
+from tests.worker.test_train_jobs import train
+from tests.worker.texts import babble
 from worker import copies
 from worker.beside import STOP_FILE_VARIABLE
-from worker.copies import CheckpointCopies, remove_leftovers
+from worker.copies import CheckpointCopies
 from worker.files import JobFiles
 from worker.store import ModelStore
 
@@ -71,42 +69,6 @@ def test_another_host_goes_on(client: redis.Redis, monkeypatch: pytest.MonkeyPat
     assert event.model.epochs == 3
     assert copied(there) == []
     assert list((there.data_dir / "checkpoints").iterdir()) == []
-
-
-def test_the_same_host_goes_on_from_its_own(
-    client: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with interrupting(monkeypatch, tmp_path / "stop"):
-        train(client, "t-1", options=OPTIONS)
-    monkeypatch.setattr(ModelStore, "get", lambda *_: pytest.fail("the copy is no newer"))
-    assert isinstance(train(client, "t-1", options=OPTIONS), Finished)
-
-
-def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_path: Path) -> None:
-    settings = get_settings()
-    store = ModelStore(settings)
-    elsewhere = settings.model_copy(update={"data_dir": tmp_path / "x"})
-    here, there = JobFiles(settings, "t-1"), JobFiles(elsewhere, "t-1")
-    for attempt, files in ((1, here), (2, there)):
-        copy(settings, files, attempt)
-    assert store.names("checkpoints/t-1") == ["2.checkpoint.safetensors"], "the one before is of no more use"
-    CheckpointCopies(settings, store, there, 3).bring()
-    CheckpointCopies(settings, store, here, 3).bring()
-    assert (here.checkpoint / "checkpoint.safetensors").read_text() == "of attempt 2"
-    assert here.attempt.read_text() == "2"
-
-
-def test_what_a_killed_host_left_goes_with_its_training(client: redis.Redis) -> None:
-    settings = get_settings()
-    for job_id in ("t-1", "t-2"):
-        copy(settings, JobFiles(settings, job_id))
-    job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=OPTIONS)
-    client.hset(keys.job("t-1"), "job", job.model_dump_json())
-    remove_leftovers(settings, client)
-    assert copied(settings) == ["t-1"], "it is not over; nobody knows the other"
-    client.hset(keys.job("t-1"), "state", "over")
-    remove_leftovers(settings, client)
-    assert copied(settings) == []
 
 
 def test_nobody_goes_on_from_words_that_were_withdrawn(

@@ -17,7 +17,6 @@ from shared import keys
 from shared.events import Compared, Deleted, Failed, Generated, Pictured, Surprised
 from shared.jobs import LOSS_FILE, SURPRISE_FILE, Job, Variant, task_name
 from shared.settings import Settings
-from tests import lives
 from tests.factories import record, train_job
 from tests.lives import expect, require_failure
 from tests.worker.jobs import (
@@ -32,10 +31,8 @@ from tests.worker.jobs import (
 )
 from tests.worker.small import save_model, stored
 from tests.worker.test_quiz import quiz
-from worker import serve, tasks, warm
+from worker import tasks, warm
 from worker.app import app
-from worker.handlers import HANDLERS, Handler
-from worker.jobs import JobContext
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
@@ -114,28 +111,6 @@ def test_a_deletion_may_come_twice_but_not_of_what_a_registry_has(client: redis.
     client.set(keys.model("two"), record(model_id="two").model_dump_json())
     assert isinstance(run(client, delete_job("two", 3)), Failed)
     assert stored(settings, "two").exists()
-
-
-def test_a_worker_does_not_start_with_a_kind_of_job_that_nothing_does(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    serve._require_handlers()
-    monkeypatch.delitem(HANDLERS, "quiz")
-    with pytest.raises(SystemExit):
-        serve._require_handlers()
-    assert "quiz" in capsys.readouterr().err
-
-
-def test_an_attempt_that_comes_too_late_says_nothing_and_breaks_nothing(client: redis.Redis) -> None:
-    job = delete_job()
-
-    def work(_job: Job, _context: JobContext) -> Deleted:
-        lives.take(client, job.job_id, "another worker").publish(Deleted())
-        return Deleted()
-
-    lives.enter(client, job)
-    Handler(type(job), work).run(*lives.message(client, job.job_id))
-    assert [event.kind for event in lives.told(client, job.job_id)] == ["queued", "interrupted", "deleted"]
 
 
 def test_the_starter_is_in_no_store(client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

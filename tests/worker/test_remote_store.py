@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import redis
 
-from galvanic import checkpoint
 from galvanic.errors import UserError
 from shared import keys
-from shared.events import Failed, Finished, Generated, Trouble
+from shared.events import Failed
 from shared.settings import Settings, get_settings
-from tests import lives
 from tests.factories import changed_settings, record
-from tests.launcher.running import wait_until
 from tests.lives import expect
 from tests.s3 import S3Server
-from tests.worker.jobs import delete_job, export_job, generate_job, run
+from tests.worker.jobs import generate_job, run
 from tests.worker.small import content, save_model
-from tests.worker.test_train_jobs import train
-from worker import store as store_module, warm
+from worker import warm
 from worker.cli import main
 from worker.cli.doctor import check_store
-from worker.files import JobFiles
 from worker.store import ModelStore, StoreAway
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("s3")]
@@ -70,36 +62,6 @@ def test_what_one_host_saves_another_fetches(
     assert copies(get_settings()) == ["abcd"]
 
 
-def test_copies_that_were_not_used_for_longest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = changed_settings(monkeypatch, MODEL_CACHE_MB=2.5)
-    store = ModelStore(settings)
-    for name in ("a", "b", "c", "d"):
-        store.save(made(tmp_path / name, name.encode() * MB), name)
-
-    def use(name: str) -> bytes:
-        time.sleep(0.02)  # a file's time is no finer
-        return content(store, name)
-
-    for name in ("a", "b", "a"):
-        use(name)
-    time.sleep(0.02)
-    with store.reading("c") as read:
-        assert copies(settings) == ["a", "c"], "b was not used for longest"
-        assert use("a") == b"a" * MB
-        assert use("d") == b"d" * MB
-        assert copies(settings) == ["a", "d"]
-        assert read.read_bytes() == b"c" * MB, "what is read stays for its reader"
-    assert len(list((settings.data_dir / "cache" / "models").iterdir())) == 2
-
-
-def test_threads_that_want_the_same_model_each_get_it(file: Path) -> None:
-    stores = [ModelStore(get_settings()) for _ in range(6)]
-    stores[0].save(file, "abc")
-    with ThreadPoolExecutor(6) as threads:
-        assert list(threads.map(lambda store: content(store, "abc"), stores)) == [b"one"] * 6
-    assert len(list((get_settings().data_dir / "cache" / "models").iterdir())) == 1
-
-
 def test_each_host_forgets_what_was_deleted(
     client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,30 +84,6 @@ def test_each_host_forgets_what_was_deleted(
     client.delete(keys.model("two"))
     warm.forget_deleted(client, ModelStore(there).cache, None)
     assert copies(there) == ["three"]
-
-
-def test_a_model_that_is_deleted_while_it_is_fetched_is_gone(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = ModelStore(get_settings())
-    store.save(file, "abc")
-    get = store.get
-
-    def deleted_meanwhile(name: str, copy: Path) -> None:
-        get(name, copy)
-        store.delete("abc")
-
-    monkeypatch.setattr(store, "get", deleted_meanwhile)
-    with pytest.raises(UserError, match="gone"):
-        content(store, "abc")
-
-
-def test_a_deleted_model_is_gone_from_the_store(client: redis.Redis, tmp_path: Path) -> None:
-    save_model(tmp_path / "one")
-    ModelStore(get_settings()).save(tmp_path / "one", "one")
-    assert isinstance(run(client, generate_job(1)), Generated)
-    assert run(client, export_job()).kind == "exported"
-    assert run(client, delete_job()).kind == "deleted"
-    assert ModelStore(get_settings()).ids() == copies(get_settings()) == []
-    assert isinstance(run(client, generate_job(2)), Failed)
 
 
 def test_a_store_that_is_away_is_told_in_plain_words(
@@ -186,48 +124,3 @@ def test_an_address_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch
     told = check_store(settings)
     assert "begins with s4://, which this installation doesn't know" in told.problem
     assert "install the extra `s3`" in told.remedy
-
-
-@pytest.mark.long
-def test_a_copy_serves_while_the_store_stands_still(
-    s3: tuple[S3Server, str], file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store_module, "_READ_S", 1)
-    server, _ = s3
-    # fsspec remembers file systems by their options
-    store = ModelStore(changed_settings(monkeypatch, AWS_DEFAULT_REGION="eu-west-1"))
-    store.save(file, "abc")
-    with store.reading("abc"):
-        pass
-    with server.standing_still():
-        assert content(store, "abc") == b"one"
-        with pytest.raises(StoreAway):
-            content(store, "never-fetched")
-
-
-def test_a_model_that_is_made_waits_for_its_store(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server comes only once somebody was told that it is away."""
-    monkeypatch.setattr(checkpoint, "AGAIN_S", 0.2)
-    server = S3Server()
-    settings = changed_settings(monkeypatch, **server.environment("late"))
-    comes = threading.Thread(target=lambda: _start_late(server, client))
-    comes.start()
-    try:
-        event = expect(Finished, train(client, "t-1"))
-        troubles = [one.what for one in lives.told_of(Trouble, client, "t-1")]
-        assert troubles
-        assert troubles[0] == "store away"
-        kinds = [one.kind for one in lives.told(client, "t-1")]
-        assert kinds.index("trouble") > kinds.index("sample"), "it was trained meanwhile"
-        assert troubles[-1] is None
-        assert ModelStore(settings).ids() == [event.model.model_id]
-        assert not JobFiles(settings, "t-1").folder.exists()
-    finally:
-        comes.join()
-        server.stop()
-
-
-def _start_late(server: S3Server, client: redis.Redis) -> None:
-    wait_until(lambda: lives.told_of(Trouble, client, "t-1"))
-    server.start()
-    server.client.create_bucket(Bucket="late")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from galvanic.text import prepare
 from galvanic.text.vocabulary import CharVocabulary
 from tests.galvanic.test_train import run
 from tests.worker.texts import Recorder
-from worker.store import StoreAway, difficulty
+from worker.store import difficulty
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("looks_for_room_often")]
 
@@ -35,30 +34,6 @@ def full(times: int, write: Callable[..., Any], code: int = errno.ENOSPC) -> Cal
         return write(*arguments, **options)
 
     return attempt
-
-
-def test_what_is_waited_for_is_told_when_it_changes() -> None:
-    errors = [StoreAway("It does not answer."), OSError(errno.ENOSPC, "full"), None]
-
-    def write() -> str:
-        if (error := errors.pop(0)) is not None:
-            raise error
-        return "written"
-
-    hooks = Recorder()
-    assert when_there_is_room(write, hooks, difficulty) == "written"
-    assert hooks.troubles == ["store away", "disk full", None]
-
-
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
-def test_it_waits_as_long_as_it_takes(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    hours = itertools.count(step=3_600)
-    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: next(hours))
-    hooks = Recorder()
-    assert when_there_is_room(full(100, lambda: "written", code), hooks, difficulty) == "written"
-    assert hooks.troubles == ["disk full", None]
-    with pytest.raises(PermissionError):
-        when_there_is_room(full(1, lambda: None, errno.EACCES), hooks, difficulty)
 
 
 @pytest.mark.parametrize(

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import uuid
 from pathlib import Path
 
 import pytest
 from fsspec.implementations.local import LocalFileSystem
-from structlog.testing import capture_logs
 
 from galvanic.errors import UserError
 from shared.settings import Settings
 from tests.worker.small import content
-from tests.worker.test_room import full
 from worker import serve, store as store_module
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow
+
+
+def killed_while_copying(store: ModelStore, file: Path, model_id: str) -> None:
+    """Leaves half a model."""
+
+    def copy(_: LocalFileSystem, source: str, target: str) -> None:
+        Path(target).write_bytes(Path(source).read_bytes()[:1])
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalFileSystem, "put_file", copy)
+        patch.setattr(LocalFileSystem, "rm_file", lambda *_: None)
+        with pytest.raises(Killed):
+            store.save(file, model_id)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -62,66 +76,11 @@ def local(tmp_path: Path) -> ModelStore:
     return ModelStore(Settings(_env_file=None, data_dir=tmp_path / "data", model_store=str(tmp_path / "store")))
 
 
-def test_what_an_attempt_that_was_killed_had_moved_leaves_no_second_link(
-    file: Path, tmp_path: Path, settings: Settings
-) -> None:
-    local = ModelStore(settings.model_copy(update={"model_store": str(tmp_path / "store")}))
-    local.save(file, "abc")
-    file.unlink()
-    os.link(tmp_path / "store" / "abc.safetensors", file)
-    local.take(file, "abc")
-    assert names(tmp_path / "store") == ["abc.safetensors"]
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def killed_while_copying(store: ModelStore, file: Path, model_id: str) -> None:
-    """Leaves half a model."""
-
-    def copy(_: LocalFileSystem, source: str, target: str) -> None:
-        Path(target).write_bytes(Path(source).read_bytes()[:1])
-        raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LocalFileSystem, "put_file", copy)
-        patch.setattr(LocalFileSystem, "rm_file", lambda *_: None)
-        with pytest.raises(Killed):
-            store.save(file, model_id)
-
-
-def test_what_was_being_written_goes_after_a_day(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = local(tmp_path)
-    store.tidy()  # there is no such folder yet
-    store.save(file, "whole")
-    file.write_bytes(b"two")
-    killed_while_copying(store, file, "whole")
-    assert content(store, "whole") == b"one"
-    (tmp_path / "store" / ".partial-0123abcd").write_text("probe")
-    left = names(tmp_path / "store")
-    assert len(left) == 3
-    store.tidy()
-    assert names(tmp_path / "store") == left, "somebody may be about it"
-    monkeypatch.setattr(store_module, "_PARTIAL_KEPT_S", -1.0)
-    store.tidy()
-    assert names(tmp_path / "store") == ["whole.safetensors"]
-
-
 def test_a_worker_tidies_when_it_starts(file: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "_PARTIAL_KEPT_S", -1.0)
     killed_while_copying(ModelStore(settings), file, "abc")
     serve._clean_up(settings)
     assert names(settings.data_dir / "models") == []
-
-
-def test_a_store_that_cannot_be_tidied_is_no_reason_not_to_start(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ModelStore, "tidy", full(1, ModelStore.tidy, errno.EACCES))
-    with capture_logs() as logs:
-        serve._clean_up(settings)
-    assert [entry["event"] for entry in logs] == ["store_not_tidied"]
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,7 @@ from typing import Any, cast
 import pytest
 import redis
 
-from galvanic import checkpoint
 from galvanic.options import TrainOptions
-from galvanic.results import TrainingInterrupted
 from shared import keys, lifecycle
 from shared.events import Event, Finished
 from shared.history import Past
@@ -26,9 +24,7 @@ from tests.worker.small import save_model, stored
 from tests.worker.texts import babble, corpus as corpus_of
 from worker import beside
 from worker.attempt import Attempt
-from worker.events import JobEvents
 from worker.files import JobFiles
-from worker.hooks import JobHooks
 from worker.jobs import MAX_DEATHS
 
 pytestmark = pytest.mark.slow
@@ -72,20 +68,6 @@ def test_what_a_training_took_is_noted_for_the_next_ones(client: redis.Redis) ->
     assert past.beside_s is not None
     assert past.beside_s > 0
     assert not past.cut_short
-
-
-def test_a_training_that_starts_over_says_so(
-    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It was interrupted on a machine with another starter."""
-    job = book_job(client, options=SMALL.model_copy(update={"epochs": 3}))
-    interrupt(job, monkeypatch)
-    folder = JobFiles(settings, job.job_id).checkpoint
-    arrays, position = checkpoint.load(folder) or pytest.fail("no checkpoint")
-    position["identity"]["parent"] = "another"
-    checkpoint.save(folder, arrays, position)
-    event = expect(Finished, run_to_its_end(client, job))
-    assert "started over" in event.notes[0]
 
 
 def test_trouble_costs_nothing_that_was_learned_unless_it_stays(
@@ -141,32 +123,3 @@ def test_an_attempt_whose_training_was_taken_away_stops_before_its_first_step(
     assert train(client, "t-1").kind == "interrupted"
     assert set(steps) <= {"started", "progress"}
     assert client.hget(keys.job("t-1"), "state") == b"waiting"
-
-
-def test_being_asked_whether_to_go_on_is_headway(client: redis.Redis) -> None:
-    class Touched:
-        lost, touches = False, 0
-
-        def touch(self) -> None:
-            self.touches += 1
-
-    held: Any = Touched()
-    hooks = JobHooks(JobEvents(client, "t-1"), held, held)
-    hooks.control()
-    assert held.touches == 1
-
-
-def test_a_training_that_is_cancelled_as_it_is_interrupted_leaves_nothing(
-    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import galvanic.training
-
-    job = book_job(client, options=SMALL)
-
-    def stopped(*_: Any, **__: Any) -> None:
-        client.set(keys.job_control(job.job_id), "cancel")
-        raise TrainingInterrupted
-
-    monkeypatch.setattr(galvanic.training, "train", stopped)
-    assert run_to_its_end(client, job).kind == "cancelled"
-    assert not JobFiles(settings, job.job_id).folder.exists()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import time
-import tracemalloc
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import redis
 
-from galvanic.errors import UserError
-from galvanic.model_file import load
 from galvanic.units import MEGABYTE
 from shared import keys
 from shared.events import Generated, Imported
@@ -23,7 +19,6 @@ from tests.lives import expect, require_failure
 from tests.worker.hostile import changed
 from tests.worker.jobs import PLACE, export_job, exported, generate_job, import_job, imported, run
 from tests.worker.small import stored
-from worker import warm
 from worker.store import ModelStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
@@ -123,26 +118,7 @@ def test_what_is_imported_counts_against_the_servers_room(client: redis.Redis, s
     assert isinstance(imported(client, data, 3, disk_bytes=2 * size), Imported)
 
 
-def test_a_long_description_is_not_read(tmp_path: Path) -> None:
-    path = tmp_path / "x.safetensors"
-    header = b'{"__metadata__": {"galvanic": "' + b" " * 10 * MIB + b'"}}'
-    path.write_bytes(len(header).to_bytes(8, "little") + header)
-    tracemalloc.start()
-    try:
-        with pytest.raises(UserError, match="isn't an exported model"):
-            load(path, 25 * MIB)
-        assert tracemalloc.get_traced_memory()[1] < MIB
-    finally:
-        tracemalloc.stop()
-
-
 def test_other_files_are_refused(client: redis.Redis) -> None:
     for number, content in enumerate((b"", b"MZ\x90", b"PK\x03\x04", b"import os\n")):
         answer = imported(client, content, number, file_name="holiday photo.safetensors")
         require_failure(answer, MODEL_FILE)  # in whose place the bot puts the file's name
-
-
-def test_an_import_of_a_warm_worker_needs_no_restart(client: redis.Redis) -> None:
-    assert isinstance(run(client, generate_job(1)), Generated)
-    answer = expect(Imported, imported(client, exported(client)))
-    assert warm.warm_models().use(1, answer.model.model_id, lambda model: model.recipe) == "char"

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import platform
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import psutil
-import pytest
-
 from tests.launcher.running import wait_until
-from worker.warm import Batcher, trim
+from worker.warm import Batcher
 
 
 class Counting:
@@ -76,52 +71,3 @@ def test_a_lone_request_is_served_at_once() -> None:
     batcher: Batcher[int, int] = Batcher(serve)
     assert [ask(batcher, number) for number in (1, 2)] == [2, 4]
     assert serve.passes == [[1], [2]]
-
-
-def test_passes_run_side_by_side_where_there_is_room() -> None:
-    both = threading.Barrier(2)
-
-    def serve(numbers: Sequence[int]) -> list[int | BaseException]:
-        both.wait(30)  # breaks if the passes come one after the other
-        return [2 * number for number in numbers]
-
-    batcher: Batcher[int, int] = Batcher(serve, at_once=2)
-    first = batcher.submit([1])
-    wait_until(batcher._waiting.empty)
-    assert ask(batcher, 2) == 4
-    assert first[0].result() == 2
-
-
-def test_several_requests_of_one_thread_share_a_pass() -> None:
-    serve = Counting()
-    serve.go_on.set()
-    batcher: Batcher[int, int] = Batcher(serve, most=4)
-    first, wrong, third = batcher.submit([1, -2, 3])
-    assert (first.result(), third.result()) == (2, 6)
-    assert isinstance(wrong.exception(), ValueError)
-    assert batcher.submit([]) == []
-    assert [len(together) for together in serve.passes] == [3]
-
-
-def test_many_threads_and_passes_lose_nothing() -> None:
-    batcher: Batcher[int, int] = Batcher(lambda numbers: [2 * number for number in numbers], most=7, at_once=3)
-    doubled = [2 * number for number in range(2_000)]
-    with ThreadPoolExecutor(40) as threads:
-        assert list(threads.map(lambda number: ask(batcher, number), range(2_000))) == doubled
-
-
-LEAST_MB = 60
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps freed memory in this way")
-def test_what_is_free_is_given_back() -> None:
-    own = psutil.Process()
-    # Small pieces, of which a last one stays: the allocator cannot give the rest back by itself.
-    pieces = [bytes(2_000) for _ in range(50_000)]
-    kept = pieces[::1_000]
-    del pieces
-    gc.collect()
-    before = own.memory_full_info().uss
-    trim()
-    assert (before - own.memory_full_info().uss) / 1e6 > LEAST_MB
-    assert len(kept) == 50

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import redis
 
-from shared import keys
 from shared.events import Failed, Generated
 from shared.jobs import MixPart
 from tests import lives
@@ -60,11 +58,3 @@ def test_a_message_that_is_delivered_twice_is_answered_once(client: redis.Redis)
     first = run(client, job)
     HANDLERS["generate"].run(*lives.message(client, job.job_id))
     assert run(client, job) == first
-
-
-def test_a_job_of_another_version_is_refused(client: redis.Redis) -> None:
-    job = generate_job(1)
-    lives.enter(client, job)
-    client.hset(keys.job(job.job_id), "job", json.dumps({**job.model_dump(mode="json"), "surprise": True}))
-    HANDLERS["generate"].run(*lives.message(client, job.job_id))
-    assert [event.kind for event in lives.told(client, "g-1")] == ["queued", "failed"]
