@@ -175,18 +175,6 @@ def test_words_are_learned_written_and_mixed(text: Path, tmp_path: Path) -> None
     assert 15 < len(one["text"]) <= 60
 
 
-def test_surprise_sums_to_the_score(tmp_path: Path, memorised: Memorised) -> None:
-    path = tmp_path / "scored.txt"
-    path.write_text(SENTENCE * 3 + "Zebras!", "utf-8")
-    told = last_line(worker("evaluate", memorised[0], path, "--surprise", "--json", data=tmp_path))
-    assert "".join(char for char, _ in told["surprise"]) == path.read_text("utf-8")
-    assert sum(nats for _, nats in told["surprise"]) == pytest.approx(told["nats_per_char"] * told["chars"], abs=0.01)
-    assert told["bits_per_char"] == pytest.approx(told["nats_per_char"] / 0.693147, rel=1e-4)
-    lines = worker("evaluate", memorised[0], path, "--surprise", data=tmp_path).stdout.splitlines()
-    assert "bits a character" in lines[0]
-    assert len(lines) >= told["chars"] + 1
-
-
 def test_export_and_import(tmp_path: Path, memorised: Memorised) -> None:
     told = last_line(worker("export", memorised[0], tmp_path / "boat", "--json", data=tmp_path))
     assert told["file"] == str(tmp_path / "boat.safetensors")
@@ -288,12 +276,6 @@ def test_doctor_tells_what_must_be_mended_and_fails(tmp_path: Path) -> None:
     assert "BROKEN   The data folder" in done.stdout
     assert "BROKEN   The model store" in done.stdout
     assert done.stdout.endswith("3 things to mend; begin with BROKEN.\n")
-
-
-def test_without_a_seed_a_text_begins_with_a_line(memorised: Memorised, tmp_path: Path) -> None:
-    told = last_line(worker("generate", memorised[0], "", "--random-seed", "1", "--json", data=tmp_path))
-    assert told["seed"]
-    assert told["seed"] in 3 * SENTENCE
 
 
 def test_devices_are_what_trainings_can_run_on(tmp_path: Path) -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-import tracemalloc
-import weakref
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +13,12 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from galvanic import companion as companion_module, model_file, ngrams
+from galvanic import model_file, ngrams
 from galvanic.companion import Companion, begun, follow, mix
 from galvanic.errors import UserError
 from galvanic.generate import TextModel, load_model, predictor
 from galvanic.ngrams import FREE, MEMBERS, ORDERS, Arrays, Lines, count
-from galvanic.predictor import Predictor, Row
-from galvanic.sampling import Sampling
-from galvanic.streams import Streams
+from galvanic.predictor import Predictor
 from galvanic.text import Ids
 from tests.worker import hostile, small
 
@@ -105,22 +100,6 @@ def test_what_does_not_fit_goes_by_its_worth() -> None:
     assert losses[0] < losses[1] < losses[2] < math.log(symbols)
 
 
-def test_a_text_in_a_file_is_counted_like_one_in_memory(tmp_path: Path) -> None:
-    ids = text()
-    ids.tofile(tmp_path / "ids")
-    mapped = np.memmap(tmp_path / "ids", np.uint8, "r")
-    wanted = count(ids, SYMBOLS, "char")
-    assert all((wanted[name] == array).all() for name, array in count(mapped, SYMBOLS, "char").items())
-
-
-def test_a_long_text_is_counted_in_pieces_of_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ngrams, "MOST_COUNTED", 2_000)
-    ids = np.concatenate([np.zeros(50_000, np.uint8), np.full(50_000, 3, np.uint8)])
-    companion = Companion.counted(ids, SYMBOLS, "char")
-    assert after(companion, np.full(6, 0))[0] > 0.9
-    assert after(companion, np.full(6, 3))[3] > 0.9
-
-
 def passages(arrays: Arrays, symbols: int) -> set[tuple[int, ...]]:
     last = [*range(symbols), *arrays["ngrams/symbol"].tolist()]
     found: list[tuple[int, ...]] = [()]
@@ -159,16 +138,6 @@ def test_of_a_channel_stands_what_lines_of_three_members_have(
     assert {one for one in passages(count(ids, 4, recipe, lines=lines), 4) if len(one) > free} <= shared
 
 
-def test_of_a_channel_without_letters_only_single_signs_stand_freely() -> None:
-    """Three signs of Chinese are a name."""
-    random = np.random.default_rng(3)
-    ids = np.append(random.integers(1, 300, 5_000), 0).astype(np.uint16)
-    ids[::20] = 0
-    authors = np.arange(int((ids == 0).sum())) % 2
-    found = passages(count(ids, 300, "char", lines=Lines(np.flatnonzero(ids == 0), authors)), 300)
-    assert {len(one) for one in found} == {1}, "no two of three members say the same"
-
-
 def network(rows: int, seed: int = 5) -> npt.NDArray[np.float32]:
     logits = np.random.default_rng(seed).normal(size=(rows, SYMBOLS))
     return (logits - np.log(np.exp(logits).sum(1, keepdims=True))).astype(np.float32)
@@ -194,43 +163,6 @@ def test_a_mixture_is_fitted_to_what_came() -> None:
     again = fitted.recounted(ids, "char")
     assert (again.tables.weights == fitted.tables.weights).all()
     assert len(again.tables.symbol) > len(fitted.tables.symbol)
-
-
-def test_no_small_change_betters_what_is_fitted_to_a_useless_network() -> None:
-    """Its power is at the least nearly everywhere."""
-    ids = text(6_000)
-    companion = Companion.counted(ids[:4_000], SYMBOLS, "char")
-    places = np.arange(4_000, 6_000)
-    own, came, rows = companion.log_probs(ids, places), ids[places].astype(int), np.arange(len(places))
-    log_probs = 2 * network(len(places))
-    log_probs[rows, came] += np.where(np.random.default_rng(3).random(len(places)) < 0.5, -6, 1)
-    log_probs -= np.log(np.exp(log_probs).sum(1, keepdims=True))
-
-    def loss(weights: npt.NDArray[np.float32]) -> float:
-        mixed = Companion.of({**companion.arrays, "ngrams/weights": weights}, SYMBOLS).mixed(log_probs, own)
-        off = weights - companion.tables.weights[0]  # what was fitted to nothing
-        return -float(mixed[rows, came].sum()) + float((off**2).sum()) / 2
-
-    fitted = companion.fitted(lambda: iter([(log_probs, places)]), len(places), ids)[0].tables.weights[0]
-    changes = [by * one.reshape(2, 3) for one in np.eye(6, dtype=np.float32) for by in (-0.2, -0.02, 0.02, 0.2)]
-    assert min(loss(fitted + change) for change in changes) > loss(fitted) - 1  # nat of 1,800
-
-
-def test_of_a_long_text_only_what_is_looked_at_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(companion_module, "_MOST_FITTED", 100 * SYMBOLS)
-    ids, given = text(), list[weakref.ref[Any]]()
-    kept: list[int] = []
-
-    def parts() -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
-        for at in range(0, len(ids), 600):
-            kept.append(sum(ref() is not None for ref in given))
-            part = network(600), np.arange(at, at + 600)
-            given.extend(map(weakref.ref, part))
-            yield part
-            del part
-
-    Companion.counted(ids, SYMBOLS, "char").fitted(parts, len(ids), ids)
-    assert max(kept) <= 2  # those of the part before
 
 
 def test_a_mixture_equals_its_parts() -> None:
@@ -284,14 +216,6 @@ def test_damaged_tables_are_refused_or_of_use(data: st.DataObject) -> None:
     assert np.exp(found.astype(np.float64)).sum(1) == pytest.approx(np.ones(300), abs=1e-3)
 
 
-@pytest.mark.parametrize("name", sorted(SMALL))
-def test_a_table_without_a_part_is_refused(name: str) -> None:
-    with pytest.raises(KeyError):
-        Companion.of({other: array for other, array in SMALL.items() if other != name}, SYMBOLS)
-    with pytest.raises(ValueError, match="no table"):
-        Companion.of({**SMALL, f"{name}_2": SMALL[name]}, SYMBOLS)
-
-
 def test_a_table_of_more_than_is_kept_of_a_text_is_refused() -> None:
     """Every passage of 8 symbols is a table in its form, but one of 5 MB up to a length of 7."""
     inner, nodes = (sum(8**length for length in range(1, most + 1)) for most in (6, 7))
@@ -328,53 +252,6 @@ def test_a_model_is_its_networks_and_its_companion(members: int) -> None:
     found = distributions(both, IDS)
     assert found == pytest.approx(companion.mixed(network.astype(np.float32), own), abs=1e-4)
     assert np.exp(found).sum(1) == pytest.approx(np.ones(len(found)), abs=1e-4)
-
-
-def test_a_model_that_writes_keeps_no_copy_of_its_table() -> None:
-    config, companion = small.network(SYMBOLS), companion_of(SYMBOLS, 1)
-    weights = small.random_weights(config)
-    tracemalloc.start()
-    try:
-        reader = predictor(config, weights, companion)
-        taken = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
-    assert reader.symbols == SYMBOLS
-    assert taken < sum(array.nbytes for array in companion.tables) / 2
-
-
-def test_models_with_and_without_a_companion_are_mixed_by_their_weights() -> None:
-    configs = small.network(SYMBOLS), small.network(6, members=2)
-    companions = companion_of(SYMBOLS, 1), companion_of(6, 2)
-    known = np.array([0, 1, 2, 3, 4, 5, -1, -1], np.int32)
-    every = np.arange(SYMBOLS, dtype=np.int32)
-    for chosen in (companions, (None, companions[1]), (companions[0], None), (None, None)):
-        parts = [
-            Streams.of(config, small.random_weights(config, seed), companion)
-            for seed, (config, companion) in enumerate(zip(configs, chosen, strict=True))
-        ]
-        mixed = Streams.mixed([(parts[0], 3.0, every), (parts[1], 1.0, known)])
-        # The other model reads no 7: it goes on as if that had not come.
-        one, other = np.exp(parts[0].read(IDS)), np.exp(parts[1].read(IDS[known[IDS] >= 0]))
-        spread = np.zeros(len(IDS))
-        spread[known[IDS] >= 0] = other
-        assert np.exp(mixed.read(IDS))[1:] == pytest.approx((0.75 * one + 0.25 * spread)[1:], rel=1e-5)
-
-
-def test_a_batch_writes_what_each_would_alone() -> None:
-    config = small.network(SYMBOLS, members=2)
-    writer = predictor(config, small.random_weights(config), companion_of(SYMBOLS, 1))
-
-    def rows() -> list[Row]:
-        lengths = (70, 200, 5, 130)
-        return [
-            Row(IDS[: 1 + 2 * at], Sampling(0.8), np.random.default_rng(at), lambda ids, least=least: len(ids) >= least)  # type: ignore[misc]
-            for at, least in enumerate(lengths)
-        ]
-
-    together, alone = writer.write(rows()), [writer.write([row])[0] for row in rows()]
-    for one, other in zip(together, alone, strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_a_model_file_keeps_its_companion(tmp_path: Path) -> None:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-import galvanic
-from galvanic.errors import UserError
 from galvanic.generate import Mixture
-from galvanic.predictor import CHUNK, Row
-from galvanic.text import Ids
 from galvanic.text.edges import begun, cut, joins, speech, whole_words
 from tests.worker.small import LETTERS, biased, model, network
 
@@ -140,39 +134,3 @@ def test_a_whole_word_at_the_end_of_a_seed_stays_one() -> None:
     assert not joins(" ", " ")
     only_x = model("xy", weights=biased(network(2), [0, -30]))  # knows nothing to put there
     assert only_x.generate("xxy", 5, temperature=0, guard=False).text == 5 * "x"
-
-
-@pytest.mark.slow
-def test_the_starter_knows_words_that_a_small_model_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    unlikely = after_words(0.005)
-    authors = unlikely, Mixture([(unlikely, 1), (unlikely, 2)])
-
-    def written(seed: str) -> str:
-        (text,) = {author.generate(seed, 30, temperature=0, guard=False).text for author in authors}
-        return text
-
-    assert written("the fox") == 30 * "x"
-    monkeypatch.setattr("galvanic.model_file.STARTER_FILE", Path(galvanic.__file__).with_name("starter.safetensors"))
-    assert written("the fox") == " " + 29 * "x"
-    assert written("the appendix") == " " + 29 * "x"
-    assert written("the approx") == 30 * "x", "the beginning of a word is finished"
-
-
-@pytest.mark.slow
-def test_a_text_that_is_begun_anew_too_late_stays_if_it_is_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    author = after_words(0.2)
-    write = author.predictor.write
-    written: list[int] = []
-
-    def last(rows: Sequence[Row]) -> list[Ids]:
-        for row in rows:
-            row.until = -math.inf if written else math.inf
-        written.extend(map(len, texts := write(rows)))
-        return texts
-
-    monkeypatch.setattr(author.predictor, "write", last)
-    assert author.generate("the sea", 30, temperature=0, guard=False).text == 30 * "x"
-    written.clear()
-    with pytest.raises(UserError, match="in time"):
-        author.generate("the sea", 300, temperature=0, guard=False)
-    assert written == [CHUNK - len("the sea") + 1, 0], "the first is given up where its first letter joins the seed"

@@ -142,27 +142,6 @@ def test_what_is_made_for_programs_is_refused_by_what_is_in_it(tmp_path: Path, t
         assert caught.value.remedy
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{The lamp went out at nine.}\n",
-        "[Illustration]\n\nCHAPTER I\n",
-        "[1] A footnote comes first.\n",
-        "<The first page is torn.>\n",
-        "# A heading\n\n<p align='center'><img src='x'></p>\n\n"
-        + "Words with <b>some</b> of them bold.\n\nMore words.\n\n" * 30,
-        "ADA. [_Aside_] Hello.\nBEN. Hello, <i>you</i>.\nADA. Well.\n" * 40,
-        "<b> hello\n<ada> hi\n" * 40,
-        "31.12.23, 22:15 - Ada: hello\n" * 40,
-        "name,age\nada,36\n" * 40,
-    ],
-)
-def test_what_only_begins_like_it_is_a_text(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "novel.json"
-    path.write_text(text)
-    assert read_file(path)[0] == text
-
-
 def test_files_far_larger_than_an_upload_are_taken_up_to_a_limit(tmp_path: Path) -> None:
     path = tmp_path / "large.txt"
     path.write_bytes(b"a line of words\n" * 300_000)

@@ -15,11 +15,8 @@ from galvanic.errors import UserError
 from galvanic.generate import Mixture, TextModel, load_model
 from galvanic.request import WriteRequest
 from galvanic.results import Generation
-from shared.settings import Settings
-from tests.worker.small import LETTERS, biased, model, network, save_model
+from tests.worker.small import LETTERS, biased, model, network
 from tests.worker.texts import SENTENCE, Memorised, babble
-from worker.store import ModelStore
-from worker.warm import WarmModels
 
 pytestmark = pytest.mark.slow
 
@@ -78,10 +75,6 @@ def test_classic_loops_unless_the_guard_is_asked_for(classic: Path) -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_a_model_of_one_character_writes_it() -> None:
-    assert model("x").generate("x", 60).text == "x" * 60
-
-
 def test_surprise_is_the_score_spread_over_the_characters(small: TextModel, classic: Path) -> None:
     texts = ["the boat. 7 winds§", "one\r\ntwo\r\nthree", "a", "x" * 700]
     words = model((*LETTERS, " red", " boat", "boat"), recipe="word")
@@ -94,13 +87,6 @@ def test_surprise_is_the_score_spread_over_the_characters(small: TextModel, clas
     score = load_model(classic).score(text)
     assert len(score.nats) == len(text)
     assert any("stop words" in note for note in score.notes)
-
-
-def test_what_is_replaced_bears_its_own_cost() -> None:
-    reader = model('\n"-abc', weights=biased(network(6), np.zeros(6)))
-    nats = reader.score(text := "a\r\nb“c”\r\na—b").nats
-    costly = [char for char, each in zip(text, nats, strict=True) if each > nats[0] + 0.1]
-    assert costly == ["“", "”", "—"]
 
 
 def test_surprise_is_where_the_surprising_is(memorised: Memorised) -> None:
@@ -142,17 +128,6 @@ def test_a_mixture_draws_from_the_weighted_mean() -> None:
     assert ((counts - expected) ** 2 / expected).sum() < 16.3  # 99.9 % quantile with 3 degrees of freedom
 
 
-def test_what_may_follow_is_as_likely_as_when_it_is_read() -> None:
-    letters, numbers = model("abc", units=(24, 16)), model("bc1", seed=1)
-    for author in (letters, Mixture([(letters, 2), (numbers, 1)])):
-        ids, following = author.vocabulary.encode("abccab" * 20), author.vocabulary.encode("abc")
-        before, after = author.predictor.read_ahead(ids, following)
-        assert np.array_equal(before, author.predictor.read(ids))
-        assert [author.predictor.read(np.append(ids, one))[-1] for one in following] == after.tolist()
-        with pytest.raises(UserError, match="in time"):
-            author.predictor.read_ahead(ids, following, -math.inf)
-
-
 def test_a_model_skips_what_it_does_not_know() -> None:
     # "b" knows only "x", which it predicts whatever it reads; "a" is as it is alone.
     letters = model("abc", seed=3, units=(32,))
@@ -175,29 +150,6 @@ def test_what_cannot_be_mixed_is_refused(small: TextModel, classic: Path) -> Non
             Mixture([(small, weight)])
     with pytest.raises(UserError, match="models"):
         Mixture([])
-
-
-def _warm(folder: Path, *names: str) -> WarmModels:
-    chosen = Settings(data_dir=folder / "data", model_store=str(folder / "store"), warm_models=2, _env_file=None)
-    for seed, name in enumerate(names):
-        save_model(folder / name, seed=seed)
-        ModelStore(chosen).save(folder / name, name)
-    return WarmModels(chosen)
-
-
-def test_a_model_that_is_in_use_is_not_loaded_a_second_time(tmp_path: Path) -> None:
-    warm = _warm(tmp_path, "one", "two", "three")  # two are kept
-
-    def use_the_others(held: TextModel) -> TextModel:
-        for other in ("two", "three"):
-            warm.use(1, other, lambda _: None)
-        assert warm.use(1, "one", lambda again: again is held)
-        return held
-
-    held = warm.use(1, "one", use_the_others)
-    for other in ("two", "three"):
-        warm.use(1, other, lambda _: None)
-    assert warm.use(1, "one", lambda again: again is not held), "it makes room once nobody uses it"
 
 
 _shared = functools.cache(model)

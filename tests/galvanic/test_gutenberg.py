@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from galvanic.gutenberg import _LONGEST, find_books, why_not_book
-from galvanic.source import CHUNK, chunks
+from galvanic.source import chunks
 
 BODY = "THE TIN LIGHTHOUSE\n\nChapter 1\n\nThe lamp went out at nine,\nand nobody came to light it."
 HEADER = "The Project Gutenberg eBook of The Tin Lighthouse\n\nTitle: The Tin Lighthouse\n\nAuthor: A. Nobody\n\n"
@@ -106,14 +106,6 @@ def test_all_books_of_a_file_remain_and_nothing_between_them(between: str) -> No
     assert (found.count, found.titled("library")) == (12, "library (12 books)")
 
 
-def test_books_of_which_marks_are_missing_remain_too() -> None:
-    long = "It was dark, and the lamp was out.\n" * 2_000
-    assert strip_gutenberg(f"{START}\n{long}\n{HEADER}{START}\n{BODY}\n{END}") == f"{long.strip()}\n\n\n{BODY}"
-    assert strip_gutenberg(f"{long}\n{END}\n{LICENCE}{long}") == f"{long.strip()}\n\n\n{long.strip()}"
-    end = "End of the Project Gutenberg Etext of The Tin Lighthouse, by A. Nobody"  # no licence follows
-    assert strip_gutenberg(f"{START}\n{BODY}\n{end}\n\n{long}\n{END}") == f"{BODY}\n\n\n{long.strip()}"
-
-
 def test_what_people_wrote_beside_a_book_remains() -> None:
     diary = "Dear diary, we heard of Project Gutenberg today.\n" * (2 * _LONGEST // 48)
     assert strip_gutenberg(f"{diary}\n{full(BODY)}\n{diary}") == f"{diary.strip()}\n\n\n{BODY}\n\n\n{diary.strip()}"
@@ -137,14 +129,6 @@ def test_whether_it_is_the_book(text: str, reason: str) -> None:
     assert why_not_book(text, 90001, "The Tin Lighthouse") == reason
 
 
-@given(before=st.integers(-40, 40), windows=st.integers(0, 2), end=st.sampled_from(["", END]))
-def test_a_marker_is_found_wherever_the_text_is_searched_in_parts(before: int, windows: int, end: str) -> None:
-    start = "The Project Gutenberg eBook\n\n*** START OF THE PROJECT GUTENBERG EBOOK A LONG TITLE\nTHAT RUNS ON ***"
-    filler = ("word " * (windows * CHUNK // 5 + 50))[: max(0, windows * CHUNK + before)]
-    parts = [part for part in (filler.strip(), BODY + f"\n{filler}".rstrip()) if part]
-    assert strip_gutenberg(f"{filler}\n{start}\n{BODY}\n{filler}\n{end}") == "\n\n\n".join(parts)
-
-
 @given(
     st.lists(st.sampled_from([START, END, HEADER, "\n\n", BODY, "Produced by X\n\n", " \n" * 99, LICENCE])), st.data()
 )
@@ -157,13 +141,3 @@ def test_parts_of_any_length_give_the_same_text(lines: list[str], data: st.DataO
     if books is not None:
         assert "".join(books.only(parts)) == strip_gutenberg(text)
         assert "".join(books.only(parts)) == "".join(books.only([text]))
-
-
-def test_a_page_of_comments_is_told_apart_without_trying_all_ways_to_divide_it() -> None:
-    assert "not a Project Gutenberg text" in why_not_book("<!---->" * 1_000, 90001, "The Tin Lighthouse")
-    assert "a web page" in why_not_book("<!---->" * 1_000 + "<html>", 90001, "The Tin Lighthouse")
-
-
-def test_a_text_without_a_blank_line_is_no_credit() -> None:
-    body = "Produced by hand, " + "and by lamplight, " * 500
-    assert strip_gutenberg(f"{START}\n{body}\n{END}") == body.strip()

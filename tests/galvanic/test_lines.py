@@ -37,11 +37,6 @@ def test_examples(window: str, line: str) -> None:
     assert draw_line(lambda: window) == line
 
 
-def test_another_window_is_drawn_when_one_has_no_beginning() -> None:
-    windows = iter(["nothing begins in here at all", "nor in here", "x\nBut here it does begin\n"])
-    assert draw_line(lambda: next(windows)) == "But here it does begin"
-
-
 def test_a_line_without_a_small_letter_at_its_beginning_comes_first() -> None:
     windows = iter(["x\nthis line is small\n", "end. so is this\n", "x\nBut here it does begin\n"])
     assert draw_line(lambda: next(windows)) == "But here it does begin"
@@ -58,14 +53,6 @@ def test_where_nothing_is_kept_a_text_begins_with_a_paragraph_and_a_capital() ->
     line_breaks.windows[:] = 0
     for written in line_breaks.generate_batch(requests):
         assert (written.seed, written.text[0]) == ("", "a")
-
-
-def test_where_nothing_is_kept_no_unlikely_letter_begins_a_text() -> None:
-    """Behind one line break, a channel's model gives each letter that its text lacks a small chance: much, together."""
-    chat = model("\nJQXZab", weights=biased(network(7), [-9, 1, 1, 1, 1, 3, 3]))
-    chat.windows[:] = 0
-    requests = [WriteRequest(seed="", length=20, random_seed=number, from_line=True) for number in range(30)]
-    assert {written.text[0] for written in chat.generate_batch(requests)} == {"a", "b"}
 
 
 @given(st.text("ab .!\n\u3002", min_size=1, max_size=150))

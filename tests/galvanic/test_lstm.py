@@ -70,20 +70,6 @@ def test_bfloat16_products_are_near_and_only_while_training() -> None:
     np.testing.assert_array_equal(low(x, states, training=False)[0], exact(x, states, training=False)[0])
 
 
-def test_the_path_of_a_gpu_is_the_same_layer() -> None:
-    """Keras' path takes the recurrent weights that were drawn, and leaves the layer as it was."""
-    random = np.random.default_rng(3)
-    x, states = inputs(random)
-    layer = ours_like(keras_layer(random))
-    former = layer.cell.recurrent_kernel
-    dropped = tf.convert_to_tensor(former) * tf.constant(random.integers(0, 2, size=former.shape), tf.float32)
-    cell = layer.cell
-    expected = lstm(x, *states, tf.convert_to_tensor(cell.kernel), dropped, tf.convert_to_tensor(cell.bias))
-    for found, wanted in zip(layer.keras_path(x, states, dropped), expected, strict=True):
-        np.testing.assert_allclose(found, wanted, atol=2e-6)
-    assert layer.cell.recurrent_kernel is former
-
-
 @pytest.mark.parametrize("steps", [1, 4])
 def test_gradient_agrees_with_finite_differences(steps: int) -> None:
     random = np.random.default_rng(1)

@@ -30,15 +30,6 @@ def test_the_loop_reads_as_the_saved_network_does(memorised: Memorised) -> None:
     assert log_probs[0] == pytest.approx(-math.log(len(description.symbols)))
 
 
-def test_windows_advanced_together_equal_windows_read_one_by_one(classic: Path) -> None:
-    description, weights, _, _ = load(classic)
-    window, size = description.network.window, description.network.vocabulary
-    ids = np.random.default_rng(0).integers(0, size, window + 130).astype(np.int32)
-    expected = tf.nn.log_softmax(keras_logits(description.network, weights, ids[:-1])).numpy()
-    log_probs = predictor(description.network, weights).read(ids)[window:]
-    np.testing.assert_allclose(log_probs, expected[np.arange(130), ids[window:]], atol=5e-4)
-
-
 def test_continues_what_it_memorised(memorised: Memorised) -> None:
     model = load_model(memorised[0])
     written = model.generate("A small red", length=200, temperature=0, random_seed=1, guard=False)

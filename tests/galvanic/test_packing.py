@@ -7,11 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galvanic.companion import Companion
 from galvanic.errors import UserError
 from galvanic.generate import load_model
 from galvanic.model_file import PACKINGS, Packing, export, fields_of as fields_of_saved, load, save
-from galvanic.results import CurvePoint
 from tests.galvanic.test_model_file import FIXTURES
 from tests.worker.hostile import apart, sealed
 from tests.worker.small import LETTERS, fields_of, network, random_weights, save_model, windows
@@ -67,30 +65,6 @@ def test_the_finest_that_fits_is_sent(tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
-def test_a_table_of_n_grams_gives_way_to_the_weights(tmp_path: Path) -> None:
-    ids = np.random.default_rng(0).integers(0, len(LETTERS), 5_000)
-    config = network(len(LETTERS))
-    table = Companion.counted(ids, len(LETTERS), "char")
-    whole, coarse, alone = (tmp_path / name for name in ("whole", "coarse", "alone"))
-    fields = fields_of(LETTERS, config)
-    curve = CurvePoint(1, 2.0, 2.5), CurvePoint(2, 1.5, 2.25), CurvePoint(3, 1.0, 2.75)
-    record = fields["training"].model_copy(update={"heldout_loss": 2.0, "curve": curve})
-    fields = {**fields, "training": record}
-    for path, companion, packing in ((whole, table, None), (coarse, table, "int8"), (alone, None, "int8")):
-        save(path, random_weights(config), windows(len(LETTERS)), companion, packing=packing, **fields)
-    about = 16  # bytes: the time in a file is written in fewer digits now and then
-    export(whole, tmp_path / "x", coarse.stat().st_size + about)
-    description, _, _, companion = load(tmp_path / "x")
-    assert companion is not None
-    assert description.training == record
-    export(whole, tmp_path / "x", coarse.stat().st_size - about)
-    description, _, _, companion = load(tmp_path / "x")
-    assert companion is None
-    assert description.training.heldout_loss == 2.25  # the network's own
-    assert abs((tmp_path / "x").stat().st_size - alone.stat().st_size) < about
-    assert record.model_copy(update={"network_loss": 2.4}).without_companion().heldout_loss == 2.4
-
-
 def test_weights_beyond_half_precision_are_not_packed_in_it(tmp_path: Path) -> None:
     config = network(len(LETTERS))
     weights = random_weights(config)
@@ -108,12 +82,3 @@ def test_packed_weights_that_overflow_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(sealed(fields, arrays, digest=True))
     with pytest.raises(UserError, match="no usable probabilities"):
         load(tmp_path / "x")
-
-
-def test_packed_weights_that_are_none_are_refused(tmp_path: Path) -> None:
-    whole = FIXTURES / "format-3" / "char.safetensors"
-    halves, in_steps = (apart(packed(whole, tmp_path / "x", packing).read_bytes()) for packing in PACKINGS)
-    for packing, (fields, arrays) in (("float16", in_steps), ("int8", halves), (None, halves), ("float16", ({}, {}))):
-        (tmp_path / "x").write_bytes(sealed({**(fields or halves[0]), "packed": packing}, arrays, digest=True))
-        with pytest.raises(UserError, match="damaged"):
-            load(tmp_path / "x")

@@ -52,13 +52,6 @@ def test_lines_stay_lines() -> None:
     assert drawn(model, 1)[1][0].startswith("b\nA b ab\nB a ab\nA b ab")
 
 
-def test_all_are_long_enough() -> None:
-    model = small.model("\nABab .")
-    model.windows = model.vocabulary.encode("ab a ab b ab ab. " + "ab" * 20).astype(np.uint8)[None]
-    with pytest.raises(UserError, match="keeps no passage"):
-        drawn(model, 1)
-
-
 def test_a_passage_that_was_shown_does_not_come_again() -> None:
     model = fixture()
     number, _ = drawn(model, used=(0, 2))
@@ -95,8 +88,3 @@ def test_peoples_messages_and_the_tutorials_loops_are_refused() -> None:
             drawn(model)
     with pytest.raises(UserError, match="takes the likeliest character"):
         drawn(fixture("classic"))
-
-
-def test_who_waits_too_long_is_told_so() -> None:
-    with pytest.raises(UserError, match="wasn't done in time"):
-        passages.draw(fixture(), 1, (), lambda _: False, 0.0)

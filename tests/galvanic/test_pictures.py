@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from galvanic.facts import facts_of
 from galvanic.model_file import Ancestor, Description
 from galvanic.pictures import COLUMNS, loss_chart, surprise_map
 from galvanic.results import CurvePoint
-from shared.jobs import SURPRISE_LIMIT
 from tests.worker.small import fields_of, network
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("error")]
@@ -32,11 +30,6 @@ def _image(data: bytes) -> Image.Image:
 def test_any_text_becomes_a_picture(text: str) -> None:
     image = _image(surprise_map(text, [1.0] * len(text)))
     assert image.width < 1_000
-
-
-@pytest.mark.parametrize("text", ["\n" * SURPRISE_LIMIT, "a\n" * (SURPRISE_LIMIT // 2), "x" * SURPRISE_LIMIT, ODD, " "])
-def test_no_text_makes_it_a_tower(text: str) -> None:
-    assert _image(surprise_map(text, [0.5] * len(text))).height < 2_000
 
 
 def test_rows_are_broken_after_words_and_lines() -> None:
@@ -77,14 +70,6 @@ def test_facts_take_what_any_file_says() -> None:
     for description in (plain, odd):
         facts = facts_of(description)
         assert all(name and value and value.isprintable() and len(value) < 400 for name, value in facts)
-
-
-def test_many_threads_draw_the_same_pictures() -> None:
-    text = "the boat left the harbour at dawn. " * 8
-    alone = surprise_map(text, [1.0] * len(text))
-    with ThreadPoolExecutor(8) as threads:
-        pictures = list(threads.map(lambda _: surprise_map(text, [1.0] * len(text)), range(24)))
-    assert set(pictures) == {alone}
 
 
 @pytest.mark.parametrize("curve", [(), CURVE[:1], CURVE, (CurvePoint(0, 2.0), CurvePoint(1, 1.5))])

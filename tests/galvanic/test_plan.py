@@ -67,11 +67,6 @@ def test_it_is_said_what_chose_the_network() -> None:
     assert again.because == "that of the model it started from"
 
 
-def test_words_are_dropped_more_than_characters() -> None:
-    char, word = (make_plan(recipe, 3_000, BOOK, Budget(epochs=20)).network for recipe in ("char", "word"))
-    assert char.dropout < word.dropout < 1
-
-
 def test_named_epochs_mean_the_same_network_on_every_machine() -> None:
     slow, fast = (make_plan("char", 80, BOOK, Budget(180, 20, flops)) for flops in (100e9, 1e15))
     assert slow.network.units == fast.network.units
@@ -85,12 +80,6 @@ def test_the_network_fits_into_the_memory(gigabytes: int, budget: Budget) -> Non
     fitting = make_plan("word", 20_000, 500_000, replace(budget, memory=memory))
     assert fitting.memory() <= memory
     assert (fitting == plain) == (plain.memory() <= memory)
-
-
-@pytest.mark.parametrize("symbols", [20, 150, 5_000, 30_000, 10_000_000])
-def test_streams_are_never_shorter_than_a_step(symbols: int) -> None:
-    plan = make_plan("word", 300, symbols)
-    assert symbols // plan.batch > plan.length >= 1
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import pytest
 
 from galvanic.copying import RUN
-from galvanic.errors import UserError
 from galvanic.generate import TextModel, load_model
 from galvanic.related import _recited, related
 from galvanic.text import get_recipe
@@ -44,16 +42,6 @@ def test_words_of_several_characters_count_once() -> None:
     assert len(text) == 2
     told, alone = (float(small.predictor.read(np.concatenate([one, text]))[len(one) :].sum()) for one in (before, bare))
     assert found == pytest.approx((told - alone) / 2, abs=1e-4)
-
-
-def test_an_empty_text_is_told_by_nothing() -> None:
-    assert related(model(), "the boat\n", ["", ""]) == [0, 0]
-    assert related(model(), "the boat\n", ["", "and"])[0] == 0
-
-
-def test_it_is_given_up_in_time() -> None:
-    with pytest.raises(UserError):
-        related(model(), "the boat\n", ["and the wind"], until=time.monotonic() - 1)
 
 
 def test_long_rows_that_the_model_is_sure_of_are_recited() -> None:

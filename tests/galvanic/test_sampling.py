@@ -73,23 +73,6 @@ def test_draws_follow_the_distribution(sampling: Sampling) -> None:
     assert chi_square < 22.5  # 99.9 % quantile with 6 degrees of freedom; there are no more
 
 
-def test_draws_follow_the_distribution_of_a_large_vocabulary() -> None:
-    logits = (2 * np.random.default_rng(0).normal(size=1_000)).astype(np.float32)
-    for sampling in (Sampling(1.0), Sampling(1.0, top_k=40, top_p=0.9)):
-        counts, expected = _draws(sampling, logits, draws=400), _expected(sampling, logits)
-        assert counts[expected == 0].sum() == 0
-        distance = np.abs(counts / counts.sum() - expected).sum() / 2
-        own = np.random.default_rng(1).multinomial(counts.sum(), expected) / counts.sum()
-        # As near as numpy's own draws come, but for a third.
-        assert distance < 1.33 * np.abs(own - expected).sum() / 2
-
-
-def test_ties_with_the_last_one_kept_are_kept() -> None:
-    counts = _draws(Sampling(1.0, top_k=2), np.array([1, 1, 1, 0], np.float32))
-    assert (counts[:3] > 0).all()
-    assert counts[3] == 0
-
-
 def test_the_padding_and_the_impossible_are_never_drawn() -> None:
     # 64 symbols need a whole block of padding; at the highest temperature even it would come up.
     counts = _draws(Sampling(2.0), np.zeros(64, np.float32), draws=500)
@@ -208,10 +191,3 @@ def test_the_guard_forbids_the_shortest_loops_next_symbol() -> None:
     # "5" repeated 12 times after the first; "123" has only 11 repeated symbols by then.
     assert one[11:] == [-1, 5, 5, -1, -1]
     assert three[13:] == [-1, 1, 2]
-
-
-def test_the_guard_leaves_the_seed_alone() -> None:
-    config = network(7)
-    reader = predictor(config, biased(config, LOGITS))
-    written = draw(reader, np.full(100, 4, np.int32), 12, Sampling(0.0, guard=True), np.random.default_rng(0))
-    assert written.tolist() == [4] * 12

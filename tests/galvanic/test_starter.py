@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import galvanic
 from galvanic import model_file
-from galvanic.cli import commands, main
+from galvanic.cli import main
 from galvanic.errors import UserError
 from galvanic.facts import facts_of
 from galvanic.model_file import load
@@ -61,19 +60,6 @@ def test_a_text_that_it_foresees_is_learned_from_it(starter: Path, tmp_path: Pat
     begin(tmp_path / "again", starter)
     for name, weight in load(tmp_path / "again")[1].items():
         np.testing.assert_array_equal(weight, weights[name])
-
-
-def test_it_learns_from_a_repetitive_text_as_long_as_that_helps(starter: Path, tmp_path: Path) -> None:
-    phrases = babble(1_500, seed=11).split(". ")
-    text = "".join(phrases[number * number % len(phrases)].strip() + "\n" for number in range(120))
-    few = begin(tmp_path / "few", starter, text, start="starter", epochs=6)
-    result = begin(tmp_path / "model", starter, text, start="starter", epochs=None, minutes=20)
-    assert result.stopped == "early"
-    assert 12 < result.epochs < 500
-    assert few.network_loss is not None
-    assert result.network_loss is not None
-    assert result.network_loss < few.network_loss - 0.2
-    assert not any("minutes" in note for note in result.notes)
 
 
 @pytest.mark.parametrize(
@@ -147,25 +133,6 @@ def test_what_is_counted_is_a_distribution(starter: Path, text: str) -> None:
     pieces[:, 30] = np.arange(symbols)
     assert np.exp(-counted(prepared.training, pieces, symbols)[:, 10]).sum() == pytest.approx(1.0)
     assert all(np.isfinite(judge(begun, prepared)))
-
-
-def test_it_is_known_by_its_name(
-    starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(model_file, "STARTER_FILE", starter)
-    monkeypatch.setattr(commands, "STARTER_FILE", starter)  # which it has by name since it was imported
-    monkeypatch.chdir(tmp_path)
-    assert main(["generate", "starter", "The boat", "--length", "20"], plugins=()) == 0
-    assert capsys.readouterr().out.startswith("The boat")
-    assert galvanic.load("starter").description == load(starter)[0]
-    model = galvanic.train(UNLIKE, epochs=1, parent=Path("starter"), progress=False)
-    assert [ancestor.name for ancestor in model.description.lineage] == ["starter"]
-    (tmp_path / "text.txt").write_text(ALIKE, "utf-8")
-    typed = ("train", "text.txt", "--epochs", "1")
-    assert main([*typed, "--out", "with"], plugins=()) == 0
-    assert main([*typed, "--out", "without", "--from", "none"], plugins=()) == 0
-    lineages = [load(tmp_path / f"{name}.safetensors")[0].lineage for name in ("with", "without")]
-    assert [len(lineage) for lineage in lineages] == [1, 0]
 
 
 def test_a_file_of_its_name_comes_first(

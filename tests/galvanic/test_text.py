@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-import subprocess
-import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
@@ -36,30 +33,6 @@ def test_stop_words_are_nltks() -> None:
     assert "boat" not in stop_words()
     assert len(stop_words()) in (179, 198)
     assert words_only("The Boat, it isn't HERE: no_one's 2nd!") == "boat no_one 2nd"
-
-
-@pytest.mark.process
-@pytest.mark.parametrize(("mode", "words"), [(0o755, "['boat', 'sea']"), (0o775, "198")])
-def test_stop_words_of_the_machines_nltk_folder_are_used_if_nltk_reads_it(
-    tmp_path: Path, mode: int, words: str
-) -> None:
-    """It refuses a folder in which a group may write; so may be the one that comes with Galvanic."""
-    folder = tmp_path / "corpora" / "stopwords"
-    folder.mkdir(parents=True)
-    (folder / "english").write_text("sea\nboat\n")
-    for path in (tmp_path, *tmp_path.rglob("*")):
-        path.chmod(mode)
-    code = (
-        "from galvanic.text import tokens; from nltk import data; import sys; data.path[:] = sys.argv[1:]; "
-        "found = tokens.stop_words(); print(sorted(found) if len(found) < 9 else len(found), end='')"
-    )
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == (words, "")
-
-
-def test_verse_within_wrapped_prose_keeps_its_lines() -> None:
-    poem = "Oh small red boat,\n  come home, come home,\n  the wind is cold."
-    assert poem in unwrapped(f"{PROSE}\n\n{poem}\n\n{PROSE}")
 
 
 @pytest.mark.parametrize("recipe", ["char", "classic"])
@@ -135,11 +108,6 @@ def test_signs_stand_in_for_others_that_a_model_lacks(
         assert vocabulary.decode(scoring.ids) == read
         assert vocabulary.decode(get_recipe("char").seed(text, vocabulary).ids) == read
         assert scoring.side_nats.sum() > 0
-
-
-def test_unknown_recipe_is_refused() -> None:
-    with pytest.raises(UserError, match="no recipe"):
-        prepare("text" * 100, TextOptions("words"))
 
 
 def prose(width: int, words: int = 900) -> str:

@@ -7,7 +7,6 @@ import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -132,32 +131,6 @@ def test_a_file_gives_the_ids_of_its_text(tmp_path: Path, recipe: str, text: str
             assert there.vocabulary.decode(there.ids) == words_only(clean(text))
     elif not there.unwrapped:
         assert there.vocabulary.decode(there.ids) == clean(text)
-
-
-def test_wrapped_text_gives_the_same_whether_cut_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "\n\n".join(textwrap.fill(babble(700, seed), 70) for seed in range(40))
-    whole = prepare(text)
-    for module in ("body", "recipe"):
-        monkeypatch.setattr(f"galvanic.text.{module}.pieces", lambda text: pieces(text, 1_000))
-    cut = prepare(text)
-    assert whole.unwrapped
-    assert np.array_equal(whole.ids, cut.ids)
-
-
-@pytest.mark.parametrize(("distinct", "kind"), [(256, np.uint8), (257, np.uint16), (65_537, np.int32)])
-def test_ids_take_no_more_bytes_than_they_need(tmp_path: Path, distinct: int, kind: Any) -> None:
-    text = "".join(chr(0x3400 + number) for number in range(distinct))
-    prepared = prepare(text, TextOptions(hard_wrapped=False), workdir=tmp_path)
-    assert prepared.ids.dtype == kind
-    assert list(prepared.ids[-2:]) == [distinct - 2, distinct - 1]
-    assert prepared.vocabulary.decode(prepared.ids) == text
-
-
-def test_a_second_text_in_the_folder_leaves_the_first_as_it_is(tmp_path: Path) -> None:
-    first = prepare("a boat " * 100, workdir=tmp_path)
-    second = prepare("harbour " * 400, workdir=tmp_path)
-    assert first.vocabulary.decode(first.ids) == "a boat " * 100
-    assert second.vocabulary.decode(second.ids) == "harbour " * 400
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

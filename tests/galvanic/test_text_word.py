@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import regex
 from hypothesis import given, strategies as st
 
 from galvanic.source import clean
-from galvanic.text import UNKNOWN, CharVocabulary, TextOptions, body, get_recipe, make_vocabulary, prepare
+from galvanic.text import UNKNOWN, CharVocabulary, TextOptions, get_recipe, make_vocabulary, prepare
 from galvanic.text.classic import words_only
-from galvanic.text.recipe import held_out
 from galvanic.text.tokens import stop_words
 from galvanic.text.vocabulary import split
 from tests.galvanic.test_text_pieces import TEXT
@@ -73,13 +71,6 @@ def test_what_is_no_vocabulary_is_refused(recipe: str, symbols: list[str]) -> No
             make_vocabulary(recipe, ["a", "bc"])
 
 
-@pytest.mark.parametrize("number", [-1, len(WORDS)])
-def test_ids_of_no_symbol_have_no_text(number: int) -> None:
-    for vocabulary in (WORDS, CharVocabulary("".join(sorted(set(LETTERS)))[: len(LETTERS)])):
-        with pytest.raises(IndexError):
-            vocabulary.decode([0, number])
-
-
 @pytest.mark.parametrize("recipe", ["char", "word"])
 @given(st.one_of(ANY, TEXT))
 def test_prepared_texts_come_back(recipe: str, text: str) -> None:
@@ -112,14 +103,6 @@ def test_the_same_characters_are_held_out(recipe: str) -> None:
     assert prepare(text, TextOptions("classic")).heldout_chars == 0
 
 
-@pytest.mark.parametrize(
-    ("characters", "apart"),
-    [(200, 20), (49_999, 4_999), (100_000, 5_000), (419_335, 8_386), (5_000_000, 100_000), (10**8, 100_000)],
-)
-def test_how_much_is_held_out(characters: int, apart: int) -> None:
-    assert held_out(characters) == apart
-
-
 def test_words_are_symbols_when_the_part_to_learn_from_has_them_often() -> None:
     text = "One boat, two boats, two boats. " * 2 + "harbour " * 2 + "a b c d " * 40 + "late late late late"
     prepared = prepare(text, TextOptions("word"))
@@ -130,20 +113,6 @@ def test_words_are_symbols_when_the_part_to_learn_from_has_them_often() -> None:
     characters = [symbol for symbol in symbols if len(symbol) == 1]
     assert characters == sorted(set(text))
     assert symbols == (*characters, *sorted(symbols[len(characters) :]))
-
-
-def test_only_so_many_words_are_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "".join(f" w{number}" * (number + 1) for number in range(60)) + "." * 2_000  # of which a tenth is held out
-    monkeypatch.setattr(body, "MOST_WORDS", 10)
-    words = {symbol for symbol in prepare(text, TextOptions("word")).vocabulary.symbols if len(symbol) > 1}
-    assert words == {f" w{number}" for number in range(50, 60)}
-
-
-def test_counting_many_words_keeps_the_frequent_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "".join(f" common w{number}\n" for number in range(60_000))
-    monkeypatch.setattr(body, "_MOST_COUNTED", 5_000)
-    words = [symbol for symbol in prepare(text, TextOptions("word")).vocabulary.symbols if len(symbol) > 1]
-    assert words == [" common"]
 
 
 @pytest.mark.parametrize("recipe", ["char", "word", "classic"])
@@ -189,18 +158,6 @@ def test_what_each_id_of_a_scored_text_stands_for() -> None:
     assert covered("word", "my boat\r\nmy boat") == ["m", "y", " boat", "\r\n", "m", "y", " boat"]
     assert covered("classic", "The Sea — and the İl!") == ["S", "e", "a", " — and the ", "İ", "İ", "l"]
     assert covered("classic", "a Red,  boat.") == ["R", "e", "d", ",  ", "b", "o", "a", "t"]
-
-
-@pytest.mark.parametrize("recipe", ["char", "word"])
-def test_wrapped_lines_keep_their_places_when_scored(recipe: str) -> None:
-    import textwrap
-
-    text = "\r\n\r\n".join("\r\n".join(textwrap.wrap(babble(700, seed), 70)) for seed in range(6))
-    assert "".join(covered(recipe, text, unwrapped=True)) == text
-    prepared = prepare(text, TextOptions(recipe))
-    scoring = get_recipe(recipe).scoring(text, prepared.vocabulary, unwrapped=True)
-    assert np.array_equal(scoring.ids, prepared.ids)
-    assert scoring.side_nats.sum() > 0
 
 
 CHAT = "\r\n".join(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from galvanic.errors import UserError
-from galvanic.learners import StreamsLearner, WindowsLearner, make_learner
+from galvanic.learners import make_learner
 from galvanic.model_file import load
 from galvanic.options import TrainOptions
 from galvanic.plan import Plan, make_plan
@@ -123,31 +123,3 @@ def test_nothing_of_the_heldout_part_is_ever_learned() -> None:
     for name, weight in plain.items():
         np.testing.assert_array_equal(weight, other_heldout[name])
     assert any(not np.array_equal(weight, other_text[name]) for name, weight in plain.items())
-
-
-@pytest.mark.parametrize("characters", [181, *(pytest.param(size, marks=pytest.mark.long) for size in (180, 5_000))])
-def test_streams_fit_small_texts(characters: int) -> None:
-    text = babble(characters * 10 // 9 + 3)
-    prepared = prepare(text)
-    plan = make_plan("char", len(prepared.vocabulary), prepared.learned)
-    plan = plan.model_copy(update={"network": plan.network.model_copy(update={"units": (8,)})})
-    learner = make_learner(plan, prepared, 1)
-    assert isinstance(learner, StreamsLearner)
-    learner.begin_epoch(1)
-    loss, count = learner.step(learner.steps - 1, 1e-3)
-    assert np.isfinite(loss)
-    assert count == plan.batch * plan.length
-    assert learner.steps * count <= prepared.learned
-    heldout = learner.heldout(lambda: None)
-    assert heldout == pytest.approx(np.log(len(prepared.vocabulary)), abs=0.5)
-
-
-def test_an_epoch_of_windows_shows_each_once() -> None:
-    prepared = prepare(TEXT, TextOptions("classic"))
-    learner = make_learner(small_plan("classic"), prepared, 1)
-    assert isinstance(learner, WindowsLearner)
-    learner.begin_epoch(1)
-    assert learner.steps == -(-prepared.patterns // 64)
-    counts = [learner.step(index, 0.0)[1] for index in range(learner.steps)]
-    assert sum(counts) == prepared.patterns
-    assert sorted(learner._order) == list(range(prepared.patterns))

@@ -39,25 +39,6 @@ def test_choices_take_the_place_of_the_defaults() -> None:
     assert plan.network.shapes()["lstm_2/lstm_cell/kernel"] == (40, 160)
 
 
-def test_dropout_of_nothing_drops_nothing() -> None:
-    network = choose(dropout=0).network
-    assert (network.dropout, network.input_dropout, network.recurrent_weight_dropout) == (0, 0, 0)
-
-
-@pytest.mark.parametrize(
-    ("options", "units"),
-    [
-        ({"units": 64}, (64, 64, 64)),
-        ({"layers": 1}, (256,)),
-        ({"layers": 2}, (256, 256)),
-        ({"layers": 5}, (256, 256, 128, 128, 128)),
-        ({"layers": 2, "units": 16}, (16, 16)),
-    ],
-)
-def test_layers_of_classic(options: dict[str, int], units: tuple[int, ...]) -> None:
-    assert choose(CLASSIC, recipe="classic", **options).network.units == units
-
-
 def test_one_hot_needs_no_embedding() -> None:
     network = choose(encoding="one-hot").network
     assert (network.encoding, network.embedding) == ("one-hot", 0)
@@ -84,11 +65,6 @@ def test_streams_are_shortened_to_the_text_with_a_note(symbols: int) -> None:
     assert plan.batch * (plan.length + 1) <= symbols
     assert plan.batch * plan.length >= symbols // 2
     assert f"{plan.batch:,} of {plan.length:,}" in notes[0]
-
-
-def test_streams_that_fit_stay() -> None:
-    assert fit_to_text(CHAR, 400_000) == (CHAR, ())
-    assert fit_to_text(CLASSIC, 300) == (CLASSIC, ())
 
 
 @pytest.mark.parametrize("encoding", ["embedding", pytest.param("one-hot", marks=pytest.mark.long)])

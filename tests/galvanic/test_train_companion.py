@@ -56,13 +56,6 @@ def test_it_is_of_all_the_text_and_the_loss_from_before_the_held_out_part_was_co
     assert loss < -alone[prepared.learned :].mean() * prepared.heldout_density
 
 
-def test_a_child_counts_its_own_text_alone(tmp_path: Path) -> None:
-    run("char", tmp_path / "parent")
-    other = babble(2_500, seed=4).replace("storm", "été")
-    run("char", tmp_path / "child", text=other, parent=tmp_path / "parent", plan=None)
-    assert counted(other, "char", tmp_path / "child")
-
-
 @pytest.mark.parametrize("recipe", ["char", "word"])
 def test_a_channel_is_counted_by_its_members_and_a_book_after_it_is_not(recipe: Any, tmp_path: Path) -> None:
     text = babble(6_000).replace(". ", ".\n").strip() + "\n"

@@ -13,13 +13,12 @@ from galvanic.learners import StreamsLearner
 from galvanic.model_file import load, save
 from galvanic.options import RecipeName, TrainOptions
 from galvanic.parent import child_plan, grown, load_parent
-from galvanic.plan import make_plan
-from galvanic.results import TrainingInterrupted, best_point
+from galvanic.results import best_point
 from galvanic.text import TextOptions, make_vocabulary, prepare
 from tests.galvanic.test_train import TEXT, run, small_plan
 from tests.worker.hostile import apart
 from tests.worker.small import fields_of, keras_logits, network, random_weights, windows
-from tests.worker.texts import Recorder, babble
+from tests.worker.texts import babble
 
 pytestmark = pytest.mark.slow
 
@@ -84,25 +83,6 @@ def test_a_new_symbol_begins_as_its_relative(trained: Path) -> None:
     assert sizes.min() / 2 < np.linalg.norm(rows[-1] - rows[:-1].mean(0)) < sizes.max() * 2
 
 
-def test_a_new_word_begins_as_the_same_word_without_accent_or_capital(tmp_path: Path) -> None:
-    known = (" ", "S", "e", "s", " ete", " storm")
-    config = network(len(known))
-    save(tmp_path / "word", random_weights(config), windows(len(known)), **fields_of(known, config, "word"))
-    parent = load_parent(tmp_path / "word", None, TrainOptions(recipe="word"))
-    symbols = (*known, " été", " Storm", " sea", "´")
-    rows = grown(parent, symbols, np.full(len(symbols), 10), np.random.default_rng(0))["embedding/embeddings"]
-    own = rows[: len(known)]
-    spread = np.linalg.norm(own - own.mean(0), axis=1).mean()
-    near = {symbol: np.linalg.norm(own - rows[symbols.index(symbol)], axis=1) / spread for symbol in symbols[-4:]}
-    assert {symbol: known[int(np.argmin(near[symbol]))] for symbol in (" été", " Storm")} == {
-        " été": " ete",
-        " Storm": " storm",
-    }
-    assert near[" été"].min() < 0.3
-    for without in (" sea", "´"):
-        assert near[without].min() > 0.3
-
-
 def test_another_text_is_learned_from_what_is_known(trained: Path, tmp_path: Path) -> None:
     """And its own child knows both."""
     child = run("char", tmp_path / "child", text=OTHER, parent=trained, epochs=2)
@@ -163,14 +143,6 @@ def test_training_that_makes_it_worse_leaves_it_as_it_was(
         np.testing.assert_array_equal(load(tmp_path / "more")[1][name], weight)
 
 
-@pytest.mark.parametrize("recipe", ["char", "word", "classic"])
-def test_the_learning_rate_is_smaller_the_less_there_is_to_learn(recipe: str) -> None:
-    new = make_plan(recipe, 50, 100_000)
-    long, short = (make_plan(recipe, 50, symbols, network=new.network) for symbols in (100_000, 10_000))
-    assert short.learning_rate <= long.learning_rate < new.learning_rate
-    assert recipe == "classic" or short.learning_rate < long.learning_rate
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -187,23 +159,3 @@ def test_what_a_model_cannot_become_is_refused(
     recipe = options.pop("recipe", "char")
     with pytest.raises(UserError, match=message):
         run(recipe, tmp_path / "child", parent=trained, plan=None, **options)
-
-
-def test_a_classic_model_learns_no_new_characters(classic: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot learn new ones"):
-        run("classic", tmp_path / "child", parent=classic, plan=None, text=OTHER)
-
-
-@pytest.mark.long
-def test_an_interrupted_child_ends_as_an_uninterrupted_one(trained: Path, tmp_path: Path) -> None:
-    for text in (TEXT, OTHER):
-        whole = run("char", tmp_path / "whole", text=text, parent=trained)
-        place = tmp_path / f"checkpoint-{text is TEXT}"
-        for after in (1, 6):
-            hooks = Recorder(lambda asked, after=after: "interrupt" if asked > after else None)
-            with pytest.raises(TrainingInterrupted):
-                run("char", tmp_path / "parts", hooks, text=text, parent=trained, checkpoint=place)
-        with pytest.raises(UserError, match="another model to start from"):
-            run("char", tmp_path / "parts", text=text, checkpoint=place)
-        parts = run("char", tmp_path / "parts", text=text, parent=trained, checkpoint=place)
-        assert parts.curve == whole.curve
