@@ -36,12 +36,6 @@ def test_first_look(page: Tab) -> None:
     assert page.tab.title() == "#lab – Galvanic playground"
 
 
-def test_keys_go_to_the_composer_from_the_start(page: Tab) -> None:
-    page.tab.keyboard.type("!ping")
-    page.tab.keyboard.press("Enter")
-    page.wait_for("pong")
-
-
 def test_a_reaction_is_added_and_taken_back(page: Tab) -> None:
     page.say("react to this")
     message = page.wait_for("react to this")
@@ -90,50 +84,6 @@ def test_what_is_typed_while_the_page_loads_is_kept(browser: Browser, client: Pl
     page.tab.close()
 
 
-def test_the_box_is_one_key_away(page: Tab, client: PlaygroundClient) -> None:
-    focusable = "a[href], button, textarea, summary, [tabindex='0']"
-    first = page.tab.locator(focusable).first
-    expect(first).to_have_text("Skip to the message box")
-    first.focus()
-    page.tab.keyboard.press("Enter")
-    expect(page.composer).to_be_focused()
-    page.channel("library").focus()
-    client.send("a word elsewhere", person="ben", channel="cellar")  # which draws the list of channels anew
-    expect(page.channel("cellar")).to_have_class(re.compile("unread"))
-    expect(page.channel("library")).to_be_focused()
-    page.tab.keyboard.type("!ping")
-    page.tab.keyboard.press("Enter")
-    page.wait_for("pong")
-
-
-def test_what_is_typed_beside_a_slash_form_goes_into_its_first_text_field(page: Tab) -> None:
-    form = page.slash("learn")
-    expect(form.get_by_role("button").first).to_be_visible()  # the file's, before the name
-    page.channel("library").focus()
-    page.tab.keyboard.type("frank")
-    expect(page.part("option-name")).to_have_value("frank")
-
-
-def test_a_messages_actions_are_one_stop(page: Tab) -> None:
-    page.say("act on this")
-    tools = page.wait_for("act on this").get_by_role("toolbar")
-    tools.get_by_role("button").first.focus()
-    for name in ("React with 😂", "React with 👍", "React with 🔥", "Reply"):
-        page.tab.keyboard.press("ArrowRight")
-        expect(tools.get_by_role("button", name=name)).to_be_focused()
-    page.tab.keyboard.press("Enter")
-    expect(page.part("replying")).to_be_visible()
-    expect(page.composer).to_be_focused()
-
-
-def test_escape_leaves_a_slash_form_from_send(page: Tab) -> None:
-    page.slash("fickle")
-    page.part("send").focus()
-    page.tab.keyboard.press("Escape")
-    expect(page.part("slash")).to_be_hidden()
-    expect(page.composer).to_be_focused()
-
-
 def test_every_link_and_button_has_a_name(page: Tab) -> None:
     page.card()
     page.say("!gallery")
@@ -154,12 +104,6 @@ def test_card_is_edited_in_place(page: Tab, client: PlaygroundClient) -> None:
     page.press(card, "Press")
     expect(card).to_contain_text("pressed by Ada")
     expect(button).to_be_focused()
-
-
-def test_unanswered_button_says_so(page: Tab) -> None:
-    card = page.card()
-    page.press(card, "Silent")
-    expect(card.get_by_test_id("notice")).to_contain_text("This interaction failed")
 
 
 def test_form_and_menu(page: Tab) -> None:
@@ -195,12 +139,6 @@ def test_commands_on_a_message(page: Tab, client: PlaygroundClient) -> None:
     expect(page.messages).to_have_count(before + 1)
 
 
-def test_file_on_a_message(page: Tab) -> None:
-    page.say("!size", files={"notes.txt": b"x" * 4321})
-    expect(page.messages.filter(has_text="!size").last.get_by_test_id("attachment")).to_contain_text("notes.txt")
-    page.wait_for("notes.txt 4321")
-
-
 def test_slash_command_with_a_file(page: Tab) -> None:
     page.call("learn", {"name": "frank", "times": "2"}, files={"file": ("book.txt", b"hello")})
     expect(page.wait_for("frank book.txt 5 2").locator(".lead")).to_have_text(re.compile(r"Ada\s*used\s*/learn"))
@@ -218,14 +156,6 @@ def test_slash_commands_are_suggested_and_completed(page: Tab) -> None:
     expect(field).to_have_value("frankenstein")
     field.press("Enter")
     page.wait_for(re.compile(r"used\s*/pick[\s\S]*frankenstein"))
-
-
-def test_missing_option_is_named(page: Tab) -> None:
-    page.composer.press_sequentially("/learn x")
-    page.part("send").click()
-    expect(page.part("error")).to_have_text("/learn needs file.")
-    page.tab.keyboard.press("Escape")
-    expect(page.composer).to_be_focused()
 
 
 def test_hostile_text_stays_text(page: Tab, client: PlaygroundClient) -> None:
@@ -253,24 +183,6 @@ def test_each_person_sees_their_own(page: Tab) -> None:
     expect(page.composer).to_be_enabled()
     page.say("!ping")
     page.wait_for("pong")
-
-
-def test_other_channel_is_marked_unread(page: Tab, client: PlaygroundClient) -> None:
-    client.send("over here", channel="library", person="ben")
-    library = page.channel("library")
-    expect(library).to_have_class(re.compile("unread"))
-    page.go("library")
-    page.wait_for("over here")
-    expect(library).not_to_have_class(re.compile("unread"))
-
-
-def test_message_that_is_too_long_comes_back(page: Tab) -> None:
-    page.composer.fill("x" * 2001)
-    page.composer.press("Enter")
-    expect(page.part("error")).to_contain_text("2,000 characters")
-    expect(page.composer).to_have_value("x" * 2001)
-    assert ["400" in problem for problem in page.problems] == [True], "the browser tells of the refusal"
-    page.problems.clear()
 
 
 def test_a_file_that_discord_does_not_take_says_how_else(page: Tab, tmp_path: Path) -> None:
@@ -328,48 +240,6 @@ def test_bot_and_playground_come_and_go(browser: Browser, tmp_path: Path) -> Non
     finally:
         again.stop()
         page.tab.close()
-
-
-def test_the_bare_address_says_what_to_open(browser: Browser, client: PlaygroundClient) -> None:
-    page = browser.new_page()
-    page.goto(client.url)
-    expect(page.get_by_role("heading")).to_have_text("This playground is locked")
-    page.goto(client.address)
-    expect(page.get_by_test_id("composer")).to_be_visible()
-    assert page.url == f"{client.url}/"
-    page.close()
-
-
-def test_menus_of_roles_and_channels(page: Tab) -> None:
-    page.say("!menus")
-    menus = page.wait_for("menus").get_by_test_id("select")
-    expect(menus).to_have_count(2)
-    roles, where = menus.nth(0), menus.nth(1)
-    roles.locator("summary").click()
-    for name in ("Writers", "Readers"):
-        roles.get_by_label(re.compile(f"@{name}")).check()
-    expect(roles.locator("summary")).to_have_text(re.compile("@Readers.*@Writers|@Writers.*@Readers"))
-    roles.get_by_role("button", name="Choose").click()
-    page.wait_for("Role:Readers Role:Writers")
-    where.locator("summary").click()
-    expect(where.locator("label")).to_have_text(["#lab", "#library", "#tavern", "#cellar"])
-    expect(where.get_by_role("button", name="Choose")).to_be_disabled()
-    for name in ("lab", "cellar"):
-        where.get_by_label(f"#{name}").check()
-    where.get_by_role("button", name="Choose").click()
-    page.wait_for("AppCommandChannel:cellar AppCommandChannel:lab")
-
-
-def test_form_with_menus(page: Tab) -> None:
-    page.call("survey", {})
-    form = page.part("modal")
-    form.get_by_role("button", name="Submit").click()
-    expect(form.get_by_role("alert")).to_contain_text("Where is empty")
-    page.problems.clear()  # the browser tells of the refusal
-    form.get_by_label("#library").check()
-    form.locator("select").select_option("Low")
-    form.get_by_role("button", name="Submit").click()
-    page.wait_for("AppCommandChannel:library Low")
 
 
 def test_everything_on_a_message(page: Tab) -> None:

@@ -20,7 +20,7 @@ from kombu.exceptions import OperationalError
 from bot.background import reply
 from bot.jobs.client import JobClient
 from shared.connect import connect, connect_async, connect_once, explain
-from shared.settings import Settings, SettingsError, get_settings, read_settings
+from shared.settings import Settings, get_settings, read_settings
 from tests import factories
 from tests.safety.certificates import Authority
 from tests.safety.server import Server
@@ -46,12 +46,6 @@ def secure(tls_program: str, authority: Authority) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def expired(tls_program: str, authority: Authority) -> Iterator[Server]:
     yield from _serving(tls_program, authority, *authority.issue("localhost", left=-HOUR))
-
-
-@pytest.fixture(scope="module")
-def demanding(tls_program: str, authority: Authority) -> Iterator[Server]:
-    """A server that takes no client without a certificate."""
-    yield from _serving(tls_program, authority, *authority.issue("localhost"), REDIS_TLS_CLIENTS="yes")
 
 
 def _serving(program: str, authority: Authority, cert: bytes, key: bytes, **env: str) -> Iterator[Server]:
@@ -152,38 +146,6 @@ def test_the_programs_say_so(secure: Server, monkeypatch: pytest.MonkeyPatch, tm
     assert "Traceback" not in done.stderr
 
 
-def test_a_server_may_ask_for_our_certificate(
-    demanding: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: Authority
-) -> None:
-    ca, cert, key = authority.files(tmp_path)
-    settings = as_user(monkeypatch, demanding, "worker", ca, redis_cert_file=cert, redis_key_file=key)
-    assert connect(settings).ping()
-    celery_reaches(settings)
-    _, others_cert, others_key = Authority("Somebody else").files(tmp_path / "theirs")
-    settings = as_user(monkeypatch, demanding, "worker", ca, redis_cert_file=others_cert, redis_key_file=others_key)
-    with pytest.raises(redis.ConnectionError) as caught:
-        connect_once(settings).ping()
-    assert "do not agree on TLS" in explain(caught.value, settings).problem
-
-
-def test_the_wrong_port_is_said(secure: Server, ca: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = as_user(monkeypatch, secure, "worker", ca)
-    monkeypatch.setenv("REDIS_URL", f"rediss://worker@localhost:{secure.port}/0")
-    with pytest.raises(redis.ConnectionError) as caught:
-        connect_once(read_settings()).ping()
-    assert "do not agree on TLS" in explain(caught.value, settings).problem
-
-
-def test_the_port_without_tls_can_be_closed(
-    tls_program: str, authority: Authority, ca: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cert, key = authority.issue("localhost")
-    for server in _serving(tls_program, authority, cert, key, REDIS_PORT="0"):
-        assert connect_once(as_user(monkeypatch, server, "bot", ca)).ping()
-        with pytest.raises(redis.ConnectionError):
-            redis.Redis(port=server.port, retry=None).ping()
-
-
 def test_the_steps_in_the_docs_make_certificates_that_work(
     tls_program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,33 +158,3 @@ def test_the_steps_in_the_docs_make_certificates_that_work(
     made = {name: (tmp_path / f"redis_tls_{name}").read_bytes() for name in ("cert", "key", "ca")}
     with Server(program=tls_program, certificates=made, REDIS_PORT="0") as server:
         assert connect_once(as_user(monkeypatch, server, "bot", tmp_path / "redis_tls_ca")).ping()
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"REDIS_CA_FILE": "ca"}, "nothing would be encrypted"),
-        ({"REDIS_URL": "rediss://h:1", "REDIS_CA_FILE": "nowhere"}, "REDIS_CA_FILE cannot be used (No such file"),
-        ({"REDIS_URL": "rediss://h:1", "REDIS_CA_FILE": "text"}, "REDIS_CA_FILE cannot be used (not in PEM"),
-        ({"REDIS_URL": "rediss://h:1", "REDIS_CERT_FILE": "cert"}, "belong together"),
-        (
-            {"REDIS_URL": "rediss://h:1", "REDIS_CERT_FILE": "cert", "REDIS_KEY_FILE": "text"},
-            "REDIS_CERT_FILE or REDIS_KEY_FILE",
-        ),
-        (
-            {"REDIS_URL": "rediss://h:1", "REDIS_CERT_FILE": "ca", "REDIS_KEY_FILE": "key"},
-            "REDIS_CERT_FILE or REDIS_KEY_FILE",
-        ),
-    ],
-)
-def test_files_that_cannot_be_used_are_refused_at_once(
-    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, values: dict[str, str], said: str
-) -> None:
-    authority.files(tmp_path)
-    (tmp_path / "text").write_text("Call me Ishmael.")
-    monkeypatch.setenv("REDIS_URL", "redis://h:1")
-    for name, value in values.items():
-        monkeypatch.setenv(name, value if name == "REDIS_URL" else str(tmp_path / value))
-    with pytest.raises(SettingsError) as caught:
-        read_settings()
-    assert said in caught.value.problem

@@ -173,11 +173,6 @@ async def test_without_a_network_what_needs_none_is_named(
         await resolve(name, make_settings(corpora_dir=tmp_path))
 
 
-async def test_a_redirect_is_followed(mirrors: Mirrors, make_settings: MakeSettings) -> None:
-    settings = make_settings(gutenberg_mirrors=(mirrors.url("moved"),))
-    assert (await resolve("frankenstein", settings)).text == BODY.strip()
-
-
 async def test_every_reason_is_named(mirrors: Mirrors, make_settings: MakeSettings) -> None:
     urls = (mirrors.url("missing"), "http://127.0.0.1:9/{number}", "nonsense", mirrors.url("html"))
     with pytest.raises(UserError) as caught:
@@ -205,14 +200,6 @@ async def test_a_damaged_cache_is_fetched_again(mirrors: Mirrors, make_settings:
     assert (await resolve("frankenstein", settings)).text == BODY.strip()
     assert mirrors.asked == ["good", "good"]
     assert (await resolve("frankenstein", make_settings(gutenberg_mirrors=()))).text == BODY.strip()
-
-
-async def test_a_cache_that_cannot_be_written_does_not_matter(
-    mirrors: Mirrors, make_settings: MakeSettings, tmp_path: Path
-) -> None:
-    (tmp_path / "data").write_text("a file where the folder should be")
-    settings = make_settings(gutenberg_mirrors=(mirrors.url("good"),))
-    assert (await resolve("frankenstein", settings)).text == BODY.strip()
 
 
 async def test_python_docs_need_no_network(make_settings: MakeSettings) -> None:
@@ -264,31 +251,6 @@ async def test_no_name_leads_out_of_the_folder(make_settings: MakeSettings, tmp_
         (place / "secret.txt").write_text(BODY, "utf-8")
     with pytest.raises(UserError, match="There is no text"):
         await resolve(name, make_settings(corpora_dir=folder))
-
-
-async def test_an_unknown_name_is_shown_up_to_a_length(make_settings: MakeSettings) -> None:
-    with pytest.raises(UserError) as caught:
-        await resolve("q" * 500 + "`", make_settings())
-    assert len(caught.value.problem) < 100
-    assert "Did you mean" not in caught.value.remedy
-
-
-async def test_a_folder_that_is_gone_does_not_take_the_rest_with_it(
-    make_settings: MakeSettings, tmp_path: Path
-) -> None:
-    settings = make_settings(corpora_dir=tmp_path / "nowhere")
-    assert "frankenstein" in names(settings)
-    assert (await resolve("python-docs", settings)).info.source == "python-docs"
-
-
-async def test_a_bad_file_in_the_folder_is_refused(make_settings: MakeSettings, tmp_path: Path) -> None:
-    (tmp_path / "short.txt").write_text("too short")
-    (tmp_path / "paper.txt").write_bytes(b"%PDF-1.7 not a text")
-    (tmp_path / "large.txt").write_bytes(b"words " * 200_000)
-    settings = make_settings(corpora_dir=tmp_path, corpus_max_mb=1)
-    for name, reason in (("short", "too short: 9"), ("paper", "a PDF"), ("large", r"1\.2 MB")):
-        with pytest.raises(UserError, match=reason):
-            await resolve(name, settings)
 
 
 def test_an_upload(make_settings: MakeSettings) -> None:

@@ -199,20 +199,6 @@ def test_an_error_of_redis_quotes_no_command(redis_url: str, how: str, code: str
     assert out.getvalue().count("ResponseError") >= 7
 
 
-def test_where_redis_was_looked_for_is_said() -> None:
-    out = start()
-    logging.getLogger("celery").error("lost: %s", redis.ConnectionError("Error 111 connecting to 127.0.0.1:1."))
-    assert "connecting to 127.0.0.1:1" in out.getvalue()
-
-
-def test_the_level_holds() -> None:
-    out = start(log_level="WARNING")
-    structlog.get_logger().info("no")
-    logging.getLogger("discord").info("no")
-    structlog.get_logger().warning("yes")
-    assert [record["event"] for record in records(out)] == ["yes"]
-
-
 async def test_the_context_belongs_to_its_task() -> None:
     out = start()
     log = structlog.get_logger()
@@ -233,13 +219,6 @@ async def test_the_context_belongs_to_its_task() -> None:
         ("theirs", "a", GUILD),
         ("theirs", "b", GUILD),
     ]
-
-
-def test_a_second_call_replaces_the_first() -> None:
-    first, second = start(), start()
-    structlog.get_logger().info("once")
-    assert first.getvalue() == ""
-    assert len(records(second)) == 1
 
 
 @pytest.mark.process

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -82,21 +80,6 @@ def test_systemd_hands_secrets_over_in_a_folder_of_its_own(monkeypatch: pytest.M
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     (tmp_path / "discord_token").write_text("a-token", "utf-8")
     assert read_settings().discord_token is not None
-
-
-def test_no_folder_of_secrets_is_nothing_to_speak_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SECRETS_DIR", str(tmp_path / "none"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert read_settings().discord_token is None
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_secret_that_may_not_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
-    (tmp_path / "discord_token").touch(mode=0)
-    with pytest.raises(SettingsError, match="DISCORD_TOKEN cannot be read"):
-        read_settings()
 
 
 def test_a_secret_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
