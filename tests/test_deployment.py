@@ -64,12 +64,6 @@ def test_profiles_choose_what_runs(file: str, profiles: str, there: set[str]) ->
 
 
 @resolves
-def test_the_profile_of_the_command_line_goes_before_that_of_env() -> None:
-    done = compose.run("docker-compose.yml", "--profile", "gpu", "config", "--services", COMPOSE_PROFILES="cpu")
-    assert set(done.stdout.split()) == {"redis", "bot", "train-gpu", "generate"}, done.stderr
-
-
-@resolves
 @pytest.mark.parametrize(
     ("file", "variable"),
     [
@@ -103,29 +97,6 @@ def test_every_service_is_contained_limited_watched_and_restarted(file: str) -> 
         assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
         assert service["restart"] == "unless-stopped", name
         assert service["stop_grace_period"], name
-
-
-@resolves
-def test_any_number_of_workers_fit_on_a_host(file: str) -> None:
-    for name in set(WORKERS) & set(services_of(file)):
-        service = services_of(file)[name]
-        assert not {"container_name", "hostname", "ports", "expose"} & set(service), name
-
-
-@resolves
-@pytest.mark.parametrize(
-    ("variable", "limit", "value", "seen"),
-    [
-        ("TRAIN_MEMORY", "memory", "6g", str(6 * 2**30)),
-        ("TRAIN_CPUS", "cpus", "1.5", 1.5),
-    ],
-)
-def test_limits_can_be_set(variable: str, limit: str, value: str, seen: str | float) -> None:
-    done = compose.run("docker-compose.yml", "config", "--format", "json", COMPOSE_PROFILES="cpu", **{variable: value})
-    assert f'"{limit}": ' in done.stdout
-    found = re.search(rf'"train": \{{.*?"limits": \{{.*?"{limit}": "?([\d.]+)', done.stdout, re.DOTALL)
-    assert found is not None
-    assert float(found[1]) == float(seen)
 
 
 @resolves
@@ -178,18 +149,6 @@ def test_workers_elsewhere_check_that_it_is_their_redis() -> None:
     redis = services_of("bot.compose.yml")["redis"]
     assert all(source_of(redis, f"redis_tls_{name}") for name in ("cert", "key", "ca"))
     assert source_of(redis, "redis_tls_ca_key") is None, "who has it can pretend to be Redis"
-
-
-@resolves
-@pytest.mark.parametrize("file", ["docker-compose.yml", "worker.compose.yml"])
-def test_all_workers_of_a_host_share_the_models(file: str) -> None:
-    for name in WORKERS:
-        service = services_of(file)[name]
-        (volume,) = service["volumes"]
-        assert (volume["type"], volume["source"], volume["target"]) == ("volume", "models", "/data")
-        queue = name.removesuffix("-gpu")
-        assert service["command"] == ["serve", queue]
-        assert service["healthcheck"]["test"] == ["CMD", "python", "-m", "worker", "health", queue]
 
 
 @resolves

@@ -25,29 +25,3 @@ def test_words_are_counted_and_known(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert [word for word in [*found, "Once", "eliza"] if word not in known] == ["tis", "th", "Once", "eliza"]
     assert known.lacks(found) == pytest.approx(2 / 9)
     assert words.distinct_fours([["a", "b", "c", "d", "A", "b", "c", "d"], ["x"]]) == pytest.approx(4 / 5)
-
-
-@pytest.mark.parametrize(
-    ("text", "inside", "joined"),
-    [
-        ("the sea|r", True, True),
-        ("provi|ded", True, True),
-        ("12|3", True, True),
-        ("don|’t", True, False),
-        ("don’|t", True, False),
-        ("the old man|'s", True, False),
-        ("to|-morrow", True, False),
-        ("to-|morrow", True, False),
-        ("the sea|--the", False, False),
-        ("the sea--|the", False, False),
-        ("he said, “|No", False, False),
-        ("“No|”", False, False),
-        ("‘No|’ he", False, False),
-        ("the sea| is", False, False),
-        ("|the", False, False),
-    ],
-)
-def test_a_word_goes_on(text: str, inside: bool, joined: bool) -> None:
-    before, _, after = text.partition("|")
-    assert words.inside_word(before, after) is inside
-    assert words.joined(before, after) is joined

@@ -19,22 +19,6 @@ async def test_a_silent_server_is_given_up() -> None:
     assert time.monotonic() - began >= 0.2
 
 
-async def test_a_loop_that_comes_round_late_is_no_outage() -> None:
-    async def answers_in_rounds() -> str:
-        for _ in range(6):
-            await asyncio.sleep(0)
-        return "there"
-
-    async def sits_on_the_loop() -> None:
-        for _ in range(6):
-            time.sleep(0.1)  # noqa: ASYNC251 - that is what is to be tried
-            await asyncio.sleep(0)
-
-    crowd = asyncio.create_task(sits_on_the_loop())
-    assert await reply(answers_in_rounds(), 0.2) == "there"
-    await crowd
-
-
 async def test_a_loop_goes_on_whatever_happens_and_logs_an_outage_once() -> None:
     troubles = [AwayError(), AwayError(), KeyError("x"), None, AwayError(), None]
     done, wakeup = asyncio.Event(), asyncio.Event()

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from bot.options import autocomplete as module
 from bot.options.autocomplete import choices, in_time
 from bot.words import MOST, label
-from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
+from playground.places import CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live
 
 LONG = "x" * 100
@@ -70,13 +70,6 @@ async def test_every_offer_that_asks_redis_survives_its_outage(
     live.patch.setattr(live.bot.snapshots, "look", away)
     assert set(await offered(live, command, option)) <= {"starter", "none"}  # which are no models of Redis'
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
-
-
-async def test_a_channel_with_the_longest_name_can_be_chosen(live: Live) -> None:
-    name = "long-" + "x" * 95
-    channel = live.world.create_channel(GUILD_ID, name)
-    await live.until(lambda: live.bot.get_channel(channel.id), "the channel")
-    assert await offered(live, "model share", "where", "long-") == [str(channel.id)]
 
 
 async def test_the_sources_of_train_are_offered(live: Live) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from bot.channels import importer
 from playground.places import GUILD_ID, USER_IDS
-from shared import keys
 from shared.events import Event
 from shared.settings import Settings
 from tests.bot.channels import LAB, MESSAGES, Pages, being_read, lines_of, next_run, talked, until
@@ -78,22 +77,6 @@ async def test_only_its_owner_and_moderators_cancel_it(live: Live) -> None:
         live.acts.click(USER_IDS["ben"], LAB, card.id, button["custom_id"])
         await live.until(lambda: live.showing("Cancelled"), "the end")
         await nothing_kept(live)
-
-
-@pytest.mark.parametrize(("service", "method"), [("transcripts", "purge"), ("jobs", "imported")])
-async def test_it_can_be_cancelled_to_the_very_end(live: Live, service: str, method: str) -> None:
-    await talked(live, 150, "ada")
-    works = getattr(getattr(live.bot, service), method)
-
-    async def meanwhile(*args: Any, **options: Any) -> Any:
-        assert await live.bot.jobs.cancel(f"t-{sent.id}") == "cancelled"
-        return await works(*args, **options)
-
-    live.patch.setattr(getattr(live.bot, service), method, meanwhile)
-    sent = live.send("!train #lab")
-    await live.until(lambda: live.showing("Cancelled"), "the end")
-    await nothing_kept(live)
-    assert not await live.bot.redis.hlen(keys.ACTIVE)
 
 
 async def test_a_cancel_outlives_the_bot(live: Live) -> None:

@@ -185,30 +185,6 @@ def test_each_person_sees_their_own(page: Tab) -> None:
     page.wait_for("pong")
 
 
-def test_a_file_that_discord_does_not_take_says_how_else(page: Tab, tmp_path: Path) -> None:
-    long = tmp_path / "long.txt"
-    long.write_bytes(bytes(12_000_000))
-    page.part("file-input").set_input_files(long)
-    expect(page.part("error")).to_contain_text("the most that Discord takes here")
-    expect(page.part("error")).to_contain_text("CORPORA_DIR")
-    expect(page.part("chip")).to_have_count(0)
-
-
-def test_narrow_window(browser: Browser, client: PlaygroundClient) -> None:
-    page = Tab.opened(browser, client.address, width=400)
-    page.card()
-    assert page.tab.evaluate("document.documentElement.scrollWidth") == 400
-    menu = page.tab.get_by_label("Channels and people")
-    menu.click()
-    page.tab.keyboard.press("Escape")
-    expect(page.channel("library")).to_be_hidden()
-    expect(menu).to_be_focused()
-    page.tab.keyboard.press("Enter")
-    expect(page.channel("lab")).to_be_focused()
-    page.go("library")
-    page.tab.close()
-
-
 def test_bot_and_playground_come_and_go(browser: Browser, tmp_path: Path) -> None:
     server = Server(tmp_path / "data")
     page = Tab.opened(browser, server.client.address)
@@ -240,44 +216,6 @@ def test_bot_and_playground_come_and_go(browser: Browser, tmp_path: Path) -> Non
     finally:
         again.stop()
         page.tab.close()
-
-
-def test_everything_on_a_message(page: Tab) -> None:
-    page.say("!gallery")
-    message = page.wait_for("Something of everything")
-    expect(message.get_by_test_id("button")).to_have_count(9)
-    expect(message.get_by_role("button", name="⚡ Button 4")).to_be_enabled()
-    expect(message.get_by_role("button", name="Off")).to_be_disabled()
-    expect(message.get_by_role("link", name="Read")).to_have_attribute("href", "https://example.org")
-    expect(message.locator("select").first.locator("option")).to_have_text(
-        ["One colour", "🎨 Red — The colour of red", "🎨 Blue — The colour of blue"]
-    )
-    expect(message.locator("select").last).to_be_disabled()
-    for picture in message.locator("img:not(.avatar)").all():
-        expect(picture).to_have_js_property("complete", True)
-        assert picture.evaluate("image => image.naturalWidth") > 50
-    # The page stays at its end while the pictures come in.
-    expect(message.locator("select").last).to_be_in_viewport()
-    page.shot("everything-on-a-message")
-
-
-def test_servers_stand_apart(page: Tab, client: PlaygroundClient) -> None:
-    groups = page.part("channels").locator("h2")
-    expect(groups).to_have_text(["Galvanic playground", "The Annex", "Direct messages"])
-    client.send("from the other server", channel="atrium", person="ben")
-    expect(page.channel("atrium")).to_have_class(re.compile("unread"))
-    page.go("atrium")
-    page.wait_for("from the other server")
-    expect(page.channel("atrium")).not_to_have_class(re.compile("unread"))
-    expect(page.part("members")).to_contain_text("People — 3")
-    expect(page.part("member").filter(has_text="Ada")).to_contain_text("Guests")
-    page.say("!where")
-    page.wait_for("The Annex: ['atrium'] ['Guests'] False 50")
-    page.be("Dora")
-    expect(page.channel("atrium")).to_have_count(0)
-    expect(page.channel("cellar")).to_have_count(0)
-    page.be("Ben")
-    expect(page.channel("cellar")).to_be_visible()
 
 
 def test_direct_messages(page: Tab) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from galvanic.learners import calibrate, interpolate, make_learner
+from galvanic.learners import calibrate, make_learner
 from galvanic.plan import Budget, make_plan
 from galvanic.text import TextOptions, prepare
 from tests.worker.texts import babble
@@ -38,23 +38,3 @@ def test_a_network_that_is_too_sure_is_made_less_so(sureness: float) -> None:
     ratio = found["output/kernel"].std() / right["output/kernel"].std()
     assert ratio == pytest.approx(1.0, abs=0.07)
     np.testing.assert_array_equal(found["lstm_0/lstm_cell/kernel"], learned["lstm_0/lstm_cell/kernel"])
-
-
-def test_what_went_too_far_comes_back_towards_where_it_began() -> None:
-    prepared = prepare(babble(4_000), TextOptions("char"))
-    plan = make_plan("char", len(prepared.vocabulary), prepared.learned, Budget(epochs=1))
-    learner = make_learner(plan, prepared, 1)
-    initial = learner.weights()
-    learner.begin_epoch(1)
-    for index in range(learner.steps):
-        learner.step(index, 3e-3)
-    learned = learner.weights()
-    learner.set_weights(learned)
-    loss = learner.heldout(lambda: None)
-    assert loss is not None
-    # Twice as far as it learned: the way back leads through what it learned.
-    too_far = {name: initial[name] + 2 * (weight - initial[name]) for name, weight in learned.items()}
-    learner.set_weights(interpolate(learner, too_far, initial, lambda: learner.heldout(lambda: None)))
-    found = learner.heldout(lambda: None)
-    assert found is not None
-    assert found <= loss + 1e-6

@@ -26,46 +26,28 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
         ("one\ntwo\nthree", 11, "line", "one\ntwo"),
         ("\nthree", 4, "line", "\nthr"),  # nothing else is left to read
         ("The sea was calm. And the", 22, None, "The sea was calm."),
-        ("One. The sea was calm and the", 22, None, "One. The sea was calm"),  # its sentence ends too early
         ("I met Mr. Smith", 11, None, "I met"),
-        ("She saw Mr. Higgins go", 19, "sentence", "She saw Mr. Higgins"),
-        ("So he came. Mrs. Pearce", 16, None, "So he came."),
-        ("Version 3.5 is out", 10, None, "Version"),
         ("a line of verse\nanother", 20, None, "a line of verse"),
         ("I don\u2019t", 5, None, "I"),
         ("I come to-morrow", 10, None, "I come"),
         ("the sea--the storm", 12, None, "the sea--the"),
-        ("she said \u201cno", 10, None, "she said"),
         ("我们明天再来这里看看吧", 7, None, "我们明天再来这"),
         (f"ok {FAMILY}{FAMILY}", 10, None, f"ok {FAMILY}"),
         ("cafe\u0301s are", 4, None, "cafe"),  # one word alone is cut, for nothing else is left
         ("unbelievable", 5, None, "unbel"),
         ("calm", 10, None, "calm"),
         ("„Komm her!“ sagte er", 12, None, "„Komm her!“"),
-        ("„Komm her!“ Dann ging er weiter und", 30, "sentence", "„Komm her!“"),
         ("»Er rief: ›Komm!‹« Dann", 22, "sentence", "»Er rief: ›Komm!‹«"),
-        ("er kam und sagte: „Komm", 19, None, "er kam und sagte:"),
         ("« Oui ! » dit-il enfin", 20, "sentence", "« Oui ! »"),
-        ("«\u00a0Oui\u202f!\u00a0» Il part", 13, "sentence", "«\u00a0Oui\u202f!\u00a0»"),
-        ("Il part. «\u00a0Oui", 11, None, "Il part."),  # one that begins something
         ('She ran. "Come', 10, None, "She ran."),
         ("I go.\n\nCORIOLANUS:\nWell", 19, None, "I go."),
-        ("I go.\n\nCORIOLANUS:\nWell", 19, "line", "I go."),
-        ("I go.\n\nFirst Citizen:\nWell", 22, None, "I go."),
         ("I go, my lord. CORIOLANUS: Well", 26, None, "I go, my lord."),
-        ("I go, my lord. Caius Marcius: Well", 29, None, "I go, my lord."),
         ("I go.\n\nTHE MOTHER\nWell", 17, None, "I go."),
-        ("I go.\n\nHAMLET.\nWell", 14, "sentence", "I go."),
         ("It was so.\n\nCHAPTER IV\n\nThe", 22, None, "It was so."),
-        ("It was so.\n\nChapter 12. The Sea\n\nOne", 31, None, "It was so."),
-        ("It was so.\n\nACT II\n\nSCENE I\n\nA hall", 27, None, "It was so."),
-        ("It was so.\n\n* * *\n\nThe", 17, None, "It was so."),
         ("It was so.\n\nXIV.\n\nThe", 16, "sentence", "It was so."),
         (f"I go. {'A' * 50} B", 56, None, f"I go. {'A' * 50}"),  # and no more is tried than there are characters
         ("CORIOLANUS:\nWell then", 11, None, "CORIOLANUS:"),  # nothing else is left
         ("他走了。\n\n李四：\n好", 10, None, "他走了。"),
-        ("ok\nNO!\nwhy", 8, None, "ok\nNO!"),
-        ("ok\n用GPT\n好", 8, None, "ok\n用GPT"),
     ],
 )
 def test_a_text_ends_where_something_ends(text: str, most: int, stop: Any, expected: str) -> None:

@@ -63,11 +63,6 @@ def test_with_one_marker_one_side_is_cut() -> None:
     assert strip_gutenberg(f"{BODY}\n\n{END}{FOOTER}") == BODY
 
 
-def test_the_word_produced_is_not_always_a_credit() -> None:
-    body = "A lamp produced by hand stood there.\n\nIt burned."
-    assert strip_gutenberg(book(body=body)) == body
-
-
 def title(text: str) -> str:
     books = find_books([text])
     return books.title if books is not None else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import textwrap
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from galvanic import source
 from galvanic.errors import UserError
 from galvanic.source import chunks, clean, cleaned, pieces
 from galvanic.text import TextOptions, body, prepare
-from galvanic.text.body import unwrap, wrapping
 from galvanic.text.classic import words_only
 from tests.worker.texts import babble
 
@@ -51,46 +49,6 @@ def test_paragraphs_then_lines_then_words_stay_whole() -> None:
     assert list(pieces(text, 20)) == ["one two\nthree\n\n", "four five six\nseven"]
     assert list(pieces(text, 9)) == ["one two\n", "three\n\n", "four", " five", " six\n", "seven"]
     assert list(pieces("abcdefg", 3)) == ["abc", "def", "g"]
-
-
-def joined_line_by_line(text: str, width: int) -> str:
-    """What `unwrap` does, told one line at a time."""
-    lines = text.split("\n")
-    breaks = ["\n"] * (len(lines) - 1)
-    number = 0
-    while number < len(lines):
-        end = number
-        while end < len(lines) and lines[end].strip():
-            end += 1
-        inner = range(number, end - 1)
-        full = sum(len(lines[i].strip()) + 1 + len(lines[i + 1].split()[0]) > 0.9 * width for i in inner)
-        if len(inner) and full >= len(inner) / 2:
-            for i in inner:
-                breaks[i] = " "
-        number = end + 1
-    return "".join(itertools.chain.from_iterable(itertools.zip_longest(lines, breaks, fillvalue="")))
-
-
-WRAPPED = st.lists(
-    st.one_of(
-        st.integers(1, 120).map(lambda words: textwrap.fill(babble(6 * words, words), 60)),
-        st.text(st.sampled_from("ab \t\x0b\u3000é漢\n"), max_size=80),
-        st.sampled_from(["", " ", "A verse,\n  and another\nof three"]),
-    ),
-    max_size=12,
-).map("\n".join)
-
-
-@given(WRAPPED, st.sampled_from([55, 60, 75]))
-def test_lines_are_joined_paragraph_by_paragraph(text: str, width: int) -> None:
-    assert unwrap(text, width) == joined_line_by_line(text, width)
-
-
-def test_the_width_is_the_98th_percentile_of_lines_with_text() -> None:
-    lines = ["x" * length for length in range(1, 101)]
-    assert wrapping(["\n\n".join([*lines, " " * 300])]).width == 98
-    assert wrapping(["\n".join([*lines[:50], ""]), "\n".join(lines[50:])]).width == 98
-    assert wrapping([]).width == 0
 
 
 @pytest.fixture(params=[17, 60, 400])

@@ -24,9 +24,7 @@ from tests.worker.channels import (
     interrupt,
     messages,
 )
-from worker.events import JobEvents, Superseded
 from worker.files import JobFiles
-from worker.training import run_train
 
 pytestmark = pytest.mark.slow
 
@@ -133,26 +131,6 @@ def test_what_was_interrupted_goes_on_only_with_the_same_words(
     assert channel.starts()[1:] == expected
     assert channel.known(event.model) & {RAIN, SNOW} == learns
     assert not channel.is_stale(event.model)
-
-
-def test_a_model_that_was_saved_and_never_entered_goes_with_the_words(channel: Channel) -> None:
-    """Its worker was killed just then, and what is left of the words is too short for another one."""
-
-    def killed(*_: Any, **__: Any) -> None:
-        raise Superseded
-
-    job, models = channel.enter(), channel.settings.data_dir / "models"
-    with channel.patch.context() as patch:
-        patch.setattr(JobEvents, "enter", killed)
-        run_train(*lives.message(channel.client, job.job_id))
-    assert len(list(models.iterdir())) == 1
-    checkpoint = JobFiles(channel.settings, job.job_id).checkpoint
-    checkpoint.mkdir(exist_ok=True)
-    for author in (ANN, BEN):
-        channel.withdraw(author)
-    require_failure(channel.train(job), "too short")
-    assert list(models.iterdir()) == []
-    assert not lives.told_of(Sample, channel.client, job.job_id)
 
 
 def test_another_servers_messages_are_not_there(channel: Channel) -> None:

@@ -27,38 +27,6 @@ def test_a_machine_without_a_gpu_names_cores_and_processor(monkeypatch: pytest.M
     assert 1 <= hardware.cores() <= (os.cpu_count() or 1)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="what each thread does stands in /proc")
-def test_a_share_of_the_cores_is_all_that_tensorflow_computes_with() -> None:
-    code = """
-import os
-from pathlib import Path
-from worker import hardware
-hardware.limit_cores(1)
-from galvanic.machine import import_tensorflow
-import_tensorflow()
-import tensorflow as tf
-
-def ticks():
-    tasks = Path("/proc/self/task").iterdir()
-    fields = [[task.name, *(task / "stat").read_text().rpartition(")")[2].split()] for task in tasks]
-    return {one[0]: int(one[12]) + int(one[13]) for one in fields}  # user and system, proc(5)
-
-def work():
-    for _ in range(20):
-        product = matrix @ matrix
-    return float(product[0, 0])
-
-matrix = tf.ones((1_000, 1_000))
-work()
-before = ticks()
-work()
-worked = [after - before.get(task, 0) for task, after in ticks().items()]
-print(hardware.on_cpu().split(" of ")[0], sum(one > 0.2 * max(worked) for one in worked))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
-    assert done.stdout.split() == ["1", "core", "1"], "one thread worked"
-
-
 def describe(environment: dict[str, str]) -> str:
     """What a fresh process says, which has not loaded TensorFlow."""
     code = "from worker import hardware; print(hardware.describe())"
