@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests import compose
 from tests.compose import ROOT
 
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("galvanic*"))
@@ -97,30 +96,8 @@ def test_each_service_is_the_redis_user_that_it_is_in_a_container() -> None:
     assert "REDIS_PORT=6390" in (ROOT / "deploy" / "systemd" / "galvanic-redis.service").read_text("utf-8")
 
 
-@pytest.mark.skipif(compose.command() is None, reason="Docker Compose is not installed")
-@pytest.mark.parametrize(
-    ("unit", "service"), [("bot", "bot"), ("train@", "train"), ("generate", "generate"), ("redis", "redis")]
-)
-@pytest.mark.process
-def test_a_unit_runs_what_the_container_runs(unit: str, service: str) -> None:
-    config = compose.resolved("docker-compose.yml", "cpu")["services"][service]
-    words = value(ROOT / "deploy" / "systemd" / f"galvanic-{unit}.service", "ExecStart").split()
-    if service == "redis":
-        assert words[-1].strip("'") == f"{PLACE}/docker/redis/start.sh"
-        return
-    module = "bot" if service == "bot" else "worker"
-    assert words == [f"{PLACE}/.venv/bin/python", "-m", module, *(config.get("command") or [])]
-
-
 def test_one_unit_runs_what_make_run_runs() -> None:
     unit = ROOT / "deploy" / "systemd" / "galvanic.service"
     assert value(unit, "ExecStart") == f"{PLACE}/.venv/bin/python -m launcher"
     assert "-m launcher" in (ROOT / "Makefile").read_text("utf-8")
     assert value(unit, "Conflicts") == "galvanic.target"
-
-
-def test_the_docs_name_every_unit() -> None:
-    text = (ROOT / "docs" / "services.md").read_text("utf-8")
-    for path in UNITS:
-        named = path.name if path.suffix == ".target" else path.stem.rstrip("@")
-        assert named in text, path.name

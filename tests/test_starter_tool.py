@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from galvanic.errors import UserError
-from tools.starter import Apart, chatted, compose, paragraphs, typographic, written
+from tools.starter import Apart, compose, typographic
 
 SENTENCE = "The lamp was lit before the {0} came down the hill, and nobody asked what {0} it was that day."
 
@@ -55,17 +54,3 @@ def test_what_is_measured_on_is_left_out_or_refused(tmp_path: Path) -> None:
     same = book(tmp_path, "same", [*numbered(10), *(part.lower() for part in measured)])
     with pytest.raises(UserError, match=r"same\.txt shares much"):
         compose([same], tmp_path / "text", 1, known)
-
-
-def test_paragraphs_of_another_alphabet_are_left_out(tmp_path: Path) -> None:
-    path = book(tmp_path, "mixed", ["One.", "Ἐν ἀρχῇ.", "Café, “two”."])
-    assert paragraphs(path) == ["One.", "Café, “two”."]
-
-
-def test_a_text_is_written_in_several_ways() -> None:
-    assert typographic("\"It's--\" he said, 'so...'") == "“It’s—” he said, ‘so…’"
-    assert chatted('"Well!" said he. "It\'s _very_ late, is it not?"') == "well\nsaid he\nit's very late is it not"
-    text = "".join(written(numbered(4_000), np.random.default_rng(0)))
-    lower = sum(line.islower() for line in text.split("\n") if line)
-    assert 0.03 < lower / 4_000 < 0.2
-    assert text.count("\n\n") > 2_000

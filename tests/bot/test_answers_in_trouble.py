@@ -116,29 +116,6 @@ async def test_an_answer_that_discord_does_not_take_now_is_posted_once_and_pings
         assert (message.reference or {}).get("message_id") == str(asked)
 
 
-@pytest.mark.parametrize(
-    ("how", "status", "code", "times", "why"),
-    [
-        ("command", 503, 0, 5, "took too long"),
-        ("press", 503, 0, 5, "took too long"),
-        ("command", 400, 50_035, 1, "The words are too strange."),
-    ],
-)
-async def test_why_there_is_no_answer_is_told_once(
-    live: Live, worker: StandIn, how: str, status: int, code: int, times: int, why: str
-) -> None:
-    if why == "took too long":
-        live.bot.settings.generate_timeout_s = 1
-    job_id = await ask(live, worker, how)
-    fault = live.faults.add(Fault("POST", POST, status, code, times=times))
-    if why != "took too long":
-        worker.tell(job_id, Failed(problem=why))
-    await live.until(lambda: live.showing(why), "the reason")
-    await live.until(lambda: not worker.waiting(), "the end of the job")
-    assert not fault.times
-    assert len(live.shown("❌")) == 1
-
-
 async def test_a_bot_that_stops_while_it_posts_leaves_the_answer_to_the_next(live: Live, worker: StandIn) -> None:
     job_id = await ask(live, worker, "command")
     fault = live.faults.add(Fault("POST", POST, 503, times=1_000))

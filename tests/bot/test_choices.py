@@ -12,20 +12,11 @@ from structlog.testing import capture_logs
 
 from bot.options import autocomplete as module
 from bot.options.autocomplete import choices, in_time
-from bot.words import MOST, label
+from bot.words import MOST
 from playground.places import CHANNEL_IDS, USER_IDS
 from tests.bot.live import Live
 
 LONG = "x" * 100
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [("frankenstein", "frankenstein"), ("", "-"), (" \n\t", "-"), ("a\n b", "a b"), (f"#{LONG}", f"#{'x' * 98}…")],
-)
-def test_a_label_is_one_that_discord_takes(text: str, shown: str) -> None:
-    assert label(text) == shown
-    assert 1 <= len(label(text)) <= 100
 
 
 def test_choices_are_those_that_discord_takes() -> None:

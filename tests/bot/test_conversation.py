@@ -172,21 +172,6 @@ async def test_bots_and_webhooks_get_no_answer_to_a_reply(live: Live, worker: St
     assert job.seed == "who was that?\n"
 
 
-async def test_each_persons_words_are_held_as_theirs(live: Live, worker: StandIn) -> None:
-    _, answer = await say(live, worker, f"{MENTION} adas words", "so it is")
-    job, _ = await say(live, worker, "bens words", person="ben", reply_to=answer)
-    for who, own, others in ((ADA, "adas words", "bens words"), (BEN, "bens words", "adas words")):
-        user = await live.bot.fetch_user(who)
-        (file, *_), _ = await export(live.bot.holdings, user)
-        told = json.loads(file.fp.read())["requests"]
-        (kept,) = [one for one in told if one["job_id"] == job.job_id]
-        assert kept["seed"] == f"{own}\n"
-        assert others not in json.dumps(told)
-        assert (str(BEN) in json.dumps(told)) is (who == BEN)
-    assert await live.bot.holdings.forget_requests(ADA, [GUILD_ID]) == 2
-    assert not await live.bot.redis.exists(keys.job(job.job_id), keys.job_events(job.job_id))
-
-
 async def of_speakers(live: Live, names: dict[int, str]) -> None:
     """#lab's model learned with `--speakers`, of members by these names, who agreed."""
     store, consents = live.bot.transcripts, live.bot.consents
@@ -232,3 +217,18 @@ async def test_the_starter_answers_where_there_is_no_model_and_says_how_to_teach
     job, answer = await say(live, worker, "and?", "well", reply_to=answer)
     assert job.seed == "hello\ngood day\nand?\n"
     assert answer.content == "well"
+
+
+async def test_each_persons_words_are_held_as_theirs(live: Live, worker: StandIn) -> None:
+    _, answer = await say(live, worker, f"{MENTION} adas words", "so it is")
+    job, _ = await say(live, worker, "bens words", person="ben", reply_to=answer)
+    for who, own, others in ((ADA, "adas words", "bens words"), (BEN, "bens words", "adas words")):
+        user = await live.bot.fetch_user(who)
+        (file, *_), _ = await export(live.bot.holdings, user)
+        told = json.loads(file.fp.read())["requests"]
+        (kept,) = [one for one in told if one["job_id"] == job.job_id]
+        assert kept["seed"] == f"{own}\n"
+        assert others not in json.dumps(told)
+        assert (str(BEN) in json.dumps(told)) is (who == BEN)
+    assert await live.bot.holdings.forget_requests(ADA, [GUILD_ID]) == 2
+    assert not await live.bot.redis.exists(keys.job(job.job_id), keys.job_events(job.job_id))

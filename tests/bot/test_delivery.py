@@ -10,7 +10,7 @@ import pytest
 from playground.places import CHANNEL_IDS, GUILD_ID
 from shared import keys
 from shared.events import Failed, Imported
-from shared.jobs import GENERATE_QUEUE, Job
+from shared.jobs import GENERATE_QUEUE
 from tests import lives
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import TEXT, StandIn, lab
@@ -53,22 +53,6 @@ async def test_what_took_too_long_does_not_come_about_after_all(live: Live, work
         log.enter(Imported(model=record(model_id="m9", guild_id=GUILD_ID)), GUILD_ID)
     assert not worker.redis.exists(keys.model("m9"))
     assert log.is_over()
-
-
-async def test_what_came_at_the_last_moment_is_the_answer(live: Live, worker: StandIn) -> None:
-    delivery = live.bot.delivery
-    job = generate_job(place=lab())
-    await live.bot.jobs.submit(job)
-    give_up = live.bot.jobs.give_up
-
-    async def just_before(job: Job, event: Failed) -> bool:
-        worker.write(job.job_id)
-        return await give_up(job, event)
-
-    live.patch.setattr(live.bot.jobs, "give_up", just_before)
-    event = await delivery.end_of(job, 0.05, Failed(problem="slow"))
-    assert event is not None
-    assert event.kind == "generated"
 
 
 async def test_what_is_put_off_while_the_bot_stops_is_left_to_the_next_start(live: Live) -> None:

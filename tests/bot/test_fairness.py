@@ -10,12 +10,10 @@ from hypothesis import given, strategies as st
 
 from bot.jobs.fairness import (
     Estimate,
-    Owner,
     Served,
     Waiting,
     estimate,
     in_order,
-    refused,
     schedule,
     serve,
     virtual_time,
@@ -147,25 +145,6 @@ def test_who_comes_later_does_not_catch_up_on_what_others_had_before() -> None:
     assert line.order() == ["b6", "a3", "b7", "a4", "b8", "a5"]
 
 
-def test_whoever_cancels_what_waits_keeps_the_turn_for_the_next() -> None:
-    line = Line()
-    line.enter(A, 4)
-    line.enter(B, 2)
-    assert line.send().job_id == "a0"
-    del line.waiting["a1"], line.waiting["a2"]
-    assert line.order() == ["b4", "a3", "b5"]
-
-
-def test_what_was_sent_before_is_first_in_its_old_order() -> None:
-    line = Line()
-    line.enter(A, 2)
-    line.enter(B, 2)
-    again = [line.send(), line.send(), line.send()]
-    for one in reversed(again):
-        line.waiting[one.job_id] = one
-    assert line.order() == [*(one.job_id for one in again), "b3"]
-
-
 @given(st.lists(st.sampled_from([A, B, C, 0, -A, -B]), min_size=1, max_size=40))
 def test_between_servers_that_wait_nobody_gets_two_more(steps: list[int]) -> None:
     """Goyal et al.: while two servers both wait, what they were given differs by one training at most, each way.
@@ -191,15 +170,3 @@ def test_between_servers_that_wait_nobody_gets_two_more(steps: list[int]) -> Non
         there = {one.guild_id for one in line.waiting.values()}
         lead = {pair: lead.get(pair, 0) for pair in itertools.combinations((A, B, C), 2) if set(pair) <= there}
     assert not line.waiting
-
-
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), max_size=20), st.integers(1, 4), st.integers(1, 8))
-def test_a_limit_that_is_kept_stays_kept(asked: list[tuple[int, int]], own: int, all_: int) -> None:
-    active: list[Owner] = []
-    for guild_id, user_id in asked:
-        who = Owner(guild_id, user_id)
-        verdict = refused(active, who, (own, all_))
-        of_guild = sum(one.guild_id == guild_id for one in active)
-        assert (verdict is None) == (active.count(who) < own and of_guild < all_)
-        if verdict is None:
-            active.append(who)

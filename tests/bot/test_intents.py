@@ -6,7 +6,6 @@ import ast
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import discord
@@ -14,30 +13,17 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from bot import __main__ as main, gateway, intents, words
+from bot import __main__ as main, gateway, words
 from bot.app import Galvanic
 from playground.places import BOT_ID, CHANNEL_IDS
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
-from tests.bot.test_welcome import new_server
 from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver
 
 UNREAD = "Discord doesn't let me read messages ('Message Content Intent' is off)"
 OPERATOR = "The bot's operator can turn it on (https://discord.com/developers/applications"
 MENTION = f"<@{BOT_ID}>"
-
-
-def asks(*names: str, granted: dict[str, bool] | None) -> discord.Client:
-    """A client that asked for these intents; `granted`: flags of its application, None: Discord is away."""
-
-    async def application_info() -> Any:
-        if granted is None:
-            raise ConnectionError
-        return SimpleNamespace(flags=discord.ApplicationFlags(**granted))
-
-    asked = discord.Intents(guilds=True, **dict.fromkeys(names, True))
-    return cast(discord.Client, SimpleNamespace(intents=asked, application_info=application_info))
 
 
 @pytest.fixture
@@ -99,15 +85,6 @@ async def test_slash_commands_have_the_fields_that_messages_show(live: Live) -> 
         assert names <= {one.display_name for one in slash.parameters}, command
 
 
-async def test_a_new_server_is_told_once_with_slash_commands(live: Live) -> None:
-    room = await new_server(live)
-    greeting = text_of(await live.until(lambda: live.showing("Hello!", channel=room), "a greeting"))
-    assert UNREAD in greeting
-    assert OPERATOR in greeting
-    assert "`/train`" in greeting
-    assert "`!" not in greeting
-
-
 @pytest.mark.parametrize("person", ["ada", "ben"])
 async def test_the_status_says_what_does_not_work(live: Live, person: str) -> None:
     live.slash(person, "status")
@@ -162,14 +139,3 @@ async def test_refused_it_comes_back_without_what_is_missing(driver: Driver, qui
 
 
 # ---------------------------------------------------------------------- which are missing
-
-
-def test_each_intent_has_its_own_words(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "channel_training", "opt-in")
-    monkeypatch.setattr(settings, "members_intent", True)
-    assert intents.missing(asks("members", "message_content", granted={}), settings) is None
-    said = intents.missing(asks("message_content", granted={}), settings) or ""
-    assert "Server Members Intent" in said
-    assert "Message Content" not in said
-    monkeypatch.setattr(settings, "members_intent", False)
-    assert intents.missing(asks("message_content", granted={}), settings) is None

@@ -8,7 +8,6 @@ import pytest
 
 from bot.channels.sources import own_channel
 from bot.channels.store import Line
-from bot.models.registry import MOST_OWN
 from bot.models.transfer import require_export
 from bot.servers.access import Viewer
 from bot.train.state import TrainingState
@@ -74,14 +73,6 @@ async def test_it_takes_ones_own_yes_and_the_admins(live: Live) -> None:
     assert "You haven't agreed" in await live.ask("!train @me #lab", person="ben")
     assert "another member alone" in await live.ask("!train @ada #lab", person="ben")
     assert await live.bot.transcripts.all() == []
-
-
-async def test_too_few_words_are_counted_as_that_members(live: Live) -> None:
-    await talked(live, 3, "ada", "ben")
-    sent = live.send("!train @me #lab", person="ben")
-    card = await live.until(lambda: live.showing("Could not learn"), "the refusal")
-    assert "characters by that member; at least 1,000" in text_of(card)
-    assert live.answer(sent) is not None
 
 
 def test_it_is_its_authors_until_it_is_shared() -> None:
@@ -160,24 +151,6 @@ async def test_shared_it_can_be_used_and_is_still_its_owners(live: Live) -> None
         viewer = HERE._replace(user_id=user_id)
         assert (await live.bot.registry.channel_models(viewer))[1] is None
         assert (await live.bot.registry.choose_to_write(viewer, None))[0].model_id == STARTER
-
-
-async def test_what_is_learned_together_with_it(live: Live) -> None:
-    """Nothing but more of one's own words."""
-    talk(live, 450)
-    await bens(live)
-    model_of(live, "tides")
-    for typed in ("!train #lab --from bens-own", "!train @me #lab --from tides", "!train python-docs --from bens-own"):
-        assert "not together with other texts" in await live.ask(typed, person="ben")
-    assert not [one for one in await live.bot.transcripts.all() if one.reading is not None], "nothing was begun"
-    sent = live.send("!train @me #lab --from bens-own", person="ben")
-    job = await queued(live, sent.id)
-    assert job.transcripts is not None
-    assert [ref.author_id for ref in job.transcripts] == [BEN, BEN]
-    assert {line.split()[0] for line in await lines_of(live, sent)} == {"ben"}
-    for number in range(MOST_OWN - 2):  # admins don't see them; there is one, and one is in training
-        await bens(live, f"own-{number}")
-    assert "which is the maximum" in await live.ask("!train @me #lab", person="ben")
 
 
 @pytest.mark.parametrize("why", ["optout", "forget-me", "left"])

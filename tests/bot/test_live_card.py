@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import io
 
 import pytest
-from PIL import Image
 from simcord.backend.models import Channel
 
 from bot.jobs import delivery
@@ -14,7 +12,6 @@ from bot.train import card as live_card
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.events import Cancelled, Event, Failed, Finished, Started
-from shared.jobs import LOSS_FILE
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
@@ -71,12 +68,6 @@ async def test_it_says_that_the_channel_keeps_its_model(live: Live, worker: Stan
     assert await live.bot.redis.hget(keys.channel(LAB), "keep") == b"0"  # type: ignore[misc]
 
 
-def chart() -> bytes:
-    picture = io.BytesIO()
-    Image.new("RGB", (2, 2)).save(picture, "png")
-    return picture.getvalue()
-
-
 def thread(live: Live) -> Channel:
     made = live.world.create_thread(LAB, "a thread", ADA)
     live.world.announce_channel_update(made.id)
@@ -107,17 +98,6 @@ async def test_the_end_opens_an_archived_thread_or_goes_to_the_owner(live: Live,
         await live.until(lambda: live.showing("The text is too short.", channel=where.id), "the end")
         await live.until(lambda: not worker.waiting(), "the end of the job")
         assert not state.archived
-
-
-async def test_without_attach_files_the_end_is_shown_without_its_chart(live: Live, worker: StandIn) -> None:
-    log = await begun(live, worker)
-    log.attach(LOSS_FILE, chart())
-    await live.deny("attach_files")
-    log.publish(finished())
-    card = await live.until(lambda: live.showing("is now this channel's model"), "the end")
-    await live.until(lambda: not worker.waiting(), f"the end of {log.job_id}")
-    assert "missing the permission Attach Files here" in text_of(card)
-    assert "image" not in card.embeds[0]
 
 
 KEPT = finished(stopped="finish")

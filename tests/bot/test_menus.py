@@ -8,8 +8,6 @@ import pytest
 from simcord.backend.models import Interaction, Message
 from structlog.testing import capture_logs
 
-from bot.components import button, view
-from playground.people import File
 from playground.places import BOT_ID, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import MOST_ENTRIES, default_entries
@@ -18,7 +16,7 @@ from shared.jobs import GenerateJob, SurpriseJob
 from tests.bot.live import Live, custom_id, text_of
 from tests.bot.members import ADA, BEN, LAB
 from tests.bot.stand_in import TEXT, StandIn, bens_text, lab
-from tests.factories import generate_job, generated, train_job
+from tests.factories import generate_job, generated
 
 CONTINUE, SURPRISE, DELETE, NEVER = "Continue this", "Surprise map", "Delete this text", "Never say this again"
 ME = "<@1297000000000000031>"
@@ -78,15 +76,6 @@ async def test_ones_own_words_go_on_for_all_to_see(live: Live, worker: StandIn) 
     assert "… " in text_of(await live.until(lambda: live.showing(TEXT), "the text"))
 
 
-@pytest.mark.parametrize("chat", [False, True])
-async def test_a_text_goes_on_as_the_words_of_who_gave_them(live: Live, worker: StandIn, chat: bool) -> None:
-    text = await (bens_chat if chat else bens_text)(live, worker)
-    call(live, "dora", text, CONTINUE)
-    job = await live.job(await worker.asked(live), GenerateJob)
-    assert job.seed == (TEXT if chat else f"the sea{TEXT}")
-    assert (job.author_id, job.shown) == (BEN, None), "a short one is shown whole"
-
-
 async def test_a_surprise_map_is_drawn_of_ones_own_message_and_of_a_text(live: Live, worker: StandIn) -> None:
     said = live.send("the tide watches", person="ben")
     call(live, "ben", said, SURPRISE)
@@ -101,18 +90,6 @@ async def test_a_surprise_map_is_drawn_of_ones_own_message_and_of_a_text(live: L
 async def test_nobody_elses_words_are_used(live: Live, worker: StandIn, command: str) -> None:
     call(live, "ada", live.send("the tide watches", person="ben"), command)
     assert "your own or of mine" in await told(live, "ada", "somebody else's")
-    assert not worker.waiting()
-
-
-async def test_what_has_no_words_or_no_text_is_not_continued(live: Live, worker: StandIn) -> None:
-    call(live, "ada", await card(live), CONTINUE)
-    await told(live, "ada", "isn't a text of mine")
-    call(live, "ada", live.people.send(ADA, LAB, "", [File("sea.txt", b"the sea")]), CONTINUE)
-    await told(live, "ada", "no words")
-    text = await bens_text(live, worker)
-    await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
-    call(live, "ada", text, CONTINUE)
-    await told(live, "ada", "I no longer have this text")
     assert not worker.waiting()
 
 
@@ -154,17 +131,6 @@ async def test_a_control_of_ones_own_text_deletes_no_other_message(live: Live, w
     live.acts.use(BEN, other, {"type": 2, "custom_id": custom_id(text, "Delete")})
     await told(live, "ben", "no longer works")
     assert other.id in live.world.messages[LAB]
-
-
-async def test_a_training_is_no_text(live: Live, worker: StandIn) -> None:
-    """Whatever a control says."""
-    job = train_job(job_id="t-1", place=lab())
-    await live.bot.redis.set(keys.asked("t-1"), job.model_dump_json())
-    made = button("delete-text", "t-1", label="Delete")
-    sent = await live.bot.get_partial_messageable(LAB).send("a card", view=view(made))
-    live.press("ada", live.world.messages[LAB][sent.id], "Delete")
-    await told(live, "ada", "isn't a text of mine")
-    assert await live.bot.redis.exists(keys.asked("t-1"))
 
 
 async def test_a_text_that_nobody_asked_for_is_the_moderators(live: Live, worker: StandIn) -> None:

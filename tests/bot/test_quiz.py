@@ -115,20 +115,6 @@ async def test_nothing_before_the_end_tells_which_one_is_real(live: Live, worker
     assert shown[0] == shown[1]
 
 
-async def test_one_at_a_time_in_a_channel(live: Live, worker: StandIn) -> None:
-    message = await begun(live, worker)
-    assert "A quiz is already running in this channel" in await live.ask("!quiz")
-    # As when two people asked at once.
-    place = (await live.job(f"q-{message.reference['message_id']}", QuizJob)).place  # type: ignore[index]
-    other = QuizJob(job_id="q-2", place=place, model={"model_id": "m1", "name": "tides"}, passages=3, seconds=60)  # type: ignore[arg-type]
-    event = Quizzed(passages=PASSAGES, real=0, window=9)
-    await live.bot.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
-    assert len(live.shown("Which one is real?")) == 1
-    await ended(live, message)
-    await live.bot.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
-    assert len(live.shown("Which one is real?")) == 1
-
-
 async def test_a_passage_comes_once_until_somebody_starts_over(live: Live, worker: StandIn) -> None:
     await ended(live, await begun(live, worker))
     job = await asked(live, worker)

@@ -69,25 +69,6 @@ async def test_a_model_of_withdrawn_words_is_made_again_without_them(live: Live)
     assert not await live.bot.redis.hexists(keys.STALE, "sea")
 
 
-async def test_all_that_was_trained_more_is_done_again(live: Live) -> None:
-    await talked(live, 300, "ada", "ben")
-    info = await read(live, ADA, BEN)
-    book = model_of(live, "book", epochs=100)
-    model_of(live, "sea", info.ref(0), parent=book.name, epochs=112, options=TrainOptions(minutes=1))
-    model_of(live, "sea-2", info.ref(0), parent="sea", epochs=132, options=TrainOptions(epochs=20, minutes=5))
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-    await queued(live)
-    await look(live)
-    await live.until(lambda: len(live.bot.delivery.in_background) == 2, "both trainings")
-    found = [await live.bot.jobs.load(job_id) for job_id in live.bot.delivery.in_background]
-    jobs = {one.job.replaces: one.job for one in found if one and isinstance(one.job, TrainJob)}
-    assert {name: job.parent for name, job in jobs.items()} == {"sea": book.ref, "sea-2": book.ref}
-    assert {name: (job.options.epochs, job.options.minutes) for name, job in jobs.items()} == {
-        "sea": (None, 1),
-        "sea-2": (32, live.bot.settings.train_max_minutes),
-    }
-
-
 async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live) -> None:
     info = await read(live, ADA, BEN)
     old = model_of(live, "sea", info.ref(0))
@@ -126,17 +107,6 @@ async def test_a_model_that_somebody_deletes_does_not_come_back(live: Live) -> N
     assert await names(live) == ["tides"]
     snapshot = await live.bot.snapshots.look(now=True)
     assert [one for one in snapshot.trainings if one.job.replaces] == []
-
-
-async def test_a_new_model_that_is_stale_already_is_dropped(live: Live) -> None:
-    """Somebody else withdrew while it was made: the old one, which still stands, is made again another time."""
-    await agreed(live, "ada")
-    info = await read(live, ADA, BEN, CLEO)
-    model_of(live, "sea", info.ref(0))
-    model_of(live, "sea-2", info.ref(0), replaces="sea")
-    await live.bot.transcripts.note_withdrawn(info.transcript_id, [CLEO])
-    await look(live)
-    assert await names(live) == ["sea"]
 
 
 async def test_it_is_deleted_at_the_deadline(live: Live) -> None:

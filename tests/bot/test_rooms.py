@@ -102,20 +102,6 @@ async def test_a_file_is_not_handed_out_late_when_words_were_withdrawn_meanwhile
     assert not message.attachments
 
 
-async def test_an_answer_that_was_put_off_is_asked_about_again(live: Live) -> None:
-    where = await den(live)
-    heard(live)
-    job = generate_job(place=lab(where, "ben"))
-    await live.bot.jobs.submit(job)
-    await opened(live, where)
-    live.bot.delivery.deliver_later(job)
-    worker = StandIn(live.bot.settings)
-    worker.write(job.job_id, SECRET)
-    await live.until(lambda: live.showing("can't post this here", channel=where), "the refusal")
-    assert not live.shown(SECRET, channel=where)
-    await live.until(lambda: not worker.waiting(), "the end of it")
-
-
 MODEL_BUTTONS = ("use", "export", "delete", "more", f"delete-now:m1:{BEN}")
 TEXT_BUTTONS = ("again", "continue", "hotter", "cooler")
 

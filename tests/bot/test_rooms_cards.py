@@ -7,7 +7,7 @@ import pytest
 from galvanic.errors import UserError
 from shared.events import Interrupted, Sample, Started
 from tests.bot.live import Live, text_of
-from tests.bot.rooms import ADA, CELLAR, GUILD, LAB, SECRET, begun, den, heard, opened, ref, standing, who
+from tests.bot.rooms import ADA, CELLAR, GUILD, LAB, SECRET, begun, den, opened, ref, standing, who
 from tests.bot.stand_in import StandIn
 from tests.factories import corpus, finished, progress, record
 
@@ -30,21 +30,6 @@ async def test_a_card_shows_samples_only_while_all_its_readers_could_have_read_t
     assert SECRET not in text_of(card)
     assert "can't be used in this channel" in text_of(card)
     assert job.job_id in text_of(card)
-
-
-async def test_a_card_of_a_training_that_goes_on_from_such_a_model_is_as_discreet(live: Live) -> None:
-    worker = StandIn(live.bot.settings)
-    model = heard(live)
-    for number, (learned, shown) in enumerate([(model.transcripts, False), (None, False), ((), True)]):
-        await begun(live, LAB, job_id=f"t-{number}", corpus=corpus(), parent=model.ref, parent_transcripts=learned)
-        log = worker.begin()
-        log.publish(progress(step=40 + number))
-        log.publish(Sample(epoch=1, text=SECRET))
-        log.publish(progress(step=60 + number))
-        await live.until(lambda number=number: live.showing(f"{60 + number} of 100"), "the progress")  # type: ignore[misc]
-        assert bool(live.showing(SECRET)) == shown
-        log.publish(finished())
-        await live.until(lambda: not worker.waiting(), "the end")
 
 
 async def test_what_is_told_in_private_has_no_samples(live: Live) -> None:

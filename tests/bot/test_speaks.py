@@ -16,9 +16,7 @@ from shared import keys
 from shared.blocklist import default_entries
 from shared.jobs import MOST_CANDIDATES
 from tests.bot.live import Live, text_of
-from tests.bot.offline import context
 from tests.bot.stand_in import TEXT, StandIn, lab
-from tests.bot.test_conversation import of_speakers
 from tests.factories import generate_job
 
 LAB, LIBRARY = CHANNEL_IDS["lab"], CHANNEL_IDS["library"]
@@ -118,20 +116,6 @@ async def test_a_text_is_plain_and_nobodys_answer(live: Live, worker: StandIn) -
     assert await live.bot.jobs.shown_in(posted.id) == job["job_id"], "its menu knows what it is"
 
 
-async def test_while_one_is_written_no_other_begins_and_never_two_in_a_row(live: Live, worker: StandIn) -> None:
-    await live.ask("!speak 100%")
-    for _ in range(3):
-        live.send("hello", person="ben")
-    await said(live, worker)
-    assert len(live.shown(TEXT)) == 1
-    old = await context(live.bot, "hello", person="ben")
-    old.message.id = live.shown(TEXT)[0].id - 1  # Discord brings it late
-    await live.bot.speaker.hear(old.message)
-    await settled(live)
-    assert not worker.waiting()
-    assert await hello(live, worker)
-
-
 async def test_nothing_but_peoples_words_calls_for_one(live: Live, worker: StandIn) -> None:
     """So two bots of this kind never talk each other into a loop."""
     await live.ask("!speak 100%")
@@ -169,22 +153,6 @@ async def test_its_words_are_the_last_that_one_person_said_to_it(live: Live, wor
     live.bot.dispatch("forgotten", USER_IDS["ben"])
     live.send("hello", person="ada")
     assert (await said(live, worker))["seed"] == "", "who is forgotten has said nothing"
-
-
-@pytest.mark.usefixtures("channels_on")
-async def test_with_a_model_of_speakers_it_says_a_line_of_its_own(live: Live, worker: StandIn) -> None:
-    await of_speakers(live, {USER_IDS["ben"]: "Kai"})
-    await live.ask("!speak 100%")
-    live.send("hello", person="ben")
-    job = await said(live, worker, "it is late")
-    assert (job["seed"], job["from_line"], job["one_line"], job.get("candidates", 1)) == ("Echo: ", False, True, 1)
-    assert text_of(live.shown("it is late")[0]) == "it is late"
-    live.send(f"<@{BOT_ID}> the sea\nis **cold**", person="ben")
-    live.send("hello", person="ada")
-    job = await said(live, worker, "it is early")
-    assert (job["seed"], job["one_line"], job["author_id"]) == ("Kai: the sea is cold\nEcho: ", True, USER_IDS["ben"])
-    assert [(one["chars"], one["author_id"]) for one in job["pieces"]] == [(21, USER_IDS["ben"]), (6, None)]
-    assert text_of(live.shown("it is early")[0]) == "it is early"
 
 
 async def test_words_to_it_are_kept_for_half_an_hour(live: Live) -> None:

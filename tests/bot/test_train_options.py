@@ -121,9 +121,5 @@ async def test_another_text_is_learned_in_the_usual_way() -> None:
     assert made.dropout is None
 
 
-async def test_a_record_of_an_older_version_goes_on_as_well() -> None:
-    assert (await options("more", record(options=None))).recipe == "char"
-
-
 def test_no_text_of_the_catalogue_is_called_more() -> None:
     assert train_options.MORE not in {entry.name for entry in corpora.catalogue()}

@@ -118,27 +118,6 @@ def test_form_and_menu(page: Tab) -> None:
     expect(page.wait_for("chose Blue")).to_contain_text("Only you can see this")
 
 
-def test_commands_on_a_message(page: Tab, client: PlaygroundClient) -> None:
-    said = client.send("galvanism", person="ben")
-    message = page.tab.locator(f'[data-testid="message"][data-id="{said["id"]}"]')
-    message.hover()
-    message.get_by_label("Apps").click()
-    message.get_by_role("button", name="Count letters").click()
-    expect(page.wait_for("9 letters by ben").locator(".lead")).to_have_text(re.compile(r"Ada\s*used\s*Count letters"))
-    message.locator(".content").click(button="right")
-    offered = message.get_by_role("button", name="Count letters")
-    expect(offered).to_be_visible()
-    page.tab.keyboard.press("Escape")
-    expect(offered).to_be_hidden()
-    before = page.messages.count()
-    page.tab.keyboard.press("Enter")
-    expect(offered).to_be_visible()
-    page.tab.keyboard.press("Tab")
-    expect(offered).to_be_focused()
-    page.tab.keyboard.press("Enter")
-    expect(page.messages).to_have_count(before + 1)
-
-
 def test_slash_command_with_a_file(page: Tab) -> None:
     page.call("learn", {"name": "frank", "times": "2"}, files={"file": ("book.txt", b"hello")})
     expect(page.wait_for("frank book.txt 5 2").locator(".lead")).to_have_text(re.compile(r"Ada\s*used\s*/learn"))
@@ -232,24 +211,6 @@ def test_direct_messages(page: Tab) -> None:
     page.channel("dm").click()
     expect(page.part("channel-name")).to_have_text("@ Galvanic")
     expect(page.messages).to_have_count(0)
-
-
-def test_thread_is_started_and_used(page: Tab, client: PlaygroundClient) -> None:
-    page.say("about the tides")
-    message = page.wait_for("about the tides")
-    message.hover()
-    message.get_by_label("Start a thread").click()
-    form = page.part("modal")
-    form.get_by_label("Name").fill("tidal matters")
-    form.get_by_role("button", name="Start").click()
-    expect(page.part("channel-name")).to_have_text("# tidal matters")
-    page.say("!ping")
-    page.wait_for("pong")
-    page.go("lab")
-    page.wait_for("started a thread: tidal matters").get_by_test_id("thread-link").click()
-    expect(page.part("channel-name")).to_have_text("# tidal matters")
-    client.delete_channel("tidal matters")
-    expect(page.part("channel-name")).to_have_text("# lab")
 
 
 def test_reply_and_mention(page: Tab, client: PlaygroundClient) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 from galvanic import model_file, ngrams
 from galvanic.companion import Companion, begun, follow, mix
 from galvanic.errors import UserError
-from galvanic.generate import TextModel, load_model, predictor
+from galvanic.generate import predictor
 from galvanic.ngrams import FREE, MEMBERS, ORDERS, Arrays, Lines, count
 from galvanic.predictor import Predictor
 from galvanic.text import Ids
@@ -86,18 +84,6 @@ def test_probabilities_sum_to_one(recipe: str, symbols: int, most_bytes: int) ->
         found = companion.log_probs(passage, np.arange(500))
         assert np.isfinite(found).all()
         assert np.exp(found.astype(np.float64)).sum(1) == pytest.approx(np.ones(500), abs=1e-4)
-
-
-def test_what_does_not_fit_goes_by_its_worth() -> None:
-    ids, symbols = text(20_000), SYMBOLS
-    learned, other = ids[:15_000], ids[15_000:]
-    losses = []
-    for most_bytes in (3_000_000, 2_000, 500):
-        arrays = count(learned, symbols, "char", most_bytes)
-        assert sum(array.nbytes for array in arrays.values()) <= most_bytes
-        companion = Companion.of({**arrays, "ngrams/weights": np.zeros((2, 3), np.float32)}, symbols)
-        losses.append(-companion.log_probs(other, np.arange(5_000))[np.arange(5_000), other].mean())
-    assert losses[0] < losses[1] < losses[2] < math.log(symbols)
 
 
 def passages(arrays: Arrays, symbols: int) -> set[tuple[int, ...]]:
@@ -252,24 +238,6 @@ def test_a_model_is_its_networks_and_its_companion(members: int) -> None:
     found = distributions(both, IDS)
     assert found == pytest.approx(companion.mixed(network.astype(np.float32), own), abs=1e-4)
     assert np.exp(found).sum(1) == pytest.approx(np.ones(len(found)), abs=1e-4)
-
-
-def test_a_model_file_keeps_its_companion(tmp_path: Path) -> None:
-    symbols = small.LETTERS
-    config = small.network(len(symbols))
-    companion = companion_of(len(symbols), 1)
-    path, others = tmp_path / "model", [tmp_path / f"{packing}" for packing in model_file.PACKINGS]
-    save = functools.partial(model_file.save, **small.fields_of(symbols, config))
-    save(path, small.random_weights(config), small.windows(len(symbols)), companion)
-    for packing, other in zip(model_file.PACKINGS, others, strict=True):
-        description, weights, windows, kept = model_file.load(path)
-        model_file.save(other, weights, windows, kept, packing=packing, **model_file.fields_of(description))
-    for saved in (path, *others):
-        kept = model_file.load(saved)[3]
-        assert kept is not None
-        assert all((kept.arrays[name] == array).all() for name, array in companion.arrays.items())
-    bare = TextModel(*model_file.load(path)[:3])
-    assert load_model(path).score("the sea, the sea").nats != bare.score("the sea, the sea").nats
 
 
 def test_a_file_with_a_table_that_no_training_leaves_is_refused(tmp_path: Path) -> None:

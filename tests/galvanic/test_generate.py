@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from galvanic.generate import Mixture, TextModel, load_model
 from galvanic.request import WriteRequest
 from galvanic.results import Generation
 from tests.worker.small import LETTERS, biased, model, network
-from tests.worker.texts import SENTENCE, Memorised, babble
+from tests.worker.texts import babble
 
 pytestmark = pytest.mark.slow
 
@@ -87,30 +86,6 @@ def test_surprise_is_the_score_spread_over_the_characters(small: TextModel, clas
     score = load_model(classic).score(text)
     assert len(score.nats) == len(text)
     assert any("stop words" in note for note in score.notes)
-
-
-def test_surprise_is_where_the_surprising_is(memorised: Memorised) -> None:
-    reader = load_model(memorised[0])
-    text = SENTENCE * 3
-    place = len(SENTENCE) + 20
-    nats = reader.score(text[:place] + "w" + text[place:]).nats
-    assert int(np.argmax(nats[len(SENTENCE) :])) in (20, 21)
-    word = model((*LETTERS, " boat"), recipe="word").score("a boat").nats
-    assert len(set(word[1:])) == 1
-    assert word[0] != word[1]
-
-
-def test_a_single_model_and_a_mixture_of_it_write_the_same(small: TextModel) -> None:
-    other = model(seed=5)
-    requests: list[dict[str, Any]] = [
-        {"temperature": 0.0},
-        {"temperature": 1.0, "top_k": 6},
-        {"temperature": 0.7, "min_p": 0.1, "from_corpus": True},
-    ]
-    for options in requests:
-        alone = small.generate("the wind", 200, random_seed=3, **options)
-        for parts in ([(small, 1.0), (small, 3.0)], [(small, 1.0), (other, 1e-12)]):
-            assert Mixture(parts).generate("the wind", 200, random_seed=3, **options).text == alone.text
 
 
 def test_a_mixture_draws_from_the_weighted_mean() -> None:

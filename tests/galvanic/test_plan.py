@@ -37,14 +37,6 @@ def test_what_is_seen_more_often_is_dropped_more() -> None:
     assert len({plan.network.units for plan in plans}) == 1
 
 
-def test_what_is_seen_seldom_is_learned_in_smaller_steps() -> None:
-    few, many = (make_plan("char", 80, BOOK, Budget(epochs=epochs)) for epochs in (9, 40))
-    assert few.batch < many.batch
-    assert few.learning_rate == many.learning_rate > make_plan("word", 80, BOOK, Budget(epochs=9)).learning_rate
-    again = make_plan("char", 80, BOOK, Budget(epochs=9), few.network)
-    assert again.batch == many.batch, "who goes on from a model has its own numbers"
-
-
 def test_more_time_makes_nobody_forget_what_another_text_taught() -> None:
     long = Budget(minutes=600, flops=1e12)
     begun = make_plan("char", 80, BOOK, long).network.model_copy(update={"dropout": 0.0, "members": 1})

@@ -8,8 +8,6 @@ from hypothesis import given, strategies as st
 
 from galvanic.source import clean
 from galvanic.text import UNKNOWN, CharVocabulary, TextOptions, get_recipe, make_vocabulary, prepare
-from galvanic.text.classic import words_only
-from galvanic.text.tokens import stop_words
 from galvanic.text.vocabulary import split
 from tests.galvanic.test_text_pieces import TEXT
 from tests.worker.texts import babble
@@ -81,17 +79,6 @@ def test_prepared_texts_come_back(recipe: str, text: str) -> None:
     assert int(lengths[prepared.training].sum()) == prepared.learned_chars
     assert int(lengths[prepared.heldout].sum()) == prepared.heldout_chars
     assert prepared.characters == len(clean(text))
-
-
-@given(st.one_of(ANY, TEXT))
-def test_classic_words_are_not_stop_words_and_scored_alike(text: str) -> None:
-    tokens = [token for token in regex.findall(r"\w+", text.lower()) if token not in stop_words()]
-    assert words_only(text) == " ".join(tokens)
-    if tokens:
-        vocabulary = make_vocabulary("classic", sorted(set(" ".join(tokens))))
-        scoring = get_recipe("classic").scoring(text, vocabulary, unwrapped=False)
-        assert vocabulary.decode(scoring.ids) == " ".join(tokens)
-        covered("classic", text)
 
 
 @pytest.mark.parametrize("recipe", ["char", "word"])
@@ -172,13 +159,3 @@ CHAT = "\r\n".join(
     ]
     * 12
 )
-
-
-@pytest.mark.parametrize("recipe", ["char", "word"])
-def test_chat_of_all_scripts_keeps_its_lines(recipe: str) -> None:
-    prepared = prepare("\ufeff" + CHAT, TextOptions(recipe))
-    assert prepared.vocabulary.decode(prepared.ids) == CHAT.replace("\r\n", "\n")
-    assert not prepared.unwrapped
-    seed = get_recipe(recipe).seed("👍🏽 שלום", prepared.vocabulary)
-    assert prepared.vocabulary.decode(seed.ids) == "👍🏽 שלום"
-    assert not seed.notes

@@ -25,11 +25,6 @@ def choose(plan: Plan = CHAR, **options: Any) -> Plan:
     return apply_options(plan, TrainOptions(**options))
 
 
-def test_no_choice_changes_nothing() -> None:
-    assert choose() == CHAR
-    assert choose(CLASSIC, recipe="classic") == CLASSIC
-
-
 def test_choices_take_the_place_of_the_defaults() -> None:
     plan = choose(layers=3, units=40, embedding=20, dropout=0.25, batch=7, length=33, learning_rate=0.01)
     assert plan.network.units == (40, 40, 40)

@@ -68,21 +68,6 @@ def test_a_grown_vocabulary_keeps_what_is_known_to_the_bit(name: str, tmp_path: 
     assert weights["output/bias"][new[0]] > weights["output/bias"][new[1]]
 
 
-def test_a_new_symbol_begins_as_its_relative(trained: Path) -> None:
-    parent = load_parent(trained, None, TrainOptions())
-    known = parent.description.symbols
-    assert "e" in known
-    symbols = (*known, "é", "☔")
-    counts = np.full(len(symbols), 10)
-    weights = grown(parent, symbols, counts, np.random.default_rng(0))
-    rows = weights["embedding/embeddings"]
-    apart_from = [np.linalg.norm(rows[known.index(symbol)] - rows[-2]) for symbol in known]
-    assert known[int(np.argmin(apart_from))] == "e"
-    # One without relatives is as large as the others, and no likelier than its bias says.
-    sizes = np.linalg.norm(rows[:-1] - rows[:-1].mean(0), axis=1)
-    assert sizes.min() / 2 < np.linalg.norm(rows[-1] - rows[:-1].mean(0)) < sizes.max() * 2
-
-
 def test_another_text_is_learned_from_what_is_known(trained: Path, tmp_path: Path) -> None:
     """And its own child knows both."""
     child = run("char", tmp_path / "child", text=OTHER, parent=trained, epochs=2)

@@ -51,17 +51,6 @@ def test_the_same_random_seed_gives_the_same_answer(client: redis.Redis) -> None
     assert written(client, candidates=8, random_seed=drawn.random_seed).text == drawn.text
 
 
-def test_an_empty_line_and_one_that_was_said_lose(breaks: redis.Redis) -> None:
-    for number in range(20):
-        asked = {"model_id": "breaks", "one_line": True, "temperature": 1.0, "guard": False, "length": 3}
-        answer = written(breaks, **asked, seed="a\nb\n", candidates=8, random_seed=100 * number)
-        each = [written(breaks, **asked, seed="a\nb\n", random_seed=100 * number + one).text for one in range(8)]
-        assert "\n" not in answer.text
-        if set(each) - {"", "a", "b"}:
-            assert answer.text not in ("", "a", "b")
-        assert answer.text in each
-
-
 def test_an_answer_is_what_one_speaker_says(settings: Settings, client: redis.Redis) -> None:
     """A model of a play writes names before words, which are not the persona's."""
     symbols, config = "\n :Aab", network(6)
