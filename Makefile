@@ -100,7 +100,7 @@ FAULTS_E2E := $(addprefix tests/e2e/,test_backup.py test_load.py)
 test-faults: $(INSTALLED_DEV)  ## each part is killed, and what it needs taken away (about 25 minutes)
 	WHOLE=1 $(PY) -m pytest -m "faults or keeps" tests/faults $(FAULTS_E2E) -n 2 --dist loadfile --no-loadscope-reorder --durations=15 $(PYTEST_ARGS)
 
-test-fuzz: $(INSTALLED_DEV)  ## Hypothesis' tests of commands, presses, files, jobs and texts, with 2,000 examples each
+test-fuzz: $(INSTALLED_DEV)  ## Hypothesis' tests of commands, presses, files, jobs and texts, with up to 2,000 examples each
 	$(PY) -m pytest -m hypothesis --hypothesis-profile many $(TEST_WORKERS) --timeout 3600 $(PYTEST_ARGS)
 
 test-images: $(INSTALLED_DEV)  ## what runs in containers, installed and started as there (downloads 450 MB)
