@@ -26,7 +26,6 @@ import redis
 from benchmarks import report
 from benchmarks.models import default_model
 from bot.jobs.client import JobClient
-from bot.jobs.dispatcher import Dispatcher
 from galvanic.options import CorpusInfo, TrainOptions
 from launcher.redis_server import find_redis_server
 from shared import keys, presence
@@ -104,9 +103,7 @@ class Bench:
     async def _seconds(self, jobs: Sequence[Job]) -> float:
         client = connect_async(self.settings)
         queue = JobClient(self.settings, client)
-        dispatcher = Dispatcher(client, queue)
         queue.start()
-        dispatcher.start()
         begun = time.monotonic()
         try:
             for job in jobs:
@@ -128,7 +125,6 @@ class Bench:
                         open_jobs.discard(job_id)
             return time.monotonic() - begun
         finally:
-            await dispatcher.stop()
             await queue.stop()
             await client.aclose()
 

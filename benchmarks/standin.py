@@ -9,10 +9,11 @@ import itertools
 import random
 import threading
 from types import TracebackType
+from typing import cast
 
 import redis
 
-from shared import lifecycle
+from shared import keys, lifecycle
 from shared.events import Cancelled, Event, Progress, Sample, Started
 from shared.jobs import TRAIN_QUEUE
 from shared.settings import Settings
@@ -38,7 +39,7 @@ class StandIn:
     """
 
     def __init__(self, settings: Settings, client: redis.Redis, job_ids: list[str], text: str) -> None:
-        self._heartbeat = Heartbeat(settings, TRAIN_QUEUE, WORKER, lambda: "busy")
+        self._heartbeat = Heartbeat(settings, TRAIN_QUEUE, WORKER)
         self._client = client
         self._logs = [JobEvents(client, job_id) for job_id in job_ids]
         self._text = text
@@ -49,9 +50,8 @@ class StandIn:
     def __enter__(self) -> StandIn:
         self._heartbeat.__enter__()
         for log in self._logs:
-            nonce = lifecycle.new_nonce()
-            attempt = run_script(self._client, lifecycle.send_training(log.job_id, nonce, 0, 1, "0:1"))
-            log.begin(int(attempt), nonce, worker=WORKER, training=True)
+            nonce = cast(bytes, self._client.hget(keys.job(log.job_id), "nonce"))
+            log.begin(1, nonce.decode(), worker=WORKER, training=True)
             log.publish(Started(worker=WORKER))
         self._thread.start()
         return self
@@ -69,7 +69,7 @@ class StandIn:
             for log in self._logs:
                 if self._stopping.wait(1 / len(self._logs)):
                     return
-                run_script(self._client, lifecycle.renew(log.job_id, log.attempt, log.nonce))
+                run_script(self._client, lifecycle.renew(log.job_id, log.attempt, log.nonce, log.holder))
                 for event in self._news(second):
                     log.publish(event)
                     self.told += 1

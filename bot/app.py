@@ -24,7 +24,7 @@ from bot.channels import consent, held, importer, sources, store, watch, withdra
 from bot.channels.cog import Privacy
 from bot.components import Components
 from bot.help import Help
-from bot.jobs import admission, client, delivery, dispatcher, snapshot
+from bot.jobs import admission, client, delivery, recovery, snapshot
 from bot.leader import Leader
 from bot.models import audience, registry, removal, transfer
 from bot.models.cog import Models
@@ -86,12 +86,12 @@ class Galvanic(commands.Bot):
         self.redis = connect_async(settings)
         self.leader = Leader(self.redis)
         self.jobs = client.JobClient(settings, self.redis)
-        self.dispatcher = dispatcher.Dispatcher(self.redis, self.jobs)
+        self.recovery = recovery.Recovery(self.redis, self.jobs)
         self.guild_settings = servers = GuildSettingsStore(settings, self.redis, reads=asked.message_content)
         self.access = access.Access(settings, servers, self.redis)
         self.responder = Responder(self, settings, servers, self.access)
         self.components = Components(self.responder, self.access)
-        self.snapshots = snapshot.Snapshots(self.redis)
+        self.snapshots = snapshot.Snapshots(self.redis, settings)
         self.consents = consents = consent.ConsentStore(settings, self.redis, self.leader)
         self.transcripts = texts = store.TranscriptStore(self.redis, self.leader)
         self.audience = audience.Audience(self, settings)
@@ -197,7 +197,7 @@ class Galvanic(commands.Bot):
     async def connect(self, *, reconnect: bool = True) -> None:
         """Unlike discord.py's, tries again after a first connection that failed, which has no session to resume."""
         self.jobs.start()
-        self.dispatcher.start()
+        self.recovery.start()
         backoff = ExponentialBackoff()
         while True:
             try:
@@ -272,7 +272,7 @@ class Galvanic(commands.Bot):
             self.importer,
             self.chores,
             self.looks,
-            self.dispatcher,
+            self.recovery,
             self.delivery,
             self.jobs,
         ):

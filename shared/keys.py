@@ -4,8 +4,7 @@ Celery's own keys (`train`, `generate`, `unacked*`, `_kombu.*`) are not here.
 
 What belongs to one job expires: `job:ID:lease` after `lifecycle.LEASE_S`, texts and the files of a request as the
 settings say, the rest `JOB_TTL_S` after the job's last event. Cooldowns expire, too. What lists all jobs or workers is
-trimmed, or loses each with its end. What belongs to a model, a server or a channel stays until somebody deletes it, and
-`jobs:served` keeps two numbers for each server.
+trimmed, or loses each with its end. What belongs to a model, a server or a channel stays until somebody deletes it.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ JOB_TTL_S = 30 * 24 * 3600  # a job, its events and its files are kept for a mon
 # String: number of the data in this Redis (`shared.version`). The bot writes it into an empty one.
 VERSION = "data:version"
 
-# Stream, trimmed: `{job: id}` for each change of a job, `{worker: name}` when a worker's state changes.
+# Stream, trimmed: `{job: id}` for each change of a job.
 NOTIFICATIONS = "events"
 
 # Set: ids of jobs whose result the bot has not shown yet; it delivers them after a restart. No deletions.
@@ -40,12 +39,6 @@ requests = _Key("bot:requests:{user_id}")
 
 # Hash of the trainings that are not over: job id -> guild id. What quotas count and `jobs` lists.
 ACTIVE = "jobs:active"
-
-# Hash: guild id -> `start tag:order` of its training that was sent last (`bot.jobs.fairness.Served`).
-SERVED = "jobs:served"
-
-# List of how long trainings took (JSON, newest first, trimmed), to estimate the next ones by.
-HISTORY = "jobs:history"
 
 # Hash: id of a model that is in no registry any more -> the DeleteJob (JSON) that removes its files. The worker that
 # has removed them takes it out.
@@ -69,11 +62,11 @@ TRANSCRIPTS = "transcripts"
 
 # Hash of what is known of a job beside its events (`shared.lifecycle`).
 # `job`: the job itself (JSON). `key`: idempotency key of the call that entered it, `entered_at`: when, in seconds since
-# the epoch. `card`: `channel:message` that shows it. `state`: `importing`, `waiting`, `sent`, `begun` or `over`.
+# the epoch. `card`: `channel:message` that shows it. `state`: `reading`, `waiting`, `begun` or `over`.
 # `attempt`: number of the newest one; `nonce`: random, of that one. `worker`: who has begun it; `holder`: random, of
 # its process. `deaths`: attempts in a row that ended without a word and without headway, the running one counted.
-# `progress`: entry of the newest progress. `model_id`: of the model that it makes. Of trainings also `arrived`, the
-# virtual time when it was entered, `start_tag`, once it was sent, and `in_use`, once its model was its channel's.
+# `progress`: entry of the newest progress. `model_id`: of the model that it makes. Of trainings
+# also `in_use`, once its model was its channel's.
 job = _Key("job:{job_id}")
 
 # String: a job (JSON) as the bot knows it: with who asked, and whose words it has. The one in its hash, which workers
@@ -84,7 +77,7 @@ asked = _Key("bot:job:{job_id}")
 # The last one also has the field `last`, so that whoever does not know its kind still knows that it is the end.
 job_events = _Key("job:{job_id}:events")
 
-# String: `attempt:nonce` of the attempt that has the job; expires unless its worker renews it (`lifecycle`).
+# String: holder of the attempt that has a training; expires unless its worker renews it (`lifecycle`).
 job_lease = _Key("job:{job_id}:lease")
 
 # String: `cancel` or `finish`, set by the bot, polled by the worker.
@@ -184,9 +177,6 @@ cooldown = _Key("cooldown:{what}:{guild_id}:{who}")
 
 # Hash: name of a worker -> what it runs on, in plain words.
 worker_info = _Key("workers:{queue}:info")
-
-# Hash: name of a worker -> `free`, `busy JOB ATTEMPT` or `draining`.
-worker_states = _Key("workers:{queue}:state")
 
 # Sorted set of the workers that serve a queue: name -> time at which its word expires.
 workers = _Key("workers:{queue}")

@@ -1,10 +1,10 @@
-"""The life of a job in Redis: `waiting` -> `sent` -> `begun` -> `over`, each step one script (`shared/scripts`).
+"""The life of a job in Redis: `reading` -> `waiting` -> `begun` -> `over`, each step one script (`shared/scripts`).
 
-A training on a channel that is yet to be read begins as `importing`, and waits once its text is there.
+A training on a channel is `reading` until its text is there; every other job waits at once, in Celery's queue.
 
 A job's record has its state, its newest attempt's number, and that attempt's nonce. A Celery message is one attempt at
-one job: it begins once, and only while it is the newest. One that is sent and not begun in time, or whose worker is
-gone, waits again under a new number, and what the old one still tells is refused.
+one job: it begins once, and only while it is the newest. A job whose message or worker is gone waits again under a new
+number. Redis refuses all that an older attempt still tells.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Literal, NamedTuple
 
 from shared import keys
 from shared.events import Cancelled, Finished, Imported, Interrupted, Queued
-from shared.jobs import TRAIN_QUEUE, DeleteJob, ImportJob, Job, TrainJob, people_of, without_people
+from shared.jobs import DeleteJob, ImportJob, Job, TrainJob, people_of, without_people
 from shared.models import Ownership
 
 FIRST_EVENT = "0-1"  # id of a job's first event: those of attempts are larger
 FIRST_SEQ = 2  # of an attempt's own events; 1 says, before it begins, that the one before was interrupted
 LEASE_S = 60
-"""A training not heard of for so long is lost; so is one that was sent and has not begun by then."""
+"""A training that was not heard of for so long has lost its worker."""
 NOTIFICATIONS = 10_000  # entries of `keys.NOTIFICATIONS`
 
 
@@ -56,22 +56,20 @@ def new_nonce() -> str:
     return secrets.token_hex(8)
 
 
-def enter(job: Job, key: str, nonce: str = "", arrived: int = 0) -> Script:
-    """Enter a job: a training waits, anything else is sent at once, as attempt 1 with `nonce`.
+def enter(job: Job, key: str, nonce: str) -> Script:
+    """Enter a job as attempt 1. `key`: the idempotency key.
 
-    `key`: the idempotency key; `arrived`: the virtual time (`bot.jobs.fairness`) of a training. Answers `entered`, or
-    `known` when another call has entered this job.
+    Answers `entered`, or `known` when another call has entered this job.
     """
     guild, model_id, ownership, now = "", "", "", time.time()
-    fields: tuple[str, ...] = ("state", "sent", "attempt", "1", "nonce", nonce)
+    fields: tuple[str, ...] = ("state", "waiting")
     if isinstance(job, TrainJob):
         guild = str(job.place.guild_id)
-        state = ("importing",) if job.imports else ("waiting", "arrived", str(arrived))
-        fields = ("attempt", "1", "state", *state)
+        fields = ("state", "reading" if job.imports else "waiting")
     if isinstance(job, TrainJob | ImportJob):
         model_id, ownership = secrets.token_hex(12), Ownership.of(job).model_dump_json()
         fields += ("model_id", model_id)
-    fields += ("entered_at", str(now))
+    fields += ("attempt", "1", "nonce", nonce, "entered_at", str(now))
     asked = not isinstance(job, DeleteJob)
     named, known = without_people(job).model_dump_json(), job.model_dump_json() if asked else ""
     said = (FIRST_EVENT, Queued().model_dump_json())
@@ -81,10 +79,13 @@ def enter(job: Job, key: str, nonce: str = "", arrived: int = 0) -> Script:
     return _script("enter", job.job_id, arguments, more)
 
 
-def imported(job: TrainJob, arrived: int) -> Script:
-    """Have a training wait whose channel was read; `job`: with the text. Answers `waiting`, or its state if it did."""
+def text_read(job: TrainJob) -> Script:
+    """Have a training wait whose channel was read; `job`: with the text.
+
+    Answers the nonce of its attempt 1, which is to be sent, or nothing: it was ended, or a worker has it.
+    """
     told = (without_people(job).model_dump_json(), job.model_dump_json())
-    return _script("imported", job.job_id, (*told, arrived), (keys.asked(job.job_id),))
+    return _script("text_read", job.job_id, told, (keys.asked(job.job_id),))
 
 
 def roll_back(job_id: str, key: str = "") -> Script:
@@ -96,50 +97,40 @@ def roll_back(job_id: str, key: str = "") -> Script:
     return _script("roll_back", job_id, (key, keys.model(""), keys.ownership("")), (keys.OUTBOX, keys.asked(job_id)))
 
 
-def send_training(job_id: str, nonce: str, start_tag: int, guild_id: int, served: str) -> Script:
-    """Send the next attempt at a training that waits; `served`: its server's turn from now on.
-
-    Answers the attempt's number, or nothing: it does not wait any more.
-    """
-    return _script("send", job_id, (nonce, LEASE_S * 1_000, start_tag, guild_id, served), (keys.SERVED,))
-
-
-def send_again(job_id: str, nonce: str) -> Script:
-    """As `send_training`, of another kind of job, after `requeue`."""
-    return _script("send", job_id, (nonce, 0), (keys.SERVED,))
-
-
 def begin(job_id: str, attempt: int, nonce: str, *, holder: str, worker: str, training: bool) -> Script:
     """Begin the attempt that a message names.
 
     `holder`: random; whoever asks again with the same one, because the reply got lost, gets the same answer. `worker`:
-    its name in `presence`. `training`: it gets a lease of `LEASE_S`, and the worker counts as busy. Answers the job
-    (JSON), or nothing: the message is out of date.
+    its name in `presence`. `training`: it gets a lease of `LEASE_S`. Answers the job (JSON), or nothing: the message is
+    out of date.
     """
-    lease_ms = LEASE_S * 1_000 if training else 0
-    return _script("begin", job_id, (attempt, nonce, holder, worker, lease_ms), (keys.worker_states(TRAIN_QUEUE),))
+    return _script("begin", job_id, (attempt, nonce, holder, worker, LEASE_S * 1_000 if training else 0))
 
 
-def renew(job_id: str, attempt: int, nonce: str) -> Script:
-    """Keep a training's lease for `LEASE_S` more. Answers 1, or 0 when another attempt has the training, or none."""
-    return _script("renew", job_id, (attempt, nonce, LEASE_S * 1_000))
+def renew(job_id: str, attempt: int, nonce: str, holder: str) -> Script:
+    """Keep a training's lease for `LEASE_S` more. Answers 1, or 0 when another attempt or process has the training.
+
+    Two processes can hold one attempt after Redis lost the last second of its append-only file.
+    """
+    return _script("renew", job_id, (attempt, nonce, holder, LEASE_S * 1_000))
 
 
-def requeue(job_id: str, attempt: int, nonce: str, how: Literal["stopped", "died", "lapsed", "unsent"]) -> Script:
-    """Let a job wait again whose attempt was sent or begun.
+def requeue(
+    job_id: str, attempt: int, nonce: str, how: Literal["stopped", "died", "lapsed", "lost"], next_nonce: str
+) -> Script:
+    """Have a job wait again whose attempt lost its worker or its message; whoever does it sends the next message.
 
     `stopped`: its worker is told to stop, which counts as no death; `died`: its process is gone; `lapsed`: its lease
-    has lapsed, and if it has not, nothing is done; `unsent`: its message may not have been sent, and if it has begun,
-    nothing is done. Answers `waiting`; `cancelled`, if that was asked for: it is over;
-    or nothing: not the newest attempt.
+    has lapsed, and if it has not, nothing is done; `lost`: it waits, and its message is in no queue. Answers the next
+    attempt's number, again if this very call is repeated; `cancelled`, if that was asked for: it is over; or nothing:
+    not the newest attempt.
     """
-    return _script(
-        "requeue", job_id, (attempt, nonce, how, Interrupted().model_dump_json(), Cancelled().model_dump_json())
-    )
+    events = (Interrupted().model_dump_json(), Cancelled().model_dump_json())
+    return _script("requeue", job_id, (attempt, nonce, how, next_nonce, *events))
 
 
 def cancel(job_id: str) -> Script:
-    """End a training that waits or is sent, or ask its worker to. Answers `cancelled`, `asked` or `over`."""
+    """End a training that waits, or ask its worker to. Answers `cancelled`, `asked` or `over`; also in a full Redis."""
     return _script("cancel", job_id, (Cancelled().model_dump_json(),))
 
 

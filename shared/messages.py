@@ -5,14 +5,16 @@ from __future__ import annotations
 from celery import Celery
 
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Job, TrainJob, task_name
+from shared.queues import message_id
 
 PUBLIC_SOURCES = ("catalogue", "corpora-dir", "python-docs")  # texts from there have titles that anybody may see
 
 
-def send(celery: Celery, job: Job, attempt: int, nonce: str, *, expires: int | None = None) -> None:
+def send(celery: Celery, job: Job, attempt: int, nonce: str, *, priority: int = 0, expires: int | None = None) -> None:
     """Send an attempt's message. Blocks. Raises kombu.exceptions.OperationalError when Redis cannot be reached.
 
-    `celery` must have `task_serializer="json"`; `expires`: seconds after which no worker takes it; None: never.
+    `celery` must have `task_serializer="json"` and `shared.queues.TRANSPORT`; `priority`: of a training; `expires`:
+    seconds after which no worker takes it; None: never.
     """
     # What `celery inspect` and Flower call it: its kind, its server, and the title of a public text only.
     shadow = f"{job.kind} for server {job.place.guild_id}"
@@ -21,10 +23,11 @@ def send(celery: Celery, job: Job, attempt: int, nonce: str, *, expires: int | N
     celery.send_task(
         task_name(job.kind),
         kwargs={"job_id": job.job_id, "attempt": attempt, "nonce": nonce},
-        task_id=f"{job.job_id}-{attempt}",
+        task_id=message_id(job.job_id, attempt),
         shadow=shadow,
         # All but trainings go to the generate worker, which is quick.
         queue=TRAIN_QUEUE if isinstance(job, TrainJob) else GENERATE_QUEUE,
+        priority=priority,
         expires=expires,
         ignore_result=True,
         retry=False,

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable
-from typing import Literal, cast
+from typing import cast
 
 import redis
 import redis.asyncio
@@ -23,8 +23,6 @@ TROUBLE = "bot-trouble"  # not a service: what keeps the bot from Discord, as a 
 NAME_VARIABLE = "GALVANIC_WORKER_NAME"  # a worker's name, for the processes and threads in which it does its jobs
 BEAT_S = 2.0
 EXPIRY_S = 6.0  # a killed process counts as gone after this: a card must say "no worker" within 10 s
-
-State = Literal["free", "busy", "draining"]
 
 
 def own_name() -> str:

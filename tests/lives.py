@@ -24,27 +24,22 @@ def enter(client: redis.Redis, job: Job) -> None:
 
 
 def send(client: redis.Redis, job_id: str) -> tuple[int, str]:
-    """Send a training that waits: the attempt and its nonce, as its message has them."""
-    nonce = lifecycle.new_nonce()
-    guild_id = int(client.hget(keys.ACTIVE, job_id) or 1)
-    attempt = run(client, lifecycle.send_training(job_id, nonce, 0, guild_id, "0:1"))
+    """What the message of a job that waits has: the attempt and its nonce."""
+    attempt, nonce = client.hmget(keys.job(job_id), "attempt", "nonce")
     assert attempt is not None
-    return int(attempt), nonce
+    return int(attempt), (nonce or b"").decode()
 
 
 def message(client: redis.Redis, job_id: str) -> tuple[str, int, str]:
     """What the message of a job's next attempt has, whatever the job is now; of an unknown one it is made up."""
     state, attempt, nonce = client.hmget(keys.job(job_id), "state", "attempt", "nonce")
     if state is None:
-        client.hset(keys.job(job_id), mapping={"state": "sent", "attempt": "1", "nonce": "n"})
+        client.hset(keys.job(job_id), mapping={"state": "waiting", "attempt": "1", "nonce": "n"})
         client.hsetnx(keys.job(job_id), "job", "{}")
         return job_id, 1, "n"
     if state == b"begun":
-        run(client, lifecycle.requeue(job_id, int(attempt), nonce.decode(), "died"))
-        state = b"waiting"
-    if state == b"waiting":
-        return job_id, *send(client, job_id)
-    return job_id, int(attempt), nonce.decode()
+        run(client, lifecycle.requeue(job_id, int(attempt), nonce.decode(), "died", lifecycle.new_nonce()))
+    return job_id, *send(client, job_id)
 
 
 def take(client: redis.Redis, job_id: str, worker: str = "w") -> JobEvents:

@@ -12,6 +12,7 @@ from celery import Celery, signals
 
 from shared.jobs import TRAIN_QUEUE
 from shared.lifecycle import LEASE_S
+from shared.queues import TRANSPORT
 from shared.settings import get_settings
 
 app = Celery("galvanic", broker=get_settings().broker_url, include=["worker.tasks"])
@@ -30,11 +31,10 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_transport_options={
-        "queue_order_strategy": "priority",
+        **TRANSPORT,
         "socket_keepalive": True,
         # What a worker had taken when it was killed, and not yet acknowledged, goes back to its queue after so long.
-        # The job is mostly asked again before that (`bot.jobs.dispatcher`): whoever takes the message then drops it.
-        # If nobody did, it still is the newest attempt, and is begun.
+        # The bot waits for that before it counts a message as lost (`bot.jobs.sweep`).
         "visibility_timeout": LEASE_S,
         "unacked_restore_throttle": 1,  # it is looked for every 10 s, not only each tenth time
     },

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar, cast
@@ -24,7 +23,6 @@ from galvanic.verdict import verdict
 from shared import keys
 from shared.corpora import unpack_to_file, unpacked_limit
 from shared.events import Cancelled, Finished, Started
-from shared.history import Past
 from shared.jobs import LOSS_FILE, TrainJob
 from shared.models import ModelFacts, oldest
 from shared.settings import Settings
@@ -65,7 +63,6 @@ class Attempt:
         self._hooks = JobHooks(events, lease, self.copies)
         self._restart_reason: RestartReason | None = None  # why it starts over
         self._authors: bytes | None = None  # of a channel's lines, by number; they are counted with, and never kept
-        self._whole = True  # it is all of the training, so its time tells how long others may take
 
     def run(self) -> Cancelled | None:
         """Train to the end, which is published; None, or the end that is still to be told.
@@ -107,7 +104,6 @@ class Attempt:
 
     def _try(self) -> None:
         job, job_events, files = self._job, self._job_events, self._files
-        begun = time.monotonic()
         self._patiently(self.copies.bring)
         before = read(files.made, Made)
         if before is not None or files.has_checkpoint:
@@ -135,9 +131,8 @@ class Attempt:
             )
             result = self._train(learned, parent, start)
         self._hooks.require_standing()  # the last samples took a while
-        whole_s = time.monotonic() - begun if self._whole else None
         facts = _facts(job, learned, parent, result, model_id, files.model.stat().st_size)
-        made = _made(job, facts, result, whole_s)
+        made = _made(facts, result)
         self._patiently(lambda: write_text(files.made, made.model_dump_json()))
         self._deliver(made)
 
@@ -163,8 +158,7 @@ class Attempt:
             job_events.durable()
             if job_events.is_over():
                 break  # else Redis has lost its last second meanwhile
-        job_events.remember(made.past)
-        log.info("trained", model_id=model.model_id, seconds=round(made.finished.seconds), epochs=made.past.epochs)
+        log.info("trained", model_id=model.model_id, seconds=round(made.finished.seconds), epochs=model.epochs)
 
     def _tell_start(self, *, resumed: bool) -> None:
         if self._job.corpus.transcript is not None and not resumed:
@@ -172,7 +166,6 @@ class Attempt:
         self._job_events.publish(
             Started(worker=socket.gethostname(), resumed=resumed, restart_reason=self._restart_reason)
         )
-        self._whole = self._whole and not resumed
         self._restart_reason = None
 
     def _forget(self, why: RestartReason) -> None:
@@ -183,7 +176,7 @@ class Attempt:
         # An attempt may have been killed between saving the model and entering it.
         model_id = self._job_events.model_id()
         self._patiently(lambda: self._store.delete(model_id))
-        self._restart_reason, self._whole = why, False
+        self._restart_reason = why
 
     def _require_standing(self) -> None:
         """Raises StartOver: what is here learned words that a member withdrew since, or nobody knows."""
@@ -269,29 +262,12 @@ def _parent(client: redis.Redis, job: TrainJob, *, resumed: bool) -> ModelFacts 
     return parent
 
 
-def _made(job: TrainJob, model: ModelFacts, result: TrainResult, whole_s: float | None) -> Made:
-    """All that is to be told of a training. `whole_s`: how long it took; None: this was not all of it."""
-    return Made(
-        finished=Finished(
-            model=model,
-            samples=result.samples,
-            seconds=result.seconds,
-            stopped=result.stopped,
-            notes=result.notes,
-        ),
-        past=Past(
-            recipe=job.options.recipe,
-            chars=model.corpus_chars,
-            asked_epochs=job.options.epochs,
-            units=job.options.units,
-            allowed_s=60 * job.options.minutes if job.options.minutes is not None else None,
-            epochs=result.epochs,
-            used_s=result.seconds,
-            beside_s=None if whole_s is None else max(0.0, whole_s - result.seconds),
-            cut_short=result.stopped == "finish",
-        ),
-        curve=result.curve,
+def _made(model: ModelFacts, result: TrainResult) -> Made:
+    """Return all that is to be told of a training."""
+    finished = Finished(
+        model=model, samples=result.samples, seconds=result.seconds, stopped=result.stopped, notes=result.notes
     )
+    return Made(finished=finished, curve=result.curve)
 
 
 def _facts(

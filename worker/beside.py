@@ -24,6 +24,7 @@ from shared.jobs import TrainJob
 from shared.settings import Settings
 from worker.events import JobEvents, run_script
 from worker.files import JobFiles
+from worker.resend import send_again
 from worker.store import StoreAway
 
 log = structlog.get_logger()
@@ -68,44 +69,26 @@ class Repeating:
         self._thread.join(_ENDS_WITHIN_S)
 
 
-_LOOK_S = 0.2  # a worker that becomes free is noticed within this
-
-
 class Heartbeat(Repeating):
-    """Says it every two seconds, and at each change. At the end the worker counts as gone at once."""
+    """Says every two seconds that a worker is there. At the end the worker counts as gone at once."""
 
-    def __init__(self, settings: Settings, service: str, name: str, state: Callable[[], presence.State]) -> None:
-        super().__init__(self._look, _LOOK_S, "redis_unreachable")
+    def __init__(self, settings: Settings, service: str, name: str) -> None:
+        super().__init__(self._beat, presence.BEAT_S, "redis_unreachable")
         self._client = connect(settings)
         self._service = service
         self._member = name
-        self._state = state
-        self._said = ""
-        self._due = 0.0
 
-    def _look(self) -> None:
-        state = self._state()
-        if state == self._said and time.monotonic() < self._due:
-            return
-        changed, self._said = state != self._said, ""  # after an outage it is said anew
+    def _beat(self) -> None:
         now = time.time()
         with self._client.pipeline() as pipe:
             pipe.zadd(keys.workers(self._service), {self._member: now + presence.EXPIRY_S})
             pipe.zremrangebyscore(keys.workers(self._service), "-inf", now - 60)
-            # `busy` is said with more words by what begins the job (`shared.lifecycle`); one that began and ended
-            # between two looks has left it there.
-            if changed or state != "busy":
-                pipe.hset(keys.worker_states(self._service), self._member, state)
-            if changed:
-                pipe.xadd(keys.NOTIFICATIONS, {"worker": self._member}, maxlen=10_000)
             pipe.execute()
-        self._said, self._due = state, time.monotonic() + presence.BEAT_S
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
         with contextlib.suppress(redis.RedisError):
             self._client.zrem(keys.workers(self._service), self._member)
-            self._client.hdel(keys.worker_states(self._service), self._member)
 
 
 RENEW_S = 10.0
@@ -129,7 +112,7 @@ class Lease(Repeating):
     def __init__(self, client: redis.Redis, job: TrainJob, job_events: JobEvents, text_ttl_s: int) -> None:
         super().__init__(self._renew, RENEW_S, "lease_not_renewed")
         self._client = client
-        self._script = lifecycle.renew(job.job_id, job_events.attempt, job_events.nonce)
+        self._script = lifecycle.renew(job.job_id, job_events.attempt, job_events.nonce, job_events.holder)
         # How long a channel's words are kept is the bot's to say.
         self._text = keys.corpus(job.corpus.sha256) if job.corpus.transcript is None else None
         self._ttl = text_ttl_s
@@ -166,8 +149,9 @@ class StopDeadline(Repeating):
     The training then waits again, and goes on from its last checkpoint.
     """
 
-    def __init__(self, job_events: JobEvents, files: JobFiles) -> None:
+    def __init__(self, job: TrainJob, job_events: JobEvents, files: JobFiles) -> None:
         super().__init__(self._look, _LOOK_EVERY_S, "stop_deadline")
+        self._job = job
         self._job_events = job_events
         self._files = files
         self._asked: float | None = None
@@ -181,5 +165,5 @@ class StopDeadline(Repeating):
             log.warning("stopping_took_too_long", seconds=STOPS_WITHIN_S)
             self._files.note_end()  # where it could not be noted before
             with contextlib.suppress(redis.RedisError):  # its lease lapses
-                self._job_events.requeue(once=True)
+                send_again(self._job, self._job_events.requeue(once=True))
             os._exit(1)

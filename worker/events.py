@@ -15,7 +15,6 @@ from galvanic.options import STARTS
 from shared import keys, lifecycle
 from shared.connect import patient
 from shared.events import TERMINAL, Event, Finished, Imported, kind_of
-from shared.history import KEPT, Past
 from shared.lifecycle import Script
 from shared.models import ModelFacts
 from shared.redis_errors import shown
@@ -42,6 +41,15 @@ class Superseded(Exception):
     """Another attempt at the same job has begun, or is to: this one must stop without a word."""
 
 
+class Requeued(NamedTuple):
+    """The next attempt, which is to be sent; None: there is none, because the job is not this attempt's any more or, if
+    `cancelled`, over."""
+
+    attempt: int | None = None
+    nonce: str = ""
+    cancelled: bool = False
+
+
 class News(NamedTuple):
     control: Control | None  # what a person asked of it
     revisions: dict[str, Revision | None]  # of the transcripts that it asked about; None: forgotten
@@ -59,6 +67,8 @@ class JobEvents:
         self.job_id = job_id
         self.attempt = attempt
         self.nonce = nonce
+        self.holder = secrets.token_hex(8)
+        """Random: tells this process from another that believes to have the same attempt."""
         self._seq = 0
         self._tried: Event | None = None
         self._reachable = True
@@ -71,34 +81,25 @@ class JobEvents:
             return "superseded"
         return self.ended.kind if self.ended.kind in ("failed", "cancelled") else "finished"
 
-    def remember(self, past: Past) -> None:
-        def note() -> None:
-            with self._client.pipeline() as pipe:
-                pipe.lpush(keys.HISTORY, past.model_dump_json())
-                pipe.ltrim(keys.HISTORY, 0, KEPT - 1)
-                pipe.execute()
-
-        self._insist(note)
-
     def begin(self, attempt: int, nonce: str, *, worker: str, training: bool = False) -> bytes | None:
         """Begin an attempt, which outranks all earlier ones.
 
         `worker`: its name in `presence`; `training`: it has a lease, which must be renewed. Returns the job (JSON);
         None: the message is out of date.
         """
-        script = lifecycle.begin(
-            self.job_id, attempt, nonce, holder=secrets.token_hex(8), worker=worker, training=training
-        )
+        script = lifecycle.begin(self.job_id, attempt, nonce, holder=self.holder, worker=worker, training=training)
         found = cast(bytes | None, self._insist(lambda: run_script(self._client, script)))
         self.attempt, self.nonce, self._seq = attempt, nonce, lifecycle.FIRST_SEQ - 1
         return found
 
-    def requeue(self, how: Literal["stopped", "died"] = "stopped", *, once: bool = False) -> bytes | None:
-        """Let the job wait again, for its worker is told to stop, or its process has died; answers as
-        `lifecycle.requeue`. `once`: try once."""
-        script = lifecycle.requeue(self.job_id, self.attempt, self.nonce, how)
+    def requeue(self, how: Literal["stopped", "died"] = "stopped", *, once: bool = False) -> Requeued:
+        """Have the job wait again, because its worker is told to stop, or its process has died. `once`: try once."""
+        nonce = lifecycle.new_nonce()
+        script = lifecycle.requeue(self.job_id, self.attempt, self.nonce, how, nonce)
         answer = run_script(self._client, script) if once else self._insist(lambda: run_script(self._client, script))
-        return cast(bytes | None, answer)
+        if answer is None or answer == b"cancelled":
+            return Requeued(cancelled=answer is not None)
+        return Requeued(int(answer), nonce)
 
     def deaths(self) -> int:
         """How many earlier attempts ended without a word (the worker was killed) since the last headway."""

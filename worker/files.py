@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from galvanic.checkpoint import NAME
 from galvanic.results import CurvePoint
 from shared.events import Finished
-from shared.history import Past
 from shared.jobs import is_id
 from shared.settings import Settings
 
@@ -32,7 +31,6 @@ class Made(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     finished: Finished  # its record has the wished name
-    past: Past
     curve: tuple[CurvePoint, ...]  # of its losses
 
 

@@ -27,7 +27,6 @@ import structlog
 from billiard import util
 from celery import signals
 from celery.exceptions import WorkerLostError
-from celery.worker.state import reserved_requests
 
 from shared import keys, presence
 from shared.connect import connect
@@ -116,15 +115,9 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     if generates:
         _require_handlers()  # which imports them, so that the first message need not wait for it
 
-    def state() -> presence.State:
-        if (folder / STOP_FILE).exists():
-            return "draining"
-        # Before a child begins, all that is known is that it was given something to do.
-        return "busy" if not generates and reserved_requests else "free"
-
     models = warm.warm_models() if generates else None
     store = models.store if models else ModelStore(settings)
-    heartbeat = Heartbeat(settings, queue, name, state)
+    heartbeat = Heartbeat(settings, queue, name)
     beside = ExitStack()
     serve(settings, *([] if generates else [RunningTraining(settings)]))
 
@@ -187,14 +180,19 @@ def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> No
     """Let a training whose process was killed wait again at once, not when its lease has lapsed."""
     from worker.events import JobEvents
     from worker.files import JobFiles
+    from worker.resend import send_again
 
     with _reaching_redis(settings, "death_not_told") as client:
-        if JobEvents(client, job_id, attempt, nonce).requeue("died") == b"cancelled":
-            JobFiles(settings, job_id).discard()
         data = cast(bytes | None, client.hget(keys.job(job_id), "job"))
-        if data is not None:
-            with job_context(TrainJob.model_validate_json(data)):
-                log.warning("training_died", attempt=attempt)
+        if data is None:
+            return
+        job = TrainJob.model_validate_json(data)
+        requeued = JobEvents(client, job_id, attempt, nonce).requeue("died")
+        send_again(job, requeued)
+        if requeued.cancelled:
+            JobFiles(settings, job_id).discard()
+        with job_context(job):
+            log.warning("training_died", attempt=attempt)
 
 
 def _announce(settings: Settings, queue: str, worker: str) -> None:
@@ -208,10 +206,9 @@ def _announce(settings: Settings, queue: str, worker: str) -> None:
     if cause is not None:
         log.warning("gpu_not_used", why=cause.problem, more="python -m worker doctor")
     with _reaching_redis(settings, "redis_unreachable") as client:
-        for known in (key, keys.worker_states(queue)):
-            names = {name.decode() for name in cast(list[bytes], client.hkeys(known))}  # before who is alive is asked
-            if gone := names - set(presence.alive(client, queue)):
-                client.hdel(known, *gone)
+        names = {name.decode() for name in cast(list[bytes], client.hkeys(key))}  # before who is alive is asked
+        if gone := names - set(presence.alive(client, queue)):
+            client.hdel(key, *gone)
         client.hset(key, worker, describe())
 
 

@@ -1,4 +1,4 @@
-"""Begins the attempt at a training that a message names, and has it made. No Celery here."""
+"""Begins the attempt at a training that a message names, and has it made."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from worker.copies import remove_leftovers
 from worker.events import JobEvents
 from worker.files import JobFiles
 from worker.jobs import MAX_DEATHS, Died, begin, carry_out
+from worker.resend import send_again
 from worker.store import StoreAway
 
 log = structlog.get_logger()
@@ -40,7 +41,7 @@ def run_train(job_id: str, attempt: int, nonce: str) -> str | None:
 def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: JobEvents, files: JobFiles) -> str:
     """One attempt, unless too many in a row ended in the worker's death; its outcome. Raises redis.RedisError."""
     lease = Lease(client, job, job_events, int(3_600 * settings.corpus_ttl_hours))
-    with job_context(job), lease, StopDeadline(job_events, files):
+    with job_context(job), lease, StopDeadline(job, job_events, files):
         if files.take_end():
             job_events.note_headway()
         log.info("job_begun", kind=job.kind, attempt=job_events.attempt)
@@ -49,10 +50,11 @@ def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: Jo
         try:
             outcome = carry_out(job, job_events, _give_up if job_events.deaths() >= MAX_DEATHS else attempt.run)
         except TrainingInterrupted as how:
-            cancelled = job_events.requeue("died" if isinstance(how, Died) else "stopped") == b"cancelled"
-            outcome = "cancelled" if cancelled else "interrupted"
+            requeued = job_events.requeue("died" if isinstance(how, Died) else "stopped")
+            outcome = "cancelled" if requeued.cancelled else "interrupted"
             log.info("job_ended", kind=job.kind, outcome=outcome)
-            if not cancelled:
+            if not requeued.cancelled:
+                send_again(job, requeued)
                 return outcome
         if outcome != "superseded":  # who took over may be on this host
             files.discard()

@@ -44,7 +44,7 @@ class Turns:
                 pipe.hget(keys.job(name.decode()), "state")
             states = dict(zip(active, cast(list[bytes | None], pipe.execute()), strict=True))
         self._guilds |= {job.decode(): owner.decode().partition(":")[0] for job, owner in active.items()}
-        there = {job.decode() for job, state in states.items() if state in (b"waiting", b"sent")}
+        there = {job.decode() for job, state in states.items() if state == b"waiting"}
         begun = {job.decode() for job, state in states.items() if state == b"begun"}
         known = {step.job_id for step in self.steps if step.what == "enters"}
         for job_id in sorted(self._waiting - there):

@@ -58,7 +58,7 @@ class RedisFigures(Collector):
         else:
             up.add_metric([], 1)
             trainings.add_metric(["waiting"], states.count(b"waiting"))
-            trainings.add_metric(["running"], states.count(b"sent") + states.count(b"begun"))
+            trainings.add_metric(["running"], states.count(b"begun"))
             for service, count in counts.items():
                 processes.add_metric([service], count)
             if ratio is not None:

@@ -232,7 +232,7 @@ class Importer(OfWords, Service):
             "chars": current.chars,
             "transcript": current.info.ref(current.revision),
         }
-        if not await self.jobs.imported(job.model_copy(update={"corpus": job.corpus.model_copy(update=found)})):
+        if not await self.jobs.text_read(job.model_copy(update={"corpus": job.corpus.model_copy(update=found)})):
             await self.store.forget(transcript_id)
             return
         log.info("import_done", lines=current.lines, chars=current.chars, left_out=current.left_out)

@@ -13,12 +13,13 @@ from typing import Any, Literal, cast
 import redis.asyncio
 import structlog
 from celery import Celery
+from kombu.exceptions import OperationalError
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from bot.background import REPLY_S, Service, backoff, reply, retry, run_forever
-from bot.jobs import fairness
 from bot.jobs.decoding import card_of, entries, events_of, job_from
+from bot.jobs.quotas import Limit, Owner, refused
 from galvanic.options import CorpusInfo
 from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
@@ -26,6 +27,7 @@ from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Event, Failed
 from shared.jobs import NOBODY, TRAIN_QUEUE, Asked, DeleteJob, Job, TrainJob, is_id
 from shared.metrics import JOBS
+from shared.queues import FIRST, FURTHER, RESUMED, TRANSPORT, id_of, lists_of
 from shared.settings import Settings
 
 TRAINING = "t-"  # what a training's id begins with
@@ -66,7 +68,7 @@ class JobClient(Service):
             task_serializer="json",
             task_ignore_result=True,
             broker_use_ssl=settings.redis_tls,
-            broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 5},
+            broker_transport_options={**TRANSPORT, "socket_connect_timeout": 2, "socket_timeout": 5},
             broker_connection_timeout=2,
         )
 
@@ -79,8 +81,8 @@ class JobClient(Service):
     async def submit_train(self, job: TrainJob, text: str | None, limits: tuple[int, int]) -> Entry:
         """Send a training; its text goes to Redis, compressed and expiring.
 
-        `text` None: a channel's messages (`corpus.transcript`); if they are yet to be read, `imported` is to follow.
-        `limits`: as of `fairness.refused`; two that come at once cannot both pass one. Returns `entered`; `known` when
+        `text` None: a channel's messages (`corpus.transcript`); if they are yet to be read, `text_read` is to follow.
+        `limits`: as of `quotas.refused`; two that come at once cannot both pass one. Returns `entered`; `known` when
         this very job is there already (the message came twice); `user` or `guild` when that limit is reached.
         """
         if text is None:
@@ -91,26 +93,27 @@ class JobClient(Service):
             await reply(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=ttl_s))
             if job.corpus.source == "upload":
                 await self._bound_uploads(job, ttl_s)
-        key = secrets.token_hex(8)
-        verdict: fairness.Limit | None = None
+        key, nonce = secrets.token_hex(8), lifecycle.new_nonce()
+        verdict: Limit | None = None
 
         async def admit(pipe: Pipeline) -> None:
             nonlocal verdict
             verdict = None
             if not await reply(pipe.hexists(keys.job(job.job_id), "job")):
-                active = await _owners(pipe, job.place.guild_id)
-                verdict = fairness.refused(active, fairness.Owner(job.place.guild_id, job.place.user_id), limits)
-            served = fairness.served_from(await reply(pipe.hgetall(keys.SERVED)))
+                verdict = refused(await _owners(pipe, job.place.guild_id), Owner.of(job), limits)
             pipe.multi()
             if verdict is None:
-                pipe.eval(*lifecycle.enter(job, key, arrived=fairness.virtual_time(served)).call)
+                pipe.eval(*lifecycle.enter(job, key, nonce).call)
 
         try:
             answer = await reply(self._redis.transaction(admit, keys.ACTIVE, keys.job(job.job_id)))
         except RedisError:  # nobody knows whether it was carried out
             self._roll_back_later(job.job_id, key)
             raise
-        return verdict or _entered(job, answer[0])
+        entry = verdict or _entered(job, answer[0])
+        if entry == "entered" and not job.imports:
+            await self._send_new(job, key, nonce)
+        return entry
 
     async def _bound_uploads(self, job: TrainJob, ttl_s: int) -> None:
         """Drop the oldest of a server's uploaded texts where there are too many, unless a training needs them."""
@@ -132,15 +135,20 @@ class JobClient(Service):
     async def importing(self, job_id: str) -> TrainJob | None:
         """A training whose channel is to be read; None: it is not, or no longer."""
         state = await reply(self._redis.hget(keys.job(job_id), "state"))
-        stored = await self.load(job_id) if state == b"importing" else None
+        stored = await self.load(job_id) if state == b"reading" else None
         return stored.job if stored is not None and isinstance(stored.job, TrainJob) else None
 
-    async def imported(self, job: TrainJob) -> bool:
-        """Have a training wait whose channel was read; False: it was cancelled meanwhile."""
+    async def text_read(self, job: TrainJob) -> bool:
+        """Send a training whose channel was read; False: it was cancelled meanwhile."""
         await self.keep_text(job)
-        served = fairness.served_from(await reply(self._redis.hgetall(keys.SERVED)))
-        state = await self.run(lifecycle.imported(job, fairness.virtual_time(served)))
-        return state not in (None, b"over")
+        nonce = await self.run(lifecycle.text_read(job))
+        if nonce is None:
+            return False
+        try:
+            await self._send(job, 1, nonce.decode(), await self._priority(job))
+        except OperationalError as error:  # `Recovery` sends it again
+            log.warning("training_not_sent", job_id=job.job_id, error=type(error).__name__)
+        return True
 
     async def submit(self, job: Job, *, files: dict[str, bytes] | None = None) -> bool:
         """Send a job that is no training; it expires unread: after `generate_timeout_s` if somebody waits for it.
@@ -158,18 +166,43 @@ class JobClient(Service):
             raise
         if _entered(job, answer) != "entered":
             return False
+        await self._send_new(job, key, nonce)
+        return True
+
+    async def _send_new(self, job: Job, key: str, nonce: str) -> None:
+        """Send the first message of a job; if that fails, the job is rolled back."""
         try:
-            await self.send(job, 1, nonce)
+            await self._send(job, 1, nonce, await self._priority(job))
         except Exception:
             await self.roll_back(job.job_id, key)
             raise
-        return True
 
-    async def send(self, job: Job, attempt: int, nonce: str) -> None:
-        """Send the message of an attempt at a job."""
+    async def _priority(self, job: Job) -> int:
+        """Return how early a new job begins: a server's first training before other servers' further ones."""
+        if not isinstance(job, TrainJob):
+            return RESUMED
+        active = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.ACTIVE)))
+        others = (server for job_id, server in active.items() if job_id != job.job_id.encode())
+        return FURTHER if str(job.place.guild_id).encode() in others else FIRST
+
+    async def _send(self, job: Job, attempt: int, nonce: str, priority: int) -> None:
         awaited = self._settings.generate_timeout_s if isinstance(job, Asked) else None
         expires = DELETED_WITHIN_S if isinstance(job, DeleteJob) else awaited
-        await asyncio.to_thread(messages.send, self._celery, job, attempt, nonce, expires=expires)
+        await asyncio.to_thread(messages.send, self._celery, job, attempt, nonce, priority=priority, expires=expires)
+
+    async def send_again(self, job_id: str, attempt: int, nonce: str, how: Literal["died", "lapsed", "lost"]) -> bool:
+        """Have a job wait again, and send its next attempt; False: it is no longer as it was, or was cancelled."""
+        if (stored := await self.load(job_id)) is None:  # what only the bot knows of it is gone, or damaged
+            await reply(self._redis.hdel(keys.ACTIVE, job_id))
+            return False
+        again = lifecycle.new_nonce()
+        answer = await self.run(lifecycle.requeue(job_id, attempt, nonce, how, again))
+        if answer == b"cancelled":
+            JOBS.labels(TRAIN_QUEUE, "cancelled").inc()
+        if answer is None or answer == b"cancelled":
+            return False
+        await self._send(stored.job, int(answer), again, RESUMED)
+        return True
 
     async def roll_back(self, job_id: str, key: str = "") -> None:
         """Roll back a job of which nobody was told: at once, or as soon as Redis can be reached.
@@ -209,7 +242,15 @@ class JobClient(Service):
         outcome = cast(Cancelling, (await self.run(lifecycle.cancel(job_id))).decode())
         if outcome == "cancelled":
             JOBS.labels(TRAIN_QUEUE, outcome).inc()
+            await self._take_message(job_id)
         return outcome
+
+    async def _take_message(self, job_id: str) -> None:
+        """Take a training's message out of its queue, so that no worker begins a process for it."""
+        for name in lists_of(TRAIN_QUEUE):
+            for message in await reply(self._redis.lrange(name, 0, -1)):
+                if (id_of(message) or "").rpartition("-")[0] == job_id:
+                    await reply(self._redis.lrem(name, 0, message))
 
     async def finish(self, job_id: str) -> None:
         """Ask a training that has begun to end with the best so far. A request to cancel it is kept."""
@@ -342,13 +383,13 @@ class JobClient(Service):
         return await reply(self._redis.eval(*script.call))
 
 
-async def _owners(pipe: Pipeline, guild_id: int) -> list[fairness.Owner]:
+async def _owners(pipe: Pipeline, guild_id: int) -> list[Owner]:
     """Return whose a server's trainings are that are not over."""
     active = cast(dict[bytes, bytes], await reply(pipe.hgetall(keys.ACTIVE)))
     here = [job_id.decode(errors="replace") for job_id, server in active.items() if server == str(guild_id).encode()]
     jobs = await reply(pipe.mget([keys.asked(job_id) for job_id in here])) if here else []
     read = map(job_from, here, jobs)
-    return [fairness.Owner(guild_id, job.place.user_id if job is not None else NOBODY) for job in read]
+    return [Owner(guild_id, job.place.user_id if job is not None else NOBODY) for job in read]
 
 
 def _entered(job: Job, answer: bytes) -> Entry:

@@ -40,7 +40,7 @@ MOST_OWN = 5
 _AMEND_TRIES = 5
 _HOUR_S, _DAY_S = 3_600.0, 86_400.0
 _UNSENT = "d-0"
-"""A job that removes files gets an id of its own when the dispatcher sends it."""
+"""A job that removes files gets an id of its own when it is sent."""
 
 log = structlog.get_logger()
 
@@ -247,7 +247,7 @@ class Registry:
     async def remove(self, model: ModelRecord) -> bool:
         """Take a model out; the choice of a channel then names nothing. False: it was gone already.
 
-        The job that removes its files is kept until that is done (`bot.jobs.dispatcher`).
+        The job that removes its files is kept until that is done (`bot.jobs.recovery`).
         """
         place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=NOBODY)
         job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)

@@ -18,7 +18,6 @@ from bot.background import DISCORD_ERRORS, is_transient, unless_refused, woken
 from bot.components import button, view
 from bot.errors import ARCHIVED, MISSING_PERMISSIONS, is_gone
 from bot.jobs.client import JobClient, card_nonce
-from bot.jobs.fairness import estimate
 from bot.jobs.snapshot import Snapshots
 from bot.models.audience import Audience
 from bot.models.registry import Registry
@@ -118,7 +117,6 @@ class TrainingCards:
             place=waits.place if waits is not None else None,
             waiting=snapshot.waiting,
             begins=waits.begins if waits is not None else None,
-            takes=estimate(job.options, job.corpus.chars, snapshot.past),
             most_minutes=self.settings.train_max_minutes,
             machines=snapshot.machines,
             control=None if queued else await self.jobs.control(job.job_id),

@@ -30,7 +30,6 @@ from bot.words import (
     limit,
     quote,
     short_title,
-    span,
 )
 from galvanic.options import RECIPE_WORDS, STARTER, TrainOptions
 from galvanic.results import Difficulty, Doing
@@ -76,7 +75,6 @@ class CardContext:
     place: int | None = None  # how many trainings wait before it; None: it does not wait
     waiting: int = 0  # how many wait in all
     begins: Estimate | None = None  # None: nobody can say
-    takes: Estimate | None = None  # how long it learns in all; None: nobody can say
     most_minutes: float = math.inf  # the longest that any training may learn
     machines: tuple[str, ...] = ()  # what the train workers run on
     control: str | None = None  # what somebody asked of it while it runs: `finish` or `cancel`
@@ -236,8 +234,6 @@ def _doing(state: TrainingState, context: CardContext) -> str:
 
 
 def _takes(options: TrainOptions, context: CardContext) -> str:
-    if context.takes is not None and context.takes.sure:
-        return span(context.takes)
     said = _limit(options, context.most_minutes)
     return limit(said) if said is not None else "known once it has begun"
 

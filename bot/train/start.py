@@ -15,7 +15,7 @@ from bot.channels.importer import Importer, ImportPlan
 from bot.channels.store import TranscriptStore
 from bot.components import MODEL, Components, Press
 from bot.jobs.client import TRAINING, card_nonce
-from bot.jobs.fairness import Limit, Owner, refused
+from bot.jobs.quotas import Limit, Owner, refused
 from bot.jobs.snapshot import Snapshots
 from bot.models.registry import MOST_OWN
 from bot.models.requests import Requests
@@ -303,7 +303,7 @@ class Trainings(Requests):
     async def _require_quota(self, owner: Owner) -> None:
         """Raises `UserError` where a quota is used up: of trainings at once, or of the models' disk space."""
         snapshot, limits = await self.snapshots.look(now=True), await self._limits(owner)
-        owners = (Owner(one.job.place.guild_id, one.job.place.user_id) for one in snapshot.trainings)
+        owners = (Owner.of(training.job) for training in snapshot.trainings)
         if (limit := refused(owners, owner, limits)) is not None:
             raise await self._no_slot(owner, limit)
         limit_mb = self.servers.quotas(await self.servers.get(owner.guild_id)).disk_mb

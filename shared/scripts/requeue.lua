@@ -1,17 +1,17 @@
--- sent, begun -> waiting; or over, if somebody has asked for that. Only a begun attempt has something to interrupt.
--- given: attempt, nonce, how (stopped: in order, which is no death; died; lapsed: nobody has the lease; unsent: only
--- if it was not begun), interrupted, cancelled.
-local state = redis.call('HGET', job, 'state')
-if (state ~= 'sent' and state ~= 'begun') or not is_newest(given[1], given[2]) then return false end
-if given[3] == 'unsent' and state == 'begun' then return false end
+-- begun -> waiting, or waiting once more where the message is lost; or over, if somebody has asked for that.
+-- given: attempt, nonce, how (stopped: in order, which is no death; died; lapsed: nobody has the lease; lost: it waits),
+-- the next nonce, interrupted, cancelled.
+local state, nonce = unpack(redis.call('HMGET', job, 'state', 'nonce'))
+if state == 'waiting' and nonce == given[4] then return redis.call('HGET', job, 'attempt') end -- the reply got lost
+if state ~= (given[3] == 'lost' and 'waiting' or 'begun') or not is_newest(given[1], given[2]) then return false end
 if given[3] == 'lapsed' and redis.call('EXISTS', lease) == 1 then return false end
 redis.call('DEL', lease)
 if given[3] == 'stopped' then redis.call('HSET', job, 'deaths', '0') end
 local attempt = next_attempt()
 if redis.call('GET', control) == 'cancel' then
-  tell(attempt .. '-1', given[5], true)
+  tell(attempt .. '-1', given[6], true)
   return 'cancelled'
 end
-redis.call('HSET', job, 'state', 'waiting')
-if state == 'begun' then tell(attempt .. '-1', given[4], false) else notify() end
-return 'waiting'
+redis.call('HSET', job, 'state', 'waiting', 'nonce', given[4])
+if state == 'begun' then tell(attempt .. '-1', given[5], false) else notify() end
+return attempt

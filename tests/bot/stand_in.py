@@ -31,7 +31,6 @@ class StandIn:
         self.redis: redis.Redis = connect(settings)
         for queue in (GENERATE_QUEUE, TRAIN_QUEUE):
             self.redis.zadd(keys.workers(queue), {"w": time.time() + 3_600})
-        self.redis.hset(keys.worker_states(TRAIN_QUEUE), "w", "busy")
 
     def add_model(self, **fields: Any) -> None:
         """A model that may be used in #lab, as its current one."""

@@ -15,8 +15,8 @@ from prometheus_client.metrics_core import Metric
 from bot.admin import metrics
 from bot.admin.cog_general import trainings
 from bot.admin.metrics import RedisFigures
-from bot.jobs.fairness import Estimate
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
+from bot.words import Estimate
 from shared import keys
 from shared.connect import connect
 from shared.settings import Settings
@@ -119,9 +119,9 @@ async def test_admins_see_the_short_form_and_others_only_whether_it_works(
 def test_trainings_are_told_in_a_line_each() -> None:
     job, soon = train_job(), Estimate(130, True)
     assert trainings(QueueSnapshot(())) == "None is running or waiting."
-    runs = QueuedTraining(job, None, None, None, ends=soon, progress=progress(done=0.425))
-    reads = QueuedTraining(job, None, None, None)
-    waits = [QueuedTraining(job, None, place, None, begins=soon) for place in range(2)]
+    runs = QueuedTraining(job, None, ends=soon, progress=progress(done=0.425))
+    reads = QueuedTraining(job, None)
+    waits = [QueuedTraining(job, None, place, begins=soon) for place in range(2)]
     shown = trainings(QueueSnapshot((runs, reads, *waits)))
     assert "42 %, about 2 min left\n🧠 reading the text\n" in shown
     assert "2 wait, the next begins in about 2 min" in shown

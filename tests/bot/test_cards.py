@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bot import words
-from bot.jobs.fairness import Estimate
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.train import embeds
 from bot.train.cog_jobs import Row, listing
 from bot.train.state import TrainingState
-from bot.words import AMBER, BLURPLE, GREEN
+from bot.words import AMBER, BLURPLE, GREEN, Estimate
 from bot.write import embeds as write_embeds
 from galvanic.options import TrainOptions
 from galvanic.results import Doing
@@ -119,29 +118,23 @@ def test_a_card_shows_figures(events: list[Event], around: dict[str, object], na
 def test_before_it_begins_a_card_tells_what_will_be_used() -> None:
     job = train_job(options=TrainOptions(minutes=1.5))
     machines = ("2 cores of AMD EPYC", "NVIDIA H100")
-    shown = fields(
-        embeds.training(job, TrainingState(), embeds.CardContext(takes=Estimate(90, False), machines=machines))
-    )
+    shown = fields(embeds.training(job, TrainingState(), embeds.CardContext(machines=machines)))
     assert shown["Text"] == "12,345 characters"
     assert shown["Takes"] == "at most 1.5 minutes"
     assert shown["Runs on"] == "2 cores of AMD EPYC or NVIDIA H100"
-    assert "Takes" not in fields(card(view_of(progress()), takes=Estimate(480, False)))
+    assert "Takes" not in fields(card(view_of(progress())))
 
 
 @pytest.mark.parametrize(
-    ("options", "takes", "how", "said"),
+    ("options", "how", "said"),
     [
-        (TrainOptions(minutes=180, epochs=1), None, "1 epoch", "known once it has begun"),
-        (TrainOptions(minutes=180, epochs=1), Estimate(42, True), "1 epoch", "under a minute"),
-        (TrainOptions(minutes=1, epochs=9), None, "9 epochs · at most 1 minute", "at most 1 minute"),
-        (TrainOptions(minutes=1, epochs=9), Estimate(60, True), "9 epochs · at most 1 minute", "about 1 min"),
-        (TrainOptions(minutes=1), Estimate(60, False), "at most 1 minute", "at most 1 minute"),
+        (TrainOptions(minutes=180, epochs=1), "1 epoch", "known once it has begun"),
+        (TrainOptions(minutes=1, epochs=9), "9 epochs · at most 1 minute", "at most 1 minute"),
+        (TrainOptions(minutes=1), "at most 1 minute", "at most 1 minute"),
     ],
 )
-def test_how_long_it_takes_does_not_contradict_what_was_asked(
-    options: TrainOptions, takes: Estimate | None, how: str, said: str
-) -> None:
-    context = embeds.CardContext(takes=takes, most_minutes=180)
+def test_how_long_it_takes_does_not_contradict_what_was_asked(options: TrainOptions, how: str, said: str) -> None:
+    context = embeds.CardContext(most_minutes=180)
     shown = fields(embeds.training(train_job(options=options), TrainingState(), context))
     assert shown["How"] == f"character by character · {how}"
     assert shown["Takes"] == said
@@ -264,7 +257,7 @@ def test_samples_fit_discord_however_long_they_are() -> None:
 
 def standing(job_id: str, place: int | None = None, guild_id: int = GUILD, **fields: object) -> QueuedTraining:
     job = train_job(job_id=job_id, place=place_of(guild_id=guild_id))
-    return QueuedTraining(**{"job": job, "card": (CHANNEL, 5), "place": place, "takes": Estimate(60, True), **fields})  # type: ignore[arg-type]
+    return QueuedTraining(**{"job": job, "card": (CHANNEL, 5), "place": place, **fields})  # type: ignore[arg-type]
 
 
 def test_the_list_of_jobs() -> None:

@@ -24,13 +24,13 @@ pytestmark = pytest.mark.usefixtures("worker")
 async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(live: Live, worker: StandIn) -> None:
     bot = live.bot
     job = generate_job(place=lab())
-    send = bot.jobs.send
+    send = bot.jobs._send
 
     async def slowly(*arguments: Any) -> None:
         await live.start_again()  # the job is entered, and nobody listens yet
         await send(*arguments)
 
-    live.patch.setattr(bot.jobs, "send", slowly)
+    live.patch.setattr(bot.jobs, "_send", slowly)
     channel = bot.get_channel(LAB)
     asked = asyncio.create_task(bot.delivery.ask(job, channel.send))  # type: ignore[union-attr]
     await live.until(lambda: worker.redis.llen(GENERATE_QUEUE), "the job")

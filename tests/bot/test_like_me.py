@@ -190,7 +190,7 @@ async def test_with_its_authors_yes_its_samples_go(live: Live) -> None:
     sample = Sample(epoch=1, text="as Ben writes", revision=model.transcripts[0].revision)
     state = TrainingState.of([Queued(), sample, factories.finished(model=model)])
     assert await live.bot.training_cards.samples_stand(job, state)
-    await live.bot.jobs.run(enter(job, "key"))
+    await live.bot.jobs.run(enter(job, "key", "n"))
     await live.bot.jobs.cancel("t-1")
     await live.bot.redis.srem(keys.OUTBOX, "t-1")  # type: ignore[misc]
     await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")

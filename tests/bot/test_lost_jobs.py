@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.background import run_forever
+from bot.jobs import sweep
 from shared import keys
 from shared.events import Failed, Generated
 from shared.jobs import GENERATE_QUEUE
@@ -25,15 +25,14 @@ async def worker(live: Live) -> StandIn:
 async def waits_for(live: Live, job_id: str) -> asyncio.Task[Any]:
     job = generate_job(job_id=job_id, place=lab())
     await live.bot.jobs.submit(job)
-    # Only now: what is not sent at two looks is sent again, and a slow machine looks often meanwhile.
-    live.bot.dispatcher.spawn(run_forever("texts", live.bot.dispatcher.look_after_texts, every_s=0.1))
     return asyncio.create_task(live.bot.delivery.end_of(job, 60, Failed(problem="slow")))
 
 
-async def test_it_is_asked_again_when_its_worker_was_killed(live: Live, worker: StandIn) -> None:
+async def test_it_is_answered_although_its_first_worker_was_killed(live: Live, worker: StandIn) -> None:
     answer = await waits_for(live, "g-1")
     worker.redis.delete(GENERATE_QUEUE)
     lives.take(worker.redis, "g-1", "the killed one")
+    live.patch.setattr(sweep, "GONE_S", 0.1)
     await live.until(lambda: worker.redis.llen(GENERATE_QUEUE), "the job to come again")
     worker.write("g-1")
     assert isinstance(await answer, Generated)

@@ -76,7 +76,7 @@ async def test_a_worker_cannot_have_the_bot_say_it_of_another_model(queue: JobCl
     job = train_job(corpus=channel_corpus(OWN.model_copy(update={"author_id": 0}), chars=0))
     lives.enter(sync, job)
     sync.hset(keys.job(job.job_id), "model_id", "secret")
-    assert await queue.imported(job.model_copy(update={"corpus": job.corpus.model_copy(update={"chars": 9_000})}))
+    assert await queue.text_read(job.model_copy(update={"corpus": job.corpus.model_copy(update={"chars": 9_000})}))
     assert stored(sync, "secret") == secret
 
 
@@ -91,12 +91,12 @@ async def test_a_worker_cannot_keep_an_end_from_being_noted(
 
 
 async def test_nor_trainings_from_being_entered(
-    queue: JobClient, client: redis.asyncio.Redis, sync: redis.Redis
+    queue: JobClient, client: redis.asyncio.Redis, sync: redis.Redis, settings: Settings
 ) -> None:
     sync.hset(keys.ACTIVE, mapping={"t-8": "abc", "t-9": str(GUILD)})
     sync.set(keys.asked("t-9"), '{"version": 2}')
     assert await queue.submit_train(train_job(), "a text", (1, 9)) == "entered"
-    assert [training.job.job_id for training in (await Snapshots(client).look()).trainings] == ["t-1"]
+    assert [training.job.job_id for training in (await Snapshots(client, settings).look()).trainings] == ["t-1"]
     assert await queue.submit_train(train_job(job_id="t-2"), "a text", (9, 2)) == "guild", "both count"
 
 

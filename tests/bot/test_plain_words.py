@@ -68,7 +68,7 @@ def test_no_card_makes_a_link_of_a_title() -> None:
     model = record(corpus_title=EVIL)
     job = train_job(corpus=corpus(title=EVIL), place=place_of())
     running, done = TrainingState.of([progress()]), TrainingState.of([finished(model=model)])
-    standing = QueuedTraining(job=job, card=(1, 2), place=None, takes=None, progress=progress())
+    standing = QueuedTraining(job=job, card=(1, 2), place=None, progress=progress())
     embeds = [
         train_embeds.training(job, running, train_embeds.CardContext()),
         train_embeds.training(job, done, train_embeds.CardContext()),

@@ -13,8 +13,8 @@ from bot.jobs.snapshot import Snapshots
 from galvanic.options import TrainOptions
 from shared import keys
 from shared.events import Started
-from shared.history import Past
 from shared.jobs import TRAIN_QUEUE
+from shared.settings import Settings
 from tests import lives
 from tests.factories import CHANNEL, GUILD, place, progress, train_job
 from worker.events import JobEvents
@@ -31,7 +31,6 @@ def there(sync: redis.Redis, *names: str) -> None:
     """Workers that say they are there."""
     for name in names:
         sync.zadd(keys.workers(TRAIN_QUEUE), {name: time.time() + 60})
-        sync.hset(keys.worker_states(TRAIN_QUEUE), name, "free")
         sync.hset(keys.worker_info(TRAIN_QUEUE), name, f"the machine of {name}")
 
 
@@ -41,15 +40,17 @@ def begin(sync: redis.Redis, job_id: str) -> JobEvents:
     return log
 
 
-async def test_without_trainings_there_is_nothing(client: redis.asyncio.Redis, sync: redis.Redis) -> None:
+async def test_without_trainings_there_is_nothing(
+    client: redis.asyncio.Redis, sync: redis.Redis, settings: Settings
+) -> None:
     there(sync, "w1")
-    snapshot = await Snapshots(client).look()
+    snapshot = await Snapshots(client, settings).look()
     assert snapshot.trainings == ()
     assert snapshot.machines == ("the machine of w1",)
 
 
 async def test_those_that_run_come_first_and_the_others_begin_after_them(
-    client: redis.asyncio.Redis, sync: redis.Redis, queue: JobClient
+    client: redis.asyncio.Redis, sync: redis.Redis, queue: JobClient, settings: Settings
 ) -> None:
     there(sync, "w1")
     sync.hset(keys.worker_info(TRAIN_QUEUE), "gone", "a machine of the past")
@@ -57,14 +58,14 @@ async def test_those_that_run_come_first_and_the_others_begin_after_them(
         await enter(queue, number)
     await enter(queue, 4, guild_id=GUILD + 1)
     begin(sync, "t-1").publish(progress(eta_s=100))
-    snapshot = await Snapshots(client).look()
+    snapshot = await Snapshots(client, settings).look()
     assert [one.job.job_id for one in snapshot.trainings] == ["t-1", "t-4", "t-2", "t-3"]
     assert [one.place for one in snapshot.trainings] == [None, 0, 1, 2]
     assert [one.card for one in snapshot.trainings] == [(CHANNEL, number) for number in (1, 4, 2, 3)]
     begins = [one.begins.seconds if one.begins else None for one in snapshot.trainings]
     assert begins[0] is None
     assert begins[1:] == pytest.approx([100, 340, 580], abs=5)
-    assert [one.begins.sure for one in snapshot.trainings if one.begins] == [True, False, False]
+    assert [one.begins.sure for one in snapshot.trainings if one.begins] == [False, False, False]
     assert (snapshot.waiting, snapshot.machines) == (3, ("the machine of w1",))
     first = snapshot.first_to_end(GUILD)
     assert first is not None
@@ -72,29 +73,10 @@ async def test_those_that_run_come_first_and_the_others_begin_after_them(
     assert [snapshot.before(one) for one in snapshot.trainings] == [0, 1, 1, 1]
 
 
-async def test_what_earlier_ones_took_is_expected_of_the_next(
-    client: redis.asyncio.Redis, sync: redis.Redis, queue: JobClient
+async def test_without_a_worker_nobody_can_say_when(
+    client: redis.asyncio.Redis, queue: JobClient, settings: Settings
 ) -> None:
-    there(sync, "w1")
-    past = Past(recipe="char", chars=12_345, asked_epochs=3, epochs=3, used_s=150.0, beside_s=10.0)
-    sync.lpush(keys.HISTORY, past.model_dump_json(), "{}")
-    await enter(queue, 1, epochs=1)
-    await enter(queue, 2)
-    log = begin(sync, "t-1")
-    running, waiting = (await Snapshots(client).look()).trainings
-    assert running.takes == running.ends
-    assert running.ends is not None
-    assert running.ends.seconds == pytest.approx(50)
-    assert waiting.begins is not None
-    assert waiting.begins.seconds == pytest.approx(running.ends.seconds + 10)
-    log.publish(progress(eta_s=30))
-    waiting = (await Snapshots(client).look()).trainings[1]
-    assert waiting.begins is not None
-    assert waiting.begins.seconds == pytest.approx(40, abs=5)
-
-
-async def test_without_a_worker_nobody_can_say_when(client: redis.asyncio.Redis, queue: JobClient) -> None:
     await enter(queue, 1)
-    snapshot = await Snapshots(client).look()
+    snapshot = await Snapshots(client, settings).look()
     assert [(one.begins, one.ends) for one in snapshot.trainings] == [(None, None)]
     assert snapshot.first_to_end(GUILD) is None

@@ -27,7 +27,6 @@ from tests.driver import BOT_TOKEN
 
 STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
 PARTS = ("redis", "bot", "train", "generate")
-_PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")  # kombu's names of a queue's lists
 _LOOK_S = 0.1
 
 
@@ -49,10 +48,7 @@ class Worker:
         if self._queue == "train":
             stop_file.unlink(missing_ok=True)
         self._ending = threading.Event()
-        busy_at = 1 if self._threads == 1 else self._threads + 1
-        self._heart = Heartbeat(
-            get_settings(), self._queue, presence.own_name(), lambda: "busy" if self._running >= busy_at else "free"
-        )
+        self._heart = Heartbeat(get_settings(), self._queue, presence.own_name())
         self._heart.__enter__()
         self._pool = ThreadPoolExecutor(self._threads)
         self._listening = threading.Thread(target=self._listen, daemon=True)
@@ -70,6 +66,7 @@ class Worker:
         import redis
 
         from shared.connect import connect
+        from shared.queues import lists_of
         from shared.settings import get_settings
 
         client = connect(get_settings())
@@ -78,7 +75,7 @@ class Worker:
                 time.sleep(0.02)
                 continue
             try:
-                found: Any = client.brpop([self._queue + priority for priority in _PRIORITIES], timeout=0.2)
+                found: Any = client.brpop(lists_of(self._queue), timeout=0.2)
             except redis.RedisError:
                 time.sleep(_LOOK_S)
                 continue

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from bot.jobs.client import JobClient
-from bot.jobs.dispatcher import Dispatcher
+from bot.jobs.recovery import Recovery
 from galvanic.options import TrainOptions
 from shared import keys, presence
 from shared.connect import connect, connect_async
@@ -49,10 +49,10 @@ class Cluster:
 
         async def dispatch() -> None:
             client = connect_async(self.settings)
-            dispatcher = Dispatcher(client, JobClient(self.settings, client))
-            dispatcher.start()
+            recovery = Recovery(client, JobClient(self.settings, client))
+            recovery.start()
             await asyncio.to_thread(over.wait)
-            await dispatcher.stop()
+            await recovery.stop()
             await client.aclose()
 
         thread = threading.Thread(target=asyncio.run, args=(dispatch(),))

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TRANSCRIPT = "0123456789abcdef01234567"
 READS_ONLY = {"VERSION", "transcript", "transcript_text", "transcript_authors", "transcript_gone"}
 """What a worker looks at and never changes."""
-OF_THE_BOTS_SCRIPTS = {"requests", "asked", "ownership", "OUTBOX", "SERVED"}
+OF_THE_BOTS_SCRIPTS = {"requests", "asked", "ownership", "OUTBOX"}
 """Named in `shared` for scripts that the bot alone runs."""
 SAMPLES: dict[str, Any] = {
     **dict.fromkeys(("guild_id", "channel_id", "message_id", "application_id", "who"), 1234567890123456789),

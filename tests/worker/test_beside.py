@@ -40,7 +40,7 @@ def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(client: redis.R
     assert not client.exists(keys.job_lease(job.job_id))
     with beside.Lease(client, job, log, 60) as new:
         wait_until(lambda: client.exists(keys.job_lease(job.job_id)))
-    assert client.get(keys.job_lease(job.job_id)) == f"1:{log.nonce}".encode()
+    assert client.get(keys.job_lease(job.job_id)) == log.holder.encode()
     assert not new.lost
 
 
@@ -61,7 +61,7 @@ def test_a_training_that_does_not_stop_in_time_waits_again_and_its_process_ends(
     monkeypatch.setenv(beside.STOP_FILE_VARIABLE, str(tmp_path / "stop"))
     lives.enter(client, job)
     log, files = lives.take(client, job.job_id), JobFiles(settings, job.job_id)
-    with beside.StopDeadline(log, files):
+    with beside.StopDeadline(job, log, files):
         assert not ended.wait(0.2)
         (tmp_path / "stop").touch()
         assert ended.wait(10)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from shared import keys
 from shared.events import Finished, Interrupted, Sample
 from tests import lives
 from tests.factories import CHANNEL, GUILD
@@ -72,7 +71,6 @@ def test_who_withdraws_while_it_trains_makes_it_begin_anew(channel: Channel) -> 
     assert told
     assert told_before[0] not in told
     assert model.epochs == SMALL.epochs
-    assert channel.client.llen(keys.HISTORY) == 1
 
 
 def test_who_withdraws_as_it_ends_makes_it_begin_anew(channel: Channel) -> None:

@@ -13,7 +13,6 @@ import redis
 from galvanic.options import TrainOptions
 from shared import keys, lifecycle
 from shared.events import Event, Finished
-from shared.history import Past
 from shared.jobs import ModelRef
 from shared.models import ModelFacts
 from shared.settings import Settings
@@ -56,18 +55,6 @@ def test_a_model_is_registered_with_what_more_training_needs(client: redis.Redis
 def test_without_its_parent_a_training_fails(client: redis.Redis, settings: Settings) -> None:
     save_model(stored(settings, "abc"))
     require_failure(train(client, "t-1", parent=ModelRef(model_id="abc", name="abc")), "gone")
-
-
-def test_what_a_training_took_is_noted_for_the_next_ones(client: redis.Redis) -> None:
-    train(client, "t-1", options=TrainOptions(epochs=2, units=8, minutes=3))
-    (noted,) = cast(list[bytes], client.lrange(keys.HISTORY, 0, -1))
-    past = Past.model_validate_json(noted)
-    assert (past.recipe, past.chars, past.asked_epochs, past.epochs, past.units) == ("char", len(TEXT), 2, 2, 8)
-    assert past.allowed_s == 180
-    assert past.used_s > 0
-    assert past.beside_s is not None
-    assert past.beside_s > 0
-    assert not past.cut_short
 
 
 def test_trouble_costs_nothing_that_was_learned_unless_it_stays(
@@ -114,7 +101,8 @@ def test_an_attempt_whose_training_was_taken_away_stops_before_its_first_step(
         client.delete(keys.job_lease("t-1"))
         job_events, held = attempt._job_events, attempt._lease
         monkeypatch.setattr(job_events, "publish", lambda event: steps.append(event.kind))
-        assert lives.run(client, lifecycle.requeue("t-1", job_events.attempt, job_events.nonce, "lapsed")) == b"waiting"
+        requeue = lifecycle.requeue("t-1", job_events.attempt, job_events.nonce, "lapsed", "next")
+        assert lives.run(client, requeue) == b"2"
         while not held.lost:
             time.sleep(0.01)
         return run(attempt)

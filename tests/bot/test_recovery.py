@@ -1,0 +1,146 @@
+"""What waits in Celery's queue, and what is sent again, against a real Redis."""
+
+from __future__ import annotations
+
+import time
+from unittest.mock import Mock
+
+import pytest
+import redis
+import redis.asyncio
+from kombu.exceptions import OperationalError
+
+from bot.jobs import client as jobs_client, sweep
+from bot.jobs.client import JobClient
+from bot.jobs.recovery import Recovery
+from shared import keys, lifecycle
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.queues import ids_in_order, lists_of
+from tests import lives
+from tests.factories import GUILD, corpus, generate_job, place, train_job
+
+
+@pytest.fixture
+def recovery(client: redis.asyncio.Redis, queue: JobClient) -> Recovery:
+    return Recovery(client, queue)
+
+
+async def enter(queue: JobClient, *numbers: int, guild_id: int = GUILD) -> None:
+    for number in numbers:
+        job = train_job(job_id=f"t-{number}", place=place(guild_id=guild_id))
+        assert await queue.submit_train(job, "text", (99, 99)) == "entered"
+
+
+def queued(sync: redis.Redis, name: str = TRAIN_QUEUE) -> list[str]:
+    return ids_in_order([sync.lrange(key, 0, -1) for key in lists_of(name)])
+
+
+def state(sync: redis.Redis, job_id: str) -> str:
+    return (sync.hget(keys.job(job_id), "state") or b"").decode()
+
+
+async def look_for(recovery: Recovery, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look every two seconds of a clock that is ahead."""
+    now = time.monotonic()
+    for step in range(0, int(seconds) + 1, 2):
+        monkeypatch.setattr(time, "monotonic", lambda ahead=step: now + ahead)
+        await recovery.look()
+    monkeypatch.undo()
+
+
+async def test_servers_take_turns_in_celerys_queue(queue: JobClient, sync: redis.Redis) -> None:
+    await enter(queue, 1, 2, 3)
+    await enter(queue, 4, guild_id=GUILD + 1)
+    assert queued(sync) == ["t-1-1", "t-4-1", "t-2-1", "t-3-1"]
+    attempt, nonce = lives.send(sync, "t-3")
+    lives.run(sync, lifecycle.begin("t-3", attempt, nonce, holder="h", worker="w", training=True))
+    assert await queue.send_again("t-3", attempt, nonce, "died")
+    assert queued(sync)[0] == "t-3-2", "what was begun goes on first"
+
+
+async def test_a_cancelled_training_leaves_the_queue(queue: JobClient, sync: redis.Redis) -> None:
+    await enter(queue, 1, 11)
+    assert await queue.cancel("t-1") == "cancelled"
+    assert queued(sync) == ["t-11-1"]
+
+
+async def test_a_training_that_celery_does_not_take_is_rolled_back(
+    queue: JobClient, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_client.messages, "send", Mock(side_effect=OperationalError))
+    with pytest.raises(OperationalError):
+        await enter(queue, 1)
+    assert not sync.exists(keys.job("t-1"), keys.ACTIVE)
+
+
+async def test_only_public_titles_are_shown_to_celerys_tools(queue: JobClient, sync: redis.Redis) -> None:
+    public, own = corpus(source="catalogue", title="Frankenstein"), corpus(source="upload", title="my diary")
+    for number, text in enumerate((public, own), 1):
+        job = train_job(job_id=f"t-{number}", corpus=text, place=place(guild_id=number))
+        assert await queue.submit_train(job, "words of it", (9, 9)) == "entered"
+    sent = b"".join(message for name in lists_of(TRAIN_QUEUE) for message in sync.lrange(name, 0, -1))
+    assert b"train for server 1: Frankenstein" in sent
+    assert b"train for server 2" in sent
+    assert b"diary" not in sent
+    assert b"words" not in sent
+
+
+async def test_a_lost_message_is_sent_again_under_the_next_number(
+    recovery: Recovery, queue: JobClient, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enter(queue, 1, 2)
+    lost = lives.message(sync, "t-2")
+    message = sync.rpop(lists_of(TRAIN_QUEUE)[2])
+    await look_for(recovery, sweep.LOST_S - 4, monkeypatch)
+    assert queued(sync) == ["t-1-1"]
+    await look_for(recovery, sweep.LOST_S + 4, monkeypatch)
+    assert queued(sync) == ["t-2-2", "t-1-1"]
+    sync.lpush(TRAIN_QUEUE, message or b"")
+    begin = lifecycle.begin(*lost, holder="h", worker="w", training=True)
+    assert lives.run(sync, begin) is None, "should it turn up after all"
+
+
+async def test_a_training_whose_worker_was_killed_is_sent_again(
+    recovery: Recovery, queue: JobClient, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enter(queue, 1)
+    sync.zadd(keys.workers(TRAIN_QUEUE), {"w": time.time() + 600})
+    lives.take(sync, "t-1", "w")
+    sync.delete(TRAIN_QUEUE, *lists_of(TRAIN_QUEUE))
+    await look_for(recovery, 30, monkeypatch)
+    assert state(sync, "t-1") == "begun"
+    sync.zrem(keys.workers(TRAIN_QUEUE), "w")
+    await look_for(recovery, 20, monkeypatch)
+    assert (state(sync, "t-1"), queued(sync)) == ("waiting", ["t-1-2"])
+    assert lives.take(sync, "t-1").deaths() == 1
+
+
+async def test_one_that_is_to_be_cancelled_and_is_nobodys_is_over(
+    recovery: Recovery, queue: JobClient, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enter(queue, 1)
+    lives.take(sync, "t-1")
+    assert await queue.cancel("t-1") == "asked"
+    await look_for(recovery, 20, monkeypatch)
+    assert state(sync, "t-1") == "over"
+
+
+async def test_a_text_whose_worker_was_killed_is_sent_again(
+    recovery: Recovery, queue: JobClient, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.submit(generate_job())
+    lives.take(sync, "g-1", "w")
+    sync.delete(GENERATE_QUEUE)
+    await look_for(recovery, 20, monkeypatch)
+    assert queued(sync, GENERATE_QUEUE) == ["g-1-2"]
+
+
+async def test_a_training_whose_record_is_gone_counts_no_longer(
+    recovery: Recovery, queue: JobClient, sync: redis.Redis
+) -> None:
+    """It expires a month after the last word about it; and whoever has the workers' password may write anything."""
+    await enter(queue, 1)
+    sync.delete(keys.job("t-1"))
+    sync.hset(keys.ACTIVE, mapping={"t-9": "abc"})
+    await recovery.look()
+    assert sync.hgetall(keys.ACTIVE) == {}
