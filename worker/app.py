@@ -1,7 +1,7 @@
 """The Celery application of both worker services: `celery -A worker.app worker -Q train -c 1`, or `-Q generate`.
 
-Light, because whoever asks the workers something (`celery -A worker.app inspect active`) imports it, too; what a worker
-needs is set up when Celery's signals say that it is one.
+It is light, because Celery's tools (`celery -A worker.app inspect active`) import it, too. Only a worker imports
+`worker.tasks`, which sets up what a worker needs.
 """
 
 from __future__ import annotations
@@ -49,17 +49,3 @@ app.conf.update(
 @signals.setup_logging.connect
 def _keep_logging(**_: Any) -> None:
     """Connected, it keeps Celery from setting up logging its own way, in the pool's child, too."""
-
-
-@signals.worker_init.connect
-def _set_up(sender: Any, **_: Any) -> None:
-    from worker.serve import set_up
-
-    set_up(sender)
-
-
-@signals.worker_process_init.connect
-def _start_child(**_: Any) -> None:
-    from worker.serve import start_child
-
-    start_child()

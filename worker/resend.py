@@ -8,6 +8,7 @@ from kombu.exceptions import OperationalError
 from shared import messages
 from shared.jobs import TrainJob
 from shared.queues import RESUMED
+from worker.app import app
 from worker.events import Requeued
 
 log = structlog.get_logger()
@@ -15,8 +16,6 @@ log = structlog.get_logger()
 
 def send_again(job: TrainJob, requeued: Requeued) -> None:
     """Send an attempt that waits. If Redis does not take it, the bot sends it later (`bot.jobs.recovery`)."""
-    from worker.app import app
-
     if requeued.attempt is None:
         return
     try:

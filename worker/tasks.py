@@ -1,18 +1,33 @@
-"""The Celery tasks: they unpack the message; `worker.training` or `worker.handlers` do the job.
+"""What Celery calls in a worker: its signals, which `worker.serve` answers, and the tasks.
 
-Both are imported only when there is something to do: Celery imports this before a worker is set up.
+A task unpacks its message; `worker.training` or `worker.handlers` do the job. All three are imported only when Celery
+calls, because it imports this module before the worker is set up.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import get_args
+from typing import Any, get_args
 
 import structlog
-from celery import Task
+from celery import Task, signals
 
 from shared.jobs import Asked, DeleteJob, is_id, task_name
 from worker.app import app
+
+
+@signals.worker_init.connect
+def _set_up(sender: Any, **_: Any) -> None:
+    from worker.serve import set_up
+
+    set_up(sender)
+
+
+@signals.worker_process_init.connect
+def _start_child(**_: Any) -> None:
+    from worker.serve import start_child
+
+    start_child()
 
 
 @app.task(name=task_name("train"), Request="worker.metrics:TrainingRequest")
