@@ -179,10 +179,10 @@ compose-config:  ## check the Docker Compose files
 	export REDIS_PUBLISH=10.0.0.1 REDIS_HOST=10.0.0.1 MODEL_STORE=s3://bucket/folder; \
 	for profiles in cpu gpu cpu,gpu,monitoring; do \
 		check docker-compose.yml $$profiles; \
-		check worker.compose.yml $$profiles; \
+		check deploy/worker.compose.yml $$profiles; \
 	done; \
-	check bot.compose.yml none; \
-	check bot.compose.yml monitoring
+	check deploy/bot.compose.yml none; \
+	check deploy/bot.compose.yml monitoring
 
 audit: $(INSTALLED) $(AUDIT_INSTALLED)  ## known holes and licences of all that is pinned (needs the internet)
 	@$(AUDIT_VENV)/bin/pip-licenses --python $(PY) --summary

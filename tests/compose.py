@@ -13,8 +13,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 FILES = {
     "docker-compose.yml": {},
-    "bot.compose.yml": {"REDIS_PUBLISH": "10.0.0.1"},
-    "worker.compose.yml": {"REDIS_HOST": "10.0.0.1", "MODEL_STORE": "s3://bucket/folder"},
+    "deploy/bot.compose.yml": {"REDIS_PUBLISH": "10.0.0.1"},
+    "deploy/worker.compose.yml": {"REDIS_HOST": "10.0.0.1", "MODEL_STORE": "s3://bucket/folder"},
 }
 """The files that can be started, and the variables that each asks for besides COMPOSE_PROFILES."""
 
@@ -34,7 +34,7 @@ def run(file: str, *arguments: str, folder: Path = ROOT, **variables: str) -> su
     assert words is not None
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
-        [*words, "--project-directory", str(folder), "--env-file", "/dev/null", "-f", str(folder / file), *arguments],
+        [*words, "--env-file", "/dev/null", "-f", file, *arguments],
         env=environment | variables,
         cwd=folder,
         capture_output=True,

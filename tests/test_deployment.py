@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import socket
@@ -54,9 +55,9 @@ def source_of(service: dict[str, Any], target: str) -> str | None:
         ("docker-compose.yml", "cpu", {"redis", "bot", "train", "generate"}),
         ("docker-compose.yml", "gpu", {"redis", "bot", "train-gpu", "generate"}),
         ("docker-compose.yml", "cpu,monitoring", {"redis", "bot", "train", "generate", "prometheus"}),
-        ("bot.compose.yml", "none", {"redis", "bot"}),
-        ("worker.compose.yml", "cpu", {"train", "generate"}),
-        ("worker.compose.yml", "gpu", {"train-gpu", "generate"}),
+        ("deploy/bot.compose.yml", "none", {"redis", "bot"}),
+        ("deploy/worker.compose.yml", "cpu", {"train", "generate"}),
+        ("deploy/worker.compose.yml", "gpu", {"train-gpu", "generate"}),
     ],
 )
 def test_profiles_choose_what_runs(file: str, profiles: str, there: set[str]) -> None:
@@ -68,10 +69,10 @@ def test_profiles_choose_what_runs(file: str, profiles: str, there: set[str]) ->
     ("file", "variable"),
     [
         ("docker-compose.yml", "COMPOSE_PROFILES"),
-        ("bot.compose.yml", "REDIS_PUBLISH"),
-        ("worker.compose.yml", "COMPOSE_PROFILES"),
-        ("worker.compose.yml", "REDIS_HOST"),
-        ("worker.compose.yml", "MODEL_STORE"),
+        ("deploy/bot.compose.yml", "REDIS_PUBLISH"),
+        ("deploy/worker.compose.yml", "COMPOSE_PROFILES"),
+        ("deploy/worker.compose.yml", "REDIS_HOST"),
+        ("deploy/worker.compose.yml", "MODEL_STORE"),
     ],
 )
 def test_what_must_be_chosen_is_asked_for(file: str, variable: str) -> None:
@@ -106,8 +107,8 @@ def test_nobody_is_reached_from_outside_but_redis_by_tls_and_prometheus_from_thi
         for name, service in services_of(file).items()
         for port in service.get("ports", ())
     }
-    expected = {"prometheus": ("127.0.0.1", 9090)} if file != "worker.compose.yml" else {}
-    if file == "bot.compose.yml":
+    expected = {"prometheus": ("127.0.0.1", 9090)} if file != "deploy/worker.compose.yml" else {}
+    if file == "deploy/bot.compose.yml":
         expected["redis"] = ("10.0.0.1", 6380)
     assert published == expected
 
@@ -128,8 +129,8 @@ def test_each_service_is_a_redis_user_of_its_own(file: str) -> None:
     users = {"bot": "bot"} | dict.fromkeys(WORKERS, "worker")
     for name in set(users) & set(services_of(file)):
         service = services_of(file)[name]
-        host = "10.0.0.1:6380" if file == "worker.compose.yml" else "redis:6379"
-        scheme = "rediss" if file == "worker.compose.yml" else "redis"
+        host = "10.0.0.1:6380" if file == "deploy/worker.compose.yml" else "redis:6379"
+        scheme = "rediss" if file == "deploy/worker.compose.yml" else "redis"
         assert service["environment"]["REDIS_URL"] == f"{scheme}://{users[name]}@{host}/0"
         assert source_of(service, "redis_password") == f"redis_{users[name]}_password"
 
@@ -142,18 +143,18 @@ def test_the_token_reaches_the_bot_alone(file: str) -> None:
 
 @resolves
 def test_workers_elsewhere_check_that_it_is_their_redis() -> None:
-    for name, service in services_of("worker.compose.yml").items():
+    for name, service in services_of("deploy/worker.compose.yml").items():
         assert service["environment"]["REDIS_CA_FILE"] == "/run/secrets/redis_tls_ca", name
         assert source_of(service, "redis_tls_ca") == "redis_tls_ca", name
         assert service["environment"]["MODEL_STORE"] == "s3://bucket/folder", name
-    redis = services_of("bot.compose.yml")["redis"]
+    redis = services_of("deploy/bot.compose.yml")["redis"]
     assert all(source_of(redis, f"redis_tls_{name}") for name in ("cert", "key", "ca"))
     assert source_of(redis, "redis_tls_ca_key") is None, "who has it can pretend to be Redis"
 
 
 @resolves
 def test_the_gpu_is_for_training_alone() -> None:
-    for file in ("docker-compose.yml", "worker.compose.yml"):
+    for file in ("docker-compose.yml", "deploy/worker.compose.yml"):
         services = services_of(file)
         for name in set(services) - {"train-gpu"}:
             assert "reservations" not in services[name]["deploy"]["resources"], name
@@ -183,7 +184,7 @@ def test_images_of_others_are_pinned(file: str) -> None:
 
 @pytest.mark.parametrize(("name", "package"), [("bot", "bot"), ("worker", "worker")])
 def test_an_image_holds_its_own_side_only_and_runs_as_nobody(name: str, package: str) -> None:
-    lines = (ROOT / "docker" / f"{name}.Dockerfile").read_text("utf-8").splitlines()
+    lines = (ROOT / "deploy" / f"{name}.Dockerfile").read_text("utf-8").splitlines()
     code = [line.split()[1:] for line in lines if line.startswith("COPY ") and "/opt/app" in line]
     assert code == [["galvanic", "/opt/app/galvanic"], ["shared", "/opt/app/shared"], [package, f"/opt/app/{package}"]]
     assert "USER 10001:10001" in lines
@@ -211,14 +212,14 @@ def test_no_secret_gets_into_a_build() -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A fresh checkout, as far as the script of secrets needs it."""
-    shutil.copytree(ROOT / "docker", tmp_path / "checkout" / "docker")
+    shutil.copytree(ROOT / "deploy", tmp_path / "checkout" / "deploy")
     shutil.copy(ROOT / ".env.example", tmp_path / "checkout")
     return tmp_path / "checkout"
 
 
 def make_secrets(checkout: Path, *arguments: str) -> str:
     done = subprocess.run(
-        ["sh", "docker/secrets.sh", *arguments], cwd=checkout, capture_output=True, text=True, timeout=60
+        ["sh", "deploy/secrets.sh", *arguments], cwd=checkout, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -247,7 +248,7 @@ def test_secrets_are_made_once_and_for_their_owner(checkout: Path) -> None:
 
 @resolves
 def test_a_fresh_checkout_starts_after_one_command(checkout: Path) -> None:
-    for file in ("docker-compose.yml", "docker/common.yml"):
+    for file in ("docker-compose.yml", "deploy/common.yml"):
         shutil.copy(ROOT / file, checkout / file)
     make_secrets(checkout)
     words = compose.command()
@@ -257,6 +258,20 @@ def test_a_fresh_checkout_starts_after_one_command(checkout: Path) -> None:
     for path in re.findall(rf'"file": "({re.escape(str(checkout))}[^"]*)"', done.stdout):
         assert Path(path).is_file(), "each secret must be there, or Docker refuses to start"
     assert '"train": {' in done.stdout or '"train-gpu": {' in done.stdout
+
+
+@resolves
+def test_a_file_in_deploy_is_chosen_in_env_and_finds_the_checkouts_folders(checkout: Path) -> None:
+    lines = "COMPOSE_FILE=deploy/bot.compose.yml\nREDIS_PUBLISH=10.0.0.1\n"
+    (checkout / ".env").write_text(lines, "utf-8")
+    words = compose.command()
+    assert words is not None
+    done = subprocess.run([*words, "config", "--format", "json"], cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    config = json.loads(done.stdout)
+    assert {Path(secret["file"]).parent for secret in config["secrets"].values()} == {checkout / "secrets"}
+    assert config["services"]["bot"]["build"]["context"] == str(checkout)
+    assert str(checkout / "corpora") in {volume["source"] for volume in config["services"]["bot"]["volumes"]}
 
 
 @pytest.mark.process
@@ -325,7 +340,7 @@ def variables(text: str) -> set[str]:
 def asked_by_compose() -> dict[str, set[str]]:
     """The variables that the Compose files ask for, with the defaults that they give them."""
     found: dict[str, set[str]] = {}
-    for file in (*FILES, "docker/common.yml"):
+    for file in (*FILES, "deploy/common.yml"):
         for name, default in re.findall(r"(?<!\$)\$\{([A-Z_]+)(?::-([^}]*))?", (ROOT / file).read_text("utf-8")):
             found.setdefault(name, set()).update({default} - {""})
     return found

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 IMAGES = DOCS / "images"
-MODULES = re.compile(r"`((?:galvanic|bot|worker|shared|launcher|playground|benchmarks|tests|docker|docs)/[\w./-]*)`")
+MODULES = re.compile(r"`((?:galvanic|bot|worker|shared|launcher|playground|benchmarks|tests|deploy|docs)/[\w./-]*)`")
 VARIABLES = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)\b")
 OTHERS = {"DATA_VERSION", "CUDA_VISIBLE_DEVICES", "ONEDNN_MAX_CPU_ISA", "SECRETS_DIR", "COMPOSE_FILE"}
 """A constant of the code, and variables of CUDA, oneDNN, systemd and Docker Compose."""
@@ -123,7 +123,7 @@ def test_commands_that_are_named_are_there() -> None:
 
 def test_variables_that_are_named_are_there() -> None:
     """A setting, or a variable of the deployment's files and of make."""
-    files = [*ROOT.glob("*.yml"), ROOT / "Makefile", *(ROOT / "docker").rglob("*"), *(ROOT / "deploy").rglob("*")]
+    files = [*ROOT.glob("*.yml"), ROOT / "Makefile", *(ROOT / "deploy").rglob("*")]
     sources = "".join(path.read_text("utf-8", "replace") for path in files if path.is_file())
     there = {name.upper() for name in Settings.model_fields} | set(re.findall(r"[A-Z_]+", sources)) | OTHERS
     pages = [page for page in PAGES if page.parent != DOCS / "decisions" and page.name != "CHANGELOG.md"]

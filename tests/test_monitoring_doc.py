@@ -17,7 +17,7 @@ from shared.settings import Settings
 from worker.metrics import RunningTraining
 
 ROOT = Path(__file__).parent.parent
-FOLDER = ROOT / "docker" / "prometheus"
+FOLDER = ROOT / "deploy" / "prometheus"
 PAGE = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)"

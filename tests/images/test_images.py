@@ -40,9 +40,9 @@ MB = 1_000_000
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of secrets that the script makes in a fresh checkout, with a token and a certificate."""
     checkout = tmp_path_factory.mktemp("checkout")
-    shutil.copytree(ROOT / "docker", checkout / "docker")
+    shutil.copytree(ROOT / "deploy", checkout / "deploy")
     shutil.copy(ROOT / ".env.example", checkout)
-    subprocess.run(["sh", "docker/secrets.sh", "127.0.0.1"], cwd=checkout, check=True)
+    subprocess.run(["sh", "deploy/secrets.sh", "127.0.0.1"], cwd=checkout, check=True)
     (checkout / "secrets" / "discord_token").write_text(f"{BOT_TOKEN}\n", "utf-8")
     return checkout / "secrets"
 
@@ -50,13 +50,13 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bot_image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     """The bot's image."""
-    return build(ROOT / "docker" / "bot.Dockerfile", tmp_path_factory.mktemp("bot"))
+    return build(ROOT / "deploy" / "bot.Dockerfile", tmp_path_factory.mktemp("bot"))
 
 
 @pytest.fixture(scope="module")
 def worker_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     """The workers' image, for the CPU; large, so it goes at once."""
-    image = build(ROOT / "docker" / "worker.Dockerfile", tmp_path_factory.mktemp("worker"))
+    image = build(ROOT / "deploy" / "worker.Dockerfile", tmp_path_factory.mktemp("worker"))
     yield image
     shutil.rmtree(image.venv)
 
@@ -138,13 +138,13 @@ class RedisService:
         return subprocess.run(self._words(self.config["healthcheck"]["test"][1:]), env=self.environment).returncode == 0
 
     def _words(self, words: list[str]) -> list[str]:
-        return [word.replace("/etc/galvanic", str(ROOT / "docker" / "redis")) for word in words]
+        return [word.replace("/etc/galvanic", str(ROOT / "deploy" / "redis")) for word in words]
 
 
 @pytest.fixture(scope="module")
 def redis_service(secrets: Path) -> Iterator[RedisService]:
     """Redis as it runs beside the bot and for workers elsewhere, healthy."""
-    config = service("redis", "bot.compose.yml" if SERVER_WITH_TLS else "docker-compose.yml")
+    config = service("redis", "deploy/bot.compose.yml" if SERVER_WITH_TLS else "docker-compose.yml")
     if not (shutil.which("valkey-cli") or shutil.which("redis-cli")):
         pytest.skip("the health check of Redis needs valkey-cli (Debian: valkey-tools)")
     # pytest's own folders are too deep for a socket's path.
@@ -230,7 +230,7 @@ def test_a_worker_serves(queue: str, worker_image: Image, redis_service: RedisSe
 
 @pytest.mark.skipif(SERVER_WITH_TLS is None, reason="valkey-server is not installed")
 def test_a_worker_elsewhere_serves_over_tls(worker_image: Image, redis_service: RedisService, secrets: Path) -> None:
-    config = service("train", "worker.compose.yml")
+    config = service("train", "deploy/worker.compose.yml")
     assert config["environment"]["REDIS_URL"].startswith("rediss://")
     serves(config, worker_image, redis_service, secrets, MODEL_STORE=worker_image.inside("/data/models"))
 

@@ -1,4 +1,4 @@
-"""A Redis that `docker/redis/start.sh` starts, as containers do: with users, and over TLS if it has a certificate."""
+"""A Redis that `deploy/redis/start.sh` starts, as containers do: with users, and over TLS if it has a certificate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import redis
 from launcher.redis_server import find_redis_server
 from tests.e2e.system import free_port
 
-FOLDER = Path(__file__).resolve().parents[2] / "docker" / "redis"
+FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "redis"
 START = FOLDER / "start.sh"
 USERS = ("bot", "worker", "admin")
 READY_S = 20

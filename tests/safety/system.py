@@ -28,7 +28,7 @@ PARTS = {
 
 
 class GuardedSystem(System):
-    """Bot and workers that reach Redis only as the users of `docker/redis/users.acl`; tests look as `admin`."""
+    """Bot and workers that reach Redis only as the users of `deploy/redis/users.acl`; tests look as `admin`."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         super().__init__(folder, **environment)

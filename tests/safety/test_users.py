@@ -1,4 +1,4 @@
-"""What Redis' users are refused, on a real server with docker/redis/users.acl and docker/redis/start.sh."""
+"""What Redis' users are refused, on a real server with deploy/redis/users.acl and deploy/redis/start.sh."""
 
 from __future__ import annotations
 

@@ -1,23 +1,17 @@
 # syntax=docker/dockerfile:1
-# The worker side; one image for training and generating. Build from the project's folder:
-#   docker build -f docker/worker.Dockerfile .
-#   docker build -f docker/worker.Dockerfile --build-arg EXTRA=worker-gpu .
+# The Discord side. Build from the project's folder: docker build -f deploy/bot.Dockerfile .
 ARG PYTHON=3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM python:${PYTHON} AS build
-# worker: TensorFlow for the CPU. worker-gpu: with the CUDA libraries; the host needs only the driver.
-ARG EXTRA=worker
 ENV VENV=/opt/galvanic PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 # The image's own pip installs into it: one of its own would only be carried along.
 RUN python -m venv --without-pip "$VENV"
 WORKDIR /src
 # What we need, without our own code and texts, so that this layer outlives a change of them.
 COPY pyproject.toml constraints.txt LICENSE ./
-# TensorFlow's headers and libclang are for those who build upon it.
 RUN --mount=type=cache,target=/root/.cache/pip \
     touch README.md \
-    && pip --python "$VENV/bin/python" install -c constraints.txt ".[${EXTRA},s3]" \
-    && rm -rf "$VENV"/lib/python3*/site-packages/tensorflow/include "$VENV"/lib/python3*/site-packages/clang \
+    && pip --python "$VENV/bin/python" install -c constraints.txt ".[bot]" \
     && find "$VENV/lib" -depth -type d -name tests -exec rm -rf {} +
 
 FROM python:${PYTHON}
@@ -27,15 +21,13 @@ RUN groupadd --gid 10001 galvanic \
 COPY --from=build /opt/galvanic /opt/galvanic
 COPY galvanic /opt/app/galvanic
 COPY shared /opt/app/shared
-COPY worker /opt/app/worker
+COPY bot /opt/app/bot
 # Compiled here, because nothing can be written where it runs.
 RUN /opt/galvanic/bin/python -m compileall -q /opt/app
 # PYTHONSAFEPATH: nothing is imported from the working directory, which can be written to.
-# Keras and matplotlib want to write a configuration; the root file system is read-only.
 ENV PATH=/opt/galvanic/bin:$PATH PYTHONPATH=/opt/app PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    DATA_DIR=/data KERAS_HOME=/tmp/keras MPLCONFIGDIR=/tmp/matplotlib
+    DATA_DIR=/data
 WORKDIR /data
 USER 10001:10001
 VOLUME /data
-ENTRYPOINT ["python", "-m", "worker"]
-CMD ["serve", "train"]
+ENTRYPOINT ["python", "-m", "bot"]

@@ -2,9 +2,9 @@
 # Makes what Docker Compose needs before its first start: .env, and the files of ./secrets. Never changes one that is
 # there: to change a password, delete its file, run this again, and restart everything.
 #
-#   sh docker/secrets.sh                      everything on this machine
-#   sh docker/secrets.sh NAME-OR-ADDRESS...   also Redis' certificate, by which workers on other hosts reach it
-#   sh docker/secrets.sh worker               on a host that has workers alone
+#   sh deploy/secrets.sh                      everything on this machine
+#   sh deploy/secrets.sh NAME-OR-ADDRESS...   also Redis' certificate, by which workers on other hosts reach it
+#   sh deploy/secrets.sh worker               on a host that has workers alone
 #
 # The folder is for its owner alone. The files in it can be read by whoever gets into it, because a container sees them
 # as they are here, under a user of its own.
@@ -118,7 +118,7 @@ if [ "${1:-}" = worker ]; then
     for name in REDIS_HOST MODEL_STORE; do
         [ -n "$(setting $name)" ] || echo "left to do: set $name in .env"
     done
-    [ "$(setting COMPOSE_FILE)" = worker.compose.yml ] || echo "left to do: set COMPOSE_FILE=worker.compose.yml in .env"
+    [ "$(setting COMPOSE_FILE)" = deploy/worker.compose.yml ] || echo "left to do: set COMPOSE_FILE=deploy/worker.compose.yml in .env"
     echo "then: docker compose up -d --build"
     exit
 fi
@@ -130,10 +130,10 @@ if [ ! -s secrets/discord_token ]; then
     if [ -s secrets/discord_token ]; then echo "took the bot's token from .env into secrets/discord_token"; fi
 fi
 if [ ! -s secrets/discord_token ]; then
-    echo "left to do: put the bot's token into secrets/discord_token (README.md, On Discord, says where it comes from)"
+    echo "left to do: put the bot's token into secrets/discord_token (docs/getting-started.md, On Discord, says where it comes from)"
 fi
 if [ $# != 0 ]; then
-    [ "$(setting COMPOSE_FILE)" = bot.compose.yml ] || echo "left to do: set COMPOSE_FILE=bot.compose.yml in .env"
+    [ "$(setting COMPOSE_FILE)" = deploy/bot.compose.yml ] || echo "left to do: set COMPOSE_FILE=deploy/bot.compose.yml in .env"
     [ -n "$(setting REDIS_PUBLISH)" ] || echo "left to do: set REDIS_PUBLISH in .env to the address that the workers' hosts reach"
     echo "left to do: copy secrets/redis_worker_password and secrets/redis_tls_ca to secrets/ on each worker's host"
 fi
