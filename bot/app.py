@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from bot import gateway, intents
 from bot.admin import cog_general, cog_settings, metrics
-from bot.background import Chores, Service, log_failed, reply, run_forever
+from bot.background import Chores, Service, log_failed, redis_call, run_forever
 from bot.channels import consent, held, importer, sources, store, watch, withdrawals
 from bot.channels.cog import Privacy
 from bot.components import Components
@@ -87,7 +87,9 @@ class Galvanic(commands.Bot):
         self.leader = Leader(self.redis)
         self.jobs = client.JobClient(settings, self.redis)
         self.recovery = recovery.Recovery(self.redis, self.jobs)
-        self.guild_settings = servers = GuildSettingsStore(settings, self.redis, reads=asked.message_content)
+        self.guild_settings = servers = GuildSettingsStore(
+            settings, self.redis, can_read_messages=asked.message_content
+        )
         self.access = access.Access(settings, servers, self.redis)
         self.responder = Responder(self, settings, servers, self.access)
         self.components = Components(self.responder, self.access)
@@ -134,12 +136,12 @@ class Galvanic(commands.Bot):
         self.training_control = cog_jobs.Jobs(self.training_cards)
         self.transfer = transfer.Transfer(*common)
         self.models = Models(*common, self.transfer, self.removal)
-        self.generating = generate.Generating(*common, self.admission.slot)
+        self.generating = generate.Generating(*common, self.admission.queue_slot)
         self.chat = conversation.Conversation(self.generating, texts, consents)
         self.speaker = speaker.Speaker(self, self.generating, self.chat, rooms.Rooms(self.redis))
         self.personas = personas.Personas(self, self.generating, self.chat, self.speaker.rooms)
-        self.quiz = quiz.Quiz(*common, self.redis, self.admission.slot)
-        self.add_check(self.access.works_here, call_once=True)
+        self.quiz = quiz.Quiz(*common, self.redis, self.admission.queue_slot)
+        self.add_check(self.access.check_allowed_channel, call_once=True)
 
     async def setup_hook(self) -> None:
         settings, servers = self.settings, self.guild_settings
@@ -295,11 +297,11 @@ class Galvanic(commands.Bot):
         Raises OtherVersion.
         """
         try:
-            number = await reply(self.redis.get(keys.VERSION))
+            number = await redis_call(self.redis.get(keys.VERSION))
             if number is None and await self._has_data():
                 raise without_number()
             written = self.redis.set(keys.VERSION, DATA_VERSION, nx=True, get=True)
-            require_version(await reply(written))
+            require_version(await redis_call(written))
         except RedisError as error:
             log.warning("version_not_checked", error=type(error).__name__)
 
@@ -318,7 +320,7 @@ class Galvanic(commands.Bot):
             await asyncio.Event().wait()
         await presence.beat_async(self.redis, presence.BOT, str(self.user))
         # A Redis that lost its data meanwhile has no number, and the next start would refuse what was written since.
-        await reply(self.redis.set(keys.VERSION, DATA_VERSION, nx=True))
+        await redis_call(self.redis.set(keys.VERSION, DATA_VERSION, nx=True))
 
     async def get_context(self, origin: discord.Message | discord.Interaction, /, **options: Any) -> Any:
         """With our `PatientContext`, and without discord.py's errors about unpaired quotation marks (`PlainWords`)."""

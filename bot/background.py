@@ -55,7 +55,7 @@ def unless_refused(tell: Callable[..., Any], event: str, **where: Any) -> Iterat
         tell(event, **where, error=type(error).__name__)
 
 
-async def reply(call: Awaitable[Any] | Any, limit_s: float = REPLY_S) -> Any:
+async def redis_call(call: Awaitable[Any] | Any, limit_s: float = REPLY_S) -> Any:
     """The reply to a Redis command; redis-py types it as `Awaitable | value`, on the asyncio client it is awaitable.
 
     The limit counts only time in which the event loop could have taken the reply, so that a busy loop is no outage:
@@ -130,7 +130,7 @@ async def run_forever(
     wait_s: float | None = 0.0
     failed, pauses = "", backoff(retry_s, retry_at_most_s)
     while True:
-        await (asyncio.sleep(next(pauses)) if failed else woken(wakeup, wait_s))
+        await (asyncio.sleep(next(pauses)) if failed else wait_for(wakeup, wait_s))
         wakeup.clear()
         try:
             given = await step()
@@ -144,7 +144,7 @@ async def run_forever(
 
 
 @contextlib.contextmanager
-def claimed(claims: set[str], name: str) -> Iterator[bool]:
+def reserve(claims: set[str], name: str) -> Iterator[bool]:
     """Have a name among the claims meanwhile; False: somebody has it already."""
     if name in claims:
         yield False
@@ -156,7 +156,7 @@ def claimed(claims: set[str], name: str) -> Iterator[bool]:
         claims.discard(name)
 
 
-async def woken(wakeup: asyncio.Event, within_s: float | None) -> bool:
+async def wait_for(wakeup: asyncio.Event, within_s: float | None) -> bool:
     """Wait until woken (True) or for so long (False); others have their turn meanwhile in any case."""
     await asyncio.sleep(0)
     with contextlib.suppress(TimeoutError):

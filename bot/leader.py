@@ -17,7 +17,7 @@ import redis.asyncio
 import structlog
 from redis.asyncio.client import Pipeline
 
-from bot.background import DELETE_IF, reply
+from bot.background import DELETE_IF, redis_call
 from shared import keys
 
 GONE_AFTER_S = 10
@@ -94,7 +94,7 @@ class Leader:
             return await work(pipe)
 
         transaction = self._redis.transaction(fenced, *watched, *self._keys[1:], value_from_callable=True)
-        return cast(T, await reply(transaction))
+        return cast(T, await redis_call(transaction))
 
     async def write(self, queue: Callable[[Pipeline], object]) -> None:
         """As `step`, of what depends on nothing that is read."""
@@ -120,12 +120,12 @@ class Leader:
 
     async def _leave(self, name: str) -> None:
         if self._keys:
-            await reply(self._redis.eval(DELETE_IF, 1, self._keys[0], name))
+            await redis_call(self._redis.eval(DELETE_IF, 1, self._keys[0], name))
 
     async def _claim(self) -> str | None:
         """Take or keep the lead; the name of another bot that has it."""
         script = self._redis.eval(_CLAIM, 2, *self._keys, self._name, str(GONE_AFTER_S), str(int(self._has_led)))
-        leader = cast(bytes, await reply(script)).decode()
+        leader = cast(bytes, await redis_call(script)).decode()
         if leader != self._name:
             return leader
         self._has_led = True

@@ -56,7 +56,7 @@ def plain(text: str) -> str:
     return escape_mentions(_NUMBER.sub(r"\1\\\2", _LINE_MARK.sub(r"\1\\\2", _MARK.sub(r"\\\g<0>", text))))
 
 
-def fit(text: str, limit: int) -> str:
+def shorten(text: str, limit: int) -> str:
     """As much of a text as takes up to `limit` characters once escaped by `plain`."""
     short = text[: max(0, limit)]
     while short and len(plain(short)) > limit:
@@ -64,9 +64,9 @@ def fit(text: str, limit: int) -> str:
     return short
 
 
-def fit_words(text: str, limit: int) -> str:
-    """As `fit`, but up to the end of a word, where there are spaces between words."""
-    return _whole(text, fit(text, limit))
+def shorten_words(text: str, limit: int) -> str:
+    """As `shorten`, but up to the end of a word, where there are spaces between words."""
+    return _whole(text, shorten(text, limit))
 
 
 def _whole(text: str, short: str) -> str:
@@ -81,7 +81,7 @@ def tail(text: str, most: int) -> str:
 
 def clipped(text: str, limit: int) -> str:
     """As much of a text as fits, escaped: cut after escaping, it could end within an escape."""
-    return plain(fit(text, limit))
+    return plain(shorten(text, limit))
 
 
 def code(typed: object, limit: int = 40) -> str:

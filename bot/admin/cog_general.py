@@ -21,7 +21,7 @@ from discord.ext import commands
 
 from bot import intents
 from bot.admin.metrics import RecentAnswers, memory_of
-from bot.background import DISCORD_ERRORS, reply
+from bot.background import DISCORD_ERRORS, redis_call
 from bot.components import button, view
 from bot.errors import WORKS_DIRECTLY
 from bot.help import Help
@@ -31,7 +31,7 @@ from bot.options import decoding
 from bot.options.autocomplete import choices
 from bot.servers.access import is_admin
 from bot.servers.settings import GuildSettingsStore
-from bot.train.start import TASTE_MINUTES
+from bot.train.start import DEMO_MINUTES
 from bot.types import Context, hybrid_command
 from bot.words import AMBER, BLURPLE, GREEN, RED, bar, in_minutes, listed, plain, span
 from galvanic.units import count, duration
@@ -137,14 +137,14 @@ class General(commands.Cog):
             if channel is None:
                 return
             key, joined, kept_for = keys.greeted(guild.id), since.isoformat(), 2 * NEW_FOR
-            if await reply(self.connection.set(key, joined, get=True, ex=kept_for)) == joined.encode():
+            if await redis_call(self.connection.set(key, joined, get=True, ex=kept_for)) == joined.encode():
                 return
             most = self.settings.train_max_minutes
-            taste, minutes = min(TASTE_MINUTES, most), min(self.settings.train_minutes, most)
+            taste, minutes = min(DEMO_MINUTES, most), min(self.settings.train_minutes, most)
             lacks = intents.missing(self.bot, self.settings)
             embed = _greeting(await self.servers.prefix(guild.id), taste, minutes, lacks)
             label = f"A first taste: {in_minutes(taste)} of Frankenstein"
-            await channel.send(embed=embed, view=view(button("taste", label=label, style=discord.ButtonStyle.primary)))
+            await channel.send(embed=embed, view=view(button("demo", label=label, style=discord.ButtonStyle.primary)))
         except (redis.RedisError, *DISCORD_ERRORS) as error:
             log.warning("server_not_greeted", guild_id=guild.id, error=type(error).__name__)
 
@@ -173,7 +173,7 @@ class General(commands.Cog):
         snapshot = await self.snapshots.look(now=True)
         used = limit = 0
         with contextlib.suppress(redis.ResponseError):  # this Redis user may not ask
-            used, limit = memory_of(cast(dict[str, Any], await reply(self.connection.info("memory"))))
+            used, limit = memory_of(cast(dict[str, Any], await redis_call(self.connection.info("memory"))))
         problems = [f"⚠️ **{does}**: no worker is running." for queue, does in _KINDS if not machines[queue]]
         problems += [f"⚠️ {lacks}"] if (lacks := intents.missing(self.bot, self.settings)) is not None else []
         free, all_of = disk(self.settings.data_dir) or (None, 0)
@@ -200,8 +200,8 @@ class General(commands.Cog):
 
     async def _machines(self, queue: str) -> Counter[str]:
         """What the workers that are there run on, and how many on each."""
-        alive = await reply(presence.alive_async(self.connection, queue))
-        info = await reply(self.connection.hgetall(keys.worker_info(queue)))
+        alive = await redis_call(presence.alive_async(self.connection, queue))
+        info = await redis_call(self.connection.hgetall(keys.worker_info(queue)))
         return Counter(sorted(info.get(name.encode(), b"").decode() or "a machine" for name in alive))
 
     def _away(self) -> str | None:
@@ -260,13 +260,13 @@ def _channel(guild: discord.Guild, allowed: tuple[int, ...]) -> discord.TextChan
     return next((one for one in fit if one.permissions_for(guild.me) >= needed), None)
 
 
-def _greeting(prefix: str, taste_minutes: float, minutes: float, lacks: str | None) -> discord.Embed:
+def _greeting(prefix: str, demo_minutes: float, minutes: float, lacks: str | None) -> discord.Embed:
     """`minutes`: of a training that nobody gives a time; `lacks`: see `intents.missing`."""
     return discord.Embed(
         title="Hello! I learn to write from any text, and talk back in its voice",
         description="**A first taste:** press the button, and I read *Frankenstein* for "
-        f"{in_minutes(taste_minutes)} while you watch. Then you can make me write. It takes about "
-        f"{in_minutes(taste_minutes + 1)} in all; if I can't fetch the book, I read Python's manual instead, "
+        f"{in_minutes(demo_minutes)} while you watch. Then you can make me write. It takes about "
+        f"{in_minutes(demo_minutes + 1)} in all; if I can't fetch the book, I read Python's manual instead, "
         "which needs no internet.\n\n"
         f"**Then:** attach a `.txt` file to `{prefix}train` to have me learn a text of yours, "
         f"{in_minutes(minutes)} at most. `{prefix}help` shows all I can do."

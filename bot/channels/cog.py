@@ -17,7 +17,7 @@ from bot.channels import embeds
 from bot.channels.embeds import Terms
 from bot.channels.export import export
 from bot.channels.held import Holdings
-from bot.channels.sources import Room, Sources, reads, require_readable
+from bot.channels.sources import Room, Sources, can_read, require_readable
 from bot.channels.withdrawals import OfWords, Withdrawals, Withdrawn
 from bot.components import GUILD, USER, Components, Press
 from bot.options.autocomplete import choices
@@ -80,7 +80,7 @@ class Privacy(OfWords, commands.Cog):
             return
         self.sources.require_on()
         allowed = sorted(await self.consents.allowed(ctx.guild.id))
-        channels = [channel_id for channel_id in allowed if reads(ctx.author, ctx.guild.get_channel(channel_id))]
+        channels = [channel_id for channel_id in allowed if can_read(ctx.author, ctx.guild.get_channel(channel_id))]
         question = embeds.consent_question(ctx.guild.name, channels, said, terms)
         await tell_privately(ctx, embed=question, view=embeds.consent_buttons(ctx.guild.id, ctx.author.id))
 
@@ -194,7 +194,7 @@ class Privacy(OfWords, commands.Cog):
     async def export_data(self, ctx: Context) -> None:
         """Get all that I store about you, in all servers, as a JSON file that only you see."""
         await ctx.defer(ephemeral=True)
-        async with self.access.spend("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=_request(ctx)):
+        async with self.access.start_cooldown("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=_request(ctx)):
             files, left_out = await export(self.holdings, ctx.author)
             content = "This is all that I store about you. Not in it:\n" + "\n".join(f"- {one}" for one in left_out)
             if len(files) > 1:
@@ -312,7 +312,7 @@ class Privacy(OfWords, commands.Cog):
         """
         if guild is not None:
             return [guild.id]
-        async with self.access.spend(what, 0, user.id, EVERYWHERE_EVERY_S, request=request):
+        async with self.access.start_cooldown(what, 0, user.id, EVERYWHERE_EVERY_S, request=request):
             return await self.holdings.servers_of(user, to_refuse=to_refuse)
 
     def _name_of(self, guild_id: int) -> str:

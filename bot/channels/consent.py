@@ -13,7 +13,7 @@ import structlog
 from pydantic import BaseModel, Field
 from redis.asyncio.client import Pipeline
 
-from bot.background import reply
+from bot.background import redis_call
 from bot.jobs.decoding import read
 from bot.leader import Leader
 from bot.servers.settings import guilds_with
@@ -92,13 +92,13 @@ class ConsentStore:
         """What all, or some, members said. `pipe`: of a `Leader.step` that must fail if somebody answers meanwhile."""
         key, client = keys.consent(guild_id), pipe if pipe is not None else self._redis
         if pipe is not None:
-            await reply(pipe.watch(key))
+            await redis_call(pipe.watch(key))
         found: dict[Any, bytes | None] = {}
         if user_ids is None:
-            found = await reply(client.hgetall(key))
+            found = await redis_call(client.hgetall(key))
         elif user_ids:
             wanted = sorted(user_ids)
-            found = dict(zip(wanted, await reply(client.hmget(key, [str(one) for one in wanted])), strict=True))
+            found = dict(zip(wanted, await redis_call(client.hmget(key, [str(one) for one in wanted])), strict=True))
         said = {int(who): _read(Said, guild_id, one) or _UNREADABLE for who, one in found.items() if one is not None}
         said |= {who: no for (where, who), no in self._refusing.items() if where == guild_id}
         return Consents(self._mode, said)
@@ -109,7 +109,7 @@ class ConsentStore:
     async def guilds_of(self, user_id: int) -> list[int]:
         """The servers where somebody said something, also those that they have left."""
         known = await guilds_with(self._redis, keys.consent)
-        return [one for one in known if await reply(self._redis.hexists(keys.consent(one), str(user_id)))]
+        return [one for one in known if await redis_call(self._redis.hexists(keys.consent(one), str(user_id)))]
 
     async def guilds(self) -> set[int]:
         """The servers with an answer or an allowed channel."""
@@ -151,7 +151,7 @@ class ConsentStore:
 
     async def allowed(self, guild_id: int) -> dict[int, Allowed]:
         """By channel, what a server's admins allow."""
-        data = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.allowed_channels(guild_id))))
+        data = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.allowed_channels(guild_id))))
         found = ((int(channel_id), _read(Allowed, guild_id, one)) for channel_id, one in data.items())
         return {channel_id: allowed for channel_id, allowed in found if allowed is not None}
 

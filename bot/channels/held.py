@@ -11,9 +11,9 @@ import discord
 import redis.asyncio
 import structlog
 
-from bot.background import DISCORD_ERRORS, reply
+from bot.background import DISCORD_ERRORS, redis_call
 from bot.channels.consent import Allowed, Said
-from bot.channels.sources import reads
+from bot.channels.sources import can_read
 from bot.channels.store import Transcript
 from bot.channels.withdrawals import OfWords
 from bot.jobs.decoding import job_from
@@ -94,7 +94,7 @@ class Holdings(OfWords):
                 *(model.owner_id for model in await self.registry.all(guild.id)),
                 *(allowed.by for allowed in (await self.consents.allowed(guild.id)).values()),
             }
-            if user.id in owners or await reply(self.redis.hexists(keys.quiz_scores(guild.id), str(user.id))):
+            if user.id in owners or await redis_call(self.redis.hexists(keys.quiz_scores(guild.id), str(user.id))):
                 found.add(guild.id)
         found |= {job.place.guild_id async for job in self.requests_of(user.id)}
         if to_refuse or self.settings.channel_training == "opt-out":
@@ -106,8 +106,8 @@ class Holdings(OfWords):
         guild = self.client.get_guild(guild_id)
         member = await member_in(guild, user) if guild is not None else None
 
-        def can_read(channel_id: int) -> bool:
-            return guild is not None and reads(member, guild.get_channel(channel_id))
+        def shown_to_member(channel_id: int) -> bool:
+            return guild is not None and can_read(member, guild.get_channel(channel_id))
 
         words = await self._words(guild_id, user.id)
         models = await self.registry.all(guild_id)
@@ -117,16 +117,16 @@ class Holdings(OfWords):
             model
             for model in models
             if model in learned
-            or (model.source_channels and not model.authors and all(map(can_read, model.source_channels)))
+            or (model.source_channels and not model.authors and all(map(shown_to_member, model.source_channels)))
         ]
         due = {model.model_id: at for model in shown if (at := await self.registry.gone_by(model)) is not None}
         allowances = await self.consents.allowed(guild_id)
-        quiz = await reply(self.redis.hget(keys.quiz_scores(guild_id), str(user.id)))
+        quiz = await redis_call(self.redis.hget(keys.quiz_scores(guild_id), str(user.id)))
         return Held(
             guild_id=guild_id,
             name=guild.name if guild is not None else None,
             said=await self.consents.said(guild_id, user.id),
-            channels=tuple(filter(can_read, sorted(allowances))),
+            channels=tuple(filter(shown_to_member, sorted(allowances))),
             allowances={channel: allowed for channel, allowed in allowances.items() if allowed.by == user.id},
             words=words,
             learned=learned,
@@ -158,10 +158,10 @@ class Holdings(OfWords):
         Trainings stay, for their models need them; but not those of their own words alone, whose samples are theirs.
         """
         running = {job.job_id for job in await self._trainings(user_id)}
-        for channel_id in await reply(self.redis.zrange(keys.QUIZZES, 0, -1)):
-            await reply(self.redis.hdel(keys.quiz(channel_id.decode()), f"g:{user_id}"))
+        for channel_id in await redis_call(self.redis.zrange(keys.QUIZZES, 0, -1)):
+            await redis_call(self.redis.hdel(keys.quiz(channel_id.decode()), f"g:{user_id}"))
         for guild_id in guild_ids:
-            await reply(self.redis.hdel(keys.quiz_scores(guild_id), str(user_id)))
+            await redis_call(self.redis.hdel(keys.quiz_scores(guild_id), str(user_id)))
         theirs = [
             job.job_id
             async for job in self.requests_of(user_id)
@@ -179,31 +179,31 @@ class Holdings(OfWords):
 
     async def _forget_request(self, job_id: str) -> None:
         """Delete a request, or, if that is being answered now, once it is."""
-        if await reply(self.redis.sismember(keys.OUTBOX, job_id)):
-            await reply(self.redis.sadd(keys.FORGOTTEN, job_id))
+        if await redis_call(self.redis.sismember(keys.OUTBOX, job_id)):
+            await redis_call(self.redis.sadd(keys.FORGOTTEN, job_id))
             self.chores.add(self._forget_request, job_id, after_s=ANSWERED_AFTER_S)
             return
-        job = job_from(job_id, await reply(self.redis.get(keys.asked(job_id))))
+        job = job_from(job_id, await redis_call(self.redis.get(keys.asked(job_id))))
         for user_id in people_of(job) if job is not None else ():
-            await reply(self.redis.zrem(keys.requests(user_id), job_id))
+            await redis_call(self.redis.zrem(keys.requests(user_id), job_id))
         files = [keys.artifact(job_id, name) for name in _FILES]
         own = [key(job_id) for key in (keys.job, keys.asked, keys.job_events, keys.job_control)]
-        await reply(self.redis.delete(*own, *files))
-        await reply(self.redis.srem(keys.FORGOTTEN, job_id))
+        await redis_call(self.redis.delete(*own, *files))
+        await redis_call(self.redis.srem(keys.FORGOTTEN, job_id))
 
     async def resume(self) -> None:
         """Go on with requests that were being answered when an earlier run of the bot ended."""
-        for job_id in cast(set[bytes], await reply(self.redis.smembers(keys.FORGOTTEN))):
+        for job_id in cast(set[bytes], await redis_call(self.redis.smembers(keys.FORGOTTEN))):
             self.chores.add(self._forget_request, job_id.decode())
 
     async def requests_of(self, user_id: int) -> AsyncIterator[Job]:
         """Yield the jobs that a person asked for, or that have their words, but for damaged ones."""
-        ids = [member.decode() for member in await reply(self.redis.zrange(keys.requests(user_id), 0, -1))]
+        ids = [member.decode() for member in await redis_call(self.redis.zrange(keys.requests(user_id), 0, -1))]
         for part in discord.utils.as_chunks(ids, _KEYS_AT_ONCE):
-            stored = await reply(self.redis.mget([keys.asked(job_id) for job_id in part]))
+            stored = await redis_call(self.redis.mget([keys.asked(job_id) for job_id in part]))
             jobs = dict(zip(part, stored, strict=True))
             if gone := [job_id for job_id, data in jobs.items() if data is None]:
-                await reply(self.redis.zrem(keys.requests(user_id), *gone))
+                await redis_call(self.redis.zrem(keys.requests(user_id), *gone))
             for job_id, data in jobs.items():
                 if (job := job_from(job_id, data)) is not None:
                     yield job

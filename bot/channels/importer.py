@@ -16,7 +16,7 @@ import structlog
 from redis.exceptions import RedisError
 from structlog.contextvars import bound_contextvars
 
-from bot.background import REDIS_DOWN, Service, claimed, is_transient, run_forever
+from bot.background import REDIS_DOWN, Service, is_transient, reserve, run_forever
 from bot.channels import embeds
 from bot.channels.reader import Reader
 from bot.channels.sources import ServerAway, Source, Sources, room_of
@@ -92,7 +92,7 @@ class Importer(OfWords, Service):
         Gives False if that is done already: Discord delivered the request twice.
         """
         try:
-            with claimed(self._entering, job_id) as ours:
+            with reserve(self._entering, job_id) as ours:
                 yield ours
         finally:
             self._wakeup.set()  # what was not entered is dropped

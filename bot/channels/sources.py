@@ -67,7 +67,7 @@ class Sources:
         """
         self.require_on()
         channel = await self._named(who, typed)
-        if channel is None or not reads(who.user, channel):
+        if channel is None or not can_read(who.user, channel):
             shown = typed.strip()[:60].replace("`", "")
             raise UserError(f"I can't find a channel `{shown}` that you can read.", "Name one, such as `#general`.")
         if not isinstance(channel, Source) or (isinstance(channel, discord.Thread) and channel.is_private()):
@@ -89,7 +89,7 @@ class Sources:
                 f"They can with `{prefix}optin`, which first tells them what it means.",
             )
         here = who.channel
-        if not isinstance(here, discord.abc.GuildChannel | discord.Thread) or not self.audience.reads(
+        if not isinstance(here, discord.abc.GuildChannel | discord.Thread) or not self.audience.all_can_read(
             channel.guild, here, room_of(channel)
         ):
             raise UserError(
@@ -125,7 +125,7 @@ class Sources:
             raise UserError("The channel is gone.", "Name another one.")
         await self.require_allowed(room)
         here = guild.get_channel_or_thread(place.channel_id) or guild.get_channel(place.parent_channel_id or 0)
-        if here is None or not self.audience.reads(guild, here, room):
+        if here is None or not self.audience.all_can_read(guild, here, room):
             raise UserError(
                 "This channel is read by people who can't read that one any more.",
                 "Give the command where only its readers are.",
@@ -141,7 +141,7 @@ class Sources:
             found = [
                 (f"#{channel.name}", channel.mention)
                 for channel in allowed
-                if isinstance(channel, Source) and reads(interaction.user, channel)
+                if isinstance(channel, Source) and can_read(interaction.user, channel)
             ]
         return choices([*found, *names] if typed.startswith("#") else [*names, *found], typed)
 
@@ -154,7 +154,7 @@ class Sources:
             name = typed.strip().removeprefix("#").lower()
             named = [one for one in (*guild.channels, *guild.threads) if one.name.lower() == name]
             named.sort(key=lambda one: not isinstance(one, Source))  # before a category or voice channel of that name
-            return next((channel for channel in named if reads(who.user, channel)), None)
+            return next((channel for channel in named if can_read(who.user, channel)), None)
         if (found := guild.get_channel_or_thread(int(mention[1]))) is not None:
             return found
         try:  # a thread that is archived is unknown
@@ -207,7 +207,7 @@ def room_of(channel: Source) -> Room:
     return channel.parent
 
 
-def reads(user: discord.User | discord.Member | None, channel: object) -> bool:
+def can_read(user: discord.User | discord.Member | None, channel: object) -> bool:
     """Whether a person can read a channel and its history. Of a private thread nobody surely can."""
     if not isinstance(channel, discord.abc.GuildChannel | discord.Thread) or not isinstance(user, discord.Member):
         return False

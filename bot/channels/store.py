@@ -21,7 +21,7 @@ import structlog
 from pydantic import BaseModel, Json, ValidationError
 from redis.asyncio.client import Pipeline
 
-from bot.background import reply
+from bot.background import redis_call
 from bot.channels.consent import ConsentStore
 from bot.jobs.client import page_keys
 from bot.leader import Leader, Overtaken
@@ -112,7 +112,7 @@ class TranscriptStore:
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hgetall(keys.transcript(transcript_id))
             pipe.pttl(keys.transcript_text(transcript_id))
-            fields, left_ms = await reply(pipe.execute())
+            fields, left_ms = await redis_call(pipe.execute())
         if b"info" not in fields:
             return None
         until = time.time() + left_ms / 1_000 if left_ms >= 0 else None
@@ -124,18 +124,18 @@ class TranscriptStore:
             return None
 
     async def all(self, guild_id: int | None = None) -> list[Transcript]:
-        known = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.TRANSCRIPTS)))
+        known = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.TRANSCRIPTS)))
         wanted = [one.decode() for one, guild in known.items() if guild_id is None or int(guild) == guild_id]
         return [found for one in wanted if (found := await self.load(one)) is not None]
 
     async def members(self, transcript_id: str) -> dict[int, int]:
         """The number of lines by member. Known as long as the transcript, longer than its words."""
-        found = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.transcript_members(transcript_id))))
+        found = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.transcript_members(transcript_id))))
         return {int(author): int(lines) for author, lines in found.items() if int(lines) > 0}
 
     async def names(self, transcript_id: str) -> dict[int, str]:
         """Pseudonyms by member, where lines begin with them."""
-        found = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.transcript_names(transcript_id))))
+        found = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.transcript_names(transcript_id))))
         return {int(author): name.decode() for author, name in found.items()}
 
     async def lines_of(self, transcript_id: str, author_id: int) -> list[Line]:
@@ -148,7 +148,7 @@ class TranscriptStore:
             async with self._redis.pipeline(transaction=True) as pipe:
                 for key in page_keys(transcript_id)[:2]:
                     pipe.lrange(key, start, start + _PAGES_AT_ONCE - 1)
-                texts, indexes = await reply(pipe.execute())
+                texts, indexes = await redis_call(pipe.execute())
             for number, (text, index) in enumerate(zip(texts, indexes, strict=True), start):
                 if text:
                     yield number, _unpack(text, index)
@@ -188,14 +188,14 @@ class TranscriptStore:
         key = keys.transcript(transcript_id)
 
         async def add(pipe: Pipeline) -> None:
-            data = cast(bytes | None, await reply(pipe.hget(key, "reading")))
+            data = cast(bytes | None, await redis_call(pipe.hget(key, "reading")))
             now = ImportState.model_validate_json(data) if data is not None else None
             done = after is not None and now == reading  # the reply was lost, and this is the second try
             if after is not None and not done and now != after:
                 raise Overtaken("the import is elsewhere by now")
             taken = [] if done else lines
             if consents is not None:
-                info = TranscriptInfo.model_validate_json(cast(bytes, await reply(pipe.hget(key, "info"))))
+                info = TranscriptInfo.model_validate_json(cast(bytes, await redis_call(pipe.hget(key, "info"))))
                 said = await consents.of(info.guild_id, {line.author_id for line in lines}, pipe)
                 taken = [line for line in taken if said.includes(line.author_id, line.message_id)]
             authors = {line.author_id for line in taken}
@@ -227,7 +227,7 @@ class TranscriptStore:
             return page is not None
 
         async with self.numbering:
-            while int(await reply(self._redis.hget(key, "bytes")) or 0) > most_bytes:
+            while int(await redis_call(self._redis.hget(key, "bytes")) or 0) > most_bytes:
                 if not await self._change(transcript_id, drop, *page_keys(transcript_id)):
                     return
 
@@ -259,7 +259,7 @@ class TranscriptStore:
         `of_messages` False: take out members only; what was noted of messages stays noted.
         """
         async with self.numbering:
-            noted = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.transcript_gone(transcript_id))))
+            noted = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.transcript_gone(transcript_id))))
             gone = {name.decode(): text.decode() for name, text in noted.items() if of_messages or name[:2] == b"a:"}
             if not gone:
                 return 0
@@ -301,7 +301,7 @@ class TranscriptStore:
         key, authors = keys.transcript_gone(transcript_id), [name[2:] for name in gone if name.startswith("a:")]
 
         async def end(pipe: Pipeline) -> None:
-            noted = cast(dict[bytes, bytes], await reply(pipe.hgetall(key)))
+            noted = cast(dict[bytes, bytes], await redis_call(pipe.hgetall(key)))
             edited = [name for name, text in noted.items() if name.startswith(b"m:") and text]
             # Again, for those who read it between the note and this: they must begin anew.
             revised = ("revision", "withdrawn") if authors else ("revision",) if changed else ()
@@ -337,7 +337,7 @@ class TranscriptStore:
         key = keys.transcript(transcript_id)
 
         async def known(pipe: Pipeline) -> T | None:
-            return await work(pipe) if await reply(pipe.hexists(key, "info")) else None
+            return await work(pipe) if await redis_call(pipe.hexists(key, "info")) else None
 
         return await self._leader.step(known, key, *watched)
 
@@ -353,13 +353,15 @@ def _unpack(text: bytes, index: bytes) -> list[Line]:
 
 async def _page(pipe: Pipeline, transcript_id: str, number: int) -> list[Line] | None:
     """A page as it is now; None: there is none."""
-    text, index = [cast(bytes | None, await reply(pipe.lindex(key, number))) for key in page_keys(transcript_id)[:2]]
+    text, index = [
+        cast(bytes | None, await redis_call(pipe.lindex(key, number))) for key in page_keys(transcript_id)[:2]
+    ]
     return None if text is None or index is None else _unpack(text, index) if text else []
 
 
 async def _salt(pipe: Pipeline, transcript_id: str) -> bytes | None:
     """None: an older version has begun it, and there are no numbers for its authors."""
-    return cast(bytes | None, await reply(pipe.get(keys.transcript_salt(transcript_id))))
+    return cast(bytes | None, await redis_call(pipe.get(keys.transcript_salt(transcript_id))))
 
 
 def _write(pipe: Pipeline, transcript_id: str, number: int | None, lines: Sequence[Line], salt: bytes | None) -> None:
@@ -404,7 +406,7 @@ def _left(line: Line, gone: Mapping[str, str], speakers: bool) -> Line | None:
 async def _revise(pipe: Pipeline, transcript_id: str, *fields: str) -> None:
     """Begin to queue, first that these fields have the next revision."""
     key = keys.transcript(transcript_id)
-    revision = int(cast(bytes | None, await reply(pipe.hget(key, "revision"))) or 0) + 1
+    revision = int(cast(bytes | None, await redis_call(pipe.hget(key, "revision"))) or 0) + 1
     pipe.multi()
     if fields:
         pipe.hset(key, mapping=cast(Any, dict.fromkeys(fields, revision)))

@@ -24,7 +24,7 @@ from bot.background import Chores
 from bot.channels import withdrawals
 from bot.channels.cleaning import clean
 from bot.channels.reader import PAGE, is_speech, page_after, prefixes_of
-from bot.channels.sources import reads
+from bot.channels.sources import can_read
 from bot.channels.store import Line
 from bot.channels.withdrawals import OfWords, Withdrawals
 from bot.errors import MISSING_ACCESS, MISSING_PERMISSIONS, is_gone
@@ -250,7 +250,7 @@ class Watch(OfWords, commands.Cog):
         in trouble.
         """
         guild = self._there(info.guild_id)
-        if guild is None or not reads(guild.me, guild.get_channel_or_thread(info.channel_id)):
+        if guild is None or not can_read(guild.me, guild.get_channel_or_thread(info.channel_id)):
             return None
         try:
             return await page_after(self.client, info.guild_id, place_id, page[0].message_id - 1)

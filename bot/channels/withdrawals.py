@@ -11,7 +11,7 @@ import discord
 import redis.asyncio
 import structlog
 
-from bot.background import Chores, reply, unless_refused
+from bot.background import Chores, redis_call, unless_refused
 from bot.channels.consent import ConsentStore
 from bot.channels.store import TranscriptStore
 from bot.models.registry import Registry
@@ -92,7 +92,9 @@ class Withdrawals(OfWords):
             open_now = await self.open()  # an earlier withdrawal may not be done
             for user_id in wanted:
                 ids = {*open_now.get((guild_id, user_id), ()), *(model.model_id for model in models)}
-                await reply(self.connection.hset(keys.WITHDRAWALS, f"{guild_id}:{user_id}", json.dumps(sorted(ids))))
+                await redis_call(
+                    self.connection.hset(keys.WITHDRAWALS, f"{guild_id}:{user_id}", json.dumps(sorted(ids)))
+                )
         if touched:
             self.stale()
         return Withdrawn(len(touched), lines, models)
@@ -112,7 +114,7 @@ class Withdrawals(OfWords):
 
     async def open(self) -> dict[tuple[int, int], tuple[str, ...]]:
         """The models that have yet to go, by server and member who withdrew there."""
-        found = cast(dict[bytes, bytes], await reply(self.connection.hgetall(keys.WITHDRAWALS)))
+        found = cast(dict[bytes, bytes], await redis_call(self.connection.hgetall(keys.WITHDRAWALS)))
         pairs = ((name.decode().split(":"), json.loads(ids)) for name, ids in found.items())
         return {(int(guild_id), int(user_id)): tuple(ids) for (guild_id, user_id), ids in pairs}
 
@@ -121,7 +123,7 @@ class Withdrawals(OfWords):
         for (guild_id, user_id), model_ids in (await self.open()).items():
             there = [one for one in model_ids if await self.registry.record(one) is not None]
             # Told twice would be worse than not at all.
-            if there or not await reply(self.connection.hdel(keys.WITHDRAWALS, f"{guild_id}:{user_id}")):
+            if there or not await redis_call(self.connection.hdel(keys.WITHDRAWALS, f"{guild_id}:{user_id}")):
                 continue
             log.info("withdrawal_done", guild_id=guild_id, user_id=user_id)
             guild = self.client.get_guild(guild_id)

@@ -49,7 +49,7 @@ class Admission:
         return time.monotonic() - first if first is not None else 0.0
 
     @contextmanager
-    def slot(self, guild_id: int) -> Iterator[None]:
+    def queue_slot(self, guild_id: int) -> Iterator[None]:
         """A slot while a server's request is being answered. Raises UserError if there is none: when to try again."""
         self._require_slot(guild_id)
         own = object()

@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
-from bot.background import REPLY_S, Service, backoff, reply, retry, run_forever
+from bot.background import REPLY_S, Service, backoff, redis_call, retry, run_forever
 from bot.jobs.decoding import card_of, entries, events_of, job_from
 from bot.jobs.quotas import Limit, Owner, refused
 from galvanic.options import CorpusInfo
@@ -90,7 +90,7 @@ class JobClient(Service):
         else:
             packed = await asyncio.to_thread(pack, text)
             ttl_s = needed_s(job.corpus, self._settings)
-            await reply(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=ttl_s))
+            await redis_call(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=ttl_s))
             if job.corpus.source == "upload":
                 await self._bound_uploads(job, ttl_s)
         key, nonce = secrets.token_hex(8), lifecycle.new_nonce()
@@ -99,14 +99,14 @@ class JobClient(Service):
         async def admit(pipe: Pipeline) -> None:
             nonlocal verdict
             verdict = None
-            if not await reply(pipe.hexists(keys.job(job.job_id), "job")):
+            if not await redis_call(pipe.hexists(keys.job(job.job_id), "job")):
                 verdict = refused(await _owners(pipe, job.place.guild_id), Owner.of(job), limits)
             pipe.multi()
             if verdict is None:
                 pipe.eval(*lifecycle.enter(job, key, nonce).call)
 
         try:
-            answer = await reply(self._redis.transaction(admit, keys.ACTIVE, keys.job(job.job_id)))
+            answer = await redis_call(self._redis.transaction(admit, keys.ACTIVE, keys.job(job.job_id)))
         except RedisError:  # nobody knows whether it was carried out
             self._roll_back_later(job.job_id, key)
             raise
@@ -122,10 +122,10 @@ class JobClient(Service):
             pipe.zadd(known, {job.corpus.sha256: time.time()})
             pipe.expire(known, ttl_s)
             pipe.zrange(known, 0, -1 - _MOST_UPLOADS)
-            *_, old = await reply(pipe.execute())
+            *_, old = await redis_call(pipe.execute())
         for sha256 in (name.decode() for name in old):
             if await self._release((keys.corpus(sha256),), f'"sha256":"{sha256}"', job.job_id, 0):
-                await reply(self._redis.zrem(known, sha256))
+                await redis_call(self._redis.zrem(known, sha256))
 
     async def _release(self, words: tuple[str, ...], named: str, job_id: str, milliseconds: int) -> bool:
         """Let words go after a time; False: another training than `job_id` has them in it, as `named`."""
@@ -134,7 +134,7 @@ class JobClient(Service):
 
     async def importing(self, job_id: str) -> TrainJob | None:
         """A training whose channel is to be read; None: it is not, or no longer."""
-        state = await reply(self._redis.hget(keys.job(job_id), "state"))
+        state = await redis_call(self._redis.hget(keys.job(job_id), "state"))
         stored = await self.load(job_id) if state == b"reading" else None
         return stored.job if stored is not None and isinstance(stored.job, TrainJob) else None
 
@@ -157,7 +157,7 @@ class JobClient(Service):
         """
         for name, data in (files or {}).items():
             ttl_s = 10 * self._settings.generate_timeout_s
-            await reply(self._redis.set(keys.artifact(job.job_id, name), data, ex=ttl_s))
+            await redis_call(self._redis.set(keys.artifact(job.job_id, name), data, ex=ttl_s))
         key, nonce = secrets.token_hex(8), lifecycle.new_nonce()
         try:
             answer = await self.run(lifecycle.enter(job, key, nonce))
@@ -181,7 +181,7 @@ class JobClient(Service):
         """Return how early a new job begins: a server's first training before other servers' further ones."""
         if not isinstance(job, TrainJob):
             return RESUMED
-        active = cast(dict[bytes, bytes], await reply(self._redis.hgetall(keys.ACTIVE)))
+        active = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.ACTIVE)))
         others = (server for job_id, server in active.items() if job_id != job.job_id.encode())
         return FURTHER if str(job.place.guild_id).encode() in others else FIRST
 
@@ -193,7 +193,7 @@ class JobClient(Service):
     async def send_again(self, job_id: str, attempt: int, nonce: str, how: Literal["died", "lapsed", "lost"]) -> bool:
         """Have a job wait again, and send its next attempt; False: it is no longer as it was, or was cancelled."""
         if (stored := await self.load(job_id)) is None:  # what only the bot knows of it is gone, or damaged
-            await reply(self._redis.hdel(keys.ACTIVE, job_id))
+            await redis_call(self._redis.hdel(keys.ACTIVE, job_id))
             return False
         again = lifecycle.new_nonce()
         answer = await self.run(lifecycle.requeue(job_id, attempt, nonce, how, again))
@@ -248,17 +248,17 @@ class JobClient(Service):
     async def _take_message(self, job_id: str) -> None:
         """Take a training's message out of its queue, so that no worker begins a process for it."""
         for name in lists_of(TRAIN_QUEUE):
-            for message in await reply(self._redis.lrange(name, 0, -1)):
+            for message in await redis_call(self._redis.lrange(name, 0, -1)):
                 if (id_of(message) or "").rpartition("-")[0] == job_id:
-                    await reply(self._redis.lrem(name, 0, message))
+                    await redis_call(self._redis.lrem(name, 0, message))
 
     async def finish(self, job_id: str) -> None:
         """Ask a training that has begun to end with the best so far. A request to cancel it is kept."""
-        await reply(self._redis.set(keys.job_control(job_id), "finish", ex=keys.JOB_TTL_S, nx=True))
+        await redis_call(self._redis.set(keys.job_control(job_id), "finish", ex=keys.JOB_TTL_S, nx=True))
 
     async def control(self, job_id: str) -> str | None:
         """What was asked of a training: `cancel`, `finish` or nothing."""
-        value = cast(bytes | None, await reply(self._redis.get(keys.job_control(job_id))))
+        value = cast(bytes | None, await redis_call(self._redis.get(keys.job_control(job_id))))
         return None if value is None else value.decode()
 
     # ------------------------------------------------------------------ what is known of a job
@@ -268,7 +268,7 @@ class JobClient(Service):
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.get(keys.asked(job_id))
             pipe.hmget(keys.job(job_id), "card", "entered_at")
-            data, (card, entered_at) = await reply(pipe.execute())
+            data, (card, entered_at) = await redis_call(pipe.execute())
         job = job_from(job_id, data)
         return StoredJob(job, card_of(card), float(entered_at or 0)) if job is not None else None
 
@@ -276,19 +276,19 @@ class JobClient(Service):
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(keys.job(job_id), "card", f"{card[0]}:{card[1]}")
             pipe.expire(keys.job(job_id), keys.JOB_TTL_S, nx=True)  # it may have been taken back meanwhile
-            await reply(pipe.execute())
+            await redis_call(pipe.execute())
 
     async def undelivered(self) -> set[str]:
-        members = {member.decode(errors="replace") for member in await reply(self._redis.smembers(keys.OUTBOX))}
+        members = {member.decode(errors="replace") for member in await redis_call(self._redis.smembers(keys.OUTBOX))}
         return set(filter(is_id, members))
 
     async def delivered(self, job_id: str) -> None:
         """Note that a job's end was shown. If it made no model, whose that would be is forgotten."""
-        state, model_id = await reply(self._redis.hmget(keys.job(job_id), "state", "model_id"))
+        state, model_id = await redis_call(self._redis.hmget(keys.job(job_id), "state", "model_id"))
         made = (model_id or b"").decode(errors="replace")
-        if state == b"over" and is_id(made) and not await reply(self._redis.exists(keys.model(made))):
-            await reply(self._redis.delete(keys.ownership(made)))
-        await reply(self._redis.srem(keys.OUTBOX, job_id))
+        if state == b"over" and is_id(made) and not await redis_call(self._redis.exists(keys.model(made))):
+            await redis_call(self._redis.delete(keys.ownership(made)))
+        await redis_call(self._redis.srem(keys.OUTBOX, job_id))
 
     async def events(self, job_id: str, after: str) -> list[tuple[str, Event]]:
         """The job's events after the entry `after` ("0": all), oldest first, each with its entry id."""
@@ -296,7 +296,7 @@ class JobClient(Service):
 
     async def artifact(self, job_id: str, name: str, most_bytes: int = _MOST_PICTURE_BYTES) -> bytes | None:
         """A file of the job's result; None: there is none, or it is larger than that."""
-        data = cast(bytes, await reply(self._redis.getrange(keys.artifact(job_id, name), 0, most_bytes)))
+        data = cast(bytes, await redis_call(self._redis.getrange(keys.artifact(job_id, name), 0, most_bytes)))
         if len(data) > most_bytes:
             log.warning("file_too_large", job_id=job_id)
         return data if 0 < len(data) <= most_bytes else None
@@ -304,20 +304,20 @@ class JobClient(Service):
     async def note_shown(self, message_id: int, job_id: str) -> None:
         """Keep which job's answer a message without controls shows. Raises nothing in an outage: it was posted."""
         try:
-            await reply(self._redis.set(keys.shown(message_id), job_id, ex=keys.JOB_TTL_S))
+            await redis_call(self._redis.set(keys.shown(message_id), job_id, ex=keys.JOB_TTL_S))
         except RedisError as error:
             log.warning("shown_not_noted", job_id=job_id, message_id=message_id, error=type(error).__name__)
 
     async def shown_in(self, message_id: int) -> str | None:
         """The job that `note_shown` kept."""
-        job_id = cast(bytes | None, await reply(self._redis.get(keys.shown(message_id))))
+        job_id = cast(bytes | None, await redis_call(self._redis.get(keys.shown(message_id))))
         return None if job_id is None else job_id.decode()
 
     # ------------------------------------------------------------------ texts
 
     async def text(self, sha256: str) -> str | None:
         """A text sent with an earlier training; None: it has expired. Raises UserError if it is damaged."""
-        packed = cast(bytes | None, await reply(self._redis.get(keys.corpus(sha256))))
+        packed = cast(bytes | None, await redis_call(self._redis.get(keys.corpus(sha256))))
         return None if packed is None else await asyncio.to_thread(unpack, packed, unpacked_limit(self._settings))
 
     async def keep_text(self, job: TrainJob) -> None:
@@ -327,7 +327,7 @@ class JobClient(Service):
             for key in text_keys(job.corpus):
                 pipe.expire(key, ttl_s)
             pipe.expire(keys.asked(job.job_id), keys.JOB_TTL_S)
-            await reply(pipe.execute())
+            await redis_call(pipe.execute())
 
     async def release_text(self, job: TrainJob) -> None:
         """A training is over: keep a channel's words for `channel_corpus_days` more; with 0 they are dropped.
@@ -357,11 +357,11 @@ class JobClient(Service):
     async def _listen(self) -> None:
         position, self._position = self._position, None
         if position is None:  # there may have been news while nobody listened
-            newest = await reply(self._redis.xrevrange(keys.NOTIFICATIONS, count=1))
+            newest = await redis_call(self._redis.xrevrange(keys.NOTIFICATIONS, count=1))
             self._position, told = newest[0][0].decode() if newest else "0-0", set(self._news)
         else:
             read = self._redis.xread({keys.NOTIFICATIONS: position}, block=READ_BLOCK_MS, count=500)
-            streams = await reply(read, READ_BLOCK_MS / 1_000 + REPLY_S)
+            streams = await redis_call(read, READ_BLOCK_MS / 1_000 + REPLY_S)
             found = streams.get(keys.NOTIFICATIONS.encode()) if streams else None
             self._position = found[-1][0].decode() if found else position
             told = {fields.get(b"job", b"").decode() for _, fields in found} | {""} if found else set()
@@ -370,24 +370,24 @@ class JobClient(Service):
 
     async def has_begun(self, job_id: str) -> bool:
         """Whether a worker has ever begun the job."""
-        return bool(await reply(self._redis.hexists(keys.job(job_id), "deaths")))
+        return bool(await redis_call(self._redis.hexists(keys.job(job_id), "deaths")))
 
     async def has_worker(self, queue: str) -> bool:
         """Whether any worker serves `queue`. Raises redis.RedisError also if it takes nothing, so none can register."""
-        if await reply(presence.alive_async(self._redis, queue)):
+        if await redis_call(presence.alive_async(self._redis, queue)):
             return True
-        await reply(self._redis.set(keys.PROBE, "1", ex=60))
+        await redis_call(self._redis.set(keys.PROBE, "1", ex=60))
         return False
 
     async def run(self, script: lifecycle.Script) -> Any:
-        return await reply(self._redis.eval(*script.call))
+        return await redis_call(self._redis.eval(*script.call))
 
 
 async def _owners(pipe: Pipeline, guild_id: int) -> list[Owner]:
     """Return whose a server's trainings are that are not over."""
-    active = cast(dict[bytes, bytes], await reply(pipe.hgetall(keys.ACTIVE)))
+    active = cast(dict[bytes, bytes], await redis_call(pipe.hgetall(keys.ACTIVE)))
     here = [job_id.decode(errors="replace") for job_id, server in active.items() if server == str(guild_id).encode()]
-    jobs = await reply(pipe.mget([keys.asked(job_id) for job_id in here])) if here else []
+    jobs = await redis_call(pipe.mget([keys.asked(job_id) for job_id in here])) if here else []
     read = map(job_from, here, jobs)
     return [Owner(guild_id, job.place.user_id if job is not None else NOBODY) for job in read]
 

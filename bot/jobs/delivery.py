@@ -20,7 +20,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import Service, backoff, claimed, is_transient, retry, run_forever, unless_refused, woken
+from bot.background import Service, backoff, is_transient, reserve, retry, run_forever, unless_refused, wait_for
 from bot.errors import CLOSED, AlreadyReported, code_of, post_error
 from bot.jobs.client import JobClient
 from bot.responder import addressed
@@ -143,7 +143,7 @@ class Delivery(Service):
 
         Gives False if somebody does that already: Discord delivered the request twice.
         """
-        return claimed(self._asking, job_id)
+        return reserve(self._asking, job_id)
 
     def follow(self, job: TrainJob, card: tuple[int, int] | None) -> None:
         """Keep the card (channel id, message id) of a training current until its end; None posts a new one."""
@@ -166,7 +166,7 @@ class Delivery(Service):
                     except RedisError as error:
                         away = error
                         log.warning("redis_unreachable", job_id=job.job_id, error=type(error).__name__)
-                    await woken(news, 1 if away else _LOOK_S)
+                    await wait_for(news, 1 if away else _LOOK_S)
         if away is not None:
             raise away
         given_up = await self.jobs.give_up(job, otherwise)

@@ -13,7 +13,7 @@ import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import Service, reply, run_forever
+from bot.background import Service, redis_call, run_forever
 from bot.jobs.client import DELETED_WITHIN_S, TRAINING, JobClient
 from bot.jobs.decoding import read
 from bot.jobs.sweep import Loss, Memory, Seen, SeenJob, sweep
@@ -47,7 +47,7 @@ class Recovery(Service):
             losses, self._memory = sweep(await self._see(), self._memory)
             if losses:
                 # If Redis takes nothing, no worker can say that it is there, or renew a lease: that is an outage, too.
-                await reply(self._redis.set(keys.PROBE, "1", ex=60))
+                await redis_call(self._redis.set(keys.PROBE, "1", ex=60))
             for loss in losses:
                 await self._mend(loss)
         except RedisError:
@@ -63,7 +63,7 @@ class Recovery(Service):
                 pipe.zrangebyscore(keys.workers(queue), time.time(), "+inf")
             for name in (name for queue in _QUEUES for name in lists_of(queue)):
                 pipe.lrange(name, 0, -1)
-            active, undelivered, *more = await reply(pipe.execute())
+            active, undelivered, *more = await redis_call(pipe.execute())
         workers, lists = more[: len(_QUEUES)], more[len(_QUEUES) :]
         names = {job_id.decode(errors="replace") for job_id in (*active, *undelivered)}
         trainings = {job_id.decode(errors="replace") for job_id in active}
@@ -72,7 +72,7 @@ class Recovery(Service):
             for job_id in ids:
                 pipe.hmget(keys.job(job_id), "state", "attempt", "nonce", "worker")
                 pipe.exists(keys.job_lease(job_id))
-            found = await reply(pipe.execute())
+            found = await redis_call(pipe.execute())
         jobs = [
             _seen_job(job_id, job_id in trainings, fields, bool(leased))
             for job_id, fields, leased in zip(ids, found[::2], found[1::2], strict=True)
@@ -88,7 +88,7 @@ class Recovery(Service):
         job = loss.job
         if loss.how == "gone":  # a month has passed, or Redis lost it
             log.warning("training_closed", job_id=job.job_id)
-            await reply(self._redis.hdel(keys.ACTIVE, job.job_id))
+            await redis_call(self._redis.hdel(keys.ACTIVE, job.job_id))
         elif await self._jobs.send_again(job.job_id, job.attempt, job.nonce, loss.how):
             log.warning("job_sent_again", job_id=job.job_id, attempt=job.attempt, state=job.state, how=loss.how)
 
@@ -97,7 +97,7 @@ class Recovery(Service):
 
         Raises as `look`.
         """
-        wanted = await reply(self._redis.hgetall(keys.DELETING))
+        wanted = await redis_call(self._redis.hgetall(keys.DELETING))
         due = time.monotonic() - DELETED_WITHIN_S
         self._deleting = {model_id: at for model_id, at in self._deleting.items() if model_id in wanted}
         under_way = {model_id for model_id, at in self._deleting.items() if at > due}

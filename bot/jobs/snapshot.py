@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import redis.asyncio
 import structlog
 
-from bot.background import reply
+from bot.background import redis_call
 from bot.jobs.client import TRAINING, JobClient
 from bot.jobs.decoding import card_of, entries, events_of, job_from
 from bot.words import Estimate
@@ -107,14 +107,14 @@ class Snapshots:
             pipe.hgetall(keys.worker_info(TRAIN_QUEUE))
             for name in lists_of(TRAIN_QUEUE):
                 pipe.lrange(name, 0, -1)
-            active, workers, info, *lists = await reply(pipe.execute())
+            active, workers, info, *lists = await redis_call(pipe.execute())
         ids = [job_id for name in active if is_id(job_id := name.decode(errors="replace"))]
         async with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
                 pipe.hmget(keys.job(job_id), "state", "attempt", "card")
                 pipe.get(keys.asked(job_id))
                 pipe.eval(*events_of(job_id, count=_LAST_EVENTS, newest=True).call)
-            found = await reply(pipe.execute())
+            found = await redis_call(pipe.execute())
         order = {task_id: place for place, task_id in enumerate(ids_in_order(lists))}
         begun, waiting, reading = list[QueuedTraining](), list[tuple[int, QueuedTraining]](), list[QueuedTraining]()
         # The younger a training is, the larger its id, or the longer.

@@ -57,7 +57,7 @@ class Audience:
             for source_guild, source_id in sources
         )
 
-    def reads(self, guild: discord.Guild, place: Any, source: discord.abc.Snowflake) -> bool:
+    def all_can_read(self, guild: discord.Guild, place: Any, source: discord.abc.Snowflake) -> bool:
         """Whether every possible reader of a channel or thread can read another one.
 
         To read the place takes View Channel: what is posted now can be seen without the history. To read the source

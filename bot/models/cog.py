@@ -137,7 +137,7 @@ class Models(Requests, commands.Cog):
     async def _post_info(self, send: Send, job: PictureJob, event: Pictured | Failed, **options: Any) -> None:
         """Show a model's card, even when no picture came. Raises UserError: it can't be used there by now."""
         place = job.place
-        (model,) = await self.registry.require_usable(place, [job.model.model_id])
+        (model,) = await self.registry.require_may_use(place, [job.model.model_id])
         _, current = await self.registry.channel_models(Viewer(place.guild_id, place.channel_ids, place.user_id))
         picture = await self.jobs.artifact(job.job_id, LOSS_FILE) if isinstance(event, Pictured) else None
         missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."

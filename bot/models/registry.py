@@ -18,7 +18,7 @@ import redis.asyncio
 import structlog
 from discord import app_commands
 
-from bot.background import reply
+from bot.background import redis_call
 from bot.errors import nearest
 from bot.jobs.decoding import read
 from bot.models.audience import Audience, sources_of
@@ -138,10 +138,10 @@ class Registry:
         ids = list(dict.fromkeys(model_ids))
         starter = [_starter(viewer.guild_id)] if STARTER in ids else []
         ids = [model_id for model_id in ids if model_id != STARTER]
-        found = await reply(self._redis.mget([key for one in ids for key in _keys_of(one)])) if ids else []
+        found = await redis_call(self._redis.mget([key for one in ids for key in _keys_of(one)])) if ids else []
         return starter + self.among(viewer, _read(ids, found[::2], found[1::2]))
 
-    async def require_usable(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
+    async def require_may_use(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
         """The models of an answer to be posted now. Raises UserError: not all may be used there any more."""
         models = await self.by_ids(Viewer(place.guild_id, place.channel_ids, place.user_id), model_ids)
         if len(models) < len(model_ids):
@@ -154,7 +154,7 @@ class Registry:
 
     async def record(self, model_id: str) -> ModelRecord | None:
         """None: it is gone. Says nothing about who may use it."""
-        facts, ownership = await reply(self._redis.mget(_keys_of(model_id)))
+        facts, ownership = await redis_call(self._redis.mget(_keys_of(model_id)))
         return _record(model_id, facts, ownership)
 
     async def offered(self, interaction: discord.Interaction, typed: str, *more: str) -> list[app_commands.Choice[str]]:
@@ -190,7 +190,7 @@ class Registry:
             pipe.hset(keys.channel(channel_id), "model", model.model_id)
             if keep is not None:
                 pipe.hset(keys.channel(channel_id), "keep", str(int(keep)))
-            await reply(pipe.execute())
+            await redis_call(pipe.execute())
 
     async def use_new(self, job: TrainJob, model_id: str) -> None:
         """Make a new model its channel's current one, once for its job, unless the channel keeps its own.
@@ -200,7 +200,7 @@ class Registry:
         if job.replaces is None and not job.is_private:
             names = [keys.job(job.job_id), keys.channel(job.place.channel_id)]
             keeps = await self.kept(job.place) is not None
-            await reply(self._use_new(keys=names, args=[model_id, int(keeps)]))
+            await redis_call(self._use_new(keys=names, args=[model_id, int(keeps)]))
 
     async def kept(self, place: Place) -> ModelRecord | None:
         """Return the model that trainings leave a channel; None: none, or one that not everybody there may use now."""
@@ -218,7 +218,7 @@ class Registry:
         """
         number, overtaken = 1, 0
         while overtaken < _AMEND_TRIES:
-            stored = cast(list[bytes | None], await reply(self._redis.mget(_keys_of(model_id))))
+            stored = cast(list[bytes | None], await redis_call(self._redis.mget(_keys_of(model_id))))
             old = _record(model_id, *stored)
             if old is None:
                 raise UserError("This model was deleted a moment ago.", "Choose another one.")
@@ -228,7 +228,7 @@ class Registry:
             names = [keys.guild_models(old.guild_id), *_keys_of(model_id)]
             written = [new.facts.model_dump_json(), new.ownership.model_dump_json()]
             given: list[Any] = [model_id, *stored, *written, old.entry, *new.names_taken]
-            done = await reply(self._amend(keys=names, args=given))
+            done = await redis_call(self._amend(keys=names, args=given))
             if done == b"done":
                 return new
             if done == b"changed":
@@ -252,14 +252,14 @@ class Registry:
         place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=NOBODY)
         job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
         own = [keys.guild_models(model.guild_id), *_keys_of(model.model_id), keys.DELETING]
-        removed = bool(await reply(self._remove(keys=own, args=[model.model_id, job.model_dump_json()])))
-        await reply(self._redis.delete(keys.quizzed(model.guild_id, model.model_id)))
+        removed = bool(await redis_call(self._remove(keys=own, args=[model.model_id, job.model_dump_json()])))
+        await redis_call(self._redis.delete(keys.quizzed(model.guild_id, model.model_id)))
         log.info("model_removed", model_id=model.model_id, guild_id=model.guild_id, removed=removed)
         return removed
 
     async def forget_channel(self, channel_id: int) -> None:
         """Drop what a channel that is gone has chosen: its model, its temperature, whether it chats."""
-        await reply(self._redis.delete(keys.channel(channel_id), keys.quiz(channel_id)))
+        await redis_call(self._redis.delete(keys.channel(channel_id), keys.quiz(channel_id)))
 
     async def require_few_own(self, guild_id: int, user_id: int, most: int) -> None:
         """Raises UserError: there are more models of a member's own words."""
@@ -275,7 +275,7 @@ class Registry:
         return await guilds_with(self._redis, keys.quiz_scores, keys.best)
 
     async def forget_play(self, guild_id: int) -> None:
-        await reply(self._redis.delete(keys.quiz_scores(guild_id), keys.best(guild_id)))
+        await redis_call(self._redis.delete(keys.quiz_scores(guild_id), keys.best(guild_id)))
 
     # ------------------------------------------------------------------ how long models of channels' messages live
 
@@ -287,7 +287,7 @@ class Registry:
         async with self._redis.pipeline(transaction=False) as pipe:
             for transcript_id in wanted:
                 pipe.hmget(keys.transcript(transcript_id), "revision", "withdrawn")
-            found = await reply(pipe.execute())
+            found = await redis_call(pipe.execute())
         pairs = zip(wanted, map(read_revision, found), strict=True)
         return {transcript_id: revision for transcript_id, revision in pairs if revision is not None}
 
@@ -300,7 +300,7 @@ class Registry:
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hsetnx(keys.STALE, model.model_id, str(time.time()))
             pipe.hget(keys.STALE, model.model_id)
-            new, since = await reply(pipe.execute())
+            new, since = await redis_call(pipe.execute())
         if new:
             log.info("model_is_stale", model_id=model.model_id, guild_id=model.guild_id)
         return float(since)
@@ -321,7 +321,7 @@ class Registry:
     async def _ask(self, viewer: Viewer, *entries: str) -> tuple[list[ModelRecord], list[dict[bytes, bytes]]]:
         """Records and channels' hashes (`find.lua`): of models by their entries, of those chosen (""), or of all."""
         names = [keys.guild_models(viewer.guild_id), *map(keys.channel, viewer.channel_ids)]
-        records, hashes = await reply(self._find(keys=names, args=[*_keys_of(""), *entries]))
+        records, hashes = await redis_call(self._find(keys=names, args=[*_keys_of(""), *entries]))
         ids = [model_id.decode(errors="replace") for model_id in records[::3]]
         models = _read(ids, records[1::3], records[2::3])
         return models, [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in hashes]

@@ -97,7 +97,7 @@ class Transfer(Requests):
 
     async def post_export(self, send: Send, job: ExportJob, event: Exported, **options: Any) -> None:
         """Raises UserError: it can't be used there by now, or learned words that were withdrawn."""
-        (model,) = await self.registry.require_usable(job.place, [job.model.model_id])
+        (model,) = await self.registry.require_may_use(job.place, [job.model.model_id])
         data = await self.jobs.artifact(job.job_id, MODEL_FILE, job.most_bytes)
         if data is None:
             raise UserError("The file has expired.", "Run the command again.")

@@ -97,7 +97,7 @@ async def fetched(channel: discord.abc.Messageable, message_id: int) -> discord.
         return None
 
 
-def of_message(message: discord.Message) -> str:
+def message_text(message: discord.Message) -> str:
     """A message's content, or the description of the bot's embed; the bot's without formatting and small print."""
     if not message.author.bot and (message.content or not message.embeds):
         return replace_surrogates(message.content)

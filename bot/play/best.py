@@ -8,9 +8,9 @@ from datetime import timedelta
 import discord
 import redis.asyncio
 
-from bot.background import reply
+from bot.background import redis_call
 from bot.models.audience import Audience
-from bot.options.decoding import fetched, of_message
+from bot.options.decoding import fetched, message_text
 from bot.play.embeds import Favourite
 from bot.servers.access import Actor, Viewer
 from bot.write.generate import Generating
@@ -39,19 +39,19 @@ class Best:
             else:
                 pipe.zincrby(key, by, member)
                 pipe.expire(key, AGE)
-            number, _ = await reply(pipe.execute())
+            number, _ = await redis_call(pipe.execute())
         if number == by:  # it is new
             await self._ranked(guild_id)
 
     async def _ranked(self, guild_id: int) -> list[tuple[int, str]]:
         """Reactions and `message:channel`, the most first; what is too old or too much is dropped."""
-        found = await reply(self.redis.zrevrange(keys.best(guild_id), 0, -1, withscores=True))
+        found = await redis_call(self.redis.zrevrange(keys.best(guild_id), 0, -1, withscores=True))
         oldest = discord.utils.time_snowflake(discord.utils.utcnow() - AGE)
         known = [(int(number), member.decode()) for member, number in found]
         kept = [one for one in known if int(one[1].partition(":")[0]) >= oldest]
         kept = kept if len(kept) <= MOST else kept[:TRIMMED_TO]
         if gone := {member for _, member in known} - {member for _, member in kept}:
-            await reply(self.redis.zrem(keys.best(guild_id), *gone))
+            await redis_call(self.redis.zrem(keys.best(guild_id), *gone))
         return kept
 
     async def favourites(self, who: Actor) -> list[Favourite]:
@@ -70,10 +70,10 @@ class Best:
             # Of some that were removed Discord does not tell, as of all of an emoji.
             number = min(number, sum(one.count - one.me for one in message.reactions)) if message is not None else 0
             if message is None or number <= 0 or (job_id := await self.generating.job_of(message)) is None:
-                await reply(self.redis.zrem(keys.best(who.guild_id), member))
+                await redis_call(self.redis.zrem(keys.best(who.guild_id), member))
             elif (names := await self._models(who, job_id)) is not None:
                 blocked = await self.generating.servers.blocklist(who.guild_id)
-                text = blocked.mask(" ".join(of_message(message).split()))
+                text = blocked.mask(" ".join(message_text(message).split()))
                 found.append(Favourite(number, message.jump_url, channel_id, " + ".join(names), text))
         return sorted(found, key=lambda one: -one.number)
 

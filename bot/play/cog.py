@@ -47,7 +47,7 @@ class Play(commands.Cog):
         """
         require_permissions(ctx)
         who = Actor.of(ctx)
-        with self.game.slot(who.guild_id):
+        with self.game.queue_slot(who.guild_id):
             await ctx.defer()
             if (flags.model or "").strip().lower() == _SCORES:
                 await ctx.send(embed=await self.game.scores(who.guild_id), **replying(ctx))

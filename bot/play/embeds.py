@@ -8,7 +8,7 @@ from typing import NamedTuple
 import discord
 
 from bot.components import button, view
-from bot.words import AMBER, BLURPLE, GREEN, clipped, fit_words, plain
+from bot.words import AMBER, BLURPLE, GREEN, clipped, plain, shorten_words
 from shared.jobs import QuizJob
 
 LETTERS = "ABCD"
@@ -56,7 +56,7 @@ def scores(found: Mapping[int, tuple[int, int]], prefix: str) -> discord.Embed:
 
 
 def _beginning(text: str) -> str:
-    short = fit_words(text, _QUOTED)
+    short = shorten_words(text, _QUOTED)
     return plain(short) + (" …" if len(short) < len(text) else "")
 
 

@@ -18,7 +18,7 @@ import redis.asyncio
 import structlog
 from pydantic import ValidationError
 
-from bot.background import Service, backoff, claimed, is_transient, reply, retry, run_forever
+from bot.background import Service, backoff, is_transient, redis_call, reserve, retry, run_forever
 from bot.components import JOB, Components, Press
 from bot.errors import error_embed
 from bot.models.requests import Requests
@@ -77,7 +77,7 @@ log = structlog.get_logger()
 @dataclass(eq=False, repr=False)
 class Quiz(Requests, Service):
     redis: redis.asyncio.Redis
-    slot: Callable[[int], AbstractContextManager[None]]
+    queue_slot: Callable[[int], AbstractContextManager[None]]
 
     def __post_init__(self) -> None:
         self._begin, self._guess, self._end = map(self.redis.register_script, (_BEGIN, _GUESS, _END))
@@ -97,14 +97,14 @@ class Quiz(Requests, Service):
     ) -> None:
         """`anew`: passages that were shown may come again. Raises UserError where there can be no quiz."""
         await self.access.require("generate", who)
-        if await reply(self.redis.hexists(keys.quiz(who.place.channel_id), "id")):
+        if await redis_call(self.redis.hexists(keys.quiz(who.place.channel_id), "id")):
             raise _busy()
         model = await self._model(who, name)
         shown, blocked = keys.quizzed(who.guild_id, model.model_id), (await self.servers.get(who.guild_id)).blocked
         async with self.access.cooldown("generate", who):
             if anew:
-                await reply(self.redis.delete(shown))
-            used = frozenset(map(int, await reply(self.redis.hkeys(shown))))
+                await redis_call(self.redis.delete(shown))
+            used = frozenset(map(int, await redis_call(self.redis.hkeys(shown))))
             wanted = {"passages": passages, "seconds": seconds, "used": used, "blocked": blocked}
             job = QuizJob(job_id=f"q-{who.request_id}", place=who.place, model=model.ref, **wanted)
             await self.delivery.ask(job, send, **options)
@@ -124,10 +124,10 @@ class Quiz(Requests, Service):
         return model
 
     async def _post(self, send: Send, job: QuizJob, event: Quizzed, **options: Any) -> None:
-        await self.registry.require_usable(job.place, [job.model.model_id])
+        await self.registry.require_may_use(job.place, [job.model.model_id])
         here, ends = job.place.channel_id, time.time() + job.seconds
         fields = ("job", job.model_dump_json(), "drawn", event.model_dump_json(), "real", event.real)
-        begun = await reply(
+        begun = await redis_call(
             self._begin(
                 keys=[keys.quiz(here), keys.QUIZZES, keys.quizzed(job.place.guild_id, job.model.model_id)],
                 args=[job.job_id, event.window, here, ends, _WEEK_S, _YEAR_S, *fields],
@@ -141,7 +141,7 @@ class Quiz(Requests, Service):
         async with self.redis.pipeline(transaction=True) as pipe:
             pipe.hset(keys.quiz(here), "message", message.id)
             pipe.expire(keys.quiz(here), _WEEK_S)  # it may have ended meanwhile
-            await reply(pipe.execute())
+            await redis_call(pipe.execute())
 
     async def _passages(self, job: QuizJob, event: Quizzed) -> list[str]:
         """Within the blocklist of now."""
@@ -155,7 +155,7 @@ class Quiz(Requests, Service):
             raise _over(await self.servers.prefix(who.guild_id))
         await self.registry.by_id(Viewer(who.guild_id, who.here), job.model.model_id)
         guess: list[str | float] = [press["job"], f"g:{who.user.id}", letter, here, time.time(), MOST_GUESSES]
-        if not await reply(self._guess(keys=[keys.quiz(here), keys.QUIZZES], args=guess)):
+        if not await redis_call(self._guess(keys=[keys.quiz(here), keys.QUIZZES], args=guess)):
             raise _over(await self.servers.prefix(who.guild_id))
         await press.send(
             f"You guessed **{embeds.LETTERS[letter]}**. Until the answer comes you can still choose another one."
@@ -165,7 +165,7 @@ class Quiz(Requests, Service):
 
     async def _running(self, channel_id: int) -> tuple[QuizJob | None, Quizzed | None, dict[bytes, bytes]]:
         """A channel's quiz, with its fields. None: there is none, or it is damaged."""
-        fields: dict[bytes, bytes] = await reply(self.redis.hgetall(keys.quiz(channel_id)))
+        fields: dict[bytes, bytes] = await redis_call(self.redis.hgetall(keys.quiz(channel_id)))
         try:
             job = QuizJob.model_validate_json(fields.get(b"job", b""))
             return job, Quizzed.model_validate_json(fields.get(b"drawn", b"")), fields
@@ -175,14 +175,14 @@ class Quiz(Requests, Service):
     async def _end_due(self) -> float | None:
         """Begin to end all that are due, each by itself; the seconds until the next one is."""
         now = time.time()
-        for channel_id, ends in await reply(self.redis.zrange(keys.QUIZZES, 0, -1, withscores=True)):
+        for channel_id, ends in await redis_call(self.redis.zrange(keys.QUIZZES, 0, -1, withscores=True)):
             if ends > now:
                 return float(ends - now)
             self.spawn(self._end_one(int(channel_id)))
         return None
 
     async def _end_one(self, channel_id: int) -> None:
-        with claimed(self._ending, str(channel_id)) as ours:
+        with reserve(self._ending, str(channel_id)) as ours:
             if ours:
                 await retry(lambda: self._answer(channel_id), "quiz_not_answered_yet", pauses_s=backoff(most_s=5.0))
 
@@ -191,9 +191,13 @@ class Quiz(Requests, Service):
         cannot be shown, as where the model may no longer be used, or the thread is archived."""
         job, drawn, fields = await self._running(channel_id)
         usable: list[ModelRecord] = []
-        if job is not None and b"message" not in fields and await reply(self.redis.sismember(keys.OUTBOX, job.job_id)):
+        if (
+            job is not None
+            and b"message" not in fields
+            and await redis_call(self.redis.sismember(keys.OUTBOX, job.job_id))
+        ):
             later = {str(channel_id): time.time() + job.seconds}  # the question is still to be posted
-            await reply(self.redis.zadd(keys.QUIZZES, later, xx=True))
+            await redis_call(self.redis.zadd(keys.QUIZZES, later, xx=True))
             return
         if job is not None and drawn is not None:
             viewer = Viewer(job.place.guild_id, job.place.channel_ids)
@@ -212,10 +216,10 @@ class Quiz(Requests, Service):
                 log.info("quiz_not_answered", channel_id=channel_id, error=type(error).__name__, code=error.code)
         scores = keys.quiz_scores(job.place.guild_id if job is not None else 0)
         counted = [channel_id, MOST_SCORES if usable else 0, _YEAR_S]
-        await reply(self._end(keys=[keys.quiz(channel_id), keys.QUIZZES, scores], args=counted))
+        await redis_call(self._end(keys=[keys.quiz(channel_id), keys.QUIZZES, scores], args=counted))
 
     async def scores(self, guild_id: int) -> discord.Embed:
-        found: dict[bytes, bytes] = await reply(self.redis.hgetall(keys.quiz_scores(guild_id)))
+        found: dict[bytes, bytes] = await redis_call(self.redis.hgetall(keys.quiz_scores(guild_id)))
         counts = ((int(user_id), one.split(b":")) for user_id, one in found.items())
         table = {user_id: (int(right), int(guesses)) for user_id, (right, guesses) in counts}
         return embeds.scores(table, await self.servers.prefix(guild_id))

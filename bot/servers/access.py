@@ -15,7 +15,7 @@ import redis.asyncio
 import structlog
 from discord.ext import commands
 
-from bot.background import DELETE_IF, is_transient, reply
+from bot.background import DELETE_IF, is_transient, redis_call
 from bot.errors import UNKNOWN_CHANNEL, WrongPlace, code_of, servers_only
 from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User
@@ -137,7 +137,7 @@ def moderates(user: User, place: Place) -> bool:
     return rights is not None and rights.manage_messages
 
 
-def sees(user: User, place: Place) -> bool:
+def can_view(user: User, place: Place) -> bool:
     """Whether a person sees the place. In a private thread, only who asked surely does."""
     return place.user_id == user.id or rights_in(user, place) is not None
 
@@ -175,7 +175,7 @@ class Access:
         self._redis = client
         self._give_back = client.register_script(DELETE_IF)
 
-    async def works_here(self, ctx: Context) -> bool:
+    async def check_allowed_channel(self, ctx: Context) -> bool:
         """The check before every command. Raises CommandInvokeError: holds the reason, or that Redis is away."""
         assert ctx.command is not None
         name = (ctx.command.root_parent or ctx.command).name
@@ -228,12 +228,12 @@ class Access:
             )
 
     def cooldown(self, what: What, who: Actor, least_s: float = 0.0) -> AbstractAsyncContextManager[None]:
-        """A person's cooldown, as `spend`, of `least_s` at least, whatever the operator has set."""
+        """A person's cooldown, as `start_cooldown`, of `least_s` at least, whatever the operator has set."""
         set_s = self._settings.train_cooldown_s if what == "train" else self._settings.generate_cooldown_s
-        return self.spend(what, who.guild_id, who.user.id, max(set_s, least_s), request=who.request_id)
+        return self.start_cooldown(what, who.guild_id, who.user.id, max(set_s, least_s), request=who.request_id)
 
     @contextlib.asynccontextmanager
-    async def spend(
+    async def start_cooldown(
         self, what: What, guild_id: int, who: int, seconds: float, *, request: int | None = None
     ) -> AsyncIterator[None]:
         """Begin a cooldown for what happens within; if that fails before `keep_cooldown`, the cooldown is taken back.
@@ -250,10 +250,10 @@ class Access:
             return
         key = keys.cooldown(what, guild_id, who)
         token = secrets.token_hex(8) if request is None else str(request)
-        begun = await reply(self._redis.set(key, token, px=max(1, int(1000 * seconds)), nx=True))
+        begun = await redis_call(self._redis.set(key, token, px=max(1, int(1000 * seconds)), nx=True))
         # Sent twice, because the first reply was lost, it is this request's already.
-        if not begun and await reply(self._redis.get(key)) != token.encode():
-            raise TooSoon(await reply(self._redis.pttl(key)) / 1000)
+        if not begun and await redis_call(self._redis.get(key)) != token.encode():
+            raise TooSoon(await redis_call(self._redis.pttl(key)) / 1000)
         own = _Cooldown()
         before = _cooldown.set(own)
         try:
@@ -262,7 +262,7 @@ class Access:
             if not own.kept:
                 with contextlib.suppress(redis.RedisError):  # what failed within is what the person is to hear of
                     # Unless it is over, and the next request's by now.
-                    await reply(self._give_back(keys=[key], args=[token]))
+                    await redis_call(self._give_back(keys=[key], args=[token]))
             raise
         finally:
             _cooldown.reset(before)

@@ -13,7 +13,7 @@ import redis.asyncio
 import structlog
 from pydantic import BaseModel, Field, ValidationError
 
-from bot.background import reply
+from bot.background import redis_call
 from bot.words import SLASH
 from galvanic.errors import UserError
 from shared import keys
@@ -106,9 +106,9 @@ class Quotas(NamedTuple):
 class GuildSettingsStore:
     """In Redis. One bot process serves a server, so each server's settings are read only once."""
 
-    def __init__(self, settings: Settings, client: redis.asyncio.Redis, *, reads: bool = True) -> None:
-        """`reads`: whether Discord lets the bot read messages."""
-        self._reads = reads
+    def __init__(self, settings: Settings, client: redis.asyncio.Redis, *, can_read_messages: bool = True) -> None:
+        """`can_read_messages`: whether Discord lets the bot read messages."""
+        self._can_read_messages = can_read_messages
         self._settings = settings
         self._redis = client
         self._known: dict[int, GuildSettings] = {}
@@ -126,7 +126,7 @@ class GuildSettingsStore:
             if time.monotonic() < self._silent_until:
                 raise redis.TimeoutError("Redis was silent a moment ago.")
             try:
-                data = cast(bytes | None, await reply(self._redis.get(keys.guild_settings(guild_id)), _READ_S))
+                data = cast(bytes | None, await redis_call(self._redis.get(keys.guild_settings(guild_id)), _READ_S))
             except redis.RedisError:
                 self._silent_until = time.monotonic() + _SPARED_S
                 raise
@@ -208,7 +208,9 @@ class GuildSettingsStore:
             await self._put(guild_id, GuildSettings())
 
     async def _put(self, guild_id: int, settings: GuildSettings) -> None:
-        await reply(self._redis.set(keys.guild_settings(guild_id), settings.model_dump_json(exclude_defaults=True)))
+        await redis_call(
+            self._redis.set(keys.guild_settings(guild_id), settings.model_dump_json(exclude_defaults=True))
+        )
         self._known[guild_id] = settings
 
     async def prefix(self, guild_id: int | None) -> str:
@@ -216,7 +218,7 @@ class GuildSettingsStore:
 
         `/` in servers where messages cannot be read; direct messages always can.
         """
-        if guild_id is not None and not self._reads:
+        if guild_id is not None and not self._can_read_messages:
             return SLASH
         try:
             return (await self.get(guild_id)).prefix or self._settings.command_prefix
@@ -242,12 +244,12 @@ class GuildSettingsStore:
 
     async def channel(self, channel_ids: list[int]) -> ChannelChoices:
         """`channel_ids`: the channel and, for a thread, its parent, which decides what the thread has not chosen."""
-        return read_choices([await reply(self._redis.hgetall(keys.channel(one))) for one in channel_ids])
+        return read_choices([await redis_call(self._redis.hgetall(keys.channel(one))) for one in channel_ids])
 
     async def choose(self, channel_id: int, name: Literal["temperature", "chat"], value: float | None) -> None:
         """None: as if nobody had chosen."""
         key = keys.channel(channel_id)
-        await reply(self._redis.hdel(key, name) if value is None else self._redis.hset(key, name, f"{value:g}"))
+        await redis_call(self._redis.hdel(key, name) if value is None else self._redis.hset(key, name, f"{value:g}"))
 
 
 async def guilds_with(client: redis.asyncio.Redis, *kinds: Callable[[str], str]) -> set[int]:

@@ -221,7 +221,7 @@ class Speaks(commands.Cog):
         who, access = Actor.of(ctx), self.personas.generating.access
         await access.require("generate", who)
         wait = self.personas.generating.settings.chat_cooldown_s
-        async with access.spend("chat", who.guild_id, who.here[-1], wait, request=who.request_id):
+        async with access.start_cooldown("chat", who.guild_id, who.here[-1], wait, request=who.request_id):
             heard = functools.partial(self.chat.conversation.heard, who, ctx.message, words)
             await self.personas.answer(who, call, heard, ctx.send)
 

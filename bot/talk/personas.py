@@ -53,7 +53,7 @@ Fields = Callable[[ModelRecord], Awaitable[dict[str, Any]]]  # of the job in whi
 log = structlog.get_logger()
 
 
-class Still(UserError):
+class PersonaUnavailable(UserError):
     """A persona's model was deleted, or may not be used in a channel."""
 
 
@@ -126,7 +126,7 @@ class Personas(Service):
         return await channel.send(f"-# **{plain(persona.title)}**{MARK}\n{text}", suppress_embeds=True, nonce=nonce)
 
     async def _speaking(self, who: Actor, call: str) -> tuple[Persona, ModelRecord]:
-        """Who speaks, and what writes. Raises UserError: nobody; Still: nothing."""
+        """Who speaks, and what writes. Raises UserError: nobody; PersonaUnavailable: nothing."""
         prefix = await self.generating.servers.prefix(who.guild_id)
         if (persona := (await self.here(who.guild_id, who.here)).get(call)) is None:
             raise UserError(f"No `@{call}` speaks here any more.", f"`{prefix}persona` lists who does.")
@@ -134,7 +134,7 @@ class Personas(Service):
             return persona, await self.generating.registry.by_id(Viewer(who.guild_id, who.here), persona.model_id)
         except UserError as problem:
             add = as_typed(prefix, "persona", "what", "add", "call", call, "model", "MODEL")
-            raise Still(
+            raise PersonaUnavailable(
                 f"**{plain(persona.title)}** stays silent from now on: its model was deleted, or may not be used in "
                 "this channel.",
                 f"A member with Manage Server can give it another one: `{add}`.",
@@ -144,7 +144,7 @@ class Personas(Service):
         """As `say`; that it can't is told once in a channel, until it speaks there again."""
         try:
             await self.say(who, call, fields)
-        except Still as problem:
+        except PersonaUnavailable as problem:
             persona, room_id = (await self.here(who.guild_id, who.here)).get(call), who.here[-1]
             if persona is not None and room_id not in persona.told_in:
                 await post_error(send, problem)
@@ -160,11 +160,11 @@ class Personas(Service):
         persona, model = await self._speaking(who, call)
         job = await service.answering(who, model, await fields(model), LETTER)
         job = job.model_copy(update={"job_id": f"{job.job_id}-{turn or 0}-{call}"})
-        with service.slot(guild_id):
+        with service.queue_slot(guild_id):
             event = await service.delivery.unasked(job, service.settings.generate_timeout_s)
         if isinstance(event, Failed):
             raise UserError(event.problem, event.remedy)
-        await service.registry.require_usable(job.place, [model.model_id])
+        await service.registry.require_may_use(job.place, [model.model_id])
         blocklist = await service.servers.blocklist(guild_id)
         now = (await self.here(guild_id, who.here)).get(call)  # an admin may have changed it meanwhile
         other = now is None or (now.title, now.model_id) != (persona.title, persona.model_id)

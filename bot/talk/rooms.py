@@ -10,7 +10,7 @@ from typing import Any
 import redis.asyncio
 import structlog
 
-from bot.background import reply
+from bot.background import redis_call
 from bot.talk.speaking import MOST_AN_HOUR, Speaking, parse
 from galvanic.errors import UserError
 from shared import keys
@@ -52,7 +52,7 @@ class Rooms:
     async def room(self, channel_id: int) -> Room:
         if (room := self.known(channel_id)) is not None:
             return room
-        speak, *numbers = await reply(self._redis.hmget(keys.channel(channel_id), _FIELDS))
+        speak, *numbers = await redis_call(self._redis.hmget(keys.channel(channel_id), _FIELDS))
         read = Room(_read(channel_id, speak), *(int(number or 0) for number in numbers))
         room = self._known.setdefault(channel_id, read)
         if len(self._known) > KNOWN:
@@ -66,7 +66,7 @@ class Rooms:
             setattr(room, name, value)
         kept: Any = {name: value.lines if name == "speak" else value for name, value in changes.items()}
         try:
-            await reply(self._redis.hset(keys.channel(channel_id), mapping=kept))
+            await redis_call(self._redis.hset(keys.channel(channel_id), mapping=kept))
         except redis.RedisError:
             self.forget(channel_id)  # what is in Redis counts
             raise
@@ -83,7 +83,7 @@ class Rooms:
                 pipe.zadd(key, {text_id: now})
                 pipe.expire(key, _HOUR_S)
                 pipe.zcard(key)
-            in_channel, in_server = (await reply(pipe.execute()))[3::4]
+            in_channel, in_server = (await redis_call(pipe.execute()))[3::4]
         taken: bool = in_channel <= most and in_server <= MOST_IN_A_SERVER
         if not taken:
             await self.give_back(channel_id, guild_id, text_id)
@@ -92,13 +92,13 @@ class Rooms:
     async def left(self, channel_id: int, guild_id: int) -> tuple[int, int]:
         """How many texts more a channel and its server may have within the hour."""
         since, most = time.time() - _HOUR_S, min((await self.room(channel_id)).speak.most, MOST_AN_HOUR)
-        spoken = [await reply(self._redis.zcount(key, since, "+inf")) for key in _spoken(channel_id, guild_id)]
+        spoken = [await redis_call(self._redis.zcount(key, since, "+inf")) for key in _spoken(channel_id, guild_id)]
         return max(0, most - spoken[0]), max(0, MOST_IN_A_SERVER - spoken[1])
 
     async def give_back(self, channel_id: int, guild_id: int, text_id: str) -> None:
         """A text that was counted is not posted."""
         for key in _spoken(channel_id, guild_id):
-            await reply(self._redis.zrem(key, text_id))
+            await redis_call(self._redis.zrem(key, text_id))
 
 
 def _spoken(channel_id: int, guild_id: int) -> tuple[str, str]:

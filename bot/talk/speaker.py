@@ -11,7 +11,7 @@ import discord
 import structlog
 from discord.utils import time_snowflake, utcnow
 
-from bot.background import Service, claimed, is_transient
+from bot.background import Service, is_transient, reserve
 from bot.channels.reader import is_speech, prefixes_of
 from bot.errors import post_error
 from bot.jobs.delivery import UNASKED
@@ -56,7 +56,7 @@ class Speaker(Service):
         self._drop_words()
         room_id = channel_ids(message.channel)[-1]
         if (room := self.rooms.known(room_id)) is None:
-            with claimed(self._busy, f"read {room_id}") as ours:
+            with reserve(self._busy, f"read {room_id}") as ours:
                 if not ours:  # one question at a time
                     return
                 room = await self.rooms.room(room_id)
@@ -71,7 +71,7 @@ class Speaker(Service):
         if not rests and room.speak.is_called_by(message.content, message.created_at, room.heard, room.spoke):
             self.spawn(self._speak(message, room_id))
         elif room.speak.messages:
-            with claimed(self._busy, f"count {room_id}") as ours:
+            with reserve(self._busy, f"count {room_id}") as ours:
                 if ours:
                     await self.rooms.put(room_id, heard=room.heard)
 
@@ -95,7 +95,7 @@ class Speaker(Service):
 
     async def _speak(self, message: discord.Message, room_id: int) -> None:
         assert message.guild is not None
-        with claimed(self._busy, f"write {room_id}") as ours:
+        with reserve(self._busy, f"write {room_id}") as ours:
             if not ours:
                 return
             room, text_id, unknown = await self.rooms.room(room_id), f"{UNASKED}-{message.id}", False
@@ -120,7 +120,7 @@ class Speaker(Service):
         here, service, guild_id = message.channel, self.generating, message.guild.id
         author_id, words, _ = self._words.pop(here.id, (None, "", 0.0))  # they are used once
         who = Actor(message.guild.me, here, guild_id, message.id)
-        with service.slot(guild_id):
+        with service.queue_slot(guild_id):
             try:
                 model, _ = await service.registry.choose_to_write(Viewer(guild_id, who.here), None, starter=False)
                 heard = await self.conversation.after(who, [Turn(author_id, words, author_id)] if words else [], model)
@@ -134,7 +134,7 @@ class Speaker(Service):
             event = await service.delivery.unasked(job, LATE_S)
         if not isinstance(event, Generated) or not event.text.strip():
             return "no text"
-        await service.registry.require_usable(job.place, [job.model_id])
+        await service.registry.require_may_use(job.place, [job.model_id])
         own = await service.servers.get(guild_id)
         if event.masked or any(Blocklist(entries).hits(event.text) for entries in (job.blocked, own.blocked)):
             return "blocklist"

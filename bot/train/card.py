@@ -14,7 +14,7 @@ import discord
 import structlog
 from redis.exceptions import RedisError
 
-from bot.background import DISCORD_ERRORS, is_transient, unless_refused, woken
+from bot.background import DISCORD_ERRORS, is_transient, unless_refused, wait_for
 from bot.components import button, view
 from bot.errors import ARCHIVED, MISSING_PERMISSIONS, is_gone
 from bot.jobs.client import JobClient, card_nonce
@@ -200,7 +200,7 @@ class LiveCard:
             if wait_s != LOOK_AGAIN_S:
                 await asyncio.sleep(max(wait_s, 0.05))
             elif not self._told:
-                await woken(self._news, wait_s)
+                await wait_for(self._news, wait_s)
 
     async def _show(self) -> float:
         """Show what is new, if it is time to; the seconds until the next look."""

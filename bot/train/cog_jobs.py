@@ -167,7 +167,7 @@ class Jobs(commands.Cog):
 
     def _may_show(self, who: Actor, job: TrainJob, private: bool) -> bool:
         """Whether a list may say what a training is about: to the person and, unless it is private, to all there."""
-        if not access.sees(who.user, job.place):
+        if not access.can_view(who.user, job.place):
             return False
         if job.corpus.source == "upload" and not private and job.place.channel_id not in who.here:
             return False  # as its model is hidden here
@@ -203,7 +203,7 @@ class Jobs(commands.Cog):
     async def _load(self, job_id: str, guild_id: int, user: User) -> TrainJob:
         stored = await self.cards.jobs.load(job_id) if _TRAINING_ID.fullmatch(job_id) else None
         job = stored.job if stored is not None else None
-        if not isinstance(job, TrainJob) or job.place.guild_id != guild_id or not access.sees(user, job.place):
+        if not isinstance(job, TrainJob) or job.place.guild_id != guild_id or not access.can_view(user, job.place):
             raise UserError(
                 f"There is no training {code(job_id)} in this server.", "Its id is at the bottom of its card."
             )

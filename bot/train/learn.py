@@ -20,7 +20,7 @@ from discord import app_commands
 from discord.ext import commands
 from pydantic import BaseModel
 
-from bot.background import DISCORD_ERRORS, reply
+from bot.background import DISCORD_ERRORS, redis_call
 from bot.channels.importer import ImportPlan
 from bot.servers.access import Viewer, channel_ids, require_admin
 from bot.train.remake import Remaking
@@ -85,7 +85,7 @@ class Learning(commands.Cog):
     async def look(self) -> None:
         """Have those learn on whose time it is. Raises redis.RedisError."""
         followed: dict[int, set[int]] = {}
-        for name in await reply(self.redis.hkeys(keys.LEARNING)):
+        for name in await redis_call(self.redis.hkeys(keys.LEARNING)):
             async with self._changing:
                 await self.remaking.attempt(self._look_at(int(name), followed))
         known = set[int]().union(*followed.values())
@@ -97,7 +97,7 @@ class Learning(commands.Cog):
         if schedule is None or (guild is not None and guild.unavailable):
             return
         if guild is None or guild.get_channel(channel_id) is None:
-            await reply(self.redis.hdel(keys.LEARNING, str(channel_id)))
+            await redis_call(self.redis.hdel(keys.LEARNING, str(channel_id)))
             return
         followed.setdefault(schedule.source_id, set()).add(channel_id)
         now, heard = time.time(), self._heard[channel_id]
@@ -107,7 +107,7 @@ class Learning(commands.Cog):
         except (UserError, *DISCORD_ERRORS) as error:  # the next look tries again; `learn` says why
             log.debug("model_learns_on_later", channel_id=channel_id, error=type(error).__name__)
         if changed != schedule:
-            await reply(self.redis.hset(keys.LEARNING, str(channel_id), changed.model_dump_json()))
+            await redis_call(self.redis.hset(keys.LEARNING, str(channel_id), changed.model_dump_json()))
         self._heard[channel_id] -= heard
 
     async def _learn(self, guild: discord.Guild, channel_id: int, schedule: Schedule, now: float) -> Schedule:
@@ -155,7 +155,7 @@ class Learning(commands.Cog):
         return model
 
     async def _load(self, channel_id: int) -> Schedule | None:
-        data = await reply(self.redis.hget(keys.LEARNING, str(channel_id)))
+        data = await redis_call(self.redis.hget(keys.LEARNING, str(channel_id)))
         return Schedule.model_validate_json(data) if data is not None else None
 
     # ------------------------------------------------------------------ the command
@@ -181,7 +181,7 @@ class Learning(commands.Cog):
             if when is None:
                 said = await self._state(ctx.guild, channel_id)
             elif when.lower() == "off":
-                off = await reply(self.redis.hdel(keys.LEARNING, str(channel_id)))
+                off = await redis_call(self.redis.hdel(keys.LEARNING, str(channel_id)))
                 said = "This channel's model doesn't keep learning by itself " + ("any more." if off else "anyway.")
             else:
                 prefix = await self.trainings.servers.prefix(ctx.guild.id)
@@ -210,7 +210,7 @@ class Learning(commands.Cog):
                 raise UserError(
                     f"I can't tell the members of {plan.source.mention}, so it stays off.", "Let me write there."
                 ) from error
-        await reply(self.redis.hset(keys.LEARNING, str(channel_id), schedule.model_dump_json()))
+        await redis_call(self.redis.hset(keys.LEARNING, str(channel_id), schedule.model_dump_json()))
         self._followed.setdefault(schedule.source_id, set()).add(channel_id)
         return f"`{model.name}` is made again {how}"
 

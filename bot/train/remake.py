@@ -19,7 +19,7 @@ import discord
 import structlog
 from redis.asyncio import Redis
 
-from bot.background import DISCORD_ERRORS, REDIS_DOWN, Service, reply, run_forever, unless_refused
+from bot.background import DISCORD_ERRORS, REDIS_DOWN, Service, redis_call, run_forever, unless_refused
 from bot.channels.importer import ImportPlan
 from bot.channels.sources import Source, Sources
 from bot.channels.store import TranscriptStore
@@ -156,7 +156,7 @@ class Remaking(Requests, Service):
             return None
         await self.sources.require_allowed(channel)
         here = guild.get_channel_or_thread(model.channel_id)
-        if here is None or not self.audience.reads(guild, here, channel):
+        if here is None or not self.audience.all_can_read(guild, here, channel):
             return None
         others = await self.registry.all(guild.id) if model.parent not in (None, STARTER) else []
         parent, options = chain_again(model, model.options, others, self.settings)
@@ -181,7 +181,7 @@ class Remaking(Requests, Service):
 
     async def _drop(self, model: ModelRecord) -> None:
         await self.registry.remove(model)
-        await reply(self.redis.hdel(keys.STALE, model.model_id))
+        await redis_call(self.redis.hdel(keys.STALE, model.model_id))
 
     async def _inherit(self, new: ModelRecord, name: str | None) -> None:
         """Give a model the name of the one that it was made for, which is gone."""
@@ -208,9 +208,9 @@ class Remaking(Requests, Service):
 
     async def forget_unused(self) -> None:
         """Forget transcripts whose text is gone and that nothing refers to, and when deleted models became stale."""
-        for model_id in await reply(self.redis.hkeys(keys.STALE)):
+        for model_id in await redis_call(self.redis.hkeys(keys.STALE)):
             if await self.registry.record(model_id.decode()) is None:
-                await reply(self.redis.hdel(keys.STALE, model_id))
+                await redis_call(self.redis.hdel(keys.STALE, model_id))
         transcripts = await self.transcripts.all()
         if not transcripts:
             return

@@ -35,7 +35,7 @@ from shared.logging import job_context
 from shared.messages import PUBLIC_SOURCES
 from shared.models import ModelRecord
 
-TASTE_MINUTES = 2.0
+DEMO_MINUTES = 2.0
 """How long a newcomer's first training takes at most."""
 _NO_LIMITS = (1_000_000, 1_000_000)
 
@@ -118,7 +118,7 @@ class Trainings(Requests):
 
     def register(self, components: Components) -> None:
         components.add("more", self.more, MODEL)
-        components.add("taste", self.taste)
+        components.add("demo", self.start_demo)
 
     async def more(self, press: Press) -> None:
         """**Train more** under a finished card: once more on its own text, for as long as before."""
@@ -139,7 +139,7 @@ class Trainings(Requests):
         name = options.name or await self.registry.next_name(who.viewer, parent)
         return options.model_copy(update={"name": name})
 
-    async def taste(self, press: Press) -> None:
+    async def start_demo(self, press: Press) -> None:
         """Begin with some minutes of *Frankenstein*, or of a text that is here if it can't be fetched."""
         other = False
 
@@ -150,7 +150,7 @@ class Trainings(Requests):
             except UserError as error:
                 log.info("book_not_fetched", reason=error.problem)
                 corpus, other = await corpora.resolve("python-docs", self.settings), True
-            return TrainRequest(corpus, TrainOptions(minutes=min(TASTE_MINUTES, self.settings.train_max_minutes)))
+            return TrainRequest(corpus, TrainOptions(minutes=min(DEMO_MINUTES, self.settings.train_max_minutes)))
 
         await self.begin(press.actor, prepare, press.send, by_message=True)
         if other:

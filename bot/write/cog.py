@@ -11,7 +11,7 @@ from discord.ext import commands
 
 from bot.components import Form, Press
 from bot.options import checks
-from bot.options.decoding import of_message, replied_to
+from bot.options.decoding import message_text, replied_to
 from bot.options.options import Options, number, option, options_form, with_form
 from bot.responder import replying
 from bot.servers.access import Actor, require_permissions
@@ -109,10 +109,10 @@ class Writing(commands.Cog):
             async def work(press: Press) -> None:
                 await self.generating.generate(press.actor, self._request(flags), press.send, letter=PRESSED)
 
-            await self.open_form(ctx.interaction, options_form(ctx, flags, work, hold=self.generating.slot))
+            await self.open_form(ctx.interaction, options_form(ctx, flags, work, hold=self.generating.queue_slot))
             return
         who, request = Actor.of(ctx), self._request(flags)
-        with self.generating.slot(who.guild_id):
+        with self.generating.queue_slot(who.guild_id):
             await ctx.defer()  # Redis may take longer than Discord's 3 s
             await self.generating.generate(who, request, ctx.send, **replying(ctx))
 
@@ -163,7 +163,7 @@ class Writing(commands.Cog):
         checks.in_range("length", flags.length, 1, most)
         names = checks.several("models", flags.models, MOST_VARIANTS, "alice,dracula")
         steps = checks.temperatures(flags.temperatures, MOST_VARIANTS)
-        with self.generating.slot(who.guild_id):
+        with self.generating.queue_slot(who.guild_id):
             await ctx.defer()
             await self.generating.access.require("generate", who)
             variants = await self._variants(who, names or [flags.model], steps)
@@ -210,14 +210,16 @@ class Writing(commands.Cog):
         """
         require_permissions(ctx)
         text = (flags.text or "").strip()
-        await self.draw(ctx, text, None if text else await replied_to(ctx.message), flags.model)
+        await self.picture(ctx, text, None if text else await replied_to(ctx.message), flags.model)
 
-    async def draw(self, ctx: Context, text: str, original: discord.Message | None, model: str | None = None) -> None:
+    async def picture(
+        self, ctx: Context, text: str, original: discord.Message | None, model: str | None = None
+    ) -> None:
         """Post the surprise map of a text, or of `original`, a message of the person's own or of the bot's."""
         who = Actor.of(ctx)
         if original is not None:
-            self.require_usable(who, original)
-            text = of_message(original).strip()
+            self.require_own_message(who, original)
+            text = message_text(original).strip()
         if not text:
             prefix = await self.generating.servers.prefix(who.guild_id)
             example = as_typed(prefix, "surprise", "text", "It was a dark and stormy night")
@@ -232,7 +234,7 @@ class Writing(commands.Cog):
                 f"That text has {len(text):,} characters; the picture has room for {SURPRISE_LIMIT:,}.",
                 "Use a part of it.",
             )
-        with self.generating.slot(who.guild_id):
+        with self.generating.queue_slot(who.guild_id):
             await ctx.defer()
             author_id = await self._author_of(who, original) if original is not None else None
             await self.generating.access.require("generate", who)
@@ -245,7 +247,7 @@ class Writing(commands.Cog):
             async with self.generating.access.cooldown("generate", who):
                 await self.generating.delivery.ask(job, ctx.send, **replying(ctx))
 
-    def require_usable(self, who: Actor, message: discord.Message) -> None:
+    def require_own_message(self, who: Actor, message: discord.Message) -> None:
         """Check that a message is the person's own, the bot's or a webhook's. Raises UserError if it is not."""
         me = self.generating.client.user
         if message.author.id not in (who.user.id, me and me.id) and message.webhook_id is None:

@@ -109,9 +109,9 @@ class Chat(commands.Cog):
             await self.generating.access.require("generate", who)
         # Answers have the channel's cooldown; who is only told how it works must not use that up.
         what: tuple[What, int] = ("chat", who.here[-1]) if on and words else ("hint", who.user.id)
-        async with self.generating.access.spend(what[0], who.guild_id, what[1], wait, request=who.request_id):
+        async with self.generating.access.start_cooldown(what[0], who.guild_id, what[1], wait, request=who.request_id):
             if on and words:
-                with self.generating.slot(who.guild_id):
+                with self.generating.queue_slot(who.guild_id):
                     viewer = Viewer(who.guild_id, who.here)
                     model, _ = await self.generating.registry.choose_to_write(viewer, None)
                     heard = await self.conversation.heard(who, ctx.message, words, model)
@@ -142,7 +142,7 @@ class Chat(commands.Cog):
         assert ctx.guild is not None
         wait = self.generating.settings.chat_cooldown_s
         try:
-            async with self.generating.access.spend("wait", ctx.guild.id, ctx.author.id, wait):
+            async with self.generating.access.start_cooldown("wait", ctx.guild.id, ctx.author.id, wait):
                 await ctx.message.add_reaction("⏳")
         except TooSoon:
             return

@@ -13,7 +13,7 @@ from discord.ext import commands
 from bot.background import is_transient
 from bot.components import JOB, Action, Components, Field, Form, Press
 from bot.errors import UNKNOWN_WEBHOOK
-from bot.options.decoding import of_message
+from bot.options.decoding import message_text
 from bot.responder import Interaction, acknowledge
 from bot.servers.access import Actor, moderates, require_admin, require_permissions
 from bot.servers.settings import MOST_TYPED
@@ -56,14 +56,14 @@ class Menus(commands.Cog):
         ctx: Context = await self.bot.get_context(interaction)
         require_permissions(ctx)
         who = Actor.of(ctx)
-        self.writing.require_usable(who, message)
-        with self.writing.generating.slot(who.guild_id):
+        self.writing.require_own_message(who, message)
+        with self.writing.generating.queue_slot(who.guild_id):
             await ctx.defer()
             await self.writing.generating.generate(who, await self._continuing(who, message), ctx.send)
 
     async def _continuing(self, who: Actor, message: discord.Message) -> Request:
         """The words of a message that this person may use, to be continued as theirs whose they are."""
-        text, author_id = of_message(message).strip(), None
+        text, author_id = message_text(message).strip(), None
         if message.author.id != who.user.id:
             job_id, _ = await self._text_in(message)
             job, answer = await self.writing.generating.answered(who, job_id)
@@ -82,7 +82,7 @@ class Menus(commands.Cog):
     async def draw(self, interaction: Interaction, message: discord.Message) -> None:
         ctx: Context = await self.bot.get_context(interaction)
         require_permissions(ctx)
-        await self.writing.draw(ctx, "", message)
+        await self.writing.picture(ctx, "", message)
 
     # ------------------------------------------------------------------ deleted, never said again
 
@@ -130,7 +130,7 @@ class Menus(commands.Cog):
             await form.send(f"{said}\nThe text {'is deleted' if there else 'was gone already'}.")
 
         explained = f"Shorten it to the word or phrase, up to {MOST_CHARS} characters. * stands for any letters."
-        words = of_message(message).strip()[:MOST_TYPED]
+        words = message_text(message).strip()[:MOST_TYPED]
         field = Field("phrase", "What I must not say", explained, default=words, most=MOST_TYPED, long=True)
         form = Form("Never say this again", [field], Action(block, who="anybody", how="private"))
         await self.writing.open_form(interaction, form)

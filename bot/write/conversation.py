@@ -14,7 +14,7 @@ from bot.background import unless_refused
 from bot.channels.cleaning import clean
 from bot.channels.consent import ConsentStore
 from bot.channels.store import TranscriptStore, said_by
-from bot.options.decoding import is_said, is_written, job_shown_in, of_message, replied_to, to_bot
+from bot.options.decoding import is_said, is_written, job_shown_in, message_text, replied_to, to_bot
 from bot.servers.access import Actor
 from bot.write.changes import whole
 from bot.write.generate import Generating
@@ -107,7 +107,7 @@ class Conversation:
                 turns += await self._written(who, above)
                 return None  # it has the words that it was made of
             persona = above.webhook_id is not None and await self.generating.jobs.shown_in(above.id) is not None
-            own = Turn(None, of_message(above), None) if persona else None
+            own = Turn(None, message_text(above), None) if persona else None
             if (turn := own or self._spoken(above, answered=is_said(message, self._me))) is None:
                 return None
             turns.append(turn)
@@ -122,7 +122,7 @@ class Conversation:
     def _spoken(self, message: discord.Message, *, answered: bool = False) -> Turn | None:
         """None: it is neither the bot's nor spoken to it. `answered`: by the bot, so a mention was enough."""
         if is_said(message, self._me):
-            return Turn(None, of_message(message).replace(MASK, ""), None)
+            return Turn(None, message_text(message).replace(MASK, ""), None)
         author = message.author
         if author.bot or message.webhook_id is not None:
             return None

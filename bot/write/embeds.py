@@ -17,9 +17,9 @@ from bot.words import (
     add_fields,
     clipped,
     figure,
-    fit_words,
     percent,
     plain,
+    shorten_words,
     tail,
 )
 from galvanic.units import bits, choosing, count
@@ -47,7 +47,7 @@ def generated(job: GenerateJob, answer: Generated, learn: str | None = None) -> 
 
 
 def generated_beginning(job: GenerateJob, answer: Generated, learn: str | None = None) -> discord.Embed:
-    seed, text = tail(shown_seed(job, answer), _SHOWN_SEED), fit_words(answer.text, BEGINNING_SHOWN)
+    seed, text = tail(shown_seed(job, answer), _SHOWN_SEED), shorten_words(answer.text, BEGINNING_SHOWN)
     return _text(job, answer, seed, f"{text} …", learn)
 
 
@@ -73,7 +73,7 @@ def shown_seed(job: GenerateJob, answer: Generated) -> str:
 
 def chatted(answer: Generated, learn: str | None = None) -> str:
     """`learn`: as of `generated`, in small print."""
-    said = plain(fit_words(answer.text.strip(), _CHAT_LIMIT)) or "…"
+    said = plain(shorten_words(answer.text.strip(), _CHAT_LIMIT)) or "…"
     return said if learn is None else f"{said}\n-# {learn}"
 
 
@@ -128,7 +128,7 @@ def compared(job: CompareJob, answer: Compared, learn: str | None = None) -> dis
 
 
 def _written(text: str, room: int) -> str:
-    short = fit_words(text, room)
+    short = shorten_words(text, room)
     return (plain(short).strip() or "…") + (" …" if len(short) < len(text) else "")
 
 

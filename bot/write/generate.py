@@ -75,7 +75,7 @@ class Request:
 
 @dataclass(eq=False, repr=False)
 class Generating(Requests):
-    slot: Callable[[int], AbstractContextManager[None]]
+    queue_slot: Callable[[int], AbstractContextManager[None]]
 
     async def generate(self, who: Actor, request: Request, send: Send, *, letter: str = "g", **options: Any) -> None:
         """Post a text with `send`, which gets `options`. `letter`: the first of the job's id."""
@@ -208,13 +208,13 @@ class Generating(Requests):
             who = form.actor
             await self.generate(who, request, form.send, letter=embeds.PRESSED, nonce=_pressed_id(who))
 
-        return Form("Generate a text", _FIELDS, Action(sent, hold=self.slot))
+        return Form("Generate a text", _FIELDS, Action(sent, hold=self.queue_slot))
 
     def register(self, table: Components) -> None:
         for action in changes.BUTTONS:
-            table.add(action, functools.partial(self._pressed, action), JOB, hold=self.slot)
+            table.add(action, functools.partial(self._pressed, action), JOB, hold=self.queue_slot)
         table.add("write", self._form, MODEL, how="form")
-        table.add("compared", self._chosen, JOB, hold=self.slot)
+        table.add("compared", self._chosen, JOB, hold=self.queue_slot)
         self.delivery.present(GenerateJob, Generated, self.post)
         self.delivery.present(CompareJob, Compared, self.post_comparison)
         self.delivery.present(SurpriseJob, Surprised, self.post_surprise)
@@ -226,7 +226,7 @@ class Generating(Requests):
 
         The place may have been opened to others since it was asked for, above all when the answer comes late.
         """
-        await self.registry.require_usable(job.place, model_ids)
+        await self.registry.require_may_use(job.place, model_ids)
         return changes.masked(event, await self.servers.blocklist(job.place.guild_id))
 
     async def _no_model(self, place: Place, model_ids: Collection[str]) -> str | None:
@@ -277,7 +277,7 @@ class Generating(Requests):
         if learn is not None:
             with contextlib.suppress(TooSoon):
                 # Until Discord has taken it: what fails within has told nobody.
-                async with self.access.spend(
+                async with self.access.start_cooldown(
                     "hint", place.guild_id, place.channel_id, TOLD_EVERY_S, request=place.message_id
                 ):
                     sent = await send(embeds.chatted(event, learn), suppress_embeds=True, **options)

@@ -34,7 +34,7 @@ def filled(admission: Admission, **wanted: int) -> Iterator[dict[str, int]]:
             for name, number in wanted.items():
                 if turn < number:
                     with contextlib.suppress(UserError):
-                        places.enter_context(admission.slot(ord(name)))
+                        places.enter_context(admission.queue_slot(ord(name)))
                         got[name] += 1
         yield got
 
@@ -43,7 +43,7 @@ def test_places_are_limited_and_come_back(tmp_path: Path) -> None:
     admission = make(tmp_path)
     with filled(admission, a=15, b=15) as got:
         assert got == {"a": 10, "b": 10}
-        with pytest.raises(UserError, match="20 texts in line") as refused, admission.slot(ord("c")):
+        with pytest.raises(UserError, match="20 texts in line") as refused, admission.queue_slot(ord("c")):
             pass
         assert refused.value.problem.startswith("More people are asking")
         assert refused.value.remedy == "Try again in 5 s."
@@ -56,7 +56,7 @@ def test_a_server_leaves_room_for_others(tmp_path: Path) -> None:
     admission = make(tmp_path)
     with filled(admission, a=30) as got:
         assert got == {"a": 16}
-        with pytest.raises(UserError, match=r"This server is asking.*16 texts in line"), admission.slot(ord("a")):
+        with pytest.raises(UserError, match=r"This server is asking.*16 texts in line"), admission.queue_slot(ord("a")):
             pass
         with filled(admission, b=9) as other:
             assert other == {"b": 4}
@@ -71,7 +71,7 @@ def test_servers_that_ask_at_once_get_their_share(tmp_path: Path) -> None:
 
 def test_a_failed_request_gives_its_place_back(tmp_path: Path) -> None:
     admission = make(tmp_path)
-    with pytest.raises(ValueError, match="broken"), admission.slot(A):
+    with pytest.raises(ValueError, match="broken"), admission.queue_slot(A):
         raise ValueError("broken")
     assert admission.waiting == 0
 
@@ -86,7 +86,7 @@ def test_no_more_are_let_in_than_can_be_answered_in_time(tmp_path: Path, monkeyp
         for _ in range(100):
             now += 2
             admission.written()
-        with pytest.raises(UserError, match="100 texts in line") as refused, admission.slot(B):
+        with pytest.raises(UserError, match="100 texts in line") as refused, admission.queue_slot(B):
             pass
         assert refused.value.remedy == "Try again in 3 min 20 s."
     with filled(admission, a=100) as got:
@@ -104,7 +104,7 @@ def full(live: Live) -> Iterator[Live]:
     """A bot that so many of its first server ask for a text that there is no place left for it."""
     with contextlib.ExitStack() as places:
         for _ in range(ONE_SERVERS):
-            places.enter_context(live.bot.admission.slot(GUILD_ID))
+            places.enter_context(live.bot.admission.queue_slot(GUILD_ID))
         yield live
 
 

@@ -93,7 +93,7 @@ class Server:
         return self.audience.could_read(guild_id, here, sources_of(model.transcripts))
 
     def reads(self) -> bool:
-        return self.audience.reads(self.guild, self.place, self.source)
+        return self.audience.all_can_read(self.guild, self.place, self.source)
 
 
 _MADE: Any = {TEXT: discord.TextChannel, VOICE: discord.VoiceChannel, CATEGORY: discord.CategoryChannel}
@@ -149,7 +149,7 @@ def test_a_role_that_the_cache_does_not_know_may_be_held() -> None:
 def test_what_is_said_in_a_channel_may_be_heard_in_it_and_its_threads() -> None:
     server = Server(private_to(ROLES[0]), private_to(ROLES[1]), NONE)
     inside, private = server.thread(THREAD, SOURCE), server.thread(PRIVATE, SOURCE, PRIVATE_THREAD)
-    reads, guild = server.audience.reads, server.guild
+    reads, guild = server.audience.all_can_read, server.guild
     assert reads(guild, server.source, server.source)
     assert reads(guild, inside, server.source)
     assert reads(guild, private, server.source)
@@ -161,7 +161,7 @@ def test_what_is_said_in_a_channel_may_be_heard_in_it_and_its_threads() -> None:
 def test_a_private_thread_may_be_heard_only_in_itself() -> None:
     server = Server({}, {}, NONE)
     private, other = server.thread(PRIVATE, SOURCE, PRIVATE_THREAD), server.thread(THREAD, SOURCE, PRIVATE_THREAD)
-    reads, guild = server.audience.reads, server.guild
+    reads, guild = server.audience.all_can_read, server.guild
     assert reads(guild, private, private)
     for elsewhere in (server.source, server.place, other):
         assert not reads(guild, elsewhere, private)
@@ -177,7 +177,7 @@ def test_what_is_age_restricted_stays_so() -> None:
 
 def test_what_is_not_known_may_be_heard_nowhere() -> None:
     server = Server({}, {}, NONE)
-    reads, guild = server.audience.reads, server.guild
+    reads, guild = server.audience.all_can_read, server.guild
     category = server.channel(399, {}, kind=CATEGORY)
     assert not reads(guild, category, server.source)
     guild._remove_channel(server.source)

@@ -9,13 +9,13 @@ import pytest
 from redis.exceptions import ConnectionError as AwayError, TimeoutError as RedisTimeoutError
 from structlog.testing import capture_logs
 
-from bot.background import Service, reply, retry, run_forever
+from bot.background import Service, redis_call, retry, run_forever
 
 
 async def test_a_silent_server_is_given_up() -> None:
     began = time.monotonic()
     with pytest.raises(RedisTimeoutError):
-        await reply(asyncio.Event().wait(), 0.2)
+        await redis_call(asyncio.Event().wait(), 0.2)
     assert time.monotonic() - began >= 0.2
 
 

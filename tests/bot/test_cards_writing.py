@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from bot.words import fit, fit_words, plain, tail
+from bot.words import plain, shorten, shorten_words, tail
 from bot.write import embeds as write_embeds
 from bot.write.changes import continued, hotter, temperatures_around
 from shared.events import Surprised
@@ -24,16 +24,16 @@ def test_a_comparison_fits_one_embed(texts: list[str]) -> None:
 
 @given(nasty, st.integers(1, 900))
 def test_what_fits_is_a_beginning_of_the_text(text: str, limit: int) -> None:
-    short = fit(text, limit)
+    short = shorten(text, limit)
     assert text.startswith(short)
     assert len(plain(short)) <= limit
 
 
 def test_what_is_cut_for_its_length_is_cut_at_words() -> None:
-    assert fit_words("the sea was calm", 9) == "the sea"
-    assert fit_words("the sea was calm", 7) == "the sea"
+    assert shorten_words("the sea was calm", 9) == "the sea"
+    assert shorten_words("the sea was calm", 7) == "the sea"
     assert tail("the sea was calm", 10) == "was calm"
-    assert fit_words("\u6f22\u5b57\u6f22\u5b57", 3) == tail("\u6f22\u6f22\u5b57\u6f22", 3) == "\u6f22\u5b57\u6f22"
+    assert shorten_words("\u6f22\u5b57\u6f22\u5b57", 3) == tail("\u6f22\u6f22\u5b57\u6f22", 3) == "\u6f22\u5b57\u6f22"
 
 
 @given(nasty)

@@ -25,26 +25,26 @@ def access(settings: Settings, client: redis.asyncio.Redis) -> Access:
     return Access(settings, GuildSettingsStore(settings, client), client)
 
 
-def spend(access: Access) -> Any:
-    return access.spend("train", 1, 2, 60.0)
+def start_cooldown(access: Access) -> Any:
+    return access.start_cooldown("train", 1, 2, 60.0)
 
 
 async def test_what_is_done_costs_and_what_fails_does_not(access: Access) -> None:
     with pytest.raises(ValueError, match="failed"):
-        async with spend(access):
+        async with start_cooldown(access):
             raise ValueError("failed")
-    async with spend(access):
+    async with start_cooldown(access):
         pass
     with pytest.raises(TooSoon, match=r"Try again in ([1-9]|[1-5]\d|60) s\."):
-        async with spend(access):
+        async with start_cooldown(access):
             pass
 
 
 async def test_what_fails_late_leaves_the_next_requests_cooldown(access: Access, client: redis.asyncio.Redis) -> None:
     async def fail_late() -> None:
-        async with spend(access):
+        async with start_cooldown(access):
             await client.delete(KEY)  # as if its time had run out
-            async with spend(access):
+            async with start_cooldown(access):
                 pass
             raise ValueError("late")
 
@@ -57,13 +57,13 @@ async def test_a_request_whose_first_reply_was_lost_is_not_its_own_rival(
     access: Access, client: redis.asyncio.Redis
 ) -> None:
     for _ in range(2):  # as redis-py asks again when the connection breaks in between
-        async with access.spend("train", 1, 2, 60.0, request=7):
+        async with access.start_cooldown("train", 1, 2, 60.0, request=7):
             assert await client.exists(KEY)
 
 
 async def test_an_outage_does_not_hide_what_failed(access: Access) -> None:
     async def fail_in_an_outage() -> None:
-        async with spend(access):
+        async with start_cooldown(access):
             access._give_back = AsyncMock(side_effect=AwayError)  # type: ignore[method-assign]
             raise ValueError("failed")
 

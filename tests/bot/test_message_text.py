@@ -42,4 +42,4 @@ def test_the_words_of_a_card_are_those_that_were_written() -> None:
     answer = Generated(seed=seed, text=text, temperature=0.8, random_seed=7, seconds=0.2)
     embed = generated(generate_job(job_id="b-1"), answer)
     card: Any = SimpleNamespace(content="", embeds=[embed], author=SimpleNamespace(bot=True))
-    assert decoding.of_message(card) == seed + text
+    assert decoding.message_text(card) == seed + text

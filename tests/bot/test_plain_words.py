@@ -12,7 +12,7 @@ from bot.models import embeds as model_embeds
 from bot.train import embeds as train_embeds
 from bot.train.cog_jobs import Row, listing
 from bot.train.state import TrainingState
-from bot.words import TITLE_LIMIT, clipped, fit, plain
+from bot.words import TITLE_LIMIT, clipped, plain, shorten
 from playground.markdown import render_inline
 from tests.factories import corpus, finished, place as place_of, progress, record, train_job
 
@@ -42,14 +42,14 @@ def test_no_mark_is_left_and_no_sign_is_lost(text: str) -> None:
 def test_what_is_clipped_fits_and_ends_within_no_escape(text: str, limit: int) -> None:
     shown = clipped(text, limit)
     assert len(shown) <= limit
-    assert _ESCAPED.sub(r"\1", shown).replace(_UNSEEN, "") == fit(text, limit).replace(_UNSEEN, "")
+    assert _ESCAPED.sub(r"\1", shown).replace(_UNSEEN, "") == shorten(text, limit).replace(_UNSEEN, "")
 
 
 @pytest.mark.timeout(60)  # what goes wrong here takes minutes to hours
 @pytest.mark.parametrize("text", ["[" * 50_000 + "](" * 50_000, ":a" * 99_999, " " * 99_999 + "x", "1" * 99_999])
 def test_no_text_holds_up_the_bot(text: str) -> None:
     assert len(plain(text)) >= len(text)
-    assert len(fit(text, 4_096)) <= 4_096
+    assert len(shorten(text, 4_096)) <= 4_096
 
 
 def test_ordinary_prose_stays_as_it_is() -> None:

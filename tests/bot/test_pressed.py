@@ -32,7 +32,7 @@ PRESSED = {
     *(f"galvanic:{what}:g-1" for what in ("again", "continue", "cooler", "hotter")),
     *(f"galvanic:{what}:m1" for what in ("delete", "export", "more", "update", "use", "write")),
     *("galvanic:cancel:t-1", "galvanic:finish:t-1", "galvanic:compared:c-1", "galvanic:guess:q-1:0"),
-    *("galvanic:delete-not:1", "galvanic:delete-now:m1:1", "galvanic:models:1:1:>", "galvanic:taste"),
+    *("galvanic:delete-not:1", "galvanic:delete-now:m1:1", "galvanic:models:1:1:>", "galvanic:demo"),
 }
 """What does something in the channel."""
 FOR_READERS = {"galvanic:samples:t-1"}

@@ -29,20 +29,20 @@ async def test_a_training_in_a_thread_that_nobody_can_see_is_its_starters(live: 
     thread = place(**where, channel_id=GONE, parent_channel_id=CHANNEL_IDS["lab"])
     nowhere = place(**where, channel_id=GONE)
     ada, ben, cleo, dora = [await _person(live, name) for name in ("ada", "ben", "cleo", "dora")]
-    assert all(access.sees(person, lab) for person in (ada, ben, cleo, dora))
+    assert all(access.can_view(person, lab) for person in (ada, ben, cleo, dora))
     for hidden in (thread, nowhere):
-        assert access.sees(cleo, hidden)
-        assert not access.sees(ben, hidden)
-        assert access.sees(ada, hidden)  # she runs the server
+        assert access.can_view(cleo, hidden)
+        assert not access.can_view(ben, hidden)
+        assert access.can_view(ada, hidden)  # she runs the server
         assert access.moderates(ada, hidden)
     # Manage Messages alone opens no private thread.
     assert access.moderates(dora, lab)
     assert access.moderates(dora, thread)
     await live.deny("manage_threads", who=dora.id)
     assert access.moderates(dora, lab)
-    assert not access.sees(dora, thread)
+    assert not access.can_view(dora, thread)
     assert not access.moderates(dora, thread)
-    assert not access.sees(dora, nowhere)
+    assert not access.can_view(dora, nowhere)
 
 
 async def test_samples_are_promised_only_while_it_is_not_over(live: Live) -> None:

@@ -38,11 +38,11 @@ async def test_it_greets_where_it_may_write(live: Live) -> None:
     await live.until(lambda: live.showing("Hello!", channel=second), "a greeting in the other channel")
 
 
-async def test_the_first_taste_needs_no_internet(live: Live) -> None:
+async def test_the_first_demo_needs_no_internet(live: Live) -> None:
     live.bot.settings.gutenberg_mirrors = ()
     room = await new_server(live)
     greeting = await live.until(lambda: live.showing("Hello!", channel=room), "a greeting")
-    live.acts.click(USER_IDS["ada"], room, greeting.id, "galvanic:taste")
+    live.acts.click(USER_IDS["ada"], room, greeting.id, "galvanic:demo")
     card = await live.until(lambda: live.showing("The Python language reference", channel=room), "a card")
     assert "2 min" in text_of(card)
     await live.until(lambda: live.whispered("ada", "I couldn't fetch", channel=room), "a word about the other text")

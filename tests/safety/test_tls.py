@@ -17,7 +17,7 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from bot.background import reply
+from bot.background import redis_call
 from bot.jobs.client import JobClient
 from shared.connect import connect, connect_async, connect_once, explain
 from shared.settings import Settings, get_settings, read_settings
@@ -100,7 +100,7 @@ async def test_the_bots_client_goes_through_and_sends_a_job(
 ) -> None:
     settings = as_user(monkeypatch, secure, "bot", ca)
     client = connect_async(settings)
-    assert await reply(client.ping())
+    assert await redis_call(client.ping())
     await JobClient(settings, client).submit(factories.generate_job(job_id="over-tls"))
     await client.aclose()
     with secure.client("admin") as admin:
@@ -111,7 +111,7 @@ async def test_the_bots_client_goes_through_and_sends_a_job(
 async def _refused(settings: Settings) -> redis.RedisError:
     client = connect_async(settings)
     with pytest.raises(redis.ConnectionError) as caught:
-        await reply(client.ping())
+        await redis_call(client.ping())
     await client.aclose()
     return caught.value
 

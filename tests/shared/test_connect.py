@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from bot.background import reply
+from bot.background import redis_call
 from shared.connect import TakesNothing, connect, connect_async
 from shared.settings import Settings
 
@@ -35,8 +35,8 @@ def test_it_is_an_outage(full: Settings) -> None:
 async def test_it_is_one_for_the_bot(full: Settings) -> None:
     client = connect_async(full)
     with pytest.raises(TakesNothing):
-        await reply(client.set("a", "1"))
+        await redis_call(client.set("a", "1"))
     with pytest.raises(TakesNothing):
-        await reply(client.eval("return redis.call('SET', KEYS[1], '1')", 1, "a"))
-    assert await reply(client.get("a")) is None
+        await redis_call(client.eval("return redis.call('SET', KEYS[1], '1')", 1, "a"))
+    assert await redis_call(client.get("a")) is None
     await client.aclose()
