@@ -1,4 +1,7 @@
-"""How the documentation becomes a site: `make docs`. Why so: docs/decisions/069-the-site.md."""
+"""Settings of Sphinx, which makes a site of the documentation: `make docs`.
+
+The tools have an environment of their own, since pip takes minutes to fit them together with the product's.
+"""
 
 from __future__ import annotations
 
