@@ -19,6 +19,7 @@ from celery import Celery
 
 from shared import keys, messages, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.queues import TRANSPORT
 from shared.settings import Settings, read_settings
 from tests import factories, lives
 from tests.launcher.running import wait_until
@@ -108,6 +109,7 @@ def test_celery_shows_the_name_of_a_job_and_nothing_that_people_wrote(
     for name, value in server.settings("bot").items():
         monkeypatch.setenv(name, value)
     sender = Celery(broker=read_settings().broker_url, set_as_current=False, task_serializer="json")
+    sender.conf.broker_transport_options = TRANSPORT
     with server.client("admin") as client, client.pubsub() as pubsub:
         pubsub.psubscribe("*")
         for job in (text, training):
