@@ -84,7 +84,7 @@ async def test_all_settings_stand_in_plain_words(live: Live) -> None:
     said = text_of(await panel(live))
     assert said.count("Everyone") == 2
     assert "In every channel" in said
-    assert "3 per person, 20 in the whole server (the maximum)" in said
+    assert "2 per person, 4 in the whole server (the maximum)" in said
     assert "2,000 MB" in said
     assert "`!help`" in said
 
@@ -166,9 +166,9 @@ async def test_a_new_prefix_is_in_force_at_once(live: Live) -> None:
     ("what", "values", "problem"),
     [
         ("prefix", {"prefix": "hey"}, "ordinary words"),
-        ("quotas", {"jobs_per_user": "4"}, "from 1 to 3"),
+        ("quotas", {"jobs_per_user": "3"}, "from 1 to 2"),
         ("quotas", {"jobs_per_user": "two"}, "can't be `two`"),
-        ("quotas", {"jobs_per_server": "21"}, "from 1 to 20"),
+        ("quotas", {"jobs_per_server": "5"}, "from 1 to 4"),
         ("quotas", {"jobs_per_server": "1.5"}, "can't be `1.5`"),
         ("quotas", {"disk_mb": "2001"}, "from 1 to 2,000"),
         ("quotas", {"disk_mb": "nan"}, "can't be `nan`"),
@@ -187,13 +187,13 @@ async def test_what_cannot_be_is_refused_and_changes_nothing(
 
 async def test_quotas_and_words_are_kept_and_shown_in_the_form_again(live: Live) -> None:
     shown = await panel(live)
-    await fill(live, shown, "quotas", jobs_per_user="2", jobs_per_server="5", disk_mb="1,500.5")
-    await live.until(lambda: "2 per person, 5 in the whole server (at most 3 and 20" in text_of(shown), "the quotas")
+    await fill(live, shown, "quotas", jobs_per_user="1", jobs_per_server="3", disk_mb="1,500.5")
+    await live.until(lambda: "1 per person, 3 in the whole server (at most 2 and 4" in text_of(shown), "the quotas")
     assert "1,500.5 MB (at most 2,000 MB" in text_of(shown)
     await fill(live, shown, "blocklist", blocklist="Foo, bar\nfoo\nbaz*")
     await live.until(lambda: "3 entries" in text_of(shown), "the blocklist")
     own = await live.bot.guild_settings.get(GUILD_ID)
-    assert own == GuildSettings(jobs_per_user=2, jobs_per_server=5, disk_mb=1500.5, blocklist=("foo", "bar", "baz*"))
+    assert own == GuildSettings(jobs_per_user=1, jobs_per_server=3, disk_mb=1500.5, blocklist=("foo", "bar", "baz*"))
     for what, words in (("quotas", "1500.5"), ("blocklist", "foo\\nbar\\nbaz*")):
         assert words in repr((await form_of(live, shown, what)).modal)
 

@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="galvanic-soak-") as folder:
-        running = started(Path(folder), CHECKPOINT_EVERY_S="5", TRAIN_JOBS_PER_USER="3")
+        running = started(Path(folder), CHECKPOINT_EVERY_S="5", TRAIN_JOBS_PER_USER="3", TRAIN_JOBS_PER_SERVER="20")
         system = next(running)
         try:
             return _run(system, options.minutes, options.seed)
