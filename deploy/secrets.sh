@@ -130,7 +130,7 @@ if [ ! -s secrets/discord_token ]; then
     if [ -s secrets/discord_token ]; then echo "took the bot's token from .env into secrets/discord_token"; fi
 fi
 if [ ! -s secrets/discord_token ]; then
-    echo "left to do: put the bot's token into secrets/discord_token (docs/getting-started.md, On Discord, says where it comes from)"
+    echo "left to do: put the bot's token into secrets/discord_token (docs/discord.md says where it comes from)"
 fi
 if [ $# != 0 ]; then
     [ "$(setting COMPOSE_FILE)" = deploy/bot.compose.yml ] || echo "left to do: set COMPOSE_FILE=deploy/bot.compose.yml in .env"

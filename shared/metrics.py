@@ -22,9 +22,9 @@ PATIENCE_S = 2.0
 """Longest wait for Redis during a scrape."""
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asks for
-JOBS = Counter("galvanic_jobs", "Jobs that ended, by how.", ("kind", "outcome"))
-ERRORS = Counter("galvanic_errors", "Errors in this process's log.")
-DISK_FREE = Gauge("galvanic_disk_free_bytes", "Room left on the disk of this process's data folder.")
+JOBS = Counter("galvanic_jobs", "Jobs that ended, by kind and outcome.", ("kind", "outcome"))
+ERRORS = Counter("galvanic_errors", "Errors in the process's log.")
+DISK_FREE = Gauge("galvanic_disk_free_bytes", "Free bytes on the disk of the data folder.")
 
 log = structlog.get_logger()
 

@@ -136,7 +136,7 @@ def why_unused(root: Path = Path("/")) -> UserError | None:
     if platform.machine() != "x86_64":
         return UserError(
             f"TensorFlow uses a GPU on x86-64 alone, and this is {platform.machine()}.",
-            "A train worker on another host can use one (docs/many-machines.md).",
+            "A train worker on another host can use one (docs/containers.md).",
         )
     if not _has_cuda():
         return UserError(

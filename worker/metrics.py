@@ -57,8 +57,10 @@ class RunningTraining(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield both families; they are empty while no training runs."""
         progress = self._progress()
-        loss = GaugeMetricFamily("galvanic_training_heldout_loss_nats", "Loss on the held-out part, nats a character.")
-        speed = GaugeMetricFamily("galvanic_training_chars_per_second", "Characters that it learns from in a second.")
+        loss = GaugeMetricFamily(
+            "galvanic_training_heldout_loss_nats", "Held-out loss of the running training, nats a character."
+        )
+        speed = GaugeMetricFamily("galvanic_training_chars_per_second", "Characters a second of the running training.")
         if progress is not None:
             for family, value in ((loss, progress.heldout_loss), (speed, progress.chars_per_s)):
                 if value is not None:

@@ -23,10 +23,10 @@ from shared.presence import BOT
 from shared.settings import Settings
 
 CONNECTED = Gauge("galvanic_discord_connected", "1 while Discord's gateway is connected.")
-TEXTS_WAITING = Gauge("galvanic_texts_waiting", "Texts that people wait for.")
+TEXTS_WAITING = Gauge("galvanic_texts_waiting", "Texts that people wait for, queued or being written.")
 ANSWER_SECONDS = Histogram(
     "galvanic_answer_seconds",
-    "From a request for a text to the answer in the channel.",
+    "From a request for a text to the answer in the channel, by kind.",
     ("kind",),
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
@@ -46,9 +46,15 @@ class RedisFigures(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield all families; while Redis is away, all but `galvanic_redis_up` are empty."""
         up = GaugeMetricFamily("galvanic_redis_up", "1 while Redis answers.")
-        trainings = GaugeMetricFamily("galvanic_trainings", "Trainings that wait or run.", labels=["state"])
-        processes = GaugeMetricFamily("galvanic_processes", "Processes that run, of all hosts.", labels=["service"])
-        memory = GaugeMetricFamily("galvanic_redis_memory_ratio", "Share of its memory that Redis uses.")
+        trainings = GaugeMetricFamily(
+            "galvanic_trainings", "Trainings of all servers, by state: waiting or running.", labels=["state"]
+        )
+        processes = GaugeMetricFamily(
+            "galvanic_processes", "Processes on all hosts, by service: bot, train or generate.", labels=["service"]
+        )
+        memory = GaugeMetricFamily(
+            "galvanic_redis_memory_ratio", "Share of its maxmemory, or of its machine's memory, that Redis uses."
+        )
         try:
             states = self._training_states()
             counts = {service: self._processes(service) for service in _SERVICES}

@@ -1,4 +1,4 @@
-"""The matrix: what was seen in each cell, kept for docs/operations.md."""
+"""The matrix: what was seen in each cell, kept for docs/reliability.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each line of docs/operations.md about what is kept names tests that are there."""
+"""Each line of docs/reliability.md about what is kept names tests that are there."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
+RELIABILITY = (ROOT / "docs" / "reliability.md").read_text("utf-8")
 NOTHING_TO_SHOW = "a command while the bot is away"
 
 
 def test_each_line_names_the_tests_that_show_it() -> None:
-    table = OPERATIONS.partition("## What is kept where, and what survives what")[2].partition("\n\nThe tests")[0]
+    table = RELIABILITY.partition("## What is kept where")[2].partition("\n\nThe tests")[0]
     rows = [line.split("|") for line in table.splitlines() if line.startswith("| ")][1:]
     assert len(rows) > 8
     without = [row[1].strip() for row in rows if not re.findall(r"`(?:bot/)?test_\w+(?:\.py)?`", row[4])]
@@ -25,7 +25,7 @@ def test_each_line_names_the_tests_that_show_it() -> None:
 def test_each_fault_of_the_matrix_has_its_row() -> None:
     """The table is filled by `python -m tests.faults.table`: it must not be of an older set of tests."""
     sources = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "faults").glob("test_*.py"))
-    table = OPERATIONS.partition("<!-- faults: begin -->")[2].partition("<!-- faults: end -->")[0]
+    table = RELIABILITY.partition("<!-- faults: begin -->")[2].partition("<!-- faults: end -->")[0]
     faults = {line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")} - {"fault"}
     recorded = set(re.findall(r'record\("([^"]+)"', sources)) | set(re.findall(r'(?<!")"(kill -9 of [^"]+)"', sources))
     assert recorded
