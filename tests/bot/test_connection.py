@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from structlog.testing import capture_logs
 from bot import gateway
 from bot.__main__ import _serve
 from bot.app import Galvanic
+from bot.gateway import Identifies
 from launcher.system import trouble_of
 from shared import keys
 from shared.connect import connect
@@ -115,3 +117,22 @@ def test_a_bot_that_reaches_no_discord_says_so_in_few_words(settings: Settings, 
 async def test_an_empty_redis_gets_the_number_of_the_data(live: Live) -> None:
     await live.bot.require_version()
     assert await live.bot.redis.get(keys.VERSION) == b"%d" % DATA_VERSION
+
+
+MOST_IDENTIFIES = 1_000
+
+
+def test_discord_is_asked_to_greet_the_bot_less_than_a_thousand_times_a_day() -> None:
+    """Whatever becomes of it each time, and however long that goes on: discord.py gives up each wait after 60 s."""
+    identifies, now = Identifies(), 1e6
+    sent: list[float] = []
+    while now < 1e6 + 3 * 86_400:
+        at = identifies.next(now)
+        now = min(at, now + 60)
+        if at == now:
+            identifies.sent(now)
+            sent.append(now)
+    assert gateway.LONGEST_WAIT_S + gateway.IDENTIFY_EVERY_S < 15, "it is back soon all the same"
+    assert max(sum(1 for at in sent if 0 <= at - begin < 86_400) for begin in sent[::50]) < MOST_IDENTIFIES
+    assert min(later - earlier for earlier, later in pairwise(sent)) >= gateway.IDENTIFY_EVERY_S
+    assert sent[20] - sent[0] < 200, "a few outages in a row delay nothing"

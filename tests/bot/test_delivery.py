@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from bot.app import Galvanic
+from bot.play.quiz import Quiz
 from playground.places import CHANNEL_IDS, GUILD_ID
 from shared import keys
-from shared.events import Failed, Imported
+from shared.events import Deleted, Failed, Imported
 from shared.jobs import GENERATE_QUEUE
 from tests import lives
 from tests.bot.live import Live, text_of
@@ -63,3 +65,17 @@ async def test_what_is_put_off_while_the_bot_stops_is_left_to_the_next_start(liv
     assert not live.bot.delivery.tasks
     assert not live.bot.delivery.in_background
     assert await live.bot.jobs.undelivered() == {job.job_id}
+
+
+async def test_the_bot_does_not_start_with_a_kind_of_job_that_nothing_shows(live: Live) -> None:
+    live.patch.setattr(Quiz, "register", lambda *_: None)
+    async with Galvanic(live.bot.settings) as bot:
+        with pytest.raises(RuntimeError, match="QuizJob"):
+            await bot.setup_hook()
+
+
+async def test_an_end_of_another_kind_is_not_taken_for_a_slow_worker(live: Live, worker: StandIn) -> None:
+    live.send("!generate the sea")
+    worker.tell(await worker.asked(live), Deleted())
+    await live.until(lambda: live.showing("I can't show"), "the reason")
+    assert not live.showing("too long")

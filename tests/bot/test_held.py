@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
 import aiohttp
 import pytest
 
+from bot.channels.export import packed
 from playground.places import GUILD_ID, USER_IDS
 from shared import keys
 from shared.settings import Settings
@@ -86,3 +88,16 @@ async def read(attached: Any) -> bytes:
     url = attached["url"] if isinstance(attached, dict) else attached.url
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
         return await answer.read()
+
+
+def test_a_large_file_is_compressed_and_one_that_still_is_comes_in_pieces() -> None:
+    data = {"words": [str(number) for number in range(2_000)]}
+    ((name, plain),) = packed(data, 10**6)
+    assert name.endswith(".json")
+    ((name, small),) = packed(data, len(plain) - 1)
+    assert name.endswith(".json.gz")
+    assert gzip.decompress(small) == plain
+    pieces = packed(data, 1_000)
+    assert len(pieces) > 1
+    assert all(len(piece) <= 1_000 for _, piece in pieces)
+    assert gzip.decompress(b"".join(piece for _, piece in sorted(pieces))) == plain

@@ -145,3 +145,24 @@ async def test_a_worker_is_not_told_who_asked_nor_whose_words_these_are(queue: J
         assert not [who for who in (WHO, WHOSE, MESSAGE) if str(who) in told]
         sync.delete(keys.asked(job.job_id))
         assert await queue.load(job.job_id) is None, "without it, nobody knows whose it was"
+
+
+async def test_a_servers_oldest_uploads_are_dropped_unless_they_are_needed(
+    queue: JobClient, client: redis.asyncio.Redis
+) -> None:
+    texts = [f"{number:02}" * 32 for number in range(23)]
+    for number, sha256 in enumerate(texts):
+        job = train_job(job_id=f"t-{number}", corpus=corpus(sha256=sha256))
+        await queue.submit_train(job, "a tide " * 300, (9, 9))
+        if number != 1:  # which waits for a worker
+            await queue.cancel(job.job_id)
+    there = [bool(await client.exists(keys.corpus(sha256))) for sha256 in texts]
+    assert there == [False, True, False, *[True] * 20]
+    await queue.submit_train(train_job(job_id="t-99", corpus=corpus(sha256="9" * 64, source="catalogue")), "a", (9, 9))
+    assert await client.exists(keys.corpus(texts[3]))
+
+
+async def test_two_at_once_cannot_both_pass_a_limit(queue: JobClient) -> None:
+    jobs = [train_job(job_id=f"t-{number}") for number in range(8)]
+    entries = await asyncio.gather(*(queue.submit_train(job, "text", (3, 20)) for job in jobs))
+    assert sorted(entries) == ["entered"] * 3 + ["user"] * 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import discord
@@ -127,3 +128,31 @@ async def test_the_bot_hears_of_nothing_more_where_it_does_not_learn(redis_url: 
     assert not bot.intents.members
     assert not bot.intents.moderation
     await bot.close()
+
+
+async def test_a_server_that_is_half_forgotten_is_found_again(live: Live) -> None:
+    gone, bot = 1_297_000_000_000_000_099, live.bot
+    await looked(live)  # the first look would come in between
+    info = await written(bot.transcripts, [], guild_id=gone, channel_id=5)
+    model_of(live, "theirs", info.ref(0), guild_id=gone)
+    remove = bot.registry.remove
+
+    async def fails(*_: Any) -> None:
+        live.patch.setattr(bot.registry, "remove", remove)
+        raise RuntimeError("the bot ends here")
+
+    live.patch.setattr(bot.registry, "remove", fails)
+    await looked(live)
+    assert await names(live, gone) == ["theirs"]
+    await looked(live)
+    assert await names(live, gone) == []
+
+
+async def test_an_outage_of_a_server_is_no_removal(live: Live) -> None:
+    await live.bot.consents.agree(GUILD_ID, ADA)
+    model_of(live, "sea")
+    live.world.emit("GUILD_DELETE", {"id": str(GUILD_ID), "unavailable": True})
+    await live.until(lambda: live.guild.unavailable, "the outage")
+    await looked(live)
+    assert (await live.bot.consents.of(GUILD_ID)).agreed == {ADA}
+    assert await names(live) == ["sea"]

@@ -8,6 +8,7 @@ import pytest
 
 from bot.channels.sources import own_channel
 from bot.channels.store import Line
+from bot.models.registry import MOST_OWN
 from bot.models.transfer import require_export
 from bot.servers.access import Viewer
 from bot.train.state import TrainingState
@@ -210,3 +211,74 @@ async def test_its_end_is_told_to_its_author_alone(live: Live) -> None:
     assert not [word for word in ("bens-own", "bens-first", "as Ben writes") if live.shown(word)]
     live.press("ada", card, "Samples")
     await live.until(lambda: live.whispered("ada", "not for you"), "the refusal")
+
+
+async def test_no_file_of_it_is_posted_unless_it_is_named(live: Live) -> None:
+    await bens(live)
+    assert "no model here that you may export" in await live.ask("!model export", person="ben")
+
+
+async def test_a_channel_does_not_keep_it_once_it_is_private_again(live: Live) -> None:
+    await bens(live)
+    await live.ask("!model share bens-own #lab", person="ben")
+    assert "don't replace it" in await live.ask("!model use bens-own --keep")
+    await live.ask("!model unshare bens-own", person="ben")
+    await live.follow(factories.train_job(place=lab()), card=True)
+    StandIn(live.bot.settings).tell("t-1", factories.finished(model=model_of(live, "tides", model_id="m-new")))
+    card = await live.until(lambda: live.showing("Learned"), "the end")
+    assert "`tides` is now this channel's model" in text_of(card)
+    assert "bens-own" not in text_of(card)
+    assert await live.bot.redis.hmget(keys.channel(LAB), "model", "keep") == [b"m-new", None]
+
+
+async def test_an_admin_who_forbids_its_channel_does_not_hear_of_it(live: Live) -> None:
+    await bens(live)
+    model_of(
+        live,
+        "of-all",
+        (await written(live.bot.transcripts, [Line(1, ADA, "a")], guild_id=GUILD_ID, channel_id=LAB)).ref(0),
+    )
+    assert "somebody deletes them: `of-all`." in await live.ask("!allow-training #lab off")
+
+
+async def test_its_name_is_free_to_others(live: Live) -> None:
+    """Nobody is told of it by its name; its author finds it first, and shares it under a name that is free."""
+    own = await bens(live, "tides", model_id="m-bens", corpus_title="Ben's")
+    assert model_of(live, "tides", corpus_title="All's").name == "tides"
+    assert "All's" in await live.ask("!model info tides")
+    assert "Ben's" in await live.ask("!model info tides", person="ben")
+    refused = await live.ask("!model share tides server", person="ben")
+    assert "Rename this model first: `!model rename tides NEW`" in refused
+    assert "now called `waves`" in await live.ask("!model rename tides waves", person="ben")
+    assert "now called `waves`" in await live.ask("!model rename tides waves"), "nobody is in its way"
+    assert (await bens(live, "waves", model_id="m-other")).name == "waves-2", "he would not know which is meant"
+    await live.ask("!model rename waves foam", person="ben")
+    await live.ask("!model share foam server", person="ben")
+    await live.ask("!model rename waves-2 spray", person="ben")
+    await live.ask("!model rename foam spray")
+    assert "`spray-2` is no longer shared" in await live.ask("!model unshare spray")
+    assert (await live.bot.registry.record(own.model_id)).name == "spray-2"
+    assert await live.bot.registry.remove(own)
+    assert await names(live) == ["spray", "waves"]
+
+
+async def test_an_import_of_it_is_told_to_its_author_once(live: Live) -> None:
+    model = await bens(live, imported=True, scope="channel")
+    file = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
+    for _ in range(2):  # as when Discord did not take the answer in the channel
+        await live.bot.delivery.post(file, Imported(model=model), live.bot.get_partial_messageable(LAB).send)
+    assert live.shown("Imported.")
+    assert not live.shown("bens-own")
+    assert len(live.shown("bens-own", channel=live.dm("ben"))) == 1
+
+
+async def test_nobody_has_more_of_them_than_one_may_have(live: Live) -> None:
+    for number in range(MOST_OWN):
+        await bens(live, f"own-{number}")
+    await talked(live, 3, "ada", "ben")
+    assert "which is the maximum" in await live.ask("!train @me #lab", person="ben")
+    one_more = await bens(live, "one-more", imported=True, scope="channel")
+    file = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
+    await live.bot.delivery.post(file, Imported(model=one_more), live.bot.get_partial_messageable(LAB).send)
+    assert len(live.shown("which is the maximum")) == 2
+    assert await live.bot.registry.record(one_more.model_id) is None

@@ -210,3 +210,31 @@ async def test_a_training_that_redis_has_lost_is_given_up(live: Live, worker: St
     await live.until(lambda: not live.bot.delivery.in_background, "the end of the job")
     assert worker.redis.hgetall(keys.ACTIVE) == {}
     assert not [key for key in worker.redis.keys("job:*") if worker.redis.ttl(key) == -1]
+
+
+async def test_a_new_model_becomes_the_channels_once(live: Live, worker: StandIn) -> None:
+    log = await begun(live, worker)
+    log.enter(finished(model=record(guild_id=GUILD_ID, channel_id=LAB)), GUILD_ID)
+    await live.until(lambda: live.showing("is now this channel's model"), "the end")
+    assert worker.redis.hget(keys.channel(LAB), "model") == b"m1"
+    worker.redis.hset(keys.channel(LAB), "model", "another")
+    job = train_job(job_id="t-77", place=lab())
+    await live.bot.registry.use_new(job, "m1")  # as a bot does that died before it had noted the end
+    assert worker.redis.hget(keys.channel(LAB), "model") == b"another"
+    again = train_job(job_id="t-78", place=lab(), replaces="old")
+    await live.bot.jobs.submit_train(again, "a text", (9, 9))
+    await live.bot.registry.use_new(again, "m1")
+    assert worker.redis.hget(keys.channel(LAB), "model") == b"another", "it has the places of the old one"
+
+
+@pytest.mark.parametrize("method", ["PATCH", "POST"])
+async def test_a_404_that_is_not_discords_ends_no_training(live: Live, worker: StandIn, method: str) -> None:
+    log = await begun(live, worker)
+    if method == "POST":
+        live.patch.setattr(live_card, "FRESH_AFTER_S", 0)
+    fault = live.faults.add(Fault(method, rf"{EDIT}|/channels/\d+/messages", 404, times=3))
+    log.publish(progress(heldout_loss=1.04))
+    await live.until(lambda: fault.times == 0, "a card that is tried again")
+    await live.until(lambda: live.showing("1.50 bits"), "the card")
+    assert worker.redis.get(keys.job_control(log.job_id)) is None
+    assert not live.shown("was deleted", channel=live.dm("ada"))

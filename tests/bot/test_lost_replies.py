@@ -84,3 +84,14 @@ async def test_what_may_have_been_entered_is_taken_back(queue: JobClient, lossy:
     await assert_gone(queue, sync, job)
     assert sync.llen(GENERATE_QUEUE) == 0
     assert await submit(queue, job) == "entered"
+
+
+async def test_taking_back_spares_what_another_call_entered(
+    queue: JobClient, lossy: LossyRedis, sync: redis.Redis
+) -> None:
+    assert await submit(queue, generate_job()) == "entered"
+    lossy.lose_reply(ENTERED, times=2)
+    with pytest.raises(redis.ConnectionError):
+        await submit(queue, generate_job())
+    await asyncio.gather(*queue.tasks)
+    assert await queue.load("g-1") is not None

@@ -8,6 +8,7 @@ import pytest
 from simcord.backend.models import Interaction, Message
 from structlog.testing import capture_logs
 
+from bot.components import button, view
 from playground.places import BOT_ID, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import MOST_ENTRIES, default_entries
@@ -16,7 +17,7 @@ from shared.jobs import GenerateJob, SurpriseJob
 from tests.bot.live import Live, custom_id, text_of
 from tests.bot.members import ADA, BEN, LAB
 from tests.bot.stand_in import TEXT, StandIn, bens_text, lab
-from tests.factories import generate_job, generated
+from tests.factories import generate_job, generated, train_job
 
 CONTINUE, SURPRISE, DELETE, NEVER = "Continue this", "Surprise map", "Delete this text", "Never say this again"
 ME = "<@1297000000000000031>"
@@ -202,3 +203,23 @@ async def test_only_admins_add_to_the_blocklist(live: Live, worker: StandIn) -> 
     live.patch.setattr(live.acts, "message_commands", lambda *_: offered)
     call(live, "dora", await bens_text(live, worker), NEVER)
     assert "Manage Server" in await told(live, "dora", "can do this")
+
+
+async def test_a_training_is_no_text(live: Live, worker: StandIn) -> None:
+    """Whatever a control says."""
+    job = train_job(job_id="t-1", place=lab())
+    await live.bot.redis.set(keys.asked("t-1"), job.model_dump_json())
+    made = button("delete-text", "t-1", label="Delete")
+    sent = await live.bot.get_partial_messageable(LAB).send("a card", view=view(made))
+    live.press("ada", live.world.messages[LAB][sent.id], "Delete")
+    await told(live, "ada", "isn't a text of mine")
+    assert await live.bot.redis.exists(keys.asked("t-1"))
+
+
+async def test_a_text_whose_job_is_gone_is_the_moderators(live: Live, worker: StandIn) -> None:
+    text = await bens_text(live, worker)
+    await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
+    call(live, "ben", text, DELETE)
+    assert "Members with Manage Messages" in await told(live, "ben", "no longer know who asked")
+    call(live, "dora", text, DELETE)
+    await gone(live, text)

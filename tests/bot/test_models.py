@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import cast
 
 import discord
@@ -183,3 +185,26 @@ def test_a_models_card_is_whole_with_and_without_a_picture() -> None:
 def test_quality_says_so_when_nothing_was_held_out() -> None:
     assert quality(record()) == "2.52 bits per character"
     assert quality(record(heldout_loss=None)) == "2.16 bits per character of its own text"
+
+
+async def test_a_damaged_record_does_not_hide_the_others(registry: Registry, sync: redis.Redis) -> None:
+    register(sync, record())
+    damaged = register(sync, record(model_id="m2", name="damaged"))
+    sync.set(keys.model("m2"), json.dumps({**damaged.facts.model_dump(mode="json"), "epochs": "many"}))
+    assert [model.name for model in await registry.usable(Viewer(GUILD, [CHANNEL]))] == ["tides"]
+
+
+async def test_no_name_is_taken_twice_by_renamings_at_once(registry: Registry, sync: redis.Redis) -> None:
+    for number in range(8):
+        register(sync, record(model_id=f"m{number}", name=f"model-{number}"))
+
+    async def rename(number: int) -> None:
+        await registry.amend(f"m{number}", lambda model: model.model_copy(update={"name": "wanted"}))
+
+    refused = await asyncio.gather(*map(rename, range(8)), return_exceptions=True)
+    assert [type(one) for one in refused if one is not None] == [UserError] * 7
+    names = [model.name for model in await registry.usable(Viewer(GUILD, [CHANNEL]))]
+    assert len(names) == len(set(names)) == 8
+    assert names.count("wanted") == 1
+    with pytest.raises(UserError, match="`wanted` is already taken"):
+        await rename(next(number for number in range(8) if f"model-{number}" in names))

@@ -18,11 +18,12 @@ from bot.servers.settings import GuildSettingsStore
 from bot.train.start import TrainRequest
 from galvanic.options import CorpusInfo, TrainOptions, TranscriptRef
 from shared import keys
+from shared.events import Failed
 from shared.jobs import ImportJob, Job
 from shared.models import ModelRecord, Ownership
 from shared.settings import Settings
 from tests import lives
-from tests.factories import CHANNEL, GUILD, USER, channel_corpus, corpus, place, record, train_job
+from tests.factories import CHANNEL, GUILD, USER, channel_corpus, corpus, finished, place, record, train_job
 from tests.registered import register, stored
 
 ELSEWHERE, THREAD = CHANNEL + 1, CHANNEL + 7
@@ -149,3 +150,33 @@ def test_which_messages_are_learned_is_known_before_a_worker_has_them() -> None:
     child = ownership_of(channel_corpus(newer), record(transcripts=(OWN,)))
     assert child.scope == "guild", "who could read the channel is asked at each use"
     assert child.learned == (OWN,), "each once, at its oldest"
+
+
+async def test_a_job_that_makes_no_model_leaves_nothing_of_it(queue: JobClient, sync: redis.Redis) -> None:
+    for number, takes_back in enumerate((True, False)):
+        job = train_job(job_id=f"t-{number}")
+        lives.enter(sync, job)
+        model_id = cast(bytes, sync.hget(keys.job(job.job_id), "model_id")).decode()
+        assert sync.exists(keys.ownership(model_id))
+        if takes_back:
+            await queue.roll_back(job.job_id)
+        else:
+            await queue.delivered(job.job_id)
+            assert sync.exists(keys.ownership(model_id)), "it is not over"
+            lives.end(sync, job.job_id, Failed(problem="The disk is full."))
+            await queue.delivered(job.job_id)
+        assert not sync.exists(keys.ownership(model_id))
+
+
+@pytest.mark.parametrize("rolled_back", [False, True])
+async def test_a_model_outlives_its_job(
+    queue: JobClient, registry: Registry, sync: redis.Redis, rolled_back: bool
+) -> None:
+    lives.enter(sync, train_job(corpus=channel_corpus(None), replaces="old"))
+    worker = lives.take(sync, "t-1")
+    facts = record(model_id=worker.model_id()).facts
+    worker.enter(finished(model=facts), GUILD)
+    await (queue.roll_back("t-1") if rolled_back else queue.delivered("t-1"))
+    (model,) = await registry.all(GUILD)
+    assert isinstance(model, ModelRecord)
+    assert (model.facts, model.owner_id, model.replaces) == (facts, USER, "old")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from bot import gateway
 from tests.bot.live import Live
@@ -27,3 +28,21 @@ async def test_a_request_that_discord_does_not_answer_is_given_up(impatient: Non
     live.faults.add(Fault("POST", POST, 200, times=1, wait_s=60))
     live.send("!status")
     await live.until(lambda: live.showing("Discord is having trouble"), "a word of it")
+
+
+MANY = 1_000_000
+
+
+async def test_a_guard_that_stays_is_asked_by_one_alone(live: Live) -> None:
+    """Of three channels, in each of which somebody waits for words of the bot."""
+    guard = live.faults.add(Fault("POST", POST, 429, times=MANY, retry_after=0.2, guard=True))
+    with capture_logs() as logged:
+        asked = [live.send("!help", channel=channel) for channel in ("lab", "library", "tavern")]
+
+        def refused() -> int:
+            return len([entry for entry in logged if entry["event"] == "discord_asks_for_a_pause"])
+
+        await live.until(lambda: refused() >= 8, "eight refusals")
+        live.faults.clear()
+        await live.until(lambda: all(map(live.answer, asked)), "all answers")
+    assert MANY - guard.times == refused()

@@ -15,6 +15,7 @@ from shared import keys
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.members import ADA, BEN, CELLAR, DORA, LAB, TAVERN, answer_of, asked_for, ben_and_dora, gone, stored
+from tests.driver.faults import Fault
 
 
 @pytest.fixture
@@ -167,3 +168,20 @@ async def test_a_request_that_is_being_answered_goes_once_it_is(live: Live) -> N
     await live.bot.jobs.delivered("g-1")
     while await live.bot.redis.exists(keys.job("g-1"), keys.job_events("g-1")):  # noqa: ASYNC110  # Redis tells nobody
         await asyncio.sleep(0.01)
+
+
+async def test_an_old_question_does_not_outlive_a_no(live: Live) -> None:
+    live.slash("ben", "optin")
+    question = await live.until(lambda: live.whispered("ben", "May models learn"), "the question")
+    await asyncio.sleep(0.01)
+    await live.ask("!optout", person="ben")
+    live.press("ben", question, "I agree")
+    await live.until(lambda: live.whispered("ben", "said no after this question"), "a refusal")
+    assert (await live.bot.consents.of(GUILD_ID)).agreed == frozenset()
+
+
+@mode("opt-out")
+async def test_a_server_that_cannot_be_asked_counts(live: Live) -> None:
+    live.faults.add(Fault("GET", rf".*/guilds/{ANNEX_ID}/members/{DORA}", 403, 50_001))
+    await live.ask("!optout", person="dora", channel=live.dm("dora"))
+    assert await answer_of(live, DORA, ANNEX_ID) == "out"

@@ -209,3 +209,28 @@ async def test_tables_are_bounded(live: Live, worker: StandIn) -> None:
     assert scores(worker) == {BEN: "4:5"}
     for key in (keys.quiz_scores(GUILD_ID), keys.quizzed(GUILD_ID, "m1")):
         assert worker.redis.ttl(key) > 0
+
+
+async def test_one_at_a_time_in_a_channel(live: Live, worker: StandIn) -> None:
+    message = await begun(live, worker)
+    assert "A quiz is already running in this channel" in await live.ask("!quiz")
+    # As when two people asked at once.
+    place = (await live.job(f"q-{message.reference['message_id']}", QuizJob)).place  # type: ignore[index]
+    other = QuizJob(job_id="q-2", place=place, model={"model_id": "m1", "name": "tides"}, passages=3, seconds=60)  # type: ignore[arg-type]
+    event = Quizzed(passages=PASSAGES, real=0, window=9)
+    await live.bot.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
+    assert len(live.shown("Which one is real?")) == 1
+    await ended(live, message)
+    await live.bot.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
+    assert len(live.shown("Which one is real?")) == 1
+
+
+async def test_a_model_that_may_no_longer_be_used_takes_no_guess_and_has_no_answer(live: Live, worker: StandIn) -> None:
+    message = await begun(live, worker)
+    await guess(live, message, "ben", "B")
+    await live.bot.registry.remove(record(guild_id=GUILD_ID))
+    await guess(live, message, "ada", "B", "can no longer be used")
+    said = await ended(live, message)
+    assert "This quiz has no answer" in said
+    assert not any(passage in said for passage in PASSAGES)
+    assert scores(worker) == {}

@@ -6,6 +6,7 @@ import discord
 import pytest
 
 from bot.models import embeds as model_embeds
+from bot.servers.access import Viewer
 from playground.places import CHANNEL_IDS
 from shared import keys
 from shared.connect import connect
@@ -176,3 +177,31 @@ async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None
     worker = connect(live.bot.settings)
     await live.until(lambda: worker.hkeys(keys.guild_models(GUILD)) == [b"others"], "the models to go")
     assert worker.get(keys.job_control("t-77")) == b"cancel"
+
+
+async def test_an_admin_who_takes_a_channel_back_elsewhere_names_no_models_of_it(live: Live) -> None:
+    heard(live)
+    await live.bot.consents.allow(GUILD, CELLAR, ADA)
+    said = await live.ask(f"!allow-training {CELLAR} off", channel="lab")
+    assert "whispers" not in said
+    assert "1 model" in said
+
+
+async def test_a_model_that_is_deleted_is_not_named_where_it_did_not_exist(live: Live) -> None:
+    for channel_id, words in ((LAB, "deleted a model of mine"), (CELLAR, "deleted my model `whispers`")):
+        model = heard(live, model_id=f"m{channel_id}", channel_id=channel_id)
+        await live.bot.remaking.delete(live.guild, model, "models of channels are kept only for a limited time")
+        channel = "lab" if channel_id == LAB else "cellar"
+        assert await live.until(lambda said=words, at=channel: live.showing(said, channel=at), words)  # type: ignore[misc]
+
+
+async def test_it_goes_with_a_channel_that_was_deleted_while_the_bot_was_away(live: Live) -> None:
+    gone = 1_297_999_999_999_999_999
+    heard(live, gone)
+    archived = live.world.create_channel(GUILD, "archived").id
+    await live.until(lambda: live.bot.get_channel(archived), "the bot to hear of the channel")
+    live.guild._channels.pop(archived)  # as an archived thread
+    heard(live, archived, model_id="m2", name="kept")
+    await live.bot.removal.forget_lost_channels()
+    assert [model.name for model in await live.bot.registry.all(GUILD)] == ["kept"]
+    assert await live.bot.registry.usable(Viewer(GUILD, [CELLAR])) == []  # while nobody knows who reads it

@@ -7,7 +7,7 @@ import pytest
 from galvanic.errors import UserError
 from shared.events import Interrupted, Sample, Started
 from tests.bot.live import Live, text_of
-from tests.bot.rooms import ADA, CELLAR, GUILD, LAB, SECRET, begun, den, opened, ref, standing, who
+from tests.bot.rooms import ADA, CELLAR, GUILD, LAB, SECRET, begun, den, heard, opened, ref, standing, who
 from tests.bot.stand_in import StandIn
 from tests.factories import corpus, finished, progress, record
 
@@ -101,3 +101,18 @@ async def test_nor_of_a_file_that_was_uploaded_elsewhere(live: Live) -> None:
     await begun(live, CELLAR, corpus=corpus(title="my diary"))
     assert "diary" not in await live.ask("!jobs", person="ben", channel="lab")
     assert "diary" in await live.ask("!jobs", person="ben", channel="cellar")
+
+
+async def test_a_card_of_a_training_that_goes_on_from_such_a_model_is_as_discreet(live: Live) -> None:
+    worker = StandIn(live.bot.settings)
+    model = heard(live)
+    for number, (learned, shown) in enumerate([(model.transcripts, False), (None, False), ((), True)]):
+        await begun(live, LAB, job_id=f"t-{number}", corpus=corpus(), parent=model.ref, parent_transcripts=learned)
+        log = worker.begin()
+        log.publish(progress(step=40 + number))
+        log.publish(Sample(epoch=1, text=SECRET))
+        log.publish(progress(step=60 + number))
+        await live.until(lambda number=number: live.showing(f"{60 + number} of 100"), "the progress")  # type: ignore[misc]
+        assert bool(live.showing(SECRET)) == shown
+        log.publish(finished())
+        await live.until(lambda: not worker.waiting(), "the end")

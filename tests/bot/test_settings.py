@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from pathlib import Path
+
 import pytest
+import redis.asyncio
 from simcord.backend.models import Interaction, Message
 
+import bot
 from bot import responder
 from bot.components import FORM_S, button, view
 from bot.servers.settings import GuildSettings, GuildSettingsStore, Persona, checked_prefix
@@ -13,6 +19,7 @@ from galvanic.errors import UserError
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import Blocklist, default_entries
+from shared.settings import Settings
 from tests.bot.live import Live, text_of
 
 LAB = CHANNEL_IDS["lab"]
@@ -263,3 +270,46 @@ async def test_unreadable_settings_can_be_reset_from_the_panel(live: Live) -> No
     await live.until(lambda: "Reset all settings?" in text_of(shown), "the question")
     live.acts.click(USER_IDS["ada"], LAB, shown.id, PANEL + "reset-all")
     await live.until(lambda: "Settings of" in text_of(shown), "the panel")
+
+
+async def test_two_admins_at_once_lose_nothing(settings: Settings, client: redis.asyncio.Redis) -> None:
+    guilds = GuildSettingsStore(settings, client)
+    changes = [
+        guilds.change(1, prefix="?"),
+        guilds.change(1, train_roles=(7,)),
+        guilds.change(1, channels=(8, 9)),
+        guilds.change(1, blocklist=("foo",)),
+        guilds.change(1, jobs_per_user=2),
+    ]
+    await asyncio.gather(*changes)
+    wanted = GuildSettings(prefix="?", train_roles=(7,), channels=(8, 9), blocklist=("foo",), jobs_per_user=2)
+    assert await guilds.get(1) == wanted
+    assert await GuildSettingsStore(settings, client).get(1) == wanted, "another run of the bot reads the same"
+
+
+async def test_a_slash_panel_is_seen_by_its_admin_alone(live: Live) -> None:
+    live.slash("ada", "settings")
+    shown = await live.until(lambda: live.whispered("ada", "Settings of"), "the panel")
+    await select(live, shown, "generate_roles", "Readers")
+    await live.until(lambda: "Members with <@&" in text_of(shown), "the readers")
+    assert live.showing("Settings of") is None
+
+
+async def test_who_lost_the_right_while_a_form_was_open_is_refused(live: Live) -> None:
+    """The rights count at the moment of sending, not at that of opening."""
+    guild = live.world.guilds[GUILD_ID]
+    stewards = next(role for role in guild.roles.values() if role.name == "Stewards")
+    live.world.add_member_role(GUILD_ID, USER_IDS["ben"], stewards.id)
+    shown = await panel(live)
+    opened = await form_of(live, shown, "prefix", "ben")
+    live.world.remove_member_role(GUILD_ID, USER_IDS["ben"], stewards.id)
+    live.acts.submit_modal(USER_IDS["ben"], opened.id, {"prefix": "?"})
+    await live.until(lambda: live.whispered("ben", "Manage Server"), "the refusal")
+    assert await live.bot.guild_settings.get(GUILD_ID) == GuildSettings()
+
+
+def test_no_view_runs_out_but_the_way_back_to_a_form_that_does() -> None:
+    held = {"components.py": ["timeout=FORM_S"]}
+    for path in Path(bot.__file__).parent.rglob("*.py"):
+        made = re.findall(r"ui\.View\((.*?)\)", path.read_text("utf-8"))
+        assert set(made) <= {"timeout=None", *held.get(path.name, ())}, path.name

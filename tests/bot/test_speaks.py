@@ -269,3 +269,31 @@ async def test_with_its_channel_all_is_forgotten(live: Live, worker: StandIn) ->
     live.remove_channel(LAB)
     await live.until(lambda: not worker.redis.exists(keys.channel(LAB)), "the channel's choices to go")
     assert live.bot.speaker.rooms.known(LAB) is None
+
+
+async def test_who_may_not_generate_gives_it_no_words(live: Live, worker: StandIn) -> None:
+    guild = live.world.guilds[GUILD_ID]
+    stewards = next(role.id for role in guild.roles.values() if role.name == "Moderators")
+    await live.ask("!speak every 2")
+    await live.bot.guild_settings.change(GUILD_ID, generate_roles=(stewards,))
+    live.send(f"<@{BOT_ID}> say what I say", person="ben")
+    await live.handled()
+    assert not live.bot.speaker._words
+
+
+async def test_what_is_turned_off_meanwhile_or_within_quiet_hours_is_not_posted(live: Live, worker: StandIn) -> None:
+    for typed in ("!speak off", "!speak quiet 0:01-0:00"):
+        await live.ask("!speak 100%")
+        live.send("hello", person="ben")
+        await worker.asked(live)
+        await live.ask(typed)
+        await said(live, worker)
+        assert not live.shown(TEXT), typed
+
+
+async def test_slurs_are_not_posted_where_an_admin_emptied_the_list(live: Live, worker: StandIn) -> None:
+    await live.bot.guild_settings.change(GUILD_ID, blocklist=())
+    await live.ask("!speak 100%")
+    live.send("hello", person="ben")
+    await said(live, worker, f"they said {default_entries()[0].replace('*', '')} went home")
+    assert not live.shown("went home")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -9,6 +10,7 @@ import pytest
 import redis
 
 from bot.servers.access import Actor
+from bot.train import card as live_card
 from bot.train.start import Trainings, TrainRequest
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
@@ -18,6 +20,7 @@ from shared.corpora import Corpus
 from tests.bot.live import Live, text_of
 from tests.bot.offline import context
 from tests.bot.stand_in import lab
+from tests.driver.faults import Fault
 from tests.factories import corpus, record, train_job
 from tests.registered import put
 
@@ -126,3 +129,26 @@ async def test_a_request_that_discord_delivers_twice_is_one_training_and_one_ans
     await live.handled()
     assert len(_cards(live, "Learning")) == 1
     assert not live.shown("❌")
+
+
+@pytest.mark.parametrize(
+    ("fault", "by_message"),
+    [
+        (Fault("POST", POST, 503), True),
+        (Fault("POST", POST, 503), False),
+        (Fault("POST", POST, 0, late=True), True),  # the nonce tells that it is there
+    ],
+)
+async def test_a_card_that_discord_does_not_take_now_comes_later(live: Live, fault: Fault, by_message: bool) -> None:
+    live.patch.setattr(live_card, "RETRY_S", 0.05)
+    live.faults.add(replace(fault))
+    who = await _who(live)
+    if by_message:
+        await live.bot.trainings.begin(who, _lesson, _in_lab(live), by_message=True)
+    else:
+        with pytest.raises(UserError, match="goes on all the same"):
+            await live.bot.trainings.begin(who, _lesson, _in_lab(live))
+    job_id = f"t-{who.request_id}"
+    noted = await _noted(live, job_id)
+    (card,) = _cards(live, "Learning")
+    assert noted == (LAB, card.id)

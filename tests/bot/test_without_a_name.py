@@ -86,3 +86,14 @@ async def test_an_import_that_a_worker_refuses_has_its_cooldown(live: Live) -> N
     await live.until(lambda: not worker.waiting(), "the job to be over")
     again = live.send("!model import", files={"x.safetensors": b"no model"})
     assert "a bit fast" in text_of(await live.answered(again))
+
+
+async def test_a_moderators_own_come_first_and_others_are_only_listed(live: Live) -> None:
+    bens = await entered(live, 1, "ben")
+    said = await live.ask("!cancel", person="dora")
+    assert "you may end others'" in said
+    assert f"`!cancel {bens}`" in said
+    assert not await over(live, bens)
+    doras = await entered(live, 2, "dora")
+    assert "Cancelled" in await live.ask("!cancel", person="dora")
+    assert await over(live, doras)
