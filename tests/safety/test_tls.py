@@ -20,7 +20,7 @@ from kombu.exceptions import OperationalError
 from bot.background import redis_call
 from bot.jobs.client import JobClient
 from shared.connect import connect, connect_async, connect_once, explain
-from shared.settings import Settings, get_settings, read_settings
+from shared.settings import Settings, SettingsError, get_settings, read_settings
 from tests import factories
 from tests.safety.certificates import Authority
 from tests.safety.server import Server
@@ -158,3 +158,35 @@ def test_the_steps_in_the_docs_make_certificates_that_work(
     made = {name: (tmp_path / f"redis_tls_{name}").read_bytes() for name in ("cert", "key", "ca")}
     with Server(program=tls_program, certificates=made, REDIS_PORT="0") as server:
         assert connect_once(as_user(monkeypatch, server, "bot", tmp_path / "redis_tls_ca")).ping()
+
+
+def test_the_port_without_tls_can_be_closed(
+    tls_program: str, authority: Authority, ca: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cert, key = authority.issue("localhost")
+    for server in _serving(tls_program, authority, cert, key, REDIS_PORT="0"):
+        assert connect_once(as_user(monkeypatch, server, "bot", ca)).ping()
+        with pytest.raises(redis.ConnectionError):
+            redis.Redis(port=server.port, retry=None).ping()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"REDIS_CA_FILE": "ca"}, "nothing would be encrypted"),
+        ({"REDIS_URL": "rediss://h:1", "REDIS_CA_FILE": "nowhere"}, "REDIS_CA_FILE cannot be used (No such file"),
+        ({"REDIS_URL": "rediss://h:1", "REDIS_CA_FILE": "text"}, "REDIS_CA_FILE cannot be used (not in PEM"),
+        ({"REDIS_URL": "rediss://h:1", "REDIS_CERT_FILE": "cert"}, "belong together"),
+    ],
+)
+def test_files_that_cannot_be_used_are_refused_at_once(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, values: dict[str, str], said: str
+) -> None:
+    authority.files(tmp_path)
+    (tmp_path / "text").write_text("Call me Ishmael.")
+    monkeypatch.setenv("REDIS_URL", "redis://h:1")
+    for name, value in values.items():
+        monkeypatch.setenv(name, value if name == "REDIS_URL" else str(tmp_path / value))
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    assert said in caught.value.problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ import redis
 
 from shared import keys
 from tests.launcher.running import wait_until
-from tests.safety.server import FOLDER, Server
+from tests.safety.server import FOLDER, START, USERS, Server
 
 pytestmark = pytest.mark.process
 
@@ -184,3 +185,38 @@ def test_no_password_is_in_a_list_of_processes_or_on_the_disk(server: Server) ->
         assert password not in shown
         assert password.encode() not in written
     assert {path.stat().st_mode & 0o077 for path in server.run.iterdir()} == {0}, "for the owner alone"
+
+
+def test_it_forgets_nothing(server: Server) -> None:
+    with server.client("admin") as client:
+        found = {
+            name: client.config_get(name)[name] for name in ("appendonly", "appendfsync", "maxmemory-policy", "save")
+        }
+    assert found == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda at: (at / "redis_bot_password").unlink(), "redis_bot_password is not there"),
+        (lambda at: (at / "redis_bot_password").write_text("short\n"), "fewer than 16 characters"),
+        (
+            lambda at: (at / "redis_bot_password").write_bytes((at / "redis_worker_password").read_bytes()),
+            "the same password",
+        ),
+        (lambda at: (at / "redis_tls_cert").write_text("x"), "redis_tls_key cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("shell", ["sh", "busybox sh"])
+def test_what_is_missing_is_said(tmp_path: Path, shell: str, change: object, said: str) -> None:
+    if shutil.which(shell.split()[0]) is None:
+        pytest.skip("no busybox here")
+    for user in USERS:
+        (tmp_path / f"redis_{user}_password").write_text(f"{user * 8}\n")
+    change(tmp_path)  # type: ignore[operator]
+    places = {"SECRETS_DIR": str(tmp_path), "REDIS_DATA_DIR": str(tmp_path), "REDIS_RUN_DIR": str(tmp_path)}
+    environment = os.environ | places | {"REDIS_SERVER": "/bin/false"}
+    done = subprocess.run([*shell.split(), str(START)], env=environment, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert said in done.stderr

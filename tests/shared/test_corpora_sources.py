@@ -301,3 +301,20 @@ def test_the_catalogue_is_in_order() -> None:
         entry.name: entry.gutenberg_number for entry in entries
     }.items()
     assert any(entry.verse for entry in entries)
+
+
+async def test_an_unknown_name_is_shown_up_to_a_length(make_settings: MakeSettings) -> None:
+    with pytest.raises(UserError) as caught:
+        await resolve("q" * 500 + "`", make_settings())
+    assert len(caught.value.problem) < 100
+    assert "Did you mean" not in caught.value.remedy
+
+
+async def test_a_bad_file_in_the_folder_is_refused(make_settings: MakeSettings, tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("too short")
+    (tmp_path / "paper.txt").write_bytes(b"%PDF-1.7 not a text")
+    (tmp_path / "large.txt").write_bytes(b"words " * 200_000)
+    settings = make_settings(corpora_dir=tmp_path, corpus_max_mb=1)
+    for name, reason in (("short", "too short: 9"), ("paper", "a PDF"), ("large", r"1\.2 MB")):
+        with pytest.raises(UserError, match=reason):
+            await resolve(name, settings)

@@ -89,3 +89,11 @@ def test_a_hit_is_covered_however_seed_and_text_are_shown(seed: str, shown: int 
     assert covered.endswith(visible)
     joined, text = _mask(blocklist, "ba", "a a", None)
     assert (joined, text) == ("ba", "█ █")
+
+
+def test_a_comparison_keeps_to_it_too(coin: redis.Redis) -> None:
+    variants = tuple(Variant(model_id="coin", name="coin", temperature=t) for t in (0.0, 1.0))
+    answer = expect(Compared, run(coin, compare_job(variants=variants, seed="a", length=80, blocked=("*a*",))))
+    assert "a" not in answer.seed + "".join(one.text for one in answer.texts)
+    assert answer.masked
+    assert not answer.notes

@@ -12,10 +12,12 @@ from galvanic.model_file import save
 from galvanic.related import related
 from galvanic.text.edges import speech
 from shared.events import Generated
+from shared.jobs import MixPart
 from shared.settings import Settings
-from tests.lives import expect
+from tests.lives import expect, require_failure
 from tests.worker.jobs import generate_job, run
 from tests.worker.small import biased, fields_of, network, stored, windows
+from worker import warm
 from worker.store import ModelStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
@@ -74,3 +76,9 @@ def test_one_with_a_hit_of_the_blocklist_loses(breaks: redis.Redis) -> None:
     several = [written(breaks, **asked, random_seed=100 * number, candidates=8) for number in range(30)]
     assert any(one.masked for one in alone)
     assert not any(one.masked for one in several)
+
+
+def test_models_that_are_too_large_together_are_not_mixed(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm, "MOST_MIXED_MB", 0)
+    parts = tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))
+    require_failure(run(client, generate_job(mix=parts)), "too large to write together")

@@ -10,19 +10,21 @@ import pytest
 import redis
 
 from galvanic.options import TrainOptions
+from shared import keys
 from shared.connect import connect
 from shared.events import Finished, Started
+from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
 from tests import lives
-from tests.factories import changed_settings
+from tests.factories import changed_settings, place
 from tests.lives import expect
 from tests.s3 import S3Server
 from tests.worker.channels import Channel, in_the_middle
-from tests.worker.test_train_jobs import train
-from tests.worker.texts import babble
+from tests.worker.test_train_jobs import TEXT, train
+from tests.worker.texts import babble, corpus as corpus_of
 from worker import copies
 from worker.beside import STOP_FILE_VARIABLE
-from worker.copies import CheckpointCopies
+from worker.copies import CheckpointCopies, remove_leftovers
 from worker.files import JobFiles
 from worker.store import ModelStore
 
@@ -98,4 +100,31 @@ def test_copies_are_made_while_it_trains(client: redis.Redis, monkeypatch: pytes
     options = TrainOptions(epochs=None, minutes=0.05, units=8)
     assert isinstance(train(client, "t-1", babble(3_000), options=options), Finished)
     assert "checkpoints/t-1/1.checkpoint.safetensors" in made
+    assert copied(settings) == []
+
+
+def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_path: Path) -> None:
+    settings = get_settings()
+    store = ModelStore(settings)
+    elsewhere = settings.model_copy(update={"data_dir": tmp_path / "x"})
+    here, there = JobFiles(settings, "t-1"), JobFiles(elsewhere, "t-1")
+    for attempt, files in ((1, here), (2, there)):
+        copy(settings, files, attempt)
+    assert store.names("checkpoints/t-1") == ["2.checkpoint.safetensors"], "the one before is of no more use"
+    CheckpointCopies(settings, store, there, 3).bring()
+    CheckpointCopies(settings, store, here, 3).bring()
+    assert (here.checkpoint / "checkpoint.safetensors").read_text() == "of attempt 2"
+    assert here.attempt.read_text() == "2"
+
+
+def test_what_a_killed_host_left_goes_with_its_training(client: redis.Redis) -> None:
+    settings = get_settings()
+    for job_id in ("t-1", "t-2"):
+        copy(settings, JobFiles(settings, job_id))
+    job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=OPTIONS)
+    client.hset(keys.job("t-1"), "job", job.model_dump_json())
+    remove_leftovers(settings, client)
+    assert copied(settings) == ["t-1"], "it is not over; nobody knows the other"
+    client.hset(keys.job("t-1"), "state", "over")
+    remove_leftovers(settings, client)
     assert copied(settings) == []

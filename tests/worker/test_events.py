@@ -126,3 +126,50 @@ def test_no_model_is_entered_by_a_job_that_ended_otherwise(client: redis.Redis, 
     with pytest.raises(Superseded):
         log.require_newest()
     assert not client.exists(keys.guild_models(GUILD), keys.model("m1"), keys.channel(CHANNEL))
+
+
+def test_a_name_that_is_taken_at_the_last_moment_is_not_overwritten(client: redis.Redis) -> None:
+    prepared: list[str] = []
+
+    def prepare(named: ModelFacts) -> None:
+        if not prepared:
+            lives.take(client, "t-2").enter(made(model_id="m2"), GUILD)
+        prepared.append(named.name)
+
+    end = lives.take(client, "t-1").enter(made(), GUILD, prepare=prepare)
+    assert prepared == ["tides", "tides-2"]
+    assert end.model.name == "tides-2"
+    assert client.hgetall(keys.guild_models(GUILD)) == {b"tides": b"m2", b"tides-2": b"m1"}
+
+
+def test_what_redis_lost_is_entered_again(client: redis.Redis) -> None:
+    """A Redis that was killed may have lost its last second: the end, and not the attempt."""
+    log = lives.take(client, "t-1")
+    before = client.hgetall(keys.job("t-1"))
+    log.enter(made(), GUILD)
+    client.flushall()
+    client.hset(keys.job("t-1"), mapping=before)  # type: ignore[arg-type]
+    assert not log.is_over()
+    assert log.enter(made(), GUILD).model.name == "tides"
+    assert log.is_over()
+
+
+def test_what_got_through_although_its_answer_was_lost_is_told_once(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, run, lost = lives.take(client, "t-1"), job_events.run_script, [True]
+
+    def late(*given: Any) -> Any:
+        answer = run(*given)
+        if lost.pop():
+            raise redis.TimeoutError("Redis stood still")
+        return answer
+
+    sample = Sample(epoch=1, text="x")
+    with monkeypatch.context() as patch:
+        patch.setattr(job_events, "run_script", late)
+        with pytest.raises(redis.TimeoutError):
+            log.tell_once(sample)
+    log.tell_once(sample)
+    log.tell_once(Sample(epoch=2, text="y"))
+    assert kinds(client) == ["sample", "sample"]

@@ -17,6 +17,7 @@ from shared import keys
 from shared.events import Compared, Deleted, Failed, Generated, Pictured, Surprised
 from shared.jobs import LOSS_FILE, SURPRISE_FILE, Job, Variant, task_name
 from shared.settings import Settings
+from tests import lives
 from tests.factories import record, train_job
 from tests.lives import expect, require_failure
 from tests.worker.jobs import (
@@ -31,8 +32,10 @@ from tests.worker.jobs import (
 )
 from tests.worker.small import save_model, stored
 from tests.worker.test_quiz import quiz
-from worker import tasks, warm
+from worker import serve, tasks, warm
 from worker.app import app
+from worker.handlers import HANDLERS, Handler
+from worker.jobs import JobContext
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
@@ -122,3 +125,25 @@ def test_the_starter_is_in_no_store(client: redis.Redis, tmp_path: Path, monkeyp
     models = warm.warm_models()
     warm.forget_deleted(client, models.store.cache, models)
     assert models.ids() == {STARTER}
+
+
+def test_a_worker_does_not_start_with_a_kind_of_job_that_nothing_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve._require_handlers()
+    monkeypatch.delitem(HANDLERS, "quiz")
+    with pytest.raises(SystemExit):
+        serve._require_handlers()
+    assert "quiz" in capsys.readouterr().err
+
+
+def test_an_attempt_that_comes_too_late_says_nothing_and_breaks_nothing(client: redis.Redis) -> None:
+    job = delete_job()
+
+    def work(_job: Job, _context: JobContext) -> Deleted:
+        lives.take(client, job.job_id, "another worker").publish(Deleted())
+        return Deleted()
+
+    lives.enter(client, job)
+    Handler(type(job), work).run(*lives.message(client, job.job_id))
+    assert [event.kind for event in lives.told(client, job.job_id)] == ["queued", "interrupted", "deleted"]

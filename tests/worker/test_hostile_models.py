@@ -14,7 +14,7 @@ from galvanic.errors import UserError
 from galvanic.options import TrainOptions
 from galvanic.text import TextOptions, prepare
 from shared import keys
-from shared.events import Generated, Imported
+from shared.events import Generated, Imported, Surprised
 from shared.jobs import MODEL_FILE, MixPart
 from shared.settings import Settings
 from tests.lives import expect, require_failure
@@ -161,3 +161,16 @@ def test_a_training_makes_nothing_that_could_not_be_imported(tmp_path: Path) -> 
     many = "".join(map(chr, range(0xE000, 0xE000 + 100_001))) + text
     with pytest.raises(UserError, match="symbols"):
         train(many, TrainOptions(epochs=1), corpus(many), out=tmp_path / "many")
+
+
+def test_a_model_at_the_limits_of_its_weights_writes_and_scores(client: redis.Redis) -> None:
+    most = {
+        "embedding/embeddings": 3e3,
+        "lstm_0/lstm_cell/kernel": 3e3,
+        "output/bias": -1e8,
+        "lstm_0/lstm_cell/bias": 1e8,
+    }
+    weights = {n: np.full_like(w, most.get(n, 4e6)) for n, w in random_weights(network(len(LETTERS))).items()}
+    answer = expect(Imported, imported(client, model_file(weights=weights)))
+    assert isinstance(run(client, generate_job(model_id=answer.model.model_id)), Generated)
+    assert isinstance(run(client, surprise_job("the boat", answer.model.model_id)), Surprised)

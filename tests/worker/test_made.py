@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests import lives
 from tests.factories import GUILD
 from tests.lives import expect
 from tests.worker.test_train_jobs import TEXT, train
+from worker import attempt
 from worker.copies import remove_leftovers
 from worker.events import JobEvents
 from worker.files import JobFiles, Made, read
@@ -74,3 +76,38 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_its_cancelled_job(
     remove_leftovers(settings, client)
     assert ModelStore(settings).ids() == []
     assert not JobFiles(settings, "t-1").folder.exists()
+
+
+def test_what_redis_lost_of_the_end_is_told_again(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that is killed may lose its last second, and does not say so when it is back."""
+    durable, lost = JobEvents.durable, []
+
+    def lose(log: JobEvents) -> None:
+        if not lost:
+            lost.extend(client.xrevrange(keys.job_events("t-1"), count=1))
+            entry, _ = lost[0]
+            client.xdel(keys.job_events("t-1"), entry)
+            client.hset(keys.job("t-1"), "state", "begun")
+            client.delete(keys.guild_models(GUILD))
+        durable(log)
+
+    monkeypatch.setattr(JobEvents, "durable", lose)
+    event = expect(Finished, train(client, "t-1"))
+    assert client.hgetall(keys.guild_models(GUILD)) == {b"made-up": event.model.model_id.encode()}
+    assert JobEvents(client, "t-1").is_over()
+
+
+def test_an_attempt_that_wakes_up_too_late_leaves_nothing(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = attempt.write_text
+
+    def frozen(path: Path, text: str) -> None:
+        save(path, text)
+        client.hset(keys.job("t-1"), "state", "over")  # another worker's attempt was cancelled
+
+    monkeypatch.setattr(attempt, "write_text", frozen)
+    train(client, "t-1")
+    assert ModelStore(settings).ids() == []
+    assert not client.exists(keys.guild_models(GUILD))
+    assert not lives.told_of(Finished, client, "t-1")

@@ -9,12 +9,12 @@ import redis
 
 from galvanic.errors import UserError
 from shared import keys
-from shared.events import Failed
+from shared.events import Failed, Generated
 from shared.settings import Settings, get_settings
 from tests.factories import changed_settings, record
 from tests.lives import expect
 from tests.s3 import S3Server
-from tests.worker.jobs import generate_job, run
+from tests.worker.jobs import delete_job, export_job, generate_job, run
 from tests.worker.small import content, save_model
 from worker import warm
 from worker.cli import main
@@ -124,3 +124,27 @@ def test_an_address_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch
     told = check_store(settings)
     assert "begins with s4://, which this installation doesn't know" in told.problem
     assert "install the extra `s3`" in told.remedy
+
+
+def test_a_model_that_is_deleted_while_it_is_fetched_is_gone(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ModelStore(get_settings())
+    store.save(file, "abc")
+    get = store.get
+
+    def deleted_meanwhile(name: str, copy: Path) -> None:
+        get(name, copy)
+        store.delete("abc")
+
+    monkeypatch.setattr(store, "get", deleted_meanwhile)
+    with pytest.raises(UserError, match="gone"):
+        content(store, "abc")
+
+
+def test_a_deleted_model_is_gone_from_the_store(client: redis.Redis, tmp_path: Path) -> None:
+    save_model(tmp_path / "one")
+    ModelStore(get_settings()).save(tmp_path / "one", "one")
+    assert isinstance(run(client, generate_job(1)), Generated)
+    assert run(client, export_job()).kind == "exported"
+    assert run(client, delete_job()).kind == "deleted"
+    assert ModelStore(get_settings()).ids() == copies(get_settings()) == []
+    assert isinstance(run(client, generate_job(2)), Failed)

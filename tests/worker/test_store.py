@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from fsspec.implementations.local import LocalFileSystem
 from galvanic.errors import UserError
 from shared.settings import Settings
 from tests.worker.small import content
-from worker import serve, store as store_module
+from worker import serve
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow
@@ -77,10 +78,16 @@ def local(tmp_path: Path) -> ModelStore:
 
 
 def test_a_worker_tidies_when_it_starts(file: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "_PARTIAL_KEPT_S", -1.0)
-    killed_while_copying(ModelStore(settings), file, "abc")
+    store, later = ModelStore(settings), time.time() + 90_000
+    store.save(file, "whole")
+    file.write_bytes(b"two")
+    killed_while_copying(store, file, "whole")
+    assert content(store, "whole") == b"one"
     serve._clean_up(settings)
-    assert names(settings.data_dir / "models") == []
+    assert len(names(settings.data_dir / "models")) == 2, "somebody may be about it"
+    monkeypatch.setattr(time, "time", lambda: later)
+    serve._clean_up(settings)
+    assert names(settings.data_dir / "models") == ["whole.safetensors"]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from galvanic.options import TrainOptions
+from galvanic.results import TrainingInterrupted
 from shared import keys, lifecycle
 from shared.events import Event, Finished
 from shared.jobs import ModelRef
@@ -111,3 +112,19 @@ def test_an_attempt_whose_training_was_taken_away_stops_before_its_first_step(
     assert train(client, "t-1").kind == "interrupted"
     assert set(steps) <= {"started", "progress"}
     assert client.hget(keys.job("t-1"), "state") == b"waiting"
+
+
+def test_a_training_that_is_cancelled_as_it_is_interrupted_leaves_nothing(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import galvanic.training
+
+    job = book_job(client, options=SMALL)
+
+    def stopped(*_: Any, **__: Any) -> None:
+        client.set(keys.job_control(job.job_id), "cancel")
+        raise TrainingInterrupted
+
+    monkeypatch.setattr(galvanic.training, "train", stopped)
+    assert run_to_its_end(client, job).kind == "cancelled"
+    assert not JobFiles(settings, job.job_id).folder.exists()

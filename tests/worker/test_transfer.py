@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import redis
 
+from galvanic.errors import UserError
+from galvanic.model_file import load
 from galvanic.units import MEGABYTE
 from shared import keys
 from shared.events import Generated, Imported
@@ -122,3 +126,16 @@ def test_other_files_are_refused(client: redis.Redis) -> None:
     for number, content in enumerate((b"", b"MZ\x90", b"PK\x03\x04", b"import os\n")):
         answer = imported(client, content, number, file_name="holiday photo.safetensors")
         require_failure(answer, MODEL_FILE)  # in whose place the bot puts the file's name
+
+
+def test_a_long_description_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    header = b'{"__metadata__": {"galvanic": "' + b" " * 10 * MIB + b'"}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="isn't an exported model"):
+            load(path, 25 * MIB)
+        assert tracemalloc.get_traced_memory()[1] < MIB
+    finally:
+        tracemalloc.stop()
