@@ -26,7 +26,7 @@ from shared.settings import Settings, read_settings
 
 _SNAPSHOT = "redis.rdb"
 _FOLDERS = ("checkpoints", "models")
-"""In this order: a training that ends meanwhile moves its model from the first into the second."""
+"""Copied in this order: a training that ends meanwhile moves its model from the first folder to the second."""
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 # Without the text beside a checkpoint: the worker takes it from Redis again, if its words may still be learned.
 _NAME = re.compile(rf"{_SNAPSHOT}|models/{_PART}\.safetensors|checkpoints/{_PART}/(?!text\.txt){_PART}(/{_PART})?")
@@ -173,7 +173,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _require_room(folders: Folders, needed: int) -> None:
-    """Raises UserError: a restore would overwrite something, or the disk has no room for it."""
+    """Check that a restore overwrites nothing and that the disk has room for it. Raises UserError."""
     places = [folders.data / name for name in (*_FOLDERS, "redis")]
     if full := [str(place) for place in places if place.is_dir() and any(place.iterdir())]:
         raise UserError(

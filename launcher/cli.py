@@ -16,7 +16,10 @@ from shared.settings import read_settings
 
 
 def reporting(command: Callable[[], int]) -> int:
-    """Print errors; return the command's exit code, or 2: a person must mend something, 78: settings, 130: Ctrl-C."""
+    """Run a command, print its error, and return its exit code.
+
+    Other codes: 2, a person must mend something; 78, the settings are wrong; 130, Ctrl-C.
+    """
     os.umask(0o077)  # what people write is in nearly all that is written from here on
     try:
         return command()

@@ -95,17 +95,17 @@ def choose_port(settings: Settings, say: Callable[[str], None]) -> int:
 
     Raises UserError: the one set cannot be used.
     """
-    wanted = settings.playground_port
-    with contextlib.suppress(OSError), socket.create_server((HOST, wanted)) as probe:
+    preferred = settings.playground_port
+    with contextlib.suppress(OSError), socket.create_server((HOST, preferred)) as probe:
         return int(probe.getsockname()[1])
     if "playground_port" in settings.model_fields_set:
         raise UserError(
-            f"Port {wanted} is taken by another program, or may not be used without privileges.",
+            f"Port {preferred} is taken by another program, or may not be used without privileges.",
             "Choose another above 1023 with PORT=..., or leave PORT out and a free one is found.",
         )
     with socket.create_server((HOST, 0)) as probe:
         port = int(probe.getsockname()[1])
-    say(f"port {wanted} is taken, so the playground uses {port}")
+    say(f"port {preferred} is taken, so the playground uses {port}")
     return port
 
 

@@ -1,4 +1,4 @@
-"""`python -m playground`: serve the local Discord until SIGINT or SIGTERM."""
+"""Serve the local Discord until SIGINT or SIGTERM: `python -m playground`."""
 
 from __future__ import annotations
 

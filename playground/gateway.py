@@ -33,14 +33,14 @@ HEARTBEAT_MS = 41_250
 _ACK_DELAY_S = 0.05
 """An instant acknowledgement races discord.py's bookkeeping of its latency."""
 _RESUMABLE_S = 120.0
-"""How long a session outlives its connection; events of that time are sent when it is resumed."""
+"""Seconds for which a lost connection can be resumed. It then gets the events that it missed."""
 _DISPATCH, _HEARTBEAT, _IDENTIFY, _RESUME, _INVALID, _HELLO, _ACK = 0, 1, 2, 6, 9, 10, 11
 _CLOSE_BAD_TOKEN, _CLOSE_DECODE, _CLOSE_INTENTS = 4004, 4002, 4014
 
 
 @asynccontextmanager
 async def sender(socket: web.WebSocketResponse) -> AsyncIterator[asyncio.Queue[dict[str, Any]]]:
-    """A queue of frames, which one task sends in order: events are made synchronously."""
+    """Give a queue of frames, which one task sends in order: events are made synchronously."""
 
     async def send() -> None:
         while True:
@@ -65,10 +65,10 @@ class Connection:
         self.lost_at = 0.0
         self._dispatched: deque[dict[str, Any]] = deque(maxlen=1_000)
         self.intents: discord.Intents | None = None
-        """What the bot identified with; None before that."""
+        """The intents that the bot identified with, or None before that."""
 
     def send(self, opcode: int, data: Any = None) -> None:
-        """Of a frame that is no event."""
+        """Queue a frame that is no event."""
         self._outbox.put_nowait({"op": opcode, "d": data, "s": None, "t": None})
 
     def dispatch(self, event: str, data: Any) -> None:

@@ -102,6 +102,6 @@ class Guard:
         return is_same(request.cookies.get(self._cookie), self._token)
 
 
-def is_same(given: str | None, secret: str) -> bool:
-    """Return whether a token is the secret one, in a time that tells nothing of it."""
-    return given is not None and secrets.compare_digest(given.encode("utf-8", "replace"), secret.encode())
+def is_same(token: str | None, secret: str) -> bool:
+    """Return whether a token is the secret one, in a time that does not depend on where they differ."""
+    return token is not None and secrets.compare_digest(token.encode("utf-8", "replace"), secret.encode())

@@ -1,4 +1,4 @@
-"""How a person uses the bot: slash commands, buttons, select menus, forms.
+"""Slash commands, buttons, select menus and forms, as a person uses them.
 
 Payloads are built by simcord's interaction builders; checks follow what a Discord client lets a person do.
 """
@@ -38,10 +38,10 @@ class Interactions:
         self._resolver = resolver
         self._watchers: set[asyncio.Task[None]] = set()
         self.outcome_listeners: list[Callable[[int, dict[str, Any]], None]] = []
-        """(person, frame): what became of an interaction, for the page of whoever began it."""
+        """Functions of (person, frame). The frame says how an interaction ended, for that person's page."""
 
     def commands(self, user_id: int, channel_id: int) -> list[dict[str, Any]]:
-        """Slash commands that this person may call here, one entry for each leaf, `name` being its full path."""
+        """Return the slash commands that a person may call in a channel, each under its full path (`model info`)."""
         if not self._world.may(user_id, channel_id, "view_channel", "use_application_commands"):
             return []
         entries: dict[str, dict[str, Any]] = {}
@@ -57,19 +57,19 @@ class Interactions:
     def slash(
         self, user_id: int, channel_id: int, command: str, options: dict[str, Any], files: dict[str, File]
     ) -> Interaction:
-        """`command` may be a path (`model info`)."""
+        """Call a slash command. `command`: its name, or a path (`model info`)."""
         self._people.check_files(channel_id, list(files.values()))
         root, nesting, leaf = self._find(user_id, channel_id, command)
         built, resolved = self._options(channel_id, command, leaf, {**options, **files})
-        told = {"resolved": resolved} if resolved else {}
-        data = _command_data(root, options=build.nest_options(root, nesting, built), **told)
+        attached = {"resolved": resolved} if resolved else {}
+        data = _command_data(root, options=build.nest_options(root, nesting, built), **attached)
         record = self._dispatch(InteractionType.APPLICATION_COMMAND, user_id, channel_id, data)
         record.command_name = command
         self._world.uploads[record.id] = list(resolved.get("attachments", ()))
         return record
 
     def message_commands(self, user_id: int, channel_id: int) -> dict[str, dict[str, Any]]:
-        """Commands that this person may call on a message here, by name."""
+        """Return the commands that a person may call on a message of a channel, by name."""
         if not self._world.may(user_id, channel_id, "view_channel", "use_application_commands"):
             return {}
         offered = self._world.visible_commands(user_id=user_id, channel_id=channel_id, type=AppCommandType.MESSAGE)
@@ -88,15 +88,15 @@ class Interactions:
     async def autocomplete(
         self, user_id: int, channel_id: int, command: str, option: str, value: str, filled: dict[str, Any]
     ) -> list[dict[str, Any]]:
-        """What the bot offers for an option being typed; nothing when it does not answer in 3 s."""
+        """Return the bot's suggestions for an option that is being typed; none if it does not answer within 3 s."""
         root, nesting, leaf = self._find(user_id, channel_id, command)
         focused = next((item for item in leaf.get("options") or [] if item["name"] == option), None)
         if focused is None or not focused.get("autocomplete") or not self._gateway.online:
             return []
         declared = {item["name"]: item for item in leaf["options"]}
         built = [
-            {"name": name, "type": declared[name]["type"], "value": given}
-            for name, given in filled.items()
+            {"name": name, "type": declared[name]["type"], "value": text}
+            for name, text in filled.items()
             if name in declared and name != option and declared[name]["type"] == OptionType.STRING
         ]
         built.append({"name": option, "type": focused["type"], "value": value, "focused": True})
@@ -111,7 +111,7 @@ class Interactions:
         return self.use(user_id, message, _component(message, custom_id, (ComponentType.BUTTON,)))
 
     def select(self, user_id: int, channel_id: int, message_id: int, custom_id: str, values: list[str]) -> Interaction:
-        """`values`: roles and channels by name or id."""
+        """Choose from a select menu. `values`: roles and channels by name or id."""
         message = self._people.visible_message(user_id, channel_id, message_id)
         menu = _component(message, custom_id, SELECT_TYPES)
         resolved: dict[str, Any] = {}
@@ -243,20 +243,20 @@ class Interactions:
             listener(record.user_id, frame)
 
 
-def _command_data(root: dict[str, Any], **called: Any) -> dict[str, Any]:
-    """`called`: with what."""
+def _command_data(root: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """Return an interaction's data: the command, and the fields of this call."""
     whose = {"guild_id": root["guild_id"]} if root.get("guild_id") else {}
     return {
         "id": root["id"],
         "name": root["name"],
         "type": root.get("type", AppCommandType.CHAT_INPUT),
         **whose,
-        **called,
+        **fields,
     }
 
 
 def said_of(command: str | None, target_id: Any) -> str | None:
-    """A command as it is named to people; `target_id`: of the message whose menu had it; None: it was typed."""
+    """Return a command's name as people see it. `target_id`: the message whose menu had it, or None if it was typed."""
     return command if command is None or target_id else f"/{command}"
 
 
@@ -267,8 +267,8 @@ def _refused(option: dict[str, Any], kind: OptionType, otherwise: str) -> UserEr
     if kind not in takes:
         return UserError(f"{otherwise}.")
     limits = (("from", "min_value"), ("to", "max_value"))
-    said = "".join(f" {word} {option[limit]:,}" for word, limit in limits if limit in option)
-    return UserError(f"{option['name']} can't be that.", f"It takes {takes[kind]}{said}.")
+    bounds = "".join(f" {word} {option[limit]:,}" for word, limit in limits if limit in option)
+    return UserError(f"{option['name']} can't be that.", f"It takes {takes[kind]}{bounds}.")
 
 
 def _component(message: Message, custom_id: str, kinds: tuple[ComponentType, ...]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What Discord refuses and simcord lets pass: empty parts of embeds, nameless buttons, too many choices.
+"""Checks that Discord makes and simcord does not: empty parts of embeds, nameless buttons, too many choices.
 
 https://discord.com/developers/docs/resources/message#embed-object-embed-limits. Commands are checked by discord.py.
 """
@@ -28,7 +28,7 @@ def settle_ids(body: Any) -> None:
 
 
 def check_request(method: str, path: str, body: Any) -> None:
-    """Raises BackendError 50035, naming the field that Discord would refuse."""
+    """Check a request's fields. Raises BackendError 50035, which names the field that Discord would refuse."""
     if method in ("POST", "PATCH") and isinstance(body, dict):
         if _CONTENT.fullmatch(path):
             _check_message(body)

@@ -148,15 +148,15 @@ class Live:
         }
 
     def _standings(self, channel: Channel) -> dict[str, str]:
-        """By member who may do less than others in a channel: what they may not do."""
+        """Return what members cannot do in a channel, by the id of each member with fewer rights than others."""
         send = "send_messages_in_threads" if channel.is_thread else "send_messages"
-        found = {}
+        limits = {}
         for member_id in self._world.guilds[channel.guild_id or 0].members:
             if not channel_accessible(self._world, channel.id, member_id):
-                found[str(member_id)] = f"Does not see #{channel.name}"
+                limits[str(member_id)] = f"Does not see #{channel.name}"
             elif not self._world.may(member_id, channel.id, send):
-                found[str(member_id)] = f"May only read #{channel.name}"
-        return found
+                limits[str(member_id)] = f"May only read #{channel.name}"
+        return limits
 
     def _hello(self, user_id: int) -> dict[str, Any]:
         state = self._state(user_id)

@@ -53,32 +53,32 @@ _SPOILER = '<span class="spoiler" role="button" tabindex="0" aria-label="Spoiler
 
 
 def render(text: str, name_of: NameOf) -> str:
-    """HTML of a message, an embed's description or a field."""
-    return _replaced(_QUOTES, text, lambda run: _lines(run, name_of), lambda found: _quote(found, name_of))
+    """Return the HTML of a message, an embed's description or a field."""
+    return _replaced(_QUOTES, text, lambda run: _lines(run, name_of), lambda match: _quote(match, name_of))
 
 
 def render_inline(text: str, name_of: NameOf, depth: int = 0) -> str:
-    """HTML of a single run of text, such as an embed's title: marks, no blocks. `depth`: marks that it is within."""
+    """Return the HTML of one line, such as an embed's title: marks, no blocks. `depth`: the marks around it."""
     if depth == _DEEPEST:
         return escape(text)
-    return _replaced(_INLINE, text, escape, lambda found: _marked(found, name_of, depth + 1))
+    return _replaced(_INLINE, text, escape, lambda match: _marked(match, name_of, depth + 1))
 
 
 def _replaced(
     pattern: re.Pattern[str], text: str, plain: Callable[[str], str], special: Callable[[re.Match[str]], str]
 ) -> str:
     out, position = [], 0
-    for found in pattern.finditer(text):
-        out += [plain(text[position : found.start()]), special(found)]
-        position = found.end()
+    for match in pattern.finditer(text):
+        out += [plain(text[position : match.start()]), special(match)]
+        position = match.end()
     return "".join([*out, plain(text[position:])])
 
 
-def _quote(found: re.Match[str], name_of: NameOf) -> str:
-    """Of a quote or a fence; quotes do not nest."""
-    if found["fence"]:
-        return _block(found, name_of)
-    quoted = found["rest"] if found["quote"] is None else re.sub("(?m)^> ", "", found["quote"]).removesuffix("\n")
+def _quote(match: re.Match[str], name_of: NameOf) -> str:
+    """Return the HTML of a quote or a fence. Quotes do not nest."""
+    if match["fence"]:
+        return _block(match, name_of)
+    quoted = match["rest"] if match["quote"] is None else re.sub("(?m)^> ", "", match["quote"]).removesuffix("\n")
     return f"<blockquote>{_lines(quoted, name_of)}</blockquote>"
 
 
@@ -86,52 +86,52 @@ def _lines(text: str, name_of: NameOf) -> str:
     def plain(run: str) -> str:
         return f'<div class="text">{render_inline(run.removesuffix(chr(10)), name_of)}</div>' if run else ""
 
-    return _replaced(_LINES, text, plain, lambda found: _block(found, name_of))
+    return _replaced(_LINES, text, plain, lambda match: _block(match, name_of))
 
 
-def _block(found: re.Match[str], name_of: NameOf) -> str:
-    if found["fence"]:
-        language = f' data-language="{found["language"]}"' if found["language"] else ""
-        return f'<pre class="code"{language}><code>{escape(found["lines"])}</code></pre>'
-    if found["heading"]:
-        level = len(found["heading"])
-        return f"<h{level}>{render_inline(found['title'], name_of)}</h{level}>"
-    if found["small"]:
-        return f"<small>{render_inline(found['small'], name_of)}</small>"
-    depth = min(len(found["indent"]) // 2, 5)
-    words = render_inline(found["words"], name_of)
+def _block(match: re.Match[str], name_of: NameOf) -> str:
+    if match["fence"]:
+        language = f' data-language="{match["language"]}"' if match["language"] else ""
+        return f'<pre class="code"{language}><code>{escape(match["lines"])}</code></pre>'
+    if match["heading"]:
+        level = len(match["heading"])
+        return f"<h{level}>{render_inline(match['title'], name_of)}</h{level}>"
+    if match["small"]:
+        return f"<small>{render_inline(match['small'], name_of)}</small>"
+    depth = min(len(match["indent"]) // 2, 5)
+    words = render_inline(match["words"], name_of)
     return (
-        f'<div class="item depth-{depth}"><span class="mark">{found["number"] or "•"}</span><span>{words}</span></div>'
+        f'<div class="item depth-{depth}"><span class="mark">{match["number"] or "•"}</span><span>{words}</span></div>'
     )
 
 
-def _marked(found: re.Match[str], name_of: NameOf, depth: int) -> str:
-    match kind := str(found.lastgroup):
+def _marked(match: re.Match[str], name_of: NameOf, depth: int) -> str:
+    match kind := str(match.lastgroup):
         case "escaped":
-            return escape(found["escaped"][1:])
+            return escape(match["escaped"][1:])
         case "code":
-            return f"<code>{escape(found['typed'])}</code>"
+            return f"<code>{escape(match['typed'])}</code>"
         case "link" | "url":
-            href = found["href"] or found["url"]
-            words = render_inline(found["words"], name_of, depth) if found["words"] else escape(href)
+            href = match["href"] or match["url"]
+            words = render_inline(match["words"], name_of, depth) if match["words"] else escape(href)
             return f'<a href="{escape(href)}" target="_blank" rel="noopener noreferrer nofollow">{words}</a>'
         case "mention":
-            return f'<span class="mention">{escape(_label(found, name_of))}</span>'
+            return f'<span class="mention">{escape(_label(match, name_of))}</span>'
         case "command":
-            return f'<span class="mention">/{found["command"]}</span>'
+            return f'<span class="mention">/{match["command"]}</span>'
         case "time" | "style":
-            return f'<span class="time">{_time(int(found["time"]), found["style"] or "f")}</span>'
+            return f'<span class="time">{_time(int(match["time"]), match["style"] or "f")}</span>'
         case "emoji":
-            return f'<span class="emoji">:{found["emoji"]}:</span>'
+            return f'<span class="emoji">:{match["emoji"]}:</span>'
         case "spoiler":
-            return _SPOILER.format(render_inline(found["spoiler"], name_of, depth))
+            return _SPOILER.format(render_inline(match["spoiler"], name_of, depth))
     tag = kind.removesuffix("_")
-    return f"<{tag}>{render_inline(found[kind], name_of, depth)}</{tag}>"
+    return f"<{tag}>{render_inline(match[kind], name_of, depth)}</{tag}>"
 
 
 def name_mentions(text: str, name_of: NameOf) -> str:
-    """Plain text with names in place of `<@id>`, `<@&id>` and `<#id>`."""
-    return _MENTION.sub(lambda found: _label(found, name_of), text)
+    """Return the text with names in place of `<@id>`, `<@&id>` and `<#id>`."""
+    return _MENTION.sub(lambda match: _label(match, name_of), text)
 
 
 def _label(mention: re.Match[str], name_of: NameOf) -> str:
@@ -152,7 +152,7 @@ def _time(seconds: int, style: str) -> str:
 def _relative(delta: float) -> str:
     units = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
     # As in Discord, eight hours less a second are "in 8 hours".
-    size, unit = next((known for known in units if abs(delta) > 0.99 * known[0]), (1, "second"))
+    size, unit = next((pair for pair in units if abs(delta) > 0.99 * pair[0]), (1, "second"))
     count = round(abs(delta) / size)
     words = f"{count} {unit}{'' if count == 1 else 's'}"
     return f"in {words}" if delta > 0 else f"{words} ago"

@@ -1,4 +1,4 @@
-"""What a person does with messages: read, write, attach, start threads. Checks are those of a Discord client."""
+"""Messages as a person reads, writes and attaches them, and threads. The checks are those of a Discord client."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class People:
     def visible_messages(
         self, user_id: int, channel_id: int, *, after: int = 0, last: int | None = None
     ) -> list[Message]:
-        """Oldest first; only the `last` ones when given."""
+        """Return the messages that a person sees, the oldest first; with `last`, only that many of the newest."""
         if not channel_accessible(self._world, channel_id, user_id, history=True):
             return []
-        # Newer ones were added later: what is asked for is at the end.
+        # Newer messages were added later, so they are at the end.
         messages = reversed(self._world.messages.get(channel_id, {}).values())
         newest_first = takewhile(lambda message: message.id > after, messages)
         seen = islice((message for message in newest_first if message.visible_to(user_id)), last)
@@ -82,7 +82,7 @@ class People:
     def create_thread(
         self, user_id: int, channel_id: int, name: str, *, message_id: int | None = None, private: bool = False
     ) -> Channel:
-        """From a message, or on its own."""
+        """Start a thread from a message, or without one."""
         world = self._world
         parent = world.get_channel(channel_id)
         if parent.guild_id is None or parent.is_thread:

@@ -34,7 +34,7 @@ DM = "dm"
 
 _SINCE = "2024-10-19T00:00:00+00:00"
 PREMIUM_TIERS = {ANNEX_ID: 2}
-"""Of a server that is boosted, and takes larger files."""
+"""Boost levels by server. A boosted server takes larger files."""
 
 _EVERYONE = discord.Permissions(
     view_channel=True,

@@ -55,20 +55,21 @@ class Presenter:
         return {"id": str(user.id), "name": user.global_name or user.name, "bot": user.bot}
 
     def _author(self, message: Message) -> dict[str, Any]:
-        """A webhook names and shows one with each message."""
+        """Return a message's author. A webhook brings a name and a picture with each message."""
         person, named = self.person(message.author_id), message.author_name
         return {**person, "name": named or person["name"], "picture": self._local(message.author_avatar)}
 
-    def _name_of(self, sigil: str, wanted: int) -> str | None:
+    def _name_of(self, sigil: str, mentioned_id: int) -> str | None:
         if sigil == "@":
-            return self.person(wanted)["name"] if wanted in self._world.users else None
+            return self.person(mentioned_id)["name"] if mentioned_id in self._world.users else None
         if sigil == "#":
-            channel = self._world.channels.get(wanted)
+            channel = self._world.channels.get(mentioned_id)
             return channel.name if channel else None
-        return next((guild.roles[wanted].name for guild in self._world.guilds.values() if wanted in guild.roles), None)
+        roles = (guild.roles.get(mentioned_id) for guild in self._world.guilds.values())
+        return next((role.name for role in roles if role is not None), None)
 
     def _local(self, url: str | None) -> str | None:
-        """Path of a file on this server; the page loads nothing from elsewhere."""
+        """Return the path of a file on this server, or None: the page loads nothing from elsewhere."""
         base = self._world.cdn.base_url
         return url.removeprefix(base) if url and url.startswith(base + "/cdn/") else None
 
@@ -113,9 +114,9 @@ class Presenter:
         }
 
     def _thread(self, message: Message) -> dict[str, Any] | None:
-        """The thread that a message announces, or that started from it."""
-        told = message.system_metadata.channel_id if message.system_metadata else None
-        thread = self._world.channels.get(told or message.id)
+        """Return the thread that a message announces, or that started from it, or None."""
+        announced = message.system_metadata.channel_id if message.system_metadata else None
+        thread = self._world.channels.get(announced or message.id)
         if thread is None or not thread.is_thread:
             return None
         return {"id": str(thread.id), "name": thread.name, "told": message.type == MessageType.THREAD_CREATED}

@@ -1,4 +1,4 @@
-"""What people name and choose: finds people, roles and channels, and puts menus and forms as Discord sends them."""
+"""Find people, roles and channels by name, and put menus and forms as Discord sends them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Resolver:
         self._world = world
 
     def user(self, name: str) -> int:
-        """Id of a person, by key (`ada`) or id."""
+        """Return a person's id, by key (`ada`) or id."""
         return lookup(name, USER_IDS, "person")
 
     def channel(self, name: str, user_id: int) -> int:
-        """Id of a channel or thread, by key (`lab`, `dm`), name or id."""
+        """Return the id of a channel or thread, by key (`lab`, `dm`), name or id."""
         if name in CHANNEL_IDS:
             return CHANNEL_IDS[name]
         if name == DM and user_id in self._world.dm_channels:
@@ -35,21 +35,21 @@ class Resolver:
         return lookup(name.removeprefix("#"), names, "channel")
 
     def role(self, guild_id: int, name: str) -> int:
-        """By name or id."""
+        """Return a role's id, by name or id."""
         roles = self._world.guilds[guild_id].roles
         return lookup(name, {role.name: role_id for role_id, role in roles.items()}, "role")
 
     def choices(
         self, user_id: int, channel_id: int, menu: dict[str, Any], values: list[str], resolved: dict[str, Any]
     ) -> list[str]:
-        """Check what is chosen in a menu, of strings, roles or channels; the values as Discord sends them.
+        """Check the choices in a menu of strings, roles or channels; return the values as Discord sends them.
 
-        What they stand for is put into `resolved`.
+        The chosen roles and channels are put into `resolved`.
         """
         guild_id = self._world.get_channel(channel_id).guild_id
         if menu["type"] == ComponentType.STRING_SELECT:
-            known = {entry["value"] for entry in menu["options"]}
-            chosen = [value for value in values if value in known]
+            offered = {entry["value"] for entry in menu["options"]}
+            chosen = [value for value in values if value in offered]
         elif guild_id is None:
             raise UserError("There are no roles and channels in direct messages.")
         elif menu["type"] == ComponentType.ROLE_SELECT:
@@ -64,7 +64,7 @@ class Resolver:
         return chosen
 
     def form(self, user_id: int, channel_id: int, modal: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-        """A form that the bot opened, filled in: `values` by the fields' `custom_id`, text or a list for menus."""
+        """Fill in a form that the bot opened: `values` by the fields' `custom_id`, text or a list for menus."""
         resolved: dict[str, Any] = {}
 
         def filled(node: dict[str, Any], name: str) -> dict[str, Any]:
@@ -73,12 +73,12 @@ class Resolver:
                 return out | {"components": all_filled(node["components"])}
             if node["type"] == ComponentType.LABEL:
                 return out | {"component": filled(node["component"], node["label"])}
-            given = values.get(node["custom_id"])
+            value = values.get(node["custom_id"])
             if node["type"] == ComponentType.TEXT_INPUT:
-                return out | {"value": _text(node, str(given or ""), name)}
-            if not given and node.get("required", True):
+                return out | {"value": _text(node, str(value or ""), name)}
+            if not value and node.get("required", True):
                 raise UserError(f"{name} is empty.", "Choose something.")
-            chosen = self.choices(user_id, channel_id, node, list(map(str, given)), resolved) if given else []
+            chosen = self.choices(user_id, channel_id, node, list(map(str, value)), resolved) if value else []
             return out | {"values": chosen}
 
         def all_filled(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -115,7 +115,7 @@ def _text(node: dict[str, Any], text: str, name: str) -> str:
 
 
 def lookup(name: str, ids: dict[str, int], what: str) -> int:
-    """By key or id; `what`: the word for it."""
+    """Return an id, by key or by the id itself. `what`: the word for it in the error."""
     if name in ids:
         return ids[name]
     if name.isdecimal() and int(name) in ids.values():

@@ -38,11 +38,11 @@ log = structlog.get_logger()
 
 API_PREFIX = "/api/v10"
 MALFORMED = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
-"""What fields of a wrong type, or nested too deep, raise: simcord's routes check no types."""
+"""Errors that fields of a wrong type, or nested too deep, raise: simcord's routes check no types."""
 Around = Callable[[web.Request, str, Any, list[str], Callable[[], web.Response]], Awaitable[web.Response]]
 """(request, path, body, names of its files, what answers it)"""
 NONCE_S = 300.0
-"""How long a nonce is remembered; Discord says "a few minutes"."""
+"""Seconds for which a nonce is remembered; Discord says "a few minutes"."""
 MAX_FILES = 10
 # https://discord.com/developers/docs/resources/message#get-channel-messages
 _DEFAULT_PAGE, _MAX_PAGE = 50, 100
@@ -62,7 +62,7 @@ _OPEN = re.compile(r"/(interactions|webhooks)/\d+/")
 
 
 class Rest:
-    """`around` answers requests in place of `Rest` itself, as a Discord in trouble does; None: nothing does."""
+    """Discord's HTTP interface. `around`: a function that answers in its place, as a Discord in trouble does."""
 
     def __init__(self, world: World, token: str) -> None:
         self.around: Around | None = None
@@ -107,11 +107,11 @@ class Rest:
         return _json(answer)
 
     async def attachment(self, request: web.Request) -> web.StreamResponse:
-        """A file that somebody sent. Only pictures are shown in place: any other file could be a hostile page."""
-        found = self._world.cdn.files.get(int(request.match_info["attachment"]))
-        if found is None:
+        """Send an attached file. Only pictures are shown in place: any other file could be a hostile page."""
+        file = self._world.cdn.files.get(int(request.match_info["attachment"]))
+        if file is None:
             raise web.HTTPNotFound
-        name, data = found
+        name, data = file
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         headers = {"Content-Security-Policy": "sandbox; default-src 'none'"}
         if kind not in _INLINE_TYPES:
@@ -126,13 +126,13 @@ class Rest:
         }
 
     def _file_limit(self, path: str) -> int:
-        """In bytes; it depends on the server that the request goes to."""
+        """Return the largest file in bytes that the request's server takes."""
         world = self._world
         channel_id: int | None = None
-        if found := _CHANNEL.match(path):
-            channel_id = int(found[1])
-        elif found := _INTERACTION.match(path):
-            record = world.interactions.get(int(found[1] or world.interaction_tokens.get(found[2], 0)))
+        if match := _CHANNEL.match(path):
+            channel_id = int(match[1])
+        elif match := _INTERACTION.match(path):
+            record = world.interactions.get(int(match[1] or world.interaction_tokens.get(match[2], 0)))
             channel_id = record.channel_id if record else None
         channel = world.channels.get(channel_id or 0)
         return file_limit(channel.guild_id if channel else None)
@@ -142,9 +142,9 @@ class Rest:
         sent = _MESSAGES.fullmatch(path) if method == "POST" else None
         if sent is not None:
             channel_id = int(sent[1])
-            known = self._known_nonce(channel_id, fields)
-            if known is not None:
-                return router.dispatch(self._world, "GET", f"{path}/{known}")
+            message_id = self._known_nonce(channel_id, fields)
+            if message_id is not None:
+                return router.dispatch(self._world, "GET", f"{path}/{message_id}")
             self._unarchive(channel_id)
             self._check_parts(channel_id, fields, files)
         elif method == "PATCH" and fields == {"archived": False} and (thread := _THREAD.fullmatch(path)) is not None:
@@ -199,7 +199,7 @@ class Rest:
             raise BackendError(400, 50083, "Thread is archived")
 
     def _unarchive(self, channel_id: int) -> None:
-        """A post opens an archived thread; a locked one only for those who manage threads."""
+        """Open an archived thread for a new message; a locked one only for members who manage threads."""
         channel = self._world.channels.get(channel_id)
         state = channel.thread_metadata if channel is not None else None
         if state is None or not state.archived:
@@ -242,28 +242,29 @@ def _page(world: World, channel_id: int, query: dict[str, str]) -> list[Any]:
         start = bisect_left(ids, int(query["before"])) - 1
     elif "around" in query:
         start = min(len(ids), bisect_right(ids, int(query["around"])) + limit // 2) - 1
-    found: list[Any] = []
-    while 0 <= start < len(ids) and len(found) < limit:
+    page: list[Any] = []
+    while 0 <= start < len(ids) and len(page) < limit:
         message = messages[ids[start]]
         if not message.is_ephemeral:
-            found.append(dict(serializers.message_payload(world, message)))
+            page.append(dict(serializers.message_payload(world, message)))
             if not world.granted.message_content:
-                rules.censor_message(found[-1], BOT_ID, backend=world)
+                rules.censor_message(page[-1], BOT_ID, backend=world)
         start += step
-    return found if step < 0 else found[::-1]
+    return page if step < 0 else page[::-1]
 
 
 @router.route("GET", "/guilds/{guild_id}/members/search")
 def _members(request: router.RequestContext) -> list[Any]:
     world, begin = request.backend, request.params["query"].lower()
     guild = world.get_guild(request.int_arg("guild_id"))
-    names = ((one, one.nick or "", world.users[one.user_id].name) for one in guild.members.values())
-    found = [one for one, *theirs in names if any(name.lower().startswith(begin) for name in theirs)]
-    return [dict(serializers.member_payload(world, guild, one)) for one in found[: int(request.params["limit"])]]
+    names = ((member, member.nick or "", world.users[member.user_id].name) for member in guild.members.values())
+    matching = [member for member, *theirs in names if any(name.lower().startswith(begin) for name in theirs)]
+    shown = matching[: int(request.params["limit"])]
+    return [dict(serializers.member_payload(world, guild, member)) for member in shown]
 
 
 async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[discord.File]]:
-    """JSON body and files of a request, plain or multipart."""
+    """Return the JSON body and the files of a request, plain or multipart."""
     if request.content_type.startswith("multipart/"):
         return await _read_multipart(await request.multipart(), limit)
     raw = await request.read()
@@ -289,9 +290,12 @@ async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, lis
     payload: Any = json.loads(scalars["payload_json"]) if "payload_json" in scalars else scalars
     body = payload.get("data") or payload if isinstance(payload, dict) else {}
     declared = body.get("attachments") or [] if isinstance(body, dict) else []
-    # The alternative text of each file.
-    told = {f"files[{item.get('id')}]": item.get("description") for item in declared if isinstance(item, dict)}
-    return payload, [discord.File(io.BytesIO(data), name, description=told.get(part)) for part, name, data in files]
+    alternative_texts = {
+        f"files[{item.get('id')}]": item.get("description") for item in declared if isinstance(item, dict)
+    }
+    return payload, [
+        discord.File(io.BytesIO(data), name, description=alternative_texts.get(part)) for part, name, data in files
+    ]
 
 
 def _refused(error: Exception) -> web.Response:

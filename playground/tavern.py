@@ -21,7 +21,7 @@ class OldMessage(NamedTuple):
     moment: datetime
 
 
-def old_messages(now: datetime | None = None) -> list[OldMessage]:
+def old_messages(month: datetime | None = None) -> list[OldMessage]:
     """Read the messages, the oldest first. They fill the weeks before the first day of this month.
 
     A start in the same month gives them the same ids: to the bot a message whose id is gone was deleted, and a model
@@ -29,6 +29,6 @@ def old_messages(now: datetime | None = None) -> list[OldMessage]:
     """
     lines = [line.partition(": ") for line in _FILE.read_text("utf-8").splitlines()]
     spoken = [(USER_IDS[name], content) for name, _, content in lines if name in USER_IDS]
-    end = (now or datetime.now(UTC)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    end = (month or datetime.now(UTC)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     begin = end - len(spoken) * _APART
     return [OldMessage(*message, begin + number * _APART) for number, message in enumerate(spoken)]

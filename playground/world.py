@@ -48,7 +48,7 @@ class LocalCdn(CdnStore):
         self.key = secrets.token_urlsafe(16)
         """Stands in each file's address, as Discord's signature does: whoever has the address may load the file."""
         self.files: dict[int, tuple[str, bytes]] = {}
-        """By id: name and bytes."""
+        """Files as (name, bytes), by the attachment's id."""
         # A page may still be about to fetch the picture that an edit has just replaced.
         self._retired: deque[int] = deque()
 
@@ -99,11 +99,11 @@ class World(Backend):
         self.state_listeners: list[Callable[[], None]] = []
         """Called when the bot comes, goes, or has other commands."""
         self.granted = discord.Intents.all()
-        """What Discord's portal lets the bot have."""
+        """The intents that Discord's portal grants the bot."""
         self.answered: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
-        """By interaction: set once the bot answers it."""
+        """Events by interaction, each set once the bot answers."""
         self.uploads: dict[int, list[str]] = {}
-        """By interaction: files that it brought, which no message shows."""
+        """Uploaded files by interaction, which no message shows."""
         self._embed_files: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
         self.max_messages = 10_000
         """Messages that one channel keeps; the oldest ones go."""
@@ -161,7 +161,7 @@ class World(Backend):
             channel.last_message_id = message.id
 
     def emit(self, event: str, payload: Mapping[str, Any]) -> None:
-        """Like Discord, say whose message somebody reacts to."""
+        """Send an event. As on Discord, a reaction names the message's author."""
         if event == "MESSAGE_REACTION_ADD":
             message = self.get_message(int(payload["channel_id"]), int(payload["message_id"]))
             payload = {**payload, "message_author_id": str(message.author_id)}
