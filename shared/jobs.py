@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from galvanic.options import MOST_LENGTH, CorpusInfo, GenerateOptions, StopAt, TrainOptions, TranscriptRef
 
+AUTHOR_BYTES = 4
+"""Bytes of the number that stands for the author of a line (`keys.job_authors`)."""
 NOBODY = 0
 """The user id in jobs that do not say who asked."""
 Snowflake = Annotated[int, Field(ge=0)]
@@ -65,7 +67,7 @@ class _Job(_Message):
 
 
 class TrainJob(_Job):
-    """Learn `corpus` (its text lies in Redis under its hash)."""
+    """Learn a text, which lies in Redis under the job (`keys.job_text`); `corpus` is what is known of it."""
 
     kind: Literal["train"] = "train"
     corpus: CorpusInfo

@@ -2,9 +2,10 @@
 
 Celery's own keys (`train`, `generate`, `unacked*`, `_kombu.*`) are not here.
 
-What belongs to one job expires: `job:ID:lease` after `lifecycle.LEASE_S`, texts and the files of a request as the
-settings say, the rest `JOB_TTL_S` after the job's last event. Cooldowns expire, too. What lists all jobs or workers is
-trimmed, or loses each with its end. What belongs to a model, a server or a channel stays until somebody deletes it.
+What belongs to one job expires: `job:ID:lease` after `lifecycle.LEASE_S`, its text with its end, the files of a request
+as the settings say, the rest `JOB_TTL_S` after the job's last event. Cooldowns expire, too. What lists all jobs or
+workers is trimmed, or loses each with its end. What belongs to a model, a server or a channel stays until somebody
+deletes it.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ TRANSCRIPTS = "transcripts"
 # its process. `deaths`: attempts in a row that ended without a word and without headway, the running one counted.
 # `progress`: entry of the newest progress. `model_id`: of the model that it makes. Of trainings
 # also `in_use`, once its model was its channel's.
-job = _Key("job:{job_id}")
+job = _Key("job:{job_id}:record")
 
 # String: a job (JSON) as the bot knows it: with who asked, and whose words it has. The one in its hash, which workers
 # read, is without them (`jobs.without_people`).
@@ -86,8 +87,15 @@ job_control = _Key("job:{job_id}:control")
 # String: bytes of a file of the job's result, or of its request (an import).
 artifact = _Key("job:{job_id}:file:{name}")
 
-# String: the text, UTF-8, zlib-compressed, expiring.
-corpus = _Key("corpus:{sha256}")
+# String: the text that a training learns, UTF-8, zlib-compressed. The script that ends the job deletes it.
+job_text = _Key("job:{job_id}:text")
+
+# String: a number of `shared.jobs.AUTHOR_BYTES` for each line of that text, equal for lines of one author. Only of
+# a channel's text; it goes with the text.
+job_authors = _Key("job:{job_id}:authors")
+
+# String: a text that somebody attached in a server, as `job_text`, for a further training on it. Expires.
+upload = _Key("bot:upload:{guild_id}:{sha256}")
 
 # Hash of a transcript (`shared.transcripts`): what is known of a channel's messages beside their words.
 # `info`: TranscriptInfo (JSON). `revision`: grows with every change that takes words out. `withdrawn`: the revision at

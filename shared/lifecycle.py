@@ -24,6 +24,9 @@ FIRST_EVENT = "0-1"  # id of a job's first event: those of attempts are larger
 FIRST_SEQ = 2  # of an attempt's own events; 1 says, before it begins, that the one before was interrupted
 LEASE_S = 60
 """A training that was not heard of for so long has lost its worker."""
+TEXT_TTL_S = 24 * 3600
+"""The end of a job deletes its text. If that never comes, as after a loss of Redis' data, the text expires. The bot
+renews it while the job is not over."""
 NOTIFICATIONS = 10_000  # entries of `keys.NOTIFICATIONS`
 
 
@@ -32,10 +35,10 @@ class Script(NamedTuple):
 
     text: str
     keys: tuple[str, ...]
-    arguments: tuple[str, ...]
+    arguments: tuple[str | bytes, ...]
 
     @property
-    def call(self) -> tuple[str, int, *tuple[str, ...]]:
+    def call(self) -> tuple[str, int, *tuple[str | bytes, ...]]:
         return self.text, len(self.keys), *(self.keys + self.arguments)
 
 
@@ -48,18 +51,22 @@ def script_text(*names: str) -> str:
 def _script(name: str, job_id: str, arguments: tuple[object, ...], more_keys: tuple[str, ...] = ()) -> Script:
     own = (key(job_id) for key in (keys.job, keys.job_events, keys.job_lease, keys.job_control))
     names = (*own, keys.NOTIFICATIONS, keys.ACTIVE, *more_keys)
-    values = (job_id, keys.JOB_TTL_S, NOTIFICATIONS, *arguments)
-    return Script(script_text("job", name), names, tuple(map(str, values)))
+    texts = (keys.job_text(job_id), keys.job_authors(job_id))
+    values = (job_id, keys.JOB_TTL_S, NOTIFICATIONS, *texts, *arguments)
+    return Script(
+        script_text("job", name), names, tuple(value if isinstance(value, bytes) else str(value) for value in values)
+    )
 
 
 def new_nonce() -> str:
     return secrets.token_hex(8)
 
 
-def enter(job: Job, key: str, nonce: str) -> Script:
-    """Enter a job as attempt 1. `key`: the idempotency key.
+def enter(job: Job, key: str, nonce: str, text: bytes = b"") -> Script:
+    """Enter a job as attempt 1.
 
-    Answers `entered`, or `known` when another call has entered this job.
+    `key`: the idempotency key. `text`: of a training, packed; empty if a channel is to be read first. Answers
+    `entered`, or `known` when another call has entered this job.
     """
     guild, model_id, ownership, now = "", "", "", time.time()
     fields: tuple[str, ...] = ("state", "waiting")
@@ -73,18 +80,20 @@ def enter(job: Job, key: str, nonce: str) -> Script:
     asked = not isinstance(job, DeleteJob)
     named, known = without_people(job).model_dump_json(), job.model_dump_json() if asked else ""
     said = (FIRST_EVENT, Queued().model_dump_json())
-    arguments = (named, key, *said, int(asked), guild, now, known, ownership, *fields)
+    arguments = (named, key, *said, int(asked), guild, now, known, ownership, text, TEXT_TTL_S, *fields)
     people = map(keys.requests, sorted(people_of(job))) if asked else ()
     more = (keys.OUTBOX, keys.asked(job.job_id), keys.ownership(model_id), *people)
     return _script("enter", job.job_id, arguments, more)
 
 
-def text_read(job: TrainJob) -> Script:
-    """Have a training wait whose channel was read; `job`: with the text.
+def text_read(job: TrainJob, text: bytes = b"", authors: bytes = b"") -> Script:
+    """Have a training wait whose channel was read; `job`: with what is known of its text.
+
+    `text`: packed. `authors`: a number of `AUTHOR_BYTES` for each line. Without a text, that is its transcript's.
 
     Answers the nonce of its attempt 1, which is to be sent, or nothing: it was ended, or a worker has it.
     """
-    told = (without_people(job).model_dump_json(), job.model_dump_json())
+    told = (without_people(job).model_dump_json(), job.model_dump_json(), text, authors, TEXT_TTL_S)
     return _script("text_read", job.job_id, told, (keys.asked(job.job_id),))
 
 

@@ -18,9 +18,9 @@ def run(client: redis.Redis, script: lifecycle.Script) -> Any:
     return client.eval(*script.call)
 
 
-def enter(client: redis.Redis, job: Job) -> None:
-    """Enter a job: a training waits, anything else is sent as attempt 1."""
-    assert run(client, lifecycle.enter(job, "entry", "nonce")) == b"entered"
+def enter(client: redis.Redis, job: Job, text: bytes = b"") -> None:
+    """Enter a job; `text`: of a training, packed."""
+    assert run(client, lifecycle.enter(job, "entry", "nonce", text)) == b"entered"
 
 
 def send(client: redis.Redis, job_id: str) -> tuple[int, str]:

@@ -195,12 +195,15 @@ class Attempt:
         """
         job, files = self._job, self._files
         files.folder.mkdir(parents=True, exist_ok=True)
-        if job.corpus.transcript is None:
-            packed = cast(bytes | None, self._client.get(keys.corpus(job.corpus.sha256)))
-            if packed is None:
-                raise UserError("The text of this training has expired.", "Run the command again.")
+        with self._client.pipeline() as pipe:
+            pipe.get(keys.job_text(job.job_id))
+            pipe.get(keys.job_authors(job.job_id))
+            packed, self._authors = cast(list[bytes | None], pipe.execute())
+        if packed is not None:
             unpack_to_file(packed, files.text, unpacked_limit(self._settings))
             return job.corpus
+        if job.corpus.transcript is None:
+            raise UserError("The text of this training has expired.", "Run the command again.")
         learned, self._authors = read_channel(self._settings, self._client, job, files.text, self._hooks.go_on)
         before = read(files.learned, CorpusInfo)
         if files.has_checkpoint and before is not None and before.sha256 != learned.sha256:

@@ -109,13 +109,10 @@ class Lease(Repeating):
     away. It must stop.
     """
 
-    def __init__(self, client: redis.Redis, job: TrainJob, job_events: JobEvents, text_ttl_s: int) -> None:
+    def __init__(self, client: redis.Redis, job: TrainJob, job_events: JobEvents) -> None:
         super().__init__(self._renew, RENEW_S, "lease_not_renewed")
         self._client = client
         self._script = lifecycle.renew(job.job_id, job_events.attempt, job_events.nonce, job_events.holder)
-        # How long a channel's words are kept is the bot's to say.
-        self._text = keys.corpus(job.corpus.sha256) if job.corpus.transcript is None else None
-        self._ttl = text_ttl_s
         self._touched = time.monotonic()
         self.lost = False
 
@@ -126,8 +123,6 @@ class Lease(Repeating):
         if time.monotonic() - self._touched > STALLED_AFTER_S:
             raise NoHeadway
         self.lost = not run_script(self._client, self._script)
-        if self._text is not None:
-            self._client.expire(self._text, self._ttl)
 
 
 STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"

@@ -40,7 +40,7 @@ def run_train(job_id: str, attempt: int, nonce: str) -> str | None:
 
 def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: JobEvents, files: JobFiles) -> str:
     """One attempt, unless too many in a row ended in the worker's death; its outcome. Raises redis.RedisError."""
-    lease = Lease(client, job, job_events, int(3_600 * settings.corpus_ttl_hours))
+    lease = Lease(client, job, job_events)
     with job_context(job), lease, StopDeadline(job, job_events, files):
         if files.take_end():
             job_events.note_headway()

@@ -79,20 +79,19 @@ class JobClient(Service):
     # ------------------------------------------------------------------ entering
 
     async def submit_train(self, job: TrainJob, text: str | None, limits: tuple[int, int]) -> Entry:
-        """Send a training; its text goes to Redis, compressed and expiring.
+        """Send a training; its text goes to Redis with it, compressed.
 
         `text` None: a channel's messages (`corpus.transcript`); if they are yet to be read, `text_read` is to follow.
         `limits`: as of `quotas.refused`; two that come at once cannot both pass one. Returns `entered`; `known` when
         this very job is there already (the message came twice); `user` or `guild` when that limit is reached.
         """
+        packed = b""
         if text is None:
             await self.keep_text(job)
         else:
             packed = await asyncio.to_thread(pack, text)
-            ttl_s = needed_s(job.corpus, self._settings)
-            await redis_call(self._redis.set(keys.corpus(job.corpus.sha256), packed, ex=ttl_s))
             if job.corpus.source == "upload":
-                await self._bound_uploads(job, ttl_s)
+                await self._keep_upload(job, packed)
         key, nonce = secrets.token_hex(8), lifecycle.new_nonce()
         verdict: Limit | None = None
 
@@ -103,7 +102,7 @@ class JobClient(Service):
                 verdict = refused(await _owners(pipe, job.place.guild_id), Owner.of(job), limits)
             pipe.multi()
             if verdict is None:
-                pipe.eval(*lifecycle.enter(job, key, nonce).call)
+                pipe.eval(*lifecycle.enter(job, key, nonce, packed).call)
 
         try:
             answer = await redis_call(self._redis.transaction(admit, keys.ACTIVE, keys.job(job.job_id)))
@@ -115,21 +114,23 @@ class JobClient(Service):
             await self._send_new(job, key, nonce)
         return entry
 
-    async def _bound_uploads(self, job: TrainJob, ttl_s: int) -> None:
-        """Drop the oldest of a server's uploaded texts where there are too many, unless a training needs them."""
-        known = keys.uploads(job.place.guild_id)
+    async def _keep_upload(self, job: TrainJob, packed: bytes) -> None:
+        """Keep an attached text for further trainings on it, and drop a server's oldest ones if there are too many."""
+        guild_id, ttl_s = job.place.guild_id, int(3_600 * self._settings.corpus_ttl_hours)
+        uploads = keys.uploads(guild_id)
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.zadd(known, {job.corpus.sha256: time.time()})
-            pipe.expire(known, ttl_s)
-            pipe.zrange(known, 0, -1 - _MOST_UPLOADS)
-            *_, old = await redis_call(pipe.execute())
-        for sha256 in (name.decode() for name in old):
-            if await self._release((keys.corpus(sha256),), f'"sha256":"{sha256}"', job.job_id, 0):
-                await redis_call(self._redis.zrem(known, sha256))
+            pipe.set(keys.upload(guild_id, job.corpus.sha256), packed, ex=ttl_s)
+            pipe.zadd(uploads, {job.corpus.sha256: time.time()})
+            pipe.expire(uploads, ttl_s)
+            pipe.zrange(uploads, 0, -1 - _MOST_UPLOADS)
+            pipe.zremrangebyrank(uploads, 0, -1 - _MOST_UPLOADS)
+            *_, oldest, _ = await redis_call(pipe.execute())
+        if oldest:
+            await redis_call(self._redis.delete(*(keys.upload(guild_id, sha256.decode()) for sha256 in oldest)))
 
     async def _release(self, words: tuple[str, ...], named: str, job_id: str, milliseconds: int) -> bool:
         """Let words go after a time; False: another training than `job_id` has them in it, as `named`."""
-        given = (named, job_id, keys.job(""), str(milliseconds))
+        given = (named, job_id, keys.job("%s"), str(milliseconds))
         return bool(await self.run(lifecycle.Script(lifecycle.script_text("release"), (*words, keys.ACTIVE), given)))
 
     async def importing(self, job_id: str) -> TrainJob | None:
@@ -138,10 +139,14 @@ class JobClient(Service):
         stored = await self.load(job_id) if state == b"reading" else None
         return stored.job if stored is not None and isinstance(stored.job, TrainJob) else None
 
-    async def text_read(self, job: TrainJob) -> bool:
-        """Send a training whose channel was read; False: it was cancelled meanwhile."""
+    async def text_read(self, job: TrainJob, text: bytes = b"", authors: bytes = b"") -> bool:
+        """Send a training whose channel was read; False: it was cancelled meanwhile.
+
+        `job`: with what is known of its text. `text`: packed (`shared.corpora.pack`). `authors`: a number of
+        `AUTHOR_BYTES` for each line. Without a text, that is its transcript's.
+        """
         await self.keep_text(job)
-        nonce = await self.run(lifecycle.text_read(job))
+        nonce = await self.run(lifecycle.text_read(job, text, authors))
         if nonce is None:
             return False
         try:
@@ -315,17 +320,18 @@ class JobClient(Service):
 
     # ------------------------------------------------------------------ texts
 
-    async def text(self, sha256: str) -> str | None:
-        """A text sent with an earlier training; None: it has expired. Raises UserError if it is damaged."""
-        packed = cast(bytes | None, await redis_call(self._redis.get(keys.corpus(sha256))))
+    async def upload(self, guild_id: int, sha256: str) -> str | None:
+        """Return a text that was attached in a server; None: it has expired. Raises UserError if it is damaged."""
+        packed = cast(bytes | None, await redis_call(self._redis.get(keys.upload(guild_id, sha256))))
         return None if packed is None else await asyncio.to_thread(unpack, packed, unpacked_limit(self._settings))
 
     async def keep_text(self, job: TrainJob) -> None:
         """Extend the life of a training's text, and of what only the bot knows of it: it may wait for long."""
-        ttl_s = needed_s(job.corpus, self._settings)
         async with self._redis.pipeline(transaction=True) as pipe:
+            for key in (keys.job_text(job.job_id), keys.job_authors(job.job_id)):
+                pipe.expire(key, lifecycle.TEXT_TTL_S)
             for key in text_keys(job.corpus):
-                pipe.expire(key, ttl_s)
+                pipe.expire(key, needed_s(self._settings))
             pipe.expire(keys.asked(job.job_id), keys.JOB_TTL_S)
             await redis_call(pipe.execute())
 
@@ -411,10 +417,8 @@ def card_nonce(job_id: str, before: int = 0) -> str:
 
 
 def text_keys(corpus: CorpusInfo) -> tuple[str, ...]:
-    """The keys of a text's words, and of what expires with them."""
-    if corpus.transcript is None:
-        return (keys.corpus(corpus.sha256),)
-    return page_keys(corpus.transcript.transcript_id)
+    """The keys of a channel's words, and of what expires with them."""
+    return () if corpus.transcript is None else page_keys(corpus.transcript.transcript_id)
 
 
 def page_keys(transcript_id: str) -> tuple[str, ...]:
@@ -426,8 +430,6 @@ def page_keys(transcript_id: str) -> tuple[str, ...]:
     )
 
 
-def needed_s(corpus: CorpusInfo, settings: Settings) -> int:
+def needed_s(settings: Settings) -> int:
     """Seconds that they are kept after each sign of life of a training that is not over: bot and worker may be down."""
-    if corpus.transcript is None:
-        return int(3_600 * settings.corpus_ttl_hours)
     return max(_DAY_S, int(_DAY_S * settings.channel_corpus_days))

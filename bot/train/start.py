@@ -228,7 +228,7 @@ class Trainings(Requests):
     async def text_again(self, model: ModelRecord, *, keep_licence: bool) -> Corpus | CorpusInfo:
         """The text that a model learned; of messages, which stay where they are, only what is known of them.
 
-        Redis keeps a text for a while. After that, one of the catalogue is fetched again, and may have changed since.
+        An attached text is kept for a while. One of the catalogue is fetched again, and may have changed since.
         `keep_licence`: as the option of `train`. Raises `UserError`: it is not known or no longer kept, and how to name
         or attach it; or as `corpora.resolve`.
         """
@@ -242,7 +242,7 @@ class Trainings(Requests):
         if info.source == "channel":
             return await self._messages_again(model, info, command)
         same = model.options is None or model.options.keep_licence == keep_licence
-        text = await self.jobs.text(info.sha256) if same else None
+        text = await self.jobs.upload(model.guild_id, info.sha256) if same and info.source == "upload" else None
         if text is not None:
             return Corpus(info, text)
         if info.source in PUBLIC_SOURCES:

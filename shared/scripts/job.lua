@@ -1,9 +1,11 @@
 -- What the scripts of a job's life share: each of them begins with this file.
 -- KEYS: the job's record, its events, its lease, what was asked of it, notifications, the trainings that are not over.
--- ARGV: the job's id, seconds for which a job is kept, entries of the notifications; then what the script itself takes.
+-- ARGV: the job's id, seconds for which a job is kept, entries of the notifications, the keys of the job's text and of its
+-- lines' authors; then what the script itself takes. A worker may only read and delete these two, and EVAL demands the
+-- right to write to all of KEYS.
 local job, events, lease, control, notifications, active = unpack(KEYS, 1, 6)
-local id, ttl, most = ARGV[1], ARGV[2], ARGV[3]
-local given = { unpack(ARGV, 4) }
+local id, ttl, most, text, authors = unpack(ARGV, 1, 5)
+local given = { unpack(ARGV, 6) }
 
 -- Whether an attempt is still the newest one.
 local function is_newest(attempt, nonce)
@@ -28,15 +30,23 @@ local function notify()
 end
 
 -- XADD refuses an id that is not the newest and ends the script: an event of a superseded attempt changes nothing.
--- The last event ends the job.
+-- The last event ends the job, and its text goes.
 local function tell(entry, event, last)
   redis.call('XADD', events, entry, 'event', event, unpack(last and { 'last', '1' } or {}))
   if last then
     redis.call('HDEL', active, id)
     redis.call('HSET', job, 'state', 'over')
     redis.call('DEL', lease)
+    redis.call('DEL', text, authors)
   end
   redis.call('EXPIRE', events, ttl)
   redis.call('EXPIRE', job, ttl)
   notify()
+end
+
+-- Keep a text, which may be '', and the numbers of its lines' authors, '' for a text that is no channel's.
+local function keep_text(new_text, new_authors, seconds)
+  redis.call('DEL', text, authors)
+  if new_text ~= '' then redis.call('SET', text, new_text, 'EX', seconds) end
+  if new_authors ~= '' then redis.call('SET', authors, new_authors, 'EX', seconds) end
 end

@@ -9,7 +9,7 @@ if redis.call('HEXISTS', active, id) == 1 and redis.call('HGET', job, 'state') =
 end
 local model = redis.call('HGET', job, 'model_id')
 if model and redis.call('EXISTS', given[2] .. model) == 0 then redis.call('DEL', given[3] .. model) end
-redis.call('DEL', job, events, lease, KEYS[8])
+redis.call('DEL', job, events, lease, text, authors, KEYS[8])
 redis.call('SREM', KEYS[7], id)
 redis.call('HDEL', active, id)
 return 'undone'

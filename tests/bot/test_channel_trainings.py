@@ -60,7 +60,7 @@ async def test_messages_stay_where_they_are_and_are_kept_while_they_are_needed(
     await expire(store, info.transcript_id, 60)
     assert await queue.submit_train(job_of(info), None, (3, 20)) == "entered"
     assert min(await left_ms(client, info)) > 6 * DAY_MS
-    assert not await client.exists(keys.corpus(""))
+    assert not await client.exists(keys.job_text("t-1"))
     await expire(store, info.transcript_id, 60)
     await queue.keep_text(job_of(info))
     assert min(await left_ms(client, info)) > 6 * DAY_MS

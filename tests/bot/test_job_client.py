@@ -30,9 +30,8 @@ async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.as
     job, before = train_job(), time.time()
     assert await queue.submit_train(job, "a tide " * 300, (3, 20)) == "entered"
     assert await client.llen(TRAIN_QUEUE) == 0  # type: ignore[misc]
-    packed = await client.get(keys.corpus(job.corpus.sha256))
-    assert unpack(packed, 10_000) == "a tide " * 300
-    assert await client.ttl(keys.corpus(job.corpus.sha256)) > 0
+    assert unpack(await client.get(keys.job_text(job.job_id)), 10_000) == "a tide " * 300
+    assert await client.ttl(keys.job_text(job.job_id)) > 0
     stored = await queue.load(job.job_id)
     assert stored is not None
     assert stored.job == job
@@ -87,10 +86,20 @@ async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(
     with pytest.raises(UserError, match=r"no longer have the file.*`!train --from tides`"):
         await text_again(model)
     await queue.submit_train(job, "a tide " * 300, (3, 20))
+    await queue.cancel(job.job_id)
     found = await text_again(model)
     assert isinstance(found, Corpus)
     assert found.info == job.corpus
     assert found.text == "a tide " * 300
+
+
+async def test_the_oldest_of_many_uploads_go(queue: JobClient) -> None:
+    for number in range(22):
+        job = train_job(job_id=f"t-{number}", corpus=corpus(sha256=str(number)))
+        assert await queue.submit_train(job, "a tide " * 300, (99, 99)) == "entered"
+    kept = [await queue.upload(job.place.guild_id, str(number)) is not None for number in range(22)]
+    assert kept == [False, False] + [True] * 20
+    assert await queue.upload(job.place.guild_id + 1, "5") is None
 
 
 async def test_a_text_with_a_name_is_fetched_again(settings: Settings, text_again: TextAgain, tmp_path: Path) -> None:

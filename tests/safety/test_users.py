@@ -11,7 +11,9 @@ import psutil
 import pytest
 import redis
 
-from shared import keys
+from shared import keys, lifecycle
+from shared.events import Cancelled
+from tests.factories import train_job
 from tests.launcher.running import wait_until
 from tests.safety.server import FOLDER, START, USERS, Server
 
@@ -72,6 +74,11 @@ def test_neither_changes_the_server_nor_looks_at_all(server: Server, user: str, 
         f"RPUSH {keys.transcript_text(TRANSCRIPT)} x",
         f"EXPIRE {keys.transcript_text(TRANSCRIPT)} 1000000",
         f"DEL {keys.transcript_text(TRANSCRIPT)}",
+        f"EXPIRE {keys.job_text('t-1')} 1000000",
+        f"PERSIST {keys.job_text('t-1')}",
+        f"GETEX {keys.job_text('t-1')} PERSIST",
+        f"SET {keys.job_text('t-1')} x",
+        f"EXPIRE {keys.job_authors('t-1')} 1000000",
         f"HSET {keys.channel(77)} chat 1",
         f"HGETALL {keys.channel(77)}",
         f"SMEMBERS {keys.OUTBOX}",
@@ -117,6 +124,20 @@ def test_a_worker_reads_the_words_of_a_transcript_and_whether_they_stand(server:
         assert worker.exists(keys.transcript_text(TRANSCRIPT))
         assert not worker.exists(keys.transcript_gone(TRANSCRIPT))
         assert worker.hmget(keys.transcript(TRANSCRIPT), "revision", "withdrawn") == [None, None]
+
+
+def test_a_worker_that_ends_a_job_deletes_its_text(server: Server) -> None:
+    job = train_job()
+    text, authors = keys.job_text(job.job_id), keys.job_authors(job.job_id)
+    with server.client("bot") as bot, server.client("worker") as worker:
+        assert bot.eval(*lifecycle.enter(job, "entry", "n", b"words").call) == b"entered"
+        bot.set(authors, b"1111")
+        begin = lifecycle.begin(job.job_id, 1, "n", holder="h", worker="w", training=True)
+        assert worker.eval(*begin.call) is not None
+        assert (worker.get(text), worker.get(authors)) == (b"words", b"1111")
+        end = lifecycle.tell(job.job_id, "1-2", Cancelled().model_dump_json(), last=True, progress=False)
+        assert worker.eval(*end.call) == 1
+        assert not bot.exists(text, authors)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TRANSCRIPT = "0123456789abcdef01234567"
 READS_ONLY = {"VERSION", "transcript", "transcript_text", "transcript_authors", "transcript_gone"}
 """What a worker looks at and never changes."""
+READS_AND_DELETES = {"job_text", "job_authors"}
+"""What goes with the end of a job, and what a worker must not make live longer."""
 OF_THE_BOTS_SCRIPTS = {"requests", "asked", "ownership", "OUTBOX"}
 """Named in `shared` for scripts that the bot alone runs."""
 SAMPLES: dict[str, Any] = {
@@ -74,6 +76,7 @@ def test_a_worker_may_use_what_it_names(admin: redis.Redis, name: str) -> None:
     assert key is not None
     assert may(admin, "worker", "EXISTS", key)
     assert may(admin, "worker", "DEL", key) == (name not in READS_ONLY)
+    assert may(admin, "worker", "EXPIRE", key, "1") == (name not in READS_ONLY | READS_AND_DELETES)
 
 
 @pytest.mark.parametrize("name", sorted(set(BOTS) - set(WORKERS)))

@@ -88,7 +88,7 @@ class Lives(RuleBasedStateMachine):
     def enter(self, guild_id: int, again: bool, reads: bool, sent: bool) -> None:
         corpus = {"corpus": channel_corpus(None, chars=0)} if reads else {}
         job = train_job(job_id=f"t-{next(self.number)}", place=place(guild_id=guild_id), **corpus)
-        script = lifecycle.enter(job, "entry", "first")
+        script = lifecycle.enter(job, "entry", "first", b"" if reads else b"words")
         assert run(self.client, script) == "entered"
         if again:  # the reply was lost
             assert run(self.client, script) == "entered"
@@ -104,7 +104,7 @@ class Lives(RuleBasedStateMachine):
         job = self.reading.pop()
         over = self.record(job.job_id)["state"] == "over"
         for _ in range(1 + again):
-            assert run(self.client, lifecycle.text_read(job)) == (None if over else "first")
+            assert run(self.client, lifecycle.text_read(job, b"words", b"1111")) == (None if over else "first")
         if sent and not over:
             self.queue.append(Message(job.job_id, 1, "first"))
 
@@ -237,8 +237,10 @@ class Lives(RuleBasedStateMachine):
             over = known["state"] == "over"
             assert self.ends(job_id) == int(over)
             assert bool(self.client.hexists(keys.ACTIVE, job_id)) != over
+            text = self.client.exists(keys.job_text(job_id))
+            assert bool(text) == (known["state"] in ("waiting", "begun"))
             if over:
-                assert not self.client.exists(keys.job_lease(job_id))
+                assert not self.client.exists(keys.job_lease(job_id), keys.job_authors(job_id))
             else:
                 assert known["nonce"], "so that the sweep can have it wait again"
 
@@ -280,7 +282,7 @@ def test_in_any_order_none_ends_twice_and_none_is_lost(client: redis.Redis) -> N
 
 
 def entered(client: redis.Redis, job: Job, nonce: str = "n") -> None:
-    assert run(client, lifecycle.enter(job, "entry", nonce)) == "entered"
+    assert run(client, lifecycle.enter(job, "entry", nonce, b"words")) == "entered"
 
 
 def begun(client: redis.Redis, job: Job, holder: str = "h", number: int = 1, nonce: str = "n") -> Any:
@@ -333,7 +335,7 @@ def test_what_was_taken_back_can_be_entered_again_and_never_begins(client: redis
     assert run(client, lifecycle.roll_back(job.job_id, "another")) == "not there"
     assert run(client, lifecycle.roll_back(job.job_id, "entry")) == "undone"
     assert begun(client, job) is None
-    assert not client.exists(keys.ACTIVE, keys.OUTBOX, keys.job(job.job_id))
+    assert not client.exists(keys.ACTIVE, keys.OUTBOX, keys.job(job.job_id), keys.job_text(job.job_id))
     entered(client, job)
 
 

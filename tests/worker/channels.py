@@ -13,7 +13,6 @@ from bot.channels.store import Line, TranscriptStore
 from galvanic.learners import StreamsLearner
 from galvanic.model_file import describe
 from galvanic.options import CorpusInfo, TrainOptions, TranscriptRef
-from shared import keys
 from shared.connect import connect, connect_async
 from shared.corpora import pack
 from shared.events import Event, Finished, Started
@@ -155,13 +154,13 @@ def channel_corpus(ref: TranscriptRef) -> CorpusInfo:
 def book_job(client: redis.Redis, job_id: str = "t-1", text: str = babble(1_500), **fields: Any) -> TrainJob:
     """A training on a text that is nobody's, which waits for a worker."""
     info = fields.pop("corpus", corpus(text))
-    client.set(keys.corpus(info.sha256), pack(text))
-    return enter(client, TrainJob(**{"job_id": job_id, "place": place(), "corpus": info, "options": SMALL, **fields}))
+    job = TrainJob(**{"job_id": job_id, "place": place(), "corpus": info, "options": SMALL, **fields})
+    return enter(client, job, pack(text))
 
 
-def enter(client: redis.Redis, job: TrainJob) -> TrainJob:
-    """Let a job wait for a worker."""
-    lives.enter(client, job)
+def enter(client: redis.Redis, job: TrainJob, text: bytes = b"") -> TrainJob:
+    """Let a job wait for a worker; `text`: packed, unless that is its transcript's."""
+    lives.enter(client, job, text)
     return job
 
 

@@ -35,20 +35,13 @@ def begun_without_a_lease(client: redis.Redis, job: TrainJob) -> JobEvents:
 def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(client: redis.Redis) -> None:
     job = train_job()
     log = begun_without_a_lease(client, job)
-    with beside.Lease(client, job, JobEvents(client, job.job_id, log.attempt, "another"), 60) as old:
+    with beside.Lease(client, job, JobEvents(client, job.job_id, log.attempt, "another")) as old:
         wait_until(lambda: old.lost)
     assert not client.exists(keys.job_lease(job.job_id))
-    with beside.Lease(client, job, log, 60) as new:
+    with beside.Lease(client, job, log) as new:
         wait_until(lambda: client.exists(keys.job_lease(job.job_id)))
     assert client.get(keys.job_lease(job.job_id)) == log.holder.encode()
     assert not new.lost
-
-
-def test_a_text_is_renewed_while_a_training_holds_it(client: redis.Redis) -> None:
-    job = train_job()
-    client.set(keys.corpus(job.corpus.sha256), "words", ex=60)
-    with beside.Lease(client, job, JobEvents(client, job.job_id), 5_000):
-        wait_until(lambda: client.ttl(keys.corpus(job.corpus.sha256)) > 60)  # type: ignore[operator]
 
 
 def test_a_training_that_does_not_stop_in_time_waits_again_and_its_process_ends(

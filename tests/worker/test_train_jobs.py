@@ -99,10 +99,9 @@ def test_an_attempt_whose_training_was_taken_away_stops_before_its_first_step(
     run, steps = Attempt.run, []
 
     def stood_still(attempt: Attempt) -> Any:
-        client.delete(keys.job_lease("t-1"))
         job_events, held = attempt._job_events, attempt._lease
         monkeypatch.setattr(job_events, "publish", lambda event: steps.append(event.kind))
-        requeue = lifecycle.requeue("t-1", job_events.attempt, job_events.nonce, "lapsed", "next")
+        requeue = lifecycle.requeue("t-1", job_events.attempt, job_events.nonce, "died", "next")
         assert lives.run(client, requeue) == b"2"
         while not held.lost:
             time.sleep(0.01)
