@@ -11,6 +11,8 @@ import pytest
 import redis
 
 from shared import keys
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.queues import lists_of
 from tests.driver.client import NotInTimeError
 from tests.e2e.acts import forget_models, rest
 from tests.e2e.conftest import _show_logs, pytest_runtest_makereport  # noqa: F401  # they show the logs of failed tests
@@ -70,7 +72,7 @@ def left_over(system: System) -> dict[str, Any]:
                 "active": client.hgetall(keys.ACTIVE),
                 "undelivered": client.smembers(keys.OUTBOX),
                 "unacked": client.hlen("unacked") or client.zcard("unacked_index"),
-                "messages": client.llen("train") + client.llen("generate"),
+                "messages": sum(map(client.llen, (*lists_of(TRAIN_QUEUE), *lists_of(GENERATE_QUEUE)))),  # type: ignore[arg-type]
                 "leases": client.keys("job:*:lease"),
                 "deletions": client.hgetall(keys.DELETING),
             }

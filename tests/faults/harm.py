@@ -110,6 +110,27 @@ def without_redis(system: System) -> Iterator[None]:
 
 
 @contextmanager
+def losing_what_follows(system: System) -> Iterator[None]:
+    """Let Redis forget all that is written in it, as a machine does that loses its power before the disk has it."""
+    (log,) = (system.view / "redis" / "appendonlydir").glob("*.incr.aof")
+    size = log.stat().st_size
+    yield
+    with without_redis(system):
+        os.truncate(log, size)
+
+
+@contextmanager
+def full_redis(system: System) -> Iterator[None]:
+    """In it Redis has no memory for anything new."""
+    with system.redis as client:
+        client.config_set("maxmemory", 1)
+        try:
+            yield
+        finally:
+            client.config_set("maxmemory", 0)
+
+
+@contextmanager
 def without_worker(system: System, queue: str) -> Iterator[None]:
     """Stop a worker in order, and start it again afterwards."""
     system.stop_part(queue)

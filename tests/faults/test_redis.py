@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from typing import cast
 
+import redis
+
+from bot.jobs.sweep import LOST_S
+from shared import keys
 from shared.events import Progress
+from shared.jobs import TRAIN_QUEUE
+from shared.lifecycle import LEASE_S
+from shared.queues import id_of, ids_in_order, lists_of, message_id
 from tests.driver.client import text_of
-from tests.e2e.acts import TINY, lasting
+from tests.e2e.acts import TINY, lasting, start_worker
 from tests.e2e.system import System
 from tests.faults import harm
 from tests.faults.cells import record
@@ -115,6 +124,72 @@ def test_it_is_gone_for_a_minute_while_a_model_is_saved(system: System) -> None:
         since = time.monotonic()
         training.learned()
     record(GONE, "saving", "finished", since=since)
+
+
+def test_a_message_is_lost_while_the_queue_is_busy(system: System) -> None:
+    """As when a worker is killed between Redis' answer and its own note of that; others go on waiting in the queue."""
+    with (
+        Training(system, "busy", lasting(5)) as busy,
+        Training(system, "lost", TINY) as lost,
+        Training(system, "next", TINY) as following,
+    ):
+        busy.trains()
+        with system.redis as client:
+            assert take_message(client, lost.job_id)
+            since = time.monotonic()
+            lost.until("its next message", lambda: message_id(lost.job_id, 2) in queued(client), LOST_S + 60)
+            until = time.monotonic()
+            assert queued(client) == [message_id(lost.job_id, 2), message_id(following.job_id, 1)]
+        system.client.click_label(busy.card, "Cancel")
+        busy.ended("Cancelled")
+        for training in (lost, following):
+            training.learned()
+            assert [attempt.resumed for attempt in training.attempts()] == [False]
+    record("a message lost under a busy queue", "queued", "sent again, all finished", since=since, until=until)
+
+
+def queued(client: redis.Redis) -> list[str]:
+    """Ids of the messages for train workers, the next one first."""
+    return ids_in_order([cast(list[bytes], client.lrange(name, 0, -1)) for name in lists_of(TRAIN_QUEUE)])
+
+
+def take_message(client: redis.Redis, job_id: str) -> bool:
+    """Take a training's message out of its list; False: there is none."""
+    for name in lists_of(TRAIN_QUEUE):
+        for message in cast(list[bytes], client.lrange(name, 0, -1)):
+            if id_of(message) == message_id(job_id, 1):
+                return bool(client.lrem(name, 1, message))  # type: ignore[arg-type]
+    return False
+
+
+def test_it_comes_back_without_the_last_seconds(system: System) -> None:
+    """It does not know that the training was begun. Whoever has it stops, and the next attempt goes on from there."""
+    with system.redis as client, contextlib.ExitStack() as training_goes_on:
+        with harm.without_worker(system, "train"):
+            training = training_goes_on.enter_context(Training(system, "forgotten", lasting(2)))
+            training.until("its card to be noted", lambda: client.hexists(keys.job(training.job_id), "card"))
+            with harm.losing_what_follows(system):
+                start_worker(system, "train")
+                training.trains()
+        since = time.monotonic()
+        told = training.next_attempt(1, 2 * LEASE_S + 60)
+        assert told.event.resumed  # type: ignore[union-attr]
+        training.learned()
+    record("Redis back without its last seconds", "training", "resumed, finished", since=since, until=told.at)
+
+
+def test_a_training_is_cancelled_while_redis_is_full(system: System) -> None:
+    with Training(system, "runs", lasting(1)) as first, Training(system, "unwanted", TINY) as second:
+        first.trains()
+        with harm.full_redis(system):
+            since = time.monotonic()
+            system.client.click_label(second.card, "Cancel")
+            second.ended("Cancelled", timeout=60)
+            until = time.monotonic()
+        first.learned()
+        assert second.attempts() == []
+        assert len(first.attempts()) == 1
+    record("Redis is full", "queued", "cancelled at once, the other finished", since=since, until=until)
 
 
 def test_it_hangs_for_a_minute_while_a_text_is_asked_for(system: System) -> None:

@@ -17,6 +17,7 @@ from shared import keys, messages
 from shared.events import Failed, Progress
 from shared.jobs import TrainJob
 from shared.lifecycle import LEASE_S
+from shared.queues import TRANSPORT
 from tests.driver.client import text_of
 from tests.e2e.acts import TINY, lasting
 from tests.e2e.system import System
@@ -120,6 +121,7 @@ def test_a_message_that_is_delivered_twice_is_one_training(system: System) -> No
         job = TrainJob.model_validate_json(client.hget(keys.job(training.job_id), "job"))  # type: ignore[arg-type]
         since = time.monotonic()
         with Celery("tests", broker=harm.broker(system), task_serializer="json") as app:
+            app.conf.broker_transport_options = TRANSPORT
             for _ in range(2):
                 messages.send(app, job, attempt, nonce)
         system.client.wait_for(lambda: not client.llen("train") and not client.hlen("unacked"), 60, "them to go")
