@@ -1,9 +1,10 @@
-"""All trainings that are not over, with their places and times: for cards, `jobs` and refusals."""
+"""All trainings that are not over, with their places and times: for cards, `jobs` and quotas."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import heapq
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -30,29 +31,29 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class QueuedTraining:
-    """Where a training stands among the others."""
+    """A training that is not over, and where it stands among the others."""
 
     job: TrainJob
-    card: tuple[int, int] | None  # channel and message that show it
+    card: tuple[int, int] | None  # ids of the channel and the message that show it
     place: int | None = None  # how many wait before it; None: it does not wait
-    begins: Estimate | None = None  # None: it has begun, or no worker is there
-    ends: Estimate | None = None  # when it has learned; None: no worker is there
+    begins: Estimate | None = None  # None: it does not wait, or no worker is there
+    ends: Estimate | None = None  # None: it has not begun, or no worker is there
     progress: Progress | None = None
 
     @property
     def runs(self) -> bool:
-        """Whether a worker has it."""
+        """Return whether a worker has it."""
         return self.place is None and not self.job.imports
 
     def is_of(self, guild_id: int | None, user_id: int | None = None) -> bool:
-        """Of a server, or of one member there."""
+        """Return whether it is a server's, or one member's there."""
         return self.job.place.guild_id == guild_id and user_id in (None, self.job.place.user_id)
 
 
 @dataclass(frozen=True)
 class QueueSnapshot:
-    """The trainings that are not over: those that workers have, those that wait, in their order, and those whose
-    channel is being read."""
+    """`trainings`: those that workers have, then those that wait, the next one first, then those whose channel is being
+    read."""
 
     trainings: tuple[QueuedTraining, ...]
     machines: tuple[str, ...] = ()  # what the train workers run on, each once
@@ -70,20 +71,9 @@ class QueueSnapshot:
     def of(self, job_id: str) -> QueuedTraining | None:
         return next((training for training in self.trainings if training.job.job_id == job_id), None)
 
-    def before(self, training: QueuedTraining) -> int:
-        """Trainings of other servers that wait or run before one that waits."""
-        at = self.trainings.index(training) if training.place is not None else 0
-        return sum(not other.is_of(training.job.place.guild_id) for other in self.trainings[:at])
-
-    def first_to_end(self, guild_id: int, user_id: int | None = None) -> QueuedTraining | None:
-        """Of a server's trainings, or one member's of them, that which ends first; None: nobody can say."""
-        timed = [(training.ends.seconds, training) for training in self.trainings if training.ends is not None]
-        own = [(seconds, training) for seconds, training in timed if training.is_of(guild_id, user_id)]
-        return min(own, key=lambda pair: pair[0])[1] if own else None
-
 
 class Snapshots:
-    """Reads the trainings from Redis, at most every `GOOD_FOR_S`."""
+    """Reads the trainings from Redis, at most every `GOOD_FOR_S` seconds."""
 
     def __init__(self, client: redis.asyncio.Redis, settings: Settings) -> None:
         self._redis = client
@@ -93,7 +83,7 @@ class Snapshots:
         self._at = float("-inf")
 
     async def look(self, *, now: bool = False) -> QueueSnapshot:
-        """`now`: not one of a moment ago. Raises redis.RedisError."""
+        """Return the trainings; with `now` not those of a moment ago. Raises redis.RedisError."""
         async with self._lock:
             if now or time.monotonic() - self._at > GOOD_FOR_S:
                 self._seen = await self._read()
@@ -132,12 +122,12 @@ class Snapshots:
                 waiting.append((order.get(message_id(job_id, int(attempt or 0)), -1), training))
             else:
                 reading.append(training)
-        line = [training for _, training in sorted(waiting, key=lambda pair: pair[0])]
+        ordered = [training for _, training in sorted(waiting, key=lambda pair: pair[0])]
+        line = [replace(training, place=place) for place, training in enumerate(ordered)]
         if workers:
             line = self._timed(begun, line, len(workers))
         else:
             begun = [replace(training, ends=None) for training in begun]
-            line = [replace(training, place=place) for place, training in enumerate(line)]
         alive = {name.decode() for name in workers}
         machines = dict.fromkeys(text.decode() for name, text in sorted(info.items()) if name.decode() in alive)
         return QueueSnapshot((*begun, *line, *reading), tuple(machines))
@@ -155,16 +145,15 @@ class Snapshots:
     def _timed(
         self, begun: Sequence[QueuedTraining], line: Sequence[QueuedTraining], workers: int
     ) -> list[QueuedTraining]:
-        """Add places, and times at the latest: by the limits of those before."""
-        free = [training.ends.seconds for training in begun if training.ends is not None]
-        free += [0.0] * (workers - len(free))
+        """Add when each training that waits begins at the latest, if all before it take as long as they may."""
+        free_in_s = [training.ends.seconds for training in begun if training.ends is not None]
+        free_in_s += [0.0] * (workers - len(free_in_s))
+        heapq.heapify(free_in_s)
         timed = []
-        for place, training in enumerate(line):
-            begins = min(free)
-            ends = begins + limit_s(training.job.options, self._settings)
-            free[free.index(begins)] = ends
-            begins_at, ends_at = Estimate(begins, sure=False), Estimate(ends, sure=False)
-            timed.append(replace(training, place=place, begins=begins_at, ends=ends_at))
+        for training in line:
+            begins_s = heapq.heappop(free_in_s)
+            heapq.heappush(free_in_s, begins_s + limit_s(training.job.options, self._settings))
+            timed.append(replace(training, begins=Estimate(begins_s, sure=False)))
         return timed
 
 

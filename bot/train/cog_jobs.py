@@ -260,9 +260,7 @@ def _line(row: Row, snapshot: QueueSnapshot) -> str:
 
 def _standing(training: QueuedTraining, snapshot: QueueSnapshot) -> str:
     if training.place is not None:
-        where = in_line(training.place, snapshot.waiting, training.begins)
-        others = snapshot.before(training)
-        return where + (f" ({count(others, 'training')} of other servers before it)" if others else "")
+        return in_line(training.place, snapshot.waiting, training.begins)
     if training.job.imports:
         return "reading the channel"
     if training.progress is None:

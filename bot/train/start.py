@@ -24,7 +24,7 @@ from bot.servers.access import Actor
 from bot.train import options as train_options
 from bot.train.card import TrainingCards
 from bot.types import Send
-from bot.words import as_typed, span
+from bot.words import as_typed
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.units import MEGABYTE, count
@@ -323,8 +323,5 @@ class Trainings(Requests):
             problem = (
                 f"You already have {count(for_one, 'training')} waiting or running here, the most one person may have."
             )
-        snapshot = await self.snapshots.look(now=True)
-        first = snapshot.first_to_end(owner.guild_id, owner.user_id if limit == "user" else None)
-        if first is None or first.ends is None:
-            return UserError(problem, "Try again when one of them has ended.")
-        return UserError(problem, f"Try again in {span(first.ends)}: `{first.job.job_id}` ends first.")
+        prefix = await self.servers.prefix(owner.guild_id)
+        return UserError(problem, f"Try again when one of them has ended. `{prefix}jobs` lists them.")

@@ -273,10 +273,9 @@ def test_the_list_of_jobs() -> None:
         f"🧠 **The Book of Tides** · <@{USER}>",
         f"37 %, about 2 min left · `t-1` · [card]({card_link})",
         f"🕓 ⭐ **The Book of Tides** · <@{USER}>",
-        "2nd of 3 waiting, begins in about 3 min (1 training of other servers before it) · `t-3`"
-        f" · [card]({card_link})",
+        f"2nd of 3 waiting, begins in about 3 min · `t-3` · [card]({card_link})",
         "🕓 A training in another channel",
-        "3rd of 3 waiting, begins in about 5 min (1 training of other servers before it)",
+        "3rd of 3 waiting, begins in about 5 min",
     ]
     assert embed.footer.text == "1 training of other servers · ⭐ yours: ?cancel JOB, ?finish JOB"
     assert "?train" in (listing([], QueueSnapshot(()), GUILD, "?").description or "")

@@ -67,10 +67,6 @@ async def test_those_that_run_come_first_and_the_others_begin_after_them(
     assert begins[1:] == pytest.approx([100, 340, 580], abs=5)
     assert [one.begins.sure for one in snapshot.trainings if one.begins] == [False, False, False]
     assert (snapshot.waiting, snapshot.machines) == (3, ("the machine of w1",))
-    first = snapshot.first_to_end(GUILD)
-    assert first is not None
-    assert first.job.job_id == "t-1"
-    assert [snapshot.before(one) for one in snapshot.trainings] == [0, 1, 1, 1]
 
 
 async def test_without_a_worker_nobody_can_say_when(
@@ -79,4 +75,3 @@ async def test_without_a_worker_nobody_can_say_when(
     await enter(queue, 1)
     snapshot = await Snapshots(client, settings).look()
     assert [(one.begins, one.ends) for one in snapshot.trainings] == [(None, None)]
-    assert snapshot.first_to_end(GUILD) is None

@@ -73,11 +73,9 @@ def test_nobody_has_more_than_the_quotas_allow(strict: System) -> None:
         before = len(strict.client.messages())
         refusal = said(strict, "!train harbour", person="ben")
         assert "You already have 2 trainings waiting or running here" in refusal
-        assert "Try again in" in refusal
-        assert "`t-" in refusal
+        assert "`!jobs` lists them" in refusal
         refusal = text_of(slash(strict, "train", {"source": "harbour"}, person="dora"))
         assert "This server already has 3 trainings waiting or running, the most it may have." in refusal
-        assert f"`{training_of(running)}` ends first" in refusal
         assert len(strict.client.messages()) - before <= 4  # no card was left behind
         with strict.redis as client:
             assert client.keys("cooldown:train:*") == []  # what is refused costs nothing
