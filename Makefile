@@ -192,11 +192,9 @@ else
 	@$(AUDIT_VENV)/bin/pip-audit -r constraints.txt --no-deps --disable-pip --strict --progress-spinner=off
 endif
 
-licences: $(INSTALLED) $(AUDIT_INSTALLED)  ## write the table in docs/licences.md anew
-	@sed -n '1,/^<!-- pip-licenses -->/p' docs/licences.md > docs/licences.md.new
-	@echo >> docs/licences.md.new
-	@$(AUDIT_VENV)/bin/pip-licenses --python $(PY) --format=markdown >> docs/licences.md.new
-	@mv docs/licences.md.new docs/licences.md
+licences: $(INSTALLED) $(AUDIT_INSTALLED)  ## write docs/licences.csv anew
+	@$(AUDIT_VENV)/bin/pip-licenses --python $(PY) --format=csv > docs/licences.csv.new
+	@mv docs/licences.csv.new docs/licences.csv
 
 clean:  ## remove the environments and what the tools left; data stays
 	rm -rf $(VENV) $(BENCH_VENV) $(DOCS_VENV) $(AUDIT_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts build dist *.egg-info

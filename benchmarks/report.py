@@ -185,7 +185,7 @@ def table(results: Results, keys: Iterable[str]) -> str:
 
 
 def markdown(results: Results, parts: Mapping[str, Part], *, quick: bool = False) -> str:
-    """The same as Markdown: a table for each machine that parts were run on, under a line about it.
+    """Return the keys that have a target as Markdown: a table for each machine, under a line about it.
 
     Args:
         results: what was measured.
@@ -196,7 +196,9 @@ def markdown(results: Results, parts: Mapping[str, Part], *, quick: bool = False
     keys_by_run: dict[str, list[str]] = {}
     for name, part in parts.items():
         if run := results["parts"].get(name):
-            keys_by_run.setdefault(made_on(run), []).extend([*(prefix + key for key in part.keys), *run["errors"]])
+            aimed_at = [prefix + key for key, target in part.keys.items() if target is not None]
+            if aimed_at or run["errors"]:
+                keys_by_run.setdefault(made_on(run), []).extend([*aimed_at, *run["errors"]])
     lines = []
     for machine_line, keys in keys_by_run.items():
         lines += [machine_line, "", "| key | value | target | met |", "|---|---|---|---|"]
