@@ -229,3 +229,21 @@ async def test_nor_does_a_list_of_ones_own_trainings(live: Live) -> None:
     live.slash("ada", "cancel")
     await live.until(lambda: live.showing("Discord didn't let me answer this in time"), "a word in the channel")
     assert not live.shown("Type which one you mean")
+
+
+@pytest.mark.parametrize(("restarted", "why"), [(False, "took too long"), (True, "was restarted")])
+async def test_why_there_is_no_answer_after_an_outage_of_redis_is_true(
+    live: Live, worker: StandIn, restarted: bool, why: str
+) -> None:
+    live.bot.settings.generate_timeout_s = 1
+    job = generate_job(job_id="g-1", place=lab())
+    with redis_away(live) as tried:
+        if restarted:
+            await live.bot.jobs.submit(job)
+            live.bot.delivery.deliver_later(job)
+            await live.until(lambda: tried, "the outage")
+        else:
+            await live.bot.delivery.ask(job, live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send)
+    await live.until(lambda: live.showing(why), "the reason")
+    await live.until(lambda: not worker.waiting(), "the end of the job")
+    assert len(live.shown("❌")) == 1

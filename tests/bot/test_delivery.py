@@ -12,7 +12,7 @@ from bot.play.quiz import Quiz
 from playground.places import CHANNEL_IDS, GUILD_ID
 from shared import keys
 from shared.events import Deleted, Failed, Imported
-from shared.jobs import GENERATE_QUEUE
+from shared.jobs import GENERATE_QUEUE, Job
 from tests import lives
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import TEXT, StandIn, lab
@@ -79,3 +79,40 @@ async def test_an_end_of_another_kind_is_not_taken_for_a_slow_worker(live: Live,
     worker.tell(await worker.asked(live), Deleted())
     await live.until(lambda: live.showing("I can't show"), "the reason")
     assert not live.showing("too long")
+
+
+async def test_what_came_at_the_last_moment_is_the_answer(live: Live, worker: StandIn) -> None:
+    delivery = live.bot.delivery
+    job = generate_job(place=lab())
+    await live.bot.jobs.submit(job)
+    give_up = live.bot.jobs.give_up
+
+    async def just_before(job: Job, event: Failed) -> bool:
+        worker.write(job.job_id)
+        return await give_up(job, event)
+
+    live.patch.setattr(live.bot.jobs, "give_up", just_before)
+    event = await delivery.end_of(job, 0.05, Failed(problem="slow"))
+    assert event is not None
+    assert event.kind == "generated"
+
+
+async def test_an_answer_that_is_put_off_twice_is_posted_once(live: Live, worker: StandIn) -> None:
+    delivery = live.bot.delivery
+    job = generate_job(place=lab())
+    await live.bot.jobs.submit(job)
+    undelivered = live.bot.jobs.undelivered
+
+    async def meanwhile() -> set[str]:
+        found = await undelivered()
+        delivery.deliver_later(job)  # whoever asked for it could not post it
+        return found
+
+    with live.patch.context() as patched:
+        patched.setattr(live.bot.jobs, "undelivered", meanwhile)
+        await delivery.take_up(job.job_id)
+    assert len([task for task in delivery.tasks if task.get_name().startswith("deliver")]) == 1
+    worker.write(job.job_id)
+    await live.until(lambda: not delivery.in_background, "the end of it")
+    await live.handled()
+    assert sum(TEXT in text_of(message) for message in live.world.messages[LAB].values()) == 1

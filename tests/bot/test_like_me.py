@@ -211,6 +211,7 @@ async def test_its_end_is_told_to_its_author_alone(live: Live) -> None:
     assert not [word for word in ("bens-own", "bens-first", "as Ben writes") if live.shown(word)]
     live.press("ada", card, "Samples")
     await live.until(lambda: live.whispered("ada", "not for you"), "the refusal")
+    assert not await live.bot.redis.hget(keys.channel(LAB), "model"), "it is not for all there"
 
 
 async def test_no_file_of_it_is_posted_unless_it_is_named(live: Live) -> None:
