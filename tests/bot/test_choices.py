@@ -14,6 +14,7 @@ from bot.options import autocomplete as module
 from bot.options.autocomplete import choices, in_time
 from bot.words import MOST
 from playground.places import CHANNEL_IDS, USER_IDS
+from tests.bot.channels import Away
 from tests.bot.live import Live
 
 LONG = "x" * 100
@@ -56,9 +57,7 @@ async def offered(live: Live, command: str, option: str, typed: str = "") -> lis
 async def test_every_offer_that_asks_redis_survives_its_outage(
     live: Live, command: str, option: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    away = AsyncMock(side_effect=AwayError)
-    live.patch.setattr(live.bot.registry, "_ask", away)
-    live.patch.setattr(live.bot.snapshots, "look", away)
+    Away(live).gone = True
     assert set(await offered(live, command, option)) <= {"starter", "none"}  # which are no models of Redis'
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import discord
 import pytest
 
 from bot.channels import held
@@ -89,12 +90,14 @@ async def test_nobody_agrees_for_a_server_where_they_are_not(live: Live) -> None
 
 
 async def test_a_question_of_another_day_changes_nothing(live: Live) -> None:
-    live.patch.setattr("bot.channels.cog._ANSWER_WITHIN", timedelta(0))
+    tomorrow = discord.utils.utcnow() + timedelta(days=1, minutes=1)
     for command, label, again in (("optin", "I agree", "`/optin`"), ("forget-me", "Forget me", "`!forget-me`")):
         live.slash("ben", command)
         question = await live.until(lambda: live.whispered("ben", "?"), "the question")
-        live.press("ben", question, label)
-        await live.until(lambda again=again: live.whispered("ben", again), "a refusal")  # type: ignore[misc]
+        with live.patch.context() as later:
+            later.setattr(discord.utils, "utcnow", lambda: tomorrow)
+            live.press("ben", question, label)
+            await live.until(lambda again=again: live.whispered("ben", again), "a refusal")  # type: ignore[misc]
     assert await answer_of(live, BEN) is None
 
 

@@ -11,7 +11,7 @@ import redis
 
 from bot.servers.access import Actor
 from bot.train import card as live_card
-from bot.train.start import Trainings, TrainRequest
+from bot.train.start import TrainRequest
 from galvanic.errors import UserError
 from galvanic.options import TrainOptions
 from playground.places import CHANNEL_IDS, GUILD_ID
@@ -82,16 +82,17 @@ async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, syn
 
 
 async def test_a_training_that_is_refused_late_has_no_card(live: Live, sync: redis.Redis) -> None:
-    live.patch.setattr(Trainings, "_require_quota", AsyncMock())  # another one is entered after this look
-    most = live.bot.settings.train_jobs_per_user
-    for number in range(most):
-        job = train_job(job_id=f"t-{number}", place=lab())
-        assert await live.bot.jobs.submit_train(job, "text", (99, 99)) == "entered"
+    async def meanwhile() -> TrainRequest:
+        for number in range(live.bot.settings.train_jobs_per_user):
+            job = train_job(job_id=f"t-{number}", place=lab())
+            assert await live.bot.jobs.submit_train(job, "text", (99, 99)) == "entered"
+        return await _lesson()
+
     who = await _who(live)
     with pytest.raises(UserError, match="You already have"):
-        await live.bot.trainings.begin(who, _lesson, _in_lab(live))
+        await live.bot.trainings.begin(who, meanwhile, _in_lab(live))
     assert _cards(live, f"t-{who.request_id}") == []
-    assert sync.hlen(keys.ACTIVE) == most
+    assert sync.hlen(keys.ACTIVE) == live.bot.settings.train_jobs_per_user
 
 
 async def test_a_bot_that_died_before_the_card_posts_it_at_its_next_start(live: Live) -> None:

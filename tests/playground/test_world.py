@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from simcord.backend.errors import BackendError
 
-from playground import world as module
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from playground.tavern import old_messages
 from playground.world import World
@@ -20,23 +19,22 @@ def world() -> World:
     return World("http://127.0.0.1:1")
 
 
-def test_ids_given_out_are_forgotten_but_never_repeat(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_REMEMBERED_IDS", 50)
-    ids = [world.snowflake() for _ in range(500)]
-    assert len(set(ids)) == 500
+def test_ids_given_out_are_forgotten_but_never_repeat(world: World) -> None:
+    ids = [world.snowflake() for _ in range(100_500)]
+    assert len(set(ids)) == len(ids)
     assert ids == sorted(ids)
-    assert len(world._reserved_ids) <= 51
+    assert len(world._reserved_ids) <= 100_001
 
 
-def test_oldest_messages_leave_with_their_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oldest_messages_leave_with_their_files(world: World) -> None:
     world.max_messages = 3
-    monkeypatch.setattr(module, "_RETIRED_FILES", 0)
     files = world.store_attachments(LAB, [("a.txt", b"a")])
     world.create_message(LAB, USER_IDS["ada"], "0", attachments=files)
     assert world.cdn.files[int(files[0]["id"])] == ("a.txt", b"a")
-    for number in range(1, 5):
-        world.create_message(LAB, USER_IDS["ada"], str(number))
-    assert [message.content for message in world.messages[LAB].values()] == ["2", "3", "4"]
+    for number in range(1, 25):
+        others = world.store_attachments(LAB, [("b.txt", b"b")])
+        world.create_message(LAB, USER_IDS["ada"], str(number), attachments=others)
+    assert [message.content for message in world.messages[LAB].values()] == ["22", "23", "24"]
     assert int(files[0]["id"]) not in world.cdn.files
 
 
