@@ -27,7 +27,7 @@ class Drawing(NamedTuple):
 
 
 _BY_LOSS = ((1.2, Drawing(0.8, 0.05)), (1.4, Drawing(0.7, 0.1)), (math.inf, Drawing(0.6, 0.1)))
-"""For a loss below so many nats a character, by the shares of words that are none (docs/recipes.md)."""
+"""For a loss below so many nats a character, by the shares of invented words (docs/engine.md)."""
 
 
 def usual_drawing(recipe: RecipeName, loss: float) -> Drawing:
