@@ -18,6 +18,7 @@ from bot import gateway, intents
 from bot.admin.metrics import RedisFigures
 from bot.app import Galvanic
 from bot.background import run_forever
+from bot.lock import AnotherBot
 from shared import presence
 from shared.logging import configure_logging
 from shared.metrics import serve
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         asyncio.run(_run(settings))
     except discord.LoginFailure:
         return _refuse(_BAD_TOKEN)
-    except OtherVersion as error:
+    except (OtherVersion, AnotherBot) as error:
         return _refuse(str(error))
     except (discord.ConnectionClosed, discord.PrivilegedIntentsRequired) as error:
         code = getattr(error, "code", 4014)  # for which discord.py has an error of its own
@@ -99,8 +100,9 @@ async def _run(settings: Settings) -> None:
 async def _serve(bot: Galvanic, token: str) -> frozenset[str]:
     """Serve until the bot is closed; the intents that Discord refused instead."""
     await gateway.log_in(bot, token, bot.miss_discord)
-    assert bot.application_id is not None
-    await bot.leader.wait(bot.application_id)
+    await bot.lock.take()
+    beat_s = presence.BEAT_S
+    bot.tasks.spawn(run_forever("lock", bot.keep_lock, every_s=beat_s, retry_s=beat_s, retry_at_most_s=beat_s))
     await bot.require_version()
     try:
         await bot.connect()
@@ -109,6 +111,8 @@ async def _serve(bot: Galvanic, token: str) -> frozenset[str]:
             log.warning("intents_not_granted", intents=sorted(refused), remedy=intents.REMEDY)
             return refused
         raise
+    if bot.overtaken:
+        raise AnotherBot
     return frozenset()
 
 

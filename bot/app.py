@@ -26,6 +26,7 @@ from bot.components import Components
 from bot.help import Help
 from bot.jobs import admission, client, delivery, recovery, snapshot
 from bot.leader import Leader
+from bot.lock import AnotherBot, BotLock
 from bot.models import audience, registry, removal, transfer
 from bot.models.cog import Models
 from bot.options import decoding
@@ -84,7 +85,9 @@ class Galvanic(commands.Bot):
         self.has_begun = False
         self.identifies = gateway.Identifies()
         self.redis = connect_async(settings)
-        self.leader = Leader(self.redis)
+        self.lock = BotLock(self.redis)
+        self.overtaken = False  # another bot has the lock, so this one is closed
+        self.leader = Leader(self.redis, self.lock)
         self.jobs = client.JobClient(settings, self.redis)
         self.recovery = recovery.Recovery(self.redis, self.jobs)
         self.guild_settings = servers = GuildSettingsStore(
@@ -282,7 +285,7 @@ class Galvanic(commands.Bot):
         await super().close()
         with contextlib.suppress(RedisError):
             await self.delivery.note_delivered()  # what was posted while the others were being stopped
-        await self.leader.leave()
+        await self.lock.leave()
         await self.redis.aclose()
 
     async def _has_data(self) -> bool:
@@ -313,11 +316,16 @@ class Galvanic(commands.Bot):
         if said is not None:
             await presence.beat_async(self.redis, presence.TROUBLE, said)
 
-    async def _say_present(self) -> None:
-        if not await self.leader.keep():
-            log.error("another_bot_took_over", doing="stopping")
+    async def keep_lock(self) -> None:
+        """Renew the lock; if another bot has it, close this one. Raises redis.RedisError."""
+        try:
+            await self.lock.keep()
+        except AnotherBot:
+            self.overtaken = True
             self.loop.create_task(self.close())  # which cancels this task
             await asyncio.Event().wait()
+
+    async def _say_present(self) -> None:
         await presence.beat_async(self.redis, presence.BOT, str(self.user))
         # A Redis that lost its data meanwhile has no number, and the next start would refuse what was written since.
         await redis_call(self.redis.set(keys.VERSION, DATA_VERSION, nx=True))

@@ -189,17 +189,14 @@ worker_info = _Key("workers:{queue}:info")
 # Sorted set of the workers that serve a queue: name -> time at which its word expires.
 workers = _Key("workers:{queue}")
 
-# String: which of several bots with the same token leads; expires unless that bot renews it.
-leader = _Key("bot:{application_id}:leader")
+# String: a random word of the bot that runs; expires unless that bot renews it (`bot.lock`).
+BOT_LOCK = "bot:lock"
 
 # String: when the bot joined this server, which it has greeted since. Expires once the server counts as an old one.
 greeted = _Key("bot:greeted:{guild_id}")
 
 # String: id of the job whose answer a message shows that has no controls to tell it, as in a chat; expires with it.
 shown = _Key("bot:shown:{message_id}")
-
-# String: the bot that led last, even if its lead has lapsed (see `bot.leader.Leader.step`).
-term = _Key("bot:{application_id}:term")
 
 # String: hash of the slash commands that were last sent to Discord.
 synced_commands = _Key("bot:{application_id}:commands")

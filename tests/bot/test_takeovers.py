@@ -18,11 +18,12 @@ from redis.asyncio.client import Pipeline
 from bot.channels.consent import ConsentStore
 from bot.channels.store import Line, TranscriptStore
 from bot.leader import Leader, Overtaken
+from bot.lock import BotLock
 from shared import keys
 from shared.settings import Settings
 from tests.transcripts import begun, state_of
 
-GUILD, ROOM, APPLICATION = 1, 2, 3
+GUILD, ROOM = 1, 2
 ADA, BEN, CLEO = PEOPLE = 11, 22, 33
 MESSAGES = [(number, PEOPLE[number * 7 % 3]) for number in range(1, 13)]
 PAGE = 3
@@ -33,8 +34,8 @@ _IDS = itertools.count()
 class Halting(Leader):
     """Stands still where a process may: each time between what the reading's task has read and what it writes."""
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
-        super().__init__(client)
+    def __init__(self, client: redis.asyncio.Redis, lock: BotLock) -> None:
+        super().__init__(client, lock)
         self.task: asyncio.Task[None] | None = None
         self._may_go = asyncio.Event()
         self._stands = asyncio.Event()
@@ -76,15 +77,16 @@ class Bot:
 
     def __init__(self, settings: Settings, client: redis.asyncio.Redis, transcript_id: str) -> None:
         self._client = client
-        self.fence = Halting(client)
+        self.lock = BotLock(client)
+        self.fence = Halting(client, self.lock)
         self.consents = ConsentStore(settings, client, self.fence)
         self.store = TranscriptStore(client, self.fence)
         self._transcript_id = transcript_id
         self._later: list[asyncio.Task[int]] = []
 
     async def begin(self) -> None:
-        await self._client.delete(keys.leader(APPLICATION))  # the one before was not heard of for long
-        await self.fence.wait(APPLICATION)
+        await self._client.delete(keys.BOT_LOCK)  # the one before was not heard of for long
+        await self.lock.take()
         self.fence.task = asyncio.create_task(self._read())
         await self.fence.go()
 

@@ -69,7 +69,7 @@ def test_the_worker_is_killed_while_a_training_waits(system: System) -> None:
         first.learned()
         second.learned()
         assert [one.resumed for one in second.attempts()] == [False]
-    record(WORKER, "queued", "both finished, in order", since=since, until=told.at)
+    record(WORKER, "queued", "both finished", since=since, until=told.at)  # the worker is back before it is missed
 
 
 # ---------------------------------------------------------------------- the bot

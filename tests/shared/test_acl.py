@@ -88,7 +88,7 @@ def test_what_is_the_bots_alone_is_closed_to_workers(admin: redis.Redis, name: s
 
 
 def test_what_people_said_and_chose_is_the_bots_alone() -> None:
-    private = {"consent", "allowed_channels", "guild_settings", "transcript_members", "transcript_names", "leader"}
+    private = {"consent", "allowed_channels", "guild_settings", "transcript_members", "transcript_names", "BOT_LOCK"}
     private |= {"transcript_index", "transcript_salt"}
     private |= {
         "WITHDRAWALS",
