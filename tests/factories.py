@@ -9,8 +9,35 @@ import pytest
 from galvanic.options import CorpusInfo, TrainOptions, TranscriptRef
 from galvanic.results import Measured
 from galvanic.verdict import Verdict, kind_of
-from shared.events import Compared, ComparedText, Finished, Generated, Progress
-from shared.jobs import CompareJob, GenerateJob, Place, TrainJob, Variant
+from shared.events import (
+    Compared,
+    ComparedText,
+    Deleted,
+    Event,
+    Exported,
+    Finished,
+    Generated,
+    Imported,
+    Pictured,
+    Progress,
+    Quizzed,
+    Surprised,
+)
+from shared.jobs import (
+    CompareJob,
+    DeleteJob,
+    ExportJob,
+    GenerateJob,
+    ImportJob,
+    Job,
+    ModelRef,
+    PictureJob,
+    Place,
+    QuizJob,
+    SurpriseJob,
+    TrainJob,
+    Variant,
+)
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
 
@@ -82,3 +109,36 @@ def progress(**changes: Any) -> Progress:
 def finished(**changes: Any) -> Finished:
     fields = {"model": record(), "samples": ("one", "two", "three"), "seconds": 65.0}
     return Finished(**{**fields, **changes})
+
+
+def examples(
+    where: Place | None = None, models: tuple[str, str] = ("m1", "m2"), text: str = "is wet"
+) -> list[tuple[Job, Event]]:
+    """Return one job of each kind, with how it ends: what is tried with every kind of job is tried with these.
+
+    `models`: their names, which are their ids, too. `text`: what the workers say of the first one.
+    """
+    at = {"place": where or place()}
+    one, two = (ModelRef(model_id=name, name=name) for name in models)
+    variants = tuple(Variant(model_id=model.model_id, name=model.name, temperature=1) for model in (two, one))
+    texts = tuple(ComparedText(model_name=one.name, temperature=1, text=text) for _ in variants)
+    return [
+        (train_job(**at), finished()),
+        (generate_job(**at, model_id=one.model_id, model_name=one.name), generated(text=text)),
+        (
+            CompareJob(job_id="k-1", **at, seed="the sea", length=40, variants=variants),
+            Compared(seed="the sea", texts=texts, random_seed=7, seconds=0.1),
+        ),
+        (
+            SurpriseJob(job_id="s-1", **at, model=one, text="the sea"),
+            Surprised(nats_per_char=1, chars=7, notes=(text,), seconds=0.1),
+        ),
+        (PictureJob(job_id="p-1", **at, model=one), Pictured(facts=(("Rights", text),))),
+        (
+            QuizJob(job_id="q-1", **at, model=one, passages=2, seconds=60),
+            Quizzed(passages=(text, "is calm"), real=0, window=0),
+        ),
+        (ExportJob(job_id="x-1", **at, model=one, most_bytes=1_000_000), Exported(size=1)),
+        (ImportJob(job_id="i-1", **at, file_name="a.safetensors"), Imported(model=record(imported=True))),
+        (DeleteJob(job_id="d-1", **at, model_id=two.model_id), Deleted()),
+    ]

@@ -13,8 +13,10 @@ from bot.jobs.admission import Admission
 from galvanic.errors import UserError
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
 from shared.settings import Settings
+from tests.bot.declared import call_each
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn
+from worker.handlers import HANDLERS
 
 A, B = 101, 102
 LAB = CHANNEL_IDS["lab"]
@@ -114,6 +116,20 @@ async def test_who_finds_no_place_is_told_in_the_channel(full: Live, words: str)
     said = await full.ask(words)
     assert "This server is asking for more texts than I can serve: 204 texts in line." in said
     assert "Try again in 20 s." in said
+
+
+@pytest.mark.parametrize("room", [True, False])
+async def test_no_command_writes_a_text_where_there_is_no_place(live: Live, worker: StandIn, room: bool) -> None:
+    with contextlib.ExitStack() as places:
+        for _ in range(0 if room else ONE_SERVERS):
+            places.enter_context(live.bot.admission.queue_slot(GUILD_ID))
+        called = call_each(live)
+        await live.until(lambda: all(call.responded or call.modal for call in called.values()), "an answer to each")
+        await live.handled()
+        jobs = [await live.bot.jobs.load(job_id) for job_id in await live.bot.jobs.undelivered()]
+    kinds = {stored.job.kind for stored in jobs if stored is not None} - {"train"}
+    written = {kind for kind in kinds if HANDLERS[kind].in_passes}
+    assert bool(written) is room
 
 
 async def test_another_server_still_gets_its_text(full: Live) -> None:

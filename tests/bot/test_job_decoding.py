@@ -9,12 +9,11 @@ from hypothesis import example, given, strategies as st
 
 from bot.jobs.decoding import card_of, event_from, job_from
 from shared.events import TERMINAL
-from tests.factories import comparison, finished, generate_job, generated, progress, train_job
+from tests.factories import examples, progress
 from tests.strategies import changed, values
 
-COMPARE, COMPARED = comparison("one", "two")
-JOBS = [job.model_dump(mode="json") for job in (train_job(), generate_job(), COMPARE)]
-EVENTS = [event.model_dump(mode="json") for event in (progress(), finished(), generated(), COMPARED)]
+JOBS = [job.model_dump(mode="json") for job, _ in examples()]
+EVENTS = [event.model_dump(mode="json") for event in (progress(), *(end for _, end in examples()))]
 
 
 def stored(of: list[dict[str, object]]) -> st.SearchStrategy[bytes]:

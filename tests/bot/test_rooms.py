@@ -10,25 +10,20 @@ from bot.servers.access import Viewer
 from playground.places import CHANNEL_IDS
 from shared import keys
 from shared.connect import connect
-from shared.events import Compared, ComparedText, Event, Exported, Imported, Pictured, Sample, Surprised
+from shared.events import Event, Imported, Sample
 from shared.jobs import (
     MODEL_FILE,
     SURPRISE_FILE,
     Asked,
-    CompareJob,
     ExportJob,
     ImportJob,
     MixPart,
-    ModelRef,
-    PictureJob,
-    SurpriseJob,
-    Variant,
 )
 from tests.bot.channels import model_of
 from tests.bot.live import Live, text_of
 from tests.bot.rooms import ADA, BEN, CELLAR, GUILD, LAB, SECRET, begun, den, heard, opened, ref, standing
 from tests.bot.stand_in import StandIn, lab
-from tests.factories import channel_corpus, generate_job, generated, record
+from tests.factories import channel_corpus, examples, generate_job, generated, record
 
 EMPTY_PNG = b"\x89PNG"
 
@@ -44,25 +39,13 @@ async def test_a_refusal_does_not_tell_others_a_hidden_channels_name(live: Live)
 
 def answers(where: int) -> list[tuple[Asked, Event]]:
     """One of each kind of answer that a model has a part in."""
-    here, one = lab(where, "ben"), ModelRef(model_id="m1", name="whispers")
-    said = generated(seed="", text=SECRET)
+    here, said = lab(where, "ben"), generated(seed="", text=SECRET)
     mix = tuple(MixPart(model_id=model_id, name=model_id, weight=1) for model_id in ("public", "m1"))
-    variants = tuple(Variant(model_id=model_id, name=model_id, temperature=1) for model_id in ("public", "m1"))
-    compared = tuple(ComparedText(model_name="whispers", temperature=1, text=SECRET) for _ in variants)
+    each = [(job, end) for job, end in examples(here, ("m1", "public"), SECRET) if isinstance(job, Asked)]
     return [
-        (generate_job(place=here), said),
+        *((job, end) for job, end in each if not isinstance(job, ImportJob)),  # which makes a model
         (generate_job(place=here, model_id="public", mix=mix), said),
         (generate_job(place=here, shown=0), said),
-        (
-            CompareJob(job_id="k-1", place=here, seed="", length=9, variants=variants),
-            Compared(seed="", texts=compared, random_seed=1, seconds=1),
-        ),
-        (
-            SurpriseJob(job_id="s-1", place=here, model=one, text="a"),
-            Surprised(nats_per_char=1, chars=1, notes=(SECRET,), seconds=1),
-        ),
-        (PictureJob(job_id="p-1", place=here, model=one), Pictured(facts=(("Rights", SECRET),))),
-        (ExportJob(job_id="x-1", place=here, model=one, most_bytes=1_000), Exported(size=1)),
     ]
 
 
@@ -97,7 +80,7 @@ async def test_a_file_is_not_handed_out_late_when_words_were_withdrawn_meanwhile
     await standing(live)
     await live.bot.redis.set(keys.artifact("x-1", MODEL_FILE), SECRET.encode())
     await live.bot.transcripts.note_withdrawn(ref().transcript_id, [BEN])
-    job, event = answers(CELLAR)[-1]
+    ((job, event),) = [found for found in answers(CELLAR) if isinstance(found[0], ExportJob)]
     await live.bot.delivery.post(job, event, live.bot.get_partial_messageable(CELLAR).send)
     (message,) = live.shown("were withdrawn in the meantime", channel="cellar")
     assert not message.attachments

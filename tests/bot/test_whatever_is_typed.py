@@ -12,10 +12,9 @@ from hypothesis import HealthCheck, example, given, settings, strategies as st
 from simcord.backend.models import Interaction
 from simcord.enums import InteractionType
 
+import bot.app  # noqa: F401  # which makes all options known
 from bot.options.options import Options
-from bot.train.options import TrainFlags
 from bot.words import replace_surrogates
-from bot.write.cog import CompareFlags, GenerateFlags
 from galvanic.errors import UserError
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
 from shared import keys
@@ -24,7 +23,6 @@ from tests.bot.stand_in import StandIn
 from tests.strategies import words
 
 ADA, LAB = USER_IDS["ada"], CHANNEL_IDS["lab"]
-NAMES = ("train", "generate", "compare", "model use", "model rename a", "cancel", "help", "chat", "frobnicate")
 HALF = "\ud800"
 FEWER = settings(
     max_examples=settings.default.max_examples // 4,
@@ -32,7 +30,7 @@ FEWER = settings(
 )
 
 
-@given(words, st.sampled_from([TrainFlags, GenerateFlags, CompareFlags]), st.data())
+@given(words, st.sampled_from(sorted(Options.__subclasses__(), key=str)), st.data())
 def test_options_are_read_or_refused(line: str, kind: type[Options], data: st.DataObject) -> None:
     names = sorted(kind.get_flags())
     given = data.draw(st.lists(st.tuples(st.sampled_from(names), words), max_size=3))
@@ -56,13 +54,15 @@ def judge(live: Live, caplog: pytest.LogCaptureFixture) -> None:
 
 
 @FEWER
-@given(st.sampled_from(NAMES), words)
+@given(st.integers(0, 10**6) | st.just("frobnicate"), words)
 @example("generate", "the sea \udfff and more")
 @example("gener\ud83date", "")
 @example("train", "tides --lr 1e309 --minutes nan --epochs 99999999999999999999")
 @example("train", "C:\\CON --name nul.txt --from LPT1")
 @example("model rename a", "a\x00b")
-async def test_a_command_is_answered(live: Live, caplog: pytest.LogCaptureFixture, name: str, rest: str) -> None:
+async def test_a_command_is_answered(live: Live, caplog: pytest.LogCaptureFixture, which: int | str, rest: str) -> None:
+    names = sorted(command.qualified_name for command in live.bot.walk_commands())
+    name = names[which % len(names)] if isinstance(which, int) else which
     live.bot.settings.generate_timeout_s = 0.1
     sent = live.send(f"!{name} {rest}"[:2_000])
     await live.until(lambda: live.answer(sent), "an answer")

@@ -18,9 +18,10 @@ from shared.events import Compared, Deleted, Failed, Generated, Pictured, Surpri
 from shared.jobs import LOSS_FILE, SURPRISE_FILE, Job, Variant, task_name
 from shared.settings import Settings
 from tests import lives
-from tests.factories import record, train_job
+from tests.factories import examples, record, train_job
 from tests.lives import expect, require_failure
 from tests.worker.jobs import (
+    PLACE,
     compare_job,
     delete_job,
     export_job,
@@ -31,7 +32,6 @@ from tests.worker.jobs import (
     surprise_job,
 )
 from tests.worker.small import save_model, stored
-from tests.worker.test_quiz import quiz
 from worker import serve, tasks, warm
 from worker.app import app
 from worker.handlers import HANDLERS, Handler
@@ -100,7 +100,7 @@ def test_a_card_tells_what_the_folder_knows(client: redis.Redis) -> None:
     assert _picture(client, "p-1", LOSS_FILE).size == (800, 500), "the curve alone"
 
 
-@pytest.mark.parametrize("job", [surprise_job("x", "gone"), picture_job("gone"), export_job("gone"), quiz(1)])
+@pytest.mark.parametrize("job", [job for job, _ in examples(PLACE, ("gone", "gone")) if hasattr(job, "model")])
 def test_a_model_that_is_gone_is_told(client: redis.Redis, job: Job) -> None:
     require_failure(run(client, job), "gone from the model store")
 

@@ -13,39 +13,17 @@ from structlog.testing import capture_logs
 import worker.tasks  # noqa: F401  # which makes the tasks
 from shared import keys
 from shared.events import TERMINAL, Failed
-from shared.jobs import Job, task_name
+from shared.jobs import task_name
 from shared.settings import Settings
 from tests import lives
-from tests.factories import corpus, train_job
+from tests.factories import examples
 from tests.strategies import changed
-from tests.worker.jobs import (
-    PLACE,
-    compare_job,
-    delete_job,
-    export_job,
-    generate_job,
-    import_job,
-    picture_job,
-    surprise_job,
-)
+from tests.worker.jobs import PLACE, delete_job
 from worker.app import app
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
-VARIANTS = [{"model_id": name, "name": name, "temperature": hot} for name, hot in (("one", 0.2), ("two", None))]
-MADE: dict[str, Job] = {
-    job.kind: job
-    for job in (
-        generate_job(blocked=("sea*", "the*wind"), temperature=0.5, stop="line"),
-        compare_job(variants=VARIANTS),
-        surprise_job("the sea"),
-        picture_job(),
-        export_job(),
-        import_job(),
-        delete_job("two"),
-        train_job(place=PLACE, corpus=corpus(sha256="0" * 64)),
-    )
-}
+MADE = {job.kind: job for job, _ in examples(PLACE, ("one", "two"))}
 JOBS = {kind: job.model_dump(mode="json") for kind, job in MADE.items()}
 REFUSALS = ("job_not_understood", "event_not_understood")
 """Logged as errors, in one line, because the operator must mend them."""
