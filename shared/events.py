@@ -184,9 +184,13 @@ class Cancelled(_Event):
 
 
 class Interrupted(_Event):
-    """The worker is stopping; it has saved a checkpoint and the job went back to the queue."""
+    """The job waits again: its worker stops, and has saved a checkpoint, or is gone.
+
+    `text_changed`: because words were withdrawn; it begins anew with a text that is without them.
+    """
 
     kind: Literal["interrupted"] = "interrupted"
+    text_changed: bool = False
 
 
 Answered = Generated | Compared | Surprised | Pictured | Quizzed | Exported

@@ -97,6 +97,21 @@ def text_read(job: TrainJob, text: bytes = b"", authors: bytes = b"") -> Script:
     return _script("text_read", job.job_id, told, (keys.asked(job.job_id),))
 
 
+def replace_text(job: TrainJob, text: bytes, authors: bytes, next_nonce: str) -> Script:
+    """Give a training another text, packed, because words of the first were withdrawn.
+
+    `job`: with what is known of the new text. Samples of the first text go, and no worker that has begun with it can
+    tell or register anything any more. Answers `waiting`: no worker has begun it, and one that does reads the new text;
+    the next attempt's number: it was begun, and is to be sent again with that and `next_nonce` (the answer is the same
+    if this very call is repeated); `cancelled`: it was begun, and that was asked for; or `over`: it has ended, or its
+    channel is still to be read.
+    """
+    jobs = (without_people(job).model_dump_json(), job.model_dump_json())
+    events = (Interrupted(text_changed=True).model_dump_json(), Cancelled().model_dump_json())
+    arguments = (*jobs, text, authors, TEXT_TTL_S, next_nonce, *events)
+    return _script("replace_text", job.job_id, arguments, (keys.asked(job.job_id),))
+
+
 def roll_back(job_id: str, key: str = "") -> Script:
     """Roll back a job of which nobody was told, if the call with this idempotency key entered it (empty: any call).
 

@@ -155,6 +155,26 @@ class JobClient(Service):
             log.warning("training_not_sent", job_id=job.job_id, error=type(error).__name__)
         return True
 
+    async def replace_text(self, job: TrainJob, text: bytes, authors: bytes) -> Literal["waiting", "begun", "over"]:
+        """Give a training another text, packed, because words of the first were withdrawn.
+
+        `job`: with what is known of the new text. `authors`: as for `text_read`. `begun`: a worker may have read the
+        first text, so the training begins anew; nothing that was made of that text is registered. `over`: nothing was
+        done, because it has ended.
+        """
+        nonce = lifecycle.new_nonce()
+        answer = (await self.run(lifecycle.replace_text(job, text, authors, nonce))).decode()
+        if answer == "cancelled":
+            JOBS.labels(TRAIN_QUEUE, answer).inc()
+        if not answer.isdecimal():
+            return "waiting" if answer == "waiting" else "over"
+        await self._take_message(job.job_id)  # of the attempt before, if it waits
+        try:
+            await self._send(job, int(answer), nonce, RESUMED)
+        except OperationalError as error:  # `Recovery` sends it again
+            log.warning("training_not_sent", job_id=job.job_id, error=type(error).__name__)
+        return "begun"
+
     async def submit(self, job: Job, *, files: dict[str, bytes] | None = None) -> bool:
         """Send a job that is no training; it expires unread: after `generate_timeout_s` if somebody waits for it.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from galvanic.results import Difficulty
-from shared.events import Event, Failed, Finished, Progress, Sample, Started, Trouble
+from shared.events import Event, Failed, Finished, Interrupted, Progress, Sample, Started, Trouble
 from shared.jobs import TrainJob
 from shared.transcripts import Revision
 
@@ -60,6 +60,8 @@ class TrainingState:
                 return replace(begun, trouble=None, resumed=event.resumed, restart_reason=reason)
             case Sample():
                 return replace(now, samples=(*self.samples, event))
+            case Interrupted(text_changed=True):
+                return replace(now, progress=None, trouble=None, samples=(), restart_reason="withdrawn")
             case Trouble():
                 return replace(now, trouble=event.what)
             case Progress():

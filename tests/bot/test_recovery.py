@@ -14,10 +14,12 @@ from bot.jobs import client as jobs_client, sweep
 from bot.jobs.client import JobClient
 from bot.jobs.recovery import Recovery
 from shared import keys, lifecycle
+from shared.events import Failed
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.queues import ids_in_order, lists_of
 from tests import lives
 from tests.factories import GUILD, corpus, generate_job, place, train_job
+from worker.events import Superseded
 
 
 @pytest.fixture
@@ -144,3 +146,20 @@ async def test_a_training_whose_record_is_gone_counts_no_longer(
     sync.hset(keys.ACTIVE, mapping={"t-9": "abc"})
     await recovery.look()
     assert sync.hgetall(keys.ACTIVE) == {}
+
+
+async def test_a_training_that_has_begun_is_sent_again_with_a_text_without_the_withdrawn_words(
+    queue: JobClient, sync: redis.Redis
+) -> None:
+    await enter(queue, 1, 2)
+    old = lives.take(sync, "t-1")
+    for number in (1, 2):
+        job = train_job(job_id=f"t-{number}", corpus=corpus(sha256="new"))
+        assert await queue.replace_text(job, b"new", b"1111") == ("begun" if number == 1 else "waiting")
+        assert sync.mget(keys.job_text(job.job_id), keys.job_authors(job.job_id)) == [b"new", b"1111"]
+    assert queued(sync)[0] == "t-1-2"
+    with pytest.raises(Superseded):
+        old.publish(Failed(problem="p"))
+    lives.end(sync, "t-1", Failed(problem="p"))
+    assert await queue.replace_text(train_job(), b"newer", b"2222") == "over"
+    assert not sync.exists(keys.job_text("t-1"), keys.job_authors("t-1"))
