@@ -17,7 +17,6 @@ import yarl
 from bot import gateway, intents
 from bot.admin.metrics import RedisFigures
 from bot.app import Galvanic
-from bot.background import run_forever
 from bot.lock import AnotherBot
 from shared import presence
 from shared.logging import configure_logging
@@ -86,7 +85,7 @@ async def _run(settings: Settings) -> None:
     while True:
         async with Galvanic(settings, lacks) as bot:
             bot.identifies = identifies  # Discord's limit is on the token
-            bot.tasks.spawn(run_forever("tell_trouble", bot.tell_trouble, every_s=presence.BEAT_S))
+            bot.presence.tell_of_trouble()
             try:
                 refused = await _serve(bot, settings.discord_token.get_secret_value())
             except asyncio.CancelledError:
@@ -99,11 +98,9 @@ async def _run(settings: Settings) -> None:
 
 async def _serve(bot: Galvanic, token: str) -> frozenset[str]:
     """Serve until the bot is closed; the intents that Discord refused instead."""
-    await gateway.log_in(bot, token, bot.miss_discord)
-    await bot.lock.take()
-    beat_s = presence.BEAT_S
-    bot.tasks.spawn(run_forever("lock", bot.keep_lock, every_s=beat_s, retry_s=beat_s, retry_at_most_s=beat_s))
-    await bot.require_version()
+    await gateway.log_in(bot, token, bot.presence.miss_discord)
+    await bot.presence.take_lock()
+    await bot.presence.require_version()
     try:
         await bot.connect()
     except discord.PrivilegedIntentsRequired:
@@ -111,7 +108,7 @@ async def _serve(bot: Galvanic, token: str) -> frozenset[str]:
             log.warning("intents_not_granted", intents=sorted(refused), remedy=intents.REMEDY)
             return refused
         raise
-    if bot.overtaken:
+    if bot.presence.overtaken:
         raise AnotherBot
     return frozenset()
 

@@ -177,9 +177,12 @@ def log_failed(doing: str, error: BaseException) -> None:
 
 
 class Service:
-    """Whatever has tasks in the background: their errors are logged, and all end with the service."""
+    """Runs tasks in the background: their errors are logged, and all end with the service."""
 
     stopped = False
+
+    def start(self) -> None:
+        """Begin what goes on until `stop`."""
 
     @functools.cached_property
     def tasks(self) -> set[asyncio.Task[Any]]:

@@ -161,6 +161,9 @@ spoken = _Key("bot:spoken:{what}:{who}")
 # String: what a server's admins have set (JSON, `bot.servers.settings.GuildSettings`).
 guild_settings = _Key("guild:{guild_id}:settings")
 
+# Hash: what a persona of a server is called -> the persona (JSON, `bot.talk.store.Persona`).
+personas = _Key("guild:{guild_id}:personas")
+
 # Sorted set: id of a channel where a quiz runs -> when its answer is due, in seconds since the epoch.
 QUIZZES = "bot:quizzes"
 

@@ -36,7 +36,7 @@ from bot.types import Context, hybrid_command
 from bot.words import AMBER, BLURPLE, GREEN, RED, bar, in_minutes, listed, plain, span
 from galvanic.units import count, duration
 from shared import keys, presence
-from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Job
 from shared.metrics import disk
 from shared.settings import Settings
 
@@ -104,6 +104,11 @@ class General(commands.Cog):
         async with ctx.typing():
             count = await self.send_commands()
         await ctx.send(f"Discord has my {count} slash commands now. You may have to restart Discord to see them.")
+
+    @commands.Cog.listener()
+    async def on_job_delivered(self, job: Job, seconds: float | None) -> None:
+        if seconds is not None:
+            self.answers.add(job.kind, seconds)
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:

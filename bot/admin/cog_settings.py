@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import discord
@@ -13,7 +13,7 @@ from discord.ext import commands
 from bot.components import Action, Components, Field, Form, How, Press, Work, button, custom_id, view
 from bot.errors import error_embed
 from bot.options.checks import as_limit
-from bot.servers.access import channel_ids, require_admin
+from bot.servers.access import require_admin
 from bot.servers.settings import (
     MOST_TYPED,
     GuildSettings,
@@ -22,8 +22,6 @@ from bot.servers.settings import (
     checked_blocklist,
     checked_prefix,
 )
-from bot.talk.speaker import Speaker
-from bot.talk.speaking import parse
 from bot.types import Context, hybrid_command
 from bot.words import AMBER, BLURPLE, FIELD_LIMIT, MOST, code, plain, some
 from galvanic.errors import UserError
@@ -39,9 +37,21 @@ _QUOTAS = {
     "jobs_per_server": ("Trainings at once in the whole server", "trainings in the server"),
     "disk_mb": ("Disk for models, in MB", "megabytes of disk"),
 }
-_FORMS = ("quotas", "prefix", "blocklist", "speaking")
+_FORMS = ("quotas", "prefix", "blocklist")
 _MOST_SHOWN = 12
 _RED = discord.ButtonStyle.danger
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the panel that another feature adds: a line, and a button that opens a form."""
+
+    name: str
+    """Of the button."""
+    heading: str
+    describe: Callable[[Any], Awaitable[str]]
+    """Returns the line for a channel."""
+    form: Work
 
 
 @dataclass(eq=False, repr=False)
@@ -51,7 +61,11 @@ class ServerSettings(commands.Cog):
     servers: GuildSettingsStore
     usual_prefix: str
     stored_bytes: Callable[[int], Awaitable[int]]
-    speaker: Speaker
+    _sections: list[Section] = field(init=False, default_factory=list)
+
+    def add_section(self, section: Section, components: Components) -> None:
+        self._sections.append(section)
+        components.add(f"settings:{section.name}", section.form, who="anybody", how="form")
 
     def register(self, components: Components) -> None:
         works: tuple[tuple[str, How, Work], ...] = (
@@ -60,11 +74,10 @@ class ServerSettings(commands.Cog):
             ("channels", "update", lambda press: self._change(press, channels=_ids(press))),
             ("reset", "update", self._ask_reset),
             ("reset-all", "update", self._change),
-            ("show", "update", self._show),
+            ("show", "update", self.show),
             ("prefix", "form", self._prefix_form),
             ("quotas", "form", self._quotas_form),
             ("blocklist", "form", self._blocklist_form),
-            ("speaking", "form", self._speaking_form),
         )
         for name, how, work in works:
             components.add(f"settings:{name}", work, who="anybody", how=how)
@@ -92,6 +105,7 @@ class ServerSettings(commands.Cog):
         except UnreadableSettings as error:
             return {"embed": error_embed(error), "view": view(reset)}
         # Discord refuses a default that no longer exists; the next choice drops it from the settings.
+        forms = (*_FORMS, *(section.name for section in self._sections))
         places = _there(guild.get_channel_or_thread, own.channels)
         controls = view(
             *(
@@ -99,7 +113,7 @@ class ServerSettings(commands.Cog):
                 for field, title in _ROLES.items()
             ),
             _menu(discord.ui.ChannelSelect, "channels", places, _WHERE, "in every channel", channel_types=_PLACES),
-            *(button("settings", what, label=what.capitalize()) for what in _FORMS),
+            *(button("settings", name, label=name.capitalize()) for name in forms),
             reset,
         )
         return {"embed": await self._embed(guild, own, channel), "view": controls}
@@ -123,8 +137,8 @@ class ServerSettings(commands.Cog):
             ("Trainings at once (waiting included)", f"{jobs} ({'the maximum' if now[:2] == most[:2] else at_most})"),
             ("Disk for models", f"{now.disk_mb:,g} MB ({disk_limit}); {stored / MEGABYTE:,.1f} MB are in use"),
             ("Command prefix", f"`{prefix}`, as in `{prefix}help`"),
-            ("In this channel", await self.speaker.told(channel)),
             ("Blocked words", f"{listed}; the button **Blocklist** shows you them" if own.blocked else "None"),
+            *[(section.heading, await section.describe(channel)) for section in self._sections],
         ):
             embed.add_field(name=name, value=value, inline=name in _ROLES.values())
         return embed
@@ -138,16 +152,16 @@ class ServerSettings(commands.Cog):
 
     async def _change(self, press: Press, **fields: Any) -> None:
         """Without `fields` reset all. A new prefix is told in the channel, or people would keep using the old one."""
-        guild = _administered(press)
+        guild = administered(press)
         before = await self.servers.prefix(guild.id)
         await (self.servers.change(guild.id, **fields) if fields else self.servers.reset(guild.id))
         log.info("settings_changed", guild_id=guild.id, user_id=press.interaction.user.id, fields=sorted(fields))
-        await self._show(press)
+        await self.show(press)
         if (prefix := await self.servers.prefix(guild.id)) != before:
             await press.send(f"My commands begin with `{prefix}` now: `{prefix}help` shows them.")
 
-    async def _show(self, press: Press) -> None:
-        await press.update(**await self.panel(_administered(press), press.interaction.channel))
+    async def show(self, press: Press) -> None:
+        await press.update(**await self.panel(administered(press), press.interaction.channel))
 
     async def _ask_reset(self, press: Press) -> None:
         controls = view(
@@ -155,8 +169,8 @@ class ServerSettings(commands.Cog):
             button("settings", "show", label="No, keep the settings"),
         )
         question = (
-            f"Everybody in {plain(_administered(press).name)} may then train and generate texts in every channel; "
-            "quotas, prefix and blocklist are the default ones, all personas are deleted. Models and **Speaking** stay."
+            f"Everybody in {plain(administered(press).name)} may then train and generate texts in every channel; "
+            "quotas, prefix and blocklist are the default ones. Models, personas and **Speaking** stay."
         )
         await press.update(
             embed=discord.Embed(title="Reset all settings?", description=question, colour=AMBER), view=controls
@@ -166,17 +180,19 @@ class ServerSettings(commands.Cog):
 
     async def _prefix_form(self, press: Press) -> Form:
         explained = f"One to five characters, ending in a symbol, like ? or g!. Default: {self.usual_prefix}"
-        now = (await self.servers.get(_administered(press).id)).prefix or self.usual_prefix
+        now = (await self.servers.get(administered(press).id)).prefix or self.usual_prefix
 
         async def keep(press: Press) -> None:
             prefix = checked_prefix(press.typed["prefix"])
             # The default is stored as None, so that it follows the operator's setting.
             await self._change(press, prefix=prefix if prefix != self.usual_prefix else None)
 
-        return _form("Command prefix", keep, Field("prefix", "Prefix", explained, default=now, most=20, required=True))
+        return settings_form(
+            "Command prefix", keep, Field("prefix", "Prefix", explained, default=now, most=20, required=True)
+        )
 
     async def _quotas_form(self, press: Press) -> Form:
-        own, most = await self.servers.get(_administered(press).id), self.servers.most._asdict()
+        own, most = await self.servers.get(administered(press).id), self.servers.most._asdict()
 
         async def keep(press: Press) -> None:
             await self._change(press, **{name: _number(name, press.typed[name], most[name]) for name in _QUOTAS})
@@ -185,40 +201,26 @@ class ServerSettings(commands.Cog):
             now, upto = getattr(own, name), f"Up to {as_limit(most[name])}; leave empty for the maximum"
             return Field(name, label, upto, default=None if now is None else f"{now:.12g}", most=20)
 
-        return _form("Quotas", keep, *(field(name, label) for name, (label, _) in _QUOTAS.items()))
+        return settings_form("Quotas", keep, *(field(name, label) for name, (label, _) in _QUOTAS.items()))
 
     async def _blocklist_form(self, press: Press) -> Form:
-        now = "\n".join((await self.servers.get(_administered(press).id)).blocked)
+        now = "\n".join((await self.servers.get(administered(press).id)).blocked)
         explained = "One per line, or separated by commas. * stands for any letters: *cat* also blocks scatter."
 
         async def keep(press: Press) -> None:
             await self._change(press, blocklist=checked_blocklist(press.typed["blocklist"]))
 
-        return _form(
+        return settings_form(
             "Blocked words", keep, Field("blocklist", "Blocklist", explained, default=now, most=MOST_TYPED, long=True)
         )
 
-    async def _speaking_form(self, press: Press) -> Form:
-        _administered(press)
-        now = (await self.speaker.rooms.room(channel_ids(press.interaction.channel)[-1])).speak.lines
 
-        async def keep(press: Press) -> None:
-            _administered(press)
-            await self.speaker.choose(press.interaction.channel, parse(press.typed["lines"]))
-            await self._show(press)
-
-        explained = "One a line: 2%, every 40, every 2h, on words pizza, most 6, quiet 23-7. Empty: only when asked"
-        return _form(
-            "Speaking in this channel", keep, Field("lines", "When", explained, default=now, most=MOST_TYPED, long=True)
-        )
-
-
-def _form(title: str, keep: Callable[[Press], Awaitable[None]], *fields: Field) -> Form:
+def settings_form(title: str, keep: Callable[[Press], Awaitable[None]], *fields: Field) -> Form:
     return Form(title, fields, Action(keep, who="anybody", how="update"))
 
 
-def _administered(press: Press) -> discord.Guild:
-    """The server. Raises UserError: whoever pressed is not an admin of it."""
+def administered(press: Press) -> discord.Guild:
+    """Return the server. Raises UserError if whoever pressed is not an admin of it."""
     require_admin(press.interaction.user)
     assert press.interaction.guild is not None
     return press.interaction.guild

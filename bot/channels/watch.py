@@ -144,26 +144,21 @@ class Watch(OfWords, commands.Cog):
                 await self.removal.forget_words(guild_id, transcript.transcript_id)
 
     async def note_channel(self, guild_id: int, channel_id: int) -> None:
-        """A channel was deleted: it is not allowed any more, and no persona's."""
+        """A channel was deleted: it is not allowed any more."""
         if channel_id in await self.consents.allowed(guild_id):
             assert self.client.user is not None
             await self.consents.disallow(guild_id, channel_id, self.client.user.id)
-        await self.servers.forget_channel(guild_id, channel_id)
         await self.withdrawals.forbid(guild_id)
 
     async def forget_server(self, guild_id: int) -> None:
-        """Drop all of a server that the bot has left: trainings on words, models that learned any, words, consent,
-        and personas.
+        """Drop what was learned from a server that the bot has left: trainings, models, words, consent.
 
         In this order: after a crash in between, the server is found by what is left.
         """
         await self.removal.forget_words(guild_id)
         for transcript in await self.store.all(guild_id):
             await self.store.forget(transcript.transcript_id)
-        await self.registry.forget_play(guild_id)
         await self.consents.forget_guild(guild_id)
-        if await self.servers.personas(guild_id):
-            await self.servers.change(guild_id, personas={})
         log.info("server_forgotten", guild_id=guild_id)
 
     async def _note_gone(self, info: TranscriptInfo, changes: dict[int, str], *threads: int) -> None:
@@ -276,8 +271,9 @@ class Watch(OfWords, commands.Cog):
             if (await self.consents.of(guild_id)).agreed or await self.consents.allowed(guild_id)
         }
         read = {one.info.guild_id for one in await self.store.all()}
-        known = read | asked | await self.registry.played() | await self.servers.with_personas()
-        for guild_id in known - {guild.id for guild in self.client.guilds}:  # at the start Discord names all others
+        for guild_id in (read | asked) - {
+            guild.id for guild in self.client.guilds
+        }:  # at the start Discord names all others
             self.chores.add(self.forget_server, guild_id)
 
     async def _look_for_members(self, guild_id: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import cast
 
@@ -52,10 +52,9 @@ class OfWords:
 
 @dataclass(eq=False, repr=False)
 class Withdrawals(OfWords):
-    """`stale`: called when models may have become stale. Any method raises `redis.RedisError`."""
+    """Any method raises `redis.RedisError`. The event `words_withdrawn` tells that models may have become stale."""
 
     connection: redis.asyncio.Redis
-    stale: Callable[[], None]
 
     # ------------------------------------------------------------------ members
 
@@ -96,7 +95,7 @@ class Withdrawals(OfWords):
                     self.connection.hset(keys.WITHDRAWALS, f"{guild_id}:{user_id}", json.dumps(sorted(ids)))
                 )
         if touched:
-            self.stale()
+            self.client.dispatch("words_withdrawn")
         return Withdrawn(len(touched), lines, models)
 
     async def leave(self, guild_id: int, user_id: int) -> None:
@@ -150,7 +149,7 @@ class Withdrawals(OfWords):
         """
         transcript = await self.store.load(transcript_id)
         if transcript is not None and await self.purge(transcript.info, of_messages=transcript.reading is None):
-            self.stale()
+            self.client.dispatch("words_withdrawn")
 
     async def purge(self, info: TranscriptInfo, *, of_messages: bool) -> bool:
         """As `TranscriptStore.purge`, and of members who have not, or no longer, agreed; whether any words went."""

@@ -43,8 +43,9 @@ _RETRY_AT_MOST_S = 60.0
 _LOOK_AGAIN_S = 60.0  # between two looks for jobs that nobody delivers
 J = TypeVar("J", bound=Asked, contravariant=True)
 E = TypeVar("E", bound=Event, contravariant=True)
-Ended = Callable[[Job, float | None], None]
-"""Called for each job delivered; `float`: seconds, unless it was delayed."""
+KeepCard = Callable[[TrainJob, tuple[int, int] | None, asyncio.Event], Awaitable[None]]
+"""Keeps a training's card (channel id, message id; None: there is none yet) current until its end was shown. The event
+is set when there is news."""
 log = structlog.get_logger()
 
 
@@ -60,20 +61,22 @@ class Presenter(Protocol[J, E]):
 
 @dataclass(eq=False, repr=False)
 class Delivery(Service):
-    """`keep_card` keeps a training's card (channel id, message id; None: there is none yet) current until its end has
-    been shown, `waiting` shows in a channel (its id) that somebody waits there, and `written` is told that what was
-    asked for is there, or failed."""
+    """Sends jobs that people ask for, and posts how they end.
+
+    `typing` shows in a channel (its id) that somebody waits there. `written` is told that what was asked for is there,
+    or failed. The event `job_delivered` tells of each job whose end was shown, with the seconds that its person waited
+    (None: it was delayed).
+    """
 
     client: discord.Client
     jobs: JobClient
     settings: Settings
-    keep_card: Callable[[TrainJob, tuple[int, int] | None, asyncio.Event], Awaitable[None]]
-    waiting: Callable[[int], AbstractAsyncContextManager[None]]
+    typing: Callable[[int], AbstractAsyncContextManager[None]]
     written: Callable[[bool], None]
-    ended: Ended
     in_background: set[str] = field(init=False, default_factory=set)
     """Ids of the jobs that are delivered in the background."""
     _presenters: dict[tuple[type, type], Presenter[Any, Any]] = field(init=False, default_factory=dict)
+    _keep_card: KeepCard | None = field(init=False, default=None)
     _asking: set[str] = field(init=False, default_factory=set)
     _to_note: dict[str, TrainJob | None] = field(init=False, default_factory=dict)
     _any_to_note: asyncio.Event = field(init=False, default_factory=asyncio.Event)
@@ -82,6 +85,9 @@ class Delivery(Service):
     def present(self, job: type[J], event: type[E], presenter: Presenter[J, E]) -> None:
         """Have this end of this kind of job posted by `presenter`; an end without one is posted as an error."""
         self._presenters[job, event] = presenter
+
+    def present_trainings(self, keep_card: KeepCard) -> None:
+        self._keep_card = keep_card
 
     def require_presenters(self) -> None:
         """Check that each kind of job has a presenter. Raises RuntimeError if one has none."""
@@ -109,6 +115,9 @@ class Delivery(Service):
         with job_context(job), self.reserved(job.job_id) as ours:
             if not ours:
                 return  # Discord delivered this message before
+            if (type(job), Failed) in self._presenters and not await self.jobs.has_worker(GENERATE_QUEUE):
+                await self.post(job, _no_worker(), send, **options)
+                raise AlreadyReported(_no_worker().problem, _no_worker().remedy)
             await self._require_worker()
             if await self.jobs.submit(job, files=files):  # else it did so before the bot was started
                 await self._deliver(job, send, options)
@@ -133,10 +142,7 @@ class Delivery(Service):
 
     async def _require_worker(self) -> None:
         if not await self.jobs.has_worker(GENERATE_QUEUE):
-            raise UserError(
-                "No generate worker is running, so I can't do this now.",
-                "The bot's operator can start one with `make run` or `python -m worker serve generate`.",
-            )
+            raise UserError(_no_worker().problem, _no_worker().remedy)
 
     def reserved(self, job_id: str) -> AbstractContextManager[bool]:
         """Keep a job from being taken for one of an earlier run while it is entered and first shown.
@@ -192,7 +198,7 @@ class Delivery(Service):
         options["nonce"] = job.job_id
         event: Event | None = None
         try:
-            async with self.waiting(job.place.channel_id):
+            async with self.typing(job.place.channel_id):
                 event = end = await self._end_of_asked(job, self.settings.generate_timeout_s)
             self.written(isinstance(end, Failed))
             await retry(lambda: self.post(job, end, send, **options), unless=self.client.is_closed)
@@ -288,12 +294,13 @@ class Delivery(Service):
 
     async def _show(self, job: TrainJob, card: tuple[int, int] | None) -> None:
         with self.jobs.news_of(job.job_id) as news:
-            await self.keep_card(job, card, news)
+            assert self._keep_card is not None
+            await self._keep_card(job, card, news)
         self._tell(job, None)
 
     def _tell(self, job: Job, seconds: float | None) -> None:
         self.delivered(job.job_id, job if isinstance(job, TrainJob) else None)
-        self.ended(job, seconds)
+        self.client.dispatch("job_delivered", job, seconds)
 
     def delivered(self, job_id: str, training: TrainJob | None = None) -> None:
         """Note that a job's end was shown. Redis is told in the background, again and again while it is away."""
@@ -345,6 +352,13 @@ def _not_shown() -> Failed:
     return Failed(
         problem="This has ended in a way that I can't show.",
         remedy="Run the command again. If it stays so, the bot's operator should look at the worker.",
+    )
+
+
+def _no_worker() -> Failed:
+    return Failed(
+        problem="No generate worker is running, so I can't do this now.",
+        remedy="The bot's operator can start one with `make run` or `python -m worker serve generate`.",
     )
 
 

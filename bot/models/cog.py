@@ -15,14 +15,17 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.components import MODEL, USER, Components, Press
-from bot.errors import AlreadyReported
+from bot.jobs.client import JobClient
+from bot.jobs.delivery import Delivery
 from bot.models import embeds, sharing
+from bot.models.registry import Registry
 from bot.models.removal import Removal
-from bot.models.requests import Requests
 from bot.models.transfer import Transfer
 from bot.options import autocomplete, checks, decoding
+from bot.requests import Requests
 from bot.responder import answer_privately, replying
-from bot.servers.access import Actor, Viewer, require_permissions, visible_channels
+from bot.servers.access import Access, Actor, Viewer, guild_of, require_permissions, visible_channels
+from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, Send, hybrid_command, hybrid_group
 from bot.words import GREY, as_typed, code, mention_instead
 from galvanic.errors import UserError
@@ -44,9 +47,15 @@ def _subcommand(
 
 
 @dataclass(eq=False, repr=False)
-class Models(Requests, commands.Cog):
+class ModelCommands(commands.Cog):
     """Rights are asked at each command and each press."""
 
+    client: discord.Client
+    servers: GuildSettingsStore
+    access: Access
+    requests: Requests
+    jobs: JobClient
+    registry: Registry
     transfer: Transfer
     removal: Removal
 
@@ -122,17 +131,13 @@ class Models(Requests, commands.Cog):
         await self._info(ctx, name)
 
     async def _info(self, ctx: Context, name: str | None) -> None:
-        """Show a model's card, drawn by a worker if one is there."""
-        require_permissions(ctx)
-        who, model = await self._named(ctx, name)
-        job, options = PictureJob(job_id=f"p-{who.request_id}", place=who.place, model=model.ref), replying(ctx)
-        async with self.access.cooldown("model", who):
-            try:
-                await self.delivery.ask(job, ctx.send, **options)
-            except AlreadyReported:  # the card is there, and says why it has no picture
-                return
-            except UserError as error:
-                await self._post_info(ctx.send, job, Failed(problem=error.problem, remedy=error.remedy), **options)
+        """Show a model's card, with a picture if a worker is there to draw it."""
+
+        async def build(who: Actor) -> PictureJob:
+            model = await self.registry.choose(who.viewer, name)
+            return PictureJob(job_id=f"p-{who.request_id}", place=who.place, model=model.ref)
+
+        await self.requests.command(ctx, build, may=None, cooldown="model")
 
     async def _post_info(self, send: Send, job: PictureJob, event: Pictured | Failed, **options: Any) -> None:
         """Show a model's card, even when no picture came. Raises UserError: it can't be used there by now."""
@@ -185,7 +190,7 @@ class Models(Requests, commands.Cog):
         await ctx.send(f"`{model.name}` is now this channel's model.{embeds.KEPT if keep else ''}")
 
     async def _pressed_use(self, press: Press) -> None:
-        who, model = await self.pressed(press)
+        who, model = await self._pressed(press)
         await self._use(who, model, keep=False)
         await press.send(f"<@{who.user.id}> made `{model.name}` this channel's model.")
 
@@ -253,7 +258,7 @@ class Models(Requests, commands.Cog):
         await self._ask_to_delete(*await self._named(ctx, name), ctx.send, **replying(ctx))
 
     async def _pressed_delete(self, press: Press) -> None:
-        await self._ask_to_delete(*await self.pressed(press), press.send)
+        await self._ask_to_delete(*await self._pressed(press), press.send)
 
     async def _ask_to_delete(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
         sharing.require_owner(model, who, "delete it")
@@ -269,7 +274,7 @@ class Models(Requests, commands.Cog):
                 "This question is older than 15 minutes, so nothing was deleted.",
                 f"Ask again: `{as_typed(prefix, 'model delete', 'name', 'NAME')}`.",
             )
-        who, model = await self.pressed(press)
+        who, model = await self._pressed(press)
         sharing.require_owner(model, who, "delete it")
         if not await self.removal.delete(model):
             raise UserError(f"`{model.name}` was deleted a moment ago.", "There is nothing left to do.")
@@ -294,7 +299,7 @@ class Models(Requests, commands.Cog):
         """
         require_permissions(ctx)
         who, model = await self._named(ctx, name)
-        shared, to = await sharing.share(self.registry, self.guild_of(who), who, model, where)
+        shared, to = await sharing.share(self.registry, guild_of(self.client, who), who, model, where)
         prefix = await self.servers.prefix(who.guild_id)
         there = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
         where = sharing.SERVER if to is None else f"#{to.name}"
@@ -307,7 +312,7 @@ class Models(Requests, commands.Cog):
         """Stop sharing a model with a channel, with the whole `server`, or with everyone."""
         require_permissions(ctx)
         who, model = await self._named(ctx, name)
-        shared = await sharing.unshare(self.registry, self.guild_of(who), who, model, where)
+        shared = await sharing.unshare(self.registry, guild_of(self.client, who), who, model, where)
         await ctx.send(embed=embeds.unshared(*shared))
 
     # ------------------------------------------------------------------ files
@@ -325,11 +330,7 @@ class Models(Requests, commands.Cog):
         The model of an uploaded text can be exported only in the channel where it was trained, and that of a channel's
         messages only by members with Manage Server.
         """
-        require_permissions(ctx)
-        await ctx.defer()
-        who = Actor.of(ctx)
-        named = self.registry.choose(who.viewer, name) if name else self.transfer.exportable(who)
-        await self.transfer.export(who, await named, ctx.send, **replying(ctx))
+        await self.transfer.export(ctx, name)
 
     @_part(
         "import [NAME]          (with a .safetensors file attached)",
@@ -356,6 +357,11 @@ class Models(Requests, commands.Cog):
             )
         await self.transfer.import_file(who, file, wanted, ctx.send, **replying(ctx))
 
+    async def _pressed(self, press: Press) -> tuple[Actor, ModelRecord]:
+        """Return who pressed a model's button, and the model. Raises UserError if it can't be used there now."""
+        who = press.actor
+        return who, await self.registry.by_id(who.viewer, press["model"])
+
     async def _named(self, ctx: Context, name: str | None) -> tuple[Actor, ModelRecord]:
         """`name` None: the channel's model."""
         await ctx.defer()
@@ -381,11 +387,11 @@ class Models(Requests, commands.Cog):
         named = ((f"#{channel.name}", str(channel.id)) for channel in seen)
         return autocomplete.choices([sharing.SERVER, *named], typed.strip().removeprefix("#"))
 
-    def register(self, table: Components) -> None:
+    def register(self, table: Components, delivery: Delivery) -> None:
         table.add("use", self._pressed_use, MODEL)
         table.add("delete", self._pressed_delete, MODEL)
         table.add("delete-now", self._pressed_yes, f"{MODEL}:{USER}", how="update", owner=True)
         table.add("delete-not", self._pressed_no, USER, how="update", owner=True)
         table.add("models", self._pressed_page, r"(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]", how="update")
-        self.delivery.present(PictureJob, Pictured, self._post_info)
-        self.delivery.present(PictureJob, Failed, self._post_info)
+        delivery.present(PictureJob, Pictured, self._post_info)
+        delivery.present(PictureJob, Failed, self._post_info)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ from bot.jobs.decoding import read
 from bot.models.audience import Audience, sources_of
 from bot.options.autocomplete import choices, in_time
 from bot.servers.access import Viewer, channel_ids
-from bot.servers.settings import ChannelChoices, GuildSettingsStore, guilds_with, read_choices
+from bot.servers.settings import ChannelChoices, GuildSettingsStore, read_choices
 from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.options import STARTER
@@ -58,6 +58,10 @@ class Registry:
         self._settings = settings
         self._guilds = guilds
         self._audience = audience
+        self.removed: list[Callable[[ModelRecord], Awaitable[object]]] = []
+        """Called with each model that is removed; maybe more than once."""
+        self.replaced: list[Callable[[int, str, str], Awaitable[object]]] = []
+        """Called with a server's id and the ids of a model and of that which took its place; maybe more than once."""
         self._find, self._amend, self._remove, self._use_new = (
             client.register_script(Path(__file__).with_name(f"{name}.lua").read_text("utf-8"))
             for name in ("find", "amend", "remove", "use_new")
@@ -253,13 +257,19 @@ class Registry:
         job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
         own = [keys.guild_models(model.guild_id), *_keys_of(model.model_id), keys.DELETING]
         removed = bool(await redis_call(self._remove(keys=own, args=[model.model_id, job.model_dump_json()])))
-        await redis_call(self._redis.delete(keys.quizzed(model.guild_id, model.model_id)))
+        for forget in self.removed:
+            await forget(model)
         log.info("model_removed", model_id=model.model_id, guild_id=model.guild_id, removed=removed)
         return removed
 
+    async def tell_replaced(self, guild_id: int, old_id: str, new_id: str) -> None:
+        """Tell the other features that a model took another one's place."""
+        for follow in self.replaced:
+            await follow(guild_id, old_id, new_id)
+
     async def forget_channel(self, channel_id: int) -> None:
         """Drop what a channel that is gone has chosen: its model, its temperature, whether it chats."""
-        await redis_call(self._redis.delete(keys.channel(channel_id), keys.quiz(channel_id)))
+        await redis_call(self._redis.delete(keys.channel(channel_id)))
 
     async def require_few_own(self, guild_id: int, user_id: int, most: int) -> None:
         """Raises UserError: there are more models of a member's own words."""
@@ -269,13 +279,6 @@ class Registry:
                 f"You have {MOST_OWN} models of your own words here, or in training, which is the maximum.",
                 f"Delete one of them first: `{as_typed(prefix, 'model delete', 'name', 'NAME')}`.",
             )
-
-    async def played(self) -> set[int]:
-        """The servers with scores of quizzes, or with favourite texts."""
-        return await guilds_with(self._redis, keys.quiz_scores, keys.best)
-
-    async def forget_play(self, guild_id: int) -> None:
-        await redis_call(self._redis.delete(keys.quiz_scores(guild_id), keys.best(guild_id)))
 
     # ------------------------------------------------------------------ how long models of channels' messages live
 

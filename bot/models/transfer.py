@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import io
+from dataclasses import dataclass
 from typing import Any
 
 import discord
 
 from bot.components import MODEL, Components, Press
+from bot.jobs.client import JobClient
+from bot.jobs.delivery import Delivery
 from bot.models import embeds
-from bot.models.registry import MOST_OWN
-from bot.models.requests import Requests
+from bot.models.registry import MOST_OWN, Registry
 from bot.models.sharing import require_owner
 from bot.options import decoding
+from bot.requests import Requests
 from bot.responder import write_to
-from bot.servers.access import Actor, Viewer, is_admin
-from bot.types import Send
+from bot.servers.access import Access, Actor, Viewer, guild_of, is_admin
+from bot.servers.settings import GuildSettingsStore
+from bot.types import Context, Send
 from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.units import MEGABYTE
 from shared.events import Exported, Failed, Imported
 from shared.jobs import MODEL_FILE, ExportJob, ImportJob
 from shared.models import ModelRecord, Ownership
+from shared.settings import Settings
 
 _LISTED = 10
 _SWITCHED_OFF = (
@@ -61,17 +66,38 @@ def require_export(model: ModelRecord, who: Actor) -> None:
     raise UserError(f"`{model.name}` learned from a text of another channel, so it can be exported only there.", where)
 
 
-class Transfer(Requests):
-    async def export(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
-        """Post a model as a file. Everyone who reads the channel can take it."""
-        require_export(model, who)
-        most = self.guild_of(who).filesize_limit
-        job = ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=model.ref, most_bytes=most)
-        async with self.access.cooldown("model", who):
-            await self.delivery.ask(job, send, **options)
+@dataclass(eq=False, repr=False)
+class Transfer:
+    client: discord.Client
+    settings: Settings
+    servers: GuildSettingsStore
+    access: Access
+    requests: Requests
+    jobs: JobClient
+    registry: Registry
 
-    async def exportable(self, who: Actor) -> ModelRecord:
-        """The only model that they may export and everybody here may use; others are exported by their names.
+    async def export(self, ctx: Context, name: str | None) -> None:
+        """Post a model as a file: the one of this name, or the only one that they may export."""
+
+        async def build(who: Actor) -> ExportJob:
+            return self._export_job(who, await (self.registry.choose(who.viewer, name) if name else self._only(who)))
+
+        await self.requests.command(ctx, build, may=None, cooldown="model")
+
+    async def _pressed_export(self, press: Press) -> None:
+        async def build(who: Actor) -> ExportJob:
+            return self._export_job(who, await self.registry.by_id(who.viewer, press["model"]))
+
+        await self.requests.press(press, build, may=None, cooldown="model")
+
+    def _export_job(self, who: Actor, model: ModelRecord) -> ExportJob:
+        """Everyone who reads the channel can take the file."""
+        require_export(model, who)
+        most = guild_of(self.client, who).filesize_limit
+        return ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=model.ref, most_bytes=most)
+
+    async def _only(self, who: Actor) -> ModelRecord:
+        """Return the only model that they may export and everybody here may use.
 
         Raises UserError: there is none, or several, which it lists.
         """
@@ -110,9 +136,6 @@ class Transfer(Requests):
         said = embeds.exported(job.model.name, event.size, prefix, messages=bool(model.transcripts))
         await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.safetensors"), **options)
 
-    async def pressed_export(self, press: Press) -> None:
-        await self.export(*await self.pressed(press), press.send)
-
     async def import_file(
         self, who: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any
     ) -> None:
@@ -125,12 +148,16 @@ class Transfer(Requests):
                 "The bot's operator can raise `IMPORT_MAX_MB`.",
             )
         room = int(MEGABYTE * self.servers.quotas(await self.servers.get(who.guild_id)).disk_mb)
-        job = ImportJob(
-            job_id=f"i-{who.request_id}", place=who.place, file_name=file.filename, name=name, disk_bytes=room
-        )
+
+        async def build(who: Actor) -> ImportJob:
+            return ImportJob(
+                job_id=f"i-{who.request_id}", place=who.place, file_name=file.filename, name=name, disk_bytes=room
+            )
+
         async with self.access.cooldown("train", who):
-            data = await decoding.read_file(file)
-            await self.delivery.ask(job, send, files={MODEL_FILE: data}, **options)
+            files = {MODEL_FILE: await decoding.read_file(file)}
+            begun = contextlib.nullcontext()
+            await self.requests.carry_out(who, build, send, may=None, cooldown=begun, files=files, **options)
 
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
         """Raises UserError: it learned from messages that not everybody there can read, and was not kept."""
@@ -158,8 +185,8 @@ class Transfer(Requests):
         # Names the file as it was uploaded: a worker knows it by another name.
         raise UserError(event.problem.replace(MODEL_FILE, code(job.file_name, 60)), event.remedy)
 
-    def register(self, table: Components) -> None:
-        table.add("export", self.pressed_export, MODEL)
-        self.delivery.present(ExportJob, Exported, self.post_export)
-        self.delivery.present(ImportJob, Imported, self.post_import)
-        self.delivery.present(ImportJob, Failed, self.post_refusal)
+    def register(self, table: Components, delivery: Delivery) -> None:
+        table.add("export", self._pressed_export, MODEL)
+        delivery.present(ExportJob, Exported, self.post_export)
+        delivery.present(ImportJob, Imported, self.post_import)
+        delivery.present(ImportJob, Failed, self.post_refusal)

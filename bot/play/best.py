@@ -9,10 +9,13 @@ import discord
 import redis.asyncio
 
 from bot.background import redis_call
+from bot.jobs.client import JobClient
 from bot.models.audience import Audience
+from bot.models.registry import Registry
 from bot.options.decoding import fetched, message_text
 from bot.play.embeds import Favourite
 from bot.servers.access import Actor, Viewer
+from bot.servers.settings import GuildSettingsStore
 from bot.write.generate import Generating
 from shared import keys
 from shared.jobs import CompareJob, GenerateJob, Job
@@ -25,6 +28,10 @@ SHOWN, LOOKED_AT = 5, 20
 
 @dataclass(frozen=True)
 class Best:
+    client: discord.Client
+    servers: GuildSettingsStore
+    jobs: JobClient
+    registry: Registry
     generating: Generating
     redis: redis.asyncio.Redis
     audience: Audience
@@ -65,23 +72,23 @@ class Best:
             if not self.audience.can_read(who.guild_id, who.here, {(who.guild_id, channel_id)}):
                 continue
             looked += 1
-            channel = self.generating.client.get_partial_messageable(channel_id, guild_id=who.guild_id)
+            channel = self.client.get_partial_messageable(channel_id, guild_id=who.guild_id)
             message = await fetched(channel, message_id)
             # Of some that were removed Discord does not tell, as of all of an emoji.
             number = min(number, sum(one.count - one.me for one in message.reactions)) if message is not None else 0
             if message is None or number <= 0 or (job_id := await self.generating.job_of(message)) is None:
                 await redis_call(self.redis.zrem(keys.best(who.guild_id), member))
             elif (names := await self._models(who, job_id)) is not None:
-                blocked = await self.generating.servers.blocklist(who.guild_id)
+                blocked = await self.servers.blocklist(who.guild_id)
                 text = blocked.mask(" ".join(message_text(message).split()))
                 found.append(Favourite(number, message.jump_url, channel_id, " + ".join(names), text))
         return sorted(found, key=lambda one: -one.number)
 
     async def _models(self, who: Actor, job_id: str) -> list[str] | None:
         """Names of the models that wrote a text. None: it may not be shown here, is none, or nobody knows any more."""
-        stored = await self.generating.jobs.load(job_id)
+        stored = await self.jobs.load(job_id)
         names = _names(stored.job) if stored is not None else {}
-        usable = await self.generating.registry.by_ids(Viewer(who.guild_id, who.here), names)
+        usable = await self.registry.by_ids(Viewer(who.guild_id, who.here), names)
         return list(names.values()) if names and len(usable) == len(names) else None
 
 

@@ -8,12 +8,16 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.background import Chores
+from bot.jobs.client import JobClient
+from bot.models.registry import Registry
 from bot.options.options import Options, number
 from bot.play import embeds
 from bot.play.best import Best
 from bot.play.quiz import Quiz
 from bot.responder import replying
-from bot.servers.access import Actor, require_permissions
+from bot.servers.access import Access, Actor, require_permissions
+from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, hybrid_command
 from shared.jobs import MOST_PASSAGES
 
@@ -32,6 +36,12 @@ class QuizFlags(Options):
 
 @dataclass(eq=False, repr=False)
 class Play(commands.Cog):
+    client: discord.Client
+    servers: GuildSettingsStore
+    access: Access
+    jobs: JobClient
+    registry: Registry
+    chores: Chores
     game: Quiz
     favourites: Best
 
@@ -45,19 +55,22 @@ class Play(commands.Cog):
 
         The letters below guess, and the answer comes after a minute. `quiz scores` shows this server's table.
         """
-        require_permissions(ctx)
-        who = Actor.of(ctx)
-        with self.game.queue_slot(who.guild_id):
+        if (flags.model or "").strip().lower() == _SCORES:
+            require_permissions(ctx)
             await ctx.defer()
-            if (flags.model or "").strip().lower() == _SCORES:
-                await ctx.send(embed=await self.game.scores(who.guild_id), **replying(ctx))
-                return
-            asked = (flags.model, flags.passages or PASSAGES, flags.seconds or SECONDS)
-            await self.game.ask(who, *asked, ctx.send, anew=flags.start_over, **replying(ctx))
+            await ctx.send(embed=await self.game.scores(Actor.of(ctx).guild_id), **replying(ctx))
+            return
+        await self.game.ask(
+            ctx,
+            name=flags.model,
+            passages=flags.passages or PASSAGES,
+            seconds=flags.seconds or SECONDS,
+            anew=flags.start_over,
+        )
 
     @quiz.autocomplete("model")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.game.registry.offered(interaction, typed, _SCORES)
+        return await self.registry.offered(interaction, typed, _SCORES)
 
     @hybrid_command("best", about="The texts of mine that people reacted to most")
     async def best(self, ctx: Context) -> None:
@@ -68,20 +81,36 @@ class Play(commands.Cog):
         require_permissions(ctx)
         who = Actor.of(ctx)
         await ctx.defer()
-        async with self.game.access.cooldown("generate", who):
+        async with self.access.cooldown("generate", who):
             found = await self.favourites.favourites(who)
-        prefix = await self.game.servers.prefix(who.guild_id)
+        prefix = await self.servers.prefix(who.guild_id)
         await ctx.send(embed=embeds.favourites(found, prefix), **replying(ctx))
 
     @commands.Cog.listener("on_raw_reaction_add")
     @commands.Cog.listener("on_raw_reaction_remove")
     async def on_reaction(self, payload: discord.RawReactionActionEvent) -> None:
         """Of a reaction that is removed Discord tells neither who wrote the message nor whether a bot had reacted."""
-        me = self.game.client.user
+        me = self.client.user
         by_bot = payload.member is not None and payload.member.bot
         if payload.guild_id is None or me is None or payload.user_id == me.id or by_bot:
             return
         by = 1 if payload.event_type == "REACTION_ADD" else -1
         mine = payload.message_author_id in (None, me.id)
-        if mine or await self.game.jobs.shown_in(payload.message_id) is not None:  # a persona's
+        if mine or await self.jobs.shown_in(payload.message_id) is not None:  # a persona's
             await self.favourites.count(payload.guild_id, f"{payload.message_id}:{payload.channel_id}", by)
+
+    @commands.Cog.listener()
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        self.chores.add(self.game.forget_channel, channel.id)
+
+    @commands.Cog.listener()
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        self.chores.add(self.game.forget_channel, payload.thread_id)
+
+    @commands.Cog.listener()
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        self.chores.add(self.game.forget_guild, guild.id)
+
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        self.chores.add(self.game.forget_left_guilds)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +19,13 @@ from pydantic import ValidationError
 from bot.background import Service, backoff, is_transient, redis_call, reserve, retry, run_forever
 from bot.components import JOB, Components, Press
 from bot.errors import error_embed
-from bot.models.requests import Requests
+from bot.jobs.delivery import Delivery
+from bot.models.registry import Registry
 from bot.play import embeds
+from bot.requests import Requests
 from bot.servers.access import Actor, Viewer
-from bot.types import Send
+from bot.servers.settings import GuildSettingsStore
+from bot.types import Context, Send
 from bot.words import NOBODY
 from galvanic.errors import UserError
 from galvanic.options import STARTER
@@ -75,9 +76,12 @@ log = structlog.get_logger()
 
 
 @dataclass(eq=False, repr=False)
-class Quiz(Requests, Service):
+class Quiz(Service):
+    client: discord.Client
+    servers: GuildSettingsStore
+    requests: Requests
+    registry: Registry
     redis: redis.asyncio.Redis
-    queue_slot: Callable[[int], AbstractContextManager[None]]
 
     def __post_init__(self) -> None:
         self._begin, self._guess, self._end = map(self.redis.register_script, (_BEGIN, _GUESS, _END))
@@ -86,28 +90,37 @@ class Quiz(Requests, Service):
     def start(self) -> None:
         self.spawn(run_forever("end_quizzes", self._end_due, every_s=60.0, wakeup=self._wakeup))
 
-    def register(self, table: Components) -> None:
+    def register(self, table: Components, delivery: Delivery) -> None:
         table.add("guess", self._pressed, rf"{JOB}:(?P<letter>[0-3])", how="private")
-        self.delivery.present(QuizJob, Quizzed, self._post)
+        delivery.present(QuizJob, Quizzed, self._post)
+        self.registry.removed.append(self._forget_model)
 
     # ------------------------------------------------------------------ the question
 
-    async def ask(
-        self, who: Actor, name: str | None, passages: int, seconds: int, send: Send, *, anew: bool, **options: Any
-    ) -> None:
-        """`anew`: passages that were shown may come again. Raises UserError where there can be no quiz."""
-        await self.access.require("generate", who)
+    async def ask(self, ctx: Context, *, name: str | None, passages: int, seconds: int, anew: bool) -> None:
+        """Begin a quiz. `anew`: passages that were shown may come again. Raises UserError where there can be none."""
+
+        async def build(who: Actor) -> QuizJob:
+            return await self._job(who, name, passages, seconds, anew=anew)
+
+        await self.requests.command(ctx, build)
+
+    async def _job(self, who: Actor, name: str | None, passages: int, seconds: int, *, anew: bool) -> QuizJob:
         if await redis_call(self.redis.hexists(keys.quiz(who.place.channel_id), "id")):
             raise _busy()
         model = await self._model(who, name)
         shown, blocked = keys.quizzed(who.guild_id, model.model_id), (await self.servers.get(who.guild_id)).blocked
-        async with self.access.cooldown("generate", who):
-            if anew:
-                await redis_call(self.redis.delete(shown))
-            used = frozenset(map(int, await redis_call(self.redis.hkeys(shown))))
-            wanted = {"passages": passages, "seconds": seconds, "used": used, "blocked": blocked}
-            job = QuizJob(job_id=f"q-{who.request_id}", place=who.place, model=model.ref, **wanted)
-            await self.delivery.ask(job, send, **options)
+        if anew:
+            await redis_call(self.redis.delete(shown))
+        return QuizJob(
+            job_id=f"q-{who.request_id}",
+            place=who.place,
+            model=model.ref,
+            passages=passages,
+            seconds=seconds,
+            used=frozenset(map(int, await redis_call(self.redis.hkeys(shown)))),
+            blocked=blocked,
+        )
 
     async def _model(self, who: Actor, name: str | None) -> ModelRecord:
         """Raises UserError: none that may be used here, or of no text that may be shown, and told apart."""
@@ -217,6 +230,23 @@ class Quiz(Requests, Service):
         scores = keys.quiz_scores(job.place.guild_id if job is not None else 0)
         counted = [channel_id, MOST_SCORES if usable else 0, _YEAR_S]
         await redis_call(self._end(keys=[keys.quiz(channel_id), keys.QUIZZES, scores], args=counted))
+
+    # ------------------------------------------------------------------ what is forgotten
+
+    async def _forget_model(self, model: ModelRecord) -> None:
+        await redis_call(self.redis.delete(keys.quizzed(model.guild_id, model.model_id)))
+
+    async def forget_channel(self, channel_id: int) -> None:
+        await redis_call(self.redis.delete(keys.quiz(channel_id)))
+
+    async def forget_guild(self, guild_id: int) -> None:
+        """Forget a server's scores and favourite texts."""
+        await redis_call(self.redis.delete(keys.quiz_scores(guild_id), keys.best(guild_id)))
+
+    async def forget_left_guilds(self) -> None:
+        """Do so in servers that the bot left unheard."""
+        for guild_id in await self.servers.left_guilds(self.client, keys.quiz_scores, keys.best):
+            await self.forget_guild(guild_id)
 
     async def scores(self, guild_id: int) -> discord.Embed:
         found: dict[bytes, bytes] = await redis_call(self.redis.hgetall(keys.quiz_scores(guild_id)))

@@ -104,6 +104,14 @@ class Actor:
         return Viewer(self.guild_id, self.here, self.user.id)
 
 
+def guild_of(client: discord.Client, who: Actor) -> discord.Guild:
+    """Raises UserError: the bot does not know it: it has its commands there alone, or is only just connecting."""
+    guild = client.get_guild(who.guild_id)
+    if guild is None:
+        raise UserError("I don't see this server yet.", "Try again in a moment; I must be a member of it.")
+    return guild
+
+
 def is_admin(user: User) -> bool:
     return isinstance(user, discord.Member) and user.guild_permissions.manage_guild
 

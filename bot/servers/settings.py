@@ -9,6 +9,7 @@ from collections import ChainMap
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
+import discord
 import redis.asyncio
 import structlog
 from pydantic import BaseModel, Field, ValidationError
@@ -20,8 +21,7 @@ from shared import keys
 from shared.blocklist import Blocklist, default_entries, parse
 from shared.settings import Settings
 
-_WHERE = ("channels", "told_in")
-PREFIX_LIMIT, MOST_PERSONAS = 5, 25
+PREFIX_LIMIT = 5
 MOST_TYPED = 4_000
 """Discord's limit on what one field of a form takes."""
 _READ_S = 1.5
@@ -43,20 +43,6 @@ class UnreadableSettings(UserError):
         )
 
 
-class Persona(BaseModel, frozen=True, extra="ignore"):
-    """A model that speaks as `title` in channels and their threads.
-
-    `told_in`: where it was told that it can't.
-    """
-
-    title: str
-    model_id: str
-    model: str
-    channels: tuple[int, ...]
-    picture: str | None = None
-    told_in: tuple[int, ...] = ()
-
-
 class GuildSettings(BaseModel, frozen=True, extra="ignore"):
     """A server's own settings; what is None or empty is as the operator set it, but for the blocklist.
 
@@ -66,7 +52,6 @@ class GuildSettings(BaseModel, frozen=True, extra="ignore"):
         jobs_per_user, jobs_per_server: trainings that may wait or run at once, within the operator's limits.
         disk_mb: what the server's models may take, within the operator's limit.
         blocklist: `shared.blocklist` entries that generated text must not show; None: the default ones, empty: none.
-        personas: by what they are called.
     """
 
     prefix: str | None = Field(None, min_length=1, max_length=PREFIX_LIMIT)
@@ -77,7 +62,6 @@ class GuildSettings(BaseModel, frozen=True, extra="ignore"):
     jobs_per_server: int | None = Field(None, ge=1)
     disk_mb: float | None = Field(None, gt=0)
     blocklist: tuple[str, ...] | None = None
-    personas: dict[str, Persona] = {}
 
     @property
     def blocked(self) -> tuple[str, ...]:
@@ -146,61 +130,9 @@ class GuildSettingsStore:
             entries = checked_blocklist("\n".join((*own.blocked, entry)))
             await self._put(guild_id, own.model_copy(update={"blocklist": entries}))
 
-    async def change_persona(self, guild_id: int, call: str, change: Callable[[Persona], dict[str, Any]]) -> None:
-        """`change`: the fields that become others, of it as it is now; nothing where it was removed meanwhile."""
-        async with self._changing:
-            own = await self.get(guild_id)
-            now = own.personas.get(call)
-            if now is not None and (made := now.model_copy(update=change(now))) != now:
-                await self._put(guild_id, own.model_copy(update={"personas": {**own.personas, call: made}}))
-
-    async def put_persona(self, guild_id: int, call: str, made: Persona) -> None:
-        """Add or replace a persona. Raises UserError if there are too many."""
-        async with self._changing:
-            own = await self.get(guild_id)
-            kept = {**own.personas, call: made}
-            if len(kept) > MOST_PERSONAS:
-                raise UserError(
-                    f"This server has {MOST_PERSONAS} personas.",
-                    f"Remove one: `{await self.prefix(guild_id)}persona remove CALL`.",
-                )
-            await self._put(guild_id, own.model_copy(update={"personas": kept}))
-
-    async def remove_persona(self, guild_id: int, call: str) -> None:
-        async with self._changing:
-            own = await self.get(guild_id)
-            kept = {name: one for name, one in own.personas.items() if name != call}
-            await self._put(guild_id, own.model_copy(update={"personas": kept}))
-
-    async def replace_model(self, guild_id: int, old_id: str, new_id: str) -> None:
-        """Personas of a model go on with the one that took its place: it is the same voice."""
-
-        def moved(one: Persona) -> dict[str, Any]:
-            return {"model_id": new_id} if one.model_id == old_id else {}
-
-        for call in await self.personas(guild_id):
-            await self.change_persona(guild_id, call, moved)
-
-    async def personas(self, guild_id: int) -> dict[str, Persona]:
-        """A server's, by what they are called; none that can't be read."""
-        try:
-            return dict((await self.get(guild_id)).personas)
-        except UnreadableSettings:  # no persona speaks then, and whoever asks for more is told
-            return {}
-
-    async def with_personas(self) -> set[int]:
-        """The servers that have some."""
-        guilds = await guilds_with(self._redis, keys.guild_settings)
-        return {guild_id for guild_id in guilds if await self.personas(guild_id)}
-
-    async def forget_channel(self, guild_id: int, channel_id: int) -> None:
-        """No persona speaks in a channel that is gone."""
-
-        def without(one: Persona) -> dict[str, Any]:
-            return {name: tuple(at for at in getattr(one, name) if at != channel_id) for name in _WHERE}
-
-        for call in await self.personas(guild_id):
-            await self.change_persona(guild_id, call, without)
+    async def left_guilds(self, client: discord.Client, *kinds: Callable[[str], str]) -> set[int]:
+        """Return the servers that the bot is no longer in, but of which Redis has a key of these kinds."""
+        return await guilds_with(self._redis, *kinds) - {guild.id for guild in client.guilds}
 
     async def reset(self, guild_id: int) -> None:
         """Forget all that a server's admins have set, also if it is damaged."""

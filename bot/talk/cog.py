@@ -13,25 +13,57 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.admin.cog_settings import Section, ServerSettings, administered, settings_form
+from bot.background import Chores
+from bot.components import Components, Field, Form, Press
+from bot.models.registry import Registry
 from bot.options import checks
 from bot.options.autocomplete import choices, in_time
 from bot.responder import replying
-from bot.servers.access import Actor, Viewer, channel_ids, is_admin, moderates, require_admin, require_permissions
-from bot.servers.settings import Persona
+from bot.routing import Routing
+from bot.servers.access import (
+    Access,
+    Actor,
+    Viewer,
+    channel_ids,
+    is_admin,
+    moderates,
+    require_admin,
+    require_permissions,
+)
+from bot.servers.settings import MOST_TYPED, GuildSettingsStore
 from bot.talk.personas import MARK, Personas, checked
 from bot.talk.speaker import Speaker
 from bot.talk.speaking import EXAMPLES, parse, span
+from bot.talk.store import MOST_PERSONAS, Persona, PersonaStore
 from bot.types import Context, hybrid_command
 from bot.words import GREEN, GREY, as_typed, code, listed, mentions, plain
 from bot.write.cog_chat import Chat
+from bot.write.conversation import Conversation
 from galvanic.errors import UserError
+from shared import keys
+from shared.settings import Settings
 
 
 @dataclass(eq=False, repr=False)
 class Speaks(commands.Cog):
+    client: discord.Client
+    settings: Settings
+    servers: GuildSettingsStore
+    access: Access
+    registry: Registry
+    store: PersonaStore
+    chores: Chores
+    panel: ServerSettings
     speaker: Speaker
     personas: Personas
+    conversation: Conversation
     chat: Chat
+
+    def register(self, components: Components, routing: Routing) -> None:
+        section = Section("speaking", "In this channel", self.speaker.told, self._speaking_form)
+        self.panel.add_section(section, components)
+        routing.hear(self._hear)
 
     @hybrid_command(
         "speak [2%|every 40|every 2h|on words pizza|off]",
@@ -72,7 +104,7 @@ class Speaks(commands.Cog):
         if time is not None:
             if not ctx.permissions.manage_messages:
                 raise UserError("You can't have me be quiet here.", "Ask a member with Manage Messages.")
-            prefix = await self.personas.generating.servers.prefix(ctx.guild.id if ctx.guild else None)
+            prefix = await self.servers.prefix(ctx.guild.id if ctx.guild else None)
             await self.speaker.rooms.put(channel_ids(ctx.channel)[-1], quiet=_until(time, prefix))
         await self._tell(ctx)
 
@@ -101,18 +133,18 @@ class Speaks(commands.Cog):
         """
         require_permissions(ctx)
         await ctx.defer()
-        who, service = Actor.of(ctx), self.personas.generating
-        servers, known, admin = service.servers, await self._known(who), is_admin(ctx.author)
+        who = Actor.of(ctx)
+        known, admin = await self._known(who), is_admin(ctx.author)
         viewer = Viewer(who.guild_id, who.here)  # anybody may call it
         if what == "list":
-            usable = await service.registry.by_ids(viewer, [made.model_id for made in known.values()])
+            usable = await self.registry.by_ids(viewer, [made.model_id for made in known.values()])
             names = {model.model_id: f"`{model.name}`" for model in usable}
             lines = []
             for one, made in known.items():
                 writes = names.get(made.model_id, "a model that can't be used here")
                 line = f"`@{one}` **{plain(made.title)}**{MARK}, which writes with {writes}"
                 lines.append(f"{line} in {mentions(made.channels) or 'no channel'}" if admin else line)
-            prefix, example = await servers.prefix(who.guild_id), ("call", "mary", "model", "frankenstein")
+            prefix, example = await self.servers.prefix(who.guild_id), ("call", "mary", "model", "frankenstein")
             how = as_typed(prefix, "persona", "what", "add", *example)
             none = f"No persona speaks here: a member with Manage Server can add one, with `{how}`."
             said = listed(lines, "and {} more") or none
@@ -120,24 +152,24 @@ class Speaks(commands.Cog):
             return
         require_admin(ctx.author)
         call = call.strip().removeprefix("@").lower()
-        old = (await servers.get(who.guild_id)).personas.get(call)
+        old = (await self.store.of(who.guild_id)).get(call)
         if not call:
-            command = as_typed(await servers.prefix(who.guild_id), "persona", "what", what, "call", "mary")
+            command = as_typed(await self.servers.prefix(who.guild_id), "persona", "what", what, "call", "mary")
             raise UserError("Which persona?", f"Say what people call it, as in `{command}`.")
         if what == "remove" and old is None:
             named = " or ".join(f"`@{one}`" for one in known)
             raise UserError(f"No persona is called {code(call)}.", f"Take {named}." if known else "There is none yet.")
         if what == "remove":
-            await servers.remove_persona(who.guild_id, call)
+            await self.store.remove(who.guild_id, call)
             await ctx.send(f"`@{call}` no longer speaks in this server.", **replying(ctx))
             return
         call, title = checked(call, name.removeprefix("--name ") or (old.title if old else call))
         if picture is not None and not (picture.content_type or "").startswith("image/"):
             raise UserError("This file isn't a picture.", "Attach an image.")
         if old is not None and not model:
-            found = await service.registry.by_id(viewer, old.model_id)
+            found = await self.registry.by_id(viewer, old.model_id)
         else:
-            found, _ = await service.registry.choose_to_write(viewer, model or None)
+            found, _ = await self.registry.choose_to_write(viewer, model or None)
         assert ctx.guild is not None
         await self.personas.refuse_members_names(ctx.guild, call, title)
         there = [at for at in (old.channels if old else ()) if ctx.guild.get_channel(at) and at != who.here[-1]]
@@ -148,7 +180,9 @@ class Speaks(commands.Cog):
             channels=(*there, who.here[-1]),
             picture=picture.url if picture is not None else old.picture if old else None,
         )
-        await servers.put_persona(who.guild_id, call, made)
+        if not await self.store.put(who.guild_id, call, made):
+            remove = as_typed(await self.servers.prefix(who.guild_id), "persona", "what", "remove", "call", "CALL")
+            raise UserError(f"This server has {MOST_PERSONAS} personas.", f"Remove one: `{remove}`.")
         said = f"**{plain(title)}**{MARK} speaks here with `{found.name}`: write `@{call} hello`."
         if await self.personas.hook(ctx.channel) is None:
             said += (
@@ -170,7 +204,7 @@ class Speaks(commands.Cog):
         """
         require_permissions(ctx)
         await ctx.defer()
-        who, access = Actor.of(ctx), self.personas.generating.access
+        who = Actor.of(ctx)
         pair = first.lower().removeprefix("@"), second.lower().removeprefix("@")
         task, by = self.personas.talks.get(who.here[0], (None, 0))
         if pair[0] == "stop":
@@ -183,25 +217,25 @@ class Speaks(commands.Cog):
             await ctx.send("The talk is over.", **replying(ctx))
             return
         checks.in_range("turns", turns, 2, 12)
-        await access.require("generate", who)
+        await self.access.require("generate", who)
         announced = asyncio.Event()
-        async with access.cooldown("generate", who):
+        async with self.access.cooldown("generate", who):
             await self.personas.begin(who, pair, turns, announced)
         try:
-            stop = as_typed(await self.personas.generating.servers.prefix(who.guild_id), "talk", "first", "stop")
+            stop = as_typed(await self.servers.prefix(who.guild_id), "talk", "first", "stop")
             await ctx.send(f"`@{pair[0]}` and `@{pair[1]}` talk: {turns} texts. `{stop}` ends it.", **replying(ctx))
         finally:
             announced.set()
 
     async def _known(self, who: Actor) -> dict[str, Persona]:
-        """An admin sees all of the server."""
+        """Return the channel's personas, to an admin all of the server."""
         if is_admin(who.user):
-            return (await self.personas.generating.servers.get(who.guild_id)).personas
+            return await self.store.of(who.guild_id)
         return await self.personas.here(who.guild_id, who.here)
 
     @persona.autocomplete("model")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.personas.generating.registry.offered(interaction, typed)
+        return await self.registry.offered(interaction, typed)
 
     @persona.autocomplete("call")
     @talk.autocomplete("first")
@@ -212,18 +246,34 @@ class Speaks(commands.Cog):
 
         return choices(await in_time(known()), typed.removeprefix("@"))
 
-    @commands.Cog.listener()
-    async def on_called(self, ctx: Context, call: str, words: str) -> None:
-        await self.chat.guarded(ctx, self._answer(ctx, call, words))
+    async def _hear(self, ctx: Context) -> bool:
+        """Take a message that calls a persona."""
+        if (called := await self.personas.called(ctx.message)) is None:
+            return False
+        await self.chat.guarded(ctx, self._answer(ctx, *called))
+        return True
 
     async def _answer(self, ctx: Context, call: str, words: str) -> None:
         require_permissions(ctx)
-        who, access = Actor.of(ctx), self.personas.generating.access
-        await access.require("generate", who)
-        wait = self.personas.generating.settings.chat_cooldown_s
-        async with access.start_cooldown("chat", who.guild_id, who.here[-1], wait, request=who.request_id):
-            heard = functools.partial(self.chat.conversation.heard, who, ctx.message, words)
+        who = Actor.of(ctx)
+        await self.access.require("generate", who)
+        wait = self.settings.chat_cooldown_s
+        async with self.access.start_cooldown("chat", who.guild_id, who.here[-1], wait, request=who.request_id):
+            heard = functools.partial(self.conversation.heard, who, ctx.message, words)
             await self.personas.answer(who, call, heard, ctx.send)
+
+    async def _speaking_form(self, press: Press) -> Form:
+        administered(press)
+        now = (await self.speaker.rooms.room(channel_ids(press.interaction.channel)[-1])).speak.lines
+
+        async def keep(press: Press) -> None:
+            administered(press)
+            await self.speaker.choose(press.interaction.channel, parse(press.typed["lines"]))
+            await self.panel.show(press)
+
+        explained = "One a line: 2%, every 40, every 2h, on words pizza, most 6, quiet 23-7. Empty: only when asked"
+        when = Field("lines", "When", explained, default=now, most=MOST_TYPED, long=True)
+        return settings_form("Speaking in this channel", keep, when)
 
     async def _tell(self, ctx: Context) -> None:
         on = (await self.speaker.rooms.room(channel_ids(ctx.channel)[-1])).speak.on
@@ -238,7 +288,7 @@ class Speaks(commands.Cog):
     async def on_addressed(self, ctx: Context, words: str) -> None:
         if ctx.guild is not None:
             with contextlib.suppress(UserError):  # chat tells them
-                await self.speaker.generating.access.require("generate", Actor.of(ctx))
+                await self.access.require("generate", Actor.of(ctx))
                 await self.speaker.hear_words(ctx.channel, ctx.author.id, words)
 
     @commands.Cog.listener()
@@ -249,6 +299,20 @@ class Speaks(commands.Cog):
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         self.speaker.rooms.forget(channel.id)
         self.personas.hooks.pop(channel.id, None)
+        self.chores.add(self.store.forget_channel, channel.guild.id, channel.id)
+
+    @commands.Cog.listener()
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        self.chores.add(self.store.forget_guild, guild.id)
+
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        self.chores.add(self._forget_left_guilds)
+
+    async def _forget_left_guilds(self) -> None:
+        """Forget the personas of servers that the bot left unheard."""
+        for guild_id in await self.servers.left_guilds(self.client, keys.personas):
+            await self.store.forget_guild(guild_id)
 
     @commands.Cog.listener()
     async def on_webhooks_update(self, channel: discord.abc.GuildChannel) -> None:

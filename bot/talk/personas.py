@@ -20,10 +20,14 @@ from redis.exceptions import RedisError
 
 from bot.background import DISCORD_ERRORS, Service, is_transient
 from bot.errors import CLOSED, UNKNOWN_WEBHOOK, code_of, post_error
+from bot.jobs.client import JobClient
 from bot.jobs.delivery import UNASKED
+from bot.models.registry import Registry
+from bot.requests import Requests
 from bot.servers.access import Actor, Viewer, channel_ids
-from bot.servers.settings import Persona, UnreadableSettings
+from bot.servers.settings import GuildSettingsStore
 from bot.talk.rooms import MOST_IN_A_SERVER, Rooms
+from bot.talk.store import Persona, PersonaStore
 from bot.types import Send
 from bot.words import NOBODY, as_typed, code, plain
 from bot.write.changes import masked
@@ -34,6 +38,7 @@ from galvanic.errors import UserError
 from galvanic.units import count
 from shared.events import Failed, Generated
 from shared.models import ModelRecord
+from shared.settings import Settings
 
 MARK = " · model"
 PAUSE_S = (3.0, 8.0)
@@ -62,16 +67,22 @@ class Personas(Service):
     """`talks`: by channel or thread, with who wanted it. `hooks`: by channel; their tokens are nowhere else."""
 
     client: discord.Client
+    settings: Settings
+    servers: GuildSettingsStore
+    requests: Requests
+    jobs: JobClient
+    registry: Registry
     generating: Generating
     conversation: Conversation
     rooms: Rooms
+    store: PersonaStore
     talks: dict[int, tuple[asyncio.Task[None], int]] = field(init=False, default_factory=dict)
     hooks: dict[int, discord.Webhook] = field(init=False, default_factory=dict)
     _looking: WeakValueDictionary[int, asyncio.Lock] = field(init=False, default_factory=WeakValueDictionary)
 
     async def here(self, guild_id: int, here: list[int]) -> dict[str, Persona]:
-        """Those that speak in a channel, by what they are called; `here`: as of `channel_ids`."""
-        known = (await self.generating.servers.get(guild_id)).personas
+        """Return those that speak in a channel, by what they are called; `here`: as of `channel_ids`."""
+        known = await self.store.of(guild_id)
         return {call: one for call, one in known.items() if set(here) & set(one.channels)}
 
     async def called(self, message: discord.Message) -> tuple[str, str] | None:
@@ -80,8 +91,8 @@ class Personas(Service):
             known = await self.here(message.guild.id, channel_ids(message.channel)) if message.guild is not None else {}
             above = message.reference.resolved if known and message.reference is not None else None
             own = isinstance(above, discord.Message) and (above.webhook_id or above.author == self.client.user)
-            shown = await self.generating.jobs.shown_in(above.id) if own else None  # type: ignore[union-attr]
-        except (RedisError, UnreadableSettings):  # whatever else the message asks for says so
+            shown = await self.jobs.shown_in(above.id) if own else None  # type: ignore[union-attr]
+        except RedisError:  # whatever else the message asks for says so
             return None
         for found in _CALLED.finditer(message.content) if known else ():
             if (call := found[1].lower()) in known:
@@ -127,11 +138,11 @@ class Personas(Service):
 
     async def _speaking(self, who: Actor, call: str) -> tuple[Persona, ModelRecord]:
         """Who speaks, and what writes. Raises UserError: nobody; PersonaUnavailable: nothing."""
-        prefix = await self.generating.servers.prefix(who.guild_id)
+        prefix = await self.servers.prefix(who.guild_id)
         if (persona := (await self.here(who.guild_id, who.here)).get(call)) is None:
             raise UserError(f"No `@{call}` speaks here any more.", f"`{prefix}persona` lists who does.")
         try:
-            return persona, await self.generating.registry.by_id(Viewer(who.guild_id, who.here), persona.model_id)
+            return persona, await self.registry.by_id(Viewer(who.guild_id, who.here), persona.model_id)
         except UserError as problem:
             add = as_typed(prefix, "persona", "what", "add", "call", call, "model", "MODEL")
             raise PersonaUnavailable(
@@ -148,24 +159,22 @@ class Personas(Service):
             persona, room_id = (await self.here(who.guild_id, who.here)).get(call), who.here[-1]
             if persona is not None and room_id not in persona.told_in:
                 await post_error(send, problem)
-                change = self.generating.servers.change_persona
-                await change(who.guild_id, call, lambda now: {"told_in": (*now.told_in, room_id)})
+                await self.store.change(who.guild_id, call, lambda now: {"told_in": (*now.told_in, room_id)})
 
     async def say(self, who: Actor, call: str, fields: Fields, turn: int | None = None) -> str | None:
         """Have a persona say something; its text. `turn`: of a talk.
 
         Empty: nothing was posted; None: nobody knows. Raises UserError, with nothing posted: it can't.
         """
-        service, guild_id = self.generating, who.guild_id
+        guild_id = who.guild_id
         persona, model = await self._speaking(who, call)
-        job = await service.answering(who, model, await fields(model), LETTER)
+        job = await self.generating.answering(who, model, await fields(model), LETTER)
         job = job.model_copy(update={"job_id": f"{job.job_id}-{turn or 0}-{call}"})
-        with service.queue_slot(guild_id):
-            event = await service.delivery.unasked(job, service.settings.generate_timeout_s)
+        event = await self.requests.unasked(guild_id, job, self.settings.generate_timeout_s)
         if isinstance(event, Failed):
             raise UserError(event.problem, event.remedy)
-        await service.registry.require_may_use(job.place, [model.model_id])
-        blocklist = await service.servers.blocklist(guild_id)
+        await self.registry.require_may_use(job.place, [model.model_id])
+        blocklist = await self.servers.blocklist(guild_id)
         now = (await self.here(guild_id, who.here)).get(call)  # an admin may have changed it meanwhile
         other = now is None or (now.title, now.model_id) != (persona.title, persona.model_id)
         if not isinstance(event, Generated) or other or (turn is not None and await self._is_quiet(who)):
@@ -178,7 +187,7 @@ class Personas(Service):
                 raise
             log.warning("persona_not_heard", job_id=job.job_id, error=type(error).__name__)
             return None if is_transient(error) else ""
-        await service.jobs.note_shown(posted.id, job.job_id)
+        await self.jobs.note_shown(posted.id, job.job_id)
         picture = persona.picture
         if posted.webhook_id and posted.author.avatar is not None and "attachments/" in (picture or ""):
             picture = posted.author.avatar.url.partition("?")[0]  # an attachment's address expires
@@ -187,7 +196,7 @@ class Personas(Service):
             told_in = tuple(one for one in now.told_in if one != who.here[-1])
             return {"told_in": told_in, "picture": picture if now.picture == persona.picture else now.picture}
 
-        await service.servers.change_persona(guild_id, call, spoke)
+        await self.store.change(guild_id, call, spoke)
         return event.text.strip()
 
     async def _is_quiet(self, who: Actor) -> bool:
@@ -195,7 +204,7 @@ class Personas(Service):
 
     async def begin(self, who: Actor, pair: tuple[str, str], turns: int, announced: asyncio.Event) -> None:
         """Have two talk, once that was `announced`. Raises UserError: not they, or not there and now."""
-        prefix = await self.generating.servers.prefix(who.guild_id)
+        prefix = await self.servers.prefix(who.guild_id)
         if len(set(pair) & (await self.here(who.guild_id, who.here)).keys()) < 2:
             raise UserError("I need two personas of this channel.", f"`{prefix}persona` lists them.")
         for call in pair:

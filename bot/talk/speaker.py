@@ -14,9 +14,13 @@ from discord.utils import time_snowflake, utcnow
 from bot.background import Service, is_transient, reserve
 from bot.channels.reader import is_speech, prefixes_of
 from bot.errors import post_error
+from bot.jobs.client import JobClient
 from bot.jobs.delivery import UNASKED
+from bot.models.registry import Registry
 from bot.options.decoding import to_bot
+from bot.requests import Requests
 from bot.servers.access import Actor, Viewer, channel_ids, lacking, may_send
+from bot.servers.settings import GuildSettingsStore
 from bot.talk.rooms import Rooms
 from bot.talk.speaking import Speaking, told
 from bot.write.conversation import Conversation, Turn
@@ -41,6 +45,10 @@ log = structlog.get_logger()
 @dataclass(eq=False, repr=False)
 class Speaker(Service):
     client: discord.Client
+    servers: GuildSettingsStore
+    requests: Requests
+    jobs: JobClient
+    registry: Registry
     generating: Generating
     conversation: Conversation
     rooms: Rooms
@@ -63,7 +71,7 @@ class Speaker(Service):
         if not room.speak.on or message.id <= room.spoke or to_bot(message, me.id) is not None:
             return
         unread = not message.content and not self.client.intents.message_content and not message.is_system()
-        prefixes = await prefixes_of(self.generating.servers, self.client, message.guild.id)
+        prefixes = await prefixes_of(self.servers, self.client, message.guild.id)
         if not unread and not is_speech(message, prefixes):
             return
         room.heard += 1
@@ -117,25 +125,24 @@ class Speaker(Service):
     async def _write(self, message: discord.Message, room_id: int) -> str:
         """Have a text written and post it, or say in a word why not."""
         assert message.guild is not None
-        here, service, guild_id = message.channel, self.generating, message.guild.id
+        here, guild_id = message.channel, message.guild.id
         author_id, words, _ = self._words.pop(here.id, (None, "", 0.0))  # they are used once
         who = Actor(message.guild.me, here, guild_id, message.id)
-        with service.queue_slot(guild_id):
-            try:
-                model, _ = await service.registry.choose_to_write(Viewer(guild_id, who.here), None, starter=False)
-                heard = await self.conversation.after(who, [Turn(author_id, words, author_id)] if words else [], model)
-                job = await service.answering(who, model, {**heard, "author_id": author_id}, UNASKED)
-            except UserError as problem:
-                if not (await self.rooms.room(room_id)).mute:
-                    await self.rooms.put(room_id, mute=1)
-                    still = f"{problem.remedy} Until then I don't speak here unasked."
-                    await post_error(here.send, UserError(problem.problem, still), nonce=f"e-{message.id}")
-                return "no model"
-            event = await service.delivery.unasked(job, LATE_S)
+        try:
+            model, _ = await self.registry.choose_to_write(Viewer(guild_id, who.here), None, starter=False)
+            heard = await self.conversation.after(who, [Turn(author_id, words, author_id)] if words else [], model)
+            job = await self.generating.answering(who, model, {**heard, "author_id": author_id}, UNASKED)
+        except UserError as problem:
+            if not (await self.rooms.room(room_id)).mute:
+                await self.rooms.put(room_id, mute=1)
+                remedy = f"{problem.remedy} Until then I don't speak here unasked."
+                await post_error(here.send, UserError(problem.problem, remedy), nonce=f"e-{message.id}")
+            return "no model"
+        event = await self.requests.unasked(guild_id, job, LATE_S)
         if not isinstance(event, Generated) or not event.text.strip():
             return "no text"
-        await service.registry.require_may_use(job.place, [job.model_id])
-        own = await service.servers.get(guild_id)
+        await self.registry.require_may_use(job.place, [job.model_id])
+        own = await self.servers.get(guild_id)
         if event.masked or any(Blocklist(entries).hits(event.text) for entries in (job.blocked, own.blocked)):
             return "blocklist"
         if (utcnow() - message.created_at).total_seconds() > LATE_S:
@@ -144,13 +151,13 @@ class Speaker(Service):
             return against[0]
         posted = await here.send(chatted(event), suppress_embeds=True, nonce=job.job_id)
         await self.rooms.put(room_id, spoke=posted.id, heard=0, mute=0)
-        await service.jobs.note_shown(posted.id, job.job_id)
+        await self.jobs.note_shown(posted.id, job.job_id)
         return ""
 
     async def _against(self, channel: Any) -> tuple[str, str] | None:
         """What keeps the bot from speaking in a server's channel now: in a word, and in a sentence."""
         here = channel_ids(channel)
-        room, own = await self.rooms.room(here[-1]), await self.generating.servers.get(channel.guild.id)
+        room, own = await self.rooms.room(here[-1]), await self.servers.get(channel.guild.id)
         rights = channel.permissions_for(channel.guild.me)
         if time.time() < room.quiet:
             return "quiet", f"A moderator wants me to be quiet until <t:{room.quiet}:t> (<t:{room.quiet}:R>)."
@@ -170,7 +177,7 @@ class Speaker(Service):
         room, against = await self.rooms.room(here[-1]), await self._against(channel)
         if against is None:
             try:
-                await self.generating.registry.choose_to_write(Viewer(channel.guild.id, here), None, starter=False)
+                await self.registry.choose_to_write(Viewer(channel.guild.id, here), None, starter=False)
             except UserError as problem:
                 against = "no model", f"I can't yet: {problem.problem} {problem.remedy}"
         return f"{told(room.speak)} {against[1] if against is not None else ''}".strip()

@@ -175,7 +175,8 @@ class Training(commands.Cog):
         Raises `UserError`: the model or the channel is gone or may not be used here, or somebody withdrew;
         `discord.HTTPException`: Discord is in trouble.
         """
-        who, parent = await self.trainings.pressed(press)
+        who = press.actor
+        parent = await self.registry.by_id(who.viewer, press["model"])
         ref = parent.corpus.transcript if parent.corpus is not None else None
         if ref is None:
             raise UserError(f"`{parent.name}` didn't learn from a channel.", "Only models of channels can be updated.")

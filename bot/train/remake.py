@@ -17,19 +17,23 @@ from typing import Any
 
 import discord
 import structlog
+from discord.ext import commands
 from redis.asyncio import Redis
 
 from bot.background import DISCORD_ERRORS, REDIS_DOWN, Service, redis_call, run_forever, unless_refused
 from bot.channels.importer import ImportPlan
 from bot.channels.sources import Source, Sources
 from bot.channels.store import TranscriptStore
+from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots, cancel_trainings
 from bot.models.audience import Audience
-from bot.models.requests import Requests
+from bot.models.registry import Registry
 from bot.servers import access
+from bot.servers.settings import GuildSettingsStore
 from galvanic.errors import UserError
 from galvanic.options import STARTER, TrainOptions
 from shared import keys
+from shared.jobs import Job, TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
 from shared.transcripts import Revision
@@ -47,25 +51,36 @@ log = structlog.get_logger()
 
 
 @dataclass(eq=False, repr=False)
-class Remaking(Requests, Service):
+class Remaking(Service, commands.Cog):
     """`before`, `after`: what others have to do from time to time, before and after the models are looked at."""
 
+    client: discord.Client
+    settings: Settings
+    servers: GuildSettingsStore
+    jobs: JobClient
+    registry: Registry
     redis: Redis
     snapshots: Snapshots
     audience: Audience
     transcripts: TranscriptStore
     sources: Sources
     begin_again: Callable[[ModelRecord, ImportPlan], Awaitable[None]]
-    before: Sequence[Chore] = ()
-    after: Sequence[Chore] = ()
+    before: list[Chore] = field(default_factory=list)
+    after: list[Chore] = field(default_factory=list)
     _wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     _tried: dict[str, float] = field(default_factory=dict)
 
     def start(self) -> None:
         self.spawn(run_forever("remake", self._look_at_all, every_s=EVERY_S, wakeup=self._wakeup))
 
-    def wake(self) -> None:
+    @commands.Cog.listener()
+    async def on_words_withdrawn(self) -> None:
         self._wakeup.set()
+
+    @commands.Cog.listener()
+    async def on_job_delivered(self, job: Job, _seconds: float | None) -> None:
+        if isinstance(job, TrainJob) and job.replaces is not None:
+            self._wakeup.set()
 
     async def _look_at_all(self) -> None:
         await asyncio.sleep(_GATHER_S)
@@ -174,7 +189,7 @@ class Remaking(Requests, Service):
         model = await self.registry.record(model.model_id) or model  # it may have been unshared meanwhile
         shared = {"shared_with": model.shared_with, "for_server": model.for_server}
         await self.registry.amend(new.model_id, lambda record: record.model_copy(update=shared), numbered=True)
-        await self.servers.replace_model(guild.id, model.model_id, new.model_id)
+        await self.registry.tell_replaced(guild.id, model.model_id, new.model_id)
         await self._drop(model)
         await self._inherit(new, model.name)
         log.info("model_replaced", model_id=model.model_id, replacement=new.model_id, guild_id=guild.id)

@@ -14,13 +14,14 @@ from bot.background import REDIS_DOWN, is_transient
 from bot.channels.importer import Importer, ImportPlan
 from bot.channels.store import TranscriptStore
 from bot.components import MODEL, Components, Press
-from bot.jobs.client import TRAINING, card_nonce
+from bot.jobs.client import TRAINING, JobClient, card_nonce
+from bot.jobs.delivery import Delivery
 from bot.jobs.quotas import Limit, Owner, refused
 from bot.jobs.snapshot import Snapshots
-from bot.models.registry import MOST_OWN
-from bot.models.requests import Requests
+from bot.models.registry import MOST_OWN, Registry
 from bot.servers import access
-from bot.servers.access import Actor
+from bot.servers.access import Access, Actor
+from bot.servers.settings import GuildSettingsStore
 from bot.train import options as train_options
 from bot.train.card import TrainingCards
 from bot.types import Send
@@ -34,6 +35,7 @@ from shared.jobs import Place, TrainJob
 from shared.logging import job_context
 from shared.messages import PUBLIC_SOURCES
 from shared.models import ModelRecord
+from shared.settings import Settings
 
 DEMO_MINUTES = 2.0
 """How long a newcomer's first training takes at most."""
@@ -76,7 +78,14 @@ def _from(parent: ModelRecord) -> dict[str, Any]:
 
 
 @dataclass(eq=False, repr=False)
-class Trainings(Requests):
+class Trainings:
+    client: discord.Client
+    settings: Settings
+    servers: GuildSettingsStore
+    access: Access
+    jobs: JobClient
+    delivery: Delivery
+    registry: Registry
     snapshots: Snapshots
     cards: TrainingCards
     transcripts: TranscriptStore
@@ -124,7 +133,8 @@ class Trainings(Requests):
         """**Train more** under a finished card: once more on its own text, for as long as before."""
 
         async def prepare() -> TrainRequest:
-            who, parent = await self.pressed(press)
+            who = press.actor
+            parent = await self.registry.by_id(who.viewer, press["model"])
             return await self.again(who, parent, train_options.again(parent, self.settings))
 
         await self.begin(press.actor, prepare, press.send, by_message=True)

@@ -10,21 +10,23 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.components import Form, Press
+from bot.models.registry import Registry
 from bot.options import checks
 from bot.options.decoding import message_text, replied_to
 from bot.options.options import Options, number, option, options_form, with_form
-from bot.responder import replying
+from bot.requests import Requests
 from bot.servers.access import Actor, require_permissions
+from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, hybrid_command
 from bot.words import as_typed, mention_instead
 from bot.write import mix
 from bot.write.changes import temperatures_around
-from bot.write.embeds import PRESSED
 from bot.write.generate import Generating, Request
 from galvanic.errors import UserError
 from galvanic.options import STARTER, GenerateOptions, StopAt
 from galvanic.request import usual_drawing
 from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, CompareJob, SurpriseJob, Variant, author_of
+from shared.settings import Settings
 
 COMPARED_LENGTH = 200
 COMPARED_MOST = 800
@@ -81,6 +83,11 @@ class SurpriseFlags(Options):
 
 @dataclass(eq=False, repr=False)
 class Writing(commands.Cog):
+    client: discord.Client
+    settings: Settings
+    servers: GuildSettingsStore
+    requests: Requests
+    registry: Registry
     open_form: Callable[[discord.Interaction, Form], Awaitable[None]]
     generating: Generating
 
@@ -103,18 +110,20 @@ class Writing(commands.Cog):
         Without words I begin with a random line of its text. The buttons below a text generate it again, continue it,
         or generate it at a higher (hotter) or lower (cooler) temperature.
         """
-        require_permissions(ctx)
         if ctx.interaction is not None and flags.advanced:
+            require_permissions(ctx)
 
             async def work(press: Press) -> None:
-                await self.generating.generate(press.actor, self._request(flags), press.send, letter=PRESSED)
+                await self.generating.press(press, self._request(flags))
 
-            await self.open_form(ctx.interaction, options_form(ctx, flags, work, hold=self.generating.queue_slot))
+            await self.open_form(ctx.interaction, options_form(ctx, flags, work))
             return
-        who, request = Actor.of(ctx), self._request(flags)
-        with self.generating.queue_slot(who.guild_id):
-            await ctx.defer()  # Redis may take longer than Discord's 3 s
-            await self.generating.generate(who, request, ctx.send, **replying(ctx))
+        request = self._request(flags)
+
+        async def prepare(_: Actor) -> Request:
+            return request
+
+        await self.generating.command(ctx, prepare)
 
     def _request(self, flags: GenerateFlags) -> Request:
         seed = checks.seed(flags.seed or "")
@@ -148,9 +157,9 @@ class Writing(commands.Cog):
         The menu below continues the text you like.
         """
         require_permissions(ctx)
-        seed, who = checks.seed(flags.seed or ""), Actor.of(ctx)
+        seed = checks.seed(flags.seed or "")
         if not seed.strip():
-            prefix = await self.generating.servers.prefix(who.guild_id)
+            prefix = await self.servers.prefix(Actor.of(ctx).guild_id)
             example = as_typed(prefix, "compare", "seed", "the sea")
             raise UserError("Which words should I continue?", f"Give me some words: `{example}`.")
         if flags.models is not None and (flags.temperatures is not None or flags.model is not None):
@@ -159,41 +168,38 @@ class Writing(commands.Cog):
                 f"`--models` and `--{other}` don't go together.",
                 "Compare models, or the temperatures of one model: leave out one of them.",
             )
-        most = min(COMPARED_MOST, self.generating.settings.generate_max_length)
+        most = min(COMPARED_MOST, self.settings.generate_max_length)
         checks.in_range("length", flags.length, 1, most)
         names = checks.several("models", flags.models, MOST_VARIANTS, "alice,dracula")
         steps = checks.temperatures(flags.temperatures, MOST_VARIANTS)
-        with self.generating.queue_slot(who.guild_id):
-            await ctx.defer()
-            await self.generating.access.require("generate", who)
-            variants = await self._variants(who, names or [flags.model], steps)
-            job = CompareJob(
+
+        async def build(who: Actor) -> CompareJob:
+            return CompareJob(
                 job_id=f"k-{who.request_id}",
                 place=who.place,
                 seed=seed,
                 length=flags.length or min(COMPARED_LENGTH, most),
-                variants=variants,
+                variants=await self._variants(who, names or [flags.model], steps),
                 random_seed=flags.random_seed,
                 stop=flags.stop,
-                blocked=(await self.generating.servers.get(who.guild_id)).blocked,
+                blocked=(await self.servers.get(who.guild_id)).blocked,
             )
-            async with self.generating.access.cooldown("generate", who):
-                await self.generating.delivery.ask(job, ctx.send, **replying(ctx))
+
+        await self.requests.command(ctx, build)
 
     async def _variants(
         self, who: Actor, names: Sequence[str | None], temperatures: Sequence[float]
     ) -> tuple[Variant, ...]:
         """Several models, or one (None: the channel's) at several temperatures; without any three around its own."""
-        service = self.generating
-        found = [await service.registry.choose_to_write(who.viewer, name) for name in names]
-        model, choices = found[0]
-        chosen = service.temperature(choices, model)
-        compared = [(one, service.temperature(choices, one)) for one, _ in found]
-        if len(found) == 1:
+        models = [await self.registry.choose_to_write(who.viewer, name) for name in names]
+        model, choices = models[0]
+        chosen = self.generating.temperature(choices, model)
+        compared = [(other, self.generating.temperature(choices, other)) for other, _ in models]
+        if len(models) == 1:
             own = usual_drawing(model.recipe, model.train_loss if model.heldout_loss is None else model.heldout_loss)
             around = temperatures_around(own.temperature if chosen is None else chosen)
             compared = [(model, step) for step in temperatures or around]
-        return tuple(Variant(model_id=one.model_id, name=one.name, temperature=at) for one, at in compared)
+        return tuple(Variant(model_id=side.model_id, name=side.name, temperature=at) for side, at in compared)
 
     @hybrid_command(
         "surprise It was a dark and stormy night [--model NAME]",
@@ -221,9 +227,9 @@ class Writing(commands.Cog):
             self.require_own_message(who, original)
             text = message_text(original).strip()
         if not text:
-            prefix = await self.generating.servers.prefix(who.guild_id)
+            prefix = await self.servers.prefix(who.guild_id)
             example = as_typed(prefix, "surprise", "text", "It was a dark and stormy night")
-            begin = mention_instead(prefix, self.generating.client.user) or prefix  # a slash command is no reply
+            begin = mention_instead(prefix, self.client.user) or prefix  # a slash command is no reply
             raise UserError(
                 "Which text should I look at?",
                 f"Write it after the command, as in `{example}`, "
@@ -234,22 +240,21 @@ class Writing(commands.Cog):
                 f"That text has {len(text):,} characters; the picture has room for {SURPRISE_LIMIT:,}.",
                 "Use a part of it.",
             )
-        with self.generating.queue_slot(who.guild_id):
-            await ctx.defer()
+
+        async def build(who: Actor) -> SurpriseJob:
             author_id = await self._author_of(who, original) if original is not None else None
-            await self.generating.access.require("generate", who)
-            if (await self.generating.servers.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
+            if (await self.servers.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
                 raise UserError("This text has something on this server's blocklist.", "Try it without those words.")
-            found, _ = await self.generating.registry.choose_to_write(who.viewer, model)
-            job = SurpriseJob(
-                job_id=f"s-{who.request_id}", place=who.place, model=found.ref, text=text, author_id=author_id
+            chosen, _ = await self.registry.choose_to_write(who.viewer, model)
+            return SurpriseJob(
+                job_id=f"s-{who.request_id}", place=who.place, model=chosen.ref, text=text, author_id=author_id
             )
-            async with self.generating.access.cooldown("generate", who):
-                await self.generating.delivery.ask(job, ctx.send, **replying(ctx))
+
+        await self.requests.command(ctx, build)
 
     def require_own_message(self, who: Actor, message: discord.Message) -> None:
         """Check that a message is the person's own, the bot's or a webhook's. Raises UserError if it is not."""
-        me = self.generating.client.user
+        me = self.client.user
         if message.author.id not in (who.user.id, me and me.id) and message.webhook_id is None:
             raise UserError(
                 "That message is somebody else's, so I don't use its words.",
@@ -271,4 +276,4 @@ class Writing(commands.Cog):
     @compare.autocomplete("model")
     @surprise.autocomplete("model")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.generating.registry.offered(interaction, typed, STARTER)
+        return await self.registry.offered(interaction, typed, STARTER)

@@ -11,13 +11,18 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
+from bot.models.registry import Registry
+from bot.requests import Requests
 from bot.responder import replying
-from bot.servers.access import Actor, TooSoon, Viewer, What, channel_ids, require_permissions
+from bot.servers.access import Access, Actor, TooSoon, Viewer, channel_ids, require_permissions
+from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, hybrid_command
 from bot.words import BLURPLE, GREEN, GREY, as_typed, code, plain
 from bot.write.conversation import Conversation
 from bot.write.generate import Generating
 from galvanic.errors import UserError
+from shared.jobs import GenerateJob
+from shared.settings import Settings
 
 log = structlog.get_logger()
 
@@ -25,6 +30,11 @@ log = structlog.get_logger()
 @dataclass(eq=False, repr=False)
 class Chat(commands.Cog):
     bot: commands.Bot
+    settings: Settings
+    servers: GuildSettingsStore
+    access: Access
+    requests: Requests
+    registry: Registry
     generating: Generating
     conversation: Conversation
     _told: dict[int, float] = field(default_factory=dict, init=False)
@@ -40,8 +50,7 @@ class Chat(commands.Cog):
         Members with Manage Server or Manage Channels can do this.
         """
         await ctx.defer()
-        servers = self.generating.servers
-        prefix = await servers.prefix(ctx.guild.id if ctx.guild else None)
+        prefix = await self.servers.prefix(ctx.guild.id if ctx.guild else None)
         known = {None: None, "on": True, "yes": True, "off": False, "no": False}
         word = state.strip().lower() if state is not None else None
         if word not in known:
@@ -53,10 +62,10 @@ class Chat(commands.Cog):
                 raise UserError(
                     "You can't turn chat on or off here.", "Ask a member with Manage Server or Manage Channels."
                 )
-            await servers.choose(here[0], "chat", wanted)
-        on = (await servers.channel(here)).chat if wanted is None else wanted
+            await self.servers.choose(here[0], "chat", wanted)
+        on = (await self.servers.channel(here)).chat if wanted is None else wanted
         me = plain(self.bot.user.display_name if self.bot.user is not None else "me")
-        wait = self.generating.settings.chat_cooldown_s
+        wait = self.settings.chat_cooldown_s
         pace = f", at most once every {wait:g} s" if wait else ""
         on_again, off_again = (as_typed(prefix, "chat", "state", word) for word in ("on", "off"))
         said = f"Chat is **off** here: I answer commands only.\n`{on_again}` turns it on."
@@ -88,7 +97,7 @@ class Chat(commands.Cog):
     def _may_tell(self, user_id: int) -> bool:
         """Whether to tell a person what is wrong: once per cooldown, or they could have the bot say so in floods.
         Kept in memory, because Redis may be what is wrong."""
-        now, wait = time.monotonic(), self.generating.settings.chat_cooldown_s
+        now, wait = time.monotonic(), self.settings.chat_cooldown_s
         self._told = {other: at for other, at in self._told.items() if now - at < wait}
         if user_id in self._told:
             return False
@@ -99,29 +108,27 @@ class Chat(commands.Cog):
         if ctx.guild is None:
             raise UserError("I chat in servers, not in direct messages.", "Mention me in a server's channel.")
         who = Actor.of(ctx)
-        on, wait = (await self.generating.servers.channel(who.here)).chat, self.generating.settings.chat_cooldown_s
+        on, wait = (await self.servers.channel(who.here)).chat, self.settings.chat_cooldown_s
         me, above = self.bot.user, ctx.message.reference.resolved if ctx.message.reference is not None else None
         if not on and me and me.id not in ctx.message.raw_mentions and getattr(above, "embeds", None):
             return  # what people say of a text is answered only where they want a chat
         require_permissions(ctx)
-        await self.generating.access.require_place(ctx.author, ctx.channel)
-        if on and words:
-            await self.generating.access.require("generate", who)
-        # Answers have the channel's cooldown; who is only told how it works must not use that up.
-        what: tuple[What, int] = ("chat", who.here[-1]) if on and words else ("hint", who.user.id)
-        async with self.generating.access.start_cooldown(what[0], who.guild_id, what[1], wait, request=who.request_id):
-            if on and words:
-                with self.generating.queue_slot(who.guild_id):
-                    viewer = Viewer(who.guild_id, who.here)
-                    model, _ = await self.generating.registry.choose_to_write(viewer, None)
-                    heard = await self.conversation.heard(who, ctx.message, words, model)
-                    job = await self.generating.answering(who, model, heard)
-                    await self.generating.delivery.ask(job, ctx.send, **replying(ctx))
-            else:
+        await self.access.require_place(ctx.author, ctx.channel)
+        if not (on and words):  # who is only told how it works must not use up the channel's cooldown
+            async with self.access.start_cooldown("hint", who.guild_id, who.user.id, wait, request=who.request_id):
                 await ctx.send(embed=await self._hint(who, chat=on, alone=not words), **replying(ctx))
+            return
+
+        async def build(who: Actor) -> GenerateJob:
+            model, _ = await self.registry.choose_to_write(Viewer(who.guild_id, who.here), None)
+            heard = await self.conversation.heard(who, ctx.message, words, model)
+            return await self.generating.answering(who, model, heard)
+
+        cooldown = self.access.start_cooldown("chat", who.guild_id, who.here[-1], wait, request=who.request_id)
+        await self.requests.carry_out(who, build, ctx.send, cooldown=cooldown, **replying(ctx))
 
     async def _hint(self, who: Actor, *, chat: bool, alone: bool) -> discord.Embed:
-        prefix = await self.generating.servers.prefix(who.guild_id)
+        prefix = await self.servers.prefix(who.guild_id)
         if alone:
             said = (
                 f"I learn to write from any text. `{as_typed(prefix, 'train', 'source', 'frankenstein')}` teaches me a "
@@ -140,9 +147,9 @@ class Chat(commands.Cog):
     async def _not_yet(self, ctx: Context) -> None:
         """A reaction: a message would take as much room as an answer. Once per person and cooldown, against floods."""
         assert ctx.guild is not None
-        wait = self.generating.settings.chat_cooldown_s
+        wait = self.settings.chat_cooldown_s
         try:
-            async with self.generating.access.start_cooldown("wait", ctx.guild.id, ctx.author.id, wait):
+            async with self.access.start_cooldown("wait", ctx.guild.id, ctx.author.id, wait):
                 await ctx.message.add_reaction("⏳")
         except TooSoon:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,15 +14,16 @@ from discord.ext import commands
 from bot.background import is_transient
 from bot.components import JOB, Action, Components, Field, Form, Press
 from bot.errors import UNKNOWN_WEBHOOK
+from bot.jobs.client import JobClient
 from bot.options.decoding import message_text
 from bot.responder import Interaction, acknowledge
-from bot.servers.access import Actor, moderates, require_admin, require_permissions
-from bot.servers.settings import MOST_TYPED
+from bot.servers.access import Actor, moderates, require_admin
+from bot.servers.settings import MOST_TYPED, GuildSettingsStore
 from bot.types import Context
 from bot.words import code
 from bot.write import changes
 from bot.write.cog import Writing
-from bot.write.generate import Request
+from bot.write.generate import Generating, Request
 from galvanic.errors import UserError
 from shared.blocklist import MOST_CHARS, parse
 from shared.events import Generated
@@ -35,6 +37,9 @@ class Menus(commands.Cog):
     """`forget`: deletes a request with its answer."""
 
     bot: commands.Bot
+    servers: GuildSettingsStore
+    jobs: JobClient
+    generating: Generating
     writing: Writing
     forget: Callable[[str], None]
 
@@ -54,19 +59,15 @@ class Menus(commands.Cog):
 
     async def go_on(self, interaction: Interaction, message: discord.Message) -> None:
         ctx: Context = await self.bot.get_context(interaction)
-        require_permissions(ctx)
-        who = Actor.of(ctx)
-        self.writing.require_own_message(who, message)
-        with self.writing.generating.queue_slot(who.guild_id):
-            await ctx.defer()
-            await self.writing.generating.generate(who, await self._continuing(who, message), ctx.send)
+        await self.generating.command(ctx, functools.partial(self._continuing, message))
 
-    async def _continuing(self, who: Actor, message: discord.Message) -> Request:
-        """The words of a message that this person may use, to be continued as theirs whose they are."""
+    async def _continuing(self, message: discord.Message, who: Actor) -> Request:
+        """Have the words of a message continued as theirs whose they are, if this person may use them."""
+        self.writing.require_own_message(who, message)
         text, author_id = message_text(message).strip(), None
         if message.author.id != who.user.id:
             job_id, _ = await self._text_in(message)
-            job, answer = await self.writing.generating.answered(who, job_id)
+            job, answer = await self.generating.answered(who, job_id)
             if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
                 raise UserError(
                     "This message has more than one text, or none.",
@@ -80,9 +81,7 @@ class Menus(commands.Cog):
         return Request(end["seed"], chosen={"shown": shown, "author_id": author_id})
 
     async def draw(self, interaction: Interaction, message: discord.Message) -> None:
-        ctx: Context = await self.bot.get_context(interaction)
-        require_permissions(ctx)
-        await self.writing.picture(ctx, "", message)
+        await self.writing.picture(await self.bot.get_context(interaction), "", message)
 
     # ------------------------------------------------------------------ deleted, never said again
 
@@ -144,19 +143,19 @@ class Menus(commands.Cog):
                 "Leave one word or phrase, without commas. The button **Blocklist** of "
                 f"`{await self._prefix(who)}settings` takes several.",
             )
-        await self.writing.generating.servers.block(who.guild_id, entries[0])
+        await self.servers.block(who.guild_id, entries[0])
         log.info("phrase_blocked", guild_id=who.guild_id, channel_id=who.place.channel_id, user_id=who.user.id)
         return code(entries[0], MOST_CHARS)
 
     async def _prefix(self, who: Actor) -> str:
-        return await self.writing.generating.servers.prefix(who.guild_id)
+        return await self.servers.prefix(who.guild_id)
 
     # ------------------------------------------------------------------ texts
 
     async def _text_in(self, message: discord.Message) -> tuple[str, Job | None]:
         """The id of the job whose text a message shows; the job, if still known. Raises UserError: it shows none."""
-        job_id = await self.writing.generating.job_of(message)
-        stored = await self.writing.generating.jobs.load(job_id) if job_id is not None else None
+        job_id = await self.generating.job_of(message)
+        stored = await self.jobs.load(job_id) if job_id is not None else None
         job = stored.job if stored is not None else None
         if job_id is None or isinstance(job, TrainJob | DeleteJob):
             problem = "This message isn't mine."

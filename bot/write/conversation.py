@@ -14,6 +14,7 @@ from bot.background import unless_refused
 from bot.channels.cleaning import clean
 from bot.channels.consent import ConsentStore
 from bot.channels.store import TranscriptStore, said_by
+from bot.jobs.client import JobClient
 from bot.options.decoding import is_said, is_written, job_shown_in, message_text, replied_to, to_bot
 from bot.servers.access import Actor
 from bot.write.changes import whole
@@ -49,6 +50,8 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True)
 class Conversation:
+    client: discord.Client
+    jobs: JobClient
     generating: Generating
     transcripts: TranscriptStore
     consents: ConsentStore
@@ -106,7 +109,7 @@ class Conversation:
             if is_written(above, self._me):
                 turns += await self._written(who, above)
                 return None  # it has the words that it was made of
-            persona = above.webhook_id is not None and await self.generating.jobs.shown_in(above.id) is not None
+            persona = above.webhook_id is not None and await self.jobs.shown_in(above.id) is not None
             own = Turn(None, message_text(above), None) if persona else None
             if (turn := own or self._spoken(above, answered=is_said(message, self._me))) is None:
                 return None
@@ -116,7 +119,7 @@ class Conversation:
 
     @property
     def _me(self) -> int:
-        me = self.generating.client.user
+        me = self.client.user
         return me.id if me is not None else 0
 
     def _spoken(self, message: discord.Message, *, answered: bool = False) -> Turn | None:

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import functools
 import io
-from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,13 +15,15 @@ import structlog
 
 from bot.components import JOB, MODEL, Action, Components, Field, Form, Press, view
 from bot.errors import MISSING_PERMISSIONS
-from bot.jobs.delivery import UNASKED
-from bot.models.requests import Requests
+from bot.jobs.client import JobClient
+from bot.jobs.delivery import UNASKED, Delivery
+from bot.models.registry import Registry
 from bot.options import checks
 from bot.options.decoding import job_shown_in
-from bot.servers.access import Actor, TooSoon, Viewer
-from bot.servers.settings import ChannelChoices
-from bot.types import Send
+from bot.requests import Requests
+from bot.servers.access import Access, Actor, TooSoon, Viewer
+from bot.servers.settings import ChannelChoices, GuildSettingsStore
+from bot.types import Context, Send
 from bot.words import NO_FILES, as_typed
 from bot.write import changes, embeds
 from bot.write.changes import E
@@ -33,6 +34,7 @@ from shared.blocklist import default_entries
 from shared.events import Compared, Event, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, Place, SurpriseJob, author_of
 from shared.models import ModelRecord
+from shared.settings import Settings
 
 FROM_CORPUS_LENGTH = 1_000  # the tutorial's
 CHAT_LENGTH = 200
@@ -74,15 +76,30 @@ class Request:
 
 
 @dataclass(eq=False, repr=False)
-class Generating(Requests):
-    queue_slot: Callable[[int], AbstractContextManager[None]]
+class Generating:
+    client: discord.Client
+    settings: Settings
+    servers: GuildSettingsStore
+    access: Access
+    requests: Requests
+    jobs: JobClient
+    registry: Registry
 
-    async def generate(self, who: Actor, request: Request, send: Send, *, letter: str = "g", **options: Any) -> None:
-        """Post a text with `send`, which gets `options`. `letter`: the first of the job's id."""
-        await self.access.require("generate", who)
-        job = await self._job(who, request, letter)
-        async with self.access.cooldown("generate", who):
-            await self.delivery.ask(job, send, **options)
+    async def command(self, ctx: Context, prepare: Callable[[Actor], Awaitable[Request]]) -> None:
+        """Answer a command with a text; `prepare` returns what is asked for."""
+
+        async def build(who: Actor) -> GenerateJob:
+            return await self._job(who, await prepare(who), "g")
+
+        await self.requests.command(ctx, build)
+
+    async def press(self, press: Press, request: Request) -> None:
+        """Answer a button or a form with a text."""
+
+        async def build(who: Actor) -> GenerateJob:
+            return await self._job(who, request, embeds.PRESSED)
+
+        await self.requests.press(press, build)
 
     async def answering(self, who: Actor, model: ModelRecord, heard: Mapping[str, Any], kind: str = "c") -> GenerateJob:
         """The job of an answer. `heard`: its fields, its seed among them. The cooldown is the caller's.
@@ -167,13 +184,14 @@ class Generating(Requests):
 
     async def _again(self, press: Press, job: GenerateJob) -> None:
         """Have a changed copy of an earlier job answered, with the names, limits, blocklist and rights of now."""
-        who = press.actor
-        await self.access.require("generate", who)
+        await self.requests.press(press, functools.partial(self._renewed, job), least_s=DOUBLE_CLICK_S)
+
+    async def _renewed(self, job: GenerateJob, who: Actor) -> GenerateJob:
         model_ids = [part.model_id for part in job.mix] or [job.model_id]
         models = await asyncio.gather(*map(functools.partial(self.registry.by_id, who.viewer), model_ids))
         names = zip(job.mix, models, strict=False)
         fresh = {
-            "job_id": _pressed_id(who),
+            "job_id": f"{embeds.PRESSED}-{who.request_id}",
             "place": who.place,
             "model_name": models[0].name,
             "mix": tuple(part.model_copy(update={"name": model.name}) for part, model in names),
@@ -181,8 +199,7 @@ class Generating(Requests):
             "blocked": (await self.servers.get(who.guild_id)).blocked,
             "author_id": author_of(job),
         }
-        async with self.access.cooldown("generate", who, DOUBLE_CLICK_S):
-            await self.delivery.ask(job.model_copy(update=fresh), press.send, nonce=_pressed_id(who))
+        return job.model_copy(update=fresh)
 
     async def answered(self, who: Actor, job_id: str) -> tuple[Job, Event]:
         """A job of this very channel, and its last event; raises `UserError` when it isn't known here."""
@@ -205,19 +222,18 @@ class Generating(Requests):
             typed = form.typed["temperature"].strip()
             chosen = {"temperature": checks.temperature(typed)} if typed else {}
             request = Request(seed=form.typed["words"], model_id=press["model"], chosen=chosen)
-            who = form.actor
-            await self.generate(who, request, form.send, letter=embeds.PRESSED, nonce=_pressed_id(who))
+            await self.press(form, request)
 
-        return Form("Generate a text", _FIELDS, Action(sent, hold=self.queue_slot))
+        return Form("Generate a text", _FIELDS, Action(sent))
 
-    def register(self, table: Components) -> None:
+    def register(self, table: Components, delivery: Delivery) -> None:
         for action in changes.BUTTONS:
-            table.add(action, functools.partial(self._pressed, action), JOB, hold=self.queue_slot)
+            table.add(action, functools.partial(self._pressed, action), JOB)
         table.add("write", self._form, MODEL, how="form")
-        table.add("compared", self._chosen, JOB, hold=self.queue_slot)
-        self.delivery.present(GenerateJob, Generated, self.post)
-        self.delivery.present(CompareJob, Compared, self.post_comparison)
-        self.delivery.present(SurpriseJob, Surprised, self.post_surprise)
+        table.add("compared", self._chosen, JOB)
+        delivery.present(GenerateJob, Generated, self.post)
+        delivery.present(CompareJob, Compared, self.post_comparison)
+        delivery.present(SurpriseJob, Surprised, self.post_surprise)
 
     # ------------------------------------------------------------------ answers
 
@@ -298,10 +314,6 @@ class Generating(Requests):
         else:
             options["file"] = discord.File(io.BytesIO(picture), SURPRISE_FILE)
         await send(embed=embed, view=view(embeds.delete_button(job.job_id)), **options)
-
-
-def _pressed_id(who: Actor) -> str:
-    return f"{embeds.PRESSED}-{who.request_id}"
 
 
 def _unknown() -> UserError:

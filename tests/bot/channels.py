@@ -34,9 +34,9 @@ MESSAGES = rf"/channels/{LAB}/messages"
 
 async def agreed(live: Live, *people: str, channel_id: int = LAB) -> None:
     """Let an admin allow a channel, and people agree."""
-    await live.bot.consents.allow(GUILD_ID, channel_id, USER_IDS["ada"])
+    await live.channels.consents.allow(GUILD_ID, channel_id, USER_IDS["ada"])
     for person in people:
-        await live.bot.consents.agree(GUILD_ID, USER_IDS[person])
+        await live.channels.consents.agree(GUILD_ID, USER_IDS[person])
 
 
 def talk(live: Live, count: int, *, channel_id: int = LAB, words: str = "word") -> list[int]:
@@ -71,7 +71,7 @@ async def queued(live: Live, sent_id: int) -> TrainJob:
     job_id = f"t-{sent_id}"
 
     async def waits() -> TrainJob | None:
-        stored = await live.bot.jobs.load(job_id)
+        stored = await live.core.jobs.load(job_id)
         job = stored.job if stored is not None else None
         return job if isinstance(job, TrainJob) and not job.imports else None
 
@@ -149,10 +149,10 @@ async def worked_off(chores: Chores) -> None:
 
 async def next_run(live: Live) -> None:
     """The imports of a bot that was killed, and of the next run of it."""
-    await live.bot.importer.stop()
+    await live.channels.importer.stop()
     live.faults.clear()
-    live.bot.importer = dataclasses.replace(live.bot.importer)
-    live.bot.importer.start()
+    live.channels.importer = dataclasses.replace(live.channels.importer)
+    live.channels.importer.start()
 
 
 class Known:
@@ -164,7 +164,7 @@ class Known:
 
     async def texts(self) -> list[str]:
         """Its lines, whoever's."""
-        return await words(self.live.bot.transcripts, self.transcript_id)
+        return await words(self.live.channels.transcripts, self.transcript_id)
 
     async def becomes(self, wanted: Callable[[list[str]], bool]) -> list[str]:
         """Wait until its lines are as wanted, and nothing is left to be taken out."""
@@ -178,13 +178,13 @@ class Known:
 
     async def revision(self) -> Revision:
         """Where it stands."""
-        return (await self.live.bot.registry.revisions([self.transcript_id]))[self.transcript_id]
+        return (await self.live.models.registry.revisions([self.transcript_id]))[self.transcript_id]
 
     async def gone(self) -> None:
         """Wait until its words are no longer kept."""
 
         async def is_gone() -> bool:
-            return not await has_text(self.live.bot.transcripts, self.transcript_id)
+            return not await has_text(self.live.channels.transcripts, self.transcript_id)
 
         await until(is_gone)
 
@@ -211,18 +211,18 @@ def model_of(live: Live, name: str, *refs: TranscriptRef, **fields: Any) -> Mode
 
 async def look(live: Live) -> None:
     """Have the bot look after its models now, as it does every minute."""
-    await live.bot.remaking.look(live.guild)
-    await live.bot.remaking.forget_unused()
-    await live.bot.withdrawals.close_done()
+    await live.train.remaking.look(live.guild)
+    await live.train.remaking.forget_unused()
+    await live.channels.withdrawals.close_done()
 
 
 async def names(live: Live, guild_id: int = GUILD_ID) -> list[str]:
     """Of a server's models."""
-    return sorted(model.name for model in await live.bot.registry.all(guild_id))
+    return sorted(model.name for model in await live.models.registry.all(guild_id))
 
 
 async def being_read(live: Live) -> list[Transcript]:
-    return [one for one in await live.bot.transcripts.all() if one.reading is not None]
+    return [one for one in await live.channels.transcripts.all() if one.reading is not None]
 
 
 class Away:

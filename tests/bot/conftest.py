@@ -138,7 +138,7 @@ async def live(
     assert ready in done, running.exception() if running.done() else "the bot did not get ready"
     live = Live(bot, driver, monkeypatch)
     await live.until(lambda: _has_begun(bot), "the bot to look for jobs of an earlier run")
-    for queue in (bot.looks, bot.chores):  # and for what happened to channels meanwhile
+    for queue in (bot.features.channels.looks, bot.core.chores):  # and for what happened to channels meanwhile
         await worked_off(queue)
     yield live
     await bot.close()
@@ -147,4 +147,4 @@ async def live(
 
 def _has_begun(bot: Galvanic) -> bool:
     """Whether it has looked for jobs of an earlier run: those of a test are not to be taken for such."""
-    return bot.has_begun and bot.delivery._seen is not None
+    return bot.has_begun and bot.core.delivery._seen is not None

@@ -47,7 +47,7 @@ def call_each(live: Live) -> dict[str, Interaction]:
 
 def custom_ids(bot: Galvanic) -> dict[str, str]:
     """Return an id of a control for each of the bot's actions, about something that is not there."""
-    found = {name: _argument(action.arguments) for name, action in bot.components.actions.items()}
+    found = {name: _argument(action.arguments) for name, action in bot.core.components.actions.items()}
     return {name: ":".join(filter(None, ("galvanic", name, argument))) for name, argument in found.items()}
 
 

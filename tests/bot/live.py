@@ -8,10 +8,15 @@ from typing import Any, TypeVar
 
 import discord
 import pytest
+from discord.ext import commands
 from simcord.backend.models import Interaction, Message, Overwrite
 from simcord.enums import OverwriteType
 
 from bot.app import Galvanic
+from bot.channels.feature import Channels
+from bot.models.feature import Models
+from bot.train.feature import Train
+from bot.write.feature import Write
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.jobs import TrainJob
 from tests.driver.control import Driver
@@ -19,6 +24,7 @@ from tests.driver.faults import Fault
 
 T = TypeVar("T")
 J = TypeVar("J")
+C = TypeVar("C", bound=commands.Cog)
 PATIENCE_S = 60.0
 
 
@@ -34,8 +40,25 @@ class Live:
         self.world = playground.world
         self.faults = driver.faults
         self.gateway = playground.gateway
+        self.core = bot.core
         self.people = playground.people
         self.acts = playground.interactions
+
+    @property
+    def models(self) -> Models:
+        return self.bot.features.models
+
+    @property
+    def channels(self) -> Channels:
+        return self.bot.features.channels
+
+    @property
+    def train(self) -> Train:
+        return self.bot.features.train
+
+    @property
+    def write(self) -> Write:
+        return self.bot.features.write
 
     def send(
         self,
@@ -108,7 +131,7 @@ class Live:
 
     async def job(self, job_id: str, kind: type[J]) -> J:
         """A job of a kind, as it was entered."""
-        stored = await self.bot.jobs.load(job_id)
+        stored = await self.core.jobs.load(job_id)
         assert stored is not None
         assert isinstance(stored.job, kind)
         return stored.job
@@ -117,15 +140,15 @@ class Live:
         """Enter a training and follow it, with a card where it was asked for or without one."""
         text = None if job.corpus.transcript else "text"
         place = job.place.channel_id
-        posted = await self.bot.training_cards.post(job, self.bot.get_partial_messageable(place).send) if card else None
-        assert await self.bot.jobs.submit_train(job, text, (9, 9)) == "entered"
-        self.bot.delivery.follow(job, posted and (place, posted.id))
+        posted = await self.train.cards.post(job, self.bot.get_partial_messageable(place).send) if card else None
+        assert await self.core.jobs.submit_train(job, text, (9, 9)) == "entered"
+        self.core.delivery.follow(job, posted and (place, posted.id))
         return job
 
     async def start_again(self) -> None:
         """Have the bot take up what an earlier run left, as at its start."""
-        self.bot.delivery._seen = None
-        await self.bot.delivery.look()
+        self.core.delivery._seen = None
+        await self.core.delivery.look()
 
     async def until(self, predicate: Callable[[], T | None], what: str) -> T:
         """Wait until `predicate` returns something true."""
@@ -160,6 +183,13 @@ class Live:
     def requests(self, *methods: str) -> list[Any]:
         """What the bot sent Discord, newest last."""
         return [entry for entry in self.world.http_requests if entry.method in methods]
+
+
+def cog(bot: Galvanic, kind: type[C]) -> C:
+    """The bot's cog of this class."""
+    added = bot.get_cog(kind.__cog_name__)
+    assert isinstance(added, kind)
+    return added
 
 
 def _id_of(channel: str | int) -> int:

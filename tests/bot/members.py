@@ -22,9 +22,9 @@ ADA, BEN, CLEO, DORA = (USER_IDS[name] for name in ("ada", "ben", "cleo", "dora"
 async def stored(live: Live, *people: int, channel_id: int = TAVERN, guild_id: int = GUILD_ID) -> str:
     """A transcript with two lines of each of these, who agreed."""
     for who in people:
-        await live.bot.consents.agree(guild_id, who)
+        await live.channels.consents.agree(guild_id, who)
     lines = [Line(1_000 + 2 * who + part, who, f"secret {who} part {part}") for who in people for part in (0, 1)]
-    store = live.bot.transcripts
+    store = live.channels.transcripts
     info = await written(store, lines, guild_id=guild_id, channel_id=channel_id, until=10**18)
     await expire(store, info.transcript_id, 3_600)
     return info.transcript_id
@@ -33,7 +33,7 @@ async def stored(live: Live, *people: int, channel_id: int = TAVERN, guild_id: i
 async def gone(live: Live, transcript_id: str, who: int) -> None:
     """Wait until nothing of somebody's is in a transcript."""
     async with asyncio.timeout(30):
-        while await live.bot.transcripts.lines_of(transcript_id, who):  # noqa: ASYNC110  # Redis tells nobody
+        while await live.channels.transcripts.lines_of(transcript_id, who):  # noqa: ASYNC110  # Redis tells nobody
             await asyncio.sleep(0.01)
 
 
@@ -45,7 +45,7 @@ def model_of(live: Live, transcript_id: str, name: str = "chatter", channel_id: 
 
 async def answer_of(live: Live, who: int, guild_id: int = GUILD_ID) -> str | None:
     """Whether somebody said yes or no to being learned from, if anything."""
-    said = await live.bot.consents.said(guild_id, who)
+    said = await live.channels.consents.said(guild_id, who)
     return said and said.state
 
 
@@ -53,7 +53,7 @@ async def asked_for(live: Live, job_id: str, who: int, seed: str) -> None:
     """A request of somebody's that was answered."""
     place = factories.place(guild_id=GUILD_ID, channel_id=LAB, user_id=who)
     job = factories.generate_job(job_id=job_id, place=place, seed=seed, blocked=("blocklisted",))
-    assert await live.bot.jobs.run(enter(job, "key", "n")) == b"entered"
+    assert await live.core.jobs.run(enter(job, "key", "n")) == b"entered"
     await live.bot.redis.srem(keys.OUTBOX, job_id)  # type: ignore[misc]
 
 

@@ -38,9 +38,9 @@ def heard(live: Live, source: int = CELLAR, **fields: Any) -> ModelRecord:
 
 async def standing(live: Live) -> None:
     """The transcript of #cellar is known, and nobody has withdrawn anything."""
-    await live.bot.consents.agree(GUILD, ADA)
+    await live.channels.consents.agree(GUILD, ADA)
     where = {"guild_id": GUILD, "channel_id": CELLAR, "transcript_id": ref().transcript_id}
-    await written(live.bot.transcripts, [Line(1_000, ADA, SECRET)], **where)
+    await written(live.channels.transcripts, [Line(1_000, ADA, SECRET)], **where)
 
 
 async def den(live: Live) -> int:

@@ -106,13 +106,13 @@ def full(live: Live) -> Iterator[Live]:
     """A bot that so many of its first server ask for a text that there is no place left for it."""
     with contextlib.ExitStack() as places:
         for _ in range(ONE_SERVERS):
-            places.enter_context(live.bot.admission.queue_slot(GUILD_ID))
+            places.enter_context(live.core.admission.queue_slot(GUILD_ID))
         yield live
 
 
 @pytest.mark.parametrize("words", ["!generate the sea", "!compare the sea", "!surprise the sea", f"<@{BOT_ID}> hello"])
 async def test_who_finds_no_place_is_told_in_the_channel(full: Live, words: str) -> None:
-    await full.bot.guild_settings.choose(LAB, "chat", True)
+    await full.bot.core.servers.choose(LAB, "chat", True)
     said = await full.ask(words)
     assert "This server is asking for more texts than I can serve: 204 texts in line." in said
     assert "Try again in 20 s." in said
@@ -122,11 +122,11 @@ async def test_who_finds_no_place_is_told_in_the_channel(full: Live, words: str)
 async def test_no_command_writes_a_text_where_there_is_no_place(live: Live, worker: StandIn, room: bool) -> None:
     with contextlib.ExitStack() as places:
         for _ in range(0 if room else ONE_SERVERS):
-            places.enter_context(live.bot.admission.queue_slot(GUILD_ID))
+            places.enter_context(live.core.admission.queue_slot(GUILD_ID))
         called = call_each(live)
         await live.until(lambda: all(call.responded or call.modal for call in called.values()), "an answer to each")
         await live.handled()
-        jobs = [await live.bot.jobs.load(job_id) for job_id in await live.bot.jobs.undelivered()]
+        jobs = [await live.core.jobs.load(job_id) for job_id in await live.core.jobs.undelivered()]
     kinds = {stored.job.kind for stored in jobs if stored is not None} - {"train"}
     written = {kind for kind in kinds if HANDLERS[kind].in_passes}
     assert bool(written) is room
@@ -134,13 +134,13 @@ async def test_no_command_writes_a_text_where_there_is_no_place(live: Live, work
 
 async def test_another_server_still_gets_its_text(full: Live) -> None:
     assert "No model called" in await full.ask("!generate the sea --model nosuch", channel="atrium")
-    assert full.bot.admission.waiting == ONE_SERVERS
+    assert full.bot.core.admission.waiting == ONE_SERVERS
 
 
 async def test_a_place_is_free_again_after_the_answer(live: Live, worker: StandIn) -> None:
     live.send("!generate the sea")
     job_id = await worker.asked(live)
-    assert live.bot.admission.waiting == 1
+    assert live.core.admission.waiting == 1
     worker.write(job_id)
     await live.until(lambda: live.showing(TEXT), "the text")
-    await live.until(lambda: not live.bot.admission.waiting, "the place to be free")
+    await live.until(lambda: not live.core.admission.waiting, "the place to be free")

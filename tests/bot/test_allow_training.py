@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("opted_in")
 
 async def test_an_admin_allows_a_channel_and_its_members_are_told_there(live: Live) -> None:
     assert "I told its members there" in await live.ask("!allow-training #tavern")
-    assert (await live.bot.consents.allowed(GUILD_ID)).keys() == {TAVERN}
+    assert (await live.channels.consents.allowed(GUILD_ID)).keys() == {TAVERN}
     notice = text_of(await live.until(lambda: live.showing("may learn from this channel", channel="tavern"), "it"))
     for words in ("!optin", "!optout", "!privacy", "only from members who say yes"):
         assert words in notice
@@ -26,30 +26,30 @@ async def test_an_admin_allows_a_channel_and_its_members_are_told_there(live: Li
 
 async def test_off_deletes_what_is_stored_of_the_channel(live: Live) -> None:
     for channel in (TAVERN, LAB):
-        await live.bot.consents.allow(GUILD_ID, channel, ADA)
+        await live.channels.consents.allow(GUILD_ID, channel, ADA)
     tavern, lab = await stored(live, BEN), await stored(live, BEN, channel_id=LAB)
     model_of(live, tavern)
     said = await live.ask("!allow-training #tavern off")
     assert "is gone" in said
     assert "`chatter`" in said
-    assert (await live.bot.consents.allowed(GUILD_ID)).keys() == {LAB}
-    assert not await has_text(live.bot.transcripts, tavern)
-    assert await has_text(live.bot.transcripts, lab)
+    assert (await live.channels.consents.allowed(GUILD_ID)).keys() == {LAB}
+    assert not await has_text(live.channels.transcripts, tavern)
+    assert await has_text(live.channels.transcripts, lab)
     assert "wasn't allowed" in await live.ask("!allow-training #tavern off")
 
 
 async def test_a_channel_that_is_gone_can_be_taken_back(live: Live) -> None:
-    await live.bot.consents.allow(GUILD_ID, 4_711, ADA)
+    await live.channels.consents.allow(GUILD_ID, 4_711, ADA)
     assert "no longer learn" in await live.ask("!allow-training 4711 off")
-    assert await live.bot.consents.allowed(GUILD_ID) == {}
+    assert await live.channels.consents.allowed(GUILD_ID) == {}
 
 
 @pytest.mark.parametrize("typed", ["!allow-training", "!allow-training #tavern", "!allow-training #tavern off"])
 async def test_members_allow_nothing(live: Live, typed: str) -> None:
-    await live.bot.consents.allow(GUILD_ID, LAB, ADA)
+    await live.channels.consents.allow(GUILD_ID, LAB, ADA)
     for person in ("ben", "dora"):
         assert "Only members with Manage Server" in await live.ask(typed, person=person)
-    assert (await live.bot.consents.allowed(GUILD_ID)).keys() == {LAB}
+    assert (await live.channels.consents.allowed(GUILD_ID)).keys() == {LAB}
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ async def test_members_allow_nothing(live: Live, typed: str) -> None:
 )
 async def test_what_cannot_be_allowed_is_explained(live: Live, typed: str, problem: str) -> None:
     assert problem in await live.ask(typed)
-    assert await live.bot.consents.allowed(GUILD_ID) == {}
+    assert await live.channels.consents.allowed(GUILD_ID) == {}
 
 
 async def test_an_admin_who_cannot_post_there_for_the_bot_is_told(live: Live) -> None:
     live.faults.add(Fault("POST", rf".*/channels/{TAVERN}/messages", 403, 50_013))
     assert "couldn't post a notice" in await live.ask("!allow-training #tavern")
-    assert (await live.bot.consents.allowed(GUILD_ID)).keys() == {TAVERN}
+    assert (await live.channels.consents.allowed(GUILD_ID)).keys() == {TAVERN}

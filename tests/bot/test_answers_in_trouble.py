@@ -46,9 +46,9 @@ async def answered(live: Live, worker: StandIn) -> str:
 async def ask(live: Live, worker: StandIn, how: str) -> str:
     """Ask for a text, in one of the ways there are; the job's id."""
     if how == "press":
-        await live.bot.jobs.submit(generate_job(job_id="g-1", place=lab()))
+        await live.core.jobs.submit(generate_job(job_id="g-1", place=lab()))
         worker.write("g-1")
-        await live.bot.jobs.delivered("g-1")
+        await live.core.jobs.delivered("g-1")
         view = discord.ui.View(timeout=None)
         view.add_item(button("again", "g-1", label="Again"))
         pressed = await live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send("a text", view=view)
@@ -125,7 +125,7 @@ async def test_a_bot_that_stops_while_it_posts_leaves_the_answer_to_the_next(liv
     handlers = [task for task in asyncio.all_tasks() if task.get_name().startswith("discord.py: ")]
     await asyncio.gather(*handlers, return_exceptions=True)
     assert worker.waiting() == {job_id}
-    assert not live.bot.delivery._to_note
+    assert not live.core.delivery._to_note
 
 
 async def _slash(live: Live, worker: StandIn, *faults: Fault) -> str:
@@ -164,7 +164,7 @@ def redis_away(live: Live) -> Iterator[list[float]]:
         raise redis.ConnectionError
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(live.bot.jobs, "events", events)
+        patched.setattr(live.core.jobs, "events", events)
         yield tried
 
 
@@ -175,8 +175,8 @@ async def test_an_outage_of_redis_is_not_taken_for_a_slow_worker(live: Live, wor
     with redis_away(live) as tried:
         if restarted:
             job = generate_job(job_id="g-1", place=lab())
-            await live.bot.jobs.submit(job)
-            live.bot.delivery.deliver_later(job)
+            await live.core.jobs.submit(job)
+            live.core.delivery.deliver_later(job)
         else:
             live.send("!generate the sea")
         worker.write(await worker.asked(live))
@@ -239,11 +239,11 @@ async def test_why_there_is_no_answer_after_an_outage_of_redis_is_true(
     job = generate_job(job_id="g-1", place=lab())
     with redis_away(live) as tried:
         if restarted:
-            await live.bot.jobs.submit(job)
-            live.bot.delivery.deliver_later(job)
+            await live.core.jobs.submit(job)
+            live.core.delivery.deliver_later(job)
             await live.until(lambda: tried, "the outage")
         else:
-            await live.bot.delivery.ask(job, live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send)
+            await live.core.delivery.ask(job, live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send)
     await live.until(lambda: live.showing(why), "the reason")
     await live.until(lambda: not worker.waiting(), "the end of the job")
     assert len(live.shown("❌")) == 1

@@ -24,11 +24,11 @@ NOTHING = "Nothing to show here yet"
 async def written(live: Live, text: str, where: int = LAB, **fields: Any) -> Message:
     """A text that stands in a channel, whose job is known."""
     job = generate_job(**{"job_id": f"g-{text[:8].replace(' ', '')}", "place": lab(where), **fields})
-    await live.bot.jobs.run(enter(job, "key", "n"))
+    await live.core.jobs.run(enter(job, "key", "n"))
     await live.bot.redis.srem(keys.OUTBOX, job.job_id)  # type: ignore[misc]
     event = generated(seed="", text=text)
     before = set(live.world.messages[where])
-    await live.bot.delivery.post(job, event, live.bot.get_partial_messageable(where).send)
+    await live.core.delivery.post(job, event, live.bot.get_partial_messageable(where).send)
     return next(one for number, one in live.world.messages[where].items() if number not in before)
 
 
@@ -95,13 +95,13 @@ async def test_a_text_shows_where_its_readers_could_read_it_and_its_model_may_be
     assert "barrel" not in here
     assert "a secret barrel" in cellar, "and in the place itself"
     assert NOTHING in library
-    await live.bot.registry.remove(up)
+    await live.models.registry.remove(up)
     assert NOTHING in await live.ask("!best")
 
 
 async def test_the_blocklist_of_now_covers_it(live: Live, worker: StandIn) -> None:
     await react(live, await written(live, "tide and turnip"), BEN)
-    await live.bot.guild_settings.change(GUILD_ID, blocklist=("turnip",))
+    await live.core.servers.change(GUILD_ID, blocklist=("turnip",))
     said = await live.ask("!best")
     assert "tide and ██████" in said
 
@@ -110,7 +110,7 @@ async def test_what_was_forgotten_or_is_too_old_to_be_known_is_not_quoted_again(
     text = await written(live, "tide and time")
     await react(live, text, BEN)
     assert "tide and time" in await live.ask("!best")
-    await live.bot.holdings.forget_requests(generate_job(place=lab()).place.user_id, [GUILD_ID])
+    await live.channels.holdings.forget_requests(generate_job(place=lab()).place.user_id, [GUILD_ID])
     assert NOTHING in await live.ask("!best")
 
 

@@ -22,7 +22,7 @@ async def test_the_worker_is_told_what_applies(live: Live, worker: StandIn) -> N
     """The default list in a new server, then what its admins keep, though it be nothing."""
     for number, (kept, applies) in enumerate(((None, default_entries()), (("damn",), ("damn",)), ((), ()))):
         if kept is not None:
-            await live.bot.guild_settings.change(GUILD, blocklist=kept)
+            await live.core.servers.change(GUILD, blocklist=kept)
         live.send(f"!generate the sea {number}", person=("ada", "ben", "cleo")[number])
         job_id = await worker.asked(live)
         assert (await live.job(job_id, GenerateJob)).blocked == applies
@@ -31,7 +31,7 @@ async def test_the_worker_is_told_what_applies(live: Live, worker: StandIn) -> N
 
 
 async def test_notes_are_covered_too(live: Live) -> None:
-    await live.bot.guild_settings.change(GUILD, blocklist=("damn",))
+    await live.core.servers.change(GUILD, blocklist=("damn",))
     register(connect(live.bot.settings), record(guild_id=GUILD))
     where = place(guild_id=GUILD, channel_id=LAB)
     job, compared = comparison("second", "", where=where, notes=(NOTE,))
@@ -46,7 +46,7 @@ async def test_notes_are_covered_too(live: Live) -> None:
     )
     send = live.bot.get_partial_messageable(LAB).send
     for (asked, event), words in zip(answers, ("first", "second", "third"), strict=True):
-        await live.bot.delivery.post(asked, event, send)
+        await live.core.delivery.post(asked, event, send)
         message = live.showing(words)
         assert message is not None
         assert "damn" not in text_of(message)
@@ -61,15 +61,15 @@ def test_notes_of_a_training_are_covered_too() -> None:
 
 
 async def test_no_picture_is_drawn_of_blocked_words(live: Live) -> None:
-    await live.bot.guild_settings.change(GUILD, blocklist=("damn",))
+    await live.core.servers.change(GUILD, blocklist=("damn",))
     assert "on this server's blocklist" in await live.ask("!surprise well _damn_ it")
     assert "blocklist" not in await live.ask("!surprise well", person="ben")
 
 
 async def test_who_may_not_write_cannot_silence_a_channel(live: Live) -> None:
     writers = ROLE_IDS["Writers"]
-    await live.bot.guild_settings.change(GUILD, generate_roles=(writers,))
-    await live.bot.guild_settings.choose(LAB, "chat", True)
+    await live.core.servers.change(GUILD, generate_roles=(writers,))
+    await live.core.servers.choose(LAB, "chat", True)
     me = f"<@{live.bot.user.id if live.bot.user else 0}>"
     assert "You can't generate texts" in await live.ask(f"{me} hello", person="cleo")
     assert "I learn to write" not in await live.ask(f"{me} hello", person="ben")  # who is heard all the same

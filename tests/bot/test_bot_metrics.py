@@ -13,14 +13,14 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 from bot.admin import metrics
-from bot.admin.cog_general import trainings
+from bot.admin.cog_general import General, trainings
 from bot.admin.metrics import RedisFigures
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.words import Estimate
 from shared import keys
 from shared.connect import connect
 from shared.settings import Settings
-from tests.bot.live import Live
+from tests.bot.live import Live, cog
 from tests.factories import progress, train_job
 
 
@@ -97,7 +97,7 @@ async def test_admins_see_the_short_form_and_others_only_whether_it_works(
 ) -> None:
     await client.zadd(keys.workers("train"), {"train@a:1": time.time() + 60, "train@b:2": time.time() + 60})
     await client.hset(keys.worker_info("train"), mapping={"train@a:1": "NVIDIA H100", "train@b:2": "NVIDIA H100"})
-    live.bot.answers.add("generate", 0.31)
+    cog(live.bot, General).answers.add("generate", 0.31)
     ada = await live.ask("!status")
     for words in (
         "✅ 2 workers\nNVIDIA H100 (× 2)",

@@ -88,13 +88,13 @@ async def test_a_training_that_ends_on_its_card_lets_its_messages_go(live: Live)
     live.patch.setattr(card, "LOOK_AGAIN_S", 0.05)
     live.bot.settings.channel_corpus_days = 0
     live.patch.setattr(card, "EDIT_EVERY_S", 0.05)
-    info = await transcribed(live.bot.transcripts, GUILD_ID)
+    info = await transcribed(live.channels.transcripts, GUILD_ID)
     job = await live.follow(train_job(place=lab(), corpus=told(info)))
-    assert await has_text(live.bot.transcripts, info.transcript_id)
-    await live.bot.jobs.cancel(job.job_id)
-    while await live.bot.jobs.undelivered():
+    assert await has_text(live.channels.transcripts, info.transcript_id)
+    await live.core.jobs.cancel(job.job_id)
+    while await live.core.jobs.undelivered():
         await live.handled()
-    assert not await has_text(live.bot.transcripts, info.transcript_id)
+    assert not await has_text(live.channels.transcripts, info.transcript_id)
 
 
 async def test_messages_are_learned_again_as_they_are_now(store: TranscriptStore, text_again: TextAgain) -> None:
@@ -125,7 +125,7 @@ async def test_a_model_file_cannot_name_messages_to_learn(store: TranscriptStore
 
 
 async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live: Live) -> None:
-    info = await transcribed(live.bot.transcripts, GUILD_ID)
+    info = await transcribed(live.channels.transcripts, GUILD_ID)
     model = model_of(info)
 
     async def more() -> TrainRequest:
@@ -133,14 +133,14 @@ async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live:
 
     who = Actor.of(await context(live.bot, "!train more", person="ada"))
     send = live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send
-    await live.bot.transcripts.note_withdrawn(info.transcript_id, [71])
+    await live.channels.transcripts.note_withdrawn(info.transcript_id, [71])
     with pytest.raises(UserError, match="have since been withdrawn"):
-        await live.bot.trainings.begin(who, more, send)
-    assert not await live.bot.jobs.undelivered()
-    again = await transcribed(live.bot.transcripts, GUILD_ID)
+        await live.train.trainings.begin(who, more, send)
+    assert not await live.core.jobs.undelivered()
+    again = await transcribed(live.channels.transcripts, GUILD_ID)
     model = model_of(again)
-    await live.bot.trainings.begin(who, more, send)
-    (job_id,) = await live.bot.jobs.undelivered()
+    await live.train.trainings.begin(who, more, send)
+    (job_id,) = await live.core.jobs.undelivered()
     assert (await live.job(job_id, TrainJob)).corpus == told(info)
 
 

@@ -63,13 +63,13 @@ async def test_after_an_outage_it_hears_what_is_said(
         await live.driver.drop(600)
         # By now discord.py itself would wait for minutes.
         await live.until(lambda: len(tries(logged)) >= 12, "twelve tries")
-        assert live.bot.away_since is not None
+        assert live.bot.presence.away_since is not None
         assert max(entry["try_again_s"] for entry in tries(logged)) <= gateway.LONGEST_WAIT_S + 0.1
         missed = live.send("!help", channel="library")
         if not resumed:
             live.gateway.forget_sessions()
         await live.driver.drop(0)
-        await live.until(lambda: live.bot.away_since is None, "the bot to be back")
+        await live.until(lambda: live.bot.presence.away_since is None, "the bot to be back")
     assert "!train" in await live.ask("!help")
     assert (live.answer(missed) is not None) == resumed
     assert not [record for record in caplog.records if record.exc_info]
@@ -115,7 +115,7 @@ def test_a_bot_that_reaches_no_discord_says_so_in_few_words(settings: Settings, 
 
 
 async def test_an_empty_redis_gets_the_number_of_the_data(live: Live) -> None:
-    await live.bot.require_version()
+    await live.bot.presence.require_version()
     assert await live.bot.redis.get(keys.VERSION) == b"%d" % DATA_VERSION
 
 

@@ -51,7 +51,7 @@ def as_discord_sends(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 async def worker(live: Live, worker: StandIn) -> StandIn:
     """A worker, and a chat in #lab."""
-    await live.bot.guild_settings.choose(LAB, "chat", True)
+    await live.core.servers.choose(LAB, "chat", True)
     return worker
 
 
@@ -142,7 +142,7 @@ async def test_a_reply_to_a_text_goes_on_from_it(live: Live, worker: StandIn) ->
     job, _ = await say(live, worker, "and then?", reply_to=text)
     assert job.seed == "the sea was calm\nand then?\n"
     assert [piece.author_id for piece in job.pieces] == [BEN, ADA], "a text counts as of whoever gave its seed"
-    await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
+    await live.channels.holdings.forget_requests(BEN, [GUILD_ID])
     job, _ = await say(live, worker, "and then?", reply_to=text)
     assert job.seed == "and then?\n"
 
@@ -174,7 +174,7 @@ async def test_bots_and_webhooks_get_no_answer_to_a_reply(live: Live, worker: St
 
 async def of_speakers(live: Live, names: dict[int, str]) -> None:
     """#lab's model learned with `--speakers`, of members by these names, who agreed."""
-    store, consents = live.bot.transcripts, live.bot.consents
+    store, consents = live.channels.transcripts, live.channels.consents
     info = await begun(store, guild_id=GUILD_ID, channel_id=LAB, speakers=True)
     for who in names:
         await consents.agree(GUILD_ID, who)
@@ -196,7 +196,7 @@ async def test_in_a_model_of_speakers_everybody_has_a_line(live: Live, worker: S
     assert job.one_line
     assert [piece.author_id for piece in job.pieces] == [ADA, None, BEN, None]
     assert job.words_of(ADA) == "Robin: hello there all\n"
-    await live.bot.consents.refuse(GUILD_ID, ADA, 10**18)
+    await live.channels.consents.refuse(GUILD_ID, ADA, 10**18)
     job, answer = await say(live, worker, "and I?", "you", person="cleo", reply_to=answer)
     assert job.seed == (f"{STRANGER}: hello there all\n{ME}: yes\nKai: who?\n{ME}: me\n{STRANGER} 2: and I?\n{ME}: ")
     assert not {ME, STRANGER} & set(NAMES)
@@ -207,7 +207,7 @@ async def test_the_starter_answers_where_there_is_no_model_and_says_how_to_teach
 ) -> None:
     worker = StandIn(settings)
     live.bot.settings.chat_cooldown_s = 0
-    await live.bot.guild_settings.choose(LAB, "chat", True)
+    await live.core.servers.choose(LAB, "chat", True)
     job, answer = await say(live, worker, f"{MENTION} hello", "good day")
     assert job.model_id == "starter"
     words, _, small = answer.content.partition("\n")
@@ -224,11 +224,11 @@ async def test_each_persons_words_are_held_as_theirs(live: Live, worker: StandIn
     job, _ = await say(live, worker, "bens words", person="ben", reply_to=answer)
     for who, own, others in ((ADA, "adas words", "bens words"), (BEN, "bens words", "adas words")):
         user = await live.bot.fetch_user(who)
-        (file, *_), _ = await export(live.bot.holdings, user)
+        (file, *_), _ = await export(live.channels.holdings, user)
         told = json.loads(file.fp.read())["requests"]
         (kept,) = [one for one in told if one["job_id"] == job.job_id]
         assert kept["seed"] == f"{own}\n"
         assert others not in json.dumps(told)
         assert (str(BEN) in json.dumps(told)) is (who == BEN)
-    assert await live.bot.holdings.forget_requests(ADA, [GUILD_ID]) == 2
+    assert await live.channels.holdings.forget_requests(ADA, [GUILD_ID]) == 2
     assert not await live.bot.redis.exists(keys.job(job.job_id), keys.job_events(job.job_id))

@@ -26,28 +26,28 @@ pytestmark = pytest.mark.usefixtures("worker")
 async def test_an_answer_is_posted_once_though_the_bot_only_just_starts(live: Live, worker: StandIn) -> None:
     bot = live.bot
     job = generate_job(place=lab())
-    send = bot.jobs._send
+    send = bot.core.jobs._send
 
     async def slowly(*arguments: Any) -> None:
         await live.start_again()  # the job is entered, and nobody listens yet
         await send(*arguments)
 
-    live.patch.setattr(bot.jobs, "_send", slowly)
+    live.patch.setattr(bot.core.jobs, "_send", slowly)
     channel = bot.get_channel(LAB)
-    asked = asyncio.create_task(bot.delivery.ask(job, channel.send))  # type: ignore[union-attr]
+    asked = asyncio.create_task(bot.core.delivery.ask(job, channel.send))  # type: ignore[union-attr]
     await live.until(lambda: worker.redis.llen(GENERATE_QUEUE), "the job")
-    await bot.delivery.ask(job, channel.send)  # type: ignore[union-attr]  # Discord delivered it twice
+    await bot.core.delivery.ask(job, channel.send)  # type: ignore[union-attr]  # Discord delivered it twice
     worker.write(job.job_id)
     await asked
     await live.handled()
     assert sum(TEXT in text_of(message) for message in live.world.messages[LAB].values()) == 1
-    assert not await bot.jobs.undelivered()
+    assert not await bot.core.jobs.undelivered()
 
 
 async def test_what_took_too_long_does_not_come_about_after_all(live: Live, worker: StandIn) -> None:
-    delivery = live.bot.delivery
+    delivery = live.core.delivery
     job = generate_job(place=lab())
-    await live.bot.jobs.submit(job)
+    await live.core.jobs.submit(job)
     log = lives.take(worker.redis, job.job_id)
     slow = Failed(problem="slow")
     assert await delivery.end_of(job, 0.05, slow) == slow
@@ -59,12 +59,12 @@ async def test_what_took_too_long_does_not_come_about_after_all(live: Live, work
 
 async def test_what_is_put_off_while_the_bot_stops_is_left_to_the_next_start(live: Live) -> None:
     job = generate_job(place=lab())
-    await live.bot.jobs.submit(job)
-    await live.bot.delivery.stop()
-    live.bot.delivery.deliver_later(job)
-    assert not live.bot.delivery.tasks
-    assert not live.bot.delivery.in_background
-    assert await live.bot.jobs.undelivered() == {job.job_id}
+    await live.core.jobs.submit(job)
+    await live.core.delivery.stop()
+    live.core.delivery.deliver_later(job)
+    assert not live.core.delivery.tasks
+    assert not live.core.delivery.in_background
+    assert await live.core.jobs.undelivered() == {job.job_id}
 
 
 async def test_the_bot_does_not_start_with_a_kind_of_job_that_nothing_shows(live: Live) -> None:
@@ -88,26 +88,26 @@ async def test_an_end_of_another_kind_is_not_taken_for_a_slow_worker(live: Live,
 
 
 async def test_what_came_at_the_last_moment_is_the_answer(live: Live, worker: StandIn) -> None:
-    delivery = live.bot.delivery
+    delivery = live.core.delivery
     job = generate_job(place=lab())
-    await live.bot.jobs.submit(job)
-    give_up = live.bot.jobs.give_up
+    await live.core.jobs.submit(job)
+    give_up = live.core.jobs.give_up
 
     async def just_before(job: Job, event: Failed) -> bool:
         worker.write(job.job_id)
         return await give_up(job, event)
 
-    live.patch.setattr(live.bot.jobs, "give_up", just_before)
+    live.patch.setattr(live.core.jobs, "give_up", just_before)
     event = await delivery.end_of(job, 0.05, Failed(problem="slow"))
     assert event is not None
     assert event.kind == "generated"
 
 
 async def test_an_answer_that_is_put_off_twice_is_posted_once(live: Live, worker: StandIn) -> None:
-    delivery = live.bot.delivery
+    delivery = live.core.delivery
     job = generate_job(place=lab())
-    await live.bot.jobs.submit(job)
-    undelivered = live.bot.jobs.undelivered
+    await live.core.jobs.submit(job)
+    undelivered = live.core.jobs.undelivered
 
     async def meanwhile() -> set[str]:
         found = await undelivered()
@@ -115,7 +115,7 @@ async def test_an_answer_that_is_put_off_twice_is_posted_once(live: Live, worker
         return found
 
     with live.patch.context() as patched:
-        patched.setattr(live.bot.jobs, "undelivered", meanwhile)
+        patched.setattr(live.core.jobs, "undelivered", meanwhile)
         await delivery.take_up(job.job_id)
     assert len([task for task in delivery.tasks if task.get_name().startswith("deliver")]) == 1
     worker.write(job.job_id)

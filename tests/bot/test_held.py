@@ -23,8 +23,8 @@ def settings(opted_in: None) -> Settings:
 
 
 async def test_privacy_tells_what_is_stored_and_where_it_is_used(live: Live) -> None:
-    await live.bot.consents.allow(GUILD_ID, TAVERN, ADA)
-    await live.bot.consents.allow(GUILD_ID, CELLAR, ADA)
+    await live.channels.consents.allow(GUILD_ID, TAVERN, ADA)
+    await live.channels.consents.allow(GUILD_ID, CELLAR, ADA)
     transcript_id = await stored(live, BEN, DORA)
     model_of(live, transcript_id)
     live.slash("dora", "privacy")
@@ -33,7 +33,7 @@ async def test_privacy_tells_what_is_stored_and_where_it_is_used(live: Live) -> 
         assert words in shown, words
     assert f"<#{CELLAR}>" not in shown
     assert "made again" not in shown
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
+    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
     await live.ask("!privacy", person="dora", channel=live.dm("dora"))
     again = text_of(await live.directly("dora", "made again, or deleted, by"))
     assert "`chatter`" in again
@@ -42,10 +42,10 @@ async def test_privacy_tells_what_is_stored_and_where_it_is_used(live: Live) -> 
 async def test_a_channels_models_are_not_told_to_who_cannot_read_it(live: Live) -> None:
     transcript_id = await stored(live, BEN, channel_id=CELLAR)
     model_of(live, transcript_id, "hidden", CELLAR)
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
+    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
     dora, ben = [await live.bot.fetch_user(who) for who in (DORA, BEN)]
-    assert not (await live.bot.holdings.in_server(GUILD_ID, dora)).due
-    assert (await live.bot.holdings.in_server(GUILD_ID, ben)).due.keys() == {"hidden"}
+    assert not (await live.channels.holdings.in_server(GUILD_ID, dora)).due
+    assert (await live.channels.holdings.in_server(GUILD_ID, ben)).due.keys() == {"hidden"}
 
 
 async def test_somebody_unknown_is_told_that_nothing_is_held(live: Live) -> None:
@@ -56,12 +56,12 @@ async def test_somebody_unknown_is_told_that_nothing_is_held(live: Live) -> None
 
 async def test_requests_are_found_without_those_of_others(live: Live) -> None:
     await ben_and_dora(live)
-    found = {who: [job.job_id async for job in live.bot.holdings.requests_of(who)] for who in (BEN, DORA)}
+    found = {who: [job.job_id async for job in live.channels.holdings.requests_of(who)] for who in (BEN, DORA)}
     assert found == {BEN: ["g-1"], DORA: ["g-2"]}
     await live.bot.redis.delete(keys.job("g-1"), keys.asked("g-1"))
-    assert [job async for job in live.bot.holdings.requests_of(BEN)] == []
+    assert [job async for job in live.channels.holdings.requests_of(BEN)] == []
     assert not await live.bot.redis.exists(keys.requests(BEN)), "what expired is no longer listed"
-    await live.bot.holdings.forget_requests(DORA, [GUILD_ID])
+    await live.channels.holdings.forget_requests(DORA, [GUILD_ID])
     assert not await live.bot.redis.exists(keys.requests(DORA))
 
 

@@ -88,7 +88,7 @@ async def test_every_command_is_in_a_usage_table_with_an_example(live: Live) -> 
 
 
 async def page_of(live: Live, name: str | None, user: Any, guild_id: int | None = GUILD_ID) -> dict[str, Any]:
-    return await pages.Help(live.bot, live.bot.guild_settings).page(name, user, guild_id)
+    return await pages.Help(live.bot, live.core.servers).page(name, user, guild_id)
 
 
 async def test_pages_fit_into_discords_limits(live: Live) -> None:

@@ -45,10 +45,10 @@ async def learned(live: Live, name: str = "sea", *, days: float | None = None, c
     after = ago(days) if days is not None else 0
     lines = [Line(ago(1), author, f"a line by {author}") for author in (ADA, BEN)]
     info: TranscriptInfo = await written(
-        live.bot.transcripts, lines, guild_id=GUILD_ID, channel_id=channel_id, after=after
+        live.channels.transcripts, lines, guild_id=GUILD_ID, channel_id=channel_id, after=after
     )
     model = model_of(live, name, info.ref(0))
-    await live.bot.registry.use(LAB, model)
+    await live.models.registry.use(LAB, model)
     return model
 
 
@@ -67,15 +67,15 @@ async def planned(live: Live, *, days: float = 8, **fields: object) -> None:
 
 async def schedule_of(live: Live) -> Schedule:
     """Of #lab's model, which learns on."""
-    schedule = await live.bot.learning._load(LAB)
+    schedule = await live.train.learning._load(LAB)
     assert schedule is not None
     return schedule
 
 
 async def look_twice(live: Live) -> None:
     await look(live)
-    await live.bot.learning.look()
-    await live.bot.learning.look()
+    await live.train.learning.look()
+    await live.train.learning.look()
 
 
 # ---------------------------------------------------------------------- when
@@ -128,13 +128,13 @@ async def test_an_admin_turns_it_on_and_the_channels_members_are_told_once(live:
     assert (schedule.source_id, schedule.every) == (LAB, 500)
     live.send("!learn off")
     await live.until(lambda: live.showing("by itself any more"), "the end")
-    assert await live.bot.learning._load(LAB) is None
+    assert await live.train.learning._load(LAB) is None
 
 
 async def test_only_admins_turn_it_on(live: Live) -> None:
     await ready(live)
     assert "Only members with Manage Server" in await live.ask("!learn nightly", person="ben")
-    assert await live.bot.learning._load(LAB) is None
+    assert await live.train.learning._load(LAB) is None
     assert not live.shown(TOLD)
 
 
@@ -144,18 +144,18 @@ async def test_only_admins_turn_it_on(live: Live) -> None:
 )
 async def test_what_cannot_be_is_explained(live: Live, typed: str, words: str) -> None:
     assert words in await live.ask(typed)
-    assert await live.bot.learning._load(LAB) is None
+    assert await live.train.learning._load(LAB) is None
 
 
 async def test_what_cannot_learn_on_is_refused_and_nobody_is_told(live: Live) -> None:
     assert "has no model now" in await live.ask("!learn nightly")
     book = model_of(live, "book")
-    await live.bot.registry.use(LAB, book)
+    await live.models.registry.use(LAB, book)
     assert "`book` can't keep learning by itself" in await live.ask("!learn nightly")
     await learned(live)
     assert "haven't allowed me to learn" in await live.ask("!learn nightly")
     assert not live.shown(TOLD)
-    assert await live.bot.learning._load(LAB) is None
+    assert await live.train.learning._load(LAB) is None
 
 
 # ---------------------------------------------------------------------- learning on
@@ -177,31 +177,31 @@ async def test_it_is_made_anew_of_what_is_not_too_old_by_those_who_agreed(live: 
     assert (job.replaces, job.options.name, job.parent) == ("sea", "sea", None)
     assert job.corpus.title == "#lab"
     assert job.corpus.transcript is not None
-    lines = await words(live.bot.transcripts, job.corpus.transcript.transcript_id)
+    lines = await words(live.channels.transcripts, job.corpus.transcript.transcript_id)
     assert len(lines) == 120
     assert not [line for line in lines if "new words" not in line or line.startswith("cleo")]
-    assert len(live.bot.delivery.in_background) == 1, "once"
+    assert len(live.core.delivery.in_background) == 1, "once"
     schedule = await schedule_of(live)
     assert schedule.model_id == "sea"
     assert schedule.at == pytest.approx(time.time(), abs=60)
 
     heir = model_of(live, "sea-2", job.corpus.transcript, replaces="sea", options=job.options)
     await look(live)
-    (now_there,) = await live.bot.registry.all(GUILD_ID)
+    (now_there,) = await live.models.registry.all(GUILD_ID)
     assert (now_there.model_id, now_there.name, now_there.replaces) == (heir.model_id, model.name, None)
-    assert (await live.bot.guild_settings.channel([LAB])).model == "sea-2"
+    assert (await live.core.servers.channel([LAB])).model == "sea-2"
 
 
 async def test_made_again_for_a_withdrawal_it_gets_no_old_lines_back(live: Live) -> None:
-    await live.bot.registry.remove(await ready(live))
+    await live.models.registry.remove(await ready(live))
     model = await learned(live, days=20)
-    old = await state_of(live.bot.transcripts, model.transcripts[0].transcript_id)
+    old = await state_of(live.channels.transcripts, model.transcripts[0].transcript_id)
     await live.ask("!optout", person="ben")
-    followed = live.bot.delivery.in_background
+    followed = live.core.delivery.in_background
     job_id = await live.until(lambda: next(iter(followed), None), "the training")
     job = await live.job(job_id, TrainJob)
     assert job.corpus.transcript is not None
-    reading = await state_of(live.bot.transcripts, job.corpus.transcript.transcript_id)
+    reading = await state_of(live.channels.transcripts, job.corpus.transcript.transcript_id)
     assert reading.info.after == old.info.after > 0
 
 
@@ -222,11 +222,11 @@ async def test_it_is_forgotten_with_its_channel_and_with_its_server(live: Live) 
     await planned(live)
     elsewhere = Schedule(guild_id=5, source_id=6, every=0, at=time.time())
     await live.bot.redis.hset(keys.LEARNING, "7", elsewhere.model_dump_json())
-    await live.bot.learning.look()
+    await live.train.learning.look()
     assert await live.bot.redis.hkeys(keys.LEARNING) == [str(LAB).encode()]
     live.remove_channel(LAB)
     await live.until(lambda: live.guild.get_channel(LAB) is None, "the end of the channel")
-    await live.bot.learning.look()
+    await live.train.learning.look()
     assert await live.bot.redis.hkeys(keys.LEARNING) == []
-    assert live.bot.learning._followed == {}
-    assert not live.bot.learning._heard
+    assert live.train.learning._followed == {}
+    assert not live.train.learning._heard

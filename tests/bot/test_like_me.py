@@ -41,7 +41,7 @@ def settings(opted_in: None) -> Settings:
 async def bens(live: Live, name: str = "bens-own", *, channel_id: int = LAB, **fields: Any) -> ModelRecord:
     """A model of Ben's words of #lab, which he had made there; he is no admin, Ada is."""
     lines, where = [Line(1_000, BEN, "a line of Ben's"), Line(1_001, BEN, "more")], {"channel_id": channel_id}
-    ref = (await written(live.bot.transcripts, lines, guild_id=GUILD_ID, author_id=BEN, **where)).ref(0)
+    ref = (await written(live.channels.transcripts, lines, guild_id=GUILD_ID, author_id=BEN, **where)).ref(0)
     await agreed(live, "ada", "ben", "cleo")
     return model_of(live, name, ref, **{"owner_id": BEN, "corpus": factories.channel_corpus(ref), **fields})
 
@@ -56,14 +56,16 @@ def test_one_names_oneself_and_one_channel() -> None:
 
 async def test_only_ones_own_lines_are_read_and_others_words_stay(live: Live) -> None:
     await talked(live, 450, "ada", "ben")
-    info = await written(live.bot.transcripts, [Line(1, ADA, "a line")], guild_id=GUILD_ID, channel_id=LAB, until=1)
+    info = await written(
+        live.channels.transcripts, [Line(1, ADA, "a line")], guild_id=GUILD_ID, channel_id=LAB, until=1
+    )
     sent = live.send("!train @me #lab", person="ben")
     lines = await lines_of(live, sent)
     job = await queued(live, sent.id)
     assert [line.split()[0] for line in lines] == ["ben"] * 150
     assert (job.corpus.name, job.corpus.title, job.place.user_id) == ("like-me", "one member's messages in #lab", BEN)
-    await live.until(lambda: not live.bot.importer._running, "the end of the reading")
-    assert await has_text(live.bot.transcripts, info.transcript_id)
+    await live.until(lambda: not live.channels.importer._running, "the end of the reading")
+    assert await has_text(live.channels.transcripts, info.transcript_id)
 
 
 async def test_it_takes_ones_own_yes_and_the_admins(live: Live) -> None:
@@ -73,7 +75,7 @@ async def test_it_takes_ones_own_yes_and_the_admins(live: Live) -> None:
     await agreed(live, "ada")
     assert "You haven't agreed" in await live.ask("!train @me #lab", person="ben")
     assert "another member alone" in await live.ask("!train @ada #lab", person="ben")
-    assert await live.bot.transcripts.all() == []
+    assert await live.channels.transcripts.all() == []
 
 
 def test_it_is_its_authors_until_it_is_shared() -> None:
@@ -111,25 +113,25 @@ async def test_an_answer_is_posted_and_a_file_taken_in_for_its_owner_alone(live:
         place = lab(person=person)
         model = await bens(live, imported=True, owner_id=place.user_id, scope="channel")
         job = factories.generate_job(job_id=f"g-{number}", place=place, model_id=model.model_id)
-        await live.bot.delivery.post(job, said, send)
+        await live.core.delivery.post(job, said, send)
         assert len(live.shown("as Ben writes")) == number
         file = ImportJob(job_id=f"i-{number}", place=place, file_name="a.safetensors")
-        await live.bot.delivery.post(file, Imported(model=model), send)
-        assert (await live.bot.registry.record(model.model_id) is not None) is bool(number)
+        await live.core.delivery.post(file, Imported(model=model), send)
+        assert (await live.models.registry.record(model.model_id) is not None) is bool(number)
 
 
 async def test_nothing_that_nobody_asked_for_is_written_with_it(live: Live) -> None:
     """Even if a channel had chosen it."""
-    await live.bot.registry.use(LAB, await bens(live))
+    await live.models.registry.use(LAB, await bens(live))
     model_of(live, "tides")
     await live.ask("!speak 100%")
     live.send("hello", person="ben")
     await live.until(lambda: live.showing("Until then I don't speak here unasked"), "that there is no model")
     await live.ask("!speak off")
     assert "no model yet" in await live.ask("!quiz", person="cleo")
-    assert (await live.bot.registry.channel_models(HERE))[1] is None
+    assert (await live.models.registry.channel_models(HERE))[1] is None
     worker = StandIn(live.bot.settings)
-    await live.bot.guild_settings.choose(LAB, "chat", True)
+    await live.core.servers.choose(LAB, "chat", True)
     live.send(f"<@{BOT_ID}> how is the sea", person="ben")
     assert (await live.job(await worker.asked(live), GenerateJob)).model_id == STARTER
 
@@ -150,8 +152,8 @@ async def test_shared_it_can_be_used_and_is_still_its_owners(live: Live) -> None
     assert "🔒" in await live.ask("!model unshare bens-own")
     for user_id in (ADA, BEN):  # he need not tell of it by writing without a name
         viewer = HERE._replace(user_id=user_id)
-        assert (await live.bot.registry.channel_models(viewer))[1] is None
-        assert (await live.bot.registry.choose_to_write(viewer, None))[0].model_id == STARTER
+        assert (await live.models.registry.channel_models(viewer))[1] is None
+        assert (await live.models.registry.choose_to_write(viewer, None))[0].model_id == STARTER
 
 
 @pytest.mark.parametrize("why", ["optout", "forget-me", "left"])
@@ -159,10 +161,10 @@ async def test_it_goes_at_once_with_its_author(live: Live, why: str) -> None:
     await bens(live)
     await bens(live, "shared", for_server=True)
     model_of(live, "tides")
-    await live.bot.withdrawals.withdraw(GUILD_ID, [ADA, CLEO], why=why)
+    await live.channels.withdrawals.withdraw(GUILD_ID, [ADA, CLEO], why=why)
     await look(live)
     assert len(await names(live)) == 3
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why=why)
+    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why=why)
     await look(live)
     assert await names(live) == ["tides"]
     assert not live.shown("deleted"), "the channel needn't know"
@@ -171,17 +173,17 @@ async def test_it_goes_at_once_with_its_author(live: Live, why: str) -> None:
 async def test_without_a_deleted_message_it_is_made_again_of_its_author_alone(live: Live) -> None:
     talk(live, 300)
     model = await bens(live, shared_with=(CELLAR,))
-    await take_out(live.bot.transcripts, model.transcripts[0].transcript_id, messages={1_000: ""})
+    await take_out(live.channels.transcripts, model.transcripts[0].transcript_id, messages={1_000: ""})
     ada, ben = [(await who(live, name, "lab")).user for name in ("ada", "ben")]
-    assert await live.bot.registry.gone_by(model) is not None
-    assert (await live.bot.holdings.in_server(GUILD_ID, ada)).behind == ()
-    assert [one.name for one in (await live.bot.holdings.in_server(GUILD_ID, ben)).learned] == ["bens-own"]
-    plan = await live.bot.remaking.plan(live.guild, model)
+    assert await live.models.registry.gone_by(model) is not None
+    assert (await live.channels.holdings.in_server(GUILD_ID, ada)).behind == ()
+    assert [one.name for one in (await live.channels.holdings.in_server(GUILD_ID, ben)).learned] == ["bens-own"]
+    plan = await live.train.remaking.plan(live.guild, model)
     assert plan is not None
     assert (plan.author_id, plan.replaces) == (BEN, model.model_id)
     new = await bens(live, "bens-own-2", replaces=model.model_id)
     await look(live)
-    (record,) = await live.bot.registry.all(GUILD_ID)
+    (record,) = await live.models.registry.all(GUILD_ID)
     assert (record.model_id, record.shared_with) == (new.model_id, (CELLAR,))
 
 
@@ -190,14 +192,14 @@ async def test_with_its_authors_yes_its_samples_go(live: Live) -> None:
     job = factories.train_job(place=lab(person="ben"), corpus=model.corpus)
     sample = Sample(epoch=1, text="as Ben writes", revision=model.transcripts[0].revision)
     state = TrainingState.of([Queued(), sample, factories.finished(model=model)])
-    assert await live.bot.training_cards.samples_stand(job, state)
-    await live.bot.jobs.run(enter(job, "key", "n"))
-    await live.bot.jobs.cancel("t-1")
+    assert await live.train.cards.samples_stand(job, state)
+    await live.core.jobs.run(enter(job, "key", "n"))
+    await live.core.jobs.cancel("t-1")
     await live.bot.redis.srem(keys.OUTBOX, "t-1")  # type: ignore[misc]
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-    assert not await live.bot.training_cards.samples_stand(job, state)
-    assert await live.bot.holdings.forget_requests(ADA, [GUILD_ID]) == 0
-    assert await live.bot.holdings.forget_requests(BEN, [GUILD_ID]) == 1
+    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    assert not await live.train.cards.samples_stand(job, state)
+    assert await live.channels.holdings.forget_requests(ADA, [GUILD_ID]) == 0
+    assert await live.channels.holdings.forget_requests(BEN, [GUILD_ID]) == 1
 
 
 async def test_its_end_is_told_to_its_author_alone(live: Live) -> None:
@@ -237,7 +239,7 @@ async def test_an_admin_who_forbids_its_channel_does_not_hear_of_it(live: Live) 
     model_of(
         live,
         "of-all",
-        (await written(live.bot.transcripts, [Line(1, ADA, "a")], guild_id=GUILD_ID, channel_id=LAB)).ref(0),
+        (await written(live.channels.transcripts, [Line(1, ADA, "a")], guild_id=GUILD_ID, channel_id=LAB)).ref(0),
     )
     assert "somebody deletes them: `of-all`." in await live.ask("!allow-training #lab off")
 
@@ -258,8 +260,8 @@ async def test_its_name_is_free_to_others(live: Live) -> None:
     await live.ask("!model rename waves-2 spray", person="ben")
     await live.ask("!model rename foam spray")
     assert "`spray-2` is no longer shared" in await live.ask("!model unshare spray")
-    assert (await live.bot.registry.record(own.model_id)).name == "spray-2"
-    assert await live.bot.registry.remove(own)
+    assert (await live.models.registry.record(own.model_id)).name == "spray-2"
+    assert await live.models.registry.remove(own)
     assert await names(live) == ["spray", "waves"]
 
 
@@ -267,7 +269,7 @@ async def test_an_import_of_it_is_told_to_its_author_once(live: Live) -> None:
     model = await bens(live, imported=True, scope="channel")
     file = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
     for _ in range(2):  # as when Discord did not take the answer in the channel
-        await live.bot.delivery.post(file, Imported(model=model), live.bot.get_partial_messageable(LAB).send)
+        await live.core.delivery.post(file, Imported(model=model), live.bot.get_partial_messageable(LAB).send)
     assert live.shown("Imported.")
     assert not live.shown("bens-own")
     assert len(live.shown("bens-own", channel=live.dm("ben"))) == 1
@@ -280,6 +282,6 @@ async def test_nobody_has_more_of_them_than_one_may_have(live: Live) -> None:
     assert "which is the maximum" in await live.ask("!train @me #lab", person="ben")
     one_more = await bens(live, "one-more", imported=True, scope="channel")
     file = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
-    await live.bot.delivery.post(file, Imported(model=one_more), live.bot.get_partial_messageable(LAB).send)
+    await live.core.delivery.post(file, Imported(model=one_more), live.bot.get_partial_messageable(LAB).send)
     assert len(live.shown("which is the maximum")) == 2
-    assert await live.bot.registry.record(one_more.model_id) is None
+    assert await live.models.registry.record(one_more.model_id) is None

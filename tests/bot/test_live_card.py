@@ -157,11 +157,11 @@ async def test_the_next_run_of_the_bot_follows_a_training_without_a_channel(
     else:
         await live.until(lambda: refusal.times < 1_000, "the first word that nobody takes")
     for _ in range(2):
-        await bot.delivery.stop()
-        bot.delivery.stopped, bot.delivery._seen = False, None
+        await bot.core.delivery.stop()
+        bot.core.delivery.stopped, bot.core.delivery._seen = False, None
         left = refusal.times
-        bot.delivery.start()
-        await live.until(lambda: bot.delivery.in_background, "the next run to follow it")
+        bot.core.delivery.start()
+        await live.until(lambda: bot.core.delivery.in_background, "the next run to follow it")
         if takes_messages:
             await asyncio.sleep(0.3)
         else:
@@ -207,7 +207,7 @@ async def test_a_training_that_redis_has_lost_is_given_up(live: Live, worker: St
     await live.until(lambda: live.showing("Queued"), "the card")
     worker.redis.flushdb()
     await live.until(lambda: live.showing("has lost this training"), "the end")
-    await live.until(lambda: not live.bot.delivery.in_background, "the end of the job")
+    await live.until(lambda: not live.core.delivery.in_background, "the end of the job")
     assert worker.redis.hgetall(keys.ACTIVE) == {}
     assert not [key for key in worker.redis.keys("job:*") if worker.redis.ttl(key) == -1]
 
@@ -219,11 +219,11 @@ async def test_a_new_model_becomes_the_channels_once(live: Live, worker: StandIn
     assert worker.redis.hget(keys.channel(LAB), "model") == b"m1"
     worker.redis.hset(keys.channel(LAB), "model", "another")
     job = train_job(job_id="t-77", place=lab())
-    await live.bot.registry.use_new(job, "m1")  # as a bot does that died before it had noted the end
+    await live.models.registry.use_new(job, "m1")  # as a bot does that died before it had noted the end
     assert worker.redis.hget(keys.channel(LAB), "model") == b"another"
     again = train_job(job_id="t-78", place=lab(), replaces="old")
-    await live.bot.jobs.submit_train(again, "a text", (9, 9))
-    await live.bot.registry.use_new(again, "m1")
+    await live.core.jobs.submit_train(again, "a text", (9, 9))
+    await live.models.registry.use_new(again, "m1")
     assert worker.redis.hget(keys.channel(LAB), "model") == b"another", "it has the places of the old one"
 
 

@@ -24,8 +24,8 @@ async def worker(live: Live) -> StandIn:
 
 async def waits_for(live: Live, job_id: str) -> asyncio.Task[Any]:
     job = generate_job(job_id=job_id, place=lab())
-    await live.bot.jobs.submit(job)
-    return asyncio.create_task(live.bot.delivery.end_of(job, 60, Failed(problem="slow")))
+    await live.core.jobs.submit(job)
+    return asyncio.create_task(live.core.delivery.end_of(job, 60, Failed(problem="slow")))
 
 
 async def test_it_is_answered_although_its_first_worker_was_killed(live: Live, worker: StandIn) -> None:

@@ -15,7 +15,7 @@ async def told(live: Live, channel: int, words: str) -> int:
     for number in range(5):
         live.send(f"{MENTION} hello {number}", person="ben", channel=channel)
     await live.handled()
-    await live.until(lambda: not live.bot.responder._turns, "the refusals, which go to a channel one at a time")
+    await live.until(lambda: not live.core.responder._turns, "the refusals, which go to a channel one at a time")
     new = [message for number, message in live.world.messages[channel].items() if number not in before]
     answers = [message for message in new if message.author_id == BOT_ID]
     assert all(words in str(answer.embeds) + answer.content for answer in answers)
@@ -32,6 +32,6 @@ async def test_in_direct_messages(live: Live) -> None:
 
 
 async def test_another_person_is_told_as_well(live: Live) -> None:
-    await live.bot.guild_settings.change(GUILD_ID, channels=(CHANNEL_IDS["library"],))
+    await live.core.servers.change(GUILD_ID, channels=(CHANNEL_IDS["library"],))
     assert await told(live, LAB, "not allowed") == 1
     assert "not allowed" in await live.ask(f"{MENTION} hello", person="cleo")

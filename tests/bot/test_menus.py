@@ -39,7 +39,7 @@ async def done(live: Live, worker: StandIn, job_id: str, event: Any) -> None:
 
 async def bens_chat(live: Live, worker: StandIn) -> Message:
     """What a model answered Ben."""
-    await live.bot.guild_settings.choose(LAB, "chat", True)
+    await live.core.servers.choose(LAB, "chat", True)
     return await bens_text(live, worker, typed=f"{ME} hello")
 
 
@@ -100,7 +100,7 @@ async def test_nobody_elses_words_are_used(live: Live, worker: StandIn, command:
 @pytest.mark.parametrize(("kind", "person"), [("text", "ben"), ("text", "dora"), ("chat", "ben"), ("chat", "dora")])
 async def test_who_asked_and_moderators_delete_a_text(live: Live, worker: StandIn, kind: str, person: str) -> None:
     text = await (bens_chat if kind == "chat" else bens_text)(live, worker)
-    job_id = await live.bot.jobs.shown_in(text.id) or custom_id(text, "Delete").rpartition(":")[2]
+    job_id = await live.core.jobs.shown_in(text.id) or custom_id(text, "Delete").rpartition(":")[2]
     assert job_id.startswith("c-" if kind == "chat" else "g-")
     with capture_logs() as logs:
         call(live, person, text, DELETE)
@@ -135,12 +135,12 @@ async def test_a_control_of_ones_own_text_deletes_no_other_message(live: Live, w
 
 
 async def test_a_text_that_nobody_asked_for_is_the_moderators(live: Live, worker: StandIn) -> None:
-    (model,) = await live.bot.registry.all(GUILD_ID)
+    (model,) = await live.models.registry.all(GUILD_ID)
     place = lab().model_copy(update={"user_id": BOT_ID})
     job = generate_job(job_id="u-1", place=place, model_id=model.model_id, shown=0)
     answer = generated(seed="", text=TEXT)
     await live.bot.redis.set(keys.asked("u-1"), job.model_dump_json())
-    await live.bot.generating.post(live.bot.get_partial_messageable(LAB).send, job, answer)
+    await live.write.generating.post(live.bot.get_partial_messageable(LAB).send, job, answer)
     text = await live.until(lambda: live.showing(TEXT), "the text")
     call(live, "ben", text, DELETE)
     assert "Members with Manage Messages" in await told(live, "ben", "Nobody asked")
@@ -170,7 +170,7 @@ async def test_a_phrase_goes_onto_the_blocklist_and_its_text_goes(live: Live, wo
         said = await told(live, "ada", "`gulls went` is on this server's blocklist")
     assert "is deleted" in said
     await gone(live, text)
-    own = await live.bot.guild_settings.get(GUILD_ID)
+    own = await live.core.servers.get(GUILD_ID)
     assert own.blocked == (*default_entries(), "gulls went")
     assert {line["event"] for line in logs} >= {"phrase_blocked", "text_deleted"}
     assert "gulls" not in str(logs).lower()
@@ -189,11 +189,11 @@ async def test_what_cannot_be_blocked_is_refused_and_nothing_is_deleted(
     live: Live, worker: StandIn, typed: str, problem: str
 ) -> None:
     full = tuple(f"word{number}" for number in range(MOST_ENTRIES))
-    await live.bot.guild_settings.change(GUILD_ID, blocklist=full)
+    await live.core.servers.change(GUILD_ID, blocklist=full)
     text = await bens_text(live, worker)
     await fill(live, call(live, "ada", text, NEVER), typed)
     await told(live, "ada", problem)
-    assert (await live.bot.guild_settings.get(GUILD_ID)).blocked == full
+    assert (await live.core.servers.get(GUILD_ID)).blocked == full
     assert text.id in live.world.messages[LAB]
 
 
@@ -218,7 +218,7 @@ async def test_a_training_is_no_text(live: Live, worker: StandIn) -> None:
 
 async def test_a_text_whose_job_is_gone_is_the_moderators(live: Live, worker: StandIn) -> None:
     text = await bens_text(live, worker)
-    await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
+    await live.channels.holdings.forget_requests(BEN, [GUILD_ID])
     call(live, "ben", text, DELETE)
     assert "Members with Manage Messages" in await told(live, "ben", "no longer know who asked")
     call(live, "dora", text, DELETE)

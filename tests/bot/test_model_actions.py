@@ -27,10 +27,10 @@ async def test_files_of_deleted_models_are_removed_again_until_that_is_done(live
     redis, damaged = live.bot.redis, "{"
     job = DeleteJob(job_id="d-0", place=lab(), model_id="m1")
     await redis.hset(keys.DELETING, mapping={"a": damaged, "m1": job.model_dump_json(), "z": damaged})
-    recovery = Recovery(redis, live.bot.jobs)
+    recovery = Recovery(redis, live.core.jobs)
     await recovery.look_after_deletions()
     assert not await redis.llen(GENERATE_QUEUE), "nobody would take what is sent again"
-    await live.bot.recovery.stop()
+    await live.core.recovery.stop()
     await redis.zadd(keys.workers(GENERATE_QUEUE), {"w": time.time() + 60})
     for _ in range(2):
         await recovery.look_after_deletions()
@@ -58,15 +58,15 @@ async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> No
         live.faults.clear()
         live.faults.add(Fault("GET", path, status, times=20))  # the bot may look as well, as it does after its start
         with pytest.raises(discord.HTTPException):  # so it is asked again
-            await live.bot.removal.forget_lost_channels()
-        assert "lost" in {model.name for model in await live.bot.registry.all(GUILD)}
+            await live.models.removal.forget_lost_channels()
+        assert "lost" in {model.name for model in await live.models.registry.all(GUILD)}
     live.faults.clear()
     live.faults.add(Fault("GET", path, 404, 404, times=20))  # a proxy's, or of another server of the protocol
-    await live.bot.removal.forget_lost_channels()
-    assert "lost" in {model.name for model in await live.bot.registry.all(GUILD)}
+    await live.models.removal.forget_lost_channels()
+    assert "lost" in {model.name for model in await live.models.registry.all(GUILD)}
     live.faults.clear()
-    await live.bot.removal.forget_lost_channels()
-    left = {model.name for model in await live.bot.registry.all(GUILD)}
+    await live.models.removal.forget_lost_channels()
+    left = {model.name for model in await live.models.registry.all(GUILD)}
     assert left == {"lent", "public", "here", "archived"}
     deleting = await live.bot.redis.hkeys(keys.DELETING)
     assert [one.decode() for one in deleting] == ["lost"]  # its files go as soon as that is sent
@@ -76,6 +76,6 @@ async def test_nothing_is_left_of_what_a_deleted_channel_had_chosen(live: Live) 
     redis = live.bot.redis
     for channel in (LAB, LIBRARY):
         await redis.hset(keys.channel(channel), mapping={"temperature": "0.5", "chat": "1"})
-    await live.bot.removal.forget_channel(GUILD, LIBRARY)
+    await live.models.removal.forget_channel(GUILD, LIBRARY)
     assert not await redis.exists(keys.channel(LIBRARY))
     assert await redis.exists(keys.channel(LAB))

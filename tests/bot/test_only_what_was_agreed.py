@@ -70,11 +70,11 @@ async def learned(live: Live, channel_id: int) -> TrainJob | None:
     async def ended() -> bool:
         refused = ("Could not learn", "No member of this server has agreed")
         said = any(live.showing(words, channel=channel_id) for words in refused)
-        stored = await live.bot.jobs.load(job_id)
+        stored = await live.core.jobs.load(job_id)
         return said or (stored is not None and isinstance(stored.job, TrainJob) and not stored.job.imports)
 
     await until(ended)
-    stored = await live.bot.jobs.load(job_id)
+    stored = await live.core.jobs.load(job_id)
     return stored.job if stored is not None and isinstance(stored.job, TrainJob) else None
 
 
@@ -111,13 +111,13 @@ async def test_a_worker_reads_only_what_was_agreed(
     channel_id = seeded(live, messages)
     await live.until(lambda: bot.get_channel(channel_id), "the channel to be known")
     await bot.redis.delete(keys.consent(GUILD_ID))  # what the last example left
-    await bot.consents.allow(GUILD_ID, channel_id, USER_IDS["ada"])
+    await bot.features.channels.consents.allow(GUILD_ID, channel_id, USER_IDS["ada"])
     for person in agreed:
-        await bot.consents.agree(GUILD_ID, USER_IDS[person])
+        await bot.features.channels.consents.agree(GUILD_ID, USER_IDS[person])
     job = await learned(live, channel_id)
     if job is None:
         return
     assert_only(await as_read(live, job, tmp_path / "text.txt"), agreed)
-    await bot.withdrawals.withdraw(GUILD_ID, [USER_IDS[person] for person in withdrawn], why="test")
-    await worked_off(live.bot.chores)
+    await bot.features.channels.withdrawals.withdraw(GUILD_ID, [USER_IDS[person] for person in withdrawn], why="test")
+    await worked_off(live.core.chores)
     assert_only(await as_read(live, job, tmp_path / "text.txt"), agreed - withdrawn)

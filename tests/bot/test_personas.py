@@ -13,10 +13,11 @@ from simcord.backend.models import Message, Overwrite, User
 from simcord.enums import OverwriteType
 from structlog.testing import capture_logs
 
-from bot.servers.settings import MOST_PERSONAS, Persona
 from bot.talk import personas
+from bot.talk.cog import Speaks
 from bot.talk.personas import checked
 from bot.talk.rooms import MOST_IN_A_SERVER
+from bot.talk.store import MOST_PERSONAS, Persona, PersonaStore
 from galvanic.errors import UserError
 from playground.people import File
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
@@ -24,7 +25,8 @@ from playground.present import Presenter
 from shared import keys
 from shared.events import Failed
 from shared.jobs import GENERATE_QUEUE
-from tests.bot.live import Live, text_of
+from tests.bot.channels import worked_off
+from tests.bot.live import Live, cog, text_of
 from tests.bot.stand_in import TEXT, StandIn
 from tests.driver.faults import Fault
 from tests.registered import put
@@ -138,7 +140,7 @@ async def test_admins_add_list_and_remove_them_through_a_restart(live: Live) -> 
     assert f"**{SAID.partition(' ·')[0]}** · model speaks here with `tides`: write `@mary hello`." in await live.ask(
         ADD
     )
-    live.bot.guild_settings._known.clear()
+    store(live)._known.clear()
     for typed in ("!persona", "!personas", "!persona list"):
         assert "`@mary` **Mary Shelley** · model, which writes with `tides`" in await live.ask(typed, person="ben")
     assert "No persona" in await live.ask("!persona", person="ben", channel="library")
@@ -164,7 +166,7 @@ async def test_admins_add_list_and_remove_them_through_a_restart(live: Live) -> 
     assert "@mary" not in await live.ask("!persona")
     for number in range(MOST_PERSONAS - 1):
         one = Persona(title="x", model_id="m", model="m", channels=(LAB,))
-        await live.bot.guild_settings.put_persona(GUILD_ID, f"p{number}", one)
+        await store(live).put(GUILD_ID, f"p{number}", one)
     assert "Remove one" in await live.ask(ADD)
 
 
@@ -198,10 +200,10 @@ async def test_a_reply_calls_it_and_goes_on_also_after_a_restart(live: Live, wor
     await live.ask(ADD)
     await live.ask("!persona add victor tides")
     await live.ask(ADD)
-    assert (await live.bot.guild_settings.get(GUILD_ID)).personas["mary"].channels == (LAB,)
+    assert (await store(live).of(GUILD_ID))["mary"].channels == (LAB,)
     await call(live, worker)
-    live.bot.personas.hooks.clear()
-    live.bot.guild_settings._known.clear()
+    cog(live.bot, Speaks).personas.hooks.clear()
+    store(live)._known.clear()
     job = await call(live, worker, "and then?", reply_to=spoken(live)[0])
     assert job["seed"] == f"{TEXT}\nand then?\n"
     await call(live, worker, "@victor you?")
@@ -279,11 +281,11 @@ async def test_after_an_unclear_send_nothing_is_posted_again(live: Live, worker:
 
 async def test_a_model_that_is_gone_is_told_once(live: Live, worker: StandIn) -> None:
     await live.ask(ADD)
-    (model,) = await live.bot.registry.all(GUILD_ID)
-    await live.bot.registry.remove(model)
+    (model,) = await live.models.registry.all(GUILD_ID)
+    await live.models.registry.remove(model)
     live.send("@mary hello", person="ben")
     await live.until(lambda: live.showing("**Mary Shelley** stays silent from now on"), "the reason")
-    live.bot.guild_settings._known.clear()
+    store(live)._known.clear()
     live.send("@mary hello", person="ada")
     await live.handled()
     assert len(live.shown("stays silent from now on")) == 1
@@ -300,7 +302,7 @@ async def test_that_it_is_still_is_told_once_in_each_channel_and_again_after_it_
     await live.ask(ADD, channel="library")
     await live.ask("!persona add victor tides")
     live.patch.setattr(live.bot.cogs["Chat"], "_may_tell", lambda _: False)  # as if they had been told something else
-    (model,) = await live.bot.registry.all(GUILD_ID)
+    (model,) = await live.models.registry.all(GUILD_ID)
     for _ in range(2):
         worker.redis.delete(keys.model(model.model_id))
         for where in ("lab", "library", "lab"):
@@ -324,7 +326,7 @@ async def test_a_persona_that_is_removed_while_it_writes_stays_removed(live: Liv
     await worker.answer(live)
     await live.handled()
     assert not spoken(live), "no last text"
-    assert not (await live.bot.guild_settings.get(GUILD_ID)).personas
+    assert not (await store(live).of(GUILD_ID))
 
 
 async def test_a_webhook_that_somebody_moves_says_nothing_elsewhere(live: Live, worker: StandIn) -> None:
@@ -332,7 +334,7 @@ async def test_a_webhook_that_somebody_moves_says_nothing_elsewhere(live: Live, 
     await call(live, worker)
     (hook,) = live.world.webhooks
     live.world.edit_webhook(hook, {"channel_id": CHANNEL_IDS["library"]})
-    await live.until(lambda: not live.bot.personas.hooks, "the webhook to be dropped")
+    await live.until(lambda: not cog(live.bot, Speaks).personas.hooks, "the webhook to be dropped")
     await call(live, worker)
     assert (len(spoken(live)), len(spoken(live, channel=CHANNEL_IDS["library"]))) == (2, 0)
 
@@ -348,27 +350,27 @@ async def test_a_list_names_no_model_that_is_hidden_there(live: Live, worker: St
 async def test_two_first_texts_at_once_make_one_webhook(live: Live, worker: StandIn) -> None:
     await live.ask(ADD)
     live.world.delete_webhook(next(iter(live.world.webhooks)))
-    live.bot.personas.hooks.clear()
+    cog(live.bot, Speaks).personas.hooks.clear()
     channel = live.bot.get_channel(LAB)
-    first, second = await asyncio.gather(*(live.bot.personas.hook(channel) for _ in range(2)))
+    first, second = await asyncio.gather(*(cog(live.bot, Speaks).personas.hook(channel) for _ in range(2)))
     assert first is second
     assert len(live.world.webhooks) == 1
-    assert not live.bot.personas._looking
+    assert not cog(live.bot, Speaks).personas._looking
 
 
 async def test_a_channel_that_is_deleted_is_forgotten(live: Live, worker: StandIn) -> None:
     await live.ask(ADD)
-    assert set(live.bot.personas.hooks) == {LAB}
+    assert set(cog(live.bot, Speaks).personas.hooks) == {LAB}
     live.remove_channel(LAB)
-    await live.until(lambda: not live.bot.personas.hooks, "the webhook to be dropped")
-    known = live.bot.guild_settings._known
-    await live.until(lambda: not known[GUILD_ID].personas["mary"].channels, "the channel to be dropped")
+    await live.until(lambda: not cog(live.bot, Speaks).personas.hooks, "the webhook to be dropped")
+    known = store(live)._known
+    await live.until(lambda: not known[GUILD_ID]["mary"].channels, "the channel to be dropped")
     assert "in no channel" in await live.ask("!persona", channel="library")
 
 
 async def test_its_texts_are_covered_and_deleted_like_others(live: Live, worker: StandIn) -> None:
     await live.ask(ADD)
-    await live.bot.guild_settings.block(GUILD_ID, "gulls")
+    await live.core.servers.block(GUILD_ID, "gulls")
     await call(live, worker)
     (posted,) = spoken(live)
     assert posted.content == "and the █████ went home"
@@ -379,7 +381,7 @@ async def test_its_texts_are_covered_and_deleted_like_others(live: Live, worker:
     live.acts.on_message(USER_IDS["ben"], LAB, posted.id, "Delete this text")
     await live.until(lambda: spoken(live) == [other], "the deletion")
     await call(live, worker)
-    live.world.delete_webhook(live.bot.personas.hooks[LAB].id)
+    live.world.delete_webhook(cog(live.bot, Speaks).personas.hooks[LAB].id)
     last = spoken(live)[-1]
     live.acts.on_message(USER_IDS["ben"], LAB, last.id, "Delete this text")
     await live.until(lambda: live.whispered("ben", "Give me Manage Messages"), "what is missing")
@@ -419,8 +421,8 @@ async def test_its_texts_are_continued_drawn_and_liked_like_others(live: Live, w
 @pytest.mark.usefixtures("worker")
 async def test_personas_go_with_the_server(live: Live) -> None:
     await live.ask(ADD)
-    await live.bot.cogs["Watch"].forget_server(GUILD_ID)  # type: ignore[attr-defined]
-    live.bot.guild_settings._known.clear()
+    live.bot.dispatch("guild_remove", live.guild)
+    await worked_off(live.core.chores)
     assert "No persona" in await live.ask("!persona")
 
 
@@ -437,14 +439,36 @@ async def test_the_webhooks_token_is_nowhere_else(
     for key in worker.redis.keys("*"):
         if worker.redis.type(key) == b"string":
             assert hook.token.encode() not in worker.redis.get(key)  # type: ignore[operator]
-    assert hook.token not in str(live.bot.personas.hooks)
+    assert hook.token not in str(worker.redis.hgetall(keys.personas(GUILD_ID)))
+    assert hook.token not in str(cog(live.bot, Speaks).personas.hooks)
+
+
+async def test_personas_of_a_server_that_was_left_unheard_go(live: Live, worker: StandIn) -> None:
+    worker.redis.hset(keys.personas(7), "mary", "{}")
+    live.bot.dispatch("ready")
+    await live.until(lambda: not worker.redis.exists(keys.personas(7)), "the personas to go")
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_persona_goes_on_with_the_model_that_took_its_models_place(live: Live) -> None:
+    await live.ask(ADD)
+    mary = (await store(live).of(GUILD_ID))["mary"]
+    await store(live).put(GUILD_ID, "victor", mary.model_copy(update={"model_id": "other"}))
+    await live.models.registry.tell_replaced(GUILD_ID, mary.model_id, "newer")
+    store(live)._known.clear()
+    personas = await store(live).of(GUILD_ID)
+    assert [personas[call].model_id for call in ("mary", "victor")] == ["newer", "other"]
+
+
+def store(live: Live) -> PersonaStore:
+    return cog(live.bot, Speaks).store
 
 
 async def with_expiring_picture(live: Live) -> None:
     await live.ask(ADD)
-    own = (await live.bot.guild_settings.get(GUILD_ID)).personas["mary"]
+    own = (await store(live).of(GUILD_ID))["mary"]
     expiring = own.model_copy(update={"picture": "https://cdn.discordapp.com/attachments/1/2/a.png?ex=1"})
-    await live.bot.guild_settings.put_persona(GUILD_ID, "mary", expiring)
+    await store(live).put(GUILD_ID, "mary", expiring)
     lasting = discord.Asset._from_avatar(live.bot._connection, 1, "a")
     assert lasting.url == "https://cdn.discordapp.com/avatars/1/a.png?size=1024"
     live.patch.setattr(discord.user.BaseUser, "avatar", lasting)
@@ -453,10 +477,10 @@ async def with_expiring_picture(live: Live) -> None:
 async def test_an_attachments_address_is_replaced_once_by_one_that_lasts(live: Live, worker: StandIn) -> None:
     await with_expiring_picture(live)
     await call(live, worker)
-    kept = (await live.bot.guild_settings.get(GUILD_ID)).personas["mary"]
+    kept = (await store(live).of(GUILD_ID))["mary"]
     assert kept.picture == "https://cdn.discordapp.com/avatars/1/a.png"
     await call(live, worker)
-    assert (await live.bot.guild_settings.get(GUILD_ID)).personas["mary"] is kept, "no write for each text"
+    assert (await store(live).of(GUILD_ID))["mary"] is kept, "no write for each text"
 
 
 # ---------------------------------------------------------------------------- a talk
@@ -480,7 +504,7 @@ async def test_two_talk_as_many_turns_as_asked_each_after_the_other(live: Live, 
     assert "talk: 3 texts" in text_of(await live.answered(sent))
     assert "Two personas are already talking here" in await live.ask("!talk mary victor")
     seeds = [(await pair.answer(live, text))["seed"] for text in ("one", "two", "three")]
-    await live.until(lambda: not live.bot.personas.talks, "the end")
+    await live.until(lambda: not cog(live.bot, Speaks).personas.talks, "the end")
     assert seeds == ["", "one\n", "one\ntwo\n"]
     assert [one.content for one in spoken(live)] == ["one", "three"]
     assert [one.content for one in spoken(live, "victor · model")] == ["two"]
@@ -498,7 +522,7 @@ async def test_moderators_end_it_at_once(live: Live, pair: StandIn, typed: str) 
     if typed == "!quiet 8h":
         await pair.answer(live)
         assert "wants quiet" in await live.ask("!talk mary victor")
-    await live.until(lambda: not live.bot.personas.talks, "the end")
+    await live.until(lambda: not cog(live.bot, Speaks).personas.talks, "the end")
     assert len(spoken(live)) + len(spoken(live, "victor · model")) == 1
 
 
@@ -506,7 +530,7 @@ async def test_a_talk_ends_with_trouble_and_with_the_hours_texts(live: Live, pai
     await live.ask("!talk mary victor")
     live.faults.add(Fault("POST", POST, 500))
     await pair.answer(live)
-    await live.until(lambda: not live.bot.personas.talks, "the end")
+    await live.until(lambda: not cog(live.bot, Speaks).personas.talks, "the end")
     assert not spoken(live)
     refused = await live.ask("!talk mary victor")
     assert "There is room for 5 more texts this hour, too few for 6." in refused, "what is unclear may be posted"
@@ -517,7 +541,7 @@ async def test_a_talk_ends_with_trouble_and_with_the_hours_texts(live: Live, pai
         pair.redis.zadd(keys.spoken("channel", LAB), {f"other-{number}": time.time()})
     await pair.answer(live, "one")
     await live.until(lambda: live.showing("They have said enough for this hour"), "the cap")
-    await live.until(lambda: not live.bot.personas.talks, "the end")
+    await live.until(lambda: not cog(live.bot, Speaks).personas.talks, "the end")
     await live.ask("!speak most 60")
     for number in range(MOST_IN_A_SERVER):
         pair.redis.zadd(keys.spoken("guild", GUILD_ID), {f"other-{number}": time.time()})
@@ -528,7 +552,7 @@ async def test_what_was_not_posted_takes_nothing_from_the_hour(live: Live, pair:
     pair.redis.delete(keys.workers(GENERATE_QUEUE))
     await live.ask("!talk mary victor 2")
     await live.until(lambda: live.showing("No generate worker is running"), "the reason")
-    await live.until(lambda: not live.bot.personas.talks, "the end")
+    await live.until(lambda: not cog(live.bot, Speaks).personas.talks, "the end")
     for key in (keys.spoken("channel", LAB), keys.spoken("guild", GUILD_ID)):
         assert pair.redis.zcard(key) == 0
 
@@ -539,6 +563,6 @@ async def test_a_talk_ends_without_a_traceback_where_its_channel_is_deleted(live
         job_id = await pair.asked(live)
         live.remove_channel(LAB)
         pair.tell(job_id, Failed(problem="enough"))
-        await live.until(lambda: not live.bot.personas.talks, "the end")
+        await live.until(lambda: not cog(live.bot, Speaks).personas.talks, "the end")
         await live.handled()
     assert [one["log_level"] for one in logs if "exc_info" in one or one["log_level"] == "error"] == []

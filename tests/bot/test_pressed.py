@@ -34,7 +34,7 @@ FOR_READERS = {"samples"}
 
 
 async def test_a_control_needs_the_right_to_write_unless_it_is_known_not_to(live: Live) -> None:
-    readers = {name for name, action in live.bot.components.actions.items() if action.who == "readers"}
+    readers = {name for name, action in live.core.components.actions.items() if action.who == "readers"}
     assert readers == FOR_READERS
 
 
@@ -51,7 +51,7 @@ async def _ben_only_reads(live: Live) -> None:
 async def test_who_may_only_read_a_channel_does_nothing_there_by_a_control(live: Live) -> None:
     """What only they see is shown to them."""
     await _ben_only_reads(live)
-    ids, actions = custom_ids(live.bot), live.bot.components.actions
+    ids, actions = custom_ids(live.bot), live.core.components.actions
     for name in FOR_READERS:
         await _press(live, ids[name], "ben")
         await live.until(lambda: live.whispered("ben", "There is no training"), "the button's own answer")

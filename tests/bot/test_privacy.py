@@ -34,20 +34,20 @@ def mode(name: str) -> Any:
 
 
 async def test_nothing_counts_before_the_button_is_pressed(live: Live) -> None:
-    await live.bot.consents.allow(GUILD_ID, TAVERN, ADA)
-    await live.bot.consents.allow(GUILD_ID, CELLAR, ADA)
+    await live.channels.consents.allow(GUILD_ID, TAVERN, ADA)
+    await live.channels.consents.allow(GUILD_ID, CELLAR, ADA)
     assert await live.ask("!optin", person="dora") == "📬 I sent you a direct message."
     question = await live.directly("dora", "May models learn")
     said = text_of(question)
     for words in ("What is learned", f"<#{TAVERN}>", "word for word", "!optout", "72 hours", "7 days", "export"):
         assert words in said, words
     assert f"<#{CELLAR}>" not in said, "a channel that she can't read"
-    assert (await live.bot.consents.of(GUILD_ID)).agreed == frozenset()
+    assert (await live.channels.consents.of(GUILD_ID)).agreed == frozenset()
     live.press("dora", question, "I agree")
     await live.directly("dora", "You agreed")
-    consents = await live.bot.consents.of(GUILD_ID)
+    consents = await live.channels.consents.of(GUILD_ID)
     assert consents.agreed == {DORA}
-    assert not (await live.bot.consents.of(ANNEX_ID)).agreed
+    assert not (await live.channels.consents.of(ANNEX_ID)).agreed
     assert not [row for row in live.world.messages[question.channel_id][question.id].components if row["components"]]
 
 
@@ -61,14 +61,14 @@ async def test_a_slash_command_asks_the_person_alone(live: Live) -> None:
 
 
 async def test_what_was_withdrawn_stays_out_and_the_question_says_so(live: Live) -> None:
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
+    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
     live.slash("ben", "optin")
     question = await live.until(lambda: live.whispered("ben", "You withdrew before"), "the question")
     live.press("ben", question, "I agree")
     await live.until(lambda: live.whispered("ben", "to what you write after"), "the answer")
     live.slash("ben", "privacy")
     await live.until(lambda: live.whispered("ben", "**Yes**, to what you wrote after"), "what he said")
-    assert not (await live.bot.consents.of(GUILD_ID)).includes(BEN, LAB)
+    assert not (await live.channels.consents.of(GUILD_ID)).includes(BEN, LAB)
 
 
 @pytest.mark.parametrize("label", ["I agree", "Forget me", "No, leave it"])
@@ -113,7 +113,7 @@ async def test_closed_direct_messages_are_told_of_the_slash_command(live: Live) 
 async def test_while_it_is_off_nobody_is_asked_and_everybody_can_leave(live: Live) -> None:
     assert "CHANNEL_TRAINING=opt-in" in await live.ask("!optin", person="ben")
     assert "turned off" in await live.ask(f"!allow-training <#{TAVERN}>")
-    assert await live.bot.consents.allowed(GUILD_ID) == {}
+    assert await live.channels.consents.allowed(GUILD_ID) == {}
     assert "Done." in await live.ask("!optout", person="ben")
     assert await answer_of(live, BEN) == "out"
     assert "turned it off" in await live.ask("!allow-training")
@@ -125,7 +125,7 @@ async def test_while_it_is_off_nobody_is_asked_and_everybody_can_leave(live: Liv
 async def test_optout_works_without_direct_messages_and_where_the_bot_is_not_wanted(live: Live) -> None:
     live.close_dms("ben")
     transcript_id = await stored(live, BEN)
-    await live.bot.guild_settings.change(GUILD_ID, channels=(CHANNEL_IDS["library"],))
+    await live.core.servers.change(GUILD_ID, channels=(CHANNEL_IDS["library"],))
     assert "not allowed in this channel" in await live.ask("!models", person="ben")
     said = await live.ask("!optout", person="ben")
     assert "Done." in said
@@ -146,7 +146,7 @@ async def test_forget_me_asks_and_then_forgets_and_confirms(live: Live) -> None:
     transcript_id = await ben_and_dora(live)
     live.slash("ben", "forget-me")
     question = await live.until(lambda: live.whispered("ben", "Shall I forget you?"), "the question")
-    assert len(await live.bot.transcripts.lines_of(transcript_id, BEN)) == 2, "not before the button"
+    assert len(await live.channels.transcripts.lines_of(transcript_id, BEN)) == 2, "not before the button"
     live.press("ben", question, "Forget me")
     confirmed = text_of(await live.directly("ben", "I forgot you"))
     for words in ("2 lines of yours taken out of 1 stored text", "`chatter`", "1 request of yours"):
@@ -162,13 +162,13 @@ async def test_a_request_that_is_being_answered_goes_once_it_is(live: Live) -> N
     live.patch.setattr(held, "ANSWERED_AFTER_S", 0.02)
     await asked_for(live, "g-1", BEN, "a seed")
     await live.bot.redis.sadd(keys.OUTBOX, "g-1")  # type: ignore[misc]
-    await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
+    await live.channels.holdings.forget_requests(BEN, [GUILD_ID])
     assert await live.bot.redis.exists(keys.job("g-1"))
-    await live.bot.chores.stop()  # and the bot comes back
-    live.bot.chores._due.clear()
-    live.bot.chores.start()
-    await live.bot.holdings.resume()
-    await live.bot.jobs.delivered("g-1")
+    await live.core.chores.stop()  # and the bot comes back
+    live.core.chores._due.clear()
+    live.core.chores.start()
+    await live.channels.holdings.resume()
+    await live.core.jobs.delivered("g-1")
     while await live.bot.redis.exists(keys.job("g-1"), keys.job_events("g-1")):  # noqa: ASYNC110  # Redis tells nobody
         await asyncio.sleep(0.01)
 
@@ -180,7 +180,7 @@ async def test_an_old_question_does_not_outlive_a_no(live: Live) -> None:
     await live.ask("!optout", person="ben")
     live.press("ben", question, "I agree")
     await live.until(lambda: live.whispered("ben", "said no after this question"), "a refusal")
-    assert (await live.bot.consents.of(GUILD_ID)).agreed == frozenset()
+    assert (await live.channels.consents.of(GUILD_ID)).agreed == frozenset()
 
 
 @mode("opt-out")

@@ -11,6 +11,7 @@ from simcord.backend.models import Message
 
 from bot.channels.export import export
 from bot.play import quiz as service
+from bot.play.cog import Play
 from galvanic.options import STARTER
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -18,7 +19,7 @@ from shared.connect import connect
 from shared.events import Quizzed
 from shared.jobs import QuizJob
 from tests.bot.channels import model_of
-from tests.bot.live import Live, text_of
+from tests.bot.live import Live, cog, text_of
 from tests.bot.rooms import heard
 from tests.bot.stand_in import StandIn
 from tests.factories import channel_corpus, record
@@ -66,7 +67,7 @@ async def end(live: Live, channel_id: int = LAB) -> None:
     """Let a quiz's time be over."""
     client, key = connect(live.bot.settings), keys.quiz(channel_id)
     client.zadd(keys.QUIZZES, {str(channel_id): 1})
-    live.bot.quiz._wakeup.set()
+    cog(live.bot, Play).game._wakeup.set()
     await live.until(lambda: not client.exists(key), "the end")
 
 
@@ -124,7 +125,7 @@ async def test_a_passage_comes_once_until_somebody_starts_over(live: Live, worke
     await live.until(lambda: not worker.waiting(), "the end of it")
     job = await asked(live, worker, "!quiz --start-over --passages 2 --seconds 30")
     assert (job.used, job.passages, job.seconds) == (frozenset(), 2, 30)
-    await live.bot.registry.remove(record(guild_id=GUILD_ID))
+    await live.models.registry.remove(record(guild_id=GUILD_ID))
     worker.tell(job.job_id, Quizzed(passages=PASSAGES[:2], real=0, window=7))
     await live.until(lambda: live.showing("can't post this here"), "a refusal")
     await live.until(lambda: not worker.waiting(), "the end of it")
@@ -176,10 +177,10 @@ async def test_forget_me_takes_guesses_and_scores_and_export_data_tells_them(liv
     await guess(live, message, "ben", "B")
     worker.redis.hset(keys.quiz_scores(GUILD_ID), mapping={str(BEN): "3:4", str(DORA): "1:2"})
     ben = await live.bot.fetch_user(BEN)
-    files, _ = await export(live.bot.holdings, ben)
+    files, _ = await export(live.channels.holdings, ben)
     (server,) = json.loads(files[0].fp.read())["servers"]
     assert server["your_guesses_in_quizzes"] == "3:4"
-    await live.bot.holdings.forget_requests(BEN, [GUILD_ID])
+    await live.channels.holdings.forget_requests(BEN, [GUILD_ID])
     assert scores(worker) == {DORA: "1:2"}
     assert "Nobody guessed" in await ended(live, message)
 
@@ -188,12 +189,12 @@ async def test_what_was_played_goes_with_the_server_and_a_quiz_with_its_channel(
     await begun(live, worker)
     worker.redis.hset(keys.quiz_scores(GUILD_ID), str(BEN), "3:4")
     worker.redis.zadd(keys.best(GUILD_ID), {"1:2": 3})
-    assert await live.bot.registry.played() == {GUILD_ID}
-    watch = live.bot.get_cog("Watch")
-    await watch.forget_server(GUILD_ID)  # type: ignore[union-attr]
-    assert not worker.redis.exists(keys.quiz_scores(GUILD_ID), keys.best(GUILD_ID))
-    await live.bot.registry.forget_channel(LAB)
-    assert not worker.redis.exists(keys.quiz(LAB))
+    worker.redis.zadd(keys.best(7), {"1:2": 3})
+    live.bot.dispatch("guild_remove", live.guild)
+    live.bot.dispatch("guild_channel_delete", live.guild.get_channel(LAB))
+    live.bot.dispatch("ready")
+    gone = (keys.quiz_scores(GUILD_ID), keys.best(GUILD_ID), keys.best(7), keys.quiz(LAB))
+    await live.until(lambda: not worker.redis.exists(*gone), "what was played to go")
 
 
 async def test_tables_are_bounded(live: Live, worker: StandIn) -> None:
@@ -218,17 +219,17 @@ async def test_one_at_a_time_in_a_channel(live: Live, worker: StandIn) -> None:
     place = (await live.job(f"q-{message.reference['message_id']}", QuizJob)).place  # type: ignore[index]
     other = QuizJob(job_id="q-2", place=place, model={"model_id": "m1", "name": "tides"}, passages=3, seconds=60)  # type: ignore[arg-type]
     event = Quizzed(passages=PASSAGES, real=0, window=9)
-    await live.bot.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
+    await live.core.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
     assert len(live.shown("Which one is real?")) == 1
     await ended(live, message)
-    await live.bot.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
+    await live.core.delivery.post(other, event, live.bot.get_partial_messageable(LAB).send)
     assert len(live.shown("Which one is real?")) == 1
 
 
 async def test_a_model_that_may_no_longer_be_used_takes_no_guess_and_has_no_answer(live: Live, worker: StandIn) -> None:
     message = await begun(live, worker)
     await guess(live, message, "ben", "B")
-    await live.bot.registry.remove(record(guild_id=GUILD_ID))
+    await live.models.registry.remove(record(guild_id=GUILD_ID))
     await guess(live, message, "ada", "B", "can no longer be used")
     said = await ended(live, message)
     assert "This quiz has no answer" in said

@@ -67,7 +67,7 @@ async def test_who_withdraws_while_it_is_read_is_not_in_it(live: Live) -> None:
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         sent = await pages.begin()
-        await live.bot.withdrawals.withdraw(GUILD_ID, [USER_IDS["ben"]], why="test")
+        await live.channels.withdrawals.withdraw(GUILD_ID, [USER_IDS["ben"]], why="test")
         lines = await lines_of(live, sent)
     assert len(lines) == 300
     assert not [line for line in lines if "ben" in line]
@@ -75,10 +75,10 @@ async def test_who_withdraws_while_it_is_read_is_not_in_it(live: Live) -> None:
 
 async def test_what_is_written_between_a_no_and_the_next_yes_is_not_in_it(live: Live) -> None:
     ids = await talked(live, 300, "ada", "ben")
-    await live.bot.withdrawals.withdraw(GUILD_ID, [USER_IDS["ben"]], why="test")
+    await live.channels.withdrawals.withdraw(GUILD_ID, [USER_IDS["ben"]], why="test")
     live.send("ben says this in between, and it is nobody's to learn", person="ben")
     await asyncio.sleep(0.002)  # an id has milliseconds
-    await live.bot.consents.agree(GUILD_ID, USER_IDS["ben"])
+    await live.channels.consents.agree(GUILD_ID, USER_IDS["ben"])
     await asyncio.sleep(0.002)
     live.world.edit_message(LAB, ids[1], {"content": "ben says this of old in other words"})
     live.send("ben says this after all", person="ben")
@@ -91,7 +91,7 @@ async def test_who_has_left_the_server_is_not_in_it(live: Live) -> None:
     live.world.remove_member(GUILD_ID, USER_IDS["ben"])
     lines = await lines_of(live, live.send("!train #lab"))
     assert len(lines) == 100
-    consents = await live.bot.consents.of(GUILD_ID)
+    consents = await live.channels.consents.of(GUILD_ID)
     assert not consents.includes(USER_IDS["ben"], 1), "whoever left has withdrawn"
 
 
@@ -122,13 +122,13 @@ async def test_what_cannot_be_read_is_explained(live: Live, typed: str, problem:
 
 async def test_of_several_that_are_asked_for_at_once_one_is_read(live: Live) -> None:
     await talked(live, 900, "ada")
-    create = live.bot.transcripts.create
+    create = live.channels.transcripts.create
 
     async def slow(info: TranscriptInfo, reading: str) -> None:
         await asyncio.sleep(0.2)
         await create(info, reading)
 
-    live.patch.setattr(live.bot.transcripts, "create", slow)
+    live.patch.setattr(live.channels.transcripts, "create", slow)
     with Pages(live):
         for person in ("ada", "ben", "cleo"):
             live.send("!train #lab", person=person)

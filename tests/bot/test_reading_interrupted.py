@@ -26,7 +26,7 @@ async def nothing_kept(live: Live) -> None:
     """Wait until no word of a reading is left."""
 
     async def is_gone() -> bool:
-        return not await live.bot.transcripts.all() and not await live.bot.redis.keys("transcript:*")
+        return not await live.channels.transcripts.all() and not await live.bot.redis.keys("transcript:*")
 
     await until(is_gone)
 
@@ -35,8 +35,8 @@ async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live) -> None:
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         sent = await pages.begin()
-        await live.bot.importer.stop()
-    assert await live.bot.jobs.importing(f"t-{sent.id}") is not None
+        await live.channels.importer.stop()
+    assert await live.core.jobs.importing(f"t-{sent.id}") is not None
     await next_run(live)
     lines = await lines_of(live, sent)
     assert len(lines) == 600
@@ -58,9 +58,9 @@ async def test_a_training_whose_words_redis_has_lost_fails(live: Live) -> None:
     await talked(live, 900, "ada")
     with Pages(live) as pages:
         await pages.begin()
-        await live.bot.importer.stop()
+        await live.channels.importer.stop()
         (transcript,) = await being_read(live)
-        await live.bot.transcripts.forget(transcript.transcript_id)
+        await live.channels.transcripts.forget(transcript.transcript_id)
     await next_run(live)
     await live.until(lambda: live.showing("has lost what I read"), "the end")
 
@@ -84,7 +84,7 @@ async def test_a_cancel_outlives_the_bot(live: Live) -> None:
     live.faults.add(Fault("GET", MESSAGES, 503, times=99))
     live.send("!train #lab")
     await live.until(lambda: live.showing("Discord is having trouble"), "an interruption")
-    await live.bot.importer.stop()
+    await live.channels.importer.stop()
     assert "Cancelled before it started" in await live.ask("!cancel")
     await next_run(live)
     await nothing_kept(live)
@@ -94,10 +94,10 @@ async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         await pages.begin()
-        await live.bot.consents.disallow(GUILD_ID, LAB, USER_IDS["ada"])
+        await live.channels.consents.disallow(GUILD_ID, LAB, USER_IDS["ada"])
         card = await live.until(lambda: live.showing("Could not learn"), "the end")
     assert "haven't allowed" in text_of(card)
-    assert await live.bot.transcripts.all() == []
+    assert await live.channels.transcripts.all() == []
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ async def test_how_it_ended_is_kept_without_a_word_and_shown_once_discord_takes_
     sent = live.send("!train #lab")
 
     async def end() -> list[Event]:
-        return [event for _, event in await live.bot.jobs.events(f"t-{sent.id}", "0") if event.kind == "failed"]
+        return [event for _, event in await live.core.jobs.events(f"t-{sent.id}", "0") if event.kind == "failed"]
 
     await until(end)
     assert "long story" not in str(await end())

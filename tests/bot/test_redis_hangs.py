@@ -49,7 +49,7 @@ def hanging(live: Live, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setattr(interactions, "ANSWER_S", 30.0)
     process = redis.Redis.from_url(redis_url).info("server")["process_id"]
     os.kill(process, signal.SIGSTOP)
-    live.bot.guild_settings._known.clear()  # what a look at members read
+    live.core.servers._known.clear()  # what a look at members read
     yield Hanging(live)
     os.kill(process, signal.SIGCONT)
 

@@ -8,7 +8,6 @@ import pytest
 
 from bot.channels.store import Line
 from bot.servers.access import Viewer
-from bot.servers.settings import Persona
 from galvanic.options import TrainOptions
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
@@ -32,12 +31,12 @@ pytestmark = pytest.mark.usefixtures("opted_in")
 async def read(live: Live, *authors: int, channel_id: int = LAB) -> TranscriptInfo:
     """A transcript with a line of each author."""
     lines = [Line(1_000 + number, author, f"a line by {author}") for number, author in enumerate(authors)]
-    return await written(live.bot.transcripts, lines, guild_id=GUILD_ID, channel_id=channel_id)
+    return await written(live.channels.transcripts, lines, guild_id=GUILD_ID, channel_id=channel_id)
 
 
 async def queued(live: Live) -> TrainJob:
     """The training for a model that is made again, once it waits in the queue."""
-    followed = live.bot.delivery.in_background
+    followed = live.core.delivery.in_background
     job_id = await live.until(lambda: next(iter(followed), None), "the training")
     return await waiting(live, int(job_id.removeprefix("t-")))
 
@@ -55,16 +54,16 @@ async def test_a_model_of_withdrawn_words_is_made_again_without_them(live: Live)
     assert (job.replaces, job.options.name, job.options.recipe, job.options.epochs) == ("sea", "sea", "word", 3)
     assert (job.place.channel_id, job.place.user_id) == (LAB, ADA)
     assert job.corpus.transcript is not None
-    learned = await words(live.bot.transcripts, job.corpus.transcript.transcript_id)
+    learned = await words(live.channels.transcripts, job.corpus.transcript.transcript_id)
     assert len(learned) == 100
     assert not [line for line in learned if not line.startswith("ada says")]
     assert await names(live) == ["sea"], "until the new one is there"
-    assert await live.bot.registry.gone_by(model) == pytest.approx(time.time() + WITHIN_S, abs=60)
+    assert await live.models.registry.gone_by(model) == pytest.approx(time.time() + WITHIN_S, abs=60)
     await live.until(lambda: live.showing(r"Learning \#lab"), "its card")
 
     model_of(live, "sea-2", job.corpus.transcript, replaces="sea", options=job.options)
     await look(live)
-    (heir,) = await live.bot.registry.all(GUILD_ID)
+    (heir,) = await live.models.registry.all(GUILD_ID)
     assert (heir.model_id, heir.name, heir.replaces) == ("sea-2", "sea", None)
     assert not await live.bot.redis.hexists(keys.STALE, "sea")
 
@@ -73,21 +72,23 @@ async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live)
     info = await read(live, ADA, BEN)
     old = model_of(live, "sea", info.ref(0))
     other = model_of(live, "other", (await read(live, ADA)).ref(0))
-    await live.bot.registry.use(LAB, old)
-    await live.bot.registry.use(LIBRARY, other)
-    for call, model in (("mary", old), ("victor", other)):
-        speaks = Persona(title="Ben", model_id=model.model_id, model=model.name, channels=(LAB,))
-        await live.bot.guild_settings.put_persona(GUILD_ID, call, speaks)
-    await live.bot.registry.amend("sea", lambda one: one.model_copy(update={"name": "ocean"}))
-    now = await take_out(live.bot.transcripts, info.transcript_id, BEN)
+    await live.models.registry.use(LAB, old)
+    await live.models.registry.use(LIBRARY, other)
+    replaced: list[tuple[int, str, str]] = []
+
+    async def follow(guild_id: int, old_id: str, new_id: str) -> None:
+        replaced.append((guild_id, old_id, new_id))
+
+    live.models.registry.replaced.append(follow)
+    await live.models.registry.amend("sea", lambda one: one.model_copy(update={"name": "ocean"}))
+    now = await take_out(live.channels.transcripts, info.transcript_id, BEN)
     options = TrainOptions(name="sea")
     heir = model_of(live, "sea-2", info.ref(now), replaces="sea", options=options)
     await look(live)
     assert await names(live) == ["ocean", "other"], "its name of now"
-    personas = (await live.bot.guild_settings.get(GUILD_ID)).personas
-    assert [one.model_id for one in personas.values()] == ["sea-2", "other"]
-    assert (await live.bot.guild_settings.channel([LAB])).model == heir.model_id
-    assert (await live.bot.guild_settings.channel([LIBRARY])).model == other.model_id
+    assert replaced == [(GUILD_ID, "sea", "sea-2")]
+    assert (await live.core.servers.channel([LAB])).model == heir.model_id
+    assert (await live.core.servers.channel([LIBRARY])).model == other.model_id
 
 
 async def test_a_model_that_somebody_deletes_does_not_come_back(live: Live) -> None:
@@ -105,7 +106,7 @@ async def test_a_model_that_somebody_deletes_does_not_come_back(live: Live) -> N
     live.press("ada", question, "Delete it")
     await live.until(lambda: live.showing("`sea` was deleted by"), "the deletion")
     assert await names(live) == ["tides"]
-    snapshot = await live.bot.snapshots.look(now=True)
+    snapshot = await live.core.snapshots.look(now=True)
     assert [one for one in snapshot.trainings if one.job.replaces] == []
 
 
@@ -113,8 +114,8 @@ async def test_it_is_deleted_at_the_deadline(live: Live) -> None:
     """It could not be made again: the channel may not be read any more."""
     info = await read(live, ADA, BEN)
     model = model_of(live, "sea", info.ref(0))
-    await live.bot.registry.use(LAB, model)
-    await live.bot.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    await live.models.registry.use(LAB, model)
+    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
     await look(live)
     assert await names(live) == ["sea"]
     await stale_since(live, model, WITHIN_S - 90)
@@ -123,7 +124,7 @@ async def test_it_is_deleted_at_the_deadline(live: Live) -> None:
     await stale_since(live, model, WITHIN_S - 50)  # the next look would be too late
     await look(live)
     assert await names(live) == []
-    assert (await live.bot.registry.channel_models(Viewer(GUILD_ID, [LAB])))[1] is None
+    assert (await live.models.registry.channel_models(Viewer(GUILD_ID, [LAB])))[1] is None
     assert not await live.bot.redis.hexists(keys.STALE, "sea")
     assert live.showing("I deleted my model `sea`: a member's words in it were withdrawn.") is not None
 
@@ -136,21 +137,21 @@ async def test_a_lifetime_ends(live: Live) -> None:
     model_of(live, "book", created_at=time.time() - 90 * DAY_S)
     await look(live)
     assert await names(live) == ["book", "young"]
-    assert live.bot.registry.expires(young) == pytest.approx(time.time() + 600, abs=60)
+    assert live.models.registry.expires(young) == pytest.approx(time.time() + 600, abs=60)
     assert live.showing("I deleted my model `old`: models of channels are kept only for a limited time.") is not None
     live.bot.settings.channel_model_days = None
-    assert live.bot.registry.expires(old) is None
+    assert live.models.registry.expires(old) is None
 
 
 async def test_transcripts_that_nothing_needs_are_forgotten(live: Live) -> None:
-    await live.bot.remaking.stop()  # else it may look between the next steps
+    await live.train.remaking.stop()  # else it may look between the next steps
     kept, used, unused = await read(live, ADA), await read(live, ADA), await read(live, ADA)
-    reading = await written(live.bot.transcripts, [], reading=True, guild_id=GUILD_ID, channel_id=LAB)
+    reading = await written(live.channels.transcripts, [], reading=True, guild_id=GUILD_ID, channel_id=LAB)
     model_of(live, "sea", used.ref(0))
     for info in (used, unused):
-        await live.bot.transcripts.drop_text(info.transcript_id)
+        await live.channels.transcripts.drop_text(info.transcript_id)
     await look(live)
-    there = {one.transcript_id for one in await live.bot.transcripts.all(GUILD_ID)}
+    there = {one.transcript_id for one in await live.channels.transcripts.all(GUILD_ID)}
     assert there == {kept.transcript_id, used.transcript_id, reading.transcript_id}
     assert not await live.bot.redis.keys(f"*{unused.transcript_id}*")
 
@@ -158,30 +159,30 @@ async def test_transcripts_that_nothing_needs_are_forgotten(live: Live) -> None:
 async def test_a_training_that_waits_needs_its_transcript(live: Live) -> None:
     info = await read(live, ADA)
     job = factories.train_job(place=lab(), corpus=factories.channel_corpus(info.ref(0)))
-    await live.bot.jobs.submit_train(job, None, (9, 9))
-    await live.bot.transcripts.drop_text(info.transcript_id)
+    await live.core.jobs.submit_train(job, None, (9, 9))
+    await live.channels.transcripts.drop_text(info.transcript_id)
     await look(live)
-    assert await live.bot.transcripts.load(info.transcript_id) is not None
-    await live.bot.jobs.cancel(job.job_id)
+    assert await live.channels.transcripts.load(info.transcript_id) is not None
+    await live.core.jobs.cancel(job.job_id)
     await look(live)
-    assert await live.bot.transcripts.load(info.transcript_id) is None
+    assert await live.channels.transcripts.load(info.transcript_id) is None
 
 
 async def test_whoever_withdrew_is_told_when_all_is_done(live: Live) -> None:
     await agreed(live, "ada", "ben")
     info = await read(live, ADA, BEN)
     model = model_of(live, "sea", info.ref(0))
-    await live.bot.consents.disallow(GUILD_ID, LAB, ADA)
+    await live.channels.consents.disallow(GUILD_ID, LAB, ADA)
     await live.ask("!optout", person="ben")
     await live.until(lambda: live.whispered("ben", "") or live.shown("", channel=live.dm("ben")), "an answer")
     await look(live)
-    assert await live.bot.withdrawals.open() == {(GUILD_ID, BEN): ("sea",)}
+    assert await live.channels.withdrawals.open() == {(GUILD_ID, BEN): ("sea",)}
     assert not live.showing("Done: every model", channel=live.dm("ben"))
     await stale_since(live, model, WITHIN_S)
     await look(live)
     said = await live.until(lambda: live.showing("Done: every model", channel=live.dm("ben")), "the end of it")
     assert "made again without them, or deleted" in text_of(said)
-    assert await live.bot.withdrawals.open() == {}
+    assert await live.channels.withdrawals.open() == {}
     await look(live)
     assert len(live.shown("Done: every model", channel=live.dm("ben"))) == 1
     assert not live.showing("Done: every model", channel=live.dm("ada"))
@@ -195,8 +196,8 @@ async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> 
     for number, fields in enumerate([{"corpus": factories.channel_corpus(info.ref(0))}, goes_on, {}]):
         await live.follow(factories.train_job(job_id=f"t-{number}", place=lab(), **fields))
     live.bot.settings.channel_training = "off"
-    live.bot.remaking.wake()
+    live.bot.dispatch("words_withdrawn")
     words = "turned off learning from channels"
     await live.until(lambda: len(live.shown(words)) == 2, "the end of both")
-    snapshot = await live.bot.snapshots.look(now=True)
+    snapshot = await live.core.snapshots.look(now=True)
     assert [one.job.job_id for one in snapshot.trainings] == ["t-2"]

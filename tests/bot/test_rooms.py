@@ -63,13 +63,13 @@ async def test_an_answer_is_not_posted_where_others_can_read_it_by_then(live: Li
         return [(text_of(message), len(message.attachments) + len(message.embeds)) for message in messages]
 
     for job, event in answers(where):
-        await live.bot.delivery.post(job, event, send)
+        await live.core.delivery.post(job, event, send)
     before = posted()
     assert sum(SECRET in words for words, _ in before) == len(before) - 1  # the export has it in its file
     assert any("beyond my reach" in words for words, _ in before)
     await opened(live, where)
     for job, event in answers(where):
-        await live.bot.delivery.post(job, event, send)
+        await live.core.delivery.post(job, event, send)
     late = posted()[len(before) :]
     assert len(late) == len(before)
     assert all(SECRET not in words and "in the meantime" in words and count == 1 for words, count in late)
@@ -79,9 +79,9 @@ async def test_a_file_is_not_handed_out_late_when_words_were_withdrawn_meanwhile
     heard(live)
     await standing(live)
     await live.bot.redis.set(keys.artifact("x-1", MODEL_FILE), SECRET.encode())
-    await live.bot.transcripts.note_withdrawn(ref().transcript_id, [BEN])
+    await live.channels.transcripts.note_withdrawn(ref().transcript_id, [BEN])
     ((job, event),) = [found for found in answers(CELLAR) if isinstance(found[0], ExportJob)]
-    await live.bot.delivery.post(job, event, live.bot.get_partial_messageable(CELLAR).send)
+    await live.core.delivery.post(job, event, live.bot.get_partial_messageable(CELLAR).send)
     (message,) = live.shown("were withdrawn in the meantime", channel="cellar")
     assert not message.attachments
 
@@ -112,7 +112,7 @@ async def test_guessed_ids_open_nothing(live: Live) -> None:
     heard(live, corpus_title=SECRET)
     worker = StandIn(live.bot.settings)
     text = generate_job(place=lab(CELLAR, "ben"))
-    await live.bot.jobs.submit(text)
+    await live.core.jobs.submit(text)
     worker.write(text.job_id, SECRET)
     await begun(live, CELLAR)
     worker.begin().publish(Sample(epoch=1, text=SECRET))
@@ -125,17 +125,17 @@ async def test_guessed_ids_open_nothing(live: Live) -> None:
         assert not any(SECRET in answer or "whispers" in answer for answer in said)
     (said,) = await refusals(live, "atrium", ["galvanic:cancel:t-77"])
     assert "There is no training" in said
-    assert await live.bot.registry.record("m1") is not None
+    assert await live.models.registry.record("m1") is not None
 
 
 async def test_an_import_is_not_kept_where_others_read(live: Live) -> None:
     model = heard(live, scope="channel", channel_id=LAB, imported=True)
     job = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
     for _ in range(2):  # an answer may be tried again
-        await live.bot.delivery.post(job, Imported(model=model), live.bot.get_partial_messageable(LAB).send)
+        await live.core.delivery.post(job, Imported(model=model), live.bot.get_partial_messageable(LAB).send)
     assert all("didn't keep it" in text_of(message) for message in live.shown("", channel="lab"))
     assert not live.shown("#cellar")
-    assert await live.bot.registry.record(model.model_id) is None
+    assert await live.models.registry.record(model.model_id) is None
     assert await live.bot.redis.hkeys(keys.DELETING) == [model.model_id.encode()]
 
 
@@ -164,7 +164,7 @@ async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None
 
 async def test_an_admin_who_takes_a_channel_back_elsewhere_names_no_models_of_it(live: Live) -> None:
     heard(live)
-    await live.bot.consents.allow(GUILD, CELLAR, ADA)
+    await live.channels.consents.allow(GUILD, CELLAR, ADA)
     said = await live.ask(f"!allow-training {CELLAR} off", channel="lab")
     assert "whispers" not in said
     assert "1 model" in said
@@ -173,7 +173,7 @@ async def test_an_admin_who_takes_a_channel_back_elsewhere_names_no_models_of_it
 async def test_a_model_that_is_deleted_is_not_named_where_it_did_not_exist(live: Live) -> None:
     for channel_id, words in ((LAB, "deleted a model of mine"), (CELLAR, "deleted my model `whispers`")):
         model = heard(live, model_id=f"m{channel_id}", channel_id=channel_id)
-        await live.bot.remaking.delete(live.guild, model, "models of channels are kept only for a limited time")
+        await live.train.remaking.delete(live.guild, model, "models of channels are kept only for a limited time")
         channel = "lab" if channel_id == LAB else "cellar"
         assert await live.until(lambda said=words, at=channel: live.showing(said, channel=at), words)  # type: ignore[misc]
 
@@ -185,6 +185,6 @@ async def test_it_goes_with_a_channel_that_was_deleted_while_the_bot_was_away(li
     await live.until(lambda: live.bot.get_channel(archived), "the bot to hear of the channel")
     live.guild._channels.pop(archived)  # as an archived thread
     heard(live, archived, model_id="m2", name="kept")
-    await live.bot.removal.forget_lost_channels()
-    assert [model.name for model in await live.bot.registry.all(GUILD)] == ["kept"]
-    assert await live.bot.registry.usable(Viewer(GUILD, [CELLAR])) == []  # while nobody knows who reads it
+    await live.models.removal.forget_lost_channels()
+    assert [model.name for model in await live.models.registry.all(GUILD)] == ["kept"]
+    assert await live.models.registry.usable(Viewer(GUILD, [CELLAR])) == []  # while nobody knows who reads it

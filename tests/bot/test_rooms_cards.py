@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bot.train.cog_jobs import Jobs
 from galvanic.errors import UserError
 from shared.events import Interrupted, Sample, Started
-from tests.bot.live import Live, text_of
+from tests.bot.live import Live, cog, text_of
 from tests.bot.rooms import ADA, CELLAR, GUILD, LAB, SECRET, begun, den, heard, opened, ref, standing, who
 from tests.bot.stand_in import StandIn
 from tests.factories import corpus, finished, progress, record
@@ -52,14 +53,14 @@ async def test_samples_are_shown_where_all_could_have_read_the_text(live: Live) 
     StandIn(live.bot.settings).begin().publish(Sample(epoch=1, text=SECRET))
     ben = (await who(live, "ben")).user
     for here in ([where], [CELLAR]):
-        embed = await live.bot.training_control.samples("t-77", GUILD, ben, here)
+        embed = await cog(live.bot, Jobs).samples("t-77", GUILD, ben, here)
         assert SECRET in str(embed.description)
     for here in ([LAB], [], [1]):
         with pytest.raises(UserError, match="can't show these samples here"):
-            await live.bot.training_control.samples("t-77", GUILD, ben, here)
+            await cog(live.bot, Jobs).samples("t-77", GUILD, ben, here)
     dora = (await who(live, "dora", "lab")).user
     with pytest.raises(UserError, match="There is no training"):
-        await live.bot.training_control.samples("t-77", GUILD, dora, [LAB])
+        await cog(live.bot, Jobs).samples("t-77", GUILD, dora, [LAB])
 
 
 async def test_samples_of_words_that_were_withdrawn_are_shown_no_more(live: Live) -> None:
@@ -72,16 +73,16 @@ async def test_samples_of_words_that_were_withdrawn_are_shown_no_more(live: Live
     log.publish(Sample(epoch=1, text=SECRET, revision=0))
     log.publish(Interrupted())
     await live.until(lambda: live.showing(SECRET, channel=where), "the sample")
-    await live.bot.transcripts.note_withdrawn(ref().transcript_id, [ADA])
+    await live.channels.transcripts.note_withdrawn(ref().transcript_id, [ADA])
     await live.until(lambda: not live.showing(SECRET, channel=where), "the sample to go")
     with pytest.raises(UserError, match="has since withdrawn"):
-        await live.bot.training_control.samples("t-77", GUILD, ben, [where])
-    (revision,) = (await live.bot.registry.revisions([ref().transcript_id])).values()
+        await cog(live.bot, Jobs).samples("t-77", GUILD, ben, [where])
+    (revision,) = (await live.models.registry.revisions([ref().transcript_id])).values()
     log.publish(Started(worker="w", restart_reason="withdrawn"))
     log.publish(progress(step=50))
     log.publish(Sample(epoch=1, text="what the others said", revision=revision.now))
     await live.until(lambda: live.showing("what the others said", channel=where), "the new sample")
-    await live.bot.training_control.samples("t-77", GUILD, ben, [where])
+    await cog(live.bot, Jobs).samples("t-77", GUILD, ben, [where])
 
 
 async def test_a_typed_list_of_trainings_tells_a_wider_channel_nothing_of_them(live: Live) -> None:

@@ -11,11 +11,12 @@ from simcord.backend.models import User
 from simcord.enums import MessageType
 
 from bot.talk import speaker
+from bot.talk.cog import Speaks
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.blocklist import default_entries
 from shared.jobs import MOST_CANDIDATES
-from tests.bot.live import Live, text_of
+from tests.bot.live import Live, cog, text_of
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.factories import generate_job
 
@@ -32,7 +33,10 @@ def worker(worker: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 async def settled(live: Live) -> None:
     """Wait until the bot has done with all that was written before, spoken or not."""
     await live.handled()
-    await live.until(lambda: not live.bot.speaker.tasks and not live.bot.speaker._busy, "the bot to be done")
+    await live.until(
+        lambda: not cog(live.bot, Speaks).speaker.tasks and not cog(live.bot, Speaks).speaker._busy,
+        "the bot to be done",
+    )
 
 
 async def said(live: Live, worker: StandIn, text: str = TEXT, **event: Any) -> dict[str, Any]:
@@ -44,7 +48,7 @@ async def said(live: Live, worker: StandIn, text: str = TEXT, **event: Any) -> d
 
 def restarted(live: Live) -> None:
     """What is in memory is gone."""
-    live.bot.speaker.rooms._known.clear()
+    cog(live.bot, Speaks).speaker.rooms._known.clear()
 
 
 async def hello(live: Live, worker: StandIn, **options: Any) -> bool:
@@ -60,7 +64,7 @@ async def hello(live: Live, worker: StandIn, **options: Any) -> bool:
 
 async def settled_or_asked(live: Live, worker: StandIn) -> None:
     await live.handled()
-    await live.until(lambda: worker.waiting() or not live.bot.speaker.tasks, "a job, or nothing to do")
+    await live.until(lambda: worker.waiting() or not cog(live.bot, Speaks).speaker.tasks, "a job, or nothing to do")
 
 
 # ---------------------------------------------------------------------------- who may, and what it says
@@ -113,7 +117,7 @@ async def test_a_text_is_plain_and_nobodys_answer(live: Live, worker: StandIn) -
     assert sent["allowed_mentions"]["parse"] == []
     assert (job["place"]["user_id"], job["author_id"], job["seed"]) == (BOT_ID, None, "")
     assert (job["from_line"], job["stop"], job["shown"]) == (True, "sentence", 0)
-    assert await live.bot.jobs.shown_in(posted.id) == job["job_id"], "its menu knows what it is"
+    assert await live.core.jobs.shown_in(posted.id) == job["job_id"], "its menu knows what it is"
 
 
 async def test_nothing_but_peoples_words_calls_for_one(live: Live, worker: StandIn) -> None:
@@ -157,7 +161,7 @@ async def test_its_words_are_the_last_that_one_person_said_to_it(live: Live, wor
 
 async def test_words_to_it_are_kept_for_half_an_hour(live: Live) -> None:
     await live.ask("!speak 1%")
-    own = live.bot.speaker
+    own = cog(live.bot, Speaks).speaker
     await own.hear_words(live.bot.get_channel(LAB), USER_IDS["ben"], "the sea")
     live.send("hello", channel="library")
     await settled(live)
@@ -226,7 +230,7 @@ async def test_that_there_is_no_model_is_told_once_until_it_works_again(live: Li
 
 @pytest.mark.parametrize("masked", [True, False])
 async def test_what_is_on_a_blocklist_is_not_posted(live: Live, worker: StandIn, masked: bool) -> None:
-    await live.bot.guild_settings.change(GUILD_ID, blocklist=() if masked else ("gulls",))
+    await live.core.servers.change(GUILD_ID, blocklist=() if masked else ("gulls",))
     await live.ask("!speak 100%")
     live.send("hello", person="ben")
     job = await said(live, worker, "the gulls went home", masked=masked)
@@ -236,7 +240,7 @@ async def test_what_is_on_a_blocklist_is_not_posted(live: Live, worker: StandIn,
 
 async def test_after_a_restart_nothing_unasked_is_delivered(live: Live, worker: StandIn) -> None:
     job = generate_job(job_id="u-1", place=lab().model_copy(update={"user_id": BOT_ID}))
-    await live.bot.jobs.submit(job)
+    await live.core.jobs.submit(job)
     worker.write("u-1")
     await live.start_again()
     await live.until(lambda: not worker.waiting(), "it to be dropped")
@@ -255,7 +259,7 @@ async def test_without_permission_it_does_not_try_and_says_so_when_asked(live: L
 
 async def test_where_admins_do_not_want_the_bot_it_says_nothing(live: Live, worker: StandIn) -> None:
     await live.ask("!speak 100%")
-    await live.bot.guild_settings.change(GUILD_ID, channels=(LIBRARY,))
+    await live.core.servers.change(GUILD_ID, channels=(LIBRARY,))
     assert not await hello(live, worker)
     assert "don't allow me in this channel" in await live.ask("!speak")
 
@@ -268,17 +272,17 @@ async def test_with_its_channel_all_is_forgotten(live: Live, worker: StandIn) ->
     await live.ask("!quiet 8h")
     live.remove_channel(LAB)
     await live.until(lambda: not worker.redis.exists(keys.channel(LAB)), "the channel's choices to go")
-    assert live.bot.speaker.rooms.known(LAB) is None
+    assert cog(live.bot, Speaks).speaker.rooms.known(LAB) is None
 
 
 async def test_who_may_not_generate_gives_it_no_words(live: Live, worker: StandIn) -> None:
     guild = live.world.guilds[GUILD_ID]
     stewards = next(role.id for role in guild.roles.values() if role.name == "Moderators")
     await live.ask("!speak every 2")
-    await live.bot.guild_settings.change(GUILD_ID, generate_roles=(stewards,))
+    await live.core.servers.change(GUILD_ID, generate_roles=(stewards,))
     live.send(f"<@{BOT_ID}> say what I say", person="ben")
     await live.handled()
-    assert not live.bot.speaker._words
+    assert not cog(live.bot, Speaks).speaker._words
 
 
 async def test_what_is_turned_off_meanwhile_or_within_quiet_hours_is_not_posted(live: Live, worker: StandIn) -> None:
@@ -292,7 +296,7 @@ async def test_what_is_turned_off_meanwhile_or_within_quiet_hours_is_not_posted(
 
 
 async def test_slurs_are_not_posted_where_an_admin_emptied_the_list(live: Live, worker: StandIn) -> None:
-    await live.bot.guild_settings.change(GUILD_ID, blocklist=())
+    await live.core.servers.change(GUILD_ID, blocklist=())
     await live.ask("!speak 100%")
     live.send("hello", person="ben")
     await said(live, worker, f"they said {default_entries()[0].replace('*', '')} went home")

@@ -48,7 +48,7 @@ def _in_lab(live: Live) -> Any:
 
 async def _noted(live: Live, job_id: str) -> tuple[int, int]:
     """Where Redis knows the card of a training to be, once it does."""
-    while (stored := await live.bot.jobs.load(job_id)) is None or stored.card is None:
+    while (stored := await live.core.jobs.load(job_id)) is None or stored.card is None:
         await live.handled()
     return stored.card
 
@@ -63,21 +63,21 @@ async def test_a_model_that_is_called_as_the_starter_is_not_passed_over(live: Li
 
 async def test_the_next_run_knows_where_the_card_is(live: Live) -> None:
     who = await _who(live)
-    await live.bot.trainings.begin(who, _lesson, _in_lab(live), by_message=True)
+    await live.train.trainings.begin(who, _lesson, _in_lab(live), by_message=True)
     (card,) = _cards(live, "Learning")
     job_id = f"t-{who.request_id}"
-    await live.until(lambda: not live.bot.delivery._asking, "the end of the request")
+    await live.until(lambda: not live.core.delivery._asking, "the end of the request")
     assert await _noted(live, job_id) == (LAB, card.id)
 
 
 async def test_a_training_whose_card_was_not_posted_is_not_there(live: Live, sync: redis.Redis) -> None:
     who = await _who(live)
     with pytest.raises(RuntimeError, match="no card"):
-        await live.bot.trainings.begin(who, _lesson, AsyncMock(side_effect=RuntimeError("no card")))
+        await live.train.trainings.begin(who, _lesson, AsyncMock(side_effect=RuntimeError("no card")))
     assert not sync.exists(keys.job(f"t-{who.request_id}"))
     assert sync.hgetall(keys.ACTIVE) == {}
     assert sync.smembers(keys.OUTBOX) == set()
-    await live.bot.trainings.begin(who, _lesson, _in_lab(live))  # the cooldown was given back
+    await live.train.trainings.begin(who, _lesson, _in_lab(live))  # the cooldown was given back
     assert len(_cards(live, "Learning")) == 1
 
 
@@ -85,18 +85,18 @@ async def test_a_training_that_is_refused_late_has_no_card(live: Live, sync: red
     async def meanwhile() -> TrainRequest:
         for number in range(live.bot.settings.train_jobs_per_user):
             job = train_job(job_id=f"t-{number}", place=lab())
-            assert await live.bot.jobs.submit_train(job, "text", (99, 99)) == "entered"
+            assert await live.core.jobs.submit_train(job, "text", (99, 99)) == "entered"
         return await _lesson()
 
     who = await _who(live)
     with pytest.raises(UserError, match="You already have"):
-        await live.bot.trainings.begin(who, meanwhile, _in_lab(live))
+        await live.train.trainings.begin(who, meanwhile, _in_lab(live))
     assert _cards(live, f"t-{who.request_id}") == []
     assert sync.hlen(keys.ACTIVE) == live.bot.settings.train_jobs_per_user
 
 
 async def test_a_bot_that_died_before_the_card_posts_it_at_its_next_start(live: Live) -> None:
-    assert await live.bot.jobs.submit_train(train_job(place=lab()), "text", (9, 9)) == "entered"
+    assert await live.core.jobs.submit_train(train_job(place=lab()), "text", (9, 9)) == "entered"
     await live.start_again()
     card = await live.until(lambda: live.showing("job t-1"), "the card")
     assert await _noted(live, "t-1") == (LAB, card.id)
@@ -111,7 +111,7 @@ async def test_a_bot_that_died_between_the_card_and_its_note_shows_one_card(live
         raise SystemExit  # nothing is tidied up
 
     with pytest.raises(SystemExit):
-        await live.bot.trainings.begin(who, _lesson, dies, by_message=True)
+        await live.train.trainings.begin(who, _lesson, dies, by_message=True)
     await live.start_again()
     job_id = f"t-{who.request_id}"
     assert await _noted(live, job_id) == (LAB, posted[0].id)
@@ -123,10 +123,10 @@ async def test_a_request_that_discord_delivers_twice_is_one_training_and_one_ans
     who = await _who(live)
 
     async def slowly() -> TrainRequest:
-        await live.bot.trainings.begin(who, _lesson, _in_lab(live), by_message=True)  # the second delivery
+        await live.train.trainings.begin(who, _lesson, _in_lab(live), by_message=True)  # the second delivery
         return await _lesson()
 
-    await live.bot.trainings.begin(who, slowly, _in_lab(live), by_message=True)
+    await live.train.trainings.begin(who, slowly, _in_lab(live), by_message=True)
     await live.handled()
     assert len(_cards(live, "Learning")) == 1
     assert not live.shown("❌")
@@ -145,10 +145,10 @@ async def test_a_card_that_discord_does_not_take_now_comes_later(live: Live, fau
     live.faults.add(replace(fault))
     who = await _who(live)
     if by_message:
-        await live.bot.trainings.begin(who, _lesson, _in_lab(live), by_message=True)
+        await live.train.trainings.begin(who, _lesson, _in_lab(live), by_message=True)
     else:
         with pytest.raises(UserError, match="goes on all the same"):
-            await live.bot.trainings.begin(who, _lesson, _in_lab(live))
+            await live.train.trainings.begin(who, _lesson, _in_lab(live))
     job_id = f"t-{who.request_id}"
     noted = await _noted(live, job_id)
     (card,) = _cards(live, "Learning")

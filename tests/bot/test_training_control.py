@@ -6,9 +6,10 @@ import discord
 import pytest
 
 from bot.servers import access
+from bot.train.cog_jobs import Jobs
 from galvanic.errors import UserError
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
-from tests.bot.live import Live
+from tests.bot.live import Live, cog
 from tests.bot.offline import context
 from tests.bot.stand_in import lab
 from tests.factories import place, train_job
@@ -47,8 +48,8 @@ async def test_a_training_in_a_thread_that_nobody_can_see_is_its_starters(live: 
 
 async def test_samples_are_promised_only_while_it_is_not_over(live: Live) -> None:
     job, ada = train_job(job_id="t-5", place=lab()), await _person(live, "ada")
-    assert await live.bot.jobs.submit_train(job, "text", (3, 3)) == "entered"
+    assert await live.core.jobs.submit_train(job, "text", (3, 3)) == "entered"
     for said in (r"no samples yet\.", r"no samples\."):
         with pytest.raises(UserError, match=said):
-            await live.bot.training_control.samples(job.job_id, GUILD_ID, ada, [CHANNEL_IDS["lab"]])
-        await live.bot.jobs.cancel(job.job_id)
+            await cog(live.bot, Jobs).samples(job.job_id, GUILD_ID, ada, [CHANNEL_IDS["lab"]])
+        await live.core.jobs.cancel(job.job_id)

@@ -14,14 +14,14 @@ from tests.registered import register
 
 
 async def test_data_without_a_number_is_refused(live: Live) -> None:
-    await live.bot.tasks.stop()  # which write it
+    await live.bot.presence.stop()  # which write it
     await live.bot.redis.delete(keys.VERSION)
-    await live.bot.require_version()
+    await live.bot.presence.require_version()
     assert await live.bot.redis.get(keys.VERSION) == b"1", "an empty Redis gets the number"
     await live.bot.redis.delete(keys.VERSION)
     register(connect(live.bot.settings), record(guild_id=GUILD_ID))
     with pytest.raises(OtherVersion, match="earlier version"):
-        await live.bot.require_version()
+        await live.bot.presence.require_version()
     assert not await live.bot.redis.exists(keys.VERSION)
 
 

@@ -115,7 +115,7 @@ async def test_a_deleted_channel_is_forbidden_and_its_words_go(live: Live) -> No
     _, known = await read(live)
     live.remove_channel(LAB)
     await known.gone()
-    assert LAB not in await live.bot.consents.allowed(GUILD_ID)
+    assert LAB not in await live.channels.consents.allowed(GUILD_ID)
 
 
 # ---------------------------------------------------------------------- what nobody told of
@@ -137,7 +137,7 @@ async def new_session(live: Live) -> None:
     cog = live.bot.get_cog("Watch")
     assert isinstance(cog, Watch)
     await cog.on_ready()
-    await worked_off(live.bot.looks)
+    await worked_off(live.channels.looks)
 
 
 async def test_what_was_deleted_or_edited_meanwhile(live: Live) -> None:

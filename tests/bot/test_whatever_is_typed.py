@@ -103,9 +103,9 @@ async def test_a_choice_that_no_menu_offered_is_refused(
 async def test_a_control_of_any_id_is_answered_and_takes_nothing_from_others(
     live: Live, worker: StandIn, caplog: pytest.LogCaptureFixture, data: st.DataObject
 ) -> None:
-    actions = live.bot.components.actions
+    actions = live.core.components.actions
     name = data.draw(st.sampled_from(sorted(actions)))
-    live.bot.components.find(f"galvanic:{name}:{data.draw(words)}")
+    live.core.components.find(f"galvanic:{name}:{data.draw(words)}")
     arguments = data.draw(st.from_regex(actions[name].arguments, fullmatch=True))
     custom_id = f"galvanic:{name}:{arguments}".removesuffix(":")[:100]
     pressed = press(live, custom_id, person="ben")

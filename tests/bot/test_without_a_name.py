@@ -20,7 +20,7 @@ async def entered(live: Live, number: int, person: str = "ada", channel_id: int 
     """A training that waits, or that `StandIn.claim` takes."""
     text = corpus(title=title, sha256=f"{number:064}")
     job = train_job(job_id=f"t-{number}", place=lab(channel_id, person), corpus=text)
-    assert await live.bot.jobs.submit_train(job, "text", (9, 9)) == "entered"
+    assert await live.core.jobs.submit_train(job, "text", (9, 9)) == "entered"
     return job.job_id
 
 
@@ -59,7 +59,7 @@ async def test_the_one_that_runs_is_finished(live: Live) -> None:
     worker.begin().publish(progress())
     await entered(live, 2)
     assert "Finishing" in await live.ask("!finish")
-    assert await live.bot.jobs.control(running) == "finish"
+    assert await live.core.jobs.control(running) == "finish"
 
 
 async def test_an_only_model_is_exported_and_several_are_listed(live: Live) -> None:

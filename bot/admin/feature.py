@@ -1,0 +1,38 @@
+"""Sets up what is for those who run a server or the bot: help, status, settings and metrics."""
+
+from __future__ import annotations
+
+import functools
+
+from bot import gateway
+from bot.admin import metrics
+from bot.admin.cog_general import General
+from bot.admin.cog_settings import ServerSettings
+from bot.core import Core
+from bot.help import Help
+from bot.models.registry import Registry
+
+
+async def setup(core: Core, *, registry: Registry) -> ServerSettings:
+    """Return the panel of `settings`, to which other features add sections."""
+    metrics.TEXTS_WAITING.set_function(lambda: core.admission.waiting)
+    pages = Help(core.bot, core.servers)
+    general = General(
+        bot=core.bot,
+        settings=core.settings,
+        connection=core.redis,
+        servers=core.servers,
+        pages=pages,
+        answers=metrics.RecentAnswers(),
+        snapshots=core.snapshots,
+        admission=core.admission,
+        send_commands=functools.partial(gateway.sync, core.bot.tree, core.redis),
+    )
+    panel = ServerSettings(
+        servers=core.servers, usual_prefix=core.settings.command_prefix, stored_bytes=registry.stored_bytes
+    )
+    for name in ("help", "help-more"):
+        core.components.add(name, pages.turn, who="anybody", how="help")
+    panel.register(core.components)
+    await core.add(general, panel)
+    return panel

@@ -1,0 +1,89 @@
+"""What every feature is built on: jobs and how they are answered, servers' settings and rights, buttons, messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import redis.asyncio
+from discord.ext import commands
+
+from bot.background import Chores, Service
+from bot.components import Components
+from bot.jobs.admission import Admission
+from bot.jobs.client import JobClient
+from bot.jobs.delivery import Delivery
+from bot.jobs.recovery import Recovery
+from bot.jobs.snapshot import Snapshots
+from bot.leader import Leader
+from bot.requests import Requests
+from bot.responder import Responder, Typing
+from bot.routing import Routing
+from bot.servers.access import Access
+from bot.servers.settings import GuildSettingsStore
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Core:
+    """A feature's `setup` hands its services what they need of it, by keyword.
+
+    Attributes:
+        services: started in this order once Discord is ready, and stopped in the reverse order.
+    """
+
+    bot: commands.Bot
+    settings: Settings
+    redis: redis.asyncio.Redis
+    leader: Leader
+    servers: GuildSettingsStore
+    access: Access
+    responder: Responder
+    components: Components
+    jobs: JobClient
+    recovery: Recovery
+    snapshots: Snapshots
+    admission: Admission
+    typing: Typing
+    delivery: Delivery
+    requests: Requests
+    routing: Routing
+    chores: Chores
+    services: list[Service]
+
+    async def add(self, *cogs: commands.Cog) -> None:
+        for cog in cogs:
+            await self.bot.add_cog(cog)
+
+    def run(self, *services: Service) -> None:
+        """Have services started and stopped with the bot."""
+        self.services.extend(services)
+
+
+def build(bot: commands.Bot, *, settings: Settings, connection: redis.asyncio.Redis, leader: Leader) -> Core:
+    can_read = bot.intents.message_content
+    servers = GuildSettingsStore(settings, connection, can_read_messages=can_read)
+    access = Access(settings, servers, connection)
+    responder = Responder(bot=bot, settings=settings, servers=servers, access=access)
+    jobs = JobClient(settings, connection)
+    admission, typing, chores = Admission(settings), Typing(bot), Chores("chores")
+    delivery = Delivery(client=bot, jobs=jobs, settings=settings, typing=typing.shown, written=admission.written)
+    return Core(
+        bot=bot,
+        settings=settings,
+        redis=connection,
+        leader=leader,
+        servers=servers,
+        access=access,
+        responder=responder,
+        components=Components(responder, access),
+        jobs=jobs,
+        recovery=Recovery(connection, jobs),
+        snapshots=Snapshots(connection, settings),
+        admission=admission,
+        typing=typing,
+        delivery=delivery,
+        requests=Requests(access=access, admission=admission, delivery=delivery),
+        routing=Routing(bot),
+        chores=chores,
+        services=[chores, delivery],
+    )

@@ -1,0 +1,37 @@
+"""All features, in the order in which they are set up: each is given what it needs of those before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import bot.admin.feature
+import bot.channels.feature
+import bot.models.feature
+import bot.play.feature
+import bot.talk.feature
+import bot.train.feature
+import bot.write.feature
+from bot.core import Core
+
+
+@dataclass(frozen=True)
+class Features:
+    """What features return for others."""
+
+    models: bot.models.feature.Models
+    channels: bot.channels.feature.Channels
+    write: bot.write.feature.Write
+    train: bot.train.feature.Train
+
+
+async def setup(core: Core) -> Features:
+    await core.add(core.responder)
+    models = await bot.models.feature.setup(core)
+    panel = await bot.admin.feature.setup(core, registry=models.registry)
+    channels = await bot.channels.feature.setup(core, models=models)
+    write = await bot.write.feature.setup(core, registry=models.registry, channels=channels)
+    train = await bot.train.feature.setup(core, models=models, channels=channels)
+    await bot.talk.feature.setup(core, registry=models.registry, write=write, panel=panel)
+    await bot.play.feature.setup(core, models=models, generating=write.generating)
+    core.delivery.require_presenters()
+    return Features(models=models, channels=channels, write=write, train=train)

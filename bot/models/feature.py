@@ -1,0 +1,50 @@
+"""Sets up models: their registry, who may use one, and the commands for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.core import Core
+from bot.models.audience import Audience
+from bot.models.cog import ModelCommands
+from bot.models.registry import Registry
+from bot.models.removal import Removal
+from bot.models.transfer import Transfer
+
+
+@dataclass(frozen=True)
+class Models:
+    """What other features need of models."""
+
+    audience: Audience
+    registry: Registry
+    removal: Removal
+
+
+async def setup(core: Core) -> Models:
+    audience = Audience(core.bot, core.settings)
+    registry = Registry(core.redis, core.settings, core.servers, audience)
+    removal = Removal(client=core.bot, registry=registry, jobs=core.jobs, snapshots=core.snapshots)
+    transfer = Transfer(
+        client=core.bot,
+        settings=core.settings,
+        servers=core.servers,
+        access=core.access,
+        requests=core.requests,
+        jobs=core.jobs,
+        registry=registry,
+    )
+    commands = ModelCommands(
+        client=core.bot,
+        servers=core.servers,
+        access=core.access,
+        requests=core.requests,
+        jobs=core.jobs,
+        registry=registry,
+        transfer=transfer,
+        removal=removal,
+    )
+    transfer.register(core.components, core.delivery)
+    commands.register(core.components, core.delivery)
+    await core.add(commands)
+    return Models(audience=audience, registry=registry, removal=removal)

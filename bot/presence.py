@@ -1,0 +1,105 @@
+"""What this bot's process tells others through Redis: that it runs, what troubles it, and its data's version."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import redis.asyncio
+import structlog
+from discord.ext import commands
+from redis.exceptions import RedisError
+
+from bot import gateway, intents
+from bot.admin import metrics
+from bot.background import Service, redis_call, run_forever
+from bot.lock import AnotherBot, BotLock
+from shared import keys, presence
+from shared.settings import Settings
+from shared.version import DATA_VERSION, require_version, without_number
+
+log = structlog.get_logger()
+
+
+class Presence(Service):
+    def __init__(
+        self, bot: commands.Bot, *, settings: Settings, connection: redis.asyncio.Redis, lock: BotLock
+    ) -> None:
+        self._bot = bot
+        self._settings = settings
+        self._redis = connection
+        self._lock = lock
+        self.overtaken = False
+        """Whether another bot has the lock, so that this one is closed."""
+        self.away_since: float | None = None
+        """When Discord or its gateway went away, monotonic."""
+
+    def tell_of_trouble(self) -> None:
+        """Begin to say in Redis what troubles this bot."""
+        self.spawn(run_forever("tell_trouble", self._tell_trouble, every_s=presence.BEAT_S))
+
+    async def take_lock(self) -> None:
+        """Take the lock, and begin to keep it. Raises AnotherBot."""
+        await self._lock.take()
+        beat_s = presence.BEAT_S
+        self.spawn(run_forever("lock", self._keep_lock, every_s=beat_s, retry_s=beat_s, retry_at_most_s=beat_s))
+
+    def start(self) -> None:
+        """Begin to say that this bot runs."""
+        beat_s = presence.BEAT_S
+        self.spawn(run_forever("presence", self._beat, every_s=beat_s, retry_at_most_s=beat_s))
+
+    # ------------------------------------------------------------------ Discord
+
+    def find_discord(self) -> None:
+        self.away_since = None
+        metrics.CONNECTED.set(1)
+
+    def miss_discord(self) -> None:
+        """Note that Discord, or its gateway, cannot be reached."""
+        self.away_since = self.away_since or time.monotonic()
+        metrics.CONNECTED.set(0)
+
+    async def _tell_trouble(self) -> None:
+        """Say in Redis, for `make run` to show, that Discord cannot be reached, or what it does not grant."""
+        trouble = intents.missing(self._bot, self._settings)
+        if self.away_since is not None and time.monotonic() - self.away_since > gateway.AWAY_S:
+            trouble = gateway.AWAY
+        if trouble is not None:
+            await presence.beat_async(self._redis, presence.TROUBLE, trouble)
+
+    async def _keep_lock(self) -> None:
+        """Renew the lock; if another bot has it, close this one. Raises redis.RedisError."""
+        try:
+            await self._lock.keep()
+        except AnotherBot:
+            self.overtaken = True
+            self._bot.loop.create_task(self._bot.close())  # which cancels this task
+            await asyncio.Event().wait()
+
+    async def _beat(self) -> None:
+        await presence.beat_async(self._redis, presence.BOT, str(self._bot.user))
+        # A Redis that lost its data meanwhile has no number, and the next start would refuse what was written since.
+        await redis_call(self._redis.set(keys.VERSION, DATA_VERSION, nx=True))
+
+    # ------------------------------------------------------------------ the data's version
+
+    async def require_version(self) -> None:
+        """Write the number of the data into an empty Redis, or check it; not while Redis is away.
+
+        Raises OtherVersion.
+        """
+        try:
+            number = await redis_call(self._redis.get(keys.VERSION))
+            if number is None and await self._has_data():
+                raise without_number()
+            written = self._redis.set(keys.VERSION, DATA_VERSION, nx=True, get=True)
+            require_version(await redis_call(written))
+        except RedisError as error:
+            log.warning("version_not_checked", error=type(error).__name__)
+
+    async def _has_data(self) -> bool:
+        for family in (keys.model("*"), keys.guild_settings("*"), keys.guild_models("*"), keys.job("*")):
+            async for _ in self._redis.scan_iter(match=family, count=1_000):
+                return True
+        return False

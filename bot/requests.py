@@ -1,0 +1,80 @@
+"""The way of a request: a place in the queue, the person's rights, their cooldown, the job, its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from bot.components import Press
+from bot.jobs.admission import Admission
+from bot.jobs.delivery import Delivery
+from bot.responder import replying
+from bot.servers.access import Access, Action, Actor, What, require_permissions
+from bot.types import Context, Send
+from shared.events import Event
+from shared.jobs import Asked
+
+Build = Callable[[Actor], Awaitable[Asked]]
+"""Builds the job that somebody asks for. Raises UserError: it can't be done, and why."""
+
+
+@dataclass(frozen=True)
+class Requests:
+    """A command or button only builds its job; everything else is here.
+
+    Any method raises UserError: the person may not, not here or not yet, or as `Delivery.ask`.
+    """
+
+    access: Access
+    admission: Admission
+    delivery: Delivery
+
+    async def command(self, ctx: Context, build: Build, *, may: Action | None = "generate", **options: Any) -> None:
+        """Answer a command with the end of a job. `may`, `options`: see `carry_out`."""
+        require_permissions(ctx)
+        who = Actor.of(ctx)
+        with self.admission.queue_slot(who.guild_id):
+            await ctx.defer()  # Redis may take longer than Discord's 3 s
+            await self._ask(who, build, ctx.send, may=may, **options, **replying(ctx))
+
+    async def press(self, press: Press, build: Build, *, may: Action | None = "generate", **options: Any) -> None:
+        """Answer a button, a menu or a form with the end of a job. `may`, `options`: see `carry_out`."""
+        await self.carry_out(press.actor, build, press.send, may=may, **options)
+
+    async def carry_out(self, who: Actor, build: Build, send: Send, **options: Any) -> None:
+        """Build a job, have it done, and post its end with `send`. All that fails before the job began costs nothing.
+
+        Args:
+            who: asks.
+            build: returns the job.
+            send: posts the answer.
+            **options: `may`: the right that it takes; None: no role is needed. `cooldown`: its name, or one that the
+                caller begins; `least_s`: how long it lasts at least. `files`: see `Delivery.ask`. The rest goes to
+                `send`.
+        """
+        with self.admission.queue_slot(who.guild_id):
+            await self._ask(who, build, send, **options)
+
+    async def _ask(
+        self,
+        who: Actor,
+        build: Build,
+        send: Send,
+        *,
+        may: Action | None = "generate",
+        cooldown: What | AbstractAsyncContextManager[None] = "generate",
+        least_s: float = 0.0,
+        **options: Any,
+    ) -> None:
+        if may is not None:
+            await self.access.require(may, who)
+        begun = self.access.cooldown(cooldown, who, least_s) if isinstance(cooldown, str) else cooldown
+        async with begun:
+            await self.delivery.ask(await build(who), send, **options)
+
+    async def unasked(self, guild_id: int, job: Asked, within_s: float) -> Event | None:
+        """Have a job done that nobody asked for; see `Delivery.unasked`."""
+        with self.admission.queue_slot(guild_id):
+            return await self.delivery.unasked(job, within_s)

@@ -1,0 +1,57 @@
+"""Sets up what the bot says unasked: speaking in channels, and personas."""
+
+from __future__ import annotations
+
+from bot.admin.cog_settings import ServerSettings
+from bot.core import Core
+from bot.models.registry import Registry
+from bot.talk.cog import Speaks
+from bot.talk.personas import Personas
+from bot.talk.rooms import Rooms
+from bot.talk.speaker import Speaker
+from bot.talk.store import PersonaStore
+from bot.write.feature import Write
+
+
+async def setup(core: Core, *, registry: Registry, write: Write, panel: ServerSettings) -> None:
+    rooms, store = Rooms(core.redis), PersonaStore(core.redis)
+    speaker = Speaker(
+        client=core.bot,
+        servers=core.servers,
+        requests=core.requests,
+        jobs=core.jobs,
+        registry=registry,
+        generating=write.generating,
+        conversation=write.conversation,
+        rooms=rooms,
+    )
+    personas = Personas(
+        client=core.bot,
+        settings=core.settings,
+        servers=core.servers,
+        requests=core.requests,
+        jobs=core.jobs,
+        registry=registry,
+        generating=write.generating,
+        conversation=write.conversation,
+        rooms=rooms,
+        store=store,
+    )
+    speaks = Speaks(
+        client=core.bot,
+        settings=core.settings,
+        servers=core.servers,
+        access=core.access,
+        registry=registry,
+        store=store,
+        chores=core.chores,
+        panel=panel,
+        speaker=speaker,
+        personas=personas,
+        conversation=write.conversation,
+        chat=write.chat,
+    )
+    registry.replaced.append(store.replace_model)
+    speaks.register(core.components, core.routing)
+    await core.add(speaks)
+    core.run(speaker, personas)

@@ -1,0 +1,79 @@
+"""Sets up trainings: begun, shown while they learn, ended, and made again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.channels.feature import Channels
+from bot.core import Core
+from bot.models.feature import Models
+from bot.train.card import TrainingCards
+from bot.train.cog import Training
+from bot.train.cog_jobs import Jobs
+from bot.train.learn import Learning
+from bot.train.remake import Remaking
+from bot.train.start import Trainings
+
+
+@dataclass(frozen=True)
+class Train:
+    """What tells how trainings go."""
+
+    trainings: Trainings
+    cards: TrainingCards
+    remaking: Remaking
+    learning: Learning
+
+
+async def setup(core: Core, *, models: Models, channels: Channels) -> Train:
+    registry = models.registry
+    cards = TrainingCards(
+        client=core.bot,
+        settings=core.settings,
+        servers=core.servers,
+        jobs=core.jobs,
+        snapshots=core.snapshots,
+        registry=registry,
+        audience=models.audience,
+        importing=channels.importer.card,
+    )
+    trainings = Trainings(
+        client=core.bot,
+        settings=core.settings,
+        servers=core.servers,
+        access=core.access,
+        jobs=core.jobs,
+        delivery=core.delivery,
+        registry=registry,
+        snapshots=core.snapshots,
+        cards=cards,
+        transcripts=channels.transcripts,
+        importer=channels.importer,
+    )
+    remaking = Remaking(
+        client=core.bot,
+        settings=core.settings,
+        servers=core.servers,
+        jobs=core.jobs,
+        registry=registry,
+        redis=core.redis,
+        snapshots=core.snapshots,
+        audience=models.audience,
+        transcripts=channels.transcripts,
+        sources=channels.sources,
+        begin_again=trainings.begin_again,
+        before=[channels.withdrawals.resume, channels.holdings.resume],
+        after=[channels.withdrawals.close_done],
+    )
+    learning = Learning(redis=core.redis, trainings=trainings, remaking=remaking)
+    remaking.after.append(learning.look)
+    control = Jobs(cards=cards)
+    training = Training(
+        trainings=trainings, sources=channels.sources, components=core.components, typing=core.typing.shown
+    )
+    trainings.register(core.components)
+    control.register(core.components)
+    core.delivery.present_trainings(cards.keep)
+    await core.add(training, control, learning, remaking)
+    core.run(remaking)
+    return Train(trainings=trainings, cards=cards, remaking=remaking, learning=learning)

@@ -1,0 +1,73 @@
+"""Sets up texts: the commands that generate them, the chat, and the menus of messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.channels.feature import Channels
+from bot.core import Core
+from bot.models.registry import Registry
+from bot.write.cog import Writing
+from bot.write.cog_chat import Chat
+from bot.write.cog_menus import Menus
+from bot.write.conversation import Conversation
+from bot.write.generate import Generating
+
+
+@dataclass(frozen=True)
+class Write:
+    """What other features need to write texts."""
+
+    generating: Generating
+    conversation: Conversation
+    chat: Chat
+
+
+async def setup(core: Core, *, registry: Registry, channels: Channels) -> Write:
+    generating = Generating(
+        client=core.bot,
+        settings=core.settings,
+        servers=core.servers,
+        access=core.access,
+        requests=core.requests,
+        jobs=core.jobs,
+        registry=registry,
+    )
+    conversation = Conversation(
+        client=core.bot,
+        jobs=core.jobs,
+        generating=generating,
+        transcripts=channels.transcripts,
+        consents=channels.consents,
+    )
+    writing = Writing(
+        client=core.bot,
+        settings=core.settings,
+        servers=core.servers,
+        requests=core.requests,
+        registry=registry,
+        open_form=core.components.open,
+        generating=generating,
+    )
+    menus = Menus(
+        bot=core.bot,
+        servers=core.servers,
+        jobs=core.jobs,
+        generating=generating,
+        writing=writing,
+        forget=channels.holdings.forget_soon,
+    )
+    chat = Chat(
+        bot=core.bot,
+        settings=core.settings,
+        servers=core.servers,
+        access=core.access,
+        requests=core.requests,
+        registry=registry,
+        generating=generating,
+        conversation=conversation,
+    )
+    generating.register(core.components, core.delivery)
+    menus.register(core.components)
+    await core.add(writing, menus, chat)
+    return Write(generating=generating, conversation=conversation, chat=chat)
