@@ -34,8 +34,6 @@ TOO_LATE = frozenset({10_062, 10_015, 50_027})
 """An interaction cannot be answered any more: it is unknown, or its token has expired."""
 CLOSED = TAKES_NO_MESSAGES | {UNKNOWN_CHANNEL, MISSING_ACCESS, ARCHIVED}
 """The bot can post nothing there in any way."""
-WORKS_DIRECTLY = "`/help`, `/status`, `/catalogue`, `/privacy`, `/optout`, `/forget-me` and `/export-data`"
-"""The commands for everybody that need no server."""
 _CONSENT = ("optin", "optout", "forget-me")
 _MOST_CHARS = 2_000  # Discord's
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
@@ -64,7 +62,7 @@ _WRAPPERS = (
 def servers_only() -> UserError:
     return UserError(
         "This works in servers, not in direct messages.",
-        f"Use it in a server's channel. Here I can do {WORKS_DIRECTLY}.",
+        "Use it in a server's channel. `/help` shows what I can do here.",
     )
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
+from typing import Any, get_args
 
 import discord
 from discord import app_commands
@@ -15,26 +14,15 @@ from discord.ext import commands
 from bot.components import Press, menu, view
 from bot.errors import nearest_command
 from bot.options.options import Options
-from bot.servers.access import IN_DIRECT_MESSAGES, is_admin
+from bot.servers.access import is_admin
 from bot.servers.settings import GuildSettingsStore
-from bot.types import Command, User
+from bot.types import Command, Heading, User
 from bot.words import BLURPLE, FIELD_LIMIT, MOST, SLASH, as_typed, code, mention_instead, plain
 from galvanic.errors import UserError
 
-HEADINGS = {
-    "Training": ("train", "learn", "catalogue"),
-    "Generating": ("generate", "compare", "surprise", "chat", "speak", "quiet", "persona", "talk"),
-    "Playing": ("quiz", "best"),
-    "Models": ("models", "model"),
-    "Jobs": ("jobs", "finish", "cancel"),
-    "Your privacy": ("privacy", "optin", "optout", "forget-me", "export-data"),
-    "This server": ("settings", "allow-training", "status", "help"),
-}
 ADMINS_ONLY = "For members with Manage Server."
 
 _START = "*"
-_COMMAND = re.compile(rf"`(?=(?:{'|'.join(chain.from_iterable(HEADINGS.values()))})[` ])")
-"""The place before a command's name in a help text."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +40,18 @@ class Help:
         Raises UserError: there is no such command.
         """
         prefix = await self.servers.prefix(guild_id)
-        here = {one.name: one for one in self.known.commands if guild_id is not None or one.name in IN_DIRECT_MESSAGES}
-        placed = (here.get(name) for names in HEADINGS.values() for name in names)
-        known = [one for one in placed if one is not None and for_person(one, user)]
+        every = dict.fromkeys(self.known.all_commands.values())  # an alias is another name of the same command
+        here = [one for one in every if guild_id is not None or one.extras.get("direct")]
+        shown = sorted((one for one in here if for_person(one, user)), key=_place)
         if name is None:
-            return {"embed": overview(known, prefix, direct=guild_id is None), "view": _menu(known)}
+            return {"embed": overview(shown, prefix, direct=guild_id is None), "view": _menu(shown)}
         command = self._find(name, prefix)
         group = command if isinstance(command, commands.Group) else command.parent
-        elsewhere = guild_id is None and (command.root_parent or command).name not in IN_DIRECT_MESSAGES
-        entries = _parts(group) if isinstance(group, commands.Group) else known
-        mention = mention_instead(prefix, self.known.user)
-        return {"embed": page(command, prefix, mention, elsewhere=elsewhere), "view": _menu(entries, start=True)}
+        elsewhere = guild_id is None and not (command.root_parent or command).extras.get("direct")
+        entries = _parts(group) if isinstance(group, commands.Group) else shown
+        mention, names = mention_instead(prefix, self.known.user), [one.name for one in every]
+        embed = page(command, prefix, mention, elsewhere=elsewhere, names=names)
+        return {"embed": embed, "view": _menu(entries, start=True)}
 
     async def turn(self, press: Press) -> None:
         """Show the page chosen: in place of this one if only this person sees it, else beside it."""
@@ -77,6 +66,11 @@ class Help:
         near = nearest_command(name, self.known.walk_commands())
         remedy = f"Did you mean {near}? " if near else ""
         raise UserError(f"There is no command {code(name)}.", f"{remedy}`{prefix}help` lists them.")
+
+
+def _place(command: Command) -> int:
+    """Return where a command stands on the first page: by its heading."""
+    return get_args(Heading).index(command.extras["heading"]) if not command.hidden else 0
 
 
 def for_person(command: Command, user: User) -> bool:
@@ -101,10 +95,8 @@ def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> 
     if direct:
         begin = "These commands work in direct messages. Everything else works in a server that I'm in: type it there."
     embed = discord.Embed(title="Galvanic learns to write from any text", description=begin, colour=BLURPLE)
-    by_name = {command.name: command for command in known}
-    for heading, names in HEADINGS.items():
-        lines = [_line(by_name[name], prefix) for name in names if name in by_name]
-        if lines:
+    for heading in get_args(Heading):
+        if lines := [_line(command, prefix) for command in known if command.extras.get("heading") == heading]:
             embed.add_field(name=heading, value="\n".join(lines)[:FIELD_LIMIT], inline=False)
     too = "Each works typed after a mention of me" if prefix == SLASH else "Each works as /command"
     more = as_typed(prefix, "help", "command", "COMMAND")
@@ -128,25 +120,35 @@ def _parts(group: commands.Group[Any, ..., Any]) -> list[Command]:
     return sorted((part for part in group.commands if not part.hidden), key=lambda part: part.name)
 
 
-def page(command: Command, prefix: str, mention: str | None = None, *, elsewhere: bool = False) -> discord.Embed:
-    """How one command is used; `elsewhere`: it is read in direct messages, where the command does not work.
+def page(
+    command: Command,
+    prefix: str,
+    mention: str | None = None,
+    *,
+    elsewhere: bool = False,
+    names: Collection[str] = (),
+) -> discord.Embed:
+    """Explain how a command is used.
 
-    `mention`: what it begins with when it is typed, where that is not the prefix.
+    `mention`: what it begins with when it is typed, where that is not the prefix. `elsewhere`: it is read in direct
+    messages, where the command does not work. `names`: of commands, which get their prefix in the text.
     """
     usage = command.extras.get("usage", command.qualified_name)
     typed = prefix if mention is None else mention
     begun = f"{prefix}{usage}" if mention is None else f"{_slash_usage(command)}\n{typed}{usage}"
     # Without the docstring's line ends, which Discord would show.
     paragraphs = (command.help or command.description).split("\n\n")
-    names = ", ".join(f"`{prefix}{f'{command.full_parent_name} {alias}'.strip()}`" for alias in command.aliases)
+    aliases = ", ".join(f"`{prefix}{f'{command.full_parent_name} {alias}'.strip()}`" for alias in command.aliases)
     said = (
         "\n\n".join(" ".join(part.split()) for part in paragraphs),
         "*This works in servers only.*" if elsewhere else "",
         f"*{ADMINS_ONLY}*" if command.extras.get("admin") else "",
-        f"Aliases: {names}" if names else "",
+        f"Aliases: {aliases}" if aliases else "",
         f"```\n{begun}\n```",
     )
-    shown = _COMMAND.sub(f"`{prefix}", "\n".join(filter(None, said)))
+    named = rf"`(?=(?:{'|'.join(names)})[` ])"
+    text = "\n".join(filter(None, said))
+    shown = re.sub(named, f"`{prefix}", text) if names else text
     embed = discord.Embed(title=plain(f"{prefix}{command.qualified_name}"), description=shown, colour=BLURPLE)
     if isinstance(command, commands.Group):
         _add(embed, "Subcommands", [f"`{part.name}` {_about(part)}" for part in _parts(command)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import discord
 from discord import app_commands
@@ -16,14 +16,42 @@ Context = commands.Context[commands.Bot]
 User = discord.User | discord.Member
 
 
-def hybrid_command(
-    usage: str, examples: Sequence[str] = (), *, about: str, direct: bool = False, admin: bool = False, **options: Any
-) -> Callable[[Callable[..., Any]], commands.HybridCommand[Any, ..., Any]]:
-    """The decorator of a command, whose name `usage` begins with; `about` is its description.
+Heading = Literal["Training", "Generating", "Playing", "Models", "Jobs", "Your privacy", "This server"]
+"""Headings of the first page of `help`, in their order."""
 
-    `direct`: it works in direct messages, too; `admin`: it is for members with Manage Server.
+
+def hybrid_command(
+    usage: str,
+    examples: Sequence[str] = (),
+    *,
+    about: str,
+    heading: Heading,
+    direct: bool = False,
+    anywhere: bool = False,
+    admin: bool = False,
+    **options: Any,
+) -> Callable[[Callable[..., Any]], commands.HybridCommand[Any, ..., Any]]:
+    """Declare a command, with all that help and checks need to know of it.
+
+    Args:
+        usage: how it is typed, without the prefix; it begins with the command's name.
+        examples: more of that.
+        about: its description, of up to 100 characters; its docstring is its page in `help`.
+        heading: where it stands on the first page of `help`.
+        direct: whether it works in direct messages, too. Most work on a server's models, jobs or settings.
+        anywhere: whether it works in channels where the server's admins don't want the bot, too, because it shows or
+            changes settings, or is a member's right, and uses no model.
+        admin: whether it is for members with Manage Server.
+        **options: as of discord.py's decorator.
     """
-    extras = {"usage": usage, "examples": examples, "admin": admin}
+    extras = {
+        "usage": usage,
+        "examples": examples,
+        "heading": heading,
+        "direct": direct,
+        "anywhere": anywhere,
+        "admin": admin,
+    }
     made: Any = commands.hybrid_command(name=usage.split()[0], extras=extras, description=about, **options)
 
     def declare(work: Callable[..., Any]) -> commands.HybridCommand[Any, ..., Any]:

@@ -23,7 +23,6 @@ from bot import intents
 from bot.admin.metrics import RecentAnswers, memory_of
 from bot.background import DISCORD_ERRORS, redis_call
 from bot.components import button, view
-from bot.errors import WORKS_DIRECTLY
 from bot.help import Help
 from bot.jobs.admission import Admission
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot, Snapshots
@@ -69,6 +68,8 @@ class General(commands.Cog):
         "help [COMMAND]",
         ("help", "help train", "help model use"),
         about="Show what I can do, or how a command is used",
+        heading="This server",
+        anywhere=True,
         direct=True,
     )
     @app_commands.describe(command="A command to explain")
@@ -81,7 +82,9 @@ class General(commands.Cog):
     async def _commands(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return choices(self.pages.names(interaction.user), typed)
 
-    @hybrid_command("status", about="Whether all my parts are running", direct=True)
+    @hybrid_command(
+        "status", about="Whether all my parts are running", heading="This server", anywhere=True, direct=True
+    )
     async def status(self, ctx: Context) -> None:
         """Show whether my workers and my job queue are running.
 
@@ -94,7 +97,9 @@ class General(commands.Cog):
             full = full or await self.bot.is_owner(ctx.author)
         await ctx.send(embed=await self._status(full=full), ephemeral=True)
 
-    @commands.command(hidden=True, description="Send Discord my slash commands again")
+    @commands.command(
+        hidden=True, description="Send Discord my slash commands again", extras={"direct": True, "anywhere": True}
+    )
     @commands.is_owner()
     async def sync(self, ctx: Context) -> None:
         """Send Discord my slash commands, even if they haven't changed.
@@ -120,8 +125,7 @@ class General(commands.Cog):
         if ctx.command is None and not ctx.invoked_with:
             prefix = await self.servers.prefix(None)
             await ctx.send(
-                f"My commands begin with `{prefix}`: `{prefix}help` shows them. I work in servers; here I can do "
-                f"{WORKS_DIRECTLY}."
+                f"My commands begin with `{prefix}`. I work in servers; `{prefix}help` shows what I can do here."
             )
 
     # ------------------------------------------------------------------ a new server

@@ -82,7 +82,9 @@ class ServerSettings(commands.Cog):
         for name, how, work in works:
             components.add(f"settings:{name}", work, who="anybody", how=how)
 
-    @hybrid_command("settings", about="Decide who may use me, where, and how much", admin=True)
+    @hybrid_command(
+        "settings", about="Decide who may use me, where, and how much", heading="This server", anywhere=True, admin=True
+    )
     async def settings(self, ctx: Context) -> None:
         """See and change how I work in this server.
 

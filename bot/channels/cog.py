@@ -64,7 +64,7 @@ class Privacy(OfWords, commands.Cog):
 
     # ------------------------------------------------------------------ a yes
 
-    @hybrid_command("optin", about="Let models learn from your messages here")
+    @hybrid_command("optin", about="Let models learn from your messages here", heading="Your privacy", anywhere=True)
     async def optin(self, ctx: Context) -> None:
         """Read what it means that models learn from your messages, and agree with a button if you want that.
 
@@ -109,7 +109,13 @@ class Privacy(OfWords, commands.Cog):
 
     # ------------------------------------------------------------------ a no
 
-    @hybrid_command("optout", about="Let nothing learn from your messages any more", direct=True)
+    @hybrid_command(
+        "optout",
+        about="Let nothing learn from your messages any more",
+        heading="Your privacy",
+        anywhere=True,
+        direct=True,
+    )
     async def optout(self, ctx: Context) -> None:
         """From now on nothing learns from your messages, and your words leave all that is stored of this server.
 
@@ -123,7 +129,13 @@ class Privacy(OfWords, commands.Cog):
         told = await answer_privately(ctx, embed=embeds.opted_out(taken, terms))
         await note_sent(ctx, f"Done. {SENT}" if told else f"Done. `/{ctx.command}` would tell you the details.")
 
-    @hybrid_command("forget-me", about="Have me forget you: your words, and what you asked me for", direct=True)
+    @hybrid_command(
+        "forget-me",
+        about="Have me forget you: your words, and what you asked me for",
+        heading="Your privacy",
+        anywhere=True,
+        direct=True,
+    )
     async def forget_me(self, ctx: Context) -> None:
         """Have me forget you, after asking: as `optout`, and the requests for texts that you sent me are deleted.
 
@@ -174,7 +186,13 @@ class Privacy(OfWords, commands.Cog):
 
     # ------------------------------------------------------------------ what is held
 
-    @hybrid_command("privacy", about="What I store about you, and where it is used", direct=True)
+    @hybrid_command(
+        "privacy",
+        about="What I store about you, and where it is used",
+        heading="Your privacy",
+        anywhere=True,
+        direct=True,
+    )
     async def privacy(self, ctx: Context) -> None:
         """Show what I store about you: whether you agreed, your words, the models that learned from them.
 
@@ -190,7 +208,13 @@ class Privacy(OfWords, commands.Cog):
         for page in pages[1:]:  # only in a direct message
             await ctx.send(embed=page, ephemeral=True)
 
-    @hybrid_command("export-data", about="Get all that I store about you as a file", direct=True)
+    @hybrid_command(
+        "export-data",
+        about="Get all that I store about you as a file",
+        heading="Your privacy",
+        anywhere=True,
+        direct=True,
+    )
     async def export_data(self, ctx: Context) -> None:
         """Get all that I store about you, in all servers, as a JSON file that only you see."""
         await ctx.defer(ephemeral=True)
@@ -209,6 +233,8 @@ class Privacy(OfWords, commands.Cog):
         "allow-training [#CHANNEL [off]]",
         ("allow-training #general", "allow-training #general off", "allow-training"),
         about="Let models learn what members who agree wrote in a channel",
+        heading="This server",
+        anywhere=True,
         admin=True,
     )
     @app_commands.describe(

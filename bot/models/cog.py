@@ -61,7 +61,7 @@ class ModelCommands(commands.Cog):
 
     # ------------------------------------------------------------------ looking
 
-    @hybrid_command("models", about="The models you can use in this channel")
+    @hybrid_command("models", about="The models you can use in this channel", heading="Models")
     async def models(self, ctx: Context) -> None:
         """List the models that can be used in this channel, newest first. Those of your own words only you see."""
         await ctx.defer()
@@ -108,6 +108,7 @@ class ModelCommands(commands.Cog):
         extras={
             "usage": "model [info|use|temperature|rename|share|unshare|export|import|delete] ...",
             "examples": ("model", "model info frankenstein", "model use frankenstein"),
+            "heading": "Models",
         },
         description="Show, choose, share and manage models",
     )

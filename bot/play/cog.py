@@ -49,6 +49,7 @@ class Play(commands.Cog):
         "quiz [MODEL|scores] [--OPTION VALUE ...]",
         ("quiz", "quiz frankenstein --passages 4 --seconds 30", "quiz scores", "quiz --start-over"),
         about="Real or model? Guess which passage comes from the text",
+        heading="Playing",
     )
     async def quiz(self, ctx: Context, *, flags: QuizFlags) -> None:
         """Guess which of several passages comes from the text that a model learned: the model wrote the others.
@@ -72,7 +73,7 @@ class Play(commands.Cog):
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return await self.registry.offered(interaction, typed, _SCORES)
 
-    @hybrid_command("best", about="The texts of mine that people reacted to most")
+    @hybrid_command("best", about="The texts of mine that people reacted to most", heading="Playing")
     async def best(self, ctx: Context) -> None:
         """Show the texts of mine that people in this server reacted to most, with links; any emoji counts.
 

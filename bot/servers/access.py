@@ -31,11 +31,6 @@ if TYPE_CHECKING:
 Action = Literal["train", "generate"]
 What = Literal["train", "generate", "chat", "wait", "model", "hint", "data", "privacy", "optout", "forget-me", "forget"]
 _WORDS = {"train": "train models", "generate": "generate texts"}
-_PRIVACY = frozenset({"privacy", "optout", "forget-me", "export-data"})
-ANYWHERE = frozenset({"help", "settings", "status", "sync", "allow-training", "optin", *_PRIVACY})
-"""Commands that work in any channel: they show or change settings, or are a member's right, and use no model."""
-IN_DIRECT_MESSAGES = frozenset({"help", "status", "catalogue", "sync", *_PRIVACY})
-"""The other commands work on a server's models, jobs or settings."""
 _BESIDES = ("embed_links", "attach_files", "read_message_history")
 Readable = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel
 """Channels that have messages, or threads with messages."""
@@ -186,11 +181,11 @@ class Access:
     async def check_allowed_channel(self, ctx: Context) -> bool:
         """The check before every command. Raises CommandInvokeError: holds the reason, or that Redis is away."""
         assert ctx.command is not None
-        name = (ctx.command.root_parent or ctx.command).name
+        extras = (ctx.command.root_parent or ctx.command).extras
         try:
-            if ctx.guild is None and name not in IN_DIRECT_MESSAGES:
+            if ctx.guild is None and not extras.get("direct"):
                 raise servers_only()
-            if ctx.guild is not None and name not in ANYWHERE:
+            if ctx.guild is not None and not extras.get("anywhere"):
                 await self.require_place(ctx.author, ctx.channel)
         except Exception as error:
             raise commands.CommandInvokeError(error) from error  # discord.py handles no other errors

@@ -69,6 +69,7 @@ class Speaks(commands.Cog):
         "speak [2%|every 40|every 2h|on words pizza|off]",
         [f"speak {one}" for one in EXAMPLES],
         about="Whether, when and how often I speak unasked in this channel",
+        heading="Generating",
     )
     @app_commands.describe(
         when="2%, every 40, every 2h, on words pizza, most 6, quiet 23-7, off; leave it out to see what it is"
@@ -93,6 +94,7 @@ class Speaks(commands.Cog):
         "quiet [8h|off]",
         ("quiet", "quiet 8h", "quiet 1d 12h", "quiet off"),
         about="Have me say nothing unasked in this channel for a while",
+        heading="Generating",
     )
     @app_commands.describe(time="8h, 90m, 2d, or off; leave it out to see what it is")
     async def quiet(self, ctx: Context, *, time: str | None = None) -> None:
@@ -112,6 +114,7 @@ class Speaks(commands.Cog):
         "persona [add CALL [MODEL] [NAME]|remove CALL]",
         ("persona", "persona add mary frankenstein Mary Shelley", "persona remove mary"),
         about="Models that speak in this channel under a name of their own",
+        heading="Generating",
         aliases=["personas"],
     )
     @app_commands.describe(what="What to do", call="What people call it: mary for @mary", model="It writes with this")
@@ -195,6 +198,7 @@ class Speaks(commands.Cog):
         "talk FIRST SECOND [TURNS]|stop",
         ("talk mary victor 6", "talk stop"),
         about="Have two personas talk with each other",
+        heading="Generating",
     )
     @app_commands.describe(first="A persona, or stop", second="Another one", turns="How many texts (2 to 12)")
     async def talk(self, ctx: Context, first: str, second: str = "", turns: int = 6) -> None:

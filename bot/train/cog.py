@@ -57,6 +57,7 @@ class Training(commands.Cog):
             "train --name us          (with a .txt file attached)",
         ),
         about="Train a model on a text, and watch it learn",
+        heading="Training",
     )
     @app_commands.describe(file="A .txt file to learn from, instead of a text from the catalogue")
     async def train(self, ctx: Context, file: discord.Attachment | None = None, *, flags: TrainFlags) -> None:
@@ -211,7 +212,7 @@ class Training(commands.Cog):
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return await self.registry.offered(interaction, typed, *STARTS)
 
-    @hybrid_command("catalogue", about="The texts I can fetch by name", direct=True)
+    @hybrid_command("catalogue", about="The texts I can fetch by name", heading="Training", direct=True)
     async def catalogue(self, ctx: Context) -> None:
         """List the texts that `train` knows by name."""
         entries = corpora.catalogue()

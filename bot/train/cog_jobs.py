@@ -46,7 +46,9 @@ class Jobs(commands.Cog):
             components.add(name, functools.partial(self._pressed, name), JOB, how="private")
         components.add("samples", self._samples_pressed, JOB, how="private", who="readers")
 
-    @hybrid_command("jobs", about="Trainings waiting or running, and when they will be done", aliases=["queue"])
+    @hybrid_command(
+        "jobs", about="Trainings waiting or running, and when they will be done", heading="Jobs", aliases=["queue"]
+    )
     async def jobs(self, ctx: Context) -> None:
         """List this server's trainings: whose they are, how far they have come, and when they are done."""
         await ctx.defer(ephemeral=True)
@@ -57,14 +59,19 @@ class Jobs(commands.Cog):
         prefix = await self.cards.servers.prefix(who.guild_id)
         await ctx.send(embed=listing(rows, snapshot, who.guild_id, prefix), ephemeral=True)
 
-    @hybrid_command("cancel [JOB]", ("cancel", f"cancel {_EXAMPLE}"), about="End a training and keep nothing of it")
+    @hybrid_command(
+        "cancel [JOB]", ("cancel", f"cancel {_EXAMPLE}"), about="End a training and keep nothing of it", heading="Jobs"
+    )
     @app_commands.describe(job=_JOB)
     async def cancel(self, ctx: Context, job: str | None = None) -> None:
         """End your training (moderators: any training) and keep nothing of it."""
         await self._command(ctx, job, "cancel")
 
     @hybrid_command(
-        "finish [JOB]", ("finish", f"finish {_EXAMPLE}"), about="End a training now and keep the best model so far"
+        "finish [JOB]",
+        ("finish", f"finish {_EXAMPLE}"),
+        about="End a training now and keep the best model so far",
+        heading="Jobs",
     )
     @app_commands.describe(job=_JOB)
     async def finish(self, ctx: Context, job: str | None = None) -> None:

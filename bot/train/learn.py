@@ -164,6 +164,7 @@ class Learning(commands.Cog):
         "learn [nightly | every NUMBER | off]",
         ("learn nightly", "learn every 500", "learn off"),
         about="Have this channel's model keep learning by itself",
+        heading="Training",
         admin=True,
     )
     @app_commands.describe(when="Leave it out to see how it is", messages="With `every`: after so many new messages")

@@ -102,6 +102,7 @@ class Writing(commands.Cog):
             "generate --from-corpus",
         ),
         about="Continue your words in the voice of a model",
+        heading="Generating",
         aliases=["gen"],
     )
     async def generate(self, ctx: Context, *, flags: GenerateFlags) -> None:
@@ -150,6 +151,7 @@ class Writing(commands.Cog):
         "compare the sea [--OPTION VALUE ...]",
         ("compare the sea --temperatures 0.2,0.8,1.4", "compare the sea --models alice,dracula"),
         about="Continue the same words in several ways, side by side",
+        heading="Generating",
     )
     async def compare(self, ctx: Context, *, flags: CompareFlags) -> None:
         """Continue the same words at several temperatures, or with several models, side by side.
@@ -208,6 +210,7 @@ class Writing(commands.Cog):
             "surprise  (as a reply to a message of yours or mine)",
         ),
         about="Draw how much each character surprises a model",
+        heading="Generating",
     )
     async def surprise(self, ctx: Context, *, flags: SurpriseFlags) -> None:
         """Draw how much each character of a text surprises the channel's model.

@@ -40,7 +40,10 @@ class Chat(commands.Cog):
     _told: dict[int, float] = field(default_factory=dict, init=False)
 
     @hybrid_command(
-        "chat [on|off]", ("chat on", "chat off"), about="Whether I answer when somebody mentions me in this channel"
+        "chat [on|off]",
+        ("chat on", "chat off"),
+        about="Whether I answer when somebody mentions me in this channel",
+        heading="Generating",
     )
     @app_commands.describe(state="On or off; leave it out to see what it is")
     @app_commands.choices(state=[app_commands.Choice(name=word, value=word) for word in ("on", "off")])

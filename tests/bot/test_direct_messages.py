@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from bot.servers.access import IN_DIRECT_MESSAGES
 from playground.places import USER_IDS
 from tests.bot.live import Live
 
@@ -19,7 +18,7 @@ from tests.bot.live import Live
         ("!status", "no worker"),
         ("!catalogue", "frankenstein"),
         # What needs a server.
-        ("hello", "`!help` shows them. I work in servers"),
+        ("hello", "I work in servers; `!help` shows what I can do here"),
         ("<@1297000000000000031> hello", "I chat in servers"),
         ("!models", "`/help`"),
     ],
@@ -41,14 +40,18 @@ async def test_an_unknown_command_is_answered_once(live: Live, typed: str) -> No
     assert f"no command `{typed}`" in str(answers[0].embeds)
 
 
+def direct(live: Live) -> set[str]:
+    return {command.name for command in live.bot.commands if command.extras.get("direct") and not command.hidden}
+
+
 async def test_help_shows_what_works_there_and_that_the_rest_needs_a_server(live: Live) -> None:
     said = await live.ask("!help", person="ben", channel=live.dm())
     shown = set(re.findall(r"^`!([\w-]+)`", said, re.MULTILINE))
-    assert shown == IN_DIRECT_MESSAGES - {"sync"}
+    assert shown == direct(live)
     assert "Everything else works in a server" in said
     menu = next(message for message in live.world.messages[live.dm()].values() if message.components)
     options = {option["value"] for option in menu.components[0]["components"][0]["options"]}
-    assert options == IN_DIRECT_MESSAGES - {"sync"}
+    assert options == direct(live)
     assert "works in servers only" in await live.ask("!help generate", person="ben", channel=live.dm())
     assert "works in servers only" not in await live.ask("!help generate", person="ben")
 
@@ -58,14 +61,14 @@ async def test_every_command_gives_one_answer_there(live: Live) -> None:
     for name in sorted(command.qualified_name for command in live.bot.walk_commands()):
         said = await live.ask(f"!{name} x", person="ben", channel=dm)
         assert "Something went wrong" not in said, name
-        if name.split()[0] not in IN_DIRECT_MESSAGES:
+        if name.split()[0] not in direct(live) | {"sync"}:
             assert "works in servers, not in direct messages" in said, name
         await live.handled()  # some answers have a second message, which is not that of the next command
 
 
 async def test_slash_commands_are_offered_there_only_if_they_work_there(live: Live) -> None:
     offered = {entry["name"].split()[0] for entry in live.acts.commands(USER_IDS["ben"], live.dm())}
-    assert offered == IN_DIRECT_MESSAGES - {"sync"}
+    assert offered == direct(live)
     for name in sorted(offered):
         record = live.slash("ben", name, live.dm())
         await live.until(lambda record=record: record.message_id, f"an answer to /{name}")  # type: ignore[misc]
