@@ -41,15 +41,20 @@ class PersonaStore:
     def __init__(self, connection: redis.asyncio.Redis) -> None:
         self._redis = connection
         self._known: dict[int, dict[str, Persona]] = {}
-        self._changing = asyncio.Lock()
+        self._changing, self._reading = asyncio.Lock(), asyncio.Lock()
 
     async def of(self, guild_id: int) -> dict[str, Persona]:
         """Return a server's personas by what they are called. One that is damaged is left out."""
-        if (known := self._known.get(guild_id)) is None:
-            stored = await redis_call(self._redis.hgetall(keys.personas(guild_id)))
-            read = {call.decode(): _read(guild_id, data) for call, data in stored.items()}
-            known = self._known[guild_id] = {call: persona for call, persona in read.items() if persona is not None}
-        return dict(known)
+        if guild_id not in self._known:
+            async with self._reading:  # in turn: what people say to the bot keeps its order
+                if guild_id not in self._known:
+                    self._known[guild_id] = await self._read(guild_id)
+        return dict(self._known[guild_id])
+
+    async def _read(self, guild_id: int) -> dict[str, Persona]:
+        stored = await redis_call(self._redis.hgetall(keys.personas(guild_id)))
+        read = {call.decode(): _persona(guild_id, data) for call, data in stored.items()}
+        return {call: persona for call, persona in read.items() if persona is not None}
 
     async def put(self, guild_id: int, call: str, persona: Persona) -> bool:
         """Add or replace a persona; False: there are too many."""
@@ -104,7 +109,7 @@ class PersonaStore:
         self._known[guild_id] = personas
 
 
-def _read(guild_id: int, data: bytes) -> Persona | None:
+def _persona(guild_id: int, data: bytes) -> Persona | None:
     try:
         return Persona.model_validate_json(data)
     except ValidationError as error:

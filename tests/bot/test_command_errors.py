@@ -53,7 +53,7 @@ async def test_what_is_no_command_is_left_alone(live: Live, typed: str) -> None:
         ("!sinc", "no command `!sinc`", "`!help` lists them all"),
         ("!sync", "Only the bot's operator", "Ask them"),
         ("!model delete", "`NAME` is missing", "Usage: `!model delete NAME`"),
-        ("!talk", "`FIRST` is missing", "[TURNS]|stop`, as in `!talk mary victor 6`"),
+        ("!model rename", "`NAME` is missing", "Usage: `!model rename OLD NEW`, as in `!model rename frankenstein-2"),
     ],
 )
 async def test_what_is_said(live: Live, typed: str, problem: str, remedy: str) -> None:

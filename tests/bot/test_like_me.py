@@ -124,11 +124,6 @@ async def test_nothing_that_nobody_asked_for_is_written_with_it(live: Live) -> N
     """Even if a channel had chosen it."""
     await live.models.registry.use(LAB, await bens(live))
     model_of(live, "tides")
-    await live.ask("!speak 100%")
-    live.send("hello", person="ben")
-    await live.until(lambda: live.showing("Until then I don't speak here unasked"), "that there is no model")
-    await live.ask("!speak off")
-    assert "no model yet" in await live.ask("!quiz", person="cleo")
     assert (await live.models.registry.channel_models(HERE))[1] is None
     worker = StandIn(live.bot.settings)
     await live.core.servers.choose(LAB, "chat", True)
@@ -147,7 +142,6 @@ async def test_shared_it_can_be_used_and_is_still_its_owners(live: Live) -> None
     for typed in ("!train @me #lab --from bens-own", "!train #lab --from bens-own", "!train more --from bens-own"):
         assert "for that member alone" in await live.ask(typed)
     assert "can't keep learning by itself" in await live.ask("!learn nightly")
-    assert "messages, which are not for guessing" in await live.ask("!quiz bens-own")
     require_export(model, await who(live, "ben", "lab"))
     assert "🔒" in await live.ask("!model unshare bens-own")
     for user_id in (ADA, BEN):  # he need not tell of it by writing without a name

@@ -10,6 +10,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from bot.channels.store import Line, TranscriptStore
+from bot.leader import Leader
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
@@ -168,12 +169,12 @@ async def test_what_redis_did_not_take_out_is_taken_out_later(live: Live) -> Non
     await until(lambda: gone(live, info))
 
 
-@pytest.mark.parametrize(("service", "method"), [("leader", "write"), ("transcripts", "note_withdrawn")])
-async def test_an_outage_is_told_and_leaves_a_no(live: Live, service: str, method: str) -> None:
+@pytest.mark.parametrize(("service", "method"), [(Leader, "write"), (TranscriptStore, "note_withdrawn")])
+async def test_an_outage_is_told_and_leaves_a_no(live: Live, service: type, method: str) -> None:
     await agreed(live, BEN)
     info = await transcript(live, BEN)
     with live.patch.context() as broken:
-        broken.setattr(getattr(live.bot, service), method, AsyncMock(side_effect=redis.ConnectionError))
+        broken.setattr(service, method, AsyncMock(side_effect=redis.ConnectionError))
         with pytest.raises(RedisError):
             await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
     assert not (await live.channels.consents.of(GUILD_ID)).includes(BEN, 10**18)
