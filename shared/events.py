@@ -167,10 +167,6 @@ class Imported(_Event):
     notes: Notes = ()
 
 
-class Deleted(_Event):
-    kind: Literal["deleted"] = "deleted"
-
-
 class Failed(_Event):
     """`problem` and `remedy` are shown to the person."""
 
@@ -194,7 +190,7 @@ class Interrupted(_Event):
 
 
 Answered = Generated | Compared | Surprised | Pictured | Quizzed | Exported
-Ended = Answered | Finished | Imported | Deleted | Failed | Cancelled
+Ended = Answered | Finished | Imported | Failed | Cancelled
 Event = Annotated[Queued | Started | Progress | Sample | Trouble | Interrupted | Ended, Field(discriminator="kind")]
 TERMINAL = frozenset(str(event.model_fields["kind"].default) for event in get_args(Ended))
 """Kinds of events that end a job."""

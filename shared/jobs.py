@@ -212,16 +212,9 @@ class ImportJob(_Job):
     disk_bytes: int | None = None  # what the guild's models may take in the store; None: no limit
 
 
-class DeleteJob(_Job):
-    """Remove the files of a model that is in no registry any more. It is sent again until that is done."""
-
-    kind: Literal["delete"] = "delete"
-    model_id: ModelId
-
-
 Asked = GenerateJob | CompareJob | SurpriseJob | PictureJob | QuizJob | ExportJob | ImportJob
 """Jobs whose answer a person waits for in the channel."""
-Job = TrainJob | Asked | DeleteJob
+Job = TrainJob | Asked
 
 
 def author_of(job: Job) -> int:

@@ -41,8 +41,7 @@ requests = _Key("bot:requests:{user_id}")
 # Hash of the trainings that are not over: job id -> guild id. What quotas count and `jobs` lists.
 ACTIVE = "jobs:active"
 
-# Hash: id of a model that is in no registry any more -> the DeleteJob (JSON) that removes its files. The worker that
-# has removed them takes it out.
+# Set of the ids of models that are in no registry any more. The worker that has removed a model's files takes it out.
 DELETING = "models:deleting"
 
 # Hash: id of a model that learned words which were withdrawn since -> seconds since the epoch when that was found.

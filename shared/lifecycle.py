@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 from shared import keys
 from shared.events import Cancelled, Finished, Imported, Interrupted, Queued
-from shared.jobs import DeleteJob, ImportJob, Job, TrainJob, people_of, without_people
+from shared.jobs import ImportJob, Job, TrainJob, people_of, without_people
 from shared.models import Ownership
 
 FIRST_EVENT = "0-1"  # id of a job's first event: those of attempts are larger
@@ -77,11 +77,10 @@ def enter(job: Job, key: str, nonce: str, text: bytes = b"") -> Script:
         model_id, ownership = secrets.token_hex(12), Ownership.of(job).model_dump_json()
         fields += ("model_id", model_id)
     fields += ("attempt", "1", "nonce", nonce, "entered_at", str(now))
-    asked = not isinstance(job, DeleteJob)
-    named, known = without_people(job).model_dump_json(), job.model_dump_json() if asked else ""
-    said = (FIRST_EVENT, Queued().model_dump_json())
-    arguments = (named, key, *said, int(asked), guild, now, known, ownership, text, TEXT_TTL_S, *fields)
-    people = map(keys.requests, sorted(people_of(job))) if asked else ()
+    jobs = (without_people(job).model_dump_json(), job.model_dump_json())  # as workers and as the bot know it
+    first_event = (FIRST_EVENT, Queued().model_dump_json())
+    arguments = (*jobs, key, *first_event, guild, now, ownership, text, TEXT_TTL_S, *fields)
+    people = map(keys.requests, sorted(people_of(job)))
     more = (keys.OUTBOX, keys.asked(job.job_id), keys.ownership(model_id), *people)
     return _script("enter", job.job_id, arguments, more)
 

@@ -12,7 +12,6 @@ from galvanic.verdict import Verdict, kind_of
 from shared.events import (
     Compared,
     ComparedText,
-    Deleted,
     Event,
     Exported,
     Finished,
@@ -25,7 +24,6 @@ from shared.events import (
 )
 from shared.jobs import (
     CompareJob,
-    DeleteJob,
     ExportJob,
     GenerateJob,
     ImportJob,
@@ -140,5 +138,4 @@ def examples(
         ),
         (ExportJob(job_id="x-1", **at, model=one, most_bytes=1_000_000), Exported(size=1)),
         (ImportJob(job_id="i-1", **at, file_name="a.safetensors"), Imported(model=record(imported=True))),
-        (DeleteJob(job_id="d-1", **at, model_id=two.model_id), Deleted()),
     ]

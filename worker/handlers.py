@@ -13,7 +13,7 @@ import redis
 
 from shared.connect import connect
 from shared.events import Event
-from shared.jobs import CompareJob, DeleteJob, ExportJob, GenerateJob, ImportJob, PictureJob, QuizJob, SurpriseJob
+from shared.jobs import CompareJob, ExportJob, GenerateJob, ImportJob, PictureJob, QuizJob, SurpriseJob
 from shared.logging import job_context
 from shared.metrics import JOBS
 from shared.settings import get_settings
@@ -62,7 +62,6 @@ HANDLERS: dict[str, Handler[Any]] = {
     "quiz": Handler(QuizJob, writing.quiz, in_passes=True),
     "export": Handler(ExportJob, transfer.export),
     "import": Handler(ImportJob, transfer.import_),
-    "delete": Handler(DeleteJob, transfer.delete),
 }
 
 

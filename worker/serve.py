@@ -30,7 +30,7 @@ from celery.exceptions import WorkerLostError
 
 from shared import keys, presence
 from shared.connect import connect
-from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Asked, DeleteJob, TrainJob, is_id
+from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Asked, TrainJob, is_id
 from shared.logging import configure_logging, job_context
 from shared.metrics import JOBS, serve
 from shared.settings import Settings, get_settings
@@ -108,6 +108,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     from worker import warm
     from worker.beside import Heartbeat, Repeating
     from worker.copies import remove_leftovers
+    from worker.deletions import DELETE_EVERY_S, delete_files
     from worker.metrics import RunningTraining
     from worker.store import ModelStore
 
@@ -132,6 +133,9 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         if models:  # a train worker's child ends after each job
             threading.Thread(target=_compile, name="warm-up", daemon=True).start()
             beside.enter_context(Repeating(warm.trim, warm.TRIM_EVERY_S, "memory_not_returned"))
+            # In a thread of its own: the store may hang.
+            delete = functools.partial(delete_files, connect(settings), store)
+            beside.enter_context(Repeating(delete, DELETE_EVERY_S, "models_not_deleted"))
         else:  # what is left here of trainings that are over, maybe elsewhere, may have members' words in it
             leftovers = functools.partial(remove_leftovers, settings, connect(settings))
             beside.enter_context(Repeating(leftovers, _LEFTOVERS_EVERY_S, "leftovers_not_looked_for"))
@@ -152,7 +156,7 @@ def _require_handlers() -> None:
     """Exit with a sentence on standard error if nothing does a kind of job that can come here."""
     from worker.handlers import HANDLERS
 
-    kinds = [str(kind.model_fields["kind"].default) for kind in (*get_args(Asked), DeleteJob)]
+    kinds = [str(kind.model_fields["kind"].default) for kind in get_args(Asked)]
     if missing := [kind for kind in kinds if kind not in HANDLERS]:
         _refuse(f"Nothing does jobs of the kind {', '.join(missing)}. Add a handler in worker/handlers.py.")
 

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import structlog
 from celery import Task, signals
 
-from shared.jobs import Asked, DeleteJob, is_id, task_name
+from shared.jobs import Asked, is_id, task_name
 from worker.app import app
 
 
@@ -59,5 +59,5 @@ def _add(kind: str) -> None:
         HANDLERS[kind].run(job_id, attempt, nonce, datetime.fromisoformat(expires) if expires else None)
 
 
-for _kind in (*get_args(Asked), DeleteJob):
+for _kind in get_args(Asked):
     _add(_kind.model_fields["kind"].default)

@@ -18,8 +18,8 @@ from galvanic.reading import slugify
 from galvanic.units import MEGABYTE
 from galvanic.verdict import verdict
 from shared import keys
-from shared.events import Deleted, Exported, Imported
-from shared.jobs import MODEL_FILE, DeleteJob, ExportJob, ImportJob
+from shared.events import Exported, Imported
+from shared.jobs import MODEL_FILE, ExportJob, ImportJob
 from shared.models import ModelFacts
 from shared.transcripts import revision_of
 from worker.channel_text import info_of, revisions_now
@@ -165,16 +165,6 @@ def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
             f"{taken / MEGABYTE:,.1f} of {job.disk_bytes / MEGABYTE:,.0f} MB already.",
             "Delete one that is no longer needed with `/model delete`, or ask a server admin.",
         )
-
-
-def delete(job: DeleteJob, context: JobContext) -> Deleted:
-    """Files that are gone already are no error. Raises UserError if a registry still has the model."""
-    if context.client.exists(keys.model(job.model_id)):
-        raise UserError("This model is still in use.", "Delete it with `/model delete` first.")
-    context.models.drop(job.model_id)
-    context.models.store.delete(job.model_id)
-    context.client.hdel(keys.DELETING, job.model_id)
-    return Deleted()
 
 
 def _facts(

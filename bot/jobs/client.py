@@ -25,7 +25,7 @@ from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
 from shared.events import Event, Failed
-from shared.jobs import NOBODY, TRAIN_QUEUE, Asked, DeleteJob, Job, TrainJob, is_id
+from shared.jobs import NOBODY, TRAIN_QUEUE, Job, TrainJob, is_id
 from shared.metrics import JOBS
 from shared.queues import FIRST, FURTHER, RESUMED, TRANSPORT, id_of, lists_of
 from shared.settings import Settings
@@ -33,9 +33,6 @@ from shared.settings import Settings
 TRAINING = "t-"  # what a training's id begins with
 Entry = Literal["entered", "known", "user", "guild"]
 Cancelling = Literal["cancelled", "asked", "over"]
-DELETED_WITHIN_S = 15 * 60
-"""A deletion that takes longer was lost, and is sent again. Its message expires then, so there is never more than one
-that a worker still takes."""
 _TRY_AGAIN_S = 2.0
 _MOST_PICTURE_BYTES = 8 * 2**20
 _DAY_S = 86_400
@@ -211,8 +208,7 @@ class JobClient(Service):
         return FURTHER if str(job.place.guild_id).encode() in others else FIRST
 
     async def _send(self, job: Job, attempt: int, nonce: str, priority: int) -> None:
-        awaited = self._settings.generate_timeout_s if isinstance(job, Asked) else None
-        expires = DELETED_WITHIN_S if isinstance(job, DeleteJob) else awaited
+        expires = None if isinstance(job, TrainJob) else self._settings.generate_timeout_s
         await asyncio.to_thread(messages.send, self._celery, job, attempt, nonce, priority=priority, expires=expires)
 
     async def send_again(self, job_id: str, attempt: int, nonce: str, how: Literal["died", "lapsed", "lost"]) -> bool:

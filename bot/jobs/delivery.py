@@ -29,7 +29,7 @@ from bot.types import Send
 from bot.words import NOBODY
 from galvanic.errors import UserError
 from shared.events import TERMINAL, Event, Failed
-from shared.jobs import GENERATE_QUEUE, Asked, DeleteJob, Job, TrainJob
+from shared.jobs import GENERATE_QUEUE, Asked, Job, TrainJob
 from shared.logging import job_context
 from shared.settings import Settings
 
@@ -333,7 +333,7 @@ class Delivery(Service):
         stored = await self.jobs.load(job_id)
         if job_id not in await self.jobs.undelivered() or self._is_ours(job_id):
             return  # it was answered meanwhile by whoever asked
-        if stored is None or isinstance(stored.job, DeleteJob) or job_id.startswith(f"{UNASKED}-"):
+        if stored is None or job_id.startswith(f"{UNASKED}-"):
             self.delivered(job_id)
         elif isinstance(stored.job, TrainJob):
             self.follow(stored.job, stored.card)

@@ -30,7 +30,7 @@ from galvanic.errors import UserError
 from galvanic.options import STARTER
 from galvanic.verdict import Verdict
 from shared import keys
-from shared.jobs import NOBODY, DeleteJob, Place, TrainJob
+from shared.jobs import Place, TrainJob
 from shared.models import ModelFacts, ModelRecord, Ownership, private_entry
 from shared.settings import Settings
 from shared.transcripts import Revision, read_revision
@@ -39,8 +39,6 @@ MOST_OWN = 5
 """Models of one member's own words in a server: its admins don't see them."""
 _AMEND_TRIES = 5
 _HOUR_S, _DAY_S = 3_600.0, 86_400.0
-_UNSENT = "d-0"
-"""A job that removes files gets an id of its own when it is sent."""
 
 log = structlog.get_logger()
 
@@ -251,12 +249,10 @@ class Registry:
     async def remove(self, model: ModelRecord) -> bool:
         """Take a model out; the choice of a channel then names nothing. False: it was gone already.
 
-        The job that removes its files is kept until that is done (`bot.jobs.recovery`).
+        A worker removes its files (`worker.deletions`).
         """
-        place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=NOBODY)
-        job = DeleteJob(job_id=_UNSENT, place=place, model_id=model.model_id)
         own = [keys.guild_models(model.guild_id), *_keys_of(model.model_id), keys.DELETING]
-        removed = bool(await redis_call(self._remove(keys=own, args=[model.model_id, job.model_dump_json()])))
+        removed = bool(await redis_call(self._remove(keys=own, args=[model.model_id])))
         for forget in self.removed:
             await forget(model)
         log.info("model_removed", model_id=model.model_id, guild_id=model.guild_id, removed=removed)

@@ -27,7 +27,7 @@ from bot.write.generate import Generating, Request
 from galvanic.errors import UserError
 from shared.blocklist import MOST_CHARS, parse
 from shared.events import Generated
-from shared.jobs import DeleteJob, GenerateJob, Job, TrainJob, author_of
+from shared.jobs import GenerateJob, Job, TrainJob, author_of
 
 log = structlog.get_logger()
 
@@ -157,7 +157,7 @@ class Menus(commands.Cog):
         job_id = await self.generating.job_of(message)
         stored = await self.jobs.load(job_id) if job_id is not None else None
         job = stored.job if stored is not None else None
-        if job_id is None or isinstance(job, TrainJob | DeleteJob):
+        if job_id is None or isinstance(job, TrainJob):
             problem = "This message isn't mine."
             if message.author == self.bot.user:
                 problem = "This message isn't a text of mine, or it is a chat answer older than a month."

@@ -11,7 +11,7 @@ from bot.app import Galvanic
 from bot.jobs.delivery import Delivery
 from playground.places import CHANNEL_IDS, GUILD_ID
 from shared import keys
-from shared.events import Deleted, Failed, Imported
+from shared.events import Failed, Imported, Pictured
 from shared.jobs import GENERATE_QUEUE, Job, PictureJob
 from tests import lives
 from tests.bot.live import Live, text_of
@@ -82,7 +82,7 @@ async def test_the_bot_does_not_start_with_a_kind_of_job_that_nothing_shows(live
 
 async def test_an_end_of_another_kind_is_not_taken_for_a_slow_worker(live: Live, worker: StandIn) -> None:
     live.send("!generate the sea")
-    worker.tell(await worker.asked(live), Deleted())
+    worker.tell(await worker.asked(live), Pictured())
     await live.until(lambda: live.showing("I can't show"), "the reason")
     assert not live.showing("too long")
 

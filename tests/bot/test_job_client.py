@@ -23,7 +23,7 @@ from shared.jobs import MODEL_FILE, SURPRISE_FILE, TRAIN_QUEUE, ModelRef, Piece,
 from shared.settings import Settings
 from tests import lives
 from tests.bot.offline import TextAgain
-from tests.factories import corpus, generate_job, generated, place, record, train_job
+from tests.factories import GUILD, corpus, generate_job, generated, place, record, train_job
 
 
 async def test_a_training_waits_with_its_text(queue: JobClient, client: redis.asyncio.Redis) -> None:
@@ -156,19 +156,18 @@ async def test_a_worker_is_not_told_who_asked_nor_whose_words_these_are(queue: J
         assert await queue.load(job.job_id) is None, "without it, nobody knows whose it was"
 
 
-async def test_a_servers_oldest_uploads_are_dropped_unless_they_are_needed(
-    queue: JobClient, client: redis.asyncio.Redis
-) -> None:
+async def test_a_servers_oldest_uploads_are_dropped(queue: JobClient, client: redis.asyncio.Redis) -> None:
     texts = [f"{number:02}" * 32 for number in range(23)]
     for number, sha256 in enumerate(texts):
         job = train_job(job_id=f"t-{number}", corpus=corpus(sha256=sha256))
         await queue.submit_train(job, "a tide " * 300, (9, 9))
-        if number != 1:  # which waits for a worker
+        if number != 1:  # which waits for a worker, and has its text under the job
             await queue.cancel(job.job_id)
-    there = [bool(await client.exists(keys.corpus(sha256))) for sha256 in texts]
-    assert there == [False, True, False, *[True] * 20]
+    kept = [bool(await client.exists(keys.upload(GUILD, sha256))) for sha256 in texts]
+    assert kept == [False, False, False, *[True] * 20]
+    assert await client.exists(keys.job_text("t-1"))
     await queue.submit_train(train_job(job_id="t-99", corpus=corpus(sha256="9" * 64, source="catalogue")), "a", (9, 9))
-    assert await client.exists(keys.corpus(texts[3]))
+    assert await client.exists(keys.upload(GUILD, texts[3]))
 
 
 async def test_two_at_once_cannot_both_pass_a_limit(queue: JobClient) -> None:

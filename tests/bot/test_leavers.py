@@ -75,7 +75,7 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
     assert {who: one.state for who, one in said.items()} == {CLEO: "out"}, "a no is kept, should it return"
     assert await names(live) == [f"book-{GUILD_ID}", f"of-{GUILD_ID}"]
     assert len(await other.texts()) == 200
-    assert await bot.redis.hlen(keys.DELETING) == 1, "its files are to go"
+    assert await bot.redis.scard(keys.DELETING) == 1, "its files are to go"
 
 
 async def test_removed_while_the_bot_was_off(live: Live) -> None:

@@ -136,7 +136,7 @@ async def test_an_import_is_not_kept_where_others_read(live: Live) -> None:
     assert all("didn't keep it" in text_of(message) for message in live.shown("", channel="lab"))
     assert not live.shown("#cellar")
     assert await live.models.registry.record(model.model_id) is None
-    assert await live.bot.redis.hkeys(keys.DELETING) == [model.model_id.encode()]
+    assert await live.bot.redis.smembers(keys.DELETING) == {model.model_id.encode()}
 
 
 def test_its_cards_say_where_it_can_be_used_and_offer_no_copy() -> None:

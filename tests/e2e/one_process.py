@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -41,15 +42,22 @@ class Worker:
 
     def start(self) -> None:
         from shared import presence
+        from shared.connect import connect
         from shared.settings import get_settings
-        from worker.beside import Heartbeat
+        from worker.beside import Heartbeat, Repeating
+        from worker.deletions import DELETE_EVERY_S, delete_files
+        from worker.store import ModelStore
 
+        settings = get_settings()
         stop_file = Path(os.environ[STOP_FILE_VARIABLE])
         if self._queue == "train":
             stop_file.unlink(missing_ok=True)
         self._ending = threading.Event()
-        self._heart = Heartbeat(get_settings(), self._queue, presence.own_name())
-        self._heart.__enter__()
+        self._beside = contextlib.ExitStack()
+        self._beside.enter_context(Heartbeat(settings, self._queue, presence.own_name()))
+        if self._queue == "generate":
+            delete = functools.partial(delete_files, connect(settings), ModelStore(settings))
+            self._beside.enter_context(Repeating(delete, DELETE_EVERY_S, "models_not_deleted"))
         self._pool = ThreadPoolExecutor(self._threads)
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
@@ -60,7 +68,7 @@ class Worker:
         self._ending.set()
         self._listening.join()
         self._pool.shutdown()
-        self._heart.__exit__()
+        self._beside.close()
 
     def _listen(self) -> None:
         import redis

@@ -74,7 +74,7 @@ def left_over(system: System) -> dict[str, Any]:
                 "unacked": client.hlen("unacked") or client.zcard("unacked_index"),
                 "messages": sum(map(client.llen, (*lists_of(TRAIN_QUEUE), *lists_of(GENERATE_QUEUE)))),  # type: ignore[arg-type]
                 "leases": client.keys("job:*:lease"),
-                "deletions": client.hgetall(keys.DELETING),
+                "deletions": client.smembers(keys.DELETING),
             }
             models = {key.decode().partition(":")[2] for key in client.keys("model:*")}
     except (redis.RedisError, OSError, FileNotFoundError) as error:

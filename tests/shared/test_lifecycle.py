@@ -21,10 +21,10 @@ from hypothesis.stateful import (
 from bot.jobs.sweep import LOST_S, Loss, Memory, Seen, SeenJob, sweep
 from shared import keys, lifecycle
 from shared.events import Failed, Sample, Started
-from shared.jobs import NOBODY, DeleteJob, Job, TrainJob
+from shared.jobs import Job, TrainJob, without_people
 from shared.lifecycle import Script
 from shared.queues import message_id
-from tests.factories import channel_corpus, corpus, finished, place, train_job
+from tests.factories import channel_corpus, corpus, finished, generate_job, place, train_job
 
 DONE = Failed(problem="the end", remedy="").model_dump_json()
 SIGN = Started(worker="w").model_dump_json()
@@ -361,11 +361,11 @@ def begun(client: redis.Redis, job: Job, holder: str = "h", number: int = 1, non
 
 
 def test_what_is_no_training_has_no_lease(client: redis.Redis) -> None:
-    job = DeleteJob(job_id="d-1", place=place(user_id=NOBODY), model_id="m")
+    job = generate_job()
     entered(client, job)
-    assert begun(client, job) == job.model_dump_json()
-    assert not client.exists(keys.job_lease("d-1"), keys.OUTBOX)
-    assert run(client, lifecycle.requeue("d-1", 1, "n", "died", "m")) == "2"
+    assert begun(client, job) == without_people(job).model_dump_json()
+    assert not client.exists(keys.job_lease(job.job_id))
+    assert run(client, lifecycle.requeue(job.job_id, 1, "n", "died", "m")) == "2"
     assert begun(client, job) is None
     assert begun(client, job, number=2, nonce="m") is not None
 
@@ -419,10 +419,10 @@ def test_one_that_has_begun_is_not_taken_back_but_asked_to_end(client: redis.Red
 
 
 def test_given_up_is_an_end_like_any_other(client: redis.Redis) -> None:
-    job = DeleteJob(job_id="d-1", place=place(user_id=NOBODY), model_id="m")
+    job = generate_job()
     entered(client, job)
     assert begun(client, job) is not None
-    assert run(client, lifecycle.give_up("d-1", DONE)) == "given up"
-    assert run(client, lifecycle.give_up("d-1", DONE)) == "over"
+    assert run(client, lifecycle.give_up(job.job_id, DONE)) == "given up"
+    assert run(client, lifecycle.give_up(job.job_id, DONE)) == "over"
     with pytest.raises(redis.ResponseError, match="equal or smaller"):
-        run(client, lifecycle.tell("d-1", "1-1", SIGN, last=False, progress=False))
+        run(client, lifecycle.tell(job.job_id, "1-1", SIGN, last=False, progress=False))

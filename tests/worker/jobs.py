@@ -11,7 +11,6 @@ from shared.events import Event, Exported, Failed, Imported
 from shared.jobs import (
     MODEL_FILE,
     CompareJob,
-    DeleteJob,
     ExportJob,
     GenerateJob,
     ImportJob,
@@ -59,10 +58,6 @@ def export_job(model_id: str = "one", most_bytes: int = 10 * 2**20, number: int 
 
 def import_job(number: int = 1, **fields: Any) -> ImportJob:
     return ImportJob(**{"job_id": f"i-{number}", "place": PLACE, "file_name": "model.safetensors", **fields})
-
-
-def delete_job(model_id: str = "one", number: int = 1) -> DeleteJob:
-    return DeleteJob(job_id=f"d-{number}", place=PLACE, model_id=model_id)
 
 
 def exported(client: redis.Redis, most_bytes: int = 10 * 2**20, number: int = 1) -> bytes:

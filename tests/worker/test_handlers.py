@@ -14,7 +14,7 @@ from PIL import Image
 from galvanic import model_file
 from galvanic.options import STARTER
 from shared import keys
-from shared.events import Compared, Deleted, Failed, Generated, Pictured, Surprised
+from shared.events import Compared, Failed, Generated, Pictured, Surprised
 from shared.jobs import LOSS_FILE, SURPRISE_FILE, Job, Variant, task_name
 from shared.settings import Settings
 from tests import lives
@@ -23,7 +23,6 @@ from tests.lives import expect, require_failure
 from tests.worker.jobs import (
     PLACE,
     compare_job,
-    delete_job,
     export_job,
     generate_job,
     import_job,
@@ -34,8 +33,10 @@ from tests.worker.jobs import (
 from tests.worker.small import save_model, stored
 from worker import serve, tasks, warm
 from worker.app import app
+from worker.deletions import delete_files
 from worker.handlers import HANDLERS, Handler
 from worker.jobs import JobContext
+from worker.store import ModelStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
 
@@ -52,7 +53,7 @@ def _picture(client: redis.Redis, job_id: str, name: str) -> Image.Image:
 def test_every_kind_of_job_has_its_task() -> None:
     assert tasks.app is app
     jobs = (generate_job(), compare_job(variants=_variants(("one", 1.0))), surprise_job("x"), picture_job())
-    for job in (*jobs, export_job(), import_job(), delete_job(), train_job()):
+    for job in (*jobs, export_job(), import_job(), train_job()):
         assert task_name(job.kind) in app.tasks
 
 
@@ -105,15 +106,35 @@ def test_a_model_that_is_gone_is_told(client: redis.Redis, job: Job) -> None:
     require_failure(run(client, job), "gone from the model store")
 
 
-def test_a_deletion_may_come_twice_but_not_of_what_a_registry_has(client: redis.Redis, settings: Settings) -> None:
-    for number in (1, 1, 2):
-        assert isinstance(run(client, delete_job(number=number)), Deleted)
-    assert client.xlen(keys.job_events("d-1")) == 2
-    assert not stored(settings, "one").exists()
-    assert isinstance(run(client, generate_job(1)), Failed)
+def test_the_files_of_deleted_models_go_but_not_what_a_registry_has(client: redis.Redis, settings: Settings) -> None:
     client.set(keys.model("two"), record(model_id="two").model_dump_json())
-    assert isinstance(run(client, delete_job("two", 3)), Failed)
+    client.sadd(keys.DELETING, "one", "two", "../outside", "gone", b"\xff")
+    for _ in range(2):
+        delete_files(client, ModelStore(settings))
+    assert not stored(settings, "one").exists()
     assert stored(settings, "two").exists()
+    assert client.smembers(keys.DELETING) == {b"two", b"../outside", b"\xff"}
+    assert isinstance(run(client, generate_job(1)), Failed)
+
+
+def test_a_file_that_cannot_be_removed_keeps_no_other(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = ModelStore.delete
+
+    def one_fails(store: ModelStore, model_id: str) -> None:
+        if model_id == "one":
+            raise PermissionError
+        remove(store, model_id)
+
+    client.sadd(keys.DELETING, "one", "two")
+    with monkeypatch.context() as failing:
+        failing.setattr(ModelStore, "delete", one_fails)
+        with pytest.raises(PermissionError):
+            delete_files(client, ModelStore(settings))
+    assert client.smembers(keys.DELETING) == {b"one"}
+    delete_files(client, ModelStore(settings))
+    assert not client.exists(keys.DELETING)
 
 
 def test_the_starter_is_in_no_store(client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,12 +159,12 @@ def test_a_worker_does_not_start_with_a_kind_of_job_that_nothing_does(
 
 
 def test_an_attempt_that_comes_too_late_says_nothing_and_breaks_nothing(client: redis.Redis) -> None:
-    job = delete_job()
+    job = picture_job()
 
-    def work(_job: Job, _context: JobContext) -> Deleted:
-        lives.take(client, job.job_id, "another worker").publish(Deleted())
-        return Deleted()
+    def work(_job: Job, _context: JobContext) -> Pictured:
+        lives.take(client, job.job_id, "another worker").publish(Pictured())
+        return Pictured()
 
     lives.enter(client, job)
     Handler(type(job), work).run(*lives.message(client, job.job_id))
-    assert [event.kind for event in lives.told(client, job.job_id)] == ["queued", "interrupted", "deleted"]
+    assert [event.kind for event in lives.told(client, job.job_id)] == ["queued", "interrupted", "pictured"]

@@ -18,7 +18,7 @@ from shared.settings import Settings
 from tests import lives
 from tests.factories import examples
 from tests.strategies import changed
-from tests.worker.jobs import PLACE, delete_job
+from tests.worker.jobs import PLACE, picture_job
 from worker.app import app
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_and_two")]
@@ -37,8 +37,8 @@ REFUSALS = ("job_not_understood", "event_not_understood")
 @example(("generate", ["x"]))
 @example(("train", None))
 @example(("train", {**JOBS["train"], "job_id": "../../corpora"}))
-@example(("delete", {**JOBS["delete"], "model_id": "\ud800"}))
-@example(("delete", {**JOBS["delete"], "model_id": "../../corpora"}))
+@example(("generate", {**JOBS["generate"], "model_id": "\ud800"}))
+@example(("generate", {**JOBS["generate"], "model_id": "../../corpora"}))
 @example(("generate", {**JOBS["generate"], "length": 10**12}))
 @example(("surprise", {"version": 2, "kind": "surprise", "job_id": "s-1", "wish": "more"}))
 def test_a_job_ends_in_words(client: redis.Redis, settings: Settings, case: tuple[str, Any]) -> None:
@@ -61,9 +61,8 @@ def test_a_job_ends_in_words(client: redis.Redis, settings: Settings, case: tupl
 
 @pytest.mark.parametrize("event", ['{"kind": "from the future"}', "{", "[]", '"x"'])
 def test_an_event_that_is_not_known_keeps_no_job_from_its_end(client: redis.Redis, event: str) -> None:
-    job = delete_job("two")
+    job = picture_job()
     lives.enter(client, job)
     client.xadd(keys.job_events(job.job_id), {"event": event}, id="0-9")
-    client.delete(keys.model("two"))
-    app.tasks[task_name("delete")](*lives.message(client, job.job_id))
+    app.tasks[task_name("picture")](*lives.message(client, job.job_id))
     assert lives.newest(client, job.job_id).kind in TERMINAL

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from shared import keys
 from shared.jobs import MixPart
 from shared.settings import Settings
-from tests.worker.jobs import delete_job, generate_job
+from tests.worker.jobs import generate_job
 from tests.worker.small import save_model, stored
 from worker.app import app
 from worker.copies import remove_leftovers
@@ -34,7 +34,7 @@ def outside(settings: Settings) -> Iterator[Path]:
 
 
 @pytest.mark.usefixtures("outside")
-@pytest.mark.parametrize("kind", ["train", "generate", "delete"])
+@pytest.mark.parametrize("kind", ["train", "generate"])
 def test_a_message_whose_id_is_a_path_makes_nothing(client: redis.Redis, settings: Settings, kind: str) -> None:
     app.loader.import_default_modules()
     (settings.data_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,6 @@ def test_the_files_of_such_a_job_have_no_place(settings: Settings) -> None:
 def test_no_job_names_such_a_model() -> None:
     for make in (
         lambda: generate_job(model_id=OUTSIDE),
-        lambda: delete_job(OUTSIDE),
         lambda: MixPart(model_id=OUTSIDE, name="x", weight=1),
     ):
         with pytest.raises(ValidationError, match="model_id"):

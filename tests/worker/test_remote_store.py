@@ -14,11 +14,12 @@ from shared.settings import Settings, get_settings
 from tests.factories import changed_settings, record
 from tests.lives import expect
 from tests.s3 import S3Server
-from tests.worker.jobs import delete_job, export_job, generate_job, run
+from tests.worker.jobs import export_job, generate_job, run
 from tests.worker.small import content, save_model
 from worker import warm
 from worker.cli import main
 from worker.cli.doctor import check_store
+from worker.deletions import delete_files
 from worker.store import ModelStore, StoreAway
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("s3")]
@@ -145,6 +146,8 @@ def test_a_deleted_model_is_gone_from_the_store(client: redis.Redis, tmp_path: P
     ModelStore(get_settings()).save(tmp_path / "one", "one")
     assert isinstance(run(client, generate_job(1)), Generated)
     assert run(client, export_job()).kind == "exported"
-    assert run(client, delete_job()).kind == "deleted"
+    client.sadd(keys.DELETING, "one")
+    delete_files(client, ModelStore(get_settings()))
+    warm.forget_deleted(client, warm.warm_models().store.cache, warm.warm_models())
     assert ModelStore(get_settings()).ids() == copies(get_settings()) == []
     assert isinstance(run(client, generate_job(2)), Failed)
