@@ -1,4 +1,4 @@
-"""How an attempt at a job is sent to the workers: only ids travel, because Celery's tools show messages."""
+"""Sends attempts at jobs to the workers. A message has ids only, because Celery's tools show it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is there: each process says so in Redis every few seconds, and counts as gone when it no longer does.
+"""Which processes run: each says so in Redis every few seconds, and counts as gone when it no longer does.
 
 A service is a queue name (`train`, `generate`) or `bot`.
 """

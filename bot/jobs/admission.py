@@ -1,4 +1,4 @@
-"""How many texts people wait for at once, and a polite no before there are more than can be written in time."""
+"""Limits how many texts people wait for at once: more than can be written in time are refused."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SHARE_OF_ONE = 0.8  # of all slots: a server that floods leaves room for others
 
 
 class Admission:
-    """Admission control: who may wait for a text.
+    """Admission control for texts.
 
-    A request takes a slot before anything is done for it, and keeps it until it is answered: when all ask at once, what
-    cannot be served is refused while that is cheap, and those who were let in are answered in time. Only those whose
-    text is not written yet tell how fast that goes: Discord makes posts to one channel wait for each other.
+    A request takes a slot before anything is done for it, and keeps it until it is answered. So when everybody asks at
+    once, what cannot be served is refused while that is cheap, and the others are answered in time. The pace is that of
+    writing, not of posting: Discord makes posts to one channel wait for each other.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -44,13 +44,13 @@ class Admission:
 
     @property
     def oldest_s(self) -> float:
-        """How long the first of them has waited for a text, in seconds. Safe from other threads."""
+        """Return how many seconds the oldest request has waited for its text. Safe from other threads."""
         first = next(iter(list(self._unwritten.values())), None)
         return time.monotonic() - first if first is not None else 0.0
 
     @contextmanager
     def queue_slot(self, guild_id: int) -> Iterator[None]:
-        """A slot while a server's request is being answered. Raises UserError if there is none: when to try again."""
+        """Hold a slot while a server's request is answered. Raises UserError: none is free now."""
         self._require_slot(guild_id)
         own = object()
         self._places[own], self._unwritten[own] = guild_id, time.monotonic()
@@ -64,7 +64,7 @@ class Admission:
             del self._places[own]
 
     def written(self, failed: bool = False) -> None:
-        """What the slot of this task is for is there, to be posted; its time tells the pace, unless it `failed`."""
+        """Note that the text of this task's slot is written; if it did not fail, its time counts for the pace."""
         if len(self._unwritten) <= _BUSY:
             self._answered.clear()
         elif not failed:
@@ -75,7 +75,7 @@ class Admission:
         self._unwritten.pop(self._own.get(), None)
 
     def _require_slot(self, guild_id: int) -> None:
-        """A server alone may take most slots; where several want them, each gets its share."""
+        """Raise UserError if no slot is free. One server may take most; if several want them, each gets its share."""
         servers = Counter(self._places.values())
         waiting, unwritten, own = self.waiting, len(self._unwritten), servers[guild_id]
         if time.monotonic() - self._measured > _GOOD_FOR_S:

@@ -131,7 +131,7 @@ class JobClient(Service):
         return bool(await self.run(lifecycle.Script(lifecycle.script_text("release"), (*words, keys.ACTIVE), given)))
 
     async def importing(self, job_id: str) -> TrainJob | None:
-        """A training whose channel is to be read; None: it is not, or no longer."""
+        """Return a training whose channel is to be read; None: there is no such training, or it is read or over."""
         state = await redis_call(self._redis.hget(keys.job(job_id), "state"))
         stored = await self.load(job_id) if state == b"reading" else None
         return stored.job if stored is not None and isinstance(stored.job, TrainJob) else None
@@ -278,7 +278,7 @@ class JobClient(Service):
         await redis_call(self._redis.set(keys.job_control(job_id), "finish", ex=keys.JOB_TTL_S, nx=True))
 
     async def control(self, job_id: str) -> str | None:
-        """What was asked of a training: `cancel`, `finish` or nothing."""
+        """Return what was asked of a training: `cancel`, `finish` or nothing."""
         value = cast(bytes | None, await redis_call(self._redis.get(keys.job_control(job_id))))
         return None if value is None else value.decode()
 
@@ -312,11 +312,11 @@ class JobClient(Service):
         await redis_call(self._redis.srem(keys.OUTBOX, job_id))
 
     async def events(self, job_id: str, after: str) -> list[tuple[str, Event]]:
-        """The job's events after the entry `after` ("0": all), oldest first, each with its entry id."""
+        """Return the job's events after the entry `after` ("0": all), oldest first, each with its entry id."""
         return entries(job_id, await self.run(events_of(job_id, after)))
 
     async def artifact(self, job_id: str, name: str, most_bytes: int = _MOST_PICTURE_BYTES) -> bytes | None:
-        """A file of the job's result; None: there is none, or it is larger than that."""
+        """Return a file of the job's result; None: there is none, or it is larger than `most_bytes`."""
         data = cast(bytes, await redis_call(self._redis.getrange(keys.artifact(job_id, name), 0, most_bytes)))
         if len(data) > most_bytes:
             log.warning("file_too_large", job_id=job_id)
@@ -330,7 +330,7 @@ class JobClient(Service):
             log.warning("shown_not_noted", job_id=job_id, message_id=message_id, error=type(error).__name__)
 
     async def shown_in(self, message_id: int) -> str | None:
-        """The job that `note_shown` kept."""
+        """Return the id of the job that `note_shown` kept for a message."""
         job_id = cast(bytes | None, await redis_call(self._redis.get(keys.shown(message_id))))
         return None if job_id is None else job_id.decode()
 
@@ -366,7 +366,7 @@ class JobClient(Service):
 
     @contextmanager
     def news_of(self, job_id: str) -> Iterator[asyncio.Event]:
-        """An event, for this caller alone, that is set when there is news of a job; of any job or worker if empty."""
+        """Give an event that is set when there is news of a job; with an empty id of any job or worker."""
         news = asyncio.Event()
         self._news.setdefault(job_id, set()).add(news)
         try:
@@ -391,11 +391,14 @@ class JobClient(Service):
             news.set()
 
     async def has_begun(self, job_id: str) -> bool:
-        """Whether a worker has ever begun the job."""
+        """Return whether a worker has ever begun the job."""
         return bool(await redis_call(self._redis.hexists(keys.job(job_id), "deaths")))
 
     async def has_worker(self, queue: str) -> bool:
-        """Whether any worker serves `queue`. Raises redis.RedisError also if it takes nothing, so none can register."""
+        """Return whether any worker serves `queue`.
+
+        Raises redis.RedisError, also if Redis takes no writes, because then no worker can say that it is there.
+        """
         if await redis_call(presence.alive_async(self._redis, queue)):
             return True
         await redis_call(self._redis.set(keys.PROBE, "1", ex=60))
@@ -428,7 +431,7 @@ def _entered(job: Job, answer: bytes) -> Entry:
 
 
 def card_nonce(job_id: str, before: int = 0) -> str:
-    """By this Discord knows that a training's card was posted already. `before`: id of the card to replace."""
+    """Return the nonce by which Discord takes a training's card once. `before`: id of the card that it replaces."""
     return f"{job_id}-{before % 1_000}"[-25:]
 
 

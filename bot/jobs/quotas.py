@@ -1,4 +1,4 @@
-"""How many trainings a server, and each of its members, may have at once."""
+"""Limits how many trainings a server, and each of its members, may have at once."""
 
 from __future__ import annotations
 

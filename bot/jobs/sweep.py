@@ -24,7 +24,7 @@ and not acknowledged after `LEASE_S` and up to 10 s more."""
 LOST_TEXT_S = 8.0
 """The same of a job that somebody waits for. A generate worker begins what it takes at once."""
 MOST_ATTEMPTS = 3
-"""At a job that somebody waits for. A worker gives up a training itself after so many deaths."""
+"""A job that somebody waits for is tried so often. A training is given up by its worker (`worker.jobs.MAX_DEATHS`)."""
 
 How = Literal["gone", "died", "lapsed", "lost"]
 
@@ -44,8 +44,11 @@ class SeenJob:
 
 @dataclass(frozen=True)
 class Seen:
-    """All that one look at Redis shows. `at`: seconds, of a clock that only goes forward. `workers`: those that are
-    there, of all queues. `queued`: ids of the messages that wait."""
+    """The state of Redis at one look.
+
+    `at`: seconds, of a clock that only goes forward. `workers`: names of those that are there, of all queues. `queued`:
+    ids of the messages that wait.
+    """
 
     at: float
     jobs: tuple[SeenJob, ...]
@@ -55,9 +58,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Memory:
-    """What earlier looks showed, in seconds of the same clock.
+    """The result of earlier looks, in seconds of the same clock.
 
-    `answering_since`: since when Redis has answered without a break. `missing_since`: of a worker or a message.
+    `answering_since`: when Redis last began to answer without a break. `missing_since`: when a worker or a message was
+    first missed, by its name or id.
     """
 
     looked_at: float = float("-inf")
@@ -67,7 +71,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Loss:
-    """`gone`: the record of a training; the others as of `lifecycle.requeue`."""
+    """A job that is lost. `how`: `gone`: it is a training without a record; else as in `lifecycle.requeue`."""
 
     job: SeenJob
     how: How
