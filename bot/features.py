@@ -33,5 +33,4 @@ async def setup(core: Core) -> Features:
     train = await bot.train.feature.setup(core, models=models, channels=channels)
     await bot.talk.feature.setup(core, registry=models.registry, write=write, panel=panel)
     await bot.play.feature.setup(core, models=models, generating=write.generating)
-    core.delivery.require_presenters()
     return Features(models=models, channels=channels, write=write, train=train)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -192,8 +192,14 @@ class Interrupted(_Event):
 Answered = Generated | Compared | Surprised | Pictured | Quizzed | Exported
 Ended = Answered | Finished | Imported | Failed | Cancelled
 Event = Annotated[Queued | Started | Progress | Sample | Trouble | Interrupted | Ended, Field(discriminator="kind")]
-TERMINAL = frozenset(str(event.model_fields["kind"].default) for event in get_args(Ended))
+_ENDS: dict[str, type[_Event]] = {str(event.model_fields["kind"].default): event for event in get_args(Ended)}
+TERMINAL = frozenset(_ENDS)
 """Kinds of events that end a job."""
+
+
+def answer_of(job: type[Any]) -> type[_Event]:
+    """Return the event with which a job of this kind ends, unless it fails."""
+    return _ENDS[job.answer]
 
 
 def kind_of(data: str | bytes) -> str | None:

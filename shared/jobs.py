@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -62,6 +62,12 @@ class ModelRef(_Message):
 
 
 class _Job(_Message):
+    """A kind of job. A worker's handler (`worker.handlers`) and the bot's presenter (`Delivery.present`) are for it."""
+
+    letter: ClassVar[str]
+    """First of the ids that a command or button gives to jobs of this kind."""
+    answer: ClassVar[str]
+    """Kind of the event (`shared.events`) with which such a job ends, unless it fails."""
     job_id: JobId
     place: Place
 
@@ -70,6 +76,8 @@ class TrainJob(_Job):
     """Learn a text, which lies in Redis under the job (`keys.job_text`); `corpus` is what is known of it."""
 
     kind: Literal["train"] = "train"
+    letter = "t"
+    answer = "finished"
     corpus: CorpusInfo
     options: TrainOptions
     parent: ModelRef | None = None  # the model to start from (`--from`, `train more`)
@@ -129,6 +137,8 @@ class GenerateJob(_Job, GenerateOptions):
     """Continue `seed` with a model, or with several at once."""
 
     kind: Literal["generate"] = "generate"
+    letter = "g"
+    answer = "generated"
     model_id: ModelId  # of a mixture the first
     model_name: str
     seed: str
@@ -160,6 +170,8 @@ class CompareJob(_Job):
     """Continue the same seed in several ways: other temperatures, or other models."""
 
     kind: Literal["compare"] = "compare"
+    letter = "k"
+    answer = "compared"
     seed: str
     length: int = Field(ge=1, le=MOST_LENGTH)
     variants: tuple[Variant, ...] = Field(min_length=1, max_length=MOST_VARIANTS)
@@ -172,6 +184,8 @@ class SurpriseJob(_Job):
     """Draw how expected each character of `text` was to a model; the picture is `SURPRISE_FILE`."""
 
     kind: Literal["surprise"] = "surprise"
+    letter = "s"
+    answer = "surprised"
     model: ModelRef
     text: str = Field(min_length=1, max_length=SURPRISE_LIMIT)
     author_id: Snowflake | None = None  # as of a GenerateJob
@@ -181,6 +195,8 @@ class PictureJob(_Job):
     """Draw a model's loss curve, the picture `LOSS_FILE`, and read its facts."""
 
     kind: Literal["picture"] = "picture"
+    letter = "p"
+    answer = "pictured"
     model: ModelRef
 
 
@@ -188,6 +204,8 @@ class QuizJob(_Job):
     """Find a passage of the text that a model learned, and have it write others like it."""
 
     kind: Literal["quiz"] = "quiz"
+    letter = "q"
+    answer = "quizzed"
     model: ModelRef
     passages: int = Field(ge=2, le=MOST_PASSAGES)  # in all
     seconds: int = Field(ge=15, le=600)  # from the question to the answer
@@ -199,6 +217,8 @@ class ExportJob(_Job):
     """Lay a model, as one file, into Redis as `MODEL_FILE`."""
 
     kind: Literal["export"] = "export"
+    letter = "x"
+    answer = "exported"
     model: ModelRef
     most_bytes: int = Field(ge=1)  # what the channel takes; a larger file is refused
 
@@ -207,6 +227,8 @@ class ImportJob(_Job):
     """Check an exported model (its bytes lie in Redis as `MODEL_FILE`) and enter it into the guild's registry."""
 
     kind: Literal["import"] = "import"
+    letter = "i"
+    answer = "imported"
     file_name: str  # as it was uploaded; only for messages
     name: str | None = None  # None: the one that the file carries
     disk_bytes: int | None = None  # what the guild's models may take in the store; None: no limit

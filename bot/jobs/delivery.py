@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, get_args
+from typing import Any, Protocol, TypeVar
 
 import discord
 import structlog
@@ -28,7 +28,7 @@ from bot.servers.access import keep_cooldown
 from bot.types import Send
 from bot.words import NOBODY
 from galvanic.errors import UserError
-from shared.events import TERMINAL, Event, Failed
+from shared.events import TERMINAL, Event, Failed, answer_of
 from shared.jobs import GENERATE_QUEUE, Asked, Job, TrainJob
 from shared.logging import job_context
 from shared.settings import Settings
@@ -82,18 +82,17 @@ class Delivery(Service):
     _any_to_note: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _seen: set[str] | None = field(init=False, default=None)
 
-    def present(self, job: type[J], event: type[E], presenter: Presenter[J, E]) -> None:
-        """Have this end of this kind of job posted by `presenter`; an end without one is posted as an error."""
-        self._presenters[job, event] = presenter
+    def present(self, job: type[J], presenter: Presenter[J, Any], failed: Presenter[J, Failed] | None = None) -> None:
+        """Have jobs of a kind sent, and the event that answers them posted by `presenter`.
+
+        `failed`: posts that a job failed; without one that is posted as an error.
+        """
+        self._presenters[job, answer_of(job)] = presenter
+        if failed is not None:
+            self._presenters[job, Failed] = failed
 
     def present_trainings(self, keep_card: KeepCard) -> None:
         self._keep_card = keep_card
-
-    def require_presenters(self) -> None:
-        """Check that each kind of job has a presenter. Raises RuntimeError if one has none."""
-        shown = {job for job, event in self._presenters if event is not Failed}
-        if missing := [job.__name__ for job in get_args(Asked) if job not in shown]:
-            raise RuntimeError(f"nothing shows how these jobs end: {', '.join(missing)}; `Delivery.present` is missing")
 
     def start(self) -> None:
         """Take up the jobs of an earlier run."""
@@ -112,6 +111,8 @@ class Delivery(Service):
         no trouble of Discord's loses it); UserError when no worker is there, or Discord refuses the end of a job that
         failed; redis.RedisError when nothing was sent. An outage after that only delays the answer.
         """
+        if (type(job), answer_of(type(job))) not in self._presenters:
+            raise RuntimeError(f"nothing could show how a {type(job).__name__} ends: `Delivery.present` is missing")
         with job_context(job), self.reserved(job.job_id) as ours:
             if not ours:
                 return  # Discord delivered this message before

@@ -136,7 +136,7 @@ class ModelCommands(commands.Cog):
 
         async def build(who: Actor) -> PictureJob:
             model = await self.registry.choose(who.viewer, name)
-            return PictureJob(job_id=f"p-{who.request_id}", place=who.place, model=model.ref)
+            return PictureJob(**who.asks(PictureJob), model=model.ref)
 
         await self.requests.command(ctx, build, may=None, cooldown="model")
 
@@ -394,5 +394,4 @@ class ModelCommands(commands.Cog):
         table.add("delete-now", self._pressed_yes, f"{MODEL}:{USER}", how="update", owner=True)
         table.add("delete-not", self._pressed_no, USER, how="update", owner=True)
         table.add("models", self._pressed_page, r"(?P<channel>\d{1,20}):(?P<page>\d{1,4}):[<>]", how="update")
-        delivery.present(PictureJob, Pictured, self._post_info)
-        delivery.present(PictureJob, Failed, self._post_info)
+        delivery.present(PictureJob, self._post_info, failed=self._post_info)

@@ -94,7 +94,7 @@ class Transfer:
         """Everyone who reads the channel can take the file."""
         require_export(model, who)
         most = guild_of(self.client, who).filesize_limit
-        return ExportJob(job_id=f"x-{who.request_id}", place=who.place, model=model.ref, most_bytes=most)
+        return ExportJob(**who.asks(ExportJob), model=model.ref, most_bytes=most)
 
     async def _only(self, who: Actor) -> ModelRecord:
         """Return the only model that they may export and everybody here may use.
@@ -150,9 +150,7 @@ class Transfer:
         room = int(MEGABYTE * self.servers.quotas(await self.servers.get(who.guild_id)).disk_mb)
 
         async def build(who: Actor) -> ImportJob:
-            return ImportJob(
-                job_id=f"i-{who.request_id}", place=who.place, file_name=file.filename, name=name, disk_bytes=room
-            )
+            return ImportJob(**who.asks(ImportJob), file_name=file.filename, name=name, disk_bytes=room)
 
         async with self.access.cooldown("train", who):
             files = {MODEL_FILE: await decoding.read_file(file)}
@@ -187,6 +185,5 @@ class Transfer:
 
     def register(self, table: Components, delivery: Delivery) -> None:
         table.add("export", self._pressed_export, MODEL)
-        delivery.present(ExportJob, Exported, self.post_export)
-        delivery.present(ImportJob, Imported, self.post_import)
-        delivery.present(ImportJob, Failed, self.post_refusal)
+        delivery.present(ExportJob, self.post_export)
+        delivery.present(ImportJob, self.post_import, failed=self.post_refusal)

@@ -92,7 +92,7 @@ class Quiz(Service):
 
     def register(self, table: Components, delivery: Delivery) -> None:
         table.add("guess", self._pressed, rf"{JOB}:(?P<letter>[0-3])", how="private")
-        delivery.present(QuizJob, Quizzed, self._post)
+        delivery.present(QuizJob, self._post)
         self.registry.removed.append(self._forget_model)
 
     # ------------------------------------------------------------------ the question
@@ -113,8 +113,7 @@ class Quiz(Service):
         if anew:
             await redis_call(self.redis.delete(shown))
         return QuizJob(
-            job_id=f"q-{who.request_id}",
-            place=who.place,
+            **who.asks(QuizJob),
             model=model.ref,
             passages=passages,
             seconds=seconds,

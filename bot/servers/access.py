@@ -22,7 +22,7 @@ from bot.types import Context, User
 from bot.words import plain
 from galvanic.errors import UserError
 from shared import keys
-from shared.jobs import Place
+from shared.jobs import Job, Place
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -89,6 +89,10 @@ class Actor:
     @property
     def place(self) -> Place:
         return place_of(self.guild_id, self.channel, self.user.id).model_copy(update={"message_id": self.message_id})
+
+    def asks(self, kind: type[Job], letter: str = "") -> dict[str, Any]:
+        """Return the fields that every job has of who asks for it. `letter`: of its id, if not its kind's."""
+        return {"job_id": f"{letter or kind.letter}-{self.request_id}", "place": self.place}
 
     @property
     def here(self) -> list[int]:

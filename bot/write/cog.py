@@ -177,8 +177,7 @@ class Writing(commands.Cog):
 
         async def build(who: Actor) -> CompareJob:
             return CompareJob(
-                job_id=f"k-{who.request_id}",
-                place=who.place,
+                **who.asks(CompareJob),
                 seed=seed,
                 length=flags.length or min(COMPARED_LENGTH, most),
                 variants=await self._variants(who, names or [flags.model], steps),
@@ -249,9 +248,7 @@ class Writing(commands.Cog):
             if (await self.servers.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
                 raise UserError("This text has something on this server's blocklist.", "Try it without those words.")
             chosen, _ = await self.registry.choose_to_write(who.viewer, model)
-            return SurpriseJob(
-                job_id=f"s-{who.request_id}", place=who.place, model=chosen.ref, text=text, author_id=author_id
-            )
+            return SurpriseJob(**who.asks(SurpriseJob), model=chosen.ref, text=text, author_id=author_id)
 
         await self.requests.command(ctx, build)
 

@@ -139,8 +139,7 @@ class Generating:
         parts = zip(models, request.models, strict=False)
         return GenerateJob(
             **{"temperature": self.temperature(choices, model), **chosen},
-            job_id=f"{letter}-{who.request_id}",
-            place=who.place,
+            **who.asks(GenerateJob, letter),
             model_id=model.model_id,
             model_name=model.name,
             seed=request.seed,
@@ -231,9 +230,9 @@ class Generating:
             table.add(action, functools.partial(self._pressed, action), JOB)
         table.add("write", self._form, MODEL, how="form")
         table.add("compared", self._chosen, JOB)
-        delivery.present(GenerateJob, Generated, self.post)
-        delivery.present(CompareJob, Compared, self.post_comparison)
-        delivery.present(SurpriseJob, Surprised, self.post_surprise)
+        delivery.present(GenerateJob, self.post)
+        delivery.present(CompareJob, self.post_comparison)
+        delivery.present(SurpriseJob, self.post_surprise)
 
     # ------------------------------------------------------------------ answers
 

@@ -14,6 +14,7 @@ from simcord.enums import OverwriteType
 
 from bot.app import Galvanic
 from bot.channels.feature import Channels
+from bot.core import Core
 from bot.models.feature import Models
 from bot.train.feature import Train
 from bot.write.feature import Write
@@ -40,9 +41,12 @@ class Live:
         self.world = playground.world
         self.faults = driver.faults
         self.gateway = playground.gateway
-        self.core = bot.core
         self.people = playground.people
         self.acts = playground.interactions
+
+    @property
+    def core(self) -> Core:
+        return self.bot.core
 
     @property
     def models(self) -> Models:

@@ -53,7 +53,7 @@ async def test_what_is_no_command_is_left_alone(live: Live, typed: str) -> None:
         ("!sinc", "no command `!sinc`", "`!help` lists them all"),
         ("!sync", "Only the bot's operator", "Ask them"),
         ("!model delete", "`NAME` is missing", "Usage: `!model delete NAME`"),
-        ("!model rename", "`NAME` is missing", "Usage: `!model rename OLD NEW`, as in `!model rename frankenstein-2"),
+        ("!model rename", "`OLD` is missing", "as in `!model rename frankenstein-2 victor`"),
     ],
 )
 async def test_what_is_said(live: Live, typed: str, problem: str, remedy: str) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
-from bot.app import Galvanic
-from bot.jobs.delivery import Delivery
 from playground.places import CHANNEL_IDS, GUILD_ID
 from shared import keys
 from shared.events import Failed, Imported, Pictured
-from shared.jobs import GENERATE_QUEUE, Job, PictureJob
+from shared.jobs import GENERATE_QUEUE, Job
 from tests import lives
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import TEXT, StandIn, lab
@@ -67,17 +66,11 @@ async def test_what_is_put_off_while_the_bot_stops_is_left_to_the_next_start(liv
     assert await live.core.jobs.undelivered() == {job.job_id}
 
 
-async def test_the_bot_does_not_start_with_a_kind_of_job_that_nothing_shows(live: Live) -> None:
-    present = Delivery.present
-
-    def without(self: Delivery, job: Any, event: Any, presenter: Any) -> None:
-        if job is not PictureJob:
-            present(self, job, event, presenter)
-
-    live.patch.setattr(Delivery, "present", without)
-    async with Galvanic(live.bot.settings) as bot:
-        with pytest.raises(RuntimeError, match="PictureJob"):
-            await bot.setup_hook()
+async def test_a_job_that_nothing_could_show_is_not_sent(live: Live, worker: StandIn) -> None:
+    live.core.delivery._presenters.clear()
+    with pytest.raises(RuntimeError, match="GenerateJob"):
+        await live.core.delivery.ask(generate_job(place=lab()), AsyncMock())
+    assert not worker.waiting()
 
 
 async def test_an_end_of_another_kind_is_not_taken_for_a_slow_worker(live: Live, worker: StandIn) -> None:
