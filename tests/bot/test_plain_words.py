@@ -13,8 +13,22 @@ from bot.train import embeds as train_embeds
 from bot.train.cog_jobs import Row, listing
 from bot.train.state import TrainingState
 from bot.words import TITLE_LIMIT, clipped, plain, shorten
-from playground.markdown import render_inline
-from tests.factories import corpus, finished, place as place_of, progress, record, train_job
+from bot.write import embeds as write_embeds
+from playground.markdown import render, render_inline
+from shared.blocklist import Blocklist
+from shared.events import Compared, ComparedText, Sample, Started, Surprised
+from shared.jobs import CompareJob, SurpriseJob
+from tests.factories import (
+    corpus,
+    examples,
+    finished,
+    generate_job,
+    generated,
+    place as place_of,
+    progress,
+    record,
+    train_job,
+)
 
 PIECES = [
     *"*_~|`<>#()[]\\-+.:!@&\n ab1",
@@ -64,23 +78,40 @@ def test_ordinary_prose_stays_as_it_is() -> None:
 EVIL = "Alice](https://evil.example/x) [by"
 
 
-def test_no_card_makes_a_link_of_a_title() -> None:
-    model = record(corpus_title=EVIL)
-    job = train_job(corpus=corpus(title=EVIL), place=place_of())
-    running, done = TrainingState.of([progress()]), TrainingState.of([finished(model=model)])
+@pytest.mark.parametrize("evil", [EVIL, "||evil||", "```py\nevil", "# evil"])
+def test_what_others_call_things_or_write_breaks_out_of_no_card(evil: str) -> None:
+    """Titles, licences, samples, notes and machines' names: no link of another name, spoiler, code block or heading."""
+    model = record(corpus_title=evil)
+    job = train_job(corpus=corpus(title=evil, licence=evil), place=place_of())
+    said = [Started(worker=evil), progress(), Sample(epoch=1, text=evil, train_loss=1.0)]
+    running = TrainingState.of(said)
+    done = TrainingState.of([*said, finished(model=model, samples=(evil,) * 3, notes=(evil,))])
     standing = QueuedTraining(job=job, card=(1, 2), place=None, progress=progress())
+    written = generated(text=evil, notes=(evil,))
+    texts = (ComparedText(model_name="m1", temperature=1, text=evil),) * 2
+    ends = [
+        (CompareJob, Compared(seed=evil, texts=texts, random_seed=1, seconds=1, notes=(evil,)), write_embeds.compared),
+        (SurpriseJob, Surprised(nats_per_char=1, chars=1, notes=(evil,), seconds=1), write_embeds.surprised),
+    ]
     embeds = [
-        train_embeds.training(job, running, train_embeds.CardContext()),
-        train_embeds.training(job, done, train_embeds.CardContext()),
+        *(train_embeds.training(job, at, train_embeds.CardContext(machines=(evil,))) for at in (running, done)),
+        train_embeds.samples(job, running, Blocklist(())),
         model_embeds.model_list([model], None, [1], 0, "!"),
-        model_embeds.model_info(model, current=False, prefix="!", facts=(("Rights", EVIL),)),
+        model_embeds.model_info(model, current=False, prefix="!", facts=(("Rights", evil),), no_picture=evil),
         model_embeds.delete_question(model, 1, "!"),
-        model_embeds.imported(model, (EVIL,), "!", current=False),
+        model_embeds.imported(model, (evil,), "!", current=False),
         listing([Row(standing, False, True)], QueueSnapshot((standing,)), 1, "!"),
+        write_embeds.generated_beginning(generate_job(seed=evil), written),
+        *(show(next(one for one, _ in examples() if isinstance(one, kind)), end) for kind, end, show in ends),  # type: ignore[arg-type]
     ]
     for embed in embeds:
-        shown = [embed.title or "", embed.description or "", *(field.value or "" for field in embed.fields)]
-        html = "".join(render_inline(part, lambda _sigil, _id: None) for part in shown)
-        assert "evil.example" in html
-        assert 'href="https://evil' not in html
+        names = [embed.title or "", *(field.name or "" for field in embed.fields)]
+        words = [embed.description or "", *(field.value or "" for field in embed.fields)]
+        html = "".join((*(render_inline(part, _nobody) for part in names), *(render(part, _nobody) for part in words)))
+        assert "evil" in html
+        assert not re.search('href="https://evil|spoiler|<pre|<h1', html), html
         assert len(embed.title or "") <= TITLE_LIMIT
+
+
+def _nobody(_sigil: str, _number: int) -> None:
+    return None

@@ -301,3 +301,19 @@ async def test_slurs_are_not_posted_where_an_admin_emptied_the_list(live: Live, 
     live.send("hello", person="ben")
     await said(live, worker, f"they said {default_entries()[0].replace('*', '')} went home")
     assert not live.shown("went home")
+
+
+async def test_while_one_is_written_no_other_begins_and_never_two_in_a_row(live: Live, worker: StandIn) -> None:
+    await live.ask("!speak 100%")
+    for _ in range(3):
+        live.send("hello", person="ben")
+    await said(live, worker)
+    assert len(live.shown(TEXT)) == 1
+    assert await hello(live, worker)
+
+
+@pytest.mark.parametrize(("key", "most"), [(keys.spoken("channel", LAB), 60), (keys.spoken("guild", GUILD_ID), 200)])
+async def test_no_more_an_hour_than_anybody_may_choose(live: Live, worker: StandIn, key: str, most: int) -> None:
+    await live.ask("!speak 100%\nmost 60")
+    worker.redis.zadd(key, {f"u-{number}": time.time() for number in range(most - 1)})
+    assert [await hello(live, worker) for _ in range(2)] == [True, False]

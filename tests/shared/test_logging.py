@@ -265,3 +265,11 @@ def test_a_job_that_is_refused_does_not_show_its_text() -> None:
         structlog.get_logger().exception("not an event")
     assert len(records(out)) == 2
     assert "private" not in out.getvalue()
+
+
+def test_the_level_holds() -> None:
+    out = start(log_level="WARNING")
+    structlog.get_logger().info("no")
+    logging.getLogger("discord").info("no")
+    structlog.get_logger().warning("yes")
+    assert [record["event"] for record in records(out)] == ["yes"]

@@ -71,3 +71,10 @@ def test_a_lone_request_is_served_at_once() -> None:
     batcher: Batcher[int, int] = Batcher(serve)
     assert [ask(batcher, number) for number in (1, 2)] == [2, 4]
     assert serve.passes == [[1], [2]]
+
+
+def test_many_threads_and_passes_lose_nothing() -> None:
+    batcher: Batcher[int, int] = Batcher(lambda numbers: [2 * number for number in numbers], most=7, at_once=3)
+    doubled = [2 * number for number in range(2_000)]
+    with ThreadPoolExecutor(40) as threads:
+        assert list(threads.map(lambda number: ask(batcher, number), range(2_000))) == doubled
