@@ -101,3 +101,10 @@ def test_nothing_is_said_of_words_where_there_are_no_spaces() -> None:
     draw = random.Random(4)
     text = "".join("".join(draw.choices(OWN[:60], k=draw.randint(3, 12))) + draw.choice("，。") for _ in range(400))
     assert known_words([f"{text[:99]} {text[50:200]} {text[7:50]}"], prepare(text)) == (None, None)
+
+
+def test_endless_repetition_is_no_trap() -> None:
+    found = score(["a" * 1_199 + "b", "ab" * 600], "c" + "a" * 200_000)
+    assert found.share == pytest.approx(1_199 / 2_400)
+    assert found.longest == 1_199
+    assert score(["a" * 200], "a" * 100) == CopyScore(1.0, 200, 100)

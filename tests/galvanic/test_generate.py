@@ -14,8 +14,11 @@ from galvanic.errors import UserError
 from galvanic.generate import Mixture, TextModel, load_model
 from galvanic.request import WriteRequest
 from galvanic.results import Generation
-from tests.worker.small import LETTERS, biased, model, network
+from shared.settings import Settings
+from tests.worker.small import LETTERS, biased, model, network, save_model
 from tests.worker.texts import babble
+from worker.store import ModelStore
+from worker.warm import WarmModels
 
 pytestmark = pytest.mark.slow
 
@@ -138,3 +141,37 @@ def test_any_text_can_be_scored_and_most_be_continued(text: str) -> None:
     assert len(one.score(text).nats) == len(text)
     (written,) = one.generate_batch([WriteRequest(seed=text, length=5, random_seed=0)])
     assert isinstance(written, UserError) or 1 <= len(written.text) <= 5
+
+
+def _warm(folder: Path, *names: str) -> WarmModels:
+    chosen = Settings(data_dir=folder / "data", model_store=str(folder / "store"), warm_models=2, _env_file=None)
+    for seed, name in enumerate(names):
+        save_model(folder / name, seed=seed)
+        ModelStore(chosen).save(folder / name, name)
+    return WarmModels(chosen)
+
+
+def test_a_model_that_is_in_use_is_not_loaded_a_second_time(tmp_path: Path) -> None:
+    warm = _warm(tmp_path, "one", "two", "three")  # two are kept
+
+    def use_the_others(held: TextModel) -> TextModel:
+        for other in ("two", "three"):
+            warm.use(1, other, lambda _: None)
+        assert warm.use(1, "one", lambda again: again is held)
+        return held
+
+    held = warm.use(1, "one", use_the_others)
+    for other in ("two", "three"):
+        warm.use(1, other, lambda _: None)
+    assert warm.use(1, "one", lambda again: again is not held), "it makes room once nobody uses it"
+
+
+def test_what_may_follow_is_as_likely_as_when_it_is_read() -> None:
+    letters, numbers = model("abc", units=(24, 16)), model("bc1", seed=1)
+    for author in (letters, Mixture([(letters, 2), (numbers, 1)])):
+        ids, following = author.vocabulary.encode("abccab" * 20), author.vocabulary.encode("abc")
+        before, after = author.predictor.read_ahead(ids, following)
+        assert np.array_equal(before, author.predictor.read(ids))
+        assert [author.predictor.read(np.append(ids, one))[-1] for one in following] == after.tolist()
+        with pytest.raises(UserError, match="in time"):
+            author.predictor.read_ahead(ids, following, -math.inf)

@@ -136,3 +136,8 @@ def test_parts_of_any_length_give_the_same_text(lines: list[str], data: st.DataO
     if books is not None:
         assert "".join(books.only(parts)) == strip_gutenberg(text)
         assert "".join(books.only(parts)) == "".join(books.only([text]))
+
+
+def test_a_page_of_comments_is_told_apart_without_trying_all_ways_to_divide_it() -> None:
+    assert "not a Project Gutenberg text" in why_not_book("<!---->" * 1_000, 90001, "The Tin Lighthouse")
+    assert "a web page" in why_not_book("<!---->" * 1_000 + "<html>", 90001, "The Tin Lighthouse")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
+import pytest
 
 from galvanic.kernels import LANES, STEPS, advance_cell, multiply, quantised
 
@@ -34,3 +39,14 @@ def test_a_cell_advances_as_in_keras() -> None:
     advance_cell(gates, cell)
     np.testing.assert_allclose(cell, after, atol=2e-6)
     np.testing.assert_allclose(gates[:LANES], np.tanh(after) / (1 + np.exp(-o)), atol=1e-6)
+
+
+@pytest.mark.process
+def test_where_nothing_can_be_kept_it_is_compiled_all_the_same() -> None:
+    code = (
+        "import numpy as np; from galvanic.compiled import KEPT_IN; from galvanic.kernels import log_softmax\n"
+        "logits = np.zeros(2, np.float32); log_softmax(logits); print(repr(KEPT_IN), np.exp(logits))"
+    )
+    nowhere = {**os.environ, "NUMBA_CACHE_DIR": "/dev/null/nowhere"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=nowhere)
+    assert done.stdout.split() == ["''", "[0.5", "0.5]"]

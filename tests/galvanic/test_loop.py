@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galvanic import checkpoint, loop
+from galvanic import checkpoint, loop, results
 from galvanic.errors import UserError
 from galvanic.learners import Learner
 from galvanic.loop import Loop, Record
 from galvanic.pace import Pace
 from galvanic.plan import make_plan
-from galvanic.results import Control, CurvePoint, Sample, TrainingCancelled, TrainingInterrupted, best_point
+from galvanic.results import Control, CurvePoint, Sample, TrainingCancelled, TrainingInterrupted, best_point, thinned
 from galvanic.text import prepare
 from tests.worker.texts import Recorder, babble
 
@@ -217,3 +217,53 @@ def test_a_full_disk_costs_no_training(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(errno, "ENOSPC", errno.EIO)
     with pytest.raises(OSError, match="as the test"):
         made(Numbers(), hooks, tmp_path, checkpoint_s=0.0).run()
+
+
+def test_weights_lost_in_the_last_step_of_an_epoch_are_found_out() -> None:
+    learner = Numbers(STEPS)
+    one = made(learner, epochs=1)
+    one.run()
+    assert len(one.curve) == 1
+    assert len(learner.rates) == 2 * STEPS
+    assert np.isfinite(one.curve[0].train_loss)
+
+
+@pytest.mark.parametrize("after", [6 * (STEPS + 1) - 1, 6 * (STEPS + 1), 7 * (STEPS + 1), 12 * (STEPS + 1)])
+def test_an_interrupted_training_goes_on_at_the_rate_that_it_was_lowered_to(after: int, tmp_path: Path) -> None:
+    def stuck(hooks: Recorder | None = None) -> Loop:
+        learner = Numbers(heldout=3.0)
+        learner.plan = PLAN.model_copy(update={"schedule": "plateau"})
+        return made(learner, hooks, tmp_path, epochs=100)
+
+    whole, again = stuck(), stuck()
+    whole.run()
+    with pytest.raises(TrainingInterrupted):
+        stuck(asked("interrupt", after)).run()
+    arrays, record = checkpoint.load(tmp_path) or pytest.fail("no checkpoint")
+    again.restore(arrays, Record.model_validate(record))
+    assert again.run() == "early"
+    assert again.curve == whole.curve
+
+
+def test_of_a_long_curve_a_file_takes_a_part_with_the_best_and_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "MOST_POINTS", 10)
+    curve = [CurvePoint(epoch, 1.0, 2.0 - (epoch == 31)) for epoch in range(1, 51)]
+    few = thinned(curve)
+    assert len(few) <= 10
+    assert best_point(few) == best_point(curve)
+    assert few[-1] == curve[-1]
+    assert thinned(curve[:5]) == tuple(curve[:5])
+    assert thinned([]) == ()
+
+
+def test_a_full_disk_is_not_tried_at_the_end_of_each_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_BETWEEN_EPOCHS_S", 0.0)
+    tries = []
+
+    def full(*_: Any) -> None:
+        tries.append(1)
+        raise OSError(errno.ENOSPC, "as the test wants it")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    assert made(Numbers(), Recorder(), tmp_path, checkpoint_s=60.0).run() == "done"
+    assert len(tries) == 1

@@ -93,3 +93,17 @@ def test_weight_dropout_only_while_training() -> None:
     first, second = layer(x, training=True)[0], layer(x, training=True)[0]
     assert not np.allclose(first, second)
     assert not np.allclose(plain, first)
+
+
+def test_the_path_of_a_gpu_is_the_same_layer() -> None:
+    """Keras' path takes the recurrent weights that were drawn, and leaves the layer as it was."""
+    random = np.random.default_rng(3)
+    x, states = inputs(random)
+    layer = ours_like(keras_layer(random))
+    former = layer.cell.recurrent_kernel
+    dropped = tf.convert_to_tensor(former) * tf.constant(random.integers(0, 2, size=former.shape), tf.float32)
+    cell = layer.cell
+    expected = lstm(x, *states, tf.convert_to_tensor(cell.kernel), dropped, tf.convert_to_tensor(cell.bias))
+    for found, wanted in zip(layer.keras_path(x, states, dropped), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=2e-6)
+    assert layer.cell.recurrent_kernel is former

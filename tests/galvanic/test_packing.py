@@ -82,3 +82,12 @@ def test_packed_weights_that_overflow_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(sealed(fields, arrays, digest=True))
     with pytest.raises(UserError, match="no usable probabilities"):
         load(tmp_path / "x")
+
+
+def test_packed_weights_that_are_none_are_refused(tmp_path: Path) -> None:
+    whole = FIXTURES / "format-3" / "char.safetensors"
+    halves, in_steps = (apart(packed(whole, tmp_path / "x", packing).read_bytes()) for packing in PACKINGS)
+    for packing, (fields, arrays) in (("float16", in_steps), ("int8", halves), (None, halves), ("float16", ({}, {}))):
+        (tmp_path / "x").write_bytes(sealed({**(fields or halves[0]), "packed": packing}, arrays, digest=True))
+        with pytest.raises(UserError, match="damaged"):
+            load(tmp_path / "x")

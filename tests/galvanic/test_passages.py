@@ -88,3 +88,8 @@ def test_peoples_messages_and_the_tutorials_loops_are_refused() -> None:
             drawn(model)
     with pytest.raises(UserError, match="takes the likeliest character"):
         drawn(fixture("classic"))
+
+
+def test_who_waits_too_long_is_told_so() -> None:
+    with pytest.raises(UserError, match="wasn't done in time"):
+        passages.draw(fixture(), 1, (), lambda _: False, 0.0)

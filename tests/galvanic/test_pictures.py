@@ -14,6 +14,7 @@ from galvanic.facts import facts_of
 from galvanic.model_file import Ancestor, Description
 from galvanic.pictures import COLUMNS, loss_chart, surprise_map
 from galvanic.results import CurvePoint
+from shared.jobs import SURPRISE_LIMIT
 from tests.worker.small import fields_of, network
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("error")]
@@ -75,3 +76,8 @@ def test_facts_take_what_any_file_says() -> None:
 @pytest.mark.parametrize("curve", [(), CURVE[:1], CURVE, (CurvePoint(0, 2.0), CurvePoint(1, 1.5))])
 def test_a_chart_of_any_curve(curve: tuple[CurvePoint, ...]) -> None:
     assert _image(loss_chart(curve, ODD[:30])).size == (800, 500)
+
+
+@pytest.mark.parametrize("text", ["\n" * SURPRISE_LIMIT, "a\n" * (SURPRISE_LIMIT // 2), "x" * SURPRISE_LIMIT, ODD, " "])
+def test_no_text_makes_it_a_tower(text: str) -> None:
+    assert _image(surprise_map(text, [0.5] * len(text))).height < 2_000

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
 
 from galvanic.copying import RUN
+from galvanic.errors import UserError
 from galvanic.generate import TextModel, load_model
 from galvanic.related import _recited, related
 from galvanic.text import get_recipe
@@ -57,3 +59,8 @@ def test_what_a_model_has_by_heart_does_not_count(memorised: Memorised, monkeypa
     monkeypatch.setattr("galvanic.related._recited", lambda log_probs: np.zeros(len(log_probs), bool))
     (all_of_it,) = related(model, seed, [rest])
     assert counted < all_of_it
+
+
+def test_it_is_given_up_in_time() -> None:
+    with pytest.raises(UserError):
+        related(model(), "the boat\n", ["and the wind"], until=time.monotonic() - 1)

@@ -191,3 +191,16 @@ def test_the_guard_forbids_the_shortest_loops_next_symbol() -> None:
     # "5" repeated 12 times after the first; "123" has only 11 repeated symbols by then.
     assert one[11:] == [-1, 5, 5, -1, -1]
     assert three[13:] == [-1, 1, 2]
+
+
+def test_the_guard_leaves_the_seed_alone() -> None:
+    config = network(7)
+    reader = predictor(config, biased(config, LOGITS))
+    written = draw(reader, np.full(100, 4, np.int32), 12, Sampling(0.0, guard=True), np.random.default_rng(0))
+    assert written.tolist() == [4] * 12
+
+
+def test_the_guard_lets_a_passage_come_twice_and_end_a_third_time() -> None:
+    texts, passage = new_texts([0], [Sampling(guard=True)]), list(range(1, 21))
+    forbidden = [watch(texts.last[0], texts.runs[0], symbol) for symbol in 3 * passage]
+    assert forbidden == [-1] * 59 + [1]

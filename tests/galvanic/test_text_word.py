@@ -7,7 +7,7 @@ import regex
 from hypothesis import given, strategies as st
 
 from galvanic.source import clean
-from galvanic.text import UNKNOWN, CharVocabulary, TextOptions, get_recipe, make_vocabulary, prepare
+from galvanic.text import UNKNOWN, CharVocabulary, TextOptions, body, get_recipe, make_vocabulary, prepare
 from galvanic.text.vocabulary import split
 from tests.galvanic.test_text_pieces import TEXT
 from tests.worker.texts import babble
@@ -159,3 +159,10 @@ CHAT = "\r\n".join(
     ]
     * 12
 )
+
+
+def test_only_so_many_words_are_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(f" w{number}" * (number + 1) for number in range(60)) + "." * 2_000  # of which a tenth is held out
+    monkeypatch.setattr(body, "MOST_WORDS", 10)
+    words = {symbol for symbol in prepare(text, TextOptions("word")).vocabulary.symbols if len(symbol) > 1}
+    assert words == {f" w{number}" for number in range(50, 60)}

@@ -13,12 +13,12 @@ from galvanic.learners import StreamsLearner
 from galvanic.model_file import load, save
 from galvanic.options import RecipeName, TrainOptions
 from galvanic.parent import child_plan, grown, load_parent
-from galvanic.results import best_point
+from galvanic.results import TrainingInterrupted, best_point
 from galvanic.text import TextOptions, make_vocabulary, prepare
 from tests.galvanic.test_train import TEXT, run, small_plan
 from tests.worker.hostile import apart
 from tests.worker.small import fields_of, keras_logits, network, random_weights, windows
-from tests.worker.texts import babble
+from tests.worker.texts import Recorder, babble
 
 pytestmark = pytest.mark.slow
 
@@ -144,3 +144,18 @@ def test_what_a_model_cannot_become_is_refused(
     recipe = options.pop("recipe", "char")
     with pytest.raises(UserError, match=message):
         run(recipe, tmp_path / "child", parent=trained, plan=None, **options)
+
+
+@pytest.mark.long
+def test_an_interrupted_child_ends_as_an_uninterrupted_one(trained: Path, tmp_path: Path) -> None:
+    for text in (TEXT, OTHER):
+        whole = run("char", tmp_path / "whole", text=text, parent=trained)
+        place = tmp_path / f"checkpoint-{text is TEXT}"
+        for after in (1, 6):
+            hooks = Recorder(lambda asked, after=after: "interrupt" if asked > after else None)
+            with pytest.raises(TrainingInterrupted):
+                run("char", tmp_path / "parts", hooks, text=text, parent=trained, checkpoint=place)
+        with pytest.raises(UserError, match="another model to start from"):
+            run("char", tmp_path / "parts", text=text, checkpoint=place)
+        parts = run("char", tmp_path / "parts", text=text, parent=trained, checkpoint=place)
+        assert parts.curve == whole.curve

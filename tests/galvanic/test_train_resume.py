@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from galvanic import checkpoint, training
 from galvanic.errors import UserError
 from galvanic.learners import make_learner
 from galvanic.model_file import load
@@ -75,3 +76,28 @@ def test_a_damaged_checkpoint_is_started_over(interrupted: Path, tmp_path: Path)
     result = run("char", tmp_path / "model", checkpoint=place, epochs=1)
     assert any("started over" in note for note in result.notes)
     assert result.epochs == 1
+
+
+def test_a_resumed_training_keeps_its_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new one might be another: it may depend on how fast the machine was at that moment."""
+    place = tmp_path / "checkpoint"
+    options = {"plan": None, "units": 16, "length": 32, "checkpoint": place}
+    with pytest.raises(TrainingInterrupted):
+        run("char", tmp_path / "model", Recorder(lambda asked: "interrupt" if asked > 6 else None), **options)
+    slower = small_plan("char").model_copy(update={"batch": 2, "learning_rate": 1e-4, "epochs": 7})
+    monkeypatch.setattr(training, "make_plan", lambda *_, **__: slower)
+    before = checkpoint.load(place) or pytest.fail("no checkpoint")
+    with pytest.raises(TrainingInterrupted):
+        run("char", tmp_path / "model", Recorder(lambda asked: "interrupt" if asked > 6 else None), **options)
+    after = checkpoint.load(place) or pytest.fail("no checkpoint")
+    assert after[1]["at"]["total_steps"] > before[1]["at"]["total_steps"]
+    assert after[1]["plan"] == before[1]["plan"] != slower.model_dump(mode="json")
+
+
+def test_a_checkpoint_of_another_network_or_version_is_refused(interrupted: Path, tmp_path: Path) -> None:
+    arrays, record = checkpoint.load(interrupted) or pytest.fail("no checkpoint")
+    less = {name: array for name, array in arrays.items() if name != "learner/weights/output/bias"}
+    for number, saved in enumerate([(less, record), (arrays, {**record, "at": {"epoch": "x"}}), (arrays, {})]):
+        checkpoint.save(tmp_path / str(number), *saved)
+        with pytest.raises(training.OtherCheckpoint):
+            run("char", tmp_path / "model", checkpoint=tmp_path / str(number))
