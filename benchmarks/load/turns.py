@@ -70,10 +70,7 @@ class Turns:
 
 
 def largest_lead(steps: list[Step]) -> int:
-    """How many more trainings any server had begun than another, counted from when both were waiting, while both were.
-
-    Decision 040 allows one.
-    """
+    """Return how many more trainings any server had begun than another, counted while both were waiting."""
     waiting: dict[str, int] = {}
     leads: dict[tuple[str, str], int] = {}
     largest = 0
