@@ -81,12 +81,10 @@ class Settings(BaseSettings):
     redis_key_file: Path | None = None
     data_dir: Path = Path("data")
     model_store: str | None = None
-    model_cache_mb: float = Field(2_000.0, gt=0)
     aws_endpoint_url: str | None = None
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
     aws_default_region: str | None = None
-    checkpoint_copy_every_s: float = Field(180.0, ge=1, le=86_400)
     corpora_dir: Path | None = None
 
     # Texts

@@ -59,7 +59,7 @@ class Attempt:
         self._lease = lease
         self._files = JobFiles(settings, job.job_id)
         self._store = ModelStore(settings)
-        self.copies = CheckpointCopies(settings, self._store, self._files, events.attempt)
+        self.copies = CheckpointCopies(self._store, self._files, events.attempt)
         self._hooks = JobHooks(events, lease, self.copies)
         self._restart_reason: RestartReason | None = None  # why it starts over
         self._authors: bytes | None = None  # of a channel's lines, by number; they are counted with, and never kept
@@ -71,14 +71,13 @@ class Attempt:
         Superseded (another attempt has begun, or is to) or UserError (the job cannot be done as asked).
         """
         try:
-            with self.copies:
-                while True:
-                    try:
-                        self._try()
-                        return None
-                    except StartOver as error:
-                        log.info("words_may_not_be_learned", why=error.why)
-                        self._forget(error.why)
+            while True:
+                try:
+                    self._try()
+                    return None
+                except StartOver as error:
+                    log.info("words_may_not_be_learned", why=error.why)
+                    self._forget(error.why)
         except TrainingCancelled:
             return Cancelled()
         except TrainingInterrupted:

@@ -7,6 +7,8 @@ under its number: one that was superseded and does not know it yet spoils nothin
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import math
 import shutil
 import threading
 import time
@@ -20,37 +22,43 @@ from galvanic.files import write_text
 from shared import keys
 from shared.jobs import is_id
 from shared.settings import Settings
-from worker.beside import Repeating
 from worker.files import JobFiles, folder_of_all
 from worker.store import ModelStore
 
 _FOLDER = "checkpoints"
+COPY_EVERY_S = 180.0
+"""Between two copies of a checkpoint."""
 
 log = structlog.get_logger()
 
 
-class CheckpointCopies(Repeating):
-    """Copies one training's checkpoints every so often; of a local store there are none: it is on this disk, too."""
+class CheckpointCopies:
+    """Copies a training's checkpoint into a remote store now and then; a local store is on this disk, too."""
 
-    def __init__(self, settings: Settings, store: ModelStore, files: JobFiles, attempt: int) -> None:
-        super().__init__(self._copy, settings.checkpoint_copy_every_s, "checkpoint_not_copied")
+    def __init__(self, store: ModelStore, files: JobFiles, attempt: int) -> None:
         self._store = store
         self._files = files
         self._attempt = attempt
         self._folder = f"{_FOLDER}/{files.folder.name}"
         self._noted = False
+        self._copied_at = -math.inf
         self._copied_file: int | None = None
         self._copying = threading.Lock()
 
     def saved(self) -> None:
-        """A checkpoint is on the disk: from now on there is something to copy."""
-        if not self._noted and not self._store.is_local:
+        """Note that a checkpoint is on the disk, and begin to copy it if the last copy is old."""
+        if self._store.is_local:
+            return
+        if not self._noted:
             with contextlib.suppress(OSError):  # the disk is full: noted with a later one
                 self._note(self._attempt)
                 self._noted = True
+        if time.monotonic() - self._copied_at >= COPY_EVERY_S and not self._copying.locked():
+            run = contextvars.copy_context().run
+            threading.Thread(target=run, args=(self.complete,), name="checkpoint-copy", daemon=True).start()
 
     def complete(self) -> None:
-        """Copy the last checkpoint: this attempt ends, and the next one may be on another host."""
+        """Copy the last checkpoint, as before this attempt ends, for the next one may be on another host."""
         try:
             self._copy()
         except OSError as error:
@@ -112,6 +120,7 @@ class CheckpointCopies(Repeating):
                 if path.exists():
                     self._store.put(f"{self._folder}/{self._attempt}.{path.name}", path)
             self._copied_file = stat.st_ino
+            self._copied_at = time.monotonic()
             log.info("checkpoint_copied", bytes=stat.st_size, seconds=round(time.monotonic() - began, 1))
             for name in self._store.names(self._folder):
                 number = name.partition(".")[0]

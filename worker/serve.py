@@ -110,14 +110,12 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     from worker.copies import remove_leftovers
     from worker.deletions import DELETE_EVERY_S, delete_files
     from worker.metrics import RunningTraining
-    from worker.store import ModelStore
 
     generates = queue == GENERATE_QUEUE
     if generates:
         _require_handlers()  # which imports them, so that the first message need not wait for it
 
     models = warm.warm_models() if generates else None
-    store = models.store if models else ModelStore(settings)
     heartbeat = Heartbeat(settings, queue, name)
     beside = ExitStack()
     serve(settings, *([] if generates else [RunningTraining(settings)]))
@@ -125,16 +123,17 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     def ready(**_: Any) -> None:
         _require_version(settings)
         beside.enter_context(heartbeat)
-        forget = functools.partial(warm.forget_deleted, connect(settings), store.cache, models)
-        beside.enter_context(Repeating(forget, warm.FORGET_EVERY_S, "not_looked_for_deleted_models"))
         _announce(settings, queue, name)
         _clean_up(settings)
         log.info("worker_ready", queue=queue)
-        if models:  # a train worker's child ends after each job
+        if models:
+            forget = functools.partial(warm.forget_deleted, connect(settings), models)
+            beside.enter_context(Repeating(forget, warm.FORGET_EVERY_S, "not_looked_for_deleted_models"))
+            # A train worker's child ends after each job.
             threading.Thread(target=_compile, name="warm-up", daemon=True).start()
             beside.enter_context(Repeating(warm.trim, warm.TRIM_EVERY_S, "memory_not_returned"))
             # In a thread of its own: the store may hang.
-            delete = functools.partial(delete_files, connect(settings), store)
+            delete = functools.partial(delete_files, connect(settings), models.store)
             beside.enter_context(Repeating(delete, DELETE_EVERY_S, "models_not_deleted"))
         else:  # what is left here of trainings that are over, maybe elsewhere, may have members' words in it
             leftovers = functools.partial(remove_leftovers, settings, connect(settings))

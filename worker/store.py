@@ -1,11 +1,12 @@
-"""The model store: one file a model, by id, in a local folder or anywhere that fsspec reaches (`s3://`, ...)."""
+"""The model store: one file a model, by id, in a local folder or in an object store that fsspec reaches (`s3://`)."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import secrets
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,14 +19,12 @@ from fsspec.implementations.local import LocalFileSystem
 from galvanic import model_file
 from galvanic.checkpoint import disk_full
 from galvanic.errors import UserError
-from galvanic.files import sync_folder
+from galvanic.files import replacing, sync_folder
 from galvanic.model_file import SUFFIX
 from galvanic.options import STARTER
 from galvanic.results import Difficulty
-from galvanic.units import MEGABYTE
 from shared.jobs import is_id
 from shared.settings import Settings
-from worker.cache import PARTIAL, ModelCache
 
 _PARTIAL_KEPT_S = 24 * 3600.0
 """No write takes as long, on any disk."""
@@ -41,32 +40,35 @@ class StoreAway(OSError):
 
 
 def difficulty(error: OSError) -> Difficulty | None:
-    """What `galvanic.checkpoint.when_there_is_room` can wait out here; None: trying again would not help."""
+    """Return what `galvanic.checkpoint.when_there_is_room` can wait out here; None: trying again would not help."""
     return "store away" if isinstance(error, StoreAway) else disk_full(error)
 
 
 class ModelStore:
-    """A remote store's models are copied onto this host to be read (`worker.cache`), into `data_dir`.
+    """Models by id, and copies of checkpoints by name. `where` is for people, without a password in the address.
 
-    `where` is for people, without a password in the address. Raises UserError: nothing here knows such an address. Its
-    methods raise StoreAway, an OSError, while a remote store cannot be used.
+    Raises UserError: nothing here knows such an address. Its methods raise StoreAway, an OSError, while a remote store
+    cannot be used.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._fs, self.where = _open_filesystem(settings)
         self.is_local = isinstance(self._fs, LocalFileSystem)
-        self.cache = ModelCache(settings.data_dir / "cache" / "models", settings.model_cache_mb * MEGABYTE)
+
+    # ------------------------------------------------------------------ models
 
     def save(self, file: Path, model_id: str) -> None:
         """Save a model in one step, synced to a local store's disk. Raises OSError: nothing of it is left."""
         self.put(_object(model_id), file)
 
     def take(self, file: Path, model_id: str) -> None:
-        """As `save`, but move the file, which on one disk takes no space. Raises OSError: the file is still there."""
-        self.put(_object(model_id), file, moved=True)
-        file.unlink()
+        """Save a model as `save`, but move its file if it is on the store's disk. Raises OSError: it is still there."""
+        if not (self.is_local and _moved(file, Path(self._path(_object(model_id))))):
+            self.save(file, model_id)
+            file.unlink()
 
     def has(self, model_id: str) -> bool:
+        """Return whether the store has a model."""
         with contextlib.suppress(FileNotFoundError), self._using() as fs:
             fs.info(self._path(_object(model_id)))
             return True
@@ -74,11 +76,10 @@ class ModelStore:
 
     @contextlib.contextmanager
     def reading(self, model_id: str) -> Iterator[Path]:
-        """The file, to be read only; a remote store's is a copy, which stays as long as the context. The starter, which
-        is in no store, is called by its name.
+        """Give a path to a model's file, to be read only; that of a remote store is fetched, and removed afterwards.
 
-        A copy that is there serves, also while the store is away: a model never changes. Raises UserError: no such
-        model; StoreAway: no copy either; OSError: no disk space for one.
+        The starter, which is in no store, is called by its name. Raises UserError: no such model; StoreAway; OSError:
+        no disk space for the file.
         """
         name = _object(model_id)
         if model_id == STARTER:
@@ -89,75 +90,56 @@ class ModelStore:
                 )
             yield model_file.STARTER_FILE
         elif not self.is_local:
-            with self.cache.reading(model_id, lambda copy: self._fetch(name, copy)) as copy:
-                yield copy
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / name
+                try:
+                    self.get(name, file)
+                except FileNotFoundError:
+                    raise _missing() from None
+                yield file
         elif (path := Path(self._path(name))).exists():
             yield path
         else:
             raise _missing()
 
-    def _fetch(self, name: str, copy: Path) -> None:
-        try:
-            with self._using() as fs:
-                self.cache.make_room(fs.info(self._path(name))["size"])
-            self.get(name, copy)
-        except FileNotFoundError:
-            raise _missing() from None
-
     def ids(self) -> list[str]:
-        """Raises OSError: the store cannot be read."""
-        found = (name.removesuffix(SUFFIX) for name in self.names("") if name.endswith(SUFFIX))
-        return [name for name in found if is_id(name)]
+        """Return the ids of all models. Raises OSError: the store cannot be read."""
+        ids = (name.removesuffix(SUFFIX) for name in self.names("") if name.endswith(SUFFIX))
+        return [model_id for model_id in ids if is_id(model_id)]
 
     def delete(self, model_id: str) -> None:
-        """Remove this host's copy, too; one that is not there is no error. Raises OSError: it cannot be removed."""
-        name = _object(model_id)
-        self.cache.forget(model_id)
-        self.remove(name)
+        """Remove a model; one that is not there is no error. Raises OSError: it cannot be removed."""
+        self.remove(_object(model_id))
 
     def tidy(self) -> None:
         """Remove partial files of killed processes: a day old, as younger ones may be in use. Raises OSError."""
-        for path in (Path(self.where) if self.is_local else self.cache.folder).glob(f"{PARTIAL}*"):
+        for path in Path(self.where).glob(".*.partial") if self.is_local else ():
             with contextlib.suppress(FileNotFoundError):  # another worker is tidying
-                stat = path.lstat()
-                # A rename changes the ctime alone.
-                if time.time() - max(stat.st_mtime, stat.st_ctime) >= _PARTIAL_KEPT_S:
+                if time.time() - path.lstat().st_mtime >= _PARTIAL_KEPT_S:
                     path.unlink()
                     log.info("partial_removed", name=path.name)
 
     def check_writable(self) -> None:
         """Raises OSError: the store cannot be written to."""
-        probe = self._path(f"{PARTIAL}{secrets.token_hex(4)}")
+        if self.is_local:
+            Path(self.where).mkdir(parents=True, exist_ok=True)
+        probe = f".{secrets.token_hex(4)}.partial"
         with self._using() as fs:
-            self._make_folder(probe)
-            fs.pipe_file(probe, b"probe")
-            fs.rm_file(probe)
+            fs.pipe_file(self._path(probe), b"probe")
+            fs.rm_file(self._path(probe))
 
-    def put(self, name: str, file: Path, *, moved: bool = False) -> None:
-        """S3 replaces an object in one step: readers have the old or the new one. Elsewhere it is written beside and
-        moved. `moved`: nobody will write to the file again, so a link to it will do."""
-        path = self._path(name)
+    # ------------------------------------------------------------------ any files
+
+    def put(self, name: str, file: Path) -> None:
+        """Write a copy of a file in one step: readers see the old or the new one. S3 does that by itself."""
         with self._using() as fs:
-            if self._is_s3:
-                fs.put_file(str(file), path)
+            if not self.is_local:
+                fs.put_file(str(file), self._path(name))
                 return
-            folder, _, last = path.rpartition("/")
-            partial = f"{folder}/{PARTIAL}{last}-{secrets.token_hex(4)}"
-            self._make_folder(path)
-            try:
-                if not (moved and self.is_local and _link(file, partial)):
-                    fs.put_file(str(file), partial)
-                if self.is_local:
-                    with Path(partial).open("rb+") as written:
-                        os.fsync(written.fileno())
-                fs.mv(partial, path)
-                if self.is_local:
-                    Path(partial).unlink(missing_ok=True)  # it stays where both are the same file already
-                    sync_folder(Path(folder))
-            except BaseException:
-                with contextlib.suppress(Exception):
-                    fs.rm_file(partial)
-                raise
+        place = Path(self._path(name))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(place) as partial:
+            shutil.copyfile(file, partial)
 
     def get(self, name: str, file: Path) -> None:
         """Raises FileNotFoundError: it is not there; OSError: `file` cannot be written."""
@@ -165,7 +147,7 @@ class ModelStore:
             fs.get_file(self._path(name), str(file))
 
     def remove(self, name: str, *, folder: bool = False) -> None:
-        """One that is not there is no error."""
+        """Remove a file, or all that is in a folder; one that is not there is no error."""
         with contextlib.suppress(FileNotFoundError), self._using() as fs:
             if folder:
                 fs.rm(self._path(name), recursive=True)
@@ -173,26 +155,18 @@ class ModelStore:
                 fs.rm_file(self._path(name))
 
     def names(self, folder: str, kind: Literal["file", "directory"] = "file") -> list[str]:
-        """What is in a folder, without its name, in order."""
+        """Return the names of what is in a folder, sorted."""
         with contextlib.suppress(FileNotFoundError), self._using() as fs:
-            found = fs.ls(self._path(folder).rstrip("/"), detail=True)
-            return sorted(str(one["name"]).rstrip("/").rpartition("/")[2] for one in found if one["type"] == kind)
+            entries = fs.ls(self._path(folder).rstrip("/"), detail=True)
+            return sorted(
+                str(entry["name"]).rstrip("/").rpartition("/")[2] for entry in entries if entry["type"] == kind
+            )
         return []
 
     @contextlib.contextmanager
     def _using(self) -> Iterator[Any]:
         with contextlib.nullcontext() if self.is_local else _in_words(self.where):
             yield self._fs
-
-    @property
-    def _is_s3(self) -> bool:
-        """S3 knows no folders; s3fs would make the bucket, which is not ours to do."""
-        protocol = self._fs.protocol
-        return "s3" in ((protocol,) if isinstance(protocol, str) else protocol)
-
-    def _make_folder(self, path: str) -> None:
-        if not self._is_s3:
-            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
 
     def _path(self, name: str) -> str:
         return f"{self.where}/{name}"
@@ -205,12 +179,15 @@ def _object(model_id: str) -> str:
     return model_id + SUFFIX
 
 
-def _link(file: Path, link: str) -> bool:
-    """Whether that was possible: it is not on another disk, nor on some kinds of disk."""
-    with contextlib.suppress(OSError):
-        os.link(file, link)
-        return True
-    return False
+def _moved(file: Path, place: Path) -> bool:
+    """Move a file; return whether that was possible: it is not to another disk."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(place)
+    except OSError:
+        return False
+    sync_folder(place.parent)
+    return True
 
 
 def _missing() -> UserError:

@@ -22,7 +22,6 @@ from galvanic.units import MEGABYTE
 from shared import keys
 from shared.jobs import MixPart, is_id
 from shared.settings import Settings, get_settings
-from worker.cache import ModelCache
 from worker.hardware import cores
 from worker.passes import Passes
 from worker.store import ModelStore
@@ -172,17 +171,15 @@ FORGET_EVERY_S = 2.0
 TRIM_EVERY_S = 20.0
 
 
-def forget_deleted(client: redis.Redis, cache: ModelCache, models: WarmModels | None) -> None:
-    """`models`: of this process; None: it keeps none in memory. Raises redis.RedisError."""
-    known = sorted(filter(is_id, (cache.ids() | (models.ids() if models else set())) - {STARTER}))
+def forget_deleted(client: redis.Redis, models: WarmModels) -> None:
+    """Drop models from memory that were deleted. Raises redis.RedisError."""
+    model_ids = sorted(filter(is_id, models.ids() - {STARTER}))
     with client.pipeline(transaction=False) as pipe:
-        for model_id in known:
+        for model_id in model_ids:
             pipe.exists(keys.model(model_id))
-        there = pipe.execute()
-    for model_id in (one for one, exists in zip(known, there, strict=True) if not exists):
-        if models is not None:
-            models.drop(model_id)
-        cache.forget(model_id)
+        answers = pipe.execute()
+    for model_id in (model_id for model_id, exists in zip(model_ids, answers, strict=True) if not exists):
+        models.drop(model_id)
         log.info("model_forgotten", model_id=model_id)
 
 

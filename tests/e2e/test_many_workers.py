@@ -187,9 +187,7 @@ def test_each_job_is_done_once_and_servers_take_turns(cluster: Cluster) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "cluster", [(2, 0, {"CHECKPOINT_EVERY_S": "1", "CHECKPOINT_COPY_EVERY_S": "1"})], indirect=True
-)
+@pytest.mark.parametrize("cluster", [(2, 0, {"CHECKPOINT_EVERY_S": "1"})], indirect=True)
 def test_a_training_whose_host_is_lost_goes_on_elsewhere(cluster: Cluster) -> None:
     text = harbour(400)
     options = TINY.model_copy(update={"epochs": None, "minutes": 1.0, "units": 64})

@@ -22,7 +22,6 @@ from tests.s3 import S3Server
 from tests.worker.channels import Channel, in_the_middle
 from tests.worker.test_train_jobs import TEXT, train
 from tests.worker.texts import babble, corpus as corpus_of
-from worker import copies
 from worker.beside import STOP_FILE_VARIABLE
 from worker.copies import CheckpointCopies, remove_leftovers
 from worker.files import JobFiles
@@ -51,7 +50,7 @@ def copy(settings: Settings, files: JobFiles, attempt: int = 1) -> None:
     """Let an attempt save a checkpoint, and copy it."""
     files.checkpoint.mkdir(parents=True)
     (files.checkpoint / "checkpoint.safetensors").write_text(f"of attempt {attempt}")
-    made = CheckpointCopies(settings, ModelStore(settings), files, attempt)
+    made = CheckpointCopies(ModelStore(settings), files, attempt)
     made.saved()
     made.complete()
 
@@ -91,12 +90,10 @@ def test_nobody_goes_on_from_words_that_were_withdrawn(
 
 
 def test_copies_are_made_while_it_trains(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copies.CheckpointCopies, "complete", lambda *_: None)
     made: list[str] = []
     put = ModelStore.put
     monkeypatch.setattr(ModelStore, "put", lambda *of, **more: (made.append(of[1]), put(*of, **more)))
-    settings = changed_settings(monkeypatch, CHECKPOINT_EVERY_S=1).model_copy(update={"checkpoint_copy_every_s": 0.2})
-    monkeypatch.setattr("worker.training.get_settings", lambda: settings)
+    settings = changed_settings(monkeypatch, CHECKPOINT_EVERY_S=1)
     options = TrainOptions(epochs=None, minutes=0.05, units=8)
     assert isinstance(train(client, "t-1", babble(3_000), options=options), Finished)
     assert "checkpoints/t-1/1.checkpoint.safetensors" in made
@@ -111,8 +108,8 @@ def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_pat
     for attempt, files in ((1, here), (2, there)):
         copy(settings, files, attempt)
     assert store.names("checkpoints/t-1") == ["2.checkpoint.safetensors"], "the one before is of no more use"
-    CheckpointCopies(settings, store, there, 3).bring()
-    CheckpointCopies(settings, store, here, 3).bring()
+    CheckpointCopies(store, there, 3).bring()
+    CheckpointCopies(store, here, 3).bring()
     assert (here.checkpoint / "checkpoint.safetensors").read_text() == "of attempt 2"
     assert here.attempt.read_text() == "2"
 

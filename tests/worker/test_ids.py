@@ -13,12 +13,9 @@ from shared import keys
 from shared.jobs import MixPart
 from shared.settings import Settings
 from tests.worker.jobs import generate_job
-from tests.worker.small import save_model, stored
 from worker.app import app
 from worker.copies import remove_leftovers
 from worker.files import JobFiles
-from worker.store import ModelStore
-from worker.warm import WarmModels, forget_deleted
 
 OUTSIDE = "../../outside"
 
@@ -55,16 +52,6 @@ def test_no_job_names_such_a_model() -> None:
     ):
         with pytest.raises(ValidationError, match="model_id"):
             make()
-
-
-def test_a_model_outside_the_cache_is_not_forgotten(client: redis.Redis, settings: Settings) -> None:
-    save_model(stored(settings, "one"))
-    models, store = WarmModels(settings), ModelStore(settings)
-    with models._slot("../../models/one"):
-        forget_deleted(client, store.cache, models)
-    assert stored(settings, "one").exists()
-    with pytest.raises(ValueError, match="not the id of a model"):
-        store.cache.forget("../../models/one")
 
 
 def test_what_is_left_of_a_training_names_no_other_model(client: redis.Redis, settings: Settings) -> None:

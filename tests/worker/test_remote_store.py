@@ -1,4 +1,4 @@
-"""The model store on a real S3 server: whole models only, copies with a limit, and plain words for its troubles."""
+"""The model store on a real S3 server: whole models only, and plain words for its troubles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import redis
 from galvanic.errors import UserError
 from shared import keys
 from shared.events import Failed, Generated
-from shared.settings import Settings, get_settings
+from shared.settings import get_settings
 from tests.factories import changed_settings, record
 from tests.lives import expect
 from tests.s3 import S3Server
@@ -32,11 +32,6 @@ def made(path: Path, content: bytes) -> Path:
     return path
 
 
-def copies(settings: Settings) -> list[str]:
-    """The models that this host has a copy of."""
-    return sorted(ModelStore(settings).cache.ids())
-
-
 def test_what_one_host_saves_another_fetches(
     s3: tuple[S3Server, str], file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,15 +47,15 @@ def test_what_one_host_saves_another_fetches(
     assert there.ids() == ["abc", "abcd"]
     objects = s3[0].client.list_objects_v2(Bucket=s3[1])["Contents"]
     assert [one["Key"] for one in objects] == ["models/abc.safetensors", "models/abcd.safetensors"]
-    assert content(there, "abcd") == b"two"
+    with there.reading("abcd") as path:
+        assert path.read_bytes() == b"two"
+    assert not path.exists()
     here.delete("abc")
     here.delete("abc")
     assert not there.has("abc")
     assert there.ids() == ["abcd"]
-    there.cache.forget("abc")
     with pytest.raises(UserError, match="gone"):
         content(there, "abc")
-    assert copies(get_settings()) == ["abcd"]
 
 
 def test_each_host_forgets_what_was_deleted(
@@ -74,17 +69,12 @@ def test_each_host_forgets_what_was_deleted(
     there = changed_settings(monkeypatch, DATA_DIR=tmp_path / "there")
     models = warm.WarmModels(there)
     before = {name: models.use(1, name, lambda model: model) for name in ("one", "two", "three")}
-    warm.forget_deleted(client, models.store.cache, models)
+    warm.forget_deleted(client, models)
     assert models.ids() == {"one", "two", "three"}
     client.delete(keys.model("one"))  # as the bot does, long before its files are gone
-    warm.forget_deleted(client, models.store.cache, models)
+    warm.forget_deleted(client, models)
     assert models.ids() == {"two", "three"}
-    assert copies(there) == ["three", "two"]
     assert models.use(1, "three", lambda model: model) is before["three"]
-    # Copies of what was deleted while this host was off go when it looks for the first time.
-    client.delete(keys.model("two"))
-    warm.forget_deleted(client, ModelStore(there).cache, None)
-    assert copies(there) == ["three"]
 
 
 def test_a_store_that_is_away_is_told_in_plain_words(
@@ -127,20 +117,6 @@ def test_an_address_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch
     assert "install the extra `s3`" in told.remedy
 
 
-def test_a_model_that_is_deleted_while_it_is_fetched_is_gone(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = ModelStore(get_settings())
-    store.save(file, "abc")
-    get = store.get
-
-    def deleted_meanwhile(name: str, copy: Path) -> None:
-        get(name, copy)
-        store.delete("abc")
-
-    monkeypatch.setattr(store, "get", deleted_meanwhile)
-    with pytest.raises(UserError, match="gone"):
-        content(store, "abc")
-
-
 def test_a_deleted_model_is_gone_from_the_store(client: redis.Redis, tmp_path: Path) -> None:
     save_model(tmp_path / "one")
     ModelStore(get_settings()).save(tmp_path / "one", "one")
@@ -148,6 +124,6 @@ def test_a_deleted_model_is_gone_from_the_store(client: redis.Redis, tmp_path: P
     assert run(client, export_job()).kind == "exported"
     client.sadd(keys.DELETING, "one")
     delete_files(client, ModelStore(get_settings()))
-    warm.forget_deleted(client, warm.warm_models().store.cache, warm.warm_models())
-    assert ModelStore(get_settings()).ids() == copies(get_settings()) == []
+    warm.forget_deleted(client, warm.warm_models())
+    assert ModelStore(get_settings()).ids() == []
     assert isinstance(run(client, generate_job(2)), Failed)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import uuid
 from pathlib import Path
 
 import pytest
-from fsspec.implementations.local import LocalFileSystem
 
 from galvanic.errors import UserError
 from shared.settings import Settings
@@ -21,13 +21,13 @@ pytestmark = pytest.mark.slow
 def killed_while_copying(store: ModelStore, file: Path, model_id: str) -> None:
     """Leaves half a model."""
 
-    def copy(_: LocalFileSystem, source: str, target: str) -> None:
-        Path(target).write_bytes(Path(source).read_bytes()[:1])
+    def copy(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:1])
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LocalFileSystem, "put_file", copy)
-        patch.setattr(LocalFileSystem, "rm_file", lambda *_: None)
+        patch.setattr(shutil, "copyfile", copy)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
         with pytest.raises(Killed):
             store.save(file, model_id)
 
