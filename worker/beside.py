@@ -1,8 +1,4 @@
-"""What runs beside: a thread that repeats a step, and what three such threads do.
-
-A worker says that it is there; a training keeps its lease while it makes headway, and ends its process when it has not
-stopped in time.
-"""
+"""A thread that repeats a step, and two such threads: of a worker's heartbeat, and of a training's lease."""
 
 from __future__ import annotations
 
@@ -23,8 +19,6 @@ from shared.connect import connect
 from shared.jobs import TrainJob
 from shared.settings import Settings
 from worker.events import JobEvents, run_script
-from worker.files import JobFiles
-from worker.resend import send_again
 from worker.store import StoreAway
 
 log = structlog.get_logger()
@@ -126,39 +120,9 @@ class Lease(Repeating):
 
 
 STOP_FILE_VARIABLE = "GALVANIC_STOP_FILE"
-STOPS_WITHIN_S = 25.0
-"""A training saves and stops within a second or two, unless it reads a long text, or Redis is away. Whoever has told
-the worker to stop kills it after 30 s (`launcher.system`, docker-compose.yml)."""
-_LOOK_EVERY_S = 0.5
 
 
 def stop_requested() -> bool:
-    """By a file, because it works while Redis is away and reaches a spawned child."""
+    """Return whether this worker is told to stop: by a file, which works without Redis and reaches a spawned child."""
     path = os.environ.get(STOP_FILE_VARIABLE)
     return path is not None and Path(path).exists()
-
-
-class StopDeadline(Repeating):
-    """Ends this process when its training has not stopped in time.
-
-    The training then waits again, and goes on from its last checkpoint.
-    """
-
-    def __init__(self, job: TrainJob, job_events: JobEvents, files: JobFiles) -> None:
-        super().__init__(self._look, _LOOK_EVERY_S, "stop_deadline")
-        self._job = job
-        self._job_events = job_events
-        self._files = files
-        self._asked: float | None = None
-
-    def _look(self) -> None:
-        if self._asked is None and stop_requested():
-            self._asked = time.monotonic()
-            if self._files.folder.exists():  # else it has just ended, and nothing of it may come back
-                self._files.note_end()  # whoever kills it from now on does not wait: that is no death of its own
-        if self._asked is not None and time.monotonic() - self._asked >= STOPS_WITHIN_S:
-            log.warning("stopping_took_too_long", seconds=STOPS_WITHIN_S)
-            self._files.note_end()  # where it could not be noted before
-            with contextlib.suppress(redis.RedisError):  # its lease lapses
-                send_again(self._job, self._job_events.requeue(once=True))
-            os._exit(1)

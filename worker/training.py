@@ -12,7 +12,7 @@ from shared.jobs import TrainJob
 from shared.logging import job_context
 from shared.settings import Settings, get_settings
 from worker.attempt import Attempt
-from worker.beside import Lease, StopDeadline
+from worker.beside import Lease
 from worker.copies import remove_leftovers
 from worker.events import JobEvents
 from worker.files import JobFiles
@@ -41,7 +41,7 @@ def run_train(job_id: str, attempt: int, nonce: str) -> str | None:
 def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: JobEvents, files: JobFiles) -> str:
     """One attempt, unless too many in a row ended in the worker's death; its outcome. Raises redis.RedisError."""
     lease = Lease(client, job, job_events)
-    with job_context(job), lease, StopDeadline(job, job_events, files):
+    with job_context(job), lease:
         if files.take_end():
             job_events.note_headway()
         log.info("job_begun", kind=job.kind, attempt=job_events.attempt)
@@ -50,7 +50,10 @@ def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: Jo
         try:
             outcome = carry_out(job, job_events, _give_up if job_events.deaths() >= MAX_DEATHS else attempt.run)
         except TrainingInterrupted as how:
+            if not isinstance(how, Died):
+                files.note_end()  # Redis may be away for so long that this process is killed
             requeued = job_events.requeue("died" if isinstance(how, Died) else "stopped")
+            files.take_end()
             outcome = "cancelled" if requeued.cancelled else "interrupted"
             log.info("job_ended", kind=job.kind, outcome=outcome)
             if not requeued.cancelled:
