@@ -12,7 +12,6 @@ import aiohttp
 import discord
 import redis
 import structlog
-from kombu.exceptions import OperationalError
 
 T = TypeVar("T")
 Work = Callable[..., Awaitable[object]]
@@ -22,7 +21,7 @@ REPLY_S = 5.0
 """For a Redis that accepts but stays silent, retries and handshakes included."""
 PAUSES_S = (1.0, 4.0)
 """Between tries to post something while Discord or Redis are in trouble."""
-REDIS_DOWN = (redis.ConnectionError, redis.TimeoutError, OperationalError)
+REDIS_DOWN = (redis.ConnectionError, redis.TimeoutError)
 TRANSIENT = (aiohttp.ClientError, ConnectionError, TimeoutError, discord.DiscordServerError, discord.RateLimited)
 """Errors of Discord, or of the way to it, that pass. See `is_transient`, too."""
 DISCORD_ERRORS = (discord.HTTPException, *TRANSIENT)

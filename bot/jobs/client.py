@@ -13,7 +13,6 @@ from typing import Any, Literal, cast
 import redis.asyncio
 import structlog
 from celery import Celery
-from kombu.exceptions import OperationalError
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
@@ -50,9 +49,10 @@ class StoredJob:
 
 
 class JobClient(Service):
-    """Jobs in Redis and Celery. Any method raises `redis.RedisError` or `kombu`'s OperationalError in an outage.
+    """Jobs in Redis and Celery. Any method raises redis.RedisError in an outage.
 
-    A job whose submission raises is rolled back: at once, or as soon as Redis can be reached.
+    A job whose submission raises is rolled back as soon as Redis can be reached. If only its message could not be sent,
+    it waits, and `Recovery` sends it again.
     """
 
     def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
@@ -90,15 +90,16 @@ class JobClient(Service):
             if job.corpus.source == "upload":
                 await self._keep_upload(job, packed)
         key, nonce = secrets.token_hex(8), lifecycle.new_nonce()
-        verdict: Limit | None = None
+        limit: Limit | None = None
+        owners: list[Owner] = []
 
         async def admit(pipe: Pipeline) -> None:
-            nonlocal verdict
-            verdict = None
-            if not await redis_call(pipe.hexists(keys.job(job.job_id), "job")):
-                verdict = refused(await _owners(pipe, job.place.guild_id), Owner.of(job), limits)
+            nonlocal limit, owners
+            is_known = await redis_call(pipe.hexists(keys.job(job.job_id), "job"))
+            owners = [] if is_known else await _owners(pipe, job.place.guild_id)
+            limit = refused(owners, Owner.of(job), limits)
             pipe.multi()
-            if verdict is None:
+            if limit is None:
                 pipe.eval(*lifecycle.enter(job, key, nonce, packed).call)
 
         try:
@@ -106,9 +107,9 @@ class JobClient(Service):
         except RedisError:  # nobody knows whether it was carried out
             self._roll_back_later(job.job_id, key)
             raise
-        entry = verdict or _entered(job, answer[0])
+        entry = limit or _entered(job, answer[0])
         if entry == "entered" and not job.imports:
-            await self._send_new(job, key, nonce)
+            await self._send(job, 1, nonce, FURTHER if owners else FIRST)
         return entry
 
     async def _keep_upload(self, job: TrainJob, packed: bytes) -> None:
@@ -146,10 +147,7 @@ class JobClient(Service):
         nonce = await self.run(lifecycle.text_read(job, text, authors))
         if nonce is None:
             return False
-        try:
-            await self._send(job, 1, nonce.decode(), await self._priority(job))
-        except OperationalError as error:  # `Recovery` sends it again
-            log.warning("training_not_sent", job_id=job.job_id, error=type(error).__name__)
+        await self._send(job, 1, nonce.decode(), await self._priority(job))
         return True
 
     async def replace_text(self, job: TrainJob, text: bytes, authors: bytes) -> Literal["waiting", "begun", "over"]:
@@ -166,10 +164,7 @@ class JobClient(Service):
         if not answer.isdecimal():
             return "waiting" if answer == "waiting" else "over"
         await self._take_message(job.job_id)  # of the attempt before, if it waits
-        try:
-            await self._send(job, int(answer), nonce, RESUMED)
-        except OperationalError as error:  # `Recovery` sends it again
-            log.warning("training_not_sent", job_id=job.job_id, error=type(error).__name__)
+        await self._send(job, int(answer), nonce, RESUMED)
         return "begun"
 
     async def submit(self, job: Job, *, files: dict[str, bytes] | None = None) -> bool:
@@ -188,21 +183,11 @@ class JobClient(Service):
             raise
         if _entered(job, answer) != "entered":
             return False
-        await self._send_new(job, key, nonce)
+        await self._send(job, 1, nonce, RESUMED)
         return True
 
-    async def _send_new(self, job: Job, key: str, nonce: str) -> None:
-        """Send the first message of a job; if that fails, the job is rolled back."""
-        try:
-            await self._send(job, 1, nonce, await self._priority(job))
-        except Exception:
-            await self.roll_back(job.job_id, key)
-            raise
-
-    async def _priority(self, job: Job) -> int:
-        """Return how early a new job begins: a server's first training before other servers' further ones."""
-        if not isinstance(job, TrainJob):
-            return RESUMED
+    async def _priority(self, job: TrainJob) -> int:
+        """Return the priority of a new training: a server's first goes before all further ones."""
         active = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.ACTIVE)))
         others = (server for job_id, server in active.items() if job_id != job.job_id.encode())
         return FURTHER if str(job.place.guild_id).encode() in others else FIRST

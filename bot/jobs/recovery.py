@@ -37,7 +37,7 @@ class Recovery(Service):
         self.spawn(run_forever("recovery", self.look, every_s=EVERY_S))
 
     async def look(self) -> None:
-        """Send again what is lost. Raises redis.RedisError, kombu.exceptions.OperationalError: Redis is away."""
+        """Send again what is lost. Raises redis.RedisError: Redis is away."""
         try:
             losses, self._memory = sweep(await self._see(), self._memory)
             if losses:

@@ -102,7 +102,7 @@ class Trainings:
         Raises:
             UserError: they may not, not here, or not yet; or what `prepare` refuses; or Discord is in trouble, and the
                 answer to an interaction, which is not sent again, says that the card comes later.
-            redis.RedisError, kombu.exceptions.OperationalError: Redis cannot be reached; nothing was begun.
+            redis.RedisError: Redis cannot be reached; nothing was begun.
             discord.HTTPException: Discord refuses the card; nothing was begun.
         """
         job_id = f"{TRAINING}{who.request_id}"

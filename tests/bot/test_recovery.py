@@ -8,9 +8,10 @@ from unittest.mock import Mock
 import pytest
 import redis
 import redis.asyncio
+from celery import Celery
 from kombu.exceptions import OperationalError
 
-from bot.jobs import client as jobs_client, sweep
+from bot.jobs import sweep
 from bot.jobs.client import JobClient
 from bot.jobs.recovery import Recovery
 from shared import keys, lifecycle
@@ -66,13 +67,15 @@ async def test_a_cancelled_training_leaves_the_queue(queue: JobClient, sync: red
     assert queued(sync) == ["t-11-1"]
 
 
-async def test_a_training_that_celery_does_not_take_is_rolled_back(
-    queue: JobClient, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
+async def test_a_training_that_celery_does_not_take_waits_and_is_sent_again(
+    recovery: Recovery, queue: JobClient, sync: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_client.messages, "send", Mock(side_effect=OperationalError))
-    with pytest.raises(OperationalError):
+    with monkeypatch.context() as away:
+        away.setattr(Celery, "send_task", Mock(side_effect=OperationalError))
         await enter(queue, 1)
-    assert not sync.exists(keys.job("t-1"), keys.ACTIVE)
+    assert (state(sync, "t-1"), queued(sync)) == ("waiting", [])
+    await look_for(recovery, sweep.LOST_S + 4, monkeypatch)
+    assert queued(sync) == ["t-1-2"]
 
 
 async def test_only_public_titles_are_shown_to_celerys_tools(queue: JobClient, sync: redis.Redis) -> None:
