@@ -6,7 +6,6 @@ import ast
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import discord
@@ -14,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from bot import __main__ as main, gateway, intents, words
+from bot import __main__ as main, gateway, words
 from bot.app import Galvanic
 from playground.places import BOT_ID, CHANNEL_IDS
 from shared.settings import Settings
@@ -140,31 +139,3 @@ async def test_refused_it_comes_back_without_what_is_missing(driver: Driver, qui
 
 
 # ---------------------------------------------------------------------- which are missing
-
-
-def asks(*names: str, granted: dict[str, bool] | None) -> discord.Client:
-    """A client that asked for these intents; `granted`: flags of its application, None: Discord is away."""
-
-    async def application_info() -> Any:
-        if granted is None:
-            raise ConnectionError
-        return SimpleNamespace(flags=discord.ApplicationFlags(**granted))
-
-    asked = discord.Intents(guilds=True, **dict.fromkeys(names, True))
-    return cast(discord.Client, SimpleNamespace(intents=asked, application_info=application_info))
-
-
-@pytest.mark.parametrize(
-    ("granted", "missing"),
-    [
-        ({"gateway_message_content": True}, {"members"}),
-        ({"gateway_message_content_limited": True}, {"members"}),
-        ({"gateway_guild_members_limited": True}, {"message_content"}),
-        ({}, {"members", "message_content"}),
-        # Refused all the same, or nothing is known of it: the next try asks for none.
-        ({"gateway_message_content": True, "gateway_guild_members": True}, {"members", "message_content"}),
-        (None, {"members", "message_content"}),
-    ],
-)
-async def test_the_application_says_what_is_missing(granted: dict[str, bool] | None, missing: set[str]) -> None:
-    assert await intents.refused(asks("members", "message_content", granted=granted)) == missing

@@ -13,7 +13,6 @@ from tests.e2e.acts import (
     newest,
     press,
     restart_bot,
-    slash,
     written,
 )
 from tests.e2e.system import System
@@ -40,14 +39,6 @@ def choose(system: System, message: Message, value: str, person: str = "ada") ->
     before = newest(system, person=person)
     system.client.select(message["id"], str(menu(message)["custom_id"]), [value], person=person)
     return answered(system, before, "an answer to the menu", person=person)
-
-
-def test_three_temperatures_around_the_usual_one_are_compared(system: System) -> None:
-    answer = system.ask("!compare the sea --length 60")
-    assert list(fields(answer)) == ["Temperature 0.2", "Temperature 0.6", "Temperature 1"]
-    assert all(len(value) > 20 for value in fields(answer).values())
-    assert written(answer).startswith("**the sea**")
-    assert answer["message_reference"]
 
 
 def test_one_of_a_comparison_is_continued_after_a_restart_too(system: System) -> None:
@@ -100,16 +91,3 @@ def test_a_surprise_is_a_picture_with_its_figures_in_words(system: System) -> No
     assert system.client.fetch(picture).startswith(PNG)
     assert "bits per character** over 13 characters" in text_of(answer)
     assert "**z**" in fields(answer)["Least expected"]
-
-
-def test_a_surprise_about_another_message(system: System) -> None:
-    said = system.client.send("the tide watches")
-    assert "over 16 characters" in text_of(system.ask("!surprise", reply_to=said["id"]))
-    written_by_me = system.ask("!generate the *sea* --length 20 --random-seed 1")
-    answer = system.ask("!surprise --model alice", reply_to=written_by_me["id"])
-    assert "surprising this is to alice" in text_of(answer)
-    bare = written_by_me["embeds"][0]["description"].replace("\\", "").replace("**", "", 2)
-    assert bare.startswith("the *sea*")
-    assert f"over {len(bare)} characters" in text_of(answer)
-    slashed = slash(system, "surprise", {"text": "the tide watches"})
-    assert "over 16 characters" in text_of(slashed)

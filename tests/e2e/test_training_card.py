@@ -9,13 +9,11 @@ import pytest
 from tests.driver.client import Message, pictures_of, text_of
 from tests.e2e.acts import (
     EPHEMERAL,
-    answered,
     labels,
     press,
     pressed,
     restart_bot,
     slash,
-    submit,
     training_of,
 )
 from tests.e2e.system import System, field_of
@@ -64,16 +62,6 @@ def test_slash_commands_train_and_finish(system: System) -> None:
     assert "already ended" in text_of(slash(system, "finish", {"job": training_of(finished)}, person="dora"))
 
 
-def test_generate_under_the_card_opens_a_form(system: System, kept: Message) -> None:
-    interaction = system.client.click_label(kept, "Generate", person="dora")
-    before = system.client.send("a form follows")["id"]
-    # Left empty it begins with a random line of the text.
-    submit(system, interaction, {}, person="dora")
-    answer = answered(system, before, "an answer to the form")
-    assert re.search(r"^\*\*.+\*\*", text_of(answer), re.MULTILINE)
-    assert re.search(r"kept · temperature 0\.[678] · min-p", text_of(answer))
-
-
 def test_train_more_goes_on_as_long_as_before(system: System, kept: Message) -> None:
     card = press(system, kept, "Train more", person="dora")
     assert field_of(card, "How") == "character by character · continues `kept` · at most 5 minutes"
@@ -83,10 +71,3 @@ def test_train_more_goes_on_as_long_as_before(system: System, kept: Message) -> 
     pressed(system, card, "Finish now", person="dora")
     finished = system.wait_for_card(card, "`kept-2` is now this channel's model", timeout=60)
     assert field_of(finished, "Started from") == "`kept`"
-
-
-def test_use_here_chooses_the_model(system: System, kept: Message) -> None:
-    system.ask("!train harbour --epochs 1 --layers 1 --units 32 --name other")
-    system.client.wait_for(lambda: "`other` is now" in text_of(system.client.messages()[-1]), 120)
-    assert "`kept`" in pressed(system, kept, "Use here", person="ben")
-    assert "kept · " in text_of(system.ask("!generate the list --length 20"))

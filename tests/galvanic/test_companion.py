@@ -17,9 +17,7 @@ from galvanic.companion import Companion, begun, follow, mix
 from galvanic.errors import UserError
 from galvanic.generate import predictor
 from galvanic.ngrams import FREE, MEMBERS, ORDERS, Arrays, Lines, count
-from galvanic.predictor import Predictor, Row
-from galvanic.sampling import Sampling
-from galvanic.streams import Streams
+from galvanic.predictor import Predictor
 from galvanic.text import Ids
 from tests.worker import hostile, small
 
@@ -273,37 +271,3 @@ def test_a_table_without_a_part_is_refused(name: str) -> None:
         Companion.of({other: array for other, array in SMALL.items() if other != name}, SYMBOLS)
     with pytest.raises(ValueError, match="no table"):
         Companion.of({**SMALL, f"{name}_2": SMALL[name]}, SYMBOLS)
-
-
-def test_models_with_and_without_a_companion_are_mixed_by_their_weights() -> None:
-    configs = small.network(SYMBOLS), small.network(6, members=2)
-    companions = companion_of(SYMBOLS, 1), companion_of(6, 2)
-    known = np.array([0, 1, 2, 3, 4, 5, -1, -1], np.int32)
-    every = np.arange(SYMBOLS, dtype=np.int32)
-    for chosen in (companions, (None, companions[1]), (companions[0], None), (None, None)):
-        parts = [
-            Streams.of(config, small.random_weights(config, seed), companion)
-            for seed, (config, companion) in enumerate(zip(configs, chosen, strict=True))
-        ]
-        mixed = Streams.mixed([(parts[0], 3.0, every), (parts[1], 1.0, known)])
-        # The other model reads no 7: it goes on as if that had not come.
-        one, other = np.exp(parts[0].read(IDS)), np.exp(parts[1].read(IDS[known[IDS] >= 0]))
-        spread = np.zeros(len(IDS))
-        spread[known[IDS] >= 0] = other
-        assert np.exp(mixed.read(IDS))[1:] == pytest.approx((0.75 * one + 0.25 * spread)[1:], rel=1e-5)
-
-
-def test_a_batch_writes_what_each_would_alone() -> None:
-    config = small.network(SYMBOLS, members=2)
-    writer = predictor(config, small.random_weights(config), companion_of(SYMBOLS, 1))
-
-    def rows() -> list[Row]:
-        lengths = (70, 200, 5, 130)
-        return [
-            Row(IDS[: 1 + 2 * at], Sampling(0.8), np.random.default_rng(at), lambda ids, least=least: len(ids) >= least)  # type: ignore[misc]
-            for at, least in enumerate(lengths)
-        ]
-
-    together, alone = writer.write(rows()), [writer.write([row])[0] for row in rows()]
-    for one, other in zip(together, alone, strict=True):
-        np.testing.assert_array_equal(one, other)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import textwrap
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from galvanic import source
 from galvanic.errors import UserError
 from galvanic.source import chunks, clean, cleaned, pieces
 from galvanic.text import TextOptions, body, prepare
-from galvanic.text.body import unwrap
 from galvanic.text.classic import words_only
 from tests.worker.texts import babble
 
@@ -100,39 +98,6 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path, recipe: str) -> N
     for path, problem in ((bad, "bad.txt isn't UTF-8 text"), (tmp_path / "none.txt", "cannot be read: No such")):
         with pytest.raises(UserError, match=problem):
             prepare(path, TextOptions(recipe))
-
-
-def joined_line_by_line(text: str, width: int) -> str:
-    """What `unwrap` does, told one line at a time."""
-    lines = text.split("\n")
-    breaks = ["\n"] * (len(lines) - 1)
-    number = 0
-    while number < len(lines):
-        end = number
-        while end < len(lines) and lines[end].strip():
-            end += 1
-        inner = range(number, end - 1)
-        full = sum(len(lines[i].strip()) + 1 + len(lines[i + 1].split()[0]) > 0.9 * width for i in inner)
-        if len(inner) and full >= len(inner) / 2:
-            for i in inner:
-                breaks[i] = " "
-        number = end + 1
-    return "".join(itertools.chain.from_iterable(itertools.zip_longest(lines, breaks, fillvalue="")))
-
-
-WRAPPED = st.lists(
-    st.one_of(
-        st.integers(1, 120).map(lambda words: textwrap.fill(babble(6 * words, words), 60)),
-        st.text(st.sampled_from("ab \t\x0b\u3000é漢\n"), max_size=80),
-        st.sampled_from(["", " ", "A verse,\n  and another\nof three"]),
-    ),
-    max_size=12,
-).map("\n".join)
-
-
-@given(WRAPPED, st.sampled_from([55, 60, 75]))
-def test_lines_are_joined_paragraph_by_paragraph(text: str, width: int) -> None:
-    assert unwrap(text, width) == joined_line_by_line(text, width)
 
 
 def test_wrapped_text_gives_the_same_whether_cut_or_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from galvanic.errors import UserError
-from galvanic.learners import WindowsLearner, make_learner
+from galvanic.learners import make_learner
 from galvanic.model_file import load
 from galvanic.options import TrainOptions
 from galvanic.plan import Plan, make_plan
@@ -123,14 +123,3 @@ def test_nothing_of_the_heldout_part_is_ever_learned() -> None:
     for name, weight in plain.items():
         np.testing.assert_array_equal(weight, other_heldout[name])
     assert any(not np.array_equal(weight, other_text[name]) for name, weight in plain.items())
-
-
-def test_an_epoch_of_windows_shows_each_once() -> None:
-    prepared = prepare(TEXT, TextOptions("classic"))
-    learner = make_learner(small_plan("classic"), prepared, 1)
-    assert isinstance(learner, WindowsLearner)
-    learner.begin_epoch(1)
-    assert learner.steps == -(-prepared.patterns // 64)
-    counts = [learner.step(index, 0.0)[1] for index in range(learner.steps)]
-    assert sum(counts) == prepared.patterns
-    assert sorted(learner._order) == list(range(prepared.patterns))
