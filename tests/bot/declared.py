@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import discord
@@ -45,10 +47,25 @@ def call_each(live: Live) -> dict[str, Interaction]:
     return called
 
 
-def custom_ids(bot: Galvanic) -> dict[str, str]:
-    """Return an id of a control for each of the bot's actions, about something that is not there."""
-    found = {name: _argument(action.arguments) for name, action in bot.core.components.actions.items()}
-    return {name: ":".join(filter(None, ("galvanic", name, argument))) for name, argument in found.items()}
+def custom_ids(bot: Galvanic, about: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an id of a control for each of the bot's actions. `about`: by pattern of an argument (`bot.components`),
+    what is there; the others are about nothing."""
+    made = {}
+    for name, action in bot.core.components.actions.items():
+        pattern = action.arguments
+        for argument, value in (about or {}).items():
+            pattern = pattern.replace(argument, re.escape(value))
+        made[name] = ":".join(filter(None, ("galvanic", name, _argument(pattern))))
+    return made
+
+
+def options_with_choices(bot: Galvanic) -> list[tuple[str, str]]:
+    """Return the command and the name of each option for which the bot offers choices while somebody types."""
+    commands = bot.tree.walk_commands(type=discord.AppCommandType.chat_input)
+    leaves = (one for one in commands if isinstance(one, app_commands.Command))
+    return [
+        (one.qualified_name, option.display_name) for one in leaves for option in one.parameters if option.autocomplete
+    ]
 
 
 @functools.cache

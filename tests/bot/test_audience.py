@@ -139,6 +139,10 @@ def test_it_says_yes_exactly_where_every_possible_member_could_have_read(
 NONE = dict.fromkeys(ROLES, 0)
 
 
+def test_the_bot_itself_is_no_reader() -> None:
+    assert Server(private_to(ROLES[0], ME, MY_ROLE), private_to(ROLES[0]), NONE).reads()
+
+
 def test_a_role_that_the_cache_does_not_know_may_be_held() -> None:
     assert not Server(private_to(499), private_to(ROLES[0]), NONE).reads()
 

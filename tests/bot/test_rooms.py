@@ -5,6 +5,7 @@ from __future__ import annotations
 import discord
 import pytest
 
+from bot.components import JOB, MODEL, USER
 from bot.models import embeds as model_embeds
 from bot.servers.access import Viewer
 from playground.places import CHANNEL_IDS
@@ -20,6 +21,7 @@ from shared.jobs import (
     MixPart,
 )
 from tests.bot.channels import model_of
+from tests.bot.declared import custom_ids, options_with_choices, slash_commands
 from tests.bot.live import Live, text_of
 from tests.bot.rooms import ADA, BEN, CELLAR, GUILD, LAB, SECRET, begun, den, heard, opened, ref, standing
 from tests.bot.stand_in import StandIn, lab
@@ -86,10 +88,6 @@ async def test_a_file_is_not_handed_out_late_when_words_were_withdrawn_meanwhile
     assert not message.attachments
 
 
-MODEL_BUTTONS = ("use", "export", "delete", "more", f"delete-now:m1:{BEN}")
-TEXT_BUTTONS = ("again", "continue", "hotter", "cooler")
-
-
 async def refusals(live: Live, channel: str, custom_ids: list[str]) -> list[str]:
     """What Ben hears when he presses buttons with these ids on a message of the bot's, none of which was ever shown."""
     view = discord.ui.View(timeout=None)
@@ -108,6 +106,22 @@ async def refusals(live: Live, channel: str, custom_ids: list[str]) -> list[str]
     return heard_by_ben()
 
 
+async def test_elsewhere_no_option_of_any_command_knows_it(live: Live) -> None:
+    model = heard(live, corpus_title=SECRET)
+    offered = {CELLAR: 0, LAB: 0}
+    for command, option in options_with_choices(live.bot):
+        for where in offered:
+            offered[where] += len(await live.acts.autocomplete(ADA, where, command, option, "whispers", {}))
+        given = {**slash_commands(live.bot)[command], option: "whispers"}
+        called = live.slash("ada", command, "lab", **given)
+        await live.until(lambda called=called: called.responded, command)  # type: ignore[misc]
+    await live.handled()
+    assert offered[CELLAR] > 5
+    assert offered[LAB] == 0
+    assert not [one for one in live.world.messages[LAB].values() if SECRET in text_of(one)]
+    assert await live.models.registry.record("m1") == model
+
+
 async def test_guessed_ids_open_nothing(live: Live) -> None:
     heard(live, corpus_title=SECRET)
     worker = StandIn(live.bot.settings)
@@ -116,12 +130,14 @@ async def test_guessed_ids_open_nothing(live: Live) -> None:
     worker.write(text.job_id, SECRET)
     await begun(live, CELLAR)
     worker.begin().publish(Sample(epoch=1, text=SECRET))
-    models = [f"galvanic:{word if 'm1' in word else f'{word}:m1'}" for word in MODEL_BUTTONS]
-    texts = [f"galvanic:{word}:{text.job_id}" for word in TEXT_BUTTONS]
-    for channel, of_training in (("tavern", "can't show these samples here"), ("atrium", "There is no training")):
-        said = await refusals(live, channel, [*models, *texts, "galvanic:samples:t-77"])
-        expected = ["can no longer be used"] * len(models) + ["no longer have this text"] * len(texts) + [of_training]
-        assert [words for words, answer in zip(expected, said, strict=True) if words not in answer] == []
+    known = {MODEL: "m1", JOB: text.job_id, USER: str(BEN)}
+    actions, ids = live.core.components.actions, custom_ids(live.bot, known)
+    about = [name for name, one in actions.items() if (MODEL in one.arguments or JOB in one.arguments)]
+    pressed = [ids[name] for name in about if actions[name].who != "anybody" and actions[name].how != "form"]
+    for channel in ("tavern", "atrium"):
+        said = await refusals(live, channel, [*pressed, "galvanic:samples:t-77"])
+        of_models = [answer for custom_id, answer in zip(pressed, said, strict=False) if ":m1" in custom_id]
+        assert all("can no longer be used" in answer for answer in of_models)
         assert not any(SECRET in answer or "whispers" in answer for answer in said)
     (said,) = await refusals(live, "atrium", ["galvanic:cancel:t-77"])
     assert "There is no training" in said

@@ -48,17 +48,7 @@ def test_outside_no_command_knows_it(system: System) -> None:
     system.add_model("public")
     for typed in (
         "!generate the sea --model whispers",
-        "!generate --model whispers",
-        "!compare the sea --models whispers,public",
-        "!surprise the sea --model whispers",
         "!train harbour --from whispers",
-        "!train more --from whispers",
-        "!model info whispers",
-        "!model use whispers",
-        "!model rename whispers open",
-        "!model delete whispers",
-        "!model share whispers server",
-        "!model unshare whispers",
         "!model export whispers",
     ):
         for person in ("dora", "ada"):  # not even for who could read it: others read along
