@@ -105,8 +105,8 @@ class Galvanic(commands.Bot):
         gc.freeze()
         log.info("ready", guilds=len(self.guilds))
 
-    async def process_commands(self, message: discord.Message) -> None:
-        await self.core.routing.route(message)
+    async def on_message(self, _message: discord.Message, /) -> None:
+        """Leave messages to `bot.routing`."""
 
     def dispatch(self, event_name: str, /, *args: Any, **kwargs: Any) -> None:
         """Call the listeners of an event, unless the bot is closed: there is no loop then that they could run in."""

@@ -83,7 +83,7 @@ def build(bot: commands.Bot, *, settings: Settings, connection: redis.asyncio.Re
         typing=typing,
         delivery=delivery,
         requests=Requests(access=access, admission=admission, delivery=delivery),
-        routing=Routing(bot),
+        routing=Routing(bot=bot),
         chores=chores,
         services=[chores, delivery],
     )

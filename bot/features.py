@@ -25,7 +25,7 @@ class Features:
 
 
 async def setup(core: Core) -> Features:
-    await core.add(core.responder)
+    await core.add(core.responder, core.routing)
     models = await bot.models.feature.setup(core)
     panel = await bot.admin.feature.setup(core, registry=models.registry)
     channels = await bot.channels.feature.setup(core, models=models)

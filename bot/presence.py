@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 
+import discord
 import redis.asyncio
 import structlog
-from discord.ext import commands
 from redis.exceptions import RedisError
 
 from bot import gateway, intents
@@ -23,9 +23,9 @@ log = structlog.get_logger()
 
 class Presence(Service):
     def __init__(
-        self, bot: commands.Bot, *, settings: Settings, connection: redis.asyncio.Redis, lock: BotLock
+        self, client: discord.Client, *, settings: Settings, connection: redis.asyncio.Redis, lock: BotLock
     ) -> None:
-        self._bot = bot
+        self._client = client
         self._settings = settings
         self._redis = connection
         self._lock = lock
@@ -62,7 +62,7 @@ class Presence(Service):
 
     async def _tell_trouble(self) -> None:
         """Say in Redis, for `make run` to show, that Discord cannot be reached, or what it does not grant."""
-        trouble = intents.missing(self._bot, self._settings)
+        trouble = intents.missing(self._client, self._settings)
         if self.away_since is not None and time.monotonic() - self.away_since > gateway.AWAY_S:
             trouble = gateway.AWAY
         if trouble is not None:
@@ -74,11 +74,11 @@ class Presence(Service):
             await self._lock.keep()
         except AnotherBot:
             self.overtaken = True
-            self._bot.loop.create_task(self._bot.close())  # which cancels this task
+            self._client.loop.create_task(self._client.close())  # which cancels this task
             await asyncio.Event().wait()
 
     async def _beat(self) -> None:
-        await presence.beat_async(self._redis, presence.BOT, str(self._bot.user))
+        await presence.beat_async(self._redis, presence.BOT, str(self._client.user))
         # A Redis that lost its data meanwhile has no number, and the next start would refuse what was written since.
         await redis_call(self._redis.set(keys.VERSION, DATA_VERSION, nx=True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import discord
@@ -15,28 +16,29 @@ Listener = Callable[[commands.Context[Any]], Awaitable[bool]]
 """Takes a message that is no command, or returns False."""
 
 
-class Routing:
+@dataclass(eq=False, repr=False)
+class Routing(commands.Cog):
     """Commands go first, then what features hear for, then words to the bot: the event `addressed`."""
 
-    def __init__(self, bot: commands.Bot) -> None:
-        self._bot = bot
-        self._listeners: list[Listener] = []
+    bot: commands.Bot
+    _listeners: list[Listener] = field(init=False, default_factory=list)
 
     def hear(self, listener: Listener) -> None:
         """Ask `listener` about each message of a person that is no command, before it counts as words to the bot."""
         self._listeners.append(listener)
 
-    async def route(self, message: discord.Message) -> None:
+    @commands.Cog.listener()
+    async def on_message(self, message: discord.Message) -> None:
         if message.author.bot or message.webhook_id is not None:
             return
         message.content = replace_surrogates(message.content)
-        ctx: commands.Context[Any] = await self._bot.get_context(message)
+        ctx: commands.Context[Any] = await self.bot.get_context(message)
         if ctx.command is None:
             for listener in self._listeners:
                 if await listener(ctx):
                     return
-            words = decoding.to_bot(message, self._bot.user.id) if self._bot.user is not None else None
+            words = decoding.to_bot(message, self.bot.user.id) if self.bot.user is not None else None
             if words is not None:
-                self._bot.dispatch("addressed", ctx, words)
+                self.bot.dispatch("addressed", ctx, words)
                 return
-        await self._bot.invoke(ctx)
+        await self.bot.invoke(ctx)

@@ -1,0 +1,1 @@
+"""The quiz, and the texts that people liked best."""
