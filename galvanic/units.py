@@ -35,13 +35,12 @@ def duration(seconds: float) -> str:
 
 def course(epochs: int, seconds: float, stopped: str, before: int = 0) -> str:
     """Say how many epochs a training took, how long, and why it ended. `before`: epochs of the models before it."""
-    taken = duration(seconds)
-    whole = f"{count(epochs, 'epoch')}, {taken}"
+    whole = f"{count(epochs, 'epoch')}, {duration(seconds)}"
     went = {
         "done": whole,
         "early": f"{whole}, stopped when unseen text got no better",
-        "time": f"{taken}, stopped by the time limit in epoch {epochs:,}",
-        "finish": f"{taken}, finished on request in epoch {epochs:,}",
+        "time": f"{whole}, stopped by the time limit",
+        "finish": f"{whole}, finished on request",
     }.get(stopped, whole)
     return f"{went}; the models before it: {count(before, 'epoch')}" if before else went
 

@@ -39,10 +39,10 @@ class Verdict(Measured):
         if lead is not None and lead < _BETTER_NATS:
             why = f"a Markov bot predicts new text {'better' if lead < -_BETTER_NATS else 'as well'}"
         said = {
-            "begun": f"It has hardly begun: {why}.",
+            "begun": f"Has hardly begun: {why}.",
             "words": "Its words are mostly right.",
-            "reads": "It reads like its text.",
-            "recites": "It mostly copies its text.",
+            "reads": "Reads like its text.",
+            "recites": "Mostly copies its text.",
         }
         next_step = {
             "longer": "Longer training would help most.",

@@ -98,8 +98,7 @@ def training(job: TrainJob, state: TrainingState, context: CardContext) -> disco
     else:
         embed = _unfinished(job, state, context)
     chars = "" if job.imports else count(job.corpus.chars, "character")
-    footer = filter(None, [f"recipe {job.options.recipe}", chars, f"job {job.job_id}"])
-    return embed.set_footer(text=" · ".join(footer))
+    return embed.set_footer(text=", ".join(filter(None, [job.options.recipe, chars, f"job {job.job_id}"])))
 
 
 def _note(title: str, said: str, colour: discord.Colour | None, job_id: str) -> discord.Embed:
@@ -281,7 +280,7 @@ def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embe
     more = f" `{as_typed(context.prefix, 'train', 'source', 'more')}` trains it further."
     words = ("seed", "I think" if model.source_channels else "the monster")
     what = f"`{model.name}` is trained"
-    said = f"Try `{as_typed(context.prefix, 'generate', *words)}`, or any other words."
+    said = f"Try `{as_typed(context.prefix, 'generate', *words)}`."
     said += more if told.step in (None, "longer") else ""
     if not context.quotable:
         said = (
@@ -304,11 +303,11 @@ def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embe
     colour = {"reads": GREEN, "words": BLURPLE, "begun": AMBER, "recites": AMBER, None: BLURPLE}[told.kind]
     embed = discord.Embed(title=f"Learned {clipped(model.corpus_title, TITLE_LIMIT - 10)}", colour=colour)
     headline = f"**{told.headline}**\n" if told.headline else ""
-    embed.description = f"{headline}✅ {what}.\n{said}"
+    embed.description = f"{headline}{what}. {said}"
     (measured_on, loss), *others = told.figures.items()
     add_fields(embed, {measured_on: loss}, inline=False)
     add_fields(embed, {**dict(others), "Training": _course(end), "Started from": _start(model)})
-    samples = end.samples[:3] if context.quotable else ()
+    samples = end.samples[:2] if context.quotable else ()
     below = {f"{_SAMPLE} {number}": quote(context.blocked.mask(one)) for number, one in enumerate(samples, start=1)}
     notes = clipped(context.blocked.mask("\n".join(end.notes)).strip(), FIELD_LIMIT)
     add_fields(embed, {**below, "Worth knowing": notes}, inline=False)

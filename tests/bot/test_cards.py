@@ -165,11 +165,11 @@ def test_a_training_card_shows_one_measure_from_its_first_sample_to_its_end() ->
     assert (shown["Its own text"] or "").startswith("5.34 bits")
 
 
-def test_the_finished_card_has_curve_and_three_samples() -> None:
+def test_the_finished_card_has_curve_and_two_samples() -> None:
     embed = card(view_of(finished(notes=("It recites.",))))
     assert embed.image.url == "attachment://loss.png"
     shown = fields(embed)
-    assert [shown[f"Sample {n}"] for n in (1, 2, 3)] == ["> one", "> two", "> three"]
+    assert [shown[f"Sample {n}"] for n in (1, 2)] == ["> one", "> two"]
     assert shown["Worth knowing"] == "It recites."
 
 
@@ -205,8 +205,8 @@ def test_the_finished_card_tells_where_it_came_from() -> None:
     [
         ("done", "3 epochs, 2 min 01 s"),
         ("early", "3 epochs, 2 min 01 s, stopped when unseen text got no better"),
-        ("time", "2 min 01 s, stopped by the time limit in epoch 3"),
-        ("finish", "2 min 01 s, finished on request in epoch 3"),
+        ("time", "3 epochs, 2 min 01 s, stopped by the time limit"),
+        ("finish", "3 epochs, 2 min 01 s, finished on request"),
     ],
 )
 def test_the_finished_card_tells_why_it_ended(stopped: Any, said: str) -> None:
@@ -225,7 +225,9 @@ def test_the_finished_card_begins_with_its_verdict_and_is_green_only_when_earned
     lines = (embed.description or "").splitlines()
     if kind:
         assert lines.pop(0) == f"**{told.headline}**"
-    assert lines[0].startswith("✅")
+    assert lines == [
+        "`tides` is now this channel's model. Try `!generate the monster`. `!train more` trains it further."
+    ]
     assert told.figures.items() <= fields(embed).items()
 
 

@@ -28,7 +28,7 @@ def test_a_card_fills_unasked_and_the_model_talks(page: Tab) -> None:
     page.type("!train harbour --epochs 300 --minutes 0.4")
     page.answer("Training", "Epoch", "Unseen text", "Sample after epoch", seconds=90)
     page.shot("card-while-training")
-    card = page.answer("is now this channel's model", "Sample 3", seconds=120)
+    card = page.answer("is now this channel's model", "Sample 2", seconds=120)
     page.wait_for_picture(card)
     page.shot("card-finished")
     page.type("!generate the tide --length 200")

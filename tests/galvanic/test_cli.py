@@ -112,7 +112,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(text: Path, tm
     assert "Traceback" not in errors
     assert (tmp_path / "m.checkpoint" / "checkpoint.safetensors").exists()
     done = worker("train", text, "--out", tmp_path / "m", "--minutes", "0.001", data=tmp_path)
-    assert re.search(r"^Training: (\d+ min )?\d+ s, stopped by the time limit in epoch", done.stdout, re.MULTILINE)
+    assert re.search(r"^Training: \d+ epochs?, (\d+ min )?\d+ s, stopped by the time limit", done.stdout, re.MULTILINE)
     assert (tmp_path / "m.safetensors").exists()
 
 

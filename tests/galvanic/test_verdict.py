@@ -81,9 +81,9 @@ def test_the_next_step_follows_from_the_curve(
 
 
 def test_it_is_said_why() -> None:
-    assert judged().headline == "It reads like its text. Longer training would help most."
+    assert judged().headline == "Reads like its text. Longer training would help most."
     assert judged(FALLING[:1], ngrams_loss=1.0).headline == (
-        "It has hardly begun: a Markov bot predicts new text as well. Longer training would help most."
+        "Has hardly begun: a Markov bot predicts new text as well. Longer training would help most."
     )
     assert "begun: a Markov bot predicts new text better." in judged(ngrams_loss=0.8).headline
     assert "many of its words don't exist. Longer" in judged(known_words=0.5).headline
