@@ -151,8 +151,10 @@ async def next_run(live: Live) -> None:
     """The imports of a bot that was killed, and of the next run of it."""
     await live.channels.importer.stop()
     live.faults.clear()
-    live.channels.importer = dataclasses.replace(live.channels.importer)
-    live.channels.importer.start()
+    again = dataclasses.replace(live.channels.importer)
+    channels = dataclasses.replace(live.channels, importer=again)
+    live.bot.features = dataclasses.replace(live.bot.features, channels=channels)
+    again.start()
 
 
 class Known:
