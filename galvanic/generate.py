@@ -1,4 +1,9 @@
-"""Models that write and score: one, or several that write one text."""
+"""Models that write and score texts: one (`TextModel`), or several that write one text together (`Mixture`).
+
+`Author.generate_batch` writes texts in four steps. The request's seed becomes ids through the recipe of the model's
+text. The predictor continues all seeds. If a `char` model's first letter would make another word of a whole word at the
+seed's end, that text is written again after a space or another sign. Texts are cut at sentences or words.
+"""
 
 from __future__ import annotations
 
@@ -35,150 +40,163 @@ from galvanic.windows import Windows
 
 
 def predictor(config: NetworkConfig, weights: Weights, companion: Companion | None = None) -> Predictor:
-    """What reads and writes symbols with the weights of a network."""
+    """Return the predictor of a network with these weights."""
     return Streams.of(config, weights, companion) if config.kind == "streams" else Windows(config, weights)
 
 
 AS_THE_TUTORIAL = {"classic"}
-"""Recipes whose loops are not broken unless asked, and whose texts are not cut at words: so the tutorial shows them."""
+"""Recipes that write as the tutorial does: loops are not broken unless asked for, and texts are not cut at words."""
 _PARAGRAPHS = 0.02
-"""Chance of an empty line from which a model's paragraphs are set apart by one: the starter's is 0.17."""
+"""Probability of an empty line from which a model's paragraphs are set apart by one: the starter's is 0.17."""
 _LETTERS = 0.1
-"""Chance of likely letters at a paragraph's beginning from which a text begins with one, with a capital one if these
-alone have it: the starter's is 0.62."""
+"""Total probability of the likely letters after a line break from which a text begins with one of them, a capital one
+if the capitals alone have it: the starter's is 0.62."""
 _UNLIKELY = 0.2
-"""Share of the likeliest letter's chance below which none begins a text: a model that has read no more than a line
-break gives letters that its text lacks up to a seventh."""
+"""Share of the likeliest letter's probability below which a letter begins no text. A model that has read a line break
+alone gives letters that its text lacks up to a seventh."""
 _NOTHING_KEPT = "The model keeps nothing of the text that it learned from, so it begins where a line begins."
 WHOLE_WORD = 0.008
-"""Chance of one of `_AFTER_WORDS`, for the model or the starter, from which the word at a seed's end is a whole one.
-People seldom stop inside a word: on text that a model had not learned no whole word was below it, and an eighth of
-beginnings of words above, most of them words themselves. See docs/decisions/112-words-at-the-end-of-a-seed.md."""
+"""Probability of one of `_AFTER_WORDS`, by the model or the starter, from which a seed ends with a whole word.
+People seldom stop inside a word. On text that a model had not learned, all whole words were above it, and an eighth of
+the beginnings of words, most of which are words themselves (docs/decisions/112-words-at-the-end-of-a-seed.md)."""
 NEW_WORD = 0.005
-"""Chance of a seed's last letter, after those before it, below which it ends a word that the model does not know, which
-is a whole one, too: of beginnings of words 0.8 % are below it, "lol" and "brb" at 0.0001."""
+"""Probability of a seed's last letter below which the model doesn't know the word, and it counts as a whole one. Of the
+beginnings of words 0.8 % are below it; "lol" and "brb" have 0.0001."""
 _AFTER_WORDS = " \n,."
 _JUDGED = 64  # characters of a seed by which its end is judged
-_MOST_SYMBOLS = 4  # to a character asked for, so that no text goes on for ever
-_TIMED = 8  # symbols by which a model's pace is measured
-_MOST_SEED = 1_000  # characters of the corpus that an answer carries as its beginning
+_MOST_SYMBOLS = 4  # symbols for each character asked for, at most: some symbols write nothing that is kept
+_TIMED = 8  # symbols by which a model's speed is measured
+_MOST_SEED = 1_000  # characters of the corpus that an answer carries as its seed
 
 
 @dataclass
-class _Begun:
+class _Writing:
+    """A text that is being written."""
+
     request: WriteRequest
     row: Row
     read: Seed
-    seed: str
+    seed: str  # as it is shown
     random_seed: int
     ids: Ids = field(default_factory=lambda: np.zeros(0, np.int32))  # written
-    opening: str | None = None  # what is put between a whole word and the text; None until that is judged
-    first: str = ""  # the text's first letter, if that was read as the seed
+    opening: str | None = None  # the sign between a whole word at the seed's end and the text; None: not judged yet
+    first: str = ""  # the text's first letter, if that was chosen as the seed
 
 
 class Author(ABC):
+    """A model, or several together, that can continue a seed."""
+
     recipe: RecipeName
     vocabulary: Vocabulary
     predictor: Predictor
-    loss: float  # nats a character, by which it draws (`usual_drawing`)
+    loss: float  # nats per character; decides its usual temperature (`usual_drawing`)
 
     def generate(self, seed: str, length: int, **options: object) -> Generation:
-        """Continue a seed; `options` are further fields of `WriteRequest`. Raises UserError where nothing of the seed
-        can be used, or a number is out of range."""
+        """Continue a seed; `options` are further fields of `WriteRequest`. Raises UserError if nothing of the seed can
+        be used, or a number is out of range."""
         (written,) = self.generate_batch([checked(WriteRequest, {"seed": seed, "length": length, **options})])
         if isinstance(written, UserError):
             raise written
         return written
 
     def generate_batch(self, requests: Sequence[WriteRequest]) -> list[Generation | UserError]:
-        """Continue several seeds in one pass. Each gets the text that it would get alone, or its own error."""
+        """Continue several seeds at once. Each gets the text that it would get alone, or its own error."""
         started = time.monotonic()
-        begun = [self._begin(request) for request in requests]
-        going = [one for one in begun if isinstance(one, _Begun)]
-        for one, ids in zip(going, self.predictor.write([one.row for one in going]), strict=True):
-            one.ids = ids
-        self._write_anew([one for one in going if one.opening])
-        return [one if isinstance(one, UserError) else self._finish(one, started) for one in begun]
+        results = [self._begin(request) for request in requests]
+        writings = [result for result in results if isinstance(result, _Writing)]
+        for writing, ids in zip(writings, self.predictor.write([writing.row for writing in writings]), strict=True):
+            writing.ids = ids
+        self._write_again([writing for writing in writings if writing.opening])
+        return [result if isinstance(result, UserError) else self._finish(result, started) for result in results]
 
-    def _write_anew(self, begun: Sequence[_Begun]) -> None:
-        """Write texts behind what sets them apart. One that is late stays as it was, if that is long enough."""
+    def _write_again(self, writings: Sequence[_Writing]) -> None:
+        """Write texts again, after the sign that sets them apart from the seed.
+
+        A text whose deadline passes meanwhile stays as it was written first, if that is long enough.
+        """
         rows = [
             replace(
-                one.row,
-                seed=np.append(one.row.seed, self.vocabulary.encode(one.opening or "")),
-                random=np.random.default_rng(one.random_seed),
+                writing.row,
+                seed=np.append(writing.row.seed, self.vocabulary.encode(writing.opening or "")),
+                random=np.random.default_rng(writing.random_seed),
             )
-            for one in begun
+            for writing in writings
         ]
-        for one, row, ids in zip(begun, rows, self.predictor.write(rows), strict=True):
+        for writing, row, ids in zip(writings, rows, self.predictor.write(rows), strict=True):
             if not row.late:
-                one.ids = ids
-            elif one.row.enough(one.ids):
-                one.opening = ""
+                writing.ids = ids
+            elif writing.row.enough(writing.ids):
+                writing.opening = ""
             else:
-                one.row.late = True
+                writing.row.late = True
 
-    def _sets_apart(self, begun: _Begun, ids: Ids) -> bool:
-        """Whether the text, of which this is the beginning, makes another word of a whole one at the seed's end: then
-        it is to be begun anew, behind a space or another sign. Judged once, for a text's first symbol stays."""
-        if begun.opening is not None or self.recipe != "char":
+    def _needs_opening(self, writing: _Writing, ids: Ids) -> bool:
+        """Return whether these first ids of a text make another word of a whole word at the seed's end.
+
+        If so, `writing.opening` becomes the likeliest of `_AFTER_WORDS`, and the text is to be written again after it.
+        It is judged once for a text, whose first symbol stays the same.
+        """
+        if writing.opening is not None or self.recipe != "char":
             return False
-        begun.opening = ""
-        seed, first = self.vocabulary.decode(begun.row.seed[-_JUDGED:]), self.vocabulary.decode(ids[:1])
+        writing.opening = ""
+        seed, first = self.vocabulary.decode(writing.row.seed[-_JUDGED:]), self.vocabulary.decode(ids[:1])
         signs = "".join(sign for sign in _AFTER_WORDS if sign in self.vocabulary.symbols)
         if not signs or not joins(seed[-1], first):
             return False
         try:
-            last, after = _chances(self, seed, signs, begun.row.until)
+            last, after = _probabilities(self, seed, signs, writing.row.until)
             # A last letter that the model does not expect ends a word that it does not know.
             new = len(seed) > 1 and seed[-2:].isalpha() and last < NEW_WORD
-            if new or sum(after) >= WHOLE_WORD or _is_english_word(seed, begun.row.until):
-                begun.opening = signs[after.index(max(after))]
-        except UserError:  # too late, which ends the text, too, unless it is long enough by now
+            if new or sum(after) >= WHOLE_WORD or _is_english_word(seed, writing.row.until):
+                writing.opening = signs[after.index(max(after))]
+        except UserError:  # the deadline has passed, which ends the text as well, unless it is long enough by now
             return False
-        return bool(begun.opening)
+        return bool(writing.opening)
 
     @abstractmethod
     def draw_window(self, random: np.random.Generator) -> Ids:
-        """Ids of a random window of the corpus, [symbols]."""
+        """Return the ids of a random window of the corpus, [symbols]."""
 
     def _read_seed(self, seed: str) -> Seed:
-        """A seed as ids, never empty. Raises UserError where nothing of it can be used."""
+        """Turn a seed into ids, never none. Raises UserError if nothing of it can be used."""
         return get_recipe(self.recipe).seed(seed, self.vocabulary)
 
-    def _begin(self, request: WriteRequest) -> _Begun | UserError:
-        if time.monotonic() > request.until:  # before anything is read for it
+    def _begin(self, request: WriteRequest) -> _Writing | UserError:
+        """Read the seed of a request, and return the text to be written, or why it can't be."""
+        if time.monotonic() > request.until:
             return too_slow()
         random_seed = secrets.randbelow(2**32) if request.random_seed is None else request.random_seed
         random = np.random.default_rng(random_seed)
         try:
             sampling = self._sampling(request)
             if request.from_corpus or request.from_line:
-                known, seed = self._draw_seed(request, random)
+                read, seed = self._draw_seed(request, random)
             else:
-                known, seed = self._read_seed(request.seed), request.seed
+                read, seed = self._read_seed(request.seed), request.seed
         except UserError as error:
             return error
         lengths = self.vocabulary.lengths
-        needed = request.length + known.open_end + LOOK
+        needed = request.length + read.open_end + LOOK
 
         def enough(ids: Ids) -> bool:
             return int(lengths[ids].sum()) >= needed or len(ids) >= _MOST_SYMBOLS * request.length
 
-        row = Row(known.ids, sampling, random, enough, request.until)
-        begun = _Begun(request, row, known, seed, random_seed)
+        row = Row(read.ids, sampling, random, enough, request.until)
+        writing = _Writing(request, row, read, seed, random_seed)
         if not seed:
-            begun.first, begun.opening = self.vocabulary.decode(known.ids).lstrip(), ""
-        row.enough = lambda ids: self._sets_apart(begun, ids) or enough(ids)
-        return begun
+            writing.first, writing.opening = self.vocabulary.decode(read.ids).lstrip(), ""
+        row.enough = lambda ids: self._needs_opening(writing, ids) or enough(ids)
+        return writing
 
     def _draw_seed(self, request: WriteRequest, random: np.random.Generator) -> tuple[Seed, str]:
-        """Draw a window of the corpus, or a line of it; return with it what is shown as the seed: nothing, if the model
-        keeps nothing of its corpus. Raises UserError as `Predictor.read`."""
+        """Draw a seed from the corpus: a window, or a line. Return it with the text that is shown as the seed.
+
+        That text is empty if the model keeps nothing of its corpus. Raises UserError if the deadline passes.
+        """
         if request.from_line:
             line = draw_line(lambda: self._text_of(self.draw_window(random)))
             if line.strip():
-                return replace(self._read_seed(line), notes=()), line  # they are about what a person types
+                return replace(self._read_seed(line), notes=()), line  # its notes are about what a person types
         window = self.draw_window(random)
         seed = self._text_of(window)
         if seed.strip() and self.recipe not in AS_THE_TUTORIAL and (words := whole_words(seed)):
@@ -188,20 +206,20 @@ class Author(ABC):
         return Seed(self._draw_start(window, random, request.until), (_NOTHING_KEPT,) * request.from_corpus), ""
 
     def _draw_start(self, line_break: Ids, random: np.random.Generator, until: float) -> Ids:
-        """Draw the symbols that the network reads before a text without a seed: the line breaks before a paragraph, and
-        its first letter, a capital one if the model likes to begin so."""
+        """Draw the seed of a model that keeps nothing of its corpus: the line breaks before a paragraph, and its first
+        letter, a capital one if the model often begins so."""
         if self.recipe != "char":
             return line_break
 
-        def chances(symbols: Sequence[str]) -> npt.NDArray[np.float64]:
+        def probabilities(symbols: Sequence[str]) -> npt.NDArray[np.float64]:
             texts = [self.vocabulary.encode(symbol) for symbol in symbols]
-            return np.exp([float(found[0]) for found in self.predictor.read_each(start, texts, until)])
+            return np.exp([float(log_probs[0]) for log_probs in self.predictor.read_each(start, texts, until)])
 
         start = line_break
-        if "\n" in self.vocabulary.symbols and chances("\n")[0] >= _PARAGRAPHS:
+        if "\n" in self.vocabulary.symbols and probabilities("\n")[0] >= _PARAGRAPHS:
             start = np.append(start, self.vocabulary.encode("\n"))
         letters = [symbol for symbol in self.vocabulary.symbols if symbol.isupper() or symbol.islower()]
-        likely = chances(letters)
+        likely = probabilities(letters)
         likely[likely < _UNLIKELY * max(likely, default=0)] = 0
         for chosen in likely * [letter.isupper() for letter in letters], likely:
             if chosen.sum() >= _LETTERS:
@@ -209,45 +227,50 @@ class Author(ABC):
         return start
 
     def _text_of(self, window: Ids) -> str:
-        """What is shown of a window: its end, if its symbols are long."""
+        """Return the text of a window, at most its last `_MOST_SEED` characters."""
         return self.vocabulary.decode(window)[-_MOST_SEED:]
 
     def _sampling(self, request: WriteRequest) -> Sampling:
+        """Return how to sample for a request: its options over what suits the model's recipe and loss."""
         usual = usual_drawing(self.recipe, self.loss)
         temperature = usual.temperature if request.temperature is None else request.temperature
         min_p = usual.min_p if request.min_p is None else request.min_p
         guard = self.recipe not in AS_THE_TUTORIAL if request.guard is None else request.guard
-        # Where there is one symbol, nothing else could come in its place.
+        # With a single symbol, nothing could come in place of a forbidden one.
         guard = guard and len(self.vocabulary) > 1
         filtered = request.top_k is not None or request.top_p is not None or request.min_p not in (None, usual.min_p)
         signs = self.vocabulary.signs if self.recipe == "char" and not filtered else ()
         return Sampling(temperature, request.top_k, request.top_p, min_p, guard, signs)
 
-    def _finish(self, begun: _Begun, started: float) -> Generation | UserError:
-        if begun.row.late:
+    def _finish(self, writing: _Writing, started: float) -> Generation | UserError:
+        """Decode a text, and cut it at its length."""
+        if writing.row.late:
             return too_slow()
-        request, ids = begun.request, begun.ids
-        # A pass goes on after this text was long enough, and its symbols may be long.
+        request, ids = writing.request, writing.ids
+        # Chunks write more than is needed, and symbols may be long.
         ends = np.cumsum(self.vocabulary.lengths[ids])
-        needed = request.length + begun.read.open_end + LOOK
-        text = (begun.opening or "") + self.vocabulary.decode(ids[: int(np.searchsorted(ends, needed)) + 1])
-        if begun.read.open_end:
+        needed = request.length + writing.read.open_end + LOOK
+        text = (writing.opening or "") + self.vocabulary.decode(ids[: int(np.searchsorted(ends, needed)) + 1])
+        if writing.read.open_end:
             text = text.removeprefix(" ")
-        if not begun.seed:
-            text = (begun.first + text).lstrip()
+        if not writing.seed:
+            text = (writing.first + text).lstrip()
         return Generation(
-            seed=begun.seed,
+            seed=writing.seed,
             text=cut(text, request.length, request.stop, at_words=self.recipe not in AS_THE_TUTORIAL),
-            temperature=begun.row.sampling.temperature,
-            min_p=begun.row.sampling.min_p,
-            random_seed=begun.random_seed,
-            notes=begun.read.notes,
+            temperature=writing.row.sampling.temperature,
+            min_p=writing.row.sampling.min_p,
+            random_seed=writing.random_seed,
+            notes=writing.read.notes,
             seconds=time.monotonic() - started,
         )
 
 
 class TextModel(Author):
-    """A model in memory. Safe between threads: no state between calls. `windows`: corpus ids, [windows, symbols]."""
+    """A model in memory. It keeps no state between calls, so threads may share it.
+
+    `windows`: pieces of the corpus that texts may begin with, ids [windows, symbols].
+    """
 
     def __init__(
         self, description: Description, weights: Weights, windows: npt.NDArray[Any], companion: Companion | None = None
@@ -263,7 +286,7 @@ class TextModel(Author):
         return np.asarray(self.windows[random.integers(len(self.windows))], np.int32)
 
     def seconds_per_symbol(self) -> float:
-        """Measure the processor time that it takes to read a symbol and predict the next one."""
+        """Measure the processor time to read a symbol and predict the next one: the least of three tries."""
         ids = np.zeros(_TIMED + 1, np.int32)
         self.predictor.read(ids[:2])  # the first call may compile the loop
         tries = []
@@ -274,34 +297,37 @@ class TextModel(Author):
         return min(tries)
 
     def score(self, text: str, until: float = math.inf) -> Score:
-        """How well the model foresees a text, per character of the text as given.
+        """Measure how well the model predicts a text: nats for each of its characters.
 
-        The text is read in order with carried state and the model stays as it is. The vocabulary's characters share all
-        probability but `unseen`; any other costs -ln(unseen) and the naming of one Unicode character, and is not read.
-        What the recipe's pipeline loses is charged as well (`galvanic.text.recipe`). A symbol of several characters
-        spreads its nats evenly over them, and so does what the pipeline loses over the characters that it dropped or
-        replaced; that of line breaks, and of case where nothing is dropped, over all. Raises UserError where nothing of
-        the text can be read, or it is not done by `until` (`time.monotonic`).
+        The text is read in order, with carried state, and the model doesn't learn from it. Its loss is that of a code
+        from which the text as given could be restored:
+        - the vocabulary's symbols share the probability `1 - unseen`. Any other character costs -ln(unseen) and the
+          choice of a Unicode character, and is not read;
+        - what the recipe's pipeline loses is charged as well (`galvanic.text.recipe`).
+
+        The nats of a symbol of several characters are spread evenly over these, and the pipeline's losses over the
+        characters that it dropped or replaced; losses of line breaks, and of case if nothing was dropped, over all.
+        Raises UserError if nothing of the text can be read, or it is not done by `until` (`time.monotonic`).
         """
         scoring = get_recipe(self.recipe).scoring(text, self.vocabulary, unwrapped=self.description.unwrapped)
         read = scoring.ids >= 0
-        known = scoring.ids[read]
+        ids = scoring.ids[read]
         unseen = self.description.unseen
         nats = np.full(len(read), math.log(UNICODE_SCALARS) - math.log(unseen))
-        if len(known):
-            lead = pad(known[:0]) if self.description.network.window else known[:0]
-            log_probs = self.predictor.read(np.concatenate([lead, known]), until)[len(lead) :]
+        if len(ids):
+            lead = pad(ids[:0]) if self.description.network.window else ids[:0]
+            log_probs = self.predictor.read(np.concatenate([lead, ids]), until)[len(lead) :]
             nats[read] = -log_probs.astype(np.float64) - math.log1p(-unseen)
         notes = scoring.notes
-        if len(known) < len(read):
-            unknown = len(read) - len(known)
+        if len(ids) < len(read):
+            unknown = len(read) - len(ids)
             charged = "was charged" if unknown == 1 else "were charged"
             notes = (*notes, f"{count(unknown, 'character')} that the model has never seen {charged} as such.")
         return Score(_spread(scoring, nats), notes)
 
 
 def _spread(scoring: ScoringText, nats: npt.NDArray[np.float64]) -> tuple[float, ...]:
-    """The nats of ids [symbols] and the cost of what the pipeline loses, for each character of the text as given."""
+    """Spread the nats of ids [symbols], and the pipeline's losses, over the characters of the text as given."""
     each = scoring.side_nats.copy()
     first = np.cumsum(scoring.lengths) - scoring.lengths
     places = np.repeat(scoring.starts - first, scoring.lengths) + np.arange(scoring.lengths.sum())
@@ -310,42 +336,44 @@ def _spread(scoring: ScoringText, nats: npt.NDArray[np.float64]) -> tuple[float,
 
 
 def load_model(path: Path) -> TextModel:
-    """Raises UserError as `galvanic.model_file.load`."""
+    """Load a model from its file. Raises UserError as `galvanic.model_file.load`."""
     return TextModel(*load(path))
 
 
-def _chances(author: Author, seed: str, signs: str, until: float) -> tuple[float, list[float]]:
-    """Return the chance of a seed's last character behind those before it, and of each sign behind the seed that the
-    author knows. Raises UserError if it is not done by `until`."""
+def _probabilities(author: Author, seed: str, signs: str, until: float) -> tuple[float, list[float]]:
+    """Return the probability of a seed's last character, and of each sign that the author has after the seed.
+
+    Raises UserError if it is not done by `until`.
+    """
     read, following = author.vocabulary.encode(f" {seed}"), author.vocabulary.encode(signs)
     before, after = author.predictor.read_ahead(read[read >= 0], following[following >= 0], until)
     return math.exp(before[-1]), np.exp(after).tolist()
 
 
 def _is_english_word(seed: str, until: float) -> bool:
-    """Return whether a seed ends with a whole word for the starter, which knows more words than a small text has.
+    """Return whether a seed ends with a whole word by the starter, which knows more words than a small text has.
 
-    Raises UserError as `_chances`.
+    Raises UserError if it is not done by `until`.
     """
     if not model_file.STARTER_FILE.exists():
         return False
     starter = _starter(model_file.STARTER_FILE)
-    known = starter.vocabulary.encode(seed[-1])[0] >= 0
-    return bool(known) and sum(_chances(starter, seed, _AFTER_WORDS, until)[1]) >= WHOLE_WORD
+    has_last = starter.vocabulary.encode(seed[-1])[0] >= 0
+    return bool(has_last) and sum(_probabilities(starter, seed, _AFTER_WORDS, until)[1]) >= WHOLE_WORD
 
 
 @functools.lru_cache(1)
 def _starter(path: Path) -> TextModel:
-    """The starter, which stays in memory: 5 MB."""
+    """Return the starter, which then stays in memory: 5 MB."""
     return load_model(path)
 
 
 class Mixture(Author):
-    """The weighted mean of several models' distributions, over all characters that any of them knows.
+    """The weighted mean of several models' predictions, over all characters that any of them has.
 
-    All models read what is drawn; one that lacks the character goes on as if it had not come. Temperature and filters
-    act on the mixed distribution. Safe between threads. Weights need not sum to 1. Raises UserError where a model is
-    not of the recipe `char`, or the weights cannot be used.
+    All models read each character that is sampled; one that lacks it keeps its state, as if it had not come.
+    Temperature and filters act on the mean. Threads may share it. The weights need not sum to 1. Raises UserError if a
+    model is not of the recipe `char`, or a weight is no number above 0.
     """
 
     recipe = "char"
@@ -373,6 +401,6 @@ class Mixture(Author):
         )
 
     def draw_window(self, random: np.random.Generator) -> Ids:
-        """Of the first model's corpus."""
+        """Return the ids of a random window of the first model's corpus."""
         first = self._parts[0][0]
         return self.vocabulary.encode(first.vocabulary.decode(first.draw_window(random)))

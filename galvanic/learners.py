@@ -1,4 +1,9 @@
-"""One step of learning, for each kind of network."""
+"""One step of learning, for each kind of network, and the held-out loss. With TensorFlow.
+
+`StreamsLearner` trains an LSTM that reads the text with carried state: AdamW, truncated back-propagation through time.
+`WindowsLearner` trains the tutorial's network on windows of 100 characters: Adam. `interpolate` and `calibrate` improve
+finished weights by the held-out loss. Losses are means in nats per symbol.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +26,18 @@ from galvanic.text.classic import windows
 from galvanic.text.vocabulary import symbol_counts
 
 Tensor = Any
-HELDOUT_STREAMS, JUDGED_LENGTH = 32, 64
-_JUDGED_AT_ONCE = 16_000_000  # numbers: of many symbols fewer places are judged at a time
-HELDOUT_MOST = 200_000  # of a held-out part longer than this the beginning is judged
+HELDOUT_STREAMS, JUDGED_LENGTH = 32, 64  # streams that the held-out part is read in, and symbols read at a time
+_JUDGED_AT_ONCE = 16_000_000  # probabilities computed at a time, at most: with many symbols, fewer places
+HELDOUT_MOST = 200_000  # symbols; of a longer held-out part the beginning is judged
 SHUFFLED_MOST = 10_000_000
-"""Windows up to this number are shuffled; of more, each step draws its own: the order alone would fill the memory."""
-LEAD_IN = 128  # characters read, unscored, before each held-out stream, so that it does not begin from nothing
+"""Windows whose order is shuffled, at most: for more, the order alone would fill the memory, and each step samples."""
+LEAD_IN = 128  # symbols read, unscored, before each held-out stream, so that it does not begin from a zero state
 
 
 class Learner(ABC):
-    """A network with its data and its optimiser; `plan.network.members` of them side by side."""
+    """A network, its data and its optimiser. An ensemble's members learn from the same batches, each with its own."""
 
-    steps: int  # of an epoch
+    steps: int  # in an epoch
 
     def __init__(self, plan: Plan, prepared: Prepared, random_seed: int, make_optimizer: Callable[[], Any]) -> None:
         self.plan = plan
@@ -43,7 +48,7 @@ class Learner(ABC):
         self.optimizers = [make_optimizer() for _ in seeds]
         for model, optimizer in zip(self.models, self.optimizers, strict=True):
             optimizer.build(model.trainable_variables)
-        # One pass over each weight and its moments.
+        # Compiled by XLA: one pass over each weight and its moments.
         self._update = [
             tf.function(functools.partial(self._clip_and_apply, index), jit_compile=True, autograph=False)
             for index in range(len(seeds))
@@ -51,38 +56,39 @@ class Learner(ABC):
 
     @abstractmethod
     def begin_epoch(self, epoch: int) -> None:
-        """Order the data for an epoch (from 1); the same order each time it is asked."""
+        """Order the data for an epoch (from 1). The order depends on the epoch and the random seed alone."""
 
     @abstractmethod
     def step(self, index: int, rate: float) -> tuple[float, int]:
-        """Learn from one batch: its mean loss in nats and the number of predictions in it."""
+        """Learn from batch `index` at this learning rate; return its mean loss and its number of predictions."""
 
     def heldout(self, poll: Callable[[], object]) -> float | None:  # noqa: ARG002
-        """Mean loss on the held-out part, in nats per symbol; None where nothing is held out. `poll` is called now and
-        then."""
+        """Return the mean loss on the held-out part; None if nothing is held out. It calls `poll` now and then."""
         return None
 
     def heldout_predictions(self, poll: Callable[[], object]) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:  # noqa: ARG002
-        """Of the held-out part, as `heldout` judges it: log probabilities [places, symbols] and places in the text, in
-        parts; nothing where nothing is held out."""
+        """Predict the held-out part, in the parts that `heldout` reads it in; nothing if nothing is held out.
+
+        Yields log probabilities [places, symbols] and the places in the text [places].
+        """
         yield from ()
 
     def weights(self) -> Weights:
-        """Copies of the weights."""
+        """Return copies of all weights, by name."""
         return join_members(self.plan.network, [get_weights(model) for model in self.models])
 
     def set_weights(self, weights: Weights) -> None:
-        """Begin from these weights."""
+        """Go on from these weights."""
         for model, own in zip(self.models, split_members(self.plan.network, weights), strict=True):
             set_weights(model, own)
 
     def state(self) -> Arrays:
-        """Everything a resumed training needs: weights, optimiser, random and carried states."""
-        variables = {group: _numbered(found) for group, found in self._variables().items()}
+        """Return all that a resumed training needs: weights, optimiser, random and carried states."""
+        variables = {group: _numbered(variables) for group, variables in self._variables().items()}
         return grouped(weights=self.weights(), **variables)
 
     def restore(self, state: Arrays) -> None:
-        """Go back to such a state; `begin_epoch` comes first."""
+        """Go back to a `state`. Call `begin_epoch` first."""
         self.set_weights(within(state, "weights"))
         for group, variables in self._variables().items():
             arrays = within(state, group)
@@ -114,7 +120,7 @@ def _numbered(variables: Any) -> Arrays:
 
 
 class WindowsLearner(Learner):
-    """The tutorial's: shuffled windows, one prediction each, Adam."""
+    """Trains the tutorial's network: shuffled windows, one prediction each, Adam (Kingma & Ba 2015)."""
 
     def __init__(self, plan: Plan, prepared: Prepared, random_seed: int) -> None:
         super().__init__(plan, prepared, random_seed, lambda: keras.optimizers.Adam(plan.learning_rate))
@@ -150,8 +156,12 @@ class WindowsLearner(Learner):
 
 
 class StreamsLearner(Learner):
-    """The text cut into parallel streams, each read from its beginning with carried state (truncated
-    back-propagation through time), AdamW (Loshchilov & Hutter 2019)."""
+    """Trains an LSTM on the text cut into `plan.batch` parallel streams, each of which is read in order.
+
+    A step reads `plan.length` symbols of each stream and carries the LSTM's states into the next step (truncated
+    back-propagation through time). The optimiser is AdamW (Loshchilov & Hutter 2019), without decay of biases and
+    embeddings.
+    """
 
     def __init__(self, plan: Plan, prepared: Prepared, random_seed: int) -> None:
         def make_optimizer() -> Any:
@@ -168,13 +178,13 @@ class StreamsLearner(Learner):
         most = _JUDGED_AT_ONCE // (HELDOUT_STREAMS * plan.network.vocabulary)
         self._length = max(1, min(JUDGED_LENGTH, most))
         self._judged = _heldout_streams(prepared, self._length)
-        # One after the other: together they would only push each other's weights out of the processor's cache.
+        # The members learn one after the other: together they would push each other's weights out of the cache.
         self._steps = [tf.function(functools.partial(self._learn, index)) for index in range(len(self.models))]
         self._losses = tf.function(self._judge, reduce_retracing=True)
         self._predictions = tf.function(self._predict, reduce_retracing=True)
 
     def begin_epoch(self, epoch: int) -> None:
-        # Another beginning each time, so that steps do not always cut the text at the same places.
+        # A random offset, so that steps do not cut the text at the same places in each epoch.
         offset = int(np.random.default_rng((self.random_seed, epoch)).integers(0, self._stream))
         self._starts = np.arange(self.plan.batch) * self._stream + offset
         self._states = self._zero_states(self.plan.batch)
@@ -184,12 +194,12 @@ class StreamsLearner(Learner):
         places = self._starts[:, None] + index * self.plan.length + np.arange(self.plan.length + 1)
         chosen = self._ids[places % len(self._ids)].astype(np.int32)
         losses: list[float] = []
-        after: list[Tensor] = []
+        new_states: list[Tensor] = []
         for member, learn in enumerate(self._steps):
-            loss, new = learn(tf.constant(chosen), self._own(self._states, member))
+            loss, states = learn(tf.constant(chosen), self._states_of(member, self._states))
             losses.append(float(loss))
-            after += new
-        self._states = after
+            new_states += states
+        self._states = new_states
         return sum(losses) / len(losses), self.plan.batch * self.plan.length
 
     def heldout(self, poll: Callable[[], object]) -> float | None:
@@ -226,7 +236,7 @@ class StreamsLearner(Learner):
         self._states = [tf.constant(carried[str(index)]) for index in range(len(carried))]
 
     def _with_frequencies(self, prepared: Prepared) -> Weights:
-        """Fresh weights that predict each symbol as often as it occurs, which a network learns first anyway."""
+        """Return the fresh weights with output biases that predict each symbol's frequency, which it learns first."""
         counts = symbol_counts(prepared.training, self.plan.network.vocabulary)
         biases = np.log((counts + 0.5) / (counts.sum() + 0.5 * len(counts))).astype(np.float32)
         weights = self.weights()
@@ -244,30 +254,35 @@ class StreamsLearner(Learner):
         return loss, after
 
     def _judge(self, inputs: Tensor, targets: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Losses of the members' mean prediction [streams, time], and all their states."""
-        every, after = self._logits(inputs, states)
-        log_probs = [-tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits) for logits in every]
+        """Return the losses of the members' mean prediction [streams, time], and their new states."""
+        members, after = self._logits(inputs, states)
+        log_probs = [-tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits) for logits in members]
         return math.log(len(log_probs)) - tf.reduce_logsumexp(tf.stack(log_probs), 0), after
 
     def _predict(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """The members' mean prediction, log probabilities [streams, time, symbols], and all their states."""
-        every, after = self._logits(inputs, states)
-        log_probs = [tf.nn.log_softmax(tf.cast(logits, tf.float32)) for logits in every]
+        """Return the members' mean prediction, log probabilities [streams, time, symbols], and their new states."""
+        members, after = self._logits(inputs, states)
+        log_probs = [tf.nn.log_softmax(tf.cast(logits, tf.float32)) for logits in members]
         return tf.reduce_logsumexp(tf.stack(log_probs), 0) - math.log(len(log_probs)), after
 
     def _logits(self, inputs: Tensor, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Of each member [streams, time, symbols], and all their states."""
-        every = [model([inputs, *self._own(states, index)], training=False) for index, model in enumerate(self.models)]
-        return [logits for logits, *_ in every], [state for _, *new in every for state in new]
+        """Return each member's logits [streams, time, symbols], and the new states of all."""
+        outputs = [
+            model([inputs, *self._states_of(member, states)], training=False)
+            for member, model in enumerate(self.models)
+        ]
+        return [logits for logits, *_ in outputs], [state for _, *new in outputs for state in new]
 
-    def _own(self, states: list[Tensor], member: int) -> list[Tensor]:
+    def _states_of(self, member: int, states: list[Tensor]) -> list[Tensor]:
         each = 2 * len(self.plan.network.units)
         return states[member * each : (member + 1) * each]
 
 
 def _heldout_streams(prepared: Prepared, length: int) -> tuple[Any, Any, Any, Any] | None:
-    """Inputs, targets, which of them count, and their places in the text, [streams, time]; None when nothing is held
-    out."""
+    """Return inputs, targets, which targets are scored, and their places in the text, all [streams, time].
+
+    The streams begin with a lead-in that is not scored. Returns None if nothing is held out.
+    """
     amount = min(len(prepared.heldout), HELDOUT_MOST)
     if not amount:
         return None
@@ -289,6 +304,7 @@ def _loss(targets: Tensor, logits: Tensor) -> Tensor:
 
 
 def make_learner(plan: Plan, prepared: Prepared, random_seed: int) -> Learner:
+    """Return the learner for the plan's kind of network, with fresh weights."""
     kind = WindowsLearner if plan.network.kind == "windows" else StreamsLearner
     return kind(plan, prepared, random_seed)
 
@@ -297,44 +313,46 @@ _SHARES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 
 
 def interpolate(learner: Learner, weights: Weights, start: Weights, judge: Callable[[], float | None]) -> Weights:
-    """The weights on the line from those that the training began with to these that suit the held-out part best
-    (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+    """Return the best weights on the line from `start`, where the training began, to the learned `weights`.
 
-    `judge`: the loss there of the learner's weights, which are others afterwards; None: nothing is held out.
+    It goes back from `weights` in steps of a tenth for as long as the held-out loss falls (Wortsman et al. 2022,
+    "Robust fine-tuning of zero-shot models"). `judge` returns the held-out loss of the learner's weights, or None if
+    nothing is held out. The learner's weights are changed.
     """
     learner.set_weights(weights)
     best, loss = weights, judge()
     for share in _SHARES if loss is not None else ():
         between = {name: start[name] + np.float32(share) * (weight - start[name]) for name, weight in weights.items()}
         learner.set_weights(between)
-        found = judge()
-        if found is None or loss is None or found >= loss:
+        new_loss = judge()
+        if new_loss is None or loss is None or new_loss >= loss:
             break
-        best, loss = between, found
+        best, loss = between, new_loss
     return best
 
 
-STEP, MOST_STEPS = 0.05, 6  # by which the divisor is varied from 1, and how often
+STEP, MOST_STEPS = 0.05, 6  # by which `calibrate` varies the divisor from 1, and how often
 
 
 def calibrate(learner: Learner, weights: Weights, judge: Callable[[], float | None]) -> Weights:
-    """The weights with the output scaled to suit the held-out part. As `interpolate` otherwise."""
+    """Divide the output layer's weights by the temperature that makes the held-out loss least (Guo et al. 2017, "On
+    calibration of modern neural networks"). Arguments are those of `interpolate`."""
 
-    def judged(divisor: float) -> tuple[Weights, float | None]:
+    def judge_divided(divisor: float) -> tuple[Weights, float | None]:
         divided = {name: weight / divisor if "output/" in name else weight for name, weight in weights.items()}
         learner.set_weights(divided)
         return divided, judge()
 
-    best, before = judged(1.0)
+    best, before = judge_divided(1.0)
     if before is None:
         return weights
     loss = before
     for direction in (STEP, -STEP):
         for steps in range(1, MOST_STEPS + 1):
-            others, found = judged(1.0 + steps * direction)
-            if found is None or found >= loss:
+            divided, new_loss = judge_divided(1.0 + steps * direction)
+            if new_loss is None or new_loss >= loss:
                 break
-            best, loss = others, found
-        if loss < before:  # the other way it can only be worse
+            best, loss = divided, new_loss
+        if loss < before:  # in the other direction it can only be worse
             break
     return best

@@ -1,4 +1,9 @@
-"""The training loop: epochs, best weights, checkpoints, and the person who may stop it. Steps are the learner's."""
+"""The training loop: epochs, best weights, the learning rate's course, checkpoints, and what the hooks ask for.
+
+Each epoch: steps (`Learner.step`), then the held-out loss, then a sample, then a checkpoint if one is due. Among the
+steps the hooks are asked whether to stop. If a loss or a weight is no number any more, the loop goes back to the best
+state at half the learning rate. Losses in here are in nats per character.
+"""
 
 from __future__ import annotations
 
@@ -36,41 +41,43 @@ if TYPE_CHECKING:
 
 PROGRESS_EVERY_S = 0.5
 SAMPLE_EVERY_S = 5.0
-CHECKPOINT_BETWEEN_EPOCHS_S = 10.0  # short epochs are not worth a write to the disk each
-CHECKPOINT_AGAIN_S = 10.0  # until another try when the disk was full
-MOST_STRAYS = 3  # a training whose loss was not a number this often is given up
-_GAIN_NATS = 0.001  # an epoch that makes the loss less better than this has brought nothing
-_PATIENT_STEPS = 20  # of a short text, epochs of so many steps together must have brought nothing
-_LOWER_RATE = 0.4  # times the learning rate, where nothing gets better
-_LEAST_RATE_SHARE = 0.1  # of the planned rate: at less than this nothing is gained any more
+CHECKPOINT_BETWEEN_EPOCHS_S = 10.0  # at most one checkpoint in so many seconds, however short the epochs
+CHECKPOINT_AGAIN_S = 10.0  # until the next try after the disk was full
+MOST_STRAYS = 3  # after so many losses that are no number the training ends
+_GAIN_NATS = 0.001  # an epoch that lowers the loss by less counts as without gain
+_PATIENT_STEPS = 20  # the rate is lowered after epochs of so many steps in all without gain: of a short text, several
+_LOWER_RATE = 0.4  # factor of the learning rate when it is lowered
+_LEAST_RATE_SHARE = 0.1  # of the planned rate; below it nothing more is learned
 
 Judge = Callable[[Callable[[], object]], float | None]
+"""Returns the held-out loss in nats per symbol, or None; it calls its argument now and then."""
 
 log = structlog.get_logger()
 
 
 class Record(BaseModel):
-    """What a checkpoint says beside its arrays. `identity`: what a training that goes on from it must agree with."""
+    """The part of a checkpoint that is no array."""
 
-    identity: dict[str, Any]
+    identity: dict[str, Any]  # what a training that goes on from it must agree with
     plan: Plan
     at: Position
-    curve: list[CurvePoint]  # of the epochs that were judged
-    notes: list[str]  # what went wrong and was mended, in plain words
-    starter_loss: float | None = None  # before it learned anything
+    curve: list[CurvePoint]  # a point for each epoch that was judged
+    notes: list[str]  # for the person, in plain words
+    starter_loss: float | None = None  # of the starter, before it learned from the text
 
 
 class _Astray(Exception):
-    """The loss or a weight is no longer a number."""
+    """Signals that the loss or a weight is no longer a number."""
 
 
 @dataclass
 class Loop:
-    """Runs a learner to its end.
+    """Runs a learner until a training's end.
 
-    `heldout` judges the learner's weights: their loss on the held-out part in nats per symbol, None where nothing is
-    held out; it calls what it is given now and then. `sample` writes a few lines with the weights that an epoch led to,
-    right after. `folder`: for checkpoints; None: none are written.
+    `heldout` judges the learner's weights. `sample` writes a sample with an epoch's weights. `folder`: for checkpoints;
+    None: it writes none. `identity`: see `Record`. `checkpoint_s`: seconds between two checkpoints within an epoch.
+
+    Afterwards `best` holds the best epoch's weights, `curve` the losses, and `notes` sentences for the person.
     """
 
     learner: Learner
@@ -87,28 +94,29 @@ class Loop:
         self.best: Weights = {}
         self.notes: list[str] = []
         self.starter_loss: float | None = None
-        self._good: Arrays = {}
+        self._good: Arrays = {}  # the learner's state to go back to
         self._finish: Stopped | None = None
         self._told = self._sampled = -math.inf
         self._saved, self._not_before = time.monotonic(), -math.inf
-        self._unsaved = False  # because the disk is full
+        self._unsaved = False  # a checkpoint could not be written, because the disk is full
 
     @property
     def position(self) -> Position:
         return self.pace.position
 
     def restore(self, arrays: Arrays, record: Record) -> None:
+        """Go on from a checkpoint. Raises KeyError, ValueError or TypeError if its arrays don't fit."""
         self.pace.position, self.curve, self.notes = record.at, record.curve, record.notes
         self.best, self.starter_loss = within(arrays, "best"), record.starter_loss
         self.learner.begin_epoch(self.position.epoch)
         self.learner.restore(within(arrays, "learner"))
 
     def run(self, *, start: float | None = None) -> Stopped:
-        """Train until the end; `best` and `curve` hold the outcome.
+        """Train until the end, and return why it ended.
 
-        `start`: training loss of the weights that it begins with, when they count as the result of epoch 0. Raises
-        TrainingCancelled; TrainingInterrupted, with the checkpoint saved; UserError where the loss was not a number too
-        often and nothing had been learned before.
+        `start`: the training loss of the weights that it begins with, if these count as the result of epoch 0. Raises
+        TrainingCancelled; TrainingInterrupted, with the checkpoint saved; UserError if the loss was no number too often
+        and no epoch had been judged before.
         """
         self._saved = time.monotonic()
         self.pace.start()
@@ -165,7 +173,7 @@ class Loop:
         return per_char(at.loss_sum / at.loss_count, self.learner.prepared.density) if at.loss_count else None
 
     def _judge(self) -> None:
-        """End an epoch, or the part of one that there was time for."""
+        """Judge an epoch, or the part of one that there was time for: its losses, the best weights, and a sample."""
         at = self.position
         train_loss = self._train_loss()
         if train_loss is None:
@@ -177,7 +185,7 @@ class Loop:
         weights = self.learner.weights()
         if not math.isfinite(point.watched) or not _finite(weights):
             raise _Astray
-        # The curve is remade when an interrupted judgement is repeated.
+        # This epoch may have a point already, if its judgement was interrupted and is repeated.
         self.curve = [*(old for old in self.curve if old.epoch < at.epoch), point]
         if best_point(self.curve) is point:
             self.best = weights
@@ -194,7 +202,7 @@ class Loop:
     def _go_back(self) -> bool:
         """Begin the epoch again, from the best state so far and at half the learning rate.
 
-        False when that was done too often: the best so far is to be the result; UserError where there is none.
+        Returns False if it went back too often: then the best epoch is the result. Raises UserError if there is none.
         """
         at = self.position
         at.strays += 1
@@ -222,6 +230,7 @@ class Loop:
         return True
 
     def _over(self) -> Stopped | None:
+        """Return why the training is over after this epoch; None if it goes on."""
         at = self.position
         if self._finish:
             return self._finish
@@ -241,9 +250,9 @@ class Loop:
         return math.ceil(_PATIENT_STEPS / self.learner.steps)
 
     def _without_gain(self) -> int:
-        """Return how many epochs have brought nothing, at the learning rate of now.
+        """Return how many epochs in a row were without gain, at the current learning rate.
 
-        While the network is behind the table, an epoch also brings something if the network's own loss falls.
+        While the network is behind the table, an epoch has a gain also if the network's own loss falls.
         """
         loss = train_loss = math.inf
         last = 0
@@ -255,9 +264,9 @@ class Loop:
         return self.position.epoch - max(last, self.position.lowered)
 
     def _slow_down(self) -> bool:
-        """Go back to the best weights, and on at a lower learning rate; False if it is as low as it gets.
+        """Go on from the best weights at a lower learning rate; return False if it is as low as it may get.
 
-        The optimiser keeps its moments: a checkpoint has those of now, not those of the best epoch.
+        The optimiser keeps its current moments: a checkpoint has these, and not those of the best epoch.
         """
         at = self.position
         if at.rate_share * _LOWER_RATE < _LEAST_RATE_SHARE:
@@ -267,6 +276,7 @@ class Loop:
         return True
 
     def _poll(self) -> None:
+        """Ask the hooks whether to stop. Raises TrainingCancelled or TrainingInterrupted."""
         with self.pace.clock_stopped():
             request = self.hooks.control()
         if request == "cancel":
@@ -279,6 +289,7 @@ class Loop:
             self._finish = "finish"
 
     def tell(self, doing: Doing) -> None:
+        """Report progress to the hooks."""
         self._told = time.monotonic()
         at, over = self.position, doing == "finishing"
         speed = None
@@ -300,15 +311,15 @@ class Loop:
             self.hooks.progress(event)
 
     def _save_is_due(self, every_s: float) -> bool:
-        now = time.monotonic()
-        return now - self._saved >= every_s and now >= self._not_before
+        time_now = time.monotonic()
+        return time_now - self._saved >= every_s and time_now >= self._not_before
 
     def _save(self) -> None:
         if self.folder is None:
             return
         state = self.learner.state()
         if not _finite(state):
-            return  # the next step will find it out; the checkpoint on the disk is better
+            return  # the checkpoint on the disk is better; the next step finds that its loss is no number
         self.tell("saving")
         self._good = state
         record = Record(
@@ -324,7 +335,7 @@ class Loop:
         except OSError as error:
             if not disk_full(error):
                 raise
-            # A full disk ends no training: nothing learned is lost by going on.
+            # A full disk ends no training: it goes on, and tries again later.
             self._not_before = time.monotonic() + CHECKPOINT_AGAIN_S
             if not self._unsaved:
                 log.error("checkpoint_not_saved", reason="the disk is full")

@@ -24,12 +24,12 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable("galvanic")
 class LSTM(keras.layers.LSTM):  # type: ignore[misc]  # Keras has no types
-    """`keras.layers.LSTM` over sequences [time, batch, features], with dropped recurrent weights.
+    """A Keras LSTM layer over sequences [time, batch, features], with dropout of its recurrent weights.
 
-    Returns all hidden states [time, batch, units], the last hidden state and the last cell state.
-    `recurrent_weight_dropout`: share dropped while training, one draw per call (Merity, Keskar & Socher 2017,
-    "Regularizing and Optimizing LSTM Language Models"). `precision`: of the products while training on a CPU; anything
-    else is float32.
+    Calling it returns all hidden states [time, batch, units], the last hidden state and the last cell state.
+    `recurrent_weight_dropout`: share of the recurrent weights dropped in training, the same for all steps of a call
+    (Merity, Keskar & Socher 2017, "Regularizing and Optimizing LSTM Language Models"). `precision`: of the products in
+    training on a CPU; all else is float32.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LSTM(keras.layers.LSTM):  # type: ignore[misc]  # Keras has no types
         return lstm(sequences, h0, c0, kernel, recurrent, bias, self.precision if training else "float32")
 
     def keras_path(self, sequences: Tensor, initial_state: Any, recurrent: Tensor) -> Any:
-        """The same by Keras' own code, which uses cuDNN on a GPU."""
+        """Compute the same by Keras' own code, which uses cuDNN on a GPU."""
         former = self.cell.recurrent_kernel
         # Keras offers no way to hand in the weights to use.
         object.__setattr__(self.cell, "recurrent_kernel", recurrent)
@@ -79,11 +79,11 @@ def lstm(
     bias: Tensor,
     precision: Literal["float32", "bfloat16", "float64"] = "float32",
 ) -> Any:
-    """An LSTM over time (Hochreiter & Schmidhuber 1997, with forget gates; gates ordered i, f, g, o as in Keras).
+    """Run an LSTM over time (Hochreiter & Schmidhuber 1997, with forget gates; gates ordered i, f, g, o as in Keras).
 
     x: [time, batch, features]; h0, c0: [batch, units]; kernel: [features, 4 units]; recurrent: [units, 4 units]; bias:
-    [4 units]. Returns all hidden states [time, batch, units] in `precision`, which is that of the products and of what
-    is kept for the gradient, and the last hidden and the last cell state in the precision of h0 and c0.
+    [4 units]. `precision`: of the products, and of what is kept for the gradient. Returns all hidden states [time,
+    batch, units] in that precision, and the last hidden and the last cell state in the precision of h0 and c0.
     """
     features, units = int(kernel.shape[0]), int(recurrent.shape[0])
     low = tf.as_dtype(precision)
@@ -91,18 +91,18 @@ def lstm(
 
     def run(x: Tensor, h0: Tensor, c0: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor) -> Any:
         steps, batch = tf.shape(x)[0], tf.shape(x)[1]
-        # Input and recurrent product in one: a wide input costs less so than by a product of its own.
+        # Input and recurrent product in one, which is faster than a product for each.
         both = tf.cast(tf.concat([recurrent, kernel], 0), low)
         times_both = _multiplier(both)
         by_step = tf.TensorArray(low, steps, element_shape=(None, features)).unstack(x)
 
         def step(t: Tensor, h: Tensor, c: Tensor, gates: Any, cells: Any, hidden: Any) -> Any:
-            now, c, h = _compiled_cell(times_both(tf.concat([h, by_step.read(t)], 1)), bias, c)
-            return t + 1, h, c, gates.write(t, now), cells.write(t + 1, tf.cast(c, low)), hidden.write(t + 1, h)
+            activations, c, h = _compiled_cell(times_both(tf.concat([h, by_step.read(t)], 1)), bias, c)
+            return t + 1, h, c, gates.write(t, activations), cells.write(t + 1, tf.cast(c, low)), hidden.write(t + 1, h)
 
         first = tf.cast(h0, low)
         gates = tf.TensorArray(low, steps, clear_after_read=False)
-        # From the initial states on, so that nothing has to be put in front of them for the gradient.
+        # With the initial states in front, which the gradient needs.
         cells = tf.TensorArray(low, steps + 1, clear_after_read=False).write(0, tf.cast(c0, low))
         states = tf.TensorArray(low, steps + 1).write(0, first)
         loop = tf.while_loop(lambda t, *_: t < steps, step, (0, first, c0, gates, cells, states))
@@ -131,21 +131,21 @@ _PADDING = 16  # numbers: a line of the cache in float32
 
 
 def _multiplier(matrix: Tensor) -> Callable[[Tensor], Tensor]:
-    """`rows @ matrix`, laid out as oneDNN makes many products of a few dozen rows fastest (docs/engine.md).
+    """Return a function that multiplies rows with the matrix, laid out as oneDNN multiplies a few dozen rows fastest.
 
-    The result may be some columns too wide.
+    Its result may be some columns too wide (docs/engine.md).
     """
     if matrix.dtype == tf.bfloat16:
-        # Instructions for bfloat16 take neighbours in the sum together.
+        # Instructions for bfloat16 multiply neighbouring numbers of a sum together.
         turned = tf.transpose(matrix)
         return lambda rows: tf.matmul(rows, turned, transpose_b=True)
-    # Rows a power of two apart would push each other out of the cache.
+    # Padded, since rows a power of two apart push each other out of the cache.
     padded = tf.pad(matrix, ((0, 0), (0, _PADDING)))
     return lambda rows: tf.matmul(rows, padded)
 
 
 def _cell(z: Tensor, bias: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What a step does after its product: gate activations [batch, 4 units], new cell and hidden state."""
+    """Return a step's gate activations [batch, 4 units], new cell state and new hidden state, from the product `z`."""
     # All gates in one pass, by sigmoid(z) = (tanh(z / 2) + 1) / 2.
     scale = tf.constant([0.5, 0.5, 1, 0.5], c.dtype, (4, 1))
     z4 = tf.reshape(tf.cast(z[:, : bias.shape[0]], c.dtype) + bias, (-1, 4, c.shape[1]))
@@ -158,7 +158,7 @@ def _cell(z: Tensor, bias: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _cell_gradient(
     d_output: Tensor, dh: Tensor, dc: Tensor, gates: Tensor, c: Tensor, c_before: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of the gates' inputs [batch, 4 units] and of the cell before.
+    """Return the gradients of the gates' inputs [batch, 4 units] and of the cell state before.
 
     With dc the cell's gradient, the gates' inputs get di = dc g i(1-i), df = dc c' f(1-f), dg = dc i(1-g^2) and
     do = dh tanh(c) o(1-o), where c' is the cell before.
@@ -176,9 +176,9 @@ def _cell_gradient(
 def _backward(
     d_hidden: Tensor, dh: Tensor, dc: Tensor, gates: Any, cells: Any, recurrent: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of the gates' inputs [time, batch, 4 units] and of the initial states.
+    """Return the gradients of the gates' inputs [time, batch, 4 units] and of the initial states.
 
-    `gates`, `cells`: arrays with an element for each step, and of the cells with the initial one before them.
+    `gates`: a tensor for each step. `cells`: likewise, the initial state in front.
     """
     steps, units = gates.size(), recurrent.shape[0]
     times_transposed = _multiplier(tf.transpose(recurrent))

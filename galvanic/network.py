@@ -1,4 +1,4 @@
-"""The networks, in Keras, built from their settings."""
+"""The networks in Keras, built from a `NetworkConfig`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from galvanic.plan import NetworkConfig, Precision, Weights
 
 
 def build(config: NetworkConfig, random_seed: int = 0, precision: Precision = "float32") -> Any:
-    """The Keras model of one member, with fresh weights drawn by `random_seed`, which also draws dropout.
+    """Return the Keras model of one member. `random_seed` decides its fresh weights and its dropout.
 
-    `streams`: [ids (batch, time), hidden and cell state of each layer] -> [logits (batch, time, vocabulary), the states
-    after]. `windows`: ids / vocabulary (batch, window, 1) -> logits (batch, vocabulary). `precision`: of the LSTM's
-    products while training on a CPU.
+    The kind `streams` maps [ids (batch, time), hidden and cell state of each layer] to [logits (batch, time,
+    vocabulary), the new states]; `windows` maps ids / vocabulary (batch, window, 1) to logits (batch, vocabulary).
+    `precision`: of the LSTM's products in training on a CPU.
     """
     keras.utils.set_random_seed(random_seed)
     return (_streams if config.kind == "streams" else _windows)(config, random_seed, precision)
@@ -44,7 +44,7 @@ def _streams(config: NetworkConfig, seed: int, precision: Precision) -> Any:
 
 
 def _windows(config: NetworkConfig, seed: int, precision: Precision) -> Any:
-    """The tutorial's network. Its softmax is in the loss, where it is exact."""
+    """Return the tutorial's network. Its softmax is part of the loss, which is numerically exact."""
     inputs = keras.Input((config.window, 1))
     x = keras.ops.transpose(inputs, (1, 0, 2))
     for i in range(len(config.units)):
@@ -68,21 +68,21 @@ def _lstm(config: NetworkConfig, index: int, seed: int, precision: Precision) ->
 
 
 def _spread(stddev: float, seed: int) -> Any:
-    """Draws what a symbol is to the first layer, large enough to have an effect from the first step on.
+    """Return an initializer for a symbol's input to the first layer, large enough to matter from the first step on.
 
-    Keras' default for embeddings, uniform from -0.05 to 0.05, makes a gate's input a hundredth of what it takes: a book
-    then stands at 1.39 nats where it stands at 1.28 with this (docs/engine.md).
+    With Keras' default for embeddings, uniform from -0.05 to 0.05, a gate's input is a hundredth of what it needs: a
+    book's loss is then 1.39 nats in place of 1.28 (docs/engine.md).
     """
     return keras.initializers.RandomNormal(stddev=stddev, seed=seed)
 
 
 def _sequence_dropout(share: float, seed: int) -> Any:
-    """Drops a feature of a stream for the whole sequence (Gal & Ghahramani 2016)."""
+    """Return dropout that drops a feature of a stream for the whole sequence (Gal & Ghahramani 2016)."""
     return layers.Dropout(share, noise_shape=(1, None, None), seed=seed, autocast=False)
 
 
 def get_weights(model: Any) -> Weights:
-    """All trainable weights by name (`layer/.../weight`), as copies."""
+    """Return copies of all trainable weights by name (`layer/.../weight`)."""
     return {str(variable.path): np.array(variable.numpy()) for variable in model.trainable_variables}
 
 

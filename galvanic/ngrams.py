@@ -1,8 +1,12 @@
-"""How often passages of a few symbols stand in a text, as a table of a few bytes an entry.
+"""An n-gram language model of a text, counted and stored in 3 MB at most.
 
-What is counted: passages of 1 to `ORDERS` symbols. What is kept of one: the share of its last symbol among all that
-came after the others, by interpolated modified Kneser-Ney smoothing (Chen & Goodman 1999). Of more than fit, those go
-whose loss changes the predictions of the text least (Stolcke 1998).
+1. All passages (n-grams) of 1 to 7 symbols are counted.
+2. Each gets a share: the discounted probability of its last symbol after the others, by interpolated modified
+   Kneser-Ney smoothing (Chen & Goodman 1999).
+3. If they are too many, the passages are dropped without which the text is predicted nearly as well (Stolcke 1998).
+4. In a text of several members, a passage of more than a few symbols stays only if lines of `MEMBERS` members have it,
+   so that the table holds no member's own words.
+5. The rest is a tree in three arrays, with 3 to 4 bytes for a passage (`count`). `galvanic.companion` predicts with it.
 
 Works without TensorFlow.
 """
@@ -20,57 +24,59 @@ import numpy.typing as npt
 from galvanic.text.vocabulary import id_type
 
 Arrays = dict[str, npt.NDArray[Any]]
-Whole = npt.NDArray[Any]  # int32: a text of which all is counted has millions of passages
-PREFIX = "ngrams/"  # of the arrays in a model's file
+Whole = npt.NDArray[Any]  # int32: a text has millions of passages
+PREFIX = "ngrams/"  # of the arrays' names in a model file
 ORDERS = {"char": 7, "word": 6}
-"""Length of the longest passage, its last symbol included: one more takes half as many entries more, and lowers losses
-of `char` by 0.003 nats at most, of `word` by none."""
-MOST_BYTES = 3_000_000
+"""Length of the longest passage, its last symbol included. One symbol more would take half as many entries again, and
+lower the loss of `char` by 0.003 nats at most, and that of `word` not at all."""
+MOST_BYTES = 3_000_000  # of a table
 MOST_COUNTED = 2_000_000
-"""Symbols; of a longer text so many are counted, in pieces from all of it."""
+"""Most symbols that are counted. Of a longer text, evenly spread pieces are."""
 _PIECES = 200
-MEMBERS = 3
+MEMBERS = 3  # whose lines must have a passage
 FREE = {"char": 3, "word": 1}
-"""Of a text of several members, passages of more symbols than these stand only if lines of so many of them have it."""
+"""Passages of up to so many symbols stay, even if a single member has them."""
 _MOST_LETTERS = 64.0
-"""Perplexity of single symbols above which they are no letters, and more than one is free as little as of `word`: it is
-about 20 for alphabets, hundreds for Chinese and Japanese."""
+"""Perplexity of single symbols up to which they are letters. Above it, in Chinese or Japanese, a symbol says as much as
+a word, and the limit of `word` holds. Alphabets have about 20, Chinese and Japanese hundreds."""
 LEAST_SHARE = 1e-6
 STEPS = 255
-"""Shares are kept in steps of their logarithm, from 1 (0) to `LEAST_SHARE`; the last step stands for none at all. On
-three texts it changes their losses by 0.0005 nats at most."""
+"""Steps in which the logarithm of a share is stored, from 1 (step 0) to `LEAST_SHARE`. The last step means that the
+passage never came. On three texts, rounding changed the loss by 0.0005 nats at most."""
 
 
 class Lines(NamedTuple):
-    """Of a text of several members, whose last line ends."""
+    """The lines of a text that several members wrote; the last line ends, too."""
 
-    ends: npt.NDArray[np.int64]  # [lines]: places of the symbols that end them
-    authors: npt.NDArray[Any]  # [lines]: a number for whoever wrote each
+    ends: npt.NDArray[np.int64]  # [lines]: places of their line breaks
+    authors: npt.NDArray[Any]  # [lines]: a number for the author of each
 
 
 @dataclass
 class _Level:
-    """Passages of one length in the order of their symbols, [passages] all."""
+    """All passages of one length, in the order of their symbols. All arrays are [passages]."""
 
-    parent: Whole  # the passage without its last symbol, in the level before
-    symbol: Whole  # the last one
-    counts: Whole
-    shorter: Whole  # the passage without its first symbol, in the level before
-    before: Whole  # how many different symbols came before it
-    share: npt.NDArray[np.float32]
-    worth: npt.NDArray[np.float32]  # nats a symbol that the text's prediction loses without it, or what needs it
+    parent: Whole  # index of the passage without its last symbol, in the level before
+    symbol: Whole  # the last symbol
+    counts: Whole  # how often it came
+    shorter: Whole  # index of the passage without its first symbol, in the level before
+    before: Whole  # number of different symbols that came before it
+    share: npt.NDArray[np.float32]  # discounted probability of the last symbol after the others
+    worth: npt.NDArray[np.float32]  # nats a symbol that predicting the text would lose without it, or its children
 
 
 def count(
     ids: npt.NDArray[Any], symbols: int, recipe: str, most_bytes: int = MOST_BYTES, lines: Lines | None = None
 ) -> Arrays:
-    """The table of a text (ids, [symbols of the text]), as it is saved. `lines`: of this text, or of a longer one that
-    begins with it; None: all of it may be told.
+    """Count a text (ids, [symbols of the text]), and return its table as a model file holds it.
 
-    A tree, of which each passage is a node: the root (0), each symbol of the vocabulary (1 to `symbols`), and then the
-    longer ones, those of one length after those of the one before, each in the order of their symbols. `ngrams/symbol`:
-    the last of it, [nodes - 1 - symbols]; `ngrams/share`: [nodes - 1]; `ngrams/children`: how many passages go on from
-    it, [nodes - 1 without those of the greatest length].
+    `symbols`: size of the vocabulary. `lines`: those of this text, or of a longer one that begins with it; None: no
+    passage is a member's own.
+
+    The table is a tree with a node for each passage: first the root (0), then each symbol of the vocabulary (1 to
+    `symbols`), then the longer passages, length by length, each in the order of their symbols. Its arrays:
+    `ngrams/symbol`, the last symbol of each longer passage, [nodes - 1 - symbols]; `ngrams/share`, in steps, [nodes -
+    1]; `ngrams/children`, the number of passages that go on from each, [nodes - 1, less those of the greatest length].
     """
     places = _places(len(ids))
     counted = np.asarray(ids[places], np.int64)
@@ -81,7 +87,7 @@ def count(
     pairs = itertools.pairwise(levels)
     children = _joined([np.bincount(level.parent, minlength=len(above.symbol)) for above, level in pairs])
     shares = np.concatenate([level.share for level in levels])
-    steps = np.rint(np.log(np.maximum(shares, LEAST_SHARE)) / _STEP)  # the last for what is not there at all
+    steps = np.rint(np.log(np.maximum(shares, LEAST_SHARE)) / _STEP)
     return {
         "ngrams/symbol": _joined([level.symbol for level in levels[1:]]).astype(id_type(symbols)),
         "ngrams/share": np.minimum(steps, STEPS).astype(np.uint8),
@@ -99,8 +105,10 @@ def _joined(arrays: list[Whole]) -> Whole:
 
 
 def _places(size: int) -> npt.NDArray[np.int64]:
-    """Of all symbols of a text, or of evenly spread pieces of it. Passages across the ends of two pieces are too few to
-    matter."""
+    """Return the places of a text's symbols that are counted: all, or evenly spread pieces.
+
+    Passages that reach from one piece into the next are counted as well. They are too few to matter.
+    """
     if size <= MOST_COUNTED:
         return np.arange(size)
     each = MOST_COUNTED // _PIECES
@@ -113,8 +121,11 @@ def _perplexity(counts: Whole) -> float:
 
 
 class _Owned:
-    """Which passages lines of `MEMBERS` members have. A line has those within it, its end and that of the line before
-    included, and none that goes on from one line, or from one piece of the text, into the next."""
+    """Tells which passages `MEMBERS` members have in their lines.
+
+    A line has the passages within it, with its line break and that of the line before. A passage that goes on from one
+    line, or from one piece of the text, into the next belongs to no line.
+    """
 
     def __init__(self, places: npt.NDArray[np.int64], lines: Lines, free: int) -> None:
         self._places, self._free = places, free
@@ -124,33 +135,37 @@ class _Owned:
         self._author = numbers[self._line]
 
     def stand(self, length: int, passages: Whole, counts: Whole) -> npt.NDArray[np.bool_]:
-        """By passage, of how often each is there (`counts`); `passages`: which one begins at each place."""
+        """Return which passages of one length may stay, [passages of that length].
+
+        `passages`: the one that begins at each place. `counts`: how often each comes.
+        """
         if length <= self._free:
             return np.ones(len(counts), bool)
         last = length - 1
-        whole = self._line[1 : len(passages) + 1] == self._line[last:]
-        whole &= self._places[last:] - self._places[: len(passages)] == last
-        whole &= counts[passages] >= MEMBERS
-        pairs = np.unique(passages[whole] * self._members + self._author[1 : len(passages) + 1][whole])
+        in_a_line = self._line[1 : len(passages) + 1] == self._line[last:]
+        in_a_line &= self._places[last:] - self._places[: len(passages)] == last
+        in_a_line &= counts[passages] >= MEMBERS
+        pairs = np.unique(passages[in_a_line] * self._members + self._author[1 : len(passages) + 1][in_a_line])
         return np.bincount(pairs // self._members, minlength=len(counts)) >= MEMBERS
 
 
 def _levels(ids: npt.NDArray[np.int64], symbols: int, order: int, owned: _Owned | None) -> list[_Level]:
+    """Count all passages of 1 to `order` symbols, and compute their shares and worths."""
     every = np.arange(symbols)
     levels = [_level(np.zeros(symbols, np.int64), every, np.bincount(ids, minlength=symbols), np.zeros_like(every))]
     ranks = ids  # of the passage that begins at each place, within its level
     stand = [np.ones(symbols, bool)]
     for length in range(2, min(order, len(ids)) + 1):
         keys = ranks[:-1] * symbols + ids[len(ids) - len(ranks) + 1 :]
-        found, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-        level = _level(found // symbols, found % symbols, counts, ranks[first + 1])
+        unique, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+        level = _level(unique // symbols, unique % symbols, counts, ranks[first + 1])
         levels[-1].before = np.bincount(level.shorter, minlength=len(levels[-1].symbol))
         levels.append(level)
         ranks = inverse
         stand.append(owned.stand(length, ranks, counts) if owned else np.ones(len(counts), bool))
     _share(levels, len(ids))
     for level, stands in zip(levels, stand, strict=True):
-        level.worth[~stands] = -np.inf  # whatever it is worth
+        level.worth[~stands] = -np.inf  # dropped, whatever it is worth
     return levels
 
 
@@ -163,12 +178,17 @@ def _level(parent: Whole, symbol: Whole, counts: Whole, shorter: Whole) -> _Leve
 
 
 def _share(levels: list[_Level], total: int) -> None:
-    """Fill in shares and worths."""
+    """Fill in shares and worths, from the shortest passages to the longest.
+
+    With D the discount of a count and N the sum of all counts after a passage, `share = (count - D) / N`, and `p =
+    share + sum(D) / N * p of the passage without its first symbol`. The worth is the text's loss if the share were 0,
+    with the probability of the shorter passage in its place.
+    """
     symbols = len(levels[0].symbol)
     above = np.array([total])
     shorter = np.full(symbols, 1 / symbols)  # probability of each passage's last symbol after one symbol less
     for index, level in enumerate(levels):
-        # Kneser-Ney: of all but the longest it counts after how many different symbols they came.
+        # Kneser-Ney: shorter passages count by the number of different symbols before them, not by how often they came.
         longest = level is levels[-1]
         counted = level.counts if longest else np.where(level.counts > 0, np.maximum(level.before, 1), 0)
         sums = np.bincount(level.parent, counted, minlength=len(above))
@@ -186,24 +206,24 @@ def _share(levels: list[_Level], total: int) -> None:
 
 
 def _discounts(counts: Whole) -> npt.NDArray[np.float64]:
-    """Of a count of 0, 1, 2, and 3 or more (Chen & Goodman 1999, equation 26)."""
+    """Return the discounts of counts of 0, 1, 2, and 3 or more (Chen & Goodman 1999, equation 26)."""
     n1, n2, n3, n4 = np.maximum(np.bincount(np.minimum(counts, 5), minlength=6)[1:5], 1)
     share = n1 / (n1 + 2 * n2)
-    found = [0, 1 - 2 * share * n2 / n1, 2 - 3 * share * n3 / n2, 3 - 4 * share * n4 / n3]
-    clipped: npt.NDArray[np.float64] = np.clip(found, [0, 0.05, 0.1, 0.1], [0, 0.98, 1.9, 2.8])
+    discounts = [0, 1 - 2 * share * n2 / n1, 2 - 3 * share * n3 / n2, 3 - 4 * share * n4 / n3]
+    clipped: npt.NDArray[np.float64] = np.clip(discounts, [0, 0.05, 0.1, 0.1], [0, 0.98, 1.9, 2.8])
     return clipped
 
 
 def _kept(levels: list[_Level], most_bytes: int, symbol_bytes: int) -> list[_Level]:
-    """The passages of most worth; with one those that it begins with."""
+    """Return the passages of most worth that fit into so many bytes, each with the passages that it begins with."""
     for above, level in reversed(list(itertools.pairwise(levels))):
         np.maximum.at(above.worth, level.parent, level.worth)
-    # Bytes of an entry: its symbol, its share and how many go on from it.
+    # Bytes of an entry: its symbol, its share, and its number of children.
     most = max(len(levels[0].symbol), most_bytes // (symbol_bytes + 1 + symbol_bytes))
     worths = np.concatenate([level.worth for level in levels])
     least = np.partition(worths, len(worths) - most)[len(worths) - most] if len(worths) > most else -np.inf
     kept: list[_Level] = []
-    places = np.zeros(1, np.int64)  # of the former level's passages in what is kept of it
+    places = np.zeros(1, np.int64)  # new index of each passage of the level before
     for level in levels:
         stay = (level.worth > least) | (level.worth == np.inf)
         if kept and not stay.any():

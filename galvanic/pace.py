@@ -17,22 +17,24 @@ _MEASURED_S = 3.0  # so long an attempt must have learned before it estimates th
 
 @dataclass
 class Position:
-    """Where a training stands; together with the arrays of a checkpoint this is all of it."""
+    """How far a training has come. Together with a checkpoint's arrays it is all that a resumed training needs."""
 
     epoch: int = 1  # from 1
-    step: int = 0  # of this epoch's steps, how many are done
+    step: int = 0  # steps done in this epoch
     total_steps: int = 0
     seconds: float = 0.0  # over all attempts
-    loss_sum: float = 0.0  # of the predictions of this epoch
-    loss_count: int = 0  # so many predictions
-    strays: int = 0  # how often the loss was not a number
-    rate_share: float = 1.0  # of the planned learning rate, less after each stray, and where nothing gets better
-    lowered: int = 0  # the epoch after which it was last lowered, because nothing got better
+    loss_sum: float = 0.0  # over the predictions of this epoch, in nats
+    loss_count: int = 0  # number of these predictions
+    strays: int = 0  # how often the loss was no number
+    rate_share: float = 1.0  # factor of the planned learning rate, less after each stray and each lowering
+    lowered: int = 0  # the last epoch after which the rate was lowered because the loss fell no more
 
 
 class Pace:
-    """Keeps the time of a training of at most so many epochs and minutes (None: no clock); whoever makes its steps
-    moves `position` on."""
+    """The clock of a training: its time limit, its learning rate, and the estimated end.
+
+    `epochs`, `minutes`: the limits; minutes None: no time limit. The loop moves `position` on.
+    """
 
     def __init__(self, plan: Plan, steps: int, epochs: int, minutes: float | None) -> None:
         self.epochs = epochs
@@ -49,13 +51,13 @@ class Pace:
         self._clock = time.monotonic()
 
     def tick(self) -> None:
-        now = time.monotonic()
-        self.position.seconds += now - self._clock
-        self._clock = now
+        time_now = time.monotonic()
+        self.position.seconds += time_now - self._clock
+        self._clock = time_now
 
     @contextmanager
     def clock_stopped(self) -> Iterator[None]:
-        """Listeners may be slow: their time is not the training's."""
+        """Do not count the time within the block: hooks may be slow."""
         self.tick()
         yield
         self._clock = time.monotonic()
@@ -73,12 +75,14 @@ class Pace:
         return self.position.seconds >= self.limit_s
 
     def done(self) -> float:
-        """Share of the training that is done, by whichever limit comes first."""
+        """Return the share of the training that is done, by the limit that comes first."""
         at = self.position
         by_steps = (at.epoch - 1 + at.step / self._steps) / self.epochs
         return min(1.0, max(by_steps, at.seconds / self.limit_s))
 
     def rate(self) -> float:
+        """Return the learning rate: a linear warm-up, then a cosine to a hundredth at the planned end (Loshchilov &
+        Hutter 2017), times `rate_share`; or the same throughout, if the plan says so."""
         rate = self._plan.learning_rate * self.position.rate_share
         if self._plan.schedule == "constant":
             return rate
@@ -86,19 +90,19 @@ class Pace:
         return rate * warm * max(0.01, 0.5 * (1 + math.cos(math.pi * self.done())))
 
     def remaining(self) -> float | None:
-        """Estimated seconds to the end, what is done between epochs included; None: not known yet."""
+        """Estimate the seconds to the end, pauses between epochs included; None: not known yet."""
         at = self.position
         timed_s, timed = at.seconds - self._timed_from, self._steps_here - _UNTIMED_STEPS
         if timed < 1 or timed_s < _MEASURED_S:
             return None
-        left = ((self.epochs - at.epoch + 1) * self._steps - at.step) * timed_s / timed
-        return max(0.0, min(left, self.limit_s - at.seconds))
+        seconds = ((self.epochs - at.epoch + 1) * self._steps - at.step) * timed_s / timed
+        return max(0.0, min(seconds, self.limit_s - at.seconds))
 
     def planned_epochs(self) -> int:
-        """At the speed measured so far."""
+        """Return the number of epochs that there is time for, at the speed measured so far."""
         at = self.position
         if self.limit_s == math.inf or self.step_s is None:
             return self.epochs
         by_clock = max(0.0, self.limit_s - at.seconds) / self.step_s
-        whole = at.epoch - 1 + (at.step + by_clock) / self._steps
-        return max(at.epoch, min(self.epochs, math.ceil(whole - 1e-6)))
+        possible = at.epoch - 1 + (at.step + by_clock) / self._steps
+        return max(at.epoch, min(self.epochs, math.ceil(possible - 1e-6)))

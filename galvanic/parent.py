@@ -1,8 +1,8 @@
-"""Going on from a model: its weights for a vocabulary that has grown, and what must stay as it was.
+"""Going on from a model: the parent's weights, extended to the symbols of a new text.
 
-What the parent knows is kept to the bit: the rows of its embedding (or, one-hot, of its first kernel), and the
-columns and biases of its output. So the logits of the known symbols are its own, and the probabilities too but for
-the share that the new symbols take.
+The parent's own weights stay as they are, to the bit: the rows of its embedding (or, one-hot, of its first kernel), and
+the columns and biases of its output. So the logits of its symbols don't change. Their probabilities lose only the share
+that the new symbols take.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from galvanic.options import STARTER, CorpusInfo, TrainOptions
 from galvanic.plan import NetworkConfig, Plan, Weights
 from galvanic.units import count
 
-_LIKE = 0.1  # share of the usual spread that sets a new symbol apart from its relative
+_LIKE = 0.1  # noise on the weights of a new symbol that has a relative, as a share of the weights' deviation
 
 
 @dataclass(frozen=True)
 class Parent:
+    """A model that a training goes on from."""
+
     name: str  # as people call it
     description: Description
     weights: Weights
 
     @property
     def lineage(self) -> tuple[Ancestor, ...]:
-        """The models that a child of this one goes back to, the oldest first."""
+        """Return the models that a child of this one goes back to, the oldest first."""
         description = self.description
         itself = Ancestor(
             name=self.name,
@@ -46,7 +48,7 @@ class Parent:
 
     @property
     def epochs(self) -> int:
-        """Of its training and of all those before."""
+        """Return the number of epochs of its training and of all trainings before it."""
         return self.description.training.epochs + self.description.training.epochs_before
 
     @property
@@ -54,15 +56,16 @@ class Parent:
         return any(ancestor.name == STARTER for ancestor in self.lineage)
 
     def learned(self, corpus: CorpusInfo) -> bool:
-        """Whether it learned from this very text, prepared alike."""
+        """Return whether it learned from this text, prepared in the same way."""
         theirs = self.description.corpus
         return (theirs.sha256, theirs.hard_wrapped) == (corpus.sha256, corpus.hard_wrapped)
 
 
 def load_parent(path: Path, name: str | None, options: TrainOptions) -> Parent:
-    """The model of a file that a training with these options is to go on from.
+    """Load the model that a training with these options goes on from.
 
-    Raises UserError where there is no model, it is damaged, or the options want another recipe or network than its own.
+    `name`: what people call it; None: as its file. Raises UserError if there is no model, it is damaged, or the options
+    ask for another recipe or network than its own.
     """
     description, weights, _, _ = load(path)
     name = name or path.stem
@@ -79,20 +82,20 @@ def load_parent(path: Path, name: str | None, options: TrainOptions) -> Parent:
         ("embedding", options.embedding, network.embedding),
         ("encoding", options.encoding, network.encoding),
     )
-    for option, wanted, has in wished:
-        if wanted is not None and wanted != has:
+    for option, asked, has in wished:
+        if asked is not None and asked != has:
             raise UserError(
-                f"{name} has --{option} {has}, which can't be changed to {wanted}.",
+                f"{name} has --{option} {has}, which can't be changed to {asked}.",
                 f"Leave --{option} out, or train without it.",
             )
     return Parent(name, description, weights)
 
 
 def check_symbols(parent: Parent, symbols: tuple[str, ...]) -> None:
-    """Raises UserError where some symbols are new and the parent's network cannot learn them."""
+    """Refuse a text with new symbols for a network that cannot learn any. Raises UserError."""
     new = set(symbols) - set(parent.description.symbols)
     if new and parent.description.network.encoding == "scaled":
-        # Its input is id / vocabulary size: with a new symbol every other one would enter as another number.
+        # Its input is id / vocabulary: with one symbol more, every other would enter as another number.
         raise UserError(
             f"The text has {count(len(new), 'character')} that {parent.name} has never seen, and `classic` cannot "
             "learn new ones.",
@@ -101,7 +104,7 @@ def check_symbols(parent: Parent, symbols: tuple[str, ...]) -> None:
 
 
 def child_plan(plan: Plan, parent: Parent, vocabulary: int) -> Plan:
-    """The plan with the parent's network; only how much is dropped may differ, which is not learned."""
+    """Return the plan with the parent's network. Its dropout may be another one, since that is not learned."""
     dropped = {name: getattr(plan.network, name) for name in NetworkConfig.model_fields if name.endswith("dropout")}
     network = parent.description.network.model_copy(update={**dropped, "vocabulary": vocabulary})
     return plan.model_copy(update={"network": network})
@@ -110,31 +113,35 @@ def child_plan(plan: Plan, parent: Parent, vocabulary: int) -> Plan:
 def grown(
     parent: Parent, symbols: tuple[str, ...], counts: npt.NDArray[np.int64], random: np.random.Generator
 ) -> Weights:
-    """The parent's weights for a vocabulary that holds its symbols and perhaps more.
+    """Return the parent's weights, extended to a vocabulary that holds its symbols and more.
 
-    `symbols`: all of them, by id. `counts`: in the new text, [symbols]. `random` draws small weights for new symbols.
+    A new symbol begins as the mean of all symbols with as much noise as these deviate by. If the parent has the same
+    letter with another accent or case, it begins as that letter with little noise.
+
+    `symbols`: the vocabulary, by id. `counts`: how often each comes in the new text, [symbols]. `random`: for the
+    noise.
     """
     place = {symbol: index for index, symbol in enumerate(symbols)}
     kept = np.array([place[symbol] for symbol in parent.description.symbols])
     new = np.setdiff1d(np.arange(len(place)), kept)
     network = parent.description.network
     grown_shapes = network.model_copy(update={"vocabulary": len(place)}).shapes()
-    # The axis that stands for symbols is the one that a vocabulary of another size changes.
+    # The axis of the symbols is the one whose size depends on the vocabulary.
     other_shapes = network.model_copy(update={"vocabulary": len(place) + 1}).shapes()
     ids = {symbol: index for index, symbol in enumerate(parent.description.symbols)}
-    relatives = {index: found for index in new if (found := _relative(symbols[index], ids)) is not None}
+    relatives = {index: relative for index in new if (relative := _relative(symbols[index], ids)) is not None}
     weights: Weights = {}
     for name, shape in grown_shapes.items():
         axes = [axis for axis, size in enumerate(shape) if size != other_shapes[name][axis]]
         weights[name] = parent.weights[name].copy()
         for axis in axes:
-            known = np.moveaxis(parent.weights[name], axis, 0)
-            own = (random.standard_normal((len(place), *known.shape[1:])) * known.std(axis=0)).astype(np.float32)
-            # What predicts it is left to its bias at first: it must not be likely before anything of it is known.
-            array = known.mean(axis=0) + own * (_LIKE if "output/" in name else 1.0)
+            its_own = np.moveaxis(parent.weights[name], axis, 0)
+            noise = (random.standard_normal((len(place), *its_own.shape[1:])) * its_own.std(axis=0)).astype(np.float32)
+            # Little noise in the output: at first the bias alone decides how likely a new symbol is.
+            array = its_own.mean(axis=0) + noise * (_LIKE if "output/" in name else 1.0)
             for index, relative in relatives.items():
-                array[index] = known[relative] + _LIKE * own[index]
-            array[kept] = known
+                array[index] = its_own[relative] + _LIKE * noise[index]
+            array[kept] = its_own
             weights[name] = np.moveaxis(array, 0, axis)
     if len(new):
         for prefix in network.prefixes():
@@ -144,22 +151,22 @@ def grown(
 
 
 def _relative(symbol: str, ids: Mapping[str, int]) -> int | None:
-    """The id of a known symbol that is the same but for accents and case: u for ü."""
+    """Return the id of the same letter without accents or in the other case, as u for ü; None if there is none."""
     plain = "".join(part for part in unicodedata.normalize("NFKD", symbol) if not unicodedata.combining(part))
     forms = (plain, plain.swapcase(), plain.casefold(), plain.capitalize()) if not plain.isspace() else ()
     return next((ids[form] for form in forms if form in ids), None)
 
 
 def _new_biases(
-    known: npt.NDArray[np.float32], known_counts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
+    biases: npt.NDArray[np.float32], known_counts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """Biases that give new symbols, where the rest of the network says nothing, their share of the new text.
+    """Return biases by which new symbols are as likely as they are frequent in the new text, by the biases alone.
 
-    They stand to the log of the known symbols' total weight as their counts stand to the known symbols' count. A
-    symbol that only the held-out part has counts as seen half a time.
+    `biases`: those of the parent's symbols. `known_counts`, `counts`: how often the parent's and the new symbols come
+    in the new text. A symbol that only the held-out part has counts as half.
     """
-    highest = float(known.max())
-    total = highest + math.log(float(np.exp(known.astype(np.float64) - highest).sum()))
-    biases: npt.NDArray[np.float64] = total + np.log(np.maximum(counts, 0.5) / max(1, int(known_counts.sum())))
-    # A text all of new symbols must not drown what is known.
-    return np.minimum(biases, highest)
+    highest = float(biases.max())
+    total = highest + math.log(float(np.exp(biases.astype(np.float64) - highest).sum()))
+    new: npt.NDArray[np.float64] = total + np.log(np.maximum(counts, 0.5) / max(1, int(known_counts.sum())))
+    # A text of new symbols alone must not drown the parent's.
+    return np.minimum(new, highest)

@@ -1,5 +1,9 @@
-"""Which network, and how it is trained: every default number of the engine, and why; what a person chose, laid over
-them. Works without TensorFlow."""
+"""The plan of a training: its network and all numbers of its training, with the reason for each default.
+
+`make_plan` chooses the network by the text's length and the time there is; `apply_options` lays over it what a person
+chose; `fit_to_text` shortens it for a text that is too short. How the defaults were measured is in docs/engine.md.
+Works without TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -22,25 +26,26 @@ Precision = Literal["float32", "bfloat16"]
 _Begin = Literal["nothing", "model", "starter"]
 Weights = dict[str, npt.NDArray[np.float32]]
 MOST_PRODUCTS = 600_000_000
-"""Six times those of the tutorial's network, and twenty times those of the largest that is chosen by itself."""
+"""Most multiplications for a character that a model may need: six times those of the tutorial's network, and twenty
+times those of the largest network that a plan chooses."""
 
 
 class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
     """All that is needed to rebuild a network.
 
-    `streams` reads a text once with carried state and predicts after every symbol; `windows` reads a window of fixed
-    length from a zero state and predicts one character (the tutorial's). `members` networks of this shape learn side by
-    side from different random numbers and predict together: the mean of their probabilities (Hansen & Salamon 1990,
-    "Neural Network Ensembles").
+    A network of the kind `streams` reads a text once, with carried state, and predicts after every symbol. One of the
+    kind `windows`, the tutorial's, reads a window of fixed length from a zero state and predicts one character.
+    `members` networks of this shape are trained from different random weights, and their probabilities averaged (Hansen
+    & Salamon 1990, "Neural Network Ensembles").
     """
 
     kind: Literal["streams", "windows"]
     vocabulary: int = Field(ge=1, le=0x110000)
-    encoding: Literal["embedding", "one-hot", "scaled"] = "embedding"  # scaled: id / vocabulary size as one float
-    embedding: int = Field(ge=0, le=8192)  # its width; 0 for the other encodings
-    units: tuple[int, ...] = Field(min_length=1, max_length=16)  # of each LSTM layer, from the first
+    encoding: Literal["embedding", "one-hot", "scaled"] = "embedding"  # scaled: id / vocabulary as one number
+    embedding: int = Field(ge=0, le=8192)  # width of the embedding; 0 for the other encodings
+    units: tuple[int, ...] = Field(min_length=1, max_length=16)  # in each LSTM layer, the first one first
     members: int = Field(1, ge=1, le=16)
-    window: int = Field(0, ge=0, le=10_000)  # its length; 0 for `streams`
+    window: int = Field(0, ge=0, le=10_000)  # characters in a window; 0 for `streams`
     input_dropout: float = Field(0.0, ge=0, lt=1)
     dropout: float = Field(0.0, ge=0, lt=1)
     recurrent_weight_dropout: float = Field(0.0, ge=0, lt=1)
@@ -55,12 +60,12 @@ class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of every weight, of all members, by name."""
-        one = self._shapes()
-        return {prefix + name: shape for prefix in self.prefixes() for name, shape in one.items()}
+        """Return the shape of each weight of all members, by name."""
+        of_member = self._shapes()
+        return {prefix + name: shape for prefix in self.prefixes() for name, shape in of_member.items()}
 
     def prefixes(self) -> tuple[str, ...]:
-        """What the names of each member's weights begin with: nothing when there is one."""
+        """Return the prefix of each member's weights' names; empty if there is one member."""
         return ("",) if self.members == 1 else tuple(f"member_{index}/" for index in range(self.members))
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
@@ -81,16 +86,17 @@ class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
         return sum(math.prod(shape) for shape in self.shapes().values())
 
     def products(self) -> int:
-        """Multiplications to read one symbol and predict the next one."""
+        """Return the number of multiplications to read one symbol and predict the next one."""
         kernels = [shape for name, shape in self.shapes().items() if name.endswith("kernel")]
         return max(1, self.window) * sum(math.prod(shape) for shape in kernels)
 
     def flops(self) -> int:
-        """Additions and multiplications to learn from one symbol: forward once, and twice that for the gradients."""
+        """Return the number of additions and multiplications to learn from one symbol: the gradients take two
+        thirds."""
         return 6 * self.products()
 
     def check_pace(self) -> None:
-        """Raises UserError where it writes too slowly for anybody who waits."""
+        """Refuse a network that writes too slowly. Raises UserError."""
         if self.products() > MOST_PRODUCTS:
             raise UserError(
                 f"This network needs {self.products() / 1e6:,.0f} million multiplications for a character, and I can "
@@ -100,7 +106,7 @@ class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 def split_members(config: NetworkConfig, weights: Weights) -> list[Weights]:
-    """The weights of each member, under the names that they have in its own model."""
+    """Return the weights of each member, by the names in a model of one member."""
     return [
         {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
         for prefix in config.prefixes()
@@ -108,90 +114,94 @@ def split_members(config: NetworkConfig, weights: Weights) -> list[Weights]:
 
 
 def join_members(config: NetworkConfig, members: list[Weights]) -> Weights:
-    """The opposite of `split_members`."""
+    """Return the weights of all members under one model's names; undoes `split_members`."""
     pairs = zip(config.prefixes(), members, strict=True)
     return {prefix + name: weight for prefix, weights in pairs for name, weight in weights.items()}
 
 
 class Plan(BaseModel, frozen=True):
+    """A network and the numbers of its training."""
+
     network: NetworkConfig
-    because: str = ""  # what chose the network, in plain words
-    batch: int  # examples or streams in a step
-    length: int  # symbols that each of them shows in a step
+    because: str = ""  # how the network was chosen, in plain words
+    batch: int  # streams, or windows, that a step reads side by side
+    length: int  # symbols that a step reads of each
     learning_rate: float
     schedule: Literal["constant", "cosine", "plateau"]
-    """The learning rate's course. cosine: it falls to nothing at the planned end. plateau: as cosine, but when the
-    held-out loss stops falling, the training goes back to its best weights and on at a lower rate, until none helps."""
+    """The learning rate's course. cosine: it falls to a hundredth at the planned end. plateau: the same, but when the
+    held-out loss stops falling, the training goes on from its best weights at a lower rate, until no rate helps."""
     weight_decay: float = 0.0
     clip_norm: float = 0.0
-    epochs: int  # to train at most, when the person names no number
-    patience: float = 0.0  # stop after this share of the planned epochs without progress (0: never)
-    precision: Precision = "float32"  # of the products while training on a CPU
+    epochs: int  # most epochs, unless the person names a number
+    patience: float = 0.0  # stop after this share of the planned epochs without gain (0: never)
+    precision: Precision = "float32"  # of the products in training on a CPU
 
     def memory(self) -> int:
-        """Bytes that its training takes, roughly."""
+        """Return about how many bytes of memory the training takes."""
         network = self.network
         steps = self.batch * (network.window or self.length)
         logits = network.vocabulary * (self.batch if network.window else steps)
-        writing = 8 * network.vocabulary * network.units[0]  # what each symbol does to the gates, twice
+        writing = 8 * network.vocabulary * network.units[0]  # the table of the first layer's inputs, twice
         kept = network.members * (_ACTIVATIONS * steps * sum(network.units) + _LOGITS * logits + writing)
         return 4 * (_COPIES * network.parameters() + kept)
 
 
 @dataclass(frozen=True)
 class Budget:
-    minutes: float | None = None  # of training; None: as long as the epochs take
-    epochs: int | None = None  # that the person named; None: as many as the time allows
+    """What a training may take, and what the machine can do."""
+
+    minutes: float | None = None  # time limit; None: as long as the epochs take
+    epochs: int | None = None  # number that the person named; None: as many as the time allows
     flops: float = 100e9  # additions and multiplications a second in matrix products (`galvanic.machine`)
     precision: Precision = "float32"  # of these products
-    gpu: bool = False  # whether they run on one
-    memory: int | None = None  # bytes that it may take; None: as many as it needs
+    gpu: bool = False  # whether a GPU makes them
+    memory: int | None = None  # bytes; None: unlimited
 
 
 _COPIES = 8
-"""Copies of the weights in memory while they learn: themselves, their gradient, two moments of the optimiser, the
-best so far with its moments, and what is being written to a checkpoint."""
+"""Copies of the weights in memory during a training: themselves, their gradient, two moments of the optimiser, the best
+so far with its moments, and the checkpoint that is being written."""
 _ACTIVATIONS = 12
-"""Numbers kept of every unit at every step for the gradient: four gates, cell, output, and what is derived of them."""
+"""Numbers kept for the gradient, for each unit and step: four gates, cell, output, and the gradients of these."""
 _LOGITS = 4
-"""Numbers kept of every symbol at every step: logits, probabilities, and their gradients."""
+"""Numbers kept for each symbol and step: logits, probabilities, and their gradients."""
 _BY_TIME: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...] = (
     (200_000, 60, ((768, 3), (768, 2), (768, 1), (512, 1), (384, 1), (256, 1), (128, 1))),
     (20_000, 30, ((512, 4), (512, 3), (512, 2), (512, 1), (384, 1), (256, 1), (128, 1))),
     (0, 30, ((256, 4), (256, 3), (256, 2), (256, 1), (128, 1))),
 )
-"""Characters at least; epochs at most; LSTM units and members, from the costliest. On a short text a wider network
-learns more by heart, and so does a longer training. More members than these would write less than some thousand
-characters a second."""
+"""By the text's length: least characters; most epochs; LSTM units and members, from the costliest. On a short text a
+wider network overfits more, and so does a longer training. With more members a model would write less than some
+thousand characters a second."""
 _BY_TEXT = (200_000, 512), (40_000, 384), (10_000, 256), (0, 128)
-"""Symbols at least, and LSTM units for somebody who names the epochs."""
+"""Least symbols, and LSTM units if the person names the epochs."""
 _EMBEDDING = {"char": 64, "word": 256}
-_CHARACTERS = {"char": 1, "word": 3}  # to a symbol, roughly
+_CHARACTERS = {"char": 1, "word": 3}  # in a symbol, about
 _STREAMS, _STREAMS_GPU, _LENGTH = 64, 128, 64
 _FEW_EPOCHS, _FEW_STREAMS = 25, 32
-"""A new network that sees a text less often than this learns more from smaller steps, though they are slower."""
+"""With fewer epochs than this, a new network learns more from fewer streams, though its steps are slower."""
 _LEAST_STREAMS = 8
-_LEAST_STEPS = 75  # of an epoch: a text is cut into fewer streams until it has so many
+_LEAST_STEPS = 75  # steps in an epoch: a short text is cut into fewer streams, so that it has as many
 _ENOUGH_EPOCHS, _ENOUGH_PER_PARAMETER = 25, 5
-"""A costlier network is only worth its time if it sees the text so often, or so many symbols for each parameter of a
-member."""
+"""A costlier network is worth its time only with so many epochs, or so many symbols for each parameter of a member."""
 _DROPOUT = ((30, 0.5, 0.4), (20, 0.5, 0.35), (14, 0.35, 0.25), (8, 0.25, 0.15), (4, 0.1, 0.05), (0, 0.0, 0.0))
-"""Times that a text is seen at least; share of outputs and of recurrent weights dropped."""
+"""Least epochs; dropout of outputs and of recurrent weights. More epochs overfit more, so they need more dropout."""
 _RATE = {"char": 8e-3, "word": 3e-3}
 _RATE_GOING_ON = (60_000, 1.5e-3), (0, 6e-4)
-"""Characters at least, and the learning rate of a network that knew another text: the shorter the new one, the less of
-that is to be lost for it."""
+"""Least characters, and the learning rate of a network that goes on from a model: the shorter the new text, the less
+of the old one should be forgotten for it."""
 _DROPOUT_FROM_STARTER = 0.1, 0.05
-"""Shares of outputs and of recurrent weights dropped, at most, for who goes on from the starter: it loses of what it
-knew with each epoch that it is made to do without."""
+"""Most dropout of outputs and of recurrent weights in a training from the starter: with more, it forgets more."""
 _EPOCHS_FROM_STARTER = 1_000
-"""At most: its held-out part ends it sooner, that of a book after some ten, that of a channel of 120 lines after 30."""
+"""Most epochs from the starter. The held-out loss ends it sooner: a book after about ten, a channel of 120 lines after
+30."""
 _RATE_FROM_STARTER = (200_000, 1.5e-3), (0, 6e-4)
-"""As `_RATE_GOING_ON`, of a model that begins with the starter. A longer text has more to learn in an epoch."""
+"""The same rates for a training from the starter. A longer text has more to learn in an epoch."""
 _MORE_DROPOUT = {"char": 0.0, "word": 0.2}
-"""A network with thousands of symbols to tell apart has more of them to learn by heart: more outputs are dropped."""
+"""More dropout of outputs, by recipe: a network with thousands of symbols overfits more."""
 _LONG, _WIDE = 200_000, 768
-"""A narrower network on a text as long as this overfits less: it drops what a wide one drops that sees less."""
+"""On a text of so many characters, a network with fewer units than this overfits less, and takes the next smaller
+dropout."""
 
 
 def make_plan(
@@ -203,10 +213,11 @@ def make_plan(
     *,
     from_starter: bool = False,
 ) -> Plan:
-    """The default plan for a text of so many symbols to learn from.
+    """Return the default plan for a text of so many symbols to learn from.
 
-    `vocabulary`: different symbols. `budget`: None: a machine of middling speed, without a limit of time. `network`: of
-    the model to go on from; None: a new one is chosen. `from_starter`: it knows what the starter taught it.
+    `vocabulary`: number of different symbols. `budget`: None: a machine of average speed, without a time limit.
+    `network`: that of the model to go on from; None: a new one is chosen. `from_starter`: that model goes back to the
+    starter.
     """
     budget = budget or Budget()
     if recipe == "classic":
@@ -215,8 +226,8 @@ def make_plan(
     return _streams(recipe, vocabulary, symbols, budget, network, begin)
 
 
-def _classic(vocabulary: int, budget: Budget, given: NetworkConfig | None) -> Plan:
-    """The tutorial's own numbers; Adam's learning rate is Keras' default."""
+def _classic(vocabulary: int, budget: Budget, parent: NetworkConfig | None) -> Plan:
+    """Return the tutorial's own numbers; Adam's learning rate is Keras' default."""
     network = NetworkConfig(
         kind="windows",
         vocabulary=vocabulary,
@@ -231,7 +242,7 @@ def _classic(vocabulary: int, budget: Budget, given: NetworkConfig | None) -> Pl
         because="the tutorial's",
         batch=256,
         length=1,
-        learning_rate=1e-3 if given is None else 5e-4,
+        learning_rate=1e-3 if parent is None else 5e-4,
         schedule="constant",
         epochs=4,
         precision=budget.precision,
@@ -239,19 +250,19 @@ def _classic(vocabulary: int, budget: Budget, given: NetworkConfig | None) -> Pl
 
 
 def _streams(
-    recipe: str, vocabulary: int, symbols: int, budget: Budget, given: NetworkConfig | None, begin: _Begin
+    recipe: str, vocabulary: int, symbols: int, budget: Budget, parent: NetworkConfig | None, begin: _Begin
 ) -> Plan:
     batch, length = _streams_and_length(symbols, budget.gpu)
     base = NetworkConfig(
         kind="streams", vocabulary=vocabulary, embedding=_EMBEDDING[recipe], units=(1,), input_dropout=0.1
     )
     most_epochs, sizes = next(row[1:] for row in _BY_TIME if symbols * _CHARACTERS[recipe] >= row[0])
-    if given is not None:
-        networks = [given.model_copy(update={"vocabulary": vocabulary})]
+    if parent is not None:
+        networks = [parent.model_copy(update={"vocabulary": vocabulary})]
         if begin == "starter":
             most_epochs = _EPOCHS_FROM_STARTER
     elif budget.epochs is not None:
-        # The same network on every machine that has the memory for it.
+        # The same network on every machine with enough memory.
         networks = [base.model_copy(update={"units": (units,)}) for least, units in _BY_TEXT if symbols >= least]
     else:
         networks = _by_time(base, sizes, symbols, budget)
@@ -260,7 +271,7 @@ def _streams(
         for network in networks
         for streams in _halved(batch)
     ]
-    # When not even the least of them fits, whoever builds it says what is wrong.
+    # If not even the smallest fits into the memory, `apply_options` refuses it.
     return next((plan for plan in plans if budget.memory is None or plan.memory() <= budget.memory), plans[-1])
 
 
@@ -317,7 +328,7 @@ def _because(symbols: int, budget: Budget, begin: _Begin) -> str:
 def _by_time(
     base: NetworkConfig, sizes: tuple[tuple[int, int], ...], symbols: int, budget: Budget
 ) -> list[NetworkConfig]:
-    """The networks that get to see enough within the time, from the costliest; at least the cheapest."""
+    """Return the networks that see enough of the text within the time, from the costliest; at least the cheapest."""
     networks = [base.model_copy(update={"units": (units,), "members": members}) for units, members in sizes]
 
     def sees_enough(network: NetworkConfig) -> bool:
@@ -328,7 +339,7 @@ def _by_time(
 
 
 def _halved(batch: int) -> Iterator[int]:
-    """The number of streams, and fewer, which cost little of what is learned."""
+    """Yield the number of streams, and fewer, which take less memory and learn nearly as well."""
     yield batch
     while (batch := batch // 2) >= _LEAST_STREAMS:
         yield batch
@@ -338,17 +349,17 @@ def _streams_and_length(symbols: int, gpu: bool) -> tuple[int, int]:
     batch, length = _STREAMS_GPU if gpu else _STREAMS, _LENGTH
     while batch > _LEAST_STREAMS and symbols < _LEAST_STEPS * batch * length:
         batch //= 2
-    # Never streams shorter than a step.
+    # No stream is shorter than a step.
     while batch > 1 and symbols // batch <= 2 * length:
         batch //= 2
     return batch, min(length, max(1, symbols // batch - 1))
 
 
 def _affordable(network: NetworkConfig, budget: Budget) -> float:
-    """Symbols that can be learned from within the time."""
+    """Return how many symbols there is time to learn from."""
     if budget.minutes is None:
         return math.inf
-    # Wide products run nearer to the machine's best. Measured at 128 to 1,024 units.
+    # Wider products come nearer to the machine's best speed. Measured at 128 to 1,024 units.
     share = min(0.65, 0.3 + 0.0007 * network.units[0])
     return budget.minutes * 60 * share * budget.flops / network.flops()
 
@@ -357,11 +368,11 @@ _MOST_SHARE = 0.8  # of the machine's memory
 
 
 def apply_options(plan: Plan, options: TrainOptions) -> Plan:
-    """The plan with what the person chose in place of its defaults.
+    """Return the plan with a person's options in place of its defaults.
 
-    `units` holds for every layer; more `layers` than the plan's are as wide as its last. Who chooses either gets one
-    network, whatever there would have been time for. At a `dropout` of 0 nothing at all is dropped. Raises UserError
-    for choices that contradict each other or the recipe, and for a network too large for this machine.
+    `units` holds for every layer; `layers` beyond the plan's are as wide as its last. With either option there is one
+    network, whatever ensemble there was time for. With a `dropout` of 0 nothing at all is dropped. Raises UserError if
+    options contradict each other or the recipe, or the network is too large for this machine.
     """
     units = plan.network.units
     if options.units is not None:
@@ -388,7 +399,7 @@ def apply_options(plan: Plan, options: TrainOptions) -> Plan:
 
 
 def fit_to_text(plan: Plan, symbols: int) -> tuple[Plan, tuple[str, ...]]:
-    """The plan with streams no longer than the symbols to learn from allow, and a note where that changed it."""
+    """Return the plan with fewer and shorter streams if the text is too short for it, and a note that says so."""
     if plan.network.kind == "windows":
         return plan, ()
     batch = max(1, min(plan.batch, symbols // (plan.length + 1)))
@@ -416,7 +427,7 @@ def _encoding(plan: Plan, options: TrainOptions) -> dict[str, Any]:
 
 
 def spare_memory() -> int | None:
-    """Bytes that a training may take on this machine; None where that is unknown."""
+    """Return how many bytes a training may take on this machine; None if that is unknown."""
     memory = memory_bytes()
     return None if memory is None else int(_MOST_SHARE * memory)
 
@@ -432,13 +443,13 @@ def _check_memory(plan: Plan, memory: int | None) -> None:
 
 
 def memory_bytes() -> int | None:
-    """Bytes that this process may use: the machine's, or its container's; None where that is unknown."""
+    """Return the bytes of the machine's memory, or of its container's; None if that is unknown."""
     try:
-        found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # not on Windows
         return None
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text("ascii").strip()
     except OSError:
-        return found
-    return min(found, int(limit)) if limit.isdigit() else found
+        return physical
+    return min(physical, int(limit)) if limit.isdigit() else physical

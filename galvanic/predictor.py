@@ -1,4 +1,9 @@
-"""What predicts the next symbol of a text from those before it: to score a text, and to write one symbol by symbol."""
+"""The interface of all networks that score and write texts, and the loops over a text that they share.
+
+A `Predictor` has the weights and no state. Its `begin` returns a `Pass`, which holds the states of up to `together`
+texts, one row each, and advances them symbol by symbol. Scoring (`read`) gives all symbols; writing (`write`) gives
+those of the seeds and samples the rest. Texts beyond one pass are written in threads.
+"""
 
 from __future__ import annotations
 
@@ -18,87 +23,97 @@ from galvanic.request import between_blocks, too_slow
 from galvanic.sampling import DRAW, Floats, Sampling
 from galvanic.text import Ids
 
-CHUNK = 64  # steps in one call of a writing loop: long enough to hide the call, short enough to waste little
+CHUNK = 64  # steps in one call of a pass: enough to hide the cost of the call, few enough to waste little at the end
 
 
 @dataclass
 class Row:
     """A text to be written."""
 
-    seed: Ids  # ids to read first, at least one
+    seed: Ids  # ids to continue, at least one
     sampling: Sampling
     random: np.random.Generator
-    enough: Callable[[Ids], bool]  # whether the ids written so far will do; asked after every chunk
-    until: float = math.inf  # it is given up at this time (`time.monotonic`), which is looked at before every chunk
-    late: bool = False  # it was given up
+    enough: Callable[[Ids], bool]  # whether the ids written so far are enough; asked after every chunk
+    until: float = math.inf  # the deadline (`time.monotonic`), checked before every chunk
+    late: bool = False  # the deadline passed before it was enough
 
     def give_up(self) -> bool:
+        """Return whether the deadline has passed, and remember it."""
         self.late = self.late or time.monotonic() > self.until
         return self.late
 
 
 class Pass(ABC):
-    """Texts that are read and written side by side, one row each; begun with the first symbol of each."""
+    """The states of texts that are read and written side by side, one row each. Each begins with one symbol."""
 
     @abstractmethod
     def advance(self, given: Ids, uniform: Floats) -> tuple[Ids, Floats]:
-        """Read the last symbol of each text and take the next one, so many times: these, and the log probability of
-        each before it came, both [steps, rows].
+        """Read the last symbol of each text and take the next one, for each step.
 
-        `given`: [steps, rows], the next symbol, or `DRAW` to draw it by `uniform` [steps, rows] from [0, 1).
+        Returns the symbols taken and the log probability of each before it came, both [steps, rows]. `given`: [steps,
+        rows], the next symbols, with `DRAW` where one is to be sampled. `uniform`: [steps, rows], random numbers from
+        [0, 1) to sample by.
         """
 
     @abstractmethod
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these rows alone; one that is named several times goes on in several ways."""
+        """Keep these rows alone, in this order. A row that is named several times is copied."""
 
 
 class Predictor(ABC):
-    """The networks of a model, or of several. Keeps no state between calls, and never changes."""
+    """The networks of one or several models. It never changes, so threads may share it."""
 
-    symbols: int
-    together: ClassVar[int]  # texts in one pass
+    symbols: int  # size of the vocabulary
+    together: ClassVar[int]  # most texts in one pass
 
     @abstractmethod
     def begin(self, first: Sequence[int], samplings: Sequence[Sampling]) -> Pass:
-        """Texts that begin with these symbols, after a zero state; `together` at most. What one gets does not depend
-        on the others."""
+        """Begin texts with these symbols, from a zero state; `together` texts at most.
+
+        A text gets the same symbols whatever other texts are in its pass.
+        """
 
     def read(self, ids: Ids, until: float = math.inf) -> Floats:
-        """Log probability of each symbol of a text before it was read, [len(ids)]; the first is as likely as any other.
-        Raises UserError where it is not done by `until` (`time.monotonic`)."""
+        """Return the log probability of each symbol of a text before it was read, [len(ids)].
+
+        The first symbol is as likely as any other. Raises UserError if it is not done by `until` (`time.monotonic`).
+        """
         return self.read_ahead(ids, ids[:0], until)[0] if len(ids) else np.zeros(0, np.float32)
 
     def read_ahead(self, ids: Ids, following: Ids, until: float = math.inf) -> tuple[Floats, Floats]:
-        """As `read`, of one symbol or more; and the log probability of each of `following` behind them,
-        [len(following)], `together` at most."""
+        """Read a text of one symbol or more, as `read`, and predict what follows it.
+
+        Returns the log probabilities of its symbols [len(ids)], and of each of `following` (`together` at most) as the
+        next symbol, [len(following)].
+        """
         reading = self.begin([int(ids[0])], [Sampling(0.0)])
-        found = _advance(reading, ids[1:, None], until)[:, 0]
+        log_probs = _read(reading, ids[1:, None], until)[:, 0]
         after = np.zeros(0, np.float32)
         if len(following):
             reading.keep([0] * len(following))
-            after = _advance(reading, following[None], until)[0]
-        return np.append(np.float32(-math.log(self.symbols)), found), after
+            after = _read(reading, following[None], until)[0]
+        return np.append(np.float32(-math.log(self.symbols)), log_probs), after
 
     def read_each(self, before: Ids, texts: Sequence[Ids], until: float = math.inf) -> list[Floats]:
-        """Log probability of each symbol of several texts, each read behind `before`, which is read once and has one
-        symbol or more. Raises as `read`."""
-        found: list[Floats] = []
+        """Return the log probability of each symbol of several texts, each read after `before`.
+
+        `before` has one symbol or more, and is read once for `together` texts. Raises UserError as `read`.
+        """
+        results: list[Floats] = []
         for start in range(0, len(texts), self.together):
             some = texts[start : start + self.together]
             reading = self.begin([int(before[0])], [Sampling(0.0)])
-            _advance(reading, before[1:, None], until)
+            _read(reading, before[1:, None], until)
             reading.keep([0] * len(some))
-            given = np.zeros((max(map(len, some)), len(some)), np.int32)
+            padded = np.zeros((max(map(len, some)), len(some)), np.int32)
             for row, text in enumerate(some):
-                given[: len(text), row] = text
-            log_probs = _advance(reading, given, until)
-            found += [log_probs[: len(text), row] for row, text in enumerate(some)]
-        return found
+                padded[: len(text), row] = text
+            log_probs = _read(reading, padded, until)
+            results += [log_probs[: len(text), row] for row, text in enumerate(some)]
+        return results
 
     def write(self, rows: Sequence[Row]) -> list[Ids]:
-        """Continue all seeds, each at least until it is enough or `late`. Seeds and results of a mixture are in its
-        ids."""
+        """Continue all seeds, each until it is `enough` or `late`; the last chunk may write more than that."""
         batches = [rows[start : start + self.together] for start in range(0, len(rows), self.together)]
         if len(batches) < 2:
             return [text for batch in batches for text in self._write(batch)]
@@ -125,26 +140,29 @@ class Predictor(ABC):
             if len(kept) < len(going):
                 writing.keep(kept)
                 going = [going[place] for place in kept]
-            given = np.full((CHUNK, len(going)), DRAW, np.int32)
+            symbols = np.full((CHUNK, len(going)), DRAW, np.int32)
             uniform = np.empty((CHUNK, len(going)), np.float32)
             for place, index in enumerate(going):
                 part = rows[index].seed[at : at + CHUNK]
-                given[: len(part), place] = part
+                symbols[: len(part), place] = part
                 uniform[:, place] = rows[index].random.random(CHUNK, np.float32)
-            ids, _ = writing.advance(given, uniform)
+            ids, _ = writing.advance(symbols, uniform)
             for place, index in enumerate(going):
-                fresh = ids[max(0, len(rows[index].seed) - at) :, place]
-                texts[index] = np.concatenate([texts[index], fresh])
+                written = ids[max(0, len(rows[index].seed) - at) :, place]  # without the seed
+                texts[index] = np.concatenate([texts[index], written])
             at += CHUNK
 
 
-def _advance(reading: Pass, given: Ids, until: float) -> Floats:
-    """Read what is given, [steps, rows]; the log probability of each before it came. Raises as `Predictor.read`."""
-    found = [np.zeros((0, given.shape[1]), np.float32)]
-    for start in range(0, len(given), CHUNK):
+def _read(reading: Pass, symbols: Ids, until: float) -> Floats:
+    """Advance by these symbols [steps, rows], and return the log probability of each before it came, [steps, rows].
+
+    Raises UserError as `Predictor.read`.
+    """
+    log_probs = [np.zeros((0, symbols.shape[1]), np.float32)]
+    for start in range(0, len(symbols), CHUNK):
         between_blocks.get()()
         if time.monotonic() > until:
             raise too_slow()
-        part = given[start : start + CHUNK].astype(np.int32)
-        found.append(reading.advance(part, np.zeros(part.shape, np.float32))[1])
-    return np.concatenate(found)
+        part = symbols[start : start + CHUNK].astype(np.int32)
+        log_probs.append(reading.advance(part, np.zeros(part.shape, np.float32))[1])
+    return np.concatenate(log_probs)

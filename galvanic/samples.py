@@ -1,4 +1,4 @@
-"""What a training writes: before it learns, while it does, and at its end. Works without TensorFlow."""
+"""The samples that a training writes: before it learns, after an epoch, and at its end. Works without TensorFlow."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from galvanic.predictor import Predictor, Row
 from galvanic.request import usual_drawing
 from galvanic.results import CurvePoint, Sample, Writer
 from galvanic.sampling import Sampling
-from galvanic.streams import nothing
+from galvanic.streams import uniform_network
 from galvanic.text import Prepared
 from galvanic.text.classic import pad
 from galvanic.text.edges import LONGEST, LOOK, begun, cut
 from galvanic.text.vocabulary import id_type
 
-SAMPLE_CHARS = 240  # of a sample that is shown
-LONG_CHARS = 400  # of a sample that is searched for what is copied from the corpus, and for words
-SAMPLES, SEARCHED = 3, 16  # texts that are shown, and that are searched
-LEAD, SCORED = 64, 500  # symbols before the held-out part, and of it, by which a first sample is drawn
-WINDOWS = {"char": 200, "word": 200, "classic": model_file.MOST_WINDOWS}  # kept with the model to start a text from
+SAMPLE_CHARS = 240  # length of a sample that is shown
+LONG_CHARS = 400  # length of a sample that is searched for copies of the corpus, and for words
+SAMPLES, SEARCHED = 3, 16  # number of samples that are shown, and that are searched
+LEAD, SCORED = 64, 500
+"""Symbols read before the held-out part and of it, to measure the loss that sets a first sample's temperature."""
+WINDOWS = {"char": 200, "word": 200, "classic": model_file.MOST_WINDOWS}
+"""Number of windows of the corpus that a model keeps, to start texts from."""
 
 
 class SampleWriter:
-    """Writes samples after windows (ids, [windows, symbols]) of the part to learn from.
+    """Writes samples that continue random windows of the text that is learned.
 
-    What is written depends on the training's random seed, the weights, their loss, the companion and the epoch alone,
-    so that a resumed training writes the same.
+    A sample depends on the training's random seed, the weights, their loss, the companion and the epoch alone, so a
+    training that is resumed writes the same. `windows`: ids, [windows, symbols].
     """
 
     def __init__(
@@ -47,13 +49,13 @@ class SampleWriter:
         self.companion = companion
         self.windows = _draw_windows(prepared, WINDOWS[prepared.recipe], np.random.default_rng(random_seed))
 
-    def one(self, weights: Weights, point: CurvePoint) -> Sample:
-        """After an epoch, with the weights that it led to."""
+    def after_epoch(self, weights: Weights, point: CurvePoint) -> Sample:
+        """Write a sample with the weights that an epoch led to."""
         text = self._write(self._author(weights), 1, SAMPLE_CHARS, point.epoch, point.watched)[0]
         return Sample(point.epoch, text, point.train_loss, point.heldout_loss, "both" if self.companion else "network")
 
-    def first(self, weights: Weights, by: Writer) -> Sample:
-        """Before anything was learned."""
+    def before_training(self, weights: Weights, by: Writer) -> Sample:
+        """Write a sample with the weights that a training begins with, and measure their held-out loss."""
         author, prepared = self._author(weights), self._prepared
         loss: float | None = None
         if len(prepared.heldout):
@@ -64,7 +66,8 @@ class SampleWriter:
         text = self._write(author, 1, SAMPLE_CHARS, 0, unknown if loss is None else loss)[0]
         return Sample(0, text, None, loss, by)
 
-    def several(self, weights: Weights, loss: float) -> tuple[str, ...]:
+    def at_the_end(self, weights: Weights, loss: float) -> tuple[str, ...]:
+        """Write the samples by which a finished model is judged; `loss`: its loss in nats per character."""
         number = SAMPLES if self._classic else SEARCHED  # `classic` writes a thousand times slower
         return self._write(self._author(weights), number, LONG_CHARS, 0, loss)
 
@@ -89,31 +92,33 @@ class SampleWriter:
         return tuple(self.cut(text if self._classic else begun(text), chars) for text in texts)
 
     def cut(self, text: str, chars: int) -> str:
-        """At most so many characters of it, up to a sentence or word."""
+        """Cut a text to at most so many characters, at the end of a sentence or word."""
         return cut(text, chars, at_words=not self._classic)
 
 
 def first_sample(
     prepared: Prepared, random_seed: int, companion: Companion | None, start: tuple[NetworkConfig, Weights] | None
 ) -> Sample | None:
-    """What can be written before anything is learned: by the network that a training begins with, by what was counted,
-    or by both; None where there is neither."""
+    """Write a sample before training, with the weights that it begins with (`start`), the table of n-grams, or both.
+
+    Returns None if there is neither.
+    """
     if start is not None:
         by: Writer = "both" if companion else "network"
-        return SampleWriter(prepared, start[0], random_seed, companion).first(start[1], by)
+        return SampleWriter(prepared, start[0], random_seed, companion).before_training(start[1], by)
     if companion is None:
         return None
-    network, weights = nothing(len(prepared.vocabulary))
-    return SampleWriter(prepared, network, random_seed, companion.alone()).first(weights, "table")
+    network, weights = uniform_network(len(prepared.vocabulary))
+    return SampleWriter(prepared, network, random_seed, companion.alone()).before_training(weights, "table")
 
 
 def line_start(prepared: Prepared) -> npt.NDArray[Any]:
-    """Where a line begins, ids [1, symbols]: kept in the place of windows of a text that no model may quote.
+    """Return the one window that a model keeps of a text that it may not quote: a line's beginning, ids [1, symbols].
 
-    That is a line break; or a space, for `classic` as many as it reads, which is how it pads a short seed.
+    That is a line break; if the text has none, a space. For `classic` it is a hundred spaces.
     """
-    known = {symbol: index for index, symbol in enumerate(prepared.vocabulary.symbols)}
-    start = np.array([known.get("\n", known.get(" ", 0))], np.int32)
+    ids = {symbol: index for index, symbol in enumerate(prepared.vocabulary.symbols)}
+    start = np.array([ids.get("\n", ids.get(" ", 0))], np.int32)
     return (pad(start[:0]) if prepared.recipe == "classic" else start)[None]
 
 

@@ -1,6 +1,7 @@
-"""How the next symbol is drawn from what is predicted: temperature, filters, and the guard against loops.
+"""Sampling: the next symbol from the predicted probabilities, by temperature, filters, and a guard against loops.
 
-Compiled, and without a state of its own: each text brings its settings and what the guard remembers.
+All functions are compiled and keep no state: the settings of each text, and what the guard remembers of it, are in
+`Texts`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import numpy.typing as npt
 from galvanic.compiled import compiled
 from galvanic.text import Ids
 
-NEVER = -1e9  # logit of a forbidden symbol; finite, so that something can be drawn even if all are forbidden
-DRAW = -1  # in the place of a symbol that is not given
-GUARD_LAGS = 256  # the longest loop that the guard sees, in symbols
-GUARD_LEAST = 12  # symbols repeated before the guard steps in: "ha ha ha" and "....." are no loops yet
-RARE_SIGN = 0.02  # a sign less likely than this share of the likeliest one does not come
+NEVER = -1e9  # logit of a forbidden symbol; finite, so that a symbol can be sampled even if all are forbidden
+DRAW = -1  # in place of a given symbol: sample one
+GUARD_LAGS = 256  # length of the longest loop that the guard detects, in symbols
+GUARD_LEAST = 12  # repeated symbols from which a repetition is a loop: "ha ha ha" and "....." are not
+RARE_SIGN = 0.02  # a sign is not sampled if it has less than this share of the likeliest sign's probability
 _JUST_ABOVE_ONE = 0x3F800002  # the bits of the float32 two steps above 1
 
 Floats = npt.NDArray[np.float32]
@@ -27,41 +28,41 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to draw the next symbol; the ranges are those of `galvanic.options.GenerateOptions`.
+    """How to sample the next symbol; the ranges are those of `galvanic.options.GenerateOptions`.
 
-    The guard comes first, then the temperature, top-k, top-p, min-p, each on what the one before it left: the order of
-    Hugging Face's transformers. Symbols that tie with the last one kept are kept as well.
+    The guard acts first, then temperature, top-k, top-p and min-p, each on the symbols that the one before it left: the
+    order of Hugging Face's transformers. Symbols that tie with the last one kept are kept as well.
     """
 
-    temperature: float = 0.8  # divides the logits; 0 takes the likeliest
-    top_k: int | None = None  # draw only from so many likeliest symbols (Fan et al. 2018)
-    top_p: float | None = None  # from the fewest symbols that together have this probability (Holtzman et al. 2020)
-    min_p: float | None = None  # from those with at least this share of the likeliest one's (Nguyen et al. 2024)
-    guard: bool = False  # forbid the symbol that would continue a passage that has come three times in a row
-    signs: tuple[int, ...] = ()  # symbols that share what they have together as they were predicted
+    temperature: float = 0.8  # divides the logits; 0 takes the likeliest symbol
+    top_k: int | None = None  # keep so many likeliest symbols (Fan et al. 2018)
+    top_p: float | None = None  # keep the fewest symbols that have this probability together (Holtzman et al. 2020)
+    min_p: float | None = None  # keep symbols with at least this share of the likeliest one's (Nguyen et al. 2024)
+    guard: bool = False  # forbid the symbol that would continue a passage that came three times in a row
+    signs: tuple[int, ...] = ()  # ids of punctuation and blank space, which keep their predicted ratios
 
 
 class Texts(NamedTuple):
-    """What is drawn for texts that are written side by side, one row each."""
+    """The settings and the guards' memories of texts that are written side by side, one row each."""
 
-    symbols: Ids  # [rows]: the last of each
-    forbidden: Ids  # [rows]: what must not come next; -1: nothing
-    last: Ids  # [rows, GUARD_LAGS]: symbols drawn, newest first
-    runs: Ids  # [rows, GUARD_LAGS]: for how many symbols the text has been equal to itself so far back
-    settings: npt.NDArray[np.float64]  # [rows, 5]: temperature, top-k, top-p, min-p, and whether it is guarded
-    signs: Ids  # [rows, signs]: of each; -1: no more
+    symbols: Ids  # [rows]: the last symbol
+    forbidden: Ids  # [rows]: the symbol that the guard forbids; -1: none
+    last: Ids  # [rows, GUARD_LAGS]: the last symbols that were sampled, newest first
+    runs: Ids  # [rows, GUARD_LAGS]: the number of last symbols that equal those of this many places before
+    settings: npt.NDArray[np.float64]  # [rows, 5]: temperature, top-k, top-p, min-p (0: no such filter), guard (0 or 1)
+    signs: Ids  # [rows, signs]: `Sampling.signs`, filled up with -1
 
     def keep(self, rows: Sequence[int]) -> Texts:
         return Texts._make(field[rows] for field in self)
 
 
 def new_texts(first: Sequence[int], samplings: Sequence[Sampling]) -> Texts:
-    """Texts of one symbol each. Filters that are not asked for are 0."""
+    """Return texts that consist of one symbol each."""
     lags = (len(first), GUARD_LAGS)
-    settings = [(one.temperature, one.top_k or 0, one.top_p or 0, one.min_p or 0, one.guard) for one in samplings]
-    signs = np.full((len(first), max((len(one.signs) for one in samplings), default=0)), -1, np.int32)
-    for row, one in enumerate(samplings):
-        signs[row, : len(one.signs)] = one.signs
+    settings = [(how.temperature, how.top_k or 0, how.top_p or 0, how.min_p or 0, how.guard) for how in samplings]
+    signs = np.full((len(first), max((len(how.signs) for how in samplings), default=0)), -1, np.int32)
+    for row, how in enumerate(samplings):
+        signs[row, : len(how.signs)] = how.signs
     return Texts(
         np.array(first, np.int32),
         np.full(len(first), -1, np.int32),
@@ -74,25 +75,31 @@ def new_texts(first: Sequence[int], samplings: Sequence[Sampling]) -> Texts:
 
 @compiled
 def take(texts: Texts, log_probs: Floats, given: Ids, uniform: Floats) -> None:
-    """Put the next symbol of each text in place of its last: the `given` one [rows], or one drawn from its
-    log probabilities [rows, symbols] by `uniform` [rows], from [0, 1)."""
+    """Write the next symbol of each text into `texts.symbols`: the `given` one, or a sampled one if that is `DRAW`.
+
+    `log_probs`: [rows, symbols]. `given`: [rows]. `uniform`: [rows], random numbers from [0, 1) to sample by.
+    """
     weights = np.empty(log_probs.shape[1], np.float32)
     for row in range(len(given)):
         if given[row] != DRAW:
             texts.symbols[row] = given[row]
             continue
         forbidden, signs = texts.forbidden[row], texts.signs[row]
-        symbol = choose(log_probs[row], uniform[row], texts.settings[row], forbidden, signs, weights)
+        symbol = sample(log_probs[row], uniform[row], texts.settings[row], forbidden, signs, weights)
         texts.symbols[row] = symbol
         if texts.settings[row, 4]:
-            texts.forbidden[row] = watch(texts.last[row], texts.runs[row], symbol)
+            texts.forbidden[row] = detect_loop(texts.last[row], texts.runs[row], symbol)
 
 
 @compiled
-def choose(
+def sample(
     log_probs: Floats, uniform: float, settings: npt.NDArray[np.float64], forbidden: int, signs: Ids, weights: Floats
 ) -> int:
-    """Draw a symbol. `forbidden`: one that must not come, or -1; `weights`: [symbols], to work in."""
+    """Sample a symbol from log probabilities [symbols].
+
+    `uniform`: a random number from [0, 1). `settings`, `signs`: a row of those of `Texts`. `forbidden`: a symbol that
+    must not come, or -1. `weights`: [symbols], memory to work in.
+    """
     likeliest, largest = 0, np.float32(2 * NEVER)
     for symbol in range(len(log_probs)):
         value = log_probs[symbol] if symbol != forbidden else np.float32(NEVER)
@@ -117,7 +124,7 @@ def choose(
         if weights[symbol] < min_p:
             weights[symbol] = 0
         total += weights[symbol]
-    share_out(log_probs, signs, forbidden, weights)
+    keep_sign_ratios(log_probs, signs, forbidden, weights)
     place, chosen = uniform * total, likeliest
     total = 0.0
     for symbol in range(len(weights)):
@@ -129,8 +136,12 @@ def choose(
 
 
 @compiled
-def share_out(log_probs: Floats, signs: Ids, forbidden: int, weights: Floats) -> None:
-    """Give to each of the signs of what they weigh together as much as was predicted, whatever the settings."""
+def keep_sign_ratios(log_probs: Floats, signs: Ids, forbidden: int, weights: Floats) -> None:
+    """Share the total weight of all signs among them in the ratios that were predicted.
+
+    A low temperature keeps a model from inventing words, but it would also make nearly every sign a space: texts ran on
+    without a full stop (decision 117). Whether a letter or a sign comes is still decided with the temperature.
+    """
     together, likeliest = 0.0, NEVER
     for sign in signs:
         if sign >= 0 and sign != forbidden:
@@ -151,10 +162,10 @@ def share_out(log_probs: Floats, signs: Ids, forbidden: int, weights: Floats) ->
 
 
 @compiled
-def keep_fewest(weights: Floats, worth: Floats, wanted: float) -> None:
-    """Let only the largest weights stand, of which 1 is the largest: as few as are worth `wanted` together."""
-    # Floats that are not negative are in the order of their bit patterns, so halving these finds the threshold exactly:
-    # 30 short passes, where sorting thousands of symbols would take longer than predicting them.
+def keep_fewest(weights: Floats, worth: Floats, least: float) -> None:
+    """Set all but the largest weights to 0. It keeps as few as are worth `least` together; the largest weight is 1."""
+    # Floats that are not negative are ordered as their bit patterns are, so bisection of these finds the threshold
+    # exactly, in 30 short passes. Sorting thousands of symbols would take longer than predicting them.
     bits = weights.view(np.int32)
     low, high = 0, _JUST_ABOVE_ONE
     while high - low > 1:
@@ -163,7 +174,7 @@ def keep_fewest(weights: Floats, worth: Floats, wanted: float) -> None:
         for symbol in range(len(bits)):
             if bits[symbol] >= middle:
                 total += worth[symbol]
-        if total >= wanted:
+        if total >= least:
             low = middle
         else:
             high = middle
@@ -173,12 +184,12 @@ def keep_fewest(weights: Floats, worth: Floats, wanted: float) -> None:
 
 
 @compiled
-def watch(last: Ids, runs: Ids, symbol: int) -> int:
-    """Let the guard remember a drawn symbol; the one that would continue a loop, or -1.
+def detect_loop(last: Ids, runs: Ids, symbol: int) -> int:
+    """Remember a sampled symbol, and return the symbol that would continue a loop, or -1.
 
-    At every lag the guard counts for how many symbols the text has been equal to itself so far back. Twice the lag
-    means that a passage of that length has come three times. The seed is not counted. The shortest loop's next symbol
-    is taken: longer loops are mostly its multiples and want the same.
+    For every lag up to `GUARD_LAGS`, `runs` counts how many of the last symbols equal the symbol of so many places
+    before. When that is twice the lag, a passage of that length has come three times. The seed does not count. Of
+    several loops the shortest decides: the longer ones are mostly its multiples, and continue with the same symbol.
     """
     for lag in range(GUARD_LAGS):
         runs[lag] = runs[lag] + 1 if last[lag] == symbol else 0

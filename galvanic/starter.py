@@ -1,7 +1,7 @@
-"""The starter: the model of English that comes with Galvanic, and whether a text is learned better from it.
+"""The starter: the model of English that comes with Galvanic, and whether a training should begin with it.
 
-It is where the starter, which has not learned the text, foresees its end better than a count of which character follows
-which in the rest (decision 113). Decided without a clock, so that the same text has the same answer everywhere.
+It should if the starter, without learning from the text, predicts the text's end better than bigram counts from the
+rest of the text do (decision 113). No clock decides that, so a text has the same answer on every machine.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from galvanic.sampling import Sampling
 from galvanic.streams import Streams
 from galvanic.text import Prepared
 
-LEARNED = 1_000_000  # of the part to learn from at most so many characters are counted, the last ones
+LEARNED = 1_000_000  # characters whose bigrams are counted: the last ones before the held-out part
 STREAMS, LEAD, SCORED = 64, 64, 160
-"""Pieces of the held-out part that are read side by side; characters of each that are read before, and that count."""
+"""Pieces of the held-out part that are read side by side; characters of each that are read first, and then scored."""
 
 NO_HELP = "Trained from scratch: the starter, a model of English, doesn't know this kind of text."
 
@@ -33,13 +33,14 @@ log = structlog.get_logger()
 
 
 class Judged(NamedTuple):
-    starter: float  # nats a character of the end of the text
-    counted: float
+    """Losses on pieces of the held-out part, in nats per character."""
+
+    starter: float
+    counted: float  # of bigram counts
 
     @property
     def helps(self) -> bool:
-        """Whether to begin with the starter. Not asked of a training that is resumed, which goes on with what it began
-        with."""
+        """Return whether to begin with the starter."""
         return self.starter < self.counted
 
 
@@ -47,7 +48,7 @@ _NETWORK = ("layers", "units", "embedding", "encoding")
 
 
 def load_starter(path: Path, options: TrainOptions) -> Parent:
-    """The starter to go on from. Its own training is not counted with what comes after. Raises as `load_parent`."""
+    """Load the starter as a parent, without its epochs and lineage. Raises UserError as `load_parent`."""
     parent = load_parent(path, STARTER, options)
     training = parent.description.training.model_copy(update={"epochs": 0, "epochs_before": 0})
     description = parent.description.model_copy(update={"lineage": (), "training": training})
@@ -55,9 +56,9 @@ def load_starter(path: Path, options: TrainOptions) -> Parent:
 
 
 def candidate(path: Path | None, options: TrainOptions) -> tuple[Parent | None, tuple[str, ...]]:
-    """The starter, if a training with these options may begin with it, and a note where they keep it from that.
+    """Return the starter if a training with these options may begin with it; if not, None and a note that says why.
 
-    Raises UserError where they ask for it, and it is not there, cannot be read or does not go with them.
+    Raises UserError if the options ask for the starter, and it is missing, damaged or does not go with them.
     """
     if options.start == STARTER:
         if path is None or not path.exists():
@@ -85,9 +86,9 @@ def candidate(path: Path | None, options: TrainOptions) -> tuple[Parent | None, 
 
 
 def judge(starter: Parent, prepared: Prepared) -> Judged:
-    """Mean nats a character of pieces of the held-out part. `prepared`: with the starter's symbols before its own."""
+    """Measure both losses on pieces of the held-out part. In `prepared` the starter's symbols come first."""
     learned = np.asarray(prepared.training[-LEARNED:])
-    if len(prepared.heldout) < LEAD:  # too short for anything to be held out
+    if len(prepared.heldout) < LEAD:  # a short text: its second half stands in for the held-out part
         learned, end = learned[: len(learned) // 2], np.asarray(prepared.ids[len(prepared.ids) // 2 :])
     else:
         end = np.asarray(prepared.heldout)
@@ -97,36 +98,36 @@ def judge(starter: Parent, prepared: Prepared) -> Judged:
     pieces = end[starts[:, None] + np.arange(each)].astype(np.int64)
     counts = np.bincount(learned, minlength=len(prepared.vocabulary))
     return Judged(
-        float(foreseen(starter, counts, pieces).mean()),
-        float(counted(learned, pieces, len(prepared.vocabulary)).mean()),
+        float(starter_nats(starter, counts, pieces).mean()),
+        float(bigram_nats(learned, pieces, len(prepared.vocabulary)).mean()),
     )
 
 
-def foreseen(starter: Parent, counts: npt.NDArray[np.int64], pieces: npt.NDArray[np.int64]) -> Nats:
-    """Nats of each symbol behind the lead in the pieces, [streams, characters], by the untrained starter.
+def starter_nats(starter: Parent, counts: npt.NDArray[np.int64], pieces: npt.NDArray[np.int64]) -> Nats:
+    """Return the starter's loss for each symbol of the pieces [streams, characters], without those read first.
 
-    `counts`: of all symbols in the text. Those that the starter lacks cost what their share of it is, and are read as
-    its last symbol.
+    `counts`: of all symbols in the text. A symbol that the starter lacks costs what its share of the text is worth, and
+    is read as the starter's last symbol.
     """
     streams = Streams.of(starter.description.network, starter.weights)
-    known, lead = len(starter.description.symbols), _lead(pieces)
-    read = np.minimum(pieces, known - 1).astype(np.int32).T.copy()
+    own_symbols, lead = len(starter.description.symbols), _lead(pieces)
+    read = np.minimum(pieces, own_symbols - 1).astype(np.int32).T.copy()
     reading = streams.begin(read[0].tolist(), [Sampling(0.0)] * len(pieces))
     log_probs = reading.advance(read[1:], np.zeros(read[1:].shape, np.float32))[1]
     nats = -log_probs.T[:, lead - 1 :].astype(np.float64)
-    new = (counts[known:].sum() + 1) / (counts.sum() + 2)
-    shares = (counts + 0.5) / (counts[known:].sum() + 0.5 * max(1, len(counts) - known))
+    new = (counts[own_symbols:].sum() + 1) / (counts.sum() + 2)
+    shares = (counts + 0.5) / (counts[own_symbols:].sum() + 0.5 * max(1, len(counts) - own_symbols))
     asked = pieces[:, lead:]
-    return np.where(asked < known, nats - math.log1p(-new), -np.log(new * shares[asked]))
+    return np.where(asked < own_symbols, nats - math.log1p(-new), -np.log(new * shares[asked]))
 
 
-def counted(learned: npt.NDArray[Any], pieces: npt.NDArray[np.int64], symbols: int) -> Nats:
-    """As `foreseen`, by which symbol follows which in `learned`, interpolated (Witten & Bell 1991, method C)."""
+def bigram_nats(learned: npt.NDArray[Any], pieces: npt.NDArray[np.int64], symbols: int) -> Nats:
+    """Return the same for bigrams counted in `learned`, interpolated by method C of Witten & Bell (1991)."""
     lead = _lead(pieces)
     text, before, asked = learned.astype(np.int64), pieces[:, lead - 1 : -1], pieces[:, lead:]
     alone = (np.bincount(text, minlength=symbols) + 0.5) / (len(text) + 0.5 * symbols)
     pairs, times = np.unique(text[:-1] * symbols + text[1:], return_counts=True)
-    kinds = np.bincount(pairs // symbols, minlength=symbols) + 1e-9  # what nothing follows foresees nothing
+    kinds = np.bincount(pairs // symbols, minlength=symbols) + 1e-9  # above 0 also for a symbol that nothing follows
     place = np.minimum(np.searchsorted(pairs, before * symbols + asked), len(pairs) - 1)
     follows = np.where(pairs[place] == before * symbols + asked, times[place], 0)
     total = np.bincount(text[:-1], minlength=symbols)

@@ -1,8 +1,18 @@
-"""Networks with carried state: each symbol is read once.
+"""LSTMs that read a text with carried state: each symbol is read once, and the next one is predicted.
 
-All that is computed is in flat arrays of fixed types, so that one compiled loop serves every network, and several of
-them at once. The first layer's input product is a table with a row for each symbol, so that a learned embedding and a
-one-hot input are the same code. Weights are whole numbers of 16 bits (`galvanic.kernels`).
+One compiled function, `advance`, scores and writes texts with any network: one LSTM, several members that are averaged
+(an ensemble), each model's table of n-grams, and mixtures of models. For each step and each text (a row) it
+
+1. multiplies the layer's and the lower layer's hidden units with the weights, and adds the input's part. In the first
+   layer that part depends on the symbol alone, so it is a table with a row for each symbol. A learned embedding and a
+   one-hot input are therefore the same code;
+2. advances the LSTM cells, layer by layer, and computes the output's log probabilities;
+3. averages the members' probabilities, mixes them with the table (`galvanic.companion`), and averages the models';
+4. takes the next symbol: one that is given, or one that is sampled (`galvanic.sampling`).
+
+Numba compiles a function anew for each combination of argument types. So everything that differs between networks is
+data: `Networks` holds all weights in a few flat arrays, and a table of `Part`s says where each matrix lies in them.
+Weights and hidden units are 16-bit integers (`galvanic.kernels`); layers are padded to a multiple of `LANES`.
 """
 
 from __future__ import annotations
@@ -13,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from galvanic.companion import NO_TABLE, Companion, Nodes, Tables, begun, follow, joined, mix
+from galvanic.companion import NO_TABLE, Companion, Nodes, Tables, follow, join_tables, mix, start_nodes
 from galvanic.compiled import compiled
 from galvanic.kernels import LANES, STEPS, advance_cell, log_softmax, multiply, quantised
 from galvanic.plan import NetworkConfig, Weights, split_members
@@ -21,71 +31,71 @@ from galvanic.predictor import Pass, Predictor
 from galvanic.sampling import NEVER, Floats, Sampling, Texts, new_texts, take
 from galvanic.text import Ids
 
-FIRST, FURTHER, OUTPUT = range(3)  # kinds of a part: the first layer of a network, one above it, its output
+FIRST, FURTHER, OUTPUT = range(3)  # kinds of a part: a network's first LSTM layer, a layer above it, the output layer
 
 
 class Part(NamedTuple):
-    """A matrix of a network, and what is added to its product."""
+    """A layer of a network: the shape of its matrix, and where its numbers begin in the arrays of `Networks`."""
 
     kind: int
     columns: int
     inputs: int
-    first: int  # of the inputs among all hidden units; those of a layer and of the one below it lie side by side
-    weights: int  # where it begins in `Networks.weights`
-    scales: int  # in `Networks.scales`
-    table: int  # in `Networks.tables`; of a first layer a row for each symbol
+    first: int  # its first input among all hidden units; a layer's own units follow those of the layer below
+    weights: int  # in `Networks.weights`, [columns, inputs]
+    scales: int  # in `Networks.scales`, [columns]
+    table: int  # in `Networks.tables`: the bias [columns]; in a first layer [symbols, columns], with the input's part
 
 
 class Networks(NamedTuple):
-    """Of one predictor, for the compiled loop."""
+    """All networks of a predictor, as the compiled loop needs them."""
 
     parts: npt.NDArray[np.int64]  # [parts, fields of `Part`], in the order in which they are computed
     weights: npt.NDArray[np.int16]
     scales: Floats
     tables: Floats
-    shares: npt.NDArray[np.float64]  # [networks], of the mixture; they sum to 1
-    models: npt.NDArray[np.int64]  # [networks]: which one's it is; those of a model lie side by side
-    ids: npt.NDArray[np.int32]  # [networks, symbols]: of each symbol of the mixture; -1: the network lacks it
-    units: int  # of all layers of all networks
+    shares: npt.NDArray[np.float64]  # [networks]: each one's share of the average; they sum to 1
+    models: npt.NDArray[np.int64]  # [networks]: the number of its model; the networks of a model lie side by side
+    ids: npt.NDArray[np.int32]  # [networks, symbols]: the network's id of each symbol of the mixture; -1: it lacks it
+    units: int  # hidden units of all layers of all networks
 
 
-def packed(config: NetworkConfig, weights: Weights) -> Networks:
-    """One network; its layers, and its symbols, are padded to a multiple of `LANES`."""
+def pack(config: NetworkConfig, weights: Weights) -> Networks:
+    """Turn the weights of one network, as Keras names them, into `Networks`."""
     parts: list[Part] = []
-    steps: list[npt.NDArray[np.int16]] = []
-    scales: list[Floats] = []
+    all_columns: list[npt.NDArray[np.int16]] = []
+    all_scales: list[Floats] = []
     tables: list[Floats] = []
 
     def add(kind: int, first: int, matrix: Floats, table: Floats) -> None:
-        columns, scale = quantised(matrix)
-        begin = [sum(len(part) for part in array) for array in (steps, scales, tables)]
+        columns, scales = quantised(matrix)
+        begin = [sum(len(array) for array in arrays) for arrays in (all_columns, all_scales, tables)]
         parts.append(Part(kind, len(columns), columns.shape[1], first, *begin))
-        steps.append(columns.ravel())
-        scales.append(scale)
+        all_columns.append(columns.ravel())
+        all_scales.append(scales)
         tables.append(table.ravel())
 
-    end = below = 0  # units before this layer, and of the one below it
+    end = below = 0  # units before this layer, and in the layer below it
     for index, units in enumerate(config.units):
         kernel, recurrent, bias = (
-            _by_gates(weights[f"lstm_{index}/lstm_cell/{name}"]) for name in ("kernel", "recurrent_kernel", "bias")
+            _pad_gates(weights[f"lstm_{index}/lstm_cell/{name}"]) for name in ("kernel", "recurrent_kernel", "bias")
         )
         if index:
-            matrix, table = np.concatenate([_padded(kernel, 0), _padded(recurrent, 0)]), bias
+            matrix, table = np.concatenate([_pad(kernel, 0), _pad(recurrent, 0)]), bias
         else:
             if config.encoding == "embedding":
                 embedded = weights["embedding/embeddings"] @ kernel
             else:
                 embedded = kernel * (np.arange(config.vocabulary)[:, None] / config.vocabulary if config.window else 1)
-            matrix, table = _padded(recurrent, 0), (embedded + bias).astype(np.float32)
+            matrix, table = _pad(recurrent, 0), (embedded + bias).astype(np.float32)
         add(FURTHER if index else FIRST, end - below, matrix, table)
         below = units + -units % LANES
         end += below
-    output = _padded(_padded(weights["output/kernel"], 0), 1)
-    add(OUTPUT, end - below, output, _padded(weights["output/bias"], 0, NEVER))
+    output = _pad(_pad(weights["output/kernel"], 0), 1)
+    add(OUTPUT, end - below, output, _pad(weights["output/bias"], 0, NEVER))
     return Networks(
         np.array(parts, np.int64),
-        np.concatenate(steps),
-        np.concatenate(scales),
+        np.concatenate(all_columns),
+        np.concatenate(all_scales),
         np.concatenate(tables),
         np.ones(1),
         np.zeros(1, np.int64),
@@ -94,45 +104,46 @@ def packed(config: NetworkConfig, weights: Weights) -> Networks:
     )
 
 
-def _padded(array: npt.NDArray[np.float32], axis: int, value: float = 0.0) -> Floats:
+def _pad(array: npt.NDArray[np.float32], axis: int, value: float = 0.0) -> Floats:
+    """Pad an axis to a multiple of `LANES`."""
     widths = [(0, -array.shape[axis] % LANES if at == axis else 0) for at in range(array.ndim)]
     return np.pad(array, widths, constant_values=value)
 
 
-def _by_gates(array: Floats) -> Floats:
-    """The columns of the four gates, each padded."""
-    return np.concatenate([_padded(gate, array.ndim - 1) for gate in np.split(array, 4, -1)], -1)
+def _pad_gates(array: Floats) -> Floats:
+    """Pad the columns of each of the four gates, [..., 4 * units]."""
+    return np.concatenate([_pad(gate, array.ndim - 1) for gate in np.split(array, 4, -1)], -1)
 
 
-def _joined(parts: Sequence[tuple[Networks, float, Ids]]) -> Networks:
-    """Networks side by side, each with its share of all, and its own symbols' ids of those of all, -1 for what it
-    lacks."""
-    tables: list[npt.NDArray[np.int64]] = []
-    before = np.zeros(len(Part._fields), np.int64)
-    for networks, _, _ in parts:
-        tables.append(networks.parts + before)
+def _join(models: Sequence[tuple[Networks, float, Ids]]) -> Networks:
+    """Copy several models into one `Networks`. Each comes with its share, and with its id of each symbol of the mixture
+    (-1 if it lacks the symbol)."""
+    parts: list[npt.NDArray[np.int64]] = []
+    offset = np.zeros(len(Part._fields), np.int64)
+    for networks, _, _ in models:
+        parts.append(networks.parts + offset)
         sizes = {"weights": len(networks.weights), "scales": len(networks.scales), "table": len(networks.tables)}
-        before += [{**sizes, "first": networks.units}.get(field, 0) for field in Part._fields]
+        offset += [{**sizes, "first": networks.units}.get(field, 0) for field in Part._fields]
     return Networks(
-        np.concatenate(tables),
-        np.concatenate([networks.weights for networks, _, _ in parts]),
-        np.concatenate([networks.scales for networks, _, _ in parts]),
-        np.concatenate([networks.tables for networks, _, _ in parts]),
-        np.concatenate([share * networks.shares for networks, share, _ in parts]),
-        np.repeat(np.arange(len(parts)), [len(networks.shares) for networks, _, _ in parts]),
-        # In C's order, however they were picked: for another one the loop would be compiled anew.
+        np.concatenate(parts),
+        np.concatenate([networks.weights for networks, _, _ in models]),
+        np.concatenate([networks.scales for networks, _, _ in models]),
+        np.concatenate([networks.tables for networks, _, _ in models]),
+        np.concatenate([share * networks.shares for networks, share, _ in models]),
+        np.repeat(np.arange(len(models)), [len(networks.shares) for networks, _, _ in models]),
+        # In C's order, or Numba would compile the loop anew for another type of array.
         np.ascontiguousarray(
-            np.concatenate([np.where(ids >= 0, networks.ids[:, ids], -1) for networks, _, ids in parts]), np.int32
+            np.concatenate([np.where(ids >= 0, networks.ids[:, ids], -1) for networks, _, ids in models]), np.int32
         ),
-        sum(networks.units for networks, _, _ in parts),
+        sum(networks.units for networks, _, _ in models),
     )
 
 
 class Streams(Predictor):
-    """One network, or several whose predictions are averaged, each with or without a companion; or several of these
-    models, averaged likewise."""
+    """Predicts with a model, which is one network or an average of several, with or without a table of n-grams; or with
+    the average of several such models."""
 
-    together = 16
+    together = 16  # rows in one pass
 
     def __init__(self, networks: Networks, tables: Tables) -> None:
         self.symbols = networks.ids.shape[1]
@@ -140,39 +151,43 @@ class Streams(Predictor):
 
     @classmethod
     def of(cls, config: NetworkConfig, weights: Weights, companion: Companion | None = None) -> Streams:
-        members = [packed(config, own) for own in split_members(config, weights)]
-        every = np.arange(config.vocabulary, dtype=np.int32)
-        networks = _joined([(member, 1 / len(members), every) for member in members])
+        """Make the predictor of one model."""
+        members = [pack(config, own) for own in split_members(config, weights)]
+        all_ids = np.arange(config.vocabulary, dtype=np.int32)
+        networks = _join([(member, 1 / len(members), all_ids) for member in members])
         tables = companion.tables if companion else NO_TABLE
         return cls(networks._replace(models=np.zeros(len(members), np.int64)), tables)
 
     @classmethod
-    def mixed(cls, parts: Sequence[tuple[Streams, float, Ids]]) -> Streams:
-        """Several of them, each with its weight, and its own ids of the mixture's symbols (-1 for what it lacks)."""
-        total = sum(weight for _, weight, _ in parts)
-        networks = _joined([(streams._networks, weight / total, ids) for streams, weight, ids in parts])
-        return cls(networks, joined([streams._tables for streams, _, _ in parts]))
+    def mixed(cls, models: Sequence[tuple[Streams, float, Ids]]) -> Streams:
+        """Make the predictor of several models. Each comes with its weight, and with its id of each symbol of the
+        mixture (-1 if it lacks the symbol)."""
+        total = sum(weight for _, weight, _ in models)
+        networks = _join([(streams._networks, weight / total, ids) for streams, weight, ids in models])
+        return cls(networks, join_tables([streams._tables for streams, _, _ in models]))
 
     def begin(self, first: Sequence[int], samplings: Sequence[Sampling]) -> Pass:
         return _Pass(self._networks, self._tables, new_texts(first, samplings))
 
 
-def nothing(symbols: int) -> tuple[NetworkConfig, Weights]:
-    """A network that holds each symbol equally likely."""
+def uniform_network(symbols: int) -> tuple[NetworkConfig, Weights]:
+    """Return a network that gives each symbol the same probability."""
     config = NetworkConfig(kind="streams", vocabulary=symbols, embedding=1, units=(1,))
     return config, {name: np.zeros(shape, np.float32) for name, shape in config.shapes().items()}
 
 
 def compile_loop() -> None:
-    """Have all that writing needs compiled, or fetched from the disk, so that no text waits for it."""
-    Streams.of(*nothing(1)).read(np.zeros(2, np.int32))
+    """Compile all functions that writing needs, or load them from the disk, so that no text waits for it."""
+    Streams.of(*uniform_network(1)).read(np.zeros(2, np.int32))
 
 
 class _Pass(Pass):
+    """Texts read and written with carried state: hidden units in integer steps, cells, and the tables' nodes."""
+
     def __init__(self, networks: Networks, tables: Tables, texts: Texts) -> None:
         self._networks, self._tables = networks, tables
         self._texts = texts
-        self._nodes = begun(tables, len(texts.symbols))
+        self._nodes = start_nodes(tables, len(texts.symbols))
         shape = (len(texts.symbols), networks.units)
         self._hidden, self._cells = np.zeros(shape, np.int16), np.zeros(shape, np.float32)
 
@@ -200,8 +215,12 @@ def advance(
     ids: Ids,
     log_probs: Floats,
 ) -> None:
-    """As `Pass.advance`, into `ids` and `log_probs`. `hidden`, `cells`: [rows, units]; `nodes`: as `begun` makes
-    them."""
+    """Read and predict a symbol in each row, so many times: `Pass.advance`, compiled.
+
+    `given`, `uniform`: [steps, rows], as there. `ids`, `log_probs`: [steps, rows], to be written: the symbols taken,
+    and their log probabilities before they came. `hidden` and `cells` [rows, units], and `nodes`
+    (`companion.start_nodes`), are the rows' states, which are moved on.
+    """
     rows, symbols = len(texts.symbols), networks.ids.shape[1]
     predicted = np.empty((rows, symbols), np.float32)
     mixed = np.empty((rows, symbols), np.float64)
@@ -209,8 +228,8 @@ def advance(
     sums, gates = np.empty((rows, columns), np.int32), np.empty(columns, np.float32)
     mean, lines = np.empty((rows, columns), np.float64), np.empty((rows, columns), np.float32)
     for step in range(len(given)):
-        room = (mixed, sums, gates, mean, lines)
-        predict(networks, tables, texts.symbols, hidden, cells, nodes, predicted, room)
+        buffers = (mixed, sums, gates, mean, lines)
+        predict(networks, tables, texts.symbols, hidden, cells, nodes, predicted, buffers)
         take(texts, predicted, given[step], uniform[step])
         for row in range(rows):
             ids[step, row] = texts.symbols[row]
@@ -226,15 +245,18 @@ def predict(
     cells: Floats,
     nodes: Nodes,
     predicted: Floats,
-    room: tuple[npt.NDArray[np.float64], npt.NDArray[np.int32], Floats, npt.NDArray[np.float64], Floats],
+    buffers: tuple[npt.NDArray[np.float64], npt.NDArray[np.int32], Floats, npt.NDArray[np.float64], Floats],
 ) -> None:
-    """Read a symbol in each row, and predict the log probabilities [rows, symbols] of the next one.
+    """Read the symbol `read` [rows] in each row, and write the log probabilities [rows, symbols] of the next one into
+    `predicted`.
 
-    A model that lacks the symbol stays as it is. `room`: to work in.
+    A network that lacks the symbol keeps its state, as if the symbol had not come. `buffers`: memory to work in.
     """
-    mixed, sums, gates, mean, lines = room
+    # mixed: [rows, symbols], probabilities of all models. sums: [rows, columns], integer products. gates: [columns].
+    # mean: [rows, columns], probabilities of a model's networks. lines: [rows, columns], a model's log probabilities.
+    mixed, sums, gates, mean, lines = buffers
     network, alone, several = 0, len(networks.shares) == 1, networks.models[-1] > 0
-    share = 0.0  # of the model's networks so far
+    share = 0.0  # of the model's networks up to this one
     mixed[:] = 0
     mean[:] = 0
     for part in networks.parts:
@@ -245,11 +267,11 @@ def predict(
             added = table + (own[read[row]] * columns if kind == FIRST else 0)
             if kind != OUTPUT and own[read[row]] < 0:
                 continue
-            # Slices, as an index that might be negative keeps a loop from being vectorised.
-            line, scale = sums[row, :columns], networks.scales[scales : scales + columns]
+            # Slices: LLVM does not vectorise a loop whose index might be negative.
+            products, scale = sums[row, :columns], networks.scales[scales : scales + columns]
             base = networks.tables[added : added + columns]
             for index in range(columns):
-                gates[index] = base[index] + np.float32(line[index]) * scale[index]
+                gates[index] = base[index] + np.float32(products[index]) * scale[index]
             if kind == OUTPUT:
                 log_softmax(gates[:columns])
                 if alone:
@@ -261,17 +283,18 @@ def predict(
                 units = columns // 4
                 end = first + inputs
                 advance_cell(gates[:columns], cells[row, end - units : end])
-                after = hidden[row, end - units : end]
+                outputs = hidden[row, end - units : end]
                 for index in range(units):
-                    # Counted from 0, as whole numbers are made by cutting off.
+                    # Rounded: a conversion to integers cuts off, so the number is made positive first.
                     steps = gates[index] * np.float32(STEPS) + np.float32(STEPS + 0.5)
-                    after[index] = np.int16(np.int32(steps) - STEPS)
+                    outputs[index] = np.int16(np.int32(steps) - STEPS)
         if kind != OUTPUT:
             continue
         share += networks.shares[network]
         network += 1
         if network < len(networks.shares) and networks.models[network] == model:
             continue
+        # The last network of a model: what its networks say together.
         size = own.max() + 1
         for row in range(len(read)):
             if not alone:

@@ -1,4 +1,27 @@
-"""From a text to a model file."""
+"""Train a model: from a text to a model file.
+
+A training goes through these steps, in this order:
+
+1. The text becomes numbers (`galvanic.text`): ids of symbols, [symbols of the text]. A tenth of it at most, its end, is
+   held out: nothing learns from that part until the last step.
+2. The weights to begin with are chosen: those of the model that a person named (`galvanic.parent`), those of the
+   starter if it predicts the held-out part well enough (`galvanic.starter`), or random ones.
+3. All passages of up to 7 symbols in the rest of the text are counted: a table of n-grams, which predicts on its own
+   (`galvanic.companion`). With it, or with the weights to begin with, a first sample is written at once.
+4. The size of the network and all numbers of its training follow from the text's length, the machine's speed and the
+   options (`galvanic.plan`).
+5. The LSTM learns, epoch by epoch, until its time is up, its epochs are done, or the held-out loss stops falling
+   (`galvanic.loop`). After each epoch network and table are judged together on the held-out part. The weights of the
+   best epoch are kept.
+6. If it began with another model's weights, weights between those and the new ones are tried (`learners.interpolate`).
+   Without a table, the output's scale is fitted instead (`learners.calibrate`); with one, the mixture's weights are.
+7. The table is counted again in the whole text, the held-out part included: nothing is fitted after that. The
+   mixture's weights stay as they were fitted.
+8. Samples are written, searched for copies of the text and for words that don't exist, and the file is written.
+
+Losses are mean negative log probabilities in nats: per symbol in here, per character in what is returned. If a
+checkpoint's folder is given, a training that is interrupted goes on from there.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +61,14 @@ if TYPE_CHECKING:
     from galvanic.learners import Learner
 
 CHECKPOINT_VERSION = 3
-_OF_THE_NETWORK = {"recipe", "layers", "units", "embedding", "encoding", "dropout", "batch", "length", "learning_rate"}
-"""Options that a checkpoint was made with, and that a resumed training must have; when to end may be chosen anew."""
+_NETWORK_OPTIONS = {"recipe", "layers", "units", "embedding", "encoding", "dropout", "batch", "length", "learning_rate"}
+"""Options that a checkpoint depends on. A resumed training must have the same; its epochs and minutes may differ."""
 
 log = structlog.get_logger()
 
 
 class OtherCheckpoint(UserError):
-    """The checkpoint is of another text, of other options, or of a version with another network."""
+    """The checkpoint belongs to another text, to other options, or to a version of Galvanic with another network."""
 
 
 def train(
@@ -65,42 +88,53 @@ def train(
     authors: npt.NDArray[Any] | None = None,
     table: bool = True,
 ) -> TrainResult:
-    """Train a model on a text and write its file.
+    """Train a model on a text, write its file, and return what was measured.
 
-    `text`: as it came from the corpus, or the path of it in UTF-8, which is then never in memory as a whole. Unless
-    `options` name minutes or it goes by epochs, it runs for `limits.minutes`. `checkpoint`: a folder; if it holds one
-    of the same text and settings, training goes on there. `plan`: in place of the default, with the options laid over.
-    `parent`: file of the model to go on from; on the text that it learned from, the result is never worse than it.
-    `parent_name`: what to call it; None: as its file. `starter`: file of the model that a new one begins with where
-    that helps (`galvanic.starter`), or where `options` ask for it; None: every new one begins with nothing. `quiet`:
-    keep off standard error what TensorFlow prints there while it is imported, and with it all else. `table`: whether
-    one of n-grams is mixed in.
+    Args:
+        text: the text, or the path of a UTF-8 file, which is never in memory as a whole.
+        options: what a person chose. Without minutes or epochs it learns for `limits.minutes` at most.
+        corpus: the text's name, source and rights, which the model file carries on.
+        out: the model file to write.
+        checkpoint: a folder for checkpoints. If it holds one of the same text and options, training goes on there.
+        hooks: told about progress and samples, and asked whether to stop.
+        limits: this installation's limits.
+        plan: a network and its training in place of the default; the options are laid over it.
+        parent: the file of a model to go on from. On the text that this one learned from, the result is never worse.
+        parent_name: what to call the parent; None: its file's name.
+        starter: the file of the starter; None: a new model begins with random weights.
+        quiet: discard standard error while TensorFlow is imported, which prints there.
+        authors: a number for the author of each line of the text, [lines]; None: one author, or unknown.
+        table: whether to mix in a table of n-grams.
 
-    Raises UserError where the text, the options or the parent cannot be used, or the loss diverged; OtherCheckpoint
-    where the checkpoint is of another training; TrainingCancelled; TrainingInterrupted, with the checkpoint saved.
+    Raises:
+        UserError: the text, the options or the parent cannot be used, or the loss diverged.
+        OtherCheckpoint: the checkpoint belongs to another training.
+        TrainingCancelled: the hooks asked for it.
+        TrainingInterrupted: the hooks asked for it; the checkpoint is saved.
     """
     hooks = hooks or Hooks()
     limits = limits or TrainLimits()
     _check_limits(options, limits)
-    workdir = out.with_name(f".{out.name}.{secrets.token_hex(4)}.text")  # another attempt may be overtaken by this one
+    # A name of its own: a later attempt may run while this one ends.
+    workdir = out.with_name(f".{out.name}.{secrets.token_hex(4)}.text")
     try:
-        begun = None if parent or options.start else _begun_with(checkpoint)
-        begin = load_parent(parent, parent_name, options) if parent else None
+        resumed_from = None if parent or options.start else _weights_of_checkpoint(checkpoint)
+        start = load_parent(parent, parent_name, options) if parent else None
         notes: tuple[str, ...] = ()
-        if not parent and begun != "":
-            begin, notes = candidate(starter, options)
-        prepared = _prepared(text, options, corpus, begin, workdir, hooks)
+        if not parent and resumed_from != "":
+            start, notes = candidate(starter, options)
+        prepared = _prepare(text, options, corpus, start, workdir, hooks)
         hooks.go_on()
-        starter_loss = begin.description.training.starter_loss if begin and begin.learned(corpus) else None
-        if begin and not parent and options.start is None and begin.description.weights_sha256 != begun:
-            judged = judge(begin, prepared)
+        starter_loss = start.description.training.starter_loss if start and start.learned(corpus) else None
+        if start and not parent and options.start is None and start.description.weights_sha256 != resumed_from:
+            judged = judge(start, prepared)
             if judged.helps:
                 starter_loss = judged.starter
             else:
-                begin, notes = None, (NO_HELP,)
-                del prepared  # not to hold the text twice
-                prepared = _prepared(text, options, corpus, None, workdir, hooks)
-        training = _Training(prepared, options, corpus, plan, begin, limits, notes, starter_loss, authors, table)
+                start, notes = None, (NO_HELP,)
+                del prepared  # so that the text is not in memory twice
+                prepared = _prepare(text, options, corpus, None, workdir, hooks)
+        training = _Training(prepared, options, corpus, plan, start, limits, notes, starter_loss, authors, table)
         return training.run(out, checkpoint, hooks, quiet=quiet)
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
@@ -108,96 +142,98 @@ def train(
 
 @dataclass(frozen=True)
 class _Training:
-    """One attempt at a training; the text is prepared."""
+    """One attempt at a training: steps 3 to 8, on a text that is prepared."""
 
     prepared: Prepared
     options: TrainOptions
     corpus: CorpusInfo
-    given_plan: Plan | None
-    parent: Parent | None
+    given_plan: Plan | None  # in place of the default
+    parent: Parent | None  # the model that it begins with: one that a person named, or the starter
     limits: TrainLimits
-    start_notes: tuple[str, ...]  # what it begins with and why, in plain words
-    starter_loss: float | None  # before it learned from the text; None: not measured
+    start_notes: tuple[str, ...]  # for the person: why it does not begin with the starter
+    starter_loss: float | None  # nats a character, before it learned from the text; None: not measured
     authors: npt.NDArray[Any] | None
     table: bool
 
     def run(self, out: Path, folder: Path | None, hooks: Hooks, *, quiet: bool) -> TrainResult:
+        """Train, from the checkpoint in `folder` if there is one, and write the model to `out`. Raises as `train`."""
         prepared, options = self.prepared, self.options
         identity = self._identity()
-        saved, notes = _saved(folder, identity, options.random_seed)
+        saved, checkpoint_notes = _load_checkpoint(folder, identity, options.random_seed)
         if saved:
             random_seed = saved[1].identity["random_seed"]
         else:
             random_seed = secrets.randbelow(2**32) if options.random_seed is None else options.random_seed
         identity["random_seed"] = random_seed
-        companion, initial = self._companion(self._lines()), self._initial(random_seed)
+        companion, initial = self._companion(self._lines()), self._initial_weights(random_seed)
         hooks.go_on()
         if not saved:
-            self._planned(Budget(epochs=options.epochs, memory=spare_memory()))[0].network.check_pace()
-            self._write_first(random_seed, companion, initial, hooks)
+            self._make_plan(Budget(epochs=options.epochs, memory=spare_memory()))[0].network.check_pace()
+            self._write_first_sample(random_seed, companion, initial, hooks)
 
-        # As late as this, for it takes longer than all that was done so far.
+        # Not sooner: importing TensorFlow takes longer than all that was done so far.
         if quiet:
             import_tensorflow()
         from galvanic.learners import calibrate, interpolate, make_learner
 
         hooks.go_on()
-        plan, plan_notes = (saved[1].plan, ()) if saved else self._plan()
+        plan, plan_notes = (saved[1].plan, ()) if saved else self._plan_for_this_machine()
         plan.network.check_pace()
         writer = SampleWriter(prepared, plan.network, random_seed, companion)
         learner = make_learner(plan, prepared, random_seed)
         minutes = self._minutes()
         pace = Pace(plan, learner.steps, options.epochs or plan.epochs, minutes)
 
-        def heldout(poll: Callable[[], object] = hooks.control) -> float | None:
-            """Of what the model would say: the network and the table mixed."""
+        def heldout_loss(poll: Callable[[], object] = hooks.control) -> float | None:
+            """Return the held-out loss of network and table together, the table's weights fitted anew."""
             if not (writer.companion and len(prepared.heldout)):
                 return learner.heldout(poll)
-            writer.companion, loss, _ = self._fitted(writer.companion, learner, poll, roughly=True)
+            writer.companion, loss, _ = self._fit_mixture(writer.companion, learner, poll, some_places=True)
             return loss
 
-        loop = Loop(learner, pace, hooks, heldout, writer.one, folder, identity, self.limits.checkpoint_s)
+        loop = Loop(learner, pace, hooks, heldout_loss, writer.after_epoch, folder, identity, self.limits.checkpoint_s)
         if saved:
             try:
                 loop.restore(*saved)
             except (KeyError, ValueError, TypeError) as error:
-                raise _other(folder) from error
+                raise _other_checkpoint(folder) from error
         else:
             loop.notes += [*self.start_notes, *plan_notes]  # a checkpoint keeps them
             loop.starter_loss = self.starter_loss
             if initial:
                 learner.set_weights(initial)
-        # On its own text the parent counts as the result of epoch 0.
+        # On the text that it learned from, the parent itself is epoch 0 of the curve, and may be the best of it.
         parent = self.parent if self.parent and self.parent.learned(self.corpus) else None
         stopped = loop.run(start=parent.description.training.train_loss if parent else None)
         loop.tell("finishing")
         if stopped == "done" and minutes and not options.by_epochs:
-            loop.notes += _ended_before_its_time(pace, minutes)
+            loop.notes += _note_early_end(pace, minutes)
         if len(loop.curve) > 1 and best_point(loop.curve).epoch == 0:
             loop.notes.append("More training made it no better: the model is as it was before.")
 
-        # If no epoch made the parent better, it stays as it is.
+        # A parent that no epoch made better stays as it is.
         if plan.network.kind == "streams" and (not loop.curve or best_point(loop.curve).epoch > 0):
             if initial:
-                loop.best = interpolate(learner, loop.best, initial, heldout)
-            if writer.companion is None:  # whose weights do it otherwise
-                loop.best = calibrate(learner, loop.best, heldout)
+                loop.best = interpolate(learner, loop.best, initial, heldout_loss)
+            if writer.companion is None:  # the mixture's weights do the same
+                loop.best = calibrate(learner, loop.best, heldout_loss)
         learner.set_weights(loop.best)
         losses = {"network_loss": learner.heldout(hooks.control)}
         losses["heldout_loss"] = losses["network_loss"]
         if writer.companion and len(prepared.heldout):
-            whole = self._companion(None) if self.authors is not None else None  # what a Markov bot would count
-            fitted, *found = self._fitted(writer.companion, learner, hooks.control, whole)
+            # The loss of "the table alone" is what a Markov bot would reach, which counts everybody's passages.
+            unrestricted = self._companion(None) if self.authors is not None else None
+            fitted, mixture_loss, table_loss = self._fit_mixture(writer.companion, learner, hooks.control, unrestricted)
             writer.companion = fitted.recounted(prepared.ids, prepared.recipe, self._lines())
-            losses["heldout_loss"], losses["ngrams_loss"] = found
+            losses["heldout_loss"], losses["ngrams_loss"] = mixture_loss, table_loss
         model_file.check_weights(loop.best)
-        per = prepared.heldout_density
-        measured = {name: per_char(loss, per) for name, loss in losses.items() if loss is not None}
-        result = self._result(loop, stopped, writer, random_seed, notes, measured)
+        density = prepared.heldout_density
+        measured = {name: per_char(loss, density) for name, loss in losses.items() if loss is not None}
+        result = self._result(loop, stopped, writer, random_seed, checkpoint_notes, measured)
         when_there_is_room(lambda: self._save(out, loop, writer, result), hooks)
         return result
 
-    def _write_first(
+    def _write_first_sample(
         self, random_seed: int, companion: Companion | None, initial: Weights | None, hooks: Hooks
     ) -> None:
         start = None
@@ -207,54 +243,53 @@ class _Training:
         sample = first_sample(self.prepared, random_seed, companion, start)
         if sample is not None:
             hooks.sample(sample)
-            hooks.go_on()  # who cancels need not wait for TensorFlow
+            hooks.go_on()  # a person who cancels need not wait for TensorFlow
 
     def _companion(self, lines: Lines | None) -> Companion | None:
-        """Counted in its own text alone, whatever a parent learned."""
+        """Return the table of n-grams of this text, whatever a parent learned; None if this model is to have none."""
         if not self.table or self.options.recipe == "classic" or (self.corpus.transcript and self._lines() is None):
             return None
         prepared = self.prepared
         return Companion.counted(prepared.training, len(prepared.vocabulary), prepared.recipe, lines)
 
     def _lines(self) -> Lines | None:
-        """Whose lines the text has; None: one author's, or unknown."""
+        """Return where the text's lines end and who wrote each; None if it has one author, or they are unknown."""
         ids, symbols = self.prepared.ids, self.prepared.vocabulary.symbols
         if self.authors is None or "\n" not in symbols:
             return None
         ends = np.flatnonzero(ids == symbols.index("\n"))
-        whole = len(ends) == len(self.authors) and len(ends) > 0 and ends[-1] == len(ids) - 1
-        return Lines(ends, self.authors) if whole else None
+        all_lines_end = len(ends) == len(self.authors) and len(ends) > 0 and ends[-1] == len(ids) - 1
+        return Lines(ends, self.authors) if all_lines_end else None
 
-    def _fitted(
+    def _fit_mixture(
         self,
         companion: Companion,
         learner: Learner,
         poll: Callable[[], object],
-        whole: Companion | None = None,
+        alone: Companion | None = None,
         *,
-        roughly: bool = False,
+        some_places: bool = False,
     ) -> tuple[Companion, float, float]:
-        """The companion with weights fitted to the held-out part, and the losses there of the mixture and of the table
-        (`whole`, if there is one) alone, in nats a symbol."""
+        """Fit the mixture's weights to the held-out part. Arguments and results are those of `Companion.fitted`."""
         from galvanic.learners import HELDOUT_MOST
 
         number = min(len(self.prepared.heldout), HELDOUT_MOST)
         predictions = functools.partial(learner.heldout_predictions, poll)
-        return companion.fitted(predictions, number, self.prepared.ids, whole, roughly=roughly)
+        return companion.fitted(predictions, number, self.prepared.ids, alone, some_places=some_places)
 
     def _identity(self) -> dict[str, Any]:
-        """What a checkpoint must agree with. Not the plan, which may depend on the machine's speed at that moment."""
+        """Return what a checkpoint must agree with. Not the plan, which depends on the machine's speed at that time."""
         return {
             "version": CHECKPOINT_VERSION,
             "corpus": self.corpus.sha256,
             "symbols": len(self.prepared.ids),
-            "options": self.options.model_dump(mode="json", include=_OF_THE_NETWORK),
+            "options": self.options.model_dump(mode="json", include=_NETWORK_OPTIONS),
             "plan": self.given_plan.model_dump(mode="json") if self.given_plan else None,
             "parent": self.parent.description.weights_sha256 if self.parent else None,
         }
 
-    def _initial(self, random_seed: int) -> Weights | None:
-        """The weights to begin with where there is a parent."""
+    def _initial_weights(self, random_seed: int) -> Weights | None:
+        """Return the parent's weights, extended to this text's symbols; None without a parent."""
         if self.parent is None:
             return None
         counts = symbol_counts(self.prepared.training, len(self.prepared.vocabulary))
@@ -262,29 +297,30 @@ class _Training:
         return grown(self.parent, self.prepared.vocabulary.symbols, counts, random)
 
     def _minutes(self) -> float | None:
-        """To learn for at most."""
+        """Return the time limit in minutes; None: its epochs alone end it."""
         options = self.options
         return self.limits.minutes if options.minutes is None and not options.by_epochs else options.minutes
 
-    @property
-    def _from_starter(self) -> bool:
-        return self.parent is not None and self.parent.from_starter
-
-    def _plan(self) -> tuple[Plan, tuple[str, ...]]:
+    def _plan_for_this_machine(self) -> tuple[Plan, tuple[str, ...]]:
         machine, epochs = measure_machine(), self.options.epochs
         budget = Budget(self._minutes(), epochs, machine.flops, machine.precision, machine.gpu, spare_memory())
-        return self._planned(budget)
+        return self._make_plan(budget)
 
-    def _planned(self, budget: Budget) -> tuple[Plan, tuple[str, ...]]:
-        """Raises UserError where what the person chose does not go together, or is too large."""
-        options, symbols = self.options, len(self.prepared.vocabulary)
-        network = self.parent.description.network if self.parent else None
+    def _make_plan(self, budget: Budget) -> tuple[Plan, tuple[str, ...]]:
+        """Return the plan, and notes for the person. Raises UserError if the options contradict each other, or the
+        network is too large for this machine."""
+        options, symbols, parent = self.options, len(self.prepared.vocabulary), self.parent
         plan = self.given_plan or make_plan(
-            options.recipe, symbols, self.prepared.learned, budget, network, from_starter=self._from_starter
+            options.recipe,
+            symbols,
+            self.prepared.learned,
+            budget,
+            parent.description.network if parent else None,
+            from_starter=parent is not None and parent.from_starter,
         )
         plan = apply_options(plan, options)
-        if self.parent:
-            plan = child_plan(plan, self.parent, symbols)
+        if parent:
+            plan = child_plan(plan, parent, symbols)
         return fit_to_text(plan, self.prepared.learned)
 
     def _result(
@@ -293,12 +329,12 @@ class _Training:
         stopped: Stopped,
         writer: SampleWriter,
         random_seed: int,
-        notes: tuple[str, ...],
+        checkpoint_notes: tuple[str, ...],
         measured: dict[str, float],
     ) -> TrainResult:
         best = best_point(loop.curve) if loop.curve else CurvePoint(0, float(np.log(len(self.prepared.vocabulary))))
-        samples = writer.several(loop.best, measured.get("heldout_loss", best.watched))
-        known, usual = known_words(samples, self.prepared)
+        samples = writer.at_the_end(loop.best, measured.get("heldout_loss", best.watched))
+        known_share, usual_known_share = known_words(samples, self.prepared)
         return TrainResult(
             parameters=loop.learner.plan.network.parameters(),
             network_because=loop.learner.plan.because,
@@ -308,15 +344,15 @@ class _Training:
             train_loss=best.train_loss,
             **measured,
             starter_loss=loop.starter_loss,
-            known_words=known,
-            usual_known_words=usual,
+            known_words=known_share,
+            usual_known_words=usual_known_share,
             copy_share=copy_score(samples, self.prepared.parts()).share,
             curve=thinned(loop.curve),
             samples=tuple(writer.cut(sample, SAMPLE_CHARS) for sample in samples[:SAMPLES]),
             seconds=loop.position.seconds,
             stopped=stopped,
             random_seed=random_seed,
-            notes=(*notes, *self.corpus.notes, *self.prepared.notes, *loop.notes),
+            notes=(*checkpoint_notes, *self.corpus.notes, *self.prepared.notes, *loop.notes),
         )
 
     def _save(self, out: Path, loop: Loop, writer: SampleWriter, result: TrainResult) -> None:
@@ -325,14 +361,14 @@ class _Training:
         model_file.save(
             out,
             loop.best,
-            # Members' words may be withdrawn: none of them stand in a model, for a text to begin with or at all.
+            # Members may withdraw their words, so a channel's model keeps no piece of its text.
             writer.windows if self.corpus.transcript is None else line_start(prepared),
             writer.companion,
             recipe=self.options.recipe,
             symbols=prepared.vocabulary.symbols,
             network=loop.learner.plan.network,
             unwrapped=prepared.unwrapped,
-            # Good & Turing: what is new comes as often as what was seen once.
+            # Good & Turing: a symbol is new as often as symbols came that came only once.
             unseen=(int((counts == 1).sum()) + 1) / (len(prepared.ids) + 2),
             corpus=self.corpus,
             lineage=self.parent.lineage if self.parent else (),
@@ -341,26 +377,29 @@ class _Training:
         )
 
 
-def _prepared(
-    text: str | Path, options: TrainOptions, corpus: CorpusInfo, begin: Parent | None, workdir: Path, hooks: Hooks
+def _prepare(
+    text: str | Path, options: TrainOptions, corpus: CorpusInfo, start: Parent | None, workdir: Path, hooks: Hooks
 ) -> Prepared:
-    """The text for a model that begins with this one, or with nothing."""
-    how = TextOptions(options.recipe, corpus.hard_wrapped, known=begin.description.symbols if begin else ())
-    prepared = when_there_is_room(lambda: _prepare(text, how, workdir), hooks)
-    try:  # refuse at once what could not be written into a model file at the end
+    """Turn the text into numbers; the symbols of the model that it begins with come first.
+
+    Waits while the disk is full. Raises UserError if the text, or its symbols for this model, cannot be used.
+    """
+    how = TextOptions(options.recipe, corpus.hard_wrapped, known=start.description.symbols if start else ())
+    prepared = when_there_is_room(lambda: _prepare_in(workdir, text, how), hooks)
+    try:  # a model file could not hold such symbols: refuse them before the training
         "".join(prepared.vocabulary.symbols).encode()
     except UnicodeEncodeError:
         raise UserError("The text contains broken characters (lone surrogates).", "Save it as UTF-8 again.") from None
-    if begin:
-        check_symbols(begin, prepared.vocabulary.symbols)
+    if start:
+        check_symbols(start, prepared.vocabulary.symbols)
     return prepared
 
 
-def _prepare(text: str | Path, how: TextOptions, workdir: Path) -> Prepared:
-    """`prepare`, but first remove what earlier attempts left; nothing is left after an OSError, either."""
-    any_attempts = f"{glob.escape(workdir.stem.rpartition('.')[0])}.{'[0-9a-f]' * 8}{workdir.suffix}"
-    for left in workdir.parent.glob(any_attempts):
-        shutil.rmtree(left, ignore_errors=True)
+def _prepare_in(workdir: Path, text: str | Path, how: TextOptions) -> Prepared:
+    """Call `prepare`, after removing the folders that earlier attempts left; an OSError leaves none, either."""
+    any_attempt = f"{glob.escape(workdir.stem.rpartition('.')[0])}.{'[0-9a-f]' * 8}{workdir.suffix}"
+    for old_folder in workdir.parent.glob(any_attempt):
+        shutil.rmtree(old_folder, ignore_errors=True)
     try:
         return prepare(text, how, workdir=workdir)
     except OSError:
@@ -377,7 +416,8 @@ def _check_limits(options: TrainOptions, limits: TrainLimits) -> None:
         )
 
 
-def _ended_before_its_time(pace: Pace, minutes: float) -> tuple[str, ...]:
+def _note_early_end(pace: Pace, minutes: float) -> tuple[str, ...]:
+    """Say why a training ended well before its time limit."""
     taken = pace.position.seconds / 60
     if taken > 0.8 * minutes:
         return ()
@@ -387,10 +427,13 @@ def _ended_before_its_time(pace: Pace, minutes: float) -> tuple[str, ...]:
     )
 
 
-def _saved(
+def _load_checkpoint(
     folder: Path | None, identity: dict[str, Any], random_seed: int | None
 ) -> tuple[tuple[checkpoint.Arrays, Record] | None, tuple[str, ...]]:
-    """The checkpoint to go on from, and notes about one that could not be used."""
+    """Return the checkpoint to go on from, if there is one, and a note if it could not be read.
+
+    Raises OtherCheckpoint if it belongs to another training.
+    """
     if folder is None:
         return None, ()
     try:
@@ -403,16 +446,16 @@ def _saved(
     try:
         record = Record.model_validate(saved[1])
     except ValidationError as error:
-        raise _other(folder) from error
-    drawn = record.identity.get("random_seed")
-    if record.identity != identity | {"random_seed": drawn} or random_seed not in (None, drawn):
-        raise _other(folder)
+        raise _other_checkpoint(folder) from error
+    its_seed = record.identity.get("random_seed")
+    if record.identity != identity | {"random_seed": its_seed} or random_seed not in (None, its_seed):
+        raise _other_checkpoint(folder)
     return (saved[0], record), ()
 
 
-def _begun_with(folder: Path | None) -> str | None:
-    """Hash of the weights that the training whose checkpoint lies there began with, empty: of none; None where there is
-    no checkpoint that can be read."""
+def _weights_of_checkpoint(folder: Path | None) -> str | None:
+    """Return the hash of the weights that a checkpoint's training began with; empty: random ones; None: there is no
+    checkpoint that can be read."""
     try:
         saved = checkpoint.load(folder) if folder else None
         return None if saved is None else str(saved[1]["identity"]["parent"] or "")
@@ -420,7 +463,7 @@ def _begun_with(folder: Path | None) -> str | None:
         return None
 
 
-def _other(folder: Path | None) -> OtherCheckpoint:
+def _other_checkpoint(folder: Path | None) -> OtherCheckpoint:
     return OtherCheckpoint(
         "The checkpoint there belongs to another text, another model to start from, or other options.",
         f"Remove the folder {folder.name if folder else ''}, or write the model elsewhere.",

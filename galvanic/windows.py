@@ -1,4 +1,4 @@
-"""Networks that read a window of fixed length from a zero state for each prediction (the tutorial's)."""
+"""The tutorial's networks: for each prediction they read the last 100 characters, from a zero state."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from galvanic.companion import NO_TABLE, begun
+from galvanic.companion import NO_TABLE, start_nodes
 from galvanic.plan import NetworkConfig, Weights
 from galvanic.predictor import Pass, Predictor
 from galvanic.sampling import Floats, Sampling, Texts, new_texts, take
-from galvanic.streams import Networks, packed, predict
+from galvanic.streams import Networks, pack, predict
 from galvanic.text import Ids
 
 
 class Windows(Predictor):
-    """Writes and reads with such a network."""
+    """Predicts with such a network."""
 
     together = 1
 
     def __init__(self, config: NetworkConfig, weights: Weights) -> None:
         self.symbols = config.vocabulary
         self._window = config.window
-        self._network = packed(config, weights)
+        self._network = pack(config, weights)
 
     def begin(self, first: Sequence[int], samplings: Sequence[Sampling]) -> Pass:
         return _Pass(self._network, self._window, new_texts(first, samplings))
 
 
 class _Pass(Pass):
-    """All the windows that a character is part of are advanced together, one row each: one large product instead of
-    many small ones from each window's beginning."""
+    """One text. Each character belongs to `window` overlapping windows, which are all advanced by it, one row each.
+
+    That makes one large product a character, in place of `window` small ones for each window from its beginning.
+    """
 
     def __init__(self, network: Networks, window: int, texts: Texts) -> None:
         self._network, self._window, self._texts = network, window, texts
-        self._nodes = begun(NO_TABLE, window)
+        self._nodes = start_nodes(NO_TABLE, window)
         self._at = 0  # characters read
         self._hidden = np.zeros((window, network.units), np.int16)
         self._cells = np.zeros((window, network.units), np.float32)
@@ -45,17 +47,17 @@ class _Pass(Pass):
         columns = int(self._network.parts[:, 1].max())
         predicted, mixed = np.empty((window, symbols), np.float32), np.empty((window, symbols))
         sums, gates = np.empty((window, columns), np.int32), np.empty(columns, np.float32)
-        room = mixed, sums, gates, np.empty((window, columns)), np.empty((window, columns), np.float32)
+        buffers = mixed, sums, gates, np.empty((window, columns)), np.empty((window, columns), np.float32)
         for step in range(len(given)):
-            # The window that begins with this character takes the row of the one that has just been finished.
+            # The window that begins with this character takes the row of the window that was completed last.
             self._hidden[self._at % window] = self._cells[self._at % window] = 0
             read = np.repeat(self._texts.symbols, window)
-            predict(self._network, NO_TABLE, read, self._hidden, self._cells, self._nodes, predicted, room)
+            predict(self._network, NO_TABLE, read, self._hidden, self._cells, self._nodes, predicted, buffers)
             self._at += 1
-            whole = self._at % window
-            take(self._texts, predicted[whole : whole + 1], given[step], uniform[step])
+            complete = self._at % window  # the row whose window has all its characters now
+            take(self._texts, predicted[complete : complete + 1], given[step], uniform[step])
             ids[step] = self._texts.symbols
-            log_probs[step] = predicted[whole, ids[step]]
+            log_probs[step] = predicted[complete, ids[step]]
         return ids, log_probs
 
     def keep(self, rows: Sequence[int]) -> None:

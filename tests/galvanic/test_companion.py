@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from galvanic import model_file, ngrams
-from galvanic.companion import Companion, begun, follow, mix
+from galvanic.companion import Companion, follow, mix, start_nodes
 from galvanic.errors import UserError
 from galvanic.generate import predictor
 from galvanic.ngrams import FREE, MEMBERS, ORDERS, Arrays, Lines, count
@@ -118,8 +118,8 @@ def test_of_a_channel_stands_what_lines_of_three_members_have(
     assert bool(shared) == (len(own) >= MEMBERS)
     found = passages(count(ids, 4, recipe, lines=lines), 4)
     assert found == shared | windows(ids.tolist(), range(1, free + 1))
-    begun = count(ids[:300], 4, recipe, lines=lines)
-    assert passages(begun, 4) <= found
+    start_nodes = count(ids[:300], 4, recipe, lines=lines)
+    assert passages(start_nodes, 4) <= found
     monkeypatch.setattr(ngrams, "MOST_COUNTED", len(ids) - 40)
     monkeypatch.setattr(ngrams, "_PIECES", 30)
     assert {one for one in passages(count(ids, 4, recipe, lines=lines), 4) if len(one) > free} <= shared
@@ -162,7 +162,7 @@ def test_a_mixture_equals_its_parts() -> None:
     powers = np.stack([np.ones(200), log_probs.max(1), own.max(1)], 1) @ weights.T
     wanted = np.exp(powers[:, :1] * log_probs + powers[:, 1:] * own)
     wanted /= wanted.sum(1, keepdims=True)
-    nodes, room = begun(companion.tables, 1)[0, 0], np.empty(SYMBOLS, np.float32)
+    nodes, room = start_nodes(companion.tables, 1)[0, 0], np.empty(SYMBOLS, np.float32)
     for at in range(200):
         row = log_probs[at].copy()
         mix(companion.tables, weights, nodes, row, room)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from galvanic.generate import predictor
 from galvanic.predictor import CHUNK, Row
-from galvanic.sampling import GUARD_LAGS, RARE_SIGN, Sampling, new_texts, watch
+from galvanic.sampling import GUARD_LAGS, RARE_SIGN, Sampling, detect_loop, new_texts
 from galvanic.streams import advance
 from tests.worker.small import biased, draw, keras_logits, network, random_weights
 
@@ -186,7 +186,7 @@ def test_the_guard_forbids_the_shortest_loops_next_symbol() -> None:
     texts = new_texts([0, 0], [Sampling()] * 2)
     lines = [5] * 14 + [3, 1], [1, 2, 3] * 5 + [1]
     one, three = (
-        [watch(texts.last[row], texts.runs[row], symbol) for symbol in line] for row, line in enumerate(lines)
+        [detect_loop(texts.last[row], texts.runs[row], symbol) for symbol in line] for row, line in enumerate(lines)
     )
     # "5" repeated 12 times after the first; "123" has only 11 repeated symbols by then.
     assert one[11:] == [-1, 5, 5, -1, -1]
