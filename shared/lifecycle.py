@@ -92,8 +92,8 @@ def text_read(job: TrainJob, text: bytes = b"", authors: bytes = b"") -> Script:
 
     Answers the nonce of its attempt 1, which is to be sent, or nothing: it was ended, or a worker has it.
     """
-    told = (without_people(job).model_dump_json(), job.model_dump_json(), text, authors, TEXT_TTL_S)
-    return _script("text_read", job.job_id, told, (keys.asked(job.job_id),))
+    arguments = (without_people(job).model_dump_json(), job.model_dump_json(), text, authors, TEXT_TTL_S)
+    return _script("text_read", job.job_id, arguments, (keys.asked(job.job_id),))
 
 
 def replace_text(job: TrainJob, text: bytes, authors: bytes, next_nonce: str) -> Script:

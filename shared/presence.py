@@ -26,13 +26,14 @@ EXPIRY_S = 6.0  # a killed process counts as gone after this: a card must say "n
 
 
 def own_name() -> str:
-    """The name of the worker that this process is, or is a child of."""
+    """Return the name of the worker that this process is, or is a child of."""
     return os.environ.get(NAME_VARIABLE, "")
 
 
 def alive(client: redis.Redis, service: str) -> list[str]:
-    found = cast(list[bytes], client.zrangebyscore(keys.workers(service), time.time(), "+inf"))
-    return [name.decode() for name in found]
+    """Return the names of a service's processes that run."""
+    names = cast(list[bytes], client.zrangebyscore(keys.workers(service), time.time(), "+inf"))
+    return [name.decode() for name in names]
 
 
 def health_command(settings: Settings, service: str, name_has: str = "") -> int:

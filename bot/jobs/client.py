@@ -226,8 +226,8 @@ class JobClient(Service):
 
         async def insist() -> None:
             script = lifecycle.roll_back(job_id, key)
-            found = await retry(lambda: self.run(script), "job_not_taken_back", pauses_s=backoff(most_s=_TRY_AGAIN_S))
-            log.info("job_taken_back", job_id=job_id, found=found.decode())
+            answer = await retry(lambda: self.run(script), "job_not_taken_back", pauses_s=backoff(most_s=_TRY_AGAIN_S))
+            log.info("job_taken_back", job_id=job_id, was=answer.decode())
 
         self.spawn(insist())
 
@@ -291,9 +291,9 @@ class JobClient(Service):
     async def delivered(self, job_id: str) -> None:
         """Note that a job's end was shown. If it made no model, whose that would be is forgotten."""
         state, model_id = await redis_call(self._redis.hmget(keys.job(job_id), "state", "model_id"))
-        made = (model_id or b"").decode(errors="replace")
-        if state == b"over" and is_id(made) and not await redis_call(self._redis.exists(keys.model(made))):
-            await redis_call(self._redis.delete(keys.ownership(made)))
+        model = (model_id or b"").decode(errors="replace")
+        if state == b"over" and is_id(model) and not await redis_call(self._redis.exists(keys.model(model))):
+            await redis_call(self._redis.delete(keys.ownership(model)))
         await redis_call(self._redis.srem(keys.OUTBOX, job_id))
 
     async def events(self, job_id: str, after: str) -> list[tuple[str, Event]]:
@@ -365,14 +365,14 @@ class JobClient(Service):
         position, self._position = self._position, None
         if position is None:  # there may have been news while nobody listened
             newest = await redis_call(self._redis.xrevrange(keys.NOTIFICATIONS, count=1))
-            self._position, told = newest[0][0].decode() if newest else "0-0", set(self._news)
+            self._position, job_ids = newest[0][0].decode() if newest else "0-0", set(self._news)
         else:
             read = self._redis.xread({keys.NOTIFICATIONS: position}, block=READ_BLOCK_MS, count=500)
             streams = await redis_call(read, READ_BLOCK_MS / 1_000 + REPLY_S)
-            found = streams.get(keys.NOTIFICATIONS.encode()) if streams else None
-            self._position = found[-1][0].decode() if found else position
-            told = {fields.get(b"job", b"").decode() for _, fields in found} | {""} if found else set()
-        for news in (news for job_id in told for news in self._news.get(job_id, ())):
+            notes = streams.get(keys.NOTIFICATIONS.encode(), []) if streams else []
+            self._position = notes[-1][0].decode() if notes else position
+            job_ids = {fields.get(b"job", b"").decode() for _, fields in notes} | ({""} if notes else set())
+        for news in (news for job_id in job_ids for news in self._news.get(job_id, ())):
             news.set()
 
     async def has_begun(self, job_id: str) -> bool:
@@ -394,12 +394,12 @@ class JobClient(Service):
 
 
 async def _owners(pipe: Pipeline, guild_id: int) -> list[Owner]:
-    """Return whose a server's trainings are that are not over."""
+    """Return the owners of a server's trainings that are not over."""
     active = cast(dict[bytes, bytes], await redis_call(pipe.hgetall(keys.ACTIVE)))
-    here = [job_id.decode(errors="replace") for job_id, server in active.items() if server == str(guild_id).encode()]
-    jobs = await redis_call(pipe.mget([keys.asked(job_id) for job_id in here])) if here else []
-    read = map(job_from, here, jobs)
-    return [Owner(guild_id, job.place.user_id if job is not None else NOBODY) for job in read]
+    ids = [job_id.decode(errors="replace") for job_id, server in active.items() if server == str(guild_id).encode()]
+    records = await redis_call(pipe.mget([keys.asked(job_id) for job_id in ids])) if ids else []
+    jobs = map(job_from, ids, records)
+    return [Owner(guild_id, job.place.user_id if job is not None else NOBODY) for job in jobs]
 
 
 def _entered(job: Job, answer: bytes) -> Entry:

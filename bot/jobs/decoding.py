@@ -93,8 +93,8 @@ def _is_sane(value: object) -> bool:
 
 def card_of(value: bytes | None) -> tuple[int, int] | None:
     """Read the channel and the message of a card from the hash of a job or a transcript; None: there is no card."""
-    found = re.fullmatch(rb"(\d{1,19}):(\d{1,19})", value or b"")
-    return (int(found[1]), int(found[2])) if found else None
+    ids = re.fullmatch(rb"(\d{1,19}):(\d{1,19})", value or b"")
+    return (int(ids[1]), int(ids[2])) if ids else None
 
 
 @functools.lru_cache(maxsize=1_000)

@@ -67,10 +67,10 @@ class Recovery(Service):
             for job_id in ids:
                 pipe.hmget(keys.job(job_id), "state", "attempt", "nonce", "worker")
                 pipe.exists(keys.job_lease(job_id))
-            found = await redis_call(pipe.execute())
+            answers = await redis_call(pipe.execute())
         jobs = [
             _seen_job(job_id, job_id in trainings, fields, bool(leased))
-            for job_id, fields, leased in zip(ids, found[::2], found[1::2], strict=True)
+            for job_id, fields, leased in zip(ids, answers[::2], answers[1::2], strict=True)
         ]
         return Seen(
             time.monotonic(),
