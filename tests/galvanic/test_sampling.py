@@ -202,5 +202,5 @@ def test_the_guard_leaves_the_seed_alone() -> None:
 
 def test_the_guard_lets_a_passage_come_twice_and_end_a_third_time() -> None:
     texts, passage = new_texts([0], [Sampling(guard=True)]), list(range(1, 21))
-    forbidden = [watch(texts.last[0], texts.runs[0], symbol) for symbol in 3 * passage]
+    forbidden = [detect_loop(texts.last[0], texts.runs[0], symbol) for symbol in 3 * passage]
     assert forbidden == [-1] * 59 + [1]
