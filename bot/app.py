@@ -59,7 +59,7 @@ class Galvanic(commands.Bot):
         self.redis = connect_async(settings)
         self.lock = BotLock(self.redis)
         self.presence = Presence(self, settings=settings, connection=self.redis, lock=self.lock)
-        leader = Leader(self.redis, self.lock)
+        leader = Leader(client=self.redis, lock=self.lock)
         self.core = core.build(self, settings=settings, connection=self.redis, leader=leader)
         self.identifies = gateway.Identifies()
         self.has_begun = False

@@ -61,10 +61,10 @@ class Core:
 
 def build(bot: commands.Bot, *, settings: Settings, connection: redis.asyncio.Redis, leader: Leader) -> Core:
     can_read = bot.intents.message_content
-    servers = GuildSettingsStore(settings, connection, can_read_messages=can_read)
-    access = Access(settings, servers, connection)
+    servers = GuildSettingsStore(settings=settings, connection=connection, can_read_messages=can_read)
+    access = Access(settings=settings, servers=servers, connection=connection)
     responder = Responder(bot=bot, settings=settings, servers=servers, access=access)
-    jobs = JobClient(settings, connection)
+    jobs = JobClient(settings=settings, connection=connection)
     admission, typing, chores = Admission(settings), Typing(bot), Chores("chores")
     delivery = Delivery(client=bot, jobs=jobs, settings=settings, typing=typing.shown, written=admission.written)
     return Core(
@@ -75,10 +75,10 @@ def build(bot: commands.Bot, *, settings: Settings, connection: redis.asyncio.Re
         servers=servers,
         access=access,
         responder=responder,
-        components=Components(responder, access),
+        components=Components(responder=responder, access=access),
         jobs=jobs,
-        recovery=Recovery(connection, jobs),
-        snapshots=Snapshots(connection, settings),
+        recovery=Recovery(connection=connection, jobs=jobs),
+        snapshots=Snapshots(connection=connection, settings=settings),
         admission=admission,
         typing=typing,
         delivery=delivery,

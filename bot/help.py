@@ -27,11 +27,11 @@ _START = "*"
 
 @dataclass(frozen=True)
 class Help:
-    known: commands.Bot
+    bot: commands.Bot
     servers: GuildSettingsStore
 
     def names(self, user: User) -> list[str]:
-        return sorted(command.qualified_name for command in self.known.walk_commands() if for_person(command, user))
+        return sorted(command.qualified_name for command in self.bot.walk_commands() if for_person(command, user))
 
     async def page(self, name: str | None, user: User, guild_id: int | None) -> dict[str, Any]:
         """The page of a command, as somebody typed its name, or (None) the first page; for `send` or `edit`.
@@ -40,7 +40,7 @@ class Help:
         Raises UserError: there is no such command.
         """
         prefix = await self.servers.prefix(guild_id)
-        every = dict.fromkeys(self.known.all_commands.values())  # an alias is another name of the same command
+        every = dict.fromkeys(self.bot.all_commands.values())  # an alias is another name of the same command
         here = [one for one in every if guild_id is not None or one.extras.get("direct")]
         shown = sorted((one for one in here if for_person(one, user)), key=_place)
         if name is None:
@@ -49,7 +49,7 @@ class Help:
         group = command if isinstance(command, commands.Group) else command.parent
         elsewhere = guild_id is None and not (command.root_parent or command).extras.get("direct")
         entries = _parts(group) if isinstance(group, commands.Group) else shown
-        mention, names = mention_instead(prefix, self.known.user), [one.name for one in every]
+        mention, names = mention_instead(prefix, self.bot.user), [one.name for one in every]
         embed = page(command, prefix, mention, elsewhere=elsewhere, names=names)
         return {"embed": embed, "view": _menu(entries, start=True)}
 
@@ -61,9 +61,9 @@ class Help:
 
     def _find(self, typed: str, prefix: str) -> Command:
         name = " ".join(typed.lower().removeprefix(prefix.lower()).removeprefix("/").split())
-        if (command := self.known.get_command(name)) is not None:
+        if (command := self.bot.get_command(name)) is not None:
             return command
-        near = nearest_command(name, self.known.walk_commands())
+        near = nearest_command(name, self.bot.walk_commands())
         remedy = f"Did you mean {near}? " if near else ""
         raise UserError(f"There is no command {code(name)}.", f"{remedy}`{prefix}help` lists them.")
 

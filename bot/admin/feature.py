@@ -16,7 +16,7 @@ from bot.models.registry import Registry
 async def setup(core: Core, *, registry: Registry) -> ServerSettings:
     """Return the panel of `settings`, to which other features add sections."""
     metrics.TEXTS_WAITING.set_function(lambda: core.admission.waiting)
-    pages = Help(core.bot, core.servers)
+    pages = Help(bot=core.bot, servers=core.servers)
     general = General(
         bot=core.bot,
         settings=core.settings,

@@ -36,8 +36,8 @@ class Channels:
 
 async def setup(core: Core, *, models: Models) -> Channels:
     registry, looks = models.registry, Chores("looking for changes")
-    consents = ConsentStore(core.settings, core.redis, core.leader)
-    transcripts = TranscriptStore(core.redis, core.leader)
+    consents = ConsentStore(settings=core.settings, client=core.redis, leader=core.leader)
+    transcripts = TranscriptStore(client=core.redis, leader=core.leader)
     withdrawals = Withdrawals(
         client=core.bot,
         consents=consents,

@@ -55,8 +55,8 @@ class JobClient(Service):
     it waits, and `Recovery` sends it again.
     """
 
-    def __init__(self, settings: Settings, client: redis.asyncio.Redis) -> None:
-        self._redis = client
+    def __init__(self, settings: Settings, connection: redis.asyncio.Redis) -> None:
+        self._redis = connection
         self._settings = settings
         self._news: dict[str, set[asyncio.Event]] = {}
         self._position: str | None = None

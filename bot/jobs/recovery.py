@@ -28,8 +28,8 @@ log = structlog.get_logger()
 class Recovery(Service):
     """Runs while the bot does. What was sent goes on without it."""
 
-    def __init__(self, client: redis.asyncio.Redis, jobs: JobClient) -> None:
-        self._redis = client
+    def __init__(self, connection: redis.asyncio.Redis, jobs: JobClient) -> None:
+        self._redis = connection
         self._jobs = jobs
         self._memory = Memory()
 

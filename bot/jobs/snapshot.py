@@ -75,8 +75,8 @@ class QueueSnapshot:
 class Snapshots:
     """Reads the trainings from Redis, at most every `GOOD_FOR_S` seconds."""
 
-    def __init__(self, client: redis.asyncio.Redis, settings: Settings) -> None:
-        self._redis = client
+    def __init__(self, connection: redis.asyncio.Redis, settings: Settings) -> None:
+        self._redis = connection
         self._settings = settings
         self._lock = asyncio.Lock()
         self._seen = QueueSnapshot(())

@@ -22,8 +22,8 @@ class Models:
 
 
 async def setup(core: Core) -> Models:
-    audience = Audience(core.bot, core.settings)
-    registry = Registry(core.redis, core.settings, core.servers, audience)
+    audience = Audience(client=core.bot, settings=core.settings)
+    registry = Registry(connection=core.redis, settings=core.settings, servers=core.servers, audience=audience)
     removal = Removal(client=core.bot, registry=registry, jobs=core.jobs, snapshots=core.snapshots)
     transfer = Transfer(
         client=core.bot,

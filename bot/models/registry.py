@@ -50,18 +50,18 @@ class Registry:
     """
 
     def __init__(
-        self, client: redis.asyncio.Redis, settings: Settings, guilds: GuildSettingsStore, audience: Audience
+        self, connection: redis.asyncio.Redis, settings: Settings, servers: GuildSettingsStore, audience: Audience
     ) -> None:
-        self._redis = client
+        self._redis = connection
         self._settings = settings
-        self._guilds = guilds
+        self._servers = servers
         self._audience = audience
         self.removed: list[Callable[[ModelRecord], Awaitable[object]]] = []
         """Called with each model that is removed; maybe more than once."""
         self.replaced: list[Callable[[int, str, str], Awaitable[object]]] = []
         """Called with a server's id and the ids of a model and of that which took its place; maybe more than once."""
         self._find, self._amend, self._remove, self._use_new = (
-            client.register_script(Path(__file__).with_name(f"{name}.lua").read_text("utf-8"))
+            connection.register_script(Path(__file__).with_name(f"{name}.lua").read_text("utf-8"))
             for name in ("find", "amend", "remove", "use_new")
         )
 
@@ -131,7 +131,7 @@ class Registry:
         if not models:
             raise UserError(
                 "This model can no longer be used in this channel.",
-                f"`{await self._guilds.prefix(viewer.guild_id)}models` lists those that can.",
+                f"`{await self._servers.prefix(viewer.guild_id)}models` lists those that can.",
             )
         return models[0]
 
@@ -150,7 +150,7 @@ class Registry:
             raise UserError(
                 "I can't post this here: its model was deleted in the meantime, or may no longer be used in this "
                 "channel.",
-                f"`{await self._guilds.prefix(place.guild_id)}models` lists those that may.",
+                f"`{await self._servers.prefix(place.guild_id)}models` lists those that may.",
             )
         return models
 
@@ -206,7 +206,7 @@ class Registry:
 
     async def kept(self, place: Place) -> ModelRecord | None:
         """Return the model that trainings leave a channel; None: none, or one that not everybody there may use now."""
-        choices = await self._guilds.channel(place.channel_ids)
+        choices = await self._servers.channel(place.channel_ids)
         chosen = [choices.model] if choices.keep and choices.model is not None else []
         return next(iter(await self.by_ids(Viewer(place.guild_id, place.channel_ids), chosen)), None)
 
@@ -238,7 +238,7 @@ class Registry:
             elif numbered:
                 number += 1
             else:
-                prefix = await self._guilds.prefix(old.guild_id)
+                prefix = await self._servers.prefix(old.guild_id)
                 rename = as_typed(prefix, "model rename", "name", old.name, "new", "NEW")
                 raise UserError(
                     f"The name `{new.name}` is already taken in this server.",
@@ -270,7 +270,7 @@ class Registry:
     async def require_few_own(self, guild_id: int, user_id: int, most: int) -> None:
         """Raises UserError: there are more models of a member's own words."""
         if sum(one.authors == {user_id} for one in await self.all(guild_id)) > most:
-            prefix = await self._guilds.prefix(guild_id)
+            prefix = await self._servers.prefix(guild_id)
             raise UserError(
                 f"You have {MOST_OWN} models of your own words here, or in training, which is the maximum.",
                 f"Delete one of them first: `{as_typed(prefix, 'model delete', 'name', 'NAME')}`.",
@@ -328,7 +328,7 @@ class Registry:
     async def _no_such_model(self, viewer: Viewer, name: str | None) -> UserError:
         usable = await self.usable(viewer if name is not None else viewer._replace(user_id=None))
         names = [model.name for model in usable]
-        prefix = await self._guilds.prefix(viewer.guild_id)
+        prefix = await self._servers.prefix(viewer.guild_id)
         if name is not None and name.strip().lower() == STARTER:
             return UserError(
                 f"`{STARTER}` is the English that I come with: it has no card, and no channel can choose it.",

@@ -176,11 +176,11 @@ class Access:
     How often is for everybody; cooldowns are in Redis, so that a restart forgets none.
     """
 
-    def __init__(self, settings: Settings, servers: GuildSettingsStore, client: redis.asyncio.Redis) -> None:
+    def __init__(self, settings: Settings, servers: GuildSettingsStore, connection: redis.asyncio.Redis) -> None:
         self._settings = settings
         self._servers = servers
-        self._redis = client
-        self._give_back = client.register_script(DELETE_IF)
+        self._redis = connection
+        self._give_back = connection.register_script(DELETE_IF)
 
     async def check_allowed_channel(self, ctx: Context) -> bool:
         """The check before every command. Raises CommandInvokeError: holds the reason, or that Redis is away."""

@@ -90,11 +90,11 @@ class Quotas(NamedTuple):
 class GuildSettingsStore:
     """In Redis. One bot process serves a server, so each server's settings are read only once."""
 
-    def __init__(self, settings: Settings, client: redis.asyncio.Redis, *, can_read_messages: bool = True) -> None:
+    def __init__(self, settings: Settings, connection: redis.asyncio.Redis, *, can_read_messages: bool = True) -> None:
         """`can_read_messages`: whether Discord lets the bot read messages."""
         self._can_read_messages = can_read_messages
         self._settings = settings
-        self._redis = client
+        self._redis = connection
         self._known: dict[int, GuildSettings] = {}
         self._changing = asyncio.Lock()
         self._silent_until = float("-inf")

@@ -41,8 +41,8 @@ class Room:
 class Rooms:
     """One bot process serves a channel, so what is in memory is what is in Redis. Raises redis.RedisError."""
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
-        self._redis = client
+    def __init__(self, connection: redis.asyncio.Redis) -> None:
+        self._redis = connection
         self._known: OrderedDict[int, Room] = OrderedDict()
 
     def known(self, channel_id: int) -> Room | None:
