@@ -91,6 +91,10 @@ class Delivery(Service):
         if failed is not None:
             self._presenters[job, Failed] = failed
 
+    def shows(self, job: type[Asked]) -> bool:
+        """Return whether a feature shows what answers jobs of a kind."""
+        return (job, answer_of(job)) in self._presenters
+
     def present_trainings(self, keep_card: KeepCard) -> None:
         self._keep_card = keep_card
 
@@ -111,7 +115,7 @@ class Delivery(Service):
         no trouble of Discord's loses it); UserError when no worker is there, or Discord refuses the end of a job that
         failed; redis.RedisError when nothing was sent. An outage after that only delays the answer.
         """
-        if (type(job), answer_of(type(job))) not in self._presenters:
+        if not self.shows(type(job)):
             raise RuntimeError(f"nothing could show how a {type(job).__name__} ends: `Delivery.present` is missing")
         with job_context(job), self.reserved(job.job_id) as ours:
             if not ours:

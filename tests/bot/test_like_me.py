@@ -96,7 +96,8 @@ async def test_no_command_knows_it_for_anybody_else_admins_included(live: Live) 
     for name, channel_id in (("bens-own", LAB), ("whispers", CELLAR)):
         await bens(live, name, channel_id=channel_id)
     model_of(live, "tides")
-    said = {typed: await live.ask(f"!{typed.replace('NAME', 'bens-own')}") for typed in TYPED.split("|")}
+    there = [typed for typed in TYPED.split("|") if live.bot.get_command(typed.split()[0])]
+    said = {typed: await live.ask(f"!{typed.replace('NAME', 'bens-own')}") for typed in there}
     assert {typed for typed, answer in said.items() if "No model called `bens-own`" not in answer} == set()
     assert "bens-own" not in await live.ask("!models")
     assert "bens-own" not in await live.ask("!models", person="ben"), "others read along"

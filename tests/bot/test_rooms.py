@@ -39,11 +39,13 @@ async def test_a_refusal_does_not_tell_others_a_hidden_channels_name(live: Live)
     assert "cellar" not in said
 
 
-def answers(where: int) -> list[tuple[Asked, Event]]:
+def answers(live: Live, where: int) -> list[tuple[Asked, Event]]:
     """One of each kind of answer that a model has a part in."""
+    shows = live.core.delivery.shows
     here, said = lab(where, "ben"), generated(seed="", text=SECRET)
     mix = tuple(MixPart(model_id=model_id, name=model_id, weight=1) for model_id in ("public", "m1"))
-    each = [(job, end) for job, end in examples(here, ("m1", "public"), SECRET) if isinstance(job, Asked)]
+    kinds = examples(here, ("m1", "public"), SECRET)
+    each = [(job, end) for job, end in kinds if isinstance(job, Asked) and shows(type(job))]
     return [
         *((job, end) for job, end in each if not isinstance(job, ImportJob)),  # which makes a model
         (generate_job(place=here, model_id="public", mix=mix), said),
@@ -64,13 +66,13 @@ async def test_an_answer_is_not_posted_where_others_can_read_it_by_then(live: Li
         messages = live.world.messages[where].values()
         return [(text_of(message), len(message.attachments) + len(message.embeds)) for message in messages]
 
-    for job, event in answers(where):
+    for job, event in answers(live, where):
         await live.core.delivery.post(job, event, send)
     before = posted()
     assert sum(SECRET in words for words, _ in before) == len(before) - 1  # the export has it in its file
     assert any("beyond my reach" in words for words, _ in before)
     await opened(live, where)
-    for job, event in answers(where):
+    for job, event in answers(live, where):
         await live.core.delivery.post(job, event, send)
     late = posted()[len(before) :]
     assert len(late) == len(before)
@@ -82,7 +84,7 @@ async def test_a_file_is_not_handed_out_late_when_words_were_withdrawn_meanwhile
     await standing(live)
     await live.bot.redis.set(keys.artifact("x-1", MODEL_FILE), SECRET.encode())
     await live.channels.transcripts.note_withdrawn(ref().transcript_id, [BEN])
-    ((job, event),) = [found for found in answers(CELLAR) if isinstance(found[0], ExportJob)]
+    ((job, event),) = [found for found in answers(live, CELLAR) if isinstance(found[0], ExportJob)]
     await live.core.delivery.post(job, event, live.bot.get_partial_messageable(CELLAR).send)
     (message,) = live.shown("were withdrawn in the meantime", channel="cellar")
     assert not message.attachments

@@ -69,6 +69,7 @@ async def test_an_only_model_is_exported_and_several_are_listed(live: Live) -> N
     live.send("!model export", person="ben")
     job = await live.job(await worker.asked(live), ExportJob)
     assert job.model.name == "bens"
+    live.bot.settings.generate_cooldown_s = 0
     model_of(live, "second", owner_id=ben)
     model_of(live, "adas")
     said = await live.ask("!model export", person="ben")
