@@ -65,11 +65,6 @@ class Host:
         path = self.data / "log"
         return path.read_text("utf-8", errors="replace") if path.exists() else ""
 
-    def copies(self) -> set[str]:
-        """The models that it has a copy of."""
-        folder = self.data / "cache" / "models"
-        return {path.name.partition(".")[0] for path in folder.glob("[!.]*")}
-
 
 def hosts(folder: Path, train: int, generate: int, **environment: str) -> list[Host]:
     """So many of each, not started."""

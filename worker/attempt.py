@@ -41,7 +41,7 @@ from worker.events import JobEvents, Superseded
 from worker.files import JobFiles, Made, read
 from worker.hooks import JobHooks
 from worker.jobs import MAX_DEATHS, Died
-from worker.store import ModelStore, difficulty
+from worker.store import ModelStore, StoreAway, difficulty
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -57,10 +57,10 @@ class Attempt:
         self._job = job
         self._job_events = events
         self._lease = lease
-        self._files = JobFiles(settings, job.job_id)
+        self._files = JobFiles(settings, job.job_id).of(job)
         self._store = ModelStore(settings)
-        self.copies = CheckpointCopies(self._store, self._files, events.attempt)
-        self._hooks = JobHooks(events, lease, self.copies)
+        self._copies = CheckpointCopies(self._store, self._files, events.attempt)
+        self._hooks = JobHooks(events, lease, self._copies)
         self._restart_reason: RestartReason | None = None  # why it starts over
         self._authors: bytes | None = None  # of a channel's lines, by number; they are counted with, and never kept
 
@@ -95,15 +95,29 @@ class Attempt:
             self._leave()
             raise Died from error
 
+    def drop(self) -> None:
+        """Remove what was made of this text as far as possible; the next training looks for what is left."""
+        self._files.discard()
+        try:
+            self._copies.drop()
+        except StoreAway as error:
+            log.warning("copies_not_removed", error=str(error))
+
+    def drop_replaced(self) -> None:
+        """Remove what was made of this text if the job has another one now. Raises redis.RedisError."""
+        data = cast(bytes | None, self._client.hget(keys.job(self._job.job_id), "job"))
+        if data is None or TrainJob.model_validate_json(data).corpus.sha256 != self._job.corpus.sha256:
+            self.drop()
+
     def _leave(self) -> None:
         """Leave it to the next attempt, maybe on another host; the text comes from Redis again."""
         with contextlib.suppress(OSError):
             self._files.text.unlink(missing_ok=True)
-        self.copies.complete()
+        self._copies.complete()
 
     def _try(self) -> None:
         job, job_events, files = self._job, self._job_events, self._files
-        self._patiently(self.copies.bring)
+        self._patiently(self._copies.bring)
         before = read(files.made, Made)
         if before is not None or files.has_checkpoint:
             self._require_standing()
@@ -118,6 +132,8 @@ class Attempt:
                 self._hooks.inherited = tuple(ref for ref in model.transcripts if ref != own)
                 self._deliver(before)
                 return
+        if job_events.attempt > 1:  # an earlier one may have saved a model of another text, and not entered it
+            self._patiently(lambda: self._store.delete(model_id))
         resumed = files.has_checkpoint
         self._tell_start(resumed=resumed)
         parent = _parent(self._client, job, resumed=resumed)
@@ -169,9 +185,9 @@ class Attempt:
 
     def _forget(self, why: RestartReason) -> None:
         """Drop all that was made of words which are not to be learned any more."""
-        self._hooks = JobHooks(self._job_events, self._lease, self.copies)
+        self._hooks = JobHooks(self._job_events, self._lease, self._copies)
         self._files.discard()
-        self._patiently(self.copies.drop)
+        self._patiently(self._copies.drop)
         # An attempt may have been killed between saving the model and entering it.
         model_id = self._job_events.model_id()
         self._patiently(lambda: self._store.delete(model_id))

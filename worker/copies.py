@@ -1,7 +1,7 @@
 """Copies of running trainings' checkpoints in a remote model store, for the host that has to take over.
 
 A copy is made in the background from what is on the disk already, so no step waits for it. Each attempt has its own,
-under its number: one that was superseded and does not know it yet spoils nothing.
+under its number and in the folder of its text: one that was superseded and does not know it yet spoils nothing.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import cast
 
 import redis
 import structlog
+from pydantic import ValidationError
 
 from galvanic.checkpoint import NAME
 from galvanic.files import write_text
 from shared import keys
-from shared.jobs import is_id
+from shared.jobs import TrainJob, is_id
 from shared.settings import Settings
-from worker.files import JobFiles, folder_of_all
+from worker.files import JobFiles, TextFiles, folder_of_all, text_folder
 from worker.store import ModelStore
 
 _FOLDER = "checkpoints"
@@ -35,11 +36,11 @@ log = structlog.get_logger()
 class CheckpointCopies:
     """Copies a training's checkpoint into a remote store now and then; a local store is on this disk, too."""
 
-    def __init__(self, store: ModelStore, files: JobFiles, attempt: int) -> None:
+    def __init__(self, store: ModelStore, files: TextFiles, attempt: int) -> None:
         self._store = store
         self._files = files
         self._attempt = attempt
-        self._folder = f"{_FOLDER}/{files.folder.name}"
+        self._folder = f"{_FOLDER}/{files.folder.parent.name}/{files.folder.name}"
         self._noted = False
         self._copied_at = -math.inf
         self._copied_file: int | None = None
@@ -65,7 +66,7 @@ class CheckpointCopies:
             log.warning("checkpoint_not_copied", error=str(error))
 
     def drop(self) -> None:
-        """Remove the copies of all attempts: none may be resumed from. Raises StoreAway."""
+        """Remove the copies of all attempts at this text, and make none any more. Raises StoreAway."""
         with self._copying:
             self._noted, self._copied_file = False, None
             if not self._store.is_local:
@@ -131,17 +132,18 @@ class CheckpointCopies:
 def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
     """Remove files and copies of trainings that are over or forgotten: another host ended them, or theirs was killed.
 
-    Also a model that was saved and never entered, because the job was cancelled between the two. Raises
-    redis.RedisError.
+    Of the others it removes what was made of a text that was replaced since. Also a model that was saved and never
+    entered, because the job was cancelled between the two. Raises redis.RedisError.
     """
     store, here = ModelStore(settings), [folder.name for folder in folder_of_all(settings).glob("*/")]
     try:
         copied = [] if store.is_local else store.names(_FOLDER, "directory")
-        for job_id in filter(is_id, (*here, *copied)):  # others are nobody's of ours
-            known, state, model_id = cast(
-                list[bytes | None], client.hmget(keys.job(job_id), "job", "state", "model_id")
-            )
-            if known is not None and state != b"over":
+        for job_id in sorted(filter(is_id, {*here, *copied})):  # others are nobody's of ours
+            fields = client.hmget(keys.job(job_id), "job", "state", "model_id")
+            data, state, model_id = cast(list[bytes | None], fields)
+            if data is not None and state != b"over":
+                with contextlib.suppress(ValidationError):  # a damaged record, which ends the training
+                    _remove_other_texts(settings, store, TrainJob.model_validate_json(data))
                 continue
             made = (model_id or b"").decode()
             if is_id(made) and not client.exists(keys.model(made)):
@@ -153,3 +155,12 @@ def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
             log.info("leftovers_removed", job_id=job_id)
     except OSError as error:  # the store is away, or the disk in trouble
         log.warning("leftovers_not_removed", error=str(error))  # the next training looks again
+
+
+def _remove_other_texts(settings: Settings, store: ModelStore, job: TrainJob) -> None:
+    """Remove what was made of a text that the training no longer has. Raises StoreAway."""
+    JobFiles(settings, job.job_id).discard_other_texts(job)
+    copies = f"{_FOLDER}/{job.job_id}"
+    for name in () if store.is_local else store.names(copies, "directory"):
+        if name != text_folder(job):
+            store.remove(f"{copies}/{name}", folder=True)

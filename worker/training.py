@@ -18,7 +18,6 @@ from worker.events import JobEvents
 from worker.files import JobFiles
 from worker.jobs import MAX_DEATHS, Died, begin, carry_out
 from worker.resend import send_again
-from worker.store import StoreAway
 
 log = structlog.get_logger()
 
@@ -58,13 +57,13 @@ def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: Jo
             log.info("job_ended", kind=job.kind, outcome=outcome)
             if not requeued.cancelled:
                 send_again(job, requeued)
+                attempt.drop_replaced()
                 return outcome
-        if outcome != "superseded":  # who took over may be on this host
+        if outcome == "superseded":
+            attempt.drop_replaced()  # who took over with the same text may be on this host
+        else:
+            attempt.drop()
             files.discard()
-            try:
-                attempt.copies.drop()
-            except StoreAway as error:
-                log.warning("copies_not_removed", error=str(error))  # the next training does it, wherever that is
         return outcome
 
 

@@ -121,7 +121,7 @@ class Training:
     def trains(self) -> None:
         """It learns, and there is a checkpoint."""
         self.until("the training to run", lambda: any(one.train_loss is not None for one in self.events(Progress)))
-        self.until("a checkpoint", (self.files / "checkpoint" / "checkpoint.safetensors").exists)
+        self.until("a checkpoint", lambda: list(self.files.glob("*/checkpoint/checkpoint.safetensors")))
         time.sleep(1.0)  # so that there is something to lose
 
     def is_saved(self, child: psutil.Process) -> bool:
@@ -129,8 +129,7 @@ class Training:
 
         A busy machine may let this process wait while that moment passes.
         """
-        model = self.files / "model.safetensors"
-        _look_hard(lambda: model.exists() or bool(self.ends))
+        _look_hard(lambda: bool(list(self.files.glob("*/model.safetensors"))) or bool(self.ends))
         if not self.ends:
             child.suspend()
             time.sleep(2 * _POLL_S)

@@ -59,9 +59,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         client.set("job:t-1:text", "words", pxat=4_000_000_000_000)
     file_at(data / "models" / "m1.safetensors", "weights")
     file_at(data / "models" / ".m2.safetensors.partial", "half of it")
-    file_at(data / "checkpoints" / "t-1" / "checkpoint" / "checkpoint.safetensors", "half-learned")
-    file_at(data / "checkpoints" / "t-1" / "learned.json", "{}")
-    file_at(data / "checkpoints" / "t-1" / "text.txt", "words")
+    file_at(data / "checkpoints" / "t-1" / "ab12" / "checkpoint" / "checkpoint.safetensors", "half-learned")
+    file_at(data / "checkpoints" / "t-1" / "ab12" / "learned.json", "{}")
+    file_at(data / "checkpoints" / "t-1" / "ab12" / "text.txt", "words")
     file_at(data / "cache" / "copy", "again")
     return data
 
@@ -103,8 +103,8 @@ def test_all_comes_back_but_expired_and_withdrawn_words(runs: bool, data: Path, 
     launcher("restore", file)
     assert files_of(data) == {
         "models/m1.safetensors",
-        "checkpoints/t-1/learned.json",
-        "checkpoints/t-1/checkpoint/checkpoint.safetensors",
+        "checkpoints/t-1/ab12/learned.json",
+        "checkpoints/t-1/ab12/checkpoint/checkpoint.safetensors",
     }
     assert (data / "models" / "m1.safetensors").read_text("utf-8") == "weights"
     with running_redis(data) as client:
@@ -155,7 +155,9 @@ def test_a_damaged_file_is_refused_and_leaves_nothing(file: Path, data: Path) ->
     refused(file.with_name("nowhere"), data, "could not be restored: No such file")
 
 
-@pytest.mark.parametrize("name", ["../evil", "/evil", "models/../../evil", "checkpoints/t-1/text.txt", "backup.json"])
+@pytest.mark.parametrize(
+    "name", ["../evil", "/evil", "models/../../evil", "checkpoints/t-1/ab12/text.txt", "backup.json"]
+)
 def test_a_part_that_no_backup_has_is_refused(name: str, file: Path, data: Path, tmp_path: Path) -> None:
     rewritten(file, **{name: b"x"})
     refused(file, data, "no backup of this version")

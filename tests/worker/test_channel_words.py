@@ -92,8 +92,8 @@ def test_how_long_the_words_stay_is_not_the_workers_to_say(channel: Channel) -> 
 def test_what_ended_jobs_left_on_the_disk_is_removed(client: redis.Redis, settings: Settings) -> None:
     def left(job_id: str) -> Path:
         files = JobFiles(settings, job_id)
-        files.folder.mkdir(parents=True)
-        files.text.write_text("words", "utf-8")
+        (files.folder / "text").mkdir(parents=True)
+        (files.folder / "text" / "text.txt").write_text("words", "utf-8")
         return files.folder
 
     remove_leftovers(settings, client)  # there is no such folder yet

@@ -120,7 +120,7 @@ def test_what_was_interrupted_goes_on_only_with_the_same_words(
 ) -> None:
     job = channel.enter()
     interrupt(job, channel.patch)
-    files = JobFiles(channel.settings, job.job_id)
+    files = JobFiles(channel.settings, job.job_id).of(job)
     assert files.checkpoint.exists()
     assert not files.text.exists()
     assert isinstance(lives.newest(channel.client, job.job_id), Interrupted)

@@ -9,22 +9,24 @@ from pathlib import Path
 import pytest
 import redis
 
+from galvanic.model_file import describe
 from galvanic.options import TrainOptions
-from shared import keys
+from shared import keys, lifecycle
 from shared.connect import connect
-from shared.events import Finished, Started
+from shared.corpora import pack
+from shared.events import Finished, Interrupted, Started
 from shared.jobs import TrainJob
 from shared.settings import Settings, get_settings
 from tests import lives
-from tests.factories import changed_settings, place
+from tests.factories import changed_settings, place, train_job
 from tests.lives import expect
 from tests.s3 import S3Server
-from tests.worker.channels import Channel, in_the_middle
+from tests.worker.channels import Channel, book_job, in_the_middle, train as run_to_its_end
 from tests.worker.test_train_jobs import TEXT, train
 from tests.worker.texts import babble, corpus as corpus_of
 from worker.beside import STOP_FILE_VARIABLE
 from worker.copies import CheckpointCopies, remove_leftovers
-from worker.files import JobFiles
+from worker.files import JobFiles, TextFiles
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow
@@ -46,7 +48,7 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, stop: Path) -> Iterator[None]:
         yield
 
 
-def copy(settings: Settings, files: JobFiles, attempt: int = 1) -> None:
+def copy(settings: Settings, files: TextFiles, attempt: int = 1) -> None:
     """Let an attempt save a checkpoint, and copy it."""
     files.checkpoint.mkdir(parents=True)
     (files.checkpoint / "checkpoint.safetensors").write_text(f"of attempt {attempt}")
@@ -96,7 +98,7 @@ def test_copies_are_made_while_it_trains(client: redis.Redis, monkeypatch: pytes
     settings = changed_settings(monkeypatch, CHECKPOINT_EVERY_S=1)
     options = TrainOptions(epochs=None, minutes=0.05, units=8)
     assert isinstance(train(client, "t-1", babble(3_000), options=options), Finished)
-    assert "checkpoints/t-1/1.checkpoint.safetensors" in made
+    assert f"checkpoints/t-1/{corpus_of(babble(3_000)).sha256}/1.checkpoint.safetensors" in made
     assert copied(settings) == []
 
 
@@ -104,10 +106,12 @@ def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_pat
     settings = get_settings()
     store = ModelStore(settings)
     elsewhere = settings.model_copy(update={"data_dir": tmp_path / "x"})
-    here, there = JobFiles(settings, "t-1"), JobFiles(elsewhere, "t-1")
+    here, there = (JobFiles(where, "t-1").of(train_job()) for where in (settings, elsewhere))
     for attempt, files in ((1, here), (2, there)):
         copy(settings, files, attempt)
-    assert store.names("checkpoints/t-1") == ["2.checkpoint.safetensors"], "the one before is of no more use"
+    assert store.names(f"checkpoints/t-1/{here.folder.name}") == ["2.checkpoint.safetensors"], (
+        "the one before is of no more use"
+    )
     CheckpointCopies(store, there, 3).bring()
     CheckpointCopies(store, here, 3).bring()
     assert (here.checkpoint / "checkpoint.safetensors").read_text() == "of attempt 2"
@@ -116,12 +120,43 @@ def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_pat
 
 def test_what_a_killed_host_left_goes_with_its_training(client: redis.Redis) -> None:
     settings = get_settings()
-    for job_id in ("t-1", "t-2"):
-        copy(settings, JobFiles(settings, job_id))
     job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=OPTIONS)
+    for job_id in ("t-1", "t-2"):
+        copy(settings, JobFiles(settings, job_id).of(job))
     client.hset(keys.job("t-1"), "job", job.model_dump_json())
     remove_leftovers(settings, client)
     assert copied(settings) == ["t-1"], "it is not over; nobody knows the other"
     client.hset(keys.job("t-1"), "state", "over")
     remove_leftovers(settings, client)
     assert copied(settings) == []
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_what_was_made_of_a_text_that_was_replaced_is_dropped(
+    meanwhile: bool, client: redis.Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """After a stop, or while it runs. Nobody goes on from it, here or on another host, and at once it is gone."""
+    job, settings = book_job(client, options=OPTIONS), get_settings()
+    text = TEXT.lower()
+    corpus = corpus_of(text)
+
+    def replace() -> None:
+        script = lifecycle.replace_text(job.model_copy(update={"corpus": corpus}), pack(text), b"", "next")
+        assert lives.run(client, script) == (b"2" if meanwhile else b"3")
+
+    if meanwhile:
+        in_the_middle(monkeypatch, replace)
+        assert isinstance(run_to_its_end(client, job), Interrupted)
+    else:
+        with interrupting(monkeypatch, tmp_path / "stop"):
+            run_to_its_end(client, job)
+        assert JobFiles(settings, job.job_id).of(job).has_checkpoint
+        replace()
+        remove_leftovers(settings, client)
+    assert not JobFiles(settings, job.job_id).of(job).folder.exists()
+    assert copied(settings) == []
+    model = expect(Finished, run_to_its_end(client, job)).model
+    assert [start.resumed for start in lives.told_of(Started, client, job.job_id)] == [False, False]
+    assert model.corpus == corpus
+    with ModelStore(settings).reading(model.model_id) as path:
+        assert not any(map(str.isupper, describe(path).symbols))

@@ -44,4 +44,4 @@ def test_it_hears_what_it_is_asked_meanwhile(
     else:
         monkeypatch.setattr(hooks, "stop_requested", lambda: True)
         assert isinstance(train(client, job), Interrupted)
-        assert files.checkpoint.exists()
+        assert files.of(job).checkpoint.exists()

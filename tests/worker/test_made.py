@@ -50,7 +50,8 @@ def test_the_rest_is_done_by_the_next_attempt(
     train_until(where, client)
     assert not client.exists(keys.guild_models(GUILD))
     files = JobFiles(settings, "t-1")
-    made = read(files.made, Made)
+    (path,) = files.folder.glob("*/made.json")
+    made = read(path, Made)
     assert made is not None
     import galvanic.training
 

@@ -73,10 +73,10 @@ def test_trouble_costs_nothing_that_was_learned_unless_it_stays(
     monkeypatch.setattr(galvanic.training, "train", broken)
     for _ in range(MAX_DEATHS - 1):
         assert run_to_its_end(client, job).kind == "interrupted"
-        assert JobFiles(settings, job.job_id).has_checkpoint
+        assert JobFiles(settings, job.job_id).of(job).has_checkpoint
     client.hset(keys.job(job.job_id), "deaths", "0")  # as after headway
     assert run_to_its_end(client, job).kind == "interrupted"
-    assert not JobFiles(settings, job.job_id).text.exists(), "it may be another host's now"
+    assert not JobFiles(settings, job.job_id).of(job).text.exists(), "it may be another host's now"
     client.hset(keys.job(job.job_id), "deaths", f"{MAX_DEATHS - 1}")
     for last in (job, book_job(client, "t-2", options=SMALL)):
         require_failure(run_to_its_end(client, last), "Something went wrong in the worker")
