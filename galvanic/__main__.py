@@ -1,4 +1,4 @@
-"""`python -m galvanic`: the same as the command `galvanic`, wherever it is called."""
+"""Run the command `galvanic` as `python -m galvanic`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from galvanic.cli import main
 
 if __name__ == "__main__":
-    # Python puts the working folder first: somebody's own `worker.py` there is no plugin of ours.
+    # Python looks for modules in the working folder first. A person's own `worker.py` there must not be our plugin.
     if not sys.flags.safe_path and sys.path and Path(sys.path[0]).resolve() == Path.cwd():
         del sys.path[0]
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""A training's checkpoint, and arrays in files; and waiting while the disk is full."""
+"""A training's checkpoint, arrays in safetensors files, and waiting while the disk is full."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ from galvanic.files import replacing
 from galvanic.results import Difficulty, Hooks
 
 T = TypeVar("T")
-AGAIN_S = 5.0
-_ASK_EVERY_S = 0.5
+AGAIN_S = 5.0  # between two tries to write
+_ASK_EVERY_S = 0.5  # between two questions to the hooks
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 log = structlog.get_logger()
 
 
 def disk_full(error: OSError) -> Difficulty | None:
-    """Where the disk, or what this user may have of it, is full: that can be waited out. Else None."""
+    """Return the difficulty if an error says that the disk, or this user's quota, is full; None for other errors."""
     return "disk full" if error.errno in _FULL else None
 
 
 def when_there_is_room(
     write: Callable[[], T], hooks: Hooks, difficulty: Callable[[OSError], Difficulty | None] = disk_full
 ) -> T:
-    """Write something without which a training cannot go on, and wait while the disk is full.
+    """Write a file that a training needs, and wait while the disk is full; return what `write` returns.
 
-    As long as it takes: to give up would help nobody, since the training that comes next finds the same disk, and what
-    this one has learned would be lost. `write` can be called again; `difficulty`: what can be waited out. Raises
-    TrainingCancelled or TrainingInterrupted if `hooks` say so, and OSError where something else is wrong.
+    It waits as long as it takes. To give up would help nobody: the next training finds the same disk, and what this one
+    has learned would be lost. `write` must be repeatable. `difficulty` returns why to wait after an error, or None.
+    Raises TrainingCancelled or TrainingInterrupted if the hooks ask for it, and OSError after other errors.
     """
-    told: Difficulty | None = None
+    reported: Difficulty | None = None
     while True:
         try:
             written = write()
         except OSError as error:
-            what = difficulty(error)
-            if what is None:
+            reason = difficulty(error)
+            if reason is None:
                 raise
-            if told != what:
-                log.error(what.replace(" ", "_"), error=str(error))
-                hooks.trouble(what)
-                told = what
+            if reported != reason:
+                log.error(reason.replace(" ", "_"), error=str(error))
+                hooks.trouble(reason)
+                reported = reason
             _wait(hooks)
         else:
-            if told:
+            if reported:
                 hooks.trouble(None)
             return written
 
@@ -72,33 +72,33 @@ _KEY = "position"
 
 
 class DamagedCheckpoint(Exception):
-    """The file cannot be read."""
+    """A checkpoint's file cannot be read."""
 
 
 def write_file(path: Path, arrays: Arrays, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file as `replacing`."""
+    """Write a safetensors file atomically (`galvanic.files.replacing`)."""
     contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
     with replacing(path) as partial:
-        partial.write_bytes(safetensors.numpy.save(contiguous, metadata))  # `save_file` does not say which error it was
+        partial.write_bytes(safetensors.numpy.save(contiguous, metadata))  # `save_file` hides the number of an OSError
 
 
 def read_arrays(path: Path) -> tuple[Arrays, dict[str, str]]:
-    """A safetensors file's arrays and metadata. Raises OSError, SafetensorError and others where it is none."""
+    """Read a safetensors file's arrays and metadata. Raises OSError, SafetensorError and others if it is damaged."""
     with safetensors.safe_open(path, framework="numpy") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118  # not a dict
 
 
 def save(folder: Path, arrays: Arrays, position: dict[str, Any]) -> None:
-    """Replace the checkpoint of this folder; the old one stays until the new one is whole. Raises OSError.
+    """Replace the checkpoint in a folder; the old one stays until the new one is complete. Raises OSError.
 
-    `arrays`: weights, optimiser and random states, by name. `position`: everything else, as JSON.
+    `arrays`: weights, optimiser and random states, by name. `position`: all else, as JSON.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / NAME, arrays, {_KEY: json.dumps(position)})
 
 
 def load(folder: Path) -> tuple[Arrays, dict[str, Any]] | None:
-    """None where there is no checkpoint. Raises DamagedCheckpoint where it is none; OSError: the disk has trouble."""
+    """Read the checkpoint in a folder; None if there is none. Raises DamagedCheckpoint; OSError if the disk fails."""
     path = folder / NAME
     if not path.exists():
         return None
@@ -110,11 +110,11 @@ def load(folder: Path) -> tuple[Arrays, dict[str, Any]] | None:
 
 
 def within(arrays: Arrays, group: str) -> Arrays:
-    """The arrays named `group/...`, without that prefix."""
+    """Return the arrays named `group/...`, without that prefix."""
     prefix = f"{group}/"
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def grouped(**groups: Arrays) -> Arrays:
-    """The opposite of `within`."""
+    """Return the arrays of all groups under names `group/...`; undoes `within`."""
     return {f"{group}/{name}": array for group, arrays in groups.items() for name, array in arrays.items()}

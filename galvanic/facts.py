@@ -1,4 +1,5 @@
-"""What a model file tells of its model, in plain words. What it quotes may come from a foreign file."""
+"""Facts about a model from its file, in plain words. A file may come from anybody, so what it says is made safe to
+show."""
 
 from __future__ import annotations
 
@@ -13,20 +14,20 @@ _MOST_ANCESTORS = 6
 
 
 def one_line(text: str, most: int) -> str:
-    """A text that is safe to show in one line: printable, and no longer than `most`."""
+    """Return a text that is safe to show in one line: printable, and of at most `most` characters."""
     shown = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
 def facts_of(description: Description) -> Facts:
-    """Names and values of what a registry does not know, or not as well; the most telling first."""
+    """Return names and values of facts that the registry does not have, the most important first."""
     training, size = description.training, len(description.symbols)
-    found = verdict(training, description.options)
+    judgement = verdict(training, description.options)
     because = one_line(training.network_because, MOST_LICENCE)
     facts = {
-        "Verdict": found.headline,
-        **found.figures,
-        "Losses": _losses(found),
+        "Verdict": judgement.headline,
+        **judgement.figures,
+        "Losses": _losses(judgement),
         "Network": ", ".join(filter(None, (_network(description), because))),
         "Vocabulary": f"{size:,} {'words and signs' if description.recipe == 'word' else 'characters'}",
         "Training": course(training.epochs, training.seconds, training.stopped, training.epochs_before),
@@ -45,13 +46,15 @@ def _network(description: Description) -> str:
     return layers
 
 
-def _losses(found: Verdict) -> str:
+def _losses(judgement: Verdict) -> str:
     """List the losses in nats per character, to compare networks by."""
     losses = {
-        "network and n-gram table on unseen text": found.heldout_loss if found.ngrams_loss is not None else None,
-        "the network alone": found.network_loss,
-        "the table alone": found.ngrams_loss,
-        "the network on its own text, with dropout": found.train_loss,
+        "network and n-gram table on unseen text": judgement.heldout_loss
+        if judgement.ngrams_loss is not None
+        else None,
+        "the network alone": judgement.network_loss,
+        "the table alone": judgement.ngrams_loss,
+        "the network on its own text, with dropout": judgement.train_loss,
     }
     named = "; ".join(f"{name} {loss:.3f}" for name, loss in losses.items() if loss is not None)
     return f"nats per character: {named}"

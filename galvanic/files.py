@@ -1,4 +1,4 @@
-"""Files written atomically: a reader, or a crash, never sees a part of one. Without numpy."""
+"""Write files atomically: neither a reader nor a crash ever leaves a part of one. Without numpy."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Where to write a file that is then moved into its place; on return it is on the disk. After an error what was
-    there before still is, and nothing else. Of several writers at once the last one's stays."""
+    """Give the path of a temporary file, and move that into its place at the end; then it is on the disk.
+
+    After an error the old file is still there, and nothing else. If several write at once, the last one's file stays.
+    """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         yield partial
@@ -27,13 +29,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text in UTF-8 as `replacing`."""
+    """Write a text atomically, in UTF-8."""
     with replacing(path) as partial:
         partial.write_text(text, "utf-8")
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a folder's entries to the disk, where the system can (Windows cannot)."""
+    """Flush a folder's entries to the disk, if the system can (Windows cannot)."""
     with contextlib.suppress(PermissionError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Project Gutenberg's files: where the book begins and ends, and whether it is the right one."""
+"""Texts of Project Gutenberg: find the books between headers and licences, and check a download."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ _MARK = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _WORDS = ("utenberg", "small print", "newsletter")
-"""One of them is in every mark; a window without them need not be searched."""
+"""Every mark has one of them, so a part without them need not be searched."""
 _NUMBER = re.compile(r"\bE(?:book|text) #(\d+)", re.IGNORECASE)
 _FIELD = re.compile(r"^(Title|Author):[ \t]*(\S.*)$", re.MULTILINE)
 _HEADER = 100_000
-"""Characters in which title and author are looked for."""
+"""Characters at the beginning in which title and author are looked for."""
 _LONGEST = 30_000
-"""Characters: no header and no licence of Project Gutenberg's is longer. What is longer is somebody's text."""
+"""Most characters of a header or licence. Longer passages are somebody's text, and stay."""
 _OVERLAP = 5_000
 
 
 @dataclass(frozen=True)
 class Books:
-    """Where the books are in a text that has marks of Project Gutenberg's.
+    """The places of the books in a text with marks of Project Gutenberg.
 
     Attributes:
-        spans: what is no header and no licence, in characters, ascending.
-        count: how many books begin in it; 0 where only the end of one is marked.
-        title: "Title, by Author" where the whole text is one book whose header says it, else empty.
+        spans: begin and end, in characters, of all that is no header and no licence, ascending.
+        count: how many books begin in the text; 0 if it has only the end of one.
+        title: "Title, by Author" if the text is one book whose header says so, else empty.
     """
 
     spans: tuple[tuple[int, int], ...]
@@ -62,7 +62,7 @@ class Books:
         return self.title or (f"{name} ({self.count} books)" if self.count > 1 else name)
 
     def only(self, parts: Iterable[str]) -> Iterator[str]:
-        """Each without blank space around it, two empty lines between them."""
+        """Yield the books alone, without blank space around them, with two empty lines between them."""
         last, blank = None, list[str]()
         for number, part in self._cut(parts):
             if number != last:
@@ -79,7 +79,7 @@ class Books:
             blank.append(part[len(body) :])
 
     def _cut(self, parts: Iterable[str]) -> Iterator[tuple[int, str]]:
-        """The spans in parts, each with the number of its span."""
+        """Yield the spans in parts, each with the number of its span."""
         begin = number = 0
         for part in parts:
             end = begin + len(part)
@@ -94,16 +94,18 @@ class Books:
 
 
 def find_books(parts: Iterable[str]) -> Books | None:
-    """None: no mark of Project Gutenberg's is in `parts`, which have Unix line ends and are read once; they
-    are searched one by one, and `re` lets no other thread run meanwhile, so none should be longer than `CHUNK`.
+    """Find the books in a text; None if it has no mark of Project Gutenberg.
 
-    A book ends at its mark, or where the header of the next one begins. What is before a book up to `_LONGEST`
-    characters is its header; so is, behind one, its licence up to the words that end it, or, where these are missing,
-    what is before the next mark. What is longer is no header and no licence, and is kept.
+    A book ends at its mark, or at the header of the next one. Its header is all before it, and its licence all after it
+    up to the licence's last words, or else up to the next mark. Both have at most `_LONGEST` characters: a longer
+    passage is somebody's text, and stays.
+
+    `parts`: the text with Unix line ends. Each is searched at once, and `re` lets no other thread run meanwhile, so
+    none should be longer than `CHUNK`.
     """
     spans, headers, head = list[tuple[int, int]](), list[int](), ""
-    kept: int | None = 0  # where what is kept began, or else
-    dropped = 0  # where what is left out began
+    kept: int | None = 0  # where the current span began; None within a licence
+    dropped = 0  # where the current header or licence began
     count = size = first_start = 0
     marked = False
 
@@ -144,39 +146,39 @@ def find_books(parts: Iterable[str]) -> Books | None:
         return None
     kept = was_kept(size)
     keep(size)
-    whole = count == 1 and len(spans) == 1 and spans[0][0] > first_start
-    return Books(tuple(spans), count, _title(head[:first_start]) if whole else "")
+    one_book = count == 1 and len(spans) == 1 and spans[0][0] > first_start
+    return Books(tuple(spans), count, _title(head[:first_start]) if one_book else "")
 
 
 def _marks(parts: Iterable[str]) -> Iterator[tuple[str, int, int]]:
-    """Kind, begin and end of each mark in a text, in characters."""
-    text, begin, place = "", 0, 0  # `text` begins at `begin` in the whole; `place` in it is where to go on
+    """Yield kind, begin and end of each mark in a text, in characters."""
+    text, begin, place = "", 0, 0  # `text` begins at `begin`; the search goes on at `place` in it
     for part in itertools.chain(parts, [None]):
         text += part or ""
         until = len(text) if part is None else len(text) - _OVERLAP
         lowered = text.lower()
         if any(word in lowered for word in _WORDS):
-            for found in _MARK.finditer(text, place):
-                if found.start() >= until:
+            for mark in _MARK.finditer(text, place):
+                if mark.start() >= until:
                     break
-                yield str(found.lastgroup), begin + found.start(), begin + found.end()
-                place = found.end()
-        cut = max(0, max(place, until) - 1)  # one more, so that a line's begin is seen
+                yield str(mark.lastgroup), begin + mark.start(), begin + mark.end()
+                place = mark.end()
+        cut = max(0, max(place, until) - 1)  # one character more, which shows whether a line begins here
         text, begin, place = text[cut:], begin + cut, max(place, until) - cut
 
 
 def _title(header: str) -> str:
-    fields = {key: value.strip() for key, value in reversed(_FIELD.findall(header))}  # the first of each
+    fields = {key: value.strip() for key, value in reversed(_FIELD.findall(header))}  # the first of each name
     if "Title" not in fields:
         return ""
     return f"{fields['Title']}, by {fields['Author']}" if "Author" in fields else fields["Title"]
 
 
 def why_not_book(text: str, number: int, title: str) -> str:
-    """Why not, in words that follow "it sent"; empty when `text` is the whole of the book.
+    """Return why a download is not this complete book, in words that follow "it sent"; empty if it is.
 
-    Both marker lines must be there, so that neither an error page nor half a download passes; the header must name the
-    number, or the title where a header names no number.
+    Both marks must be there, so that no error page and no half of a book passes. The header must name the number, or
+    the title if it names no number.
     """
     if HTML.match(text):
         return "a web page instead of the book"

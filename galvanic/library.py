@@ -1,4 +1,4 @@
-"""What `import galvanic` offers: train a model on a text, load one, write with it. See `train`, `load` and `Model`."""
+"""The library behind `import galvanic`: `train` a model on a text, `load` one, and write with it (`Model`)."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _LONGEST_NAME = 255
 
 
 class Text(str):
-    """What a model wrote, its beginning included; a notebook shows it as it is.
+    """A text that a model wrote, with its seed in front. A notebook shows it without quotes.
 
     Attributes:
-        seed: the beginning.
-        random_seed: with the same options it gives the same text again.
-        notes: what the model made of the seed, in plain words.
+        seed: the beginning, which the model continued.
+        random_seed: gives the same text again, with the same options.
+        notes: what was changed in the seed, in plain words.
     """
 
     seed: str
@@ -43,8 +43,8 @@ class Model:
     """A trained model: see `train` and `load`.
 
     Attributes:
-        description: what it is and how it came about.
-        result: of its training, where it was trained just now: samples, losses of each epoch, why it ended.
+        description: its network, its text and its training.
+        result: the result of its training, if it was trained just now: samples, losses of each epoch, why it ended.
     """
 
     def __init__(self, loaded: Loaded, result: TrainResult | None = None) -> None:
@@ -71,32 +71,32 @@ class Model:
         """Continue a text.
 
         Args:
-            seed: the text; without one it begins with a line of the text that it learned from.
-            length: characters to write at most; it ends with a sentence behind their first quarter, else with a word.
-            temperature: 0 (always the likeliest) to 2; None: by how well the model foresees text, of `classic` 0.
-            random_seed: the same one gives the same text; None: drawn.
-            top_k, top_p, min_p: draw only from the so many likeliest symbols; from the likeliest that together have
-                this probability; from those with this share of the likeliest one's probability.
-            guard: break out of loops; None: yes, but for `classic`.
+            seed: the text to continue; empty: a line of the text that the model learned from.
+            length: most characters to write; the text ends with a sentence after their first quarter, or with a word.
+            temperature: 0 (always the likeliest symbol) to 2; None: by the model's loss; `classic` takes 0.
+            random_seed: the same number gives the same text; None: a random one.
+            top_k, top_p, min_p: sample only from so many likeliest symbols; from the likeliest that have this
+                probability together; from those with this share of the likeliest one's probability.
+            guard: break out of loops; None: yes, except with `classic`.
             stop: "sentence" or "line": end at the last end of one.
-            from_corpus: begin with a random piece of the text that it learned from.
+            from_corpus: begin with a random piece of the text that the model learned from.
 
         Raises:
             UserError: nothing of the seed can be used, or a number is out of range.
         """
-        given = {name: value for name, value in locals().items() if name in WriteRequest.model_fields}
-        written = self._model.generate(**given, from_line=not seed and not from_corpus)
+        options = {name: value for name, value in locals().items() if name in WriteRequest.model_fields}
+        written = self._model.generate(**options, from_line=not seed and not from_corpus)
         text = Text(written.seed + written.text)
         text.seed, text.random_seed = written.seed, written.random_seed
         text.temperature, text.notes = written.temperature, written.notes
         return text
 
     def evaluate(self, text: str) -> Score:
-        """How well it foresees a text: `bits_per_char` and `nats_per_char`. Raises UserError where it can't be read."""
+        """Measure the loss on a text: `bits_per_char`, `nats_per_char`. Raises UserError if the text can't be read."""
         return self._model.score(text)
 
     def save(self, path: str | Path) -> Path:
-        """Write it into one file, `NAME.safetensors`; returns its path. Raises OSError where it cannot be written."""
+        """Write it into one file, `NAME.safetensors`, and return its path. Raises OSError if that fails."""
         from galvanic.model_file import fields_of, path_for, save
 
         place = path_for(path)
@@ -111,7 +111,7 @@ class Model:
 
 
 def load(path: str | Path) -> Model:
-    """The model of a file that a training or an export wrote; its ending may be left out.
+    """Load a model from a file that a training or an export wrote; its ending may be left out.
 
     Raises:
         UserError: there is no model, it is damaged, or a newer version of Galvanic wrote it.
@@ -143,18 +143,18 @@ def train(
     """Train a model on a text. An interrupt (Ctrl-C, or a notebook's stop) ends it early, with the best so far.
 
     Args:
-        text: the path of a text file, or a text of more than a line. A book of Project Gutenberg's is learned without
-            its header and licence.
-        minutes: to learn for; without these and `epochs` 8, of the recipe `classic` 4 epochs.
-        epochs: to read the text so often.
+        text: the path of a text file, or a text of more than a line. The header and licence of a book of Project
+            Gutenberg are left out.
+        minutes: time limit; without it and `epochs` it is 8 minutes, or 4 epochs for the recipe `classic`.
+        epochs: how many times to read the text.
         recipe: "char" (character by character), "word", or "classic" (the tutorial's); None: "char", or the parent's.
         parent: the file of a model to start from; "starter": the model of English that comes with Galvanic; "none":
-            nothing; None: the starter where it helps the text, else none.
-        layers, units, embedding, encoding, dropout, batch, length, learning_rate: of the network and how it learns;
-            None: chosen by the size of the text and the speed of the machine.
-        random_seed: the same one gives the same model on the same machine, by epochs; None: drawn.
-        name: of the text, as the model remembers it.
-        progress: show a bar, and what the model writes after each epoch.
+            random weights; None: the starter if it helps the text, else random weights.
+        layers, units, embedding, encoding, dropout, batch, length, learning_rate: numbers of the network and its
+            training; None: chosen by the size of the text and the speed of the machine.
+        random_seed: with `epochs`, the same number gives the same model on the same machine; None: a random one.
+        name: the text's name in the model.
+        progress: show a bar, and the model's samples.
 
     Raises:
         UserError: the text, an option or the parent cannot be used.

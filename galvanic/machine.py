@@ -1,4 +1,4 @@
-"""What TensorFlow finds on this machine, and how fast that is."""
+"""The machine as TensorFlow sees it: its GPUs, the speed of its products, and the precision that is faster."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from galvanic.plan import Precision
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow without the lines that its libraries print whatever the log level.
+    """Import TensorFlow without the lines that its libraries print at any log level.
 
-    Its C++ parts write to the descriptor itself, so that is redirected; errors come as exceptions.
+    Its C++ parts write to the file descriptor itself, so that is redirected. Errors still come as exceptions.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -30,35 +30,37 @@ def import_tensorflow() -> None:
         os.close(nowhere)
 
 
-_SHAPE = 128, 576, 2048  # of the product in one step of a middling network: streams, units and inputs, gates
+_SHAPE = 128, 576, 2048  # of a product in a step of an average network: streams, units and inputs, gates
 _ROUNDS, _PRODUCTS = 5, 4
 _LEAST_GAIN = 1.2  # bfloat16 costs some accuracy, so it must be faster by this much
 
 
 @dataclass(frozen=True)
 class Machine:
-    precision: Precision  # the faster one for the products of a training
-    flops: float  # multiplications and additions a second in that precision, on products of an LSTM's step
-    gpu: bool  # whether they were made on one
+    """The speed at which this machine makes the products of a training."""
+
+    precision: Precision  # the faster one
+    flops: float  # multiplications and additions a second in that precision
+    gpu: bool  # whether a GPU makes them
 
 
 @functools.cache
 def measure_machine() -> Machine:
-    """Time a few products in each precision, a tenth of a second in all; once in a process."""
+    """Time a few products in each precision, a tenth of a second in all. The result is kept for the process."""
     import tensorflow as tf
 
     gpu = bool(tf.config.list_logical_devices("GPU"))
-    # On a GPU cuDNN's; TensorFlow lets it use TF32.
+    # On a GPU cuDNN makes them, and TensorFlow lets it use TF32.
     kinds: tuple[Precision, ...] = ("float32",) if gpu else ("float32", "bfloat16")
     rows, inner, columns = _SHAPE
     matrices = {kind: (tf.ones((rows, inner), kind), tf.ones((inner, columns), kind)) for kind in kinds}
     seconds = dict.fromkeys(kinds, float("inf"))
-    # In turns, and the fastest of each: others may be using the machine.
+    # In turns, and the fastest of each, since other programs may use the machine.
     for _ in range(1 + _ROUNDS):
-        for kind, (left, right) in matrices.items():
+        for kind, (first, second) in matrices.items():
             begun = time.perf_counter()
             for _ in range(_PRODUCTS):
-                product = left @ right
+                product = first @ second
             float(product[0, 0])  # waits for a GPU
             seconds[kind] = min(seconds[kind], (time.perf_counter() - begun) / _PRODUCTS)
     gain = seconds["float32"] / seconds.get("bfloat16", float("inf"))
@@ -71,19 +73,21 @@ _SIDE = 8
 
 @dataclass(frozen=True)
 class SelfCheck:
+    """Whether TensorFlow works on this machine, and how fast."""
+
     gpus: tuple[str, ...]  # their names
-    right: bool  # whether a product of matrices came out right
+    right: bool  # whether a product of matrices was right
     flops: float  # additions and multiplications a second in the products of a training
-    bfloat16: bool  # whether they are made in that, because it is faster here
+    bfloat16: bool  # whether these are made in bfloat16, because it is faster here
 
 
 def self_check() -> SelfCheck:
-    """Import TensorFlow and let it compute, about a second; raises whatever keeps it from that."""
+    """Import TensorFlow and multiply matrices, about a second. Raises any error of TensorFlow's."""
     import_tensorflow()
     import tensorflow as tf
 
-    found = tf.config.list_physical_devices("GPU")
-    gpus = tuple(str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)) for gpu in found)
+    devices = tf.config.list_physical_devices("GPU")
+    gpus = tuple(str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)) for gpu in devices)
     total = float(tf.reduce_sum(tf.ones((_SIDE, _SIDE)) @ tf.ones((_SIDE, _SIDE))))
     measured = measure_machine()
     return SelfCheck(gpus, total == _SIDE**3, measured.flops, measured.precision == "bfloat16")

@@ -1,7 +1,8 @@
-"""A model is one file, `NAME.safetensors`: its weights, and its description as JSON in the file's metadata.
+"""Write, read, describe and check model files.
 
-It is written atomically, and nothing in it is ever executed. Weights may stand in it coarser than they are in memory
-(`Packing`), where a file must be small; beside them stand pieces of the text and, in most, a table of n-grams.
+A model is one file, `NAME.safetensors`. It holds the weights, pieces of the text to start from, and mostly a table of
+n-grams; its metadata holds a description as JSON. Weights may be stored with less precision if a file must be small
+(`Packing`). A file is written atomically. It may come from anybody, so all of it is checked, and none of it executed.
 """
 
 from __future__ import annotations
@@ -32,24 +33,24 @@ from galvanic.units import MEGABYTE
 if TYPE_CHECKING:
     from galvanic.companion import Companion
 
-FORMAT = 4  # 3: without a table of n-grams
+FORMAT = 4  # format 3 had no table of n-grams
 SUFFIX = ".safetensors"
 STARTER_FILE = Path(__file__).with_name(f"starter{SUFFIX}")
-WINDOWS = "corpus_windows"  # the array beside the weights
+WINDOWS = "corpus_windows"  # name of the array with pieces of the text
 MOST_WINDOWS, WINDOW_SYMBOLS = 1_000, 100
 Packing = Literal["float16", "int8"]
-"""`float16`: all weights in half precision. `int8`: each column of a matrix, which is what one unit weighs its inputs
-by, in whole steps of a 127th of its largest; biases stay as they are."""
+"""A way to store weights. `float16`: in half precision. `int8`: each column of a matrix in steps of a 127th of its
+largest weight, and biases in float32."""
 PACKINGS: tuple[Packing, ...] = ("float16", "int8")  # from the finest
 _KEY = "galvanic"
 _SCALE, _STEPS = "/scale", 127
 _MOST_HEADER = 64 * 2**20
-_MOST_DESCRIPTION = 4 * 2**20  # bytes, of a file from outside: several times what the largest vocabulary takes
+_MOST_DESCRIPTION = 4 * 2**20  # bytes, in an imported file: several times what the largest vocabulary takes
 _MOST_SUM = 1e8
-"""What a unit may make of its inputs, at most. Trained weights stay far below it; numbers far above it overflow, or
-drown what keeps a symbol from being drawn (`galvanic.sampling.NEVER`)."""
+"""Largest sum that a unit may make of its inputs. Trained weights stay far below. Numbers far above overflow, or exceed
+the logit of forbidden symbols (`galvanic.sampling.NEVER`)."""
 _MOST_LSTMS = 16
-"""Layers of all members of an import: a training that goes on from it compiles each."""
+"""Most layers of all members in an import: a training that goes on from it compiles each."""
 _CLOCKS_APART_S = 86_400
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "safetensors", "galvanic")
 
@@ -59,46 +60,50 @@ Loaded = tuple["Description", dict[str, npt.NDArray[np.float32]], npt.NDArray[An
 class Ancestor(BaseModel, frozen=True):
     """A model that another one started from."""
 
-    name: str  # as it was called then
+    name: str  # its name at that time
     weights_sha256: str
     corpus: CorpusInfo
-    epochs: int  # that it was trained for, itself
+    epochs: int  # of its own training
 
 
 class Description(BaseModel, frozen=True):
+    """All that a model file says of its model, besides the arrays."""
+
     format: Literal[3, 4] = 4
-    packed: Packing | None = None  # how its weights stand in the file; None: as they are
+    packed: Packing | None = None  # how the weights are stored; None: in float32
     recipe: RecipeName
-    symbols: tuple[str, ...] = Field(min_length=1)  # the text of each, by id
+    symbols: tuple[str, ...] = Field(min_length=1)  # the text of each symbol, by id
     network: NetworkConfig
-    unwrapped: bool  # the text's lines of fixed width were joined into paragraphs
-    unseen: float = Field(gt=0, lt=1)  # probability that the next character is one that the text never had
+    unwrapped: bool  # whether the text's lines of fixed width were joined into paragraphs
+    unseen: float = Field(gt=0, lt=1)  # probability of a character that the text never had
     corpus: CorpusInfo
-    lineage: tuple[Ancestor, ...] = ()  # the models that this one goes back to, the oldest first
+    lineage: tuple[Ancestor, ...] = ()  # models that this one goes back to, the oldest first
     options: TrainOptions | None = None
     training: TrainingRecord
     versions: dict[str, str] = Field(default_factory=dict)
     created_at: float = Field(default_factory=time.time, ge=0, allow_inf_nan=False)
-    transcripts: tuple[TranscriptRef, ...] = ()  # learned from, as the registry knew when it was exported (`marks`)
-    weights_sha256: str  # of the arrays as they stand in the file, hexadecimal
+    transcripts: tuple[TranscriptRef, ...] = ()  # that it learned from, by the registry at its export (`marks`)
+    weights_sha256: str  # hash of the arrays as they are stored, hexadecimal
 
     @property
     def marks(self) -> tuple[TranscriptRef, ...]:
-        """The transcripts that it, and what it started from, learned from, each once.
+        """Return the transcripts that it and its ancestors learned from, each once.
 
-        What the registry said comes first: it knows at which revision a text was read.
+        The registry's references win: they say at which revision a transcript was read.
         """
         texts = (self.corpus.transcript, *(ancestor.corpus.transcript for ancestor in self.lineage))
-        found: dict[str, TranscriptRef] = {}
+        references: dict[str, TranscriptRef] = {}
         for ref in (*self.transcripts, *texts):
             if ref is not None:
-                found.setdefault(ref.transcript_id, ref)
-        return tuple(found.values())
+                references.setdefault(ref.transcript_id, ref)
+        return tuple(references.values())
 
 
 def path_of(name: str | Path) -> Path:
-    """The model file that somebody names with or without its ending; `starter` is the one that comes with Galvanic,
-    where no other is called so. Raises UserError: it isn't installed."""
+    """Return the path of a model file that a person names, with or without its ending.
+
+    `starter` is the starter's file, if no other has that name. Raises UserError if the starter isn't installed.
+    """
     path = Path(name) if Path(name).is_file() else path_for(name)
     if str(name) != STARTER or path.exists():
         return path
@@ -108,21 +113,21 @@ def path_of(name: str | Path) -> Path:
 
 
 def start_of(name: str | Path | None) -> Start | None:
-    """What a new model begins with, where that is named in the place of a model and no file is called so."""
+    """Return `starter` or `none` if a person gives that word in place of a model, and no file has that name."""
     word = next((word for word in STARTS if word == str(name)), None)
     return None if word is None or Path(word).is_file() or path_for(word).exists() else word
 
 
 def path_for(name: str | Path) -> Path:
-    """As `path_of`, for a new model."""
+    """Return the path for a new model file that a person names, with or without its ending."""
     path = Path(name)
     return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
 
 
 def library_versions() -> dict[str, str]:
-    """Of those installed."""
-    found = {name: [each.version for each in distributions(name=name)] for name in _LIBRARIES}
-    return {name: versions[0] for name, versions in found.items() if versions}
+    """Return the versions of the installed libraries that a model depends on, by name."""
+    installed = {name: [library.version for library in distributions(name=name)] for name in _LIBRARIES}
+    return {name: versions[0] for name, versions in installed.items() if versions}
 
 
 def save(
@@ -136,9 +141,9 @@ def save(
 ) -> None:
     """Write a model file atomically; on return it is on the disk.
 
-    `weights`: float32, by name. `windows`: ids of windows of the corpus, [windows, symbols], to start a text from.
-    `fields`: of `Description`; the versions are those installed unless given. Raises UserError where a weight is too
-    large for this packing, OSError where the file cannot be written.
+    `weights`: float32, by name. `windows`: pieces of the corpus to start texts from, ids [windows, symbols]. `fields`:
+    those of `Description`; without versions, these are the installed ones. Raises UserError if a weight is too large
+    for the packing, and OSError if the file cannot be written.
     """
     arrays = {**_packed(weights, packing), WINDOWS: windows, **(companion.arrays if companion else {})}
     if not all(np.isfinite(array).all() for array in arrays.values()) and packing:
@@ -152,7 +157,7 @@ def save(
 
 
 def describe(path: Path, imported_bytes: int | None = None) -> Description:
-    """The description of a model file; nothing else of it is read. Arguments and errors are those of `load`."""
+    """Read the description of a model file, and nothing else. Arguments and errors are those of `load`."""
     foreign = imported_bytes is not None
     try:
         metadata = _metadata(path, _MOST_DESCRIPTION if foreign else _MOST_HEADER)
@@ -172,10 +177,10 @@ def describe(path: Path, imported_bytes: int | None = None) -> Description:
 
 
 def load(path: Path, imported_bytes: int | None = None) -> Loaded:
-    """Description, weights, corpus windows and companion of a model file, all checked.
+    """Read and check a model file: description, weights, corpus windows and companion.
 
-    `imported_bytes`: what a file from outside may have, which anybody may have made to exhaust a worker's memory or
-    time. Raises UserError where there is no model, it is damaged, too large or of no use, or a newer program wrote it.
+    `imported_bytes`: for an import, the most bytes that a file may have: anybody may have made it to exhaust a worker's
+    memory or time. Raises UserError if there is no model, it is damaged or too large, or a newer version wrote it.
     """
     description = describe(path, imported_bytes)
     try:
@@ -188,21 +193,22 @@ def load(path: Path, imported_bytes: int | None = None) -> Loaded:
         _require(not table or description.recipe != "classic", "a table that it may not have")
         companion = None
         if table:
-            from galvanic.companion import Companion  # Numba, which who only describes or lists models does without
+            from galvanic.companion import Companion  # not needed to describe or list models
 
             companion = Companion.of(table, len(description.symbols))
-    # The AttributeError is of a type that numpy lacks, such as 8-bit floats.
+    # An AttributeError comes from types that numpy lacks, such as 8-bit floats.
     except (OSError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, SafetensorError) as error:
         raise damaged(path if imported_bytes is not None else None) from error
     return description, weights, windows, companion
 
 
 def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: Sequence[TranscriptRef] = ()) -> None:
-    """Write a model into another file of at most so many bytes: exactly if that fits, else no coarser than needed, and
-    without its table of n-grams, and with the loss of its network alone, if even the coarsest weights need its place.
+    """Write a model into another file of at most so many bytes.
 
-    `transcripts`: what the description is to name beside those that it names anyway (`Description.marks`). Raises
-    UserError where there is no model or a damaged one, the file cannot be written, or not even the coarsest fits.
+    It stores the weights with as much precision as fits. If even the least doesn't, it leaves out the table of n-grams
+    as well; the description then has the loss of the network alone. `transcripts`: further ones for the description
+    (`Description.marks`). Raises UserError if there is no model, it is damaged, the file cannot be written, or the
+    model doesn't fit.
     """
     description, weights, windows, companion = load(path)
     fields = fields_of(description) | ({"transcripts": tuple(transcripts)} if transcripts else {})
@@ -229,14 +235,14 @@ def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: 
 
 
 def damaged(path: Path | None = None) -> UserError:
-    """`path`: of a file that came from outside."""
+    """Return the error for a damaged file. `path`: that of an import."""
     if path is not None:
         return UserError(f"{path.name} is damaged.", "Export the model again, or get another copy of the file.")
     return UserError("This model's file is damaged.", "Train it again, or restore it from a backup.")
 
 
 def fields_of(description: Description) -> dict[str, Any]:
-    """What `save` is to be told to write this description again."""
+    """Return the `fields` for `save` that write this description again."""
     made_anew = {"format", "packed", "weights_sha256"}
     return {name: getattr(description, name) for name in Description.model_fields if name not in made_anew}
 
@@ -267,7 +273,7 @@ class _Header(BaseModel):
 
 
 def _metadata(path: Path, most: int) -> str:
-    """Our part of a safetensors file's header. Raises ValueError where there is none, or it is over `most` bytes."""
+    """Read our part of a safetensors file's header. Raises ValueError if there is none, or the header is too long."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         _require(length <= most, "a longer header than a model has")
@@ -283,8 +289,10 @@ def _digest(arrays: Arrays) -> str:
 
 
 def _check_description(description: Description) -> None:
-    """Raises ValueError where its parts do not fit together, or no training leaves such a description; UserError where
-    there are too many symbols, or too long ones."""
+    """Check that a description's parts fit together, and that a training may have left it.
+
+    Raises ValueError if not, and UserError if there are too many symbols, or too long ones.
+    """
     network, symbols = description.network, description.symbols
     _require(min(network.units) > 0, "a layer without units")
     _require(network.window in (0, WINDOW), "a window that no recipe has")
@@ -296,16 +304,21 @@ def _check_description(description: Description) -> None:
 
 
 def memory(network: NetworkConfig) -> int:
-    """Bytes, at most, that a model with it takes to write with: its weights, and a table of what each symbol is to the
-    first layer's gates, whose units are padded to a multiple of 16 (`galvanic.kernels.LANES`)."""
+    """Return the most bytes of memory that a model with this network needs to write.
+
+    That is its weights, and the table of the first layer's inputs for each symbol, whose units are padded to a multiple
+    of 16 (`galvanic.kernels.LANES`).
+    """
     gates = 4 * (network.units[0] + -network.units[0] % 16)
     table = network.members * network.vocabulary * gates if network.kind == "streams" else 0
     return 4 * (network.parameters() + table)
 
 
 def _check_import(description: Description, file_bytes: int) -> None:
-    """Whether such a model can be used without harm; before its weights are read. Raises UserError where it is too
-    large or too slow, ValueError where no training leaves such a description."""
+    """Check an import by its description, before its weights are read.
+
+    Raises UserError if the model is too large or too slow, and ValueError if no training leaves such a description.
+    """
     network = description.network
     # Packed weights take up to four times their bytes in memory.
     for needed, most in ((4 * network.parameters(), 4 * file_bytes), (memory(network), 12 * file_bytes)):
@@ -326,17 +339,17 @@ def _check_import(description: Description, file_bytes: int) -> None:
 
 
 def check_weights(weights: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Raises UserError unless all that the network predicts with these weights are numbers, whatever is read.
+    """Check that a network predicts numbers with these weights, whatever it reads. Raises UserError if not.
 
-    What a layer reads lies between -1 and 1, but for an embedding: so the largest weight, times how many there are to a
-    unit, bounds what it sums.
+    A layer's inputs lie between -1 and 1, except embeddings. So the largest weight times the number of weights of a
+    unit bounds its sum.
     """
     largest = {name: float(max(array.max(), -array.min())) for name, array in weights.items()}
     embedded = max((most for name, most in largest.items() if name.endswith("embeddings")), default=1.0)
     for name, most in largest.items():
         terms = weights[name].shape[0] if weights[name].ndim > 1 else 1
         inputs = max(1.0, embedded) if name.endswith("lstm_0/lstm_cell/kernel") else 1.0
-        if not terms * most * inputs <= _MOST_SUM:  # not so of NaN either
+        if not terms * most * inputs <= _MOST_SUM:  # NaN fails as well
             raise UserError(
                 "This model's weights give no usable probabilities: some are no numbers, or far too large ones.",
                 "Train it again, or get another copy of it.",
@@ -344,7 +357,7 @@ def check_weights(weights: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def _check_arrays(description: Description, weights: Arrays, windows: npt.NDArray[Any]) -> None:
-    """Raises ValueError where the arrays do not fit the description, UserError as `check_weights`."""
+    """Check the arrays against the description. Raises ValueError, and UserError as `check_weights`."""
     shapes = {name: array.shape for name, array in weights.items()}
     _require(shapes == description.network.shapes(), "the weights do not fit the network")
     _require(all(array.dtype == np.float32 for array in weights.values()), "the weights are of another kind")
@@ -352,15 +365,16 @@ def _check_arrays(description: Description, weights: Arrays, windows: npt.NDArra
     _require(windows.dtype.kind in "ui" and windows.ndim == 2 and windows.size > 0, "the corpus windows are no ids")
     few = windows.shape[0] <= MOST_WINDOWS and windows.shape[1] <= WINDOW_SYMBOLS
     _require(few, "more of the corpus than a training keeps")
-    known = windows.min() >= 0 and windows.max() < len(description.symbols)
-    _require(bool(known), "the corpus windows do not fit the vocabulary")
+    within = windows.min() >= 0 and windows.max() < len(description.symbols)
+    _require(bool(within), "the corpus windows do not fit the vocabulary")
 
 
 def _packed(weights: Arrays, packing: Packing | None) -> Arrays:
+    """Return the weights as a file stores them, the scales of `int8` beside them."""
     if packing is None:
         return weights
     if packing == "float16":
-        with np.errstate(over="ignore"):  # whoever saves them refuses what is no number
+        with np.errstate(over="ignore"):  # `save` refuses infinite weights
             return {name: array.astype(np.float16) for name, array in weights.items()}
     arrays: Arrays = {}
     for name, array in weights.items():
@@ -373,7 +387,8 @@ def _packed(weights: Arrays, packing: Packing | None) -> Arrays:
 
 
 def _unpacked(arrays: Arrays, packing: Packing | None) -> Arrays:
-    """The opposite of `_packed`. Raises ValueError or KeyError where they are not packed so."""
+    """Return stored weights as float32; undoes `_packed`. Raises ValueError or KeyError if they are packed
+    otherwise."""
     if packing is None:
         return arrays
     if packing == "float16":
@@ -388,6 +403,6 @@ def _unpacked(arrays: Arrays, packing: Packing | None) -> Arrays:
             scale = arrays[name + _SCALE]
             steps = array.dtype == np.int8 and scale.dtype == np.float32 and scale.shape == array.shape[1:]
             _require(steps, "the weights are not in whole steps of their scales")
-            with np.errstate(over="ignore"):  # whoever loads them refuses what is no number
+            with np.errstate(over="ignore"):  # `load` refuses infinite weights
                 weights[name] = array * scale
     return weights

@@ -1,4 +1,7 @@
-"""What a training is asked for, and what is known of the text that it learns. Without numpy and TensorFlow."""
+"""The options of a training and of a text to write, and the facts about a corpus. Without numpy and TensorFlow.
+
+Each option is declared once, with its limits and its words; library, command line and bot read the declarations.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ RECIPE_WORDS: dict[RecipeName, str] = {
     "word": "word by word",
     "classic": "as in a Keras tutorial",
 }
-"""How each recipe reads a text, in plain words."""
+"""Each recipe's way to read a text, in plain words."""
 Encoding = Literal["embedding", "one-hot"]
 StopAt = Literal["sentence", "line"]
 Start = Literal["starter", "none"]
 STARTER: Start = "starter"
 STARTS: tuple[Start, ...] = get_args(Start)
-"""Words that stand where a model to start from is named, and that no model is called by."""
+"""Words in place of a model to start from; no model has such a name."""
 TextSource = Literal["catalogue", "corpora-dir", "python-docs", "upload", "file", "channel"]
 _Id = Annotated[int, Field(ge=0)]
 
@@ -35,29 +38,29 @@ class _Frozen(BaseModel):
 
 
 class TranscriptRef(_Frozen):
-    """A transcript as a model learned it: a server's channel, whose members may withdraw their words."""
+    """A transcript of a server's channel, as a model learned it; its members may withdraw their words."""
 
     transcript_id: str = Field(max_length=32, pattern=r"^[A-Za-z0-9-]+$")
-    revision: int = Field(ge=0)  # then; a later one has lost words, so that what learned from this one is stale
+    revision: int = Field(ge=0)  # at that time; a later one has lost words, which makes the model stale
     guild_id: _Id  # the server whose members wrote it
-    channel_id: _Id  # who reads this channel or private thread may read the transcript
-    author_id: _Id = 0  # has this member's messages alone; 0: anybody's
+    channel_id: _Id  # the channel or private thread; its readers may read the transcript
+    author_id: _Id = 0  # the member whose messages alone it has; 0: all members'
 
 
 class CorpusInfo(_Frozen):
-    """A text, without its words: what is known of it and may be shown and logged.
+    """Facts about a text, without its words, which may be shown and logged.
 
-    `sha256`: of the UTF-8 text, hexadecimal; also the text's address in Redis. Of a channel's messages,
-    which change when somebody withdraws, only a training that has read them knows it.
+    `sha256`: hash of the UTF-8 text, hexadecimal, and its address in Redis. A channel's messages change when somebody
+    withdraws, so their hash is known only once a training has read them.
     """
 
     name: str  # short, also the default name of a model (`frankenstein`)
-    title: str  # how a person would call it ("Frankenstein, by Mary Shelley")
+    title: str  # for people ("Frankenstein, by Mary Shelley")
     source: TextSource
-    chars: int = Field(ge=0)  # as given
+    chars: int = Field(ge=0)  # length before preparation
     sha256: str
     licence: str = ""  # one line about the rights in it
-    hard_wrapped: bool | None = None  # lines are broken for a fixed width, so prose may be unwrapped; None: find out
+    hard_wrapped: bool | None = None  # whether lines are broken at a fixed width, to be joined; None: find out
     transcript: TranscriptRef | None = None  # where a channel's messages are
     left_out: int = Field(0, ge=0)  # characters of Project Gutenberg's headers and licences
 
@@ -72,15 +75,12 @@ DRAWN = "drawn; the output names it"
 
 
 def _option(summary: str, usually: str = "", *, otherwise: object = None, **limits: Any) -> Any:
-    """A field as a person is told of it; `usually`: what stands in for it, in words. Its default is `otherwise`."""
+    """Declare an option. `summary`: for people. `usually`: its default in words. `otherwise`: its default."""
     return Field(otherwise, description=summary, json_schema_extra={"usually": usually}, **limits)
 
 
 class TrainOptions(_Frozen):
-    """What a person chose. None: chosen by the size of the text and the speed of the machine.
-
-    Declared once for the library, the command line and the bot: `options_of`.
-    """
+    """The options of a training. None: chosen by the size of the text and the speed of the machine."""
 
     recipe: RecipeName = _option(
         "char (default), word (whole words) or classic (as in a Keras tutorial)",
@@ -121,7 +121,8 @@ class TrainOptions(_Frozen):
 
     @property
     def by_epochs(self) -> bool:
-        """Whether it reads the text a number of times; else it learns until its time is up, or nothing gets better."""
+        """Return whether a number of epochs ends it; else its time limit does, or a held-out loss that falls no
+        more."""
         return self.epochs is not None or self.recipe == "classic"
 
 
@@ -129,7 +130,7 @@ MOST_LENGTH = 1_000_000
 
 
 class GenerateOptions(_Frozen):
-    """How a text is to be written; declared once, as `TrainOptions`."""
+    """The options of a text to write."""
 
     length: int = _option("Maximum length in characters", "300", otherwise=300, ge=1, le=MOST_LENGTH)
     temperature: float | None = _option(
@@ -138,7 +139,7 @@ class GenerateOptions(_Frozen):
         ge=0.0,
         le=2.0,
     )
-    # Fan et al. 2018; Holtzman et al. 2020; Nguyen et al. 2024
+    # Fan et al. 2018; Holtzman et al. 2020; Nguyen et al. 2024.
     top_k: int | None = _option("Draw only from this many of the likeliest symbols", ge=1, le=1_000_000)
     top_p: float | None = _option("Draw only from the likeliest symbols with this total probability", ge=0.001, le=1.0)
     min_p: float | None = _option(
@@ -155,10 +156,10 @@ class GenerateOptions(_Frozen):
 
 @dataclass(frozen=True)
 class Option:
-    """A field of `TrainOptions` or `GenerateOptions`, as a person is told of it and types it.
+    """An option of `TrainOptions` or `GenerateOptions`, as a person sees and types it.
 
-    `typed`: after `--`. `usually`: what stands in for it, in words. `kind`: of its value (int, float, bool or str).
-    `low`, `high`: inclusive (but `minutes` must be above its `low`); None: no limit.
+    `typed`: its name after `--`. `usually`: its default in words. `kind`: the type of its value (int, float, bool or
+    str). `low`, `high`: its limits, inclusive (except that `minutes` must be above its `low`); None: no limit.
     """
 
     field: str
@@ -172,7 +173,7 @@ class Option:
 
 
 def options_of(model: type[TrainOptions] | type[GenerateOptions]) -> dict[str, Option]:
-    """By field, in the order of their declaration."""
+    """Return the options by the names of their fields, in the order of their declaration."""
     return {name: _described(name, field) for name, field in model.model_fields.items()}
 
 
@@ -201,21 +202,23 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def checked(model: type[M], values: Mapping[str, object]) -> M:
-    """A model of these values. Raises UserError that names the first which cannot be."""
+    """Make a pydantic model of these values. Raises UserError that names the first value that is not allowed."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        found = error.errors()[0]
-        problem = found["msg"].replace("Input should", "must")
-        raise UserError(f"`{'.'.join(map(str, found['loc']))}`: {problem}.") from None
+        first = error.errors()[0]
+        problem = first["msg"].replace("Input should", "must")
+        raise UserError(f"`{'.'.join(map(str, first['loc']))}`: {problem}.") from None
 
 
 @dataclass(frozen=True)
 class TrainLimits:
-    minutes: float = 8.0  # for whoever names neither minutes nor epochs
-    most_minutes: float = math.inf  # this and the next: that somebody may name
-    most_epochs: int = 1_000_000
-    checkpoint_s: float = 60.0  # between two checkpoints: a training that is cut off loses no more
+    """An installation's limits for trainings."""
+
+    minutes: float = 8.0  # time limit if a person names neither minutes nor epochs
+    most_minutes: float = math.inf  # that a person may name
+    most_epochs: int = 1_000_000  # that a person may name
+    checkpoint_s: float = 60.0  # seconds between two checkpoints, the most that a killed training loses
 
 
 NOT_FOR_CLASSIC = {
@@ -223,11 +226,11 @@ NOT_FOR_CLASSIC = {
     "embedding": "puts each character in as one number",
     "length": "always reads windows of 100 characters",
 }
-"""Options that would change nothing in the recipe `classic`, and why."""
+"""Options without effect in the recipe `classic`, and why."""
 
 
 def refuse_for_classic(chosen: object) -> None:
-    """Raises UserError where `chosen` has one of the attributes `NOT_FOR_CLASSIC` that is not None."""
+    """Refuse options that have one of `NOT_FOR_CLASSIC`. Raises UserError."""
     for name, why in NOT_FOR_CLASSIC.items():
         if getattr(chosen, name) is not None:
             raise UserError(

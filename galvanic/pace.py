@@ -17,7 +17,8 @@ _MEASURED_S = 3.0  # so long an attempt must have learned before it estimates th
 
 @dataclass
 class Position:
-    """How far a training has come. Together with a checkpoint's arrays it is all that a resumed training needs."""
+    """The place that a training has reached. Together with a checkpoint's arrays it is all that a resumed training
+    needs."""
 
     epoch: int = 1  # from 1
     step: int = 0  # steps done in this epoch

@@ -1,6 +1,6 @@
-"""A passage of the text that a model learned among some that it wrote, alike in form: for a game of telling them apart.
+"""Passages for the quiz: one of the text that a model learned, among some that it wrote, alike in form.
 
-A file keeps windows of `WINDOW_SYMBOLS` of its text: with `char` that leaves passages of some 60 to 95 characters.
+A model file keeps windows of `WINDOW_SYMBOLS` of its text. With `char` they give passages of 60 to 95 characters.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ MOST, LEAST = 200, 40  # characters of a passage
 _TRIES = 6
 
 
-def draw(
+def pick_passages(
     model: TextModel, written: int, used: Collection[int], blocked: Callable[[str], bool], until: float
 ) -> tuple[int, str, list[str]]:
-    """The number of a window that is not `used`, its passage, and so many that the model wrote behind random windows.
+    """Pick a real passage, and let the model write others, `written` in number.
 
-    All begin behind a blank space and are cut alike, blank space is one space or line end, none is `blocked`, and no
-    row of `RUN` characters of a written one stands in the windows. Raises UserError where there are none, or not by
-    `until`.
+    Returns the number of the real passage's window, which is not one of `used`, the real passage, and the others. All
+    begin with a whole word, are cut alike, and have one space or line end for any blank space. None is `blocked`, and
+    the others have no `RUN` characters in a row from any window. Raises UserError if there are none, or not by `until`
+    (`time.monotonic`).
     """
     description, elsewhere = model.description, "Name another model of a book or a file."
     if description.marks or description.corpus.source == "channel":
@@ -34,30 +35,30 @@ def draw(
         raise UserError("A `classic` model takes the likeliest character, which everybody would see.", elsewhere)
     texts = [model.vocabulary.decode(window) for window in model.windows]
     for number in random.SystemRandom().sample(range(len(texts)), len(texts)):
-        most = min(MOST, len(_evened(texts[number])) - LOOK)
-        real = cut(_evened(texts[number]), most) if most >= LEAST and number not in used else ""
+        most = min(MOST, len(_normalised(texts[number])) - LOOK)
+        real = cut(_normalised(texts[number]), most) if most >= LEAST and number not in used else ""
         if len(real) >= LEAST // 2 and not blocked(real):
             break
     else:
         if used:
             raise UserError("Every passage that I keep of this text was shown.", "`/quiz start_over:True` begins anew.")
         raise UserError("This model keeps no passage of its text that I could show.", elsewhere)
-    found: dict[str, None] = {}
+    others: dict[str, None] = {}
     for _ in range(_TRIES):
         request = WriteRequest(from_corpus=True, length=2 * most, until=until)
-        for one in model.generate_batch([request] * (written - len(found))):
-            if isinstance(one, UserError):
-                raise one
-            passage = cut(_evened(one.text), most)
+        for answer in model.generate_batch([request] * (written - len(others))):
+            if isinstance(answer, UserError):
+                raise answer
+            passage = cut(_normalised(answer.text), most)
             copied = copy_score([passage], texts).longest >= RUN
             if len(passage) >= LEAST // 2 and not copied and not blocked(passage):
-                found[passage] = None
-        if len(found) == written:
-            return number, real, list(found)
+                others[passage] = None
+        if len(others) == written:
+            return number, real, list(others)
     raise UserError("This model copies its text, repeats itself or writes what is on the blocklist.", elsewhere)
 
 
-def _evened(text: str) -> str:
-    """Make blank space one space, or one line end where it has any: else capitals within a line would show verse."""
+def _normalised(text: str) -> str:
+    """Replace blank space with one space, or with one line end if it has any, so that verse looks alike in all."""
     lines = (" ".join(line.split()) for line in begun(text).split("\n"))
     return "\n".join(filter(None, lines))

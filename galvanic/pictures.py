@@ -1,4 +1,4 @@
-"""Draw the loss curve, and how surprising each character of a text was."""
+"""Draw pictures (PNG): a training's loss curve, and how surprising each character of a text was."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _MISSING = "□"
 
 
 def font_path(name: str) -> Path:
+    """Return the file of a font that comes with matplotlib."""
     import matplotlib
 
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
@@ -29,28 +30,29 @@ def font_path(name: str) -> Path:
 
 @functools.cache
 def code_points(name: str) -> frozenset[int]:
+    """Return the code points that a font has."""
     from matplotlib.ft2font import FT2Font
 
     return frozenset(FT2Font(str(font_path(name))).get_charmap())
 
 
 def drawable(text: str) -> str:
-    """A box in place of each character that the font of charts lacks; matplotlib would warn of it."""
-    known = code_points(SANS)
-    return "".join(char if ord(char) in known and char.isprintable() else _MISSING for char in text)
+    """Replace each character that the charts' font lacks with a box. Matplotlib would log a warning for each."""
+    in_font = code_points(SANS)
+    return "".join(char if ord(char) in in_font and char.isprintable() else _MISSING for char in text)
 
 
-# Its own dark grey, so that it reads the same in Discord's light and dark themes.
+# A dark grey that reads the same in Discord's light and dark themes.
 BACKGROUND, GRID, TEXT, MUTED = "#2b2d31", "#43464d", "#f2f3f5", "#b5bac1"
 _LOSS, _BEST = "#f0b232", "#57f287"
 _BITS = 1 / math.log(2)
-_DOTTED = 30  # with fewer epochs each is marked
+_DOTTED = 30  # with fewer epochs, each has a dot
 
 
 def loss_chart(curve: tuple[CurvePoint, ...], title: str) -> bytes:
-    """Draw the loss over epochs, the best one marked: PNG of 800 x 500 pixels.
+    """Draw the loss over epochs, the best one marked: a PNG of 800 x 500 pixels. `curve` may be empty.
 
-    A phone can show its letters, at 300 pixels' width. `curve` may be empty.
+    Its letters are large enough for a phone, which shows it at a width of 300 pixels.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -114,13 +116,13 @@ def _mark_best(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
 
 
 COLUMNS = 48
-_MOST_ROWS = 40  # with more, a line no longer begins a row of its own: the picture would be too high
-_LEAST_COLUMNS = 34  # the legend's width
+_MOST_ROWS = 40  # with more, lines no longer begin rows of their own: the picture would be too high
+_LEAST_COLUMNS = 34  # for the legend
 _CELL_W, _CELL_H, _GAP = 17, 34, 1
 _PADDING, _LEGEND_H = 20, 74
 _SIZE, _SMALL, _TINY = 25, 17, 8
-_MOST_BITS = 8.0  # end of the scale: all that is more surprising looks the same
-# From "as expected" to "never": each step as much brighter as the one before, so that it reads without colours too.
+_MOST_BITS = 8.0  # end of the scale; more surprising characters look the same
+# From "as expected" to "never", in equal steps of brightness, so that it can be read without colours.
 _SCALE = ((0.0, "#33363d"), (0.25, "#2f5f8f"), (0.5, "#7a5ea8"), (0.75, "#d9705a"), (1.0, "#ffd866"))
 _DARK, _LIGHT = (25, 26, 29), (233, 235, 238)
 _SHOWN = {" ": "·", "\n": "↵", "\t": "→"}
@@ -128,7 +130,10 @@ _Colour = tuple[int, int, int]
 
 
 def surprise_map(text: str, nats: Sequence[float]) -> bytes:
-    """PNG of a text (not empty), laid out in rows, and of the scale under it; `nats`: what each character cost."""
+    """Draw a text in rows, each character coloured by its surprise, and the scale below: a PNG.
+
+    `text`: not empty. `nats`: the loss of each character.
+    """
     rows = _rows(text)
     columns = max(_LEAST_COLUMNS, *(len(row) for row in rows))
     size = columns * _CELL_W + 2 * _PADDING, len(rows) * _CELL_H + 2 * _PADDING + _LEGEND_H
@@ -136,8 +141,8 @@ def surprise_map(text: str, nats: Sequence[float]) -> bytes:
     pen = _Pen(image)
     for down, row in enumerate(rows):
         for across, place in enumerate(row):
-            left, top = _PADDING + across * _CELL_W, _PADDING + down * _CELL_H
-            pen.cell(left, top, text[place], max(0.0, nats[place]) / math.log(2))
+            x, y = _PADDING + across * _CELL_W, _PADDING + down * _CELL_H
+            pen.cell(x, y, text[place], max(0.0, nats[place]) / math.log(2))
     mean = sum(nats) / len(nats) / math.log(2)
     pen.legend(_PADDING, _PADDING + len(rows) * _CELL_H + 18, size[0] - 2 * _PADDING, mean)
     buffer = io.BytesIO()
@@ -146,8 +151,11 @@ def surprise_map(text: str, nats: Sequence[float]) -> bytes:
 
 
 def _rows(text: str, *, lines: bool = True) -> list[range]:
-    """Places of the characters of each row: broken after line ends and, where a line is too long, after words; after
-    words alone where these were too many."""
+    """Return the places of each row's characters.
+
+    A row ends after a line end, or after a word if it is full. If that makes more than `_MOST_ROWS`, line ends end
+    none.
+    """
     rows: list[range] = []
     start = 0
     for place in range(1, len(text)):
@@ -165,43 +173,45 @@ def _rows(text: str, *, lines: bool = True) -> list[range]:
 
 
 class _Pen:
+    """Draws the cells and the legend of a surprise map."""
+
     def __init__(self, image: Image.Image) -> None:
         self._draw = ImageDraw.Draw(image)
-        # The other layout engine would join and reorder what stands in cells of its own.
+        # The other layout engine joins and reorders characters, and here each has a cell of its own.
         load = functools.partial(ImageFont.truetype, layout_engine=ImageFont.Layout.BASIC)
         self._fonts = {name: load(font_path(name), _SIZE) for name in (MONO, SANS)}
         self._small = load(font_path(SANS), _SMALL)
 
-    def cell(self, left: int, top: int, char: str, bits: float) -> None:
+    def cell(self, x: int, y: int, char: str, bits: float) -> None:
         colour = _colour(bits)
-        right, bottom = left + _CELL_W - _GAP - 1, top + _CELL_H - 2 * _GAP - 1
-        self._draw.rectangle((left, top, right, bottom), fill=colour)
+        right, bottom = x + _CELL_W - _GAP - 1, y + _CELL_H - 2 * _GAP - 1
+        self._draw.rectangle((x, y, right, bottom), fill=colour)
         ink = _DARK if _luminance(colour) > 0.48 else _LIGHT
-        if char in _SHOWN:  # quieter than what can be read
+        if char in _SHOWN:  # blank space is fainter than letters
             ink = cast(_Colour, tuple(round(a + (b - a) * 0.6) for a, b in zip(colour, ink, strict=True)))
         name = next((name for name in self._fonts if ord(char) in code_points(name)), MONO)
-        known = char.isprintable() and ord(char) in code_points(name)
-        shown = _SHOWN.get(char) or (char if known else _MISSING)
+        has_glyph = char.isprintable() and ord(char) in code_points(name)
+        shown = _SHOWN.get(char) or (char if has_glyph else _MISSING)
         font = self._fonts[name]
         width = font.getlength("◌" if unicodedata.combining(char) else shown)
         if width > _CELL_W - _GAP:
             font = font.font_variant(size=max(_TINY, int(_SIZE * (_CELL_W - _GAP) / width)))
-        shown = f"◌{char}" if known and unicodedata.combining(char) else shown
-        # From one base line, so that letters stand as in a row of text.
-        self._draw.text(((left + right + 1) / 2, bottom - 9), shown, fill=ink, font=font, anchor="ms")
+        shown = f"◌{char}" if has_glyph and unicodedata.combining(char) else shown
+        # All on one base line, as in a row of text.
+        self._draw.text(((x + right + 1) / 2, bottom - 9), shown, fill=ink, font=font, anchor="ms")
 
-    def legend(self, left: int, top: int, width: int, mean: float) -> None:
+    def legend(self, x: int, y: int, width: int, mean: float) -> None:
         for step in range(width):
-            line = (left + step, top, left + step, top + 13)
+            line = (x + step, y, x + step, y + 13)
             self._draw.line(line, fill=_colour(_MOST_BITS * step / (width - 1)))
-        at = left + min(1.0, mean / _MOST_BITS) * (width - 1)
-        self._draw.polygon([(at, top - 2), (at - 6, top - 11), (at + 6, top - 11)], fill=_LIGHT)
+        at = x + min(1.0, mean / _MOST_BITS) * (width - 1)
+        self._draw.polygon([(at, y - 2), (at - 6, y - 11), (at + 6, y - 11)], fill=_LIGHT)
         for place, words, colour, anchor in (
-            (left, "0 bits: expected", MUTED, "la"),
-            (left + width, f"{_MOST_BITS:.0f} or more: a surprise", MUTED, "ra"),
-            (left + width / 2, f"▾ mean {mean:.2f}", TEXT, "ma"),
+            (x, "0 bits: expected", MUTED, "la"),
+            (x + width, f"{_MOST_BITS:.0f} or more: a surprise", MUTED, "ra"),
+            (x + width / 2, f"▾ mean {mean:.2f}", TEXT, "ma"),
         ):
-            self._draw.text((place, top + 22), words, fill=colour, font=self._small, anchor=anchor)
+            self._draw.text((place, y + 22), words, fill=colour, font=self._small, anchor=anchor)
 
 
 def _colour(bits: float) -> _Colour:

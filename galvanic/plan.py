@@ -148,7 +148,7 @@ class Plan(BaseModel, frozen=True):
 
 @dataclass(frozen=True)
 class Budget:
-    """What a training may take, and what the machine can do."""
+    """The limits of a training, and the speed of the machine."""
 
     minutes: float | None = None  # time limit; None: as long as the epochs take
     epochs: int | None = None  # number that the person named; None: as many as the time allows
@@ -170,8 +170,8 @@ _BY_TIME: tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...] = (
     (20_000, 30, ((512, 4), (512, 3), (512, 2), (512, 1), (384, 1), (256, 1), (128, 1))),
     (0, 30, ((256, 4), (256, 3), (256, 2), (256, 1), (128, 1))),
 )
-"""By the text's length: least characters; most epochs; LSTM units and members, from the costliest. On a short text a
-wider network overfits more, and so does a longer training. With more members a model would write less than some
+"""The networks to choose from: least characters; most epochs; LSTM units and members, from the costliest. On a short
+text a wider network overfits more, and so does a longer training. With more members a model would write less than some
 thousand characters a second."""
 _BY_TEXT = (200_000, 512), (40_000, 384), (10_000, 256), (0, 128)
 """Least symbols, and LSTM units if the person names the epochs."""
@@ -179,13 +179,13 @@ _EMBEDDING = {"char": 64, "word": 256}
 _CHARACTERS = {"char": 1, "word": 3}  # in a symbol, about
 _STREAMS, _STREAMS_GPU, _LENGTH = 64, 128, 64
 _FEW_EPOCHS, _FEW_STREAMS = 25, 32
-"""With fewer epochs than this, a new network learns more from fewer streams, though its steps are slower."""
+"""A new network with fewer epochs than this learns more from fewer streams, though its steps are slower."""
 _LEAST_STREAMS = 8
 _LEAST_STEPS = 75  # steps in an epoch: a short text is cut into fewer streams, so that it has as many
 _ENOUGH_EPOCHS, _ENOUGH_PER_PARAMETER = 25, 5
 """A costlier network is worth its time only with so many epochs, or so many symbols for each parameter of a member."""
 _DROPOUT = ((30, 0.5, 0.4), (20, 0.5, 0.35), (14, 0.35, 0.25), (8, 0.25, 0.15), (4, 0.1, 0.05), (0, 0.0, 0.0))
-"""Least epochs; dropout of outputs and of recurrent weights. More epochs overfit more, so they need more dropout."""
+"""The dropout by epochs: least epochs; dropout of outputs and of recurrent weights. More epochs overfit more."""
 _RATE = {"char": 8e-3, "word": 3e-3}
 _RATE_GOING_ON = (60_000, 1.5e-3), (0, 6e-4)
 """Least characters, and the learning rate of a network that goes on from a model: the shorter the new text, the less
@@ -200,7 +200,7 @@ _RATE_FROM_STARTER = (200_000, 1.5e-3), (0, 6e-4)
 _MORE_DROPOUT = {"char": 0.0, "word": 0.2}
 """More dropout of outputs, by recipe: a network with thousands of symbols overfits more."""
 _LONG, _WIDE = 200_000, 768
-"""On a text of so many characters, a network with fewer units than this overfits less, and takes the next smaller
+"""A network with fewer units than this, on a text of so many characters, overfits less, and takes the next smaller
 dropout."""
 
 

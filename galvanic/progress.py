@@ -17,8 +17,8 @@ _RESOLUTION = 1_000
 
 
 class Bar(Hooks):
-    """A progress bar with samples above it. Within its context the first interrupt asks for `at_interrupt`, the second
-    just stops."""
+    """A progress bar with samples above it. Within its context, the first interrupt asks for `at_interrupt`; the second
+    raises KeyboardInterrupt."""
 
     def __init__(self, at_interrupt: Control) -> None:
         self._at_interrupt = at_interrupt
@@ -26,7 +26,7 @@ class Bar(Hooks):
         self._former: dict[int, Any] = {}
 
     def __enter__(self) -> Bar:
-        # `desc` behind the bar: what it says changes its length.
+        # The words come after the bar, since their length changes.
         self._bar: Any = tqdm(total=_RESOLUTION, bar_format="{percentage:3.0f}% |{bar:24}| {desc}", file=sys.stderr)
         if threading.current_thread() is threading.main_thread():
             self._former = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -55,8 +55,8 @@ class Bar(Hooks):
         self._bar.write(f"\n--- {when} ---\n{event.text}\n", file=sys.stderr)
 
     def trouble(self, what: Difficulty | None) -> None:
-        said = "Saved: there is room again." if what is None else "The disk is full. Make room; I go on meanwhile."
-        self._bar.write(said, file=sys.stderr)
+        message = "Saved: there is room again." if what is None else "The disk is full. Make room; I go on meanwhile."
+        self._bar.write(message, file=sys.stderr)
 
     def control(self) -> Control | None:
         return self._requested

@@ -1,17 +1,17 @@
-"""From a file, in memory or on the disk, to its text: in parts, so that it may be larger than the memory.
+"""Read the text of a file, in memory or on the disk: in parts, so that it may be larger than the memory.
 
 The rules, in order:
 
-1. What looks like a PDF, an archive, a picture or a program is refused, by its first bytes.
-2. A byte order mark says UTF-8, UTF-16 or UTF-32, and is not part of the text.
-3. NUL bytes at every second place say UTF-16 without a mark.
-4. What is valid UTF-8 is UTF-8; a file cut off within its last character loses that one.
-5. When at least a quarter of the bytes is beyond ASCII, the script is not Latin, and charset-normalizer says which of
-   the usual encodings of Cyrillic, Greek, Hebrew, Arabic, Japanese, Chinese or Korean it is.
-6. Anything else is cp1252, or Latin-1 when it has one of the five bytes that cp1252 lacks. (For Latin scripts
+1. A file that begins like a PDF, an archive, a picture or a program is refused.
+2. A byte order mark means UTF-8, UTF-16 or UTF-32, and is not part of the text.
+3. NUL bytes at every second place mean UTF-16 without a mark.
+4. Valid UTF-8 is UTF-8. A file that is cut off within its last character loses that one.
+5. If at least a quarter of the bytes is beyond ASCII, the script is not Latin, and charset-normalizer decides among the
+   usual encodings of Cyrillic, Greek, Hebrew, Arabic, Japanese, Chinese and Korean.
+6. Anything else is cp1252, or Latin-1 if it has one of the five bytes that cp1252 lacks. (For Latin scripts
    charset-normalizer guesses worse: docs/decisions/021-encodings.md.)
-7. Line ends become `\\n`. A NUL means nothing in a text: a stray one is dropped, more than one in a thousand and the
-   file is taken for binary. So it is when more than one in twenty is some other control character.
+7. Line ends become `\\n`, and NULs are dropped. If more than one character in a thousand is a NUL, or more than one in
+   twenty another control character, the file is binary and is refused.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _GUTENBERG_LICENCE = "From Project Gutenberg, gutenberg.org."
 
 _NUL_SHARE = 1 / 1000
 _CONTROL_SHARE = 1 / 20
-# Tab, line feed, form feed and carriage return belong to texts; C0, DEL and C1 otherwise do not.
+# Control characters (C0, DEL and C1) without tab, line feed, form feed and carriage return, which texts have.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 # The UTF-32 mark begins with that of UTF-16.
 _MARKS = (
@@ -54,7 +54,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# UTF-16 shows when at least one unit in a hundred (a space, a line end) has a zero half, always on the same side.
+# In UTF-16 at least one unit in a hundred, such as a space, has a zero half, always on the same side.
 _UTF16_MIN_SHARE = 1 / 100
 _UTF16_SIDES_RATIO = 20
 _NOT_LATIN_SHARE = 1 / 4
@@ -64,15 +64,18 @@ _NOT_LATIN = (
     *("cp932", "euc_jp", "gb18030", "big5", "cp949"),  # Japanese, Chinese, Korean
 )
 _LOOKED_AT = MEGABYTE
-"""Bytes at a file's beginning by which its encoding is chosen."""
+"""Bytes at a file's beginning that decide its encoding."""
 _SAMPLE = 200_000
-"""Bytes that charset-normalizer gets; more does not make its guess better."""
+"""Bytes that charset-normalizer gets. With more it guesses no better."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """`body`: with Unix line ends; or the path of it in UTF-8. `sha256`: of it in UTF-8, hexadecimal. `books`: those
-    of Project Gutenberg in it. `left_out`: characters of their headers and licences."""
+    """A text that was read.
+
+    `body`: the text with Unix line ends, or the path of it in UTF-8. `sha256`: its hash in UTF-8, hexadecimal. `books`:
+    Project Gutenberg's books in it. `left_out`: characters of their headers and licences.
+    """
 
     body: str | Path
     chars: int
@@ -83,7 +86,7 @@ class Text:
     def info(
         self, name: str, title: str, source: TextSource, licence: str = "", hard_wrapped: bool | None = None
     ) -> CorpusInfo:
-        """What is known of it. A single book of Project Gutenberg's gives the title."""
+        """Return the facts about the text. If it is a single book of Project Gutenberg, the title is the book's."""
         if self.books is not None:
             title = self.books.titled(title)
             licence = _GUTENBERG_LICENCE if self.books.count else licence
@@ -100,13 +103,13 @@ class Text:
 
 
 def slugify(name: str) -> str:
-    """A short name made of `a-z0-9-`, at most 32 characters; empty when nothing of `name` can be kept."""
+    """Return a short name of `a-z0-9-`, at most 32 characters; empty if `name` has no letter or digit to keep."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii").lower()
     return re.sub(r"[^a-z0-9]+", "-", plain.replace("'", "")).strip("-")[:MAX_NAME].strip("-")
 
 
 def check_length(characters: int, least: int) -> None:
-    """Raises UserError where a text is too short to be learned."""
+    """Refuse a text that is too short to learn from. Raises UserError."""
     if characters < least:
         raise UserError(
             f"The text is too short: {characters:,} characters, and at least {least:,} are needed.",
@@ -115,16 +118,17 @@ def check_length(characters: int, least: int) -> None:
 
 
 def of_memory(text: str) -> Text:
-    """A text as it is."""
+    """Return a text from memory, without changing it."""
     return Text(text, len(text), hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
 
 
 def read_file(path: Path, workdir: Path | None = None, *, keep_licence: bool = False) -> tuple[str | Path, CorpusInfo]:
-    """The text of a file on this machine, with Unix line ends, and what is known of it.
+    """Read a file on this machine. Returns its text with Unix line ends, and the facts about it.
 
-    With a `workdir`, which is made if need be, a large file stays on the disk: the path of a text in UTF-8 is returned
-    instead, its own, or in `workdir` if it had to be rewritten. `keep_licence`: keep Project Gutenberg's headers and
-    licences. Raises UserError where it cannot be read, or is too large, empty, damaged or not a text.
+    With a `workdir`, which is made if necessary, a large file stays on the disk: it returns the path of the text in
+    UTF-8, which is the file's own, or one in `workdir` if it had to be rewritten. `keep_licence`: keep Project
+    Gutenberg's headers and licences. Raises UserError if the file cannot be read, or is too large, empty, damaged or no
+    text.
     """
     try:
         size = path.stat().st_size
@@ -141,14 +145,15 @@ def read_file(path: Path, workdir: Path | None = None, *, keep_licence: bool = F
 
 
 def read(source: bytes | Path, name: str, workdir: Path | None = None, *, keep_licence: bool = False) -> Text:
-    """Without Project Gutenberg's headers and licences, unless `keep_licence`, by the rules at the top of this module.
+    """Read a text by the rules at the top of this module, without Project Gutenberg's headers and licences.
 
-    A path needs a `workdir`, where the text is written if it is not the file as it is. `name` is for messages. Raises
-    `UserError`: empty, damaged, or no text; or one that is made for programs; or `OSError`.
+    A path needs a `workdir`, where the text is written if it differs from the file. `name`: for messages.
+    `keep_licence`: keep headers and licences. Raises UserError if the file is empty, damaged, no text, or data for
+    programs; OSError.
     """
     workdir = workdir if isinstance(source, Path) else None
     text = _decode(source, name, workdir)
-    refuse_formats(next(_parts(text.body), ""), name)  # of one that is longer than a part, a part is enough
+    refuse_formats(next(_parts(text.body), ""), name)
     books = find_books(_parts(text.body))
     if books is None or keep_licence:
         return Text(text.body, text.chars, text.sha256, books)
@@ -160,7 +165,7 @@ def read(source: bytes | Path, name: str, workdir: Path | None = None, *, keep_l
 
 
 def decode_text(data: bytes, name: str) -> str:
-    """Whatever is in it. Raises `UserError`: empty, not a text, or damaged."""
+    """Decode a text, whatever it is for. Raises UserError if it is empty, damaged or no text."""
     body = _decode(data, name, None).body
     assert isinstance(body, str)
     return body
@@ -175,22 +180,22 @@ def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:
         file.seek(max(0, size - 3))
         cut = _cut_off(file.read())
     refuse_binary(head, name)
-    says, guesses = _encodings(head, size)
-    for encoding in guesses:
+    says_so, encodings = _encodings(head, size)
+    for encoding in encodings:
         until = size - cut if encoding == "utf-8" else size
         as_it_is = source if isinstance(source, Path) and (encoding, until) == ("utf-8", size) else None
         out = _Output(workdir / "corpus.txt" if workdir and not as_it_is else None, keep=as_it_is is None)
         try:
-            body = out.take(cleaned(out.watch(decoded(source, encoding, until=until))))
+            body = out.take(cleaned(out.count_raw(decoded(source, encoding, until=until))))
         except UnicodeDecodeError as error:
-            if says:
+            if says_so:
                 raise UserError(
                     f"`{name}` says that it is {encoding.upper()}, but a part is not.",
                     "It may be damaged or cut off: save it again, as UTF-8, and send that.",
                 ) from error
             continue
         # One odd byte at the end of plain ASCII is more likely an accent of cp1252.
-        if until < size and out.chars == out.bytes and not says:
+        if until < size and out.chars == out.bytes and not says_so:
             continue
         if out.nuls > out.raw * _NUL_SHARE or out.controls > out.chars * _CONTROL_SHARE:
             refuse(name, "a binary file, not a text")
@@ -201,7 +206,7 @@ def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:
 
 
 class _Output:
-    """Counts what tells a text from a binary file; writes it to `path`, or keeps it in memory if `keep`."""
+    """Collects a text, in a file at `path` or in memory (if `keep`), and counts what a binary file would show."""
 
     def __init__(self, path: Path | None, *, keep: bool = True) -> None:
         self._path = path
@@ -210,14 +215,15 @@ class _Output:
         self.chars = self.bytes = self.controls = self.raw = self.nuls = 0
         self.blank = True
 
-    def watch(self, parts: Iterable[str]) -> Iterator[str]:
-        """Count what `cleaned` takes away."""
+    def count_raw(self, parts: Iterable[str]) -> Iterator[str]:
+        """Count characters and NULs before `cleaned` drops any."""
         for part in parts:
             self.raw += len(part)
             self.nuls += part.count("\0")
             yield part
 
     def take(self, parts: Iterable[str]) -> str | Path:
+        """Collect all parts, and return the text or its path."""
         kept: list[str] = []
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -235,7 +241,7 @@ class _Output:
         self.hash.update(data)
         self.bytes += len(data)
         self.chars += len(part)
-        # In parts: `re` lets no other thread run meanwhile, and the bot's event loop is one.
+        # In parts, since `re` lets no other thread run meanwhile, not even the bot's event loop.
         for start in range(0, len(part), CHUNK):
             self.controls += len(_CONTROL.findall(part, start, start + CHUNK))
         self.blank = self.blank and not part.strip()
@@ -246,14 +252,14 @@ def _parts(body: str | Path) -> Iterator[str]:
 
 
 def _cut_off(end: bytes) -> int:
-    """The number of last bytes that begin a character in UTF-8 of which the rest is missing."""
+    """Return how many bytes at the end begin a UTF-8 character whose rest is missing."""
     decoder = codecs.getincrementaldecoder("utf-8")("ignore")
     decoder.decode(end)
     return len(decoder.getstate()[0])
 
 
 def _encodings(head: bytes, size: int) -> tuple[bool, tuple[str, ...]]:
-    """Whether the file itself says it, and the encodings to try, in this order."""
+    """Return whether the file itself says its encoding, and the encodings to try, in order."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return True, (encoding,)

@@ -1,6 +1,6 @@
-"""Recognising files that are no text, and texts that are made for programs: a model would learn their syntax.
+"""Refuse files that are no text, and texts made for programs, since a model would learn their syntax.
 
-No library does it: those there are take letters for signatures ("BM", "MZ"), and a text may begin with them.
+The libraries for it take letters such as "BM" and "MZ" for signatures, and a text may begin with them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SIGNATURES = {
     "a program": (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"),
     "a database": (b"SQLite format 3\x00",),
 }
-# By the names in an archive's directory, which are stored as they are: nothing is unpacked.
+# File names in an archive are not compressed, so nothing is unpacked.
 _ZIP_KINDS = {
     "an EPUB book": b"mimetypeapplication/epub+zip",
     "an OpenDocument file": b"mimetypeapplication/vnd.oasis.opendocument.",
@@ -46,7 +46,7 @@ _PDF_WITHIN = 1024
 
 
 def refuse_binary(head: bytes, name: str) -> None:
-    """Raises `UserError` for what begins like a PDF, an archive, a picture or a program."""
+    """Refuse a file that begins like a PDF, an archive, a picture or a program. Raises UserError."""
     if b"%PDF-" in head[:_PDF_WITHIN]:
         refuse(name, "a PDF", _SAVE_AS_TEXT)
     if head.startswith(b"PK\x03\x04"):
@@ -64,17 +64,18 @@ def refuse_binary(head: bytes, name: str) -> None:
 
 
 def refuse(name: str, looks_like: str, remedy: str = _ONLY_TEXT) -> NoReturn:
+    """Raise the UserError that refuses a file."""
     raise UserError(f"`{name}` looks like {looks_like}.", remedy)
 
 
 HEAD = 60_000
-"""Characters at the beginning of a text that are looked at."""
-# All of it must be JSON's words. So "[Illustration]" and "{The lamp burns.}" are none, and JSON lines are.
+"""Characters at the beginning of a text that `refuse_formats` reads."""
+# All of the text must be tokens of JSON. So "[Illustration]" and "{The lamp burns.}" are no JSON; JSON lines are.
 _JSON = re.compile(
     r'\s*+(?=[\[{]\s*+["\[{\]}\d])(?:[\s\[\]{},:]++|"(?:[^"\\\n]|\\.)*+(?:"|\\?\Z)|-?\d[\d.eE+-]*+|[a-z]{1,5}\Z'
     r"|true\b|false\b|null\b)++\Z"
 )
-# Atomic: a page of comments could be divided into them in countless ways.
+# With atomic groups: a page of comments could be split into comments in countless ways.
 HTML = re.compile(r"\s*+(?:<!--(?>.*?-->)\s*+)*+<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(
     r"</?(?:a|b|blockquote|body|br|center|code|div|em|font|h[1-6]|head|hr|html|i|img|li|link|meta|ol|p|pre|script|span"
@@ -84,7 +85,7 @@ _TAG = re.compile(
 _LEAST_TAGS = 20
 _LEAST_PARAGRAPHS = 10
 _EMPTY = re.compile(r"\n[ \t]{0,40}\n\s{0,40}")
-# DiscordChatExporter's text, tables, JSON and pages, and the tables of the data that Discord sends to its members.
+# DiscordChatExporter's formats (text, CSV, JSON, HTML), and the tables of the data package that Discord sends.
 _DISCORD = re.compile(
     r"\s*+(?:=+\nGuild: .*\nChannel: |\"?AuthorID\"?,\"?Author\"?,\"?Date\"?,\"?Content\b"
     r"|\"?ID\"?,\"?Timestamp\"?,\"?Contents\"?,|\{\s*+\"guild\":\s*+\{\s*+\"id\":|<!DOCTYPE html>[^\0]*?\.chatlog__)"
@@ -93,7 +94,7 @@ _CHANNELS = "The bot learns a channel with `/train source:#channel`: what member
 
 
 def refuse_formats(text: str, name: str) -> None:
-    """Raises `UserError` for JSON, web pages and exports of Discord's messages, by the first `HEAD` characters."""
+    """Refuse JSON, web pages and exports of Discord's messages, by the first `HEAD` characters. Raises UserError."""
     head = text[:HEAD]
     if _DISCORD.match(head):
         raise UserError(f"`{name}` looks like messages that were exported from Discord.", _CHANNELS)
@@ -111,9 +112,9 @@ def refuse_formats(text: str, name: str) -> None:
 
 
 def _is_tagged(text: str) -> bool:
-    """Whether most lines (or paragraphs, where lines were broken for a width) have tags, as in a part of a web page.
+    """Return whether most lines or paragraphs have tags, as in a part of a web page.
 
-    A play with some words in italics is none, nor is Markdown with some tags, nor a chat of somebody called `<b>`.
+    A play with some words in italics, Markdown with some tags, and a chat with a person called `<b>` have fewer.
     """
     if sum(tag.startswith("</") for tag in _TAG.findall(text)) < _LEAST_TAGS:
         return False

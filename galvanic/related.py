@@ -1,5 +1,8 @@
-"""How much a seed tells of what was written behind it: by that the best of several texts is taken, as MegaHAL and cobe
-choose among theirs (docs/decisions/119-answers-what-was-said.md)."""
+"""Measure how much a text has to do with its seed: pointwise mutual information.
+
+The bot writes several answers and takes the one with the most, as MegaHAL and cobe choose among theirs
+(docs/decisions/119-answers-what-was-said.md).
+"""
 
 from __future__ import annotations
 
@@ -15,36 +18,38 @@ from galvanic.generate import Author
 from galvanic.sampling import Floats
 from galvanic.text import get_recipe
 
-_TOLD = 64
-"""Symbols of a text that are looked at: behind them the words tell next to nothing, and chance as much."""
+_SCORED = 64
+"""Symbols of a text that are scored. After them the seed hardly matters, and the rest is chance."""
 _SURE = 0.5
-"""Probability of each symbol in a row of `RUN` or more from which the row is recited, not said."""
+"""Probability above which all of `RUN` or more symbols in a row must be for the row to count as recited."""
 
 
 def related(author: Author, seed: str, texts: Sequence[str], until: float = math.inf) -> list[float]:
-    """Of each text, in nats a symbol: how much likelier its beginning is behind the seed than behind no words, the mean
-    of ln p(symbol | seed) - ln p(symbol | no words), where what is recited counts nothing; 0 for an empty text.
+    """Return for each text how much likelier the seed makes it, in nats a symbol.
 
-    "No words" is the seed's last line break with the sign before it and what stands behind it, so that neither the sign
-    nor a speaker's name counts as told by the words.
+    That is the mean of ln p(symbol | seed) - ln p(symbol | no words) over the text's first symbols; recited symbols
+    count 0, and an empty text has 0. "No words" is the seed's last line break with the sign before it and all after it,
+    so that neither the sign nor a speaker's name counts.
 
-    Raises UserError where the seed cannot be read, or it is not done by `until` (`time.monotonic`).
+    Raises UserError if the seed cannot be read, or it is not done by `until` (`time.monotonic`).
     """
     words, _, behind = seed.rpartition("\n")
     line_break = "\n" if "\n" in author.vocabulary.symbols else " "
     read, bare = (
-        get_recipe(author.recipe).seed(one, author.vocabulary) for one in (seed, f"{words[-1:]}{line_break}{behind}")
+        get_recipe(author.recipe).seed(text, author.vocabulary) for text in (seed, f"{words[-1:]}{line_break}{behind}")
     )
-    ids = [author.vocabulary.encode(f" {text}" if read.open_end else text)[:_TOLD] for text in texts]
-    told, alone = (author.predictor.read_each(one.ids, ids, until) for one in (read, bare))
+    ids = [author.vocabulary.encode(f" {text}" if read.open_end else text)[:_SCORED] for text in texts]
+    after_seed, after_bare = (author.predictor.read_each(start.ids, ids, until) for start in (read, bare))
     return [
         float(np.sum(with_words - without, where=~_recited(with_words))) / max(1, len(with_words))
-        for with_words, without in zip(told, alone, strict=True)
+        for with_words, without in zip(after_seed, after_bare, strict=True)
     ]
 
 
 def _recited(log_probs: Floats) -> npt.NDArray[np.bool_]:
-    """Which symbols are in a row of `RUN` or more that the model was sure of: so it writes a text that it has by heart,
-    of which nothing else may be kept to compare with."""
+    """Return which symbols are recited: in a row of `RUN` or more that the model was sure of.
+
+    So it writes a text that it knows by heart. The text itself may not be kept, so nothing can be compared with it.
+    """
     runs = ((sure, len(list(run))) for sure, run in itertools.groupby((log_probs > math.log(_SURE)).tolist()))
     return np.array([sure and length >= RUN for sure, length in runs for _ in range(length)], bool)

@@ -1,4 +1,4 @@
-"""What is asked of a model that writes, and what stands in for what is not. Works without numpy and TensorFlow."""
+"""A request for a text, and how a model samples by default. Works without numpy and TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,34 +11,39 @@ from galvanic.errors import UserError
 from galvanic.options import GenerateOptions, RecipeName
 
 between_blocks: ContextVar[Callable[[], None]] = ContextVar("between_blocks", default=lambda: None)
-"""Called between two blocks of a text that is written or read (`galvanic.predictor.CHUNK`); it may wait there, so that
-others have their turn."""
+"""Called after each chunk of a text that is written or read (`galvanic.predictor.CHUNK`). It may wait, to let others
+have their turn."""
 
 
 class WriteRequest(GenerateOptions):
+    """A request to continue a seed."""
+
     seed: str = ""  # ignored with `from_corpus` and `from_line`
-    from_line: bool = False  # begin with the beginning of a random line or sentence of the corpus
-    until: float = math.inf  # give up at this time (`time.monotonic`): nobody waits any more
+    from_line: bool = False  # take the beginning of a random line or sentence of the corpus as the seed
+    until: float = math.inf  # the deadline (`time.monotonic`), after which nobody waits any more
 
 
 class Drawing(NamedTuple):
+    """A model's default temperature and min-p."""
+
     temperature: float
     min_p: float | None = None
 
 
 _BY_LOSS = ((1.2, Drawing(0.8, 0.05)), (1.4, Drawing(0.7, 0.1)), (math.inf, Drawing(0.6, 0.1)))
-"""For a loss below so many nats a character, by the shares of invented words (docs/engine.md)."""
+"""The defaults by loss, each for losses below so many nats per character; measured by invented words
+(docs/engine.md)."""
 
 
 def usual_drawing(recipe: RecipeName, loss: float) -> Drawing:
-    """How a model draws where nobody says: the less it has learned, the closer to what it holds likeliest.
+    """Return how a model samples by default: the greater its loss, the lower the temperature.
 
-    `loss`: held-out, nats a character; that on its own text where nothing was held out. `classic` takes the likeliest
-    character each time, as the tutorial does.
+    `loss`: held-out, in nats per character; without a held-out part, that on its own text. `classic` always takes the
+    likeliest character, as the tutorial does.
     """
     if recipe == "classic":
         return Drawing(0.0)
-    if recipe == "word":  # what is left of a sharpened distribution are letters, by which it spells no words
+    if recipe == "word":  # a lower temperature, or min-p, leaves single letters, which then spell no words
         return Drawing(0.8)
     return next(drawing for most, drawing in _BY_LOSS if not loss >= most)
 

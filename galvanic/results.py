@@ -1,4 +1,4 @@
-"""What the engine returns, and how it talks while it trains. Works without TensorFlow."""
+"""The results of trainings, texts and scores, and the hooks of a training. Works without TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pydantic import BaseModel, Field
 Control = Literal["cancel", "finish", "interrupt"]
 Stopped = Literal["done", "early", "time", "finish"]
 Writer = Literal["network", "table", "both"]
-"""What writes: a network, a table of n-grams beside it (`galvanic.companion`), or both mixed."""
+"""The author of a sample: a network, a table of n-grams (`galvanic.companion`), or both mixed."""
 Doing = Literal["learning", "measuring", "sampling", "saving", "finishing"]
 Difficulty = Literal["disk full", "store away"]  # what keeps a training from saving
 MOST_POINTS = 100_000  # of a curve
 _MOST_NATS = 999.0
-_BEHIND_NATS = 0.1  # the network on its own text, beside both on new text
+_BEHIND_NATS = 0.1  # by which the network's loss on its own text exceeds the mixture's on new text
 
 
 class TrainingCancelled(Exception):
@@ -29,24 +29,23 @@ class TrainingInterrupted(Exception):
 
 
 class Progress(BaseModel, frozen=True):
-    """How far a training has come. Losses in nats per character, None until known."""
+    """A training's progress. Losses are in nats per character, and None until they are measured."""
 
-    doing: Doing = "learning"  # it learns nothing more once it is finishing
-    done: float  # share of its learning that is done, by whichever limit comes first
+    doing: Doing = "learning"  # after "finishing" it learns no more
+    done: float  # share of the learning that is done, by the limit that comes first
     epoch: int  # from 1
-    epochs: int  # the most that there will be; time may end it sooner
-    step: int  # batches of this epoch that are done
+    epochs: int  # the most that there will be; the time limit may come sooner
+    step: int  # steps done in this epoch
     steps: int
     train_loss: float | None = None
     heldout_loss: float | None = None
-    eta_s: float | None = None  # of learning left, never more than its time limit leaves; None: not measured yet
+    eta_s: float | None = None  # seconds of learning to come, as far as the time limit allows; None: not measured yet
     chars_per_s: float | None = None
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A few lines that were written after an epoch (0: before anything was learned), with the losses at that time (nats
-    per character)."""
+    """Lines written after an epoch (0: before training), with the losses at that time in nats per character."""
 
     epoch: int
     text: str
@@ -56,26 +55,26 @@ class Sample:
 
 
 class Hooks:
-    """What a training tells while it runs, and how it is told to stop; this one only waits for the result."""
+    """A training calls these methods while it runs. This class ignores all events, and never stops a training."""
 
     def progress(self, event: Progress) -> None:
-        """Take note of how far it has come and what it does; called about twice a second, and as that changes."""
+        """Take note of progress; called about twice a second, and when `doing` changes."""
 
     def sample(self, event: Sample) -> None:
-        """Take note of a sample drawn after an epoch."""
+        """Take note of a sample."""
 
     def trouble(self, what: Difficulty | None) -> None:
-        """Take note of what keeps it from saving; None: nothing does any more."""
+        """Take note that something keeps it from saving; None: it could save again."""
 
     def saved(self) -> None:
         """Take note that a checkpoint is on the disk."""
 
     def control(self) -> Control | None:
-        """Say whether to go on (None), cancel, finish now, or save and pause; asked between batches."""
+        """Return whether to go on (None), cancel, finish now, or save and pause; called between steps."""
         return None
 
     def go_on(self) -> None:
-        """For what waits before there is anything to save. Raises TrainingCancelled or TrainingInterrupted."""
+        """Ask `control`, before there is anything to save. Raises TrainingCancelled or TrainingInterrupted."""
         match self.control():
             case "cancel":
                 raise TrainingCancelled
@@ -83,7 +82,7 @@ class Hooks:
                 raise TrainingInterrupted
 
 
-# No training leaves others; a file may come from anybody.
+# A training leaves no numbers outside these limits, but a file may come from anybody.
 _Count = Annotated[int, Field(ge=0, le=10**12)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Loss = Annotated[float, Field(gt=-1_000, lt=1_000, allow_inf_nan=False)]
@@ -103,69 +102,74 @@ class CurvePoint(NamedTuple):
 
     @property
     def behind(self) -> bool:
-        """Whether the network adds little to its table yet, however much it learns: its own loss tells then."""
+        """Return whether the network adds little to the table yet. Then its own loss tells whether it learns."""
         return self.heldout_loss is not None and self.train_loss - self.heldout_loss > _BEHIND_NATS
 
 
 def best_point(curve: Sequence[CurvePoint]) -> CurvePoint:
-    """The first of the points with the lowest watched loss. Raises ValueError where the curve is empty."""
+    """Return the first point with the lowest watched loss. Raises ValueError if the curve is empty."""
     return min(curve, key=lambda point: point.watched)
 
 
 def thinned(curve: Sequence[CurvePoint]) -> tuple[CurvePoint, ...]:
-    """As many of a curve's points as a model's file takes, the best and the last among them."""
+    """Return at most `MOST_POINTS` of a curve's points, the best and the last among them."""
     every = 1 + len(curve) // max(1, MOST_POINTS - 3)
     kept = {best_point(curve), curve[-1]} if curve else set()
     return tuple(point for index, point in enumerate(curve) if index % every == 0 or point in kept)
 
 
 def per_char(loss: float, density: float) -> float:
-    """A loss in nats per symbol as one per character; a number is no larger than what a model file takes."""
+    """Turn a loss in nats per symbol into nats per character, at most `_MOST_NATS`; NaN and infinity stay.
+
+    `density`: symbols per character.
+    """
     return min(loss * density, _MOST_NATS) if math.isfinite(loss) else loss
 
 
 class Measured(BaseModel, frozen=True):
-    """How good a model is. Losses are those of the best epoch, whose weights were kept, in nats per character; of words
-    and characters in what it wrote these are shares. None: not measured."""
+    """Measurements of a model. Losses are those of the best epoch, whose weights were kept, in nats per character.
+    Copied characters and known words are shares of those in its samples. None: not measured."""
 
     train_loss: _Loss
     heldout_loss: _Loss | None = None
-    network_loss: _Loss | None = None  # there, of the network without a table
-    ngrams_loss: _Loss | None = None  # of the table of n-grams alone on what was held out
-    starter_loss: _Loss | None = None  # of the starter there, before it learned from the text
-    copy_share: _Share | None = None  # in its text verbatim, in runs of 30 characters or more
-    known_words: _Share | None = None  # they stand in its text before what is held out, or its last tenth
-    usual_known_words: _Share | None = None  # of the words at that end of the text
+    network_loss: _Loss | None = None  # held-out loss of the network alone
+    ngrams_loss: _Loss | None = None  # held-out loss of the table of n-grams alone
+    starter_loss: _Loss | None = None  # held-out loss of the starter, before it learned from the text
+    copy_share: _Share | None = None  # characters in runs of 30 or more that the text has verbatim
+    known_words: _Share | None = None  # words that the text has, before its held-out part or last tenth
+    usual_known_words: _Share | None = None  # the same share for the words of that part
 
 
 class TrainingRecord(Measured):
-    """How a model came about."""
+    """A model's training: its result, and how it went."""
 
     epochs: _Count  # begun
     epochs_before: _Count = 0  # of the models that it went on from
     seconds: float = Field(allow_inf_nan=False)  # over all attempts
     stopped: str
-    network_because: str = Field("", max_length=200)  # what chose the network, in plain words
+    network_because: str = Field("", max_length=200)  # how the network was chosen, in plain words
     random_seed: int
     curve: tuple[CurvePoint, ...] = Field(max_length=MOST_POINTS)
-    """Epoch 0, where there is one, is the model that it went on from."""
-    notes: tuple[str, ...] = ()  # warnings in plain words
+    """The losses of each epoch. Epoch 0, if it is there, is the parent."""
+    notes: tuple[str, ...] = ()  # for people, in plain words
 
     def without_companion(self) -> Self:
-        """With the loss of the network's own predictions; of what was measured with a table the curve alone stays."""
+        """Return the record for the network without the table; the curve stays as it was measured with it."""
         alone = self.network_loss
-        if alone is None and self.curve:  # of an older version, whose curves were the network's
+        if alone is None and self.curve:  # in files of an older version, the curve is the network's
             alone = best_point(self.curve).heldout_loss
         gone = dict.fromkeys(("ngrams_loss", "known_words", "usual_known_words"))
         return self.model_copy(update={**gone, "heldout_loss": alone})
 
     @property
     def known_loss(self) -> float:
-        """On what was held out; where nothing was, on its own text."""
+        """The loss on the held-out part; without one, on its own text."""
         return self.train_loss if self.heldout_loss is None else self.heldout_loss
 
 
 class TrainResult(TrainingRecord):
+    """A finished training, as `galvanic.training.train` returns it."""
+
     stopped: Stopped
     parameters: int  # trainable numbers in the network
     parent: str | None = None  # name of the model that it began with
@@ -174,8 +178,10 @@ class TrainResult(TrainingRecord):
 
 @dataclass(frozen=True)
 class Generation:
-    seed: str  # as given, or the window drawn from the corpus
-    text: str  # what comes after it
+    """A text that a model wrote."""
+
+    seed: str  # the request's, or one drawn from the corpus
+    text: str  # the continuation
     temperature: float
     min_p: float | None
     random_seed: int
@@ -185,10 +191,10 @@ class Generation:
 
 @dataclass(frozen=True)
 class Score:
-    """How well a model foresees a text."""
+    """A model's loss on a text."""
 
-    nats: tuple[float, ...]  # what each character of the text as given costs, [chars]
-    notes: tuple[str, ...] = ()  # what was charged beside the model's own predictions
+    nats: tuple[float, ...]  # for each character of the text as given, [chars]
+    notes: tuple[str, ...] = ()  # costs beside the model's own predictions, in plain words
 
     @property
     def chars(self) -> int:

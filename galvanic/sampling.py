@@ -1,4 +1,4 @@
-"""Sampling: the next symbol from the predicted probabilities, by temperature, filters, and a guard against loops.
+"""Sample the next symbol from the predicted probabilities, by temperature, filters, and a guard against loops.
 
 All functions are compiled and keep no state: the settings of each text, and what the guard remembers of it, are in
 `Texts`.
@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to sample the next symbol; the ranges are those of `galvanic.options.GenerateOptions`.
+    """Settings for sampling the next symbol; the ranges are those of `galvanic.options.GenerateOptions`.
 
     The guard acts first, then temperature, top-k, top-p and min-p, each on the symbols that the one before it left: the
     order of Hugging Face's transformers. Symbols that tie with the last one kept are kept as well.

@@ -1,6 +1,6 @@
-"""Reading a text in parts, so that one larger than the memory can be used.
+"""Read a text in parts, so that it may be larger than the memory.
 
-A piece is the same whether the text lies in memory or in a file, and however it was read.
+The pieces of a text are the same from memory and from a file, and however much is read at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def clean(text: str) -> str:
 
 
 def cleaned(parts: Iterable[str]) -> Iterator[str]:
-    """As `clean`, in parts, none of them empty."""
+    """Clean a text, as `clean`, and yield it in parts, none of them empty."""
     first, held = True, ""
     for part in parts:
         text = held + part
@@ -40,14 +40,18 @@ def cleaned(parts: Iterable[str]) -> Iterator[str]:
 
 
 def opened(source: bytes | Path) -> io.BufferedIOBase:
+    """Open a file, in memory or on the disk, to read its bytes."""
     return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
 
 
 def decoded(
     source: bytes | Path, encoding: str, size: int = CHUNK, *, until: int = sys.maxsize, errors: str = "strict"
 ) -> Iterator[str]:
-    """The text of a file's first `until` bytes as it is, in parts, none of them empty; `size`: bytes read at once, for
-    codecs take long for some encodings, and let no other thread run. Raises UnicodeDecodeError, OSError."""
+    """Decode a file's first `until` bytes, and yield the text in parts, none of them empty.
+
+    `size`: bytes decoded at once. For some encodings codecs take long, and let no other thread run meanwhile. Raises
+    UnicodeDecodeError, OSError.
+    """
     decoder = codecs.getincrementaldecoder(encoding)(errors)
     with opened(source) as file:
         while data := file.read(min(size, until)):
@@ -59,8 +63,10 @@ def decoded(
 
 
 def chunks(source: Source, size: int = CHUNK) -> Iterator[str]:
-    """The text as it is, in parts of no particular length, none of them empty. Raises UserError where the file cannot
-    be read, or is not UTF-8."""
+    """Yield a text unchanged, in parts of any length, none of them empty.
+
+    Raises UserError if a file cannot be read, or is not UTF-8.
+    """
     if isinstance(source, str):
         yield from (source[start : start + size] for start in range(0, len(source), size))
         return
@@ -74,10 +80,10 @@ def chunks(source: Source, size: int = CHUNK) -> Iterator[str]:
 
 
 def pieces(source: Source, size: int = PIECE, chunk: int = CHUNK) -> Iterator[str]:
-    """The cleaned text in pieces of at most `size` characters, none of them empty.
+    """Yield the cleaned text in pieces of at most `size` characters, none of them empty.
 
-    Cut behind an empty line where there is one, so that paragraphs stay whole; else behind a line, else before a space,
-    else anywhere. Raises UserError where the file cannot be read, or is not UTF-8.
+    A piece ends after an empty line if it has one, so that paragraphs stay whole; else after a line, else before a
+    space, else anywhere. Raises UserError if a file cannot be read, or is not UTF-8.
     """
     buffer = ""
     for text in cleaned(chunks(source, chunk)):

@@ -1,4 +1,4 @@
-"""The starter: the model of English that comes with Galvanic, and whether a training should begin with it.
+"""Load the starter, the model of English that comes with Galvanic, and decide whether a training begins with it.
 
 It should if the starter, without learning from the text, predicts the text's end better than bigram counts from the
 rest of the text do (decision 113). No clock decides that, so a text has the same answer on every machine.

@@ -1,4 +1,4 @@
-"""Units of what people set and read."""
+"""Write numbers with their units, as people read them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from galvanic.results import Writer
 
 MEGABYTE = 1_000_000  # bytes, as disks and downloads are sold, and as every setting and message counts them
-_MOST_NATS = 20.0  # of a foreign file's loss, which may be anything
-_MOST_SECONDS = 1e9  # of its training
+_MOST_NATS = 20.0  # limit for a loss from a foreign file, which may be anything
+_MOST_SECONDS = 1e9  # limit for the duration of its training
 
 
 def count(number: int, thing: str) -> str:
-    """`1 layer`, `2 layers`."""
+    """Write a number of things: `1 layer`, `2 layers`."""
     return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
@@ -25,35 +25,35 @@ def bits(nats: float) -> str:
 
 def duration(seconds: float) -> str:
     """Write a duration as `48 s`, `3 min 05 s` or `1 h 20 min`."""
-    whole = max(0, round(min(seconds, _MOST_SECONDS)))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3_600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3_600} h {whole % 3_600 // 60:02d} min"
+    rounded = max(0, round(min(seconds, _MOST_SECONDS)))
+    if rounded < 60:
+        return f"{rounded} s"
+    if rounded < 3_600:
+        return f"{rounded // 60} min {rounded % 60:02d} s"
+    return f"{rounded // 3_600} h {rounded % 3_600 // 60:02d} min"
 
 
 def course(epochs: int, seconds: float, stopped: str, before: int = 0) -> str:
     """Say how many epochs a training took, how long, and why it ended. `before`: epochs of the models before it."""
-    whole = f"{count(epochs, 'epoch')}, {duration(seconds)}"
+    ran = f"{count(epochs, 'epoch')}, {duration(seconds)}"
     went = {
-        "done": whole,
-        "early": f"{whole}, stopped when unseen text got no better",
-        "time": f"{whole}, stopped by the time limit",
-        "finish": f"{whole}, finished on request",
-    }.get(stopped, whole)
+        "done": ran,
+        "early": f"{ran}, stopped when unseen text got no better",
+        "time": f"{ran}, stopped by the time limit",
+        "finish": f"{ran}, finished on request",
+    }.get(stopped, ran)
     return f"{went}; the models before it: {count(before, 'epoch')}" if before else went
 
 
 def choosing(nats: float) -> str:
-    """What a loss means, in plain words: its perplexity."""
+    """Explain a loss by its perplexity, in plain words."""
     choices = math.exp(min(nats, _MOST_NATS))
-    said = f"{choices:.1f}" if choices < 10 else f"{choices:,.0f}"
-    return f"as if choosing among {said} equally likely characters"
+    number = f"{choices:.1f}" if choices < 10 else f"{choices:,.0f}"
+    return f"as if choosing among {number} equally likely characters"
 
 
 def written(epoch: int, by: Writer | None, start: str) -> str:
-    """When a sample was written, and by what. `start`: the model that the training began with."""
+    """Say when a sample was written, and by what. `start`: the model that the training began with."""
     if epoch:
         return f"after epoch {epoch}"
     writers = {

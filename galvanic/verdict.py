@@ -1,4 +1,4 @@
-"""What to think of a model, from what its training measured. Pure functions, which need neither numpy nor TensorFlow.
+"""Judge a model by the measurements of its training. Pure functions, without numpy and TensorFlow.
 
 The thresholds are those of decision 116.
 """
@@ -14,12 +14,12 @@ from galvanic.units import bits
 
 Kind = Literal["begun", "words", "reads", "recites"]
 Step = Literal["longer", "text", "epochs", "none"]
-RECITES = 0.5  # share of what it wrote that is copied
-_FEWER_WORDS, _MANY_FEWER_WORDS = 0.02, 0.08  # known words less than in the text itself
-_BETTER_NATS, _MUCH_BETTER_NATS = 0.02, 0.1  # than the table of n-grams
-_IMPROVING_NATS = 0.02  # in the second half of its epochs
-_FEW_EPOCHS = 2  # the last of them may be a part of one: too few to tell what more would bring
-_GAP_NATS = 0.5  # between the loss on its own text and on new text
+RECITES = 0.5  # share of copied characters from which a model recites its text
+_FEWER_WORDS, _MANY_FEWER_WORDS = 0.02, 0.08  # by which the share of known words is below the text's own
+_BETTER_NATS, _MUCH_BETTER_NATS = 0.02, 0.1  # by which its loss is below that of the table of n-grams
+_IMPROVING_NATS = 0.02  # gain in the second half of its epochs from which more training helps
+_FEW_EPOCHS = 2  # too few to judge what more would bring, since the last one may be incomplete
+_GAP_NATS = 0.5  # from the loss on its own text to that on new text, from which it overfits
 
 
 class Verdict(Measured):
@@ -31,14 +31,14 @@ class Verdict(Measured):
 
     @property
     def headline(self) -> str:
-        """Empty where nothing can be said."""
+        """Say in a sentence or two how good it is and what would help; empty if too little was measured."""
         if self.kind is None:
             return ""
         lead = _lead(self)
         why = "many of its words don't exist"
         if lead is not None and lead < _BETTER_NATS:
             why = f"a Markov bot predicts new text {'better' if lead < -_BETTER_NATS else 'as well'}"
-        said = {
+        judgements = {
             "begun": f"Has hardly begun: {why}.",
             "words": "Its words are mostly right.",
             "reads": "Reads like its text.",
@@ -51,24 +51,24 @@ class Verdict(Measured):
             "none": "More training would hardly help.",
             None: "",
         }
-        return f"{said[self.kind]} {next_step[self.step]}".strip()
+        return f"{judgements[self.kind]} {next_step[self.step]}".strip()
 
     @property
     def figures(self) -> dict[str, str]:
         """Return the figures by name, in the words of the cards."""
-        found = {}
+        figures = {}
         if self.heldout_loss is None:
-            found["Its own text"] = f"{bits(self.train_loss)}, lower is better; no part was kept apart to test it on"
+            figures["Its own text"] = f"{bits(self.train_loss)}, lower is better; no part was kept apart to test it on"
         else:
-            beside = {"a Markov bot": self.ngrams_loss, "before training": self.starter_loss}
-            named = ", ".join(f"{name} {loss / math.log(2):.2f}" for name, loss in beside.items() if loss is not None)
-            found["Unseen text"] = f"{bits(self.heldout_loss)}, lower is better{named and f' ({named})'}"
+            others = {"a Markov bot": self.ngrams_loss, "before training": self.starter_loss}
+            named = ", ".join(f"{name} {loss / math.log(2):.2f}" for name, loss in others.items() if loss is not None)
+            figures["Unseen text"] = f"{bits(self.heldout_loss)}, lower is better{named and f' ({named})'}"
         if self.known_words is not None and self.usual_known_words is not None:
             usual = _percent(self.usual_known_words)
-            found["Known words"] = f"{_percent(self.known_words)} (the text itself {usual})"
+            figures["Known words"] = f"{_percent(self.known_words)} (the text itself {usual})"
         if self.copy_share is not None:
-            found["Copied"] = _percent(self.copy_share)
-        return found
+            figures["Copied"] = _percent(self.copy_share)
+        return figures
 
 
 def _percent(share: float) -> str:
@@ -76,7 +76,7 @@ def _percent(share: float) -> str:
 
 
 def verdict(training: TrainingRecord, options: TrainOptions | None) -> Verdict:
-    """`options`: that it was trained with, where they are known."""
+    """Judge a model. `options`: those of its training; None: unknown."""
     measured = {name: getattr(training, name) for name in Measured.model_fields}
     kind, curve = kind_of(training), training.curve
     if kind is None or not curve:
@@ -85,7 +85,7 @@ def verdict(training: TrainingRecord, options: TrainOptions | None) -> Verdict:
     losses = {point.epoch: point.train_loss if last.behind else point.watched for point in curve}
     middle = [loss for epoch, loss in losses.items() if 0 < last.epoch <= 2 * epoch < 2 * last.epoch]
     gained = middle[0] - losses[last.epoch] if middle else None
-    # Nothing got better any more, or its plan had no more epochs, as it would only learn such a text by heart.
+    # Its loss fell no more, or it had all planned epochs, after which a text of this length is only memorised.
     planned = training.stopped == "done" and options is not None and not options.by_epochs
     over = planned or training.stopped == "early"
     apart = last.heldout_loss is not None and last.heldout_loss - last.train_loss > _GAP_NATS
@@ -99,19 +99,20 @@ def verdict(training: TrainingRecord, options: TrainOptions | None) -> Verdict:
     return Verdict(**measured, kind=kind, step=step)
 
 
-def _lead(found: Measured) -> float | None:
-    """Over the table of n-grams, in nats a character."""
-    if found.heldout_loss is None or found.ngrams_loss is None:
+def _lead(measured: Measured) -> float | None:
+    """Return by how many nats per character it predicts new text better than the table of n-grams; None: unknown."""
+    if measured.heldout_loss is None or measured.ngrams_loss is None:
         return None
-    return found.ngrams_loss - found.heldout_loss
+    return measured.ngrams_loss - measured.heldout_loss
 
 
-def kind_of(found: Measured) -> Kind | None:
-    if found.copy_share is not None and found.copy_share >= RECITES:
+def kind_of(measured: Measured) -> Kind | None:
+    """Judge how well a model writes; None if too little was measured."""
+    if measured.copy_share is not None and measured.copy_share >= RECITES:
         return "recites"
-    lead, fewer = _lead(found), 0.0
-    if words := found.known_words is not None and found.usual_known_words is not None:
-        fewer = (found.usual_known_words or 0) - (found.known_words or 0)
+    lead, fewer = _lead(measured), 0.0
+    if words := measured.known_words is not None and measured.usual_known_words is not None:
+        fewer = (measured.usual_known_words or 0) - (measured.known_words or 0)
     if fewer > _MANY_FEWER_WORDS or (lead is not None and lead < _BETTER_NATS):
         return "begun"
     if fewer <= _FEWER_WORDS and lead is not None and lead >= _MUCH_BETTER_NATS:

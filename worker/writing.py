@@ -224,14 +224,14 @@ def picture(job: PictureJob, context: JobContext) -> Pictured:
 
 
 def quiz(job: QuizJob, context: JobContext) -> Quizzed:
-    """Raises UserError as `galvanic.passages.draw`, or when the model is gone."""
-    from galvanic.passages import draw
+    """Raises UserError as `galvanic.passages.pick_passages`, or when the model is gone."""
+    from galvanic.passages import pick_passages
 
     blocked, written = _blocklist(job.blocked).hits, job.passages - 1
     window, real, others = context.models.use(
         job.place.guild_id,
         job.model.model_id,
-        lambda model: draw(model, written, job.used, blocked, context.until),
+        lambda model: pick_passages(model, written, job.used, blocked, context.until),
     )
     place = secrets.randbelow(job.passages)
     return Quizzed(passages=(*others[:place], real, *others[place:]), real=place, window=window)

@@ -25,7 +25,7 @@ def fixture(recipe: str = "char") -> TextModel:
 
 def drawn(model: TextModel, written: int = 3, used: tuple[int, ...] = (), blocked: str = "\0") -> tuple[int, list[str]]:
     """The number of the window, and all passages, the real one first."""
-    number, real, others = passages.draw(model, written, used, lambda text: blocked in text, math.inf)
+    number, real, others = passages.pick_passages(model, written, used, lambda text: blocked in text, math.inf)
     return number, [real, *others]
 
 
@@ -92,4 +92,4 @@ def test_peoples_messages_and_the_tutorials_loops_are_refused() -> None:
 
 def test_who_waits_too_long_is_told_so() -> None:
     with pytest.raises(UserError, match="wasn't done in time"):
-        passages.draw(fixture(), 1, (), lambda _: False, 0.0)
+        passages.pick_passages(fixture(), 1, (), lambda _: False, 0.0)
