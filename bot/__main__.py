@@ -1,4 +1,4 @@
-"""`python -m bot` runs the bot; `python -m bot health` says whether one is running."""
+"""Run the bot, or say whether one is running (`python -m bot health`)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CLOSED_FOR_GOOD = {
     4011: "This bot is in more than 2,500 servers, and Galvanic serves no more with one bot. Remove it from some, or "
     "run a second application with a bot of its own.",
 }
-"""By close code, those after which discord.py gives up."""
+"""Messages by close code of the gateway, for those after which discord.py gives up."""
 
 log = structlog.get_logger()
 

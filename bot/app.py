@@ -34,7 +34,7 @@ class Galvanic(commands.Bot):
     features: features.Features
 
     def __init__(self, settings: Settings, lacks: frozenset[str] = frozenset()) -> None:
-        """`lacks`: intents that Discord does not grant."""
+        """Build the bot. `lacks`: intents that Discord does not grant."""
         gateway.prepare()
         trace = aiohttp.TraceConfig()
         gateway.Pacing(trace)
@@ -71,7 +71,7 @@ class Galvanic(commands.Bot):
         await gateway.sync_if_changed(self.tree, self.redis)
 
     async def connect(self, *, reconnect: bool = True) -> None:
-        """Unlike discord.py's, try again after a first connection that failed, which has no session to resume."""
+        """Connect, and try again if the first connection failed: discord.py would not, without a session to resume."""
         self.core.jobs.start()
         self.core.recovery.start()
         backoff = ExponentialBackoff()
@@ -123,7 +123,7 @@ class Galvanic(commands.Bot):
         await self.redis.aclose()
 
     async def get_context(self, origin: discord.Message | discord.Interaction, /, **options: Any) -> Any:
-        """With our `PatientContext`, and without discord.py's errors about unpaired quotation marks (`PlainWords`)."""
+        """Make a `PatientContext` that reads unpaired quotation marks as they are (`PlainWords`)."""
         options.setdefault("cls", PatientContext)
         ctx = await super().get_context(origin, **options)
         if isinstance(origin, discord.Message):

@@ -18,9 +18,9 @@ Work = Callable[..., Awaitable[object]]
 log = structlog.get_logger()
 
 REPLY_S = 5.0
-"""For a Redis that accepts but stays silent, retries and handshakes included."""
+"""Limit on a reply of Redis, retries and handshakes included."""
 PAUSES_S = (1.0, 4.0)
-"""Between tries to post something while Discord or Redis are in trouble."""
+"""Pauses between tries to post something while Discord or Redis is in trouble."""
 REDIS_DOWN = (redis.ConnectionError, redis.TimeoutError)
 TRANSIENT = (aiohttp.ClientError, ConnectionError, TimeoutError, discord.DiscordServerError, discord.RateLimited)
 """Errors of Discord, or of the way to it, that pass. See `is_transient`, too."""
@@ -31,7 +31,7 @@ TOO_MANY_REQUESTS = 429
 _LOOKS = 20
 CHORE_RETRY_S = 2.0
 DELETE_IF = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
-"""A script. KEYS: what to delete. ARGV: the value that it must still have."""
+"""Script that deletes a key if it still has a value. KEYS: the key. ARGV: the value."""
 
 
 def is_transient(error: BaseException) -> bool:
@@ -47,7 +47,7 @@ def is_transient(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def unless_refused(tell: Callable[..., Any], event: str, **where: Any) -> Iterator[None]:
-    """What Discord does not take, or not now, is left undone, and told to a log: `tell` is one of its methods."""
+    """Log what Discord does not take, and go on. `tell`: a method of the log."""
     try:
         yield
     except DISCORD_ERRORS as error:
@@ -55,7 +55,7 @@ def unless_refused(tell: Callable[..., Any], event: str, **where: Any) -> Iterat
 
 
 async def redis_call(call: Awaitable[Any] | Any, limit_s: float = REPLY_S) -> Any:
-    """The reply to a Redis command; redis-py types it as `Awaitable | value`, on the asyncio client it is awaitable.
+    """Return the reply to a Redis command. redis-py types it as `Awaitable | value`; here it is awaitable.
 
     The limit counts only time in which the event loop could have taken the reply, so that a busy loop is no outage:
     it is checked in `_LOOKS` steps, each scheduled by the one before. Awaited here and not in a task, which would cost
@@ -165,7 +165,7 @@ async def wait_for(wakeup: asyncio.Event, within_s: float | None) -> bool:
 
 
 def log_failed(doing: str, error: BaseException) -> None:
-    """With a traceback unless it passes."""
+    """Log an error of background work, with a traceback unless it passes by itself."""
     kind = type(error).__name__
     if isinstance(error, REDIS_DOWN):
         log.warning("redis_unreachable", doing=doing, error=kind)

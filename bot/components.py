@@ -32,17 +32,17 @@ FORM_S = 3_600
 _PREFIX = "galvanic:"
 
 Who = Literal["writers", "readers", "anybody"]
-"""Who may press: whoever may write in the channel, whoever may use the bot there, or all. The work checks the rest."""
+"""People who may press: those who may write in the channel, those who may use the bot there, or all."""
 How = Literal["reply", "private", "update", "form", "help"]
-"""The answer: a public reply to the message pressed; a message for the person alone; an edit of the message pressed; a
-form, which the work returns; `help`: `update` if only the person sees the message, else `private`."""
+"""Kind of answer: a public reply to the message pressed; a message for the person alone; an edit of that message;
+a form, which the work returns; `help`: `update` if only the person sees the message, else `private`."""
 Work = Callable[["Press"], Awaitable[Any]]
 Hold = Callable[[int], contextlib.AbstractContextManager[None]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Press:
-    """What somebody did with a control or a form."""
+    """A press of a control, or a form that was sent."""
 
     interaction: Interaction
     arguments: Mapping[str, str] = dataclasses.field(default_factory=dict)  # from the control's custom id
@@ -55,7 +55,7 @@ class Press:
 
     @functools.cached_property
     def actor(self) -> Actor:
-        """Raises UserError: outside of a server."""
+        """Return who pressed. Raises UserError outside of a server."""
         return Actor.of_interaction(self.interaction)
 
     @property
@@ -76,7 +76,7 @@ class Press:
 
 @dataclasses.dataclass(frozen=True)
 class Action:
-    """What a control does."""
+    """The action of a control."""
 
     work: Work
     arguments: str = ""  # pattern of what follows the action in the custom id, groups named as in `Press.arguments`
@@ -116,7 +116,7 @@ class Components:
         self.actions: dict[str, Action] = {}
 
     def add(self, name: str, work: Work, arguments: str = "", **options: Any) -> None:
-        """`options`: see `Action`."""
+        """Add an action to the table. `options`: see `Action`."""
         self.actions[name] = Action(work, arguments, **options)
 
     def item(self) -> type[discord.ui.DynamicItem[Any]]:
@@ -152,7 +152,7 @@ class Components:
     async def _carry_out(
         self, doing: str, action: Action, press: Press, way_back: Callable[[], discord.ui.View] | None = None
     ) -> None:
-        """`way_back`: of a form: shown with a refusal, opens the form again with what was typed."""
+        """Check the person, do the work, and answer. `way_back`: a button that opens a refused form again."""
         interaction, how = press.interaction, action.how
         if how == "help":
             how = "update" if press.is_private else "private"

@@ -1,4 +1,4 @@
-"""What every feature is built on: jobs and how they are answered, servers' settings and rights, buttons, messages."""
+"""The core that every feature is built on: jobs and answers, servers' settings and rights, buttons, messages."""
 
 from __future__ import annotations
 

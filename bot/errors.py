@@ -1,4 +1,4 @@
-"""What to tell a person when something went wrong: every error goes through `explain`, and all look alike."""
+"""Messages about what went wrong. Every error goes through `explain`, and all look alike."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class AlreadyReported(UserError):
 
 
 class Private(UserError):
-    """For the person alone: where Discord takes no private answer any more, it is not said."""
+    """An error for the person alone. It is not shown if Discord takes no private answer any more."""
 
 
 class WrongPlace(UserError):
@@ -81,7 +81,7 @@ def is_gone(error: BaseException) -> bool:
 
 
 def explain(error: BaseException, doing: str, settings: Settings, usage: str = "") -> UserError:
-    """What to tell a person about an error, with or without discord.py's wrappers; logged unless it is their own.
+    """Return what to tell a person about an error, and log it unless the person caused it.
 
     Args:
         doing: what failed, for the log: a command's or a button's name.
@@ -138,7 +138,7 @@ def cause_of(error: BaseException) -> BaseException:
 
 
 def _of_command(error: Exception, usage: str) -> UserError | None:
-    """What was wrong with a command as given; None: it is not the person's doing."""
+    """Return what was wrong with a command as typed; None: the person did not cause it."""
     match error:
         case commands.NotOwner():
             return UserError("Only the bot's operator can do that.", "Ask them, if you need it.")

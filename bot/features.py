@@ -16,7 +16,7 @@ from bot.core import Core
 
 @dataclass(frozen=True)
 class Features:
-    """What features return for others."""
+    """The parts of features that others need."""
 
     models: bot.models.feature.Models
     channels: bot.channels.feature.Channels

@@ -26,17 +26,17 @@ from bot.errors import TOO_LATE, code_of
 from shared import keys
 
 LONGEST_WAIT_S = 8.0
-"""Between two tries. With the pause before an identify the bot is back within 15 s."""
+"""Longest pause between two tries. With the pause before an identify the bot is back within 15 s."""
 IDENTIFY_EVERY_S = 5.0
 """Discord's limit for one bot."""
 SILENT_S = 60.0
 """A request that Discord does not answer for so long is given up, however long it waited for its turn."""
 _FREE_IDENTIFIES = 100
 _IDENTIFY_SELDOM_S = 100.0
-"""Between two after `_FREE_IDENTIFIES` within a day: at 1,000 Discord resets the token."""
+"""Pause between two identifies after `_FREE_IDENTIFIES` in a day: at 1,000 Discord resets the token."""
 _DAY_S = 86_400.0
 _UNTOLD_PAUSE_S = 1.0
-"""For a refusal that does not say how long to wait."""
+"""Pause after a refusal that does not say how long to wait."""
 _LOOK_EVERY_S = 0.05
 """While Discord takes nothing."""
 AWAY_S = 10.0
@@ -145,7 +145,7 @@ class Pacing:
     async def _begin(
         self, _session: aiohttp.ClientSession, context: SimpleNamespace, _begun: aiohttp.TraceRequestStartParams
     ) -> None:
-        """After a refusal one request at a time tries whether Discord takes them again."""
+        """Wait during a pause. After a refusal, one request at a time tries whether Discord takes them again."""
         context.tries = False
         while self._closed_until is not None and not context.tries:
             if not self._tried and time.monotonic() >= self._closed_until:
@@ -167,7 +167,7 @@ class Pacing:
 
 
 async def sync(tree: Tree, connection: redis.asyncio.Redis) -> int:
-    """How many commands were sent. Raises discord.HTTPException: Discord refused them."""
+    """Send the slash commands and return how many. Raises discord.HTTPException if Discord refuses them."""
     sent = await tree.sync()
     with contextlib.suppress(redis.RedisError):  # the next start sends them once more
         await connection.set(keys.synced_commands(tree.client.application_id), _digest(tree))

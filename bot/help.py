@@ -1,4 +1,4 @@
-"""`help`: its pages, and the menu below them."""
+"""Pages of `help`, and the menu below them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Help:
         return sorted(command.qualified_name for command in self.bot.walk_commands() if for_person(command, user))
 
     async def page(self, name: str | None, user: User, guild_id: int | None) -> dict[str, Any]:
-        """The page of a command, as somebody typed its name, or (None) the first page; for `send` or `edit`.
+        """Return the page of a command, as somebody typed its name, or (None) the first page; for `send` or `edit`.
 
         Leaves out what is not for this user or, when `guild_id` is None, not for direct messages.
         Raises UserError: there is no such command.

@@ -1,4 +1,4 @@
-"""What the bot asks Discord to tell it of, and what does not work where Discord grants it no privileged intent."""
+"""Intents that the bot asks for, and what does not work without the privileged ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REMEDY = (
     "me again."
 )
 _GRANTED_BY = {"message_content": "gateway_message_content", "members": "gateway_guild_members"}
-"""By privileged intent, the application's flag that is set where it is granted; or this one with `_limited`."""
+"""The application's flag, or this one with `_limited`, that is set if a privileged intent is granted; by intent."""
 _WITHOUT = {
     "message_content": (
         "Discord doesn't let me read messages ('Message Content Intent' is off). Typed commands, words as triggers, "
@@ -30,7 +30,7 @@ _WITHOUT = {
 
 
 def wanted(settings: Settings, lacks: frozenset[str] = frozenset()) -> discord.Intents:
-    """`lacks`: those that Discord does not grant."""
+    """Return the intents to ask for. `lacks`: those that Discord does not grant."""
     learning = settings.channel_training != "off"
     return discord.Intents(
         guilds=True,
@@ -46,7 +46,7 @@ def wanted(settings: Settings, lacks: frozenset[str] = frozenset()) -> discord.I
 
 
 async def refused(client: discord.Client) -> frozenset[str]:
-    """Of the privileged intents that a client asked for, those that Discord will not grant (close code 4014).
+    """Return the privileged intents that a client asked for and Discord will not grant (close code 4014).
 
     All of them where the application's flags, which tell, cannot be had or say otherwise.
     """
@@ -60,7 +60,7 @@ async def refused(client: discord.Client) -> frozenset[str]:
 
 
 def missing(client: discord.Client, settings: Settings) -> str | None:
-    """What does not work, for lack of which intent, and who can change that; None: nothing is missing."""
+    """Say what does not work for lack of an intent, and who can change that; None: nothing is missing."""
     asked, have = wanted(settings), client.intents
     said = [words for name, words in _WITHOUT.items() if getattr(asked, name) and not getattr(have, name)]
     return " ".join((*said, REMEDY)) if said else None

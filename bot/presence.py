@@ -1,4 +1,4 @@
-"""What this bot's process tells others through Redis: that it runs, what troubles it, and its data's version."""
+"""Signs of life of this bot in Redis: that it runs, what troubles it, and its data's version."""
 
 from __future__ import annotations
 

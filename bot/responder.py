@@ -40,7 +40,7 @@ from shared.settings import Settings
 
 Interaction = discord.Interaction[Any]
 WRONG_PLACE_S = 10.0
-"""How long a refusal stays in a channel where the admins want no lasting messages of the bot."""
+"""Lifetime of a refusal in a channel where the admins want no lasting messages of the bot."""
 TYPING_AFTER_S = 0.4
 """Most answers come sooner; the request that shows "is typing" would only delay them."""
 SENT = "📬 I sent you a direct message."
@@ -106,7 +106,7 @@ class PatientContext(commands.Context[commands.Bot]):
             await acknowledge(self.interaction, ephemeral=ephemeral)
 
     async def send(self, content: str | None = None, **options: Any) -> discord.Message:
-        """Raises UserError: it was private, and Discord offers no way to that person now; discord.HTTPException."""
+        """Send an answer. Raises UserError if it was private and can't reach the person; discord.HTTPException."""
         if self.interaction is None:
             return await super().send(content, **options)
         if not self.interaction.is_expired():
@@ -173,7 +173,7 @@ class Responder(commands.Cog):
             await self._respond(await self.bot.get_context(interaction), error)
 
     async def _about_unknown(self, ctx: Context) -> Exception | None:
-        """What to say to an unknown command; None: it is not meant as one, or is another bot's."""
+        """Return what to say to an unknown command; None: it is not meant as one, or is another bot's."""
         prefix = await self._prefix(ctx)
         typed = ctx.invoked_with or ""
         # `!!!` and `! wow` are not meant as commands, nor is any word after a mention.
@@ -194,7 +194,7 @@ class Responder(commands.Cog):
         return await self.servers.prefix(ctx.guild.id if ctx.guild is not None else None)
 
     async def _explain(self, ctx: Context, error: Exception) -> UserError:
-        """What to tell the person; logged unless they can mend it."""
+        """Return what to tell the person, and log it unless they can mend it."""
         cause = cause_of(error)
         if isinstance(cause, discord.Forbidden) and not is_transient(cause) and ctx.guild is not None:
             try:
@@ -354,7 +354,7 @@ async def note_sent(ctx: Context, said: str = SENT) -> None:
 
 
 async def tell_privately(ctx: Context, **message: Any) -> None:
-    """`answer_privately`, then `note_sent`.
+    """Answer so that only the person sees it, and say in the channel that it was sent.
 
     Raises UserError: they take no direct messages; says how else. Raises discord.HTTPException: the answer was refused.
     """

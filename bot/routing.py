@@ -1,4 +1,4 @@
-"""What a message is for: a command, words to the bot, or something that a feature hears for."""
+"""Routing of messages: to a command, to a feature that hears for them, or to the chat."""
 
 from __future__ import annotations
 

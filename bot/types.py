@@ -10,7 +10,7 @@ from discord import app_commands
 from discord.ext import commands
 
 Send = Callable[..., Awaitable[Any]]
-"""`send` of a channel, a context or a follow-up, perhaps with some options filled in."""
+"""Method `send` of a channel, a context or a follow-up, perhaps with some options filled in."""
 Command = commands.Command[Any, ..., Any]
 Context = commands.Context[commands.Bot]
 User = discord.User | discord.Member

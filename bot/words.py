@@ -1,4 +1,4 @@
-"""How the bot shows things: Discord's limits, the colours, anybody's text made harmless, times and figures.
+"""Formatting: Discord's limits, colours, harmless forms of people's texts, times and figures.
 
 Pure functions, but for `add_fields`.
 """
@@ -32,11 +32,11 @@ GREEN = discord.Colour(0x23A559)
 RED = discord.Colour(0xDA373C)
 GREY = discord.Colour(0x80848E)
 NOBODY = discord.AllowedMentions.none()
-"""For every edit: unlike a `send`, an edit of embeds alone ignores the client's `allowed_mentions`."""
+"""Mentions of nobody. Every edit needs it: an edit of embeds alone ignores the client's `allowed_mentions`."""
 BAR_CELLS = 20
 SAMPLE_CHARS = 280
 SLASH = "/"
-"""What commands begin with in servers where messages can't be read."""
+"""Prefix of commands in servers where messages can't be read."""
 NO_FILES = "I'm missing the permission Attach Files here. A server admin can give it to my role."
 # Marks anywhere; the bracket of a link; what makes a link or an emoji of a name.
 _MARK = re.compile(r"[\\*_~|`<]|(?<=\])\(|:(?=//|[\w+-]{1,64}:)")
@@ -57,7 +57,7 @@ def plain(text: str) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """As much of a text as takes up to `limit` characters once escaped by `plain`."""
+    """Cut a text so that it takes at most `limit` characters once escaped by `plain`."""
     short = text[: max(0, limit)]
     while short and len(plain(short)) > limit:
         short = short[: -max(1, (len(plain(short)) - limit) // 2)]
@@ -65,7 +65,7 @@ def shorten(text: str, limit: int) -> str:
 
 
 def shorten_words(text: str, limit: int) -> str:
-    """As `shorten`, but up to the end of a word, where there are spaces between words."""
+    """Do as `shorten`, but cut at the end of a word if words have spaces between them."""
     return _whole(text, shorten(text, limit))
 
 
@@ -75,12 +75,12 @@ def _whole(text: str, short: str) -> str:
 
 
 def tail(text: str, most: int) -> str:
-    """At most so many of a text's last characters, from a whole word on, where there are spaces between words."""
+    """Return at most so many of a text's last characters, from a whole word on if words have spaces between them."""
     return text if len(text) <= most else _FIRST_WORD.sub("", text[-most:])
 
 
 def clipped(text: str, limit: int) -> str:
-    """As much of a text as fits, escaped: cut after escaping, it could end within an escape."""
+    """Cut a text to fit and escape it. Cut after escaping, it could end within an escape."""
     return plain(shorten(text, limit))
 
 
@@ -105,7 +105,7 @@ def as_typed(prefix: str, command: str, *fields: str) -> str:
 
 
 def mention_instead(prefix: str, me: discord.ClientUser | None) -> str | None:
-    """What a command begins with that is no slash command, where messages can't be read; None: the prefix."""
+    """Return the mention that typed commands begin with if messages can't be read; None: they begin with the prefix."""
     return f"@{me.name} " if prefix == SLASH and me is not None else None
 
 
@@ -137,13 +137,13 @@ class Estimate:
 
 
 def some(names: Sequence[str], most: int = 10) -> str:
-    """`a, b and 3 more`."""
+    """Join names: `a, b and 3 more`."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 def listed(lines: Sequence[str], more: str, most_chars: int = DESCRIPTION_LIMIT, most: int | None = None) -> str:
-    """As many lines as fit, `most` at most, and in words, as in `and {} more`, the number of the others."""
+    """Join as many lines as fit, at most `most`, and say how many are left out, as in `and {} more`."""
     shown, room = list(lines[:most]), most_chars - len(more) - 8  # of its number
     while sum(len(line) + 1 for line in shown) > room:
         shown.pop()
@@ -162,12 +162,12 @@ def bar(share: float) -> str:
 
 
 def about(seconds: float) -> str:
-    """`under a minute`, `about 12 min`, `about 3 h`."""
+    """Say a time roughly: `under a minute`, `about 12 min`, `about 3 h`."""
     return "under a minute" if seconds < 60 else f"about {_coarse(round(seconds / 60))}"
 
 
 def in_line(place: int, waiting: int, begins: Estimate | None) -> str:
-    """`2nd of 5 waiting, begins in about 12 min`; `place` counts from 0."""
+    """Say a place in line (from 0): `2nd of 5 waiting, begins in about 12 min`."""
     number = place + 1
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     where = f"{number}{ending} of {waiting} waiting" if place else "next in line"
@@ -177,19 +177,19 @@ def in_line(place: int, waiting: int, begins: Estimate | None) -> str:
 
 
 def span(estimate: Estimate) -> str:
-    """`about 12 min`, or `at most 12 min` when it is only a limit."""
+    """Say an estimate: `about 12 min`, or `at most 12 min` if it is only a limit."""
     if estimate.sure:
         return about(estimate.seconds)
     return "at most a minute" if estimate.seconds <= 60 else f"at most {_coarse(math.ceil(estimate.seconds / 60))}"
 
 
 def in_minutes(number: float) -> str:
-    """`1 minute`, `1.5 minutes`."""
+    """Say minutes: `1 minute`, `1.5 minutes`."""
     return f"{number:g} minute" + ("" if number == 1 else "s")
 
 
 def limit(minutes: float) -> str:
-    """`at most 1.5 minutes`."""
+    """Say a limit: `at most 1.5 minutes`."""
     return f"at most {in_minutes(minutes)}"
 
 
@@ -211,7 +211,7 @@ def quote(text: str) -> str:
 
 
 def figure(value: float) -> str:
-    """As one would type it as an option: whole numbers with all digits."""
+    """Write a number as one would type it as an option: whole numbers with all digits."""
     return str(value) if isinstance(value, int) else f"{value:g}"
 
 

@@ -1,1 +1,1 @@
-"""What is for those who run a server or the bot: settings, status, metrics and greeting."""
+"""Settings, status, metrics and greeting: for those who run a server or the bot."""

@@ -1,4 +1,4 @@
-"""`help`, `status` and `sync`; the answer to a direct message, and the greeting of a new server."""
+"""Commands `help`, `status` and `sync`, the answer to a direct message, and the greeting of a new server."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class General(commands.Cog):
-    """`send_commands`: sends Discord the slash commands; how many there are."""
+    """Helps, greets, and tells how the parts do. `send_commands` sends the slash commands."""
 
     bot: commands.Bot
     settings: Settings
@@ -160,7 +160,7 @@ class General(commands.Cog):
     # ------------------------------------------------------------------ status
 
     async def _status(self, *, full: bool) -> discord.Embed:
-        """`full`: what operators and admins see; otherwise only whether all works."""
+        """Draw the status: in full for operators and admins, otherwise only whether all works."""
         embed = discord.Embed(title="Status", colour=GREEN)
         try:
             machines = {queue: await self._machines(queue) for queue, _ in _KINDS}
@@ -208,7 +208,7 @@ class General(commands.Cog):
         return embed.set_footer(text=f"All servers together · Galvanic {version}, {up} · {_LIBRARIES}")
 
     async def _machines(self, queue: str) -> Counter[str]:
-        """What the workers that are there run on, and how many on each."""
+        """Count the running workers by what they run on."""
         alive = await redis_call(presence.alive_async(self.connection, queue))
         info = await redis_call(self.connection.hgetall(keys.worker_info(queue)))
         return Counter(sorted(info.get(name.encode(), b"").decode() or "a machine" for name in alive))
@@ -254,7 +254,7 @@ def _running(one: QueuedTraining) -> str:
 
 
 def size(amount: int) -> str:
-    """`3.2 MB`, `78 GB`."""
+    """Return bytes in words: `3.2 MB`, `78 GB`."""
     for unit, above in (("GB", 1e9), ("MB", 1e6)):
         if amount >= above:
             return f"{amount / above:.1f} {unit}" if amount < 10 * above else f"{amount / above:,.0f} {unit}"
@@ -262,7 +262,7 @@ def size(amount: int) -> str:
 
 
 def _channel(guild: discord.Guild, allowed: tuple[int, ...]) -> discord.TextChannel | None:
-    """Where to greet: of the channels that the server's admins allow, if they chose any."""
+    """Return the channel to greet in, one that the server's admins allow, or None."""
     needed = discord.Permissions(view_channel=True, send_messages=True, embed_links=True)
     wanted = [one for one in (guild.system_channel, *guild.text_channels) if one is not None]
     fit = (one for one in wanted if not allowed or one.id in allowed)
@@ -270,7 +270,7 @@ def _channel(guild: discord.Guild, allowed: tuple[int, ...]) -> discord.TextChan
 
 
 def _greeting(prefix: str, demo_minutes: float, minutes: float, lacks: str | None) -> discord.Embed:
-    """`minutes`: of a training that nobody gives a time; `lacks`: see `intents.missing`."""
+    """Draw the greeting. `minutes`: how long a training takes by default. `lacks`: see `intents.missing`."""
     return discord.Embed(
         title="Hello! I learn to write from any text, and talk back in its voice",
         description="**A first taste:** press the button, and I read *Frankenstein* for "

@@ -1,4 +1,4 @@
-"""`settings`: the panel, whose controls work after a restart and check again who presses them, and its forms."""
+"""The panel of `settings` and its forms. Its controls work after a restart, and check again who presses them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Section:
     """A part of the panel that another feature adds: a line, and a button that opens a form."""
 
     name: str
-    """Of the button."""
+    """Name of the button."""
     heading: str
     describe: Callable[[Any], Awaitable[str]]
     """Returns the line for a channel."""
@@ -56,7 +56,7 @@ class Section:
 
 @dataclass(eq=False, repr=False)
 class ServerSettings(commands.Cog):
-    """`stored_bytes`: what a server's models take."""
+    """The panel. `stored_bytes` returns what a server's models take."""
 
     servers: GuildSettingsStore
     usual_prefix: str
@@ -153,7 +153,7 @@ class ServerSettings(commands.Cog):
         await self._change(press, **{field: () if press.interaction.guild_id in ids else ids})
 
     async def _change(self, press: Press, **fields: Any) -> None:
-        """Without `fields` reset all. A new prefix is told in the channel, or people would keep using the old one."""
+        """Change these settings, or reset all. A new prefix is announced in the channel."""
         guild = administered(press)
         before = await self.servers.prefix(guild.id)
         await (self.servers.change(guild.id, **fields) if fields else self.servers.reset(guild.id))
@@ -233,7 +233,7 @@ def _ids(press: Press) -> tuple[int, ...]:
 
 
 def _menu(kind: Callable[..., Any], field: str, there: Sequence[Any], title: str, none: str, **options: Any) -> Any:
-    """`none`: what it means that nothing is chosen."""
+    """Make a menu. `none` says what it means that nothing is chosen."""
     return kind(
         custom_id=custom_id("settings", field),
         placeholder=title if there else f"{title}: {none}",
@@ -267,7 +267,7 @@ def _there(find: Callable[[int], Any], ids: Iterable[int]) -> list[Any]:
 
 
 def _chosen(find: Callable[[int], Any], ids: Sequence[int], none: str, one: str, several: str) -> str:
-    """`none`: what it means that nothing is chosen; `one`, `several`: how so many are named."""
+    """Say what is chosen. `none`, `one`, `several`: the words for so many."""
     there = [found.mention for found in _there(find, ids)]
     if not there:
         return "Admins only: what was chosen no longer exists" if ids else none

@@ -34,13 +34,13 @@ _SERVICES = (BOT, TRAIN_QUEUE, GENERATE_QUEUE)
 
 
 class RedisFigures(Collector):
-    """What Redis knows of the whole installation, asked at each scrape."""
+    """Figures of the whole installation, which Redis is asked for at each scrape."""
 
     def __init__(self, settings: Settings) -> None:
         self._client = connect_once(settings, PATIENCE_S)
 
     def describe(self) -> tuple[Metric, ...]:
-        """Return nothing: else registering would ask Redis, before the bot is there."""
+        """Return nothing, because registering would otherwise ask Redis before the bot runs."""
         return ()
 
     def collect(self) -> Iterator[Metric]:

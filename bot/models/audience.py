@@ -1,4 +1,4 @@
-"""Who could read the messages that a model learned from: where it may be used, listed and quoted."""
+"""The audience of messages that a model learned from: it decides where the model may be used, listed and quoted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VIEW = discord.Permissions(view_channel=True).value
 _HISTORY = discord.Permissions(read_message_history=True).value
 _CONNECT = discord.Permissions(connect=True).value
 Said = tuple[bool | None, bool | None]
-"""What is said of somebody's seeing a place, and of a permission in a source: yes, no, or nothing."""
+"""An overwrite's words on seeing a place, and on a permission in a source: yes, no, or nothing."""
 
 
 class Audience:
@@ -46,7 +46,7 @@ class Audience:
         return self._settings.channel_training != "off" and self.can_read(guild_id, channel_ids, sources)
 
     def can_read(self, guild_id: int, channel_ids: Sequence[int], sources: Collection[tuple[int, int]]) -> bool:
-        """The same of what stands there, whether or not anything may be learned."""
+        """Return the same, whether or not anything may be learned."""
         guild = self._client.get_guild(guild_id)
         if guild is None or guild.unavailable:
             return False

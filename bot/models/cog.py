@@ -1,4 +1,4 @@
-"""`models`, and `model` with its subcommands."""
+"""Commands `models`, and `model` with its subcommands."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from shared.jobs import LOSS_FILE, PictureJob
 from shared.models import ModelRecord
 
 ANSWER_WITHIN = timedelta(minutes=15)
-"""How long the question about deleting can be answered: nobody should delete a model by finding an old message."""
+"""Time to answer the question about deleting: nobody should delete a model by finding an old message."""
 _NAME = "One of the names that /models lists"
 
 
 def _subcommand(
     group: commands.HybridGroup[Any, ..., Any], usage: str, *examples: str, about: str, **options: Any
 ) -> Callable[[Callable[..., Any]], commands.HybridCommand[Any, ..., Any]]:
-    """The decorator of one; `usage` and `examples` begin with its name, and are shown with the group's before it."""
+    """Declare a subcommand. `usage` and `examples` begin with its name; help puts the group's name before it."""
     extras: Any = {"usage": f"{group.name} {usage}", "examples": [f"{group.name} {example}" for example in examples]}
     return group.command(name=usage.split()[0], ignore_extra=False, extras=extras, description=about, **options)
 
@@ -162,7 +162,7 @@ class ModelCommands(commands.Cog):
         await send(embed=embed, files=files, view=view, **options)
 
     async def _mistyped(self, ctx: Context, words: str) -> UserError:
-        """What may have been meant by `model WORDS`."""
+        """Return an error that guesses what `model WORDS` meant."""
         who = Actor.of(ctx)
         prefix = await self.servers.prefix(who.guild_id)
         first, *rest = words.split()
@@ -364,7 +364,7 @@ class ModelCommands(commands.Cog):
         return who, await self.registry.by_id(who.viewer, press["model"])
 
     async def _named(self, ctx: Context, name: str | None) -> tuple[Actor, ModelRecord]:
-        """`name` None: the channel's model."""
+        """Defer, and return who asks and the model of this name (None: the channel's)."""
         await ctx.defer()
         who = Actor.of(ctx)
         return who, await self.registry.choose(who.viewer, name)

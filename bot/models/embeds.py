@@ -1,4 +1,4 @@
-"""How models look: in lists, on their own, and before they are deleted. Pure functions: data in, embed out."""
+"""Embeds of models: lists, cards, and the question before one is deleted. Pure functions: data in, embed out."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def model_buttons(model_id: str, *actions: str) -> discord.ui.View:
 
 
 def page_buttons(channel_id: int, page: int, last: int) -> discord.ui.View | None:
-    """None: there is one page only."""
+    """Return the buttons that turn pages; None: there is only one page."""
     if last == 0:
         return None
     return view(
@@ -154,7 +154,7 @@ def page_buttons(channel_id: int, page: int, last: int) -> discord.ui.View | Non
 
 
 def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
-    """`undo`: the command that undoes it."""
+    """Say that a model is shared. `undo`: the command that undoes it."""
     quoted = f": {copied(model.copy_share)}" if model.copy_share is not None else ""
     text = f"what <@{model.owner_id}> wrote" if model.authors else "the uploaded text"
     return discord.Embed(
@@ -207,7 +207,7 @@ def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current
 
 
 def copied(share: float) -> str:
-    """How much of a model's samples, from 0 to 1, is copied from its text, in words."""
+    """Say in words how much (0 to 1) of a model's samples is copied from its text."""
     if share <= 0:
         return "nothing in its samples is copied word for word from the text"
     return f"{percent(share)} of the characters in its samples are copied word for word from the text"
@@ -221,12 +221,12 @@ def quality(model: ModelRecord) -> str:
 
 
 def megabytes(number: int) -> str:
-    """`7 kB`, `2.3 MB`."""
+    """Return bytes in words: `7 kB`, `2.3 MB`."""
     return f"{max(1, round(number / 1_000)):,} kB" if number < 100_000 else f"{number / MEGABYTE:,.1f} MB"
 
 
 def scope_in_full(model: ModelRecord) -> str:
-    """Where a model may be used: after "it may be used"."""
+    """Say where a model may be used, as the end of a sentence."""
     also = f", wherever everybody can also read {mentions(model.source_channels)}" if model.source_channels else ""
     return _where(model) + also
 

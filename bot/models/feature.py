@@ -14,7 +14,7 @@ from bot.models.transfer import Transfer
 
 @dataclass(frozen=True)
 class Models:
-    """What other features need of models."""
+    """The parts that other features need."""
 
     audience: Audience
     registry: Registry

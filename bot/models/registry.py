@@ -68,7 +68,7 @@ class Registry:
     # ------------------------------------------------------------------ reading
 
     def among(self, viewer: Viewer, records: Iterable[ModelRecord]) -> list[ModelRecord]:
-        """Those of the models that may be used in a channel now: the one place where that is decided.
+        """Return those of the models that may be used in a channel now. Nothing else decides that.
 
         They must be of this server, of a text that may be used there (`ModelRecord.usable_in`), and of messages that
         everybody there could have read (`Audience`). If nobody asks, none of a member's own words is
@@ -90,11 +90,11 @@ class Registry:
         return models, current
 
     async def usable(self, viewer: Viewer) -> list[ModelRecord]:
-        """Newest first."""
+        """Return the models that may be used in a channel, newest first."""
         return (await self.channel_models(viewer))[0]
 
     async def choose(self, viewer: Viewer, name: str | None) -> ModelRecord:
-        """`name` None: the channel's current model. Raises UserError: there is none that may be used here."""
+        """Return the model of this name, or (None) the channel's. Raises UserError if none may be used here."""
         model, _ = await self._named(viewer, name)
         if model is None:
             raise await self._no_such_model(viewer, name)
@@ -103,8 +103,9 @@ class Registry:
     async def choose_to_write(
         self, viewer: Viewer, name: str | None, *, starter: bool = True
     ) -> tuple[ModelRecord, ChannelChoices]:
-        """As `choose`, with what else the channel has chosen; the starter where it is named, or nothing is and the
-        channel has no model.
+        """Return a model to write with, and what else the channel has chosen.
+
+        The starter if it is named, or if none is named and the channel has no model. Raises UserError as `choose`.
 
         `starter` False: only where it is named.
         """
@@ -116,7 +117,7 @@ class Registry:
         raise await self._no_such_model(viewer, name)
 
     async def _named(self, viewer: Viewer, name: str | None) -> tuple[ModelRecord | None, ChannelChoices]:
-        """In one round trip."""
+        """Return the model of this name, or (None) the channel's, with its choices; one round trip."""
         wanted = None if name is None else name.strip().lower()
         if wanted == "":
             return None, ChannelChoices()
@@ -126,7 +127,7 @@ class Registry:
         return next(iter(self.among(by, records)), None), read_choices(hashes)
 
     async def by_id(self, viewer: Viewer, model_id: str) -> ModelRecord:
-        """Raises UserError: there is none, or it may not be used here: the same words for both."""
+        """Return a model. Raises UserError, in the same words, if there is none or it may not be used here."""
         models = await self.by_ids(viewer, [model_id])
         if not models:
             raise UserError(
@@ -136,7 +137,7 @@ class Registry:
         return models[0]
 
     async def by_ids(self, viewer: Viewer, model_ids: Iterable[str]) -> list[ModelRecord]:
-        """Those that may be used in a channel, each once; the starter may be everywhere in a server."""
+        """Return those that may be used in a channel, each once; the starter may be everywhere in a server."""
         ids = list(dict.fromkeys(model_ids))
         starter = [_starter(viewer.guild_id)] if STARTER in ids else []
         ids = [model_id for model_id in ids if model_id != STARTER]
@@ -144,7 +145,7 @@ class Registry:
         return starter + self.among(viewer, _read(ids, found[::2], found[1::2]))
 
     async def require_may_use(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
-        """The models of an answer to be posted now. Raises UserError: not all may be used there any more."""
+        """Return the models of an answer to be posted now. Raises UserError if not all may be used there any more."""
         models = await self.by_ids(Viewer(place.guild_id, place.channel_ids, place.user_id), model_ids)
         if len(models) < len(model_ids):
             raise UserError(
@@ -155,12 +156,12 @@ class Registry:
         return models
 
     async def record(self, model_id: str) -> ModelRecord | None:
-        """None: it is gone. Says nothing about who may use it."""
+        """Return a model's record, whoever may use it; None: it is gone."""
         facts, ownership = await redis_call(self._redis.mget(_keys_of(model_id)))
         return _record(model_id, facts, ownership)
 
     async def offered(self, interaction: discord.Interaction, typed: str, *more: str) -> list[app_commands.Choice[str]]:
-        """Names of models, and `more` that may stand in their place."""
+        """Return names of models, and `more` that may stand in their place, for autocomplete."""
         channel = interaction.channel
         if interaction.guild_id is None or channel is None:
             return []
@@ -268,7 +269,7 @@ class Registry:
         await redis_call(self._redis.delete(keys.channel(channel_id)))
 
     async def require_few_own(self, guild_id: int, user_id: int, most: int) -> None:
-        """Raises UserError: there are more models of a member's own words."""
+        """Refuse another model of a member's own words. Raises UserError if there are more than `most`."""
         if sum(one.authors == {user_id} for one in await self.all(guild_id)) > most:
             prefix = await self._servers.prefix(guild_id)
             raise UserError(
@@ -279,7 +280,7 @@ class Registry:
     # ------------------------------------------------------------------ how long models of channels' messages live
 
     async def revisions(self, transcript_ids: Collection[str]) -> dict[str, Revision]:
-        """Where these transcripts stand; those that are forgotten are not in it. One round trip."""
+        """Return where these transcripts stand, without those that are forgotten; one round trip."""
         wanted = sorted(set(transcript_ids))
         if not wanted:
             return {}

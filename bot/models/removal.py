@@ -58,7 +58,7 @@ class Removal:
                 await self.registry.remove(model)
 
     async def forget_lost_channels(self) -> None:
-        """As `forget_channel`, for what was deleted while the bot was away."""
+        """Do as `forget_channel` for what was deleted while the bot was away."""
         for guild in self.client.guilds:
             await self._forget_lost(guild)
 

@@ -1,4 +1,4 @@
-"""Who owns a model, and who else may use one of an uploaded text: `model share` and `model unshare`."""
+"""Owners of models, and sharing those of uploaded texts: `model share` and `model unshare`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOBODYS = (
 
 
 def require_owner(model: ModelRecord, who: Actor, action: str) -> None:
-    """Raises UserError for all but its owner and members with Manage Server. `action`: what for, as `delete it`."""
+    """Refuse all but its owner and members with Manage Server. `action`: such as `delete it`. Raises UserError."""
     if model.owner_id != who.user.id and not is_admin(who.user):
         raise UserError(
             f"`{model.name}` isn't your model.",

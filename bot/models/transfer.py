@@ -41,7 +41,9 @@ _NOT_HERE = (
 
 
 def require_export(model: ModelRecord, who: Actor) -> None:
-    """Raises UserError: they may not export it, or not here: what was learned from a text stays where it was shown.
+    """Refuse an export that is not theirs, or not here. Raises UserError.
+
+    What was learned from a text stays where it was shown.
 
     What learned from members' messages is not its owner's alone: only admins let it out of the bot's reach. What
     learned from one member's alone is theirs, also once they share it.
@@ -122,7 +124,7 @@ class Transfer:
         raise UserError(f"You may export {len(models)} models here.", remedy)
 
     async def post_export(self, send: Send, job: ExportJob, event: Exported, **options: Any) -> None:
-        """Raises UserError: it can't be used there by now, or learned words that were withdrawn."""
+        """Post the file. Raises UserError if it can't be used there by now, or learned words that were withdrawn."""
         (model,) = await self.registry.require_may_use(job.place, [job.model.model_id])
         data = await self.jobs.artifact(job.job_id, MODEL_FILE, job.most_bytes)
         if data is None:
@@ -158,7 +160,7 @@ class Transfer:
             await self.requests.carry_out(who, build, send, may=None, cooldown=begun, files=files, **options)
 
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
-        """Raises UserError: it learned from messages that not everybody there can read, and was not kept."""
+        """Post the model's card. Raises UserError, and keeps nothing, if not all there can read what it learned."""
         place, model = job.place, ModelRecord.of(event.model, Ownership.of(job))
         try:
             if not self.registry.among(Viewer(place.guild_id, place.channel_ids, place.user_id), [model]):

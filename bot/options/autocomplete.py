@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 def choices(known: Iterable[str | tuple[str, str]], typed: str) -> list[app_commands.Choice[str]]:
-    """What to offer while somebody types: entries whose name contains what is typed so far.
+    """Return what to offer while somebody types: entries whose name contains what is typed so far.
 
     `known`: names, or (name, value). Values that Discord would not take are left out.
     """
@@ -32,7 +32,7 @@ def choices(known: Iterable[str | tuple[str, str]], typed: str) -> list[app_comm
 
 
 async def in_time(found: Awaitable[list[T]]) -> list[T]:
-    """What was found; nothing when Redis or the disk is away or slow: people can type the name all the same."""
+    """Return what was found, or nothing if Redis or the disk is slow: people can still type the name."""
     try:
         async with asyncio.timeout(_OFFERED_S):
             return await found

@@ -14,19 +14,19 @@ SEED_LIMIT = 2_000
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 HOTTEST = 2.0
 TEMPERATURE_STEP = 0.2
-"""Of the buttons Hotter and Cooler."""
+"""Step of the buttons Hotter and Cooler."""
 _TEMPERATURES = "0.4,0.8,1.2"
 
 
 def seed(words: str) -> str:
-    """The words to continue, unless they are too long."""
+    """Return the words to continue. Raises UserError if they are too long."""
     if len(words) > SEED_LIMIT:
         raise UserError(f"Your words have {len(words):,} characters.", f"Use at most {SEED_LIMIT:,} characters.")
     return words
 
 
 def in_range(name: str, value: float | None, low: float, high: float) -> None:
-    """An option's value; both limits are inclusive. None: the option was left out."""
+    """Check an option's value (None: it was left out); both limits are inclusive. Raises UserError."""
     if value is not None and not low <= value <= high:
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         shown = shown if len(shown) <= 12 else f"{shown[:12]}…"
@@ -78,7 +78,7 @@ def several(name: str, typed: str | None, most: int, example: str) -> tuple[str,
 
 
 def temperatures(typed: str | None, most: int) -> tuple[float, ...]:
-    """As `several`."""
+    """Read a comma-separated list of temperatures, as `several`."""
     remedy = f"Choose numbers from 0 to {HOTTEST:g}, as in `--temperatures {_TEMPERATURES}`."
     where = " in `--temperatures`"
     numbers = [temperature(item, remedy, where) for item in several("temperatures", typed, most, _TEMPERATURES)]
@@ -87,7 +87,7 @@ def temperatures(typed: str | None, most: int) -> tuple[float, ...]:
 
 
 def each_once(what: str, items: Sequence[str]) -> None:
-    """`items`: as they are shown."""
+    """Refuse an item that is named twice. `items`: as they are shown. Raises UserError."""
     twice = next((item for item in items if items.count(item) > 1), None)
     if twice is not None:
         raise UserError(f"{what} names {twice} twice.", "Give each one once.")

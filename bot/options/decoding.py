@@ -1,4 +1,4 @@
-"""What people send, as it comes from Discord: surrogates, quotation marks, mentions, replies, formatting, files."""
+"""Readers of what comes from Discord: surrogates, quotation marks, mentions, replies, formatting, files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class PlainWords(StringView):
 
 
 def to_bot(message: discord.Message, bot_id: int) -> str | None:
-    """A message's words to the bot: it mentions it, or replies with a mention to its words. Else None."""
+    """Return a message's words to the bot; None: it neither mentions it nor replies, with a mention, to its words."""
     mention = re.compile(rf"<@!?{bot_id}>")
     if mention.search(message.content):
         return " ".join(mention.sub(" ", message.content).split())
@@ -88,7 +88,7 @@ async def replied_to(message: discord.Message) -> discord.Message | None:
 
 
 async def fetched(channel: discord.abc.Messageable, message_id: int) -> discord.Message | None:
-    """None: it is gone, or hidden from the bot. Raises discord.HTTPException: Discord is in trouble."""
+    """Fetch a message; None: it is gone or hidden. Raises discord.HTTPException if Discord is in trouble."""
     try:
         return await channel.fetch_message(message_id)
     except discord.HTTPException as error:
@@ -107,7 +107,7 @@ def message_text(message: discord.Message) -> str:
 
 
 def require_one_file(ctx: Context) -> None:
-    """Raises UserError: several files were attached, of which discord.py ignores all but the first."""
+    """Refuse several files, of which discord.py would ignore all but the first. Raises UserError."""
     if (count := len(ctx.message.attachments)) > 1:
         raise UserError(f"You attached {count} files; `{ctx.command}` takes one.", "Send it again with one of them.")
 

@@ -25,7 +25,7 @@ _SWITCH_VALUES = frozenset(
     {"yes", "no", "y", "n", "true", "false", "t", "f", "1", "0", "on", "off", "enable", "disable"}
 )
 _FORM_FIELDS = 5
-"""Discord's limit; the last of them takes all further options, as typed after a prefix."""
+"""Most fields of a form, by Discord's limit. The last takes all further options, as typed after a prefix."""
 O = TypeVar("O", bound="type[Options]")  # noqa: E741
 
 
@@ -69,7 +69,7 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
     groups = {}  # type: ignore[var-annotated]  # noqa: RUF012
     """Headings of the help page with their attributes; the rest go under "Options"."""
     in_form = tuple[commands.Flag, ...]()
-    """What slash commands leave to a form (`with_form`)."""
+    """Options that slash commands leave to a form (`with_form`)."""
     advanced = False
     """The person wants that form."""
 
@@ -160,7 +160,7 @@ def _checked(flag: commands.Flag, value: str) -> str:
 
 
 def _either(names: Iterable[str]) -> str:
-    """`a`, `b` or `c`, of two or more."""
+    """Join two or more names: `a`, `b` or `c`."""
     *others, last = (f"`{name}`" for name in names)
     return f"{', '.join(others)} or {last}"
 

@@ -93,7 +93,7 @@ class Best:
 
 
 def _names(job: Job) -> dict[str, str]:
-    """Of the models that wrote a text, by id."""
+    """Return the names of the models that wrote a text, by id."""
     if isinstance(job, GenerateJob):
         return {one.model_id: one.name for one in job.mix} or {job.model_id: job.model_name}
     return {one.model_id: one.name for one in job.variants} if isinstance(job, CompareJob) else {}

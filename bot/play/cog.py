@@ -1,4 +1,4 @@
-"""`quiz` and `best`, and the reactions that count."""
+"""Commands `quiz` and `best`, and the reactions that count."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Play(commands.Cog):
     @commands.Cog.listener("on_raw_reaction_add")
     @commands.Cog.listener("on_raw_reaction_remove")
     async def on_reaction(self, payload: discord.RawReactionActionEvent) -> None:
-        """Of a reaction that is removed Discord tells neither who wrote the message nor whether a bot had reacted."""
+        """Count a reaction. If one is removed, Discord tells neither who wrote the message nor who had reacted."""
         me = self.client.user
         by_bot = payload.member is not None and payload.member.bot
         if payload.guild_id is None or me is None or payload.user_id == me.id or by_bot:

@@ -122,7 +122,7 @@ class Quiz(Service):
         )
 
     async def _model(self, who: Actor, name: str | None) -> ModelRecord:
-        """Raises UserError: none that may be used here, or of no text that may be shown, and told apart."""
+        """Return the model to guess about. Raises UserError if its text may not be shown, or can't be told apart."""
         if name is not None and name.strip().lower() == STARTER:
             raise UserError("The starter keeps no text to show passages of.", "Name a model that was trained here.")
         model = await self.registry.choose(who.viewer, name)
@@ -156,7 +156,7 @@ class Quiz(Service):
             await redis_call(pipe.execute())
 
     async def _passages(self, job: QuizJob, event: Quizzed) -> list[str]:
-        """Within the blocklist of now."""
+        """Return the passages, masked by the blocklist as it is now."""
         blocked = await self.servers.blocklist(job.place.guild_id)
         return [blocked.mask(passage) for passage in event.passages]
 

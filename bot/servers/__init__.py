@@ -1,1 +1,1 @@
-"""Servers: their settings, who asks, and who may do what, where and how often."""
+"""Settings, rights and cooldowns of servers."""

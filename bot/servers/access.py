@@ -1,4 +1,4 @@
-"""Who asks for something, and where; who may do what, where and how often; who and what is still there, by Discord."""
+"""Rights: who asks and where, what they may do there and how often; and whether members and channels still exist."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def place_of(guild_id: int, channel: Where, user_id: int) -> Place:
 
 
 class Viewer(NamedTuple):
-    """Who asks for models, and where: a channel and, for a thread, its parent. `user_id` None: nobody, as when the bot
-    speaks by itself."""
+    """A place and a person that models are for: a channel and, for a thread, its parent. `user_id` None: nobody, as
+    when the bot speaks by itself."""
 
     guild_id: int
     channel_ids: Sequence[int]
@@ -64,7 +64,10 @@ class Viewer(NamedTuple):
 
 @dataclass(frozen=True)
 class Actor:
-    """`request_id`: of the message or interaction, the same if Discord delivers it twice; `message_id`: see `Place`."""
+    """A person who asks for something in a server's channel.
+
+    `request_id`: of the message or interaction, the same if Discord delivers it twice. `message_id`: see `Place`.
+    """
 
     user: User
     channel: Where
@@ -80,7 +83,7 @@ class Actor:
 
     @classmethod
     def of_interaction(cls, interaction: discord.Interaction[Any]) -> Actor:
-        """Raises UserError: outside of a server."""
+        """Make one of an interaction. Raises UserError outside of a server."""
         if interaction.guild_id is None or interaction.channel is None:
             raise servers_only()
         pressed = interaction.message.id if interaction.message is not None else None
@@ -104,7 +107,7 @@ class Actor:
 
 
 def guild_of(client: discord.Client, who: Actor) -> discord.Guild:
-    """Raises UserError: the bot does not know it: it has its commands there alone, or is only just connecting."""
+    """Return the server. Raises UserError if the bot is no member of it, or is only just connecting."""
     guild = client.get_guild(who.guild_id)
     if guild is None:
         raise UserError("I don't see this server yet.", "Try again in a moment; I must be a member of it.")
@@ -116,13 +119,13 @@ def is_admin(user: User) -> bool:
 
 
 def require_admin(user: User) -> None:
-    """Raises UserError: the person lacks Manage Server."""
+    """Refuse a person without Manage Server. Raises UserError."""
     if not is_admin(user):
         raise UserError("Only members with Manage Server can do this.", "Ask one of them.")
 
 
 def rights_in(user: User, place: Place) -> discord.Permissions | None:
-    """What a person may do in a place; None when it is hidden from them.
+    """Return what a person may do in a place; None: it is hidden from them.
 
     Who is in a private thread is not known, nor whether an archived thread is private: both count as hidden from all
     but those who may manage threads.
@@ -151,7 +154,7 @@ def can_view(user: User, place: Place) -> bool:
 
 class TooSoon(UserError):
     def __init__(self, seconds: float) -> None:
-        """`seconds`: until the cooldown is over."""
+        """Tell to wait. `seconds`: until the cooldown is over."""
         super().__init__("That was a bit fast.", f"Try again in {max(1, round(seconds))} s.")
 
 
@@ -171,7 +174,7 @@ def keep_cooldown() -> None:
 
 
 class Access:
-    """Who may do what in a server, as its admins have set it. They themselves may do everything, everywhere.
+    """Rights in a server, as its admins have set them. They themselves may do everything, everywhere.
 
     How often is for everybody; cooldowns are in Redis, so that a restart forgets none.
     """
@@ -295,7 +298,7 @@ def channel_number(typed: str) -> int | None:
 
 
 def named_channel(guild: discord.Guild, user: User, typed: str) -> Readable | None:
-    """By mention, name or id; None: there is none that the person and the bot both see."""
+    """Find a channel by mention, name or id; None: there is none that the person and the bot both see."""
     number, name = channel_number(typed), typed.strip().lower().removeprefix("#")
     seen = visible_channels(guild, user)
     return next((one for one in seen if one.id == number or one.name.lower() == name), None)
@@ -314,7 +317,7 @@ def require_permissions(ctx: Context) -> None:
 
 
 def require_all(have: discord.Permissions, channel: Where) -> None:
-    """Raises UserError: names the permissions for its answers that the bot lacks."""
+    """Refuse if the bot lacks permissions for its answers. Raises UserError, which names them."""
     basic = ("view_channel", _sending(channel))
     missing = [name for name in (*basic, *_BESIDES) if not getattr(have, name)]
     if missing:
@@ -324,7 +327,7 @@ def require_all(have: discord.Permissions, channel: Where) -> None:
 
 
 def lacking(where: str, rights: Iterable[str]) -> UserError:
-    """What to tell of permissions (discord.py's names) that the bot has not in a channel."""
+    """Return an error about permissions (discord.py's names) that the bot lacks in a channel."""
     named = ", ".join(rights).replace("_", " ").title().replace(" In ", " in ")  # as Discord's client shows them
     return UserError(
         f"I'm missing permissions in {where}: {named}.",
@@ -333,7 +336,7 @@ def lacking(where: str, rights: Iterable[str]) -> UserError:
 
 
 def require_writer(interaction: discord.Interaction[Any]) -> None:
-    """Raises UserError: whoever pressed may not write in the channel, so could not give the command."""
+    """Refuse who may not write in the channel, and so could not give the command. Raises UserError."""
     if interaction.guild_id is not None and not may_send(interaction.permissions, interaction.channel):
         raise UserError(
             "You can't send messages in this channel, so this does nothing for you.",

@@ -27,7 +27,7 @@ MOST_TYPED = 4_000
 _READ_S = 1.5
 """Settings are read before an interaction is acknowledged, for which Discord allows 3 s."""
 _SPARED_S = 2.0
-"""How long Redis is not asked again after it did not answer: an interaction reads settings more than once."""
+"""Pause before a silent Redis is asked again: an interaction reads settings more than once."""
 
 _compiled = functools.lru_cache(maxsize=32)(Blocklist)
 log = structlog.get_logger()
@@ -88,10 +88,10 @@ class Quotas(NamedTuple):
 
 
 class GuildSettingsStore:
-    """In Redis. One bot process serves a server, so each server's settings are read only once."""
+    """Settings of servers, in Redis. One bot process serves a server, so its settings are read only once."""
 
     def __init__(self, settings: Settings, connection: redis.asyncio.Redis, *, can_read_messages: bool = True) -> None:
-        """`can_read_messages`: whether Discord lets the bot read messages."""
+        """Read and write through `connection`. `can_read_messages`: whether Discord lets the bot read messages."""
         self._can_read_messages = can_read_messages
         self._settings = settings
         self._redis = connection
@@ -146,7 +146,7 @@ class GuildSettingsStore:
         self._known[guild_id] = settings
 
     async def prefix(self, guild_id: int | None) -> str:
-        """What a command begins with there; the operator's while Redis is away and it is not known.
+        """Return what commands begin with in a server; the operator's prefix while Redis is away.
 
         `/` in servers where messages cannot be read; direct messages always can.
         """
@@ -165,7 +165,7 @@ class GuildSettingsStore:
 
     @property
     def most(self) -> Quotas:
-        """What the operator allows."""
+        """Return the operator's limits."""
         settings = self._settings
         return Quotas(settings.train_jobs_per_user, settings.train_jobs_per_server, settings.server_disk_mb)
 
@@ -175,11 +175,11 @@ class GuildSettingsStore:
         return Quotas(**within)
 
     async def channel(self, channel_ids: list[int]) -> ChannelChoices:
-        """`channel_ids`: the channel and, for a thread, its parent, which decides what the thread has not chosen."""
+        """Return a channel's choices. For a thread, its parent (second id) decides what the thread has not chosen."""
         return read_choices([await redis_call(self._redis.hgetall(keys.channel(one))) for one in channel_ids])
 
     async def choose(self, channel_id: int, name: Literal["temperature", "chat"], value: float | None) -> None:
-        """None: as if nobody had chosen."""
+        """Set a choice of a channel, or (None) take it back."""
         key = keys.channel(channel_id)
         await redis_call(self._redis.hdel(key, name) if value is None else self._redis.hset(key, name, f"{value:g}"))
 
@@ -191,7 +191,7 @@ async def guilds_with(client: redis.asyncio.Redis, *kinds: Callable[[str], str])
 
 
 def checked_prefix(typed: str) -> str:
-    """What an admin wants commands to begin with. Raises UserError: that cannot work, and why."""
+    """Return a command prefix as an admin typed it. Raises UserError if it cannot work."""
     prefix = typed.strip()
     shown = prefix[:20].replace("`", "'")
     example = "Use one to five characters, ending in a symbol, such as `?`, `$$` or `g!`."
@@ -223,7 +223,7 @@ def checked_blocklist(typed: str) -> tuple[str, ...] | None:
 
 
 def read_choices(hashes: Sequence[dict[bytes, bytes]]) -> ChannelChoices:
-    """From a channel's hash in Redis and, for a thread, its parent's after it."""
+    """Read the choices from a channel's hash in Redis and, for a thread, its parent's after it."""
     chosen = next((one for one in hashes if b"model" in one), {})
     found = ChainMap({b"keep": chosen.get(b"keep", b"0")}, *hashes)  # said of that model alone
     return ChannelChoices.model_validate({name.decode(): value.decode() for name, value in found.items()})

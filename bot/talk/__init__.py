@@ -1,1 +1,1 @@
-"""What the bot says unasked."""
+"""Speaking unasked, and personas."""

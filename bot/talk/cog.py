@@ -1,4 +1,4 @@
-"""`speak`, `quiet`, `persona` and `talk`, and what the bot hears."""
+"""Commands `speak`, `quiet`, `persona` and `talk`, and what the bot hears."""
 
 from __future__ import annotations
 

@@ -42,9 +42,9 @@ from shared.settings import Settings
 
 MARK = " · model"
 PAUSE_S = (3.0, 8.0)
-"""Between two texts of a talk."""
+"""Pause between two texts of a talk."""
 LETTER = f"{UNASKED}-p"
-"""Of their jobs' ids: `u-p-REQUEST-TURN-CALL`. As `UNASKED` ones, none is posted late or again."""
+"""Beginning of their jobs' ids: `u-p-REQUEST-TURN-CALL`. As `UNASKED` ones, none is posted late or again."""
 _CALL = r"[a-z0-9][a-z0-9_-]{0,19}"
 _CALLED = re.compile(rf"(?<![\w@<./])@({_CALL})(?![\w-])", re.IGNORECASE)
 _RESERVED = ("everyone", "here", "systemmessage", "stop")
@@ -64,7 +64,8 @@ class PersonaUnavailable(UserError):
 
 @dataclass(eq=False, repr=False)
 class Personas(Service):
-    """`talks`: by channel or thread, with who wanted it. `hooks`: by channel; their tokens are nowhere else."""
+    """Has personas speak and talk. `talks`: by channel or thread, with who wanted it. `hooks`: by channel; their
+    tokens are nowhere else."""
 
     client: discord.Client
     settings: Settings
@@ -86,7 +87,7 @@ class Personas(Service):
         return {call: one for call, one in known.items() if set(here) & set(one.channels)}
 
     async def called(self, message: discord.Message) -> tuple[str, str] | None:
-        """Whom a person's message calls, by `@mary` or as a reply, and its words to them."""
+        """Return whom a person's message calls, by `@mary` or as a reply, and its words to them."""
         try:
             known = await self.here(message.guild.id, channel_ids(message.channel)) if message.guild is not None else {}
             above = message.reference.resolved if known and message.reference is not None else None
@@ -137,7 +138,7 @@ class Personas(Service):
         return await channel.send(f"-# **{plain(persona.title)}**{MARK}\n{text}", suppress_embeds=True, nonce=nonce)
 
     async def _speaking(self, who: Actor, call: str) -> tuple[Persona, ModelRecord]:
-        """Who speaks, and what writes. Raises UserError: nobody; PersonaUnavailable: nothing."""
+        """Return a persona and its model. Raises UserError: no such persona; PersonaUnavailable: no model."""
         prefix = await self.servers.prefix(who.guild_id)
         if (persona := (await self.here(who.guild_id, who.here)).get(call)) is None:
             raise UserError(f"No `@{call}` speaks here any more.", f"`{prefix}persona` lists who does.")
@@ -152,7 +153,7 @@ class Personas(Service):
             ) from problem
 
     async def answer(self, who: Actor, call: str, fields: Fields, send: Send) -> None:
-        """As `say`; that it can't is told once in a channel, until it speaks there again."""
+        """Have a persona say something. If it can't, say so once in a channel, until it speaks there again."""
         try:
             await self.say(who, call, fields)
         except PersonaUnavailable as problem:

@@ -1,4 +1,4 @@
-"""What is known of channels in which the bot may speak unasked: in Redis, and a part of it in memory."""
+"""Channels in which the bot may speak unasked: their state in Redis, and a part of it in memory."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Rooms:
         return taken
 
     async def left(self, channel_id: int, guild_id: int) -> tuple[int, int]:
-        """How many texts more a channel and its server may have within the hour."""
+        """Return how many more texts a channel and its server may have within the hour."""
         since, most = time.time() - _HOUR_S, min((await self.room(channel_id)).speak.most, MOST_AN_HOUR)
         spoken = [await redis_call(self._redis.zcount(key, since, "+inf")) for key in _spoken(channel_id, guild_id)]
         return max(0, most - spoken[0]), max(0, MOST_IN_A_SERVER - spoken[1])

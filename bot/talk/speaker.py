@@ -33,9 +33,9 @@ from shared.events import Generated
 LATE_S = 60.0
 """A text that is ready so long after the message that called for it is not posted."""
 REST_S = 60.0
-"""Between two texts in a channel, or two tries: in a busy one an hour's texts would all come in its first minute."""
+"""Pause between two texts in a channel: in a busy one an hour's texts would all come in its first minute."""
 WORDS_S = 1_800.0
-"""So long words to the bot are kept, in memory, for what it says next there."""
+"""Time for which words to the bot are kept, in memory, for what it says next there."""
 _WORDS_CHARS = 1_000
 _PLACES_KEPT = 1_000
 
@@ -54,10 +54,10 @@ class Speaker(Service):
     rooms: Rooms
     _busy: set[str] = field(init=False, default_factory=set)
     _words: OrderedDict[int, tuple[int | None, str, float]] = field(init=False, default_factory=OrderedDict)
-    """By channel or thread: who was the last to say something to the bot, what, and when (monotonic)."""
+    """The last person who spoke to the bot in a channel or thread, their words, and when (monotonic)."""
 
     async def hear(self, message: discord.Message) -> None:
-        """Anybody's message. Raises redis.RedisError."""
+        """Hear anybody's message, and speak if it is time. Raises redis.RedisError."""
         me, of_person = self.client.user, not message.author.bot and message.webhook_id is None
         if message.guild is None or not of_person or me is None or self.stopped:
             return
@@ -155,7 +155,7 @@ class Speaker(Service):
         return ""
 
     async def _against(self, channel: Any) -> tuple[str, str] | None:
-        """What keeps the bot from speaking in a server's channel now: in a word, and in a sentence."""
+        """Return what keeps the bot from speaking in a channel now: in a word, and in a sentence."""
         here = channel_ids(channel)
         room, own = await self.rooms.room(here[-1]), await self.servers.get(channel.guild.id)
         rights = channel.permissions_for(channel.guild.me)
@@ -172,7 +172,7 @@ class Speaker(Service):
         return None
 
     async def told(self, channel: Any) -> str:
-        """What the bot will do in a server's channel. Raises redis.RedisError."""
+        """Say what the bot will do in a server's channel. Raises redis.RedisError."""
         here = channel_ids(channel)
         room, against = await self.rooms.room(here[-1]), await self._against(channel)
         if against is None:

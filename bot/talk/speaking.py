@@ -1,4 +1,4 @@
-"""What makes the bot speak in a channel unasked: as an admin types it, as it is told, and whether a message does."""
+"""Rules for speaking unasked in a channel: read from what an admin types, shown, and applied to messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _matcher = functools.lru_cache(maxsize=256)(blocklist.Blocklist)
 
 @dataclass(frozen=True)
 class Speaking:
-    """What an admin chose for a channel; where the first four are 0 or empty, the bot does not speak by itself.
+    """The rules of a channel. If the first four are 0 or empty, the bot does not speak by itself.
 
     Attributes:
         chance: that a message is followed by a text.
@@ -56,7 +56,7 @@ class Speaking:
 
     @property
     def lines(self) -> str:
-        """What `parse` makes the same of."""
+        """Return lines from which `parse` makes the same rules."""
         lines = (
             (self.chance, f"{100 * self.chance:g}%"),
             (self.messages, f"every {self.messages}"),
@@ -90,7 +90,7 @@ class Speaking:
 
 
 def parse(lines: str, now: Speaking | None = None) -> Speaking:
-    """What is chosen once an admin has typed lines like `EXAMPLES`. Raises UserError: it can't be, and why."""
+    """Read the rules from lines like `EXAMPLES`. Raises UserError, which says why they can't be."""
     now = now or Speaking()
     for line in filter(None, (" ".join(line.split()) for line in lines.splitlines())):
         now = replace(now, **_changes(line))

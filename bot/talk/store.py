@@ -14,7 +14,7 @@ from bot.background import redis_call
 from shared import keys
 
 MOST_PERSONAS = 25
-"""In a server."""
+"""Most personas of a server."""
 Change = Callable[["Persona"], dict[str, Any]]
 """Returns the fields of a persona that change."""
 

@@ -1,1 +1,1 @@
-"""Texts: generated, continued, compared, mixed, measured for surprise, and the chat."""
+"""Generating, comparing and measuring texts, and the chat."""

@@ -1,4 +1,4 @@
-"""What becomes of texts and of their requests afterwards: gone on with, asked for at another temperature, covered."""
+"""Changes of requests and their texts: continued, at another temperature, or with words covered."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ E = TypeVar("E", Generated, Compared, Surprised)
 
 
 def end_of(text: str) -> dict[str, Any]:
-    """`seed` and `shown` of a job that continues `text` from its end; the answer shows only a short tail of it."""
+    """Return `seed` and `shown` of a job that continues `text`; the answer shows only a short tail of it."""
     seed = text.replace(MASK, "")[-CONTINUE_FROM:]  # no model knows the mask
     return {"seed": seed, "shown": len(tail(seed, CONTINUED_SHOWN))}
 

@@ -1,4 +1,4 @@
-"""`generate`, `compare` and `surprise`."""
+"""Commands `generate`, `compare` and `surprise`."""
 
 from __future__ import annotations
 

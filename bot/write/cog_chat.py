@@ -1,4 +1,4 @@
-"""`chat`, and the answers to mentions."""
+"""Command `chat`, and the answers to mentions."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class Chat(commands.Cog):
         )
 
     async def _not_yet(self, ctx: Context) -> None:
-        """A reaction: a message would take as much room as an answer. Once per person and cooldown, against floods."""
+        """React, as a message would take as much room as an answer. Once per person and cooldown, against floods."""
         assert ctx.guild is not None
         wait = self.settings.chat_cooldown_s
         try:

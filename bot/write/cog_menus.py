@@ -1,4 +1,4 @@
-"""What the menu of a message offers, and **Delete** under a text: continued, drawn, deleted, never said again."""
+"""The menu of a message: continue it, draw its surprise, delete it, never say it again; and **Delete** under a text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class Menus(commands.Cog):
-    """`forget`: deletes a request with its answer."""
+    """Adds the menus. `forget` deletes a request with its answer."""
 
     bot: commands.Bot
     servers: GuildSettingsStore
@@ -95,7 +95,7 @@ class Menus(commands.Cog):
         await self._delete(press.actor, press.interaction.message)
 
     async def _delete(self, who: Actor, message: discord.Message) -> None:
-        """Raises UserError: it is no text of the bot's, not this person's to delete, or gone already."""
+        """Delete a text. Raises UserError if it is none of the bot's, not this person's to delete, or gone already."""
         job_id, job = await self._text_in(message)
         asked_by = job.place.user_id if job is not None else None
         if who.user.id != asked_by and not moderates(who.user, who.place):

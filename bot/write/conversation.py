@@ -1,4 +1,4 @@
-"""What an answer in a chat goes on from: the bot's own words and those spoken to it, up a chain of replies or in a
+"""Conversations that a chat answer continues: the bot's words and those spoken to it, up a chain of replies or in a
 thread. All of it is on Discord, so it is the same after a restart."""
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from shared.jobs import MOST_CANDIDATES, GenerateJob, Piece, authors_of
 from shared.models import ModelRecord
 
 MOST_TURNS = 6
-"""Before the words that are answered."""
+"""Most turns before the words that are answered."""
 MOST_CHARS = 400
-"""Of the seed. What lies more than 300 characters back changed no loss by 0.001 nats (decision 119)."""
+"""Most characters of the seed. What lies more than 300 characters back changed no loss by 0.001 nats (decision 119)."""
 _MOST_FETCHED = 3
 """Messages that Discord is asked for, one request each; each comes with the one that it replies to."""
 _LOOKED_THROUGH = 30
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 
 class Turn(NamedTuple):
-    """What was said: by the bot (`speaker` None) or to it. `author`: whose words they are; None: the bot's."""
+    """Words said by the bot (`speaker` None) or to it. `author`: whose words they are; None: the bot's."""
 
     speaker: int | None
     text: str
@@ -57,12 +57,12 @@ class Conversation:
     consents: ConsentStore
 
     async def heard(self, who: Actor, message: discord.Message, words: str, model: ModelRecord) -> dict[str, Any]:
-        """Fields of the job in which `model` answers to `words`, which `message` has."""
+        """Return fields of the job in which `model` answers to `words`, which `message` has."""
         turns = [*await self._before(who, message), Turn(who.user.id, words, who.user.id)]
         return await self.after(who, turns, model)
 
     async def after(self, who: Actor, turns: Sequence[Turn], model: ModelRecord) -> dict[str, Any]:
-        """As `heard`, after what was said; after nothing: as a line of the model's text, or a line of the bot's."""
+        """Return fields of the job that continues `turns`; without any, it begins a line of its own."""
         names = await self._names(who.guild_id, turns, model)
         lines = [(turn.author, _line(turn, names)) for turn in turns]
         kept: list[tuple[int | None, str]] = []
@@ -123,7 +123,8 @@ class Conversation:
         return me.id if me is not None else 0
 
     def _spoken(self, message: discord.Message, *, answered: bool = False) -> Turn | None:
-        """None: it is neither the bot's nor spoken to it. `answered`: by the bot, so a mention was enough."""
+        """Return a message as a turn; None: it is neither the bot's nor spoken to it. `answered`: by the bot, so that a
+        mention was enough."""
         if is_said(message, self._me):
             return Turn(None, message_text(message).replace(MASK, ""), None)
         author = message.author
@@ -148,7 +149,7 @@ class Conversation:
     # ------------------------------------------------------------------ speakers
 
     async def _names(self, guild_id: int, turns: Sequence[Turn], model: ModelRecord) -> dict[int | None, str] | None:
-        """What each speaker is called in the lines that a model has learned; None: these have no names.
+        """Return what each speaker is called in the lines that a model has learned; None: these have no names.
 
         Their own pseudonym, as long as they agree; the bot, and whoever has none, is called as nobody is.
         """
@@ -167,7 +168,7 @@ class Conversation:
 
 
 def _line(turn: Turn, names: dict[int | None, str] | None) -> str:
-    """Of a text of lines with names one line, cleaned as those; else what was said, and a line's end."""
+    """Return a turn as a line: with its speaker's name and cleaned, or (no names) as it was said."""
     if names is None:
         return f"{turn.text.strip()[-MOST_CHARS:]}\n"
     one_line = " ".join(turn.text.split())

@@ -72,13 +72,13 @@ def shown_seed(job: GenerateJob, answer: Generated) -> str:
 
 
 def chatted(answer: Generated, learn: str | None = None) -> str:
-    """`learn`: as of `generated`, in small print."""
+    """Return a chat answer. `learn`: as of `generated`, in small print."""
     said = plain(shorten_words(answer.text.strip(), _CHAT_LIMIT)) or "…"
     return said if learn is None else f"{said}\n-# {learn}"
 
 
 def generated_footer(job: GenerateJob, answer: Generated) -> str:
-    """What is needed to generate the same text again: the model, or `alice 70 % + dracula 30 %`, and how it drew."""
+    """Say how to generate the same text again: the model, or `alice 70 % + dracula 30 %`, and how it drew."""
     total = sum(part.weight for part in job.mix)
     mixed = " + ".join(f"{part.name} {percent(part.weight / total)}" for part in job.mix)
     said = [mixed or job.model_name, f"temperature {answer.temperature:g}"]

@@ -16,7 +16,7 @@ from bot.write.generate import Generating
 
 @dataclass(frozen=True)
 class Write:
-    """What other features need to write texts."""
+    """The parts that other features need."""
 
     generating: Generating
     conversation: Conversation

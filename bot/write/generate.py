@@ -1,4 +1,4 @@
-"""Texts: what a command, a button, a form or a mention asks for becomes a job, whose answer is posted."""
+"""Generating texts: a request of a command, button, form or mention becomes a job, and its answer is posted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from shared.settings import Settings
 FROM_CORPUS_LENGTH = 1_000  # the tutorial's
 CHAT_LENGTH = 200
 TOLD_EVERY_S = 24 * 3600.0
-"""How a model is made is told once in so long in a channel that has none."""
+"""Pause between two hints, in a channel without a model, on how to make one."""
 DOUBLE_CLICK_S = 1.0
 """A second press by the same person within this time counts as a double click, even where there is no cooldown."""
 _FIELDS = (
@@ -116,7 +116,7 @@ class Generating:
     # ------------------------------------------------------------------ jobs
 
     def temperature(self, choices: ChannelChoices, model: ModelRecord) -> float | None:
-        """For a text that names none; None: the model's own."""
+        """Return the temperature of a text that names none; None: the model's own."""
         return None if model.recipe == "classic" else choices.temperature
 
     async def _job(self, who: Actor, request: Request, letter: str) -> GenerateJob:
@@ -245,7 +245,7 @@ class Generating:
         return changes.masked(event, await self.servers.blocklist(job.place.guild_id))
 
     async def _no_model(self, place: Place, model_ids: Collection[str]) -> str | None:
-        """What to say where the starter writes because the channel has no model; None: it has one."""
+        """Say why the starter writes if the channel has no model; None: it has one."""
         if STARTER not in model_ids:
             return None
         models, current = await self.registry.channel_models(Viewer(place.guild_id, place.channel_ids))

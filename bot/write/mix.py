@@ -1,4 +1,4 @@
-"""`--mix a:0.7,b:0.3`: several models that write one text together."""
+"""Option `--mix a:0.7,b:0.3`: several models write one text together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PART = re.compile(rf"([^\s:]+)(?:\s*:\s*({_SHARE}))?")
 
 
 class Part(NamedTuple):
-    """`weight` is the share before the shares are made to sum to 1."""
+    """A model of a mixture. `weight`: its share, before the shares are made to sum to 1."""
 
     name: str
     weight: float
