@@ -33,7 +33,7 @@ from galvanic.sampling import Sampling
 from galvanic.streams import Streams
 from galvanic.text import CharVocabulary, Ids, ScoringText, Seed, Vocabulary, get_recipe, make_vocabulary
 from galvanic.text.classic import pad
-from galvanic.text.edges import LOOK, cut, draw_line, joins, whole_words
+from galvanic.text.edges import LOOK, cut, joins, pick_line, whole_words
 from galvanic.text.recipe import UNICODE_SCALARS
 from galvanic.units import count
 from galvanic.windows import Windows
@@ -194,7 +194,7 @@ class Author(ABC):
         That text is empty if the model keeps nothing of its corpus. Raises UserError if the deadline passes.
         """
         if request.from_line:
-            line = draw_line(lambda: self._text_of(self.draw_window(random)))
+            line = pick_line(lambda: self._text_of(self.draw_window(random)))
             if line.strip():
                 return replace(self._read_seed(line), notes=()), line  # its notes are about what a person types
         window = self.draw_window(random)

@@ -12,7 +12,7 @@ from galvanic.copying import RUN, copy_score
 from galvanic.errors import UserError
 from galvanic.generate import AS_THE_TUTORIAL, TextModel
 from galvanic.request import WriteRequest
-from galvanic.text.edges import LOOK, begun, cut
+from galvanic.text.edges import LOOK, cut, drop_partial_word
 
 MOST, LEAST = 200, 40  # characters of a passage
 _TRIES = 6
@@ -60,5 +60,5 @@ def pick_passages(
 
 def _normalised(text: str) -> str:
     """Replace blank space with one space, or with one line end if it has any, so that verse looks alike in all."""
-    lines = (" ".join(line.split()) for line in begun(text).split("\n"))
+    lines = (" ".join(line.split()) for line in drop_partial_word(text).split("\n"))
     return "\n".join(filter(None, lines))

@@ -19,7 +19,7 @@ from galvanic.sampling import Sampling
 from galvanic.streams import uniform_network
 from galvanic.text import Prepared
 from galvanic.text.classic import pad
-from galvanic.text.edges import LONGEST, LOOK, begun, cut
+from galvanic.text.edges import LONGEST, LOOK, cut, drop_partial_word
 from galvanic.text.vocabulary import id_type
 
 SAMPLE_CHARS = 240  # length of a sample that is shown
@@ -89,7 +89,7 @@ class SampleWriter:
             seed = self.windows[random.integers(len(self.windows))].astype(np.int32)
             rows.append(Row(seed, sampling, random, enough))
         texts = map(vocabulary.decode, author.write(rows))
-        return tuple(self.cut(text if self._classic else begun(text), chars) for text in texts)
+        return tuple(self.cut(text if self._classic else drop_partial_word(text), chars) for text in texts)
 
     def cut(self, text: str, chars: int) -> str:
         """Cut a text to at most so many characters, at the end of a sentence or word."""

@@ -1,4 +1,4 @@
-"""`galvanic`: the engine on the command line, and whatever is installed around it.
+"""The command `galvanic`: the engine on the command line, and the plugins that are installed.
 
 The server's commands join as plugins: entry points of the group `galvanic.commands`, each a function that gets a `Cli`.
 TensorFlow is imported only by the commands that need it.
@@ -23,7 +23,7 @@ Plugin = Callable[[Cli], None]
 
 
 def main(arguments: list[str] | None = None, plugins: Iterable[Plugin] | None = None, program: str = "galvanic") -> int:
-    """Run one command; return its exit status (2: the person's own error). `plugins`: None: those installed."""
+    """Run a command, and return its exit status (2: the person's own error). `plugins`: None: those installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     cli = Cli(program)
     _add_engine(cli)
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None, plugins: Iterable[Plugin] | None = 
     try:
         return cli.run(arguments)
     except BrokenPipeError:
-        # The reader of the output has gone; Python would complain once more while flushing at exit.
+        # The reader of the output is gone. Without this, Python would report it again when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (UserError, OSError) as error:
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None, plugins: Iterable[Plugin] | None = 
 
 
 def _installed() -> Iterable[Plugin]:
-    """The plugins that can be imported, with all that they need; somebody's own `worker.py` is none of them."""
+    """Yield the plugins that can be imported with all that they need."""
     for entry in entry_points(group="galvanic.commands"):
         try:
             plugin: Plugin = entry.load()
@@ -60,10 +60,10 @@ def _add_engine(cli: Cli) -> None:
     def add_force(command: argparse.ArgumentParser) -> None:
         command.add_argument("--force", action="store_true", help="replace the model that is there")
 
-    inspect = cli.add("inspect", "Say what a recipe makes of a text.", lambda given: commands.inspect(given, cli))
+    inspect = cli.add("inspect", "Say what a recipe makes of a text.", lambda options: commands.inspect(options, cli))
     add_text(inspect)
 
-    train = cli.add("train", "Train a model.", lambda given: commands.train(given, cli))
+    train = cli.add("train", "Train a model.", lambda options: commands.train(options, cli))
     add_text(train)
     train.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the file to write, NAME.safetensors")
     add_force(train)
@@ -76,7 +76,7 @@ def _add_engine(cli: Cli) -> None:
     network = ("layers", "units", "embedding", "encoding", "dropout", "batch", "length", "learning_rate")
     add_options(chosen, TrainOptions, *network)
 
-    generate = cli.add("generate", "Continue a seed.", lambda given: commands.generate(given, cli))
+    generate = cli.add("generate", "Continue a seed.", lambda options: commands.generate(options, cli))
     generate.add_argument("model", metavar="MODEL", nargs="?", help="a model's file, or starter; left out with --mix")
     generate.add_argument("seed", metavar="SEED", nargs="?", default="", help="the text to continue")
     mixes = "mix the predictions of several models, by weight; the only other argument is then SEED"
@@ -84,7 +84,7 @@ def _add_engine(cli: Cli) -> None:
     add_options(generate, GenerateOptions, *GenerateOptions.model_fields)
 
     score = "Score a text: nats and bits per character."
-    evaluate = cli.add("evaluate", score, lambda given: commands.evaluate(given, cli))
+    evaluate = cli.add("evaluate", score, lambda options: commands.evaluate(options, cli))
     evaluate.add_argument("model", type=Path, metavar="MODEL", help="the file of a model")
     evaluate.add_argument("text", metavar="TEXT", help="a file, or a name from the catalogue")
     evaluate.add_argument("--surprise", action="store_true", help="also the nats of each character")
@@ -101,7 +101,7 @@ def _add_engine(cli: Cli) -> None:
 
 
 def _mix(text: str) -> list[tuple[Path, float]]:
-    """`MODEL:WEIGHT` pairs; a weight left out is 1."""
+    """Read `MODEL:WEIGHT` pairs; a weight that is left out is 1. Raises ArgumentTypeError."""
     parts: list[tuple[Path, float]] = []
     for part in text.split(","):
         folder, colon, weight = part.rpartition(":")

@@ -1,4 +1,4 @@
-"""What commands are made of, and what plugins add to."""
+"""The base of the command line: commands, the options that they share, and what plugins add to."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def _no_text(name: str, keep_licence: bool) -> tuple[str, CorpusInfo]:
 
 
 class Cli:
-    """The commands there are; plugins add theirs, texts that can be had by name, and what a training may take."""
+    """The commands of the command line. Plugins add commands, texts that have a name, and limits."""
 
     def __init__(self, program: str) -> None:
         self.named: Callable[[str, bool], tuple[str, CorpusInfo]] = _no_text
-        """Finds a text that is no file; with True Project Gutenberg's headers and licences are kept."""
-        self.least_chars: Callable[[], int] = lambda: 0  # of a text to learn from
+        """Finds a text by its name; with True it keeps Project Gutenberg's headers and licences."""
+        self.least_chars: Callable[[], int] = lambda: 0  # in a text to learn from
         self.limits: Callable[[], TrainLimits] = TrainLimits
-        self.length: Callable[[], int] = lambda: GenerateOptions().length  # of a text when nobody says how long
+        self.length: Callable[[], int] = lambda: GenerateOptions().length  # of a text, by default
         self._parser = argparse.ArgumentParser(prog=program, description="Learns to write from any text.")
         self._commands = self._parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(self, name: str, summary: str, run: Run, *, json: bool = True) -> argparse.ArgumentParser:
-        """`run` returns the exit status; `json`: it can tell its outcome as JSON, too."""
+        """Add a command. `run` returns its exit status; `json`: it can also print its result as JSON."""
         command = self._commands.add_parser(name, help=summary, description=summary)
         command.set_defaults(run=run)
         if json:
@@ -48,9 +48,9 @@ class Cli:
     def find_text(
         self, name: str, workdir: Path | None, *, keep_licence: bool = False
     ) -> tuple[str | Path, CorpusInfo]:
-        """The text that somebody names: a file, read as `read_file`, or one that a plugin knows.
+        """Find the text that a person names: a file, read by `read_file`, or a text of a plugin.
 
-        Raises UserError where there is no such text, or it is none.
+        Raises UserError if there is no such text, or the file is no text.
         """
         path = Path(name)
         if path.is_file():
@@ -61,9 +61,9 @@ class Cli:
             raise UserError(f"There is no text file {name}.", "Give the path of a file, or a name from the catalogue.")
         return self.named(name, keep_licence)
 
-    def find_source(self, given: argparse.Namespace, workdir: Path) -> tuple[str | Path, CorpusInfo]:
-        """As `find_text`, to learn from. Raises UserError also where it is too short."""
-        body, info = self.find_text(given.text, workdir, keep_licence=given.keep_licence)
+    def find_source(self, options: argparse.Namespace, workdir: Path) -> tuple[str | Path, CorpusInfo]:
+        """Find a text to learn from, as `find_text`. Raises UserError also if it is too short."""
+        body, info = self.find_text(options.text, workdir, keep_licence=options.keep_licence)
         check_length(info.chars, self.least_chars())
         return body, info
 
@@ -71,9 +71,9 @@ class Cli:
 def add_options(
     command: argparse._ActionsContainer, model: type[TrainOptions] | type[GenerateOptions], *fields: str
 ) -> None:
-    """These of its options, as they are declared; what is not given is None, and a switch False."""
-    known = options_of(model)
-    for option in (known[field] for field in fields):
+    """Add options to a command as they are declared. One that is not typed is None, and a switch False."""
+    declared = options_of(model)
+    for option in (declared[field] for field in fields):
         flag, summary = f"--{option.typed}", option.summary
         if option.high is not None and option.usually != DRAWN:
             summary += f", {option.low:,.7g} to {option.high:,.7g}"
@@ -100,9 +100,9 @@ def _reader(model: type[TrainOptions] | type[GenerateOptions], field: str) -> Ca
     return read
 
 
-def given_options(model: type[TrainOptions] | type[GenerateOptions], given: argparse.Namespace) -> dict[str, Any]:
-    """What was typed."""
-    values = {name: getattr(given, name, None) for name in model.model_fields}
+def typed_options(model: type[TrainOptions] | type[GenerateOptions], typed: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that a person typed, by the names of their fields."""
+    values = {name: getattr(typed, name, None) for name in model.model_fields}
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -114,4 +114,5 @@ def positive_int(text: str) -> int:
 
 
 def report(as_json: bool, values: dict[str, Any], lines: list[str]) -> None:
+    """Print a command's result, as a JSON object or as lines."""
     print(json.dumps(values) if as_json else "\n".join(lines), flush=True)

@@ -1,4 +1,4 @@
-"""What the engine's commands do."""
+"""The engine's commands. Each returns its exit status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from galvanic import model_file
-from galvanic.cli.base import Cli, given_options, report
+from galvanic.cli.base import Cli, report, typed_options
 from galvanic.errors import UserError
 from galvanic.model_file import STARTER_FILE, describe, path_for, path_of, start_of
 from galvanic.options import GenerateOptions, TrainOptions
@@ -31,7 +31,7 @@ def inspect(options: argparse.Namespace, cli: Cli) -> int:
         workdir = Path(folder)
         source, info = cli.find_source(options, workdir)
         how = TextOptions(options.recipe or "char", info.hard_wrapped)
-        # A large text's ids lie in a file too, which goes with the folder.
+        # The ids of a large text are in a file as well, which is deleted with the folder.
         prepared = prepare(source, how, workdir=None if isinstance(source, str) else workdir)
     values = {
         "recipe": prepared.recipe,
@@ -62,15 +62,16 @@ def inspect(options: argparse.Namespace, cli: Cli) -> int:
 def generate(options: argparse.Namespace, cli: Cli) -> int:
     author, seed = _author(options)
     default = DEMONSTRATION_LENGTH if options.from_corpus else cli.length()
-    given = {"length": default, **given_options(GenerateOptions, options)}
-    written = author.generate(seed, from_line=not seed.strip() and not options.from_corpus, **given)
+    chosen = {"length": default, **typed_options(GenerateOptions, options)}
+    written = author.generate(seed, from_line=not seed.strip() and not options.from_corpus, **chosen)
     least = "" if written.min_p is None else f"min-p {written.min_p:g}, "
-    told = f"[temperature {written.temperature:g}, {least}random seed {written.random_seed}, {written.seconds:.2f} s]"
-    report(options.json, vars(written), [written.seed + written.text, "", told, *written.notes])
+    how = f"[temperature {written.temperature:g}, {least}random seed {written.random_seed}, {written.seconds:.2f} s]"
+    report(options.json, vars(written), [written.seed + written.text, "", how, *written.notes])
     return 0
 
 
 def _author(options: argparse.Namespace) -> tuple[Author, str]:
+    """Return the model, or the mixture of models, to write with, and the seed."""
     if not options.mix:
         if options.model is None:
             raise UserError(
@@ -143,9 +144,9 @@ def import_(options: argparse.Namespace) -> int:
     return 0
 
 
-def _verdict_lines(found: Verdict) -> list[str]:
-    figures = [f"{name}: {value}" for name, value in found.figures.items()]
-    return [found.headline, *figures] if found.headline else figures
+def _verdict_lines(judgement: Verdict) -> list[str]:
+    figures = [f"{name}: {value}" for name, value in judgement.figures.items()]
+    return [judgement.headline, *figures] if judgement.headline else figures
 
 
 def _new_file(name: Path, options: argparse.Namespace) -> Path:
@@ -178,15 +179,15 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> i
     text, info = cli.find_source(options, workdir)
     if options.name:
         info = info.model_copy(update={"name": options.name})
-    given = given_options(TrainOptions, options)
+    typed = typed_options(TrainOptions, options)
     parent = None
     if (start := start_of(options.parent)) is not None:
-        given["start"] = start
+        typed["start"] = start
     elif options.parent is not None:
         parent = path_of(options.parent)
         if options.recipe is None:
-            given["recipe"] = describe(parent).recipe
-    chosen = TrainOptions(**given)
+            typed["recipe"] = describe(parent).recipe
+    chosen = TrainOptions(**typed)
     checkpoint = out.with_name(f"{out.stem}.checkpoint")
     for line in (f"{info.title}: {count(info.chars, 'character')}, recipe {chosen.recipe}", *info.notes):
         print(line, file=sys.stderr)
@@ -202,23 +203,23 @@ def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> i
         print(f"\nInterrupted. {kept if checkpoint.exists() else 'Nothing was saved yet.'}", file=sys.stderr)
         return EX_INTERRUPTED
     shutil.rmtree(checkpoint, ignore_errors=True)
-    _tell(options, chosen, out, result)
+    _report_training(options, chosen, out, result)
     return 0
 
 
-def _tell(options: argparse.Namespace, chosen: TrainOptions, out: Path, result: TrainResult) -> None:
-    found = verdict(result, chosen)
+def _report_training(options: argparse.Namespace, chosen: TrainOptions, out: Path, result: TrainResult) -> None:
+    judgement = verdict(result, chosen)
     values = {
         "model": str(out),
         **result.model_dump(),
         "seconds": round(result.seconds, 1),
-        "verdict": found.kind,
-        "next": found.step,
+        "verdict": judgement.kind,
+        "next": judgement.step,
     }
     went = course(result.epochs, result.seconds, result.stopped, result.epochs_before)
     lines = [
         *(f"--- sample {number} ---\n{sample}\n" for number, sample in enumerate(result.samples, 1)),
-        *_verdict_lines(found),
+        *_verdict_lines(judgement),
         f"Training: {went}",
         f"Network: {result.parameters:,} parameters, {result.network_because}",
         f"model: {out}",

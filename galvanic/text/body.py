@@ -1,4 +1,4 @@
-"""A text as written, unwrapped if it is wrapped: the recipes `char` and `word`."""
+"""The recipes `char` and `word`: the text as written, with the lines of wrapped paragraphs joined."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from galvanic.text.vocabulary import Vocabulary, split, to_points
 from galvanic.units import count
 
 _NEWLINE = ord("\n")
-LEAST_CHARS = 200  # below this there is nothing to hold out and little to learn
-SAMPLE = 4_000_000  # characters at the beginning of a text on which the width is measured
-# A line break belongs to the wrapping, not to the text, when the next line's first word would not have fitted.
-# Prose wrapped by a machine passes this nearly always, verse and chat seldom; verse also begins its lines with
-# capitals. Books are wrapped by many hands: a width may vary by a tenth from one chapter to another.
+LEAST_CHARS = 200  # with fewer, nothing can be held out, and little learned
+SAMPLE = 4_000_000  # characters at the beginning of a text that its width is measured on
+# A line break comes from wrapping if the next line's first word would not have fitted into the line. In prose that a
+# machine wrapped nearly all do, in verse and chat few; and verse begins its lines with capitals. Books have many
+# editors: the width may vary by a tenth from one chapter to another.
 _TOLERANCE = 0.9
 _WRAPPED_SHARE = 0.75
 _CAPITALS_SHARE = 0.6
@@ -32,12 +32,14 @@ _LEAST_WIDTH, _MOST_WIDTH = 55, 120
 
 @dataclass(frozen=True)
 class Wrapping:
-    width: int  # 98th percentile of the lengths of lines with text
-    hard: bool  # most paragraphs are broken for that width, as in Project Gutenberg's books
+    """How the lines of a text are broken."""
+
+    width: int  # 98th percentile of the lengths of lines that are not blank
+    hard: bool  # whether most paragraphs are wrapped at that width, as in Project Gutenberg's books
 
 
 def _full(lines: list[str], width: int) -> int:
-    """After how many lines of a paragraph the next one's first word would not have fitted."""
+    """Count the lines of a paragraph into which the next line's first word would not have fitted."""
     full = 0
     for line, following in itertools.pairwise(lines):
         room = _TOLERANCE * width - len(line.strip()) - 1
@@ -46,13 +48,13 @@ def _full(lines: list[str], width: int) -> int:
 
 
 def _runs(text: str) -> Iterator[tuple[bool, list[str]]]:
-    """Lines that are not blank and follow each other (a paragraph), and those that are."""
+    """Yield runs of lines that are not blank (paragraphs, with True) and runs of blank ones (with False)."""
     for filled, lines in itertools.groupby(text.split("\n"), lambda line: bool(line) and not line.isspace()):
         yield filled, list(lines)
 
 
 def wrapping(parts: Iterable[str]) -> Wrapping:
-    """From `pieces` of a text, of which only the first `SAMPLE` characters count."""
+    """Measure the wrapping of a text, given in `pieces`, on its first `SAMPLE` characters."""
     paragraphs: list[list[str]] = []
     characters = 0
     for part in parts:
@@ -71,10 +73,10 @@ def wrapping(parts: Iterable[str]) -> Wrapping:
 
 
 def unwrap(text: str, width: int) -> str:
-    """Turn the line breaks inside paragraphs of prose into spaces, in one of `pieces`; the length stays the same.
+    """Replace the line breaks inside paragraphs of prose with spaces; the length stays the same.
 
-    `width`: of the whole text's `Wrapping`. Decided paragraph by paragraph, so that verse and lists within a book keep
-    their lines.
+    `text`: one of a text's `pieces`. `width`: that of the text's `Wrapping`. It decides for each paragraph, so that
+    verse and lists within a book keep their lines.
     """
     if not _LEAST_WIDTH <= width <= _MOST_WIDTH:
         return text
@@ -86,23 +88,23 @@ def unwrap(text: str, width: int) -> str:
     return "\n".join(joined)
 
 
-MOST_WORDS = 8_000  # symbols of more than one character; of longer lists the rarest are spelled out
+MOST_WORDS = 8_000  # symbols of more than one character; rarer words are spelled out
 _FREQUENCIES = ((1_000_000, 5), (0, 3))
-"""(characters at least, how often a word must be seen to be a symbol). What is rarer can hardly be learned as a
-symbol, and its letters tell more."""
-_MOST_COUNTED = 300_000  # different words at once: a hundred megabytes have millions, nearly all seen once
+"""Least characters of the text, and how often a word must come in it to be a symbol. A rarer one can hardly be learned
+as a symbol, and its letters tell more."""
+_MOST_COUNTED = 300_000  # different words counted at once: large texts have millions, nearly all of which come once
 
 
 class CharRecipe(Recipe):
-    """The text as written; prose that is wrapped for a fixed width is unwrapped."""
+    """Reads a text character by character, as written; the lines of wrapped prose are joined."""
 
     name = "char"
 
     def read(self, source: Source, hard_wrapped: bool | None) -> Body:
         width = 0
         if hard_wrapped is not False:
-            found = wrapping(pieces(source))
-            width = found.width if found.hard or hard_wrapped else 0
+            measured = wrapping(pieces(source))
+            width = measured.width if measured.hard or hard_wrapped else 0
         unwrapped = width > 0 and any(unwrap(piece, width) != piece for piece in pieces(source))
         body = Body(source, lambda parts: (unwrap(part, width) for part in parts), unwrapped=unwrapped)
         if body.characters < LEAST_CHARS or not body.alphabet.strip():
@@ -119,13 +121,16 @@ class CharRecipe(Recipe):
         return known_seed(in_known_signs(cleaned, vocabulary).text, vocabulary)
 
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
-        r"""`\r\n` throughout counts as one way of writing `\n`. A model of unwrapped text reads wrapped text unwrapped,
-        and pays for telling which spaces were line breaks. So does one that knows a sign in another way of writing it
-        for which way it was."""
+        r"""Turn a text to be scored into ids, and charge for what the model reads in another way.
+
+        It charges for which spaces were line breaks, if a model of unwrapped text reads wrapped text; for which way a
+        sign was written, if the model has it in another way; and for the choice between `\r\n` and `\n`, if the text
+        has `\r\n` throughout.
+        """
         if not text:
             raise UserError("The text to score is empty.", "Give one with some characters.")
-        known = in_known_signs(text, vocabulary)
-        body, side = known.text, known.nats
+        in_signs = in_known_signs(text, vocabulary)
+        body, side = in_signs.text, in_signs.nats
         notes: list[str] = []
         if side.any():
             notes.append(f"{side.sum():,.0f} nats of the score are for how quotes, dashes and ellipses are written.")
@@ -133,8 +138,8 @@ class CharRecipe(Recipe):
         if shortened:
             body, side = body.replace("\r\n", "\n"), side + math.log(2) / len(text)
         breaks_at = np.flatnonzero(to_points(body) == _NEWLINE)
-        if unwrapped and (found := wrapping(pieces(body))).hard:
-            joined = "".join(unwrap(piece, found.width) for piece in pieces(body))
+        if unwrapped and (measured := wrapping(pieces(body))).hard:
+            joined = "".join(unwrap(piece, measured.width) for piece in pieces(body))
             spaces, breaks = body.count(" "), joined.count(" ") - body.count(" ")
             cost = math.log(2) + adaptive_nats((spaces, breaks))
             notes.append(f"{cost:,.0f} nats of the score are for the positions of line breaks.")
@@ -143,41 +148,44 @@ class CharRecipe(Recipe):
         lengths = np.where(ids >= 0, vocabulary.lengths[ids], 1)
         ends = np.cumsum(lengths)
         starts = ends - lengths
-        if shortened:  # each line break so far was one character more
+        if shortened:  # each line break before it was two characters
             starts, ends = (at + np.searchsorted(breaks_at, at) for at in (starts, ends))
-        starts, ends = known.starts[starts], known.ends[ends - 1]
+        starts, ends = in_signs.starts[starts], in_signs.ends[ends - 1]
         return ScoringText(ids, side, starts, ends - starts, tuple(notes))
 
 
 class WordRecipe(CharRecipe):
-    """The text as written, word by word: frequent words and punctuation are one symbol each, with the space before
-    them, and the rest is spelled out.
+    """Reads a text word by word: each frequent word or punctuation mark, with the space before it, is a symbol, and
+    all else is spelled out.
 
-    Tokens are those of NLTK's `WordPunctTokenizer`. All blank space is kept, so that what a model writes needs no
-    joining.
+    The tokens are those of NLTK's `WordPunctTokenizer`. All blank space is kept, so that a model's symbols joined are a
+    text.
     """
 
     name = "word"
 
     def symbols(self, body: Body, characters: int) -> list[str]:
-        """Words are counted in the part to learn from alone."""
+        """Return all characters, and the frequent words of the part to learn from."""
         return [*body.alphabet, *_words(body, characters)]
 
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
-        """A space at the end is left to the model, whose words bring their own; and a first word that it only knows
-        with a space before it gets one."""
+        """Turn a seed into ids.
+
+        A space at its end is left out, since the model's words bring their own. A first word that the model has only
+        with a space before it gets one.
+        """
         open_end = seed.endswith(" ") and bool(seed.strip())
         body = seed[:-1] if open_end else seed
         first = next(iter(split(body)), "")
         if len(first) > 1 and not first.isspace():
-            known = set(vocabulary.symbols)
-            if first not in known and f" {first}" in known:
+            symbols = set(vocabulary.symbols)
+            if first not in symbols and f" {first}" in symbols:
                 body = f" {body}"
         return replace(super().seed(body, vocabulary), open_end=open_end)
 
 
 def _words(body: Body, characters: int) -> list[str]:
-    """The words of the first so many characters that are to be symbols, by code point."""
+    """Return the frequent words of a text's first `characters`, in the order of code points."""
     counts: Counter[str] = Counter()
     read = seldom = 0
     for text in body:

@@ -1,4 +1,4 @@
-"""Recipe `classic`: the tutorial's. Lower case, words only, stop words removed, joined by spaces."""
+"""The recipe `classic`, the tutorial's: lower case, words only, without stop words, joined by spaces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEAST_PATTERNS = 100
 
 
 def words_only(text: str) -> str:
-    r"""The tutorial's pipeline: lower case, NLTK's tokens of `\w+`, no stop words, joined by single spaces."""
+    r"""Apply the tutorial's pipeline: lower case, NLTK's tokens of `\w+`, no stop words, joined by single spaces."""
     from galvanic.text import tokens
 
     return " ".join(tokens.words(text.lower()))
@@ -33,7 +33,7 @@ def _kept_spans(lowered: str) -> list[tuple[int, int]]:
 
 
 def _words_of(pieces: Iterator[str]) -> Iterator[str]:
-    """`words_only` of a text, in parts."""
+    """Apply `words_only` to a text in pieces, and yield the result in parts."""
     between = ""
     for piece in pieces:
         if words := words_only(piece):
@@ -42,21 +42,21 @@ def _words_of(pieces: Iterator[str]) -> Iterator[str]:
 
 
 def windows(ids: AnyIds) -> AnyIds:
-    """All windows with their next character, [patterns, WINDOW + 1]: a view, nothing is copied."""
+    """Return all windows with their next character, [patterns, WINDOW + 1]: a view of `ids`."""
     return np.lib.stride_tricks.sliding_window_view(ids, WINDOW + 1)
 
 
 def pad(ids: Ids) -> Ids:
-    """At least WINDOW ids: a shorter seed is preceded by id 0, which is the space (the tutorial's 0.0)."""
+    """Return at least WINDOW ids: a shorter seed gets id 0 before it, which is the space (the tutorial's 0.0)."""
     return np.concatenate([np.zeros(max(0, WINDOW - len(ids)), np.int32), ids])
 
 
 class ClassicRecipe(Recipe):
-    """The tutorial's: windows of 100 characters, each id divided by the size of the vocabulary."""
+    """Reads a text as the tutorial does: windows of 100 characters, each id divided by the size of the vocabulary."""
 
     name = "classic"
     context = WINDOW
-    holds_out = False  # as the tutorial
+    holds_out = False  # the tutorial learns from all of its text
 
     def read(self, source: Source, hard_wrapped: bool | None) -> Body:  # noqa: ARG002
         body = Body(source, _words_of)
@@ -76,13 +76,13 @@ class ClassicRecipe(Recipe):
                 "Nothing is left of your words: they are all stop words (such as 'the' and 'is') or punctuation.",
                 "Give at least one other word.",
             )
-        known = known_seed(body, vocabulary)
-        read = vocabulary.decode(known.ids)
-        notes = known.notes if read == seed else (*known.notes, f'The model reads your words as "{read}".')
-        return Seed(pad(known.ids), notes)
+        result = known_seed(body, vocabulary)
+        read = vocabulary.decode(result.ids)
+        notes = result.notes if read == seed else (*result.notes, f'The model reads your words as "{read}".')
+        return Seed(pad(result.ids), notes)
 
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:  # noqa: ARG002
-        """Case, stop words, punctuation and spacing are all paid for."""
+        """Turn a text to be scored into ids, and charge for its case, stop words, punctuation and spaces."""
         lowered, origin = _lowered(text)
         spans = _kept_spans(lowered)
         if not spans:
@@ -90,27 +90,29 @@ class ClassicRecipe(Recipe):
         body = " ".join(lowered[start:end] for start, end in spans)
         side = _lost_nats(text)
         note = f"{side:,.0f} nats of the score are for the case, stop words, punctuation and spaces that it leaves out."
-        # A space reaches from the end of one word to the beginning of the next.
+        # A space stands for all between the end of a word and the beginning of the next.
         places = [place for start, end in spans for place in range(start, end + 1)]
         starts = origin[places]
         lengths = np.maximum(1, np.diff(starts, append=0)[:-1])  # "İ" becomes two, which share it
         dropped = np.ones(len(text), bool)
         dropped[starts[:-1][lengths == 1]] = False
-        dropped |= not dropped.any()  # case alone
+        dropped |= not dropped.any()  # nothing was dropped: case alone is spread over all
         return ScoringText(vocabulary.encode(body), dropped * (side / dropped.sum()), starts[:-1], lengths, (note,))
 
 
 def _lowered(text: str) -> tuple[str, npt.NDArray[np.int64]]:
-    """The text in lower case, and where in the text each of its characters comes from, [len(lowered) + 1]."""
+    """Return the text in lower case, and the place in the text of each of its characters, [len(lowered) + 1]."""
     lowered = text.lower()
     each = np.ones(len(text), np.int64) if len(lowered) == len(text) else [len(char.lower()) for char in text]
     return lowered, np.append(np.repeat(np.arange(len(text)), each), len(text))
 
 
 def _lost_nats(text: str) -> float:
-    """Nats to restore `text` from `words_only(text)`: three adaptive codes without context, for which characters were
-    kept, which of the kept were not in lower case, and what the dropped ones are."""
-    # Character by character, so that places in the lowered text are places in the text ("İ" lowers to two).
+    """Return the nats that restore `text` from `words_only(text)`, by three adaptive codes without context.
+
+    They tell which characters were kept, which of these were not in lower case, and what the dropped ones were.
+    """
+    # Lowered character by character, so that places stay the same ("İ" would become two).
     lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
     kept = np.zeros(len(text), bool)
     for start, end in _kept_spans(lowered):

@@ -1,4 +1,4 @@
-"""Where a text begins and ends as a text does: at lines, sentences and words, in scripts with spaces and without."""
+"""Cut texts at lines, sentences and words, in scripts with spaces between words and without."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import regex
 from galvanic.options import StopAt
 
 LONGEST = 60
-"""Characters of a line: enough to set the tone, and short enough that what follows is the model's own."""
+"""Most characters of a line that a text begins with: enough to set the tone, few enough to leave the rest to the
+model."""
 LOOK = 2
-"""Characters behind a text that tell whether its last word ends there: an apostrophe and a letter."""
-_LEAST = 10
-_SHORT = 30  # characters taken of a script that puts no spaces between words
-_TRIES = 8
-_LONGEST_WORD = 200  # a longer one is cut
-_LEFT_OPEN_MOST = 60  # characters that may be left open at an end
-# German and Danish close with “ ‘ «, too; French puts a space before ».
+"""Characters after a text that show whether its last word ends there: an apostrophe and a letter."""
+_LEAST = 10  # characters of a line that a text begins with
+_SHORT = 30  # characters of a line in a script without spaces
+_TRIES = 8  # windows in which `pick_line` looks for a line
+_LONGEST_WORD = 200  # characters; a longer word is cut
+_LEFT_OPEN_MOST = 60  # characters at the end in which openings, names and headings are looked for
+# German and Danish also close with “ ‘ «; French puts a space before ».
 _CLOSERS = r"""(?:["'”’“‘«)\]*_]|[ \u00a0\u202f]?»)*"""
-_TITLES = "Mr|Mrs|Ms|Dr|St"  # "Mr." ends nothing
+_TITLES = "Mr|Mrs|Ms|Dr|St"  # the point of "Mr." ends no sentence
 _SIGNS = rf"""(?!(?<=\b(?:{_TITLES}))\.)[.!?…]"""
 _SENTENCE_END = regex.compile(
     rf"""{_SIGNS}+{_CLOSERS}(?=\s|\Z)"""  # of scripts with spaces
@@ -33,20 +34,20 @@ _SENTENCE_START = regex.compile(
 )
 _WORD_START = re.compile(r"\s+(?=\S)")
 _LAST_PIECE = re.compile(rf"\s\S{{0,{LONGEST}}}\Z")
-# Unicode's (UAX #29): before and after each ideograph, too. But a hyphen makes one word of two.
+# Word boundaries of Unicode (UAX #29), also before and after each ideograph; but a hyphen joins two words.
 _WORD_EDGE = regex.compile(r"(?<!\w[-‐])\b(?![-‐]\w)", regex.WORD)
 _OPENING = r"""[\s\p{Ps}\p{Pi}"']*"""
 _LEFT_OPEN = regex.compile(rf"(?:\A|[\s\p{{Ps}}]){_OPENING}(?:(?:{_TITLES})\.?{_OPENING})?\Z")
-"""Blank space, and brackets, quotes and titles that begin something: right behind a word, “ and « may end it."""
+"""Blank space, and brackets, quotes and titles that begin something. Right after a word, “ and « may close."""
 _ANNOUNCED = regex.compile(
     r"\n\s*(?:"
-    r"[^\n.!?…。！？:：]+[:：]"  # who speaks next
-    r"|(?:[^\p{L}\n!?]*\p{Lu}){2,}[^\p{L}\n!?]*"  # the same in capitals, or a heading
+    r"[^\n.!?…。！？:：]+[:：]"  # a speaker's name
+    r"|(?:[^\p{L}\n!?]*\p{Lu}){2,}[^\p{L}\n!?]*"  # a name in capitals, or a heading
     r"|(?:Chapter|Letter|Book|Part|Act|Scene|Canto|Volume|Stave)(?:\s+(?:[IVXLCDM]+|\d+)\b[^\n]*)?"
     r"|[IVXLCDM]\.?|[*_=~·•–—-][\s*_=~·•–—-]*)\Z"
     rf"|(?<={_SIGNS}{_CLOSERS})\s+\p{{Lu}}[\w.'’-]*(?:\s\p{{Lu}}[\w.'’-]*)*:\Z"
 )
-"""A speaker's name or a heading at the end of a text, on a line of its own or, with a colon, behind a sentence."""
+"""A speaker's name or a heading at the end of a text, on a line of its own or, with a colon, after a sentence."""
 
 _NAME = (
     r"(?:"
@@ -54,15 +55,16 @@ _NAME = (
     r"|\p{Lu}[\w'’.-]*(?:[^\S\n]\p{Lu}[\w'’.-]*){0,5}:(?=\s)"
     r")\s*"
 )
-"""A speaker's name before their words, as in a play: of few words, so that no long row is divided in every way."""
+"""A speaker's name before their words, as in a play. It has few words, which bounds the search."""
 _NAMES, _NEXT_NAME = regex.compile(rf"\s*(?:{_NAME})+"), regex.compile(rf"\n[^\S\n]*{_NAME}")
 
 
 def cut(text: str, most: int, stop: StopAt | None = None, *, at_words: bool = True) -> str:
-    """At most so many characters of a text, as far as its last sentence (with its closing quotes) or line where `stop`
-    asks for it; else, `at_words`, as far as the last sentence or line that ends behind their first quarter, or word.
+    """Cut a text to at most `most` characters.
 
-    `LOOK` characters more than `most` tell whether a word ends there. Where nothing would be left, all of `most`.
+    It ends with its last sentence (closing quotes included) or line if `stop` asks for that. Else, if `at_words`, it
+    ends with the last sentence or line that ends after the first quarter, or with the last word. If nothing would be
+    left, it has `most` characters. `text` should have `LOOK` characters more, which show whether a word ends there.
     """
     seen = text[: most + LOOK]
     sentences = [match.end() for match in _SENTENCE_END.finditer(seen) if match.end() <= most]
@@ -77,7 +79,7 @@ def cut(text: str, most: int, stop: StopAt | None = None, *, at_words: bool = Tr
 
 
 def _closed(text: str) -> str:
-    """Take off openings, names and headings at the end of a text."""
+    """Remove opening brackets and quotes, names and headings at the end of a text."""
     end, before = text[-_LEFT_OPEN_MOST:], ""
     while end != before:
         before, end = end, _ANNOUNCED.sub("", _LEFT_OPEN.sub("", end))
@@ -93,35 +95,39 @@ def speech(text: str) -> str:
 
 
 def _word_ends(text: str, most: int) -> list[int]:
-    """Places up to `most` between two words, or a word and something else; the last ones first."""
+    """Return the word boundaries up to `most`, the last one first."""
     start = max(0, most - _LONGEST_WORD)
     ends = [start + match.start() for match in _WORD_EDGE.finditer(text[start:]) if match.start()]
     return [end for end in reversed(ends) if end <= most]
 
 
-def begun(text: str) -> str:
-    """A text that may begin inside a word, from its first whole one on: from behind the first blank space. All of it
-    where none comes soon, as in scripts without."""
+def drop_partial_word(text: str) -> str:
+    """Drop the beginning of a text up to its first blank space, since it may begin inside a word.
+
+    It stays as it is if no blank space comes soon, as in scripts without spaces.
+    """
     space = _WORD_START.search(text[:LONGEST])
     return text[space.end() :] if space else text
 
 
 def whole_words(text: str) -> str:
-    """A piece of a text that may begin and end inside a word, without these two; empty where nothing is left."""
-    return _LAST_PIECE.sub("", begun(text)).rstrip()
+    """Drop the first and the last word of a piece of a text, which may be incomplete; empty if nothing is left."""
+    return _LAST_PIECE.sub("", drop_partial_word(text)).rstrip()
 
 
 def joins(before: str, after: str) -> bool:
-    """Whether two characters side by side are of one word; blank space, of which UAX #29 makes one, is of none."""
+    """Return whether two characters side by side belong to one word. Blank space, a word to UAX #29, belongs to
+    none."""
     if before.isspace() or after.isspace():
         return False
     return all(match.start() != len(before) for match in _WORD_EDGE.finditer(before + after))
 
 
-def draw_line(draw: Callable[[], str]) -> str:
-    """Return the beginning of a line or sentence, in whole words; some words of a text that has neither.
+def pick_line(draw: Callable[[], str]) -> str:
+    """Pick the beginning of a random line or sentence, in whole words; some words of a text that has neither.
 
-    One that begins with a small letter is taken only if no other is found. `draw` gives a random window of the corpus.
+    A line that begins with a small letter is taken only if no other is found. `draw` returns a random window of the
+    corpus.
     """
     window = small = ""
     for _ in range(_TRIES):
@@ -137,13 +143,13 @@ def draw_line(draw: Callable[[], str]) -> str:
 
 
 def _first(start: re.Pattern[str], window: str) -> str:
-    """The first piece after such a place that is long enough to be read as one; empty if there is none."""
+    """Return the first line after a match of `start` that is long enough; empty if there is none."""
     pieces = (_ended(window[match.end() :]) for match in start.finditer(window))
     return next((piece for piece in pieces if len(piece) >= _LEAST), "")
 
 
 def _ended(text: str) -> str:
-    """The text up to the end of its line, or of a word where that comes too late."""
+    """Return the text up to the end of its line, or of a word if the line is too long."""
     line, ending, _ = text.partition("\n")
     if ending and len(line) <= LONGEST:
         return line.rstrip()

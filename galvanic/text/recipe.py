@@ -1,4 +1,4 @@
-"""What a recipe is: it turns a text, a seed or a text to be scored into numbers."""
+"""The interface of recipes, which turn a text, a seed, or a text to be scored into ids."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from galvanic.errors import UserError
 from galvanic.source import Source, pieces
 from galvanic.text.vocabulary import AnyIds, Ids, Vocabulary, id_type, make_vocabulary, to_points, to_text
 
-UNICODE_SCALARS = 0x110000 - 0x800  # characters that a text can hold; naming one that is new costs ln of this
+UNICODE_SCALARS = 0x110000 - 0x800  # number of characters that a text may have; choosing one costs ln of this
 
 
 def adaptive_nats(counts: Iterable[int]) -> float:
-    """Cost of a sequence of symbols under the Krichevsky-Trofimov estimator (1981), from the count of each symbol.
+    """Return the cost in nats of a sequence of symbols by the estimator of Krichevsky & Trofimov (1981).
 
-    It predicts each next symbol with probability (seen + 1/2) / (total + symbols/2), so the sum depends on the counts
-    alone. Symbols with count 0 belong to the alphabet.
+    It predicts each symbol with the probability (its count so far + 1/2) / (length so far + symbols / 2), so the sum
+    depends on the final `counts` alone. Symbols with count 0 belong to the alphabet.
     """
     numbers = list(counts)
     if not numbers:
@@ -33,32 +33,34 @@ def adaptive_nats(counts: Iterable[int]) -> float:
     return math.lgamma(total + half) - math.lgamma(half) - gain
 
 
-_AT_ONCE = 2**20  # symbols of a text
+_AT_ONCE = 2**20  # symbols of a text that are handled at once
 
 
 @dataclass(frozen=True)
 class TextOptions:
+    """How to prepare a text."""
+
     recipe: str = "char"
-    hard_wrapped: bool | None = None  # lines are broken for a fixed width; None: find out
-    known: tuple[str, ...] = ()  # symbols of the model to go on from; they keep their ids, and new ones follow
+    hard_wrapped: bool | None = None  # whether lines are broken at a fixed width; None: find out
+    known: tuple[str, ...] = ()  # symbols of the model to go on from, which keep their ids; new ones follow
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A text ready to be learned."""
+    """A text as numbers, ready to be learned."""
 
     recipe: str
-    ids: AnyIds  # of the whole text, [symbols]: of `id_type`, in memory or (read-only) mapped from a file
+    ids: AnyIds  # of the text, [symbols], of `id_type`; in memory, or mapped read-only from a file
     vocabulary: Vocabulary
-    learned: int  # the first so many of `ids` are learned from; the rest is held out
-    learned_chars: int  # characters (after preparation) of that part
-    heldout_chars: int  # and of the rest
-    patterns: int  # (context, next symbol) examples that one epoch shows
+    learned: int  # number of symbols at the beginning that are learned; the rest is held out
+    learned_chars: int  # characters of that part, after preparation
+    heldout_chars: int  # characters of the rest
+    patterns: int  # examples of a context and its next symbol in an epoch
     unwrapped: bool = False  # line breaks within paragraphs were turned into spaces
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was done to the text, in plain words."""
+        """Return what was done to the text, in plain words."""
         return ("Lines broken for a fixed width were joined into paragraphs.",) if self.unwrapped else ()
 
     @property
@@ -67,7 +69,8 @@ class Prepared:
 
     @property
     def density(self) -> float:
-        """Symbols per character of the part to learn from: a loss per symbol times it is one per character."""
+        """Return the symbols per character of the part to learn from, which turns a loss per symbol into one per
+        character."""
         return self.learned / max(1, self.learned_chars)
 
     @property
@@ -75,11 +78,11 @@ class Prepared:
         return (len(self.ids) - self.learned) / max(1, self.heldout_chars)
 
     def parts(self, most: int | None = None) -> Iterator[str]:
-        """The text as it is learned; `most`: its first so many symbols alone."""
+        """Yield the text as it is learned, in parts. `most`: symbols from the beginning; None: all."""
         end = len(self.ids) if most is None else most
         for start in range(0, end, _AT_ONCE):
             part = self.ids[start : min(start + _AT_ONCE, end)]
-            if isinstance(self.ids, np.memmap):  # read, for what is mapped stays in the process' memory
+            if isinstance(self.ids, np.memmap):  # read from the file: mapped pages would stay in the process' memory
                 part = np.fromfile(str(self.ids.filename), part.dtype, len(part), offset=start * part.itemsize)
             yield self.vocabulary.decode(part)
 
@@ -94,34 +97,35 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Seed:
+    """A seed as numbers."""
+
     ids: Ids
-    notes: tuple[str, ...] = ()  # what had to be changed in it, in plain words
-    open_end: bool = False  # a space at its end was left out, with which what is written will begin
+    notes: tuple[str, ...] = ()  # what was changed in it, in plain words
+    open_end: bool = False  # whether a space at its end was left out, which the model's text then begins with
 
 
 @dataclass(frozen=True)
 class ScoringText:
-    r"""A text to be scored; `starts` and `lengths` say which characters of the text as given each id stands for.
+    r"""A text to be scored, as numbers; `starts` and `lengths` say which characters of the text each id stands for.
 
-    Of `\r\n` read as a line break that is 2; a line break read as a space keeps its place. The ids of `char` and `word`
-    cover all of the text, each character once, but that the two hyphens or three points that a dash or an ellipsis is
-    read as share it. Those of `classic` do not: what it drops between two words belongs to
-    the space that it puts there, what it drops before the first and behind the last word to no id; and the two
-    characters that "İ" becomes in lower case share it.
+    The ids of `char` and `word` cover all of the text, each character once. A `\r\n` has the length 2. If a dash is
+    read as two hyphens, or an ellipsis as three points, these share its character. With `classic`, the space between
+    two words stands for all that was dropped there, and characters before the first and after the last word have no id;
+    the two characters that "İ" becomes in lower case share it.
     """
 
     ids: Ids  # [symbols]; `UNKNOWN` for a character that the model lacks
-    side_nats: npt.NDArray[np.float64]  # cost of restoring the text as given from `ids`, [its characters]
-    starts: npt.NDArray[np.int64]  # [symbols], never falling
+    side_nats: npt.NDArray[np.float64]  # cost of restoring the text as given from `ids`, [characters as given]
+    starts: npt.NDArray[np.int64]  # [symbols], ascending or equal
     lengths: npt.NDArray[np.int64]  # [symbols], at least 1
-    notes: tuple[str, ...] = ()  # what `side_nats` is for, in plain words
+    notes: tuple[str, ...] = ()  # reasons for `side_nats`, in plain words
 
 
 class Body:
-    """A text as a recipe reads it, part by part, as often as asked. It is read once to begin with.
+    """A text after a recipe's changes, in parts; it can be read several times.
 
-    `through`: from the pieces of the text to these parts; of a text in memory they are kept. Raises UserError where the
-    file cannot be read.
+    `through`: turns the pieces of the text into these parts. Those of a text in memory are kept. It reads the text once
+    at the beginning, to count characters. Raises UserError if the file cannot be read.
     """
 
     def __init__(
@@ -143,14 +147,14 @@ class Body:
 
 
 class Recipe(ABC):
-    """How one kind of model reads text. All methods are pure functions."""
+    """Reads texts for one kind of model. All methods are pure functions."""
 
     name: str
     context = 1  # symbols that the network reads before it predicts one
-    holds_out = True  # else it learns from all of the text
+    holds_out = True  # whether it keeps the end of the text apart, to measure the loss there
 
     def prepare(self, source: Source, options: TextOptions, workdir: Path | None) -> Prepared:
-        """See `galvanic.text.prepare`."""
+        """Turn a text into ids: `galvanic.text.prepare`."""
         body = self.read(source, options.hard_wrapped)
         learned_most = body.characters - (held_out(body.characters) if self.holds_out else 0)
         had = set(options.known)
@@ -172,44 +176,44 @@ class Recipe(ABC):
 
     @abstractmethod
     def read(self, source: Source, hard_wrapped: bool | None) -> Body:
-        """The text as it is learned. Raises UserError where too little is left of it."""
+        """Return the text as it is learned. Raises UserError if too little is left of it."""
 
     def symbols(self, body: Body, characters: int) -> list[str]:  # noqa: ARG002
-        """What is to be a symbol, by id, in a text of which so many characters are learned from."""
+        """Return the symbols of a text, by id. `characters`: how many of them are learned from."""
         return list(body.alphabet)
 
     @abstractmethod
     def seed(self, seed: str, vocabulary: Vocabulary) -> Seed:
-        """The seed through the text's pipeline. Raises UserError where nothing is left of it."""
+        """Turn a seed into ids. Raises UserError if nothing is left of it."""
 
     @abstractmethod
     def scoring(self, text: str, vocabulary: Vocabulary, *, unwrapped: bool) -> ScoringText:
-        """A text as given through the same pipeline, and what that lost. Raises UserError where nothing is left of it.
+        """Turn a text to be scored into ids, and compute the cost of what that loses.
 
-        `unwrapped`: the model learned from a text whose paragraphs had been unwrapped.
+        `unwrapped`: whether the lines of the model's own text were joined. Raises UserError if nothing is left of it.
         """
 
 
 def held_out(characters: int) -> int:
-    """Characters kept apart, at the end: a tenth, and less of a long text, where fewer suffice."""
+    """Return how many characters at the end are held out: a tenth, and less of a long text, where fewer suffice."""
     return min(characters // 10, max(5_000, characters // 50), 100_000)
 
 
 def _collected(parts: Iterable[npt.NDArray[Any]], kind: type[np.generic], workdir: Path | None) -> AnyIds:
-    """Ids of a text one behind the other, in memory or mapped from a file in `workdir`."""
+    """Collect the ids of a text, in memory or in a file in `workdir` that they are mapped from."""
     if workdir is None:
         return np.concatenate(list(parts))
     workdir.mkdir(parents=True, exist_ok=True)
     path = workdir / "text.ids"
-    path.unlink(missing_ok=True)  # what is mapped from a former one stays as it is
+    path.unlink(missing_ok=True)  # ids mapped from an earlier file stay as they are
     with path.open("wb") as file:
         for part in parts:
-            file.write(part.data)  # an error of `tofile` does not say that the disk is full
+            file.write(part.data)  # an error from `tofile` hides that the disk is full
     return np.memmap(path, kind, "r")
 
 
 def _within(ids: AnyIds, vocabulary: Vocabulary, characters: int) -> tuple[int, int]:
-    """How many of the first symbols have at most so many characters together, and how many these have."""
+    """Return how many symbols from the beginning have at most `characters` together, and how many these have."""
     if len(vocabulary.lengths) == vocabulary.lengths.sum():
         return characters, characters
     symbols = had = 0
@@ -223,7 +227,7 @@ def _within(ids: AnyIds, vocabulary: Vocabulary, characters: int) -> tuple[int, 
 
 
 def known_seed(seed: str, vocabulary: Vocabulary) -> Seed:
-    """A seed without the characters that the vocabulary lacks, which the notes name; UserError where it lacks all."""
+    """Return a seed without the characters that the vocabulary lacks, which a note names. UserError if it lacks all."""
     ids = vocabulary.encode(seed)
     if (ids >= 0).all():
         return Seed(ids)

@@ -1,4 +1,4 @@
-"""Signs that are written in several ways, of which a model may know one: quotes, apostrophes, dashes and ellipses."""
+"""Signs that can be written in several ways: quotes, apostrophes, dashes and ellipses. A model may have one of them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from galvanic.text.recipe import adaptive_nats
 from galvanic.text.vocabulary import Vocabulary
 
 _FORMS = (("'", "’", "‘"), ('"', "”", "“"), ("--", "—", "–"), ("...", "…"))
-"""The ways to write each sign: plainly, and as books print it, of quotes the closing one first."""
+"""The ways to write each sign: plainly, and as books print it; of two quotes, the closing one first."""
 _WAYS = {form: forms for forms in _FORMS for form in forms}
 _SIGN = re.compile("|".join(map(re.escape, _WAYS)))
 _BEFORE_OPENING = frozenset("([{‘“—–- \n\t")
 
 
 @dataclass(frozen=True)
-class Known:
-    """A text in the signs that a model knows.
+class InSigns:
+    """A text in the signs that a model has.
 
-    `starts`, `ends`: which characters of the text as given each of `text` stands for, [len(text)]; several that one
-    became share it. `nats`: cost of telling which sign was written in which way, by `adaptive_nats`, spread over those
-    that were replaced, [characters as given].
+    `starts`, `ends`: the characters of the text as given that each of `text` stands for, [len(text)]; characters that
+    replaced the same one share it. `nats`: cost of which sign was written in which way, by `adaptive_nats`, spread over
+    the replaced ones, [characters as given].
     """
 
     text: str
@@ -34,12 +34,12 @@ class Known:
     nats: npt.NDArray[np.float64]
 
 
-def in_known_signs(text: str, vocabulary: Vocabulary) -> Known:
-    """The text with each sign that the vocabulary lacks in another way to write it, where it has one."""
+def in_known_signs(text: str, vocabulary: Vocabulary) -> InSigns:
+    """Write each sign that the vocabulary lacks in another way, if the vocabulary has one."""
     parts: list[str] = []
     starts: list[npt.NDArray[np.int64]] = []
     ends: list[npt.NDArray[np.int64]] = []
-    written: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by what was read, in which ways
+    written: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by the sign read: counts of the signs written
     replaced = np.zeros(len(text), bool)
     at = 0
     knows = {form for form in _WAYS if min(vocabulary.encode(form)) >= 0}
@@ -54,12 +54,14 @@ def in_known_signs(text: str, vocabulary: Vocabulary) -> Known:
             ends += [np.arange(at, start) + 1, np.full(len(read), end)]
             at = end
     rest = np.arange(at, len(text))
-    # Where several ways were read as one.
+    # Signs that were written in another way than they are read.
     nats = sum(
         adaptive_nats([ways[form] for form in _WAYS[read]]) for read, ways in written.items() if set(ways) != {read}
     )
     each = replaced * (nats / max(1, replaced.sum()))
-    return Known("".join([*parts, text[at:]]), np.concatenate([*starts, rest]), np.concatenate([*ends, rest + 1]), each)
+    return InSigns(
+        "".join([*parts, text[at:]]), np.concatenate([*starts, rest]), np.concatenate([*ends, rest + 1]), each
+    )
 
 
 def _known(form: str, opening: bool, knows: set[str]) -> str:

@@ -1,4 +1,4 @@
-"""Tokens and stop words by NLTK. It takes half a second to import, so import this module where a text is tokenized."""
+"""Tokens and stop words by NLTK. Import this module only when a text is tokenized: NLTK takes half a second."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from nltk.corpus import stopwords
 from nltk.tokenize import RegexpTokenizer, WordPunctTokenizer
 
 _OURS = Path(__file__).parent / "nltk_data"
-data.path.append(str(_OURS))  # the last one: a full NLTK data folder of this machine comes first
-# NLTK ends a call after five seconds, against patterns of strangers. Ours are linear, and a computer may sleep.
+data.path.append(str(_OURS))  # last in the list: a full NLTK data folder on this machine comes first
+# NLTK ends a call after five seconds, against hostile patterns. Ours are linear, and a computer may sleep meanwhile.
 redos.DEFAULT_TIMEOUT = None
 
 _WORDS = RegexpTokenizer(r"\w+")
 _TOKENS = WordPunctTokenizer()
-# Where no spaces stand between words each sign is a token, or a channel's model would have whole clauses of a member in
-# its vocabulary. A run of more than 100 characters, which is no word but a ruled line or data, is several tokens: what
-# one symbol writes is bounded.
+# In scripts without spaces between words each character is a token. Else the vocabulary of a channel's model would have
+# whole clauses of a member. A run of more than 100 characters, which is a ruled line or data, is several tokens.
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 _LONGEST = 100
 _PART = regex.compile(rf" ?(?:{_UNSPACED}|[\S--{_UNSPACED}]{{1,{_LONGEST}}})", regex.V1)
@@ -28,11 +27,11 @@ _PART = regex.compile(rf" ?(?:{_UNSPACED}|[\S--{_UNSPACED}]{{1,{_LONGEST}}})", r
 
 @functools.cache
 def stop_words() -> frozenset[str]:
-    """Return NLTK's English ones."""
+    """Return NLTK's English stop words."""
     try:
         with warnings.catch_warnings(action="ignore"):
             return frozenset(stopwords.words("english"))
-    except (LookupError, OSError):  # NLTK reads no folder in which a group may write, as in many a checkout
+    except (LookupError, OSError):  # NLTK refuses a folder that a group may write to, as many checkouts are
         return frozenset((_OURS / "corpora/stopwords/english").read_text("utf-8").split())
 
 

@@ -1,4 +1,4 @@
-"""The symbols that a model knows, and their numbers."""
+"""Vocabularies: a model's symbols, and their ids."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import numpy.typing as npt
 
 from galvanic.errors import UserError
 
-Ids = npt.NDArray[np.int32]  # as a model reads them; those of a whole text are kept in fewer bytes (`id_type`)
+Ids = npt.NDArray[np.int32]  # as a model reads them; those of a text are stored in fewer bytes (`id_type`)
 AnyIds = npt.NDArray[Any]  # int32, uint16 or uint8
 Points = npt.NDArray[np.uint32]
 UNKNOWN = -1
 _CODEC = "utf-32-le"
 _COUNTED_AT_ONCE = 2**22
 MOST_SYMBOLS = 100_000
-MOST_SYMBOL_CHARS, MOST_CHARS = 1_000, 1_000_000  # of one symbol (`split` makes shorter ones), and of all
+MOST_SYMBOL_CHARS, MOST_CHARS = 1_000, 1_000_000  # in one symbol (`split` makes shorter ones), and in all
 
 
 def to_points(text: str) -> Points:
-    """Code points of a text, [len(text)]; lone surrogates are taken as they are."""
+    """Return the code points of a text, [len(text)]; lone surrogates are allowed."""
     return np.frombuffer(text.encode(_CODEC, "surrogatepass"), dtype="<u4")
 
 
@@ -33,18 +33,19 @@ def to_text(points: npt.NDArray[Any]) -> str:
 
 
 def split(text: str) -> list[str]:
-    """Words, punctuation and blank space, which are the text when joined again."""
+    """Split a text into words, punctuation and blank space; joined, they are the text."""
     from galvanic.text import tokens
 
     return tokens.with_spaces(text)
 
 
 def id_type(size: int) -> type[np.uint8] | type[np.uint16] | type[np.int32]:
+    """Return the smallest type for ids below `size`."""
     return np.uint8 if size <= 2**8 else np.uint16 if size <= 2**16 else np.int32
 
 
 def symbol_counts(ids: npt.NDArray[Any], symbols: int) -> npt.NDArray[np.int64]:
-    """How often each symbol stands in a text, [symbols]; a text in a file is read in parts."""
+    """Count how often each symbol comes in a text, [symbols]; a text in a file is read in parts."""
     counts = np.zeros(symbols, np.int64)
     for start in range(0, len(ids), _COUNTED_AT_ONCE):
         counts += np.bincount(ids[start : start + _COUNTED_AT_ONCE], minlength=symbols)
@@ -52,11 +53,10 @@ def symbol_counts(ids: npt.NDArray[Any], symbols: int) -> npt.NDArray[np.int64]:
 
 
 class Vocabulary(ABC):
-    """Symbols, each a piece of text, by id; `lengths`: characters of each, [symbols]; `signs`: ids of characters
-    that are no part of a word.
+    """The symbols of a model, each a piece of text, by id.
 
-    Raises ValueError where a symbol occurs twice or is empty, or there is none; UserError where there are too many, or
-    too long ones.
+    `lengths`: characters of each symbol, [symbols]. `signs`: ids of punctuation and blank space. Raises ValueError if a
+    symbol occurs twice or is empty, or there is none; UserError if there are too many, or too long ones.
     """
 
     signs: tuple[int, ...] = ()
@@ -66,31 +66,31 @@ class Vocabulary(ABC):
         if not self.symbols or "" in self.symbols or len(set(self.symbols)) != len(self.symbols):
             raise ValueError("a vocabulary needs symbols, each of them once")
         self.lengths = np.fromiter(map(len, self.symbols), np.int64, len(self.symbols))
-        for what, found, most in (
+        for what, number, most in (
             ("{:,} symbols", len(self.symbols), MOST_SYMBOLS),
             ("a symbol of {:,} characters", int(self.lengths.max()), MOST_SYMBOL_CHARS),
             ("symbols of {:,} characters in all", int(self.lengths.sum()), MOST_CHARS),
         ):
-            if found > most:
+            if number > most:
                 raise UserError(
-                    f"That vocabulary has {what.format(found)}, and I can use at most {most:,}.",
+                    f"That vocabulary has {what.format(number)}, and I can use at most {most:,}.",
                     "Take another model, or another text to learn from.",
                 )
 
     @abstractmethod
     def encode(self, text: str) -> Ids:
-        """Ids of a text, [symbols of it]; `UNKNOWN` (-1) for each character that the vocabulary lacks."""
+        """Return the ids of a text, [symbols of it]; `UNKNOWN` (-1) for each character that the vocabulary lacks."""
 
     @abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
-        """Raises IndexError where an id is not of this vocabulary."""
+        """Return the text of ids. Raises IndexError if an id is not of this vocabulary."""
 
     def __len__(self) -> int:
         return len(self.symbols)
 
 
 class CharVocabulary(Vocabulary):
-    """Single characters; raises ValueError also where a symbol is not one."""
+    """A vocabulary of single characters. Raises ValueError also if a symbol is longer."""
 
     def __init__(self, symbols: Sequence[str]) -> None:
         super().__init__(symbols)
@@ -98,7 +98,7 @@ class CharVocabulary(Vocabulary):
         if len(text) != len(self.symbols):
             raise ValueError("each symbol must be one character")
         self._points = to_points(text)
-        # One more entry than code points: all beyond are clipped to it.
+        # One entry more than the greatest code point: all beyond are clipped to it.
         self._table = np.full(int(self._points.max()) + 2, UNKNOWN, np.int32)
         self._table[self._points] = np.arange(len(text), dtype=np.int32)
         self.signs = tuple(i for i, sign in enumerate(self.symbols) if category(sign)[0] in "PZ" or sign in "\n\t")
@@ -111,14 +111,14 @@ class CharVocabulary(Vocabulary):
 
 
 class WordVocabulary(Vocabulary):
-    """Words and punctuation with the space before them, and single characters for everything else."""
+    """A vocabulary of words and punctuation, with the space before them, and of single characters for all else."""
 
     def __init__(self, symbols: Sequence[str]) -> None:
         super().__init__(symbols)
         self._numbers = _Numbers((symbol, (number,)) for number, symbol in enumerate(self.symbols))
 
     def encode(self, text: str) -> Ids:
-        """A word that is no symbol is spelled out."""
+        """Return the ids of a text; a word that is no symbol is spelled out."""
         return np.fromiter(chain.from_iterable(map(self._numbers.__getitem__, split(text))), np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -126,7 +126,7 @@ class WordVocabulary(Vocabulary):
 
 
 class _Numbers(dict[str, tuple[int, ...]]):
-    """Ids of each symbol; of any other text, those of its characters."""
+    """The ids of each symbol; for any other text, those of its characters."""
 
     def __missing__(self, text: str) -> tuple[int, ...]:
         return tuple(self.get(character, (UNKNOWN,))[0] for character in text)
@@ -140,6 +140,5 @@ def _numbers(ids: Iterable[int]) -> npt.NDArray[np.int64]:
 
 
 def make_vocabulary(recipe: str, symbols: Sequence[str]) -> Vocabulary:
-    """From symbols by id. Raises ValueError where they cannot be those of a vocabulary, UserError where there are too
-    many, or too long ones."""
+    """Make the vocabulary of a recipe from its symbols, by id. Raises as `Vocabulary`."""
     return WordVocabulary(symbols) if recipe == "word" else CharVocabulary(symbols)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from galvanic.generate import Mixture
-from galvanic.text.edges import begun, cut, joins, speech, whole_words
+from galvanic.text.edges import cut, drop_partial_word, joins, speech, whole_words
 from tests.worker.small import LETTERS, biased, model, network
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
@@ -69,8 +69,8 @@ def test_a_cut_text_is_a_beginning_and_never_empty(text: str, most: int, stop: A
 
 
 def test_a_text_begins_with_its_first_whole_word() -> None:
-    assert begun("ster, and the sea") == "and the sea"
-    assert begun("我们明天再来") == "我们明天再来"
+    assert drop_partial_word("ster, and the sea") == "and the sea"
+    assert drop_partial_word("我们明天再来") == "我们明天再来"
     assert whole_words("ster, and the sea wa") == "and the sea"
     assert whole_words("x" * 80) == "x" * 80
 

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 import galvanic
 from galvanic.generate import Mixture, load_model
 from galvanic.request import WriteRequest
-from galvanic.text.edges import LONGEST, draw_line
+from galvanic.text.edges import LONGEST, pick_line
 from tests.galvanic.test_model_file import FIXTURES
 from tests.worker.small import biased, model, network
 
@@ -34,13 +34,13 @@ pytestmark = pytest.mark.slow
     ],
 )
 def test_examples(window: str, line: str) -> None:
-    assert draw_line(lambda: window) == line
+    assert pick_line(lambda: window) == line
 
 
 def test_a_line_without_a_small_letter_at_its_beginning_comes_first() -> None:
     windows = iter(["x\nthis line is small\n", "end. so is this\n", "x\nBut here it does begin\n"])
-    assert draw_line(lambda: next(windows)) == "But here it does begin"
-    assert draw_line(lambda: "a, b\n(lol no way)\nand so on") == "(lol no way)"
+    assert pick_line(lambda: next(windows)) == "But here it does begin"
+    assert pick_line(lambda: "a, b\n(lol no way)\nand so on") == "(lol no way)"
 
 
 def test_where_nothing_is_kept_a_text_begins_with_a_paragraph_and_a_capital() -> None:
@@ -57,7 +57,7 @@ def test_where_nothing_is_kept_a_text_begins_with_a_paragraph_and_a_capital() ->
 
 @given(st.text("ab .!\n\u3002", min_size=1, max_size=150))
 def test_a_line_is_a_piece_of_the_window(window: str) -> None:
-    line = draw_line(lambda: window)
+    line = pick_line(lambda: window)
     assert line
     assert line in window
     if line != window:
