@@ -159,7 +159,19 @@ def redis_server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="galvanic-test-"))
     socket = folder / "redis.sock"
     server = subprocess.Popen(
-        [find_redis_server(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""],
+        [
+            find_redis_server(),
+            "--port",
+            "0",
+            "--unixsocket",
+            str(socket),
+            "--dir",
+            str(folder),
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+        ],
         stdout=subprocess.DEVNULL,
     )
     url = f"unix://{socket}"

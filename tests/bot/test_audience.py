@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
@@ -30,12 +31,18 @@ Rules = dict[int, tuple[int, int]]
 """The overwrites of a channel: who -> allowed, denied."""
 
 
+@functools.cache
+def _opted_in() -> Settings:
+    """Return settings, which take longer to read than all else here."""
+    return Settings(channel_training="opt-in")
+
+
 class Bot(discord.Client):
     """What an Audience asks of the bot, without a connection."""
 
     def __init__(self) -> None:
         super().__init__(intents=discord.Intents(guilds=True))
-        self.settings = Settings(channel_training="opt-in")
+        self.settings = _opted_in()
         self._connection.user = discord.ClientUser(
             state=self._connection,
             data={"id": ME, "username": "galvanic", "discriminator": "0", "avatar": None},  # type: ignore[typeddict-item]
@@ -217,7 +224,7 @@ def test_a_model_of_messages_may_be_used_in_their_server_only() -> None:
 
 def test_the_operators_switch_closes_all_models_of_messages() -> None:
     server = Server({}, {}, NONE)
-    server.bot.settings.channel_training = "off"
+    server.audience = Audience(server.bot, Settings(channel_training="off"))
     assert not server.allows(GUILD, [PLACE], record(transcripts=(ref(),)))
     assert server.allows(GUILD, [PLACE], record())
     assert server.allows(ELSEWHERE, [999], record())

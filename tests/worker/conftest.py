@@ -13,10 +13,12 @@ from shared.settings import Settings
 from tests.worker.channels import Channel
 from tests.worker.small import save_model, stored
 from worker import warm
+from worker.app import app
 
 
 @pytest.fixture
 def client(settings: Settings) -> redis.Redis:
+    app.conf.broker_url = settings.broker_url  # it was imported before there was this Redis
     return connect(settings)
 
 
