@@ -15,6 +15,7 @@ TRIED = [(4, "TF32"), (8, "TF32"), (8, "float32"), (8, "float16")]
 """Batch and products, of each network."""
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.process
 def test_all_of_it_runs_on_the_cpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,10 +107,12 @@ def test_what_tensorflow_finds_counts(machine: Machine) -> None:
 def test_redis_is_judged_and_left_as_it_is(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("appendonly", "no")
         try:
             findings = list(check_redis(Settings()))
         finally:
             client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("appendonly", "yes")
         assert "in memory alone" in problems(findings, Level.MEND)
         assert "its maxmemory-policy is allkeys-lru" in problems(findings, Level.MEND)
         assert "answers" in problems(findings, Level.OK)
