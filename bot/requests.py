@@ -34,16 +34,16 @@ class Requests:
     async def command(self, ctx: Context, build: Build, *, may: Action | None = "generate", **options: Any) -> None:
         """Answer a command with the end of a job. `may`, `options`: see `carry_out`."""
         require_permissions(ctx)
-        who = Actor.of(ctx)
-        with self.admission.queue_slot(who.guild_id):
+        actor = Actor.of(ctx)
+        with self.admission.queue_slot(actor.guild_id):
             await ctx.defer()  # Redis may take longer than Discord's 3 s
-            await self._ask(who, build, ctx.send, may=may, **options, **replying(ctx))
+            await self._ask(actor, build, ctx.send, may=may, **options, **replying(ctx))
 
     async def press(self, press: Press, build: Build, *, may: Action | None = "generate", **options: Any) -> None:
         """Answer a button, a menu or a form with the end of a job. `may`, `options`: see `carry_out`."""
         await self.carry_out(press.actor, build, press.send, may=may, **options)
 
-    async def carry_out(self, who: Actor, build: Build, send: Send, **options: Any) -> None:
+    async def carry_out(self, actor: Actor, build: Build, send: Send, **options: Any) -> None:
         """Build a job, have it done, and post its end with `send`. All that fails before the job began costs nothing.
 
         Args:
@@ -54,12 +54,12 @@ class Requests:
                 caller begins; `least_s`: how long it lasts at least. `files`: see `Delivery.ask`. The rest goes to
                 `send`.
         """
-        with self.admission.queue_slot(who.guild_id):
-            await self._ask(who, build, send, **options)
+        with self.admission.queue_slot(actor.guild_id):
+            await self._ask(actor, build, send, **options)
 
     async def _ask(
         self,
-        who: Actor,
+        actor: Actor,
         build: Build,
         send: Send,
         *,
@@ -69,10 +69,10 @@ class Requests:
         **options: Any,
     ) -> None:
         if may is not None:
-            await self.access.require(may, who)
-        begun = self.access.cooldown(cooldown, who, least_s) if isinstance(cooldown, str) else cooldown
+            await self.access.require(may, actor)
+        begun = self.access.cooldown(cooldown, actor, least_s) if isinstance(cooldown, str) else cooldown
         async with begun:
-            await self.delivery.ask(await build(who), send, **options)
+            await self.delivery.ask(await build(actor), send, **options)
 
     async def unasked(self, guild_id: int, job: Asked, within_s: float) -> Event | None:
         """Have a job done that nobody asked for; see `Delivery.unasked`."""

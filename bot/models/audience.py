@@ -102,8 +102,8 @@ def _all_have(guild: discord.Guild, me: int, bit: int, place: Readable, source: 
     overwrites = [*place._overwrites, *source._overwrites]
     in_place, in_source = ({found.id: found for found in channel._overwrites} for channel in (place, source))
 
-    def said(who: int) -> Said:
-        return _of(in_place.get(who), _VIEW), _of(in_source.get(who), bit)
+    def said(actor: int) -> Said:
+        return _of(in_place.get(actor), _VIEW), _of(in_source.get(actor), bit)
 
     known, mine = {role.id: role for role in guild.roles}, guild.self_role  # which nobody else can hold
     roles: set[tuple[int, Said]] = {(0, (None, None))}

@@ -65,18 +65,18 @@ class ModelCommands(commands.Cog):
     async def models(self, ctx: Context) -> None:
         """List the models that can be used in this channel, newest first. Those of your own words only you see."""
         await ctx.defer()
-        who = Actor.of(ctx)
-        private = [model for model in await self.registry.usable(who.viewer) if model.is_private]
+        actor = Actor.of(ctx)
+        private = [model for model in await self.registry.usable(actor.viewer) if model.is_private]
         try:
-            page = await self._page(who, 0)
+            page = await self._page(actor, 0)
         except UserError as error:
             if not private:
                 raise
             page = {"embed": discord.Embed(description=f"{error.problem}\n{error.remedy}", colour=GREY)}
         await ctx.send(**page)
         if private:
-            prefix = await self.servers.prefix(who.guild_id)
-            await answer_privately(ctx, embed=embeds.private_list(private, who.here, prefix))
+            prefix = await self.servers.prefix(actor.guild_id)
+            await answer_privately(ctx, embed=embeds.private_list(private, actor.here, prefix))
 
     async def _pressed_page(self, press: Press) -> None:
         if press.actor.here[0] != int(press["channel"]):
@@ -84,10 +84,10 @@ class ModelCommands(commands.Cog):
             raise UserError("This list belongs to another channel.", f"`{prefix}models` lists this channel's.")
         await press.update(**await self._page(press.actor, int(press["page"])))
 
-    async def _page(self, who: Actor, page: int) -> dict[str, Any]:
+    async def _page(self, actor: Actor, page: int) -> dict[str, Any]:
         """One page of the models that everybody in a channel may use, to send or to edit a message to."""
-        models, current = await self.registry.channel_models(Viewer(who.guild_id, who.here))
-        prefix, kept = await self.servers.prefix(who.guild_id), (await self.servers.channel(who.here)).keep
+        models, current = await self.registry.channel_models(Viewer(actor.guild_id, actor.here))
+        prefix, kept = await self.servers.prefix(actor.guild_id), (await self.servers.channel(actor.here)).keep
         if not models:
             raise UserError(
                 "There is no model here yet.",
@@ -98,8 +98,8 @@ class ModelCommands(commands.Cog):
         last = embeds.pages(models) - 1
         page = min(page, last)
         return {
-            "embed": embeds.model_list(models, current, who.here, page, prefix, kept=kept),
-            "view": embeds.page_buttons(who.here[0], page, last),
+            "embed": embeds.model_list(models, current, actor.here, page, prefix, kept=kept),
+            "view": embeds.page_buttons(actor.here[0], page, last),
         }
 
     @hybrid_group(
@@ -134,9 +134,9 @@ class ModelCommands(commands.Cog):
     async def _info(self, ctx: Context, name: str | None) -> None:
         """Show a model's card, with a picture if a worker is there to draw it."""
 
-        async def build(who: Actor) -> PictureJob:
-            model = await self.registry.choose(who.viewer, name)
-            return PictureJob(**who.asks(PictureJob), model=model.ref)
+        async def build(actor: Actor) -> PictureJob:
+            model = await self.registry.choose(actor.viewer, name)
+            return PictureJob(**actor.asks(PictureJob), model=model.ref)
 
         await self.requests.command(ctx, build, may=None, cooldown="model")
 
@@ -163,8 +163,8 @@ class ModelCommands(commands.Cog):
 
     async def _mistyped(self, ctx: Context, words: str) -> UserError:
         """Return an error that guesses what `model WORDS` meant."""
-        who = Actor.of(ctx)
-        prefix = await self.servers.prefix(who.guild_id)
+        actor = Actor.of(ctx)
+        prefix = await self.servers.prefix(actor.guild_id)
         first, *rest = words.split()
         known = [command.name for command in self.model.commands]
         problem = f"`{prefix}model` has no {code(first)}."
@@ -172,7 +172,7 @@ class ModelCommands(commands.Cog):
             begin = mention_instead(prefix, self.client.user) or prefix
             meant = " ".join([f"{begin}model", near[0], *rest])
             return UserError(problem, f"Did you mean {code(meant, 80)}?")
-        if first.lower() in {model.name for model in await self.registry.usable(who.viewer)}:
+        if first.lower() in {model.name for model in await self.registry.usable(actor.viewer)}:
             info = as_typed(prefix, "model info", "name", first.lower())
             return UserError(problem, f"`{info}` shows the model of that name.")
         return UserError(problem, f"It has {', '.join(f'`{name}`' for name in sorted(known))}.")
@@ -186,25 +186,25 @@ class ModelCommands(commands.Cog):
 
         A training makes its own model the channel's, unless you add `--keep`. Without it, the model is no longer kept.
         """
-        who, model = await self._named(ctx, name)
-        await self._use(who, model, keep=keep is not None)
+        actor, model = await self._named(ctx, name)
+        await self._use(actor, model, keep=keep is not None)
         await ctx.send(f"`{model.name}` is now this channel's model.{embeds.KEPT if keep else ''}")
 
     async def _pressed_use(self, press: Press) -> None:
-        who, model = await self._pressed(press)
-        await self._use(who, model, keep=False)
-        await press.send(f"<@{who.user.id}> made `{model.name}` this channel's model.")
+        actor, model = await self._pressed(press)
+        await self._use(actor, model, keep=False)
+        await press.send(f"<@{actor.user.id}> made `{model.name}` this channel's model.")
 
-    async def _use(self, who: Actor, model: ModelRecord, *, keep: bool) -> None:
-        await self.access.require("generate", who)
-        if not self.registry.among(Viewer(who.guild_id, who.here), [model]):
-            prefix = await self.servers.prefix(who.guild_id)
+    async def _use(self, actor: Actor, model: ModelRecord, *, keep: bool) -> None:
+        await self.access.require("generate", actor)
+        if not self.registry.among(Viewer(actor.guild_id, actor.here), [model]):
+            prefix = await self.servers.prefix(actor.guild_id)
             share = as_typed(prefix, "model share", "name", model.name, "where", "#CHANNEL")
             raise UserError(
                 f"`{model.name}` is for you alone, and a channel's model is for everybody there.",
                 f"Share it first: `{share}`.",
             )
-        await self.registry.use(who.place.channel_id, model, keep=keep)
+        await self.registry.use(actor.place.channel_id, model, keep=keep)
 
     @_part(
         "temperature [VALUE|default]",
@@ -220,15 +220,17 @@ class ModelCommands(commands.Cog):
         0 is the most predictable, 1 as surprising as the text itself, 2 is wild.
         """
         await ctx.defer()
-        who = Actor.of(ctx)
-        prefix = await self.servers.prefix(who.guild_id)
+        actor = Actor.of(ctx)
+        prefix = await self.servers.prefix(actor.guild_id)
         cooler, usual_again = (as_typed(prefix, "model temperature", "value", one) for one in ("0.5", "default"))
         if value is not None:
-            await self.access.require("generate", who)
+            await self.access.require("generate", actor)
             remedy = f"Use a number from 0 to {checks.HOTTEST:g}, as in `{cooler}`, or `default`."
             usual = value.strip().lower() in ("default", "usual", "reset")
-            await self.servers.choose(who.here[0], "temperature", None if usual else checks.temperature(value, remedy))
-        chosen = (await self.servers.channel(who.here)).temperature
+            await self.servers.choose(
+                actor.here[0], "temperature", None if usual else checks.temperature(value, remedy)
+            )
+        chosen = (await self.servers.channel(actor.here)).temperature
         other = f"`{cooler}` would make them more predictable, 1 more surprising."
         if chosen is not None:
             other = f"`{usual_again}` goes back to each model's own."
@@ -243,8 +245,8 @@ class ModelCommands(commands.Cog):
     async def model_rename(self, ctx: Context, old: str, new: str) -> None:
         """Give a model another name. For its owner and members with Manage Server."""
         name = checks.model_name(new)
-        who, model = await self._named(ctx, old)
-        sharing.require_owner(model, who, "rename it")
+        actor, model = await self._named(ctx, old)
+        sharing.require_owner(model, actor, "rename it")
         if name == model.name:
             raise UserError(f"`{model.name}` already has this name.", "Choose another one.")
         # Channels, buttons and trainings that use a model know it by its id.
@@ -261,10 +263,10 @@ class ModelCommands(commands.Cog):
     async def _pressed_delete(self, press: Press) -> None:
         await self._ask_to_delete(*await self._pressed(press), press.send)
 
-    async def _ask_to_delete(self, who: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
-        sharing.require_owner(model, who, "delete it")
-        embed = embeds.delete_question(model, who.user.id, await self.servers.prefix(who.guild_id))
-        await send(embed=embed, view=embeds.question_buttons(model.model_id, who.user.id), **options)
+    async def _ask_to_delete(self, actor: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
+        sharing.require_owner(model, actor, "delete it")
+        embed = embeds.delete_question(model, actor.user.id, await self.servers.prefix(actor.guild_id))
+        await send(embed=embed, view=embeds.question_buttons(model.model_id, actor.user.id), **options)
 
     async def _pressed_yes(self, press: Press) -> None:
         message = press.interaction.message
@@ -275,11 +277,11 @@ class ModelCommands(commands.Cog):
                 "This question is older than 15 minutes, so nothing was deleted.",
                 f"Ask again: `{as_typed(prefix, 'model delete', 'name', 'NAME')}`.",
             )
-        who, model = await self._pressed(press)
-        sharing.require_owner(model, who, "delete it")
+        actor, model = await self._pressed(press)
+        sharing.require_owner(model, actor, "delete it")
         if not await self.removal.delete(model):
             raise UserError(f"`{model.name}` was deleted a moment ago.", "There is nothing left to do.")
-        said = f"🗑️ `{model.name}` was deleted by <@{who.user.id}>."
+        said = f"🗑️ `{model.name}` was deleted by <@{actor.user.id}>."
         await press.update(embed=discord.Embed(description=said, colour=GREY), view=None)
 
     async def _pressed_no(self, press: Press) -> None:
@@ -299,9 +301,9 @@ class ModelCommands(commands.Cog):
         What a model writes may quote its text. For its owner and members with Manage Server.
         """
         require_permissions(ctx)
-        who, model = await self._named(ctx, name)
-        shared, to = await sharing.share(self.registry, guild_of(self.client, who), who, model, where)
-        prefix = await self.servers.prefix(who.guild_id)
+        actor, model = await self._named(ctx, name)
+        shared, to = await sharing.share(self.registry, guild_of(self.client, actor), actor, model, where)
+        prefix = await self.servers.prefix(actor.guild_id)
         there = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
         where = sharing.SERVER if to is None else f"#{to.name}"
         back = as_typed(prefix, "model unshare", "name", shared.name, "where", where)
@@ -312,8 +314,8 @@ class ModelCommands(commands.Cog):
     async def model_unshare(self, ctx: Context, name: str, *, where: str | None = None) -> None:
         """Stop sharing a model with a channel, with the whole `server`, or with everyone."""
         require_permissions(ctx)
-        who, model = await self._named(ctx, name)
-        shared = await sharing.unshare(self.registry, guild_of(self.client, who), who, model, where)
+        actor, model = await self._named(ctx, name)
+        shared = await sharing.unshare(self.registry, guild_of(self.client, actor), actor, model, where)
         await ctx.send(embed=embeds.unshared(*shared))
 
     # ------------------------------------------------------------------ files
@@ -347,27 +349,27 @@ class ModelCommands(commands.Cog):
         require_permissions(ctx)
         decoding.require_one_file(ctx)
         await ctx.defer()
-        who = Actor.of(ctx)
+        actor = Actor.of(ctx)
         wanted = checks.model_name(name) if name is not None else None
         if file is None:
-            prefix = await self.servers.prefix(who.guild_id)
+            prefix = await self.servers.prefix(actor.guild_id)
             raise UserError(
                 "There is no file to import.",
                 "Attach a `.safetensors` file to the command; "
                 f"`{as_typed(prefix, 'model export', 'name', 'NAME')}` makes one.",
             )
-        await self.transfer.import_file(who, file, wanted, ctx.send, **replying(ctx))
+        await self.transfer.import_file(actor, file, wanted, ctx.send, **replying(ctx))
 
     async def _pressed(self, press: Press) -> tuple[Actor, ModelRecord]:
         """Return who pressed a model's button, and the model. Raises UserError if it can't be used there now."""
-        who = press.actor
-        return who, await self.registry.by_id(who.viewer, press["model"])
+        actor = press.actor
+        return actor, await self.registry.by_id(actor.viewer, press["model"])
 
     async def _named(self, ctx: Context, name: str | None) -> tuple[Actor, ModelRecord]:
         """Defer, and return who asks and the model of this name (None: the channel's)."""
         await ctx.defer()
-        who = Actor.of(ctx)
-        return who, await self.registry.choose(who.viewer, name)
+        actor = Actor.of(ctx)
+        return actor, await self.registry.choose(actor.viewer, name)
 
     # ------------------------------------------------------------------ while typing
 

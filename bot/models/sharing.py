@@ -19,9 +19,9 @@ _NOBODYS = (
 )
 
 
-def require_owner(model: ModelRecord, who: Actor, action: str) -> None:
+def require_owner(model: ModelRecord, actor: Actor, action: str) -> None:
     """Refuse all but its owner and members with Manage Server. `action`: such as `delete it`. Raises UserError."""
-    if model.owner_id != who.user.id and not is_admin(who.user):
+    if model.owner_id != actor.user.id and not is_admin(actor.user):
         raise UserError(
             f"`{model.name}` isn't your model.",
             f"<@{model.owner_id}> can {action}, and so can members with Manage Server.",
@@ -29,18 +29,18 @@ def require_owner(model: ModelRecord, who: Actor, action: str) -> None:
 
 
 async def share(
-    registry: Registry, guild: discord.Guild, who: Actor, model: ModelRecord, where: str
+    registry: Registry, guild: discord.Guild, actor: Actor, model: ModelRecord, where: str
 ) -> tuple[ModelRecord, Target | None]:
     """Let a channel (`where`: mention, name or id) or the server use a model; the record now, and that channel.
 
     Raises UserError: this person may not (a model of messages nobody may, not even an admin, but of one's own alone),
     it may be used there anyway, or there is no such channel.
     """
-    to = _target(guild, who, where)
-    if model.transcripts and model.authors != {who.user.id}:  # those who wrote them chose their readers
+    to = _target(guild, actor, where)
+    if model.transcripts and model.authors != {actor.user.id}:  # those who wrote them chose their readers
         raise UserError(f"`{model.name}` learned from channels' messages, so nobody can share it.", _NOBODYS)
-    require_owner(model, who, "share it")
-    if set(model.origins) - {model.channel_id} and not is_admin(who.user):
+    require_owner(model, actor, "share it")
+    if set(model.origins) - {model.channel_id} and not is_admin(actor.user):
         raise UserError(
             f"`{model.name}` was trained from a model of another channel's text, which isn't yours to share.",
             "Members with Manage Server can share it.",
@@ -68,14 +68,14 @@ async def share(
 
 
 async def unshare(
-    registry: Registry, guild: discord.Guild, who: Actor, model: ModelRecord, typed: str | None
+    registry: Registry, guild: discord.Guild, actor: Actor, model: ModelRecord, typed: str | None
 ) -> tuple[ModelRecord, str]:
     """Stop sharing a model. A channel that has chosen it and can no longer use it has no model then.
 
     `typed`: a channel, or `server`; None: everything. The record now, and with whom it is no longer shared. Raises
     UserError: this person may not, or it was not shared there.
     """
-    require_owner(model, who, "do that")
+    require_owner(model, actor, "do that")
     if model.scope == "guild" and model.transcripts and not model.authors:
         raise UserError(f"`{model.name}` is not shared.", _NOBODYS)
     if model.scope == "guild" and not model.authors:
@@ -87,7 +87,7 @@ async def unshare(
     if typed is not None:
         if (number := channel_number(typed)) in model.shared_with:
             to = number  # works even if the owner no longer sees the channel, or it is gone
-        elif (channel := _target(guild, who, typed)) is not None:
+        elif (channel := _target(guild, actor, typed)) is not None:
             to = channel.id
         whom = f"<#{to}>" if to is not None else "the rest of the server"
 
@@ -108,7 +108,7 @@ async def unshare(
     return await registry.amend(model.model_id, unshared, numbered=True), whom
 
 
-def _target(guild: discord.Guild, who: Actor, typed: str) -> Target | None:
+def _target(guild: discord.Guild, actor: Actor, typed: str) -> Target | None:
     """The channel that was named; None: the whole server.
 
     Raises UserError: there is none that both the person and the bot see; a hidden one gets the same answer.
@@ -116,7 +116,7 @@ def _target(guild: discord.Guild, who: Actor, typed: str) -> Target | None:
     word = typed.strip()
     if word.lower().lstrip("#") in (SERVER, "everyone", "all"):
         return None
-    if (channel := named_channel(guild, who.user, word)) is not None:
+    if (channel := named_channel(guild, actor.user, word)) is not None:
         return channel
     if guild.get_thread(channel_number(word) or 0) is not None:
         raise UserError("A thread uses the models of its channel.", "Share it with the channel that the thread is in.")

@@ -40,7 +40,7 @@ _NOT_HERE = (
 )
 
 
-def require_export(model: ModelRecord, who: Actor) -> None:
+def require_export(model: ModelRecord, actor: Actor) -> None:
     """Refuse an export that is not theirs, or not here. Raises UserError.
 
     What was learned from a text stays where it was shown.
@@ -48,13 +48,13 @@ def require_export(model: ModelRecord, who: Actor) -> None:
     What learned from members' messages is not its owner's alone: only admins let it out of the bot's reach. What
     learned from one member's alone is theirs, also once they share it.
     """
-    if model.authors != {who.user.id} and model.transcripts and (model.authors or not is_admin(who.user)):
+    if model.authors != {actor.user.id} and model.transcripts and (model.authors or not is_admin(actor.user)):
         raise UserError(
             f"`{model.name}` learned from members' messages, and a file of it is beyond my reach.",
             f"Only {'its owner' if model.authors else 'members with Manage Server'} can export it.",
         )
-    require_owner(model, who, "export it")
-    if set(model.origins) <= set(who.here):
+    require_owner(model, actor, "export it")
+    if set(model.origins) <= set(actor.here):
         return
     if len(model.origins) > 1:
         raise UserError(
@@ -81,36 +81,38 @@ class Transfer:
     async def export(self, ctx: Context, name: str | None) -> None:
         """Post a model as a file: the one of this name, or the only one that they may export."""
 
-        async def build(who: Actor) -> ExportJob:
-            return self._export_job(who, await (self.registry.choose(who.viewer, name) if name else self._only(who)))
+        async def build(actor: Actor) -> ExportJob:
+            return self._export_job(
+                actor, await (self.registry.choose(actor.viewer, name) if name else self._only(actor))
+            )
 
         await self.requests.command(ctx, build, may=None, cooldown="model")
 
     async def _pressed_export(self, press: Press) -> None:
-        async def build(who: Actor) -> ExportJob:
-            return self._export_job(who, await self.registry.by_id(who.viewer, press["model"]))
+        async def build(actor: Actor) -> ExportJob:
+            return self._export_job(actor, await self.registry.by_id(actor.viewer, press["model"]))
 
         await self.requests.press(press, build, may=None, cooldown="model")
 
-    def _export_job(self, who: Actor, model: ModelRecord) -> ExportJob:
+    def _export_job(self, actor: Actor, model: ModelRecord) -> ExportJob:
         """Everyone who reads the channel can take the file."""
-        require_export(model, who)
-        most = guild_of(self.client, who).filesize_limit
-        return ExportJob(**who.asks(ExportJob), model=model.ref, most_bytes=most)
+        require_export(model, actor)
+        most = guild_of(self.client, actor).filesize_limit
+        return ExportJob(**actor.asks(ExportJob), model=model.ref, most_bytes=most)
 
-    async def _only(self, who: Actor) -> ModelRecord:
+    async def _only(self, actor: Actor) -> ModelRecord:
         """Return the only model that they may export and everybody here may use.
 
         Raises UserError: there is none, or several, which it lists.
         """
         models = list[ModelRecord]()
-        for model in await self.registry.usable(Viewer(who.guild_id, who.here)):
+        for model in await self.registry.usable(Viewer(actor.guild_id, actor.here)):
             with contextlib.suppress(UserError):
-                require_export(model, who)
+                require_export(model, actor)
                 models.append(model)
         if len(models) == 1:
             return models[0]
-        prefix = await self.servers.prefix(who.guild_id)
+        prefix = await self.servers.prefix(actor.guild_id)
         if not models:
             raise UserError(
                 "There is no model here that you may export.",
@@ -139,25 +141,25 @@ class Transfer:
         await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.safetensors"), **options)
 
     async def import_file(
-        self, who: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any
+        self, actor: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any
     ) -> None:
         """Have an exported model checked and entered, if this person may train here and it fits the server's quota."""
-        await self.access.require("train", who)
+        await self.access.require("train", actor)
         most = self.settings.import_max_mb
         if file.size > most * MEGABYTE:
             raise UserError(
                 f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
                 "The bot's operator can raise `IMPORT_MAX_MB`.",
             )
-        room = int(MEGABYTE * self.servers.quotas(await self.servers.get(who.guild_id)).disk_mb)
+        room = int(MEGABYTE * self.servers.quotas(await self.servers.get(actor.guild_id)).disk_mb)
 
-        async def build(who: Actor) -> ImportJob:
-            return ImportJob(**who.asks(ImportJob), file_name=file.filename, name=name, disk_bytes=room)
+        async def build(actor: Actor) -> ImportJob:
+            return ImportJob(**actor.asks(ImportJob), file_name=file.filename, name=name, disk_bytes=room)
 
-        async with self.access.cooldown("train", who):
+        async with self.access.cooldown("train", actor):
             files = {MODEL_FILE: await decoding.read_file(file)}
             begun = contextlib.nullcontext()
-            await self.requests.carry_out(who, build, send, may=None, cooldown=begun, files=files, **options)
+            await self.requests.carry_out(actor, build, send, may=None, cooldown=begun, files=files, **options)
 
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
         """Post the model's card. Raises UserError, and keeps nothing, if not all there can read what it learned."""

@@ -61,34 +61,34 @@ class Best:
             await redis_call(self.redis.zrem(keys.best(guild_id), *gone))
         return kept
 
-    async def favourites(self, who: Actor) -> list[Favourite]:
+    async def favourites(self, actor: Actor) -> list[Favourite]:
         """Those that may be shown where somebody asks. Raises discord.HTTPException: Discord is in trouble."""
         found: list[Favourite] = []
         looked = 0
-        for number, member in await self._ranked(who.guild_id):
+        for number, member in await self._ranked(actor.guild_id):
             message_id, channel_id = map(int, member.split(":"))
             if len(found) == SHOWN or looked == LOOKED_AT:
                 break
-            if not self.audience.can_read(who.guild_id, who.here, {(who.guild_id, channel_id)}):
+            if not self.audience.can_read(actor.guild_id, actor.here, {(actor.guild_id, channel_id)}):
                 continue
             looked += 1
-            channel = self.client.get_partial_messageable(channel_id, guild_id=who.guild_id)
+            channel = self.client.get_partial_messageable(channel_id, guild_id=actor.guild_id)
             message = await fetched(channel, message_id)
             # Of some that were removed Discord does not tell, as of all of an emoji.
             number = min(number, sum(one.count - one.me for one in message.reactions)) if message is not None else 0
             if message is None or number <= 0 or (job_id := await self.generating.job_of(message)) is None:
-                await redis_call(self.redis.zrem(keys.best(who.guild_id), member))
-            elif (names := await self._models(who, job_id)) is not None:
-                blocked = await self.servers.blocklist(who.guild_id)
+                await redis_call(self.redis.zrem(keys.best(actor.guild_id), member))
+            elif (names := await self._models(actor, job_id)) is not None:
+                blocked = await self.servers.blocklist(actor.guild_id)
                 text = blocked.mask(" ".join(message_text(message).split()))
                 found.append(Favourite(number, message.jump_url, channel_id, " + ".join(names), text))
         return sorted(found, key=lambda one: -one.number)
 
-    async def _models(self, who: Actor, job_id: str) -> list[str] | None:
+    async def _models(self, actor: Actor, job_id: str) -> list[str] | None:
         """Names of the models that wrote a text. None: it may not be shown here, is none, or nobody knows any more."""
         stored = await self.jobs.load(job_id)
         names = _names(stored.job) if stored is not None else {}
-        usable = await self.registry.by_ids(Viewer(who.guild_id, who.here), names)
+        usable = await self.registry.by_ids(Viewer(actor.guild_id, actor.here), names)
         return list(names.values()) if names and len(usable) == len(names) else None
 
 

@@ -80,11 +80,11 @@ class Play(commands.Cog):
         A text is shown only where everybody who reads the channel can also read the original.
         """
         require_permissions(ctx)
-        who = Actor.of(ctx)
+        actor = Actor.of(ctx)
         await ctx.defer()
-        async with self.access.cooldown("generate", who):
-            found = await self.favourites.favourites(who)
-        prefix = await self.servers.prefix(who.guild_id)
+        async with self.access.cooldown("generate", actor):
+            found = await self.favourites.favourites(actor)
+        prefix = await self.servers.prefix(actor.guild_id)
         await ctx.send(embed=embeds.favourites(found, prefix), **replying(ctx))
 
     @commands.Cog.listener("on_raw_reaction_add")

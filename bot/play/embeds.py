@@ -37,9 +37,11 @@ def letters(job: QuizJob) -> discord.ui.View:
 def answer(job: QuizJob, passages: Sequence[str], real: int, guesses: Mapping[int, int]) -> discord.Embed:
     """Draw the answer. `guesses`: by member. Their mentions are only names: an embed pings nobody."""
     right = [f"<@{user_id}>" for user_id, guess in guesses.items() if guess == real]
-    who = f"{len(right)} of {len(guesses)} guessed right. {', '.join(right[:_NAMED])}" if guesses else "Nobody guessed."
+    actor = (
+        f"{len(right)} of {len(guesses)} guessed right. {', '.join(right[:_NAMED])}" if guesses else "Nobody guessed."
+    )
     said = f"**{LETTERS[real]}** comes from the text; `{job.model.name}` wrote the rest."
-    return discord.Embed(title=_TITLE, description="\n".join([said, *_listed(passages, real), who]), colour=GREEN)
+    return discord.Embed(title=_TITLE, description="\n".join([said, *_listed(passages, real), actor]), colour=GREEN)
 
 
 def _listed(passages: Sequence[str], real: int | None = None) -> list[str]:

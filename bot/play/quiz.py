@@ -100,20 +100,20 @@ class Quiz(Service):
     async def ask(self, ctx: Context, *, name: str | None, passages: int, seconds: int, anew: bool) -> None:
         """Begin a quiz. `anew`: passages that were shown may come again. Raises UserError where there can be none."""
 
-        async def build(who: Actor) -> QuizJob:
-            return await self._job(who, name, passages, seconds, anew=anew)
+        async def build(actor: Actor) -> QuizJob:
+            return await self._job(actor, name, passages, seconds, anew=anew)
 
         await self.requests.command(ctx, build)
 
-    async def _job(self, who: Actor, name: str | None, passages: int, seconds: int, *, anew: bool) -> QuizJob:
-        if await redis_call(self.redis.hexists(keys.quiz(who.place.channel_id), "id")):
+    async def _job(self, actor: Actor, name: str | None, passages: int, seconds: int, *, anew: bool) -> QuizJob:
+        if await redis_call(self.redis.hexists(keys.quiz(actor.place.channel_id), "id")):
             raise _busy()
-        model = await self._model(who, name)
-        shown, blocked = keys.quizzed(who.guild_id, model.model_id), (await self.servers.get(who.guild_id)).blocked
+        model = await self._model(actor, name)
+        shown, blocked = keys.quizzed(actor.guild_id, model.model_id), (await self.servers.get(actor.guild_id)).blocked
         if anew:
             await redis_call(self.redis.delete(shown))
         return QuizJob(
-            **who.asks(QuizJob),
+            **actor.asks(QuizJob),
             model=model.ref,
             passages=passages,
             seconds=seconds,
@@ -121,11 +121,11 @@ class Quiz(Service):
             blocked=blocked,
         )
 
-    async def _model(self, who: Actor, name: str | None) -> ModelRecord:
+    async def _model(self, actor: Actor, name: str | None) -> ModelRecord:
         """Return the model to guess about. Raises UserError if its text may not be shown, or can't be told apart."""
         if name is not None and name.strip().lower() == STARTER:
             raise UserError("The starter keeps no text to show passages of.", "Name a model that was trained here.")
-        model = await self.registry.choose(who.viewer, name)
+        model = await self.registry.choose(actor.viewer, name)
         why = None
         if model.transcripts or (model.corpus is not None and model.corpus.source == "channel"):
             why = "learned from people's messages, which are not for guessing"
@@ -161,14 +161,14 @@ class Quiz(Service):
         return [blocked.mask(passage) for passage in event.passages]
 
     async def _pressed(self, press: Press) -> None:
-        who, here, letter = press.actor, press.actor.place.channel_id, int(press["letter"])
+        actor, here, letter = press.actor, press.actor.place.channel_id, int(press["letter"])
         job, _, _ = await self._running(here)
         if job is None or letter >= job.passages:
-            raise _over(await self.servers.prefix(who.guild_id))
-        await self.registry.by_id(Viewer(who.guild_id, who.here), job.model.model_id)
-        guess: list[str | float] = [press["job"], f"g:{who.user.id}", letter, here, time.time(), MOST_GUESSES]
+            raise _over(await self.servers.prefix(actor.guild_id))
+        await self.registry.by_id(Viewer(actor.guild_id, actor.here), job.model.model_id)
+        guess: list[str | float] = [press["job"], f"g:{actor.user.id}", letter, here, time.time(), MOST_GUESSES]
         if not await redis_call(self._guess(keys=[keys.quiz(here), keys.QUIZZES], args=guess)):
-            raise _over(await self.servers.prefix(who.guild_id))
+            raise _over(await self.servers.prefix(actor.guild_id))
         await press.send(
             f"You guessed **{embeds.LETTERS[letter]}**. Until the answer comes you can still choose another one."
         )

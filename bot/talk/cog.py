@@ -136,9 +136,9 @@ class Speaks(commands.Cog):
         """
         require_permissions(ctx)
         await ctx.defer()
-        who = Actor.of(ctx)
-        known, admin = await self._known(who), is_admin(ctx.author)
-        viewer = Viewer(who.guild_id, who.here)  # anybody may call it
+        actor = Actor.of(ctx)
+        known, admin = await self._known(actor), is_admin(ctx.author)
+        viewer = Viewer(actor.guild_id, actor.here)  # anybody may call it
         if what == "list":
             usable = await self.registry.by_ids(viewer, [made.model_id for made in known.values()])
             names = {model.model_id: f"`{model.name}`" for model in usable}
@@ -147,7 +147,7 @@ class Speaks(commands.Cog):
                 writes = names.get(made.model_id, "a model that can't be used here")
                 line = f"`@{one}` **{plain(made.title)}**{MARK}, which writes with {writes}"
                 lines.append(f"{line} in {mentions(made.channels) or 'no channel'}" if admin else line)
-            prefix, example = await self.servers.prefix(who.guild_id), ("call", "mary", "model", "frankenstein")
+            prefix, example = await self.servers.prefix(actor.guild_id), ("call", "mary", "model", "frankenstein")
             how = as_typed(prefix, "persona", "what", "add", *example)
             none = f"No persona speaks here: a member with Manage Server can add one, with `{how}`."
             said = listed(lines, "and {} more") or none
@@ -155,15 +155,15 @@ class Speaks(commands.Cog):
             return
         require_admin(ctx.author)
         call = call.strip().removeprefix("@").lower()
-        old = (await self.store.of(who.guild_id)).get(call)
+        old = (await self.store.of(actor.guild_id)).get(call)
         if not call:
-            command = as_typed(await self.servers.prefix(who.guild_id), "persona", "what", what, "call", "mary")
+            command = as_typed(await self.servers.prefix(actor.guild_id), "persona", "what", what, "call", "mary")
             raise UserError("Which persona?", f"Say what people call it, as in `{command}`.")
         if what == "remove" and old is None:
             named = " or ".join(f"`@{one}`" for one in known)
             raise UserError(f"No persona is called {code(call)}.", f"Take {named}." if known else "There is none yet.")
         if what == "remove":
-            await self.store.remove(who.guild_id, call)
+            await self.store.remove(actor.guild_id, call)
             await ctx.send(f"`@{call}` no longer speaks in this server.", **replying(ctx))
             return
         call, title = checked(call, name.removeprefix("--name ") or (old.title if old else call))
@@ -175,16 +175,16 @@ class Speaks(commands.Cog):
             found, _ = await self.registry.choose_to_write(viewer, model or None)
         assert ctx.guild is not None
         await self.personas.refuse_members_names(ctx.guild, call, title)
-        there = [at for at in (old.channels if old else ()) if ctx.guild.get_channel(at) and at != who.here[-1]]
+        there = [at for at in (old.channels if old else ()) if ctx.guild.get_channel(at) and at != actor.here[-1]]
         made = Persona(
             title=title,
             model_id=found.model_id,
             model=found.name,
-            channels=(*there, who.here[-1]),
+            channels=(*there, actor.here[-1]),
             picture=picture.url if picture is not None else old.picture if old else None,
         )
-        if not await self.store.put(who.guild_id, call, made):
-            remove = as_typed(await self.servers.prefix(who.guild_id), "persona", "what", "remove", "call", "CALL")
+        if not await self.store.put(actor.guild_id, call, made):
+            remove = as_typed(await self.servers.prefix(actor.guild_id), "persona", "what", "remove", "call", "CALL")
             raise UserError(f"This server has {MOST_PERSONAS} personas.", f"Remove one: `{remove}`.")
         said = f"**{plain(title)}**{MARK} speaks here with `{found.name}`: write `@{call} hello`."
         if await self.personas.hook(ctx.channel) is None:
@@ -208,11 +208,11 @@ class Speaks(commands.Cog):
         """
         require_permissions(ctx)
         await ctx.defer()
-        who = Actor.of(ctx)
+        actor = Actor.of(ctx)
         pair = first.lower().removeprefix("@"), second.lower().removeprefix("@")
-        task, by = self.personas.talks.get(who.here[0], (None, 0))
+        task, by = self.personas.talks.get(actor.here[0], (None, 0))
         if pair[0] == "stop":
-            if task is None or not (by == who.user.id or moderates(ctx.author, who.place)):
+            if task is None or not (by == actor.user.id or moderates(ctx.author, actor.place)):
                 raise UserError(
                     "There is no talk here that you can stop.",
                     "Whoever began it can, and so can members with Manage Messages.",
@@ -221,21 +221,21 @@ class Speaks(commands.Cog):
             await ctx.send("The talk is over.", **replying(ctx))
             return
         checks.in_range("turns", turns, 2, 12)
-        await self.access.require("generate", who)
+        await self.access.require("generate", actor)
         announced = asyncio.Event()
-        async with self.access.cooldown("generate", who):
-            await self.personas.begin(who, pair, turns, announced)
+        async with self.access.cooldown("generate", actor):
+            await self.personas.begin(actor, pair, turns, announced)
         try:
-            stop = as_typed(await self.servers.prefix(who.guild_id), "talk", "first", "stop")
+            stop = as_typed(await self.servers.prefix(actor.guild_id), "talk", "first", "stop")
             await ctx.send(f"`@{pair[0]}` and `@{pair[1]}` talk: {turns} texts. `{stop}` ends it.", **replying(ctx))
         finally:
             announced.set()
 
-    async def _known(self, who: Actor) -> dict[str, Persona]:
+    async def _known(self, actor: Actor) -> dict[str, Persona]:
         """Return the channel's personas, to an admin all of the server."""
-        if is_admin(who.user):
-            return await self.store.of(who.guild_id)
-        return await self.personas.here(who.guild_id, who.here)
+        if is_admin(actor.user):
+            return await self.store.of(actor.guild_id)
+        return await self.personas.here(actor.guild_id, actor.here)
 
     @persona.autocomplete("model")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -259,12 +259,12 @@ class Speaks(commands.Cog):
 
     async def _answer(self, ctx: Context, call: str, words: str) -> None:
         require_permissions(ctx)
-        who = Actor.of(ctx)
-        await self.access.require("generate", who)
+        actor = Actor.of(ctx)
+        await self.access.require("generate", actor)
         wait = self.settings.chat_cooldown_s
-        async with self.access.start_cooldown("chat", who.guild_id, who.here[-1], wait, request=who.request_id):
-            heard = functools.partial(self.conversation.heard, who, ctx.message, words)
-            await self.personas.answer(who, call, heard, ctx.send)
+        async with self.access.start_cooldown("chat", actor.guild_id, actor.here[-1], wait, request=actor.request_id):
+            heard = functools.partial(self.conversation.heard, actor, ctx.message, words)
+            await self.personas.answer(actor, call, heard, ctx.send)
 
     async def _speaking_form(self, press: Press) -> Form:
         administered(press)

@@ -137,13 +137,13 @@ class Personas(Service):
                 self.hooks.pop(channel_ids(channel)[-1], None)  # somebody deleted it: it is made again, once
         return await channel.send(f"-# **{plain(persona.title)}**{MARK}\n{text}", suppress_embeds=True, nonce=nonce)
 
-    async def _speaking(self, who: Actor, call: str) -> tuple[Persona, ModelRecord]:
+    async def _speaking(self, actor: Actor, call: str) -> tuple[Persona, ModelRecord]:
         """Return a persona and its model. Raises UserError: no such persona; PersonaUnavailable: no model."""
-        prefix = await self.servers.prefix(who.guild_id)
-        if (persona := (await self.here(who.guild_id, who.here)).get(call)) is None:
+        prefix = await self.servers.prefix(actor.guild_id)
+        if (persona := (await self.here(actor.guild_id, actor.here)).get(call)) is None:
             raise UserError(f"No `@{call}` speaks here any more.", f"`{prefix}persona` lists who does.")
         try:
-            return persona, await self.registry.by_id(Viewer(who.guild_id, who.here), persona.model_id)
+            return persona, await self.registry.by_id(Viewer(actor.guild_id, actor.here), persona.model_id)
         except UserError as problem:
             add = as_typed(prefix, "persona", "what", "add", "call", call, "model", "MODEL")
             raise PersonaUnavailable(
@@ -152,37 +152,37 @@ class Personas(Service):
                 f"A member with Manage Server can give it another one: `{add}`.",
             ) from problem
 
-    async def answer(self, who: Actor, call: str, fields: Fields, send: Send) -> None:
+    async def answer(self, actor: Actor, call: str, fields: Fields, send: Send) -> None:
         """Have a persona say something. If it can't, say so once in a channel, until it speaks there again."""
         try:
-            await self.say(who, call, fields)
+            await self.say(actor, call, fields)
         except PersonaUnavailable as problem:
-            persona, room_id = (await self.here(who.guild_id, who.here)).get(call), who.here[-1]
+            persona, room_id = (await self.here(actor.guild_id, actor.here)).get(call), actor.here[-1]
             if persona is not None and room_id not in persona.told_in:
                 await post_error(send, problem)
-                await self.store.change(who.guild_id, call, lambda now: {"told_in": (*now.told_in, room_id)})
+                await self.store.change(actor.guild_id, call, lambda now: {"told_in": (*now.told_in, room_id)})
 
-    async def say(self, who: Actor, call: str, fields: Fields, turn: int | None = None) -> str | None:
+    async def say(self, actor: Actor, call: str, fields: Fields, turn: int | None = None) -> str | None:
         """Have a persona say something; its text. `turn`: of a talk.
 
         Empty: nothing was posted; None: nobody knows. Raises UserError, with nothing posted: it can't.
         """
-        guild_id = who.guild_id
-        persona, model = await self._speaking(who, call)
-        job = await self.generating.answering(who, model, await fields(model), LETTER)
+        guild_id = actor.guild_id
+        persona, model = await self._speaking(actor, call)
+        job = await self.generating.answering(actor, model, await fields(model), LETTER)
         job = job.model_copy(update={"job_id": f"{job.job_id}-{turn or 0}-{call}"})
         event = await self.requests.unasked(guild_id, job, self.settings.generate_timeout_s)
         if isinstance(event, Failed):
             raise UserError(event.problem, event.remedy)
         await self.registry.require_may_use(job.place, [model.model_id])
         blocklist = await self.servers.blocklist(guild_id)
-        now = (await self.here(guild_id, who.here)).get(call)  # an admin may have changed it meanwhile
+        now = (await self.here(guild_id, actor.here)).get(call)  # an admin may have changed it meanwhile
         other = now is None or (now.title, now.model_id) != (persona.title, persona.model_id)
-        if not isinstance(event, Generated) or other or (turn is not None and await self._is_quiet(who)):
+        if not isinstance(event, Generated) or other or (turn is not None and await self._is_quiet(actor)):
             return ""
         try:
             text = chatted(masked(event, blocklist))
-            posted = await self._post(who.channel, persona, text, f"{who.request_id}-{turn or 0}")
+            posted = await self._post(actor.channel, persona, text, f"{actor.request_id}-{turn or 0}")
         except DISCORD_ERRORS as error:
             if not is_transient(error) and code_of(error) not in CLOSED:
                 raise
@@ -194,24 +194,27 @@ class Personas(Service):
             picture = posted.author.avatar.url.partition("?")[0]  # an attachment's address expires
 
         def spoke(now: Persona) -> dict[str, Any]:
-            told_in = tuple(one for one in now.told_in if one != who.here[-1])
+            told_in = tuple(one for one in now.told_in if one != actor.here[-1])
             return {"told_in": told_in, "picture": picture if now.picture == persona.picture else now.picture}
 
         await self.store.change(guild_id, call, spoke)
         return event.text.strip()
 
-    async def _is_quiet(self, who: Actor) -> bool:
-        return (await self.rooms.room(who.here[-1])).quiet > time.time()
+    async def _is_quiet(self, actor: Actor) -> bool:
+        return (await self.rooms.room(actor.here[-1])).quiet > time.time()
 
-    async def begin(self, who: Actor, pair: tuple[str, str], turns: int, announced: asyncio.Event) -> None:
+    async def begin(self, actor: Actor, pair: tuple[str, str], turns: int, announced: asyncio.Event) -> None:
         """Have two talk, once that was `announced`. Raises UserError: not they, or not there and now."""
-        prefix = await self.servers.prefix(who.guild_id)
-        if len(set(pair) & (await self.here(who.guild_id, who.here)).keys()) < 2:
+        prefix = await self.servers.prefix(actor.guild_id)
+        if len(set(pair) & (await self.here(actor.guild_id, actor.here)).keys()) < 2:
             raise UserError("I need two personas of this channel.", f"`{prefix}persona` lists them.")
         for call in pair:
-            await self._speaking(who, call)
-        quiet, (in_channel, in_server) = await self._is_quiet(who), await self.rooms.left(who.here[-1], who.guild_id)
-        if who.here[0] in self.talks:
+            await self._speaking(actor, call)
+        quiet, (in_channel, in_server) = (
+            await self._is_quiet(actor),
+            await self.rooms.left(actor.here[-1], actor.guild_id),
+        )
+        if actor.here[0] in self.talks:
             stop = as_typed(prefix, "talk", "first", "stop")
             raise UserError("Two personas are already talking here.", f"`{stop}` ends that.")
         if quiet:
@@ -223,29 +226,29 @@ class Personas(Service):
             if in_server <= in_channel:
                 remedy = f"A server has {MOST_IN_A_SERVER} an hour, whatever its admins choose: try again later."
             raise UserError(f"There is room for {count(left, 'more text')} this hour, too few for {turns}.", remedy)
-        task = self.spawn(self._talk(who, pair, turns, announced))
-        self.talks[who.here[0]] = task, who.user.id
-        task.add_done_callback(lambda _: self.talks.pop(who.here[0], None))
+        task = self.spawn(self._talk(actor, pair, turns, announced))
+        self.talks[actor.here[0]] = task, actor.user.id
+        task.add_done_callback(lambda _: self.talks.pop(actor.here[0], None))
 
-    async def _talk(self, who: Actor, pair: tuple[str, str], turns: int, announced: asyncio.Event) -> None:
-        said, send = list[str](), self.client.get_partial_messageable(who.here[0], guild_id=who.guild_id).send
+    async def _talk(self, actor: Actor, pair: tuple[str, str], turns: int, announced: asyncio.Event) -> None:
+        said, send = list[str](), self.client.get_partial_messageable(actor.here[0], guild_id=actor.guild_id).send
 
         def fields(model: ModelRecord) -> Awaitable[dict[str, Any]]:
             """The other's texts are of nobody's id."""
             before = [Turn(0 if (len(said) - at) % 2 else None, text, None) for at, text in enumerate(said)]
-            return self.conversation.after(who, before, model)
+            return self.conversation.after(actor, before, model)
 
         await announced.wait()
         try:
             try:
                 while len(said) < turns:
                     await asyncio.sleep(random.uniform(*PAUSE_S) if said else 0)
-                    if await self._is_quiet(who):
+                    if await self._is_quiet(actor):
                         break
-                    place = (who.here[-1], who.guild_id, f"{LETTER}-{who.request_id}-{len(said)}")
+                    place = (actor.here[-1], actor.guild_id, f"{LETTER}-{actor.request_id}-{len(said)}")
                     if not await self.rooms.take(*place):
                         raise UserError("They have said enough for this hour.", "Others spoke, too: try again later.")
-                    text = await self.say(who, pair[len(said) % 2], fields, len(said))
+                    text = await self.say(actor, pair[len(said) % 2], fields, len(said))
                     if text == "":
                         await self.rooms.give_back(*place)
                     if not text:
@@ -253,9 +256,9 @@ class Personas(Service):
                     said.append(text)
             except UserError as problem:
                 await self.rooms.give_back(*place)  # nothing was posted
-                await post_error(send, problem, nonce=f"t-{who.request_id}")
+                await post_error(send, problem, nonce=f"t-{actor.request_id}")
         except (*DISCORD_ERRORS, RedisError) as error:
-            log.warning("talk_ended", channel_id=who.here[0], error=type(error).__name__)
+            log.warning("talk_ended", channel_id=actor.here[0], error=type(error).__name__)
 
     async def refuse_members_names(self, guild: discord.Guild, *names: str) -> None:
         """Raise UserError if a name looks like a member's.

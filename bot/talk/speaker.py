@@ -127,11 +127,11 @@ class Speaker(Service):
         assert message.guild is not None
         here, guild_id = message.channel, message.guild.id
         author_id, words, _ = self._words.pop(here.id, (None, "", 0.0))  # they are used once
-        who = Actor(message.guild.me, here, guild_id, message.id)
+        actor = Actor(message.guild.me, here, guild_id, message.id)
         try:
-            model, _ = await self.registry.choose_to_write(Viewer(guild_id, who.here), None, starter=False)
-            heard = await self.conversation.after(who, [Turn(author_id, words, author_id)] if words else [], model)
-            job = await self.generating.answering(who, model, {**heard, "author_id": author_id}, UNASKED)
+            model, _ = await self.registry.choose_to_write(Viewer(guild_id, actor.here), None, starter=False)
+            heard = await self.conversation.after(actor, [Turn(author_id, words, author_id)] if words else [], model)
+            job = await self.generating.answering(actor, model, {**heard, "author_id": author_id}, UNASKED)
         except UserError as problem:
             if not (await self.rooms.room(room_id)).mute:
                 await self.rooms.put(room_id, mute=1)

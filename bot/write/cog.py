@@ -175,24 +175,24 @@ class Writing(commands.Cog):
         names = checks.several("models", flags.models, MOST_VARIANTS, "alice,dracula")
         steps = checks.temperatures(flags.temperatures, MOST_VARIANTS)
 
-        async def build(who: Actor) -> CompareJob:
+        async def build(actor: Actor) -> CompareJob:
             return CompareJob(
-                **who.asks(CompareJob),
+                **actor.asks(CompareJob),
                 seed=seed,
                 length=flags.length or min(COMPARED_LENGTH, most),
-                variants=await self._variants(who, names or [flags.model], steps),
+                variants=await self._variants(actor, names or [flags.model], steps),
                 random_seed=flags.random_seed,
                 stop=flags.stop,
-                blocked=(await self.servers.get(who.guild_id)).blocked,
+                blocked=(await self.servers.get(actor.guild_id)).blocked,
             )
 
         await self.requests.command(ctx, build)
 
     async def _variants(
-        self, who: Actor, names: Sequence[str | None], temperatures: Sequence[float]
+        self, actor: Actor, names: Sequence[str | None], temperatures: Sequence[float]
     ) -> tuple[Variant, ...]:
         """Several models, or one (None: the channel's) at several temperatures; without any three around its own."""
-        models = [await self.registry.choose_to_write(who.viewer, name) for name in names]
+        models = [await self.registry.choose_to_write(actor.viewer, name) for name in names]
         model, choices = models[0]
         chosen = self.generating.temperature(choices, model)
         compared = [(other, self.generating.temperature(choices, other)) for other, _ in models]
@@ -224,12 +224,12 @@ class Writing(commands.Cog):
         self, ctx: Context, text: str, original: discord.Message | None, model: str | None = None
     ) -> None:
         """Post the surprise map of a text, or of `original`, a message of the person's own or of the bot's."""
-        who = Actor.of(ctx)
+        actor = Actor.of(ctx)
         if original is not None:
-            self.require_own_message(who, original)
+            self.require_own_message(actor, original)
             text = message_text(original).strip()
         if not text:
-            prefix = await self.servers.prefix(who.guild_id)
+            prefix = await self.servers.prefix(actor.guild_id)
             example = as_typed(prefix, "surprise", "text", "It was a dark and stormy night")
             begin = mention_instead(prefix, self.client.user) or prefix  # a slash command is no reply
             raise UserError(
@@ -243,34 +243,34 @@ class Writing(commands.Cog):
                 "Use a part of it.",
             )
 
-        async def build(who: Actor) -> SurpriseJob:
-            author_id = await self._author_of(who, original) if original is not None else None
-            if (await self.servers.blocklist(who.guild_id)).hits(text):  # a picture can't be covered
+        async def build(actor: Actor) -> SurpriseJob:
+            author_id = await self._author_of(actor, original) if original is not None else None
+            if (await self.servers.blocklist(actor.guild_id)).hits(text):  # a picture can't be covered
                 raise UserError("This text has something on this server's blocklist.", "Try it without those words.")
-            chosen, _ = await self.registry.choose_to_write(who.viewer, model)
-            return SurpriseJob(**who.asks(SurpriseJob), model=chosen.ref, text=text, author_id=author_id)
+            chosen, _ = await self.registry.choose_to_write(actor.viewer, model)
+            return SurpriseJob(**actor.asks(SurpriseJob), model=chosen.ref, text=text, author_id=author_id)
 
         await self.requests.command(ctx, build)
 
-    def require_own_message(self, who: Actor, message: discord.Message) -> None:
+    def require_own_message(self, actor: Actor, message: discord.Message) -> None:
         """Check that a message is the person's own, the bot's or a webhook's. Raises UserError if it is not."""
         me = self.client.user
-        if message.author.id not in (who.user.id, me and me.id) and message.webhook_id is None:
+        if message.author.id not in (actor.user.id, me and me.id) and message.webhook_id is None:
             raise UserError(
                 "That message is somebody else's, so I don't use its words.",
                 "Take a message of your own or of mine, or write the text after the command.",
             )
 
-    async def _author_of(self, who: Actor, message: discord.Message) -> int:
+    async def _author_of(self, actor: Actor, message: discord.Message) -> int:
         """Whose words a message has that this person may use. Raises UserError: nobody knows."""
-        if message.author.id == who.user.id:
-            return who.user.id
+        if message.author.id == actor.user.id:
+            return actor.user.id
         if (job_id := await self.generating.job_of(message)) is None:
             raise UserError(
                 "I can't tell whose words that message has, so I don't use them.",
                 "Take a text that a model wrote, a message of your own, or write the text after the command.",
             )
-        return author_of((await self.generating.answered(who, job_id))[0])
+        return author_of((await self.generating.answered(actor, job_id))[0])
 
     @generate.autocomplete("model")
     @compare.autocomplete("model")

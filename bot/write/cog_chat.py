@@ -110,28 +110,30 @@ class Chat(commands.Cog):
     async def _answer(self, ctx: Context, words: str) -> None:
         if ctx.guild is None:
             raise UserError("I chat in servers, not in direct messages.", "Mention me in a server's channel.")
-        who = Actor.of(ctx)
-        on, wait = (await self.servers.channel(who.here)).chat, self.settings.chat_cooldown_s
+        actor = Actor.of(ctx)
+        on, wait = (await self.servers.channel(actor.here)).chat, self.settings.chat_cooldown_s
         me, above = self.bot.user, ctx.message.reference.resolved if ctx.message.reference is not None else None
         if not on and me and me.id not in ctx.message.raw_mentions and getattr(above, "embeds", None):
             return  # what people say of a text is answered only where they want a chat
         require_permissions(ctx)
         await self.access.require_place(ctx.author, ctx.channel)
         if not (on and words):  # who is only told how it works must not use up the channel's cooldown
-            async with self.access.start_cooldown("hint", who.guild_id, who.user.id, wait, request=who.request_id):
-                await ctx.send(embed=await self._hint(who, chat=on, alone=not words), **replying(ctx))
+            async with self.access.start_cooldown(
+                "hint", actor.guild_id, actor.user.id, wait, request=actor.request_id
+            ):
+                await ctx.send(embed=await self._hint(actor, chat=on, alone=not words), **replying(ctx))
             return
 
-        async def build(who: Actor) -> GenerateJob:
-            model, _ = await self.registry.choose_to_write(Viewer(who.guild_id, who.here), None)
-            heard = await self.conversation.heard(who, ctx.message, words, model)
-            return await self.generating.answering(who, model, heard)
+        async def build(actor: Actor) -> GenerateJob:
+            model, _ = await self.registry.choose_to_write(Viewer(actor.guild_id, actor.here), None)
+            heard = await self.conversation.heard(actor, ctx.message, words, model)
+            return await self.generating.answering(actor, model, heard)
 
-        cooldown = self.access.start_cooldown("chat", who.guild_id, who.here[-1], wait, request=who.request_id)
-        await self.requests.carry_out(who, build, ctx.send, cooldown=cooldown, **replying(ctx))
+        cooldown = self.access.start_cooldown("chat", actor.guild_id, actor.here[-1], wait, request=actor.request_id)
+        await self.requests.carry_out(actor, build, ctx.send, cooldown=cooldown, **replying(ctx))
 
-    async def _hint(self, who: Actor, *, chat: bool, alone: bool) -> discord.Embed:
-        prefix = await self.servers.prefix(who.guild_id)
+    async def _hint(self, actor: Actor, *, chat: bool, alone: bool) -> discord.Embed:
+        prefix = await self.servers.prefix(actor.guild_id)
         if alone:
             said = (
                 f"I learn to write from any text. `{as_typed(prefix, 'train', 'source', 'frankenstein')}` teaches me a "

@@ -61,13 +61,13 @@ class Menus(commands.Cog):
         ctx: Context = await self.bot.get_context(interaction)
         await self.generating.command(ctx, functools.partial(self._continuing, message))
 
-    async def _continuing(self, message: discord.Message, who: Actor) -> Request:
+    async def _continuing(self, message: discord.Message, actor: Actor) -> Request:
         """Have the words of a message continued as theirs whose they are, if this person may use them."""
-        self.writing.require_own_message(who, message)
+        self.writing.require_own_message(actor, message)
         text, author_id = message_text(message).strip(), None
-        if message.author.id != who.user.id:
+        if message.author.id != actor.user.id:
             job_id, _ = await self._text_in(message)
-            job, answer = await self.generating.answered(who, job_id)
+            job, answer = await self.generating.answered(actor, job_id)
             if not isinstance(job, GenerateJob) or not isinstance(answer, Generated):
                 raise UserError(
                     "This message has more than one text, or none.",
@@ -94,11 +94,11 @@ class Menus(commands.Cog):
         assert press.interaction.message is not None
         await self._delete(press.actor, press.interaction.message)
 
-    async def _delete(self, who: Actor, message: discord.Message) -> None:
+    async def _delete(self, actor: Actor, message: discord.Message) -> None:
         """Delete a text. Raises UserError if it is none of the bot's, not this person's to delete, or gone already."""
         job_id, job = await self._text_in(message)
         asked_by = job.place.user_id if job is not None else None
-        if who.user.id != asked_by and not moderates(who.user, who.place):
+        if actor.user.id != asked_by and not moderates(actor.user, actor.place):
             if asked_by is None or asked_by == message.author.id:
                 known = "I no longer know who asked for it." if asked_by is None else "Nobody asked for this text."
                 raise UserError(known, "Members with Manage Messages can delete it.")
@@ -106,7 +106,7 @@ class Menus(commands.Cog):
                 f"This text was written for <@{asked_by}>.",
                 "Besides them, only members with Manage Messages can delete it.",
             )
-        if not await self._remove(who, message, job_id):
+        if not await self._remove(actor, message, job_id):
             raise UserError("This text is gone already.", "There is nothing left to delete.")
 
     @app_commands.default_permissions(manage_guild=True)
@@ -134,21 +134,21 @@ class Menus(commands.Cog):
         form = Form("Never say this again", [field], Action(block, who="anybody", how="private"))
         await self.writing.open_form(interaction, form)
 
-    async def _block(self, who: Actor, typed: str) -> str:
+    async def _block(self, actor: Actor, typed: str) -> str:
         """Block one phrase; as it is shown. A whole text is none: split at its commas, it would block common words."""
         entries = parse(typed)
         if len(entries) != 1:
             raise UserError(
                 f"That is {len(entries):,} phrases." if entries else "There is no word in it.",
                 "Leave one word or phrase, without commas. The button **Blocklist** of "
-                f"`{await self._prefix(who)}settings` takes several.",
+                f"`{await self._prefix(actor)}settings` takes several.",
             )
-        await self.servers.block(who.guild_id, entries[0])
-        log.info("phrase_blocked", guild_id=who.guild_id, channel_id=who.place.channel_id, user_id=who.user.id)
+        await self.servers.block(actor.guild_id, entries[0])
+        log.info("phrase_blocked", guild_id=actor.guild_id, channel_id=actor.place.channel_id, user_id=actor.user.id)
         return code(entries[0], MOST_CHARS)
 
-    async def _prefix(self, who: Actor) -> str:
-        return await self.servers.prefix(who.guild_id)
+    async def _prefix(self, actor: Actor) -> str:
+        return await self.servers.prefix(actor.guild_id)
 
     # ------------------------------------------------------------------ texts
 
@@ -167,7 +167,7 @@ class Menus(commands.Cog):
             )
         return job_id, job
 
-    async def _remove(self, who: Actor, message: discord.Message, job_id: str) -> bool:
+    async def _remove(self, actor: Actor, message: discord.Message, job_id: str) -> bool:
         """Delete a message and what is kept of its text; False: somebody had deleted the message."""
         there = True
         try:
@@ -190,9 +190,9 @@ class Menus(commands.Cog):
         log.info(
             "text_deleted",
             message_id=message.id,
-            channel_id=who.place.channel_id,
-            guild_id=who.guild_id,
-            user_id=who.user.id,
+            channel_id=actor.place.channel_id,
+            guild_id=actor.guild_id,
+            user_id=actor.user.id,
             job_id=job_id,
             there=there,
         )

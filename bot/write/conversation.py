@@ -56,14 +56,14 @@ class Conversation:
     transcripts: TranscriptStore
     consents: ConsentStore
 
-    async def heard(self, who: Actor, message: discord.Message, words: str, model: ModelRecord) -> dict[str, Any]:
+    async def heard(self, actor: Actor, message: discord.Message, words: str, model: ModelRecord) -> dict[str, Any]:
         """Return fields of the job in which `model` answers to `words`, which `message` has."""
-        turns = [*await self._before(who, message), Turn(who.user.id, words, who.user.id)]
-        return await self.after(who, turns, model)
+        turns = [*await self._before(actor, message), Turn(actor.user.id, words, actor.user.id)]
+        return await self.after(actor, turns, model)
 
-    async def after(self, who: Actor, turns: Sequence[Turn], model: ModelRecord) -> dict[str, Any]:
+    async def after(self, actor: Actor, turns: Sequence[Turn], model: ModelRecord) -> dict[str, Any]:
         """Return fields of the job that continues `turns`; without any, it begins a line of its own."""
-        names = await self._names(who.guild_id, turns, model)
+        names = await self._names(actor.guild_id, turns, model)
         lines = [(turn.author, _line(turn, names)) for turn in turns]
         kept: list[tuple[int | None, str]] = []
         for author, line in reversed(lines):
@@ -83,19 +83,19 @@ class Conversation:
 
     # ------------------------------------------------------------------ who said what before
 
-    async def _before(self, who: Actor, message: discord.Message) -> list[Turn]:
+    async def _before(self, actor: Actor, message: discord.Message) -> list[Turn]:
         """The oldest first. Ends at what is deleted, or was neither said by the bot nor to it."""
         turns: list[Turn] = []
         # There is always something to answer: the words themselves.
-        with unless_refused(log.info, "conversation_not_read", channel_id=who.place.channel_id):
-            last = await self._up(who, message, turns)
+        with unless_refused(log.info, "conversation_not_read", channel_id=actor.place.channel_id):
+            last = await self._up(actor, message, turns)
             if last is not None and isinstance(message.channel, discord.Thread):
                 async for earlier in message.channel.history(limit=_LOOKED_THROUGH, before=last):
                     if len(turns) < MOST_TURNS and (turn := self._spoken(earlier)) is not None:
                         turns.append(turn)
         return turns[::-1]
 
-    async def _up(self, who: Actor, message: discord.Message, turns: list[Turn]) -> discord.Message | None:
+    async def _up(self, actor: Actor, message: discord.Message, turns: list[Turn]) -> discord.Message | None:
         """Add what a message replies to, and that, and so on, the newest first; the first that replies to nothing."""
         fetched = 0
         while (reference := message.reference) is not None and len(turns) < MOST_TURNS:
@@ -107,7 +107,7 @@ class Conversation:
             if above is None:
                 return None
             if is_written(above, self._me):
-                turns += await self._written(who, above)
+                turns += await self._written(actor, above)
                 return None  # it has the words that it was made of
             persona = above.webhook_id is not None and await self.jobs.shown_in(above.id) is not None
             own = Turn(None, message_text(above), None) if persona else None
@@ -135,10 +135,10 @@ class Conversation:
             words = message.content.strip()
         return Turn(author.id, words, author.id) if words else None
 
-    async def _written(self, who: Actor, message: discord.Message) -> list[Turn]:
+    async def _written(self, actor: Actor, message: discord.Message) -> list[Turn]:
         """A text that somebody asked for, as all of theirs: with their words. None that was forgotten."""
         try:
-            job, answer = await self.generating.answered(who, job_shown_in(message, "continue") or "")
+            job, answer = await self.generating.answered(actor, job_shown_in(message, "continue") or "")
         except UserError:
             return []
         if not isinstance(job, GenerateJob) or not isinstance(answer, Generated) or len(authors_of(job)) > 1:

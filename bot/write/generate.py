@@ -88,29 +88,31 @@ class Generating:
     async def command(self, ctx: Context, prepare: Callable[[Actor], Awaitable[Request]]) -> None:
         """Answer a command with a text; `prepare` returns what is asked for."""
 
-        async def build(who: Actor) -> GenerateJob:
-            return await self._job(who, await prepare(who), "g")
+        async def build(actor: Actor) -> GenerateJob:
+            return await self._job(actor, await prepare(actor), "g")
 
         await self.requests.command(ctx, build)
 
     async def press(self, press: Press, request: Request) -> None:
         """Answer a button or a form with a text."""
 
-        async def build(who: Actor) -> GenerateJob:
-            return await self._job(who, request, embeds.PRESSED)
+        async def build(actor: Actor) -> GenerateJob:
+            return await self._job(actor, request, embeds.PRESSED)
 
         await self.requests.press(press, build)
 
-    async def answering(self, who: Actor, model: ModelRecord, heard: Mapping[str, Any], kind: str = "c") -> GenerateJob:
+    async def answering(
+        self, actor: Actor, model: ModelRecord, heard: Mapping[str, Any], kind: str = "c"
+    ) -> GenerateJob:
         """The job of an answer. `heard`: its fields, its seed among them. The cooldown is the caller's.
 
         One of the bot's own (`UNASKED`) needs no role, and keeps to a blocklist, also where an admin has emptied it.
         """
         if kind != UNASKED:
-            await self.access.require("generate", who)
+            await self.access.require("generate", actor)
         chosen = {**heard, "stop": "sentence", "shown": 0}
         request = Request(chosen.pop("seed"), model_id=model.model_id, length=CHAT_LENGTH, chosen=chosen)
-        job = await self._job(who, request, kind)
+        job = await self._job(actor, request, kind)
         return job if kind != UNASKED else job.model_copy(update={"blocked": job.blocked or default_entries()})
 
     # ------------------------------------------------------------------ jobs
@@ -119,27 +121,27 @@ class Generating:
         """Return the temperature of a text that names none; None: the model's own."""
         return None if model.recipe == "classic" else choices.temperature
 
-    async def _job(self, who: Actor, request: Request, letter: str) -> GenerateJob:
+    async def _job(self, actor: Actor, request: Request, letter: str) -> GenerateJob:
         checks.in_range("length", request.length, 1, self.settings.generate_max_length)
         names: list[str | None] = [*(part.name for part in request.models)] or [request.model]
         if request.model_id is not None:
-            models = [await self.registry.by_id(who.viewer, request.model_id)]
-            choices = await self.servers.channel(who.here)
+            models = [await self.registry.by_id(actor.viewer, request.model_id)]
+            choices = await self.servers.channel(actor.here)
         else:
-            found = [await self.registry.choose_to_write(who.viewer, name) for name in names]
+            found = [await self.registry.choose_to_write(actor.viewer, name) for name in names]
             models, choices = [model for model, _ in found], found[0][1]
         for unlike in (model for model in models if request.models and model.recipe != "char"):
             raise UserError(
                 f"`{unlike.name}` is a `{unlike.recipe}` model, which can't be mixed.",
                 "Mix models of the recipe `char`: they all write character by character.",
             )
-        model, own = models[0], await self.servers.get(who.guild_id)
+        model, own = models[0], await self.servers.get(actor.guild_id)
         usual = FROM_CORPUS_LENGTH if request.from_corpus else self.settings.generate_length
         chosen = {name: value for name, value in request.chosen.items() if value is not None}
         parts = zip(models, request.models, strict=False)
         return GenerateJob(
             **{"temperature": self.temperature(choices, model), **chosen},
-            **who.asks(GenerateJob, letter),
+            **actor.asks(GenerateJob, letter),
             model_id=model.model_id,
             model_name=model.name,
             seed=request.seed,
@@ -185,25 +187,25 @@ class Generating:
         """Have a changed copy of an earlier job answered, with the names, limits, blocklist and rights of now."""
         await self.requests.press(press, functools.partial(self._renewed, job), least_s=DOUBLE_CLICK_S)
 
-    async def _renewed(self, job: GenerateJob, who: Actor) -> GenerateJob:
+    async def _renewed(self, job: GenerateJob, actor: Actor) -> GenerateJob:
         model_ids = [part.model_id for part in job.mix] or [job.model_id]
-        models = await asyncio.gather(*map(functools.partial(self.registry.by_id, who.viewer), model_ids))
+        models = await asyncio.gather(*map(functools.partial(self.registry.by_id, actor.viewer), model_ids))
         names = zip(job.mix, models, strict=False)
         fresh = {
-            "job_id": f"{embeds.PRESSED}-{who.request_id}",
-            "place": who.place,
+            "job_id": f"{embeds.PRESSED}-{actor.request_id}",
+            "place": actor.place,
             "model_name": models[0].name,
             "mix": tuple(part.model_copy(update={"name": model.name}) for part, model in names),
             "length": min(job.length, self.settings.generate_max_length),
-            "blocked": (await self.servers.get(who.guild_id)).blocked,
+            "blocked": (await self.servers.get(actor.guild_id)).blocked,
             "author_id": author_of(job),
         }
         return job.model_copy(update=fresh)
 
-    async def answered(self, who: Actor, job_id: str) -> tuple[Job, Event]:
+    async def answered(self, actor: Actor, job_id: str) -> tuple[Job, Event]:
         """A job of this very channel, and its last event; raises `UserError` when it isn't known here."""
         stored, events = await asyncio.gather(self.jobs.load(job_id), self.jobs.events(job_id, "0"))
-        here = (who.guild_id, who.place.channel_id)
+        here = (actor.guild_id, actor.place.channel_id)
         if stored is None or not events or (stored.job.place.guild_id, stored.job.place.channel_id) != here:
             raise _unknown()
         return stored.job, events[-1][1]
