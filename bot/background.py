@@ -66,10 +66,10 @@ async def redis_call(call: Awaitable[Any] | Any, limit_s: float = REPLY_S) -> An
     loop = asyncio.get_running_loop()
     timer: asyncio.TimerHandle
 
-    def look(left: int) -> None:
+    def look(looks: int) -> None:
         nonlocal timer
-        if left:
-            timer = loop.call_later(limit_s / _LOOKS, look, left - 1)
+        if looks:
+            timer = loop.call_later(limit_s / _LOOKS, look, looks - 1)
         else:
             limit.reschedule(loop.time())
 
@@ -132,13 +132,13 @@ async def run_forever(
         await (asyncio.sleep(next(pauses)) if failed else wait_for(wakeup, wait_s))
         wakeup.clear()
         try:
-            given = await step()
+            pause = await step()
         except Exception as error:
             if type(error).__name__ != failed:
                 log_failed(name, error)
             failed = type(error).__name__
         else:
-            wait_s = every_s if given is None else given
+            wait_s = every_s if pause is None else pause
             failed, pauses = "", backoff(retry_s, retry_at_most_s)
 
 
@@ -242,5 +242,5 @@ class Chores(Service):
                 if is_transient(error) or isinstance(error, redis.RedisError):
                     self.add(work, *args)
                     raise
-                log.exception("chore_failed", doing=work.__name__, of=[one for one in args if type(one) in (int, str)])
+                log.exception("chore_failed", doing=work.__name__, of=[arg for arg in args if type(arg) in (int, str)])
         return min(self._due.values()) - loop.time() if self._due else None

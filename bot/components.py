@@ -136,17 +136,17 @@ class Components:
     def find(self, custom_id: str) -> tuple[str, Action, dict[str, str]] | None:
         """A custom id's action, with its name and its arguments; None: there is none."""
         rest = custom_id.removeprefix(_PREFIX)
-        name, _, given = (rest, "", "") if rest in self.actions else rest.partition(":")
+        name, _, argument = (rest, "", "") if rest in self.actions else rest.partition(":")
         action = self.actions.get(name)
-        arguments = re.fullmatch(action.arguments, given) if action is not None else None
+        arguments = re.fullmatch(action.arguments, argument) if action is not None else None
         return (name, action, arguments.groupdict()) if action is not None and arguments is not None else None
 
     async def open(self, interaction: Interaction, form: Form) -> None:
         await interaction.response.send_modal(_Modal(form, self._carry_out))
 
     async def _pressed(self, interaction: Interaction, custom_id: str, values: Sequence[Any]) -> None:
-        if (found := self.find(custom_id)) is not None:  # else `bot.responder` says that it no longer works
-            name, action, arguments = found
+        if (target := self.find(custom_id)) is not None:  # else `bot.responder` says that it no longer works
+            name, action, arguments = target
             await self._carry_out(name, action, Press(interaction, arguments, replace_surrogates(list(values))))
 
     async def _carry_out(
@@ -170,9 +170,9 @@ class Components:
             with action.hold(interaction.guild_id or 0) if action.hold is not None else contextlib.nullcontext():
                 followup = functools.partial(interaction.followup.send, ephemeral=private)
                 send = await self._reply(press) if how == "reply" else followup
-                made = await action.work(dataclasses.replace(press, send=send))
-                if isinstance(made, Form):
-                    await self.open(interaction, made)
+                answer = await action.work(dataclasses.replace(press, send=send))
+                if isinstance(answer, Form):
+                    await self.open(interaction, answer)
         except Exception as error:  # discord.py would only log it
             mistaken = isinstance(error, (UserError, commands.UserInputError))
             view = way_back() if way_back is not None and mistaken else None
@@ -207,8 +207,10 @@ class _Modal(discord.ui.Modal):
                 required=field.required,
                 max_length=field.most,
             )
-            made = discord.ui.Label(text=field.label, description=field.explained, component=self.inputs[field.name])
-            self.add_item(made)
+            labelled = discord.ui.Label(
+                text=field.label, description=field.explained, component=self.inputs[field.name]
+            )
+            self.add_item(labelled)
 
     async def on_submit(self, interaction: Interaction) -> None:
         typed = {name: replace_surrogates(field.value) for name, field in self.inputs.items()}
@@ -247,17 +249,17 @@ def menu(
     action: str, *arguments: object, placeholder: str, options: Iterable[tuple[str, str] | tuple[str, str, str]]
 ) -> discord.ui.Select[Any]:
     """A menu of which one option is chosen: (label, value) or (label, value, description)."""
-    made = [
+    select_options = [
         discord.SelectOption(label=label(name), value=value, description=label(more[0]) if more else None)
         for name, value, *more in list(options)[:MOST]
     ]
-    return discord.ui.Select(custom_id=custom_id(action, *arguments), placeholder=placeholder, options=made)
+    return discord.ui.Select(custom_id=custom_id(action, *arguments), placeholder=placeholder, options=select_options)
 
 
 def view(*items: discord.ui.Item[Any]) -> discord.ui.View:
     """A message's controls. discord.py need not keep the view: presses reach `Components` by custom id."""
-    made = discord.ui.View(timeout=None)
+    shown = discord.ui.View(timeout=None)
     for item in items:
-        made.add_item(item)
-    made.stop()
-    return made
+        shown.add_item(item)
+    shown.stop()
+    return shown

@@ -155,9 +155,9 @@ class Pacing:
 
     async def _ended(self, _: aiohttp.ClientSession, context: SimpleNamespace, ended: RequestEnded) -> None:
         if isinstance(ended, aiohttp.TraceRequestEndParams):
-            response, told = ended.response, ended.response.headers.get("Retry-After", "")
+            response, retry_after = ended.response, ended.response.headers.get("Retry-After", "")
             if response.status == TOO_MANY_REQUESTS and "Via" not in response.headers:
-                pause = float(told) if told.replace(".", "", 1).isdigit() else _UNTOLD_PAUSE_S
+                pause = float(retry_after) if retry_after.replace(".", "", 1).isdigit() else _UNTOLD_PAUSE_S
                 log.warning("discord_asks_for_a_pause", pause_s=pause)
                 self._closed_until = max(self._closed_until or 0.0, time.monotonic() + pause)
             elif context.tries:
@@ -182,8 +182,8 @@ async def sync_if_changed(tree: Tree, connection: redis.asyncio.Redis) -> None:
     names are compared with Discord's own list, too, in case that hash is another bot's.
     """
     try:
-        known = {command.name for command in await tree.fetch_commands()}
-        changed = known != {command.name for command in tree.get_commands()}
+        synced = {command.name for command in await tree.fetch_commands()}
+        changed = synced != {command.name for command in tree.get_commands()}
         with contextlib.suppress(redis.RedisError):
             key = keys.synced_commands(tree.client.application_id)
             changed = changed or await connection.get(key) != _digest(tree).encode()

@@ -41,15 +41,15 @@ class Help:
         """
         prefix = await self.servers.prefix(guild_id)
         every = dict.fromkeys(self.bot.all_commands.values())  # an alias is another name of the same command
-        here = [one for one in every if guild_id is not None or one.extras.get("direct")]
-        shown = sorted((one for one in here if for_person(one, user)), key=_place)
+        listed = [entry for entry in every if guild_id is not None or entry.extras.get("direct")]
+        shown = sorted((entry for entry in listed if for_person(entry, user)), key=_place)
         if name is None:
             return {"embed": overview(shown, prefix, direct=guild_id is None), "view": _menu(shown)}
         command = self._find(name, prefix)
         group = command if isinstance(command, commands.Group) else command.parent
         elsewhere = guild_id is None and not (command.root_parent or command).extras.get("direct")
         entries = _parts(group) if isinstance(group, commands.Group) else shown
-        mention, names = mention_instead(prefix, self.bot.user), [one.name for one in every]
+        mention, names = mention_instead(prefix, self.bot.user), [entry.name for entry in every]
         embed = page(command, prefix, mention, elsewhere=elsewhere, names=names)
         return {"embed": embed, "view": _menu(entries, start=True)}
 
@@ -86,7 +86,7 @@ def _menu(entries: Sequence[Command], *, start: bool = False) -> discord.ui.View
     return view(*menus)
 
 
-def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> discord.Embed:
+def overview(listed: Sequence[Command], prefix: str, *, direct: bool = False) -> discord.Embed:
     """The first page; `direct`: in direct messages."""
     begin = (
         f"1. `{as_typed(prefix, 'train', 'source', 'frankenstein')}` - I learn to write like the book while you "
@@ -96,7 +96,7 @@ def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> 
         begin = "These commands work in direct messages. Everything else works in a server that I'm in: type it there."
     embed = discord.Embed(title="Galvanic learns to write from any text", description=begin, colour=BLURPLE)
     for heading in get_args(Heading):
-        if lines := [_line(command, prefix) for command in known if command.extras.get("heading") == heading]:
+        if lines := [_line(command, prefix) for command in listed if command.extras.get("heading") == heading]:
             embed.add_field(name=heading, value="\n".join(lines)[:FIELD_LIMIT], inline=False)
     too = "Each works typed after a mention of me" if prefix == SLASH else "Each works as /command"
     more = as_typed(prefix, "help", "command", "COMMAND")
@@ -104,10 +104,10 @@ def overview(known: Sequence[Command], prefix: str, *, direct: bool = False) -> 
 
 
 def _line(command: Command, prefix: str) -> str:
-    said = f"`{prefix}{command.name}` {_about(command)}"
+    line = f"`{prefix}{command.name}` {_about(command)}"
     if isinstance(command, commands.Group):
-        said += ": " + ", ".join(f"`{part.name}`" for part in _parts(command))
-    return said
+        line += ": " + ", ".join(f"`{part.name}`" for part in _parts(command))
+    return line
 
 
 def _about(command: Command) -> str:
@@ -139,7 +139,7 @@ def page(
     # Without the docstring's line ends, which Discord would show.
     paragraphs = (command.help or command.description).split("\n\n")
     aliases = ", ".join(f"`{prefix}{f'{command.full_parent_name} {alias}'.strip()}`" for alias in command.aliases)
-    said = (
+    parts = (
         "\n\n".join(" ".join(part.split()) for part in paragraphs),
         "*This works in servers only.*" if elsewhere else "",
         f"*{ADMINS_ONLY}*" if command.extras.get("admin") else "",
@@ -147,7 +147,7 @@ def page(
         f"```\n{begun}\n```",
     )
     named = rf"`(?=(?:{'|'.join(names)})[` ])"
-    text = "\n".join(filter(None, said))
+    text = "\n".join(filter(None, parts))
     shown = re.sub(named, f"`{prefix}", text) if names else text
     embed = discord.Embed(title=plain(f"{prefix}{command.qualified_name}"), description=shown, colour=BLURPLE)
     if isinstance(command, commands.Group):
@@ -165,7 +165,7 @@ def page(
 def _slash_usage(command: Command) -> str:
     slash = _slash(command)
     fields = slash.parameters if isinstance(slash, app_commands.Command) else []
-    shown = [f"{one.display_name}:" if one.required else f"[{one.display_name}:]" for one in fields]
+    shown = [f"{option.display_name}:" if option.required else f"[{option.display_name}:]" for option in fields]
     return " ".join([f"/{command.qualified_name}", *shown])
 
 
@@ -181,9 +181,13 @@ def described(command: Command) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         yield from kind.described()
     slash = _slash(command)
     if isinstance(slash, app_commands.Command):
-        known = {str(flag.name) for kind in flags for flag in kind.get_flags().values()}
-        others = [one for one in slash.parameters if str(one.description) != "…" and one.display_name not in known]
-        yield "Arguments", [(one.display_name.upper(), str(one.description)) for one in others]
+        flag_names = {str(flag.name) for kind in flags for flag in kind.get_flags().values()}
+        others = [
+            option
+            for option in slash.parameters
+            if str(option.description) != "…" and option.display_name not in flag_names
+        ]
+        yield "Arguments", [(option.display_name.upper(), str(option.description)) for option in others]
 
 
 def _add(embed: discord.Embed, heading: str, lines: Sequence[str]) -> None:

@@ -54,7 +54,9 @@ async def refused(client: discord.Client) -> frozenset[str]:
     missing = frozenset[str]()
     with contextlib.suppress(*DISCORD_ERRORS):
         flags = (await client.application_info()).flags
-        granted = {name for name, one in _GRANTED_BY.items() if getattr(flags, one) or getattr(flags, f"{one}_limited")}
+        granted = {
+            name for name, flag in _GRANTED_BY.items() if getattr(flags, flag) or getattr(flags, f"{flag}_limited")
+        }
         missing = asked - granted
     return missing or asked
 
@@ -62,5 +64,5 @@ async def refused(client: discord.Client) -> frozenset[str]:
 def missing(client: discord.Client, settings: Settings) -> str | None:
     """Say what does not work for lack of an intent, and who can change that; None: nothing is missing."""
     asked, have = wanted(settings), client.intents
-    said = [words for name, words in _WITHOUT.items() if getattr(asked, name) and not getattr(have, name)]
-    return " ".join((*said, REMEDY)) if said else None
+    sentences = [words for name, words in _WITHOUT.items() if getattr(asked, name) and not getattr(have, name)]
+    return " ".join((*sentences, REMEDY)) if sentences else None

@@ -124,8 +124,8 @@ class PatientContext(commands.Context[commands.Bot]):
         for file in (*(options.get("files") or ()), options.get("file")):
             if file is not None:
                 file.reset()
-        given = {name: value for name, value in options.items() if value is not None}
-        return cast(discord.Message, await _by_name(self.interaction)(content, **given))
+        filled = {name: value for name, value in options.items() if value is not None}
+        return cast(discord.Message, await _by_name(self.interaction)(content, **filled))
 
     async def _posted(self) -> discord.Message | None:
         """The answer, if Discord took it although its reply was lost: it must not be posted twice."""
@@ -231,8 +231,8 @@ class Responder(commands.Cog):
                 if late.code not in TOO_LATE:
                     raise
                 log.info("interaction_too_late", interaction_id=interaction.id, code=late.code)
-                said = too_late() if isinstance(problem, Private) else problem
-                await post_error(_by_name(interaction), said, delete_after=_SAID_FOR_S)
+                shown = too_late() if isinstance(problem, Private) else problem
+                await post_error(_by_name(interaction), shown, delete_after=_SAID_FOR_S)
 
     async def _respond(self, ctx: Context, error: Exception) -> None:
         """Tell whoever gave a command: in the channel, only to them where Discord allows, or directly."""
@@ -251,8 +251,8 @@ class Responder(commands.Cog):
                     # In discord.py a request right after a post overtakes those that wait, and sends them to the end.
                     await asyncio.sleep(_STEP_BACK_S)
             except DISCORD_ERRORS as trouble:
-                said = code_of(trouble)
-                log.warning("answer_not_posted", channel_id=ctx.channel.id, error=type(trouble).__name__, code=said)
+                refusal = code_of(trouble)
+                log.warning("answer_not_posted", channel_id=ctx.channel.id, error=type(trouble).__name__, code=refusal)
 
 
 async def _post(ctx: Context, problem: UserError) -> None:
@@ -346,11 +346,11 @@ async def answer_privately(ctx: Context, **message: Any) -> bool:
     return True
 
 
-async def note_sent(ctx: Context, said: str = SENT) -> None:
+async def note_sent(ctx: Context, notice: str = SENT) -> None:
     """Say in the channel that an answer went to the person, if it did, and nothing about them."""
     if is_elsewhere(ctx):
         with contextlib.suppress(*DISCORD_ERRORS):  # the person has their answer
-            await ctx.send(said)
+            await ctx.send(notice)
 
 
 async def tell_privately(ctx: Context, **message: Any) -> None:

@@ -117,15 +117,15 @@ def label(text: str) -> str:
 
 def replace_surrogates(data: _D) -> _D:
     """Replace lone surrogates with U+FFFD in all texts of the data: JSON lets them through, UTF-8 does not."""
-    made: Any = data
+    result: Any = data
     match data:
         case str() if not data.isascii():
-            made = data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            result = data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         case dict():
-            made = {name: replace_surrogates(value) for name, value in data.items()}
+            result = {name: replace_surrogates(value) for name, value in data.items()}
         case list():
-            made = [replace_surrogates(value) for value in data]
-    return made  # type: ignore[no-any-return]
+            result = [replace_surrogates(value) for value in data]
+    return result  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,8 @@ def listed(lines: Sequence[str], more: str, most_chars: int = DESCRIPTION_LIMIT,
     shown, room = list(lines[:most]), most_chars - len(more) - 8  # of its number
     while sum(len(line) + 1 for line in shown) > room:
         shown.pop()
-    left = len(lines) - len(shown)
-    return "\n".join([*shown, more.format(left)] if left else shown)
+    rest = len(lines) - len(shown)
+    return "\n".join([*shown, more.format(rest)] if rest else shown)
 
 
 def mentions(channel_ids: Iterable[int]) -> str:

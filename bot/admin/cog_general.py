@@ -236,21 +236,21 @@ def _workers(machines: Counter[str]) -> str:
 
 
 def trainings(snapshot: QueueSnapshot) -> str:
-    running = [_running(one) for one in snapshot.trainings if one.runs]
+    running = [_running(training) for training in snapshot.trainings if training.runs]
     lines = [listed(running, "and {} more running", most=_MOST_LINES)] if running else []
     if snapshot.waiting:
         waits = "1 waits" if snapshot.waiting == 1 else f"{snapshot.waiting} wait"
-        begins = next((one.begins for one in snapshot.trainings if one.place == 0), None)
+        begins = next((training.begins for training in snapshot.trainings if training.place == 0), None)
         when = "" if begins is None else f", the next begins in {'a moment' if begins.seconds < 1 else span(begins)}"
         lines.append(f"🕓 {waits}{when}")
     return "\n".join(lines) or "None is running or waiting."
 
 
-def _running(one: QueuedTraining) -> str:
-    if one.progress is None:
+def _running(training: QueuedTraining) -> str:
+    if training.progress is None:
         return "🧠 reading the text"
-    left = "" if one.ends is None else f", {span(one.ends)} left"
-    return f"🧠 `{bar(one.progress.share)}` {math.floor(100 * one.progress.share)} %{left}"
+    time_left = "" if training.ends is None else f", {span(training.ends)} left"
+    return f"🧠 `{bar(training.progress.share)}` {math.floor(100 * training.progress.share)} %{time_left}"
 
 
 def size(amount: int) -> str:
@@ -264,9 +264,9 @@ def size(amount: int) -> str:
 def _channel(guild: discord.Guild, allowed: tuple[int, ...]) -> discord.TextChannel | None:
     """Return the channel to greet in, one that the server's admins allow, or None."""
     needed = discord.Permissions(view_channel=True, send_messages=True, embed_links=True)
-    wanted = [one for one in (guild.system_channel, *guild.text_channels) if one is not None]
-    fit = (one for one in wanted if not allowed or one.id in allowed)
-    return next((one for one in fit if one.permissions_for(guild.me) >= needed), None)
+    channels = [channel for channel in (guild.system_channel, *guild.text_channels) if channel is not None]
+    fit = (channel for channel in channels if not allowed or channel.id in allowed)
+    return next((channel for channel in fit if channel.permissions_for(guild.me) >= needed), None)
 
 
 def _greeting(prefix: str, demo_minutes: float, minutes: float, lacks: str | None) -> discord.Embed:

@@ -121,13 +121,13 @@ class ServerSettings(commands.Cog):
         return {"embed": await self._embed(guild, own, channel), "view": controls}
 
     async def _embed(self, guild: discord.Guild, own: GuildSettings, channel: Any) -> discord.Embed:
-        now, most = self.servers.quotas(own), self.servers.most
+        limits, most = self.servers.quotas(own), self.servers.most
         prefix, stored = await self.servers.prefix(guild.id), await self.stored_bytes(guild.id)
-        said = "Changes apply at once. Members with Manage Server may do everything, everywhere."
-        embed = discord.Embed(title=f"Settings of {plain(guild.name)}", description=said, colour=BLURPLE)
+        description = "Changes apply at once. Members with Manage Server may do everything, everywhere."
+        embed = discord.Embed(title=f"Settings of {plain(guild.name)}", description=description, colour=BLURPLE)
         at_most = f"at most {most.jobs_per_user:g} and {most.jobs_per_server:g}"
-        jobs = f"{now.jobs_per_user:g} per person, {now.jobs_per_server:g} in the whole server"
-        disk_limit = "the maximum" if now.disk_mb == most.disk_mb else f"at most {most.disk_mb:,g} MB"
+        jobs = f"{limits.jobs_per_user:g} per person, {limits.jobs_per_server:g} in the whole server"
+        disk_limit = "the maximum" if limits.disk_mb == most.disk_mb else f"at most {most.disk_mb:,g} MB"
         entries = f"{len(own.blocked):,} " + ("entry" if len(own.blocked) == 1 else "entries")
         listed = f"The default list of {entries} (slurs)" if own.blocklist is None else entries
         roles = ("Everyone", "Members with {}", "Members with {}")
@@ -136,8 +136,11 @@ class ServerSettings(commands.Cog):
             (_ROLES["train_roles"], _chosen(guild.get_role, own.train_roles, *roles)),
             (_ROLES["generate_roles"], _chosen(guild.get_role, own.generate_roles, *roles)),
             (_WHERE, _chosen(guild.get_channel_or_thread, own.channels, *channels)),
-            ("Trainings at once (waiting included)", f"{jobs} ({'the maximum' if now[:2] == most[:2] else at_most})"),
-            ("Disk for models", f"{now.disk_mb:,g} MB ({disk_limit}); {stored / MEGABYTE:,.1f} MB are in use"),
+            (
+                "Trainings at once (waiting included)",
+                f"{jobs} ({'the maximum' if limits[:2] == most[:2] else at_most})",
+            ),
+            ("Disk for models", f"{limits.disk_mb:,g} MB ({disk_limit}); {stored / MEGABYTE:,.1f} MB are in use"),
             ("Command prefix", f"`{prefix}`, as in `{prefix}help`"),
             ("Blocked words", f"{listed}; the button **Blocklist** shows you them" if own.blocked else "None"),
             *[(section.heading, await section.describe(channel)) for section in self._sections],
@@ -182,7 +185,7 @@ class ServerSettings(commands.Cog):
 
     async def _prefix_form(self, press: Press) -> Form:
         explained = f"One to five characters, ending in a symbol, like ? or g!. Default: {self.usual_prefix}"
-        now = (await self.servers.get(administered(press).id)).prefix or self.usual_prefix
+        current = (await self.servers.get(administered(press).id)).prefix or self.usual_prefix
 
         async def keep(press: Press) -> None:
             prefix = checked_prefix(press.typed["prefix"])
@@ -190,7 +193,7 @@ class ServerSettings(commands.Cog):
             await self._change(press, prefix=prefix if prefix != self.usual_prefix else None)
 
         return settings_form(
-            "Command prefix", keep, Field("prefix", "Prefix", explained, default=now, most=20, required=True)
+            "Command prefix", keep, Field("prefix", "Prefix", explained, default=current, most=20, required=True)
         )
 
     async def _quotas_form(self, press: Press) -> Form:
@@ -200,20 +203,22 @@ class ServerSettings(commands.Cog):
             await self._change(press, **{name: _number(name, press.typed[name], most[name]) for name in _QUOTAS})
 
         def field(name: str, label: str) -> Field:
-            now, upto = getattr(own, name), f"Up to {as_limit(most[name])}; leave empty for the maximum"
-            return Field(name, label, upto, default=None if now is None else f"{now:.12g}", most=20)
+            current, upto = getattr(own, name), f"Up to {as_limit(most[name])}; leave empty for the maximum"
+            return Field(name, label, upto, default=None if current is None else f"{current:.12g}", most=20)
 
         return settings_form("Quotas", keep, *(field(name, label) for name, (label, _) in _QUOTAS.items()))
 
     async def _blocklist_form(self, press: Press) -> Form:
-        now = "\n".join((await self.servers.get(administered(press).id)).blocked)
+        current = "\n".join((await self.servers.get(administered(press).id)).blocked)
         explained = "One per line, or separated by commas. * stands for any letters: *cat* also blocks scatter."
 
         async def keep(press: Press) -> None:
             await self._change(press, blocklist=checked_blocklist(press.typed["blocklist"]))
 
         return settings_form(
-            "Blocked words", keep, Field("blocklist", "Blocklist", explained, default=now, most=MOST_TYPED, long=True)
+            "Blocked words",
+            keep,
+            Field("blocklist", "Blocklist", explained, default=current, most=MOST_TYPED, long=True),
         )
 
 
@@ -232,14 +237,14 @@ def _ids(press: Press) -> tuple[int, ...]:
     return tuple(chosen.id for chosen in press.values)
 
 
-def _menu(kind: Callable[..., Any], field: str, there: Sequence[Any], title: str, none: str, **options: Any) -> Any:
+def _menu(kind: Callable[..., Any], field: str, chosen: Sequence[Any], title: str, none: str, **options: Any) -> Any:
     """Make a menu. `none` says what it means that nothing is chosen."""
     return kind(
         custom_id=custom_id("settings", field),
-        placeholder=title if there else f"{title}: {none}",
+        placeholder=title if chosen else f"{title}: {none}",
         min_values=0,
         max_values=MOST,
-        default_values=there[:MOST],
+        default_values=chosen[:MOST],
         **options,
     )
 
@@ -263,12 +268,12 @@ def _number(name: str, typed: str, most: float) -> float | None:
 
 def _there(find: Callable[[int], Any], ids: Iterable[int]) -> list[Any]:
     """Those that still exist."""
-    return [found for one in ids if (found := find(one)) is not None]
+    return [target for target_id in ids if (target := find(target_id)) is not None]
 
 
-def _chosen(find: Callable[[int], Any], ids: Sequence[int], none: str, one: str, several: str) -> str:
+def _chosen(find: Callable[[int], Any], ids: Sequence[int], none: str, singular: str, plural: str) -> str:
     """Say what is chosen. `none`, `one`, `several`: the words for so many."""
-    there = [found.mention for found in _there(find, ids)]
-    if not there:
+    mentions = [target.mention for target in _there(find, ids)]
+    if not mentions:
         return "Admins only: what was chosen no longer exists" if ids else none
-    return (one if len(there) == 1 else several).format(some(there, _MOST_SHOWN))[:FIELD_LIMIT]
+    return (singular if len(mentions) == 1 else plural).format(some(mentions, _MOST_SHOWN))[:FIELD_LIMIT]

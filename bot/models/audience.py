@@ -100,25 +100,27 @@ def _all_have(guild: discord.Guild, me: int, bit: int, place: Readable, source: 
     source. Roles, and members, of whom the same is said are tried once."""
     # `channel.overwrites` would say that a permission which is both allowed and denied is denied.
     overwrites = [*place._overwrites, *source._overwrites]
-    in_place, in_source = ({found.id: found for found in channel._overwrites} for channel in (place, source))
+    in_place, in_source = (
+        {overwrite.id: overwrite for overwrite in channel._overwrites} for channel in (place, source)
+    )
 
     def said(actor: int) -> Said:
         return _of(in_place.get(actor), _VIEW), _of(in_source.get(actor), bit)
 
-    known, mine = {role.id: role for role in guild.roles}, guild.self_role  # which nobody else can hold
+    by_id, mine = {role.id: role for role in guild.roles}, guild.self_role  # which nobody else can hold
     roles: set[tuple[int, Said]] = {(0, (None, None))}
-    for role_id in (known.keys() | {found.id for found in overwrites if found.is_role()}) - {guild.id}:
-        role = known.get(role_id)
+    for role_id in (by_id.keys() | {overwrite.id for overwrite in overwrites if overwrite.is_role()}) - {guild.id}:
+        role = by_id.get(role_id)
         if role is None or not (role.permissions.administrator or role == mine):
             roles.add((role.permissions.value & (_VIEW | bit) if role is not None else 0, said(role_id)))
-    members = {found.id for found in overwrites if found.is_member()} - {guild.owner_id, me}
+    members = {overwrite.id for overwrite in overwrites if overwrite.is_member()} - {guild.owner_id, me}
     own = {(None, None), *map(said, members)}
     base, everyone = guild.default_role.permissions.value, said(guild.id)
-    for (first, one), (second, two) in itertools.combinations_with_replacement(roles, 2):
+    for (first, first_said), (second, second_said) in itertools.combinations_with_replacement(roles, 2):
         granted = base | first | second
         for them in own:
-            sees = _holds(bool(granted & _VIEW), everyone[0], (one[0], two[0]), them[0])
-            if sees and not _holds(bool(granted & bit), everyone[1], (one[1], two[1]), them[1]):
+            sees = _holds(bool(granted & _VIEW), everyone[0], (first_said[0], second_said[0]), them[0])
+            if sees and not _holds(bool(granted & bit), everyone[1], (first_said[1], second_said[1]), them[1]):
                 return False
     return True
 

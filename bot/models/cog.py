@@ -166,16 +166,16 @@ class ModelCommands(commands.Cog):
         actor = Actor.of(ctx)
         prefix = await self.servers.prefix(actor.guild_id)
         first, *rest = words.split()
-        known = [command.name for command in self.model.commands]
+        names = [command.name for command in self.model.commands]
         problem = f"`{prefix}model` has no {code(first)}."
-        if near := difflib.get_close_matches(first.lower(), known, n=1, cutoff=0.6):
+        if near := difflib.get_close_matches(first.lower(), names, n=1, cutoff=0.6):
             begin = mention_instead(prefix, self.client.user) or prefix
             meant = " ".join([f"{begin}model", near[0], *rest])
             return UserError(problem, f"Did you mean {code(meant, 80)}?")
         if first.lower() in {model.name for model in await self.registry.usable(actor.viewer)}:
             info = as_typed(prefix, "model info", "name", first.lower())
             return UserError(problem, f"`{info}` shows the model of that name.")
-        return UserError(problem, f"It has {', '.join(f'`{name}`' for name in sorted(known))}.")
+        return UserError(problem, f"It has {', '.join(f'`{name}`' for name in sorted(names))}.")
 
     # ------------------------------------------------------------------ choosing
 
@@ -222,7 +222,9 @@ class ModelCommands(commands.Cog):
         await ctx.defer()
         actor = Actor.of(ctx)
         prefix = await self.servers.prefix(actor.guild_id)
-        cooler, usual_again = (as_typed(prefix, "model temperature", "value", one) for one in ("0.5", "default"))
+        cooler, usual_again = (
+            as_typed(prefix, "model temperature", "value", example) for example in ("0.5", "default")
+        )
         if value is not None:
             await self.access.require("generate", actor)
             remedy = f"Use a number from 0 to {checks.HOTTEST:g}, as in `{cooler}`, or `default`."
@@ -234,8 +236,8 @@ class ModelCommands(commands.Cog):
         other = f"`{cooler}` would make them more predictable, 1 more surprising."
         if chosen is not None:
             other = f"`{usual_again}` goes back to each model's own."
-        now = "each model's own temperature, the default" if chosen is None else f"temperature {chosen:g}"
-        await ctx.send(f"Texts in this channel are generated at {now}. {other}")
+        current = "each model's own temperature, the default" if chosen is None else f"temperature {chosen:g}"
+        await ctx.send(f"Texts in this channel are generated at {current}. {other}")
 
     # ------------------------------------------------------------------ looking after
 
@@ -281,12 +283,12 @@ class ModelCommands(commands.Cog):
         sharing.require_owner(model, actor, "delete it")
         if not await self.removal.delete(model):
             raise UserError(f"`{model.name}` was deleted a moment ago.", "There is nothing left to do.")
-        said = f"🗑️ `{model.name}` was deleted by <@{actor.user.id}>."
-        await press.update(embed=discord.Embed(description=said, colour=GREY), view=None)
+        notice = f"🗑️ `{model.name}` was deleted by <@{actor.user.id}>."
+        await press.update(embed=discord.Embed(description=notice, colour=GREY), view=None)
 
     async def _pressed_no(self, press: Press) -> None:
-        said = f"<@{press.actor.user.id}> kept the model: nothing was deleted."
-        await press.update(embed=discord.Embed(description=said, colour=GREY), view=None)
+        notice = f"<@{press.actor.user.id}> kept the model: nothing was deleted."
+        await press.update(embed=discord.Embed(description=notice, colour=GREY), view=None)
 
     @_part(
         "share NAME #CHANNEL|server",
@@ -304,10 +306,10 @@ class ModelCommands(commands.Cog):
         actor, model = await self._named(ctx, name)
         shared, to = await sharing.share(self.registry, guild_of(self.client, actor), actor, model, where)
         prefix = await self.servers.prefix(actor.guild_id)
-        there = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
+        place = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
         where = sharing.SERVER if to is None else f"#{to.name}"
         back = as_typed(prefix, "model unshare", "name", shared.name, "where", where)
-        await ctx.send(embed=embeds.shared(shared, there, back))
+        await ctx.send(embed=embeds.shared(shared, place, back))
 
     @_part("unshare NAME [#CHANNEL|server]", "unshare diary #library", "unshare diary", about="Stop sharing a model")
     @app_commands.describe(name=_NAME, where="A channel, or `server`; without one, it is no longer shared at all")
@@ -350,7 +352,7 @@ class ModelCommands(commands.Cog):
         decoding.require_one_file(ctx)
         await ctx.defer()
         actor = Actor.of(ctx)
-        wanted = checks.model_name(name) if name is not None else None
+        new_name = checks.model_name(name) if name is not None else None
         if file is None:
             prefix = await self.servers.prefix(actor.guild_id)
             raise UserError(
@@ -358,7 +360,7 @@ class ModelCommands(commands.Cog):
                 "Attach a `.safetensors` file to the command; "
                 f"`{as_typed(prefix, 'model export', 'name', 'NAME')}` makes one.",
             )
-        await self.transfer.import_file(actor, file, wanted, ctx.send, **replying(ctx))
+        await self.transfer.import_file(actor, file, new_name, ctx.send, **replying(ctx))
 
     async def _pressed(self, press: Press) -> tuple[Actor, ModelRecord]:
         """Return who pressed a model's button, and the model. Raises UserError if it can't be used there now."""

@@ -27,9 +27,9 @@ _SENTENCES = ("Verdict", "Unseen text", "Its own text", "Losses")
 """Fields that take a line of their own."""
 
 
-def private_list(models: list[ModelRecord], here: list[int], prefix: str) -> discord.Embed:
+def private_list(models: list[ModelRecord], channel_ids: list[int], prefix: str) -> discord.Embed:
     """List the private models of one member, to be shown to them alone."""
-    lines = [_line(model, here, current=False) for model in models]
+    lines = [_line(model, channel_ids, current=False) for model in models]
     embed = discord.Embed(title="Models of your own words", description="\n".join(lines), colour=BLURPLE)
     info = as_typed(prefix, "model info", "name", "NAME")
     return embed.set_footer(text=f"{count(len(models), 'model')} · {info} shows one")
@@ -38,7 +38,7 @@ def private_list(models: list[ModelRecord], here: list[int], prefix: str) -> dis
 def model_list(
     models: list[ModelRecord],
     current: ModelRecord | None,
-    here: list[int],
+    channel_ids: list[int],
     page: int,
     prefix: str,
     *,
@@ -46,9 +46,9 @@ def model_list(
 ) -> discord.Embed:
     """List a page of the models of a channel.
 
-    `page`: from 0. `here`: the channel and, of a thread, its parent. `kept`: trainings don't replace its model.
+    `page`: from 0. `channel_ids`: the channel and, of a thread, its parent. `kept`: trainings don't replace its model.
     """
-    lines = [_line(model, here, current=model == current) for model in models[page * PAGE : (page + 1) * PAGE]]
+    lines = [_line(model, channel_ids, current=model == current) for model in models[page * PAGE : (page + 1) * PAGE]]
     embed = discord.Embed(title="Models", description="\n".join(lines), colour=BLURPLE)
     use, info = (as_typed(prefix, command, "name", "NAME") for command in ("model use", "model info"))
     current_model = f"▶️ this channel's model{', kept' if kept else ''}"
@@ -74,21 +74,22 @@ def model_info(
     expires: float | None = None,  # seconds since the epoch, if its lifetime ends
 ) -> discord.Embed:
     """A model's own card."""
-    made = "imported" if model.imported else "trained"
-    said = [
+    origin = "imported" if model.imported else "trained"
+    lines = [
         f"**{plain(model.corpus_title[:200])}**",
-        f"{count(model.corpus_chars, 'character')}, {RECIPE_WORDS[model.recipe]}, {made} <t:{int(model.created_at)}:R>",
+        f"{count(model.corpus_chars, 'character')}, {RECIPE_WORDS[model.recipe]}, "
+        f"{origin} <t:{int(model.created_at)}:R>",
     ]
     if current:
-        said.append(f"▶️ This channel's model.{KEPT if kept else ''}")
+        lines.append(f"▶️ This channel's model.{KEPT if kept else ''}")
     if gone_by is not None:
-        said.append(
+        lines.append(
             "🕓 It learned words that have since been withdrawn. It is made again without them, or "
             f"deleted, <t:{int(gone_by)}:R> at the latest."
         )
     if expires is not None:
-        said.append(f"🗓️ It is deleted <t:{int(expires)}:R>.")
-    embed = discord.Embed(title=model.name, description="\n".join(said), colour=BLURPLE)
+        lines.append(f"🗓️ It is deleted <t:{int(expires)}:R>.")
+    embed = discord.Embed(title=model.name, description="\n".join(lines), colour=BLURPLE)
     for name, value in _fields(model, {name: plain(value[:_FACT_CHARS]) for name, value in facts}):
         embed.add_field(name=name, value=value[:FIELD_LIMIT], inline=name not in _SENTENCES)
     if no_picture is not None:
@@ -122,12 +123,12 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
 def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.Embed:
     export = as_typed(prefix, "model export", "name", model.name)
     copy = "" if model.source_channels else f" `{export}` keeps a copy."
-    said = (
+    warning = (
         f"It learned **{plain(model.corpus_title[:200])}**{', imported' if model.imported else ''} "
         f"<t:{int(model.created_at)}:R> ({quality(model)}, {megabytes(model.file_bytes)}).\n"
         f"The model and its files will be deleted for good, for everyone and in every channel that uses it.{copy}"
     )
-    embed = discord.Embed(title=f"Delete {model.name}?", description=said, colour=AMBER)
+    embed = discord.Embed(title=f"Delete {model.name}?", description=warning, colour=AMBER)
     return embed.add_field(name="Who can answer", value=f"<@{asker_id}>, within 15 minutes")
 
 
@@ -192,12 +193,12 @@ def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False)
 
 
 def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current: bool) -> discord.Embed:
-    said = (
+    description = (
         f"✅ **{plain(model.corpus_title[:200])}**, {RECIPE_WORDS[model.recipe]}, "
         f"{quality(model)}, {megabytes(model.file_bytes)}.\n"
         f"It can be used {scope_in_full(model)}, and is <@{model.owner_id}>'s."
     )
-    embed = discord.Embed(title=f"Imported {model.name}", description=said, colour=GREEN)
+    embed = discord.Embed(title=f"Imported {model.name}", description=description, colour=GREEN)
     name, then = "To use it here", f"`{as_typed(prefix, 'model use', 'name', model.name)}`"
     if current:
         example = as_typed(prefix, "generate", "seed", "the monster")
@@ -244,7 +245,7 @@ def _where(model: ModelRecord) -> str:
     return f"{own}, and shared with {mentions(model.shared_with)}"
 
 
-def _scope(model: ModelRecord, here: list[int]) -> str:
+def _scope(model: ModelRecord, channel_ids: list[int]) -> str:
     if model.source_channels:
         of = "of one member's messages" if model.authors else "of messages"
         return f"{of} in <#{model.source_channels[0]}>" if len(model.source_channels) == 1 else of
@@ -252,14 +253,14 @@ def _scope(model: ModelRecord, here: list[int]) -> str:
         return "whole server"
     if model.for_server:
         return "shared with the server"
-    if model.channel_id not in here:
+    if model.channel_id not in channel_ids:
         return "shared here"
     return "this channel, shared" if model.shared_with else "this channel"
 
 
-def _line(model: ModelRecord, here: list[int], *, current: bool) -> str:
+def _line(model: ModelRecord, channel_ids: list[int], *, current: bool) -> str:
     mark, size = "▶️" if current else "▫️", megabytes(model.file_bytes)
     return (
         f"{mark} **`{model.name}`** {plain(model.corpus_title[:60])}\n"
-        f"-# {model.recipe} · {quality(model)} · {size} · <t:{int(model.created_at)}:R> · {_scope(model, here)}"
+        f"-# {model.recipe} · {quality(model)} · {size} · <t:{int(model.created_at)}:R> · {_scope(model, channel_ids)}"
     )

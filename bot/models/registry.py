@@ -74,9 +74,9 @@ class Registry:
         everybody there could have read (`Audience`). If nobody asks, none of a member's own words is
         among them that isn't shared.
         """
-        guild_id, here, user_id = viewer
-        could_read = functools.cache(functools.partial(self._audience.could_read, guild_id, here))
-        own = (record for record in records if record.guild_id == guild_id and record.usable_in(here, user_id))
+        guild_id, channel_ids, user_id = viewer
+        could_read = functools.cache(functools.partial(self._audience.could_read, guild_id, channel_ids))
+        own = (record for record in records if record.guild_id == guild_id and record.usable_in(channel_ids, user_id))
         return [record for record in own if could_read(sources_of(record.transcripts))]
 
     async def channel_models(self, viewer: Viewer) -> tuple[list[ModelRecord], ModelRecord | None]:
@@ -85,8 +85,8 @@ class Registry:
         models = sorted(self.among(viewer, records), key=lambda model: model.created_at, reverse=True)
         # A thread whose own choice is gone has its parent's.
         chosen = (fields.get(b"model", b"").decode() for fields in hashes)
-        known = {model.model_id: model for model in self.among(viewer._replace(user_id=None), models)}
-        current = next((known[model_id] for model_id in chosen if model_id in known), None)
+        by_id = {model.model_id: model for model in self.among(viewer._replace(user_id=None), models)}
+        current = next((by_id[model_id] for model_id in chosen if model_id in by_id), None)
         return models, current
 
     async def usable(self, viewer: Viewer) -> list[ModelRecord]:
@@ -118,12 +118,12 @@ class Registry:
 
     async def _named(self, viewer: Viewer, name: str | None) -> tuple[ModelRecord | None, ChannelChoices]:
         """Return the model of this name, or (None) the channel's, with its choices; one round trip."""
-        wanted = None if name is None else name.strip().lower()
-        if wanted == "":
+        wanted_name = None if name is None else name.strip().lower()
+        if wanted_name == "":
             return None, ChannelChoices()
-        own = [private_entry(viewer.user_id, wanted)] if wanted and viewer.user_id is not None else []
-        records, hashes = await self._ask(viewer, *own, wanted or "")
-        by = viewer if wanted else viewer._replace(user_id=None)  # the channel's model is for everybody there
+        own = [private_entry(viewer.user_id, wanted_name)] if wanted_name and viewer.user_id is not None else []
+        records, hashes = await self._ask(viewer, *own, wanted_name or "")
+        by = viewer if wanted_name else viewer._replace(user_id=None)  # the channel's model is for everybody there
         return next(iter(self.among(by, records)), None), read_choices(hashes)
 
     async def by_id(self, viewer: Viewer, model_id: str) -> ModelRecord:
@@ -141,8 +141,10 @@ class Registry:
         ids = list(dict.fromkeys(model_ids))
         starter = [_starter(viewer.guild_id)] if STARTER in ids else []
         ids = [model_id for model_id in ids if model_id != STARTER]
-        found = await redis_call(self._redis.mget([key for one in ids for key in _keys_of(one)])) if ids else []
-        return starter + self.among(viewer, _read(ids, found[::2], found[1::2]))
+        values = (
+            await redis_call(self._redis.mget([key for model_id in ids for key in _keys_of(model_id)])) if ids else []
+        )
+        return starter + self.among(viewer, _read(ids, values[::2], values[1::2]))
 
     async def require_may_use(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
         """Return the models of an answer to be posted now. Raises UserError if not all may be used there any more."""
@@ -175,8 +177,8 @@ class Registry:
         The registry adds the next free number itself.
         """
         numbered = re.fullmatch(r"(.+)-\d+", model.name)
-        known = {other.name for other in await self.usable(viewer)}
-        return numbered[1] if numbered and numbered[1] in known else model.name
+        names = {other.name for other in await self.usable(viewer)}
+        return numbered[1] if numbered and numbered[1] in names else model.name
 
     async def all(self, guild_id: int) -> list[ModelRecord]:
         """All models of a guild, wherever they may be used: to count and to clean up, never to show."""
@@ -230,8 +232,8 @@ class Registry:
                 new = new.model_copy(update={"name": f"{new.name}-{number}"})
             names = [keys.guild_models(old.guild_id), *_keys_of(model_id)]
             written = [new.facts.model_dump_json(), new.ownership.model_dump_json()]
-            given: list[Any] = [model_id, *stored, *written, old.entry, *new.names_taken]
-            done = await redis_call(self._amend(keys=names, args=given))
+            args: list[Any] = [model_id, *stored, *written, old.entry, *new.names_taken]
+            done = await redis_call(self._amend(keys=names, args=args))
             if done == b"done":
                 return new
             if done == b"changed":
@@ -270,7 +272,7 @@ class Registry:
 
     async def require_few_own(self, guild_id: int, user_id: int, most: int) -> None:
         """Refuse another model of a member's own words. Raises UserError if there are more than `most`."""
-        if sum(one.authors == {user_id} for one in await self.all(guild_id)) > most:
+        if sum(model.authors == {user_id} for model in await self.all(guild_id)) > most:
             prefix = await self._servers.prefix(guild_id)
             raise UserError(
                 f"You have {MOST_OWN} models of your own words here, or in training, which is the maximum.",
@@ -281,14 +283,14 @@ class Registry:
 
     async def revisions(self, transcript_ids: Collection[str]) -> dict[str, Revision]:
         """Return where these transcripts stand, without those that are forgotten; one round trip."""
-        wanted = sorted(set(transcript_ids))
-        if not wanted:
+        ids = sorted(set(transcript_ids))
+        if not ids:
             return {}
         async with self._redis.pipeline(transaction=False) as pipe:
-            for transcript_id in wanted:
+            for transcript_id in ids:
                 pipe.hmget(keys.transcript(transcript_id), "revision", "withdrawn")
-            found = await redis_call(pipe.execute())
-        pairs = zip(wanted, map(read_revision, found), strict=True)
+            values = await redis_call(pipe.execute())
+        pairs = zip(ids, map(read_revision, values), strict=True)
         return {transcript_id: revision for transcript_id, revision in pairs if revision is not None}
 
     async def is_stale(self, model: ModelRecord) -> bool:
@@ -343,7 +345,7 @@ class Registry:
             )
         train = as_typed(prefix, "train", "source", "frankenstein")
         if names:
-            some = ", ".join(f"`{one}`" for one in names[:5])
+            some = ", ".join(f"`{usable_name}`" for usable_name in names[:5])
             return UserError(
                 "This channel has no model yet.",
                 f"Pick one of {some} with `{as_typed(prefix, 'model use', 'name', 'NAME')}`, or train one: `{train}`.",
@@ -355,8 +357,8 @@ def _starter(guild_id: int) -> ModelRecord:
     """The model that comes with the worker and is in no registry: it can be written with, and nothing else."""
     own = {"model_id": STARTER, "name": STARTER, "guild_id": guild_id, "scope": "guild", "recipe": "char"}
     unknown = ("channel_id", "owner_id", "corpus_chars", "parameters", "epochs", "train_loss", "file_bytes")
-    told = {"corpus_title": "English", "verdict": Verdict(train_loss=0)}
-    return ModelRecord.model_validate({**own, **told, **dict.fromkeys(unknown, 0)})
+    described = {"corpus_title": "English", "verdict": Verdict(train_loss=0)}
+    return ModelRecord.model_validate({**own, **described, **dict.fromkeys(unknown, 0)})
 
 
 def _keys_of(model_id: str) -> tuple[str, str]:
@@ -368,11 +370,11 @@ def _record(model_id: str, facts: bytes | None, ownership: bytes | None) -> Mode
     another model."""
     if facts is None or ownership is None:
         return None
-    told = read(ModelFacts, facts, "model_record_not_understood")
+    worker_facts = read(ModelFacts, facts, "model_record_not_understood")
     owned = read(Ownership, ownership, "ownership_not_understood")
-    if told is None or owned is None or told.model_id != model_id:
+    if worker_facts is None or owned is None or worker_facts.model_id != model_id:
         return None
-    return ModelRecord.of(told, owned)
+    return ModelRecord.of(worker_facts, owned)
 
 
 def _read(ids: list[str], facts: list[bytes | None], ownerships: list[bytes | None]) -> list[ModelRecord]:

@@ -37,9 +37,9 @@ class Removal:
     async def delete(self, model: ModelRecord) -> bool:
         """Delete a model for good, with what is being made, or waits, to take its place. False: it was gone already."""
         removed = await self.registry.remove(model)
-        for one in (await self.snapshots.look(now=True)).trainings:
-            if one.job.replaces == model.model_id:
-                await self.jobs.cancel(one.job.job_id)
+        for training in (await self.snapshots.look(now=True)).trainings:
+            if training.job.replaces == model.model_id:
+                await self.jobs.cancel(training.job.job_id)
         for other in await self.registry.all(model.guild_id):
             if other.replaces == model.model_id:
                 await self.registry.remove(other)
@@ -64,17 +64,17 @@ class Removal:
 
     async def _forget_lost(self, guild: discord.Guild, deleted: int | None = None) -> None:
         """Only what Discord says is gone counts as gone: a thread that is archived is unknown as well."""
-        known = {one.id for one in (*guild.channels, *guild.threads)} - {deleted}
+        existing = {channel.id for channel in (*guild.channels, *guild.threads)} - {deleted}
 
         async def is_lost(channel_id: int) -> bool:
-            return channel_id not in known and (channel_id == deleted or await was_deleted(self.client, channel_id))
+            return channel_id not in existing and (channel_id == deleted or await was_deleted(self.client, channel_id))
 
         # In an outage of Discord's nothing is known.
-        models = await self.registry.all(guild.id) if known and not guild.unavailable else []
+        models = await self.registry.all(guild.id) if existing and not guild.unavailable else []
         if deleted is not None:  # no other channel is asked about, which might hold this up
             models = [model for model in models if deleted in (model.channel_id, *model.source_channels)]
         for model in models:
-            if not model.usable_in(known, model.owner_id) and await is_lost(model.channel_id):
+            if not model.usable_in(existing, model.owner_id) and await is_lost(model.channel_id):
                 await self.registry.remove(model)
                 await self.registry.forget_channel(model.channel_id)
             elif any([await is_lost(channel_id) for channel_id in model.source_channels]):

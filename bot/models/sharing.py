@@ -53,8 +53,8 @@ async def share(
 
     def shared(record: ModelRecord) -> ModelRecord:
         if record.for_server or (to is not None and record.usable_in([to.id])):
-            there = "in the whole server" if record.for_server else f"in <#{to.id if to else 0}>"
-            raise UserError(f"`{record.name}` can already be used {there}.", "Nothing has to be done for that.")
+            place = "in the whole server" if record.for_server else f"in <#{to.id if to else 0}>"
+            raise UserError(f"`{record.name}` can already be used {place}.", "Nothing has to be done for that.")
         if to is None:
             return record.model_copy(update={"for_server": True})
         if len(record.shared_with) >= MOST_CHANNELS:
@@ -102,8 +102,8 @@ async def unshare(
                 f"`{record.name}` is not shared with {where}.",
                 f"It is shared with {'the whole server' if record.for_server else others}.",
             )
-        left = tuple(other for other in record.shared_with if other != to) if typed is not None else ()
-        return record.model_copy(update={"shared_with": left, "for_server": record.for_server and to is not None})
+        remaining = tuple(other for other in record.shared_with if other != to) if typed is not None else ()
+        return record.model_copy(update={"shared_with": remaining, "for_server": record.for_server and to is not None})
 
     return await registry.amend(model.model_id, unshared, numbered=True), whom
 

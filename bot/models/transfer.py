@@ -137,8 +137,8 @@ class Transfer:
                 "It will be made again without them, or deleted; a new one can be exported.",
             )
         prefix = await self.servers.prefix(job.place.guild_id)
-        said = embeds.exported(job.model.name, event.size, prefix, messages=bool(model.transcripts))
-        await send(said, file=discord.File(io.BytesIO(data), f"{job.model.name}.safetensors"), **options)
+        notice = embeds.exported(job.model.name, event.size, prefix, messages=bool(model.transcripts))
+        await send(notice, file=discord.File(io.BytesIO(data), f"{job.model.name}.safetensors"), **options)
 
     async def import_file(
         self, actor: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any

@@ -20,22 +20,22 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
-def choices(known: Iterable[str | tuple[str, str]], typed: str) -> list[app_commands.Choice[str]]:
+def choices(entries: Iterable[str | tuple[str, str]], typed: str) -> list[app_commands.Choice[str]]:
     """Return what to offer while somebody types: entries whose name contains what is typed so far.
 
     `known`: names, or (name, value). Values that Discord would not take are left out.
     """
-    wanted = typed.strip().lower()
-    pairs = ((entry, entry) if isinstance(entry, str) else entry for entry in known)
-    near = ((name, value) for name, value in pairs if wanted in name.lower() and 0 < len(value) <= LABEL_LIMIT)
+    part = typed.strip().lower()
+    pairs = ((entry, entry) if isinstance(entry, str) else entry for entry in entries)
+    near = ((name, value) for name, value in pairs if part in name.lower() and 0 < len(value) <= LABEL_LIMIT)
     return [app_commands.Choice(name=label(name), value=value) for name, value in itertools.islice(near, MOST)]
 
 
-async def in_time(found: Awaitable[list[T]]) -> list[T]:
+async def in_time(offers: Awaitable[list[T]]) -> list[T]:
     """Return what was found, or nothing if Redis or the disk is slow: people can still type the name."""
     try:
         async with asyncio.timeout(_OFFERED_S):
-            return await found
+            return await offers
     except (RedisError, OSError) as error:  # a TimeoutError is an OSError
         log.info("no_choices_offered", error=type(error).__name__)
         return []

@@ -73,8 +73,8 @@ def job_shown_in(message: discord.Message, actions: str = "continue|compared|del
     """The id of the job whose answer a message of the bot's shows, by its controls; None: it has none of these."""
     rows = [row for row in message.components if isinstance(row, discord.ActionRow)]
     ids = [item.custom_id or "" for row in rows for item in row.children]
-    found = (re.fullmatch(rf"galvanic:(?:{actions}):(?P<job>[a-z0-9-]+)", one) for one in ids)
-    return next((match["job"] for match in found if match is not None), None)
+    matches = (re.fullmatch(rf"galvanic:(?:{actions}):(?P<job>[a-z0-9-]+)", custom_id) for custom_id in ids)
+    return next((match["job"] for match in matches if match is not None), None)
 
 
 async def replied_to(message: discord.Message) -> discord.Message | None:
@@ -101,8 +101,8 @@ def message_text(message: discord.Message) -> str:
     """A message's content, or the description of the bot's embed; the bot's without formatting and small print."""
     if not message.author.bot and (message.content or not message.embeds):
         return replace_surrogates(message.content)
-    said = message.embeds[0].description or "" if message.embeds else message.content
-    bare = re.sub(r"(?<!\\)\*\*|(?m:^-# .*\n?)", "", said)
+    text = message.embeds[0].description or "" if message.embeds else message.content
+    bare = re.sub(r"(?<!\\)\*\*|(?m:^-# .*\n?)", "", text)
     return _ESCAPED.sub(r"\1", bare).replace("\u200b", "")
 
 

@@ -91,11 +91,11 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
             value, after = following.strip(), ""
             if switched:
                 first, *others = value.split(maxsplit=1) or [""]
-                given = switched == "yes" and first.lower() in _SWITCH_VALUES
+                has_value = switched == "yes" and first.lower() in _SWITCH_VALUES
                 # What follows a bare switch is not its value.
-                value, after = (first, "".join(others)) if given else (switched, value)
-            elif not any(words) and (one := _VALUE.match(value)):
-                value, after = one[0], value[one.end() :].strip()
+                value, after = (first, "".join(others)) if has_value else (switched, value)
+            elif not any(words) and (match := _VALUE.match(value)):
+                value, after = match[0], value[match.end() :].strip()
             if not value:
                 raise commands.MissingFlagArgument(flag)
             words.append(after)
@@ -112,20 +112,21 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
         Raises UserError: no option is meant, or several may be.
         """
         flags = {shown(flag): flag for flag in cls.get_flags().values() if not flag.positional}
-        known = {name: (flag, "yes" if flag.annotation is bool else "") for name, flag in flags.items()}
+        named = {name: (flag, "yes" if flag.annotation is bool else "") for name, flag in flags.items()}
         no = {f"no-{name}": (flag, "no") for name, flag in flags.items() if flag.annotation is bool}
         name = typed.lower().replace("_", "-")
-        candidates = known | no if name.startswith("no-") else known
-        begun = [name] if name in candidates else [one for one in candidates if one.startswith(name)]
+        candidates = named | no if name.startswith("no-") else named
+        longer = [option_name for option_name in candidates if option_name.startswith(name)]
+        begun = [name] if name in candidates else longer
         if len(begun) == 1:
             return candidates[begun[0]]
         if begun:
-            problem = f"{code(f'--{typed}')} is not clear: {_either(f'--{one}' for one in begun)}."
+            problem = f"{code(f'--{typed}')} is not clear: {_either(f'--{option_name}' for option_name in begun)}."
             remedy = "Write more of it."
         else:
             problem = f"This command has no option {code(f'--{typed}')}."
-            near = nearest(name, known, "--", 0.7)
-            listed = f"It has {', '.join(f'`--{one}`' for one in known)}." if known else "It has none."
+            near = nearest(name, named, "--", 0.7)
+            listed = f"It has {', '.join(f'`--{option_name}`' for option_name in named)}." if named else "It has none."
             remedy = f"Did you mean {near}?" if near else listed
         if cls.free_text:
             remedy += f" If it is one of your words, write {code(f'{chr(92)}--{typed}')}."
@@ -182,9 +183,11 @@ def with_form(*attributes: str) -> Callable[[O], O]:
         usual = {name: flag for name, flag in flags.items() if flag not in kind.in_form}
         defaults = {flag.attribute: flag.default for flag in kind.in_form}
         fields: Any = type(kind)
-        made: O = fields(kind.__name__, (kind,), {"convert": kind.convert, "get_flags": kind.get_flags, **defaults})
-        made.__commands_flags__ = {**usual, "advanced": advanced}
-        return made
+        split_kind: O = fields(
+            kind.__name__, (kind,), {"convert": kind.convert, "get_flags": kind.get_flags, **defaults}
+        )
+        split_kind.__commands_flags__ = {**usual, "advanced": advanced}
+        return split_kind
 
     return split
 
@@ -217,17 +220,17 @@ def options_form(
     return Form(label(f"Options of {ctx.command}"), fields, Action(submit, hold=hold))
 
 
-def _has_words(flags: Options, given: Mapping[str, list[str]]) -> bool:
+def _has_words(flags: Options, parsed: Mapping[str, list[str]]) -> bool:
     """Return whether words were given that belong to no option with a name."""
-    return any(flag.positional for flag in flags.get_flags().values() if flag.name in given)
+    return any(flag.positional for flag in flags.get_flags().values() if flag.name in parsed)
 
 
 async def _add(ctx: Context, flags: Options, line: str) -> None:
     """Add what was typed to the options. Raises UserError: it cannot be used."""
-    given = flags.parse_flags(line)
-    if _has_words(flags, given):
+    parsed = flags.parse_flags(line)
+    if _has_words(flags, parsed):
         raise UserError("I can't tell which option is meant.", "Begin each of the others with its name: `--batch 64`.")
-    made = await flags.convert(ctx, line)
+    converted = await flags.convert(ctx, line)
     for flag in flags.get_flags().values():
-        if flag.name in given or flag in flags.in_form:
-            setattr(flags, flag.attribute, getattr(made, flag.attribute))
+        if flag.name in parsed or flag in flags.in_form:
+            setattr(flags, flag.attribute, getattr(converted, flag.attribute))

@@ -52,22 +52,22 @@ class Best:
 
     async def _ranked(self, guild_id: int) -> list[tuple[int, str]]:
         """Reactions and `message:channel`, the most first; what is too old or too much is dropped."""
-        found = await redis_call(self.redis.zrevrange(keys.best(guild_id), 0, -1, withscores=True))
+        ranked = await redis_call(self.redis.zrevrange(keys.best(guild_id), 0, -1, withscores=True))
         oldest = discord.utils.time_snowflake(discord.utils.utcnow() - AGE)
-        known = [(int(number), member.decode()) for member, number in found]
-        kept = [one for one in known if int(one[1].partition(":")[0]) >= oldest]
+        counted = [(int(number), member.decode()) for member, number in ranked]
+        kept = [entry for entry in counted if int(entry[1].partition(":")[0]) >= oldest]
         kept = kept if len(kept) <= MOST else kept[:TRIMMED_TO]
-        if gone := {member for _, member in known} - {member for _, member in kept}:
+        if gone := {member for _, member in counted} - {member for _, member in kept}:
             await redis_call(self.redis.zrem(keys.best(guild_id), *gone))
         return kept
 
     async def favourites(self, actor: Actor) -> list[Favourite]:
         """Those that may be shown where somebody asks. Raises discord.HTTPException: Discord is in trouble."""
-        found: list[Favourite] = []
+        favourites: list[Favourite] = []
         looked = 0
         for number, member in await self._ranked(actor.guild_id):
             message_id, channel_id = map(int, member.split(":"))
-            if len(found) == SHOWN or looked == LOOKED_AT:
+            if len(favourites) == SHOWN or looked == LOOKED_AT:
                 break
             if not self.audience.can_read(actor.guild_id, actor.here, {(actor.guild_id, channel_id)}):
                 continue
@@ -75,14 +75,15 @@ class Best:
             channel = self.client.get_partial_messageable(channel_id, guild_id=actor.guild_id)
             message = await fetched(channel, message_id)
             # Of some that were removed Discord does not tell, as of all of an emoji.
-            number = min(number, sum(one.count - one.me for one in message.reactions)) if message is not None else 0
+            seen = sum(reaction.count - reaction.me for reaction in message.reactions) if message is not None else 0
+            number = min(number, seen)
             if message is None or number <= 0 or (job_id := await self.generating.job_of(message)) is None:
                 await redis_call(self.redis.zrem(keys.best(actor.guild_id), member))
             elif (names := await self._models(actor, job_id)) is not None:
                 blocked = await self.servers.blocklist(actor.guild_id)
                 text = blocked.mask(" ".join(message_text(message).split()))
-                found.append(Favourite(number, message.jump_url, channel_id, " + ".join(names), text))
-        return sorted(found, key=lambda one: -one.number)
+                favourites.append(Favourite(number, message.jump_url, channel_id, " + ".join(names), text))
+        return sorted(favourites, key=lambda favourite: -favourite.number)
 
     async def _models(self, actor: Actor, job_id: str) -> list[str] | None:
         """Names of the models that wrote a text. None: it may not be shown here, is none, or nobody knows any more."""
@@ -95,5 +96,5 @@ class Best:
 def _names(job: Job) -> dict[str, str]:
     """Return the names of the models that wrote a text, by id."""
     if isinstance(job, GenerateJob):
-        return {one.model_id: one.name for one in job.mix} or {job.model_id: job.model_name}
-    return {one.model_id: one.name for one in job.variants} if isinstance(job, CompareJob) else {}
+        return {part.model_id: part.name for part in job.mix} or {job.model_id: job.model_name}
+    return {part.model_id: part.name for part in job.variants} if isinstance(job, CompareJob) else {}

@@ -83,9 +83,9 @@ class Play(commands.Cog):
         actor = Actor.of(ctx)
         await ctx.defer()
         async with self.access.cooldown("generate", actor):
-            found = await self.favourites.favourites(actor)
+            texts = await self.favourites.favourites(actor)
         prefix = await self.servers.prefix(actor.guild_id)
-        await ctx.send(embed=embeds.favourites(found, prefix), **replying(ctx))
+        await ctx.send(embed=embeds.favourites(texts, prefix), **replying(ctx))
 
     @commands.Cog.listener("on_raw_reaction_add")
     @commands.Cog.listener("on_raw_reaction_remove")

@@ -26,22 +26,22 @@ class Favourite(NamedTuple):
 
 def question(job: QuizJob, passages: Sequence[str], ends: float) -> discord.Embed:
     asked = f"One of these comes from the text that `{job.model.name}` learned; it wrote the others. Which one is real?"
-    said = [asked, *_listed(passages), f"-# The answer comes <t:{round(ends)}:R>."]
-    return discord.Embed(title=_TITLE, description="\n".join(said), colour=BLURPLE)
+    lines = [asked, *_listed(passages), f"-# The answer comes <t:{round(ends)}:R>."]
+    return discord.Embed(title=_TITLE, description="\n".join(lines), colour=BLURPLE)
 
 
 def letters(job: QuizJob) -> discord.ui.View:
-    return view(*(button("guess", job.job_id, at, label=one) for at, one in enumerate(LETTERS[: job.passages])))
+    return view(*(button("guess", job.job_id, at, label=letter) for at, letter in enumerate(LETTERS[: job.passages])))
 
 
 def answer(job: QuizJob, passages: Sequence[str], real: int, guesses: Mapping[int, int]) -> discord.Embed:
     """Draw the answer. `guesses`: by member. Their mentions are only names: an embed pings nobody."""
     right = [f"<@{user_id}>" for user_id, guess in guesses.items() if guess == real]
-    actor = (
+    guessed = (
         f"{len(right)} of {len(guesses)} guessed right. {', '.join(right[:_NAMED])}" if guesses else "Nobody guessed."
     )
-    said = f"**{LETTERS[real]}** comes from the text; `{job.model.name}` wrote the rest."
-    return discord.Embed(title=_TITLE, description="\n".join([said, *_listed(passages, real), actor]), colour=GREEN)
+    result = f"**{LETTERS[real]}** comes from the text; `{job.model.name}` wrote the rest."
+    return discord.Embed(title=_TITLE, description="\n".join([result, *_listed(passages, real), guessed]), colour=GREEN)
 
 
 def _listed(passages: Sequence[str], real: int | None = None) -> list[str]:
@@ -50,11 +50,11 @@ def _listed(passages: Sequence[str], real: int | None = None) -> list[str]:
     return [f"**{letter}**{' ✅' if at == real else ''}\n> {text}\n" for at, (letter, text) in pairs]
 
 
-def scores(found: Mapping[int, tuple[int, int]], prefix: str) -> discord.Embed:
-    ranked = sorted(found.items(), key=lambda one: (-one[1][0], one[1][1]))[:_RANKED]
+def scores(guesses: Mapping[int, tuple[int, int]], prefix: str) -> discord.Embed:
+    ranked = sorted(guesses.items(), key=lambda entry: (-entry[1][0], entry[1][1]))[:_RANKED]
     lines = [f"{place}. <@{user_id}>: {right} of {of}" for place, (user_id, (right, of)) in enumerate(ranked, 1)]
-    said = "\n".join(lines) or f"Nobody has guessed yet: `{prefix}quiz` shows passages to guess at."
-    return discord.Embed(title="Real or model? Right guesses in this server", description=said, colour=AMBER)
+    description = "\n".join(lines) or f"Nobody has guessed yet: `{prefix}quiz` shows passages to guess at."
+    return discord.Embed(title="Real or model? Right guesses in this server", description=description, colour=AMBER)
 
 
 def _beginning(text: str) -> str:
@@ -62,10 +62,10 @@ def _beginning(text: str) -> str:
     return plain(short) + (" …" if len(short) < len(text) else "")
 
 
-def favourites(found: Sequence[Favourite], prefix: str) -> discord.Embed:
-    said = "\n".join(
-        f"**{one.number}** · [{plain(one.model)}]({one.link}) in <#{one.channel_id}>\n> {_beginning(one.text)}\n"
-        for one in found
+def favourites(texts: Sequence[Favourite], prefix: str) -> discord.Embed:
+    description = "\n".join(
+        f"**{text.number}** · [{plain(text.model)}]({text.link}) in <#{text.channel_id}>\n> {_beginning(text.text)}\n"
+        for text in texts
     )
     begin = f"Nothing to show here yet: react to a text of mine, such as one from `{prefix}generate`, and it counts."
-    return discord.Embed(title="My best texts", description=said or begin, colour=AMBER)
+    return discord.Embed(title="My best texts", description=description or begin, colour=AMBER)

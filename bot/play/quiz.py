@@ -137,12 +137,12 @@ class Quiz(Service):
 
     async def _post(self, send: Send, job: QuizJob, event: Quizzed, **options: Any) -> None:
         await self.registry.require_may_use(job.place, [job.model.model_id])
-        here, ends = job.place.channel_id, time.time() + job.seconds
+        channel_id, ends = job.place.channel_id, time.time() + job.seconds
         fields = ("job", job.model_dump_json(), "drawn", event.model_dump_json(), "real", event.real)
         begun = await redis_call(
             self._begin(
-                keys=[keys.quiz(here), keys.QUIZZES, keys.quizzed(job.place.guild_id, job.model.model_id)],
-                args=[job.job_id, event.window, here, ends, _WEEK_S, _YEAR_S, *fields],
+                keys=[keys.quiz(channel_id), keys.QUIZZES, keys.quizzed(job.place.guild_id, job.model.model_id)],
+                args=[job.job_id, event.window, channel_id, ends, _WEEK_S, _YEAR_S, *fields],
             )
         )
         if not begun:
@@ -151,8 +151,8 @@ class Quiz(Service):
         embed = embeds.question(job, await self._passages(job, event), ends)
         message = await send(embed=embed, view=embeds.letters(job), **options)
         async with self.redis.pipeline(transaction=True) as pipe:
-            pipe.hset(keys.quiz(here), "message", message.id)
-            pipe.expire(keys.quiz(here), _WEEK_S)  # it may have ended meanwhile
+            pipe.hset(keys.quiz(channel_id), "message", message.id)
+            pipe.expire(keys.quiz(channel_id), _WEEK_S)  # it may have ended meanwhile
             await redis_call(pipe.execute())
 
     async def _passages(self, job: QuizJob, event: Quizzed) -> list[str]:
@@ -161,13 +161,13 @@ class Quiz(Service):
         return [blocked.mask(passage) for passage in event.passages]
 
     async def _pressed(self, press: Press) -> None:
-        actor, here, letter = press.actor, press.actor.place.channel_id, int(press["letter"])
-        job, _, _ = await self._running(here)
+        actor, channel_id, letter = press.actor, press.actor.place.channel_id, int(press["letter"])
+        job, _, _ = await self._running(channel_id)
         if job is None or letter >= job.passages:
             raise _over(await self.servers.prefix(actor.guild_id))
         await self.registry.by_id(Viewer(actor.guild_id, actor.here), job.model.model_id)
-        guess: list[str | float] = [press["job"], f"g:{actor.user.id}", letter, here, time.time(), MOST_GUESSES]
-        if not await redis_call(self._guess(keys=[keys.quiz(here), keys.QUIZZES], args=guess)):
+        guess: list[str | float] = [press["job"], f"g:{actor.user.id}", letter, channel_id, time.time(), MOST_GUESSES]
+        if not await redis_call(self._guess(keys=[keys.quiz(channel_id), keys.QUIZZES], args=guess)):
             raise _over(await self.servers.prefix(actor.guild_id))
         await press.send(
             f"You guessed **{embeds.LETTERS[letter]}**. Until the answer comes you can still choose another one."
@@ -248,8 +248,8 @@ class Quiz(Service):
             await self.forget_guild(guild_id)
 
     async def scores(self, guild_id: int) -> discord.Embed:
-        found: dict[bytes, bytes] = await redis_call(self.redis.hgetall(keys.quiz_scores(guild_id)))
-        counts = ((int(user_id), one.split(b":")) for user_id, one in found.items())
+        stored: dict[bytes, bytes] = await redis_call(self.redis.hgetall(keys.quiz_scores(guild_id)))
+        counts = ((int(user_id), score.split(b":")) for user_id, score in stored.items())
         table = {user_id: (int(right), int(guesses)) for user_id, (right, guesses) in counts}
         return embeds.scores(table, await self.servers.prefix(guild_id))
 

@@ -49,8 +49,10 @@ def channel_ids(channel: Where) -> list[int]:
 
 
 def place_of(guild_id: int, channel: Where, user_id: int) -> Place:
-    here, *above = channel_ids(channel)
-    return Place(guild_id=guild_id, channel_id=here, user_id=user_id, parent_channel_id=above[0] if above else None)
+    channel_id, *above = channel_ids(channel)
+    return Place(
+        guild_id=guild_id, channel_id=channel_id, user_id=user_id, parent_channel_id=above[0] if above else None
+    )
 
 
 class Viewer(NamedTuple):
@@ -106,9 +108,9 @@ class Actor:
         return Viewer(self.guild_id, self.here, self.user.id)
 
 
-def guild_of(client: discord.Client, who: Actor) -> discord.Guild:
+def guild_of(client: discord.Client, actor: Actor) -> discord.Guild:
     """Return the server. Raises UserError if the bot is no member of it, or is only just connecting."""
-    guild = client.get_guild(who.guild_id)
+    guild = client.get_guild(actor.guild_id)
     if guild is None:
         raise UserError("I don't see this server yet.", "Try again in a moment; I must be a member of it.")
     return guild
@@ -132,13 +134,13 @@ def rights_in(user: User, place: Place) -> discord.Permissions | None:
     """
     if not isinstance(user, discord.Member) or user.guild.id != place.guild_id:
         return None
-    found = user.guild.get_channel_or_thread(place.channel_id)
-    private = isinstance(found, discord.Thread) and found.is_private()
-    if found is None:
-        found, private = user.guild.get_channel(place.parent_channel_id or 0), True
-    if found is None:  # the channel is gone, too: nobody can tell who saw it
+    channel = user.guild.get_channel_or_thread(place.channel_id)
+    private = isinstance(channel, discord.Thread) and channel.is_private()
+    if channel is None:
+        channel, private = user.guild.get_channel(place.parent_channel_id or 0), True
+    if channel is None:  # the channel is gone, too: nobody can tell who saw it
         return user.guild_permissions if is_admin(user) else None
-    rights = found.permissions_for(user)
+    rights = channel.permissions_for(user)
     return rights if rights.view_channel and (rights.manage_threads or not private) else None
 
 
@@ -219,46 +221,46 @@ class Access:
             "I'm not allowed in this channel.", chosen if seen else "Ask a server admin where I can be used."
         )
 
-    async def require(self, action: Action, who: Actor) -> None:
+    async def require(self, action: Action, actor: Actor) -> None:
         """Refuse a person who may not do this here.
 
         Raises UserError: says who may. Raises WrongPlace and redis.RedisError as `require_place`.
         """
-        user = who.user
+        user = actor.user
         if not isinstance(user, discord.Member) or is_admin(user):
             return
-        await self.require_place(user, who.channel)
+        await self.require_place(user, actor.channel)
         settings = await self._servers.get(user.guild.id)
-        wanted = settings.train_roles if action == "train" else settings.generate_roles
-        if wanted and not {role.id for role in user.roles} & set(wanted):
-            names = [role.name for role in map(user.guild.get_role, wanted) if role is not None]
+        allowed_roles = settings.train_roles if action == "train" else settings.generate_roles
+        if allowed_roles and not {role.id for role in user.roles} & set(allowed_roles):
+            names = [role.name for role in map(user.guild.get_role, allowed_roles) if role is not None]
             those = ", ".join(f"**{plain(name)}**" for name in names[:5]) or "roles that no longer exist"
             raise UserError(
                 f"You can't {_WORDS[action]} in this server.", f"That is for members with {those}. Ask a server admin."
             )
 
-    def cooldown(self, what: What, who: Actor, least_s: float = 0.0) -> AbstractAsyncContextManager[None]:
+    def cooldown(self, what: What, actor: Actor, least_s: float = 0.0) -> AbstractAsyncContextManager[None]:
         """A person's cooldown, as `start_cooldown`, of `least_s` at least, whatever the operator has set."""
         set_s = self._settings.train_cooldown_s if what == "train" else self._settings.generate_cooldown_s
-        return self.start_cooldown(what, who.guild_id, who.user.id, max(set_s, least_s), request=who.request_id)
+        return self.start_cooldown(what, actor.guild_id, actor.user.id, max(set_s, least_s), request=actor.request_id)
 
     @contextlib.asynccontextmanager
     async def start_cooldown(
-        self, what: What, guild_id: int, who: int, seconds: float, *, request: int | None = None
+        self, what: What, guild_id: int, subject: int, seconds: float, *, request: int | None = None
     ) -> AsyncIterator[None]:
         """Begin a cooldown for what happens within; if that fails before `keep_cooldown`, the cooldown is taken back.
 
         Raises TooSoon: the last one is not over; nothing was begun.
 
         Args:
-            who: the person, or the channel.
+            subject: id of the person, or of the channel.
             seconds: 0: no cooldown.
             request: id of a message or interaction that Discord may deliver twice: it never waits for itself.
         """
         if seconds <= 0:
             yield
             return
-        key = keys.cooldown(what, guild_id, who)
+        key = keys.cooldown(what, guild_id, subject)
         token = secrets.token_hex(8) if request is None else str(request)
         begun = await redis_call(self._redis.set(key, token, px=max(1, int(1000 * seconds)), nx=True))
         # Sent twice, because the first reply was lost, it is this request's already.
@@ -301,7 +303,7 @@ def named_channel(guild: discord.Guild, user: User, typed: str) -> Readable | No
     """Find a channel by mention, name or id; None: there is none that the person and the bot both see."""
     number, name = channel_number(typed), typed.strip().lower().removeprefix("#")
     seen = visible_channels(guild, user)
-    return next((one for one in seen if one.id == number or one.name.lower() == name), None)
+    return next((channel for channel in seen if channel.id == number or channel.name.lower() == name), None)
 
 
 def _sending(channel: Where) -> str:

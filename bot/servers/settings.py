@@ -106,7 +106,7 @@ class GuildSettingsStore:
         """
         if guild_id is None:
             return GuildSettings()
-        if (known := self._known.get(guild_id)) is None:
+        if (cached := self._known.get(guild_id)) is None:
             if time.monotonic() < self._silent_until:
                 raise redis.TimeoutError("Redis was silent a moment ago.")
             try:
@@ -114,14 +114,14 @@ class GuildSettingsStore:
             except redis.RedisError:
                 self._silent_until = time.monotonic() + _SPARED_S
                 raise
-            known = self._known[guild_id] = _read(guild_id, data)
-        return known
+            cached = self._known[guild_id] = _read(guild_id, data)
+        return cached
 
     async def change(self, guild_id: int, **fields: Any) -> None:
         """Change some settings, checked; of two admins' changes at the same time both are kept."""
         async with self._changing:
-            now = (await self.get(guild_id)).model_dump()
-            await self._put(guild_id, GuildSettings.model_validate(now | fields))
+            current = (await self.get(guild_id)).model_dump()
+            await self._put(guild_id, GuildSettings.model_validate(current | fields))
 
     async def block(self, guild_id: int, entry: str) -> None:
         """Put an entry of `shared.blocklist` on the blocklist. Raises UserError as `checked_blocklist`."""
@@ -176,7 +176,9 @@ class GuildSettingsStore:
 
     async def channel(self, channel_ids: list[int]) -> ChannelChoices:
         """Return a channel's choices. For a thread, its parent (second id) decides what the thread has not chosen."""
-        return read_choices([await redis_call(self._redis.hgetall(keys.channel(one))) for one in channel_ids])
+        return read_choices(
+            [await redis_call(self._redis.hgetall(keys.channel(channel_id))) for channel_id in channel_ids]
+        )
 
     async def choose(self, channel_id: int, name: Literal["temperature", "chat"], value: float | None) -> None:
         """Set a choice of a channel, or (None) take it back."""
@@ -224,9 +226,9 @@ def checked_blocklist(typed: str) -> tuple[str, ...] | None:
 
 def read_choices(hashes: Sequence[dict[bytes, bytes]]) -> ChannelChoices:
     """Read the choices from a channel's hash in Redis and, for a thread, its parent's after it."""
-    chosen = next((one for one in hashes if b"model" in one), {})
-    found = ChainMap({b"keep": chosen.get(b"keep", b"0")}, *hashes)  # said of that model alone
-    return ChannelChoices.model_validate({name.decode(): value.decode() for name, value in found.items()})
+    chosen = next((fields for fields in hashes if b"model" in fields), {})
+    merged = ChainMap({b"keep": chosen.get(b"keep", b"0")}, *hashes)  # said of that model alone
+    return ChannelChoices.model_validate({name.decode(): value.decode() for name, value in merged.items()})
 
 
 def _read(guild_id: int, data: bytes | None) -> GuildSettings:

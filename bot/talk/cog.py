@@ -67,7 +67,7 @@ class Speaks(commands.Cog):
 
     @hybrid_command(
         "speak [2%|every 40|every 2h|on words pizza|off]",
-        [f"speak {one}" for one in EXAMPLES],
+        [f"speak {example}" for example in EXAMPLES],
         about="Whether, when and how often I speak unasked in this channel",
         heading="Generating",
     )
@@ -137,21 +137,21 @@ class Speaks(commands.Cog):
         require_permissions(ctx)
         await ctx.defer()
         actor = Actor.of(ctx)
-        known, admin = await self._known(actor), is_admin(ctx.author)
+        personas, admin = await self._known(actor), is_admin(ctx.author)
         viewer = Viewer(actor.guild_id, actor.here)  # anybody may call it
         if what == "list":
-            usable = await self.registry.by_ids(viewer, [made.model_id for made in known.values()])
+            usable = await self.registry.by_ids(viewer, [persona.model_id for persona in personas.values()])
             names = {model.model_id: f"`{model.name}`" for model in usable}
             lines = []
-            for one, made in known.items():
-                writes = names.get(made.model_id, "a model that can't be used here")
-                line = f"`@{one}` **{plain(made.title)}**{MARK}, which writes with {writes}"
-                lines.append(f"{line} in {mentions(made.channels) or 'no channel'}" if admin else line)
+            for each, persona in personas.items():
+                writes = names.get(persona.model_id, "a model that can't be used here")
+                line = f"`@{each}` **{plain(persona.title)}**{MARK}, which writes with {writes}"
+                lines.append(f"{line} in {mentions(persona.channels) or 'no channel'}" if admin else line)
             prefix, example = await self.servers.prefix(actor.guild_id), ("call", "mary", "model", "frankenstein")
             how = as_typed(prefix, "persona", "what", "add", *example)
             none = f"No persona speaks here: a member with Manage Server can add one, with `{how}`."
-            said = listed(lines, "and {} more") or none
-            await ctx.send(embed=discord.Embed(description=said, colour=GREEN), **replying(ctx))
+            listing = listed(lines, "and {} more") or none
+            await ctx.send(embed=discord.Embed(description=listing, colour=GREEN), **replying(ctx))
             return
         require_admin(ctx.author)
         call = call.strip().removeprefix("@").lower()
@@ -160,8 +160,10 @@ class Speaks(commands.Cog):
             command = as_typed(await self.servers.prefix(actor.guild_id), "persona", "what", what, "call", "mary")
             raise UserError("Which persona?", f"Say what people call it, as in `{command}`.")
         if what == "remove" and old is None:
-            named = " or ".join(f"`@{one}`" for one in known)
-            raise UserError(f"No persona is called {code(call)}.", f"Take {named}." if known else "There is none yet.")
+            named = " or ".join(f"`@{other}`" for other in personas)
+            raise UserError(
+                f"No persona is called {code(call)}.", f"Take {named}." if personas else "There is none yet."
+            )
         if what == "remove":
             await self.store.remove(actor.guild_id, call)
             await ctx.send(f"`@{call}` no longer speaks in this server.", **replying(ctx))
@@ -170,29 +172,29 @@ class Speaks(commands.Cog):
         if picture is not None and not (picture.content_type or "").startswith("image/"):
             raise UserError("This file isn't a picture.", "Attach an image.")
         if old is not None and not model:
-            found = await self.registry.by_id(viewer, old.model_id)
+            record = await self.registry.by_id(viewer, old.model_id)
         else:
-            found, _ = await self.registry.choose_to_write(viewer, model or None)
+            record, _ = await self.registry.choose_to_write(viewer, model or None)
         assert ctx.guild is not None
         await self.personas.refuse_members_names(ctx.guild, call, title)
-        there = [at for at in (old.channels if old else ()) if ctx.guild.get_channel(at) and at != actor.here[-1]]
-        made = Persona(
+        channels = [at for at in (old.channels if old else ()) if ctx.guild.get_channel(at) and at != actor.here[-1]]
+        persona = Persona(
             title=title,
-            model_id=found.model_id,
-            model=found.name,
-            channels=(*there, actor.here[-1]),
+            model_id=record.model_id,
+            model=record.name,
+            channels=(*channels, actor.here[-1]),
             picture=picture.url if picture is not None else old.picture if old else None,
         )
-        if not await self.store.put(actor.guild_id, call, made):
+        if not await self.store.put(actor.guild_id, call, persona):
             remove = as_typed(await self.servers.prefix(actor.guild_id), "persona", "what", "remove", "call", "CALL")
             raise UserError(f"This server has {MOST_PERSONAS} personas.", f"Remove one: `{remove}`.")
-        said = f"**{plain(title)}**{MARK} speaks here with `{found.name}`: write `@{call} hello`."
+        answer = f"**{plain(title)}**{MARK} speaks here with `{record.name}`: write `@{call} hello`."
         if await self.personas.hook(ctx.channel) is None:
-            said += (
+            answer += (
                 "\nIt speaks under my own name: I lack Manage Webhooks here, or the channel has 15 webhooks, Discord's "
                 "limit."
             )
-        await ctx.send(said, **replying(ctx))
+        await ctx.send(answer, **replying(ctx))
 
     @hybrid_command(
         "talk FIRST SECOND [TURNS]|stop",
@@ -235,7 +237,7 @@ class Speaks(commands.Cog):
         """Return the channel's personas, to an admin all of the server."""
         if is_admin(actor.user):
             return await self.store.of(actor.guild_id)
-        return await self.personas.here(actor.guild_id, actor.here)
+        return await self.personas.speaking_in(actor.guild_id, actor.here)
 
     @persona.autocomplete("model")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -268,7 +270,7 @@ class Speaks(commands.Cog):
 
     async def _speaking_form(self, press: Press) -> Form:
         administered(press)
-        now = (await self.speaker.rooms.room(channel_ids(press.interaction.channel)[-1])).speak.lines
+        current = (await self.speaker.rooms.room(channel_ids(press.interaction.channel)[-1])).speak.lines
 
         async def keep(press: Press) -> None:
             administered(press)
@@ -276,13 +278,13 @@ class Speaks(commands.Cog):
             await self.panel.show(press)
 
         explained = "One a line: 2%, every 40, every 2h, on words pizza, most 6, quiet 23-7. Empty: only when asked"
-        when = Field("lines", "When", explained, default=now, most=MOST_TYPED, long=True)
+        when = Field("lines", "When", explained, default=current, most=MOST_TYPED, long=True)
         return settings_form("Speaking in this channel", keep, when)
 
     async def _tell(self, ctx: Context) -> None:
         on = (await self.speaker.rooms.room(channel_ids(ctx.channel)[-1])).speak.on
-        said = await self.speaker.told(ctx.channel)
-        await ctx.send(embed=discord.Embed(description=said, colour=GREEN if on else GREY))
+        description = await self.speaker.told(ctx.channel)
+        await ctx.send(embed=discord.Embed(description=description, colour=GREEN if on else GREY))
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:

@@ -81,26 +81,27 @@ class Personas(Service):
     hooks: dict[int, discord.Webhook] = field(init=False, default_factory=dict)
     _looking: WeakValueDictionary[int, asyncio.Lock] = field(init=False, default_factory=WeakValueDictionary)
 
-    async def here(self, guild_id: int, here: list[int]) -> dict[str, Persona]:
-        """Return those that speak in a channel, by what they are called; `here`: as of `channel_ids`."""
-        known = await self.store.of(guild_id)
-        return {call: one for call, one in known.items() if set(here) & set(one.channels)}
+    async def speaking_in(self, guild_id: int, places: list[int]) -> dict[str, Persona]:
+        """Return those that speak in a channel, by what they are called; `places`: as of `channel_ids`."""
+        personas = await self.store.of(guild_id)
+        return {call: persona for call, persona in personas.items() if set(places) & set(persona.channels)}
 
     async def called(self, message: discord.Message) -> tuple[str, str] | None:
         """Return whom a person's message calls, by `@mary` or as a reply, and its words to them."""
         try:
-            known = await self.here(message.guild.id, channel_ids(message.channel)) if message.guild is not None else {}
-            above = message.reference.resolved if known and message.reference is not None else None
+            places = channel_ids(message.channel) if message.guild is not None else []
+            personas = await self.speaking_in(message.guild.id, places) if message.guild is not None else {}
+            above = message.reference.resolved if personas and message.reference is not None else None
             own = isinstance(above, discord.Message) and (above.webhook_id or above.author == self.client.user)
             shown = await self.jobs.shown_in(above.id) if own else None  # type: ignore[union-attr]
         except RedisError:  # whatever else the message asks for says so
             return None
-        for found in _CALLED.finditer(message.content) if known else ():
-            if (call := found[1].lower()) in known:
-                words = f"{message.content[: found.start()]} {message.content[found.end() :]}"
+        for mention in _CALLED.finditer(message.content) if personas else ():
+            if (call := mention[1].lower()) in personas:
+                words = f"{message.content[: mention.start()]} {message.content[mention.end() :]}"
                 return call, " ".join(words.split())
         spoke = re.fullmatch(rf"{LETTER}-\d+-\d+-({_CALL})", shown or "")
-        return (spoke[1], message.content.strip()) if spoke is not None and spoke[1] in known else None
+        return (spoke[1], message.content.strip()) if spoke is not None and spoke[1] in personas else None
 
     async def hook(self, channel: Any) -> discord.Webhook | None:
         """A channel's own webhook; None: it can have none, so that personas speak under the bot's name."""
@@ -108,10 +109,12 @@ class Personas(Service):
         if room is None or not room.permissions_for(room.guild.me).manage_webhooks:
             return None
         async with self._looking.setdefault(room.id, asyncio.Lock()):  # two first texts at once make one
-            if (known := self.hooks.get(room.id)) is not None:
-                return known
+            if (existing := self.hooks.get(room.id)) is not None:
+                return existing
             try:
-                own = [one for one in await room.webhooks() if one.user == self.client.user and one.token]
+                own = [
+                    webhook for webhook in await room.webhooks() if webhook.user == self.client.user and webhook.token
+                ]
                 hook = own[0] if own else await room.create_webhook(name="Galvanic personas")
             except discord.HTTPException as error:
                 if error.code != _TOO_MANY_WEBHOOKS:
@@ -123,14 +126,14 @@ class Personas(Service):
             return hook
 
     async def _post(self, channel: Any, persona: Persona, text: str, nonce: str) -> Any:
-        said: dict[str, Any] = {"username": f"{persona.title}{MARK}", "suppress_embeds": True, "wait": True}
-        said |= {"avatar_url": persona.picture} if persona.picture else {}
-        said |= {"thread": channel} if isinstance(channel, discord.Thread) else {}
+        options: dict[str, Any] = {"username": f"{persona.title}{MARK}", "suppress_embeds": True, "wait": True}
+        options |= {"avatar_url": persona.picture} if persona.picture else {}
+        options |= {"thread": channel} if isinstance(channel, discord.Thread) else {}
         for _ in range(2):
             if (hook := await self.hook(channel)) is None:
                 break
             try:
-                return await hook.send(text, allowed_mentions=NOBODY, **said)
+                return await hook.send(text, allowed_mentions=NOBODY, **options)
             except discord.NotFound as error:
                 if error.code != UNKNOWN_WEBHOOK:
                     raise
@@ -140,7 +143,7 @@ class Personas(Service):
     async def _speaking(self, actor: Actor, call: str) -> tuple[Persona, ModelRecord]:
         """Return a persona and its model. Raises UserError: no such persona; PersonaUnavailable: no model."""
         prefix = await self.servers.prefix(actor.guild_id)
-        if (persona := (await self.here(actor.guild_id, actor.here)).get(call)) is None:
+        if (persona := (await self.speaking_in(actor.guild_id, actor.here)).get(call)) is None:
             raise UserError(f"No `@{call}` speaks here any more.", f"`{prefix}persona` lists who does.")
         try:
             return persona, await self.registry.by_id(Viewer(actor.guild_id, actor.here), persona.model_id)
@@ -157,10 +160,10 @@ class Personas(Service):
         try:
             await self.say(actor, call, fields)
         except PersonaUnavailable as problem:
-            persona, room_id = (await self.here(actor.guild_id, actor.here)).get(call), actor.here[-1]
+            persona, room_id = (await self.speaking_in(actor.guild_id, actor.here)).get(call), actor.here[-1]
             if persona is not None and room_id not in persona.told_in:
                 await post_error(send, problem)
-                await self.store.change(actor.guild_id, call, lambda now: {"told_in": (*now.told_in, room_id)})
+                await self.store.change(actor.guild_id, call, lambda current: {"told_in": (*current.told_in, room_id)})
 
     async def say(self, actor: Actor, call: str, fields: Fields, turn: int | None = None) -> str | None:
         """Have a persona say something; its text. `turn`: of a talk.
@@ -176,8 +179,8 @@ class Personas(Service):
             raise UserError(event.problem, event.remedy)
         await self.registry.require_may_use(job.place, [model.model_id])
         blocklist = await self.servers.blocklist(guild_id)
-        now = (await self.here(guild_id, actor.here)).get(call)  # an admin may have changed it meanwhile
-        other = now is None or (now.title, now.model_id) != (persona.title, persona.model_id)
+        current = (await self.speaking_in(guild_id, actor.here)).get(call)  # an admin may have changed it meanwhile
+        other = current is None or (current.title, current.model_id) != (persona.title, persona.model_id)
         if not isinstance(event, Generated) or other or (turn is not None and await self._is_quiet(actor)):
             return ""
         try:
@@ -193,9 +196,9 @@ class Personas(Service):
         if posted.webhook_id and posted.author.avatar is not None and "attachments/" in (picture or ""):
             picture = posted.author.avatar.url.partition("?")[0]  # an attachment's address expires
 
-        def spoke(now: Persona) -> dict[str, Any]:
-            told_in = tuple(one for one in now.told_in if one != actor.here[-1])
-            return {"told_in": told_in, "picture": picture if now.picture == persona.picture else now.picture}
+        def spoke(current: Persona) -> dict[str, Any]:
+            told_in = tuple(channel_id for channel_id in current.told_in if channel_id != actor.here[-1])
+            return {"told_in": told_in, "picture": picture if current.picture == persona.picture else current.picture}
 
         await self.store.change(guild_id, call, spoke)
         return event.text.strip()
@@ -206,7 +209,7 @@ class Personas(Service):
     async def begin(self, actor: Actor, pair: tuple[str, str], turns: int, announced: asyncio.Event) -> None:
         """Have two talk, once that was `announced`. Raises UserError: not they, or not there and now."""
         prefix = await self.servers.prefix(actor.guild_id)
-        if len(set(pair) & (await self.here(actor.guild_id, actor.here)).keys()) < 2:
+        if len(set(pair) & (await self.speaking_in(actor.guild_id, actor.here)).keys()) < 2:
             raise UserError("I need two personas of this channel.", f"`{prefix}persona` lists them.")
         for call in pair:
             await self._speaking(actor, call)
@@ -220,40 +223,40 @@ class Personas(Service):
         if quiet:
             off = as_typed(prefix, "quiet", "time", "off")
             raise UserError("A moderator wants quiet here.", f"A member with Manage Messages can end it: `{off}`.")
-        if (left := min(in_channel, in_server)) < turns:
+        if (room := min(in_channel, in_server)) < turns:
             most = as_typed(prefix, "speak", "when", "most 60")
             remedy = f"Members with Manage Server or Manage Channels can raise it here: `{most}`."
             if in_server <= in_channel:
                 remedy = f"A server has {MOST_IN_A_SERVER} an hour, whatever its admins choose: try again later."
-            raise UserError(f"There is room for {count(left, 'more text')} this hour, too few for {turns}.", remedy)
+            raise UserError(f"There is room for {count(room, 'more text')} this hour, too few for {turns}.", remedy)
         task = self.spawn(self._talk(actor, pair, turns, announced))
         self.talks[actor.here[0]] = task, actor.user.id
         task.add_done_callback(lambda _: self.talks.pop(actor.here[0], None))
 
     async def _talk(self, actor: Actor, pair: tuple[str, str], turns: int, announced: asyncio.Event) -> None:
-        said, send = list[str](), self.client.get_partial_messageable(actor.here[0], guild_id=actor.guild_id).send
+        texts, send = list[str](), self.client.get_partial_messageable(actor.here[0], guild_id=actor.guild_id).send
 
         def fields(model: ModelRecord) -> Awaitable[dict[str, Any]]:
             """The other's texts are of nobody's id."""
-            before = [Turn(0 if (len(said) - at) % 2 else None, text, None) for at, text in enumerate(said)]
+            before = [Turn(0 if (len(texts) - at) % 2 else None, text, None) for at, text in enumerate(texts)]
             return self.conversation.after(actor, before, model)
 
         await announced.wait()
         try:
             try:
-                while len(said) < turns:
-                    await asyncio.sleep(random.uniform(*PAUSE_S) if said else 0)
+                while len(texts) < turns:
+                    await asyncio.sleep(random.uniform(*PAUSE_S) if texts else 0)
                     if await self._is_quiet(actor):
                         break
-                    place = (actor.here[-1], actor.guild_id, f"{LETTER}-{actor.request_id}-{len(said)}")
+                    place = (actor.here[-1], actor.guild_id, f"{LETTER}-{actor.request_id}-{len(texts)}")
                     if not await self.rooms.take(*place):
                         raise UserError("They have said enough for this hour.", "Others spoke, too: try again later.")
-                    text = await self.say(actor, pair[len(said) % 2], fields, len(said))
+                    text = await self.say(actor, pair[len(texts) % 2], fields, len(texts))
                     if text == "":
                         await self.rooms.give_back(*place)
                     if not text:
                         break
-                    said.append(text)
+                    texts.append(text)
             except UserError as problem:
                 await self.rooms.give_back(*place)  # nothing was posted
                 await post_error(send, problem, nonce=f"t-{actor.request_id}")
@@ -266,13 +269,13 @@ class Personas(Service):
         Discord searches members by the beginning of their names; no intent is needed.
         """
         route = discord.http.Route("GET", "/guilds/{guild_id}/members/search", guild_id=guild.id)
-        wanted = set[str]().union(*map(_look_alikes, names))
-        first = {key[0] for key in wanted} | {name[0].lower() for name in names}
+        look_alikes = set[str]().union(*map(_look_alikes, names))
+        first = {key[0] for key in look_alikes} | {name[0].lower() for name in names}
         first |= {other for letters in _ALIKE for other in letters if first & set(letters)}
         for query in {*first, *names}:  # a whole name, too: more members may begin with a letter than are found
             for member in await self.client.http.request(route, params={"query": query, "limit": _FOUND}):
                 theirs = (member.get("nick"), member["user"]["username"], member["user"].get("global_name"))
-                if any(wanted & _look_alikes(name) for name in theirs if name):
+                if any(look_alikes & _look_alikes(name) for name in theirs if name):
                     raise UserError("A member of this server has that name, or one like it.", "Choose another name.")
 
 
@@ -291,7 +294,7 @@ def checked(call: str, title: str) -> tuple[str, str]:
     allowed."""
     call = call.strip().removeprefix("@").lower()
     name = disarm.strip_format(unicodedata.normalize("NFKC", title.strip(" \"'“”")))
-    signs = {unicodedata.category(one)[0] for one in name if one not in " .,'’&!?()-"} - set("LMN")
+    signs = {unicodedata.category(symbol)[0] for symbol in name if symbol not in " .,'’&!?()-"} - set("LMN")
     deceives = disarm.is_mixed_script(name) or disarm.is_zalgo(name)
     if re.fullmatch(_CALL, call) is None or call in _RESERVED:
         raise UserError(
@@ -312,6 +315,6 @@ def checked(call: str, title: str) -> tuple[str, str]:
 def _look_alikes(name: str) -> set[str]:
     """Keys of which names that look alike share one, as written, in small letters or in capitals."""
     cases = (name, name.casefold(), name.upper())
-    keys = (unicodedata.normalize("NFKD", disarm.skeleton_key(one, digit_policy="tr39")) for one in cases)
-    plain = ("".join(one for one in key if one.isalnum()) for key in keys)
+    keys = (unicodedata.normalize("NFKD", disarm.skeleton_key(cased, digit_policy="tr39")) for cased in cases)
+    plain = ("".join(symbol for symbol in key if symbol.isalnum()) for key in keys)
     return {key.replace("rn", "m").replace("vv", "w") for key in plain} - {""}

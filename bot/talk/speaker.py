@@ -85,11 +85,11 @@ class Speaker(Service):
 
     async def hear_words(self, channel: Any, author_id: int, words: str) -> None:
         """Somebody's words to the bot in a server's channel. Raises redis.RedisError."""
-        here = channel_ids(channel)
-        if words and (await self.rooms.room(here[-1])).speak.on:
-            last_id, before, _ = self._words.pop(here[0], (None, "", 0.0))
-            said = f"{before}\n{words}" if last_id == author_id else words
-            self._words[here[0]] = author_id, said[-_WORDS_CHARS:], time.monotonic()
+        places = channel_ids(channel)
+        if words and (await self.rooms.room(places[-1])).speak.on:
+            last_id, before, _ = self._words.pop(places[0], (None, "", 0.0))
+            spoken = f"{before}\n{words}" if last_id == author_id else words
+            self._words[places[0]] = author_id, spoken[-_WORDS_CHARS:], time.monotonic()
             self._drop_words()
 
     def _drop_words(self) -> None:
@@ -125,9 +125,9 @@ class Speaker(Service):
     async def _write(self, message: discord.Message, room_id: int) -> str:
         """Have a text written and post it, or say in a word why not."""
         assert message.guild is not None
-        here, guild_id = message.channel, message.guild.id
-        author_id, words, _ = self._words.pop(here.id, (None, "", 0.0))  # they are used once
-        actor = Actor(message.guild.me, here, guild_id, message.id)
+        channel, guild_id = message.channel, message.guild.id
+        author_id, words, _ = self._words.pop(channel.id, (None, "", 0.0))  # they are used once
+        actor = Actor(message.guild.me, channel, guild_id, message.id)
         try:
             model, _ = await self.registry.choose_to_write(Viewer(guild_id, actor.here), None, starter=False)
             heard = await self.conversation.after(actor, [Turn(author_id, words, author_id)] if words else [], model)
@@ -136,7 +136,7 @@ class Speaker(Service):
             if not (await self.rooms.room(room_id)).mute:
                 await self.rooms.put(room_id, mute=1)
                 remedy = f"{problem.remedy} Until then I don't speak here unasked."
-                await post_error(here.send, UserError(problem.problem, remedy), nonce=f"e-{message.id}")
+                await post_error(channel.send, UserError(problem.problem, remedy), nonce=f"e-{message.id}")
             return "no model"
         event = await self.requests.unasked(guild_id, job, LATE_S)
         if not isinstance(event, Generated) or not event.text.strip():
@@ -147,17 +147,17 @@ class Speaker(Service):
             return "blocklist"
         if (utcnow() - message.created_at).total_seconds() > LATE_S:
             return "late"
-        if (against := await self._against(here)) is not None:  # nothing is waited for from here to the post
+        if (against := await self._against(channel)) is not None:  # nothing is waited for from here to the post
             return against[0]
-        posted = await here.send(chatted(event), suppress_embeds=True, nonce=job.job_id)
+        posted = await channel.send(chatted(event), suppress_embeds=True, nonce=job.job_id)
         await self.rooms.put(room_id, spoke=posted.id, heard=0, mute=0)
         await self.jobs.note_shown(posted.id, job.job_id)
         return ""
 
     async def _against(self, channel: Any) -> tuple[str, str] | None:
         """Return what keeps the bot from speaking in a channel now: in a word, and in a sentence."""
-        here = channel_ids(channel)
-        room, own = await self.rooms.room(here[-1]), await self.servers.get(channel.guild.id)
+        places = channel_ids(channel)
+        room, own = await self.rooms.room(places[-1]), await self.servers.get(channel.guild.id)
         rights = channel.permissions_for(channel.guild.me)
         if time.time() < room.quiet:
             return "quiet", f"A moderator wants me to be quiet until <t:{room.quiet}:t> (<t:{room.quiet}:R>)."
@@ -165,7 +165,7 @@ class Speaker(Service):
             return "off", ""
         if room.speak.is_quiet(utcnow()):
             return "hours", "These are quiet hours."
-        if own.channels and not set(own.channels) & set(here):
+        if own.channels and not set(own.channels) & set(places):
             return "place", "But this server's admins don't allow me in this channel."
         if not (rights.view_channel and may_send(rights, channel)):
             return "rights", lacking("this channel", ("view_channel", "send_messages")).problem
@@ -173,11 +173,11 @@ class Speaker(Service):
 
     async def told(self, channel: Any) -> str:
         """Say what the bot will do in a server's channel. Raises redis.RedisError."""
-        here = channel_ids(channel)
-        room, against = await self.rooms.room(here[-1]), await self._against(channel)
+        places = channel_ids(channel)
+        room, against = await self.rooms.room(places[-1]), await self._against(channel)
         if against is None:
             try:
-                await self.registry.choose_to_write(Viewer(channel.guild.id, here), None, starter=False)
+                await self.registry.choose_to_write(Viewer(channel.guild.id, places), None, starter=False)
             except UserError as problem:
                 against = "no model", f"I can't yet: {problem.problem} {problem.remedy}"
         return f"{told(room.speak)} {against[1] if against is not None else ''}".strip()

@@ -73,9 +73,9 @@ class Speaking:
 
     def is_quiet(self, at: datetime) -> bool:
         """Whether it is within the quiet hours; `at`: with a time zone."""
-        there, (begin, end) = at.astimezone(self.zone), self.hours or (0, 0)
-        now = 60 * there.hour + there.minute
-        return begin <= now < end if begin <= end else now >= begin or now < end
+        local, (begin, end) = at.astimezone(self.zone), self.hours or (0, 0)
+        minute = 60 * local.hour + local.minute
+        return begin <= minute < end if begin <= end else minute >= begin or minute < end
 
     def is_called_by(self, content: str, sent_at: datetime, heard: int, last_id: int) -> bool:
         """Whether a message calls for a text. `heard`: messages since the last text, whose id is `last_id`."""
@@ -89,12 +89,12 @@ class Speaking:
         )
 
 
-def parse(lines: str, now: Speaking | None = None) -> Speaking:
+def parse(lines: str, rules: Speaking | None = None) -> Speaking:
     """Read the rules from lines like `EXAMPLES`. Raises UserError, which says why they can't be."""
-    now = now or Speaking()
+    rules = rules or Speaking()
     for line in filter(None, (" ".join(line.split()) for line in lines.splitlines())):
-        now = replace(now, **_changes(line))
-    return now
+        rules = replace(rules, **_changes(line))
+    return rules
 
 
 def _changes(line: str) -> dict[str, Any]:
@@ -103,8 +103,8 @@ def _changes(line: str) -> dict[str, Any]:
     match first:
         case "off" if not rest:
             return {**no_pace, "words": ()}
-        case "every" if found := re.fullmatch(r"(\d{1,9})(?: messages?)?", rest):
-            return {**no_pace, "messages": _within("messages", found[1], 10_000)}
+        case "every" if match := re.fullmatch(r"(\d{1,9})(?: messages?)?", rest):
+            return {**no_pace, "messages": _within("messages", match[1], 10_000)}
         case "every" if minutes := span(rest):
             return {**no_pace, "minutes": minutes}
         case "on" | "words":
@@ -114,25 +114,25 @@ def _changes(line: str) -> dict[str, Any]:
             return {"most": _within("texts an hour", rest, MOST_AN_HOUR)}
         case "quiet" if rest == "off":
             return {"hours": None, "zone": UTC}
-        case "quiet" if found := _HOURS.fullmatch(line.partition(" ")[2]):
-            begin, end = (60 * int(found[at]) + int(found[at + 1] or 0) for at in (1, 3))
+        case "quiet" if match := _HOURS.fullmatch(line.partition(" ")[2]):
+            begin, end = (60 * int(match[at]) + int(match[at + 1] or 0) for at in (1, 3))
             if max(begin, end) <= _DAY and (begin - end) % _DAY:
-                return {"hours": (begin % _DAY, end % _DAY), "zone": _zone(found[5] or "UTC")}
-        case _ if found := re.fullmatch(r"(\d{1,3})(?:[.,](\d{1,2}))? ?%", line):
-            hundredths = int(f"{found[1]}{found[2] or '':0<2}")
+                return {"hours": (begin % _DAY, end % _DAY), "zone": _zone(match[5] or "UTC")}
+        case _ if match := re.fullmatch(r"(\d{1,3})(?:[.,](\d{1,2}))? ?%", line):
+            hundredths = int(f"{match[1]}{match[2] or '':0<2}")
             if not 1 <= hundredths <= 10_000:
                 raise UserError(f"The chance can't be {hundredths / 100:g}%.", "Choose from 0.01% to 100%, or `off`.")
             return {**no_pace, "chance": hundredths / 10_000}
-    some = ", ".join(f"`{one}`" for one in EXAMPLES)
+    some = ", ".join(f"`{example}`" for example in EXAMPLES)
     raise UserError(f"I can't tell from {code(line)} when to speak.", f"Write something like {some}.")
 
 
 def span(typed: str) -> int | None:
     """Minutes of `8h`, `90 min` or `1d 12h`; None: it is no span. Raises UserError: it is none, or over a month."""
-    found = _SPAN.fullmatch(typed.strip())
-    if found is None or not any(found.groups()):
+    match = _SPAN.fullmatch(typed.strip())
+    if match is None or not any(match.groups()):
         return None
-    days, hours, minutes = (int(part or 0) for part in found.groups())
+    days, hours, minutes = (int(part or 0) for part in match.groups())
     total = days * _DAY + hours * 60 + minutes
     if not 1 <= total <= 30 * _DAY:
         raise UserError(f"The time can't be {code(typed.strip())}.", "Choose from a minute (`1m`) to 30 days (`30d`).")
@@ -152,7 +152,7 @@ def told(speaking: Speaking) -> str:
         (speaking.minutes, f"about every {duration(60 * speaking.minutes)} while people write"),
         (words, f"when somebody writes {' or '.join(words)}"),
     )
-    when = ", and ".join(said for chosen, said in whens if chosen)
+    when = ", and ".join(phrase for chosen, phrase in whens if chosen)
     quiet = f", not from {' to '.join(speaking.clocks)} ({speaking.zone})" if speaking.hours else ""
     most = "once" if speaking.most == 1 else f"{speaking.most} times"
     return f"I speak here unasked {when}: at most {most} an hour{quiet}, never twice in a row."

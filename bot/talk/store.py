@@ -59,25 +59,25 @@ class PersonaStore:
     async def put(self, guild_id: int, call: str, persona: Persona) -> bool:
         """Add or replace a persona; False: there are too many."""
         async with self._changing:
-            known = await self.of(guild_id)
-            if len(known | {call: persona}) > MOST_PERSONAS:
+            personas = await self.of(guild_id)
+            if len(personas | {call: persona}) > MOST_PERSONAS:
                 return False
-            await self._write(guild_id, known | {call: persona}, call)
+            await self._write(guild_id, personas | {call: persona}, call)
             return True
 
     async def change(self, guild_id: int, call: str, change: Change) -> None:
         """Change a persona as it is now, unless it was removed meanwhile."""
         async with self._changing:
-            known = await self.of(guild_id)
-            if (old := known.get(call)) is not None and (new := old.model_copy(update=change(old))) != old:
-                await self._write(guild_id, known | {call: new}, call)
+            personas = await self.of(guild_id)
+            if (old := personas.get(call)) is not None and (new := old.model_copy(update=change(old))) != old:
+                await self._write(guild_id, personas | {call: new}, call)
 
     async def remove(self, guild_id: int, call: str) -> None:
         async with self._changing:
-            known = await self.of(guild_id)
-            known.pop(call, None)
+            personas = await self.of(guild_id)
+            personas.pop(call, None)
             await redis_call(self._redis.hdel(keys.personas(guild_id), call))
-            self._known[guild_id] = known
+            self._known[guild_id] = personas
 
     async def replace_model(self, guild_id: int, old_id: str, new_id: str) -> None:
         """Give personas of a model the one that took its place."""

@@ -74,5 +74,5 @@ def masked(event: E, blocked: Blocklist) -> E:
 def _masked(value: Any, blocked: Blocklist) -> Any:
     if isinstance(value, str):
         return blocked.mask(value)
-    shown = ({"text": blocked.mask(one.text), "problem": blocked.mask(one.problem)} for one in value)
-    return tuple(one.model_copy(update=changes) for one, changes in zip(value, shown, strict=True))
+    shown = ({"text": blocked.mask(text.text), "problem": blocked.mask(text.problem)} for text in value)
+    return tuple(text.model_copy(update=changes) for text, changes in zip(value, shown, strict=True))

@@ -54,31 +54,31 @@ class Chat(commands.Cog):
         """
         await ctx.defer()
         prefix = await self.servers.prefix(ctx.guild.id if ctx.guild else None)
-        known = {None: None, "on": True, "yes": True, "off": False, "no": False}
+        states = {None: None, "on": True, "yes": True, "off": False, "no": False}
         word = state.strip().lower() if state is not None else None
-        if word not in known:
+        if word not in states:
             remedy = f"Use `{prefix}chat on` or `{prefix}chat off`."
             raise UserError(f"`{prefix}chat` can't be {code(str(state))}.", remedy)
-        wanted, here = known[word], channel_ids(ctx.channel)
-        if wanted is not None:
+        turn_on, places = states[word], channel_ids(ctx.channel)
+        if turn_on is not None:
             if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):
                 raise UserError(
                     "You can't turn chat on or off here.", "Ask a member with Manage Server or Manage Channels."
                 )
-            await self.servers.choose(here[0], "chat", wanted)
-        on = (await self.servers.channel(here)).chat if wanted is None else wanted
+            await self.servers.choose(places[0], "chat", turn_on)
+        on = (await self.servers.channel(places)).chat if turn_on is None else turn_on
         me = plain(self.bot.user.display_name if self.bot.user is not None else "me")
         wait = self.settings.chat_cooldown_s
         pace = f", at most once every {wait:g} s" if wait else ""
         on_again, off_again = (as_typed(prefix, "chat", "state", word) for word in ("on", "off"))
-        said = f"Chat is **off** here: I answer commands only.\n`{on_again}` turns it on."
+        description = f"Chat is **off** here: I answer commands only.\n`{on_again}` turns it on."
         if on:
-            said = (
+            description = (
                 f"Chat is **on** here: I answer `@{me} hello`, and replies to what I wrote, with this channel's "
                 f"model{pace}. It continues our conversation as its text would, without understanding it.\n"
                 f"`{off_again}` turns it off."
             )
-        await ctx.send(embed=discord.Embed(description=said, colour=GREEN if on else GREY))
+        await ctx.send(embed=discord.Embed(description=description, colour=GREEN if on else GREY))
 
     @commands.Cog.listener()
     async def on_addressed(self, ctx: Context, words: str) -> None:
@@ -135,14 +135,14 @@ class Chat(commands.Cog):
     async def _hint(self, actor: Actor, *, chat: bool, alone: bool) -> discord.Embed:
         prefix = await self.servers.prefix(actor.guild_id)
         if alone:
-            said = (
+            description = (
                 f"I learn to write from any text. `{as_typed(prefix, 'train', 'source', 'frankenstein')}` teaches me a "
                 f"book, `{as_typed(prefix, 'generate', 'seed', 'the monster')}` has me continue your words, and "
                 f"`{prefix}help` shows the rest."
             )
             if chat:
-                said += "\nMention me with a few words, and I'll answer."
-            return discord.Embed(description=said, colour=BLURPLE)
+                description += "\nMention me with a few words, and I'll answer."
+            return discord.Embed(description=description, colour=BLURPLE)
         return discord.Embed(
             description="Chat is off in this channel. A member with Manage Server or Manage Channels can turn it on: "
             f"`{as_typed(prefix, 'chat', 'state', 'on')}`.\n`{prefix}help` shows what I can do.",

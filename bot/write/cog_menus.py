@@ -100,8 +100,8 @@ class Menus(commands.Cog):
         asked_by = job.place.user_id if job is not None else None
         if actor.user.id != asked_by and not moderates(actor.user, actor.place):
             if asked_by is None or asked_by == message.author.id:
-                known = "I no longer know who asked for it." if asked_by is None else "Nobody asked for this text."
-                raise UserError(known, "Members with Manage Messages can delete it.")
+                reason = "I no longer know who asked for it." if asked_by is None else "Nobody asked for this text."
+                raise UserError(reason, "Members with Manage Messages can delete it.")
             raise UserError(
                 f"This text was written for <@{asked_by}>.",
                 "Besides them, only members with Manage Messages can delete it.",
@@ -118,15 +118,15 @@ class Menus(commands.Cog):
             require_admin(form.interaction.user)
             phrase = await self._block(form.actor, form.typed["phrase"])
             where = f"the button **Blocklist** of `{await self._prefix(form.actor)}settings` shows it"
-            said = f"{phrase} is on this server's blocklist now: {where}."
+            done = f"{phrase} is on this server's blocklist now: {where}."
             try:
-                there = await self._remove(form.actor, message, job_id)
+                existed = await self._remove(form.actor, message, job_id)
             except (UserError, discord.HTTPException) as error:
                 raise UserError(
-                    f"{said} But Discord didn't let me delete the text.",
+                    f"{done} But Discord didn't let me delete the text.",
                     "Members with Manage Messages can delete the message in Discord's own menu.",
                 ) from error
-            await form.send(f"{said}\nThe text {'is deleted' if there else 'was gone already'}.")
+            await form.send(f"{done}\nThe text {'is deleted' if existed else 'was gone already'}.")
 
         explained = f"Shorten it to the word or phrase, up to {MOST_CHARS} characters. * stands for any letters."
         words = message_text(message).strip()[:MOST_TYPED]
@@ -169,7 +169,7 @@ class Menus(commands.Cog):
 
     async def _remove(self, actor: Actor, message: discord.Message, job_id: str) -> bool:
         """Delete a message and what is kept of its text; False: somebody had deleted the message."""
-        there = True
+        existed = True
         try:
             try:
                 await message.delete()
@@ -186,7 +186,7 @@ class Menus(commands.Cog):
                     "Discord doesn't let me delete this text.",
                     "Give me Manage Messages here, or delete it in Discord's own menu: members who have that can.",
                 ) from error
-            there = False
+            existed = False
         log.info(
             "text_deleted",
             message_id=message.id,
@@ -194,7 +194,7 @@ class Menus(commands.Cog):
             guild_id=actor.guild_id,
             user_id=actor.user.id,
             job_id=job_id,
-            there=there,
+            there=existed,
         )
         self.forget(job_id)
-        return there
+        return existed

@@ -67,7 +67,7 @@ class Conversation:
         lines = [(turn.author, _line(turn, names)) for turn in turns]
         kept: list[tuple[int | None, str]] = []
         for author, line in reversed(lines):
-            if kept and (not line or len(line) > MOST_CHARS - sum(len(one) for _, one in kept)):
+            if kept and (not line or len(line) > MOST_CHARS - sum(len(kept_line) for _, kept_line in kept)):
                 break
             kept.insert(0, (author, line))
         if names is not None:
@@ -158,12 +158,14 @@ class Conversation:
         if transcript is None or not transcript.info.speakers:
             return None
         people = {turn.speaker for turn in turns if turn.speaker is not None}
-        known = await self.transcripts.names(transcript.transcript_id)
+        pseudonyms = await self.transcripts.names(transcript.transcript_id)
         refused = (await self.consents.of(guild_id, people)).refused(people)
         names: dict[int | None, str] = {None: ME}
-        names |= {one: known[one] for one in people if one in known and one not in refused}
-        for number, one in enumerate(sorted(people - names.keys()), 1):
-            names[one] = STRANGER if number == 1 else f"{STRANGER} {number}"
+        names |= {
+            user_id: pseudonyms[user_id] for user_id in people if user_id in pseudonyms and user_id not in refused
+        }
+        for number, user_id in enumerate(sorted(people - names.keys()), 1):
+            names[user_id] = STRANGER if number == 1 else f"{STRANGER} {number}"
         return names
 
 

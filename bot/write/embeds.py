@@ -56,8 +56,8 @@ def _text(job: GenerateJob, answer: Generated, seed: str, text: str, learn: str 
     asked_by = f"-# for <@{job.place.user_id}>\n" if job.job_id.startswith(PRESSED) else ""
     body = plain(seed).strip()  # Discord drops bold around white space at an edge
     bold = f"**{body}**" if body else ""
-    said = f"{asked_by}{bold}{seed[len(seed.rstrip()) :]}{plain(text)}"
-    embed = discord.Embed(description=said or "…", colour=BLURPLE)
+    description = f"{asked_by}{bold}{seed[len(seed.rstrip()) :]}{plain(text)}"
+    embed = discord.Embed(description=description or "…", colour=BLURPLE)
     embed.set_footer(text=generated_footer(job, answer)[:2_048])
     _add_notes(embed, answer.notes, learn, masked=answer.masked)
     return embed
@@ -73,20 +73,20 @@ def shown_seed(job: GenerateJob, answer: Generated) -> str:
 
 def chatted(answer: Generated, learn: str | None = None) -> str:
     """Return a chat answer. `learn`: as of `generated`, in small print."""
-    said = plain(shorten_words(answer.text.strip(), _CHAT_LIMIT)) or "…"
-    return said if learn is None else f"{said}\n-# {learn}"
+    text = plain(shorten_words(answer.text.strip(), _CHAT_LIMIT)) or "…"
+    return text if learn is None else f"{text}\n-# {learn}"
 
 
 def generated_footer(job: GenerateJob, answer: Generated) -> str:
     """Say how to generate the same text again: the model, or `alice 70 % + dracula 30 %`, and how it drew."""
     total = sum(part.weight for part in job.mix)
     mixed = " + ".join(f"{part.name} {percent(part.weight / total)}" for part in job.mix)
-    said = [mixed or job.model_name, f"temperature {answer.temperature:g}"]
+    parts = [mixed or job.model_name, f"temperature {answer.temperature:g}"]
     limits = (("top-k", job.top_k), ("top-p", job.top_p), ("min-p", answer.min_p if job.min_p is None else job.min_p))
-    said += [f"{name} {figure(value)}" for name, value in limits if value is not None]
+    parts += [f"{name} {figure(value)}" for name, value in limits if value is not None]
     if job.guard is not None:
-        said.append("loop guard on" if job.guard else "loop guard off")
-    return " · ".join([*said, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"])
+        parts.append("loop guard on" if job.guard else "loop guard off")
+    return " · ".join([*parts, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"])
 
 
 def delete_button(job_id: str) -> discord.ui.Button[Any]:
@@ -102,7 +102,9 @@ def text_buttons(job: GenerateJob, answer: Generated) -> discord.ui.View:
         "hotter": answer.temperature >= HOTTEST,
         "cooler": answer.temperature <= 0,
     }
-    buttons = (button(one, job.job_id, label=one.capitalize(), disabled=off) for one, off in disabled_of.items())
+    buttons = (
+        button(action, job.job_id, label=action.capitalize(), disabled=off) for action, off in disabled_of.items()
+    )
     return view(*buttons, delete_button(job.job_id))
 
 
@@ -114,9 +116,9 @@ def compared_menu(job_id: str, answer: Compared) -> discord.ui.View:
 def compared(job: CompareJob, answer: Compared, learn: str | None = None) -> discord.Embed:
     seed = answer.seed if len(answer.seed) <= _SHOWN_SEED else f"… {tail(answer.seed, _SHOWN_SEED)}"
     embed = discord.Embed(description=f"**{plain(seed).strip()}** …", colour=BLURPLE)
-    one = len({text.model_name for text in answer.texts}) == 1
-    said = [job.variants[0].name] if one else []
-    embed.set_footer(text=" · ".join([*said, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"]))
+    single = len({text.model_name for text in answer.texts}) == 1
+    parts = [job.variants[0].name] if single else []
+    embed.set_footer(text=" · ".join([*parts, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"]))
     _add_notes(embed, answer.notes, learn, masked=answer.masked)
     names = variant_names(answer)
     room = (_EMBED_LIMIT - len(embed) - sum(map(len, names))) // max(1, len(names))
@@ -144,8 +146,8 @@ def variant_names(answer: Compared) -> list[str]:
 
 def surprised(job: SurpriseJob, answer: Surprised, learn: str | None = None) -> discord.Embed:
     per_char, chars = answer.nats_per_char, count(answer.chars, "character")
-    said = f"**{bits(per_char)}** over {chars}: {choosing(per_char)}."
-    embed = discord.Embed(title=f"How surprising this is to {job.model.name}", description=said, colour=BLURPLE)
+    description = f"**{bits(per_char)}** over {chars}: {choosing(per_char)}."
+    embed = discord.Embed(title=f"How surprising this is to {job.model.name}", description=description, colour=BLURPLE)
     embed.set_image(url=f"attachment://{SURPRISE_FILE}")
     highest: dict[str, float] = {}
     for symbol, nats in answer.most:
@@ -161,5 +163,5 @@ def surprised(job: SurpriseJob, answer: Surprised, learn: str | None = None) -> 
 
 def _add_notes(embed: discord.Embed, notes: Sequence[str], learn: str | None, *, masked: bool = False) -> None:
     notes = [note for note in (*([_MASKED] if masked else []), *notes) if note.strip()]
-    said = {"Worth knowing": clipped("\n".join(notes), FIELD_LIMIT), "Without a model": learn or ""}
-    add_fields(embed, said, inline=False)
+    fields = {"Worth knowing": clipped("\n".join(notes), FIELD_LIMIT), "Without a model": learn or ""}
+    add_fields(embed, fields, inline=False)

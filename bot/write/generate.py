@@ -128,8 +128,8 @@ class Generating:
             models = [await self.registry.by_id(actor.viewer, request.model_id)]
             choices = await self.servers.channel(actor.here)
         else:
-            found = [await self.registry.choose_to_write(actor.viewer, name) for name in names]
-            models, choices = [model for model, _ in found], found[0][1]
+            chosen_models = [await self.registry.choose_to_write(actor.viewer, name) for name in names]
+            models, choices = [model for model, _ in chosen_models], chosen_models[0][1]
         for unlike in (model for model in models if request.models and model.recipe != "char"):
             raise UserError(
                 f"`{unlike.name}` is a `{unlike.recipe}` model, which can't be mixed.",
@@ -148,7 +148,7 @@ class Generating:
             length=request.length or min(usual, self.settings.generate_max_length),
             from_corpus=request.from_corpus,
             from_line=not request.seed.strip() and not request.from_corpus,
-            mix=tuple(MixPart(model_id=one.model_id, name=one.name, weight=part.weight) for one, part in parts),
+            mix=tuple(MixPart(model_id=side.model_id, name=side.name, weight=part.weight) for side, part in parts),
             blocked=own.blocked,
         )
 
@@ -171,7 +171,7 @@ class Generating:
         variant, text = pairs[press.chosen]
         if not text.text.strip():
             raise UserError("This text is empty, so there is nothing to continue.", "Choose another one.")
-        one = GenerateJob(
+        base = GenerateJob(
             job_id=job.job_id,
             place=job.place,
             model_id=variant.model_id,
@@ -181,7 +181,7 @@ class Generating:
             temperature=text.temperature,
             stop=job.stop,
         )
-        await self._again(press, changes.continued(one, job.seed + text.text))
+        await self._again(press, changes.continued(base, job.seed + text.text))
 
     async def _again(self, press: Press, job: GenerateJob) -> None:
         """Have a changed copy of an earlier job answered, with the names, limits, blocklist and rights of now."""
@@ -205,8 +205,8 @@ class Generating:
     async def answered(self, actor: Actor, job_id: str) -> tuple[Job, Event]:
         """A job of this very channel, and its last event; raises `UserError` when it isn't known here."""
         stored, events = await asyncio.gather(self.jobs.load(job_id), self.jobs.events(job_id, "0"))
-        here = (actor.guild_id, actor.place.channel_id)
-        if stored is None or not events or (stored.job.place.guild_id, stored.job.place.channel_id) != here:
+        place = (actor.guild_id, actor.place.channel_id)
+        if stored is None or not events or (stored.job.place.guild_id, stored.job.place.channel_id) != place:
             raise _unknown()
         return stored.job, events[-1][1]
 
@@ -285,8 +285,8 @@ class Generating:
             if error.code != MISSING_PERMISSIONS:
                 raise
             log.warning("file_not_attached", job_id=job.job_id)
-            said = f"The rest would be a file, and {NO_FILES}"
-            await send(embed=embed.add_field(name="Only the beginning", value=said, inline=False), **options)
+            note = f"The rest would be a file, and {NO_FILES}"
+            await send(embed=embed.add_field(name="Only the beginning", value=note, inline=False), **options)
 
     async def _say(self, send: Send, job: GenerateJob, event: Generated, learn: str | None, **options: Any) -> None:
         """Plain text, as people talk; a link that the model made up gets no preview. `learn` is told seldom."""

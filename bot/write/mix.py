@@ -27,17 +27,17 @@ def parse(typed: str) -> tuple[Part, ...]:
     example = "Write it like `--mix frankenstein:0.7,alice:0.3`, after your words."
     pieces = [piece.strip() for piece in typed.split(",")]
     if not 2 <= len(pieces) <= MOST_PARTS:
-        said = "only one model" if len(pieces) == 1 else f"{len(pieces)} models"
-        raise UserError(f"`--mix` names {said}; it takes 2 to {MOST_PARTS}.", example)
+        number = "only one model" if len(pieces) == 1 else f"{len(pieces)} models"
+        raise UserError(f"`--mix` names {number}; it takes 2 to {MOST_PARTS}.", example)
     parts: list[tuple[str, str | None]] = []
     for place, piece in enumerate(pieces, start=1):
-        found = _PART.fullmatch(piece)
-        if found is None or (found[2] and not 0 < float(found[2]) <= _HIGHEST):
+        match = _PART.fullmatch(piece)
+        if match is None or (match[2] and not 0 < float(match[2]) <= _HIGHEST):
             raise UserError(
                 f"Part {place} of `--mix`, {code(piece)}, isn't a model with a usable share.",
                 f"A share is a number above 0 and up to {_HIGHEST:,}. {example}",
             )
-        parts.append((found[1].lower(), found[2]))
+        parts.append((match[1].lower(), match[2]))
     bare = [name for name, share in parts if share is None]
     if bare and len(bare) < len(parts):
         raise UserError(f"In `--mix`, {code(bare[0])} has no share, but others do.", "Give all of them one, or none.")
