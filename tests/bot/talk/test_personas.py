@@ -477,8 +477,9 @@ async def with_expiring_picture(live: Live) -> None:
 async def test_an_attachments_address_is_replaced_once_by_one_that_lasts(live: Live, worker: StandIn) -> None:
     await with_expiring_picture(live)
     await call(live, worker)
+    lasting = "https://cdn.discordapp.com/avatars/1/a.png"
+    await live.until(lambda: store(live)._known[GUILD_ID]["mary"].picture == lasting, "the lasting address")
     kept = (await store(live).of(GUILD_ID))["mary"]
-    assert kept.picture == "https://cdn.discordapp.com/avatars/1/a.png"
     await call(live, worker)
     assert (await store(live).of(GUILD_ID))["mary"] is kept, "no write for each text"
 
