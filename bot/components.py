@@ -6,7 +6,6 @@ the table; whoever shows a control only needs its action's name.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import re
@@ -37,7 +36,6 @@ How = Literal["reply", "private", "update", "form", "help"]
 """Kind of answer: a public reply to the message pressed; a message for the person alone; an edit of that message;
 a form, which the work returns; `help`: `update` if only the person sees the message, else `private`."""
 Work = Callable[["Press"], Awaitable[Any]]
-Hold = Callable[[int], contextlib.AbstractContextManager[None]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +81,6 @@ class Action:
     who: Who = "writers"
     how: How = "reply"
     owner: bool = False  # only the person whose id the custom id holds as `user` may press it
-    hold: Hold | None = None  # held while the work runs; gets the server's id
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,12 +164,11 @@ class Components:
             private = how == "private"
             if private or how == "update":
                 await acknowledge(interaction, ephemeral=private, thinking=private)
-            with action.hold(interaction.guild_id or 0) if action.hold is not None else contextlib.nullcontext():
-                followup = functools.partial(interaction.followup.send, ephemeral=private)
-                send = await self._reply(press) if how == "reply" else followup
-                answer = await action.work(dataclasses.replace(press, send=send))
-                if isinstance(answer, Form):
-                    await self.open(interaction, answer)
+            followup = functools.partial(interaction.followup.send, ephemeral=private)
+            send = await self._reply(press) if how == "reply" else followup
+            answer = await action.work(dataclasses.replace(press, send=send))
+            if isinstance(answer, Form):
+                await self.open(interaction, answer)
         except Exception as error:  # discord.py would only log it
             mistaken = isinstance(error, (UserError, commands.UserInputError))
             view = way_back() if way_back is not None and mistaken else None

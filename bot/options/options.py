@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from discord.ext import commands
 from discord.utils import MISSING
 
-from bot.components import Action, Field, Form, Hold, Press
+from bot.components import Action, Field, Form, Press
 from bot.errors import nearest, shown
 from bot.options.checks import as_limit, in_range
 from bot.types import Context
@@ -192,12 +192,10 @@ def with_form(*attributes: str) -> Callable[[O], O]:
     return split
 
 
-def options_form(
-    ctx: Context, flags: Options, work: Callable[[Press], Awaitable[None]], *, hold: Hold | None = None
-) -> Form:
+def options_form(ctx: Context, flags: Options, work: Callable[[Press], Awaitable[None]]) -> Form:
     """Ask for the options that a slash command's fields leave out, then carry the command out.
 
-    What is typed is added to `flags`; `hold`: see `Action`.
+    What is typed is added to `flags`.
     """
     asked = [(shown(flag), label(str(flag.description))) for flag in flags.in_form]
     more = asked[_FORM_FIELDS - 1 :] if len(asked) > _FORM_FIELDS else []
@@ -217,7 +215,7 @@ def options_form(
         await _add(ctx, flags, " ".join([*(f"--{name} {value}" for name, value in values.items()), rest]))
         await work(press)
 
-    return Form(label(f"Options of {ctx.command}"), fields, Action(submit, hold=hold))
+    return Form(label(f"Options of {ctx.command}"), fields, Action(submit))
 
 
 def _has_words(flags: Options, parsed: Mapping[str, list[str]]) -> bool:
