@@ -322,7 +322,7 @@ class Delivery(Service):
             del self._to_note[job_id]
 
     async def look(self) -> None:
-        """Take up jobs that nobody delivers: at the start all; later what a bot that had lost the lead entered.
+        """Take up jobs that nobody delivers: at the start all, later those whose delivery failed.
 
         Later only those that the look before found, too: others are just being entered or taken back.
         """
