@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -143,21 +142,6 @@ def test_the_programs_say_so(secure: Server, monkeypatch: pytest.MonkeyPatch, tm
     assert done.returncode == 1
     assert STRANGER in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_the_script_for_secrets_makes_certificates_that_work(
-    tls_program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl here")
-    (tmp_path / "deploy").mkdir()
-    for name in ("deploy/secrets.sh", ".env.example"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    subprocess.run(["sh", "deploy/secrets.sh", "localhost"], cwd=tmp_path, check=True, capture_output=True, timeout=60)
-    files = {name: tmp_path / "secrets" / f"redis_tls_{name}" for name in ("cert", "key", "ca")}
-    made = {name: path.read_bytes() for name, path in files.items()}
-    with Server(program=tls_program, certificates=made, REDIS_PORT="0") as server:
-        assert connect_once(as_user(monkeypatch, server, "bot", files["ca"])).ping()
 
 
 def test_the_port_without_tls_can_be_closed(
