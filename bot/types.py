@@ -52,14 +52,14 @@ def hybrid_command(
         "anywhere": anywhere,
         "admin": admin,
     }
-    made: Any = commands.hybrid_command(name=usage.split()[0], extras=extras, description=about, **options)
+    decorate: Any = commands.hybrid_command(name=usage.split()[0], extras=extras, description=about, **options)
 
     def declare(work: Callable[..., Any]) -> commands.HybridCommand[Any, ..., Any]:
         if not direct:
             work = commands.guild_only()(work)
         if admin:
             work = app_commands.default_permissions(manage_guild=True)(work)
-        return made(work)  # type: ignore[no-any-return]
+        return decorate(work)  # type: ignore[no-any-return]
 
     return declare
 

@@ -62,6 +62,11 @@ class ServerSettings(commands.Cog):
     usual_prefix: str
     stored_bytes: Callable[[int], Awaitable[int]]
     _sections: list[Section] = field(init=False, default_factory=list)
+    _resets: dict[str, Callable[[int], Awaitable[None]]] = field(init=False, default_factory=dict)
+
+    def add_reset(self, words: str, reset: Callable[[int], Awaitable[None]]) -> None:
+        """Have **Reset** call `reset` with the server's id, too; `words` say what that does."""
+        self._resets[words] = reset
 
     def add_section(self, section: Section, components: Components) -> None:
         self._sections.append(section)
@@ -159,11 +164,16 @@ class ServerSettings(commands.Cog):
         """Change these settings, or reset all. A new prefix is announced in the channel."""
         guild = administered(press)
         before = await self.servers.prefix(guild.id)
-        await (self.servers.change(guild.id, **fields) if fields else self.servers.reset(guild.id))
+        await (self.servers.change(guild.id, **fields) if fields else self._reset(guild.id))
         log.info("settings_changed", guild_id=guild.id, user_id=press.interaction.user.id, fields=sorted(fields))
         await self.show(press)
         if (prefix := await self.servers.prefix(guild.id)) != before:
             await press.send(f"My commands begin with `{prefix}` now: `{prefix}help` shows them.")
+
+    async def _reset(self, guild_id: int) -> None:
+        await self.servers.reset(guild_id)
+        for reset in self._resets.values():
+            await reset(guild_id)
 
     async def show(self, press: Press) -> None:
         await press.update(**await self.panel(administered(press), press.interaction.channel))
@@ -173,9 +183,11 @@ class ServerSettings(commands.Cog):
             button("settings", "reset-all", label="Yes, reset everything", style=_RED),
             button("settings", "show", label="No, keep the settings"),
         )
+        effects = ", ".join(["quotas, prefix and blocklist are the default ones", *self._resets])
+        kept = ["Models", *(f"**{section.name.capitalize()}**" for section in self._sections)]
         question = (
             f"Everybody in {plain(administered(press).name)} may then train and generate texts in every channel; "
-            "quotas, prefix and blocklist are the default ones. Models, personas and **Speaking** stay."
+            f"{effects}. {' and '.join(kept)} stay."
         )
         await press.update(
             embed=discord.Embed(title="Reset all settings?", description=question, colour=AMBER), view=controls

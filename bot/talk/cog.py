@@ -63,6 +63,7 @@ class Speaks(commands.Cog):
     def register(self, components: Components, routing: Routing) -> None:
         section = Section("speaking", "In this channel", self.speaker.told, self._speaking_form)
         self.panel.add_section(section, components)
+        self.panel.add_reset("all personas are deleted", self.store.forget_guild)
         routing.hear(self._hear)
 
     @hybrid_command(

@@ -443,6 +443,21 @@ async def test_the_webhooks_token_is_nowhere_else(
     assert hook.token not in str(cog(live.bot, Speaks).personas.hooks)
 
 
+@pytest.mark.usefixtures("worker")
+async def test_reset_in_the_settings_deletes_personas_and_leaves_speaking(live: Live) -> None:
+    await live.ask(ADD)
+    await live.ask("!speak 2%")
+    live.send("!settings")
+    panel = await live.until(lambda: live.showing("Settings of"), "the panel")
+    live.acts.click(USER_IDS["ada"], LAB, panel.id, "galvanic:settings:reset")
+    await live.until(lambda: "all personas are deleted" in text_of(panel), "the question")
+    assert "Models and **Speaking** stay" in text_of(panel)
+    live.acts.click(USER_IDS["ada"], LAB, panel.id, "galvanic:settings:reset-all")
+    await live.until(lambda: "Settings of" in text_of(panel), "the panel")
+    assert not await store(live).of(GUILD_ID)
+    assert (await cog(live.bot, Speaks).speaker.rooms.room(LAB)).speak.on
+
+
 async def test_personas_of_a_server_that_was_left_unheard_go(live: Live, worker: StandIn) -> None:
     worker.redis.hset(keys.personas(7), "mary", "{}")
     live.bot.dispatch("ready")
