@@ -1,8 +1,8 @@
 """One step of learning, for each kind of network, and the held-out loss. With TensorFlow.
 
 `StreamsLearner` trains an LSTM that reads the text with carried state: AdamW, truncated back-propagation through time.
-`WindowsLearner` trains the tutorial's network on windows of 100 characters: Adam. `interpolate` and `calibrate` improve
-finished weights by the held-out loss. Losses are means in nats per symbol.
+`WindowsLearner` trains the tutorial's network on windows of 100 characters: Adam. `interpolate` improves finished
+weights by the held-out loss. Losses are means in nats per symbol.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ Tensor = Any
 HELDOUT_STREAMS, JUDGED_LENGTH = 32, 64  # streams that the held-out part is read in, and symbols read at a time
 _JUDGED_AT_ONCE = 16_000_000  # probabilities computed at a time, at most: with many symbols, fewer places
 HELDOUT_MOST = 200_000  # symbols; of a longer held-out part the beginning is judged
-SHUFFLED_MOST = 10_000_000
-"""Windows whose order is shuffled, at most: for more, the order alone would fill the memory, and each step samples."""
 LEAD_IN = 128  # symbols read, unscored, before each held-out stream, so that it does not begin from a zero state
 
 
@@ -130,23 +128,14 @@ class WindowsLearner(Learner):
         self._step = tf.function(self._learn, input_signature=signature)
 
     def begin_epoch(self, epoch: int) -> None:
-        self._epoch = epoch
-        if len(self._windows) <= SHUFFLED_MOST:
-            self._order = np.random.default_rng((self.random_seed, epoch)).permutation(len(self._windows))
+        self._order = np.random.default_rng((self.random_seed, epoch)).permutation(len(self._windows))
 
     def step(self, index: int, rate: float) -> tuple[float, int]:
         self._set_rate(rate)
-        chosen = self._windows[self._places(index)]
+        chosen = self._windows[self._order[index * self.plan.batch : (index + 1) * self.plan.batch]]
         scaled = chosen[:, :-1, None].astype(np.float32) / self.plan.network.vocabulary
         loss = self._step(tf.constant(scaled), tf.constant(chosen[:, -1].astype(np.int32)))
         return float(loss), len(chosen)
-
-    def _places(self, index: int) -> npt.NDArray[np.int64]:
-        if len(self._windows) <= SHUFFLED_MOST:
-            return self._order[index * self.plan.batch : (index + 1) * self.plan.batch]
-        return np.random.default_rng((self.random_seed, self._epoch, index)).integers(
-            0, len(self._windows), self.plan.batch
-        )
 
     def _learn(self, x: Tensor, y: Tensor) -> Tensor:
         with tf.GradientTape() as tape:
@@ -328,31 +317,4 @@ def interpolate(learner: Learner, weights: Weights, start: Weights, judge: Calla
         if new_loss is None or loss is None or new_loss >= loss:
             break
         best, loss = between, new_loss
-    return best
-
-
-STEP, MOST_STEPS = 0.05, 6  # by which `calibrate` varies the divisor from 1, and how often
-
-
-def calibrate(learner: Learner, weights: Weights, judge: Callable[[], float | None]) -> Weights:
-    """Divide the output layer's weights by the temperature that makes the held-out loss least (Guo et al. 2017, "On
-    calibration of modern neural networks"). Arguments are those of `interpolate`."""
-
-    def judge_divided(divisor: float) -> tuple[Weights, float | None]:
-        divided = {name: weight / divisor if "output/" in name else weight for name, weight in weights.items()}
-        learner.set_weights(divided)
-        return divided, judge()
-
-    best, before = judge_divided(1.0)
-    if before is None:
-        return weights
-    loss = before
-    for direction in (STEP, -STEP):
-        for steps in range(1, MOST_STEPS + 1):
-            divided, new_loss = judge_divided(1.0 + steps * direction)
-            if new_loss is None or new_loss >= loss:
-                break
-            best, loss = divided, new_loss
-        if loss < before:  # in the other direction it can only be worse
-            break
     return best

@@ -14,7 +14,7 @@ A training goes through these steps, in this order:
    (`galvanic.loop`). After each epoch network and table are judged together on the held-out part. The weights of the
    best epoch are kept.
 6. If it began with another model's weights, weights between those and the new ones are tried (`learners.interpolate`).
-   Without a table, the output's scale is fitted instead (`learners.calibrate`); with one, the mixture's weights are.
+   Then the weights of the mixture of network and table are fitted to the held-out part.
 7. The table is counted again in the whole text, the held-out part included: nothing is fitted after that. The
    mixture's weights stay as they were fitted.
 8. Samples are written, searched for copies of the text and for words that don't exist, and the file is written.
@@ -174,7 +174,7 @@ class _Training:
         # Not sooner: importing TensorFlow takes longer than all that was done so far.
         if quiet:
             import_tensorflow()
-        from galvanic.learners import calibrate, interpolate, make_learner
+        from galvanic.learners import interpolate, make_learner
 
         hooks.go_on()
         plan, plan_notes = (saved[1].plan, ()) if saved else self._plan_for_this_machine()
@@ -212,11 +212,9 @@ class _Training:
             loop.notes.append("More training made it no better: the model is as it was before.")
 
         # A parent that no epoch made better stays as it is.
-        if plan.network.kind == "streams" and (not loop.curve or best_point(loop.curve).epoch > 0):
-            if initial:
-                loop.best = interpolate(learner, loop.best, initial, heldout_loss)
-            if writer.companion is None:  # the mixture's weights do the same
-                loop.best = calibrate(learner, loop.best, heldout_loss)
+        improved = not loop.curve or best_point(loop.curve).epoch > 0
+        if initial and plan.network.kind == "streams" and improved:
+            loop.best = interpolate(learner, loop.best, initial, heldout_loss)
         learner.set_weights(loop.best)
         losses = {"network_loss": learner.heldout(hooks.control)}
         losses["heldout_loss"] = losses["network_loss"]
