@@ -1,1 +1,1 @@
-"""How fast and how good the engine is: `make bench`. See docs/benchmarks.md."""
+"""Benchmarks of the engine and of the product: `make bench`. See docs/benchmarks.md."""

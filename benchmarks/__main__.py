@@ -19,11 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent
 RIVALS = ROOT / ".venv-bench" / "bin" / "python"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 _BUSY = 0.3
-"""Programs that want to run, for each core."""
+"""Load of the last minute, for each core, from which the machine counts as busy."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the parts that were asked for; 1 when one of them failed."""
+    """Run the parts that were asked for; return 1 if one of them failed."""
     options = _options(arguments)
     out: Path = options.out or ROOT / "benchmarks" / ("results-quick.json" if options.quick else "results.json")
     parts = QUICK_PARTS if options.quick else PARTS
@@ -72,8 +72,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _chosen(wanted: list[str], parts: dict[str, Part]) -> list[str]:
-    names = [name for each in wanted for name in GROUPS.get(each, (each,)) if name in parts or each not in GROUPS]
+def _chosen(asked: list[str], parts: dict[str, Part]) -> list[str]:
+    names = [name for each in asked for name in GROUPS.get(each, (each,)) if name in parts or each not in GROUPS]
     unknown = [name for name in names if name not in parts]
     if unknown:
         raise ValueError(f"there is no part {unknown[0]}; choose of {', '.join(parts)}")
@@ -81,11 +81,11 @@ def _chosen(wanted: list[str], parts: dict[str, Part]) -> list[str]:
 
 
 def with_texts(chosen: list[str], parts: dict[str, Part]) -> list[str]:
-    """The parts whose texts are there; where those of the suite or the list of words are not, what needs them is left
-    out, with a sentence.
+    """Return the parts whose texts are there. Parts that need the suite or the list of words are left out, with a
+    printed sentence, if these are missing.
 
     Raises:
-        ValueError: the book is missing, or there is nothing else to do.
+        ValueError: the book is missing, or no part is left.
     """
     if any(parts[name].texts for name in chosen) and (lacking := texts.book_lacking()):
         raise ValueError(lacking)
@@ -101,13 +101,13 @@ def with_texts(chosen: list[str], parts: dict[str, Part]) -> list[str]:
 
 
 def _run(name: str, part: Part, work: Path, options: argparse.Namespace) -> tuple[Record, float]:
-    """Run a part in a process of its own; what it found, and its seconds."""
+    """Run a part in a process of its own; return its record, and its seconds."""
     print(f"{name} ...", file=sys.stderr, flush=True)
     begun = time.monotonic()
     to = work / f"{name}.json"
     command = [sys.executable, "-m", "benchmarks.part", name, "--work", work, "--rivals", options.rivals, "--to", to]
     command += ["--quick"] if options.quick else []
-    # A session of its own, so that a part that hangs is ended with all that it started.
+    # In a session of its own: a part that hangs is killed with all processes that it started.
     process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
     reason = ""
     try:
@@ -129,7 +129,7 @@ def _run(name: str, part: Part, work: Path, options: argparse.Namespace) -> tupl
 
 
 if __name__ == "__main__":
-    # So that the part that runs is ended too.
+    # So that the running part is ended as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         sys.exit(main())

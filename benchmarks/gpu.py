@@ -1,7 +1,7 @@
 """Measure a GPU in under ten minutes: `python -m benchmarks.gpu [--on-cpu] [--out FILE]`.
 
-How fast the default and a large network learn, as a share of cuDNN's own LSTM, in several batches, with and without
-TF32 and in 16 bits; the memory that they take; and how good a model is after 1 and after 5 minutes.
+It measures how fast the default and a large network learn, as a share of cuDNN's own LSTM, in several batches, with and
+without TF32 and in 16 bits; the memory that they take; and the loss after 1 and after 5 minutes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TINY_CHARS = 20_000
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure and write the results; 1 when there is no GPU."""
+    """Measure and write the results; return 1 if there is no GPU."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--on-cpu", action="store_true", help="tiny sizes on the CPU, to try that all of it runs")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: benchmarks/results-gpu-CARD.json")
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _measured(tiny: bool) -> dict[str, object]:
-    """All figures; each is printed as it is known."""
+    """Measure all figures, and print each at once."""
     from benchmarks.parts import gpu
 
     scale = gpu.TINY if tiny else gpu.WHOLE

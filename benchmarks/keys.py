@@ -1,4 +1,4 @@
-"""What is measured, and what is aimed at."""
+"""The parts of the benchmark, with the keys that they measure and their targets."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 SUITE = ("frankenstein", "play", "verse", "fables", "chat", "short-story")
-"""The texts that quality is measured on: the book, and files in the folder `dev` of `CORPORA_DIR`."""
+"""The texts for measures of quality: the book, and files in the folder `dev` of `CORPORA_DIR`."""
 MEANS = "suite-means"
 QUICK = "quick."
-"""Before every key of a quick run, whose trainings are shorter."""
+"""Prefix of the keys of a quick run, whose trainings are shorter."""
 
 _HOLDS: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
 
 
 @dataclass(frozen=True)
 class Target:
-    """`value sign number` is to hold; where `fast` is given, that on processors with fast bfloat16 products."""
+    """A target for a value, such as `<= 10`. `fast`: the number on processors with fast bfloat16 products."""
 
     sign: Literal[">=", "<=", "<"]
     number: float
     fast: float | None = None
 
     def on(self, machine: Mapping[str, Any]) -> Target:
-        """What it is on a machine, by the results' block about it."""
+        """Return the target on a machine, by the results' block about it."""
         return Target(self.sign, self.fast if self.fast is not None and machine.get("fast_bfloat16") else self.number)
 
     def met(self, value: float) -> bool:
-        """Whether a value reaches the target."""
+        """Return whether a value reaches the target."""
         return _HOLDS[self.sign](value, self.number)
 
     def __str__(self) -> str:
@@ -41,9 +41,9 @@ class Part:
     """A part of the benchmark, run as one process.
 
     Attributes:
-        keys: what it measures, with the target of each; None: for information.
-        timeout_s: after which it is given up.
-        texts: that it cannot do without; "words": the book and Debian's word list.
+        keys: those that it measures, each with its target; None: for information.
+        timeout_s: seconds after which it is killed.
+        texts: the texts that it needs; "words": the book and Debian's word list.
     """
 
     keys: dict[str, Target | None]
@@ -52,17 +52,17 @@ class Part:
 
 
 def nats_key(text: str) -> str:
-    """Of a text of the suite after 15 minutes from scratch."""
+    """Return the key of the loss on a text of the suite after 15 minutes from scratch."""
     return f"quality.{text.replace('-', '_')}_nats"
 
 
 def default_key(text: str) -> str:
-    """Of the same after a training without any option."""
+    """Return the key of the loss on such a text after a training without options."""
     return f"quality.{text.replace('-', '_')}_default_nats"
 
 
 def ppmd_key(text: str, kind: Literal["adaptive", "frozen"]) -> str:
-    """Of the same by PPMd, among the raw values."""
+    """Return the key of PPMd's loss on such a text, among the raw values."""
     return f"quality.{text.replace('-', '_')}_ppmd_{kind}_nats"
 
 
@@ -75,7 +75,8 @@ def _most(number: float, fast: float | None = None) -> Target:
 
 
 def _voice(name: str, non_words: float) -> Part:
-    """What is written by a model whose keys have this in their name, and how many words may be none."""
+    """Return a part that judges a model's texts. `name`: in its keys. `non_words`: target for words that don't
+    exist."""
     return Part(
         {
             f"reading.{name}non_words_2min": _most(non_words),
@@ -91,7 +92,7 @@ def _voice(name: str, non_words: float) -> Part:
 _SETTINGS = (*(f"temperature_{tenths:02d}" for tenths in (2, 5, 8, 10, 12)), "top_p", "min_p")
 _COUNTED = ("known_words", "distinct_words", "copied")
 
-# In this order: what is short comes first, the long trainings last.
+# In the order of their run: short parts first, long trainings last.
 PARTS: dict[str, Part] = {
     "sample": Part(
         {
@@ -165,7 +166,7 @@ PARTS: dict[str, Part] = {
         2_400,
     ),
     "voice-starter": _voice("starter_", 0.015),
-    # Of what the parts above found, in this run or an earlier one.
+    # From the results of the parts above, in this run or an earlier one.
     MEANS: Part(
         {
             "quality.suite_mean_nats": None,
@@ -211,7 +212,7 @@ GROUPS = {
 
 
 def target_of(key: str) -> Target | None:
-    """The target of a key; a key of a quick run has that of the full run where the measure is the same."""
+    """Return the target of a key; a key of a quick run has the target of the same key of the full run."""
     for part in (*PARTS.values(), *QUICK_PARTS.values()):
         if key.removeprefix(QUICK) in part.keys:
             return part.keys[key.removeprefix(QUICK)]

@@ -18,7 +18,7 @@ from benchmarks.news import News
 from tests.driver.client import signed_in
 
 _RED = 0xDA373C
-"""Of the bot's refusals."""
+"""The colour of the bot's refusals."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Shown:
     """A message of the bot's.
 
     Attributes:
-        states: what it showed, when it was written and after each edit: when the playground stored that, and how many
-            characters of text there were.
-        text: what it shows last, as HTML.
-        refused: that is a refusal.
+        states: for its first version and each edit: the time at which the playground stored it, and the number of its
+            characters.
+        text: its last version, as HTML.
+        refused: whether that is a refusal.
     """
 
     states: list[tuple[float, int]] = field(default_factory=list)
@@ -46,17 +46,17 @@ class Shown:
 
     @property
     def edits(self) -> list[float]:
-        """When it was edited."""
+        """Return the times of its edits."""
         return [at for at, _ in self.states[1:]]
 
     @property
     def written_at(self) -> float:
-        """When it first showed a text; infinite when it never did."""
+        """Return the time at which it first had a text; infinite if it never had one."""
         return next((at for at, chars in self.states if chars), math.inf)
 
 
 class Channels:
-    """All channels, seen through the eyes of one person; every time is of the playground's own clock.
+    """All channels, as one person sees them; all times are of the playground's clock.
 
     Args:
         address: of the playground, as it prints it.
@@ -92,11 +92,11 @@ class Channels:
         return Sent(message["id"], _seconds(message["timestamp"]))
 
     async def wait(self, until: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until something that depends on the bot's messages is true; whether it became so in time."""
+        """Wait until a condition on the bot's messages is true; return whether that was in time."""
         return await self._news.wait(until, timeout_s)
 
     def replies(self, sent: Sent) -> list[Shown]:
-        """The bot's replies to a message."""
+        """Return the bot's replies to a message."""
         return self._replies[sent.message_id]
 
     def answered(self, sent: Sent) -> bool:

@@ -1,8 +1,7 @@
-"""How long an event loop stands still: `python -m benchmarks.loop_probe --to FILE [--idle]`.
+"""Measure how long an event loop stands still: `python -m benchmarks.loop_probe --to FILE [--idle]`.
 
-Runs the bot, as `python -m bot` does, with one task more, which sleeps 5 ms at a time and keeps by how much it
-overslept. With `--idle` it runs nothing else: what is measured then is the machine, not the bot. The file gets a JSON
-line each second.
+It runs the bot, as `python -m bot` does, with one task more, which sleeps 5 ms at a time and notes by how much it
+overslept. With `--idle` it runs that task alone, which measures the machine. The file gets a JSON line each second.
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ from shared.settings import Settings
 SLEEP_S = 0.005
 _LINE_EVERY_S = 1.0
 _LONG_S = 0.010
-"""A callback that takes longer is written down."""
+"""Callbacks that take longer are named."""
 _LONG_KEPT = 5
 
 
 @dataclass
 class Second:
-    """What one second brought, all in milliseconds unless it says otherwise.
+    """The measurements of one second, in milliseconds unless stated otherwise.
 
     Attributes:
         at: when it ended, seconds since the epoch.
-        pause: longest that the loop stood still.
-        own_pause: the same, without what the kernel let the thread wait for a processor (Linux; elsewhere `pause`).
-        callback: longest that one callback took.
-        callback_cpu: most processor time of one callback.
+        pause: the longest time that the loop stood still.
+        own_pause: the same, without the time that the thread waited for a processor (Linux; elsewhere `pause`).
+        callback: the longest time of a callback.
+        callback_cpu: the most processor time of a callback.
         collection: longest garbage collection.
         cpu: processor time of all threads.
         peak_mb: most memory of the process so far, in megabytes.
@@ -85,11 +84,11 @@ class Probe:
             waited, begun = _kernel_wait_s(), time.perf_counter()
             await asyncio.sleep(SLEEP_S)
             pause = time.perf_counter() - begun - SLEEP_S
-            now = self._second
-            now.pause = max(now.pause, 1_000 * pause)
-            now.own_pause = max(now.own_pause, 1_000 * (pause - (_kernel_wait_s() - waited)))
+            second = self._second
+            second.pause = max(second.pause, 1_000 * pause)
+            second.own_pause = max(second.own_pause, 1_000 * (pause - (_kernel_wait_s() - waited)))
             if time.monotonic() - written >= _LINE_EVERY_S:
-                now.cpu = 1_000 * (time.process_time() - cpu)
+                second.cpu = 1_000 * (time.process_time() - cpu)
                 written, cpu = time.monotonic(), time.process_time()
                 self._write()
 
@@ -122,8 +121,9 @@ class Probe:
                 run(handle)
             finally:
                 took, worked = time.perf_counter() - wall, time.thread_time() - cpu
-                now = self._second
-                now.callback, now.callback_cpu = max(now.callback, 1_000 * took), max(now.callback_cpu, 1_000 * worked)
+                second = self._second
+                second.callback = max(second.callback, 1_000 * took)
+                second.callback_cpu = max(second.callback_cpu, 1_000 * worked)
                 if took > _LONG_S:
                     self._long.append((took, worked, _name_of(handle)))
 
@@ -135,7 +135,7 @@ class Probe:
 
 
 def _name_of(handle: asyncio.Handle) -> str:
-    """The task that a callback moved on, and where it waits now; else the callback itself."""
+    """Name the task that a callback ran, and where it waits; else the callback."""
     callback = handle._callback  # type: ignore[attr-defined]
     task = getattr(callback, "__self__", None)
     if not isinstance(task, asyncio.Task):
@@ -146,7 +146,7 @@ def _name_of(handle: asyncio.Handle) -> str:
 
 
 def _kernel_wait_s() -> float:
-    """How long this thread has waited for a processor since it began; 0 where the kernel does not say."""
+    """Return the seconds that this thread has waited for a processor so far; 0 if the kernel doesn't say."""
     try:
         return int(Path("/proc/thread-self/schedstat").read_text("ascii").split()[1]) / 1e9
     except (OSError, IndexError):
@@ -154,7 +154,7 @@ def _kernel_wait_s() -> float:
 
 
 def _peak_mb() -> float:
-    """Most resident memory that this process had so far, in megabytes."""
+    """Return the most resident memory that this process had so far, in megabytes."""
     try:
         status = Path("/proc/self/status").read_text("utf-8")
     except OSError:

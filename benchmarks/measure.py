@@ -1,4 +1,4 @@
-"""Timing things in turns, and counting their arithmetic."""
+"""Time several things in turns, and count their arithmetic."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from galvanic.plan import NetworkConfig
 
 PAUSE_S = 0.1
-"""Between the turns of two contestants: threads that spin after their work are to be asleep by then."""
+"""Seconds between two turns, after which threads that spin when they have no work sleep."""
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long a piece of work takes."""
+    """Return the seconds that a piece of work takes."""
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
@@ -22,7 +22,7 @@ def seconds(work: Callable[[], object]) -> float:
 def alternate(
     contestants: Mapping[str, Callable[[], Iterable[float]]], rounds: int, pause_s: float = PAUSE_S
 ) -> dict[str, list[float]]:
-    """Let all contestants take turns, so that whatever else the machine does falls on each of them.
+    """Time all contestants in turns, so that other load on the machine meets each of them.
 
     Args:
         contestants: by name; each call is one turn and gives the times measured in it.
@@ -42,7 +42,7 @@ def alternate(
 
 
 def repeated(work: Callable[[], object], times: int, untimed: int = 0) -> Callable[[], list[float]]:
-    """A turn of `alternate`: the work done so many times, after a few that are not timed."""
+    """Return a turn of `alternate`: it does the work so many times, after a few that are not timed."""
 
     def turn() -> list[float]:
         for _ in range(untimed):
@@ -53,20 +53,20 @@ def repeated(work: Callable[[], object], times: int, untimed: int = 0) -> Callab
 
 
 def medians(times: Mapping[str, list[float]]) -> dict[str, float]:
-    """The median of each contestant."""
+    """Return the median time of each contestant."""
     return {name: statistics.median(values) for name, values in times.items()}
 
 
 def percentile(values: list[float], percent: int) -> float:
-    """The value that so many per cent of all do not exceed, interpolated."""
+    """Return the value that so many per cent of all don't exceed, interpolated."""
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def training_flops(network: NetworkConfig, batch: int, length: int) -> int:
-    """Floating-point operations of the matrix products in one training step of a network that reads streams.
+    """Count the floating-point operations of the matrix products in a training step of a network that reads streams.
 
-    A multiply-add counts as two; the backward pass does every product twice, for its two factors. The embedding,
-    which is a table that is looked up, and everything element by element count as nothing.
+    A multiply-add counts as two. The backward pass makes every product twice, for its two factors. The embedding, which
+    is looked up, and element-wise operations don't count.
     """
     matrices = [shape for name, shape in network.shapes().items() if name.endswith("kernel")]
     forward = sum(2 * rows * columns for rows, columns in matrices) * batch * length
@@ -74,5 +74,5 @@ def training_flops(network: NetworkConfig, batch: int, length: int) -> int:
 
 
 def product_flops(size: int) -> int:
-    """Floating-point operations of the product of two square matrices."""
+    """Count the floating-point operations of the product of two square matrices."""
     return 2 * size**3

@@ -1,4 +1,4 @@
-"""Trainings for the benchmark."""
+"""Trainings for the benchmark, and hooks that look into them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _TOLD_EVERY_S = 30.0
 
 
 class Watcher(Hooks):
-    """Hooks that tell how a training goes, and can end it after some seconds."""
+    """Hooks that print a training's progress, and may end it after some seconds."""
 
     def __init__(self, finish_after_s: float | None = None) -> None:
         self._finish_after_s = finish_after_s
         self._begun = self._told = time.monotonic()
 
     def progress(self, event: Progress) -> None:
-        """Print a line now and then."""
+        """Print a line every 30 seconds."""
         if time.monotonic() - self._told >= _TOLD_EVERY_S:
             self._told = time.monotonic()
             heldout = "" if event.heldout_loss is None else f", held out {event.heldout_loss:.3f}"
@@ -40,18 +40,18 @@ class Watcher(Hooks):
             print(f"  {passed:4.0f} s: epoch {event.epoch} of {event.epochs}{heldout}", file=sys.stderr, flush=True)
 
     def control(self) -> Control | None:
-        """Say when the time is up."""
+        """End the training when its time is up."""
         if self._finish_after_s is not None and time.monotonic() - self._begun >= self._finish_after_s:
             return "finish"
         return None
 
 
 def default_model(work: Path, text: str | None = None) -> Path:
-    """The folder of a model with the default network, hardly trained: for what depends on size alone.
+    """Return the file of a model with the default network, hardly trained, for figures that depend on its size alone.
 
     Args:
-        work: where it is kept.
-        text: what it learns; None: the book.
+        work: the folder in which it is kept.
+        text: the text that it learns; None: the book.
     """
     folder = work / "default-model"
     if not folder.is_file():
@@ -63,8 +63,8 @@ def default_model(work: Path, text: str | None = None) -> Path:
 
 
 @dataclass
-class Made:
-    """The learner of a training, and what it was made for."""
+class LearnerOfTraining:
+    """The learner of a training, with its plan and its text; None until the training has made it."""
 
     plan: Plan | None = None
     prepared: Prepared | None = None
@@ -72,14 +72,14 @@ class Made:
 
 
 @contextlib.contextmanager
-def watched(made: Made) -> Iterator[None]:
-    """While this lasts, the learner that a training makes is put into `made`."""
+def capture_learner(into: LearnerOfTraining) -> Iterator[None]:
+    """Put the learner that a training within the block makes into `into`."""
     module: Any = learners
     make = module.make_learner
 
     def make_watched(plan: Plan, prepared: Prepared, *arguments: Any, **options: Any) -> Learner:
         learner: Learner = make(plan, prepared, *arguments, **options)
-        made.plan, made.prepared, made.learner = plan, prepared, learner
+        into.plan, into.prepared, into.learner = plan, prepared, learner
         return learner
 
     module.make_learner = make_watched
@@ -90,52 +90,52 @@ def watched(made: Made) -> Iterator[None]:
 
 
 def default_plan(text: str, info: CorpusInfo, work: Path, options: TrainOptions | None = None) -> tuple[Plan, Prepared]:
-    """What a training of a text would do, as the trainer itself decides on this machine; None: without options."""
-    made = Made()
-    with watched(made), contextlib.suppress(TrainingCancelled):
-        train(text, options or TrainOptions(), info, out=work / "plan", hooks=_Cancel(made), starter=STARTER_FILE)
-    if made.plan is None or made.prepared is None:
+    """Return the plan and the prepared text that a training has on this machine. `options`: None: without options."""
+    captured = LearnerOfTraining()
+    with capture_learner(captured), contextlib.suppress(TrainingCancelled):
+        train(text, options or TrainOptions(), info, out=work / "plan", hooks=_Cancel(captured), starter=STARTER_FILE)
+    if captured.plan is None or captured.prepared is None:
         raise RuntimeError("the trainer made no learner")
-    return made.plan, made.prepared
+    return captured.plan, captured.prepared
 
 
 class _Cancel(Watcher):
-    """Once the learner is made."""
+    """Hooks that cancel a training as soon as it has its learner."""
 
-    def __init__(self, made: Made) -> None:
+    def __init__(self, captured: LearnerOfTraining) -> None:
         super().__init__()
-        self._made = made
+        self._captured = captured
 
     def control(self) -> Control | None:
-        return "cancel" if self._made.learner else None
+        return "cancel" if self._captured.learner else None
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Weights so many seconds after `train` was called."""
+    """The weights of a training, so many seconds after `train` was called."""
 
     seconds: float
     weights: Weights
 
 
 class Snapshots(Watcher):
-    """Hooks that keep the weights every few seconds. Taking them is part of the time that is told.
+    """Hooks that keep the weights every few seconds. The time includes the copying.
 
     Args:
         every_s: seconds between two snapshots.
-        made: where the learner is found.
+        captured: where the learner is found.
     """
 
-    def __init__(self, every_s: float, made: Made) -> None:
+    def __init__(self, every_s: float, captured: LearnerOfTraining) -> None:
         super().__init__()
         self.taken: list[Snapshot] = []
         self._every_s = every_s
-        self._made = made
+        self._captured = captured
 
     def control(self) -> Control | None:
         """Take a snapshot when one is due."""
         last = self.taken[-1].seconds if self.taken else 0.0
-        if self._made.learner is not None and time.monotonic() - self._begun - last >= self._every_s:
-            weights = self._made.learner.weights()
+        if self._captured.learner is not None and time.monotonic() - self._begun - last >= self._every_s:
+            weights = self._captured.learner.weights()
             self.taken.append(Snapshot(time.monotonic() - self._begun, weights))
         return None

@@ -1,4 +1,4 @@
-"""Waiting for what the bot shows."""
+"""Wait for messages of the bot."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 
 class News:
-    """Wakes whoever waits when there is something new to see."""
+    """Wakes waiting tasks when there is something new."""
 
     def __init__(self) -> None:
         self._came = asyncio.Event()
 
     def tell(self) -> None:
-        """There is."""
+        """Wake all waiting tasks: there is something new."""
         self._came.set()
 
     async def wait(self, until: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until something that depends on the news is true; whether it became so in time."""
+        """Wait until a condition is true; return whether that was in time."""
         try:
             async with asyncio.timeout(timeout_s):
                 while not until():

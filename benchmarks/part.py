@@ -1,6 +1,6 @@
-"""One part of the benchmark: `python -m benchmarks.part NAME --work DIR --rivals PYTHON --to FILE`.
+"""Run one part of the benchmark: `python -m benchmarks.part NAME --work DIR --rivals PYTHON --to FILE`.
 
-A process of its own begins each part alike and keeps a crash to itself. Called by `python -m benchmarks`.
+`python -m benchmarks` calls it. In a process of its own each part begins alike, and a crash ends no other part.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmarks.record import Context, Record
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the part, write down what it found; 1 when something failed."""
+    """Run the part and write its record; return 1 if something failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.part", description=__doc__)
     parser.add_argument("name")
     parser.add_argument("--work", type=Path, required=True)
@@ -28,13 +28,13 @@ def main(arguments: list[str] | None = None) -> int:
 
     record = Record()
     try:
-        # The parent of a training whose memory is measured must itself be small; a training's start is measured whole.
+        # Not where memory is measured, whose parent must be small, nor where the import is part of the measured time.
         if options.name not in ("bot", "clean", "first-sample", "history", "memory", "ppmd", "speaking", "text"):
             import_tensorflow()
         from benchmarks.parts import find
 
         find(options.name)(Context(record, options.work, options.quick, options.rivals))
-    except Exception as error:  # the other parts are to go on, and this one is to say why it did not
+    except Exception as error:  # the record says why, and the other parts go on
         traceback.print_exc()
         message = " ".join(str(error).split())
         record.errors[options.name] = f"{type(error).__name__}: {message[:300]}"

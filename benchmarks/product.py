@@ -1,4 +1,4 @@
-"""The product's own processes on a folder and a port of their own, started as the launcher plans them."""
+"""Start the product's processes as the launcher does, on a folder and a port of their own."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ _PROBED = (sys.executable, "-m", "benchmarks.loop_probe", "--to")
 
 
 class StartError(RuntimeError):
-    """A process of the product did not come up."""
+    """A process of the product did not start."""
 
 
 @dataclass
 class Running:
-    """A process of the product, and what it said on its log.
+    """A process of the product, and its log.
 
     Attributes:
-        begun: when it was started, of the monotonic clock.
-        ready: set as soon as its log says `ready`, at `ready_at`.
+        begun: when it was started, by the monotonic clock.
+        ready: set as soon as it logs `ready`, at `ready_at`.
     """
 
     part: Part
@@ -56,10 +56,10 @@ class Running:
     last: str = ""
 
     def read(self, log: Path) -> None:
-        """Copy what it says into its log, until it ends."""
+        """Copy its output into its log, until it ends."""
         assert self.process.stdout is not None
-        with log.open("a", encoding="utf-8") as out, self.process.stdout as said:
-            for line in said:
+        with log.open("a", encoding="utf-8") as out, self.process.stdout as output:
+            for line in output:
                 if '"event": "ready"' in line and not self.ready.is_set():
                     self.ready_at = time.monotonic()
                     self.ready.set()
@@ -67,7 +67,7 @@ class Running:
                 self.last = line
 
     def stop(self) -> None:
-        """End it, by force if it does not end by itself."""
+        """Stop it, and kill it if it does not stop."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -78,11 +78,11 @@ class Running:
 
 
 class Product:
-    """Redis, the playground, the bot and the workers: those of them that are started.
+    """The processes of the product: Redis, the playground, the bot and the workers, as far as they are started.
 
     Args:
-        folder: is made; everything that they write is in it.
-        environment: settings of theirs.
+        folder: a folder, which is made, for all files.
+        environment: settings.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
@@ -103,15 +103,15 @@ class Product:
         """Start a part and wait until it is ready.
 
         Args:
-            name: of the part.
-            probe: where the measured pauses of its event loop are to go (the bot).
+            name: the part's name.
+            probe: the file for the pauses of its event loop (of the bot).
 
         Raises:
             StartError: it ended, or was not ready in time.
         """
         part = self._parts[name]
         if name == "bot":
-            # Its own word is exact; the sign in Redis is seen at the next look.
+            # Its log event gives the exact time; its entry in Redis is only polled.
             running = self._spawn(part, part.command if probe is None else (*_PROBED, str(probe)))
             self._wait(running, running.ready.is_set)
         else:
@@ -120,7 +120,7 @@ class Product:
         return running
 
     def start_idle_probe(self, to: Path) -> Running:
-        """Start a process that does nothing but measure its own event loop."""
+        """Start a process that only measures its own event loop."""
         part = Part("idle", (*_PROBED, str(to), "--idle"), self._parts["bot"].stage)
         return self._spawn(part, part.command)
 
@@ -156,25 +156,25 @@ class Product:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The processes that run, by the names of their parts."""
+        """Return the ids of the processes that run, by the names of their parts."""
         return {name: running.process.pid for name, running in self._running.items()}
 
     def redis(self) -> redis.Redis:
-        """A connection to the running Redis."""
+        """Connect to the running Redis."""
         return connect(self.settings)
 
     def add_model(
         self, folder: Path, name: str, world: WorldInfo, channels: list[str], corpus: CorpusInfo, guild: str
     ) -> None:
-        """Put a model into store and registry, and make it the current one of these channels.
+        """Put a model into store and registry, and make it the current model of some channels.
 
         Args:
-            folder: the model.
-            name: it gets in the registry.
-            world: of the playground; Ada has trained it there, in the first of the channels.
-            channels: ids.
-            corpus: what it learned.
-            guild: key of the server whose it is.
+            folder: the model's file.
+            name: its name in the registry.
+            world: that of the playground. Ada becomes the model's owner, in the first of the channels.
+            channels: ids of the channels.
+            corpus: the facts about its text.
+            guild: key of its server.
         """
         from galvanic.model_file import describe
 
@@ -218,7 +218,7 @@ class Product:
 
 @contextlib.contextmanager
 def started(folder: Path, environment: Mapping[str, str]) -> Iterator[Product]:
-    """A product of which nothing is left afterwards but its folder."""
+    """Make a product, and stop all its processes after the block."""
     product = Product(folder, environment)
     try:
         yield product

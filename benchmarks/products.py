@@ -1,4 +1,4 @@
-"""How fast this machine multiplies matrices: `python -m benchmarks.products` prints it as JSON."""
+"""Measure how fast this machine multiplies matrices: `python -m benchmarks.products` prints it as JSON."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from galvanic.machine import measure_machine
 from galvanic.plan import Precision
 
 SIZE = 2048
-"""Rows and columns of the matrices whose product stands for what the machine can do."""
+"""Rows and columns of the matrices whose product measures the machine's best speed."""
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 
 def product(precision: Precision) -> Callable[[], None]:
-    """What makes one product, and waits for it."""
-    left, right = (tf.cast(tf.random.normal((SIZE, SIZE)), precision) for _ in range(2))
+    """Return a function that makes one product, and waits for it."""
+    first, second = (tf.cast(tf.random.normal((SIZE, SIZE)), precision) for _ in range(2))
     multiply = tf.function(tf.matmul)
-    return lambda: multiply(left, right).numpy()
+    return lambda: multiply(first, second).numpy()
 
 
 def main() -> None:
-    """The best of some products in each precision, and whether the engine takes bfloat16 here."""
+    """Print the best speed in each precision, and whether the engine takes bfloat16 here."""
     times = alternate({precision: repeated(product(precision), 4) for precision in PRECISIONS}, 3, pause_s=0)
-    found: dict[str, Any] = {
+    speeds: dict[str, Any] = {
         f"{precision}_gflops": round(product_flops(SIZE) / min(seconds) / 1e9) for precision, seconds in times.items()
     }
-    print(json.dumps({**found, "fast_bfloat16": measure_machine().precision == "bfloat16"}))
+    print(json.dumps({**speeds, "fast_bfloat16": measure_machine().precision == "bfloat16"}))
 
 
 if __name__ == "__main__":

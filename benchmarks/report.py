@@ -25,7 +25,7 @@ _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy")
 
 
 def read(path: Path) -> Results:
-    """The results so far; empty when there are none.
+    """Read the results so far; empty if there are none.
 
     Raises:
         ValueError: the file holds something else.
@@ -49,15 +49,15 @@ def write(path: Path, results: Results) -> None:
 
 
 def merge(results: Results, name: str, part: Part, record: Record, stamp: dict[str, Any], *, quick: bool) -> None:
-    """Put a part that was just run in the place of its former run.
+    """Replace the results of a part's former run with those of its new run.
 
     Args:
-        results: are changed.
-        name: of the part.
-        part: whose keys these are.
-        record: what it found.
+        results: all results, which are changed.
+        name: the part's name.
+        part: the part.
+        record: what it measured.
         stamp: when and how it was run.
-        quick: its keys get the prefix of quick runs.
+        quick: whether its keys get the prefix of quick runs.
     """
     prefix = QUICK if quick else ""
     for key in part.keys:
@@ -89,8 +89,8 @@ def merge(results: Results, name: str, part: Part, record: Record, stamp: dict[s
     errors = {prefix + key: message for key, message in record.errors.items()}
     results["raw"] |= raw
     results["errors"] |= errors
-    made = {what: results["machine"][what] for what in _MADE_WITH if what in results["machine"]}
-    results["parts"][name] = {**stamp, "machine": made, "raw": sorted(raw), "errors": sorted(errors)}
+    machine_facts = {what: results["machine"][what] for what in _MADE_WITH if what in results["machine"]}
+    results["parts"][name] = {**stamp, "machine": machine_facts, "raw": sorted(raw), "errors": sorted(errors)}
 
 
 def _rounded(value: Any) -> Any:
@@ -100,7 +100,7 @@ def _rounded(value: Any) -> Any:
 
 
 def machine(rivals: Path) -> dict[str, Any]:
-    """What the results were made on and with."""
+    """Describe the machine and the software of the results."""
     versions: dict[str, str] = {"python": platform.python_version()}
     for name in _LIBRARIES:
         try:
@@ -122,7 +122,7 @@ def machine(rivals: Path) -> dict[str, Any]:
 
 
 def stamp() -> dict[str, Any]:
-    """When and of which commit; and how busy the machine was, by its load of the last minute."""
+    """Return the time, the commit, and the machine's load of the last minute."""
     commit = _output(["git", "rev-parse", "--short=12", "HEAD"])
     changed = _output(["git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results*.json"])
     return {
@@ -176,7 +176,7 @@ def _short(value: float) -> str:
 
 
 def table(results: Results, keys: Iterable[str]) -> str:
-    """Key, value, target, met or not: for a terminal."""
+    """Return a table of keys, values and targets for a terminal."""
     rows = [("key", "value", "target", "met"), *_rows(results, dict.fromkeys([*keys, *results["errors"]]))]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     targets = max(len(row[2]) for row in rows if row[1] != "failed")
@@ -212,22 +212,22 @@ def markdown(results: Results, parts: Mapping[str, Part], *, quick: bool = False
 
 def made_on(run: Mapping[str, Any]) -> str:
     """A line about the machine, what it ran with, and when: of a stamp with a block `machine`."""
-    made = run["machine"]
-    line = f"{made.get('cpu', 'Unknown CPU')}, {made.get('cores')} cores{_speed(made)}; Python {made.get('python')}"
+    facts = run["machine"]
+    line = f"{facts.get('cpu', 'Unknown CPU')}, {facts.get('cores')} cores{_speed(facts)}; Python {facts.get('python')}"
     for name, key in (("TensorFlow", "tensorflow"), ("Keras", "keras"), ("PyTorch", "torch")):
-        if key in made and made[key] != "not installed":
-            line += f", {name} {made[key]}"
+        if key in facts and facts[key] != "not installed":
+            line += f", {name} {facts[key]}"
     return f"{line}; {str(run.get('date', ''))[:10]}, commit {run.get('commit')}."
 
 
-def _speed(made: Mapping[str, Any]) -> str:
-    if "float32_gflops" not in made:
+def _speed(facts: Mapping[str, Any]) -> str:
+    if "float32_gflops" not in facts:
         return ""
-    return f" ({made['float32_gflops']:.0f} GFLOP/s in float32, {made['bfloat16_gflops']:.0f} in bfloat16)"
+    return f" ({facts['float32_gflops']:.0f} GFLOP/s in float32, {facts['bfloat16_gflops']:.0f} in bfloat16)"
 
 
 def fill(document: Path, content: str, what: str = "results") -> None:
-    """Put a table, or what else, between the marks of a document.
+    """Put content between the marks of a document.
 
     Raises:
         ValueError: the document has no such marks.

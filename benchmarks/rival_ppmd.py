@@ -1,9 +1,10 @@
-"""PPMd's size of a text, in an environment of its own: text on standard input, sizes in bytes on standard output.
+"""Compress a text with PPMd, in an environment of its own: text on standard input, bytes on standard output.
 
     python rival_ppmd.py CHARACTERS < TEXT
 
-prints `{"first": bytes of the first CHARACTERS characters, "whole": bytes of all, "frozen": bytes of the rest}`, where
-the frozen read it in pieces of 2,000 characters, each after the first CHARACTERS alone, and so hardly learn there.
+prints `{"first": bytes of the first CHARACTERS characters, "whole": bytes of all, "frozen": bytes of the rest}`. The
+last is the sum over pieces of 2,000 characters, each compressed right after the first CHARACTERS, so that it hardly
+learns.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ PIECE = 2_000
 
 
 def main() -> None:
-    """See above."""
+    """Read the text and print the sizes."""
     text, at = sys.stdin.buffer.read().decode(), int(sys.argv[1])
     first = _size(text[:at])
     pieces = [text[start : start + PIECE] for start in range(at, len(text), PIECE)]

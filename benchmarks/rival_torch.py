@@ -52,7 +52,7 @@ class Trainer:
         self.states: Any = None
 
     def step(self, bfloat16: bool) -> float:
-        """Seconds that it took."""
+        """Make a step; return its seconds."""
         begun = time.perf_counter()
         self.optimizer.zero_grad(set_to_none=True)
         with _precision(bfloat16):
@@ -82,10 +82,10 @@ class Learner:
         self.ids, self.heldout = (
             torch.from_numpy(np.load(self.learns[name]).astype(np.int64)) for name in ("ids", "heldout")
         )
-        given = np.load(self.learns["weights"])
+        arrays = np.load(self.learns["weights"])
 
         def weight(name: str, turned: bool = False) -> torch.Tensor:
-            array = torch.from_numpy(given[name])
+            array = torch.from_numpy(arrays[name])
             return (array.T.contiguous() if turned else array).requires_grad_()
 
         # Gates stand in the same order in both libraries; the second bias of PyTorch's adds nothing.
@@ -102,7 +102,7 @@ class Learner:
         self.optimizer = _adamw(groups, shape, eps=1e-7)  # Keras' epsilon
 
     def epoch(self, rates: list[float], offset: int, bfloat16: bool) -> tuple[float, float]:
-        """Seconds of an epoch with a learning rate for each of its steps, and held-out nats a character after it."""
+        """Learn an epoch, with a learning rate for each step; return its seconds and the held-out loss after it."""
         begun = time.perf_counter()
         batch, length = self.shape["batch"], self.shape["length"]
         starts = offset + torch.arange(batch) * (len(self.ids) // batch)
@@ -139,7 +139,7 @@ class Learner:
         return nn.functional.linear(outputs, self.output, self.output_bias), states
 
     def _judge(self) -> float:
-        """In streams side by side, each with a lead-in that is not scored."""
+        """Return the held-out loss, in parallel streams with a lead-in that is not scored."""
         each = (len(self.heldout) - LEAD_IN - 1) // HELDOUT_STREAMS
         places = torch.arange(HELDOUT_STREAMS) * each + torch.arange(LEAD_IN + each + 1)[:, None]
         shown = self.heldout[places]
@@ -163,7 +163,7 @@ def _adamw(parameters: Any, shape: dict[str, Any], **settings: float) -> torch.o
 
 def main() -> None:
     """Answer until standard input ends."""
-    # What a library prints is not to get between the answers.
+    # Answers get a descriptor of their own, so that a library's output can't come between them.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     shape = json.loads(sys.stdin.readline())

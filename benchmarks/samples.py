@@ -1,4 +1,5 @@
-"""What models of two minutes write: `python -m benchmarks.samples [TEXT ...]` fills docs/samples.md and README.md.
+"""Write samples with models of two minutes: `python -m benchmarks.samples [TEXT ...]` fills docs/samples.md and
+README.md.
 
 Nothing is chosen: each seed is continued once, with its number as the random seed.
 """
@@ -42,10 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
     made_on = report.made_on({"machine": report.machine(RIVALS), **report.stamp()})
     with tempfile.TemporaryDirectory(prefix="galvanic-samples-") as work:
         models = options.models or Path(work)
-        found = {name: _section(models / f"{name}.safetensors", name) for name in options.texts or TEXTS}
+        sections = {name: _section(models / f"{name}.safetensors", name) for name in options.texts or TEXTS}
     page = [made_on]
     short = [f"| text | `!generate {_IN_README}` |", "|---|---|"]
-    for name, (about, samples) in found.items():
+    for name, (about, samples) in sections.items():
         title = TEXTS.get(name, name)
         page += ["", f"## {title}", "", about, ""]
         page += [f"{answer.random_seed}. {_shown(answer)}" for answer in samples]

@@ -1,7 +1,7 @@
-"""How throughput grows with workers: `python -m benchmarks.scaling [--rounds 3] [--trainings 8] [--texts 200]`.
+"""Measure how throughput grows with workers: `python -m benchmarks.scaling [--rounds 3] [--trainings 8] [--texts 200]`.
 
-Workers as on hosts of their own, each on one core of this machine. In each round all numbers of workers have their
-turn, so that whatever else the machine does meets them all.
+Each worker runs on one core of this machine, as if on a host of its own. In each round all numbers of workers have
+their turn, so that other load on the machine meets them all.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _SENTENCE = "The harbour {} watches the {} boats, and an old sailor counts {} be
 
 
 def babble(characters: int = 40_000) -> str:
-    """A text that is the same each time."""
+    """Return a made-up text, the same each time."""
     sentences = (_SENTENCE.format(n * 7 % 101, n * 31 % 97, n * 13 % 89) for n in range(characters // 50))
     return "".join(sentences)[:characters]
 
@@ -65,7 +65,7 @@ class Bench:
 
     @contextlib.contextmanager
     def workers(self, queue: str, count: int) -> Iterator[None]:
-        """Let so many serve a queue, each on one core."""
+        """Let `count` workers serve a queue within the block, each on one core."""
         self.client.flushall()
         cores = sorted(os.sched_getaffinity(0))
         processes = []
@@ -97,7 +97,7 @@ class Bench:
                 process.wait(60)
 
     def seconds(self, jobs: Sequence[Job]) -> float:
-        """From the first job that is entered to the end of the last one."""
+        """Return the seconds from the first job's entry to the last one's end."""
         return asyncio.run(self._seconds(jobs))
 
     async def _seconds(self, jobs: Sequence[Job]) -> float:
@@ -129,7 +129,7 @@ class Bench:
             await client.aclose()
 
     def trainings(self, count: int) -> list[Job]:
-        """So many, of several servers."""
+        """Return jobs for trainings, of several servers."""
         return [
             TrainJob(
                 job_id=f"t-{number}",
@@ -141,7 +141,7 @@ class Bench:
         ]
 
     def texts(self, count: int) -> list[Job]:
-        """So many, of several models in turn."""
+        """Return jobs for texts, of several models in turn."""
         return [
             GenerateJob(
                 job_id=f"g-{number}",
@@ -156,50 +156,50 @@ class Bench:
         ]
 
     def add_models(self) -> None:
-        """Models with the default network, in store and registry."""
+        """Put models with the default network into the store."""
         folder = default_model(self.work, self.text)
         for number in range(MODELS):
             ModelStore(self.settings).save(folder, f"m{number}")
 
     def register(self) -> None:
-        """Workers forget what no registry has."""
+        """Put the models into the registry: workers forget others."""
         for number in range(MODELS):
             self.client.set(keys.model(f"m{number}"), "{}")
 
 
 def measure(bench: Bench, rounds: int, trainings: int, texts: int) -> dict[str, dict[int, list[float]]]:
-    """Jobs a minute, of each kind, by the number of workers, in each round. None of a kind: it is left out."""
-    found: dict[str, dict[int, list[float]]] = {}
+    """Return the jobs a minute in each round, by kind and number of workers. A kind without jobs is left out."""
+    rates: dict[str, dict[int, list[float]]] = {}
     if trainings:
-        found["trainings"] = {count: [] for count in TRAIN_WORKERS}
+        rates["trainings"] = {count: [] for count in TRAIN_WORKERS}
     if texts:
-        found["texts"] = {count: [] for count in GENERATE_WORKERS}
+        rates["texts"] = {count: [] for count in GENERATE_WORKERS}
         bench.add_models()
     for number in range(rounds):
-        for count in found.get("trainings", ()):
+        for count in rates.get("trainings", ()):
             with bench.workers(TRAIN_QUEUE, count):
                 rate = 60 * trainings / bench.seconds(bench.trainings(trainings))
-            found["trainings"][count].append(rate)
+            rates["trainings"][count].append(rate)
             print(f"round {number + 1}: {count} train: {rate:.2f} a minute", file=sys.stderr, flush=True)
-        for count in found.get("texts", ()):
+        for count in rates.get("texts", ()):
             with bench.workers(GENERATE_QUEUE, count):
                 bench.register()
                 bench.seconds([job.model_copy(update={"job_id": f"w-{job.job_id}"}) for job in bench.texts(64)])
                 rate = 60 * texts / bench.seconds(bench.texts(texts))
-            found["texts"][count].append(rate)
+            rates["texts"][count].append(rate)
             print(f"round {number + 1}: {count} generate: {rate:.0f} a minute", file=sys.stderr, flush=True)
-    return found
+    return rates
 
 
-def table(found: dict[str, dict[int, list[float]]], machine: dict[str, Any]) -> str:
-    """The medians, and how many times those of one worker they are: the median of each round's ratio."""
+def table(measured: dict[str, dict[int, list[float]]], machine: dict[str, Any]) -> str:
+    """Return a table of the medians, and of their ratios to one worker (the median of each round's ratio)."""
     lines = [
         f"{machine['cores']} cores of {machine['cpu']}, each worker on one; load {machine.get('load', '?')}",
         "",
         "| workers | jobs a minute (median) | times one worker's (median of the rounds; least to most) |",
         "|---|---|---|",
     ]
-    for kind, rates in found.items():
+    for kind, rates in measured.items():
         for count, each in rates.items():
             ratios = [rate / alone for rate, alone in zip(each, rates[1], strict=True)]
             spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if count > 1 else ""
@@ -210,7 +210,7 @@ def table(found: dict[str, dict[int, list[float]]], machine: dict[str, Any]) -> 
 
 @contextlib.contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
-    """A Redis on a socket of its own."""
+    """Start a Redis on a socket of its own within the block."""
     socket = folder / "redis.sock"
     command = [find_redis_server(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
@@ -233,11 +233,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     machine = report.machine(Path(sys.executable))
     with tempfile.TemporaryDirectory(prefix="galvanic-scaling-") as work, redis_server(Path(work)) as url:
-        found = measure(Bench(Path(work), url), options.rounds, options.trainings, options.texts)
-    machine["load"] = [round(one, 1) for one in os.getloadavg()]
+        measured = measure(Bench(Path(work), url), options.rounds, options.trainings, options.texts)
+    machine["load"] = [round(load, 1) for load in os.getloadavg()]
     if options.out is not None:
-        options.out.write_text(json.dumps({"machine": machine, "a_minute": found}, indent=2) + "\n", "utf-8")
-    print(table(found, machine))
+        options.out.write_text(json.dumps({"machine": machine, "a_minute": measured}, indent=2) + "\n", "utf-8")
+    print(table(measured, machine))
     return 0
 
 

@@ -1,6 +1,6 @@
-"""Stands in for train workers: tells, in real events, of trainings that nobody does.
+"""Stand in for train workers: send the real events of trainings that nobody does.
 
-One machine cannot train twenty models at once; a bot that several workers serve has twenty cards all the same.
+One machine cannot train twenty models at once, but a bot with several workers has twenty live cards.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ SAMPLE_CHARS = 280
 
 
 class StandIn:
-    """Within the block, a thread tells each second how far each of the trainings has come; after it, they are over.
+    """A thread that reports progress of each training every second within the block; after it, they are cancelled.
 
     Args:
-        settings: lead to Redis.
-        client: for the jobs' events.
+        settings: those of the product.
+        client: a connection to its Redis.
         job_ids: the trainings.
-        text: samples are cut from it.
+        text: the text that samples are cut from.
 
     Attributes:
-        told: events so far.
+        told: number of events so far.
     """
 
     def __init__(self, settings: Settings, client: redis.Redis, job_ids: list[str], text: str) -> None:

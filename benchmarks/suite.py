@@ -1,4 +1,4 @@
-"""What the trainings of the suite come to together."""
+"""Summarise the trainings of the suite."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _RIVALS: tuple[tuple[str, Literal["frozen", "adaptive"], float], ...] = (
     ("ppmd_frozen", "frozen", 0.0),
     ("ppmd", "adaptive", 0.03),
 )
-"""Name in the keys, which PPMd, and by how many nats a character a text may be behind without being counted."""
+"""Name in the keys; which PPMd; nats per character by which a text may be behind without being counted."""
 
 
 def means(results: dict[str, Any]) -> Record:
-    """The means over the suite, of what stands in the results; an error for what is not there yet.
+    """Return the means over the suite, and errors for texts without results.
 
     The texts are compared with PPMd after 15 minutes from scratch.
     """
@@ -43,5 +43,5 @@ def means(results: dict[str, Any]) -> Record:
 
 
 def _parts(results: dict[str, Any]) -> list[str]:
-    """The trainings of the suite that there are results of."""
+    """Return the trainings of the suite that have results."""
     return [name for text in SUITE for name in (text, f"default-{text}") if name in results["parts"]]

@@ -1,4 +1,4 @@
-"""The texts of the measures: the book that the tutorial used, and those of the suite."""
+"""The texts of the benchmark: the book that the tutorial used, and the suite."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _PARAGRAPHS_AT_ONCE = 3_000
 
 
 def book(*, keep_licence: bool = False) -> Corpus:
-    """The book as the product resolves its name: from `CORPORA_DIR`, or downloaded once."""
+    """Return the book as the product finds it: from `CORPORA_DIR`, or downloaded once."""
     return asyncio.run(resolve(BOOK, get_settings(), keep_licence=keep_licence))
 
 
 def book_lacking() -> str:
-    """A sentence on the book and where to put it, when it is neither there nor can be downloaded; else nothing."""
+    """Say that the book is missing, and where to put it; empty if it is there or can be downloaded."""
     try:
         book()
     except UserError as error:
@@ -38,7 +38,7 @@ def book_lacking() -> str:
 
 
 def suite_lacking() -> str:
-    """A sentence on the suite's other texts that are missing, and where to put them; nothing when all are there."""
+    """Say which other texts of the suite are missing, and where to put them; empty if none is."""
     folder = get_settings().corpora_dir
     absent = [name for name in SUITE[1:] if folder is None or not (folder / "dev" / f"{name}.txt").is_file()]
     if not absent:
@@ -54,15 +54,15 @@ def _corpora() -> str:
 
 
 def processed(text: str, recipe: str, hard_wrapped: bool | None = None) -> str:
-    """A text as a recipe of characters makes it."""
+    """Return a text after a recipe's changes."""
     prepared = prepare(text, TextOptions(recipe, hard_wrapped))
     return prepared.vocabulary.decode(np.asarray(prepared.ids))
 
 
 def measure_text(name: str = BOOK) -> str:
-    """A text of the suite as recipe `char` makes it: without a book's header and licence, and without wrapping.
+    """Return a text of the suite after the changes of `char`: without a book's header, licence and wrapping.
 
-    Of the book 419,335 characters, 83 distinct, from Project Gutenberg's file of 2026.
+    The book has 419,335 characters, 83 of them distinct, in Project Gutenberg's file of 2026.
     """
     settings = get_settings()
     if name != BOOK and settings.corpora_dir is not None:
@@ -72,39 +72,39 @@ def measure_text(name: str = BOOK) -> str:
 
 
 def tutorial_text() -> str:
-    """What the tutorial learned: header and nine chapters through its own pipeline (100,551 characters)."""
-    whole = book(keep_licence=True).text
-    return processed(whole[: whole.rindex(f"\n{LAST_CHAPTER_BEFORE}") + 1], "classic")
+    """Return the tutorial's text: header and nine chapters through its pipeline (100,551 characters)."""
+    text = book(keep_licence=True).text
+    return processed(text[: text.rindex(f"\n{LAST_CHAPTER_BEFORE}") + 1], "classic")
 
 
 def parts(text: str) -> tuple[str, str]:
-    """The first 90 % of a text, to learn from, and the rest, to be scored."""
+    """Split a text into its first 90 %, to learn from, and the rest, to be scored."""
     at = len(text) * 9 // 10
     return text[:at], text[at:]
 
 
 def info(text: str, name: str = "benchmark") -> CorpusInfo:
-    """The description that a training wants of a text."""
+    """Return the facts about a text that a training needs."""
     digest = hashlib.sha256(text.encode()).hexdigest()
     return CorpusInfo(name=name, title=name, source="file", chars=len(text), sha256=digest)
 
 
 def babble(words: list[str], megabytes: float, random_seed: int = 0) -> Iterator[str]:
-    """Paragraphs of words drawn from `words`, about a megabyte at a time: a text of any size that never repeats."""
+    """Yield paragraphs of random words, about a megabyte at a time: a text of any size that never repeats."""
     random = np.random.default_rng(random_seed)
-    left = round(megabytes * 1e6)
-    while left > 0:
+    rest = round(megabytes * 1e6)
+    while rest > 0:
         drawn = random.integers(0, len(words), (_PARAGRAPHS_AT_ONCE, _WORDS_A_PARAGRAPH))
         chunk = "".join(" ".join([words[word] for word in paragraph]) + "\n\n" for paragraph in drawn.tolist())
         size = len(chunk.encode())
-        if size > left:
-            chunk = chunk.encode()[:left].decode(errors="ignore")
+        if size > rest:
+            chunk = chunk.encode()[:rest].decode(errors="ignore")
         yield chunk
-        left -= size
+        rest -= size
 
 
 def write_babble(path: Path, megabytes: float) -> None:
-    """A file of so many megabytes, of the book's words."""
+    """Write a file of so many megabytes, with random words of the book."""
     words = book().text.split()
     with path.open("w", encoding="utf-8") as file:
         for chunk in babble(words, megabytes):

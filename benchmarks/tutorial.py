@@ -1,8 +1,8 @@
-"""The tutorial that Galvanic began from, made right and otherwise as it stands: the baseline.
+"""The tutorial that Galvanic began from, with its mistakes corrected: the baseline.
 
     python -m benchmarks.tutorial TEXT.txt [EPOCHS]
 
-What had to be made right: the next characters are collected, the last LSTM gives only its last state, there is
+Corrected: the next characters are collected, the last LSTM gives only its last state, there is
 dropout between the layers, the best weights are loaded before generating, the predicted character is appended to the
 pattern, and the stop words are looked up once instead of once for every word.
 """
@@ -29,11 +29,11 @@ DROPOUT = 0.2
 BATCH = 256
 EPOCHS = 4
 CHARACTERS = 1_000
-"""How many the tutorial generates."""
+"""Characters that the tutorial generates."""
 
 
 def tokenize_words(text: str) -> str:
-    """Lower case, words only, no stop words."""
+    """Clean a text: lower case, words only, no stop words."""
     stop = stop_words()
     return " ".join(token for token in RegexpTokenizer(r"\w+").tokenize(text.lower()) if token not in stop)
 
@@ -56,7 +56,7 @@ class Patterns:
 
 
 def make_patterns(text: str, most: int | None = None) -> Patterns:
-    """Windows of a processed text; with `most` only the first so many."""
+    """Make the windows of a cleaned text. `most`: only so many, from the beginning."""
     chars = "".join(sorted(set(text)))
     number = {char: index for index, char in enumerate(chars)}
     patterns = len(text) - WINDOW if most is None else min(most, len(text) - WINDOW)
@@ -70,7 +70,7 @@ def make_patterns(text: str, most: int | None = None) -> Patterns:
 
 
 def make_model(characters: int) -> Any:
-    """The network, compiled."""
+    """Make the network, and compile it."""
     model = keras.Sequential([keras.Input((WINDOW, 1))])
     for index, units in enumerate(UNITS):
         model.add(layers.LSTM(units, return_sequences=index < len(UNITS) - 1))
@@ -81,7 +81,7 @@ def make_model(characters: int) -> Any:
 
 
 def train(model: Any, patterns: Patterns, epochs: int, folder: Path) -> None:
-    """Fit, and load the best weights."""
+    """Fit the network, and load the best weights."""
     best = folder / "best.weights.h5"
     checkpoint = keras.callbacks.ModelCheckpoint(
         str(best), monitor="loss", verbose=1, save_best_only=True, save_weights_only=True, mode="min"
@@ -102,7 +102,7 @@ def generate(model: Any, chars: str, pattern: list[int], length: int) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """The whole tutorial on a text file."""
+    """Run the tutorial on a text file."""
     if not arguments:
         print(__doc__, file=sys.stderr)
         return 2

@@ -1,7 +1,7 @@
-"""Functions compiled by Numba on their first call, kept on the disk for the next process.
+"""Compile functions with Numba, and keep the compiled code on the disk for the next process.
 
-Numba notices that the file of a function has changed, but not that of one that it calls. So what is compiled is kept
-in a folder for each state of all these files together.
+Numba notices that a function's own file has changed, but not that the file of a function that it calls has. So the code
+is kept in a folder whose name is a hash of all files with compiled functions.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def _state() -> str:
 
 
 def _folder() -> str:
-    """The first of them that can be written to; empty: none, and each process compiles for itself.
+    """Return the folder for compiled code; empty if none can be written to, and each process compiles for itself.
 
-    No folder that others can write to, such as /tmp: what is kept is run.
+    It is never a folder that other users can write to, such as /tmp, since the code in it is run.
     """
     asked, cache = os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME", "~/.cache")
     places = [Path(asked)] if asked else [Path(__file__).parent / "__pycache__", Path(cache) / "galvanic"]
@@ -45,10 +45,13 @@ KEPT_IN = _folder()
 
 
 def compiled(function: _Function) -> _Function:
-    """Releases the lock of the interpreter; a product and a sum may be rounded once. Bounds are not checked."""
+    """Compile a function with Numba, on its first call.
+
+    It releases the interpreter's lock, checks no bounds, and may round a product and a sum once (fused multiply-add).
+    """
     before, config.CACHE_DIR = config.CACHE_DIR, KEPT_IN
     try:
-        made = njit(function, nogil=True, cache=bool(KEPT_IN), error_model="numpy", fastmath={"contract"})
+        compiled_function = njit(function, nogil=True, cache=bool(KEPT_IN), error_model="numpy", fastmath={"contract"})
     finally:
         config.CACHE_DIR = before
-    return cast(_Function, made)
+    return cast(_Function, compiled_function)

@@ -1,1 +1,1 @@
-"""Many people at once: trainings and texts asked for in many servers, each followed to its end."""
+"""Put a load on the product: many people ask for trainings and texts, and each request is followed to its end."""

@@ -1,6 +1,6 @@
-"""Many people at once: `python -m benchmarks.load [--minutes 5] [--trainings 50] [--generates 2000] [--seed 1]`.
+"""Put a load on the product: `python -m benchmarks.load [--minutes 5] [--trainings 50] [--generates 2000] [--seed 1]`.
 
-Starts the whole product as `make run` does, with ten servers in the playground, and tells what became of every request.
+It starts the whole product as `make run` does, with ten servers in the playground, and reports every request's end.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from benchmarks.load.run import Load, Outcome, run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Put a load on the product; 1 when something is not as it has to be."""
+    """Put a load on the product; return 1 if there is a problem."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5.0, help="in which all of it is asked for")
+    parser.add_argument("--minutes", type=float, default=5.0, help="in which all requests come")
     parser.add_argument("--servers", type=int, default=10)
     parser.add_argument("--trainings", type=int, default=50)
     parser.add_argument("--generates", type=int, default=2_000)
-    parser.add_argument("--seed", type=int, default=1, help="by which who asks for what, and when, is drawn")
-    parser.add_argument("--quiet", type=float, default=60.0, metavar="SECONDS", help="before what is left is looked at")
+    parser.add_argument("--seed", type=int, default=1, help="random seed of the requests")
+    parser.add_argument(
+        "--quiet", type=float, default=60.0, metavar="SECONDS", help="of quiet before Redis is searched for leftovers"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the figures go, as JSON")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="is made, and kept with data and logs")
     options = parser.parse_args(arguments)
@@ -42,25 +44,25 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         with tempfile.TemporaryDirectory(prefix="galvanic-load-") as work:
             outcome = run(load, Path(work))
-    found = {"machine": report.machine(Path(sys.executable)), **outcome.to_json()}
+    results = {"machine": report.machine(Path(sys.executable)), **outcome.to_json()}
     if options.out is not None:
-        options.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+        options.out.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
     print(table(outcome))
     return int(bool(outcome.problems()))
 
 
 def table(outcome: Outcome) -> str:
-    """What there is to tell, for people."""
-    load, found = outcome.load, outcome.to_json()
+    """Return the results as lines for people."""
+    load, results = outcome.load, outcome.to_json()
     lines = [
         f"seed {load.seed}: {load.trainings} trainings and {load.generates} texts in {load.servers} servers, "
         f"asked for within {load.minutes:g} minutes",
         f"trainings: {line(ledger(outcome.trainings))}",
         f"texts:     {line(ledger(outcome.generates))}",
         f"all over after {outcome.minutes:.1f} minutes",
-        f"seconds until a text:    {_figures(found['generate_seconds'])}",
-        f"seconds until a refusal: {_figures(found['refusal_seconds'])}",
-        *(f"  {number} x {words}" for words, number in found["refusals"].items()),
+        f"seconds until a text:    {_figures(results['generate_seconds'])}",
+        f"seconds until a refusal: {_figures(results['refusal_seconds'])}",
+        *(f"  {number} x {words}" for words, number in results["refusals"].items()),
         f"largest lead of a server over another while both waited: {outcome.lead}",
         "megabytes (resident / its own)",
         *_memory(outcome),
@@ -80,7 +82,7 @@ def _memory(outcome: Outcome) -> list[str]:
             f"{sizes[part]['rss']:7.0f} / {sizes[part]['uss']:5.0f}" if part in sizes else "-"
             for sizes in outcome.memory.values()
         ]
-        lines.append(f"  {part:14}" + "".join(f"{one:>16}" for one in figures))
+        lines.append(f"  {part:14}" + "".join(f"{figure:>16}" for figure in figures))
     return lines
 
 
@@ -89,6 +91,6 @@ def _figures(seconds: dict[str, float]) -> str:
 
 
 if __name__ == "__main__":
-    # So that what it has started is stopped, too.
+    # So that the product is stopped as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())

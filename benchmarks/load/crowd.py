@@ -1,4 +1,4 @@
-"""The people of the playground: what they ask for, and what they see, over the sockets that its page uses."""
+"""The people of the playground: they ask and see the answers, over the sockets of its page."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from benchmarks.news import News
 from tests.driver.client import signed_in
 
 _PRESSABLE = 40
-"""So many texts of a channel are remembered whose buttons are pressed."""
+"""Last texts of a channel whose buttons may be pressed."""
 
 
 class NotTaken(RuntimeError):
-    """The playground did not take what a person did."""
+    """The playground refused a person's action."""
 
 
 class Crowd:
-    """Everybody, in a channel of each server.
+    """All people, in a channel of each server.
 
     Args:
-        address: of the playground, as it prints it.
-        channels: ids, by number of the server.
-        seed: by which it is drawn which buttons are pressed.
+        address: that of the playground, as it prints it.
+        channels: ids of the channels, by number of the server.
+        seed: random seed for the buttons that are pressed.
     """
 
     def __init__(self, address: str, channels: list[str], seed: int) -> None:
@@ -63,18 +63,18 @@ class Crowd:
         await self._session.close()
 
     async def wait(self, until: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until something that depends on the bot's messages is true; whether it became so in time."""
+        """Wait until a condition on the bot's messages is true; return whether that was in time."""
         return await self._news.wait(until, timeout_s)
 
     def watch_over(self) -> None:
-        """Raises what ended the watching, if anything did."""
+        """Check that all pages are still open. Raises the error that ended one, or NotTaken."""
         for reader in self._readers:
             if reader.done():
                 reader.result()
                 raise NotTaken("the playground closed a page")
 
     async def ask(self, ask: Ask, words: str) -> Request:
-        """Do what a request says; `words` follow the command's name.
+        """Make a request; `words` follow the command's name.
 
         Raises:
             NotTaken: the playground refused it.
@@ -113,7 +113,7 @@ class Crowd:
                 if data["id"] in self._messages:
                     self._messages[data["id"]].gone = time.time()
             elif data["type"] == "message" and data["message"]["author"]["bot"]:
-                # What all see is seen by the first of them.
+                # A message that all people see counts once: for the first of them.
                 mine = person == PEOPLE[0] or data["message"]["ephemeral"]
                 if mine:
                     self._take(data["message"])
@@ -135,7 +135,8 @@ class Crowd:
         self._of(seen.request_id).append(seen)
 
     def _unanswered(self, seen: Seen) -> str:
-        """Id of the oldest request of a person in a channel without an answer: that is meant by one "for" them."""
+        """Return the id of a person's oldest request without an answer in a channel, which an answer "for" them is
+        to."""
         return next(
             (
                 request.id

@@ -1,4 +1,4 @@
-"""What became of each request, as the person who asked sees it."""
+"""The end of each request, as the person who asked sees it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.measure import percentile
 
 State = Literal["pending", "finished", "failed", "cancelled", "refused", "doubled"]
 _WRITTEN = re.compile(r"galvanic:(?:again|continue|hotter|cooler):[a-z]-(\d+)")
-"""Custom ids of the buttons under a text: they tell which request it answers."""
+"""Custom ids of the buttons under a text, which name the request that it answers."""
 _TRAINING = re.compile(r"job t-(\d+)")
 _ENDS: dict[str, State] = {"Learned": "finished", "Could not learn": "failed", "Cancelled": "cancelled"}
 _REFUSALS = (
@@ -24,32 +24,32 @@ _REFUSALS = (
     "More people are asking",
     "This server is asking",
 )
-"""How the bot begins when it asks somebody to come again later."""
+"""First words of answers that ask a person to come again later."""
 _FOR = re.compile(r"^For (\w+):\s*")
-"""What an answer begins with that Discord takes only as a message of its own: whose interaction it was."""
+"""First words of an answer that Discord takes only as a message of its own: the person whose interaction it answers."""
 _READ_S = 20.0
 _TAG = re.compile(r"<[^>]+>")
 _DISCORD_EPOCH_MS = 1_420_070_400_000
 
 
 def asked_at(request_id: str) -> float:
-    """When a message or an interaction was made, seconds since the epoch: its id tells."""
+    """Return when a message or an interaction was made, by its id: seconds since the epoch."""
     return ((int(request_id) >> 22) + _DISCORD_EPOCH_MS) / 1_000
 
 
 @dataclass(eq=False)
 class Seen:
-    """A message of the bot's as it is now.
+    """The current state of a message of the bot.
 
     Attributes:
-        request_id: of what it answers: a message or an interaction.
-        channel_id: where it is.
-        at: when it was first more than "is thinking"; None: it has not been yet.
-        title: of its embed.
-        person: the name with which it begins, of whoever it is for.
-        words: all that it says.
+        request_id: the message or interaction that it answers.
+        channel_id: its channel.
+        at: when it first showed more than "is thinking"; None: not yet.
+        title: the title of its embed.
+        person: the person whose name it begins with, for whom it is.
+        words: all its words.
         presses: custom ids of the buttons that can be pressed.
-        text: it is a text, with its buttons.
+        text: whether it is a text, with its buttons.
         gone: when it was deleted.
     """
 
@@ -65,11 +65,11 @@ class Seen:
 
     @property
     def stood(self) -> bool:
-        """Whether there was time to read it."""
+        """Return whether there was time to read it."""
         return self.at is not None and (self.gone is None or self.gone - self.at > _READ_S)
 
     def show(self, message: dict[str, Any]) -> None:
-        """Take over what a frame of the playground's page tells."""
+        """Take the new state from a frame of the playground's page."""
         embeds = message["embeds"]
         self.channel_id = message["channel_id"]
         self.title = _plain(embeds[0]["title_html"]) if embeds else ""
@@ -79,8 +79,10 @@ class Seen:
         self.person = named[1].lower() if named else ""
         buttons = [item for row in message["components"] for item in row.get("components", [])]
         ids = [str(item.get("custom_id", "")) for item in buttons]
-        self.presses = tuple(one for one, item in zip(ids, buttons, strict=True) if not item.get("disabled"))
-        written = next((found[1] for found in map(_WRITTEN.fullmatch, ids) if found), None)
+        self.presses = tuple(
+            custom_id for custom_id, item in zip(ids, buttons, strict=True) if not item.get("disabled")
+        )
+        written = next((match[1] for match in map(_WRITTEN.fullmatch, ids) if match), None)
         training = _TRAINING.search(self.words)
         self.text = written is not None
         reply = (message["reply"] or {}).get("id")
@@ -91,10 +93,10 @@ class Seen:
 
 @dataclass
 class Request:
-    """Something that was asked for, and what came of it.
+    """A request and its answers.
 
     Attributes:
-        id: of the message or the interaction.
+        id: that of the message or the interaction.
         server: number of the server.
         person: who asked.
         answers: the bot's messages about it.
@@ -107,20 +109,20 @@ class Request:
 
     @property
     def shown(self) -> list[Seen]:
-        """The answers that are there."""
+        """Return the answers that could be read."""
         return [answer for answer in self.answers if answer.stood]
 
     @property
     def state(self) -> State:
-        """What the person sees."""
+        """Return the request's state, as the person sees it."""
         shown = self.shown
         if len(shown) > 1:
             return "doubled"
         if not shown:
             return "pending"
         (answer,) = shown
-        said = _FOR.sub("", answer.words).removeprefix("❌").strip()
-        if any(said.startswith(begin) for begin in _REFUSALS):
+        words = _FOR.sub("", answer.words).removeprefix("❌").strip()
+        if any(words.startswith(begin) for begin in _REFUSALS):
             return "refused"
         if answer.text:
             return "finished"
@@ -130,17 +132,17 @@ class Request:
 
     @property
     def finished(self) -> bool:
-        """Whether the person got what they asked for."""
+        """Return whether the person got the training or text."""
         return self.state == "finished"
 
     @property
     def waited_s(self) -> float:
-        """How long the person waited for the first answer."""
+        """Return the seconds that the person waited for the first answer."""
         return min(answer.at for answer in self.shown if answer.at is not None) - asked_at(self.id)
 
 
 def ledger(requests: Iterable[Request]) -> dict[str, int]:
-    """How many were asked for, refused, taken, and what became of those."""
+    """Count the requests by their ends."""
     states = Counter(request.state for request in requests)
     asked = sum(states.values())
     return {
@@ -156,17 +158,17 @@ def ledger(requests: Iterable[Request]) -> dict[str, int]:
 
 
 def refusals(requests: Iterable[Request]) -> dict[str, int]:
-    """What those were told who got nothing, with numbers left out, and how many were."""
-    told = Counter(
+    """Count the words of refusals and failures, numbers left out."""
+    counts = Counter(
         re.sub(r"`[^`]*`|\d+", "…", " ".join(request.shown[0].words.split()))
         for request in requests
         if request.state in ("refused", "failed")
     )
-    return dict(told.most_common())
+    return dict(counts.most_common())
 
 
 def waits(requests: Iterable[Request], *states: State) -> dict[str, float]:
-    """How long people waited for an answer, in seconds."""
+    """Return median, 95th percentile and maximum of the seconds that people waited."""
     waited = [request.waited_s for request in requests if request.state in states]
     if len(waited) < 2:
         return {}
@@ -174,12 +176,12 @@ def waits(requests: Iterable[Request], *states: State) -> dict[str, float]:
 
 
 def line(counts: dict[str, int]) -> str:
-    """A ledger in one line."""
+    """Write a ledger in one line."""
     return " ".join(f"{name}={number}" for name, number in counts.items())
 
 
 def unbalanced(*ledgers: dict[str, int]) -> list[str]:
-    """What a ledger must not have."""
+    """Name the counts that must be 0 and are not."""
     return [f"{counts[name]} {name}" for counts in ledgers for name in ("failed", "lost", "doubled") if counts[name]]
 
 

@@ -1,4 +1,4 @@
-"""What the processes and Redis hold, before, at the worst and after."""
+"""Measure the memory of the processes and of Redis."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from shared import keys
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 
 Sizes = dict[str, dict[str, float]]
-"""By process: megabytes resident, and of these its own alone."""
+"""Megabytes by process: resident, and of these its own alone."""
 
 
 def sizes(pids: dict[str, int]) -> Sizes:
-    """What the processes hold; of a train worker also what its child holds, which is a fresh one for each training."""
-    found: Sizes = {}
+    """Measure the processes, and the train worker's child, which is a new one for each training."""
+    measured: Sizes = {}
     for name, pid in pids.items():
         process = psutil.Process(pid)
-        found[name] = _size(process)
+        measured[name] = _size(process)
         if name == TRAIN_QUEUE:
-            found["train's child"] = _sum(process.children(recursive=True))
-    return found
+            measured["train's child"] = _sum(process.children(recursive=True))
+    return measured
 
 
-def largest(before: Sizes, now: Sizes) -> Sizes:
-    """The larger of each."""
+def largest(before: Sizes, current: Sizes) -> Sizes:
+    """Return the larger of each two sizes."""
     return {
         name: {kind: max(size, before.get(name, {}).get(kind, 0.0)) for kind, size in kinds.items()}
-        for name, kinds in now.items()
+        for name, kinds in current.items()
     }
 
 
@@ -48,12 +48,12 @@ def _sum(processes: list[psutil.Process]) -> dict[str, float]:
 
 
 def store(client: redis.Redis) -> dict[str, float]:
-    """Redis' own megabytes, and how many keys it has."""
+    """Return the megabytes and the number of keys of Redis."""
     return {"used_mb": client.info("memory")["used_memory"] / 1e6, "keys": float(client.dbsize())}
 
 
 def left(client: redis.Redis) -> dict[str, int]:
-    """What is under way or waits in Redis; nothing once all is over."""
+    """Count what runs or waits in Redis; all are 0 once all is over."""
     with client.pipeline(transaction=True) as pipe:
         pipe.hlen(keys.ACTIVE)
         pipe.scard(keys.OUTBOX)

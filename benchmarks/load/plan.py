@@ -1,4 +1,4 @@
-"""Who asks for what, where and when: drawn from a seed, so that the same load can come again."""
+"""The requests of a load: person, server, kind and time. The same random seed gives the same load."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Literal
 How = Literal["train", "message", "slash", "button"]
 PEOPLE = ("ada", "ben", "cleo", "dora")
 _HOW: dict[How, int] = {"message": 4, "slash": 3, "button": 3}
-"""How texts are asked for, by weight."""
+"""The ways to ask for a text, by weight."""
 _IMPATIENT = 0.03
-"""Share of the texts that are asked for by whoever has asked just now, within their cooldown."""
+"""Share of the texts that a person asks for right after another one, within their cooldown."""
 _AT_ONCE_S = 0.5
 
 
 @dataclass(frozen=True)
 class Ask:
-    """A request.
+    """A request to be made.
 
     Attributes:
         at: seconds after the beginning.
@@ -33,11 +33,11 @@ class Ask:
     how: How
 
 
-def draw(seed: int, seconds: float, servers: int, trainings: int, texts: int) -> list[Ask]:
-    """The requests of a load, in the order in which they come; their times are uniform in its span.
+def plan_requests(seed: int, seconds: float, servers: int, trainings: int, texts: int) -> list[Ask]:
+    """Return the requests of a load, in the order of their times, which are uniform.
 
-    Servers get the same number of trainings. Texts are asked for by everybody in turn, so that few have to wait for
-    their cooldown, but for some who are impatient.
+    Servers get the same number of trainings. All people ask for texts in turn, so that few have to wait for their
+    cooldown, except some who are impatient.
     """
     random_ = random.Random(seed)
     order = [number % servers for number in range(trainings)]

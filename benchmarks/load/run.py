@@ -1,4 +1,4 @@
-"""One load on a product of its own: asks, watches, measures, and says what came of it."""
+"""Run a load on a product of its own: make the requests, watch the answers, and measure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmarks.load import memory
 from benchmarks.load.crowd import Crowd
 from benchmarks.load.ledger import Request, asked_at, ledger, refusals, unbalanced, waits
 from benchmarks.load.memory import Sizes
-from benchmarks.load.plan import PEOPLE, Ask, How, draw
+from benchmarks.load.plan import PEOPLE, Ask, How, plan_requests
 from benchmarks.load.turns import Turns, largest_lead
 from benchmarks.models import default_model
 from benchmarks.product import Product, started
@@ -33,23 +33,23 @@ _PARTS = ("redis", "playground", "generate", "train", "bot")
 _LOOK_EVERY_S = 0.05
 _WEIGH_EVERY_S = 5.0
 _SETTLE_S = 3.0
-"""So long after the last answer nothing more may come."""
+"""Seconds after the last answer in which no other may come."""
 _ASK_AGAIN_S = 15.0
 _ANSWER_S = 120.0
 _GIVEN_UP_S = 150.0
-"""A text that is not there by then is lost: nobody waits for one longer than `Settings.generate_timeout_s`."""
-_TOLD = re.compile(r"[Tt]ry again in (\d+) s")
+"""Seconds after which a text is lost: nobody waits longer than `Settings.generate_timeout_s`."""
+_AGAIN_IN = re.compile(r"[Tt]ry again in (\d+) s")
 
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked for.
+    """The size of a load.
 
     Attributes:
-        minutes: in which all of it comes.
-        limit_minutes: when all has to be over.
-        quiet_s: how long nothing happens before what is left is looked at.
-        warm_training: make one before memory is weighed first.
+        minutes: the time in which all requests come.
+        limit_minutes: the time after which all must be over.
+        quiet_s: seconds of quiet before Redis is searched for leftovers.
+        warm_training: whether to make a training before memory is measured first.
     """
 
     seed: int
@@ -64,7 +64,7 @@ class Load:
 
 @dataclass
 class Outcome:
-    """All that there is to tell of a load."""
+    """The results of a load."""
 
     load: Load
     trainings: list[Request] = field(default_factory=list)
@@ -82,15 +82,15 @@ class Outcome:
         return largest_lead(self.turns.steps)
 
     def problems(self) -> list[str]:
-        """What must not be, in words."""
-        found = unbalanced(ledger(self.trainings), ledger(self.generates))
-        found += [f"{number} {name} left in Redis" for name, number in self.left.items() if number]
+        """Return the problems, in words."""
+        problems = unbalanced(ledger(self.trainings), ledger(self.generates))
+        problems += [f"{number} {name} left in Redis" for name, number in self.left.items() if number]
         if self.minutes > self.load.limit_minutes:
-            found.append(f"not over after {self.load.limit_minutes:g} minutes")
-        return found
+            problems.append(f"not over after {self.load.limit_minutes:g} minutes")
+        return problems
 
     def to_json(self) -> dict[str, Any]:
-        """For a file."""
+        """Return the results for a file."""
         return {
             "load": self.load.__dict__,
             "trainings": ledger(self.trainings),
@@ -117,10 +117,10 @@ def run(load: Load, work: Path, *, model: Path | None = None, environment: Mappi
     """Start a product, put the load on it, and stop it again.
 
     Args:
-        load: what is asked for.
-        work: a folder that is made, for all that is written.
-        model: folder of the model that each server has at first; None: one with the default network.
-        environment: settings other than the usual ones.
+        load: the size of the load.
+        work: a folder, which is made, for all files.
+        model: the model that each server has at first; None: one with the default network.
+        environment: settings that differ from the usual ones.
     """
     text = babble()
     (work / "corpora").mkdir(parents=True)
@@ -135,14 +135,14 @@ def run(load: Load, work: Path, *, model: Path | None = None, environment: Mappi
 
 
 def babble() -> str:
-    """Text for the models of a load."""
-    said = "the tide watches an old sailor and a gull forgets every stone of that long wall before supper"
-    return "".join(texts.babble(re.findall(r"\w+", said), 0.02))
+    """Return a text for the models of a load."""
+    words = "the tide watches an old sailor and a gull forgets every stone of that long wall before supper"
+    return "".join(texts.babble(re.findall(r"\w+", words), 0.02))
 
 
 def logged(folder: Path) -> dict[str, int]:
-    """What the parts warned of, each with how often."""
-    found: Counter[str] = Counter()
+    """Count the warnings and errors in the parts' logs."""
+    counts: Counter[str] = Counter()
     for path in folder.glob("*.log"):
         for line in path.read_text("utf-8", "replace").splitlines():
             try:
@@ -150,12 +150,12 @@ def logged(folder: Path) -> dict[str, int]:
             except ValueError:
                 continue
             if isinstance(entry, dict) and entry.get("level") in ("warning", "error", "critical"):
-                found[f"{path.stem}: {entry['level']}: {str(entry.get('event'))[:200]}"] += 1
-    return dict(found.most_common())
+                counts[f"{path.stem}: {entry['level']}: {str(entry.get('event'))[:200]}"] += 1
+    return dict(counts.most_common())
 
 
 def _servers(product: Product, number: int, model: Path, text: str) -> list[str]:
-    """Make servers with everybody in them and a model each; the ids of their channels."""
+    """Make servers with all people in them and a model each; return the ids of their channels."""
     client = PlaygroundClient(product.address)
     for place in range(number):
         owner = PEOPLE[place % len(PEOPLE)]
@@ -168,6 +168,8 @@ def _servers(product: Product, number: int, model: Path, text: str) -> list[str]
 
 
 class _Run:
+    """A run of a load, from warming up to the last measurement."""
+
     def __init__(self, load: Load, product: Product, channels: list[str]) -> None:
         self._load = load
         self._product = product
@@ -203,7 +205,8 @@ class _Run:
         return outcome
 
     async def _warm(self) -> None:
-        """Two texts in every server and a training: what the first of each loads is no leak."""
+        """Make two texts in every server and a training, so that memory that the first of each takes counts as no
+        leak."""
         await self._weigh("started")
         hows: tuple[tuple[How, str], ...] = (("message", PEOPLE[0]), ("slash", PEOPLE[1]))
         texts = [Ask(0, server, person, how) for server in range(self._load.servers) for how, person in hows]
@@ -212,13 +215,13 @@ class _Run:
             request = await self._crowd.ask(ask, TINY if ask.how == "train" else _WORDS[0])
             await self._crowd.wait(lambda request=request: request.state != "pending", _ANSWER_S)  # type: ignore[misc]
             if not request.finished:
-                raise RuntimeError(f"the first request came to nothing: {[seen.words for seen in request.answers]}")
+                raise RuntimeError(f"the first request got no result: {[seen.words for seen in request.answers]}")
         await asyncio.sleep(_SETTLE_S)
 
     async def _storm(self, begun: float) -> None:
-        """Ask for everything when its time has come."""
+        """Make all requests, each at its time."""
         load = self._load
-        for ask in draw(load.seed, 60 * load.minutes, load.servers, load.trainings, load.generates):
+        for ask in plan_requests(load.seed, 60 * load.minutes, load.servers, load.trainings, load.generates):
             await asyncio.sleep(begun + ask.at - time.monotonic())
             task = asyncio.create_task(self._train(ask) if ask.how == "train" else self._generate(ask))
             self._asking.add(task)
@@ -234,30 +237,30 @@ class _Run:
         self._outcome.generates.append(await self._crowd.ask(ask, self._random.choice(_WORDS) or "the"))
 
     async def _train(self, ask: Ask) -> None:
-        """Ask for a training, and again after a refusal, when one is told to, until it is taken."""
+        """Ask for a training, and after a refusal again at the time that it names, until it is taken."""
         while True:
             request = await self._crowd.ask(ask, TINY)
             self._outcome.trainings.append(request)
             await self._crowd.wait(functools.partial(_is_shown, request), _ANSWER_S)
             if request.state != "refused":
                 return
-            told = _TOLD.search(request.shown[0].words)
-            await asyncio.sleep(float(told[1]) if told else _ASK_AGAIN_S)
+            again_in = _AGAIN_IN.search(request.shown[0].words)
+            await asyncio.sleep(float(again_in[1]) if again_in else _ASK_AGAIN_S)
 
     async def _end(self, begun: float) -> None:
-        """Wait until all is over, or has to be."""
-        told = 0.0
+        """Wait until all is over, or the limit is reached."""
+        reported = 0.0
         while time.monotonic() - begun < 60 * self._load.limit_minutes + 30:
             self._crowd.watch_over()
             pending = sum(request.state == "pending" for request in self._outcome.trainings)
             soon = time.time() - _GIVEN_UP_S
-            texts = (one for one in self._outcome.generates if asked_at(one.id) > soon)
+            texts = (request for request in self._outcome.generates if asked_at(request.id) > soon)
             pending += sum(request.state == "pending" for request in texts)
             if not pending and not self._asking:
                 return
-            if time.monotonic() - told > 30:
-                told = time.monotonic()
-                _say(f"{told - begun:4.0f} s: {pending} without an end")
+            if time.monotonic() - reported > 30:
+                reported = time.monotonic()
+                _say(f"{reported - begun:4.0f} s: {pending} without an end")
             await asyncio.sleep(0.5)
 
     async def _look(self) -> None:
@@ -270,8 +273,8 @@ class _Run:
 
     async def _weigh_often(self) -> None:
         while True:
-            now = await asyncio.to_thread(memory.sizes, self._product.pids)
-            self._peak = memory.largest(self._peak, now)
+            sizes = await asyncio.to_thread(memory.sizes, self._product.pids)
+            self._peak = memory.largest(self._peak, sizes)
             await asyncio.sleep(_WEIGH_EVERY_S)
 
     async def _weigh(self, when: str) -> None:

@@ -1,4 +1,4 @@
-"""When each training began to wait and was begun, and how far one server was ahead of another meanwhile."""
+"""Record when each training entered the queue and began, and how far one server was ahead of another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared import keys
 
 @dataclass(frozen=True)
 class Step:
-    """A training that enters the queue, or is begun; or one that leaves it otherwise.
+    """A training that enters the queue, begins, or leaves the queue in another way.
 
     Attributes:
         at: seconds since the epoch.
@@ -29,44 +29,44 @@ class Step:
 
 
 class Turns:
-    """Looks at the queue again and again; two looks are so close together that hardly more than one thing happens."""
+    """Looks at the queue often enough that hardly more than one thing happens between two looks."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self._guilds: dict[str, str] = {}
         self._waiting: set[str] = set()
 
-    def look(self, client: redis.Redis, now: float) -> None:
-        """Note what has changed since the last look."""
+    def look(self, client: redis.Redis, at: float) -> None:
+        """Record the changes since the last look. `at`: the time, in seconds since the epoch."""
         active = cast(dict[bytes, bytes], client.hgetall(keys.ACTIVE))
         with client.pipeline(transaction=True) as pipe:
             for name in active:
                 pipe.hget(keys.job(name.decode()), "state")
             states = dict(zip(active, cast(list[bytes | None], pipe.execute()), strict=True))
         self._guilds |= {job.decode(): owner.decode().partition(":")[0] for job, owner in active.items()}
-        there = {job.decode() for job, state in states.items() if state == b"waiting"}
+        waiting = {job.decode() for job, state in states.items() if state == b"waiting"}
         begun = {job.decode() for job, state in states.items() if state == b"begun"}
-        known = {step.job_id for step in self.steps if step.what == "enters"}
-        for job_id in sorted(self._waiting - there):
-            self._add(now, job_id, "begins" if job_id in begun else "leaves")
-        for job_id in sorted((there | begun) - known):
-            self._add(now, job_id, "enters")
+        entered = {step.job_id for step in self.steps if step.what == "enters"}
+        for job_id in sorted(self._waiting - waiting):
+            self._add(at, job_id, "begins" if job_id in begun else "leaves")
+        for job_id in sorted((waiting | begun) - entered):
+            self._add(at, job_id, "enters")
             if job_id in begun:  # it was never seen to wait: the queue was empty
-                self._add(now, job_id, "begins")
-        for job_id in sorted(there & known - self._waiting):  # its worker gave it back
-            self._add(now, job_id, "enters")
-        self._waiting = there
+                self._add(at, job_id, "begins")
+        for job_id in sorted(waiting & entered - self._waiting):  # it waits again
+            self._add(at, job_id, "enters")
+        self._waiting = waiting
 
-    def _add(self, now: float, job_id: str, what: str) -> None:
-        self.steps.append(Step(now, job_id, self._guilds.get(job_id, ""), what))
+    def _add(self, at: float, job_id: str, what: str) -> None:
+        self.steps.append(Step(at, job_id, self._guilds.get(job_id, ""), what))
 
     def begun(self) -> dict[str, list[float]]:
-        """By server: when its trainings began, first to last."""
-        found: dict[str, list[float]] = {}
+        """Return when each server's trainings began, in order."""
+        times: dict[str, list[float]] = {}
         for step in self.steps:
             if step.what == "begins":
-                found.setdefault(step.guild_id, []).append(step.at)
-        return found
+                times.setdefault(step.guild_id, []).append(step.at)
+        return times
 
 
 def largest_lead(steps: list[Step]) -> int:
@@ -82,6 +82,8 @@ def largest_lead(steps: list[Step]) -> int:
                     leads[pair] += 1 if step.guild_id == pair[0] else -1
                     largest = max(largest, abs(leads[pair]))
         waiting[step.guild_id] += 1 if step.what == "enters" else -1
-        both = [pair for pair in itertools.combinations(sorted(waiting), 2) if all(waiting[one] > 0 for one in pair)]
+        both = [
+            pair for pair in itertools.combinations(sorted(waiting), 2) if all(waiting[guild] > 0 for guild in pair)
+        ]
         leads = {pair: leads.get(pair, 0) for pair in both}
     return largest

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.record import Context
 
-# All others are trainings of `quality`.
+# All parts that are not here are trainings of `quality`.
 _WHERE = {
     "sample": "writing:sample",
     "generate": "writing:generate",
@@ -33,12 +33,12 @@ _WHERE = {
 
 
 def find(part: str) -> Callable[[Context], None]:
-    """The function of a part; importing it may import TensorFlow.
+    """Return the function of a part; importing it may import TensorFlow.
 
     Raises:
         KeyError: there is no such part.
     """
     module, name = _WHERE.get(part, "quality:").split(":")
-    found: Any = importlib.import_module(f"benchmarks.parts.{module}")
-    function: Callable[[Context], None] = getattr(found, name) if name else found.training(part)
+    imported: Any = importlib.import_module(f"benchmarks.parts.{module}")
+    function: Callable[[Context], None] = getattr(imported, name) if name else imported.training(part)
     return function

@@ -1,4 +1,4 @@
-"""How fast the bot answers, what it takes, and how steadily its event loop runs: the whole product, locally."""
+"""Measure the bot within the whole product: how fast it answers, its memory, and the pauses of its event loop."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ CHANNELS = 20
 BURST = 200
 CARDS = 20
 TEXT = "harbour"
-"""Name of the text whose trainings are told of."""
+"""Name of the text of the trainings."""
 _ANSWER_S = 60.0
 _UNTIMED, _UNTIMED_BURST = 5, 64
 _SETTLE_S = 3.0
-"""So long after the last answer nothing more may come."""
+"""Seconds after the last answer in which no other may come."""
 _ENVIRONMENT = {
     **{f"{what}_COOLDOWN_S": "0" for what in ("TRAIN", "GENERATE", "CHAT")},
     **{f"TRAIN_JOBS_PER_{whose}": "50" for whose in ("USER", "SERVER")},
@@ -46,7 +46,7 @@ _WRITERS = ("ada", "ben")
 
 
 def bot(context: Context) -> None:
-    """Requests one after another, two hundred at once, twenty live cards, and starts."""
+    """Measure starts, requests one after another, two hundred at once, and twenty live cards."""
     folder = context.work / "bot"
     (folder / "corpora").mkdir(parents=True)
     text = texts.book().text[:50_000]
@@ -69,7 +69,7 @@ def bot(context: Context) -> None:
 
 
 def _starts(context: Context, product: Product, times: int) -> None:
-    """From the start of the process until the bot says that it is ready; the first sends its commands to Discord."""
+    """Time starts, from the process to the log event `ready`. The first start sends the commands to Discord."""
     taken = []
     for _ in range(times + 1):
         process = product.start("bot")
@@ -99,7 +99,7 @@ class Answered:
 
     @property
     def seconds(self) -> float:
-        """What the person waited."""
+        """Return the seconds that the person waited."""
         return self.shown - self.posted
 
 
@@ -134,7 +134,7 @@ async def _one(seen: Channels, channel: str, person: str) -> Sent:
 async def _burst(seen: Channels, turns: list[tuple[str, str]]) -> list[Sent]:
     """Ask for many texts at once and wait until all are there, or the time is up."""
     sent = await asyncio.gather(*(seen.write(f"!generate {SEED}", channel, person) for channel, person in turns))
-    await seen.wait(lambda: all(seen.answered(one) for one in sent), _ANSWER_S)
+    await seen.wait(lambda: all(seen.answered(request) for request in sent), _ANSWER_S)
     return sent
 
 
@@ -168,8 +168,8 @@ def _tell_answers(context: Context, answers: list[Answered]) -> None:
 
 
 def _tell_burst(context: Context, product: Product, seen: Channels, sent: list[Sent], begun: float) -> None:
-    lost = [seen.replies(one) for one in sent if not seen.answered(one)]
-    doubled = sum(len(seen.replies(one)) > 1 for one in sent)
+    lost = [seen.replies(request) for request in sent if not seen.answered(request)]
+    doubled = sum(len(seen.replies(request)) > 1 for request in sent)
     record = context.record
     record.values |= {"bot.burst200_lost": len(lost), "bot.burst200_doubled": doubled}
     if lost or doubled:
@@ -178,7 +178,7 @@ def _tell_burst(context: Context, product: Product, seen: Channels, sent: list[S
             f"of {len(sent)} requests {len(lost)} got no text, {doubled} several replies; the bot showed: {shown}"
         )
         return
-    answered = [_answered(product, seen, one) for one in sent]
+    answered = [_answered(product, seen, request) for request in sent]
     waited = [answer.seconds for answer in answered]
     record.values["bot.burst200_p95_s"] = percentile(waited, 95)
     record.raw |= {
@@ -193,7 +193,7 @@ def _tell_burst(context: Context, product: Product, seen: Channels, sent: list[S
 
 
 async def _cards(context: Context, product: Product, channels: list[str], text: str, lines: Path) -> None:
-    """Twenty cards of trainings that go on, and how long the loop stood still meanwhile."""
+    """Measure the pauses of the event loop while twenty cards of trainings are edited."""
     seconds = 15.0 if context.quick else 60.0
     async with Channels(product.address) as seen:
         asked = [
@@ -231,7 +231,7 @@ async def _cards(context: Context, product: Product, channels: list[str], text: 
 
 
 async def card_of(client: redis.Redis, job_id: str) -> str:
-    """The id of the message that shows a training.
+    """Return the id of the message that shows a training.
 
     Raises:
         RuntimeError: there is none.
@@ -245,11 +245,11 @@ async def card_of(client: redis.Redis, job_id: str) -> str:
 
 
 def every(lines: Path, name: str, begun: float = 0.0, ended: float = math.inf) -> list[float]:
-    """What a probe measured in the seconds that ended within a span of time."""
-    found = [json.loads(line) for line in lines.read_text("utf-8").splitlines()]
-    return [float(line[name]) for line in found if begun + 1 <= line["at"] <= ended]
+    """Return a measurement of a probe for each second that ended within a span of time."""
+    seconds = [json.loads(line) for line in lines.read_text("utf-8").splitlines()]
+    return [float(line[name]) for line in seconds if begun + 1 <= line["at"] <= ended]
 
 
 def largest(lines: Path, name: str, begun: float = 0.0, ended: float = math.inf) -> float:
-    """The largest of `every`."""
+    """Return the largest of `every`."""
     return max(every(lines, name, begun, ended))

@@ -1,4 +1,4 @@
-"""What a GPU brings: the engine's steps and cuDNN's own LSTM, in several batches and precisions."""
+"""Measure a GPU: the engine's steps and cuDNN's own LSTM, in several batches and precisions."""
 
 from __future__ import annotations
 
@@ -31,19 +31,20 @@ Products = Literal["TF32", "float32", "float16"]
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is tried: LSTM units of the large network, batches, steps of each, minutes of each training."""
+    """The size of the measurement: LSTM units of the large network, batches, steps of each, minutes of each
+    training."""
 
     large: tuple[int, ...]
     batches: tuple[int, ...]
     steps: int
     minutes: tuple[float, ...]
-    speed_s: float  # after which no further speed is measured, so that the whole keeps to its ten minutes
+    speed_s: float  # seconds after which no further speed is measured, to end within ten minutes
 
 
 WHOLE = Scale((1_024, 1_024), (128, 256, 512, 1_024), 20, (1, 5), 150)
 TINY = Scale((24, 24), (4, 8), 2, (0.05,), math.inf)
 _UNTIMED = 3
-"""Steps that compile."""
+"""Steps that compile, and are not timed."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Speed:
 
 
 def plans(text: str, work: Path, scale: Scale, tiny: bool) -> tuple[dict[str, Plan], Prepared]:
-    """The default's plan, one with a large network, and the text as both read it."""
+    """Return the default's plan and one with a large network, by name, and the prepared text."""
     plan, prepared = default_plan(text, texts.info(text), work)
     if tiny:
         plan = _of_units(plan, (16,))
@@ -82,10 +83,10 @@ def _of_units(plan: Plan, units: tuple[int, ...]) -> Plan:
     return plan.model_copy(update={"network": plan.network.model_copy(update={"units": units, "members": 1})})
 
 
-def speeds(wanted: dict[str, Plan], prepared: Prepared, scale: Scale) -> Iterator[Speed]:
-    """Each network in each batch with TF32, and in the second batch without it and in 16 bits."""
+def speeds(networks: dict[str, Plan], prepared: Prepared, scale: Scale) -> Iterator[Speed]:
+    """Measure each network in each batch with TF32, and in the second batch without it and in 16 bits."""
     begun = time.monotonic()
-    for name, plan in wanted.items():
+    for name, plan in networks.items():
         tried: list[tuple[int, Products]] = [(batch, "TF32") for batch in scale.batches]
         for batch, products in (*tried, (scale.batches[1], "float32"), (scale.batches[1], "float16")):
             if time.monotonic() - begun > scale.speed_s:
@@ -106,12 +107,12 @@ def _speed(name: str, plan: Plan, prepared: Prepared, products: Products, steps:
         tf.config.experimental.reset_memory_stats("GPU:0")
     network, chars = plan.network, plan.batch * plan.length
     if products == "float16":
-        whole = _median(_plain(network, plan.batch, plan.length), steps) * network.members
+        step_s = _median(_plain(network, plan.batch, plan.length), steps) * network.members
     else:
-        whole = _median(Steps(make_learner(plan, prepared, 1), plan.learning_rate), steps)
+        step_s = _median(Steps(make_learner(plan, prepared, 1), plan.learning_rate), steps)
     memory = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e6 if cards else None
     alone = _median(_layer_alone(network, plan.batch, plan.length, products), steps) * network.members
-    return Speed(name, plan.batch, products, chars / whole, alone / whole, memory)
+    return Speed(name, plan.batch, products, chars / step_s, alone / step_s, memory)
 
 
 def _median(step: Callable[[], object], steps: int) -> float:
@@ -125,7 +126,7 @@ def _dtype(products: Products) -> str:
 
 
 def _layer_alone(network: NetworkConfig, batch: int, length: int, products: Products) -> Callable[[], object]:
-    """Forward and backward through Keras' LSTM layers of the network's shape, of one member, and nothing else."""
+    """Return a step forward and backward through Keras' LSTM layers alone, of the shape of one member."""
     layers = [keras.layers.LSTM(units, return_sequences=True, dtype=_dtype(products)) for units in network.units]
     sequences = tf.random.normal((batch, length, network.embedding or network.vocabulary))
 
@@ -145,7 +146,7 @@ def _layer_alone(network: NetworkConfig, batch: int, length: int, products: Prod
 
 
 def _plain(network: NetworkConfig, batch: int, length: int) -> Callable[[], object]:
-    """A training step of the network in Keras alone, in 16 bits where Keras' policy has them."""
+    """Return a training step of the network in Keras alone, in 16 bits where Keras' policy has them."""
     mixed = _dtype("float16")
     model = keras.Sequential(
         [
@@ -163,7 +164,8 @@ def _plain(network: NetworkConfig, batch: int, length: int) -> Callable[[], obje
 
 
 def quality(text: str, work: Path, minutes: float) -> float:
-    """Nats a character on the last tenth of a text after so many minutes with its first nine tenths."""
+    """Train on the first nine tenths of a text for so many minutes; return the loss on the rest, in nats per
+    character."""
     tf.config.experimental.enable_tensor_float_32_execution(True)
     first, last = texts.parts(text)
     out = work / f"gpu-{minutes:g}"

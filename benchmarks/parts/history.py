@@ -1,4 +1,4 @@
-"""How fast the messages of channels become the text of a transcript. No TensorFlow."""
+"""Measure how fast the messages of channels are cleaned. Without TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from tests.driver.history import small_talk
 
 MESSAGES = 20_000
 PAGE = 100
-"""Messages in one reply of Discord, which are cleaned in a row."""
+"""Messages in one reply of Discord, which are cleaned at once."""
 
 
 def clean(context: Context) -> None:
-    """Megabytes of UTF-8 chat per second, cleaned in pages; and of those messages alone that are not merely words."""
+    """Measure megabytes of UTF-8 chat per second, cleaned in pages: of all messages, and of those that cleaning
+    changes."""
     contents = [message.content for message in small_talk(MESSAGES)]
     changed = [content for content in contents if cleaned(content) != content]
     texts = {"all": contents, "changed": changed}

@@ -1,4 +1,4 @@
-"""How good the models are, and how soon."""
+"""Measure how good models are, and how soon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks import texts, tutorial
 from benchmarks.keys import SUITE, default_key, nats_key
 from benchmarks.measure import medians
-from benchmarks.models import Made, Snapshot, Snapshots, Watcher, watched
+from benchmarks.models import LearnerOfTraining, Snapshot, Snapshots, Watcher, capture_learner
 from benchmarks.parts.steps import FitTimes
 from benchmarks.record import Context
 from galvanic.generate import TextModel, load_model
@@ -22,14 +22,14 @@ from galvanic.training import train
 
 TWO_NATS = 2.0
 TWO_NATS_MINUTES = 1.0
-"""What a person who wants a model of the tutorial's text at once would type: `--minutes 1`; here from nothing."""
+"""Time limit of the training on the tutorial's text, as for a person who wants a model at once; from random weights."""
 SNAPSHOT_EVERY_S = 1.0
 FIT_STEPS = 7
 
 
 @dataclass(frozen=True)
 class Training:
-    """A text whose first nine tenths are learned, how, and the key of what the rest then costs."""
+    """A text whose first nine tenths are learned, the training's options, and the key of the loss on the rest."""
 
     text: str
     key: str
@@ -37,17 +37,17 @@ class Training:
 
 
 def scratch(minutes: float) -> TrainOptions:
-    """Of a training that knows nothing but its text."""
+    """Return the options of a training from random weights."""
     return TrainOptions(minutes=minutes, start="none")
 
 
 def starter(text: str, minutes: float) -> Training:
-    """One that begins with the starter, whatever its text."""
+    """Return a training from the starter."""
     key = nats_key(text).replace("_nats", f"_starter_nats_{minutes:g}min")
     return Training(text, key, TrainOptions(minutes=minutes, start="starter"))
 
 
-# By part. Without any option a training takes 8 minutes, and decides itself what to begin with.
+# By part. Without options a training takes 8 minutes, and begins with the starter if that helps the text.
 TRAININGS: dict[str, Training] = {
     "frankenstein-30s": Training("frankenstein", "quality.frankenstein_nats_30s", scratch(0.5)),
     "frankenstein-2min": Training("frankenstein", "quality.frankenstein_nats_2min", scratch(2)),
@@ -59,28 +59,28 @@ TRAININGS: dict[str, Training] = {
 
 
 def training(part: str) -> Callable[[Context], None]:
-    """What a part does that is a training.
+    """Return the function of a part that is a training.
 
     Raises:
         KeyError: there is no such part.
     """
-    return functools.partial(_measure, wanted=TRAININGS[part])
+    return functools.partial(_measure, chosen=TRAININGS[part])
 
 
-def _measure(context: Context, wanted: Training) -> None:
-    """Learn the first 90 % of a text, then score the rest once, with the model as it is: nats a character."""
-    key = wanted.key
-    first, last = texts.parts(texts.measure_text(wanted.text))
+def _measure(context: Context, chosen: Training) -> None:
+    """Learn the first 90 % of a text, then score the rest once, in nats per character, without learning from it."""
+    key = chosen.key
+    first, last = texts.parts(texts.measure_text(chosen.text))
     out = context.work / key
     begun = time.monotonic()
-    result = train(first, wanted.options, texts.info(first), out=out, hooks=Watcher(), starter=STARTER_FILE)
-    whole = time.monotonic() - begun
+    result = train(first, chosen.options, texts.info(first), out=out, hooks=Watcher(), starter=STARTER_FILE)
+    train_s = time.monotonic() - begun
     begun = time.monotonic()
     score = load_model(out).score(last)
     context.record.values[key] = score.nats_per_char
     context.record.raw |= {
         f"{key}.train_seconds": result.seconds,
-        f"{key}.seconds_with_start_and_end": whole,
+        f"{key}.seconds_with_start_and_end": train_s,
         f"{key}.score_seconds": time.monotonic() - begun,
         f"{key}.epochs": result.epochs,
         f"{key}.own_heldout_nats": result.heldout_loss,
@@ -92,16 +92,17 @@ def _measure(context: Context, wanted: Training) -> None:
 
 
 def frankenstein_starter(context: Context) -> None:
-    """The book after 2 and after 15 minutes from the starter: more time is never to be worse."""
+    """Measure the book after 2 and after 15 minutes from the starter: more time must not be worse."""
     trainings = [starter(texts.BOOK, minutes) for minutes in (2, 15)]
-    for wanted in trainings:
-        _measure(context, wanted)
-    short, long = (context.record.values[wanted.key] for wanted in trainings)
+    for chosen in trainings:
+        _measure(context, chosen)
+    short, long = (context.record.values[chosen.key] for chosen in trainings)
     context.record.values["quality.frankenstein_starter_15min_over_2min"] = long / short
 
 
 def two_nats(context: Context) -> None:
-    """Seconds until our default scores 2.0 nats on what it was not shown, over one epoch of the tutorial's network."""
+    """Measure the seconds until our default has 2.0 nats on new text, over those of an epoch of the tutorial's
+    network."""
     first, last = texts.parts(texts.tutorial_text())
     patterns = tutorial.make_patterns(first, most=FIT_STEPS * tutorial.BATCH)
     model = tutorial.make_model(len(set(first)))
@@ -116,13 +117,13 @@ def two_nats(context: Context) -> None:
     fit()
     out = context.work / "two-nats"
     options = scratch(TWO_NATS_MINUTES)
-    made = Made()
-    hooks = Snapshots(SNAPSHOT_EVERY_S, made)  # the clock starts
-    with watched(made):
+    captured = LearnerOfTraining()
+    hooks = Snapshots(SNAPSHOT_EVERY_S, captured)  # the clock starts
+    with capture_learner(captured):
         train(first, options, texts.info(first), out=out, hooks=hooks)
     fit()
 
-    found, scores = first_at_most(TWO_NATS, hooks.taken, out, last)
+    snapshot, scores = first_at_most(TWO_NATS, hooks.taken, out, last)
     epoch = steps * medians({"fit": times})["fit"]
     record = context.record
     record.raw |= {
@@ -133,29 +134,28 @@ def two_nats(context: Context) -> None:
         "quality.two_nats_scored_at_s": [hooks.taken[index].seconds for index in sorted(scores)],
         "quality.two_nats_scores": [scores[index] for index in sorted(scores)],
     }
-    if found is None:
+    if snapshot is None:
         best = min(scores.values(), default=math.inf)
         raise RuntimeError(f"the training ended before it scored {TWO_NATS} nats: it came to {best:.3f}")
-    record.raw["quality.two_nats_s"] = found.seconds
-    record.values["quality.two_nats_over_tutorial_epoch"] = found.seconds / epoch
+    record.raw["quality.two_nats_s"] = snapshot.seconds
+    record.values["quality.two_nats_over_tutorial_epoch"] = snapshot.seconds / epoch
 
 
 def first_at_most(
     nats: float, snapshots: list[Snapshot], folder: Path, text: str
 ) -> tuple[Snapshot | None, dict[int, float]]:
-    """The first of the snapshots that scores at most so many nats a character, found by halving.
+    """Find the first snapshot that has at most so many nats per character, by bisection.
 
-    Where the scores waver around the value the one that is found may be a later one, never an earlier one: each is
-    scored itself.
+    If the scores waver around that value, it may be a later one, and never an earlier one.
 
     Args:
-        nats: to be reached.
+        nats: the loss to be reached.
         snapshots: weights in the order of time.
-        folder: of the finished model, which says how to read a text.
-        text: to be scored.
+        folder: the file of the finished model, which says how to read a text.
+        text: the text to be scored.
 
     Returns:
-        The snapshot, None when even the last is not good enough; and all scores by index.
+        The snapshot, or None if even the last is not good enough; and all scores by index.
     """
     description, _, windows, _ = load(folder)
     scores: dict[int, float] = {}

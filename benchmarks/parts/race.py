@@ -1,4 +1,4 @@
-"""How soon the engine foresees a text well, against PyTorch with the same network and plan."""
+"""Measure how soon the engine predicts a text well, against PyTorch with the same network and plan."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from galvanic.text import Prepared
 
 NATS = 1.35
 EPOCHS = 10
-"""By epochs, so that both see the same: the network of somebody who names them, and the dropout for so many."""
+"""Epochs of the training, by which its network and its dropout are chosen."""
 Curve = list[tuple[float, float]]
-"""Seconds of learning, and held-out nats a character after them."""
+"""Seconds of learning, and the held-out loss in nats per character after them."""
 
 
 def race(context: Context) -> None:
-    """Seconds of learning until 1.35 nats on the held-out part of the book's first nine tenths, epochs in turn.
+    """Measure the seconds of learning until 1.35 nats on the held-out part of the book's first nine tenths.
 
-    Both begin from the same weights and learn at the same rates with the same dropout. The first step's compilation is
-    in our time; what it takes to judge an epoch is in neither.
+    Both run an epoch in turn, from the same weights, at the same rates and with the same dropout. Our time includes the
+    compilation of the first step; neither includes judging an epoch.
     """
     first, _ = texts.parts(texts.measure_text())
     plan, prepared = default_plan(first, texts.info(first), context.work, TrainOptions(epochs=EPOCHS, start="none"))
@@ -57,7 +57,7 @@ def race(context: Context) -> None:
 
 
 def crossing(curve: Curve, nats: float) -> float:
-    """Seconds until a curve comes down to so many nats, straight between its points.
+    """Return the seconds until a curve comes down to so many nats, interpolated between its points.
 
     Raises:
         RuntimeError: it never does.
@@ -81,7 +81,7 @@ def _learns(work: Path, plan: Plan, prepared: Prepared, learner: Learner) -> dic
 
 
 def _rates(plan: Plan, steps: int) -> Iterator[list[float]]:
-    """The learning rates of each epoch's steps, as the trainer paces them."""
+    """Yield the learning rates of each epoch's steps, as in a training."""
     pace = Pace(plan, steps, EPOCHS, None)
     at = pace.position
     for at.epoch in range(1, EPOCHS + 1):

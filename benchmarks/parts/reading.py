@@ -1,4 +1,4 @@
-"""What it takes the bot to read a channel: processor time, memory, and how steadily its event loop runs meanwhile."""
+"""Measure how the bot reads a channel: processor time, memory, and the pauses of its event loop."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ CHANNEL = "busy"
 _WAIT_S = 600.0
 _ASK_EVERY_S = 2.0
 _PEOPLE = ("ada", "ben", "cleo")
-"""Of the four who talk in the channel, those who agreed."""
+"""The people who agreed, of four who talk in the channel."""
 _ENVIRONMENT = {"CHANNEL_TRAINING": "opt-in", "TRAIN_COOLDOWN_S": "0", "GENERATE_COOLDOWN_S": "0"}
 
 
 def reading(context: Context) -> None:
-    """A long channel against the local Discord, which answers at once; people ask for something meanwhile."""
+    """Measure a long channel in the local Discord, which answers at once, while people ask for something."""
     messages = QUICK_MESSAGES if context.quick else MESSAGES
     folder = context.work / "reading"
     with started(folder / "data", _ENVIRONMENT) as product:
@@ -107,7 +107,7 @@ def _read(
 
 
 def _bytes(connection: redis.Redis, transcript_id: str) -> Iterator[int]:
-    """What the lists of a transcript take in Redis."""
+    """Yield the bytes of each list of a transcript in Redis."""
     for key in (keys.transcript_text, keys.transcript_index, keys.transcript_authors):
         yield cast(int, connection.memory_usage(key(transcript_id), samples=0))
 

@@ -1,4 +1,4 @@
-"""What the choices of a training and of a text are worth: the figures of docs/recipes.md."""
+"""Measure the effect of options of a training and of a text: the figures of docs/recipes.md."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from shared.corpora import resolve
 from shared.settings import get_settings
 
 BOOK_EPOCHS, BOOK_UNITS = 6, 256
-"""Enough for words and a little of the voice. By epochs, as below: so nothing depends on what else the machine does."""
+"""The training on the book: enough for words and some style. By epochs, so that the machine's speed doesn't matter."""
 SHORT_CHARS, SHORT_SCORED, SHORT_EPOCHS = 15_000, 5_000, 15
-"""Of Python's language reference, the text that needs no network: learned, scored behind it, how often it is read."""
+"""The short text, from Python's language reference: characters to learn, characters to score after them, epochs."""
 SEED = "It was a dreary night of November, and"
 TEXTS, CHARS, SHOWN = 40, 500, 200
-"""Written in each setting, characters of each, and how many of the first are kept to be shown."""
+"""Texts for each setting, characters of each, and characters of the first that are kept as a sample."""
 SETTINGS: dict[str, WriteRequest] = {
     **{
         f"temperature_{tenths:02d}": WriteRequest(seed=SEED, length=CHARS, temperature=tenths / 10, min_p=0)
@@ -33,12 +33,12 @@ SETTINGS: dict[str, WriteRequest] = {
     "top_p": WriteRequest(seed=SEED, length=CHARS, temperature=1.0, top_p=0.9, min_p=0),
     "min_p": WriteRequest(seed=SEED, length=CHARS, temperature=1.0, min_p=0.05),
 }
-"""By the middle of their keys, the temperature in tenths."""
+"""The settings, by their names in the keys; temperatures are in tenths."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 def settings(context: Context) -> None:
-    """What is written at several temperatures, and with the unlikely left out."""
+    """Measure texts at several temperatures, with top-p and with min-p."""
     first, last = texts.parts(texts.measure_text())
     model = load_model(_book_model(context.work, first))
     context.record.values["recipes.book_nats"] = model.score(last).nats_per_char
@@ -46,7 +46,7 @@ def settings(context: Context) -> None:
 
 
 def short_text(context: Context) -> None:
-    """A short text learned alone, and after the book."""
+    """Measure the loss on a short text that is learned alone, and one that is learned after the book."""
     book = _book_model(context.work, texts.parts(texts.measure_text())[0])
     reference = texts.processed(asyncio.run(resolve("python-docs", get_settings())).text, "char")
     learned, scored = reference[:SHORT_CHARS], reference[SHORT_CHARS : SHORT_CHARS + SHORT_SCORED]
@@ -58,7 +58,7 @@ def short_text(context: Context) -> None:
 
 
 def _book_model(work: Path, learned: str) -> Path:
-    """The folder of a model of the book, made once for both parts."""
+    """Return the file of a model of the book, which is trained once for both parts."""
     folder = work / "book-model"
     if not folder.is_file():
         options = TrainOptions(epochs=BOOK_EPOCHS, units=BOOK_UNITS)
@@ -67,14 +67,14 @@ def _book_model(work: Path, learned: str) -> Path:
 
 
 def _write_in_each(context: Context, model: TextModel, learned: str) -> None:
-    """What is written in each setting: the share of its words that the learned text has, and of what is copied."""
-    known = {word.lower() for word in _WORD.findall(learned)}
+    """Measure texts in each setting: shares of words that the learned text has, and of copied characters."""
+    vocabulary = {word.lower() for word in _WORD.findall(learned)}
     for name, request in SETTINGS.items():
         written = _written(model, request)
         words = [word.lower() for text in written for word in _WORD.findall(text)[:-1]]  # the last may be cut off
         key = f"recipes.{name}"
         context.record.values |= {
-            f"{key}_known_words": sum(word in known for word in words) / len(words),
+            f"{key}_known_words": sum(word in vocabulary for word in words) / len(words),
             f"{key}_distinct_words": len(set(words)) / len(words),
             f"{key}_copied": copy_score(written, [learned]).share,
         }

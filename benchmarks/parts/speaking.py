@@ -1,4 +1,4 @@
-"""What speaking by chance in a busy channel costs the bot: how fast it answers meanwhile, and what memory it takes."""
+"""Measure the bot while it speaks in a busy channel: how fast it answers, and its memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ A_SECOND = 50
 """Messages in the busy channel."""
 MESSAGES = 100_000
 SETTLED = 20_000
-"""Messages after which memory is first looked at: by then all is imported and every buffer has its size."""
+"""Messages before memory is measured first: by then all is imported, and buffers have their size."""
 _ANSWER_S = 60.0
 _AT_ONCE = 32
 _ENVIRONMENT = {f"{what}_COOLDOWN_S": "0" for what in ("TRAIN", "GENERATE", "CHAT")}
@@ -70,7 +70,7 @@ async def _answers(context: Context, product: Product, plaza: str, office: str) 
 
 
 async def _memory(context: Context, product: Product, plaza: str, office: str) -> None:
-    """Megabytes that the bot's process grew by between the first messages and the last."""
+    """Measure the megabytes that the bot's process grows by from the first messages to the last."""
     messages, settled = (MESSAGES // 10, SETTLED // 10) if context.quick else (MESSAGES, SETTLED)
     bot = psutil.Process(product.pids["bot"])
     begun = time.monotonic()
@@ -94,7 +94,7 @@ async def _choose(seen: Channels, channel: str, how: str) -> None:
 
 
 async def _ask(seen: Channels, channel: str) -> float:
-    """Seconds until a text was there."""
+    """Ask for a text; return the seconds until it was there."""
     sent = await seen.write(f"!generate {SEED}", channel, "ada")
     if not await seen.wait(lambda: seen.answered(sent), _ANSWER_S):
         raise RuntimeError(f"no text after {_ANSWER_S:g} s")
@@ -103,14 +103,14 @@ async def _ask(seen: Channels, channel: str) -> float:
 
 @contextlib.asynccontextmanager
 async def _crowd(seen: Channels, channel: str) -> AsyncIterator[None]:
-    """So many messages a second meanwhile."""
+    """Write `A_SECOND` messages a second within the block."""
     writing: set[asyncio.Task[Sent]] = set()
 
     async def write() -> None:
         begun = time.monotonic()
         for number in itertools.count():
             await asyncio.sleep(max(0.0, begun + number / A_SECOND - time.monotonic()))
-            task = asyncio.create_task(seen.write(_said(number), channel, "ben"))
+            task = asyncio.create_task(seen.write(_message(number), channel, "ben"))
             writing.add(task)
             task.add_done_callback(writing.discard)
 
@@ -123,15 +123,15 @@ async def _crowd(seen: Channels, channel: str) -> AsyncIterator[None]:
 
 
 async def _write_all(seen: Channels, channel: str, count: int) -> None:
-    """As fast as the playground takes them."""
+    """Write messages as fast as the playground takes them."""
     numbers = iter(range(count))
 
     async def write() -> None:
         for number in numbers:
-            await seen.write(_said(number), channel, "ben")
+            await seen.write(_message(number), channel, "ben")
 
     await asyncio.gather(*(write() for _ in range(_AT_ONCE)))
 
 
-def _said(number: int) -> str:
+def _message(number: int) -> str:
     return f"message {number} of a busy evening, with a few words of no weight"

@@ -1,4 +1,4 @@
-"""How fast one training step is."""
+"""Measure the time of a training step."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from galvanic.plan import Plan
 STEPS = 4
 """Steps in one turn."""
 LONGEST_PAUSE_S = 0.25
-"""Between turns against PyTorch: Intel's OpenMP threads spin for 0.2 s before they sleep."""
+"""Seconds between turns against PyTorch: Intel's OpenMP threads spin for 0.2 s before they sleep."""
 
 
 class Torch:
-    """PyTorch's process, which makes steps when it is asked to.
+    """A process of PyTorch that makes training steps on request.
 
     Args:
         python: interpreter of the environment that has it.
-        plan: ours.
-        learns: what it needs to learn a text as ours does (`rival_torch.Learner`); None: steps are only timed.
+        plan: of our training.
+        learns: what it needs to learn a text as we do (`rival_torch.Learner`); None: it only times steps.
     """
 
     def __init__(self, python: Path, plan: Plan, learns: dict[str, Any] | None = None) -> None:
@@ -66,12 +66,12 @@ class Torch:
         self._process.communicate()
 
     def steps(self, number: int, *, bfloat16: bool) -> list[float]:
-        """Seconds of each of so many steps, the first of which only warms up."""
+        """Return the seconds of each of so many steps, after one that is not timed."""
         answer = self.ask({"steps": number + 1, "bfloat16": bfloat16})
         return [float(value) for value in answer["seconds"][1:]]
 
     def ask(self, message: dict[str, Any]) -> Any:
-        """Its answer to a turn (`rival_torch.py`).
+        """Send a request, and return the answer (`rival_torch.py`).
 
         Raises:
             RuntimeError: PyTorch could not do it.
@@ -93,12 +93,12 @@ class Torch:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Steps:
-    """A learner's steps, one after the other, through as many epochs as it takes."""
+    """Makes a learner's steps one after the other, through any number of epochs."""
 
     def __init__(self, learner: Learner, rate: float) -> None:
         self._learner = learner
@@ -166,7 +166,7 @@ def train(context: Context) -> None:
 
 
 class FitTimes(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Seconds of each step of Keras' `fit`, with something else done between the steps.
+    """Times each step of Keras' `fit`, and does something else between the steps.
 
     Args:
         between: done after each step.
@@ -183,7 +183,7 @@ class FitTimes(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
         self._begun = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Stop it, and let the others have a turn."""
+        """Stop the clock, and let the others have a turn."""
         self.seconds.append(time.perf_counter() - self._begun)
         self._between()
 
@@ -213,7 +213,7 @@ def classic(context: Context) -> None:
     model = tutorial.make_model(len(patterns.chars))
     model.fit(patterns.x, patterns.y, epochs=1, batch_size=tutorial.BATCH, callbacks=[times], verbose=0)
     # The first steps compile.
-    typical = medians({name: found[2:] for name, found in {**mine, "tutorial": times.seconds}.items()})
+    typical = medians({name: values[2:] for name, values in {**mine, "tutorial": times.seconds}.items()})
     record = context.record
     record.values["classic.step_time_vs_tutorial"] = typical["ours"] / typical["tutorial"]
     record.values["classic.float32_step_time_vs_tutorial"] = typical["float32"] / typical["tutorial"]

@@ -1,5 +1,5 @@
-"""What is measured without TensorFlow: how fast a text is prepared, how soon a training shows a sample, how much memory
-a large text takes, and how far it can be compressed.
+"""Measure without TensorFlow: how fast a text is prepared, how soon a training shows a sample, how much memory a large
+text takes, and how far PPMd compresses it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SMALL_MB = 1
 
 
 def text(context: Context) -> None:
-    """Megabytes of UTF-8 text per second through the pipeline of `char` and of `classic`."""
+    """Measure megabytes of UTF-8 text per second through the pipelines of `char` and `classic`."""
     corpus = texts.book()
     megabytes = len(corpus.text.encode()) / 1e6
 
@@ -44,7 +44,7 @@ def text(context: Context) -> None:
 
 
 def first_sample(context: Context) -> None:
-    """Seconds until a training of the book shows its first sample, all that it imports included."""
+    """Measure the seconds until a training on the book shows its first sample, imports included."""
     corpus = texts.book()
     begun = time.monotonic()
     shown: list[float] = []
@@ -66,7 +66,7 @@ def first_sample(context: Context) -> None:
 
 
 def memory(context: Context) -> None:
-    """Peak resident memory of a short training on a large text, less that on a small one."""
+    """Measure the peak resident memory of a short training on a large text, less that on a small one."""
     large = 10 if context.quick else 100
     peaks = {megabytes: _peak_mb(context.work, megabytes) for megabytes in (SMALL_MB, large)}
     context.record.values[f"memory.train_{large}mb_rss_over_small_mb"] = peaks[large] - peaks[SMALL_MB]
@@ -74,7 +74,7 @@ def memory(context: Context) -> None:
 
 
 def _peak_mb(work: Path, megabytes: int) -> float:
-    """Peak resident memory of `python -m worker train` on a text of so many megabytes, its children included.
+    """Return the peak resident memory of `python -m worker train` on a text of so many megabytes, with its children.
 
     Raises:
         RuntimeError: the training failed.
@@ -96,9 +96,9 @@ def _peak_mb(work: Path, megabytes: int) -> float:
 
 
 def ppmd(context: Context) -> None:
-    """PPMd order 8 on the last tenth of each text of the suite that is there, after it has read the rest.
+    """Measure PPMd of order 8 on the last tenth of each text of the suite that is there, after it has read the rest.
 
-    It goes on learning there, or forgets after each 2,000 characters.
+    It either goes on learning there (adaptive), or forgets after each 2,000 characters (frozen).
     """
     for name in SUITE[: 1 if texts.suite_lacking() else None]:
         text = texts.measure_text(name)

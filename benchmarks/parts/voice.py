@@ -1,4 +1,4 @@
-"""How the texts read that a model of two minutes writes."""
+"""Judge the texts that a model of two minutes writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks import texts
 from benchmarks.models import Watcher
 from benchmarks.parts.quality import TRAININGS, Training, starter
 from benchmarks.record import Context
-from benchmarks.words import WORD, Known, distinct_fours, inside_word, joined, words
+from benchmarks.words import WORD, KnownWords, distinct_fours, inside_word, joined, words
 from galvanic.copying import copy_score
 from galvanic.errors import UserError
 from galvanic.generate import TextModel, load_model
@@ -21,25 +21,25 @@ from galvanic.results import Generation
 from galvanic.training import train
 
 JUDGED, ALL = 40, 1_200
-"""Texts whose words are judged, and those whose copies are: more than 300,000 characters."""
+"""Texts whose words are judged, and texts that are searched for copies: more than 300,000 characters."""
 _AT_ONCE = 64
 
 
 def from_scratch(context: Context) -> None:
-    """Of the book, from nothing."""
+    """Judge a model of the book, from random weights."""
     _judge(context, TRAININGS["frankenstein-2min"], "")
 
 
 def from_starter(context: Context) -> None:
-    """Of the book, from the starter."""
+    """Judge a model of the book, from the starter."""
     _judge(context, starter(texts.BOOK, 2), "starter_")
 
 
 def written(model: TextModel, requests: Sequence[WriteRequest]) -> Iterator[Generation]:
-    """What the model answers.
+    """Yield the model's answers.
 
     Raises:
-        UserError: it cannot.
+        UserError: it has none.
     """
     for at in range(0, len(requests), _AT_ONCE):
         for answer in model.generate_batch(requests[at : at + _AT_ONCE]):
@@ -48,13 +48,13 @@ def written(model: TextModel, requests: Sequence[WriteRequest]) -> Iterator[Gene
             yield answer
 
 
-def _judge(context: Context, wanted: Training, name: str) -> None:
-    """Judge what a model writes that has learned the first 90 %: one of an earlier part of this run, if it is there."""
-    learned, held_out = texts.parts(texts.measure_text(wanted.text))
-    out = context.work / wanted.key
+def _judge(context: Context, chosen: Training, name: str) -> None:
+    """Judge the texts of a model that has learned the first 90 %; a model of an earlier part is used again."""
+    learned, held_out = texts.parts(texts.measure_text(chosen.text))
+    out = context.work / chosen.key
     if not out.is_file():
-        train(learned, wanted.options, texts.info(learned), out=out, hooks=Watcher(), starter=STARTER_FILE)
-    model, known = load_model(out), Known(learned)
+        train(learned, chosen.options, texts.info(learned), out=out, hooks=Watcher(), starter=STARTER_FILE)
+    model, known_words = load_model(out), KnownWords(learned)
     requests = [WriteRequest(from_line=True, random_seed=number) for number in range(1, ALL + 1)]
     answers = [answer.text for answer in written(model, requests)]
     all_words = [words(text) for text in answers]
@@ -65,16 +65,16 @@ def _judge(context: Context, wanted: Training, name: str) -> None:
     copied, own_copied = copy_score(answers, [learned]), copy_score([held_out], [learned])
     record = context.record
     record.values |= {
-        f"reading.{name}non_words_2min": known.lacks(_flat(judged)) - known.lacks(own),
+        f"reading.{name}non_words_2min": known_words.lacks(_flat(judged)) - known_words.lacks(own),
         f"reading.{name}distinct_fours_2min": distinct_fours(judged) / distinct_fours(own_pieces),
         f"reading.{name}broken_ends": len(broken),
         f"quality.{name}copied_share": copied.share - own_copied.share,
     }
     record.raw |= {
         f"reading.{name}nats": model.score(held_out).nats_per_char,
-        f"reading.{name}heldout_non_words": known.lacks(own),
-        f"reading.{name}non_words_of_{ALL}_texts": known.lacks(_flat(all_words)) - known.lacks(own),
-        f"reading.{name}unknown": " ".join(word for word in _flat(judged) if word not in known),
+        f"reading.{name}heldout_non_words": known_words.lacks(own),
+        f"reading.{name}non_words_of_{ALL}_texts": known_words.lacks(_flat(all_words)) - known_words.lacks(own),
+        f"reading.{name}unknown": " ".join(word for word in _flat(judged) if word not in known_words),
         f"reading.{name}broken": " | ".join(broken),
         f"quality.{name}copied": copied.share,
         f"quality.{name}copied_characters": copied.chars,
@@ -88,10 +88,10 @@ def _flat(many: Iterable[Sequence[str]]) -> list[str]:
 
 
 def broken_ends(model: TextModel, learned: str, held_out: str) -> Iterator[str]:
-    """Texts that begin or end inside a word, or join another to a whole one of their seed: of 100 behind whole words,
-    of 50 behind a part of one, which may go on, and of 50 behind a line of the model's own choice.
+    """Yield the texts that begin or end inside a word, or go on with a whole word at their seed's end.
 
-    What comes next shows the same text, written on.
+    It writes 100 texts after whole words, 50 after a part of a word, which may go on, and 50 after a line of the
+    model's own choice. The same texts at twice the length show what comes next.
     """
     random = np.random.default_rng(1)
     seeds = [*_seeds(held_out, random, 100), *_seeds(held_out, random, 50, inside=True)]
@@ -107,9 +107,9 @@ def broken_ends(model: TextModel, learned: str, held_out: str) -> Iterator[str]:
 
 
 def _seeds(text: str, random: np.random.Generator, number: int, *, inside: bool = False) -> Iterator[str]:
-    """One to six words of a text, or with a part alone of the last one: at least two letters less than it has."""
-    found = list(WORD.finditer(text))
-    last = [place for place in range(5, len(found)) if not inside or len(found[place][0]) > 4]
+    """Yield seeds of one to six words of a text. `inside`: the last word lacks two letters or more."""
+    matches = list(WORD.finditer(text))
+    last = [place for place in range(5, len(matches)) if not inside or len(matches[place][0]) > 4]
     for place in random.choice(last, number, replace=False):
-        end = random.integers(found[place].start() + 2, found[place].end() - 1) if inside else found[place].end()
-        yield text[found[place - random.integers(6)].start() : end]
+        end = random.integers(matches[place].start() + 2, matches[place].end() - 1) if inside else matches[place].end()
+        yield text[matches[place - random.integers(6)].start() : end]

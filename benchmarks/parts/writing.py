@@ -1,4 +1,4 @@
-"""How fast a model writes."""
+"""Measure how fast a model writes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BATCH = 64
 
 
 def sample(context: Context) -> None:
-    """Characters per second of the default network: one text, 64 texts at once, and the tutorial's way."""
+    """Measure the characters per second of the default network: one text, 64 texts at once, and the tutorial's way."""
     rounds, predicted = (3, 5) if context.quick else (9, 10)
     model = load_model(default_model(context.work))
     pattern, chars, keras_model = _tutorial()
@@ -69,14 +69,14 @@ def sample(context: Context) -> None:
 
 
 def _tutorial() -> tuple[list[int], str, object]:
-    """A window, the characters, and the tutorial's network for them; untrained, which costs the same."""
+    """Return a window, the characters, and the tutorial's network for them; untrained, which takes as long."""
     patterns = tutorial.make_patterns(texts.tutorial_text(), most=tutorial.BATCH)
     chars = "".join(sorted(set(texts.tutorial_text())))
     return patterns.ids[0].tolist(), chars, tutorial.make_model(len(chars))
 
 
 def generate(context: Context) -> None:
-    """A cold start - a new process until its text is there - and a warm reply inside a worker."""
+    """Measure a cold start, from a new process to its text, and a warm reply inside a worker."""
     folder = default_model(context.work)
     command = [sys.executable, "-m", "worker", "generate", str(folder), SEED, "--length", str(REPLY)]
     cold = []

@@ -32,7 +32,7 @@ _LEAST_WIDTH, _MOST_WIDTH = 55, 120
 
 @dataclass(frozen=True)
 class Wrapping:
-    """How the lines of a text are broken."""
+    """The width of a text's lines, and whether it is wrapped at it."""
 
     width: int  # 98th percentile of the lengths of lines that are not blank
     hard: bool  # whether most paragraphs are wrapped at that width, as in Project Gutenberg's books

@@ -38,7 +38,7 @@ _AT_ONCE = 2**20  # symbols of a text that are handled at once
 
 @dataclass(frozen=True)
 class TextOptions:
-    """How to prepare a text."""
+    """The options for preparing a text."""
 
     recipe: str = "char"
     hard_wrapped: bool | None = None  # whether lines are broken at a fixed width; None: find out

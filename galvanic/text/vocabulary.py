@@ -1,4 +1,4 @@
-"""Vocabularies: a model's symbols, and their ids."""
+"""Map a model's symbols to ids and back."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.load.ledger import Request, Seen, asked_at, ledger, refusals, unbalanced
-from benchmarks.load.plan import PEOPLE, draw
+from benchmarks.load.plan import PEOPLE, plan_requests
 
 pytestmark = pytest.mark.slow
 
@@ -16,9 +16,9 @@ REQUEST = "1297000000000000099"
 
 
 def test_the_same_seed_draws_the_same_load() -> None:
-    asks = draw(7, 300, 10, 50, 2_000)
-    assert asks == draw(7, 300, 10, 50, 2_000)
-    assert asks != draw(8, 300, 10, 50, 2_000)
+    asks = plan_requests(7, 300, 10, 50, 2_000)
+    assert asks == plan_requests(7, 300, 10, 50, 2_000)
+    assert asks != plan_requests(8, 300, 10, 50, 2_000)
     assert [ask.at for ask in asks] == sorted(ask.at for ask in asks)
     assert asks[0].at >= 0
     assert asks[-1].at <= 301

@@ -21,7 +21,7 @@ def test_words_are_counted_and_known(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert words.list_lacking() == ""
     found = words.words("“Don’t, to-morrow—” ELIZA’S 3 _sea_--’tis th Vorn Vorn")
     assert found == ["Don't", "to", "morrow", "ELIZA'S", "sea", "tis", "th", "Vorn", "Vorn"]
-    known = words.Known("Vorn and Vorn once")
+    known = words.KnownWords("Vorn and Vorn once")
     assert [word for word in [*found, "Once", "eliza"] if word not in known] == ["tis", "th", "Once", "eliza"]
     assert known.lacks(found) == pytest.approx(2 / 9)
     assert words.distinct_fours([["a", "b", "c", "d", "A", "b", "c", "d"], ["x"]]) == pytest.approx(4 / 5)
