@@ -17,7 +17,6 @@ from redis.exceptions import RedisError
 
 from bot import core, features, gateway, intents
 from bot.background import log_failed
-from bot.leader import Leader
 from bot.lock import BotLock
 from bot.options import decoding
 from bot.presence import Presence
@@ -59,8 +58,7 @@ class Galvanic(commands.Bot):
         self.redis = connect_async(settings)
         self.lock = BotLock(self.redis)
         self.presence = Presence(self, settings=settings, connection=self.redis, lock=self.lock)
-        leader = Leader(client=self.redis, lock=self.lock)
-        self.core = core.build(self, settings=settings, connection=self.redis, leader=leader)
+        self.core = core.build(self, settings=settings, connection=self.redis)
         self.identifies = gateway.Identifies()
         self.has_begun = False
 

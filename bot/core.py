@@ -14,7 +14,6 @@ from bot.jobs.client import JobClient
 from bot.jobs.delivery import Delivery
 from bot.jobs.recovery import Recovery
 from bot.jobs.snapshot import Snapshots
-from bot.leader import Leader
 from bot.requests import Requests
 from bot.responder import Responder, Typing
 from bot.routing import Routing
@@ -34,7 +33,6 @@ class Core:
     bot: commands.Bot
     settings: Settings
     redis: redis.asyncio.Redis
-    leader: Leader
     servers: GuildSettingsStore
     access: Access
     responder: Responder
@@ -59,7 +57,7 @@ class Core:
         self.services.extend(services)
 
 
-def build(bot: commands.Bot, *, settings: Settings, connection: redis.asyncio.Redis, leader: Leader) -> Core:
+def build(bot: commands.Bot, *, settings: Settings, connection: redis.asyncio.Redis) -> Core:
     can_read = bot.intents.message_content
     servers = GuildSettingsStore(settings=settings, connection=connection, can_read_messages=can_read)
     access = Access(settings=settings, servers=servers, connection=connection)
@@ -71,7 +69,6 @@ def build(bot: commands.Bot, *, settings: Settings, connection: redis.asyncio.Re
         bot=bot,
         settings=settings,
         redis=connection,
-        leader=leader,
         servers=servers,
         access=access,
         responder=responder,

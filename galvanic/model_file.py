@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from galvanic.checkpoint import Arrays, read_arrays, write_file
 from galvanic.errors import UserError
 from galvanic.ngrams import PREFIX
-from galvanic.options import STARTER, STARTS, CorpusInfo, RecipeName, Start, TrainOptions, TranscriptRef
+from galvanic.options import STARTER, STARTS, CorpusInfo, ReadingId, RecipeName, Start, TrainOptions
 from galvanic.plan import NetworkConfig
 from galvanic.results import TrainingRecord
 from galvanic.text import make_vocabulary
@@ -82,21 +82,13 @@ class Description(BaseModel, frozen=True):
     training: TrainingRecord
     versions: dict[str, str] = Field(default_factory=dict)
     created_at: float = Field(default_factory=time.time, ge=0, allow_inf_nan=False)
-    transcripts: tuple[TranscriptRef, ...] = ()  # that it learned from, by the registry at its export (`marks`)
     weights_sha256: str  # hash of the arrays as they are stored, hexadecimal
 
     @property
-    def marks(self) -> tuple[TranscriptRef, ...]:
-        """Return the transcripts that it and its ancestors learned from, each once.
-
-        The registry's references win: they say at which revision a transcript was read.
-        """
-        texts = (self.corpus.transcript, *(ancestor.corpus.transcript for ancestor in self.lineage))
-        references: dict[str, TranscriptRef] = {}
-        for ref in (*self.transcripts, *texts):
-            if ref is not None:
-                references.setdefault(ref.transcript_id, ref)
-        return tuple(references.values())
+    def readings(self) -> tuple[ReadingId, ...]:
+        """Return the readings of channels that the model and its ancestors learned from, each once."""
+        texts = (self.corpus, *(ancestor.corpus for ancestor in self.lineage))
+        return tuple(dict.fromkeys(text.reading for text in texts if text.reading is not None))
 
 
 def path_of(name: str | Path) -> Path:
@@ -202,16 +194,15 @@ def load(path: Path, imported_bytes: int | None = None) -> Loaded:
     return description, weights, windows, companion
 
 
-def export(path: Path, target: Path, most_bytes: float = math.inf, transcripts: Sequence[TranscriptRef] = ()) -> None:
+def export(path: Path, target: Path, most_bytes: float = math.inf) -> None:
     """Write a model into another file of at most so many bytes.
 
     It stores the weights with as much precision as fits. If even the least doesn't, it leaves out the table of n-grams
-    as well; the description then has the loss of the network alone. `transcripts`: further ones for the description
-    (`Description.marks`). Raises UserError if there is no model, it is damaged, the file cannot be written, or the
-    model doesn't fit.
+    as well; the description then has the loss of the network alone. Raises UserError if there is no model, it is
+    damaged, the file cannot be written, or the model doesn't fit.
     """
     description, weights, windows, companion = load(path)
-    fields = fields_of(description) | ({"transcripts": tuple(transcripts)} if transcripts else {})
+    fields = fields_of(description)
     finest = (None, *PACKINGS).index(description.packed)
     try:
         ways = [(packing, companion) for packing in (None, *PACKINGS)[finest:]]
@@ -299,7 +290,7 @@ def _check_description(description: Description) -> None:
     _require((network.kind == "windows") == (description.recipe == "classic"), "a network that its recipe has not")
     _require(len(symbols) == network.vocabulary, "the symbols do not fit the network")
     _require(make_vocabulary(description.recipe, symbols).symbols == symbols, "the symbols are not in their order")
-    few = len(description.marks) <= 200 and description.corpus.chars <= 10**12
+    few = len(description.readings) <= 200 and description.corpus.chars <= 10**12
     _require(few, "more than a model learns from")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from galvanic.errors import UserError
@@ -30,28 +30,18 @@ STARTER: Start = "starter"
 STARTS: tuple[Start, ...] = get_args(Start)
 """Words in place of a model to start from; no model has such a name."""
 TextSource = Literal["catalogue", "corpora-dir", "python-docs", "upload", "file", "channel"]
-_Id = Annotated[int, Field(ge=0)]
+ReadingId = Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9-]+$")]
+"""Random name of one reading of a channel. Only the bot knows more of it."""
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class TranscriptRef(_Frozen):
-    """A transcript of a server's channel, as a model learned it; its members may withdraw their words."""
-
-    transcript_id: str = Field(max_length=32, pattern=r"^[A-Za-z0-9-]+$")
-    revision: int = Field(ge=0)  # at that time; a later one has lost words, which makes the model stale
-    guild_id: _Id  # the server whose members wrote it
-    channel_id: _Id  # the channel or private thread; its readers may read the transcript
-    author_id: _Id = 0  # the member whose messages alone it has; 0: all members'
-
-
 class CorpusInfo(_Frozen):
     """Facts about a text, without its words, which may be shown and logged.
 
-    `sha256`: hash of the UTF-8 text, hexadecimal, and its address in Redis. A channel's messages change when somebody
-    withdraws, so their hash is known only once a training has read them.
+    `sha256`: hash of the UTF-8 text, hexadecimal; empty for a channel that is yet to be read.
     """
 
     name: str  # short, also the default name of a model (`frankenstein`)
@@ -61,7 +51,8 @@ class CorpusInfo(_Frozen):
     sha256: str
     licence: str = ""  # one line about the rights in it
     hard_wrapped: bool | None = None  # whether lines are broken at a fixed width, to be joined; None: find out
-    transcript: TranscriptRef | None = None  # where a channel's messages are
+    # Of a channel's messages. Model files of before the first release have an empty `transcript`.
+    reading: ReadingId | None = Field(None, validation_alias=AliasChoices("reading", "transcript"))
     left_out: int = Field(0, ge=0)  # characters of Project Gutenberg's headers and licences
 
     @property

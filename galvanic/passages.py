@@ -29,7 +29,7 @@ def pick_passages(
     (`time.monotonic`).
     """
     description, elsewhere = model.description, "Name another model of a book or a file."
-    if description.marks or description.corpus.source == "channel":
+    if description.readings or description.corpus.source == "channel":
         raise UserError("This model learned from people's messages, which are not for guessing.", elsewhere)
     if model.recipe in AS_THE_TUTORIAL:
         raise UserError("A `classic` model takes the likeliest character, which everybody would see.", elsewhere)

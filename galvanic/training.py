@@ -245,7 +245,8 @@ class _Training:
 
     def _companion(self, lines: Lines | None) -> Companion | None:
         """Return the table of n-grams of this text, whatever a parent learned; None if this model is to have none."""
-        if not self.table or self.options.recipe == "classic" or (self.corpus.transcript and self._lines() is None):
+        unknown = self.corpus.source == "channel" and self._lines() is None
+        if not self.table or self.options.recipe == "classic" or unknown:
             return None
         prepared = self.prepared
         return Companion.counted(prepared.training, len(prepared.vocabulary), prepared.recipe, lines)
@@ -360,7 +361,7 @@ class _Training:
             out,
             loop.best,
             # Members may withdraw their words, so a channel's model keeps no piece of its text.
-            writer.windows if self.corpus.transcript is None else line_start(prepared),
+            line_start(prepared) if self.corpus.source == "channel" else writer.windows,
             writer.companion,
             recipe=self.options.recipe,
             symbols=prepared.vocabulary.symbols,

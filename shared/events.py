@@ -38,13 +38,11 @@ class Queued(_Event):
 
 
 class Started(_Event):
-    """`resumed`: from a checkpoint. `restart_reason`: what was learned is dropped, because a member withdrew, or
-    messages were deleted or changed before it could go on."""
+    """A worker has begun. `resumed`: from a checkpoint."""
 
     kind: Literal["started"] = "started"
     worker: Words
     resumed: bool = False
-    restart_reason: Literal["withdrawn", "changed"] | None = None
 
 
 class Progress(_Event, results.Progress):
@@ -58,8 +56,7 @@ class Progress(_Event, results.Progress):
 
 class Sample(_Event):
     """Written after an epoch (0: before anything was learned), with the losses at that time (nats per character). `by`:
-    None: its worker does not say. `revision`: of the channel's transcript that it has read; None: its text is no
-    channel's."""
+    None: its worker does not say."""
 
     kind: Literal["sample"] = "sample"
     epoch: int
@@ -67,7 +64,6 @@ class Sample(_Event):
     train_loss: float | None = None
     heldout_loss: float | None = None
     by: Writer | None = None
-    revision: int | None = None
 
 
 class Trouble(_Event):

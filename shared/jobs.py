@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from galvanic.options import MOST_LENGTH, CorpusInfo, GenerateOptions, StopAt, TrainOptions, TranscriptRef
+from galvanic.options import MOST_LENGTH, CorpusInfo, GenerateOptions, ReadingId, StopAt, TrainOptions
 
 AUTHOR_BYTES = 4
 """Bytes of the number that stands for the author of a line (`keys.job_authors`)."""
@@ -72,6 +72,27 @@ class _Job(_Message):
     place: Place
 
 
+class ReadingRef(_Message):
+    """A reading of a channel that a model learned: who may use the model follows from it."""
+
+    reading_id: ReadingId
+    channel_id: Snowflake  # who reads this channel or private thread may read the text
+    author_id: Snowflake = 0  # of this member's messages alone; 0: of all who agreed
+
+
+class ChannelReading(ReadingRef):
+    """What a training is to read, or has read, of a channel."""
+
+    source_id: Snowflake  # the channel or thread that is read
+    after: Snowflake = 0  # only messages after this one; 0: all
+    until: Snowflake  # only messages up to this id, the highest possible one when the training was asked for
+    speakers: bool = False  # each line begins with an invented name of its author
+
+    @property
+    def ref(self) -> ReadingRef:
+        return ReadingRef(reading_id=self.reading_id, channel_id=self.channel_id, author_id=self.author_id)
+
+
 class TrainJob(_Job):
     """Learn a text, which lies in Redis under the job (`keys.job_text`); `corpus` is what is known of it."""
 
@@ -81,14 +102,16 @@ class TrainJob(_Job):
     corpus: CorpusInfo
     options: TrainOptions
     parent: ModelRef | None = None  # the model to start from (`--from`, `train more`)
-    parent_transcripts: tuple[TranscriptRef, ...] | None = None  # None: nobody can tell
+    reading: ChannelReading | None = None  # the channel that it learns; only the bot knows it
+    parent_readings: tuple[ReadingRef, ...] = ()  # what the parent learned of channels; only the bot knows it
     parent_scope: Scope = "guild"  # as `shared.models.Ownership` has it
     parent_origins: tuple[Snowflake, ...] = ()  # channels whose uploaded texts the parent learned from
-    replaces: str | None = None  # id of the stale model whose place the new one takes
+    author_id: Snowflake = 0  # the member whose own words alone it learns, so that the model is theirs; 0: it is not so
+    replaces: str | None = None  # id of the model whose place the new one takes
 
     @property
-    def imports(self) -> bool:
-        """Whether the channel that it learns is yet to be read."""
+    def is_unread(self) -> bool:
+        """Return whether the channel that it learns is yet to be read."""
         return self.corpus.source == "channel" and not self.corpus.chars
 
     @property
@@ -109,15 +132,12 @@ class TrainJob(_Job):
     @property
     def is_private(self) -> bool:
         """Whether it learns one member's own words, so that its model is theirs alone."""
-        return any(ref.author_id for ref in self.transcripts or ())
+        return bool(self.author_id)
 
     @property
-    def transcripts(self) -> tuple[TranscriptRef, ...] | None:
-        """The messages that it learns from, those of its parent included; None: nobody can tell."""
-        own = (self.corpus.transcript,) if self.corpus.transcript is not None else ()
-        if self.parent is None:
-            return own
-        return None if self.parent_transcripts is None else (*own, *self.parent_transcripts)
+    def readings(self) -> tuple[ReadingRef, ...]:
+        """Return the readings that it learns from, its own first, then those of its parent."""
+        return (*([self.reading.ref] if self.reading is not None else ()), *self.parent_readings)
 
 
 class MixPart(ModelRef):
@@ -261,7 +281,9 @@ def without_people(job: Job) -> Job:
 
     Only a training on one member's own words names their author, whose model's name is theirs alone.
     """
-    nobody = {"author_id": None, "pieces": ()}
+    nobody: dict[str, object] = {"author_id": None, "pieces": ()}
+    if isinstance(job, TrainJob):
+        nobody = {"reading": None, "parent_readings": ()}
     place = job.place.model_copy(update={"user_id": NOBODY, "message_id": None})
     known = {name: value for name, value in nobody.items() if name in type(job).model_fields}
     return job.model_copy(update={"place": place, **known})

@@ -44,21 +44,12 @@ ACTIVE = "jobs:active"
 # Set of the ids of models that are in no registry any more. The worker that has removed a model's files takes it out.
 DELETING = "models:deleting"
 
-# Hash: id of a model that learned words which were withdrawn since -> seconds since the epoch when that was found.
-STALE = "models:stale"
-
 # Hash: id of a channel whose model learns on by itself -> when (JSON, `bot.train.learn.Schedule`). Dropped when it is
 # turned off, and soon after the channel or its server is gone.
 LEARNING = "models:learning"
 
-# Hash: `guild:user` of a member who withdrew -> ids (JSON) of models with their words; told when none is left.
-WITHDRAWALS = "withdrawals:open"
-
 # String: written to see whether Redis takes anything.
 PROBE = "probe"
-
-# Hash: id of a transcript that is not forgotten yet -> id of its guild.
-TRANSCRIPTS = "transcripts"
 
 # Hash of what is known of a job beside its events (`shared.lifecycle`).
 # `job`: the job itself (JSON). `key`: idempotency key of the call that entered it, `entered_at`: when, in seconds since
@@ -96,36 +87,25 @@ job_authors = _Key("job:{job_id}:authors")
 # String: a text that somebody attached in a server, as `job_text`, for a further training on it. Expires.
 upload = _Key("bot:upload:{guild_id}:{sha256}")
 
-# Hash of a transcript (`shared.transcripts`): what is known of a channel's messages beside their words.
-# `info`: TranscriptInfo (JSON). `revision`: grows with every change that takes words out. `withdrawn`: the revision at
-# which a member last withdrew. `lines`, `chars`, `bytes` (UTF-8): what it holds. `left_out`: lines that were too many.
-# While it is being read also `reading` (JSON, `bot.channels.store`): how far that is. It lives as
-# long as a model refers to it.
-transcript = _Key("transcript:{transcript_id}")
+# Hash: id of a reading of a channel -> id of its guild. It goes, with all of the reading, when no model and no training
+# names it.
+READINGS = "bot:readings"
 
-# List of a transcript's pages: lines joined by `\n`, UTF-8, zlib-compressed; empty: nothing left. Expires.
-transcript_text = _Key("transcript:{transcript_id}:text")
+# Hash, a reading note: what was read of a channel for a training. `note`: ReadingNote (JSON, `bot.models.readings`).
+# `withdrawn_at`: when the bot first heard that words in it were withdrawn; `outdated_at`: when it found it to be too
+# old; both in seconds since the epoch.
+reading = _Key("bot:reading:{reading_id}")
 
-# List of the same pages: zlib-compressed JSON, `[message id, author id]` for each line, in a thread also the thread's
-# id. Expires with the text.
-transcript_index = _Key("transcript:{transcript_id}:index")
+# Hash: id of a member whose words were read -> the number that stands for them in `job_authors`, and after a space the
+# invented name that their lines begin with, if these have names.
+reading_members = _Key("bot:reading:{reading_id}:members")
 
-# List of the same pages: for each line four bytes in the place of its author, which tell a worker whether two lines are
-# one member's. Expires with the text.
-transcript_authors = _Key("transcript:{transcript_id}:authors")
+# List of the pages of a channel that is being read: zlib-compressed JSON, `[message id, author id, line]` for each
+# line. It goes when the training has its text, and expires.
+reading_pages = _Key("bot:reading:{reading_id}:pages")
 
-# String, random: with it ids of members become those bytes (`bot.channels.store`).
-transcript_salt = _Key("transcript:{transcript_id}:salt")
-
-# Hash: id of a member whose words are in a transcript -> number of lines.
-transcript_members = _Key("transcript:{transcript_id}:members")
-
-# Hash: id of a member whose words are in a transcript -> the pseudonym that their lines begin with.
-transcript_names = _Key("transcript:{transcript_id}:names")
-
-# Hash of what has yet to be taken out: `a:` and an author's id -> ``, `m:` and a message's id -> its new line (``: it
-# was deleted), `t:` and the id of a deleted thread -> ``. No worker reads the text while it is there.
-transcript_gone = _Key("transcript:{transcript_id}:gone")
+# String: how far the reading is (JSON, `bot.channels.pages.ReadingState`). It goes with the pages.
+reading_state = _Key("bot:reading:{reading_id}:state")
 
 # Hash: id of a member -> what they said about learning from their messages (JSON, `bot.channels.consent`).
 consent = _Key("guild:{guild_id}:consent")

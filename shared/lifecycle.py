@@ -72,7 +72,7 @@ def enter(job: Job, key: str, nonce: str, text: bytes = b"") -> Script:
     fields: tuple[str, ...] = ("state", "waiting")
     if isinstance(job, TrainJob):
         guild = str(job.place.guild_id)
-        fields = ("state", "reading" if job.imports else "waiting")
+        fields = ("state", "reading" if job.is_unread else "waiting")
     if isinstance(job, TrainJob | ImportJob):
         model_id, ownership = secrets.token_hex(12), Ownership.of(job).model_dump_json()
         fields += ("model_id", model_id)
@@ -85,10 +85,10 @@ def enter(job: Job, key: str, nonce: str, text: bytes = b"") -> Script:
     return _script("enter", job.job_id, arguments, more)
 
 
-def text_read(job: TrainJob, text: bytes = b"", authors: bytes = b"") -> Script:
+def text_read(job: TrainJob, text: bytes, authors: bytes) -> Script:
     """Have a training wait whose channel was read; `job`: with what is known of its text.
 
-    `text`: packed. `authors`: a number of `AUTHOR_BYTES` for each line. Without a text, that is its transcript's.
+    `text`: packed. `authors`: a number of `AUTHOR_BYTES` for each line.
 
     Answers the nonce of its attempt 1, which is to be sent, or nothing: it was ended, or a worker has it.
     """

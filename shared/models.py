@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from galvanic.options import CorpusInfo, RecipeName, TrainOptions, TranscriptRef
+from galvanic.options import CorpusInfo, ReadingId, RecipeName, TrainOptions
 from galvanic.verdict import Verdict
-from shared.jobs import ImportJob, ModelId, ModelRef, Scope, TrainJob
-from shared.transcripts import Revision
+from shared.jobs import ImportJob, ModelId, ModelRef, ReadingRef, Scope, Snowflake, TrainJob
 
 
 class ModelFacts(BaseModel):
@@ -23,7 +22,8 @@ class ModelFacts(BaseModel):
         corpus, options: None where an imported file does not say, or may not name its text.
         parent: name of the model that it started from.
         copy_share: share of its samples that stands verbatim in the corpus, in runs of 30 characters or more.
-        transcripts: channels' messages that it learned from, those of its ancestors included.
+        author_id: the member whose own words alone it learned, among whose models it has its name; 0: everybody's.
+        file_readings: of channels, that an imported file says it learned from.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -44,23 +44,19 @@ class ModelFacts(BaseModel):
     verdict: Verdict
     file_bytes: int
     imported: bool = False
-    transcripts: tuple[TranscriptRef, ...] = ()
+    author_id: Snowflake = 0
+    file_readings: tuple[ReadingId, ...] = ()
     created_at: float = Field(default_factory=time.time)
 
     @property
-    def authors(self) -> frozenset[int]:
-        """The member whose messages alone it learned, so that it is theirs until they share it; empty: anybody's."""
-        return frozenset(ref.author_id for ref in self.transcripts if ref.author_id)
-
-    @property
     def is_private(self) -> bool:
-        """Whether nobody but its author may know of it."""
-        return bool(self.authors)
+        """Return whether nobody but its author may know of it."""
+        return bool(self.author_id)
 
     @property
     def entry(self) -> str:
-        """Its field in `keys.guild_models`. A private model doesn't take a name from others."""
-        return private_entry(min(self.authors), self.name) if self.is_private else self.name
+        """Return its field in `keys.guild_models`. A private model doesn't take a name from others."""
+        return private_entry(self.author_id, self.name) if self.is_private else self.name
 
     @property
     def names_taken(self) -> tuple[str, ...]:
@@ -71,18 +67,6 @@ class ModelFacts(BaseModel):
     def ref(self) -> ModelRef:
         return ModelRef(model_id=self.model_id, name=self.name)
 
-    @property
-    def source_channels(self) -> tuple[int, ...]:
-        """The channels, and private threads, whose messages it learned from."""
-        return tuple(dict.fromkeys(ref.channel_id for ref in self.transcripts))
-
-    def is_stale(self, revisions: Mapping[str, Revision]) -> bool:
-        """Whether words were withdrawn since it learned; a transcript that is missing in `revisions` is forgotten."""
-        return any(
-            (revision := revisions.get(ref.transcript_id)) is None or ref.revision < revision.now
-            for ref in self.transcripts
-        )
-
 
 class _Owned(BaseModel):
     """Whose a model is, and who may use it.
@@ -92,7 +76,9 @@ class _Owned(BaseModel):
             `shared_with` and, if it is `for_server`, everyone after all.
         channel_id: where it was trained.
         sources: channels whose uploaded texts it learned from, those of its ancestors included (`origins`).
-        replaces: id of the stale model whose place it takes.
+        replaces: id of the model whose place it takes.
+        readings: of channels, that it and its ancestors learned from, its own first.
+        checked: the bot has looked up the readings that an imported file names; nobody may use the model before.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -105,17 +91,12 @@ class _Owned(BaseModel):
     for_server: bool = False
     sources: tuple[int, ...] = ()
     replaces: str | None = None
+    readings: tuple[ReadingRef, ...] = ()
+    checked: bool = True
 
 
 class Ownership(_Owned):
-    """What only the bot says of a model, from the job that makes it on; `keys.ownership` holds it.
-
-    Attributes:
-        learned: messages that the model learned from, as the bot knows them; None: as the worker tells, for they stand
-            in an imported file.
-    """
-
-    learned: tuple[TranscriptRef, ...] | None = ()
+    """What only the bot says of a model, from the job that makes it on; `keys.ownership` holds it."""
 
     @classmethod
     def of(cls, job: TrainJob | ImportJob) -> Ownership:
@@ -123,9 +104,9 @@ class Ownership(_Owned):
         place = job.place
         where = {"guild_id": place.guild_id, "channel_id": place.channel_id, "owner_id": place.user_id}
         if isinstance(job, ImportJob):
-            return cls(**where, scope="channel", learned=None)
-        learned = None if job.transcripts is None else oldest(job.transcripts)
-        return cls(**where, scope=job.scope, sources=job.sources, replaces=job.replaces, learned=learned)
+            return cls(**where, scope="channel", checked=False)
+        readings = {ref.reading_id: ref for ref in job.readings}
+        return cls(**where, scope=job.scope, sources=job.sources, replaces=job.replaces, readings=(*readings.values(),))
 
 
 class ModelRecord(ModelFacts, _Owned):
@@ -133,15 +114,8 @@ class ModelRecord(ModelFacts, _Owned):
 
     @classmethod
     def of(cls, facts: ModelFacts, ownership: Ownership) -> ModelRecord:
-        """Join both. Which messages it learned is the bot's word, in which revision the worker's."""
-        transcripts = facts.transcripts
-        if ownership.learned is not None:
-            read = {ref.transcript_id: ref.revision for ref in transcripts}
-            transcripts = tuple(
-                ref.model_copy(update={"revision": read.get(ref.transcript_id, ref.revision)})
-                for ref in ownership.learned
-            )
-        return cls(**{**dict(facts), **dict(ownership), "transcripts": transcripts})
+        """Join both."""
+        return cls(**{**dict(facts), **dict(ownership)})
 
     @property
     def facts(self) -> ModelFacts:
@@ -149,12 +123,22 @@ class ModelRecord(ModelFacts, _Owned):
 
     @property
     def ownership(self) -> Ownership:
-        return Ownership(**dict(self), learned=self.transcripts)
+        return Ownership(**dict(self))
+
+    @property
+    def authors(self) -> frozenset[int]:
+        """Return the member whose messages alone it learned, so that it is theirs until they share it; or nobody."""
+        return frozenset(ref.author_id for ref in self.readings if ref.author_id)
 
     @property
     def is_private(self) -> bool:
-        """Whether nobody but its author may know of it."""
+        """Return whether nobody but its author may know of it."""
         return bool(self.authors) and not self.shared_with and not self.for_server
+
+    @property
+    def source_channels(self) -> tuple[int, ...]:
+        """Return the channels, and private threads, whose messages it learned from."""
+        return tuple(dict.fromkeys(ref.channel_id for ref in self.readings))
 
     @property
     def origins(self) -> tuple[int, ...]:
@@ -162,18 +146,12 @@ class ModelRecord(ModelFacts, _Owned):
         return self.sources or ((self.channel_id,) if self.scope == "channel" else ())
 
     def usable_in(self, channel_ids: Iterable[int], user_id: int | None = None) -> bool:
-        """By a person; None: by anybody. For a thread, give its parent's id as well. Who could read its `transcripts`
-        is asked in `bot.models.audience`."""
+        """By a person; None: by anybody. For a thread, give its parent's id as well. Who could read its `readings` is
+        asked in `bot.models.audience`."""
         if self.for_server or (self.authors == {user_id} if self.authors else self.scope == "guild"):
             return True
         trained_in = () if self.authors else (self.channel_id,)
         return not {*trained_in, *self.shared_with}.isdisjoint(channel_ids)
-
-
-def oldest(refs: tuple[TranscriptRef, ...]) -> tuple[TranscriptRef, ...]:
-    """Return each transcript once, at its oldest revision: what a parent learned is still in its child."""
-    newest_first = sorted(refs, key=lambda ref: -ref.revision)
-    return tuple({ref.transcript_id: ref for ref in newest_first}.values())
 
 
 def private_entry(author_id: int, name: str) -> str:

@@ -120,10 +120,8 @@ class Settings(BaseSettings):
     # Channels as texts
     channel_training: Literal["off", "opt-in", "opt-out"] = "off"
     channel_training_without_asking: bool = False
-    channel_corpus_days: float = Field(7.0, ge=0, le=365)
-    channel_model_days: float | None = Field(None, gt=0, le=3_650)
-    learn_days: float = Field(180.0, ge=1, le=3_650)
-    forget_within_hours: float = Field(72.0, gt=0, le=720)
+    channel_model_days: float = Field(30.0, gt=0, le=3_650)
+    forget_within_hours: float = Field(24.0, gt=0, le=720)
     members_intent: bool = False
 
     # Running

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from galvanic.options import CorpusInfo, TrainOptions, TranscriptRef
+from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.results import Measured
 from galvanic.verdict import Verdict, kind_of
 from shared.events import (
@@ -59,9 +59,9 @@ def corpus(**changes: Any) -> CorpusInfo:
     return CorpusInfo(**{**fields, **changes})
 
 
-def channel_corpus(transcript: TranscriptRef | None, **changes: Any) -> CorpusInfo:
+def channel_corpus(reading_id: str | None, **changes: Any) -> CorpusInfo:
     """A channel's messages."""
-    return corpus(**{"source": "channel", "sha256": "", "transcript": transcript, **changes})
+    return corpus(**{"source": "channel", "sha256": "", "reading": reading_id, **changes})
 
 
 def train_job(**changes: Any) -> TrainJob:

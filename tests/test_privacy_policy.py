@@ -15,19 +15,21 @@ HELD_BY: dict[str, tuple[str, ...]] = {
     ),
     "channels that admins allowed": (
         "bot/test_allow_training.py::test_an_admin_allows_a_channel_and_its_members_are_told_there",
-        "bot/test_watch.py::test_a_deleted_channel_is_forbidden_and_its_words_go",
+        "bot/test_watch.py::test_a_deleted_channel_is_forbidden_and_its_models_go",
     ),
     "a channel's pages": (
-        "bot/test_withdrawals.py::test_a_members_words_leave_every_transcript_of_the_server",
+        "bot/test_reading_interrupted.py::test_pages_expire_and_no_worker_may_see_them",
         "bot/test_reading.py::test_who_withdraws_while_it_is_read_is_not_in_it",
     ),
     "the text of a training": (
         "worker/test_channel_words.py::test_what_ended_jobs_left_on_the_disk_is_removed",
+        "bot/test_channel_trainings.py::test_the_text_goes_with_its_training",
+        "bot/test_withdrawals.py::test_a_waiting_training_loses_the_words_and_goes_on",
         "worker/test_channels.py::test_who_withdraws_while_it_trains_makes_it_begin_anew",
         "worker/test_copies.py::test_nobody_goes_on_from_words_that_were_withdrawn",
     ),
     "a reading note": (
-        "bot/test_remake.py::test_transcripts_that_nothing_needs_are_forgotten",
+        "bot/test_remake.py::test_readings_that_nothing_needs_are_forgotten",
         "bot/test_reading.py::test_speakers_have_invented_names",
     ),
     "models of a channel": (
@@ -35,7 +37,8 @@ HELD_BY: dict[str, tuple[str, ...]] = {
         "worker/test_channel_words.py::test_a_passage_stands_while_lines_of_three_members_have_it",
         "bot/test_remake.py::test_a_model_of_withdrawn_words_is_made_again_without_them",
         "bot/test_remake.py::test_it_is_deleted_at_the_deadline",
-        "bot/test_remake.py::test_a_lifetime_ends",
+        "bot/test_remake.py::test_what_is_too_old_is_made_again",
+        "bot/test_withdrawals.py::test_past_its_time_a_model_cannot_be_used_deleted_or_not",
         "bot/test_rooms.py::test_it_goes_with_the_channel_that_it_learned_from",
     ),
     "models of your own words": (
@@ -46,8 +49,7 @@ HELD_BY: dict[str, tuple[str, ...]] = {
     ),
     "exported files": (
         "e2e/test_rooms.py::test_a_demoted_admin_exports_nothing_more",
-        "worker/test_marks.py::test_a_marked_file_is_for_its_server_only",
-        "worker/test_marks.py::test_a_file_of_words_that_were_withdrawn_is_refused",
+        "bot/test_imports.py::test_a_file_that_may_not_be_used_is_refused_and_not_kept",
     ),
     "models of books": ("e2e/test_models.py::test_deleting_asks_first_and_only_the_asker_answers",),
     "an attached text": (
@@ -58,11 +60,13 @@ HELD_BY: dict[str, tuple[str, ...]] = {
         "bot/test_conversation.py::test_each_persons_words_are_held_as_theirs",
         "bot/test_conversation.py::test_nobody_elses_talk_is_used",
         "bot/test_privacy.py::test_forget_me_asks_and_then_forgets_and_confirms",
-        "bot/test_held.py::test_requests_are_found_without_those_of_others",
+        "bot/test_member_data.py::test_requests_are_found_without_those_of_others",
         "bot/test_others_words.py::test_words_under_a_text_stay_those_of_whoever_typed_them",
         "bot/test_others_words.py::test_a_surprise_takes_nobody_elses_message",
     ),
-    "trainings that you asked for": ("bot/test_held.py::test_the_file_has_all_of_one_person_and_nothing_of_others",),
+    "trainings that you asked for": (
+        "bot/test_member_data.py::test_the_file_has_all_of_one_person_and_nothing_of_others",
+    ),
     "generated texts": (
         "bot/test_rooms_cards.py::test_a_card_shows_samples_only_while_all_its_readers_could_have_read_the_text",
         "bot/test_menus.py::test_who_asked_and_moderators_delete_a_text",
@@ -89,7 +93,6 @@ HELD_BY: dict[str, tuple[str, ...]] = {
     ),
     "how many reactions": ("bot/play/test_best.py::test_it_is_bounded_and_what_is_old_goes",),
     "what admins set": ("bot/test_settings.py::test_unreadable_settings_can_be_reset_from_the_panel",),
-    "models that have yet to go": ("bot/test_remake.py::test_whoever_withdrew_is_told_when_all_is_done",),
     "backups": ("launcher/test_backup.py::test_all_comes_back_but_expired_and_withdrawn_words",),
     "logs": ("e2e/test_channels.py::test_nobodys_words_are_logged",),
 }

@@ -17,25 +17,15 @@ from galvanic import model_file
 from galvanic.checkpoint import when_there_is_room
 from galvanic.errors import UserError
 from galvanic.files import write_text
-from galvanic.options import CorpusInfo
 from galvanic.results import TrainingCancelled, TrainingInterrupted, TrainResult
 from galvanic.verdict import verdict
 from shared import keys
 from shared.corpora import unpack_to_file, unpacked_limit
 from shared.events import Cancelled, Finished, Started
 from shared.jobs import LOSS_FILE, TrainJob
-from shared.models import ModelFacts, oldest
+from shared.models import ModelFacts
 from shared.settings import Settings
 from worker.beside import Lease
-from worker.channel_text import (
-    RestartReason,
-    StartOver,
-    is_withdrawn,
-    read_channel,
-    require_standing,
-    revisions_now,
-    stale_parent,
-)
 from worker.copies import CheckpointCopies
 from worker.events import JobEvents, Superseded
 from worker.files import JobFiles, Made, read
@@ -48,8 +38,7 @@ log = structlog.get_logger()
 
 
 class Attempt:
-    """Does a training, or continues it from its checkpoint. Whenever a member withdraws words that it read, it starts
-    over, and nothing is left of what it had learned."""
+    """Does a training, or continues it from its checkpoint of the same text."""
 
     def __init__(self, settings: Settings, client: redis.Redis, job: TrainJob, events: JobEvents, lease: Lease) -> None:
         self._settings = settings
@@ -61,7 +50,6 @@ class Attempt:
         self._store = ModelStore(settings)
         self._copies = CheckpointCopies(self._store, self._files, events.attempt)
         self._hooks = JobHooks(events, lease, self._copies)
-        self._restart_reason: RestartReason | None = None  # why it starts over
         self._authors: bytes | None = None  # of a channel's lines, by number; they are counted with, and never kept
 
     def run(self) -> Cancelled | None:
@@ -71,13 +59,8 @@ class Attempt:
         Superseded (another attempt has begun, or is to) or UserError (the job cannot be done as asked).
         """
         try:
-            while True:
-                try:
-                    self._try()
-                    return None
-                except StartOver as error:
-                    log.info("words_may_not_be_learned", why=error.why)
-                    self._forget(error.why)
+            self._try()
+            return None
         except TrainingCancelled:
             return Cancelled()
         except TrainingInterrupted:
@@ -119,34 +102,28 @@ class Attempt:
         job, job_events, files = self._job, self._job_events, self._files
         self._patiently(self._copies.bring)
         before = read(files.made, Made)
-        if before is not None or files.has_checkpoint:
-            self._require_standing()
         model_id = job_events.model_id()
         if before is not None and before.finished.model.model_id == model_id:
-            model = before.finished.model
-            if files.model.exists() or self._patiently(lambda: self._store.has(model_id)):
+            made_before = files.model.exists() or self._patiently(lambda: self._store.has(model_id))
+            if made_before:
                 log.info("made_before")
                 self._tell_start(resumed=True)
-                own = model.corpus.transcript if model.corpus is not None else None
-                self._hooks.own = own
-                self._hooks.inherited = tuple(ref for ref in model.transcripts if ref != own)
                 self._deliver(before)
                 return
         if job_events.attempt > 1:  # an earlier one may have saved a model of another text, and not entered it
             self._patiently(lambda: self._store.delete(model_id))
         resumed = files.has_checkpoint
         self._tell_start(resumed=resumed)
-        parent = _parent(self._client, job, resumed=resumed)
-        self._hooks.inherited = parent.transcripts if parent else ()
-        learned = self._patiently(self._prepare)
+        parent = _parent(self._client, job)
+        self._patiently(self._prepare)
         self._lease.touch()
         with contextlib.ExitStack() as kept:  # a remote store's file is copied onto the disk for so long
             start = self._patiently(
                 lambda: kept.enter_context(self._store.reading(parent.model_id)) if parent else None
             )
-            result = self._train(learned, parent, start)
-        self._hooks.require_standing()  # the last samples took a while
-        facts = _facts(job, learned, parent, result, model_id, files.model.stat().st_size)
+            result = self._train(parent, start)
+        self._hooks.require_wanted()  # the last samples took a while
+        facts = _facts(job, parent, result, model_id, files.model.stat().st_size)
         made = _made(facts, result)
         self._patiently(lambda: write_text(files.made, made.model_dump_json()))
         self._deliver(made)
@@ -176,37 +153,12 @@ class Attempt:
         log.info("trained", model_id=model.model_id, seconds=round(made.finished.seconds), epochs=model.epochs)
 
     def _tell_start(self, *, resumed: bool) -> None:
-        if self._job.corpus.transcript is not None and not resumed:
-            self._job_events.forget_samples()  # an attempt that was killed may have learned more words than are left
-        self._job_events.publish(
-            Started(worker=socket.gethostname(), resumed=resumed, restart_reason=self._restart_reason)
-        )
-        self._restart_reason = None
+        self._job_events.publish(Started(worker=socket.gethostname(), resumed=resumed))
 
-    def _forget(self, why: RestartReason) -> None:
-        """Drop all that was made of words which are not to be learned any more."""
-        self._hooks = JobHooks(self._job_events, self._lease, self._copies)
-        self._files.discard()
-        self._patiently(self._copies.drop)
-        # An attempt may have been killed between saving the model and entering it.
-        model_id = self._job_events.model_id()
-        self._patiently(lambda: self._store.delete(model_id))
-        self._restart_reason = why
+    def _prepare(self) -> None:
+        """Write the job's text into its folder; can be repeated.
 
-    def _require_standing(self) -> None:
-        """Raises StartOver: what is here learned words that a member withdrew since, or nobody knows."""
-        if self._job.corpus.transcript is None:
-            return
-        learned = read(self._files.learned, CorpusInfo)
-        ref = learned.transcript if learned is not None else None
-        if ref is None or is_withdrawn(ref, revisions_now(self._client, (ref,)).get(ref.transcript_id)):
-            raise StartOver
-
-    def _prepare(self) -> CorpusInfo:
-        """Write the job's text into its folder, and return what is known of it; can be repeated.
-
-        Raises UserError when Redis no longer has the text, or it is too short or too long; OSError when it cannot be
-        written; StartOver when it is not what the checkpoint has learned.
+        Raises UserError when Redis no longer has the text, or it is too long; OSError when it cannot be written.
         """
         job, files = self._job, self._files
         files.folder.mkdir(parents=True, exist_ok=True)
@@ -214,25 +166,15 @@ class Attempt:
             pipe.get(keys.job_text(job.job_id))
             pipe.get(keys.job_authors(job.job_id))
             packed, self._authors = cast(list[bytes | None], pipe.execute())
-        if packed is not None:
-            unpack_to_file(packed, files.text, unpacked_limit(self._settings))
-            return job.corpus
-        if job.corpus.transcript is None:
+        if packed is None:
             raise UserError("The text of this training has expired.", "Run the command again.")
-        learned, self._authors = read_channel(self._settings, self._client, job, files.text, self._hooks.go_on)
-        before = read(files.learned, CorpusInfo)
-        if files.has_checkpoint and before is not None and before.sha256 != learned.sha256:
-            raise StartOver("changed")
-        # Without it a checkpoint is worth nothing: nobody would know whose words it learned.
-        write_text(files.learned, learned.model_dump_json())
-        self._hooks.own = learned.transcript
-        return learned
+        unpack_to_file(packed, files.text, unpacked_limit(self._settings))
 
-    def _train(self, learned: CorpusInfo, parent: ModelFacts | None, parent_file: Path | None) -> TrainResult:
+    def _train(self, parent: ModelFacts | None, parent_file: Path | None) -> TrainResult:
         """Train, from the checkpoint if there is one that this version can read.
 
-        Raises TrainingCancelled, TrainingInterrupted (the worker is stopping), StartOver (a member withdrew words that
-        it has read) or UserError (the text or the options cannot be used).
+        Raises TrainingCancelled, TrainingInterrupted (the worker is stopping) or UserError (the text or the options
+        cannot be used).
         """
         from galvanic.training import OtherCheckpoint, train
 
@@ -240,7 +182,7 @@ class Attempt:
             return train(
                 self._files.text,
                 self._job.options,
-                learned,
+                self._job.corpus,
                 out=self._files.model,
                 checkpoint=self._files.checkpoint,
                 hooks=self._hooks,
@@ -255,29 +197,19 @@ class Attempt:
             log.warning("checkpoint_of_another_version")
             shutil.rmtree(self._files.checkpoint)
             self._tell_start(resumed=False)  # nothing is left of its samples, either
-            result = self._train(learned, parent, parent_file)
+            result = self._train(parent, parent_file)
             note = "The training started over: the machine that went on with it has another version or starter."
             return result.model_copy(update={"notes": (note, *result.notes)})
 
 
-def _parent(client: redis.Redis, job: TrainJob, *, resumed: bool) -> ModelFacts | None:
-    """Return the model to start from; the bot has checked that it may be used there.
-
-    `resumed`: the training has started from it before; then single messages that were deleted since do not end it.
-
-    Raises UserError when it is gone, or learned words that were withdrawn since.
-    """
+def _parent(client: redis.Redis, job: TrainJob) -> ModelFacts | None:
+    """Return the model to start from; the bot has checked that it may be used there. Raises UserError: it is gone."""
     if job.parent is None:
         return None
     data = cast(bytes | None, client.get(keys.model(job.parent.model_id)))
     if data is None:
         raise UserError("The model to start from is gone.", "Choose another one, or train without it.")
-    parent = ModelFacts.model_validate_json(data)
-    revisions = revisions_now(client, parent.transcripts)
-    require_standing(parent.transcripts, revisions)
-    if parent.is_stale(revisions) and not resumed:
-        raise stale_parent()
-    return parent
+    return ModelFacts.model_validate_json(data)
 
 
 def _made(model: ModelFacts, result: TrainResult) -> Made:
@@ -288,13 +220,9 @@ def _made(model: ModelFacts, result: TrainResult) -> Made:
     return Made(finished=finished, curve=result.curve)
 
 
-def _facts(
-    job: TrainJob, learned: CorpusInfo, parent: ModelFacts | None, result: TrainResult, model_id: str, size: int
-) -> ModelFacts:
-    """Under the wished name. `learned`: the text as it was read; `size`: the model's, in bytes."""
-    options = job.options
-    corpus = learned.model_copy(update={"sha256": job.corpus.sha256})
-    own = (learned.transcript,) if learned.transcript else ()
+def _facts(job: TrainJob, parent: ModelFacts | None, result: TrainResult, model_id: str, size: int) -> ModelFacts:
+    """Under the wished name. `size`: the model's, in bytes."""
+    options, corpus = job.options, job.corpus
     return ModelFacts(
         model_id=model_id,
         name=options.name or corpus.name,
@@ -311,5 +239,5 @@ def _facts(
         copy_share=result.copy_share,
         verdict=verdict(result, options),
         file_bytes=size,
-        transcripts=oldest((*(parent.transcripts if parent else ()), *own)),
+        author_id=job.author_id,
     )

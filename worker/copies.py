@@ -89,16 +89,12 @@ class CheckpointCopies:
         newest = max((int(name.partition(".")[0]) for name in names if name.endswith(f".{NAME}")), default=-1)
         if newest <= own:
             return
-        learned = f"{newest}.{files.learned.name}"
         brought = files.folder / "brought"
         brought.mkdir(parents=True, exist_ok=True)
         try:
             self._store.get(f"{self._folder}/{newest}.{NAME}", brought / NAME)
             if files.checkpoint.exists():
                 shutil.rmtree(files.checkpoint)
-            files.learned.unlink(missing_ok=True)
-            if learned in names:
-                self._store.get(f"{self._folder}/{learned}", files.learned)
         except FileNotFoundError:
             log.warning("copy_not_usable", attempt=newest)
             return
@@ -116,10 +112,8 @@ class CheckpointCopies:
         with self._copying:
             if not self._noted or (stat := checkpoint.stat()).st_ino == self._copied_file:
                 return
-            # The checkpoint last: a copy without it is none. Each is replaced on the disk, never written to.
-            for path in (self._files.learned, checkpoint):
-                if path.exists():
-                    self._store.put(f"{self._folder}/{self._attempt}.{path.name}", path)
+            # It is replaced on the disk, never written to.
+            self._store.put(f"{self._folder}/{self._attempt}.{checkpoint.name}", checkpoint)
             self._copied_file = stat.st_ino
             self._copied_at = time.monotonic()
             log.info("checkpoint_copied", bytes=stat.st_size, seconds=round(time.monotonic() - began, 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import redis
@@ -14,11 +14,10 @@ import structlog
 from galvanic.options import STARTS
 from shared import keys, lifecycle
 from shared.connect import patient
-from shared.events import TERMINAL, Event, Finished, Imported, kind_of
+from shared.events import TERMINAL, Event, Finished, Imported
 from shared.lifecycle import Script
 from shared.models import ModelFacts
 from shared.redis_errors import shown
-from shared.transcripts import Revision, read_revision
 
 log = structlog.get_logger()
 M = TypeVar("M", Finished, Imported)
@@ -48,11 +47,6 @@ class Requeued(NamedTuple):
     attempt: int | None = None
     nonce: str = ""
     cancelled: bool = False
-
-
-class News(NamedTuple):
-    control: Control | None  # what a person asked of it
-    revisions: dict[str, Revision | None]  # of the transcripts that it asked about; None: forgotten
 
 
 class JobEvents:
@@ -235,27 +229,10 @@ class JobEvents:
         self.ended = event
         return True
 
-    def news(self, transcript_ids: Sequence[str] = ()) -> News | None:
-        """In one round trip; None while Redis is away."""
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                pipe.get(keys.job_control(self.job_id))
-                for transcript_id in transcript_ids:
-                    pipe.hmget(keys.transcript(transcript_id), "revision", "withdrawn")
-                control, *found = pipe.execute()
-        except REDIS_DOWN:
-            return None
-        revisions = dict(zip(transcript_ids, map(read_revision, found), strict=True))
-        asked: dict[bytes | None, Control] = {b"cancel": "cancel", b"finish": "finish"}
-        return News(asked.get(control), revisions)
-
-    def forget_samples(self) -> None:
-        """Remove from the stream what was, or may have been, written with words that were withdrawn."""
-        stream = keys.job_events(self.job_id)
-        entries = cast(list[tuple[bytes, dict[bytes, bytes]]], self._insist(lambda: self._client.xrange(stream)))
-        gone = [entry for entry, fields in entries if kind_of(fields.get(b"event", b"")) in ("sample", None)]
-        if gone:
-            self._insist(lambda: self._client.xdel(stream, *gone))
+    def control(self) -> Control | None:
+        """Return what a person asked of the job; None: nothing. Raises redis.RedisError at once."""
+        asked: dict[object, Control] = {b"cancel": "cancel", b"finish": "finish"}
+        return asked.get(self._client.get(keys.job_control(self.job_id)))
 
     def _insist(self, call: Any) -> Any:
         return self._retry.call_with_retry(call, self._waiting_for_redis)

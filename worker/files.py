@@ -84,7 +84,6 @@ class TextFiles:
         self.checkpoint = folder / "checkpoint"  # from which another attempt goes on
         self.model = folder / "model.safetensors"  # unfinished
         self.text = folder / "text.txt"  # what it learns, unpacked
-        self.learned = folder / "learned.json"  # what is known of the text that the checkpoint is of (`CorpusInfo`)
         self.made = folder / "made.json"  # there is a whole model, and this is what is left to do (`Made`)
         self.attempt = folder / "attempt"  # number of the attempt that made the checkpoint (`worker.copies`)
 

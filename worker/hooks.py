@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections import deque
@@ -10,11 +11,9 @@ from typing import Literal
 import structlog
 
 from galvanic import results
-from galvanic.options import TranscriptRef
 from galvanic.results import Difficulty, Doing, TrainingCancelled
 from shared.events import Event, Progress, Sample, Trouble
 from worker.beside import Lease, stop_requested
-from worker.channel_text import StartOver, is_withdrawn, require_standing
 from worker.copies import CheckpointCopies
 from worker.events import REDIS_DOWN, JobEvents, Superseded
 
@@ -30,7 +29,7 @@ log = structlog.get_logger()
 
 
 class JobHooks(results.Hooks):
-    """Sends what a training does, and hears what it is asked and whether its words may still be learned.
+    """Sends what a training does, and hears what it is asked.
 
     `lease` is touched at each sign of headway; `copies` is told of checkpoints.
     """
@@ -39,10 +38,6 @@ class JobHooks(results.Hooks):
         self._job_events = job_events
         self._lease = lease
         self._copies = copies
-        self.own: TranscriptRef | None = None
-        """The channel that it learns, once that was read."""
-        self.inherited: tuple[TranscriptRef, ...] = ()
-        """What the model to start from learned of channels."""
         self._published: dict[Doing, float] = {}
         self._polled = 0.0
         self._untold: deque[Event] = deque(maxlen=_MOST_UNTOLD)
@@ -62,7 +57,7 @@ class JobHooks(results.Hooks):
 
     def sample(self, event: results.Sample) -> None:
         self._lease.touch()
-        self._untold.append(Sample(**vars(event), revision=self.own.revision if self.own is not None else None))
+        self._untold.append(Sample(**vars(event)))
         self._tell()
 
     def trouble(self, what: Difficulty | None) -> None:
@@ -82,8 +77,7 @@ class JobHooks(results.Hooks):
     def control(self) -> Literal["cancel", "finish", "interrupt"] | None:
         """See `Hooks.control`.
 
-        Raises StartOver (a member withdrew words that it has read), Superseded (another attempt has the training) or
-        UserError (the model to start from learned words that were withdrawn meanwhile).
+        Raises Superseded: another attempt has the training.
         """
         self._lease.touch()
         if self._lease.lost:
@@ -96,11 +90,8 @@ class JobHooks(results.Hooks):
         # "Finish now" keeps the best so far: until a first step was made there is nothing that is worth a model.
         return None if self._requested == "finish" and not self._learned else self._requested
 
-    def require_standing(self) -> None:
-        """See that its words may still be learned and nobody has cancelled it, as far as Redis can be asked.
-
-        Raises StartOver or UserError as `control`, or TrainingCancelled.
-        """
+    def require_wanted(self) -> None:
+        """Raises TrainingCancelled if somebody has cancelled the training, as far as Redis can be asked."""
         self._poll()
         if self._requested == "cancel":
             raise TrainingCancelled
@@ -124,12 +115,7 @@ class JobHooks(results.Hooks):
             self._reachable = True
 
     def _poll(self) -> None:
-        own = (self.own,) if self.own is not None else ()
-        news = self._job_events.news([ref.transcript_id for ref in (*self.inherited, *own)])
+        """Ask what is wanted. While Redis is away the training goes on, and the next poll asks again."""
         self._polled = time.monotonic()
-        if news is None:
-            return  # Redis is away: the training goes on, and the next poll asks again
-        self._requested = news.control
-        require_standing(self.inherited, news.revisions)
-        if any(is_withdrawn(ref, news.revisions[ref.transcript_id]) for ref in own):
-            raise StartOver
+        with contextlib.suppress(*REDIS_DOWN):
+            self._requested = self._job_events.control()

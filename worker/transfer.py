@@ -13,7 +13,7 @@ from galvanic import model_file
 from galvanic.errors import UserError
 from galvanic.facts import MOST_LICENCE, MOST_TITLE, one_line
 from galvanic.model_file import Description
-from galvanic.options import CorpusInfo, TranscriptRef
+from galvanic.options import CorpusInfo
 from galvanic.reading import slugify
 from galvanic.units import MEGABYTE
 from galvanic.verdict import verdict
@@ -21,8 +21,6 @@ from shared import keys
 from shared.events import Exported, Imported
 from shared.jobs import MODEL_FILE, ExportJob, ImportJob
 from shared.models import ModelFacts
-from shared.transcripts import revision_of
-from worker.channel_text import info_of, revisions_now
 from worker.events import Superseded
 from worker.jobs import JobContext
 
@@ -41,22 +39,13 @@ _FOREIGN = (
 
 
 def export(job: ExportJob, context: JobContext) -> Exported:
-    """Lay a model's file into Redis. It names the transcripts that the model learned from.
+    """Lay a model's file into Redis. It names the readings of channels that the model learned from.
 
-    Raises UserError when the store has no such model, its file is too large to be sent, or words that it learned were
-    withdrawn.
+    Raises UserError when the store has no such model, or its file is too large to be sent.
     """
-    data = cast(bytes | None, context.client.get(keys.model(job.model.model_id)))
-    transcripts = ModelFacts.model_validate_json(data).transcripts if data is not None else ()
-    now = revisions_now(context.client, transcripts)
-    if any((revision := now.get(ref.transcript_id)) is None or revision.now != ref.revision for ref in transcripts):
-        raise UserError(
-            f"Words that `{job.model.name}` learned from were withdrawn, so it can't be exported any more.",
-            "It will be made again without them, or deleted; a new one can be exported.",
-        )
     with tempfile.TemporaryDirectory() as temporary, context.models.store.reading(job.model.model_id) as path:
         target = Path(temporary) / MODEL_FILE
-        model_file.export(path, target, job.most_bytes, transcripts)
+        model_file.export(path, target, job.most_bytes)
         data = target.read_bytes()
     context.job_events.attach(MODEL_FILE, data, FILE_TTL_S)
     return Exported(size=len(data))
@@ -104,40 +93,9 @@ def _save(job: ImportJob, file: str, model_id: str, context: JobContext) -> Mode
         model = TextModel(*model_file.load(path, most))
         _require_quick(model)
         description = model.description
-        transcripts = _transcripts(job, description, context.client)
         _require_room(job, len(data), context)
         context.models.store.save(path, model_id)
-    return _facts(job, description, model_id, len(data), transcripts)
-
-
-def _transcripts(job: ImportJob, description: Description, client: redis.Redis) -> tuple[TranscriptRef, ...]:
-    """The transcripts that a file says it learned from; Redis, not the file, says which channel they are of.
-
-    A file whose marks were taken out says nothing; nobody can tell that.
-
-    Raises UserError when they are another server's, are not known here, or somebody has withdrawn words since.
-    """
-    kept = []
-    for ref in description.marks:
-        if ref.guild_id != job.place.guild_id:
-            raise UserError(
-                "This model learned from messages of another server's channels, and may be used only there.",
-                "Train one on a text, or on a channel of this server.",
-            )
-        revision, info = revision_of(client, ref.transcript_id), info_of(client, ref.transcript_id)
-        if revision is None or info is None or info.guild_id != ref.guild_id or revision.now < ref.revision:
-            raise UserError(
-                "This model learned from channels' messages that I no longer know of, so I can't tell whether all of "
-                "them may still be used.",
-                "Train a new one on the channel.",
-            )
-        if revision.now > ref.revision:
-            raise UserError(
-                "Words that this model learned from were withdrawn after it was exported.",
-                "Export a newer one, or train one on the channel.",
-            )
-        kept.append(info.ref(ref.revision))
-    return tuple(kept)
+    return _facts(job, description, model_id, len(data))
 
 
 def _require_quick(model: TextModel) -> None:
@@ -167,9 +125,7 @@ def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
         )
 
 
-def _facts(
-    job: ImportJob, description: Description, model_id: str, size: int, transcripts: tuple[TranscriptRef, ...]
-) -> ModelFacts:
+def _facts(job: ImportJob, description: Description, model_id: str, size: int) -> ModelFacts:
     """What is known of an imported model. What the file says of itself may be anything."""
     training, corpus = description.training, description.corpus
     title = one_line(corpus.title, MOST_TITLE) or "an unnamed text"
@@ -189,7 +145,7 @@ def _facts(
         verdict=verdict(training, description.options),
         file_bytes=size,
         imported=True,
-        transcripts=transcripts,
+        file_readings=description.readings,
     )
 
 
@@ -201,5 +157,5 @@ def _corpus(corpus: CorpusInfo, title: str) -> CorpusInfo | None:
     if corpus.source in ("upload", "file", "channel"):
         return None
     name, licence = slugify(corpus.name), one_line(corpus.licence, MOST_LICENCE)
-    believed = {"name": name, "title": title, "licence": licence, "sha256": "", "transcript": None}
+    believed = {"name": name, "title": title, "licence": licence, "sha256": "", "reading": None}
     return corpus.model_copy(update=believed) if name else None

@@ -1,4 +1,4 @@
-"""What members say about learning from their messages, what is held of them, and which channels admins allow for it."""
+"""What members say about learning from their messages, what is stored of them, and which channels admins allow."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from discord.ext import commands
 
 from bot.background import unless_refused
 from bot.channels import embeds
+from bot.channels.consent import ConsentStore
 from bot.channels.embeds import Terms
 from bot.channels.export import export
-from bot.channels.held import Holdings
+from bot.channels.member_data import MemberDataService
 from bot.channels.sources import Room, Sources, can_read, require_readable
-from bot.channels.withdrawals import OfWords, Withdrawals, Withdrawn
+from bot.channels.withdrawals import Withdrawal, Withdrawals
 from bot.components import GUILD, USER, Components, Press
 from bot.options.autocomplete import choices
 from bot.responder import NOT_SENT, SENT, answer_privately, note_sent, tell_privately, write_to
 from bot.servers import access
 from bot.servers.access import Access, What, member_in
+from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, User, hybrid_command
 from bot.words import GREEN, GREY, as_typed, code
 from galvanic.errors import UserError
@@ -43,18 +45,21 @@ _OPTIN_AGAIN = "use `/optin` in that server again"
 log = structlog.get_logger()
 
 
-@dataclass(eq=False, repr=False)
-class Privacy(OfWords, commands.Cog):
+@dataclass(eq=False, repr=False, kw_only=True)
+class Privacy(commands.Cog):
     """Its commands work in every channel, whatever the admins have chosen.
 
     Any of them raises `redis.RedisError` while Redis cannot be reached, discord.HTTPException: Discord is in trouble.
     """
 
+    client: discord.Client
     settings: Settings
+    servers: GuildSettingsStore
     access: Access
+    consents: ConsentStore
     sources: Sources
     withdrawals: Withdrawals
-    holdings: Holdings
+    member_data: MemberDataService
 
     def register(self, components: Components) -> None:
         anybody: dict[str, Any] = {"who": "anybody", "how": "update", "owner": True}
@@ -74,14 +79,14 @@ class Privacy(OfWords, commands.Cog):
         await ctx.defer(ephemeral=True)
         assert ctx.guild is not None
         terms = await self._terms(ctx)
-        said = await self.consents.said(ctx.guild.id, ctx.author.id)
-        if said is not None and said.state == "in" and terms.mode != "off":
-            await tell_privately(ctx, embed=embeds.agreed(ctx.guild.name, said, terms))
+        answer = await self.consents.answer(ctx.guild.id, ctx.author.id)
+        if answer is not None and answer.state == "in" and terms.mode != "off":
+            await tell_privately(ctx, embed=embeds.agreed(ctx.guild.name, answer, terms))
             return
         self.sources.require_on()
         allowed = sorted(await self.consents.allowed(ctx.guild.id))
         channels = [channel_id for channel_id in allowed if can_read(ctx.author, ctx.guild.get_channel(channel_id))]
-        question = embeds.consent_question(ctx.guild.name, channels, said, terms)
+        question = embeds.consent_question(ctx.guild.name, channels, answer, terms)
         await tell_privately(ctx, embed=question, view=embeds.consent_buttons(ctx.guild.id, ctx.author.id))
 
     async def _agree(self, press: Press) -> None:
@@ -96,11 +101,11 @@ class Privacy(OfWords, commands.Cog):
             raise UserError(
                 "You aren't a member of that server, or I'm no longer there.", "Opt in on a server where we both are."
             )
-        before = await self.consents.said(guild.id, user.id)
+        before = await self.consents.answer(guild.id, user.id)
         if before is not None and before.state == "out" and before.at > asked:
             raise UserError("You said no after this question.", f"If you want to agree, {_OPTIN_AGAIN}.")
-        said = await self.consents.agree(guild.id, user.id, press.interaction.id)
-        await press.update(embed=embeds.agreed(guild.name, said, terms), view=None)
+        answer = await self.consents.agree(guild.id, user.id, press.interaction.id)
+        await press.update(embed=embeds.agreed(guild.name, answer, terms), view=None)
 
     async def _decline(self, press: Press) -> None:
         """Raises UserError: it is too late."""
@@ -117,7 +122,7 @@ class Privacy(OfWords, commands.Cog):
         direct=True,
     )
     async def optout(self, ctx: Context) -> None:
-        """From now on nothing learns from your messages, and your words leave all that is stored of this server.
+        """From now on nothing learns from your messages on this server.
 
         Models that learned them are made again without them, or deleted. In a direct message it counts for all
         servers. `forget-me` also deletes the requests for texts that you sent me.
@@ -168,7 +173,7 @@ class Privacy(OfWords, commands.Cog):
         servers = await self._servers("forget", guild, user, press.interaction.id, to_refuse=True)
         taken = await self._withdraw(servers, user, "forget-me")
         self.client.dispatch("forgotten", user.id)
-        requests = await self.holdings.forget_requests(user.id, servers)
+        requests = await self.member_data.forget_requests(user.id, servers)
         log.info("member_forgotten", user_id=user.id, guilds=len(servers), requests=requests)
         done = embeds.forgotten(taken, requests, terms)
         if press.interaction.guild_id is None or press.is_private:
@@ -180,8 +185,8 @@ class Privacy(OfWords, commands.Cog):
             with unless_refused(log.warning, "confirmation_not_sent", user_id=user.id):
                 await write_to(user, embed=done)
 
-    async def _withdraw(self, servers: Sequence[int], user: User, why: str) -> list[tuple[str, Withdrawn]]:
-        """What a member's withdrawal took out, each with the server's name."""
+    async def _withdraw(self, servers: Sequence[int], user: User, why: str) -> list[tuple[str, Withdrawal]]:
+        """Withdraw a member in some servers; what that concerns, with each server's name."""
         return [(self._name_of(one), await self.withdrawals.withdraw(one, [user.id], why=why)) for one in servers]
 
     # ------------------------------------------------------------------ what is held
@@ -194,14 +199,14 @@ class Privacy(OfWords, commands.Cog):
         direct=True,
     )
     async def privacy(self, ctx: Context) -> None:
-        """Show what I store about you: whether you agreed, your words, the models that learned from them.
+        """Show what I store about you: whether you agreed, and the models that learned from your words.
 
         In a direct message it tells of all servers. Only you see the answer.
         """
         await ctx.defer(ephemeral=True)
         terms, servers = await self._terms(ctx), await self._servers("privacy", ctx.guild, ctx.author, _request(ctx))
-        held = [await self.holdings.in_server(guild_id, ctx.author) for guild_id in servers[:_MOST_PAGES]]
-        pages = [embeds.privacy_page(one, terms) for one in held] or [embeds.nothing_held(terms)]
+        stored = [await self.member_data.in_server(guild_id, ctx.author) for guild_id in servers[:_MOST_PAGES]]
+        pages = [embeds.privacy_page(data, terms) for data in stored] or [embeds.nothing_stored(terms)]
         more = len(servers) - len(pages)
         content = f"And {count(more, 'more server')}: `{terms.prefix}export-data` tells of all." if more > 0 else None
         await tell_privately(ctx, content=content, embed=pages[0])
@@ -219,7 +224,7 @@ class Privacy(OfWords, commands.Cog):
         """Get all that I store about you, in all servers, as a JSON file that only you see."""
         await ctx.defer(ephemeral=True)
         async with self.access.start_cooldown("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=_request(ctx)):
-            files, left_out = await export(self.holdings, ctx.author)
+            files, left_out = await export(self.member_data, ctx.author)
             content = "This is all that I store about you. Not in it:\n" + "\n".join(f"- {one}" for one in left_out)
             if len(files) > 1:
                 content += f"\nIt comes in {len(files)} pieces: put together in order, they are one `.gz` file."
@@ -239,13 +244,13 @@ class Privacy(OfWords, commands.Cog):
     )
     @app_commands.describe(
         channel="A channel that you can see; without one, I list those that are allowed",
-        state="`off` takes it back and deletes what is stored of it",
+        state="`off` takes it back and deletes the models of it",
     )
     async def allow_training(self, ctx: Context, channel: str | None = None, state: str | None = None) -> None:
         """Let members train models on a channel's messages: from members who agree, and from no others.
 
-        I tell the channel's members what it means and how to opt in or out. `off` takes it back: what I read there
-        is deleted at once. Without a channel I list those that are allowed.
+        I tell the channel's members what it means and how to opt in or out. `off` takes it back: models that
+        learned there are deleted at once. Without a channel I list those that are allowed.
         """
         await ctx.defer(ephemeral=True)
         access.require_admin(ctx.author)
@@ -264,11 +269,10 @@ class Privacy(OfWords, commands.Cog):
                 number = _room(ctx.author, channel).id
             was = number in allowed
             await self.consents.disallow(guild.id, number, ctx.author.id)
-            if await self.withdrawals.forbid(guild.id) or was:
-                here = access.channel_ids(ctx.channel)
-                await ctx.send(await self._forbidden(guild.id, number, terms, here), ephemeral=True)
-            else:
-                await ctx.send(f"<#{number}> wasn't allowed.", ephemeral=True)
+            deleted = await self.withdrawals.forbid(guild.id)
+            models = f" I deleted {count(deleted, 'model')} of it." if deleted else ""
+            told = f"I no longer learn from <#{number}>.{models}" if was or deleted else f"<#{number}> wasn't allowed."
+            await ctx.send(told, ephemeral=True)
 
     @allow_training.autocomplete("channel")
     async def _channels(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -304,24 +308,6 @@ class Privacy(OfWords, commands.Cog):
             f"`{terms.prefix}optout`."
         )
 
-    async def _forbidden(self, guild_id: int, channel_id: int, terms: Terms, here: Sequence[int]) -> str:
-        """What to tell the admin: imports end, and what is stored of the channel goes.
-
-        `here`: where the answer is read, maybe by others: the channel, and for a thread also its parent.
-        """
-        said = f"I no longer learn from <#{channel_id}>, and what was stored of it is gone."
-        learned = [model for model in await self.registry.all(guild_id) if channel_id in model.source_channels]
-        models = [model for model in learned if not model.is_private]
-        if not models:
-            return said
-        shown = [f"`{model.name}`" for model in self.registry.among(access.Viewer(guild_id, here), models)[:10]]
-        hidden = len(models) - len(shown)
-        names = ", ".join(shown) + (f" and {hidden} more" if hidden else "") if shown else count(hidden, "model")
-        return (
-            f"{said} Models that learned from it stay until somebody deletes them: {names}. "
-            f"`{terms.prefix}model delete` does."
-        )
-
     # ------------------------------------------------------------------ words
 
     async def _terms(self, where: Context | Press) -> Terms:
@@ -332,14 +318,14 @@ class Privacy(OfWords, commands.Cog):
     async def _servers(
         self, what: What, guild: discord.Guild | None, user: User, request: int, *, to_refuse: bool = False
     ) -> list[int]:
-        """Find the server where a command is given; in a direct message, all as of `Holdings.servers_of`.
+        """Find the server where a command is given; in a direct message, all as of `MemberDataService.servers_of`.
 
         Raises TooSoon: these are looked up once in a while, since every server is asked.
         """
         if guild is not None:
             return [guild.id]
         async with self.access.start_cooldown(what, 0, user.id, EVERYWHERE_EVERY_S, request=request):
-            return await self.holdings.servers_of(user, to_refuse=to_refuse)
+            return await self.member_data.servers_of(user, to_refuse=to_refuse)
 
     def _name_of(self, guild_id: int) -> str:
         guild = self.client.get_guild(guild_id)

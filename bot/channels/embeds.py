@@ -1,4 +1,4 @@
-"""How imports of channels look, and what members are told about them and what is held of them. Pure functions."""
+"""How readings of channels look, and what members are told about them and what is stored of them. Pure functions."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.channels.consent import Allowed, Mode, Said
-from bot.channels.held import Held, Words
-from bot.channels.store import ImportState, Transcript
-from bot.channels.withdrawals import Withdrawn
+from bot.channels.consent import AllowedChannel, ConsentAnswer, Mode
+from bot.channels.member_data import LearnedModel, MemberData
+from bot.channels.pages import ReadingState
+from bot.channels.withdrawals import Withdrawal
 from bot.components import button, view
 from bot.words import (
     AMBER,
@@ -28,8 +28,7 @@ from bot.words import (
     some,
 )
 from galvanic.units import count, duration
-from shared.jobs import TrainJob
-from shared.models import ModelRecord
+from shared.jobs import ChannelReading, TrainJob
 from shared.settings import Settings
 
 _MOST_LISTED = 10
@@ -38,7 +37,7 @@ _FIELD_CHARS = 700
 _TAKEN_CHARS = 3_000
 _HOUR_S = 3_600.0
 _GUESS_FROM = 0.02
-"""Share of an import from which on the time left is shown."""
+"""Share of a reading from which on the time left is shown."""
 
 
 @dataclass(frozen=True)
@@ -65,27 +64,33 @@ _MODES: dict[Mode, str] = {
 }
 
 
-# ---------------------------------------------------------------------- imports
+# ---------------------------------------------------------------------- readings
+
+
+_SPEAKERS: dict[Mode, str] = {
+    "off": "nobody",
+    "opt-in": "members who agreed",
+    "opt-out": "members who didn't say no",
+}
 
 
 def speakers(people: int, mode: Mode) -> str:
-    """Members whose words may be learned."""
-    return count(people, "member") + (" who didn't say no" if mode == "opt-out" else " who agreed")
+    """Count members whose words may be learned."""
+    return count(people, "member") + _SPEAKERS[mode].removeprefix("members")
 
 
-def importing(
-    job: TrainJob, transcript: Transcript, state: ImportState, people: int, mode: Mode, problem: str = ""
+def reading(
+    job: TrainJob, channel: ChannelReading, state: ReadingState, mode: Mode, problem: str = ""
 ) -> discord.Embed:
-    """`people`: members whose words were kept; `problem`: why it does not go on at the moment."""
-    info = transcript.info
+    """Show how far the reading of a channel is. `problem`: why it does not go on at the moment."""
     places = len(state.sources) if state.sources is not None else 1
-    place, reached = min(state.at + 1, places), state.cursor > info.after
-    began, until = _seconds(state.first or info.after or info.source_id), _seconds(info.until)
+    place, reached = min(state.at + 1, places), state.cursor > channel.after
+    began, until = _seconds(state.first or channel.after or channel.source_id), _seconds(channel.until)
     share = 0.0
     if reached and until > began:  # of the time to read, in all places
         here = min(1.0, max(0.0, (_seconds(state.cursor) - began) / (until - began)))
         share = (place - 1 + here) / places
-    left = duration((time.time() - info.created_at) / share * (1 - share)) if share >= _GUESS_FROM else "…"
+    left = duration((time.time() - until) / share * (1 - share)) if share >= _GUESS_FROM else "…"
     embed = discord.Embed(title=f"Reading {short_title(job)}", colour=AMBER if problem else BLURPLE)
     trouble = f"⚠️ {problem}\n" if problem else ""
     embed.description = f"{trouble}📖 **Reading**, the oldest messages first\n`{bar(share)}` **{100 * share:.0f} %**"
@@ -93,8 +98,8 @@ def importing(
         "Messages read": f"{state.read:,}",
         "Reached": f"<t:{_seconds(state.cursor)}:D>" if reached else "…",
         "Time left": left,
-        "Kept": f"{count(transcript.lines, 'line')}, {count(transcript.chars, 'character')}",
-        "From": "" if info.author_id else speakers(people, mode),
+        "Kept": f"{count(state.lines, 'line')}, {count(state.chars, 'character')}",
+        "From": "" if channel.author_id else _SPEAKERS[mode],
         "Threads": f"{place} of {places}, the channel included" if places > 1 else "",
     }
     add_fields(embed, fields)
@@ -115,9 +120,9 @@ def forget_buttons(guild_id: int, user_id: int) -> discord.ui.View:
     return view(yes, button("privacy-not", user_id, label="No, leave it"))
 
 
-def consent_question(server: str, channels: Sequence[int], said: Said | None, terms: Terms) -> discord.Embed:
-    """`channels`: those that may be learned from and that the member can read; `said`: their earlier answer."""
-    again = said is not None and said.state == "out"
+def consent_question(server: str, channels: Sequence[int], answer: ConsentAnswer | None, terms: Terms) -> discord.Embed:
+    """Ask a member. `channels`: those that may be learned from and that they can read; `answer`: their earlier one."""
+    again = answer is not None and answer.state == "out"
     whose = "those that you write after you agree" if again else "those of the past and of the future"
     now = f"Now: {mentions(channels)}" if channels else "None of those that you can read, so far"
     fields = {
@@ -131,32 +136,33 @@ def consent_question(server: str, channels: Sequence[int], said: Said | None, te
         "It may repeat you": "A model can write phrases of yours word for word. Don't agree if you wrote "
         "something there that nobody should quote.",
         "How long": _retention(terms),
-        "How to take it back": f"`{terms.prefix}optout` at any time: your words leave all that is stored, and models "
-        f"that learned them are made again without them, or deleted, within {terms.forget_within}. A message that you "
-        f"delete leaves, too. `{terms.prefix}forget-me` also deletes your requests. Leaving the server counts as a no.",
+        "How to take it back": f"`{terms.prefix}optout` at any time: models that learned your words are made again "
+        f"without them, or deleted, within {terms.forget_within}. What you delete or edit stays learned as it was "
+        f"until its channel is read again. `{terms.prefix}forget-me` also deletes your requests. Leaving the server "
+        "counts as a no.",
     }
-    if said is not None and (again or said.since):
-        until = "you agree" if again else f"<t:{_seconds(said.since)}:f>"
+    if answer is not None and (again or answer.since):
+        until = "you agree" if again else f"<t:{_seconds(answer.since)}:f>"
         fields["You withdrew before"] = f"What you wrote until {until} stays out."
     about = f"Read this first. It is about **{clipped(server, 100)}** only."
     embed = _page("May models learn from your messages?", about, fields)
-    if said is None and terms.mode == "opt-out":
+    if answer is None and terms.mode == "opt-out":
         embed.set_footer(text="Until you say no, your messages count here even if you don't answer.")
     return embed
 
 
-def agreed(server: str, said: Said, terms: Terms) -> discord.Embed:
-    since = f" to what you write after <t:{_seconds(said.since)}:f>" if said.since else ""
+def agreed(server: str, answer: ConsentAnswer, terms: Terms) -> discord.Embed:
+    since = f" to what you write after <t:{_seconds(answer.since)}:f>" if answer.since else ""
     return discord.Embed(
         title="You agreed",
-        description=f"You said yes on <t:{int(said.at)}:D>{since}: models of **{clipped(server, 100)}** may learn from "
-        f"your messages in the channels that its admins allow.\n`{terms.prefix}optout` takes it back, "
+        description=f"You said yes on <t:{int(answer.at)}:D>{since}: models of **{clipped(server, 100)}** may learn "
+        f"from your messages in the channels that its admins allow.\n`{terms.prefix}optout` takes it back, "
         f"`{terms.prefix}privacy` shows what is stored about you.",
         colour=GREEN,
     )
 
 
-def opted_out(taken: Sequence[tuple[str, Withdrawn]], terms: Terms) -> discord.Embed:
+def opted_out(taken: Sequence[tuple[str, Withdrawal]], terms: Terms) -> discord.Embed:
     """`taken`: by the server's name."""
     return discord.Embed(
         title="You opted out",
@@ -174,7 +180,7 @@ def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
         title="Shall I forget you?",
         description=f"In {where or 'every server where I know you'}:\n"
         f"- Nothing is learned from your messages any more, as after `{terms.prefix}optout`.\n"
-        "- Your words leave all that is stored. Models that learned them are made again without them, or deleted, "
+        "- Models that learned your words are made again without them, or deleted, "
         f"within {terms.forget_within}.\n"
         "- The requests for texts that you sent me are deleted, with what others asked me to make of your words, "
         "and buttons under those texts stop working.\n"
@@ -185,7 +191,7 @@ def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
     )
 
 
-def forgotten(taken: Sequence[tuple[str, Withdrawn]], requests: int, terms: Terms) -> discord.Embed:
+def forgotten(taken: Sequence[tuple[str, Withdrawal]], requests: int, terms: Terms) -> discord.Embed:
     """`taken`: by the server's name; `requests`: how many were deleted."""
     return discord.Embed(
         title="I forgot you",
@@ -197,34 +203,32 @@ def forgotten(taken: Sequence[tuple[str, Withdrawn]], requests: int, terms: Term
     )
 
 
-def _taken(taken: Sequence[tuple[str, Withdrawn]], terms: Terms) -> str:
+def _taken(taken: Sequence[tuple[str, Withdrawal]], terms: Terms) -> str:
     due = int(time.time() + _HOUR_S * terms.settings.forget_within_hours)
     lines = []
-    for server, one in taken:
-        if one.transcripts:
-            names = some([f"`{model.name}`" for model in one.models])
-            again = f" {names} learned from you: made again without your words, or deleted, by <t:{due}:f>."
-            lines.append(
-                f"- **{clipped(server, 60)}**: {count(one.lines, 'line')} of yours taken out of "
-                f"{count(one.transcripts, 'stored text')}.{again if one.models else ''}"
-            )
-    return listed(lines, "- and in {} more.", _TAKEN_CHARS) or "- None of your words were stored."
+    for server, withdrawal in taken:
+        if withdrawal.models:
+            names = some([f"`{model.name}`" for model in withdrawal.models])
+            made = "made again without your words, or deleted,"
+            lines.append(f"- **{clipped(server, 60)}**: {names} learned from you: {made} by <t:{due}:f>.")
+        elif withdrawal.readings:
+            lines.append(f"- **{clipped(server, 60)}**: your words leave the trainings that were to learn them.")
+    return listed(lines, "- and in {} more.", _TAKEN_CHARS) or "- No model has learned your words."
 
 
-# ---------------------------------------------------------------------- what is held
+# ---------------------------------------------------------------------- what is stored
 
 
-def privacy_page(held: Held, terms: Terms) -> discord.Embed:
-    server = clipped(held.name, 100) if held.name is not None else f"a server that I have left ({held.guild_id})"
+def privacy_page(data: MemberData, terms: Terms) -> discord.Embed:
+    """Show a member what is stored of them in a server."""
+    server = clipped(data.name, 100) if data.name is not None else f"a server that I have left ({data.guild_id})"
     fields = {
         "Learning from messages": _MODES[terms.mode],
-        "Your answer": _answer(held.said, terms.mode),
-        "Channels that may be learned from": mentions(held.channels) or "None of those that you can read",
-        "Your words that are stored": _list(_words(held.words)),
-        "Models that learned from you": _list([_model(model, held) for model in held.learned]),
-        "Behind: a member withdrew, or a message is gone": _list([_model(model, held) for model in held.behind], ""),
+        "Your answer": _answer(data.answer, terms.mode),
+        "Channels that may be learned from": mentions(data.channels) or "None of those that you can read",
+        "Models that learned from you": _list(list(map(_learned, data.learned))),
         "Models and trainings of yours": _list(
-            [f"`{model.name}`" for model in held.owned] + [f"training {job.job_id}" for job in held.trainings]
+            [f"`{model.name}`" for model in data.owned] + [f"training {job.job_id}" for job in data.trainings]
         ),
         "How long": f"{_retention(terms)} What you asked me to write is kept for a month, for the buttons under it.",
     }
@@ -233,54 +237,33 @@ def privacy_page(held: Held, terms: Terms) -> discord.Embed:
     return embed.set_footer(text=" · ".join(f"{terms.prefix}{command}" for command in commands))
 
 
-def nothing_held(terms: Terms) -> discord.Embed:
+def nothing_stored(terms: Terms) -> discord.Embed:
+    """Tell a member that nothing is stored of them."""
     return discord.Embed(
         title="I store nothing about you",
-        description=f"Learning from messages: {_MODES[terms.mode]}\nYou have said nothing to that, none of your words "
-        "are stored, no model is yours, and you asked me for nothing within a month.",
+        description=f"Learning from messages: {_MODES[terms.mode]}\nYou gave no answer to that, no model learned your "
+        "words, none is yours, and you asked me for nothing within a month.",
         colour=BLURPLE,
     )
 
 
-def _answer(said: Said | None, mode: Mode) -> str:
-    if said is None and mode == "opt-out":
-        return "You have said nothing, so your messages count until you say no."
-    if said is None:
-        return "You have said nothing, so nothing is learned from your messages."
-    since = f"since <t:{int(said.at)}:f>" if said.at else "since earlier"
-    if said.state == "out":
+def _answer(answer: ConsentAnswer | None, mode: Mode) -> str:
+    if answer is None and mode == "opt-out":
+        return "You gave none, so your messages count until you say no."
+    if answer is None:
+        return "You gave none, so nothing is learned from your messages."
+    since = f"since <t:{int(answer.at)}:f>" if answer.at else "since earlier"
+    if answer.state == "out":
         return f"**No**, {since}."
-    return f"**Yes**, to what you wrote after <t:{_seconds(said.since)}:f>." if said.since else f"**Yes**, {since}."
+    if answer.since:
+        return f"**Yes**, to what you wrote after <t:{_seconds(answer.since)}:f>."
+    return f"**Yes**, {since}."
 
 
-def _words(known: Sequence[Words]) -> list[str]:
-    """A line for each text that is stored, then one for each channel of which only numbers are left."""
-    numbers = dict[int, list[int]]()
-    for words in known:
-        if words.transcript.reading is None and not words.transcript.has_text:
-            numbers.setdefault(words.transcript.info.source_id, []).append(words.lines)
-    stored = [_stored(words) for words in known if words.transcript.reading is not None or words.transcript.has_text]
-    return stored + [
-        f"<#{source_id}>: deleted. I keep only how many lines of yours models learned there, to find these models: "
-        f"{some([f'{lines:,}' for lines in lines_of])}"
-        for source_id, lines_of in numbers.items()
-    ]
-
-
-def _stored(words: Words) -> str:
-    found = f"<#{words.transcript.info.source_id}>: {count(words.lines, 'line')}"
-    if words.name is not None:
-        found += f", as {clipped(words.name, 40)}"
-    transcript = words.transcript
-    if transcript.reading is not None:
-        return f"{found}, being read now"
-    return found + (f", until <t:{int(transcript.until)}:f>" if transcript.until is not None else "")
-
-
-def _model(model: ModelRecord, held: Held) -> str:
-    due = held.due.get(model.model_id)
-    again = f" (made again, or deleted, by <t:{int(due)}:f>)" if due is not None else ""
-    return f"`{model.name}`, from {mentions(model.source_channels)}{again}"
+def _learned(learned: LearnedModel) -> str:
+    name = f", where you are called {clipped(learned.name, 40)}" if learned.name is not None else ""
+    again = f" (made again, or deleted, by <t:{int(learned.gone_by)}:f>)" if learned.gone_by is not None else ""
+    return f"`{learned.model.name}`, from {mentions(learned.model.source_channels)}{name}{again}"
 
 
 # ---------------------------------------------------------------------- what admins do
@@ -294,14 +277,14 @@ def notice(server: str, terms: Terms) -> discord.Embed:
         f"that writes like this channel, {who}.\n"
         "- Such a model may repeat phrases. It can be used only where everybody can read this channel.\n"
         f"- `{terms.prefix}optin` tells you exactly what happens, and asks you.\n"
-        f"- `{terms.prefix}optout` says no, at any time: your words leave what is stored, and models that learned "
-        "them are made again without them, or deleted.\n"
+        f"- `{terms.prefix}optout` says no, at any time: models that learned your words are made again without "
+        "them, or deleted.\n"
         f"- `{terms.prefix}privacy` shows what is stored about you. All of these are answered in private.",
         colour=BLURPLE,
     )
 
 
-def allowed_channels(allowances: dict[int, Allowed], agreed_count: int, terms: Terms) -> discord.Embed:
+def allowed_channels(allowances: dict[int, AllowedChannel], agreed_count: int, terms: Terms) -> discord.Embed:
     lines = [f"<#{channel}>, by <@{one.by}> since <t:{int(one.at)}:D>" for channel, one in sorted(allowances.items())]
     fields = {"Allowed": _list(lines), "Members who said yes": "" if terms.mode == "off" else f"{agreed_count:,}"}
     allow = ("allow-training", "channel", "#CHANNEL")
@@ -312,23 +295,20 @@ def allowed_channels(allowances: dict[int, Allowed], agreed_count: int, terms: T
 # ---------------------------------------------------------------------- words
 
 
-def _page(title: str, said: str | None, fields: Mapping[str, str]) -> discord.Embed:
+def _page(title: str, description: str | None, fields: Mapping[str, str]) -> discord.Embed:
     """An empty field is left out."""
-    embed = discord.Embed(title=clipped(title, TITLE_LIMIT), description=said, colour=BLURPLE)
+    embed = discord.Embed(title=clipped(title, TITLE_LIMIT), description=description, colour=BLURPLE)
     add_fields(embed, fields, inline=False)
     return embed
 
 
 def _retention(terms: Terms) -> str:
-    model_days = terms.settings.channel_model_days
-    models = "until somebody deletes it" if model_days is None else f"for {_days(model_days)}"
-    kept = _days(terms.settings.channel_corpus_days)
-    return f"Words are kept for {kept} after the last training on them, a model {models}."
-
-
-def _days(days: float) -> str:
-    kept = max(1.0, days)  # a training that waits needs its text
-    return f"{kept:g} day" + ("" if kept == 1 else "s")
+    days = terms.settings.channel_model_days
+    age = f"{days:g} day" + ("" if days == 1 else "s")
+    return (
+        "The text that I read is deleted when its training ends. A model is made again, or deleted, when what it "
+        f"learned is {age} old."
+    )
 
 
 def _list(lines: Sequence[str], otherwise: str = "None") -> str:

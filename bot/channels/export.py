@@ -1,4 +1,4 @@
-"""Everything that is held of a member, as JSON in files that Discord takes."""
+"""Everything that is stored of a member, as JSON in files that Discord takes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import discord
 import structlog
 
-from bot.channels.held import Held, Holdings, Words
+from bot.channels.member_data import MemberData, MemberDataService
 from bot.types import User
 from galvanic.units import MEGABYTE, count
 from shared.jobs import GenerateJob, Job, authors_of
@@ -21,45 +21,35 @@ FILE_BYTES = 9 * MEGABYTE
 """Largest file: Discord takes 10 MiB."""
 MOST_REQUESTS = 20_000
 """Of one person; for more there is no memory."""
-MOST_CHARS = 40_000_000
-"""Of a member's words: more would take the bot's memory."""
 _NAME = "galvanic-data"
 
 log = structlog.get_logger()
 
 
-async def export(holdings: Holdings, user: User) -> tuple[list[discord.File], list[str]]:
-    """The files, and in words what is not in them.
+async def export(member_data: MemberDataService, user: User) -> tuple[list[discord.File], list[str]]:
+    """Return the files, and in words what is not in them.
 
     Raises redis.RedisError: Redis cannot be reached; discord.HTTPException: Discord is in trouble.
     """
-    settings = holdings.settings
+    settings = member_data.settings
     left_out = [
         "My answers to your requests: they stand in the channels where I posted them.",
         "Words that somebody else gave me, where you asked for more of their text or went on talking with me.",
         f"Texts that you attached: I keep each for {settings.corpus_ttl_hours:g} hours after its last training.",
         "The files of models: `/model export` posts those that may be.",
+        "Your words in texts: each is deleted when its training ends. Discord has your messages.",
     ]
-    servers, chars = [], 0
-    for guild_id in await holdings.servers_of(user):
-        held, words = await holdings.in_server(guild_id, user), []
-        for one in held.words:
-            found, used = await _words(holdings, one, user.id, MOST_CHARS - chars)
-            words.append(found)
-            chars += used
-        servers.append(_server(held, words))
-    if chars >= MOST_CHARS:
-        left_out.append(f"Lines of yours beyond {MOST_CHARS:,} characters; `lines` says how many there are.")
+    servers = [_server(await member_data.in_server(guild, user)) for guild in await member_data.servers_of(user)]
     requests: list[dict[str, Any]] = []
     too_many = 0
-    async for job in holdings.requests_of(user.id):
+    async for job in member_data.requests_of(user.id):
         if len(requests) < MOST_REQUESTS:
             requests.append(_request(job, user.id))
         else:
             too_many += 1
     if too_many:
         left_out.append(f"{count(too_many, 'request')} beyond {MOST_REQUESTS:,}.")
-    terms = ("channel_training", "channel_corpus_days", "channel_model_days", "forget_within_hours")
+    terms = ("channel_training", "channel_model_days", "forget_within_hours")
     data = {
         "format": _NAME,
         "version": 1,
@@ -110,49 +100,27 @@ def _as_text(value: Any) -> Any:
     return value
 
 
-def _server(held: Held, words: list[dict[str, Any]]) -> dict[str, Any]:
+def _server(data: MemberData) -> dict[str, Any]:
     return {
-        "guild_id": held.guild_id,
-        "name": held.name,
-        "consent": held.said.model_dump(mode="json") if held.said is not None else None,
-        "channels_that_may_be_learned_from": list(held.channels),
+        "guild_id": data.guild_id,
+        "name": data.name,
+        "consent": data.answer.model_dump(mode="json") if data.answer is not None else None,
+        "channels_that_may_be_learned_from": list(data.channels),
         "channels_that_you_allowed": {
             str(channel): allowed.model_dump(mode="json", exclude={"by"})
-            for channel, allowed in held.allowances.items()
+            for channel, allowed in data.allowances.items()
         },
-        "your_words": words,
         "models_that_learned_from_you": [
             {
-                "name": model.name,
-                "model_id": model.model_id,
-                "channels": list(model.source_channels),
-                "made_again_or_deleted_by": held.due.get(model.model_id),
+                "name": learned.model.name,
+                "model_id": learned.model.model_id,
+                "channels": list(learned.model.source_channels),
+                "called": learned.name,
+                "made_again_or_deleted_by": learned.gone_by,
             }
-            for model in held.learned
+            for learned in data.learned
         ],
-        "your_models": [model.model_dump(mode="json") for model in held.owned],
-        "your_trainings": [job.job_id for job in held.trainings],
-        "your_guesses_in_quizzes": held.quiz,  # right:all
+        "your_models": [model.model_dump(mode="json") for model in data.owned],
+        "your_trainings": [job.job_id for job in data.trainings],
+        "your_guesses_in_quizzes": data.quiz,  # right:all
     }
-
-
-async def _words(holdings: Holdings, words: Words, user_id: int, most: int) -> tuple[dict[str, Any], int]:
-    """A person's words in one transcript, about `most` characters of them, and how many characters these are."""
-    lines, used = [], 0
-    for line in await holdings.store.lines_of(words.transcript.transcript_id, user_id):
-        if used >= most:
-            break
-        used += len(line.text)
-        lines.append({"message_id": line.message_id, "text": line.text})
-    info = words.transcript.info
-    return {
-        "transcript_id": info.transcript_id,
-        "channel_id": info.channel_id,
-        "source_id": info.source_id,
-        "read_at": info.created_at,
-        "being_read": words.transcript.reading is not None,
-        "lines": words.lines,
-        "called": words.name,
-        "kept_until": words.transcript.until,
-        "messages": lines,
-    }, used

@@ -1,4 +1,4 @@
-"""Sets up what is learned from channels: consent, what is read and kept of it, and privacy."""
+"""Sets up what is learned from channels: consent, readings, and privacy."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from bot.background import Chores
 from bot.channels.cog import Privacy
 from bot.channels.consent import ConsentStore
-from bot.channels.held import Holdings
-from bot.channels.importer import Importer
+from bot.channels.member_data import MemberDataService
+from bot.channels.pages import PageStore
+from bot.channels.reading import ChannelReadings
 from bot.channels.sources import Sources
-from bot.channels.store import TranscriptStore
 from bot.channels.watch import Watch
 from bot.channels.withdrawals import Withdrawals
 from bot.core import Core
@@ -26,87 +26,77 @@ class Channels:
     """
 
     consents: ConsentStore
-    transcripts: TranscriptStore
     withdrawals: Withdrawals
-    holdings: Holdings
+    member_data: MemberDataService
     sources: Sources
-    importer: Importer
+    readings: ChannelReadings
     looks: Chores
 
 
 async def setup(core: Core, *, models: Models) -> Channels:
-    registry, looks = models.registry, Chores("looking for changes")
-    consents = ConsentStore(settings=core.settings, client=core.redis, leader=core.leader)
-    transcripts = TranscriptStore(client=core.redis, leader=core.leader)
+    registry, looks = models.registry, Chores("looks")
+    consents = ConsentStore(core.settings, core.redis)
     withdrawals = Withdrawals(
         client=core.bot,
         consents=consents,
-        store=transcripts,
+        notes=registry.notes,
         registry=registry,
-        servers=core.servers,
+        jobs=core.jobs,
+        snapshots=core.snapshots,
+        removal=models.removal,
         chores=core.chores,
-        connection=core.redis,
     )
-    holdings = Holdings(
+    member_data = MemberDataService(
         client=core.bot,
-        consents=consents,
-        store=transcripts,
-        registry=registry,
-        servers=core.servers,
-        chores=core.chores,
         settings=core.settings,
         redis=core.redis,
+        consents=consents,
+        registry=registry,
         snapshots=core.snapshots,
+        chores=core.chores,
     )
     sources = Sources(
         settings=core.settings, client=core.bot, servers=core.servers, consents=consents, audience=models.audience
     )
-    privacy = Privacy(
+    readings = ChannelReadings(
         client=core.bot,
-        consents=consents,
-        store=transcripts,
-        registry=registry,
-        servers=core.servers,
-        chores=core.chores,
         settings=core.settings,
-        access=core.access,
-        sources=sources,
-        withdrawals=withdrawals,
-        holdings=holdings,
-    )
-    importer = Importer(
-        client=core.bot,
         consents=consents,
-        store=transcripts,
-        registry=registry,
         servers=core.servers,
-        chores=core.chores,
-        settings=core.settings,
         sources=sources,
+        pages=PageStore(core.redis),
+        notes=registry.notes,
         withdrawals=withdrawals,
         jobs=core.jobs,
         snapshots=core.snapshots,
     )
+    privacy = Privacy(
+        client=core.bot,
+        settings=core.settings,
+        servers=core.servers,
+        access=core.access,
+        consents=consents,
+        sources=sources,
+        withdrawals=withdrawals,
+        member_data=member_data,
+    )
     watch = Watch(
         client=core.bot,
         consents=consents,
-        store=transcripts,
-        registry=registry,
-        servers=core.servers,
-        chores=core.chores,
+        notes=registry.notes,
         withdrawals=withdrawals,
-        looks=looks,
         removal=models.removal,
+        chores=core.chores,
+        looks=looks,
     )
     privacy.register(core.components)
     await core.add(watch, privacy)
-    core.run(looks, importer)
+    core.run(looks, readings)
     return Channels(
         consents=consents,
-        transcripts=transcripts,
         withdrawals=withdrawals,
-        holdings=holdings,
+        member_data=member_data,
         sources=sources,
-        importer=importer,
+        readings=readings,
         looks=looks,
     )

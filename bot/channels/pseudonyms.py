@@ -1,4 +1,4 @@
-"""Names for the speakers of a transcript, which tell nobody who they are."""
+"""Names for the speakers of a text, which tell nobody who they are."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DRAWN = random.SystemRandom()
 
 
 def pseudonym(names: dict[int, str], speaker_id: int) -> str:
-    """A speaker's name in a transcript, drawn at random and added to `names` when they speak first.
+    """Return a speaker's name in a text, drawn at random and added to `names` when they speak first.
 
     No two have the same ("Robin 2" comes when all are taken). Only this table connects a name with a person.
     """

@@ -1,6 +1,6 @@
-"""Reads a channel page by page, oldest messages first, and keeps what members said who agreed.
+"""Reads a channel page by page, the oldest messages first, and keeps the lines of members who agree.
 
-The import's state is kept in one step with each page: after a crash it goes on with the next one.
+How far the reading is, is kept in one step with each page: after a crash it goes on with the next one.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ import structlog
 
 from bot.channels.cleaning import clean, is_command
 from bot.channels.consent import ConsentStore
-from bot.channels.pseudonyms import pseudonym
+from bot.channels.pages import Line, PageStore, ReadingState
 from bot.channels.sources import Room, ServerAway
-from bot.channels.store import ImportState, Line, TranscriptStore, said_by
 from bot.errors import is_gone
 from bot.servers.access import member_in
 from bot.servers.settings import GuildSettingsStore
-from shared.transcripts import TranscriptInfo
+from shared.jobs import ChannelReading
 
 PAGE = 100
 """Messages of one request: Discord's limit."""
@@ -32,63 +31,73 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class Reader:
-    """Reads one channel into a transcript. `names`: the pseudonyms that are in it already."""
+    """Reads one channel into pages.
+
+    Attributes:
+        reading: what is read.
+        state: how far that is.
+        most_bytes: of the text; if it gets longer, its oldest pages go.
+    """
 
     client: discord.Client
-    store: TranscriptStore
+    pages: PageStore
     consents: ConsentStore
     servers: GuildSettingsStore
-    info: TranscriptInfo
-    state: ImportState
-    names: dict[int, str]
+    guild_id: int
+    reading: ChannelReading
+    state: ReadingState
+    most_bytes: int
     _present: dict[int, bool] = field(init=False, default_factory=dict)
 
     @property
     def left(self) -> list[int]:
-        """Members who agreed once, and have left the server: their words were not taken."""
+        """Return members who agreed once, and have left the server: their words were not taken."""
         return [user_id for user_id, there in self._present.items() if not there]
 
     async def page(self) -> None:
         """Read one more page; after an error the same page may be read again.
 
         Raises discord.HTTPException: Discord refuses it, or is in trouble; redis.RedisError: Redis cannot be reached;
-        Overtaken: somebody else went on with it meanwhile; ServerAway: the server is not there now.
+        PagesMoved: the pages are not as they were; ServerAway: the server is not there now.
         """
         before, lines = self.state, list[Line]()
         if before.sources is None:
-            state = before.model_copy(update={"sources": await self._sources(), "cursor": self.info.after})
+            state = before.model_copy(update={"sources": await self._sources(), "cursor": self.reading.after})
         else:
-            source_id = before.sources[before.at]
-            messages = [message for message in await self._fetch(source_id) if message.id <= self.info.until]
-            lines = await self._lines(messages, source_id if source_id != self.info.source_id else 0)
+            messages = await self._fetch(before.sources[before.at])
+            messages = [message for message in messages if message.id <= self.reading.until]
+            lines = await self._lines(messages)
             state = self._after(messages)
-        await self.store.append(self.info.transcript_id, lines, state, self.names, after=before, consents=self.consents)
-        self.state = state
+        self.state = await self.pages.append(
+            self.guild_id, self.reading.reading_id, before, state, lines, self.most_bytes
+        )
 
     async def _fetch(self, source_id: int) -> list[discord.Message]:
-        """The next messages of the channel or a thread; none of a thread that was deleted meanwhile."""
+        """Return the next messages of the channel or a thread; none of a thread that was deleted meanwhile."""
+        place = self.client.get_partial_messageable(source_id, guild_id=self.guild_id)
         try:
-            return await page_after(self.client, self.info.guild_id, source_id, self.state.cursor)
+            found = place.history(limit=PAGE, after=discord.Object(self.state.cursor), oldest_first=True)
+            return [message async for message in found]
         except discord.NotFound as error:
-            if source_id == self.info.source_id or not is_gone(error):
+            if source_id == self.reading.source_id or not is_gone(error):
                 raise
             log.info("thread_is_gone", thread_id=source_id)
             return []
 
-    def _after(self, messages: Sequence[discord.Message]) -> ImportState:
+    def _after(self, messages: Sequence[discord.Message]) -> ReadingState:
         ended, state = len(messages) < PAGE, self.state
         return state.model_copy(
             update={
                 "read": state.read + len(messages),
                 "at": state.at + ended,
                 "first": 0 if ended else state.first or messages[0].id,
-                "cursor": self.info.after if ended else messages[-1].id,
+                "cursor": self.reading.after if ended else messages[-1].id,
             }
         )
 
     async def _sources(self) -> tuple[int, ...]:
-        """The channel and its public threads (private ones have fewer readers), oldest first; of a thread itself."""
-        channel = await self.client.fetch_channel(self.info.source_id)
+        """Return the channel and its public threads (private ones have fewer readers), oldest first; or one thread."""
+        channel = await self.client.fetch_channel(self.reading.source_id)
         if isinstance(channel, discord.Thread):
             return (channel.id,)
         if not isinstance(channel, Room):
@@ -98,50 +107,40 @@ class Reader:
         own = (channel.id,) if isinstance(channel, discord.TextChannel) else ()
         return (*own, *sorted(threads))
 
-    async def _lines(self, messages: Sequence[discord.Message], thread_id: int) -> list[Line]:
-        """What is to be kept of a page; those whose consent has ended by then, the store leaves out."""
-        prefixes = await prefixes_of(self.servers, self.client, self.info.guild_id)
-        consents = await self.consents.of(self.info.guild_id, {one.author.id for one in messages})
+    async def _lines(self, messages: Sequence[discord.Message]) -> list[Line]:
+        """Return what is to be kept of a page. Whose consent ends later, the text leaves out."""
+        prefixes = await prefixes_of(self.servers, self.client, self.guild_id)
+        consents = await self.consents.of(self.guild_id, {message.author.id for message in messages})
         lines = []
         for number, message in enumerate(messages):
             if number % 10 == 0 or len(message.content) > _LONG:
                 await asyncio.sleep(0)  # messages built to take long must not hold up the bot
             author_id = message.author.id
             agreed = not message.author.bot and consents.includes(author_id, message.id)
-            agreed = agreed and self.info.author_id in (0, author_id)
+            agreed = agreed and self.reading.author_id in (0, author_id)
             if not (agreed and await self._is_there(author_id) and is_speech(message, prefixes)):
                 continue
-            text = clean(message.content)
-            if text and self.info.speakers:
-                text = said_by(pseudonym(self.names, author_id), text)
-            if text:
-                lines.append(Line(message.id, author_id, text, thread_id))
+            if text := clean(message.content):
+                lines.append(Line(message.id, author_id, text))
         return lines
 
     async def _is_there(self, author_id: int) -> bool:
-        """Whether they are still in the server; Discord is asked once about each who agreed."""
+        """Return whether they are still in the server; Discord is asked once about each who agreed."""
         if author_id not in self._present:
-            if (guild := self.client.get_guild(self.info.guild_id)) is None:
+            if (guild := self.client.get_guild(self.guild_id)) is None:
                 raise ServerAway
             self._present[author_id] = await member_in(guild, discord.Object(author_id)) is not None
         return self._present[author_id]
 
 
-async def page_after(client: discord.Client, guild_id: int, channel_id: int, after: int) -> list[discord.Message]:
-    """The oldest messages of a channel or thread after an id, up to `PAGE`."""
-    place = client.get_partial_messageable(channel_id, guild_id=guild_id)
-    found = place.history(limit=PAGE, after=discord.Object(after), oldest_first=True)
-    return [message async for message in found]
-
-
 async def prefixes_of(servers: GuildSettingsStore, client: discord.Client, guild_id: int) -> list[str]:
-    """What a command to this bot begins with in a server, in a message's raw content."""
+    """Return what a command to this bot begins with in a server, in a message's raw content."""
     own = [f"<@{client.user.id}>"] if client.user is not None else []
     return [await servers.prefix(guild_id), *own]
 
 
 def is_speech(message: discord.Message, prefixes: Sequence[str]) -> bool:
-    """Whether a person says something: not a bot, a webhook, Discord itself, or a command to a bot."""
+    """Return whether a person says something: not a bot, a webhook, Discord itself, or a command to a bot."""
     return (
         not message.author.bot
         and message.webhook_id is None

@@ -20,7 +20,6 @@ from bot.words import as_typed
 from galvanic.errors import UserError
 from shared.jobs import Place
 from shared.settings import Settings
-from shared.transcripts import TranscriptInfo
 
 Room = discord.TextChannel | discord.ForumChannel
 Source = Room | discord.Thread
@@ -116,9 +115,9 @@ class Sources:
             )
         require_readable(room)
 
-    async def require_still(self, info: TranscriptInfo, place: Place) -> None:
-        """Raises UserError: it was forbidden since, or others can read its card; ServerAway."""
-        guild, room = self.client.get_guild(info.guild_id), self.client.get_channel(info.channel_id)
+    async def require_still(self, guild_id: int, channel_id: int, place: Place) -> None:
+        """Raises UserError: the channel was forbidden since, or others can read its card in `place`; ServerAway."""
+        guild, room = self.client.get_guild(guild_id), self.client.get_channel(channel_id)
         if guild is None or guild.unavailable:  # after a start, nothing is known of its channels then
             raise ServerAway
         if not isinstance(room, Room):

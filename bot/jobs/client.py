@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -19,7 +19,6 @@ from redis.exceptions import RedisError
 from bot.background import REPLY_S, Service, backoff, redis_call, retry, run_forever
 from bot.jobs.decoding import card_of, entries, events_of, job_from
 from bot.jobs.quotas import Limit, Owner, refused
-from galvanic.options import CorpusInfo
 from shared import keys, lifecycle, messages, presence
 from shared.connect import READ_BLOCK_MS
 from shared.corpora import pack, unpack, unpacked_limit
@@ -34,11 +33,28 @@ Entry = Literal["entered", "known", "user", "guild"]
 Cancelling = Literal["cancelled", "asked", "over"]
 _TRY_AGAIN_S = 2.0
 _MOST_PICTURE_BYTES = 8 * 2**20
-_DAY_S = 86_400
+_HAND_OVER_S = 60.0  # to make a text of a channel's pages, and to give it to its training
 _MOST_UPLOADS = 20
 """Uploaded texts that are kept for a server, beside those that its trainings need."""
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class ChannelText:
+    """A channel's text for a training.
+
+    Attributes:
+        job: the training, with what is known of its text.
+        packed: the text, as `shared.corpora.pack` returns it.
+        authors: a number of `AUTHOR_BYTES` bytes for each line.
+        queue: adds to a transaction what is to be written in the same step.
+    """
+
+    job: TrainJob
+    packed: bytes
+    authors: bytes
+    queue: Callable[[Pipeline], None]
 
 
 @dataclass(frozen=True)
@@ -78,7 +94,7 @@ class JobClient(Service):
     async def submit_train(self, job: TrainJob, text: str | None, limits: tuple[int, int]) -> Entry:
         """Send a training; its text goes to Redis with it, compressed.
 
-        `text` None: a channel's messages (`corpus.transcript`); if they are yet to be read, `text_read` is to follow.
+        `text` None: a channel's messages, which are yet to be read; `text_read` is to follow.
         `limits`: as of `quotas.refused`; two that come at once cannot both pass one. Returns `entered`; `known` when
         this very job is there already (the message came twice); `user` or `guild` when that limit is reached.
         """
@@ -108,7 +124,7 @@ class JobClient(Service):
             self._roll_back_later(job.job_id, key)
             raise
         entry = limit or _entered(job, answer[0])
-        if entry == "entered" and not job.imports:
+        if entry == "entered" and not job.is_unread:
             await self._send(job, 1, nonce, FURTHER if owners else FIRST)
         return entry
 
@@ -126,28 +142,35 @@ class JobClient(Service):
         if oldest:
             await redis_call(self._redis.delete(*(keys.upload(guild_id, sha256.decode()) for sha256 in oldest)))
 
-    async def _release(self, words: tuple[str, ...], named: str, job_id: str, milliseconds: int) -> bool:
-        """Let words go after a time; False: another training than `job_id` has them in it, as `named`."""
-        given = (named, job_id, keys.job("%s"), str(milliseconds))
-        return bool(await self.run(lifecycle.Script(lifecycle.script_text("release"), (*words, keys.ACTIVE), given)))
-
-    async def importing(self, job_id: str) -> TrainJob | None:
+    async def unread(self, job_id: str) -> TrainJob | None:
         """Return a training whose channel is to be read; None: there is no such training, or it is read or over."""
         state = await redis_call(self._redis.hget(keys.job(job_id), "state"))
         stored = await self.load(job_id) if state == b"reading" else None
         return stored.job if stored is not None and isinstance(stored.job, TrainJob) else None
 
-    async def text_read(self, job: TrainJob, text: bytes = b"", authors: bytes = b"") -> bool:
-        """Send a training whose channel was read; False: it was cancelled meanwhile.
+    async def text_read(self, job: TrainJob, prepare: Callable[[Pipeline], Awaitable[ChannelText]]) -> bool:
+        """Give a training the text of its channel, and send it; False: it was ended meanwhile.
 
-        `job`: with what is known of its text. `text`: packed (`shared.corpora.pack`). `authors`: a number of
-        `AUTHOR_BYTES` for each line. Without a text, that is its transcript's.
+        `prepare`: makes the text. It is called again if something changes that it watched. It raises to give up.
         """
-        await self.keep_text(job)
-        nonce = await self.run(lifecycle.text_read(job, text, authors))
+        handed = job
+
+        async def hand_over(pipe: Pipeline) -> None:
+            nonlocal handed
+            if await redis_call(pipe.hget(keys.job(job.job_id), "state")) == b"reading":
+                text = await prepare(pipe)
+                handed = text.job
+                pipe.multi()
+                text.queue(pipe)
+                pipe.eval(*lifecycle.text_read(text.job, text.packed, text.authors).call)
+            else:  # it was ended, or the reply to the first try got lost
+                pipe.multi()
+                pipe.eval(*lifecycle.text_read(job, b"", b"").call)
+
+        *_, nonce = await redis_call(self._redis.transaction(hand_over, keys.job(job.job_id)), _HAND_OVER_S)
         if nonce is None:
             return False
-        await self._send(job, 1, nonce.decode(), await self._priority(job))
+        await self._send(handed, 1, nonce.decode(), await self._priority(handed))
         return True
 
     async def replace_text(self, job: TrainJob, text: bytes, authors: bytes) -> Literal["waiting", "begun", "over"]:
@@ -326,26 +349,20 @@ class JobClient(Service):
         packed = cast(bytes | None, await redis_call(self._redis.get(keys.upload(guild_id, sha256))))
         return None if packed is None else await asyncio.to_thread(unpack, packed, unpacked_limit(self._settings))
 
+    async def channel_text(self, job_id: str) -> tuple[str, bytes] | None:
+        """Return the text of a channel that a training learns, and its lines' authors; None: the training is over."""
+        packed, authors = await redis_call(self._redis.mget(keys.job_text(job_id), keys.job_authors(job_id)))
+        if packed is None or authors is None:
+            return None
+        return await asyncio.to_thread(unpack, packed, unpacked_limit(self._settings)), authors
+
     async def keep_text(self, job: TrainJob) -> None:
         """Extend the life of a training's text, and of what only the bot knows of it: it may wait for long."""
         async with self._redis.pipeline(transaction=True) as pipe:
             for key in (keys.job_text(job.job_id), keys.job_authors(job.job_id)):
                 pipe.expire(key, lifecycle.TEXT_TTL_S)
-            for key in text_keys(job.corpus):
-                pipe.expire(key, needed_s(self._settings))
             pipe.expire(keys.asked(job.job_id), keys.JOB_TTL_S)
             await redis_call(pipe.execute())
-
-    async def release_text(self, job: TrainJob) -> None:
-        """A training is over: keep a channel's words for `channel_corpus_days` more; with 0 they are dropped.
-
-        Nothing is done while another training needs them. A text of another kind just expires.
-        """
-        if job.corpus.transcript is None:
-            return
-        milliseconds = int(1_000 * _DAY_S * self._settings.channel_corpus_days)
-        named = f'"transcript_id":"{job.corpus.transcript.transcript_id}"'
-        await self._release(text_keys(job.corpus), named, job.job_id, milliseconds)
 
     # ------------------------------------------------------------------ news
 
@@ -418,22 +435,3 @@ def _entered(job: Job, answer: bytes) -> Entry:
 def card_nonce(job_id: str, before: int = 0) -> str:
     """Return the nonce by which Discord takes a training's card once. `before`: id of the card that it replaces."""
     return f"{job_id}-{before % 1_000}"[-25:]
-
-
-def text_keys(corpus: CorpusInfo) -> tuple[str, ...]:
-    """The keys of a channel's words, and of what expires with them."""
-    return () if corpus.transcript is None else page_keys(corpus.transcript.transcript_id)
-
-
-def page_keys(transcript_id: str) -> tuple[str, ...]:
-    """The keys of a transcript's pages, of their index, and of numbers for its authors."""
-    return (
-        keys.transcript_text(transcript_id),
-        keys.transcript_index(transcript_id),
-        keys.transcript_authors(transcript_id),
-    )
-
-
-def needed_s(settings: Settings) -> int:
-    """Seconds that they are kept after each sign of life of a training that is not over: bot and worker may be down."""
-    return max(_DAY_S, int(_DAY_S * settings.channel_corpus_days))

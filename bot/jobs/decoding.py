@@ -92,7 +92,7 @@ def _is_sane(value: object) -> bool:
 
 
 def card_of(value: bytes | None) -> tuple[int, int] | None:
-    """Read the channel and the message of a card from the hash of a job or a transcript; None: there is no card."""
+    """Read the channel and the message of a card from the hash of a job; None: there is no card."""
     ids = re.fullmatch(rb"(\d{1,19}):(\d{1,19})", value or b"")
     return (int(ids[1]), int(ids[2])) if ids else None
 

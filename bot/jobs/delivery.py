@@ -78,7 +78,7 @@ class Delivery(Service):
     _presenters: dict[tuple[type, type], Presenter[Any, Any]] = field(init=False, default_factory=dict)
     _keep_card: KeepCard | None = field(init=False, default=None)
     _asking: set[str] = field(init=False, default_factory=set)
-    _to_note: dict[str, TrainJob | None] = field(init=False, default_factory=dict)
+    _to_note: set[str] = field(init=False, default_factory=set)
     _any_to_note: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _seen: set[str] | None = field(init=False, default=None)
 
@@ -304,22 +304,20 @@ class Delivery(Service):
         self._tell(job, None)
 
     def _tell(self, job: Job, seconds: float | None) -> None:
-        self.delivered(job.job_id, job if isinstance(job, TrainJob) else None)
+        self.delivered(job.job_id)
         self.client.dispatch("job_delivered", job, seconds)
 
-    def delivered(self, job_id: str, training: TrainJob | None = None) -> None:
+    def delivered(self, job_id: str) -> None:
         """Note that a job's end was shown. Redis is told in the background, again and again while it is away."""
         log.info("job_delivered", job_id=job_id)
-        self._to_note[job_id] = training
+        self._to_note.add(job_id)
         self._any_to_note.set()
 
     async def note_delivered(self) -> None:
         """Tell Redis what `delivered` noted; what it does not take is kept for later. Raises redis.RedisError."""
-        for job_id, training in list(self._to_note.items()):
-            if training is not None:
-                await self.jobs.release_text(training)
+        for job_id in list(self._to_note):
             await self.jobs.delivered(job_id)
-            del self._to_note[job_id]
+            self._to_note.discard(job_id)
 
     async def look(self) -> None:
         """Take up jobs that nobody delivers: at the start all, later those whose delivery failed.

@@ -16,10 +16,10 @@ from bot.background import redis_call
 from bot.jobs.client import TRAINING, JobClient
 from bot.jobs.decoding import card_of, entries, events_of, job_from
 from bot.words import Estimate
-from galvanic.options import TrainOptions, TranscriptRef
+from galvanic.options import TrainOptions
 from shared import keys
 from shared.events import Event, Progress, Started
-from shared.jobs import TRAIN_QUEUE, TrainJob, is_id
+from shared.jobs import TRAIN_QUEUE, ReadingRef, TrainJob, is_id
 from shared.queues import ids_in_order, lists_of, message_id
 from shared.settings import Settings
 
@@ -43,7 +43,7 @@ class QueuedTraining:
     @property
     def runs(self) -> bool:
         """Return whether a worker has it."""
-        return self.place is None and not self.job.imports
+        return self.place is None and not self.job.is_unread
 
     def is_of(self, guild_id: int | None, user_id: int | None = None) -> bool:
         """Return whether it is a server's, or one member's there."""
@@ -63,10 +63,9 @@ class QueueSnapshot:
         return sum(training.place is not None for training in self.trainings)
 
     @property
-    def transcripts(self) -> set[str]:
-        """Ids of the transcripts that these trainings learn from."""
-        refs = (training.job.corpus.transcript for training in self.trainings)
-        return {ref.transcript_id for ref in refs if ref is not None}
+    def readings(self) -> set[str]:
+        """Return the ids of the readings of channels that these trainings, and their parents, learn from."""
+        return {ref.reading_id for training in self.trainings for ref in training.job.readings}
 
     def of(self, job_id: str) -> QueuedTraining | None:
         return next((training for training in self.trainings if training.job.job_id == job_id), None)
@@ -169,13 +168,15 @@ def _train_job(job_id: str, data: bytes) -> TrainJob | None:
     return job if isinstance(job, TrainJob) and job_id.startswith(TRAINING) else None
 
 
-async def cancel_trainings(snapshots: Snapshots, jobs: JobClient, concerns: Callable[[TranscriptRef], bool]) -> None:
-    """Cancel the trainings that learn from certain messages, or go on from a model that has.
+async def cancel_trainings(
+    snapshots: Snapshots, jobs: JobClient, guild_id: int | None, concerns: Callable[[ReadingRef], bool]
+) -> None:
+    """Cancel the trainings of a server (None: of all) that learn from some readings, or go on from a model that has.
 
-    `concerns`: whether a transcript has such messages. Raises redis.RedisError.
+    Raises redis.RedisError.
     """
     for job in [training.job for training in (await snapshots.look(now=True)).trainings]:
-        if any(map(concerns, job.transcripts or ())):
+        if guild_id in (None, job.place.guild_id) and any(map(concerns, job.readings)):
             await jobs.cancel(job.job_id)
             log.info(
                 "channel_training_cancelled",

@@ -9,8 +9,7 @@ from typing import Any
 import discord
 
 from bot.servers.access import Readable, channel_ids
-from galvanic.options import TranscriptRef
-from shared.jobs import TrainJob
+from shared.jobs import ReadingRef, TrainJob
 from shared.settings import Settings
 
 _VIEW = discord.Permissions(view_channel=True).value
@@ -33,8 +32,8 @@ class Audience:
 
     def may_quote(self, job: TrainJob, channel_ids: Sequence[int]) -> bool:
         """Whether all who read a place of the training's server could have read what the training learns from."""
-        learned = job.transcripts
-        return learned is not None and self.could_read(job.place.guild_id, channel_ids, sources_of(learned))
+        guild_id = job.place.guild_id
+        return self.could_read(guild_id, channel_ids, sources_of(guild_id, job.readings))
 
     def could_read(self, guild_id: int, channel_ids: Sequence[int], sources: frozenset[tuple[int, int]]) -> bool:
         """Whether all who read a place could have read what was learned from: ids of servers and their channels.
@@ -143,8 +142,9 @@ def _holds(granted: bool, everyone: bool | None, roles: Collection[bool | None],
     return granted if everyone is None else everyone
 
 
-def sources_of(transcripts: Iterable[TranscriptRef]) -> frozenset[tuple[int, int]]:
-    return frozenset((ref.guild_id, ref.channel_id) for ref in transcripts)
+def sources_of(guild_id: int, readings: Iterable[ReadingRef]) -> frozenset[tuple[int, int]]:
+    """Return the server and channel of each of a server's readings."""
+    return frozenset((guild_id, ref.channel_id) for ref in readings)
 
 
 def _root(channel: Any) -> Any:

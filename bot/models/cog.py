@@ -155,7 +155,7 @@ class ModelCommands(commands.Cog):
             facts=event.facts if isinstance(event, Pictured) else (),
             no_picture=None if picture is not None else missing,
             gone_by=await self.registry.gone_by(model),
-            expires=self.registry.expires(model),
+            renewed_by=await self.registry.renewed_by(model),
         )
         files = [] if picture is None else [discord.File(io.BytesIO(picture), LOSS_FILE)]
         view = embeds.model_buttons(model.model_id, "write", "use", "export", "delete")
@@ -197,7 +197,7 @@ class ModelCommands(commands.Cog):
 
     async def _use(self, actor: Actor, model: ModelRecord, *, keep: bool) -> None:
         await self.access.require("generate", actor)
-        if not self.registry.among(Viewer(actor.guild_id, actor.here), [model]):
+        if not await self.registry.among(Viewer(actor.guild_id, actor.here), [model]):
             prefix = await self.servers.prefix(actor.guild_id)
             share = as_typed(prefix, "model share", "name", model.name, "where", "#CHANNEL")
             raise UserError(

@@ -70,8 +70,8 @@ def model_info(
     prefix: str,
     facts: tuple[tuple[str, str], ...] = (),  # more fields, read by a worker from its files
     no_picture: str | None = None,
-    gone_by: float | None = None,  # seconds since the epoch, if it learned words that were withdrawn
-    expires: float | None = None,  # seconds since the epoch, if its lifetime ends
+    gone_by: float | None = None,  # seconds since the epoch, if words in it were withdrawn or it is too old
+    renewed_by: float | None = None,  # seconds since the epoch, if it learned a channel
 ) -> discord.Embed:
     """A model's own card."""
     origin = "imported" if model.imported else "trained"
@@ -84,11 +84,11 @@ def model_info(
         lines.append(f"▶️ This channel's model.{KEPT if kept else ''}")
     if gone_by is not None:
         lines.append(
-            "🕓 It learned words that have since been withdrawn. It is made again without them, or "
-            f"deleted, <t:{int(gone_by)}:R> at the latest."
+            "🕓 It learned words that have since been withdrawn, or is too old. It is made again, or deleted, "
+            f"<t:{int(gone_by)}:R> at the latest."
         )
-    if expires is not None:
-        lines.append(f"🗓️ It is deleted <t:{int(expires)}:R>.")
+    elif renewed_by is not None:
+        lines.append(f"🗓️ It is made again, or deleted, <t:{int(renewed_by)}:R>.")
     embed = discord.Embed(title=model.name, description="\n".join(lines), colour=BLURPLE)
     for name, value in _fields(model, {name: plain(value[:_FACT_CHARS]) for name, value in facts}):
         embed.add_field(name=name, value=value[:FIELD_LIMIT], inline=name not in _SENTENCES)

@@ -7,6 +7,7 @@ by a script: Redis's Lua keeps numbers as floating point, which cannot hold an i
 from __future__ import annotations
 
 import functools
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
@@ -22,6 +23,7 @@ from bot.background import redis_call
 from bot.errors import nearest
 from bot.jobs.decoding import read
 from bot.models.audience import Audience, sources_of
+from bot.models.readings import ReadingNotes
 from bot.options.autocomplete import choices, in_time
 from bot.servers.access import Viewer, channel_ids
 from bot.servers.settings import ChannelChoices, GuildSettingsStore, read_choices
@@ -30,10 +32,9 @@ from galvanic.errors import UserError
 from galvanic.options import STARTER
 from galvanic.verdict import Verdict
 from shared import keys
-from shared.jobs import Place, TrainJob
+from shared.jobs import Place, ReadingRef, TrainJob
 from shared.models import ModelFacts, ModelRecord, Ownership, private_entry
 from shared.settings import Settings
-from shared.transcripts import Revision, read_revision
 
 MOST_OWN = 5
 """Models of one member's own words in a server: its admins don't see them."""
@@ -60,6 +61,7 @@ class Registry:
         """Called with each model that is removed; maybe more than once."""
         self.replaced: list[Callable[[int, str, str], Awaitable[object]]] = []
         """Called with a server's id and the ids of a model and of that which took its place; maybe more than once."""
+        self.notes = ReadingNotes(connection)
         self._find, self._amend, self._remove, self._use_new = (
             connection.register_script(Path(__file__).with_name(f"{name}.lua").read_text("utf-8"))
             for name in ("find", "amend", "remove", "use_new")
@@ -67,25 +69,35 @@ class Registry:
 
     # ------------------------------------------------------------------ reading
 
-    def among(self, viewer: Viewer, records: Iterable[ModelRecord]) -> list[ModelRecord]:
+    async def among(self, viewer: Viewer, records: Iterable[ModelRecord]) -> list[ModelRecord]:
         """Return those of the models that may be used in a channel now. Nothing else decides that.
 
         They must be of this server, of a text that may be used there (`ModelRecord.usable_in`), and of messages that
-        everybody there could have read (`Audience`). If nobody asks, none of a member's own words is
-        among them that isn't shared.
+        everybody there could have read (`Audience`). Each of their readings must be known and its time not over. If
+        nobody asks, none of a member's own words is among them that isn't shared. Raises redis.RedisError.
         """
         guild_id, channel_ids, user_id = viewer
         could_read = functools.cache(functools.partial(self._audience.could_read, guild_id, channel_ids))
-        own = (record for record in records if record.guild_id == guild_id and record.usable_in(channel_ids, user_id))
-        return [record for record in own if could_read(sources_of(record.transcripts))]
+        usable = [
+            record
+            for record in records
+            if record.guild_id == guild_id
+            and record.checked
+            and record.usable_in(channel_ids, user_id)
+            and could_read(sources_of(guild_id, record.readings))
+        ]
+        notes = await self.notes.load_all(ref.reading_id for record in usable for ref in record.readings)
+        now, within_s = time.time(), self.forget_within_s
+        standing = {note_id for note_id, note in notes.items() if (note.gone_by(within_s) or math.inf) > now}
+        return [record for record in usable if all(ref.reading_id in standing for ref in record.readings)]
 
     async def channel_models(self, viewer: Viewer) -> tuple[list[ModelRecord], ModelRecord | None]:
         """Return the models that a channel may use, newest first, and its current one if everybody there may use it."""
         records, hashes = await self._ask(viewer)
-        models = sorted(self.among(viewer, records), key=lambda model: model.created_at, reverse=True)
+        models = sorted(await self.among(viewer, records), key=lambda model: model.created_at, reverse=True)
         # A thread whose own choice is gone has its parent's.
         chosen = (fields.get(b"model", b"").decode() for fields in hashes)
-        by_id = {model.model_id: model for model in self.among(viewer._replace(user_id=None), models)}
+        by_id = {model.model_id: model for model in await self.among(viewer._replace(user_id=None), models)}
         current = next((by_id[model_id] for model_id in chosen if model_id in by_id), None)
         return models, current
 
@@ -124,7 +136,7 @@ class Registry:
         own = [private_entry(viewer.user_id, wanted_name)] if wanted_name and viewer.user_id is not None else []
         records, hashes = await self._ask(viewer, *own, wanted_name or "")
         by = viewer if wanted_name else viewer._replace(user_id=None)  # the channel's model is for everybody there
-        return next(iter(self.among(by, records)), None), read_choices(hashes)
+        return next(iter(await self.among(by, records)), None), read_choices(hashes)
 
     async def by_id(self, viewer: Viewer, model_id: str) -> ModelRecord:
         """Return a model. Raises UserError, in the same words, if there is none or it may not be used here."""
@@ -144,7 +156,7 @@ class Registry:
         values = (
             await redis_call(self._redis.mget([key for model_id in ids for key in _keys_of(model_id)])) if ids else []
         )
-        return starter + self.among(viewer, _read(ids, values[::2], values[1::2]))
+        return starter + await self.among(viewer, _read(ids, values[::2], values[1::2]))
 
     async def require_may_use(self, place: Place, model_ids: Collection[str]) -> list[ModelRecord]:
         """Return the models of an answer to be posted now. Raises UserError if not all may be used there any more."""
@@ -281,42 +293,35 @@ class Registry:
 
     # ------------------------------------------------------------------ how long models of channels' messages live
 
-    async def revisions(self, transcript_ids: Collection[str]) -> dict[str, Revision]:
-        """Return where these transcripts stand, without those that are forgotten; one round trip."""
-        ids = sorted(set(transcript_ids))
-        if not ids:
-            return {}
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for transcript_id in ids:
-                pipe.hmget(keys.transcript(transcript_id), "revision", "withdrawn")
-            values = await redis_call(pipe.execute())
-        pairs = zip(ids, map(read_revision, values), strict=True)
-        return {transcript_id: revision for transcript_id, revision in pairs if revision is not None}
-
-    async def is_stale(self, model: ModelRecord) -> bool:
-        """Whether a model learned words that were withdrawn since."""
-        return model.is_stale(await self.revisions([ref.transcript_id for ref in model.transcripts]))
-
-    async def stale_since(self, model: ModelRecord) -> float:
-        """When it was first seen that a model is stale, now if this is it; seconds since the epoch."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hsetnx(keys.STALE, model.model_id, str(time.time()))
-            pipe.hget(keys.STALE, model.model_id)
-            new, since = await redis_call(pipe.execute())
-        if new:
-            log.info("model_is_stale", model_id=model.model_id, guild_id=model.guild_id)
-        return float(since)
+    async def is_withdrawn(self, readings: Iterable[ReadingRef]) -> bool:
+        """Return whether words of some readings were withdrawn, or nothing is known of one any more."""
+        ids = {ref.reading_id for ref in readings}
+        notes = await self.notes.load_all(ids)
+        return len(notes) < len(ids) or any(note.withdrawn_at is not None for note in notes.values())
 
     async def gone_by(self, model: ModelRecord) -> float | None:
-        """When a stale model is gone at the latest, seconds since the epoch; None: it is not stale."""
-        if not await self.is_stale(model):
-            return None
-        return await self.stale_since(model) + _HOUR_S * self._settings.forget_within_hours
+        """Return when a model is made again or deleted at the latest, in seconds since the epoch.
 
-    def expires(self, model: ModelRecord) -> float | None:
-        """When the lifetime of a channel's model ends, seconds since the epoch; None: never."""
-        days = self._settings.channel_model_days
-        return model.created_at + _DAY_S * days if days is not None and model.transcripts else None
+        None: none of its words were withdrawn, and it is not too old.
+        """
+        notes = await self.notes.load_all(ref.reading_id for ref in model.readings)
+        ends = [note.gone_by(self.forget_within_s) for note in notes.values()]
+        return min((end for end in ends if end is not None), default=None)
+
+    async def renewed_by(self, model: ModelRecord) -> float | None:
+        """Return when a channel's model gets too old, in seconds since the epoch; None: it learned no messages."""
+        notes = await self.notes.load_all(ref.reading_id for ref in model.readings)
+        return min((note.read_at + self.lifetime_s for note in notes.values()), default=None)
+
+    @property
+    def forget_within_s(self) -> float:
+        """Return how long a model may still be used of which words were withdrawn."""
+        return _HOUR_S * self._settings.forget_within_hours
+
+    @property
+    def lifetime_s(self) -> float:
+        """Return the age at which what was read of a channel is too old."""
+        return _DAY_S * self._settings.channel_model_days
 
     # ------------------------------------------------------------------ plumbing
 

@@ -1,7 +1,8 @@
-"""Models that go because their channel is gone, or one that they learned from."""
+"""Models that go because their channel is gone, or one that they learned from may no longer be used."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import discord
@@ -10,7 +11,7 @@ from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots, cancel_trainings
 from bot.models.registry import Registry
 from bot.servers.access import was_deleted
-from galvanic.options import TranscriptRef
+from shared.jobs import ReadingRef
 from shared.models import ModelRecord
 
 
@@ -30,7 +31,8 @@ class Removal:
         everybody can read it.
         """
         await self.registry.forget_channel(channel_id)
-        await cancel_trainings(self.snapshots, self.jobs, lambda ref: ref.channel_id == channel_id)
+        read = {note.reading_id for note in await self.registry.notes.all(guild_id) if note.source_id == channel_id}
+        await self.forget_words(guild_id, lambda ref: ref.channel_id == channel_id or ref.reading_id in read)
         if (guild := self.client.get_guild(guild_id)) is not None:
             await self._forget_lost(guild, channel_id)
 
@@ -45,17 +47,13 @@ class Removal:
                 await self.registry.remove(other)
         return removed
 
-    async def forget_words(self, guild_id: int, transcript_id: str | None = None) -> None:
-        """Cancel the trainings on a server's messages, or on one transcript of them, and delete the models that learned
-        from any."""
-
-        def concerns(ref: TranscriptRef) -> bool:
-            return ref.guild_id == guild_id and transcript_id in (None, ref.transcript_id)
-
-        await cancel_trainings(self.snapshots, self.jobs, concerns)
-        for model in await self.registry.all(guild_id):
-            if any(map(concerns, model.transcripts)):
-                await self.registry.remove(model)
+    async def forget_words(self, guild_id: int, concerns: Callable[[ReadingRef], bool] = lambda _: True) -> int:
+        """Cancel the trainings on some readings of a server, and delete the models that learned any; how many."""
+        await cancel_trainings(self.snapshots, self.jobs, guild_id, concerns)
+        models = [model for model in await self.registry.all(guild_id) if any(map(concerns, model.readings))]
+        for model in models:
+            await self.registry.remove(model)
+        return len(models)
 
     async def forget_lost_channels(self) -> None:
         """Do as `forget_channel` for what was deleted while the bot was away."""

@@ -37,7 +37,7 @@ async def share(
     it may be used there anyway, or there is no such channel.
     """
     to = _target(guild, actor, where)
-    if model.transcripts and model.authors != {actor.user.id}:  # those who wrote them chose their readers
+    if model.readings and model.authors != {actor.user.id}:  # those who wrote them chose their readers
         raise UserError(f"`{model.name}` learned from channels' messages, so nobody can share it.", _NOBODYS)
     require_owner(model, actor, "share it")
     if set(model.origins) - {model.channel_id} and not is_admin(actor.user):
@@ -76,7 +76,7 @@ async def unshare(
     UserError: this person may not, or it was not shared there.
     """
     require_owner(model, actor, "do that")
-    if model.scope == "guild" and model.transcripts and not model.authors:
+    if model.scope == "guild" and model.readings and not model.authors:
         raise UserError(f"`{model.name}` is not shared.", _NOBODYS)
     if model.scope == "guild" and not model.authors:
         raise UserError(

@@ -25,7 +25,7 @@ from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.units import MEGABYTE
 from shared.events import Exported, Failed, Imported
-from shared.jobs import MODEL_FILE, ExportJob, ImportJob
+from shared.jobs import MODEL_FILE, ExportJob, ImportJob, Place
 from shared.models import ModelRecord, Ownership
 from shared.settings import Settings
 
@@ -33,6 +33,14 @@ _LISTED = 10
 _SWITCHED_OFF = (
     "This model learned from channels' messages, and I'm not to use those, so I didn't keep it.",
     "The bot's operator decides that, with `CHANNEL_TRAINING`.",
+)
+_UNKNOWN = (
+    "This model learned from channels' messages that I know nothing of, so I can't tell whether it may be used.",
+    "Train a new one on the channel. What was exported elsewhere can be imported only there.",
+)
+_WITHDRAWN = (
+    "Words that this model learned from were withdrawn after it was exported.",
+    "Export a newer one, or train one on the channel.",
 )
 _NOT_HERE = (
     "This model learned from messages that not everybody who reads this channel can read, so I didn't keep it.",
@@ -48,7 +56,7 @@ def require_export(model: ModelRecord, actor: Actor) -> None:
     What learned from members' messages is not its owner's alone: only admins let it out of the bot's reach. What
     learned from one member's alone is theirs, also once they share it.
     """
-    if model.authors != {actor.user.id} and model.transcripts and (model.authors or not is_admin(actor.user)):
+    if model.authors != {actor.user.id} and model.readings and (model.authors or not is_admin(actor.user)):
         raise UserError(
             f"`{model.name}` learned from members' messages, and a file of it is beyond my reach.",
             f"Only {'its owner' if model.authors else 'members with Manage Server'} can export it.",
@@ -131,13 +139,13 @@ class Transfer:
         data = await self.jobs.artifact(job.job_id, MODEL_FILE, job.most_bytes)
         if data is None:
             raise UserError("The file has expired.", "Run the command again.")
-        if await self.registry.is_stale(model):
+        if await self.registry.is_withdrawn(model.readings):
             raise UserError(
                 "Words that this model learned from were withdrawn in the meantime, so I don't hand it out any more.",
                 "It will be made again without them, or deleted; a new one can be exported.",
             )
         prefix = await self.servers.prefix(job.place.guild_id)
-        notice = embeds.exported(job.model.name, event.size, prefix, messages=bool(model.transcripts))
+        notice = embeds.exported(job.model.name, event.size, prefix, messages=bool(model.readings))
         await send(notice, file=discord.File(io.BytesIO(data), f"{job.model.name}.safetensors"), **options)
 
     async def import_file(
@@ -162,18 +170,16 @@ class Transfer:
             await self.requests.carry_out(actor, build, send, may=None, cooldown=begun, files=files, **options)
 
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
-        """Post the model's card. Raises UserError, and keeps nothing, if not all there can read what it learned."""
+        """Let an imported model be used, and post its card.
+
+        Raises UserError, and keeps nothing, if it learned messages that are unknown, withdrawn, or not for all there.
+        """
         place, model = job.place, ModelRecord.of(event.model, Ownership.of(job))
         try:
-            if not self.registry.among(Viewer(place.guild_id, place.channel_ids, place.user_id), [model]):
-                raise UserError(*(_SWITCHED_OFF if self.settings.channel_training == "off" else _NOT_HERE))
-            if model.authors:
-                await self.registry.require_few_own(place.guild_id, place.user_id, MOST_OWN)
+            model = await self._checked(model, place)
         except UserError:
             await self.registry.remove(model)
             raise
-        with contextlib.suppress(UserError):  # it was deleted already
-            await self.registry.amend(model.model_id, lambda record: record)  # which messages it learned stays so
         prefix = await self.servers.prefix(place.guild_id)
         current = await self.servers.channel([place.channel_id])
         embed = embeds.imported(model, event.notes, prefix, current=current.model == model.model_id)
@@ -182,6 +188,32 @@ class Transfer:
             await send(f"✅ Imported. `{prefix}models` shows it to <@{place.user_id}> alone.", **options)
             return
         await send(embed=embed, view=embeds.model_buttons(model.model_id, "write", "use"), **options)
+
+    async def _checked(self, model: ModelRecord, place: Place) -> ModelRecord:
+        """Look up the readings that an imported file names, and let the model be used.
+
+        A file whose readings were taken out of it names none; nobody can tell that. Raises UserError: one is unknown,
+        words in it were withdrawn, or not everybody there can read its channel; or it is one too many.
+        """
+        notes = await self.registry.notes.load_all(model.file_readings)
+        readings = tuple(notes[name].ref for name in model.file_readings if name in notes)
+        if len(readings) < len(model.file_readings) or any(one.guild_id != place.guild_id for one in notes.values()):
+            raise UserError(*_UNKNOWN)
+        if await self.registry.is_withdrawn(readings):
+            raise UserError(*_WITHDRAWN)
+        author_id = next((ref.author_id for ref in readings if ref.author_id), 0)
+        checked = {"readings": readings, "checked": True, "author_id": author_id}
+        viewer = Viewer(place.guild_id, place.channel_ids, place.user_id)
+        if not await self.registry.among(viewer, [model.model_copy(update=checked)]):
+            raise UserError(*(_SWITCHED_OFF if self.settings.channel_training == "off" else _NOT_HERE))
+
+        def change(record: ModelRecord) -> ModelRecord:
+            return record if record.checked else record.model_copy(update=checked)
+
+        model = await self.registry.amend(model.model_id, change, numbered=True)
+        if model.authors:
+            await self.registry.require_few_own(place.guild_id, place.user_id, MOST_OWN)
+        return model
 
     async def post_refusal(self, send: Send, job: ImportJob, event: Failed, **options: Any) -> None:  # noqa: ARG002
         # Names the file as it was uploaded: a worker knows it by another name.

@@ -127,7 +127,7 @@ class Quiz(Service):
             raise UserError("The starter keeps no text to show passages of.", "Name a model that was trained here.")
         model = await self.registry.choose(actor.viewer, name)
         why = None
-        if model.transcripts or (model.corpus is not None and model.corpus.source == "channel"):
+        if model.readings or (model.corpus is not None and model.corpus.source == "channel"):
             why = "learned from people's messages, which are not for guessing"
         elif model.verdict.kind == "recites":
             why = "mostly recites its text, so nobody could tell them apart"

@@ -58,7 +58,7 @@ class TrainingCards:
     snapshots: Snapshots
     registry: Registry
     audience: Audience
-    importing: Callable[[TrainJob], Awaitable[discord.Embed | None]]  # how far its channel is read; None: it is
+    reading: Callable[[TrainJob], Awaitable[discord.Embed | None]]  # how far its channel is read; None: it is
 
     async def post(self, job: TrainJob, send: Send) -> discord.Message:
         """Post the first card of a training. Raises redis.RedisError; there is no card then."""
@@ -79,26 +79,25 @@ class TrainingCards:
             return False
         return True
 
-    async def samples_stand(self, job: TrainJob, state: TrainingState) -> bool:
-        """See `TrainingState.samples_stand`. Raises redis.RedisError."""
-        transcripts = [ref.transcript_id for ref in job.transcripts or ()]
-        return state.samples_stand(job, await self.registry.revisions(transcripts))
+    async def samples_stand(self, job: TrainJob) -> bool:
+        """Return whether no words were withdrawn that a training may have learned. Raises redis.RedisError."""
+        return job.is_unread or not await self.registry.is_withdrawn(job.readings)
 
     async def embed(self, job: TrainJob, state: TrainingState, *, to_owner: bool = False) -> discord.Embed:
         """Draw a card. Of a private training only its owner sees names and samples. Raises redis.RedisError."""
         hidden = job.is_private and not to_owner
         if hidden and state.finished is not None:
             return embeds.finished_privately(job)
-        if not state.over and (importing := await self.importing(job)) is not None:
-            return importing
+        if not state.over and (reading := await self.reading(job)) is not None:
+            return reading
         guild_id = job.place.guild_id
         shown = embeds.CardContext(
             prefix=await self.servers.prefix(guild_id),
             blocked=await self.servers.blocklist(guild_id),
             quotable=not hidden
             and self.audience.may_quote(job, job.place.channel_ids)
-            and await self.samples_stand(job, state),
-            off=self.settings.channel_training == "off" and bool(job.transcripts),
+            and await self.samples_stand(job),
+            off=self.settings.channel_training == "off" and bool(job.readings),
         )
         if hidden:
             job = job.model_copy(update={"parent": None})
@@ -136,7 +135,7 @@ def buttons_of(job: TrainJob, state: TrainingState) -> discord.ui.View | None:
         return view(samples)
     if state.finished is not None:
         model = state.finished.model
-        of_channel = model.corpus is not None and model.corpus.transcript is not None
+        of_channel = model.corpus is not None and model.corpus.reading is not None
         return view(
             button("write", model.model_id, label="Generate", style=discord.ButtonStyle.primary),
             button("more", model.model_id, label="Train more"),
@@ -148,7 +147,7 @@ def buttons_of(job: TrainJob, state: TrainingState) -> discord.ui.View | None:
     cancel = button("cancel", job.job_id, label="Cancel", style=discord.ButtonStyle.danger)
     if state.over:
         return None
-    return view(cancel) if job.imports else view(finish, cancel, samples)
+    return view(cancel) if job.is_unread else view(finish, cancel, samples)
 
 
 class LiveCard:
@@ -245,7 +244,7 @@ class LiveCard:
         if self._state.finished is not None and not self._in_use:
             await self._cards.registry.use_new(self._job, self._state.finished.model.model_id)
             self._in_use = True
-        if self._job.imports and (stored := await self._jobs.load(self._job.job_id)) is not None:
+        if self._job.is_unread and (stored := await self._jobs.load(self._job.job_id)) is not None:
             assert isinstance(stored.job, TrainJob)
             self._job = stored.job
         if not self._state.over:
@@ -388,7 +387,7 @@ class LiveCard:
 
     async def _channels_own(self) -> bool:
         """Whether the model would be for this channel alone."""
-        job, source = self._job, self._job.corpus.transcript
+        job, source = self._job, self._job.reading
         if job.corpus.source == "upload" or (source is not None and source.channel_id in job.place.channel_ids):
             return True
         parent = await self._cards.registry.record(job.parent.model_id) if job.parent is not None else None
@@ -399,7 +398,7 @@ class LiveCard:
 
         They may have lost access to a channel that was learned from, so they get no texts of such a model.
         """
-        shown = embed if self._job.transcripts == () else embeds.without_samples(embed)
+        shown = embed if not self._job.readings else embeds.without_samples(embed)
         if not self._owner_told:
             await self._write_owner(shown, files, self._job.job_id)
         self._told = self._owner_told = True

@@ -14,9 +14,9 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import words
-from bot.channels.importer import ImportPlan
+from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Sources, is_channel, own_channel
-from bot.components import MODEL, Components, Press
+from bot.components import Components, Press
 from bot.options import decoding
 from bot.options.autocomplete import in_time
 from bot.options.options import options_form
@@ -41,8 +41,7 @@ class Training(commands.Cog):
 
     def __post_init__(self) -> None:
         self.registry, self.servers = self.trainings.registry, self.trainings.servers
-        self.settings, self.store = self.trainings.settings, self.trainings.transcripts
-        self.components.add("update", self.update, MODEL)
+        self.settings = self.trainings.settings
 
     @hybrid_command(
         "train frankenstein [--OPTION VALUE ...]",
@@ -102,6 +101,11 @@ class Training(commands.Cog):
                 "You named a text and attached a file.",
                 f"Leave out {code(flags.source)} or the file.{more if train_options.is_more(flags) else ''}",
             )
+        if file is None and train_options.is_more(flags):
+            parent = await self.registry.choose(who.viewer, flags.parent)
+            options = train_options.chosen(flags, self.settings, parent)
+            await self.trainings.begin_more(who, parent, options, send, by_message=by_message)
+            return
         own = own_channel(flags.source or "", who.user.id)
         if own is not None or is_channel(flags.source or ""):
             plan = functools.partial(self._plan, who, flags, own)
@@ -130,9 +134,7 @@ class Training(commands.Cog):
     async def _request(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
         parent = await self._parent(who, flags)
         options = train_options.chosen(flags, self.settings, parent)
-        if parent is None or not train_options.is_more(flags):
-            return TrainRequest(await self._corpus(who, file, flags), options, parent)
-        return await self.trainings.again(who, parent, options)
+        return TrainRequest(await self._corpus(who, file, flags), options, parent)
 
     async def _corpus(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> corpora.Corpus:
         settings, keep_licence = self.settings, flags.keep_licence
@@ -154,49 +156,19 @@ class Training(commands.Cog):
 
     # ------------------------------------------------------------------ a channel
 
-    async def _plan(self, who: Actor, flags: TrainFlags, own: str | None) -> ImportPlan:
-        """The whole channel; from a model that learned it before, what was said since. Errors as of `_update`."""
-        assert flags.source is not None
-        source = await self.sources.find(who, own or flags.source, own=own is not None)
-        parent = await self._parent(who, flags)
-        options = train_options.chosen(flags, self.settings, parent)
-        after = await self._learned_until(parent, source.id) if parent is not None else 0
-        author_id = who.user.id if own is not None else 0
-        return ImportPlan(source, options, speakers=flags.speakers, parent=parent, after=after, author_id=author_id)
-
-    async def update(self, press: Press) -> None:
-        """**Learn new messages**; errors as of `Trainings.begin_channel`."""
-        await self.trainings.begin_channel(
-            press.actor, functools.partial(self._update, press), press.send, by_message=True
-        )
-
-    async def _update(self, press: Press) -> ImportPlan:
-        """What was said since, learned for as long as before.
+    async def _plan(self, who: Actor, flags: TrainFlags, own: str | None) -> ReadingPlan:
+        """Plan to read the whole channel; from a model that learned it before, what was said since.
 
         Raises `UserError`: the model or the channel is gone or may not be used here, or somebody withdrew;
         `discord.HTTPException`: Discord is in trouble.
         """
-        who = press.actor
-        parent = await self.registry.by_id(who.viewer, press["model"])
-        ref = parent.corpus.transcript if parent.corpus is not None else None
-        if ref is None:
-            raise UserError(f"`{parent.name}` didn't learn from a channel.", "Only models of channels can be updated.")
-        if (transcript := await self.store.load(ref.transcript_id)) is None:
-            raise UserError(
-                f"I no longer know what `{parent.name}` learned.",
-                f"Learn the channel again: `{await self.servers.prefix(who.guild_id)}train` <#{ref.channel_id}>.",
-            )
-        info = transcript.info
-        source = await self.sources.find(who, f"<#{info.source_id}>", own=bool(info.author_id))
-        options = await self.trainings.with_name(who, parent, train_options.again(parent, self.settings))
-        after = await self._learned_until(parent, source.id)
-        return ImportPlan(source, options, speakers=info.speakers, parent=parent, after=after, author_id=info.author_id)
-
-    async def _learned_until(self, model: ModelRecord, source_id: int) -> int:
-        """The last message learned of a channel; 0: none. Raises `UserError`: a member withdrew since."""
-        await self.trainings.require_current(model)
-        found = [await self.store.load(ref.transcript_id) for ref in model.transcripts]
-        return max((one.info.until for one in found if one is not None and one.info.source_id == source_id), default=0)
+        assert flags.source is not None
+        source = await self.sources.find(who, own or flags.source, own=own is not None)
+        parent = await self._parent(who, flags)
+        options = train_options.chosen(flags, self.settings, parent)
+        after = await self.trainings.learned_until(parent, source.id) if parent is not None else 0
+        author_id = who.user.id if own is not None else 0
+        return ReadingPlan(source, options, speakers=flags.speakers, parent=parent, after=after, author_id=author_id)
 
     # ------------------------------------------------------------------ what there is
 

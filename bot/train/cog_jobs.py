@@ -196,7 +196,7 @@ class Jobs(commands.Cog):
                 "I can't show these samples here.",
                 "They come from messages that not everybody who reads this channel could have read.",
             )
-        if not await self.cards.samples_stand(job, state):
+        if not await self.cards.samples_stand(job):
             raise UserError(
                 "I don't show these samples: a member whose words the training had read has since withdrawn.",
                 "New ones come when it has begun again without them.",
@@ -268,7 +268,7 @@ def _line(row: Row, snapshot: QueueSnapshot) -> str:
 def _standing(training: QueuedTraining, snapshot: QueueSnapshot) -> str:
     if training.place is not None:
         return in_line(training.place, snapshot.waiting, training.begins)
-    if training.job.imports:
+    if training.job.is_unread:
         return "reading the channel"
     if training.progress is None:
         return "reading the text"

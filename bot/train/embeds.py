@@ -39,10 +39,6 @@ from shared.events import Finished, Progress, Sample
 from shared.jobs import LOSS_FILE, TrainJob
 from shared.models import ModelFacts
 
-_RESTART_REASONS = {
-    "withdrawn": "A member withdrew: I begin again without their words.",
-    "changed": "Messages were deleted or changed meanwhile: I begin again with what is there now.",
-}
 _TROUBLE: dict[Difficulty, str] = {
     "disk full": (
         "⚠️ **The worker's disk is full**, so nothing more of this training can be saved. What it has learned is kept "
@@ -97,7 +93,7 @@ def training(job: TrainJob, state: TrainingState, context: CardContext) -> disco
         )
     else:
         embed = _unfinished(job, state, context)
-    chars = "" if job.imports else count(job.corpus.chars, "character")
+    chars = "" if job.is_unread else count(job.corpus.chars, "character")
     return embed.set_footer(text=", ".join(filter(None, [job.options.recipe, chars, f"job {job.job_id}"])))
 
 
@@ -171,7 +167,7 @@ def end_without_channel(embed: discord.Embed, job: TrainJob, state: TrainingStat
         kept = "ended the training and kept the best so far" if state.finished.stopped == "finish" else "kept the model"
         place = job.place
         everywhere = job.is_private or job.scope == "guild"
-        elsewhere = everywhere and not set(model.source_channels) & set(place.channel_ids)
+        elsewhere = everywhere and not {ref.channel_id for ref in job.readings} & set(place.channel_ids)
         where = "`/models` lists it in the server's channels that may use it."
         lost = "It was for that channel alone, so it can't be used any more."
         said = f"✅ I {kept} as `{model.name}`.\n{where if elsewhere else lost}"
@@ -190,8 +186,8 @@ def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> di
     if state.trouble is not None and state.state != "interrupted":
         said.append(_TROUBLE[state.trouble])
         colour = AMBER
-    if state.restart_reason is not None:
-        said.append(f"🔁 {_RESTART_REASONS[state.restart_reason]}")
+    if state.withdrawn:
+        said.append("🔁 A member withdrew: I begin again without their words.")
     if progress is not None:
         said.append(f"`{bar(progress.share)}` **{math.floor(100 * progress.share)} %**")
     embed = discord.Embed(title=f"Learning {short_title(job)}", description="\n".join(said), colour=colour)
@@ -278,7 +274,7 @@ def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embe
     model = end.model
     told = model.verdict
     more = f" `{as_typed(context.prefix, 'train', 'source', 'more')}` trains it further."
-    words = ("seed", "I think" if model.source_channels else "the monster")
+    words = ("seed", "I think" if job.readings else "the monster")
     what = f"`{model.name}` is trained"
     said = f"Try `{as_typed(context.prefix, 'generate', *words)}`."
     said += more if told.step in (None, "longer") else ""
@@ -290,7 +286,7 @@ def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embe
     elif job.replaces is not None:
         what = "The model is made again"  # its own name goes with the old model
         said = "In a moment it replaces the old one, with that one's name and in its channels."
-    elif model.authors:
+    elif job.is_private:
         what = f"`{model.name}` is ready, and only <@{job.place.user_id}> can use it"
         example = as_typed(context.prefix, "generate", *words, "--model", model.name)
         share = as_typed(context.prefix, "model share", "name", model.name, "where", "server")

@@ -35,7 +35,7 @@ async def setup(core: Core, *, models: Models, channels: Channels) -> Train:
         snapshots=core.snapshots,
         registry=registry,
         audience=models.audience,
-        importing=channels.importer.card,
+        reading=channels.readings.card,
     )
     trainings = Trainings(
         client=core.bot,
@@ -47,8 +47,7 @@ async def setup(core: Core, *, models: Models, channels: Channels) -> Train:
         registry=registry,
         snapshots=core.snapshots,
         cards=cards,
-        transcripts=channels.transcripts,
-        importer=channels.importer,
+        readings=channels.readings,
     )
     remaking = Remaking(
         client=core.bot,
@@ -56,14 +55,11 @@ async def setup(core: Core, *, models: Models, channels: Channels) -> Train:
         servers=core.servers,
         jobs=core.jobs,
         registry=registry,
-        redis=core.redis,
         snapshots=core.snapshots,
         audience=models.audience,
-        transcripts=channels.transcripts,
         sources=channels.sources,
         begin_again=trainings.begin_again,
-        before=[channels.withdrawals.resume, channels.holdings.resume],
-        after=[channels.withdrawals.close_done],
+        before=[channels.withdrawals.resume, channels.member_data.resume],
     )
     learning = Learning(redis=core.redis, trainings=trainings, remaking=remaking)
     remaking.after.append(learning.look)

@@ -1,17 +1,15 @@
-"""`learn`, and models that learn on by themselves: made anew from their channel each night, or after so many messages.
+"""`learn`: models that learn on by themselves. They are made again each night, or after so many messages.
 
-Each time it is a new model, which takes the old one's place (`bot.train.remake`), of messages that are not too old: no
-line stays because it was learned before.
+Each time it is a new model, which takes the old one's place (`bot.train.remake`): no line stays because it was learned
+before.
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import discord
 import redis.asyncio
@@ -21,7 +19,7 @@ from discord.ext import commands
 from pydantic import BaseModel
 
 from bot.background import DISCORD_ERRORS, redis_call
-from bot.channels.importer import ImportPlan
+from bot.channels.reading import ReadingPlan
 from bot.servers.access import Viewer, channel_ids, require_admin
 from bot.train.remake import Remaking
 from bot.train.start import Trainings
@@ -37,7 +35,8 @@ _DAY_S = 86_400.0
 _NIGHT_S = 3 * 3_600.0
 """Of the day, in UTC: when those begin that learn nightly."""
 _WEEK_S = 7 * _DAY_S
-"""After this a model is made anew whatever was said, so that old lines leave it; also if the last try made none."""
+"""After this a model is made again whatever was said, so that what was deleted leaves it; also if the last try made
+none."""
 _LEAST_S = 6 * 3_600.0
 """Between two of a channel."""
 _LEAST, _MOST = 100, 100_000
@@ -111,40 +110,27 @@ class Learning(commands.Cog):
         self._heard[channel_id] -= heard
 
     async def _learn(self, guild: discord.Guild, channel_id: int, schedule: Schedule, now: float) -> Schedule:
-        """What is due; the schedule after that. Raises UserError: it can't learn on now; DISCORD_ERRORS."""
-        oldest = now - 2 * _DAY_S * self.trainings.settings.learn_days
-        _, current = await self.trainings.registry.channel_models(Viewer(guild.id, [channel_id]))
-        for one in await self.trainings.registry.all(guild.id):  # the channel may have chosen another one since
-            after = await self._after(one, schedule.source_id)
-            since = max(schedule.since or schedule.at, one.created_at)  # of lines of any age
-            if after:
-                since = discord.utils.snowflake_time(after).timestamp()
-            if since < oldest and (after or (after == 0 and one == current and not one.authors)):
-                await self.remaking.delete(guild, one, "it could not be renewed, and what it learned is too old by now")
+        """Do what is due; the schedule after that. Raises UserError: it can't learn on now; DISCORD_ERRORS."""
         model = await self._model(guild, channel_id, schedule.source_id)
         if schedule.is_due(model, now) and not await self.remaking.is_busy(guild, model):
-            await self.trainings.begin_again(model, await self._plan(guild, model), limited=True)
+            await self.remaking.make_again(guild, model, limited=True)
             return schedule.model_copy(update={"at": now, "new": 0, "model_id": model.model_id})
         return schedule
 
-    async def _plan(self, guild: discord.Guild, model: ModelRecord) -> ImportPlan:
-        """Raises UserError: it cannot be made from its channel now, and why."""
-        if (plan := await self.remaking.plan(guild, model)) is None or plan.author_id:
+    async def _plan(self, guild: discord.Guild, model: ModelRecord) -> ReadingPlan:
+        """Raises UserError: it cannot be made again from its channel now, and why."""
+        if not model.readings or model.authors:
             raise UserError(
                 f"`{model.name}` can't keep learning by itself.",
                 "That takes a model that I trained on one channel, which is still there and read by all who read here.",
             )
-        oldest = discord.utils.utcnow() - timedelta(days=self.trainings.settings.learn_days)
-        return dataclasses.replace(plan, after=discord.utils.time_snowflake(oldest))
-
-    async def _after(self, model: ModelRecord, source_id: int) -> int | None:
-        """The id after which a model learned (0: all). None: it is of something else."""
-        known = [one for ref in model.transcripts if (one := await self.trainings.transcripts.load(ref.transcript_id))]
-        return min(one.info.after for one in known) if {one.info.source_id for one in known} == {source_id} else None
+        return await self.remaking.plan(guild, model)
 
     async def _model(self, guild: discord.Guild, channel_id: int, source_id: int) -> ModelRecord:
-        """The channel's model. Raises UserError: it has none of that."""
-        if await self._after(model := await self._current(guild, channel_id), source_id) is None:
+        """Return the channel's model. Raises UserError: it has none of that source."""
+        model = await self._current(guild, channel_id)
+        notes = await self.trainings.registry.notes.load_all(ref.reading_id for ref in model.readings)
+        if {note.source_id for note in notes.values()} != {source_id} or model.authors:
             raise UserError("This channel has another model now.", "Turn it on for that one, or choose the other.")
         return model
 
@@ -200,8 +186,8 @@ class Learning(commands.Cog):
             place = guild.get_channel(channel_id) if isinstance(plan.source, discord.ForumChannel) else plan.source
             notice = (
                 f"An admin turned it on: the model `{model.name}` is made again {how}\n"
-                f"`{prefix}optin` tells you what that means, and asks you. `{prefix}optout` says no, at any time: your "
-                "words leave what is stored, and models that learned them are made again without them, or deleted."
+                f"`{prefix}optin` tells you what that means, and asks you. `{prefix}optout` says no, at any time: "
+                "models that learned your words are made again without them, or deleted."
             )
             embed = discord.Embed(title="A model keeps learning from this channel", description=notice, colour=BLURPLE)
             try:
@@ -234,10 +220,7 @@ class Learning(commands.Cog):
         when = f"after every {schedule.every:,} new messages" if schedule.every else "every night at 3:00 UTC"
         settings = self.trainings.settings
         who = "agreed" if settings.channel_training == "opt-in" else "didn't say no"
-        return (
-            f"{when}, and at least once a week. It learns what members who {who} wrote in the last "
-            f"{settings.learn_days:g} days."
-        )
+        return f"{when}, and at least once a week. It learns what members who {who} wrote, as it is then."
 
 
 def _every(wanted: str, messages: int | None, prefix: str) -> int:

@@ -1,6 +1,6 @@
-"""Keeps the promises about channels' words in time: makes stale models again or deletes them, and drops what is over.
+"""Makes channels' models again: after a withdrawal, when they are too old, and when `learn` says so.
 
-All that is found here is computed from Redis each time, so it survives whatever happened in between.
+All that is due is computed from Redis each time, so it survives whatever happened in between.
 """
 
 from __future__ import annotations
@@ -18,33 +18,29 @@ from typing import Any
 import discord
 import structlog
 from discord.ext import commands
-from redis.asyncio import Redis
 
-from bot.background import DISCORD_ERRORS, REDIS_DOWN, Service, redis_call, run_forever, unless_refused
-from bot.channels.importer import ImportPlan
+from bot.background import DISCORD_ERRORS, REDIS_DOWN, Service, run_forever, unless_refused
+from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Source, Sources
-from bot.channels.store import TranscriptStore
 from bot.jobs.client import JobClient
 from bot.jobs.snapshot import Snapshots, cancel_trainings
-from bot.models.audience import Audience
+from bot.models.audience import Audience, sources_of
+from bot.models.readings import ReadingNote
 from bot.models.registry import Registry
 from bot.servers import access
 from bot.servers.settings import GuildSettingsStore
 from galvanic.errors import UserError
 from galvanic.options import STARTER, TrainOptions
-from shared import keys
 from shared.jobs import Job, TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
-from shared.transcripts import Revision
 
 EVERY_S = 60.0
 """Between two looks, when nothing happens that calls for one."""
 _GATHER_S = 2.0
 """Several members may withdraw in a row: one look is enough for all."""
 _TRIES = 6
-"""Tries to make a stale model again, in the time there is for it: each shows a card."""
-_HOUR_S = 3_600.0
+"""Tries to make a model again, in the time there is for it: each shows a card."""
 
 Chore = Callable[[], Awaitable[Any]]
 log = structlog.get_logger()
@@ -52,19 +48,17 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class Remaking(Service, commands.Cog):
-    """`before`, `after`: what others have to do from time to time, before and after the models are looked at."""
+    """Looks after channels' models. `before`, `after`: what others have to do before and after each look."""
 
     client: discord.Client
     settings: Settings
     servers: GuildSettingsStore
     jobs: JobClient
     registry: Registry
-    redis: Redis
     snapshots: Snapshots
     audience: Audience
-    transcripts: TranscriptStore
     sources: Sources
-    begin_again: Callable[[ModelRecord, ImportPlan], Awaitable[None]]
+    begin_again: Callable[..., Awaitable[None]]
     before: list[Chore] = field(default_factory=list)
     after: list[Chore] = field(default_factory=list)
     _wakeup: asyncio.Event = field(default_factory=asyncio.Event)
@@ -86,7 +80,7 @@ class Remaking(Service, commands.Cog):
         await asyncio.sleep(_GATHER_S)
         self._wakeup.clear()
         if self.settings.channel_training == "off":
-            await self.attempt(cancel_trainings(self.snapshots, self.jobs, lambda _: True))
+            await self.attempt(cancel_trainings(self.snapshots, self.jobs, None, lambda _: True))
         guilds: list[Chore] = [functools.partial(self.look, guild) for guild in self.client.guilds]
         for chore in (*self.before, *guilds, self.forget_unused, *self.after):
             await self.attempt(chore())
@@ -105,80 +99,110 @@ class Remaking(Service, commands.Cog):
 
     async def look(self, guild: discord.Guild) -> None:
         """Do what is due to a server's models. Raises `redis.RedisError`."""
-        models = [model for model in await self.registry.all(guild.id) if model.transcripts]
-        revisions = await self.registry.revisions([ref.transcript_id for model in models for ref in model.transcripts])
+        models = [model for model in await self.registry.all(guild.id) if model.readings]
+        notes = await self.registry.notes.load_all(ref.reading_id for model in models for ref in model.readings)
         for model in models:
-            await self.attempt(self._look_after(guild, model, models, revisions))
+            await self.attempt(self._look_after(guild, model, models, notes))
 
     async def _look_after(
-        self, guild: discord.Guild, model: ModelRecord, models: list[ModelRecord], revisions: dict[str, Revision]
+        self, guild: discord.Guild, model: ModelRecord, models: list[ModelRecord], notes: dict[str, ReadingNote]
     ) -> None:
-        known = {one.model_id for one in models}
-        if (self.registry.expires(model) or math.inf) <= time.time():
-            await self.delete(guild, model, "models of channels are kept only for a limited time")
-        elif _withdrawn(model, revisions) and model.replaces in known:
+        ids = {other.model_id for other in models}
+        new = [other for other in models if other.replaces == model.model_id and not _is_withdrawn(other, notes)]
+        if model.replaces in ids and _is_withdrawn(model, notes):
             await self.registry.remove(model)  # somebody withdrew while it was made: the old one gets another
-        elif model.replaces is not None and model.replaces not in known:
+        elif model.replaces is not None and model.replaces not in ids:
             await self._inherit(model, model.options.name if model.options is not None else None)
-        # A new model that lacks only what was deleted or changed since is better than the one that it replaces.
-        elif new := [one for one in models if one.replaces == model.model_id and not _withdrawn(one, revisions)]:
+        elif new:
             await self._replace(guild, model, new[0])
-        elif model.is_stale(revisions):
-            await self._mend(guild, model, revisions)
+        elif any(ref.reading_id not in notes for ref in model.readings):
+            await self.delete(guild, model, "I no longer know what it learned")
+        elif _is_withdrawn(model, notes):
+            await self._renew(guild, model, "a member's words in it were withdrawn")
+        elif await self._is_old(model, notes):
+            await self._renew(guild, model, "it was too old, and could not be made again")
 
-    # ------------------------------------------------------------------ stale models
+    async def _is_old(self, model: ModelRecord, notes: dict[str, ReadingNote]) -> bool:
+        """Return whether something that a model learned is too old; time is running for it from then on."""
+        read_before = time.time() - self.registry.lifetime_s
+        old = [ref.reading_id for ref in model.readings if notes[ref.reading_id].read_at <= read_before]
+        for reading_id in old:
+            await self.registry.notes.note_outdated(reading_id)
+        return bool(old)
 
-    async def _mend(self, guild: discord.Guild, model: ModelRecord, revisions: dict[str, Revision]) -> None:
-        """Make a stale model again, or delete it."""
-        since, within_s = await self.registry.stale_since(model), _HOUR_S * self.settings.forget_within_hours
-        now = time.time()
+    # ------------------------------------------------------------------ making again
+
+    async def _renew(self, guild: discord.Guild, model: ModelRecord, why: str) -> None:
+        """Make a model again, or delete it: at once if that can't be done, or when its time is over."""
+        now, within_s = time.time(), self.registry.forget_within_s
+        gone_by = await self.registry.gone_by(model) or now + within_s
         # Without its author nothing is left of a model of one member's words.
-        if now >= since + within_s - EVERY_S or (model.authors and _withdrawn(model, revisions)):
-            await self.delete(guild, model, "a member's words in it were withdrawn")
+        own = model.authors and await self.registry.is_withdrawn(model.readings)
+        if own or now >= gone_by - EVERY_S or await self._can_never(model):
+            await self.delete(guild, model, why)
             return
-        # Deletions are frequent, so they are gathered for half the time; a withdrawal is acted upon at once.
-        due = since if _withdrawn(model, revisions) else since + within_s / 2
-        due = max(due, self._tried.get(model.model_id, -math.inf) + within_s / _TRIES)
         # The channels of an unavailable server are not known: a try would be wasted.
-        if now < due or guild.unavailable or await self.is_busy(guild, model):
+        soon = now < self._tried.get(model.model_id, -math.inf) + within_s / _TRIES
+        if soon or guild.unavailable or await self.is_busy(guild, model):
             return
         self._tried[model.model_id] = now
         try:
-            if (plan := await self.plan(guild, model)) is not None:
-                await self.begin_again(model, plan)
-                log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
+            await self.make_again(guild, model)
         except (UserError, *DISCORD_ERRORS) as error:
             log.info("model_not_made_again", model_id=model.model_id, guild_id=guild.id, error=type(error).__name__)
 
-    async def is_busy(self, guild: discord.Guild, model: ModelRecord) -> bool:
-        """Whether it is being made again, or has to wait: one channel is read at a time in a server."""
-        jobs = [one.job for one in (await self.snapshots.look(now=True)).trainings]
-        return any(job.replaces == model.model_id or (job.imports and job.place.guild_id == guild.id) for job in jobs)
+    async def make_again(self, guild: discord.Guild, model: ModelRecord, *, limited: bool = False) -> None:
+        """Train a model again, as it was trained, on its channel as it is now. The new one takes its place at the end.
 
-    async def plan(self, guild: discord.Guild, model: ModelRecord) -> ImportPlan | None:
-        """None: it cannot be made again, because it learned from several channels, or that is gone.
-
-        What was too old for the model stays out of it (`bot.train.learn`). Raises `UserError`: the channel may not be
-        learned now; or `redis.RedisError`.
+        `limited`: within the quotas. Raises UserError: that can't be done, or not now; DISCORD_ERRORS.
         """
-        found = [await self.transcripts.load(ref.transcript_id) for ref in model.transcripts]
-        known = [one for one in found if one is not None]
-        places = {one.info.source_id for one in known}
-        if len(places) != 1 or len(model.source_channels) != 1 or model.options is None or model.imported:
-            return None
-        channel = guild.get_channel_or_thread(places.pop())
+        await self.begin_again(model, await self.plan(guild, model), limited=limited)
+        log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
+
+    async def is_busy(self, guild: discord.Guild, model: ModelRecord) -> bool:
+        """Return whether it is being made again, or has to wait: one channel is read at a time in a server."""
+        jobs = [training.job for training in (await self.snapshots.look(now=True)).trainings]
+        return any(job.replaces == model.model_id or (job.is_unread and job.place.guild_id == guild.id) for job in jobs)
+
+    async def _can_never(self, model: ModelRecord) -> bool:
+        """Return whether a model cannot be made again: it was imported, or learned something else than one channel."""
+        notes = await self.registry.notes.load_all(ref.reading_id for ref in model.readings)
+        places = {(note.source_id, note.channel_id) for note in notes.values()}
+        of_channel = model.corpus is not None and model.corpus.source == "channel"
+        return len(places) != 1 or not of_channel or model.options is None or model.imported
+
+    async def plan(self, guild: discord.Guild, model: ModelRecord) -> ReadingPlan:
+        """Plan to train a model again on its channel: from the message that it began with, and for as many epochs.
+
+        Raises `UserError`: that can't be done, or not now; `redis.RedisError`.
+        """
+        if await self._can_never(model) or model.options is None:
+            raise UserError(
+                f"`{model.name}` can't be made again by itself.", "That takes a model that I trained on one channel."
+            )
+        notes = (await self.registry.notes.load_all(ref.reading_id for ref in model.readings)).values()
+        source_id = next(note.source_id for note in notes)
+        channel = guild.get_channel_or_thread(source_id)
         if not isinstance(channel, Source):
-            return None
+            raise UserError(f"I don't see <#{source_id}> now, which `{model.name}` learned.", "Is it archived?")
         await self.sources.require_allowed(channel)
         here = guild.get_channel_or_thread(model.channel_id)
         if here is None or not self.audience.all_can_read(guild, here, channel):
-            return None
+            raise UserError(
+                f"Not everybody who reads <#{model.channel_id}> can read {channel.mention}.",
+                "Train the channel anew where all its readers are.",
+            )
         others = await self.registry.all(guild.id) if model.parent not in (None, STARTER) else []
         parent, options = chain_again(model, model.options, others, self.settings)
-        speakers = any(one.info.speakers for one in known)
-        after = min(one.info.after for one in known) if len(known) == len(found) else 0
-        author_id = next(iter(model.authors), 0)
-        return ImportPlan(channel, options, speakers, parent, after, author_id, replaces=model.model_id)
+        return ReadingPlan(
+            channel,
+            options,
+            speakers=any(note.speakers for note in notes),
+            parent=parent,
+            after=min(note.after for note in notes),
+            author_id=next(iter(model.authors), 0),
+            replaces=model.model_id,
+        )
 
     async def _replace(self, guild: discord.Guild, model: ModelRecord, new: ModelRecord) -> None:
         """Put the new model into the old one's place: its name, and the channels that had chosen it."""
@@ -190,13 +214,9 @@ class Remaking(Service, commands.Cog):
         shared = {"shared_with": model.shared_with, "for_server": model.for_server}
         await self.registry.amend(new.model_id, lambda record: record.model_copy(update=shared), numbered=True)
         await self.registry.tell_replaced(guild.id, model.model_id, new.model_id)
-        await self._drop(model)
+        await self.registry.remove(model)
         await self._inherit(new, model.name)
         log.info("model_replaced", model_id=model.model_id, replacement=new.model_id, guild_id=guild.id)
-
-    async def _drop(self, model: ModelRecord) -> None:
-        await self.registry.remove(model)
-        await redis_call(self.redis.hdel(keys.STALE, model.model_id))
 
     async def _inherit(self, new: ModelRecord, name: str | None) -> None:
         """Give a model the name of the one that it was made for, which is gone."""
@@ -207,36 +227,34 @@ class Remaking(Service, commands.Cog):
                 return
 
     async def delete(self, guild: discord.Guild, model: ModelRecord, why: str) -> None:
-        await self._drop(model)
+        """Delete a model, and tell its channel."""
+        await self.registry.remove(model)
         log.info("model_expired", model_id=model.model_id, guild_id=guild.id, why=why)
         if model.authors:  # the channel needn't know of it
             return
         place = guild.get_channel_or_thread(model.channel_id)
         here = access.channel_ids(place) if isinstance(place, discord.Thread) else [model.channel_id]
-        usable = self.registry.among(access.Viewer(guild.id, here), [model])
-        named = f"my model `{model.name}`" if usable else "a model of mine"
+        could_read = self.audience.could_read(guild.id, here, sources_of(guild.id, model.readings))
+        named = f"my model `{model.name}`" if could_read and model.usable_in(here) else "a model of mine"
         channel = self.client.get_partial_messageable(model.channel_id, guild_id=guild.id)
         with unless_refused(log.warning, "deletion_not_told", model_id=model.model_id):
             await channel.send(f"🗑️ I deleted {named}: {why}.")
 
-    # ------------------------------------------------------------------ transcripts
+    # ------------------------------------------------------------------ reading notes
 
     async def forget_unused(self) -> None:
-        """Forget transcripts whose text is gone and that nothing refers to, and when deleted models became stale."""
-        for model_id in await redis_call(self.redis.hkeys(keys.STALE)):
-            if await self.registry.record(model_id.decode()) is None:
-                await redis_call(self.redis.hdel(keys.STALE, model_id))
-        transcripts = await self.transcripts.all()
-        if not transcripts:
+        """Forget the readings that no model and no training names."""
+        notes = self.registry.notes
+        ids = await notes.ids()
+        if not ids:
             return
-        needed = (await self.snapshots.look(now=True)).transcripts
-        for guild_id in {one.info.guild_id for one in transcripts}:
-            for model in await self.registry.all(guild_id):
-                needed |= {ref.transcript_id for ref in model.transcripts}
-        for one in transcripts:
-            if one.reading is None and not one.has_text and one.transcript_id not in needed:
-                await self.transcripts.forget(one.transcript_id)
-                log.info("transcript_forgotten", transcript_id=one.transcript_id, guild_id=one.info.guild_id)
+        needed = (await self.snapshots.look(now=True)).readings
+        # A training that ended before the look has its model in the registry.
+        for guild_id in await notes.guilds():
+            needed |= {ref.reading_id for model in await self.registry.all(guild_id) for ref in model.readings}
+        needed |= (await self.snapshots.look(now=True)).readings  # one may have begun with a model that is gone since
+        for reading_id in set(ids) - needed:
+            await notes.forget(reading_id)
 
 
 def chain_again(
@@ -251,9 +269,9 @@ def chain_again(
     # Of two models with one name, its author means their own.
     by_name = {other.name: other for other in sorted(visible, key=lambda other: other.is_private)}
     chain = [model]
-    while (parent := by_name.get(chain[-1].parent or "")) is not None and parent.transcripts and parent not in chain:
+    while (parent := by_name.get(chain[-1].parent or "")) is not None and parent.readings and parent not in chain:
         chain.append(parent)
-    ancestor = None if parent is None or parent.transcripts else parent
+    ancestor = None if parent is None or parent.readings else parent
     once = len(chain) == 1 and (ancestor is not None or model.parent in (None, STARTER))
     again: dict[str, Any] = {"name": model.name}
     if not once:
@@ -262,8 +280,6 @@ def chain_again(
     return ancestor, options.model_copy(update=again)
 
 
-def _withdrawn(model: ModelRecord, revisions: dict[str, Revision]) -> bool:
-    """Whether a member withdrew since it learned, or nothing is known of a transcript any more."""
-    return any(
-        (revision := revisions.get(ref.transcript_id)) is None or revision.withdraws(ref) for ref in model.transcripts
-    )
+def _is_withdrawn(model: ModelRecord, notes: dict[str, ReadingNote]) -> bool:
+    """Return whether a member withdrew since it learned, or nothing is known of a reading any more."""
+    return any((note := notes.get(ref.reading_id)) is None or note.withdrawn_at is not None for ref in model.readings)

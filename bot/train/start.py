@@ -11,8 +11,7 @@ import discord
 import structlog
 
 from bot.background import REDIS_DOWN, is_transient
-from bot.channels.importer import Importer, ImportPlan
-from bot.channels.store import TranscriptStore
+from bot.channels.reading import ChannelReadings, ReadingPlan
 from bot.components import MODEL, Components, Press
 from bot.jobs.client import TRAINING, JobClient, card_nonce
 from bot.jobs.delivery import Delivery
@@ -31,7 +30,7 @@ from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.units import MEGABYTE, count
 from shared import corpora
 from shared.corpora import Corpus
-from shared.jobs import Place, TrainJob
+from shared.jobs import ChannelReading, Place, TrainJob
 from shared.logging import job_context
 from shared.messages import PUBLIC_SOURCES
 from shared.models import ModelRecord
@@ -46,23 +45,37 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """Of a channel's messages, which are or will be in Redis, `corpus` is only what is known of them. No `parent`: a
-    new model."""
+    """What to train on, and how.
+
+    Attributes:
+        corpus: a text; of a channel that is yet to be read, only what is known of it.
+        parent: the model to start from; None: a new model.
+        reading: what is to be read of a channel.
+    """
 
     corpus: Corpus | CorpusInfo
     options: TrainOptions
     parent: ModelRecord | None = None
+    reading: ChannelReading | None = None
 
     @property
     def text(self) -> str | None:
         return self.corpus.text if isinstance(self.corpus, Corpus) else None
 
+    @property
+    def author_id(self) -> int:
+        """Return the member whose own messages alone are to be read; 0: it is not so."""
+        return self.reading.author_id if self.reading is not None else 0
+
     def job(self, job_id: str, place: Place) -> TrainJob:
+        """Return the job of this request."""
         job = TrainJob(
             job_id=job_id,
             place=place,
             corpus=self.corpus.info if isinstance(self.corpus, Corpus) else self.corpus,
             options=self.options,
+            reading=self.reading,
+            author_id=self.author_id,
         )
         return job if self.parent is None else job.model_copy(update=_from(self.parent))
 
@@ -71,7 +84,7 @@ def _from(parent: ModelRecord) -> dict[str, Any]:
     """Return the fields of a training that starts from a model."""
     return {
         "parent": parent.ref,
-        "parent_transcripts": parent.transcripts,
+        "parent_readings": parent.readings,
         "parent_scope": parent.scope,
         "parent_origins": parent.origins,
     }
@@ -79,6 +92,8 @@ def _from(parent: ModelRecord) -> dict[str, Any]:
 
 @dataclass(eq=False, repr=False)
 class Trainings:
+    """Begins trainings."""
+
     client: discord.Client
     settings: Settings
     servers: GuildSettingsStore
@@ -88,8 +103,7 @@ class Trainings:
     registry: Registry
     snapshots: Snapshots
     cards: TrainingCards
-    transcripts: TranscriptStore
-    importer: Importer
+    readings: ChannelReadings
 
     async def begin(
         self, who: Actor, prepare: Callable[[], Awaitable[TrainRequest]], send: Send, *, by_message: bool = False
@@ -114,9 +128,7 @@ class Trainings:
             request = await prepare()
             if request.parent is not None:
                 await self.require_current(request.parent)
-            info = request.corpus.info if isinstance(request.corpus, Corpus) else request.corpus
-            author_id = info.transcript.author_id if info.transcript is not None else 0
-            await self._require_own(who, author_id, request.parent)
+            await self._require_own(who, request.author_id, request.parent)
             if by_message:
                 send = functools.partial(send, nonce=card_nonce(job_id))
             if not await self._submit(who, request.job(job_id, who.place), request.text, send) and not by_message:
@@ -127,22 +139,68 @@ class Trainings:
 
     def register(self, components: Components) -> None:
         components.add("more", self.more, MODEL)
+        components.add("update", self.update, MODEL)
         components.add("demo", self.start_demo)
 
     async def more(self, press: Press) -> None:
         """**Train more** under a finished card: once more on its own text, for as long as before."""
+        who = press.actor
+        parent = await self.registry.by_id(who.viewer, press["model"])
+        await self.begin_more(who, parent, train_options.again(parent, self.settings), press.send, by_message=True)
+
+    async def begin_more(
+        self, who: Actor, parent: ModelRecord, options: TrainOptions, send: Send, *, by_message: bool
+    ) -> None:
+        """Train a model further on its own text; a channel is read again. Raises as `begin` and `text_again`."""
+
+        async def plan() -> ReadingPlan:
+            return await self.plan_further(who, parent, options, newer=False)
 
         async def prepare() -> TrainRequest:
+            corpus = await self.text_again(parent, keep_licence=options.keep_licence)
+            return TrainRequest(corpus, await self.with_name(who, parent, options), parent)
+
+        if parent.corpus is not None and parent.corpus.source == "channel":
+            await self.begin_channel(who, plan, send, by_message=by_message)
+        else:
+            await self.begin(who, prepare, send, by_message=by_message)
+
+    async def update(self, press: Press) -> None:
+        """**Learn new messages** under a finished card: what was said since, for as long as before."""
+
+        async def plan() -> ReadingPlan:
             who = press.actor
             parent = await self.registry.by_id(who.viewer, press["model"])
-            return await self.again(who, parent, train_options.again(parent, self.settings))
+            return await self.plan_further(who, parent, train_options.again(parent, self.settings), newer=True)
 
-        await self.begin(press.actor, prepare, press.send, by_message=True)
+        await self.begin_channel(press.actor, plan, press.send, by_message=True)
 
-    async def again(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainRequest:
-        """What trains a model further on its own text; raises as `text_again`."""
-        corpus = await self.text_again(parent, keep_licence=options.keep_licence)
-        return TrainRequest(corpus, await self.with_name(who, parent, options), parent)
+    async def plan_further(self, who: Actor, parent: ModelRecord, options: TrainOptions, *, newer: bool) -> ReadingPlan:
+        """Plan to read a model's channel again, or (`newer`) only what was said since, and go on from the model.
+
+        Raises UserError: it learned no channel, that is gone or may not be used here, or somebody withdrew;
+        discord.HTTPException: Discord is in trouble.
+        """
+        await self.require_current(parent)
+        own = parent.corpus.reading if parent.corpus is not None else None
+        known = own is not None and own in {ref.reading_id for ref in parent.readings}
+        note = await self.registry.notes.load(own) if own is not None and known else None
+        if note is None:
+            raise UserError(f"`{parent.name}` didn't learn from a channel.", "Name the channel that it should learn.")
+        source = await self.readings.sources.find(who, f"<#{note.source_id}>", own=bool(note.author_id))
+        return ReadingPlan(
+            source,
+            await self.with_name(who, parent, options),
+            speakers=note.speakers,
+            parent=parent,
+            after=await self.learned_until(parent, source.id) if newer else note.after,
+            author_id=note.author_id,
+        )
+
+    async def learned_until(self, model: ModelRecord, source_id: int) -> int:
+        """Return the last message that a model has learned of a channel; 0: none."""
+        notes = await self.registry.notes.load_all(ref.reading_id for ref in model.readings)
+        return max((note.until for note in notes.values() if note.source_id == source_id), default=0)
 
     async def with_name(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainOptions:
         """With the next name after the parent's, unless somebody chose one."""
@@ -171,7 +229,7 @@ class Trainings:
 
     async def require_current(self, model: ModelRecord) -> None:
         """Raises `UserError` for a model that learned words which were withdrawn since."""
-        if await self.registry.is_stale(model):
+        if await self.registry.is_withdrawn(model.readings):
             raise UserError(
                 f"`{model.name}` learned from words that have since been withdrawn, so it isn't trained further.",
                 "It is being made again without them.",
@@ -195,22 +253,23 @@ class Trainings:
     # ------------------------------------------------------------------ channels, which are yet to be read
 
     async def begin_channel(
-        self, who: Actor, plan: Callable[[], Awaitable[ImportPlan]], send: Send, *, by_message: bool
+        self, who: Actor, plan: Callable[[], Awaitable[ReadingPlan]], send: Send, *, by_message: bool
     ) -> None:
         """As `begin`; the channel is read in the background. Raises UserError also if another one is."""
         job_id = f"{TRAINING}{who.request_id}"
 
         async def prepare() -> TrainRequest:
+            await self.readings.require_free(job_id, who.guild_id)
             planned = await plan()
             await self._require_own(who, planned.author_id, planned.parent)
-            corpus = await self.importer.create(job_id, who.place, planned)
-            return TrainRequest(corpus, planned.options, planned.parent)
+            corpus, reading = self.readings.begin(planned)
+            return TrainRequest(corpus, planned.options, planned.parent, reading)
 
-        with self.importer.entering(job_id) as ours:
+        with self.readings.entering(job_id, who.guild_id) as ours:
             if ours:
                 await self.begin(who, prepare, send, by_message=by_message)
 
-    async def begin_again(self, model: ModelRecord, plan: ImportPlan, *, limited: bool = False) -> None:
+    async def begin_again(self, model: ModelRecord, plan: ReadingPlan, *, limited: bool = False) -> None:
         """Read a channel for a model that is to be made again; its card is posted where the model belongs.
 
         `limited`: within the quotas, as its owner's training. Raises UserError: another channel is being read in this
@@ -224,9 +283,10 @@ class Trainings:
         if isinstance(where, discord.Thread):
             place = access.place_of(model.guild_id, where, model.owner_id)
         job_id = f"{TRAINING}{discord.utils.time_snowflake(discord.utils.utcnow(), high=True)}"
-        with self.importer.entering(job_id), self.delivery.reserved(job_id):
-            corpus = await self.importer.create(job_id, place, plan)
-            request = TrainRequest(corpus, plan.options, plan.parent)
+        with self.readings.entering(job_id, model.guild_id), self.delivery.reserved(job_id):
+            await self.readings.require_free(job_id, model.guild_id)
+            corpus, reading = self.readings.begin(plan)
+            request = TrainRequest(corpus, plan.options, plan.parent, reading)
             job = request.job(job_id, place).model_copy(update={"replaces": plan.replaces})
             entry = await self.jobs.submit_train(job, None, await self._limits(owner) if limited else _NO_LIMITS)
             if entry in ("user", "guild"):
@@ -235,8 +295,8 @@ class Trainings:
 
     # ------------------------------------------------------------------ texts of earlier trainings
 
-    async def text_again(self, model: ModelRecord, *, keep_licence: bool) -> Corpus | CorpusInfo:
-        """The text that a model learned; of messages, which stay where they are, only what is known of them.
+    async def text_again(self, model: ModelRecord, *, keep_licence: bool) -> Corpus:
+        """Return the text that a model learned, which was no channel's.
 
         An attached text is kept for a while. One of the catalogue is fetched again, and may have changed since.
         `keep_licence`: as the option of `train`. Raises `UserError`: it is not known or no longer kept, and how to name
@@ -249,8 +309,6 @@ class Trainings:
                 f"Name the text: `{command} SOURCE --from {model.name}`, or attach the file to "
                 f"`{command} --from {model.name}`.",
             )
-        if info.source == "channel":
-            return await self._messages_again(model, info, command)
         same = model.options is None or model.options.keep_licence == keep_licence
         text = await self.jobs.upload(model.guild_id, info.sha256) if same and info.source == "upload" else None
         if text is not None:
@@ -261,20 +319,6 @@ class Trainings:
             f"I no longer have the file that `{model.name}` learned from: I keep a server's newest files, for "
             f"{self.settings.corpus_ttl_hours:g} hours.",
             f"Attach it again, with `{command} --from {model.name}`.",
-        )
-
-    async def _messages_again(self, model: ModelRecord, info: CorpusInfo, command: str) -> CorpusInfo:
-        known = {ref.transcript_id: ref for ref in model.transcripts}  # what a model file claims is not among them
-        ref = known.get(info.transcript.transcript_id) if info.transcript is not None else None
-        transcript = await self.transcripts.load(ref.transcript_id) if ref is not None else None
-        channel = "#CHANNEL`"
-        if transcript is not None and transcript.info.guild_id == model.guild_id:
-            if transcript.has_text:
-                return info.model_copy(update={"transcript": transcript.info.ref(transcript.revision)})
-            command, channel = f"{command}`", f"<#{transcript.info.source_id}>"
-        raise UserError(
-            f"I no longer have the messages that `{model.name}` learned from.",
-            f"Have the channel read again: `{command} {channel}.",
         )
 
     # ------------------------------------------------------------------ entering

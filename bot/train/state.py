@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from galvanic.results import Difficulty
 from shared.events import Event, Failed, Finished, Interrupted, Progress, Sample, Started, Trouble
-from shared.jobs import TrainJob
-from shared.transcripts import Revision
 
 State = Literal["queued", "reading", "training", "interrupted", "finished", "failed", "cancelled"]
 _STATES: dict[str, State] = {
@@ -28,7 +26,7 @@ _STATES: dict[str, State] = {
 class TrainingState:
     state: State = "queued"
     resumed: bool = False
-    restart_reason: Literal["withdrawn", "changed"] | None = None  # why it last began anew; None: it never did
+    withdrawn: bool = False  # it began anew because words were withdrawn
     progress: Progress | None = None
     trouble: Difficulty | None = None  # what keeps its worker from saving
     samples: tuple[Sample, ...] = ()  # newest last
@@ -56,12 +54,11 @@ class TrainingState:
         match event:
             case Started():
                 begun = now if event.resumed else replace(now, progress=None, samples=())  # nothing of it is left
-                reason = event.restart_reason or self.restart_reason
-                return replace(begun, trouble=None, resumed=event.resumed, restart_reason=reason)
+                return replace(begun, trouble=None, resumed=event.resumed)
             case Sample():
                 return replace(now, samples=(*self.samples, event))
             case Interrupted(text_changed=True):
-                return replace(now, progress=None, trouble=None, samples=(), restart_reason="withdrawn")
+                return replace(now, progress=None, trouble=None, samples=(), withdrawn=True)
             case Trouble():
                 return replace(now, trouble=event.what)
             case Progress():
@@ -71,20 +68,3 @@ class TrainingState:
             case Failed():
                 return replace(now, failed=event)
         return now
-
-    def samples_stand(self, job: TrainJob, revisions: Mapping[str, Revision]) -> bool:
-        """Whether no member has withdrawn words that the training had read when it wrote its samples.
-
-        An interrupted one begins anew only when another worker takes it up; once it is over, the model is made again,
-        unless it is one of a member's own words. `revisions`: of its transcripts now; one that is missing is forgotten.
-        """
-        learned = job.transcripts
-        if not self.samples or (self.over and not any(ref.author_id for ref in learned or ())):
-            return True
-        if learned is None:
-            return False
-        read, own = self.samples[-1].revision, job.corpus.transcript
-        if own is not None and read is not None:
-            learned = (own.model_copy(update={"revision": read}), *learned[1:])
-        found = ((ref, revisions.get(ref.transcript_id)) for ref in learned)
-        return all(now is not None and not now.withdraws(ref) for ref, now in found)

@@ -13,8 +13,9 @@ import structlog
 from bot.background import unless_refused
 from bot.channels.cleaning import clean
 from bot.channels.consent import ConsentStore
-from bot.channels.store import TranscriptStore, said_by
+from bot.channels.pages import line_by
 from bot.jobs.client import JobClient
+from bot.models.readings import ReadingNotes
 from bot.options.decoding import is_said, is_written, job_shown_in, message_text, replied_to, to_bot
 from bot.servers.access import Actor
 from bot.write.changes import whole
@@ -53,7 +54,7 @@ class Conversation:
     client: discord.Client
     jobs: JobClient
     generating: Generating
-    transcripts: TranscriptStore
+    notes: ReadingNotes
     consents: ConsentStore
 
     async def heard(self, actor: Actor, message: discord.Message, words: str, model: ModelRecord) -> dict[str, Any]:
@@ -71,7 +72,7 @@ class Conversation:
                 break
             kept.insert(0, (author, line))
         if names is not None:
-            kept.append((None, said_by(ME, "")))
+            kept.append((None, line_by(ME, "")))
         pieces = tuple(Piece(chars=len(line), author_id=author) for author, line in kept)
         return {
             "seed": "".join(line for _, line in kept),
@@ -153,17 +154,16 @@ class Conversation:
 
         Their own pseudonym, as long as they agree; the bot, and whoever has none, is called as nobody is.
         """
-        ref = model.corpus.transcript if model.corpus is not None else None
-        transcript = await self.transcripts.load(ref.transcript_id) if ref is not None else None
-        if transcript is None or not transcript.info.speakers:
+        own = model.corpus.reading if model.corpus is not None else None
+        known = own is not None and own in {ref.reading_id for ref in model.readings}
+        note = await self.notes.load(own) if own is not None and known else None
+        if note is None or not note.speakers:
             return None
         people = {turn.speaker for turn in turns if turn.speaker is not None}
-        pseudonyms = await self.transcripts.names(transcript.transcript_id)
+        members = await self.notes.members(note.reading_id)
         refused = (await self.consents.of(guild_id, people)).refused(people)
         names: dict[int | None, str] = {None: ME}
-        names |= {
-            user_id: pseudonyms[user_id] for user_id in people if user_id in pseudonyms and user_id not in refused
-        }
+        names |= {user: name for user in people - refused if user in members and (name := members[user].name)}
         for number, user_id in enumerate(sorted(people - names.keys()), 1):
             names[user_id] = STRANGER if number == 1 else f"{STRANGER} {number}"
         return names
@@ -174,4 +174,4 @@ def _line(turn: Turn, names: dict[int | None, str] | None) -> str:
     if names is None:
         return f"{turn.text.strip()[-MOST_CHARS:]}\n"
     one_line = " ".join(turn.text.split())
-    return f"{said_by(names[turn.speaker], (clean(turn.text) or one_line)[-MOST_CHARS:])}\n"
+    return f"{line_by(names[turn.speaker], (clean(turn.text) or one_line)[-MOST_CHARS:])}\n"

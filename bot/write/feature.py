@@ -37,7 +37,7 @@ async def setup(core: Core, *, registry: Registry, channels: Channels) -> Write:
         client=core.bot,
         jobs=core.jobs,
         generating=generating,
-        transcripts=channels.transcripts,
+        notes=registry.notes,
         consents=channels.consents,
     )
     writing = Writing(
@@ -55,7 +55,7 @@ async def setup(core: Core, *, registry: Registry, channels: Channels) -> Write:
         jobs=core.jobs,
         generating=generating,
         writing=writing,
-        forget=channels.holdings.forget_soon,
+        forget=channels.member_data.forget_soon,
     )
     chat = Chat(
         bot=core.bot,

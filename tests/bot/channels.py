@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import tempfile
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import redis
 from simcord.backend.models import Message
 
 from bot.background import Chores
-from bot.channels.store import Transcript
-from galvanic.options import TrainOptions, TranscriptRef
+from bot.models.readings import ReadingNote
+from galvanic.options import TrainOptions
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from playground.tavern import OldMessage
 from shared.connect import connect
-from shared.jobs import TrainJob
+from shared.jobs import ReadingRef, TrainJob
 from shared.models import ModelRecord
-from shared.transcripts import Revision, write_text
 from tests.bot.live import PATIENCE_S, Live
 from tests.driver.faults import OK, Fault
-from tests.factories import record
+from tests.factories import channel_corpus, record
 from tests.registered import register
-from tests.transcripts import has_text, words
 
 LAB = CHANNEL_IDS["lab"]
 MESSAGES = rf"/channels/{LAB}/messages"
@@ -73,7 +69,7 @@ async def queued(live: Live, sent_id: int) -> TrainJob:
     async def waits() -> TrainJob | None:
         stored = await live.core.jobs.load(job_id)
         job = stored.job if stored is not None else None
-        return job if isinstance(job, TrainJob) and not job.imports else None
+        return job if isinstance(job, TrainJob) and not job.is_unread else None
 
     await until(waits)
     job = await waits()
@@ -82,16 +78,15 @@ async def queued(live: Live, sent_id: int) -> TrainJob:
 
 
 async def lines_of(live: Live, sent: Message) -> list[str]:
-    """What a worker would learn of the training that was asked for, once it waits."""
-    known = await learned(live, sent)
+    """Return what a worker would learn of the training that was asked for, once it waits."""
+    job = await queued(live, sent.id)
+    return (await text_of(live, job.job_id)).splitlines()
 
-    def text() -> str:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "text.txt")
-            write_text(connect(live.bot.settings), known.transcript_id, path, 10**8)
-            return path.read_text("utf-8")
 
-    return (await asyncio.to_thread(text)).splitlines()
+async def text_of(live: Live, job_id: str) -> str:
+    """Return the text of a training; empty when it has none."""
+    found = await live.core.jobs.channel_text(job_id)
+    return found[0] if found is not None else ""
 
 
 class Pages:
@@ -148,66 +143,30 @@ async def worked_off(chores: Chores) -> None:
 
 
 async def next_run(live: Live) -> None:
-    """The imports of a bot that was killed, and of the next run of it."""
-    await live.channels.importer.stop()
+    """Let the readings of a bot that was killed go on in the next run of it."""
+    await live.channels.readings.stop()
     live.faults.clear()
-    again = dataclasses.replace(live.channels.importer)
-    channels = dataclasses.replace(live.channels, importer=again)
+    again = dataclasses.replace(live.channels.readings)
+    channels = dataclasses.replace(live.channels, readings=again)
     live.bot.features = dataclasses.replace(live.bot.features, channels=channels)
+    live.core.services.append(again)
     again.start()
 
 
-class Known:
-    """A transcript, as it is in Redis."""
-
-    def __init__(self, live: Live, transcript_id: str) -> None:
-        self.live = live
-        self.transcript_id = transcript_id
-
-    async def texts(self) -> list[str]:
-        """Its lines, whoever's."""
-        return await words(self.live.channels.transcripts, self.transcript_id)
-
-    async def becomes(self, wanted: Callable[[list[str]], bool]) -> list[str]:
-        """Wait until its lines are as wanted, and nothing is left to be taken out."""
-
-        async def there() -> bool:
-            noted = await self.live.bot.redis.exists(f"transcript:{self.transcript_id}:gone")
-            return not noted and wanted(await self.texts())
-
-        await until(there)
-        return await self.texts()
-
-    async def revision(self) -> Revision:
-        """Where it stands."""
-        return (await self.live.models.registry.revisions([self.transcript_id]))[self.transcript_id]
-
-    async def gone(self) -> None:
-        """Wait until its words are no longer kept."""
-
-        async def is_gone() -> bool:
-            return not await has_text(self.live.channels.transcripts, self.transcript_id)
-
-        await until(is_gone)
+async def read(live: Live, *, people: tuple[str, ...] = ("ada", "ben"), typed: str = "!train #lab") -> TrainJob:
+    """Read #lab, where Ada, Ben and Cleo talk in turn; the training, once it waits."""
+    await talked(live, 300, *people)
+    return await queued(live, live.send(typed).id)
 
 
-async def learned(live: Live, asked: str | Message = "!train #lab") -> Known:
-    """What is read for a training, once it waits."""
-    sent = live.send(asked) if isinstance(asked, str) else asked
-    job = await queued(live, sent.id)
-    assert job.corpus.transcript is not None
-    return Known(live, job.corpus.transcript.transcript_id)
-
-
-async def read(live: Live, *, people: tuple[str, ...] = ("ada", "ben")) -> tuple[list[int], Known]:
-    """#lab is read; the ids of its messages, and the transcript."""
-    return await talked(live, 300, *people), await learned(live)
-
-
-def model_of(live: Live, name: str, *refs: TranscriptRef, **fields: Any) -> ModelRecord:
-    """A finished model of some transcripts, as a worker enters it; its id is its name."""
+def model_of(live: Live, name: str, *readings: ReadingRef | ReadingNote, **fields: Any) -> ModelRecord:
+    """A finished model of some readings, as a worker enters it; its id is its name."""
     place = {"guild_id": GUILD_ID, "channel_id": LAB, "owner_id": USER_IDS["ada"]}
-    own = {"model_id": name, "name": name, **place, "options": TrainOptions(), "transcripts": refs}
+    own = {"model_id": name, "name": name, **place, "options": TrainOptions()}
+    refs = tuple(one.ref if isinstance(one, ReadingNote) else one for one in readings)
+    if refs:
+        own["corpus"] = channel_corpus(refs[0].reading_id)
+    own |= {"readings": refs, "author_id": next((ref.author_id for ref in refs if ref.author_id), 0)}
     return register(connect(live.bot.settings), record(**{**own, **fields}), current=False)
 
 
@@ -215,7 +174,6 @@ async def look(live: Live) -> None:
     """Have the bot look after its models now, as it does every minute."""
     await live.train.remaking.look(live.guild)
     await live.train.remaking.forget_unused()
-    await live.channels.withdrawals.close_done()
 
 
 async def names(live: Live, guild_id: int = GUILD_ID) -> list[str]:
@@ -223,8 +181,24 @@ async def names(live: Live, guild_id: int = GUILD_ID) -> list[str]:
     return sorted(model.name for model in await live.models.registry.all(guild_id))
 
 
-async def being_read(live: Live) -> list[Transcript]:
-    return [one for one in await live.channels.transcripts.all() if one.reading is not None]
+async def being_read(live: Live) -> list[TrainJob]:
+    """Return the trainings whose channels are being read."""
+    trainings = (await live.core.snapshots.look(now=True)).trainings
+    return [training.job for training in trainings if training.job.is_unread]
+
+
+async def note_of(live: Live, job: TrainJob) -> ReadingNote:
+    """Return the reading note of a training that waits."""
+    assert job.reading is not None
+    note = await live.models.registry.notes.load(job.reading.reading_id)
+    assert note is not None
+    return note
+
+
+async def members_of(live: Live, job: TrainJob) -> set[int]:
+    """Return the members whose words a training's reading has."""
+    assert job.reading is not None
+    return set(await live.models.registry.notes.members(job.reading.reading_id))
 
 
 class Away:

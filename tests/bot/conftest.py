@@ -14,9 +14,9 @@ import yarl
 
 from bot import background
 from bot.app import Galvanic
-from bot.channels import watch, withdrawals
-from bot.channels.store import TranscriptStore
+from bot.channels import watch
 from bot.jobs.client import JobClient
+from bot.models.readings import ReadingNotes
 from bot.servers.settings import GuildSettingsStore
 from bot.train import card as live_card
 from bot.train.start import Trainings
@@ -56,7 +56,6 @@ def channels_on(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What happens on Discord to words that were read is acted on at once, and looked for without a pause."""
-    monkeypatch.setattr(withdrawals, "GATHER_S", 0.05)
     monkeypatch.setattr(watch, "PAUSE_S", 0.0)
     monkeypatch.setattr(background, "CHORE_RETRY_S", 0.05)
 
@@ -76,16 +75,16 @@ def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
 
 
 @pytest.fixture
-def store(client: redis.asyncio.Redis) -> TranscriptStore:
-    return TranscriptStore(client)
+def notes(client: redis.asyncio.Redis) -> ReadingNotes:
+    return ReadingNotes(client)
 
 
 @pytest.fixture
-def text_again(queue: JobClient, store: TranscriptStore, settings: Settings) -> TextAgain:
+def text_again(queue: JobClient, settings: Settings) -> TextAgain:
     """The text that a model learned from, as for `train more`."""
     needed = {"settings": settings, "servers": GuildSettingsStore(settings, queue._redis), "jobs": queue}
     others = {field.name: None for field in dataclasses.fields(Trainings)}
-    trainings = Trainings(**{**others, **needed, "transcripts": store})  # type: ignore[arg-type]
+    trainings = Trainings(**{**others, **needed})  # type: ignore[arg-type]
     return functools.partial(trainings.text_again, keep_licence=False)
 
 

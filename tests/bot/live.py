@@ -142,7 +142,7 @@ class Live:
 
     async def follow(self, job: TrainJob, *, card: bool = False) -> TrainJob:
         """Enter a training and follow it, with a card where it was asked for or without one."""
-        text = None if job.corpus.transcript else "text"
+        text = None if job.is_unread else "text"
         place = job.place.channel_id
         posted = await self.train.cards.post(job, self.bot.get_partial_messageable(place).send) if card else None
         assert await self.core.jobs.submit_train(job, text, (9, 9)) == "entered"

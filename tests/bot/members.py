@@ -1,11 +1,8 @@
-"""Members and what is held of them: their words, and their requests."""
+"""Members and what is stored of them: readings of their words, and their requests."""
 
 from __future__ import annotations
 
-import asyncio
-
-from bot.channels.store import Line
-from galvanic.options import TranscriptRef
+from bot.models.readings import ReadingNote
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.lifecycle import enter
@@ -13,40 +10,33 @@ from shared.models import ModelRecord
 from tests import factories
 from tests.bot import channels
 from tests.bot.live import Live
-from tests.transcripts import expire, written
+from tests.readings import noted
 
 LAB, TAVERN, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["tavern"], CHANNEL_IDS["cellar"]
 ADA, BEN, CLEO, DORA = (USER_IDS[name] for name in ("ada", "ben", "cleo", "dora"))
 
 
-async def stored(live: Live, *people: int, channel_id: int = TAVERN, guild_id: int = GUILD_ID) -> str:
-    """A transcript with two lines of each of these, who agreed."""
+async def stored(live: Live, *people: int, channel_id: int = TAVERN, guild_id: int = GUILD_ID) -> ReadingNote:
+    """A reading with words of these, who agreed."""
     for who in people:
         await live.channels.consents.agree(guild_id, who)
-    lines = [Line(1_000 + 2 * who + part, who, f"secret {who} part {part}") for who in people for part in (0, 1)]
-    store = live.channels.transcripts
-    info = await written(store, lines, guild_id=guild_id, channel_id=channel_id, until=10**18)
-    await expire(store, info.transcript_id, 3_600)
-    return info.transcript_id
+    return await noted(live.models.registry.notes, *people, guild_id=guild_id, channel_id=channel_id)
 
 
-async def gone(live: Live, transcript_id: str, who: int) -> None:
-    """Wait until nothing of somebody's is in a transcript."""
-    async with asyncio.timeout(30):
-        while await live.channels.transcripts.lines_of(transcript_id, who):  # noqa: ASYNC110  # Redis tells nobody
-            await asyncio.sleep(0.01)
+async def has_withdrawn(live: Live, note: ReadingNote) -> bool:
+    """Whether words of a reading were withdrawn."""
+    return await live.models.registry.is_withdrawn([note.ref])
 
 
-def model_of(live: Live, transcript_id: str, name: str = "chatter", channel_id: int = TAVERN) -> ModelRecord:
-    """A model that learned a transcript; its id is its name."""
-    ref = TranscriptRef(transcript_id=transcript_id, revision=0, guild_id=GUILD_ID, channel_id=channel_id)
-    return channels.model_of(live, name, ref, channel_id=channel_id)
+def model_of(live: Live, note: ReadingNote, name: str = "chatter", channel_id: int = TAVERN) -> ModelRecord:
+    """A model that learned a reading; its id is its name."""
+    return channels.model_of(live, name, note, channel_id=channel_id)
 
 
 async def answer_of(live: Live, who: int, guild_id: int = GUILD_ID) -> str | None:
     """Whether somebody said yes or no to being learned from, if anything."""
-    said = await live.channels.consents.said(guild_id, who)
-    return said and said.state
+    answer = await live.channels.consents.answer(guild_id, who)
+    return answer and answer.state
 
 
 async def asked_for(live: Live, job_id: str, who: int, seed: str) -> None:
@@ -57,10 +47,10 @@ async def asked_for(live: Live, job_id: str, who: int, seed: str) -> None:
     await live.bot.redis.srem(keys.OUTBOX, job_id)  # type: ignore[misc]
 
 
-async def ben_and_dora(live: Live) -> str:
-    """Both have words in a transcript, of which there is a model, and asked for a text (`g-1`, `g-2`); its id."""
-    transcript_id = await stored(live, BEN, DORA)
-    model_of(live, transcript_id)
+async def ben_and_dora(live: Live) -> ReadingNote:
+    """Both have words in a reading, of which there is a model, and asked for a text (`g-1`, `g-2`); its note."""
+    note = await stored(live, BEN, DORA)
+    model_of(live, note)
     await asked_for(live, "g-1", BEN, "a seed of ben")
     await asked_for(live, "g-2", DORA, "a seed of dora")
-    return transcript_id
+    return note

@@ -4,43 +4,41 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.channels.store import Line
 from bot.servers.access import Actor
-from galvanic.options import TranscriptRef
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS, private_to
 from shared.connect import connect
-from shared.jobs import TrainJob
+from shared.jobs import ReadingRef, TrainJob
 from shared.models import ModelRecord
 from tests.bot.live import Live
 from tests.bot.offline import context
 from tests.bot.stand_in import lab
 from tests.factories import channel_corpus, record, train_job
+from tests.readings import channel_reading, put_note
 from tests.registered import register
-from tests.transcripts import written
 
 GUILD, ADA, BEN = GUILD_ID, USER_IDS["ada"], USER_IDS["ben"]
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
 SECRET = "the key is under the third barrel"
 
 
-def ref(source: int = CELLAR, **changes: Any) -> TranscriptRef:
-    return TranscriptRef(
-        **{"transcript_id": f"t{source}", "revision": 0, "guild_id": GUILD, "channel_id": source, **changes}
-    )
+def ref(source: int = CELLAR, **changes: Any) -> ReadingRef:
+    return ReadingRef(**{"reading_id": f"r{source}", "channel_id": source, **changes})
 
 
 def heard(live: Live, source: int = CELLAR, **fields: Any) -> ModelRecord:
-    """A model of a channel's messages, as the worker enters it."""
-    defaults = {"guild_id": GUILD, "channel_id": CELLAR, "owner_id": BEN, "transcripts": (ref(source),)}
+    """A model of a channel's messages, as the worker enters it, whose readings are known."""
+    defaults = {"guild_id": GUILD, "channel_id": CELLAR, "owner_id": BEN, "readings": (ref(source),)}
     model = record(**{"model_id": "m1", "name": "whispers", "corpus_title": "#cellar", **defaults, **fields})
-    return register(connect(live.bot.settings), model, current=False)
+    client = connect(live.bot.settings)
+    for reading in model.readings:
+        put_note(client, reading, GUILD, ADA)
+    return register(client, model, current=False)
 
 
 async def standing(live: Live) -> None:
-    """The transcript of #cellar is known, and nobody has withdrawn anything."""
+    """The reading of #cellar is known, and nobody has withdrawn anything."""
     await live.channels.consents.agree(GUILD, ADA)
-    where = {"guild_id": GUILD, "channel_id": CELLAR, "transcript_id": ref().transcript_id}
-    await written(live.channels.transcripts, [Line(1_000, ADA, SECRET)], **where)
+    put_note(connect(live.bot.settings), ref(), GUILD, ADA)
 
 
 async def den(live: Live) -> int:
@@ -63,6 +61,8 @@ async def who(live: Live, name: str, channel: str = "cellar") -> Actor:
 
 async def begun(live: Live, where: int, **fields: Any) -> TrainJob:
     """A training on the messages of #cellar whose card is there."""
-    text = channel_corpus(ref(), name="cellar", title="#cellar")
-    job = train_job(**{"job_id": "t-77", "place": lab(where, "ben"), "corpus": text, **fields})
+    text = channel_corpus(ref().reading_id, name="cellar", title="#cellar")
+    reading = channel_reading(CELLAR, reading_id=ref().reading_id)
+    own = {"job_id": "t-77", "place": lab(where, "ben"), "corpus": text, "reading": reading}
+    job = train_job(**{**own, **fields})
     return await live.follow(job, card=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from playground.places import CHANNEL_IDS, GUILD_ID
+from tests.bot.channels import names, read
 from tests.bot.live import Live, text_of
 from tests.bot.members import ADA, BEN, LAB, TAVERN, model_of, stored
 from tests.driver.faults import Fault
-from tests.transcripts import has_text
 
 pytestmark = pytest.mark.usefixtures("opted_in")
 
@@ -24,18 +24,21 @@ async def test_an_admin_allows_a_channel_and_its_members_are_told_there(live: Li
     assert f"<#{TAVERN}>" in await live.ask("!allow-training")
 
 
-async def test_off_deletes_what_is_stored_of_the_channel(live: Live) -> None:
+async def test_off_deletes_the_models_of_the_channel_and_no_others(live: Live) -> None:
     for channel in (TAVERN, LAB):
         await live.channels.consents.allow(GUILD_ID, channel, ADA)
-    tavern, lab = await stored(live, BEN), await stored(live, BEN, channel_id=LAB)
-    model_of(live, tavern)
-    said = await live.ask("!allow-training #tavern off")
-    assert "is gone" in said
-    assert "`chatter`" in said
+    model_of(live, await stored(live, BEN))
+    model_of(live, await stored(live, BEN, channel_id=LAB), "other", LAB)
+    assert "I deleted 1 model of it" in await live.ask("!allow-training #tavern off")
     assert (await live.channels.consents.allowed(GUILD_ID)).keys() == {LAB}
-    assert not await has_text(live.channels.transcripts, tavern)
-    assert await has_text(live.channels.transcripts, lab)
+    assert await names(live) == ["other"]
     assert "wasn't allowed" in await live.ask("!allow-training #tavern off")
+
+
+async def test_off_ends_what_waits_to_learn_the_channel(live: Live) -> None:
+    job = await read(live)
+    assert "no longer learn" in await live.ask("!allow-training #lab off")
+    assert await live.core.jobs.channel_text(job.job_id) is None
 
 
 async def test_a_channel_that_is_gone_can_be_taken_back(live: Live) -> None:

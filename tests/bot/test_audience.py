@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from bot.models.audience import Audience, sources_of
-from galvanic.options import TranscriptRef
+from shared.jobs import ReadingRef
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests.factories import record
@@ -97,7 +97,7 @@ class Server:
         return discord.Member(data=data, guild=self.guild, state=self.bot._connection)
 
     def allows(self, guild_id: int, here: list[int], model: ModelRecord) -> bool:
-        return self.audience.could_read(guild_id, here, sources_of(model.transcripts))
+        return self.audience.could_read(guild_id, here, sources_of(model.guild_id, model.readings))
 
     def reads(self) -> bool:
         return self.audience.all_can_read(self.guild, self.place, self.source)
@@ -198,18 +198,18 @@ def test_what_is_not_known_may_be_heard_nowhere() -> None:
 # ---------------------------------------------------------------------- models
 
 
-def ref(**changes: Any) -> TranscriptRef:
-    return TranscriptRef(**{"transcript_id": "a", "revision": 0, "guild_id": GUILD, "channel_id": SOURCE, **changes})
+def ref(**changes: Any) -> ReadingRef:
+    return ReadingRef(**{"reading_id": "a", "channel_id": SOURCE, **changes})
 
 
 def test_a_model_may_be_used_where_all_could_have_read_all_of_its_sources() -> None:
     server = Server({}, {}, NONE)
     private = server.channel(305, private_to(ROLES[0]))
     allows = server.allows
-    model = record(guild_id=GUILD, transcripts=(ref(),))
+    model = record(guild_id=GUILD, readings=(ref(),))
     assert allows(GUILD, [PLACE], model)
     assert allows(GUILD, [THREAD, PLACE], model)  # of a thread that is not known, its parent is
-    both = model.model_copy(update={"transcripts": (ref(), ref(transcript_id="b", channel_id=private.id))})
+    both = model.model_copy(update={"readings": (ref(), ref(reading_id="b", channel_id=private.id))})
     assert not allows(GUILD, [PLACE], both)
     assert allows(GUILD, [private.id], both)
     assert allows(GUILD, [PLACE], record())
@@ -217,14 +217,14 @@ def test_a_model_may_be_used_where_all_could_have_read_all_of_its_sources() -> N
 
 def test_a_model_of_messages_may_be_used_in_their_server_only() -> None:
     server = Server({}, {}, NONE)
-    assert not server.allows(GUILD, [PLACE], record(transcripts=(ref(guild_id=ELSEWHERE),)))
-    assert not server.allows(ELSEWHERE, [PLACE], record(transcripts=(ref(),)))
-    assert not server.allows(GUILD, [999], record(transcripts=(ref(),)))
+    assert not server.allows(GUILD, [PLACE], record(guild_id=ELSEWHERE, readings=(ref(),)))
+    assert not server.allows(ELSEWHERE, [PLACE], record(guild_id=GUILD, readings=(ref(),)))
+    assert not server.allows(GUILD, [999], record(guild_id=GUILD, readings=(ref(),)))
 
 
 def test_the_operators_switch_closes_all_models_of_messages() -> None:
     server = Server({}, {}, NONE)
     server.audience = Audience(server.bot, Settings(channel_training="off"))
-    assert not server.allows(GUILD, [PLACE], record(transcripts=(ref(),)))
+    assert not server.allows(GUILD, [PLACE], record(readings=(ref(),)))
     assert server.allows(GUILD, [PLACE], record())
     assert server.allows(ELSEWHERE, [999], record())

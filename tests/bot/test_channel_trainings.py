@@ -1,147 +1,201 @@
-"""Trainings on channels' messages, on the bot's side: whose words are learned again, and how long they are kept."""
+"""Trainings on channels, on the bot's side: their text comes and goes with them, and readings are carried on."""
 
 from __future__ import annotations
 
-import pytest
-import redis
-import redis.asyncio
+import json
+from typing import Any
 
-from bot.channels.store import Line, TranscriptStore
-from bot.jobs import client as jobs
-from bot.jobs.client import JobClient
-from bot.servers.access import Actor
-from bot.train import card, embeds
-from bot.train.start import TrainRequest
+import pytest
+import redis.asyncio
+from redis.asyncio.client import Pipeline
+
+from bot.channels.consent import Consents, ConsentStore
+from bot.jobs.client import ChannelText, JobClient
+from bot.train import embeds
 from bot.train.state import TrainingState
 from bot.write.changes import hotter
 from galvanic.errors import UserError
-from galvanic.options import CorpusInfo, TrainOptions
-from playground.places import CHANNEL_IDS, GUILD_ID
+from playground.places import GUILD_ID, USER_IDS
 from shared import keys
-from shared.events import Cancelled, Event, Generated, Sample, Started
+from shared.corpora import pack
+from shared.events import Cancelled, Event, Failed, Generated, Interrupted, Sample, Started
 from shared.jobs import TrainJob
-from shared.models import ModelRecord
 from shared.settings import Settings
-from shared.transcripts import TranscriptInfo
+from tests import factories
+from tests.bot.channels import LAB, members_of, model_of, note_of, queued, read, talked
 from tests.bot.live import Live
-from tests.bot.offline import TextAgain, context
-from tests.bot.stand_in import lab
-from tests.factories import CHANNEL, GUILD, channel_corpus, generate_job, progress, record, train_job
-from tests.transcripts import expire, has_text, take_out, written
+from tests.bot.offline import TextAgain
+from tests.bot.stand_in import StandIn
+from tests.factories import CHANNEL, channel_corpus, generate_job, progress, record, train_job
+from tests.readings import channel_reading, noted
 
-DAY_MS = 86_400_000
-
-
-async def transcribed(store: TranscriptStore, guild_id: int = GUILD) -> TranscriptInfo:
-    lines = [Line(1, 71, "a tide"), Line(2, 72, "another tide")]
-    return await written(store, lines, guild_id=guild_id, channel_id=CHANNEL)
+ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
 
 
-def told(info: TranscriptInfo, revision: int = 0) -> CorpusInfo:
-    return channel_corpus(info.ref(revision))
+@pytest.fixture
+def settings(opted_in: None) -> Settings:
+    return Settings()
 
 
-def model_of(info: TranscriptInfo, **fields: object) -> ModelRecord:
-    return record(corpus=told(info), transcripts=(info.ref(0),), **fields)
+# ---------------------------------------------------------------------- the text
 
 
-def job_of(info: TranscriptInfo, job_id: str = "t-1") -> TrainJob:
-    return train_job(job_id=job_id, corpus=told(info))
+async def handed_over(queue: JobClient, job_id: str = "t-1") -> TrainJob:
+    """A training whose channel was read."""
+    reading = channel_reading(CHANNEL)
+    job = train_job(job_id=job_id, corpus=channel_corpus(reading.reading_id, chars=0), reading=reading)
+    assert await queue.submit_train(job, None, (9, 9)) == "entered"
+    handed = job.model_copy(update={"corpus": channel_corpus(reading.reading_id, chars=7)})
+
+    async def prepare(_: Pipeline) -> ChannelText:
+        return ChannelText(handed, pack("a tide\n"), b"1111", lambda pipe: pipe)
+
+    assert await queue.text_read(job, prepare)
+    return handed
 
 
-async def left_ms(client: redis.asyncio.Redis, info: TranscriptInfo) -> list[int]:
-    return [await client.pttl(name) for name in jobs.text_keys(told(info))]
+@pytest.mark.parametrize("end", ["cancel", "give up", "roll back"])
+async def test_the_text_goes_with_its_training(queue: JobClient, client: redis.asyncio.Redis, end: str) -> None:
+    job, other = await handed_over(queue), await handed_over(queue, "t-2")
+    assert await queue.channel_text(job.job_id) == ("a tide\n", b"1111")
+    if end == "cancel":
+        assert await queue.cancel(job.job_id) == "cancelled"
+    elif end == "give up":
+        assert await queue.give_up(job, Failed(problem="It failed."))
+    else:
+        await queue.roll_back(job.job_id)
+    assert await queue.channel_text(job.job_id) is None
+    assert not await client.exists(keys.job_text(job.job_id), keys.job_authors(job.job_id))
+    assert await queue.channel_text(other.job_id) is not None
 
 
-async def test_messages_stay_where_they_are_and_are_kept_while_they_are_needed(
-    queue: JobClient, store: TranscriptStore, client: redis.asyncio.Redis
-) -> None:
-    info = await transcribed(store)
-    await expire(store, info.transcript_id, 60)
-    assert await queue.submit_train(job_of(info), None, (3, 20)) == "entered"
-    assert min(await left_ms(client, info)) > 6 * DAY_MS
-    assert not await client.exists(keys.job_text("t-1"))
-    await expire(store, info.transcript_id, 60)
-    await queue.keep_text(job_of(info))
-    assert min(await left_ms(client, info)) > 6 * DAY_MS
+async def test_a_training_that_was_cancelled_meanwhile_gets_no_text(queue: JobClient) -> None:
+    reading = channel_reading(CHANNEL)
+    job = train_job(corpus=channel_corpus(reading.reading_id, chars=0), reading=reading)
+    await queue.submit_train(job, None, (9, 9))
+
+    async def prepare(_: Pipeline) -> ChannelText:
+        await queue.cancel(job.job_id)  # after the look at its state
+        return ChannelText(job, pack("a tide\n"), b"1111", lambda pipe: pipe.set("note", "1"))
+
+    assert not await queue.text_read(job, prepare)
+    assert await queue.channel_text(job.job_id) is None
+    assert await queue._redis.get("note") is None, "all in one step, or nothing"
 
 
-async def test_messages_are_let_go_when_the_last_training_on_them_is_over(
-    settings: Settings, store: TranscriptStore, client: redis.asyncio.Redis
-) -> None:
-    queue = JobClient(settings.model_copy(update={"channel_corpus_days": 0}), client)
-    info, other = await transcribed(store), await transcribed(store)
-    for number in (1, 2):
-        await queue.submit_train(job_of(info, f"t-{number}"), None, (3, 20))
-    await queue.cancel("t-1")
-    await queue.release_text(job_of(info, "t-1"))
-    assert await has_text(store, info.transcript_id)
-    await queue.cancel("t-2")
-    await queue.release_text(job_of(info, "t-2"))
-    assert not await has_text(store, info.transcript_id)
-    assert not await client.exists(*jobs.text_keys(told(info)))
-    assert await has_text(store, other.transcript_id)
-    await queue.release_text(train_job())  # texts of other kinds just expire
+async def test_workers_are_told_nothing_of_a_reading_but_its_id(queue: JobClient, client: redis.asyncio.Redis) -> None:
+    job = await handed_over(queue)
+    data = json.loads(await client.hget(keys.job(job.job_id), "job"))
+    assert data["corpus"]["reading"] == job.corpus.reading
+    assert (data["reading"], data["parent_readings"]) == (None, [])
+    stored = await queue.load(job.job_id)
+    assert stored is not None
+    assert isinstance(stored.job, TrainJob)
+    assert stored.job.readings == job.readings != ()
 
 
-async def test_a_training_that_ends_on_its_card_lets_its_messages_go(live: Live) -> None:
-    live.patch.setattr(card, "LOOK_AGAIN_S", 0.05)
-    live.bot.settings.channel_corpus_days = 0
-    live.patch.setattr(card, "EDIT_EVERY_S", 0.05)
-    info = await transcribed(live.channels.transcripts, GUILD_ID)
-    job = await live.follow(train_job(place=lab(), corpus=told(info)))
-    assert await has_text(live.channels.transcripts, info.transcript_id)
+async def test_the_text_of_an_imported_model_is_not_a_channel_of_its_choice(text_again: TextAgain) -> None:
+    with pytest.raises(UserError, match="was imported"):
+        await text_again(record(imported=True))
+
+
+# ---------------------------------------------------------------------- the note
+
+
+async def test_the_note_says_what_was_read_and_whose_words(live: Live) -> None:
+    job = await read(live)
+    note = await note_of(live, job)
+    assert job.reading is not None
+    assert note.ref == job.reading.ref
+    assert (note.guild_id, note.channel_id, note.source_id, note.after) == (GUILD_ID, LAB, LAB, 0)
+    assert await members_of(live, job) == {ADA, BEN}
+    assert not await live.bot.redis.exists(keys.reading_pages(note.reading_id), keys.reading_state(note.reading_id))
+
+
+async def test_an_answer_between_the_last_page_and_the_hand_over_counts(live: Live) -> None:
+    """The step fails, and is done again, as somebody answers after it has looked."""
+    await talked(live, 300, "ada", "ben")
+    looks = 0
+    consents = ConsentStore.of
+
+    async def answered(self: ConsentStore, guild_id: int, *args: Any, **options: Any) -> Consents:
+        nonlocal looks
+        found = await consents(self, guild_id, *args, **options)
+        if len(args) == 2 and args[1] is not None:  # of the hand-over
+            looks += 1
+            if looks == 1:
+                no = '{"state": "out", "at": 1.0, "since": 1}'
+                await live.bot.redis.hset(keys.consent(GUILD_ID), str(BEN), no)
+        return found
+
+    live.patch.setattr(ConsentStore, "of", answered)
+    job = await queued(live, live.send("!train #lab").id)
+    assert looks == 2
+    assert await members_of(live, job) == {ADA}
+    found = await live.core.jobs.channel_text(job.job_id)
+    assert found is not None
+    assert "ben" not in found[0]
+
+
+# ---------------------------------------------------------------------- further trainings
+
+
+async def finished(live: Live, job: TrainJob, name: str, **fields: object) -> None:
+    """The training ends with a model."""
+    model = model_of(live, name, *job.readings, corpus=job.corpus, **fields)
+    StandIn(live.bot.settings).tell(job.job_id, factories.finished(model=model))
+
+
+async def test_new_messages_are_read_and_the_readings_are_carried_on(live: Live) -> None:
+    live.patch.setattr("bot.train.card.EDIT_EVERY_S", 0.05)
+    job = await read(live)
+    note = await note_of(live, job)
+    await finished(live, job, "sea")
+    card = await live.until(lambda: live.showing("Learned"), "the end")
+    for number in range(60):
+        live.send(f"ada says the new word number {number}")
+    live.press("ada", card, "Learn new messages")
+    await live.until(lambda: live.showing("newer messages"), "the next card")
+    (training,) = (await live.core.snapshots.look(now=True)).trainings
+    newer = await queued(live, int(training.job.job_id.removeprefix("t-")))
+    assert newer.reading is not None
+    assert (newer.reading.after, newer.parent and newer.parent.name) == (note.until, "sea")
+    assert newer.readings == (newer.reading.ref, *job.readings)
+    found = await live.core.jobs.channel_text(newer.job_id)
+    assert found is not None
+    assert found[0].splitlines()[0] == "ada says the new word number 0"
+
+
+async def test_more_of_a_channel_reads_it_again_and_goes_on_from_the_model(live: Live) -> None:
+    job = await read(live, typed="!train #lab --speakers")
     await live.core.jobs.cancel(job.job_id)
-    while await live.core.jobs.undelivered():
-        await live.handled()
-    assert not await has_text(live.channels.transcripts, info.transcript_id)
-
-
-async def test_messages_are_learned_again_as_they_are_now(store: TranscriptStore, text_again: TextAgain) -> None:
-    info = await transcribed(store)
-    await take_out(store, info.transcript_id, messages={1: ""})
-    assert await text_again(model_of(info)) == told(info, 1)
-
-
-async def test_messages_that_are_no_longer_kept_have_to_be_read_anew(
-    store: TranscriptStore, text_again: TextAgain
-) -> None:
-    info = await transcribed(store)
-    await store.drop_text(info.transcript_id)
-    with pytest.raises(UserError, match=rf"no longer have the messages.*`!train` <#{CHANNEL}>"):
-        await text_again(model_of(info))
-    await store.forget(info.transcript_id)
-    with pytest.raises(UserError, match=r"no longer have the messages.*`!train #CHANNEL`"):
-        await text_again(model_of(info))
-
-
-async def test_a_model_file_cannot_name_messages_to_learn(store: TranscriptStore, text_again: TextAgain) -> None:
-    info, foreign = await transcribed(store), await transcribed(store, GUILD + 1)
-    claimed = record(corpus=told(info), imported=True)
-    elsewhere = record(corpus=told(foreign), transcripts=(foreign.ref(0),))
-    for model in (claimed, elsewhere, record(corpus=channel_corpus(None))):
-        with pytest.raises(UserError, match="no longer have the messages"):
-            await text_again(model)
+    await live.models.registry.use(LAB, model_of(live, "sea", *job.readings, corpus=job.corpus))
+    again = await queued(live, live.send("!train more").id)
+    assert again.reading is not None
+    assert (again.reading.after, again.reading.speakers, again.parent and again.parent.name) == (0, True, "sea")
+    assert again.readings == (again.reading.ref, *job.readings)
 
 
 async def test_a_model_that_learned_withdrawn_words_is_not_trained_further(live: Live) -> None:
-    info = await transcribed(live.channels.transcripts, GUILD_ID)
-    model = model_of(info)
+    job = await read(live)
+    await live.core.jobs.cancel(job.job_id)
+    await live.models.registry.use(LAB, model_of(live, "sea", *job.readings, corpus=job.corpus))
+    await live.channels.consents.disallow(GUILD_ID, LAB, ADA)  # so that it is not made again meanwhile
+    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="test")
+    for typed in ("!train more", "!train python-docs --from sea"):
+        assert "have since been withdrawn" in await live.ask(typed)
 
-    async def more() -> TrainRequest:
-        return TrainRequest(told(info), TrainOptions(), model)
 
-    who = Actor.of(await context(live.bot, "!train more", person="ada"))
-    send = live.bot.get_partial_messageable(CHANNEL_IDS["lab"]).send
-    await live.channels.transcripts.note_withdrawn(info.transcript_id, [71])
-    with pytest.raises(UserError, match="have since been withdrawn"):
-        await live.train.trainings.begin(who, more, send)
-    assert not await live.core.jobs.undelivered()
-    again = await transcribed(live.channels.transcripts, GUILD_ID)
-    model = model_of(again)
-    await live.train.trainings.begin(who, more, send)
-    (job_id,) = await live.core.jobs.undelivered()
-    assert (await live.job(job_id, TrainJob)).corpus == told(info)
+async def test_a_training_on_a_book_from_a_channels_model_carries_the_readings_on(live: Live) -> None:
+    note = await noted(live.models.registry.notes, ADA, guild_id=GUILD_ID, channel_id=LAB)
+    model_of(live, "sea", note)
+    sent = live.send("!train python-docs --from sea")
+    await live.until(lambda: live.showing("Python"), "the card")
+    job = await live.job(f"t-{sent.id}", TrainJob)
+    assert (job.reading, job.readings) == (None, (note.ref,))
+
+
+# ---------------------------------------------------------------------- cards
 
 
 def view_of(*events: Event) -> TrainingState:
@@ -150,8 +204,9 @@ def view_of(*events: Event) -> TrainingState:
 
 def test_a_card_tells_that_a_member_withdrew_and_forgets_what_was_there() -> None:
     begun = (Started(worker="w"), progress(), Sample(epoch=1, text="their words"))
-    view = view_of(*begun, Started(worker="w", restart_reason="withdrawn"))
-    assert (view.state, view.progress, view.samples, view.resumed) == ("reading", None, (), False)
+    view = view_of(*begun, Interrupted(text_changed=True))
+    assert (view.state, view.progress, view.samples) == ("interrupted", None, ())
+    view = view.after(Started(worker="w"))
     said = embeds.training(train_job(), view, embeds.CardContext()).to_dict()
     assert "A member withdrew: I begin again without their words." in said["description"]
     assert "their words" not in str(said["fields"])

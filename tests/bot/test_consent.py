@@ -79,9 +79,9 @@ async def test_it_survives_a_restart_and_stays_in_its_server(
     again = ConsentStore(settings, client)
     assert (await again.of(GUILD)).agreed == {ADA}
     assert (await again.allowed(GUILD)).keys() == {5}
-    said = await again.said(GUILD, BEN)
-    assert said is not None
-    assert (said.state, said.since) == ("out", 1_000)
+    answer = await again.answer(GUILD, BEN)
+    assert answer is not None
+    assert (answer.state, answer.since) == ("out", 1_000)
     assert not (await again.of(OTHER)).includes(ADA, 1)
     assert await again.allowed(OTHER) == {}
     assert await again.guilds_of(ADA) == [GUILD]

@@ -13,9 +13,7 @@ from simcord.backend.models import Message
 
 from bot.channels.export import export
 from bot.channels.pseudonyms import NAMES
-from bot.channels.store import Line
 from bot.write.conversation import ME, MOST_CHARS, MOST_TURNS, STRANGER
-from galvanic.options import TranscriptRef
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID
 from shared import keys
 from shared.connect import connect
@@ -25,8 +23,8 @@ from tests import factories
 from tests.bot.live import Live
 from tests.bot.members import ADA, BEN, CLEO
 from tests.bot.stand_in import StandIn, bens_text
+from tests.readings import noted
 from tests.registered import register
-from tests.transcripts import READING, begun
 
 LAB = CHANNEL_IDS["lab"]
 MENTION = f"<@{BOT_ID}>"
@@ -142,7 +140,7 @@ async def test_a_reply_to_a_text_goes_on_from_it(live: Live, worker: StandIn) ->
     job, _ = await say(live, worker, "and then?", reply_to=text)
     assert job.seed == "the sea was calm\nand then?\n"
     assert [piece.author_id for piece in job.pieces] == [BEN, ADA], "a text counts as of whoever gave its seed"
-    await live.channels.holdings.forget_requests(BEN, [GUILD_ID])
+    await live.channels.member_data.forget_requests(BEN, [GUILD_ID])
     job, _ = await say(live, worker, "and then?", reply_to=text)
     assert job.seed == "and then?\n"
 
@@ -174,16 +172,12 @@ async def test_bots_and_webhooks_get_no_answer_to_a_reply(live: Live, worker: St
 
 async def of_speakers(live: Live, names: dict[int, str]) -> None:
     """#lab's model learned with `--speakers`, of members by these names, who agreed."""
-    store, consents = live.channels.transcripts, live.channels.consents
-    info = await begun(store, guild_id=GUILD_ID, channel_id=LAB, speakers=True)
     for who in names:
-        await consents.agree(GUILD_ID, who)
-    lines = [Line(number, who, f"{name}: hello") for number, (who, name) in enumerate(names.items(), 1)]
-    await store.append(info.transcript_id, lines, READING, names)
-    await store.complete(info.transcript_id)
-    ref = TranscriptRef(transcript_id=info.transcript_id, revision=0, guild_id=GUILD_ID, channel_id=LAB)
-    text = factories.channel_corpus(ref)
-    model = factories.record(guild_id=GUILD_ID, channel_id=LAB, owner_id=ADA, corpus=text, transcripts=(ref,))
+        await live.channels.consents.agree(GUILD_ID, who)
+    where = {"guild_id": GUILD_ID, "channel_id": LAB}
+    note = await noted(live.models.registry.notes, *names, names=names, speakers=True, **where)
+    text = factories.channel_corpus(note.reading_id)
+    model = factories.record(guild_id=GUILD_ID, channel_id=LAB, owner_id=ADA, corpus=text, readings=(note.ref,))
     register(connect(live.bot.settings), model, current=False)
 
 
@@ -224,11 +218,11 @@ async def test_each_persons_words_are_held_as_theirs(live: Live, worker: StandIn
     job, _ = await say(live, worker, "bens words", person="ben", reply_to=answer)
     for who, own, others in ((ADA, "adas words", "bens words"), (BEN, "bens words", "adas words")):
         user = await live.bot.fetch_user(who)
-        (file, *_), _ = await export(live.channels.holdings, user)
+        (file, *_), _ = await export(live.channels.member_data, user)
         told = json.loads(file.fp.read())["requests"]
         (kept,) = [one for one in told if one["job_id"] == job.job_id]
         assert kept["seed"] == f"{own}\n"
         assert others not in json.dumps(told)
         assert (str(BEN) in json.dumps(told)) is (who == BEN)
-    assert await live.channels.holdings.forget_requests(ADA, [GUILD_ID]) == 2
+    assert await live.channels.member_data.forget_requests(ADA, [GUILD_ID]) == 2
     assert not await live.bot.redis.exists(keys.job(job.job_id), keys.job_events(job.job_id))

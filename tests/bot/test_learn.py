@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from typing import Any
 
-import discord
 import pytest
 
-from bot.channels.store import Line
 from bot.train.learn import Schedule
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
-from playground.tavern import OldMessage
 from shared import keys
-from shared.jobs import TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings
-from shared.transcripts import TranscriptInfo
 from tests import factories
-from tests.bot.channels import look, model_of, names, talked
+from tests.bot.channels import look, model_of, talked, text_of as words_of
 from tests.bot.live import Live, text_of
 from tests.bot.test_remake import queued
-from tests.transcripts import state_of, words, written
+from tests.readings import noted
 
 ADA, BEN = USER_IDS["ada"], USER_IDS["ben"]
 LAB, LIBRARY = CHANNEL_IDS["lab"], CHANNEL_IDS["library"]
@@ -35,19 +31,11 @@ def settings(opted_in: None) -> Settings:
     return Settings()
 
 
-def ago(days: float) -> int:
-    """The id of a message of so many days ago."""
-    return discord.utils.time_snowflake(discord.utils.utcnow() - timedelta(days=days))
-
-
-async def learned(live: Live, name: str = "sea", *, days: float | None = None, channel_id: int = LAB) -> ModelRecord:
-    """#lab's model, of words of Ada and Ben of the last `days` (None: of any time)."""
-    after = ago(days) if days is not None else 0
-    lines = [Line(ago(1), author, f"a line by {author}") for author in (ADA, BEN)]
-    info: TranscriptInfo = await written(
-        live.channels.transcripts, lines, guild_id=GUILD_ID, channel_id=channel_id, after=after
-    )
-    model = model_of(live, name, info.ref(0))
+async def learned(live: Live, name: str = "sea", **fields: Any) -> ModelRecord:
+    """#lab's model, of words of Ada and Ben."""
+    where = {"guild_id": GUILD_ID, "channel_id": LAB}
+    note = await noted(live.models.registry.notes, ADA, BEN, **{**where, **fields})
+    model = model_of(live, name, note)
     await live.models.registry.use(LAB, model)
     return model
 
@@ -119,7 +107,7 @@ async def test_an_admin_turns_it_on_and_the_channels_members_are_told_once(live:
     told = text_of(await live.until(lambda: live.whispered("ada", "`sea` is made again from"), "the answer"))
     assert "every night at 3:00 UTC" in told
     notice = text_of(await live.until(lambda: live.showing(TOLD), "the notice"))
-    for said in ("`sea`", f"<#{LAB}>", "members who agreed", "in the last 180 days", "`!optin`", "`!optout`"):
+    for said in ("`sea`", f"<#{LAB}>", "members who agreed", "as it is then", "`!optin`", "`!optout`"):
         assert said in notice
     live.send("!learn every 500")
     await live.until(lambda: live.showing("after every 500 new messages"), "the change")
@@ -161,61 +149,35 @@ async def test_what_cannot_learn_on_is_refused_and_nobody_is_told(live: Live) ->
 # ---------------------------------------------------------------------- learning on
 
 
-async def test_it_is_made_anew_of_what_is_not_too_old_by_those_who_agreed(live: Live) -> None:
+async def test_it_is_made_again_of_all_that_those_who_agreed_wrote_since_its_first_message(live: Live) -> None:
     model = await ready(live)
-    live.bot.settings.learn_days = 20
-    now = discord.utils.utcnow()
-    said = [
-        OldMessage(USER_IDS[who], f"{who} says new words number {number} of it", now - timedelta(days=3))
-        for number in range(60)
-        for who in ("ada", "ben", "cleo")
-    ]
-    live.world.add_old_messages(LAB, said)
     await planned(live)
     await look_twice(live)
     job = await queued(live)
     assert (job.replaces, job.options.name, job.parent) == ("sea", "sea", None)
     assert job.corpus.title == "#lab"
-    assert job.corpus.transcript is not None
-    lines = await words(live.channels.transcripts, job.corpus.transcript.transcript_id)
-    assert len(lines) == 120
-    assert not [line for line in lines if "new words" not in line or line.startswith("cleo")]
+    lines = (await words_of(live, job.job_id)).splitlines()
+    assert len(lines) == 200
+    assert not [line for line in lines if line.startswith("cleo")]
     assert len(live.core.delivery.in_background) == 1, "once"
     schedule = await schedule_of(live)
     assert schedule.model_id == "sea"
     assert schedule.at == pytest.approx(time.time(), abs=60)
 
-    heir = model_of(live, "sea-2", job.corpus.transcript, replaces="sea", options=job.options)
+    heir = model_of(live, "sea-2", *job.readings, replaces="sea", options=job.options)
     await look(live)
     (now_there,) = await live.models.registry.all(GUILD_ID)
     assert (now_there.model_id, now_there.name, now_there.replaces) == (heir.model_id, model.name, None)
     assert (await live.core.servers.channel([LAB])).model == "sea-2"
 
 
-async def test_made_again_for_a_withdrawal_it_gets_no_old_lines_back(live: Live) -> None:
-    await live.models.registry.remove(await ready(live))
-    model = await learned(live, days=20)
-    old = await state_of(live.channels.transcripts, model.transcripts[0].transcript_id)
-    await live.ask("!optout", person="ben")
-    followed = live.core.delivery.in_background
-    job_id = await live.until(lambda: next(iter(followed), None), "the training")
-    job = await live.job(job_id, TrainJob)
-    assert job.corpus.transcript is not None
-    reading = await state_of(live.channels.transcripts, job.corpus.transcript.transcript_id)
-    assert reading.info.after == old.info.after > 0
-
-
-async def test_it_is_deleted_where_it_cannot_learn_on_and_is_too_old(live: Live) -> None:
-    """The channel may not be learned from any more."""
-    live.bot.settings.learn_days = 20
-    await learned(live, "young", days=39)
+async def test_what_one_model_left_out_as_too_early_no_later_one_learns(live: Live) -> None:
+    ids = await talked(live, 300, "ada", "ben")
+    await learned(live, after=ids[149])
     await planned(live)
     await look_twice(live)
-    assert await names(live) == ["young"]
-    await learned(live, "old", days=41)
-    await look_twice(live)
-    assert await names(live) == ["young"]
-    assert live.showing("I deleted my model `old`: it could not be renewed") is not None
+    job = await queued(live)
+    assert (await words_of(live, job.job_id)).splitlines()[0].startswith("ada says word number 150 ")
 
 
 async def test_it_is_forgotten_with_its_channel_and_with_its_server(live: Live) -> None:

@@ -12,10 +12,11 @@ from bot.app import Galvanic
 from bot.channels.watch import Watch
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
+from shared.jobs import TrainJob
 from shared.settings import Settings
-from tests.bot.channels import Known, model_of, names, read, talk, until, worked_off
+from tests.bot.channels import members_of, model_of, names, note_of, read, talk, text_of, until, worked_off
 from tests.bot.live import Live
-from tests.transcripts import state_of, written
+from tests.readings import noted
 
 ATRIUM = CHANNEL_IDS["atrium"]
 ADA, BEN, CLEO = USER_IDS["ada"], USER_IDS["ben"], USER_IDS["cleo"]
@@ -45,10 +46,9 @@ async def looked(live: Live) -> None:
     await worked_off(live.core.chores)
 
 
-async def has_withdrawn(live: Live, known: Known, user_id: int) -> bool:
-    said = await live.channels.consents.said(GUILD_ID, user_id)
-    members = await live.channels.transcripts.members(known.transcript_id)
-    return said is not None and said.state == "out" and user_id not in members
+async def has_withdrawn(live: Live, user_id: int, job: TrainJob) -> bool:
+    answer = await live.channels.consents.answer(GUILD_ID, user_id)
+    return answer is not None and answer.state == "out" and user_id not in await members_of(live, job)
 
 
 # ---------------------------------------------------------------------- servers
@@ -60,21 +60,20 @@ async def test_nothing_is_kept_of_a_server_that_the_bot_was_removed_from(live: L
     await bot.features.channels.consents.allow(ANNEX_ID, ATRIUM, BEN)
     await bot.features.channels.consents.agree(ANNEX_ID, BEN)
     await bot.features.channels.consents.refuse(ANNEX_ID, CLEO, 1)
-    store = bot.features.channels.transcripts
-    info = await written(store, [], guild_id=ANNEX_ID, channel_id=ATRIUM, until=10**19)
-    _, other = await read(live)
-    for guild_id, transcript_id in ((ANNEX_ID, info.transcript_id), (GUILD_ID, other.transcript_id)):
-        known = await state_of(store, transcript_id)
-        model_of(live, f"of-{guild_id}", known.info.ref(known.revision), guild_id=guild_id)
+    notes = bot.features.models.registry.notes
+    annex = await noted(notes, BEN, guild_id=ANNEX_ID, channel_id=ATRIUM)
+    job = await read(live)
+    for guild_id, reading in ((ANNEX_ID, annex), (GUILD_ID, await note_of(live, job))):
+        model_of(live, f"of-{guild_id}", reading, guild_id=guild_id)
         model_of(live, f"book-{guild_id}", guild_id=guild_id)
     live.world.remove_guild(ANNEX_ID)
     await until(lambda: nothing_of(live, ANNEX_ID))
     assert await names(live, ANNEX_ID) == [f"book-{ANNEX_ID}"]
-    assert await store.all(ANNEX_ID) == []
-    said = (await bot.features.channels.consents.of(ANNEX_ID)).said
-    assert {who: one.state for who, one in said.items()} == {CLEO: "out"}, "a no is kept, should it return"
+    assert await notes.ids(ANNEX_ID) == []
+    answers = (await bot.features.channels.consents.of(ANNEX_ID)).answers
+    assert {who: answer.state for who, answer in answers.items()} == {CLEO: "out"}, "a no is kept, should it return"
     assert await names(live) == [f"book-{GUILD_ID}", f"of-{GUILD_ID}"]
-    assert len(await other.texts()) == 200
+    assert len((await text_of(live, job.job_id)).splitlines()) == 200
     assert await bot.redis.scard(keys.DELETING) == 1, "its files are to go"
 
 
@@ -94,33 +93,31 @@ async def test_removed_while_the_bot_was_off(live: Live) -> None:
 @pytest.mark.parametrize("members_intent", [True])
 async def test_whoever_leaves_withdraws_at_once_with_the_intent(live: Live, members_intent: bool) -> None:
     assert live.bot.intents.members is members_intent
-    _, known = await read(live)
+    job = await read(live)
     live.world.remove_member(GUILD_ID, CLEO)
     live.world.remove_member(GUILD_ID, BEN)
-    await until(lambda: has_withdrawn(live, known, BEN))
-    assert not [line for line in await known.texts() if "ben" in line]
-    revision = await known.revision()
-    assert revision.withdrawn == revision.now
-    assert await live.channels.consents.said(GUILD_ID, CLEO) is None, "of whom nothing was known nothing is known now"
+    await until(lambda: has_withdrawn(live, BEN, job))
+    assert "ben" not in await text_of(live, job.job_id)
+    assert await live.channels.consents.answer(GUILD_ID, CLEO) is None, "of whom nothing was known nothing is known now"
 
 
 async def test_whoever_left_is_found_without_the_intent(live: Live) -> None:
     assert not live.bot.intents.members
-    _, known = await read(live)
+    job = await read(live)
     live.world.remove_member(GUILD_ID, BEN)
     await live.handled()
     await looked(live)
-    assert await has_withdrawn(live, known, BEN)
+    assert await has_withdrawn(live, BEN, job)
     assert (await live.channels.consents.of(GUILD_ID)).agreed == {ADA}
-    assert len(await known.texts()) == 100
+    assert len((await text_of(live, job.job_id)).splitlines()) == 100
 
 
 async def test_that_the_bot_itself_is_not_there_does_not_mean_that_all_left(live: Live) -> None:
-    _, known = await read(live)
+    job = await read(live)
     unknown = discord.NotFound(Mock(status=404, reason="Not Found"), {"code": 10_004, "message": "Unknown Guild"})
     live.patch.setattr(live.bot.http, "get_member", AsyncMock(side_effect=unknown))
     await looked(live)
-    assert len(await known.texts()) == 200
+    assert len((await text_of(live, job.job_id)).splitlines()) == 200
 
 
 async def test_the_bot_hears_of_nothing_more_where_it_does_not_learn(redis_url: str) -> None:
@@ -133,8 +130,8 @@ async def test_the_bot_hears_of_nothing_more_where_it_does_not_learn(redis_url: 
 async def test_a_server_that_is_half_forgotten_is_found_again(live: Live) -> None:
     gone, bot = 1_297_000_000_000_000_099, live.bot
     await looked(live)  # the first look would come in between
-    info = await written(bot.features.channels.transcripts, [], guild_id=gone, channel_id=5)
-    model_of(live, "theirs", info.ref(0), guild_id=gone)
+    note = await noted(bot.features.models.registry.notes, BEN, guild_id=gone, channel_id=5)
+    model_of(live, "theirs", note, guild_id=gone)
     remove = bot.features.models.registry.remove
 
     async def fails(*_: Any) -> None:

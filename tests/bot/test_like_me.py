@@ -7,26 +7,24 @@ from typing import Any
 import pytest
 
 from bot.channels.sources import own_channel
-from bot.channels.store import Line
 from bot.models.registry import MOST_OWN
 from bot.models.transfer import require_export
 from bot.servers.access import Viewer
-from bot.train.state import TrainingState
 from galvanic.errors import UserError
-from galvanic.options import STARTER, TranscriptRef
+from galvanic.options import STARTER
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
-from shared.events import Generated, Imported, Queued, Sample
-from shared.jobs import GenerateJob, ImportJob, ModelRef
+from shared.events import Generated, Imported, Sample
+from shared.jobs import GenerateJob, ImportJob, ModelRef, ReadingRef
 from shared.lifecycle import enter
 from shared.models import ModelRecord
 from shared.settings import Settings
 from tests import factories
-from tests.bot.channels import agreed, lines_of, look, model_of, names, queued, talk, talked
+from tests.bot.channels import agreed, lines_of, look, members_of, model_of, names, queued, talk, talked
 from tests.bot.live import Live, text_of
 from tests.bot.rooms import who
 from tests.bot.stand_in import StandIn, lab
-from tests.transcripts import has_text, take_out, written
+from tests.readings import channel_reading, noted
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
 LAB, CELLAR = CHANNEL_IDS["lab"], CHANNEL_IDS["cellar"]
@@ -40,10 +38,16 @@ def settings(opted_in: None) -> Settings:
 
 async def bens(live: Live, name: str = "bens-own", *, channel_id: int = LAB, **fields: Any) -> ModelRecord:
     """A model of Ben's words of #lab, which he had made there; he is no admin, Ada is."""
-    lines, where = [Line(1_000, BEN, "a line of Ben's"), Line(1_001, BEN, "more")], {"channel_id": channel_id}
-    ref = (await written(live.channels.transcripts, lines, guild_id=GUILD_ID, author_id=BEN, **where)).ref(0)
-    await agreed(live, "ada", "ben", "cleo")
-    return model_of(live, name, ref, **{"owner_id": BEN, "corpus": factories.channel_corpus(ref), **fields})
+    where = {"guild_id": GUILD_ID, "channel_id": channel_id}
+    note = await noted(live.models.registry.notes, BEN, author_id=BEN, **where)
+    await agreed(live, "ada", "ben", "cleo", channel_id=channel_id)
+    text = factories.channel_corpus(note.reading_id)
+    return model_of(live, name, note, **{"owner_id": BEN, "corpus": text, **fields})
+
+
+def claims(model: ModelRecord) -> ModelRecord:
+    """A model as a file of it says what it learned."""
+    return model.model_copy(update={"file_readings": tuple(ref.reading_id for ref in model.readings), "author_id": 0})
 
 
 def test_one_names_oneself_and_one_channel() -> None:
@@ -54,18 +58,14 @@ def test_one_names_oneself_and_one_channel() -> None:
             own_channel(typed, BEN)
 
 
-async def test_only_ones_own_lines_are_read_and_others_words_stay(live: Live) -> None:
+async def test_only_ones_own_lines_are_read(live: Live) -> None:
     await talked(live, 450, "ada", "ben")
-    info = await written(
-        live.channels.transcripts, [Line(1, ADA, "a line")], guild_id=GUILD_ID, channel_id=LAB, until=1
-    )
     sent = live.send("!train @me #lab", person="ben")
     lines = await lines_of(live, sent)
     job = await queued(live, sent.id)
     assert [line.split()[0] for line in lines] == ["ben"] * 150
     assert (job.corpus.name, job.corpus.title, job.place.user_id) == ("like-me", "one member's messages in #lab", BEN)
-    await live.until(lambda: not live.channels.importer._running, "the end of the reading")
-    assert await has_text(live.channels.transcripts, info.transcript_id)
+    assert (job.author_id, await members_of(live, job)) == (BEN, {BEN})
 
 
 async def test_it_takes_ones_own_yes_and_the_admins(live: Live) -> None:
@@ -75,12 +75,12 @@ async def test_it_takes_ones_own_yes_and_the_admins(live: Live) -> None:
     await agreed(live, "ada")
     assert "You haven't agreed" in await live.ask("!train @me #lab", person="ben")
     assert "another member alone" in await live.ask("!train @ada #lab", person="ben")
-    assert await live.channels.transcripts.all() == []
+    assert await live.models.registry.notes.ids() == []
 
 
 def test_it_is_its_authors_until_it_is_shared() -> None:
-    ref = TranscriptRef(transcript_id="t1", revision=0, guild_id=GUILD_ID, channel_id=LAB, author_id=BEN)
-    model = factories.record(channel_id=LAB, transcripts=(ref,))
+    ref = ReadingRef(reading_id="r1", channel_id=LAB, author_id=BEN)
+    model = factories.record(channel_id=LAB, readings=(ref,))
     assert [model.usable_in([LAB], user_id) for user_id in (BEN, ADA, None)] == [True, False, False]
     shared = model.model_copy(update={"shared_with": (CELLAR,)})
     assert [shared.usable_in([CELLAR], None), shared.usable_in([LAB], ADA)] == [True, False]
@@ -117,7 +117,7 @@ async def test_an_answer_is_posted_and_a_file_taken_in_for_its_owner_alone(live:
         await live.core.delivery.post(job, said, send)
         assert len(live.shown("as Ben writes")) == number
         file = ImportJob(job_id=f"i-{number}", place=place, file_name="a.safetensors")
-        await live.core.delivery.post(file, Imported(model=model), send)
+        await live.core.delivery.post(file, Imported(model=claims(model)), send)
         assert (await live.models.registry.record(model.model_id) is not None) is bool(number)
 
 
@@ -165,16 +165,13 @@ async def test_it_goes_at_once_with_its_author(live: Live, why: str) -> None:
     assert not live.shown("deleted"), "the channel needn't know"
 
 
-async def test_without_a_deleted_message_it_is_made_again_of_its_author_alone(live: Live) -> None:
+async def test_made_again_it_is_of_its_author_alone(live: Live) -> None:
     talk(live, 300)
     model = await bens(live, shared_with=(CELLAR,))
-    await take_out(live.channels.transcripts, model.transcripts[0].transcript_id, messages={1_000: ""})
-    ada, ben = [(await who(live, name, "lab")).user for name in ("ada", "ben")]
-    assert await live.models.registry.gone_by(model) is not None
-    assert (await live.channels.holdings.in_server(GUILD_ID, ada)).behind == ()
-    assert [one.name for one in (await live.channels.holdings.in_server(GUILD_ID, ben)).learned] == ["bens-own"]
+    ben = (await who(live, "ben", "lab")).user
+    stored = (await live.channels.member_data.in_server(GUILD_ID, ben)).learned
+    assert [one.model.name for one in stored] == ["bens-own"]
     plan = await live.train.remaking.plan(live.guild, model)
-    assert plan is not None
     assert (plan.author_id, plan.replaces) == (BEN, model.model_id)
     new = await bens(live, "bens-own-2", replaces=model.model_id)
     await look(live)
@@ -184,24 +181,24 @@ async def test_without_a_deleted_message_it_is_made_again_of_its_author_alone(li
 
 async def test_with_its_authors_yes_its_samples_go(live: Live) -> None:
     model = await bens(live)
-    job = factories.train_job(place=lab(person="ben"), corpus=model.corpus)
-    sample = Sample(epoch=1, text="as Ben writes", revision=model.transcripts[0].revision)
-    state = TrainingState.of([Queued(), sample, factories.finished(model=model)])
-    assert await live.train.cards.samples_stand(job, state)
+    reading = channel_reading(**dict(model.readings[0]))
+    job = factories.train_job(place=lab(person="ben"), corpus=model.corpus, reading=reading, author_id=BEN)
+    assert await live.train.cards.samples_stand(job)
     await live.core.jobs.run(enter(job, "key", "n"))
     await live.core.jobs.cancel("t-1")
     await live.bot.redis.srem(keys.OUTBOX, "t-1")  # type: ignore[misc]
     await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
-    assert not await live.train.cards.samples_stand(job, state)
-    assert await live.channels.holdings.forget_requests(ADA, [GUILD_ID]) == 0
-    assert await live.channels.holdings.forget_requests(BEN, [GUILD_ID]) == 1
+    assert not await live.train.cards.samples_stand(job)
+    assert await live.channels.member_data.forget_requests(ADA, [GUILD_ID]) == 0
+    assert await live.channels.member_data.forget_requests(BEN, [GUILD_ID]) == 1
 
 
 async def test_its_end_is_told_to_its_author_alone(live: Live) -> None:
     model, worker = await bens(live, parent="bens-first"), StandIn(live.bot.settings)
-    parent = {"parent": ModelRef(model_id="m-0", name="bens-first"), "parent_transcripts": model.transcripts}
-    await live.follow(factories.train_job(place=lab(person="ben"), corpus=model.corpus, **parent), card=True)
-    sample = Sample(epoch=1, text="as Ben writes", revision=0)
+    parent = {"parent": ModelRef(model_id="m-0", name="bens-first"), "parent_readings": model.readings}
+    own = {"corpus": model.corpus, "reading": channel_reading(**dict(model.readings[0])), "author_id": BEN}
+    await live.follow(factories.train_job(place=lab(person="ben"), **own, **parent), card=True)
+    sample = Sample(epoch=1, text="as Ben writes")
     worker.tell("t-1", sample, factories.progress(), factories.finished(model=model, samples=("as Ben writes",)))
     card = await live.until(lambda: live.showing("The model is ready"), "the end in the channel")
     assert "bens-own" in text_of(await live.directly("ben", "ready, and only"))
@@ -229,14 +226,10 @@ async def test_a_channel_does_not_keep_it_once_it_is_private_again(live: Live) -
     assert await live.bot.redis.hmget(keys.channel(LAB), "model", "keep") == [b"m-new", None]
 
 
-async def test_an_admin_who_forbids_its_channel_does_not_hear_of_it(live: Live) -> None:
+async def test_an_admin_who_forbids_its_channel_does_not_hear_its_name(live: Live) -> None:
     await bens(live)
-    model_of(
-        live,
-        "of-all",
-        (await written(live.channels.transcripts, [Line(1, ADA, "a")], guild_id=GUILD_ID, channel_id=LAB)).ref(0),
-    )
-    assert "somebody deletes them: `of-all`." in await live.ask("!allow-training #lab off")
+    assert "bens-own" not in await live.ask("!allow-training #lab off")
+    assert await names(live) == []
 
 
 async def test_its_name_is_free_to_others(live: Live) -> None:
@@ -264,7 +257,7 @@ async def test_an_import_of_it_is_told_to_its_author_once(live: Live) -> None:
     model = await bens(live, imported=True, scope="channel")
     file = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
     for _ in range(2):  # as when Discord did not take the answer in the channel
-        await live.core.delivery.post(file, Imported(model=model), live.bot.get_partial_messageable(LAB).send)
+        await live.core.delivery.post(file, Imported(model=claims(model)), live.bot.get_partial_messageable(LAB).send)
     assert live.shown("Imported.")
     assert not live.shown("bens-own")
     assert len(live.shown("bens-own", channel=live.dm("ben"))) == 1
@@ -277,6 +270,6 @@ async def test_nobody_has_more_of_them_than_one_may_have(live: Live) -> None:
     assert "which is the maximum" in await live.ask("!train @me #lab", person="ben")
     one_more = await bens(live, "one-more", imported=True, scope="channel")
     file = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
-    await live.core.delivery.post(file, Imported(model=one_more), live.bot.get_partial_messageable(LAB).send)
+    await live.core.delivery.post(file, Imported(model=claims(one_more)), live.bot.get_partial_messageable(LAB).send)
     assert len(live.shown("which is the maximum")) == 2
     assert await live.models.registry.record(one_more.model_id) is None

@@ -218,7 +218,7 @@ async def test_a_training_is_no_text(live: Live, worker: StandIn) -> None:
 
 async def test_a_text_whose_job_is_gone_is_the_moderators(live: Live, worker: StandIn) -> None:
     text = await bens_text(live, worker)
-    await live.channels.holdings.forget_requests(BEN, [GUILD_ID])
+    await live.channels.member_data.forget_requests(BEN, [GUILD_ID])
     call(live, "ben", text, DELETE)
     assert "Members with Manage Messages" in await told(live, "ben", "no longer know who asked")
     call(live, "dora", text, DELETE)

@@ -5,24 +5,19 @@ Channels of random messages are read by the real bot from the local Discord, and
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bot.channels.cleaning import leads_somewhere
-from galvanic.errors import UserError
 from playground.places import GUILD_ID, USER_IDS
 from playground.tavern import OldMessage
 from shared import keys
-from shared.connect import connect
-from shared.jobs import TrainJob
+from shared.jobs import AUTHOR_BYTES, TrainJob
 from shared.settings import Settings
-from shared.transcripts import AUTHOR_BYTES, write_text
 from tests.bot.channels import until, worked_off
 from tests.bot.live import Live
 from tests.bot.test_cleaning import EMBEDDED
@@ -42,7 +37,8 @@ MESSAGES = st.lists(
 
 @pytest.fixture(name="settings")
 def _settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr("bot.channels.importer.LEAST_CHARS", 200)
+    for module in ("reading", "withdrawals"):
+        monkeypatch.setattr(f"bot.channels.{module}.LEAST_CHARS", 200)
     for whose in ("USER", "SERVER"):
         monkeypatch.setenv(f"TRAIN_JOBS_PER_{whose}", "1000")
     return Settings()
@@ -71,23 +67,19 @@ async def learned(live: Live, channel_id: int) -> TrainJob | None:
         refused = ("Could not learn", "No member of this server has agreed")
         said = any(live.showing(words, channel=channel_id) for words in refused)
         stored = await live.core.jobs.load(job_id)
-        return said or (stored is not None and isinstance(stored.job, TrainJob) and not stored.job.imports)
+        return said or (stored is not None and isinstance(stored.job, TrainJob) and not stored.job.is_unread)
 
     await until(ended)
     stored = await live.core.jobs.load(job_id)
     return stored.job if stored is not None and isinstance(stored.job, TrainJob) else None
 
 
-async def as_read(live: Live, job: TrainJob, path: Path) -> str:
-    """What a worker reads; nothing when all of it is gone. Its numbers tell whose each line is, and no more."""
-    assert job.corpus.transcript is not None
-    transcript_id = job.corpus.transcript.transcript_id
-    try:
-        _, authors = await asyncio.to_thread(write_text, connect(live.bot.settings), transcript_id, path, 10**8)
-    except UserError:
+async def as_read(live: Live, job: TrainJob) -> str:
+    """Return what a worker reads; nothing if all of it is gone. Its numbers tell whose each line is, and no more."""
+    found = await live.core.jobs.channel_text(job.job_id)
+    if found is None:
         return ""
-    assert authors is not None
-    text = await asyncio.to_thread(path.read_text, "utf-8")
+    text, authors = found
     numbers = [authors[at : at + AUTHOR_BYTES] for at in range(0, len(authors), AUTHOR_BYTES)]
     lines = list(zip(text.splitlines(), numbers, strict=True))
     whose = {(person, number) for person in PEOPLE for line, number in lines if f"{person}X" in line}
@@ -105,7 +97,7 @@ def assert_only(text: str, agreed: set[str]) -> None:
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(messages=MESSAGES, agreed=st.sets(st.sampled_from(PEOPLE)), withdrawn=st.sets(st.sampled_from(PEOPLE)))
 async def test_a_worker_reads_only_what_was_agreed(
-    live: Live, tmp_path: Path, messages: list[tuple[str, list[str]]], agreed: set[str], withdrawn: set[str]
+    live: Live, messages: list[tuple[str, list[str]]], agreed: set[str], withdrawn: set[str]
 ) -> None:
     bot = live.bot
     channel_id = seeded(live, messages)
@@ -117,7 +109,7 @@ async def test_a_worker_reads_only_what_was_agreed(
     job = await learned(live, channel_id)
     if job is None:
         return
-    assert_only(await as_read(live, job, tmp_path / "text.txt"), agreed)
+    assert_only(await as_read(live, job), agreed)
     await bot.features.channels.withdrawals.withdraw(GUILD_ID, [USER_IDS[person] for person in withdrawn], why="test")
     await worked_off(live.core.chores)
-    assert_only(await as_read(live, job, tmp_path / "text.txt"), agreed - withdrawn)
+    assert_only(await as_read(live, job), agreed - withdrawn)

@@ -18,7 +18,7 @@ from tests.bot.stand_in import StandIn, bens_text
 async def requests(live: Live, who: int) -> list[dict[str, Any]]:
     """As they are handed out to somebody."""
     user = live.bot.get_user(who) or await live.bot.fetch_user(who)
-    (file, *_), _ = await export(live.channels.holdings, user)
+    (file, *_), _ = await export(live.channels.member_data, user)
     found = json.loads(file.fp.read())["requests"]
     return [one for one in found if one["kind"] != "train"]
 
@@ -61,12 +61,12 @@ async def test_words_under_a_text_stay_those_of_whoever_typed_them(live: Live, w
     assert len(mine) == 2
     assert all("the sea" in (one.get("seed") or one["text"]) for one in mine)
     assert str(ADA) not in json.dumps(mine)
-    assert await live.channels.holdings.forget_requests(BEN, [GUILD_ID]) == 2
+    assert await live.channels.member_data.forget_requests(BEN, [GUILD_ID]) == 2
     assert not await live.bot.redis.exists(keys.job(job_id))
 
 
 async def test_a_surprise_of_a_text_that_was_forgotten_is_refused(live: Live, worker: StandIn) -> None:
     written = await bens_text(live, worker)
-    await live.channels.holdings.forget_requests(BEN, [GUILD_ID])
+    await live.channels.member_data.forget_requests(BEN, [GUILD_ID])
     assert "I no longer have this text" in await live.ask("!surprise", reply_to=written)
     assert not worker.waiting()

@@ -8,26 +8,28 @@ from typing import cast
 import discord
 import pytest
 import redis.asyncio
+from redis.asyncio.client import Pipeline
 
-from bot.jobs.client import JobClient
+from bot.jobs.client import ChannelText, JobClient
 from bot.jobs.snapshot import Snapshots
 from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.servers.access import Viewer
 from bot.servers.settings import GuildSettingsStore
 from bot.train.start import TrainRequest
-from galvanic.options import CorpusInfo, TrainOptions, TranscriptRef
+from galvanic.options import CorpusInfo, TrainOptions
 from shared import keys
 from shared.events import Failed
-from shared.jobs import ImportJob, Job
+from shared.jobs import ImportJob, Job, ReadingRef
 from shared.models import ModelRecord, Ownership
 from shared.settings import Settings
 from tests import lives
 from tests.factories import CHANNEL, GUILD, USER, channel_corpus, corpus, finished, place, record, train_job
+from tests.readings import channel_reading
 from tests.registered import register, stored
 
 ELSEWHERE, THREAD = CHANNEL + 1, CHANNEL + 7
-OWN = TranscriptRef(transcript_id="t-own", revision=3, guild_id=GUILD, channel_id=CHANNEL, author_id=USER)
+OWN = ReadingRef(reading_id="r-own", channel_id=CHANNEL, author_id=USER)
 
 
 @pytest.fixture
@@ -55,17 +57,16 @@ async def test_a_worker_cannot_say_who_may_use_a_model(registry: Registry, sync:
     assert await registry.by_ids(Viewer(GUILD + 1, [CHANNEL]), ["m1"]) == []
 
 
-async def test_a_worker_cannot_hide_which_messages_a_model_learned(registry: Registry, sync: redis.Redis) -> None:
-    entered = register(sync, record(transcripts=(OWN,)))
-    sync.set(keys.model("m1"), entered.facts.model_copy(update={"transcripts": ()}).model_dump_json())
-    assert (await registry.all(GUILD))[0].authors == {USER}
-    other = OWN.model_copy(update={"transcript_id": "t-other", "author_id": 0})
-    sync.set(keys.model("m1"), entered.facts.model_copy(update={"transcripts": (other,)}).model_dump_json())
-    assert (await registry.all(GUILD))[0].transcripts == (OWN,)
+async def test_a_worker_cannot_say_which_messages_a_model_learned(registry: Registry, sync: redis.Redis) -> None:
+    entered = register(sync, record(readings=(OWN,), author_id=USER))
+    claimed = {"author_id": 7, "file_readings": ["r-other"], "readings": [], "checked": True}
+    sync.set(keys.model("m1"), json.dumps({**entered.facts.model_dump(mode="json"), **claimed}))
+    (model,) = await registry.all(GUILD)
+    assert (model.authors, model.readings) == ({USER}, (OWN,))
 
 
 async def test_a_worker_cannot_pass_one_model_for_another(registry: Registry, sync: redis.Redis) -> None:
-    secret = register(sync, record(model_id="secret", name="secret", transcripts=(OWN,)))
+    secret = register(sync, record(model_id="secret", name="secret", readings=(OWN,)))
     register(sync, record(model_id="own", name="own"))
     sync.set(keys.model("own"), secret.facts.model_copy(update={"name": "own"}).model_dump_json())
     assert [model.model_id for model in await registry.all(GUILD)] == ["secret"]
@@ -73,11 +74,16 @@ async def test_a_worker_cannot_pass_one_model_for_another(registry: Registry, sy
 
 
 async def test_a_worker_cannot_have_the_bot_say_it_of_another_model(queue: JobClient, sync: redis.Redis) -> None:
-    secret = register(sync, record(model_id="secret", transcripts=(OWN,)))
-    job = train_job(corpus=channel_corpus(OWN.model_copy(update={"author_id": 0}), chars=0))
+    secret = register(sync, record(model_id="secret", readings=(OWN,)))
+    reading = channel_reading(CHANNEL)
+    job = train_job(corpus=channel_corpus(reading.reading_id, chars=0), reading=reading)
     lives.enter(sync, job)
     sync.hset(keys.job(job.job_id), "model_id", "secret")
-    assert await queue.text_read(job.model_copy(update={"corpus": job.corpus.model_copy(update={"chars": 9_000})}))
+
+    async def prepare(_: Pipeline) -> ChannelText:
+        return ChannelText(job, b"text", b"1111", lambda pipe: pipe)
+
+    assert await queue.text_read(job, prepare)
     assert stored(sync, "secret") == secret
 
 
@@ -146,10 +152,22 @@ def test_what_was_learned_from_an_upload_stays_where_it_was() -> None:
 
 
 def test_which_messages_are_learned_is_known_before_a_worker_has_them() -> None:
-    newer = OWN.model_copy(update={"revision": 9})
-    child = ownership_of(channel_corpus(newer), record(transcripts=(OWN,)))
+    reading = channel_reading(CHANNEL, author_id=USER)
+    request = TrainRequest(channel_corpus(reading.reading_id), TrainOptions(), record(readings=(OWN,)), reading)
+    child = Ownership.of(request.job("t-1", place()))
     assert child.scope == "guild", "who could read the channel is asked at each use"
-    assert child.learned == (OWN,), "each once, at its oldest"
+    assert child.readings == (reading.ref, OWN), "its own first"
+
+
+async def test_nobody_uses_an_imported_model_before_the_bot_has_looked_at_it(
+    registry: Registry, sync: redis.Redis
+) -> None:
+    job = import_job()
+    model = register(sync, ModelRecord.of(record(file_readings=("r-own",)).facts, Ownership.of(job)))
+    viewer = Viewer(GUILD, [CHANNEL], USER)
+    assert await registry.usable(viewer) == []
+    checked = await registry.amend(model.model_id, lambda one: one.model_copy(update={"checked": True}))
+    assert await registry.usable(viewer) == [checked]
 
 
 async def test_a_job_that_makes_no_model_leaves_nothing_of_it(queue: JobClient, sync: redis.Redis) -> None:

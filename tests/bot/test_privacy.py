@@ -9,13 +9,25 @@ from typing import Any
 import discord
 import pytest
 
-from bot.channels import held
+from bot.channels import member_data
 from bot.channels.embeds import consent_buttons, forget_buttons
 from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID
 from shared import keys
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
-from tests.bot.members import ADA, BEN, CELLAR, DORA, LAB, TAVERN, answer_of, asked_for, ben_and_dora, gone, stored
+from tests.bot.members import (
+    ADA,
+    BEN,
+    CELLAR,
+    DORA,
+    LAB,
+    TAVERN,
+    answer_of,
+    asked_for,
+    ben_and_dora,
+    has_withdrawn,
+    stored,
+)
 from tests.driver.faults import Fault
 
 
@@ -39,7 +51,7 @@ async def test_nothing_counts_before_the_button_is_pressed(live: Live) -> None:
     assert await live.ask("!optin", person="dora") == "📬 I sent you a direct message."
     question = await live.directly("dora", "May models learn")
     said = text_of(question)
-    for words in ("What is learned", f"<#{TAVERN}>", "word for word", "!optout", "72 hours", "7 days", "export"):
+    for words in ("What is learned", f"<#{TAVERN}>", "word for word", "!optout", "24 hours", "30 days", "export"):
         assert words in said, words
     assert f"<#{CELLAR}>" not in said, "a channel that she can't read"
     assert (await live.channels.consents.of(GUILD_ID)).agreed == frozenset()
@@ -124,13 +136,13 @@ async def test_while_it_is_off_nobody_is_asked_and_everybody_can_leave(live: Liv
 
 async def test_optout_works_without_direct_messages_and_where_the_bot_is_not_wanted(live: Live) -> None:
     live.close_dms("ben")
-    transcript_id = await stored(live, BEN)
+    note = await stored(live, BEN)
     await live.core.servers.change(GUILD_ID, channels=(CHANNEL_IDS["library"],))
     assert "not allowed in this channel" in await live.ask("!models", person="ben")
     said = await live.ask("!optout", person="ben")
     assert "Done." in said
-    assert "lines" not in said, "no details for the channel"
-    await gone(live, transcript_id, BEN)
+    assert "learned" not in said, "no details for the channel"
+    assert await has_withdrawn(live, note)
 
 
 @pytest.mark.parametrize("settings", ["off", "opt-in", "opt-out"], indirect=True)
@@ -143,15 +155,16 @@ async def test_a_direct_message_says_no_in_all_servers(live: Live) -> None:
 
 
 async def test_forget_me_asks_and_then_forgets_and_confirms(live: Live) -> None:
-    transcript_id = await ben_and_dora(live)
+    await live.channels.consents.allow(GUILD_ID, TAVERN, ADA)
+    note = await ben_and_dora(live)
     live.slash("ben", "forget-me")
     question = await live.until(lambda: live.whispered("ben", "Shall I forget you?"), "the question")
-    assert len(await live.channels.transcripts.lines_of(transcript_id, BEN)) == 2, "not before the button"
+    assert not await has_withdrawn(live, note), "not before the button"
     live.press("ben", question, "Forget me")
     confirmed = text_of(await live.directly("ben", "I forgot you"))
-    for words in ("2 lines of yours taken out of 1 stored text", "`chatter`", "1 request of yours"):
+    for words in ("`chatter` learned from you", "1 request of yours"):
         assert words in confirmed
-    await gone(live, transcript_id, BEN)
+    assert await has_withdrawn(live, note)
     assert not await live.bot.redis.exists(keys.job("g-1"), keys.job_events("g-1"))
     assert await live.bot.redis.exists(keys.job("g-2"))
     assert await answer_of(live, BEN) == "out"
@@ -159,15 +172,15 @@ async def test_forget_me_asks_and_then_forgets_and_confirms(live: Live) -> None:
 
 
 async def test_a_request_that_is_being_answered_goes_once_it_is(live: Live) -> None:
-    live.patch.setattr(held, "ANSWERED_AFTER_S", 0.02)
+    live.patch.setattr(member_data, "ANSWERED_AFTER_S", 0.02)
     await asked_for(live, "g-1", BEN, "a seed")
     await live.bot.redis.sadd(keys.OUTBOX, "g-1")  # type: ignore[misc]
-    await live.channels.holdings.forget_requests(BEN, [GUILD_ID])
+    await live.channels.member_data.forget_requests(BEN, [GUILD_ID])
     assert await live.bot.redis.exists(keys.job("g-1"))
     await live.core.chores.stop()  # and the bot comes back
     live.core.chores._due.clear()
     live.core.chores.start()
-    await live.channels.holdings.resume()
+    await live.channels.member_data.resume()
     await live.core.jobs.delivered("g-1")
     while await live.bot.redis.exists(keys.job("g-1"), keys.job_events("g-1")):  # noqa: ASYNC110  # Redis tells nobody
         await asyncio.sleep(0.01)

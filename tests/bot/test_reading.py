@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from bot.channels.consent import Mode
+from bot.channels.sources import Source, Sources
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.settings import Settings
-from shared.transcripts import TranscriptInfo
-from tests.bot.channels import LAB, Pages, agreed, being_read, lines_of, queued, talked
+from tests.bot.channels import LAB, Pages, agreed, being_read, lines_of, queued, talked, until
 from tests.bot.live import Live, text_of
 
 
@@ -122,17 +123,18 @@ async def test_what_cannot_be_read_is_explained(live: Live, typed: str, problem:
 
 async def test_of_several_that_are_asked_for_at_once_one_is_read(live: Live) -> None:
     await talked(live, 900, "ada")
-    create = live.channels.transcripts.create
+    find = live.channels.sources.find
 
-    async def slow(info: TranscriptInfo, reading: str) -> None:
+    async def slow(_: Sources, *args: Any, **options: Any) -> Source:
         await asyncio.sleep(0.2)
-        await create(info, reading)
+        return await find(*args, **options)
 
-    live.patch.setattr(live.channels.transcripts, "create", slow)
+    live.patch.setattr(Sources, "find", slow)
     with Pages(live):
         for person in ("ada", "ben", "cleo"):
             live.send("!train #lab", person=person)
         await live.until(lambda: len(live.shown("already reading")) == 2, "two refusals")
+        await until(lambda: being_read(live))
         assert len(await being_read(live)) == 1
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from bot.channels import importer
+from bot.channels import reading
+from bot.channels.pages import PAGES_TTL_S
 from playground.places import GUILD_ID, USER_IDS
 from shared.events import Event
 from shared.settings import Settings
-from tests.bot.channels import LAB, MESSAGES, Pages, being_read, lines_of, next_run, talked, until
+from tests.bot.channels import LAB, MESSAGES, Pages, being_read, lines_of, look, next_run, queued, talked, until
 from tests.bot.live import Live, text_of
 from tests.driver.faults import Fault
 
@@ -18,7 +19,7 @@ from tests.driver.faults import Fault
 @pytest.fixture
 def settings(opted_in: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr("bot.train.card.EDIT_EVERY_S", 1.0)
-    monkeypatch.setattr(importer, "RETRY_S", 0.05)
+    monkeypatch.setattr(reading, "RETRY_S", 0.05)
     return Settings()
 
 
@@ -26,7 +27,7 @@ async def nothing_kept(live: Live) -> None:
     """Wait until no word of a reading is left."""
 
     async def is_gone() -> bool:
-        return not await live.channels.transcripts.all() and not await live.bot.redis.keys("transcript:*")
+        return not await live.bot.redis.keys("bot:reading*")
 
     await until(is_gone)
 
@@ -35,8 +36,8 @@ async def test_after_a_crash_it_goes_on_with_the_next_page(live: Live) -> None:
     await talked(live, 900, "ada", "ben")
     with Pages(live) as pages:
         sent = await pages.begin()
-        await live.channels.importer.stop()
-    assert await live.core.jobs.importing(f"t-{sent.id}") is not None
+        await live.channels.readings.stop()
+    assert await live.core.jobs.unread(f"t-{sent.id}") is not None
     await next_run(live)
     lines = await lines_of(live, sent)
     assert len(lines) == 600
@@ -54,15 +55,37 @@ async def test_discord_in_trouble_interrupts_and_nothing_is_lost(live: Live, sta
     assert fault.times == 0
 
 
-async def test_a_training_whose_words_redis_has_lost_fails(live: Live) -> None:
+async def test_a_reading_whose_pages_are_gone_begins_with_the_first_one(live: Live) -> None:
+    await talked(live, 900, "ada")
+    with Pages(live) as pages:
+        sent = await pages.begin()
+        await live.channels.readings.stop()
+        (job,) = await being_read(live)
+        assert job.reading is not None
+        await live.models.registry.notes.forget(job.reading.reading_id)
+    await next_run(live)
+    assert len(await lines_of(live, sent)) == 300
+
+
+async def test_pages_expire_and_no_worker_may_see_them(live: Live) -> None:
     await talked(live, 900, "ada")
     with Pages(live) as pages:
         await pages.begin()
-        await live.channels.importer.stop()
-        (transcript,) = await being_read(live)
-        await live.channels.transcripts.forget(transcript.transcript_id)
-    await next_run(live)
-    await live.until(lambda: live.showing("has lost what I read"), "the end")
+        names = await live.bot.redis.keys("bot:reading:*")
+        assert len(names) == 2, "pages, and how far it is"
+        assert all([0 < await live.bot.redis.ttl(name) <= PAGES_TTL_S for name in names])
+        assert not await live.bot.redis.keys("job:*:text")
+
+
+async def test_the_oldest_pages_go_while_it_is_read_if_the_text_gets_too_long(live: Live) -> None:
+    live.bot.settings.corpus_max_mb = 0.02
+    await talked(live, 900, "ada", "ben")
+    sent = live.send("!train #lab")
+    lines = await lines_of(live, sent)
+    assert 100 < len(lines) < 600
+    assert sum(len(line) + 1 for line in lines) <= 20_000
+    assert "number 898 " in lines[-1], "the newest stay"
+    assert (await queued(live, sent.id)).corpus.title == "#lab (its newest part)"
 
 
 async def test_only_its_owner_and_moderators_cancel_it(live: Live) -> None:
@@ -84,9 +107,10 @@ async def test_a_cancel_outlives_the_bot(live: Live) -> None:
     live.faults.add(Fault("GET", MESSAGES, 503, times=99))
     live.send("!train #lab")
     await live.until(lambda: live.showing("Discord is having trouble"), "an interruption")
-    await live.channels.importer.stop()
+    await live.channels.readings.stop()
     assert "Cancelled before it started" in await live.ask("!cancel")
     await next_run(live)
+    await look(live)
     await nothing_kept(live)
 
 
@@ -97,7 +121,7 @@ async def test_it_ends_when_the_channel_is_no_longer_allowed(live: Live) -> None
         await live.channels.consents.disallow(GUILD_ID, LAB, USER_IDS["ada"])
         card = await live.until(lambda: live.showing("Could not learn"), "the end")
     assert "haven't allowed" in text_of(card)
-    assert await live.channels.transcripts.all() == []
+    await nothing_kept(live)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +144,7 @@ async def test_how_it_ended_is_kept_without_a_word_and_shown_once_discord_takes_
 
     await until(end)
     assert "long story" not in str(await end())
-    assert not await live.bot.redis.keys("transcript:*"), "the words go before the card"
+    assert not await live.bot.redis.keys("bot:reading*"), "the words go before the card"
     fault.times = 0
     said = text_of(await live.until(lambda: live.showing("Could not learn"), "the end"))
     for words in (*why, "Nothing of it was kept"):

@@ -1,37 +1,37 @@
-"""Models whose words were withdrawn are made again or deleted in time, and what nothing needs any more is dropped."""
+"""Models of channels are made again or deleted in time, and what nothing needs any more is dropped."""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
-from bot.channels.store import Line
+from bot.models.readings import ReadingNote
 from bot.servers.access import Viewer
-from galvanic.options import TrainOptions
+from galvanic.options import STARTER, TrainOptions
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.jobs import TrainJob
 from shared.models import ModelRecord
-from shared.transcripts import TranscriptInfo
 from tests import factories
-from tests.bot.channels import agreed, look, model_of, names, queued as waiting, talked
-from tests.bot.live import Live, text_of
+from tests.bot.channels import agreed, look, model_of, names, queued as waiting, talked, text_of
+from tests.bot.live import Live
 from tests.bot.stand_in import lab
-from tests.transcripts import take_out, words, written
+from tests.readings import channel_reading, noted
 
 ADA, BEN, CLEO = (USER_IDS[name] for name in ("ada", "ben", "cleo"))
 LAB, TAVERN, LIBRARY = (CHANNEL_IDS[name] for name in ("lab", "tavern", "library"))
 HOUR_S, DAY_S = 3_600, 86_400
-WITHIN_S = 72 * HOUR_S
+WITHIN_S = 24 * HOUR_S
 
 pytestmark = pytest.mark.usefixtures("opted_in")
 
 
-async def read(live: Live, *authors: int, channel_id: int = LAB) -> TranscriptInfo:
-    """A transcript with a line of each author."""
-    lines = [Line(1_000 + number, author, f"a line by {author}") for number, author in enumerate(authors)]
-    return await written(live.channels.transcripts, lines, guild_id=GUILD_ID, channel_id=channel_id)
+async def read(live: Live, *members: int, channel_id: int = LAB, **fields: Any) -> ReadingNote:
+    """A reading with these members' words."""
+    where = {"guild_id": GUILD_ID, "channel_id": channel_id}
+    return await noted(live.models.registry.notes, *members, **{**where, **fields})
 
 
 async def queued(live: Live) -> TrainJob:
@@ -41,37 +41,53 @@ async def queued(live: Live) -> TrainJob:
     return await waiting(live, int(job_id.removeprefix("t-")))
 
 
-async def stale_since(live: Live, model: ModelRecord, seconds: float) -> None:
-    await live.bot.redis.hset(keys.STALE, model.model_id, str(time.time() - seconds))
+async def withdrawn(live: Live, note: ReadingNote, seconds: float = 0.0) -> None:
+    """Words of a reading were withdrawn, so many seconds ago."""
+    await live.bot.redis.hset(keys.reading(note.reading_id), "withdrawn_at", str(time.time() - seconds))
 
 
 async def test_a_model_of_withdrawn_words_is_made_again_without_them(live: Live) -> None:
     await talked(live, 300, "ada", "ben")
-    info = await read(live, ADA, BEN)
-    model = model_of(live, "sea", info.ref(0), options=TrainOptions(recipe="word", epochs=3))
+    note = await read(live, ADA, BEN, speakers=True)
+    model = model_of(live, "sea", note, options=TrainOptions(recipe="word", epochs=3))
     await live.ask("!optout", person="ben")
     job = await queued(live)
     assert (job.replaces, job.options.name, job.options.recipe, job.options.epochs) == ("sea", "sea", "word", 3)
     assert (job.place.channel_id, job.place.user_id) == (LAB, ADA)
-    assert job.corpus.transcript is not None
-    learned = await words(live.channels.transcripts, job.corpus.transcript.transcript_id)
+    assert job.reading is not None
+    assert (job.reading.after, job.reading.speakers) == (0, True)
+    learned = (await text_of(live, job.job_id)).splitlines()
     assert len(learned) == 100
-    assert not [line for line in learned if not line.startswith("ada says")]
+    assert all(": ada says" in line for line in learned)
     assert await names(live) == ["sea"], "until the new one is there"
     assert await live.models.registry.gone_by(model) == pytest.approx(time.time() + WITHIN_S, abs=60)
     await live.until(lambda: live.showing(r"Learning \#lab"), "its card")
 
-    model_of(live, "sea-2", job.corpus.transcript, replaces="sea", options=job.options)
+    model_of(live, "sea-2", *job.readings, replaces="sea", options=job.options)
     await look(live)
     (heir,) = await live.models.registry.all(GUILD_ID)
     assert (heir.model_id, heir.name, heir.replaces) == ("sea-2", "sea", None)
-    assert not await live.bot.redis.hexists(keys.STALE, "sea")
+    assert await live.models.registry.notes.load(note.reading_id) is None, "nothing needs it any more"
+
+
+async def test_the_whole_chain_is_made_again_at_once(live: Live) -> None:
+    """From its nearest ancestor that learned no messages, with all epochs since, from the chain's first message."""
+    await talked(live, 300, "ada", "ben")
+    first, second = await read(live, ADA, after=5, until=7), await read(live, ADA, BEN, after=7)
+    model_of(live, "book", epochs=4)
+    model_of(live, "sea", first, parent="book", epochs=7)
+    model = model_of(live, "sea-2", second, first, parent="sea", epochs=9)
+    plan = await live.train.remaking.plan(live.guild, model)
+    assert (plan.parent and plan.parent.name, plan.options.epochs, plan.after) == ("book", 5, 5)
+    alone = model_of(live, "alone", first, parent=STARTER, epochs=3, options=TrainOptions(minutes=2))
+    plan = await live.train.remaking.plan(live.guild, alone)
+    assert (plan.parent, plan.options.epochs, plan.options.minutes) == (None, None, 2)
 
 
 async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live) -> None:
-    info = await read(live, ADA, BEN)
-    old = model_of(live, "sea", info.ref(0))
-    other = model_of(live, "other", (await read(live, ADA)).ref(0))
+    note = await read(live, ADA, BEN)
+    old = model_of(live, "sea", note, shared_with=(TAVERN,))
+    other = model_of(live, "other", await read(live, ADA))
     await live.models.registry.use(LAB, old)
     await live.models.registry.use(LIBRARY, other)
     replaced: list[tuple[int, str, str]] = []
@@ -81,26 +97,37 @@ async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live)
 
     live.models.registry.replaced.append(follow)
     await live.models.registry.amend("sea", lambda one: one.model_copy(update={"name": "ocean"}))
-    now = await take_out(live.channels.transcripts, info.transcript_id, BEN)
+    await withdrawn(live, note)
     options = TrainOptions(name="sea")
-    heir = model_of(live, "sea-2", info.ref(now), replaces="sea", options=options)
+    heir = model_of(live, "sea-2", await read(live, ADA), replaces="sea", options=options)
     await look(live)
     assert await names(live) == ["ocean", "other"], "its name of now"
     assert replaced == [(GUILD_ID, "sea", "sea-2")]
+    (record,) = [one for one in await live.models.registry.all(GUILD_ID) if one.name == "ocean"]
+    assert (record.model_id, record.shared_with) == (heir.model_id, (TAVERN,))
     assert (await live.core.servers.channel([LAB])).model == heir.model_id
     assert (await live.core.servers.channel([LIBRARY])).model == other.model_id
+
+
+async def test_who_withdraws_while_it_is_made_again_is_in_neither(live: Live) -> None:
+    await agreed(live, "ada")
+    old, new = await read(live, ADA, BEN), await read(live, ADA, CLEO)
+    model_of(live, "sea", old)
+    model_of(live, "sea-2", new, replaces="sea")
+    for note in (old, new):
+        await withdrawn(live, note)
+    await look(live)
+    assert await names(live) == ["sea"], "which gets another one"
 
 
 async def test_a_model_that_somebody_deletes_does_not_come_back(live: Live) -> None:
     """Neither by a training that is to replace it, nor by one that is over and waits for its turn."""
     await talked(live, 300, "ada", "ben")
-    info = await read(live, ADA, BEN)
-    model_of(live, "sea", info.ref(0))
+    model_of(live, "sea", await read(live, ADA, BEN))
     model_of(live, "tides", replaces="land")
     await live.ask("!optout", person="ben")
     job = await queued(live)
-    assert job.corpus.transcript is not None
-    model_of(live, "sea-2", job.corpus.transcript, replaces="sea")
+    model_of(live, "sea-2", *job.readings, replaces="sea")
     sent = live.send("!model delete sea")
     question = await live.until(lambda: live.answer(sent), "the question")
     live.press("ada", question, "Delete it")
@@ -111,89 +138,85 @@ async def test_a_model_that_somebody_deletes_does_not_come_back(live: Live) -> N
 
 
 async def test_it_is_deleted_at_the_deadline(live: Live) -> None:
-    """It could not be made again: the channel may not be read any more."""
-    info = await read(live, ADA, BEN)
-    model = model_of(live, "sea", info.ref(0))
+    """It could not be made again: there is too little."""
+    await live.train.remaking.stop()
+    await agreed(live, "ada")
+    note = await read(live, ADA, BEN)
+    model = model_of(live, "sea", note)
     await live.models.registry.use(LAB, model)
-    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    await withdrawn(live, note, WITHIN_S - 90)
     await look(live)
     assert await names(live) == ["sea"]
-    await stale_since(live, model, WITHIN_S - 90)
-    await look(live)
-    assert await names(live) == ["sea"]
-    await stale_since(live, model, WITHIN_S - 50)  # the next look would be too late
+    await withdrawn(live, note, WITHIN_S - 50)  # the next look would be too late
     await look(live)
     assert await names(live) == []
     assert (await live.models.registry.channel_models(Viewer(GUILD_ID, [LAB])))[1] is None
-    assert not await live.bot.redis.hexists(keys.STALE, "sea")
     assert live.showing("I deleted my model `sea`: a member's words in it were withdrawn.") is not None
 
 
-async def test_a_lifetime_ends(live: Live) -> None:
-    live.bot.settings.channel_model_days = 30
-    info = await read(live, ADA)
-    old = model_of(live, "old", info.ref(0), created_at=time.time() - 30 * DAY_S - 1)
-    young = model_of(live, "young", info.ref(0), created_at=time.time() - 30 * DAY_S + 600)
-    model_of(live, "book", created_at=time.time() - 90 * DAY_S)
+@pytest.mark.parametrize("learned", ["two channels", "a file", "a book besides"])
+async def test_what_cannot_be_made_again_is_deleted_at_once(live: Live, learned: str) -> None:
+    await agreed(live, "ada")
+    note = await read(live, ADA, BEN)
+    more = [await read(live, ADA, channel_id=TAVERN)] if learned == "two channels" else []
+    book = {"corpus": factories.corpus()} if learned == "a book besides" else {}
+    model_of(live, "sea", note, *more, imported=learned == "a file", **book)
     await look(live)
-    assert await names(live) == ["book", "young"]
-    assert live.models.registry.expires(young) == pytest.approx(time.time() + 600, abs=60)
-    assert live.showing("I deleted my model `old`: models of channels are kept only for a limited time.") is not None
-    live.bot.settings.channel_model_days = None
-    assert live.models.registry.expires(old) is None
+    assert await names(live) == ["sea"]
+    await withdrawn(live, note)
+    await look(live)
+    assert await names(live) == []
 
 
-async def test_transcripts_that_nothing_needs_are_forgotten(live: Live) -> None:
+async def test_what_is_too_old_is_made_again(live: Live) -> None:
+    await live.train.remaking.stop()
+    await talked(live, 300, "ada", "ben")
+    young = await read(live, ADA, read_at=time.time() - 30 * DAY_S + 600, channel_id=TAVERN)
+    old = await read(live, ADA, read_at=time.time() - 30 * DAY_S - 1)
+    model_of(live, "book")
+    models = {name: model_of(live, name, note) for name, note in (("young", young), ("old", old))}
+    assert await live.models.registry.renewed_by(models["young"]) == pytest.approx(time.time() + 600, abs=60)
+    await look(live)
+    assert (await queued(live)).replaces == "old"
+    assert await names(live) == ["book", "old", "young"]
+    assert await live.models.registry.gone_by(models["old"]) == pytest.approx(time.time() + WITHIN_S, abs=60)
+    assert not await live.models.registry.is_withdrawn(models["old"].readings), "it can still be trained further"
+
+
+async def test_what_is_too_old_and_cannot_be_made_again_in_time_is_deleted(live: Live) -> None:
+    await live.train.remaking.stop()
+    await agreed(live, "ada")
+    old = await read(live, ADA, read_at=time.time() - 40 * DAY_S)
+    model_of(live, "sea", old)
+    await live.bot.redis.hset(keys.reading(old.reading_id), "outdated_at", str(time.time() - WITHIN_S))
+    assert await live.models.registry.usable(Viewer(GUILD_ID, [LAB])) == []
+    await look(live)
+    assert await names(live) == []
+    assert live.showing("I deleted my model `sea`: it was too old") is not None
+
+
+async def test_readings_that_nothing_needs_are_forgotten(live: Live) -> None:
     await live.train.remaking.stop()  # else it may look between the next steps
-    kept, used, unused = await read(live, ADA), await read(live, ADA), await read(live, ADA)
-    reading = await written(live.channels.transcripts, [], reading=True, guild_id=GUILD_ID, channel_id=LAB)
-    model_of(live, "sea", used.ref(0))
-    for info in (used, unused):
-        await live.channels.transcripts.drop_text(info.transcript_id)
-    await look(live)
-    there = {one.transcript_id for one in await live.channels.transcripts.all(GUILD_ID)}
-    assert there == {kept.transcript_id, used.transcript_id, reading.transcript_id}
-    assert not await live.bot.redis.keys(f"*{unused.transcript_id}*")
-
-
-async def test_a_training_that_waits_needs_its_transcript(live: Live) -> None:
-    info = await read(live, ADA)
-    job = factories.train_job(place=lab(), corpus=factories.channel_corpus(info.ref(0)))
+    used, unused, waits = await read(live, ADA), await read(live, ADA), channel_reading(LAB)
+    model_of(live, "sea", used)
+    job = factories.train_job(place=lab(), corpus=factories.channel_corpus(waits.reading_id, chars=0), reading=waits)
     await live.core.jobs.submit_train(job, None, (9, 9))
-    await live.channels.transcripts.drop_text(info.transcript_id)
+    await noted(live.models.registry.notes, ADA, guild_id=GUILD_ID, **dict(waits))
     await look(live)
-    assert await live.channels.transcripts.load(info.transcript_id) is not None
+    assert set(await live.models.registry.notes.ids(GUILD_ID)) == {used.reading_id, waits.reading_id}
+    assert not await live.bot.redis.keys(f"*{unused.reading_id}*")
     await live.core.jobs.cancel(job.job_id)
     await look(live)
-    assert await live.channels.transcripts.load(info.transcript_id) is None
-
-
-async def test_whoever_withdrew_is_told_when_all_is_done(live: Live) -> None:
-    await agreed(live, "ada", "ben")
-    info = await read(live, ADA, BEN)
-    model = model_of(live, "sea", info.ref(0))
-    await live.channels.consents.disallow(GUILD_ID, LAB, ADA)
-    await live.ask("!optout", person="ben")
-    await live.until(lambda: live.whispered("ben", "") or live.shown("", channel=live.dm("ben")), "an answer")
-    await look(live)
-    assert await live.channels.withdrawals.open() == {(GUILD_ID, BEN): ("sea",)}
-    assert not live.showing("Done: every model", channel=live.dm("ben"))
-    await stale_since(live, model, WITHIN_S)
-    await look(live)
-    said = await live.until(lambda: live.showing("Done: every model", channel=live.dm("ben")), "the end of it")
-    assert "made again without them, or deleted" in text_of(said)
-    assert await live.channels.withdrawals.open() == {}
-    await look(live)
-    assert len(live.shown("Done: every model", channel=live.dm("ben"))) == 1
-    assert not live.showing("Done: every model", channel=live.dm("ada"))
+    assert await live.models.registry.notes.ids() == [used.reading_id]
 
 
 async def test_where_it_was_turned_off_trainings_on_channels_end(live: Live) -> None:
     live.patch.setattr("bot.train.card.EDIT_EVERY_S", 0.05)
-    info = await read(live, ADA)
-    parent = model_of(live, "sea", info.ref(0))
-    goes_on = {"parent": parent.ref, "parent_transcripts": parent.transcripts}
-    for number, fields in enumerate([{"corpus": factories.channel_corpus(info.ref(0))}, goes_on, {}]):
+    note = await read(live, ADA)
+    parent: ModelRecord = model_of(live, "sea", note)
+    goes_on = {"parent": parent.ref, "parent_readings": parent.readings}
+    learns = {"corpus": factories.channel_corpus(note.reading_id), "reading": channel_reading(LAB)}
+    for number, fields in enumerate([learns, goes_on, {}]):
         await live.follow(factories.train_job(job_id=f"t-{number}", place=lab(), **fields))
     live.bot.settings.channel_training = "off"
     live.bot.dispatch("words_withdrawn")

@@ -25,7 +25,8 @@ from tests.bot.declared import custom_ids, options_with_choices, slash_commands
 from tests.bot.live import Live, text_of
 from tests.bot.rooms import ADA, BEN, CELLAR, GUILD, LAB, SECRET, begun, den, heard, opened, ref, standing
 from tests.bot.stand_in import StandIn, lab
-from tests.factories import channel_corpus, examples, generate_job, generated, record
+from tests.factories import examples, generate_job, generated, record
+from tests.readings import channel_reading
 
 EMPTY_PNG = b"\x89PNG"
 
@@ -83,7 +84,7 @@ async def test_a_file_is_not_handed_out_late_when_words_were_withdrawn_meanwhile
     heard(live)
     await standing(live)
     await live.bot.redis.set(keys.artifact("x-1", MODEL_FILE), SECRET.encode())
-    await live.channels.transcripts.note_withdrawn(ref().transcript_id, [BEN])
+    await live.models.registry.notes.note_withdrawn(ref().reading_id)
     ((job, event),) = [found for found in answers(live, CELLAR) if isinstance(found[0], ExportJob)]
     await live.core.delivery.post(job, event, live.bot.get_partial_messageable(CELLAR).send)
     (message,) = live.shown("were withdrawn in the meantime", channel="cellar")
@@ -147,7 +148,7 @@ async def test_guessed_ids_open_nothing(live: Live) -> None:
 
 
 async def test_an_import_is_not_kept_where_others_read(live: Live) -> None:
-    model = heard(live, scope="channel", channel_id=LAB, imported=True)
+    model = heard(live, scope="channel", channel_id=LAB, imported=True, file_readings=(ref().reading_id,))
     job = ImportJob(job_id="i-1", place=lab(person="ben"), file_name="a.safetensors")
     for _ in range(2):  # an answer may be tried again
         await live.core.delivery.post(job, Imported(model=model), live.bot.get_partial_messageable(LAB).send)
@@ -158,7 +159,7 @@ async def test_an_import_is_not_kept_where_others_read(live: Live) -> None:
 
 
 def test_its_cards_say_where_it_can_be_used_and_offer_no_copy() -> None:
-    fields = {"name": "whispers", "transcripts": (ref(), ref(LAB))}
+    fields = {"name": "whispers", "readings": (ref(), ref(LAB))}
     said = model_embeds.model_info(record(**fields), current=False, prefix="!").to_dict()["fields"]
     where = next(field["value"] for field in said if field["name"] == "Can be used")
     assert where.endswith(f"wherever everybody can also read <#{CELLAR}>, <#{LAB}>")
@@ -170,8 +171,8 @@ async def test_it_goes_with_the_channel_that_it_learned_from(live: Live) -> None
     where = await den(live)
     heard(live, where, model_id="m1", channel_id=LAB)
     heard(live, model_id="m2", name="others", channel_id=LAB)
-    heard(live, model_id="m3", name="both", transcripts=(ref(), ref(where)))
-    await begun(live, CELLAR, corpus=channel_corpus(ref(where)))
+    heard(live, model_id="m3", name="both", readings=(ref(), ref(where)))
+    await begun(live, CELLAR, reading=channel_reading(where))
     StandIn(live.bot.settings).begin()
     live.remove_channel(where)
     await live.until(lambda: live.bot.get_channel(where) is None, "the bot to hear of it")
@@ -185,7 +186,7 @@ async def test_an_admin_who_takes_a_channel_back_elsewhere_names_no_models_of_it
     await live.channels.consents.allow(GUILD, CELLAR, ADA)
     said = await live.ask(f"!allow-training {CELLAR} off", channel="lab")
     assert "whispers" not in said
-    assert "1 model" in said
+    assert "I deleted 1 model" in said
 
 
 async def test_a_model_that_is_deleted_is_not_named_where_it_did_not_exist(live: Live) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from bot.train.cog_jobs import Jobs
 from galvanic.errors import UserError
-from shared.events import Interrupted, Sample, Started
+from shared.events import Interrupted, Sample
 from tests.bot.live import Live, cog, text_of
-from tests.bot.rooms import ADA, CELLAR, GUILD, LAB, SECRET, begun, den, heard, opened, ref, standing, who
+from tests.bot.rooms import CELLAR, GUILD, LAB, SECRET, begun, den, heard, opened, ref, standing, who
 from tests.bot.stand_in import StandIn
 from tests.factories import corpus, finished, progress, record
 
@@ -25,7 +25,7 @@ async def test_a_card_shows_samples_only_while_all_its_readers_could_have_read_t
     await live.until(lambda: live.showing(SECRET, channel=where), "the sample")
     await opened(live, where)
     await live.until(lambda: not live.showing(SECRET, channel=where), "the sample to go")
-    model = record(guild_id=GUILD, name="whispers", transcripts=(ref(),))
+    model = record(guild_id=GUILD, name="whispers", readings=(ref(),))
     log.publish(finished(model=model, samples=(SECRET,) * 3))
     card = await live.until(lambda: live.showing("`whispers` is trained", channel=where), "the end")
     assert SECRET not in text_of(card)
@@ -39,7 +39,7 @@ async def test_what_is_told_in_private_has_no_samples(live: Live) -> None:
     await begun(live, where)
     log = worker.begin()
     await live.deny("send_messages", "view_channel", channel_id=where)
-    model = record(guild_id=GUILD, name="whispers", transcripts=(ref(),))
+    model = record(guild_id=GUILD, name="whispers", readings=(ref(),))
     log.publish(finished(model=model, samples=(SECRET,) * 3))
     await live.until(lambda: not worker.waiting(), "the end of the job")
     (message,) = live.shown("whispers", channel=live.dm("ben"))
@@ -70,19 +70,13 @@ async def test_samples_of_words_that_were_withdrawn_are_shown_no_more(live: Live
     await begun(live, where)
     log = StandIn(live.bot.settings).begin()
     log.publish(progress(step=40))
-    log.publish(Sample(epoch=1, text=SECRET, revision=0))
+    log.publish(Sample(epoch=1, text=SECRET))
     log.publish(Interrupted())
     await live.until(lambda: live.showing(SECRET, channel=where), "the sample")
-    await live.channels.transcripts.note_withdrawn(ref().transcript_id, [ADA])
+    await live.models.registry.notes.note_withdrawn(ref().reading_id)
     await live.until(lambda: not live.showing(SECRET, channel=where), "the sample to go")
     with pytest.raises(UserError, match="has since withdrawn"):
         await cog(live.bot, Jobs).samples("t-77", GUILD, ben, [where])
-    (revision,) = (await live.models.registry.revisions([ref().transcript_id])).values()
-    log.publish(Started(worker="w", restart_reason="withdrawn"))
-    log.publish(progress(step=50))
-    log.publish(Sample(epoch=1, text="what the others said", revision=revision.now))
-    await live.until(lambda: live.showing("what the others said", channel=where), "the new sample")
-    await cog(live.bot, Jobs).samples("t-77", GUILD, ben, [where])
 
 
 async def test_a_typed_list_of_trainings_tells_a_wider_channel_nothing_of_them(live: Live) -> None:
@@ -99,7 +93,7 @@ async def test_a_list_without_trainings_says_how_to_start_one(live: Live) -> Non
 
 
 async def test_nor_of_a_file_that_was_uploaded_elsewhere(live: Live) -> None:
-    await begun(live, CELLAR, corpus=corpus(title="my diary"))
+    await begun(live, CELLAR, corpus=corpus(title="my diary"), reading=None)
     assert "diary" not in await live.ask("!jobs", person="ben", channel="lab")
     assert "diary" in await live.ask("!jobs", person="ben", channel="cellar")
 
@@ -107,8 +101,10 @@ async def test_nor_of_a_file_that_was_uploaded_elsewhere(live: Live) -> None:
 async def test_a_card_of_a_training_that_goes_on_from_such_a_model_is_as_discreet(live: Live) -> None:
     worker = StandIn(live.bot.settings)
     model = heard(live)
-    for number, (learned, shown) in enumerate([(model.transcripts, False), (None, False), ((), True)]):
-        await begun(live, LAB, job_id=f"t-{number}", corpus=corpus(), parent=model.ref, parent_transcripts=learned)
+    for number, (learned, shown) in enumerate([(model.readings, False), ((), True)]):
+        await begun(
+            live, LAB, job_id=f"t-{number}", corpus=corpus(), reading=None, parent=model.ref, parent_readings=learned
+        )
         log = worker.begin()
         log.publish(progress(step=40 + number))
         log.publish(Sample(epoch=1, text=SECRET))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared import keys
+from shared.jobs import ReadingRef
 from shared.models import ModelRecord
-from shared.transcripts import TranscriptInfo
 from tests import factories
 from tests.driver.client import Message, text_of
 from tests.e2e.acts import user, written
 from tests.e2e.system import System
+from tests.readings import put_note
+from tests.worker.hostile import changed
 
 TITLE = "Barrels of the third row"
 """Of the text: it must not be seen outside."""
@@ -19,31 +20,32 @@ NOT_THERE = "No model called"
 
 
 def heard(system: System, *sources: str, name: str = "whispers", **changes: Any) -> ModelRecord:
-    """A model of channels' messages whose transcripts are as it learned them; Ben's, of #cellar, unless told."""
+    """A model of channels' messages whose readings are as it learned them; Ben's, of #cellar, unless told."""
     world = system.client.world()
     channels = {**world.channels, **world.guilds["playground"].threads}
     refs = []
     for source in sources or ("cellar",):
         channel_id = int(channels.get(source, source))
-        info = TranscriptInfo(
-            transcript_id=f"t{channel_id}",
-            guild_id=int(world.guild_id),
-            channel_id=channel_id,
-            source_id=channel_id,
-            created_at=0,
-        )
+        refs.append(ReadingRef(reading_id=f"r{channel_id}", channel_id=channel_id))
         with system.redis as client:
-            client.hset(keys.transcript(info.transcript_id), "info", info.model_dump_json())
-            client.hset(keys.transcript(info.transcript_id), "revision", "0")
-        refs.append(info.ref(0))
+            put_note(client, refs[-1], int(world.guild_id), user(system, "ada"))
+    own = {"source": "channel", "sha256": "", "reading": refs[0].reading_id}
     fields = {
         "channel_id": int(world.channels["cellar"]),
         "owner_id": user(system, "ben"),
-        "corpus": factories.corpus(name="cellar", title=TITLE, source="channel", sha256="", transcript=refs[0]),
+        "corpus": factories.corpus(name="cellar", title=TITLE, **own),
         "corpus_title": TITLE,
-        "transcripts": tuple(refs),
+        "readings": tuple(refs),
     }
-    return system.add_model(name, **{**fields, **changes})
+    model = system.add_model(name, **{**fields, **changes})
+
+    def mark(description: dict[str, Any]) -> None:
+        description["corpus"].pop("transcript")
+        description["corpus"] |= own
+
+    path = system.view / "models" / f"{model.model_id}.safetensors"
+    path.write_bytes(changed(path.read_bytes(), mark))
+    return model
 
 
 def in_cellar(system: System, typed: str, person: str = "ben") -> Message:

@@ -66,7 +66,9 @@ def test_the_tavern_is_learned_and_speaks(system: System) -> None:
     record = records(system)["inn"]
     assert record.source_channels == (int(system.client.world().channels["tavern"]),)
     assert record.corpus is not None
-    assert record.corpus.sha256 == ""
+    with system.redis as client:
+        assert client.exists(keys.reading(record.readings[0].reading_id))
+        assert not list(client.scan_iter("job:*:text")), "the text goes with its training"
 
 
 @pytest.mark.long
@@ -81,7 +83,7 @@ def test_it_learns_on_from_what_was_said_since(system: System) -> None:
     assert "newer messages" in text_of(done)
     assert "`regulars`" in text_of(done)
     new = records(system)["regulars-2"]
-    assert len(new.transcripts) == 2
+    assert len(new.readings) == 2
     assert new.corpus is not None
     assert 1_000 < new.corpus.chars < 4_000, "only what was said since"
 
@@ -101,8 +103,8 @@ def test_whoever_withdraws_is_forgotten_by_models_too(system: System) -> None:
     after = system.client.wait_for(made_again, 240, "the model to be made again")
     assert after.replaces is None
     with system.redis as client:
-        for ref in after.transcripts:
-            members = client.hgetall(keys.transcript_members(ref.transcript_id))
+        for ref in after.readings:
+            members = client.hgetall(keys.reading_members(ref.reading_id))
             assert system.client.world().users["cleo"].encode() not in members
         assert client.hget(keys.channel(int(system.client.world().channels["tavern"])), "model") != before.model_id
         assert not (system.data / "models" / f"{before.model_id}.safetensors").exists() or client.exists(keys.DELETING)
@@ -121,9 +123,9 @@ def test_ones_own_words_make_a_model_of_ones_own(system: System) -> None:
     for number in range(40):  # what he wrote before he agreed anew, above, does not count
         system.client.send(f"the kettle of the other boat, number {number}, whistles at the harbour", **ben)
     system.wait_for_card(system.ask(f"!train @me #tavern {TINY}", **ben), "The model is ready", "one member", **TAVERN)
-    (ref,) = (own := records(system)["like-me"]).transcripts
+    (ref,) = (own := records(system)["like-me"]).readings
     with system.redis as client:
-        members = client.hkeys(keys.transcript_members(ref.transcript_id))
+        members = client.hkeys(keys.reading_members(ref.reading_id))
         assert [member.decode() for member in members] == [world.users["ben"]]
         assert client.hget(keys.channel(int(world.channels["tavern"])), "model") != own.model_id.encode()
     typed = "!generate the kettle --model like-me --length 40"

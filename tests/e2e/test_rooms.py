@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -109,7 +110,7 @@ def test_a_foreign_file_is_refused(system: System) -> None:
     model = heard(system)
     files = {"x.safetensors": exported(system)}
     said = ask(system, "!model import stolen", person="ben", channel="atrium", files=files)
-    assert "another server's channels" in said
+    assert "that I know nothing of" in said
     said = ask(system, "!model import stolen", person="dora", files=files)
     assert "didn't keep it" in said
     assert TITLE not in said
@@ -119,7 +120,7 @@ def test_a_foreign_file_is_refused(system: System) -> None:
     assert NOT_THERE in ask(system, "!generate the sea --model again", person="dora")
     assert "nobody can share it" in text_of(in_cellar(system, "!model share again server"))
     with system.redis as client:
-        client.hset(keys.transcript(model.transcripts[0].transcript_id), "revision", "1")
+        client.hset(keys.reading(model.readings[0].reading_id), "withdrawn_at", str(time.time()))
     said = ask(system, "!model import later", person="ben", channel="cellar", files=files)
     assert "were withdrawn after it was exported" in said
     with system.redis as client:

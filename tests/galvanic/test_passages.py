@@ -12,7 +12,7 @@ import pytest
 from galvanic import passages
 from galvanic.errors import UserError
 from galvanic.generate import TextModel, load_model
-from galvanic.options import TranscriptRef
+from galvanic.model_file import Ancestor
 from tests.worker import small
 
 pytestmark = pytest.mark.slow
@@ -81,8 +81,8 @@ def test_what_is_copied_from_the_text_is_drawn_again_and_given_up_in_the_end() -
 def test_peoples_messages_and_the_tutorials_loops_are_refused() -> None:
     model = fixture()
     corpus = model.description.corpus.model_copy(update={"source": "channel"})
-    ref = TranscriptRef(transcript_id="t1", revision=0, guild_id=1, channel_id=2)
-    for changes in ({"corpus": corpus}, {"transcripts": (ref,)}):
+    ancestor = Ancestor(name="a", weights_sha256="0", corpus=corpus.model_copy(update={"reading": "r1"}), epochs=1)
+    for changes in ({"corpus": corpus}, {"lineage": (ancestor,)}):
         model.description = fixture().description.model_copy(update=changes)
         with pytest.raises(UserError, match="people's messages"):
             drawn(model)

@@ -14,15 +14,13 @@ from galvanic.companion import Companion
 from galvanic.generate import predictor
 from galvanic.model_file import load
 from galvanic.ngrams import Lines
-from galvanic.options import TrainOptions, TranscriptRef
+from galvanic.options import TrainOptions
 from galvanic.text import TextOptions, prepare
 from galvanic.training import train
 from tests.galvanic.test_train import TEXT, run, small_plan
 from tests.worker.texts import Recorder, babble, corpus
 
 pytestmark = pytest.mark.slow
-
-TRANSCRIPT = TranscriptRef(transcript_id="t" * 32, revision=1, guild_id=5, channel_id=6)
 
 
 def counted(text: str, recipe: Any, path: Path) -> bool:
@@ -60,7 +58,7 @@ def test_it_is_of_all_the_text_and_the_loss_from_before_the_held_out_part_was_co
 def test_a_channel_is_counted_by_its_members_and_a_book_after_it_is_not(recipe: Any, tmp_path: Path) -> None:
     text = babble(6_000).replace(". ", ".\n").strip() + "\n"
     authors = np.arange(text.count("\n")) % 4
-    channel, path = corpus(text).model_copy(update={"transcript": TRANSCRIPT}), tmp_path / "channel"
+    channel, path = corpus(text).model_copy(update={"source": "channel"}), tmp_path / "channel"
     options = TrainOptions(recipe=recipe, epochs=1, random_seed=5)
     for known in (authors, authors[1:], None):
         result = train(text, options, channel, out=path, plan=small_plan(recipe, text), authors=known)

@@ -19,7 +19,7 @@ from tests.safety.server import FOLDER, START, USERS, Server
 
 pytestmark = pytest.mark.process
 
-TRANSCRIPT = "0123456789abcdef01234567"
+READING = "0123456789abcdef01234567"
 DANGEROUS = (
     "FLUSHALL",
     "FLUSHDB",
@@ -67,13 +67,14 @@ def test_neither_changes_the_server_nor_looks_at_all(server: Server, user: str, 
     "command",
     [
         f"HSET {keys.consent(1)} 2 {{}}",
-        f"HSET {keys.transcript(TRANSCRIPT)} withdrawn 0",
-        f"DEL {keys.transcript_gone(TRANSCRIPT)}",
-        f"HGETALL {keys.transcript_gone(TRANSCRIPT)}",
-        f"LSET {keys.transcript_text(TRANSCRIPT)} 0 x",
-        f"RPUSH {keys.transcript_text(TRANSCRIPT)} x",
-        f"EXPIRE {keys.transcript_text(TRANSCRIPT)} 1000000",
-        f"DEL {keys.transcript_text(TRANSCRIPT)}",
+        f"HGETALL {keys.reading(READING)}",
+        f"HSET {keys.reading(READING)} withdrawn_at 0",
+        f"HDEL {keys.reading(READING)} withdrawn_at",
+        f"EXPIRE {keys.reading(READING)} 1",
+        f"HGETALL {keys.reading_members(READING)}",
+        f"LRANGE {keys.reading_pages(READING)} 0 -1",
+        f"GET {keys.reading_state(READING)}",
+        f"HGETALL {keys.READINGS}",
         f"EXPIRE {keys.job_text('t-1')} 1000000",
         f"PERSIST {keys.job_text('t-1')}",
         f"GETEX {keys.job_text('t-1')} PERSIST",
@@ -110,20 +111,11 @@ def test_a_worker_does_not_see_what_is_the_bots(server: Server, command: str) ->
 
 
 @pytest.mark.parametrize(
-    "call", [f"'HGETALL', '{keys.consent(1)}'", f"'LINDEX', '{keys.transcript_index(TRANSCRIPT)}', 0", "'SCAN', 0"]
+    "call", [f"'HGETALL', '{keys.consent(1)}'", f"'HGETALL', '{keys.reading_members(READING)}'", "'SCAN', 0"]
 )
 def test_nor_by_way_of_a_script(server: Server, call: str) -> None:
     with server.client("worker") as client, pytest.raises(redis.ResponseError, match="ACL failure in script"):
         client.eval(f"return redis.call({call})", 0)
-
-
-def test_a_worker_reads_the_words_of_a_transcript_and_whether_they_stand(server: Server) -> None:
-    with server.client("bot") as bot, server.client("worker") as worker:
-        bot.rpush(keys.transcript_text(TRANSCRIPT), b"words")
-        assert worker.lrange(keys.transcript_text(TRANSCRIPT), 0, -1) == [b"words"]
-        assert worker.exists(keys.transcript_text(TRANSCRIPT))
-        assert not worker.exists(keys.transcript_gone(TRANSCRIPT))
-        assert worker.hmget(keys.transcript(TRANSCRIPT), "revision", "withdrawn") == [None, None]
 
 
 def test_a_worker_that_ends_a_job_deletes_its_text(server: Server) -> None:

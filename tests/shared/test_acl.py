@@ -16,8 +16,8 @@ from tests.safety.server import Server
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).resolve().parents[2]
-TRANSCRIPT = "0123456789abcdef01234567"
-READS_ONLY = {"VERSION", "transcript", "transcript_text", "transcript_authors", "transcript_gone"}
+MODEL = "0123456789abcdef01234567"
+READS_ONLY = {"VERSION"}
 """What a worker looks at and never changes."""
 READS_AND_DELETES = {"job_text", "job_authors"}
 """What goes with the end of a job, and what a worker must not make live longer."""
@@ -25,7 +25,7 @@ OF_THE_BOTS_SCRIPTS = {"requests", "asked", "ownership", "OUTBOX"}
 """Named in `shared` for scripts that the bot alone runs."""
 SAMPLES: dict[str, Any] = {
     **dict.fromkeys(("guild_id", "channel_id", "message_id", "application_id", "who"), 1234567890123456789),
-    **dict.fromkeys(("transcript_id", "model_id"), TRANSCRIPT),
+    **dict.fromkeys(("reading_id", "model_id"), MODEL),
     **{"job_id": "1234567890123456789", "user_id": "1234567890123456789", "name": "model.zip", "sha256": "ab" * 32},
     **{"what": "train", "queue": "generate"},
 }
@@ -88,18 +88,7 @@ def test_what_is_the_bots_alone_is_closed_to_workers(admin: redis.Redis, name: s
 
 
 def test_what_people_said_and_chose_is_the_bots_alone() -> None:
-    private = {"consent", "allowed_channels", "guild_settings", "transcript_members", "transcript_names", "BOT_LOCK"}
-    private |= {"transcript_index", "transcript_salt"}
-    private |= {
-        "WITHDRAWALS",
-        "FORGOTTEN",
-        "TRANSCRIPTS",
-        "STALE",
-        "LEARNING",
-        "cooldown",
-        "synced_commands",
-        "channel",
-        "asked",
-        "requests",
-    }
+    private = {"consent", "allowed_channels", "guild_settings", "BOT_LOCK", "FORGOTTEN", "LEARNING", "READINGS"}
+    private |= {"reading", "reading_members", "reading_pages", "reading_state"}
+    private |= {"cooldown", "synced_commands", "channel", "asked", "requests"}
     assert private <= set(BOTS) - set(WORKERS), "or a worker has begun to use what it must not see"

@@ -1,28 +1,28 @@
-"""Channels' messages in Redis, as the bot writes them, and trainings on them."""
+"""Channels' texts in Redis, as the bot writes them, and trainings on them."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import redis
 
-from bot.channels.store import Line, TranscriptStore
+from bot.channels.pages import Line
 from galvanic.learners import StreamsLearner
 from galvanic.model_file import describe
-from galvanic.options import CorpusInfo, TrainOptions, TranscriptRef
-from shared.connect import connect, connect_async
+from galvanic.options import CorpusInfo, TrainOptions
+from shared import lifecycle
+from shared.connect import connect
 from shared.corpora import pack
 from shared.events import Event, Finished, Started
-from shared.jobs import TrainJob
+from shared.jobs import AUTHOR_BYTES, TrainJob
 from shared.models import ModelRecord
 from shared.settings import Settings, get_settings
-from shared.transcripts import Revision, TranscriptInfo, revision_of
 from tests import lives
-from tests.factories import CHANNEL, GUILD, place
-from tests.transcripts import READING, begun
+from tests.factories import CHANNEL, place
+from tests.readings import channel_reading
 from tests.worker.small import stored
 from tests.worker.texts import babble, corpus
 from worker import hooks
@@ -32,7 +32,6 @@ ANN, BEN = 410_000_000_000_000_071, 410_000_000_000_000_072
 RAIN, SNOW = "☔", "☃"
 """Ann's messages have the one, Ben's the other, so that what a model knows tells whose words it learned."""
 SMALL = TrainOptions(epochs=2, units=8, random_seed=1)
-T = TypeVar("T")
 
 
 def message_id(author: int, index: int) -> int:
@@ -50,17 +49,13 @@ def messages(author: int, number: int = 40) -> list[Line]:
 
 
 class Channel:
-    """A channel whose messages are in Redis, and trainings on them.
+    """A channel that was read, and trainings on it.
 
     Args:
         settings: where.
         client: its Redis.
         patch: for what befalls a training.
-        guild_id: of the channel's server.
         lines: the messages, instead of Ann's and Ben's.
-
-    Attributes:
-        info: the transcript, which is complete.
     """
 
     def __init__(
@@ -69,65 +64,43 @@ class Channel:
         client: redis.Redis,
         patch: pytest.MonkeyPatch,
         *,
-        guild_id: int = GUILD,
-        lines: list[Line] | None = None,
+        lines: Sequence[Line] | None = None,
     ) -> None:
         self.settings, self.client, self.patch = settings, client, patch
-
-        async def work(store: TranscriptStore) -> TranscriptInfo:
-            info = await begun(store, guild_id=guild_id, channel_id=CHANNEL)
-            for page in (messages(ANN), messages(BEN)) if lines is None else (lines,):
-                await store.append(info.transcript_id, page, READING)
-            await store.complete(info.transcript_id)
-            return info
-
-        self.info = self.keep(work)
+        self.lines = [*messages(ANN), *messages(BEN)] if lines is None else list(lines)
+        self.reading = channel_reading(CHANNEL)
 
     def another(self, **of: Any) -> Channel:
-        """A second channel, or a second transcript of this one."""
+        """A second channel, or a second reading of this one."""
         return Channel(self.settings, self.client, self.patch, **of)
 
-    def keep(self, work: Callable[[TranscriptStore], Awaitable[T]]) -> T:
-        async def run() -> T:
-            client = connect_async(self.settings)
-            try:
-                return await work(TranscriptStore(client))
-            finally:
-                await client.aclose()
-
-        return asyncio.run(run())
-
-    def withdraw(self, author: int = BEN, *, purge: bool = True) -> None:
-        self.keep(lambda store: store.note_withdrawn(self.info.transcript_id, [author]))
-        if purge:
-            self.purge()
-
-    def delete_message(self) -> None:
-        self.keep(lambda store: store.note_gone(self.info.transcript_id, {message_id(ANN, 0): ""}))
-        self.purge()
-
-    def purge(self) -> None:
-        """Let go what was noted to go."""
-        self.keep(lambda store: store.purge(self.info.transcript_id))
+    @property
+    def text(self) -> str:
+        return "".join(f"{line.text}\n" for line in self.lines)
 
     @property
-    def now(self) -> Revision:
-        """Where the transcript stands."""
-        found = revision_of(self.client, self.info.transcript_id)
-        assert found is not None
-        return found
-
-    def is_stale(self, model: ModelRecord) -> bool:
-        return model.is_stale({self.info.transcript_id: self.now})
+    def authors(self) -> bytes:
+        return b"".join((line.author_id % 1_000).to_bytes(AUTHOR_BYTES, "little") for line in self.lines)
 
     def job(self, job_id: str = "t-1", **fields: Any) -> TrainJob:
-        """A training on it as it was at first."""
-        fields = {"corpus": channel_corpus(self.info.ref(0)), "options": SMALL, **fields}
+        """A training on it."""
+        digest = hashlib.sha256(self.text.encode()).hexdigest()
+        known = channel_corpus(self.reading.reading_id, chars=len(self.text), sha256=digest)
+        fields = {"corpus": known, "reading": self.reading, "options": SMALL, **fields}
         return TrainJob(**{"job_id": job_id, "place": place(), **fields})
 
     def enter(self, **fields: Any) -> TrainJob:
         """Such a training, which waits for a worker."""
-        return enter(self.client, self.job(**fields))
+        job = self.job(**fields)
+        lives.enter(self.client, job.model_copy(update={"corpus": job.corpus.model_copy(update={"chars": 0})}))
+        assert lives.run(self.client, lifecycle.text_read(job, pack(self.text), self.authors)) is not None
+        return job
+
+    def withdraw(self, author: int = BEN, job_id: str = "t-1") -> None:
+        """A member withdraws, and the training gets the text without their lines; the bot sends what is to be sent."""
+        self.lines = [line for line in self.lines if line.author_id != author]
+        job = self.job(job_id)
+        lives.run(self.client, lifecycle.replace_text(job, pack(self.text), self.authors, lifecycle.new_nonce()))
 
     def train(self, job: TrainJob) -> Event:
         return train(self.client, job)
@@ -140,15 +113,14 @@ class Channel:
         """The characters that a model has learned."""
         return set("".join(describe(stored(self.settings, model.model_id)).symbols))
 
-    def starts(self) -> list[tuple[bool, str | None]]:
+    def starts(self) -> list[bool]:
         return starts(self.client)
 
 
-def channel_corpus(ref: TranscriptRef) -> CorpusInfo:
+def channel_corpus(reading_id: str, **known: Any) -> CorpusInfo:
     """A channel's messages, as a job names them."""
-    return CorpusInfo(
-        name="general", title="#general", source="channel", chars=1, sha256="", hard_wrapped=False, transcript=ref
-    )
+    own = {"name": "general", "title": "#general", "source": "channel", "hard_wrapped": False, "reading": reading_id}
+    return CorpusInfo(**{**own, "chars": 1, "sha256": "", **known})
 
 
 def book_job(client: redis.Redis, job_id: str = "t-1", text: str = babble(1_500), **fields: Any) -> TrainJob:
@@ -159,7 +131,7 @@ def book_job(client: redis.Redis, job_id: str = "t-1", text: str = babble(1_500)
 
 
 def enter(client: redis.Redis, job: TrainJob, text: bytes = b"") -> TrainJob:
-    """Let a job wait for a worker; `text`: packed, unless that is its transcript's."""
+    """Let a job wait for a worker; `text`: packed, of a book."""
     lives.enter(client, job, text)
     return job
 
@@ -170,9 +142,9 @@ def train(client: redis.Redis, job: TrainJob) -> Event:
     return lives.newest(client, job.job_id)
 
 
-def starts(client: redis.Redis, job_id: str = "t-1") -> list[tuple[bool, str | None]]:
-    """Whether each start of a job resumed it, and why it began anew."""
-    return [(event.resumed, event.restart_reason) for event in lives.told_of(Started, client, job_id)]
+def starts(client: redis.Redis, job_id: str = "t-1") -> list[bool]:
+    """Whether each start of a job resumed it."""
+    return [event.resumed for event in lives.told_of(Started, client, job_id)]
 
 
 def in_the_middle(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:

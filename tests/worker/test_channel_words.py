@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import redis
 
-from bot.jobs.client import page_keys
 from galvanic.generate import load_model
 from galvanic.model_file import load
 from galvanic.ngrams import FREE, ORDERS
 from galvanic.options import TrainOptions
 from galvanic.request import WriteRequest
 from shared import keys
-from shared.events import Finished
 from shared.settings import Settings
 from tests.galvanic.test_companion import passages
 from tests.worker.channels import ANN, BEN, SNOW, Channel, messages
 from tests.worker.small import stored
-from worker import beside
 from worker.copies import remove_leftovers
 from worker.files import JobFiles
 
@@ -62,8 +58,8 @@ def test_no_message_is_kept_with_a_model(recipe: str, channel: Channel) -> None:
 
 def test_a_passage_stands_while_lines_of_three_members_have_it(channel: Channel) -> None:
     """Ann and Ben say the same words, Cleo some of them; then Ben withdraws."""
-    cleos = [replace(line, author_id=CLEO, message_id=CLEO + line.message_id) for line in messages(ANN, 20)]
-    said = {ANN: messages(ANN), BEN: messages(BEN), CLEO: [replace(line, text=line.text[:20]) for line in cleos]}
+    cleos = [line._replace(author_id=CLEO) for line in messages(ANN, 20)]
+    said = {ANN: messages(ANN), BEN: messages(BEN), CLEO: [line._replace(text=line.text[:20]) for line in cleos]}
     three = channel.another(lines=[line for lines in said.values() for line in lines])
     for job_id, longest in (("t-1", ORDERS["char"]), ("t-2", FREE["char"])):
         path = stored(three.settings, three.learned(job_id=job_id).model_id)
@@ -74,19 +70,8 @@ def test_a_passage_stands_while_lines_of_three_members_have_it(channel: Channel)
             assert len(passage) <= FREE["char"] or all(
                 any(passage in f"\n{line.text}\n" for line in lines) for lines in said.values()
             )
-        three.withdraw()
+        three.lines = [line for line in three.lines if line.author_id != BEN]
     assert SNOW not in vocabulary.symbols
-
-
-def test_how_long_the_words_stay_is_not_the_workers_to_say(channel: Channel) -> None:
-    channel.patch.setattr(beside, "RENEW_S", 0.01)
-    job, client = channel.enter(), channel.client
-    names = page_keys(channel.info.transcript_id)
-    for name in names:
-        client.pexpire(name, 5_000_000)
-    before = [client.pexpiretime(name) for name in names]
-    assert isinstance(channel.train(job), Finished)
-    assert [client.pexpiretime(name) for name in names] == before
 
 
 def test_what_ended_jobs_left_on_the_disk_is_removed(client: redis.Redis, settings: Settings) -> None:

@@ -87,7 +87,7 @@ def test_nobody_goes_on_from_words_that_were_withdrawn(
     seen: list[list[str]] = []
     in_the_middle(monkeypatch, lambda: seen.append(copied(there)))
     assert isinstance(channel.train(job), Finished)
-    assert channel.starts() == [(False, None), (False, "withdrawn")]
+    assert channel.starts() == [False, False]
     assert seen == [[]]
 
 

@@ -110,7 +110,7 @@ async def test_what_was_forgotten_or_is_too_old_to_be_known_is_not_quoted_again(
     text = await written(live, "tide and time")
     await react(live, text, BEN)
     assert "tide and time" in await live.ask("!best")
-    await live.channels.holdings.forget_requests(generate_job(place=lab()).place.user_id, [GUILD_ID])
+    await live.channels.member_data.forget_requests(generate_job(place=lab()).place.user_id, [GUILD_ID])
     assert NOTHING in await live.ask("!best")
 
 

@@ -177,10 +177,10 @@ async def test_forget_me_takes_guesses_and_scores_and_export_data_tells_them(liv
     await guess(live, message, "ben", "B")
     worker.redis.hset(keys.quiz_scores(GUILD_ID), mapping={str(BEN): "3:4", str(DORA): "1:2"})
     ben = await live.bot.fetch_user(BEN)
-    files, _ = await export(live.channels.holdings, ben)
+    files, _ = await export(live.channels.member_data, ben)
     (server,) = json.loads(files[0].fp.read())["servers"]
     assert server["your_guesses_in_quizzes"] == "3:4"
-    await live.channels.holdings.forget_requests(BEN, [GUILD_ID])
+    await live.channels.member_data.forget_requests(BEN, [GUILD_ID])
     assert scores(worker) == {DORA: "1:2"}
     assert "Nobody guessed" in await ended(live, message)
 

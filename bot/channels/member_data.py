@@ -1,4 +1,5 @@
-"""What is held of a member, server by server: their answer, their words and models, and a month of their requests."""
+"""What is stored of a member, server by server: their answer, the models that learned from them, and a month of their
+requests."""
 
 from __future__ import annotations
 
@@ -11,13 +12,12 @@ import discord
 import redis.asyncio
 import structlog
 
-from bot.background import DISCORD_ERRORS, redis_call
-from bot.channels.consent import Allowed, Said
+from bot.background import DISCORD_ERRORS, Chores, redis_call
+from bot.channels.consent import AllowedChannel, ConsentAnswer, ConsentStore
 from bot.channels.sources import can_read
-from bot.channels.store import Transcript
-from bot.channels.withdrawals import OfWords
 from bot.jobs.decoding import job_from
 from bot.jobs.snapshot import Snapshots
+from bot.models.registry import Registry
 from bot.servers.access import member_in
 from bot.types import User
 from shared import keys
@@ -35,59 +35,65 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Words:
-    """A member's words in one transcript; `name`: their pseudonym; None: lines have no names."""
+class LearnedModel:
+    """A model that learned from a member, from these channels.
 
-    transcript: Transcript
-    lines: int
+    `name`: what their lines begin with, if these have names. `gone_by`: when it is made again or deleted at the latest,
+    in seconds since the epoch; None: nothing of it was withdrawn.
+    """
+
+    model: ModelRecord
     name: str | None
+    gone_by: float | None
 
 
 @dataclass(frozen=True)
-class Held:
-    """What is held of a member in one server.
+class MemberData:
+    """What is stored of a member in one server.
 
-    `name` None: the bot is not there any more. `channels`: that an admin allows and the member can read. `allowances`:
-    of the member as an admin. `learned`: models that learned from them; `behind`: others, of channels that they can
-    read, of which words were withdrawn or deleted. `due`: by id of such a model, when it is made again or deleted at
-    the latest, seconds since the epoch. `trainings`: that are not over. `quiz`: their `right:all` guesses.
+    Attributes:
+        name: the server's; None: the bot is not there any more.
+        answer: their yes or no to being learned from.
+        channels: that an admin allows and the member can read.
+        allowances: of the member as an admin.
+        learned: models that learned from them.
+        owned: their models.
+        trainings: theirs that are not over.
+        quiz: their `right:all` guesses.
     """
 
     guild_id: int
     name: str | None
-    said: Said | None
+    answer: ConsentAnswer | None
     channels: tuple[int, ...]
-    allowances: dict[int, Allowed]
-    words: tuple[Words, ...]
-    learned: tuple[ModelRecord, ...]
-    behind: tuple[ModelRecord, ...]
-    due: dict[str, float]
+    allowances: dict[int, AllowedChannel]
+    learned: tuple[LearnedModel, ...]
     owned: tuple[ModelRecord, ...]
     trainings: tuple[TrainJob, ...]
     quiz: str | None = None
 
 
-@dataclass(eq=False, repr=False)
-class Holdings(OfWords):
-    """Finds what is held of people. Any method raises `redis.RedisError` while Redis cannot be reached."""
+@dataclass(eq=False, repr=False, kw_only=True)
+class MemberDataService:
+    """Finds what is stored of people. Any method raises `redis.RedisError` while Redis cannot be reached."""
 
+    client: discord.Client
     settings: Settings
     redis: redis.asyncio.Redis
+    consents: ConsentStore
+    registry: Registry
     snapshots: Snapshots
+    chores: Chores
 
     async def servers_of(self, user: User, *, to_refuse: bool = False) -> list[int]:
-        """The servers where something is held of a person, or where their messages count.
+        """Return the servers where something is stored of a person, or where their messages count.
 
         With opt-out, Discord is asked in which servers the bot meets them. So it is if they are `to_refuse`: the no
         must last should the operator change to opt-out. A server that Discord tells nothing of counts, so that a no is
         kept.
         """
         found = set(await self.consents.guilds_of(user.id))
-        found |= {
-            one.info.guild_id
-            for one in await self.store.all()
-            if user.id in await self.store.members(one.transcript_id)
-        }
+        found |= {note.guild_id for note in await self.registry.notes.with_member(user.id)}
         guilds = list(self.client.guilds)
         for guild in guilds:
             owners = {
@@ -101,37 +107,24 @@ class Holdings(OfWords):
             found |= await _shared_servers(user, [guild for guild in guilds if guild.id not in found])
         return sorted(found)
 
-    async def in_server(self, guild_id: int, user: User) -> Held:
-        """Raises discord.HTTPException: Discord is in trouble."""
+    async def in_server(self, guild_id: int, user: User) -> MemberData:
+        """Return what is stored of a person in a server. Raises discord.HTTPException: Discord is in trouble."""
         guild = self.client.get_guild(guild_id)
         member = await member_in(guild, user) if guild is not None else None
 
-        def shown_to_member(channel_id: int) -> bool:
+        def readable(channel_id: int) -> bool:
             return guild is not None and can_read(member, guild.get_channel(channel_id))
 
-        words = await self._words(guild_id, user.id)
         models = await self.registry.all(guild_id)
-        theirs = {one.transcript.transcript_id for one in words}
-        learned = tuple(model for model in models if theirs & {ref.transcript_id for ref in model.transcripts})
-        shown = [
-            model
-            for model in models
-            if model in learned
-            or (model.source_channels and not model.authors and all(map(shown_to_member, model.source_channels)))
-        ]
-        due = {model.model_id: at for model in shown if (at := await self.registry.gone_by(model)) is not None}
         allowances = await self.consents.allowed(guild_id)
         quiz = await redis_call(self.redis.hget(keys.quiz_scores(guild_id), str(user.id)))
-        return Held(
+        return MemberData(
             guild_id=guild_id,
             name=guild.name if guild is not None else None,
-            said=await self.consents.said(guild_id, user.id),
-            channels=tuple(filter(shown_to_member, sorted(allowances))),
+            answer=await self.consents.answer(guild_id, user.id),
+            channels=tuple(filter(readable, sorted(allowances))),
             allowances={channel: allowed for channel, allowed in allowances.items() if allowed.by == user.id},
-            words=words,
-            learned=learned,
-            behind=tuple(model for model in shown if model.model_id in due and model not in learned),
-            due=due,
+            learned=await self._learned(guild_id, user.id, models),
             owned=tuple(model for model in models if model.owner_id == user.id),
             trainings=tuple(job for job in await self._trainings(user.id) if job.place.guild_id == guild_id),
             quiz=quiz.decode() if quiz is not None else None,
@@ -139,15 +132,19 @@ class Holdings(OfWords):
 
     async def _trainings(self, user_id: int) -> list[TrainJob]:
         trainings = (await self.snapshots.look(now=True)).trainings
-        return [one.job for one in trainings if one.job.place.user_id == user_id]
+        return [training.job for training in trainings if training.job.place.user_id == user_id]
 
-    async def _words(self, guild_id: int, user_id: int) -> tuple[Words, ...]:
-        found = []
-        for transcript in await self.store.all(guild_id):
-            if lines := (await self.store.members(transcript.transcript_id)).get(user_id, 0):
-                name = (await self.store.names(transcript.transcript_id)).get(user_id)
-                found.append(Words(transcript, lines, name))
-        return tuple(sorted(found, key=lambda words: words.transcript.info.created_at))
+    async def _learned(self, guild_id: int, user_id: int, models: list[ModelRecord]) -> tuple[LearnedModel, ...]:
+        notes = self.registry.notes
+        readings = {note.reading_id for note in await notes.with_member(user_id, guild_id)}
+        members = {reading_id: (await notes.members(reading_id)).get(user_id) for reading_id in readings}
+        learned = []
+        for model in models:
+            own = [members[ref.reading_id] for ref in model.readings if ref.reading_id in members]
+            if own:
+                name = next((member.name for member in own if member is not None and member.name), None)
+                learned.append(LearnedModel(model, name, await self.registry.gone_by(model)))
+        return tuple(learned)
 
     # ------------------------------------------------------------------ requests
 
@@ -167,7 +164,7 @@ class Holdings(OfWords):
             async for job in self.requests_of(user_id)
             if job.place.guild_id in guild_ids
             if not isinstance(job, TrainJob)
-            or (job.job_id not in running and user_id in {ref.author_id for ref in job.transcripts or ()})
+            or (job.job_id not in running and user_id in {ref.author_id for ref in job.readings})
         ]
         for job_id in theirs:
             await self._forget_request(job_id)

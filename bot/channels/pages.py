@@ -1,0 +1,234 @@
+"""The pages of a channel that is being read, which the bot alone may see; and the text that they become."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+import redis.asyncio
+from pydantic import BaseModel
+from redis.asyncio.client import Pipeline
+
+from bot.background import redis_call
+from bot.channels.consent import Consents
+from bot.channels.pseudonyms import pseudonym
+from bot.models.readings import ReadingMember
+from galvanic.options import ReadingId
+from shared import keys
+from shared.jobs import AUTHOR_BYTES, Snowflake, TrainJob
+
+PAGES_TTL_S = 24 * 3600
+"""So long a reading may be interrupted; after that it begins with the first page again."""
+_SPEAKER_ENDS = ": "
+"""Stands between a speaker's invented name and their words."""
+
+
+class PagesMoved(Exception):
+    """The pages are not what they were when a page was read: they expired, or another bot went on."""
+
+
+class Line(NamedTuple):
+    """One message, cleaned."""
+
+    message_id: int
+    author_id: int
+    text: str
+
+
+class ReadingState(BaseModel, frozen=True, extra="ignore"):
+    """How far the reading of a channel is.
+
+    Attributes:
+        sources: the channel and its threads in the order of reading; None: they were not looked up yet.
+        at: which of them is being read.
+        first, cursor: its first message, and the last one read; `first` 0: none was.
+        read: messages so far, anybody's.
+        lines, chars, bytes: of the pages; bytes in UTF-8.
+        left_out: lines, the oldest, that were too many.
+    """
+
+    sources: tuple[Snowflake, ...] | None = None
+    at: int = 0
+    first: Snowflake = 0
+    cursor: Snowflake = 0
+    read: int = 0
+    lines: int = 0
+    chars: int = 0
+    bytes: int = 0
+    left_out: int = 0
+
+    @property
+    def done(self) -> bool:
+        """Return whether all was read."""
+        return self.sources is not None and self.at >= len(self.sources)
+
+    @property
+    def position(self) -> tuple[object, ...]:
+        """Return where the reading is; no two steps of it have the same."""
+        return self.sources, self.at, self.cursor, self.read
+
+
+class PageStore:
+    """Pages in Redis. Any method raises `redis.RedisError` while Redis cannot be reached."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._redis = client
+
+    async def state(self, reading_id: ReadingId) -> ReadingState:
+        """Return how far a reading is; at the start, none of its pages are kept."""
+        return _state(await redis_call(self._redis.get(keys.reading_state(reading_id))))
+
+    async def append(
+        self,
+        guild_id: int,
+        reading_id: ReadingId,
+        before: ReadingState,
+        after: ReadingState,
+        lines: Sequence[Line],
+        most_bytes: int,
+    ) -> ReadingState:
+        """Add a page, maybe an empty one, and keep how far the reading is, in one step; the state as it is kept.
+
+        `before`, `after`: where the reading was and is. The oldest pages go if there are more than `most_bytes`.
+
+        Raises PagesMoved: the kept pages are not those of `before`.
+        """
+        pages, kept = keys.reading_pages(reading_id), keys.reading_state(reading_id)
+
+        async def add(pipe: Pipeline) -> ReadingState:
+            stored = _state(await redis_call(pipe.get(kept)))
+            if stored.position == after.position:
+                return stored  # the reply to the first try was lost
+            if stored.position != before.position:
+                raise PagesMoved
+            gone, size = list[Line](), stored.bytes + _bytes(lines)
+            dropped = 0
+            while size > most_bytes and (oldest := await redis_call(pipe.lindex(pages, dropped))) is not None:
+                page = _unpack(oldest)
+                gone += page
+                size, dropped = size - _bytes(page), dropped + 1
+            state = after.model_copy(
+                update={
+                    "lines": stored.lines + len(lines) - len(gone),
+                    "chars": stored.chars + _chars(lines) - _chars(gone),
+                    "bytes": size,
+                    "left_out": stored.left_out + len(gone),
+                }
+            )
+            pipe.multi()
+            pipe.hset(keys.READINGS, reading_id, str(guild_id))  # it is found there if its training ends
+            if lines:
+                pipe.rpush(pages, _pack(lines))
+            if dropped:
+                pipe.ltrim(pages, dropped, -1)
+            pipe.set(kept, state.model_dump_json(), ex=PAGES_TTL_S)
+            pipe.expire(pages, PAGES_TTL_S)
+            return state
+
+        transaction = self._redis.transaction(add, pages, kept, value_from_callable=True)
+        return cast(ReadingState, await redis_call(transaction))
+
+    async def pages(self, reading_id: ReadingId, pipe: Pipeline) -> list[bytes]:
+        """Return all pages, packed. `pipe`: of a transaction that is to fail if they change."""
+        await redis_call(pipe.watch(keys.reading_pages(reading_id)))
+        return cast(list[bytes], await redis_call(pipe.lrange(keys.reading_pages(reading_id), 0, -1)))
+
+    def drop(self, reading_id: ReadingId, pipe: Pipeline) -> None:
+        """Queue that all pages go."""
+        pipe.delete(keys.reading_pages(reading_id), keys.reading_state(reading_id))
+
+
+# ---------------------------------------------------------------------- texts
+
+
+@dataclass(frozen=True)
+class ReadText:
+    """A channel's text, a line for each message. Its words are not in its `repr`.
+
+    Attributes:
+        text: each line with its line end.
+        authors: a number of `AUTHOR_BYTES` bytes for each line.
+        members: what stands for each author.
+    """
+
+    text: str
+    authors: bytes
+    members: Mapping[int, ReadingMember]
+
+    def __repr__(self) -> str:
+        return f"ReadText(members={len(self.members)})"
+
+
+def read_text(pages: Sequence[bytes], consents: Consents, *, speakers: bool) -> ReadText:
+    """Join the lines of members who agree now.
+
+    `speakers`: begin each line with an invented name for its author.
+    """
+    members, names, taken = dict[int, ReadingMember](), dict[int, str](), set[int]()
+    parts, authors = list[str](), bytearray()
+    for line in _lines(pages):
+        if not consents.includes(line.author_id, line.message_id):
+            continue
+        if (member := members.get(line.author_id)) is None:
+            while (number := secrets.randbits(8 * AUTHOR_BYTES)) in taken:
+                pass
+            taken.add(number)
+            member = ReadingMember(number, pseudonym(names, line.author_id) if speakers else None)
+            members[line.author_id] = member
+        parts.append(f"{line_by(member.name, line.text) if member.name else line.text}\n")
+        authors += member.number.to_bytes(AUTHOR_BYTES, "little")
+    return ReadText("".join(parts), bytes(authors), members)
+
+
+def without(text: str, authors: bytes, numbers: Collection[int]) -> tuple[str, bytes]:
+    """Return a text and its lines' authors without the lines of some of these."""
+    gone = {number.to_bytes(AUTHOR_BYTES, "little") for number in numbers}
+    numbered = [authors[start : start + AUTHOR_BYTES] for start in range(0, len(authors), AUTHOR_BYTES)]
+    lines = zip(_split(text), numbered, strict=True)
+    kept = [(line, author) for line, author in lines if author not in gone]
+    return "".join(line for line, _ in kept), b"".join(author for _, author in kept)
+
+
+def with_text(job: TrainJob, text: str, **fields: object) -> TrainJob:
+    """Return a training with what is known of its text; `fields`: more that is."""
+    known = {"chars": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest(), **fields}
+    return job.model_copy(update={"corpus": job.corpus.model_copy(update=known)})
+
+
+def line_by(name: str, text: str) -> str:
+    """Return a line of a text with speakers."""
+    return f"{name}{_SPEAKER_ENDS}{text}"
+
+
+def _split(text: str) -> list[str]:
+    return [f"{line}\n" for line in text.removesuffix("\n").split("\n")] if text else []
+
+
+def _lines(pages: Sequence[bytes]) -> Iterator[Line]:
+    for page in pages:
+        yield from _unpack(page)
+
+
+def _pack(lines: Sequence[Line]) -> bytes:
+    return zlib.compress(json.dumps(lines, ensure_ascii=False).encode(), level=6)
+
+
+def _unpack(page: bytes) -> list[Line]:
+    return [Line(*line) for line in json.loads(zlib.decompress(page))]
+
+
+def _chars(lines: Sequence[Line]) -> int:
+    return sum(len(line.text) + 1 for line in lines)
+
+
+def _bytes(lines: Sequence[Line]) -> int:
+    return sum(len(line.text.encode()) + 1 for line in lines)
+
+
+def _state(data: Any) -> ReadingState:
+    return ReadingState.model_validate_json(data) if data is not None else ReadingState()

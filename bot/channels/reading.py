@@ -1,0 +1,280 @@
+"""Readings of channels: the first state of a training on one.
+
+The training's record says that its channel is yet to be read. If that ends (a person cancels the training, the channel
+may no longer be read), the reading ends at its next page, and its pages are dropped. Each page is kept together with
+how far the reading is. At the end, one transaction gives the training its text and writes the reading note.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import discord
+import structlog
+from redis.asyncio.client import Pipeline
+from redis.exceptions import RedisError
+from structlog.contextvars import bound_contextvars
+
+from bot.background import REDIS_DOWN, Service, is_transient, run_forever
+from bot.channels import embeds
+from bot.channels.consent import ConsentStore
+from bot.channels.pages import PagesMoved, PageStore, ReadText, read_text, with_text
+from bot.channels.reader import Reader
+from bot.channels.sources import ServerAway, Source, Sources, room_of
+from bot.channels.withdrawals import Withdrawals
+from bot.errors import explain, is_gone
+from bot.jobs.client import ChannelText, JobClient
+from bot.jobs.snapshot import Snapshots
+from bot.models.readings import ReadingNote, ReadingNotes
+from bot.servers.settings import GuildSettingsStore
+from galvanic.errors import UserError
+from galvanic.options import CorpusInfo, TrainOptions
+from galvanic.reading import slugify
+from galvanic.units import count
+from shared.corpora import LEAST_CHARS, pack, size_limit
+from shared.events import Failed
+from shared.jobs import ChannelReading, TrainJob
+from shared.models import ModelRecord
+from shared.settings import Settings
+
+RETRY_S = 5.0
+"""The pause while Discord or Redis is in trouble."""
+LOOK_AGAIN_S = 60.0
+"""Between two looks for readings that nobody goes on with."""
+_LICENCES = {
+    "opt-in": "Messages of this server's members, used with their consent.",
+    "opt-out": "Messages of this server's members who have not objected.",
+}
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class ReadingPlan:
+    """What is to be read of a channel, and how it is to be learned.
+
+    Attributes:
+        speakers: begin each line with an invented name of its author.
+        parent: the model to start from; None: as `options` say.
+        after: read only messages with a higher id.
+        author_id: read only this member's messages; 0: anybody's.
+        replaces: id of the model whose place the new one takes.
+    """
+
+    source: Source
+    options: TrainOptions
+    speakers: bool = False
+    parent: ModelRecord | None = None
+    after: int = 0
+    author_id: int = 0
+    replaces: str | None = None
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class ChannelReadings(Service):
+    """All readings of this bot: one at a time in each server."""
+
+    client: discord.Client
+    settings: Settings
+    consents: ConsentStore
+    servers: GuildSettingsStore
+    sources: Sources
+    pages: PageStore
+    notes: ReadingNotes
+    withdrawals: Withdrawals
+    jobs: JobClient
+    snapshots: Snapshots
+    _entering: dict[str, int] = field(init=False, default_factory=dict)
+    """Trainings that are just being entered: server by job."""
+    _running: dict[str, str] = field(init=False, default_factory=dict)
+    """Readings that go on now, by job: why one does not at the moment, or nothing."""
+    _wakeup: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+
+    def start(self) -> None:
+        """Begin readings as they are asked for, and go on with those of an earlier run."""
+        self.spawn(run_forever("readings", self._look, every_s=LOOK_AGAIN_S, wakeup=self._wakeup))
+
+    @contextmanager
+    def entering(self, job_id: str, guild_id: int) -> Iterator[bool]:
+        """Hold a server's place for a reading while its training is entered; after that, the reading begins.
+
+        Gives False if that is done already: Discord delivered the request twice.
+        """
+        if job_id in self._entering:
+            yield False
+            return
+        self._entering[job_id] = guild_id
+        try:
+            yield True
+        finally:
+            del self._entering[job_id]
+            self._wakeup.set()
+
+    async def require_free(self, job_id: str, guild_id: int) -> None:
+        """Raises UserError: another channel of the server is being read, be it asked for at the same moment."""
+        trainings = (await self.snapshots.look(now=True)).trainings
+        others = [one.job for one in trainings if one.job.is_unread and one.job.place.guild_id == guild_id]
+        entering = [entered for entered, guild in self._entering.items() if guild == guild_id]
+        if not others and job_id in entering[:1]:
+            return
+        reading = others[0].reading if others else None
+        busy = f"<#{reading.source_id}>" if reading is not None else "another channel"
+        raise UserError(
+            f"I'm already reading {busy}; one channel at a time in a server.",
+            "Try again when that is done; its card shows its progress.",
+        )
+
+    def begin(self, plan: ReadingPlan) -> tuple[CorpusInfo, ChannelReading]:
+        """Return what is known of a text before it is read, and what is to be read."""
+        reading = ChannelReading(
+            reading_id=secrets.token_hex(12),
+            channel_id=room_of(plan.source).id,
+            author_id=plan.author_id,
+            source_id=plan.source.id,
+            after=plan.after,
+            until=discord.utils.time_snowflake(discord.utils.utcnow(), high=True),
+            speakers=plan.speakers,
+        )
+        whose = "one member's messages in " if plan.author_id else ""
+        corpus = CorpusInfo(
+            name="like-me" if whose else slugify(plan.source.name) or "channel",
+            title=f"{whose}#{plan.source.name[:60]}{' (newer messages)' if plan.after and not plan.replaces else ''}",
+            source="channel",
+            chars=0,
+            sha256="",
+            licence=_LICENCES.get(self.settings.channel_training, ""),
+            hard_wrapped=False,
+            reading=reading.reading_id,
+        )
+        return corpus, reading
+
+    async def card(self, job: TrainJob) -> discord.Embed | None:
+        """Return how far the reading for a training is; None: it has its text."""
+        if not job.is_unread or job.reading is None:
+            return None
+        state = await self.pages.state(job.reading.reading_id)
+        return embeds.reading(
+            job, job.reading, state, self.settings.channel_training, self._running.get(job.job_id, "")
+        )
+
+    # ------------------------------------------------------------------ working
+
+    async def _look(self) -> None:
+        """Go on with readings that no task works on."""
+        for one in (await self.snapshots.look(now=True)).trainings:
+            job_id = one.job.job_id
+            if one.job.is_unread and job_id not in self._entering and job_id not in self._running:
+                self._begin(job_id)
+
+    def _begin(self, job_id: str) -> None:
+        self._running[job_id] = ""
+        self.spawn(self._run(job_id)).add_done_callback(lambda _: self._running.pop(job_id))
+
+    async def _run(self, job_id: str) -> None:
+        """Read to the end, however long Discord or Redis is away, or have the training fail."""
+        problem: UserError | None = None
+        with bound_contextvars(job_id=job_id):
+            while True:
+                try:
+                    if problem is not None:
+                        return await self._fail(job_id, problem)
+                    return await self._read(job_id)
+                except Exception as error:
+                    passes = is_transient(error) or isinstance(error, ServerAway | PagesMoved | RedisError)
+                    if problem is None and not passes:
+                        gone = UserError("The channel is gone.", "Name another one.")
+                        problem = gone if is_gone(error) else explain(error, "reading", self.settings)
+                        continue
+                    # Redis may also refuse to write for a while: it has no room, or was only just made a primary.
+                    log.warning("reading_interrupted", error=type(error).__name__)
+                    if not isinstance(error, (RedisError, PagesMoved, *REDIS_DOWN)):
+                        self._running[job_id] = "Discord is having trouble; I go on as soon as it is over."
+                await asyncio.sleep(RETRY_S)
+
+    async def _read(self, job_id: str) -> None:
+        """Read all that is left, and give the training its text.
+
+        Raises UserError: it may no longer be read, or there is too little; Exception: the trouble that interrupted it.
+        """
+        job = await self.jobs.unread(job_id)
+        if job is None or job.reading is None:
+            return
+        reading, guild_id = job.reading, job.place.guild_id
+        reader = Reader(
+            client=self.client,
+            pages=self.pages,
+            consents=self.consents,
+            servers=self.servers,
+            guild_id=guild_id,
+            reading=reading,
+            state=await self.pages.state(reading.reading_id),
+            most_bytes=size_limit(self.settings),
+        )
+        while job is not None and not reader.state.done:
+            await self.sources.require_still(guild_id, reading.channel_id, job.place)
+            await reader.page()
+            self._running[job_id] = ""
+            await asyncio.sleep(0)  # calls that answer at once give the event loop no turn
+            job = await self.jobs.unread(job_id)
+        if job is not None and reader.left:
+            await self.withdrawals.withdraw(guild_id, reader.left, why="left")
+        if job is None or not await self._hand_over(job, reading, left_out=reader.state.left_out > 0):  # cancelled
+            await self.notes.forget(reading.reading_id)
+
+    async def _hand_over(self, job: TrainJob, reading: ChannelReading, *, left_out: bool) -> bool:
+        """Give a training its text and write the reading note, in one step; False: the training was cancelled.
+
+        The step fails, and is done again, if a member of the server answers meanwhile. Raises UserError: too little is
+        left, or it may no longer be read.
+        """
+
+        async def prepare(pipe: Pipeline) -> ChannelText:
+            await self.sources.require_still(job.place.guild_id, reading.channel_id, job.place)
+            pages = await self.pages.pages(reading.reading_id, pipe)
+            consents = await self.consents.of(job.place.guild_id, None, pipe)
+            found = await asyncio.to_thread(read_text, pages, consents, speakers=reading.speakers)
+            if len(found.text) < LEAST_CHARS:
+                raise await self._too_short(job, reading, found)
+            packed = await asyncio.to_thread(pack, found.text)
+            note = ReadingNote(**dict(reading), guild_id=job.place.guild_id, read_at=time.time())
+
+            def queue(pipe: Pipeline) -> None:
+                self.notes.write(pipe, note, found.members)
+                self.pages.drop(reading.reading_id, pipe)
+
+            title = job.corpus.title + (" (its newest part)" if left_out else "")
+            return ChannelText(with_text(job, found.text, title=title), packed, found.authors, queue)
+
+        if not await self.jobs.text_read(job, prepare):
+            return False
+        log.info("reading_done", left_out=left_out)
+        return True
+
+    async def _too_short(self, job: TrainJob, reading: ChannelReading, found: ReadText) -> UserError:
+        mode = self.settings.channel_training
+        prefix = await self.servers.prefix(job.place.guild_id)
+        after = discord.utils.format_dt(discord.utils.snowflake_time(reading.after)) if reading.after else ""
+        remedy = f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
+        if reading.after or reading.author_id or mode == "opt-out":
+            remedy = "Try again when more was said."
+        writers = "that member" if reading.author_id else embeds.speakers(len(found.members), mode)
+        since = f" since {after}" if after else ""
+        return UserError(
+            f"I found {count(len(found.text), 'character')}{since} by {writers}; at least {LEAST_CHARS:,} are needed.",
+            remedy,
+        )
+
+    async def _fail(self, job_id: str, problem: UserError) -> None:
+        """Keep nothing of it but why."""
+        job = await self.jobs.unread(job_id)
+        remedy = f"{problem.remedy}\nNothing of it was kept.".strip()
+        if job is not None:
+            await self.jobs.give_up(job, Failed(problem=problem.problem, remedy=remedy), "failed")
+            if job.reading is not None:
+                await self.notes.forget(job.reading.reading_id)
+        log.info("reading_failed")

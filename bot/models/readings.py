@@ -1,0 +1,161 @@
+"""Reading notes: what was read of a channel for a training, and whose words, known to the bot alone.
+
+Jobs, models and exported files carry only the ids of readings. A model with an unknown reading, or with one whose
+time is over, cannot be used.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple, cast
+
+import redis.asyncio
+import structlog
+from pydantic import BaseModel, ValidationError
+from redis.asyncio.client import Pipeline
+
+from bot.background import redis_call
+from galvanic.options import ReadingId
+from shared import keys
+from shared.jobs import ChannelReading, Snowflake
+
+# Set a field once, of a note that is there. KEYS: the note. ARGV: the field, its value.
+_MARK = "return redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) or 0"
+log = structlog.get_logger()
+
+
+class ReadingMember(NamedTuple):
+    """What stands for a member in a text. `name`: what their lines begin with; None: lines have no names."""
+
+    number: int
+    name: str | None
+
+
+class ReadingNote(ChannelReading, frozen=True, extra="ignore"):
+    """One reading of a channel.
+
+    Attributes:
+        read_at: when it was done, in seconds since the epoch.
+        withdrawn_at: when the bot heard first that words in it were withdrawn; None: none were.
+        outdated_at: when the bot found that it is too old; None: it is not.
+    """
+
+    guild_id: Snowflake
+    read_at: float
+    withdrawn_at: float | None = None
+    outdated_at: float | None = None
+
+    def gone_by(self, within_s: float) -> float | None:
+        """Return when no model may be used any more that learned it; None: that is not known yet."""
+        since = [at for at in (self.withdrawn_at, self.outdated_at) if at is not None]
+        return min(since) + within_s if since else None
+
+
+class _Stored(BaseModel):
+    """The parts of a note that change."""
+
+    withdrawn_at: float | None = None
+    outdated_at: float | None = None
+
+
+class ReadingNotes:
+    """Reading notes in Redis. Any method raises `redis.RedisError` while Redis cannot be reached."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._redis = client
+
+    def write(self, pipe: Pipeline, note: ReadingNote, members: Mapping[int, ReadingMember]) -> None:
+        """Queue a new note and its members."""
+        told = {str(user_id): f"{one.number} {one.name or ''}".strip() for user_id, one in members.items()}
+        pipe.hset(keys.READINGS, note.reading_id, str(note.guild_id))
+        pipe.hset(keys.reading(note.reading_id), "note", note.model_dump_json(exclude=set(_Stored.model_fields)))
+        pipe.hset(keys.reading_members(note.reading_id), mapping=cast(Any, told))
+
+    async def load(self, reading_id: ReadingId) -> ReadingNote | None:
+        """Return a note; None: it is unknown or damaged."""
+        return (await self.load_all([reading_id])).get(reading_id)
+
+    async def load_all(self, reading_ids: Iterable[ReadingId]) -> dict[ReadingId, ReadingNote]:
+        """Return the notes of these readings that are known, in one round trip."""
+        ids = sorted(set(reading_ids))
+        if not ids:
+            return {}
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for reading_id in ids:
+                pipe.hgetall(keys.reading(reading_id))
+            found = await redis_call(pipe.execute())
+        notes = {reading_id: _note(reading_id, fields) for reading_id, fields in zip(ids, found, strict=True)}
+        return {reading_id: note for reading_id, note in notes.items() if note is not None}
+
+    async def ids(self, guild_id: int | None = None) -> list[ReadingId]:
+        """Return the ids of all readings, or of those of a server."""
+        guilds = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.READINGS)))
+        return [name.decode() for name, guild in guilds.items() if guild_id is None or int(guild) == guild_id]
+
+    async def guilds(self) -> set[int]:
+        """Return the servers that have readings."""
+        return set(map(int, await redis_call(self._redis.hvals(keys.READINGS))))
+
+    async def all(self, guild_id: int | None = None) -> list[ReadingNote]:
+        """Return the notes of all readings, or of those of a server, the oldest first."""
+        notes = await self.load_all(await self.ids(guild_id))
+        return sorted(notes.values(), key=lambda note: note.read_at)
+
+    async def members(self, reading_id: ReadingId) -> dict[int, ReadingMember]:
+        """Return what stands for each member whose words were read."""
+        found = cast(dict[bytes, bytes], await redis_call(self._redis.hgetall(keys.reading_members(reading_id))))
+        told = ((int(user_id), member.decode().partition(" ")) for user_id, member in found.items())
+        return {user_id: ReadingMember(int(number), name or None) for user_id, (number, _, name) in told}
+
+    async def with_member(self, user_id: int, guild_id: int | None = None) -> list[ReadingNote]:
+        """Return the notes of readings that have a member's words, in a server or everywhere."""
+        ids = await self.ids(guild_id)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for reading_id in ids:
+                pipe.hexists(keys.reading_members(reading_id), str(user_id))
+            there = await redis_call(pipe.execute()) if ids else []
+        notes = await self.load_all(reading_id for reading_id, known in zip(ids, there, strict=True) if known)
+        return sorted(notes.values(), key=lambda note: note.read_at)
+
+    async def note_withdrawn(self, reading_id: ReadingId) -> None:
+        """Note that words of a reading were withdrawn: from the first time on, time is running for its models."""
+        if await self._mark(reading_id, "withdrawn_at"):
+            log.info("reading_withdrawn", reading_id=reading_id)
+
+    async def note_outdated(self, reading_id: ReadingId) -> None:
+        """Note that a reading is too old: from the first time on, time is running for its models."""
+        if await self._mark(reading_id, "outdated_at"):
+            log.info("reading_outdated", reading_id=reading_id)
+
+    async def _mark(self, reading_id: ReadingId, field: str) -> bool:
+        marked = self._redis.eval(_MARK, 1, keys.reading(reading_id), field, str(time.time()))
+        return bool(await redis_call(marked))
+
+    async def take_out(self, reading_id: ReadingId, user_ids: Collection[int]) -> None:
+        """Forget members whose lines were taken out of a text before any model learned it."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hdel(keys.reading_members(reading_id), "", *map(str, user_ids))
+            pipe.hdel(keys.reading(reading_id), "withdrawn_at")
+            await redis_call(pipe.execute())
+
+    async def forget(self, reading_id: ReadingId) -> None:
+        """Drop a note, or the pages of a reading that did not end: a model that names it cannot be used any more."""
+        own = (keys.reading, keys.reading_members, keys.reading_pages, keys.reading_state)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.delete(*(key(reading_id) for key in own))
+            pipe.hdel(keys.READINGS, reading_id)
+            await redis_call(pipe.execute())
+        log.info("reading_forgotten", reading_id=reading_id)
+
+
+def _note(reading_id: ReadingId, fields: Mapping[bytes, bytes]) -> ReadingNote | None:
+    if b"note" not in fields:
+        return None
+    try:
+        note = ReadingNote.model_validate_json(fields[b"note"])
+        marks = {name: fields[name.encode()] for name in _Stored.model_fields if name.encode() in fields}
+        return note.model_copy(update=dict(_Stored.model_validate(marks)))
+    except ValidationError as error:
+        log.error("reading_not_understood", reading_id=reading_id, fields=error.error_count())
+        return None

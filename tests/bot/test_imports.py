@@ -1,0 +1,72 @@
+"""Imported models of channels: the bot looks up what their files name before anybody can use them."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.servers.access import Viewer
+from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
+from shared.connect import connect
+from shared.events import Imported
+from shared.jobs import ImportJob
+from shared.models import ModelRecord, Ownership
+from shared.settings import Settings
+from tests.bot.live import Live
+from tests.bot.stand_in import lab
+from tests.factories import record
+from tests.readings import noted
+from tests.registered import register
+
+ADA = USER_IDS["ada"]
+LAB = CHANNEL_IDS["lab"]
+JOB = ImportJob(job_id="i-1", place=lab(), file_name="a.safetensors")
+
+
+@pytest.fixture
+def settings(opted_in: None) -> Settings:
+    return Settings()
+
+
+async def imported(live: Live, *readings: str) -> ModelRecord | None:
+    """What becomes of a model whose file names these readings."""
+    facts = record(name="sea", imported=True, file_readings=readings).facts
+    model = register(connect(live.bot.settings), ModelRecord.of(facts, Ownership.of(JOB)), current=False)
+    assert await live.models.registry.usable(Viewer(GUILD_ID, [LAB], ADA)) == [], "not before the bot has looked"
+    send = live.bot.get_partial_messageable(LAB).send
+    await live.core.delivery.post(JOB, Imported(model=model.facts), send)
+    return await live.models.registry.record(model.model_id)
+
+
+async def test_a_model_of_known_readings_is_as_its_readings_say(live: Live) -> None:
+    note = await noted(live.models.registry.notes, ADA, guild_id=GUILD_ID, channel_id=LAB)
+    model = await imported(live, note.reading_id)
+    assert model is not None
+    assert (model.readings, model.checked) == ((note.ref,), True)
+    assert await live.models.registry.usable(Viewer(GUILD_ID, [LAB])) == [model]
+    await live.models.registry.notes.note_withdrawn(note.reading_id)
+    assert await live.models.registry.is_withdrawn(model.readings), "as any other that learned it"
+
+
+async def test_a_model_of_no_readings_can_be_used(live: Live) -> None:
+    model = await imported(live)
+    assert await live.models.registry.usable(Viewer(GUILD_ID, [LAB])) == [model]
+
+
+@pytest.mark.parametrize(
+    ("what", "problem"),
+    [
+        ("unknown", "that I know nothing of"),
+        ("of another server", "that I know nothing of"),
+        ("withdrawn", "were withdrawn after it was exported"),
+    ],
+)
+async def test_a_file_that_may_not_be_used_is_refused_and_not_kept(live: Live, what: str, problem: str) -> None:
+    guild_id = ANNEX_ID if what == "of another server" else GUILD_ID
+    notes = live.models.registry.notes
+    note = await noted(notes, ADA, guild_id=guild_id, channel_id=LAB)
+    if what == "withdrawn":
+        await notes.note_withdrawn(note.reading_id)
+    names = [note.reading_id, *(["r-of-nobody"] if what == "unknown" else [])]
+    assert await imported(live, *names) is None
+    assert live.showing(problem)
+    assert await live.models.registry.all(GUILD_ID) == []
