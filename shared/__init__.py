@@ -1,1 +1,1 @@
-"""What the bot and the worker agree on: settings, messages, Redis keys. Imports neither of them."""
+"""The agreement of bot and worker: settings, messages, Redis keys. Imports neither of them."""

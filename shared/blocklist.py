@@ -24,7 +24,7 @@ MOST_CHARS = 64
 MOST_STARS = 3
 """More would let a pattern of an admin's cost minutes on a hostile text."""
 MASK = "█"
-"""What covers each character of a hit but white space."""
+"""The sign that covers each character of a hit, except white space."""
 _SIGN = r"[^\W_]"
 """A letter or a digit."""
 _NARROW_PASSES = 4
@@ -38,8 +38,8 @@ class Blocklist:
         longest_first = (entry.split() for entry in sorted(safe, key=len, reverse=True))
         alternatives = "|".join(r"\s++".join(map(_word_expression, words)) for words in longest_first)
         # No entry begins with a space, so that a long run of spaces costs nothing.
-        whole = rf"(?<!{_SIGN})(?=\S)(?:{alternatives})(?!{_SIGN})"
-        self._pattern = re.compile(whole, re.IGNORECASE) if safe else None
+        pattern = rf"(?<!{_SIGN})(?=\S)(?:{alternatives})(?!{_SIGN})"
+        self._pattern = re.compile(pattern, re.IGNORECASE) if safe else None
 
     def hits(self, text: str) -> bool:
         return self._pattern is not None and self._pattern.search(text) is not None

@@ -37,7 +37,7 @@ _POOL: dict[str, Any] = {
     "socket_timeout": 5.0,
     "health_check_interval": 30,
 }
-"""What all clients have in common; `timeout` is how long one waits for a free connection. All in seconds."""
+"""Return the options of all clients; `timeout` is how long one waits for a free connection. All in seconds."""
 
 
 def takes_nothing(error: BaseException, settings: Settings) -> bool:
@@ -58,13 +58,16 @@ def takes_nothing(error: BaseException, settings: Settings) -> bool:
 
 
 def connect(settings: Settings, **options: float) -> redis.Redis:
-    """For worker and launcher: synchronous, replies are bytes. Threads wait for a free connection."""
+    """Return a client for worker and launcher: synchronous, replies are bytes. Threads wait for a free connection."""
     pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **_POOL | (settings.redis_tls or {}) | options)
     return redis.Redis.from_pool(pool)
 
 
 def connect_async(settings: Settings) -> redis.asyncio.Redis:
-    """For the bot: one quick retry, to report an outage within seconds. Requests wait for a free connection."""
+    """Return a client for the bot: one quick retry, to report an outage within seconds.
+
+    Requests wait for a free connection.
+    """
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         settings.redis_address,
         **_POOL | (settings.redis_tls or {}),
@@ -115,7 +118,7 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], 
         "Start it, or correct REDIS_URL; is the firewall open for this machine?",
     ),
 )
-"""What an error means, and what to do: the first that it is counts."""
+"""Errors with their meaning and remedy; the first that fits counts."""
 _OTHER_HOST = (
     "The certificate of Redis at {at} is for another host.",
     "Name the host in REDIS_URL as the certificate does, or make one for this name (docs/security.md).",
@@ -126,7 +129,7 @@ _BY_CERTIFICATE = {
     62: _OTHER_HOST,
     64: _OTHER_HOST,
 }
-"""By OpenSSL's X509_V_ERR_... (openssl/x509_vfy.h)."""
+"""Reasons by OpenSSL's X509_V_ERR_... (openssl/x509_vfy.h)."""
 _STRANGER = (
     "The certificate of Redis at {at} is of nobody whom this machine trusts.",
     "Set REDIS_CA_FILE to the certificate of the authority that signed it. If that is right, somebody else answers at "
@@ -140,7 +143,7 @@ _ABOUT_TLS = (
 
 
 def explain(error: BaseException, settings: Settings) -> UserError:
-    """What an error of redis-py, or what kombu made of one, means, and what to do; without any secret."""
+    """Explain an error of redis-py, or kombu's of one, and say what to do; without any secret."""
     if (refused := _certificate(error)) is not None:
         problem, remedy = _BY_CERTIFICATE.get(refused.verify_code, _STRANGER)
     elif _is_about_tls(error, settings):
@@ -161,9 +164,13 @@ def where(settings: Settings) -> str:
 
 def _is_about_tls(error: BaseException, settings: Settings) -> bool:
     """With TLS 1.3 a server that wants another client certificate hangs up only once data is sent."""
-    said = str(error)
+    message = str(error)
     hung_up = ("closed by server", "reset by peer", "Broken pipe")
-    return "SSL" in said or "EOF" in said or (settings.redis_tls is not None and any(one in said for one in hung_up))
+    return (
+        "SSL" in message
+        or "EOF" in message
+        or (settings.redis_tls is not None and any(sign in message for sign in hung_up))
+    )
 
 
 def _certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:

@@ -52,7 +52,7 @@ _TELLS_BODIES = "celery.worker.consumer.consumer"
 
 
 def redactor(secrets: Iterable[str] = ()) -> Callable[[str], str]:
-    """What takes secrets out of a line.
+    """A filter that takes secrets out of a line.
 
     It finds `secrets`, anything built like a Discord token, tokens in the paths of webhooks and interactions, passwords
     in URLs, and commands that redis-py quotes. Of `secrets`, those shorter than four characters are ignored: they would
@@ -60,10 +60,10 @@ def redactor(secrets: Iterable[str] = ()) -> Callable[[str], str]:
     """
     forms = {form for secret in secrets for form in (secret, json.dumps(secret)[1:-1]) if len(secret) >= 4}
     longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
-    known = re.compile("|".join(longest_first) or "(?!)")
+    patterns = re.compile("|".join(longest_first) or "(?!)")
 
     def redacted(line: str) -> str:
-        line = COMMAND.sub(rf"\1{REDACTED}\2", _DISCORD_TOKEN.sub(REDACTED, known.sub(REDACTED, line)))
+        line = COMMAND.sub(rf"\1{REDACTED}\2", _DISCORD_TOKEN.sub(REDACTED, patterns.sub(REDACTED, line)))
         return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", _DISCORD_PATH.sub(rf"\1{REDACTED}", line))
 
     return redacted
@@ -71,14 +71,16 @@ def redactor(secrets: Iterable[str] = ()) -> Callable[[str], str]:
 
 def known_secrets(settings: Settings) -> list[str]:
     """The secrets that this process holds: the bot's token and the passwords of Redis, as written and decoded."""
-    secrets = [one.get_secret_value() for one in (settings.discord_token, settings.redis_password) if one]
+    secrets = [secret.get_secret_value() for secret in (settings.discord_token, settings.redis_password) if secret]
     with contextlib.suppress(ValueError):  # not a URL; whoever connects says so
         secrets.append(urlsplit(settings.redis_url.get_secret_value() if settings.redis_url else "").password or "")
     return [form for secret in secrets for form in (secret, quote(secret, safe=""), unquote(secret))]
 
 
 def job_context(job: Job) -> AbstractContextManager[None]:
-    """Within the block, every record of this thread or asyncio task names the job and where it was asked for."""
+    """Name a job in the log: within the block, every record of this thread or asyncio task names the job and where it
+    was asked for.
+    """
     place = job.place
     return bound_contextvars(job_id=job.job_id, guild_id=place.guild_id, channel_id=place.channel_id)
 

@@ -17,7 +17,7 @@ from galvanic.errors import UserError
 _ASK_S = 10
 _FIELDS = ("index", "uuid", "name", "memory.used", "memory.total", "driver_version")
 _OF_WSL = "/usr/lib/wsl/lib/nvidia-smi"
-"""Where Windows lays it, which is not on every PATH."""
+"""The path of nvidia-smi in WSL, which is not on every PATH."""
 _CUDA_BUILD = ("tensorflow", "nvidia-cudnn-cu12")
 """Packages that make up TensorFlow's build with CUDA; the one for CPUs is `tensorflow-cpu`."""
 _NVIDIA, _DISPLAY = "0x10de", "0x03"
@@ -61,14 +61,14 @@ def ask(*arguments: str) -> tuple[bool, str]:
 
 
 def table(what: str, fields: tuple[str, ...]) -> list[list[str]]:
-    """Rows for a query such as `--query-gpu`, with values in the order of `fields`; none where nvidia-smi fails."""
+    """Return rows for a query such as `--query-gpu`, with values in the order of `fields`; none if it fails."""
     succeeded, printed = ask(f"{what}={','.join(fields)}", "--format=csv,noheader,nounits")
     rows = csv.reader(printed.splitlines(), skipinitialspace=True) if succeeded else ()
     return [[value.strip() for value in row] for row in rows if len(row) == len(fields)]
 
 
 def installed() -> list[Gpu]:
-    """Empty where nvidia-smi is not there or does not reach a driver."""
+    """Return this machine's GPUs; none if nvidia-smi is missing or does not reach a driver."""
     return [
         Gpu(int(index), uuid, name, megabytes(used), megabytes(total), driver)
         for index, uuid, name, used, total, driver in table("--query-gpu", _FIELDS)
@@ -81,13 +81,13 @@ def visible() -> list[Gpu]:
 
 
 def chosen(gpus: list[Gpu], setting: str | None) -> list[Gpu]:
-    """The GPUs that a value of `CUDA_VISIBLE_DEVICES` leaves; None: it is not set."""
+    """Return the GPUs that a value of `CUDA_VISIBLE_DEVICES` leaves; None: it is not set."""
     if setting is None:
         return gpus
-    wanted = [one.strip() for one in setting.split(",")]
-    if wanted[0] in ("", "-1"):
+    names = [name.strip() for name in setting.split(",")]
+    if names[0] in ("", "-1"):
         return []
-    return [gpu for gpu in gpus if str(gpu.index) in wanted or any(gpu.uuid.startswith(w) for w in wanted if w)]
+    return [gpu for gpu in gpus if str(gpu.index) in names or any(gpu.uuid.startswith(name) for name in names if name)]
 
 
 def use(which: str) -> None:
@@ -102,7 +102,7 @@ def use(which: str) -> None:
 
 
 def megabytes(value: str) -> int:
-    """MiB; 0 for `[N/A]`, which some drivers say."""
+    """Return a number of MiB; 0 for `[N/A]`, which some drivers say."""
     return int(value) if value.isdigit() else 0
 
 
@@ -156,7 +156,7 @@ def why_unused(root: Path = Path("/")) -> UserError | None:
 
 
 def _has_cuda() -> bool:
-    """Whether TensorFlow's build with CUDA is installed."""
+    """Return whether TensorFlow's build with CUDA is installed."""
     try:
         return all(importlib.metadata.version(package) for package in _CUDA_BUILD)
     except importlib.metadata.PackageNotFoundError:
@@ -164,7 +164,7 @@ def _has_cuda() -> bool:
 
 
 def _on_the_bus(root: Path) -> bool:
-    """Whether a card of NVIDIA's is in this machine, with a driver or without."""
+    """Return whether a card of NVIDIA's is in this machine, with a driver or without."""
     for device in (root / "sys/bus/pci/devices").glob("*"):
         with contextlib.suppress(OSError):
             vendor, kind = ((device / name).read_text("ascii").strip() for name in ("vendor", "class"))

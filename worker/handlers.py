@@ -1,4 +1,4 @@
-"""The jobs that a person waits for, and the deletions: all are run one way. No Celery here."""
+"""The handlers of jobs that a person waits for; all are run one way. No Celery here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker runs on, in a few plain words. Imports no TensorFlow: the service's parent process asks."""
+"""The description of a worker's hardware. Imports no TensorFlow: the service's parent process asks."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _NOISE = re.compile(r"\(R\)|\(TM\)|\bCPU\b|\bProcessor\b|\d+-Core|@.*", re.IGNOR
 
 
 def describe() -> str:
-    """The GPU's name if TensorFlow can use one here, else as `on_cpu`."""
+    """Return the GPU's name if TensorFlow can use one, else cores and processor."""
     return named([gpu.name for gpu in usable_gpus()]) or on_cpu()
 
 
 def named(gpus: Sequence[str]) -> str:
-    """In short, for people; empty when there are none."""
+    """Name GPUs in short, for people; empty if there are none."""
     if len(gpus) < 2:
         return "".join(gpus)
     return f"{len(gpus)} GPUs: {', '.join(dict.fromkeys(gpus))}"
 
 
 def on_cpu() -> str:
-    """Such as `2 cores of AMD EPYC`."""
+    """Return cores and processor, such as `2 cores of AMD EPYC`."""
     return f"{count(cores(), 'core')} of {_processor()}"
 
 
@@ -39,20 +39,20 @@ def limit_cores(most: int) -> None:
 
 
 def cores() -> int:
-    """Cores that this process may use; a container's limit counts, and that of `limit_cores`."""
-    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of cores that this process may use; a container's limit counts, and that of `limit_cores`."""
+    number = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = os.environ.get(_CORES_VARIABLE, "")
     if limit.isdigit() and int(limit):
-        here = min(here, int(limit))
+        number = min(number, int(limit))
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
     except (OSError, ValueError):
-        return here
-    return here if quota == "max" else max(1, min(here, round(int(quota) / int(period))))
+        return number
+    return number if quota == "max" else max(1, min(number, round(int(quota) / int(period))))
 
 
 def usable_gpus() -> list[Gpu]:
-    """The GPUs of this process, unless something is known that keeps TensorFlow from them."""
+    """Return the GPUs of this process, unless something is known that keeps TensorFlow from them."""
     return visible() if why_unused() is None else []
 
 

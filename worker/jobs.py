@@ -1,4 +1,4 @@
-"""What all kinds of job share: beginning one, and telling the person what went wrong. No Celery here."""
+"""The steps of every kind of job: begin it, carry it out, and tell the person what went wrong. No Celery here."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def begin(job_events: JobEvents, kind: type[J], attempt: int, nonce: str) -> J |
 
 
 def carry_out(job: Job, job_events: JobEvents, work: Callable[[], Event | None]) -> str:
-    """Do a job that was begun, and send its last event; whatever goes wrong is told to the person. Returns the outcome.
+    """Do a job that was begun, and send its last event, which tells what went wrong. Return the outcome.
 
     `work` returns None when it has sent that itself. Raises redis.RedisError or TrainingInterrupted: the job is not
     over.
@@ -89,7 +89,7 @@ def carry_out(job: Job, job_events: JobEvents, work: Callable[[], Event | None])
 
 
 def _failed(error: Exception, job_id: str) -> Failed:
-    """What the person is told; the cause is logged."""
+    """Return what the person is told; log the cause."""
     if isinstance(error, UserError):
         log.info("job_refused")  # the sentences may quote what the person wrote
         return Failed(problem=error.problem, remedy=error.remedy)

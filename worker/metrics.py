@@ -1,4 +1,4 @@
-"""The numbers that a worker's parent process shows: how jobs ended, and how the running training is."""
+"""The metrics of a worker's parent process: how jobs ended, and the running training's loss and speed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RunningTraining(Collector):
     """Loss and speed of the training that this worker's child makes, from its newest progress in Redis."""
 
     def __init__(self, settings: Settings, requests: Collection[Any] = active_requests) -> None:
-        """`requests`: Celery's requests that are being carried out."""
+        """Watch Celery's requests that are being carried out."""
         self._client = connect_once(settings, PATIENCE_S)
         self._requests = requests
 

@@ -27,10 +27,10 @@ from shared.jobs import is_id
 from shared.settings import Settings
 
 _PARTIAL_KEPT_S = 24 * 3600.0
-"""No write takes as long, on any disk."""
+"""Seconds: no write takes as long, on any disk."""
 _CONNECT_S = 5
 _READ_S = 30
-"""Without a byte; a large model takes longer in all."""
+"""Seconds without a byte; a large model takes longer in all."""
 
 log = structlog.get_logger()
 
@@ -120,7 +120,7 @@ class ModelStore:
                     log.info("partial_removed", name=path.name)
 
     def check_writable(self) -> None:
-        """Raises OSError: the store cannot be written to."""
+        """Try to write. Raises OSError: the store cannot be written to."""
         if self.is_local:
             Path(self.where).mkdir(parents=True, exist_ok=True)
         probe = f".{secrets.token_hex(4)}.partial"
@@ -142,7 +142,7 @@ class ModelStore:
             shutil.copyfile(file, partial)
 
     def get(self, name: str, file: Path) -> None:
-        """Raises FileNotFoundError: it is not there; OSError: `file` cannot be written."""
+        """Copy a file of the store. Raises FileNotFoundError: it is not there; OSError: `file` cannot be written."""
         with self._using() as fs:
             fs.get_file(self._path(name), str(file))
 
@@ -173,7 +173,7 @@ class ModelStore:
 
 
 def _object(model_id: str) -> str:
-    """Raises UserError: the id could lead outside the store."""
+    """Return the name of a model's file. Raises UserError: the id could lead outside the store."""
     if not is_id(model_id):
         raise UserError("That isn't a model id.", "Choose one of the models listed.")
     return model_id + SUFFIX
@@ -195,7 +195,7 @@ def _missing() -> UserError:
 
 
 def _open_filesystem(settings: Settings) -> tuple[Any, str]:
-    """The model store's file system, and the path in it. Raises UserError: nothing here knows such an address."""
+    """Return the store's file system, and the path in it. Raises UserError: nothing here knows such an address."""
     url = settings.model_store_url
     options: dict[str, Any] = {}
     if url.startswith(("s3://", "s3a://")):
@@ -226,7 +226,7 @@ def _open_filesystem(settings: Settings) -> tuple[Any, str]:
 
 @contextlib.contextmanager
 def _in_words(where: str) -> Iterator[None]:
-    """Let every error be `StoreAway`, save a missing object and a full disk of this host."""
+    """Turn errors into `StoreAway`, except a missing object and a full disk of this host."""
     try:
         yield
     except Exception as error:  # each kind of store has errors of its own
@@ -248,7 +248,7 @@ def _in_words(where: str) -> Iterator[None]:
 
 
 def _code(error: BaseException) -> str:
-    """S3's word for what is wrong, else the error's type. Its message may hold more than is for a log."""
+    """Return S3's name of the error, else its type. Its message may hold more than is for a log."""
     response = getattr(error.__cause__, "response", None) or getattr(error, "response", None)
     code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
     if isinstance(code, str) and code.isalnum():

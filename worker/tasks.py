@@ -1,4 +1,4 @@
-"""What Celery calls in a worker: its signals, which `worker.serve` answers, and the tasks.
+"""The tasks and signals by which Celery calls a worker; `worker.serve` answers the signals.
 
 A task unpacks its message; `worker.training` or `worker.handlers` do the job. All three are imported only when Celery
 calls, because it imports this module before the worker is set up.
@@ -32,7 +32,7 @@ def _start_child(**_: Any) -> None:
 
 @app.task(name=task_name("train"), Request="worker.metrics:TrainingRequest")
 def train(job_id: str, attempt: int, nonce: str) -> str | None:
-    """The result, how it ended, is counted by the worker's parent process."""
+    """Make an attempt at a training. The worker's parent process counts its outcome, which is the result."""
     from worker.training import run_train
 
     if not _is_ours(job_id):

@@ -36,10 +36,10 @@ log = structlog.get_logger()
 T = TypeVar("T")
 PASSES = 4  # or models being loaded, at once; each keeps a core busy
 MOST_MIXED_MB = 1_000
-"""What models may take that are mixed; the mixture takes as much again."""
+"""Megabytes that models in a mixture may take; the mixture takes as much again."""
 MOST_TOGETHER = 16
-"""As many as are written side by side (`galvanic.streams.Streams.together`): what is more waits for the next pass, and
-those of this one are answered meanwhile."""
+"""Requests in a pass: as many as are written side by side (`galvanic.streams.Streams.together`). Others wait for the
+next pass, while those of this one are answered."""
 
 
 class _Slot:
@@ -57,7 +57,7 @@ class _Slot:
         self._at_once = min(PASSES, cores())
 
     def model(self) -> TextModel:
-        """Raises UserError: no such model, or a damaged file; StoreAway: a remote store cannot be used now."""
+        """Load the model once. Raises UserError: no such model, or a damaged file; StoreAway."""
         from galvanic.generate import load_model
 
         with self._lock:
@@ -119,15 +119,15 @@ class WarmModels:
             return set(self._slots)
 
     def write_mixed(self, guild_id: int, parts: Sequence[MixPart], request: WriteRequest) -> Generation:
-        """Raises UserError: why there is no text, or one of the models cannot be mixed."""
+        """Write with several models. Raises UserError: why there is no text, or one of them cannot be mixed."""
         from galvanic.generate import Mixture
 
         models: list[tuple[TextModel, float]] = []
-        left = MOST_MIXED_MB * MEGABYTE
+        room = MOST_MIXED_MB * MEGABYTE
         with self._passes.turn(guild_id), contextlib.ExitStack() as used:
             for part in parts:
                 model = used.enter_context(self._slot(part.model_id)).model()
-                if (left := left - memory(model.description.network)) < 0:
+                if (room := room - memory(model.description.network)) < 0:
                     raise UserError("These models are too large to write together.", "Mix fewer, or smaller ones.")
                 models.append((model, part.weight))
             (written,) = Mixture(models).generate_batch([request])
@@ -149,9 +149,9 @@ class WarmModels:
                 slot.users -= 1
                 if not slot.users:
                     slot.rest()
-                idle = [known for known, one in self._slots.items() if not one.users]
-                for known in idle[: max(0, len(self._slots) - self._limit)]:
-                    del self._slots[known]
+                idle = [idle_id for idle_id, idle_slot in self._slots.items() if not idle_slot.users]
+                for idle_id in idle[: max(0, len(self._slots) - self._limit)]:
+                    del self._slots[idle_id]
 
 
 def _outcome(written: Future[Generation]) -> Generation | UserError:
@@ -163,7 +163,7 @@ def _outcome(written: Future[Generation]) -> Generation | UserError:
 
 @functools.cache
 def warm_models() -> WarmModels:
-    """Those of this process; the first call is made while there is one thread."""
+    """Return the models of this process; the first call is made while there is one thread."""
     return WarmModels(get_settings())
 
 
@@ -218,9 +218,9 @@ class Batcher(Generic[Request, Result]):
 
     def submit(self, requests: Sequence[Request]) -> list[Future[Result]]:
         """They are served in the same pass if it has room. A pass is due for each call, so none is left over."""
-        waiting: list[tuple[Request, Future[Result]]] = [(request, Future()) for request in requests]
-        for one in waiting:
-            self._waiting.put(one)
+        waiting: list[tuple[Request, Future[Result]]] = [(asked, Future()) for asked in requests]
+        for request in waiting:
+            self._waiting.put(request)
         self._passes.submit(self._pass)
         return [future for _, future in waiting]
 
@@ -237,8 +237,8 @@ class Batcher(Generic[Request, Result]):
             results = self._serve([request for request, _ in together])
         except BaseException as error:
             if len(together) > 1:  # one of them may have broken it: each gets its own chance
-                for one in together:
-                    self._answer([one])
+                for request in together:
+                    self._answer([request])
                 return
             results = [error]
         for (_, future), result in zip(together, results, strict=True):

@@ -1,4 +1,4 @@
-"""What generate, compare, surprise, picture and quiz jobs do, within the server's blocklist."""
+"""The work of generate, compare, surprise, picture and quiz jobs, within the server's blocklist."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def generate(job: GenerateJob, context: JobContext) -> Generated:
 
     def redraw(written: Generation) -> bool:
         chance = written.temperature > 0 or not own_start
-        return chance and _covered(blocklist, written, job.shown, whole=not own_start)
+        return chance and _covered(blocklist, written, job.shown, seed_too=not own_start)
 
     written = _draw(job.random_seed, write, redraw)
     seed, text = _mask(blocklist, written.seed, written.text, job.shown)
@@ -67,25 +67,25 @@ def _chosen(
     """The candidate that the seed tells most of: one that is empty, or a line of the seed again, only where all are,
     and else one with a hit of the blocklist. Where there is no time to compare, the first. Raises UserError: there is
     none."""
-    texts = [one for one in written if not isinstance(one, UserError)]
+    texts = [text for text in written if not isinstance(text, UserError)]
     if not texts:
-        raise next(one for one in written if isinstance(one, UserError))
-    texts = [_shown_part(job, one) for one in texts]
+        raise next(error for error in written if isinstance(error, UserError))
+    texts = [_shown_part(job, text) for text in texts]
     if len(texts) == 1:
         return texts[0]
     from galvanic.related import related
 
-    told = [0.0] * len(texts)
+    relations = [0.0] * len(texts)
     with contextlib.suppress(UserError):
-        plain = [one.text for one in texts]
-        told = context.models.use(
+        plain = [text.text for text in texts]
+        relations = context.models.use(
             job.place.guild_id, job.model_id, lambda model: related(model, job.seed, plain, context.until)
         )
-    said = {"", *(part.strip() for line in job.seed.split("\n") for part in (line, line.partition(": ")[2]))}
+    lines_of_seed = {"", *(part.strip() for line in job.seed.split("\n") for part in (line, line.partition(": ")[2]))}
 
     def worth(number: int) -> tuple[bool, bool, float]:
         text = texts[number].text.strip()
-        return text not in said, not _covered(blocklist, texts[number], job.shown), told[number]
+        return text not in lines_of_seed, not _covered(blocklist, texts[number], job.shown), relations[number]
 
     return texts[max(range(len(texts)), key=worth)]
 
@@ -122,13 +122,13 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
         return [outcomes[variant] for variant in job.variants]
 
     def redraw(drawn: list[Generation | UserError]) -> bool:
-        texts = [one for one in drawn if not isinstance(one, UserError)]
+        texts = [text for text in drawn if not isinstance(text, UserError)]
         return any(text.temperature > 0 and _covered(blocklist, text, None) for text in texts)
 
     outcomes = _draw(job.random_seed, write, redraw)
-    written = [one for one in outcomes if not isinstance(one, UserError)]
+    written = [text for text in outcomes if not isinstance(text, UserError)]
     if not written:
-        raise next(one for one in outcomes if isinstance(one, UserError))
+        raise next(error for error in outcomes if isinstance(error, UserError))
     texts = tuple(
         _compared(variant, outcome, written[0].temperature, blocklist)
         for variant, outcome in zip(job.variants, outcomes, strict=True)
@@ -138,14 +138,14 @@ def compare(job: CompareJob, context: JobContext) -> Compared:
         seed=seed,
         texts=texts,
         random_seed=written[0].random_seed,
-        notes=tuple(dict.fromkeys(blocklist.mask(note) for one in written for note in one.notes)),
-        masked=seed != job.seed or any(_covered(blocklist, one, None) for one in written),
+        notes=tuple(dict.fromkeys(blocklist.mask(note) for text in written for note in text.notes)),
+        masked=seed != job.seed or any(_covered(blocklist, text, None) for text in written),
         seconds=time.monotonic() - started,
     )
 
 
 def _compared(variant: Variant, outcome: Generation | UserError, others: float, blocklist: Blocklist) -> ComparedText:
-    """`others`: the temperature of another text, told of one that could not be written."""
+    """Describe one text of a comparison. `others`: another text's temperature, for one that could not be written."""
     if isinstance(outcome, UserError):
         temperature = others if variant.temperature is None else variant.temperature
         problem = blocklist.mask(f"{outcome.problem} {outcome.remedy}".strip())
@@ -155,7 +155,7 @@ def _compared(variant: Variant, outcome: Generation | UserError, others: float, 
 
 
 def _draw(pinned: int | None, write: Callable[[int], _T], redraw: Callable[[_T], bool]) -> _T:
-    """What `write` makes of a random seed: of the pinned one, or of the first that needs no drawing again.
+    """Write with the pinned random seed, or with the first whose text needs no drawing again.
 
     Each try has a seed of its own, derived from the first one. The seed reported is that of the text shown, so whoever
     pins it gets this text at once.
@@ -171,14 +171,14 @@ def _draw(pinned: int | None, write: Callable[[int], _T], redraw: Callable[[_T],
     return drawn
 
 
-def _covered(blocklist: Blocklist, written: Generation, shown: int | None, *, whole: bool = False) -> bool:
-    """Whether something of the text must be masked; with `whole` also of its seed, which was drawn as well."""
+def _covered(blocklist: Blocklist, written: Generation, shown: int | None, *, seed_too: bool = False) -> bool:
+    """Return whether some of the text must be masked; with `seed_too`, or of its seed, which was drawn as well."""
     seed, text = _mask(blocklist, written.seed, written.text, shown)
-    return text != written.text or (whole and seed != written.seed)
+    return text != written.text or (seed_too and seed != written.seed)
 
 
 def _mask(blocklist: Blocklist, seed: str, text: str, shown: int | None) -> tuple[str, str]:
-    """Seed and text with masked hits, however they are shown: joined, joined from within the seed, or apart."""
+    """Return seed and text with masked hits, however they are shown: joined, joined from within the seed, or apart."""
     covered = blocklist.mask(seed + text)
     if shown is not None and shown < len(seed):
         hidden = len(seed) - shown
@@ -193,26 +193,26 @@ _drawing = threading.Lock()  # matplotlib is not made for several threads at onc
 
 
 def surprise(job: SurpriseJob, context: JobContext) -> Surprised:
-    """Raises UserError when the model cannot read the text, or is gone."""
+    """Draw how expected each character is to a model. Raises UserError: it cannot read the text, or is gone."""
     from galvanic.pictures import surprise_map
 
     started = time.monotonic()
-    found = context.models.use(
+    score = context.models.use(
         job.place.guild_id, job.model.model_id, lambda model: model.score(job.text, context.until)
     )
-    context.job_events.attach(SURPRISE_FILE, surprise_map(job.text, found.nats), _POSTED_WITHIN_S)
-    ranked = sorted(zip(job.text, found.nats, strict=True), key=lambda pair: -pair[1])
+    context.job_events.attach(SURPRISE_FILE, surprise_map(job.text, score.nats), _POSTED_WITHIN_S)
+    ranked = sorted(zip(job.text, score.nats, strict=True), key=lambda pair: -pair[1])
     return Surprised(
-        nats_per_char=found.nats_per_char,
-        chars=found.chars,
+        nats_per_char=score.nats_per_char,
+        chars=score.chars,
         most=tuple(ranked[:_MOST_NAMED]),
-        notes=found.notes,
+        notes=score.notes,
         seconds=time.monotonic() - started,
     )
 
 
 def picture(job: PictureJob, context: JobContext) -> Pictured:
-    """Raises UserError when the model is gone, or its file is damaged."""
+    """Draw a model's loss curve. Raises UserError: the model is gone, or its file is damaged."""
     from galvanic.pictures import loss_chart
 
     with context.models.store.reading(job.model.model_id) as path:
@@ -224,7 +224,7 @@ def picture(job: PictureJob, context: JobContext) -> Pictured:
 
 
 def quiz(job: QuizJob, context: JobContext) -> Quizzed:
-    """Raises UserError as `galvanic.passages.pick_passages`, or when the model is gone."""
+    """Find passages for a quiz. Raises UserError as `galvanic.passages.pick_passages`, or when the model is gone."""
     from galvanic.passages import pick_passages
 
     blocked, written = _blocklist(job.blocked).hits, job.passages - 1

@@ -1,4 +1,4 @@
-"""Where texts come from: uploads, files, the catalogue; and how they travel."""
+"""The sources of texts (uploads, files, the catalogue) and how texts travel."""
 
 from shared.corpora.catalogue import CatalogueEntry, catalogue
 from shared.corpora.corpus import (

@@ -18,7 +18,7 @@ from shared.settings import Settings
 log = structlog.get_logger(__name__)
 
 FETCH_WITHIN_S = 20.0
-"""For one book, from one mirror."""
+"""Seconds for one book from one mirror."""
 _CHUNK = 64 * 1024
 _HEADERS = {"User-Agent": "Galvanic (self-hosted Discord bot)", "Accept": "text/plain", "Accept-Encoding": "identity"}
 
@@ -41,7 +41,10 @@ class _MirrorError(Exception):
 
 
 async def fetch_book(entry: CatalogueEntry, settings: Settings) -> bytes:
-    """From the first mirror that has it; each has `FETCH_WITHIN_S` for the whole book. Raises `FetchError`."""
+    """Fetch a book from the first mirror that has it; each has `FETCH_WITHIN_S` for the whole book.
+
+    Raises `FetchError`.
+    """
     reasons: list[str] = []
     timeout = aiohttp.ClientTimeout(total=FETCH_WITHIN_S)
     # trust_env: somebody behind a proxy has it in HTTPS_PROXY.

@@ -1,4 +1,4 @@
-"""From a name to its text."""
+"""Finds a text by its name."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def names(settings: Settings) -> list[str]:
 
 
 async def resolve(name: str, settings: Settings, *, keep_licence: bool = False) -> Corpus:
-    """From `CORPORA_DIR`, the cache, Python itself or Project Gutenberg, in this order.
+    """Get a text from `CORPORA_DIR`, the cache, Python itself or Project Gutenberg, in this order.
 
     Case and spaces of `name` and a final `.txt` do not matter. Raises `UnknownText`: no such name (with the nearest
     ones); `UserError`: the book cannot be fetched, or the file is no good.
@@ -81,7 +81,9 @@ def _folder(settings: Settings) -> dict[str, Path]:
     if settings.corpora_dir is None:
         return {}
     try:
-        files = sorted(one for one in settings.corpora_dir.iterdir() if one.suffix.lower() == ".txt" and one.is_file())
+        files = sorted(
+            path for path in settings.corpora_dir.iterdir() if path.suffix.lower() == ".txt" and path.is_file()
+        )
     except OSError as error:
         log.warning("CORPORA_DIR cannot be read", reason=error.strerror)
         return {}

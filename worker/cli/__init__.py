@@ -36,8 +36,8 @@ def register(cli: Cli) -> None:
     )
     cli.add("devices", "List what trainings can run on here: GPUs, or the cores of the processor.", _devices)
     summary = "Train or write, whatever the queue asks for, until told to stop."
-    for name, said in (("worker", summary), ("serve", "The same as `worker`.")):
-        serve = cli.add(name, said, _serve, json=False)
+    for name, description in (("worker", summary), ("serve", "The same as `worker`.")):
+        serve = cli.add(name, description, _serve, json=False)
         serve.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
         serve.add_argument("--gpu", metavar="GPU", help="see this one alone: its number or UUID, as `devices` lists it")
         serve.add_argument("--cores", type=positive_int, metavar="N", help="compute on so many cores (default: all)")
@@ -46,7 +46,7 @@ def register(cli: Cli) -> None:
 
 
 def _named(name: str, keep_licence: bool) -> tuple[str, CorpusInfo]:
-    """A text of the catalogue, as the bot takes it. Raises UserError: there is none, or it can't be had."""
+    """Return a text of the catalogue. Raises UserError: there is none, or it can't be had."""
     settings = get_settings()
     try:
         corpus = asyncio.run(resolve(name, settings, keep_licence=keep_licence))
@@ -62,20 +62,20 @@ def _later(name: str) -> Run:
 
 
 def _devices(options: argparse.Namespace) -> int:
-    """The GPUs that TensorFlow can use, by the numbers that `serve --gpu` takes, and the cores."""
+    """List the GPUs that TensorFlow can use, by the numbers that `serve --gpu` takes, or the cores."""
     gpus_here = hardware.usable_gpus()
     lines = [f"GPU {gpu.index}  {gpu.name}, {gpu.memory_total_mb / 1024:.0f} GB  {gpu.uuid}" for gpu in gpus_here]
-    found = [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in gpus_here]
+    rows = [{"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name} for gpu in gpus_here]
     report(
         options.json,
-        {"gpus": found, "cores": hardware.cores()},
+        {"gpus": rows, "cores": hardware.cores()},
         lines or [f"No GPU that TensorFlow can use; {hardware.on_cpu()}."],
     )
     return 0
 
 
 def _serve(options: argparse.Namespace) -> int:
-    """What is wrong with the settings is printed; all after that is in the log."""
+    """Start a worker. Print what is wrong with the settings; all after that is in the log."""
     settings = read_settings()
     if options.gpu is not None:
         gpus.use(options.gpu)

@@ -1,4 +1,4 @@
-"""`doctor`: a page of what works on this machine, and what to do where something does not."""
+"""The command `doctor`: a page of what works on this machine, and what to do about the rest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ from worker.store import ModelStore
 _GIGABYTE = 1_000 * MEGABYTE
 _LITTLE_DISK = 2_000 * MEGABYTE
 _LITTLE_GPU_MEMORY_MB = 2_000
-"""MiB: up to 1,170 by `Plan.memory` for what `char` chooses on a GPU, and the rest for CUDA and cuDNN (docs/gpu.md)."""
+"""MiB that a training wants: up to 1,170 by `Plan.memory` for what `char` chooses on a GPU, and the rest for CUDA and
+cuDNN (docs/gpu.md)."""
 _OLDEST_REDIS = (7, 2)
 _ANSWER_WITHIN_S = 5.0
 
@@ -140,10 +141,10 @@ def check_gpu(seen: tuple[str, ...]) -> Iterator[Finding]:
 
 def _try_writing(folder: Path) -> Path:
     """Write a file that is gone at once, into the folder or where it would be made, and return that. Raises OSError."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    with tempfile.TemporaryFile(dir=there) as probe:
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    with tempfile.TemporaryFile(dir=existing) as probe:
         probe.write(b"probe")
-    return there
+    return existing
 
 
 def check_disk(folder: Path) -> Finding:
