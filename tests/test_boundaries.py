@@ -86,7 +86,7 @@ def test_what_the_bot_imports_of_the_engine_brings_no_arrays(module: str) -> Non
 
 
 BOT = (
-    "types", "words", "background", "errors", "lock", "leader", "gateway", "intents", "servers", "responder",
+    "types", "words", "background", "errors", "lock", "gateway", "intents", "servers", "responder",
     "components", "options", "help", "jobs", "models", "channels", "train", "write", "admin", "talk", "play", "app",
     "__main__",
 )  # fmt: skip

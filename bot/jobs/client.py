@@ -98,13 +98,9 @@ class JobClient(Service):
         `limits`: as of `quotas.refused`; two that come at once cannot both pass one. Returns `entered`; `known` when
         this very job is there already (the message came twice); `user` or `guild` when that limit is reached.
         """
-        packed = b""
-        if text is None:
-            await self.keep_text(job)
-        else:
-            packed = await asyncio.to_thread(pack, text)
-            if job.corpus.source == "upload":
-                await self._keep_upload(job, packed)
+        packed = b"" if text is None else await asyncio.to_thread(pack, text)
+        if job.corpus.source == "upload":
+            await self._keep_upload(job, packed)
         key, nonce = secrets.token_hex(8), lifecycle.new_nonce()
         limit: Limit | None = None
         owners: list[Owner] = []
