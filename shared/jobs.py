@@ -81,7 +81,7 @@ class ReadingRef(_Message):
 
 
 class ChannelReading(ReadingRef):
-    """What a training is to read, or has read, of a channel."""
+    """A reading of a channel for a training, before or after it was done."""
 
     source_id: Snowflake  # the channel or thread that is read
     after: Snowflake = 0  # only messages after this one; 0: all

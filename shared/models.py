@@ -114,7 +114,7 @@ class ModelRecord(ModelFacts, _Owned):
 
     @classmethod
     def of(cls, facts: ModelFacts, ownership: Ownership) -> ModelRecord:
-        """Join both."""
+        """Return a record of both."""
         return cls(**{**dict(facts), **dict(ownership)})
 
     @property

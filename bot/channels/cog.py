@@ -1,4 +1,4 @@
-"""What members say about learning from their messages, what is stored of them, and which channels admins allow."""
+"""Commands of privacy: members answer, see what is stored of them, and are forgotten; admins allow channels."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from galvanic.units import count
 from shared.settings import Settings
 
 _ANSWER_WITHIN = timedelta(hours=24)
-"""How long a question can be answered: the terms may be others later."""
+"""A question can be answered for so long: the terms may be others later."""
 _EXPORT_EVERY_S = 180.0
 EVERYWHERE_EVERY_S = 30.0
 """Seconds between two answers of a kind to one person in direct messages, which look through all servers."""
@@ -90,8 +90,9 @@ class Privacy(commands.Cog):
         await tell_privately(ctx, embed=question, view=embeds.consent_buttons(ctx.guild.id, ctx.author.id))
 
     async def _agree(self, press: Press) -> None:
-        """Raises UserError: it is turned off, they are no member there, have said no since they were asked, or are too
-        late.
+        """Note a yes.
+
+        Raises UserError: it is turned off, they are no member there, said no since they were asked, or are too late.
         """
         user, terms = press.interaction.user, await self._terms(press)
         asked = _asked_at(press, f"To agree, {_OPTIN_AGAIN}.")
@@ -108,7 +109,7 @@ class Privacy(commands.Cog):
         await press.update(embed=embeds.agreed(guild.name, answer, terms), view=None)
 
     async def _decline(self, press: Press) -> None:
-        """Raises UserError: it is too late."""
+        """Change nothing. Raises UserError: it is too late."""
         _asked_at(press, f"Ask again: `{(await self._terms(press)).prefix}privacy`.")
         await press.update(embed=discord.Embed(description="Nothing was changed.", colour=GREY), view=None)
 
@@ -160,7 +161,7 @@ class Privacy(commands.Cog):
             await ctx.send(NOT_SENT, **question)
 
     async def _forget(self, press: Press) -> None:
-        """As `optout`, and their requests are deleted; confirmed by a direct message.
+        """Withdraw as `optout`, delete their requests, and confirm it by a direct message.
 
         Raises UserError: it is too late, or the bot is not in that server any more.
         """
@@ -311,7 +312,7 @@ class Privacy(commands.Cog):
     # ------------------------------------------------------------------ words
 
     async def _terms(self, where: Context | Press) -> Terms:
-        """With what commands begin with where a private answer is read: in the channel, or in direct messages."""
+        """Return the terms, with the prefix of where a private answer is read: the channel, or direct messages."""
         guild_id = where.interaction.guild_id if where.interaction is not None else None
         return Terms(self.settings, await self.servers.prefix(guild_id))
 
@@ -345,7 +346,7 @@ def _asked_at(press: Press, remedy: str) -> float:
 
 
 def _is_off(state: str | None) -> bool:
-    """Raises UserError: it is neither `on` nor `off`."""
+    """Return whether `state` is off. Raises UserError: it is neither `on` nor `off`."""
     word = (state or "on").strip().lower()
     if word not in ("on", "off"):
         raise UserError(
@@ -355,7 +356,7 @@ def _is_off(state: str | None) -> bool:
 
 
 def _room(member: discord.Member, typed: str) -> Room:
-    """By mention, name or id. Raises UserError: none that both see, none with messages, or a thread."""
+    """Return a channel by mention, name or id. Raises UserError: none that both see, no messages, or a thread."""
     channel = access.named_channel(member.guild, member, typed)
     if isinstance(channel, Room):
         return channel

@@ -1,4 +1,4 @@
-"""What members said about learning from their messages, and which channels a server's admins allow, in Redis."""
+"""Members' answers about learning from their messages, and the channels that a server's admins allow, in Redis."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ConsentAnswer(BaseModel, frozen=True, extra="ignore"):
 
 
 class AllowedChannel(BaseModel, frozen=True, extra="ignore"):
-    """Who allowed a channel, and when (seconds since the epoch)."""
+    """An admin's permission to learn from a channel; `at`: seconds since the epoch."""
 
     by: Snowflake
     at: float = Field(ge=0)
@@ -92,7 +92,7 @@ class ConsentStore:
         self._mode: Mode = settings.channel_training
         self._redis = client
         self._refusing: dict[tuple[int, int], ConsentAnswer] = {}
-        """By server and member: a no that Redis has not taken yet. It counts all the same."""
+        """Noes that Redis has not taken yet, by server and member. They count all the same."""
 
     async def of(
         self, guild_id: int, user_ids: Collection[int] | None = None, pipe: Pipeline | None = None

@@ -1,4 +1,4 @@
-"""How readings of channels look, and what members are told about them and what is stored of them. Pure functions."""
+"""Draw readings of channels, and what members are told about them and what is stored of them. Pure functions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from shared.settings import Settings
 
 _MOST_LISTED = 10
 _FIELD_CHARS = 700
-"""Of one list: several make up a page, which may have 6,000."""
+"""Characters of one list: several make up a page, which may have 6,000."""
 _TAKEN_CHARS = 3_000
 _HOUR_S = 3_600.0
 _GUESS_FROM = 0.02
@@ -115,7 +115,7 @@ def consent_buttons(guild_id: int, user_id: int) -> discord.ui.View:
 
 
 def forget_buttons(guild_id: int, user_id: int) -> discord.ui.View:
-    """`guild_id` 0: everywhere."""
+    """Return the buttons of the question. `guild_id` 0: everywhere."""
     yes = button("forget-me", guild_id, user_id, label="Forget me", style=discord.ButtonStyle.danger)
     return view(yes, button("privacy-not", user_id, label="No, leave it"))
 
@@ -163,7 +163,7 @@ def agreed(server: str, answer: ConsentAnswer, terms: Terms) -> discord.Embed:
 
 
 def opted_out(taken: Sequence[tuple[str, Withdrawal]], terms: Terms) -> discord.Embed:
-    """`taken`: by the server's name."""
+    """Confirm an `optout`. `taken`: withdrawals by the server's name."""
     return discord.Embed(
         title="You opted out",
         description="From now on nothing is learned from your messages, old or new.\n"
@@ -192,7 +192,7 @@ def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
 
 
 def forgotten(taken: Sequence[tuple[str, Withdrawal]], requests: int, terms: Terms) -> discord.Embed:
-    """`taken`: by the server's name; `requests`: how many were deleted."""
+    """Confirm a `forget-me`. `taken`: withdrawals by the server's name; `requests`: how many were deleted."""
     return discord.Embed(
         title="I forgot you",
         description=f"{_taken(taken, terms)}\n"

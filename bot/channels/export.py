@@ -20,7 +20,7 @@ from shared.jobs import GenerateJob, Job, authors_of
 FILE_BYTES = 9 * MEGABYTE
 """Largest file: Discord takes 10 MiB."""
 MOST_REQUESTS = 20_000
-"""Of one person; for more there is no memory."""
+"""Requests of one person; for more there is no memory."""
 _NAME = "galvanic-data"
 
 log = structlog.get_logger()

@@ -19,7 +19,7 @@ from bot.models.feature import Models
 
 @dataclass(frozen=True)
 class Channels:
-    """What other features need to learn from channels.
+    """The services that other features need to learn from channels.
 
     Attributes:
         looks: chores that ask Discord, of which many take long.

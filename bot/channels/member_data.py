@@ -1,5 +1,4 @@
-"""What is stored of a member, server by server: their answer, the models that learned from them, and a month of their
-requests."""
+"""Data of a member, server by server: their answer, the models that learned from them, and a month of requests."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 
 ANSWERED_AFTER_S = 10.0
-"""After so long it is seen again whether a request is answered."""
+"""Seconds until the next look whether a request is answered."""
 _KEYS_AT_ONCE = 500
 _ASKED_AT_ONCE = 5
 _FILES = (LOSS_FILE, MODEL_FILE, SURPRISE_FILE)
@@ -49,7 +48,7 @@ class LearnedModel:
 
 @dataclass(frozen=True)
 class MemberData:
-    """What is stored of a member in one server.
+    """Data that is stored of a member in one server.
 
     Attributes:
         name: the server's; None: the bot is not there any more.

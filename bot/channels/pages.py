@@ -23,7 +23,7 @@ from shared import keys
 from shared.jobs import AUTHOR_BYTES, Snowflake, TrainJob
 
 PAGES_TTL_S = 24 * 3600
-"""So long a reading may be interrupted; after that it begins with the first page again."""
+"""A reading may be interrupted for so long; after that it begins with the first page again."""
 _SPEAKER_ENDS = ": "
 """Stands between a speaker's invented name and their words."""
 
@@ -41,7 +41,7 @@ class Line(NamedTuple):
 
 
 class ReadingState(BaseModel, frozen=True, extra="ignore"):
-    """How far the reading of a channel is.
+    """The progress of reading a channel.
 
     Attributes:
         sources: the channel and its threads in the order of reading; None: they were not looked up yet.

@@ -24,7 +24,7 @@ from shared.jobs import ChannelReading
 PAGE = 100
 """Messages of one request: Discord's limit."""
 _LONG = 400
-"""Characters; the worst 4,000 take 3 to 7 ms to clean."""
+"""A message of more characters is long; the worst 4,000 take 3 to 7 ms to clean."""
 
 log = structlog.get_logger()
 

@@ -45,7 +45,7 @@ from shared.settings import Settings
 RETRY_S = 5.0
 """The pause while Discord or Redis is in trouble."""
 LOOK_AGAIN_S = 60.0
-"""Between two looks for readings that nobody goes on with."""
+"""Seconds between two looks for readings that nobody goes on with."""
 _LICENCES = {
     "opt-in": "Messages of this server's members, used with their consent.",
     "opt-out": "Messages of this server's members who have not objected.",
@@ -56,7 +56,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class ReadingPlan:
-    """What is to be read of a channel, and how it is to be learned.
+    """A plan to read a channel and to learn it.
 
     Attributes:
         speakers: begin each line with an invented name of its author.
@@ -116,7 +116,10 @@ class ChannelReadings(Service):
             self._wakeup.set()
 
     async def require_free(self, job_id: str, guild_id: int) -> None:
-        """Raises UserError: another channel of the server is being read, be it asked for at the same moment."""
+        """Check that no other channel of the server is being read, be it asked for at the same moment.
+
+        Raises UserError.
+        """
         trainings = (await self.snapshots.look(now=True)).trainings
         others = [one.job for one in trainings if one.job.is_unread and one.job.place.guild_id == guild_id]
         entering = [entered for entered, guild in self._entering.items() if guild == guild_id]

@@ -1,7 +1,7 @@
-"""What becomes on Discord of channels, members and servers that models learned from: they are deleted, leave, or go.
+"""Follow on Discord the channels, members and servers that models learned from: they are deleted, leave, or go.
 
-What nobody told the bot of, because it was off, or Discord began a new session with it, or tells nobody, it asks
-Discord about: after a start about all, once a day about members, without the privileged intent.
+The bot may not hear of it: it was off, Discord began a new session, or Discord tells nobody without the privileged
+intent. So the bot asks about all after a start, and about members once a day.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from bot.models.removal import Removal
 from bot.servers.access import member_in, was_deleted
 
 EVERY_S = 86_400.0
-"""Between two looks for members and servers."""
+"""Seconds between two looks for members and servers."""
 PAUSE_S = 0.05
-"""Between two requests to Discord: people's commands and readings need its limits, too."""
+"""Seconds between two requests to Discord: people's commands and readings need its limits, too."""
 
 log = structlog.get_logger()
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Watch(commands.Cog):
-    """`chores`: what has to be done; `looks`: chores that ask Discord, of which many take long."""
+    """Hears of deletions and leavers. `looks`: chores that ask Discord, of which many take long."""
 
     client: discord.Client
     consents: ConsentStore
@@ -65,7 +65,7 @@ class Watch(commands.Cog):
 
     @commands.Cog.listener()
     async def on_guild_remove(self, guild: discord.Guild) -> None:
-        """Not called in an outage: discord.py tells of that by another event."""
+        """Forget a server. discord.py does not call this in an outage."""
         self.chores.add(self.forget_server, guild.id)
 
     @commands.Cog.listener()

@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """How many readings have a member's words, and the models that learned these."""
+    """The number of readings with a member's words, and the models that learned these."""
 
     readings: int
     models: tuple[ModelRecord, ...]

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 class ReadingMember(NamedTuple):
-    """What stands for a member in a text. `name`: what their lines begin with; None: lines have no names."""
+    """A member in a text. `number` stands for them; `name`: their lines begin with it; None: lines have no names."""
 
     number: int
     name: str | None

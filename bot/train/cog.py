@@ -1,4 +1,4 @@
-"""`train` and `catalogue`, and the button that has a channel's model learn new messages."""
+"""The commands `train` and `catalogue`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`learn`: models that learn on by themselves. They are made again each night, or after so many messages.
+"""The command `learn`: models that learn on by themselves, each night or after so many messages.
 
-Each time it is a new model, which takes the old one's place (`bot.train.remake`): no line stays because it was learned
-before.
+Each time a new model is made, which takes the old one's place (`bot.train.remake`): no line stays because it was
+learned before.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from shared.models import ModelRecord
 
 _DAY_S = 86_400.0
 _NIGHT_S = 3 * 3_600.0
-"""Of the day, in UTC: when those begin that learn nightly."""
+"""Seconds of the day, in UTC, at which nightly learning begins."""
 _WEEK_S = 7 * _DAY_S
 """After this a model is made again whatever was said, so that what was deleted leaves it; also if the last try made
 none."""
 _LEAST_S = 6 * 3_600.0
-"""Between two of a channel."""
+"""Seconds between two trainings of one channel."""
 _LEAST, _MOST = 100, 100_000
-"""Messages."""
+"""Limits of the messages after which a model learns."""
 
 log = structlog.get_logger()
 
@@ -72,7 +72,7 @@ class Learning(commands.Cog):
     remaking: Remaking
     _changing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     _followed: dict[int, set[int]] = field(init=False, default_factory=dict)
-    """By what is learned from: the channels whose models learn it."""
+    """Channels whose models learn, by what they learn from."""
     _heard: Counter[int] = field(init=False, default_factory=Counter)
 
     @commands.Cog.listener()
@@ -118,7 +118,7 @@ class Learning(commands.Cog):
         return schedule
 
     async def _plan(self, guild: discord.Guild, model: ModelRecord) -> ReadingPlan:
-        """Raises UserError: it cannot be made again from its channel now, and why."""
+        """Plan to make a model again. Raises UserError: it cannot be made again from its channel now, and why."""
         if not model.readings or model.authors:
             raise UserError(
                 f"`{model.name}` can't keep learning by itself.",
@@ -176,7 +176,7 @@ class Learning(commands.Cog):
         await ctx.send(embed=discord.Embed(description=said, colour=BLURPLE), ephemeral=True)
 
     async def _turn_on(self, guild: discord.Guild, channel_id: int, every: int) -> str:
-        """Raises UserError: the model cannot learn on now, or the members cannot be told."""
+        """Note a schedule, and tell the members. Raises UserError: the model cannot learn on now, or that fails."""
         model, prefix = await self._current(guild, channel_id), await self.trainings.servers.prefix(guild.id)
         plan, before, now = await self._plan(guild, model), await self._load(channel_id), time.time()
         schedule = Schedule(guild_id=guild.id, source_id=plan.source.id, every=every, at=now, since=now)
@@ -224,7 +224,7 @@ class Learning(commands.Cog):
 
 
 def _every(wanted: str, messages: int | None, prefix: str) -> int:
-    """So many messages; 0: nightly. Raises UserError."""
+    """Return the number of messages; 0: nightly. Raises UserError: it is neither."""
     if wanted == "nightly":
         return 0
     if wanted != "every":

@@ -36,7 +36,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 
 EVERY_S = 60.0
-"""Between two looks, when nothing happens that calls for one."""
+"""Seconds between two looks, when nothing happens that calls for one."""
 _GATHER_S = 2.0
 """Several members may withdraw in a row: one look is enough for all."""
 _TRIES = 6
@@ -86,7 +86,7 @@ class Remaking(Service, commands.Cog):
             await self.attempt(chore())
 
     async def attempt(self, part: Awaitable[Any]) -> None:
-        """What fails in one part must not keep other servers or models from their turn.
+        """Do a part, and log its failure: it must not keep other servers or models from their turn.
 
         Raises `redis.RedisError`: Redis cannot be reached, so that the other parts could do nothing either.
         """

@@ -37,7 +37,7 @@ from shared.models import ModelRecord
 from shared.settings import Settings
 
 DEMO_MINUTES = 2.0
-"""How long a newcomer's first training takes at most."""
+"""Minutes of a newcomer's first training at most."""
 _NO_LIMITS = (1_000_000, 1_000_000)
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What to train on, and how.
+    """A request for a training.
 
     Attributes:
         corpus: a text; of a channel that is yet to be read, only what is known of it.
@@ -203,7 +203,7 @@ class Trainings:
         return max((note.until for note in notes.values() if note.source_id == source_id), default=0)
 
     async def with_name(self, who: Actor, parent: ModelRecord, options: TrainOptions) -> TrainOptions:
-        """With the next name after the parent's, unless somebody chose one."""
+        """Return options with the next name after the parent's, unless somebody chose one."""
         name = options.name or await self.registry.next_name(who.viewer, parent)
         return options.model_copy(update={"name": name})
 
@@ -228,7 +228,7 @@ class Trainings:
             )
 
     async def require_current(self, model: ModelRecord) -> None:
-        """Raises `UserError` for a model that learned words which were withdrawn since."""
+        """Check that no words were withdrawn that a model learned. Raises `UserError`."""
         if await self.registry.is_withdrawn(model.readings):
             raise UserError(
                 f"`{model.name}` learned from words that have since been withdrawn, so it isn't trained further.",
@@ -255,7 +255,10 @@ class Trainings:
     async def begin_channel(
         self, who: Actor, plan: Callable[[], Awaitable[ReadingPlan]], send: Send, *, by_message: bool
     ) -> None:
-        """As `begin`; the channel is read in the background. Raises UserError also if another one is."""
+        """Begin a training on a channel, which is read in the background.
+
+        Raises as `begin`; UserError: another channel is being read.
+        """
         job_id = f"{TRAINING}{who.request_id}"
 
         async def prepare() -> TrainRequest:
