@@ -34,28 +34,18 @@ class Admin:
     def __init__(self, world: World, resolver: Resolver) -> None:
         self._world = world
         self._resolver = resolver
-        self.closed_dms: set[int] = set()
-        """People who take no direct messages from the bot."""
         self.guild_keys = {GUILD_ID: "playground", ANNEX_ID: "annex"}
-        # The exceptions that were made with a channel, and the roles that people had, to go back to.
+        # The exceptions that were made with a channel, to go back to.
         self._first = {
             channel.id: {entry.target_id: entry for entry in channel.overwrites} for channel in world.channels.values()
-        }
-        self._roles = {
-            (guild.id, member.user_id): list(member.role_ids)
-            for guild in world.guilds.values()
-            for member in guild.members.values()
         }
 
     def acts(self) -> list[tuple[str, str, Act]]:
         return [
             ("POST", "permissions", self.permissions),
             ("POST", "members/roles", self.grant_role),
-            ("POST", "members", self.set_member),
-            ("POST", "dms", self.open_dms),
             ("POST", "servers", self.create_server),
             ("POST", "channels", self.create_channel),
-            ("PATCH", "channels", self.rename_channel),
             ("DELETE", "channels/{channel}", self.delete_channel),
         ]
 
@@ -87,21 +77,6 @@ class Admin:
         role_id = self._resolver.role(guild_id, body["role"])
         change = self._world.add_member_role if body["held"] else self._world.remove_member_role
         change(guild_id, user_id, role_id)
-        return {}
-
-    async def set_member(self, body: Body) -> Any:
-        """Let a person into a server, with the roles that they had at first, or out of it."""
-        guild_id, user_id = self._guild_id(body), self._resolver.user(body["person"])
-        if body["member"]:
-            self._world.add_member(guild_id, user_id, roles=self._roles.get((guild_id, user_id), []), announce=True)
-        else:
-            self._world.remove_member(guild_id, user_id)
-        return {}
-
-    async def open_dms(self, body: Body) -> Any:
-        """Let a person take direct messages from the bot, or not."""
-        change = self.closed_dms.discard if body["open"] else self.closed_dms.add
-        change(self._resolver.user(body["person"]))
         return {}
 
     # ------------------------------------------------- servers, channels, threads
@@ -139,14 +114,6 @@ class Admin:
         self._world.add_old_messages(channel.id, small_talk(history))
         self._first[channel.id] = {entry.target_id: entry for entry in channel.overwrites}
         return {"id": str(channel.id)}
-
-    async def rename_channel(self, body: Body) -> Any:
-        """Give a channel or a thread another name."""
-        self._check_channel(body["name"])
-        channel_id = self._resolver.channel(body["channel"], BOT_ID)
-        self._world.get_channel(channel_id).name = body["name"]
-        self._world.announce_channel_update(channel_id)
-        return {}
 
     async def delete_channel(self, body: Body) -> Any:
         """Delete a channel that was made here, or a thread, with all of its messages."""

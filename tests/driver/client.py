@@ -195,12 +195,6 @@ class PlaygroundClient:
         """Add a reaction to a message; a second time, take it back."""
         self._call("POST", "/control/reactions", {**self._place(**where), "message_id": message_id, "emoji": emoji})
 
-    def edit(self, message_id: str, content: str, **where: str | None) -> Message:
-        """Change what a message of one's own says."""
-        body = {**self._place(**where), "content": content}
-        message: Message = self._call("PATCH", f"/control/messages/{message_id}", body)
-        return message
-
     def delete(self, message_id: str) -> None:
         """Delete a message, whoever wrote it."""
         self._call("DELETE", f"/control/messages/{message_id}")
@@ -225,11 +219,6 @@ class PlaygroundClient:
         """When a message was edited, seconds since the epoch."""
         times: list[float] = self._call("GET", f"/control/edits?message_id={message_id}")
         return times
-
-    def requests(self, after: int = 0) -> list[dict[str, Any]]:
-        """The last requests of the bot after this number: `number`, `method`, `path`, `body`, `files`, `status`."""
-        found: list[dict[str, Any]] = self._call("GET", f"/control/requests?after={after}")
-        return found
 
     def fetch(self, url: str) -> bytes:
         """Bytes of an attachment or a picture."""
@@ -301,18 +290,6 @@ class PlaygroundClient:
         """Give a member a role, by name or id, or take it away."""
         self._call("POST", "/control/members/roles", {"person": person, "role": role, "held": held})
 
-    def leave(self, person: str, *, guild: str | None = None) -> None:
-        """Let a person leave a server; `guild` is a key (`annex`) or id."""
-        self._call("POST", "/control/members", {"guild": guild, "person": person, "member": False})
-
-    def join(self, person: str, *, guild: str | None = None) -> None:
-        """Let a person join a server, with the roles that they had at first."""
-        self._call("POST", "/control/members", {"guild": guild, "person": person, "member": True})
-
-    def open_dms(self, person: str, opened: bool = True) -> None:
-        """Let a person take direct messages from the bot; with `False`, Discord refuses them (50007)."""
-        self._call("POST", "/control/dms", {"person": person, "open": opened})
-
     def create_server(self, name: str, *, channel: str, owner: str | None = None, members: Iterable[str] = ()) -> str:
         """Make a server that the bot is in; its id. It is gone after a restart of the playground.
 
@@ -336,10 +313,6 @@ class PlaygroundClient:
         """
         body = {"guild": guild, "name": name, "only": list(only), "history": history}
         return str(self._call("POST", "/control/channels", body, extra_s=history / 2_000)["id"])
-
-    def rename_channel(self, channel: str, name: str) -> None:
-        """Give a channel or thread another name."""
-        self._call("PATCH", "/control/channels", {"channel": channel, "name": name})
 
     def delete_channel(self, channel: str) -> None:
         """Delete a channel that was made by `create_channel`, or a thread."""

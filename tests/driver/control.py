@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -25,11 +24,9 @@ from playground.places import BOT_ID, DM_IDS, GUILD_ID, USER_IDS
 from playground.server import Playground
 from playground.world import ChangeKind
 from tests.driver.admin import Admin
-from tests.driver.faults import OK, Fault, Faults
-from tests.driver.requests import RequestLog
+from tests.driver.faults import OK, Faults
 
 Body = dict[str, Any]
-_DIRECT = re.compile(r"/channels/(\d+)/messages")
 
 
 def extend(playground: Playground) -> Driver:
@@ -51,7 +48,6 @@ class Driver:
         self._people = playground.people
         self._resolver = playground.resolver
         self.admin = Admin(playground.world, playground.resolver)
-        self._log = RequestLog()
         self._refuse_with: int | None = None
         self._away_until = 0.0
         self._edit_times: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=5_000))
@@ -62,10 +58,8 @@ class Driver:
         acts: list[tuple[str, str, Act]] = [
             ("GET", "world", self.world),
             ("GET", "messages", self.messages),
-            ("PATCH", "messages/{message_id}", self.edit),
             ("DELETE", "messages/{message_id}", self.delete),
             ("GET", "edits", self.edits),
-            ("GET", "requests", self.requests),
             ("POST", "intents", self.intents),
             ("POST", "forge", self.forge),
             ("POST", "faults", self.add_fault),
@@ -87,8 +81,7 @@ class Driver:
         files: list[str],
         respond: Callable[[], web.Response],
     ) -> web.Response:
-        sent = self._log.add(request.method, path, json.dumps(body), files)
-        fault = self.faults.take(request.method, path) or self._closed_dm(request.method, path)
+        fault = self.faults.take(request.method, path)
         if fault is None or fault.late or fault.status == OK:
             response = respond()
         if fault is not None and fault.wait_s:
@@ -100,15 +93,7 @@ class Driver:
             # discord.py parses a body only when the type is exactly this, without a charset.
             headers = {"Content-Type": "application/json", **fault.headers}
             response = web.Response(body=json.dumps(fault.body).encode(), status=fault.status or 500, headers=headers)
-        sent.status = response.status
         return response
-
-    def _closed_dm(self, method: str, path: str) -> Fault | None:
-        found = _DIRECT.fullmatch(path) if method == "POST" else None
-        channel = self._world.channels.get(int(found[1])) if found is not None else None
-        if channel is None or not self.admin.closed_dms.intersection(channel.recipient_ids):
-            return None
-        return Fault(method, path, 403, code=50007)
 
     async def world(self, _body: Body) -> Any:
         """Who and what there is."""
@@ -134,15 +119,6 @@ class Driver:
         found = self._people.visible_messages(user_id, channel_id, after=int(body.get("after", 0)))
         return [message_payload(self._world, message, user_id) for message in found]
 
-    async def edit(self, body: Body) -> Any:
-        """Change what a message of one's own says."""
-        user_id, channel_id = self._place(body)
-        message = self._people.visible_message(user_id, channel_id, int(body["message_id"]))
-        if message.author_id != user_id:
-            raise UserError("You can edit your own messages only.")
-        edited = self._world.edit_message(channel_id, message.id, {"content": str(body["content"])})
-        return message_payload(self._world, edited, user_id)
-
     async def delete(self, body: Body) -> Any:
         """Delete a message, whoever wrote it."""
         message_id = int(body["message_id"])
@@ -155,10 +131,6 @@ class Driver:
     async def edits(self, body: Body) -> Any:
         """When a message was edited, seconds since the epoch."""
         return list(self._edit_times.get(int(body["message_id"]), ()))
-
-    async def requests(self, body: Body) -> Any:
-        """The last requests of the bot after the number `after`, without tokens and files."""
-        return self._log.after(int(body.get("after", 0)))
 
     async def intents(self, body: Body) -> Any:
         """Switch the privileged intents on or off, as in Discord's portal."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import sys
 
@@ -35,10 +34,6 @@ class Panel(discord.ui.View):
     @discord.ui.button(label="Press", custom_id="press")
     async def press(self, interaction: discord.Interaction, button: discord.ui.Button) -> None:
         await interaction.response.edit_message(content=f"pressed by {interaction.user.display_name}")
-
-    @discord.ui.button(label="Silent", custom_id="silent")
-    async def silent(self, interaction: discord.Interaction, button: discord.ui.Button) -> None:
-        """Answers nothing."""
 
     @discord.ui.button(label="Form", custom_id="form")
     async def form(self, interaction: discord.Interaction, button: discord.ui.Button) -> None:
@@ -216,24 +211,6 @@ async def tell(ctx: commands.Context, *, words: str) -> None:
 
 
 @bot.command()
-async def size(ctx: commands.Context) -> None:
-    data = await ctx.message.attachments[0].read()
-    await ctx.send(f"{ctx.message.attachments[0].filename} {len(data)}")
-
-
-@bot.command()
-async def thread(ctx: commands.Context) -> None:
-    made = await ctx.message.create_thread(name="aside")
-    await made.send("in the thread")
-
-
-@bot.command()
-async def react(ctx: commands.Context) -> None:
-    async with ctx.typing():
-        await ctx.message.add_reaction("⚡")
-
-
-@bot.command()
 async def big(ctx: commands.Context) -> None:
     await ctx.send(file=discord.File(io.BytesIO(bytes(11 * 2**20)), "big.bin"))
 
@@ -247,15 +224,6 @@ async def learn(interaction: discord.Interaction, file: discord.Attachment, name
 
 
 @bot.tree.command()
-async def slow(interaction: discord.Interaction) -> None:
-    """Answer later, twice."""
-    await interaction.response.defer(thinking=True)
-    await asyncio.sleep(3)
-    await interaction.followup.send("done at last")
-    await interaction.followup.send("and one more", file=discord.File(io.BytesIO(b"text"), "more.txt"))
-
-
-@bot.tree.command()
 async def here(interaction: discord.Interaction) -> None:
     """Say where this is."""
     place = interaction.guild.name if interaction.guild else "in private"
@@ -266,18 +234,6 @@ async def here(interaction: discord.Interaction) -> None:
 async def survey(interaction: discord.Interaction) -> None:
     """Open a form with menus."""
     await interaction.response.send_modal(Survey())
-
-
-@bot.tree.command()
-async def fickle(interaction: discord.Interaction) -> None:
-    """Think in private, say something, say something else, and take the first back."""
-    await interaction.response.defer(thinking=True, ephemeral=True)
-    await asyncio.sleep(3)
-    await interaction.edit_original_response(content="first thought")
-    await interaction.edit_original_response(content="second thought")
-    await interaction.followup.send("only this stays", ephemeral=True)
-    await asyncio.sleep(3)
-    await interaction.delete_original_response()
 
 
 @bot.tree.command()
