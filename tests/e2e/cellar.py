@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bot.channels.consent import AllowedChannel, ConsentAnswer
+from shared import keys
 from shared.jobs import ReadingRef
 from shared.models import ModelRecord
 from tests import factories
@@ -23,12 +25,16 @@ def heard(system: System, *sources: str, name: str = "whispers", **changes: Any)
     """A model of channels' messages whose readings are as it learned them; Ben's, of #cellar, unless told."""
     world = system.client.world()
     channels = {**world.channels, **world.guilds["playground"].threads}
-    refs = []
+    ada, refs = user(system, "ada"), []
+    allowed = AllowedChannel(by=ada, at=0.0).model_dump_json()
+    agreed = ConsentAnswer(state="in", at=0.0, since=0).model_dump_json()
     for source in sources or ("cellar",):
         channel_id = int(channels.get(source, source))
         refs.append(ReadingRef(reading_id=f"r{channel_id}", channel_id=channel_id))
         with system.redis as client:
-            put_note(client, refs[-1], int(world.guild_id), user(system, "ada"))
+            put_note(client, refs[-1], int(world.guild_id), ada)
+            client.hset(keys.allowed_channels(int(world.guild_id)), str(channel_id), allowed)
+            client.hset(keys.consent(int(world.guild_id)), str(ada), agreed)
     own = {"source": "channel", "sha256": "", "reading": refs[0].reading_id}
     fields = {
         "channel_id": int(world.channels["cellar"]),

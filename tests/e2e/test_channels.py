@@ -72,23 +72,6 @@ def test_the_tavern_is_learned_and_speaks(system: System) -> None:
 
 
 @pytest.mark.long
-def test_it_learns_on_from_what_was_said_since(system: System) -> None:
-    card = learn(system, "!train #tavern --name regulars")
-    few = press(system, card, "Learn new messages", **TAVERN)
-    system.wait_for_card(few, "Could not learn", "who agreed", " since <t:", **TAVERN)
-    for number in range(40):
-        system.client.send(f"the kettle has a new lid, number {number}, and it sings", person="ben", **TAVERN)
-    more = press(system, card, "Learn new messages", "Reading", **TAVERN)
-    done = learned(system, more, **TAVERN)
-    assert "newer messages" in text_of(done)
-    assert "`regulars`" in text_of(done)
-    new = records(system)["regulars-2"]
-    assert len(new.readings) == 2
-    assert new.corpus is not None
-    assert 1_000 < new.corpus.chars < 4_000, "only what was said since"
-
-
-@pytest.mark.long
 def test_whoever_withdraws_is_forgotten_by_models_too(system: System) -> None:
     learn(system, "!train #tavern --name chorus")
     before = records(system)["chorus"]
@@ -109,13 +92,6 @@ def test_whoever_withdraws_is_forgotten_by_models_too(system: System) -> None:
         assert client.hget(keys.channel(int(system.client.world().channels["tavern"])), "model") != before.model_id
         assert not (system.data / "models" / f"{before.model_id}.safetensors").exists() or client.exists(keys.DELETING)
     agree(system, "cleo")
-
-
-def test_it_is_not_learned_where_others_read(system: System) -> None:
-    system.client.create_channel("den", only=("ada", "ben"))
-    assert "may now learn from" in text_of(system.ask("!allow-training #den"))
-    assert "Not everybody who reads this channel" in text_of(system.ask("!train #den"))
-    assert "can't find a channel" in text_of(system.ask("!train #den", person="cleo", channel="tavern"))
 
 
 def test_ones_own_words_make_a_model_of_ones_own(system: System) -> None:

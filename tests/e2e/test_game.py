@@ -44,18 +44,3 @@ def test_a_quiz_goes_on_after_a_restart_and_is_answered_in_time(system: System) 
     assert not buttons(ended)
     assert ended["mentions"] == []
     assert text_of(system.ask("!quiz scores")).count(" of 1") == 3
-
-
-def test_a_reaction_makes_a_text_a_favourite(system: System) -> None:
-    assert "react to a text of mine" in text_of(system.ask("!best"))
-    text = system.ask("!generate the tide --length 40")
-    system.client.react(text["id"], "🔥", person="ben")
-    link = f"/{system.client.world().channels['lab']}/{text['id']})"
-
-    def shown() -> bool:
-        return link in text_of(system.ask("!best"))
-
-    system.client.wait_for(shown, what="the favourite")
-    assert "**1** · [tides](" in text_of(slash(system, "best"))
-    system.client.react(text["id"], "🔥", person="ben")
-    system.client.wait_for(lambda: not shown(), what="nothing")

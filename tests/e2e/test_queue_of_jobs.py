@@ -11,7 +11,6 @@ from tests.driver.client import Message, text_of
 from tests.e2e.acts import (
     EPHEMERAL,
     TINY,
-    answered,
     end_trainings,
     pressed,
     rest,
@@ -126,15 +125,3 @@ def test_those_who_may_end_a_training_that_waits(idle: System) -> None:
     assert answer["flags"] & EPHEMERAL
     idle.wait_for_card(hidden, "Cancelled", timeout=60, channel="cellar")
     assert "No training is waiting or running here" in said(idle, "!jobs")
-
-
-def test_forged_buttons_of_trainings_elsewhere_do_nothing(idle: System) -> None:
-    hidden = train(idle, person="ben", channel="cellar")
-    bystander = train(idle)
-    for deed in ("cancel", "finish", "samples"):
-        before = idle.client.send("a forged press follows")["id"]
-        custom_id = f"galvanic:{deed}:{training_of(hidden)}"
-        idle.client.click(bystander["id"], custom_id, person="dora", forged=True)
-        answer = answered(idle, before, "a refusal", "❌", person="dora")
-        assert "harbour" not in text_of(answer)
-    assert "Cancelled" not in text_of(idle.client.message(hidden["id"], person="ben", channel="cellar") or {})

@@ -5,23 +5,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from shared import keys
 from tests.driver.client import text_of
 from tests.e2e.acts import (
-    ask,
     forget_models,
     press,
     rest,
-    written,
 )
 from tests.e2e.cellar import (
-    NOT_THERE,
-    TITLE,
     exported,
     heard,
     in_cellar,
@@ -42,27 +36,6 @@ def _tidy(system: System) -> Iterator[None]:
     rest(system)
     yield
     forget_models(system)
-
-
-def test_outside_no_command_knows_it(system: System) -> None:
-    heard(system)
-    system.add_model("public")
-    for typed in (
-        "!generate the sea --model whispers",
-        "!train harbour --from whispers",
-        "!model export whispers",
-    ):
-        for person in ("dora", "ada"):  # not even for who could read it: others read along
-            said = ask(system, typed, person=person)
-            assert NOT_THERE in said, typed
-            assert TITLE not in said
-    said = ask(system, "!generate the sea --mix public,whispers", person="dora")
-    assert "❌" in said
-    assert TITLE not in said
-    for typed in ("!models", "!model", "!model info whisper", "!model whispers"):
-        said = ask(system, typed, person="ada")
-        assert "`whispers`" not in said or typed == "!model whispers", typed
-        assert TITLE not in said
 
 
 def test_it_writes_only_where_all_could_have_read_its_channel(system: System) -> None:
@@ -104,31 +77,6 @@ def test_a_demoted_admin_exports_nothing_more(system: System) -> None:
         system.client.set_role("ben", "Stewards", held=False)
     assert "Only members with Manage Server" in text_of(in_cellar(system, "!model export whispers"))
     press(system, card, "Export", "Only members with Manage Server", person="ben", channel="cellar")
-
-
-def test_a_foreign_file_is_refused(system: System) -> None:
-    model = heard(system)
-    files = {"x.safetensors": exported(system)}
-    said = ask(system, "!model import stolen", person="ben", channel="atrium", files=files)
-    assert "that I know nothing of" in said
-    said = ask(system, "!model import stolen", person="dora", files=files)
-    assert "didn't keep it" in said
-    assert TITLE not in said
-    answer = system.ask("!model import again", person="ben", channel="cellar", files=files)
-    assert "Imported again" in text_of(answer)
-    assert written(in_cellar(system, "!generate the sea --model again"))
-    assert NOT_THERE in ask(system, "!generate the sea --model again", person="dora")
-    assert "nobody can share it" in text_of(in_cellar(system, "!model share again server"))
-    with system.redis as client:
-        client.hset(keys.reading(model.readings[0].reading_id), "withdrawn_at", str(time.time()))
-    said = ask(system, "!model import later", person="ben", channel="cellar", files=files)
-    assert "were withdrawn after it was exported" in said
-    with system.redis as client:
-        names = client.hkeys(keys.guild_models(model.guild_id))
-        annex = int(system.client.world().guilds["annex"].id)
-        assert sorted(names) == [b"again", b"whispers"]
-        assert not client.exists(keys.guild_models(annex))
-    assert "were withdrawn" in text_of(in_cellar(system, "!model export whispers", "ada"))
 
 
 # ---------------------------------------------------------------------- renamed and deleted channels
