@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import discord
 import structlog
@@ -49,6 +49,8 @@ class Withdrawals:
     snapshots: Snapshots
     removal: Removal
     chores: Chores
+    _tidying: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+    """Held from reading a training's text until the text without some lines is in its place."""
 
     async def withdraw(self, guild_id: int, user_ids: Collection[int], *, why: str) -> Withdrawal:
         """Let members withdraw in a server, or note that they left it.
@@ -66,6 +68,8 @@ class Withdrawals:
             await self.notes.note_withdrawn(reading_id)
             self.chores.add(self.tidy, reading_id)
         log.info("members_withdrew", guild_id=guild_id, user_ids=sorted(user_ids), why=why, readings=len(notes))
+        if notes:
+            self.client.dispatch("words_withdrawn")
         models = await self.registry.all(guild_id) if notes else []
         concerned = [model for model in models if any(ref.reading_id in notes for ref in model.readings)]
         return Withdrawal(len(notes), tuple(concerned))
@@ -89,13 +93,18 @@ class Withdrawals:
 
     async def tidy(self, reading_id: str) -> None:
         """Take the words of members who withdrew out of a training, or have models made again that learned them."""
+        async with self._tidying:
+            await self._tidy(reading_id)
+
+    async def _tidy(self, reading_id: str) -> None:
         if (note := await self.notes.load(reading_id)) is None:
             return
         members = await self.notes.members(reading_id)
         refused = (await self.consents.of(note.guild_id, members)).refused(members, note.until)
         if not refused:
             return
-        await self.notes.note_withdrawn(reading_id)
+        if await self.notes.note_withdrawn(reading_id):
+            self.client.dispatch("words_withdrawn")
         for job in [training.job for training in (await self.snapshots.look(now=True)).trainings]:
             if job.reading is not None and job.reading.reading_id == reading_id:
                 if await self._take_out(job, {members[user_id].number for user_id in refused}):
@@ -105,7 +114,6 @@ class Withdrawals:
                 await self._end(
                     job, problem, "It is made again without them: start from that one, or train without it."
                 )
-        self.client.dispatch("words_withdrawn")
 
     async def forbid(self, guild_id: int) -> int:
         """Delete the models of channels that may no longer be learned from, and end trainings on them; how many."""

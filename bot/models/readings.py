@@ -118,10 +118,14 @@ class ReadingNotes:
         notes = await self.load_all(reading_id for reading_id, known in zip(ids, there, strict=True) if known)
         return sorted(notes.values(), key=lambda note: note.read_at)
 
-    async def note_withdrawn(self, reading_id: ReadingId) -> None:
-        """Note that words of a reading were withdrawn: from the first time on, time is running for its models."""
-        if await self._mark(reading_id, "withdrawn_at"):
+    async def note_withdrawn(self, reading_id: ReadingId) -> bool:
+        """Note that words of a reading were withdrawn, and return whether that is new.
+
+        From the first time on, time is running for its models.
+        """
+        if new := await self._mark(reading_id, "withdrawn_at"):
             log.info("reading_withdrawn", reading_id=reading_id)
+        return new
 
     async def note_outdated(self, reading_id: ReadingId) -> None:
         """Note that a reading is too old: from the first time on, time is running for its models."""

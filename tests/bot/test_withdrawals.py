@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -97,6 +98,24 @@ async def test_a_begun_training_begins_anew_without_the_words(live: Live) -> Non
     await live.until(lambda: live.showing("A member withdrew"), "the card tells it")
 
 
+async def test_of_two_who_withdraw_at_once_neither_comes_back(live: Live) -> None:
+    job = await read(live, people=("ada", "ben", "cleo"))
+    replace = JobClient.replace_text
+
+    async def slow(self: JobClient, *args: Any) -> Any:
+        await asyncio.sleep(0.1)
+        return await replace(self, *args)
+
+    live.patch.setattr(JobClient, "replace_text", slow)
+    await live.channels.withdrawals.withdraw(GUILD_ID, [BEN], why="optout")
+    first = asyncio.create_task(live.channels.withdrawals.resume())
+    await asyncio.sleep(0.05)
+    await live.channels.withdrawals.withdraw(GUILD_ID, [CLEO], why="optout")
+    await asyncio.gather(first, live.channels.withdrawals.resume())
+    await worked_off(live.core.chores)
+    assert {line.split()[0] for line in (await text_of(live, job.job_id)).splitlines()} == {"ada"}
+
+
 async def test_what_is_left_and_too_short_ends_the_training(live: Live) -> None:
     job = await read(live, people=("ben",))
     await withdraw(live, BEN)
@@ -167,6 +186,10 @@ async def test_who_is_in_nothing_withdraws_nothing(live: Live) -> None:
     assert (await loaded(live, reading)).withdrawn_at is None
     await withdraw(live, ADA)
     await live.until(lambda: told, "the event")
+    for _ in range(2):  # as every minute, until its models are gone
+        await live.channels.withdrawals.resume()
+    await live.handled()
+    assert len(told) == 1
 
 
 async def test_the_time_runs_from_the_first_withdrawal(live: Live) -> None:
