@@ -24,7 +24,7 @@ from shared.settings import Settings
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Core:
-    """A feature's `setup` hands its services what they need of it, by keyword.
+    """Services that belong to no feature. Those that need three or more of them take the core.
 
     Attributes:
         services: started in this order once Discord is ready, and stopped in the reverse order.

@@ -23,13 +23,12 @@ from bot import intents
 from bot.admin.metrics import RecentAnswers, memory_of
 from bot.background import DISCORD_ERRORS, redis_call
 from bot.components import button, view
+from bot.core import Core
 from bot.help import Help
-from bot.jobs.admission import Admission
-from bot.jobs.snapshot import QueuedTraining, QueueSnapshot, Snapshots
+from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.options import decoding
 from bot.options.autocomplete import choices
 from bot.servers.access import is_admin
-from bot.servers.settings import GuildSettingsStore
 from bot.train.start import DEMO_MINUTES
 from bot.types import Context, hybrid_command
 from bot.words import AMBER, BLURPLE, GREEN, RED, bar, in_minutes, listed, plain, span
@@ -37,7 +36,6 @@ from galvanic.units import count, duration
 from shared import keys, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Job
 from shared.metrics import disk
-from shared.settings import Settings
 
 NEW_FOR = timedelta(days=1)
 """A server that the bot joined earlier is not greeted, whatever Redis remembers."""
@@ -54,14 +52,9 @@ log = structlog.get_logger()
 class General(commands.Cog):
     """Helps, greets, and tells how the parts do. `send_commands` sends the slash commands."""
 
-    bot: commands.Bot
-    settings: Settings
-    connection: redis.asyncio.Redis
-    servers: GuildSettingsStore
+    core: Core
     pages: Help
     answers: RecentAnswers
-    snapshots: Snapshots
-    admission: Admission
     send_commands: Callable[[], Awaitable[int]]
 
     @hybrid_command(
@@ -94,7 +87,7 @@ class General(commands.Cog):
         await ctx.defer(ephemeral=True)
         full = is_admin(ctx.author)
         with contextlib.suppress(*DISCORD_ERRORS):  # it may have to be asked who the owner is
-            full = full or await self.bot.is_owner(ctx.author)
+            full = full or await self.core.bot.is_owner(ctx.author)
         await ctx.send(embed=await self._status(full=full), ephemeral=True)
 
     @commands.command(
@@ -118,12 +111,16 @@ class General(commands.Cog):
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
         """Tell somebody who writes directly what works there; commands and mentions are answered elsewhere."""
-        assert self.bot.user is not None
-        if message.guild is not None or message.author.bot or decoding.to_bot(message, self.bot.user.id) is not None:
+        assert self.core.bot.user is not None
+        if (
+            message.guild is not None
+            or message.author.bot
+            or decoding.to_bot(message, self.core.bot.user.id) is not None
+        ):
             return
-        ctx: Context = await self.bot.get_context(message)
+        ctx: Context = await self.core.bot.get_context(message)
         if ctx.command is None and not ctx.invoked_with:
-            prefix = await self.servers.prefix(None)
+            prefix = await self.core.servers.prefix(None)
             await ctx.send(
                 f"My commands begin with `{prefix}`. I work in servers; `{prefix}help` shows what I can do here."
             )
@@ -133,7 +130,7 @@ class General(commands.Cog):
     @commands.Cog.listener()
     async def on_ready(self) -> None:
         """Greet the servers that invited the bot while it was away: often before it ran for the first time."""
-        for guild in self.bot.guilds:
+        for guild in self.core.bot.guilds:
             await self.on_guild_join(guild)
 
     @commands.Cog.listener()
@@ -142,16 +139,16 @@ class General(commands.Cog):
         if since is None or discord.utils.utcnow() - since > NEW_FOR:
             return
         try:
-            channel = _channel(guild, (await self.servers.get(guild.id)).channels)
+            channel = _channel(guild, (await self.core.servers.get(guild.id)).channels)
             if channel is None:
                 return
             key, joined, kept_for = keys.greeted(guild.id), since.isoformat(), 2 * NEW_FOR
-            if await redis_call(self.connection.set(key, joined, get=True, ex=kept_for)) == joined.encode():
+            if await redis_call(self.core.redis.set(key, joined, get=True, ex=kept_for)) == joined.encode():
                 return
-            most = self.settings.train_max_minutes
-            taste, minutes = min(DEMO_MINUTES, most), min(self.settings.train_minutes, most)
-            lacks = intents.missing(self.bot, self.settings)
-            embed = _greeting(await self.servers.prefix(guild.id), taste, minutes, lacks)
+            most = self.core.settings.train_max_minutes
+            taste, minutes = min(DEMO_MINUTES, most), min(self.core.settings.train_minutes, most)
+            lacks = intents.missing(self.core.bot, self.core.settings)
+            embed = _greeting(await self.core.servers.prefix(guild.id), taste, minutes, lacks)
             label = f"A first taste: {in_minutes(taste)} of Frankenstein"
             await channel.send(embed=embed, view=view(button("demo", label=label, style=discord.ButtonStyle.primary)))
         except (redis.RedisError, *DISCORD_ERRORS) as error:
@@ -170,7 +167,7 @@ class General(commands.Cog):
                 embed.add_field(name=does, value="✅ worker running" if machines[queue] else "⚠️ no worker")
             if not all(machines.values()):
                 embed.colour = AMBER
-            if (lacks := intents.missing(self.bot, self.settings)) is not None:
+            if (lacks := intents.missing(self.core.bot, self.core.settings)) is not None:
                 embed.colour, embed.description = AMBER, f"⚠️ {lacks}"
         except redis.RedisError:
             embed.colour, embed.description = RED, "❌ The job queue (Redis) can't be reached."
@@ -179,13 +176,13 @@ class General(commands.Cog):
         return embed.set_footer(text=_LIBRARIES)
 
     async def _full(self, embed: discord.Embed, machines: dict[str, Counter[str]]) -> discord.Embed:
-        snapshot = await self.snapshots.look(now=True)
+        snapshot = await self.core.snapshots.look(now=True)
         used = limit = 0
         with contextlib.suppress(redis.ResponseError):  # this Redis user may not ask
-            used, limit = memory_of(cast(dict[str, Any], await redis_call(self.connection.info("memory"))))
+            used, limit = memory_of(cast(dict[str, Any], await redis_call(self.core.redis.info("memory"))))
         problems = [f"⚠️ **{does}**: no worker is running." for queue, does in _KINDS if not machines[queue]]
-        problems += [f"⚠️ {lacks}"] if (lacks := intents.missing(self.bot, self.settings)) is not None else []
-        free, all_of = disk(self.settings.data_dir) or (None, 0)
+        problems += [f"⚠️ {lacks}"] if (lacks := intents.missing(self.core.bot, self.core.settings)) is not None else []
+        free, all_of = disk(self.core.settings.data_dir) or (None, 0)
         if free is not None and free < _LITTLE_SPACE * all_of:
             problems.append("⚠️ **The disk** is almost full: what is trained can't be saved then.")
         if limit and used > 0.9 * limit:
@@ -195,7 +192,7 @@ class General(commands.Cog):
         held = f"{size(used)}" + (f" of {size(limit)}" if limit else "") if used else "answers"
         for name, value in (
             *((does, _workers(machines[queue])) for queue, does in _KINDS),
-            ("Discord", f"{self._away() or 'not heard of yet'}\n{count(len(self.bot.guilds), 'server')}"),
+            ("Discord", f"{self._away() or 'not heard of yet'}\n{count(len(self.core.bot.guilds), 'server')}"),
             ("Trainings", trainings(snapshot)),
             ("Texts", self._pace()),
             ("Redis", f"✅ {held}"),
@@ -209,13 +206,13 @@ class General(commands.Cog):
 
     async def _machines(self, queue: str) -> Counter[str]:
         """Count the running workers by what they run on."""
-        alive = await redis_call(presence.alive_async(self.connection, queue))
-        info = await redis_call(self.connection.hgetall(keys.worker_info(queue)))
+        alive = await redis_call(presence.alive_async(self.core.redis, queue))
+        info = await redis_call(self.core.redis.hgetall(keys.worker_info(queue)))
         return Counter(sorted(info.get(name.encode(), b"").decode() or "a machine" for name in alive))
 
     def _away(self) -> str | None:
         """None until the first heartbeat is answered."""
-        latency = self.bot.latency
+        latency = self.core.bot.latency
         return None if math.isnan(latency) else f"{latency * 1000:.0f} ms away"
 
     def _pace(self) -> str:
@@ -224,7 +221,7 @@ class General(commands.Cog):
             lately = "none in the last ten minutes"
         else:
             lately = f"{a_minute:.1f} a minute\n{median_s:.2f} s in the median"
-        return lately + (f"\n{self.admission.waiting} in line" if self.admission.waiting else "")
+        return lately + (f"\n{self.core.admission.waiting} in line" if self.core.admission.waiting else "")
 
 
 def _workers(machines: Counter[str]) -> str:

@@ -18,14 +18,9 @@ async def setup(core: Core, *, registry: Registry) -> ServerSettings:
     metrics.TEXTS_WAITING.set_function(lambda: core.admission.waiting)
     pages = Help(bot=core.bot, servers=core.servers)
     general = General(
-        bot=core.bot,
-        settings=core.settings,
-        connection=core.redis,
-        servers=core.servers,
+        core=core,
         pages=pages,
         answers=metrics.RecentAnswers(),
-        snapshots=core.snapshots,
-        admission=core.admission,
         send_commands=functools.partial(gateway.sync, core.bot.tree, core.redis),
     )
     panel = ServerSettings(

@@ -21,16 +21,15 @@ from bot.channels.member_data import MemberDataService
 from bot.channels.sources import Room, Sources, can_read, require_readable
 from bot.channels.withdrawals import Withdrawal, Withdrawals
 from bot.components import GUILD, USER, Components, Press
+from bot.core import Core
 from bot.options.autocomplete import choices
 from bot.responder import NOT_SENT, SENT, answer_privately, note_sent, tell_privately, write_to
 from bot.servers import access
-from bot.servers.access import Access, What, member_in
-from bot.servers.settings import GuildSettingsStore
+from bot.servers.access import What, member_in
 from bot.types import Context, User, hybrid_command
 from bot.words import GREEN, GREY, as_typed, code
 from galvanic.errors import UserError
 from galvanic.units import count
-from shared.settings import Settings
 
 _ANSWER_WITHIN = timedelta(hours=24)
 """A question can be answered for so long: the terms may be others later."""
@@ -52,10 +51,7 @@ class Privacy(commands.Cog):
     Any of them raises `redis.RedisError` while Redis cannot be reached, discord.HTTPException: Discord is in trouble.
     """
 
-    client: discord.Client
-    settings: Settings
-    servers: GuildSettingsStore
-    access: Access
+    core: Core
     consents: ConsentStore
     sources: Sources
     withdrawals: Withdrawals
@@ -97,7 +93,7 @@ class Privacy(commands.Cog):
         user, terms = press.interaction.user, await self._terms(press)
         asked = _asked_at(press, f"To agree, {_OPTIN_AGAIN}.")
         self.sources.require_on()
-        guild = self.client.get_guild(int(press["guild"]))
+        guild = self.core.bot.get_guild(int(press["guild"]))
         if guild is None or await member_in(guild, user) is None:
             raise UserError(
                 "You aren't a member of that server, or I'm no longer there.", "Opt in on a server where we both are."
@@ -168,12 +164,12 @@ class Privacy(commands.Cog):
         user, terms = press.interaction.user, await self._terms(press)
         _asked_at(press, f"Ask again: `{terms.prefix}forget-me`.")
         guild_id = int(press["guild"])
-        guild = self.client.get_guild(guild_id)
+        guild = self.core.bot.get_guild(guild_id)
         if guild_id and guild is None:
             raise UserError("I'm not in that server any more.", f"`{terms.prefix}forget-me` here is about all servers.")
         servers = await self._servers("forget", guild, user, press.interaction.id, to_refuse=True)
         taken = await self._withdraw(servers, user, "forget-me")
-        self.client.dispatch("forgotten", user.id)
+        self.core.bot.dispatch("forgotten", user.id)
         requests = await self.member_data.forget_requests(user.id, servers)
         log.info("member_forgotten", user_id=user.id, guilds=len(servers), requests=requests)
         done = embeds.forgotten(taken, requests, terms)
@@ -224,7 +220,7 @@ class Privacy(commands.Cog):
     async def export_data(self, ctx: Context) -> None:
         """Get all that I store about you, in all servers, as a JSON file that only you see."""
         await ctx.defer(ephemeral=True)
-        async with self.access.start_cooldown("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=_request(ctx)):
+        async with self.core.access.start_cooldown("data", 0, ctx.author.id, _EXPORT_EVERY_S, request=_request(ctx)):
             files, left_out = await export(self.member_data, ctx.author)
             content = "This is all that I store about you. Not in it:\n" + "\n".join(f"- {one}" for one in left_out)
             if len(files) > 1:
@@ -257,7 +253,7 @@ class Privacy(commands.Cog):
         access.require_admin(ctx.author)
         assert isinstance(ctx.author, discord.Member)
         guild = ctx.author.guild
-        terms = Terms(self.settings, await self.servers.prefix(guild.id))
+        terms = Terms(self.core.settings, await self.core.servers.prefix(guild.id))
         allowed = await self.consents.allowed(guild.id)
         if channel is None:
             agreed = len((await self.consents.of(guild.id)).agreed)
@@ -314,7 +310,7 @@ class Privacy(commands.Cog):
     async def _terms(self, where: Context | Press) -> Terms:
         """Return the terms, with the prefix of where a private answer is read: the channel, or direct messages."""
         guild_id = where.interaction.guild_id if where.interaction is not None else None
-        return Terms(self.settings, await self.servers.prefix(guild_id))
+        return Terms(self.core.settings, await self.core.servers.prefix(guild_id))
 
     async def _servers(
         self, what: What, guild: discord.Guild | None, user: User, request: int, *, to_refuse: bool = False
@@ -325,11 +321,11 @@ class Privacy(commands.Cog):
         """
         if guild is not None:
             return [guild.id]
-        async with self.access.start_cooldown(what, 0, user.id, EVERYWHERE_EVERY_S, request=request):
+        async with self.core.access.start_cooldown(what, 0, user.id, EVERYWHERE_EVERY_S, request=request):
             return await self.member_data.servers_of(user, to_refuse=to_refuse)
 
     def _name_of(self, guild_id: int) -> str:
-        guild = self.client.get_guild(guild_id)
+        guild = self.core.bot.get_guild(guild_id)
         return guild.name if guild is not None else f"Server {guild_id}"
 
 

@@ -31,7 +31,7 @@ async def export(member_data: MemberDataService, user: User) -> tuple[list[disco
 
     Raises redis.RedisError: Redis cannot be reached; discord.HTTPException: Discord is in trouble.
     """
-    settings = member_data.settings
+    settings = member_data.core.settings
     left_out = [
         "My answers to your requests: they stand in the channels where I posted them.",
         "Words that somebody else gave me, where you asked for more of their text or went on talking with me.",

@@ -37,49 +37,19 @@ async def setup(core: Core, *, models: Models) -> Channels:
     registry, looks = models.registry, Chores("looks")
     consents = ConsentStore(core.settings, core.redis)
     withdrawals = Withdrawals(
-        client=core.bot,
-        consents=consents,
-        notes=registry.notes,
-        registry=registry,
-        jobs=core.jobs,
-        snapshots=core.snapshots,
-        removal=models.removal,
-        chores=core.chores,
+        core=core, consents=consents, notes=registry.notes, registry=registry, removal=models.removal
     )
-    member_data = MemberDataService(
-        client=core.bot,
-        settings=core.settings,
-        redis=core.redis,
-        consents=consents,
-        registry=registry,
-        snapshots=core.snapshots,
-        chores=core.chores,
-    )
-    sources = Sources(
-        settings=core.settings, client=core.bot, servers=core.servers, consents=consents, audience=models.audience
-    )
+    member_data = MemberDataService(core=core, consents=consents, registry=registry)
+    sources = Sources(core=core, consents=consents, audience=models.audience)
     readings = ChannelReadings(
-        client=core.bot,
-        settings=core.settings,
+        core=core,
         consents=consents,
-        servers=core.servers,
         sources=sources,
         pages=PageStore(core.redis),
         notes=registry.notes,
         withdrawals=withdrawals,
-        jobs=core.jobs,
-        snapshots=core.snapshots,
     )
-    privacy = Privacy(
-        client=core.bot,
-        settings=core.settings,
-        servers=core.servers,
-        access=core.access,
-        consents=consents,
-        sources=sources,
-        withdrawals=withdrawals,
-        member_data=member_data,
-    )
+    privacy = Privacy(core=core, consents=consents, sources=sources, withdrawals=withdrawals, member_data=member_data)
     watch = Watch(
         client=core.bot,
         consents=consents,

@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from typing import cast
 
 import discord
-import redis.asyncio
 import structlog
 
-from bot.background import DISCORD_ERRORS, Chores, redis_call
+from bot.background import DISCORD_ERRORS, redis_call
 from bot.channels.consent import AllowedChannel, ConsentAnswer, ConsentStore
 from bot.channels.sources import can_read
+from bot.core import Core
 from bot.jobs.decoding import job_from
-from bot.jobs.snapshot import Snapshots
 from bot.models.registry import Registry
 from bot.servers.access import member_in
 from bot.types import User
 from shared import keys
 from shared.jobs import LOSS_FILE, MODEL_FILE, SURPRISE_FILE, Job, TrainJob, people_of
 from shared.models import ModelRecord
-from shared.settings import Settings
 
 ANSWERED_AFTER_S = 10.0
 """Seconds until the next look whether a request is answered."""
@@ -76,13 +74,9 @@ class MemberData:
 class MemberDataService:
     """Finds what is stored of people. Any method raises `redis.RedisError` while Redis cannot be reached."""
 
-    client: discord.Client
-    settings: Settings
-    redis: redis.asyncio.Redis
+    core: Core
     consents: ConsentStore
     registry: Registry
-    snapshots: Snapshots
-    chores: Chores
 
     async def servers_of(self, user: User, *, to_refuse: bool = False) -> list[int]:
         """Return the servers where something is stored of a person, or where their messages count.
@@ -93,22 +87,22 @@ class MemberDataService:
         """
         found = set(await self.consents.guilds_of(user.id))
         found |= {note.guild_id for note in await self.registry.notes.with_member(user.id)}
-        guilds = list(self.client.guilds)
+        guilds = list(self.core.bot.guilds)
         for guild in guilds:
             owners = {
                 *(model.owner_id for model in await self.registry.all(guild.id)),
                 *(allowed.by for allowed in (await self.consents.allowed(guild.id)).values()),
             }
-            if user.id in owners or await redis_call(self.redis.hexists(keys.quiz_scores(guild.id), str(user.id))):
+            if user.id in owners or await redis_call(self.core.redis.hexists(keys.quiz_scores(guild.id), str(user.id))):
                 found.add(guild.id)
         found |= {job.place.guild_id async for job in self.requests_of(user.id)}
-        if to_refuse or self.settings.channel_training == "opt-out":
+        if to_refuse or self.core.settings.channel_training == "opt-out":
             found |= await _shared_servers(user, [guild for guild in guilds if guild.id not in found])
         return sorted(found)
 
     async def in_server(self, guild_id: int, user: User) -> MemberData:
         """Return what is stored of a person in a server. Raises discord.HTTPException: Discord is in trouble."""
-        guild = self.client.get_guild(guild_id)
+        guild = self.core.bot.get_guild(guild_id)
         member = await member_in(guild, user) if guild is not None else None
 
         def readable(channel_id: int) -> bool:
@@ -116,7 +110,7 @@ class MemberDataService:
 
         models = await self.registry.all(guild_id)
         allowances = await self.consents.allowed(guild_id)
-        quiz = await redis_call(self.redis.hget(keys.quiz_scores(guild_id), str(user.id)))
+        quiz = await redis_call(self.core.redis.hget(keys.quiz_scores(guild_id), str(user.id)))
         return MemberData(
             guild_id=guild_id,
             name=guild.name if guild is not None else None,
@@ -130,7 +124,7 @@ class MemberDataService:
         )
 
     async def _trainings(self, user_id: int) -> list[TrainJob]:
-        trainings = (await self.snapshots.look(now=True)).trainings
+        trainings = (await self.core.snapshots.look(now=True)).trainings
         return [training.job for training in trainings if training.job.place.user_id == user_id]
 
     async def _learned(self, guild_id: int, user_id: int, models: list[ModelRecord]) -> tuple[LearnedModel, ...]:
@@ -154,10 +148,10 @@ class MemberDataService:
         Trainings stay, for their models need them; but not those of their own words alone, whose samples are theirs.
         """
         running = {job.job_id for job in await self._trainings(user_id)}
-        for channel_id in await redis_call(self.redis.zrange(keys.QUIZZES, 0, -1)):
-            await redis_call(self.redis.hdel(keys.quiz(channel_id.decode()), f"g:{user_id}"))
+        for channel_id in await redis_call(self.core.redis.zrange(keys.QUIZZES, 0, -1)):
+            await redis_call(self.core.redis.hdel(keys.quiz(channel_id.decode()), f"g:{user_id}"))
         for guild_id in guild_ids:
-            await redis_call(self.redis.hdel(keys.quiz_scores(guild_id), str(user_id)))
+            await redis_call(self.core.redis.hdel(keys.quiz_scores(guild_id), str(user_id)))
         theirs = [
             job.job_id
             async for job in self.requests_of(user_id)
@@ -171,35 +165,35 @@ class MemberDataService:
 
     def forget_soon(self, job_id: str) -> None:
         """Delete a request, and its answer, once Redis can be reached and the answer is shown."""
-        self.chores.add(self._forget_request, job_id)
+        self.core.chores.add(self._forget_request, job_id)
 
     async def _forget_request(self, job_id: str) -> None:
         """Delete a request, or, if that is being answered now, once it is."""
-        if await redis_call(self.redis.sismember(keys.OUTBOX, job_id)):
-            await redis_call(self.redis.sadd(keys.FORGOTTEN, job_id))
-            self.chores.add(self._forget_request, job_id, after_s=ANSWERED_AFTER_S)
+        if await redis_call(self.core.redis.sismember(keys.OUTBOX, job_id)):
+            await redis_call(self.core.redis.sadd(keys.FORGOTTEN, job_id))
+            self.core.chores.add(self._forget_request, job_id, after_s=ANSWERED_AFTER_S)
             return
-        job = job_from(job_id, await redis_call(self.redis.get(keys.asked(job_id))))
+        job = job_from(job_id, await redis_call(self.core.redis.get(keys.asked(job_id))))
         for user_id in people_of(job) if job is not None else ():
-            await redis_call(self.redis.zrem(keys.requests(user_id), job_id))
+            await redis_call(self.core.redis.zrem(keys.requests(user_id), job_id))
         files = [keys.artifact(job_id, name) for name in _FILES]
         own = [key(job_id) for key in (keys.job, keys.asked, keys.job_events, keys.job_control)]
-        await redis_call(self.redis.delete(*own, *files))
-        await redis_call(self.redis.srem(keys.FORGOTTEN, job_id))
+        await redis_call(self.core.redis.delete(*own, *files))
+        await redis_call(self.core.redis.srem(keys.FORGOTTEN, job_id))
 
     async def resume(self) -> None:
         """Go on with requests that were being answered when an earlier run of the bot ended."""
-        for job_id in cast(set[bytes], await redis_call(self.redis.smembers(keys.FORGOTTEN))):
-            self.chores.add(self._forget_request, job_id.decode())
+        for job_id in cast(set[bytes], await redis_call(self.core.redis.smembers(keys.FORGOTTEN))):
+            self.core.chores.add(self._forget_request, job_id.decode())
 
     async def requests_of(self, user_id: int) -> AsyncIterator[Job]:
         """Yield the jobs that a person asked for, or that have their words, but for damaged ones."""
-        ids = [member.decode() for member in await redis_call(self.redis.zrange(keys.requests(user_id), 0, -1))]
+        ids = [member.decode() for member in await redis_call(self.core.redis.zrange(keys.requests(user_id), 0, -1))]
         for part in discord.utils.as_chunks(ids, _KEYS_AT_ONCE):
-            stored = await redis_call(self.redis.mget([keys.asked(job_id) for job_id in part]))
+            stored = await redis_call(self.core.redis.mget([keys.asked(job_id) for job_id in part]))
             jobs = dict(zip(part, stored, strict=True))
             if gone := [job_id for job_id, data in jobs.items() if data is None]:
-                await redis_call(self.redis.zrem(keys.requests(user_id), *gone))
+                await redis_call(self.core.redis.zrem(keys.requests(user_id), *gone))
             for job_id, data in jobs.items():
                 if (job := job_from(job_id, data)) is not None:
                     yield job

@@ -27,11 +27,10 @@ from bot.channels.pages import PagesMoved, PageStore, ReadText, read_text, with_
 from bot.channels.reader import Reader
 from bot.channels.sources import ServerAway, Source, Sources, room_of
 from bot.channels.withdrawals import Withdrawals
+from bot.core import Core
 from bot.errors import explain, is_gone
-from bot.jobs.client import ChannelText, JobClient
-from bot.jobs.snapshot import Snapshots
+from bot.jobs.client import ChannelText
 from bot.models.readings import ReadingNote, ReadingNotes
-from bot.servers.settings import GuildSettingsStore
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.reading import slugify
@@ -40,7 +39,6 @@ from shared.corpora import LEAST_CHARS, pack, size_limit
 from shared.events import Failed
 from shared.jobs import ChannelReading, TrainJob
 from shared.models import ModelRecord
-from shared.settings import Settings
 
 RETRY_S = 5.0
 """The pause while Discord or Redis is in trouble."""
@@ -79,16 +77,12 @@ class ReadingPlan:
 class ChannelReadings(Service):
     """All readings of this bot: one at a time in each server."""
 
-    client: discord.Client
-    settings: Settings
+    core: Core
     consents: ConsentStore
-    servers: GuildSettingsStore
     sources: Sources
     pages: PageStore
     notes: ReadingNotes
     withdrawals: Withdrawals
-    jobs: JobClient
-    snapshots: Snapshots
     _entering: dict[str, int] = field(init=False, default_factory=dict)
     """Trainings that are just being entered: server by job."""
     _running: dict[str, str] = field(init=False, default_factory=dict)
@@ -120,7 +114,7 @@ class ChannelReadings(Service):
 
         Raises UserError.
         """
-        trainings = (await self.snapshots.look(now=True)).trainings
+        trainings = (await self.core.snapshots.look(now=True)).trainings
         others = [one.job for one in trainings if one.job.is_unread and one.job.place.guild_id == guild_id]
         entering = [entered for entered, guild in self._entering.items() if guild == guild_id]
         if not others and job_id in entering[:1]:
@@ -150,7 +144,7 @@ class ChannelReadings(Service):
             source="channel",
             chars=0,
             sha256="",
-            licence=_LICENCES.get(self.settings.channel_training, ""),
+            licence=_LICENCES.get(self.core.settings.channel_training, ""),
             hard_wrapped=False,
             reading=reading.reading_id,
         )
@@ -162,14 +156,14 @@ class ChannelReadings(Service):
             return None
         state = await self.pages.state(job.reading.reading_id)
         return embeds.reading(
-            job, job.reading, state, self.settings.channel_training, self._running.get(job.job_id, "")
+            job, job.reading, state, self.core.settings.channel_training, self._running.get(job.job_id, "")
         )
 
     # ------------------------------------------------------------------ working
 
     async def _look(self) -> None:
         """Go on with readings that no task works on."""
-        for one in (await self.snapshots.look(now=True)).trainings:
+        for one in (await self.core.snapshots.look(now=True)).trainings:
             job_id = one.job.job_id
             if one.job.is_unread and job_id not in self._entering and job_id not in self._running:
                 self._begin(job_id)
@@ -191,7 +185,7 @@ class ChannelReadings(Service):
                     passes = is_transient(error) or isinstance(error, ServerAway | PagesMoved | RedisError)
                     if problem is None and not passes:
                         gone = UserError("The channel is gone.", "Name another one.")
-                        problem = gone if is_gone(error) else explain(error, "reading", self.settings)
+                        problem = gone if is_gone(error) else explain(error, "reading", self.core.settings)
                         continue
                     # Redis may also refuse to write for a while: it has no room, or was only just made a primary.
                     log.warning("reading_interrupted", error=type(error).__name__)
@@ -204,26 +198,26 @@ class ChannelReadings(Service):
 
         Raises UserError: it may no longer be read, or there is too little; Exception: the trouble that interrupted it.
         """
-        job = await self.jobs.unread(job_id)
+        job = await self.core.jobs.unread(job_id)
         if job is None or job.reading is None:
             return
         reading, guild_id = job.reading, job.place.guild_id
         reader = Reader(
-            client=self.client,
+            client=self.core.bot,
             pages=self.pages,
             consents=self.consents,
-            servers=self.servers,
+            servers=self.core.servers,
             guild_id=guild_id,
             reading=reading,
             state=await self.pages.state(reading.reading_id),
-            most_bytes=size_limit(self.settings),
+            most_bytes=size_limit(self.core.settings),
         )
         while job is not None and not reader.state.done:
             await self.sources.require_still(guild_id, reading.channel_id, job.place)
             await reader.page()
             self._running[job_id] = ""
             await asyncio.sleep(0)  # calls that answer at once give the event loop no turn
-            job = await self.jobs.unread(job_id)
+            job = await self.core.jobs.unread(job_id)
         if job is not None and reader.left:
             await self.withdrawals.withdraw(guild_id, reader.left, why="left")
         if job is None or not await self._hand_over(job, reading, left_out=reader.state.left_out > 0):  # cancelled
@@ -253,14 +247,14 @@ class ChannelReadings(Service):
             title = job.corpus.title + (" (its newest part)" if left_out else "")
             return ChannelText(with_text(job, found.text, title=title), packed, found.authors, queue)
 
-        if not await self.jobs.text_read(job, prepare):
+        if not await self.core.jobs.text_read(job, prepare):
             return False
         log.info("reading_done", left_out=left_out)
         return True
 
     async def _too_short(self, job: TrainJob, reading: ChannelReading, found: ReadText) -> UserError:
-        mode = self.settings.channel_training
-        prefix = await self.servers.prefix(job.place.guild_id)
+        mode = self.core.settings.channel_training
+        prefix = await self.core.servers.prefix(job.place.guild_id)
         after = discord.utils.format_dt(discord.utils.snowflake_time(reading.after)) if reading.after else ""
         remedy = f"Members agree with `{prefix}optin`; `{prefix}privacy` tells them what that means."
         if reading.after or reading.author_id or mode == "opt-out":
@@ -274,10 +268,10 @@ class ChannelReadings(Service):
 
     async def _fail(self, job_id: str, problem: UserError) -> None:
         """Keep nothing of it but why."""
-        job = await self.jobs.unread(job_id)
+        job = await self.core.jobs.unread(job_id)
         remedy = f"{problem.remedy}\nNothing of it was kept.".strip()
         if job is not None:
-            await self.jobs.give_up(job, Failed(problem=problem.problem, remedy=remedy), "failed")
+            await self.core.jobs.give_up(job, Failed(problem=problem.problem, remedy=remedy), "failed")
             if job.reading is not None:
                 await self.notes.forget(job.reading.reading_id)
         log.info("reading_failed")

@@ -12,14 +12,13 @@ from discord import app_commands
 from bot import intents
 from bot.background import is_transient
 from bot.channels.consent import ConsentStore
+from bot.core import Core
 from bot.models.audience import Audience
 from bot.options.autocomplete import choices
 from bot.servers.access import Actor, lacking
-from bot.servers.settings import GuildSettingsStore
 from bot.words import as_typed
 from galvanic.errors import UserError
 from shared.jobs import Place
-from shared.settings import Settings
 
 Room = discord.TextChannel | discord.ForumChannel
 Source = Room | discord.Thread
@@ -38,21 +37,19 @@ class ServerAway(Exception):
 class Sources:
     """Finds channels to learn from, and refuses those that may not be, with `UserError`."""
 
-    settings: Settings
-    client: discord.Client
-    servers: GuildSettingsStore
+    core: Core
     consents: ConsentStore
     audience: Audience
 
     def require_on(self) -> None:
         """Raises UserError: the operator, or Discord, does not let the bot learn from channels at all."""
-        if self.settings.channel_training == "off":
+        if self.core.settings.channel_training == "off":
             raise UserError(
                 "Learning from channels is turned off.",
                 "It needs Discord's permission and the members' consent: the bot's operator can turn it on with "
                 "`CHANNEL_TRAINING=opt-in`, after reading docs/privacy.md. Texts and attached files work as always.",
             )
-        if not self.client.intents.message_content:
+        if not self.core.bot.intents.message_content:
             raise UserError("I can't learn from channels: Discord doesn't let me read messages.", intents.REMEDY)
 
     async def find(self, who: Actor, typed: str, *, own: bool = False) -> Source:
@@ -76,7 +73,7 @@ class Sources:
             )
         await self.require_allowed(channel)
         consents = await self.consents.of(channel.guild.id)
-        prefix = await self.servers.prefix(who.guild_id)
+        prefix = await self.core.servers.prefix(who.guild_id)
         if own and consents.refused([who.user.id]):
             raise UserError(
                 "You haven't agreed that I learn from your messages.",
@@ -107,7 +104,7 @@ class Sources:
         self.require_on()
         room = room_of(channel)
         if room.id not in await self.consents.allowed(channel.guild.id):
-            prefix = await self.servers.prefix(channel.guild.id)
+            prefix = await self.core.servers.prefix(channel.guild.id)
             raise UserError(
                 f"This server's admins haven't allowed me to learn from {room.mention}.",
                 # Not its name: a mention shows it only to those who see the channel.
@@ -117,7 +114,7 @@ class Sources:
 
     async def require_still(self, guild_id: int, channel_id: int, place: Place) -> None:
         """Raises UserError: the channel was forbidden since, or others can read its card in `place`; ServerAway."""
-        guild, room = self.client.get_guild(guild_id), self.client.get_channel(channel_id)
+        guild, room = self.core.bot.get_guild(guild_id), self.core.bot.get_channel(channel_id)
         if guild is None or guild.unavailable:  # after a start, nothing is known of its channels then
             raise ServerAway
         if not isinstance(room, Room):
@@ -135,7 +132,7 @@ class Sources:
     ) -> list[app_commands.Choice[str]]:
         """The names given, and what a person can have learned; that first after a `#`."""
         guild, found = interaction.guild, list[str | tuple[str, str]]()
-        if guild is not None and self.settings.channel_training != "off":
+        if guild is not None and self.core.settings.channel_training != "off":
             allowed = map(guild.get_channel, sorted(await self.consents.allowed(guild.id)))
             found = [
                 (f"#{channel.name}", channel.mention)
@@ -145,7 +142,7 @@ class Sources:
         return choices([*found, *names] if typed.startswith("#") else [*names, *found], typed)
 
     async def _named(self, who: Actor, typed: str) -> discord.abc.GuildChannel | discord.Thread | None:
-        guild = self.client.get_guild(who.guild_id)
+        guild = self.core.bot.get_guild(who.guild_id)
         if guild is None:
             return None
         mention = _MENTION.fullmatch(typed.strip())

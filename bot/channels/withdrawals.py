@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 import discord
 import structlog
 
-from bot.background import Chores
 from bot.channels.consent import ConsentStore
 from bot.channels.pages import with_text, without
-from bot.jobs.client import JobClient
-from bot.jobs.snapshot import Snapshots
+from bot.core import Core
 from bot.models.readings import ReadingNote, ReadingNotes
 from bot.models.registry import Registry
 from bot.models.removal import Removal
@@ -41,14 +39,11 @@ class Withdrawals:
     The event `words_withdrawn` tells that models may have to be made again.
     """
 
-    client: discord.Client
+    core: Core
     consents: ConsentStore
     notes: ReadingNotes
     registry: Registry
-    jobs: JobClient
-    snapshots: Snapshots
     removal: Removal
-    chores: Chores
     _tidying: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     """Held from reading a training's text until the text without some lines is in its place."""
 
@@ -66,10 +61,10 @@ class Withdrawals:
             notes |= {note.reading_id: note for note in await self.notes.with_member(user_id, guild_id)}
         for reading_id in notes:
             await self.notes.note_withdrawn(reading_id)
-            self.chores.add(self.tidy, reading_id)
+            self.core.chores.add(self.tidy, reading_id)
         log.info("members_withdrew", guild_id=guild_id, user_ids=sorted(user_ids), why=why, readings=len(notes))
         if notes:
-            self.client.dispatch("words_withdrawn")
+            self.core.bot.dispatch("words_withdrawn")
         models = await self.registry.all(guild_id) if notes else []
         concerned = [model for model in models if any(ref.reading_id in notes for ref in model.readings)]
         return Withdrawal(len(notes), tuple(concerned))
@@ -83,7 +78,7 @@ class Withdrawals:
             await self.withdraw(guild_id, [user_id], why="left")
 
     async def _is_reading(self, guild_id: int) -> bool:
-        trainings = (await self.snapshots.look(now=True)).trainings
+        trainings = (await self.core.snapshots.look(now=True)).trainings
         return any(one.job.is_unread and one.job.place.guild_id == guild_id for one in trainings)
 
     async def resume(self) -> None:
@@ -104,8 +99,8 @@ class Withdrawals:
         if not refused:
             return
         if await self.notes.note_withdrawn(reading_id):
-            self.client.dispatch("words_withdrawn")
-        for job in [training.job for training in (await self.snapshots.look(now=True)).trainings]:
+            self.core.bot.dispatch("words_withdrawn")
+        for job in [training.job for training in (await self.core.snapshots.look(now=True)).trainings]:
             if job.reading is not None and job.reading.reading_id == reading_id:
                 if await self._take_out(job, {members[user_id].number for user_id in refused}):
                     await self.notes.take_out(reading_id, refused)
@@ -122,7 +117,7 @@ class Withdrawals:
 
     async def _take_out(self, job: TrainJob, numbers: Collection[int]) -> bool:
         """Take lines out of a training's text; a worker that had begun begins anew. False: the training is over."""
-        if (found := await self.jobs.channel_text(job.job_id)) is None:
+        if (found := await self.core.jobs.channel_text(job.job_id)) is None:
             return False
         text, authors = await asyncio.to_thread(without, found[0], found[1], numbers)
         if len(text) < LEAST_CHARS:
@@ -130,9 +125,9 @@ class Withdrawals:
             await self._end(job, f"{left} {LEAST_CHARS:,} are needed.", "Words in it were withdrawn.")
             return False
         packed = await asyncio.to_thread(pack, text)
-        state = await self.jobs.replace_text(with_text(job, text), packed, authors)
+        state = await self.core.jobs.replace_text(with_text(job, text), packed, authors)
         log.info("words_taken_out", job_id=job.job_id, members=len(numbers), training=state)
         return state != "over"
 
     async def _end(self, job: TrainJob, problem: str, remedy: str) -> None:
-        await self.jobs.give_up(job, Failed(problem=problem, remedy=remedy), "failed")
+        await self.core.jobs.give_up(job, Failed(problem=problem, remedy=remedy), "failed")

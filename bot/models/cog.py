@@ -15,17 +15,15 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.components import MODEL, USER, Components, Press
-from bot.jobs.client import JobClient
+from bot.core import Core
 from bot.jobs.delivery import Delivery
 from bot.models import embeds, sharing
 from bot.models.registry import Registry
 from bot.models.removal import Removal
 from bot.models.transfer import Transfer
 from bot.options import autocomplete, checks, decoding
-from bot.requests import Requests
 from bot.responder import answer_privately, replying
-from bot.servers.access import Access, Actor, Viewer, guild_of, require_permissions, visible_channels
-from bot.servers.settings import GuildSettingsStore
+from bot.servers.access import Actor, Viewer, guild_of, require_permissions, visible_channels
 from bot.types import Context, Send, hybrid_command, hybrid_group
 from bot.words import GREY, as_typed, code, mention_instead
 from galvanic.errors import UserError
@@ -50,11 +48,7 @@ def _subcommand(
 class ModelCommands(commands.Cog):
     """Rights are asked at each command and each press."""
 
-    client: discord.Client
-    servers: GuildSettingsStore
-    access: Access
-    requests: Requests
-    jobs: JobClient
+    core: Core
     registry: Registry
     transfer: Transfer
     removal: Removal
@@ -75,19 +69,20 @@ class ModelCommands(commands.Cog):
             page = {"embed": discord.Embed(description=f"{error.problem}\n{error.remedy}", colour=GREY)}
         await ctx.send(**page)
         if private:
-            prefix = await self.servers.prefix(actor.guild_id)
+            prefix = await self.core.servers.prefix(actor.guild_id)
             await answer_privately(ctx, embed=embeds.private_list(private, actor.here, prefix))
 
     async def _pressed_page(self, press: Press) -> None:
         if press.actor.here[0] != int(press["channel"]):
-            prefix = await self.servers.prefix(press.actor.guild_id)
+            prefix = await self.core.servers.prefix(press.actor.guild_id)
             raise UserError("This list belongs to another channel.", f"`{prefix}models` lists this channel's.")
         await press.update(**await self._page(press.actor, int(press["page"])))
 
     async def _page(self, actor: Actor, page: int) -> dict[str, Any]:
         """One page of the models that everybody in a channel may use, to send or to edit a message to."""
         models, current = await self.registry.channel_models(Viewer(actor.guild_id, actor.here))
-        prefix, kept = await self.servers.prefix(actor.guild_id), (await self.servers.channel(actor.here)).keep
+        prefix = await self.core.servers.prefix(actor.guild_id)
+        kept = (await self.core.servers.channel(actor.here)).keep
         if not models:
             raise UserError(
                 "There is no model here yet.",
@@ -138,20 +133,20 @@ class ModelCommands(commands.Cog):
             model = await self.registry.choose(actor.viewer, name)
             return PictureJob(**actor.asks(PictureJob), model=model.ref)
 
-        await self.requests.command(ctx, build, may=None, cooldown="model")
+        await self.core.requests.command(ctx, build, may=None, cooldown="model")
 
     async def _post_info(self, send: Send, job: PictureJob, event: Pictured | Failed, **options: Any) -> None:
         """Show a model's card, even when no picture came. Raises UserError: it can't be used there by now."""
         place = job.place
         (model,) = await self.registry.require_may_use(place, [job.model.model_id])
         _, current = await self.registry.channel_models(Viewer(place.guild_id, place.channel_ids, place.user_id))
-        picture = await self.jobs.artifact(job.job_id, LOSS_FILE) if isinstance(event, Pictured) else None
+        picture = await self.core.jobs.artifact(job.job_id, LOSS_FILE) if isinstance(event, Pictured) else None
         missing = event.problem if isinstance(event, Failed) else "No worker drew one in time."
         embed = embeds.model_info(
             model,
             current=model == current,
-            kept=(await self.servers.channel(place.channel_ids)).keep,
-            prefix=await self.servers.prefix(place.guild_id),
+            kept=(await self.core.servers.channel(place.channel_ids)).keep,
+            prefix=await self.core.servers.prefix(place.guild_id),
             facts=event.facts if isinstance(event, Pictured) else (),
             no_picture=None if picture is not None else missing,
             gone_by=await self.registry.gone_by(model),
@@ -164,12 +159,12 @@ class ModelCommands(commands.Cog):
     async def _mistyped(self, ctx: Context, words: str) -> UserError:
         """Return an error that guesses what `model WORDS` meant."""
         actor = Actor.of(ctx)
-        prefix = await self.servers.prefix(actor.guild_id)
+        prefix = await self.core.servers.prefix(actor.guild_id)
         first, *rest = words.split()
         names = [command.name for command in self.model.commands]
         problem = f"`{prefix}model` has no {code(first)}."
         if near := difflib.get_close_matches(first.lower(), names, n=1, cutoff=0.6):
-            begin = mention_instead(prefix, self.client.user) or prefix
+            begin = mention_instead(prefix, self.core.bot.user) or prefix
             meant = " ".join([f"{begin}model", near[0], *rest])
             return UserError(problem, f"Did you mean {code(meant, 80)}?")
         if first.lower() in {model.name for model in await self.registry.usable(actor.viewer)}:
@@ -196,9 +191,9 @@ class ModelCommands(commands.Cog):
         await press.send(f"<@{actor.user.id}> made `{model.name}` this channel's model.")
 
     async def _use(self, actor: Actor, model: ModelRecord, *, keep: bool) -> None:
-        await self.access.require("generate", actor)
+        await self.core.access.require("generate", actor)
         if not await self.registry.among(Viewer(actor.guild_id, actor.here), [model]):
-            prefix = await self.servers.prefix(actor.guild_id)
+            prefix = await self.core.servers.prefix(actor.guild_id)
             share = as_typed(prefix, "model share", "name", model.name, "where", "#CHANNEL")
             raise UserError(
                 f"`{model.name}` is for you alone, and a channel's model is for everybody there.",
@@ -221,18 +216,18 @@ class ModelCommands(commands.Cog):
         """
         await ctx.defer()
         actor = Actor.of(ctx)
-        prefix = await self.servers.prefix(actor.guild_id)
+        prefix = await self.core.servers.prefix(actor.guild_id)
         cooler, usual_again = (
             as_typed(prefix, "model temperature", "value", example) for example in ("0.5", "default")
         )
         if value is not None:
-            await self.access.require("generate", actor)
+            await self.core.access.require("generate", actor)
             remedy = f"Use a number from 0 to {checks.HOTTEST:g}, as in `{cooler}`, or `default`."
             usual = value.strip().lower() in ("default", "usual", "reset")
-            await self.servers.choose(
+            await self.core.servers.choose(
                 actor.here[0], "temperature", None if usual else checks.temperature(value, remedy)
             )
-        chosen = (await self.servers.channel(actor.here)).temperature
+        chosen = (await self.core.servers.channel(actor.here)).temperature
         other = f"`{cooler}` would make them more predictable, 1 more surprising."
         if chosen is not None:
             other = f"`{usual_again}` goes back to each model's own."
@@ -267,14 +262,14 @@ class ModelCommands(commands.Cog):
 
     async def _ask_to_delete(self, actor: Actor, model: ModelRecord, send: Send, **options: Any) -> None:
         sharing.require_owner(model, actor, "delete it")
-        embed = embeds.delete_question(model, actor.user.id, await self.servers.prefix(actor.guild_id))
+        embed = embeds.delete_question(model, actor.user.id, await self.core.servers.prefix(actor.guild_id))
         await send(embed=embed, view=embeds.question_buttons(model.model_id, actor.user.id), **options)
 
     async def _pressed_yes(self, press: Press) -> None:
         message = press.interaction.message
         if message is not None and discord.utils.utcnow() - message.created_at > ANSWER_WITHIN:
             await press.update(view=None)
-            prefix = await self.servers.prefix(press.interaction.guild_id)
+            prefix = await self.core.servers.prefix(press.interaction.guild_id)
             raise UserError(
                 "This question is older than 15 minutes, so nothing was deleted.",
                 f"Ask again: `{as_typed(prefix, 'model delete', 'name', 'NAME')}`.",
@@ -304,8 +299,8 @@ class ModelCommands(commands.Cog):
         """
         require_permissions(ctx)
         actor, model = await self._named(ctx, name)
-        shared, to = await sharing.share(self.registry, guild_of(self.client, actor), actor, model, where)
-        prefix = await self.servers.prefix(actor.guild_id)
+        shared, to = await sharing.share(self.registry, guild_of(self.core.bot, actor), actor, model, where)
+        prefix = await self.core.servers.prefix(actor.guild_id)
         place = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
         where = sharing.SERVER if to is None else f"#{to.name}"
         back = as_typed(prefix, "model unshare", "name", shared.name, "where", where)
@@ -317,7 +312,7 @@ class ModelCommands(commands.Cog):
         """Stop sharing a model with a channel, with the whole `server`, or with everyone."""
         require_permissions(ctx)
         actor, model = await self._named(ctx, name)
-        shared = await sharing.unshare(self.registry, guild_of(self.client, actor), actor, model, where)
+        shared = await sharing.unshare(self.registry, guild_of(self.core.bot, actor), actor, model, where)
         await ctx.send(embed=embeds.unshared(*shared))
 
     # ------------------------------------------------------------------ files
@@ -354,7 +349,7 @@ class ModelCommands(commands.Cog):
         actor = Actor.of(ctx)
         new_name = checks.model_name(name) if name is not None else None
         if file is None:
-            prefix = await self.servers.prefix(actor.guild_id)
+            prefix = await self.core.servers.prefix(actor.guild_id)
             raise UserError(
                 "There is no file to import.",
                 "Attach a `.safetensors` file to the command; "

@@ -24,26 +24,9 @@ class Models:
 async def setup(core: Core) -> Models:
     audience = Audience(client=core.bot, settings=core.settings)
     registry = Registry(connection=core.redis, settings=core.settings, servers=core.servers, audience=audience)
-    removal = Removal(client=core.bot, registry=registry, jobs=core.jobs, snapshots=core.snapshots)
-    transfer = Transfer(
-        client=core.bot,
-        settings=core.settings,
-        servers=core.servers,
-        access=core.access,
-        requests=core.requests,
-        jobs=core.jobs,
-        registry=registry,
-    )
-    commands = ModelCommands(
-        client=core.bot,
-        servers=core.servers,
-        access=core.access,
-        requests=core.requests,
-        jobs=core.jobs,
-        registry=registry,
-        transfer=transfer,
-        removal=removal,
-    )
+    removal = Removal(core=core, registry=registry)
+    transfer = Transfer(core=core, registry=registry)
+    commands = ModelCommands(core=core, registry=registry, transfer=transfer, removal=removal)
     transfer.register(core.components, core.delivery)
     commands.register(core.components, core.delivery)
     await core.add(commands)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.jobs.client import JobClient
-from bot.jobs.snapshot import Snapshots, cancel_trainings
+from bot.core import Core
+from bot.jobs.snapshot import cancel_trainings
 from bot.models.registry import Registry
 from bot.servers.access import was_deleted
 from shared.jobs import ReadingRef
@@ -19,10 +19,8 @@ from shared.models import ModelRecord
 class Removal:
     """Its methods raise errors of Redis, and those of Discord that pass: they are called again until all is done."""
 
-    client: discord.Client
+    core: Core
     registry: Registry
-    jobs: JobClient
-    snapshots: Snapshots
 
     async def forget_channel(self, guild_id: int, channel_id: int) -> None:
         """Delete the models that nobody can use any more because their channel, or their thread, was deleted.
@@ -33,15 +31,15 @@ class Removal:
         await self.registry.forget_channel(channel_id)
         read = {note.reading_id for note in await self.registry.notes.all(guild_id) if note.source_id == channel_id}
         await self.forget_words(guild_id, lambda ref: ref.channel_id == channel_id or ref.reading_id in read)
-        if (guild := self.client.get_guild(guild_id)) is not None:
+        if (guild := self.core.bot.get_guild(guild_id)) is not None:
             await self._forget_lost(guild, channel_id)
 
     async def delete(self, model: ModelRecord) -> bool:
         """Delete a model for good, with what is being made, or waits, to take its place. False: it was gone already."""
         removed = await self.registry.remove(model)
-        for training in (await self.snapshots.look(now=True)).trainings:
+        for training in (await self.core.snapshots.look(now=True)).trainings:
             if training.job.replaces == model.model_id:
-                await self.jobs.cancel(training.job.job_id)
+                await self.core.jobs.cancel(training.job.job_id)
         for other in await self.registry.all(model.guild_id):
             if other.replaces == model.model_id:
                 await self.registry.remove(other)
@@ -49,7 +47,7 @@ class Removal:
 
     async def forget_words(self, guild_id: int, concerns: Callable[[ReadingRef], bool] = lambda _: True) -> int:
         """Cancel the trainings on some readings of a server, and delete the models that learned any; how many."""
-        await cancel_trainings(self.snapshots, self.jobs, guild_id, concerns)
+        await cancel_trainings(self.core.snapshots, self.core.jobs, guild_id, concerns)
         models = [model for model in await self.registry.all(guild_id) if any(map(concerns, model.readings))]
         for model in models:
             await self.registry.remove(model)
@@ -57,7 +55,7 @@ class Removal:
 
     async def forget_lost_channels(self) -> None:
         """Do as `forget_channel` for what was deleted while the bot was away."""
-        for guild in self.client.guilds:
+        for guild in self.core.bot.guilds:
             await self._forget_lost(guild)
 
     async def _forget_lost(self, guild: discord.Guild, deleted: int | None = None) -> None:
@@ -65,7 +63,9 @@ class Removal:
         existing = {channel.id for channel in (*guild.channels, *guild.threads)} - {deleted}
 
         async def is_lost(channel_id: int) -> bool:
-            return channel_id not in existing and (channel_id == deleted or await was_deleted(self.client, channel_id))
+            return channel_id not in existing and (
+                channel_id == deleted or await was_deleted(self.core.bot, channel_id)
+            )
 
         # In an outage of Discord's nothing is known.
         models = await self.registry.all(guild.id) if existing and not guild.unavailable else []

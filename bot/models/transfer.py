@@ -10,16 +10,14 @@ from typing import Any
 import discord
 
 from bot.components import MODEL, Components, Press
-from bot.jobs.client import JobClient
+from bot.core import Core
 from bot.jobs.delivery import Delivery
 from bot.models import embeds
 from bot.models.registry import MOST_OWN, Registry
 from bot.models.sharing import require_owner
 from bot.options import decoding
-from bot.requests import Requests
 from bot.responder import write_to
-from bot.servers.access import Access, Actor, Viewer, guild_of, is_admin
-from bot.servers.settings import GuildSettingsStore
+from bot.servers.access import Actor, Viewer, guild_of, is_admin
 from bot.types import Context, Send
 from bot.words import as_typed, code
 from galvanic.errors import UserError
@@ -27,7 +25,6 @@ from galvanic.units import MEGABYTE
 from shared.events import Exported, Failed, Imported
 from shared.jobs import MODEL_FILE, ExportJob, ImportJob, Place
 from shared.models import ModelRecord, Ownership
-from shared.settings import Settings
 
 _LISTED = 10
 _SWITCHED_OFF = (
@@ -78,12 +75,7 @@ def require_export(model: ModelRecord, actor: Actor) -> None:
 
 @dataclass(eq=False, repr=False)
 class Transfer:
-    client: discord.Client
-    settings: Settings
-    servers: GuildSettingsStore
-    access: Access
-    requests: Requests
-    jobs: JobClient
+    core: Core
     registry: Registry
 
     async def export(self, ctx: Context, name: str | None) -> None:
@@ -94,18 +86,18 @@ class Transfer:
                 actor, await (self.registry.choose(actor.viewer, name) if name else self._only(actor))
             )
 
-        await self.requests.command(ctx, build, may=None, cooldown="model")
+        await self.core.requests.command(ctx, build, may=None, cooldown="model")
 
     async def _pressed_export(self, press: Press) -> None:
         async def build(actor: Actor) -> ExportJob:
             return self._export_job(actor, await self.registry.by_id(actor.viewer, press["model"]))
 
-        await self.requests.press(press, build, may=None, cooldown="model")
+        await self.core.requests.press(press, build, may=None, cooldown="model")
 
     def _export_job(self, actor: Actor, model: ModelRecord) -> ExportJob:
         """Everyone who reads the channel can take the file."""
         require_export(model, actor)
-        most = guild_of(self.client, actor).filesize_limit
+        most = guild_of(self.core.bot, actor).filesize_limit
         return ExportJob(**actor.asks(ExportJob), model=model.ref, most_bytes=most)
 
     async def _only(self, actor: Actor) -> ModelRecord:
@@ -120,7 +112,7 @@ class Transfer:
                 models.append(model)
         if len(models) == 1:
             return models[0]
-        prefix = await self.servers.prefix(actor.guild_id)
+        prefix = await self.core.servers.prefix(actor.guild_id)
         if not models:
             raise UserError(
                 "There is no model here that you may export.",
@@ -136,7 +128,7 @@ class Transfer:
     async def post_export(self, send: Send, job: ExportJob, event: Exported, **options: Any) -> None:
         """Post the file. Raises UserError if it can't be used there by now, or learned words that were withdrawn."""
         (model,) = await self.registry.require_may_use(job.place, [job.model.model_id])
-        data = await self.jobs.artifact(job.job_id, MODEL_FILE, job.most_bytes)
+        data = await self.core.jobs.artifact(job.job_id, MODEL_FILE, job.most_bytes)
         if data is None:
             raise UserError("The file has expired.", "Run the command again.")
         if await self.registry.is_withdrawn(model.readings):
@@ -144,7 +136,7 @@ class Transfer:
                 "Words that this model learned from were withdrawn in the meantime, so I don't hand it out any more.",
                 "It will be made again without them, or deleted; a new one can be exported.",
             )
-        prefix = await self.servers.prefix(job.place.guild_id)
+        prefix = await self.core.servers.prefix(job.place.guild_id)
         notice = embeds.exported(job.model.name, event.size, prefix, messages=bool(model.readings))
         await send(notice, file=discord.File(io.BytesIO(data), f"{job.model.name}.safetensors"), **options)
 
@@ -152,22 +144,22 @@ class Transfer:
         self, actor: Actor, file: discord.Attachment, name: str | None, send: Send, **options: Any
     ) -> None:
         """Have an exported model checked and entered, if this person may train here and it fits the server's quota."""
-        await self.access.require("train", actor)
-        most = self.settings.import_max_mb
+        await self.core.access.require("train", actor)
+        most = self.core.settings.import_max_mb
         if file.size > most * MEGABYTE:
             raise UserError(
                 f"That file is {file.size / MEGABYTE:,.1f} MB; I take model files up to {most:g} MB.",
                 "The bot's operator can raise `IMPORT_MAX_MB`.",
             )
-        room = int(MEGABYTE * self.servers.quotas(await self.servers.get(actor.guild_id)).disk_mb)
+        room = int(MEGABYTE * self.core.servers.quotas(await self.core.servers.get(actor.guild_id)).disk_mb)
 
         async def build(actor: Actor) -> ImportJob:
             return ImportJob(**actor.asks(ImportJob), file_name=file.filename, name=name, disk_bytes=room)
 
-        async with self.access.cooldown("train", actor):
+        async with self.core.access.cooldown("train", actor):
             files = {MODEL_FILE: await decoding.read_file(file)}
             begun = contextlib.nullcontext()
-            await self.requests.carry_out(actor, build, send, may=None, cooldown=begun, files=files, **options)
+            await self.core.requests.carry_out(actor, build, send, may=None, cooldown=begun, files=files, **options)
 
     async def post_import(self, send: Send, job: ImportJob, event: Imported, **options: Any) -> None:
         """Let an imported model be used, and post its card.
@@ -180,11 +172,11 @@ class Transfer:
         except UserError:
             await self.registry.remove(model)
             raise
-        prefix = await self.servers.prefix(place.guild_id)
-        current = await self.servers.channel([place.channel_id])
+        prefix = await self.core.servers.prefix(place.guild_id)
+        current = await self.core.servers.channel([place.channel_id])
         embed = embeds.imported(model, event.notes, prefix, current=current.model == model.model_id)
         if model.is_private:
-            await write_to(await self.client.fetch_user(place.user_id), embed=embed, nonce=job.job_id)
+            await write_to(await self.core.bot.fetch_user(place.user_id), embed=embed, nonce=job.job_id)
             await send(f"✅ Imported. `{prefix}models` shows it to <@{place.user_id}> alone.", **options)
             return
         await send(embed=embed, view=embeds.model_buttons(model.model_id, "write", "use"), **options)
@@ -205,7 +197,7 @@ class Transfer:
         checked = {"readings": readings, "checked": True, "author_id": author_id}
         viewer = Viewer(place.guild_id, place.channel_ids, place.user_id)
         if not await self.registry.among(viewer, [model.model_copy(update=checked)]):
-            raise UserError(*(_SWITCHED_OFF if self.settings.channel_training == "off" else _NOT_HERE))
+            raise UserError(*(_SWITCHED_OFF if self.core.settings.channel_training == "off" else _NOT_HERE))
 
         def change(record: ModelRecord) -> ModelRecord:
             return record if record.checked else record.model_copy(update=checked)

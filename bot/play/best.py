@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import discord
-import redis.asyncio
 
 from bot.background import redis_call
-from bot.jobs.client import JobClient
+from bot.core import Core
 from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.options.decoding import fetched, message_text
 from bot.play.embeds import Favourite
 from bot.servers.access import Actor, Viewer
-from bot.servers.settings import GuildSettingsStore
 from bot.write.generate import Generating
 from shared import keys
 from shared.jobs import CompareJob, GenerateJob, Job
@@ -28,18 +26,15 @@ SHOWN, LOOKED_AT = 5, 20
 
 @dataclass(frozen=True)
 class Best:
-    client: discord.Client
-    servers: GuildSettingsStore
-    jobs: JobClient
+    core: Core
     registry: Registry
     generating: Generating
-    redis: redis.asyncio.Redis
     audience: Audience
 
     async def count(self, guild_id: int, member: str, by: int) -> None:
         """Note a reaction more (1) or less (-1) to `message:channel`."""
         key = keys.best(guild_id)
-        async with self.redis.pipeline(transaction=True) as pipe:
+        async with self.core.redis.pipeline(transaction=True) as pipe:
             if by < 0:
                 pipe.zadd(key, {member: by}, xx=True, incr=True)
                 pipe.zremrangebyscore(key, "-inf", 0)
@@ -52,13 +47,13 @@ class Best:
 
     async def _ranked(self, guild_id: int) -> list[tuple[int, str]]:
         """Reactions and `message:channel`, the most first; what is too old or too much is dropped."""
-        ranked = await redis_call(self.redis.zrevrange(keys.best(guild_id), 0, -1, withscores=True))
+        ranked = await redis_call(self.core.redis.zrevrange(keys.best(guild_id), 0, -1, withscores=True))
         oldest = discord.utils.time_snowflake(discord.utils.utcnow() - AGE)
         counted = [(int(number), member.decode()) for member, number in ranked]
         kept = [entry for entry in counted if int(entry[1].partition(":")[0]) >= oldest]
         kept = kept if len(kept) <= MOST else kept[:TRIMMED_TO]
         if gone := {member for _, member in counted} - {member for _, member in kept}:
-            await redis_call(self.redis.zrem(keys.best(guild_id), *gone))
+            await redis_call(self.core.redis.zrem(keys.best(guild_id), *gone))
         return kept
 
     async def favourites(self, actor: Actor) -> list[Favourite]:
@@ -72,22 +67,22 @@ class Best:
             if not self.audience.can_read(actor.guild_id, actor.here, {(actor.guild_id, channel_id)}):
                 continue
             looked += 1
-            channel = self.client.get_partial_messageable(channel_id, guild_id=actor.guild_id)
+            channel = self.core.bot.get_partial_messageable(channel_id, guild_id=actor.guild_id)
             message = await fetched(channel, message_id)
             # Of some that were removed Discord does not tell, as of all of an emoji.
             seen = sum(reaction.count - reaction.me for reaction in message.reactions) if message is not None else 0
             number = min(number, seen)
             if message is None or number <= 0 or (job_id := await self.generating.job_of(message)) is None:
-                await redis_call(self.redis.zrem(keys.best(actor.guild_id), member))
+                await redis_call(self.core.redis.zrem(keys.best(actor.guild_id), member))
             elif (names := await self._models(actor, job_id)) is not None:
-                blocked = await self.servers.blocklist(actor.guild_id)
+                blocked = await self.core.servers.blocklist(actor.guild_id)
                 text = blocked.mask(" ".join(message_text(message).split()))
                 favourites.append(Favourite(number, message.jump_url, channel_id, " + ".join(names), text))
         return sorted(favourites, key=lambda favourite: -favourite.number)
 
     async def _models(self, actor: Actor, job_id: str) -> list[str] | None:
         """Names of the models that wrote a text. None: it may not be shown here, is none, or nobody knows any more."""
-        stored = await self.jobs.load(job_id)
+        stored = await self.core.jobs.load(job_id)
         names = _names(stored.job) if stored is not None else {}
         usable = await self.registry.by_ids(Viewer(actor.guild_id, actor.here), names)
         return list(names.values()) if names and len(usable) == len(names) else None

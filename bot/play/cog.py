@@ -8,16 +8,14 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.background import Chores
-from bot.jobs.client import JobClient
+from bot.core import Core
 from bot.models.registry import Registry
 from bot.options.options import Options, number
 from bot.play import embeds
 from bot.play.best import Best
 from bot.play.quiz import Quiz
 from bot.responder import replying
-from bot.servers.access import Access, Actor, require_permissions
-from bot.servers.settings import GuildSettingsStore
+from bot.servers.access import Actor, require_permissions
 from bot.types import Context, hybrid_command
 from shared.jobs import MOST_PASSAGES
 
@@ -36,12 +34,8 @@ class QuizFlags(Options):
 
 @dataclass(eq=False, repr=False)
 class Play(commands.Cog):
-    client: discord.Client
-    servers: GuildSettingsStore
-    access: Access
-    jobs: JobClient
+    core: Core
     registry: Registry
-    chores: Chores
     game: Quiz
     favourites: Best
 
@@ -82,36 +76,36 @@ class Play(commands.Cog):
         require_permissions(ctx)
         actor = Actor.of(ctx)
         await ctx.defer()
-        async with self.access.cooldown("generate", actor):
+        async with self.core.access.cooldown("generate", actor):
             texts = await self.favourites.favourites(actor)
-        prefix = await self.servers.prefix(actor.guild_id)
+        prefix = await self.core.servers.prefix(actor.guild_id)
         await ctx.send(embed=embeds.favourites(texts, prefix), **replying(ctx))
 
     @commands.Cog.listener("on_raw_reaction_add")
     @commands.Cog.listener("on_raw_reaction_remove")
     async def on_reaction(self, payload: discord.RawReactionActionEvent) -> None:
         """Count a reaction. If one is removed, Discord tells neither who wrote the message nor who had reacted."""
-        me = self.client.user
+        me = self.core.bot.user
         by_bot = payload.member is not None and payload.member.bot
         if payload.guild_id is None or me is None or payload.user_id == me.id or by_bot:
             return
         by = 1 if payload.event_type == "REACTION_ADD" else -1
         mine = payload.message_author_id in (None, me.id)
-        if mine or await self.jobs.shown_in(payload.message_id) is not None:  # a persona's
+        if mine or await self.core.jobs.shown_in(payload.message_id) is not None:  # a persona's
             await self.favourites.count(payload.guild_id, f"{payload.message_id}:{payload.channel_id}", by)
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        self.chores.add(self.game.forget_channel, channel.id)
+        self.core.chores.add(self.game.forget_channel, channel.id)
 
     @commands.Cog.listener()
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
-        self.chores.add(self.game.forget_channel, payload.thread_id)
+        self.core.chores.add(self.game.forget_channel, payload.thread_id)
 
     @commands.Cog.listener()
     async def on_guild_remove(self, guild: discord.Guild) -> None:
-        self.chores.add(self.game.forget_guild, guild.id)
+        self.core.chores.add(self.game.forget_guild, guild.id)
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
-        self.chores.add(self.game.forget_left_guilds)
+        self.core.chores.add(self.game.forget_left_guilds)

@@ -11,32 +11,9 @@ from bot.write.generate import Generating
 
 
 async def setup(core: Core, *, models: Models, generating: Generating) -> None:
-    quiz = Quiz(
-        client=core.bot,
-        servers=core.servers,
-        requests=core.requests,
-        registry=models.registry,
-        redis=core.redis,
-    )
-    best = Best(
-        client=core.bot,
-        servers=core.servers,
-        jobs=core.jobs,
-        registry=models.registry,
-        generating=generating,
-        redis=core.redis,
-        audience=models.audience,
-    )
-    play = Play(
-        client=core.bot,
-        servers=core.servers,
-        access=core.access,
-        jobs=core.jobs,
-        registry=models.registry,
-        chores=core.chores,
-        game=quiz,
-        favourites=best,
-    )
+    quiz = Quiz(core=core, registry=models.registry)
+    best = Best(core=core, registry=models.registry, generating=generating, audience=models.audience)
+    play = Play(core=core, registry=models.registry, game=quiz, favourites=best)
     quiz.register(core.components, core.delivery)
     await core.add(play)
     core.run(quiz)

@@ -12,19 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import discord
-import redis.asyncio
 import structlog
 from pydantic import ValidationError
 
 from bot.background import Service, backoff, is_transient, redis_call, reserve, retry, run_forever
 from bot.components import JOB, Components, Press
+from bot.core import Core
 from bot.errors import error_embed
 from bot.jobs.delivery import Delivery
 from bot.models.registry import Registry
 from bot.play import embeds
-from bot.requests import Requests
 from bot.servers.access import Actor, Viewer
-from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, Send
 from bot.words import NOBODY
 from galvanic.errors import UserError
@@ -77,14 +75,11 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class Quiz(Service):
-    client: discord.Client
-    servers: GuildSettingsStore
-    requests: Requests
+    core: Core
     registry: Registry
-    redis: redis.asyncio.Redis
 
     def __post_init__(self) -> None:
-        self._begin, self._guess, self._end = map(self.redis.register_script, (_BEGIN, _GUESS, _END))
+        self._begin, self._guess, self._end = map(self.core.redis.register_script, (_BEGIN, _GUESS, _END))
         self._wakeup, self._ending = asyncio.Event(), set[str]()
 
     def start(self) -> None:
@@ -103,21 +98,22 @@ class Quiz(Service):
         async def build(actor: Actor) -> QuizJob:
             return await self._job(actor, name, passages, seconds, anew=anew)
 
-        await self.requests.command(ctx, build)
+        await self.core.requests.command(ctx, build)
 
     async def _job(self, actor: Actor, name: str | None, passages: int, seconds: int, *, anew: bool) -> QuizJob:
-        if await redis_call(self.redis.hexists(keys.quiz(actor.place.channel_id), "id")):
+        if await redis_call(self.core.redis.hexists(keys.quiz(actor.place.channel_id), "id")):
             raise _busy()
         model = await self._model(actor, name)
-        shown, blocked = keys.quizzed(actor.guild_id, model.model_id), (await self.servers.get(actor.guild_id)).blocked
+        shown = keys.quizzed(actor.guild_id, model.model_id)
+        blocked = (await self.core.servers.get(actor.guild_id)).blocked
         if anew:
-            await redis_call(self.redis.delete(shown))
+            await redis_call(self.core.redis.delete(shown))
         return QuizJob(
             **actor.asks(QuizJob),
             model=model.ref,
             passages=passages,
             seconds=seconds,
-            used=frozenset(map(int, await redis_call(self.redis.hkeys(shown)))),
+            used=frozenset(map(int, await redis_call(self.core.redis.hkeys(shown)))),
             blocked=blocked,
         )
 
@@ -150,25 +146,25 @@ class Quiz(Service):
         self._wakeup.set()
         embed = embeds.question(job, await self._passages(job, event), ends)
         message = await send(embed=embed, view=embeds.letters(job), **options)
-        async with self.redis.pipeline(transaction=True) as pipe:
+        async with self.core.redis.pipeline(transaction=True) as pipe:
             pipe.hset(keys.quiz(channel_id), "message", message.id)
             pipe.expire(keys.quiz(channel_id), _WEEK_S)  # it may have ended meanwhile
             await redis_call(pipe.execute())
 
     async def _passages(self, job: QuizJob, event: Quizzed) -> list[str]:
         """Return the passages, masked by the blocklist as it is now."""
-        blocked = await self.servers.blocklist(job.place.guild_id)
+        blocked = await self.core.servers.blocklist(job.place.guild_id)
         return [blocked.mask(passage) for passage in event.passages]
 
     async def _pressed(self, press: Press) -> None:
         actor, channel_id, letter = press.actor, press.actor.place.channel_id, int(press["letter"])
         job, _, _ = await self._running(channel_id)
         if job is None or letter >= job.passages:
-            raise _over(await self.servers.prefix(actor.guild_id))
+            raise _over(await self.core.servers.prefix(actor.guild_id))
         await self.registry.by_id(Viewer(actor.guild_id, actor.here), job.model.model_id)
         guess: list[str | float] = [press["job"], f"g:{actor.user.id}", letter, channel_id, time.time(), MOST_GUESSES]
         if not await redis_call(self._guess(keys=[keys.quiz(channel_id), keys.QUIZZES], args=guess)):
-            raise _over(await self.servers.prefix(actor.guild_id))
+            raise _over(await self.core.servers.prefix(actor.guild_id))
         await press.send(
             f"You guessed **{embeds.LETTERS[letter]}**. Until the answer comes you can still choose another one."
         )
@@ -177,7 +173,7 @@ class Quiz(Service):
 
     async def _running(self, channel_id: int) -> tuple[QuizJob | None, Quizzed | None, dict[bytes, bytes]]:
         """A channel's quiz, with its fields. None: there is none, or it is damaged."""
-        fields: dict[bytes, bytes] = await redis_call(self.redis.hgetall(keys.quiz(channel_id)))
+        fields: dict[bytes, bytes] = await redis_call(self.core.redis.hgetall(keys.quiz(channel_id)))
         try:
             job = QuizJob.model_validate_json(fields.get(b"job", b""))
             return job, Quizzed.model_validate_json(fields.get(b"drawn", b"")), fields
@@ -187,7 +183,7 @@ class Quiz(Service):
     async def _end_due(self) -> float | None:
         """Begin to end all that are due, each by itself; the seconds until the next one is."""
         now = time.time()
-        for channel_id, ends in await redis_call(self.redis.zrange(keys.QUIZZES, 0, -1, withscores=True)):
+        for channel_id, ends in await redis_call(self.core.redis.zrange(keys.QUIZZES, 0, -1, withscores=True)):
             if ends > now:
                 return float(ends - now)
             self.spawn(self._end_one(int(channel_id)))
@@ -206,10 +202,10 @@ class Quiz(Service):
         if (
             job is not None
             and b"message" not in fields
-            and await redis_call(self.redis.sismember(keys.OUTBOX, job.job_id))
+            and await redis_call(self.core.redis.sismember(keys.OUTBOX, job.job_id))
         ):
             later = {str(channel_id): time.time() + job.seconds}  # the question is still to be posted
-            await redis_call(self.redis.zadd(keys.QUIZZES, later, xx=True))
+            await redis_call(self.core.redis.zadd(keys.QUIZZES, later, xx=True))
             return
         if job is not None and drawn is not None:
             viewer = Viewer(job.place.guild_id, job.place.channel_ids)
@@ -217,7 +213,7 @@ class Quiz(Service):
             guesses = {int(name[2:]): int(guess) for name, guess in fields.items() if name.startswith(b"g:")}
             answer = embeds.answer(job, await self._passages(job, drawn), drawn.real, guesses)
             shown = answer if usable else error_embed(_UNUSABLE)
-            channel = self.client.get_partial_messageable(channel_id, guild_id=job.place.guild_id)
+            channel = self.core.bot.get_partial_messageable(channel_id, guild_id=job.place.guild_id)
             question = channel.get_partial_message(int(fields.get(b"message", 0)))
             try:
                 await question.edit(embed=shown, view=None, allowed_mentions=NOBODY)
@@ -233,25 +229,25 @@ class Quiz(Service):
     # ------------------------------------------------------------------ what is forgotten
 
     async def _forget_model(self, model: ModelRecord) -> None:
-        await redis_call(self.redis.delete(keys.quizzed(model.guild_id, model.model_id)))
+        await redis_call(self.core.redis.delete(keys.quizzed(model.guild_id, model.model_id)))
 
     async def forget_channel(self, channel_id: int) -> None:
-        await redis_call(self.redis.delete(keys.quiz(channel_id)))
+        await redis_call(self.core.redis.delete(keys.quiz(channel_id)))
 
     async def forget_guild(self, guild_id: int) -> None:
         """Forget a server's scores and favourite texts."""
-        await redis_call(self.redis.delete(keys.quiz_scores(guild_id), keys.best(guild_id)))
+        await redis_call(self.core.redis.delete(keys.quiz_scores(guild_id), keys.best(guild_id)))
 
     async def forget_left_guilds(self) -> None:
         """Do so in servers that the bot left unheard."""
-        for guild_id in await self.servers.left_guilds(self.client, keys.quiz_scores, keys.best):
+        for guild_id in await self.core.servers.left_guilds(self.core.bot, keys.quiz_scores, keys.best):
             await self.forget_guild(guild_id)
 
     async def scores(self, guild_id: int) -> discord.Embed:
-        stored: dict[bytes, bytes] = await redis_call(self.redis.hgetall(keys.quiz_scores(guild_id)))
+        stored: dict[bytes, bytes] = await redis_call(self.core.redis.hgetall(keys.quiz_scores(guild_id)))
         counts = ((int(user_id), score.split(b":")) for user_id, score in stored.items())
         table = {user_id: (int(right), int(guesses)) for user_id, (right, guesses) in counts}
-        return embeds.scores(table, await self.servers.prefix(guild_id))
+        return embeds.scores(table, await self.core.servers.prefix(guild_id))
 
 
 def _busy() -> UserError:

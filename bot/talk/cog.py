@@ -14,15 +14,14 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.admin.cog_settings import Section, ServerSettings, administered, settings_form
-from bot.background import Chores
 from bot.components import Components, Field, Form, Press
+from bot.core import Core
 from bot.models.registry import Registry
 from bot.options import checks
 from bot.options.autocomplete import choices, in_time
 from bot.responder import replying
 from bot.routing import Routing
 from bot.servers.access import (
-    Access,
     Actor,
     Viewer,
     channel_ids,
@@ -31,7 +30,7 @@ from bot.servers.access import (
     require_admin,
     require_permissions,
 )
-from bot.servers.settings import MOST_TYPED, GuildSettingsStore
+from bot.servers.settings import MOST_TYPED
 from bot.talk.personas import MARK, Personas, checked
 from bot.talk.speaker import Speaker
 from bot.talk.speaking import EXAMPLES, parse, span
@@ -42,18 +41,13 @@ from bot.write.cog_chat import Chat
 from bot.write.conversation import Conversation
 from galvanic.errors import UserError
 from shared import keys
-from shared.settings import Settings
 
 
 @dataclass(eq=False, repr=False)
 class Speaks(commands.Cog):
-    client: discord.Client
-    settings: Settings
-    servers: GuildSettingsStore
-    access: Access
+    core: Core
     registry: Registry
     store: PersonaStore
-    chores: Chores
     panel: ServerSettings
     speaker: Speaker
     personas: Personas
@@ -107,7 +101,7 @@ class Speaks(commands.Cog):
         if time is not None:
             if not ctx.permissions.manage_messages:
                 raise UserError("You can't have me be quiet here.", "Ask a member with Manage Messages.")
-            prefix = await self.servers.prefix(ctx.guild.id if ctx.guild else None)
+            prefix = await self.core.servers.prefix(ctx.guild.id if ctx.guild else None)
             await self.speaker.rooms.put(channel_ids(ctx.channel)[-1], quiet=_until(time, prefix))
         await self._tell(ctx)
 
@@ -148,7 +142,7 @@ class Speaks(commands.Cog):
                 writes = names.get(persona.model_id, "a model that can't be used here")
                 line = f"`@{each}` **{plain(persona.title)}**{MARK}, which writes with {writes}"
                 lines.append(f"{line} in {mentions(persona.channels) or 'no channel'}" if admin else line)
-            prefix, example = await self.servers.prefix(actor.guild_id), ("call", "mary", "model", "frankenstein")
+            prefix, example = await self.core.servers.prefix(actor.guild_id), ("call", "mary", "model", "frankenstein")
             how = as_typed(prefix, "persona", "what", "add", *example)
             none = f"No persona speaks here: a member with Manage Server can add one, with `{how}`."
             listing = listed(lines, "and {} more") or none
@@ -158,7 +152,7 @@ class Speaks(commands.Cog):
         call = call.strip().removeprefix("@").lower()
         old = (await self.store.of(actor.guild_id)).get(call)
         if not call:
-            command = as_typed(await self.servers.prefix(actor.guild_id), "persona", "what", what, "call", "mary")
+            command = as_typed(await self.core.servers.prefix(actor.guild_id), "persona", "what", what, "call", "mary")
             raise UserError("Which persona?", f"Say what people call it, as in `{command}`.")
         if what == "remove" and old is None:
             named = " or ".join(f"`@{other}`" for other in personas)
@@ -187,7 +181,8 @@ class Speaks(commands.Cog):
             picture=picture.url if picture is not None else old.picture if old else None,
         )
         if not await self.store.put(actor.guild_id, call, persona):
-            remove = as_typed(await self.servers.prefix(actor.guild_id), "persona", "what", "remove", "call", "CALL")
+            prefix = await self.core.servers.prefix(actor.guild_id)
+            remove = as_typed(prefix, "persona", "what", "remove", "call", "CALL")
             raise UserError(f"This server has {MOST_PERSONAS} personas.", f"Remove one: `{remove}`.")
         answer = f"**{plain(title)}**{MARK} speaks here with `{record.name}`: write `@{call} hello`."
         if await self.personas.hook(ctx.channel) is None:
@@ -224,12 +219,12 @@ class Speaks(commands.Cog):
             await ctx.send("The talk is over.", **replying(ctx))
             return
         checks.in_range("turns", turns, 2, 12)
-        await self.access.require("generate", actor)
+        await self.core.access.require("generate", actor)
         announced = asyncio.Event()
-        async with self.access.cooldown("generate", actor):
+        async with self.core.access.cooldown("generate", actor):
             await self.personas.begin(actor, pair, turns, announced)
         try:
-            stop = as_typed(await self.servers.prefix(actor.guild_id), "talk", "first", "stop")
+            stop = as_typed(await self.core.servers.prefix(actor.guild_id), "talk", "first", "stop")
             await ctx.send(f"`@{pair[0]}` and `@{pair[1]}` talk: {turns} texts. `{stop}` ends it.", **replying(ctx))
         finally:
             announced.set()
@@ -263,9 +258,10 @@ class Speaks(commands.Cog):
     async def _answer(self, ctx: Context, call: str, words: str) -> None:
         require_permissions(ctx)
         actor = Actor.of(ctx)
-        await self.access.require("generate", actor)
-        wait = self.settings.chat_cooldown_s
-        async with self.access.start_cooldown("chat", actor.guild_id, actor.here[-1], wait, request=actor.request_id):
+        await self.core.access.require("generate", actor)
+        wait = self.core.settings.chat_cooldown_s
+        channel_id = actor.here[-1]
+        async with self.core.access.start_cooldown("chat", actor.guild_id, channel_id, wait, request=actor.request_id):
             heard = functools.partial(self.conversation.heard, actor, ctx.message, words)
             await self.personas.answer(actor, call, heard, ctx.send)
 
@@ -295,7 +291,7 @@ class Speaks(commands.Cog):
     async def on_addressed(self, ctx: Context, words: str) -> None:
         if ctx.guild is not None:
             with contextlib.suppress(UserError):  # chat tells them
-                await self.access.require("generate", Actor.of(ctx))
+                await self.core.access.require("generate", Actor.of(ctx))
                 await self.speaker.hear_words(ctx.channel, ctx.author.id, words)
 
     @commands.Cog.listener()
@@ -306,19 +302,19 @@ class Speaks(commands.Cog):
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         self.speaker.rooms.forget(channel.id)
         self.personas.hooks.pop(channel.id, None)
-        self.chores.add(self.store.forget_channel, channel.guild.id, channel.id)
+        self.core.chores.add(self.store.forget_channel, channel.guild.id, channel.id)
 
     @commands.Cog.listener()
     async def on_guild_remove(self, guild: discord.Guild) -> None:
-        self.chores.add(self.store.forget_guild, guild.id)
+        self.core.chores.add(self.store.forget_guild, guild.id)
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
-        self.chores.add(self._forget_left_guilds)
+        self.core.chores.add(self._forget_left_guilds)
 
     async def _forget_left_guilds(self) -> None:
         """Forget the personas of servers that the bot left unheard."""
-        for guild_id in await self.servers.left_guilds(self.client, keys.personas):
+        for guild_id in await self.core.servers.left_guilds(self.core.bot, keys.personas):
             await self.store.forget_guild(guild_id)
 
     @commands.Cog.listener()

@@ -16,21 +16,10 @@ from bot.write.feature import Write
 async def setup(core: Core, *, registry: Registry, write: Write, panel: ServerSettings) -> None:
     rooms, store = Rooms(core.redis), PersonaStore(core.redis)
     speaker = Speaker(
-        client=core.bot,
-        servers=core.servers,
-        requests=core.requests,
-        jobs=core.jobs,
-        registry=registry,
-        generating=write.generating,
-        conversation=write.conversation,
-        rooms=rooms,
+        core=core, registry=registry, generating=write.generating, conversation=write.conversation, rooms=rooms
     )
     personas = Personas(
-        client=core.bot,
-        settings=core.settings,
-        servers=core.servers,
-        requests=core.requests,
-        jobs=core.jobs,
+        core=core,
         registry=registry,
         generating=write.generating,
         conversation=write.conversation,
@@ -38,13 +27,9 @@ async def setup(core: Core, *, registry: Registry, write: Write, panel: ServerSe
         store=store,
     )
     speaks = Speaks(
-        client=core.bot,
-        settings=core.settings,
-        servers=core.servers,
-        access=core.access,
+        core=core,
         registry=registry,
         store=store,
-        chores=core.chores,
         panel=panel,
         speaker=speaker,
         personas=personas,

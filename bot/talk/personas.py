@@ -19,13 +19,11 @@ import structlog
 from redis.exceptions import RedisError
 
 from bot.background import DISCORD_ERRORS, Service, is_transient
+from bot.core import Core
 from bot.errors import CLOSED, UNKNOWN_WEBHOOK, code_of, post_error
-from bot.jobs.client import JobClient
 from bot.jobs.delivery import UNASKED
 from bot.models.registry import Registry
-from bot.requests import Requests
 from bot.servers.access import Actor, Viewer, channel_ids
-from bot.servers.settings import GuildSettingsStore
 from bot.talk.rooms import MOST_IN_A_SERVER, Rooms
 from bot.talk.store import Persona, PersonaStore
 from bot.types import Send
@@ -38,7 +36,6 @@ from galvanic.errors import UserError
 from galvanic.units import count
 from shared.events import Failed, Generated
 from shared.models import ModelRecord
-from shared.settings import Settings
 
 MARK = " · model"
 PAUSE_S = (3.0, 8.0)
@@ -67,11 +64,7 @@ class Personas(Service):
     """Has personas speak and talk. `talks`: by channel or thread, with who wanted it. `hooks`: by channel; their
     tokens are nowhere else."""
 
-    client: discord.Client
-    settings: Settings
-    servers: GuildSettingsStore
-    requests: Requests
-    jobs: JobClient
+    core: Core
     registry: Registry
     generating: Generating
     conversation: Conversation
@@ -92,8 +85,8 @@ class Personas(Service):
             places = channel_ids(message.channel) if message.guild is not None else []
             personas = await self.speaking_in(message.guild.id, places) if message.guild is not None else {}
             above = message.reference.resolved if personas and message.reference is not None else None
-            own = isinstance(above, discord.Message) and (above.webhook_id or above.author == self.client.user)
-            shown = await self.jobs.shown_in(above.id) if own else None  # type: ignore[union-attr]
+            own = isinstance(above, discord.Message) and (above.webhook_id or above.author == self.core.bot.user)
+            shown = await self.core.jobs.shown_in(above.id) if own else None  # type: ignore[union-attr]
         except RedisError:  # whatever else the message asks for says so
             return None
         for mention in _CALLED.finditer(message.content) if personas else ():
@@ -113,7 +106,7 @@ class Personas(Service):
                 return existing
             try:
                 own = [
-                    webhook for webhook in await room.webhooks() if webhook.user == self.client.user and webhook.token
+                    webhook for webhook in await room.webhooks() if webhook.user == self.core.bot.user and webhook.token
                 ]
                 hook = own[0] if own else await room.create_webhook(name="Galvanic personas")
             except discord.HTTPException as error:
@@ -142,7 +135,7 @@ class Personas(Service):
 
     async def _speaking(self, actor: Actor, call: str) -> tuple[Persona, ModelRecord]:
         """Return a persona and its model. Raises UserError: no such persona; PersonaUnavailable: no model."""
-        prefix = await self.servers.prefix(actor.guild_id)
+        prefix = await self.core.servers.prefix(actor.guild_id)
         if (persona := (await self.speaking_in(actor.guild_id, actor.here)).get(call)) is None:
             raise UserError(f"No `@{call}` speaks here any more.", f"`{prefix}persona` lists who does.")
         try:
@@ -174,11 +167,11 @@ class Personas(Service):
         persona, model = await self._speaking(actor, call)
         job = await self.generating.answering(actor, model, await fields(model), LETTER)
         job = job.model_copy(update={"job_id": f"{job.job_id}-{turn or 0}-{call}"})
-        event = await self.requests.unasked(guild_id, job, self.settings.generate_timeout_s)
+        event = await self.core.requests.unasked(guild_id, job, self.core.settings.generate_timeout_s)
         if isinstance(event, Failed):
             raise UserError(event.problem, event.remedy)
         await self.registry.require_may_use(job.place, [model.model_id])
-        blocklist = await self.servers.blocklist(guild_id)
+        blocklist = await self.core.servers.blocklist(guild_id)
         current = (await self.speaking_in(guild_id, actor.here)).get(call)  # an admin may have changed it meanwhile
         other = current is None or (current.title, current.model_id) != (persona.title, persona.model_id)
         if not isinstance(event, Generated) or other or (turn is not None and await self._is_quiet(actor)):
@@ -191,7 +184,7 @@ class Personas(Service):
                 raise
             log.warning("persona_not_heard", job_id=job.job_id, error=type(error).__name__)
             return None if is_transient(error) else ""
-        await self.jobs.note_shown(posted.id, job.job_id)
+        await self.core.jobs.note_shown(posted.id, job.job_id)
         picture = persona.picture
         if posted.webhook_id and posted.author.avatar is not None and "attachments/" in (picture or ""):
             picture = posted.author.avatar.url.partition("?")[0]  # an attachment's address expires
@@ -208,7 +201,7 @@ class Personas(Service):
 
     async def begin(self, actor: Actor, pair: tuple[str, str], turns: int, announced: asyncio.Event) -> None:
         """Have two talk, once that was `announced`. Raises UserError: not they, or not there and now."""
-        prefix = await self.servers.prefix(actor.guild_id)
+        prefix = await self.core.servers.prefix(actor.guild_id)
         if len(set(pair) & (await self.speaking_in(actor.guild_id, actor.here)).keys()) < 2:
             raise UserError("I need two personas of this channel.", f"`{prefix}persona` lists them.")
         for call in pair:
@@ -234,7 +227,7 @@ class Personas(Service):
         task.add_done_callback(lambda _: self.talks.pop(actor.here[0], None))
 
     async def _talk(self, actor: Actor, pair: tuple[str, str], turns: int, announced: asyncio.Event) -> None:
-        texts, send = list[str](), self.client.get_partial_messageable(actor.here[0], guild_id=actor.guild_id).send
+        texts, send = list[str](), self.core.bot.get_partial_messageable(actor.here[0], guild_id=actor.guild_id).send
 
         def fields(model: ModelRecord) -> Awaitable[dict[str, Any]]:
             """The other's texts are of nobody's id."""
@@ -273,7 +266,7 @@ class Personas(Service):
         first = {key[0] for key in look_alikes} | {name[0].lower() for name in names}
         first |= {other for letters in _ALIKE for other in letters if first & set(letters)}
         for query in {*first, *names}:  # a whole name, too: more members may begin with a letter than are found
-            for member in await self.client.http.request(route, params={"query": query, "limit": _FOUND}):
+            for member in await self.core.bot.http.request(route, params={"query": query, "limit": _FOUND}):
                 theirs = (member.get("nick"), member["user"]["username"], member["user"].get("global_name"))
                 if any(look_alikes & _look_alikes(name) for name in theirs if name):
                     raise UserError("A member of this server has that name, or one like it.", "Choose another name.")

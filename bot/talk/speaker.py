@@ -13,14 +13,12 @@ from discord.utils import time_snowflake, utcnow
 
 from bot.background import Service, is_transient, reserve
 from bot.channels.reader import is_speech, prefixes_of
+from bot.core import Core
 from bot.errors import post_error
-from bot.jobs.client import JobClient
 from bot.jobs.delivery import UNASKED
 from bot.models.registry import Registry
 from bot.options.decoding import to_bot
-from bot.requests import Requests
 from bot.servers.access import Actor, Viewer, channel_ids, lacking, may_send
-from bot.servers.settings import GuildSettingsStore
 from bot.talk.rooms import Rooms
 from bot.talk.speaking import Speaking, told
 from bot.write.conversation import Conversation, Turn
@@ -44,10 +42,7 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class Speaker(Service):
-    client: discord.Client
-    servers: GuildSettingsStore
-    requests: Requests
-    jobs: JobClient
+    core: Core
     registry: Registry
     generating: Generating
     conversation: Conversation
@@ -58,7 +53,7 @@ class Speaker(Service):
 
     async def hear(self, message: discord.Message) -> None:
         """Hear anybody's message, and speak if it is time. Raises redis.RedisError."""
-        me, of_person = self.client.user, not message.author.bot and message.webhook_id is None
+        me, of_person = self.core.bot.user, not message.author.bot and message.webhook_id is None
         if message.guild is None or not of_person or me is None or self.stopped:
             return
         self._drop_words()
@@ -70,8 +65,8 @@ class Speaker(Service):
                 room = await self.rooms.room(room_id)
         if not room.speak.on or message.id <= room.spoke or to_bot(message, me.id) is not None:
             return
-        unread = not message.content and not self.client.intents.message_content and not message.is_system()
-        prefixes = await prefixes_of(self.servers, self.client, message.guild.id)
+        unread = not message.content and not self.core.bot.intents.message_content and not message.is_system()
+        prefixes = await prefixes_of(self.core.servers, self.core.bot, message.guild.id)
         if not unread and not is_speech(message, prefixes):
             return
         room.heard += 1
@@ -138,11 +133,11 @@ class Speaker(Service):
                 remedy = f"{problem.remedy} Until then I don't speak here unasked."
                 await post_error(channel.send, UserError(problem.problem, remedy), nonce=f"e-{message.id}")
             return "no model"
-        event = await self.requests.unasked(guild_id, job, LATE_S)
+        event = await self.core.requests.unasked(guild_id, job, LATE_S)
         if not isinstance(event, Generated) or not event.text.strip():
             return "no text"
         await self.registry.require_may_use(job.place, [job.model_id])
-        own = await self.servers.get(guild_id)
+        own = await self.core.servers.get(guild_id)
         if event.masked or any(Blocklist(entries).hits(event.text) for entries in (job.blocked, own.blocked)):
             return "blocklist"
         if (utcnow() - message.created_at).total_seconds() > LATE_S:
@@ -151,13 +146,13 @@ class Speaker(Service):
             return against[0]
         posted = await channel.send(chatted(event), suppress_embeds=True, nonce=job.job_id)
         await self.rooms.put(room_id, spoke=posted.id, heard=0, mute=0)
-        await self.jobs.note_shown(posted.id, job.job_id)
+        await self.core.jobs.note_shown(posted.id, job.job_id)
         return ""
 
     async def _against(self, channel: Any) -> tuple[str, str] | None:
         """Return what keeps the bot from speaking in a channel now: in a word, and in a sentence."""
         places = channel_ids(channel)
-        room, own = await self.rooms.room(places[-1]), await self.servers.get(channel.guild.id)
+        room, own = await self.rooms.room(places[-1]), await self.core.servers.get(channel.guild.id)
         rights = channel.permissions_for(channel.guild.me)
         if time.time() < room.quiet:
             return "quiet", f"A moderator wants me to be quiet until <t:{room.quiet}:t> (<t:{room.quiet}:R>)."

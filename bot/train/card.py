@@ -16,12 +16,11 @@ from redis.exceptions import RedisError
 
 from bot.background import DISCORD_ERRORS, is_transient, unless_refused, wait_for
 from bot.components import button, view
+from bot.core import Core
 from bot.errors import ARCHIVED, MISSING_PERMISSIONS, is_gone
-from bot.jobs.client import JobClient, card_nonce
-from bot.jobs.snapshot import Snapshots
+from bot.jobs.client import card_nonce
 from bot.models.audience import Audience
 from bot.models.registry import Registry
-from bot.servers.settings import GuildSettingsStore
 from bot.train import embeds
 from bot.train.state import TrainingState
 from bot.types import Send
@@ -29,7 +28,6 @@ from bot.words import NOBODY
 from shared.connect import takes_nothing
 from shared.events import Failed
 from shared.jobs import LOSS_FILE, TRAIN_QUEUE, TrainJob
-from shared.settings import Settings
 
 EDIT_EVERY_S = 2.0
 """At least this long between two edits of a card. Discord takes about one a second in a channel."""
@@ -51,11 +49,7 @@ log = structlog.get_logger()
 class TrainingCards:
     """The cards of all trainings, with what they show besides their trainings' events."""
 
-    client: discord.Client
-    settings: Settings
-    servers: GuildSettingsStore
-    jobs: JobClient
-    snapshots: Snapshots
+    core: Core
     registry: Registry
     audience: Audience
     reading: Callable[[TrainJob], Awaitable[discord.Embed | None]]  # how far its channel is read; None: it is
@@ -71,7 +65,7 @@ class TrainingCards:
 
     async def show_for_now(self, card: tuple[int, int], embed: discord.Embed) -> bool:
         """Edit a card (channel id, message id); False: Discord does not take it."""
-        message = self.client.get_partial_messageable(card[0]).get_partial_message(card[1])
+        message = self.core.bot.get_partial_messageable(card[0]).get_partial_message(card[1])
         try:
             await message.edit(embed=embed, allowed_mentions=NOBODY)
         except DISCORD_ERRORS as error:
@@ -92,12 +86,12 @@ class TrainingCards:
             return reading
         guild_id = job.place.guild_id
         shown = embeds.CardContext(
-            prefix=await self.servers.prefix(guild_id),
-            blocked=await self.servers.blocklist(guild_id),
+            prefix=await self.core.servers.prefix(guild_id),
+            blocked=await self.core.servers.blocklist(guild_id),
             quotable=not hidden
             and self.audience.may_quote(job, job.place.channel_ids)
             and await self.samples_stand(job),
-            off=self.settings.channel_training == "off" and bool(job.readings),
+            off=self.core.settings.channel_training == "off" and bool(job.readings),
         )
         if hidden:
             job = job.model_copy(update={"parent": None})
@@ -106,19 +100,19 @@ class TrainingCards:
         if state.over:
             return embeds.training(job, state, shown)
         queued = state.state == "queued"
-        snapshot = await self.snapshots.look()
+        snapshot = await self.core.snapshots.look()
         if queued and snapshot.of(job.job_id) is None:  # it was entered a moment ago
-            snapshot = await self.snapshots.look(now=True)
+            snapshot = await self.core.snapshots.look(now=True)
         waits = snapshot.of(job.job_id) if queued else None
         shown = dataclasses.replace(
             shown,
-            worker_there=await self.jobs.has_worker(TRAIN_QUEUE),
+            worker_there=await self.core.jobs.has_worker(TRAIN_QUEUE),
             place=waits.place if waits is not None else None,
             waiting=snapshot.waiting,
             begins=waits.begins if waits is not None else None,
-            most_minutes=self.settings.train_max_minutes,
+            most_minutes=self.core.settings.train_max_minutes,
             machines=snapshot.machines,
-            control=None if queued else await self.jobs.control(job.job_id),
+            control=None if queued else await self.core.jobs.control(job.job_id),
         )
         return embeds.training(job, state, shown)
 
@@ -155,7 +149,7 @@ class LiveCard:
 
     def __init__(self, cards: TrainingCards, job: TrainJob, where: tuple[int, int] | None, news: asyncio.Event) -> None:
         self._cards = cards
-        self._jobs = cards.jobs
+        self._jobs = cards.core.jobs
         self._job = job
         self._where = where
         self._news = news
@@ -188,7 +182,7 @@ class LiveCard:
             except RedisError as error:
                 log.warning("redis_unreachable", error=type(error).__name__)
                 self._stuck_since = None  # its worker could not say either that it is there
-                full = full or takes_nothing(error, self._cards.settings)  # silent afterwards, it is no less full
+                full = full or takes_nothing(error, self._cards.core.settings)  # silent afterwards, it is no less full
                 await self._show_outage(embeds.outage(self._job, full=full))
             except Exception as error:  # a card that stands still for good would be worse than one that is late
                 if is_transient(error):
@@ -255,7 +249,7 @@ class LiveCard:
 
     async def _give_up_if_unknown(self) -> None:
         """End the training if Redis knows nothing of it any more, as after a loss of its data."""
-        if (await self._cards.snapshots.look()).of(self._job.job_id) is not None:
+        if (await self._cards.core.snapshots.look()).of(self._job.job_id) is not None:
             self._stuck_since = None
             return
         now = time.monotonic()
@@ -303,7 +297,7 @@ class LiveCard:
     async def _post(self, embed: discord.Embed, files: list[discord.File], buttons: discord.ui.View | None) -> None:
         """Edit the card, or post a new one where there is none to edit, or it is too old for that."""
         place, at = self._job.place, self._where
-        channel = self._cards.client.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
+        channel = self._cards.core.bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
         old = channel.get_partial_message(at[1]) if at is not None else None
         if old is not None and time.time() - old.created_at.timestamp() < FRESH_AFTER_S:
             try:
@@ -327,7 +321,7 @@ class LiveCard:
 
     async def _open_thread(self) -> bool:
         try:
-            thread = await self._cards.client.fetch_channel(self._job.place.channel_id)
+            thread = await self._cards.core.bot.fetch_channel(self._job.place.channel_id)
             if isinstance(thread, discord.Thread):
                 await thread.edit(archived=False)
         except discord.HTTPException as error:
@@ -408,7 +402,7 @@ class LiveCard:
         for file in files:
             file.reset(seek=True)
         try:
-            owner = await self._cards.client.fetch_user(self._job.place.user_id)
+            owner = await self._cards.core.bot.fetch_user(self._job.place.user_id)
             return await owner.send(embed=embed, files=files, nonce=nonce)
         except discord.HTTPException as error:
             if is_transient(error):

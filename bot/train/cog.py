@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import discord
@@ -16,7 +14,8 @@ from discord.ext import commands
 from bot import words
 from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Sources, is_channel, own_channel
-from bot.components import Components, Press
+from bot.components import Press
+from bot.core import Core
 from bot.options import decoding
 from bot.options.autocomplete import in_time
 from bot.options.options import options_form
@@ -34,14 +33,9 @@ from shared.models import ModelRecord
 
 @dataclass(eq=False, repr=False)
 class Training(commands.Cog):
+    core: Core
     trainings: Trainings
     sources: Sources
-    components: Components
-    typing: Callable[[int], AbstractAsyncContextManager[None]]  # the sign, which no command waits for
-
-    def __post_init__(self) -> None:
-        self.registry, self.servers = self.trainings.registry, self.trainings.servers
-        self.settings = self.trainings.settings
 
     @hybrid_command(
         "train frankenstein [--OPTION VALUE ...]",
@@ -73,21 +67,21 @@ class Training(commands.Cog):
         decoding.require_one_file(ctx)
 
         async def work(press: Press) -> None:
-            train_options.check(flags, self.settings)
+            train_options.check(flags, self.core.settings)
             await self._begin(press.actor, file, flags, press.send, by_message=True)
 
         if ctx.interaction is not None and flags.advanced:
-            await self.components.open(ctx.interaction, options_form(ctx, flags, work))
+            await self.core.components.open(ctx.interaction, options_form(ctx, flags, work))
             return
-        train_options.check(flags, self.settings)
+        train_options.check(flags, self.core.settings)
         await ctx.defer()
-        async with contextlib.nullcontext() if ctx.interaction else self.typing(ctx.channel.id):
+        async with contextlib.nullcontext() if ctx.interaction else self.core.typing.shown(ctx.channel.id):
             await self._begin(Actor.of(ctx), file, flags, ctx.send, by_message=ctx.interaction is None)
 
     async def _begin(
         self, who: Actor, file: discord.Attachment | None, flags: TrainFlags, send: Send, *, by_message: bool
     ) -> None:
-        prefix = await self.servers.prefix(who.guild_id)
+        prefix = await self.core.servers.prefix(who.guild_id)
         if file is None and flags.source is None:
             raise UserError(
                 "What should I learn?",
@@ -102,8 +96,8 @@ class Training(commands.Cog):
                 f"Leave out {code(flags.source)} or the file.{more if train_options.is_more(flags) else ''}",
             )
         if file is None and train_options.is_more(flags):
-            parent = await self.registry.choose(who.viewer, flags.parent)
-            options = train_options.chosen(flags, self.settings, parent)
+            parent = await self.trainings.registry.choose(who.viewer, flags.parent)
+            options = train_options.chosen(flags, self.core.settings, parent)
             await self.trainings.begin_more(who, parent, options, send, by_message=by_message)
             return
         own = own_channel(flags.source or "", who.user.id)
@@ -117,11 +111,11 @@ class Training(commands.Cog):
     async def _parent(self, who: Actor, flags: TrainFlags) -> ModelRecord | None:
         """The model to start from. Raises `UserError`: there is none, or its name has come to mean something else."""
         if train_options.starts_from_model(flags):
-            return await self.registry.choose(who.viewer, flags.parent)
+            return await self.trainings.registry.choose(who.viewer, flags.parent)
         start = train_options.start_of(flags)
-        usable = await self.registry.usable(who.viewer) if start else []
+        usable = await self.trainings.registry.usable(who.viewer) if start else []
         if any(model.name == start for model in usable):
-            prefix = await self.servers.prefix(who.guild_id)
+            prefix = await self.core.servers.prefix(who.guild_id)
             rename = as_typed(prefix, "model rename", "name", start or "", "new", "NEW")
             raise UserError(
                 f"There is a model called `{start}` here, and `--from {start}` no longer means a model.",
@@ -133,11 +127,11 @@ class Training(commands.Cog):
 
     async def _request(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> TrainRequest:
         parent = await self._parent(who, flags)
-        options = train_options.chosen(flags, self.settings, parent)
+        options = train_options.chosen(flags, self.core.settings, parent)
         return TrainRequest(await self._corpus(who, file, flags), options, parent)
 
     async def _corpus(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> corpora.Corpus:
-        settings, keep_licence = self.settings, flags.keep_licence
+        settings, keep_licence = self.core.settings, flags.keep_licence
         if file is None:
             assert flags.source is not None
             try:
@@ -145,7 +139,7 @@ class Training(commands.Cog):
             except UserError as error:
                 if (name := await self.sources.meant(who, flags.source)) is None:
                     raise
-                prefix = await self.servers.prefix(who.guild_id)
+                prefix = await self.core.servers.prefix(who.guild_id)
                 raise UserError(
                     error.problem,
                     f"If you mean the channel, write `{as_typed(prefix, 'train', 'source', f'#{name}')}`.",
@@ -165,7 +159,7 @@ class Training(commands.Cog):
         assert flags.source is not None
         source = await self.sources.find(who, own or flags.source, own=own is not None)
         parent = await self._parent(who, flags)
-        options = train_options.chosen(flags, self.settings, parent)
+        options = train_options.chosen(flags, self.core.settings, parent)
         after = await self.trainings.learned_until(parent, source.id) if parent is not None else 0
         author_id = who.user.id if own is not None else 0
         return ReadingPlan(source, options, speakers=flags.speakers, parent=parent, after=after, author_id=author_id)
@@ -177,22 +171,22 @@ class Training(commands.Cog):
         return await in_time(self._offered_sources(interaction, typed))
 
     async def _offered_sources(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        names = await asyncio.to_thread(corpora.names, self.settings)
+        names = await asyncio.to_thread(corpora.names, self.core.settings)
         return await self.sources.offered(interaction, [train_options.MORE, *names], typed)
 
     @train.autocomplete("parent")
     async def _models(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await self.registry.offered(interaction, typed, *STARTS)
+        return await self.trainings.registry.offered(interaction, typed, *STARTS)
 
     @hybrid_command("catalogue", about="The texts I can fetch by name", heading="Training", direct=True)
     async def catalogue(self, ctx: Context) -> None:
         """List the texts that `train` knows by name."""
         entries = corpora.catalogue()
         lines = [f"`{one.name}` - {one.full_title}" + (f" ({one.note})" if one.note else "") for one in entries]
-        names = await asyncio.to_thread(corpora.names, self.settings)
+        names = await asyncio.to_thread(corpora.names, self.core.settings)
         if own := sorted(set(names) - {one.name for one in entries}):
             lines.append("On this machine: " + ", ".join(f"`{name}`" for name in own[:40]))
         embed = discord.Embed(title="Catalogue", description="\n".join(lines)[:4_000], colour=words.BLURPLE)
-        prefix = await self.servers.prefix(ctx.guild.id if ctx.guild is not None else None)
+        prefix = await self.core.servers.prefix(ctx.guild.id if ctx.guild is not None else None)
         how = as_typed(prefix, "train", "source", "NAME")
         await ctx.send(embed=embed.set_footer(text=f"{how}, or attach a .txt file"))

@@ -14,6 +14,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.components import JOB, Components, Press
+from bot.core import Core
 from bot.errors import Private
 from bot.jobs.client import TRAINING
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
@@ -39,6 +40,7 @@ Ending = Literal["cancel", "finish"]
 
 @dataclass(eq=False, repr=False)
 class Jobs(commands.Cog):
+    core: Core
     cards: TrainingCards
 
     def register(self, components: Components) -> None:
@@ -53,10 +55,10 @@ class Jobs(commands.Cog):
         """List this server's trainings: whose they are, how far they have come, and when they are done."""
         await ctx.defer(ephemeral=True)
         who, private = Actor.of(ctx), ctx.interaction is not None
-        snapshot = await self.cards.snapshots.look(now=True)
+        snapshot = await self.core.snapshots.look(now=True)
         here = [one for one in snapshot.trainings if one.is_of(who.guild_id)]
         rows = [Row(one, one.is_of(who.guild_id, who.user.id), self._may_show(who, one.job, private)) for one in here]
-        prefix = await self.cards.servers.prefix(who.guild_id)
+        prefix = await self.core.servers.prefix(who.guild_id)
         await ctx.send(embed=listing(rows, snapshot, who.guild_id, prefix), ephemeral=True)
 
     @hybrid_command(
@@ -108,12 +110,12 @@ class Jobs(commands.Cog):
         return await (self._cancel if ending == "cancel" else self._finish)(job_id, state)
 
     async def _cancel(self, job_id: str, state: TrainingState) -> str:
-        match await self.cards.jobs.cancel(job_id):
+        match await self.core.jobs.cancel(job_id):
             case "over":
                 raise _over()
             case "cancelled":
                 return "Cancelled before it started." if state.state == "queued" else "Cancelled."
-            case "asked" if await self.cards.jobs.has_worker(TRAIN_QUEUE):
+            case "asked" if await self.core.jobs.has_worker(TRAIN_QUEUE):
                 return "I'm cancelling it: its card will show when that is done."
         return "No worker is running: it will be cancelled within two minutes, or as soon as one is back."
 
@@ -122,10 +124,10 @@ class Jobs(commands.Cog):
             raise UserError("This training hasn't started, so there is nothing to keep.", "Use **Cancel** instead.")
         if not state.has_learned:
             raise UserError("There is nothing to keep yet.", "Try again once the card shows a loss, or use **Cancel**.")
-        await self.cards.jobs.finish(job_id)
-        if await self.cards.jobs.control(job_id) == "cancel":
+        await self.core.jobs.finish(job_id)
+        if await self.core.jobs.control(job_id) == "cancel":
             raise UserError("This training is already being cancelled.", "Its card shows when it is over.")
-        if not await self.cards.jobs.has_worker(TRAIN_QUEUE):
+        if not await self.core.jobs.has_worker(TRAIN_QUEUE):
             return "No worker is running: it will be finished as soon as one is back, and the best so far is kept."
         if state.state == "interrupted":
             return "It is paused: it will be finished as soon as it resumes, and the best so far is kept."
@@ -137,12 +139,12 @@ class Jobs(commands.Cog):
         To finish, only what has begun counts. `private`: the answer is for this person alone. Raises `UserError` for
         none, or for several, which it lists; a moderator who has none is shown those that they may end.
         """
-        own, others = _of(who.user, who.guild_id, await self.cards.snapshots.look(now=True))
+        own, others = _of(who.user, who.guild_id, await self.core.snapshots.look(now=True))
         if ending == "finish":
             own = [one for one in own if one.runs] or own
         if len(own) == 1:
             return own[0].job.job_id
-        prefix = await self.cards.servers.prefix(who.guild_id)
+        prefix = await self.core.servers.prefix(who.guild_id)
         problem = (
             f"You have {len(own)} trainings here." if own else "You have no training here, but you may end others'."
         )
@@ -161,7 +163,7 @@ class Jobs(commands.Cog):
         return await in_time(self._choices(interaction, typed))
 
     async def _choices(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        snapshot = await self.cards.snapshots.look()
+        snapshot = await self.core.snapshots.look()
         own, others = _of(interaction.user, interaction.guild_id, snapshot)
         near = []
         for one in own + others:
@@ -205,10 +207,10 @@ class Jobs(commands.Cog):
             if state.over:
                 raise UserError("There are no samples.", "The training ended without one.")
             raise UserError("There are no samples yet.", "The first one comes soon, on its card.")
-        return embeds.samples(job, state, await self.cards.servers.blocklist(guild_id))
+        return embeds.samples(job, state, await self.core.servers.blocklist(guild_id))
 
     async def _load(self, job_id: str, guild_id: int, user: User) -> TrainJob:
-        stored = await self.cards.jobs.load(job_id) if _TRAINING_ID.fullmatch(job_id) else None
+        stored = await self.core.jobs.load(job_id) if _TRAINING_ID.fullmatch(job_id) else None
         job = stored.job if stored is not None else None
         if not isinstance(job, TrainJob) or job.place.guild_id != guild_id or not access.can_view(user, job.place):
             raise UserError(
@@ -217,7 +219,7 @@ class Jobs(commands.Cog):
         return job
 
     async def _state(self, job_id: str) -> TrainingState:
-        return TrainingState.of(event for _, event in await self.cards.jobs.events(job_id, "0"))
+        return TrainingState.of(event for _, event in await self.core.jobs.events(job_id, "0"))
 
 
 def _of(user: User, guild_id: int | None, snapshot: QueueSnapshot) -> tuple[list[QueuedTraining], list[QueuedTraining]]:

@@ -27,46 +27,20 @@ class Train:
 
 async def setup(core: Core, *, models: Models, channels: Channels) -> Train:
     registry = models.registry
-    cards = TrainingCards(
-        client=core.bot,
-        settings=core.settings,
-        servers=core.servers,
-        jobs=core.jobs,
-        snapshots=core.snapshots,
-        registry=registry,
-        audience=models.audience,
-        reading=channels.readings.card,
-    )
-    trainings = Trainings(
-        client=core.bot,
-        settings=core.settings,
-        servers=core.servers,
-        access=core.access,
-        jobs=core.jobs,
-        delivery=core.delivery,
-        registry=registry,
-        snapshots=core.snapshots,
-        cards=cards,
-        readings=channels.readings,
-    )
+    cards = TrainingCards(core=core, registry=registry, audience=models.audience, reading=channels.readings.card)
+    trainings = Trainings(core=core, registry=registry, cards=cards, readings=channels.readings)
     remaking = Remaking(
-        client=core.bot,
-        settings=core.settings,
-        servers=core.servers,
-        jobs=core.jobs,
+        core=core,
         registry=registry,
-        snapshots=core.snapshots,
         audience=models.audience,
         sources=channels.sources,
         begin_again=trainings.begin_again,
         before=[channels.withdrawals.resume, channels.member_data.resume],
     )
-    learning = Learning(redis=core.redis, trainings=trainings, remaking=remaking)
+    learning = Learning(core=core, trainings=trainings, remaking=remaking)
     remaking.after.append(learning.look)
-    control = Jobs(cards=cards)
-    training = Training(
-        trainings=trainings, sources=channels.sources, components=core.components, typing=core.typing.shown
-    )
+    control = Jobs(core=core, cards=cards)
+    training = Training(core=core, trainings=trainings, sources=channels.sources)
     trainings.register(core.components)
     control.register(core.components)
     core.delivery.present_trainings(cards.keep)

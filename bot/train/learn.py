@@ -12,7 +12,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import discord
-import redis.asyncio
 import structlog
 from discord import app_commands
 from discord.ext import commands
@@ -20,6 +19,7 @@ from pydantic import BaseModel
 
 from bot.background import DISCORD_ERRORS, redis_call
 from bot.channels.reading import ReadingPlan
+from bot.core import Core
 from bot.servers.access import Viewer, channel_ids, require_admin
 from bot.train.remake import Remaking
 from bot.train.start import Trainings
@@ -67,7 +67,7 @@ class Schedule(BaseModel, frozen=True, extra="ignore"):
 class Learning(commands.Cog):
     """Messages are counted while the bot is there; how many is kept every minute."""
 
-    redis: redis.asyncio.Redis
+    core: Core
     trainings: Trainings
     remaking: Remaking
     _changing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
@@ -84,7 +84,7 @@ class Learning(commands.Cog):
     async def look(self) -> None:
         """Have those learn on whose time it is. Raises redis.RedisError."""
         followed: dict[int, set[int]] = {}
-        for name in await redis_call(self.redis.hkeys(keys.LEARNING)):
+        for name in await redis_call(self.core.redis.hkeys(keys.LEARNING)):
             async with self._changing:
                 await self.remaking.attempt(self._look_at(int(name), followed))
         known = set[int]().union(*followed.values())
@@ -92,11 +92,11 @@ class Learning(commands.Cog):
 
     async def _look_at(self, channel_id: int, followed: dict[int, set[int]]) -> None:
         schedule = await self._load(channel_id)
-        guild = self.trainings.client.get_guild(schedule.guild_id) if schedule is not None else None
+        guild = self.core.bot.get_guild(schedule.guild_id) if schedule is not None else None
         if schedule is None or (guild is not None and guild.unavailable):
             return
         if guild is None or guild.get_channel(channel_id) is None:
-            await redis_call(self.redis.hdel(keys.LEARNING, str(channel_id)))
+            await redis_call(self.core.redis.hdel(keys.LEARNING, str(channel_id)))
             return
         followed.setdefault(schedule.source_id, set()).add(channel_id)
         now, heard = time.time(), self._heard[channel_id]
@@ -106,7 +106,7 @@ class Learning(commands.Cog):
         except (UserError, *DISCORD_ERRORS) as error:  # the next look tries again; `learn` says why
             log.debug("model_learns_on_later", channel_id=channel_id, error=type(error).__name__)
         if changed != schedule:
-            await redis_call(self.redis.hset(keys.LEARNING, str(channel_id), changed.model_dump_json()))
+            await redis_call(self.core.redis.hset(keys.LEARNING, str(channel_id), changed.model_dump_json()))
         self._heard[channel_id] -= heard
 
     async def _learn(self, guild: discord.Guild, channel_id: int, schedule: Schedule, now: float) -> Schedule:
@@ -141,7 +141,7 @@ class Learning(commands.Cog):
         return model
 
     async def _load(self, channel_id: int) -> Schedule | None:
-        data = await redis_call(self.redis.hget(keys.LEARNING, str(channel_id)))
+        data = await redis_call(self.core.redis.hget(keys.LEARNING, str(channel_id)))
         return Schedule.model_validate_json(data) if data is not None else None
 
     # ------------------------------------------------------------------ the command
@@ -168,16 +168,16 @@ class Learning(commands.Cog):
             if when is None:
                 said = await self._state(ctx.guild, channel_id)
             elif when.lower() == "off":
-                off = await redis_call(self.redis.hdel(keys.LEARNING, str(channel_id)))
+                off = await redis_call(self.core.redis.hdel(keys.LEARNING, str(channel_id)))
                 said = "This channel's model doesn't keep learning by itself " + ("any more." if off else "anyway.")
             else:
-                prefix = await self.trainings.servers.prefix(ctx.guild.id)
+                prefix = await self.core.servers.prefix(ctx.guild.id)
                 said = await self._turn_on(ctx.guild, channel_id, _every(when.lower(), messages, prefix))
         await ctx.send(embed=discord.Embed(description=said, colour=BLURPLE), ephemeral=True)
 
     async def _turn_on(self, guild: discord.Guild, channel_id: int, every: int) -> str:
         """Note a schedule, and tell the members. Raises UserError: the model cannot learn on now, or that fails."""
-        model, prefix = await self._current(guild, channel_id), await self.trainings.servers.prefix(guild.id)
+        model, prefix = await self._current(guild, channel_id), await self.core.servers.prefix(guild.id)
         plan, before, now = await self._plan(guild, model), await self._load(channel_id), time.time()
         schedule = Schedule(guild_id=guild.id, source_id=plan.source.id, every=every, at=now, since=now)
         how = f"from {plan.source.mention} {self._how(schedule)}"
@@ -197,12 +197,12 @@ class Learning(commands.Cog):
                 raise UserError(
                     f"I can't tell the members of {plan.source.mention}, so it stays off.", "Let me write there."
                 ) from error
-        await redis_call(self.redis.hset(keys.LEARNING, str(channel_id), schedule.model_dump_json()))
+        await redis_call(self.core.redis.hset(keys.LEARNING, str(channel_id), schedule.model_dump_json()))
         self._followed.setdefault(schedule.source_id, set()).add(channel_id)
         return f"`{model.name}` is made again {how}"
 
     async def _state(self, guild: discord.Guild, channel_id: int) -> str:
-        schedule, prefix = await self._load(channel_id), await self.trainings.servers.prefix(guild.id)
+        schedule, prefix = await self._load(channel_id), await self.core.servers.prefix(guild.id)
         if schedule is None:
             nightly = as_typed(prefix, "learn", "when", "nightly")
             return f"This channel's model doesn't keep learning by itself. `{nightly}` turns it on."
@@ -218,7 +218,7 @@ class Learning(commands.Cog):
 
     def _how(self, schedule: Schedule) -> str:
         when = f"after every {schedule.every:,} new messages" if schedule.every else "every night at 3:00 UTC"
-        settings = self.trainings.settings
+        settings = self.core.settings
         who = "agreed" if settings.channel_training == "opt-in" else "didn't say no"
         return f"{when}, and at least once a week. It learns what members who {who} wrote, as it is then."
 

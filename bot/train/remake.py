@@ -22,13 +22,12 @@ from discord.ext import commands
 from bot.background import DISCORD_ERRORS, REDIS_DOWN, Service, run_forever, unless_refused
 from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Source, Sources
-from bot.jobs.client import JobClient
-from bot.jobs.snapshot import Snapshots, cancel_trainings
+from bot.core import Core
+from bot.jobs.snapshot import cancel_trainings
 from bot.models.audience import Audience, sources_of
 from bot.models.readings import ReadingNote
 from bot.models.registry import Registry
 from bot.servers import access
-from bot.servers.settings import GuildSettingsStore
 from galvanic.errors import UserError
 from galvanic.options import STARTER, TrainOptions
 from shared.jobs import Job, TrainJob
@@ -50,12 +49,8 @@ log = structlog.get_logger()
 class Remaking(Service, commands.Cog):
     """Looks after channels' models. `before`, `after`: what others have to do before and after each look."""
 
-    client: discord.Client
-    settings: Settings
-    servers: GuildSettingsStore
-    jobs: JobClient
+    core: Core
     registry: Registry
-    snapshots: Snapshots
     audience: Audience
     sources: Sources
     begin_again: Callable[..., Awaitable[None]]
@@ -79,9 +74,9 @@ class Remaking(Service, commands.Cog):
     async def _look_at_all(self) -> None:
         await asyncio.sleep(_GATHER_S)
         self._wakeup.clear()
-        if self.settings.channel_training == "off":
-            await self.attempt(cancel_trainings(self.snapshots, self.jobs, None, lambda _: True))
-        guilds: list[Chore] = [functools.partial(self.look, guild) for guild in self.client.guilds]
+        if self.core.settings.channel_training == "off":
+            await self.attempt(cancel_trainings(self.core.snapshots, self.core.jobs, None, lambda _: True))
+        guilds: list[Chore] = [functools.partial(self.look, guild) for guild in self.core.bot.guilds]
         for chore in (*self.before, *guilds, self.forget_unused, *self.after):
             await self.attempt(chore())
 
@@ -161,7 +156,7 @@ class Remaking(Service, commands.Cog):
 
     async def is_busy(self, guild: discord.Guild, model: ModelRecord) -> bool:
         """Return whether it is being made again, or has to wait: one channel is read at a time in a server."""
-        jobs = [training.job for training in (await self.snapshots.look(now=True)).trainings]
+        jobs = [training.job for training in (await self.core.snapshots.look(now=True)).trainings]
         return any(job.replaces == model.model_id or (job.is_unread and job.place.guild_id == guild.id) for job in jobs)
 
     async def _can_never(self, model: ModelRecord) -> bool:
@@ -193,7 +188,7 @@ class Remaking(Service, commands.Cog):
                 "Train the channel anew where all its readers are.",
             )
         others = await self.registry.all(guild.id) if model.parent not in (None, STARTER) else []
-        parent, options = chain_again(model, model.options, others, self.settings)
+        parent, options = chain_again(model, model.options, others, self.core.settings)
         return ReadingPlan(
             channel,
             options,
@@ -208,7 +203,7 @@ class Remaking(Service, commands.Cog):
         """Put the new model into the old one's place: its name, and the channels that had chosen it."""
         places = {model.channel_id, *(place.id for place in (*guild.channels, *guild.threads))}
         for channel_id in places:  # where it may have been chosen
-            if (await self.servers.channel([channel_id])).model == model.model_id:
+            if (await self.core.servers.channel([channel_id])).model == model.model_id:
                 await self.registry.use(channel_id, new)
         model = await self.registry.record(model.model_id) or model  # it may have been unshared meanwhile
         shared = {"shared_with": model.shared_with, "for_server": model.for_server}
@@ -236,7 +231,7 @@ class Remaking(Service, commands.Cog):
         here = access.channel_ids(place) if isinstance(place, discord.Thread) else [model.channel_id]
         could_read = self.audience.could_read(guild.id, here, sources_of(guild.id, model.readings))
         named = f"my model `{model.name}`" if could_read and model.usable_in(here) else "a model of mine"
-        channel = self.client.get_partial_messageable(model.channel_id, guild_id=guild.id)
+        channel = self.core.bot.get_partial_messageable(model.channel_id, guild_id=guild.id)
         with unless_refused(log.warning, "deletion_not_told", model_id=model.model_id):
             await channel.send(f"🗑️ I deleted {named}: {why}.")
 
@@ -248,11 +243,12 @@ class Remaking(Service, commands.Cog):
         ids = await notes.ids()
         if not ids:
             return
-        needed = (await self.snapshots.look(now=True)).readings
+        needed = (await self.core.snapshots.look(now=True)).readings
         # A training that ended before the look has its model in the registry.
         for guild_id in await notes.guilds():
             needed |= {ref.reading_id for model in await self.registry.all(guild_id) for ref in model.readings}
-        needed |= (await self.snapshots.look(now=True)).readings  # one may have begun with a model that is gone since
+        # A training may have begun meanwhile, with a model that is gone since.
+        needed |= (await self.core.snapshots.look(now=True)).readings
         for reading_id in set(ids) - needed:
             await notes.forget(reading_id)
 

@@ -13,14 +13,12 @@ import structlog
 from bot.background import REDIS_DOWN, is_transient
 from bot.channels.reading import ChannelReadings, ReadingPlan
 from bot.components import MODEL, Components, Press
-from bot.jobs.client import TRAINING, JobClient, card_nonce
-from bot.jobs.delivery import Delivery
+from bot.core import Core
+from bot.jobs.client import TRAINING, card_nonce
 from bot.jobs.quotas import Limit, Owner, refused
-from bot.jobs.snapshot import Snapshots
 from bot.models.registry import MOST_OWN, Registry
 from bot.servers import access
-from bot.servers.access import Access, Actor
-from bot.servers.settings import GuildSettingsStore
+from bot.servers.access import Actor
 from bot.train import options as train_options
 from bot.train.card import TrainingCards
 from bot.types import Send
@@ -34,7 +32,6 @@ from shared.jobs import ChannelReading, Place, TrainJob
 from shared.logging import job_context
 from shared.messages import PUBLIC_SOURCES
 from shared.models import ModelRecord
-from shared.settings import Settings
 
 DEMO_MINUTES = 2.0
 """Minutes of a newcomer's first training at most."""
@@ -94,14 +91,8 @@ def _from(parent: ModelRecord) -> dict[str, Any]:
 class Trainings:
     """Begins trainings."""
 
-    client: discord.Client
-    settings: Settings
-    servers: GuildSettingsStore
-    access: Access
-    jobs: JobClient
-    delivery: Delivery
+    core: Core
     registry: Registry
-    snapshots: Snapshots
     cards: TrainingCards
     readings: ChannelReadings
 
@@ -120,11 +111,11 @@ class Trainings:
             discord.HTTPException: Discord refuses the card; nothing was begun.
         """
         job_id = f"{TRAINING}{who.request_id}"
-        if await self.jobs.load(job_id) is not None:
+        if await self.core.jobs.load(job_id) is not None:
             return  # Discord delivered this request before
-        await self.access.require("train", who)
+        await self.core.access.require("train", who)
         await self._require_quota(Owner(who.guild_id, who.user.id))
-        async with self.access.cooldown("train", who):
+        async with self.core.access.cooldown("train", who):
             request = await prepare()
             if request.parent is not None:
                 await self.require_current(request.parent)
@@ -146,7 +137,7 @@ class Trainings:
         """**Train more** under a finished card: once more on its own text, for as long as before."""
         who = press.actor
         parent = await self.registry.by_id(who.viewer, press["model"])
-        await self.begin_more(who, parent, train_options.again(parent, self.settings), press.send, by_message=True)
+        await self.begin_more(who, parent, train_options.again(parent, self.core.settings), press.send, by_message=True)
 
     async def begin_more(
         self, who: Actor, parent: ModelRecord, options: TrainOptions, send: Send, *, by_message: bool
@@ -171,7 +162,7 @@ class Trainings:
         async def plan() -> ReadingPlan:
             who = press.actor
             parent = await self.registry.by_id(who.viewer, press["model"])
-            return await self.plan_further(who, parent, train_options.again(parent, self.settings), newer=True)
+            return await self.plan_further(who, parent, train_options.again(parent, self.core.settings), newer=True)
 
         await self.begin_channel(press.actor, plan, press.send, by_message=True)
 
@@ -214,11 +205,11 @@ class Trainings:
         async def prepare() -> TrainRequest:
             nonlocal other
             try:
-                corpus = await corpora.resolve("frankenstein", self.settings)
+                corpus = await corpora.resolve("frankenstein", self.core.settings)
             except UserError as error:
                 log.info("book_not_fetched", reason=error.problem)
-                corpus, other = await corpora.resolve("python-docs", self.settings), True
-            return TrainRequest(corpus, TrainOptions(minutes=min(DEMO_MINUTES, self.settings.train_max_minutes)))
+                corpus, other = await corpora.resolve("python-docs", self.core.settings), True
+            return TrainRequest(corpus, TrainOptions(minutes=min(DEMO_MINUTES, self.core.settings.train_max_minutes)))
 
         await self.begin(press.actor, prepare, press.send, by_message=True)
         if other:
@@ -245,7 +236,7 @@ class Trainings:
                 "Leave out `--from`, or start from a model of your own words with `@me #CHANNEL`.",
             )
         if own:
-            known = (await self.snapshots.look(now=True)).trainings
+            known = (await self.core.snapshots.look(now=True)).trainings
             jobs = [one.job for one in known if one.is_of(who.guild_id, who.user.id) and one.job.replaces is None]
             coming = sum(job.is_private for job in jobs)
             await self.registry.require_few_own(who.guild_id, who.user.id, MOST_OWN - 1 - coming)
@@ -281,20 +272,20 @@ class Trainings:
         owner = Owner(model.guild_id, model.owner_id)
         if limited:
             await self._require_quota(owner)
-        where = self.client.get_channel(model.channel_id)
+        where = self.core.bot.get_channel(model.channel_id)
         place = Place(guild_id=model.guild_id, channel_id=model.channel_id, user_id=model.owner_id)
         if isinstance(where, discord.Thread):
             place = access.place_of(model.guild_id, where, model.owner_id)
         job_id = f"{TRAINING}{discord.utils.time_snowflake(discord.utils.utcnow(), high=True)}"
-        with self.readings.entering(job_id, model.guild_id), self.delivery.reserved(job_id):
+        with self.readings.entering(job_id, model.guild_id), self.core.delivery.reserved(job_id):
             await self.readings.require_free(job_id, model.guild_id)
             corpus, reading = self.readings.begin(plan)
             request = TrainRequest(corpus, plan.options, plan.parent, reading)
             job = request.job(job_id, place).model_copy(update={"replaces": plan.replaces})
-            entry = await self.jobs.submit_train(job, None, await self._limits(owner) if limited else _NO_LIMITS)
+            entry = await self.core.jobs.submit_train(job, None, await self._limits(owner) if limited else _NO_LIMITS)
             if entry in ("user", "guild"):
                 raise await self._no_slot(owner, entry)
-            self.delivery.follow(job, None)
+            self.core.delivery.follow(job, None)
 
     # ------------------------------------------------------------------ texts of earlier trainings
 
@@ -305,7 +296,7 @@ class Trainings:
         `keep_licence`: as the option of `train`. Raises `UserError`: it is not known or no longer kept, and how to name
         or attach it; or as `corpora.resolve`.
         """
-        info, command = model.corpus, f"{await self.servers.prefix(model.guild_id)}train"
+        info, command = model.corpus, f"{await self.core.servers.prefix(model.guild_id)}train"
         if info is None:
             raise UserError(
                 f"`{model.name}` was imported, and its text isn't one that I can get again.",
@@ -313,14 +304,14 @@ class Trainings:
                 f"`{command} --from {model.name}`.",
             )
         same = model.options is None or model.options.keep_licence == keep_licence
-        text = await self.jobs.upload(model.guild_id, info.sha256) if same and info.source == "upload" else None
+        text = await self.core.jobs.upload(model.guild_id, info.sha256) if same and info.source == "upload" else None
         if text is not None:
             return Corpus(info, text)
         if info.source in PUBLIC_SOURCES:
-            return await corpora.resolve(info.name, self.settings, keep_licence=keep_licence)
+            return await corpora.resolve(info.name, self.core.settings, keep_licence=keep_licence)
         raise UserError(
             f"I no longer have the file that `{model.name}` learned from: I keep a server's newest files, for "
-            f"{self.settings.corpus_ttl_hours:g} hours.",
+            f"{self.core.settings.corpus_ttl_hours:g} hours.",
             f"Attach it again, with `{command} --from {model.name}`.",
         )
 
@@ -332,9 +323,9 @@ class Trainings:
         A bot that dies in between posts the card after its next start. A card without a job would say "Queued" for
         ever. While Discord is in trouble the job stays, too: Discord may have taken the card without saying so.
         """
-        with job_context(job), self.delivery.reserved(job.job_id) as ours:
+        with job_context(job), self.core.delivery.reserved(job.job_id) as ours:
             owner = Owner(who.guild_id, who.user.id)
-            entry = await self.jobs.submit_train(job, text, await self._limits(owner)) if ours else "known"
+            entry = await self.core.jobs.submit_train(job, text, await self._limits(owner)) if ours else "known"
             if entry == "known":
                 return True
             if entry != "entered":  # another one was entered since the first look
@@ -344,29 +335,29 @@ class Trainings:
                 message = await self.cards.post(job, send)
                 card = (message.channel.id, message.id)
             except Exception as error:
-                if self.client.is_closed():
+                if self.core.bot.is_closed():
                     log.info("card_left_to_the_next_start", job_id=job.job_id, error=type(error).__name__)
                     return True
                 if not is_transient(error) or isinstance(error, REDIS_DOWN):
-                    await self.jobs.roll_back(job.job_id)
+                    await self.core.jobs.roll_back(job.job_id)
                     raise
                 log.warning("card_put_off", job_id=job.job_id, error=type(error).__name__)
-            self.delivery.follow(job, card)
+            self.core.delivery.follow(job, card)
             return card is not None
 
     async def _limits(self, owner: Owner) -> tuple[int, int]:
-        return self.servers.quotas(await self.servers.get(owner.guild_id))[:2]
+        return self.core.servers.quotas(await self.core.servers.get(owner.guild_id))[:2]
 
     async def _require_quota(self, owner: Owner) -> None:
         """Raises `UserError` where a quota is used up: of trainings at once, or of the models' disk space."""
-        snapshot, limits = await self.snapshots.look(now=True), await self._limits(owner)
+        snapshot, limits = await self.core.snapshots.look(now=True), await self._limits(owner)
         owners = (Owner.of(training.job) for training in snapshot.trainings)
         if (limit := refused(owners, owner, limits)) is not None:
             raise await self._no_slot(owner, limit)
-        limit_mb = self.servers.quotas(await self.servers.get(owner.guild_id)).disk_mb
+        limit_mb = self.core.servers.quotas(await self.core.servers.get(owner.guild_id)).disk_mb
         taken = await self.registry.stored_bytes(owner.guild_id)
         if taken >= limit_mb * MEGABYTE:
-            prefix = await self.servers.prefix(owner.guild_id)
+            prefix = await self.core.servers.prefix(owner.guild_id)
             raise UserError(
                 f"This server's models take {taken / MEGABYTE:,.1f} MB, and {limit_mb:,.0f} MB is the most.",
                 f"Delete one you no longer need with `{as_typed(prefix, 'model delete', 'name', 'NAME')}`; "
@@ -380,5 +371,5 @@ class Trainings:
             problem = (
                 f"You already have {count(for_one, 'training')} waiting or running here, the most one person may have."
             )
-        prefix = await self.servers.prefix(owner.guild_id)
+        prefix = await self.core.servers.prefix(owner.guild_id)
         return UserError(problem, f"Try again when one of them has ended. `{prefix}jobs` lists them.")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.components import Form, Press
+from bot.components import Press
+from bot.core import Core
 from bot.models.registry import Registry
 from bot.options import checks
 from bot.options.decoding import message_text, replied_to
 from bot.options.options import Options, number, option, options_form, with_form
-from bot.requests import Requests
 from bot.servers.access import Actor, require_permissions
-from bot.servers.settings import GuildSettingsStore
 from bot.types import Context, hybrid_command
 from bot.words import as_typed, mention_instead
 from bot.write import mix
@@ -26,7 +25,6 @@ from galvanic.errors import UserError
 from galvanic.options import STARTER, GenerateOptions, StopAt
 from galvanic.request import usual_drawing
 from shared.jobs import MOST_VARIANTS, SURPRISE_LIMIT, CompareJob, SurpriseJob, Variant, author_of
-from shared.settings import Settings
 
 COMPARED_LENGTH = 200
 COMPARED_MOST = 800
@@ -83,12 +81,8 @@ class SurpriseFlags(Options):
 
 @dataclass(eq=False, repr=False)
 class Writing(commands.Cog):
-    client: discord.Client
-    settings: Settings
-    servers: GuildSettingsStore
-    requests: Requests
+    core: Core
     registry: Registry
-    open_form: Callable[[discord.Interaction, Form], Awaitable[None]]
     generating: Generating
 
     @hybrid_command(
@@ -117,7 +111,7 @@ class Writing(commands.Cog):
             async def work(press: Press) -> None:
                 await self.generating.press(press, self._request(flags))
 
-            await self.open_form(ctx.interaction, options_form(ctx, flags, work))
+            await self.core.components.open(ctx.interaction, options_form(ctx, flags, work))
             return
         request = self._request(flags)
 
@@ -161,7 +155,7 @@ class Writing(commands.Cog):
         require_permissions(ctx)
         seed = checks.seed(flags.seed or "")
         if not seed.strip():
-            prefix = await self.servers.prefix(Actor.of(ctx).guild_id)
+            prefix = await self.core.servers.prefix(Actor.of(ctx).guild_id)
             example = as_typed(prefix, "compare", "seed", "the sea")
             raise UserError("Which words should I continue?", f"Give me some words: `{example}`.")
         if flags.models is not None and (flags.temperatures is not None or flags.model is not None):
@@ -170,7 +164,7 @@ class Writing(commands.Cog):
                 f"`--models` and `--{other}` don't go together.",
                 "Compare models, or the temperatures of one model: leave out one of them.",
             )
-        most = min(COMPARED_MOST, self.settings.generate_max_length)
+        most = min(COMPARED_MOST, self.core.settings.generate_max_length)
         checks.in_range("length", flags.length, 1, most)
         names = checks.several("models", flags.models, MOST_VARIANTS, "alice,dracula")
         steps = checks.temperatures(flags.temperatures, MOST_VARIANTS)
@@ -183,10 +177,10 @@ class Writing(commands.Cog):
                 variants=await self._variants(actor, names or [flags.model], steps),
                 random_seed=flags.random_seed,
                 stop=flags.stop,
-                blocked=(await self.servers.get(actor.guild_id)).blocked,
+                blocked=(await self.core.servers.get(actor.guild_id)).blocked,
             )
 
-        await self.requests.command(ctx, build)
+        await self.core.requests.command(ctx, build)
 
     async def _variants(
         self, actor: Actor, names: Sequence[str | None], temperatures: Sequence[float]
@@ -229,9 +223,9 @@ class Writing(commands.Cog):
             self.require_own_message(actor, original)
             text = message_text(original).strip()
         if not text:
-            prefix = await self.servers.prefix(actor.guild_id)
+            prefix = await self.core.servers.prefix(actor.guild_id)
             example = as_typed(prefix, "surprise", "text", "It was a dark and stormy night")
-            begin = mention_instead(prefix, self.client.user) or prefix  # a slash command is no reply
+            begin = mention_instead(prefix, self.core.bot.user) or prefix  # a slash command is no reply
             raise UserError(
                 "Which text should I look at?",
                 f"Write it after the command, as in `{example}`, "
@@ -245,16 +239,16 @@ class Writing(commands.Cog):
 
         async def build(actor: Actor) -> SurpriseJob:
             author_id = await self._author_of(actor, original) if original is not None else None
-            if (await self.servers.blocklist(actor.guild_id)).hits(text):  # a picture can't be covered
+            if (await self.core.servers.blocklist(actor.guild_id)).hits(text):  # a picture can't be covered
                 raise UserError("This text has something on this server's blocklist.", "Try it without those words.")
             chosen, _ = await self.registry.choose_to_write(actor.viewer, model)
             return SurpriseJob(**actor.asks(SurpriseJob), model=chosen.ref, text=text, author_id=author_id)
 
-        await self.requests.command(ctx, build)
+        await self.core.requests.command(ctx, build)
 
     def require_own_message(self, actor: Actor, message: discord.Message) -> None:
         """Check that a message is the person's own, the bot's or a webhook's. Raises UserError if it is not."""
-        me = self.client.user
+        me = self.core.bot.user
         if message.author.id not in (actor.user.id, me and me.id) and message.webhook_id is None:
             raise UserError(
                 "That message is somebody else's, so I don't use its words.",

@@ -11,29 +11,23 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
+from bot.core import Core
 from bot.models.registry import Registry
-from bot.requests import Requests
 from bot.responder import replying
-from bot.servers.access import Access, Actor, TooSoon, Viewer, channel_ids, require_permissions
-from bot.servers.settings import GuildSettingsStore
+from bot.servers.access import Actor, TooSoon, Viewer, channel_ids, require_permissions
 from bot.types import Context, hybrid_command
 from bot.words import BLURPLE, GREEN, GREY, as_typed, code, plain
 from bot.write.conversation import Conversation
 from bot.write.generate import Generating
 from galvanic.errors import UserError
 from shared.jobs import GenerateJob
-from shared.settings import Settings
 
 log = structlog.get_logger()
 
 
 @dataclass(eq=False, repr=False)
 class Chat(commands.Cog):
-    bot: commands.Bot
-    settings: Settings
-    servers: GuildSettingsStore
-    access: Access
-    requests: Requests
+    core: Core
     registry: Registry
     generating: Generating
     conversation: Conversation
@@ -53,7 +47,7 @@ class Chat(commands.Cog):
         Members with Manage Server or Manage Channels can do this.
         """
         await ctx.defer()
-        prefix = await self.servers.prefix(ctx.guild.id if ctx.guild else None)
+        prefix = await self.core.servers.prefix(ctx.guild.id if ctx.guild else None)
         states = {None: None, "on": True, "yes": True, "off": False, "no": False}
         word = state.strip().lower() if state is not None else None
         if word not in states:
@@ -65,10 +59,10 @@ class Chat(commands.Cog):
                 raise UserError(
                     "You can't turn chat on or off here.", "Ask a member with Manage Server or Manage Channels."
                 )
-            await self.servers.choose(places[0], "chat", turn_on)
-        on = (await self.servers.channel(places)).chat if turn_on is None else turn_on
-        me = plain(self.bot.user.display_name if self.bot.user is not None else "me")
-        wait = self.settings.chat_cooldown_s
+            await self.core.servers.choose(places[0], "chat", turn_on)
+        on = (await self.core.servers.channel(places)).chat if turn_on is None else turn_on
+        me = plain(self.core.bot.user.display_name if self.core.bot.user is not None else "me")
+        wait = self.core.settings.chat_cooldown_s
         pace = f", at most once every {wait:g} s" if wait else ""
         on_again, off_again = (as_typed(prefix, "chat", "state", word) for word in ("on", "off"))
         description = f"Chat is **off** here: I answer commands only.\n`{on_again}` turns it on."
@@ -93,14 +87,14 @@ class Chat(commands.Cog):
             await self._not_yet(ctx)
         except Exception as error:
             if self._may_tell(ctx.author.id):
-                self.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
+                self.core.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
             elif isinstance(error, UserError) and ctx.guild is not None:
                 await self._not_yet(ctx)
 
     def _may_tell(self, user_id: int) -> bool:
         """Whether to tell a person what is wrong: once per cooldown, or they could have the bot say so in floods.
         Kept in memory, because Redis may be what is wrong."""
-        now, wait = time.monotonic(), self.settings.chat_cooldown_s
+        now, wait = time.monotonic(), self.core.settings.chat_cooldown_s
         self._told = {other: at for other, at in self._told.items() if now - at < wait}
         if user_id in self._told:
             return False
@@ -111,14 +105,14 @@ class Chat(commands.Cog):
         if ctx.guild is None:
             raise UserError("I chat in servers, not in direct messages.", "Mention me in a server's channel.")
         actor = Actor.of(ctx)
-        on, wait = (await self.servers.channel(actor.here)).chat, self.settings.chat_cooldown_s
-        me, above = self.bot.user, ctx.message.reference.resolved if ctx.message.reference is not None else None
+        on, wait = (await self.core.servers.channel(actor.here)).chat, self.core.settings.chat_cooldown_s
+        me, above = self.core.bot.user, ctx.message.reference.resolved if ctx.message.reference is not None else None
         if not on and me and me.id not in ctx.message.raw_mentions and getattr(above, "embeds", None):
             return  # what people say of a text is answered only where they want a chat
         require_permissions(ctx)
-        await self.access.require_place(ctx.author, ctx.channel)
+        await self.core.access.require_place(ctx.author, ctx.channel)
         if not (on and words):  # who is only told how it works must not use up the channel's cooldown
-            async with self.access.start_cooldown(
+            async with self.core.access.start_cooldown(
                 "hint", actor.guild_id, actor.user.id, wait, request=actor.request_id
             ):
                 await ctx.send(embed=await self._hint(actor, chat=on, alone=not words), **replying(ctx))
@@ -129,11 +123,13 @@ class Chat(commands.Cog):
             heard = await self.conversation.heard(actor, ctx.message, words, model)
             return await self.generating.answering(actor, model, heard)
 
-        cooldown = self.access.start_cooldown("chat", actor.guild_id, actor.here[-1], wait, request=actor.request_id)
-        await self.requests.carry_out(actor, build, ctx.send, cooldown=cooldown, **replying(ctx))
+        cooldown = self.core.access.start_cooldown(
+            "chat", actor.guild_id, actor.here[-1], wait, request=actor.request_id
+        )
+        await self.core.requests.carry_out(actor, build, ctx.send, cooldown=cooldown, **replying(ctx))
 
     async def _hint(self, actor: Actor, *, chat: bool, alone: bool) -> discord.Embed:
-        prefix = await self.servers.prefix(actor.guild_id)
+        prefix = await self.core.servers.prefix(actor.guild_id)
         if alone:
             description = (
                 f"I learn to write from any text. `{as_typed(prefix, 'train', 'source', 'frankenstein')}` teaches me a "
@@ -152,9 +148,9 @@ class Chat(commands.Cog):
     async def _not_yet(self, ctx: Context) -> None:
         """React, as a message would take as much room as an answer. Once per person and cooldown, against floods."""
         assert ctx.guild is not None
-        wait = self.settings.chat_cooldown_s
+        wait = self.core.settings.chat_cooldown_s
         try:
-            async with self.access.start_cooldown("wait", ctx.guild.id, ctx.author.id, wait):
+            async with self.core.access.start_cooldown("wait", ctx.guild.id, ctx.author.id, wait):
                 await ctx.message.add_reaction("⏳")
         except TooSoon:
             return

@@ -13,12 +13,12 @@ from discord.ext import commands
 
 from bot.background import is_transient
 from bot.components import JOB, Action, Components, Field, Form, Press
+from bot.core import Core
 from bot.errors import UNKNOWN_WEBHOOK
-from bot.jobs.client import JobClient
 from bot.options.decoding import message_text
 from bot.responder import Interaction, acknowledge
 from bot.servers.access import Actor, moderates, require_admin
-from bot.servers.settings import MOST_TYPED, GuildSettingsStore
+from bot.servers.settings import MOST_TYPED
 from bot.types import Context
 from bot.words import code
 from bot.write import changes
@@ -36,9 +36,7 @@ log = structlog.get_logger()
 class Menus(commands.Cog):
     """Adds the menus. `forget` deletes a request with its answer."""
 
-    bot: commands.Bot
-    servers: GuildSettingsStore
-    jobs: JobClient
+    core: Core
     generating: Generating
     writing: Writing
     forget: Callable[[str], None]
@@ -53,12 +51,12 @@ class Menus(commands.Cog):
             ("Delete this text", self.delete),
             ("Never say this again", self.ask_never),
         ):
-            self.bot.tree.add_command(app_commands.guild_only(app_commands.ContextMenu(name=name, callback=work)))
+            self.core.bot.tree.add_command(app_commands.guild_only(app_commands.ContextMenu(name=name, callback=work)))
 
     # ------------------------------------------------------------------ continued, drawn
 
     async def go_on(self, interaction: Interaction, message: discord.Message) -> None:
-        ctx: Context = await self.bot.get_context(interaction)
+        ctx: Context = await self.core.bot.get_context(interaction)
         await self.generating.command(ctx, functools.partial(self._continuing, message))
 
     async def _continuing(self, message: discord.Message, actor: Actor) -> Request:
@@ -81,7 +79,7 @@ class Menus(commands.Cog):
         return Request(end["seed"], chosen={"shown": shown, "author_id": author_id})
 
     async def draw(self, interaction: Interaction, message: discord.Message) -> None:
-        await self.writing.picture(await self.bot.get_context(interaction), "", message)
+        await self.writing.picture(await self.core.bot.get_context(interaction), "", message)
 
     # ------------------------------------------------------------------ deleted, never said again
 
@@ -132,7 +130,7 @@ class Menus(commands.Cog):
         words = message_text(message).strip()[:MOST_TYPED]
         field = Field("phrase", "What I must not say", explained, default=words, most=MOST_TYPED, long=True)
         form = Form("Never say this again", [field], Action(block, who="anybody", how="private"))
-        await self.writing.open_form(interaction, form)
+        await self.core.components.open(interaction, form)
 
     async def _block(self, actor: Actor, typed: str) -> str:
         """Block one phrase; as it is shown. A whole text is none: split at its commas, it would block common words."""
@@ -143,23 +141,23 @@ class Menus(commands.Cog):
                 "Leave one word or phrase, without commas. The button **Blocklist** of "
                 f"`{await self._prefix(actor)}settings` takes several.",
             )
-        await self.servers.block(actor.guild_id, entries[0])
+        await self.core.servers.block(actor.guild_id, entries[0])
         log.info("phrase_blocked", guild_id=actor.guild_id, channel_id=actor.place.channel_id, user_id=actor.user.id)
         return code(entries[0], MOST_CHARS)
 
     async def _prefix(self, actor: Actor) -> str:
-        return await self.servers.prefix(actor.guild_id)
+        return await self.core.servers.prefix(actor.guild_id)
 
     # ------------------------------------------------------------------ texts
 
     async def _text_in(self, message: discord.Message) -> tuple[str, Job | None]:
         """The id of the job whose text a message shows; the job, if still known. Raises UserError: it shows none."""
         job_id = await self.generating.job_of(message)
-        stored = await self.jobs.load(job_id) if job_id is not None else None
+        stored = await self.core.jobs.load(job_id) if job_id is not None else None
         job = stored.job if stored is not None else None
         if job_id is None or isinstance(job, TrainJob):
             problem = "This message isn't mine."
-            if message.author == self.bot.user:
+            if message.author == self.core.bot.user:
                 problem = "This message isn't a text of mine, or it is a chat answer older than a month."
             raise UserError(
                 problem,
@@ -177,7 +175,7 @@ class Menus(commands.Cog):
                 if is_transient(error) or message.webhook_id is None:
                     raise
                 thread = message.channel if isinstance(message.channel, discord.Thread) else discord.utils.MISSING
-                await (await self.bot.fetch_webhook(message.webhook_id)).delete_message(message.id, thread=thread)
+                await (await self.core.bot.fetch_webhook(message.webhook_id)).delete_message(message.id, thread=thread)
         except (discord.NotFound, discord.Forbidden) as error:
             if is_transient(error) or (error.status == 403 and message.webhook_id is None):
                 raise

@@ -24,15 +24,7 @@ class Write:
 
 
 async def setup(core: Core, *, registry: Registry, channels: Channels) -> Write:
-    generating = Generating(
-        client=core.bot,
-        settings=core.settings,
-        servers=core.servers,
-        access=core.access,
-        requests=core.requests,
-        jobs=core.jobs,
-        registry=registry,
-    )
+    generating = Generating(core=core, registry=registry)
     conversation = Conversation(
         client=core.bot,
         jobs=core.jobs,
@@ -40,33 +32,9 @@ async def setup(core: Core, *, registry: Registry, channels: Channels) -> Write:
         notes=registry.notes,
         consents=channels.consents,
     )
-    writing = Writing(
-        client=core.bot,
-        settings=core.settings,
-        servers=core.servers,
-        requests=core.requests,
-        registry=registry,
-        open_form=core.components.open,
-        generating=generating,
-    )
-    menus = Menus(
-        bot=core.bot,
-        servers=core.servers,
-        jobs=core.jobs,
-        generating=generating,
-        writing=writing,
-        forget=channels.member_data.forget_soon,
-    )
-    chat = Chat(
-        bot=core.bot,
-        settings=core.settings,
-        servers=core.servers,
-        access=core.access,
-        requests=core.requests,
-        registry=registry,
-        generating=generating,
-        conversation=conversation,
-    )
+    writing = Writing(core=core, registry=registry, generating=generating)
+    menus = Menus(core=core, generating=generating, writing=writing, forget=channels.member_data.forget_soon)
+    chat = Chat(core=core, registry=registry, generating=generating, conversation=conversation)
     generating.register(core.components, core.delivery)
     menus.register(core.components)
     await core.add(writing, menus, chat)

@@ -14,15 +14,14 @@ import discord
 import structlog
 
 from bot.components import JOB, MODEL, Action, Components, Field, Form, Press, view
+from bot.core import Core
 from bot.errors import MISSING_PERMISSIONS
-from bot.jobs.client import JobClient
 from bot.jobs.delivery import UNASKED, Delivery
 from bot.models.registry import Registry
 from bot.options import checks
 from bot.options.decoding import job_shown_in
-from bot.requests import Requests
-from bot.servers.access import Access, Actor, TooSoon, Viewer
-from bot.servers.settings import ChannelChoices, GuildSettingsStore
+from bot.servers.access import Actor, TooSoon, Viewer
+from bot.servers.settings import ChannelChoices
 from bot.types import Context, Send
 from bot.words import NO_FILES, as_typed
 from bot.write import changes, embeds
@@ -34,7 +33,6 @@ from shared.blocklist import default_entries
 from shared.events import Compared, Event, Generated, Surprised
 from shared.jobs import SURPRISE_FILE, Asked, CompareJob, GenerateJob, Job, MixPart, Place, SurpriseJob, author_of
 from shared.models import ModelRecord
-from shared.settings import Settings
 
 FROM_CORPUS_LENGTH = 1_000  # the tutorial's
 CHAT_LENGTH = 200
@@ -77,12 +75,7 @@ class Request:
 
 @dataclass(eq=False, repr=False)
 class Generating:
-    client: discord.Client
-    settings: Settings
-    servers: GuildSettingsStore
-    access: Access
-    requests: Requests
-    jobs: JobClient
+    core: Core
     registry: Registry
 
     async def command(self, ctx: Context, prepare: Callable[[Actor], Awaitable[Request]]) -> None:
@@ -91,7 +84,7 @@ class Generating:
         async def build(actor: Actor) -> GenerateJob:
             return await self._job(actor, await prepare(actor), "g")
 
-        await self.requests.command(ctx, build)
+        await self.core.requests.command(ctx, build)
 
     async def press(self, press: Press, request: Request) -> None:
         """Answer a button or a form with a text."""
@@ -99,7 +92,7 @@ class Generating:
         async def build(actor: Actor) -> GenerateJob:
             return await self._job(actor, request, embeds.PRESSED)
 
-        await self.requests.press(press, build)
+        await self.core.requests.press(press, build)
 
     async def answering(
         self, actor: Actor, model: ModelRecord, heard: Mapping[str, Any], kind: str = "c"
@@ -109,7 +102,7 @@ class Generating:
         One of the bot's own (`UNASKED`) needs no role, and keeps to a blocklist, also where an admin has emptied it.
         """
         if kind != UNASKED:
-            await self.access.require("generate", actor)
+            await self.core.access.require("generate", actor)
         chosen = {**heard, "stop": "sentence", "shown": 0}
         request = Request(chosen.pop("seed"), model_id=model.model_id, length=CHAT_LENGTH, chosen=chosen)
         job = await self._job(actor, request, kind)
@@ -122,11 +115,11 @@ class Generating:
         return None if model.recipe == "classic" else choices.temperature
 
     async def _job(self, actor: Actor, request: Request, letter: str) -> GenerateJob:
-        checks.in_range("length", request.length, 1, self.settings.generate_max_length)
+        checks.in_range("length", request.length, 1, self.core.settings.generate_max_length)
         names: list[str | None] = [*(part.name for part in request.models)] or [request.model]
         if request.model_id is not None:
             models = [await self.registry.by_id(actor.viewer, request.model_id)]
-            choices = await self.servers.channel(actor.here)
+            choices = await self.core.servers.channel(actor.here)
         else:
             chosen_models = [await self.registry.choose_to_write(actor.viewer, name) for name in names]
             models, choices = [model for model, _ in chosen_models], chosen_models[0][1]
@@ -135,8 +128,8 @@ class Generating:
                 f"`{unlike.name}` is a `{unlike.recipe}` model, which can't be mixed.",
                 "Mix models of the recipe `char`: they all write character by character.",
             )
-        model, own = models[0], await self.servers.get(actor.guild_id)
-        usual = FROM_CORPUS_LENGTH if request.from_corpus else self.settings.generate_length
+        model, own = models[0], await self.core.servers.get(actor.guild_id)
+        usual = FROM_CORPUS_LENGTH if request.from_corpus else self.core.settings.generate_length
         chosen = {name: value for name, value in request.chosen.items() if value is not None}
         parts = zip(models, request.models, strict=False)
         return GenerateJob(
@@ -145,7 +138,7 @@ class Generating:
             model_id=model.model_id,
             model_name=model.name,
             seed=request.seed,
-            length=request.length or min(usual, self.settings.generate_max_length),
+            length=request.length or min(usual, self.core.settings.generate_max_length),
             from_corpus=request.from_corpus,
             from_line=not request.seed.strip() and not request.from_corpus,
             mix=tuple(MixPart(model_id=side.model_id, name=side.name, weight=part.weight) for side, part in parts),
@@ -177,7 +170,7 @@ class Generating:
             model_id=variant.model_id,
             model_name=variant.name,
             seed=job.seed,
-            length=min(self.settings.generate_length, self.settings.generate_max_length),
+            length=min(self.core.settings.generate_length, self.core.settings.generate_max_length),
             temperature=text.temperature,
             stop=job.stop,
         )
@@ -185,7 +178,7 @@ class Generating:
 
     async def _again(self, press: Press, job: GenerateJob) -> None:
         """Have a changed copy of an earlier job answered, with the names, limits, blocklist and rights of now."""
-        await self.requests.press(press, functools.partial(self._renewed, job), least_s=DOUBLE_CLICK_S)
+        await self.core.requests.press(press, functools.partial(self._renewed, job), least_s=DOUBLE_CLICK_S)
 
     async def _renewed(self, job: GenerateJob, actor: Actor) -> GenerateJob:
         model_ids = [part.model_id for part in job.mix] or [job.model_id]
@@ -196,15 +189,15 @@ class Generating:
             "place": actor.place,
             "model_name": models[0].name,
             "mix": tuple(part.model_copy(update={"name": model.name}) for part, model in names),
-            "length": min(job.length, self.settings.generate_max_length),
-            "blocked": (await self.servers.get(actor.guild_id)).blocked,
+            "length": min(job.length, self.core.settings.generate_max_length),
+            "blocked": (await self.core.servers.get(actor.guild_id)).blocked,
             "author_id": author_of(job),
         }
         return job.model_copy(update=fresh)
 
     async def answered(self, actor: Actor, job_id: str) -> tuple[Job, Event]:
         """A job of this very channel, and its last event; raises `UserError` when it isn't known here."""
-        stored, events = await asyncio.gather(self.jobs.load(job_id), self.jobs.events(job_id, "0"))
+        stored, events = await asyncio.gather(self.core.jobs.load(job_id), self.core.jobs.events(job_id, "0"))
         place = (actor.guild_id, actor.place.channel_id)
         if stored is None or not events or (stored.job.place.guild_id, stored.job.place.channel_id) != place:
             raise _unknown()
@@ -212,9 +205,9 @@ class Generating:
 
     async def job_of(self, message: discord.Message) -> str | None:
         """Id of the job whose text a message of the bot's, or of a persona's, shows; None: it shows none."""
-        mine = self.client.user is not None and message.author.id == self.client.user.id
+        mine = self.core.bot.user is not None and message.author.id == self.core.bot.user.id
         job_id = job_shown_in(message) if mine else None
-        return job_id or (await self.jobs.shown_in(message.id) if mine or message.webhook_id is not None else None)
+        return job_id or (await self.core.jobs.shown_in(message.id) if mine or message.webhook_id is not None else None)
 
     async def _form(self, press: Press) -> Form:
         """Whether this person may generate is asked when the form is sent."""
@@ -244,7 +237,7 @@ class Generating:
         The place may have been opened to others since it was asked for, above all when the answer comes late.
         """
         await self.registry.require_may_use(job.place, model_ids)
-        return changes.masked(event, await self.servers.blocklist(job.place.guild_id))
+        return changes.masked(event, await self.core.servers.blocklist(job.place.guild_id))
 
     async def _no_model(self, place: Place, model_ids: Collection[str]) -> str | None:
         """Say why the starter writes if the channel has no model; None: it has one."""
@@ -253,7 +246,7 @@ class Generating:
         models, current = await self.registry.channel_models(Viewer(place.guild_id, place.channel_ids))
         if current is not None:
             return None
-        prefix = await self.servers.prefix(place.guild_id)
+        prefix = await self.core.servers.prefix(place.guild_id)
         if models:
             return (
                 "This channel has no model, so the English that I come with wrote this. "
@@ -275,7 +268,7 @@ class Generating:
             await send(embed=embed, **options)
             return
         embed = embeds.generated_beginning(job, event, learn)
-        guild = self.client.get_guild(job.place.guild_id)
+        guild = self.core.bot.get_guild(job.place.guild_id)
         most = guild.filesize_limit if guild is not None else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
         data = (event.seed + event.text).encode()[:most].decode(errors="ignore").encode()
         name = "-".join(part.name for part in job.mix)[:60] or job.model_name
@@ -294,12 +287,12 @@ class Generating:
         if learn is not None:
             with contextlib.suppress(TooSoon):
                 # Until Discord has taken it: what fails within has told nobody.
-                async with self.access.start_cooldown(
+                async with self.core.access.start_cooldown(
                     "hint", place.guild_id, place.channel_id, TOLD_EVERY_S, request=place.message_id
                 ):
                     sent = await send(embeds.chatted(event, learn), suppress_embeds=True, **options)
         sent = sent or await send(embeds.chatted(event), suppress_embeds=True, **options)
-        await self.jobs.note_shown(sent.id, job.job_id)
+        await self.core.jobs.note_shown(sent.id, job.job_id)
 
     async def post_comparison(self, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
         model_ids = {variant.model_id for variant in job.variants}
@@ -308,7 +301,7 @@ class Generating:
 
     async def post_surprise(self, send: Send, job: SurpriseJob, event: Surprised, **options: Any) -> None:
         event = await self._fit(job, [job.model.model_id], event)
-        picture = await self.jobs.artifact(job.job_id, SURPRISE_FILE)
+        picture = await self.core.jobs.artifact(job.job_id, SURPRISE_FILE)
         embed = embeds.surprised(job, event, await self._no_model(job.place, {job.model.model_id}))
         if picture is None:
             embed.set_image(url=None).set_footer(text="The picture has expired: run the command again for a new one.")
