@@ -72,7 +72,7 @@ install: $(INSTALLED)  ## set up .venv, nothing else
 run: $(INSTALLED)  ## start everything; Ctrl-C stops it
 	@exec $(PY) -m launcher
 
-backup: $(INSTALLED)  ## save what DATA_DIR keeps as one file (FILE=...), also while all runs
+backup: $(INSTALLED)  ## save what DATA_DIR keeps as one file (FILE=...), while all runs
 	@exec $(PY) -m launcher backup $(if $(FILE),"$(FILE)")
 
 restore: $(INSTALLED)  ## bring a backup (FILE=...) back into an empty DATA_DIR

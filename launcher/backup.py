@@ -18,9 +18,8 @@ from galvanic.errors import UserError
 from galvanic.files import replacing
 from galvanic.units import MEGABYTE, count
 from launcher.parts import Folders
-from launcher.preflight import Lock, prepare_folders, sockets_folder
-from launcher.redis_server import SNAPSHOT, own_redis, redis_answers
-from launcher.service import Service
+from launcher.preflight import Lock, prepare_folders
+from launcher.redis_server import SNAPSHOT, redis_answers
 from shared.connect import connect_once, explain
 from shared.settings import Settings, read_settings
 
@@ -36,20 +35,21 @@ _SAVED_WITHIN_S = 300.0
 
 
 def backup(file: str | None) -> int:
-    """Write a backup, also while everything runs; return 0. Raises UserError."""
+    """Write a backup while everything runs; return 0. Raises UserError."""
     path = Path(file or f"backups/galvanic-{time.strftime('%Y%m%d-%H%M%S')}.zip").expanduser().absolute()
     settings = _settings_of_own_redis()
-    folders = Folders(settings.data_dir)
     if path.exists():
         raise UserError(f"There is a file {path} already.", "Choose another name, or move it away.")
-    if not folders.redis.is_dir():
-        raise UserError(f"There is nothing to back up in {folders.data}.", "Say where it is with DATA_DIR=...")
+    if not redis_answers(settings):
+        raise UserError(
+            f"Galvanic does not run on the data folder {settings.data_dir}.",
+            "Start it and try again, or copy the folder as it is. DATA_DIR=/some/folder names another one.",
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial, zipfile.ZipFile(partial, "x", strict_timestamps=False) as archive:
-            with _running_redis(settings) as running:
-                _add_snapshot(archive, running)
-            _add_files(archive, folders.data)
+            _add_snapshot(archive, settings)
+            _add_files(archive, settings.data_dir)
     except OSError as error:
         problem = f"The backup could not be written: {error.strerror}."
         raise UserError(problem, "Make room, or name another file with FILE=/some/where.zip") from error
@@ -72,7 +72,7 @@ def restore(file: str | None) -> int:
         with Lock(folders) as lock:
             lock.tell("a backup is being restored")
             _require_room(folders, sum(part.file_size for part in archive.infolist()))
-            _unpack(archive, settings, folders, lock)
+            _unpack(archive, folders)
     print(
         f"Restored as of {moment}: {_models(archive)}.\n"
         "What members took back, deleted or forbade after that moment (optout, forget-me, model delete, "
@@ -96,37 +96,6 @@ def _settings_of_own_redis() -> Settings:
 
 def _models(archive: zipfile.ZipFile) -> str:
     return count(sum(name.startswith("models/") for name in archive.namelist()), "model")
-
-
-@contextlib.contextmanager
-def _running_redis(settings: Settings) -> Iterator[Settings]:
-    """Give the settings of the Redis of the data folder; if nothing runs, start it meanwhile. Raises UserError."""
-    if redis_answers(settings):
-        yield settings
-        return
-    folders = prepare_folders(settings.data_dir)
-    with Lock(folders) as lock:
-        lock.tell("a backup is being made")
-        with _started_redis(settings, folders, lock) as started:
-            yield started
-
-
-@contextlib.contextmanager
-def _started_redis(settings: Settings, folders: Folders, lock: Lock) -> Iterator[Settings]:
-    """Run a Redis on these folders, and give its settings. Raises UserError: it cannot read its data."""
-    with sockets_folder(folders) as sockets:
-        settings, part = own_redis(settings, folders, sockets)
-        server = Service(part, folders.log(part.name), {}, lock.fileno())
-        try:
-            server.start()
-            while not redis_answers(settings):
-                if server.ended() is not None:
-                    problem = f"Redis could not read its data:\n{server.log_end(3)}"
-                    raise UserError(problem, "Use the same Redis that wrote it, or a newer version of it.")
-                time.sleep(0.1)
-            yield settings
-        finally:
-            server.stop()  # it writes everything to the disk first
 
 
 def _add_snapshot(archive: zipfile.ZipFile, settings: Settings) -> None:
@@ -176,8 +145,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 def _require_room(folders: Folders, needed: int) -> None:
     """Check that a restore overwrites nothing and that the disk has room for it. Raises UserError."""
-    places = [folders.data / name for name in (*_FOLDERS, "redis")]
-    if full := [str(place) for place in places if place.is_dir() and any(place.iterdir())]:
+    if full := [str(place) for place in _places(folders) if place.is_dir() and any(place.iterdir())]:
         raise UserError(
             f"A backup can be restored into an empty DATA_DIR only, and this is not empty: {', '.join(full)}.",
             "Choose another DATA_DIR, or move this away. If an earlier restore was killed, delete what it left there.",
@@ -189,26 +157,23 @@ def _require_room(folders: Folders, needed: int) -> None:
         )
 
 
-def _unpack(archive: zipfile.ZipFile, settings: Settings, folders: Folders, lock: Lock) -> None:
-    """Unpack aside, see that Redis can read it, and move it into place."""
-    aside = folders.data / "restoring"
-    shutil.rmtree(aside, ignore_errors=True)  # of a restore that was killed
+def _unpack(archive: zipfile.ZipFile, folders: Folders) -> None:
+    """Unpack into the empty folders, for Redis last; if that fails, empty them again."""
     try:
-        for part in archive.infolist():  # their names were looked through
-            archive.extract(part, aside)
-        unpacked = prepare_folders(aside)
+        for name in archive.namelist():  # _opened has checked the names
+            if name != _SNAPSHOT:
+                archive.extract(name, folders.data)
         # Redis ignores a bare snapshot when it has an append-only file, but such a file may begin with one.
-        base = unpacked.redis / "appendonlydir" / "appendonly.aof.1.base.rdb"
+        base = folders.redis / "appendonlydir" / "appendonly.aof.1.base.rdb"
         base.parent.mkdir()
-        (aside / _SNAPSHOT).rename(base)
+        with archive.open(_SNAPSHOT) as snapshot, base.open("xb") as target:
+            shutil.copyfileobj(snapshot, target)
         (base.parent / "appendonly.aof.manifest").write_text(f"file {base.name} seq 1 type b\n", "utf-8")
-        with _started_redis(settings.model_copy(update={"data_dir": aside}), unpacked, lock):
-            pass
-        with contextlib.ExitStack() as undo:  # a folder that is a link or another disk cannot be replaced
-            for name in (*_FOLDERS, "redis"):  # Redis last: it names the others
-                if (aside / name).is_dir():
-                    (aside / name).replace(folders.data / name)
-                    undo.callback(shutil.rmtree, folders.data / name)
-            undo.pop_all()
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    except BaseException:
+        for path in [path for place in _places(folders) for path in place.glob("*")]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        raise
+
+
+def _places(folders: Folders) -> list[Path]:
+    return [folders.redis, *(folders.data / name for name in _FOLDERS)]

@@ -78,14 +78,6 @@ class Service:
         if self._process is not None:
             self._process.terminate()
 
-    def stop(self) -> None:
-        """Ask it to end and wait; kill it when it does not in time."""
-        if self._process is not None:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(self.part.stop_wait_s)
-            self.kill()
-
     def kill(self) -> None:
         """Kill the part and what it started, which is in its session."""
         if self._process is not None:
