@@ -24,53 +24,46 @@ MOST_CHARS = 64
 MOST_STARS = 3
 """More would let a pattern of an admin's cost minutes on a hostile text."""
 MASK = "█"
-"""The sign that covers each character of a hit, except white space."""
+"""The sign that stands for each covered character."""
 _SIGN = r"[^\W_]"
 """A letter or a digit."""
-_NARROW_PASSES = 4
 
 
 class Blocklist:
-    """`entries` as `parse` returns them; one that it would not take hits nothing."""
+    """Find and cover `entries`, as `parse` returns them. An entry that it would refuse hits nothing."""
 
     def __init__(self, entries: Sequence[str]) -> None:
         safe = [entry for entry in entries if _refusal(entry) is None]
         longest_first = (entry.split() for entry in sorted(safe, key=len, reverse=True))
         alternatives = "|".join(r"\s++".join(map(_word_expression, words)) for words in longest_first)
         # No entry begins with a space, so that a long run of spaces costs nothing.
-        pattern = rf"(?<!{_SIGN})(?=\S)(?:{alternatives})(?!{_SIGN})"
-        self._pattern = re.compile(pattern, re.IGNORECASE) if safe else None
+        expression = rf"(?<!{_SIGN})(?=\S)(?:{alternatives})(?!{_SIGN})"
+        self._pattern = re.compile(expression, re.IGNORECASE) if safe else None
 
     def hits(self, text: str) -> bool:
+        """Return whether an entry stands in a text."""
         return self._pattern is not None and self._pattern.search(text) is not None
 
     def mask(self, text: str) -> str:
-        """Cover hits at the same length. A covered hit ends a word, which may expose another beside it: covered,
-        too."""
+        """Cover each hit, and the signs that touch it up to the next white space, at the same length.
+
+        With only the hit covered, the word beside it could become another hit.
+        """
         if self._pattern is None:
             return text
-        for _ in range(_NARROW_PASSES):
-            text, hits = self._pattern.subn(lambda hit: re.sub(r"\S", MASK, hit[0]), text)
-            if not hits:
-                return text
-        return self._mask_wide(text)
-
-    def _mask_wide(self, text: str) -> str:
-        """Cover from space to space whatever has a hit: that exposes no other, so one pass is always enough."""
-        assert self._pattern is not None
         spans = [hit.span() for hit in self._pattern.finditer(text)]
 
         def cover(chunk: re.Match[str]) -> str:
             at = bisect_right(spans, chunk.start(), key=itemgetter(1))
             return MASK * len(chunk[0]) if at < len(spans) and spans[at][0] < chunk.end() else chunk[0]
 
-        return re.sub(r"\S+", cover, text)
+        return re.sub(r"\S+", cover, text) if spans else text
 
 
 def parse(typed: str) -> tuple[str, ...]:
-    """Entries separated by commas or line ends; each once, in the order typed.
+    """Return the entries that were typed, separated by commas or line ends, each once.
 
-    Raises `UserError`: too many, or one is too long, has too many `*`, or a word without a letter or digit.
+    Raises UserError: too many, or one is too long, has too many `*`, or a word without a letter or digit.
     """
     pieces = (" ".join(unicodedata.normalize("NFC", piece).split()).lower() for piece in re.split(r"[,\n]", typed))
     entries = tuple(dict.fromkeys(filter(None, pieces)))
@@ -83,12 +76,13 @@ def parse(typed: str) -> tuple[str, ...]:
 
 @functools.cache
 def default_entries() -> tuple[str, ...]:
-    """Those of `slurs.txt`, which hold where nobody has changed the blocklist."""
+    """Return the entries of `slurs.txt`, which count until an admin changes the blocklist."""
     lines = files(__package__).joinpath("slurs.txt").read_text("utf-8").splitlines()
     return parse("\n".join(line for line in lines if not line.startswith("#")))
 
 
 def _refusal(entry: str) -> UserError | None:
+    """Return what is wrong with an entry, or None."""
     shown = entry[:40].replace("`", "")
     if len(entry) > MOST_CHARS:
         return UserError(f"The entry `{shown}…` is too long.", f"Keep each under {MOST_CHARS} characters.")
@@ -106,7 +100,7 @@ def _refusal(entry: str) -> UserError | None:
 
 
 def _word_expression(word: str) -> str:
-    """Each part is matched only at the first place where it stands: the time grows with the text alone."""
+    """Return the expression for a word. It tries each part only at its first place, so time grows with the text."""
     first, *rest = (re.escape(part) for part in re.sub(r"\*+", "*", word).split("*"))
     if not rest:
         return first

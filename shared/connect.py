@@ -19,7 +19,7 @@ from shared.settings import Settings
 
 
 class TakesNothing(redis.ConnectionError):
-    """Redis is there, but its disk or its memory is full. To be waited out like an outage."""
+    """Redis is there, but its disk or its memory is full. Wait for its end as for an outage's."""
 
 
 # redis-py raises it for them: Celery ends at an answer that is no connection error. The table is a detail of redis-py
@@ -37,14 +37,14 @@ _POOL: dict[str, Any] = {
     "socket_timeout": 5.0,
     "health_check_interval": 30,
 }
-"""Return the options of all clients; `timeout` is how long one waits for a free connection. All in seconds."""
+"""Options of all pools, times in seconds; `timeout` is the longest wait for a free connection."""
 
 
 def takes_nothing(error: BaseException, settings: Settings) -> bool:
-    """Whether `error` says so, or Redis is silent, and its disk is full.
+    """Return whether `error` says so, or the disk of a silent Redis is full.
 
-    A server that cannot write its log may stand still, or end and not come back. The disk is known only of one on this
-    machine, started by the launcher.
+    A server that cannot write its log may stand still, or end and not come back. Only the launcher's Redis is known to
+    have its disk on this machine.
     """
     if isinstance(error, TakesNothing):
         return True
@@ -58,16 +58,13 @@ def takes_nothing(error: BaseException, settings: Settings) -> bool:
 
 
 def connect(settings: Settings, **options: float) -> redis.Redis:
-    """Return a client for worker and launcher: synchronous, replies are bytes. Threads wait for a free connection."""
+    """Return a synchronous client, whose replies are bytes. Threads wait for a free connection."""
     pool = redis.BlockingConnectionPool.from_url(settings.redis_address, **_POOL | (settings.redis_tls or {}) | options)
     return redis.Redis.from_pool(pool)
 
 
 def connect_async(settings: Settings) -> redis.asyncio.Redis:
-    """Return a client for the bot: one quick retry, to report an outage within seconds.
-
-    Requests wait for a free connection.
-    """
+    """Return the bot's client. It retries once, to report an outage within seconds; requests wait for a connection."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         settings.redis_address,
         **_POOL | (settings.redis_tls or {}),
@@ -77,7 +74,7 @@ def connect_async(settings: Settings) -> redis.asyncio.Redis:
 
 
 def connect_once(settings: Settings, within_s: float = 1.0) -> redis.Redis:
-    """A synchronous client that answers or fails at once, for whoever asks again soon enough."""
+    """Return a synchronous client that answers or fails at once, for callers that ask again soon."""
     return redis.Redis.from_url(
         settings.redis_address,
         retry=Retry(NoBackoff(), 0),
@@ -89,7 +86,7 @@ def connect_once(settings: Settings, within_s: float = 1.0) -> redis.Redis:
 
 
 def patient() -> Retry:
-    """A retry policy for what must not be lost: goes on for about ten minutes while Redis is away."""
+    """Return a policy for requests that must not be lost: retry for about ten minutes while Redis is away."""
     return Retry(ExponentialBackoff(cap=10, base=0.2), retries=65)
 
 
@@ -118,22 +115,11 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], 
         "Start it, or correct REDIS_URL; is the firewall open for this machine?",
     ),
 )
-"""Errors with their meaning and remedy; the first that fits counts."""
-_OTHER_HOST = (
-    "The certificate of Redis at {at} is for another host.",
-    "Name the host in REDIS_URL as the certificate does, or make one for this name (docs/security.md).",
-)
-_BY_CERTIFICATE = {
-    10: ("The certificate of Redis at {at} has expired.", "Make a new one there (docs/security.md), and restart it."),
-    9: ("The certificate of Redis at {at} is not valid yet.", "Is the clock of one of the machines wrong?"),
-    62: _OTHER_HOST,
-    64: _OTHER_HOST,
-}
-"""Reasons by OpenSSL's X509_V_ERR_... (openssl/x509_vfy.h)."""
-_STRANGER = (
-    "The certificate of Redis at {at} is of nobody whom this machine trusts.",
-    "Set REDIS_CA_FILE to the certificate of the authority that signed it. If that is right, somebody else answers at "
-    "this address.",
+"""(classes, problem, remedy). The first row that fits an error counts."""
+_CERTIFICATE = (
+    "The certificate of Redis at {at} is refused: {why}.",
+    "The host in REDIS_URL must be the one that it names, REDIS_CA_FILE the certificate of the authority that signed "
+    "it, and both clocks right (docs/security.md). If all this is so, somebody else answers at this address.",
 )
 _ABOUT_TLS = (
     "Redis at {at} and this program do not agree on TLS.",
@@ -143,18 +129,19 @@ _ABOUT_TLS = (
 
 
 def explain(error: BaseException, settings: Settings) -> UserError:
-    """Explain an error of redis-py, or kombu's of one, and say what to do; without any secret."""
-    if (refused := _certificate(error)) is not None:
-        problem, remedy = _BY_CERTIFICATE.get(refused.verify_code, _STRANGER)
+    """Say what an error of redis-py or kombu means and what to do, without any secret."""
+    why = ""
+    if (refused := _certificate_error(error)) is not None:
+        (problem, remedy), why = _CERTIFICATE, refused.verify_message.rstrip(".")
     elif _is_about_tls(error, settings):
         problem, remedy = _ABOUT_TLS
     else:
         problem, remedy = next((problem, remedy) for kind, problem, remedy in _BY_TYPE if isinstance(error, kind))
-    return UserError(problem.format(at=where(settings), name=type(error).__name__), remedy)
+    return UserError(problem.format(at=where(settings), name=type(error).__name__, why=why), remedy)
 
 
 def where(settings: Settings) -> str:
-    """The address of Redis without user and password, for people."""
+    """Return the address of Redis for people, without user and password."""
     try:
         parts = urlsplit(settings.redis_address)
         return f"{parts.hostname or parts.path}{f':{parts.port}' if parts.port else ''}"
@@ -163,18 +150,17 @@ def where(settings: Settings) -> str:
 
 
 def _is_about_tls(error: BaseException, settings: Settings) -> bool:
-    """With TLS 1.3 a server that wants another client certificate hangs up only once data is sent."""
+    """Return whether both sides disagree on TLS.
+
+    With TLS 1.3 a server that wants another client certificate hangs up only once data is sent.
+    """
     message = str(error)
-    hung_up = ("closed by server", "reset by peer", "Broken pipe")
-    return (
-        "SSL" in message
-        or "EOF" in message
-        or (settings.redis_tls is not None and any(sign in message for sign in hung_up))
-    )
+    hung_up = any(words in message for words in ("closed by server", "reset by peer", "Broken pipe"))
+    return "SSL" in message or "EOF" in message or (settings.redis_tls is not None and hung_up)
 
 
-def _certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """The refusal behind an error: redis-py keeps it as the cause, or as what it was raised from."""
+def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """Return the refusal of a certificate that led to an error, or None."""
     seen = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, ssl.SSLCertVerificationError):

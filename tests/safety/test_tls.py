@@ -27,7 +27,11 @@ pytestmark = pytest.mark.process
 
 HOUR = datetime.timedelta(hours=1)
 ROOT = Path(__file__).resolve().parents[2]
-EXPIRED, OTHER_HOST, STRANGER = "has expired", "is for another host", "is of nobody whom this machine trusts"
+EXPIRED, OTHER_HOST, STRANGER = (
+    "has expired",
+    "not valid for '127.0.0.1'",
+    "self-signed certificate in certificate chain",
+)
 
 
 @pytest.fixture(scope="module")

@@ -57,9 +57,9 @@ def test_hits_are_what_the_rules_say(typed: list[str], text: str) -> None:
         ("b*d", "bd bad b d", "██ ███ b d"),
         ("c++", "c++ and c", "███ and c"),
         ("größe", "Größe", "█████"),
-        ("damn", "_damn_ damn_it __DAMN__ goddamn", "_████_ ████_it __████__ goddamn"),
-        ("*damn*", "so_goddamned", "so_█████████"),
-        ("b, $a", "b$a", "███"),  # the second is a hit once the first is covered
+        ("damn", "_damn_ damn_it __DAMN__ goddamn", "██████ ███████ ████████ goddamn"),
+        ("*damn*", "so_goddamned", "████████████"),
+        ("b, $a", "b$a c", "███ c"),  # the second would be a hit once the first is covered
     ],
 )
 def test_examples(entry: str, text: str, masked: str) -> None:
@@ -93,15 +93,6 @@ def test_no_admin_can_hold_up_the_bot(entries: tuple[str, ...], text: str) -> No
     assert not blocklist.hits(masked)
 
 
-@given(st.lists(st.text("a-$_*", min_size=1, max_size=3), max_size=4), st.text("ab-$_ ", max_size=60))
-def test_the_last_resort_leaves_nothing_either(typed: list[str], text: str) -> None:
-    blocklist = Blocklist(_checked(typed))
-    if blocklist.hits(text):
-        masked = blocklist._mask_wide(text)
-        assert not blocklist.hits(masked)
-        assert [char.isspace() for char in masked] == [char.isspace() for char in text]
-
-
 @pytest.mark.parametrize("entry", ["* * *a", "* xx", "a *", "a - b", "__", "a█"])
 def test_each_word_of_an_entry_has_a_letter(entry: str) -> None:
     with pytest.raises(UserError):
@@ -123,7 +114,7 @@ def test_each_default_entry_is_found_however_it_is_written() -> None:
     for entry in entries:
         word = entry.replace("*", "")
         assert blocklist.hits(f"So, {word.upper()}!"), entry
-        assert blocklist.mask(f"_{word}_") == "_" + re.sub(r"\S", "█", word) + "_"
+        assert blocklist.mask(f"_{word}_, so") == re.sub(r"\S", "█", f"_{word}_,") + " so"
 
 
 @pytest.mark.parametrize(
