@@ -1,4 +1,4 @@
-"""The sources of texts (uploads, files, the catalogue) and how texts travel."""
+"""Sources of texts (uploads, files, the catalogue), and how texts travel through Redis."""
 
 from shared.corpora.catalogue import CatalogueEntry, catalogue
 from shared.corpora.corpus import (

@@ -1,4 +1,4 @@
-"""The texts that can be had by name alone."""
+"""The texts that people can name without bringing them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ PYTHON_DOCS = "python-docs"
 
 
 class CatalogueEntry(BaseModel):
-    """`name` is what one types. No `gutenberg_number`: it comes with Python. `year`: of first publication. `note`:
-    what to expect of it. `verse`: line ends are meant, so that lines must not be joined."""
+    """A text of the catalogue.
+
+    Attributes:
+        name: the name to type.
+        gutenberg_number: the book's number at Project Gutenberg; None: the text comes with Python.
+        year: of first publication.
+        note: what to expect of the text.
+        verse: line ends are meant, so lines must not be joined.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,6 +44,7 @@ class CatalogueEntry(BaseModel):
 
 @functools.cache
 def catalogue() -> tuple[CatalogueEntry, ...]:
+    """Return all entries, sorted by name."""
     data = resources.files(__package__).joinpath("catalogue.json").read_text("utf-8")
     books = TypeAdapter(tuple[CatalogueEntry, ...]).validate_json(data)
     docs = CatalogueEntry(

@@ -16,7 +16,7 @@ from shared.corpora.catalogue import CatalogueEntry
 from shared.settings import Settings
 
 LEAST_CHARS = 1_000
-"""The shortest text to learn from."""
+"""Characters of the shortest text that a model can learn from."""
 # cp1252 has bytes that take three in UTF-8, and so has UTF-16 with two.
 _UTF8_GROWTH = 3
 _PART = 2**20
@@ -24,25 +24,25 @@ _PART = 2**20
 
 
 def size_limit(settings: Settings) -> int:
-    """Return the largest file in bytes."""
+    """Return the largest size of a text file, in bytes."""
     return int(settings.corpus_max_mb * MEGABYTE)
 
 
 def unpacked_limit(settings: Settings) -> int:
-    """Return the longest text in bytes of UTF-8: a file within `size_limit` never exceeds it, whatever its encoding."""
+    """Return the largest size in bytes of UTF-8. No file within `size_limit` exceeds it, whatever its encoding."""
     return size_limit(settings) * _UTF8_GROWTH
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The words are not in its `repr`, so that they do not get into a log."""
+    """A text and what is known of it. The words are not in its `repr`, so they get into no log."""
 
     info: CorpusInfo
     text: str = field(repr=False)
 
 
 def check_size(n_bytes: int, settings: Settings) -> None:
-    """Check a file's size. Raises `UserError`: over `settings.corpus_max_mb` (megabytes of a million bytes)."""
+    """Check the size of a text file. Raises UserError: it is over `CORPUS_MAX_MB`, in megabytes of a million bytes."""
     if n_bytes > size_limit(settings):
         raise UserError(
             f"The file is too large: {n_bytes / MEGABYTE:.1f} MB, and the limit is {settings.corpus_max_mb:g} MB.",
@@ -51,7 +51,7 @@ def check_size(n_bytes: int, settings: Settings) -> None:
 
 
 def from_entry(data: bytes, entry: CatalogueEntry, source: TextSource, *, keep_licence: bool = False) -> Corpus:
-    """Read a book of the catalogue. Raises `UserError`: not a text, or too short."""
+    """Read a book of the catalogue. Raises UserError: not a text, or too short."""
     text = read(data, f"{entry.name}.txt", keep_licence=keep_licence)
     text = replace(text, books=None, left_out=0)  # that these are Project Gutenberg's is known of all of them
     info = text.info(entry.name, entry.full_title, source, entry.licence, hard_wrapped=not entry.verse)
@@ -61,7 +61,7 @@ def from_entry(data: bytes, entry: CatalogueEntry, source: TextSource, *, keep_l
 def from_bytes(
     data: bytes, filename: str, source: TextSource, settings: Settings, *, licence: str, keep_licence: bool = False
 ) -> Corpus:
-    """Read a text from a file. Raises `UserError`: too large, empty, not a text, or too short."""
+    """Read any file. Raises UserError: too large, empty, not a text, or too short."""
     check_size(len(data), settings)
     # Only the last part of a path counts, whichever system it comes from. In messages it stands between backticks.
     base = PurePosixPath(filename.replace("\\", "/")).name or "text"
@@ -71,7 +71,7 @@ def from_bytes(
 
 
 def from_upload(filename: str, data: bytes, settings: Settings, *, keep_licence: bool = False) -> Corpus:
-    """Read an attached file; use `check_size` before it is downloaded. Raises as `from_bytes`."""
+    """Read an attached file; use `check_size` before its download. Raises as `from_bytes`."""
     return from_bytes(
         data,
         filename,
@@ -83,28 +83,27 @@ def from_upload(filename: str, data: bytes, settings: Settings, *, keep_licence:
 
 
 def checked(text: Text, info: CorpusInfo) -> Corpus:
-    """Return a text with what is known of it. Raises `UserError`: too short."""
+    """Join a text and its description. Raises UserError: too short."""
     assert isinstance(text.body, str)  # what comes from memory stays there
     check_length(text.chars, LEAST_CHARS)
     return Corpus(info, text.body)
 
 
 def pack(text: str) -> bytes:
+    """Return a text as it travels through Redis."""
     return zlib.compress(text.encode("utf-8"), level=6)
 
 
 def unpack(data: bytes, max_bytes: int) -> str:
-    """Unpack a text.
+    """Return a packed text of up to `max_bytes` of UTF-8 (`unpacked_limit`): a few kilobytes can't fill the memory.
 
-    It stops at `max_bytes` of UTF-8 (`unpacked_limit`), so that a few kilobytes cannot fill the memory.
-
-    Raises `UserError`: damaged, incomplete or too long.
+    Raises UserError: damaged, incomplete or too long.
     """
     return "".join(_unpacked(data, max_bytes))
 
 
 def unpack_to_file(data: bytes, path: Path, max_bytes: int) -> None:
-    """Unpack a text into a file, a part at a time. Raises as `unpack`, or `OSError`: then no file is left."""
+    """Unpack a text into a file, part by part. Raises as `unpack`, or OSError; no file is left then."""
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
             for text in _unpacked(data, max_bytes):

@@ -1,4 +1,4 @@
-"""Getting a book from Project Gutenberg's mirrors."""
+"""Fetch a book from Project Gutenberg's mirrors."""
 
 from __future__ import annotations
 
@@ -18,33 +18,21 @@ from shared.settings import Settings
 log = structlog.get_logger(__name__)
 
 FETCH_WITHIN_S = 20.0
-"""Seconds for one book from one mirror."""
+"""Longest time for one book from one mirror."""
 _CHUNK = 64 * 1024
 _HEADERS = {"User-Agent": "Galvanic (self-hosted Discord bot)", "Accept": "text/plain", "Accept-Encoding": "identity"}
 
 
-_TROUBLES: tuple[tuple[type[Exception], str], ...] = (
-    (TimeoutError, "took longer than {seconds:g} s"),
-    (aiohttp.ClientConnectorCertificateError, "has a certificate that cannot be trusted"),
-    (aiohttp.ClientConnectorError, "cannot be reached"),
-    (aiohttp.InvalidURL, "is not a valid address"),
-    (aiohttp.ClientError, "broke off the transfer"),
-)
-
-
 class FetchError(Exception):
-    """Why no mirror had a book, mirror by mirror, in words that follow its title."""
+    """No mirror had the book. The message gives each mirror's reason, in words that follow the book's title."""
 
 
 class _MirrorError(Exception):
-    """Why a mirror was no use, in words that follow its name."""
+    """A mirror does not have the book. The message is the reason, in words that follow the mirror's name."""
 
 
 async def fetch_book(entry: CatalogueEntry, settings: Settings) -> bytes:
-    """Fetch a book from the first mirror that has it; each has `FETCH_WITHIN_S` for the whole book.
-
-    Raises `FetchError`.
-    """
+    """Return a book from the first mirror that has it within `FETCH_WITHIN_S`. Raises FetchError."""
     reasons: list[str] = []
     timeout = aiohttp.ClientTimeout(total=FETCH_WITHIN_S)
     # trust_env: somebody behind a proxy has it in HTTPS_PROXY.
@@ -80,13 +68,14 @@ async def _download(session: aiohttp.ClientSession, url: str, settings: Settings
                 if len(data) > limit:
                     raise _MirrorError(f"has a file over the limit of {settings.corpus_max_mb:g} MB")
             return bytes(data)
-    except (TimeoutError, aiohttp.ClientError) as error:
-        why = next(words for kind, words in _TROUBLES if isinstance(error, kind))
-        raise _MirrorError(why.format(seconds=FETCH_WITHIN_S)) from error
+    except TimeoutError as error:
+        raise _MirrorError(f"took longer than {FETCH_WITHIN_S:g} s") from error
+    except aiohttp.ClientError as error:
+        raise _MirrorError(f"cannot be reached ({type(error).__name__})") from error
 
 
 def why_not(data: bytes, entry: CatalogueEntry) -> str:
-    """Why these bytes are not the book, in words that follow "it sent"; empty when they are."""
+    """Return why these bytes are not the book, in words that follow "it sent"; empty if they are."""
     assert entry.gutenberg_number is not None  # only books are fetched
     try:
         text = decode_text(data, entry.name)

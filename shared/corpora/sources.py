@@ -1,4 +1,4 @@
-"""Finds a text by its name."""
+"""Find the text that a name stands for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_NAMED = 10
 _LEAST_PROSE, _LEAST_LETTERS = 80, 0.92  # characters of a paragraph, and their share of letters, spaces and commas
 _MARKUP = re.compile(r'"|\*| \[\d+\]')
 _TERM = re.compile(r"\A( *)[^*\s].*\n(?=\1 +\S)")  # above its indented explanation
@@ -33,15 +32,15 @@ class UnknownText(UserError):
 
 
 def names(settings: Settings) -> list[str]:
-    """Every name that `resolve` knows, sorted. Reads the folder `CORPORA_DIR`."""
+    """Return every name that `resolve` knows, sorted. Reads the folder `CORPORA_DIR`."""
     return sorted({entry.name for entry in catalogue()} | set(_folder(settings)))
 
 
 async def resolve(name: str, settings: Settings, *, keep_licence: bool = False) -> Corpus:
-    """Get a text from `CORPORA_DIR`, the cache, Python itself or Project Gutenberg, in this order.
+    """Return a text from `CORPORA_DIR`, the cache, Python itself or Project Gutenberg, in this order.
 
-    Case and spaces of `name` and a final `.txt` do not matter. Raises `UnknownText`: no such name (with the nearest
-    ones); `UserError`: the book cannot be fetched, or the file is no good.
+    Case and spaces of `name` and a final `.txt` do not matter. Raises UnknownText: no such name (with the nearest
+    ones); UserError: the book cannot be fetched, or the file is no good.
     """
     if "://" in name:
         remedy = "Download the file and attach it, or name a text that `/catalogue` lists."
@@ -60,8 +59,11 @@ async def resolve(name: str, settings: Settings, *, keep_licence: bool = False) 
         try:
             data = await fetch_book(entry, settings)
         except FetchError as error:
-            remedy = await asyncio.to_thread(_without_network, entry, settings)
-            raise UserError(f"{entry.full_title} {error}.", remedy) from error
+            raise UserError(
+                f"{entry.full_title} {error}.",
+                f"Without a network I can learn `{PYTHON_DOCS}`, a book that I fetched before, or a .txt file that you "
+                f"attach. The bot's operator can put {entry.name}.txt into CORPORA_DIR.",
+            ) from error
         try:
             await asyncio.to_thread(_write_cache, cached, data)
         except OSError as error:  # the text is here; only the next time will be slow again
@@ -70,6 +72,7 @@ async def resolve(name: str, settings: Settings, *, keep_licence: bool = False) 
 
 
 def _key(name: str) -> str:
+    """Return the form of a name in which all its spellings are alike."""
     stem = name.strip()
     if stem.lower().endswith(".txt"):
         stem = stem[:-4]
@@ -77,21 +80,15 @@ def _key(name: str) -> str:
 
 
 def _folder(settings: Settings) -> dict[str, Path]:
-    """A name is only ever looked up in this list, so none can lead out of the folder."""
+    """Return the files of `CORPORA_DIR` by name. Names are only looked up here, so none leads out of the folder."""
     if settings.corpora_dir is None:
         return {}
     try:
-        files = sorted(
-            path for path in settings.corpora_dir.iterdir() if path.suffix.lower() == ".txt" and path.is_file()
-        )
+        paths = [path for path in settings.corpora_dir.iterdir() if path.suffix.lower() == ".txt" and path.is_file()]
     except OSError as error:
         log.warning("CORPORA_DIR cannot be read", reason=error.strerror)
         return {}
-    found: dict[str, Path] = {}
-    for path in files:
-        if found.setdefault(_key(path.name), path) != path:
-            log.warning("two files of CORPORA_DIR go by one name; the first is used", name=_key(path.name))
-    return found
+    return {_key(path.name): path for path in sorted(paths, reverse=True)}  # of two with one name the first counts
 
 
 def _from_folder(path: Path, key: str, settings: Settings, keep_licence: bool) -> Corpus:
@@ -124,18 +121,8 @@ def _unknown(name: str, key: str, settings: Settings) -> UnknownText:
     )
 
 
-def _without_network(entry: CatalogueEntry, settings: Settings) -> str:
-    """Names every text that needs no network now, as far as they fit."""
-    cached = {path.stem for path in (settings.data_dir / "corpora").glob("*.txt")} - {entry.name}
-    here = [PYTHON_DOCS, *sorted({*_folder(settings), *(name for name in cached if find(name))} - {PYTHON_DOCS})]
-    more = " and others that the catalogue lists" if len(here) > _NAMED else ""
-    return (
-        f"Without a network I can learn {', '.join(f'`{name}`' for name in here[:_NAMED])}{more}, or a .txt file that "
-        f"you attach. The bot's operator can put {entry.name}.txt into CORPORA_DIR."
-    )
-
-
 def _read_cache(path: Path, entry: CatalogueEntry) -> bytes | None:
+    """Return a book that was fetched before, or None."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -166,13 +153,13 @@ def _python_docs(entry: CatalogueEntry) -> Corpus:
 
 
 def _prose(topics: Iterable[str]) -> Iterable[str]:
-    """Paragraphs of whole sentences, each once: tables, signatures, grammar and code would come back as debris."""
-    found: dict[str, None] = {}
+    """Return the paragraphs of whole sentences, each once: a model would write tables, grammar and code as debris."""
+    paragraphs: dict[str, None] = {}
     for paragraph in "\n\n".join(topics).split("\n\n"):
         words = " ".join(_TERM.sub("", paragraph).split()).removeprefix("* ")
         text = _MARKUP.sub("", words)
         letters = sum(sign.isalpha() or sign in " ,.;'" for sign in words)
-        whole = text[:1].isupper() and text.endswith(".") and len(text) >= _LEAST_PROSE
-        if whole and letters >= _LEAST_LETTERS * len(words) and not _NO_PROSE.search(words):
-            found[text] = None
-    return found
+        sentences = text[:1].isupper() and text.endswith(".") and len(text) >= _LEAST_PROSE
+        if sentences and letters >= _LEAST_LETTERS * len(words) and not _NO_PROSE.search(words):
+            paragraphs[text] = None
+    return paragraphs
