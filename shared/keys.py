@@ -21,6 +21,7 @@ class _Key(str):
 
 
 JOB_TTL_S = 30 * 24 * 3600  # a job, its events and its files are kept for a month after its last event
+UPLOAD_TTL_S = 24 * 3600  # an attached text, after its last training
 
 # String: number of the data in this Redis (`shared.version`). The bot writes it into an empty one.
 VERSION = "data:version"

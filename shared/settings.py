@@ -94,7 +94,6 @@ class Settings(BaseSettings):
         "https://gutenberg.pglaf.org/cache/epub/{number}/pg{number}.txt",
     )
     corpus_max_mb: float = Field(20.0, gt=0, le=2_000)
-    corpus_ttl_hours: float = Field(24.0, ge=0.01, le=8_760)
 
     # Training and generating
     train_minutes: float = Field(8.0, gt=0, le=_MONTH_MINUTES)

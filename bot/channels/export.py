@@ -35,7 +35,7 @@ async def export(member_data: MemberDataService, user: User) -> tuple[list[disco
     left_out = [
         "My answers to your requests: they stand in the channels where I posted them.",
         "Words that somebody else gave me, where you asked for more of their text or went on talking with me.",
-        f"Texts that you attached: I keep each for {settings.corpus_ttl_hours:g} hours after its last training.",
+        "Texts that you attached: I keep each for 24 hours after its last training.",
         "The files of models: `/model export` posts those that may be.",
         "Your words in texts: each is deleted when its training ends. Discord has your messages.",
     ]

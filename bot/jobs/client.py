@@ -126,12 +126,12 @@ class JobClient(Service):
 
     async def _keep_upload(self, job: TrainJob, packed: bytes) -> None:
         """Keep an attached text for further trainings on it, and drop a server's oldest ones if there are too many."""
-        guild_id, ttl_s = job.place.guild_id, int(3_600 * self._settings.corpus_ttl_hours)
+        guild_id = job.place.guild_id
         uploads = keys.uploads(guild_id)
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.set(keys.upload(guild_id, job.corpus.sha256), packed, ex=ttl_s)
+            pipe.set(keys.upload(guild_id, job.corpus.sha256), packed, ex=keys.UPLOAD_TTL_S)
             pipe.zadd(uploads, {job.corpus.sha256: time.time()})
-            pipe.expire(uploads, ttl_s)
+            pipe.expire(uploads, keys.UPLOAD_TTL_S)
             pipe.zrange(uploads, 0, -1 - _MOST_UPLOADS)
             pipe.zremrangebyrank(uploads, 0, -1 - _MOST_UPLOADS)
             *_, oldest, _ = await redis_call(pipe.execute())

@@ -310,8 +310,8 @@ class Trainings:
         if info.source in PUBLIC_SOURCES:
             return await corpora.resolve(info.name, self.core.settings, keep_licence=keep_licence)
         raise UserError(
-            f"I no longer have the file that `{model.name}` learned from: I keep a server's newest files, for "
-            f"{self.core.settings.corpus_ttl_hours:g} hours.",
+            f"I no longer have the file that `{model.name}` learned from: I keep a server's newest files, for 24 "
+            "hours.",
             f"Attach it again, with `{command} --from {model.name}`.",
         )
 

@@ -21,7 +21,6 @@ from shared.settings import ANSWER_WITHIN_S, Settings, SettingsError, read_setti
         ("GENERATE_TIMEOUT_S", "841", "it should be less than or equal to 840"),
         ("GENERATE_TIMEOUT_S", "4", "it should be greater than or equal to 5"),
         ("CORPUS_MAX_MB", "inf", "it should be a finite number"),
-        ("CORPUS_TTL_HOURS", "0.0001", "it should be greater than or equal to 0.01"),
         ("TRAIN_MAX_MINUTES", "1e9", "it should be less than or equal to 43200"),
         ("TRAIN_MINUTES", "eight", "it should be a valid number"),
         ("TRAIN_WORKERS", "1.5", "it should be a valid integer"),
