@@ -17,8 +17,8 @@ from shared import keys, lifecycle
 from shared.events import Cancelled, Event, Progress, Sample, Started
 from shared.jobs import TRAIN_QUEUE
 from shared.settings import Settings
-from worker.beside import Heartbeat
 from worker.events import JobEvents, run_script
+from worker.threads import Heartbeat
 
 WORKER = "benchmark"
 EPOCHS, STEPS_A_SECOND, SECONDS_AN_EPOCH = 40, 25, 10

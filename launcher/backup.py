@@ -28,9 +28,7 @@ _FOLDERS = ("checkpoints", "models")
 """Copied in this order: a training that ends meanwhile moves its model from the first folder to the second."""
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 # Without the text beside a checkpoint: the worker takes it from Redis again, if its words may still be learned.
-_NAME = re.compile(
-    rf"{_SNAPSHOT}|models/{_PART}\.safetensors|checkpoints/{_PART}/{_PART}/(?!text\.txt){_PART}(/{_PART})?"
-)
+_NAME = re.compile(rf"{_SNAPSHOT}|models/{_PART}\.safetensors|checkpoints/{_PART}/{_PART}/(?!text\.txt){_PART}")
 _SAVED_WITHIN_S = 300.0
 
 

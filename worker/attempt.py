@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -25,20 +24,19 @@ from shared.events import Cancelled, Finished, Started
 from shared.jobs import LOSS_FILE, TrainJob
 from shared.models import ModelFacts
 from shared.settings import Settings
-from worker.beside import Lease
-from worker.copies import CheckpointCopies
+from worker.checkpoints import CheckpointCopies, FinishedTraining, JobFiles, read, text_folder
 from worker.events import JobEvents, Superseded
-from worker.files import JobFiles, Made, read
 from worker.hooks import JobHooks
 from worker.jobs import MAX_DEATHS, Died
 from worker.store import ModelStore, StoreAway, difficulty
+from worker.threads import Lease
 
 T = TypeVar("T")
 log = structlog.get_logger()
 
 
 class Attempt:
-    """Does a training, or continues it from its checkpoint of the same text."""
+    """Does a training, or continues it from the checkpoint that an earlier attempt made of the same text."""
 
     def __init__(self, settings: Settings, client: redis.Redis, job: TrainJob, events: JobEvents, lease: Lease) -> None:
         self._settings = settings
@@ -48,7 +46,7 @@ class Attempt:
         self._lease = lease
         self._files = JobFiles(settings, job.job_id).of(job)
         self._store = ModelStore(settings)
-        self._copies = CheckpointCopies(self._store, self._files, events.attempt)
+        self._copies = CheckpointCopies(self._store, job, self._files, events.attempt)
         self._hooks = JobHooks(events, lease, self._copies)
         self._authors: bytes | None = None  # of a channel's lines, by number; they are counted with, and never kept
 
@@ -89,7 +87,7 @@ class Attempt:
     def drop_replaced(self) -> None:
         """Remove what was made of this text if the job has another one now. Raises redis.RedisError."""
         data = cast(bytes | None, self._client.hget(keys.job(self._job.job_id), "job"))
-        if data is None or TrainJob.model_validate_json(data).corpus.sha256 != self._job.corpus.sha256:
+        if data is None or text_folder(TrainJob.model_validate_json(data)) != text_folder(self._job):
             self.drop()
 
     def _leave(self) -> None:
@@ -101,56 +99,52 @@ class Attempt:
     def _try(self) -> None:
         job, job_events, files = self._job, self._job_events, self._files
         self._patiently(self._copies.bring)
-        before = read(files.made, Made)
         model_id = job_events.model_id()
-        if before is not None and before.finished.model.model_id == model_id:
-            made_before = files.model.exists() or self._patiently(lambda: self._store.has(model_id))
-            if made_before:
-                log.info("made_before")
-                self._tell_start(resumed=True)
-                self._deliver(before)
-                return
+        before = read(files.finished, FinishedTraining)
+        if before is not None and (files.model.exists() or self._patiently(lambda: self._store.has(model_id))):
+            log.info("finished_before")
+            self._tell_start(resumed=True)
+            self._deliver(before)
+            return
         if job_events.attempt > 1:  # an earlier one may have saved a model of another text, and not entered it
             self._patiently(lambda: self._store.delete(model_id))
-        resumed = files.has_checkpoint
-        self._tell_start(resumed=resumed)
+        self._tell_start(resumed=files.has_checkpoint)
         parent = _parent(self._client, job)
         self._patiently(self._prepare)
         self._lease.touch()
-        with contextlib.ExitStack() as kept:  # a remote store's file is copied onto the disk for so long
+        with contextlib.ExitStack() as kept:  # a remote store's file is on the disk for so long
             start = self._patiently(
                 lambda: kept.enter_context(self._store.reading(parent.model_id)) if parent else None
             )
             result = self._train(parent, start)
         self._hooks.require_wanted()  # the last samples took a while
-        facts = _facts(job, parent, result, model_id, files.model.stat().st_size)
-        made = _made(facts, result)
-        self._patiently(lambda: write_text(files.made, made.model_dump_json()))
-        self._deliver(made)
+        finished = _finished(job, parent, result, model_id, files.model.stat().st_size)
+        self._patiently(lambda: write_text(files.finished, finished.model_dump_json()))
+        self._deliver(finished)
 
     def _patiently(self, write: Callable[[], T]) -> T:
         """Do what needs the disk or the store, and wait while that is full or away; it can be repeated."""
         return when_there_is_room(write, self._hooks, difficulty)
 
-    def _deliver(self, made: Made) -> None:
+    def _deliver(self, finished: FinishedTraining) -> None:
         """Save a finished model and send the end; safe to repeat, wherever an earlier attempt was cut off."""
         from galvanic.pictures import loss_chart
 
-        model, job_events = made.finished.model, self._job_events
+        model, job_events = finished.event.model, self._job_events
         job_events.require_newest()  # an attempt that was frozen may wake up when another one has ended
         if self._files.model.exists():
             self._patiently(lambda: self._store.take(self._files.model, model.model_id))
 
         while True:
             job_events.enter(
-                made.finished,
+                finished.event,
                 self._job.place.guild_id,
-                prepare=lambda entered: job_events.attach(LOSS_FILE, loss_chart(made.curve, entered.name)),
+                prepare=lambda entered: job_events.attach(LOSS_FILE, loss_chart(finished.curve, entered.name)),
             )
             job_events.durable()
             if job_events.is_over():
                 break  # else Redis has lost its last second meanwhile
-        log.info("trained", model_id=model.model_id, seconds=round(made.finished.seconds), epochs=model.epochs)
+        log.info("trained", model_id=model.model_id, seconds=round(finished.event.seconds), epochs=model.epochs)
 
     def _tell_start(self, *, resumed: bool) -> None:
         self._job_events.publish(Started(worker=socket.gethostname(), resumed=resumed))
@@ -184,7 +178,7 @@ class Attempt:
                 self._job.options,
                 self._job.corpus,
                 out=self._files.model,
-                checkpoint=self._files.checkpoint,
+                checkpoint=self._files.folder,
                 hooks=self._hooks,
                 limits=self._settings.train_limits,
                 parent=parent_file,
@@ -195,7 +189,7 @@ class Attempt:
         except OtherCheckpoint:
             # An update of Galvanic changed the network since it was saved, or this host has another starter.
             log.warning("checkpoint_of_another_version")
-            shutil.rmtree(self._files.checkpoint)
+            self._files.checkpoint.unlink()
             self._tell_start(resumed=False)  # nothing is left of its samples, either
             result = self._train(parent, parent_file)
             note = "The training started over: the machine that went on with it has another version or starter."
@@ -212,18 +206,12 @@ def _parent(client: redis.Redis, job: TrainJob) -> ModelFacts | None:
     return ModelFacts.model_validate_json(data)
 
 
-def _made(model: ModelFacts, result: TrainResult) -> Made:
-    """Return all that is to be told of a training."""
-    finished = Finished(
-        model=model, samples=result.samples, seconds=result.seconds, stopped=result.stopped, notes=result.notes
-    )
-    return Made(finished=finished, curve=result.curve)
-
-
-def _facts(job: TrainJob, parent: ModelFacts | None, result: TrainResult, model_id: str, size: int) -> ModelFacts:
-    """Under the wished name. `size`: the model's, in bytes."""
+def _finished(
+    job: TrainJob, parent: ModelFacts | None, result: TrainResult, model_id: str, size: int
+) -> FinishedTraining:
+    """Return all that is to be told of a training. `size`: the model's, in bytes."""
     options, corpus = job.options, job.corpus
-    return ModelFacts(
+    model = ModelFacts(
         model_id=model_id,
         name=options.name or corpus.name,
         recipe=options.recipe,
@@ -241,3 +229,7 @@ def _facts(job: TrainJob, parent: ModelFacts | None, result: TrainResult, model_
         file_bytes=size,
         author_id=job.author_id,
     )
+    event = Finished(
+        model=model, samples=result.samples, seconds=result.seconds, stopped=result.stopped, notes=result.notes
+    )
+    return FinishedTraining(event=event, curve=result.curve)

@@ -13,9 +13,9 @@ import structlog
 from galvanic import results
 from galvanic.results import Difficulty, Doing, TrainingCancelled
 from shared.events import Event, Progress, Sample, Trouble
-from worker.beside import Lease, stop_requested
-from worker.copies import CheckpointCopies
+from worker.checkpoints import CheckpointCopies
 from worker.events import REDIS_DOWN, JobEvents, Superseded
+from worker.threads import Lease, stop_requested
 
 _MOST_UNTOLD = 50  # events, above all samples, that are kept while Redis is away; then the oldest are dropped
 HEADWAY_S = 5 * 60.0

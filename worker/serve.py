@@ -59,7 +59,7 @@ def set_up(worker: Any) -> None:
     settings = get_settings()
     folder = Path(tempfile.mkdtemp(prefix="galvanic-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    from worker.beside import STOP_FILE_VARIABLE
+    from worker.threads import STOP_FILE_VARIABLE
 
     configure_logging(queue, settings)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -106,10 +106,10 @@ def _refuse(sentence: str) -> NoReturn:
 def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) -> None:
     """Have all that runs beside Celery's worker start and end with it."""
     from worker import warm
-    from worker.beside import Heartbeat, Repeating
-    from worker.copies import remove_leftovers
+    from worker.checkpoints import remove_leftovers
     from worker.deletions import DELETE_EVERY_S, delete_files
     from worker.metrics import RunningTraining
+    from worker.threads import Heartbeat, PeriodicThread
 
     generates = queue == GENERATE_QUEUE
     if generates:
@@ -128,16 +128,16 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
         log.info("worker_ready", queue=queue)
         if models:
             forget = functools.partial(warm.forget_deleted, connect(settings), models)
-            beside.enter_context(Repeating(forget, warm.FORGET_EVERY_S, "not_looked_for_deleted_models"))
+            beside.enter_context(PeriodicThread(forget, warm.FORGET_EVERY_S, "not_looked_for_deleted_models"))
             # A train worker's child ends after each job.
             threading.Thread(target=_compile, name="warm-up", daemon=True).start()
-            beside.enter_context(Repeating(warm.trim, warm.TRIM_EVERY_S, "memory_not_returned"))
+            beside.enter_context(PeriodicThread(warm.trim, warm.TRIM_EVERY_S, "memory_not_returned"))
             # In a thread of its own: the store may hang.
             delete = functools.partial(delete_files, connect(settings), models.store)
-            beside.enter_context(Repeating(delete, DELETE_EVERY_S, "models_not_deleted"))
+            beside.enter_context(PeriodicThread(delete, DELETE_EVERY_S, "models_not_deleted"))
         else:  # what is left here of trainings that are over, maybe elsewhere, may have members' words in it
             leftovers = functools.partial(remove_leftovers, settings, connect(settings))
-            beside.enter_context(Repeating(leftovers, _LEFTOVERS_EVERY_S, "leftovers_not_looked_for"))
+            beside.enter_context(PeriodicThread(leftovers, _LEFTOVERS_EVERY_S, "leftovers_not_looked_for"))
 
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
         if isinstance(exception, WorkerLostError) and is_id(kwargs.get("job_id")):
@@ -181,8 +181,8 @@ def _require_version(settings: Settings) -> None:
 
 def _tell_death(settings: Settings, job_id: str, attempt: int, nonce: str) -> None:
     """Let a training whose process was killed wait again at once, not when its lease has lapsed."""
+    from worker.checkpoints import JobFiles
     from worker.events import JobEvents
-    from worker.files import JobFiles
     from worker.resend import send_again
 
     with _reaching_redis(settings, "death_not_told") as client:

@@ -12,12 +12,11 @@ from shared.jobs import TrainJob
 from shared.logging import job_context
 from shared.settings import Settings, get_settings
 from worker.attempt import Attempt
-from worker.beside import Lease
-from worker.copies import remove_leftovers
+from worker.checkpoints import JobFiles, remove_leftovers
 from worker.events import JobEvents
-from worker.files import JobFiles
 from worker.jobs import MAX_DEATHS, Died, begin, carry_out
 from worker.resend import send_again
+from worker.threads import Lease
 
 log = structlog.get_logger()
 

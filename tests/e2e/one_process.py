@@ -44,9 +44,9 @@ class Worker:
         from shared import presence
         from shared.connect import connect
         from shared.settings import get_settings
-        from worker.beside import Heartbeat, Repeating
         from worker.deletions import DELETE_EVERY_S, delete_files
         from worker.store import ModelStore
+        from worker.threads import Heartbeat, PeriodicThread
 
         settings = get_settings()
         stop_file = Path(os.environ[STOP_FILE_VARIABLE])
@@ -57,7 +57,7 @@ class Worker:
         self._beside.enter_context(Heartbeat(settings, self._queue, presence.own_name()))
         if self._queue == "generate":
             delete = functools.partial(delete_files, connect(settings), ModelStore(settings))
-            self._beside.enter_context(Repeating(delete, DELETE_EVERY_S, "models_not_deleted"))
+            self._beside.enter_context(PeriodicThread(delete, DELETE_EVERY_S, "models_not_deleted"))
         self._pool = ThreadPoolExecutor(self._threads)
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()

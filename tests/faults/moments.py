@@ -121,7 +121,7 @@ class Training:
     def trains(self) -> None:
         """It learns, and there is a checkpoint."""
         self.until("the training to run", lambda: any(one.train_loss is not None for one in self.events(Progress)))
-        self.until("a checkpoint", lambda: list(self.files.glob("*/checkpoint/checkpoint.safetensors")))
+        self.until("a checkpoint", lambda: list(self.files.glob("*/checkpoint.safetensors")))
         time.sleep(1.0)  # so that there is something to lose
 
     def is_saved(self, child: psutil.Process) -> bool:

@@ -25,7 +25,7 @@ from tests.e2e.system import System
 from tests.faults import harm
 from tests.faults.cells import record
 from tests.faults.moments import Training
-from worker.beside import RENEW_S
+from worker.threads import RENEW_S
 
 
 @contextmanager

@@ -59,8 +59,8 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         client.set("job:t-1:text", "words", pxat=4_000_000_000_000)
     file_at(data / "models" / "m1.safetensors", "weights")
     file_at(data / "models" / ".m2.safetensors.partial", "half of it")
-    file_at(data / "checkpoints" / "t-1" / "ab12" / "checkpoint" / "checkpoint.safetensors", "half-learned")
-    file_at(data / "checkpoints" / "t-1" / "ab12" / "learned.json", "{}")
+    file_at(data / "checkpoints" / "t-1" / "ab12" / "checkpoint.safetensors", "half-learned")
+    file_at(data / "checkpoints" / "t-1" / "ab12" / "finished.json", "{}")
     file_at(data / "checkpoints" / "t-1" / "ab12" / "text.txt", "words")
     file_at(data / "cache" / "copy", "again")
     return data
@@ -100,8 +100,8 @@ def test_all_comes_back_but_expired_and_withdrawn_words(data: Path, tmp_path: Pa
     launcher("restore", file)
     assert files_of(data) == {
         "models/m1.safetensors",
-        "checkpoints/t-1/ab12/learned.json",
-        "checkpoints/t-1/ab12/checkpoint/checkpoint.safetensors",
+        "checkpoints/t-1/ab12/finished.json",
+        "checkpoints/t-1/ab12/checkpoint.safetensors",
     }
     assert (data / "models" / "m1.safetensors").read_text("utf-8") == "weights"
     with running_redis(data) as client:

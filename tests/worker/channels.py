@@ -143,7 +143,7 @@ def train(client: redis.Redis, job: TrainJob) -> Event:
 
 
 def starts(client: redis.Redis, job_id: str = "t-1") -> list[bool]:
-    """Whether each start of a job resumed it."""
+    """Return for each start of a job whether it resumed from a checkpoint."""
     return [event.resumed for event in lives.told_of(Started, client, job_id)]
 
 

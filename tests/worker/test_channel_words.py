@@ -17,8 +17,7 @@ from shared.settings import Settings
 from tests.galvanic.test_companion import passages
 from tests.worker.channels import ANN, BEN, SNOW, Channel, messages
 from tests.worker.small import stored
-from worker.copies import remove_leftovers
-from worker.files import JobFiles
+from worker.checkpoints import JobFiles, remove_leftovers
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from shared.lifecycle import give_up
 from tests import lives
 from tests.lives import expect, require_failure
 from tests.worker.channels import RAIN, SMALL, SNOW, Channel, book_job, in_the_middle, interrupt
-from worker.files import JobFiles
+from worker.checkpoints import JobFiles
 
 pytestmark = pytest.mark.slow
 

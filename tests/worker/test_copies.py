@@ -24,10 +24,9 @@ from tests.s3 import S3Server
 from tests.worker.channels import Channel, book_job, in_the_middle, train as run_to_its_end
 from tests.worker.test_train_jobs import TEXT, train
 from tests.worker.texts import babble, corpus as corpus_of
-from worker.beside import STOP_FILE_VARIABLE
-from worker.copies import CheckpointCopies, remove_leftovers
-from worker.files import JobFiles, TextFiles
+from worker.checkpoints import CheckpointCopies, JobFiles, TextFiles, remove_leftovers
 from worker.store import ModelStore
+from worker.threads import STOP_FILE_VARIABLE
 
 pytestmark = pytest.mark.slow
 
@@ -48,13 +47,15 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, stop: Path) -> Iterator[None]:
         yield
 
 
-def copy(settings: Settings, files: TextFiles, attempt: int = 1) -> None:
+def copy(settings: Settings, job: TrainJob, attempt: int = 1) -> TextFiles:
     """Let an attempt save a checkpoint, and copy it."""
-    files.checkpoint.mkdir(parents=True)
-    (files.checkpoint / "checkpoint.safetensors").write_text(f"of attempt {attempt}")
-    made = CheckpointCopies(ModelStore(settings), files, attempt)
-    made.saved()
-    made.complete()
+    files = JobFiles(settings, job.job_id).of(job)
+    files.folder.mkdir(parents=True)
+    files.checkpoint.write_text(f"of attempt {attempt}")
+    copies = CheckpointCopies(ModelStore(settings), job, files, attempt)
+    copies.saved()
+    copies.complete()
+    return files
 
 
 def copied(settings: Settings) -> list[str]:
@@ -98,7 +99,7 @@ def test_copies_are_made_while_it_trains(client: redis.Redis, monkeypatch: pytes
     settings = changed_settings(monkeypatch, CHECKPOINT_EVERY_S=1)
     options = TrainOptions(epochs=None, minutes=0.05, units=8)
     assert isinstance(train(client, "t-1", babble(3_000), options=options), Finished)
-    assert f"checkpoints/t-1/{corpus_of(babble(3_000)).sha256}/1.checkpoint.safetensors" in made
+    assert f"checkpoints/t-1/{corpus_of(babble(3_000)).sha256}/1" in made
     assert copied(settings) == []
 
 
@@ -106,15 +107,11 @@ def test_of_two_hosts_the_later_attempt_counts(s3: tuple[S3Server, str], tmp_pat
     settings = get_settings()
     store = ModelStore(settings)
     elsewhere = settings.model_copy(update={"data_dir": tmp_path / "x"})
-    here, there = (JobFiles(where, "t-1").of(train_job()) for where in (settings, elsewhere))
-    for attempt, files in ((1, here), (2, there)):
-        copy(settings, files, attempt)
-    assert store.names(f"checkpoints/t-1/{here.folder.name}") == ["2.checkpoint.safetensors"], (
-        "the one before is of no more use"
-    )
-    CheckpointCopies(store, there, 3).bring()
-    CheckpointCopies(store, here, 3).bring()
-    assert (here.checkpoint / "checkpoint.safetensors").read_text() == "of attempt 2"
+    here, there = copy(settings, train_job()), copy(elsewhere, train_job(), 2)
+    assert store.names(f"checkpoints/t-1/{here.folder.name}") == ["2"], "the one before is of no more use"
+    CheckpointCopies(store, train_job(), there, 3).bring()
+    CheckpointCopies(store, train_job(), here, 3).bring()
+    assert here.checkpoint.read_text() == "of attempt 2"
     assert here.attempt.read_text() == "2"
 
 
@@ -122,7 +119,7 @@ def test_what_a_killed_host_left_goes_with_its_training(client: redis.Redis) -> 
     settings = get_settings()
     job = TrainJob(job_id="t-1", place=place(), corpus=corpus_of(TEXT), options=OPTIONS)
     for job_id in ("t-1", "t-2"):
-        copy(settings, JobFiles(settings, job_id).of(job))
+        copy(settings, job.model_copy(update={"job_id": job_id}))
     client.hset(keys.job("t-1"), "job", job.model_dump_json())
     remove_leftovers(settings, client)
     assert copied(settings) == ["t-1"], "it is not over; nobody knows the other"

@@ -13,7 +13,7 @@ from tests.lives import require_failure
 from tests.worker.channels import book_job, interrupt, train
 from tests.worker.test_room import full
 from worker import attempt, hooks
-from worker.files import JobFiles
+from worker.checkpoints import JobFiles
 from worker.jobs import carry_out
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("looks_for_room_often")]

@@ -14,8 +14,7 @@ from shared.jobs import MixPart
 from shared.settings import Settings
 from tests.worker.jobs import generate_job
 from worker.app import app
-from worker.copies import remove_leftovers
-from worker.files import JobFiles
+from worker.checkpoints import JobFiles, remove_leftovers
 
 OUTSIDE = "../../outside"
 

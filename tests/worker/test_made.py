@@ -17,9 +17,8 @@ from tests.factories import GUILD
 from tests.lives import expect
 from tests.worker.test_train_jobs import TEXT, train
 from worker import attempt
-from worker.copies import remove_leftovers
+from worker.checkpoints import FinishedTraining, JobFiles, read, remove_leftovers
 from worker.events import JobEvents
-from worker.files import JobFiles, Made, read
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow
@@ -50,14 +49,14 @@ def test_the_rest_is_done_by_the_next_attempt(
     train_until(where, client)
     assert not client.exists(keys.guild_models(GUILD))
     files = JobFiles(settings, "t-1")
-    (path,) = files.folder.glob("*/made.json")
-    made = read(path, Made)
-    assert made is not None
+    (path,) = files.folder.glob("*/finished.json")
+    finished = read(path, FinishedTraining)
+    assert finished is not None
     import galvanic.training
 
     monkeypatch.setattr(galvanic.training, "train", lambda *_, **__: pytest.fail("trained again"))
     event = expect(Finished, train(client, "t-1", TEXT))
-    assert event.model.model_id == made.finished.model.model_id
+    assert event.model.model_id == finished.event.model.model_id
     assert ModelStore(settings).has(event.model.model_id)
     assert client.exists(keys.artifact("t-1", LOSS_FILE))
     assert client.hgetall(keys.guild_models(GUILD)) == {b"made-up": event.model.model_id.encode()}

@@ -22,9 +22,9 @@ from tests.lives import expect, require_failure
 from tests.worker.channels import book_job, interrupt, train as run_to_its_end
 from tests.worker.small import save_model, stored
 from tests.worker.texts import babble, corpus as corpus_of
-from worker import beside
+from worker import threads
 from worker.attempt import Attempt
-from worker.files import JobFiles
+from worker.checkpoints import JobFiles
 from worker.jobs import MAX_DEATHS
 
 pytestmark = pytest.mark.slow
@@ -95,7 +95,7 @@ def test_an_attempt_whose_training_was_taken_away_stops_before_its_first_step(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a machine stood still: Redis let the training wait again before this one told anything."""
-    monkeypatch.setattr(beside, "RENEW_S", 0.01)
+    monkeypatch.setattr(threads, "RENEW_S", 0.01)
     run, steps = Attempt.run, []
 
     def stood_still(attempt: Attempt) -> Any:

@@ -10,13 +10,13 @@ from shared.jobs import TrainJob
 from tests import lives
 from tests.factories import train_job
 from tests.launcher.running import wait_until
-from worker import beside
+from worker import threads
 from worker.events import JobEvents
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beside, "RENEW_S", 0.01)
+    monkeypatch.setattr(threads, "RENEW_S", 0.01)
 
 
 def begun_without_a_lease(client: redis.Redis, job: TrainJob) -> JobEvents:
@@ -29,10 +29,10 @@ def begun_without_a_lease(client: redis.Redis, job: TrainJob) -> JobEvents:
 def test_a_lease_is_renewed_by_the_attempt_that_has_the_training(client: redis.Redis) -> None:
     job = train_job()
     log = begun_without_a_lease(client, job)
-    with beside.Lease(client, job, JobEvents(client, job.job_id, log.attempt, "another")) as old:
+    with threads.Lease(client, job, JobEvents(client, job.job_id, log.attempt, "another")) as old:
         wait_until(lambda: old.lost)
     assert not client.exists(keys.job_lease(job.job_id))
-    with beside.Lease(client, job, log) as new:
+    with threads.Lease(client, job, log) as new:
         wait_until(lambda: client.exists(keys.job_lease(job.job_id)))
     assert client.get(keys.job_lease(job.job_id)) == log.holder.encode()
     assert not new.lost

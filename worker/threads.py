@@ -26,11 +26,11 @@ log = structlog.get_logger()
 _ENDS_WITHIN_S = 5.0
 
 
-class Repeating:
+class PeriodicThread:
     """Calls `step` at once and every `every_s` seconds; use as a context manager.
 
-    `trouble` names what is logged, once, while a step fails, which is waited out. The thread logs in the context of
-    whoever made this.
+    A step may fail and is called again; `trouble` is the name of the log's line, once until a step succeeds. The thread
+    logs in the context in which this object was made.
     """
 
     def __init__(self, step: Callable[[], None], every_s: float, trouble: str) -> None:
@@ -54,7 +54,7 @@ class Repeating:
                 works = False
             self._ended.wait(self._every_s)
 
-    def __enter__(self) -> Repeating:
+    def __enter__(self) -> PeriodicThread:
         self._thread.start()
         return self
 
@@ -63,7 +63,7 @@ class Repeating:
         self._thread.join(_ENDS_WITHIN_S)
 
 
-class Heartbeat(Repeating):
+class Heartbeat(PeriodicThread):
     """Says every two seconds that a worker is there. At the end the worker counts as gone at once."""
 
     def __init__(self, settings: Settings, service: str, name: str) -> None:
@@ -95,7 +95,7 @@ class NoHeadway(Exception):
     """The training stalls, so its lease is left to lapse."""
 
 
-class Lease(Repeating):
+class Lease(PeriodicThread):
     """Renews the lease every ten seconds; call `touch` at each sign of headway.
 
     It does not renew while the training stalls; after that it keeps a lease that nobody took. `lost`: another attempt

@@ -1,0 +1,264 @@
+"""The files of trainings on this host, and copies of checkpoints in a remote store for a host that has to take over.
+
+All that was made of a text lies in a folder of the text's hash, in the folder of the job. When words are withdrawn, a
+training gets another text. Then no attempt goes on from what was made of the first one, and an attempt that does not
+know it yet spoils nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import math
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import TypeVar, cast
+
+import redis
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from galvanic.checkpoint import NAME
+from galvanic.files import write_text
+from galvanic.results import CurvePoint
+from shared import keys
+from shared.events import Finished
+from shared.jobs import TrainJob, is_id
+from shared.settings import Settings
+from worker.store import ModelStore
+
+COPY_EVERY_S = 180.0
+"""Between two copies of a checkpoint into a remote store."""
+_COPIES = "checkpoints"  # their folder in the store
+
+log = structlog.get_logger()
+R = TypeVar("R", bound=BaseModel)
+
+
+def folder_of_all(settings: Settings) -> Path:
+    """Return the folder in which each job that has files on this host has a folder of its id."""
+    return settings.data_dir / "checkpoints"
+
+
+class FinishedTraining(BaseModel):
+    """What is left to do once a training is through: save the model, register it, and send the end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    event: Finished  # its model has the wished name
+    curve: tuple[CurvePoint, ...]  # of its losses
+
+
+class JobFiles:
+    """The folder of a job. Raises ValueError if `job_id` is no id, since it could be a path."""
+
+    def __init__(self, settings: Settings, job_id: str) -> None:
+        if not is_id(job_id):
+            raise ValueError("not the id of a job")
+        self.folder = folder_of_all(settings) / job_id
+        self._ended = self.folder / "ended"  # the last attempt ended in order, although Redis could not be told
+
+    def of(self, job: TrainJob) -> TextFiles:
+        """Return the files of the text that the job has now."""
+        return TextFiles(self.folder / text_folder(job))
+
+    def discard(self) -> None:
+        """Remove all."""
+        _remove_folder(self.folder)
+
+    def discard_other_texts(self, job: TrainJob) -> None:
+        """Remove what was made of a text that the job no longer has."""
+        for folder in self.folder.glob("*/"):
+            if folder.name != text_folder(job):
+                _remove_folder(folder)
+
+    def note_end(self) -> None:
+        """Tell the next attempt that this one did not die: it ends in order, and Redis cannot be told."""
+        with contextlib.suppress(OSError):  # the disk is full: it counts as a death
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._ended.touch()
+
+    def take_end(self) -> bool:
+        """Return whether the attempt before noted its end; asked once."""
+        noted = False
+        with contextlib.suppress(OSError):  # the disk is in trouble, which the attempt will tell
+            noted = self._ended.exists()
+            self._ended.unlink(missing_ok=True)
+        return noted
+
+
+class TextFiles:
+    """What a training has on this host that was made of one text."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.checkpoint = folder / NAME  # from which another attempt goes on
+        self.attempt = folder / "attempt"  # number of the attempt that made it
+        self.model = folder / "model.safetensors"  # unfinished
+        self.text = folder / "text.txt"  # unpacked
+        self.finished = folder / "finished.json"  # the model is finished, and this is left to do (`FinishedTraining`)
+
+    def discard(self) -> None:
+        """Remove all."""
+        _remove_folder(self.folder)
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Return whether there is a checkpoint; True also where the disk is in trouble, and does not tell."""
+        try:
+            return self.checkpoint.exists()
+        except OSError:
+            return True
+
+
+def text_folder(job: TrainJob) -> str:
+    """Return the name of the folder for a job's text. Raises ValueError if its hash is none: it could be a path."""
+    if not is_id(job.corpus.sha256):
+        raise ValueError("not the hash of a text")
+    return job.corpus.sha256
+
+
+def read(path: Path, kind: type[R]) -> R | None:
+    """Read a record that was written as JSON; None: there is nothing, or it is damaged."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        log.warning("file_not_understood", name=path.name, fields=error.error_count())
+        return None
+
+
+class CheckpointCopies:
+    """Copies a training's checkpoint into a remote store now and then; a local store is on this host's disk, too.
+
+    It copies what is on the disk already, so no step waits. Each attempt has its own copy, under its number: one that
+    was superseded and does not know it yet overwrites nothing.
+    """
+
+    def __init__(self, store: ModelStore, job: TrainJob, files: TextFiles, attempt: int) -> None:
+        self._store = store
+        self._files = files
+        self._attempt = attempt
+        self._folder = f"{_COPIES}/{job.job_id}/{text_folder(job)}"
+        self._noted = False
+        self._copied_at = -math.inf
+        self._copied_file: int | None = None
+        self._copying = threading.Lock()
+
+    def saved(self) -> None:
+        """Note that a checkpoint is on the disk, and begin to copy it if the last copy is old."""
+        if self._store.is_local:
+            return
+        if not self._noted:
+            with contextlib.suppress(OSError):  # the disk is full: noted with a later one
+                write_text(self._files.attempt, str(self._attempt))
+                self._noted = True
+        if time.monotonic() - self._copied_at >= COPY_EVERY_S and not self._copying.locked():
+            run = contextvars.copy_context().run
+            threading.Thread(target=run, args=(self.complete,), name="checkpoint-copy", daemon=True).start()
+
+    def complete(self) -> None:
+        """Copy the last checkpoint, as before this attempt ends, for the next one may be on another host."""
+        try:
+            self._copy()
+        except OSError as error:
+            log.warning("checkpoint_not_copied", error=str(error))
+
+    def drop(self) -> None:
+        """Remove the copies of all attempts at this text, and make none any more. Raises StoreAway."""
+        with self._copying:
+            self._noted = False
+            if not self._store.is_local:
+                self._store.remove(self._folder, folder=True)
+
+    def bring(self) -> None:
+        """Replace this host's checkpoint with the newest copy, if a later attempt made that.
+
+        Raises StoreAway, or OSError when it cannot be written here.
+        """
+        files = self._files
+        if self._store.is_local or self._attempt <= 1 or files.finished.exists():
+            return  # a first attempt need not wait for a store that is away
+        own = -1  # nothing is here, or nobody knows whose it is
+        with contextlib.suppress(OSError, ValueError):
+            own = int(files.attempt.read_text("ascii")) if files.checkpoint.exists() else -1
+        if own == self._attempt - 1:
+            return  # what is here is the newest
+        newest = max(self._attempts(), default=-1)
+        if newest <= own:
+            return
+        files.folder.mkdir(parents=True, exist_ok=True)
+        copy = files.folder / "copy"
+        try:
+            self._store.get(f"{self._folder}/{newest}", copy)
+        except FileNotFoundError:
+            log.warning("copy_not_usable", attempt=newest)
+            return
+        copy.replace(files.checkpoint)
+        write_text(files.attempt, str(newest))
+        log.info("checkpoint_brought", attempt=newest)
+
+    def _attempts(self) -> list[int]:
+        """Return the numbers of the attempts that have a copy."""
+        return [int(name) for name in self._store.names(self._folder) if name.isdecimal()]
+
+    def _copy(self) -> None:
+        """Copy what is on the disk, unless that was done. Raises OSError."""
+        began = time.monotonic()
+        with self._copying:
+            if not self._noted or (stat := self._files.checkpoint.stat()).st_ino == self._copied_file:
+                return
+            self._store.put(f"{self._folder}/{self._attempt}", self._files.checkpoint)
+            self._copied_file = stat.st_ino  # it is replaced on the disk, never written to
+            self._copied_at = time.monotonic()
+            log.info("checkpoint_copied", bytes=stat.st_size, seconds=round(time.monotonic() - began, 1))
+            for attempt in self._attempts():
+                if attempt < self._attempt:
+                    self._store.remove(f"{self._folder}/{attempt}")
+
+
+def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
+    """Remove files and copies of trainings that are over or forgotten: another host ended them, or theirs was killed.
+
+    Of the others it removes what was made of a text that was replaced since. Also a model that was saved and never
+    entered, because the job was cancelled between the two. Raises redis.RedisError.
+    """
+    store = ModelStore(settings)
+    try:
+        copied = [] if store.is_local else store.names(_COPIES, "directory")
+        here = [folder.name for folder in folder_of_all(settings).glob("*/")]
+        for job_id in sorted(filter(is_id, {*here, *copied})):  # others are nobody's of ours
+            fields = client.hmget(keys.job(job_id), "job", "state", "model_id")
+            data, state, model_id = cast(list[bytes | None], fields)
+            if data is not None and state != b"over":
+                with contextlib.suppress(ValueError):  # a damaged record, which ends the training
+                    _remove_other_texts(settings, store, TrainJob.model_validate_json(data))
+                continue
+            entered = (model_id or b"").decode()
+            if is_id(entered) and not client.exists(keys.model(entered)):
+                store.delete(entered)
+            if not store.is_local:
+                store.remove(f"{_COPIES}/{job_id}", folder=True)
+            JobFiles(settings, job_id).discard()
+            log.info("leftovers_removed", job_id=job_id)
+    except OSError as error:  # the store is away, or the disk in trouble
+        log.warning("leftovers_not_removed", error=str(error))  # the next training looks again
+
+
+def _remove_other_texts(settings: Settings, store: ModelStore, job: TrainJob) -> None:
+    """Remove what was made of a text that the training no longer has. Raises StoreAway."""
+    JobFiles(settings, job.job_id).discard_other_texts(job)
+    copies = f"{_COPIES}/{job.job_id}"
+    for name in () if store.is_local else store.names(copies, "directory"):
+        if name != text_folder(job):
+            store.remove(f"{copies}/{name}", folder=True)
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a folder as far as possible: members' words may lie in it, so the operator is told of what stays."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        log.error("files_not_removed", folder=str(folder))
