@@ -58,7 +58,6 @@ class JobFiles:
         if not is_id(job_id):
             raise ValueError("not the id of a job")
         self.folder = folder_of_all(settings) / job_id
-        self._ended = self.folder / "ended"  # the last attempt ended in order, although Redis could not be told
 
     def of(self, job: TrainJob) -> TextFiles:
         """Return the files of the text that the job has now."""
@@ -73,20 +72,6 @@ class JobFiles:
         for folder in self.folder.glob("*/"):
             if folder.name != text_folder(job):
                 _remove_folder(folder)
-
-    def note_end(self) -> None:
-        """Tell the next attempt that this one did not die: it ends in order, and Redis cannot be told."""
-        with contextlib.suppress(OSError):  # the disk is full: it counts as a death
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._ended.touch()
-
-    def take_end(self) -> bool:
-        """Return whether the attempt before noted its end; asked once."""
-        noted = False
-        with contextlib.suppress(OSError):  # the disk is in trouble, which the attempt will tell
-            noted = self._ended.exists()
-            self._ended.unlink(missing_ok=True)
-        return noted
 
 
 class TextFiles:
@@ -134,8 +119,7 @@ def read(path: Path, kind: type[R]) -> R | None:
 class CheckpointCopies:
     """Copies a training's checkpoint into a remote store now and then; a local store is on this host's disk, too.
 
-    It copies what is on the disk already, so no step waits. Each attempt has its own copy, under its number: one that
-    was superseded and does not know it yet overwrites nothing.
+    It copies what is on the disk already, so no step waits.
     """
 
     def __init__(self, store: ModelStore, job: TrainJob, files: TextFiles, attempt: int) -> None:
@@ -143,6 +127,7 @@ class CheckpointCopies:
         self._files = files
         self._attempt = attempt
         self._folder = f"{_COPIES}/{job.job_id}/{text_folder(job)}"
+        self._name = f"{self._folder}/{NAME}"
         self._noted = False
         self._copied_at = -math.inf
         self._copied_file: int | None = None
@@ -167,57 +152,41 @@ class CheckpointCopies:
         except OSError as error:
             log.warning("checkpoint_not_copied", error=str(error))
 
-    def drop(self) -> None:
-        """Remove the copies of all attempts at this text, and make none any more. Raises StoreAway."""
-        with self._copying:
-            self._noted = False
-            if not self._store.is_local:
-                self._store.remove(self._folder, folder=True)
-
-    def bring(self) -> None:
-        """Replace this host's checkpoint with the newest copy, if a later attempt made that.
-
-        Raises StoreAway, or OSError when it cannot be written here.
-        """
-        files = self._files
-        if self._store.is_local or self._attempt <= 1 or files.finished.exists():
-            return  # a first attempt need not wait for a store that is away
-        own = -1  # nothing is here, or nobody knows whose it is
-        with contextlib.suppress(OSError, ValueError):
-            own = int(files.attempt.read_text("ascii")) if files.checkpoint.exists() else -1
-        if own == self._attempt - 1:
-            return  # what is here is the newest
-        newest = max(self._attempts(), default=-1)
-        if newest <= own:
-            return
-        files.folder.mkdir(parents=True, exist_ok=True)
-        copy = files.folder / "copy"
-        try:
-            self._store.get(f"{self._folder}/{newest}", copy)
-        except FileNotFoundError:
-            log.warning("copy_not_usable", attempt=newest)
-            return
-        copy.replace(files.checkpoint)
-        write_text(files.attempt, str(newest))
-        log.info("checkpoint_brought", attempt=newest)
-
-    def _attempts(self) -> list[int]:
-        """Return the numbers of the attempts that have a copy."""
-        return [int(name) for name in self._store.names(self._folder) if name.isdecimal()]
-
     def _copy(self) -> None:
         """Copy what is on the disk, unless that was done. Raises OSError."""
         began = time.monotonic()
         with self._copying:
             if not self._noted or (stat := self._files.checkpoint.stat()).st_ino == self._copied_file:
                 return
-            self._store.put(f"{self._folder}/{self._attempt}", self._files.checkpoint)
+            self._store.put(self._name, self._files.checkpoint)
             self._copied_file = stat.st_ino  # it is replaced on the disk, never written to
             self._copied_at = time.monotonic()
             log.info("checkpoint_copied", bytes=stat.st_size, seconds=round(time.monotonic() - began, 1))
-            for attempt in self._attempts():
-                if attempt < self._attempt:
-                    self._store.remove(f"{self._folder}/{attempt}")
+
+    def drop(self) -> None:
+        """Remove the copy, and make none any more. Raises StoreAway."""
+        with self._copying:
+            self._noted = False
+            if not self._store.is_local:
+                self._store.remove(self._folder, folder=True)
+
+    def bring(self) -> None:
+        """Replace this host's checkpoint with the copy, unless the attempt before this one was here.
+
+        Raises StoreAway, or OSError when it cannot be written here.
+        """
+        files = self._files
+        if self._store.is_local or self._attempt <= 1 or files.finished.exists():
+            return  # a first attempt need not wait for a store that is away
+        with contextlib.suppress(OSError, ValueError):
+            if files.checkpoint.exists() and int(files.attempt.read_text("ascii")) == self._attempt - 1:
+                return
+        files.folder.mkdir(parents=True, exist_ok=True)
+        copy = files.folder / "copy"
+        with contextlib.suppress(FileNotFoundError):  # there is none
+            self._store.get(self._name, copy)
+            copy.replace(files.checkpoint)
+            log.info("checkpoint_brought")
 
 
 def remove_leftovers(settings: Settings, client: redis.Redis) -> None:

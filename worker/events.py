@@ -86,11 +86,11 @@ class JobEvents:
         self.attempt, self.nonce, self._seq = attempt, nonce, lifecycle.FIRST_SEQ - 1
         return found
 
-    def requeue(self, how: Literal["stopped", "died"] = "stopped", *, once: bool = False) -> Requeued:
-        """Have the job wait again, because its worker is told to stop, or its process has died. `once`: try once."""
+    def requeue(self, how: Literal["stopped", "died"]) -> Requeued:
+        """Have the job wait again, because its worker is told to stop, or its process has died."""
         nonce = lifecycle.new_nonce()
         script = lifecycle.requeue(self.job_id, self.attempt, self.nonce, how, nonce)
-        answer = run_script(self._client, script) if once else self._insist(lambda: run_script(self._client, script))
+        answer = self._insist(lambda: run_script(self._client, script))
         if answer is None or answer == b"cancelled":
             return Requeued(cancelled=answer is not None)
         return Requeued(int(answer), nonce)

@@ -22,36 +22,29 @@ log = structlog.get_logger()
 
 
 def run_train(job_id: str, attempt: int, nonce: str) -> str | None:
-    """Make an attempt at a training, and publish how it went; also returned, for the metrics. None: not begun."""
+    """Make an attempt at a training, and publish its outcome; return it for the metrics, or None: not begun."""
     settings = get_settings()
     client = connect(settings)
     job_events = JobEvents(client, job_id)
-    files = JobFiles(settings, job_id)
     try:
         job = begin(job_events, TrainJob, attempt, nonce)
-        return None if job is None else _make(settings, client, job, job_events, files)
+        return None if job is None else _make(settings, client, job, job_events)
     except redis.RedisError as error:
-        files.note_end()
         log.error("redis_lost", job_id=job_id, error=type(error).__name__)
         return "interrupted"
 
 
-def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: JobEvents, files: JobFiles) -> str:
-    """One attempt, unless too many in a row ended in the worker's death; its outcome. Raises redis.RedisError."""
+def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: JobEvents) -> str:
+    """Make an attempt, unless too many in a row ended in the worker's death. Raises redis.RedisError."""
     lease = Lease(client, job, job_events)
     with job_context(job), lease:
-        if files.take_end():
-            job_events.note_headway()
         log.info("job_begun", kind=job.kind, attempt=job_events.attempt)
         remove_leftovers(settings, client)
         attempt = Attempt(settings, client, job, job_events, lease)
         try:
             outcome = carry_out(job, job_events, _give_up if job_events.deaths() >= MAX_DEATHS else attempt.run)
         except TrainingInterrupted as how:
-            if not isinstance(how, Died):
-                files.note_end()  # Redis may be away for so long that this process is killed
             requeued = job_events.requeue("died" if isinstance(how, Died) else "stopped")
-            files.take_end()
             outcome = "cancelled" if requeued.cancelled else "interrupted"
             log.info("job_ended", kind=job.kind, outcome=outcome)
             if not requeued.cancelled:
@@ -62,7 +55,7 @@ def _make(settings: Settings, client: redis.Redis, job: TrainJob, job_events: Jo
             attempt.drop_replaced()  # who took over with the same text may be on this host
         else:
             attempt.drop()
-            files.discard()
+            JobFiles(settings, job.job_id).discard()
         return outcome
 
 

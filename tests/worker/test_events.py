@@ -17,7 +17,7 @@ from tests import lives
 from tests.factories import CHANNEL, GUILD, finished, progress, record
 from tests.lives import expect
 from worker import events as job_events
-from worker.events import JobEvents, News, Superseded
+from worker.events import JobEvents, Superseded
 
 
 def kinds(client: redis.Redis, job_id: str = "t-1") -> list[str]:
@@ -46,7 +46,7 @@ def test_a_long_training_leaves_a_short_stream(client: redis.Redis) -> None:
 
 
 def test_ends_without_a_word_are_counted_since_the_last_headway(client: redis.Redis) -> None:
-    lives.take(client, "t-1").requeue()  # in order: no death
+    lives.take(client, "t-1").requeue("stopped")  # in order: no death
     lives.take(client, "t-1")
     third = lives.take(client, "t-1")
     assert (third.deaths(), third.attempt) == (1, 3)
@@ -63,7 +63,7 @@ def test_headway_during_an_outage_is_told_later() -> None:
 @pytest.mark.parametrize(("value", "control"), [("cancel", "cancel"), ("finish", "finish"), ("nonsense", None)])
 def test_control(client: redis.Redis, value: str, control: str | None) -> None:
     client.set(keys.job_control("t-1"), value)
-    assert JobEvents(client, "t-1").news() == News(control, {})
+    assert JobEvents(client, "t-1").control() == control
 
 
 def made(**fields: Any) -> Finished:
