@@ -19,7 +19,7 @@ from shared.jobs import MOST_PASSAGES, MOST_USED, MOST_VARIANTS
 from shared.models import ModelFacts
 
 MOST_EVENT_BYTES = 8 * 2**20
-"""As JSON: more than the longest text takes that a job may ask for."""
+"""Bytes of an event as JSON: more than the longest text takes that a job may ask for."""
 Words = Annotated[str, Field(max_length=10_000)]
 """A sentence or a few lines; a note may quote a whole seed."""
 Notes = Annotated[tuple[Words, ...], Field(max_length=100)]
@@ -50,7 +50,7 @@ class Progress(_Event, results.Progress):
 
     @property
     def share(self) -> float:
-        """Of the learning, from 0 to 1."""
+        """Return the part of the learning that is done, from 0 to 1."""
         return min(1.0, max(0.0, self.done))
 
 
@@ -67,7 +67,10 @@ class Sample(_Event):
 
 
 class Trouble(_Event):
-    """What keeps the worker from saving; None: nothing any more. It tries again, and a training goes on meanwhile."""
+    """A difficulty that keeps the worker from saving; None: it is over.
+
+    It tries again, and a training goes on meanwhile.
+    """
 
     kind: Literal["trouble"] = "trouble"
     what: Difficulty | None = None
@@ -85,8 +88,11 @@ class Finished(_Event):
 
 
 class Generated(_Event):
-    """`seed`: as given, or the window drawn from the corpus. `notes`: warnings in plain words. `masked`: words of
-    the server's blocklist were covered. `seconds`: of writing."""
+    """A text.
+
+    `seed`: as given, or the window drawn from the corpus. `notes`: warnings in plain words. `masked`: words of the
+    server's blocklist were covered. `seconds`: of writing.
+    """
 
     kind: Literal["generated"] = "generated"
     seed: SeedText
@@ -100,7 +106,7 @@ class Generated(_Event):
 
 
 class ComparedText(BaseModel):
-    """`text` is empty when `problem` says why there is none."""
+    """One text of a comparison; it is empty when `problem` says why there is none."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -142,7 +148,10 @@ class Pictured(_Event):
 
 
 class Quizzed(_Event):
-    """`real`: which of the passages, from 0, is the text's; `window`: its number among those of the model."""
+    """The passages of a quiz.
+
+    `real`: which of them, from 0, is the text's; `window`: its number among those of the model.
+    """
 
     kind: Literal["quizzed"] = "quizzed"
     passages: tuple[Words, ...] = Field(min_length=2, max_length=MOST_PASSAGES)
@@ -164,7 +173,7 @@ class Imported(_Event):
 
 
 class Failed(_Event):
-    """`problem` and `remedy` are shown to the person."""
+    """The job could not be done; `problem` and `remedy` are shown to the person."""
 
     kind: Literal["failed"] = "failed"
     problem: Words

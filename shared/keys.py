@@ -14,7 +14,7 @@ import re
 
 
 class _Key(str):
-    """A template; calling it fills in what is between braces, in that order."""
+    """A template for a key; calling it fills in the places between braces, in their order."""
 
     def __call__(self, *values: object) -> str:
         return re.sub(r"{\w+}", "{}", self).format(*values)

@@ -51,7 +51,7 @@ class _Secrets(SecretsSettingsSource):
 
 
 class Settings(BaseSettings):
-    """What each is for, and what it means where it is empty, is in `.env.example` alone."""
+    """The settings. `.env.example` says what each is for, and what it means where it is empty."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -230,7 +230,9 @@ class Settings(BaseSettings):
 
     @property
     def redis_tls(self) -> dict[str, Any] | None:
-        """For redis-py, and Celery's `broker_use_ssl`; None: without TLS. What the URL says goes before it.
+        """Return TLS options for redis-py, and Celery's `broker_use_ssl`; None: without TLS.
+
+        What the URL says goes before it.
 
         Written out, because kombu 5.7 takes any certificate when it is told nothing.
         """
@@ -249,12 +251,12 @@ class Settings(BaseSettings):
 
     @property
     def redis_url_file(self) -> Path:
-        """Where `make run` writes the address of the Redis it started."""
+        """Return the file in which `make run` writes the address of the Redis it started."""
         return self.data_dir / "run" / "redis.url"
 
     @property
     def broker_url(self) -> str:
-        """`redis_address` as Celery wants it: kombu calls a Unix socket `redis+socket://`."""
+        """Return `redis_address` as Celery wants it: kombu calls a Unix socket `redis+socket://`."""
         return self.redis_address.replace("unix://", "redis+socket://", 1)
 
     @property
@@ -278,7 +280,10 @@ class SettingsError(UserError):
 
 
 def read_settings() -> Settings:
-    """Raises `SettingsError`, which names a setting that cannot be used, without showing its value."""
+    """Read the settings.
+
+    Raises `SettingsError`, which names a setting that cannot be used, without showing its value.
+    """
     try:
         return Settings()
     except ValidationError as error:
@@ -287,12 +292,12 @@ def read_settings() -> Settings:
             "Correct them in .env or in the environment; .env.example explains each.",
         ) from None
     except (SourceError, OSError, UnicodeDecodeError) as error:  # of a setting, or of .env itself
-        found = re.search(r'field "(\w+)"', str(error))
-        cause = error.__cause__ if found else error
+        field = re.search(r'field "(\w+)"', str(error))
+        cause = error.__cause__ if field else error
         why = 'it takes JSON, for a list ["a", "b"]'
         if isinstance(cause, OSError | UnicodeDecodeError):
             why = getattr(cause, "strerror", None) or "it is no text in UTF-8"
-        what = f"The setting {found[1].upper()}" if found else "The file .env"
+        what = f"The setting {field[1].upper()}" if field else "The file .env"
         raise SettingsError(
             f"{what} cannot be read ({why}).", "Correct it in .env, in the environment, or in the file that it is in."
         ) from None
@@ -300,16 +305,16 @@ def read_settings() -> Settings:
 
 def _in_words(error: ErrorDetails) -> str:
     """The value is not shown: it may be a secret on a wrong line."""
-    said = error["msg"].removeprefix("Value error, ")
+    message = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
-        return said
+        return message
     name = str(error["loc"][0])
     if error["type"] == "string_pattern_mismatch":
-        said = f"it takes {Settings.model_fields[name].description}"
-    return f"{name.upper()}: {re.sub('^(Input|String) ', 'it ', said).partition(', unable')[0]}"
+        message = f"it takes {Settings.model_fields[name].description}"
+    return f"{name.upper()}: {re.sub('^(Input|String) ', 'it ', message).partition(', unable')[0]}"
 
 
 @functools.cache
 def get_settings() -> Settings:
-    """Read once; raises as `read_settings`."""
+    """Return the settings, read once; raises as `read_settings`."""
     return read_settings()

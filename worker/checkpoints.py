@@ -30,7 +30,7 @@ from shared.settings import Settings
 from worker.store import ModelStore
 
 COPY_EVERY_S = 180.0
-"""Between two copies of a checkpoint into a remote store."""
+"""Seconds between two copies of a checkpoint into a remote store."""
 _COPIES = "checkpoints"  # their folder in the store
 
 log = structlog.get_logger()
@@ -43,7 +43,7 @@ def folder_of_all(settings: Settings) -> Path:
 
 
 class FinishedTraining(BaseModel):
-    """What is left to do once a training is through: save the model, register it, and send the end."""
+    """The rest of a finished training: its model is to be saved and registered, and its end sent."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -64,7 +64,7 @@ class JobFiles:
         return TextFiles(self.folder / text_folder(job))
 
     def discard(self) -> None:
-        """Remove all."""
+        """Remove the folder."""
         _remove_folder(self.folder)
 
     def discard_other_texts(self, job: TrainJob) -> None:
@@ -75,7 +75,7 @@ class JobFiles:
 
 
 class TextFiles:
-    """What a training has on this host that was made of one text."""
+    """The files on this host that a training made of one text."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -86,7 +86,7 @@ class TextFiles:
         self.finished = folder / "finished.json"  # the model is finished, and this is left to do (`FinishedTraining`)
 
     def discard(self) -> None:
-        """Remove all."""
+        """Remove these files."""
         _remove_folder(self.folder)
 
     @property

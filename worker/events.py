@@ -32,7 +32,7 @@ _FSYNC_EVERY_S = 2.0  # what `appendfsync everysec` may take (Redis' documentati
 
 
 def run_script(client: redis.Redis, script: Script) -> Any:
-    """Raises redis.RedisError: Redis cannot be reached, or takes nothing (`TakesNothing`)."""
+    """Run a script. Raises redis.RedisError: Redis cannot be reached, or takes nothing (`TakesNothing`)."""
     return client.eval(*script.call)
 
 
@@ -62,7 +62,7 @@ class JobEvents:
         self.attempt = attempt
         self.nonce = nonce
         self.holder = secrets.token_hex(8)
-        """Random: tells this process from another that believes to have the same attempt."""
+        """Random name of this process: another one may believe to have the same attempt."""
         self._seq = 0
         self._tried: Event | None = None
         self._reachable = True
@@ -70,7 +70,7 @@ class JobEvents:
 
     @property
     def outcome(self) -> str:
-        """`finished`, `failed`, `cancelled`, or `superseded`: another attempt has the job, or had it ended."""
+        """Return `finished`, `failed`, `cancelled`, or `superseded`: another attempt has the job, or had it ended."""
         if self.ended is None:
             return "superseded"
         return self.ended.kind if self.ended.kind in ("failed", "cancelled") else "finished"
@@ -82,9 +82,9 @@ class JobEvents:
         None: the message is out of date.
         """
         script = lifecycle.begin(self.job_id, attempt, nonce, holder=self.holder, worker=worker, training=training)
-        found = cast(bytes | None, self._insist(lambda: run_script(self._client, script)))
+        job = cast(bytes | None, self._insist(lambda: run_script(self._client, script)))
         self.attempt, self.nonce, self._seq = attempt, nonce, lifecycle.FIRST_SEQ - 1
-        return found
+        return job
 
     def requeue(self, how: Literal["stopped", "died"]) -> Requeued:
         """Have the job wait again, because its worker is told to stop, or its process has died."""
@@ -96,12 +96,12 @@ class JobEvents:
         return Requeued(int(answer), nonce)
 
     def deaths(self) -> int:
-        """How many earlier attempts ended without a word (the worker was killed) since the last headway."""
+        """Return how many earlier attempts ended without a word (the worker was killed) since the last headway."""
         value = cast(bytes | None, self._client.hget(keys.job(self.job_id), "deaths"))
         return int(value or 1) - 1
 
     def note_headway(self) -> bool:
-        """Note headway: no earlier death counts now, but this attempt's would. Tries once; whether Redis took it."""
+        """Note headway, after which earlier deaths don't count. Try once; return whether Redis took it."""
         key = keys.job(self.job_id)
         try:
             with self._client.pipeline() as pipe:
@@ -151,7 +151,7 @@ class JobEvents:
         self._insist(lambda: self._send(event))
 
     def tell_once(self, event: Event) -> None:
-        """As `publish`, but with one try; told again after an error, the same event is the same entry."""
+        """Publish an event with one try; told again after an error, the same event is the same entry."""
         self._seq += event is not self._tried
         self._tried = event
         self._send(event)
@@ -182,19 +182,22 @@ class JobEvents:
         return answer
 
     def _stands(self, event: Event) -> bool:
-        """Whether this very event got through in a try whose answer was lost."""
-        found = cast(
+        """Return whether this very event got through in a try whose answer was lost."""
+        entries = cast(
             list[tuple[bytes, dict[bytes, bytes]]],
             self._client.xrange(keys.job_events(self.job_id), self._entry, self._entry),
         )
-        return bool(found) and found[0][1][b"event"].decode() == event.model_dump_json()
+        return bool(entries) and entries[0][1][b"event"].decode() == event.model_dump_json()
 
     def attach(self, name: str, data: bytes, ttl_s: int = keys.JOB_TTL_S) -> None:
         """Lay a file of the result beside the events."""
         self._insist(lambda: self._client.set(keys.artifact(self.job_id, name), data, ex=ttl_s))
 
     def require_newest(self) -> None:
-        """Raises Superseded if another attempt has begun, or the job is over or was rolled back."""
+        """Check that the job is this attempt's.
+
+        Raises Superseded: another one has begun, or the job is over or rolled back.
+        """
         fields = cast(
             list[bytes | None], self._insist(lambda: self._client.hmget(keys.job(self.job_id), "attempt", "state"))
         )
@@ -219,7 +222,7 @@ class JobEvents:
                 return named
 
     def _enter(self, event: M, guild_id: int) -> bool:
-        """False: somebody has taken the name meanwhile."""
+        """Enter a model; return False if the name was taken meanwhile."""
         script = lifecycle.register(self.job_id, self._entry, event, guild_id)
         answer = self._unless_superseded(event, script)
         if answer == b"refused" and not self._stands(event):

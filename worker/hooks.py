@@ -1,4 +1,4 @@
-"""What the training loop calls: sends its events, and hears what people ask of it."""
+"""The hooks of the training loop: they send its events, and hear what people ask of it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from worker.threads import Lease, stop_requested
 
 _MOST_UNTOLD = 50  # events, above all samples, that are kept while Redis is away; then the oldest are dropped
 HEADWAY_S = 5 * 60.0
-"""From an attempt's first checkpoint to a later one: then the deaths before it no longer count. A training that always
-dies at one place, or while saving, never gets there, because its attempts save at most once; one that does get there
-ends some time. So a training that was killed now and then in many hours is not given up."""
+"""Seconds from an attempt's first checkpoint to a later one after which the deaths before it no longer count. A
+training that always dies at one place, or while saving, never gets there, because its attempts save at most once; one
+that does get there ends some time. So a training that was killed now and then in many hours is not given up."""
 PROGRESS_EVERY_S = 1.0
 POLL_EVERY_S = 0.5
 
@@ -46,8 +46,8 @@ class JobHooks(results.Hooks):
         self._first_saved: float | None = None
         self._reachable = True
 
-    def progress(self, told: results.Progress) -> None:
-        event = Progress(**vars(told))
+    def progress(self, progress: results.Progress) -> None:
+        event = Progress(**vars(progress))
         self._lease.touch()
         self._learned = self._learned or event.train_loss is not None or event.heldout_loss is not None
         # A new activity is told at once, for it may take long; but not each time where epochs are short.
@@ -66,7 +66,7 @@ class JobHooks(results.Hooks):
         self._tell()
 
     def saved(self) -> None:
-        """Enough headway cancels the deaths that the training had."""
+        """Have the checkpoint copied, and note headway, which cancels earlier deaths."""
         self._copies.saved()
         now = time.monotonic()
         if self._first_saved is None:
@@ -75,10 +75,7 @@ class JobHooks(results.Hooks):
             self._first_saved = math.inf
 
     def control(self) -> Literal["cancel", "finish", "interrupt"] | None:
-        """See `Hooks.control`.
-
-        Raises Superseded: another attempt has the training.
-        """
+        """Answer what the training is to do (`Hooks.control`). Raises Superseded: another attempt has it."""
         self._lease.touch()
         if self._lease.lost:
             raise Superseded(self._job_events.job_id)
@@ -91,7 +88,7 @@ class JobHooks(results.Hooks):
         return None if self._requested == "finish" and not self._learned else self._requested
 
     def require_wanted(self) -> None:
-        """Raises TrainingCancelled if somebody has cancelled the training, as far as Redis can be asked."""
+        """Check that nobody has cancelled the training, as far as Redis can be asked. Raises TrainingCancelled."""
         self._poll()
         if self._requested == "cancel":
             raise TrainingCancelled

@@ -64,7 +64,7 @@ class PeriodicThread:
 
 
 class Heartbeat(PeriodicThread):
-    """Says every two seconds that a worker is there. At the end the worker counts as gone at once."""
+    """Says every two seconds that a worker is alive. At the end the worker counts as gone at once."""
 
     def __init__(self, settings: Settings, service: str, name: str) -> None:
         super().__init__(self._beat, presence.BEAT_S, "redis_unreachable")
@@ -87,8 +87,8 @@ class Heartbeat(PeriodicThread):
 
 RENEW_S = 10.0
 STALLED_AFTER_S = 15 * 60
-"""Without headway for so long a training counts as hung, and its lease lapses. Before the first step it makes none: the
-text is read, TensorFlow imported, and the network compiled."""
+"""Seconds without headway after which a training counts as hung, and its lease lapses. Before the first step it makes
+none: the text is read, TensorFlow imported, and the network compiled."""
 
 
 class NoHeadway(Exception):

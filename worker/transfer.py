@@ -1,4 +1,4 @@
-"""Export, import and delete jobs: models that leave the store, come into it, or go."""
+"""Export and import jobs: models that leave the store or come into it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def import_(job: ImportJob, context: JobContext) -> None:
 
 
 def _save(job: ImportJob, file: str, model_id: str, context: JobContext) -> ModelFacts:
-    """Check the model's file under a key of Redis, and save the model; what is known of it, under the wished name."""
+    """Check the model's file under a key of Redis, save the model, and describe it under the wished name."""
     from galvanic.generate import TextModel
 
     most = int(context.settings.import_max_mb * MEGABYTE)
@@ -110,13 +110,13 @@ def _require_quick(model: TextModel) -> None:
 
 
 def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
-    """Raises UserError if the server's models would take too much."""
+    """Check the room for a server's models. Raises UserError: with this one they would take too much."""
     if job.disk_bytes is None:
         return
     client = context.client
     ids = cast(list[bytes], client.hvals(keys.guild_models(job.place.guild_id)))
-    found = cast(list[bytes | None], client.mget([keys.model(one.decode()) for one in ids])) if ids else []
-    taken = sum(ModelFacts.model_validate_json(data).file_bytes for data in found if data is not None)
+    records = cast(list[bytes | None], client.mget([keys.model(name.decode()) for name in ids])) if ids else []
+    taken = sum(ModelFacts.model_validate_json(data).file_bytes for data in records if data is not None)
     if taken + size > job.disk_bytes:
         raise UserError(
             f"This model takes {size / MEGABYTE:,.1f} MB, and this server's models take "
@@ -126,7 +126,7 @@ def _require_room(job: ImportJob, size: int, context: JobContext) -> None:
 
 
 def _facts(job: ImportJob, description: Description, model_id: str, size: int) -> ModelFacts:
-    """What is known of an imported model. What the file says of itself may be anything."""
+    """Describe an imported model. The file may claim anything of itself."""
     training, corpus = description.training, description.corpus
     title = one_line(corpus.title, MOST_TITLE) or "an unnamed text"
     return ModelFacts(
@@ -150,7 +150,7 @@ def _facts(job: ImportJob, description: Description, model_id: str, size: int) -
 
 
 def _corpus(corpus: CorpusInfo, title: str) -> CorpusInfo | None:
-    """The text, if it can be had again by its name; what somebody uploaded or said elsewhere is left out.
+    """Return the text if it can be had again by its name; what somebody uploaded or said elsewhere is left out.
 
     Without its hash, which would fetch from Redis whatever text somebody wrote the hash of into the file.
     """
