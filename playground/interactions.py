@@ -65,7 +65,6 @@ class Interactions:
         data = _command_data(root, options=build.nest_options(root, nesting, built), **attached)
         record = self._dispatch(InteractionType.APPLICATION_COMMAND, user_id, channel_id, data)
         record.command_name = command
-        self._world.uploads[record.id] = list(resolved.get("attachments", ()))
         return record
 
     def message_commands(self, user_id: int, channel_id: int) -> dict[str, dict[str, Any]]:
@@ -147,7 +146,7 @@ class Interactions:
     def _options(
         self, channel_id: int, command: str, leaf: dict[str, Any], values: dict[str, Any]
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Checks them against the command's declaration."""
+        """Return options as Discord sends them, and the files in them. Checks them by the command's declaration."""
         declared = {option["name"]: option for option in leaf.get("options") or []}
         missing = [name for name, option in declared.items() if option.get("required") and name not in values]
         unknown = [name for name in values if name not in declared]
@@ -165,7 +164,7 @@ class Interactions:
                 else:
                     value = build.validate_option_value(command, option, raw)
             except OptionError as error:
-                raise _refused(option, kind, str(error)) from error
+                raise UserError(f"{name} can't be that.", option.get("description", "")) from error
             if kind == OptionType.ATTACHMENT:
                 filename, content = value
                 value = build.store_interaction_attachment(self._world, channel_id, filename, content, resolved)
@@ -258,17 +257,6 @@ def _command_data(root: dict[str, Any], **fields: Any) -> dict[str, Any]:
 def said_of(command: str | None, target_id: Any) -> str | None:
     """Return a command's name as people see it. `target_id`: the message whose menu had it, or None if it was typed."""
     return command if command is None or target_id else f"/{command}"
-
-
-def _refused(option: dict[str, Any], kind: OptionType, otherwise: str) -> UserError:
-    takes = {OptionType.INTEGER: "a whole number", OptionType.NUMBER: "a number", OptionType.BOOLEAN: "yes or no"}
-    if choices := option.get("choices"):
-        takes[kind] = "one of " + ", ".join(choice["name"] for choice in choices)
-    if kind not in takes:
-        return UserError(f"{otherwise}.")
-    limits = (("from", "min_value"), ("to", "max_value"))
-    bounds = "".join(f" {word} {option[limit]:,}" for word, limit in limits if limit in option)
-    return UserError(f"{option['name']} can't be that.", f"It takes {takes[kind]}{bounds}.")
 
 
 def _component(message: Message, custom_id: str, kinds: tuple[ComponentType, ...]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from html import escape
 NameOf = Callable[[str, int], str | None]
 """Name of a user (`@`), role (`@&`) or channel (`#`) by id; None when unknown."""
 
-_FENCE = r"(?P<fence>```(?:(?P<language>[\w+.#-]+)\n)?\n?(?P<lines>.*?)\n?```\n?)"
+_FENCE = r"(?P<fence>```(?:[\w+.#-]+\n)?\n?(?P<lines>.*?)\n?```\n?)"
 _QUOTES = re.compile(_FENCE + r"|(?m:^)(?:>>>\ (?P<rest>.*)|(?P<quote>(?:>\ [^\n]*(?:\n|\Z))+))", re.DOTALL)
 _LINES = re.compile(
     _FENCE
@@ -36,7 +36,6 @@ _INLINE = re.compile(
     + r"""
     | <t:(?P<time>-?\d{1,12})(?::(?P<style>[tTdDfFR]))?>
     | <a?:(?P<emoji>\w+):\d+>
-    | </(?P<command>[\w\ -]+):\d+>
     | \|\|(?P<spoiler>.+?)\|\|
     | \*\*(?P<strong>(?:\\.|[^\\])+?)\*\*(?!\*)
     | __(?P<u>(?:\\.|[^\\])+?)__(?!_)
@@ -47,7 +46,7 @@ _INLINE = re.compile(
 )
 _DEEPEST = 8
 """Marks within marks; further ones are shown as they are."""
-_TIME_FORMATS = {"t": "%H:%M", "T": "%H:%M:%S", "d": "%d/%m/%Y", "D": "%-d %B %Y", "F": "%A, %-d %B %Y %H:%M"}
+_TIME_FORMATS = {"t": "%H:%M", "D": "%-d %B %Y"}
 # A click uncovers the inner span; the outer one is reached by the keyboard too.
 _SPOILER = '<span class="spoiler" role="button" tabindex="0" aria-label="Spoiler"><span>{}</span></span>'
 
@@ -91,8 +90,7 @@ def _lines(text: str, name_of: NameOf) -> str:
 
 def _block(match: re.Match[str], name_of: NameOf) -> str:
     if match["fence"]:
-        language = f' data-language="{match["language"]}"' if match["language"] else ""
-        return f'<pre class="code"{language}><code>{escape(match["lines"])}</code></pre>'
+        return f'<pre class="code"><code>{escape(match["lines"])}</code></pre>'
     if match["heading"]:
         level = len(match["heading"])
         return f"<h{level}>{render_inline(match['title'], name_of)}</h{level}>"
@@ -117,8 +115,6 @@ def _marked(match: re.Match[str], name_of: NameOf, depth: int) -> str:
             return f'<a href="{escape(href)}" target="_blank" rel="noopener noreferrer nofollow">{words}</a>'
         case "mention":
             return f'<span class="mention">{escape(_label(match, name_of))}</span>'
-        case "command":
-            return f'<span class="mention">/{match["command"]}</span>'
         case "time" | "style":
             return f'<span class="time">{_time(int(match["time"]), match["style"] or "f")}</span>'
         case "emoji":

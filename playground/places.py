@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import discord
 from simcord.backend import Backend
-from simcord.backend.models import Channel, Guild, GuildEmoji, Overwrite, Role, User
+from simcord.backend.models import Channel, Guild, Overwrite, Role, User
 from simcord.enums import ChannelType, OverwriteType
 
 
@@ -27,7 +27,6 @@ DM_IDS = _numbered(1_297_000_000_000_000_051, *USER_IDS)
 """Channels of direct messages with the bot."""
 BOT_ID = 1_297_000_000_000_000_031
 """The bot's user and its application: on Discord they share their id too."""
-EMOJI_IDS = _numbered(1_297_000_000_000_000_071, "sparkjar", "mothwing")
 GUILD_NAME = "Galvanic playground"
 DM = "dm"
 """Name of the channel of direct messages with the bot."""
@@ -64,7 +63,6 @@ def settle(world: Backend) -> None:
         world.dm_channels[user_id] = DM_IDS[name]
     ada, ben, cleo, dora = USER_IDS.values()
     main = Guild(GUILD_ID, GUILD_NAME, ada)
-    main.emojis.update({emoji: GuildEmoji(id=emoji, name=name, user_id=ada) for name, emoji in EMOJI_IDS.items()})
     roles = [
         _role("Readers", 0x3BA55D),
         _role("Writers", 0xE0A33E),

@@ -221,7 +221,7 @@ class Rest:
 def _page(world: World, channel_id: int, query: dict[str, str]) -> list[Any]:
     """Messages of a channel, newest first. simcord gives the newest for `after`, too; Discord gives the oldest.
 
-    `query`: `limit` and one of `before`, `after` and `around`.
+    `query`: `limit` and one of `before` and `after`.
 
     Raises BackendError: no such channel, the bot may not see it, or an invalid limit.
     """
@@ -240,8 +240,6 @@ def _page(world: World, channel_id: int, query: dict[str, str]) -> list[Any]:
         start, step = bisect_right(ids, int(query["after"])), 1
     elif "before" in query:
         start = bisect_left(ids, int(query["before"])) - 1
-    elif "around" in query:
-        start = min(len(ids), bisect_right(ids, int(query["around"])) + limit // 2) - 1
     page: list[Any] = []
     while 0 <= start < len(ids) and len(page) < limit:
         message = messages[ids[start]]
@@ -273,7 +271,7 @@ async def _read_body(request: web.Request, limit: int) -> tuple[Any, list[discor
 
 async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, list[discord.File]]:
     scalars: dict[str, str] = {}
-    files: list[tuple[str, str, bytes]] = []
+    files: list[discord.File] = []
     async for part in reader:
         if not isinstance(part, BodyPartReader):
             raise errors.invalid_form_body("nested multipart body")
@@ -284,18 +282,11 @@ async def _read_multipart(reader: MultipartReader, limit: int) -> tuple[Any, lis
         if len(data) > limit:
             raise BackendError(413, 40005, "Request entity too large")
         # Names arrive percent-encoded from some clients and plain from others.
-        files.append((part.name or "", unquote(part.filename), data))
+        files.append(discord.File(io.BytesIO(data), unquote(part.filename)))
     if len(files) > MAX_FILES:
         raise BackendError(400, 30015, "Maximum number of attachments in a message reached (10)")
     payload: Any = json.loads(scalars["payload_json"]) if "payload_json" in scalars else scalars
-    body = payload.get("data") or payload if isinstance(payload, dict) else {}
-    declared = body.get("attachments") or [] if isinstance(body, dict) else []
-    alternative_texts = {
-        f"files[{item.get('id')}]": item.get("description") for item in declared if isinstance(item, dict)
-    }
-    return payload, [
-        discord.File(io.BytesIO(data), name, description=alternative_texts.get(part)) for part, name, data in files
-    ]
+    return payload, files
 
 
 def _refused(error: Exception) -> web.Response:

@@ -25,9 +25,6 @@ from playground.tavern import OldMessage, old_messages
 
 log = structlog.get_logger()
 
-_RETIRED_FILES = 20
-_REMEMBERED_IDS = 100_000
-
 ChangeKind = Literal["created", "edited", "deleted"]
 ChangeListener = Callable[[ChangeKind, Message], None]
 
@@ -49,8 +46,6 @@ class LocalCdn(CdnStore):
         """Stands in each file's address, as Discord's signature does: whoever has the address may load the file."""
         self.files: dict[int, tuple[str, bytes]] = {}
         """Files as (name, bytes), by the attachment's id."""
-        # A page may still be about to fetch the picture that an edit has just replaced.
-        self._retired: deque[int] = deque()
 
     def store_attachment(
         self, attachment_id: int, channel_id: int, filename: str, data: bytes, description: str | None
@@ -67,12 +62,6 @@ class LocalCdn(CdnStore):
     def url(self, channel_id: int, attachment_id: int, filename: str) -> str:
         return f"{self.base_url}/cdn/attachments/{channel_id}/{attachment_id}/{quote(filename)}?key={self.key}"
 
-    def forget(self, attachment_id: int) -> None:
-        """Drop a file that no message shows any more, once a few more have been dropped."""
-        self._retired.append(attachment_id)
-        if len(self._retired) > _RETIRED_FILES:
-            self.files.pop(self._retired.popleft(), None)
-
 
 def _image_size(data: bytes) -> dict[str, int]:
     try:
@@ -85,14 +74,14 @@ def _image_size(data: bytes) -> dict[str, int]:
 class World(Backend):
     """A backend with what the page and the tests need and simcord leaves out.
 
-    URLs in place of embeds' `attachment://` images, and a call on each change of a message; also of ephemeral ones,
-    about which the gateway is silent.
+    It puts URLs in place of embeds' `attachment://` images, and tells listeners of each change of a message, also of
+    ephemeral ones, about which the gateway is silent.
     """
 
     def __init__(self, base_url: str) -> None:
         super().__init__(clock=RealClock())
         self.cdn: LocalCdn = LocalCdn(base_url)
-        # simcord keeps both logs whole; a server that runs for weeks keeps the end.
+        # simcord keeps both logs whole, with the bodies of requests.
         self.http_requests = deque(maxlen=200)  # type: ignore[assignment]
         self.transcript = deque(maxlen=200)  # type: ignore[assignment]
         self.change_listeners: list[ChangeListener] = []
@@ -102,37 +91,13 @@ class World(Backend):
         """The intents that Discord's portal grants the bot."""
         self.answered: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
         """Events by interaction, each set once the bot answers."""
-        self.uploads: dict[int, list[str]] = {}
-        """Uploaded files by interaction, which no message shows."""
         self._embed_files: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
-        self.max_messages = 10_000
-        """Messages that one channel keeps; the oldest ones go."""
         settle(self)
         self.add_old_messages(CHANNEL_IDS["tavern"], old_messages())
 
-    def snowflake(self) -> int:
-        """A fresh id. Ids given out are forgotten now and then: time has passed theirs by."""
-        if len(self._reserved_ids) > _REMEMBERED_IDS:
-            self._reserved_ids.clear()
-            now_ms = max(self._sequences, default=0)
-            self._sequences = {now_ms: self._sequences[now_ms]} if self._sequences else {}
-        return super().snowflake()
-
     def new_interaction(self, type: int, channel_id: int, user_id: int, guild_id: int | None) -> Interaction:
-        """Record an interaction, and forget those whose 15 minutes are over, with their files."""
-        now = self.now_iso()
-        # They expire in the order in which they came.
-        while self.interactions:
-            oldest = next(iter(self.interactions.values()))
-            if (oldest.expires_at or now) >= now:
-                break
-            del self.interactions[oldest.id]
-            self.interaction_tokens.pop(oldest.token, None)
-            self.answered.pop(oldest.id, None)
-            for attachment_id in self.uploads.pop(oldest.id, ()):
-                self.cdn.files.pop(int(attachment_id), None)
+        """Record an interaction, with a token that nobody can guess: whoever has it answers in the bot's name."""
         interaction = super().new_interaction(type, channel_id, user_id, guild_id)
-        # Whoever knows it answers in the bot's name, and simcord's can be guessed.
         del self.interaction_tokens[interaction.token]
         interaction.token = secrets.token_urlsafe(24)
         self.interaction_tokens[interaction.token] = interaction.id
@@ -170,43 +135,25 @@ class World(Backend):
     def commit_message(self, message: Message, *, broadcast: bool = True) -> Message:
         message.embeds, message.attachments = self._resolve_embeds(message.id, message.embeds, message.attachments)
         stored = super().commit_message(message, broadcast=broadcast)
-        messages = self.messages.get(message.channel_id, {})
-        while len(messages) > self.max_messages:
-            self._release(messages.pop(next(iter(messages))))
-        if message.id in messages:
+        if message.id in self.messages.get(message.channel_id, {}):
             self._changed("created", stored)
         return stored
 
     def edit_message(self, channel_id: int, message_id: int, fields: dict[str, Any]) -> Message:
-        before = self.get_message(channel_id, message_id)
-        held = {int(item["id"]) for item in self.files_of(before)}
         fields = dict(fields)
         if fields.get("embeds"):
-            attachments = fields.get("attachments", before.attachments) or []
+            attachments = fields.get("attachments", self.get_message(channel_id, message_id).attachments) or []
             fields["embeds"], fields["attachments"] = self._resolve_embeds(message_id, fields["embeds"], attachments)
         message = super().edit_message(channel_id, message_id, fields)
-        urls = {(embed.get(slot) or {}).get("url") for embed in message.embeds for slot in ("image", "thumbnail")}
-        shown = self._embed_files[message.id].items()
-        self._embed_files[message.id] = {name: item for name, item in shown if item["url"] in urls}
-        for attachment_id in held - {int(item["id"]) for item in self.files_of(message)}:
-            self.cdn.forget(attachment_id)
         self._changed("edited", message)
         return message
 
     def delete_message(self, channel_id: int, message_id: int) -> None:
         message = self.get_message(channel_id, message_id)
         super().delete_message(channel_id, message_id)
-        self._release(message)
+        for item in (*message.attachments, *self._embed_files.pop(message.id, {}).values()):
+            self.cdn.files.pop(int(item["id"]), None)
         self._changed("deleted", message)
-
-    def _release(self, message: Message) -> None:
-        for item in self.files_of(message):
-            self.cdn.forget(int(item["id"]))
-        self._embed_files.pop(message.id, None)
-
-    def files_of(self, message: Message) -> list[dict[str, Any]]:
-        """All files of a message: its attachments, and those that an embed shows in their place."""
-        return [*message.attachments, *self._embed_files.get(message.id, {}).values()]
 
     def _resolve_embeds(
         self, message_id: int, embeds: list[dict[str, Any]], attachments: list[dict[str, Any]]

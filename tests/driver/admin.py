@@ -21,7 +21,6 @@ from playground.world import World
 from tests.driver.history import small_talk
 
 _MAX_HISTORY = 200_000
-_LATER_MESSAGES = 10_000
 Body = dict[str, Any]
 
 
@@ -110,7 +109,6 @@ class Admin:
         guild_id, only = self._guild_id(body), [self._resolver.user(name) for name in body.get("only", [])]
         self._check_channel(body["name"])
         channel = self._world.create_channel(guild_id, body["name"], overwrites=private_to(guild_id, only))
-        self._world.max_messages = max(self._world.max_messages, history + _LATER_MESSAGES)
         self._world.add_old_messages(channel.id, small_talk(history))
         self._first[channel.id] = {entry.target_id: entry for entry in channel.overwrites}
         return {"id": str(channel.id)}

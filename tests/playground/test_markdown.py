@@ -67,7 +67,7 @@ def test_blocks() -> None:
         '<div class="item depth-0"><span class="mark">•</span><span>one</span></div>'
         '<div class="item depth-1"><span class="mark">•</span><span>two</span></div>'
         '<div class="item depth-0"><span class="mark">3.</span><span>x</span></div>'
-        '<small>small</small><pre class="code" data-language="py"><code>a\n  b</code></pre><div class="text">end</div>'
+        '<small>small</small><pre class="code"><code>a\n  b</code></pre><div class="text">end</div>'
     )
 
 
@@ -81,7 +81,7 @@ def test_marks_nest_only_so_deep() -> None:
 
 
 ALLOWED = {"div", "span", "strong", "em", "u", "s", "code", "pre", "a", "h1", "h2", "h3", "small", "blockquote"}
-ATTRIBUTES = {"class", "href", "target", "rel", "role", "tabindex", "aria-label", "data-language"}
+ATTRIBUTES = {"class", "href", "target", "rel", "role", "tabindex", "aria-label"}
 
 
 class Checker(HTMLParser):
