@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from aiohttp import WSCloseCode, web
 from simcord.backend.access import channel_accessible, message_accessible
-from simcord.backend.models import Channel, Guild, Message
+from simcord.backend.models import Guild, Message
 
 from playground.gateway import Gateway, sender
 from playground.interactions import Interactions
@@ -141,22 +141,10 @@ class Live:
             "can_start_threads": not direct
             and not channel.is_thread
             and may(user_id, channel_id, "create_public_threads"),
-            "standing": {} if direct else self._standings(channel),
             "file_limit": file_limit(channel.guild_id),
             "commands": self._interactions.commands(user_id, channel_id),
             "message_commands": list(self._interactions.message_commands(user_id, channel_id)),
         }
-
-    def _standings(self, channel: Channel) -> dict[str, str]:
-        """Return what members cannot do in a channel, by the id of each member with fewer rights than others."""
-        send = "send_messages_in_threads" if channel.is_thread else "send_messages"
-        limits = {}
-        for member_id in self._world.guilds[channel.guild_id or 0].members:
-            if not channel_accessible(self._world, channel.id, member_id):
-                limits[str(member_id)] = f"Does not see #{channel.name}"
-            elif not self._world.may(member_id, channel.id, send):
-                limits[str(member_id)] = f"May only read #{channel.name}"
-        return limits
 
     def _hello(self, user_id: int) -> dict[str, Any]:
         state = self._state(user_id)

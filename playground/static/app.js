@@ -111,7 +111,7 @@ function drawState() {
   $("people").replaceChildren(...state.people.map((person) =>
     el("button", { type: "button", class: `person${person.id === state.me ? " me" : ""}`, "data-testid": "person", "aria-pressed": String(person.id === state.me), dataset: { key: person.key }, title: `Be ${person.name}`, onclick: () => become(person.key) }, avatar(person), el("span", {}, person.name))));
   if (held) [...$(held.dataset.key ? "people" : "channels").querySelectorAll("button")].find((button) => same(button.dataset, held.dataset))?.focus();
-  drawMembers(guild, here);
+  drawMembers(guild);
   drawStatus();
   $("channel-name").textContent = guild ? `# ${here.name}` : `@ ${here.name}`;
   $("channel-topic").textContent = here.topic ?? "";
@@ -127,11 +127,11 @@ function channelButton(item) {
   return el("button", { type: "button", class: `channel${item.thread ? " thread" : ""}${item.id === open ? " open" : ""}${unread.has(item.id) ? " unread" : ""}`, "data-testid": "channel", "aria-current": item.id === open ? "page" : null, dataset: { name: keyOf(item) }, onclick: () => go(item.id) }, sign, item.name);
 }
 
-function drawMembers(guild, here) {
+function drawMembers(guild) {
   const bot = { ...state.bot, roles: [] };
   const people = guild ? guild.members.filter((person) => !person.bot) : state.people.filter((person) => person.id === state.me);
   const roles = (person) => (guild?.roles ?? []).filter((role) => person.roles?.includes(role.id) && !role.managed).map((role) => roleTag(role));
-  const note = (person) => here.standing[person.id] ?? (guild?.owner === person.id ? "Owns the server" : "");
+  const note = (person) => (guild?.owner === person.id ? "Owns the server" : "");
   const member = (person, online, text) => el("div", { class: `member${online ? "" : " away"}`, "data-testid": "member" }, avatar(person),
     el("div", {}, el("div", { class: "member-name" }, person.name, person.bot ? el("span", { class: "tag" }, "APP") : null), text && el("small", {}, text), el("div", { class: "role-tags" }, ...roles(person))));
   $("members").replaceChildren(
