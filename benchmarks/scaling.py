@@ -30,7 +30,7 @@ from galvanic.options import CorpusInfo, TrainOptions
 from launcher.redis_server import find_redis_server
 from shared import keys, presence
 from shared.connect import connect, connect_async
-from shared.events import TERMINAL, kind_of
+from shared.events import TERMINAL, parse_event
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, GenerateJob, Job, Place, TrainJob
 from shared.settings import Settings
 from worker.store import ModelStore
@@ -118,7 +118,7 @@ class Bench:
                 await asyncio.sleep(_LOOK_EVERY_S)
                 for job_id in sorted(open_jobs):
                     newest = cast(Any, self.client.xrevrange(keys.job_events(job_id), count=1))
-                    kind = kind_of(newest[0][1][b"event"])
+                    kind = parse_event(newest[0][1][b"event"]).kind
                     if kind in ("failed", "cancelled"):
                         raise RuntimeError(f"{job_id} {kind}: see {self.work}")
                     if kind in TERMINAL:

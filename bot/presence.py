@@ -16,7 +16,7 @@ from bot.background import Service, redis_call, run_forever
 from bot.lock import AnotherBot, BotLock
 from shared import keys, presence
 from shared.settings import Settings
-from shared.version import DATA_VERSION, require_version, without_number
+from shared.version import DATA_VERSION, require_version
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ class Presence(Service):
         try:
             number = await redis_call(self._redis.get(keys.VERSION))
             if number is None and await self._has_data():
-                raise without_number()
+                require_version(b"")
             written = self._redis.set(keys.VERSION, DATA_VERSION, nx=True, get=True)
             require_version(await redis_call(written))
         except RedisError as error:

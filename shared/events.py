@@ -6,7 +6,6 @@ was sent twice and one from an attempt that has been superseded.
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Annotated, Any, Literal, get_args
 
@@ -205,16 +204,6 @@ TERMINAL = frozenset(_ENDS)
 def answer_of(job: type[Any]) -> type[_Event]:
     """Return the event with which a job of this kind ends, unless it fails."""
     return _ENDS[job.answer]
-
-
-def kind_of(data: str | bytes) -> str | None:
-    """Return an event's kind, whatever else it says; None: it says none."""
-    try:
-        event = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    kind = event.get("kind") if isinstance(event, dict) else None
-    return kind if isinstance(kind, str) else None
 
 
 _adapter: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(hide_input_in_errors=True))

@@ -12,18 +12,10 @@ class OtherVersion(UserError):
     """Redis holds data of another version of Galvanic."""
 
 
-def without_number() -> OtherVersion:
-    """Return the refusal of data from before there was a number."""
-    return OtherVersion(
-        "Redis holds data of an earlier version of Galvanic, which this one can't read.",
-        "Give it an empty Redis (another DATA_DIR), or go back to the earlier version.",
-    )
-
-
 def require_version(number: bytes | None) -> None:
-    """Check the number that Redis holds; None: it is empty. Raises OtherVersion."""
+    """Check the number that Redis holds: None if it is empty, b"" if its data has no number. Raises OtherVersion."""
     if number is not None and number != b"%d" % DATA_VERSION:
-        held = number.decode() if number[:9].isdigit() and len(number) < 10 else "unknown"
+        held = number.decode() if number.isdigit() and len(number) < 10 else "unknown"
         raise OtherVersion(
             f"Redis holds data of another version of Galvanic (number {held}, and this program reads {DATA_VERSION}).",
             "Update the bot and all workers to the same version, or give them an empty Redis.",

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import redis
 
 from shared import keys
-from shared.events import TERMINAL, kind_of
+from shared.events import TERMINAL, parse_event
 from tests.driver.client import Message, components, text_of
 from tests.e2e.system import System
 
@@ -81,7 +81,7 @@ def _outcome(asked: Asked, messages: list[Message], client: redis.Redis) -> tupl
     """What became of a request, and the words by which that is seen."""
     own = [one for one in messages if _is_of(one, asked)]
     entries = cast(list[tuple[bytes, Any]], client.xrange(keys.job_events(asked.job_id)))
-    ends = [kind for _, fields in entries if (kind := kind_of(fields[b"event"])) in TERMINAL]
+    ends = [kind for _, fields in entries if (kind := parse_event(fields[b"event"]).kind) in TERMINAL]
     shown = [end for end in map(_end_of, own) if end]
     words = " | ".join(text_of(one)[:150].replace("\n", " / ") for one in own) + f" | ends: {ends}"
     if len(shown) > 1:

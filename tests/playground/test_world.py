@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
 from playground.places import BOT_ID, CHANNEL_IDS, USER_IDS
-from playground.tavern import old_messages
 from playground.world import World
 
 LAB = CHANNEL_IDS["lab"]
@@ -26,9 +23,3 @@ def test_bot_has_no_more_than_it_is_invited_with(world: World) -> None:
     assert not world.may(USER_IDS["ben"], LAB, "manage_guild")
     assert not world.may(USER_IDS["cleo"], LAB, "send_messages")
     assert world.may(USER_IDS["cleo"], CHANNEL_IDS["library"], "send_messages")
-
-
-def test_tavern_has_the_same_messages_all_month() -> None:
-    first, last = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 30, 23, tzinfo=UTC)
-    assert old_messages(first) == old_messages(last)
-    assert all(first - timedelta(days=31) < message.moment < first for message in old_messages(last))
