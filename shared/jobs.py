@@ -42,7 +42,7 @@ class _Message(BaseModel):
 
 
 class Place(_Message):
-    """Where a job was asked for, and by whom."""
+    """The place where a job was asked for, and the person who asked."""
 
     guild_id: Snowflake
     channel_id: Snowflake
@@ -116,7 +116,7 @@ class TrainJob(_Job):
 
     @property
     def scope(self) -> Scope:
-        """Who may use the new model.
+        """Return who may use the new model.
 
         A text that a member uploaded stays where it was shown, and so does what was learned from it. A model trained
         further in a thread from one of its channel is the thread's: the thread may be private.
@@ -141,13 +141,13 @@ class TrainJob(_Job):
 
 
 class MixPart(ModelRef):
-    """`weight`: before the weights are made to sum to 1."""
+    """One model of a mixture. `weight`: before the weights are made to sum to 1."""
 
     weight: float = Field(gt=0, le=1_000)
 
 
 class Piece(_Message):
-    """So many characters of a seed; `author_id`: whose words they are; None: the bot's."""
+    """A number of characters of a seed. `author_id`: whose words they are; None: the bot's."""
 
     chars: int = Field(ge=0)
     author_id: Snowflake | None = None
@@ -173,7 +173,7 @@ class GenerateJob(_Job, GenerateOptions):
     one_line: bool = False  # it ends with its first line
 
     def words_of(self, user_id: int) -> str:
-        """What of the seed is a person's, where it has `pieces` and was not changed since."""
+        """Return the part of the seed that is a person's, if it has `pieces` and was not changed since."""
         ends = [*accumulate(piece.chars for piece in self.pieces)]
         parts = ((self.seed[end - piece.chars : end], piece) for end, piece in zip(ends, self.pieces, strict=True))
         same = ends[-1:] == [len(self.seed)]
@@ -266,7 +266,7 @@ def author_of(job: Job) -> int:
 
 
 def authors_of(job: Job) -> set[int]:
-    """As `author_of`, of a job that may hold several people's."""
+    """Return whose words a job holds, which may be several people's."""
     pieces = job.pieces if isinstance(job, GenerateJob) else ()
     return {piece.author_id for piece in pieces if piece.author_id is not None} or {author_of(job)}
 

@@ -1,4 +1,4 @@
-"""What the bot may know of a model without opening its files."""
+"""The facts about a model that the bot may know without opening its files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.jobs import ImportJob, ModelId, ModelRef, ReadingRef, Scope, Snowfla
 
 
 class ModelFacts(BaseModel):
-    """What a worker tells of a model that it made; `keys.model` holds it.
+    """A worker's facts about a model that it made; `keys.model` holds it.
 
     Attributes:
         model_id: its file's name in the model store; unguessable. The bot chooses it.
@@ -96,7 +96,7 @@ class _Owned(BaseModel):
 
 
 class Ownership(_Owned):
-    """What only the bot says of a model, from the job that makes it on; `keys.ownership` holds it."""
+    """The bot's own facts about a model, from the job that makes it on; `keys.ownership` holds it."""
 
     @classmethod
     def of(cls, job: TrainJob | ImportJob) -> Ownership:
@@ -146,8 +146,10 @@ class ModelRecord(ModelFacts, _Owned):
         return self.sources or ((self.channel_id,) if self.scope == "channel" else ())
 
     def usable_in(self, channel_ids: Iterable[int], user_id: int | None = None) -> bool:
-        """By a person; None: by anybody. For a thread, give its parent's id as well. Who could read its `readings` is
-        asked in `bot.models.audience`."""
+        """Return whether a person may use the model there; None: anybody.
+
+        For a thread, give its parent's id as well. `bot.models.audience` asks who could read its `readings`.
+        """
         if self.for_server or (self.authors == {user_id} if self.authors else self.scope == "guild"):
             return True
         trained_in = () if self.authors else (self.channel_id,)

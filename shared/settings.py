@@ -97,7 +97,7 @@ class Settings(BaseSettings):
 
     # Training and generating
     train_minutes: float = Field(8.0, gt=0, le=_MONTH_MINUTES)
-    """Of the recipe `char`."""
+    """Minutes that a training by the recipe `char` takes at most."""
     train_max_minutes: float = Field(180.0, ge=0.1, le=_MONTH_MINUTES)
     train_max_epochs: int = Field(500, ge=1, le=1_000_000)
     checkpoint_every_s: float = Field(60.0, ge=1, le=3_600)
@@ -190,7 +190,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
-        """What fails only where somebody connects shows a piece of the password."""
+        """Check the address here: an error at connecting would show a piece of the password."""
         if value is None or not value.get_secret_value().strip():
             return value
         with contextlib.suppress(ValueError):
@@ -217,7 +217,7 @@ class Settings(BaseSettings):
             return self._with_password(DEFAULT_REDIS_URL)
 
     def _with_password(self, url: str) -> str:
-        """Whoever may open a socket's file needs no password, unless the address names a user."""
+        """Return the address with the password. That of a socket without a user needs none: its file has rights."""
         try:
             parts = urlsplit(url)
         except ValueError:  # not a URL; whoever connects says so

@@ -39,7 +39,7 @@ def tool() -> str | None:
 
 
 def ask(*arguments: str) -> tuple[bool, str]:
-    """Run nvidia-smi; return whether it succeeded, and what it printed or why it could not."""
+    """Run nvidia-smi. Return whether it succeeded, and its output or why there is none."""
     program = tool()
     if program is None:
         return False, ""

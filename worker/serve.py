@@ -104,7 +104,7 @@ def _refuse(sentence: str) -> NoReturn:
 
 
 def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) -> None:
-    """Have all that runs beside Celery's worker start and end with it."""
+    """Start and end the worker's threads with Celery's worker."""
     from worker import warm
     from worker.checkpoints import remove_leftovers
     from worker.deletions import DELETE_EVERY_S, delete_files
@@ -117,27 +117,27 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
 
     models = warm.warm_models() if generates else None
     heartbeat = Heartbeat(settings, queue, name)
-    beside = ExitStack()
+    threads = ExitStack()
     serve(settings, *([] if generates else [RunningTraining(settings)]))
 
     def ready(**_: Any) -> None:
         _require_version(settings)
-        beside.enter_context(heartbeat)
+        threads.enter_context(heartbeat)
         _announce(settings, queue, name)
         _clean_up(settings)
         log.info("worker_ready", queue=queue)
         if models:
             forget = functools.partial(warm.forget_deleted, connect(settings), models)
-            beside.enter_context(PeriodicThread(forget, warm.FORGET_EVERY_S, "not_looked_for_deleted_models"))
+            threads.enter_context(PeriodicThread(forget, warm.FORGET_EVERY_S, "not_looked_for_deleted_models"))
             # A train worker's child ends after each job.
             threading.Thread(target=_compile, name="warm-up", daemon=True).start()
-            beside.enter_context(PeriodicThread(warm.trim, warm.TRIM_EVERY_S, "memory_not_returned"))
+            threads.enter_context(PeriodicThread(warm.trim, warm.TRIM_EVERY_S, "memory_not_returned"))
             # In a thread of its own: the store may hang.
             delete = functools.partial(delete_files, connect(settings), models.store)
-            beside.enter_context(PeriodicThread(delete, DELETE_EVERY_S, "models_not_deleted"))
+            threads.enter_context(PeriodicThread(delete, DELETE_EVERY_S, "models_not_deleted"))
         else:  # what is left here of trainings that are over, maybe elsewhere, may have members' words in it
             leftovers = functools.partial(remove_leftovers, settings, connect(settings))
-            beside.enter_context(PeriodicThread(leftovers, _LEFTOVERS_EVERY_S, "leftovers_not_looked_for"))
+            threads.enter_context(PeriodicThread(leftovers, _LEFTOVERS_EVERY_S, "leftovers_not_looked_for"))
 
     def failed(exception: BaseException, kwargs: dict[str, Any], **_: Any) -> None:
         if isinstance(exception, WorkerLostError) and is_id(kwargs.get("job_id")):
@@ -148,7 +148,7 @@ def _connect_signals(settings: Settings, queue: str, name: str, folder: Path) ->
     signals.worker_ready.connect(ready, weak=False)
     signals.task_failure.connect(failed, weak=False)
     signals.worker_shutting_down.connect(lambda **_: (folder / STOP_FILE).touch(), weak=False)
-    signals.worker_shutdown.connect(lambda **_: beside.close(), weak=False)
+    signals.worker_shutdown.connect(lambda **_: threads.close(), weak=False)
 
 
 def _require_handlers() -> None:

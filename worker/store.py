@@ -27,7 +27,7 @@ from shared.jobs import is_id
 from shared.settings import Settings
 
 _PARTIAL_KEPT_S = 24 * 3600.0
-"""Seconds: no write takes as long, on any disk."""
+"""Seconds after which a partial file is nobody's; no write takes as long."""
 _CONNECT_S = 5
 _READ_S = 30
 """Seconds without a byte; a large model takes longer in all."""
