@@ -56,7 +56,6 @@ class QueueSnapshot:
     read."""
 
     trainings: tuple[QueuedTraining, ...]
-    machines: tuple[str, ...] = ()  # what the train workers run on, each once
 
     @property
     def waiting(self) -> int:
@@ -93,10 +92,9 @@ class Snapshots:
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hkeys(keys.ACTIVE)
             pipe.zrangebyscore(keys.workers(TRAIN_QUEUE), time.time(), "+inf")
-            pipe.hgetall(keys.worker_info(TRAIN_QUEUE))
             for name in lists_of(TRAIN_QUEUE):
                 pipe.lrange(name, 0, -1)
-            active, workers, info, *lists = await redis_call(pipe.execute())
+            active, workers, *lists = await redis_call(pipe.execute())
         ids = [job_id for name in active if is_id(job_id := name.decode(errors="replace"))]
         async with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
@@ -127,9 +125,7 @@ class Snapshots:
             line = self._timed(begun, line, len(workers))
         else:
             begun = [replace(training, ends=None) for training in begun]
-        alive = {name.decode() for name in workers}
-        machines = dict.fromkeys(text.decode() for name, text in sorted(info.items()) if name.decode() in alive)
-        return QueueSnapshot((*begun, *line, *reading), tuple(machines))
+        return QueueSnapshot((*begun, *line, *reading))
 
     def _running(self, training: QueuedTraining, newest_first: Iterable[Event]) -> QueuedTraining:
         """Add what the last events of a running training say of its end."""

@@ -8,7 +8,7 @@ import io
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import discord
 import structlog
@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from bot.background import DISCORD_ERRORS, is_transient, unless_refused, wait_for
 from bot.components import button, view
 from bot.core import Core
-from bot.errors import ARCHIVED, MISSING_PERMISSIONS, is_gone
+from bot.errors import is_gone
 from bot.jobs.client import card_nonce
 from bot.models.audience import Audience
 from bot.models.registry import Registry
@@ -39,8 +39,9 @@ PUT_WITHIN_S = 30.0  # then Discord is asked again; aiohttp would wait for five 
 KEEP_TEXT_EVERY_S = 600
 UNKNOWN_AFTER_S = 30.0  # a waiting training that Redis does not know is given up then
 LOST_AFTER_S = 600.0  # one that had begun, that Redis does not know and no worker tells of, is given up then
-_MOST_REFUSALS = 3  # of the end as it is; then the card gets only what Discord cannot refuse
-_REFUSED = frozenset({400, 413})  # HTTP statuses that no other try changes: a malformed or too large message
+Place = Literal["channel", "nowhere", "done"]
+"""Where a card is kept: in its channel; nowhere, because that was deleted, until the owner is told of the end; or no
+longer, because the end is told."""
 
 log = structlog.get_logger()
 
@@ -77,10 +78,9 @@ class TrainingCards:
         """Return whether no words were withdrawn that a training may have learned. Raises redis.RedisError."""
         return job.is_unread or not await self.registry.is_withdrawn(job.readings)
 
-    async def embed(self, job: TrainJob, state: TrainingState, *, to_owner: bool = False) -> discord.Embed:
-        """Draw a card. Of a private training only its owner sees names and samples. Raises redis.RedisError."""
-        hidden = job.is_private and not to_owner
-        if hidden and state.finished is not None:
+    async def embed(self, job: TrainJob, state: TrainingState) -> discord.Embed:
+        """Draw a card. Of a private training it shows no names or samples. Raises redis.RedisError."""
+        if job.is_private and state.finished is not None:
             return embeds.finished_privately(job)
         if not state.over and (reading := await self.reading(job)) is not None:
             return reading
@@ -88,12 +88,12 @@ class TrainingCards:
         shown = embeds.CardContext(
             prefix=await self.core.servers.prefix(guild_id),
             blocked=await self.core.servers.blocklist(guild_id),
-            quotable=not hidden
+            quotable=not job.is_private
             and self.audience.may_quote(job, job.place.channel_ids)
             and await self.samples_stand(job),
             off=self.core.settings.channel_training == "off" and bool(job.readings),
         )
-        if hidden:
+        if job.is_private:
             job = job.model_copy(update={"parent": None})
         if state.finished is not None:
             shown = dataclasses.replace(shown, kept=await self._kept(job, state.finished.model.model_id))
@@ -111,7 +111,6 @@ class TrainingCards:
             waiting=snapshot.waiting,
             begins=waits.begins if waits is not None else None,
             most_minutes=self.core.settings.train_max_minutes,
-            machines=snapshot.machines,
             control=None if queued else await self.core.jobs.control(job.job_id),
         )
         return embeds.training(job, state, shown)
@@ -158,22 +157,15 @@ class LiveCard:
         self._shown: Any = None
         # A card that was just posted counts as an edit.
         self._edited = time.monotonic() if where else float("-inf")
-        # The channel was deleted, and the owner is told of the end. In Redis the card is then a direct message.
-        self._gone = where is not None and where[0] != job.place.channel_id
-        # Made again of a member's own words: nobody asked, so only its owner hears of it.
-        self._unasked = job.is_private and job.replaces is not None
-        self._owner_told = False  # the end, in a direct message
+        self._place: Place = "channel"
         self._text_kept = float("-inf")
         self._stuck_since: float | None = None
         self._recorded: tuple[int, int] | None = None  # where Redis knows the card to be
-        self._told = False  # the end, to somebody
-        self._in_use = False  # the new model, by the channel
-        self._refusals = 0  # of the end
 
     async def keep(self) -> None:
         """Show every change until the end has been shown; no trouble on the way ends it."""
         full = False
-        while not self._told:
+        while self._place != "done":
             self._news.clear()
             wait_s = RETRY_S
             try:
@@ -190,40 +182,28 @@ class LiveCard:
                 else:
                     log.exception("card_not_updated")
                     wait_s = 6 * RETRY_S
-            if wait_s != LOOK_AGAIN_S:
-                await asyncio.sleep(max(wait_s, 0.05))
-            elif not self._told:
+            if wait_s == LOOK_AGAIN_S:
                 await wait_for(self._news, wait_s)
+            else:
+                await asyncio.sleep(max(wait_s, 0.05))
 
     async def _show(self) -> float:
-        """Show what is new, if it is time to; the seconds until the next look."""
+        """Show what is new, if it is time to; return the seconds until the next look."""
         await self._record()
         await self._read()
-        embed = await self._cards.embed(self._job, self._state, to_owner=self._unasked or self._gone)
-        if self._unasked:
-            if self._state.over:
-                await self._tell_owner(embed, await self._files())
-        elif self._gone:
-            await self._end_without_channel(embed)
-        elif embed.to_dict() != self._shown:
-            wait_s = self._edited + EDIT_EVERY_S - time.monotonic()
-            if wait_s <= 0:
-                await self._end_privately()
-                wait_s = await self._put(embed)
-            if wait_s > 0:
-                return wait_s
-            self._shown, self._edited = embed.to_dict(), time.monotonic()
-            self._told = self._told or (self._state.over and not self._gone)
-        if not self._told:
-            await self._record()
-        return LOOK_AGAIN_S
-
-    async def _end_privately(self) -> None:
-        """Tell the owner of a model of their own words how it ended; the card then says nothing of it."""
-        if self._job.is_private and self._state.finished is not None and not self._owner_told:
-            embed = await self._cards.embed(self._job, self._state, to_owner=True)
-            await self._tell_owner(embed, await self._files())
-            self._told = False  # in the channel
+        unasked = self._job.is_private and self._job.replaces is not None  # a member's own model is made again
+        if unasked or self._place == "nowhere":
+            if not self._state.over:
+                return LOOK_AGAIN_S
+            if not unasked:
+                await self._tell_owner()
+            self._place = "done"
+            return 0.0
+        embed = await self._cards.embed(self._job, self._state)
+        if embed.to_dict() == self._shown:
+            return LOOK_AGAIN_S
+        wait_s = self._edited + EDIT_EVERY_S - time.monotonic()
+        return wait_s if wait_s > 0 else await self._put(embed)
 
     async def _record(self) -> None:
         """Store in Redis where the card is: the next run of the bot goes on with it."""
@@ -235,9 +215,8 @@ class LiveCard:
         for entry, event in await self._jobs.events(self._job.job_id, self._cursor):
             self._state = self._state.after(event)
             self._cursor, self._stuck_since = entry, None
-        if self._state.finished is not None and not self._in_use:
+        if self._state.finished is not None:
             await self._cards.registry.use_new(self._job, self._state.finished.model.model_id)
-            self._in_use = True
         if self._job.is_unread and (stored := await self._jobs.load(self._job.job_id)) is not None:
             assert isinstance(stored.job, TrainJob)
             self._job = stored.job
@@ -260,43 +239,41 @@ class LiveCard:
             lost = Failed(problem="My job queue (Redis) has lost this training.", remedy="Run the command again.")
             self._state = self._state.after(lost)
 
-    async def _put(self, embed: discord.Embed, *, with_files: bool = True, opened: bool = False) -> float:
-        """Show the card; the seconds until the next try where Discord refuses it, 0 if all is told that can be.
+    async def _put(self, embed: discord.Embed) -> float:
+        """Show the card, and return the seconds until the next look.
 
-        Without its chart where no file may be attached. The end opens an archived thread, and goes to the owner where
-        the bot may not post. Raises what is no refusal.
+        An end that Discord refuses goes to the owner alone. If the channel was deleted, the training is cancelled.
+        Raises what is no refusal.
         """
-        over = self._state.over
-        files = await self._files() if with_files and not self._owner_told else []
+        job, refused = self._job, False
         try:
             async with asyncio.timeout(PUT_WITHIN_S):  # done again after it: an edit, or a message with a nonce
-                await self._post(embed, files, buttons_of(self._job, self._state))
+                await self._post(embed)
         except discord.HTTPException as error:
             log.warning("card_refused", status=error.status, code=error.code)
             if is_transient(error):
                 raise
+            refused = True
             if is_gone(error):
-                await self._end_without_channel(embed)
-            elif error.code == MISSING_PERMISSIONS and files:
-                return await self._put(embeds.without_chart(embed), with_files=False)
-            elif error.code == ARCHIVED and over and not opened and await self._open_thread():
-                return await self._put(embed, with_files=with_files, opened=True)
-            elif isinstance(error, discord.Forbidden) or error.code == ARCHIVED:
-                if not over:
-                    return 12 * RETRY_S
-                await self._tell_owner(embed, files)
-            elif error.status in _REFUSED:
-                self._refusals += over
-                if self._refusals < _MOST_REFUSALS:
-                    return 6 * RETRY_S
-                await self._end_plainly()
-            else:
-                raise
-        return 0.0
+                self._place = "nowhere"
+        if self._state.over:
+            if refused or (job.is_private and self._state.finished is not None):
+                await self._tell_owner()
+            self._place = "done"
+            return 0.0
+        if self._place == "nowhere":
+            await self._jobs.cancel(job.job_id)
+            log.info("training_cancelled_with_its_channel")
+        elif refused:
+            return 12 * RETRY_S
+        self._shown, self._edited = embed.to_dict(), time.monotonic()
+        await self._record()
+        return LOOK_AGAIN_S
 
-    async def _post(self, embed: discord.Embed, files: list[discord.File], buttons: discord.ui.View | None) -> None:
+    async def _post(self, embed: discord.Embed) -> None:
         """Edit the card, or post a new one where there is none to edit, or it is too old for that."""
         place, at = self._job.place, self._where
+        buttons, files = buttons_of(self._job, self._state), await self._files()
         channel = self._cards.core.bot.get_partial_messageable(place.channel_id, guild_id=place.guild_id)
         old = channel.get_partial_message(at[1]) if at is not None else None
         if old is not None and time.time() - old.created_at.timestamp() < FRESH_AFTER_S:
@@ -319,29 +296,6 @@ class LiveCard:
             with unless_refused(log.warning, "old_card_not_removed"):
                 await old.delete()
 
-    async def _open_thread(self) -> bool:
-        try:
-            thread = await self._cards.core.bot.fetch_channel(self._job.place.channel_id)
-            if isinstance(thread, discord.Thread):
-                await thread.edit(archived=False)
-        except discord.HTTPException as error:
-            if is_transient(error):
-                raise
-            return False
-        return True
-
-    async def _end_plainly(self) -> None:
-        """Show the end without all that Discord may have refused; if it refuses that, too, tell the owner."""
-        if self._owner_told:
-            return
-        embed = embeds.plain_end(self._job, self._state)
-        try:
-            await self._post(embed, [], None)
-        except discord.HTTPException as error:
-            if is_transient(error):
-                raise
-            await self._tell_owner(embed, [])
-
     async def _files(self) -> list[discord.File]:
         if self._state.state != "finished":
             return []
@@ -351,61 +305,19 @@ class LiveCard:
     async def _show_outage(self, embed: discord.Embed) -> None:
         """Say on the card that the queue is away, if there is a card to edit."""
         due = time.monotonic() - self._edited >= EDIT_EVERY_S
-        if not due or self._gone or self._where is None or embed.to_dict() == self._shown:
+        if not due or self._place != "channel" or self._where is None or embed.to_dict() == self._shown:
             return
         if await self._cards.show_for_now(self._where, embed):
             self._shown, self._edited = embed.to_dict(), time.monotonic()
 
-    # ------------------------------------------------------------------ without a channel
-
-    async def _end_without_channel(self, embed: discord.Embed) -> None:
-        """The channel is gone: end the training, with the best so far where that may be used elsewhere.
-
-        Its owner hears that it is being ended (unless that took only a moment), and later how it ended: it may have to
-        wait for a worker, or fail. A model that is this channel's alone goes with it (`Removal.forget_channel`): it is
-        not worth the wait.
-        """
-        if self._state.over:
-            await self._tell_owner(embeds.end_without_channel(embed, self._job, self._state), await self._files())
-        elif not self._gone:
-            job_id, keeps = self._job.job_id, self._state.has_learned and not await self._channels_own()
-            if keeps:
-                await self._jobs.finish(job_id)
-            if keeps or await self._jobs.cancel(job_id) == "asked":
-                kept = await self._jobs.control(job_id) == "finish"  # somebody may have cancelled it
-                log.info("training_ended_with_its_channel", kept=kept)
-                told = await self._write_owner(embeds.channel_gone(self._job, kept=kept), [], f"{job_id}-g")
-                if told is not None:
-                    self._where = (told.channel.id, told.id)
-            self._gone = True
-
-    async def _channels_own(self) -> bool:
-        """Whether the model would be for this channel alone."""
-        job, source = self._job, self._job.reading
-        if job.corpus.source == "upload" or (source is not None and source.channel_id in job.place.channel_ids):
-            return True
-        parent = await self._cards.registry.record(job.parent.model_id) if job.parent is not None else None
-        return job.parent is not None and (parent is None or parent.scope == "channel")
-
-    async def _tell_owner(self, embed: discord.Embed, files: list[discord.File]) -> None:
-        """The channel is closed to the bot, or gone: send the end to the person who asked, as a direct message.
-
-        They may have lost access to a channel that was learned from, so they get no texts of such a model.
-        """
-        shown = embed if not self._job.readings else embeds.without_samples(embed)
-        if not self._owner_told:
-            await self._write_owner(shown, files, self._job.job_id)
-        self._told = self._owner_told = True
-
-    async def _write_owner(self, embed: discord.Embed, files: list[discord.File], nonce: str) -> discord.Message | None:
-        """Send a direct message; None: Discord lets nobody send them any."""
-        for file in files:
-            file.reset(seek=True)
+    async def _tell_owner(self) -> None:
+        """Tell the person who asked how it ended, in a direct message, unless Discord lets nobody send them any."""
+        prefix = await self._cards.core.servers.prefix(self._job.place.guild_id)
+        embed = embeds.direct_end(self._job, self._state, prefix, channel_gone=self._place == "nowhere")
         try:
             owner = await self._cards.core.bot.fetch_user(self._job.place.user_id)
-            return await owner.send(embed=embed, files=files, nonce=nonce)
+            await owner.send(embed=embed, nonce=self._job.job_id)
         except discord.HTTPException as error:
             if is_transient(error):
                 raise  # tried again: it is the only word that they get
             log.warning("end_not_told", status=error.status, code=error.code)
-            return None

@@ -16,7 +16,6 @@ from bot.words import (
     FIELD_LIMIT,
     GREEN,
     GREY,
-    NO_FILES,
     RED,
     TITLE_LIMIT,
     Estimate,
@@ -58,8 +57,6 @@ _DOING: dict[Doing, str] = {
 }
 MOST_SAMPLES = 7
 _NOTHING_BLOCKED = Blocklist(())
-_SAMPLE = "Sample"
-"""How the names of fields begin that show what a model wrote."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,6 @@ class CardContext:
     waiting: int = 0  # how many wait in all
     begins: Estimate | None = None  # None: nobody can say
     most_minutes: float = math.inf  # the longest that any training may learn
-    machines: tuple[str, ...] = ()  # what the train workers run on
     control: str | None = None  # what somebody asked of it while it runs: `finish` or `cancel`
     blocked: Blocklist = _NOTHING_BLOCKED
     quotable: bool = True  # all who read the card could have read what is learned; else it shows nothing of a model's
@@ -121,59 +117,24 @@ def finished_privately(job: TrainJob) -> discord.Embed:
     return _note(f"Learned {short_title(job)}", said, GREEN, job.job_id)
 
 
-def without_chart(embed: discord.Embed) -> discord.Embed:
-    return embed.copy().set_image(url=None).add_field(name="No chart", value=NO_FILES, inline=False)
-
-
-def without_samples(embed: discord.Embed) -> discord.Embed:
-    """A card without what a model wrote, for a person of whom it isn't known what they may read."""
-    shown = embed.copy()
-    for number in reversed(range(len(shown.fields))):
-        if (shown.fields[number].name or "").startswith(_SAMPLE):
-            shown.remove_field(number)
-    return shown
-
-
-def plain_end(job: TrainJob, state: TrainingState) -> discord.Embed:
-    """How a training ended, in three short lines: for when Discord does not take its card."""
-    title, said, remedy = f"Cancelled: {short_title(job)}", "Nothing was kept.", ""
+def direct_end(job: TrainJob, state: TrainingState, prefix: str, *, channel_gone: bool) -> discord.Embed:
+    """Say to the owner alone how a training ended: it is private, or its channel is gone or takes no card."""
+    title, text = f"Cancelled: {short_title(job)}", "Nothing was kept."
     if state.finished is not None:
-        title = f"Learned {short_title(job)}"
-        said = f"✅ Its model is called `{state.finished.model.name}`."
-        remedy = f"Discord didn't take the whole card; `/model info name:{state.finished.model.name}` shows the rest."
+        title, name = f"Learned {short_title(job)}", state.finished.model.name
+        text = f"✅ The model is called `{name}`. `/models` lists it in the channels that may use it."
+        if job.is_private:
+            example = as_typed(prefix, "generate", "seed", "I think", "--model", name)
+            share = as_typed(prefix, "model share", "name", name, "where", "server")
+            text = (
+                f"✅ `{name}` is ready, and only you can use it. Try `{example}`. `{share}` lets others use it where "
+                "everybody could have read these messages."
+            )
     elif state.failed is not None:
         title = f"Could not learn {short_title(job)}"
-        said, remedy = state.failed.problem[:FIELD_LIMIT], state.failed.remedy[:FIELD_LIMIT]
-    return _note(title, f"{said}\n{remedy}".strip(), None, job.job_id)
-
-
-def channel_gone(job: TrainJob, *, kept: bool) -> discord.Embed:
-    """For who began a training whose channel was deleted while it ran. `kept`: the best so far becomes a model."""
-    doing = "ending the training, to keep the best so far" if kept else "cancelling the training"
-    return _note(
-        f"Ending early: {short_title(job)}",
-        f"The channel where you had me learn {short_title(job)} was deleted, so I am {doing}. You'll hear from me when "
-        "that is done.",
-        GREY,
-        job.job_id,
-    )
-
-
-def end_without_channel(embed: discord.Embed, job: TrainJob, state: TrainingState) -> discord.Embed:
-    """For the person who began it: its channel was deleted."""
-    said = embed.description or ""
-    if state.finished is not None:
-        model = state.finished.model
-        kept = "ended the training and kept the best so far" if state.finished.stopped == "finish" else "kept the model"
-        place = job.place
-        everywhere = job.is_private or job.scope == "guild"
-        elsewhere = everywhere and not {ref.channel_id for ref in job.readings} & set(place.channel_ids)
-        where = "`/models` lists it in the server's channels that may use it."
-        lost = "It was for that channel alone, so it can't be used any more."
-        said = f"✅ I {kept} as `{model.name}`.\n{where if elsewhere else lost}"
-    shown = embed.copy()
-    shown.description = f"The channel where you had me learn {short_title(job)} was deleted.\n{said}"
-    return shown
+        text = f"{state.failed.problem[:FIELD_LIMIT]}\n{state.failed.remedy[:FIELD_LIMIT]}".strip()
+    gone = f"The channel where you had me learn {short_title(job)} was deleted.\n" if channel_gone else ""
+    return _note(title, f"{gone}{text}", None, job.job_id)
 
 
 def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> discord.Embed:
@@ -195,13 +156,11 @@ def _unfinished(job: TrainJob, state: TrainingState, context: CardContext) -> di
         _add_progress(embed, job.options, progress, _unseen(state), ending=context.control is not None)
     embed.add_field(name="How", value=how(job, context.most_minutes), inline=False)
     if progress is None:
-        machines = clipped(" or ".join(context.machines), FIELD_LIMIT)
-        text = "\n".join([count(job.corpus.chars, "character"), *job.corpus.notes])
-        add_fields(embed, {"Text": text, "Takes": _takes(job.options, context), "Runs on": machines})
+        add_fields(embed, {"Text": "\n".join([count(job.corpus.chars, "character"), *job.corpus.notes])})
     if state.samples and context.quotable:
         sample = state.samples[-1]
         text = quote(context.blocked.mask(sample.text))
-        embed.add_field(name=f"{_SAMPLE} {_when(sample, job)}", value=text, inline=False)
+        embed.add_field(name=f"Sample {_when(sample, job)}", value=text, inline=False)
     return embed
 
 
@@ -226,11 +185,6 @@ def _doing(state: TrainingState, context: CardContext) -> str:
     if state.state == "reading" or progress is None:
         return f"📖 **Reading** the text{' again, to go on from the last checkpoint' if state.resumed else ''}…"
     return _DOING[progress.doing]
-
-
-def _takes(options: TrainOptions, context: CardContext) -> str:
-    said = _limit(options, context.most_minutes)
-    return limit(said) if said is not None else "known once it has begun"
 
 
 def _limit(options: TrainOptions, most_minutes: float) -> float | None:
@@ -286,11 +240,6 @@ def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embe
     elif job.replaces is not None:
         what = "The model is made again"  # its own name goes with the old model
         said = "In a moment it replaces the old one, with that one's name and in its channels."
-    elif job.is_private:
-        what = f"`{model.name}` is ready, and only <@{job.place.user_id}> can use it"
-        example = as_typed(context.prefix, "generate", *words, "--model", model.name)
-        share = as_typed(context.prefix, "model share", "name", model.name, "where", "server")
-        said = f"Try `{example}`. `{share}` lets others use it wherever everybody could have read these messages."
     elif context.kept is not None:
         example = as_typed(context.prefix, "generate", *words, "--model", model.name)
         said = f"This channel keeps `{context.kept}`. Try yours: `{example}`."
@@ -304,7 +253,7 @@ def finished(job: TrainJob, end: Finished, context: CardContext) -> discord.Embe
     add_fields(embed, {measured_on: loss}, inline=False)
     add_fields(embed, {**dict(others), "Training": _course(end), "Started from": _start(model)})
     samples = end.samples[:2] if context.quotable else ()
-    below = {f"{_SAMPLE} {number}": quote(context.blocked.mask(one)) for number, one in enumerate(samples, start=1)}
+    below = {f"Sample {number}": quote(context.blocked.mask(one)) for number, one in enumerate(samples, start=1)}
     notes = clipped(context.blocked.mask("\n".join(end.notes)).strip(), FIELD_LIMIT)
     add_fields(embed, {**below, "Worth knowing": notes}, inline=False)
     return embed.set_image(url=f"attachment://{LOSS_FILE}")

@@ -201,7 +201,7 @@ async def test_its_end_is_told_to_its_author_alone(live: Live) -> None:
     sample = Sample(epoch=1, text="as Ben writes")
     worker.tell("t-1", sample, factories.progress(), factories.finished(model=model, samples=("as Ben writes",)))
     card = await live.until(lambda: live.showing("The model is ready"), "the end in the channel")
-    assert "bens-own" in text_of(await live.directly("ben", "ready, and only"))
+    assert "bens-own" in text_of(await live.directly("ben", "ready, and only you"))
     assert not [word for word in ("bens-own", "bens-first", "as Ben writes") if live.shown(word)]
     live.press("ada", card, "Samples")
     await live.until(lambda: live.whispered("ada", "not for you"), "the refusal")

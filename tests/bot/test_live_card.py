@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from simcord.backend.models import Channel
 
@@ -11,7 +9,7 @@ from bot.jobs import delivery
 from bot.train import card as live_card
 from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
-from shared.events import Cancelled, Event, Failed, Finished, Started
+from shared.events import Cancelled, Event, Failed, Finished
 from shared.settings import Settings
 from tests.bot.live import Live, text_of
 from tests.bot.stand_in import StandIn, lab
@@ -81,52 +79,36 @@ async def told(live: Live, worker: StandIn, words: str) -> str:
     return text_of(message)
 
 
-@pytest.mark.parametrize("locked", [False, True])
-async def test_the_end_opens_an_archived_thread_or_goes_to_the_owner(live: Live, worker: StandIn, locked: bool) -> None:
+async def test_the_end_goes_to_the_owner_where_the_bot_may_not_post(live: Live, worker: StandIn) -> None:
     where = thread(live)
     await waiting(live, where.id)
     state = where.thread_metadata
     assert state is not None
-    if locked:
-        await live.deny("manage_threads")
-    state.archived, state.locked = True, locked
+    await live.deny("manage_threads")
+    state.archived, state.locked = True, True
     worker.begin().publish(Failed(problem="The text is too short."))
-    if locked:
-        await told(live, worker, "The text is too short.")
-        assert state.archived
-    else:
-        await live.until(lambda: live.showing("The text is too short.", channel=where.id), "the end")
-        await live.until(lambda: not worker.waiting(), "the end of the job")
-        assert not state.archived
-
-
-KEPT = finished(stopped="finish")
-ALONE = finished(model=record(scope="channel"))
+    await told(live, worker, "The text is too short.")
 
 
 @pytest.mark.parametrize(
-    ("source", "learned", "control", "first", "end", "last"),
-    [
-        ("catalogue", True, b"finish", "ending the training", KEPT, "kept the best so far as `tides`"),
-        ("catalogue", True, b"finish", "ending the training", Failed(problem="The text is gone."), "The text is gone."),
-        ("catalogue", False, b"cancel", "cancelling the training", Cancelled(), "Nothing was kept"),
-        ("upload", True, b"cancel", "cancelling the training", Cancelled(), "Nothing was kept"),
-        ("upload", True, b"cancel", "cancelling the training", ALONE, "can't be used any more"),
-    ],
+    ("end", "words"), [(Cancelled(), "Nothing was kept"), (finished(), "The model is called `tides`")]
 )
-async def test_a_training_whose_channel_is_deleted_ends_and_its_owner_is_told_how(
-    live: Live, worker: StandIn, source: str, learned: bool, control: bytes, first: str, end: Event, last: str
+async def test_a_training_whose_channel_is_deleted_is_cancelled_and_its_owner_told(
+    live: Live, worker: StandIn, end: Event, words: str
 ) -> None:
-    log = await orphaned(live, worker, source)
-    log.publish(progress(train_loss=1.5) if learned else Started(worker="w"))
-    await live.until(lambda: live.showing(first, channel=live.dm("ada")), "the first word")
-    assert worker.redis.get(keys.job_control(log.job_id)) == control
+    log = await orphaned(live, worker)
+    log.publish(progress(train_loss=1.5))
+    await live.until(lambda: worker.redis.get(keys.job_control(log.job_id)) == b"cancel", "the cancelling")
     assert worker.waiting() == {log.job_id}, "it is not over"
+    delivery = live.core.delivery  # the next run of the bot follows it, too
+    await delivery.stop()
+    delivery.stopped, delivery._seen = False, None
+    delivery.start()
+    await live.until(lambda: delivery.in_background, "the next run to follow it")
     log.publish(end)
-    said = await told(live, worker, last)
+    said = await told(live, worker, words)
     assert "was deleted" in said
     assert "this channel's model" not in said
-    assert len(live.shown("was deleted", channel=live.dm("ada"))) == 2
     assert worker.redis.hgetall(keys.ACTIVE) == {}
 
 
@@ -142,53 +124,20 @@ async def test_a_waiting_training_whose_channel_is_deleted_is_over_with_one_word
 
 
 @pytest.mark.parametrize("takes_messages", [True, False])
-async def test_the_next_run_of_the_bot_follows_a_training_without_a_channel(
-    live: Live, worker: StandIn, takes_messages: bool
-) -> None:
-    bot, dm = live.bot, live.dm("ada")
-    path = rf"/channels/{dm}/messages"
-    refusal = live.faults.add(Fault("POST", path, 403, 50_007, times=0 if takes_messages else 1_000))
-    log = await orphaned(live, worker)
-    log.publish(progress(train_loss=1.5))
-    if takes_messages:
-        here = await live.until(lambda: live.showing("ending the training", channel=dm), "the first word")
-        known = f"{dm}:{here.id}".encode()
-        await live.until(lambda: worker.redis.hget(keys.job(log.job_id), "card") == known, "the note of it")
-    else:
-        await live.until(lambda: refusal.times < 1_000, "the first word that nobody takes")
-    for _ in range(2):
-        await bot.core.delivery.stop()
-        bot.core.delivery.stopped, bot.core.delivery._seen = False, None
-        left = refusal.times
-        bot.core.delivery.start()
-        await live.until(lambda: bot.core.delivery.in_background, "the next run to follow it")
-        if takes_messages:
-            await asyncio.sleep(0.3)
-        else:
-            await live.until(lambda left=left: refusal.times < left, "its word that nobody takes")
-    assert worker.waiting() == {log.job_id}
-    if takes_messages:
-        assert sum(entry.path.endswith(path) for entry in live.requests("POST")) == 1
-    refusal.times = 0
-    log.publish(KEPT)
-    await told(live, worker, "kept the best so far as")
-    assert len(live.shown("was deleted", channel=dm)) == 1 + takes_messages
-
-
 @pytest.mark.parametrize("end", [finished(), Failed(problem="The text is too short.", remedy="Take another.")])
-async def test_an_end_that_discord_refuses_is_shown_plainly(
-    live: Live, worker: StandIn, end: Finished | Failed
+async def test_an_end_that_discord_refuses_goes_to_the_owner(
+    live: Live, worker: StandIn, end: Finished | Failed, takes_messages: bool
 ) -> None:
     log = await begun(live, worker)
-    fault = live.faults.add(Fault("PATCH", EDIT, 400, 50_035, times=live_card._MOST_REFUSALS))
+    live.faults.add(Fault("PATCH", EDIT, 400, 50_035, times=1_000))
+    if not takes_messages:
+        live.faults.add(Fault("POST", rf"/channels/{live.dm('ada')}/messages", 403, 50_007, times=1_000))
     log.publish(end)
     await live.until(lambda: not worker.waiting(), "the end of the job")
-    assert not fault.times
-    (card,) = live.shown("job t-77")
-    words = "`tides`." if end.kind == "finished" else "The text is too short.\nTake another."
-    assert words in text_of(card)
-    assert not card.components
-    assert not live.shown("job t-77", channel=live.dm("ada"))
+    words = "called `tides`" if end.kind == "finished" else "The text is too short.\nTake another."
+    messages = live.shown("job t-77", channel=live.dm("ada"))
+    assert len(messages) == takes_messages
+    assert not takes_messages or words in text_of(*messages)
 
 
 async def test_an_old_card_goes_on_in_a_fresh_message(live: Live, worker: StandIn) -> None:

@@ -80,7 +80,7 @@ EVIL = "Alice](https://evil.example/x) [by"
 
 @pytest.mark.parametrize("evil", [EVIL, "||evil||", "```py\nevil", "# evil"])
 def test_what_others_call_things_or_write_breaks_out_of_no_card(evil: str) -> None:
-    """Titles, licences, samples, notes and machines' names: no link of another name, spoiler, code block or heading."""
+    """Titles, licences, samples and notes: no link of another name, spoiler, code block or heading."""
     model = record(corpus_title=evil)
     job = train_job(corpus=corpus(title=evil, licence=evil), place=place_of())
     said = [Started(worker=evil), progress(), Sample(epoch=1, text=evil, train_loss=1.0)]
@@ -94,7 +94,7 @@ def test_what_others_call_things_or_write_breaks_out_of_no_card(evil: str) -> No
         (SurpriseJob, Surprised(nats_per_char=1, chars=1, notes=(evil,), seconds=1), write_embeds.surprised),
     ]
     embeds = [
-        *(train_embeds.training(job, at, train_embeds.CardContext(machines=(evil,))) for at in (running, done)),
+        *(train_embeds.training(job, at, train_embeds.CardContext()) for at in (running, done)),
         train_embeds.samples(job, running, Blocklist(())),
         model_embeds.model_list([model], None, [1], 0, "!"),
         model_embeds.model_info(model, current=False, prefix="!", facts=(("Rights", evil),), no_picture=evil),

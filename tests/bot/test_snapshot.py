@@ -46,14 +46,12 @@ async def test_without_trainings_there_is_nothing(
     there(sync, "w1")
     snapshot = await Snapshots(client, settings).look()
     assert snapshot.trainings == ()
-    assert snapshot.machines == ("the machine of w1",)
 
 
 async def test_those_that_run_come_first_and_the_others_begin_after_them(
     client: redis.asyncio.Redis, sync: redis.Redis, queue: JobClient, settings: Settings
 ) -> None:
     there(sync, "w1")
-    sync.hset(keys.worker_info(TRAIN_QUEUE), "gone", "a machine of the past")
     for number in (1, 2, 3):
         await enter(queue, number)
     await enter(queue, 4, guild_id=GUILD + 1)
@@ -66,7 +64,7 @@ async def test_those_that_run_come_first_and_the_others_begin_after_them(
     assert begins[0] is None
     assert begins[1:] == pytest.approx([100, 340, 580], abs=5)
     assert [one.begins.sure for one in snapshot.trainings if one.begins] == [False, False, False]
-    assert (snapshot.waiting, snapshot.machines) == (3, ("the machine of w1",))
+    assert snapshot.waiting == 3
 
 
 async def test_without_a_worker_nobody_can_say_when(
