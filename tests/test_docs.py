@@ -69,16 +69,6 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not wrong, ", ".join(wrong)
 
 
-def test_a_broken_link_is_found(tmp_path: Path) -> None:
-    (tmp_path / "other.md").write_text("# Two `words`, again\n\n## Once\n\n## Once\n")
-    page = tmp_path / "page.md"
-    right = "[a](other.md#two-words-again) [b](other.md#once-1) [c](#here) [d](https://example.org/none) ![e](other.md)"
-    page.write_text(f"# Here\n\n{right}\n")
-    assert broken(page) == []
-    page.write_text(f"# Here\n\n{right} [f](none.md) [g](other.md#twice) [h](#there) ![i](none.png)\n")
-    assert broken(page) == ["none.md", "other.md#twice", "#there", "none.png"]
-
-
 def test_every_picture_is_used() -> None:
     shown = {(page.parent / unquote(link)).resolve() for page in PAGES for link in links(page)}
     unused = [path.name for path in sorted(IMAGES.iterdir()) if path.resolve() not in shown]

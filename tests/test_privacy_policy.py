@@ -54,7 +54,7 @@ HELD_BY: dict[str, tuple[str, ...]] = {
     "models of books": ("e2e/test_models.py::test_deleting_asks_first_and_only_the_asker_answers",),
     "an attached text": (
         "bot/test_job_client.py::test_a_training_waits_with_its_text",
-        "bot/test_job_client.py::test_the_oldest_of_many_uploads_go",
+        "bot/test_job_client.py::test_a_servers_oldest_uploads_are_dropped",
     ),
     "requests": (
         "bot/test_conversation.py::test_each_persons_words_are_held_as_theirs",

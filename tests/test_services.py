@@ -94,10 +94,3 @@ def test_each_service_is_the_redis_user_that_it_is_in_a_container() -> None:
         assert value(path, "Environment=REDIS_URL") == f"redis://{user}@127.0.0.1:6390/0"
         assert f"redis_password:{PLACE}/secrets/redis_{user}_password" in values(path, "LoadCredential")
     assert "REDIS_PORT=6390" in (ROOT / "deploy" / "systemd" / "galvanic-redis.service").read_text("utf-8")
-
-
-def test_one_unit_runs_what_make_run_runs() -> None:
-    unit = ROOT / "deploy" / "systemd" / "galvanic.service"
-    assert value(unit, "ExecStart") == f"{PLACE}/.venv/bin/python -m launcher"
-    assert "-m launcher" in (ROOT / "Makefile").read_text("utf-8")
-    assert value(unit, "Conflicts") == "galvanic.target"

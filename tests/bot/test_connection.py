@@ -21,10 +21,8 @@ from bot.__main__ import _serve
 from bot.app import Galvanic
 from bot.gateway import Identifies
 from launcher.system import trouble_of
-from shared import keys
 from shared.connect import connect
 from shared.settings import Settings
-from shared.version import DATA_VERSION
 from tests.bot.live import Live
 from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver
@@ -112,11 +110,6 @@ def test_a_bot_that_reaches_no_discord_says_so_in_few_words(settings: Settings, 
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert len(tries(lines)) > 1
     assert not [line for line in lines if "exception" in line or line["level"] == "error"]
-
-
-async def test_an_empty_redis_gets_the_number_of_the_data(live: Live) -> None:
-    await live.bot.presence.require_version()
-    assert await live.bot.redis.get(keys.VERSION) == b"%d" % DATA_VERSION
 
 
 MOST_IDENTIFIES = 1_000

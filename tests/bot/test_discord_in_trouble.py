@@ -18,7 +18,6 @@ from tests.driver.faults import Fault
 
 ADA, LAB = USER_IDS["ada"], CHANNEL_IDS["lab"]
 POST = r"/channels/\d+/messages"
-CALLBACK = r"/interactions/\d+/[^/]+/callback"
 
 
 def refused(kind: type[discord.HTTPException], status: int) -> discord.HTTPException:

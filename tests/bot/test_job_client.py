@@ -93,15 +93,6 @@ async def test_an_uploaded_text_is_learned_again_as_long_as_it_is_there(
     assert found.text == "a tide " * 300
 
 
-async def test_the_oldest_of_many_uploads_go(queue: JobClient) -> None:
-    for number in range(22):
-        job = train_job(job_id=f"t-{number}", corpus=corpus(sha256=str(number)))
-        assert await queue.submit_train(job, "a tide " * 300, (99, 99)) == "entered"
-    kept = [await queue.upload(job.place.guild_id, str(number)) is not None for number in range(22)]
-    assert kept == [False, False] + [True] * 20
-    assert await queue.upload(job.place.guild_id + 1, "5") is None
-
-
 async def test_a_text_with_a_name_is_fetched_again(settings: Settings, text_again: TextAgain, tmp_path: Path) -> None:
     (tmp_path / "tides.txt").write_text("A tide, and another. " * 100, "utf-8")
     settings.corpora_dir = tmp_path

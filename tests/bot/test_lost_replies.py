@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
-import redis.asyncio
+from redis.asyncio.connection import AbstractConnection
 
 from bot.jobs import client as queue_module
 from bot.jobs.client import JobClient
 from shared import keys
-from shared.connect import connect_async
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Job
-from shared.settings import Settings
-from tests.bot.lossy import LossyRedis
 from tests.factories import generate_job, train_job
 
 ENTERED = "return 'entered'"
@@ -24,26 +20,40 @@ ENTERED = "return 'entered'"
 UNDONE = "return 'undone'"
 
 
+class Lossy:
+    """The bot's connections to Redis, which break when a test says so."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._lost: list[tuple[bytes, bool]] = []
+        send = AbstractConnection.send_packed_command
+
+        async def sending(connection: AbstractConnection, command: Any, check_health: bool = True) -> None:
+            sent = command if isinstance(command, bytes) else b"".join(command)
+            found = next((one for one in self._lost if one[0] in sent), None)
+            if found is None or found[1]:
+                await send(connection, command, check_health)
+            if found is not None:
+                self._lost.remove(found)
+                if found[1]:
+                    await connection.read_response()
+                await connection.disconnect()
+                raise redis.ConnectionError("lost")
+
+        patch.setattr(AbstractConnection, "send_packed_command", sending)
+
+    def lose_reply(self, words: str, times: int = 1) -> None:
+        """Let the next request that has these words be carried out, and its reply get lost."""
+        self._lost += [(words.encode(), True)] * times
+
+    def lose_request(self, words: str, times: int = 1) -> None:
+        """Let the next request that has these words get lost."""
+        self._lost += [(words.encode(), False)] * times
+
+
 @pytest.fixture
-def lossy(
-    redis_url: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[LossyRedis]:
+def lossy(monkeypatch: pytest.MonkeyPatch) -> Lossy:
     monkeypatch.setattr(queue_module, "_TRY_AGAIN_S", 0.01)
-    proxy = LossyRedis(redis_url.removeprefix("unix://"), Path(tmp_path_factory.mktemp("r")) / "s")
-    yield proxy
-    proxy.close()
-
-
-@pytest.fixture
-async def far(lossy: LossyRedis) -> AsyncIterator[redis.asyncio.Redis]:
-    client = connect_async(Settings(redis_url=lossy.url))  # type: ignore[arg-type]
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-def queue(settings: Settings, far: redis.asyncio.Redis) -> JobClient:
-    return JobClient(settings, far)
+    return Lossy(monkeypatch)
 
 
 async def submit(queue: JobClient, job: Job) -> str:
@@ -66,7 +76,7 @@ BOTH = pytest.mark.parametrize(("job", "line"), [(generate_job(), GENERATE_QUEUE
 
 @BOTH
 async def test_a_lost_reply_loses_no_job(
-    queue: JobClient, lossy: LossyRedis, sync: redis.Redis, job: Job, line: str
+    queue: JobClient, lossy: Lossy, sync: redis.Redis, job: Job, line: str
 ) -> None:
     lossy.lose_reply(ENTERED)
     assert await submit(queue, job) == "entered"
@@ -75,7 +85,7 @@ async def test_a_lost_reply_loses_no_job(
     assert await queue.undelivered() == {job.job_id}
 
 
-async def test_what_may_have_been_entered_is_taken_back(queue: JobClient, lossy: LossyRedis, sync: redis.Redis) -> None:
+async def test_what_may_have_been_entered_is_taken_back(queue: JobClient, lossy: Lossy, sync: redis.Redis) -> None:
     job = generate_job()
     lossy.lose_reply(ENTERED, times=2)  # once more than it is tried
     lossy.lose_request(UNDONE, times=3)
@@ -86,9 +96,7 @@ async def test_what_may_have_been_entered_is_taken_back(queue: JobClient, lossy:
     assert await submit(queue, job) == "entered"
 
 
-async def test_taking_back_spares_what_another_call_entered(
-    queue: JobClient, lossy: LossyRedis, sync: redis.Redis
-) -> None:
+async def test_taking_back_spares_what_another_call_entered(queue: JobClient, lossy: Lossy, sync: redis.Redis) -> None:
     assert await submit(queue, generate_job()) == "entered"
     lossy.lose_reply(ENTERED, times=2)
     with pytest.raises(redis.ConnectionError):

@@ -11,7 +11,7 @@ from bot.channels.consent import Mode
 from bot.channels.sources import Source, Sources
 from playground.places import BOT_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared.settings import Settings
-from tests.bot.channels import LAB, Pages, agreed, being_read, lines_of, queued, talked, until
+from tests.bot.channels import LAB, Pages, agreed, being_read, lines_of, members_of, queued, talked, until
 from tests.bot.live import Live, text_of
 
 
@@ -72,6 +72,7 @@ async def test_who_withdraws_while_it_is_read_is_not_in_it(live: Live) -> None:
         lines = await lines_of(live, sent)
     assert len(lines) == 300
     assert not [line for line in lines if "ben" in line]
+    assert await members_of(live, await queued(live, sent.id)) == {USER_IDS["ada"]}, "nor in its note"
 
 
 async def test_what_is_written_between_a_no_and_the_next_yes_is_not_in_it(live: Live) -> None:

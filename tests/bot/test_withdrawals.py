@@ -18,7 +18,7 @@ from playground.places import ANNEX_ID, CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.jobs import TrainJob
 from shared.settings import Settings
-from tests.bot.channels import Pages, agreed, look, model_of, names, queued, read, talked, text_of, until, worked_off
+from tests.bot.channels import agreed, look, model_of, names, read, text_of, until, worked_off
 from tests.bot.live import Live, text_of as shown_in
 from tests.bot.stand_in import StandIn
 from tests.factories import finished
@@ -140,17 +140,6 @@ async def test_a_training_that_just_ended_leaves_a_model_that_is_made_again(live
     await withdraw(live, BEN)
     assert await live.models.registry.is_withdrawn(model.readings)
     assert await live.models.registry.gone_by(model) == pytest.approx(time.time() + WITHIN_S, abs=60)
-
-
-async def test_who_withdraws_while_it_is_read_is_in_no_text_and_no_note(live: Live) -> None:
-    await talked(live, 900, "ada", "ben")
-    with Pages(live) as pages:
-        sent = await pages.begin()
-        await withdraw(live, BEN)
-        job = await queued(live, sent.id)
-    assert "ben" not in await text_of(live, job.job_id)
-    assert job.reading is not None
-    assert set(await live.models.registry.notes.members(job.reading.reading_id)) == {ADA}
 
 
 # ---------------------------------------------------------------------- readings and models

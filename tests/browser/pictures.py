@@ -23,7 +23,7 @@ from shared.settings import Settings
 from tests.browser.conftest import FLAGS
 from tests.browser.tab import Tab
 from tests.driver.client import Message, text_of
-from tests.e2e.acts import slash
+from tests.e2e.acts import restart_bot, slash
 from tests.e2e.system import System
 
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
@@ -235,12 +235,6 @@ def take_without(photos: Photographer, minutes: float) -> None:
     finally:
         client.privileged_intents(True)
         restart_bot(system)
-
-
-def restart_bot(system: System) -> None:
-    system.stop_part("bot")
-    system.start_part("bot")
-    system.client.wait_for_bot(90)
 
 
 TOURS = {

@@ -46,13 +46,6 @@ def test_a_file_is_uploaded_by_slash_command(page: Tab, tmp_path: Path) -> None:
     page.answer("`gulls`".strip("`"), "is now this channel's model", seconds=120)
 
 
-def test_a_training_is_cancelled_by_its_button(page: Tab) -> None:
-    page.type("!train python-docs --minutes 5")
-    card = page.answer("Learning The Python language reference", seconds=20)
-    card.get_by_test_id("button").filter(has_text="Cancel").click()
-    expect(page.messages.filter(has_text="Cancelled: The Python language reference")).to_be_visible(timeout=60_000)
-
-
 def test_a_mistake_is_explained_to_whoever_made_it(page: Tab) -> None:
     page.be("Ben")
     page.type("!train frankenstien")

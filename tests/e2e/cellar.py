@@ -17,7 +17,6 @@ from tests.worker.hostile import changed
 
 TITLE = "Barrels of the third row"
 """Of the text: it must not be seen outside."""
-GONE = "can no longer be used in this channel"
 NOT_THERE = "No model called"
 
 

@@ -199,20 +199,3 @@ def test_nobody_else_on_the_machine_can_read_what_is_kept(system: System, traine
     kept = [system.data, *(path for path in system.data.rglob("*") if not path.is_symlink())]
     assert {"redis", "models", "logs"} <= {path.name for path in kept}
     assert [str(path) for path in kept if path.stat().st_mode & 0o077] == []
-
-
-def test_each_says_what_is_wrong_when_redis_is_away(system: System, port: int, trained: Message) -> None:
-    system.stop_part("redis")
-    try:
-        assert samples(metrics(port))["galvanic_redis_up"] == 0
-        asked = health_command(system, "worker", "generate")
-        assert asked.returncode == 1
-        assert "Redis" in asked.stderr
-    finally:
-        system.start_part("redis")
-    for module, *queue in (("bot",), ("worker", "train"), ("worker", "generate")):
-        system.client.wait_for(
-            lambda module=module, queue=queue: health_command(system, module, *queue).returncode == 0,  # type: ignore[misc]
-            60,
-            "all to be well again",
-        )

@@ -8,13 +8,10 @@ import pytest
 
 from tests.driver.client import Message, pictures_of, text_of
 from tests.e2e.acts import (
-    EPHEMERAL,
     labels,
     press,
     pressed,
     restart_bot,
-    slash,
-    training_of,
 )
 from tests.e2e.system import System, field_of
 
@@ -50,16 +47,6 @@ def test_finish_now_keeps_the_best_so_far(system: System, kept: Message) -> None
     assert labels(kept) == ["Generate", "Train more", "Use here", "Samples"]
     written = system.ask("!generate the class --model kept --length 40")
     assert text_of(written).startswith("**the class**")
-
-
-def test_slash_commands_train_and_finish(system: System) -> None:
-    card = slash(system, "train", {"source": "python-docs", "name": "slashed"}, person="dora")
-    system.wait_for_card(card, "characters/s")
-    answer = slash(system, "finish", {"job": training_of(card)}, person="dora")
-    assert answer["flags"] & EPHEMERAL
-    assert "best so far is kept" in text_of(answer)
-    finished = system.wait_for_card(card, "`slashed` is now this channel's model", timeout=60)
-    assert "already ended" in text_of(slash(system, "finish", {"job": training_of(finished)}, person="dora"))
 
 
 def test_train_more_goes_on_as_long_as_before(system: System, kept: Message) -> None:

@@ -147,20 +147,6 @@ def test_what_each_id_of_a_scored_text_stands_for() -> None:
     assert covered("classic", "a Red,  boat.") == ["R", "e", "d", ",  ", "b", "o", "a", "t"]
 
 
-CHAT = "\r\n".join(
-    [
-        "ok",
-        "lol no way 😂😂",
-        "👩‍👩‍👧‍👦 👍🏽!!",
-        "see you at the harbour",
-        "שלום, מה נשמע?",
-        "你好，世界。",
-        "e\u0301te\u0301",
-    ]
-    * 12
-)
-
-
 def test_only_so_many_words_are_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "".join(f" w{number}" * (number + 1) for number in range(60)) + "." * 2_000  # of which a tenth is held out
     monkeypatch.setattr(body, "MOST_WORDS", 10)

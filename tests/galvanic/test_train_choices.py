@@ -18,7 +18,6 @@ from tests.galvanic.test_train import TEXT, run, small_plan
 pytestmark = pytest.mark.slow
 
 CHAR = make_plan("char", 80, 400_000, Budget(epochs=20))
-CLASSIC = make_plan("classic", 30, 90_000)
 
 
 def choose(plan: Plan = CHAR, **options: Any) -> Plan:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from galvanic.errors import UserError
@@ -30,11 +28,6 @@ def answer(bot: PlaygroundClient, interaction: str, person: str = "ada") -> str:
 )
 def test_menu_is_chosen_from(bot: PlaygroundClient, menus: Message, menu: str, values: list[str], told: str) -> None:
     assert answer(bot, bot.select(menus["id"], menu, values)) == told
-
-
-def test_ids_do_as_well_as_names(bot: PlaygroundClient, menus: Message) -> None:
-    role = bot.world().guilds["playground"].roles["Readers"]
-    assert answer(bot, bot.select(menus["id"], "roles", [role])) == "Role:Readers"
 
 
 @pytest.mark.parametrize(
@@ -66,40 +59,6 @@ def test_thread_is_no_text_channel(bot: PlaygroundClient, menus: Message) -> Non
     with pytest.raises(UserError, match="not the kind of channel"):
         bot.select(menus["id"], "channels", ["a corner"])
     bot.delete_channel("a corner")
-
-
-def opened(bot: PlaygroundClient) -> str:
-    interaction = bot.slash("survey")
-
-    def is_open() -> bool:
-        try:
-            bot.submit_modal(interaction, {})
-        except UserError as error:
-            return "empty" in error.problem
-        return False
-
-    bot.wait_for(is_open)
-    return interaction
-
-
-def test_form_with_menus(bot: PlaygroundClient) -> None:
-    sent = bot.submit_modal(opened(bot), {"where": ["lab", "library"], "how": ["Low"]})
-    assert answer(bot, sent) == "AppCommandChannel:lab AppCommandChannel:library Low"
-
-
-@pytest.mark.parametrize(
-    ("values", "problem"),
-    [
-        ({"where": [], "how": ["Low"]}, "Where is empty"),
-        ({"where": ["lab"], "how": ["Shrill"]}, "not choices"),
-        ({"where": ["atrium"], "how": ["Low"]}, "no channel 'atrium'"),
-        ({"where": ["lab", "library", "tavern"], "how": ["Low"]}, "not choices"),
-    ],
-)
-def test_form_wrongly_filled_in(bot: PlaygroundClient, values: dict[str, Any], problem: str) -> None:
-    form = opened(bot)
-    with pytest.raises(UserError, match=problem):
-        bot.submit_modal(form, values)
 
 
 def test_forged_control_reaches_the_bot(bot: PlaygroundClient, menus: Message) -> None:

@@ -77,3 +77,18 @@ def test_slash_command_wrongly_called(
 ) -> None:
     with pytest.raises(UserError, match=problem):
         bot.slash(command, options)
+
+
+def test_form_is_filled_in(bot: PlaygroundClient) -> None:
+    opened = bot.click(ask(bot, "!card")["id"], "form")
+
+    def is_open() -> bool:
+        with pytest.raises(UserError) as refused:
+            bot.submit_modal(opened, {"word": ""})
+        return "empty" in refused.value.problem
+
+    bot.wait_for(is_open)
+    submitted = bot.submit_modal(opened, {"word": "galvanism"})
+    assert bot.wait_for_message(after=submitted)["content"] == "wrote galvanism"
+    with pytest.raises(UserError, match="no longer open"):
+        bot.submit_modal(opened, {"word": "twice"})

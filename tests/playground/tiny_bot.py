@@ -76,22 +76,6 @@ class Menus(discord.ui.View):
         return answer
 
 
-class Survey(discord.ui.Modal, title="A survey"):
-    where: discord.ui.Label = discord.ui.Label(
-        text="Where", component=discord.ui.ChannelSelect(custom_id="where", max_values=2, required=True)
-    )
-    how: discord.ui.Label = discord.ui.Label(
-        text="How",
-        component=discord.ui.Select(
-            custom_id="how", options=[discord.SelectOption(label="Loud"), discord.SelectOption(label="Low")]
-        ),
-    )
-
-    async def on_submit(self, interaction: discord.Interaction) -> None:
-        words = [_told(self.where.component.values), *self.how.component.values]
-        await interaction.response.send_message(" ".join(words))
-
-
 class TinyBot(commands.Bot):
     async def setup_hook(self) -> None:
         self.add_view(Panel())
@@ -228,12 +212,6 @@ async def here(interaction: discord.Interaction) -> None:
     """Say where this is."""
     place = interaction.guild.name if interaction.guild else "in private"
     await interaction.response.send_message(f"{place} {interaction.permissions.manage_guild}")
-
-
-@bot.tree.command()
-async def survey(interaction: discord.Interaction) -> None:
-    """Open a form with menus."""
-    await interaction.response.send_modal(Survey())
 
 
 @bot.tree.command()

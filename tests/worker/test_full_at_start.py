@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from shared import keys
-from shared.events import Cancelled, Interrupted, Trouble
+from shared.events import Cancelled, Interrupted
 from shared.settings import Settings
 from tests import lives
 from tests.lives import require_failure
@@ -17,10 +17,6 @@ from worker.checkpoints import JobFiles
 from worker.jobs import carry_out
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("looks_for_room_often")]
-
-
-def troubles(client: redis.Redis) -> list[str | None]:
-    return [event.what for event in lives.told_of(Trouble, client, "t-1")]
 
 
 def test_what_cannot_wait_says_why_it_failed(client: redis.Redis) -> None:

@@ -24,8 +24,6 @@ from worker.store import ModelStore, StoreAway
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("s3")]
 
-MB = 1_000_000
-
 
 def made(path: Path, content: bytes) -> Path:
     path.write_bytes(content)

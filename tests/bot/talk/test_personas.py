@@ -279,22 +279,6 @@ async def test_after_an_unclear_send_nothing_is_posted_again(live: Live, worker:
     assert len(spoken(live)) == 1
 
 
-async def test_a_model_that_is_gone_is_told_once(live: Live, worker: StandIn) -> None:
-    await live.ask(ADD)
-    (model,) = await live.models.registry.all(GUILD_ID)
-    await live.models.registry.remove(model)
-    live.send("@mary hello", person="ben")
-    await live.until(lambda: live.showing("**Mary Shelley** stays silent from now on"), "the reason")
-    store(live)._known.clear()
-    live.send("@mary hello", person="ada")
-    await live.handled()
-    assert len(live.shown("stays silent from now on")) == 1
-    worker.add_model()
-    await live.ask(ADD)
-    await call(live, worker)
-    assert len(spoken(live)) == 1
-
-
 async def test_that_it_is_still_is_told_once_in_each_channel_and_again_after_it_spoke(
     live: Live, worker: StandIn
 ) -> None:
