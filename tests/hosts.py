@@ -44,12 +44,6 @@ class Host:
                 stderr=log,
             )
 
-    def health(self) -> int:
-        """What its health check answers."""
-        own = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
-        command = [sys.executable, "-m", "worker", "health", self.queue]
-        return subprocess.run(command, cwd=Path(__file__).parent.parent, env=own | self._environment).returncode
-
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Signal it and wait for its end; a kill is one of the whole host."""
         if self.process is None or self.process.poll() is not None:

@@ -15,7 +15,7 @@ HELD_BY: dict[str, tuple[str, ...]] = {
     ),
     "channels that admins allowed": (
         "bot/test_allow_training.py::test_an_admin_allows_a_channel_and_its_members_are_told_there",
-        "bot/test_watch.py::test_a_deleted_channel_is_forbidden_and_its_models_go",
+        "bot/test_leavers.py::test_a_deleted_channel_is_forbidden_and_its_models_go",
     ),
     "a channel's pages": (
         "bot/test_reading_interrupted.py::test_pages_expire_and_no_worker_may_see_them",
@@ -60,15 +60,13 @@ HELD_BY: dict[str, tuple[str, ...]] = {
         "bot/test_conversation.py::test_each_persons_words_are_held_as_theirs",
         "bot/test_conversation.py::test_nobody_elses_talk_is_used",
         "bot/test_privacy.py::test_forget_me_asks_and_then_forgets_and_confirms",
-        "bot/test_member_data.py::test_requests_are_found_without_those_of_others",
+        "bot/test_privacy.py::test_requests_are_found_without_those_of_others",
         "bot/test_others_words.py::test_words_under_a_text_stay_those_of_whoever_typed_them",
         "bot/test_others_words.py::test_a_surprise_takes_nobody_elses_message",
     ),
-    "trainings that you asked for": (
-        "bot/test_member_data.py::test_the_file_has_all_of_one_person_and_nothing_of_others",
-    ),
+    "trainings that you asked for": ("bot/test_privacy.py::test_the_file_has_all_of_one_person_and_nothing_of_others",),
     "generated texts": (
-        "bot/test_rooms_cards.py::test_a_card_shows_samples_only_while_all_its_readers_could_have_read_the_text",
+        "bot/test_rooms.py::test_a_card_shows_samples_only_while_all_its_readers_could_have_read_the_text",
         "bot/test_menus.py::test_who_asked_and_moderators_delete_a_text",
     ),
     "which request a text": ("bot/test_menus.py::test_an_answer_of_a_chat_is_known_for_a_month",),

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import report, texts
-from benchmarks.__main__ import DOCUMENT, RIVALS, main
+from benchmarks import report, texts, words
+from benchmarks.__main__ import DOCUMENT, RIVALS, main, with_texts
 from benchmarks.keys import MEANS, PARTS, QUICK_PARTS, SUITE, Target, nats_key, ppmd_key, target_of
 from benchmarks.measure import product_flops, training_flops
 from benchmarks.parts import find
@@ -149,3 +149,19 @@ def test_a_text_is_learned_but_for_its_last_tenth(monkeypatch: pytest.MonkeyPatc
     assert description.corpus.chars == len(texts.measure_text()) * 9 // 10
     assert 0 < record.values["quality.small"] < np.log(0x110000)
     assert record.raw["quality.small.began_with"] == "nothing"
+
+
+def test_words_are_counted_and_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(words, "LIST", tmp_path / "words")
+    assert with_texts(["clean"], PARTS) == ["clean"]
+    assert words.list_lacking() == (
+        f"Debian's word list is missing: install the package wamerican, or put one word a line into {words.LIST}."
+    )
+    words.LIST.write_text("don't\nmorrow\nto\nTh\nEliza\nsea\n", "utf-8")
+    assert words.list_lacking() == ""
+    found = words.words("“Don’t, to-morrow—” ELIZA’S 3 _sea_--’tis th Vorn Vorn")
+    assert found == ["Don't", "to", "morrow", "ELIZA'S", "sea", "tis", "th", "Vorn", "Vorn"]
+    known = words.KnownWords("Vorn and Vorn once")
+    assert [word for word in [*found, "Once", "eliza"] if word not in known] == ["tis", "th", "Once", "eliza"]
+    assert known.lacks(found) == pytest.approx(2 / 9)
+    assert words.distinct_fours([["a", "b", "c", "d", "A", "b", "c", "d"], ["x"]]) == pytest.approx(4 / 5)

@@ -1,4 +1,4 @@
-"""The bot finds its way to Discord, and back to it: soon, without a flood of identifies, and in few words."""
+"""The bot finds its way to Discord, and back, without a flood of identifies; it refuses data of another version."""
 
 from __future__ import annotations
 
@@ -21,13 +21,18 @@ from bot.__main__ import _serve
 from bot.app import Galvanic
 from bot.gateway import Identifies
 from launcher.system import trouble_of
+from playground.places import GUILD_ID
+from shared import keys
 from shared.connect import connect
 from shared.settings import Settings
+from shared.version import OtherVersion
 from tests.bot.live import Live
 from tests.driver import BOT_TOKEN
 from tests.driver.control import Driver
 from tests.driver.faults import Fault
+from tests.factories import record
 from tests.launcher.running import wait_until
+from tests.registered import register
 from tests.s3 import free_port
 
 pytestmark = pytest.mark.process
@@ -129,3 +134,21 @@ def test_discord_is_asked_to_greet_the_bot_less_than_a_thousand_times_a_day() ->
     assert max(sum(1 for at in sent if 0 <= at - begin < 86_400) for begin in sent[::50]) < MOST_IDENTIFIES
     assert min(later - earlier for earlier, later in pairwise(sent)) >= gateway.IDENTIFY_EVERY_S
     assert sent[20] - sent[0] < 200, "a few outages in a row delay nothing"
+
+
+async def test_data_without_a_number_is_refused(live: Live) -> None:
+    await live.bot.presence.stop()  # which write it
+    await live.bot.redis.delete(keys.VERSION)
+    await live.bot.presence.require_version()
+    assert await live.bot.redis.get(keys.VERSION) == b"1", "an empty Redis gets the number"
+    await live.bot.redis.delete(keys.VERSION)
+    register(connect(live.bot.settings), record(guild_id=GUILD_ID))
+    with pytest.raises(OtherVersion, match="number unknown"):
+        await live.bot.presence.require_version()
+    assert not await live.bot.redis.exists(keys.VERSION)
+
+
+async def test_a_redis_that_lost_its_data_gets_the_number_again(live: Live) -> None:
+    client = connect(live.bot.settings)
+    client.flushdb()
+    await live.until(lambda: client.get(keys.VERSION) == b"1", "the number")

@@ -1,4 +1,4 @@
-"""A job that is asked for while the bot starts is answered by whoever asked, and by nobody else."""
+"""An answer is posted once, by whoever asked for it, though the bot just starts or its worker is gone."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from unittest.mock import AsyncMock
 
 import pytest
 
+from bot.jobs import sweep
 from playground.places import CHANNEL_IDS, GUILD_ID
 from shared import keys
-from shared.events import Failed, Imported, Pictured
+from shared.events import Failed, Generated, Imported, Pictured
 from shared.jobs import GENERATE_QUEUE, Job
 from tests import lives
 from tests.bot.live import Live, text_of
@@ -115,3 +116,33 @@ async def test_an_answer_that_is_put_off_twice_is_posted_once(live: Live, worker
     await live.until(lambda: not delivery.in_background, "the end of it")
     await live.handled()
     assert sum(TEXT in text_of(message) for message in live.world.messages[LAB].values()) == 1
+
+
+async def waits_for(live: Live, job_id: str) -> asyncio.Task[Any]:
+    job = generate_job(job_id=job_id, place=lab())
+    await live.core.jobs.submit(job)
+    return asyncio.create_task(live.core.delivery.end_of(job, 60, Failed(problem="slow")))
+
+
+async def test_it_is_answered_although_its_first_worker_was_killed(live: Live, worker: StandIn) -> None:
+    answer = await waits_for(live, "g-1")
+    worker.redis.delete(GENERATE_QUEUE)
+    lives.take(worker.redis, "g-1", "the killed one")
+    live.patch.setattr(sweep, "GONE_S", 0.1)
+    await live.until(lambda: worker.redis.llen(GENERATE_QUEUE), "the job to come again")
+    worker.write("g-1")
+    assert isinstance(await answer, Generated)
+
+
+async def test_an_end_that_cannot_be_read_is_an_end(live: Live, worker: StandIn) -> None:
+    answer = await waits_for(live, "g-1")
+    stream = keys.job_events("g-1")
+    worker.redis.xadd(stream, {"event": '{"kind": "hummed"}'}, id="1-1")
+    worker.redis.xadd(keys.NOTIFICATIONS, {"job": "g-1"})
+    await asyncio.sleep(0.3)
+    assert not answer.done(), "what can't be read may be on the way to the end"
+    worker.redis.xadd(stream, {"event": '{"kind": "sung"}', "last": "1"}, id="1-2")
+    worker.redis.xadd(keys.NOTIFICATIONS, {"job": "g-1"})
+    end = await answer
+    assert isinstance(end, Failed)
+    assert "can't read how" in end.problem

@@ -1,14 +1,15 @@
-"""Passing troubles of Discord are told in plain words where anything can be told, and logged without a traceback."""
+"""Passing troubles of Discord are told in plain words, without a traceback, and answers come once, however slowly."""
 
 from __future__ import annotations
 
 from unittest.mock import Mock
 
+import aiohttp
 import discord
 import pytest
 from structlog.testing import capture_logs
 
-from bot import background, errors
+from bot import background, errors, gateway
 from bot.gateway import sync_if_changed
 from playground.places import CHANNEL_IDS, USER_IDS
 from shared import keys
@@ -58,3 +59,38 @@ async def test_commands_that_are_not_synced_do_not_keep_the_bot_from_starting(li
         await sync_if_changed(live.bot.tree, live.bot.redis)
     assert fault.times < 10
     assert "commands_not_synced" in {entry["event"] for entry in logged}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "SILENT_S", 0.5)
+    monkeypatch.setattr(aiohttp.client, "DEFAULT_TIMEOUT", aiohttp.client.DEFAULT_TIMEOUT)  # put back afterwards
+
+
+async def test_a_request_that_discord_does_not_answer_is_given_up(impatient: None, live: Live) -> None:
+    """Waiting for one's turn is no silence: one channel's posts go one after the other."""
+    fault = live.faults.add(Fault("POST", POST, 200, times=8, wait_s=0.1))
+    asked = [live.send("!help") for _ in range(8)]
+    await live.until(lambda: len(live.shown("learns to write")) == len(asked), "all answers")
+    assert not fault.times
+    live.faults.add(Fault("POST", POST, 200, times=1, wait_s=60))
+    live.send("!status")
+    await live.until(lambda: live.showing("Discord is having trouble"), "a word of it")
+
+
+MANY = 1_000_000
+
+
+async def test_a_guard_that_stays_is_asked_by_one_alone(live: Live) -> None:
+    """Of three channels, in each of which somebody waits for words of the bot."""
+    guard = live.faults.add(Fault("POST", POST, 429, times=MANY, retry_after=0.2, guard=True))
+    with capture_logs() as logged:
+        asked = [live.send("!help", channel=channel) for channel in ("lab", "library", "tavern")]
+
+        def refused() -> int:
+            return len([entry for entry in logged if entry["event"] == "discord_asks_for_a_pause"])
+
+        await live.until(lambda: refused() >= 8, "eight refusals")
+        live.faults.clear()
+        await live.until(lambda: all(map(live.answer, asked)), "all answers")
+    assert MANY - guard.times == refused()

@@ -1,4 +1,4 @@
-"""Comparisons, mixtures and surprises, as commands of both kinds and after a restart."""
+"""Comparisons, mixtures, surprises and a quiz, as commands of both kinds and after a restart."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from tests.driver.client import Message, components, pictures_of, text_of
 from tests.e2e.acts import (
     answered,
     assert_refused,
+    buttons,
     labels,
     newest,
     press,
     restart_bot,
+    slash,
+    start_bot,
+    stop_bot,
     written,
 )
 from tests.e2e.system import System
@@ -91,3 +95,19 @@ def test_a_surprise_is_a_picture_with_its_figures_in_words(system: System) -> No
     assert system.client.fetch(picture).startswith(PNG)
     assert "bits per character** over 13 characters" in text_of(answer)
     assert "**z**" in fields(answer)["Least expected"]
+
+
+def test_a_quiz_goes_on_after_a_restart_and_is_answered_in_time(system: System) -> None:
+    message = slash(system, "quiz", {"passages": 4, "seconds": 600})
+    assert list(buttons(message)) == ["A", "B", "C", "D"]
+    for person, letter in zip(("ada", "ben", "dora", "ada"), "ABCD", strict=True):
+        said = text_of(press(system, message, letter, "You guessed", person=person))
+        assert f"You guessed **{letter}**" in said
+    stop_bot(system)
+    with system.redis as client:
+        assert client.zadd(keys.QUIZZES, {system.client.world().channels["lab"]: 1}) == 0
+    start_bot(system)
+    ended = system.wait_for_card(message, "comes from the text", "of 3 guessed right")
+    assert not buttons(ended)
+    assert ended["mentions"] == []
+    assert text_of(system.ask("!quiz scores")).count(" of 1") == 3

@@ -92,3 +92,17 @@ def test_form_is_filled_in(bot: PlaygroundClient) -> None:
     assert bot.wait_for_message(after=submitted)["content"] == "wrote galvanism"
     with pytest.raises(UserError, match="no longer open"):
         bot.submit_modal(opened, {"word": "twice"})
+
+
+COMMAND = "Count letters"
+
+
+def test_what_is_not_offered(bot: PlaygroundClient) -> None:
+    said = bot.send("galvanism", person="ben")
+    with pytest.raises(UserError, match="not offered 'Count words'"):
+        bot.on_message(said["id"], "Count words")
+    with pytest.raises(UserError, match="not offered"):
+        bot.on_message(said["id"], COMMAND, person="cleo")  # may use no commands in this channel
+    bot.delete(said["id"])
+    with pytest.raises(UserError, match="no such message"):
+        bot.on_message(said["id"], COMMAND)

@@ -1,4 +1,4 @@
-"""A full disk costs no training: what cannot be saved is kept, told, and saved later."""
+"""A full disk costs no training: what cannot be saved is kept, told, and saved later; an attempt waits for room."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import redis
 
 from galvanic import checkpoint, files, model_file
 from galvanic.checkpoint import disk_full, when_there_is_room
@@ -16,8 +17,17 @@ from galvanic.model_file import load
 from galvanic.results import Control, TrainingCancelled, TrainingInterrupted
 from galvanic.text import prepare
 from galvanic.text.vocabulary import CharVocabulary
+from shared import keys
+from shared.events import Cancelled, Interrupted
+from shared.settings import Settings
+from tests import lives
 from tests.galvanic.test_train import run
+from tests.lives import require_failure
+from tests.worker.channels import book_job, interrupt, train
 from tests.worker.texts import Recorder
+from worker import attempt, hooks
+from worker.checkpoints import JobFiles
+from worker.jobs import carry_out
 from worker.store import difficulty
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("looks_for_room_often")]
@@ -86,3 +96,27 @@ def test_half_a_file_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.Monk
         checkpoint.save(tmp_path, {"a": np.ones(3)}, {"at": 2})
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
     assert (checkpoint.load(tmp_path) or pytest.fail("gone"))[1] == {"at": 1}
+
+
+def test_what_cannot_wait_says_why_it_failed(client: redis.Redis) -> None:
+    job = book_job(client)
+    carry_out(job, lives.take(client, "t-1"), full(1, lambda: None))
+    require_failure(lives.newest(client, "t-1"), "disk is full")
+
+
+@pytest.mark.parametrize("asked", ["cancel", "stop"])
+def test_it_hears_what_it_is_asked_meanwhile(
+    asked: str, client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = book_job(client)
+    interrupt(job, monkeypatch)
+    monkeypatch.setattr(attempt, "unpack_to_file", full(10_000, lambda *_: None))
+    files = JobFiles(settings, job.job_id)
+    if asked == "cancel":
+        client.set(keys.job_control(job.job_id), "cancel")
+        assert isinstance(train(client, job), Cancelled)
+        assert not files.folder.exists()
+    else:
+        monkeypatch.setattr(hooks, "stop_requested", lambda: True)
+        assert isinstance(train(client, job), Interrupted)
+        assert files.of(job).checkpoint.exists()

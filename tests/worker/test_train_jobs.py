@@ -1,4 +1,4 @@
-"""Train jobs, as they come from Redis: what becomes of them, and from which models they may go on."""
+"""Train jobs, as they come from Redis: what becomes of them, from which models they go on, when they are given up."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import math
 import time
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 import redis
@@ -18,14 +19,16 @@ from shared.jobs import ModelRef
 from shared.models import ModelFacts
 from shared.settings import Settings
 from tests import lives
+from tests.factories import train_job
 from tests.lives import expect, require_failure
 from tests.worker.channels import book_job, interrupt, train as run_to_its_end
 from tests.worker.small import save_model, stored
 from tests.worker.texts import babble, corpus as corpus_of
-from worker import threads
+from worker import hooks, threads
 from worker.attempt import Attempt
 from worker.checkpoints import JobFiles
 from worker.jobs import MAX_DEATHS
+from worker.training import run_train
 
 pytestmark = pytest.mark.slow
 
@@ -127,3 +130,23 @@ def test_a_training_that_is_cancelled_as_it_is_interrupted_leaves_nothing(
     monkeypatch.setattr(galvanic.training, "train", stopped)
     assert run_to_its_end(client, job).kind == "cancelled"
     assert not JobFiles(settings, job.job_id).folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("headway_s", "checkpoints", "given_up"),
+    [(0.0, 2, False), (math.inf, 2, True), (0.0, 1, True)],
+    ids=["with headway", "too little", "before its second checkpoint"],
+)
+def test_deaths_count_since_the_last_headway(
+    headway_s: float, checkpoints: int, given_up: bool, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "HEADWAY_S", headway_s)
+    job, nobody = train_job(), Mock()
+    lives.enter(client, job)
+    for _ in range(MAX_DEATHS):
+        dying = hooks.JobHooks(lives.take(client, job.job_id), nobody, nobody)
+        for _ in range(checkpoints):
+            dying.saved()
+    run_train(*lives.message(client, job.job_id))
+    words = f"in trouble {MAX_DEATHS} times" if given_up else "text of this training has expired"
+    require_failure(lives.newest(client, job.job_id), words)
