@@ -12,6 +12,7 @@ import numpy as np
 from benchmarks.keys import SUITE
 from galvanic.errors import UserError
 from galvanic.options import CorpusInfo
+from galvanic.reading import decode_text
 from galvanic.text import TextOptions, prepare
 from shared.corpora import Corpus, resolve
 from shared.settings import get_settings
@@ -23,9 +24,9 @@ _WORDS_A_PARAGRAPH = 60
 _PARAGRAPHS_AT_ONCE = 3_000
 
 
-def book(*, keep_licence: bool = False) -> Corpus:
+def book() -> Corpus:
     """Return the book as the product finds it: from `CORPORA_DIR`, or downloaded once."""
-    return asyncio.run(resolve(BOOK, get_settings(), keep_licence=keep_licence))
+    return asyncio.run(resolve(BOOK, get_settings()))
 
 
 def book_lacking() -> str:
@@ -73,7 +74,11 @@ def measure_text(name: str = BOOK) -> str:
 
 def tutorial_text() -> str:
     """Return the tutorial's text: header and nine chapters through its pipeline (100,551 characters)."""
-    text = book(keep_licence=True).text
+    book()  # now it is in one of the folders
+    settings = get_settings()
+    folders = [settings.data_dir / "corpora", *([settings.corpora_dir] if settings.corpora_dir else [])]
+    file = next(path for folder in reversed(folders) if (path := folder / f"{BOOK}.txt").is_file())
+    text = decode_text(file.read_bytes(), file.name)
     return processed(text[: text.rindex(f"\n{LAST_CHAPTER_BEFORE}") + 1], "classic")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from galvanic.errors import UserError
@@ -108,7 +108,12 @@ class TrainOptions(_Frozen):
         "What a new model starts from: starter (the English that I come with) or none",
         "what suits the text",
     )
-    keep_licence: bool = _option("Keep Project Gutenberg's headers and licences", otherwise=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_old(cls, fields: Any) -> Any:
+        """Drop an option that model files of before the first release have, the starter's among them."""
+        return {name: fields[name] for name in fields if name != "keep_licence"} if isinstance(fields, dict) else fields
 
     @property
     def by_epochs(self) -> bool:

@@ -122,13 +122,12 @@ def of_memory(text: str) -> Text:
     return Text(text, len(text), hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
 
 
-def read_file(path: Path, workdir: Path | None = None, *, keep_licence: bool = False) -> tuple[str | Path, CorpusInfo]:
+def read_file(path: Path, workdir: Path | None = None) -> tuple[str | Path, CorpusInfo]:
     """Read a file on this machine. Returns its text with Unix line ends, and the facts about it.
 
     With a `workdir`, which is made if necessary, a large file stays on the disk: it returns the path of the text in
-    UTF-8, which is the file's own, or one in `workdir` if it had to be rewritten. `keep_licence`: keep Project
-    Gutenberg's headers and licences. Raises UserError if the file cannot be read, or is too large, empty, damaged or no
-    text.
+    UTF-8, which is the file's own, or one in `workdir` if it had to be rewritten. Raises UserError if the file
+    cannot be read, or is too large, empty, damaged or no text.
     """
     try:
         size = path.stat().st_size
@@ -138,25 +137,24 @@ def read_file(path: Path, workdir: Path | None = None, *, keep_licence: bool = F
                 "Give a part of it.",
             )
         source = path if workdir is not None and size > STREAM_ABOVE else path.read_bytes()
-        text = read(source, path.name, workdir, keep_licence=keep_licence)
+        text = read(source, path.name, workdir)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.", "Give the path of a text file.") from error
     return text.body, text.info(path.stem, path.name, "file")
 
 
-def read(source: bytes | Path, name: str, workdir: Path | None = None, *, keep_licence: bool = False) -> Text:
+def read(source: bytes | Path, name: str, workdir: Path | None = None) -> Text:
     """Read a text by the rules at the top of this module, without Project Gutenberg's headers and licences.
 
     A path needs a `workdir`, where the text is written if it differs from the file. `name`: for messages.
-    `keep_licence`: keep headers and licences. Raises UserError if the file is empty, damaged, no text, or data for
-    programs; OSError.
+    Raises UserError if the file is empty, damaged, no text, or data for programs; OSError.
     """
     workdir = workdir if isinstance(source, Path) else None
     text = _decode(source, name, workdir)
     refuse_formats(next(_parts(text.body), ""), name)
     books = find_books(_parts(text.body))
-    if books is None or keep_licence:
-        return Text(text.body, text.chars, text.sha256, books)
+    if books is None:
+        return text
     out = _Output(workdir and workdir / "books.txt")
     body = out.take(books.only(_parts(text.body)))
     if isinstance(text.body, Path) and text.body != source:

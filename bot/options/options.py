@@ -1,4 +1,4 @@
-"""Command options, declared once for messages and slash commands: `--random-seed 7 --keep-licence`."""
+"""Command options, declared once for messages and slash commands: `--random-seed 7 --guard`."""
 
 from __future__ import annotations
 

@@ -131,11 +131,11 @@ class Training(commands.Cog):
         return TrainRequest(await self._corpus(who, file, flags), options, parent)
 
     async def _corpus(self, who: Actor, file: discord.Attachment | None, flags: TrainFlags) -> corpora.Corpus:
-        settings, keep_licence = self.core.settings, flags.keep_licence
+        settings = self.core.settings
         if file is None:
             assert flags.source is not None
             try:
-                return await corpora.resolve(flags.source, settings, keep_licence=keep_licence)
+                return await corpora.resolve(flags.source, settings)
             except UserError as error:
                 if (name := await self.sources.meant(who, flags.source)) is None:
                     raise
@@ -146,7 +146,7 @@ class Training(commands.Cog):
                 ) from error
         corpora.check_size(file.size, settings)
         data = await decoding.read_file(file)
-        return await asyncio.to_thread(corpora.from_upload, file.filename, data, settings, keep_licence=keep_licence)
+        return await asyncio.to_thread(corpora.from_upload, file.filename, data, settings)
 
     # ------------------------------------------------------------------ a channel
 

@@ -288,7 +288,6 @@ def how(job: TrainJob, most_minutes: float) -> str:
         f"{options.encoding} encoding" if options.encoding is not None else "",
         f"embedding of {options.embedding}" if options.embedding is not None else "",
         *(f"{name} {figure(value)}" for name, value in numbers.items() if value is not None),
-        "licence kept" if options.keep_licence else "",
     ]
     return " · ".join(filter(None, said))
 

@@ -17,9 +17,9 @@ from shared.settings import Settings
 MORE: Final = "more"
 """The source that stands for the text that the model learned from."""
 _SHAPE = ("layers", "units", "embedding", "encoding")
-_KEPT = ("dropout", "batch", "length", "learning_rate", "keep_licence")
+_KEPT = ("dropout", "batch", "length", "learning_rate")
 _FIELDS = ("layers", "units", "dropout", "learning_rate")
-_OTHERS = ("embedding", "encoding", "batch", "length", "random_seed", "keep_licence")
+_OTHERS = ("embedding", "encoding", "batch", "length", "random_seed")
 """Of the form of the slash command: those that have a field each, and those that share one."""
 
 
@@ -51,7 +51,6 @@ class TrainFlags(Options):
     length: int | None = option(TrainOptions, "length")
     learning_rate: float | None = option(TrainOptions, "learning_rate")
     random_seed: int | None = option(TrainOptions, "random_seed")
-    keep_licence: bool = option(TrainOptions, "keep_licence")
     speakers: bool = commands.flag(
         default=False, description="For a channel: begin each line with an invented name for its speaker"
     )
@@ -71,8 +70,6 @@ def check(flags: TrainFlags, settings: Settings) -> None:
         refuse_for_classic(flags)
     if flags.speakers and (flags.source is None or not is_channel(flags.source)):
         raise UserError("`--speakers` is for channels only.", "Leave it out, or name a channel, such as `#general`.")
-    if flags.keep_licence and flags.source is not None and is_channel(flags.source):
-        raise UserError("`--keep-licence` is for books and files.", "Leave it out: messages have no licence text.")
     start = start_of(flags)
     if start is not None and is_more(flags):
         raise UserError(

@@ -148,7 +148,7 @@ class Trainings:
             return await self.plan_further(who, parent, options, newer=False)
 
         async def prepare() -> TrainRequest:
-            corpus = await self.text_again(parent, keep_licence=options.keep_licence)
+            corpus = await self.text_again(parent)
             return TrainRequest(corpus, await self.with_name(who, parent, options), parent)
 
         if parent.corpus is not None and parent.corpus.source == "channel":
@@ -289,12 +289,11 @@ class Trainings:
 
     # ------------------------------------------------------------------ texts of earlier trainings
 
-    async def text_again(self, model: ModelRecord, *, keep_licence: bool) -> Corpus:
+    async def text_again(self, model: ModelRecord) -> Corpus:
         """Return the text that a model learned, which was no channel's.
 
         An attached text is kept for a while. One of the catalogue is fetched again, and may have changed since.
-        `keep_licence`: as the option of `train`. Raises `UserError`: it is not known or no longer kept, and how to name
-        or attach it; or as `corpora.resolve`.
+        Raises UserError: it is not known or no longer kept, and how to name or attach it; or as `corpora.resolve`.
         """
         info, command = model.corpus, f"{await self.core.servers.prefix(model.guild_id)}train"
         if info is None:
@@ -303,12 +302,11 @@ class Trainings:
                 f"Name the text: `{command} SOURCE --from {model.name}`, or attach the file to "
                 f"`{command} --from {model.name}`.",
             )
-        same = model.options is None or model.options.keep_licence == keep_licence
-        text = await self.core.jobs.upload(model.guild_id, info.sha256) if same and info.source == "upload" else None
+        text = await self.core.jobs.upload(model.guild_id, info.sha256) if info.source == "upload" else None
         if text is not None:
             return Corpus(info, text)
         if info.source in PUBLIC_SOURCES:
-            return await corpora.resolve(info.name, self.core.settings, keep_licence=keep_licence)
+            return await corpora.resolve(info.name, self.core.settings)
         raise UserError(
             f"I no longer have the file that `{model.name}` learned from: I keep a server's newest files, for 24 "
             "hours.",

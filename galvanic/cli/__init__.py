@@ -55,7 +55,7 @@ def _add_engine(cli: Cli) -> None:
 
     def add_text(command: argparse.ArgumentParser) -> None:
         command.add_argument("text", metavar="TEXT", help="a file, or a name from the catalogue")
-        add_options(command, TrainOptions, "recipe", "keep_licence")
+        add_options(command, TrainOptions, "recipe")
 
     def add_force(command: argparse.ArgumentParser) -> None:
         command.add_argument("--force", action="store_true", help="replace the model that is there")

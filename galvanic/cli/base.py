@@ -15,8 +15,7 @@ from galvanic.reading import check_length, read_file
 Run = Callable[[argparse.Namespace], int]
 
 
-def _no_text(name: str, keep_licence: bool) -> tuple[str, CorpusInfo]:
-    del keep_licence
+def _no_text(name: str) -> tuple[str, CorpusInfo]:
     raise UserError(f"There is no text file {name}.", "Give the path of a file.")
 
 
@@ -24,8 +23,8 @@ class Cli:
     """The commands of the command line. Plugins add commands, texts that have a name, and limits."""
 
     def __init__(self, program: str) -> None:
-        self.named: Callable[[str, bool], tuple[str, CorpusInfo]] = _no_text
-        """Finds a text by its name; with True it keeps Project Gutenberg's headers and licences."""
+        self.named: Callable[[str], tuple[str, CorpusInfo]] = _no_text
+        """Finds a text by its name."""
         self.least_chars: Callable[[], int] = lambda: 0  # in a text to learn from
         self.limits: Callable[[], TrainLimits] = TrainLimits
         self.length: Callable[[], int] = lambda: GenerateOptions().length  # of a text, by default
@@ -45,25 +44,23 @@ class Cli:
         run: Run = options.run
         return run(options)
 
-    def find_text(
-        self, name: str, workdir: Path | None, *, keep_licence: bool = False
-    ) -> tuple[str | Path, CorpusInfo]:
+    def find_text(self, name: str, workdir: Path | None) -> tuple[str | Path, CorpusInfo]:
         """Find the text that a person names: a file, read by `read_file`, or a text of a plugin.
 
         Raises UserError if there is no such text, or the file is no text.
         """
         path = Path(name)
         if path.is_file():
-            return read_file(path, workdir, keep_licence=keep_licence)
+            return read_file(path, workdir)
         if "://" in name:
             raise UserError("Links are not fetched.", "Download the file, and give its path.")
         if path.suffix or path.is_dir() or len(path.parts) > 1:
             raise UserError(f"There is no text file {name}.", "Give the path of a file, or a name from the catalogue.")
-        return self.named(name, keep_licence)
+        return self.named(name)
 
     def find_source(self, options: argparse.Namespace, workdir: Path) -> tuple[str | Path, CorpusInfo]:
         """Find a text to learn from, as `find_text`. Raises UserError also if it is too short."""
-        body, info = self.find_text(options.text, workdir, keep_licence=options.keep_licence)
+        body, info = self.find_text(options.text, workdir)
         check_length(info.chars, self.least_chars())
         return body, info
 

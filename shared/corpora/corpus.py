@@ -50,36 +50,27 @@ def check_size(n_bytes: int, settings: Settings) -> None:
         )
 
 
-def from_entry(data: bytes, entry: CatalogueEntry, source: TextSource, *, keep_licence: bool = False) -> Corpus:
+def from_entry(data: bytes, entry: CatalogueEntry, source: TextSource) -> Corpus:
     """Read a book of the catalogue. Raises UserError: not a text, or too short."""
-    text = read(data, f"{entry.name}.txt", keep_licence=keep_licence)
+    text = read(data, f"{entry.name}.txt")
     text = replace(text, books=None, left_out=0)  # that these are Project Gutenberg's is known of all of them
     info = text.info(entry.name, entry.full_title, source, entry.licence, hard_wrapped=not entry.verse)
     return checked(text, info)
 
 
-def from_bytes(
-    data: bytes, filename: str, source: TextSource, settings: Settings, *, licence: str, keep_licence: bool = False
-) -> Corpus:
+def from_bytes(data: bytes, filename: str, source: TextSource, settings: Settings, *, licence: str) -> Corpus:
     """Read any file. Raises UserError: too large, empty, not a text, or too short."""
     check_size(len(data), settings)
     # Only the last part of a path counts, whichever system it comes from. In messages it stands between backticks.
     base = PurePosixPath(filename.replace("\\", "/")).name or "text"
     stem = PurePosixPath(base).stem
-    text = read(data, " ".join(base.split()).replace("`", "'"), keep_licence=keep_licence)
+    text = read(data, " ".join(base.split()).replace("`", "'"))
     return checked(text, text.info(stem, stem, source, licence))
 
 
-def from_upload(filename: str, data: bytes, settings: Settings, *, keep_licence: bool = False) -> Corpus:
+def from_upload(filename: str, data: bytes, settings: Settings) -> Corpus:
     """Read an attached file; use `check_size` before its download. Raises as `from_bytes`."""
-    return from_bytes(
-        data,
-        filename,
-        "upload",
-        settings,
-        licence="Uploaded by a member; rights unknown.",
-        keep_licence=keep_licence,
-    )
+    return from_bytes(data, filename, "upload", settings, licence="Uploaded by a member; rights unknown.")
 
 
 def checked(text: Text, info: CorpusInfo) -> Corpus:

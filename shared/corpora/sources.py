@@ -36,7 +36,7 @@ def names(settings: Settings) -> list[str]:
     return sorted({entry.name for entry in catalogue()} | set(_folder(settings)))
 
 
-async def resolve(name: str, settings: Settings, *, keep_licence: bool = False) -> Corpus:
+async def resolve(name: str, settings: Settings) -> Corpus:
     """Return a text from `CORPORA_DIR`, the cache, Python itself or Project Gutenberg, in this order.
 
     Case and spaces of `name` and a final `.txt` do not matter. Raises UnknownText: no such name (with the nearest
@@ -47,7 +47,7 @@ async def resolve(name: str, settings: Settings, *, keep_licence: bool = False) 
         raise UnknownText("I don't fetch links.", remedy)
     key = _key(name)
     if (path := (await asyncio.to_thread(_folder, settings)).get(key)) is not None:
-        return await asyncio.to_thread(_from_folder, path, key, settings, keep_licence)
+        return await asyncio.to_thread(_from_folder, path, key, settings)
     entry = find(key)
     if entry is None:
         raise await asyncio.to_thread(_unknown, name, key, settings)
@@ -68,7 +68,7 @@ async def resolve(name: str, settings: Settings, *, keep_licence: bool = False) 
             await asyncio.to_thread(_write_cache, cached, data)
         except OSError as error:  # the text is here; only the next time will be slow again
             log.warning("book not cached", book=entry.name, reason=error.strerror)
-    return await asyncio.to_thread(from_entry, data, entry, "catalogue", keep_licence=keep_licence)
+    return await asyncio.to_thread(from_entry, data, entry, "catalogue")
 
 
 def _key(name: str) -> str:
@@ -91,7 +91,7 @@ def _folder(settings: Settings) -> dict[str, Path]:
     return {_key(path.name): path for path in sorted(paths, reverse=True)}  # of two with one name the first counts
 
 
-def _from_folder(path: Path, key: str, settings: Settings, keep_licence: bool) -> Corpus:
+def _from_folder(path: Path, key: str, settings: Settings) -> Corpus:
     try:
         check_size(path.stat().st_size, settings)
         data = path.read_bytes()
@@ -100,15 +100,9 @@ def _from_folder(path: Path, key: str, settings: Settings, keep_licence: bool) -
             f"The file of `{key}` cannot be read: {error.strerror}.", "Ask the bot's operator to look at CORPORA_DIR."
         ) from error
     if (entry := find(key)) is not None:
-        return from_entry(data, entry, "corpora-dir", keep_licence=keep_licence)
-    return from_bytes(
-        data,
-        path.name,
-        "corpora-dir",
-        settings,
-        licence="Provided by the bot's operator; rights unknown.",
-        keep_licence=keep_licence,
-    )
+        return from_entry(data, entry, "corpora-dir")
+    licence = "Provided by the bot's operator; rights unknown."
+    return from_bytes(data, path.name, "corpora-dir", settings, licence=licence)
 
 
 def _unknown(name: str, key: str, settings: Settings) -> UnknownText:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 from collections.abc import AsyncIterator
 
 import discord
@@ -15,6 +14,7 @@ import yarl
 from bot import background
 from bot.app import Galvanic
 from bot.channels import watch
+from bot.core import Core
 from bot.jobs.client import JobClient
 from bot.models.readings import ReadingNotes
 from bot.servers.settings import GuildSettingsStore
@@ -83,9 +83,9 @@ def notes(client: redis.asyncio.Redis) -> ReadingNotes:
 def text_again(queue: JobClient, settings: Settings) -> TextAgain:
     """The text that a model learned from, as for `train more`."""
     needed = {"settings": settings, "servers": GuildSettingsStore(settings, queue._redis), "jobs": queue}
-    others = {field.name: None for field in dataclasses.fields(Trainings)}
-    trainings = Trainings(**{**others, **needed})  # type: ignore[arg-type]
-    return functools.partial(trainings.text_again, keep_licence=False)
+    core = Core(**{**{field.name: None for field in dataclasses.fields(Core)}, **needed})  # type: ignore[arg-type]
+    trainings = Trainings(core, None, None, None)  # type: ignore[arg-type]
+    return trainings.text_again
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ from galvanic.errors import UserError
         ("x --Random-Seed 7", {"source": ["x"], "random_seed": ["7"]}),
         ("x --recipe Word", {"source": ["x"], "recipe": ["word"]}),
         ("x --ep 3", {"source": ["x"], "epochs": ["3"]}),
-        ("x --keep-licence", {"source": ["x"], "keep_licence": ["yes"]}),
-        ("x --keep-licence no", {"source": ["x"], "keep_licence": ["no"]}),
-        ("x --keep-licence --epochs 3", {"source": ["x"], "keep_licence": ["yes"], "epochs": ["3"]}),
-        ("x --no-keep", {"source": ["x"], "keep_licence": ["no"]}),
-        ("--keep the monster --epochs 2", {"source": ["the monster"], "keep_licence": ["yes"], "epochs": ["2"]}),
+        ("x --speakers", {"source": ["x"], "speakers": ["yes"]}),
+        ("x --speakers no", {"source": ["x"], "speakers": ["no"]}),
+        ("x --speakers --epochs 3", {"source": ["x"], "speakers": ["yes"], "epochs": ["3"]}),
+        ("x --no-speak", {"source": ["x"], "speakers": ["no"]}),
+        ("--speak the monster --epochs 2", {"source": ["the monster"], "speakers": ["yes"], "epochs": ["2"]}),
     ],
 )
 def test_what_is_typed_becomes_options(line: str, expected: dict[str, list[str]]) -> None:

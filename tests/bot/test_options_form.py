@@ -49,32 +49,28 @@ async def test_the_usual_options_are_fields_with_their_limits(live: Live) -> Non
     assert (length["min_value"], length["max_value"]) == (1, 800)
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "takes"),
-    [("epochs", "many", "a whole number from 1"), ("minutes", "x", "a number from 0.1"), ("recipe", "soup", "char")],
-)
-async def test_what_a_field_does_not_take_is_said_plainly(live: Live, option: str, value: str, takes: str) -> None:
-    with pytest.raises(UserError) as caught:
+@pytest.mark.parametrize(("option", "value"), [("epochs", "many"), ("minutes", "x"), ("recipe", "soup")])
+async def test_what_a_field_does_not_take_is_said_plainly(live: Live, option: str, value: str) -> None:
+    with pytest.raises(UserError, match=f"{option} can't be that") as caught:
         live.slash("ada", "train", **{option: value})
-    assert option in caught.value.problem
-    assert takes in caught.value.remedy
+    assert caught.value.remedy
     assert "canonical" not in str(caught.value)
 
 
 async def test_a_form_keeps_what_was_typed_when_one_field_is_wrong(live: Live) -> None:
     StandIn(live.bot.settings)
     opened = await form_of(live, "train", source="python-docs", epochs="2")
-    await submitted(live, opened, layers="9", units="64", rest="--batch 16 --keep-licence")
+    await submitted(live, opened, layers="9", units="64", rest="--batch 16 --length 64")
     refusal = await live.until(lambda: live.whispered("ada", "`--layers` is 9"), "the refusal")
     (button,) = refusal.components[0]["components"]
     again = await live.form(live.acts.click(ADA, LAB, refusal.id, button["custom_id"]))
     fields = [label["component"] for label in again.modal["components"]]  # type: ignore[index]
     typed = {field["custom_id"]: field.get("value") for field in fields if field.get("value")}
-    assert typed == {"layers": "9", "units": "64", "rest": "--batch 16 --keep-licence"}
+    assert typed == {"layers": "9", "units": "64", "rest": "--batch 16 --length 64"}
     await submitted(live, again, **{**typed, "layers": "2"})
     card = await live.until(lambda: live.showing("Learning"), "the card")
     options = (await live.job(str(card.embeds[0]["footer"]["text"]).rpartition("job ")[2], TrainJob)).options
-    assert (options.layers, options.units, options.batch, options.epochs, options.keep_licence) == (2, 64, 16, 2, True)
+    assert (options.layers, options.units, options.batch, options.epochs, options.length) == (2, 64, 16, 2, 64)
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,11 @@ async def options(line: str, parent: Any = None) -> TrainOptions:
 async def test_every_option_reaches_the_job() -> None:
     made = await options(
         "harbour --recipe word --epochs 3 --minutes 2.5 --layers 2 --units 64 --embedding 16 --encoding embedding "
-        "--dropout 0.25 --batch 8 --length 32 --lr 0.004 --random-seed 7 --name Mine --keep-licence"
+        "--dropout 0.25 --batch 8 --length 32 --lr 0.004 --random-seed 7 --name Mine"
     )
     network: Any = {"recipe": "word", "layers": 2, "units": 64, "embedding": 16, "encoding": "embedding"}
     lessons: Any = {"epochs": 3, "minutes": 2.5, "dropout": 0.25, "batch": 8, "length": 32, "learning_rate": 0.004}
-    assert made == TrainOptions(**network, **lessons, random_seed=7, name="mine", keep_licence=True)
+    assert made == TrainOptions(**network, **lessons, random_seed=7, name="mine")
 
 
 async def test_from_takes_the_starter_or_nothing() -> None:
@@ -107,12 +107,10 @@ async def test_a_model_goes_on_in_its_own_recipe() -> None:
 
 
 async def test_more_learns_as_before_but_for_what_is_chosen_anew() -> None:
-    before = TrainOptions(
-        epochs=9, layers=2, units=64, dropout=0.25, batch=8, learning_rate=0.004, random_seed=7, keep_licence=True
-    )
+    before = TrainOptions(epochs=9, layers=2, units=64, dropout=0.25, batch=8, learning_rate=0.004, random_seed=7)
     made = await options("more --batch 16 --epochs 2", record(options=before))
     assert made == TrainOptions(
-        epochs=2, minutes=Settings().train_max_minutes, dropout=0.25, batch=16, learning_rate=0.004, keep_licence=True
+        epochs=2, minutes=Settings().train_max_minutes, dropout=0.25, batch=16, learning_rate=0.004
     )
 
 

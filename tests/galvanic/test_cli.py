@@ -128,8 +128,6 @@ def test_a_book_is_learned_without_its_licence_by_a_chosen_network_and_gone_on_f
     told = last_line(worker("inspect", book, "--json", data=tmp_path))
     assert told["given"] == len(body.strip())
     assert left_out in told["notes"]
-    kept = last_line(worker("inspect", book, "--keep-licence", "--json", data=tmp_path))
-    assert kept["given"] == len(book.read_text())
 
     network = ("--layers", "2", "--units", "12", "--encoding", "one-hot", "--dropout", "0.1")
     chosen = (*network, "--batch", "4", "--length", "32", "--lr", "0.01")

@@ -46,5 +46,5 @@ def test_it_works_beside_somebodys_own_modules(wheel: Path, tmp_path: Path) -> N
         said = run(*galvanic, "--help")
         for command in COMMANDS:
             assert f"\n    {command} " in said, command
-        assert "distinct     18" in run(*galvanic, "inspect", "text.txt", "--keep-licence")
+        assert "distinct     18" in run(*galvanic, "inspect", "text.txt")
     assert run(sys.executable, "-c", "import galvanic; print(galvanic.__doc__[:8])") == "Galvanic\n"

@@ -45,11 +45,11 @@ def register(cli: Cli) -> None:
     health.add_argument("queue", choices=(TRAIN_QUEUE, GENERATE_QUEUE))
 
 
-def _named(name: str, keep_licence: bool) -> tuple[str, CorpusInfo]:
+def _named(name: str) -> tuple[str, CorpusInfo]:
     """Return a text of the catalogue. Raises UserError: there is none, or it can't be had."""
     settings = get_settings()
     try:
-        corpus = asyncio.run(resolve(name, settings, keep_licence=keep_licence))
+        corpus = asyncio.run(resolve(name, settings))
     except UnknownText as error:
         remedy = f"Give the path of a text file, or one of these names: {', '.join(names(settings))}."
         raise UserError(error.problem, remedy) from error
