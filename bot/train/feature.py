@@ -34,16 +34,15 @@ async def setup(core: Core, *, models: Models, channels: Channels) -> Train:
         registry=registry,
         audience=models.audience,
         sources=channels.sources,
-        begin_again=trainings.begin_again,
+        trainings=trainings,
         before=[channels.withdrawals.resume, channels.member_data.resume],
     )
-    learning = Learning(core=core, trainings=trainings, remaking=remaking)
-    remaking.after.append(learning.look)
+    learning = Learning(core=core, registry=registry, remaking=remaking)
     control = Jobs(core=core, cards=cards)
     training = Training(core=core, trainings=trainings, sources=channels.sources)
     trainings.register(core.components)
     control.register(core.components)
     core.delivery.present_trainings(cards.keep)
     await core.add(training, control, learning, remaking)
-    core.run(remaking)
+    core.run(remaking, learning)
     return Train(trainings=trainings, cards=cards, remaking=remaking, learning=learning)

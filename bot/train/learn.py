@@ -17,12 +17,11 @@ from discord import app_commands
 from discord.ext import commands
 from pydantic import BaseModel
 
-from bot.background import DISCORD_ERRORS, redis_call
-from bot.channels.reading import ReadingPlan
+from bot.background import DISCORD_ERRORS, Service, redis_call, run_forever
 from bot.core import Core
+from bot.models.registry import Registry
 from bot.servers.access import Viewer, channel_ids, require_admin
-from bot.train.remake import Remaking
-from bot.train.start import Trainings
+from bot.train.remake import EVERY_S, Remaking
 from bot.types import Context, hybrid_command
 from bot.words import BLURPLE, as_typed, code
 from galvanic.errors import UserError
@@ -34,9 +33,6 @@ from shared.models import ModelRecord
 _DAY_S = 86_400.0
 _NIGHT_S = 3 * 3_600.0
 """Seconds of the day, in UTC, at which nightly learning begins."""
-_WEEK_S = 7 * _DAY_S
-"""After this a model is made again whatever was said, so that what was deleted leaves it; also if the last try made
-none."""
 _LEAST_S = 6 * 3_600.0
 """Seconds between two trainings of one channel."""
 _LEAST, _MOST = 100, 100_000
@@ -53,44 +49,42 @@ class Schedule(BaseModel, frozen=True, extra="ignore"):
     every: int  # so many new messages; 0: nightly
     at: float  # when it was turned on, or learned last, seconds since the epoch
     new: int = 0  # messages since
-    since: float = 0.0  # when it was turned on
-    model_id: str = ""  # the model that was to be replaced at `at`; while it is there, nothing has come of it
 
     def is_due(self, model: ModelRecord, now: float) -> bool:
-        if now - self.at >= _WEEK_S or self.model_id == model.model_id:
-            return now - self.at >= _WEEK_S
-        until = now - _LEAST_S if self.every else (now - _NIGHT_S) // _DAY_S * _DAY_S + _NIGHT_S
-        return self.new >= max(1, self.every) and max(self.at, model.created_at) < until
+        """Return whether a model is to be made again: enough was said, and its last time is long enough ago."""
+        last_night = (now - _NIGHT_S) // _DAY_S * _DAY_S + _NIGHT_S
+        last_time = max(self.at, model.created_at)
+        return self.new >= max(1, self.every) and last_time < (now - _LEAST_S if self.every else last_night)
 
 
 @dataclass(eq=False, repr=False)
-class Learning(commands.Cog):
-    """Messages are counted while the bot is there; how many is kept every minute."""
+class Learning(Service, commands.Cog):
+    """Messages are counted while the bot is there; how many is stored every minute."""
 
     core: Core
-    trainings: Trainings
+    registry: Registry
     remaking: Remaking
     _changing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
-    _followed: dict[int, set[int]] = field(init=False, default_factory=dict)
-    """Channels whose models learn, by what they learn from."""
     _heard: Counter[int] = field(init=False, default_factory=Counter)
+    """New messages since the last look, by channel; those of a thread count for its parent, too."""
+
+    def start(self) -> None:
+        self.spawn(run_forever("learn", self.look, every_s=EVERY_S))
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
         if message.guild is not None and not (message.author.bot or message.webhook_id or message.is_system()):
-            for place in channel_ids(message.channel):
-                self._heard.update(self._followed.get(place, ()))
+            self._heard.update(channel_ids(message.channel))
 
     async def look(self) -> None:
         """Have those learn on whose time it is. Raises redis.RedisError."""
-        followed: dict[int, set[int]] = {}
-        for name in await redis_call(self.core.redis.hkeys(keys.LEARNING)):
+        names = await redis_call(self.core.redis.hkeys(keys.LEARNING))
+        heard, self._heard = self._heard, Counter()
+        for name in names:
             async with self._changing:
-                await self.remaking.attempt(self._look_at(int(name), followed))
-        known = set[int]().union(*followed.values())
-        self._followed, self._heard = followed, Counter({one: self._heard[one] for one in known})
+                await self.remaking.attempt(self._look_at(int(name), heard))
 
-    async def _look_at(self, channel_id: int, followed: dict[int, set[int]]) -> None:
+    async def _look_at(self, channel_id: int, heard: Counter[int]) -> None:
         schedule = await self._load(channel_id)
         guild = self.core.bot.get_guild(schedule.guild_id) if schedule is not None else None
         if schedule is None or (guild is not None and guild.unavailable):
@@ -98,46 +92,35 @@ class Learning(commands.Cog):
         if guild is None or guild.get_channel(channel_id) is None:
             await redis_call(self.core.redis.hdel(keys.LEARNING, str(channel_id)))
             return
-        followed.setdefault(schedule.source_id, set()).add(channel_id)
-        now, heard = time.time(), self._heard[channel_id]
-        changed = schedule.model_copy(update={"new": schedule.new + heard})
+        now = time.time()
+        changed = schedule.model_copy(update={"new": schedule.new + heard[schedule.source_id]})
         try:
-            changed = await self._learn(guild, channel_id, changed, now)
+            model = await self._model(guild, channel_id, schedule.source_id)
+            if changed.is_due(model, now):
+                await self.remaking.make_again(guild, model, limited=True)
+                changed = changed.model_copy(update={"at": now, "new": 0})
         except (UserError, *DISCORD_ERRORS) as error:  # the next look tries again; `learn` says why
             log.debug("model_learns_on_later", channel_id=channel_id, error=type(error).__name__)
         if changed != schedule:
             await redis_call(self.core.redis.hset(keys.LEARNING, str(channel_id), changed.model_dump_json()))
-        self._heard[channel_id] -= heard
-
-    async def _learn(self, guild: discord.Guild, channel_id: int, schedule: Schedule, now: float) -> Schedule:
-        """Do what is due; the schedule after that. Raises UserError: it can't learn on now; DISCORD_ERRORS."""
-        model = await self._model(guild, channel_id, schedule.source_id)
-        if schedule.is_due(model, now) and not await self.remaking.is_busy(guild, model):
-            await self.remaking.make_again(guild, model, limited=True)
-            return schedule.model_copy(update={"at": now, "new": 0, "model_id": model.model_id})
-        return schedule
-
-    async def _plan(self, guild: discord.Guild, model: ModelRecord) -> ReadingPlan:
-        """Plan to make a model again. Raises UserError: it cannot be made again from its channel now, and why."""
-        if not model.readings or model.authors:
-            raise UserError(
-                f"`{model.name}` can't keep learning by itself.",
-                "That takes a model that I trained on one channel, which is still there and read by all who read here.",
-            )
-        return await self.remaking.plan(guild, model)
 
     async def _model(self, guild: discord.Guild, channel_id: int, source_id: int) -> ModelRecord:
         """Return the channel's model. Raises UserError: it has none of that source."""
         model = await self._current(guild, channel_id)
-        notes = await self.trainings.registry.notes.load_all(ref.reading_id for ref in model.readings)
-        if {note.source_id for note in notes.values()} != {source_id} or model.authors:
+        notes = await self.registry.notes.load_all(ref.reading_id for ref in model.readings)
+        if {note.source_id for note in notes.values()} != {source_id}:
             raise UserError("This channel has another model now.", "Turn it on for that one, or choose the other.")
         return model
 
     async def _current(self, guild: discord.Guild, channel_id: int) -> ModelRecord:
-        _, model = await self.trainings.registry.channel_models(Viewer(guild.id, [channel_id]))
+        """Return the channel's model. Raises UserError: it has none, or one of a member's own words."""
+        _, model = await self.registry.channel_models(Viewer(guild.id, [channel_id]))
         if model is None:
             raise UserError("This channel has no model now.", "Choose or train one that learned from a channel.")
+        if model.authors:
+            raise UserError(
+                f"`{model.name}` learned one member's words, so it can't keep learning.", "Choose another one."
+            )
         return model
 
     async def _load(self, channel_id: int) -> Schedule | None:
@@ -178,8 +161,8 @@ class Learning(commands.Cog):
     async def _turn_on(self, guild: discord.Guild, channel_id: int, every: int) -> str:
         """Note a schedule, and tell the members. Raises UserError: the model cannot learn on now, or that fails."""
         model, prefix = await self._current(guild, channel_id), await self.core.servers.prefix(guild.id)
-        plan, before, now = await self._plan(guild, model), await self._load(channel_id), time.time()
-        schedule = Schedule(guild_id=guild.id, source_id=plan.source.id, every=every, at=now, since=now)
+        plan, before = await self.remaking.plan(guild, model), await self._load(channel_id)
+        schedule = Schedule(guild_id=guild.id, source_id=plan.source.id, every=every, at=time.time())
         how = f"from {plan.source.mention} {self._how(schedule)}"
         if before is None or before.source_id != schedule.source_id:
             # There is no place in a forum that everybody looks at.
@@ -198,7 +181,6 @@ class Learning(commands.Cog):
                     f"I can't tell the members of {plan.source.mention}, so it stays off.", "Let me write there."
                 ) from error
         await redis_call(self.core.redis.hset(keys.LEARNING, str(channel_id), schedule.model_dump_json()))
-        self._followed.setdefault(schedule.source_id, set()).add(channel_id)
         return f"`{model.name}` is made again {how}"
 
     async def _state(self, guild: discord.Guild, channel_id: int) -> str:
@@ -208,10 +190,10 @@ class Learning(commands.Cog):
             return f"This channel's model doesn't keep learning by itself. `{nightly}` turns it on."
         said = (
             f"It is made again from <#{schedule.source_id}> {self._how(schedule)}\n"
-            f"{count(schedule.new + self._heard[channel_id], 'message')} since <t:{int(schedule.at)}:f>."
+            f"{count(schedule.new + self._heard[schedule.source_id], 'message')} since <t:{int(schedule.at)}:f>."
         )
         try:
-            await self._plan(guild, await self._model(guild, channel_id, schedule.source_id))
+            await self.remaking.plan(guild, await self._model(guild, channel_id, schedule.source_id))
         except UserError as error:
             said += f"\n⚠️ That isn't possible at the moment: {error.problem} {error.remedy}"
         return said
@@ -220,7 +202,7 @@ class Learning(commands.Cog):
         when = f"after every {schedule.every:,} new messages" if schedule.every else "every night at 3:00 UTC"
         settings = self.core.settings
         who = "agreed" if settings.channel_training == "opt-in" else "didn't say no"
-        return f"{when}, and at least once a week. It learns what members who {who} wrote, as it is then."
+        return f"{when}. It learns what members who {who} wrote, as it is then."
 
 
 def _every(wanted: str, messages: int | None, prefix: str) -> int:

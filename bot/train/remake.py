@@ -6,7 +6,6 @@ All that is due is computed from Redis each time, so it survives whatever happen
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import math
 import operator
@@ -28,6 +27,7 @@ from bot.models.audience import Audience, sources_of
 from bot.models.readings import ReadingNote
 from bot.models.registry import Registry
 from bot.servers import access
+from bot.train.start import Trainings
 from galvanic.errors import UserError
 from galvanic.options import STARTER, TrainOptions
 from shared.jobs import Job, TrainJob
@@ -47,15 +47,14 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class Remaking(Service, commands.Cog):
-    """Looks after channels' models. `before`, `after`: what others have to do before and after each look."""
+    """Looks after channels' models. `before`: what is to be done before each look."""
 
     core: Core
     registry: Registry
     audience: Audience
     sources: Sources
-    begin_again: Callable[..., Awaitable[None]]
-    before: list[Chore] = field(default_factory=list)
-    after: list[Chore] = field(default_factory=list)
+    trainings: Trainings
+    before: Sequence[Chore]
     _wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     _tried: dict[str, float] = field(default_factory=dict)
 
@@ -77,7 +76,7 @@ class Remaking(Service, commands.Cog):
         if self.core.settings.channel_training == "off":
             await self.attempt(cancel_trainings(self.core.snapshots, self.core.jobs, None, lambda _: True))
         guilds: list[Chore] = [functools.partial(self.look, guild) for guild in self.core.bot.guilds]
-        for chore in (*self.before, *guilds, self.forget_unused, *self.after):
+        for chore in (*self.before, *guilds, self.forget_unused):
             await self.attempt(chore())
 
     async def attempt(self, part: Awaitable[Any]) -> None:
@@ -113,7 +112,8 @@ class Remaking(Service, commands.Cog):
         elif any(ref.reading_id not in notes for ref in model.readings):
             await self.delete(guild, model, "I no longer know what it learned")
         elif _is_withdrawn(model, notes):
-            await self._renew(guild, model, "a member's words in it were withdrawn")
+            # Without its author nothing is left of a model of one member's words.
+            await self._renew(guild, model, "a member's words in it were withdrawn", at_once=bool(model.authors))
         elif await self._is_old(model, notes):
             await self._renew(guild, model, "it was too old, and could not be made again")
 
@@ -127,37 +127,30 @@ class Remaking(Service, commands.Cog):
 
     # ------------------------------------------------------------------ making again
 
-    async def _renew(self, guild: discord.Guild, model: ModelRecord, why: str) -> None:
+    async def _renew(self, guild: discord.Guild, model: ModelRecord, why: str, *, at_once: bool = False) -> None:
         """Make a model again, or delete it: at once if that can't be done, or when its time is over."""
         now, within_s = time.time(), self.registry.forget_within_s
         gone_by = await self.registry.gone_by(model) or now + within_s
-        # Without its author nothing is left of a model of one member's words.
-        own = model.authors and await self.registry.is_withdrawn(model.readings)
-        if own or now >= gone_by - EVERY_S or await self._can_never(model):
+        if at_once or now >= gone_by - EVERY_S or await self._can_never(model):
             await self.delete(guild, model, why)
-            return
-        # The channels of an unavailable server are not known: a try would be wasted.
-        soon = now < self._tried.get(model.model_id, -math.inf) + within_s / _TRIES
-        if soon or guild.unavailable or await self.is_busy(guild, model):
-            return
-        self._tried[model.model_id] = now
-        try:
-            await self.make_again(guild, model)
-        except (UserError, *DISCORD_ERRORS) as error:
-            log.info("model_not_made_again", model_id=model.model_id, guild_id=guild.id, error=type(error).__name__)
+        elif now >= self._tried.get(model.model_id, -math.inf) + within_s / _TRIES:
+            try:
+                await self.make_again(guild, model)
+                self._tried[model.model_id] = now
+            except (UserError, *DISCORD_ERRORS) as error:
+                log.debug(
+                    "model_not_made_again", model_id=model.model_id, guild_id=guild.id, error=type(error).__name__
+                )
 
     async def make_again(self, guild: discord.Guild, model: ModelRecord, *, limited: bool = False) -> None:
         """Train a model again, as it was trained, on its channel as it is now. The new one takes its place at the end.
 
         `limited`: within the quotas. Raises UserError: that can't be done, or not now; DISCORD_ERRORS.
         """
-        await self.begin_again(model, await self.plan(guild, model), limited=limited)
+        if any(one.job.replaces == model.model_id for one in (await self.core.snapshots.look(now=True)).trainings):
+            raise UserError(f"`{model.name}` is being made again.", "The card of that training shows how far it is.")
+        await self.trainings.begin_again(model, await self.plan(guild, model), limited=limited)
         log.info("model_made_again", model_id=model.model_id, guild_id=guild.id)
-
-    async def is_busy(self, guild: discord.Guild, model: ModelRecord) -> bool:
-        """Return whether it is being made again, or has to wait: one channel is read at a time in a server."""
-        jobs = [training.job for training in (await self.core.snapshots.look(now=True)).trainings]
-        return any(job.replaces == model.model_id or (job.is_unread and job.place.guild_id == guild.id) for job in jobs)
 
     async def _can_never(self, model: ModelRecord) -> bool:
         """Return whether a model cannot be made again: it was imported, or learned something else than one channel."""
@@ -214,12 +207,9 @@ class Remaking(Service, commands.Cog):
         log.info("model_replaced", model_id=model.model_id, replacement=new.model_id, guild_id=guild.id)
 
     async def _inherit(self, new: ModelRecord, name: str | None) -> None:
-        """Give a model the name of the one that it was made for, which is gone."""
-        for wished in (name or new.name, new.name):
-            change = operator.methodcaller("model_copy", update={"name": wished, "replaces": None})
-            with contextlib.suppress(UserError):  # somebody took the name meanwhile
-                await self.registry.amend(new.model_id, change)
-                return
+        """Give a model the name of the one that it was made for, which is gone; with a number if it was taken since."""
+        change = operator.methodcaller("model_copy", update={"name": name or new.name, "replaces": None})
+        await self.registry.amend(new.model_id, change, numbered=True)
 
     async def delete(self, guild: discord.Guild, model: ModelRecord, why: str) -> None:
         """Delete a model, and tell its channel."""
