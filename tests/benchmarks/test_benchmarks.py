@@ -98,6 +98,8 @@ def test_a_part_that_fails_is_told_and_the_next_one_runs(
 ) -> None:
     write_book(tmp_path)
     monkeypatch.setenv("CORPORA_DIR", str(tmp_path))
+    output = report._output  # how fast the machine multiplies is measured in the GPU's benchmark, too, and takes long
+    monkeypatch.setattr(report, "_output", lambda command: "" if "benchmarks.products" in command else output(command))
     out = tmp_path / "results.json"
     # Python without pyppmd: the part cannot work.
     assert main(["--quick", "--out", str(out), "--rivals", sys.executable, "ppmd", "text"]) == 1
