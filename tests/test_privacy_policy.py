@@ -61,8 +61,8 @@ HELD_BY: dict[str, tuple[str, ...]] = {
         "bot/test_conversation.py::test_nobody_elses_talk_is_used",
         "bot/test_privacy.py::test_forget_me_asks_and_then_forgets_and_confirms",
         "bot/test_privacy.py::test_requests_are_found_without_those_of_others",
-        "bot/test_others_words.py::test_words_under_a_text_stay_those_of_whoever_typed_them",
-        "bot/test_others_words.py::test_a_surprise_takes_nobody_elses_message",
+        "bot/test_menus.py::test_words_under_a_text_stay_those_of_whoever_typed_them",
+        "bot/test_menus.py::test_a_surprise_takes_nobody_elses_message",
     ),
     "trainings that you asked for": ("bot/test_privacy.py::test_the_file_has_all_of_one_person_and_nothing_of_others",),
     "generated texts": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
+from typing import cast
 
 import discord
 import pytest
@@ -16,7 +17,9 @@ from bot.app import Galvanic
 from bot.channels import watch
 from bot.core import Core
 from bot.jobs.client import JobClient
+from bot.models.audience import Audience
 from bot.models.readings import ReadingNotes
+from bot.models.registry import Registry
 from bot.servers.settings import GuildSettingsStore
 from bot.train import card as live_card
 from bot.train.start import Trainings
@@ -72,6 +75,13 @@ def worker(live: Live) -> StandIn:
 @pytest.fixture
 def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
     return JobClient(settings, client)
+
+
+@pytest.fixture
+def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
+    """Without Discord: nobody is asked who could have read a channel."""
+    audience = Audience(cast(discord.Client, None), settings)
+    return Registry(client, settings, GuildSettingsStore(settings, client), audience)
 
 
 @pytest.fixture

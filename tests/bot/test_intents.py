@@ -136,6 +136,3 @@ async def test_refused_it_comes_back_without_what_is_missing(driver: Driver, qui
     assert [entry["intents"] for entry in warned] == [missing]
     assert "Server Members Intent" in shown
     assert (UNREAD in shown) == (granted == "none")
-
-
-# ---------------------------------------------------------------------- which are missing

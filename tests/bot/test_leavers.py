@@ -30,6 +30,7 @@ from tests.bot.channels import (
     worked_off,
 )
 from tests.bot.live import Live
+from tests.driver.faults import Fault
 from tests.readings import noted
 
 ATRIUM = CHANNEL_IDS["atrium"]
@@ -219,3 +220,45 @@ async def test_what_was_deleted_or_forbidden_meanwhile_is_found_at_a_start(live:
     await worked_off(live.channels.looks)
     await worked_off(live.core.chores)
     assert await names(live) == []
+
+
+LIBRARY = CHANNEL_IDS["library"]
+GONE = 1_297_999_999_999_999_999
+
+
+async def test_what_was_lost_while_the_bot_was_away_makes_room(live: Live) -> None:
+    for name, fields in {
+        "lost": {"channel_id": GONE},
+        "lent": {"channel_id": GONE, "shared_with": (LIBRARY,)},
+        "public": {"channel_id": GONE, "scope": "guild"},
+        "here": {"channel_id": LAB},
+    }.items():
+        model_of(live, name, **{"scope": "channel", **fields})
+    archived = live.world.create_channel(GUILD_ID, "archived").id
+    live.guild._channels.pop(archived, None)  # as an archived thread
+    model_of(live, "archived", scope="channel", channel_id=archived)
+    path = rf".*/channels/({GONE}|{archived})"
+    for status in (404, 403):  # not Discord's
+        live.faults.clear()
+        live.faults.add(Fault("GET", path, status, times=20))  # the bot may look as well, as it does after its start
+        with pytest.raises(discord.HTTPException):  # so it is asked again
+            await live.models.removal.forget_lost_channels()
+        assert "lost" in {model.name for model in await live.models.registry.all(GUILD_ID)}
+    live.faults.clear()
+    live.faults.add(Fault("GET", path, 404, 404, times=20))  # a proxy's, or of another server of the protocol
+    await live.models.removal.forget_lost_channels()
+    assert "lost" in {model.name for model in await live.models.registry.all(GUILD_ID)}
+    live.faults.clear()
+    await live.models.removal.forget_lost_channels()
+    left = {model.name for model in await live.models.registry.all(GUILD_ID)}
+    assert left == {"lent", "public", "here", "archived"}
+    assert await live.bot.redis.smembers(keys.DELETING) == {b"lost"}
+
+
+async def test_nothing_is_left_of_what_a_deleted_channel_had_chosen(live: Live) -> None:
+    redis = live.bot.redis
+    for channel in (LAB, LIBRARY):
+        await redis.hset(keys.channel(channel), mapping={"temperature": "0.5", "chat": "1"})
+    await live.models.removal.forget_channel(GUILD_ID, LIBRARY)
+    assert not await redis.exists(keys.channel(LIBRARY))
+    assert await redis.exists(keys.channel(LAB))

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import cast
 
-import discord
 import pytest
 import redis.asyncio
 
 from bot.models import embeds as model_embeds
-from bot.models.audience import Audience
 from bot.models.embeds import quality
 from bot.models.registry import Registry
 from bot.servers.access import Viewer
@@ -28,13 +25,6 @@ OTHER = CHANNEL + 1
 THREAD = CHANNEL + 7
 # As large as Discord's: Lua's numbers could not hold them.
 SNOWFLAKE = 1_297_000_000_000_000_011
-
-
-@pytest.fixture
-def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
-    return Registry(
-        client, settings, GuildSettingsStore(settings, client), Audience(cast(discord.Client, None), settings)
-    )
 
 
 async def test_a_model_and_what_its_channel_chose_come_together(

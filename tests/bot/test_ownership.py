@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from typing import cast
 
-import discord
 import pytest
 import redis.asyncio
 from redis.asyncio.client import Pipeline
 
 from bot.jobs.client import ChannelText, JobClient
 from bot.jobs.snapshot import Snapshots
-from bot.models.audience import Audience
 from bot.models.registry import Registry
 from bot.servers.access import Viewer
-from bot.servers.settings import GuildSettingsStore
 from bot.train.start import TrainRequest
 from galvanic.options import CorpusInfo, TrainOptions
 from shared import keys
@@ -30,18 +27,6 @@ from tests.registered import register, stored
 
 ELSEWHERE, THREAD = CHANNEL + 1, CHANNEL + 7
 OWN = ReadingRef(reading_id="r-own", channel_id=CHANNEL, author_id=USER)
-
-
-@pytest.fixture
-def registry(client: redis.asyncio.Redis, settings: Settings) -> Registry:
-    return Registry(
-        client, settings, GuildSettingsStore(settings, client), Audience(cast(discord.Client, None), settings)
-    )
-
-
-@pytest.fixture
-def queue(settings: Settings, client: redis.asyncio.Redis) -> JobClient:
-    return JobClient(settings, client)
 
 
 def import_job() -> ImportJob:

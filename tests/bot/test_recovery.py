@@ -1,4 +1,4 @@
-"""What waits in Celery's queue, and what is sent again, against a real Redis."""
+"""What waits in Celery's queue and when it begins, and what is sent again, against a real Redis."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from kombu.exceptions import OperationalError
 from bot.jobs import sweep
 from bot.jobs.client import JobClient
 from bot.jobs.recovery import Recovery
+from bot.jobs.snapshot import Snapshots
+from galvanic.options import TrainOptions
 from shared import keys, lifecycle
-from shared.events import Failed
+from shared.events import Failed, Started
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
 from shared.queues import ids_in_order, lists_of
+from shared.settings import Settings
 from tests import lives
-from tests.factories import GUILD, corpus, generate_job, place, train_job
-from worker.events import Superseded
+from tests.factories import CHANNEL, GUILD, corpus, generate_job, place, progress, train_job
+from worker.events import JobEvents, Superseded
 
 
 @pytest.fixture
@@ -166,3 +169,58 @@ async def test_a_training_that_has_begun_is_sent_again_with_a_text_without_the_w
     lives.end(sync, "t-1", Failed(problem="p"))
     assert await queue.replace_text(train_job(), b"newer", b"2222") == "over"
     assert not sync.exists(keys.job_text("t-1"), keys.job_authors("t-1"))
+
+
+async def enter_with_card(queue: JobClient, number: int, epochs: int | None = None, **where: int) -> None:
+    options = TrainOptions(minutes=4, epochs=epochs)
+    job = train_job(job_id=f"t-{number}", place=place(**where), options=options)
+    assert await queue.submit_train(job, "text", (100, 100)) == "entered"
+    await queue.set_card(job.job_id, (CHANNEL, number))
+
+
+def there(sync: redis.Redis, *names: str) -> None:
+    """Workers that say they are there."""
+    for name in names:
+        sync.zadd(keys.workers(TRAIN_QUEUE), {name: time.time() + 60})
+        sync.hset(keys.worker_info(TRAIN_QUEUE), name, f"the machine of {name}")
+
+
+def begun(sync: redis.Redis, job_id: str) -> JobEvents:
+    log = lives.take(sync, job_id)
+    log.publish(Started(worker="w"))
+    return log
+
+
+async def test_without_trainings_there_is_nothing(
+    client: redis.asyncio.Redis, sync: redis.Redis, settings: Settings
+) -> None:
+    there(sync, "w1")
+    snapshot = await Snapshots(client, settings).look()
+    assert snapshot.trainings == ()
+
+
+async def test_those_that_run_come_first_and_the_others_begin_after_them(
+    client: redis.asyncio.Redis, sync: redis.Redis, queue: JobClient, settings: Settings
+) -> None:
+    there(sync, "w1")
+    for number in (1, 2, 3):
+        await enter_with_card(queue, number)
+    await enter_with_card(queue, 4, guild_id=GUILD + 1)
+    begun(sync, "t-1").publish(progress(eta_s=100))
+    snapshot = await Snapshots(client, settings).look()
+    assert [one.job.job_id for one in snapshot.trainings] == ["t-1", "t-4", "t-2", "t-3"]
+    assert [one.place for one in snapshot.trainings] == [None, 0, 1, 2]
+    assert [one.card for one in snapshot.trainings] == [(CHANNEL, number) for number in (1, 4, 2, 3)]
+    begins = [one.begins.seconds if one.begins else None for one in snapshot.trainings]
+    assert begins[0] is None
+    assert begins[1:] == pytest.approx([100, 340, 580], abs=5)
+    assert [one.begins.sure for one in snapshot.trainings if one.begins] == [False, False, False]
+    assert snapshot.waiting == 3
+
+
+async def test_without_a_worker_nobody_can_say_when(
+    client: redis.asyncio.Redis, queue: JobClient, settings: Settings
+) -> None:
+    await enter_with_card(queue, 1)
+    snapshot = await Snapshots(client, settings).look()
+    assert [(one.begins, one.ends) for one in snapshot.trainings] == [(None, None)]

@@ -61,9 +61,6 @@ def test_prefixes_that_do_not(typed: str, problem: str) -> None:
     assert "such as `?`" in caught.value.remedy
 
 
-# ----------------------------------------------------------------------------- in Redis
-
-
 # ---------------------------------------------------------------------------- the panel
 
 

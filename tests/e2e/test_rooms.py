@@ -77,6 +77,3 @@ def test_a_demoted_admin_exports_nothing_more(system: System) -> None:
         system.client.set_role("ben", "Stewards", held=False)
     assert "Only members with Manage Server" in text_of(in_cellar(system, "!model export whispers"))
     press(system, card, "Export", "Only members with Manage Server", person="ben", channel="cellar")
-
-
-# ---------------------------------------------------------------------- renamed and deleted channels

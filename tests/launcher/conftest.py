@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.launcher.running import Run
-
-# Only Linux tells a process of its parent's death.
-collect_ignore = [] if sys.platform.startswith("linux") else ["test_killed_linux.py"]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,17 @@ def test_a_long_log_begins_anew(run: Run) -> None:
     wait_until(lambda: log.with_name("one.log.1").exists() and log.stat().st_size == 0)
     launcher.terminate()
     assert launcher.wait(PATIENCE_S) == 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a process of its parent's death")
+def test_the_parts_are_killed_with_the_launcher(run: Run) -> None:
+    parts = [run.part("base", stage=10), run.part("deaf", "stubborn", stop_wait_s=1)]
+    first = run.start(parts)
+    all_up(run)
+    first.kill()
+    first.wait()
+    run.wait_for_nothing_left()
+    again = run.start(parts)
+    run.wait_for("all parts are up", times=2)
+    again.terminate()
+    assert again.wait(PATIENCE_S) == 0

@@ -1,7 +1,8 @@
-"""The real parts: which there are, and a Redis that keeps what it was given."""
+"""The real parts: which there are, and a Redis of our own that keeps what it was given."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import redis
 from galvanic.errors import UserError
 from launcher.parts import Folders, Part, Plan, Stage
 from launcher.preflight import prepare_folders, sockets_folder
-from launcher.redis_server import find_redis_server, own_redis
+from launcher.redis_server import find_redis_server, own_redis, redis_command
 from launcher.system import Presences, system_plan, with_metrics_ports
 from playground.__main__ import PAGE_TOKEN
 from shared import keys
@@ -158,3 +159,24 @@ def test_each_process_has_a_port_of_its_own_for_its_metrics_and_the_person_is_to
         {"OWN": "train", "METRICS_PORT": "9466"},
     ]
     assert remarks[0].startswith("metrics: bot http://127.0.0.1:9464/metrics, generate http://127.0.0.1:9465/metrics, ")
+
+
+@pytest.mark.process
+def test_redis_understands_its_options_with_an_awkward_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "a b #c ;d %e 'f\" é"
+    folder.mkdir()
+    command = redis_command(tmp_path / "absent" / "redis.sock", folder)
+    # It reads all options, changes to the folder, and ends because the socket's folder does not exist.
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert "FATAL CONFIG" not in result.stdout + result.stderr
+    assert "nix socket" in result.stdout
+
+
+def test_a_start_deletes_what_a_backup_that_was_killed_left(tmp_path: Path) -> None:
+    folders = prepare_folders(tmp_path)
+    kept = {folders.redis / "appendonlydir" / "appendonly.aof.1.base.rdb", folders.redis / "dump.rdb"}
+    (folders.redis / "appendonlydir").mkdir()
+    for path in (*kept, folders.redis / "backup.rdb", folders.redis / "temp-4711.rdb"):
+        path.write_bytes(b"words")
+    own_redis(Settings(data_dir=tmp_path), folders, folders.run)
+    assert {path for path in folders.redis.rglob("*") if path.is_file()} == kept, "a dump.rdb is somebody's own"

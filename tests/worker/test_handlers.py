@@ -1,21 +1,24 @@
-"""Comparisons, heat maps, cards and deletions, from the message to what is told."""
+"""Texts, comparisons, heat maps, quizzes, cards and deletions, from the message to what is told."""
 
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import redis
 from PIL import Image
 
 from galvanic import model_file
+from galvanic.generate import load_model
 from galvanic.options import STARTER
 from shared import keys
-from shared.events import Compared, Failed, Generated, Pictured, Surprised
-from shared.jobs import LOSS_FILE, SURPRISE_FILE, Job, Variant, task_name
+from shared.events import Compared, Failed, Generated, Pictured, Quizzed, Surprised
+from shared.jobs import LOSS_FILE, SURPRISE_FILE, Job, MixPart, ModelRef, QuizJob, Variant, task_name
 from shared.settings import Settings
 from tests import lives
 from tests.factories import examples, record, train_job
@@ -168,3 +171,71 @@ def test_an_attempt_that_comes_too_late_says_nothing_and_breaks_nothing(client: 
     lives.enter(client, job)
     Handler(type(job), work).run(*lives.message(client, job.job_id))
     assert [event.kind for event in lives.told(client, job.job_id)] == ["queued", "interrupted", "pictured"]
+
+
+def test_many_jobs_at_once_are_all_answered(client: redis.Redis) -> None:
+    jobs = [generate_job(number, top_k=3 + number % 4) for number in range(20)]
+    jobs[3] = generate_job(3, seed="")
+    jobs[4] = generate_job(4, model_id="gone")
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(lambda job: run(client, job), jobs))
+    for job, answer in zip(jobs, answers, strict=True):
+        if job.job_id in ("g-3", "g-4"):
+            assert isinstance(answer, Failed)
+            assert answer.remedy
+        else:
+            assert isinstance(answer, Generated)
+            assert 1 <= len(answer.text) <= job.length
+            assert answer.random_seed == job.random_seed
+    assert answers[3] != answers[4]
+
+
+def test_every_wish_of_a_job_is_heeded(client: redis.Redis) -> None:
+    plain = expect(Generated, run(client, generate_job(1, length=180)))
+    all_options: list[dict[str, Any]] = [
+        {"temperature": 0.1},
+        {"top_k": 1},
+        {"top_p": 0.1},
+        {"min_p": 0.9},
+        {"temperature": 0, "guard": False},
+        {"stop": "sentence"},  # the last one ends before the last line
+        {"from_corpus": True},
+        {"random_seed": 77},
+        {"mix": tuple(MixPart(model_id=name, name=name, weight=1) for name in ("one", "two"))},
+    ]
+    for number, options in enumerate(all_options, 2):
+        answer = expect(Generated, run(client, generate_job(number, **{"length": 180, "random_seed": 1, **options})))
+        assert answer.text != plain.text, options
+
+
+def test_a_message_that_is_delivered_twice_is_answered_once(client: redis.Redis) -> None:
+    job = generate_job(1)
+    first = run(client, job)
+    HANDLERS["generate"].run(*lives.message(client, job.job_id))
+    assert run(client, job) == first
+
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "format-3" / "char.safetensors"
+
+
+def quiz(number: int, **fields: object) -> QuizJob:
+    wanted = {"model": ModelRef(model_id="tides", name="tides"), "passages": 4, "seconds": 60, **fields}
+    return QuizJob.model_validate({"job_id": f"q-{number}", "place": PLACE, **wanted})
+
+
+def test_one_passage_is_the_texts_and_it_may_stand_anywhere(client: redis.Redis, settings: Settings) -> None:
+    stored(settings, "tides").parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(FIXTURE, stored(settings, "tides"))
+    model = load_model(FIXTURE)
+    texts = [" ".join(model.vocabulary.decode(window).split()) for window in model.windows]
+    places = set()
+    for number in range(12):
+        answer = expect(Quizzed, run(client, quiz(number)))
+        assert len(answer.passages) == 4
+        assert [any(passage in text for text in texts) for passage in answer.passages].count(True) == 1
+        assert answer.passages[answer.real] in texts[answer.window]
+        places.add(answer.real)
+    assert len(places) > 1
+    answer = expect(Quizzed, run(client, quiz(20, used=[0, 1], passages=2)))
+    assert answer.window == 2
+    require_failure(run(client, quiz(21, used=[0, 1, 2])), "was shown")
