@@ -16,12 +16,9 @@ from typing import Any, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
-    PydanticBaseSettingsSource,
-    SecretsSettingsSource,
     SettingsConfigDict,
     SettingsError as SourceError,
 )
@@ -40,14 +37,6 @@ def secret_folders() -> tuple[Path, ...]:
     """SECRETS_DIR, or else Docker's; then systemd's, which takes precedence: those that this user may look into."""
     folders = (os.environ.get("SECRETS_DIR") or "/run/secrets", os.environ.get("CREDENTIALS_DIRECTORY"))
     return tuple(Path(name) for name in folders if name and Path(name).is_dir() and os.access(name, os.R_OK | os.X_OK))
-
-
-class _Secrets(SecretsSettingsSource):
-    """Secrets from files; one that is empty has yet to be filled in, as with variables."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        value, key, is_complex = super().get_field_value(field, field_name)
-        return value or None, key, is_complex
 
 
 class Settings(BaseSettings):
@@ -134,18 +123,11 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(None, ge=1, le=65535)
     metrics_host: str = Field("127.0.0.1", min_length=1)
 
+    @field_validator("discord_token", "redis_url", "redis_password", "aws_secret_access_key", mode="before")
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - replaced
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Look for secrets in the folders that are there: pydantic-settings warns of one that is not."""
-        secrets = _Secrets(settings_cls, secrets_dir=secret_folders())
-        return init_settings, env_settings, dotenv_settings, secrets
+    def _filled_in(cls, value: Any) -> Any:
+        """Return a secret; None for an empty file, which is yet to be filled in."""
+        return value or None
 
     @model_validator(mode="after")
     def _asked(self) -> Self:
@@ -285,7 +267,7 @@ def read_settings() -> Settings:
     Raises `SettingsError`, which names a setting that cannot be used, without showing its value.
     """
     try:
-        return Settings()
+        return Settings(_secrets_dir=secret_folders())
     except ValidationError as error:
         raise SettingsError(
             f"These settings cannot be used: {'; '.join(map(_in_words, error.errors()))}.",
