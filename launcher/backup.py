@@ -69,7 +69,7 @@ def restore(file: str | None) -> int:
         folders = prepare_folders(settings.data_dir)
         with Lock(folders) as lock:
             lock.tell("a backup is being restored")
-            _require_room(folders, sum(part.file_size for part in archive.infolist()))
+            _require_empty(folders)
             _unpack(archive, folders)
     print(
         f"Restored as of {moment}: {_models(archive)}.\n"
@@ -141,17 +141,12 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise UserError(problem, "Copy the file here once more, or give another one.") from error
 
 
-def _require_room(folders: Folders, needed: int) -> None:
-    """Check that a restore overwrites nothing and that the disk has room for it. Raises UserError."""
+def _require_empty(folders: Folders) -> None:
+    """Check that a restore overwrites nothing. Raises UserError."""
     if full := [str(place) for place in _places(folders) if place.is_dir() and any(place.iterdir())]:
         raise UserError(
             f"A backup can be restored into an empty DATA_DIR only, and this is not empty: {', '.join(full)}.",
             "Choose another DATA_DIR, or move this away. If an earlier restore was killed, delete what it left there.",
-        )
-    if (free := shutil.disk_usage(folders.data).free) < needed:
-        raise UserError(
-            f"{folders.data} has {free / MEGABYTE:,.0f} MB free; the backup needs {needed / MEGABYTE:,.0f} MB.",
-            "Make room, or choose a folder on another disk with DATA_DIR=/some/folder.",
         )
 
 

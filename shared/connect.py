@@ -15,6 +15,7 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
 from galvanic.errors import UserError
+from shared.redis_errors import causes_of
 from shared.settings import Settings
 
 
@@ -131,7 +132,8 @@ _ABOUT_TLS = (
 def explain(error: BaseException, settings: Settings) -> UserError:
     """Say what an error of redis-py or kombu means and what to do, without any secret."""
     why = ""
-    if (refused := _certificate_error(error)) is not None:
+    refused = next((cause for cause in causes_of(error) if isinstance(cause, ssl.SSLCertVerificationError)), None)
+    if refused is not None:
         (problem, remedy), why = _CERTIFICATE, refused.verify_message.rstrip(".")
     elif _is_about_tls(error, settings):
         problem, remedy = _ABOUT_TLS
@@ -157,14 +159,3 @@ def _is_about_tls(error: BaseException, settings: Settings) -> bool:
     message = str(error)
     hung_up = any(words in message for words in ("closed by server", "reset by peer", "Broken pipe"))
     return "SSL" in message or "EOF" in message or (settings.redis_tls is not None and hung_up)
-
-
-def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """Return the refusal of a certificate that led to an error, or None."""
-    seen = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return None

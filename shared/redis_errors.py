@@ -24,29 +24,29 @@ def code_of(error: redis.RedisError) -> str:
 
 def without_quotes(text: str, error: BaseException) -> str:
     """Return a text, such as a traceback, with the code alone of each error of Redis that led to `error`."""
-    for one in _chain(error):
-        if isinstance(one, redis.RedisError) and (message := str(one)):
+    for cause in causes_of(error):
+        if isinstance(cause, redis.RedisError) and (message := str(cause)):
             for form in (message, repr(message)[1:-1]):
-                text = text.replace(form, code_of(one))
+                text = text.replace(form, code_of(cause))
     return text
 
 
 def shown(value: object) -> object:
     """Return what may be logged of a value: an error of Redis, or one that it led to, as its class and code."""
-    if isinstance(value, BaseException) and any(isinstance(one, redis.RedisError) for one in _chain(value)):
+    if isinstance(value, BaseException) and any(isinstance(cause, redis.RedisError) for cause in causes_of(value)):
         return f"{type(value).__name__} {without_quotes(str(value), value)}".strip()
     return value
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, and all that it was raised from, is a group of or carries."""
-    left, seen = [error], set[int]()
-    while left:
-        one = left.pop()
-        if id(one) in seen:
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and the errors that it was raised from, groups or carries."""
+    pending, seen = [error], set[int]()
+    while pending:
+        cause = pending.pop()
+        if id(cause) in seen:
             continue
-        seen.add(id(one))
-        yield one
-        group = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
-        related = (one.__cause__, one.__context__, *group, *one.args)
-        left += [other for other in related if isinstance(other, BaseException)]
+        seen.add(id(cause))
+        yield cause
+        group = cause.exceptions if isinstance(cause, BaseExceptionGroup) else ()
+        related = (cause.__cause__, cause.__context__, *group, *cause.args)
+        pending += [other for other in related if isinstance(other, BaseException)]
