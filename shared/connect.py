@@ -103,13 +103,6 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], 
         "The user `bot` is for the bot, `worker` for the workers, and `admin` for you (docs/security.md).",
     ),
     (TakesNothing, "Redis at {at} takes nothing now: its disk or its memory is full.", "Make room there."),
-    (redis.BusyLoadingError, "Redis at {at} is still reading its data.", "Wait a little."),
-    (
-        redis.TimeoutError,
-        "Redis at {at} does not answer in time.",
-        "Is it there, and does the firewall let this machine in?",
-    ),
-    (ValueError, "REDIS_URL is not an address of Redis.", "Write it as redis://HOST:6379/0 (.env.example)."),
     (
         Exception,
         "Redis at {at} cannot be reached ({name}).",

@@ -36,10 +36,8 @@ _DISCORD_PATH = re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w-]{20,}")
 _URL_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*):[^\s/@]+@", re.IGNORECASE)
 _SECRET_FIELD = re.compile(r"token|password|secret|authorization", re.IGNORECASE)
 
+_OWN_LOGGERS = ("bot", "worker", "galvanic", "shared", "playground")
 _LEAST_LEVELS = {
-    # At DEBUG these write whole payloads - messages of people, task arguments - into the log.
-    **dict.fromkeys(("discord", "aiohttp", "asyncio", "celery", "kombu", "amqp", "redis"), logging.INFO),
-    **dict.fromkeys(("matplotlib", "fsspec", "PIL", "h5py", "numba", "tensorflow", "absl"), logging.INFO),
     # A line per request says nothing that a failed one does not say better.
     "aiohttp.access": logging.WARNING,
     # Its line of each task names no server.
@@ -144,7 +142,10 @@ def configure_logging(service: str, settings: Settings, *, stream: IO[str] | Non
     root = logging.getLogger()
     root.handlers[:] = [handler]
     level = logging.getLevelNamesMapping()[settings.log_level]
-    root.setLevel(level)
+    # At DEBUG libraries write whole payloads - messages of people, task arguments - into the log.
+    root.setLevel(max(level, logging.INFO))
+    for name in _OWN_LOGGERS:
+        logging.getLogger(name).setLevel(level)
     for name, least in _LEAST_LEVELS.items():
         logging.getLogger(name).setLevel(max(level, least))
     logging.getLogger(_TELLS_BODIES).addFilter(_first_line)
