@@ -43,10 +43,6 @@ class AlreadyReported(UserError):
     """The person has been told, or will be: it undoes what errors undo, but is not posted again."""
 
 
-class Private(UserError):
-    """An error for the person alone. It is not shown if Discord takes no private answer any more."""
-
-
 class WrongPlace(UserError):
     """The server's admins do not want the bot in this channel."""
 

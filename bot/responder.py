@@ -22,7 +22,6 @@ from bot.errors import (
     TAKES_NO_MESSAGES,
     TOO_LATE,
     AlreadyReported,
-    Private,
     WrongPlace,
     cause_of,
     code_of,
@@ -231,16 +230,13 @@ class Responder(commands.Cog):
                 if late.code not in TOO_LATE:
                     raise
                 log.info("interaction_too_late", interaction_id=interaction.id, code=late.code)
-                shown = too_late() if isinstance(problem, Private) else problem
-                await post_error(_by_name(interaction), shown, delete_after=_SAID_FOR_S)
+                await post_error(_by_name(interaction), problem, delete_after=_SAID_FOR_S)
 
     async def _respond(self, ctx: Context, error: Exception) -> None:
         """Tell whoever gave a command: in the channel, only to them where Discord allows, or directly."""
         if self.bot.is_closed():
             return
         problem = await self._explain(ctx, error)
-        if isinstance(problem, Private) and ctx.interaction is not None and ctx.interaction.is_expired():
-            problem = too_late()
         if ctx.interaction is not None and not ctx.interaction.is_expired():
             await self.tell(ctx.interaction, problem)
         elif not isinstance(problem, AlreadyReported):

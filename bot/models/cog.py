@@ -70,7 +70,7 @@ class ModelCommands(commands.Cog):
         await ctx.send(**page)
         if private:
             prefix = await self.core.servers.prefix(actor.guild_id)
-            await answer_privately(ctx, embed=embeds.private_list(private, actor.here, prefix))
+            await answer_privately(ctx, embed=embeds.private_list(private, prefix))
 
     async def _pressed_page(self, press: Press) -> None:
         if press.actor.here[0] != int(press["channel"]):
@@ -93,7 +93,7 @@ class ModelCommands(commands.Cog):
         last = embeds.pages(models) - 1
         page = min(page, last)
         return {
-            "embed": embeds.model_list(models, current, actor.here, page, prefix, kept=kept),
+            "embed": embeds.model_list(models, current, page, prefix, kept=kept),
             "view": embeds.page_buttons(actor.here[0], page, last),
         }
 
@@ -302,18 +302,16 @@ class ModelCommands(commands.Cog):
         shared, to = await sharing.share(self.registry, guild_of(self.core.bot, actor), actor, model, where)
         prefix = await self.core.servers.prefix(actor.guild_id)
         place = "in the whole server" if to is None else f"in <#{to.id}> and its threads"
-        where = sharing.SERVER if to is None else f"#{to.name}"
-        back = as_typed(prefix, "model unshare", "name", shared.name, "where", where)
+        back = as_typed(prefix, "model unshare", "name", shared.name)
         await ctx.send(embed=embeds.shared(shared, place, back))
 
-    @_part("unshare NAME [#CHANNEL|server]", "unshare diary #library", "unshare diary", about="Stop sharing a model")
-    @app_commands.describe(name=_NAME, where="A channel, or `server`; without one, it is no longer shared at all")
-    async def model_unshare(self, ctx: Context, name: str, *, where: str | None = None) -> None:
-        """Stop sharing a model with a channel, with the whole `server`, or with everyone."""
+    @_part("unshare NAME", "unshare diary", about="Stop sharing a model")
+    @app_commands.describe(name=_NAME)
+    async def model_unshare(self, ctx: Context, name: str) -> None:
+        """Stop sharing a model: it can be used only where it was trained."""
         require_permissions(ctx)
         actor, model = await self._named(ctx, name)
-        shared = await sharing.unshare(self.registry, guild_of(self.core.bot, actor), actor, model, where)
-        await ctx.send(embed=embeds.unshared(*shared))
+        await ctx.send(embed=embeds.unshared(await sharing.unshare(self.registry, actor, model)))
 
     # ------------------------------------------------------------------ files
 
@@ -323,7 +321,7 @@ class ModelCommands(commands.Cog):
         "export",
         about="Post a model of yours as a file, to keep or to import elsewhere",
     )
-    @app_commands.describe(name=f"{_NAME}; without one, the only one that you may export here")
+    @app_commands.describe(name=f"{_NAME}; without one, this channel's model")
     async def model_export(self, ctx: Context, name: str | None = None) -> None:
         """Post a model as a file. For its owner and members with Manage Server.
 
@@ -381,7 +379,6 @@ class ModelCommands(commands.Cog):
         return await self.registry.offered(interaction, typed)
 
     @model_share.autocomplete("where")
-    @model_unshare.autocomplete("where")
     async def _places(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         seen = visible_channels(interaction.guild, interaction.user)
         named = ((f"#{channel.name}", str(channel.id)) for channel in seen)

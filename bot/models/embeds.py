@@ -27,9 +27,9 @@ _SENTENCES = ("Verdict", "Unseen text", "Its own text", "Losses")
 """Fields that take a line of their own."""
 
 
-def private_list(models: list[ModelRecord], channel_ids: list[int], prefix: str) -> discord.Embed:
+def private_list(models: list[ModelRecord], prefix: str) -> discord.Embed:
     """List the private models of one member, to be shown to them alone."""
-    lines = [_line(model, channel_ids, current=False) for model in models]
+    lines = [_line(model, current=False) for model in models]
     embed = discord.Embed(title="Models of your own words", description="\n".join(lines), colour=BLURPLE)
     info = as_typed(prefix, "model info", "name", "NAME")
     return embed.set_footer(text=f"{count(len(models), 'model')} · {info} shows one")
@@ -38,7 +38,6 @@ def private_list(models: list[ModelRecord], channel_ids: list[int], prefix: str)
 def model_list(
     models: list[ModelRecord],
     current: ModelRecord | None,
-    channel_ids: list[int],
     page: int,
     prefix: str,
     *,
@@ -46,9 +45,9 @@ def model_list(
 ) -> discord.Embed:
     """List a page of the models of a channel.
 
-    `page`: from 0. `channel_ids`: the channel and, of a thread, its parent. `kept`: trainings don't replace its model.
+    `page`: from 0. `kept`: trainings don't replace its model.
     """
-    lines = [_line(model, channel_ids, current=model == current) for model in models[page * PAGE : (page + 1) * PAGE]]
+    lines = [_line(model, current=model == current) for model in models[page * PAGE : (page + 1) * PAGE]]
     embed = discord.Embed(title="Models", description="\n".join(lines), colour=BLURPLE)
     use, info = (as_typed(prefix, command, "name", "NAME") for command in ("model use", "model info"))
     current_model = f"▶️ this channel's model{', kept' if kept else ''}"
@@ -166,9 +165,9 @@ def shared(model: ModelRecord, where: str, undo: str) -> discord.Embed:
     )
 
 
-def unshared(model: ModelRecord, whom: str) -> discord.Embed:
+def unshared(model: ModelRecord) -> discord.Embed:
     return discord.Embed(
-        description=f"🔒 `{model.name}` is no longer shared with {whom}. It can be used {scope_in_full(model)}.\n"
+        description=f"🔒 `{model.name}` is no longer shared. It can be used {scope_in_full(model)}.\n"
         "Texts it wrote elsewhere stay there until somebody deletes them.",
         colour=GREEN,
     )
@@ -245,22 +244,9 @@ def _where(model: ModelRecord) -> str:
     return f"{own}, and shared with {mentions(model.shared_with)}"
 
 
-def _scope(model: ModelRecord, channel_ids: list[int]) -> str:
-    if model.source_channels:
-        of = "of one member's messages" if model.authors else "of messages"
-        return f"{of} in <#{model.source_channels[0]}>" if len(model.source_channels) == 1 else of
-    if model.scope == "guild":
-        return "whole server"
-    if model.for_server:
-        return "shared with the server"
-    if model.channel_id not in channel_ids:
-        return "shared here"
-    return "this channel, shared" if model.shared_with else "this channel"
-
-
-def _line(model: ModelRecord, channel_ids: list[int], *, current: bool) -> str:
+def _line(model: ModelRecord, *, current: bool) -> str:
     mark, size = "▶️" if current else "▫️", megabytes(model.file_bytes)
     return (
         f"{mark} **`{model.name}`** {plain(model.corpus_title[:60])}\n"
-        f"-# {model.recipe} · {quality(model)} · {size} · <t:{int(model.created_at)}:R> · {_scope(model, channel_ids)}"
+        f"-# {model.recipe} · {quality(model)} · {size} · <t:{int(model.created_at)}:R>"
     )

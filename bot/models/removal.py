@@ -31,8 +31,10 @@ class Removal:
         await self.registry.forget_channel(channel_id)
         read = {note.reading_id for note in await self.registry.notes.all(guild_id) if note.source_id == channel_id}
         await self.forget_words(guild_id, lambda ref: ref.channel_id == channel_id or ref.reading_id in read)
-        if (guild := self.core.bot.get_guild(guild_id)) is not None:
-            await self._forget_lost(guild, channel_id)
+        existing = _existing(self.core.bot.get_guild(guild_id)) - {channel_id}
+        for model in await self.registry.all(guild_id):
+            if model.channel_id == channel_id and existing and not model.usable_in(existing, model.owner_id):
+                await self.registry.remove(model)
 
     async def delete(self, model: ModelRecord) -> bool:
         """Delete a model for good, with what is being made, or waits, to take its place. False: it was gone already."""
@@ -54,26 +56,22 @@ class Removal:
         return len(models)
 
     async def forget_lost_channels(self) -> None:
-        """Do as `forget_channel` for what was deleted while the bot was away."""
+        """Do as `forget_channel` for what was deleted while the bot was away.
+
+        Only what Discord says is gone counts as gone: a thread that is archived is unknown as well.
+        """
         for guild in self.core.bot.guilds:
-            await self._forget_lost(guild)
+            if existing := _existing(guild):
+                models = await self.registry.all(guild.id)
+                needed = {model.channel_id for model in models if not model.usable_in(existing, model.owner_id)}
+                needed.update(*(model.source_channels for model in models))
+                for channel_id in needed - existing:
+                    if await was_deleted(self.core.bot, channel_id):
+                        await self.forget_channel(guild.id, channel_id)
 
-    async def _forget_lost(self, guild: discord.Guild, deleted: int | None = None) -> None:
-        """Only what Discord says is gone counts as gone: a thread that is archived is unknown as well."""
-        existing = {channel.id for channel in (*guild.channels, *guild.threads)} - {deleted}
 
-        async def is_lost(channel_id: int) -> bool:
-            return channel_id not in existing and (
-                channel_id == deleted or await was_deleted(self.core.bot, channel_id)
-            )
-
-        # In an outage of Discord's nothing is known.
-        models = await self.registry.all(guild.id) if existing and not guild.unavailable else []
-        if deleted is not None:  # no other channel is asked about, which might hold this up
-            models = [model for model in models if deleted in (model.channel_id, *model.source_channels)]
-        for model in models:
-            if not model.usable_in(existing, model.owner_id) and await is_lost(model.channel_id):
-                await self.registry.remove(model)
-                await self.registry.forget_channel(model.channel_id)
-            elif any([await is_lost(channel_id) for channel_id in model.source_channels]):
-                await self.registry.remove(model)
+def _existing(guild: discord.Guild | None) -> set[int]:
+    """Return the ids of a server's channels and threads; none in an outage of Discord, when nothing is known."""
+    if guild is None or guild.unavailable:
+        return set()
+    return {channel.id for channel in (*guild.channels, *guild.threads)}

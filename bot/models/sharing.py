@@ -67,13 +67,10 @@ async def share(
     return await registry.amend(model.model_id, shared), to
 
 
-async def unshare(
-    registry: Registry, guild: discord.Guild, actor: Actor, model: ModelRecord, typed: str | None
-) -> tuple[ModelRecord, str]:
-    """Stop sharing a model. A channel that has chosen it and can no longer use it has no model then.
+async def unshare(registry: Registry, actor: Actor, model: ModelRecord) -> ModelRecord:
+    """Stop sharing a model, and return it. A channel that has chosen it and can no longer use it has no model then.
 
-    `typed`: a channel, or `server`; None: everything. The record now, and with whom it is no longer shared. Raises
-    UserError: this person may not, or it was not shared there.
+    Raises UserError: this person may not, or it was not shared.
     """
     require_owner(model, actor, "do that")
     if model.scope == "guild" and model.readings and not model.authors:
@@ -83,29 +80,13 @@ async def unshare(
             f"`{model.name}` learned from a public text, so it belongs to the whole server.",
             "Only models of uploaded texts can be kept to channels.",
         )
-    to, whom = None, "anyone else"
-    if typed is not None:
-        if (number := channel_number(typed)) in model.shared_with:
-            to = number  # works even if the owner no longer sees the channel, or it is gone
-        elif (channel := _target(guild, actor, typed)) is not None:
-            to = channel.id
-        whom = f"<#{to}>" if to is not None else "the rest of the server"
 
     def unshared(record: ModelRecord) -> ModelRecord:
-        # Works on the newest record, because somebody else may be changing it at the same time.
         if not record.shared_with and not record.for_server:
             raise UserError(f"`{record.name}` is not shared.", "It can be used only where it was trained.")
-        if to not in record.shared_with and typed is not None and not (to is None and record.for_server):
-            where = "the whole server" if to is None else whom
-            others = ", ".join(f"<#{channel_id}>" for channel_id in record.shared_with[:10])
-            raise UserError(
-                f"`{record.name}` is not shared with {where}.",
-                f"It is shared with {'the whole server' if record.for_server else others}.",
-            )
-        remaining = tuple(other for other in record.shared_with if other != to) if typed is not None else ()
-        return record.model_copy(update={"shared_with": remaining, "for_server": record.for_server and to is not None})
+        return record.model_copy(update={"shared_with": (), "for_server": False})
 
-    return await registry.amend(model.model_id, unshared, numbered=True), whom
+    return await registry.amend(model.model_id, unshared, numbered=True)
 
 
 def _target(guild: discord.Guild, actor: Actor, typed: str) -> Target | None:

@@ -19,14 +19,13 @@ from bot.options import decoding
 from bot.responder import write_to
 from bot.servers.access import Actor, Viewer, guild_of, is_admin
 from bot.types import Context, Send
-from bot.words import as_typed, code
+from bot.words import code
 from galvanic.errors import UserError
 from galvanic.units import MEGABYTE
 from shared.events import Exported, Failed, Imported
 from shared.jobs import MODEL_FILE, ExportJob, ImportJob, Place
 from shared.models import ModelRecord, Ownership
 
-_LISTED = 10
 _SWITCHED_OFF = (
     "This model learned from channels' messages, and I'm not to use those, so I didn't keep it.",
     "The bot's operator decides that, with `CHANNEL_TRAINING`.",
@@ -79,12 +78,10 @@ class Transfer:
     registry: Registry
 
     async def export(self, ctx: Context, name: str | None) -> None:
-        """Post a model as a file: the one of this name, or the only one that they may export."""
+        """Post a model as a file: the one of this name, or (None) the channel's."""
 
         async def build(actor: Actor) -> ExportJob:
-            return self._export_job(
-                actor, await (self.registry.choose(actor.viewer, name) if name else self._only(actor))
-            )
+            return self._export_job(actor, await self.registry.choose(actor.viewer, name))
 
         await self.core.requests.command(ctx, build, may=None, cooldown="model")
 
@@ -99,31 +96,6 @@ class Transfer:
         require_export(model, actor)
         most = guild_of(self.core.bot, actor).filesize_limit
         return ExportJob(**actor.asks(ExportJob), model=model.ref, most_bytes=most)
-
-    async def _only(self, actor: Actor) -> ModelRecord:
-        """Return the only model that they may export and everybody here may use.
-
-        Raises UserError: there is none, or several, which it lists.
-        """
-        models = list[ModelRecord]()
-        for model in await self.registry.usable(Viewer(actor.guild_id, actor.here)):
-            with contextlib.suppress(UserError):
-                require_export(model, actor)
-                models.append(model)
-        if len(models) == 1:
-            return models[0]
-        prefix = await self.core.servers.prefix(actor.guild_id)
-        if not models:
-            raise UserError(
-                "There is no model here that you may export.",
-                "A model's owner and members with Manage Server can; "
-                f"`{as_typed(prefix, 'model info', 'name', 'NAME')}` names the owner.",
-            )
-        names = [model.name for model in models][:_LISTED]
-        lines = [f"`{as_typed(prefix, 'model export', 'name', name)}`" for name in names]
-        more = [f"`{prefix}models` lists all."] if len(models) > len(lines) else []
-        remedy = "\n".join(["Type which one you mean:", *lines, *more])
-        raise UserError(f"You may export {len(models)} models here.", remedy)
 
     async def post_export(self, send: Send, job: ExportJob, event: Exported, **options: Any) -> None:
         """Post the file. Raises UserError if it can't be used there by now, or learned words that were withdrawn."""

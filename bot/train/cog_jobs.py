@@ -15,7 +15,6 @@ from discord.ext import commands
 
 from bot.components import JOB, Components, Press
 from bot.core import Core
-from bot.errors import Private
 from bot.jobs.client import TRAINING
 from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.options.autocomplete import choices, in_time
@@ -32,7 +31,6 @@ from shared.jobs import TRAIN_QUEUE, TrainJob
 
 _JOB = "The training's id, at the bottom of its card; without one, your only training"
 _EXAMPLE = "t-1297000000000000021"
-_LISTED = 10
 _TRAINING_ID = re.compile(rf"{TRAINING}\d{{1,20}}")
 
 Ending = Literal["cancel", "finish"]
@@ -83,7 +81,7 @@ class Jobs(commands.Cog):
     async def _command(self, ctx: Context, job: str | None, ending: Ending) -> None:
         await ctx.defer(ephemeral=True)
         who = Actor.of(ctx)
-        job_id = job.strip("` ") if job is not None else await self._meant(who, ending, ctx.interaction is not None)
+        job_id = job.strip("` ") if job is not None else await self._meant(who, ending)
         await ctx.send(await self._end(ending, job_id, who), ephemeral=True)
 
     async def _pressed(self, ending: Ending, press: Press) -> None:
@@ -133,29 +131,21 @@ class Jobs(commands.Cog):
             return "It is paused: it will be finished as soon as it resumes, and the best so far is kept."
         return "Finishing: the best so far is kept."
 
-    async def _meant(self, who: Actor, ending: Ending, private: bool) -> str:
-        """The id of the training meant by somebody who names none: their only one in this server.
+    async def _meant(self, who: Actor, ending: Ending) -> str:
+        """Return the id of the only training of somebody who names none; to finish, the only one that has begun.
 
-        To finish, only what has begun counts. `private`: the answer is for this person alone. Raises `UserError` for
-        none, or for several, which it lists; a moderator who has none is shown those that they may end.
+        Raises `UserError`: they have none in this server, or several.
         """
-        own, others = _of(who.user, who.guild_id, await self.core.snapshots.look(now=True))
+        own, _ = _of(who.user, who.guild_id, await self.core.snapshots.look(now=True))
         if ending == "finish":
             own = [one for one in own if one.runs] or own
         if len(own) == 1:
             return own[0].job.job_id
         prefix = await self.core.servers.prefix(who.guild_id)
-        problem = (
-            f"You have {len(own)} trainings here." if own else "You have no training here, but you may end others'."
+        raise UserError(
+            f"You have {count(len(own), 'training') if own else 'no training'} waiting or running here.",
+            f"`{prefix}jobs` lists this server's. Name one: `{as_typed(prefix, ending, 'job', 'JOB')}`.",
         )
-        if not own and not others:
-            raise UserError("You have no training waiting or running here.", f"`{prefix}jobs` lists this server's.")
-        lines = ["Type which one you mean:"]
-        for job in [one.job for one in own or others][:_LISTED]:
-            may_show = self._may_show(who, job, private)
-            named = plain(job.corpus.title[:80]) if may_show else "a training that I don't name here"
-            lines.append(f"`{as_typed(prefix, ending, 'job', job.job_id)}` {named}")
-        raise (Private if private else UserError)(problem, "\n".join(lines))
 
     @cancel.autocomplete("job")
     @finish.autocomplete("job")

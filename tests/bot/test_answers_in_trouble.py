@@ -21,7 +21,7 @@ from shared.events import Failed
 from tests.bot.live import Live
 from tests.bot.stand_in import TEXT, StandIn, lab
 from tests.driver.faults import Fault
-from tests.factories import generate_job, train_job
+from tests.factories import generate_job
 
 POST = r"/channels/\d+/messages"
 CALLBACK = r"/interactions/\d+/[^/]+/callback"
@@ -220,15 +220,6 @@ async def test_what_discord_refuses_is_not_tried_again(live: Live, worker: Stand
     await live.until(lambda: live.showing("Discord doesn't let me do that here"), "the reason")
     assert fault.times == 0
     assert not live.shown(TEXT)
-
-
-async def test_nor_does_a_list_of_ones_own_trainings(live: Live) -> None:
-    for number in range(2):
-        await live.follow(train_job(job_id=f"t-{number}", place=lab()), card=True)
-    live.faults.add(Fault("POST", CALLBACK, 404, 10_062, times=3))
-    live.slash("ada", "cancel")
-    await live.until(lambda: live.showing("Discord didn't let me answer this in time"), "a word in the channel")
-    assert not live.shown("Type which one you mean")
 
 
 @pytest.mark.parametrize(("restarted", "why"), [(False, "took too long"), (True, "was restarted")])

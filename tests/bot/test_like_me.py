@@ -210,7 +210,7 @@ async def test_its_end_is_told_to_its_author_alone(live: Live) -> None:
 
 async def test_no_file_of_it_is_posted_unless_it_is_named(live: Live) -> None:
     await bens(live)
-    assert "no model here that you may export" in await live.ask("!model export", person="ben")
+    assert "There is no model here yet" in await live.ask("!model export", person="ben")
 
 
 async def test_a_channel_does_not_keep_it_once_it_is_private_again(live: Live) -> None:

@@ -147,7 +147,7 @@ def test_a_long_list_is_paged_and_fits_a_message() -> None:
     ]
     assert model_embeds.pages(models) == 3
     for page in range(3):
-        embed = model_embeds.model_list(models, models[0], [CHANNEL], page, "!")
+        embed = model_embeds.model_list(models, models[0], page, "!")
         assert embed.description is not None
         assert embed.description.count("`n") == (4 if page == 2 else 8)
         assert len(embed.description) <= DESCRIPTION_LIMIT

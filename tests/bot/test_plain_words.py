@@ -99,7 +99,7 @@ def test_what_others_call_things_or_write_breaks_out_of_no_card(evil: str) -> No
     embeds = [
         *(train_embeds.training(job, at, train_embeds.CardContext()) for at in (running, done)),
         train_embeds.samples(job, running, Blocklist(())),
-        model_embeds.model_list([model], None, [1], 0, "!"),
+        model_embeds.model_list([model], None, 0, "!"),
         model_embeds.model_info(model, current=False, prefix="!", facts=(("Rights", evil),), no_picture=evil),
         model_embeds.delete_question(model, 1, "!"),
         model_embeds.imported(model, (evil,), "!", current=False),

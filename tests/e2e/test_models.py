@@ -134,16 +134,15 @@ def test_sharing_with_a_channel_and_taking_it_back(system: System) -> None:
     system.add_model("diary", scope="channel", owner_id=user(system, "ben"), current=False)
     said = ask(system, "!model share diary #library", person="ben")
     assert "its texts may quote the uploaded text" in said
-    assert "!model unshare diary #library" in said
+    assert "!model unshare diary" in said
     assert "diary" in ask(system, "!model use diary", channel="library")
-    assert "shared here" in ask(system, "!models", channel="library")
     assert ask(system, "!generate the tide --length 10", channel="library").startswith("**the tide**")
     card = system.ask("!model info diary", channel="library")
 
     assert "can be exported only there" in ask(system, "!model export diary", channel="library", person="ben")
     press(system, card, "Export", "❌", "can be exported only there", person="ben", channel="library")
 
-    assert "no longer shared with" in ask(system, "!model unshare diary library")
+    assert "no longer shared" in ask(system, "!model unshare diary")
     assert "I have not learned a text here yet" in ask(system, "!generate the tide", channel="library")
     press(system, card, "Use here", "can no longer be used in this channel", channel="library")
     press(system, card, "Export", "can no longer be used in this channel", channel="library")
@@ -172,10 +171,9 @@ def test_going_on_from_a_shared_model_unlocks_neither_its_file_nor_its_sharing(s
 def test_sharing_with_the_whole_server(system: System) -> None:
     system.add_model("novel", scope="channel", current=False)
     assert "in the whole server" in ask(system, "!model share novel server")
-    assert "shared with the server" in ask(system, "!models", channel="library")
+    assert "novel" in ask(system, "!models", channel="library")
     assert "already" in ask(system, "!model share novel #library")
-    assert "not shared with" in ask(system, "!model unshare novel #library")
-    assert "no longer shared with anyone else" in ask(system, "!model unshare novel")
+    assert "no longer shared" in ask(system, "!model unshare novel")
     assert "novel" not in ask(system, "!models", channel="library")
     assert "is not shared" in ask(system, "!model unshare novel")
 
