@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from collections.abc import Iterable
+from typing import Any, Literal, get_args, get_origin
 
 from discord.ext import commands
 from discord.utils import MISSING
 
-from bot.components import Action, Field, Form, Press
 from bot.errors import nearest, shown
 from bot.options.checks import as_limit, in_range
-from bot.types import Context
-from bot.words import code, label
+from bot.words import code
 from galvanic.errors import UserError
 from galvanic.options import GenerateOptions, TrainOptions, options_of
 
@@ -24,9 +22,6 @@ _VALUE = re.compile(r"[^\s,]+(?:\s*,\s*[^\s,]+)*")
 _SWITCH_VALUES = frozenset(
     {"yes", "no", "y", "n", "true", "false", "t", "f", "1", "0", "on", "off", "enable", "disable"}
 )
-_FORM_FIELDS = 5
-"""Most fields of a form, by Discord's limit. The last takes all further options, as typed after a prefix."""
-O = TypeVar("O", bound="type[Options]")  # noqa: E741
 
 
 class _Limits(commands.Range):  # type: ignore[valid-type,misc]  # for type checkers it is no class
@@ -57,7 +52,7 @@ def number(what: str, low: float, high: float | None = None, name: str = MISSING
 
 
 class Options(commands.FlagConverter, prefix="--", delimiter=" "):
-    r"""A `FlagConverter` with dashes in names, unique beginnings of names, and switches without a value.
+    r"""A `FlagConverter` with dashes in names, and switches without a value.
 
     discord.py allows no `-` in a flag's name when the prefix has one, and takes a mistyped option for a part of the
     text before it. Here it is refused; `\--word` is text.
@@ -68,10 +63,6 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
     """The positional part is prose, which a `--word` may be meant for."""
     groups = {}  # type: ignore[var-annotated]  # noqa: RUF012
     """Headings of the help page with their attributes; the rest go under "Options"."""
-    in_form = tuple[commands.Flag, ...]()
-    """Options that slash commands leave to a form (`with_form`)."""
-    advanced = False
-    """The person wants that form."""
 
     @classmethod
     def parse_flags(cls, argument: str, *, ignore_extra: bool = True) -> dict[str, list[str]]:  # noqa: ARG003
@@ -107,30 +98,23 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
 
     @classmethod
     def _named(cls, typed: str) -> tuple[commands.Flag, str]:
-        """The option meant by a name or its beginning, and the value that it has as a bare switch; empty: it is none.
+        """Return the option of a name, and the value that it has as a bare switch; empty: it is none.
 
-        Raises UserError: no option is meant, or several may be.
+        Raises UserError: there is no such option.
         """
         flags = {shown(flag): flag for flag in cls.get_flags().values() if not flag.positional}
         named = {name: (flag, "yes" if flag.annotation is bool else "") for name, flag in flags.items()}
         no = {f"no-{name}": (flag, "no") for name, flag in flags.items() if flag.annotation is bool}
         name = typed.lower().replace("_", "-")
-        candidates = named | no if name.startswith("no-") else named
-        longer = [option_name for option_name in candidates if option_name.startswith(name)]
-        begun = [name] if name in candidates else longer
-        if len(begun) == 1:
-            return candidates[begun[0]]
-        if begun:
-            problem = f"{code(f'--{typed}')} is not clear: {_either(f'--{option_name}' for option_name in begun)}."
-            remedy = "Write more of it."
-        else:
-            problem = f"This command has no option {code(f'--{typed}')}."
-            near = nearest(name, named, "--", 0.7)
-            listed = f"It has {', '.join(f'`--{option_name}`' for option_name in named)}." if named else "It has none."
-            remedy = f"Did you mean {near}?" if near else listed
+        if (option := (named | no).get(name)) is not None:
+            return option
+        begun = ", ".join(f"`--{option_name}`" for option_name in named if option_name.startswith(name))
+        near = begun or nearest(name, named, "--", 0.7)
+        listed = f"It has {', '.join(f'`--{option_name}`' for option_name in named)}." if named else "It has none."
+        remedy = f"Did you mean {near}?" if near else listed
         if cls.free_text:
             remedy += f" If it is one of your words, write {code(f'{chr(92)}--{typed}')}."
-        raise UserError(problem, remedy)
+        raise UserError(f"This command has no option {code(f'--{typed}')}.", remedy)
 
     @classmethod
     def described(cls) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -164,71 +148,3 @@ def _either(names: Iterable[str]) -> str:
     """Join two or more names: `a`, `b` or `c`."""
     *others, last = (f"`{name}`" for name in names)
     return f"{', '.join(others)} or {last}"
-
-
-# ---------------------------------------------------------------------- the form of a slash command
-
-
-def with_form(*attributes: str) -> Callable[[O], O]:
-    """A slash command leaves these options to a form, which its switch `advanced` opens; a message has all."""
-
-    def split(kind: O) -> O:
-        flags = kind.get_flags()
-        by_attribute = {flag.attribute: flag for flag in flags.values()}
-        kind.in_form = tuple(by_attribute[attribute] for attribute in attributes)
-        names = ", ".join(shown(flag) for flag in flags.values() if flag in kind.in_form)
-        advanced = commands.flag(default=False, description=label(f"Open a form with {names}"))
-        advanced.name, advanced.attribute, advanced.annotation = "advanced", "advanced", bool
-        # discord.py makes the fields of a slash command, and no others, of `__commands_flags__`.
-        usual = {name: flag for name, flag in flags.items() if flag not in kind.in_form}
-        defaults = {flag.attribute: flag.default for flag in kind.in_form}
-        fields: Any = type(kind)
-        split_kind: O = fields(
-            kind.__name__, (kind,), {"convert": kind.convert, "get_flags": kind.get_flags, **defaults}
-        )
-        split_kind.__commands_flags__ = {**usual, "advanced": advanced}
-        return split_kind
-
-    return split
-
-
-def options_form(ctx: Context, flags: Options, work: Callable[[Press], Awaitable[None]]) -> Form:
-    """Ask for the options that a slash command's fields leave out, then carry the command out.
-
-    What is typed is added to `flags`.
-    """
-    asked = [(shown(flag), label(str(flag.description))) for flag in flags.in_form]
-    more = asked[_FORM_FIELDS - 1 :] if len(asked) > _FORM_FIELDS else []
-    fields = [Field(name, name, described, most=40) for name, described in asked[: len(asked) - len(more)]]
-    if more:
-        names = label("Each with its value: " + " ".join(f"--{name}" for name, _ in more))
-        fields.append(Field("rest", "Others", names, long=True))
-
-    async def submit(press: Press) -> None:
-        values = {name: value.strip() for name, value in press.typed.items() if value.strip()}
-        rest = values.pop("rest", "")
-        for flag in flags.in_form:
-            # Left-over words are no value of the field: `perhaps` for a switch, `5 6` for a number.
-            value = values.get(shown(flag))
-            if value and _has_words(flags, flags.parse_flags(f"--{shown(flag)} {value}")):
-                raise UserError(f"`--{shown(flag)}` can't be {code(value)}.", f"{flag.description}.")
-        await _add(ctx, flags, " ".join([*(f"--{name} {value}" for name, value in values.items()), rest]))
-        await work(press)
-
-    return Form(label(f"Options of {ctx.command}"), fields, Action(submit))
-
-
-def _has_words(flags: Options, parsed: Mapping[str, list[str]]) -> bool:
-    """Return whether words were given that belong to no option with a name."""
-    return any(flag.positional for flag in flags.get_flags().values() if flag.name in parsed)
-
-
-async def _add(ctx: Context, flags: Options, line: str) -> None:
-    """Add what was typed to the options. Raises UserError: it cannot be used."""
-    parsed = flags.parse_flags(line)
-    if _has_words(flags, parsed):
-        raise UserError("I can't tell which option is meant.", "Begin each of the others with its name: `--batch 64`.")
-    converted = await flags.convert(ctx, line)
-    for flag in flags.get_flags().values():
-        if flag.name in parsed or flag in flags.in_form:
-            setattr(flags, flag.attribute, getattr(converted, flag.attribute))

@@ -14,16 +14,14 @@ from discord.ext import commands
 from bot import words
 from bot.channels.reading import ReadingPlan
 from bot.channels.sources import Sources, is_channel, own_channel
-from bot.components import Press
 from bot.core import Core
 from bot.options import decoding
 from bot.options.autocomplete import in_time
-from bot.options.options import options_form
 from bot.servers.access import Actor, require_permissions
 from bot.train import options as train_options
 from bot.train.options import TrainFlags
 from bot.train.start import Trainings, TrainRequest
-from bot.types import Context, Send, hybrid_command
+from bot.types import Context, hybrid_command
 from bot.words import as_typed, code
 from galvanic.errors import UserError
 from galvanic.options import STARTS
@@ -65,22 +63,13 @@ class Training(commands.Cog):
         """
         require_permissions(ctx)
         decoding.require_one_file(ctx)
-
-        async def work(press: Press) -> None:
-            train_options.check(flags, self.core.settings)
-            await self._begin(press.actor, file, flags, press.send, by_message=True)
-
-        if ctx.interaction is not None and flags.advanced:
-            await self.core.components.open(ctx.interaction, options_form(ctx, flags, work))
-            return
         train_options.check(flags, self.core.settings)
         await ctx.defer()
         async with contextlib.nullcontext() if ctx.interaction else self.core.typing.shown(ctx.channel.id):
-            await self._begin(Actor.of(ctx), file, flags, ctx.send, by_message=ctx.interaction is None)
+            await self._begin(ctx, file, flags)
 
-    async def _begin(
-        self, who: Actor, file: discord.Attachment | None, flags: TrainFlags, send: Send, *, by_message: bool
-    ) -> None:
+    async def _begin(self, ctx: Context, file: discord.Attachment | None, flags: TrainFlags) -> None:
+        who, send, by_message = Actor.of(ctx), ctx.send, ctx.interaction is None
         prefix = await self.core.servers.prefix(who.guild_id)
         if file is None and flags.source is None:
             raise UserError(

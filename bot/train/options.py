@@ -8,7 +8,7 @@ from discord.ext import commands
 
 from bot.channels.sources import is_channel
 from bot.options import checks
-from bot.options.options import Options, option, with_form
+from bot.options.options import Options, option
 from galvanic.errors import UserError
 from galvanic.options import STARTER, STARTS, Encoding, RecipeName, Start, TrainOptions, refuse_for_classic
 from shared.models import ModelRecord
@@ -18,12 +18,8 @@ MORE: Final = "more"
 """The source that stands for the text that the model learned from."""
 _SHAPE = ("layers", "units", "embedding", "encoding")
 _KEPT = ("dropout", "batch", "length", "learning_rate")
-_FIELDS = ("layers", "units", "dropout", "learning_rate")
-_OTHERS = ("embedding", "encoding", "batch", "length", "random_seed")
-"""Of the form of the slash command: those that have a field each, and those that share one."""
 
 
-@with_form(*_FIELDS, *_OTHERS)
 class TrainFlags(Options):
     groups = {  # noqa: RUF012  # not annotated, see Options
         "Network": _SHAPE,

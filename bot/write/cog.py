@@ -9,12 +9,11 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.components import Press
 from bot.core import Core
 from bot.models.registry import Registry
 from bot.options import checks
 from bot.options.decoding import message_text, replied_to
-from bot.options.options import Options, number, option, options_form, with_form
+from bot.options.options import Options, number, option
 from bot.servers.access import Actor, require_permissions
 from bot.types import Context, hybrid_command
 from bot.words import as_typed, mention_instead
@@ -33,7 +32,6 @@ _CHOSEN = ("temperature", "random_seed", "top_k", "top_p", "min_p", "guard", "st
 """Options that `GenerateJob` has under the same names."""
 
 
-@with_form("top_k", "top_p", "min_p", "guard", "random_seed")
 class GenerateFlags(Options):
     free_text = True
     groups = {  # noqa: RUF012  # not annotated, see Options
@@ -105,14 +103,6 @@ class Writing(commands.Cog):
         Without words I begin with a random line of its text. The buttons below a text generate it again, continue it,
         or generate it at a higher (hotter) or lower (cooler) temperature.
         """
-        if ctx.interaction is not None and flags.advanced:
-            require_permissions(ctx)
-
-            async def work(press: Press) -> None:
-                await self.generating.press(press, self._request(flags))
-
-            await self.core.components.open(ctx.interaction, options_form(ctx, flags, work))
-            return
         request = self._request(flags)
 
         async def prepare(_: Actor) -> Request:

@@ -303,6 +303,17 @@ async def test_who_lost_the_right_while_a_form_was_open_is_refused(live: Live) -
     assert await live.core.servers.get(GUILD_ID) == GuildSettings()
 
 
+async def test_a_refused_form_opens_again_with_what_was_typed(live: Live) -> None:
+    shown = await panel(live)
+    opened = await form_of(live, shown, "prefix", "ada")
+    live.acts.submit_modal(USER_IDS["ada"], opened.id, {"prefix": "toolong"})
+    refusal = await live.until(lambda: live.whispered("ada", "toolong"), "the refusal")
+    (back,) = refusal.components[0]["components"]
+    again = await live.form(live.acts.click(USER_IDS["ada"], refusal.channel_id, refusal.id, back["custom_id"]))
+    (label,) = again.modal["components"]  # type: ignore[index]
+    assert label["component"]["value"] == "toolong"
+
+
 def test_no_view_runs_out_but_the_way_back_to_a_form_that_does() -> None:
     held = {"components.py": ["timeout=FORM_S"]}
     for path in Path(bot.__file__).parent.rglob("*.py"):
