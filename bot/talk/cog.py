@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import time
 from dataclasses import dataclass
@@ -263,7 +262,7 @@ class Speaks(commands.Cog):
         channel_id = actor.here[-1]
         async with self.core.access.start_cooldown("chat", actor.guild_id, channel_id, wait, request=actor.request_id):
             heard = functools.partial(self.conversation.heard, actor, ctx.message, words)
-            await self.personas.answer(actor, call, heard, ctx.send)
+            await self.personas.say(actor, call, heard)
 
     async def _speaking_form(self, press: Press) -> Form:
         administered(press)
@@ -286,17 +285,6 @@ class Speaks(commands.Cog):
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
         await self.speaker.hear(message)
-
-    @commands.Cog.listener()
-    async def on_addressed(self, ctx: Context, words: str) -> None:
-        if ctx.guild is not None:
-            with contextlib.suppress(UserError):  # chat tells them
-                await self.core.access.require("generate", Actor.of(ctx))
-                await self.speaker.hear_words(ctx.channel, ctx.author.id, words)
-
-    @commands.Cog.listener()
-    async def on_forgotten(self, user_id: int) -> None:
-        self.speaker.forget(user_id)
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:

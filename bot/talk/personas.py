@@ -26,14 +26,12 @@ from bot.models.registry import Registry
 from bot.servers.access import Actor, Viewer, channel_ids
 from bot.talk.rooms import MOST_IN_A_SERVER, Rooms
 from bot.talk.store import Persona, PersonaStore
-from bot.types import Send
 from bot.words import NOBODY, as_typed, code, plain
 from bot.write.changes import masked
 from bot.write.conversation import Conversation, Turn
 from bot.write.embeds import chatted
 from bot.write.generate import Generating
 from galvanic.errors import UserError
-from galvanic.units import count
 from shared.events import Failed, Generated
 from shared.models import ModelRecord
 
@@ -53,10 +51,6 @@ _ALIKE = ("li1", "o0")
 _TOO_MANY_WEBHOOKS, _MOST_HOOKS = 30_007, 1_000
 Fields = Callable[[ModelRecord], Awaitable[dict[str, Any]]]  # of the job in which a model answers
 log = structlog.get_logger()
-
-
-class PersonaUnavailable(UserError):
-    """A persona's model was deleted, or may not be used in a channel."""
 
 
 @dataclass(eq=False, repr=False)
@@ -134,7 +128,7 @@ class Personas(Service):
         return await channel.send(f"-# **{plain(persona.title)}**{MARK}\n{text}", suppress_embeds=True, nonce=nonce)
 
     async def _speaking(self, actor: Actor, call: str) -> tuple[Persona, ModelRecord]:
-        """Return a persona and its model. Raises UserError: no such persona; PersonaUnavailable: no model."""
+        """Return a persona and its model. Raises UserError: there is none, or its model is gone."""
         prefix = await self.core.servers.prefix(actor.guild_id)
         if (persona := (await self.speaking_in(actor.guild_id, actor.here)).get(call)) is None:
             raise UserError(f"No `@{call}` speaks here any more.", f"`{prefix}persona` lists who does.")
@@ -142,21 +136,10 @@ class Personas(Service):
             return persona, await self.registry.by_id(Viewer(actor.guild_id, actor.here), persona.model_id)
         except UserError as problem:
             add = as_typed(prefix, "persona", "what", "add", "call", call, "model", "MODEL")
-            raise PersonaUnavailable(
-                f"**{plain(persona.title)}** stays silent from now on: its model was deleted, or may not be used in "
-                "this channel.",
+            raise UserError(
+                f"**{plain(persona.title)}** can't speak: its model was deleted, or may not be used in this channel.",
                 f"A member with Manage Server can give it another one: `{add}`.",
             ) from problem
-
-    async def answer(self, actor: Actor, call: str, fields: Fields, send: Send) -> None:
-        """Have a persona say something. If it can't, say so once in a channel, until it speaks there again."""
-        try:
-            await self.say(actor, call, fields)
-        except PersonaUnavailable as problem:
-            persona, room_id = (await self.speaking_in(actor.guild_id, actor.here)).get(call), actor.here[-1]
-            if persona is not None and room_id not in persona.told_in:
-                await post_error(send, problem)
-                await self.store.change(actor.guild_id, call, lambda current: {"told_in": (*current.told_in, room_id)})
 
     async def say(self, actor: Actor, call: str, fields: Fields, turn: int | None = None) -> str | None:
         """Have a persona say something; its text. `turn`: of a talk.
@@ -185,15 +168,13 @@ class Personas(Service):
             log.warning("persona_not_heard", job_id=job.job_id, error=type(error).__name__)
             return None if is_transient(error) else ""
         await self.core.jobs.note_shown(posted.id, job.job_id)
-        picture = persona.picture
-        if posted.webhook_id and posted.author.avatar is not None and "attachments/" in (picture or ""):
-            picture = posted.author.avatar.url.partition("?")[0]  # an attachment's address expires
+        if posted.webhook_id and posted.author.avatar is not None and "attachments/" in (persona.picture or ""):
+            lasting = posted.author.avatar.url.partition("?")[0]  # an attachment's address expires
 
-        def spoke(current: Persona) -> dict[str, Any]:
-            told_in = tuple(channel_id for channel_id in current.told_in if channel_id != actor.here[-1])
-            return {"told_in": told_in, "picture": picture if current.picture == persona.picture else current.picture}
+            def keep_picture(current: Persona) -> dict[str, Any]:
+                return {"picture": lasting} if current.picture == persona.picture else {}
 
-        await self.store.change(guild_id, call, spoke)
+            await self.store.change(guild_id, call, keep_picture)
         return event.text.strip()
 
     async def _is_quiet(self, actor: Actor) -> bool:
@@ -206,22 +187,12 @@ class Personas(Service):
             raise UserError("I need two personas of this channel.", f"`{prefix}persona` lists them.")
         for call in pair:
             await self._speaking(actor, call)
-        quiet, (in_channel, in_server) = (
-            await self._is_quiet(actor),
-            await self.rooms.left(actor.here[-1], actor.guild_id),
-        )
         if actor.here[0] in self.talks:
             stop = as_typed(prefix, "talk", "first", "stop")
             raise UserError("Two personas are already talking here.", f"`{stop}` ends that.")
-        if quiet:
+        if await self._is_quiet(actor):
             off = as_typed(prefix, "quiet", "time", "off")
             raise UserError("A moderator wants quiet here.", f"A member with Manage Messages can end it: `{off}`.")
-        if (room := min(in_channel, in_server)) < turns:
-            most = as_typed(prefix, "speak", "when", "most 60")
-            remedy = f"Members with Manage Server or Manage Channels can raise it here: `{most}`."
-            if in_server <= in_channel:
-                remedy = f"A server has {MOST_IN_A_SERVER} an hour, whatever its admins choose: try again later."
-            raise UserError(f"There is room for {count(room, 'more text')} this hour, too few for {turns}.", remedy)
         task = self.spawn(self._talk(actor, pair, turns, announced))
         self.talks[actor.here[0]] = task, actor.user.id
         task.add_done_callback(lambda _: self.talks.pop(actor.here[0], None))
@@ -243,7 +214,12 @@ class Personas(Service):
                         break
                     place = (actor.here[-1], actor.guild_id, f"{LETTER}-{actor.request_id}-{len(texts)}")
                     if not await self.rooms.take(*place):
-                        raise UserError("They have said enough for this hour.", "Others spoke, too: try again later.")
+                        prefix = await self.core.servers.prefix(actor.guild_id)
+                        raise UserError(
+                            "This hour's texts are used up.",
+                            f"Try again later. `{prefix}speak` shows this channel's limit; a server has "
+                            f"{MOST_IN_A_SERVER} an hour.",
+                        )
                     text = await self.say(actor, pair[len(texts) % 2], fields, len(texts))
                     if text == "":
                         await self.rooms.give_back(*place)

@@ -90,12 +90,6 @@ class Rooms:
             await self.give_back(channel_id, guild_id, text_id)
         return taken
 
-    async def left(self, channel_id: int, guild_id: int) -> tuple[int, int]:
-        """Return how many more texts a channel and its server may have within the hour."""
-        since, most = time.time() - _HOUR_S, min((await self.room(channel_id)).speak.most, MOST_AN_HOUR)
-        spoken = [await redis_call(self._redis.zcount(key, since, "+inf")) for key in _spoken(channel_id, guild_id)]
-        return max(0, most - spoken[0]), max(0, MOST_IN_A_SERVER - spoken[1])
-
     async def give_back(self, channel_id: int, guild_id: int, text_id: str) -> None:
         """A text that was counted is not posted."""
         for key in _spoken(channel_id, guild_id):

@@ -22,17 +22,13 @@ log = structlog.get_logger()
 
 
 class Persona(BaseModel, frozen=True, extra="ignore"):
-    """A model that speaks as `title` in channels and their threads.
-
-    `told_in`: channels where people were told that it can't speak any more.
-    """
+    """A model that speaks as `title` in channels and their threads."""
 
     title: str
     model_id: str
     model: str
     channels: tuple[int, ...]
     picture: str | None = None
-    told_in: tuple[int, ...] = ()
 
 
 class PersonaStore:
@@ -92,8 +88,7 @@ class PersonaStore:
         """Have no persona speak in a channel that was deleted."""
 
         def without(persona: Persona) -> dict[str, Any]:
-            rest = {"channels": persona.channels, "told_in": persona.told_in}
-            return {name: tuple(place for place in places if place != channel_id) for name, places in rest.items()}
+            return {"channels": tuple(place for place in persona.channels if place != channel_id)}
 
         for call in await self.of(guild_id):
             await self.change(guild_id, call, without)
