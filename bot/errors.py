@@ -151,18 +151,17 @@ def _of_command(error: Exception, usage: str) -> UserError | None:
         case commands.MissingRequiredArgument():
             name = (error.param.displayed_name or error.param.name).upper()
             return UserError(f"`{name}` is missing.", usage)
-        case commands.TooManyArguments():
-            return UserError("That is more than this command takes.", usage)
+        case commands.BadLiteralArgument():
+            name = (error.param.displayed_name or error.param.name).upper()
+            return UserError(f"`{name}` can't be {code(error.argument)}.", usage)
         case commands.UserInputError():
             return UserError("I can't read this command's arguments.", usage)
         case app_commands.TransformerError():
             return UserError(f"I can't use {code(error.value)} here.", usage)
-        case app_commands.CommandSignatureMismatch():
+        case app_commands.CommandSignatureMismatch() | app_commands.CommandNotFound():
             return UserError(
                 "Discord shows an older version of this command.", "Restart Discord, or try again in a few minutes."
             )
-        case app_commands.CommandNotFound():
-            return UserError("This command no longer exists.", "Type `/` to see all my commands.")
     return None
 
 

@@ -179,7 +179,7 @@ async def sync_if_changed(tree: Tree, connection: redis.asyncio.Redis) -> None:
     """Send the slash commands if they differ from Discord's. A failure is logged: `!x` works without.
 
     Syncing at every start would run into Discord's limit on it. A hash of what was sent last is kept in Redis; the
-    names are compared with Discord's own list, too, in case that hash is another bot's.
+    names are compared with Discord's own list, too: a playground's Discord begins anew with the same Redis.
     """
     try:
         synced = {command.name for command in await tree.fetch_commands()}

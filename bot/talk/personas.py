@@ -203,7 +203,7 @@ class Personas(Service):
         def fields(model: ModelRecord) -> Awaitable[dict[str, Any]]:
             """The other's texts are of nobody's id."""
             before = [Turn(0 if (len(texts) - at) % 2 else None, text, None) for at, text in enumerate(texts)]
-            return self.conversation.after(actor, before, model)
+            return self.conversation.after(before, model)
 
         await announced.wait()
         try:

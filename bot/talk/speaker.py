@@ -98,7 +98,7 @@ class Speaker(Service):
         actor = Actor(message.guild.me, channel, guild_id, message.id)
         try:
             model, _ = await self.registry.choose_to_write(Viewer(guild_id, actor.here), None, starter=False)
-            beginning = await self.conversation.after(actor, [], model)
+            beginning = await self.conversation.after([], model)
             job = await self.generating.answering(actor, model, beginning, UNASKED)
         except UserError as problem:
             if not (await self.rooms.room(room_id)).mute:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import discord
 import structlog
@@ -16,7 +17,7 @@ from bot.models.registry import Registry
 from bot.responder import replying
 from bot.servers.access import Actor, TooSoon, Viewer, channel_ids, require_permissions
 from bot.types import Context, hybrid_command
-from bot.words import BLURPLE, GREEN, GREY, as_typed, code, plain
+from bot.words import BLURPLE, GREEN, GREY, as_typed, plain
 from bot.write.conversation import Conversation
 from bot.write.generate import Generating
 from galvanic.errors import UserError
@@ -40,27 +41,21 @@ class Chat(commands.Cog):
         heading="Generating",
     )
     @app_commands.describe(state="On or off; leave it out to see what it is")
-    @app_commands.choices(state=[app_commands.Choice(name=word, value=word) for word in ("on", "off")])
-    async def chat(self, ctx: Context, state: str | None = None) -> None:
+    async def chat(self, ctx: Context, state: Literal["on", "off"] | None = None) -> None:
         """Turn answers to mentions on or off in this channel; its threads follow it.
 
         Members with Manage Server or Manage Channels can do this.
         """
         await ctx.defer()
         prefix = await self.core.servers.prefix(ctx.guild.id if ctx.guild else None)
-        states = {None: None, "on": True, "yes": True, "off": False, "no": False}
-        word = state.strip().lower() if state is not None else None
-        if word not in states:
-            remedy = f"Use `{prefix}chat on` or `{prefix}chat off`."
-            raise UserError(f"`{prefix}chat` can't be {code(str(state))}.", remedy)
-        turn_on, places = states[word], channel_ids(ctx.channel)
-        if turn_on is not None:
+        places = channel_ids(ctx.channel)
+        if state is not None:
             if not (ctx.permissions.manage_guild or ctx.permissions.manage_channels):
                 raise UserError(
                     "You can't turn chat on or off here.", "Ask a member with Manage Server or Manage Channels."
                 )
-            await self.core.servers.choose(places[0], "chat", turn_on)
-        on = (await self.core.servers.channel(places)).chat if turn_on is None else turn_on
+            await self.core.servers.choose(places[0], "chat", state == "on")
+        on = (await self.core.servers.channel(places)).chat
         me = plain(self.core.bot.user.display_name if self.core.bot.user is not None else "me")
         wait = self.core.settings.chat_cooldown_s
         pace = f", at most once every {wait:g} s" if wait else ""

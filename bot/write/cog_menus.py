@@ -97,12 +97,9 @@ class Menus(commands.Cog):
         job_id, job = await self._text_in(message)
         asked_by = job.place.user_id if job is not None else None
         if actor.user.id != asked_by and not moderates(actor.user, actor.place):
-            if asked_by is None or asked_by == message.author.id:
-                reason = "I no longer know who asked for it." if asked_by is None else "Nobody asked for this text."
-                raise UserError(reason, "Members with Manage Messages can delete it.")
             raise UserError(
-                f"This text was written for <@{asked_by}>.",
-                "Besides them, only members with Manage Messages can delete it.",
+                "You didn't ask for this text, or I no longer know that you did.",
+                "Whoever asked for it and members with Manage Messages can delete it.",
             )
         if not await self._remove(actor, message, job_id):
             raise UserError("This text is gone already.", "There is nothing left to delete.")

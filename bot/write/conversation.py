@@ -12,7 +12,6 @@ import structlog
 
 from bot.background import unless_refused
 from bot.channels.cleaning import clean
-from bot.channels.consent import ConsentStore
 from bot.channels.pages import line_by
 from bot.jobs.client import JobClient
 from bot.models.readings import ReadingNotes
@@ -35,8 +34,7 @@ _MOST_FETCHED = 3
 _LOOKED_THROUGH = 30
 """The last messages of a thread, of one request."""
 ME, STRANGER = "Echo", "Guest"
-"""Names of no member: they are none of `bot.channels.pseudonyms.NAMES`, from which a withdrawn member's name could come
-back."""
+"""Names of no member: they are none of `bot.channels.pseudonyms.NAMES`."""
 
 log = structlog.get_logger()
 
@@ -55,16 +53,15 @@ class Conversation:
     jobs: JobClient
     generating: Generating
     notes: ReadingNotes
-    consents: ConsentStore
 
     async def heard(self, actor: Actor, message: discord.Message, words: str, model: ModelRecord) -> dict[str, Any]:
         """Return fields of the job in which `model` answers to `words`, which `message` has."""
         turns = [*await self._before(actor, message), Turn(actor.user.id, words, actor.user.id)]
-        return await self.after(actor, turns, model)
+        return await self.after(turns, model)
 
-    async def after(self, actor: Actor, turns: Sequence[Turn], model: ModelRecord) -> dict[str, Any]:
+    async def after(self, turns: Sequence[Turn], model: ModelRecord) -> dict[str, Any]:
         """Return fields of the job that continues `turns`; without any, it begins a line of its own."""
-        names = await self._names(actor.guild_id, turns, model)
+        names = await self._names(turns, model)
         lines = [(turn.author, _line(turn, names)) for turn in turns]
         kept: list[tuple[int | None, str]] = []
         for author, line in reversed(lines):
@@ -149,22 +146,15 @@ class Conversation:
 
     # ------------------------------------------------------------------ speakers
 
-    async def _names(self, guild_id: int, turns: Sequence[Turn], model: ModelRecord) -> dict[int | None, str] | None:
-        """Return what each speaker is called in the lines that a model has learned; None: these have no names.
-
-        Their own pseudonym, as long as they agree; the bot, and whoever has none, is called as nobody is.
-        """
+    async def _names(self, turns: Sequence[Turn], model: ModelRecord) -> dict[int | None, str] | None:
+        """Return what each speaker is called in the lines that a model has learned; None: these have no names."""
         own = model.corpus.reading if model.corpus is not None else None
-        known = own is not None and own in {ref.reading_id for ref in model.readings}
-        note = await self.notes.load(own) if own is not None and known else None
+        is_noted = own is not None and own in {ref.reading_id for ref in model.readings}
+        note = await self.notes.load(own) if own is not None and is_noted else None
         if note is None or not note.speakers:
             return None
-        people = {turn.speaker for turn in turns if turn.speaker is not None}
-        members = await self.notes.members(note.reading_id)
-        refused = (await self.consents.of(guild_id, people)).refused(people)
         names: dict[int | None, str] = {None: ME}
-        names |= {user: name for user in people - refused if user in members and (name := members[user].name)}
-        for number, user_id in enumerate(sorted(people - names.keys()), 1):
+        for number, user_id in enumerate(sorted({turn.speaker for turn in turns if turn.speaker is not None}), 1):
             names[user_id] = STRANGER if number == 1 else f"{STRANGER} {number}"
         return names
 

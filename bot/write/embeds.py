@@ -33,7 +33,7 @@ CONTINUED_SHOWN = 120
 BEGINNING_SHOWN = 1_500
 """Characters of a text that is too long for an embed, above the file with all of it."""
 _EMBED_LIMIT = 5_900  # Discord's is 6,000 for all words of an embed
-_CHAT_LIMIT = 1_800  # the small print below has room, too
+_CHAT_LIMIT = 1_800  # a persona's name above has room, too
 _SHOWN_SEED = 300
 _SURPRISING = 5
 _MASKED = "Words on this server's blocklist are covered."
@@ -71,10 +71,8 @@ def shown_seed(job: GenerateJob, answer: Generated) -> str:
     return f"… {tail}" if tail else ""
 
 
-def chatted(answer: Generated, learn: str | None = None) -> str:
-    """Return a chat answer. `learn`: as of `generated`, in small print."""
-    text = plain(shorten_words(answer.text.strip(), _CHAT_LIMIT)) or "…"
-    return text if learn is None else f"{text}\n-# {learn}"
+def chatted(answer: Generated) -> str:
+    return plain(shorten_words(answer.text.strip(), _CHAT_LIMIT)) or "…"
 
 
 def generated_footer(job: GenerateJob, answer: Generated) -> str:

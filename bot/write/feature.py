@@ -30,7 +30,6 @@ async def setup(core: Core, *, registry: Registry, channels: Channels) -> Write:
         jobs=core.jobs,
         generating=generating,
         notes=registry.notes,
-        consents=channels.consents,
     )
     writing = Writing(core=core, registry=registry, generating=generating)
     menus = Menus(core=core, generating=generating, writing=writing, forget=channels.member_data.forget_soon)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import io
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -20,7 +19,7 @@ from bot.jobs.delivery import UNASKED, Delivery
 from bot.models.registry import Registry
 from bot.options import checks
 from bot.options.decoding import job_shown_in
-from bot.servers.access import Actor, TooSoon, Viewer
+from bot.servers.access import Actor, Viewer
 from bot.servers.settings import ChannelChoices
 from bot.types import Context, Send
 from bot.words import NO_FILES, as_typed
@@ -36,8 +35,6 @@ from shared.models import ModelRecord
 
 FROM_CORPUS_LENGTH = 1_000  # the tutorial's
 CHAT_LENGTH = 200
-TOLD_EVERY_S = 24 * 3600.0
-"""Pause between two hints, in a channel without a model, on how to make one."""
 DOUBLE_CLICK_S = 1.0
 """A second press by the same person within this time counts as a double click, even where there is no cooldown."""
 _FIELDS = (
@@ -259,10 +256,10 @@ class Generating:
 
     async def post(self, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
         event = await self._fit(job, {part.model_id for part in job.mix} or {job.model_id}, event)
-        learn = await self._no_model(job.place, {job.model_id})
         if job.shown == 0:
-            await self._say(send, job, event, learn, **options)
+            await self._say(send, job, event, **options)
             return
+        learn = await self._no_model(job.place, {job.model_id})
         options["view"] = embeds.text_buttons(job, event)
         if (embed := embeds.generated(job, event, learn)) is not None:
             await send(embed=embed, **options)
@@ -281,17 +278,9 @@ class Generating:
             note = f"The rest would be a file, and {NO_FILES}"
             await send(embed=embed.add_field(name="Only the beginning", value=note, inline=False), **options)
 
-    async def _say(self, send: Send, job: GenerateJob, event: Generated, learn: str | None, **options: Any) -> None:
-        """Plain text, as people talk; a link that the model made up gets no preview. `learn` is told seldom."""
-        place, sent = job.place, None
-        if learn is not None:
-            with contextlib.suppress(TooSoon):
-                # Until Discord has taken it: what fails within has told nobody.
-                async with self.core.access.start_cooldown(
-                    "hint", place.guild_id, place.channel_id, TOLD_EVERY_S, request=place.message_id
-                ):
-                    sent = await send(embeds.chatted(event, learn), suppress_embeds=True, **options)
-        sent = sent or await send(embeds.chatted(event), suppress_embeds=True, **options)
+    async def _say(self, send: Send, job: GenerateJob, event: Generated, **options: Any) -> None:
+        """Post plain text, as people talk; a link that the model made up gets no preview."""
+        sent = await send(embeds.chatted(event), suppress_embeds=True, **options)
         await self.core.jobs.note_shown(sent.id, job.job_id)
 
     async def post_comparison(self, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
