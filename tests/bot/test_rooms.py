@@ -7,10 +7,11 @@ import pytest
 
 from bot.components import JOB, MODEL, USER
 from bot.models import embeds as model_embeds
+from bot.servers import access
 from bot.servers.access import Viewer
 from bot.train.cog_jobs import Jobs
 from galvanic.errors import UserError
-from playground.places import CHANNEL_IDS
+from playground.places import CHANNEL_IDS, GUILD_ID, USER_IDS
 from shared import keys
 from shared.connect import connect
 from shared.events import Event, Imported, Interrupted, Sample
@@ -25,9 +26,10 @@ from shared.jobs import (
 from tests.bot.channels import model_of
 from tests.bot.declared import custom_ids, options_with_choices, slash_commands
 from tests.bot.live import Live, cog, text_of
+from tests.bot.offline import context
 from tests.bot.rooms import ADA, BEN, CELLAR, GUILD, LAB, SECRET, begun, den, heard, opened, ref, standing, who
 from tests.bot.stand_in import StandIn, lab
-from tests.factories import corpus, examples, finished, generate_job, generated, progress, record
+from tests.factories import corpus, examples, finished, generate_job, generated, place, progress, record, train_job
 from tests.readings import channel_reading
 
 EMPTY_PNG = b"\x89PNG"
@@ -309,3 +311,44 @@ async def test_a_card_of_a_training_that_goes_on_from_such_a_model_is_as_discree
         assert bool(live.showing(SECRET)) == shown
         log.publish(finished())
         await live.until(lambda: not worker.waiting(), "the end")
+
+
+GONE = 1_297_999_999_999_999_999
+
+
+async def _person(live: Live, name: str) -> discord.Member:
+    author = (await context(live.bot, "!jobs", person=name)).author
+    assert isinstance(author, discord.Member)
+    return author
+
+
+async def test_a_training_in_a_thread_that_nobody_can_see_is_its_starters(live: Live) -> None:
+    """An archived thread isn't known to the bot: it may have been a private one."""
+    where = {"guild_id": GUILD_ID, "user_id": USER_IDS["cleo"]}
+    lab = place(**where, channel_id=CHANNEL_IDS["lab"])
+    thread = place(**where, channel_id=GONE, parent_channel_id=CHANNEL_IDS["lab"])
+    nowhere = place(**where, channel_id=GONE)
+    ada, ben, cleo, dora = [await _person(live, name) for name in ("ada", "ben", "cleo", "dora")]
+    assert all(access.can_view(person, lab) for person in (ada, ben, cleo, dora))
+    for hidden in (thread, nowhere):
+        assert access.can_view(cleo, hidden)
+        assert not access.can_view(ben, hidden)
+        assert access.can_view(ada, hidden)  # she runs the server
+        assert access.moderates(ada, hidden)
+    # Manage Messages alone opens no private thread.
+    assert access.moderates(dora, lab)
+    assert access.moderates(dora, thread)
+    await live.deny("manage_threads", who=dora.id)
+    assert access.moderates(dora, lab)
+    assert not access.can_view(dora, thread)
+    assert not access.moderates(dora, thread)
+    assert not access.can_view(dora, nowhere)
+
+
+async def test_samples_are_promised_only_while_it_is_not_over(live: Live) -> None:
+    job, ada = train_job(job_id="t-5", place=lab()), await _person(live, "ada")
+    assert await live.core.jobs.submit_train(job, "text", (3, 3)) == "entered"
+    for said in (r"no samples yet\.", r"no samples\."):
+        with pytest.raises(UserError, match=said):
+            await cog(live.bot, Jobs).samples(job.job_id, GUILD_ID, ada, [CHANNEL_IDS["lab"]])
+        await live.core.jobs.cancel(job.job_id)

@@ -72,19 +72,6 @@ def newest(system: System, **where: str) -> str:
     return str(seen[-1]["id"]) if seen else "0"
 
 
-def whispered(system: System, words: str, after: str, **where: str) -> Message | None:
-    """A message of the bot's that only one person sees, with these words."""
-    seen = system.client.messages(after=after, **where)
-    return next((message for message in seen if message["flags"] & EPHEMERAL and words in text_of(message)), None)
-
-
-def whisper(system: System, words: str, after: str, **where: str) -> Message:
-    """As `whispered`, once it is there."""
-    found = system.client.wait_for(lambda: whispered(system, words, after, **where), ANSWER_S, f"{words!r} in private")
-    assert found is not None
-    return found
-
-
 def assert_refused(message: Message, *words: str) -> None:
     """A refusal that only the person sees, with these words."""
     assert message["flags"] & EPHEMERAL, "a refusal is only for the person"
