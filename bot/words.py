@@ -156,6 +156,14 @@ def mentions(channel_ids: Iterable[int]) -> str:
     return some([f"<#{channel_id}>" for channel_id in channel_ids])
 
 
+def size(amount: int) -> str:
+    """Return bytes in words: `7 kB`, `3.2 MB`, `78 GB`."""
+    for unit, above in (("GB", 1e9), ("MB", 1e6)):
+        if amount >= above:
+            return f"{amount / above:.1f} {unit}" if amount < 10 * above else f"{amount / above:,.0f} {unit}"
+    return f"{max(1, round(amount / 1e3))} kB"
+
+
 def bar(share: float) -> str:
     full = round(BAR_CELLS * min(1.0, max(0.0, share)))
     return "█" * full + "░" * (BAR_CELLS - full)

@@ -6,7 +6,6 @@ import contextlib
 import importlib.metadata
 import math
 import platform
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,19 +19,18 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import intents
-from bot.admin.metrics import RecentAnswers, memory_of
+from bot.admin.metrics import ANSWER_SECONDS, memory_of
 from bot.background import DISCORD_ERRORS, redis_call
 from bot.components import button, view
 from bot.core import Core
 from bot.help import Help
-from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
 from bot.options import decoding
 from bot.options.autocomplete import choices
 from bot.servers.access import is_admin
 from bot.train.start import DEMO_MINUTES
 from bot.types import Context, hybrid_command
-from bot.words import AMBER, BLURPLE, GREEN, RED, bar, in_minutes, listed, plain, span
-from galvanic.units import count, duration
+from bot.words import AMBER, BLURPLE, GREEN, RED, in_minutes, listed, plain, size
+from galvanic.units import count
 from shared import keys, presence
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE, Job
 from shared.metrics import disk
@@ -54,7 +52,6 @@ class General(commands.Cog):
 
     core: Core
     pages: Help
-    answers: RecentAnswers
     send_commands: Callable[[], Awaitable[int]]
 
     @hybrid_command(
@@ -81,8 +78,8 @@ class General(commands.Cog):
     async def status(self, ctx: Context) -> None:
         """Show whether my workers and my job queue are running.
 
-        Members with Manage Server, and the bot's operator, see more: what the workers run on, the trainings, how fast
-        people are answered, and how much room there is, of all servers together.
+        Members with Manage Server, and the bot's operator, see more: what the workers run on, how much waits, and how
+        much room there is, of all servers together.
         """
         await ctx.defer(ephemeral=True)
         full = is_admin(ctx.author)
@@ -106,7 +103,7 @@ class General(commands.Cog):
     @commands.Cog.listener()
     async def on_job_delivered(self, job: Job, seconds: float | None) -> None:
         if seconds is not None:
-            self.answers.add(job.kind, seconds)
+            ANSWER_SECONDS.labels(job.kind).observe(seconds)
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
@@ -177,6 +174,7 @@ class General(commands.Cog):
 
     async def _full(self, embed: discord.Embed, machines: dict[str, Counter[str]]) -> discord.Embed:
         snapshot = await self.core.snapshots.look(now=True)
+        running = sum(training.runs for training in snapshot.trainings)
         used = limit = 0
         with contextlib.suppress(redis.ResponseError):  # this Redis user may not ask
             used, limit = memory_of(cast(dict[str, Any], await redis_call(self.core.redis.info("memory"))))
@@ -193,16 +191,15 @@ class General(commands.Cog):
         for name, value in (
             *((does, _workers(machines[queue])) for queue, does in _KINDS),
             ("Discord", f"{self._away() or 'not heard of yet'}\n{count(len(self.core.bot.guilds), 'server')}"),
-            ("Trainings", trainings(snapshot)),
-            ("Texts", self._pace()),
+            ("Trainings", f"{running} running, {snapshot.waiting} waiting"),
+            ("Texts", f"{self.core.admission.waiting} in line"),
             ("Redis", f"✅ {held}"),
             ("Disk", "" if free is None else f"{size(free)} free of {size(all_of)}"),
         ):
             if value:
-                embed.add_field(name=name, value=value, inline=name != "Trainings")
-        up = f"up for {duration(time.monotonic() - self.answers.began)}"
+                embed.add_field(name=name, value=value, inline=True)
         version = importlib.metadata.version("galvanic")
-        return embed.set_footer(text=f"All servers together · Galvanic {version}, {up} · {_LIBRARIES}")
+        return embed.set_footer(text=f"All servers together · Galvanic {version} · {_LIBRARIES}")
 
     async def _machines(self, queue: str) -> Counter[str]:
         """Count the running workers by what they run on."""
@@ -215,14 +212,6 @@ class General(commands.Cog):
         latency = self.core.bot.latency
         return None if math.isnan(latency) else f"{latency * 1000:.0f} ms away"
 
-    def _pace(self) -> str:
-        a_minute, median_s = self.answers.pace()
-        if median_s is None:
-            lately = "none in the last ten minutes"
-        else:
-            lately = f"{a_minute:.1f} a minute\n{median_s:.2f} s in the median"
-        return lately + (f"\n{self.core.admission.waiting} in line" if self.core.admission.waiting else "")
-
 
 def _workers(machines: Counter[str]) -> str:
     if not machines:
@@ -230,32 +219,6 @@ def _workers(machines: Counter[str]) -> str:
     lines = [f"✅ {count(machines.total(), 'worker')}"]
     lines += [plain(name[:60]) + (f" (× {number})" if number > 1 else "") for name, number in machines.items()]
     return listed(lines, "and {} more", most=1 + _MOST_LINES)
-
-
-def trainings(snapshot: QueueSnapshot) -> str:
-    running = [_running(training) for training in snapshot.trainings if training.runs]
-    lines = [listed(running, "and {} more running", most=_MOST_LINES)] if running else []
-    if snapshot.waiting:
-        waits = "1 waits" if snapshot.waiting == 1 else f"{snapshot.waiting} wait"
-        begins = next((training.begins for training in snapshot.trainings if training.place == 0), None)
-        when = "" if begins is None else f", the next begins in {'a moment' if begins.seconds < 1 else span(begins)}"
-        lines.append(f"🕓 {waits}{when}")
-    return "\n".join(lines) or "None is running or waiting."
-
-
-def _running(training: QueuedTraining) -> str:
-    if training.progress is None:
-        return "🧠 reading the text"
-    time_left = "" if training.ends is None else f", {span(training.ends)} left"
-    return f"🧠 `{bar(training.progress.share)}` {math.floor(100 * training.progress.share)} %{time_left}"
-
-
-def size(amount: int) -> str:
-    """Return bytes in words: `3.2 MB`, `78 GB`."""
-    for unit, above in (("GB", 1e9), ("MB", 1e6)):
-        if amount >= above:
-            return f"{amount / above:.1f} {unit}" if amount < 10 * above else f"{amount / above:,.0f} {unit}"
-    return f"{amount / 1e3:.0f} kB"
 
 
 def _channel(guild: discord.Guild, allowed: tuple[int, ...]) -> discord.TextChannel | None:

@@ -20,7 +20,6 @@ async def setup(core: Core, *, registry: Registry) -> ServerSettings:
     general = General(
         core=core,
         pages=pages,
-        answers=metrics.RecentAnswers(),
         send_commands=functools.partial(gateway.sync, core.bot.tree, core.redis),
     )
     panel = ServerSettings(core=core, stored_bytes=registry.stored_bytes)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import statistics
 import time
-from collections import deque
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -93,30 +91,3 @@ class RedisFigures(Collector):
 def memory_of(info: dict[str, Any]) -> tuple[int, int]:
     """Return the bytes that Redis holds, and its limit (0: none), from its `INFO memory`."""
     return int(info["used_memory"]), int(info.get("maxmemory", 0))
-
-
-LATELY_S = 600.0
-_MOST_LATELY = 5_000
-
-
-class RecentAnswers:
-    """When people got texts lately, and how long they waited, for `status`. Times are monotonic.
-
-    Attributes:
-        began: when it began to count.
-    """
-
-    def __init__(self) -> None:
-        self.began = time.monotonic()
-        self._answers: deque[tuple[float, float]] = deque(maxlen=_MOST_LATELY)
-
-    def add(self, kind: str, seconds: float) -> None:
-        ANSWER_SECONDS.labels(kind).observe(seconds)
-        self._answers.append((time.monotonic(), seconds))
-
-    def pace(self) -> tuple[float, float | None]:
-        """Return answers a minute in the last ten minutes, and their median seconds; None: there were none."""
-        now = time.monotonic()
-        waits = [seconds for at, seconds in self._answers if now - at <= LATELY_S]
-        over_s = max(60.0, min(LATELY_S, now - self.began))
-        return len(waits) * 60 / over_s, statistics.median(waits) if waits else None

@@ -7,9 +7,9 @@ import math
 import discord
 
 from bot.components import button, view
-from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, add_fields, as_typed, clipped, mentions, percent, plain
+from bot.words import AMBER, BLURPLE, FIELD_LIMIT, GREEN, add_fields, as_typed, clipped, mentions, percent, plain, size
 from galvanic.options import RECIPE_WORDS
-from galvanic.units import MEGABYTE, bits, count
+from galvanic.units import bits, count
 from shared.jobs import LOSS_FILE
 from shared.models import ModelRecord
 
@@ -110,7 +110,7 @@ def _fields(model: ModelRecord, facts: dict[str, str]) -> list[tuple[str, str]]:
         ("Trained", facts.get("Training") or count(model.epochs, "epoch")),
         ("Network", facts.get("Network")),
         ("Vocabulary", facts.get("Vocabulary")),
-        ("Size", f"{count(model.parameters, 'parameter')}, {megabytes(model.file_bytes)}"),
+        ("Size", f"{count(model.parameters, 'parameter')}, {size(model.file_bytes)}"),
         ("Started from", parent if not model.authors else ""),  # others don't know of what isn't shared
         ("Can be used", scope_in_full(model)),
         ("Owner", f"<@{model.owner_id}>" + (", who imported it" if model.imported else "")),
@@ -124,7 +124,7 @@ def delete_question(model: ModelRecord, asker_id: int, prefix: str) -> discord.E
     copy = "" if model.source_channels else f" `{export}` keeps a copy."
     warning = (
         f"It learned **{plain(model.corpus_title[:200])}**{', imported' if model.imported else ''} "
-        f"<t:{int(model.created_at)}:R> ({quality(model)}, {megabytes(model.file_bytes)}).\n"
+        f"<t:{int(model.created_at)}:R> ({quality(model)}, {size(model.file_bytes)}).\n"
         f"The model and its files will be deleted for good, for everyone and in every channel that uses it.{copy}"
     )
     embed = discord.Embed(title=f"Delete {model.name}?", description=warning, colour=AMBER)
@@ -177,7 +177,7 @@ def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False)
     """The message above the file. `messages`: the model learned from channels' messages."""
     if messages:
         return (
-            f"`{name}` as a file, {megabytes(file_bytes)}.\n"
+            f"`{name}` as a file, {size(file_bytes)}.\n"
             "⚠️ **It carries what it learned from members' messages, beyond my reach**: its weights, and which "
             "letters or words follow which (longer runs only if at least three members wrote them). I can't take words "
             "out of this file when somebody withdraws them, and whoever has it can draw texts from it anywhere. "
@@ -185,7 +185,7 @@ def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False)
             "and no longer once words were withdrawn."
         )
     return (
-        f"`{name}` as a file, {megabytes(file_bytes)}. `{prefix}model import`, with the file attached, brings it into "
+        f"`{name}` as a file, {size(file_bytes)}. `{prefix}model import`, with the file attached, brings it into "
         "any server that I'm in. Everyone who can read this channel can download it, and its texts may quote what "
         "it learned from."
     )
@@ -194,7 +194,7 @@ def exported(name: str, file_bytes: int, prefix: str, *, messages: bool = False)
 def imported(model: ModelRecord, notes: tuple[str, ...], prefix: str, *, current: bool) -> discord.Embed:
     description = (
         f"✅ **{plain(model.corpus_title[:200])}**, {RECIPE_WORDS[model.recipe]}, "
-        f"{quality(model)}, {megabytes(model.file_bytes)}.\n"
+        f"{quality(model)}, {size(model.file_bytes)}.\n"
         f"It can be used {scope_in_full(model)}, and is <@{model.owner_id}>'s."
     )
     embed = discord.Embed(title=f"Imported {model.name}", description=description, colour=GREEN)
@@ -220,11 +220,6 @@ def quality(model: ModelRecord) -> str:
     return f"{bits(model.train_loss)} of its own text"
 
 
-def megabytes(number: int) -> str:
-    """Return bytes in words: `7 kB`, `2.3 MB`."""
-    return f"{max(1, round(number / 1_000)):,} kB" if number < 100_000 else f"{number / MEGABYTE:,.1f} MB"
-
-
 def scope_in_full(model: ModelRecord) -> str:
     """Say where a model may be used, as the end of a sentence."""
     also = f", wherever everybody can also read {mentions(model.source_channels)}" if model.source_channels else ""
@@ -245,8 +240,8 @@ def _where(model: ModelRecord) -> str:
 
 
 def _line(model: ModelRecord, *, current: bool) -> str:
-    mark, size = "▶️" if current else "▫️", megabytes(model.file_bytes)
+    mark = "▶️" if current else "▫️"
     return (
         f"{mark} **`{model.name}`** {plain(model.corpus_title[:60])}\n"
-        f"-# {model.recipe} · {quality(model)} · {size} · <t:{int(model.created_at)}:R>"
+        f"-# {model.recipe} · {quality(model)} · {size(model.file_bytes)} · <t:{int(model.created_at)}:R>"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 import redis
@@ -12,16 +11,11 @@ import redis.asyncio
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
-from bot.admin import metrics
-from bot.admin.cog_general import General, trainings
 from bot.admin.metrics import RedisFigures
-from bot.jobs.snapshot import QueuedTraining, QueueSnapshot
-from bot.words import Estimate
 from shared import keys
 from shared.connect import connect
 from shared.settings import Settings
-from tests.bot.live import Live, cog
-from tests.factories import progress, train_job
+from tests.bot.live import Live
 
 
 def figures(settings: Settings) -> dict[tuple[str, ...], float]:
@@ -97,16 +91,14 @@ async def test_admins_see_the_short_form_and_others_only_whether_it_works(
 ) -> None:
     await client.zadd(keys.workers("train"), {"train@a:1": time.time() + 60, "train@b:2": time.time() + 60})
     await client.hset(keys.worker_info("train"), mapping={"train@a:1": "NVIDIA H100", "train@b:2": "NVIDIA H100"})
-    cog(live.bot, General).answers.add("generate", 0.31)
     ada = await live.ask("!status")
     for words in (
         "✅ 2 workers\nNVIDIA H100 (× 2)",
         "**Generating**: no worker is running",
         "2 servers",
-        "None is running",
-        "1.0 a minute\n0.31 s in the median",
+        "0 running, 0 waiting",
+        "0 in line",
         " GB free of ",
-        "up for",
     ):
         assert words in ada
     assert not [name for guild in live.bot.guilds for name in (guild.name, str(guild.id)) if name in ada]
@@ -114,28 +106,3 @@ async def test_admins_see_the_short_form_and_others_only_whether_it_works(
     assert "worker running" in ben
     assert "H100" not in ben
     assert "free of" not in ben
-
-
-def test_trainings_are_told_in_a_line_each() -> None:
-    job, soon = train_job(), Estimate(130, True)
-    assert trainings(QueueSnapshot(())) == "None is running or waiting."
-    runs = QueuedTraining(job, None, ends=soon, progress=progress(done=0.425))
-    reads = QueuedTraining(job, None)
-    waits = [QueuedTraining(job, None, place, begins=soon) for place in range(2)]
-    shown = trainings(QueueSnapshot((runs, reads, *waits)))
-    assert "42 %, about 2 min left\n🧠 reading the text\n" in shown
-    assert "2 wait, the next begins in about 2 min" in shown
-    assert "and 4 more running" in trainings(QueueSnapshot((runs,) * 9))
-
-
-def test_the_pace_is_of_the_last_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = metrics.RecentAnswers()
-    assert answers.pace() == (0.0, None)
-    for seconds in (1.0, 2.0, 9.0):
-        answers.add("generate", seconds)
-    answers.began -= 120
-    assert answers.pace() == (pytest.approx(1.5, rel=0.05), 2.0)
-    assert (REGISTRY.get_sample_value("galvanic_answer_seconds_count", {"kind": "generate"}) or 0) >= 3
-    later = time.monotonic() + 700
-    monkeypatch.setattr(metrics, "time", SimpleNamespace(monotonic=lambda: later))
-    assert answers.pace() == (0.0, None)
