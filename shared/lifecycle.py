@@ -173,8 +173,8 @@ def tell(job_id: str, entry: str, event: str, *, last: bool, progress: bool) -> 
 def register(job_id: str, entry: str, event: Finished | Imported, guild_id: int) -> Script:
     """End a job with an event under the id `entry`, and enter its model into a server's registry under its name.
 
-    Answers `entered`, `taken` (the name is another model's) or `refused` (the job is over, or was rolled back), and
-    fails as `tell` does.
+    Answers `entered`, `taken` (the name is another model's), `cancelled` (that was asked for: the end is still to be
+    told) or `refused` (the job is over, or was rolled back), and fails as `tell` does.
     """
     model = event.model
     more = (keys.guild_models(guild_id), keys.model(model.model_id))

@@ -192,29 +192,45 @@ class CheckpointCopies:
 def remove_leftovers(settings: Settings, client: redis.Redis) -> None:
     """Remove files and copies of trainings that are over or forgotten: another host ended them, or theirs was killed.
 
-    Of the others it removes what was made of a text that was replaced since. Also a model that was saved and never
-    entered, because the job was cancelled between the two. Raises redis.RedisError.
+    Of the others it removes what was made of a text that was replaced since. Raises redis.RedisError.
     """
     store = ModelStore(settings)
     try:
         copied = [] if store.is_local else store.names(_COPIES, "directory")
         here = [folder.name for folder in folder_of_all(settings).glob("*/")]
         for job_id in sorted(filter(is_id, {*here, *copied})):  # others are nobody's of ours
-            fields = client.hmget(keys.job(job_id), "job", "state", "model_id")
-            data, state, model_id = cast(list[bytes | None], fields)
-            if data is not None and state != b"over":
-                with contextlib.suppress(ValueError):  # a damaged record, which ends the training
-                    _remove_other_texts(settings, store, TrainJob.model_validate_json(data))
-                continue
-            entered = (model_id or b"").decode()
-            if is_id(entered) and not client.exists(keys.model(entered)):
-                store.delete(entered)
-            if not store.is_local:
-                store.remove(f"{_COPIES}/{job_id}", folder=True)
-            JobFiles(settings, job_id).discard()
-            log.info("leftovers_removed", job_id=job_id)
+            _remove_of(settings, client, store, job_id)
     except OSError as error:  # the store is away, or the disk in trouble
         log.warning("leftovers_not_removed", error=str(error))  # the next training looks again
+
+
+def remove_ended(settings: Settings, client: redis.Redis, job_id: str) -> None:
+    """Remove all that a training that is over has left here and in the store; later, if Redis or the store is away."""
+    try:
+        _remove_of(settings, client, ModelStore(settings), job_id)
+    except (OSError, redis.RedisError) as error:
+        log.warning("leftovers_not_removed", error=type(error).__name__)
+
+
+def _remove_of(settings: Settings, client: redis.Redis, store: ModelStore, job_id: str) -> None:
+    """Remove what a training does not need any more: its folder last, by which the rest is found again.
+
+    Also its model, if that was saved and never entered, because the training ended between the two. Raises OSError or
+    redis.RedisError.
+    """
+    fields = client.hmget(keys.job(job_id), "job", "state", "model_id")
+    data, state, model_id = cast(list[bytes | None], fields)
+    if data is not None and state != b"over":
+        with contextlib.suppress(ValueError):  # a damaged record, which ends the training
+            _remove_other_texts(settings, store, TrainJob.model_validate_json(data))
+        return
+    entered = (model_id or b"").decode()
+    if is_id(entered) and not client.exists(keys.model(entered)):
+        store.delete(entered)
+    if not store.is_local:
+        store.remove(f"{_COPIES}/{job_id}", folder=True)
+    JobFiles(settings, job_id).discard()
+    log.info("leftovers_removed", job_id=job_id)
 
 
 def _remove_other_texts(settings: Settings, store: ModelStore, job: TrainJob) -> None:

@@ -12,6 +12,7 @@ import redis
 import structlog
 
 from galvanic.options import STARTS
+from galvanic.results import TrainingCancelled
 from shared import keys, lifecycle
 from shared.connect import patient
 from shared.events import TERMINAL, Event, Finished, Imported
@@ -211,7 +212,8 @@ class JobEvents:
         model there. `event`: its model's name is the wished one; in the event returned it has a number if another model
         has that name. `prepare` gets the facts under their final name.
 
-        Raises Superseded if a later attempt has spoken, or the job is over or was rolled back.
+        Raises Superseded if a later attempt has spoken, or the job is over or was rolled back; TrainingCancelled if it
+        was asked to end.
         """
         self._seq += 1
         while True:
@@ -227,6 +229,8 @@ class JobEvents:
         answer = self._unless_superseded(event, script)
         if answer == b"refused" and not self._stands(event):
             raise Superseded(self.job_id)
+        if answer == b"cancelled":
+            raise TrainingCancelled
         if answer == b"taken":
             return False
         self.ended = event

@@ -285,7 +285,10 @@ class Lives(RuleBasedStateMachine):
         except redis.ResponseError:  # an id that is not the newest
             assert not newest
         else:
-            assert answer in (("entered", "taken") if newest else ("refused", "taken"))
+            if newest and self.asked_to_end(own.message.job_id):
+                assert answer == "cancelled"
+            else:
+                assert answer in (("entered", "taken") if newest else ("refused", "taken", "cancelled"))
             if answer == "entered":
                 job = TrainJob.model_validate_json(known["job"])
                 assert job.corpus.sha256 == own.sha256

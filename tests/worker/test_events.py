@@ -9,8 +9,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from galvanic.results import TrainingCancelled
 from shared import keys
-from shared.events import Finished, Progress, Sample, Started
+from shared.events import Cancelled, Finished, Progress, Sample, Started
 from shared.lifecycle import Script
 from shared.models import ModelFacts
 from tests import lives
@@ -108,6 +109,17 @@ def test_an_answer_that_was_lost_enters_nothing_twice(client: redis.Redis, monke
     assert lost == [b"entered"]
     assert client.xlen(keys.job_events("t-1")) == 1
     assert client.hlen(keys.guild_models(GUILD)) == 1
+
+
+def test_a_training_that_was_asked_to_end_enters_no_model_and_tells_its_end(client: redis.Redis) -> None:
+    """It was asked after it had looked for the last time; what is left for it is to say that it was cancelled."""
+    log = lives.take(client, "t-1")
+    client.set(keys.job_control("t-1"), "cancel")
+    with pytest.raises(TrainingCancelled):
+        log.enter(made(), GUILD)
+    assert not client.exists(keys.guild_models(GUILD), keys.model("m1"))
+    log.publish(Cancelled())
+    assert log.is_over()
 
 
 @pytest.mark.parametrize("why", ["cancelled", "taken back", "overtaken"])

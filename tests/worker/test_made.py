@@ -19,6 +19,7 @@ from tests.worker.test_train_jobs import TEXT, train
 from worker import attempt
 from worker.checkpoints import FinishedTraining, JobFiles, read, remove_leftovers
 from worker.events import JobEvents
+from worker.jobs import MAX_DEATHS
 from worker.store import ModelStore
 
 pytestmark = pytest.mark.slow
@@ -74,6 +75,34 @@ def test_a_model_that_was_saved_and_never_entered_goes_with_its_cancelled_job(
     assert len(ModelStore(settings).ids()) == 1
     client.hset(keys.job("t-1"), "state", "over")
     remove_leftovers(settings, client)
+    assert ModelStore(settings).ids() == []
+    assert not JobFiles(settings, "t-1").folder.exists()
+
+
+def test_a_training_that_is_cancelled_when_its_model_was_saved_leaves_none(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attach = JobEvents.attach
+
+    def cancelled(log: JobEvents, name: str, data: bytes) -> None:
+        assert len(ModelStore(settings).ids()) == 1
+        client.set(keys.job_control("t-1"), "cancel")
+        attach(log, name, data)
+
+    monkeypatch.setattr(JobEvents, "attach", cancelled)
+    assert train(client, "t-1").kind == "cancelled"
+    assert ModelStore(settings).ids() == []
+    assert not client.exists(keys.guild_models(GUILD))
+    assert not JobFiles(settings, "t-1").folder.exists()
+
+
+def test_a_training_that_is_given_up_when_its_model_was_saved_leaves_none(
+    client: redis.Redis, settings: Settings
+) -> None:
+    train_until((JobEvents, "enter"), client)
+    assert len(ModelStore(settings).ids()) == 1
+    client.hset(keys.job("t-1"), "deaths", MAX_DEATHS)
+    assert train(client, "t-1", TEXT).kind == "failed"
     assert ModelStore(settings).ids() == []
     assert not JobFiles(settings, "t-1").folder.exists()
 
