@@ -26,7 +26,7 @@ from bot.jobs.snapshot import cancel_trainings
 from bot.models.audience import Audience, sources_of
 from bot.models.readings import ReadingNote
 from bot.models.registry import Registry
-from bot.servers import access
+from bot.servers.access import Viewer, channel_ids
 from bot.train.start import Trainings
 from galvanic.errors import UserError
 from galvanic.options import STARTER, TrainOptions
@@ -181,7 +181,10 @@ class Remaking(Service, commands.Cog):
                 "Train the channel anew where all its readers are.",
             )
         others = await self.registry.all(guild.id) if model.parent not in (None, STARTER) else []
-        parent, options = chain_again(model, model.options, others, self.core.settings)
+        # A name may be another model's by now, and its text for others alone: one to start from must be usable here.
+        usable = {other.model_id for other in await self.registry.among(Viewer(guild.id, channel_ids(here)), others)}
+        known = [other for other in others if other.readings or other.model_id in usable]
+        parent, options = chain_again(model, model.options, known, self.core.settings)
         return ReadingPlan(
             channel,
             options,
@@ -218,7 +221,7 @@ class Remaking(Service, commands.Cog):
         if model.authors:  # the channel needn't know of it
             return
         place = guild.get_channel_or_thread(model.channel_id)
-        here = access.channel_ids(place) if isinstance(place, discord.Thread) else [model.channel_id]
+        here = channel_ids(place) if isinstance(place, discord.Thread) else [model.channel_id]
         could_read = self.audience.could_read(guild.id, here, sources_of(guild.id, model.readings))
         named = f"my model `{model.name}`" if could_read and model.usable_in(here) else "a model of mine"
         channel = self.core.bot.get_partial_messageable(model.channel_id, guild_id=guild.id)
@@ -248,7 +251,7 @@ def chain_again(
 ) -> tuple[ModelRecord | None, TrainOptions]:
     """Return the nearest ancestor that learned no messages, and options that do all training since then at once.
 
-    `options`: the model's own. `others`: its server's models. The ancestor is None if the chain began with the starter
+    `options`: the model's own. `others`: models of its server. The ancestor is None if the chain began with the starter
     or from scratch, or if it is no longer among them.
     """
     visible = [other for other in others if not other.is_private or other.authors == model.authors]

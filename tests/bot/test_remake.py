@@ -84,6 +84,19 @@ async def test_the_whole_chain_is_made_again_at_once(live: Live) -> None:
     assert (plan.parent, plan.options.epochs, plan.options.minutes) == (None, None, 2)
 
 
+async def test_it_does_not_start_from_a_text_that_is_for_others(live: Live) -> None:
+    """The ancestor was renamed, and a file of another channel was learned under its name."""
+    await talked(live, 300, "ada", "ben")
+    note = await read(live, ADA)
+    model = model_of(live, "sea", note, parent="book", epochs=7)
+    model_of(live, "book", channel_id=TAVERN, scope="channel", epochs=4)
+    plan = await live.train.remaking.plan(live.guild, model)
+    assert (plan.parent, plan.options.epochs) == (None, 7)
+    await live.models.registry.amend("book", lambda book: book.model_copy(update={"shared_with": (LAB,)}))
+    plan = await live.train.remaking.plan(live.guild, model)
+    assert (plan.parent and plan.parent.name, plan.options.epochs) == ("book", None)
+
+
 async def test_the_new_model_takes_over_where_the_old_one_was_chosen(live: Live) -> None:
     note = await read(live, ADA, BEN)
     old = model_of(live, "sea", note, shared_with=(TAVERN,))
