@@ -47,11 +47,11 @@ def slow(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("seconds", "make"),
     [
-        (8, lambda: generate_job(1, length=LONG)),
-        (8, lambda: generate_job(1, length=LONG, mix=MIX)),
-        (8, lambda: generate_job(1, length=LONG, blocked=("e",), random_seed=None)),
-        (8, lambda: compare_job(length=LONG, variants=VARIANTS)),
-        (8, lambda: generate_job(1, length=LONG, model_id="slow")),
+        (3, lambda: generate_job(1, length=LONG)),
+        (3, lambda: generate_job(1, length=LONG, mix=MIX)),
+        (3, lambda: generate_job(1, length=LONG, blocked=("e",), random_seed=None)),
+        (3, lambda: compare_job(length=LONG, variants=VARIANTS)),
+        (3, lambda: generate_job(1, length=LONG, model_id="slow")),
         (2, lambda: surprise_job("the boat " * 110, "slow")),
     ],
 )
@@ -66,7 +66,7 @@ def test_one_that_takes_too_long_costs_others_nothing(client: redis.Redis) -> No
     alone = expect(Generated, run(client, generate_job(1, **words)))
     long, short = generate_job(2, length=LONG), generate_job(3, **words)
     with ThreadPoolExecutor(2) as threads:
-        given_up = threads.submit(run_until, client, long, 8)
+        given_up = threads.submit(run_until, client, long, 3)
         written = expect(Generated, threads.submit(run_until, client, short, 60).result())
         assert written.text == alone.text
         assert isinstance(given_up.result(), Failed)
