@@ -32,5 +32,5 @@ async def setup(core: Core) -> Features:
     write = await bot.write.feature.setup(core, registry=models.registry, channels=channels)
     train = await bot.train.feature.setup(core, models=models, channels=channels)
     await bot.talk.feature.setup(core, registry=models.registry, write=write, panel=panel)
-    await bot.play.feature.setup(core, models=models, generating=write.generating)
+    await bot.play.feature.setup(core, models=models, channels=channels, generating=write.generating)
     return Features(models=models, channels=channels, write=write, train=train)

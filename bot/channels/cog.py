@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import discord
 import structlog
@@ -23,7 +23,7 @@ from bot.channels.withdrawals import Withdrawal, Withdrawals
 from bot.components import GUILD, USER, Components, Press
 from bot.core import Core
 from bot.options.autocomplete import choices
-from bot.responder import NOT_SENT, SENT, answer_privately, note_sent, tell_privately, write_to
+from bot.responder import NOT_SENT, SENT, answer_privately, note_sent, tell_privately
 from bot.servers import access
 from bot.servers.access import What, member_in
 from bot.types import Context, User, hybrid_command
@@ -128,8 +128,9 @@ class Privacy(commands.Cog):
         terms = await self._terms(ctx)
         servers = await self._servers("optout", ctx.guild, ctx.author, _request(ctx), to_refuse=True)
         taken = await self._withdraw(servers, ctx.author, "optout")
-        told = await answer_privately(ctx, embed=embeds.opted_out(taken, terms))
-        await note_sent(ctx, f"Done. {SENT}" if told else f"Done. `/{ctx.command}` would tell you the details.")
+        closing = f"`{terms.prefix}forget-me` also deletes the requests for texts that you sent me."
+        is_told = await answer_privately(ctx, embed=embeds.withdrawn("You opted out", taken, closing, terms))
+        await note_sent(ctx, f"Done. {SENT}" if is_told else f"Done. `/{ctx.command}` would tell you the details.")
 
     @hybrid_command(
         "forget-me",
@@ -141,8 +142,8 @@ class Privacy(commands.Cog):
     async def forget_me(self, ctx: Context) -> None:
         """Have me forget you, after asking: as `optout`, and the requests for texts that you sent me are deleted.
 
-        A direct message confirms what was taken out, and by when models that learned it are made again without it,
-        or deleted. In a direct message it counts for all servers.
+        I confirm what was taken out, and by when models that learned it are made again without it, or deleted. In a
+        direct message it counts for all servers.
         """
         await ctx.defer(ephemeral=True)
         terms = await self._terms(ctx)
@@ -157,7 +158,7 @@ class Privacy(commands.Cog):
             await ctx.send(NOT_SENT, **question)
 
     async def _forget(self, press: Press) -> None:
-        """Withdraw as `optout`, delete their requests, and confirm it by a direct message.
+        """Withdraw a member as `optout` does, delete their requests, and confirm it.
 
         Raises UserError: it is too late, or the bot is not in that server any more.
         """
@@ -171,19 +172,23 @@ class Privacy(commands.Cog):
         taken = await self._withdraw(servers, user, "forget-me")
         requests = await self.member_data.forget_requests(user.id, servers)
         log.info("member_forgotten", user_id=user.id, guilds=len(servers), requests=requests)
-        done = embeds.forgotten(taken, requests, terms)
+        closing = (
+            f"I deleted {count(requests, 'request')} of yours or with your words. `{terms.prefix}privacy` shows what "
+            "is left: your no, trainings, and models of books and files."
+        )
+        confirmation = embeds.withdrawn("I forgot you", taken, closing, terms)
         if press.interaction.guild_id is None or press.is_private:
-            await press.update(embed=done, view=None)
+            await press.update(embed=confirmation, view=None)
         else:  # others can read where the question stands
             await press.update(embed=discord.Embed(description="Done.", colour=GREEN), view=None)
-            await press.interaction.followup.send(embed=done, ephemeral=True)
-        if press.interaction.guild_id is not None or press.is_private:  # else it stands in the direct messages for good
-            with unless_refused(log.warning, "confirmation_not_sent", user_id=user.id):
-                await write_to(user, embed=done)
+            await press.interaction.followup.send(embed=confirmation, ephemeral=True)
 
     async def _withdraw(self, servers: Sequence[int], user: User, why: str) -> list[tuple[str, Withdrawal]]:
-        """Withdraw a member in some servers; what that concerns, with each server's name."""
-        return [(self._name_of(one), await self.withdrawals.withdraw(one, [user.id], why=why)) for one in servers]
+        """Withdraw a member in some servers; return what that concerns, with each server's name."""
+        return [
+            (self._name_of(guild_id), await self.withdrawals.withdraw(guild_id, [user.id], why=why))
+            for guild_id in servers
+        ]
 
     # ------------------------------------------------------------------ what is held
 
@@ -242,7 +247,9 @@ class Privacy(commands.Cog):
         channel="A channel that you can see; without one, I list those that are allowed",
         state="`off` takes it back and deletes the models of it",
     )
-    async def allow_training(self, ctx: Context, channel: str | None = None, state: str | None = None) -> None:
+    async def allow_training(
+        self, ctx: Context, channel: str | None = None, state: Literal["on", "off"] = "on"
+    ) -> None:
         """Let members train models on a channel's messages: from members who agree, and from no others.
 
         I tell the channel's members what it means and how to opt in or out. `off` takes it back: models that
@@ -257,30 +264,25 @@ class Privacy(commands.Cog):
         if channel is None:
             agreed = len((await self.consents.of(guild.id)).agreed)
             await ctx.send(embed=embeds.allowed_channels(allowed, agreed, terms), ephemeral=True)
-        elif not _is_off(state):
+        elif state == "on":
             await ctx.send(await self._allow(_room(ctx.author, channel), ctx.author.id, terms), ephemeral=True)
         else:  # also a channel that is gone, or hidden from this admin, if they name it by its id
-            number = access.channel_number(channel)
-            if number not in allowed or number is None:
-                number = _room(ctx.author, channel).id
-            was = number in allowed
-            await self.consents.disallow(guild.id, number, ctx.author.id)
+            channel_id = access.channel_number(channel)
+            if channel_id is None or channel_id not in allowed:
+                channel_id = _room(ctx.author, channel).id
+            await self.consents.disallow(guild.id, channel_id, ctx.author.id)
             deleted = await self.withdrawals.forbid(guild.id)
             models = f" I deleted {count(deleted, 'model')} of it." if deleted else ""
-            told = f"I no longer learn from <#{number}>.{models}" if was or deleted else f"<#{number}> wasn't allowed."
-            await ctx.send(told, ephemeral=True)
+            await ctx.send(f"I don't learn from <#{channel_id}> now.{models}", ephemeral=True)
 
     @allow_training.autocomplete("channel")
     async def _channels(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        rooms = [one for one in access.visible_channels(interaction.guild, interaction.user) if isinstance(one, Room)]
-        return choices([(f"#{room.name}", str(room.id)) for room in rooms], typed.strip().removeprefix("#"))
-
-    @allow_training.autocomplete("state")
-    async def _states(self, _interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return choices(["on", "off"], typed)
+        visible = access.visible_channels(interaction.guild, interaction.user)
+        rooms = [(f"#{channel.name}", str(channel.id)) for channel in visible if isinstance(channel, Room)]
+        return choices(rooms, typed.strip().removeprefix("#"))
 
     async def _allow(self, channel: Room, by: int, terms: Terms) -> str:
-        """Allow a channel, and tell its members there; what to tell the admin.
+        """Allow a channel, and tell its members there. Return what to tell the admin.
 
         Raises UserError: the operator has turned it off, or the bot may not read the channel.
         """
@@ -290,17 +292,17 @@ class Privacy(commands.Cog):
             off = as_typed(terms.prefix, "allow-training", "channel", f"#{channel.name}", "state", "off")
             return f"{channel.mention} is already allowed. `{off}` takes it back."
         await self.consents.allow(channel.guild.id, channel.id, by)
-        who = "members who said yes" if terms.mode == "opt-in" else "members who didn't say no"
-        said = (
-            f"I may now learn from {channel.mention} and its public threads, from {who}: "
+        members = "members who said yes" if terms.mode == "opt-in" else "members who didn't say no"
+        answer = (
+            f"I may now learn from {channel.mention} and its public threads, from {members}: "
             f"`{as_typed(terms.prefix, 'train', 'source', f'#{channel.name}')}`."
         )
         with unless_refused(log.info, "notice_not_posted", channel_id=channel.id):
             if not isinstance(channel, discord.ForumChannel):  # there is no place in it that everybody looks at
                 await channel.send(embed=embeds.notice(channel.guild.name, terms))
-                return f"{said} I told its members there."
+                return f"{answer} I told its members there."
         return (
-            f"{said}\n⚠️ I couldn't post a notice there: please tell its members about `{terms.prefix}optin` and "
+            f"{answer}\n⚠️ I couldn't post a notice there: please tell its members about `{terms.prefix}optin` and "
             f"`{terms.prefix}optout`."
         )
 
@@ -333,21 +335,11 @@ def _request(ctx: Context) -> int:
 
 
 def _asked_at(press: Press, remedy: str) -> float:
-    """When the question under a button was asked, seconds since the epoch. Raises UserError: too long ago."""
+    """Return when the question of a button was asked, in seconds since the epoch. Raises UserError: too long ago."""
     asked = press.interaction.message.created_at if press.interaction.message is not None else None
     if asked is None or discord.utils.utcnow() - asked > _ANSWER_WITHIN:
         raise UserError("This question is older than a day, so nothing was changed.", remedy)
     return asked.timestamp()
-
-
-def _is_off(state: str | None) -> bool:
-    """Return whether `state` is off. Raises UserError: it is neither `on` nor `off`."""
-    word = (state or "on").strip().lower()
-    if word not in ("on", "off"):
-        raise UserError(
-            f"I don't know {code(word)}.", "Use `on` to allow the channel to be learned, or `off` to end that."
-        )
-    return word == "off"
 
 
 def _room(member: discord.Member, typed: str) -> Room:

@@ -110,12 +110,13 @@ def reading(
 
 
 def consent_buttons(guild_id: int, user_id: int) -> discord.ui.View:
+    """Return the buttons of the question about learning."""
     yes = button("optin", guild_id, user_id, label="I agree", style=discord.ButtonStyle.success)
     return view(yes, button("privacy-not", user_id, label="No, leave it"))
 
 
 def forget_buttons(guild_id: int, user_id: int) -> discord.ui.View:
-    """Return the buttons of the question. `guild_id` 0: everywhere."""
+    """Return the buttons of the question about forgetting. `guild_id` 0: in all servers."""
     yes = button("forget-me", guild_id, user_id, label="Forget me", style=discord.ButtonStyle.danger)
     return view(yes, button("privacy-not", user_id, label="No, leave it"))
 
@@ -162,18 +163,6 @@ def agreed(server: str, answer: ConsentAnswer, terms: Terms) -> discord.Embed:
     )
 
 
-def opted_out(taken: Sequence[tuple[str, Withdrawal]], terms: Terms) -> discord.Embed:
-    """Confirm an `optout`. `taken`: withdrawals by the server's name."""
-    return discord.Embed(
-        title="You opted out",
-        description="From now on nothing is learned from your messages, old or new.\n"
-        f"{_taken(taken, terms)}\n"
-        f"`{terms.prefix}forget-me` also deletes the requests for texts that you sent me. If you opt in again one day, "
-        "only what you write after that can be learned.",
-        colour=GREEN,
-    )
-
-
 def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
     where = some([f"**{clipped(server, 60)}**" for server in servers])
     return discord.Embed(
@@ -191,14 +180,12 @@ def forget_question(servers: Sequence[str], terms: Terms) -> discord.Embed:
     )
 
 
-def forgotten(taken: Sequence[tuple[str, Withdrawal]], requests: int, terms: Terms) -> discord.Embed:
-    """Confirm a `forget-me`. `taken`: withdrawals by the server's name; `requests`: how many were deleted."""
+def withdrawn(title: str, taken: Sequence[tuple[str, Withdrawal]], closing: str, terms: Terms) -> discord.Embed:
+    """Confirm an `optout` or a `forget-me`. `taken`: withdrawals, each with the server's name."""
     return discord.Embed(
-        title="I forgot you",
-        description=f"{_taken(taken, terms)}\n"
-        f"- {count(requests, 'request')} of yours or with your words deleted.\n"
-        "- Nothing is learned from your messages any more; that you said no is kept.\n"
-        f"`{terms.prefix}privacy` shows what is left: trainings, and models of books and files.",
+        title=title,
+        description="Nothing is learned from your messages any more, old or new. If you opt in again one day, only "
+        f"what you write after that can be learned.\n{_taken(taken, terms)}\n{closing}",
         colour=GREEN,
     )
 

@@ -122,5 +122,5 @@ def _server(data: MemberData) -> dict[str, Any]:
         ],
         "your_models": [model.model_dump(mode="json") for model in data.owned],
         "your_trainings": [job.job_id for job in data.trainings],
-        "your_guesses_in_quizzes": data.quiz,  # right:all
+        **data.sections,
     }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Protocol, cast
 
 import discord
 import structlog
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class LearnedModel:
-    """A model that learned from a member, from these channels.
+    """A model that learned from a member.
 
     `name`: what their lines begin with, if these have names. `gone_by`: when it is made again or deleted at the latest,
     in seconds since the epoch; None: nothing of it was withdrawn.
@@ -44,19 +44,29 @@ class LearnedModel:
     gone_by: float | None
 
 
+class MemberSection(Protocol):
+    """Something that another feature stores of members. Any method raises `redis.RedisError`."""
+
+    async def of_member(self, guild_id: int, user_id: int) -> str | None:
+        """Return what is stored of a member in a server."""
+
+    async def forget_member(self, user_id: int, guild_ids: Collection[int]) -> None:
+        """Delete what is stored of a member in these servers."""
+
+
 @dataclass(frozen=True)
 class MemberData:
     """Data that is stored of a member in one server.
 
     Attributes:
-        name: the server's; None: the bot is not there any more.
-        answer: their yes or no to being learned from.
-        channels: that an admin allows and the member can read.
-        allowances: of the member as an admin.
-        learned: models that learned from them.
-        owned: their models.
-        trainings: theirs that are not over.
-        quiz: their `right:all` guesses.
+        name: the server's name; None: the bot is not there any more.
+        answer: the member's yes or no to being learned from.
+        channels: channels that an admin allows and the member can read.
+        allowances: channels that the member allowed as an admin.
+        learned: models that learned from the member.
+        owned: the member's models.
+        trainings: the member's trainings that are not over.
+        sections: what other features store of the member, by title.
     """
 
     guild_id: int
@@ -67,7 +77,7 @@ class MemberData:
     learned: tuple[LearnedModel, ...]
     owned: tuple[ModelRecord, ...]
     trainings: tuple[TrainJob, ...]
-    quiz: str | None = None
+    sections: dict[str, str]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -77,6 +87,8 @@ class MemberDataService:
     core: Core
     consents: ConsentStore
     registry: Registry
+    sections: dict[str, MemberSection] = field(init=False, default_factory=dict)
+    """What other features store of members, by its name in an exported file."""
 
     async def servers_of(self, user: User, *, to_refuse: bool = False) -> list[int]:
         """Return the servers where something is stored of a person, or where their messages count.
@@ -85,20 +97,20 @@ class MemberDataService:
         must last should the operator change to opt-out. A server that Discord tells nothing of counts, so that a no is
         kept.
         """
-        found = set(await self.consents.guilds_of(user.id))
-        found |= {note.guild_id for note in await self.registry.notes.with_member(user.id)}
+        servers = set(await self.consents.guilds_of(user.id))
+        servers |= {note.guild_id for note in await self.registry.notes.with_member(user.id)}
         guilds = list(self.core.bot.guilds)
         for guild in guilds:
             owners = {
                 *(model.owner_id for model in await self.registry.all(guild.id)),
                 *(allowed.by for allowed in (await self.consents.allowed(guild.id)).values()),
             }
-            if user.id in owners or await redis_call(self.core.redis.hexists(keys.quiz_scores(guild.id), str(user.id))):
-                found.add(guild.id)
-        found |= {job.place.guild_id async for job in self.requests_of(user.id)}
+            if user.id in owners or await self._in_sections(guild.id, user.id):
+                servers.add(guild.id)
+        servers |= {job.place.guild_id async for job in self.requests_of(user.id)}
         if to_refuse or self.core.settings.channel_training == "opt-out":
-            found |= await _shared_servers(user, [guild for guild in guilds if guild.id not in found])
-        return sorted(found)
+            servers |= await _shared_servers(user, [guild for guild in guilds if guild.id not in servers])
+        return sorted(servers)
 
     async def in_server(self, guild_id: int, user: User) -> MemberData:
         """Return what is stored of a person in a server. Raises discord.HTTPException: Discord is in trouble."""
@@ -110,7 +122,6 @@ class MemberDataService:
 
         models = await self.registry.all(guild_id)
         allowances = await self.consents.allowed(guild_id)
-        quiz = await redis_call(self.core.redis.hget(keys.quiz_scores(guild_id), str(user.id)))
         return MemberData(
             guild_id=guild_id,
             name=guild.name if guild is not None else None,
@@ -120,8 +131,12 @@ class MemberDataService:
             learned=await self._learned(guild_id, user.id, models),
             owned=tuple(model for model in models if model.owner_id == user.id),
             trainings=tuple(job for job in await self._trainings(user.id) if job.place.guild_id == guild_id),
-            quiz=quiz.decode() if quiz is not None else None,
+            sections=await self._in_sections(guild_id, user.id),
         )
+
+    async def _in_sections(self, guild_id: int, user_id: int) -> dict[str, str]:
+        stored = {title: await section.of_member(guild_id, user_id) for title, section in self.sections.items()}
+        return {title: data for title, data in stored.items() if data is not None}
 
     async def _trainings(self, user_id: int) -> list[TrainJob]:
         trainings = (await self.core.snapshots.look(now=True)).trainings
@@ -142,16 +157,14 @@ class MemberDataService:
     # ------------------------------------------------------------------ requests
 
     async def forget_requests(self, user_id: int, guild_ids: Collection[int]) -> int:
-        """Delete a person's requests in these servers, others' with that person's words, and the answers; how many.
-        Their guesses go, too.
+        """Delete a person's requests in these servers, and others' with that person's words; return how many.
 
-        Trainings stay, for their models need them; but not those of their own words alone, whose samples are theirs.
+        Their answers go, too, and what other features store of the person. Trainings stay, for their models need them;
+        but not those of the person's words alone, whose samples are theirs.
         """
         running = {job.job_id for job in await self._trainings(user_id)}
-        for channel_id in await redis_call(self.core.redis.zrange(keys.QUIZZES, 0, -1)):
-            await redis_call(self.core.redis.hdel(keys.quiz(channel_id.decode()), f"g:{user_id}"))
-        for guild_id in guild_ids:
-            await redis_call(self.core.redis.hdel(keys.quiz_scores(guild_id), str(user_id)))
+        for section in self.sections.values():
+            await section.forget_member(user_id, guild_ids)
         theirs = [
             job.job_id
             async for job in self.requests_of(user_id)
@@ -200,9 +213,10 @@ class MemberDataService:
 
 
 async def _shared_servers(user: User, guilds: list[discord.Guild]) -> set[int]:
+    """Return the servers where Discord finds a person, or says nothing."""
     turns = asyncio.Semaphore(_ASKED_AT_ONCE)
 
-    async def is_there(guild: discord.Guild) -> bool:
+    async def is_member(guild: discord.Guild) -> bool:
         async with turns:
             try:
                 return await member_in(guild, user) is not None
@@ -210,5 +224,5 @@ async def _shared_servers(user: User, guilds: list[discord.Guild]) -> set[int]:
                 log.warning("member_not_looked_up", guild_id=guild.id, error=type(error).__name__)
                 return True
 
-    there = await asyncio.gather(*map(is_there, guilds))
-    return {guild.id for guild, yes in zip(guilds, there, strict=True) if yes}
+    answers = await asyncio.gather(*map(is_member, guilds))
+    return {guild.id for guild, is_shared in zip(guilds, answers, strict=True) if is_shared}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -242,6 +243,22 @@ class Quiz(Service):
         """Do so in servers that the bot left unheard."""
         for guild_id in await self.core.servers.left_guilds(self.core.bot, keys.quiz_scores, keys.best):
             await self.forget_guild(guild_id)
+
+    # ------------------------------------------------------------------ what is stored of a member
+
+    async def of_member(self, guild_id: int, user_id: int) -> str | None:
+        """Return a member's guesses in a server, as `right:all`."""
+        score = await redis_call(self.core.redis.hget(keys.quiz_scores(guild_id), str(user_id)))
+        return score.decode() if score is not None else None
+
+    async def forget_member(self, user_id: int, guild_ids: Collection[int]) -> None:
+        """Delete a member's guesses, also of quizzes that go on, in any server."""
+        for channel_id in await redis_call(self.core.redis.zrange(keys.QUIZZES, 0, -1)):
+            await redis_call(self.core.redis.hdel(keys.quiz(channel_id.decode()), f"g:{user_id}"))
+        for guild_id in guild_ids:
+            await redis_call(self.core.redis.hdel(keys.quiz_scores(guild_id), str(user_id)))
+
+    # ------------------------------------------------------------------ the table
 
     async def scores(self, guild_id: int) -> discord.Embed:
         stored: dict[bytes, bytes] = await redis_call(self.core.redis.hgetall(keys.quiz_scores(guild_id)))

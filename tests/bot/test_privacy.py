@@ -166,14 +166,13 @@ async def test_forget_me_asks_and_then_forgets_and_confirms(live: Live) -> None:
     question = await live.until(lambda: live.whispered("ben", "Shall I forget you?"), "the question")
     assert not await has_withdrawn(live, note), "not before the button"
     live.press("ben", question, "Forget me")
-    confirmed = text_of(await live.directly("ben", "I forgot you"))
+    confirmed = text_of(await live.until(lambda: live.whispered("ben", "I forgot you"), "the confirmation"))
     for words in ("`chatter` learned from you", "1 request of yours"):
         assert words in confirmed
     assert await has_withdrawn(live, note)
     assert not await live.bot.redis.exists(keys.job("g-1"), keys.job_events("g-1"))
     assert await live.bot.redis.exists(keys.job("g-2"))
     assert await answer_of(live, BEN) == "out"
-    await live.until(lambda: live.whispered("ben", "I forgot you"), "the answer in the question's place")
 
 
 async def test_a_request_that_is_being_answered_goes_once_it_is(live: Live) -> None:
