@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import io
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from discord.ext import commands
 
 from bot.components import MODEL, USER, Components, Press
 from bot.core import Core
+from bot.errors import nearest
 from bot.jobs.delivery import Delivery
 from bot.models import embeds, sharing
 from bot.models.registry import Registry
@@ -157,20 +157,13 @@ class ModelCommands(commands.Cog):
         await send(embed=embed, files=files, view=view, **options)
 
     async def _mistyped(self, ctx: Context, words: str) -> UserError:
-        """Return an error that guesses what `model WORDS` meant."""
-        actor = Actor.of(ctx)
-        prefix = await self.core.servers.prefix(actor.guild_id)
-        first, *rest = words.split()
-        names = [command.name for command in self.model.commands]
-        problem = f"`{prefix}model` has no {code(first)}."
-        if near := difflib.get_close_matches(first.lower(), names, n=1, cutoff=0.6):
-            begin = mention_instead(prefix, self.core.bot.user) or prefix
-            meant = " ".join([f"{begin}model", near[0], *rest])
-            return UserError(problem, f"Did you mean {code(meant, 80)}?")
-        if first.lower() in {model.name for model in await self.registry.usable(actor.viewer)}:
-            info = as_typed(prefix, "model info", "name", first.lower())
-            return UserError(problem, f"`{info}` shows the model of that name.")
-        return UserError(problem, f"It has {', '.join(f'`{name}`' for name in sorted(names))}.")
+        """Return an error that suggests what `model WORDS` meant."""
+        prefix = await self.core.servers.prefix(Actor.of(ctx).guild_id)
+        begin = mention_instead(prefix, self.core.bot.user) or prefix
+        names = sorted(command.name for command in self.model.commands)
+        near = nearest(words.split()[0], names, f"{begin}model ")
+        remedy = f"Did you mean {near}?" if near else f"It has {', '.join(f'`{name}`' for name in names)}."
+        return UserError(f"`{prefix}model` has no {code(words.split()[0])}.", remedy)
 
     # ------------------------------------------------------------------ choosing
 

@@ -98,19 +98,10 @@ class Training(commands.Cog):
             await self.trainings.begin(who, request, send, by_message=by_message)
 
     async def _parent(self, who: Actor, flags: TrainFlags) -> ModelRecord | None:
-        """The model to start from. Raises `UserError`: there is none, or its name has come to mean something else."""
-        if train_options.starts_from_model(flags):
-            return await self.trainings.registry.choose(who.viewer, flags.parent)
-        start = train_options.start_of(flags)
-        usable = await self.trainings.registry.usable(who.viewer) if start else []
-        if any(model.name == start for model in usable):
-            prefix = await self.core.servers.prefix(who.guild_id)
-            rename = as_typed(prefix, "model rename", "name", start or "", "new", "NEW")
-            raise UserError(
-                f"There is a model called `{start}` here, and `--from {start}` no longer means a model.",
-                f"Have its owner or an admin rename it: `{rename}`.",
-            )
-        return None
+        """Return the model to start from, or None. Raises UserError: there is none of that name."""
+        if not train_options.starts_from_model(flags):
+            return None
+        return await self.trainings.registry.choose(who.viewer, flags.parent)
 
     # ------------------------------------------------------------------ a text
 

@@ -27,7 +27,7 @@ from bot.types import Context, User, hybrid_command
 from bot.words import BLURPLE, DESCRIPTION_LIMIT, as_typed, code, in_line, listed, plain, span
 from galvanic.errors import UserError
 from galvanic.units import count
-from shared.jobs import TRAIN_QUEUE, TrainJob
+from shared.jobs import TrainJob
 
 _JOB = "The training's id, at the bottom of its card; without one, your only training"
 _EXAMPLE = "t-1297000000000000021"
@@ -113,9 +113,7 @@ class Jobs(commands.Cog):
                 raise _over()
             case "cancelled":
                 return "Cancelled before it started." if state.state == "queued" else "Cancelled."
-            case "asked" if await self.core.jobs.has_worker(TRAIN_QUEUE):
-                return "I'm cancelling it: its card will show when that is done."
-        return "No worker is running: it will be cancelled within two minutes, or as soon as one is back."
+        return "I'm cancelling it: its card will show when that is done."
 
     async def _finish(self, job_id: str, state: TrainingState) -> str:
         if state.state == "queued":
@@ -125,11 +123,7 @@ class Jobs(commands.Cog):
         await self.core.jobs.finish(job_id)
         if await self.core.jobs.control(job_id) == "cancel":
             raise UserError("This training is already being cancelled.", "Its card shows when it is over.")
-        if not await self.core.jobs.has_worker(TRAIN_QUEUE):
-            return "No worker is running: it will be finished as soon as one is back, and the best so far is kept."
-        if state.state == "interrupted":
-            return "It is paused: it will be finished as soon as it resumes, and the best so far is kept."
-        return "Finishing: the best so far is kept."
+        return "Finishing, as soon as its worker is there: the best so far is kept."
 
     async def _meant(self, who: Actor, ending: Ending) -> str:
         """Return the id of the only training of somebody who names none; to finish, the only one that has begun.

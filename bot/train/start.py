@@ -255,7 +255,6 @@ class Trainings:
         async def prepare() -> TrainRequest:
             await self.readings.require_free(job_id, who.guild_id)
             planned = await plan()
-            await self._require_own(who, planned.author_id, planned.parent)
             corpus, reading = self.readings.begin(planned)
             return TrainRequest(corpus, planned.options, planned.parent, reading)
 

@@ -60,7 +60,7 @@ async def test_what_is_missing_is_told_as_it_can_be_typed(live: Live) -> None:
     assert "Usage: `@Galvanic model use NAME [--keep]`, as in `@Galvanic model use" in await live.ask(
         f"{MENTION} model use"
     )
-    assert "Did you mean `@Galvanic model info alice`?" in await live.ask(f"{MENTION} model inf alice")
+    assert "Did you mean `@Galvanic model info`?" in await live.ask(f"{MENTION} model inf alice")
 
 
 def commands_shown() -> Iterator[tuple[str, set[str]]]:
