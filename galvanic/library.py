@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from galvanic.errors import UserError
-from galvanic.options import CorpusInfo, Encoding, RecipeName, StopAt, TrainOptions, checked
+from galvanic.options import CorpusInfo, RecipeName, StopAt, TrainOptions, checked
 from galvanic.reading import of_memory, read_file
 from galvanic.request import WriteRequest
 
@@ -114,7 +114,7 @@ def load(path: str | Path) -> Model:
     """Load a model from a file that a training or an export wrote; its ending may be left out.
 
     Raises:
-        UserError: there is no model, it is damaged, or a newer version of Galvanic wrote it.
+        UserError: there is no model, it is damaged, or another version of Galvanic wrote it.
     """
     from galvanic import model_file
 
@@ -131,7 +131,6 @@ def train(
     layers: int | None = None,
     units: int | None = None,
     embedding: int | None = None,
-    encoding: Encoding | None = None,
     dropout: float | None = None,
     batch: int | None = None,
     length: int | None = None,
@@ -150,7 +149,7 @@ def train(
         recipe: "char" (character by character), "word", or "classic" (the tutorial's); None: "char", or the parent's.
         parent: the file of a model to start from; "starter": the model of English that comes with Galvanic; "none":
             random weights; None: the starter if it helps the text, else random weights.
-        layers, units, embedding, encoding, dropout, batch, length, learning_rate: numbers of the network and its
+        layers, units, embedding, dropout, batch, length, learning_rate: numbers of the network and its
             training; None: chosen by the size of the text and the speed of the machine.
         random_seed: with `epochs`, the same number gives the same model on the same machine; None: a random one.
         name: the text's name in the model.

@@ -33,7 +33,7 @@ from galvanic.units import MEGABYTE
 if TYPE_CHECKING:
     from galvanic.companion import Companion
 
-FORMAT = 4  # format 3 had no table of n-grams
+FORMAT = 5  # the number of all that a file holds; a file with another number is refused
 SUFFIX = ".safetensors"
 STARTER_FILE = Path(__file__).with_name(f"starter{SUFFIX}")
 WINDOWS = "corpus_windows"  # name of the array with pieces of the text
@@ -69,7 +69,7 @@ class Ancestor(BaseModel, frozen=True):
 class Description(BaseModel, frozen=True):
     """All that a model file says of its model, besides the arrays."""
 
-    format: Literal[3, 4] = 4
+    format: Literal[5] = 5
     packed: Packing | None = None  # how the weights are stored; None: in float32
     recipe: RecipeName
     symbols: tuple[str, ...] = Field(min_length=1)  # the text of each symbol, by id
@@ -156,9 +156,10 @@ def describe(path: Path, imported_bytes: int | None = None) -> Description:
     except (OSError, ValueError, RecursionError) as error:
         raise _no_model(path, foreign) from error
     try:
-        written = _Format.model_validate_json(metadata)
-        if written.format > FORMAT or not (written.packed is None or written.packed in PACKINGS):
-            raise UserError("This model was written by a newer version of Galvanic.", "Update this installation.")
+        if _Format.model_validate_json(metadata).format != FORMAT:
+            raise UserError(
+                "This model was written by another version of Galvanic.", "Use that version, or train the model again."
+            )
         description = Description.model_validate_json(metadata)
         _check_description(description)
         if imported_bytes is not None:
@@ -172,7 +173,7 @@ def load(path: Path, imported_bytes: int | None = None) -> Loaded:
     """Read and check a model file: description, weights, corpus windows and companion.
 
     `imported_bytes`: for an import, the most bytes that a file may have: anybody may have made it to exhaust a worker's
-    memory or time. Raises UserError if there is no model, it is damaged or too large, or a newer version wrote it.
+    memory or time. Raises UserError if there is no model, it is damaged or too large, or another version wrote it.
     """
     description = describe(path, imported_bytes)
     try:
@@ -252,7 +253,6 @@ def _require(holds: bool, why_not: str) -> None:
 
 class _Format(BaseModel):
     format: int
-    packed: str | None = None
 
 
 class _Metadata(BaseModel):

@@ -27,12 +27,11 @@ def _streams(config: NetworkConfig, seed: int, precision: Precision) -> Any:
     ids = keras.Input((None,), dtype="int32", name="ids")
     states = [keras.Input((units,), name=f"{part}_{i}") for i, units in enumerate(config.units) for part in "hc"]
     by_time = keras.ops.transpose(ids)
-    if config.encoding == "one-hot":
-        x = keras.ops.one_hot(by_time, config.vocabulary)
-    else:
-        x = layers.Embedding(
-            config.vocabulary, config.embedding, embeddings_initializer=_spread(1.0, seed + 4), name="embedding"
-        )(by_time)
+    # With Keras' default for embeddings, uniform from -0.05 to 0.05, a gate's input is a hundredth of what it needs: a
+    # book's loss is then 1.39 nats in place of 1.28 (docs/engine.md).
+    spread = keras.initializers.RandomNormal(stddev=1.0, seed=seed + 4)
+    embedding = layers.Embedding(config.vocabulary, config.embedding, embeddings_initializer=spread, name="embedding")
+    x = embedding(by_time)
     x = _sequence_dropout(config.input_dropout, seed + 1)(x)
     after: list[Any] = []
     for i in range(len(config.units)):
@@ -56,24 +55,13 @@ def _windows(config: NetworkConfig, seed: int, precision: Precision) -> Any:
 
 
 def _lstm(config: NetworkConfig, index: int, seed: int, precision: Precision) -> LSTM:
-    reads_symbols = config.encoding == "one-hot" and not index
     return LSTM(
         config.units[index],
         recurrent_weight_dropout=config.recurrent_weight_dropout,
         precision=precision,
         seed=seed + 10 * index + 2,
         name=f"lstm_{index}",
-        kernel_initializer=_spread(0.25, seed + 5) if reads_symbols else "glorot_uniform",
     )
-
-
-def _spread(stddev: float, seed: int) -> Any:
-    """Return an initializer for a symbol's input to the first layer, large enough to matter from the first step on.
-
-    With Keras' default for embeddings, uniform from -0.05 to 0.05, a gate's input is a hundredth of what it needs: a
-    book's loss is then 1.39 nats in place of 1.28 (docs/engine.md).
-    """
-    return keras.initializers.RandomNormal(stddev=stddev, seed=seed)
 
 
 def _sequence_dropout(share: float, seed: int) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from galvanic.errors import UserError
@@ -23,7 +23,6 @@ RECIPE_WORDS: dict[RecipeName, str] = {
     "classic": "as in a Keras tutorial",
 }
 """Each recipe's way to read a text, in plain words."""
-Encoding = Literal["embedding", "one-hot"]
 StopAt = Literal["sentence", "line"]
 Start = Literal["starter", "none"]
 STARTER: Start = "starter"
@@ -51,9 +50,8 @@ class CorpusInfo(_Frozen):
     sha256: str
     licence: str = ""  # one line about the rights in it
     hard_wrapped: bool | None = None  # whether lines are broken at a fixed width, to be joined; None: find out
-    # Of a channel's messages. Model files of before the first release have an empty `transcript`.
-    reading: ReadingId | None = Field(None, validation_alias=AliasChoices("reading", "transcript"))
-    left_out: int = Field(0, ge=0)  # characters of Project Gutenberg's headers and licences
+    reading: ReadingId | None = None  # of a channel's messages
+    left_out: int = Field(0, ge=0)  # characters of Project Gutenberg's header and licence
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -85,7 +83,6 @@ class TrainOptions(_Frozen):
     layers: int | None = _option("LSTM layers", "1; classic: 3", ge=1, le=8)
     units: int | None = _option("LSTM units in each layer", "128 to 768; classic: 256, 256, 128", ge=8, le=4_096)
     embedding: int | None = _option("Size of the input embedding", "char 64, word 256", ge=1, le=4_096)
-    encoding: Encoding | None = _option("How a symbol enters the network: embedding or one-hot", "embedding")
     dropout: float | None = _option(
         "Dropout: share of each layer's outputs left out at random",
         "char 0 to 0.5, word 0 to 0.7; classic: 0.2",
@@ -108,12 +105,6 @@ class TrainOptions(_Frozen):
         "What a new model starts from: starter (the English that I come with) or none",
         "what suits the text",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_old(cls, fields: Any) -> Any:
-        """Drop an option that model files of before the first release have, the starter's among them."""
-        return {name: fields[name] for name in fields if name != "keep_licence"} if isinstance(fields, dict) else fields
 
     @property
     def by_epochs(self) -> bool:
@@ -218,7 +209,6 @@ class TrainLimits:
 
 
 NOT_FOR_CLASSIC = {
-    "encoding": "puts each character in as one number",
     "embedding": "puts each character in as one number",
     "length": "always reads windows of 100 characters",
 }

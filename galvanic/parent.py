@@ -1,8 +1,8 @@
 """Going on from a model: the parent's weights, extended to the symbols of a new text.
 
-The parent's own weights stay as they are, to the bit: the rows of its embedding (or, one-hot, of its first kernel), and
-the columns and biases of its output. So the logits of its symbols don't change. Their probabilities lose only the share
-that the new symbols take.
+The parent's own weights stay as they are, to the bit: the rows of its embedding, and the columns and
+biases of its output. So the logits of its symbols don't change. Their probabilities lose only the share that the new
+symbols take.
 """
 
 from __future__ import annotations
@@ -80,7 +80,6 @@ def load_parent(path: Path, name: str | None, options: TrainOptions) -> Parent:
         ("layers", options.layers, len(network.units)),
         ("units", options.units, units),
         ("embedding", options.embedding, network.embedding),
-        ("encoding", options.encoding, network.encoding),
     )
     for option, asked, has in wished:
         if asked is not None and asked != has:
@@ -94,7 +93,7 @@ def load_parent(path: Path, name: str | None, options: TrainOptions) -> Parent:
 def check_symbols(parent: Parent, symbols: tuple[str, ...]) -> None:
     """Refuse a text with new symbols for a network that cannot learn any. Raises UserError."""
     new = set(symbols) - set(parent.description.symbols)
-    if new and parent.description.network.encoding == "scaled":
+    if new and parent.description.network.kind == "windows":
         # Its input is id / vocabulary: with one symbol more, every other would enter as another number.
         raise UserError(
             f"The text has {count(len(new), 'character')} that {parent.name} has never seen, and `classic` cannot "

@@ -41,8 +41,7 @@ class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["streams", "windows"]
     vocabulary: int = Field(ge=1, le=0x110000)
-    encoding: Literal["embedding", "one-hot", "scaled"] = "embedding"  # scaled: id / vocabulary as one number
-    embedding: int = Field(ge=0, le=8192)  # width of the embedding; 0 for the other encodings
+    embedding: int = Field(ge=0, le=8192)  # width of a symbol's embedding; 0: `windows` reads id / vocabulary instead
     units: tuple[int, ...] = Field(min_length=1, max_length=16)  # in each LSTM layer, the first one first
     members: int = Field(1, ge=1, le=16)
     window: int = Field(0, ge=0, le=10_000)  # characters in a window; 0 for `streams`
@@ -53,10 +52,8 @@ class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
     @model_validator(mode="after")
     def _fits_together(self) -> NetworkConfig:
         windows = self.kind == "windows"
-        if not windows == (self.encoding == "scaled") == (self.window > 0) or (windows and self.members > 1):
-            raise ValueError("only a network of windows has a window and scaled symbols, and it is one")
-        if (self.encoding == "embedding") != (self.embedding > 0):
-            raise ValueError("an embedding has a width, and nothing else has one")
+        if not windows == (self.embedding == 0) == (self.window > 0) or (windows and self.members > 1):
+            raise ValueError("only a network of windows has a window and no embedding, and it is one")
         return self
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -70,8 +67,8 @@ class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         shapes: dict[str, tuple[int, ...]] = {}
-        width = {"embedding": self.embedding, "one-hot": self.vocabulary, "scaled": 1}[self.encoding]
-        if self.encoding == "embedding":
+        width = self.embedding or 1
+        if self.embedding:
             shapes["embedding/embeddings"] = (self.vocabulary, self.embedding)
         for index, units in enumerate(self.units):
             shapes[f"lstm_{index}/lstm_cell/kernel"] = (width, 4 * units)
@@ -231,7 +228,6 @@ def _classic(vocabulary: int, budget: Budget, parent: NetworkConfig | None) -> P
     network = NetworkConfig(
         kind="windows",
         vocabulary=vocabulary,
-        encoding="scaled",
         embedding=0,
         units=(256, 256, 128),
         window=WINDOW,
@@ -372,7 +368,7 @@ def apply_options(plan: Plan, options: TrainOptions) -> Plan:
 
     `units` holds for every layer; `layers` beyond the plan's are as wide as its last. With either option there is one
     network, whatever ensemble there was time for. With a `dropout` of 0 nothing at all is dropped. Raises UserError if
-    options contradict each other or the recipe, or the network is too large for this machine.
+    options contradict the recipe, or the network is too large for this machine.
     """
     units = plan.network.units
     if options.units is not None:
@@ -384,8 +380,8 @@ def apply_options(plan: Plan, options: TrainOptions) -> Plan:
         network["members"] = 1
     if plan.network.kind == "windows":
         refuse_for_classic(options)
-    else:
-        network.update(_encoding(plan, options))
+    elif options.embedding is not None:
+        network["embedding"] = options.embedding
     if options.dropout is not None:
         network["dropout"] = options.dropout
         if not options.dropout:
@@ -411,19 +407,6 @@ def fit_to_text(plan: Plan, symbols: int) -> tuple[Plan, tuple[str, ...]]:
         f"it was read in {batch:,} of {length:,}."
     )
     return plan.model_copy(update={"batch": batch, "length": length}), (note,)
-
-
-def _encoding(plan: Plan, options: TrainOptions) -> dict[str, Any]:
-    if options.encoding == "one-hot":
-        if options.embedding is not None:
-            raise UserError(
-                "`--encoding one-hot` has no embedding.", "Leave out --embedding, or choose `--encoding embedding`."
-            )
-        return {"encoding": "one-hot", "embedding": 0}
-    if options.encoding is None and options.embedding is None:
-        return {}
-    width = options.embedding or plan.network.embedding or _EMBEDDING["char"]
-    return {"encoding": "embedding", "embedding": width}
 
 
 def spare_memory() -> int | None:

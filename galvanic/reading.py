@@ -2,15 +2,14 @@
 
 The rules, in order:
 
-1. A file that begins like a PDF, an archive, a picture or a program is refused.
-2. A byte order mark means UTF-8, UTF-16 or UTF-32, and is not part of the text.
-3. NUL bytes at every second place mean UTF-16 without a mark.
-4. Valid UTF-8 is UTF-8. A file that is cut off within its last character loses that one.
-5. If at least a quarter of the bytes is beyond ASCII, the script is not Latin, and charset-normalizer decides among the
+1. A file that begins like a PDF, an office document or an archive is refused.
+2. A byte order mark means UTF-8 or UTF-16, and is not part of the text.
+3. Valid UTF-8 is UTF-8. A file that is cut off within its last character loses that one.
+4. If at least a quarter of the bytes is beyond ASCII, the script is not Latin, and charset-normalizer decides among the
    usual encodings of Cyrillic, Greek, Hebrew, Arabic, Japanese, Chinese and Korean.
-6. Anything else is cp1252, or Latin-1 if it has one of the five bytes that cp1252 lacks. (For Latin scripts
+5. Anything else is cp1252, or Latin-1 if it has one of the five bytes that cp1252 lacks. (For Latin scripts
    charset-normalizer guesses worse: docs/decisions/021-encodings.md.)
-7. Line ends become `\\n`, and NULs are dropped. If more than one character in a thousand is a NUL, or more than one in
+6. Line ends become `\\n`, and NULs are dropped. If more than one character in a thousand is a NUL, or more than one in
    twenty another control character, the file is binary and is refused.
 """
 
@@ -28,9 +27,9 @@ from pathlib import Path
 import charset_normalizer
 
 from galvanic.errors import UserError
-from galvanic.gutenberg import Books, find_books
+from galvanic.gutenberg import Book, find_book
 from galvanic.options import CorpusInfo, TextSource
-from galvanic.refusals import refuse, refuse_binary, refuse_formats
+from galvanic.refusals import refuse, refuse_documents, refuse_formats
 from galvanic.source import CHUNK, chunks, cleaned, decoded, opened
 from galvanic.units import MEGABYTE
 
@@ -46,50 +45,37 @@ _NUL_SHARE = 1 / 1000
 _CONTROL_SHARE = 1 / 20
 # Control characters (C0, DEL and C1) without tab, line feed, form feed and carriage return, which texts have.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
-# The UTF-32 mark begins with that of UTF-16.
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-# In UTF-16 at least one unit in a hundred, such as a space, has a zero half, always on the same side.
-_UTF16_MIN_SHARE = 1 / 100
-_UTF16_SIDES_RATIO = 20
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _NOT_LATIN_SHARE = 1 / 4
 _NOT_LATIN = (
     *("cp1251", "koi8_r", "cp866"),  # Cyrillic
     *("cp1253", "cp1255", "cp1256"),  # Greek, Hebrew, Arabic
     *("cp932", "euc_jp", "gb18030", "big5", "cp949"),  # Japanese, Chinese, Korean
 )
-_LOOKED_AT = MEGABYTE
-"""Bytes at a file's beginning that decide its encoding."""
 _SAMPLE = 200_000
-"""Bytes that charset-normalizer gets. With more it guesses no better."""
+"""Bytes at a file's beginning that decide what it is. With more, charset-normalizer guesses no better."""
 
 
 @dataclass(frozen=True)
 class Text:
     """A text that was read.
 
-    `body`: the text with Unix line ends, or the path of it in UTF-8. `sha256`: its hash in UTF-8, hexadecimal. `books`:
-    Project Gutenberg's books in it. `left_out`: characters of their headers and licences.
+    `body`: the text with Unix line ends, or the path of it in UTF-8. `sha256`: its hash in UTF-8, hexadecimal. `book`:
+    Project Gutenberg's book in it. `left_out`: characters of its header and licence.
     """
 
     body: str | Path
     chars: int
     sha256: str
-    books: Books | None = None
+    book: Book | None = None
     left_out: int = 0
 
     def info(
         self, name: str, title: str, source: TextSource, licence: str = "", hard_wrapped: bool | None = None
     ) -> CorpusInfo:
-        """Return the facts about the text. If it is a single book of Project Gutenberg, the title is the book's."""
-        if self.books is not None:
-            title = self.books.titled(title)
-            licence = _GUTENBERG_LICENCE if self.books.count else licence
+        """Return the facts about the text. If it is a book of Project Gutenberg, title and licence are the book's."""
+        if self.book is not None:
+            title, licence = self.book.title or title, _GUTENBERG_LICENCE
         return CorpusInfo(
             name=slugify(name) or "text",
             title=title if len(title) <= _MAX_TITLE else title[: _MAX_TITLE - 1] + "…",
@@ -126,8 +112,8 @@ def read_file(path: Path, workdir: Path | None = None) -> tuple[str | Path, Corp
     """Read a file on this machine. Returns its text with Unix line ends, and the facts about it.
 
     With a `workdir`, which is made if necessary, a large file stays on the disk: it returns the path of the text in
-    UTF-8, which is the file's own, or one in `workdir` if it had to be rewritten. Raises UserError if the file
-    cannot be read, or is too large, empty, damaged or no text.
+    UTF-8, which is the file's own, or one in `workdir` if it had to be rewritten. Raises UserError if the file cannot
+    be read, or is too large, empty, damaged or no text.
     """
     try:
         size = path.stat().st_size
@@ -144,7 +130,7 @@ def read_file(path: Path, workdir: Path | None = None) -> tuple[str | Path, Corp
 
 
 def read(source: bytes | Path, name: str, workdir: Path | None = None) -> Text:
-    """Read a text by the rules at the top of this module, without Project Gutenberg's headers and licences.
+    """Read a text by the rules at the top of this module, without Project Gutenberg's header and licence.
 
     A path needs a `workdir`, where the text is written if it differs from the file. `name`: for messages.
     Raises UserError if the file is empty, damaged, no text, or data for programs; OSError.
@@ -152,14 +138,14 @@ def read(source: bytes | Path, name: str, workdir: Path | None = None) -> Text:
     workdir = workdir if isinstance(source, Path) else None
     text = _decode(source, name, workdir)
     refuse_formats(next(_parts(text.body), ""), name)
-    books = find_books(_parts(text.body))
-    if books is None:
+    book = find_book(_parts(text.body))
+    if book is None:
         return text
-    out = _Output(workdir and workdir / "books.txt")
-    body = out.take(books.only(_parts(text.body)))
+    out = _Output(workdir and workdir / "book.txt")
+    body = out.take(book.only(_parts(text.body)))
     if isinstance(text.body, Path) and text.body != source:
         text.body.unlink()
-    return Text(body, out.chars, out.hash.hexdigest(), books, text.chars - out.chars)
+    return Text(body, out.chars, out.hash.hexdigest(), book, text.chars - out.chars)
 
 
 def decode_text(data: bytes, name: str) -> str:
@@ -174,26 +160,20 @@ def _decode(source: bytes | Path, name: str, workdir: Path | None) -> Text:
     if not size:
         raise UserError(f"`{name}` is empty.", "Send a file with some text in it.")
     with opened(source) as file:
-        head = file.read(_LOOKED_AT)
-        file.seek(max(0, size - 3))
-        cut = _cut_off(file.read())
-    refuse_binary(head, name)
+        head = file.read(_SAMPLE)
+    refuse_documents(head, name)
     says_so, encodings = _encodings(head, size)
     for encoding in encodings:
-        until = size - cut if encoding == "utf-8" else size
-        as_it_is = source if isinstance(source, Path) and (encoding, until) == ("utf-8", size) else None
+        as_it_is = source if isinstance(source, Path) and encoding == "utf-8" else None
         out = _Output(workdir / "corpus.txt" if workdir and not as_it_is else None, keep=as_it_is is None)
         try:
-            body = out.take(cleaned(out.count_raw(decoded(source, encoding, until=until))))
+            body = out.take(cleaned(out.count_raw(decoded(source, encoding))))
         except UnicodeDecodeError as error:
             if says_so:
                 raise UserError(
                     f"`{name}` says that it is {encoding.upper()}, but a part is not.",
                     "It may be damaged or cut off: save it again, as UTF-8, and send that.",
                 ) from error
-            continue
-        # One odd byte at the end of plain ASCII is more likely an accent of cp1252.
-        if until < size and out.chars == out.bytes and not says_so:
             continue
         if out.nuls > out.raw * _NUL_SHARE or out.controls > out.chars * _CONTROL_SHARE:
             refuse(name, "a binary file, not a text")
@@ -210,7 +190,7 @@ class _Output:
         self._path = path
         self._keep = keep
         self.hash = hashlib.sha256()
-        self.chars = self.bytes = self.controls = self.raw = self.nuls = 0
+        self.chars = self.controls = self.raw = self.nuls = 0
         self.blank = True
 
     def count_raw(self, parts: Iterable[str]) -> Iterator[str]:
@@ -237,7 +217,6 @@ class _Output:
 
     def _count(self, part: str, data: bytes) -> None:
         self.hash.update(data)
-        self.bytes += len(data)
         self.chars += len(part)
         # In parts, since `re` lets no other thread run meanwhile, not even the bot's event loop.
         for start in range(0, len(part), CHUNK):
@@ -249,34 +228,15 @@ def _parts(body: str | Path) -> Iterator[str]:
     return cleaned(chunks(body))
 
 
-def _cut_off(end: bytes) -> int:
-    """Return how many bytes at the end begin a UTF-8 character whose rest is missing."""
-    decoder = codecs.getincrementaldecoder("utf-8")("ignore")
-    decoder.decode(end)
-    return len(decoder.getstate()[0])
-
-
 def _encodings(head: bytes, size: int) -> tuple[bool, tuple[str, ...]]:
     """Return whether the file itself says its encoding, and the encodings to try, in order."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return True, (encoding,)
-    if size % 2 == 0 and (unmarked := _utf16_without_mark(head[: len(head) // 2 * 2])) is not None:
-        return True, (unmarked,)
     return False, ("utf-8", *filter(None, [_not_latin(head, size)]), "cp1252", "latin-1")
 
 
-def _utf16_without_mark(head: bytes) -> str | None:
-    high_first, low_first = head[0::2].count(0), head[1::2].count(0)
-    if max(high_first, low_first) < len(head) / 2 * _UTF16_MIN_SHARE:
-        return None
-    if low_first >= _UTF16_SIDES_RATIO * high_first:
-        return "utf-16-le"
-    return "utf-16-be" if high_first >= _UTF16_SIDES_RATIO * low_first else None
-
-
-def _not_latin(head: bytes, size: int) -> str | None:
-    sample = head[:_SAMPLE]
+def _not_latin(sample: bytes, size: int) -> str | None:
     if size > _SAMPLE and b"\n" in sample:  # a newline is never half a character in these encodings
         sample = sample[: sample.rindex(b"\n")]
     if sum(byte >= 0x80 for byte in sample) < len(sample) * _NOT_LATIN_SHARE:

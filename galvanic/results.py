@@ -155,11 +155,8 @@ class TrainingRecord(Measured):
 
     def without_companion(self) -> Self:
         """Return the record for the network without the table; the curve stays as it was measured with it."""
-        alone = self.network_loss
-        if alone is None and self.curve:  # in files of an older version, the curve is the network's
-            alone = best_point(self.curve).heldout_loss
         gone = dict.fromkeys(("ngrams_loss", "known_words", "usual_known_words"))
-        return self.model_copy(update={**gone, "heldout_loss": alone})
+        return self.model_copy(update={**gone, "heldout_loss": self.network_loss})
 
     @property
     def known_loss(self) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import codecs
 import io
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -44,22 +43,17 @@ def opened(source: bytes | Path) -> io.BufferedIOBase:
     return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
 
 
-def decoded(
-    source: bytes | Path, encoding: str, size: int = CHUNK, *, until: int = sys.maxsize, errors: str = "strict"
-) -> Iterator[str]:
-    """Decode a file's first `until` bytes, and yield the text in parts, none of them empty.
+def decoded(source: bytes | Path, encoding: str, size: int = CHUNK, *, errors: str = "strict") -> Iterator[str]:
+    """Decode a file, and yield the text in parts, none of them empty. A last character that is cut off is left out.
 
     `size`: bytes decoded at once. For some encodings codecs take long, and let no other thread run meanwhile. Raises
     UnicodeDecodeError, OSError.
     """
     decoder = codecs.getincrementaldecoder(encoding)(errors)
     with opened(source) as file:
-        while data := file.read(min(size, until)):
-            until -= len(data)
+        while data := file.read(size):
             if text := decoder.decode(data):
                 yield text
-    if text := decoder.decode(b"", final=True):
-        yield text
 
 
 def chunks(source: Source, size: int = CHUNK) -> Iterator[str]:

@@ -44,7 +44,7 @@ class Judged(NamedTuple):
         return self.starter < self.counted
 
 
-_NETWORK = ("layers", "units", "embedding", "encoding")
+_NETWORK = ("layers", "units", "embedding")
 
 
 def load_starter(path: Path, options: TrainOptions) -> Parent:

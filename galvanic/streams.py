@@ -4,8 +4,7 @@ One compiled function, `advance`, scores and writes texts with any network: one 
 (an ensemble), each model's table of n-grams, and mixtures of models. For each step and each text (a row) it
 
 1. multiplies the layer's and the lower layer's hidden units with the weights, and adds the input's part. In the first
-   layer that part depends on the symbol alone, so it is a table with a row for each symbol. A learned embedding and a
-   one-hot input are therefore the same code;
+   layer that part depends on the symbol alone, so it is a table with a row for each symbol;
 2. advances the LSTM cells, layer by layer, and computes the output's log probabilities;
 3. averages the members' probabilities, mixes them with the table (`galvanic.companion`), and averages the models';
 4. takes the next symbol: one that is given, or one that is sampled (`galvanic.sampling`).
@@ -82,10 +81,10 @@ def pack(config: NetworkConfig, weights: Weights) -> Networks:
         if index:
             matrix, table = np.concatenate([_pad(kernel, 0), _pad(recurrent, 0)]), bias
         else:
-            if config.encoding == "embedding":
+            if config.embedding:
                 embedded = weights["embedding/embeddings"] @ kernel
             else:
-                embedded = kernel * (np.arange(config.vocabulary)[:, None] / config.vocabulary if config.window else 1)
+                embedded = kernel * (np.arange(config.vocabulary)[:, None] / config.vocabulary)
             matrix, table = _pad(recurrent, 0), (embedded + bias).astype(np.float32)
         add(FURTHER if index else FIRST, end - below, matrix, table)
         below = units + -units % LANES

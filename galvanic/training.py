@@ -42,7 +42,7 @@ from pydantic import ValidationError
 from galvanic import checkpoint, model_file
 from galvanic.checkpoint import when_there_is_room
 from galvanic.companion import Companion
-from galvanic.copying import copy_score, known_words
+from galvanic.copying import copied_share, known_words
 from galvanic.errors import UserError
 from galvanic.loop import Loop, Record
 from galvanic.machine import import_tensorflow, measure_machine
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from galvanic.learners import Learner
 
 CHECKPOINT_VERSION = 3
-_NETWORK_OPTIONS = {"recipe", "layers", "units", "embedding", "encoding", "dropout", "batch", "length", "learning_rate"}
+_NETWORK_OPTIONS = {"recipe", "layers", "units", "embedding", "dropout", "batch", "length", "learning_rate"}
 """Options that a checkpoint depends on. A resumed training must have the same; its epochs and minutes may differ."""
 
 log = structlog.get_logger()
@@ -345,7 +345,7 @@ class _Training:
             starter_loss=loop.starter_loss,
             known_words=known_share,
             usual_known_words=usual_known_share,
-            copy_share=copy_score(samples, self.prepared.parts()).share,
+            copy_share=copied_share(samples, self.prepared.parts()),
             curve=thinned(loop.curve),
             samples=tuple(writer.cut(sample, SAMPLE_CHARS) for sample in samples[:SAMPLES]),
             seconds=loop.position.seconds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from galvanic.errors import UserError
 
-DATA_VERSION = 1
+DATA_VERSION = 2
 """Raise it with each change of a message, a record or a script that the version before can't read."""
 
 

@@ -285,7 +285,6 @@ def how(job: TrainJob, most_minutes: float) -> str:
         limit(minutes) if minutes is not None else "",
         count(options.layers, "layer") if options.layers is not None else "",
         f"{options.units:,} units{each}" if options.units is not None else "",
-        f"{options.encoding} encoding" if options.encoding is not None else "",
         f"embedding of {options.embedding}" if options.embedding is not None else "",
         *(f"{name} {figure(value)}" for name, value in numbers.items() if value is not None),
     ]

@@ -10,13 +10,13 @@ from bot.channels.sources import is_channel
 from bot.options import checks
 from bot.options.options import Options, option
 from galvanic.errors import UserError
-from galvanic.options import STARTER, STARTS, Encoding, RecipeName, Start, TrainOptions, refuse_for_classic
+from galvanic.options import STARTER, STARTS, RecipeName, Start, TrainOptions, refuse_for_classic
 from shared.models import ModelRecord
 from shared.settings import Settings
 
 MORE: Final = "more"
 """The source that stands for the text that the model learned from."""
-_SHAPE = ("layers", "units", "embedding", "encoding")
+_SHAPE = ("layers", "units", "embedding")
 _KEPT = ("dropout", "batch", "length", "learning_rate")
 
 
@@ -41,7 +41,6 @@ class TrainFlags(Options):
     layers: int | None = option(TrainOptions, "layers")
     units: int | None = option(TrainOptions, "units")
     embedding: int | None = option(TrainOptions, "embedding")
-    encoding: Encoding | None = option(TrainOptions, "encoding")
     dropout: float | None = option(TrainOptions, "dropout")
     batch: int | None = option(TrainOptions, "batch")
     length: int | None = option(TrainOptions, "length")
@@ -58,10 +57,6 @@ def check(flags: TrainFlags, settings: Settings) -> None:
     checks.in_range("epochs", flags.epochs, 1, settings.train_max_epochs)
     if flags.name is not None:
         flags.name = checks.model_name(flags.name)
-    if flags.encoding == "one-hot" and flags.embedding is not None:
-        raise UserError(
-            "`--encoding one-hot` has no embedding, so `--embedding` doesn't go with it.", "Leave out one of them."
-        )
     if flags.recipe == "classic":
         refuse_for_classic(flags)
     if flags.speakers and (flags.source is None or not is_channel(flags.source)):
@@ -117,7 +112,7 @@ def chosen(flags: TrainFlags, settings: Settings, parent: ModelRecord | None) ->
         minutes = settings.train_max_minutes if unlimited else min(settings.train_minutes, settings.train_max_minutes)
     before = parent.options if parent is not None and is_more(flags) else None
     typed = {name: getattr(flags, name) for name in ("epochs", "random_seed", *_SHAPE, *_KEPT)}
-    given = _kept(before) | {name: value for name, value in typed.items() if value is not None and value is not False}
+    given = _kept(before) | {name: value for name, value in typed.items() if value is not None}
     return TrainOptions(recipe=recipe, minutes=minutes, name=flags.name, start=start_of(flags), **given)
 
 

@@ -17,8 +17,6 @@ from galvanic.cli.base import Cli, add_options
 from galvanic.errors import UserError
 from galvanic.options import GenerateOptions, TrainOptions
 
-MOST_WEIGHT = 1_000
-
 Plugin = Callable[[Cli], None]
 
 
@@ -53,34 +51,25 @@ def _installed() -> Iterable[Plugin]:
 def _add_engine(cli: Cli) -> None:
     from galvanic.cli import commands
 
-    def add_text(command: argparse.ArgumentParser) -> None:
-        command.add_argument("text", metavar="TEXT", help="a file, or a name from the catalogue")
-        add_options(command, TrainOptions, "recipe")
-
     def add_force(command: argparse.ArgumentParser) -> None:
         command.add_argument("--force", action="store_true", help="replace the model that is there")
 
-    inspect = cli.add("inspect", "Say what a recipe makes of a text.", lambda options: commands.inspect(options, cli))
-    add_text(inspect)
-
     train = cli.add("train", "Train a model.", lambda options: commands.train(options, cli))
-    add_text(train)
+    train.add_argument("text", metavar="TEXT", help="a file, or a name from the catalogue")
     train.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the file to write, NAME.safetensors")
     add_force(train)
     starts = "a model to start from, on its own text or another; starter: the English that I come with; none: nothing"
     train.add_argument(
         "--from", dest="parent", metavar="MODEL", help=f"{starts} (default: the starter where it helps the text)"
     )
-    add_options(train, TrainOptions, "epochs", "minutes", "name", "random_seed")
+    add_options(train, TrainOptions, "recipe", "epochs", "minutes", "name", "random_seed")
     chosen = train.add_argument_group("network", "By default chosen by the text's size and the machine's speed.")
-    network = ("layers", "units", "embedding", "encoding", "dropout", "batch", "length", "learning_rate")
+    network = ("layers", "units", "embedding", "dropout", "batch", "length", "learning_rate")
     add_options(chosen, TrainOptions, *network)
 
     generate = cli.add("generate", "Continue a seed.", lambda options: commands.generate(options, cli))
-    generate.add_argument("model", metavar="MODEL", nargs="?", help="a model's file, or starter; left out with --mix")
+    generate.add_argument("model", type=Path, metavar="MODEL", help="a model's file, or starter")
     generate.add_argument("seed", metavar="SEED", nargs="?", default="", help="the text to continue")
-    mixes = "mix the predictions of several models, by weight; the only other argument is then SEED"
-    generate.add_argument("--mix", type=_mix, metavar="MODEL:0.7,MODEL:0.3", help=mixes)
     add_options(generate, GenerateOptions, *GenerateOptions.model_fields)
 
     score = "Score a text: nats and bits per character."
@@ -93,25 +82,3 @@ def _add_engine(cli: Cli) -> None:
     export.add_argument("model", type=Path, metavar="MODEL", help="the file of a model")
     export.add_argument("file", type=Path, metavar="FILE", help="the file to write, NAME.safetensors")
     add_force(export)
-
-    import_ = cli.add("import", "Check an exported model, and copy it.", commands.import_)
-    import_.add_argument("file", type=Path, metavar="FILE", help="a file that export wrote")
-    import_.add_argument("model", type=Path, metavar="MODEL", help="the file to write, NAME.safetensors")
-    add_force(import_)
-
-
-def _mix(text: str) -> list[tuple[Path, float]]:
-    """Read `MODEL:WEIGHT` pairs; a weight that is left out is 1. Raises ArgumentTypeError."""
-    parts: list[tuple[Path, float]] = []
-    for part in text.split(","):
-        folder, colon, weight = part.rpartition(":")
-        try:
-            number = float(weight) if colon else 1.0
-        except ValueError:
-            folder, number = part, 1.0  # a colon of the path, as in C:\models
-        if not 0 < number <= MOST_WEIGHT:
-            raise argparse.ArgumentTypeError(f"{weight} is no weight: it must be above 0, at most {MOST_WEIGHT:,}")
-        parts.append((Path(folder if colon else part), number))
-    if len(parts) < 2:
-        raise argparse.ArgumentTypeError("name at least two models, as in MODEL:0.7,MODEL:0.3")
-    return parts

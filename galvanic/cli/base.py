@@ -23,8 +23,7 @@ class Cli:
     """The commands of the command line. Plugins add commands, texts that have a name, and limits."""
 
     def __init__(self, program: str) -> None:
-        self.named: Callable[[str], tuple[str, CorpusInfo]] = _no_text
-        """Finds a text by its name."""
+        self.named: Callable[[str], tuple[str, CorpusInfo]] = _no_text  # finds a text by its name
         self.least_chars: Callable[[], int] = lambda: 0  # in a text to learn from
         self.limits: Callable[[], TrainLimits] = TrainLimits
         self.length: Callable[[], int] = lambda: GenerateOptions().length  # of a text, by default
@@ -58,9 +57,9 @@ class Cli:
             raise UserError(f"There is no text file {name}.", "Give the path of a file, or a name from the catalogue.")
         return self.named(name)
 
-    def find_source(self, options: argparse.Namespace, workdir: Path) -> tuple[str | Path, CorpusInfo]:
+    def find_source(self, name: str, workdir: Path) -> tuple[str | Path, CorpusInfo]:
         """Find a text to learn from, as `find_text`. Raises UserError also if it is too short."""
-        body, info = self.find_text(options.text, workdir)
+        body, info = self.find_text(name, workdir)
         check_length(info.chars, self.least_chars())
         return body, info
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,78 +15,24 @@ from galvanic.model_file import STARTER_FILE, describe, path_for, path_of, start
 from galvanic.options import GenerateOptions, TrainOptions
 from galvanic.progress import Bar
 from galvanic.results import TrainingInterrupted, TrainResult
-from galvanic.text import TextOptions, prepare
 from galvanic.units import MEGABYTE, count, course
 from galvanic.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
-    from galvanic.generate import Author, TextModel
+    from galvanic.generate import TextModel
 
 DEMONSTRATION_LENGTH = 1_000  # characters that the tutorial writes from a window of its corpus
 
 
-def inspect(options: argparse.Namespace, cli: Cli) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        workdir = Path(folder)
-        source, info = cli.find_source(options, workdir)
-        how = TextOptions(options.recipe or "char", info.hard_wrapped)
-        # The ids of a large text are in a file as well, which is deleted with the folder.
-        prepared = prepare(source, how, workdir=None if isinstance(source, str) else workdir)
-    values = {
-        "recipe": prepared.recipe,
-        "characters": prepared.characters,
-        "symbols": len(prepared.ids),
-        "distinct": len(prepared.vocabulary),
-        "patterns": prepared.patterns,
-        "training": prepared.learned_chars,
-        "heldout": prepared.heldout_chars,
-        "given": info.chars,
-        "notes": [*info.notes, *prepared.notes],
-    }
-    lines = [
-        f"text         {info.title}, {count(info.chars, 'character')} as given",
-        f"recipe       {prepared.recipe}",
-        f"characters   {prepared.characters:,}",
-        *([f"symbols      {len(prepared.ids):,}"] if len(prepared.ids) != prepared.characters else []),
-        f"distinct     {len(prepared.vocabulary):,}",
-        f"patterns     {prepared.patterns:,}",
-        f"held out     {prepared.heldout_chars:,}, the rest is learned from",
-        *info.notes,
-        *prepared.notes,
-    ]
-    report(options.json, values, lines)
-    return 0
-
-
 def generate(options: argparse.Namespace, cli: Cli) -> int:
-    author, seed = _author(options)
+    model, seed = _load(options.model), options.seed
     default = DEMONSTRATION_LENGTH if options.from_corpus else cli.length()
     chosen = {"length": default, **typed_options(GenerateOptions, options)}
-    written = author.generate(seed, from_line=not seed.strip() and not options.from_corpus, **chosen)
+    written = model.generate(seed, from_line=not seed.strip() and not options.from_corpus, **chosen)
     least = "" if written.min_p is None else f"min-p {written.min_p:g}, "
     how = f"[temperature {written.temperature:g}, {least}random seed {written.random_seed}, {written.seconds:.2f} s]"
     report(options.json, vars(written), [written.seed + written.text, "", how, *written.notes])
     return 0
-
-
-def _author(options: argparse.Namespace) -> tuple[Author, str]:
-    """Return the model, or the mixture of models, to write with, and the seed."""
-    if not options.mix:
-        if options.model is None:
-            raise UserError(
-                "There is no model to write with.",
-                "Give a model, or several with --mix; `starter` is the English that I come with.",
-            )
-        return _load(Path(options.model)), options.seed
-    if options.model is not None and options.seed:
-        raise UserError(
-            "--mix names the models, so the only other argument is the seed.",
-            "Leave out the model, and put the seed in quotes.",
-        )
-    models = [(_load(path), weight) for path, weight in options.mix]
-    from galvanic.generate import Mixture
-
-    return Mixture(models), options.model or ""
 
 
 def evaluate(options: argparse.Namespace, cli: Cli) -> int:
@@ -123,27 +68,6 @@ def export(options: argparse.Namespace) -> int:
     return 0
 
 
-def import_(options: argparse.Namespace) -> int:
-    model = _new_file(options.model, options)
-    model_file.export(path_of(options.file), model)
-    description = describe(model)
-    values = {
-        "model": str(model),
-        "recipe": description.recipe,
-        "corpus": description.corpus.title,
-        "licence": description.corpus.licence,
-        "parameters": description.network.parameters(),
-    }
-    lines = [
-        f"{model}: {description.recipe}, {description.network.parameters():,} parameters, "
-        f"learned from {description.corpus.title}",
-        *([description.corpus.licence] if description.corpus.licence else []),
-        *_verdict_lines(verdict(description.training, description.options)),
-    ]
-    report(options.json, values, lines)
-    return 0
-
-
 def _verdict_lines(judgement: Verdict) -> list[str]:
     figures = [f"{name}: {value}" for name, value in judgement.figures.items()]
     return [judgement.headline, *figures] if judgement.headline else figures
@@ -176,7 +100,7 @@ def train(options: argparse.Namespace, cli: Cli) -> int:
 
 
 def _train(options: argparse.Namespace, cli: Cli, out: Path, workdir: Path) -> int:
-    text, info = cli.find_source(options, workdir)
+    text, info = cli.find_source(options.text, workdir)
     if options.name:
         info = info.model_copy(update={"name": options.name})
     typed = typed_options(TrainOptions, options)

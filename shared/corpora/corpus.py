@@ -53,7 +53,7 @@ def check_size(n_bytes: int, settings: Settings) -> None:
 def from_entry(data: bytes, entry: CatalogueEntry, source: TextSource) -> Corpus:
     """Read a book of the catalogue. Raises UserError: not a text, or too short."""
     text = read(data, f"{entry.name}.txt")
-    text = replace(text, books=None, left_out=0)  # that these are Project Gutenberg's is known of all of them
+    text = replace(text, book=None, left_out=0)  # that these are Project Gutenberg's is known of all of them
     info = text.info(entry.name, entry.full_title, source, entry.licence, hard_wrapped=not entry.verse)
     return checked(text, info)
 

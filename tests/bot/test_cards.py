@@ -165,15 +165,13 @@ def test_the_finished_card_has_curve_and_two_samples() -> None:
 
 def test_a_card_tells_how_in_plain_words() -> None:
     parent = ModelRef(model_id="m1", name="frankenstein")
-    options = TrainOptions(
-        recipe="word", epochs=1, layers=2, units=512, encoding="one-hot", dropout=0.4, learning_rate=0.002, batch=64
-    )
+    options = TrainOptions(recipe="word", epochs=1, layers=2, units=512, dropout=0.4, learning_rate=0.002, batch=64)
     job = train_job(parent=parent, options=options)
     for view in (TrainingState(), view_of(progress())):
         said = fields(embeds.training(job, view, embeds.CardContext()))["How"]
         assert said == (
             "word by word · continues `frankenstein` · 1 epoch · 2 layers · 512 units in each layer · "
-            "one-hot encoding · dropout 0.4 · batch 64 · learning rate 0.002"
+            "dropout 0.4 · batch 64 · learning rate 0.002"
         )
     starts = [embeds.how(train_job(options=TrainOptions(start=start)), math.inf) for start in ("starter", "none")]
     assert starts == [

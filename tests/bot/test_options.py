@@ -150,10 +150,10 @@ async def options(line: str, parent: Any = None) -> TrainOptions:
 
 async def test_every_option_reaches_the_job() -> None:
     made = await options(
-        "harbour --recipe word --epochs 3 --minutes 2.5 --layers 2 --units 64 --embedding 16 --encoding embedding "
+        "harbour --recipe word --epochs 3 --minutes 2.5 --layers 2 --units 64 --embedding 16 "
         "--dropout 0.25 --batch 8 --length 32 --lr 0.004 --random-seed 7 --name Mine"
     )
-    network: Any = {"recipe": "word", "layers": 2, "units": 64, "embedding": 16, "encoding": "embedding"}
+    network: Any = {"recipe": "word", "layers": 2, "units": 64, "embedding": 16}
     lessons: Any = {"epochs": 3, "minutes": 2.5, "dropout": 0.25, "batch": 8, "length": 32, "learning_rate": 0.004}
     assert made == TrainOptions(**network, **lessons, random_seed=7, name="mine")
 
@@ -201,14 +201,10 @@ async def test_the_limits_are_those_of_the_job(flag: commands.Flag, side: str) -
     ("line", "problem"),
     [
         ("x --recipe soup", "`--recipe` can't be `soup`"),
-        ("x --encoding hot", "`--encoding` can't be `hot`"),
-        ("x --encoding one-hot --embedding 8", "`--encoding one-hot` has no embedding"),
         ("x --recipe classic --embedding 8", "`--embedding` doesn't go with the recipe `classic`"),
-        ("x --recipe classic --encoding embedding", "`--encoding` doesn't go with the recipe `classic`"),
         ("x --from tides --layers 2", "`--layers` can't be set"),
         ("x --from tides --units 64", "`--units` can't be set"),
         ("more --embedding 8", "`--embedding` can't be set"),
-        ("more --encoding one-hot", "`--encoding` can't be set"),
         ("x --name ../x", "isn't a valid model name"),
     ],
 )
@@ -216,10 +212,6 @@ async def test_contradictions_are_refused(line: str, problem: str) -> None:
     with pytest.raises(UserError, match=problem) as caught:
         await options(line)
     assert caught.value.remedy
-
-
-async def test_one_hot_needs_no_embedding() -> None:
-    assert (await options("x --encoding One-Hot")).encoding == "one-hot"
 
 
 async def test_a_model_goes_on_in_its_own_recipe() -> None:

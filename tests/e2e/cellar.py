@@ -45,7 +45,6 @@ def heard(system: System, *sources: str, name: str = "whispers", **changes: Any)
     model = system.add_model(name, **{**fields, **changes})
 
     def mark(description: dict[str, Any]) -> None:
-        description["corpus"].pop("transcript")
         description["corpus"] |= own
 
     path = system.view / "models" / f"{model.model_id}.safetensors"

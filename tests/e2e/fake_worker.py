@@ -13,7 +13,7 @@ from typing import Any
 from galvanic.options import CorpusInfo, TrainOptions
 from galvanic.results import CurvePoint, Hooks, Progress, Sample, TrainingCancelled, TrainingInterrupted, TrainResult
 
-FIXTURES = Path(__file__).parent.parent / "fixtures" / "format-3"
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "models"
 EPOCHS, STEPS = 3, 10  # where a training names no number of epochs; steps in each
 STEP_S = 0.05
 _SAMPLE = "The tide comes in, and the boats go out."

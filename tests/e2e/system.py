@@ -30,7 +30,7 @@ from tests.processes import living
 from tests.registered import put
 from tests.s3 import free_port
 
-FIXTURES = Path(__file__).parent.parent / "fixtures" / "format-3"
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "models"
 START_S = 90
 ANSWER_S = 60
 TRAIN_S = 400

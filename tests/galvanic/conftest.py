@@ -44,4 +44,4 @@ def _memorise(path: Path) -> tuple[TrainResult, Recorder]:
 @pytest.fixture
 def classic() -> Path:
     """A `classic` model, hardly trained."""
-    return Path(__file__).parents[1] / "fixtures" / "format-3" / "classic.safetensors"
+    return Path(__file__).parents[1] / "fixtures" / "models" / "classic.safetensors"

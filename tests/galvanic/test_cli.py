@@ -68,15 +68,6 @@ def text(tmp_path: Path) -> Path:
     return path
 
 
-def test_inspect(text: Path, tmp_path: Path) -> None:
-    told = last_line(worker("inspect", text, "--json", data=tmp_path))
-    assert told["characters"] == len(text.read_text("utf-8-sig"))
-    assert told["training"] + told["heldout"] == told["characters"]
-    told = last_line(worker("inspect", text, "--recipe", "classic", "--json", data=tmp_path))
-    assert told["patterns"] == told["characters"] - 100
-    assert told["heldout"] == 0
-
-
 @pytest.mark.process
 def test_train_generate_evaluate(text: Path, tmp_path: Path) -> None:
     done = worker("train", text, "--out", tmp_path / "m", "--epochs", "1", "--json", data=tmp_path)
@@ -125,11 +116,7 @@ def test_a_book_is_learned_without_its_licence_by_a_chosen_network_and_gone_on_f
     left_out = (
         f"Left out: Project Gutenberg's header and licence, {len(book.read_text()) - len(body.strip()):,} characters."
     )
-    told = last_line(worker("inspect", book, "--json", data=tmp_path))
-    assert told["given"] == len(body.strip())
-    assert left_out in told["notes"]
-
-    network = ("--layers", "2", "--units", "12", "--encoding", "one-hot", "--dropout", "0.1")
+    network = ("--layers", "2", "--units", "12", "--embedding", "8", "--dropout", "0.1")
     chosen = (*network, "--batch", "4", "--length", "32", "--lr", "0.01")
     out = tmp_path / "a.safetensors"
     told = last_line(worker("train", book, "--out", out, "--epochs", "1", *chosen, "--json", data=tmp_path))
@@ -141,7 +128,7 @@ def test_a_book_is_learned_without_its_licence_by_a_chosen_network_and_gone_on_f
     description = apart(before)[0]
     assert description["corpus"]["title"] == "Boats, by Nobody"
     assert description["network"]["units"] == [12, 12]
-    assert description["network"]["encoding"] == "one-hot"
+    assert description["network"]["embedding"] == 8
     assert description["options"]["learning_rate"] == 0.01
     assert left_out in last_line(worker("evaluate", out, book, "--json", data=tmp_path))["notes"]
 
@@ -160,12 +147,10 @@ def test_a_book_is_learned_without_its_licence_by_a_chosen_network_and_gone_on_f
     assert {path.name for path in tmp_path.iterdir()} == {"a.safetensors", "pg90001.txt", "story.txt"}
 
 
-def test_words_are_learned_written_and_mixed(text: Path, tmp_path: Path) -> None:
+def test_words_are_learned_and_written(text: Path, tmp_path: Path) -> None:
     train = ("train", text, "--recipe", "word", "--units", "16", "--epochs", "1", "--json", "--out")
     told = last_line(worker(*train, tmp_path / "w", data=tmp_path))
     assert told["heldout_loss"] is not None
-    told = last_line(worker("inspect", text, "--recipe", "word", "--json", data=tmp_path))
-    assert told["symbols"] < told["characters"]
     options = ("--length", "60", "--random-seed", "3", "--top-k", "20", "--top-p", "0.9", "--min-p", "0.01", "--guard")
     arguments = ("generate", tmp_path / "w", "boat", *options, "--json")
     one, other = (last_line(worker(*arguments, data=tmp_path)) for _ in range(2))
@@ -173,13 +158,11 @@ def test_words_are_learned_written_and_mixed(text: Path, tmp_path: Path) -> None
     assert 15 < len(one["text"]) <= 60
 
 
-def test_export_and_import(tmp_path: Path, memorised: Memorised) -> None:
+def test_export(tmp_path: Path, memorised: Memorised) -> None:
     told = last_line(worker("export", memorised[0], tmp_path / "boat", "--json", data=tmp_path))
     assert told["file"] == str(tmp_path / "boat.safetensors")
     assert told["bytes"] == (tmp_path / "boat.safetensors").stat().st_size
-    done = worker("import", tmp_path / "boat", tmp_path / "back", data=tmp_path)
-    assert "learned from Made up" in done.stdout
-    assert (tmp_path / "back.safetensors").read_bytes() == memorised[0].read_bytes()
+    assert (tmp_path / "boat.safetensors").read_bytes() == memorised[0].read_bytes()
     assert worker("export", memorised[0], tmp_path / "boat", "--force", data=tmp_path).returncode == 0
 
 
@@ -188,9 +171,8 @@ def test_export_and_import(tmp_path: Path, memorised: Memorised) -> None:
     [
         (("train", "x", "--out", "y", "--units", "4"), "argument --units: must be greater than or equal to 8"),
         (("train", "x", "--out", "y", "--lr", "much"), "argument --lr: must be a valid number"),
-        (("train", "x", "--out", "y", "--encoding", "letters"), "invalid choice"),
-        (("generate", "--mix", "one"), "at least two models"),
-        (("generate", "--mix", "one:0,two:1"), "no weight"),
+        (("train", "x", "--out", "y", "--recipe", "letters"), "invalid choice"),
+        (("generate",), "MODEL"),
         (("generate", "m", "x", "--stop", "paragraph"), "invalid choice"),
         (("generate", "m", "x", "--top-p", "2"), "argument --top-p: must be less than or equal to 1"),
     ],
@@ -207,23 +189,18 @@ def test_options_out_of_range_name_themselves(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train", "{text}", "--out", "{new}", "--encoding", "one-hot", "--embedding", "8"), "has no embedding"),
         (("train", "{text}", "--out", "{new}", "--recipe", "classic", "--length", "50"), "windows of 100"),
         (("train", "{text}", "--out", "{new}", "--from", "{new}"), "no model"),
         (("train", "{text}", "--out", "{new}", "--from", "{model}", "--recipe", "word"), "recipe `char`"),
-        (("generate",), "no model to write with"),
-        (("generate", "{model}", "x", "--mix", "{model},{model}"), "--mix names the models"),
         (("export", "{text}", "{new}"), "no model"),
-        (("import", "{text}", "{new}"), "no model"),
         (("train", "{short}", "--out", "{new}"), "too short: 999 characters, and at least 1,000 are needed"),
         (("train", "{chat}", "--out", "{new}"), "looks like data (JSON)"),
         (("evaluate", "{model}", "{chat}"), "looks like data (JSON)"),
         (("train", "{text}", "--out", "{model}"), "is there already"),
         (("export", "{model}", "{model}"), "add --force to replace that model"),
-        (("import", "{model}", "{model}"), "add --force to replace that model"),
-        (("inspect", "missing.txt"), "no text file"),
-        (("inspect", "no-such-name"), "one of these names: alice, christmas-carol, "),
-        (("inspect", "https://example.org/book.txt"), "Download the file, and give its path"),
+        (("train", "missing.txt", "--out", "{new}"), "no text file"),
+        (("train", "no-such-name", "--out", "{new}"), "one of these names: alice, christmas-carol, "),
+        (("train", "https://example.org/book.txt", "--out", "{new}"), "Download the file, and give its path"),
         (("generate", "{text}", "x"), "no model"),
         (("evaluate", "{model}", "missing.txt"), "no text file"),
     ],

@@ -13,7 +13,7 @@ from tests.worker.texts import SENTENCE, babble
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
 
-FIXTURE = Path(__file__).parents[1] / "fixtures" / "format-3" / "char.safetensors"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "models" / "char.safetensors"
 
 
 def test_a_model_is_trained_saved_loaded_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,7 +81,7 @@ def test_the_same_random_seed_gives_the_same_line_and_text() -> None:
 
 @pytest.mark.parametrize("recipe", ["classic", "word"])
 def test_lines_of_every_recipe_can_be_read(recipe: str) -> None:
-    author = load_model(FIXTURES / "format-3" / f"{recipe}.safetensors")
+    author = load_model(FIXTURES / "models" / f"{recipe}.safetensors")
     for seed in range(5):
         written = author.generate_batch([WriteRequest(seed="", length=20, random_seed=seed, from_line=True)])[0]
         assert not isinstance(written, Exception)

@@ -44,7 +44,7 @@ def test_packed_models_are_smaller_and_say_nearly_the_same(
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("recipe", ["char", "word", "classic"])
 def test_every_kind_of_model_can_be_packed(recipe: str, packing: Packing, tmp_path: Path) -> None:
-    saved = FIXTURES / "format-3" / f"{recipe}.safetensors"
+    saved = FIXTURES / "models" / f"{recipe}.safetensors"
     (_, before, windows, _), (_, after, same, _) = load(saved), load(packed(saved, tmp_path / "x", packing))
     assert np.array_equal(windows, same)
     for name, weights in before.items():
@@ -76,7 +76,7 @@ def test_weights_beyond_half_precision_are_not_packed_in_it(tmp_path: Path) -> N
 
 
 def test_packed_weights_that_overflow_are_refused(tmp_path: Path) -> None:
-    fields, arrays = apart(packed(FIXTURES / "format-3" / "char.safetensors", tmp_path / "x", "int8").read_bytes())
+    fields, arrays = apart(packed(FIXTURES / "models" / "char.safetensors", tmp_path / "x", "int8").read_bytes())
     scale = next(name for name in arrays if name.endswith("scale"))
     arrays[scale] = np.full_like(arrays[scale], 3e38)
     (tmp_path / "x").write_bytes(sealed(fields, arrays, digest=True))
@@ -85,7 +85,7 @@ def test_packed_weights_that_overflow_are_refused(tmp_path: Path) -> None:
 
 
 def test_packed_weights_that_are_none_are_refused(tmp_path: Path) -> None:
-    whole = FIXTURES / "format-3" / "char.safetensors"
+    whole = FIXTURES / "models" / "char.safetensors"
     halves, in_steps = (apart(packed(whole, tmp_path / "x", packing).read_bytes()) for packing in PACKINGS)
     for packing, (fields, arrays) in (("float16", in_steps), ("int8", halves), (None, halves), ("float16", ({}, {}))):
         (tmp_path / "x").write_bytes(sealed({**(fields or halves[0]), "packed": packing}, arrays, digest=True))

@@ -16,7 +16,7 @@ from galvanic.model_file import Ancestor
 from tests.worker import small
 
 pytestmark = pytest.mark.slow
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "format-3"
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "models"
 
 
 def fixture(recipe: str = "char") -> TextModel:

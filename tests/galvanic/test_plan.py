@@ -78,8 +78,7 @@ def test_the_network_fits_into_the_memory(gigabytes: int, budget: Budget) -> Non
     "config",
     [
         NetworkConfig(kind="streams", vocabulary=9, embedding=4, units=(6, 5)),
-        NetworkConfig(kind="streams", vocabulary=9, encoding="one-hot", embedding=0, units=(6,)),
-        NetworkConfig(kind="windows", vocabulary=9, encoding="scaled", embedding=0, units=(6, 5), window=10),
+        NetworkConfig(kind="windows", vocabulary=9, embedding=0, units=(6, 5), window=10),
     ],
 )
 def test_the_network_has_the_shapes_of_its_settings(config: NetworkConfig) -> None:

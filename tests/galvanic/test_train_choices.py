@@ -27,17 +27,10 @@ def choose(plan: Plan = CHAR, **options: Any) -> Plan:
 def test_choices_take_the_place_of_the_defaults() -> None:
     plan = choose(layers=3, units=40, embedding=20, dropout=0.25, batch=7, length=33, learning_rate=0.01)
     assert plan.network.units == (40, 40, 40)
-    assert (plan.network.encoding, plan.network.embedding) == ("embedding", 20)
+    assert plan.network.embedding == 20
     assert plan.network.dropout == 0.25
     assert (plan.batch, plan.length, plan.learning_rate) == (7, 33, 0.01)
     assert plan.network.shapes()["lstm_2/lstm_cell/kernel"] == (40, 160)
-
-
-def test_one_hot_needs_no_embedding() -> None:
-    network = choose(encoding="one-hot").network
-    assert (network.encoding, network.embedding) == ("one-hot", 0)
-    assert network.shapes()["lstm_0/lstm_cell/kernel"][0] == 80
-    assert choose(encoding="embedding").network == CHAR.network
 
 
 def test_a_network_too_large_for_the_memory_is_refused_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,14 +54,12 @@ def test_streams_are_shortened_to_the_text_with_a_note(symbols: int) -> None:
     assert f"{plan.batch:,} of {plan.length:,}" in notes[0]
 
 
-@pytest.mark.parametrize("encoding", ["embedding", pytest.param("one-hot", marks=pytest.mark.long)])
-def test_a_chosen_network_is_trained_and_kept(encoding: str, tmp_path: Path) -> None:
-    chosen = {"layers": 2, "units": 16, "encoding": encoding, "dropout": 0.1, "batch": 4, "length": 4096}
+def test_a_chosen_network_is_trained_and_kept(tmp_path: Path) -> None:
+    chosen = {"layers": 2, "units": 16, "embedding": 12, "dropout": 0.1, "batch": 4, "length": 4096}
     result = run("char", tmp_path / "model", plan=None, epochs=8, learning_rate=0.05, **chosen)
     description, weights, _, _ = load(tmp_path / "model")
     assert description.network.units == (16, 16)
-    assert description.network.encoding == encoding
-    assert ("embedding/embeddings" in weights) == (encoding == "embedding")
+    assert weights["embedding/embeddings"].shape[1] == 12
     assert description.options is not None
     assert description.options.length == 4096
     assert sum("too short" in note for note in result.notes) == 1

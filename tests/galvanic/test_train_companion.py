@@ -102,7 +102,7 @@ class First(Hooks):
         raise TrainingCancelled
 
 text = babble(3_000)
-for parent in (None, Path("tests/fixtures/format-3/char.safetensors")):
+for parent in (None, Path("tests/fixtures/models/char.safetensors")):
     with suppress(TrainingCancelled):
         train(text, TrainOptions(), corpus(text), out=Path(sys.argv[1]), hooks=First(), parent=parent)
 """

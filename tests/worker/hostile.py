@@ -21,7 +21,7 @@ from tests.worker.small import LETTERS, fields_of, network, random_weights, wind
 
 def tutorial(units: tuple[int, ...], symbols: int = len(LETTERS)) -> NetworkConfig:
     """A network that reads each window anew, as `classic` has it."""
-    return network(symbols, kind="windows", encoding="scaled", embedding=0, units=units, window=100)
+    return network(symbols, kind="windows", embedding=0, units=units, window=100)
 
 
 def zeros(config: NetworkConfig) -> Weights:

@@ -54,7 +54,7 @@ def test_the_random_seed_of_the_answer_gives_the_same_text(coin: redis.Redis) ->
 
 
 def test_a_note_that_quotes_the_seed_is_covered(settings: Settings, client: redis.Redis) -> None:
-    ModelStore(settings).save(FIXTURES / "format-3" / "classic.safetensors", "old")
+    ModelStore(settings).save(FIXTURES / "models" / "classic.safetensors", "old")
     fields = {"model_id": "old", "seed": "The SEA!", "blocked": ("sea",), "random_seed": 1}
     for answer in (
         run(client, generate_job(1, **fields)),

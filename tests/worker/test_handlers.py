@@ -215,7 +215,7 @@ def test_a_message_that_is_delivered_twice_is_answered_once(client: redis.Redis)
     assert run(client, job) == first
 
 
-FIXTURE = Path(__file__).parents[1] / "fixtures" / "format-3" / "char.safetensors"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "models" / "char.safetensors"
 
 
 def quiz(number: int, **fields: object) -> QuizJob:
