@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import regex
@@ -14,22 +13,10 @@ from galvanic.text.edges import whole_words
 
 RUN = 30  # characters in a row that count as copied; shorter runs are common phrases
 _REPEATED = re.compile(r"\s+|([^\w\s])\1+")
-_MOST_STEPS = 5_000_000  # in the search for the longest run; only endless repetition needs more
 
 
-@dataclass(frozen=True)
-class CopyScore:
-    """The share of some samples that is copied from a corpus."""
-
-    share: float  # share of the samples' characters that are part of a copied run
-    chars: int  # characters in the samples
-    longest: int
-    """Characters of the longest copied run; 0 if there is none. If samples and corpus both repeat themselves endlessly,
-    it may be longer."""
-
-
-def copy_score(samples: Sequence[str], corpus: Iterable[str], run: int = RUN) -> CopyScore:
-    """Measure how much of the samples stands verbatim in a corpus, which comes in parts.
+def copied_share(samples: Sequence[str], corpus: Iterable[str], run: int = RUN) -> float:
+    """Return the share of the samples' characters that stand verbatim in a corpus, which comes in parts.
 
     Any blank space counts as one space, and a row of the same sign as one sign: an indentation or a ruled line is no
     copy. `run`: characters in a row that count as copied. No run goes from one sample into the next.
@@ -42,24 +29,11 @@ def copy_score(samples: Sequence[str], corpus: Iterable[str], run: int = RUN) ->
         for at in range(len(sample) - run + 1):
             places.setdefault(sample[at : at + run], []).append(begin + at)
         begin += len(sample) + 1
-    copied: set[str] = set()
-    lengths: dict[int, int] = {}  # by place in the samples: characters of the copied run so far
-    longest = steps = 0
-    for piece in _pieces(_normalised(corpus if places else ()), run):
-        starts = places.get(piece)
-        if starts is None:
-            lengths = {}
-            continue
-        copied.add(piece)
-        if (steps := steps + len(starts)) <= _MOST_STEPS:
-            lengths = {start: lengths.get(start - 1, run - 1) + 1 for start in starts}
-            longest = max(longest, *lengths.values())
     marked = np.zeros(begin, bool)
-    for piece in copied:
+    for piece in places.keys() & _pieces(_normalised(corpus if places else ()), run):
         for start in places[piece]:
             marked[start : start + run] = True
-    chars = sum(map(len, samples))
-    return CopyScore(float(marked.sum()) / chars if chars else 0.0, chars, longest)
+    return float(marked.sum()) / max(1, sum(map(len, samples)))
 
 
 def _normalised(parts: Iterable[str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection
 
-from galvanic.copying import RUN, copy_score
+from galvanic.copying import copied_share
 from galvanic.errors import UserError
 from galvanic.generate import AS_THE_TUTORIAL, TextModel
 from galvanic.request import WriteRequest
@@ -25,8 +25,8 @@ def pick_passages(
 
     Returns the number of the real passage's window, which is not one of `used`, the real passage, and the others. All
     begin with a whole word, are cut alike, and have one space or line end for any blank space. None is `blocked`, and
-    the others have no `RUN` characters in a row from any window. Raises UserError if there are none, or not by `until`
-    (`time.monotonic`).
+    nothing in the others is copied from a window (`copied_share`). Raises UserError if there are none, or not by
+    `until` (`time.monotonic`).
     """
     description, elsewhere = model.description, "Name another model of a book or a file."
     if description.readings or description.corpus.source == "channel":
@@ -50,7 +50,7 @@ def pick_passages(
             if isinstance(answer, UserError):
                 raise answer
             passage = cut(_normalised(answer.text), most)
-            copied = copy_score([passage], texts).longest >= RUN
+            copied = copied_share([passage], texts) > 0
             if len(passage) >= LEAST // 2 and not copied and not blocked(passage):
                 others[passage] = None
         if len(others) == written:

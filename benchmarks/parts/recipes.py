@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks import texts
 from benchmarks.models import Watcher
 from benchmarks.record import Context
-from galvanic.copying import copy_score
+from galvanic.copying import copied_share
 from galvanic.errors import UserError
 from galvanic.generate import TextModel, load_model
 from galvanic.options import TrainOptions
@@ -76,7 +76,7 @@ def _write_in_each(context: Context, model: TextModel, learned: str) -> None:
         context.record.values |= {
             f"{key}_known_words": sum(word in vocabulary for word in words) / len(words),
             f"{key}_distinct_words": len(set(words)) / len(words),
-            f"{key}_copied": copy_score(written, [learned]).share,
+            f"{key}_copied": copied_share(written, [learned]),
         }
         context.record.raw[f"{key}_sample"] = SEED + written[0][:SHOWN]
 

@@ -12,7 +12,7 @@ from benchmarks.models import Watcher
 from benchmarks.parts.quality import TRAININGS, Training, starter
 from benchmarks.record import Context
 from benchmarks.words import WORD, KnownWords, distinct_fours, inside_word, joined, words
-from galvanic.copying import copy_score
+from galvanic.copying import copied_share
 from galvanic.errors import UserError
 from galvanic.generate import TextModel, load_model
 from galvanic.model_file import STARTER_FILE
@@ -62,13 +62,13 @@ def _judge(context: Context, chosen: Training, name: str) -> None:
     starts = np.linspace(0, len(own) - max(map(len, judged)), JUDGED).astype(int)
     own_pieces = [own[at : at + len(piece)] for at, piece in zip(starts, judged, strict=True)]
     broken = list(broken_ends(model, learned, held_out))
-    copied, own_copied = copy_score(answers, [learned]), copy_score([held_out], [learned])
+    copied, own_copied = copied_share(answers, [learned]), copied_share([held_out], [learned])
     record = context.record
     record.values |= {
         f"reading.{name}non_words_2min": known_words.lacks(_flat(judged)) - known_words.lacks(own),
         f"reading.{name}distinct_fours_2min": distinct_fours(judged) / distinct_fours(own_pieces),
         f"reading.{name}broken_ends": len(broken),
-        f"quality.{name}copied_share": copied.share - own_copied.share,
+        f"quality.{name}copied_share": copied - own_copied,
     }
     record.raw |= {
         f"reading.{name}nats": model.score(held_out).nats_per_char,
@@ -76,10 +76,8 @@ def _judge(context: Context, chosen: Training, name: str) -> None:
         f"reading.{name}non_words_of_{ALL}_texts": known_words.lacks(_flat(all_words)) - known_words.lacks(own),
         f"reading.{name}unknown": " ".join(word for word in _flat(judged) if word not in known_words),
         f"reading.{name}broken": " | ".join(broken),
-        f"quality.{name}copied": copied.share,
-        f"quality.{name}copied_characters": copied.chars,
-        f"quality.{name}copied_longest": copied.longest,
-        f"quality.{name}copied_heldout": own_copied.share,
+        f"quality.{name}copied": copied,
+        f"quality.{name}copied_heldout": own_copied,
     }
 
 

@@ -7,7 +7,7 @@ import random
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from galvanic.copying import CopyScore, copy_score, known_words
+from galvanic.copying import copied_share, known_words
 from galvanic.text import TextOptions, prepare, recipe as recipe_module
 from tests.worker.texts import babble
 
@@ -16,33 +16,30 @@ OWN = "".join(chr(0x4E00 + i) for i in range(300))
 """Characters that are in no corpus here."""
 
 
-def score(samples: list[str], corpus: str, run: int = 30) -> CopyScore:
-    return copy_score(samples, [corpus[start : start + 50] for start in range(0, len(corpus), 50)], run)
+def score(samples: list[str], corpus: str, run: int = 30) -> float:
+    return copied_share(samples, [corpus[start : start + 50] for start in range(0, len(corpus), 50)], run)
 
 
 def test_constructed_cases() -> None:
     quoted = BOOK[500:600]
-    assert score([quoted], BOOK) == CopyScore(1.0, 100, 100)
-    assert score([OWN[:50] + quoted + OWN[50:100]], BOOK) == CopyScore(0.5, 200, 100)
-    assert score([OWN], BOOK) == CopyScore(0.0, 300, 0)
+    assert score([quoted], BOOK) == 1
+    assert score([OWN[:50] + quoted + OWN[50:100]], BOOK) == 0.5
+    assert score([OWN], BOOK) == 0
     # One short of a run, and exactly one.
-    assert score([OWN[:10] + OWN[100:129]], OWN[100:129] + BOOK).share == 0
-    assert score([OWN[:10] + OWN[100:130]], OWN[100:130] + BOOK) == CopyScore(0.75, 40, 30)
+    assert score([OWN[:10] + OWN[100:129]], OWN[100:129] + BOOK) == 0
+    assert score([OWN[:10] + OWN[100:130]], OWN[100:130] + BOOK) == 0.75
     # No run goes from one sample to the next.
-    assert score([OWN[:20], OWN[20:40]], OWN).share == 0
-    assert score([OWN[:20], OWN[20:60], ""], OWN) == CopyScore(40 / 60, 60, 40)
-    assert score([], BOOK) == score([""], BOOK) == CopyScore(0.0, 0, 0)
-    # Pieces of two places are copied, but are not one long piece: "a b" and "b c" stand there, "a b c" does not.
-    a, b, c = OWN[:40], OWN[40:80], OWN[80:120]
-    assert score([a + b + c], a + b + "-" + b + c) == CopyScore(1.0, 120, 80)
+    assert score([OWN[:20], OWN[20:40]], OWN) == 0
+    assert score([OWN[:20], OWN[20:60], ""], OWN) == 40 / 60
+    assert score([], BOOK) == score([""], BOOK) == 0
     # Longer than the parts that are read.
-    assert score([BOOK[100:900]], BOOK) == CopyScore(1.0, 800, 800)
+    assert score([BOOK[100:900]], BOOK) == 1
 
 
 @pytest.mark.parametrize("recipe", ["char", "word"])
 def test_a_text_as_it_was_learned(recipe: str) -> None:
     prepared = prepare(BOOK, TextOptions(recipe))
-    assert copy_score([BOOK[50:150] + OWN[:100]], prepared.parts()) == CopyScore(0.5, 200, 100)
+    assert copied_share([BOOK[50:150] + OWN[:100]], prepared.parts()) == 0.5
 
 
 def evened(text: str) -> str:
@@ -64,9 +61,9 @@ LETTERS = "abé😀\udc00 \n"
     st.integers(2, 9),
 )
 def test_the_same_as_looking_up_every_piece(samples: list[str], corpus: str, run: int) -> None:
-    found = copy_score(samples, [corpus[:9], corpus[9:]], run)
+    share = copied_share(samples, [corpus[:9], corpus[9:]], run)
     samples, corpus = [evened(sample) for sample in samples], evened(corpus)
-    copied, longest = 0, 0
+    copied = 0
     for sample in samples:
         marks = [False] * len(sample)
         for start in range(len(sample)):
@@ -74,11 +71,10 @@ def test_the_same_as_looking_up_every_piece(samples: list[str], corpus: str, run
             while start + length < len(sample) and sample[start : start + length + 1] in corpus:
                 length += 1
             if length >= run:
-                longest = max(longest, length)
                 marks[start : start + length] = [True] * length
         copied += sum(marks)
     total = sum(map(len, samples))
-    assert found == CopyScore(copied / total if total else 0.0, total, longest)
+    assert share == (copied / total if total else 0)
 
 
 @pytest.mark.parametrize("recipe", ["char", "word", "classic"])
@@ -101,10 +97,3 @@ def test_nothing_is_said_of_words_where_there_are_no_spaces() -> None:
     draw = random.Random(4)
     text = "".join("".join(draw.choices(OWN[:60], k=draw.randint(3, 12))) + draw.choice("，。") for _ in range(400))
     assert known_words([f"{text[:99]} {text[50:200]} {text[7:50]}"], prepare(text)) == (None, None)
-
-
-def test_endless_repetition_is_no_trap() -> None:
-    found = score(["a" * 1_199 + "b", "ab" * 600], "c" + "a" * 200_000)
-    assert found.share == pytest.approx(1_199 / 2_400)
-    assert found.longest == 1_199
-    assert score(["a" * 200], "a" * 100) == CopyScore(1.0, 200, 100)
