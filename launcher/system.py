@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 import shutil
@@ -23,7 +24,7 @@ from launcher.redis_server import own_redis
 from shared import keys
 from shared.connect import connect_once, explain
 from shared.jobs import GENERATE_QUEUE, TRAIN_QUEUE
-from shared.presence import BOT, EXPIRY_S, TROUBLE, alive
+from shared.presence import BOT, EXPIRY_S, TROUBLE
 from shared.settings import Settings
 
 _PROBE_S = 1.0
@@ -33,28 +34,20 @@ _NVIDIA_TOOLS = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")
 Say = Callable[[str], None]
 
 
-class Presences:
-    """The processes that have come since this was made: an earlier run may have left its own in Redis."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        self._client = client
-        self._since = time.time()
-
-    def of(self, service: str) -> list[str]:
-        """Return the names of a service's processes, none while Redis is away. `service`: `bot`, or a queue."""
-        try:
-            names = self._client.zrangebyscore(keys.workers(service), self._since + EXPIRY_S, "+inf")
-        except redis.RedisError:
-            return []
-        return [name.decode() for name in cast(list[bytes], names)]
+Find = Callable[[str], list[str]]
+"""(`bot` or a queue) -> names of its processes"""
 
 
-def trouble_of(client: redis.Redis) -> str | None:
-    """Return what keeps the bot from Discord, as it says itself, or None."""
+def find_since(client: redis.Redis, moment: float, service: str) -> list[str]:
+    """Return the names of a service's processes that came after a moment; none while Redis is away.
+
+    An earlier run may have left its own in Redis.
+    """
     try:
-        return next(iter(alive(client, TROUBLE)), None)
+        names = client.zrangebyscore(keys.workers(service), max(time.time(), moment + EXPIRY_S), "+inf")
     except redis.RedisError:
-        return None
+        return []
+    return [name.decode() for name in cast(list[bytes], names)]
 
 
 def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -> Plan:
@@ -74,8 +67,8 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
             remedy = f"{explained.remedy} Without REDIS_URL, Galvanic starts a Redis of its own."
             raise UserError(explained.problem, remedy) from error
 
-    presences = Presences(client)
-    announce = lambda: f"Galvanic is on Discord as {next(iter(presences.of(BOT)), '')}"  # noqa: E731
+    find = functools.partial(find_since, client, time.time())
+    announce = lambda: f"Galvanic is on Discord as {next(iter(find(BOT)), '')}"  # noqa: E731
     bots_own: dict[str, str] = {}
     if not (settings.discord_token and settings.discord_token.get_secret_value().strip()):
         if find_spec("simcord") is None:
@@ -91,16 +84,16 @@ def system_plan(settings: Settings, folders: Folders, sockets: Path, say: Say) -
             "bot",
             (sys.executable, "-m", "bot"),
             Stage.BOT,
-            ready=lambda: bool(presences.of(BOT)),
-            trouble=lambda: trouble_of(client),
+            ready=lambda: bool(find(BOT)),
+            trouble=lambda: next(iter(find_since(client, 0.0, TROUBLE)), None),
             stop_wait_s=15,
             environment=bots_own,
         ),
-        _worker(presences, GENERATE_QUEUE, stop_wait_s=15),
+        _worker(find, GENERATE_QUEUE, stop_wait_s=15),
     ]
     for number, options in enumerate(worker_options(settings, say), start=1):
         # A training gives way to whatever else the machine does.
-        parts.append(_worker(presences, TRAIN_QUEUE, number, options, stop_wait_s=30, nice=10))
+        parts.append(_worker(find, TRAIN_QUEUE, number, options, stop_wait_s=30, nice=10))
     return Plan(tuple(with_metrics_ports(parts, settings, say)), environment, announce)
 
 
@@ -137,14 +130,14 @@ def _playground(
 
 
 def _worker(
-    presences: Presences, queue: str, number: int = 1, options: Sequence[str] = (), *, stop_wait_s: int, nice: int = 0
+    find: Find, queue: str, number: int = 1, options: Sequence[str] = (), *, stop_wait_s: int, nice: int = 0
 ) -> Part:
     """Plan the worker of this number that serves a queue: `train`, `train-2`, and so on."""
     return Part(
         queue if number == 1 else f"{queue}-{number}",
         (sys.executable, "-m", "worker", "serve", queue, *options),
         Stage.WORKERS,
-        ready=lambda: len(presences.of(queue)) >= number,
+        ready=lambda: len(find(queue)) >= number,
         stop_wait_s=stop_wait_s,
         nice=nice,
     )

@@ -15,7 +15,7 @@ from galvanic.errors import UserError
 from launcher.parts import Folders, Part, Plan, Stage
 from launcher.preflight import prepare_folders, sockets_folder
 from launcher.redis_server import find_redis_server, own_redis, redis_command
-from launcher.system import Presences, system_plan, with_metrics_ports
+from launcher.system import find_since, system_plan, with_metrics_ports
 from playground.__main__ import PAGE_TOKEN
 from shared import keys
 from shared.settings import Settings
@@ -108,11 +108,12 @@ def test_a_machine_without_a_redis_server(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_process_that_came_since_the_start_counts_and_one_of_an_earlier_run_does_not(redis_url: str) -> None:
     client = redis.Redis.from_url(redis_url)
     client.zadd(keys.workers("train"), {"of-an-earlier-run": time.time() + 5})
-    presences = Presences(client)
-    assert presences.of("train") == []
+    start = time.time()
+    assert find_since(client, start, "train") == []
     client.zadd(keys.workers("train"), {"train@here:1": time.time() + 8})
-    assert presences.of("train") == ["train@here:1"]
-    assert Presences(redis.Redis.from_url("unix:///nowhere/redis.sock")).of("bot") == [], "while Redis is away"
+    assert find_since(client, start, "train") == ["train@here:1"]
+    away = redis.Redis.from_url("unix:///nowhere/redis.sock")
+    assert find_since(away, start, "bot") == [], "while Redis is away"
 
 
 def test_train_workers_that_were_asked_for(folders: Folders, sockets: Path, redis_url: str) -> None:
