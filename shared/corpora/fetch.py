@@ -41,7 +41,7 @@ async def fetch_book(entry: CatalogueEntry, settings: Settings) -> bytes:
             host = urlsplit(mirror).hostname or mirror
             try:
                 data = await _download(session, mirror.format(number=entry.gutenberg_number), settings)
-                if why := await asyncio.to_thread(why_not, data, entry):
+                if why := await asyncio.to_thread(_why_not, data, entry):
                     raise _MirrorError(f"sent {why}")
             except _MirrorError as error:
                 log.warning("mirror failed", book=entry.name, host=host, reason=str(error))
@@ -60,8 +60,6 @@ async def _download(session: aiohttp.ClientSession, url: str, settings: Settings
                 raise _MirrorError("sends on to an address without encryption")
             if response.status != 200:
                 raise _MirrorError(f"answered with the error {response.status}")
-            if (response.content_length or 0) > limit:
-                raise _MirrorError(f"has a file over the limit of {settings.corpus_max_mb:g} MB")
             data = bytearray()
             async for chunk in response.content.iter_chunked(_CHUNK):
                 data += chunk
@@ -74,7 +72,7 @@ async def _download(session: aiohttp.ClientSession, url: str, settings: Settings
         raise _MirrorError(f"cannot be reached ({type(error).__name__})") from error
 
 
-def why_not(data: bytes, entry: CatalogueEntry) -> str:
+def _why_not(data: bytes, entry: CatalogueEntry) -> str:
     """Return why these bytes are not the book, in words that follow "it sent"; empty if they are."""
     assert entry.gutenberg_number is not None  # only books are fetched
     try:

@@ -16,7 +16,7 @@ from galvanic.files import replacing
 from galvanic.reading import of_memory, slugify
 from shared.corpora.catalogue import PYTHON_DOCS, CatalogueEntry, catalogue, find
 from shared.corpora.corpus import Corpus, check_size, checked, from_bytes, from_entry
-from shared.corpora.fetch import FetchError, fetch_book, why_not
+from shared.corpora.fetch import FetchError, fetch_book
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ async def resolve(name: str, settings: Settings) -> Corpus:
     if entry.name == PYTHON_DOCS:
         return await asyncio.to_thread(_python_docs, entry)
     cached = settings.data_dir / "corpora" / f"{entry.name}.txt"
-    data = await asyncio.to_thread(_read_cache, cached, entry)
+    data = await asyncio.to_thread(_read_cache, cached)
     if data is None:
         try:
             data = await fetch_book(entry, settings)
@@ -115,19 +115,14 @@ def _unknown(name: str, key: str, settings: Settings) -> UnknownText:
     )
 
 
-def _read_cache(path: Path, entry: CatalogueEntry) -> bytes | None:
+def _read_cache(path: Path) -> bytes | None:
     """Return a book that was fetched before, or None."""
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
+        return path.read_bytes()
     except OSError as error:
-        log.warning("cached book cannot be read", book=entry.name, reason=error.strerror)
+        if not isinstance(error, FileNotFoundError):
+            log.warning("cached book cannot be read", book=path.stem, reason=error.strerror)
         return None
-    if why_not(data, entry):
-        log.warning("cached book is damaged; fetching it again", book=entry.name)
-        return None
-    return data
 
 
 def _write_cache(path: Path, data: bytes) -> None:

@@ -173,16 +173,6 @@ async def test_the_second_time_comes_from_the_cache(mirrors: Mirrors, make_setti
     assert [path.name for path in (settings.data_dir / "corpora").iterdir()] == ["frankenstein.txt"]
 
 
-async def test_a_damaged_cache_is_fetched_again(mirrors: Mirrors, make_settings: MakeSettings) -> None:
-    settings = make_settings(gutenberg_mirrors=(mirrors.url("good"),))
-    await resolve("frankenstein", settings)
-    cached = settings.data_dir / "corpora" / "frankenstein.txt"
-    cached.write_bytes(cached.read_bytes()[:500])
-    assert (await resolve("frankenstein", settings)).text == BODY.strip()
-    assert mirrors.asked == ["good", "good"]
-    assert (await resolve("frankenstein", make_settings(gutenberg_mirrors=()))).text == BODY.strip()
-
-
 async def test_python_docs_need_no_network(make_settings: MakeSettings) -> None:
     corpus = await resolve("python-docs", make_settings(gutenberg_mirrors=()))
     assert titles(corpus) == ("python-docs", "python-docs", None)
