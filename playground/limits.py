@@ -16,7 +16,6 @@ _MAX_CHOICES = 25
 _MAX_NAME = 100
 _CONTENT = re.compile(r"/channels/\d+/messages(/\d+)?|/webhooks/\d+/[^/]+(/messages/(@original|\d+))?")
 _CALLBACK = re.compile(r"/interactions/\d+/[^/]+/callback")
-_THREADS = re.compile(r"/channels/\d+(/messages/\d+)?/threads")
 
 
 def settle_ids(body: Any) -> None:
@@ -41,8 +40,6 @@ def check_request(method: str, path: str, body: Any) -> None:
                 _check_length(choice.get("name"), 1, "data.choices.name")
                 if isinstance(choice.get("value"), str):
                     _check_length(choice["value"], 0, "data.choices.value")
-        elif _THREADS.fullmatch(path):
-            _check_length(body.get("name"), 1, "name")
 
 
 def _check_message(body: dict[str, Any]) -> None:

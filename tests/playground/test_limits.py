@@ -70,16 +70,6 @@ def test_message_that_is_too_much(server: Server, body: dict[str, Any]) -> None:
     assert (status, answer["code"]) in [(400, 50035), (400, 50006)], answer
 
 
-def test_name_of_a_thread(server: Server) -> None:
-    lab = server.client.world().channels["lab"]
-    said = server.client.send("a start")
-    path = f"/channels/{lab}/messages/{said['id']}/threads"
-    assert call(server, "POST", path, {"name": "x" * 101})[0] == 400
-    status, thread = call(server, "POST", path, {"name": "x" * 100})
-    assert status == 201 or status == 200
-    server.client.delete_channel(thread["id"])
-
-
 def test_history_is_paged_as_discord_pages_it(server: Server) -> None:
     made = server.client.create_channel("archive", history=330)
     everything = server.client.messages(channel=made)
