@@ -170,17 +170,17 @@ def shown(flag: commands.Flag) -> str:
     return str(flag.name).replace("_", "-")
 
 
-def nearest_command(typed: str, candidates: Iterable[Command], prefix: str = "", likeness: float = 0.55) -> str:
+def nearest_command(typed: str, candidates: Iterable[Command], prefix: str = "") -> str:
     """Suggest the commands whose names or aliases are most like `typed`, but never a command of consent."""
     shown = [command for command in candidates if not command.hidden and command.qualified_name not in _CONSENT]
     # An alias beside its command would be the same suggestion twice.
     spelled = [(command.qualified_name, *command.aliases) for command in shown]
     names = [difflib.get_close_matches(typed.lower(), each, n=1, cutoff=0)[0] for each in spelled]
-    return nearest(typed, names, prefix, likeness)
+    return nearest(typed, names, prefix)
 
 
 def nearest(typed: str, candidates: Iterable[str], prefix: str = "", likeness: float = 0.55) -> str:
-    """Up to two of `known` that resemble what was typed, as `a or b`; empty when none does."""
+    """Return up to two candidates that resemble what was typed, as `a or b`; empty when none does."""
     near = difflib.get_close_matches(typed.lower(), list(candidates), n=2, cutoff=likeness)
     return " or ".join(f"`{prefix}{name}`" for name in near)
 

@@ -135,7 +135,6 @@ def page(
     """
     usage = command.extras.get("usage", command.qualified_name)
     typed = prefix if mention is None else mention
-    begun = f"{prefix}{usage}" if mention is None else f"{_slash_usage(command)}\n{typed}{usage}"
     # Without the docstring's line ends, which Discord would show.
     paragraphs = (command.help or command.description).split("\n\n")
     aliases = ", ".join(f"`{prefix}{f'{command.full_parent_name} {alias}'.strip()}`" for alias in command.aliases)
@@ -144,7 +143,7 @@ def page(
         "*This works in servers only.*" if elsewhere else "",
         f"*{ADMINS_ONLY}*" if command.extras.get("admin") else "",
         f"Aliases: {aliases}" if aliases else "",
-        f"```\n{begun}\n```",
+        f"```\n{typed}{usage}\n```",
     )
     named = rf"`(?=(?:{'|'.join(names)})[` ])"
     text = "\n".join(filter(None, parts))
@@ -160,13 +159,6 @@ def page(
     if _slash(command) is not None:
         embed.set_footer(text=f"As a slash command: /{command.qualified_name}")
     return embed
-
-
-def _slash_usage(command: Command) -> str:
-    slash = _slash(command)
-    fields = slash.parameters if isinstance(slash, app_commands.Command) else []
-    shown = [f"{option.display_name}:" if option.required else f"[{option.display_name}:]" for option in fields]
-    return " ".join([f"/{command.qualified_name}", *shown])
 
 
 def _slash(command: Command) -> app_commands.Command[Any, ..., Any] | app_commands.Group | None:

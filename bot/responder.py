@@ -175,11 +175,9 @@ class Responder(commands.Cog):
         """Return what to say to an unknown command; None: it is not meant as one, or is another bot's."""
         prefix = await self._prefix(ctx)
         typed = ctx.invoked_with or ""
-        # `!!!` and `! wow` are not meant as commands, nor is any word after a mention.
-        called = ctx.prefix or ""
-        meant = ctx.message.content[len(called) :].startswith(typed) and not called.startswith("<@")
+        meant = ctx.message.content[len(ctx.prefix or "") :].startswith(typed)  # `! wow` is not
         word = meant and _WORD.fullmatch(typed) is not None
-        near = nearest_command(typed, self.bot.walk_commands(), prefix, 0.55 if meant else 0.8)
+        near = nearest_command(typed, self.bot.walk_commands(), prefix) if meant else ""
         if not near and not word and ctx.guild is not None:
             return None
         try:

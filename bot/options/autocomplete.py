@@ -23,7 +23,7 @@ log = structlog.get_logger()
 def choices(entries: Iterable[str | tuple[str, str]], typed: str) -> list[app_commands.Choice[str]]:
     """Return what to offer while somebody types: entries whose name contains what is typed so far.
 
-    `known`: names, or (name, value). Values that Discord would not take are left out.
+    `entries`: names, or (name, value). Values that Discord would not take are left out.
     """
     part = typed.strip().lower()
     pairs = ((entry, entry) if isinstance(entry, str) else entry for entry in entries)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Where = discord.abc.MessageableChannel | discord.interactions.InteractionChannel | None
 
 Action = Literal["train", "generate"]
-What = Literal["train", "generate", "chat", "wait", "model", "hint", "data", "privacy", "optout", "forget-me", "forget"]
+What = Literal["train", "generate", "chat", "model", "hint", "data", "privacy", "optout", "forget-me", "forget"]
 _WORDS = {"train": "train models", "generate": "generate texts"}
 _BESIDES = ("embed_links", "attach_files", "read_message_history")
 Readable = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel

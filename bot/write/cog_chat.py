@@ -12,6 +12,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
+from bot.background import unless_refused
 from bot.core import Core
 from bot.models.registry import Registry
 from bot.responder import replying
@@ -32,7 +33,7 @@ class Chat(commands.Cog):
     registry: Registry
     generating: Generating
     conversation: Conversation
-    _told: dict[int, float] = field(default_factory=dict, init=False)
+    _told: dict[tuple[str, int], float] = field(default_factory=dict, init=False)
 
     @hybrid_command(
         "chat [on|off]",
@@ -75,26 +76,26 @@ class Chat(commands.Cog):
         await self.guarded(ctx, self._answer(ctx, words))
 
     async def guarded(self, ctx: Context, answer: Awaitable[None]) -> None:
-        """Wait for an answer, and say what is wrong; seldom."""
+        """Wait for an answer, and say what is wrong; a second time within the cooldown, only react."""
         try:
             await answer
-        except TooSoon:
-            await self._not_yet(ctx)
         except Exception as error:
-            if self._may_tell(ctx.author.id):
+            if not isinstance(error, TooSoon) and self._is_first("problem", ctx.author.id):
                 self.core.bot.dispatch("command_error", ctx, commands.CommandInvokeError(error))
-            elif isinstance(error, UserError) and ctx.guild is not None:
-                await self._not_yet(ctx)
+            elif isinstance(error, UserError) and self._is_first("reaction", ctx.author.id):
+                with unless_refused(log.info, "reaction_not_added", channel_id=ctx.channel.id):
+                    await ctx.message.add_reaction("⏳")
 
-    def _may_tell(self, user_id: int) -> bool:
-        """Whether to tell a person what is wrong: once per cooldown, or they could have the bot say so in floods.
-        Kept in memory, because Redis may be what is wrong."""
+    def _is_first(self, what: str, user_id: int) -> bool:
+        """Return whether a person was told nothing of this kind within the cooldown; else they could cause floods.
+
+        Kept in memory, because Redis may be what is wrong.
+        """
         now, wait = time.monotonic(), self.core.settings.chat_cooldown_s
-        self._told = {other: at for other, at in self._told.items() if now - at < wait}
-        if user_id in self._told:
-            return False
-        self._told[user_id] = now
-        return True
+        self._told = {key: at for key, at in self._told.items() if now - at < wait}
+        is_first = (what, user_id) not in self._told
+        self._told.setdefault((what, user_id), now)
+        return is_first
 
     async def _answer(self, ctx: Context, words: str) -> None:
         if ctx.guild is None:
@@ -139,15 +140,3 @@ class Chat(commands.Cog):
             f"`{as_typed(prefix, 'chat', 'state', 'on')}`.\n`{prefix}help` shows what I can do.",
             colour=GREY,
         )
-
-    async def _not_yet(self, ctx: Context) -> None:
-        """React, as a message would take as much room as an answer. Once per person and cooldown, against floods."""
-        assert ctx.guild is not None
-        wait = self.core.settings.chat_cooldown_s
-        try:
-            async with self.core.access.start_cooldown("wait", ctx.guild.id, ctx.author.id, wait):
-                await ctx.message.add_reaction("⏳")
-        except TooSoon:
-            return
-        except discord.HTTPException as error:  # no Add Reactions here, or the message is gone
-            log.info("reaction_not_added", channel_id=ctx.channel.id, status=error.status, code=error.code)

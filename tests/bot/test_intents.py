@@ -34,7 +34,7 @@ def lacks() -> frozenset[str]:
 async def test_a_mention_is_read_and_a_prefix_is_not(live: Live) -> None:
     typed = live.send("!help train")
     answered = await live.ask(f"{MENTION} help train")
-    assert "/train [file:] [source:]" in answered
+    assert "As a slash command: /train" in answered
     assert "@Galvanic train frankenstein --minutes 20" in answered, "what can be typed"
     assert "!train" not in answered
     told = [one for one in live.world.messages[CHANNEL_IDS["lab"]].values() if one.id > typed.id]
