@@ -170,7 +170,7 @@ def described(command: Command) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     annotations = [parameter.annotation for parameter in command.clean_params.values()]
     flags = [kind for kind in annotations if isinstance(kind, type) and issubclass(kind, Options)]
     for kind in flags:
-        yield from kind.described()
+        yield "Options", kind.described()
     slash = _slash(command)
     if isinstance(slash, app_commands.Command):
         flag_names = {str(flag.name) for kind in flags for flag in kind.get_flags().values()}

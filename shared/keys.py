@@ -130,8 +130,7 @@ uploads = _Key("guild:{guild_id}:uploads")
 # Hash of a channel's choices: `model` (id of its current model), `keep` (`1`: trainings don't replace that one),
 # `temperature`, `chat` (`1`: answers mentions). And of texts that nobody asks for, there and in its threads
 # (`bot.talk`): `speak`: when, as an admin typed it; `quiet`: a moderator wants none before, seconds since the epoch;
-# `spoke`: id of the last one, or of when `speak` was chosen; `heard`: people's messages since; `mute` (`1`): it was
-# told there that no model can write any.
+# `spoke`: id of the last one, or of when `speak` was chosen; `heard`: people's messages since.
 channel = _Key("channel:{channel_id}")
 
 # Sorted set of a `channel` or `guild`: id of a job that wrote such a text there within the last hour -> when, seconds

@@ -61,8 +61,6 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
     # One flag is positional. These are not annotated: discord.py takes every annotation for a flag.
     free_text = False
     """The positional part is prose, which a `--word` may be meant for."""
-    groups = {}  # type: ignore[var-annotated]  # noqa: RUF012
-    """Headings of the help page with their attributes; the rest go under "Options"."""
 
     @classmethod
     def parse_flags(cls, argument: str, *, ignore_extra: bool = True) -> dict[str, list[str]]:  # noqa: ARG003
@@ -117,14 +115,10 @@ class Options(commands.FlagConverter, prefix="--", delimiter=" "):
         raise UserError(f"This command has no option {code(f'--{typed}')}.", remedy)
 
     @classmethod
-    def described(cls) -> list[tuple[str, list[tuple[str, str]]]]:
-        """Each heading of the help page with its options: what is typed, and what it does."""
-        headings: dict[str, list[tuple[str, str]]] = {"Options": [], **{heading: [] for heading in cls.groups}}
-        for flag in cls.get_flags().values():
-            heading = next((name for name, members in cls.groups.items() if flag.attribute in members), "Options")
-            typed = str(flag.name) if flag.positional else f"--{shown(flag)}"
-            headings[heading].append((typed, str(flag.description)))
-        return list(headings.items())
+    def described(cls) -> list[tuple[str, str]]:
+        """Return the options for the help page: what is typed, and what it does."""
+        flags = cls.get_flags().values()
+        return [(str(flag.name) if flag.positional else f"--{shown(flag)}", str(flag.description)) for flag in flags]
 
 
 def _checked(flag: commands.Flag, value: str) -> str:

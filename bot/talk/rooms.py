@@ -19,7 +19,7 @@ MOST_IN_A_SERVER = 200
 """Texts an hour in all channels of a server, whatever its admins choose."""
 KNOWN = 10_000
 """Channels that are kept in memory: those where something was said last."""
-_FIELDS = ("speak", "quiet", "spoke", "heard", "mute")
+_FIELDS = ("speak", "quiet", "spoke", "heard")
 _HOUR_S = 3_600
 
 log = structlog.get_logger()
@@ -33,7 +33,6 @@ class Room:
     quiet: int = 0
     spoke: int = 0
     heard: int = 0
-    mute: int = 0
     rests_until: float = 0.0
 
 

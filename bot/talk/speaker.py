@@ -13,7 +13,6 @@ from discord.utils import time_snowflake, utcnow
 from bot.background import Service, is_transient, reserve
 from bot.channels.reader import is_speech, prefixes_of
 from bot.core import Core
-from bot.errors import post_error
 from bot.jobs.delivery import UNASKED
 from bot.models.registry import Registry
 from bot.options.decoding import to_bot
@@ -92,20 +91,13 @@ class Speaker(Service):
             log.info("not_spoken" if why_not else "spoken", channel_id=message.channel.id, why=why_not or None)
 
     async def _write(self, message: discord.Message, room_id: int) -> str:
-        """Have a text written and post it, or say in a word why not."""
+        """Have a text written and post it, or say in a word why not. Raises UserError: it can't; `speak` says why."""
         assert message.guild is not None
         channel, guild_id = message.channel, message.guild.id
         actor = Actor(message.guild.me, channel, guild_id, message.id)
-        try:
-            model, _ = await self.registry.choose_to_write(Viewer(guild_id, actor.here), None, starter=False)
-            beginning = await self.conversation.after([], model)
-            job = await self.generating.answering(actor, model, beginning, UNASKED)
-        except UserError as problem:
-            if not (await self.rooms.room(room_id)).mute:
-                await self.rooms.put(room_id, mute=1)
-                remedy = f"{problem.remedy} Until then I don't speak here unasked."
-                await post_error(channel.send, UserError(problem.problem, remedy), nonce=f"e-{message.id}")
-            return "no model"
+        model, _ = await self.registry.choose_to_write(Viewer(guild_id, actor.here), None, starter=False)
+        beginning = await self.conversation.after([], model)
+        job = await self.generating.answering(actor, model, beginning, UNASKED)
         event = await self.core.requests.unasked(guild_id, job, LATE_S)
         if not isinstance(event, Generated) or not event.text.strip():
             return "no text"
@@ -118,7 +110,7 @@ class Speaker(Service):
         if (against := await self._against(channel)) is not None:  # nothing is waited for from here to the post
             return against[0]
         posted = await channel.send(chatted(event), suppress_embeds=True, nonce=job.job_id)
-        await self.rooms.put(room_id, spoke=posted.id, heard=0, mute=0)
+        await self.rooms.put(room_id, spoke=posted.id, heard=0)
         await self.core.jobs.note_shown(posted.id, job.job_id)
         return ""
 

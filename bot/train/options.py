@@ -21,11 +21,6 @@ _KEPT = ("dropout", "batch", "length", "learning_rate")
 
 
 class TrainFlags(Options):
-    groups = {  # noqa: RUF012  # not annotated, see Options
-        "Network": _SHAPE,
-        "Training": (*_KEPT, "random_seed", "speakers"),
-    }
-
     source: str | None = commands.flag(
         positional=True,
         default=None,

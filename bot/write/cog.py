@@ -34,9 +34,6 @@ _CHOSEN = ("temperature", "random_seed", "top_k", "top_p", "min_p", "guard", "st
 
 class GenerateFlags(Options):
     free_text = True
-    groups = {  # noqa: RUF012  # not annotated, see Options
-        "Sampling": ("temperature", "top_k", "top_p", "min_p", "guard", "random_seed")
-    }
 
     seed: str | None = commands.flag(
         positional=True, default=None, description="The words to continue; without any: a random line of the text"

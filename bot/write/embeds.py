@@ -111,13 +111,13 @@ def compared_menu(job_id: str, answer: Compared) -> discord.ui.View:
     return view(menu("compared", job_id, placeholder="Continue one of these…", options=options), delete_button(job_id))
 
 
-def compared(job: CompareJob, answer: Compared, learn: str | None = None) -> discord.Embed:
+def compared(job: CompareJob, answer: Compared) -> discord.Embed:
     seed = answer.seed if len(answer.seed) <= _SHOWN_SEED else f"… {tail(answer.seed, _SHOWN_SEED)}"
     embed = discord.Embed(description=f"**{plain(seed).strip()}** …", colour=BLURPLE)
     single = len({text.model_name for text in answer.texts}) == 1
     parts = [job.variants[0].name] if single else []
     embed.set_footer(text=" · ".join([*parts, f"random seed {answer.random_seed}", f"{answer.seconds:.2f} s"]))
-    _add_notes(embed, answer.notes, learn, masked=answer.masked)
+    _add_notes(embed, answer.notes, masked=answer.masked)
     names = variant_names(answer)
     room = (_EMBED_LIMIT - len(embed) - sum(map(len, names))) // max(1, len(names))
     for at, (name, text) in enumerate(zip(names, answer.texts, strict=True)):  # above the notes
@@ -142,7 +142,7 @@ def variant_names(answer: Compared) -> list[str]:
     return [f"{text.model_name}, temperature {text.temperature:g}" for text in answer.texts]
 
 
-def surprised(job: SurpriseJob, answer: Surprised, learn: str | None = None) -> discord.Embed:
+def surprised(job: SurpriseJob, answer: Surprised) -> discord.Embed:
     per_char, chars = answer.nats_per_char, count(answer.chars, "character")
     description = f"**{bits(per_char)}** over {chars}: {choosing(per_char)}."
     embed = discord.Embed(title=f"How surprising this is to {job.model.name}", description=description, colour=BLURPLE)
@@ -155,11 +155,11 @@ def surprised(job: SurpriseJob, answer: Surprised, learn: str | None = None) -> 
         for symbol, nats in list(highest.items())[:_SURPRISING]
     ]
     add_fields(embed, {"Least expected": " · ".join(most)[:FIELD_LIMIT]}, inline=False)
-    _add_notes(embed, answer.notes, learn)
+    _add_notes(embed, answer.notes)
     return embed.set_footer(text=f"{job.model.name} · {answer.seconds:.2f} s")
 
 
-def _add_notes(embed: discord.Embed, notes: Sequence[str], learn: str | None, *, masked: bool = False) -> None:
+def _add_notes(embed: discord.Embed, notes: Sequence[str], learn: str | None = None, *, masked: bool = False) -> None:
     notes = [note for note in (*([_MASKED] if masked else []), *notes) if note.strip()]
     fields = {"Worth knowing": clipped("\n".join(notes), FIELD_LIMIT), "Without a model": learn or ""}
     add_fields(embed, fields, inline=False)

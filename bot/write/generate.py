@@ -224,9 +224,9 @@ class Generating:
         await self.registry.require_may_use(job.place, model_ids)
         return changes.masked(event, await self.core.servers.blocklist(job.place.guild_id))
 
-    async def _no_model(self, place: Place, model_ids: Collection[str]) -> str | None:
+    async def _no_model(self, place: Place, model_id: str) -> str | None:
         """Say why the starter writes if the channel has no model; None: it has one."""
-        if STARTER not in model_ids:
+        if model_id != STARTER:
             return None
         models, current = await self.registry.channel_models(Viewer(place.guild_id, place.channel_ids))
         if current is not None:
@@ -247,7 +247,7 @@ class Generating:
         if job.shown == 0:
             await self._say(send, job, event, **options)
             return
-        learn = await self._no_model(job.place, {job.model_id})
+        learn = await self._no_model(job.place, job.model_id)
         options["view"] = embeds.text_buttons(job, event)
         if (embed := embeds.generated(job, event, learn)) is not None:
             await send(embed=embed, **options)
@@ -273,13 +273,13 @@ class Generating:
 
     async def post_comparison(self, send: Send, job: CompareJob, event: Compared, **options: Any) -> None:
         model_ids = {variant.model_id for variant in job.variants}
-        event, learn = await self._fit(job, model_ids, event), await self._no_model(job.place, model_ids)
-        await send(embed=embeds.compared(job, event, learn), view=embeds.compared_menu(job.job_id, event), **options)
+        event = await self._fit(job, model_ids, event)
+        await send(embed=embeds.compared(job, event), view=embeds.compared_menu(job.job_id, event), **options)
 
     async def post_surprise(self, send: Send, job: SurpriseJob, event: Surprised, **options: Any) -> None:
         event = await self._fit(job, [job.model.model_id], event)
         picture = await self.core.jobs.artifact(job.job_id, SURPRISE_FILE)
-        embed = embeds.surprised(job, event, await self._no_model(job.place, {job.model.model_id}))
+        embed = embeds.surprised(job, event)
         if picture is None:
             embed.set_image(url=None).set_footer(text="The picture has expired: run the command again for a new one.")
         else:

@@ -116,15 +116,6 @@ def test_an_option_without_a_value_is_an_error() -> None:
         TrainFlags.parse_flags("x --epochs")
 
 
-@pytest.mark.parametrize("kind", [TrainFlags, GenerateFlags])
-def test_the_help_page_shows_every_option_within_discords_limits(kind: type[Options]) -> None:
-    described = kind.described()
-    assert sum(len(options) for _, options in described) == len(kind.get_flags())
-    for heading, options in described:
-        assert options, heading
-        assert sum(len(name) + len(text) + 4 for name, text in options) <= 1_024
-
-
 @pytest.mark.parametrize("command", [Training.train, Writing.generate])
 def test_slash_commands_stay_within_discords_limits(command: commands.HybridCommand) -> None:
     assert command.app_command is not None
